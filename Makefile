@@ -1,0 +1,55 @@
+# Every target sets up what it needs by itself: a virtual environment in .venv from the hashed lock
+# file, and the GraphiQL page from web/.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup serve test check lint types floors schema-check migrations-check schema lock clean
+
+help: ## Show this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+setup: $(READY) ## Install everything into .venv and build the GraphiQL page
+	@web/build $(BIN)/python
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tocsin needs Python 3.11 or later")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+serve: setup ## Serve on http://127.0.0.1:8000/graphql
+	@exec $(BIN)/tocsin serve
+
+test: setup ## Run the tests, on SQLite and on PostgreSQL
+	$(BIN)/python -m pytest
+
+check: setup lint types floors schema-check migrations-check test ## Everything that CI checks
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: setup
+	$(BIN)/mypy
+
+floors: setup
+	$(BIN)/lint-imports
+
+schema-check: setup
+	@$(BIN)/tocsin schema | diff schema.graphql - || { echo 'schema.graphql is out of step: run `make schema`'; exit 1; }
+
+migrations-check: setup
+	$(BIN)/python -m pytest --quiet tests/contract/test_migrations.py
+
+schema: setup ## Write schema.graphql anew
+	$(BIN)/tocsin schema > schema.graphql
+
+lock: setup ## Write requirements.lock anew, with the newest versions
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --all-extras --generate-hashes --no-emit-index-url --no-header --output-file requirements.lock pyproject.toml
+
+clean: ## Remove what setup made
+	rm -rf .venv web/node_modules web/.node app/http/static

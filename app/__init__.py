@@ -1,0 +1,1 @@
+"""Tocsin: a GraphQL server for operational events."""

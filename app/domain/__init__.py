@@ -1,0 +1,1 @@
+"""Values and decisions, pure: no await, no clock, no SQL."""

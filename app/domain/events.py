@@ -1,0 +1,112 @@
+"""An event as a value: what a verdict makes, the log keeps and a filter judges."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+from app.domain.severity import Outcome, Severity
+from app.domain.values import canonical_json
+
+
+@dataclass(frozen=True)
+class Entity:
+    """What an event is about."""
+
+    type: str
+    id: str
+
+
+@dataclass(frozen=True)
+class EventState:
+    """All of an event that its organization can see. Instants are in UTC."""
+
+    id: UUID
+    type: str
+    severity: Severity
+    summary: str
+    source: str
+    occurred_at: datetime
+    recorded_at: datetime
+    updated_at: datetime
+    event_type_id: UUID | None = None
+    event_type_version: int | None = None
+    entity: Entity | None = None
+    content: str | None = None
+    source_id: str | None = None
+    subject: str | None = None
+    outcome: Outcome | None = None
+    fields: dict[str, Any] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    notification: bool = False
+    acknowledged_at: datetime | None = None
+    acknowledged_by: str | None = None
+    acknowledgement_note: str | None = None
+    version: int = 1
+
+    @property
+    def acknowledged(self) -> bool:
+        return self.acknowledged_at is not None
+
+    def to_json(self) -> dict[str, Any]:
+        """As the log keeps it, under the names of the API."""
+        return {_camel(f.name): _plain(getattr(self, f.name)) for f in fields(self)}
+
+    @classmethod
+    def from_json(cls, kept: Mapping[str, Any]) -> EventState:
+        """Reads what any version of `to_json` wrote; what came later gets its default."""
+        known = {f.name: kept[_camel(f.name)] for f in fields(cls) if _camel(f.name) in kept}
+        return cls(**{name: _read(name, value) for name, value in known.items()})
+
+
+def changes(before: EventState, after: EventState) -> dict[str, list[Any]]:
+    """{attribute: [before, after]} under the names of the API, without the clockwork."""
+    old, new = before.to_json(), after.to_json()
+    return {
+        name: [old[name], new[name]]
+        for name in new
+        if name not in ("updatedAt", "version")
+        and canonical_json(old[name]) != canonical_json(new[name])
+    }
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "id": UUID,
+    "event_type_id": UUID,
+    "severity": Severity,
+    "outcome": Outcome,
+    "entity": lambda kept: Entity(**kept),
+    "tags": tuple,
+    "occurred_at": datetime.fromisoformat,
+    "recorded_at": datetime.fromisoformat,
+    "updated_at": datetime.fromisoformat,
+    "acknowledged_at": datetime.fromisoformat,
+}
+
+
+def _read(name: str, kept: Any) -> Any:
+    reader = _READERS.get(name)
+    return kept if kept is None or reader is None else reader(kept)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Entity):
+        return asdict(value)
+    if isinstance(value, tuple):
+        return list(value)
+    return value
+
+
+def _camel(name: str) -> str:
+    return re.sub(r"_([a-z])", lambda found: found.group(1).upper(), name)

@@ -1,0 +1,239 @@
+"""The verdict on a report and on an update: everything that is wrong with it, or the event.
+
+Every door makes a `Draft`; nothing here knows which door it was, and nothing is stored here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from app.domain.access import Caller
+from app.domain.events import Entity, EventState
+from app.domain.fields import FieldDefinition
+from app.domain.json_schema import value_problems
+from app.domain.lifecycle import EventTypeState, closed, outdated
+from app.domain.limits import Limits
+from app.domain.problems import Problem, invalid
+from app.domain.severity import Outcome, read_severity
+from app.domain.values import (
+    canonical_json,
+    name_problems,
+    object_problems,
+    text_problems,
+    type_name_problems,
+)
+
+NOTICE = "notice"
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A report as it was given: what was left out is None. `fields` is any JSON value."""
+
+    event_type_id: str | None = None
+    type: str | None = None
+    entity: Entity | None = None
+    severity: str | None = None
+    summary: str | None = None
+    content: str | None = None
+    source: str | None = None
+    source_id: str | None = None
+    subject: str | None = None
+    outcome: Outcome | None = None
+    occurred_at: datetime | None = None
+    fields: Any = None
+    tags: tuple[str, ...] | None = None
+    notification: bool | None = None
+    acknowledged: bool | None = None
+
+    def digest(self) -> str | None:
+        """SHA-256 of the draft as given: equal for a replay, and hardly for anything else.
+
+        None for fields so deep, or numbers so long, that they cannot have been accepted before.
+        """
+        given = {f.name: getattr(self, f.name) for f in fields(self)}
+        given["entity"] = self.entity and [self.entity.type, self.entity.id]
+        given["outcome"] = self.outcome and self.outcome.value
+        given["occurred_at"] = self.occurred_at and self.occurred_at.astimezone(UTC).isoformat()
+        said = {name: value for name, value in given.items() if value is not None}
+        try:
+            return hashlib.sha256(canonical_json(said)).hexdigest()
+        except (RecursionError, ValueError):
+            return None
+
+
+@dataclass(frozen=True)
+class TypeSpec:
+    """An event type at one version: all that a verdict asks of it."""
+
+    id: UUID
+    type: str
+    name: str
+    state: EventTypeState
+    version: int
+    fields: tuple[FieldDefinition, ...]
+
+
+@dataclass(frozen=True)
+class Accepted:
+    event: EventState
+    warnings: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True)
+class Refused:
+    problems: tuple[Problem, ...]
+
+
+Verdict = Accepted | Refused
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where and when a verdict is given: by whom the event is reported, the clock, the limits."""
+
+    reporter: Caller
+    now: datetime
+    limits: Limits = field(default_factory=Limits)
+
+
+def judge(draft: Draft, spec: TypeSpec | None, desk: Desk, event_id: UUID) -> Verdict:
+    """Judges a report. `spec` is the registered type it names, None for a free-form one."""
+    values = {} if draft.fields is None else draft.fields
+    problems = [
+        *_attribute_problems(_given(draft), desk),
+        *_values_problems(values, spec, desk),
+    ]
+    warnings: list[Problem] = []
+    if spec is not None:
+        named = "type" if draft.event_type_id is None else "eventTypeId"
+        problems += closed(spec.type, spec.state, named)
+        warnings += outdated(spec.type, spec.state, named)
+        if draft.type not in (None, spec.type):
+            problems.append(invalid(f"eventTypeId names the type {spec.type}.", "type"))
+    if problems:
+        return Refused(tuple(problems))
+    return Accepted(_event(draft, spec, values, desk, event_id), tuple(warnings))
+
+
+def revise(
+    event: EventState, given: Mapping[str, Any], spec: TypeSpec | None, desk: Desk
+) -> Verdict:
+    """Judges an update. `given` holds new values by attribute; None clears what may be empty."""
+    problems = [
+        invalid("Must not be null.", _CALLED.get(name, name))
+        for name in ("severity", "summary", "occurred_at", "notification")
+        if name in given and given[name] is None
+    ]
+    problems += _attribute_problems(given, desk)
+    values = event.fields
+    if "fields" in given:
+        merged = _merged(event.fields, given["fields"])
+        problems += _values_problems(merged, spec, desk)
+        values = merged
+    if problems:
+        return Refused(tuple(problems))
+    changed = dict(given) | {"fields": values}
+    if "severity" in given:
+        changed["severity"] = read_severity(given["severity"])
+    if "tags" in given:
+        changed["tags"] = _once(given["tags"] or ())
+    return Accepted(
+        replace(event, **changed, updated_at=desk.now, version=event.version + 1),
+    )
+
+
+_CALLED = {"occurred_at": "occurredAt", "source_id": "sourceId"}
+
+
+def _given(draft: Draft) -> dict[str, Any]:
+    return {f.name: getattr(draft, f.name) for f in fields(draft) if f.name != "fields"}
+
+
+def _attribute_problems(given: Mapping[str, Any], desk: Desk) -> list[Problem]:
+    limits = desk.limits
+    problems = [
+        *type_name_problems(given.get("type"), limits, "type"),
+        *name_problems(given.get("source"), limits.name, "source"),
+        *name_problems(given.get("source_id"), limits.name, "sourceId"),
+        *name_problems(given.get("subject"), limits.name, "subject"),
+        *text_problems(given.get("summary"), limits.summary, "summary"),
+        *text_problems(given.get("content"), limits.content, "content"),
+    ]
+    if entity := given.get("entity"):
+        problems += name_problems(entity.type, limits.name, "entity", "type")
+        problems += name_problems(entity.id, limits.name, "entity", "id")
+    tags = given.get("tags") or ()
+    if len(tags) > limits.tags:
+        problems.append(invalid(f"There are {len(tags):,} tags; at most {limits.tags}.", "tags"))
+    for index, tag in enumerate(tags[: limits.tags]):
+        problems += name_problems(tag, limits.name, "tags", str(index))
+    occurred_at = given.get("occurred_at")
+    if occurred_at is not None and occurred_at > desk.now + limits.future:
+        ahead = f"Is more than {limits.future_seconds} seconds ahead of the server's clock."
+        problems.append(invalid(ahead, "occurredAt"))
+    return problems
+
+
+def _values_problems(values: Any, spec: TypeSpec | None, desk: Desk) -> list[Problem]:
+    problems = object_problems(values, desk.limits, "fields")
+    if spec is None or not isinstance(values, dict):
+        return problems
+    sound = values
+    if problems:  # the type judges what can be kept, so that everything is told at once
+        sound = {n: v for n, v in values.items() if not object_problems({n: v}, desk.limits)}
+    told = value_problems(spec.fields, sound)
+    unsound = values.keys() - sound.keys()
+    return problems + [each.under("fields") for each in told if each.path[0] not in unsound]
+
+
+def _merged(stored: Mapping[str, Any], given: Any) -> Any:
+    """The stored values with the given ones over them; a null that is given takes one away."""
+    if given is None:
+        return {}
+    if not isinstance(given, dict):
+        return given
+    removed = {name for name, value in given.items() if value is None}
+    return {name: value for name, value in {**stored, **given}.items() if name not in removed}
+
+
+def _event(
+    draft: Draft,
+    spec: TypeSpec | None,
+    values: dict[str, Any],
+    desk: Desk,
+    event_id: UUID,
+) -> EventState:
+    type_name = spec.type if spec else draft.type or NOTICE
+    acknowledged = bool(draft.acknowledged)
+    return EventState(
+        id=event_id,
+        type=type_name,
+        event_type_id=spec.id if spec else None,
+        event_type_version=spec.version if spec else None,
+        entity=draft.entity,
+        severity=read_severity(draft.severity),
+        summary=draft.summary if draft.summary is not None else (spec.name if spec else type_name),
+        content=draft.content,
+        source=draft.source or desk.reporter.source,
+        source_id=draft.source_id,
+        subject=draft.subject,
+        outcome=draft.outcome,
+        occurred_at=draft.occurred_at or desk.now,
+        recorded_at=desk.now,
+        updated_at=desk.now,
+        fields=values,
+        tags=_once(draft.tags or ()),
+        notification=bool(draft.notification),
+        acknowledged_at=desk.now if acknowledged else None,
+        acknowledged_by=desk.reporter.name if acknowledged else None,
+    )
+
+
+def _once(tags: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(tags))

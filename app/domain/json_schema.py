@@ -1,0 +1,158 @@
+"""An event type's fields as JSON Schema 2020-12, which is also what judges values here.
+
+Only what Ajv 8 and jsonschema-rs judge alike goes in: e-mail addresses and URLs are patterns,
+not formats, and an author's pattern must compile without lookaround or backreference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+from jsonschema_rs import (
+    Draft202012Validator,
+    RegexOptions,
+    ValidationError,
+    ValidationErrorKind,
+)
+
+from app.domain.fields import FieldDefinition, FieldKind
+from app.domain.limits import Limits
+from app.domain.patterns import is_common
+from app.domain.problems import Problem, UserErrorCode, invalid
+from app.domain.values import json_problems
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_URL = r"^[A-Za-z][A-Za-z0-9+.-]*://[^\s]+$"
+_EMAIL = r"^[^\s@]+@[^\s@]+[.][^\s@.]+$"
+# The format "date-time" alone lets a blank or a small t stand between date and time.
+_INSTANT = (
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$"
+)
+_IN_WORDS = {
+    _URL: "Must be an absolute URL, as https://example.com/a.",
+    _EMAIL: "Must be an e-mail address.",
+    _INSTANT: "Must be an instant with an offset, as 2026-04-10T10:30:00Z.",
+}
+_LONGEST_MESSAGE = 300
+
+
+def compile_schema(fields: Sequence[FieldDefinition]) -> dict[str, Any]:
+    """The JSON Schema of `Event.fields` for a type of these fields."""
+    return {
+        "$schema": DIALECT,
+        "type": "object",
+        "properties": {field.name: _property(field) for field in fields},
+        "required": [field.name for field in fields if field.required],
+        "additionalProperties": False,
+    }
+
+
+def value_problems(fields: tuple[FieldDefinition, ...], values: Mapping[str, Any]) -> list[Problem]:
+    """Everything that is wrong with the values, each under the name of its field."""
+    errors = _validator(fields).iter_errors(values)
+    problems = [problem for error in errors for problem in _told(error)]
+    return list(dict.fromkeys(problems))  # an instant is wrong by its format and its pattern
+
+
+def schema_problems(field: FieldDefinition, limits: Limits) -> list[Problem]:
+    """A pattern that does not compile, or a default that the field itself refuses."""
+    if field.pattern is not None and not is_common(field.pattern):
+        return [_NO_PATTERN]
+    try:
+        validator = _compiled(_property(replace(field, default=None)))
+    except ValidationError:
+        return [_NO_PATTERN]
+    if field.default is None:
+        return []
+    if problems := json_problems(field.default, limits, "default"):
+        return problems
+    return [invalid(_message(e), "default") for e in validator.iter_errors(field.default)]
+
+
+_NO_PATTERN = invalid(
+    "Is no regular expression that server and browsers read alike: no lookaround, backreference, "
+    "flag or named group.",
+    "pattern",
+)
+
+
+@lru_cache(maxsize=1024)
+def _validator(fields: tuple[FieldDefinition, ...]) -> Draft202012Validator:
+    return _compiled(compile_schema(fields))
+
+
+def _compiled(schema: dict[str, Any]) -> Draft202012Validator:
+    # RegexOptions: the engine without lookaround, whose time is linear in the text.
+    return Draft202012Validator(schema, validate_formats=True, pattern_options=RegexOptions())
+
+
+def _property(field: FieldDefinition) -> dict[str, Any]:
+    given = {
+        "title": field.label or field.name,
+        "description": field.help_text,
+        "default": field.default,
+        "minimum": field.minimum,
+        "maximum": field.maximum,
+        "minLength": field.min_length,
+        "maxLength": field.max_length,
+    }
+    schema = _kind(field) | {key: value for key, value in given.items() if value is not None}
+    if field.pattern is not None:
+        schema["allOf"] = [{"pattern": field.pattern}]
+    return schema
+
+
+def _kind(field: FieldDefinition) -> dict[str, Any]:
+    options = list(field.options or ())
+    match field.kind:
+        case FieldKind.TEXT | FieldKind.LONG_TEXT:
+            return {"type": "string"}
+        case FieldKind.NUMBER:
+            return {"type": "number"}
+        case FieldKind.INTEGER:
+            return {"type": "integer"}
+        case FieldKind.BOOLEAN:
+            return {"type": "boolean"}
+        case FieldKind.DATE:
+            return {"type": "string", "format": "date"}
+        case FieldKind.DATETIME:
+            return {"type": "string", "format": "date-time", "pattern": _INSTANT}
+        case FieldKind.SELECT:
+            return {"type": "string", "enum": options}
+        case FieldKind.MULTI_SELECT:
+            items = {"type": "string", "enum": options}
+            return {"type": "array", "items": items, "uniqueItems": True}
+        case FieldKind.URL:
+            return {"type": "string", "pattern": _URL}
+        case FieldKind.EMAIL:
+            return {"type": "string", "pattern": _EMAIL}
+
+
+def _told(error: ValidationError) -> list[Problem]:
+    at = tuple(str(step) for step in error.instance_path)
+    match error.kind:
+        case ValidationErrorKind.Required(property=name):
+            return [Problem(UserErrorCode.FIELD_REQUIRED, f"{name} is required.", (name,))]
+        case ValidationErrorKind.AdditionalProperties(unexpected=names):
+            return [
+                Problem(
+                    UserErrorCode.FIELD_UNKNOWN, f"The type has no field {name[:100]}.", (name,)
+                )
+                for name in names
+            ]
+        case _:
+            return [Problem(UserErrorCode.FIELD_INVALID, _message(error), at)]
+
+
+def _message(error: ValidationError) -> str:
+    match error.kind:
+        case ValidationErrorKind.Format(format="date-time"):
+            return _IN_WORDS[_INSTANT]
+        case ValidationErrorKind.Pattern(pattern=pattern) if pattern in _IN_WORDS:
+            return _IN_WORDS[pattern]
+    message = error.message
+    # The value comes first and may be long; the reason is at the end.
+    return message if len(message) <= _LONGEST_MESSAGE else "…" + message[-_LONGEST_MESSAGE:]

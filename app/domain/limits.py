@@ -1,0 +1,29 @@
+"""How much of everything. The settings may change these numbers; every refusal names its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Texts are counted in characters, `fields_bytes` in bytes of compact JSON (UTF-8)."""
+
+    page: int = 100
+    offset: int = 10_000
+    bulk: int = 500
+    name: int = 255
+    summary: int = 1_000
+    content: int = 100_000
+    note: int = 1_000
+    tags: int = 100
+    fields_bytes: int = 65_536
+    fields_depth: int = 50
+    fields_per_type: int = 200
+    filter_values: int = 100
+    future_seconds: int = 300
+
+    @property
+    def future(self) -> timedelta:
+        return timedelta(seconds=self.future_seconds)

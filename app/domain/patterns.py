@@ -1,0 +1,20 @@
+"""Which regular expressions mean the same to the server and to a browser.
+
+What both engines know is allowed: jsonschema-rs (linear time, no lookaround) and ECMAScript with
+the flag `u`, as Ajv compiles it. Everything else is refused when the field is saved.
+"""
+
+from __future__ import annotations
+
+import re
+
+_ESCAPES = r"\\[dDwWsSbBtnrfv.*+?()\[\]{}|^$/\\]"
+_CLASS = rf"\[\^?(?:{_ESCAPES}|(?!&&|--|~~)[^\[\]\\])+\]"
+_ATOM = rf"(?:{_ESCAPES}|{_CLASS}|\(\?:|[()|^$]|[^\\\[\]{{}}()|^$*+?])"
+_QUANTIFIER = r"(?:[*+?]|\{\d+(?:,\d*)?\})\??"
+_COMMON = re.compile(rf"(?:{_ATOM}(?:{_QUANTIFIER})?)*")
+
+
+def is_common(pattern: str) -> bool:
+    """Whether the pattern is written in what both engines know. It may still not compile."""
+    return _COMMON.fullmatch(pattern) is not None
