@@ -1,0 +1,50 @@
+"""Runs migrations on the connection given, or on TOCSIN_DATABASE_URL from a command line."""
+
+import asyncio
+from typing import Any, Literal
+
+from alembic import context
+from alembic.autogenerate.api import AutogenContext
+from sqlalchemy import Connection
+
+from app.store import dialect, tables
+
+
+def render_item(kind: str, item: Any, _context: AutogenContext) -> str | Literal[False]:
+    """Our column types by their SQLAlchemy names, so that a step imports nothing of ours."""
+    if kind != "type":
+        return False
+    return {
+        "AutoString": "sa.String()",
+        "Instant": 'sa.DateTime(timezone=True).with_variant(sa.String(32), "sqlite")',
+        "JSONValue": "sa.JSON()",
+        "LogNumber": 'sa.BigInteger().with_variant(sa.Integer(), "sqlite")',
+    }.get(type(item).__name__, False)
+
+
+def run(connection: Connection) -> None:
+    context.configure(
+        connection=connection,
+        target_metadata=tables.METADATA,
+        render_item=render_item,
+        render_as_batch=True,
+        transaction_per_migration=False,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+async def run_from_command_line() -> None:
+    from app.settings import Settings
+
+    engine = dialect.migration_engine(dialect.read_url(Settings().database_url))
+    async with engine.begin() as connection:
+        await connection.run_sync(run)
+    await engine.dispose()
+
+
+given = context.config.attributes.get("connection")
+if given is None:
+    asyncio.run(run_from_command_line())
+else:
+    run(given)

@@ -1,0 +1,1 @@
+"""The database: how things lie in it. Decides nothing."""

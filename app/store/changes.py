@@ -1,0 +1,185 @@
+"""The append-only change log: entries, places in it, and cursors that name a place.
+
+Places are in commit order. On PostgreSQL an entry is read once no older transaction is open any
+more: those behind the horizon are complete, so that a reader never passes one that commits late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import BigInteger, and_, insert, literal, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from app.domain.events import EventState
+from app.domain.problems import ErrorCode, RequestError
+from app.store import tables
+from app.store.dialect import Horizon
+from app.store.pages import read_cursor, write_cursor
+
+EVENT = "event"
+EVENT_TYPE = "event_type"
+ORGANIZATION = "organization"
+API_KEY = "api_key"
+_LAST_SEQ = 2**63 - 1
+
+
+class Place(NamedTuple):
+    """(transaction, sequence): greater is later."""
+
+    tx: int
+    seq: int
+
+
+START = Place(0, 0)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A change as it was written, and the event as it is now (None for another subject or gone)."""
+
+    place: Place
+    organization_id: UUID
+    subject: str
+    subject_id: UUID
+    kind: str
+    at: datetime
+    actor: str
+    rings: bool
+    changes: dict[str, Any]
+    state_json: dict[str, Any]
+    event: tables.Event | None
+
+    @cached_property
+    def state(self) -> EventState:
+        """The event after the change (deleted: before it). Only for entries of an event."""
+        return EventState.from_json(self.state_json)
+
+
+async def append(session: AsyncSession, entries: Sequence[tables.Change]) -> list[Place]:
+    """Writes entries into the log, in the transaction of what they tell."""
+    table = tables.Change
+    rows = [entry.model_dump(exclude={"tx", "seq"}) for entry in entries]
+    # One statement for all. It may return its rows in any order, so they are told apart by name.
+    new = insert(table).returning(
+        col(table.subject_id), col(table.kind), col(table.tx), col(table.seq)
+    )
+    places: dict[tuple[UUID, str], list[Place]] = {}
+    for subject_id, kind, tx, seq in await session.execute(new, rows):
+        places.setdefault((subject_id, kind), []).append(Place(tx or 0, seq or 0))
+    return [places[entry.subject_id, entry.kind].pop() for entry in entries]
+
+
+async def read_after(
+    session: AsyncSession,
+    after: Place,
+    limit: int,
+    until: Place | None = None,
+    rings_only: bool = False,
+) -> list[Entry]:
+    """The next complete entries in order, as far as the session's scope reaches."""
+    event_now = and_(
+        col(tables.Change.subject) == EVENT,
+        col(tables.Event.id) == col(tables.Change.subject_id),
+    )
+    statement = (
+        select(tables.Change, tables.Event)
+        .outerjoin(tables.Event, event_now)
+        .where(_place() > bound(after), col(tables.Change.tx) < Horizon())
+        .order_by(col(tables.Change.tx), col(tables.Change.seq))
+        .limit(limit)
+    )
+    if until is not None:
+        statement = statement.where(_place() <= bound(until))
+    if rings_only:
+        statement = statement.where(col(tables.Change.rings))
+    return [_entry(change, event) for change, event in await session.execute(statement)]
+
+
+async def head(session: AsyncSession) -> Place:
+    """The last complete entry: whatever is committed later lies behind it."""
+    statement = (
+        select(col(tables.Change.tx), col(tables.Change.seq))
+        .where(col(tables.Change.tx) < Horizon())
+        .order_by(col(tables.Change.tx).desc(), col(tables.Change.seq).desc())
+        .limit(1)
+    )
+    row = (await session.execute(statement)).one_or_none()
+    return START if row is None else Place(row[0] or 0, row[1] or 0)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What a cursor needs besides its place, as of one snapshot: read it in the list's session."""
+
+    epoch: str
+    horizon: int
+
+
+async def moment(session: AsyncSession) -> Moment:
+    epoch, oldest_open = (await session.execute(select(col(tables.Log.epoch), Horizon()))).one()
+    return Moment(epoch, oldest_open)
+
+
+def cursor_of(organization_id: UUID, moment: Moment, place: Place, *, complete: bool) -> str:
+    """Names the place. Of an entry that may not be complete it keeps the horizon too.
+
+    `complete`: it was read from the log; a list may show what lies beyond the horizon.
+    """
+    open_since = None if complete or place.tx < moment.horizon else moment.horizon
+    return write_cursor(organization_id, "log", moment.epoch, *place, open_since)
+
+
+@dataclass(frozen=True)
+class Position:
+    """A cursor, read: a list goes on from `place`, a subscription from `resume`."""
+
+    place: Place
+    resume: Place
+
+
+def position_of(
+    organization_id: UUID, cursor: str, epoch: str, argument: str = "after"
+) -> Position:
+    """RequestError: INVALID_CURSOR, or CURSOR_EXPIRED for one of another life of the log."""
+    written, tx, seq, open_since = read_cursor(organization_id, "log", cursor, argument)
+    if written != epoch:
+        expired = "The log does not reach back to this cursor: load the list anew."
+        raise RequestError(ErrorCode.CURSOR_EXPIRED, expired, argument)
+    place = Place(tx, seq)
+    return Position(place, place if open_since is None else Place(open_since - 1, _LAST_SEQ))
+
+
+def _place_of(change: tables.Change) -> Place:
+    return Place(change.tx or 0, change.seq or 0)  # the database has given both
+
+
+def _place() -> Any:
+    return tuple_(col(tables.Change.tx), col(tables.Change.seq))
+
+
+def bound(place: Place) -> Any:
+    """The place as SQL, to compare a pair of columns with."""
+    return tuple_(literal(place.tx, BigInteger()), literal(place.seq, BigInteger()))
+
+
+def _entry(change: tables.Change, event: tables.Event | None) -> Entry:
+    return Entry(
+        place=_place_of(change),
+        organization_id=change.organization_id,
+        subject=change.subject,
+        subject_id=change.subject_id,
+        kind=change.kind,
+        at=change.at,
+        actor=change.actor,
+        rings=change.rings,
+        changes=change.changes,
+        state_json=change.state,
+        event=event,
+    )

@@ -1,0 +1,98 @@
+"""The one injected object: sessions to read and to write with, and the wake of the log.
+
+Every session has a scope: it sees and writes the rows of one organization, and only who says
+EVERYWHERE sees them all. Only `write()` commits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from enum import Enum
+from functools import lru_cache
+from typing import Any, Literal
+from uuid import UUID
+
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.orm import (
+    LoaderCriteriaOption,
+    ORMExecuteState,
+    Session,
+    UOWTransaction,
+    with_loader_criteria,
+)
+from sqlmodel import col
+
+from app.store import dialect
+from app.store.tables import Owned
+
+
+class _All(Enum):
+    EVERYWHERE = "everywhere"
+
+
+EVERYWHERE = _All.EVERYWHERE
+Scope = UUID | Literal[_All.EVERYWHERE]
+
+
+class ScopedSession(Session):
+    """Adds the organization to every statement on an `Owned` table."""
+
+
+@lru_cache(maxsize=1024)
+def _inside(organization_id: UUID) -> tuple[LoaderCriteriaOption, ...]:
+    return tuple(
+        with_loader_criteria(
+            table, col(table.organization_id) == organization_id, include_aliases=True
+        )
+        for table in Owned.__subclasses__()
+    )
+
+
+@event.listens_for(ScopedSession, "do_orm_execute")
+def _stay_inside(state: ORMExecuteState) -> None:
+    scope: Scope = state.session.info["scope"]
+    if scope is EVERYWHERE or not (state.is_select or state.is_update or state.is_delete):
+        return
+    state.statement = state.statement.options(*_inside(scope))
+
+
+@event.listens_for(ScopedSession, "before_flush")
+def _write_inside(session: Session, _context: UOWTransaction, _instances: Any) -> None:
+    scope: Scope = session.info["scope"]
+    for row in session.new:
+        if isinstance(row, Owned) and scope not in (EVERYWHERE, row.organization_id):
+            raise AssertionError(f"a {type(row).__name__} of another organization")
+
+
+class Database:
+    def __init__(self, url: str) -> None:
+        self.url = dialect.read_url(url)
+        self.wake = dialect.wake(self.url)
+        self._reader, self._writer = dialect.engines(self.url)
+
+    @asynccontextmanager
+    async def read(self, scope: Scope) -> AsyncIterator[AsyncSession]:
+        """A session on one snapshot of the database. Hold it shortly, and never while waiting."""
+        async with self._session(self._reader, scope) as session, session.begin():
+            yield session
+
+    @asynccontextmanager
+    async def write(self, scope: Scope) -> AsyncIterator[AsyncSession]:
+        """A transaction: committed at the end of the block, undone by whatever leaves it early."""
+        async with self._session(self._writer, scope) as session, session.begin():
+            yield session
+        self.wake.ring()
+
+    async def close(self) -> None:
+        await self._reader.dispose()
+        await self._writer.dispose()
+
+    def _session(self, engine: AsyncEngine, scope: Scope) -> AsyncSession:
+        return AsyncSession(
+            engine,
+            sync_session_class=ScopedSession,
+            expire_on_commit=False,
+            info={"scope": scope},
+        )

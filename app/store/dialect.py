@@ -1,0 +1,253 @@
+"""The one place where SQLite and PostgreSQL differ.
+
+SQLite: WAL, `synchronous=FULL` (a commit survives a power cut), driver autocommit with an explicit
+BEGIN, so that a writer takes its lock at once (`BEGIN IMMEDIATE`) and no update is lost.
+PostgreSQL: asyncpg; the log's order is (transaction, sequence) below the oldest open transaction.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Connection,
+    DateTime,
+    Dialect,
+    Insert,
+    Integer,
+    String,
+    event,
+    text,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.expression import FunctionElement
+from sqlalchemy.types import TypeDecorator
+from sqlmodel import SQLModel
+
+from app.store.wake import DataVersion, ListenNotify, Wake
+
+SQLITE = "sqlite"
+POSTGRESQL = "postgresql"
+BUSY_MS = 5_000
+OPEN_TRANSACTION_MS = 60_000
+MIGRATION_LOCK = 0x70C51  # any number, as long as every Tocsin takes the same
+
+
+class JSONValue(TypeDecorator[Any]):
+    """JSON as text. Assign a new value to change it: a change in place is not seen."""
+
+    impl = JSON(none_as_null=True)
+    cache_ok = True
+
+
+class LogNumber(TypeDecorator[int]):
+    """64 bits. SQLite counts up only what is declared INTEGER, which is as wide there."""
+
+    impl = BigInteger().with_variant(Integer(), SQLITE)
+    cache_ok = True
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware instant, in UTC both ways. A naive one is refused: it would shift silently."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        if dialect.name == SQLITE:
+            return dialect.type_descriptor(String(32))
+        return dialect.type_descriptor(DateTime(timezone=True))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value} has no offset")
+        instant = value.astimezone(UTC)
+        # One width for all, so that the order of the texts is the order of the instants.
+        return instant.isoformat(timespec="microseconds") if dialect.name == SQLITE else instant
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return datetime.fromisoformat(value) if dialect.name == SQLITE else value.astimezone(UTC)
+
+
+class CurrentTransaction(FunctionElement[int]):
+    """The number that puts a log entry in its transaction; 0 on SQLite, where writers queue."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+class Horizon(FunctionElement[int]):
+    """The oldest transaction that may still be open: entries before it are complete."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+@compiles(CurrentTransaction, SQLITE)
+def _current_on_sqlite(*_: Any, **__: Any) -> str:
+    return "0"
+
+
+@compiles(CurrentTransaction, POSTGRESQL)
+def _current_on_postgresql(*_: Any, **__: Any) -> str:
+    return "(pg_current_xact_id()::text::bigint)"
+
+
+@compiles(Horizon, SQLITE)
+def _horizon_on_sqlite(*_: Any, **__: Any) -> str:
+    return "1"
+
+
+@compiles(Horizon, POSTGRESQL)
+def _horizon_on_postgresql(*_: Any, **__: Any) -> str:
+    return "(pg_snapshot_xmin(pg_current_snapshot())::text::bigint)"
+
+
+def read_url(text_url: str) -> URL:
+    """The URL with the driver that Tocsin uses. ValueError says what a URL should look like."""
+    try:
+        url = make_url(text_url)
+    except ArgumentError as error:
+        raise ValueError("is no database URL; try sqlite:///tocsin.db") from error
+    name = url.get_backend_name()
+    if name in (POSTGRESQL, "postgres"):
+        return url.set(drivername="postgresql+asyncpg")
+    if name != SQLITE:
+        raise ValueError(f"names {name}; Tocsin runs on sqlite and postgresql")
+    if url.database in (None, "", ":memory:"):
+        raise ValueError("names no file; a SQLite database must be a file, as sqlite:///tocsin.db")
+    return url.set(drivername="sqlite+aiosqlite")
+
+
+def engines(url: URL) -> tuple[AsyncEngine, AsyncEngine]:
+    """One engine to read and one to write with; reads see one snapshot for each transaction."""
+    if url.get_backend_name() == SQLITE:
+        # Writers of one process queue in the pool, where waiting costs nothing.
+        return _sqlite(url, "BEGIN", pool_size=4, read_only=True), _sqlite(
+            url, "BEGIN IMMEDIATE", pool_size=1
+        )
+    patience = {
+        "idle_in_transaction_session_timeout": str(OPEN_TRANSACTION_MS),
+        "lock_timeout": str(BUSY_MS),
+    }
+    writer = create_async_engine(
+        url,
+        pool_size=8,
+        max_overflow=8,
+        pool_pre_ping=True,
+        connect_args={
+            "server_settings": {"application_name": "tocsin", **patience},
+            "timeout": 10,
+        },
+    )
+    reader = writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    return reader, writer
+
+
+def wake(url: URL) -> Wake:
+    """How this process hears of what others commit."""
+    return DataVersion(url) if url.get_backend_name() == SQLITE else ListenNotify(url)
+
+
+def migration_engine(url: URL) -> AsyncEngine:
+    """For one transaction that changes tables, with foreign keys off where that needs it."""
+    if url.get_backend_name() == SQLITE:
+        return _sqlite(url, "BEGIN IMMEDIATE", pool_size=1, foreign_keys=False)
+    return create_async_engine(url, pool_size=1)
+
+
+def lock_for_migration(connection: Connection) -> None:
+    """Until the end of the transaction, no other process migrates (BEGIN IMMEDIATE on SQLite)."""
+    if connection.dialect.name == POSTGRESQL:
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
+
+
+def insert_new(
+    session: AsyncSession, table: type[SQLModel], rows: Sequence[dict[str, Any]]
+) -> Insert:
+    """INSERT that passes over rows whose key is taken; add `returning` to learn which were new.
+
+    On PostgreSQL it waits for an open transaction that holds the key.
+    """
+    dialect = sqlite if session.get_bind().dialect.name == SQLITE else postgresql
+    statement: Insert = dialect.insert(table).values(list(rows)).on_conflict_do_nothing()
+    return statement
+
+
+DATABASE_ERRORS = (SQLAlchemyError, OSError)
+
+
+def why_unavailable(error: BaseException) -> str | None:
+    """What keeps the database from answering, in words for a client; None for any other error."""
+    if isinstance(error, PoolTimeout):
+        return "The database is busy: no connection became free in time."
+    if isinstance(error, OSError):
+        return "The database cannot be reached."
+    if not isinstance(error, DBAPIError):
+        return None
+    told = str(error.orig).lower()
+    for sign, cause in _SIGNS.items():
+        if re.search(sign, told):
+            return cause
+    return "The database cannot be reached." if error.connection_invalidated else None
+
+
+_SIGNS = {
+    "database is locked": "The database is locked by another process.",
+    "lock timeout": "The database is locked by another process.",
+    "readonly database": "The database is read-only.",
+    "read-only transaction": "The database is read-only.",
+    "unable to open database": "The database file cannot be opened.",
+    "disk i/o error": "The database file cannot be read or written.",
+    "disk is full": "The database has no room left.",
+    "no space left": "The database has no room left.",
+    "file is not a database": "The database file is damaged.",
+    "disk image is malformed": "The database file is damaged.",
+    "connection was closed": "The database closed the connection.",
+    "connection is closed": "The database closed the connection.",
+    "terminating connection": "The database closed the connection.",
+    "the database system is": "The database is starting up or shutting down.",
+    'database ".*" does not exist': "The database does not exist.",
+    "too many clients": "The database has no connection left.",
+}
+
+
+def _sqlite(
+    url: URL, begin: str, pool_size: int, read_only: bool = False, foreign_keys: bool = True
+) -> AsyncEngine:
+    engine = create_async_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        connect_args={"timeout": BUSY_MS / 1000},
+    )
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def connected(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # the driver must not begin transactions of its own
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute(f"PRAGMA foreign_keys={foreign_keys:d}")
+        cursor.execute(f"PRAGMA query_only={read_only:d}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begun(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine

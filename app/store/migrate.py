@@ -1,0 +1,51 @@
+"""Brings a database to the tables of this version: one process at a time, all or nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+from sqlalchemy.engine import URL
+
+from app.store import dialect
+
+_SCRIPTS = Path(__file__).parent.parent / "migrations"
+
+
+class NewerDatabaseError(Exception):
+    """The database was migrated by a later version of Tocsin than this one."""
+
+
+async def migrate(url: URL) -> None:
+    """Runs the missing migrations. NewerDatabaseError when the database knows more of them."""
+    engine = dialect.migration_engine(url)
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(_upgrade)
+    finally:
+        await engine.dispose()
+
+
+def config(connection: Connection | None = None) -> Config:
+    """Alembic's configuration, for a connection that is already open."""
+    made = Config()
+    made.set_main_option("script_location", str(_SCRIPTS))
+    made.attributes["connection"] = connection
+    return made
+
+
+def _upgrade(connection: Connection) -> None:
+    dialect.lock_for_migration(connection)
+    scripts = config(connection)
+    current = MigrationContext.configure(connection).get_current_revision()
+    known = {step.revision for step in ScriptDirectory.from_config(scripts).walk_revisions()}
+    if current is not None and current not in known:
+        raise NewerDatabaseError(
+            f"The database is at migration {current}, which this version does not know: "
+            "it was used with a later version of Tocsin."
+        )
+    command.upgrade(scripts, "head")

@@ -1,0 +1,138 @@
+"""Pages by key and the opaque cursors that name a place in a list.
+
+A cursor is bound to its organization and to the order of its list: any other is INVALID_CURSOR.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from sqlalchemy import Select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.domain.limits import Limits
+from app.domain.problems import ErrorCode, RequestError, bad_input
+
+T = TypeVar("T")
+DEFAULT_PAGE = 20
+_CHECK_BYTES = 6
+
+
+def write_cursor(organization_id: UUID, kind: str, *parts: Any) -> str:
+    payload = json.dumps([kind, *parts], separators=(",", ":")).encode()
+    return base64.urlsafe_b64encode(_check(organization_id, payload) + payload).decode().rstrip("=")
+
+
+def read_cursor(organization_id: UUID, kind: str, cursor: str, argument: str) -> list[Any]:
+    """The parts that were written. RequestError INVALID_CURSOR for any that was not."""
+    try:
+        sealed = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        raise invalid_cursor(argument) from None
+    check, payload = sealed[:_CHECK_BYTES], sealed[_CHECK_BYTES:]
+    if check != _check(organization_id, payload):
+        raise invalid_cursor(argument)
+    written, *parts = json.loads(payload)
+    if written != kind:
+        raise invalid_cursor(argument, "It belongs to a list of another kind or order.")
+    return list(parts)
+
+
+def invalid_cursor(argument: str, why: str = "It is damaged or of another list.") -> RequestError:
+    return RequestError(ErrorCode.INVALID_CURSOR, f"No valid cursor. {why}", argument)
+
+
+def _check(organization_id: UUID, payload: bytes) -> bytes:
+    return hashlib.blake2s(payload, key=organization_id.bytes, digest_size=_CHECK_BYTES).digest()
+
+
+@dataclass(frozen=True)
+class PageRequest:
+    """Which part of a list: the first `size` from the front, or the last from the back."""
+
+    size: int
+    backwards: bool = False
+    after: str | None = None
+    before: str | None = None
+    offset: int = 0
+
+
+def page_request(
+    limits: Limits,
+    *,
+    first: int | None = None,
+    after: str | None = None,
+    last: int | None = None,
+    before: str | None = None,
+    offset: int | None = None,
+) -> PageRequest:
+    """Checks the arguments of a list. RequestError BAD_USER_INPUT names what does not fit."""
+    if first is not None and last is not None:
+        raise bad_input("Give first or last, not both.", "last")
+    if after is not None and before is not None:
+        raise bad_input("Give after or before, not both.", "before")
+    if offset is not None and (after is not None or before is not None or last is not None):
+        raise bad_input("offset goes with first alone, not with a cursor or last.", "offset")
+    if offset is not None and not 0 <= offset <= limits.offset:
+        raise bad_input(f"Must be from 0 to {limits.offset:,}.", "offset")
+    argument, size = ("first", first) if last is None else ("last", last)
+    size = DEFAULT_PAGE if size is None else size
+    if not 1 <= size <= limits.page:
+        raise bad_input(f"Must be from 1 to {limits.page}.", argument)
+    return PageRequest(size, last is not None, after, before, offset or 0)
+
+
+@dataclass(frozen=True)
+class Order(Generic[T]):
+    """The unique key that rows lie in order of, and how it goes in and out of a cursor."""
+
+    name: str
+    columns: tuple[Any, ...]
+    descending: bool
+    key: Callable[[T], tuple[Any, ...]]
+    plain: Callable[[tuple[Any, ...]], list[Any]]
+    read: Callable[[list[Any]], tuple[Any, ...]]
+
+    def cursor(self, organization_id: UUID, row: T) -> str:
+        return write_cursor(organization_id, self.name, *self.plain(self.key(row)))
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    rows: Sequence[T]
+    has_next: bool
+    has_previous: bool
+
+
+async def fetch(
+    session: AsyncSession,
+    statement: Select[T],
+    order: Order[T],
+    page: PageRequest,
+    organization_id: UUID,
+) -> Page[T]:
+    """One bounded statement. Rows that are inserted meanwhile move no other to another page."""
+    key = tuple_(*order.columns)
+    for argument, cursor in (("after", page.after), ("before", page.before)):
+        if cursor is not None:
+            place = order.read(read_cursor(organization_id, order.name, cursor, argument))
+            ahead = (argument == "after") is not order.descending
+            statement = statement.where(key > place if ahead else key < place)
+    falling = order.descending is not page.backwards
+    statement = statement.order_by(
+        *(column.desc() if falling else column.asc() for column in order.columns)
+    )
+    found = await session.scalars(statement.offset(page.offset or None).limit(page.size + 1))
+    rows = list(found)
+    more, rows = len(rows) > page.size, rows[: page.size]
+    if page.backwards:
+        return Page(rows[::-1], page.before is not None, more or page.after is not None)
+    behind = page.after is not None or page.offset > 0
+    return Page(rows, more or page.before is not None, behind)
