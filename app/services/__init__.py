@@ -1,0 +1,1 @@
+"""What can be done: one function for each sentence of the API."""

@@ -1,0 +1,63 @@
+"""Events, read: one, a page of those that a filter selects, their number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlmodel import col
+
+from app.domain.access import Caller
+from app.domain.filters import EventFilter
+from app.store import pages, tables, where
+from app.store.database import Database
+
+
+class EventOrderField(Enum):
+    OCCURRED_AT = "OCCURRED_AT"
+    RECORDED_AT = "RECORDED_AT"
+
+
+def order(field: EventOrderField, descending: bool) -> pages.Order[tables.Event]:
+    """By an instant, and by id where instants are equal."""
+    column: Any = getattr(tables.Event, field.value.lower())
+    return pages.Order(
+        name=f"events {field.value} {'DESC' if descending else 'ASC'}",
+        columns=(col(column), col(tables.Event.id)),
+        descending=descending,
+        key=lambda row: (getattr(row, column.key), row.id),
+        plain=lambda key: [key[0].isoformat(), str(key[1])],
+        read=lambda parts: (datetime.fromisoformat(parts[0]), UUID(parts[1])),
+    )
+
+
+async def find(database: Database, caller: Caller, event_id: UUID) -> tables.Event | None:
+    async with database.read(caller.organization_id) as session:
+        statement = select(tables.Event).where(col(tables.Event.id) == event_id)
+        return (await session.scalars(statement)).one_or_none()
+
+
+async def page(
+    database: Database,
+    caller: Caller,
+    filters: Sequence[EventFilter],
+    by: pages.Order[tables.Event],
+    request: pages.PageRequest,
+) -> pages.Page[tables.Event]:
+    async with database.read(caller.organization_id) as session:
+        statement = select(tables.Event).where(*_all(filters))
+        return await pages.fetch(session, statement, by, request, caller.organization_id)
+
+
+async def count(database: Database, caller: Caller, filters: Sequence[EventFilter]) -> int:
+    async with database.read(caller.organization_id) as session:
+        statement = select(func.count()).select_from(tables.Event).where(*_all(filters))
+        return (await session.scalars(statement)).one()
+
+
+def _all(filters: Sequence[EventFilter]) -> list[where.Condition]:
+    return [condition for each in filters for condition in where.events(each)]

@@ -1,0 +1,168 @@
+"""The live feed: one reader of the log in a process, and all who follow it.
+
+A follower has a bounded buffer. Whoever is too slow for it loses the buffer, not the entries:
+it reads them from the log again, and joins the others when it has caught up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import AsyncGenerator
+from uuid import UUID
+
+import structlog
+
+from app.domain.access import Caller
+from app.domain.filters import EventFilter, matches
+from app.store import changes, tables
+from app.store.changes import Entry, Place
+from app.store.database import EVERYWHERE, Database
+
+BATCH = 500
+RETRY_SECONDS = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+class Follower:
+    """Waits for the entries of one organization. `overrun` when its buffer was too small."""
+
+    def __init__(self, organization_id: UUID, joined: Place, size: int) -> None:
+        self.organization_id = organization_id
+        self.joined = joined
+        self.overrun = False
+        self._size = size
+        self._waiting: deque[Entry] = deque()
+        self._arrived = asyncio.Event()
+
+    def offer(self, entry: Entry) -> None:
+        if len(self._waiting) >= self._size:
+            self.overrun = True
+            self._waiting.clear()
+        if not self.overrun:
+            self._waiting.append(entry)
+        self._arrived.set()
+
+    @property
+    def waiting(self) -> int:
+        """Entries in the buffer."""
+        return len(self._waiting)
+
+    async def take(self) -> list[Entry]:
+        """What has arrived, once something has; nothing when the buffer was overrun."""
+        await self._arrived.wait()
+        self._arrived.clear()
+        taken = list(self._waiting)
+        self._waiting.clear()
+        return taken
+
+
+class Feed:
+    """Start it before the first follower; `async with` does."""
+
+    def __init__(self, database: Database, buffer_entries: int) -> None:
+        self._database = database
+        self._buffer_entries = buffer_entries
+        self.followers: set[Follower] = set()
+        self._read_up_to = changes.START
+        self._reading: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Feed:
+        async with self._database.read(EVERYWHERE) as session:
+            self._read_up_to = await changes.head(session)
+        await self._database.wake.start()
+        self._reading = asyncio.create_task(self._read())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._reading
+        await self._database.wake.stop()
+
+    async def follow(
+        self, organization_id: UUID, after: Place, rings_only: bool = False
+    ) -> AsyncGenerator[Entry, None]:
+        """Every entry of the organization after the place, once, in order, without end."""
+        while True:
+            # Join first, then read up to where the others are: nothing falls in between.
+            follower = Follower(organization_id, self._read_up_to, self._buffer_entries)
+            self.followers.add(follower)
+            try:
+                async for entry in self._stored(follower, after, rings_only):
+                    after = entry.place
+                    yield entry
+                while not follower.overrun:
+                    for entry in await follower.take():
+                        if entry.place > after and (entry.rings or not rings_only):
+                            after = entry.place
+                            yield entry
+            finally:
+                self.followers.discard(follower)
+
+    async def _stored(
+        self, follower: Follower, after: Place, rings_only: bool
+    ) -> AsyncGenerator[Entry, None]:
+        while after < follower.joined:
+            async with self._database.read(follower.organization_id) as session:
+                batch = await changes.read_after(session, after, BATCH, follower.joined, rings_only)
+            for entry in batch:
+                after = entry.place
+                yield entry
+            if len(batch) < BATCH:
+                return
+
+    async def _read(self) -> None:
+        while True:
+            await self._database.wake.wait()
+            try:
+                await self._pass_on()
+            except Exception:  # whatever it is, the followers must not wait for ever
+                log.exception("log_unreadable")
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _pass_on(self) -> None:
+        full = True
+        while full:
+            async with self._database.read(EVERYWHERE) as session:
+                batch = await changes.read_after(session, self._read_up_to, BATCH)
+            full = len(batch) == BATCH
+            for entry in batch:
+                for follower in self.followers:
+                    if follower.organization_id == entry.organization_id:
+                        follower.offer(entry)
+                self._read_up_to = entry.place
+
+
+async def log_head(database: Database, caller: Caller) -> str:
+    """The end of the log as a cursor."""
+    async with database.read(EVERYWHERE) as session:
+        moment = await changes.moment(session)
+        place = await changes.head(session)
+    return changes.cursor_of(caller.organization_id, moment, place, complete=True)
+
+
+async def notifications_added(
+    database: Database, feed: Feed, caller: Caller, filter: EventFilter, after: str | None
+) -> AsyncGenerator[tuple[str, tables.Event], None]:
+    """Each event that rang and is still there, with the cursor of the entry that rang.
+
+    The filter judges the event as it was when it rang, so that a replay selects what the live
+    subscription selected. RequestError INVALID_CURSOR, CURSOR_EXPIRED.
+    """
+    organization_id = caller.organization_id
+    async with database.read(EVERYWHERE) as session:
+        moment = await changes.moment(session)
+        start = await changes.head(session)
+    if after is not None:
+        start = changes.position_of(organization_id, after, moment.epoch).resume
+    async with contextlib.aclosing(feed.follow(organization_id, start, rings_only=True)) as rung:
+        async for entry in rung:
+            if entry.event is not None and matches(filter, entry.state):
+                yield (
+                    changes.cursor_of(organization_id, moment, entry.place, complete=True),
+                    entry.event,
+                )

@@ -1,0 +1,102 @@
+"""The bell: events that are notifications, in the order in which they rang."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from sqlalchemy import func, select, tuple_
+from sqlmodel import col
+
+from app.domain.access import Caller
+from app.domain.filters import EventFilter
+from app.domain.intake import Desk
+from app.domain.values import text_problems
+from app.services.events import Report, entry, locked, not_found
+from app.store import changes, pages, tables, where
+from app.store.database import Database
+
+
+@dataclass(frozen=True)
+class Bell:
+    """A page of notifications, newest first, each beside its cursor."""
+
+    rows: list[tuple[str, tables.Event]]
+    has_next: bool
+    has_previous: bool
+
+
+async def page(
+    database: Database, caller: Caller, filter: EventFilter, request: pages.PageRequest
+) -> Bell:
+    """The cursors are places in the log. RequestError INVALID_CURSOR, CURSOR_EXPIRED."""
+    organization_id = caller.organization_id
+    key = (col(tables.Event.rang_tx), col(tables.Event.rang_seq))
+    async with database.read(organization_id) as session:
+        moment = await changes.moment(session)
+        statement = select(tables.Event).where(key[1].is_not(None), *_rung(filter))
+        if request.after is not None:
+            after = changes.position_of(organization_id, request.after, moment.epoch)
+            statement = statement.where(tuple_(*key) < changes.bound(after.place))
+        ordered = statement.order_by(key[0].desc(), key[1].desc()).limit(request.size + 1)
+        found = list(await session.scalars(ordered))
+    rows = [
+        (changes.cursor_of(organization_id, moment, _place(row), complete=False), row)
+        for row in found[: request.size]
+    ]
+    return Bell(rows, len(found) > request.size, request.after is not None)
+
+
+async def count(database: Database, caller: Caller, filter: EventFilter) -> int:
+    async with database.read(caller.organization_id) as session:
+        statement = select(func.count()).select_from(tables.Event)
+        return (await session.scalars(statement.where(*_rung(filter)))).one()
+
+
+async def unacknowledged_count(database: Database, caller: Caller, filter: EventFilter) -> int:
+    """The number of notifications that the same filter finds with `acknowledged: false`."""
+    if filter.acknowledged:
+        return 0
+    return await count(database, caller, replace(filter, acknowledged=False))
+
+
+async def acknowledge_event(
+    database: Database, desk: Desk, event_id: UUID, note: str | None
+) -> Report:
+    """Keeps who acknowledged it first, and when; a second time changes nothing."""
+    if problems := text_problems(note, desk.limits.note, "note"):
+        return Report(problems=tuple(problems))
+    by = {
+        "acknowledged_at": desk.now,
+        "acknowledged_by": desk.reporter.name,
+        "acknowledgement_note": note,
+    }
+    return await _mark(database, desk, event_id, "ACKNOWLEDGED", by)
+
+
+async def unacknowledge_event(database: Database, desk: Desk, event_id: UUID) -> Report:
+    cleared = dict.fromkeys(("acknowledged_at", "acknowledged_by", "acknowledgement_note"))
+    return await _mark(database, desk, event_id, "UNACKNOWLEDGED", cleared)
+
+
+async def _mark(
+    database: Database, desk: Desk, event_id: UUID, kind: str, marks: dict[str, object]
+) -> Report:
+    async with database.write(desk.reporter.organization_id) as session:
+        row = await locked(session, event_id)
+        if row is None:
+            return not_found(event_id)
+        before = row.to_domain()
+        after = replace(before, **marks)  # type: ignore[arg-type]
+        if before.acknowledged is not after.acknowledged:
+            await changes.append(session, [entry(desk, kind, after, before)])
+            row.take(after)
+        return Report(row)
+
+
+def _rung(filter: EventFilter) -> list[where.Condition]:
+    return where.events(replace(filter, notification=True))
+
+
+def _place(row: tables.Event) -> changes.Place:
+    return changes.Place(row.rang_tx or 0, row.rang_seq or 0)

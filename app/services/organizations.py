@@ -1,0 +1,86 @@
+"""Organizations, and how an empty database gets its first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+from uuid_utils.compat import uuid7
+
+from app.domain.access import Caller, Permission
+from app.services.access import add_key
+from app.store import changes, tables
+from app.store.database import EVERYWHERE, Database
+from app.store.dialect import insert_new
+
+DEFAULT_KEY = "default"
+ADMINISTRATOR = "administrator"
+
+
+async def bootstrap(database: Database, key: str | None, now: datetime) -> str | None:
+    """Gives an empty database its organization and its administrator's key.
+
+    Returns the key, or None where there was something already. Of several processes that start
+    at once, one gets the key.
+    """
+    async with database.write(EVERYWHERE) as session:
+        if (await session.scalars(select(col(tables.Organization.id)).limit(1))).first():
+            return None
+        organization_id = await add_organization(session, DEFAULT_KEY, "Default", now)
+        if organization_id is None:
+            return None
+        return await add_key(
+            session,
+            organization_id,
+            ADMINISTRATOR,
+            frozenset(Permission),
+            now,
+            actor=ADMINISTRATOR,
+            secret=key,
+            every_organization=True,
+        )
+
+
+async def add_organization(
+    session: AsyncSession, key: str, name: str, now: datetime
+) -> UUID | None:
+    """Writes an organization and its log entry; None where the key is taken."""
+    table = tables.Organization
+    row = {"id": uuid7(), "key": key, "name": name, "created_at": now}
+    new = insert_new(session, table, [row]).returning(col(table.id))
+    organization_id = (await session.scalars(new)).one_or_none()
+    if organization_id is not None:
+        entry = tables.Change(
+            organization_id=organization_id,
+            subject=changes.ORGANIZATION,
+            subject_id=organization_id,
+            kind="CREATED",
+            at=now,
+            actor=ADMINISTRATOR,
+            changes={},
+            state={"key": key, "name": name},
+        )
+        await changes.append(session, [entry])
+    return organization_id
+
+
+async def organization(database: Database, caller: Caller) -> tables.Organization:
+    """The organization that the request acts in."""
+    async with database.read(caller.organization_id) as session:
+        return await session.get_one(tables.Organization, caller.organization_id)
+
+
+async def organizations(
+    database: Database, caller: Caller, limit: int
+) -> Sequence[tables.Organization]:
+    """Those that the caller's credential may choose among, up to `limit`, by key."""
+    table = tables.Organization
+    async with database.read(EVERYWHERE) as session:
+        statement = select(table).order_by(col(table.key)).limit(limit)
+        if not caller.every_organization:
+            statement = statement.where(col(table.id) == caller.organization_id)
+        return list(await session.scalars(statement))

@@ -1,0 +1,86 @@
+"""Receipts: by the producer's own id, a replay is known and answered with the first event."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from app.domain.intake import Accepted, Desk, Draft, Verdict
+from app.domain.values import name_problems
+from app.store import tables
+from app.store.dialect import insert_new
+
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Receipt:
+    digest: str | None
+    event_id: UUID
+
+
+def key_of(draft: Draft, desk: Desk) -> Key | None:
+    """The replay key of a draft: its source and the producer's own id."""
+    if draft.source_id is None:
+        return None
+    source = draft.source if draft.source is not None else desk.reporter.source
+    limit = desk.limits.name
+    if name_problems(source, limit) or name_problems(draft.source_id, limit):
+        return None
+    return source, draft.source_id
+
+
+async def kept(session: AsyncSession, keys: set[Key]) -> dict[Key, Receipt]:
+    if not keys:
+        return {}
+    table = tables.Receipt
+    statement = select(table).where(
+        tuple_(col(table.source), col(table.source_id)).in_(sorted(keys))
+    )
+    return {
+        (row.source, row.source_id): Receipt(row.digest, row.event_id)
+        for row in await session.scalars(statement)
+    }
+
+
+def claims_of(
+    drafts: Sequence[Draft],
+    keys: Sequence[Key | None],
+    verdicts: Sequence[Verdict],
+    receipts: Mapping[Key, Receipt],
+) -> dict[Key, Receipt]:
+    """The receipts that this list would leave: of one key, the first accepted draft's."""
+    claims: dict[Key, Receipt] = {}
+    for draft, key, verdict in zip(drafts, keys, verdicts, strict=True):
+        if key is not None and key not in receipts and isinstance(verdict, Accepted):
+            claims.setdefault(key, Receipt(draft.digest(), verdict.event.id))
+    return claims
+
+
+async def claim(
+    session: AsyncSession, desk: Desk, claims: dict[Key, Receipt]
+) -> dict[Key, Receipt]:
+    """Leaves the receipts. Where another transaction was faster, the answer holds its receipt."""
+    if not claims:
+        return {}
+    # In sorted order, so that two lists wait for each other in one direction only.
+    rows = [
+        {
+            "organization_id": desk.reporter.organization_id,
+            "source": source,
+            "source_id": source_id,
+            "digest": receipt.digest,
+            "event_id": receipt.event_id,
+        }
+        for (source, source_id), receipt in sorted(claims.items(), key=lambda claim: claim[0])
+    ]
+    table = tables.Receipt
+    new = insert_new(session, table, rows).returning(col(table.source), col(table.source_id))
+    won = {(source, source_id) for source, source_id in await session.execute(new)}
+    lost = await kept(session, claims.keys() - won)
+    return claims | lost
