@@ -1,0 +1,102 @@
+"""The command `tocsin`."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any, TypeVar
+from urllib.parse import quote
+
+import typer
+import uvicorn
+from pydantic import ValidationError
+
+from app.graphql.schema import build_schema
+from app.main import create_app, prepare
+from app.settings import Settings
+from app.store.dialect import DATABASE_ERRORS, why_unavailable
+from app.store.migrate import NewerDatabaseError
+from app.telemetry import configure_logs
+
+Result = TypeVar("Result")
+GRACE_SECONDS = 10
+SOCKET_MESSAGE_BYTES = 2 * 1024 * 1024
+
+main = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@main.callback()
+def tocsin() -> None:
+    """Tocsin: operational events, heard the moment they happen. Settings: TOCSIN_*."""
+
+
+@main.command()
+def serve(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port to listen on.")] = 8000,
+) -> None:
+    """Serve GraphQL at /graphql. Migrates the database first."""
+    configure_logs()
+    settings = _settings()
+    key = _database(lambda: prepare(settings))
+    address = f"http://{host}:{port}/graphql"
+    if key is not None:
+        typer.echo("This database is new. Its administrator's key, shown this once:\n")
+        typer.echo(f"  {key}\n\nGraphiQL, signed in:\n\n  {address}#key={quote(key, safe='')}\n")
+    typer.echo(f"Tocsin serves {address}")
+    sys.stdout.flush()
+    # uvicorn drains, and then raises the signal that ended it once more.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    uvicorn.run(
+        create_app(settings),
+        host=host,
+        port=port,
+        log_level="warning",
+        ws_max_size=SOCKET_MESSAGE_BYTES,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+
+
+@main.command()
+def migrate() -> None:
+    """Bring the database to this version, without serving."""
+    configure_logs()
+    settings = _settings()
+    key = _database(lambda: prepare(settings))
+    typer.echo("The database is up to date.")
+    if key is not None:
+        typer.echo(f"It was new. Its administrator's key, shown this once:\n\n  {key}")
+
+
+@main.command()
+def schema() -> None:
+    """Print the GraphQL schema, as schema.graphql has it."""
+    typer.echo(build_schema().as_str())
+
+
+def _settings() -> Settings:
+    try:
+        return Settings()
+    except ValidationError as error:
+        for each in error.errors():
+            place = "__".join(str(step) for step in each["loc"]).upper()
+            typer.echo(f"TOCSIN_{place}: {each['msg']}", err=True)
+        raise typer.Exit(2) from None
+
+
+def _database(work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+    """Runs it; where the database is what fails, says so in a line."""
+    try:
+        return asyncio.run(work())
+    except NewerDatabaseError as error:
+        why: str | None = str(error)
+    except ValueError as error:
+        why = f"TOCSIN_DATABASE_URL {error}."
+    except DATABASE_ERRORS as error:
+        why = why_unavailable(error)
+        if why is None:
+            raise
+    typer.echo(f"Tocsin cannot start. {why}", err=True)
+    raise typer.Exit(1)

@@ -1,0 +1,51 @@
+"""What a resolver may reach: the caller, the database, the feed, the loaders, the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import strawberry
+from strawberry.fastapi import BaseContext
+
+from app.domain.access import Caller
+from app.domain.intake import Desk
+from app.domain.limits import Limits
+from app.domain.problems import ErrorCode, RequestError
+from app.services.feed import Feed
+from app.store.database import Database
+
+if TYPE_CHECKING:
+    from app.graphql.loaders import Loaders
+
+
+class Context(BaseContext):
+    """Of one request, or of one socket: it holds no session, and its loaders keep nothing."""
+
+    def __init__(
+        self,
+        database: Database,
+        feed: Feed,
+        limits: Limits,
+        make_loaders: Callable[[Context], Loaders],
+    ) -> None:
+        super().__init__()
+        self.database = database
+        self.feed = feed
+        self.limits = limits
+        self.loaders = make_loaders(self)
+        self.authenticated: Caller | None = None
+
+    @property
+    def caller(self) -> Caller:
+        if self.authenticated is None:
+            raise RequestError(ErrorCode.UNAUTHENTICATED, "Give a key.")
+        return self.authenticated
+
+    @property
+    def desk(self) -> Desk:
+        return Desk(self.caller, datetime.now(UTC), self.limits)
+
+
+Info = strawberry.Info[Context, Any]

@@ -1,0 +1,108 @@
+"""The domain's enums as the API describes them."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import strawberry
+
+from app.domain.access import Permission
+from app.domain.fields import FieldKind
+from app.domain.lifecycle import EventTypeState
+from app.domain.problems import UserErrorCode
+from app.domain.severity import Outcome, Severity
+from app.services.event_queries import EventOrderField
+
+
+class SortDirection(Enum):
+    ASC = "ASC"
+    DESC = "DESC"
+
+
+def _describe(enum: type[Enum], description: str, **values: str) -> None:
+    """Offers the enum under its own name. KeyError for a value without a description."""
+    strawberry.enum(enum, description=description)
+    for value in enum.__strawberry_definition__.values:  # type: ignore[attr-defined]
+        value.description = values[value.name]
+
+
+_describe(
+    Severity,
+    "How grave an event is.",
+    ERROR="Needs attention at once; shown red.",
+    WARN="Should be watched; shown yellow.",
+    INFO="Good to know; shown blue.",
+    SUCCESS="Something went well; shown green.",
+)
+_describe(
+    Outcome,
+    "How what the event tells of went.",
+    SUCCESS="It worked.",
+    FAILURE="It did not.",
+)
+_describe(
+    EventTypeState,
+    "Where an event type is in its life.",
+    DRAFT="Being shaped: takes no events yet.",
+    PUBLISHED="Takes events.",
+    DEPRECATED="On its way out: still takes events, with a warning.",
+    ARCHIVED="Takes no events any more; those it has stay.",
+)
+_describe(
+    FieldKind,
+    "What values a field takes.",
+    TEXT="A short text.",
+    LONG_TEXT="A text of several lines.",
+    NUMBER="A number, as `150` or `0.5`.",
+    INTEGER="A whole number.",
+    BOOLEAN="`true` or `false`.",
+    DATE="A day, as `2026-04-10`.",
+    DATETIME="An instant with an offset, as `2026-04-10T10:30:00Z`.",
+    SELECT="One of the field's options.",
+    MULTI_SELECT="A list of the field's options, none twice.",
+    URL="An absolute address, as `https://example.com/a`.",
+    EMAIL="An e-mail address.",
+)
+_describe(
+    Permission,
+    "What a credential may do. Each MANAGE permission also reads what it manages.",
+    EVENT_READ="Read events and all that goes with them; subscribe.",
+    EVENT_CREATE="Report events; read event types.",
+    EVENT_UPDATE="Update and acknowledge events.",
+    EVENT_DELETE="Delete events.",
+    EVENT_TYPE_MANAGE="Shape event types and their fields.",
+    RULE_MANAGE="Shape guard rules and duplication rules.",
+    ORGANIZATION_MANAGE="Manage the organization's keys.",
+)
+_describe(
+    EventOrderField,
+    "What a list of events is sorted by; equal times are sorted by id.",
+    OCCURRED_AT="When it happened.",
+    RECORDED_AT="When Tocsin accepted it.",
+)
+_describe(
+    SortDirection,
+    "Which end of a list comes first.",
+    ASC="The earliest first.",
+    DESC="The latest first.",
+)
+_describe(
+    UserErrorCode,
+    "What is wrong with an input, or stands in its way: for programs, as `message` is for people.",
+    INVALID_INPUT="The input itself is wrong: malformed, too long, or out of range.",
+    NOT_FOUND="What it names is not there, or is another organization's.",
+    CONFLICT="It was changed meanwhile, or was reported with other content before.",
+    ALREADY_EXISTS="Its name is taken.",
+    IN_USE="Something else still needs it.",
+    ILLEGAL_TRANSITION="The lifecycle does not lead there from here.",
+    FIELD_REQUIRED="A required field has no value.",
+    FIELD_UNKNOWN="The event type has no such field.",
+    FIELD_HIDDEN="The field is hidden by a conditional rule, and its value was dropped.",
+    FIELD_INVALID="The value does not fit the field.",
+    GUARD_REJECTED="A guard rule does not let it pass.",
+    DUPLICATE="It was reported already.",
+    EVENT_TYPE_CLOSED="The event type takes no events, or soon will not.",
+    EXPRESSION_INVALID="The expression does not parse, or does not fit the event type.",
+    CYCLE="It would depend on itself.",
+    LIMIT_REACHED="No more of these can be stored.",
+)

@@ -1,0 +1,188 @@
+"""Mutations of events: log, update, acknowledge, delete."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+import strawberry
+
+from app.domain.access import Permission
+from app.domain.problems import invalid
+from app.domain.values import read_id
+from app.graphql.context import Info
+from app.graphql.event_inputs import LogEventInput, UpdateEventInput
+from app.graphql.events import Event
+from app.graphql.problems import UserError, user_errors
+from app.services import events, notifications
+from app.services.events import Report
+
+
+@strawberry.type(description="What became of a report.")
+class LogEventPayload:
+    event: Event | None = strawberry.field(
+        description="The event; null where it was refused, or was met and may not be read."
+    )
+    duplicate: bool = strawberry.field(
+        description="True where it had been reported before and `event` was there already."
+    )
+    warnings: list[UserError] = strawberry.field(
+        description="What was accepted all the same, as an event type on its way out."
+    )
+    user_errors: list[UserError] = strawberry.field(description="Everything that is wrong.")
+
+    @classmethod
+    def from_report(cls, report: Report, info: Info, *place: str) -> LogEventPayload:
+        may_see = not report.duplicate or info.context.caller.may({Permission.EVENT_READ})
+        return cls(
+            event=Event.from_row(report.event) if report.event and may_see else None,
+            duplicate=report.duplicate,
+            warnings=user_errors(report.warnings, *place),
+            user_errors=user_errors(report.problems, *place),
+        )
+
+
+@strawberry.type(description="What became of a list of reports.")
+class LogEventsPayload:
+    results: list[LogEventPayload] = strawberry.field(
+        description="One for each report, in their order."
+    )
+    accepted: int = strawberry.field(
+        description="Newly stored; accepted + duplicates + rejected = the number of results."
+    )
+    duplicates: int = strawberry.field(description="Answered with an event that was there already.")
+    rejected: int = strawberry.field(description="Refused, and nothing of them stored.")
+    user_errors: list[UserError] = strawberry.field(
+        description="Of the call as a whole: too many reports."
+    )
+
+
+@strawberry.type(description="What became of a change of an event.")
+class EventPayload:
+    event: Event | None = strawberry.field(description="The event; null where it was refused.")
+    user_errors: list[UserError] = strawberry.field(description="Everything that is wrong.")
+
+    @classmethod
+    def from_report(cls, report: Report) -> EventPayload:
+        return cls(
+            event=None if report.event is None else Event.from_row(report.event),
+            user_errors=user_errors(report.problems),
+        )
+
+
+@strawberry.type(description="What became of an update.")
+class UpdateEventPayload:
+    event: Event | None = strawberry.field(description="The event; null where it was refused.")
+    warnings: list[UserError] = strawberry.field(description="As of `logEvent`.")
+    user_errors: list[UserError] = strawberry.field(description="Everything that is wrong.")
+
+
+EventId = Annotated[strawberry.ID, strawberry.argument(description="The event's id.")]
+
+
+@strawberry.type
+class EventMutations:
+    @strawberry.mutation(description="Reports an event. What is answered is durable.")
+    async def log_event(
+        self,
+        info: Info,
+        input: Annotated[LogEventInput, strawberry.argument(description="The report.")],
+    ) -> LogEventPayload:
+        [report] = await events.log_events(
+            info.context.database, info.context.desk, [input.to_domain()]
+        )
+        return LogEventPayload.from_report(report, info, "input")
+
+    @strawberry.mutation(
+        description="Reports up to 500 events in one transaction. A refused one does not stop the "
+        "others; all that were accepted are durable when the answer comes."
+    )
+    async def log_events(
+        self,
+        info: Info,
+        input: Annotated[list[LogEventInput], strawberry.argument(description="The reports.")],
+    ) -> LogEventsPayload:
+        bulk = info.context.limits.bulk
+        if len(input) > bulk:
+            problem = invalid(f"There are {len(input):,} reports; at most {bulk:,} a call.")
+            return LogEventsPayload(
+                results=[],
+                accepted=0,
+                duplicates=0,
+                rejected=0,
+                user_errors=user_errors([problem], "input"),
+            )
+        drafts = [each.to_domain() for each in input]
+        reports = await events.log_events(info.context.database, info.context.desk, drafts)
+        rejected = sum(report.refused for report in reports)
+        duplicates = sum(report.duplicate for report in reports)
+        return LogEventsPayload(
+            results=[
+                LogEventPayload.from_report(report, info, "input", str(index))
+                for index, report in enumerate(reports)
+            ],
+            accepted=len(reports) - rejected - duplicates,
+            duplicates=duplicates,
+            rejected=rejected,
+            user_errors=[],
+        )
+
+    @strawberry.mutation(description="Changes an event, judged by the type it was logged under.")
+    async def update_event(
+        self,
+        info: Info,
+        input: Annotated[UpdateEventInput, strawberry.argument(description="What to change.")],
+    ) -> UpdateEventPayload:
+        event_id = read_id(input.id)
+        report = (
+            _malformed()
+            if event_id is None
+            else await events.update_event(
+                info.context.database,
+                info.context.desk,
+                event_id,
+                input.to_domain(),
+                input.if_version,
+            )
+        )
+        return UpdateEventPayload(
+            event=None if report.event is None else Event.from_row(report.event),
+            warnings=user_errors(report.warnings, "input"),
+            user_errors=user_errors(report.problems, "input"),
+        )
+
+    @strawberry.mutation(
+        description="Takes an event away, and answers with it as it was. The log keeps an entry."
+    )
+    async def delete_event(self, info: Info, id: EventId) -> EventPayload:
+        return await _change(id, info, events.delete_event)
+
+    @strawberry.mutation(
+        description="Marks an event as acknowledged. A second time is no error and keeps who did "
+        "it first, and when."
+    )
+    async def acknowledge_event(
+        self,
+        info: Info,
+        id: EventId,
+        note: Annotated[
+            str | None, strawberry.argument(description="What there is to say of it.")
+        ] = None,
+    ) -> EventPayload:
+        return await _change(id, info, notifications.acknowledge_event, note)
+
+    @strawberry.mutation(description="Takes an acknowledgement back.")
+    async def unacknowledge_event(self, info: Info, id: EventId) -> EventPayload:
+        return await _change(id, info, notifications.unacknowledge_event)
+
+
+async def _change(id: str, info: Info, service: Any, *more: Any) -> EventPayload:
+    event_id: UUID | None = read_id(id)
+    if event_id is None:
+        return EventPayload.from_report(_malformed())
+    report = await service(info.context.database, info.context.desk, event_id, *more)
+    return EventPayload.from_report(report)
+
+
+def _malformed() -> Report:
+    return Report(problems=(invalid("Is no id; ids are UUIDs.", "id"),))

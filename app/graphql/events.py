@@ -1,0 +1,181 @@
+"""Events and what they are about, as clients read them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
+
+import strawberry
+from strawberry.scalars import JSON
+
+from app.domain import filters
+from app.domain.events import Entity as EntityName
+from app.domain.severity import Outcome, Severity
+from app.graphql.context import Info
+from app.graphql.enums import SortDirection
+from app.graphql.event_filters import EventFilter, EventOrder
+from app.graphql.nodes import Node, id_of, wanted_id
+from app.graphql.pages import After, Before, Connection, Edge, First, Last, Offset, page_info
+from app.services import event_queries
+from app.services.event_queries import EventOrderField
+from app.store import tables
+from app.store.pages import page_request
+
+if TYPE_CHECKING:
+    from app.graphql.event_types import EventType
+
+LATEST_FIRST = EventOrder(field=EventOrderField.OCCURRED_AT, direction=SortDirection.DESC)
+
+
+@strawberry.type(description="Something that happened, as it was reported, checked and stored.")
+class Event(Node):
+    type: str = strawberry.field(
+        description="Its CloudEvents type, a reverse-DNS name such as "
+        "`com.slb.cloud.fdplan.studies.study_created.v1`."
+    )
+    event_type_version: int | None = strawberry.field(
+        description="The version of the event type that it was checked against."
+    )
+    entity: Entity | None = strawberry.field(description="What it is about.")
+    severity: Severity = strawberry.field(description="How grave it is.")
+    summary: str = strawberry.field(description="What happened, in a line.")
+    content: str | None = strawberry.field(description="What happened, at length.")
+    source: str = strawberry.field(description="Who reported it, a URI-reference.")
+    source_id: str | None = strawberry.field(
+        description="The producer's own id for it, unique with `source`; null if none was given."
+    )
+    subject: str | None = strawberry.field(
+        description="What of the source it is about, in CloudEvents' sense."
+    )
+    outcome: Outcome | None = strawberry.field(description="How what it tells of went.")
+    occurred_at: datetime = strawberry.field(description="When it happened.")
+    recorded_at: datetime = strawberry.field(description="When Tocsin accepted it.")
+    updated_at: datetime = strawberry.field(description="When it was last updated.")
+    fields: JSON = strawberry.field(description="Its values by field name, as checked: an object.")
+    tags: list[str] = strawberry.field(description="Planning tags, `name:identifier`.")
+    notification: bool = strawberry.field(description="Whether it is shown in the bell.")
+    acknowledged: bool = strawberry.field(description="Whether somebody has acknowledged it.")
+    acknowledged_at: datetime | None = strawberry.field(description="When, the first time.")
+    acknowledged_by: str | None = strawberry.field(description="Who did, the first time.")
+    acknowledgement_note: str | None = strawberry.field(description="What they said of it.")
+    version: int = strawberry.field(
+        description="From 1; rises with every update. Send it back as `ifVersion`."
+    )
+    event_type_id: strawberry.Private[UUID | None]
+
+    @strawberry.field(
+        description="The definition that it was checked against; null where the type is free-form."
+    )
+    async def event_type(
+        self, info: Info
+    ) -> Annotated[EventType, strawberry.lazy("app.graphql.event_types")] | None:
+        if self.event_type_id is None:
+            return None
+        return await info.context.loaders.event_types.load(self.event_type_id)
+
+    @classmethod
+    def from_row(cls, row: tables.Event) -> Event:
+        state = row.to_domain()
+        return cls(
+            id=id_of(state.id),
+            type=state.type,
+            event_type_version=state.event_type_version,
+            entity=Entity.from_domain(state.entity),
+            severity=state.severity,
+            summary=state.summary,
+            content=state.content,
+            source=state.source,
+            source_id=state.source_id,
+            subject=state.subject,
+            outcome=state.outcome,
+            occurred_at=state.occurred_at,
+            recorded_at=state.recorded_at,
+            updated_at=state.updated_at,
+            fields=JSON(state.fields),
+            tags=list(state.tags),
+            notification=state.notification,
+            acknowledged=state.acknowledged,
+            acknowledged_at=state.acknowledged_at,
+            acknowledged_by=state.acknowledged_by,
+            acknowledgement_note=state.acknowledgement_note,
+            version=state.version,
+            event_type_id=state.event_type_id,
+        )
+
+
+def events_field(narrow: Callable[[Any], filters.EventFilter], description: str) -> Any:
+    """A list of events as a field; `narrow` says which ones its parent has."""
+
+    async def resolve(
+        root: strawberry.Parent[Any],
+        info: Info,
+        filter: Annotated[
+            EventFilter | None, strawberry.argument(description="Only these events.")
+        ] = None,
+        order_by: Annotated[
+            EventOrder | None, strawberry.argument(description="The latest first, if left out.")
+        ] = LATEST_FIRST,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+        offset: Offset = None,
+    ) -> Connection[Event]:
+        database, caller, limits = info.context.database, info.context.caller, info.context.limits
+        selected = [narrow(root)]
+        if filter is not None:
+            selected.append(filter.to_domain(limits))
+        request = page_request(
+            limits, first=first, after=after, last=last, before=before, offset=offset
+        )
+        by = order_by or LATEST_FIRST
+        order = event_queries.order(by.field, by.direction is SortDirection.DESC)
+        page = await event_queries.page(database, caller, selected, order, request)
+        edges = [
+            Edge(cursor=order.cursor(caller.organization_id, row), node=Event.from_row(row))
+            for row in page.rows
+        ]
+        return Connection(
+            edges=edges,
+            page_info=page_info([edge.cursor for edge in edges], page.has_next, page.has_previous),
+            count=lambda: event_queries.count(database, caller, selected),
+        )
+
+    return strawberry.field(resolver=resolve, description=description)
+
+
+@strawberry.type(
+    description="What an event is about. It has no id of its own: two types may use the same "
+    "`entityId`."
+)
+class Entity:
+    type: str = strawberry.field(description="The kind of thing: `Well`.")
+    entity_id: str = strawberry.field(description="Which one: `well-001`.")
+    events: Connection[Event] = events_field(
+        lambda entity: filters.EventFilter(entity=EntityName(entity.type, entity.entity_id)),
+        "All that was reported about it.",
+    )
+
+    @classmethod
+    def from_domain(cls, entity: EntityName | None) -> Entity | None:
+        return None if entity is None else cls(type=entity.type, entity_id=entity.id)
+
+
+@strawberry.type
+class EventQueries:
+    events: Connection[Event] = events_field(
+        lambda _root: filters.EventFilter(), "The events that a filter selects."
+    )
+
+    @strawberry.field(description="One event; null where there is none of this id.")
+    async def event(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="The event's id.")],
+    ) -> Event | None:
+        row = await event_queries.find(
+            info.context.database, info.context.caller, wanted_id(id, "id")
+        )
+        return None if row is None else Event.from_row(row)

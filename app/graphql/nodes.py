@@ -1,0 +1,27 @@
+"""What has an id."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import strawberry
+
+from app.domain.problems import bad_input
+from app.domain.values import read_id
+
+
+@strawberry.interface(description="Whatever has an id of its own: `node(id:)` finds it.")
+class Node:
+    id: strawberry.ID = strawberry.field(description="A UUIDv7; later ids are greater.")
+
+
+def id_of(row_id: UUID) -> strawberry.ID:
+    return strawberry.ID(str(row_id))
+
+
+def wanted_id(text: str, *argument: str) -> UUID:
+    """The id of a query's argument. RequestError BAD_USER_INPUT where it is none."""
+    found = read_id(text)
+    if found is None:
+        raise bad_input(f"{text[:100]!r} is no id; ids are UUIDs.", *argument)
+    return found

@@ -1,0 +1,109 @@
+"""The bell: its list and its subscription."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Annotated
+
+import strawberry
+
+from app.domain import filters
+from app.graphql.context import Info
+from app.graphql.event_filters import NotificationFilter
+from app.graphql.events import Event
+from app.graphql.pages import After, First, PageInfo, page_info
+from app.services import feed, notifications
+from app.store.pages import page_request
+
+Filter = Annotated[
+    NotificationFilter | None, strawberry.argument(description="Only these notifications.")
+]
+
+
+@strawberry.type(description="A notification, with its place in the log.")
+class NotificationEdge:
+    cursor: str = strawberry.field(
+        description="Where it rang in the log: `after` of `notifications` and of "
+        "`notificationAdded` takes it."
+    )
+    node: Event = strawberry.field(description="The event that rang, as it is now.")
+
+
+@strawberry.type(description="A page of the bell, the newest first.")
+class NotificationConnection:
+    edges: list[NotificationEdge] = strawberry.field(
+        description="The notifications with their cursors."
+    )
+    page_info: PageInfo = strawberry.field(description="Whether and where the list goes on.")
+    count: strawberry.Private[Callable[[], Awaitable[int]]]
+    count_unacknowledged: strawberry.Private[Callable[[], Awaitable[int]]]
+
+    @strawberry.field(description="The notifications alone.")
+    def nodes(self) -> list[Event]:
+        return [edge.node for edge in self.edges]
+
+    @strawberry.field(description="How many notifications the filter selects.")
+    async def total_count(self) -> int:
+        return await self.count()
+
+    @strawberry.field(description="How many of those nobody has acknowledged.")
+    async def unacknowledged_count(self) -> int:
+        return await self.count_unacknowledged()
+
+
+@strawberry.type
+class NotificationQueries:
+    @strawberry.field(
+        description="The bell: events that are notifications, in the order in which they rang, "
+        "the newest first. To go on live without a gap, subscribe to `notificationAdded` after "
+        "the first edge's cursor, or after `logHead` where the list is empty."
+    )
+    async def notifications(
+        self, info: Info, filter: Filter = None, first: First = 20, after: After = None
+    ) -> NotificationConnection:
+        database, caller = info.context.database, info.context.caller
+        selected = _selected(filter, info)
+        request = page_request(info.context.limits, first=first, after=after)
+        bell = await notifications.page(database, caller, selected, request)
+        edges = [
+            NotificationEdge(cursor=cursor, node=Event.from_row(row)) for cursor, row in bell.rows
+        ]
+        return NotificationConnection(
+            edges=edges,
+            page_info=page_info([edge.cursor for edge in edges], bell.has_next, bell.has_previous),
+            count=lambda: notifications.count(database, caller, selected),
+            count_unacknowledged=lambda: notifications.unacknowledged_count(
+                database, caller, selected
+            ),
+        )
+
+    @strawberry.field(
+        description="The end of the change log as of now: a subscription `after` it misses "
+        "nothing that comes later."
+    )
+    async def log_head(self, info: Info) -> str:
+        return await feed.log_head(info.context.database, info.context.caller)
+
+
+@strawberry.type
+class NotificationSubscriptions:
+    @strawberry.subscription(
+        description="Every new notification, in log order, whichever process stored it. With "
+        "`after` it first sends what was missed since, so that a client which remembers its last "
+        "cursor can resume without a gap."
+    )
+    async def notification_added(
+        self, info: Info, filter: Filter = None, after: After = None
+    ) -> AsyncGenerator[NotificationEdge, None]:
+        context = info.context
+        added = feed.notifications_added(
+            context.database, context.feed, context.caller, _selected(filter, info), after
+        )
+        async with contextlib.aclosing(added):
+            async for cursor, row in added:
+                yield NotificationEdge(cursor=cursor, node=Event.from_row(row))
+
+
+def _selected(filter: NotificationFilter | None, info: Info) -> filters.EventFilter:
+    return filters.EventFilter() if filter is None else filter.to_domain(info.context.limits)

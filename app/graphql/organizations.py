@@ -1,0 +1,101 @@
+"""Organizations, the viewer, and finding anything by its id."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import strawberry
+
+from app.domain import filters
+from app.domain.access import Permission
+from app.graphql.context import Info
+from app.graphql.event_types import EventField, EventType
+from app.graphql.events import Event, events_field
+from app.graphql.nodes import Node, id_of, wanted_id
+from app.graphql.pages import Connection
+from app.graphql.permissions import READ, READ_ORGANIZATION, READ_TYPES
+from app.services import event_queries, event_types, organizations
+from app.store import tables
+
+
+@strawberry.type(
+    description="A tenant: an organization, or a data partition. Nothing crosses from one to "
+    "another."
+)
+class Organization(Node):
+    key: str = strawberry.field(description="Its key in headers and tokens.")
+    name: str = strawberry.field(description="What people call it.")
+    events: Connection[Event] = events_field(
+        lambda _organization: filters.EventFilter(), "The events of the organization."
+    )
+
+    @classmethod
+    def from_row(cls, row: tables.Organization) -> Organization:
+        return cls(id=id_of(row.id), key=row.key, name=row.name)
+
+
+@strawberry.type(description="Who asks.")
+class Viewer:
+    name: str = strawberry.field(description="The name of the credential.")
+    organization: Organization = strawberry.field(
+        description="The organization that this request acts in."
+    )
+    permissions: list[Permission] = strawberry.field(description="What the credential may do.")
+
+    @strawberry.field(
+        description="The organizations that the credential may choose among, up to 100. The "
+        "header `data-partition-id` chooses, by key."
+    )
+    async def organizations(self, info: Info) -> list[Organization]:
+        found = await organizations.organizations(
+            info.context.database, info.context.caller, info.context.limits.page
+        )
+        return [Organization.from_row(row) for row in found]
+
+
+@strawberry.type
+class OrganizationQueries:
+    @strawberry.field(description="Who asks, in which organization, with which permissions.")
+    async def viewer(self, info: Info) -> Viewer:
+        caller = info.context.caller
+        row = await organizations.organization(info.context.database, caller)
+        return Viewer(
+            name=caller.name,
+            organization=Organization.from_row(row),
+            permissions=[each for each in Permission if each in caller.permissions],
+        )
+
+    @strawberry.field(
+        description="The request's organization; with its key, the same; with another key, null."
+    )
+    async def organization(
+        self,
+        info: Info,
+        key: Annotated[
+            str | None, strawberry.argument(description="The organization's key.")
+        ] = None,
+    ) -> Organization | None:
+        row = await organizations.organization(info.context.database, info.context.caller)
+        return Organization.from_row(row) if key in (None, row.key) else None
+
+    @strawberry.field(
+        description="Whatever has this id: an event, an event type, a field or the organization; "
+        "null where nothing has."
+    )
+    async def node(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="The id.")],
+    ) -> Node | None:
+        database, caller = info.context.database, info.context.caller
+        wanted = wanted_id(id, "id")
+        if caller.may(READ) and (event := await event_queries.find(database, caller, wanted)):
+            return Event.from_row(event)
+        if caller.may(READ_TYPES):
+            if event_type := await event_types.find(database, caller, id=wanted):
+                return EventType.from_row(event_type)
+            if field := await event_types.find_field(database, caller, wanted):
+                return EventField.from_row(field)
+        if caller.may(READ_ORGANIZATION) and wanted == caller.organization_id:
+            return Organization.from_row(await organizations.organization(database, caller))
+        return None

@@ -1,0 +1,76 @@
+"""Connections: pages of a list with a cursor for each row. `totalCount` is counted when asked."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, Generic, TypeVar
+
+import strawberry
+
+NodeT = TypeVar("NodeT")
+
+
+@strawberry.type(description="Whether the list goes on, and from where.")
+class PageInfo:
+    has_next_page: bool = strawberry.field(description="Whether rows follow this page.")
+    has_previous_page: bool = strawberry.field(description="Whether rows precede this page.")
+    start_cursor: str | None = strawberry.field(
+        description="The first row's cursor: give it as `before` for the page before this."
+    )
+    end_cursor: str | None = strawberry.field(
+        description="The last row's cursor: give it as `after` for the page after this."
+    )
+
+
+@strawberry.type(description="A row of a list, with its cursor.")
+class Edge(Generic[NodeT]):
+    cursor: str = strawberry.field(description="The row's place in this list, in this order.")
+    node: NodeT = strawberry.field(description="The row itself.")
+
+
+@strawberry.type(description="A page of a list. Rows that come or go elsewhere move none of it.")
+class Connection(Generic[NodeT]):
+    edges: list[Edge[NodeT]] = strawberry.field(description="The rows with their cursors.")
+    page_info: PageInfo = strawberry.field(description="Whether and where the list goes on.")
+    count: strawberry.Private[Callable[[], Awaitable[int]]]
+
+    @strawberry.field(description="The rows alone.")
+    def nodes(self) -> list[NodeT]:
+        return [edge.node for edge in self.edges]
+
+    @strawberry.field(
+        description="How many rows the whole list has. Costs a statement of its own: leave it "
+        "out where nobody looks at it."
+    )
+    async def total_count(self) -> int:
+        return await self.count()
+
+
+def page_info(cursors: Sequence[str], has_next: bool, has_previous: bool) -> PageInfo:
+    return PageInfo(
+        has_next_page=has_next,
+        has_previous_page=has_previous,
+        start_cursor=cursors[0] if cursors else None,
+        end_cursor=cursors[-1] if cursors else None,
+    )
+
+
+First = Annotated[
+    int | None,
+    strawberry.argument(description="How many rows from the front: 1 to 100, 20 if left out."),
+]
+After = Annotated[
+    str | None, strawberry.argument(description="Only what comes after the row of this cursor.")
+]
+Last = Annotated[
+    int | None, strawberry.argument(description="How many rows from the back: 1 to 100.")
+]
+Before = Annotated[
+    str | None, strawberry.argument(description="Only what comes before the row of this cursor.")
+]
+Offset = Annotated[
+    int | None,
+    strawberry.argument(
+        description="Rows to pass over, up to 10,000. A cursor is faster and never repeats a row."
+    ),
+]

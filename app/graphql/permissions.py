@@ -1,0 +1,80 @@
+"""Which permission opens which field. A root field that is not in the table does not start.
+
+One of the permissions named is enough. Below the roots, only steps from one thing to the events
+of it are named: they need EVENT_READ like every list of events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from graphql import GraphQLField, GraphQLSchema
+
+from app.domain.access import Permission
+from app.domain.problems import ErrorCode, RequestError
+
+READ = frozenset({Permission.EVENT_READ})
+CREATE = frozenset({Permission.EVENT_CREATE})
+UPDATE = frozenset({Permission.EVENT_UPDATE})
+DELETE = frozenset({Permission.EVENT_DELETE})
+MANAGE_TYPES = frozenset({Permission.EVENT_TYPE_MANAGE})
+READ_TYPES = READ | CREATE | MANAGE_TYPES
+READ_ORGANIZATION = READ | {Permission.ORGANIZATION_MANAGE}
+
+NEEDED: dict[str, frozenset[Permission]] = {
+    "Query.node": READ_TYPES | READ_ORGANIZATION,  # its resolver asks again, by kind
+    "Query.viewer": READ,
+    "Query.logHead": READ,
+    "Query.organization": READ_ORGANIZATION,
+    "Query.event": READ,
+    "Query.events": READ,
+    "Query.notifications": READ,
+    "Query.eventType": READ_TYPES,
+    "Query.eventTypes": READ_TYPES,
+    "Mutation.logEvent": CREATE,
+    "Mutation.logEvents": CREATE,
+    "Mutation.updateEvent": UPDATE,
+    "Mutation.acknowledgeEvent": UPDATE,
+    "Mutation.unacknowledgeEvent": UPDATE,
+    "Mutation.deleteEvent": DELETE,
+    "Mutation.createEventType": MANAGE_TYPES,
+    "Subscription.notificationAdded": READ,
+    "EventType.events": READ,
+    "Entity.events": READ,
+    "Organization.events": READ,
+}
+
+
+def enforce(schema: GraphQLSchema) -> None:
+    """Puts the table in front of the resolvers. KeyError for a root field without a row."""
+    for root in (schema.query_type, schema.mutation_type, schema.subscription_type):
+        for name in root.fields if root else ():
+            NEEDED[f"{root}.{name}"]
+    for coordinate, needed in NEEDED.items():
+        type_name, field_name = coordinate.split(".")
+        field: GraphQLField = schema.type_map[type_name].fields[field_name]  # type: ignore[attr-defined]
+        if type_name == "Subscription":
+            field.subscribe = _guarded(field.subscribe, needed, coordinate)
+        else:
+            field.resolve = _guarded(field.resolve, needed, coordinate)
+
+
+def require(info: Any, needed: frozenset[Permission], coordinate: str) -> None:
+    """RequestError FORBIDDEN, naming what would be enough; UNAUTHENTICATED without a caller."""
+    if not info.context.caller.may(needed):
+        names = " or ".join(sorted(permission.value for permission in needed))
+        raise RequestError(ErrorCode.FORBIDDEN, f"{coordinate} needs the permission {names}.")
+
+
+def _guarded(
+    inner: Callable[..., Any] | None, needed: frozenset[Permission], coordinate: str
+) -> Callable[..., Any]:
+    if inner is None:
+        raise KeyError(coordinate)
+
+    def guarded(source: Any, info: Any, **arguments: Any) -> Any:
+        require(info, needed, coordinate)
+        return inner(source, info, **arguments)
+
+    return guarded

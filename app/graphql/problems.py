@@ -1,0 +1,81 @@
+"""Errors as clients see them: as data in a mutation's payload, else with a code and a path."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import uuid4
+
+import strawberry
+import structlog
+from graphql import GraphQLError
+
+from app.domain.problems import ErrorCode, Problem, RequestError, UserErrorCode
+from app.store.dialect import why_unavailable
+
+log = structlog.get_logger(__name__)
+
+
+@strawberry.interface(
+    description="Something wrong with a mutation's input, told as data. Where `userErrors` is "
+    "not empty, nothing was stored."
+)
+class UserError:
+    message: str = strawberry.field(description="What is wrong, for people.")
+    code: UserErrorCode = strawberry.field(description="What is wrong, for programs.")
+    path: list[str] = strawberry.field(
+        description="Where in the arguments: `['input', 'fields', 'volume_mcf']`. "
+        "Items of a list are counted from 0."
+    )
+
+
+@strawberry.type(description="An error that needs no more words than every error has.")
+class InputError(UserError):
+    pass
+
+
+def user_errors(problems: Sequence[Problem], *place: str) -> list[UserError]:
+    """The problems with the argument they are about in front of their paths."""
+    return [
+        InputError(message=problem.message, code=problem.code, path=[*place, *problem.path])
+        for problem in problems
+    ]
+
+
+def tell(error: GraphQLError) -> None:
+    """Gives an error its code and takes from it what is nobody's business, in place.
+
+    The unexpected is logged under an id that the answer carries.
+    """
+    cause = error.original_error
+    if isinstance(cause, RequestError):
+        error.message = cause.message
+        _extend(error, cause.code, argument=list(cause.path) or None)
+    elif cause is not None and (why := why_unavailable(cause)) is not None:
+        log.warning("database_unavailable", cause=str(cause))
+        error.message = why
+        _extend(error, ErrorCode.UNAVAILABLE)
+    elif cause is not None and not isinstance(cause, GraphQLError):
+        reference = uuid4().hex
+        log.error("unexpected", reference=reference, path=error.path, exc_info=cause)
+        error.message = "Something went wrong in the server."
+        _extend(error, ErrorCode.INTERNAL_SERVER_ERROR, reference=reference)
+    elif "code" not in (error.extensions or {}):
+        _extend(error, _code_of(error))
+
+
+# Strawberry's words for an input of which one member is wanted.
+_ONE_OF = ("OneOf Input Object", "Value for member field")
+
+
+def _code_of(error: GraphQLError) -> ErrorCode:
+    if error.message.startswith("Syntax Error"):
+        return ErrorCode.GRAPHQL_PARSE_FAILED
+    # A variable that does not fit its type has the reason as its cause.
+    if error.path or error.original_error or error.message.startswith(_ONE_OF):
+        return ErrorCode.BAD_USER_INPUT
+    return ErrorCode.GRAPHQL_VALIDATION_FAILED
+
+
+def _extend(error: GraphQLError, code: ErrorCode, **more: object) -> None:
+    said = {key: value for key, value in more.items() if value is not None}
+    error.extensions = {**(error.extensions or {}), "code": code.value, **said}

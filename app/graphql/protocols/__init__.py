@@ -1,0 +1,1 @@
+"""How GraphQL travels: HTTP, and WebSockets by graphql-transport-ws."""

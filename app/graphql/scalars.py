@@ -1,0 +1,59 @@
+"""The scalars: instants with an offset, JSON with finite numbers. Nothing is guessed."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import strawberry
+from graphql import GraphQLError, ValueNode
+from graphql.utilities import value_from_ast_untyped
+from strawberry.scalars import JSON
+from strawberry.types.scalar import ScalarDefinition
+
+_INSTANT = re.compile(
+    r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
+)
+
+
+def read_instant(value: Any) -> datetime:
+    """RFC 3339 text as an instant in UTC; what is finer than a microsecond is cut off."""
+    if not isinstance(value, str) or not _INSTANT.fullmatch(value):
+        raise GraphQLError(
+            "DateTime wants an RFC 3339 instant with an offset, as '2026-04-10T10:30:00Z'."
+        )
+    try:
+        return datetime.fromisoformat(value.upper()).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise GraphQLError(f"DateTime {value} is on no calendar: {error}.") from None
+
+
+def write_instant(instant: datetime) -> str:
+    return instant.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _read_json(node: ValueNode, variables: dict[str, Any] | None = None) -> Any:
+    return value_from_ast_untyped(node, variables)
+
+
+SCALARS: dict[object, ScalarDefinition] = {
+    datetime: strawberry.scalar(
+        name="DateTime",
+        description=(
+            "An instant. On input RFC 3339 with an offset, as `2026-04-10T12:30:00+02:00`; "
+            "on output always UTC with microseconds, as `2026-04-10T10:30:00.000000Z`."
+        ),
+        specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
+        serialize=write_instant,
+        parse_value=read_instant,
+    ),
+    JSON: strawberry.scalar(
+        name="JSON",
+        description="Any JSON value: object, list, text, finite number, true, false, null.",
+        specified_by_url="https://www.rfc-editor.org/rfc/rfc8259",
+        serialize=lambda value: value,
+        parse_value=lambda value: value,
+        parse_literal=_read_json,
+    ),
+}

@@ -1,0 +1,1 @@
+"""The other doors: probes and the GraphiQL page."""
