@@ -1,0 +1,85 @@
+"""How the page and its assets go out: what a browser may keep of them, and whom they may reach."""
+
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from app.http import graphiql
+from tests.client import Client
+
+HTML = {"Accept": "text/html"}
+
+
+async def test_the_page_may_reach_nobody_but_its_own_server(client: Client) -> None:
+    async with client.as_key(None) as anybody:
+        page = await anybody.http.get("/graphql", headers=HTML)
+
+    directives = dict(
+        directive.split(" ", 1) for directive in page.headers["Content-Security-Policy"].split("; ")
+    )
+    assert directives == {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "worker-src": "'self'",
+        "connect-src": "'self'",
+        "style-src": "'self' 'unsafe-inline'",
+        "font-src": "'self' data:",
+        "img-src": "'self' data:",
+        "frame-ancestors": "'none'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+    assert page.headers["Referrer-Policy"] == "no-referrer"
+    assert page.headers["X-Content-Type-Options"] == "nosniff"
+    assert page.headers["Cache-Control"] == "no-store"
+
+
+async def test_the_page_holds_no_script_and_names_its_own_assets_only(client: Client) -> None:
+    async with client.as_key(None) as anybody:
+        page = await anybody.http.get("/graphql", headers=HTML)
+
+    assert re.findall(r"<script[^>]*>(?!</script>)", page.text) == []
+    named = re.findall(r'(?:src|href)="([^"]*)"', page.text)
+    assert len(named) >= 3
+    assert [name for name in named if not name.startswith("/graphql/assets/")] == []
+
+
+async def test_an_asset_is_named_by_its_content_and_kept_for_good(client: Client) -> None:
+    async with client.as_key(None) as anybody:
+        page = await anybody.http.get("/graphql", headers=HTML)
+        named = re.findall(r'(/graphql/assets/[^"]*)"', page.text)
+        assets = [await anybody.http.get(name) for name in named]
+
+    for asset in assets:
+        assert re.search(r"-[\w-]{8}\.\w+$", asset.url.path)
+        assert asset.status_code == 200
+        assert asset.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+        assert asset.headers["X-Content-Type-Options"] == "nosniff"
+        assert asset.headers["Content-Security-Policy"] == page.headers["Content-Security-Policy"]
+
+
+async def test_an_asset_that_is_not_there_is_not_found_and_not_kept(client: Client) -> None:
+    async with client.as_key(None) as anybody:
+        missing = await anybody.http.get("/graphql/assets/index-00000000.js")
+
+    assert missing.status_code == 404
+    assert "immutable" not in missing.headers.get("Cache-Control", "")
+
+
+async def test_a_page_that_was_not_built_says_how_to_build_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(graphiql, "_STATIC", tmp_path)
+
+    transport = httpx.ASGITransport(app=Starlette(routes=[Mount("/", graphiql.assets())]))
+    async with httpx.AsyncClient(transport=transport, base_url="http://tocsin") as browser:
+        page = graphiql.page()
+        asset = await browser.get("/index.js")
+
+    assert page.status_code == 503
+    assert b"make setup" in page.body
+    assert asset.status_code == 404

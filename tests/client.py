@@ -1,0 +1,140 @@
+"""A client as users write them: GraphQL over HTTP, and over the graphql-transport-ws socket."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+from websockets.asyncio.client import ClientConnection, connect
+
+ADMINISTRATOR = "administrator-key"
+PATIENCE_SECONDS = 30.0
+
+
+class Client:
+    """Speaks with the key it has; `as_key` gives the same server to another key."""
+
+    def __init__(self, url: str, key: str | None = ADMINISTRATOR, **headers: str) -> None:
+        self.url = url
+        self.key = key
+        credentials = {} if key is None else {"authorization": f"Bearer {key}"}
+        self.headers = credentials | {name.replace("_", "-"): headers[name] for name in headers}
+        self.http = httpx.AsyncClient(base_url=url, headers=self.headers, timeout=PATIENCE_SECONDS)
+        self.others: list[Client] = []
+
+    async def __aenter__(self) -> Client:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for client in (self, *self.others):
+            await client.http.aclose()
+
+    def as_key(self, key: str | None, **headers: str) -> Client:
+        self.others.append(Client(self.url, key, **headers))
+        return self.others[-1]
+
+    async def post(self, query: str, **variables: Any) -> httpx.Response:
+        # Escaped to ASCII: what UTF-8 cannot carry, a JSON text still can.
+        body = json.dumps({"query": query, "variables": variables})
+        return await self.http.post(
+            "/graphql", content=body, headers={"content-type": "application/json"}
+        )
+
+    async def answer(self, query: str, **variables: Any) -> dict[str, Any]:
+        """The whole answer: `data`, `errors`."""
+        answered: dict[str, Any] = (await self.post(query, **variables)).json()
+        return answered
+
+    async def ask(self, query: str, **variables: Any) -> Any:
+        """The data of the one root field asked for. Errors fail the test."""
+        answer = await self.answer(query, **variables)
+        assert "errors" not in answer, answer["errors"]
+        [data] = answer["data"].values()
+        return data
+
+    async def error(self, query: str, **variables: Any) -> dict[str, Any]:
+        """The one error of the answer."""
+        [error] = (await self.answer(query, **variables))["errors"]
+        return dict(error)
+
+    async def log(self, **given: Any) -> Any:
+        """logEvent of this input, accepted: the event."""
+        payload = await self.ask(LOG_EVENT, input=given)
+        assert payload["userErrors"] == []
+        return payload["event"]
+
+    @contextlib.asynccontextmanager
+    async def socket(self, **payload: Any) -> AsyncIterator[Socket]:
+        """A socket, initialised with the key unless the payload says otherwise."""
+        address = self.url.replace("http", "ws", 1) + "/graphql"
+        async with connect(address, subprotocols=[PROTOCOL]) as connection:
+            socket = Socket(connection)
+            await socket.send(type="connection_init", payload=self.headers | payload)
+            yield socket
+
+    @contextlib.asynccontextmanager
+    async def subscription(self, query: str, **variables: Any) -> AsyncIterator[Subscription]:
+        async with self.socket() as socket:
+            assert (await socket.receive())["type"] == "connection_ack"
+            await socket.send(
+                id="1", type="subscribe", payload={"query": query, "variables": variables}
+            )
+            yield Subscription(socket)
+
+
+class Socket:
+    def __init__(self, connection: ClientConnection) -> None:
+        self.connection = connection
+
+    async def send(self, **message: Any) -> None:
+        await self.connection.send(json.dumps(message))
+
+    async def receive(self) -> dict[str, Any]:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            message: dict[str, Any] = json.loads(await self.connection.recv())
+        return message
+
+
+class Subscription:
+    def __init__(self, socket: Socket) -> None:
+        self.socket = socket
+
+    async def next(self) -> Any:
+        """The data of the root field in the next message."""
+        message = await self.socket.receive()
+        assert message["type"] == "next", message
+        assert "errors" not in message["payload"], message
+        [data] = message["payload"]["data"].values()
+        return data
+
+    async def take(self, count: int) -> list[Any]:
+        return [await self.next() for _ in range(count)]
+
+    async def error(self) -> dict[str, Any]:
+        """The error that the subscription ended with."""
+        message = await self.socket.receive()
+        payload = message["payload"]
+        [error] = payload if message["type"] == "error" else payload["errors"]
+        return dict(error)
+
+
+PROTOCOL: Any = "graphql-transport-ws"
+
+LOG_EVENT = """
+mutation ($input: LogEventInput!) {
+  logEvent(input: $input) {
+    event {
+      id type severity summary content source sourceId subject outcome occurredAt recordedAt
+      updatedAt fields tags notification acknowledged acknowledgedAt acknowledgedBy version
+      eventTypeVersion entity { type entityId } eventType { id type version }
+    }
+    duplicate
+    warnings { code message path }
+    userErrors { code message path }
+  }
+}
+"""

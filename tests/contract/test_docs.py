@@ -1,0 +1,72 @@
+"""The documents tell the truth: their paths exist, and their examples run."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.client import Client
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
+EXAMPLES = re.findall(r"```graphql\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    "file", [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")], ids=lambda file: file.name
+)
+def test_the_paths_that_a_document_names_exist(file: Path) -> None:
+    text = file.read_text()
+    named = re.findall(r"`((?:app|docs|tests|web)/[\w/.-]*)`", text)
+    linked = re.findall(r"\]\((?!https?:)([^)#]+)\)", text)
+
+    missing = [path for path in named if not (ROOT / path).exists()]
+    missing += [path for path in linked if not (file.parent / path).exists()]
+
+    # What `make setup` builds is not there before it.
+    assert [path for path in missing if path != "app/http/static/"] == []
+
+
+def test_the_architecture_is_read_in_one_sitting() -> None:
+    assert len(ARCHITECTURE.splitlines()) < 150
+
+
+def test_every_module_says_what_it_keeps() -> None:
+    silent = [
+        str(file.relative_to(ROOT))
+        for folder in ("app", "tests", "web")
+        for file in (ROOT / folder).rglob("*.py")
+        if file.stat().st_size
+        and "node_modules" not in file.parts
+        and ".node" not in file.parts
+        and not file.read_text().startswith(('"""', "#!"))
+    ]
+
+    assert silent == []
+
+
+def test_no_file_outgrows_its_room() -> None:
+    files = [file for file in (ROOT / "app").rglob("*.py") if "versions" not in file.parts]
+
+    large = {str(file.relative_to(ROOT)): len(file.read_text().splitlines()) for file in files}
+
+    assert {name: lines for name, lines in large.items() if lines > 300} == {}
+
+
+async def test_the_readme_s_examples_run(client: Client) -> None:
+    head = await client.ask("{ logHead }")
+    subscriptions = [each for each in EXAMPLES if each.startswith("subscription")]
+    assert len(EXAMPLES) - len(subscriptions) >= 4
+
+    for example in EXAMPLES:
+        if example not in subscriptions:
+            answer = await client.ask(example)
+            assert answer.get("userErrors", []) == []
+
+    for example in subscriptions:
+        resumed = example.replace("notificationAdded", f'notificationAdded(after: "{head}")')
+        async with client.subscription(resumed) as heard:
+            assert (await heard.next())["node"]["summary"] == "Configuration updated"

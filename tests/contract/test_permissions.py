@@ -1,0 +1,86 @@
+"""The table of permissions, walked: every root field, with and without each permission."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.domain.access import Permission
+from app.graphql.permissions import NEEDED
+from app.store.database import Database
+from tests.client import Client
+from tests.worlds import a_key
+
+ID = '"018f0000-0000-7000-8000-000000000000"'
+OPERATIONS = {
+    "Query.node": f"{{ node(id: {ID}) {{ id }} }}",
+    "Query.viewer": "{ viewer { name } }",
+    "Query.logHead": "{ logHead }",
+    "Query.organization": "{ organization { key } }",
+    "Query.event": f"{{ event(id: {ID}) {{ id }} }}",
+    "Query.events": "{ events { nodes { id } } }",
+    "Query.notifications": "{ notifications { nodes { id } } }",
+    "Query.eventType": '{ eventType(by: {type: "gauge"}) { id } }',
+    "Query.eventTypes": "{ eventTypes { nodes { id } } }",
+    "Mutation.logEvent": "mutation { logEvent(input: {}) { duplicate } }",
+    "Mutation.logEvents": "mutation { logEvents(input: []) { accepted } }",
+    "Mutation.updateEvent": f"mutation {{ updateEvent(input: {{id: {ID}}}) {{ event {{ id }} }} }}",
+    "Mutation.acknowledgeEvent": f"mutation {{ acknowledgeEvent(id: {ID}) {{ event {{ id }} }} }}",
+    "Mutation.unacknowledgeEvent": (
+        f"mutation {{ unacknowledgeEvent(id: {ID}) {{ event {{ id }} }} }}"
+    ),
+    "Mutation.deleteEvent": f"mutation {{ deleteEvent(id: {ID}) {{ event {{ id }} }} }}",
+    "Mutation.createEventType": (
+        'mutation { createEventType(input: {name: ""}) { userErrors { code } } }'
+    ),
+    "EventType.events": "{ eventTypes { nodes { events { totalCount } } } }",
+    "Organization.events": "{ organization { events { totalCount } } }",
+}
+# Reached by EVENT_READ alone, or told by a socket: tests of their own below.
+ELSEWHERE = {"Entity.events", "Subscription.notificationAdded"}
+
+
+def test_every_row_of_the_table_is_walked() -> None:
+    assert set(OPERATIONS) | ELSEWHERE == set(NEEDED)
+
+
+@pytest.mark.parametrize("permission", Permission)
+async def test_a_permission_opens_what_the_table_says_and_nothing_else(
+    client: Client, database: Database, permission: Permission
+) -> None:
+    await client.ask('mutation { createEventType(input: {name: "Gauge"}) { userErrors { code } } }')
+    holder = client.as_key(await a_key(database, permission))
+
+    opened = {}
+    for place, operation in OPERATIONS.items():
+        answer = await holder.answer(operation)
+        codes = {error["extensions"]["code"] for error in answer.get("errors", ())}
+        assert codes <= {"FORBIDDEN"}, (place, answer)
+        opened[place] = not codes
+
+    assert opened == {place: permission in _needed(place) for place in OPERATIONS}
+
+
+async def test_without_the_permission_a_subscription_ends_with_forbidden(
+    client: Client, database: Database
+) -> None:
+    reporter = client.as_key(await a_key(database, Permission.EVENT_CREATE))
+
+    async with reporter.subscription("subscription { notificationAdded { cursor } }") as heard:
+        error = await heard.error()
+
+    assert error["extensions"]["code"] == "FORBIDDEN"
+    assert "EVENT_READ" in error["message"]
+
+
+async def test_the_error_names_what_would_be_enough(client: Client, database: Database) -> None:
+    reader = client.as_key(await a_key(database, Permission.EVENT_READ))
+
+    error = await reader.error(OPERATIONS["Mutation.deleteEvent"])
+
+    assert error["message"] == "Mutation.deleteEvent needs the permission EVENT_DELETE."
+
+
+def _needed(place: str) -> frozenset[Permission]:
+    """What the whole operation needs: the way to a field below the roots as well."""
+    way = {"EventType.events": "Query.eventTypes", "Organization.events": "Query.organization"}
+    return NEEDED[place] & NEEDED[way.get(place, place)]

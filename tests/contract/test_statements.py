@@ -1,0 +1,66 @@
+"""What a request costs the database, in statements: it must not grow with the rows."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.client import Client
+from tests.conftest import Statements
+
+PAGE = """
+{
+  events(first: 50) {
+    totalCount
+    nodes {
+      id summary fields tags entity { type }
+      eventType { name fields { name kind eventType { id } } }
+    }
+    pageInfo { endCursor }
+  }
+}
+"""
+LOG_EVENTS = "mutation ($input: [LogEventInput!]!) { logEvents(input: $input) { accepted } }"
+
+
+@pytest.mark.parametrize("events", [2, 50])
+async def test_a_page_costs_the_same_whatever_it_holds(
+    client: Client, statements: Statements, events: int
+) -> None:
+    for n in range(5):
+        await client.ask(
+            """mutation ($type: String!) { createEventType(input: {name: "G", type: $type,
+                 state: PUBLISHED, fields: [{name: "a", kind: NUMBER}]}) { eventType { id } } }""",
+            type=f"g{n}",
+        )
+    reports = [{"type": f"g{n % 5}", "fields": {"a": n}, "tags": ["t"]} for n in range(events)]
+    await client.ask(LOG_EVENTS, input=reports)
+    statements.clear()
+
+    page = await client.ask(PAGE)
+
+    assert len(page["nodes"]) == events
+    # The key, the page, the count, the types, their fields, and the fields' types.
+    assert len(_selects(statements)) == 6
+
+
+@pytest.mark.parametrize("events", [1, 100])
+async def test_logging_costs_the_same_for_one_and_for_many(
+    client: Client, statements: Statements, events: int
+) -> None:
+    reports = [{"tags": ["t"], "sourceId": str(n), "notification": True} for n in range(events)]
+    statements.clear()
+
+    await client.ask(LOG_EVENTS, input=reports)
+
+    writes = [each for each in statements if each.startswith("INSERT")]
+    assert len(writes) == 4  # receipts, log entries, events, tags
+    assert len(_selects(statements)) == 3  # the key, the types, the receipts
+
+
+def _selects(statements: Statements) -> list[str]:
+    """Without those of the feed, which reads the log by its own clock."""
+    return [
+        each
+        for each in statements
+        if each.startswith("SELECT") and "FROM change " not in " ".join(each.split())
+    ]

@@ -1,0 +1,164 @@
+"""Keys, permissions and organizations as a client meets them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from app.domain.access import Permission
+from app.store.database import Database
+from tests.client import Client
+from tests.worlds import a_key
+
+VIEWER = "{ viewer { name organization { key } organizations { key } permissions } }"
+NODE = "query ($id: ID!) { node(id: $id) { __typename id } }"
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    ["", "Bearer", "Bearer wrong", "Bearer administrator-ke", "Basic administrator-key"],
+)
+async def test_without_a_valid_key_nothing_runs(client: Client, authorization: str) -> None:
+    headers = {"authorization": authorization}
+
+    answer = await client.http.post("/graphql", json={"query": "{ __typename }"}, headers=headers)
+
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert answer.json()["errors"][0]["extensions"] == {"code": "UNAUTHENTICATED"}
+
+
+@pytest.mark.parametrize("payload", [{}, {"authorization": "Bearer wrong"}, {"authorization": 7}])
+async def test_a_socket_without_a_valid_key_is_closed_with_4403(
+    client: Client, payload: dict[str, Any]
+) -> None:
+    async with client.as_key(None).socket(**payload) as socket:
+        with pytest.raises(ConnectionClosed) as closed:
+            await socket.receive()
+
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 4403
+
+
+async def test_the_administrator_may_do_everything_everywhere(
+    client: Client, database: Database
+) -> None:
+    await a_key(database, organization="acme")
+
+    viewer = await client.ask(VIEWER)
+
+    assert viewer == {
+        "name": "administrator",
+        "organization": {"key": "default"},
+        "organizations": [{"key": "acme"}, {"key": "default"}],
+        "permissions": [permission.value for permission in Permission],
+    }
+
+
+@pytest.mark.parametrize("header", ["data_partition_id", "slb_data_partition_id"])
+async def test_a_header_chooses_the_organization(
+    client: Client, database: Database, header: str
+) -> None:
+    await a_key(database, organization="acme")
+
+    viewer = await client.as_key("administrator-key", **{header: "acme"}).ask(VIEWER)
+
+    assert viewer["organization"] == {"key": "acme"}
+
+
+@pytest.mark.parametrize("organization", ["default", "nowhere", ""])
+async def test_an_organization_of_others_and_one_that_is_not_there_are_refused_alike(
+    client: Client, database: Database, organization: str
+) -> None:
+    key = await a_key(database, Permission.EVENT_READ, organization="acme")
+
+    answer = await client.as_key(key, data_partition_id=organization).post(VIEWER)
+
+    assert answer.status_code == 403
+    assert answer.json()["errors"] == [
+        {
+            "message": f"The key does not open the organization {organization!r}.",
+            "extensions": {"code": "FORBIDDEN"},
+        }
+    ]
+
+
+async def test_a_key_s_own_organization_may_be_named(client: Client, database: Database) -> None:
+    key = await a_key(database, Permission.EVENT_READ, organization="acme")
+
+    viewer = await client.as_key(key, data_partition_id="acme").ask(VIEWER)
+
+    assert viewer["organization"] == {"key": "acme"}
+    assert viewer["organizations"] == [{"key": "acme"}]
+    assert viewer["permissions"] == ["EVENT_READ"]
+
+
+async def test_a_stranger_finds_nothing(client: Client, database: Database) -> None:
+    event = await client.log(
+        summary="secret", notification=True, sourceId="1", entity={"type": "Well", "id": "1"}
+    )
+    made = await client.ask(
+        """mutation { createEventType(input: {name: "Gauge", type: "gauge", fields: [
+             {name: "a", kind: TEXT}]}) { eventType { id fields { id } } } }"""
+    )
+    event_type = made["eventType"]
+    own = await client.ask("{ organization { id } }")
+    cursor = (await client.ask("{ events { pageInfo { endCursor } } }"))["pageInfo"]["endCursor"]
+    place = await client.ask("{ logHead }")
+    key = await a_key(database, *Permission, organization="acme")
+    stranger = client.as_key(key)
+
+    for foreign in (event["id"], event_type["id"], event_type["fields"][0]["id"], own["id"]):
+        assert await client.ask(NODE, id=foreign) is not None
+        assert await stranger.ask(NODE, id=foreign) is None
+    assert await stranger.ask("query ($id: ID!) { event(id: $id) { id } }", id=event["id"]) is None
+    assert await stranger.ask("{ events { totalCount nodes { id } } }") == {
+        "totalCount": 0,
+        "nodes": [],
+    }
+    assert await stranger.ask("{ notifications { totalCount unacknowledgedCount } }") == {
+        "totalCount": 0,
+        "unacknowledgedCount": 0,
+    }
+    assert await stranger.ask("{ eventTypes { totalCount } }") == {"totalCount": 0}
+    assert await stranger.ask('{ eventType(by: {type: "gauge"}) { id } }') is None
+    assert await stranger.ask('{ organization(key: "default") { id } }') is None
+    for mutation in ("deleteEvent", "acknowledgeEvent", "unacknowledgeEvent"):
+        payload = await stranger.ask(
+            f"mutation ($id: ID!) {{ {mutation}(id: $id) {{ userErrors {{ code }} }} }}",
+            id=event["id"],
+        )
+        assert payload == {"userErrors": [{"code": "NOT_FOUND"}]}
+    for query in ("events", "notifications"):
+        error = await stranger.error(
+            f"query ($after: String) {{ {query}(after: $after) {{ nodes {{ id }} }} }}",
+            after=cursor if query == "events" else place,
+        )
+        assert error["extensions"]["code"] == "INVALID_CURSOR"
+
+
+async def test_a_stranger_may_use_the_same_names(client: Client, database: Database) -> None:
+    await client.log(summary="ours", source="/a", sourceId="1")
+    stranger = client.as_key(await a_key(database, *Permission, organization="acme"))
+
+    theirs = await stranger.log(summary="theirs", source="/a", sourceId="1")
+
+    assert theirs["summary"] == "theirs"
+    assert await client.ask("{ events { nodes { summary } } }") == {"nodes": [{"summary": "ours"}]}
+
+
+async def test_a_stranger_hears_nothing(client: Client, database: Database) -> None:
+    stranger = client.as_key(await a_key(database, *Permission, organization="acme"))
+    head = await stranger.ask("{ logHead }")
+    added = (
+        "subscription ($after: String) { notificationAdded(after: $after) { node { summary } } }"
+    )
+
+    async with stranger.subscription(added, after=head) as heard:
+        await client.log(summary="ours", notification=True)
+        await stranger.log(summary="theirs", notification=True)
+        first = await heard.next()
+
+    assert first == {"node": {"summary": "theirs"}}

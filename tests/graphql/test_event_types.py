@@ -1,0 +1,230 @@
+"""Event types as a client defines and reads them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.client import LOG_EVENT, Client
+
+CREATE = """
+mutation ($input: CreateEventTypeInput!) {
+  createEventType(input: $input) {
+    eventType {
+      id type name description category state version
+      fields {
+        id name label kind required position helpText unit options minimum maximum minLength
+        maxLength pattern default eventType { id }
+      }
+    }
+    userErrors { code message path }
+  }
+}
+"""
+COUNT = "{ eventTypes { totalCount } }"
+FIELDS = [
+    {"name": "volume_mcf", "kind": "NUMBER", "required": True, "unit": "mcf", "minimum": 0},
+    {"name": "cause", "kind": "SELECT", "options": ["equipment", "weather"], "label": "Cause"},
+]
+
+
+async def test_an_event_type_is_made_as_defined(client: Client) -> None:
+    payload = await client.ask(
+        CREATE, input={"name": "Flaring Incident", "category": "flaring", "fields": FIELDS}
+    )
+
+    made = payload["eventType"]
+    volume, cause = made["fields"]
+    assert payload["userErrors"] == []
+    assert (made["type"], made["state"], made["version"]) == (
+        *("flaring.flaring_incident", "DRAFT", 1),
+    )
+    assert (volume["name"], volume["label"], volume["position"]) == ("volume_mcf", "volume_mcf", 0)
+    assert (volume["required"], volume["unit"], volume["minimum"]) == (True, "mcf", 0.0)
+    assert (cause["label"], cause["required"], cause["position"]) == ("Cause", False, 1)
+    assert cause["options"] == ["equipment", "weather"]
+    assert cause["eventType"] == {"id": made["id"]}
+
+
+async def test_a_type_that_is_taken_is_refused(client: Client) -> None:
+    await client.ask(CREATE, input={"name": "Gauge", "type": "com.acme.gauge"})
+
+    payload = await client.ask(CREATE, input={"name": "Other", "type": "com.acme.gauge"})
+
+    assert payload["eventType"] is None
+    assert [(error["code"], error["path"]) for error in payload["userErrors"]] == [
+        ("ALREADY_EXISTS", ["input", "type"])
+    ]
+    assert await client.ask(COUNT) == {"totalCount": 1}
+
+
+@pytest.mark.parametrize(
+    ("field", "place"),
+    [
+        ({"name": "Volume", "kind": "TEXT"}, ["name"]),
+        ({"name": "if", "kind": "TEXT"}, ["name"]),
+        ({"name": "a" * 64, "kind": "TEXT"}, ["name"]),
+        ({"name": "a", "kind": "SELECT"}, ["options"]),
+        ({"name": "a", "kind": "SELECT", "options": []}, ["options"]),
+        ({"name": "a", "kind": "SELECT", "options": ["x", "x"]}, ["options"]),
+        ({"name": "a", "kind": "TEXT", "options": ["x"]}, ["options"]),
+        ({"name": "a", "kind": "TEXT", "minimum": 1}, ["minimum"]),
+        ({"name": "a", "kind": "NUMBER", "minLength": 1}, ["minLength"]),
+        ({"name": "a", "kind": "NUMBER", "minimum": 2, "maximum": 1}, ["minimum"]),
+        ({"name": "a", "kind": "TEXT", "minLength": 2, "maxLength": 1}, ["minLength"]),
+        ({"name": "a", "kind": "TEXT", "minLength": -1}, ["minLength"]),
+        ({"name": "a", "kind": "TEXT", "pattern": "("}, ["pattern"]),
+        ({"name": "a", "kind": "TEXT", "pattern": "(?=x)"}, ["pattern"]),
+        ({"name": "a", "kind": "NUMBER", "default": "x"}, ["default"]),
+        ({"name": "a", "kind": "SELECT", "options": ["x"], "default": "y"}, ["default"]),
+    ],
+)
+async def test_a_field_that_makes_no_sense_is_refused_at_its_place(
+    client: Client, field: dict[str, Any], place: list[str]
+) -> None:
+    payload = await client.ask(CREATE, input={"name": "Gauge", "fields": [field]})
+
+    assert payload["eventType"] is None
+    assert [(error["code"], error["path"]) for error in payload["userErrors"]] == [
+        ("INVALID_INPUT", ["input", "fields", "0", *place])
+    ]
+    assert await client.ask(COUNT) == {"totalCount": 0}
+
+
+async def test_a_field_is_there_once(client: Client) -> None:
+    twice = [{"name": "a", "kind": "TEXT"}, {"name": "a", "kind": "NUMBER"}]
+
+    payload = await client.ask(CREATE, input={"name": "Gauge", "fields": twice})
+
+    assert [error["path"] for error in payload["userErrors"]] == [["input", "fields", "1", "name"]]
+
+
+async def test_an_event_type_has_at_most_200_fields(client: Client) -> None:
+    fields = [{"name": f"f{n}", "kind": "TEXT"} for n in range(201)]
+
+    payload = await client.ask(CREATE, input={"name": "Gauge", "fields": fields})
+
+    assert [(error["code"], error["path"]) for error in payload["userErrors"]] == [
+        ("LIMIT_REACHED", ["input", "fields"])
+    ]
+    assert "200" in payload["userErrors"][0]["message"]
+
+
+@pytest.mark.parametrize("state", ["DEPRECATED", "ARCHIVED"])
+async def test_an_event_type_begins_as_draft_or_published(client: Client, state: str) -> None:
+    payload = await client.ask(CREATE, input={"name": "Gauge", "state": state})
+
+    assert [(error["code"], error["path"]) for error in payload["userErrors"]] == [
+        ("INVALID_INPUT", ["input", "state"])
+    ]
+
+
+async def test_a_draft_takes_no_events(client: Client) -> None:
+    await client.ask(CREATE, input={"name": "Gauge", "type": "gauge"})
+
+    payload = await client.ask(LOG_EVENT, input={"type": "gauge"})
+
+    assert payload["event"] is None
+    assert [(error["code"], error["path"]) for error in payload["userErrors"]] == [
+        ("EVENT_TYPE_CLOSED", ["input", "type"])
+    ]
+
+
+VALUES = [
+    ("TEXT", {}, "any", 7),
+    ("LONG_TEXT", {"maxLength": 3}, "abc", "abcd"),
+    ("TEXT", {"pattern": "^a+$"}, "aa", "b"),
+    ("NUMBER", {"minimum": 0.5}, 0.5, 0.4),
+    ("INTEGER", {"maximum": 7}, 7.0, 6.5),
+    ("BOOLEAN", {}, False, "false"),
+    ("DATE", {}, "2026-02-28", "2026-02-30"),
+    ("DATETIME", {}, "2026-04-10T10:30:00+02:00", "2026-04-10 10:30:00Z"),
+    ("SELECT", {"options": ["x", "y"]}, "y", "z"),
+    ("MULTI_SELECT", {"options": ["x", "y"]}, ["y", "x"], ["x", "x"]),
+    ("URL", {}, "https://example.com/a?b#c", "example.com"),
+    ("EMAIL", {}, "ada@example.com", "ada at example.com"),
+]
+
+
+@pytest.mark.parametrize(("kind", "more", "good", "bad"), VALUES)
+async def test_a_value_must_fit_its_field(
+    client: Client, kind: str, more: dict[str, Any], good: Any, bad: Any
+) -> None:
+    field = {"name": "a", "kind": kind} | more
+    await client.ask(
+        CREATE, input={"name": "G", "type": "g", "state": "PUBLISHED", "fields": [field]}
+    )
+
+    accepted = await client.log(type="g", fields={"a": good})
+    refused = await client.ask(LOG_EVENT, input={"type": "g", "fields": {"a": bad}})
+
+    assert accepted["fields"] == {"a": good}
+    assert accepted["eventTypeVersion"] == 1
+    assert [error["code"] for error in refused["userErrors"]] == ["FIELD_INVALID"]
+    assert refused["userErrors"][0]["path"][:3] == ["input", "fields", "a"]
+
+
+async def test_every_value_that_does_not_fit_is_told(client: Client) -> None:
+    await client.ask(
+        CREATE, input={"name": "G", "type": "g", "state": "PUBLISHED", "fields": FIELDS}
+    )
+
+    payload = await client.ask(
+        LOG_EVENT, input={"type": "g", "fields": {"cause": "bad luck", "depth": 1}}
+    )
+
+    assert {(error["code"], *error["path"]) for error in payload["userErrors"]} == {
+        ("FIELD_REQUIRED", "input", "fields", "volume_mcf"),
+        ("FIELD_INVALID", "input", "fields", "cause"),
+        ("FIELD_UNKNOWN", "input", "fields", "depth"),
+    }
+
+
+async def test_an_update_is_judged_by_the_event_s_type(client: Client) -> None:
+    await client.ask(
+        CREATE, input={"name": "G", "type": "g", "state": "PUBLISHED", "fields": FIELDS}
+    )
+    event = await client.log(type="g", fields={"volume_mcf": 1, "cause": "weather"})
+
+    payload = await client.ask(
+        """mutation ($input: UpdateEventInput!) { updateEvent(input: $input) {
+             event { id } userErrors { code path } } }""",
+        input={"id": event["id"], "fields": {"volume_mcf": None, "cause": "equipment"}},
+    )
+
+    assert payload == {
+        "event": None,
+        "userErrors": [{"code": "FIELD_REQUIRED", "path": ["input", "fields", "volume_mcf"]}],
+    }
+
+
+async def test_event_types_are_found_by_id_and_by_type(client: Client) -> None:
+    made = (await client.ask(CREATE, input={"name": "Gauge", "type": "gauge"}))["eventType"]
+    find = "query ($by: EventTypeBy!) { eventType(by: $by) { name } }"
+
+    assert await client.ask(find, by={"id": made["id"]}) == {"name": "Gauge"}
+    assert await client.ask(find, by={"type": "gauge"}) == {"name": "Gauge"}
+    assert await client.ask(find, by={"type": "gaug"}) is None
+
+
+@pytest.mark.parametrize("by", [{}, {"id": None}, {"id": "1", "type": "gauge"}])
+async def test_an_event_type_is_named_in_one_way(client: Client, by: dict[str, Any]) -> None:
+    error = await client.error("query ($by: EventTypeBy!) { eventType(by: $by) { name } }", by=by)
+
+    assert error["extensions"]["code"] == "BAD_USER_INPUT"
+
+
+async def test_event_types_are_paged_in_order_of_creation(client: Client) -> None:
+    for name in ("b", "a", "c"):
+        await client.ask(CREATE, input={"name": name})
+    page = """query ($after: String) { eventTypes(first: 2, after: $after) {
+                totalCount nodes { name } pageInfo { hasNextPage endCursor } } }"""
+    first = await client.ask(page)
+
+    second = await client.ask(page, after=first["pageInfo"]["endCursor"])
+
+    assert [node["name"] for node in first["nodes"]] == ["b", "a"]
+    assert (first["totalCount"], first["pageInfo"]["hasNextPage"]) == (3, True)
+    assert [node["name"] for node in second["nodes"]] == ["c"]
+    assert second["pageInfo"]["hasNextPage"] is False

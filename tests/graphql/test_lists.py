@@ -1,0 +1,273 @@
+"""Lists of events: filters, orders, pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.client import Client
+
+EVENTS = """
+query (
+  $filter: EventFilter, $orderBy: EventOrder, $first: Int, $after: String, $last: Int,
+  $before: String, $offset: Int
+) {
+  events(
+    filter: $filter, orderBy: $orderBy, first: $first, after: $after, last: $last,
+    before: $before, offset: $offset
+  ) {
+    totalCount
+    nodes { summary }
+    pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
+  }
+}
+"""
+OLDEST_FIRST = {"field": "OCCURRED_AT", "direction": "ASC"}
+RECORDED_LAST_FIRST = {"field": "RECORDED_AT", "direction": "DESC"}
+
+
+async def log_days(client: Client, *days: int) -> None:
+    for day in days:
+        await client.log(summary=str(day), occurredAt=f"2026-04-{day:02}T10:00:00Z")
+
+
+def summaries(page: Any) -> list[str]:
+    return [node["summary"] for node in page["nodes"]]
+
+
+async def test_the_latest_is_first_unless_told_otherwise(client: Client) -> None:
+    await log_days(client, 2, 3, 1)
+
+    assert summaries(await client.ask(EVENTS)) == ["3", "2", "1"]
+    assert summaries(await client.ask(EVENTS, orderBy=OLDEST_FIRST)) == ["1", "2", "3"]
+    assert summaries(await client.ask(EVENTS, orderBy=RECORDED_LAST_FIRST)) == ["1", "3", "2"]
+
+
+async def test_instants_are_compared_not_their_texts(client: Client) -> None:
+    await client.log(summary="later", occurredAt="2026-04-10T10:00:00-05:00")
+    await client.log(summary="earlier", occurredAt="2026-04-10T12:00:00+00:00")
+
+    assert summaries(await client.ask(EVENTS)) == ["later", "earlier"]
+
+
+async def test_pages_forward_hold_every_row_once_while_others_are_inserted(client: Client) -> None:
+    await log_days(client, *range(1, 6))
+    seen: list[str] = []
+    page = await client.ask(EVENTS, first=2)
+    seen += summaries(page)
+
+    for late in (10, 11, 12):
+        await log_days(client, late)
+        if page["pageInfo"]["hasNextPage"]:
+            page = await client.ask(EVENTS, first=2, after=page["pageInfo"]["endCursor"])
+            seen += summaries(page)
+
+    assert seen == ["5", "4", "3", "2", "1"]
+    assert page["pageInfo"]["hasNextPage"] is False
+
+
+async def test_pages_backward_hold_every_row_once(client: Client) -> None:
+    await log_days(client, *range(1, 6))
+    last = await client.ask(EVENTS, last=2)
+
+    middle = await client.ask(EVENTS, last=2, before=last["pageInfo"]["startCursor"])
+    await log_days(client, 10)
+    front = await client.ask(EVENTS, last=3, before=middle["pageInfo"]["startCursor"])
+
+    assert [summaries(page) for page in (last, middle, front)] == [
+        ["2", "1"],
+        ["4", "3"],
+        ["10", "5"],
+    ]
+    assert [page["pageInfo"]["hasPreviousPage"] for page in (last, middle, front)] == [
+        *(True, True, False)
+    ]
+    assert [page["pageInfo"]["hasNextPage"] for page in (last, middle)] == [False, True]
+
+
+async def test_equal_instants_are_ordered_by_id(client: Client) -> None:
+    for summary in "abcd":
+        await client.log(summary=summary, occurredAt="2026-04-10T10:00:00Z")
+    first = await client.ask(EVENTS, orderBy=OLDEST_FIRST, first=3)
+
+    second = await client.ask(
+        EVENTS, orderBy=OLDEST_FIRST, first=3, after=first["pageInfo"]["endCursor"]
+    )
+
+    assert summaries(first) + summaries(second) == ["a", "b", "c", "d"]
+
+
+async def test_an_offset_passes_rows_over(client: Client) -> None:
+    await log_days(client, *range(1, 6))
+
+    page = await client.ask(EVENTS, first=2, offset=2)
+
+    assert summaries(page) == ["3", "2"]
+    assert page["totalCount"] == 5
+    assert page["pageInfo"]["hasPreviousPage"] is True
+
+
+async def test_a_page_is_20_rows_unless_told_otherwise(client: Client) -> None:
+    await log_days(client, *range(1, 25))
+
+    page = await client.ask(EVENTS)
+
+    assert summaries(page) == [str(day) for day in range(24, 4, -1)]
+    assert page["totalCount"] == 24
+
+
+@pytest.mark.parametrize(
+    ("arguments", "argument"),
+    [
+        ({"first": 0}, ["first"]),
+        ({"first": 101}, ["first"]),
+        ({"last": 0}, ["last"]),
+        ({"last": -1}, ["last"]),
+        ({"first": 1, "last": 1}, ["last"]),
+        ({"offset": 10_001}, ["offset"]),
+        ({"offset": -1}, ["offset"]),
+        ({"offset": 1, "last": 1}, ["offset"]),
+        ({"filter": {"ids": ["no-id"]}}, ["filter", "ids", "0"]),
+        ({"filter": {"ids": ["018f0000-0000-7000-8000-000000000000"] * 101}}, ["filter", "ids"]),
+        ({"filter": {"source": "a\0"}}, ["filter", "source"]),
+        ({"filter": {"types": ["\0*"]}}, ["filter", "types", "0"]),
+        ({"filter": {"eventTypeId": "7"}}, ["filter", "eventTypeId"]),
+    ],
+)
+async def test_an_argument_that_does_not_fit_is_an_error_that_names_it(
+    client: Client, arguments: dict[str, Any], argument: list[str]
+) -> None:
+    error = await client.error(EVENTS, **arguments)
+
+    assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": argument}
+    assert error["path"] == ["events"]
+
+
+async def test_two_cursors_or_a_cursor_with_an_offset_are_errors(client: Client) -> None:
+    await log_days(client, 1, 2)
+    cursor = (await client.ask(EVENTS))["pageInfo"]["startCursor"]
+
+    both = await client.error(EVENTS, after=cursor, before=cursor)
+    offset = await client.error(EVENTS, after=cursor, offset=1)
+
+    assert both["extensions"] == {"code": "BAD_USER_INPUT", "argument": ["before"]}
+    assert offset["extensions"] == {"code": "BAD_USER_INPUT", "argument": ["offset"]}
+
+
+@pytest.mark.parametrize("damage", ["", "x", "!", "é", "\0", "A" * 100])
+async def test_a_damaged_cursor_is_refused(client: Client, damage: str) -> None:
+    await log_days(client, 1)
+    cursor = (await client.ask(EVENTS))["pageInfo"]["startCursor"]
+
+    error = await client.error(EVENTS, after=cursor[:-1] + damage)
+
+    assert error["extensions"] == {"code": "INVALID_CURSOR", "argument": ["after"]}
+
+
+async def test_a_cursor_of_another_order_is_refused(client: Client) -> None:
+    await log_days(client, 1)
+    cursor = (await client.ask(EVENTS))["pageInfo"]["startCursor"]
+
+    error = await client.error(EVENTS, after=cursor, orderBy=OLDEST_FIRST)
+
+    assert error["extensions"] == {"code": "INVALID_CURSOR", "argument": ["after"]}
+
+
+FILTERED = {
+    "type": "com.acme.disk_full",
+    "entity": {"type": "Well", "id": "well-001"},
+    "severity": "error",
+    "summary": "wanted",
+    "source": "/hosts/a",
+    "sourceId": "17",
+    "subject": "disk",
+    "outcome": "FAILURE",
+    "occurredAt": "2026-04-10T10:00:00Z",
+    "notification": True,
+    "acknowledged": True,
+}
+
+
+@pytest.mark.parametrize(
+    "filter",
+    [
+        {"types": ["com.acme.disk_full"]},
+        {"types": ["other", "com.acme.*"]},
+        {"entity": {"type": "Well", "id": "well-001"}},
+        {"entityId": "well-001"},
+        {"severities": ["WARN", "ERROR"]},
+        {"source": "/hosts/a"},
+        {"sourceIds": ["16", "17"]},
+        {"subject": "disk"},
+        {"outcome": "FAILURE"},
+        {"occurredAt": {"from": "2026-04-10T10:00:00Z", "to": "2026-04-10T10:00:00.000001Z"}},
+        {"notification": True},
+        {"acknowledged": True},
+        {"types": ["com.*"], "severities": ["ERROR"], "entityId": "well-001"},
+    ],
+)
+async def test_a_filter_selects_what_it_says(client: Client, filter: dict[str, Any]) -> None:
+    await client.log(**FILTERED)
+    await client.log(type="COM.ACME.DISK_FULL", summary="other", occurredAt="2026-04-10T09:00:00Z")
+
+    page = await client.ask(EVENTS, filter=filter)
+
+    assert summaries(page) == ["wanted"]
+    assert page["totalCount"] == 1
+
+
+@pytest.mark.parametrize(
+    "filter",
+    [
+        {"types": []},
+        {"ids": []},
+        {"severities": []},
+        {"types": ["com.acme.disk_ful"]},
+        {"types": ["COM.ACME*"]},
+        {"types": ["com.acme.disk_full_*"]},
+        {"types": ["com_acme*"]},
+        {"entity": {"type": "Pump", "id": "well-001"}},
+        {"occurredAt": {"from": "2026-04-10T10:00:00.000001Z"}},
+        {"occurredAt": {"to": "2026-04-10T10:00:00Z"}},
+        {"acknowledged": False},
+    ],
+)
+async def test_a_filter_selects_nothing_else(client: Client, filter: dict[str, Any]) -> None:
+    await client.log(**FILTERED)
+
+    page = await client.ask(EVENTS, filter=filter)
+
+    assert summaries(page) == []
+
+
+async def test_null_in_a_filter_is_not_said(client: Client) -> None:
+    await client.log(**FILTERED)
+
+    page = await client.ask(EVENTS, filter={"types": None, "occurredAt": {"from": None}})
+
+    assert summaries(page) == ["wanted"]
+
+
+async def test_an_entity_a_type_and_the_organization_list_their_own_events(client: Client) -> None:
+    event_type = await client.ask(
+        """mutation { createEventType(input: {name: "Gauge", state: PUBLISHED}) {
+             eventType { id type } } }"""
+    )
+    type_name = event_type["eventType"]["type"]
+    await client.log(summary="typed", type=type_name, entity={"type": "Well", "id": "1"})
+    await client.log(summary="same entity", entity={"type": "Well", "id": "1"})
+    await client.log(summary="other")
+
+    event = await client.ask(
+        """{ events(filter: {types: ["general.gauge"]}) { nodes {
+               entity { events(orderBy: {field: RECORDED_AT, direction: ASC}) {
+                 nodes { summary } totalCount } }
+               eventType { events { nodes { summary } totalCount } } } } }"""
+    )
+    organization = await client.ask("{ organization { events { totalCount } } }")
+
+    [node] = event["nodes"]
+    assert summaries(node["entity"]["events"]) == ["typed", "same entity"]
+    assert summaries(node["eventType"]["events"]) == ["typed"]
+    assert organization["events"]["totalCount"] == 3

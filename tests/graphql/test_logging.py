@@ -1,0 +1,228 @@
+"""logEvent and logEvents as a client sees them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from app.domain.access import Permission
+from app.store.database import Database
+from tests.client import LOG_EVENT, Client
+from tests.worlds import a_key
+
+COUNT = "{ events { totalCount } }"
+LOG_EVENTS = """
+mutation ($input: [LogEventInput!]!) {
+  logEvents(input: $input) {
+    results { event { id summary } duplicate userErrors { code path } }
+    accepted duplicates rejected
+    userErrors { code message path }
+  }
+}
+"""
+
+
+async def test_an_event_is_answered_and_stored_as_it_was_reported(client: Client) -> None:
+    given = {
+        "type": "com.acme.disk_full",
+        "entity": {"type": "Well", "id": "well-001"},
+        "severity": "yellow",
+        "summary": "Disk nearly full",
+        "content": "97 %\nof /var",
+        "source": "/hosts/a",
+        "sourceId": "17",
+        "subject": "disk",
+        "outcome": "FAILURE",
+        "occurredAt": "2026-04-10T12:30:00.123456+02:00",
+        "fields": {"percent": 97.5, "mounts": ["/var", None], "größe": {"TiB": 1}},
+        "tags": ["StudyId:1", "ScenarioId:2", "StudyId:1"],
+        "notification": True,
+    }
+
+    event = await client.log(**given)
+
+    assert event == given | {
+        "id": event["id"],
+        "entity": {"type": "Well", "entityId": "well-001"},
+        "severity": "WARN",
+        "occurredAt": "2026-04-10T10:30:00.123456Z",
+        "recordedAt": event["recordedAt"],
+        "updatedAt": event["recordedAt"],
+        "tags": ["StudyId:1", "ScenarioId:2"],
+        "acknowledged": False,
+        "acknowledgedAt": None,
+        "acknowledgedBy": None,
+        "version": 1,
+        "eventTypeVersion": None,
+        "eventType": None,
+    }
+    stored = await client.ask(
+        "query ($id: ID!) { event(id: $id) { summary fields tags occurredAt } }", id=event["id"]
+    )
+    assert stored == {name: event[name] for name in ("summary", "fields", "tags", "occurredAt")}
+
+
+async def test_what_is_left_out_is_filled_in(client: Client) -> None:
+    event = await client.log()
+
+    assert (event["type"], event["summary"]) == ("notice", "notice")
+    assert (event["source"], event["severity"]) == ("administrator", "INFO")
+    assert event["occurredAt"] == event["recordedAt"]
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "path"),
+    [
+        ({"summary": "s" * 1001}, "INVALID_INPUT", ["input", "summary"]),
+        ({"content": "c" * 100_001}, "INVALID_INPUT", ["input", "content"]),
+        ({"content": "a\0b"}, "INVALID_INPUT", ["input", "content"]),
+        ({"summary": "\ud800"}, "INVALID_INPUT", ["input", "summary"]),
+        ({"type": ""}, "INVALID_INPUT", ["input", "type"]),
+        ({"type": "a\nb"}, "INVALID_INPUT", ["input", "type"]),
+        ({"eventTypeId": "no-id"}, "NOT_FOUND", ["input", "eventTypeId"]),
+        ({"entity": {"type": "Well", "id": ""}}, "INVALID_INPUT", ["input", "entity", "id"]),
+        ({"tags": ["t"] * 101}, "INVALID_INPUT", ["input", "tags"]),
+        ({"tags": ["fine", ""]}, "INVALID_INPUT", ["input", "tags", "1"]),
+        ({"fields": [1]}, "INVALID_INPUT", ["input", "fields"]),
+        ({"fields": {"a": ["\0"]}}, "INVALID_INPUT", ["input", "fields", "a", "0"]),
+        ({"fields": {"a": "x" * 65_536}}, "INVALID_INPUT", ["input", "fields"]),
+        ({"fields": {"a": 10**400}}, "INVALID_INPUT", ["input", "fields", "a"]),
+    ],
+)
+async def test_a_bad_report_is_refused_at_its_place_and_nothing_is_stored(
+    client: Client, given: dict[str, Any], code: str, path: list[str]
+) -> None:
+    payload = await client.ask(LOG_EVENT, input=given)
+
+    assert payload["event"] is None
+    assert [(error["code"], error["path"]) for error in payload["userErrors"]] == [(code, path)]
+    assert await client.ask(COUNT) == {"totalCount": 0}
+
+
+async def test_everything_that_is_wrong_is_told_at_once(client: Client) -> None:
+    later = (datetime.now(UTC) + timedelta(minutes=6)).isoformat()
+
+    payload = await client.ask(
+        LOG_EVENT, input={"summary": "s" * 1001, "occurredAt": later, "tags": [""], "fields": 1}
+    )
+
+    assert [error["path"][1] for error in payload["userErrors"]] == [
+        *("summary", "tags", "occurredAt", "fields")
+    ]
+    assert "1,001" in payload["userErrors"][0]["message"]
+    assert "1,000" in payload["userErrors"][0]["message"]
+
+
+async def test_a_list_is_answered_one_by_one_and_a_refusal_stops_nobody(client: Client) -> None:
+    reports = [
+        {"summary": "first", "source": "/a", "sourceId": "1"},
+        {"tags": [""]},
+        {"summary": "first", "source": "/a", "sourceId": "1"},
+        {"summary": "other", "source": "/a", "sourceId": "1"},
+        {"summary": "last"},
+    ]
+
+    payload = await client.ask(LOG_EVENTS, input=reports)
+
+    results = payload["results"]
+    assert (payload["accepted"], payload["duplicates"], payload["rejected"]) == (2, 1, 2)
+    assert [result["duplicate"] for result in results] == [False, False, True, False, False]
+    assert results[2]["event"] == results[0]["event"]
+    assert results[1]["userErrors"] == [
+        {"code": "INVALID_INPUT", "path": ["input", "1", "tags", "0"]}
+    ]
+    assert results[3]["userErrors"] == [{"code": "CONFLICT", "path": ["input", "3", "sourceId"]}]
+    assert await client.ask(COUNT) == {"totalCount": 2}
+
+
+async def test_a_list_that_is_too_long_is_refused_whole(client: Client) -> None:
+    payload = await client.ask(LOG_EVENTS, input=[{}] * 501)
+
+    assert payload["results"] == []
+    assert payload["userErrors"] == [
+        {
+            "code": "INVALID_INPUT",
+            "message": "There are 501 reports; at most 500 a call.",
+            "path": ["input"],
+        }
+    ]
+    assert await client.ask(COUNT) == {"totalCount": 0}
+
+
+async def test_a_list_of_500_is_stored_whole(client: Client) -> None:
+    payload = await client.ask(LOG_EVENTS, input=[{"summary": str(n)} for n in range(500)])
+
+    assert [result["event"]["summary"] for result in payload["results"]] == [
+        str(n) for n in range(500)
+    ]
+    assert await client.ask(COUNT) == {"totalCount": 500}
+
+
+async def test_a_replay_is_answered_with_the_first_event(client: Client) -> None:
+    first = await client.log(summary="once", sourceId="9")
+
+    replay = await client.ask(LOG_EVENT, input={"summary": "once", "sourceId": "9"})
+
+    assert replay["duplicate"] is True
+    assert replay["event"] == first
+    assert await client.ask(COUNT) == {"totalCount": 1}
+
+
+async def test_a_replay_of_a_deleted_event_stores_nothing_anew(client: Client) -> None:
+    first = await client.log(summary="once", sourceId="9")
+    await client.ask(
+        "mutation ($id: ID!) { deleteEvent(id: $id) { userErrors { code } } }", id=first["id"]
+    )
+
+    replay = await client.ask(LOG_EVENT, input={"summary": "once", "sourceId": "9"})
+
+    assert (replay["duplicate"], replay["event"], replay["userErrors"]) == (True, None, [])
+    assert await client.ask(COUNT) == {"totalCount": 0}
+
+
+async def test_the_same_source_id_with_other_content_is_a_conflict(client: Client) -> None:
+    await client.log(summary="once", sourceId="9")
+
+    second = await client.ask(LOG_EVENT, input={"summary": "twice", "sourceId": "9"})
+
+    assert second["event"] is None
+    assert [(error["code"], error["path"]) for error in second["userErrors"]] == [
+        ("CONFLICT", ["input", "sourceId"])
+    ]
+    assert await client.ask(COUNT) == {"totalCount": 1}
+
+
+async def test_who_may_only_report_does_not_learn_of_a_replay_s_event(
+    client: Client, database: Database
+) -> None:
+    reporter = client.as_key(await a_key(database, Permission.EVENT_CREATE))
+    report = {"summary": "once", "source": "/a", "sourceId": "9"}
+    await client.log(**report)
+
+    replay = await reporter.ask(LOG_EVENT, input=report)
+
+    assert (replay["duplicate"], replay["event"]) == (True, None)
+
+
+@pytest.mark.parametrize("literal", ["1e400", "-1e400"])
+async def test_an_infinite_number_in_a_literal_is_refused(client: Client, literal: str) -> None:
+    mutation = "mutation { logEvent(input: {fields: {a: NUMBER}}) { userErrors { code path } } }"
+
+    payload = await client.ask(mutation.replace("NUMBER", literal))
+
+    assert payload["userErrors"] == [{"code": "INVALID_INPUT", "path": ["input", "fields", "a"]}]
+
+
+@pytest.mark.parametrize(
+    "instant", ["2026-04-10", "2026-04-10T10:30:00", "2026-02-30T10:30:00Z", "10:30", 7]
+)
+async def test_an_instant_without_offset_or_off_the_calendar_is_an_error(
+    client: Client, instant: object
+) -> None:
+    error = await client.error(LOG_EVENT, input={"occurredAt": instant})
+
+    assert error["extensions"]["code"] == "BAD_USER_INPUT"
+    assert "at .occurredAt" in error["message"]
+    assert await client.ask(COUNT) == {"totalCount": 0}

@@ -1,0 +1,213 @@
+"""The command `tocsin`, started as its users start it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from tests.client import PATIENCE_SECONDS, Client
+
+COMMAND = str(Path(sys.executable).parent / "tocsin")
+COUNT = "{ events { totalCount } }"
+
+
+def environment(**given: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")}
+    return kept | {f"TOCSIN_{name.upper()}": value for name, value in given.items()}
+
+
+async def run(folder: Path, *arguments: str, **settings: str) -> tuple[int, str, str]:
+    """The command's exit code and what it printed."""
+    process = await asyncio.create_subprocess_exec(
+        COMMAND,
+        *arguments,
+        cwd=folder,
+        env=environment(**settings),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        out, err = await process.communicate()
+    return process.returncode or 0, out.decode(), err.decode()
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    folder: Path, port: int, **settings: str
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+    """`tocsin serve`, with what it printed until it answered."""
+    process = await asyncio.create_subprocess_exec(
+        COMMAND,
+        "serve",
+        "--port",
+        str(port),
+        cwd=folder,
+        env=environment(**settings),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    printed = ""
+    async with asyncio.timeout(PATIENCE_SECONDS), Client(f"http://127.0.0.1:{port}") as probe:
+        while "Tocsin serves" not in printed:
+            line = (await process.stdout.readline()).decode()
+            assert line, "it ended"
+            printed += line
+        while True:
+            with contextlib.suppress(Exception):
+                if (await probe.http.get("/health")).status_code == 200:
+                    break
+            await asyncio.sleep(0.05)
+    try:
+        yield process, printed
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+async def test_an_empty_folder_gets_a_database_and_a_link_that_is_shown_once(
+    tmp_path: Path, port: int
+) -> None:
+    async with serving(tmp_path, port) as (process, first):
+        link = re.search(r"http://127\.0\.0\.1:\d+/graphql#key=(\S+)", first)
+        assert link is not None
+        async with Client(f"http://127.0.0.1:{port}", unquote(link[1])) as administrator:
+            await administrator.log(summary="kept")
+        process.send_signal(signal.SIGTERM)
+        assert await process.wait() == 0
+    async with (
+        serving(tmp_path, port) as (_, second),
+        Client(f"http://127.0.0.1:{port}", unquote(link[1])) as administrator,
+    ):
+        counted = await administrator.ask(COUNT)
+
+    assert link[0].startswith(f"http://127.0.0.1:{port}/")
+    assert (tmp_path / "tocsin.db").exists()
+    assert "key" not in second
+    assert counted == {"totalCount": 1}
+
+
+async def test_the_bootstrap_key_can_be_set(tmp_path: Path, port: int) -> None:
+    async with (
+        serving(tmp_path, port, bootstrap_key="a key/of my+own") as (_, printed),
+        Client(f"http://127.0.0.1:{port}", "a key/of my+own") as administrator,
+    ):
+        counted = await administrator.ask(COUNT)
+
+    assert f"http://127.0.0.1:{port}/graphql#key=a%20key%2Fof%20my%2Bown" in printed
+    assert counted == {"totalCount": 0}
+
+
+async def test_sigterm_closes_sockets_with_1012_and_ends_cleanly(tmp_path: Path, port: int) -> None:
+    async with (
+        serving(tmp_path, port, bootstrap_key="k") as (process, _),
+        Client(f"http://127.0.0.1:{port}", "k") as client,
+        client.subscription("subscription { notificationAdded { cursor } }") as heard,
+    ):
+        process.send_signal(signal.SIGTERM)
+        await heard.socket.connection.wait_closed()
+        ended = await process.wait()
+
+    assert heard.socket.connection.close_code == 1012
+    assert ended == 0
+
+
+async def test_several_starters_make_one_database_and_one_key(
+    database_url: str, tmp_path: Path
+) -> None:
+    empty = await an_empty_database(database_url, tmp_path)
+
+    answers = await asyncio.gather(
+        *(run(tmp_path, "migrate", database_url=empty) for _ in range(4))
+    )
+
+    assert [code for code, _, _ in answers] == [0, 0, 0, 0]
+    assert sum("key, shown this once" in out for _, out, _ in answers) == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("mysql://a/b", "names mysql; Tocsin runs on sqlite and postgresql"),
+        ("no url", "is no database URL"),
+        ("sqlite://", "must be a file"),
+        ("sqlite:////nowhere/at/all.db", "The database file cannot be opened."),
+        ("postgresql://nobody@127.0.0.1:1/none", "The database cannot be reached."),
+    ],
+)
+async def test_a_database_that_cannot_be_opened_is_told_in_a_line(
+    tmp_path: Path, url: str, told: str
+) -> None:
+    code, out, err = await run(tmp_path, "serve", database_url=url)
+
+    assert (code, out) == (1, "")
+    assert told in err
+    assert "Traceback" not in err
+    assert len(err.splitlines()) == 1
+
+
+async def test_a_file_that_is_no_database_is_told_and_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "tocsin.db"
+    file.write_text("dear diary, " * 1000)
+
+    code, _, err = await run(tmp_path, "serve")
+
+    assert code == 1
+    assert "The database file is damaged." in err
+    assert file.read_text() == "dear diary, " * 1000
+
+
+async def test_a_database_of_a_later_version_is_refused(tmp_path: Path) -> None:
+    await run(tmp_path, "migrate")
+    engine = create_engine(f"sqlite:///{tmp_path}/tocsin.db")
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    engine.dispose()
+
+    code, _, err = await run(tmp_path, "serve")
+
+    assert code == 1
+    assert "used with a later version of Tocsin" in err
+
+
+async def test_a_setting_that_does_not_fit_is_told_by_name(tmp_path: Path) -> None:
+    code, _, err = await run(tmp_path, "serve", limits__page="many")
+
+    assert code == 2
+    assert err.startswith("TOCSIN_LIMITS__PAGE: ")
+
+
+async def test_the_schema_is_printed_as_the_file_has_it(tmp_path: Path) -> None:
+    code, out, _ = await run(tmp_path, "schema")
+
+    assert code == 0
+    assert out == (Path(__file__).parents[2] / "schema.graphql").read_text()
+
+
+async def an_empty_database(database_url: str, folder: Path) -> str:
+    if database_url.startswith("sqlite"):
+        return f"sqlite:///{folder}/empty.db"
+    import asyncpg
+
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    await connection.close()
+    return database_url

@@ -1,0 +1,133 @@
+"""A database that is locked, read-only or gone: the cause is told, and nothing is half-written."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from tests.client import LOG_EVENT, Client
+from tests.conftest import Serve
+
+COUNT = "{ events { totalCount } }"
+UPDATE = """
+mutation ($id: ID!) { updateEvent(input: {id: $id, summary: "changed"}) { userErrors { code } } }
+"""
+
+
+async def test_health_is_told_without_a_key(client: Client) -> None:
+    answer = await client.as_key(None).http.get("/health")
+
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_locked_file_is_told_and_nothing_is_written(
+    client: Client, database_url: str
+) -> None:
+    event = await client.log(summary="kept")
+    other = sqlite3.connect(database_url.removeprefix("sqlite:///"), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    logged = await client.error(LOG_EVENT, input={})
+    other.execute("ROLLBACK")
+    other.close()
+
+    assert logged["extensions"]["code"] == "UNAVAILABLE"
+    assert logged["message"] == "The database is locked by another process."
+    assert await client.ask(COUNT) == {"totalCount": 1}
+    assert await client.ask(UPDATE, id=event["id"]) == {"userErrors": []}
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_locked_row_is_told_and_nothing_is_written(
+    client: Client, database_url: str
+) -> None:
+    event = await client.log(summary="kept")
+    other = await asyncpg.connect(database_url)
+    holding = other.transaction()
+    await holding.start()
+    await other.execute("UPDATE event SET summary = 'held'")
+
+    updated = await client.error(UPDATE, id=event["id"])
+    await holding.rollback()
+    await other.close()
+
+    assert updated["extensions"]["code"] == "UNAVAILABLE"
+    assert updated["message"] == "The database is locked by another process."
+    found = await client.ask(
+        "query ($id: ID!) { event(id: $id) { summary version } }", id=event["id"]
+    )
+    assert found == {"summary": "kept", "version": 1}
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_read_only_file_is_read_and_refuses_writes(database_url: str, serve: Serve) -> None:
+    # A file whose format only a later SQLite may write: this one must treat it as read-only.
+    file = Path(database_url.removeprefix("sqlite:///"))
+    content = bytearray(file.read_bytes())
+    content[18] = 3
+    file.write_bytes(content)
+
+    async with serve(database_url) as client:
+        error = await client.error(LOG_EVENT, input={})
+        listed = await client.ask(COUNT)
+
+    assert error["extensions"]["code"] == "UNAVAILABLE"
+    assert error["message"] == "The database is read-only."
+    assert listed == {"totalCount": 0}
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_read_only_database_is_read_and_refuses_writes(
+    database_url: str, serve: Serve
+) -> None:
+    name = database_url.split("@/")[1].split("?")[0]
+    administration = await asyncpg.connect(database_url)
+    await administration.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    await administration.close()
+
+    async with serve(database_url) as client:
+        error = await client.error(LOG_EVENT, input={})
+        listed = await client.ask(COUNT)
+
+    assert error["extensions"]["code"] == "UNAVAILABLE"
+    assert error["message"] == "The database is read-only."
+    assert listed == {"totalCount": 0}
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_database_that_is_gone_is_503_and_the_server_lives(
+    client: Client, database_url: str
+) -> None:
+    name = database_url.split("@/")[1].split("?")[0]
+    administration = await asyncpg.connect(database_url.replace(name, "postgres"))
+    await administration.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    gone = await client.post(COUNT)
+    health = await client.http.get("/health")
+    await administration.execute(f"CREATE DATABASE {name} TEMPLATE template_of_tests")
+    back = await client.ask(COUNT)
+    await administration.close()
+
+    assert gone.status_code == 503
+    assert gone.json()["errors"][0]["extensions"] == {"code": "UNAVAILABLE"}
+    assert health.status_code == 200
+    assert back == {"totalCount": 0}
+
+
+async def test_what_nobody_expected_is_told_by_a_reference_only(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> None:
+        raise RuntimeError("SELECT secret FROM api_key")
+
+    monkeypatch.setattr("app.services.event_queries.count", broken)
+
+    error = await client.error(COUNT)
+
+    assert error["message"] == "Something went wrong in the server."
+    assert error["extensions"]["code"] == "INTERNAL_SERVER_ERROR"
+    assert len(error["extensions"]["reference"]) == 32

@@ -1,0 +1,154 @@
+"""Seed 3, DeltaFi's events: every example, in the words of the API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.client import LOG_EVENT, Client
+
+# The event of "Get Events with Count", and the one of "Create Event".
+SYSTEM_ERROR = {
+    "severity": "error",
+    "summary": "System error occurred",
+    "content": "Detailed error description...",
+    "source": "core-service",
+    "occurredAt": "2023-12-01T10:00:00Z",
+    "notification": True,
+    "acknowledged": False,
+}
+CONFIGURATION_UPDATED = {
+    "severity": "warn",
+    "summary": "Configuration updated",
+    "content": "System configuration has been updated by admin user",
+    "source": "admin-service",
+    "notification": True,
+    "acknowledged": False,
+}
+LIST = """
+query ($offset: Int, $first: Int, $filter: EventFilter) {
+  events(offset: $offset, first: $first, filter: $filter) {
+    totalCount
+    nodes { id severity summary content source occurredAt notification acknowledged }
+  }
+}
+"""
+ADDED = "subscription ($after: String) { notificationAdded(after: $after) { node { summary } } }"
+
+
+async def test_create_event(client: Client) -> None:
+    event = await client.log(**CONFIGURATION_UPDATED)
+
+    told = {name: event[name] for name in CONFIGURATION_UPDATED}
+    assert told == CONFIGURATION_UPDATED | {"severity": "WARN"}
+    assert event["id"]
+    assert event["occurredAt"] == event["recordedAt"]
+    assert event["type"] == "notice"
+
+
+async def test_get_events_by_severity(client: Client) -> None:
+    await client.log(**SYSTEM_ERROR)
+    await client.log(**CONFIGURATION_UPDATED)
+
+    listed = await client.ask(LIST, offset=0, first=10, filter={"severities": ["ERROR"]})
+
+    assert [event["summary"] for event in listed["nodes"]] == ["System error occurred"]
+
+
+async def test_get_events_with_count(client: Client) -> None:
+    for _ in range(25):
+        await client.log(**SYSTEM_ERROR)
+
+    listed = await client.ask(LIST, offset=0, first=10)
+
+    assert (listed["totalCount"], len(listed["nodes"])) == (25, 10)
+    event = listed["nodes"][0]
+    assert event == SYSTEM_ERROR | {
+        "id": event["id"],
+        "severity": "ERROR",
+        "occurredAt": "2023-12-01T10:00:00.000000Z",
+    }
+
+
+async def test_get_events_has_20_unless_told_otherwise(client: Client) -> None:
+    for _ in range(21):
+        await client.log(**SYSTEM_ERROR)
+
+    listed = await client.ask(LIST)
+
+    assert len(listed["nodes"]) == 20
+
+
+async def test_get_single_event(client: Client) -> None:
+    event = await client.log(**SYSTEM_ERROR)
+
+    found = await client.ask("query ($id: ID!) { event(id: $id) { summary } }", id=event["id"])
+
+    assert found == {"summary": "System error occurred"}
+
+
+@pytest.mark.parametrize(
+    ("mutation", "acknowledged"), [("acknowledgeEvent", True), ("unacknowledgeEvent", False)]
+)
+async def test_acknowledge_and_unacknowledge_event(
+    client: Client, mutation: str, acknowledged: bool
+) -> None:
+    event = await client.log(**SYSTEM_ERROR | {"acknowledged": not acknowledged})
+
+    payload = await client.ask(
+        f"mutation ($id: ID!) {{ {mutation}(id: $id) {{ event {{ id acknowledged }} }} }}",
+        id=event["id"],
+    )
+
+    assert payload == {"event": {"id": event["id"], "acknowledged": acknowledged}}
+
+
+async def test_delete_event(client: Client) -> None:
+    event = await client.log(**SYSTEM_ERROR)
+
+    payload = await client.ask(
+        "mutation ($id: ID!) { deleteEvent(id: $id) { event { id summary } } }", id=event["id"]
+    )
+
+    assert payload == {"event": {"id": event["id"], "summary": "System error occurred"}}
+    assert (await client.ask(LIST))["totalCount"] == 0
+
+
+SEVERITIES = [
+    *(("error", "ERROR"), ("failure", "ERROR"), ("red", "ERROR")),
+    *(("warn", "WARN"), ("warning", "WARN"), ("yellow", "WARN")),
+    *(("success", "SUCCESS"), ("successful", "SUCCESS"), ("green", "SUCCESS")),
+    *(("info", "INFO"), ("blue", "INFO"), ("", "INFO"), (" Red ", "ERROR"), ("WARNING", "WARN")),
+]
+
+
+@pytest.mark.parametrize(("given", "severity"), SEVERITIES)
+async def test_severities(client: Client, given: str, severity: str) -> None:
+    event = await client.log(severity=given)
+
+    assert event["severity"] == severity
+
+
+async def test_content_of_up_to_100_000_characters(client: Client) -> None:
+    content = "ß" * 100_000
+
+    event = await client.log(content=content)
+    refused = await client.ask(LOG_EVENT, input={"content": content + "ß"})
+
+    assert event["content"] == content
+    assert [error["path"] for error in refused["userErrors"]] == [["input", "content"]]
+
+
+async def test_notifications_reach_the_bell_as_they_are_created(client: Client) -> None:
+    head = await client.ask("{ logHead }")
+    heard: list[Any] = []
+
+    async with client.subscription(ADDED, after=head) as bell:
+        for event in (SYSTEM_ERROR, CONFIGURATION_UPDATED):
+            await client.log(**event)
+            heard.append(await bell.next())
+
+    assert [each["node"]["summary"] for each in heard] == [
+        *("System error occurred", "Configuration updated")
+    ]

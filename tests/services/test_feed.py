@@ -1,0 +1,193 @@
+"""The log and those who follow it: nothing is missed, nothing comes twice."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+
+from app.domain.filters import EventFilter
+from app.domain.intake import Desk
+from app.domain.problems import ErrorCode, RequestError
+from app.services import events, feed, notifications
+from app.services.feed import Feed
+from app.store import changes
+from app.store.changes import START, Entry
+from app.store.database import EVERYWHERE, Database
+from app.store.pages import PageRequest
+from tests.client import PATIENCE_SECONDS
+from tests.conftest import Statements
+from tests.worlds import a_desk, administrator, ring
+
+ALL = EventFilter()
+
+
+@contextlib.asynccontextmanager
+async def following(database: Database, buffer_entries: int = 100) -> AsyncIterator[Feed]:
+    async with Feed(database, buffer_entries) as running:
+        yield running
+
+
+async def take(entries: AsyncIterator[Entry], count: int) -> list[str]:
+    """The summaries of the next entries."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        return [(await anext(entries)).state.summary for _ in range(count)]
+
+
+async def added(database: Database, running: Feed, after: str, count: int) -> list[str]:
+    """The summaries of the next notifications after the cursor."""
+    caller = await administrator(database)
+    heard = feed.notifications_added(database, running, caller, ALL, after)
+    async with contextlib.aclosing(heard), asyncio.timeout(PATIENCE_SECONDS):
+        return [(await anext(heard))[1].summary for _ in range(count)]
+
+
+async def test_what_commits_late_is_not_missed_by_who_resumes_from_a_list(
+    database: Database, database_url: str
+) -> None:
+    caller, desk = await administrator(database), await a_desk(database)
+    late_process = Database(database_url)
+    async with following(database) as running:
+        async with late_process.write(caller.organization_id) as session:
+            await events.log_in(session, desk, [ring("late")])
+            if "postgresql" in database_url:  # on SQLite nobody else commits meanwhile
+                await events.log_events(database, desk, [ring("early")])
+            bell = await notifications.page(database, caller, ALL, PageRequest(20))
+            head = await feed.log_head(database, caller)
+        cursor = bell.rows[0][0] if bell.rows else head
+        await events.log_events(database, desk, [ring("end")])
+
+        seen = [row.summary for _, row in bell.rows]
+        after_list = await added(database, running, cursor, 3 if bell.rows else 2)
+        after_head = await added(database, running, head, len(after_list))
+    await late_process.close()
+
+    assert "late" not in seen
+    # Past an open transaction a subscription may name a listed event again, and skips none.
+    assert after_list == ["late", *seen, "end"]
+    assert after_head == after_list
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_live_follower_is_not_passed_by_what_commits_late(
+    database: Database, database_url: str, statements: Statements
+) -> None:
+    desk = await a_desk(database)
+    late_process = Database(database_url)
+    async with following(database) as running:
+        entries = running.follow(desk.reporter.organization_id, await end_of_log(database))
+        heard = asyncio.create_task(take(entries, 2))
+        async with late_process.write(desk.reporter.organization_id) as session:
+            await events.log_in(session, desk, [ring("late")])
+            await events.log_events(database, desk, [ring("early")])
+            statements.clear()
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while sum("FROM change" in each for each in statements) < 2:
+                    await asyncio.sleep(0.01)  # the reader has looked, and seen "early" at most
+        order = await heard
+        await entries.aclose()
+    await late_process.close()
+
+    assert order == ["late", "early"]
+
+
+async def test_a_live_follower_gets_entries_in_the_order_of_the_log(
+    database: Database, database_url: str
+) -> None:
+    desk = await a_desk(database)
+    processes = [Database(database_url) for _ in range(3)]
+    async with following(database) as running:
+        entries = running.follow(desk.reporter.organization_id, await end_of_log(database))
+        live = asyncio.create_task(take(entries, 120))
+        await asyncio.gather(*(write_40(process, desk) for process in processes))
+        heard = await live
+        await entries.aclose()
+    async with database.read(EVERYWHERE) as session:
+        logged = [
+            entry.state.summary
+            for entry in await changes.read_after(session, START, 1000)
+            if entry.subject == changes.EVENT
+        ]
+    for process in processes:
+        await process.close()
+
+    assert heard == logged
+    assert sorted(heard) == sorted(str(n) for n in range(40) for _ in processes)
+
+
+async def test_a_follower_whose_buffer_is_overrun_reads_the_log(database: Database) -> None:
+    desk = await a_desk(database)
+    async with following(database, buffer_entries=2) as running:
+        entries = running.follow(desk.reporter.organization_id, await end_of_log(database))
+        await events.log_events(database, desk, [ring("first")])
+        first = await take(entries, 1)
+        for n in range(20):
+            await events.log_events(database, desk, [ring(str(n))])
+        rest = await take(entries, 20)
+        await entries.aclose()
+
+    assert first == ["first"]
+    assert rest == [str(n) for n in range(20)]
+
+
+async def test_a_follower_s_buffer_is_bounded(database: Database) -> None:
+    desk = await a_desk(database)
+    async with following(database, buffer_entries=5) as running:
+        entries = running.follow(desk.reporter.organization_id, await end_of_log(database))
+        await events.log_events(database, desk, [ring("first")])
+        await take(entries, 1)
+        [follower] = running.followers
+        await events.log_events(database, desk, [ring(str(n)) for n in range(50)])
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not follower.overrun:
+                await asyncio.sleep(0)
+        waiting = follower.waiting
+        await entries.aclose()
+
+    assert waiting == 0
+    assert running.followers == set()
+
+
+async def test_one_reader_serves_all_followers(database: Database, statements: Statements) -> None:
+    desk = await a_desk(database)
+    async with following(database) as running:
+        here = await end_of_log(database)
+        many = [running.follow(desk.reporter.organization_id, here) for _ in range(20)]
+        heard = [asyncio.create_task(take(entries, 3)) for entries in many]
+        while len(running.followers) < 20:
+            await asyncio.sleep(0)
+        statements.clear()
+        await events.log_events(database, desk, [ring(summary) for summary in "abc"])
+        answers = await asyncio.gather(*heard)
+        read = [each for each in statements if "FROM change" in each]
+        for entries in many:
+            await entries.aclose()
+
+    assert answers == [["a", "b", "c"]] * 20
+    assert 0 < len(read) < 20
+
+
+async def test_a_cursor_of_another_life_of_the_log_is_expired(database: Database) -> None:
+    caller = await administrator(database)
+    async with database.read(EVERYWHERE) as session:
+        moment = await changes.moment(session)
+    old = changes.Moment("another epoch", moment.horizon)
+    cursor = changes.cursor_of(caller.organization_id, old, START, complete=True)
+
+    with pytest.raises(RequestError) as refused:
+        await notifications.page(database, caller, ALL, PageRequest(20, after=cursor))
+
+    assert refused.value.code is ErrorCode.CURSOR_EXPIRED
+    assert refused.value.path == ("after",)
+
+
+async def end_of_log(database: Database) -> changes.Place:
+    async with database.read(EVERYWHERE) as session:
+        return await changes.head(session)
+
+
+async def write_40(process: Database, desk: Desk) -> None:
+    for n in range(40):
+        await events.log_events(process, desk, [ring(str(n))])

@@ -1,0 +1,219 @@
+"""The traps of both databases, each of which a little carelessness would fall into."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from datetime import datetime
+
+import pytest
+from sqlalchemy import func, insert, select, text, update
+from sqlalchemy.exc import StatementError
+from sqlmodel import col
+
+from app.domain.access import Permission
+from app.domain.intake import Desk, Draft
+from app.services import events
+from app.store import tables
+from app.store.database import EVERYWHERE, Database
+from tests.client import PATIENCE_SECONDS
+from tests.worlds import NOON, a_desk, a_key, administrator
+
+
+async def test_no_update_is_lost_among_writers_of_several_processes(database_url: str) -> None:
+    processes = [Database(database_url) for _ in range(4)]
+    desk = await a_desk(processes[0])
+    [report] = await events.log_events(processes[0], desk, [Draft()])
+    assert report.event is not None
+    event_id = report.event.id
+
+    await asyncio.gather(
+        *(
+            events.update_event(processes[n % 4], desk, event_id, {"fields": {f"f{n}": n}})
+            for n in range(40)
+        )
+    )
+
+    async with processes[0].read(EVERYWHERE) as session:
+        event = await session.get_one(tables.Event, event_id)
+    for process in processes:
+        await process.close()
+    assert event.fields == {f"f{n}": n for n in range(40)}
+    assert event.version == 41
+
+
+async def test_a_naive_instant_is_refused_before_it_is_stored(database: Database) -> None:
+    desk = await a_desk(database)
+    naive = Draft(occurred_at=datetime(2026, 4, 10, 10, 30))  # noqa: DTZ001 - meant
+
+    with pytest.raises((StatementError, TypeError)):
+        await events.log_events(database, desk, [naive])
+
+    async with database.read(EVERYWHERE) as session:
+        assert (await session.scalars(select(func.count()).select_from(tables.Event))).one() == 0
+
+
+async def test_an_instant_column_takes_no_naive_instant(database: Database) -> None:
+    with pytest.raises(StatementError, match="has no offset"):
+        async with database.write(EVERYWHERE) as session:
+            await session.execute(
+                update(tables.Organization).values(created_at=datetime(2026, 4, 10))  # noqa: DTZ001
+            )
+
+
+async def test_an_instant_comes_back_in_utc_as_it_went_in(database: Database) -> None:
+    async with database.write(EVERYWHERE) as session:
+        await session.execute(update(tables.Organization).values(created_at=NOON))
+
+    async with database.read(EVERYWHERE) as session:
+        kept = (await session.scalars(select(col(tables.Organization.created_at)))).one()
+    assert (kept, kept.utcoffset()) == (NOON, NOON.utcoffset())
+
+
+async def test_values_and_tags_that_an_update_changes_are_saved(database: Database) -> None:
+    desk = await a_desk(database)
+    draft = Draft(fields={"deep": {"list": [1]}, "kept": True}, tags=("a", "b"))
+    [report] = await events.log_events(database, desk, [draft])
+    assert report.event is not None
+
+    changed = {"fields": {"deep": {"list": [1, 2]}}, "tags": ("b", "c")}
+    await events.update_event(database, desk, report.event.id, changed)
+
+    async with database.read(EVERYWHERE) as session:
+        event = await session.get_one(tables.Event, report.event.id)
+        found = await session.scalars(select(col(tables.EventTag.tag)))
+    assert event.fields == {"deep": {"list": [1, 2]}, "kept": True}
+    assert event.tags == ["b", "c"]
+    assert sorted(found) == ["b", "c"]
+
+
+async def test_a_transaction_that_fails_leaves_nothing(database: Database) -> None:
+    desk = await a_desk(database)
+
+    with pytest.raises(ZeroDivisionError):
+        async with database.write(desk.reporter.organization_id) as session:
+            await events.log_in(session, desk, [Draft(notification=True)])
+            raise ZeroDivisionError
+
+    async with database.read(EVERYWHERE) as session:
+        for table in (tables.Event, tables.Change):
+            logged = select(func.count()).select_from(table)
+            if table is tables.Change:
+                logged = logged.where(col(tables.Change.subject) == "event")
+            assert (await session.scalars(logged)).one() == 0
+
+
+async def test_a_writer_s_commit_survives_a_power_cut(database: Database) -> None:
+    durable = {"sqlite": ("PRAGMA synchronous", 2), "postgresql": ("SHOW synchronous_commit", "on")}
+    async with database.write(EVERYWHERE) as session:
+        asked, wanted = durable[session.get_bind().dialect.name]
+
+        assert (await session.execute(text(asked))).scalar_one() == wanted
+
+
+async def test_twenty_equal_reports_at_once_are_one_event(database_url: str) -> None:
+    processes = [Database(database_url) for _ in range(2)]
+    desk = await a_desk(processes[0])
+
+    answers = await asyncio.gather(
+        *(
+            events.log_events(processes[n % 2], desk, [Draft(summary="once", source_id="1")])
+            for n in range(20)
+        )
+    )
+
+    async with processes[0].read(EVERYWHERE) as session:
+        stored = (await session.scalars(select(col(tables.Event.id)))).all()
+    for process in processes:
+        await process.close()
+    reports = [report for [report] in answers]
+    assert len(stored) == 1
+    assert {report.event.id for report in reports if report.event} == set(stored)
+    assert sum(report.duplicate for report in reports) == 19
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_lists_that_overlap_in_opposite_order_do_not_block_each_other(
+    database: Database, database_url: str
+) -> None:
+    desk = await a_desk(database)
+    a, m, z = (Draft(summary="same", source_id=each) for each in "amz")
+    holder = Database(database_url)
+
+    with contextlib.suppress(ZeroDivisionError):
+        async with holder.write(desk.reporter.organization_id) as session:
+            await events.log_in(session, desk, [m])
+            there = asyncio.create_task(events.log_events(database, desk, [a, m, z]))
+            back = asyncio.create_task(events.log_events(database, desk, [z, m, a]))
+            await two_wait_for_a_lock(database)
+            raise ZeroDivisionError
+    reports = [*await there, *await back]
+    await holder.close()
+
+    assert [report.problems for report in reports] == [()] * 6
+    assert sum(report.duplicate for report in reports) == 3
+
+
+async def two_wait_for_a_lock(database: Database) -> None:
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            async with database.read(EVERYWHERE) as session:
+                if (await session.execute(waiting)).scalar_one() == 2:
+                    return
+            await asyncio.sleep(0.01)
+
+
+async def test_a_session_sees_its_own_organization_only(database: Database) -> None:
+    await a_key(database, Permission.EVENT_READ, organization="acme")
+    desk = await a_desk(database)
+    await events.log_events(database, desk, [Draft(tags=("t",), source_id="1")])
+    async with database.read(EVERYWHERE) as session:
+        acme = (
+            await session.scalars(
+                select(col(tables.Organization.id)).where(col(tables.Organization.key) == "acme")
+            )
+        ).one()
+
+    for table in tables.Owned.__subclasses__():
+        own = select(col(table.organization_id))
+        async with database.read(acme) as session:
+            assert set(await session.scalars(own)) <= {acme}, table
+            counted = select(func.count()).select_from(table)
+            assert (await session.scalars(counted)).one() == len((await session.scalars(own)).all())
+
+
+async def test_a_session_changes_no_row_of_another_organization(database: Database) -> None:
+    await a_key(database, Permission.EVENT_READ, organization="acme")
+    caller = await administrator(database)
+    await events.log_events(database, Desk(caller, NOON), [Draft(summary="kept")])
+    async with database.read(EVERYWHERE) as session:
+        acme = (
+            await session.scalars(
+                select(col(tables.Organization.id)).where(col(tables.Organization.key) == "acme")
+            )
+        ).one()
+
+    async with database.write(acme) as session:
+        await session.execute(update(tables.Event).values(summary="taken"))
+    with pytest.raises(AssertionError, match="another organization"):
+        async with database.write(acme) as session:
+            session.add(
+                tables.EventTag(
+                    organization_id=caller.organization_id, event_id=caller.organization_id, tag="t"
+                )
+            )
+
+    async with database.read(EVERYWHERE) as session:
+        assert (await session.scalars(select(col(tables.Event.summary)))).all() == ["kept"]
+
+
+async def test_a_reader_writes_nothing(database: Database) -> None:
+    row = {"epoch": "another"}
+
+    with pytest.raises(Exception, match=r"readonly database|read-only transaction"):
+        async with database.read(EVERYWHERE) as session:
+            await session.execute(insert(tables.Log).values(row))
