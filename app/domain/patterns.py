@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 
-_ESCAPES = r"\\[dDwWsSbBtnrfv.*+?()\[\]{}|^$/\\]"
+_ESCAPES = r"\\[dDwWsStnrfv.*+?()\[\]{}|^$/\\]"  # \b goes by Unicode in one, by ASCII in the other
 _CLASS = rf"\[\^?(?:{_ESCAPES}|(?!&&|--|~~)[^\[\]\\])+\]"
-_ATOM = rf"(?:{_ESCAPES}|{_CLASS}|\(\?:|[()|^$]|[^\\\[\]{{}}()|^$*+?])"
-_QUANTIFIER = r"(?:[*+?]|\{\d+(?:,\d*)?\})\??"
-_COMMON = re.compile(rf"(?:{_ATOM}(?:{_QUANTIFIER})?)*")
+_ATOM = rf"(?:{_ESCAPES}|{_CLASS}|\)|[^\\\[\]{{}}()|^$*+?])"
+_QUANTIFIER = r"(?:[*+?]|\{[0-9]+(?:,[0-9]*)?\})\??"
+_UNCOUNTED = r"\((?:\?:)?|[|^$]"
+_COMMON = re.compile(rf"(?:{_ATOM}(?:{_QUANTIFIER})?|{_UNCOUNTED})*")
 
 
 def is_common(pattern: str) -> bool:

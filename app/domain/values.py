@@ -16,6 +16,8 @@ from app.domain.problems import Problem, invalid
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+# A body of megabytes may hold a million mistakes; nobody reads them.
+_MOST_TOLD = 100
 
 
 def read_id(text: str) -> UUID | None:
@@ -69,6 +71,8 @@ def json_problems(value: Any, limits: Limits, *path: str) -> list[Problem]:
             problems.append(_uncharacter(found, at))
         elif isinstance(here, int | float) and not _is_finite(here):
             problems.append(invalid("Must be a finite number.", *map(_legible, at)))
+        if len(problems) == _MOST_TOLD:
+            return problems
     if problems:
         return problems
     size = len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())

@@ -1,0 +1,144 @@
+"""Examples of what the domain speaks of: a test says only what matters to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from app.domain.access import Caller
+from app.domain.events import Entity, EventState
+from app.domain.fields import FieldDefinition, FieldKind
+from app.domain.intake import Accepted, Desk, Draft, Refused, TypeSpec, Verdict
+from app.domain.lifecycle import EventTypeState
+from app.domain.problems import Problem
+from app.domain.severity import Outcome, Severity
+
+NOW = datetime(2026, 4, 10, 10, 30, tzinfo=UTC)
+EARLIER = datetime(2026, 4, 9, 8, 0, tzinfo=UTC)
+EVENT_ID = UUID("0196201a-0000-7000-8000-00000000000e")
+TYPE_ID = UUID("0196201a-0000-7000-8000-00000000000f")
+OTHER_ID = UUID("0196201a-0000-7000-8000-0000000000ff")
+
+
+def a_caller(**given: Any) -> Caller:
+    said: dict[str, Any] = {
+        "name": "field desk",
+        "organization_id": OTHER_ID,
+        "permissions": frozenset(),
+    }
+    return Caller(**said | given)
+
+
+def a_desk(**given: Any) -> Desk:
+    said: dict[str, Any] = {"reporter": a_caller(), "now": NOW}
+    return Desk(**said | given)
+
+
+def a_field(**given: Any) -> FieldDefinition:
+    said: dict[str, Any] = {"name": "volume", "kind": FieldKind.NUMBER}
+    return FieldDefinition(**said | given)
+
+
+def a_spec(*fields: FieldDefinition, **given: Any) -> TypeSpec:
+    said: dict[str, Any] = {
+        "id": TYPE_ID,
+        "type": "flaring.flaring_incident",
+        "name": "Flaring Incident",
+        "state": EventTypeState.PUBLISHED,
+        "version": 3,
+        "fields": fields,
+    }
+    return TypeSpec(**said | given)
+
+
+def a_draft(**given: Any) -> Draft:
+    """A report that says everything, except which registered type it is of."""
+    said: dict[str, Any] = {
+        "type": "pump.tripped",
+        "entity": Entity("Well", "well-001"),
+        "severity": "warn",
+        "summary": "Pump 3 tripped",
+        "content": "It was the bearing.",
+        "source": "//scada/pumps",
+        "source_id": "trip-17",
+        "subject": "pump-3",
+        "outcome": Outcome.FAILURE,
+        "occurred_at": EARLIER,
+        "fields": {"pressure": 4.5},
+        "tags": ("Study:12",),
+        "notification": True,
+        "acknowledged": False,
+    }
+    return Draft(**said | given)
+
+
+def an_event(**given: Any) -> EventState:
+    said: dict[str, Any] = {
+        "id": EVENT_ID,
+        "type": "pump.tripped",
+        "event_type_id": TYPE_ID,
+        "event_type_version": 3,
+        "entity": Entity("Well", "well-001"),
+        "severity": Severity.WARN,
+        "summary": "Pump 3 tripped",
+        "content": "It was the bearing.",
+        "source": "//scada/pumps",
+        "source_id": "trip-17",
+        "subject": "pump-3",
+        "outcome": Outcome.FAILURE,
+        "occurred_at": EARLIER,
+        "recorded_at": EARLIER,
+        "updated_at": EARLIER,
+        "fields": {"pressure": 4.5},
+        "tags": ("Study:12",),
+        "notification": True,
+        "acknowledged_at": EARLIER,
+        "acknowledged_by": "night shift",
+        "acknowledgement_note": "On it.",
+        "version": 2,
+    }
+    return EventState(**said | given)
+
+
+def accepted(verdict: Verdict) -> EventState:
+    assert isinstance(verdict, Accepted), verdict
+    return verdict.event
+
+
+def refused(verdict: Verdict) -> tuple[Problem, ...]:
+    assert isinstance(verdict, Refused), verdict
+    return verdict.problems
+
+
+def told(problems: Iterable[Problem]) -> list[tuple[str, tuple[str, ...]]]:
+    """Code and path of each, in an order that does not depend on who found what first."""
+    return sorted((problem.code.value, problem.path) for problem in problems)
+
+
+def nested(levels: int, innermost: Any = None, *, key: str | None = None) -> Any:
+    """A value inside so many lists, or objects where there is a key."""
+    value = innermost
+    for _ in range(levels):
+        value = [value] if key is None else {key: value}
+    return value
+
+
+def is_utf_8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+FLARING = a_spec(
+    a_field(name="volume", required=True, minimum=0.0),
+    a_field(name="cause", kind=FieldKind.SELECT, options=("Maintenance", "Failure")),
+    a_field(name="remarks", kind=FieldKind.TEXT),
+)
+FREE_FORM = an_event(event_type_id=None, event_type_version=None, fields={"a": 1, "b": 2})
+FLARED = an_event(
+    type=FLARING.type, fields={"volume": 150, "cause": "Maintenance", "remarks": "None."}
+)

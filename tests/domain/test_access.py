@@ -1,0 +1,68 @@
+"""What a caller may do, and the source that its name makes."""
+
+from __future__ import annotations
+
+from urllib.parse import unquote
+
+import pytest
+from hypothesis import given
+
+from app.domain.access import Permission
+from tests.domain.examples import a_caller
+from tests.domain.strategies import KEEPABLE_TEXT
+
+READ, CREATE, DELETE = Permission.EVENT_READ, Permission.EVENT_CREATE, Permission.EVENT_DELETE
+
+
+@pytest.mark.parametrize(
+    ("has", "any_of", "may"),
+    [
+        ({READ}, {READ}, True),
+        ({READ, CREATE}, {CREATE}, True),
+        ({READ}, {READ, CREATE}, True),
+        ({READ}, {CREATE}, False),
+        ({READ, CREATE}, {DELETE}, False),
+        (set(), {READ}, False),
+        (set(Permission), set(), False),
+    ],
+)
+def test_one_of_the_permissions_is_enough_and_none_is_not(
+    has: set[Permission], any_of: set[Permission], may: bool
+) -> None:
+    caller = a_caller(permissions=frozenset(has))
+
+    allowed = caller.may(any_of)
+
+    assert allowed is may
+
+
+def test_a_caller_of_every_organization_still_needs_the_permission() -> None:
+    caller = a_caller(permissions=frozenset({READ}), every_organization=True)
+
+    allowed = caller.may({DELETE})
+
+    assert allowed is False
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("administrator", "administrator"),
+        ("field desk", "field%20desk"),
+        ("scada-7_b.x~y", "scada-7_b.x~y"),
+        ("https://a/b?c#d", "https%3A%2F%2Fa%2Fb%3Fc%23d"),
+        ("100 %", "100%20%25"),
+        ("Büro №1", "B%C3%BCro%20%E2%84%961"),
+    ],
+)
+def test_the_source_of_a_caller_is_its_name_percent_encoded(name: str, source: str) -> None:
+    assert a_caller(name=name).source == source
+
+
+@given(KEEPABLE_TEXT)
+def test_the_source_of_a_caller_is_a_uri_reference_that_tells_its_name(name: str) -> None:
+    source = a_caller(name=name).source
+
+    assert unquote(source) == name
+    assert source.isascii()
+    assert all(character.isalnum() or character in "-._~%" for character in source)

@@ -1,0 +1,135 @@
+"""An event as the log keeps it, and what an update changed."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+
+from app.domain.events import Entity, EventState, changes
+from app.domain.severity import Severity
+from tests.domain.examples import EARLIER, NOW, an_event
+from tests.domain.strategies import EVENTS
+
+
+def test_the_log_keeps_an_event_under_the_names_of_the_api() -> None:
+    event = an_event()
+
+    kept = event.to_json()
+
+    assert kept == {
+        "id": "0196201a-0000-7000-8000-00000000000e",
+        "type": "pump.tripped",
+        "severity": "WARN",
+        "summary": "Pump 3 tripped",
+        "source": "//scada/pumps",
+        "occurredAt": "2026-04-09T08:00:00.000000Z",
+        "recordedAt": "2026-04-09T08:00:00.000000Z",
+        "updatedAt": "2026-04-09T08:00:00.000000Z",
+        "eventTypeId": "0196201a-0000-7000-8000-00000000000f",
+        "eventTypeVersion": 3,
+        "entity": {"type": "Well", "id": "well-001"},
+        "content": "It was the bearing.",
+        "sourceId": "trip-17",
+        "subject": "pump-3",
+        "outcome": "FAILURE",
+        "fields": {"pressure": 4.5},
+        "tags": ["Study:12"],
+        "notification": True,
+        "acknowledgedAt": "2026-04-09T08:00:00.000000Z",
+        "acknowledgedBy": "night shift",
+        "acknowledgementNote": "On it.",
+        "version": 2,
+    }
+
+
+def test_the_log_keeps_instants_in_utc() -> None:
+    india = timezone(timedelta(hours=5, minutes=30))
+    event = an_event(occurred_at=datetime(2026, 4, 10, 1, 0, 0, 7, tzinfo=india))
+
+    kept = event.to_json()
+
+    assert kept["occurredAt"] == "2026-04-09T19:30:00.000007Z"
+    assert EventState.from_json(kept).occurred_at.tzinfo is UTC
+
+
+@given(EVENTS)
+def test_every_event_is_read_back_from_the_text_of_the_log(event: EventState) -> None:
+    text = json.dumps(event.to_json(), ensure_ascii=False, allow_nan=False).encode()
+
+    read = EventState.from_json(json.loads(text))
+
+    assert read == event
+
+
+def test_what_an_older_log_did_not_keep_gets_its_default() -> None:
+    kept = an_event().to_json()
+    for name in ("tags", "entity", "notification", "acknowledgedAt", "version", "fields"):
+        del kept[name]
+
+    read = EventState.from_json(kept)
+
+    assert read == an_event(
+        tags=(), entity=None, notification=False, acknowledged_at=None, version=1, fields={}
+    )
+
+
+def test_what_the_log_keeps_beside_the_event_is_passed_over() -> None:
+    kept = an_event().to_json() | {"weather": "fine"}
+
+    read = EventState.from_json(kept)
+
+    assert read == an_event()
+
+
+def test_a_change_is_told_as_before_and_after() -> None:
+    before = an_event(tags=("a",), content=None)
+    after = an_event(
+        tags=("a", "b"),
+        content="It was the bearing.",
+        severity=Severity.ERROR,
+        entity=Entity("Well", "well-002"),
+        occurred_at=NOW,
+        fields={"pressure": 5},
+    )
+
+    told = changes(before, after)
+
+    assert told == {
+        "tags": [["a"], ["a", "b"]],
+        "content": [None, "It was the bearing."],
+        "severity": ["WARN", "ERROR"],
+        "entity": [{"type": "Well", "id": "well-001"}, {"type": "Well", "id": "well-002"}],
+        "occurredAt": ["2026-04-09T08:00:00.000000Z", "2026-04-10T10:30:00.000000Z"],
+        "fields": [{"pressure": 4.5}, {"pressure": 5}],
+    }
+
+
+def test_the_clockwork_is_no_change() -> None:
+    before = an_event(version=2, updated_at=EARLIER)
+    after = an_event(version=3, updated_at=NOW)
+
+    told = changes(before, after)
+
+    assert told == {}
+
+
+@pytest.mark.parametrize(("old", "new"), [(1, True), (False, 0), ([1.0], [True])])
+def test_a_number_that_becomes_a_truth_value_is_a_change(old: object, new: object) -> None:
+    before, after = an_event(fields={"running": old}), an_event(fields={"running": new})
+
+    told = changes(before, after)
+
+    assert list(told) == ["fields"]
+
+
+@given(EVENTS, EVENTS)
+def test_the_changes_lead_from_before_to_after(before: EventState, after: EventState) -> None:
+    told = changes(before, after)
+
+    clockwork = {name: after.to_json()[name] for name in ("updatedAt", "version")}
+    reached = before.to_json() | {name: new for name, [_, new] in told.items()} | clockwork
+    assert reached == after.to_json()
+    assert all(old != new for old, new in told.values())

@@ -1,0 +1,155 @@
+"""Which events a filter selects."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from app.domain.events import Entity
+from app.domain.filters import EventFilter, TimeRange, matches
+from app.domain.severity import Outcome, Severity
+from tests.domain.examples import EARLIER, EVENT_ID, NOW, OTHER_ID, TYPE_ID, an_event
+
+A_MOMENT = timedelta(microseconds=1)
+
+# Of every attribute: what selects `an_event()`, and what does not.
+SELECTING: dict[str, Any] = {
+    "ids": (OTHER_ID, EVENT_ID),
+    "event_type_id": TYPE_ID,
+    "types": ("other", "pump.tripped"),
+    "entity": Entity("Well", "well-001"),
+    "entity_id": "well-001",
+    "severities": (Severity.ERROR, Severity.WARN),
+    "source": "//scada/pumps",
+    "source_ids": ("trip-16", "trip-17"),
+    "subject": "pump-3",
+    "outcome": Outcome.FAILURE,
+    "occurred_at": TimeRange(EARLIER, NOW),
+    "recorded_at": TimeRange(EARLIER, NOW),
+    "notification": True,
+    "acknowledged": True,
+}
+MISSING: dict[str, Any] = {
+    "ids": (OTHER_ID,),
+    "event_type_id": OTHER_ID,
+    "types": ("other", "pump"),
+    "entity": Entity("Pump", "well-001"),
+    "entity_id": "well-002",
+    "severities": (Severity.ERROR, Severity.SUCCESS),
+    "source": "//scada",
+    "source_ids": ("trip-16",),
+    "subject": "pump-4",
+    "outcome": Outcome.SUCCESS,
+    "occurred_at": TimeRange(end=EARLIER),
+    "recorded_at": TimeRange(start=NOW),
+    "notification": False,
+    "acknowledged": False,
+}
+ATTRIBUTES = [attribute.name for attribute in fields(EventFilter)]
+
+
+def test_a_filter_that_says_nothing_selects_every_event() -> None:
+    assert matches(EventFilter(), an_event())
+
+
+@pytest.mark.parametrize("attribute", ATTRIBUTES)
+def test_an_attribute_selects_what_it_names(attribute: str) -> None:
+    wanted = _saying(attribute, SELECTING[attribute])
+
+    assert matches(wanted, an_event())
+
+
+@pytest.mark.parametrize("attribute", ATTRIBUTES)
+def test_all_that_is_said_must_hold(attribute: str) -> None:
+    wanted = replace(EventFilter(**SELECTING), **{attribute: MISSING[attribute]})
+
+    assert not matches(wanted, an_event())
+
+
+@pytest.mark.parametrize("attribute", ["ids", "types", "severities", "source_ids"])
+def test_an_empty_list_selects_nothing(attribute: str) -> None:
+    wanted = _saying(attribute, ())
+
+    assert not matches(wanted, an_event())
+
+
+@pytest.mark.parametrize(
+    ("attribute", "absent"),
+    [
+        ("event_type_id", "event_type_id"),
+        ("entity", "entity"),
+        ("entity_id", "entity"),
+        ("source_ids", "source_id"),
+        ("subject", "subject"),
+        ("outcome", "outcome"),
+        ("acknowledged", "acknowledged_at"),
+    ],
+)
+def test_what_an_event_does_not_have_is_not_what_is_asked_for(attribute: str, absent: str) -> None:
+    wanted = _saying(attribute, SELECTING[attribute])
+
+    assert not matches(wanted, an_event(**{absent: None}))
+
+
+@pytest.mark.parametrize("attribute", ["notification", "acknowledged"])
+def test_false_is_said_and_asks_for_the_others(attribute: str) -> None:
+    wanted = _saying(attribute, False)
+
+    assert matches(wanted, an_event(notification=False, acknowledged_at=None))
+    assert not matches(wanted, an_event())
+
+
+@pytest.mark.parametrize(
+    ("name", "type_name", "selected"),
+    [
+        ("pump.*", "pump.tripped", True),
+        ("pump.*", "pump.", True),
+        ("pump*", "pump", True),
+        ("pump*", "pumps.tripped", True),
+        ("*", "anything", True),
+        ("pump.*", "pump", False),
+        ("pump.*", "Pump.tripped", False),
+        ("*.tripped", "pump.tripped", False),
+        ("p*p.tripped", "pump.tripped", False),
+        ("pump.", "pump.tripped", False),
+        ("pump_tripped", "pump.tripped", False),
+        ("100%*", "100 percent", False),
+        ("pump.tripped", "PUMP.TRIPPED", False),
+    ],
+)
+def test_a_type_is_exact_and_a_prefix_where_it_ends_in_a_star(
+    name: str, type_name: str, selected: bool
+) -> None:
+    wanted = EventFilter(types=(name,))
+
+    assert matches(wanted, an_event(type=type_name)) is selected
+
+
+@pytest.mark.parametrize("attribute", ["occurred_at", "recorded_at"])
+@pytest.mark.parametrize(
+    ("start", "end", "selected"),
+    [
+        (None, None, True),
+        (EARLIER, None, True),
+        (EARLIER + A_MOMENT, None, False),
+        (None, EARLIER, False),
+        (None, EARLIER + A_MOMENT, True),
+        (EARLIER, EARLIER, False),
+        (EARLIER, EARLIER + A_MOMENT, True),
+        (NOW, EARLIER, False),
+    ],
+)
+def test_a_range_includes_its_start_and_excludes_its_end(
+    attribute: str, start: datetime | None, end: datetime | None, selected: bool
+) -> None:
+    wanted = _saying(attribute, TimeRange(start, end))
+
+    assert matches(wanted, an_event()) is selected
+
+
+def _saying(attribute: str, value: Any) -> EventFilter:
+    said: dict[str, Any] = {attribute: value}
+    return EventFilter(**said)

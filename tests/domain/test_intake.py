@@ -1,0 +1,250 @@
+"""A report: what is left out, what its type takes, and everything that is wrong told at once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from app.domain.events import Entity, EventState
+from app.domain.intake import Accepted, Draft, Refused, TypeSpec, judge
+from app.domain.lifecycle import EventTypeState
+from app.domain.problems import Problem, UserErrorCode, invalid
+from app.domain.severity import Outcome, Severity
+from tests.domain.examples import (
+    EARLIER,
+    EVENT_ID,
+    FLARING,
+    NOW,
+    TYPE_ID,
+    a_caller,
+    a_desk,
+    a_draft,
+    a_spec,
+    accepted,
+    refused,
+    told,
+)
+from tests.domain.strategies import KEEPABLE_OBJECTS
+
+
+def test_a_report_that_says_nothing_is_a_notice_of_now() -> None:
+    desk = a_desk(reporter=a_caller(name="field desk №1"))
+
+    verdict = judge(Draft(), None, desk, EVENT_ID)
+
+    assert verdict == Accepted(
+        EventState(
+            id=EVENT_ID,
+            type="notice",
+            severity=Severity.INFO,
+            summary="notice",
+            source="field%20desk%20%E2%84%961",
+            occurred_at=NOW,
+            recorded_at=NOW,
+            updated_at=NOW,
+            fields={},
+            tags=(),
+            notification=False,
+            version=1,
+        )
+    )
+
+
+def test_a_report_that_says_everything_is_kept_as_it_is() -> None:
+    draft = a_draft()
+
+    verdict = judge(draft, None, a_desk(), EVENT_ID)
+
+    assert verdict == Accepted(
+        EventState(
+            id=EVENT_ID,
+            type="pump.tripped",
+            entity=Entity("Well", "well-001"),
+            severity=Severity.WARN,
+            summary="Pump 3 tripped",
+            content="It was the bearing.",
+            source="//scada/pumps",
+            source_id="trip-17",
+            subject="pump-3",
+            outcome=Outcome.FAILURE,
+            occurred_at=EARLIER,
+            recorded_at=NOW,
+            updated_at=NOW,
+            fields={"pressure": 4.5},
+            tags=("Study:12",),
+            notification=True,
+        )
+    )
+
+
+def test_a_registered_type_gives_its_name_and_the_version_it_judged_with() -> None:
+    draft = Draft(event_type_id=str(TYPE_ID), fields={"volume": 150})
+
+    event = accepted(judge(draft, FLARING, a_desk(), EVENT_ID))
+
+    assert event.type == "flaring.flaring_incident"
+    assert event.event_type_id == TYPE_ID
+    assert event.event_type_version == 3
+    assert event.summary == "Flaring Incident"
+
+
+def test_the_summary_of_a_free_form_event_is_its_type() -> None:
+    event = accepted(judge(Draft(type="pump.tripped"), None, a_desk(), EVENT_ID))
+
+    assert event.summary == "pump.tripped"
+
+
+@pytest.mark.parametrize("spec", [None, a_spec()])
+def test_an_empty_summary_is_not_left_out(spec: TypeSpec | None) -> None:
+    event = accepted(judge(Draft(summary=""), spec, a_desk(), EVENT_ID))
+
+    assert event.summary == ""
+
+
+def test_an_event_that_comes_acknowledged_is_acknowledged_by_its_reporter() -> None:
+    event = accepted(judge(Draft(acknowledged=True), None, a_desk(), EVENT_ID))
+
+    assert event.acknowledged
+    assert (event.acknowledged_at, event.acknowledged_by) == (NOW, "field desk")
+
+
+def test_tags_are_kept_in_their_order_and_once() -> None:
+    event = accepted(judge(Draft(tags=("b", "a", "b", "B")), None, a_desk(), EVENT_ID))
+
+    assert event.tags == ("b", "a", "B")
+
+
+@pytest.mark.parametrize("ahead", [timedelta(minutes=5), timedelta(0), timedelta(days=-365 * 900)])
+def test_an_event_may_be_of_any_time_up_to_5_minutes_ahead(ahead: timedelta) -> None:
+    event = accepted(judge(Draft(occurred_at=NOW + ahead), None, a_desk(), EVENT_ID))
+
+    assert event.occurred_at == NOW + ahead
+
+
+@given(KEEPABLE_OBJECTS)
+def test_a_type_that_is_not_registered_takes_any_object(values: dict[str, Any]) -> None:
+    event = accepted(judge(Draft(type="pump.tripped", fields=values), None, a_desk(), EVENT_ID))
+
+    assert event.fields == values
+    assert (event.event_type_id, event.event_type_version) == (None, None)
+
+
+@pytest.mark.parametrize("state", [EventTypeState.DRAFT, EventTypeState.ARCHIVED])
+def test_a_type_that_is_not_in_use_refuses_its_events(state: EventTypeState) -> None:
+    verdict = judge(Draft(type="a"), a_spec(type="a", state=state), a_desk(), EVENT_ID)
+
+    message = f"Event type a is {state.value} and takes no events."
+    assert verdict == Refused((Problem(UserErrorCode.EVENT_TYPE_CLOSED, message, ("type",)),))
+
+
+def test_a_type_that_is_named_by_its_id_alone_is_refused_under_the_id() -> None:
+    spec = a_spec(type="a", state=EventTypeState.ARCHIVED)
+
+    verdict = judge(Draft(event_type_id=str(TYPE_ID)), spec, a_desk(), EVENT_ID)
+
+    message = "Event type a is ARCHIVED and takes no events."
+    path = ("eventTypeId",)
+    assert verdict == Refused((Problem(UserErrorCode.EVENT_TYPE_CLOSED, message, path),))
+
+
+def test_a_deprecated_type_that_is_named_by_its_id_alone_warns_under_the_id() -> None:
+    spec = a_spec(type="a", state=EventTypeState.DEPRECATED)
+
+    verdict = judge(Draft(event_type_id=str(TYPE_ID)), spec, a_desk(), EVENT_ID)
+
+    message, path = "Event type a is DEPRECATED.", ("eventTypeId",)
+    assert isinstance(verdict, Accepted)
+    assert verdict.warnings == (Problem(UserErrorCode.EVENT_TYPE_CLOSED, message, path),)
+
+
+def test_a_deprecated_type_takes_its_events_with_a_warning() -> None:
+    spec = a_spec(type="a", state=EventTypeState.DEPRECATED)
+
+    verdict = judge(Draft(type="a"), spec, a_desk(), EVENT_ID)
+
+    warning = Problem(UserErrorCode.EVENT_TYPE_CLOSED, "Event type a is DEPRECATED.", ("type",))
+    assert isinstance(verdict, Accepted)
+    assert verdict.event.event_type_id == TYPE_ID
+    assert verdict.warnings == (warning,)
+
+
+def test_a_published_type_takes_its_events_without_a_warning() -> None:
+    verdict = judge(Draft(type="a"), a_spec(type="a"), a_desk(), EVENT_ID)
+
+    assert isinstance(verdict, Accepted)
+    assert verdict.warnings == ()
+
+
+def test_an_id_and_a_type_that_do_not_agree_are_refused() -> None:
+    draft = Draft(event_type_id=str(TYPE_ID), type="pump.tripped")
+
+    verdict = judge(draft, a_spec(), a_desk(), EVENT_ID)
+
+    message = "eventTypeId names the type flaring.flaring_incident."
+    assert verdict == Refused((invalid(message, "type"),))
+
+
+def test_an_id_and_the_type_that_it_names_agree() -> None:
+    draft = Draft(event_type_id=str(TYPE_ID), type="flaring.flaring_incident")
+
+    assert isinstance(judge(draft, a_spec(), a_desk(), EVENT_ID), Accepted)
+
+
+@pytest.mark.parametrize(
+    ("values", "problems"),
+    [
+        (None, [("FIELD_REQUIRED", ("fields", "volume"))]),
+        ({}, [("FIELD_REQUIRED", ("fields", "volume"))]),
+        ({"volume": None}, [("FIELD_INVALID", ("fields", "volume"))]),
+        ({"volume": -1}, [("FIELD_INVALID", ("fields", "volume"))]),
+        ({"volume": 1, "weather": "fine"}, [("FIELD_UNKNOWN", ("fields", "weather"))]),
+        ([], [("INVALID_INPUT", ("fields",))]),
+    ],
+)
+def test_a_registered_type_refuses_values_that_do_not_fit(
+    values: Any, problems: list[tuple[str, tuple[str, ...]]]
+) -> None:
+    verdict = judge(Draft(fields=values), FLARING, a_desk(), EVENT_ID)
+
+    assert told(refused(verdict)) == problems
+
+
+def test_everything_that_is_wrong_with_a_report_is_told_at_once() -> None:
+    draft = Draft(
+        type="pump.tripped",
+        entity=Entity("", "\0"),
+        summary="x" * 1_001,
+        content="\0",
+        source="",
+        source_id="\n",
+        subject="",
+        occurred_at=NOW + timedelta(hours=1),
+        fields={"cause": "Weather", "remarks": 1, "weather": "fine"},
+        tags=("", *("a",) * 98, "\0", "b"),
+    )
+
+    verdict = judge(draft, replace(FLARING, state=EventTypeState.ARCHIVED), a_desk(), EVENT_ID)
+
+    assert told(refused(verdict)) == [
+        ("EVENT_TYPE_CLOSED", ("type",)),
+        ("FIELD_INVALID", ("fields", "cause")),
+        ("FIELD_INVALID", ("fields", "remarks")),
+        ("FIELD_REQUIRED", ("fields", "volume")),
+        ("FIELD_UNKNOWN", ("fields", "weather")),
+        ("INVALID_INPUT", ("content",)),
+        ("INVALID_INPUT", ("entity", "id")),
+        ("INVALID_INPUT", ("entity", "type")),
+        ("INVALID_INPUT", ("occurredAt",)),
+        ("INVALID_INPUT", ("source",)),
+        ("INVALID_INPUT", ("sourceId",)),
+        ("INVALID_INPUT", ("subject",)),
+        ("INVALID_INPUT", ("summary",)),
+        ("INVALID_INPUT", ("tags",)),
+        ("INVALID_INPUT", ("tags", "0")),
+        ("INVALID_INPUT", ("tags", "99")),
+        ("INVALID_INPUT", ("type",)),
+    ]

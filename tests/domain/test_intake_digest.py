@@ -1,0 +1,154 @@
+"""The digest of a report, by which a replay is known."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.events import Entity
+from app.domain.intake import Draft
+from app.domain.severity import Outcome
+from tests.domain.examples import (
+    EARLIER,
+    OTHER_ID,
+    TYPE_ID,
+    a_draft,
+    nested,
+)
+from tests.domain.strategies import DRAFTS
+
+INDIA = timezone(timedelta(hours=5, minutes=30))
+A_MOMENT = timedelta(microseconds=1)
+
+OTHERWISE: dict[str, Any] = {
+    "event_type_id": str(OTHER_ID),
+    "type": "pump.stopped",
+    "entity": Entity("well-001", "Well"),
+    "severity": "warning",
+    "summary": "pump 3 tripped",
+    "content": "",
+    "source": "//scada/pumps/",
+    "source_id": "trip-18",
+    "subject": "//scada/pumps",
+    "outcome": Outcome.SUCCESS,
+    "occurred_at": EARLIER + A_MOMENT,
+    "fields": {"pressure": "4.5"},
+    "tags": ("Study", "12"),
+    "notification": False,
+    "acknowledged": True,
+}
+
+
+ATTRIBUTES = [attribute.name for attribute in fields(Draft)]
+
+
+@pytest.mark.parametrize("attribute", ATTRIBUTES)
+def test_another_value_of_one_attribute_is_another_report(attribute: str) -> None:
+    draft = a_draft(event_type_id=str(TYPE_ID))
+    other = replace(draft, **{attribute: OTHERWISE[attribute]})
+
+    assert draft.digest() != other.digest()
+
+
+@pytest.mark.parametrize("attribute", ATTRIBUTES)
+def test_an_attribute_that_is_left_out_makes_another_report(attribute: str) -> None:
+    draft = a_draft(event_type_id=str(TYPE_ID))
+    other = replace(draft, **{attribute: None})
+
+    assert draft.digest() != other.digest()
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"entity": Entity("Well", "1")}, {"entity": Entity("Well", "2")}),
+        ({"entity": Entity("Well", "1")}, {"entity": Entity("Pump", "1")}),
+        ({"summary": ""}, {}),
+        ({"tags": ()}, {}),
+        ({"tags": ("a", "b")}, {"tags": ("b", "a")}),
+        ({"tags": ("a,b",)}, {"tags": ("a", "b")}),
+        ({"notification": False}, {}),
+        ({"fields": {}}, {}),
+        ({"fields": {"a": None}}, {"fields": {}}),
+        ({"fields": {"a": 1}}, {"fields": {"a": True}}),
+        ({"fields": {"a": 1}}, {"fields": {"a": "1"}}),
+        ({"fields": {"a": [1, 2]}}, {"fields": {"a": [2, 1]}}),
+        ({"summary": "a"}, {"content": "a"}),
+        ({"type": "a", "subject": "b"}, {"type": "b", "subject": "a"}),
+    ],
+)
+def test_reports_that_are_nearly_the_same_are_two(
+    one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    assert Draft(**one).digest() != Draft(**other).digest()
+
+
+@given(DRAFTS, st.sampled_from(ATTRIBUTES), st.data())
+def test_two_reports_are_one_only_if_they_say_the_same(
+    draft: Draft, attribute: str, data: st.DataObject
+) -> None:
+    other = data.draw(DRAFTS)
+    mixed = replace(draft, **{attribute: getattr(other, attribute)})
+
+    same = draft.digest() == mixed.digest()
+
+    assert same == (_as_said(draft) == _as_said(mixed))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"fields": {"a": 150}}, {"fields": {"a": 150.0}}),
+        ({"fields": {"a": 1, "b": 2}}, {"fields": {"b": 2, "a": 1}}),
+        ({"occurred_at": EARLIER}, {"occurred_at": EARLIER.astimezone(INDIA)}),
+    ],
+)
+def test_a_report_that_is_only_written_otherwise_is_the_same(
+    one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    digests = {a_draft(**said).digest() for said in (one, other)}
+
+    assert len(digests) == 1
+    assert len(str(digests.pop())) == 64
+
+
+@pytest.mark.parametrize("year", [1, 1066])
+def test_two_instants_of_long_ago_are_two(year: int) -> None:
+    instant = datetime(year, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
+
+    digests = [Draft(occurred_at=at).digest() for at in (instant, instant + A_MOMENT)]
+
+    assert digests[0] != digests[1]
+
+
+def test_values_too_deep_to_have_been_accepted_have_no_digest() -> None:
+    assert Draft(fields={"a": nested(5_000)}).digest() is None
+
+
+def test_a_number_too_large_to_have_been_accepted_does_not_break_the_digest() -> None:
+    draft = Draft(fields={"a": 10**5_000})
+
+    digest = draft.digest()
+
+    assert digest != Draft(fields={"a": 1}).digest()
+
+
+def _as_said(draft: Draft) -> list[Any]:
+    """The draft's words, with truth values told from numbers and NaN equal to itself."""
+    return [_told_apart(getattr(draft, attribute)) for attribute in ATTRIBUTES]
+
+
+def _told_apart(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _told_apart(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_told_apart(inner) for inner in value]
+    if isinstance(value, float) and math.isnan(value):
+        return "NaN", None
+    return isinstance(value, bool), value

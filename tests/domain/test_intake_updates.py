@@ -1,0 +1,176 @@
+"""An update: what is given is merged and judged, what is absent stays."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from app.domain.events import Entity
+from app.domain.intake import Accepted, Refused, revise
+from app.domain.lifecycle import EventTypeState
+from app.domain.problems import invalid
+from app.domain.severity import Outcome, Severity
+from tests.domain.examples import (
+    FLARED,
+    FLARING,
+    FREE_FORM,
+    NOW,
+    a_desk,
+    accepted,
+    refused,
+    told,
+)
+
+
+def test_an_update_changes_what_is_given_and_nothing_else() -> None:
+    given = {
+        "entity": Entity("Pump", "3"),
+        "severity": " Green ",
+        "summary": "",
+        "content": "Restarted.",
+        "outcome": Outcome.SUCCESS,
+        "occurred_at": NOW,
+        "tags": ("b", "a", "b"),
+        "notification": False,
+    }
+
+    verdict = revise(FREE_FORM, given, None, a_desk())
+
+    assert verdict == Accepted(
+        replace(
+            FREE_FORM,
+            entity=Entity("Pump", "3"),
+            severity=Severity.SUCCESS,
+            summary="",
+            content="Restarted.",
+            outcome=Outcome.SUCCESS,
+            occurred_at=NOW,
+            tags=("b", "a"),
+            notification=False,
+            updated_at=NOW,
+            version=3,
+        )
+    )
+
+
+def test_an_update_that_gives_nothing_changes_nothing_but_the_clockwork() -> None:
+    verdict = revise(FREE_FORM, {}, None, a_desk())
+
+    assert verdict == Accepted(replace(FREE_FORM, updated_at=NOW, version=3))
+
+
+@pytest.mark.parametrize(
+    ("attribute", "cleared"),
+    [("entity", None), ("content", None), ("outcome", None), ("tags", ()), ("fields", {})],
+)
+def test_null_clears_what_may_be_empty(attribute: str, cleared: Any) -> None:
+    event = accepted(revise(FREE_FORM, {attribute: None}, None, a_desk()))
+
+    assert event == replace(FREE_FORM, **{attribute: cleared}, updated_at=NOW, version=3)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "path"),
+    [
+        ("severity", "severity"),
+        ("summary", "summary"),
+        ("occurred_at", "occurredAt"),
+        ("notification", "notification"),
+    ],
+)
+def test_null_is_refused_for_what_may_not_be_empty(attribute: str, path: str) -> None:
+    verdict = revise(FREE_FORM, {attribute: None}, None, a_desk())
+
+    assert verdict == Refused((invalid("Must not be null.", path),))
+
+
+@pytest.mark.parametrize(
+    ("given", "merged"),
+    [
+        ({}, {"a": 1, "b": {"c": 2}}),
+        ({"a": 3}, {"a": 3, "b": {"c": 2}}),
+        ({"d": False}, {"a": 1, "b": {"c": 2}, "d": False}),
+        ({"a": None}, {"b": {"c": 2}}),
+        ({"a": None, "b": None}, {}),
+        ({"unknown": None}, {"a": 1, "b": {"c": 2}}),
+        ({"a": ""}, {"a": "", "b": {"c": 2}}),
+        ({"b": {"d": None}}, {"a": 1, "b": {"d": None}}),
+    ],
+)
+def test_fields_are_merged_by_name_and_null_removes_one(
+    given: dict[str, Any], merged: dict[str, Any]
+) -> None:
+    event = replace(FREE_FORM, fields={"a": 1, "b": {"c": 2}})
+
+    revised = accepted(revise(event, {"fields": given}, None, a_desk()))
+
+    assert revised.fields == merged
+    assert event.fields == {"a": 1, "b": {"c": 2}}
+
+
+def test_a_stored_null_that_the_update_does_not_name_stays() -> None:
+    event = replace(FREE_FORM, fields={"a": None, "b": 2})
+
+    revised = accepted(revise(event, {"fields": {"b": 3}}, None, a_desk()))
+
+    assert revised.fields == {"a": None, "b": 3}
+
+
+@pytest.mark.parametrize(
+    ("given", "problems"),
+    [
+        ({"volume": None}, [("FIELD_REQUIRED", ("fields", "volume"))]),
+        (None, [("FIELD_REQUIRED", ("fields", "volume"))]),
+        ({"volume": -1}, [("FIELD_INVALID", ("fields", "volume"))]),
+        ({"weather": "fine"}, [("FIELD_UNKNOWN", ("fields", "weather"))]),
+        ({"remarks": "\0"}, [("INVALID_INPUT", ("fields", "remarks"))]),
+        ("text", [("INVALID_INPUT", ("fields",))]),
+    ],
+)
+def test_the_merged_values_are_judged_by_the_type(
+    given: Any, problems: list[tuple[str, tuple[str, ...]]]
+) -> None:
+    verdict = revise(FLARED, {"fields": given}, FLARING, a_desk())
+
+    assert told(refused(verdict)) == problems
+
+
+def test_the_merged_values_and_not_the_given_ones_must_be_complete() -> None:
+    given = {"fields": {"cause": None, "remarks": "Over."}}
+
+    event = accepted(revise(FLARED, given, FLARING, a_desk()))
+
+    assert event.fields == {"volume": 150, "remarks": "Over."}
+
+
+@pytest.mark.parametrize("state", EventTypeState)
+def test_an_event_can_be_updated_whatever_became_of_its_type(state: EventTypeState) -> None:
+    verdict = revise(FLARED, {"summary": "Over."}, replace(FLARING, state=state), a_desk())
+
+    assert accepted(verdict).summary == "Over."
+
+
+def test_everything_that_is_wrong_with_an_update_is_told_at_once() -> None:
+    given = {
+        "severity": None,
+        "summary": "x" * 1_001,
+        "occurred_at": NOW + timedelta(hours=1),
+        "notification": None,
+        "fields": {"volume": None, "cause": "Weather"},
+        "tags": ("", "a"),
+    }
+
+    verdict = revise(FLARED, given, FLARING, a_desk())
+
+    assert told(refused(verdict)) == [
+        ("FIELD_INVALID", ("fields", "cause")),
+        ("FIELD_REQUIRED", ("fields", "volume")),
+        ("INVALID_INPUT", ("notification",)),
+        ("INVALID_INPUT", ("occurredAt",)),
+        ("INVALID_INPUT", ("severity",)),
+        ("INVALID_INPUT", ("summary",)),
+        ("INVALID_INPUT", ("tags", "0")),
+    ]

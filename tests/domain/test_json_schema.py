@@ -1,0 +1,197 @@
+"""A type's fields as JSON Schema 2020-12, and everything it finds wrong with values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.fields import FieldDefinition, FieldKind
+from app.domain.json_schema import compile_schema, schema_problems, value_problems
+from app.domain.limits import Limits
+from app.domain.problems import Problem, UserErrorCode
+from tests.domain.examples import a_field, told
+from tests.domain.strategies import sound_definitions
+
+CAUSES = ("Maintenance", "Equipment failure")
+
+
+def test_the_schema_says_what_the_definitions_say() -> None:
+    fields = [
+        a_field(
+            name="volume",
+            label="Volume",
+            required=True,
+            help_text="Gas flared.",
+            unit="mcf",
+            minimum=0.0,
+            maximum=1e6,
+        ),
+        a_field(name="hours", kind=FieldKind.INTEGER, required=True, default=1),
+        a_field(name="planned", kind=FieldKind.BOOLEAN, default=False),
+        a_field(name="day", kind=FieldKind.DATE),
+        a_field(name="cause", kind=FieldKind.SELECT, options=CAUSES),
+        a_field(
+            name="causes", kind=FieldKind.MULTI_SELECT, options=CAUSES, default=["Maintenance"]
+        ),
+        a_field(name="permit", kind=FieldKind.TEXT, min_length=2, max_length=9, pattern="^[A-Z]"),
+        a_field(name="remarks", kind=FieldKind.LONG_TEXT),
+    ]
+
+    schema = compile_schema(fields)
+
+    assert schema == {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "type": "object",
+        "properties": {
+            "volume": {
+                "type": "number",
+                "title": "Volume",
+                "description": "Gas flared.",
+                "minimum": 0,
+                "maximum": 1_000_000,
+            },
+            "hours": {"type": "integer", "title": "hours", "default": 1},
+            "planned": {"type": "boolean", "title": "planned", "default": False},
+            "day": {"type": "string", "title": "day", "format": "date"},
+            "cause": {"type": "string", "title": "cause", "enum": list(CAUSES)},
+            "causes": {
+                "type": "array",
+                "title": "causes",
+                "items": {"type": "string", "enum": list(CAUSES)},
+                "uniqueItems": True,
+                "default": ["Maintenance"],
+            },
+            "permit": {
+                "type": "string",
+                "title": "permit",
+                "minLength": 2,
+                "maxLength": 9,
+                "allOf": [{"pattern": "^[A-Z]"}],
+            },
+            "remarks": {"type": "string", "title": "remarks"},
+        },
+        "required": ["volume", "hours"],
+        "additionalProperties": False,
+    }
+    assert list(schema["properties"]) == [field.name for field in fields]
+
+
+@given(st.lists(sound_definitions(), max_size=3, unique_by=lambda field: field.name))
+def test_sound_definitions_make_a_valid_schema(fields: list[FieldDefinition]) -> None:
+    schema = compile_schema(fields)
+
+    assert jsonschema_rs.meta.is_valid(schema)
+    assert [schema_problems(field, Limits()) for field in fields] == [[]] * len(fields)
+
+
+@pytest.mark.parametrize(
+    ("given", "value", "bound"),
+    [
+        ({"minimum": 17.0}, 1, "17"),
+        ({"maximum": 17.0}, 18, "17"),
+        ({"kind": FieldKind.TEXT, "min_length": 17}, "a", "17"),
+        ({"kind": FieldKind.TEXT, "max_length": 17}, "a" * 18, "17"),
+        ({"kind": FieldKind.TEXT, "pattern": "^AB"}, "CD", "^AB"),
+        ({"kind": FieldKind.SELECT, "options": CAUSES}, "Weather", "Equipment failure"),
+        ({"kind": FieldKind.TEXT, "max_length": 17}, "a" * 500, "17"),
+        ({"kind": FieldKind.TEXT, "pattern": "^AB"}, "C" * 500, "^AB"),
+        ({"kind": FieldKind.SELECT, "options": CAUSES}, "W" * 500, "Equipment failure"),
+    ],
+)
+def test_a_refusal_names_the_bound(given: dict[str, Any], value: Any, bound: str) -> None:
+    field = a_field(**{"name": "f"} | given)
+
+    [problem] = value_problems((field,), {"f": value})
+
+    assert bound in problem.message
+    assert not problem.message.endswith("…")
+
+
+def test_a_refusal_does_not_repeat_the_whole_of_a_long_value() -> None:
+    field = a_field(name="f", kind=FieldKind.TEXT, max_length=17)
+
+    [problem] = value_problems((field,), {"f": "a" * 60_000})
+
+    reason = '" is longer than 17 characters'
+    assert problem.message == "…" + "a" * (300 - len(reason)) + reason
+
+
+def test_a_required_field_that_is_absent_is_told_under_its_name() -> None:
+    fields = (a_field(name="a", required=True), a_field(name="b", required=True), a_field(name="c"))
+
+    problems = value_problems(fields, {"b": 1})
+
+    assert problems == [Problem(UserErrorCode.FIELD_REQUIRED, "a is required.", ("a",))]
+
+
+def test_a_field_that_the_type_does_not_have_is_told_under_its_name() -> None:
+    problems = value_problems((a_field(name="a"),), {"a": 1, "A": 1, "b.c": None})
+
+    unknown = UserErrorCode.FIELD_UNKNOWN
+    assert sorted(problems, key=lambda problem: problem.path) == [
+        Problem(unknown, "The type has no field A.", ("A",)),
+        Problem(unknown, "The type has no field b.c.", ("b.c",)),
+    ]
+
+
+def test_a_type_without_fields_takes_no_values() -> None:
+    accepted, refused = value_problems((), {}), value_problems((), {"a": 1})
+
+    assert accepted == []
+    assert told(refused) == [("FIELD_UNKNOWN", ("a",))]
+
+
+def test_everything_that_is_wrong_with_the_values_is_told_at_once() -> None:
+    fields = (
+        a_field(name="volume", required=True),
+        a_field(name="hours", required=True),
+        a_field(name="cause", kind=FieldKind.SELECT, options=CAUSES),
+        a_field(name="causes", kind=FieldKind.MULTI_SELECT, options=CAUSES),
+        a_field(name="permit", kind=FieldKind.TEXT, min_length=4, pattern="^[A-Z]"),
+    )
+    values = {"cause": 1, "causes": ["Weather"], "permit": "x", "weather": "fine", "wind": 3}
+
+    problems = value_problems(fields, values)
+
+    assert sorted(set(told(problems))) == [
+        ("FIELD_INVALID", ("cause",)),
+        ("FIELD_INVALID", ("causes", "0")),
+        ("FIELD_INVALID", ("permit",)),
+        ("FIELD_REQUIRED", ("hours",)),
+        ("FIELD_REQUIRED", ("volume",)),
+        ("FIELD_UNKNOWN", ("weather",)),
+        ("FIELD_UNKNOWN", ("wind",)),
+    ]
+    assert [problem.path for problem in problems].count(("permit",)) == 2
+
+
+def test_a_default_that_is_a_list_does_not_stand_in_the_way_of_a_verdict() -> None:
+    causes = a_field(kind=FieldKind.MULTI_SELECT, options=CAUSES, default=["Maintenance"])
+
+    problems = value_problems((causes,), {"volume": ["Equipment failure"]})
+
+    assert problems == []
+
+
+def test_types_whose_fields_differ_in_one_bound_judge_differently() -> None:
+    one, other = a_field(name="f", maximum=1.0), a_field(name="f", maximum=2.0)
+
+    verdicts = [value_problems((field,), {"f": 1.5}) for field in (one, other, one)]
+
+    assert [told(problems) for problems in verdicts] == [
+        [("FIELD_INVALID", ("f",))],
+        [],
+        [("FIELD_INVALID", ("f",))],
+    ]
+
+
+def test_a_pattern_is_judged_in_time_linear_in_the_text() -> None:
+    field = a_field(name="f", kind=FieldKind.TEXT, pattern="^(a+)+$")
+
+    problems = value_problems((field,), {"f": "a" * 50_000 + "!"})
+
+    assert told(problems) == [("FIELD_INVALID", ("f",))]

@@ -1,0 +1,155 @@
+"""Which values a field of each kind takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from app.domain.fields import FieldDefinition, FieldKind
+from app.domain.json_schema import value_problems
+from app.domain.problems import Problem, UserErrorCode
+from tests.domain.examples import a_field, told
+
+CAUSES = ("Maintenance", "Equipment failure")
+
+ACCEPTED: dict[str, list[Any]] = {
+    "TEXT": ["", "a", "a\nb", "\U0001f600"],
+    "LONG_TEXT": ["", "x" * 60_000],
+    "NUMBER": [0, -1.5, 2**64, 10**300, 5e-324],
+    "INTEGER": [0, -7, 2**64, 10**300, 3.0],
+    "BOOLEAN": [True, False],
+    "DATE": ["2026-04-10", "2024-02-29", "1969-12-31"],
+    "DATETIME": [
+        "2026-04-10T10:30:00Z",
+        "2026-04-10T10:30:00.123456789Z",
+        "2026-04-10T12:30:00+02:00",
+        "2026-04-10T12:30:00-00:30",
+    ],
+    "SELECT": ["Maintenance", "Equipment failure"],
+    "MULTI_SELECT": [[], ["Maintenance"], ["Equipment failure", "Maintenance"]],
+    "URL": ["https://example.org/a?b#c", "ftp://h", "s3://bucket/Größe"],
+    "EMAIL": ["a@b.org", "first.last+tag@sub.example.org", "josé@exämple.org"],
+}
+
+
+REFUSED: dict[str, list[Any]] = {
+    "TEXT": [None, 1, True, [], {}],
+    "LONG_TEXT": [None, 1.5, ["a"]],
+    "NUMBER": [None, "1", True, [1], {}],
+    "INTEGER": [None, "1", 1.5, True, 5e-324],
+    "BOOLEAN": [None, 0, 1, "true"],
+    "DATE": [None, 20260410, "", "2026-4-1", "2023-02-29", "2026-04-10T00:00:00Z", "10.04.2026"],
+    "DATETIME": [
+        None,
+        0,
+        "",
+        "2026-04-10",
+        "2026-04-10T10:30:00",
+        "2026-04-10 10:30:00Z",
+        "2026-04-10t10:30:00Z",
+        "2026-04-10T10:30:00z",
+        "2026-04-10T10:30Z",
+        "2026-04-10T24:00:00Z",
+        "2026-02-30T10:30:00Z",
+        "2026-04-10T10:30:00Z\n",
+    ],
+    "SELECT": [None, "", "maintenance", "Other", ["Maintenance"]],
+    "MULTI_SELECT": [None, "Maintenance", {}, ["Maintenance", "Maintenance"]],
+    "URL": [
+        None,
+        "",
+        "example.org",
+        "https://",
+        "https://a b",
+        "https://a\n",
+        "//host/path",
+        "1://a",
+    ],
+    "EMAIL": [None, "", "a", "a@b", "a b@c.org", "a@@b.org", "@b.org", "a@b.org\n", "a@b."],
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [(kind, value) for kind, values in ACCEPTED.items() for value in values]
+)
+def test_a_field_takes_the_values_of_its_kind(kind: str, value: Any) -> None:
+    field = _of_kind(kind)
+
+    assert value_problems((field,), {"f": value}) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [(kind, value) for kind, values in REFUSED.items() for value in values]
+)
+def test_a_field_refuses_every_other_value(kind: str, value: Any) -> None:
+    field = _of_kind(kind)
+
+    problems = value_problems((field,), {"f": value})
+
+    assert set(told(problems)) == {("FIELD_INVALID", ("f",))}
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "message"),
+    [
+        ("DATETIME", "soon", "Must be an instant with an offset, as 2026-04-10T10:30:00Z."),
+        ("URL", "example.org", "Must be an absolute URL, as https://example.com/a."),
+        ("EMAIL", "a", "Must be an e-mail address."),
+    ],
+)
+def test_what_a_pattern_of_ours_refuses_is_told_once_and_in_words(
+    kind: str, value: str, message: str
+) -> None:
+    field = _of_kind(kind)
+
+    problems = value_problems((field,), {"f": value})
+
+    assert problems == [Problem(UserErrorCode.FIELD_INVALID, message, ("f",))]
+
+
+def test_an_option_that_does_not_exist_is_told_by_its_place_in_the_list() -> None:
+    field = _of_kind("MULTI_SELECT")
+
+    problems = value_problems((field,), {"f": ["Maintenance", "Weather", 3]})
+
+    assert set(told(problems)) == {("FIELD_INVALID", ("f", "1")), ("FIELD_INVALID", ("f", "2"))}
+
+
+@pytest.mark.parametrize(
+    ("given", "value", "accepted"),
+    [
+        ({"minimum": 1.0}, 1, True),
+        ({"minimum": 1.0}, 0.999, False),
+        ({"maximum": 2.5}, 2.5, True),
+        ({"maximum": 2.5}, 2.501, False),
+        ({"kind": FieldKind.INTEGER, "minimum": 0.5}, 0, False),
+        ({"kind": FieldKind.TEXT, "min_length": 2}, "é", False),
+        ({"kind": FieldKind.TEXT, "min_length": 2}, "éé", True),
+        ({"kind": FieldKind.TEXT, "max_length": 2}, "\U0001f600" * 2, True),
+        ({"kind": FieldKind.TEXT, "max_length": 2}, "abc", False),
+        ({"kind": FieldKind.TEXT, "pattern": "^[A-Z]{2}-[0-9]+$"}, "AB-12", True),
+        ({"kind": FieldKind.TEXT, "pattern": "^[A-Z]{2}-[0-9]+$"}, "AB-12\n", False),
+        ({"kind": FieldKind.TEXT, "pattern": "b"}, "abc", True),
+        ({"kind": FieldKind.TEXT, "pattern": "^\\d$"}, "\u0661", False),
+        ({"kind": FieldKind.TEXT, "pattern": "^\\w$"}, "é", False),
+        ({"kind": FieldKind.TEXT, "pattern": "^\\p{L}$"}, "é", True),
+        ({"kind": FieldKind.URL, "pattern": "^https:"}, "https://a", True),
+        ({"kind": FieldKind.URL, "pattern": "^https:"}, "http://a", False),
+        ({"kind": FieldKind.URL, "pattern": "^https:"}, "https:", False),
+        ({"kind": FieldKind.EMAIL, "max_length": 7}, "a@b.orgs", False),
+    ],
+)
+def test_bounds_are_inclusive_and_count_characters(
+    given: dict[str, Any], value: Any, accepted: bool
+) -> None:
+    field = a_field(**{"name": "f"} | given)
+
+    problems = value_problems((field,), {"f": value})
+
+    assert told(problems) == ([] if accepted else [("FIELD_INVALID", ("f",))])
+
+
+def _of_kind(kind: str) -> FieldDefinition:
+    options = CAUSES if kind in ("SELECT", "MULTI_SELECT") else None
+    return a_field(name="f", kind=FieldKind(kind), options=options)

@@ -1,0 +1,145 @@
+"""Which texts, names and ids can be kept."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.limits import Limits
+from app.domain.problems import invalid
+from app.domain.values import name_problems, read_id, text_problems, type_name_problems
+from tests.domain.examples import is_utf_8
+from tests.domain.strategies import ANY_TEXT
+
+TEXT = "0196201a-0000-7000-8000-00000000000e"
+FAMILY = "\U0001f469\u200d\U0001f467"  # three characters, one to the eye
+
+
+@given(st.uuids())
+def test_an_id_is_read_in_small_and_in_capital_letters(id: UUID) -> None:
+    read = (read_id(str(id)), read_id(str(id).upper()))
+
+    assert read == (id, id)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "17",
+        TEXT.replace("-", ""),
+        f"urn:uuid:{TEXT}",
+        f"{{{TEXT}}}",
+        f" {TEXT}",
+        f"{TEXT}\n",
+        TEXT.replace("e", "g"),
+        TEXT.replace("0", "\u0660"),  # an Arabic zero
+        TEXT.replace("-", "\u2010"),  # another hyphen
+        TEXT + TEXT,
+    ],
+)
+def test_a_text_of_any_other_form_is_no_id(text: str) -> None:
+    assert read_id(text) is None
+
+
+@pytest.mark.parametrize(
+    "text", [None, "", "0123456789", "é" * 10, "\U0001f600" * 10, "\t\r\n\x01"]
+)
+def test_a_text_of_up_to_its_limit_is_kept(text: str | None) -> None:
+    assert text_problems(text, 10, "content") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "message"),
+    [
+        ("x" * 11, 10, "Is 11 characters long; at most 10 are kept."),
+        (FAMILY, 2, "Is 3 characters long; at most 2 are kept."),
+        ("\U0001f600" * 3, 2, "Is 3 characters long; at most 2 are kept."),
+        ("x" * 100_001, 100_000, "Is 100,001 characters long; at most 100,000 are kept."),
+    ],
+)
+def test_a_text_past_its_limit_is_told_both_numbers(text: str, limit: int, message: str) -> None:
+    problems = text_problems(text, limit, "input", "content")
+
+    assert problems == [invalid(message, "input", "content")]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("\0", "Character 1 is U+0000, which cannot be kept."),
+        ("a\ud800", "Character 2 is U+D800, which cannot be kept."),
+        ("\U0001f600\udfff", "Character 2 is U+DFFF, which cannot be kept."),
+        ("\ud83d\ude00", "Character 1 is U+D83D, which cannot be kept."),
+    ],
+)
+def test_a_text_that_no_database_keeps_is_told_the_place(text: str, message: str) -> None:
+    problems = text_problems(text, 10, "content")
+
+    assert problems == [invalid(message, "content")]
+
+
+@given(ANY_TEXT)
+def test_a_text_is_kept_exactly_if_utf_8_and_postgresql_can_hold_it(text: str) -> None:
+    kept = not text_problems(text, 10)
+
+    assert kept == (len(text) <= 10 and "\0" not in text and is_utf_8(text))
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("", "Must not be empty."),
+        ("12345678901", "Is 11 characters long; at most 10 are kept."),
+        ("1234567890\0", "Is 11 characters long; at most 10 are kept."),
+        ("a\nb", "Character 2 is U+000A, which cannot be kept."),
+        ("123456789\t", "Character 10 is U+0009, which cannot be kept."),
+        ("\x1f", "Character 1 is U+001F, which cannot be kept."),
+        ("a\x7f", "Character 2 is U+007F, which cannot be kept."),
+        ("\x85", "Character 1 is U+0085, which cannot be kept."),
+        ("\x9f", "Character 1 is U+009F, which cannot be kept."),
+        ("\ud800", "Character 1 is U+D800, which cannot be kept."),
+    ],
+)
+def test_a_name_is_not_empty_not_long_and_has_no_control_character(name: str, problem: str) -> None:
+    assert name_problems(name, 10, "tags", "3") == [invalid(problem, "tags", "3")]
+
+
+@pytest.mark.parametrize(
+    "name", [None, " ", "1234567890", "a b", "\xa0", "Größe", "\U0001f600" * 10]
+)
+def test_any_other_name_is_kept(name: str | None) -> None:
+    assert name_problems(name, 10, "tags") == []
+
+
+@given(ANY_TEXT)
+def test_every_name_that_is_kept_can_be_a_cloudevents_attribute(name: str) -> None:
+    kept = not name_problems(name, 10)
+
+    forbidden = any(character < " " or "\x7f" <= character <= "\x9f" for character in name)
+    assert kept == (1 <= len(name) <= 10 and not forbidden and is_utf_8(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("*", "Must not end in '*': in a filter that is a prefix."),
+        ("pump.*", "Must not end in '*': in a filter that is a prefix."),
+        ("pump**", "Must not end in '*': in a filter that is a prefix."),
+        ("x" * 255 + "*", "Must not end in '*': in a filter that is a prefix."),
+        ("", "Must not be empty."),
+        ("a\nb", "Character 2 is U+000A, which cannot be kept."),
+        ("*\n", "Character 2 is U+000A, which cannot be kept."),
+        ("x" * 256, "Is 256 characters long; at most 255 are kept."),
+    ],
+)
+def test_the_name_of_a_type_is_a_name_and_no_prefix(name: str, problem: str) -> None:
+    assert type_name_problems(name, Limits(), "type") == [invalid(problem, "type")]
+
+
+@pytest.mark.parametrize("name", [None, "pump.tripped", "*.tripped", "a*b", "pump.* ", "x" * 255])
+def test_any_other_name_of_a_type_is_kept(name: str | None) -> None:
+    assert type_name_problems(name, Limits(), "type") == []
