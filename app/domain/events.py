@@ -14,6 +14,17 @@ from app.domain.severity import Outcome, Severity
 from app.domain.values import canonical_json
 
 
+class EventChangeKind(Enum):
+    LOGGED = "LOGGED"
+    UPDATED = "UPDATED"
+    ACKNOWLEDGED = "ACKNOWLEDGED"
+    UNACKNOWLEDGED = "UNACKNOWLEDGED"
+    CORRELATED = "CORRELATED"
+    UNCORRELATED = "UNCORRELATED"
+    DUPLICATED = "DUPLICATED"
+    DELETED = "DELETED"
+
+
 @dataclass(frozen=True)
 class Entity:
     """What an event is about."""
@@ -64,14 +75,18 @@ class EventState:
         return cls(**{name: _read(name, value) for name, value in known.items()})
 
 
-def changes(before: EventState, after: EventState) -> dict[str, list[Any]]:
-    """{attribute: [before, after]} under the names of the API, without the clockwork."""
-    old, new = before.to_json(), after.to_json()
+def changes(before: EventState | None, after: EventState | None) -> dict[str, list[Any]]:
+    """{attribute: [before, after]} under the names of the API, without the clockwork.
+
+    None before: it was logged; None after: it was deleted.
+    """
+    old = {} if before is None else before.to_json()
+    new = {} if after is None else after.to_json()
     return {
-        name: [old[name], new[name]]
-        for name in new
-        if name not in ("updatedAt", "version")
-        and canonical_json(old[name]) != canonical_json(new[name])
+        name: [old.get(name), new.get(name)]
+        for name in old | new
+        if name not in ("id", "updatedAt", "version")
+        and canonical_json(old.get(name)) != canonical_json(new.get(name))
     }
 
 

@@ -7,12 +7,14 @@ answer, and a test holds them together. None is "not said"; an empty list select
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from app.domain.events import Entity, EventState
+from app.domain.limits import Limits
+from app.domain.problems import Problem, invalid
 from app.domain.severity import Outcome, Severity
 
 
@@ -26,6 +28,18 @@ class TimeRange:
     def holds(self, instant: datetime) -> bool:
         after = self.start is None or self.start <= instant
         return after and (self.end is None or instant < self.end)
+
+
+@dataclass(frozen=True)
+class TagFilter:
+    """With every tag of `all`, and with one of `any`."""
+
+    all: tuple[str, ...] | None = None
+    any: tuple[str, ...] | None = None
+
+    def holds(self, tags: tuple[str, ...]) -> bool:
+        every = self.all is None or (bool(self.all) and set(self.all) <= set(tags))
+        return every and (self.any is None or not set(self.any).isdisjoint(tags))
 
 
 @dataclass(frozen=True)
@@ -46,11 +60,43 @@ class EventFilter:
     recorded_at: TimeRange | None = None
     notification: bool | None = None
     acknowledged: bool | None = None
+    tags: TagFilter | None = None
+    and_: tuple[EventFilter, ...] | None = None
+    or_: tuple[EventFilter, ...] | None = None
+    not_: EventFilter | None = None
+
+    @property
+    def parts(self) -> tuple[EventFilter, ...]:
+        """The filters that this one is composed of."""
+        return (*(self.and_ or ()), *(self.or_ or ()), *((self.not_,) if self.not_ else ()))
 
 
 def matches(filter: EventFilter, event: EventState) -> bool:
     """Whether the filter selects the event in this state."""
     return all(_tests(filter, event))
+
+
+def size_problems(filter: EventFilter, limits: Limits) -> list[Problem]:
+    """Whether a filter is too deep, or says too much."""
+    deep, wide = _measured(filter)
+    problems = []
+    if deep > limits.filter_depth:
+        problems.append(invalid(f"Is {deep} filters deep; at most {limits.filter_depth}."))
+    if wide > limits.filter_leaves:
+        problems.append(invalid(f"Says {wide} things; at most {limits.filter_leaves}."))
+    return problems
+
+
+def _measured(filter: EventFilter) -> tuple[int, int]:
+    """How deep filters lie within it, itself counted, and how many things they say."""
+    said = sum(
+        getattr(filter, f.name) is not None
+        for f in fields(filter)
+        if f.name not in ("and_", "or_", "not_")
+    )
+    parts = [_measured(part) for part in filter.parts]
+    deepest = max((deep for deep, _ in parts), default=0)
+    return deepest + 1, said + sum(wide for _, wide in parts)
 
 
 def is_prefix(type_name: str) -> bool:
@@ -72,6 +118,10 @@ def _tests(filter: EventFilter, event: EventState) -> Iterable[bool]:
     yield filter.recorded_at is None or filter.recorded_at.holds(event.recorded_at)
     yield _equal(filter.notification, event.notification)
     yield _equal(filter.acknowledged, event.acknowledged)
+    yield filter.tags is None or filter.tags.holds(event.tags)
+    yield filter.and_ is None or all(matches(part, event) for part in filter.and_)
+    yield filter.or_ is None or any(matches(part, event) for part in filter.or_)
+    yield filter.not_ is None or not matches(filter.not_, event)
 
 
 def _equal(wanted: Any, value: Any) -> bool:

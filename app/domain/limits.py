@@ -22,6 +22,8 @@ class Limits:
     fields_depth: int = 50
     fields_per_type: int = 200
     filter_values: int = 100
+    filter_depth: int = 5
+    filter_leaves: int = 100
     future_seconds: int = 300
 
     @property

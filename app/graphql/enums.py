@@ -7,6 +7,7 @@ from enum import Enum
 import strawberry
 
 from app.domain.access import Permission
+from app.domain.events import EventChangeKind
 from app.domain.fields import FieldKind
 from app.domain.lifecycle import EventTypeState
 from app.domain.problems import UserErrorCode
@@ -39,6 +40,18 @@ _describe(
     "How what the event tells of went.",
     SUCCESS="It worked.",
     FAILURE="It did not.",
+)
+_describe(
+    EventChangeKind,
+    "What happened to an event.",
+    LOGGED="It was reported, and stored.",
+    UPDATED="Attributes of it were changed.",
+    ACKNOWLEDGED="Somebody acknowledged it.",
+    UNACKNOWLEDGED="The acknowledgement was taken back.",
+    CORRELATED="It was linked to another event.",
+    UNCORRELATED="A link to another event was taken away.",
+    DUPLICATED="It was reported once more, and counted.",
+    DELETED="It was taken away.",
 )
 _describe(
     EventTypeState,

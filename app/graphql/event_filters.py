@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
+from uuid import UUID
 
 import strawberry
 
@@ -43,9 +45,18 @@ class TimeRange:
         return filters.TimeRange(self.from_, self.to)
 
 
+@strawberry.input(description="Which tags an event has.")
+class TagFilter:
+    all: list[str] | None = strawberry.field(
+        default=None, description="Every one of these; `[]` selects nothing."
+    )
+    any: list[str] | None = strawberry.field(default=None, description="At least one of these.")
+
+
 @strawberry.input(
     description="Which events are meant. All that is said must hold; null is the same as leaving "
-    "out; an empty list selects nothing. A list holds up to 100 values."
+    "out; an empty list selects nothing. A list holds up to 100 values; filters lie within each "
+    "other up to 5 deep, and say up to 100 things in all."
 )
 class EventFilter:
     ids: list[strawberry.ID] | None = strawberry.field(
@@ -81,32 +92,54 @@ class EventFilter:
     acknowledged: bool | None = strawberry.field(
         default=None, description="Whether somebody has acknowledged it."
     )
+    tags: TagFilter | None = strawberry.field(default=None, description="Its planning tags.")
+    and_: list[EventFilter] | None = strawberry.field(
+        name="and", default=None, description="All of these hold; `[]` always does."
+    )
+    or_: list[EventFilter] | None = strawberry.field(
+        name="or", default=None, description="One of these holds; `[]` never does."
+    )
+    not_: EventFilter | None = strawberry.field(
+        name="not", default=None, description="This does not hold."
+    )
 
     def to_domain(self, limits: Limits) -> filters.EventFilter:
         """RequestError BAD_USER_INPUT, with the path, for what no filter can mean."""
+        filter = self._at(_Place(limits, ("filter",)))
+        for problem in filters.size_problems(filter, limits):
+            raise bad_input(problem.message, "filter")
+        return filter
+
+    def _at(self, place: _Place) -> filters.EventFilter:
         return filters.EventFilter(
-            ids=None
-            if self.ids is None
-            else tuple(
-                wanted_id(text, "filter", "ids", str(index))
-                for index, text in enumerate(_some(self.ids, limits, "ids") or ())
-            ),
-            event_type_id=None
-            if self.event_type_id is None
-            else wanted_id(self.event_type_id, "filter", "eventTypeId"),
-            types=_texts(self.types, limits, "types"),
-            entity=_entity(self.entity, limits),
-            entity_id=_text(self.entity_id, limits, "entityId"),
-            severities=_some(self.severities, limits, "severities"),
-            source=_text(self.source, limits, "source"),
-            source_ids=_texts(self.source_ids, limits, "sourceIds"),
-            subject=_text(self.subject, limits, "subject"),
+            ids=place.ids(self.ids, "ids"),
+            event_type_id=place.id(self.event_type_id, "eventTypeId"),
+            types=place.texts(self.types, "types"),
+            entity=place.entity(self.entity),
+            entity_id=place.text(self.entity_id, "entityId"),
+            severities=place.some(self.severities, "severities"),
+            source=place.text(self.source, "source"),
+            source_ids=place.texts(self.source_ids, "sourceIds"),
+            subject=place.text(self.subject, "subject"),
             outcome=self.outcome,
             occurred_at=None if self.occurred_at is None else self.occurred_at.to_domain(),
             recorded_at=None if self.recorded_at is None else self.recorded_at.to_domain(),
             notification=self.notification,
             acknowledged=self.acknowledged,
+            tags=place.tags(self.tags),
+            and_=self._parts(self.and_, place, "and"),
+            or_=self._parts(self.or_, place, "or"),
+            not_=None if self.not_ is None else self.not_._at(place.within("not")),
         )
+
+    @staticmethod
+    def _parts(
+        parts: list[EventFilter] | None, place: _Place, name: str
+    ) -> tuple[filters.EventFilter, ...] | None:
+        some = place.some(parts, name)
+        if some is None:
+            return None
+        return tuple(part._at(place.within(name, str(i))) for i, part in enumerate(some))
 
 
 @strawberry.input(description="Which notifications are meant. All that is said must hold.")
@@ -124,11 +157,13 @@ class NotificationFilter:
     )
 
     def to_domain(self, limits: Limits) -> filters.EventFilter:
+        """RequestError BAD_USER_INPUT, with the path, for what no filter can mean."""
+        place = _Place(limits, ("filter",))
         return filters.EventFilter(
-            types=_texts(self.types, limits, "types"),
-            entity=_entity(self.entity, limits),
-            severities=_some(self.severities, limits, "severities"),
-            source=_text(self.source, limits, "source"),
+            types=place.texts(self.types, "types"),
+            entity=place.entity(self.entity),
+            severities=place.some(self.severities, "severities"),
+            source=place.text(self.source, "source"),
             acknowledged=self.acknowledged,
         )
 
@@ -139,32 +174,61 @@ class EventOrder:
     direction: SortDirection = strawberry.field(description="Which end comes first.")
 
 
-def _some(values: list[T] | None, limits: Limits, name: str) -> tuple[T, ...] | None:
-    if values is None:
-        return None
-    if len(values) > limits.filter_values:
-        count = f"There are {len(values):,} values; at most {limits.filter_values}."
-        raise bad_input(count, "filter", name)
-    return tuple(values)
+@dataclass(frozen=True)
+class _Place:
+    """Where in the filter something is read, so that an error can name it."""
+
+    limits: Limits
+    path: tuple[str, ...]
+
+    def within(self, *names: str) -> _Place:
+        return _Place(self.limits, (*self.path, *names))
+
+    def some(self, values: Sequence[T] | None, name: str) -> tuple[T, ...] | None:
+        most = self.limits.filter_values
+        if values is not None and len(values) > most:
+            many = f"There are {len(values):,} values; at most {most}."
+            raise bad_input(many, *self.path, name)
+        return None if values is None else tuple(values)
+
+    def text(self, value: str | None, *names: str) -> str | None:
+        return storable(value, self.limits, *self.path, *names)
+
+    def texts(self, values: Sequence[str] | None, *names: str) -> tuple[str, ...] | None:
+        some = self.within(*names[:-1]).some(values, names[-1])
+        for index, value in enumerate(some or ()):
+            self.text(value, *names, str(index))
+        return some
+
+    def ids(self, values: Sequence[str] | None, name: str) -> tuple[UUID, ...] | None:
+        some = self.some(values, name)
+        if some is None:
+            return None
+        return tuple(wanted_id(text, *self.path, name, str(i)) for i, text in enumerate(some))
+
+    def id(self, value: str | None, name: str) -> UUID | None:
+        return None if value is None else wanted_id(value, *self.path, name)
+
+    def entity(self, entity: EntityInput | None) -> Entity | None:
+        if entity is None:
+            return None
+        self.text(entity.type, "entity", "type")
+        self.text(entity.id, "entity", "id")
+        return entity.to_domain()
+
+    def tags(self, tags: TagFilter | None) -> filters.TagFilter | None:
+        if tags is None:
+            return None
+        return filters.TagFilter(
+            self.texts(tags.all, "tags", "all"), self.texts(tags.any, "tags", "any")
+        )
 
 
-def _texts(values: Sequence[str] | None, limits: Limits, name: str) -> tuple[str, ...] | None:
-    some = _some(None if values is None else list(values), limits, name)
-    for index, value in enumerate(some or ()):
-        _text(value, limits, name, str(index))
-    return some
+def storable(value: str | None, limits: Limits, *argument: str) -> str | None:
+    """The text; RequestError BAD_USER_INPUT for one that nothing stored can be equal to.
 
-
-def _text(value: str | None, limits: Limits, *place: str) -> str | None:
-    # PostgreSQL refuses a text that it cannot hold, even to compare with.
-    for problem in text_problems(value, limits.name, "filter", *place):
+    PostgreSQL refuses such a text even to compare with.
+    """
+    for problem in text_problems(value, limits.name, *argument):
         raise bad_input(problem.message, *problem.path)
     return value
-
-
-def _entity(entity: EntityInput | None, limits: Limits) -> Entity | None:
-    if entity is None:
-        return None
-    _text(entity.type, limits, "entity", "type")
-    _text(entity.id, limits, "entity", "id")
-    return entity.to_domain()

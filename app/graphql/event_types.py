@@ -14,8 +14,8 @@ from app.domain.definitions import TypeDefinition
 from app.domain.fields import FieldDefinition, FieldKind
 from app.domain.lifecycle import EventTypeState
 from app.domain.problems import bad_input
-from app.domain.values import text_problems
 from app.graphql.context import Info
+from app.graphql.event_filters import storable
 from app.graphql.events import Event, events_field
 from app.graphql.nodes import Node, id_of, wanted_id
 from app.graphql.pages import After, Connection, Edge, First, page_info
@@ -228,8 +228,7 @@ class EventTypeQueries:
             row = await event_types.find(database, caller, id=wanted_id(by.id.value, "by", "id"))
         else:
             wanted = by.type.value if by.type else ""
-            for problem in text_problems(wanted, info.context.limits.name, "by", "type"):
-                raise bad_input(problem.message, *problem.path)
+            storable(wanted, info.context.limits, "by", "type")
             row = await event_types.find(database, caller, type=wanted)
         return None if row is None else EventType.from_row(row)
 

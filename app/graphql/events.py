@@ -15,7 +15,7 @@ from app.domain.events import Entity as EntityName
 from app.domain.severity import Outcome, Severity
 from app.graphql.context import Info
 from app.graphql.enums import SortDirection
-from app.graphql.event_filters import EventFilter, EventOrder
+from app.graphql.event_filters import EventFilter, EventOrder, storable
 from app.graphql.nodes import Node, id_of, wanted_id
 from app.graphql.pages import After, Before, Connection, Edge, First, Last, Offset, page_info
 from app.services import event_queries
@@ -25,6 +25,7 @@ from app.store.pages import page_request
 
 if TYPE_CHECKING:
     from app.graphql.event_types import EventType
+    from app.graphql.history import EventChangeConnection
 
 LATEST_FIRST = EventOrder(field=EventOrderField.OCCURRED_AT, direction=SortDirection.DESC)
 
@@ -74,6 +75,16 @@ class Event(Node):
         if self.event_type_id is None:
             return None
         return await info.context.loaders.event_types.load(self.event_type_id)
+
+    @strawberry.field(description="What happened to it, oldest first.")
+    async def history(
+        self, info: Info, first: First = 20, after: After = None
+    ) -> Annotated[EventChangeConnection, strawberry.lazy("app.graphql.history")]:
+        request = page_request(info.context.limits, first=first, after=after)
+        found = await info.context.loaders.histories.load((UUID(self.id), request))
+        if found is None:
+            raise KeyError(self.id)
+        return found
 
     @classmethod
     def from_row(cls, row: tables.Event) -> Event:
@@ -179,3 +190,34 @@ class EventQueries:
             info.context.database, info.context.caller, wanted_id(id, "id")
         )
         return None if row is None else Event.from_row(row)
+
+    @strawberry.field(
+        description="The event that a producer reported under its own id; null where there is none."
+    )
+    async def event_by_source(
+        self,
+        info: Info,
+        reporter: Annotated[
+            str, strawberry.argument(name="source", description="The event's source.")
+        ],
+        source_id: Annotated[str, strawberry.argument(description="The producer's own id.")],
+    ) -> Event | None:
+        storable(reporter, info.context.limits, "source")
+        storable(source_id, info.context.limits, "sourceId")
+        row = await event_queries.find_by_source(
+            info.context.database, info.context.caller, reporter, source_id
+        )
+        return None if row is None else Event.from_row(row)
+
+    @strawberry.field(
+        description="What events are about, by its names. It is there whether or not an event is."
+    )
+    async def entity(
+        self,
+        info: Info,
+        type: Annotated[str, strawberry.argument(description="The kind of thing: `Well`.")],
+        id: Annotated[str, strawberry.argument(description="Which one: `well-001`.")],
+    ) -> Entity:
+        storable(type, info.context.limits, "type")
+        storable(id, info.context.limits, "id")
+        return Entity(type=type, entity_id=id)

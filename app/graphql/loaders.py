@@ -10,8 +10,11 @@ from strawberry.dataloader import DataLoader
 
 from app.graphql.context import Context
 from app.graphql.event_types import EventField, EventType
-from app.services import event_types
+from app.graphql.history import EventChangeConnection
+from app.services import event_types, history
+from app.store.pages import PageRequest
 
+Key = TypeVar("Key")
 Found = TypeVar("Found")
 
 
@@ -25,6 +28,22 @@ class Loaders:
             self._event_fields
         )
 
+        self.histories: DataLoader[tuple[UUID, PageRequest], EventChangeConnection | None] = (
+            self._loader(self._histories)
+        )
+
+    async def _histories(
+        self, keys: list[tuple[UUID, PageRequest]]
+    ) -> dict[tuple[UUID, PageRequest], EventChangeConnection]:
+        found = {}
+        for request in {request for _, request in keys}:
+            ids = [event_id for event_id, own in keys if own == request]
+            context = self._context
+            pages = await history.of_events(context.database, context.caller, request, ids)
+            for event_id, page in pages.items():
+                found[event_id, request] = EventChangeConnection.from_history(page)
+        return found
+
     async def _event_types(self, ids: list[UUID]) -> dict[UUID, EventType]:
         rows = await event_types.by_ids(self._context.database, self._context.caller, ids)
         return {id: EventType.from_row(row) for id, row in rows.items()}
@@ -34,11 +53,11 @@ class Loaders:
         return {id: [EventField.from_row(row) for row in fields] for id, fields in rows.items()}
 
     def _loader(
-        self, read: Callable[[list[UUID]], Awaitable[dict[UUID, Found]]]
-    ) -> DataLoader[UUID, Found | None]:
-        async def load(ids: list[UUID]) -> list[Found | None]:
-            found = await read(ids)
-            return [found.get(each) for each in ids]
+        self, read: Callable[[list[Key]], Awaitable[dict[Key, Found]]]
+    ) -> DataLoader[Key, Found | None]:
+        async def load(keys: list[Key]) -> list[Found | None]:
+            found = await read(keys)
+            return [found.get(key) for key in keys]
 
         # A socket lives long: what one operation read must not answer a later one.
         return DataLoader(load_fn=load, cache=False)

@@ -13,6 +13,7 @@ from app.graphql.context import Info
 from app.graphql.event_filters import NotificationFilter
 from app.graphql.events import Event
 from app.graphql.pages import After, First, PageInfo, page_info
+from app.graphql.problems import UserError, user_errors
 from app.services import feed, notifications
 from app.store.pages import page_request
 
@@ -84,6 +85,43 @@ class NotificationQueries:
     )
     async def log_head(self, info: Info) -> str:
         return await feed.log_head(info.context.database, info.context.caller)
+
+
+@strawberry.type(description="What became of acknowledging many notifications.")
+class AcknowledgeEventsPayload:
+    acknowledged_count: int = strawberry.field(description="How many were acknowledged.")
+    events: list[Event] = strawberry.field(
+        description="Those that were, the newest first: at most 100 of them."
+    )
+    user_errors: list[UserError] = strawberry.field(description="Everything that is wrong.")
+
+
+@strawberry.type
+class NotificationMutations:
+    @strawberry.mutation(
+        description="Acknowledges all unacknowledged notifications that the filter selects. With "
+        "`upTo`, a cursor, nothing that rang later: what nobody has seen yet stays unacknowledged."
+    )
+    async def acknowledge_events(
+        self,
+        info: Info,
+        filter: Filter = None,
+        up_to: Annotated[
+            str | None,
+            strawberry.argument(description="A cursor of `notifications` or `notificationAdded`."),
+        ] = None,
+        note: Annotated[
+            str | None, strawberry.argument(description="What there is to say of them.")
+        ] = None,
+    ) -> AcknowledgeEventsPayload:
+        done = await notifications.acknowledge_events(
+            info.context.database, info.context.desk, _selected(filter, info), up_to, note
+        )
+        return AcknowledgeEventsPayload(
+            acknowledged_count=done.count,
+            events=[Event.from_row(row) for row in done.rows],
+            user_errors=user_errors(done.problems),
+        )
 
 
 @strawberry.type

@@ -29,6 +29,9 @@ NEEDED: dict[str, frozenset[Permission]] = {
     "Query.organization": READ_ORGANIZATION,
     "Query.event": READ,
     "Query.events": READ,
+    "Query.eventBySource": READ,
+    "Query.eventChanges": READ,
+    "Query.entity": READ,
     "Query.notifications": READ,
     "Query.eventType": READ_TYPES,
     "Query.eventTypes": READ_TYPES,
@@ -37,9 +40,12 @@ NEEDED: dict[str, frozenset[Permission]] = {
     "Mutation.updateEvent": UPDATE,
     "Mutation.acknowledgeEvent": UPDATE,
     "Mutation.unacknowledgeEvent": UPDATE,
+    "Mutation.acknowledgeEvents": UPDATE,
     "Mutation.deleteEvent": DELETE,
     "Mutation.createEventType": MANAGE_TYPES,
     "Subscription.notificationAdded": READ,
+    "Subscription.eventChanged": READ,
+    "Event.history": READ,
     "EventType.events": READ,
     "Entity.events": READ,
     "Organization.events": READ,
@@ -73,8 +79,8 @@ def _guarded(
     if inner is None:
         raise KeyError(coordinate)
 
-    def guarded(source: Any, info: Any, **arguments: Any) -> Any:
+    def guarded(parent: Any, info: Any, /, **arguments: Any) -> Any:
         require(info, needed, coordinate)
-        return inner(source, info, **arguments)
+        return inner(parent, info, **arguments)
 
     return guarded

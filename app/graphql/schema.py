@@ -13,7 +13,12 @@ from strawberry.types import ExecutionContext
 from app.graphql.event_mutations import EventMutations
 from app.graphql.event_types import EventTypeMutations, EventTypeQueries
 from app.graphql.events import EventQueries
-from app.graphql.notifications import NotificationQueries, NotificationSubscriptions
+from app.graphql.history import HistoryQueries, HistorySubscriptions
+from app.graphql.notifications import (
+    NotificationMutations,
+    NotificationQueries,
+    NotificationSubscriptions,
+)
 from app.graphql.organizations import OrganizationQueries
 from app.graphql.permissions import enforce
 from app.graphql.problems import InputError, tell
@@ -23,19 +28,21 @@ _CACHED_DOCUMENTS = 1000
 
 
 @strawberry.type(description="All that can be read.")
-class Query(EventQueries, EventTypeQueries, NotificationQueries, OrganizationQueries):
+class Query(
+    EventQueries, EventTypeQueries, HistoryQueries, NotificationQueries, OrganizationQueries
+):
     pass
 
 
 @strawberry.type(
     description="All that can be done. What is wrong with an input comes back in `userErrors`."
 )
-class Mutation(EventMutations, EventTypeMutations):
+class Mutation(EventMutations, NotificationMutations, EventTypeMutations):
     pass
 
 
 @strawberry.type(description="All that can be followed as it happens.")
-class Subscription(NotificationSubscriptions):
+class Subscription(NotificationSubscriptions, HistorySubscriptions):
     pass
 
 

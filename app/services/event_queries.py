@@ -41,6 +41,16 @@ async def find(database: Database, caller: Caller, event_id: UUID) -> tables.Eve
         return (await session.scalars(statement)).one_or_none()
 
 
+async def find_by_source(
+    database: Database, caller: Caller, source: str, source_id: str
+) -> tables.Event | None:
+    async with database.read(caller.organization_id) as session:
+        named = (col(tables.Event.source) == source, col(tables.Event.source_id) == source_id)
+        # A flagged duplicate shares nothing with its first: at most one has the name.
+        statement = select(tables.Event).where(*named).order_by(col(tables.Event.id)).limit(1)
+        return (await session.scalars(statement)).one_or_none()
+
+
 async def page(
     database: Database,
     caller: Caller,

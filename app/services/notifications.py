@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from app.domain.access import Caller
 from app.domain.filters import EventFilter
 from app.domain.intake import Desk
+from app.domain.problems import Problem
 from app.domain.values import text_problems
 from app.services.events import Report, entry, locked, not_found
 from app.store import changes, pages, tables, where
 from app.store.database import Database
+
+BATCH = 500
+SHOWN = 100
 
 
 @dataclass(frozen=True)
@@ -66,12 +73,46 @@ async def acknowledge_event(
     """Keeps who acknowledged it first, and when; a second time changes nothing."""
     if problems := text_problems(note, desk.limits.note, "note"):
         return Report(problems=tuple(problems))
-    by = {
-        "acknowledged_at": desk.now,
-        "acknowledged_by": desk.reporter.name,
-        "acknowledgement_note": note,
-    }
-    return await _mark(database, desk, event_id, "ACKNOWLEDGED", by)
+    return await _mark(database, desk, event_id, "ACKNOWLEDGED", _marks(desk, note))
+
+
+@dataclass(frozen=True)
+class Acknowledged:
+    """How many were acknowledged, and the first `SHOWN` of them, the newest first."""
+
+    count: int = 0
+    rows: tuple[tables.Event, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+async def acknowledge_events(
+    database: Database, desk: Desk, filter: EventFilter, up_to: str | None, note: str | None
+) -> Acknowledged:
+    """Acknowledges all unacknowledged notifications that the filter selects, in one transaction.
+
+    With `up_to`, a cursor, what rang later stays, and so does what may have rung later.
+    RequestError INVALID_CURSOR, CURSOR_EXPIRED.
+    """
+    if problems := text_problems(note, desk.limits.note, "note"):
+        return Acknowledged(problems=tuple(problems))
+    organization_id = desk.reporter.organization_id
+    key = (col(tables.Event.rang_tx), col(tables.Event.rang_seq))
+    wanted = [key[1].is_not(None), *_rung(replace(filter, acknowledged=False))]
+    if filter.acknowledged:
+        return Acknowledged()
+    count = 0
+    shown: list[tables.Event] = []
+    async with database.write(organization_id) as session:
+        if up_to is not None:
+            moment = await changes.moment(session)
+            place = changes.position_of(organization_id, up_to, moment.epoch, "upTo").resume
+            wanted.append(tuple_(*key) <= changes.bound(place))
+        statement = select(tables.Event).where(*wanted).order_by(*(each.desc() for each in key))
+        while rows := list(await session.scalars(statement.limit(BATCH).with_for_update())):
+            count += len(rows)
+            shown += rows[: SHOWN - len(shown)]
+            await _mark_all(session, desk, rows, "ACKNOWLEDGED", _marks(desk, note))
+    return Acknowledged(count, tuple(shown))
 
 
 async def unacknowledge_event(database: Database, desk: Desk, event_id: UUID) -> Report:
@@ -80,18 +121,40 @@ async def unacknowledge_event(database: Database, desk: Desk, event_id: UUID) ->
 
 
 async def _mark(
-    database: Database, desk: Desk, event_id: UUID, kind: str, marks: dict[str, object]
+    database: Database, desk: Desk, event_id: UUID, kind: str, marks: dict[str, Any]
 ) -> Report:
     async with database.write(desk.reporter.organization_id) as session:
         row = await locked(session, event_id)
         if row is None:
             return not_found(event_id)
-        before = row.to_domain()
-        after = replace(before, **marks)  # type: ignore[arg-type]
-        if before.acknowledged is not after.acknowledged:
-            await changes.append(session, [entry(desk, kind, after, before)])
-            row.take(after)
+        if (row.acknowledged_at is None) is not (marks["acknowledged_at"] is None):
+            await _mark_all(session, desk, [row], kind, marks)
         return Report(row)
+
+
+async def _mark_all(
+    session: AsyncSession,
+    desk: Desk,
+    rows: Sequence[tables.Event],
+    kind: str,
+    marks: Mapping[str, Any],
+) -> None:
+    entries = []
+    for row in rows:
+        before = row.to_domain()
+        after = replace(before, **marks)
+        entries.append(entry(desk, kind, after, before))
+        row.take(after)
+    await changes.append(session, entries)
+    await session.flush()
+
+
+def _marks(desk: Desk, note: str | None) -> dict[str, Any]:
+    return {
+        "acknowledged_at": desk.now,
+        "acknowledged_by": desk.reporter.name,
+        "acknowledgement_note": note,
+    }
 
 
 def _rung(filter: EventFilter) -> list[where.Condition]:

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BigInteger, and_, insert, literal, select, tuple_
+from sqlalchemy import BigInteger, Select, and_, func, insert, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -61,6 +61,19 @@ class Entry:
         """The event after the change (deleted: before it). Only for entries of an event."""
         return EventState.from_json(self.state_json)
 
+    @cached_property
+    def before(self) -> EventState | None:
+        """The event before the change; None where it was logged."""
+        if self.kind == "LOGGED":
+            return None
+        old = {name: pair[0] for name, pair in self.changes.items()}
+        return EventState.from_json(self.state_json | old)
+
+    @property
+    def after(self) -> EventState | None:
+        """The event after the change; None where it was deleted."""
+        return None if self.kind == "DELETED" else self.state
+
 
 async def append(session: AsyncSession, entries: Sequence[tables.Change]) -> list[Place]:
     """Writes entries into the log, in the transaction of what they tell."""
@@ -84,21 +97,62 @@ async def read_after(
     rings_only: bool = False,
 ) -> list[Entry]:
     """The next complete entries in order, as far as the session's scope reaches."""
-    event_now = and_(
-        col(tables.Change.subject) == EVENT,
-        col(tables.Event.id) == col(tables.Change.subject_id),
-    )
-    statement = (
-        select(tables.Change, tables.Event)
-        .outerjoin(tables.Event, event_now)
-        .where(_place() > bound(after), col(tables.Change.tx) < Horizon())
-        .order_by(col(tables.Change.tx), col(tables.Change.seq))
-        .limit(limit)
-    )
+    statement = _entries(after, limit).where(col(tables.Change.tx) < Horizon())
     if until is not None:
         statement = statement.where(_place() <= bound(until))
     if rings_only:
         statement = statement.where(col(tables.Change.rings))
+    return await _read(session, statement)
+
+
+async def list_events(
+    session: AsyncSession, after: Place, limit: int, event_id: UUID | None = None
+) -> list[Entry]:
+    """The next entries of events in order, those beyond the horizon too: for a list."""
+    statement = _entries(after, limit).where(col(tables.Change.subject) == EVENT)
+    if event_id is not None:
+        statement = statement.where(col(tables.Change.subject_id) == event_id)
+    return await _read(session, statement)
+
+
+async def list_histories(
+    session: AsyncSession, after: Place, limit: int, event_ids: Sequence[UUID]
+) -> list[Entry]:
+    """The next `limit` entries of each of these events, in one statement."""
+    table = tables.Change
+    place = (col(table.tx), col(table.seq))
+    numbered = (
+        select(
+            col(table.seq),
+            func.row_number()
+            .over(partition_by=col(table.subject_id), order_by=place)
+            .label("number"),
+        )
+        .where(col(table.subject_id).in_(event_ids), _place() > bound(after))
+        .subquery()
+    )
+    nearest = select(numbered.c.seq).where(numbered.c.number <= limit)
+    statement = _entries(after, limit * len(event_ids)).where(col(table.seq).in_(nearest))
+    return await _read(session, statement)
+
+
+def _entries(after: Place, limit: int) -> Select[tables.Change, tables.Event]:
+    event_now = and_(
+        col(tables.Change.subject) == EVENT,
+        col(tables.Event.id) == col(tables.Change.subject_id),
+    )
+    return (
+        select(tables.Change, tables.Event)
+        .outerjoin(tables.Event, event_now)
+        .where(_place() > bound(after))
+        .order_by(col(tables.Change.tx), col(tables.Change.seq))
+        .limit(limit)
+    )
+
+
+async def _read(
+    session: AsyncSession, statement: Select[tables.Change, tables.Event]
+) -> list[Entry]:
     return [_entry(change, event) for change, event in await session.execute(statement)]
 
 

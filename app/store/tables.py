@@ -120,6 +120,7 @@ class Event(Owned, table=True):
         Index(None, "organization_id", "recorded_at", "id"),
         Index(None, "organization_id", "type", "occurred_at", "id"),
         Index(None, "organization_id", "entity_id", "occurred_at", "id"),
+        Index(None, "organization_id", "source", "source_id"),
         Index(
             "ix_event_bell",
             "organization_id",

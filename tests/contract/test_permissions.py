@@ -18,6 +18,9 @@ OPERATIONS = {
     "Query.organization": "{ organization { key } }",
     "Query.event": f"{{ event(id: {ID}) {{ id }} }}",
     "Query.events": "{ events { nodes { id } } }",
+    "Query.eventBySource": '{ eventBySource(source: "/a", sourceId: "1") { id } }',
+    "Query.eventChanges": "{ eventChanges { nodes { kind } } }",
+    "Query.entity": '{ entity(type: "Well", id: "1") { entityId } }',
     "Query.notifications": "{ notifications { nodes { id } } }",
     "Query.eventType": '{ eventType(by: {type: "gauge"}) { id } }',
     "Query.eventTypes": "{ eventTypes { nodes { id } } }",
@@ -28,6 +31,7 @@ OPERATIONS = {
     "Mutation.unacknowledgeEvent": (
         f"mutation {{ unacknowledgeEvent(id: {ID}) {{ event {{ id }} }} }}"
     ),
+    "Mutation.acknowledgeEvents": "mutation { acknowledgeEvents { acknowledgedCount } }",
     "Mutation.deleteEvent": f"mutation {{ deleteEvent(id: {ID}) {{ event {{ id }} }} }}",
     "Mutation.createEventType": (
         'mutation { createEventType(input: {name: ""}) { userErrors { code } } }'
@@ -36,7 +40,12 @@ OPERATIONS = {
     "Organization.events": "{ organization { events { totalCount } } }",
 }
 # Reached by EVENT_READ alone, or told by a socket: tests of their own below.
-ELSEWHERE = {"Entity.events", "Subscription.notificationAdded"}
+ELSEWHERE = {
+    "Entity.events",
+    "Event.history",
+    "Subscription.notificationAdded",
+    "Subscription.eventChanged",
+}
 
 
 def test_every_row_of_the_table_is_walked() -> None:
@@ -60,12 +69,13 @@ async def test_a_permission_opens_what_the_table_says_and_nothing_else(
     assert opened == {place: permission in _needed(place) for place in OPERATIONS}
 
 
+@pytest.mark.parametrize("field", ["notificationAdded", "eventChanged"])
 async def test_without_the_permission_a_subscription_ends_with_forbidden(
-    client: Client, database: Database
+    client: Client, database: Database, field: str
 ) -> None:
     reporter = client.as_key(await a_key(database, Permission.EVENT_CREATE))
 
-    async with reporter.subscription("subscription { notificationAdded { cursor } }") as heard:
+    async with reporter.subscription(f"subscription {{ {field} {{ cursor }} }}") as heard:
         error = await heard.error()
 
     assert error["extensions"]["code"] == "FORBIDDEN"

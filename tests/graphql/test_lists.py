@@ -133,6 +133,13 @@ async def test_a_page_is_20_rows_unless_told_otherwise(client: Client) -> None:
         ({"filter": {"source": "a\0"}}, ["filter", "source"]),
         ({"filter": {"types": ["\0*"]}}, ["filter", "types", "0"]),
         ({"filter": {"eventTypeId": "7"}}, ["filter", "eventTypeId"]),
+        ({"filter": {"tags": {"all": ["\0"]}}}, ["filter", "tags", "all", "0"]),
+        (
+            {"filter": {"or": [{}, {"not": {"ids": ["x"]}}]}},
+            [*["filter", "or", "1", "not", "ids", "0"]],
+        ),
+        ({"filter": {"not": {"not": {"not": {"not": {"not": {}}}}}}}, ["filter"]),
+        ({"filter": {"or": [{"subject": "a", "source": "b"}] * 51}}, ["filter"]),
     ],
 )
 async def test_an_argument_that_does_not_fit_is_an_error_that_names_it(
@@ -186,6 +193,7 @@ FILTERED = {
     "occurredAt": "2026-04-10T10:00:00Z",
     "notification": True,
     "acknowledged": True,
+    "tags": ["StudyId:1", "x"],
 }
 
 
@@ -204,6 +212,12 @@ FILTERED = {
         {"occurredAt": {"from": "2026-04-10T10:00:00Z", "to": "2026-04-10T10:00:00.000001Z"}},
         {"notification": True},
         {"acknowledged": True},
+        {"tags": {"all": ["StudyId:1", "x"]}},
+        {"tags": {"any": ["y", "x"]}},
+        {"and": [{"source": "/hosts/a"}, {"subject": "disk"}]},
+        {"or": [{"source": "nobody"}, {"subject": "disk"}]},
+        {"not": {"or": [{"source": "administrator"}, {"subject": "other"}]}},
+        {"and": [], "subject": "disk"},
         {"types": ["com.*"], "severities": ["ERROR"], "entityId": "well-001"},
     ],
 )
@@ -231,6 +245,12 @@ async def test_a_filter_selects_what_it_says(client: Client, filter: dict[str, A
         {"occurredAt": {"from": "2026-04-10T10:00:00.000001Z"}},
         {"occurredAt": {"to": "2026-04-10T10:00:00Z"}},
         {"acknowledged": False},
+        {"tags": {"all": []}},
+        {"tags": {"any": []}},
+        {"tags": {"all": ["x", "y"]}},
+        {"or": []},
+        {"not": {"subject": "disk"}},
+        {"not": {"and": []}},
     ],
 )
 async def test_a_filter_selects_nothing_else(client: Client, filter: dict[str, Any]) -> None:

@@ -220,6 +220,11 @@ def upgrade() -> None:
             unique=False,
         )
         batch_op.create_index(
+            "ix_event_organization_id_source_source_id",
+            ["organization_id", "source", "source_id"],
+            unique=False,
+        )
+        batch_op.create_index(
             "ix_event_organization_id_occurred_at_id",
             ["organization_id", "occurred_at", "id"],
             unique=False,

@@ -1,0 +1,143 @@
+"""The change log as clients read and follow it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncGenerator
+from datetime import datetime
+from typing import Annotated
+
+import strawberry
+from strawberry.scalars import JSON
+
+from app.domain import filters
+from app.domain.events import EventChangeKind
+from app.domain.events import changes as differences
+from app.graphql.context import Info
+from app.graphql.event_filters import EventFilter
+from app.graphql.events import Event
+from app.graphql.nodes import id_of, wanted_id
+from app.graphql.pages import After, First, PageInfo
+from app.services import history
+from app.store.changes import Entry
+from app.store.pages import page_request
+
+Filter = Annotated[
+    EventFilter | None,
+    strawberry.argument(description="Only changes of the events that this selects."),
+]
+
+
+@strawberry.type(
+    description="One entry of the append-only log. The log is the audit trail, and what "
+    "subscriptions follow."
+)
+class EventChange:
+    cursor: str = strawberry.field(
+        description="The entry's place in the log: give it as `after` to go on from here."
+    )
+    kind: EventChangeKind = strawberry.field(description="What happened to the event.")
+    at: datetime = strawberry.field(description="When.")
+    actor: str = strawberry.field(description="Who did it: the name of the credential.")
+    event_id: strawberry.ID = strawberry.field(description="The event's id.")
+    event: Event | None = strawberry.field(
+        description="The event as it is now; null once it is deleted."
+    )
+    changes: JSON = strawberry.field(description="What changed: `{attribute: [before, after]}`.")
+
+    @classmethod
+    def from_entry(cls, cursor: str, entry: Entry) -> EventChange:
+        return cls(
+            cursor=cursor,
+            kind=EventChangeKind(entry.kind),
+            at=entry.at,
+            actor=entry.actor,
+            event_id=id_of(entry.subject_id),
+            event=None if entry.event is None else Event.from_row(entry.event),
+            changes=JSON(differences(entry.before, entry.after)),
+        )
+
+
+@strawberry.type(description="An entry of the log, with its place.")
+class EventChangeEdge:
+    cursor: str = strawberry.field(description="The entry's place in the log.")
+    node: EventChange = strawberry.field(description="The entry.")
+
+
+@strawberry.type(
+    description="A page of the log, the oldest first. A filter looks at up to 10,000 entries for a "
+    "page: a page may be short, even empty, and `hasNextPage` all the same."
+)
+class EventChangeConnection:
+    edges: list[EventChangeEdge] = strawberry.field(description="The entries with their places.")
+    page_info: PageInfo = strawberry.field(description="Whether and where the log goes on.")
+
+    @strawberry.field(description="The entries alone.")
+    def nodes(self) -> list[EventChange]:
+        return [edge.node for edge in self.edges]
+
+    @classmethod
+    def from_history(cls, page: history.History) -> EventChangeConnection:
+        edges = [
+            EventChangeEdge(cursor=cursor, node=EventChange.from_entry(cursor, entry))
+            for cursor, entry in page.entries
+        ]
+        return cls(
+            edges=edges,
+            page_info=PageInfo(
+                has_next_page=page.has_next,
+                has_previous_page=page.has_previous,
+                start_cursor=edges[0].cursor if edges else None,
+                end_cursor=page.end,
+            ),
+        )
+
+
+@strawberry.type
+class HistoryQueries:
+    @strawberry.field(
+        description="The log of all events, oldest first: deleted events too. A filter is asked "
+        "about an event as it was before and as it was after the change."
+    )
+    async def event_changes(
+        self,
+        info: Info,
+        filter: Filter = None,
+        event_id: Annotated[
+            strawberry.ID | None, strawberry.argument(description="Only changes of this event.")
+        ] = None,
+        first: First = 20,
+        after: After = None,
+    ) -> EventChangeConnection:
+        context = info.context
+        page = await history.page(
+            context.database,
+            context.caller,
+            page_request(context.limits, first=first, after=after),
+            _selected(filter, info),
+            None if event_id is None else wanted_id(event_id, "eventId"),
+        )
+        return EventChangeConnection.from_history(page)
+
+
+@strawberry.type
+class HistorySubscriptions:
+    @strawberry.subscription(
+        description="Every change of the events that the filter selects, before or after the "
+        "change, in log order; so that a list can drop what left it. Resumes like "
+        "`notificationAdded`."
+    )
+    async def event_changed(
+        self, info: Info, filter: Filter = None, after: After = None
+    ) -> AsyncGenerator[EventChange, None]:
+        context = info.context
+        changed = history.event_changed(
+            context.database, context.feed, context.caller, _selected(filter, info), after
+        )
+        async with contextlib.aclosing(changed):
+            async for cursor, entry in changed:
+                yield EventChange.from_entry(cursor, entry)
+
+
+def _selected(filter: EventFilter | None, info: Info) -> filters.EventFilter:
+    return filters.EventFilter() if filter is None else filter.to_domain(info.context.limits)

@@ -1,0 +1,125 @@
+"""The change log as people read it: what happened to an event, to all of them, and live."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from app.domain.access import Caller
+from app.domain.filters import EventFilter, matches
+from app.services.feed import Feed
+from app.store import changes, pages
+from app.store.changes import Entry, Place
+from app.store.database import EVERYWHERE, Database
+
+SCANNED = 10_000
+BATCH = 500
+EVERYTHING = EventFilter()
+
+
+@dataclass(frozen=True)
+class History:
+    """Entries beside their cursors; `end` is where the next page begins."""
+
+    entries: list[tuple[str, Entry]]
+    has_next: bool
+    has_previous: bool
+    end: str | None
+
+
+async def page(
+    database: Database,
+    caller: Caller,
+    request: pages.PageRequest,
+    filter: EventFilter = EVERYTHING,
+    event_id: UUID | None = None,
+) -> History:
+    """Entries of events, oldest first: of all that the filter selects, or of one.
+
+    The filter is asked in memory, of up to SCANNED entries for a page: where those hold fewer than
+    were asked for, the page is short and goes on. RequestError INVALID_CURSOR, CURSOR_EXPIRED.
+    """
+    batch_size = request.size + 1 if filter == EVERYTHING else BATCH
+    found: list[Entry] = []
+    async with database.read(caller.organization_id) as session:
+        moment = await changes.moment(session)
+        looked_at = _after(caller, request, moment)
+        scanned, exhausted = 0, False
+        while len(found) <= request.size and scanned < SCANNED and not exhausted:
+            batch = await changes.list_events(session, looked_at, batch_size, event_id)
+            found += [entry for entry in batch if selects(filter, entry)]
+            scanned += len(batch)
+            exhausted = len(batch) < batch_size
+            looked_at = batch[-1].place if batch else looked_at
+    return _history(caller, request, moment, found, None if exhausted else looked_at)
+
+
+async def of_events(
+    database: Database, caller: Caller, request: pages.PageRequest, event_ids: Sequence[UUID]
+) -> dict[UUID, History]:
+    """The same page of the history of each event."""
+    async with database.read(caller.organization_id) as session:
+        moment = await changes.moment(session)
+        after = _after(caller, request, moment)
+        entries = await changes.list_histories(session, after, request.size + 1, event_ids)
+    found: dict[UUID, list[Entry]] = {event_id: [] for event_id in event_ids}
+    for entry in entries:
+        found[entry.subject_id].append(entry)
+    return {
+        event_id: _history(caller, request, moment, own, None) for event_id, own in found.items()
+    }
+
+
+def _after(caller: Caller, request: pages.PageRequest, moment: changes.Moment) -> Place:
+    if request.after is None:
+        return changes.START
+    return changes.position_of(caller.organization_id, request.after, moment.epoch).place
+
+
+def _history(
+    caller: Caller,
+    request: pages.PageRequest,
+    moment: changes.Moment,
+    found: list[Entry],
+    looked_at: Place | None,
+) -> History:
+    """The page of what was found; `looked_at` is where the look at the log was broken off."""
+    shown = found[: request.size]
+    entries = [
+        (changes.cursor_of(caller.organization_id, moment, entry.place, complete=False), entry)
+        for entry in shown
+    ]
+    end = entries[-1][0] if entries else None
+    if len(found) <= request.size and looked_at is not None:
+        end = changes.cursor_of(caller.organization_id, moment, looked_at, complete=False)
+    has_next = len(found) > request.size or looked_at is not None
+    return History(entries, has_next, request.after is not None, end)
+
+
+async def event_changed(
+    database: Database, feed: Feed, caller: Caller, filter: EventFilter, after: str | None
+) -> AsyncGenerator[tuple[str, Entry], None]:
+    """Every entry of the events that the filter selects, before or after the change.
+
+    RequestError INVALID_CURSOR, CURSOR_EXPIRED.
+    """
+    async with database.read(EVERYWHERE) as session:
+        moment = await changes.moment(session)
+        start = await changes.head(session)
+    organization_id = caller.organization_id
+    if after is not None:
+        start = changes.position_of(organization_id, after, moment.epoch).resume
+    async with contextlib.aclosing(feed.follow(organization_id, start)) as entries:
+        async for entry in entries:
+            if entry.subject == changes.EVENT and selects(filter, entry):
+                cursor = changes.cursor_of(organization_id, moment, entry.place, complete=True)
+                yield cursor, entry
+
+
+def selects(filter: EventFilter, entry: Entry) -> bool:
+    """Whether the filter selects the event as it was before or after: a list drops what left it."""
+    return any(
+        state is not None and matches(filter, state) for state in (entry.before, entry.after)
+    )

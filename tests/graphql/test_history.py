@@ -1,0 +1,259 @@
+"""The log as a client reads and follows it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.client import Client
+from tests.conftest import Statements
+
+HISTORY = """
+query ($id: ID!, $first: Int, $after: String) {
+  event(id: $id) {
+    history(first: $first, after: $after) {
+      nodes { cursor kind actor eventId changes event { id } }
+      pageInfo { hasNextPage hasPreviousPage endCursor }
+    }
+  }
+}
+"""
+CHANGES = """
+query ($filter: EventFilter, $eventId: ID, $first: Int, $after: String) {
+  eventChanges(filter: $filter, eventId: $eventId, first: $first, after: $after) {
+    edges { cursor node { cursor } }
+    nodes { kind eventId changes event { summary } }
+    pageInfo { hasNextPage endCursor }
+  }
+}
+"""
+CHANGED = """
+subscription ($filter: EventFilter, $after: String) {
+  eventChanged(filter: $filter, after: $after) {
+    cursor kind eventId changes event { severity }
+  }
+}
+"""
+UPDATE = (
+    "mutation ($input: UpdateEventInput!) { updateEvent(input: $input) { userErrors { code } } }"
+)
+DELETE = "mutation ($id: ID!) { deleteEvent(id: $id) { userErrors { code } } }"
+ACKNOWLEDGE = 'mutation ($id: ID!) { acknowledgeEvent(id: $id, note: "n") { userErrors { code } } }'
+ACKNOWLEDGE_ALL = """
+mutation ($filter: NotificationFilter, $upTo: String, $note: String) {
+  acknowledgeEvents(filter: $filter, upTo: $upTo, note: $note) {
+    acknowledgedCount events { summary acknowledgedBy } userErrors { code path }
+  }
+}
+"""
+
+
+async def a_life(client: Client) -> str:
+    """An event that is logged, updated, acknowledged and deleted."""
+    event = await client.log(summary="before", severity="error", fields={"a": 1})
+    event_id: str = event["id"]
+    await client.ask(UPDATE, input={"id": event_id, "summary": "after", "severity": "info"})
+    await client.ask(ACKNOWLEDGE, id=event_id)
+    await client.ask(DELETE, id=event_id)
+    return event_id
+
+
+async def test_an_event_s_history_tells_what_changed(client: Client) -> None:
+    event = await client.log(summary="before", fields={"a": 1})
+    await client.ask(UPDATE, input={"id": event["id"], "summary": "after", "fields": {"b": 2}})
+    await client.ask(ACKNOWLEDGE, id=event["id"])
+
+    history = (await client.ask(HISTORY, id=event["id"]))["history"]
+
+    logged, updated, acknowledged = history["nodes"]
+    assert (logged["kind"], updated["kind"], acknowledged["kind"]) == (
+        *("LOGGED", "UPDATED", "ACKNOWLEDGED"),
+    )
+    assert logged["changes"]["summary"] == [None, "before"]
+    assert "content" not in logged["changes"]
+    assert updated["changes"] == {
+        "summary": ["before", "after"],
+        "fields": [{"a": 1}, {"a": 1, "b": 2}],
+    }
+    assert acknowledged["changes"]["acknowledgedBy"] == [None, "administrator"]
+    assert {node["actor"] for node in history["nodes"]} == {"administrator"}
+    assert {node["event"]["id"] for node in history["nodes"]} == {event["id"]}
+
+
+async def test_a_history_is_paged(client: Client) -> None:
+    event = await client.log(summary="0")
+    for n in range(1, 5):
+        await client.ask(UPDATE, input={"id": event["id"], "summary": str(n)})
+    first = (await client.ask(HISTORY, id=event["id"], first=3))["history"]
+
+    second = (
+        await client.ask(HISTORY, id=event["id"], first=3, after=first["pageInfo"]["endCursor"])
+    )["history"]
+
+    told = [node["changes"]["summary"][1] for node in first["nodes"] + second["nodes"]]
+    assert told == ["0", "1", "2", "3", "4"]
+    assert first["pageInfo"]["hasNextPage"] is True
+    assert (second["pageInfo"]["hasNextPage"], second["pageInfo"]["hasPreviousPage"]) == (
+        *(False, True),
+    )
+
+
+@pytest.mark.parametrize("events", [2, 20])
+async def test_the_histories_of_a_page_cost_one_statement(
+    client: Client, statements: Statements, events: int
+) -> None:
+    for n in range(events):
+        await client.log(summary=str(n))
+    statements.clear()
+
+    page = await client.ask(
+        "{ events(first: 50) { nodes { history(first: 5) { nodes { kind } } } } }"
+    )
+
+    assert [node["history"]["nodes"] for node in page["nodes"]] == [[{"kind": "LOGGED"}]] * events
+    assert sum("row_number()" in each for each in statements) == 1
+
+
+async def test_the_log_tells_of_deleted_events_too(client: Client) -> None:
+    event_id = await a_life(client)
+    await client.log(summary="other")
+
+    log = await client.ask(CHANGES, eventId=event_id)
+
+    assert [node["kind"] for node in log["nodes"]] == [
+        *("LOGGED", "UPDATED", "ACKNOWLEDGED", "DELETED")
+    ]
+    assert {node["eventId"] for node in log["nodes"]} == {event_id}
+    assert {node["event"] for node in log["nodes"]} == {None}
+    assert log["nodes"][3]["changes"]["summary"] == ["after", None]
+
+
+async def test_a_filter_is_asked_before_and_after_the_change(client: Client) -> None:
+    await a_life(client)
+
+    errors = await client.ask(CHANGES, filter={"severities": ["ERROR"]})
+    mild = await client.ask(CHANGES, filter={"severities": ["INFO"]})
+
+    assert [node["kind"] for node in errors["nodes"]] == ["LOGGED", "UPDATED"]
+    assert [node["kind"] for node in mild["nodes"]] == ["UPDATED", "ACKNOWLEDGED", "DELETED"]
+
+
+async def test_the_log_is_paged_through_a_filter_that_finds_little(client: Client) -> None:
+    for n in range(12):
+        await client.log(summary=str(n), severity="error" if n % 5 == 0 else "info")
+    selected: dict[str, Any] = {"filter": {"severities": ["ERROR"]}, "first": 2}
+    first = await client.ask(CHANGES, **selected)
+
+    second = await client.ask(CHANGES, **selected, after=first["pageInfo"]["endCursor"])
+
+    told = [node["changes"]["summary"][1] for node in first["nodes"] + second["nodes"]]
+    assert told == ["0", "5", "10"]
+    assert [page["pageInfo"]["hasNextPage"] for page in (first, second)] == [True, False]
+
+
+async def test_a_follower_hears_every_change_and_resumes(client: Client) -> None:
+    head = await client.ask("{ logHead }")
+    async with client.subscription(CHANGED, after=head) as heard:
+        event_id = await a_life(client)
+        live = await heard.take(4)
+
+    async with client.subscription(CHANGED, after=live[1]["cursor"]) as heard:
+        replayed = await heard.take(2)
+
+    assert [each["kind"] for each in live] == ["LOGGED", "UPDATED", "ACKNOWLEDGED", "DELETED"]
+    assert {each["eventId"] for each in live} == {event_id}
+    assert [each["cursor"] for each in replayed] == [each["cursor"] for each in live[2:]]
+    assert [each["changes"] for each in replayed] == [each["changes"] for each in live[2:]]
+
+
+async def test_a_follower_hears_what_leaves_its_filter(client: Client) -> None:
+    head = await client.ask("{ logHead }")
+
+    async with client.subscription(CHANGED, filter={"severities": ["ERROR"]}, after=head) as heard:
+        await a_life(client)
+        await client.log(summary="end", severity="error")
+        changes = await heard.take(3)
+
+    assert [each["kind"] for each in changes] == ["LOGGED", "UPDATED", "LOGGED"]
+
+
+async def test_an_event_is_found_by_its_producer_s_id(client: Client) -> None:
+    event = await client.log(source="/a", sourceId="7")
+    find = "query ($s: String!, $i: String!) { eventBySource(source: $s, sourceId: $i) { id } }"
+
+    assert await client.ask(find, s="/a", i="7") == {"id": event["id"]}
+    assert await client.ask(find, s="/b", i="7") is None
+    error = await client.error(find, s="/a\0", i="7")
+    assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": ["source"]}
+
+
+async def test_an_entity_lists_its_events(client: Client) -> None:
+    await client.log(summary="its", entity={"type": "Well", "id": "1"})
+    await client.log(summary="other's", entity={"type": "Pump", "id": "1"})
+
+    entity = await client.ask(
+        """{ entity(type: "Well", id: "1") { type entityId events { nodes { summary } } } }"""
+    )
+
+    assert entity == {"type": "Well", "entityId": "1", "events": {"nodes": [{"summary": "its"}]}}
+
+
+async def test_many_are_acknowledged_at_once(client: Client) -> None:
+    for summary, severity in (("a", "error"), ("b", "info"), ("c", "error")):
+        await client.log(summary=summary, severity=severity, notification=True)
+    await client.log(summary="no notification", severity="error")
+
+    done = await client.ask(ACKNOWLEDGE_ALL, filter={"severities": ["ERROR"]}, note="seen")
+
+    assert done == {
+        "acknowledgedCount": 2,
+        "events": [
+            {"summary": "c", "acknowledgedBy": "administrator"},
+            {"summary": "a", "acknowledgedBy": "administrator"},
+        ],
+        "userErrors": [],
+    }
+    assert await client.ask("{ notifications { unacknowledgedCount } }") == {
+        "unacknowledgedCount": 1
+    }
+    again = await client.ask(ACKNOWLEDGE_ALL, filter={"severities": ["ERROR"]})
+    assert again["acknowledgedCount"] == 0
+
+
+async def test_what_was_not_seen_yet_stays_unacknowledged(client: Client) -> None:
+    await client.log(summary="seen", notification=True)
+    bell = await client.ask("{ notifications { edges { cursor } } }")
+    await client.log(summary="unseen", notification=True)
+
+    done = await client.ask(ACKNOWLEDGE_ALL, upTo=bell["edges"][0]["cursor"])
+
+    assert [event["summary"] for event in done["events"]] == ["seen"]
+    left = await client.ask(
+        "{ notifications(filter: {acknowledged: false}) { nodes { summary } } }"
+    )
+    assert left == {"nodes": [{"summary": "unseen"}]}
+
+
+async def test_more_than_a_batch_is_acknowledged_and_100_are_shown(client: Client) -> None:
+    log_events = "mutation ($input: [LogEventInput!]!) { logEvents(input: $input) { accepted } }"
+    for _ in range(3):
+        await client.ask(log_events, input=[{"notification": True}] * 250)
+
+    done = await client.ask(ACKNOWLEDGE_ALL)
+
+    assert (done["acknowledgedCount"], len(done["events"])) == (750, 100)
+    assert await client.ask("{ notifications { unacknowledgedCount } }") == {
+        "unacknowledgedCount": 0
+    }
+
+
+async def test_a_cursor_of_nothing_acknowledges_nothing(client: Client) -> None:
+    await client.log(notification=True)
+
+    error = await client.error(ACKNOWLEDGE_ALL, upTo="nothing")
+
+    assert error["extensions"] == {"code": "INVALID_CURSOR", "argument": ["upTo"]}
+    assert await client.ask("{ notifications { unacknowledgedCount } }") == {
+        "unacknowledgedCount": 1
+    }
