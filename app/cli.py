@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from app.graphql.schema import build_schema
 from app.main import create_app, prepare
 from app.settings import Settings
-from app.store.dialect import DATABASE_ERRORS, why_unavailable
+from app.store.dialect import DATABASE_ERRORS, BadUrlError, why_unavailable
 from app.store.migrate import NewerDatabaseError
 from app.telemetry import configure_logs
 
@@ -92,7 +92,7 @@ def _database(work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
         return asyncio.run(work())
     except NewerDatabaseError as error:
         why: str | None = str(error)
-    except ValueError as error:
+    except BadUrlError as error:
         why = f"TOCSIN_DATABASE_URL {error}."
     except DATABASE_ERRORS as error:
         why = why_unavailable(error)

@@ -54,9 +54,11 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.database = Database(settings.database_url)
-        async with Feed(app.state.database, settings.buffer_entries) as app.state.feed:
-            yield
-        await app.state.database.close()
+        try:
+            async with Feed(app.state.database, settings.buffer_entries) as app.state.feed:
+                yield
+        finally:
+            await app.state.database.close()
 
     app = FastAPI(
         title="Tocsin", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None

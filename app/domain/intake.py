@@ -104,7 +104,7 @@ class Desk:
 
 def judge(draft: Draft, spec: TypeSpec | None, desk: Desk, event_id: UUID) -> Verdict:
     """Judges a report. `spec` is the registered type it names, None for a free-form one."""
-    values = {} if draft.fields is None else draft.fields
+    values = _filled({} if draft.fields is None else draft.fields, spec)
     problems = [
         *_attribute_problems(_given(draft), desk),
         *_values_problems(values, spec, desk),
@@ -190,6 +190,14 @@ def _values_problems(values: Any, spec: TypeSpec | None, desk: Desk) -> list[Pro
     told = value_problems(spec.fields, sound)
     unsound = values.keys() - sound.keys()
     return problems + [each.under("fields") for each in told if each.path[0] not in unsound]
+
+
+def _filled(values: Any, spec: TypeSpec | None) -> Any:
+    """The values with the defaults of the fields that have none."""
+    if spec is None or not isinstance(values, dict):
+        return values
+    defaults = {each.name: each.default for each in spec.fields if each.default is not None}
+    return values | {name: each for name, each in defaults.items() if name not in values}
 
 
 def _merged(stored: Mapping[str, Any], given: Any) -> Any:

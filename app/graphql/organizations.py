@@ -8,6 +8,7 @@ import strawberry
 
 from app.domain import filters
 from app.domain.access import Permission
+from app.domain.problems import ErrorCode, RequestError
 from app.graphql.context import Info
 from app.graphql.event_types import EventField, EventType
 from app.graphql.events import Event, events_field
@@ -25,13 +26,21 @@ from app.store import tables
 class Organization(Node):
     key: str = strawberry.field(description="Its key in headers and tokens.")
     name: str = strawberry.field(description="What people call it.")
+    current: strawberry.Private[bool] = True
     events: Connection[Event] = events_field(
-        lambda _organization: filters.EventFilter(), "The events of the organization."
+        lambda organization: organization.all_events(),
+        "The events of the organization, which must be the one that the request acts in.",
     )
 
+    def all_events(self) -> filters.EventFilter:
+        if not self.current:
+            choose = f"To see its events, choose {self.key} by the header data-partition-id."
+            raise RequestError(ErrorCode.FORBIDDEN, choose)
+        return filters.EventFilter()
+
     @classmethod
-    def from_row(cls, row: tables.Organization) -> Organization:
-        return cls(id=id_of(row.id), key=row.key, name=row.name)
+    def from_row(cls, row: tables.Organization, current: bool = True) -> Organization:
+        return cls(id=id_of(row.id), key=row.key, name=row.name, current=current)
 
 
 @strawberry.type(description="Who asks.")
@@ -50,7 +59,8 @@ class Viewer:
         found = await organizations.organizations(
             info.context.database, info.context.caller, info.context.limits.page
         )
-        return [Organization.from_row(row) for row in found]
+        here = info.context.caller.organization_id
+        return [Organization.from_row(row, row.id == here) for row in found]
 
 
 @strawberry.type

@@ -46,6 +46,7 @@ NEEDED: dict[str, frozenset[Permission]] = {
     "Subscription.notificationAdded": READ,
     "Subscription.eventChanged": READ,
     "Event.history": READ,
+    "Event.eventType": READ_TYPES,
     "EventType.events": READ,
     "Entity.events": READ,
     "Organization.events": READ,

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import strawberry
-from graphql import GraphQLError, ValueNode
+from graphql import GraphQLError, Undefined, ValueNode
 from graphql.utilities import value_from_ast_untyped
 from strawberry.scalars import JSON
 from strawberry.types.scalar import ScalarDefinition
@@ -34,7 +34,16 @@ def write_instant(instant: datetime) -> str:
 
 
 def _read_json(node: ValueNode, variables: dict[str, Any] | None = None) -> Any:
-    return value_from_ast_untyped(node, variables)
+    return _said(value_from_ast_untyped(node, variables))
+
+
+def _said(value: Any) -> Any:
+    """Without the members whose variable was left out; in a list there is no leaving out."""
+    if isinstance(value, dict):
+        return {name: _said(each) for name, each in value.items() if each is not Undefined}
+    if isinstance(value, list):
+        return [None if each is Undefined else _said(each) for each in value]
+    return value
 
 
 SCALARS: dict[object, ScalarDefinition] = {

@@ -15,10 +15,12 @@ from uuid_utils.compat import uuid7
 
 from app.domain.access import Caller, Permission
 from app.domain.problems import ErrorCode, RequestError
+from app.domain.values import name_problems
 from app.store import changes, tables
 from app.store.database import EVERYWHERE, Database
 
 _PREFIX_LENGTH = 16
+_LONGEST_KEY = 255
 
 
 async def authenticate(
@@ -88,9 +90,10 @@ async def _caller(
         asked = select(col(tables.Organization.id)).where(
             col(tables.Organization.key) == organization_key
         )
-        found = (await session.scalars(asked)).one_or_none()
+        nameable = not name_problems(organization_key, _LONGEST_KEY)
+        found = (await session.scalars(asked)).one_or_none() if nameable else None
         if found is None or not (key.every_organization or found == organization_id):
-            message = f"The key does not open the organization {organization_key!r}."
+            message = f"The key does not open the organization {organization_key[:100]!a}."
             raise RequestError(ErrorCode.FORBIDDEN, message)
         organization_id = found
     return Caller(

@@ -57,8 +57,8 @@ async def create_event_type(database: Database, desk: Desk, definition: TypeDefi
         "updated_at": desk.now,
     }
     async with database.write(organization_id) as session:
-        new = insert_new(session, table, [row]).returning(table)
-        event_type = (await session.scalars(new)).one_or_none()
+        new = insert_new(session, table).returning(table)
+        event_type = (await session.scalars(new, [row])).one_or_none()
         if event_type is None:
             message = f"There is an event type {definition.type_name} already."
             return Saved(problems=(Problem(UserErrorCode.ALREADY_EXISTS, message, ("type",)),))

@@ -66,6 +66,7 @@ async def log_in(session: AsyncSession, desk: Desk, drafts: Sequence[Draft]) -> 
     verdicts = await _verdicts(session, desk, drafts)
     keys = [receipts.key_of(draft, desk) for draft in drafts]
     known = await receipts.kept(session, {key for key in keys if key is not None})
+    before: set[Key | None] = set(known)
     claims = receipts.claims_of(drafts, keys, verdicts, known)
     known |= await receipts.claim(session, desk, claims)
     new = [
@@ -75,10 +76,14 @@ async def log_in(session: AsyncSession, desk: Desk, drafts: Sequence[Draft]) -> 
     ]
     rows = await _store(session, desk, new)
     rows |= await _met(session, {each.event_id for each in known.values()} - rows.keys())
-    return [
-        _report(draft, key, verdict, known, rows)
-        for draft, key, verdict in zip(drafts, keys, verdicts, strict=True)
-    ]
+    reports = []
+    for draft, key, verdict in zip(drafts, keys, verdicts, strict=True):
+        if isinstance(verdict, Accepted):
+            before.add(key)
+        # A refused report meets what was there before it, not what comes after it in the list.
+        receipt = known.get(key) if key is not None and key in before else None
+        reports.append(_report(draft, verdict, receipt, rows))
+    return reports
 
 
 async def _verdicts(session: AsyncSession, desk: Desk, drafts: Sequence[Draft]) -> list[Verdict]:
@@ -141,13 +146,8 @@ async def _met(session: AsyncSession, ids: set[UUID]) -> dict[UUID, tables.Event
 
 
 def _report(
-    draft: Draft,
-    key: Key | None,
-    verdict: Verdict,
-    known: Mapping[Key, Receipt],
-    rows: dict[UUID, tables.Event],
+    draft: Draft, verdict: Verdict, receipt: Receipt | None, rows: dict[UUID, tables.Event]
 ) -> Report:
-    receipt = known.get(key) if key is not None else None
     if isinstance(verdict, Accepted) and (receipt is None or receipt.event_id == verdict.event.id):
         return Report(rows[verdict.event.id], warnings=verdict.warnings)
     if receipt is not None and receipt.digest == draft.digest():
@@ -175,7 +175,7 @@ async def update_event(
             problem = Problem(UserErrorCode.CONFLICT, message, ("ifVersion",))
             return Report(problems=(problem,))
         before = row.to_domain()
-        own = await specs(session, {row.event_type_id} if row.event_type_id else (), ())
+        own = await specs(session, [row.event_type_id], ()) if row.event_type_id else []
         verdict = revise(before, given, own[0] if own else None, desk)
         if isinstance(verdict, Refused):
             return Report(problems=verdict.problems)

@@ -10,15 +10,18 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 import structlog
 
 from app.domain.access import Caller
 from app.domain.filters import EventFilter, matches
 from app.store import changes, tables
-from app.store.changes import Entry, Place
+from app.store.changes import Entry, Now, Place
 from app.store.database import EVERYWHERE, Database
+from app.store.dialect import DATABASE_ERRORS
 
 BATCH = 500
 RETRY_SECONDS = 1.0
@@ -26,18 +29,36 @@ RETRY_SECONDS = 1.0
 log = structlog.get_logger(__name__)
 
 
-class Follower:
-    """Waits for the entries of one organization. `overrun` when its buffer was too small."""
+class FeedError(Exception):
+    """The log could not be read on: whoever followed it should resume."""
 
-    def __init__(self, organization_id: UUID, joined: Place, size: int) -> None:
+
+class Follower:
+    """Waits for the entries of one organization, or for those that ring.
+
+    `overrun` when its buffer was too small, `lost` when the log could not be read on.
+    """
+
+    def __init__(
+        self, organization_id: UUID, joined: Place, size: int, rings_only: bool = False
+    ) -> None:
         self.organization_id = organization_id
         self.joined = joined
         self.overrun = False
+        self.lost = False
         self._size = size
+        self._rings_only = rings_only
         self._waiting: deque[Entry] = deque()
         self._arrived = asyncio.Event()
 
+    @property
+    def waiting(self) -> int:
+        """Entries in the buffer."""
+        return len(self._waiting)
+
     def offer(self, entry: Entry) -> None:
+        if entry.organization_id != self.organization_id or (self._rings_only and not entry.rings):
+            return
         if len(self._waiting) >= self._size:
             self.overrun = True
             self._waiting.clear()
@@ -45,15 +66,16 @@ class Follower:
             self._waiting.append(entry)
         self._arrived.set()
 
-    @property
-    def waiting(self) -> int:
-        """Entries in the buffer."""
-        return len(self._waiting)
+    def lose(self) -> None:
+        self.lost = True
+        self._arrived.set()
 
     async def take(self) -> list[Entry]:
         """What has arrived, once something has; nothing when the buffer was overrun."""
         await self._arrived.wait()
         self._arrived.clear()
+        if self.lost:
+            raise FeedError
         taken = list(self._waiting)
         self._waiting.clear()
         return taken
@@ -66,12 +88,14 @@ class Feed:
         self._database = database
         self._buffer_entries = buffer_entries
         self.followers: set[Follower] = set()
-        self._read_up_to = changes.START
+        self.read_up_to = changes.START
         self._reading: asyncio.Task[None] | None = None
+        # Of the events whose entries somebody still holds: those are told as they are now, too.
+        self._now: WeakValueDictionary[UUID, Now] = WeakValueDictionary()
 
     async def __aenter__(self) -> Feed:
         async with self._database.read(EVERYWHERE) as session:
-            self._read_up_to = await changes.head(session)
+            self.read_up_to = await changes.head(session)
         await self._database.wake.start()
         self._reading = asyncio.create_task(self._read())
         return self
@@ -89,15 +113,17 @@ class Feed:
         """Every entry of the organization after the place, once, in order, without end."""
         while True:
             # Join first, then read up to where the others are: nothing falls in between.
-            follower = Follower(organization_id, self._read_up_to, self._buffer_entries)
+            size = self._buffer_entries
+            follower = Follower(organization_id, self.read_up_to, size, rings_only)
             self.followers.add(follower)
             try:
                 async for entry in self._stored(follower, after, rings_only):
                     after = entry.place
                     yield entry
+                after = max(after, follower.joined)
                 while not follower.overrun:
                     for entry in await follower.take():
-                        if entry.place > after and (entry.rings or not rings_only):
+                        if entry.place > after:
                             after = entry.place
                             yield entry
             finally:
@@ -109,7 +135,7 @@ class Feed:
         while after < follower.joined:
             async with self._database.read(follower.organization_id) as session:
                 batch = await changes.read_after(session, after, BATCH, follower.joined, rings_only)
-            for entry in batch:
+            for entry in [self._shared(entry) for entry in batch]:
                 after = entry.place
                 yield entry
             if len(batch) < BATCH:
@@ -120,21 +146,42 @@ class Feed:
             await self._database.wake.wait()
             try:
                 await self._pass_on()
-            except Exception:  # whatever it is, the followers must not wait for ever
+            except DATABASE_ERRORS as error:
+                log.warning("log_unreadable", cause=str(error))
+                await asyncio.sleep(RETRY_SECONDS)
+            except Exception:  # a mistake of ours: nobody should wait for what never comes
                 log.exception("log_unreadable")
+                for follower in self.followers:
+                    follower.lose()
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _pass_on(self) -> None:
+        if not self.followers and await self._passed_over():
+            return
         full = True
         while full:
             async with self._database.read(EVERYWHERE) as session:
-                batch = await changes.read_after(session, self._read_up_to, BATCH)
+                batch = await changes.read_after(session, self.read_up_to, BATCH)
             full = len(batch) == BATCH
             for entry in batch:
+                shared = self._shared(entry)
+                shared.now.event = entry.event
                 for follower in self.followers:
-                    if follower.organization_id == entry.organization_id:
-                        follower.offer(entry)
-                self._read_up_to = entry.place
+                    follower.offer(shared)
+                self.read_up_to = entry.place
+
+    async def _passed_over(self) -> bool:
+        """Goes to the end of the log, unless somebody has begun to follow meanwhile."""
+        async with self._database.read(EVERYWHERE) as session:
+            end = await changes.head(session)
+        if self.followers:
+            return False
+        self.read_up_to = end
+        return True
+
+    def _shared(self, entry: Entry) -> Entry:
+        """The entry beside the one `Now` of its event."""
+        return replace(entry, now=self._now.setdefault(entry.subject_id, entry.now))
 
 
 async def log_head(database: Database, caller: Caller) -> str:
@@ -158,7 +205,7 @@ async def notifications_added(
         moment = await changes.moment(session)
         start = await changes.head(session)
     if after is not None:
-        start = changes.position_of(organization_id, after, moment.epoch).resume
+        start = changes.position_of(organization_id, after, moment).resume
     async with contextlib.aclosing(feed.follow(organization_id, start, rings_only=True)) as rung:
         async for entry in rung:
             if entry.event is not None and matches(filter, entry.state):

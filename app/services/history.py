@@ -75,7 +75,7 @@ async def of_events(
 def _after(caller: Caller, request: pages.PageRequest, moment: changes.Moment) -> Place:
     if request.after is None:
         return changes.START
-    return changes.position_of(caller.organization_id, request.after, moment.epoch).place
+    return changes.position_of(caller.organization_id, request.after, moment).place
 
 
 def _history(
@@ -110,7 +110,7 @@ async def event_changed(
         start = await changes.head(session)
     organization_id = caller.organization_id
     if after is not None:
-        start = changes.position_of(organization_id, after, moment.epoch).resume
+        start = changes.position_of(organization_id, after, moment).resume
     async with contextlib.aclosing(feed.follow(organization_id, start)) as entries:
         async for entry in entries:
             if entry.subject == changes.EVENT and selects(filter, entry):

@@ -43,7 +43,7 @@ async def page(
         moment = await changes.moment(session)
         statement = select(tables.Event).where(key[1].is_not(None), *_rung(filter))
         if request.after is not None:
-            after = changes.position_of(organization_id, request.after, moment.epoch)
+            after = changes.position_of(organization_id, request.after, moment)
             statement = statement.where(tuple_(*key) < changes.bound(after.place))
         ordered = statement.order_by(key[0].desc(), key[1].desc()).limit(request.size + 1)
         found = list(await session.scalars(ordered))
@@ -105,7 +105,7 @@ async def acknowledge_events(
     async with database.write(organization_id) as session:
         if up_to is not None:
             moment = await changes.moment(session)
-            place = changes.position_of(organization_id, up_to, moment.epoch, "upTo").resume
+            place = changes.position_of(organization_id, up_to, moment, "upTo").resume
             wanted.append(tuple_(*key) <= changes.bound(place))
         statement = select(tables.Event).where(*wanted).order_by(*(each.desc() for each in key))
         while rows := list(await session.scalars(statement.limit(BATCH).with_for_update())):

@@ -51,8 +51,8 @@ async def add_organization(
     """Writes an organization and its log entry; None where the key is taken."""
     table = tables.Organization
     row = {"id": uuid7(), "key": key, "name": name, "created_at": now}
-    new = insert_new(session, table, [row]).returning(col(table.id))
-    organization_id = (await session.scalars(new)).one_or_none()
+    new = insert_new(session, table).returning(col(table.id))
+    organization_id = (await session.scalars(new, [row])).one_or_none()
     if organization_id is not None:
         entry = tables.Change(
             organization_id=organization_id,

@@ -80,7 +80,7 @@ async def claim(
         for (source, source_id), receipt in sorted(claims.items(), key=lambda claim: claim[0])
     ]
     table = tables.Receipt
-    new = insert_new(session, table, rows).returning(col(table.source), col(table.source_id))
-    won = {(source, source_id) for source, source_id in await session.execute(new)}
+    new = insert_new(session, table).returning(col(table.source), col(table.source_id))
+    won = {(source, source_id) for source, source_id in await session.execute(new, rows)}
     lost = await kept(session, claims.keys() - won)
     return claims | lost

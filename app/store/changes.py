@@ -22,6 +22,7 @@ from app.domain.problems import ErrorCode, RequestError
 from app.store import tables
 from app.store.dialect import Horizon
 from app.store.pages import read_cursor, write_cursor
+from app.store.tables import METADATA
 
 EVENT = "event"
 EVENT_TYPE = "event_type"
@@ -40,9 +41,16 @@ class Place(NamedTuple):
 START = Place(0, 0)
 
 
+@dataclass
+class Now:
+    """An event as it is now; None once it is gone. Who reads on in the log keeps it up to date."""
+
+    event: tables.Event | None
+
+
 @dataclass(frozen=True)
 class Entry:
-    """A change as it was written, and the event as it is now (None for another subject or gone)."""
+    """A change as it was written, beside its event as it is now."""
 
     place: Place
     organization_id: UUID
@@ -54,7 +62,11 @@ class Entry:
     rings: bool
     changes: dict[str, Any]
     state_json: dict[str, Any]
-    event: tables.Event | None
+    now: Now
+
+    @property
+    def event(self) -> tables.Event | None:
+        return self.now.event
 
     @cached_property
     def state(self) -> EventState:
@@ -170,15 +182,19 @@ async def head(session: AsyncSession) -> Place:
 
 @dataclass(frozen=True)
 class Moment:
-    """What a cursor needs besides its place, as of one snapshot: read it in the list's session."""
+    """What cursors are made and read with, as of one snapshot: read it in the list's session."""
 
     epoch: str
     horizon: int
+    last_seq: int
 
 
 async def moment(session: AsyncSession) -> Moment:
-    epoch, oldest_open = (await session.execute(select(col(tables.Log.epoch), Horizon()))).one()
-    return Moment(epoch, oldest_open)
+    # A place counts over all organizations: by its bare column, which no scope narrows.
+    seq = METADATA.tables["change"].c.seq
+    last_seq = select(func.coalesce(func.max(seq), 0)).scalar_subquery()
+    asked = select(col(tables.Log.epoch), Horizon(), last_seq)
+    return Moment(*(await session.execute(asked)).one())
 
 
 def cursor_of(organization_id: UUID, moment: Moment, place: Place, *, complete: bool) -> str:
@@ -199,15 +215,18 @@ class Position:
 
 
 def position_of(
-    organization_id: UUID, cursor: str, epoch: str, argument: str = "after"
+    organization_id: UUID, cursor: str, moment: Moment, argument: str = "after"
 ) -> Position:
     """RequestError: INVALID_CURSOR, or CURSOR_EXPIRED for one of another life of the log."""
-    written, tx, seq, open_since = read_cursor(organization_id, "log", cursor, argument)
-    if written != epoch:
-        expired = "The log does not reach back to this cursor: load the list anew."
-        raise RequestError(ErrorCode.CURSOR_EXPIRED, expired, argument)
+    epoch, tx, seq, open_since = read_cursor(organization_id, "log", cursor, argument)
     place = Place(tx, seq)
-    return Position(place, place if open_since is None else Place(open_since - 1, _LAST_SEQ))
+    resume = place if open_since is None else Place(open_since - 1, _LAST_SEQ)
+    # Beyond the end: the database was restored from before the cursor was given out.
+    beyond = resume.tx >= moment.horizon or seq > moment.last_seq
+    if epoch != moment.epoch or beyond:
+        expired = "The log does not hold the place of this cursor any more: load the list anew."
+        raise RequestError(ErrorCode.CURSOR_EXPIRED, expired, argument)
+    return Position(place, resume)
 
 
 def _place_of(change: tables.Change) -> Place:
@@ -235,5 +254,5 @@ def _entry(change: tables.Change, event: tables.Event | None) -> Entry:
         rings=change.rings,
         changes=change.changes,
         state_json=change.state,
-        event=event,
+        now=Now(event),
     )

@@ -6,7 +6,7 @@ EVERYWHERE sees them all. Only `write()` commits.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from enum import Enum
 from functools import lru_cache
@@ -53,15 +53,28 @@ def _inside(organization_id: UUID) -> tuple[LoaderCriteriaOption, ...]:
 @event.listens_for(ScopedSession, "do_orm_execute")
 def _stay_inside(state: ORMExecuteState) -> None:
     scope: Scope = state.session.info["scope"]
-    if scope is EVERYWHERE or not (state.is_select or state.is_update or state.is_delete):
+    if scope is EVERYWHERE:
         return
-    state.statement = state.statement.options(*_inside(scope))
+    if state.is_insert:
+        _refuse_rows_of_others(state, scope)
+    else:
+        state.statement = state.statement.options(*_inside(scope))
+
+
+def _refuse_rows_of_others(state: ORMExecuteState, organization_id: UUID) -> None:
+    mapper = state.bind_mapper
+    if mapper is None or not issubclass(mapper.class_, Owned):
+        return
+    given = state.parameters or {}
+    rows = [given] if isinstance(given, Mapping) else given
+    if any(row.get("organization_id") != organization_id for row in rows):
+        raise AssertionError(f"a {mapper.class_.__name__} of another organization")
 
 
 @event.listens_for(ScopedSession, "before_flush")
 def _write_inside(session: Session, _context: UOWTransaction, _instances: Any) -> None:
     scope: Scope = session.info["scope"]
-    for row in session.new:
+    for row in (*session.new, *session.dirty):
         if isinstance(row, Owned) and scope not in (EVERYWHERE, row.organization_id):
             raise AssertionError(f"a {type(row).__name__} of another organization")
 

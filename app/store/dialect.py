@@ -8,7 +8,6 @@ PostgreSQL: asyncpg; the log's order is (transaction, sequence) below the oldest
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -80,7 +79,11 @@ class Instant(TypeDecorator[datetime]):
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         if value is None:
             return None
-        return datetime.fromisoformat(value) if dialect.name == SQLITE else value.astimezone(UTC)
+        if dialect.name == SQLITE:
+            return datetime.fromisoformat(value)
+        # The first and the last instant are infinite to asyncpg, and come back without an offset.
+        instant: datetime = value
+        return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
 
 class CurrentTransaction(FunctionElement[int]):
@@ -117,19 +120,24 @@ def _horizon_on_postgresql(*_: Any, **__: Any) -> str:
     return "(pg_snapshot_xmin(pg_current_snapshot())::text::bigint)"
 
 
+class BadUrlError(ValueError):
+    """Says what a database URL should look like."""
+
+
 def read_url(text_url: str) -> URL:
-    """The URL with the driver that Tocsin uses. ValueError says what a URL should look like."""
+    """The URL with the driver that Tocsin uses. BadUrlError for one that it cannot use."""
     try:
         url = make_url(text_url)
     except ArgumentError as error:
-        raise ValueError("is no database URL; try sqlite:///tocsin.db") from error
+        raise BadUrlError("is no database URL; try sqlite:///tocsin.db") from error
     name = url.get_backend_name()
     if name in (POSTGRESQL, "postgres"):
-        return url.set(drivername="postgresql+asyncpg")
+        query = {"ssl" if name == "sslmode" else name: each for name, each in url.query.items()}
+        return url.set(drivername="postgresql+asyncpg", query=query)
     if name != SQLITE:
-        raise ValueError(f"names {name}; Tocsin runs on sqlite and postgresql")
-    if url.database in (None, "", ":memory:"):
-        raise ValueError("names no file; a SQLite database must be a file, as sqlite:///tocsin.db")
+        raise BadUrlError(f"names {name}; Tocsin runs on sqlite and postgresql")
+    if url.database in (None, "", ":memory:") or url.query:
+        raise BadUrlError("names no file; a SQLite database must be a file: sqlite:///tocsin.db")
     return url.set(drivername="sqlite+aiosqlite")
 
 
@@ -146,6 +154,7 @@ def engines(url: URL) -> tuple[AsyncEngine, AsyncEngine]:
     }
     writer = create_async_engine(
         url,
+        isolation_level="READ COMMITTED",  # whatever the server's default: claims re-read
         pool_size=8,
         max_overflow=8,
         pool_pre_ping=True,
@@ -176,15 +185,28 @@ def lock_for_migration(connection: Connection) -> None:
         connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
 
 
-def insert_new(
-    session: AsyncSession, table: type[SQLModel], rows: Sequence[dict[str, Any]]
-) -> Insert:
+def renew_restored_log(connection: Connection) -> None:
+    """Begins a new life of the log where a dump was restored (PostgreSQL).
+
+    Transactions count from the start there: old entries would lie in the future, hidden from
+    readers and in front of new ones. They are moved to transaction 0, in the order of `seq`.
+    """
+    if connection.dialect.name != POSTGRESQL:
+        return
+    end = "pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
+    if connection.execute(text(f"SELECT max(tx) >= {end} FROM change")).scalar():  # noqa: S608
+        connection.execute(text("UPDATE change SET tx = 0"))
+        connection.execute(text("UPDATE event SET rang_tx = 0 WHERE rang_seq IS NOT NULL"))
+        connection.execute(text("UPDATE log SET epoch = gen_random_uuid()::text"))
+
+
+def insert_new(session: AsyncSession, table: type[SQLModel]) -> Insert:
     """INSERT that passes over rows whose key is taken; add `returning` to learn which were new.
 
     On PostgreSQL it waits for an open transaction that holds the key.
     """
     dialect = sqlite if session.get_bind().dialect.name == SQLITE else postgresql
-    statement: Insert = dialect.insert(table).values(list(rows)).on_conflict_do_nothing()
+    statement: Insert = dialect.insert(table).on_conflict_do_nothing()
     return statement
 
 
@@ -203,7 +225,12 @@ def why_unavailable(error: BaseException) -> str | None:
     for sign, cause in _SIGNS.items():
         if re.search(sign, told):
             return cause
-    return "The database cannot be reached." if error.connection_invalidated else None
+    refused = str(getattr(error.orig, "sqlstate", None) or "")[:2] in _REFUSING
+    return "The database cannot be reached." if refused or error.connection_invalidated else None
+
+
+# Classes of SQLSTATE: connection, authorization, catalog, resources, operator's intervention.
+_REFUSING = frozenset({"08", "28", "3D", "53", "57"})
 
 
 _SIGNS = {
@@ -220,6 +247,7 @@ _SIGNS = {
     "connection was closed": "The database closed the connection.",
     "connection is closed": "The database closed the connection.",
     "terminating connection": "The database closed the connection.",
+    "not currently accepting connections": "The database accepts no connections.",
     "the database system is": "The database is starting up or shutting down.",
     'database ".*" does not exist': "The database does not exist.",
     "too many clients": "The database has no connection left.",

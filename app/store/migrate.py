@@ -49,3 +49,4 @@ def _upgrade(connection: Connection) -> None:
             "it was used with a later version of Tocsin."
         )
     command.upgrade(scripts, "head")
+    dialect.renew_restored_log(connection)

@@ -206,6 +206,14 @@ class Change(Owned, table=True):
         Index("ix_change_place", "tx", "seq", unique=True),
         Index("ix_change_place_of_organization", "organization_id", "tx", "seq"),
         Index("ix_change_place_of_subject", "subject_id", "tx", "seq"),
+        Index(
+            "ix_change_rings",
+            "organization_id",
+            "tx",
+            "seq",
+            sqlite_where=text("rings"),
+            postgresql_where=text("rings"),
+        ),
         {"sqlite_autoincrement": True},
     )
 

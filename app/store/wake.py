@@ -12,7 +12,6 @@ from typing import Any
 
 import structlog
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -114,7 +113,7 @@ class ListenNotify(Wake):
             try:
                 async with self._engine.connect() as connection:
                     await self._serve(connection)
-            except (DBAPIError, OSError) as error:
+            except Exception as error:  # asyncpg's own among them; polling goes on meanwhile
                 log.warning("log_listener_lost", cause=str(error))
             await asyncio.sleep(RECONNECT_SECONDS)
 

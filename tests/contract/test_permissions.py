@@ -42,6 +42,7 @@ OPERATIONS = {
 # Reached by EVENT_READ alone, or told by a socket: tests of their own below.
 ELSEWHERE = {
     "Entity.events",
+    "Event.eventType",
     "Event.history",
     "Subscription.notificationAdded",
     "Subscription.eventChanged",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -162,3 +163,47 @@ async def test_a_stranger_hears_nothing(client: Client, database: Database) -> N
         first = await heard.next()
 
     assert first == {"node": {"summary": "theirs"}}
+
+
+async def test_an_organization_shows_its_events_to_requests_that_act_in_it(
+    client: Client, database: Database
+) -> None:
+    await a_key(database, organization="acme")
+    await client.log(summary="default's")
+
+    answer = await client.answer(
+        "{ viewer { organizations { key events { nodes { summary } } } } }"
+    )
+    own = await client.as_key("administrator-key", data_partition_id="acme").ask(
+        "{ organization { key events { totalCount } } }"
+    )
+
+    assert answer["errors"][0]["extensions"] == {"code": "FORBIDDEN"}
+    assert "default's" not in json.dumps(answer)
+    assert own == {"key": "acme", "events": {"totalCount": 0}}
+
+
+@pytest.mark.parametrize("organization", ["\0", "\ud800", "x" * 300])
+async def test_an_organization_that_cannot_be_is_refused_by_a_socket(
+    client: Client, organization: str
+) -> None:
+    async with client.socket(**{"data-partition-id": organization}) as socket:
+        with pytest.raises(ConnectionClosed) as closed:
+            await socket.receive()
+
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 4403
+
+
+async def test_who_may_only_update_does_not_read_event_types(
+    client: Client, database: Database
+) -> None:
+    event = await client.log()
+    updater = client.as_key(await a_key(database, Permission.EVENT_UPDATE))
+
+    error = await updater.error(
+        "mutation ($id: ID!) { acknowledgeEvent(id: $id) { event { eventType { name } } } }",
+        id=event["id"],
+    )
+
+    assert error["extensions"]["code"] == "FORBIDDEN"

@@ -228,3 +228,20 @@ async def test_event_types_are_paged_in_order_of_creation(client: Client) -> Non
     assert (first["totalCount"], first["pageInfo"]["hasNextPage"]) == (3, True)
     assert [node["name"] for node in second["nodes"]] == ["c"]
     assert second["pageInfo"]["hasNextPage"] is False
+
+
+async def test_a_field_that_is_left_out_gets_its_default(client: Client) -> None:
+    fields = [
+        {"name": "a", "kind": "NUMBER", "required": True, "default": 7},
+        {"name": "b", "kind": "MULTI_SELECT", "options": ["x", "y"], "default": ["y"]},
+        {"name": "c", "kind": "TEXT"},
+    ]
+    await client.ask(
+        CREATE, input={"name": "G", "type": "g", "state": "PUBLISHED", "fields": fields}
+    )
+
+    filled = await client.log(type="g")
+    given = await client.log(type="g", fields={"a": 1, "b": []})
+
+    assert filled["fields"] == {"a": 7, "b": ["y"]}
+    assert given["fields"] == {"a": 1, "b": []}

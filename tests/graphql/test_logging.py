@@ -226,3 +226,40 @@ async def test_an_instant_without_offset_or_off_the_calendar_is_an_error(
     assert error["extensions"]["code"] == "BAD_USER_INPUT"
     assert "at .occurredAt" in error["message"]
     assert await client.ask(COUNT) == {"totalCount": 0}
+
+
+async def test_a_refused_report_is_told_its_own_problems_whatever_comes_after_it(
+    client: Client,
+) -> None:
+    reports = [{"sourceId": "x", "summary": "s" * 1001}, {"sourceId": "x", "summary": "fine"}]
+
+    payload = await client.ask(LOG_EVENTS, input=reports)
+
+    refused, accepted = payload["results"]
+    assert refused["userErrors"] == [{"code": "INVALID_INPUT", "path": ["input", "0", "summary"]}]
+    assert accepted["event"]["summary"] == "fine"
+
+
+async def test_a_variable_that_is_left_out_leaves_out_its_value(client: Client) -> None:
+    payload = await client.ask(
+        """mutation ($x: String) {
+             logEvent(input: {fields: {a: $x, b: {c: $x}, d: [1, $x]}}) { event { fields } } }"""
+    )
+
+    assert payload["event"]["fields"] == {"b": {}, "d": [1, None]}
+
+
+@pytest.mark.parametrize("instant", ["0001-01-01T00:00:00.000000Z", "1969-12-31T23:59:59.999999Z"])
+async def test_an_event_of_long_ago_is_heard_and_read(client: Client, instant: str) -> None:
+    head = await client.ask("{ logHead }")
+    added = """subscription ($after: String) {
+                 notificationAdded(after: $after) { node { occurredAt } } }"""
+
+    async with client.subscription(added, after=head) as heard:
+        await client.log(occurredAt=instant, notification=True)
+        told = await heard.next()
+
+    assert told == {"node": {"occurredAt": instant}}
+    assert await client.ask("{ events { nodes { occurredAt } } }") == {
+        "nodes": [{"occurredAt": instant}]
+    }

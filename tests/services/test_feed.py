@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
+from sqlalchemy import text
 
 from app.domain.filters import EventFilter
 from app.domain.intake import Desk
@@ -16,6 +18,7 @@ from app.services.feed import Feed
 from app.store import changes
 from app.store.changes import START, Entry
 from app.store.database import EVERYWHERE, Database
+from app.store.migrate import migrate
 from app.store.pages import PageRequest
 from tests.client import PATIENCE_SECONDS
 from tests.conftest import Statements
@@ -173,7 +176,7 @@ async def test_a_cursor_of_another_life_of_the_log_is_expired(database: Database
     caller = await administrator(database)
     async with database.read(EVERYWHERE) as session:
         moment = await changes.moment(session)
-    old = changes.Moment("another epoch", moment.horizon)
+    old = replace(moment, epoch="another epoch")
     cursor = changes.cursor_of(caller.organization_id, old, START, complete=True)
 
     with pytest.raises(RequestError) as refused:
@@ -191,3 +194,77 @@ async def end_of_log(database: Database) -> changes.Place:
 async def write_40(process: Database, desk: Desk) -> None:
     for n in range(40):
         await events.log_events(process, desk, [ring(str(n))])
+
+
+async def test_a_cursor_from_beyond_the_log_is_expired(database: Database) -> None:
+    caller = await administrator(database)
+    async with database.read(EVERYWHERE) as session:
+        moment = await changes.moment(session)
+    beyond = changes.Place(0, moment.last_seq + 1)
+    cursor = changes.cursor_of(caller.organization_id, moment, beyond, complete=True)
+
+    with pytest.raises(RequestError) as refused:
+        await notifications.page(database, caller, ALL, PageRequest(20, after=cursor))
+
+    assert refused.value.code is ErrorCode.CURSOR_EXPIRED
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_restored_dump_begins_a_new_life_of_the_log(
+    database: Database, database_url: str
+) -> None:
+    caller, desk = await administrator(database), await a_desk(database)
+    await events.log_events(database, desk, [ring("old 1"), ring("old 2")])
+    old = await feed.log_head(database, caller)
+    async with database.write(EVERYWHERE) as session:  # as if transactions had begun anew since
+        await session.execute(text("UPDATE change SET tx = tx + 1000000"))
+        await session.execute(text("UPDATE event SET rang_tx = rang_tx + 1000000"))
+
+    await migrate(database.url)
+
+    await events.log_events(database, desk, [ring("new")])
+    bell = await notifications.page(database, caller, ALL, PageRequest(20))
+    assert [row.summary for _, row in bell.rows] == ["new", "old 2", "old 1"]
+    with pytest.raises(RequestError) as refused:
+        await notifications.page(database, caller, ALL, PageRequest(20, after=old))
+    assert refused.value.code is ErrorCode.CURSOR_EXPIRED
+    async with following(database) as running:
+        assert await added(database, running, bell.rows[2][0], 2) == ["old 2", "new"]
+
+
+async def test_who_is_late_is_not_told_of_what_is_gone_meanwhile(database: Database) -> None:
+    caller, desk = await administrator(database), await a_desk(database)
+    async with following(database) as running:
+        head = await feed.log_head(database, caller)
+        heard = feed.notifications_added(database, running, caller, ALL, head)
+        await events.log_events(database, desk, [ring("first")])
+        assert (await anext(heard))[1].summary == "first"
+        [gone, changed] = await events.log_events(database, desk, [ring("gone"), ring("before")])
+        assert gone.event is not None
+        assert changed.event is not None
+        await events.delete_event(database, desk, gone.event.id)
+        await events.update_event(database, desk, changed.event.id, {"summary": "after"})
+        await events.log_events(database, desk, [ring("last")])
+        [follower] = running.followers
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while follower.waiting < 3:
+                await asyncio.sleep(0.01)
+
+        told = [(await anext(heard))[1].summary for _ in range(2)]
+        await heard.aclose()
+
+    assert told == ["after", "last"]
+
+
+async def test_a_feed_that_nobody_follows_reads_no_entries(
+    database: Database, statements: Statements
+) -> None:
+    desk = await a_desk(database)
+    async with following(database) as running:
+        await events.log_events(database, desk, [ring("unheard")])
+        end = await end_of_log(database)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while running.read_up_to < end:
+                await asyncio.sleep(0.01)
+
+    assert [each for each in statements if "JOIN event" in each] == []

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from sqlalchemy import func, insert, select, text, update
@@ -68,6 +69,20 @@ async def test_an_instant_comes_back_in_utc_as_it_went_in(database: Database) ->
     async with database.read(EVERYWHERE) as session:
         kept = (await session.scalars(select(col(tables.Organization.created_at)))).one()
     assert (kept, kept.utcoffset()) == (NOON, NOON.utcoffset())
+
+
+@pytest.mark.parametrize(
+    "instant", [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)]
+)
+async def test_the_first_and_the_last_instant_are_instants(
+    database: Database, instant: datetime
+) -> None:
+    async with database.write(EVERYWHERE) as session:
+        await session.execute(update(tables.Organization).values(created_at=instant))
+
+    async with database.read(EVERYWHERE) as session:
+        kept = (await session.scalars(select(col(tables.Organization.created_at)))).one()
+    assert kept == instant
 
 
 async def test_values_and_tags_that_an_update_changes_are_saved(database: Database) -> None:
@@ -199,13 +214,20 @@ async def test_a_session_changes_no_row_of_another_organization(database: Databa
 
     async with database.write(acme) as session:
         await session.execute(update(tables.Event).values(summary="taken"))
+    foreign: dict[str, Any] = {
+        "organization_id": caller.organization_id,
+        "event_id": acme,
+        "tag": "t",
+    }
     with pytest.raises(AssertionError, match="another organization"):
         async with database.write(acme) as session:
-            session.add(
-                tables.EventTag(
-                    organization_id=caller.organization_id, event_id=caller.organization_id, tag="t"
-                )
-            )
+            session.add(tables.EventTag(**foreign))
+    with pytest.raises(AssertionError, match="another organization"):
+        async with database.write(acme) as session:
+            await session.execute(insert(tables.EventTag), [foreign])
+    with pytest.raises(AssertionError, match="another organization"):
+        async with database.write(caller.organization_id) as session:
+            (await session.scalars(select(tables.Event))).one().organization_id = acme
 
     async with database.read(EVERYWHERE) as session:
         assert (await session.scalars(select(col(tables.Event.summary)))).all() == ["kept"]

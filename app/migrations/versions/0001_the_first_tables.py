@@ -92,6 +92,13 @@ def upgrade() -> None:
         batch_op.create_index(
             "ix_change_place_of_subject", ["subject_id", "tx", "seq"], unique=False
         )
+        batch_op.create_index(
+            "ix_change_rings",
+            ["organization_id", "tx", "seq"],
+            unique=False,
+            sqlite_where=sa.text("rings"),
+            postgresql_where=sa.text("rings"),
+        )
 
     op.create_table(
         "event_type",
