@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import sys
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, TypeVar
@@ -40,8 +41,9 @@ def serve(
     """Serve GraphQL at /graphql. Migrates the database first."""
     configure_logs()
     settings = _settings()
+    listening = _listen(host, port)
     key = _database(lambda: prepare(settings))
-    address = f"http://{host}:{port}/graphql"
+    address = f"http://{host}:{listening.getsockname()[1]}/graphql"
     if key is not None:
         typer.echo("This database is new. Its administrator's key, shown this once:\n")
         typer.echo(f"  {key}\n\nGraphiQL, signed in:\n\n  {address}#key={quote(key, safe='')}\n")
@@ -49,14 +51,13 @@ def serve(
     sys.stdout.flush()
     # uvicorn drains, and then raises the signal that ended it once more.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    uvicorn.run(
+    config = uvicorn.Config(
         create_app(settings),
-        host=host,
-        port=port,
         log_level="warning",
         ws_max_size=SOCKET_MESSAGE_BYTES,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
+    uvicorn.Server(config).run(sockets=[listening])
 
 
 @main.command()
@@ -74,6 +75,17 @@ def migrate() -> None:
 def schema() -> None:
     """Print the GraphQL schema, as schema.graphql has it."""
     typer.echo(build_schema().as_str())
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Takes the port before anything else: nobody else has it, or it says who should choose."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or error
+        typer.echo(f"Tocsin cannot listen on {host}:{port}: {why}. Choose by --port.", err=True)
+        raise typer.Exit(1) from None
 
 
 def _settings() -> Settings:

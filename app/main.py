@@ -6,20 +6,26 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
+import structlog
 from fastapi import FastAPI, Request, Response
+from fastapi.responses import RedirectResponse
 from starlette.datastructures import Headers
 from starlette.routing import Match, Route
 from starlette.types import Scope
 
+from app.domain.problems import RequestError
 from app.graphql.protocols.router import graphql_router
 from app.graphql.schema import build_schema
 from app.http import graphiql, probes
 from app.http.errors import answer_errors
+from app.services.access import authenticate
 from app.services.feed import Feed
 from app.services.organizations import bootstrap
 from app.settings import Settings
 from app.store.database import Database
 from app.store.migrate import migrate
+
+log = structlog.get_logger(__name__)
 
 
 class _PageRoute(Route):
@@ -43,9 +49,19 @@ async def prepare(settings: Settings) -> str | None:
     database = Database(settings.database_url)
     try:
         await migrate(database.url)
-        return await bootstrap(database, settings.bootstrap_key, datetime.now(UTC))
+        key = await bootstrap(database, settings.bootstrap_key, datetime.now(UTC))
+        if key is None and settings.bootstrap_key is not None:
+            await _check_bootstrap_key(database, settings.bootstrap_key)
+        return key
     finally:
         await database.close()
+
+
+async def _check_bootstrap_key(database: Database, key: str) -> None:
+    try:
+        await authenticate(database, f"Bearer {key}")
+    except RequestError:
+        log.warning("bootstrap_key_ignored", why="it is for an empty database; this one has keys")
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -66,6 +82,7 @@ def create_app(settings: Settings) -> FastAPI:
     answer_errors(app)
     app.include_router(probes.router)
     app.router.routes.append(_PageRoute("/graphql", _page))
+    app.router.routes.append(Route("/", RedirectResponse("/graphql")))
     app.mount("/graphql/assets", graphiql.assets())
     app.include_router(graphql_router(build_schema(), settings.limits))
     return app

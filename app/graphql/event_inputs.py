@@ -26,8 +26,8 @@ class LogEventInput:
     entity: EntityInput | None = strawberry.field(default=None, description="What it is about.")
     severity: str | None = strawberry.field(
         default=None,
-        description="error, warn, info, success; failure and red mean error, warning and yellow "
-        "warn, successful and green success, all else info.",
+        description="A text: error, warn, info, success; failure and red mean error, warning and "
+        "yellow warn, successful and green success, all else (a misspelt one too) info.",
     )
     summary: str | None = strawberry.field(
         default=None,
@@ -59,15 +59,16 @@ class LogEventInput:
         default=None, description="Planning tags, `name:identifier`: up to 100."
     )
     notification: bool | None = strawberry.field(
-        default=None, description="Whether the bell rings and shows it."
+        default=None, description="Whether the bell rings and shows it; it does not, if left out."
     )
     acknowledged: bool | None = strawberry.field(
-        default=None, description="Whether it is acknowledged already."
+        default=None, description="Whether it is acknowledged already; it is not, if left out."
     )
     source_id: str | None = strawberry.field(
         default=None,
-        description="The producer's own id. The same source and sourceId are accepted once; sent "
-        "again, they are answered with the first event.",
+        description="The producer's own id. The same report with the same source and sourceId is "
+        "accepted once; sent again, it is answered with the first event. Another report under the "
+        "same id is a CONFLICT.",
     )
 
     def to_domain(self) -> Draft:
@@ -100,7 +101,9 @@ class UpdateEventInput:
         default=None, description="Refuse with CONFLICT unless the event is at this version."
     )
     entity: strawberry.Maybe[EntityInput | None] = strawberry.field(description="What it is about.")
-    severity: strawberry.Maybe[str | None] = strawberry.field(description="As of `logEvent`.")
+    severity: strawberry.Maybe[str | None] = strawberry.field(
+        description="How grave it is: a text, read as in `logEvent`."
+    )
     summary: strawberry.Maybe[str | None] = strawberry.field(
         description="What happened, in a line."
     )
@@ -120,7 +123,7 @@ class UpdateEventInput:
         description="All its tags, in place of those it has."
     )
     notification: strawberry.Maybe[bool | None] = strawberry.field(
-        description="Whether it is shown in the bell. Set anew, it rings."
+        description="Whether it is shown in the bell. When false becomes true, it rings."
     )
 
     def to_domain(self) -> dict[str, Any]:

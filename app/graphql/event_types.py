@@ -190,7 +190,8 @@ class CreateEventTypeInput:
         default=None, description="The group it belongs to; `general`, if left out."
     )
     state: EventTypeState | None = strawberry.field(
-        default=EventTypeState.DRAFT, description="DRAFT or PUBLISHED."
+        default=EventTypeState.DRAFT,
+        description="DRAFT, which takes no events yet, or PUBLISHED, which does.",
     )
     fields: list[EventFieldInput] | None = strawberry.field(
         default=None, description="Its fields, in form order: up to 200."

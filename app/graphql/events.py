@@ -53,7 +53,7 @@ class Event(Node):
     outcome: Outcome | None = strawberry.field(description="How what it tells of went.")
     occurred_at: datetime = strawberry.field(description="When it happened.")
     recorded_at: datetime = strawberry.field(description="When Tocsin accepted it.")
-    updated_at: datetime = strawberry.field(description="When it was last updated.")
+    updated_at: datetime = strawberry.field(description="When `updateEvent` last changed it.")
     fields: JSON = strawberry.field(description="Its values by field name, as checked: an object.")
     tags: list[str] = strawberry.field(description="Planning tags, `name:identifier`.")
     notification: bool = strawberry.field(description="Whether it is shown in the bell.")
@@ -62,7 +62,8 @@ class Event(Node):
     acknowledged_by: str | None = strawberry.field(description="Who did, the first time.")
     acknowledgement_note: str | None = strawberry.field(description="What they said of it.")
     version: int = strawberry.field(
-        description="From 1; rises with every update. Send it back as `ifVersion`."
+        description="From 1; rises with every `updateEvent`, and with nothing else. Send it back "
+        "as `ifVersion`."
     )
     event_type_id: strawberry.Private[UUID | None]
 

@@ -17,7 +17,7 @@ from app.graphql.context import Info
 from app.graphql.event_filters import EventFilter
 from app.graphql.events import Event
 from app.graphql.nodes import id_of, wanted_id
-from app.graphql.pages import After, First, PageInfo
+from app.graphql.pages import After, First, PageInfo, Since
 from app.services import history
 from app.store.changes import Entry
 from app.store.pages import page_request
@@ -128,7 +128,7 @@ class HistorySubscriptions:
         "`notificationAdded`."
     )
     async def event_changed(
-        self, info: Info, filter: Filter = None, after: After = None
+        self, info: Info, filter: Filter = None, after: Since = None
     ) -> AsyncGenerator[EventChange, None]:
         context = info.context
         changed = history.event_changed(

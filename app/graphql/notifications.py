@@ -12,7 +12,7 @@ from app.domain import filters
 from app.graphql.context import Info
 from app.graphql.event_filters import NotificationFilter
 from app.graphql.events import Event
-from app.graphql.pages import After, First, PageInfo, page_info
+from app.graphql.pages import After, First, PageInfo, Since, page_info
 from app.graphql.problems import UserError, user_errors
 from app.services import feed, notifications
 from app.store.pages import page_request
@@ -25,8 +25,8 @@ Filter = Annotated[
 @strawberry.type(description="A notification, with its place in the log.")
 class NotificationEdge:
     cursor: str = strawberry.field(
-        description="Where it rang in the log: `after` of `notifications` and of "
-        "`notificationAdded` takes it."
+        description="Where it rang in the log. As `after` of `notifications` it leads to what "
+        "rang earlier, as `after` of `notificationAdded` to what rang later."
     )
     node: Event = strawberry.field(description="The event that rang, as it is now.")
 
@@ -132,7 +132,7 @@ class NotificationSubscriptions:
         "cursor can resume without a gap."
     )
     async def notification_added(
-        self, info: Info, filter: Filter = None, after: After = None
+        self, info: Info, filter: Filter = None, after: Since = None
     ) -> AsyncGenerator[NotificationEdge, None]:
         context = info.context
         added = feed.notifications_added(

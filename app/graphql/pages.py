@@ -62,6 +62,14 @@ First = Annotated[
 After = Annotated[
     str | None, strawberry.argument(description="Only what comes after the row of this cursor.")
 ]
+Since = Annotated[
+    str | None,
+    strawberry.argument(
+        description="First send what came later than this cursor: one of `notifications`, of "
+        "`logHead`, or of the last message of a subscription. Left out, only what comes from now "
+        "on. CURSOR_EXPIRED: load the list anew."
+    ),
+]
 Last = Annotated[
     int | None, strawberry.argument(description="How many rows from the back: 1 to 100.")
 ]

@@ -50,7 +50,8 @@ SCALARS: dict[object, ScalarDefinition] = {
     datetime: strawberry.scalar(
         name="DateTime",
         description=(
-            "An instant. On input RFC 3339 with an offset, as `2026-04-10T12:30:00+02:00`; "
+            "An instant. On input RFC 3339 with an offset, as `2026-04-10T12:30:00+02:00` or what "
+            "JavaScript's `toISOString()` gives; "
             "on output always UTC with microseconds, as `2026-04-10T10:30:00.000000Z`."
         ),
         specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",

@@ -8,8 +8,11 @@ import strawberry
 from graphql import GraphQLError
 from strawberry.extensions import ParserCache, ValidationCache
 from strawberry.schema.config import StrawberryConfig
-from strawberry.types import ExecutionContext
+from strawberry.schema.exceptions import InvalidOperationTypeError
+from strawberry.types import ExecutionContext, ExecutionResult
+from strawberry.types.graphql import OperationType
 
+from app.domain.problems import ErrorCode
 from app.graphql.event_mutations import EventMutations
 from app.graphql.event_types import EventTypeMutations, EventTypeQueries
 from app.graphql.events import EventQueries
@@ -25,6 +28,9 @@ from app.graphql.problems import InputError, tell
 from app.graphql.scalars import SCALARS
 
 _CACHED_DOCUMENTS = 1000
+_OVER_A_SOCKET = (
+    "A subscription goes over a WebSocket at this address, with the protocol graphql-transport-ws."
+)
 
 
 @strawberry.type(description="All that can be read.")
@@ -47,6 +53,21 @@ class Subscription(NotificationSubscriptions, HistorySubscriptions):
 
 
 class Schema(strawberry.Schema):
+    async def execute(self, query: str | None, *given: Any, **more: Any) -> ExecutionResult:
+        """One answer to a query or a mutation; a subscription has many, and needs a socket."""
+        more["allowed_operation_types"] = {OperationType.QUERY, OperationType.MUTATION} & set(
+            more.get("allowed_operation_types") or OperationType
+        )
+        try:
+            return await super().execute(query, *given, **more)
+        except InvalidOperationTypeError as error:
+            if error.operation_type is not OperationType.SUBSCRIPTION:
+                raise
+            code = {"code": ErrorCode.BAD_USER_INPUT.value}
+            return ExecutionResult(
+                data=None, errors=[GraphQLError(_OVER_A_SOCKET, extensions=code)]
+            )
+
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
     ) -> None:

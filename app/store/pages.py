@@ -41,11 +41,13 @@ def read_cursor(organization_id: UUID, kind: str, cursor: str, argument: str) ->
         raise invalid_cursor(argument)
     written, *parts = json.loads(payload)
     if written != kind:
-        raise invalid_cursor(argument, "It belongs to a list of another kind or order.")
+        raise invalid_cursor(argument, "It is of another kind of list, or of another order.")
     return list(parts)
 
 
-def invalid_cursor(argument: str, why: str = "It is damaged or of another list.") -> RequestError:
+def invalid_cursor(
+    argument: str, why: str = "It is damaged, or of another organization."
+) -> RequestError:
     return RequestError(ErrorCode.INVALID_CURSOR, f"No valid cursor. {why}", argument)
 
 
@@ -81,11 +83,11 @@ def page_request(
     if offset is not None and (after is not None or before is not None or last is not None):
         raise bad_input("offset goes with first alone, not with a cursor or last.", "offset")
     if offset is not None and not 0 <= offset <= limits.offset:
-        raise bad_input(f"Must be from 0 to {limits.offset:,}.", "offset")
+        raise bad_input(f"offset must be from 0 to {limits.offset:,}.", "offset")
     argument, size = ("first", first) if last is None else ("last", last)
     size = DEFAULT_PAGE if size is None else size
     if not 1 <= size <= limits.page:
-        raise bad_input(f"Must be from 1 to {limits.page}.", argument)
+        raise bad_input(f"{argument} must be from 1 to {limits.page}.", argument)
     return PageRequest(size, last is not None, after, before, offset or 0)
 
 

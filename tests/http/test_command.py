@@ -164,6 +164,26 @@ async def test_a_database_that_cannot_be_opened_is_told_in_a_line(
     assert len(err.splitlines()) == 1
 
 
+async def test_a_port_that_is_taken_is_told_and_nothing_is_made(tmp_path: Path, port: int) -> None:
+    with socket.create_server(("127.0.0.1", port)):
+        code, out, err = await run(tmp_path, "serve", "--port", str(port))
+
+    assert (code, out) == (1, "")
+    assert f"cannot listen on 127.0.0.1:{port}" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_bootstrap_key_that_comes_too_late_is_warned_of(tmp_path: Path) -> None:
+    await run(tmp_path, "migrate", bootstrap_key="first")
+
+    same = await run(tmp_path, "migrate", bootstrap_key="first")
+    other = await run(tmp_path, "migrate", bootstrap_key="second")
+
+    assert "bootstrap_key_ignored" not in same[2]
+    assert "bootstrap_key_ignored" in other[2]
+    assert "second" not in other[2]
+
+
 async def test_a_file_that_is_no_database_is_told_and_left_alone(tmp_path: Path) -> None:
     file = tmp_path / "tocsin.db"
     file.write_text("dear diary, " * 1000)

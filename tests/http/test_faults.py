@@ -23,6 +23,19 @@ async def test_health_is_told_without_a_key(client: Client) -> None:
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
 
+async def test_the_root_leads_to_graphql(client: Client) -> None:
+    answer = await client.as_key(None).http.get("/")
+
+    assert (answer.status_code, answer.headers["location"]) == (307, "/graphql")
+
+
+async def test_a_subscription_by_post_is_told_where_to_go(client: Client) -> None:
+    error = await client.error("subscription { notificationAdded { cursor } }")
+
+    assert error["extensions"] == {"code": "BAD_USER_INPUT"}
+    assert "graphql-transport-ws" in error["message"]
+
+
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_a_locked_file_is_told_and_nothing_is_written(
     client: Client, database_url: str
