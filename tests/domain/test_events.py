@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -126,10 +127,26 @@ def test_a_number_that_becomes_a_truth_value_is_a_change(old: object, new: objec
 
 
 @given(EVENTS, EVENTS)
-def test_the_changes_lead_from_before_to_after(before: EventState, after: EventState) -> None:
+def test_the_changes_lead_from_before_to_after(before: EventState, other: EventState) -> None:
+    after = replace(other, id=before.id)
+
     told = changes(before, after)
 
     clockwork = {name: after.to_json()[name] for name in ("updatedAt", "version")}
     reached = before.to_json() | {name: new for name, [_, new] in told.items()} | clockwork
     assert reached == after.to_json()
     assert all(old != new for old, new in told.values())
+
+
+def test_of_a_logged_event_everything_it_has_is_new() -> None:
+    told = changes(None, an_event(content=None, tags=("a",)))
+
+    assert told["tags"] == [None, ["a"]]
+    assert not {"id", "content", "updatedAt", "version"} & told.keys()
+
+
+def test_of_a_deleted_event_everything_it_had_is_gone() -> None:
+    told = changes(an_event(content=None, tags=("a",)), None)
+
+    assert told["tags"] == [["a"], None]
+    assert not {"id", "content", "updatedAt", "version"} & told.keys()

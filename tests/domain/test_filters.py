@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from app.domain.events import Entity
-from app.domain.filters import EventFilter, TimeRange, matches
+from app.domain.filters import EventFilter, TagFilter, TimeRange, matches, size_problems
+from app.domain.limits import Limits
+from app.domain.problems import invalid
 from app.domain.severity import Outcome, Severity
 from tests.domain.examples import EARLIER, EVENT_ID, NOW, OTHER_ID, TYPE_ID, an_event
 
@@ -31,6 +33,10 @@ SELECTING: dict[str, Any] = {
     "recorded_at": TimeRange(EARLIER, NOW),
     "notification": True,
     "acknowledged": True,
+    "tags": TagFilter(all=("Study:12",), any=("other", "Study:12")),
+    "and_": (EventFilter(), EventFilter(subject="pump-3")),
+    "or_": (EventFilter(subject="pump-4"), EventFilter(subject="pump-3")),
+    "not_": EventFilter(subject="pump-4"),
 }
 MISSING: dict[str, Any] = {
     "ids": (OTHER_ID,),
@@ -47,6 +53,10 @@ MISSING: dict[str, Any] = {
     "recorded_at": TimeRange(start=NOW),
     "notification": False,
     "acknowledged": False,
+    "tags": TagFilter(all=("Study:12", "other")),
+    "and_": (EventFilter(), EventFilter(subject="pump-4")),
+    "or_": (EventFilter(subject="pump-4"), EventFilter(subject="pump-5")),
+    "not_": EventFilter(subject="pump-3"),
 }
 ATTRIBUTES = [attribute.name for attribute in fields(EventFilter)]
 
@@ -153,3 +163,39 @@ def test_a_range_includes_its_start_and_excludes_its_end(
 def _saying(attribute: str, value: Any) -> EventFilter:
     said: dict[str, Any] = {attribute: value}
     return EventFilter(**said)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "selected"),
+    [
+        (EventFilter(and_=()), True),
+        (EventFilter(or_=()), False),
+        (EventFilter(not_=EventFilter()), False),
+        (EventFilter(tags=TagFilter()), True),
+        (EventFilter(tags=TagFilter(all=())), False),
+        (EventFilter(tags=TagFilter(any=())), False),
+        (EventFilter(tags=TagFilter(any=("other",))), False),
+    ],
+)
+def test_what_is_empty(wanted: EventFilter, selected: bool) -> None:
+    assert matches(wanted, an_event()) is selected
+
+
+def test_a_filter_is_at_most_5_deep() -> None:
+    nested = EventFilter()
+    for _ in range(4):
+        nested = EventFilter(not_=nested)
+
+    assert size_problems(nested, Limits()) == []
+    assert size_problems(EventFilter(and_=(nested,)), Limits()) == [
+        invalid("Is 6 filters deep; at most 5.")
+    ]
+
+
+def test_a_filter_says_at_most_100_things() -> None:
+    two = EventFilter(subject="a", tags=TagFilter(any=("b",)))
+
+    assert size_problems(EventFilter(or_=(two,) * 50), Limits()) == []
+    assert size_problems(EventFilter(or_=(two,) * 50, source="c"), Limits()) == [
+        invalid("Says 101 things; at most 100.")
+    ]
