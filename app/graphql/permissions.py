@@ -1,7 +1,7 @@
 """Which permission opens which field. A root field that is not in the table does not start.
 
-One of the permissions named is enough. Below the roots, only steps from one thing to the events
-of it are named: they need EVENT_READ like every list of events.
+One of the permissions named is enough. Below the roots, only the steps are named that lead from
+what one permission opens to what needs another.
 """
 
 from __future__ import annotations

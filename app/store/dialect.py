@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from typing import Any
 
 from sqlalchemy import (
@@ -132,6 +133,10 @@ def read_url(text_url: str) -> URL:
         raise BadUrlError("is no database URL; try sqlite:///tocsin.db") from error
     name = url.get_backend_name()
     if name in (POSTGRESQL, "postgres"):
+        if find_spec("asyncpg") is None:
+            raise BadUrlError(
+                "names PostgreSQL; install its driver: pip install 'tocsin[postgres]'"
+            )
         query = {"ssl" if name == "sslmode" else name: each for name, each in url.query.items()}
         return url.set(drivername="postgresql+asyncpg", query=query)
     if name != SQLITE:
