@@ -2,10 +2,12 @@
 
 import re
 
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, Page, WebSocketRoute, expect
 
 from tests.browser.conftest import Visitor
 from tests.client import ADMINISTRATOR
+
+OTHER_SUBSCRIPTION = "subscription Other { notificationAdded { cursor node { summary } } }"
 
 
 def answer(page: Page) -> Locator:
@@ -20,6 +22,13 @@ async def choose(page: Page, operation: str) -> None:
 
 async def run(page: Page) -> None:
     await page.get_by_role("button", name="Execute query").click()
+
+
+async def listen(page: Page) -> None:
+    """Runs the third example, up to where it waits for its first event."""
+    await choose(page, "HearNotifications")
+    await run(page)
+    await expect(answer(page)).to_contain_text('"received": 0')
 
 
 async def log_an_event(page: Page) -> str:
@@ -62,9 +71,7 @@ async def test_a_query_answers(visitor: Visitor) -> None:
 
 async def test_a_subscription_shows_an_event_the_moment_it_is_logged(visitor: Visitor) -> None:
     listening = await visitor.visit()
-    await choose(listening, "HearNotifications")
-    await run(listening)
-    await expect(answer(listening)).to_contain_text('"received": 0')
+    await listen(listening)
 
     event = await log_an_event(await visitor.visit())
 
@@ -74,14 +81,105 @@ async def test_a_subscription_shows_an_event_the_moment_it_is_logged(visitor: Vi
     assert visitor.complaints == []
 
 
-async def test_a_subscription_ends_when_its_reader_stops_it(visitor: Visitor) -> None:
+async def test_a_subscription_goes_on_while_its_tab_is_left(visitor: Visitor) -> None:
     page = await visitor.visit()
+    await listen(page)
+
+    missed = await log_an_event(page)
     await choose(page, "HearNotifications")
 
-    async with page.expect_event("websocket") as opened:
-        await run(page)
-    socket = await opened.value
+    await expect(answer(page)).to_contain_text('"received": 1')
+    await expect(answer(page)).to_contain_text(missed)
+    await expect(page.get_by_role("button", name="Stop query")).to_be_visible()
+
+    seen = await log_an_event(await visitor.visit())
+
+    await expect(answer(page)).to_contain_text('"received": 2')
+    await expect(answer(page)).to_contain_text(seen)
+    assert visitor.complaints == []
+
+
+async def test_each_tab_has_a_subscription_of_its_own(visitor: Visitor) -> None:
+    page = await visitor.visit()
+    await listen(page)
+    await page.get_by_role("button", name="New tab").click()
+    await page.get_by_role("textbox", name="Editor content").first.fill(OTHER_SUBSCRIPTION)
+    await expect(page.get_by_role("tab", name="Other")).to_be_visible()
+    await run(page)
     await expect(answer(page)).to_contain_text('"received": 0')
+
+    await log_an_event(page)
+    await choose(page, "Other")
+    await expect(answer(page)).to_contain_text('"received": 1')
+    await page.get_by_role("button", name="Stop query").click()
+    await log_an_event(page)
+
+    await choose(page, "HearNotifications")
+    await expect(answer(page)).to_contain_text('"received": 2')
+    await choose(page, "Other")
+    await expect(answer(page)).to_contain_text('"received": 1')
+    await expect(page.get_by_role("button", name="Execute query")).to_be_visible()
+    assert visitor.complaints == []
+
+
+async def test_a_new_tab_runs_at_once_beside_a_subscription(visitor: Visitor) -> None:
+    page = await visitor.visit()
+    await listen(page)
+
+    await page.get_by_role("button", name="New tab").click()
+    await page.get_by_role("textbox", name="Editor content").first.fill("{ __typename }")
+    await run(page)
+
+    await expect(answer(page)).to_contain_text('"__typename": "Query"')
+    assert visitor.complaints == []
+
+
+async def test_a_subscription_ends_when_its_tab_is_closed(visitor: Visitor) -> None:
+    page = await visitor.visit()
+    async with page.expect_event("websocket") as opened:
+        await listen(page)
+    socket = await opened.value
+    await choose(page, "LogAnEvent")
+
+    tab = page.get_by_role("tab", name="HearNotifications")
+    await tab.hover()
+    await tab.get_by_role("button", name="Close Tab").click()
+
+    if not socket.is_closed():
+        await socket.wait_for_event("close")
+    assert visitor.complaints == []
+
+
+async def test_a_lost_connection_tells_how_to_resume_without_a_gap(visitor: Visitor) -> None:
+    page = await visitor.visit()
+    sockets: list[WebSocketRoute] = []
+
+    def relay(socket: WebSocketRoute) -> None:
+        socket.connect_to_server()
+        sockets.append(socket)
+
+    await page.route_web_socket("**/graphql", relay)
+    await listen(page)
+    await log_an_event(await visitor.visit())
+    await expect(answer(page)).to_contain_text('"received": 1')
+
+    await sockets[0].close(code=1012, reason="Service Restart")
+
+    await expect(answer(page)).to_contain_text("The connection was lost (1012 Service Restart).")
+    await expect(answer(page)).to_contain_text("notificationAdded(after: …)")
+    told = "".join((await answer(page).inner_text()).split())  # The editor wraps long lines.
+    cursors = re.findall(r'"(?:after|cursor)":"([^"]+)"', told)
+    assert len(cursors) == 2
+    assert len(set(cursors)) == 1
+    await expect(page.get_by_role("button", name="Execute query")).to_be_visible()
+
+
+async def test_a_subscription_ends_when_its_reader_stops_it(visitor: Visitor) -> None:
+    page = await visitor.visit()
+
+    async with page.expect_event("websocket") as opened:
+        await listen(page)
+    socket = await opened.value
     await page.get_by_role("button", name="Stop query").click()
 
     if not socket.is_closed():
@@ -108,6 +206,47 @@ async def test_a_key_that_is_pasted_signs_in(visitor: Visitor) -> None:
     assert visitor.complaints == []
 
 
+async def test_a_second_browser_tab_is_signed_in_by_the_first(visitor: Visitor) -> None:
+    await visitor.visit()
+
+    second = await visitor.visit(key=None)
+    await choose(second, "ListEvents")
+    await run(second)
+
+    await expect(answer(second)).to_contain_text("totalCount")
+    assert [address for address in visitor.addresses if ADMINISTRATOR in address] == []
+    assert ADMINISTRATOR not in await kept(second, "localStorage")
+    assert ADMINISTRATOR not in second.url
+    assert visitor.complaints == []
+
+
+async def test_a_change_of_key_that_is_cancelled_keeps_everything(visitor: Visitor) -> None:
+    page = await visitor.visit()
+    await listen(page)
+
+    await page.get_by_role("button", name="Change key").click()
+    await expect(page.get_by_role("main")).to_contain_text("any API key or token", ignore_case=True)
+    await page.get_by_role("button", name="Cancel").click()
+    event = await log_an_event(page)
+    await choose(page, "HearNotifications")
+
+    await expect(answer(page)).to_contain_text(event)
+    assert visitor.complaints == []
+
+
+async def test_a_changed_key_replaces_the_other(visitor: Visitor) -> None:
+    page = await visitor.visit(key="not-a-key")
+    await expect(answer(page)).to_contain_text("The server refused the key.")
+
+    await page.get_by_role("button", name="Change key").click()
+    await page.get_by_label("Key", exact=True).fill(ADMINISTRATOR)
+    await page.get_by_role("button", name="Sign in").click()
+    await choose(page, "ListEvents")
+    await run(page)
+
+    await expect(answer(page)).to_contain_text("totalCount")
+
+
 async def test_a_refused_key_is_said_to_be_refused(visitor: Visitor) -> None:
     page = await visitor.visit(key="not-a-key")
 
@@ -120,7 +259,7 @@ async def test_a_refused_key_is_said_to_be_refused(visitor: Visitor) -> None:
     await expect(answer(page)).to_contain_text("4403")
 
 
-async def test_the_key_is_in_no_address_and_outlives_no_tab(visitor: Visitor) -> None:
+async def test_the_key_is_in_no_address_and_outlives_no_tab_of_the_page(visitor: Visitor) -> None:
     page = await visitor.visit()
     for operation in ("ListEvents", "LogAnEvent", "ListEvents"):
         await choose(page, operation)
@@ -136,5 +275,6 @@ async def test_the_key_is_in_no_address_and_outlives_no_tab(visitor: Visitor) ->
     assert ADMINISTRATOR in await kept(page, "sessionStorage")
     assert ADMINISTRATOR not in await kept(page, "localStorage")
     assert [address for address in visitor.addresses if ADMINISTRATOR in address] == []
+    await page.close()
     elsewhere = await visitor.visit(key=None)
     await expect(elsewhere.get_by_role("main")).to_contain_text("A key is needed.")

@@ -1,8 +1,13 @@
-// What a visit without a key sees: that it needs one, where keys come from, and a place for it.
+// The place for a key: what a visit without one sees, or one whose key is to be changed.
 
 import type { FormEvent } from "react";
 
-export function SignIn({ onKey }: { onKey(key: string): void }) {
+interface Props {
+  onKey(key: string): void;
+  onCancel: (() => void) | null;
+}
+
+export function SignIn({ onKey, onCancel }: Props) {
   function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
     const key = new FormData(event.currentTarget).get("key");
@@ -13,14 +18,23 @@ export function SignIn({ onKey }: { onKey(key: string): void }) {
     <main className="sign-in">
       <h1>Tocsin · GraphiQL</h1>
       <p>
-        <strong>A key is needed.</strong> Open the link that the server printed when its database
-        was new (it ends in <code>/graphql#key=…</code>), or paste an API key or token:
+        <strong>{onCancel ? "Change the key." : "A key is needed."}</strong> Any API key or token
+        can be pasted here:
       </p>
       <form onSubmit={submit}>
         <input name="key" type="password" aria-label="Key" autoComplete="off" required autoFocus />
         <button type="submit">Sign in</button>
+        {onCancel && (
+          <button type="button" onClick={onCancel}>
+            Cancel
+          </button>
+        )}
       </form>
-      <p>It stays in this browser tab and is forgotten when the tab closes.</p>
+      <p>
+        The first key came in a link that ends in <code>/graphql#key=…</code>. The server printed it
+        once, when its database was new; opening it signs in as well.
+      </p>
+      <p>The key stays in the open tabs of this page and is forgotten when the last one closes.</p>
     </main>
   );
 }

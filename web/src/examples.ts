@@ -1,7 +1,7 @@
 // The tabs that a first visit opens with. Each operation has a name, for that is the tab's title.
 
-const logAnEvent = `# Log an event. It is a notification, so whoever
-# follows the third tab hears of it at once.
+const logAnEvent = `# Log an event: whoever follows in the third tab
+# hears of it at once.
 mutation LogAnEvent {
   logEvent(
     input: {
@@ -51,7 +51,8 @@ query ListEvents {
 `;
 
 const hearNotifications = `# Hear of notifications as they happen. Start it,
-# then log an event in another window.
+# log an event in the first tab, and come back:
+# it goes on until you stop it.
 subscription HearNotifications {
   notificationAdded {
     cursor

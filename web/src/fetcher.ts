@@ -2,17 +2,19 @@
 // Whatever goes wrong comes back as a result to read, never as a stack trace.
 
 import type { GraphiQLProps } from "graphiql";
-import { getOperationAST, parse, type ExecutionResult } from "graphql";
+import { getOperationAST, parse, type ExecutionResult, type FieldNode, Kind } from "graphql";
 import { createClient } from "graphql-ws";
+import type { Panes } from "./panes";
 
 type Fetcher = GraphiQLProps["fetcher"];
 type Operation = Parameters<Fetcher>[0];
 type Answer = ExecutionResult<any>;
-type Observer = { next(answer: Answer): void; error(reason: unknown): void; complete(): void };
 
 const ADDRESS = "/graphql";
 const SHOWN = 50;
-const REFUSED = "The server refused the key. Open the link that it printed, or choose Change key.";
+const REFUSED =
+  "The server refused the key. Choose Change key and paste any API key. " +
+  "(The link with the first one was printed once, when the database was new.)";
 
 const failure = (message: string): Answer => ({ errors: [{ message }] }) as unknown as Answer;
 
@@ -37,64 +39,69 @@ async function post(operation: Operation, headers: Record<string, string>): Prom
   }
 }
 
-function whyItClosed(reason: unknown): Answer {
+function lost(close: string, field: FieldNode | undefined, newest: Answer | undefined): Answer {
+  const cursor = field && newest?.data?.[(field.alias ?? field.name).value]?.cursor;
+  const said = `The connection was lost (${close}).`;
+  if (!cursor) return failure(`${said} Start the subscription again.`);
+  const resume = `${field.name.value}(after: …) with the cursor below resumes without a gap.`;
+  // A key of its own, to be copied with its quotes: inside the message they would be escaped.
+  return { ...failure(`${said} ${resume}`), after: cursor } as Answer;
+}
+
+function whyItClosed(reason: unknown, whenLost: (close: string) => Answer): Answer {
   if (Array.isArray(reason)) return { errors: reason };
   if (!(reason instanceof CloseEvent)) return failure("The connection could not be made.");
   const close = `${reason.code} ${reason.reason}`.trim();
   if (reason.code === 4401 || reason.code === 4403) return failure(`${REFUSED} (${close})`);
-  return failure(`The connection was lost (${close}). Start the subscription again.`);
+  return whenLost(close);
 }
 
 // An observable, not an async generator: a generator cannot be ended while it waits for an event.
-function subscribe(operation: Operation, headers: Record<string, string>): ReturnType<Fetcher> {
+function subscribe(
+  operation: Operation,
+  field: FieldNode | undefined,
+  headers: Record<string, string>,
+  panes: Panes,
+): ReturnType<Fetcher> {
   const connectionParams = Object.fromEntries(
     Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]),
   );
   const observable = {
-    subscribe(observer: Observer) {
-      const newestFirst: Answer[] = [];
-      let received = 0;
-      let stopped = false;
-      // After a stop the pane may already belong to another tab, or to another run.
-      const show = (more: object = {}) => {
-        if (!stopped) observer.next({ ...more, received, newestFirst } as Answer);
-      };
-      const end = (more: object) => {
-        show(more);
-        if (!stopped) observer.complete();
-      };
-      const client = createClient({
-        url: new URL(ADDRESS, location.href.replace(/^http/, "ws")).href,
-        connectionParams,
-        retryAttempts: 0, // Events between two connections would be missed in silence.
-        on: { connected: () => show() },
-      });
-      client.subscribe<any>(
-        { ...operation, operationName: operation.operationName ?? undefined },
-        {
-          next(answer) {
-            received += 1;
-            newestFirst.unshift(answer as Answer);
-            newestFirst.splice(SHOWN);
-            show();
+    // What it tells goes to its own tab's pane: GraphiQL's observer only knows the active tab.
+    subscribe: () =>
+      panes.open((show) => {
+        const newestFirst: Answer[] = [];
+        let received = 0;
+        const tell = (more: object = {}, last = false) =>
+          show({ ...more, received, newestFirst }, last);
+        const client = createClient({
+          url: new URL(ADDRESS, location.href.replace(/^http/, "ws")).href,
+          connectionParams,
+          retryAttempts: 0, // Events between two connections would be missed in silence.
+          on: { connected: () => tell() },
+        });
+        client.subscribe<any>(
+          { ...operation, operationName: operation.operationName ?? undefined },
+          {
+            next(answer) {
+              received += 1;
+              newestFirst.unshift(answer as Answer);
+              newestFirst.splice(SHOWN);
+              tell();
+            },
+            error: (reason) =>
+              tell(whyItClosed(reason, (close) => lost(close, field, newestFirst[0])), true),
+            complete: () => tell({ closed: "The server ended the subscription." }, true),
           },
-          error: (reason) => end(whyItClosed(reason)),
-          complete: () => end({ closed: "The server ended the subscription." }),
-        },
-      );
-      return {
-        unsubscribe() {
-          stopped = true;
-          void client.dispose();
-        },
-      };
-    },
+        );
+        return () => void client.dispose();
+      }),
   };
   // Of the three ways to call it in the declared type, GraphiQL uses this one.
   return observable as unknown as ReturnType<Fetcher>;
 }
 
-export function fetcherWith(defaultHeaders: Record<string, string>): Fetcher {
+export function fetcherWith(defaultHeaders: Record<string, string>, panes: Panes): Fetcher {
   return (operation, options) => {
     // GraphiQL asks for the schema before its headers editor exists, so without any.
     const headers = options?.headers ?? defaultHeaders;
@@ -104,7 +111,10 @@ export function fetcherWith(defaultHeaders: Record<string, string>): Fetcher {
       const { operationName } = operation;
       const chosen = getOperationAST(document, operationName) ?? getOperationAST(document);
       const named = { ...operation, operationName: chosen?.name?.value };
-      if (chosen?.operation === "subscription") return subscribe(named, headers);
+      if (chosen?.operation === "subscription") {
+        const field = chosen.selectionSet.selections.find((node) => node.kind === Kind.FIELD);
+        return subscribe(named, field, headers, panes);
+      }
       return post(named, headers);
     } catch {
       return post(operation, headers); // The server says best what is wrong with the document.

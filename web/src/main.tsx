@@ -2,7 +2,7 @@
 
 import { lazy, Suspense, useEffect, useState } from "react";
 import { createRoot } from "react-dom/client";
-import { currentKey, forgetKey, keepKey } from "./key";
+import { currentKey, keepKey, shareKey } from "./key";
 import "./page.css";
 import { SignIn } from "./SignIn";
 
@@ -11,27 +11,40 @@ const loading = <p className="loading">Loading GraphiQL …</p>;
 
 function Page() {
   const [key, setKey] = useState(currentKey);
+  const [changing, setChanging] = useState(false);
   useEffect(() => {
     // A printed link opened in a tab that already shows the page changes nothing but the fragment.
-    const take = () => setKey(currentKey());
+    const take = () => {
+      setKey(currentKey());
+      setChanging(false);
+    };
     addEventListener("hashchange", take);
     return () => removeEventListener("hashchange", take);
   }, []);
 
+  useEffect(() => shareKey(setKey), []);
+
   function signIn(given: string) {
     keepKey(given);
     setKey(given);
-  }
-  function changeKey() {
-    forgetKey();
-    setKey(null);
+    setChanging(false);
   }
 
-  if (!key) return <SignIn onKey={signIn} />;
+  if (!key) return <SignIn onKey={signIn} onCancel={null} />;
   return (
-    <Suspense fallback={loading}>
-      <Workbench key={key} secret={key} loading={loading} onChangeKey={changeKey} />
-    </Suspense>
+    <>
+      {changing && <SignIn onKey={signIn} onCancel={() => setChanging(false)} />}
+      <div className="workbench" hidden={changing}>
+        <Suspense fallback={loading}>
+          <Workbench
+            key={key}
+            secret={key}
+            loading={loading}
+            onChangeKey={() => setChanging(true)}
+          />
+        </Suspense>
+      </div>
+    </>
   );
 }
 
