@@ -6,6 +6,7 @@ import asyncio
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, TypeVar
 from urllib.parse import quote
@@ -77,6 +78,13 @@ def schema() -> None:
     typer.echo(build_schema().as_str())
 
 
+def _let_connections_end() -> None:
+    """A connection that could not be opened has a thread, which still answers to the loop."""
+    for thread in threading.enumerate():
+        if "_connection_worker_thread" in thread.name:
+            thread.join(GRACE_SECONDS)
+
+
 def _listen(host: str, port: int) -> socket.socket:
     """Takes the port before anything else: nobody else has it, or it says who should choose."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -101,7 +109,11 @@ def _settings() -> Settings:
 def _database(work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
     """Runs it; where the database is what fails, says so in a line."""
     try:
-        return asyncio.run(work())
+        with asyncio.Runner() as runner:
+            try:
+                return runner.run(work())
+            finally:
+                _let_connections_end()
     except NewerDatabaseError as error:
         why: str | None = str(error)
     except BadUrlError as error:

@@ -31,6 +31,7 @@ _EMAIL = r"^[^\s@]+@[^\s@]+[.][^\s@.]+$"
 _INSTANT = (
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$"
 )
+PATTERN_BYTES = 262_144
 _IN_WORDS = {
     _URL: "Must be an absolute URL, as https://example.com/a.",
     _EMAIL: "Must be an e-mail address.",
@@ -73,8 +74,9 @@ def schema_problems(field: FieldDefinition, limits: Limits) -> list[Problem]:
 
 
 _NO_PATTERN = invalid(
-    "Is no regular expression that server and browsers read alike: no lookaround, backreference, "
-    "flag or named group.",
+    "Is no regular expression that server and browsers read alike (no lookaround, backreference, "
+    f"flag or named group), or is larger than {PATTERN_BYTES:,} bytes with its repetitions "
+    "written out.",
     "pattern",
 )
 
@@ -85,8 +87,10 @@ def _validator(fields: tuple[FieldDefinition, ...]) -> Draft202012Validator:
 
 
 def _compiled(schema: dict[str, Any]) -> Draft202012Validator:
-    # RegexOptions: the engine without lookaround, whose time is linear in the text.
-    return Draft202012Validator(schema, validate_formats=True, pattern_options=RegexOptions())
+    # RegexOptions: the engine without lookaround, whose time is the text's length times the size
+    # of the pattern, repetitions written out.
+    engine = RegexOptions(size_limit=PATTERN_BYTES)
+    return Draft202012Validator(schema, validate_formats=True, pattern_options=engine)
 
 
 def _property(field: FieldDefinition) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from enum import Enum
 from typing import Any
 
 import strawberry
@@ -13,7 +14,8 @@ from strawberry.scalars import JSON
 from strawberry.types.scalar import ScalarDefinition
 
 _INSTANT = re.compile(
-    r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
+    r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)",
+    re.ASCII,
 )
 
 
@@ -25,8 +27,9 @@ def read_instant(value: Any) -> datetime:
         )
     try:
         return datetime.fromisoformat(value.upper()).astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise GraphQLError(f"DateTime {value} is on no calendar: {error}.") from None
+    except (ValueError, OverflowError):
+        outside = f"DateTime {value} is on no calendar, or outside the years 0001 to 9999."
+        raise GraphQLError(outside) from None
 
 
 def write_instant(instant: datetime) -> str:
@@ -38,7 +41,11 @@ def _read_json(node: ValueNode, variables: dict[str, Any] | None = None) -> Any:
 
 
 def _said(value: Any) -> Any:
-    """Without the members whose variable was left out; in a list there is no leaving out."""
+    """What the client said: variables of other types as their JSON, without those left out."""
+    if isinstance(value, datetime):
+        return write_instant(value)
+    if isinstance(value, Enum):
+        return value.name
     if isinstance(value, dict):
         return {name: _said(each) for name, each in value.items() if each is not Undefined}
     if isinstance(value, list):

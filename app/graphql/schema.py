@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import strawberry
-from graphql import GraphQLError
-from strawberry.extensions import ParserCache, ValidationCache
+from graphql import GraphQLError, OperationDefinitionNode
+from strawberry.extensions import ParserCache, SchemaExtension, ValidationCache
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types import ExecutionContext, ExecutionResult
@@ -75,6 +76,20 @@ class Schema(strawberry.Schema):
             tell(error)
 
 
+class _NamedOperation(SchemaExtension):
+    """Of several operations none is run by guess."""
+
+    def on_validate(self) -> Iterator[None]:
+        request = self.execution_context
+        definitions = request.graphql_document.definitions if request.graphql_document else ()
+        several = sum(isinstance(each, OperationDefinitionNode) for each in definitions) > 1
+        if several and request._provided_operation_name is None:
+            code = {"code": ErrorCode.BAD_USER_INPUT.value}
+            which = "The document has several operations: say which one by operationName."
+            request.pre_execution_errors = [GraphQLError(which, extensions=code)]
+        yield
+
+
 def build_schema() -> Schema:
     schema = Schema(
         query=Query,
@@ -82,7 +97,7 @@ def build_schema() -> Schema:
         subscription=Subscription,
         types=[InputError],
         config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=True),
-        extensions=[_parsed, _validated],
+        extensions=[_parsed, _validated, _NamedOperation],
     )
     enforce(schema._schema)
     return schema

@@ -17,7 +17,7 @@ def render_item(kind: str, item: Any, _context: AutogenContext) -> str | Literal
     return {
         "AutoString": "sa.String()",
         "Instant": 'sa.DateTime(timezone=True).with_variant(sa.String(32), "sqlite")',
-        "JSONValue": "sa.JSON()",
+        "JSONValue": 'sa.JSON().with_variant(sa.Text(), "sqlite")',
         "LogNumber": 'sa.BigInteger().with_variant(sa.Integer(), "sqlite")',
     }.get(type(item).__name__, False)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 from uuid import UUID
@@ -31,7 +31,7 @@ def order(field: EventOrderField, descending: bool) -> pages.Order[tables.Event]
         descending=descending,
         key=lambda row: (getattr(row, column.key), row.id),
         plain=lambda key: [key[0].isoformat(), str(key[1])],
-        read=lambda parts: (datetime.fromisoformat(parts[0]), UUID(parts[1])),
+        read=lambda parts: (datetime.fromisoformat(parts[0]).astimezone(UTC), UUID(parts[1])),
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from types import NoneType
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -21,7 +22,7 @@ from app.domain.events import EventState
 from app.domain.problems import ErrorCode, RequestError
 from app.store import tables
 from app.store.dialect import Horizon
-from app.store.pages import read_cursor, write_cursor
+from app.store.pages import invalid_cursor, read_cursor, write_cursor
 from app.store.tables import METADATA
 
 EVENT = "event"
@@ -218,7 +219,10 @@ def position_of(
     organization_id: UUID, cursor: str, moment: Moment, argument: str = "after"
 ) -> Position:
     """RequestError: INVALID_CURSOR, or CURSOR_EXPIRED for one of another life of the log."""
-    epoch, tx, seq, open_since = read_cursor(organization_id, "log", cursor, argument)
+    parts = read_cursor(organization_id, "log", cursor, argument)
+    if [type(part) for part in parts] not in ([str, int, int, NoneType], [str, int, int, int]):
+        raise invalid_cursor(argument)
+    epoch, tx, seq, open_since = parts
     place = Place(tx, seq)
     resume = place if open_since is None else Place(open_since - 1, _LAST_SEQ)
     # Beyond the end: the database was restored from before the cursor was given out.

@@ -7,6 +7,7 @@ PostgreSQL: asyncpg; the log's order is (transaction, sequence) below the oldest
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -21,6 +22,7 @@ from sqlalchemy import (
     Insert,
     Integer,
     String,
+    Text,
     event,
     text,
 )
@@ -44,10 +46,21 @@ MIGRATION_LOCK = 0x70C51  # any number, as long as every Tocsin takes the same
 
 
 class JSONValue(TypeDecorator[Any]):
-    """JSON as text. Assign a new value to change it: a change in place is not seen."""
+    """JSON, kept as text. Assign a new value to change it: a change in place is not seen."""
 
     impl = JSON(none_as_null=True)
     cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        # A column declared JSON has numeric affinity on SQLite: it would keep "1.0" as 1.
+        text_or_json = Text() if dialect.name == SQLITE else self.impl_instance
+        return dialect.type_descriptor(text_or_json)
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        return json.dumps(value) if value is not None and dialect.name == SQLITE else value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        return json.loads(value) if value is not None and dialect.name == SQLITE else value
 
 
 class LogNumber(TypeDecorator[int]):

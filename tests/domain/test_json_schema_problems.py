@@ -15,8 +15,8 @@ from tests.domain.examples import a_field, told
 
 CAUSES = ("Maintenance", "Equipment failure")
 NO_PATTERN = (
-    "Is no regular expression that server and browsers read alike: no lookaround, backreference, "
-    "flag or named group."
+    "Is no regular expression that server and browsers read alike (no lookaround, backreference, "
+    "flag or named group), or is larger than 262,144 bytes with its repetitions written out."
 )
 
 

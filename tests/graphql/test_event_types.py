@@ -245,3 +245,32 @@ async def test_a_field_that_is_left_out_gets_its_default(client: Client) -> None
 
     assert filled["fields"] == {"a": 7, "b": ["y"]}
     assert given["fields"] == {"a": 1, "b": []}
+
+
+@pytest.mark.parametrize("literal", ["9223372036854775808", "1.0", "-0.0", '"1.0"', '"007"'])
+async def test_a_default_is_kept_as_it_was_given(client: Client, literal: str) -> None:
+    kind = "TEXT" if '"' in literal else "NUMBER"
+
+    mutation = """mutation {
+      createEventType(input: {name: "G", type: "g", state: PUBLISHED, fields: [
+        {name: "a", kind: KIND, default: DEFAULT}
+      ]}) { eventType { fields { default } } }
+    }"""
+
+    made = await client.post(mutation.replace("KIND", kind).replace("DEFAULT", literal))
+    logged = await client.post('mutation { logEvent(input: {type: "g"}) { event { fields } } }')
+
+    assert f'"default":{literal}}}' in made.text.replace(" ", "")
+    assert f'"a":{literal}}}' in logged.text.replace(" ", "")
+
+
+async def test_a_pattern_that_would_take_long_is_refused(client: Client) -> None:
+    slow = "(?:[ab]{0,300}a[ab]{0,300}b){30}c"
+
+    payload = await client.ask(
+        CREATE, input={"name": "G", "fields": [{"name": "a", "kind": "TEXT", "pattern": slow}]}
+    )
+
+    assert payload["eventType"] is None
+    assert payload["userErrors"][0]["path"] == ["input", "fields", "0", "pattern"]
+    assert "262,144" in payload["userErrors"][0]["message"]

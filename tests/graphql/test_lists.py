@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from app.store import changes
+from app.store.database import EVERYWHERE, Database
 from tests.client import Client
 
 EVENTS = """
@@ -291,3 +297,41 @@ async def test_an_entity_a_type_and_the_organization_list_their_own_events(clien
     assert summaries(node["entity"]["events"]) == ["typed", "same entity"]
     assert summaries(node["eventType"]["events"]) == ["typed"]
     assert organization["events"]["totalCount"] == 3
+
+
+FORGED = [
+    *("{}", "[]", "5", "NaN", '["log"', '["events OCCURRED_AT DESC"]'),
+    '["events OCCURRED_AT DESC","x","y"]',
+    '["events OCCURRED_AT DESC","2026-01-01T00:00:00","x"]',
+    '["events OCCURRED_AT DESC",7,8]',
+    *('["log"]', '["log","e"]', '["log","e",null,null,null]', '["log","e","a","b",null]'),
+    *('["log","e",1.5,1,null]', '["log","e",1,1,"x"]'),
+]
+
+
+@pytest.mark.parametrize("payload", FORGED)
+async def test_a_forged_cursor_is_refused(client: Client, database: Database, payload: str) -> None:
+    organization = await client.ask("{ organization { id } }")
+    async with database.read(EVERYWHERE) as session:
+        epoch = (await changes.moment(session)).epoch
+    text = payload.replace('"e"', json.dumps(epoch)).encode()
+    key = UUID(organization["id"]).bytes
+    check = hashlib.blake2s(text, key=key, digest_size=6).digest()
+    cursor = base64.urlsafe_b64encode(check + text).decode().rstrip("=")
+
+    for field in ("events", "notifications"):
+        error = await client.error(
+            f"query ($after: String) {{ {field}(after: $after) {{ nodes {{ id }} }} }}",
+            after=cursor,
+        )
+
+        assert error["extensions"] == {"code": "INVALID_CURSOR", "argument": ["after"]}
+
+
+async def test_a_cursor_has_one_spelling(client: Client) -> None:
+    await log_days(client, 1)
+    cursor = (await client.ask(EVENTS))["pageInfo"]["startCursor"]
+
+    error = await client.error(EVENTS, after=cursor + "=")
+
+    assert error["extensions"]["code"] == "INVALID_CURSOR"

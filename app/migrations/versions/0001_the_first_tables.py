@@ -43,7 +43,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("prefix", sa.String(), nullable=False),
         sa.Column("digest", sa.String(), nullable=False),
-        sa.Column("permissions", sa.JSON(), nullable=False),
+        sa.Column("permissions", sa.JSON().with_variant(sa.Text(), "sqlite"), nullable=False),
         sa.Column("every_organization", sa.Boolean(), nullable=False),
         sa.Column(
             "created_at",
@@ -76,8 +76,8 @@ def upgrade() -> None:
         ),
         sa.Column("actor", sa.String(), nullable=False),
         sa.Column("rings", sa.Boolean(), nullable=False),
-        sa.Column("changes", sa.JSON(), nullable=False),
-        sa.Column("state", sa.JSON(), nullable=False),
+        sa.Column("changes", sa.JSON().with_variant(sa.Text(), "sqlite"), nullable=False),
+        sa.Column("state", sa.JSON().with_variant(sa.Text(), "sqlite"), nullable=False),
         sa.ForeignKeyConstraint(
             ["organization_id"], ["organization.id"], name="fk_change_organization_id"
         ),
@@ -191,8 +191,8 @@ def upgrade() -> None:
             sa.DateTime(timezone=True).with_variant(sa.String(32), "sqlite"),
             nullable=False,
         ),
-        sa.Column("fields", sa.JSON(), nullable=False),
-        sa.Column("tags", sa.JSON(), nullable=False),
+        sa.Column("fields", sa.JSON().with_variant(sa.Text(), "sqlite"), nullable=False),
+        sa.Column("tags", sa.JSON().with_variant(sa.Text(), "sqlite"), nullable=False),
         sa.Column("notification", sa.Boolean(), nullable=False),
         sa.Column(
             "acknowledged_at",
@@ -278,13 +278,13 @@ def upgrade() -> None:
         sa.Column("required", sa.Boolean(), nullable=False),
         sa.Column("help_text", sa.String(), nullable=True),
         sa.Column("unit", sa.String(), nullable=True),
-        sa.Column("options", sa.JSON(), nullable=True),
+        sa.Column("options", sa.JSON().with_variant(sa.Text(), "sqlite"), nullable=True),
         sa.Column("minimum", sa.Float(), nullable=True),
         sa.Column("maximum", sa.Float(), nullable=True),
         sa.Column("min_length", sa.Integer(), nullable=True),
         sa.Column("max_length", sa.Integer(), nullable=True),
         sa.Column("pattern", sa.String(), nullable=True),
-        sa.Column("default", sa.JSON(), nullable=True),
+        sa.Column("default", sa.JSON().with_variant(sa.Text(), "sqlite"), nullable=True),
         sa.ForeignKeyConstraint(
             ["event_type_id"],
             ["event_type.id"],
