@@ -20,6 +20,7 @@ from app.store.changes import START, Entry
 from app.store.database import EVERYWHERE, Database
 from app.store.migrate import migrate
 from app.store.pages import PageRequest
+from app.store.wake import DataVersion, ListenNotify, Wake
 from tests.client import PATIENCE_SECONDS
 from tests.conftest import Statements
 from tests.worlds import a_desk, administrator, ring
@@ -118,6 +119,37 @@ async def test_a_live_follower_gets_entries_in_the_order_of_the_log(
 
     assert heard == logged
     assert sorted(heard) == sorted(str(n) for n in range(40) for _ in processes)
+
+
+async def test_a_sign_from_another_process_wakes_the_reader(
+    database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.store.wake.POLL_SECONDS", 3600)
+    await hear_from_another_process(database, database_url)
+
+
+async def test_without_any_sign_the_reader_looks_by_itself(
+    database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def deaf(_wake: Wake) -> None:
+        await asyncio.Event().wait()
+
+    for kind in (DataVersion, ListenNotify):
+        monkeypatch.setattr(kind, "_listen", deaf)
+    await hear_from_another_process(database, database_url)
+
+
+async def hear_from_another_process(database: Database, database_url: str) -> None:
+    desk = await a_desk(database)
+    other = Database(database_url)
+    # The sender of a sign has to be running, as the feed of every process is.
+    async with following(database) as running, following(other):
+        entries = running.follow(desk.reporter.organization_id, await end_of_log(database))
+        for summary in ("first", "second"):
+            await events.log_events(other, desk, [ring(summary)])
+            assert await take(entries, 1) == [summary]
+        await entries.aclose()
+    await other.close()
 
 
 async def test_a_follower_whose_buffer_is_overrun_reads_the_log(database: Database) -> None:
