@@ -7,11 +7,9 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import structlog
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI
 from fastapi.responses import RedirectResponse
-from starlette.datastructures import Headers
-from starlette.routing import Match, Route
-from starlette.types import Scope
+from starlette.routing import Route
 
 from app.domain.problems import RequestError
 from app.graphql.protocols.router import graphql_router
@@ -26,22 +24,6 @@ from app.store.database import Database
 from app.store.migrate import migrate
 
 log = structlog.get_logger(__name__)
-
-
-class _PageRoute(Route):
-    """Takes a browser that opens the address of the API as a page."""
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        asks_for_page = scope["type"] == "http" and "text/html" in Headers(scope=scope).get(
-            "accept", ""
-        )
-        if not asks_for_page or b"query=" in scope["query_string"]:
-            return Match.NONE, {}
-        return super().matches(scope)
-
-
-async def _page(_request: Request) -> Response:
-    return graphiql.page()
 
 
 async def prepare(settings: Settings) -> str | None:
@@ -81,7 +63,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     answer_errors(app)
     app.include_router(probes.router)
-    app.router.routes.append(_PageRoute("/graphql", _page))
+    app.router.routes.append(graphiql.PageRoute("/graphql"))
     app.router.routes.append(Route("/", RedirectResponse("/graphql")))
     app.mount("/graphql/assets", graphiql.assets())
     app.include_router(graphql_router(build_schema(), settings.limits))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import Enum
 from typing import Any
 from uuid import UUID
 
 from app.domain.severity import Outcome, Severity
-from app.domain.values import canonical_json
+from app.domain.values import canonical_json, write_instant
 
 
 class EventChangeKind(Enum):
@@ -111,7 +111,7 @@ def _read(name: str, kept: Any) -> Any:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        return write_instant(value)
     if isinstance(value, UUID):
         return str(value)
     if isinstance(value, Enum):

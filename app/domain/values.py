@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +24,11 @@ _MOST_TOLD = 100
 def read_id(text: str) -> UUID | None:
     """The id in its canonical text form; None where the text is no id."""
     return UUID(text) if _ID.fullmatch(text) else None
+
+
+def write_instant(instant: datetime) -> str:
+    """The instant in UTC with microseconds, as `2026-04-10T10:30:00.000000Z`."""
+    return instant.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def text_problems(value: str | None, limit: int, *path: str) -> list[Problem]:

@@ -168,6 +168,13 @@ class NotificationFilter:
         )
 
 
+def selected(
+    filter: EventFilter | NotificationFilter | None, limits: Limits
+) -> filters.EventFilter:
+    """What a filter argument selects: everything, where it was left out."""
+    return filters.EventFilter() if filter is None else filter.to_domain(limits)
+
+
 @strawberry.input(description="What a list of events is sorted by, and which way.")
 class EventOrder:
     field: EventOrderField = strawberry.field(description="Which instant.")

@@ -18,7 +18,7 @@ from app.graphql.context import Info
 from app.graphql.event_filters import storable
 from app.graphql.events import Event, events_field
 from app.graphql.nodes import Node, id_of, wanted_id
-from app.graphql.pages import After, Connection, Edge, First, page_info
+from app.graphql.pages import After, Connection, First, connection
 from app.graphql.problems import UserError, user_errors
 from app.services import event_types
 from app.store import tables
@@ -240,15 +240,12 @@ class EventTypeQueries:
         database, caller = info.context.database, info.context.caller
         request = page_request(info.context.limits, first=first, after=after)
         page = await event_types.page(database, caller, request)
-        order = event_types.BY_CREATION
-        edges = [
-            Edge(cursor=order.cursor(caller.organization_id, row), node=EventType.from_row(row))
-            for row in page.rows
-        ]
-        return Connection(
-            edges=edges,
-            page_info=page_info([edge.cursor for edge in edges], page.has_next, page.has_previous),
-            count=lambda: event_types.count(database, caller),
+        return connection(
+            page,
+            event_types.BY_CREATION,
+            caller.organization_id,
+            EventType.from_row,
+            lambda: event_types.count(database, caller),
         )
 
 

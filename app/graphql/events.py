@@ -17,7 +17,7 @@ from app.graphql.context import Info
 from app.graphql.enums import SortDirection
 from app.graphql.event_filters import EventFilter, EventOrder, storable
 from app.graphql.nodes import Node, id_of, wanted_id
-from app.graphql.pages import After, Before, Connection, Edge, First, Last, Offset, page_info
+from app.graphql.pages import After, Before, Connection, First, Last, Offset, connection
 from app.services import event_queries
 from app.services.event_queries import EventOrderField
 from app.store import tables
@@ -145,14 +145,12 @@ def events_field(narrow: Callable[[Any], filters.EventFilter], description: str)
         by = order_by or LATEST_FIRST
         order = event_queries.order(by.field, by.direction is SortDirection.DESC)
         page = await event_queries.page(database, caller, selected, order, request)
-        edges = [
-            Edge(cursor=order.cursor(caller.organization_id, row), node=Event.from_row(row))
-            for row in page.rows
-        ]
-        return Connection(
-            edges=edges,
-            page_info=page_info([edge.cursor for edge in edges], page.has_next, page.has_previous),
-            count=lambda: event_queries.count(database, caller, selected),
+        return connection(
+            page,
+            order,
+            caller.organization_id,
+            Event.from_row,
+            lambda: event_queries.count(database, caller, selected),
         )
 
     return strawberry.field(resolver=resolve, description=description)

@@ -10,11 +10,10 @@ from typing import Annotated
 import strawberry
 from strawberry.scalars import JSON
 
-from app.domain import filters
 from app.domain.events import EventChangeKind
 from app.domain.events import changes as differences
 from app.graphql.context import Info
-from app.graphql.event_filters import EventFilter
+from app.graphql.event_filters import EventFilter, selected
 from app.graphql.events import Event
 from app.graphql.nodes import id_of, wanted_id
 from app.graphql.pages import After, First, PageInfo, Since
@@ -114,7 +113,7 @@ class HistoryQueries:
             context.database,
             context.caller,
             page_request(context.limits, first=first, after=after),
-            _selected(filter, info),
+            selected(filter, info.context.limits),
             None if event_id is None else wanted_id(event_id, "eventId"),
         )
         return EventChangeConnection.from_history(page)
@@ -132,12 +131,12 @@ class HistorySubscriptions:
     ) -> AsyncGenerator[EventChange, None]:
         context = info.context
         changed = history.event_changed(
-            context.database, context.feed, context.caller, _selected(filter, info), after
+            context.database,
+            context.feed,
+            context.caller,
+            selected(filter, info.context.limits),
+            after,
         )
         async with contextlib.aclosing(changed):
             async for cursor, entry in changed:
                 yield EventChange.from_entry(cursor, entry)
-
-
-def _selected(filter: EventFilter | None, info: Info) -> filters.EventFilter:
-    return filters.EventFilter() if filter is None else filter.to_domain(info.context.limits)

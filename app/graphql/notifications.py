@@ -8,9 +8,8 @@ from typing import Annotated
 
 import strawberry
 
-from app.domain import filters
 from app.graphql.context import Info
-from app.graphql.event_filters import NotificationFilter
+from app.graphql.event_filters import NotificationFilter, selected
 from app.graphql.events import Event
 from app.graphql.pages import After, First, PageInfo, Since, page_info
 from app.graphql.problems import UserError, user_errors
@@ -64,18 +63,18 @@ class NotificationQueries:
         self, info: Info, filter: Filter = None, first: First = 20, after: After = None
     ) -> NotificationConnection:
         database, caller = info.context.database, info.context.caller
-        selected = _selected(filter, info)
+        wanted = selected(filter, info.context.limits)
         request = page_request(info.context.limits, first=first, after=after)
-        bell = await notifications.page(database, caller, selected, request)
+        bell = await notifications.page(database, caller, wanted, request)
         edges = [
             NotificationEdge(cursor=cursor, node=Event.from_row(row)) for cursor, row in bell.rows
         ]
         return NotificationConnection(
             edges=edges,
             page_info=page_info([edge.cursor for edge in edges], bell.has_next, bell.has_previous),
-            count=lambda: notifications.count(database, caller, selected),
+            count=lambda: notifications.count(database, caller, wanted),
             count_unacknowledged=lambda: notifications.unacknowledged_count(
-                database, caller, selected
+                database, caller, wanted
             ),
         )
 
@@ -115,7 +114,11 @@ class NotificationMutations:
         ] = None,
     ) -> AcknowledgeEventsPayload:
         done = await notifications.acknowledge_events(
-            info.context.database, info.context.desk, _selected(filter, info), up_to, note
+            info.context.database,
+            info.context.desk,
+            selected(filter, info.context.limits),
+            up_to,
+            note,
         )
         return AcknowledgeEventsPayload(
             acknowledged_count=done.count,
@@ -136,12 +139,12 @@ class NotificationSubscriptions:
     ) -> AsyncGenerator[NotificationEdge, None]:
         context = info.context
         added = feed.notifications_added(
-            context.database, context.feed, context.caller, _selected(filter, info), after
+            context.database,
+            context.feed,
+            context.caller,
+            selected(filter, info.context.limits),
+            after,
         )
         async with contextlib.aclosing(added):
             async for cursor, row in added:
                 yield NotificationEdge(cursor=cursor, node=Event.from_row(row))
-
-
-def _selected(filter: NotificationFilter | None, info: Info) -> filters.EventFilter:
-    return filters.EventFilter() if filter is None else filter.to_domain(info.context.limits)

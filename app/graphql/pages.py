@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Generic, TypeVar
+from uuid import UUID
 
 import strawberry
 
+from app.store.pages import Order, Page
+
 NodeT = TypeVar("NodeT")
+RowT = TypeVar("RowT")
 
 
 @strawberry.type(description="Whether the list goes on, and from where.")
@@ -44,6 +48,25 @@ class Connection(Generic[NodeT]):
     )
     async def total_count(self) -> int:
         return await self.count()
+
+
+def connection(
+    page: Page[RowT],
+    order: Order[RowT],
+    organization_id: UUID,
+    to_node: Callable[[RowT], NodeT],
+    count: Callable[[], Awaitable[int]],
+) -> Connection[NodeT]:
+    """A page of rows as clients see it."""
+    edges = [
+        Edge(cursor=order.cursor(organization_id, row), node=to_node(row)) for row in page.rows
+    ]
+    cursors = [edge.cursor for edge in edges]
+    return Connection(
+        edges=edges,
+        page_info=page_info(cursors, page.has_next, page.has_previous),
+        count=count,
+    )
 
 
 def page_info(cursors: Sequence[str], has_next: bool, has_previous: bool) -> PageInfo:

@@ -41,6 +41,11 @@ def user_errors(problems: Sequence[Problem], *place: str) -> list[UserError]:
     ]
 
 
+def bad_request(message: str) -> GraphQLError:
+    """What is wrong with a request as a whole."""
+    return GraphQLError(message, extensions={"code": ErrorCode.BAD_USER_INPUT.value})
+
+
 def tell(error: GraphQLError) -> None:
     """Gives an error its code and takes from it what is nobody's business, in place.
 

@@ -13,6 +13,8 @@ from graphql.utilities import value_from_ast_untyped
 from strawberry.scalars import JSON
 from strawberry.types.scalar import ScalarDefinition
 
+from app.domain.values import write_instant
+
 _INSTANT = re.compile(
     r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)",
     re.ASCII,
@@ -30,10 +32,6 @@ def read_instant(value: Any) -> datetime:
     except (ValueError, OverflowError):
         outside = f"DateTime {value} is on no calendar, or outside the years 0001 to 9999."
         raise GraphQLError(outside) from None
-
-
-def write_instant(instant: datetime) -> str:
-    return instant.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _read_json(node: ValueNode, variables: dict[str, Any] | None = None) -> Any:

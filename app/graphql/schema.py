@@ -13,7 +13,6 @@ from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.graphql import OperationType
 
-from app.domain.problems import ErrorCode
 from app.graphql.event_mutations import EventMutations
 from app.graphql.event_types import EventTypeMutations, EventTypeQueries
 from app.graphql.events import EventQueries
@@ -25,7 +24,7 @@ from app.graphql.notifications import (
 )
 from app.graphql.organizations import OrganizationQueries
 from app.graphql.permissions import enforce
-from app.graphql.problems import InputError, tell
+from app.graphql.problems import InputError, bad_request, tell
 from app.graphql.scalars import SCALARS
 
 _CACHED_DOCUMENTS = 1000
@@ -64,10 +63,7 @@ class Schema(strawberry.Schema):
         except InvalidOperationTypeError as error:
             if error.operation_type is not OperationType.SUBSCRIPTION:
                 raise
-            code = {"code": ErrorCode.BAD_USER_INPUT.value}
-            return ExecutionResult(
-                data=None, errors=[GraphQLError(_OVER_A_SOCKET, extensions=code)]
-            )
+            return ExecutionResult(data=None, errors=[bad_request(_OVER_A_SOCKET)])
 
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
@@ -84,9 +80,8 @@ class _NamedOperation(SchemaExtension):
         definitions = request.graphql_document.definitions if request.graphql_document else ()
         several = sum(isinstance(each, OperationDefinitionNode) for each in definitions) > 1
         if several and request._provided_operation_name is None:
-            code = {"code": ErrorCode.BAD_USER_INPUT.value}
             which = "The document has several operations: say which one by operationName."
-            request.pre_execution_errors = [GraphQLError(which, extensions=code)]
+            request.pre_execution_errors = [bad_request(which)]
         yield
 
 
@@ -97,15 +92,11 @@ def build_schema() -> Schema:
         subscription=Subscription,
         types=[InputError],
         config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=True),
-        extensions=[_parsed, _validated, _NamedOperation],
+        extensions=[
+            lambda: ParserCache(maxsize=_CACHED_DOCUMENTS),
+            lambda: ValidationCache(maxsize=_CACHED_DOCUMENTS),
+            _NamedOperation,
+        ],
     )
     enforce(schema._schema)
     return schema
-
-
-def _parsed(**given: Any) -> ParserCache:
-    return ParserCache(maxsize=_CACHED_DOCUMENTS)
-
-
-def _validated(**given: Any) -> ValidationCache:
-    return ValidationCache(maxsize=_CACHED_DOCUMENTS)

@@ -6,7 +6,10 @@ Nothing it loads or calls lies on another host, and the policy below lets it rea
 from os import stat_result
 from pathlib import Path
 
+from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.routing import Match, Route
 from starlette.staticfiles import PathLike, StaticFiles
 from starlette.types import Scope
 
@@ -46,6 +49,24 @@ def page() -> Response:
             "The GraphiQL page has not been built: run `make setup`.\n", status_code=503
         )
     return FileResponse(index, headers=_GUARDED | {"Cache-Control": "no-store"})
+
+
+class PageRoute(Route):
+    """The page, for a browser that opens the address of the API; the API itself for all others."""
+
+    def __init__(self, path: str) -> None:
+        async def endpoint(_request: Request) -> Response:
+            return page()
+
+        super().__init__(path, endpoint)
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        asks_for_page = scope["type"] == "http" and "text/html" in Headers(scope=scope).get(
+            "accept", ""
+        )
+        if not asks_for_page or b"query=" in scope["query_string"]:
+            return Match.NONE, {}
+        return super().matches(scope)
 
 
 class _Assets(StaticFiles):

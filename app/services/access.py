@@ -68,16 +68,8 @@ async def add_key(
         created_at=now,
     )
     session.add(key)
-    entry = tables.Change(
-        organization_id=organization_id,
-        subject=changes.API_KEY,
-        subject_id=key.id,
-        kind="CREATED",
-        at=now,
-        actor=actor,
-        changes={},
-        state={"name": name, "permissions": key.permissions},
-    )
+    told = {"name": name, "permissions": key.permissions}
+    entry = changes.created(changes.API_KEY, key.id, organization_id, actor, now, told)
     await changes.append(session, [entry])
     return secret
 

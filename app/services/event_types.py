@@ -63,7 +63,11 @@ async def create_event_type(database: Database, desk: Desk, definition: TypeDefi
             message = f"There is an event type {definition.type_name} already."
             return Saved(problems=(Problem(UserErrorCode.ALREADY_EXISTS, message, ("type",)),))
         session.add_all(_field_rows(event_type, definition.fields))
-        await changes.append(session, [_created(event_type, desk)])
+        told = {"type": event_type.type, "name": event_type.name, "version": event_type.version}
+        entry = changes.created(
+            changes.EVENT_TYPE, event_type.id, organization_id, desk.reporter.name, desk.now, told
+        )
+        await changes.append(session, [entry])
     return Saved(event_type)
 
 
@@ -166,16 +170,3 @@ def _columns(field: FieldDefinition) -> dict[str, Any]:
     columns["label"] = field.label or field.name
     columns["options"] = None if field.options is None else list(field.options)
     return columns
-
-
-def _created(event_type: tables.EventType, desk: Desk) -> tables.Change:
-    return tables.Change(
-        organization_id=event_type.organization_id,
-        subject=changes.EVENT_TYPE,
-        subject_id=event_type.id,
-        kind="CREATED",
-        at=desk.now,
-        actor=desk.reporter.name,
-        changes={},
-        state={"type": event_type.type, "name": event_type.name, "version": event_type.version},
-    )

@@ -184,11 +184,20 @@ class Feed:
         return replace(entry, now=self._now.setdefault(entry.subject_id, entry.now))
 
 
-async def log_head(database: Database, caller: Caller) -> str:
-    """The end of the log as a cursor."""
+async def start_of(
+    database: Database, caller: Caller, after: str | None
+) -> tuple[changes.Moment, Place]:
+    """Where a subscription begins: behind the cursor, or at the end of the log."""
     async with database.read(EVERYWHERE) as session:
         moment = await changes.moment(session)
-        place = await changes.head(session)
+        if after is None:
+            return moment, await changes.head(session)
+    return moment, changes.position_of(caller.organization_id, after, moment).resume
+
+
+async def log_head(database: Database, caller: Caller) -> str:
+    """The end of the log as a cursor."""
+    moment, place = await start_of(database, caller, None)
     return changes.cursor_of(caller.organization_id, moment, place, complete=True)
 
 
@@ -201,11 +210,7 @@ async def notifications_added(
     subscription selected. RequestError INVALID_CURSOR, CURSOR_EXPIRED.
     """
     organization_id = caller.organization_id
-    async with database.read(EVERYWHERE) as session:
-        moment = await changes.moment(session)
-        start = await changes.head(session)
-    if after is not None:
-        start = changes.position_of(organization_id, after, moment).resume
+    moment, start = await start_of(database, caller, after)
     async with contextlib.aclosing(feed.follow(organization_id, start, rings_only=True)) as rung:
         async for entry in rung:
             if entry.event is not None and matches(filter, entry.state):

@@ -9,10 +9,10 @@ from uuid import UUID
 
 from app.domain.access import Caller
 from app.domain.filters import EventFilter, matches
-from app.services.feed import Feed
+from app.services.feed import Feed, start_of
 from app.store import changes, pages
 from app.store.changes import Entry, Place
-from app.store.database import EVERYWHERE, Database
+from app.store.database import Database
 
 SCANNED = 10_000
 BATCH = 500
@@ -105,12 +105,8 @@ async def event_changed(
 
     RequestError INVALID_CURSOR, CURSOR_EXPIRED.
     """
-    async with database.read(EVERYWHERE) as session:
-        moment = await changes.moment(session)
-        start = await changes.head(session)
     organization_id = caller.organization_id
-    if after is not None:
-        start = changes.position_of(organization_id, after, moment).resume
+    moment, start = await start_of(database, caller, after)
     async with contextlib.aclosing(feed.follow(organization_id, start)) as entries:
         async for entry in entries:
             if entry.subject == changes.EVENT and selects(filter, entry):

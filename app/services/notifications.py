@@ -22,6 +22,8 @@ from app.store.database import Database
 
 BATCH = 500
 SHOWN = 100
+_RANG = (col(tables.Event.rang_tx), col(tables.Event.rang_seq))
+_LAST = tuple(column.desc() for column in _RANG)
 
 
 @dataclass(frozen=True)
@@ -38,15 +40,13 @@ async def page(
 ) -> Bell:
     """The cursors are places in the log. RequestError INVALID_CURSOR, CURSOR_EXPIRED."""
     organization_id = caller.organization_id
-    key = (col(tables.Event.rang_tx), col(tables.Event.rang_seq))
     async with database.read(organization_id) as session:
         moment = await changes.moment(session)
-        statement = select(tables.Event).where(key[1].is_not(None), *_rung(filter))
+        statement = select(tables.Event).where(_RANG[1].is_not(None), *_rung(filter))
         if request.after is not None:
             after = changes.position_of(organization_id, request.after, moment)
-            statement = statement.where(tuple_(*key) < changes.bound(after.place))
-        ordered = statement.order_by(key[0].desc(), key[1].desc()).limit(request.size + 1)
-        found = list(await session.scalars(ordered))
+            statement = statement.where(tuple_(*_RANG) < changes.bound(after.place))
+        found = list(await session.scalars(statement.order_by(*_LAST).limit(request.size + 1)))
     rows = [
         (changes.cursor_of(organization_id, moment, _place(row), complete=False), row)
         for row in found[: request.size]
@@ -95,19 +95,18 @@ async def acknowledge_events(
     """
     if problems := text_problems(note, desk.limits.note, "note"):
         return Acknowledged(problems=tuple(problems))
-    organization_id = desk.reporter.organization_id
-    key = (col(tables.Event.rang_tx), col(tables.Event.rang_seq))
-    wanted = [key[1].is_not(None), *_rung(replace(filter, acknowledged=False))]
     if filter.acknowledged:
         return Acknowledged()
+    organization_id = desk.reporter.organization_id
+    wanted = [_RANG[1].is_not(None), *_rung(replace(filter, acknowledged=False))]
     count = 0
     shown: list[tables.Event] = []
     async with database.write(organization_id) as session:
         if up_to is not None:
             moment = await changes.moment(session)
             place = changes.position_of(organization_id, up_to, moment, "upTo").resume
-            wanted.append(tuple_(*key) <= changes.bound(place))
-        statement = select(tables.Event).where(*wanted).order_by(*(each.desc() for each in key))
+            wanted.append(tuple_(*_RANG) <= changes.bound(place))
+        statement = select(tables.Event).where(*wanted).order_by(*_LAST)
         while rows := list(await session.scalars(statement.limit(BATCH).with_for_update())):
             count += len(rows)
             shown += rows[: SHOWN - len(shown)]

@@ -54,15 +54,13 @@ async def add_organization(
     new = insert_new(session, table).returning(col(table.id))
     organization_id = (await session.scalars(new, [row])).one_or_none()
     if organization_id is not None:
-        entry = tables.Change(
-            organization_id=organization_id,
-            subject=changes.ORGANIZATION,
-            subject_id=organization_id,
-            kind="CREATED",
-            at=now,
-            actor=ADMINISTRATOR,
-            changes={},
-            state={"key": key, "name": name},
+        entry = changes.created(
+            changes.ORGANIZATION,
+            organization_id,
+            organization_id,
+            ADMINISTRATOR,
+            now,
+            {"key": key, "name": name},
         )
         await changes.append(session, [entry])
     return organization_id

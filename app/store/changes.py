@@ -88,6 +88,27 @@ class Entry:
         return None if self.kind == "DELETED" else self.state
 
 
+def created(
+    subject: str,
+    subject_id: UUID,
+    organization_id: UUID,
+    actor: str,
+    at: datetime,
+    state: dict[str, Any],
+) -> tables.Change:
+    """The entry that tells every process of an event type, a key or an organization."""
+    return tables.Change(
+        organization_id=organization_id,
+        subject=subject,
+        subject_id=subject_id,
+        kind="CREATED",
+        at=at,
+        actor=actor,
+        changes={},
+        state=state,
+    )
+
+
 async def append(session: AsyncSession, entries: Sequence[tables.Change]) -> list[Place]:
     """Writes entries into the log, in the transaction of what they tell."""
     table = tables.Change
