@@ -47,6 +47,7 @@ class EventState:
     updated_at: datetime
     event_type_id: UUID | None = None
     event_type_version: int | None = None
+    category: str | None = None
     entity: Entity | None = None
     content: str | None = None
     source_id: str | None = None
@@ -54,6 +55,7 @@ class EventState:
     outcome: Outcome | None = None
     fields: dict[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
+    duplicate_of_id: UUID | None = None
     notification: bool = False
     acknowledged_at: datetime | None = None
     acknowledged_by: str | None = None
@@ -93,6 +95,7 @@ def changes(before: EventState | None, after: EventState | None) -> dict[str, li
 _READERS: dict[str, Callable[[Any], Any]] = {
     "id": UUID,
     "event_type_id": UUID,
+    "duplicate_of_id": UUID,
     "severity": Severity,
     "outcome": Outcome,
     "entity": lambda kept: Entity(**kept),

@@ -74,6 +74,7 @@ class TypeSpec:
     id: UUID
     type: str
     name: str
+    category: str
     state: EventTypeState
     version: int
     fields: tuple[FieldDefinition, ...]
@@ -224,6 +225,7 @@ def _event(
         type=type_name,
         event_type_id=spec.id if spec else None,
         event_type_version=spec.version if spec else None,
+        category=spec.category if spec else None,
         entity=draft.entity,
         severity=read_severity(draft.severity),
         summary=draft.summary if draft.summary is not None else (spec.name if spec else type_name),

@@ -16,6 +16,10 @@ from app.domain.problems import Problem, invalid
 # PostgreSQL keeps no U+0000, and UTF-8 no lone surrogate: refused on every database alike.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_INSTANT = re.compile(
+    r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)",
+    re.ASCII,
+)
 _ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 # A body of megabytes may hold a million mistakes; nobody reads them.
 _MOST_TOLD = 100
@@ -24,6 +28,19 @@ _MOST_TOLD = 100
 def read_id(text: str) -> UUID | None:
     """The id in its canonical text form; None where the text is no id."""
     return UUID(text) if _ID.fullmatch(text) else None
+
+
+def read_instant(text: str) -> datetime | None:
+    """RFC 3339 text as an instant in UTC; what is finer than a microsecond is cut off.
+
+    None for any other text, for a day on no calendar and outside the years 0001 to 9999.
+    """
+    if not _INSTANT.fullmatch(text):
+        return None
+    try:
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def write_instant(instant: datetime) -> str:

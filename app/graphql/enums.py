@@ -10,8 +10,10 @@ from app.domain.access import Permission
 from app.domain.events import EventChangeKind
 from app.domain.fields import FieldKind
 from app.domain.lifecycle import EventTypeState
+from app.domain.predicates import PredicateOperator
 from app.domain.problems import UserErrorCode
 from app.domain.severity import Outcome, Severity
+from app.services.event_counts import EventDimension
 from app.services.event_queries import EventOrderField
 
 
@@ -92,6 +94,31 @@ _describe(
     "What a list of events is sorted by; equal times are sorted by id.",
     OCCURRED_AT="When it happened.",
     RECORDED_AT="When Tocsin accepted it.",
+)
+_describe(
+    EventDimension,
+    "What events are counted by.",
+    SEVERITY="How grave they are.",
+    TYPE="Their type.",
+    CATEGORY="The category of their event type.",
+    ENTITY="What they are about: type and id together.",
+    SOURCE="Who reported them.",
+    OUTCOME="How what they tell of went.",
+    ACKNOWLEDGED="Whether somebody has acknowledged them.",
+)
+_describe(
+    PredicateOperator,
+    "How a field's value is tested. On a field without a value each test fails but NOT_EXISTS.",
+    EQ="It is this value: `150` is `150.0`, and instants are equal whatever their offset.",
+    NE="It has a value, and another than this.",
+    GT="It is a greater number, a later instant or day, or a text behind this one.",
+    GTE="As GT, or equal.",
+    LT="It is a smaller number, an earlier instant or day, or a text before this one.",
+    LTE="As LT, or equal.",
+    IN="It is one of this list.",
+    CONTAINS="Of a text: this text is a part of it, to the letter. Of a list: this is in it.",
+    EXISTS="It has a value, whatever it is.",
+    NOT_EXISTS="It has none.",
 )
 _describe(
     SortDirection,

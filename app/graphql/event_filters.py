@@ -13,11 +13,13 @@ import strawberry
 from app.domain import filters
 from app.domain.events import Entity
 from app.domain.limits import Limits
+from app.domain.predicates import FieldPredicate as Predicate
 from app.domain.problems import bad_input
 from app.domain.severity import Outcome, Severity
 from app.domain.values import text_problems
 from app.graphql.enums import SortDirection
 from app.graphql.nodes import wanted_id
+from app.graphql.predicates import FieldPredicate
 from app.services.event_queries import EventOrderField
 
 T = TypeVar("T")
@@ -69,6 +71,11 @@ class EventFilter:
         default=None,
         description="One of these types; one that ends in `*` is a prefix: `com.acme.*`.",
     )
+    category: str | None = strawberry.field(
+        default=None,
+        description="Of an event type of this category, in the version that the event was checked "
+        "against.",
+    )
     entity: EntityInput | None = strawberry.field(default=None, description="About this entity.")
     entity_id: str | None = strawberry.field(
         default=None, description="About an entity with this id, whatever its type."
@@ -82,6 +89,9 @@ class EventFilter:
     )
     subject: str | None = strawberry.field(default=None, description="With this subject.")
     outcome: Outcome | None = strawberry.field(default=None, description="With this outcome.")
+    duplicate: bool | None = strawberry.field(
+        default=None, description="Whether it is flagged as a duplicate of another."
+    )
     occurred_at: TimeRange | None = strawberry.field(default=None, description="When it happened.")
     recorded_at: TimeRange | None = strawberry.field(
         default=None, description="When Tocsin accepted it."
@@ -93,6 +103,14 @@ class EventFilter:
         default=None, description="Whether somebody has acknowledged it."
     )
     tags: TagFilter | None = strawberry.field(default=None, description="Its planning tags.")
+    search: str | None = strawberry.field(
+        default=None,
+        description="Words to find in summary and content: all of them, each whole, in any order, "
+        "upper or lower case.",
+    )
+    fields: list[FieldPredicate] | None = strawberry.field(
+        default=None, description="Tests on custom fields, all of which hold."
+    )
     and_: list[EventFilter] | None = strawberry.field(
         name="and", default=None, description="All of these hold; `[]` always does."
     )
@@ -115,6 +133,7 @@ class EventFilter:
             ids=place.ids(self.ids, "ids"),
             event_type_id=place.id(self.event_type_id, "eventTypeId"),
             types=place.texts(self.types, "types"),
+            category=place.text(self.category, "category"),
             entity=place.entity(self.entity),
             entity_id=place.text(self.entity_id, "entityId"),
             severities=place.some(self.severities, "severities"),
@@ -122,11 +141,14 @@ class EventFilter:
             source_ids=place.texts(self.source_ids, "sourceIds"),
             subject=place.text(self.subject, "subject"),
             outcome=self.outcome,
+            duplicate=self.duplicate,
             occurred_at=None if self.occurred_at is None else self.occurred_at.to_domain(),
             recorded_at=None if self.recorded_at is None else self.recorded_at.to_domain(),
             notification=self.notification,
             acknowledged=self.acknowledged,
             tags=place.tags(self.tags),
+            search=place.text(self.search, "search"),
+            fields=place.predicates(self.fields, "fields"),
             and_=self._parts(self.and_, place, "and"),
             or_=self._parts(self.or_, place, "or"),
             not_=None if self.not_ is None else self.not_._at(place.within("not")),
@@ -222,6 +244,17 @@ class _Place:
         self.text(entity.type, "entity", "type")
         self.text(entity.id, "entity", "id")
         return entity.to_domain()
+
+    def predicates(
+        self, given: Sequence[FieldPredicate] | None, name: str
+    ) -> tuple[Predicate, ...] | None:
+        some = self.some(given, name)
+        if some is None:
+            return None
+        return tuple(
+            each.checked(self.limits, *self.path, name, str(index))
+            for index, each in enumerate(some)
+        )
 
     def tags(self, tags: TagFilter | None) -> filters.TagFilter | None:
         if tags is None:

@@ -39,6 +39,10 @@ class Event(Node):
     event_type_version: int | None = strawberry.field(
         description="The version of the event type that it was checked against."
     )
+    category: str | None = strawberry.field(
+        description="The category of its event type, in the version that it was checked against; "
+        "null where the type is free-form."
+    )
     entity: Entity | None = strawberry.field(description="What it is about.")
     severity: Severity = strawberry.field(description="How grave it is.")
     summary: str = strawberry.field(description="What happened, in a line.")
@@ -94,6 +98,7 @@ class Event(Node):
             id=id_of(state.id),
             type=state.type,
             event_type_version=state.event_type_version,
+            category=state.category,
             entity=Entity.from_domain(state.entity),
             severity=state.severity,
             summary=state.summary,

@@ -31,6 +31,7 @@ NEEDED: dict[str, frozenset[Permission]] = {
     "Query.events": READ,
     "Query.eventBySource": READ,
     "Query.eventChanges": READ,
+    "Query.eventCounts": READ,
     "Query.entity": READ,
     "Query.notifications": READ,
     "Query.eventType": READ_TYPES,

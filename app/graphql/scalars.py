@@ -3,35 +3,54 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
 import strawberry
 from graphql import GraphQLError, Undefined, ValueNode
 from graphql.utilities import value_from_ast_untyped
+from pydantic import TypeAdapter, ValidationError
 from strawberry.scalars import JSON
 from strawberry.types.scalar import ScalarDefinition
 
-from app.domain.values import write_instant
-
-_INSTANT = re.compile(
-    r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)",
-    re.ASCII,
-)
+from app.domain.values import read_instant, write_instant
 
 
-def read_instant(value: Any) -> datetime:
-    """RFC 3339 text as an instant in UTC; what is finer than a microsecond is cut off."""
-    if not isinstance(value, str) or not _INSTANT.fullmatch(value):
+def _read_instant(value: Any) -> datetime:
+    instant = read_instant(value) if isinstance(value, str) else None
+    if instant is None:
         raise GraphQLError(
-            "DateTime wants an RFC 3339 instant with an offset, as '2026-04-10T10:30:00Z'."
+            "DateTime wants an RFC 3339 instant with an offset, as '2026-04-10T10:30:00Z', on the "
+            "calendar of the years 0001 to 9999."
         )
-    try:
-        return datetime.fromisoformat(value.upper()).astimezone(UTC)
-    except (ValueError, OverflowError):
-        outside = f"DateTime {value} is on no calendar, or outside the years 0001 to 9999."
-        raise GraphQLError(outside) from None
+    return instant
+
+
+_DURATION = re.compile(
+    r"P(?=[0-9T])([0-9]+W)?([0-9]+D)?(T(?=[0-9])([0-9]+H)?([0-9]+M)?([0-9]+([.][0-9]{1,6})?S)?)?"
+)
+_LENGTH = TypeAdapter(timedelta)
+
+
+def _read_duration(value: Any) -> timedelta:
+    if isinstance(value, str) and _DURATION.fullmatch(value):
+        try:
+            return _LENGTH.validate_python(value)
+        except ValidationError:
+            pass  # longer than the calendar
+    raise GraphQLError(
+        "Duration wants an ISO 8601 length of time in weeks, days, hours, minutes and seconds, as "
+        "'PT15M' or 'P7D'; months and years have no length of their own."
+    )
+
+
+def _write_duration(length: timedelta) -> Any:
+    # Of 400 days the library would make a year and 35.
+    rest = _LENGTH.dump_python(length - timedelta(days=length.days), mode="json")
+    if not length.days:
+        return rest
+    return f"P{length.days}D{'' if rest == 'PT0S' else rest[1:]}"
 
 
 def _read_json(node: ValueNode, variables: dict[str, Any] | None = None) -> Any:
@@ -61,7 +80,15 @@ SCALARS: dict[object, ScalarDefinition] = {
         ),
         specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
         serialize=write_instant,
-        parse_value=read_instant,
+        parse_value=_read_instant,
+    ),
+    timedelta: strawberry.scalar(
+        name="Duration",
+        description="A length of time, ISO 8601: `PT15M`, `P7D`. Months and years are refused: "
+        "they have no length of their own.",
+        specified_by_url="https://www.iso.org/iso-8601-date-and-time-format.html",
+        serialize=_write_duration,
+        parse_value=_read_duration,
     ),
     JSON: strawberry.scalar(
         name="JSON",

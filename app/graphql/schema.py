@@ -13,6 +13,7 @@ from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.graphql import OperationType
 
+from app.graphql.event_counts import EventCountQueries
 from app.graphql.event_mutations import EventMutations
 from app.graphql.event_types import EventTypeMutations, EventTypeQueries
 from app.graphql.events import EventQueries
@@ -35,7 +36,12 @@ _OVER_A_SOCKET = (
 
 @strawberry.type(description="All that can be read.")
 class Query(
-    EventQueries, EventTypeQueries, HistoryQueries, NotificationQueries, OrganizationQueries
+    EventQueries,
+    EventCountQueries,
+    EventTypeQueries,
+    HistoryQueries,
+    NotificationQueries,
+    OrganizationQueries,
 ):
     pass
 

@@ -16,10 +16,22 @@ def render_item(kind: str, item: Any, _context: AutogenContext) -> str | Literal
         return False
     return {
         "AutoString": "sa.String()",
+        "CodePoints": 'sa.String().with_variant(sa.String(collation="C"), "postgresql")',
         "Instant": 'sa.DateTime(timezone=True).with_variant(sa.String(32), "sqlite")',
         "JSONValue": 'sa.JSON().with_variant(sa.Text(), "sqlite")',
         "LogNumber": 'sa.BigInteger().with_variant(sa.Integer(), "sqlite")',
+        "Words": 'sa.Text().with_variant(postgresql.TSVECTOR(), "postgresql")',
     }.get(type(item).__name__, False)
+
+
+def is_ours(item: Any, name: str | None, kind: str, _reflected: bool, _other: Any) -> bool:
+    """Whether a table or index is one that `tables` describes."""
+    if kind == "table":
+        # SQLite's FTS5 and the tables that it keeps for itself.
+        return not (name or "").startswith("event_search")
+    # SQLite has no GIN: an index on the text of the words would serve nobody.
+    dialect_name = context.get_context().dialect.name
+    return name != "ix_event_words_words" or dialect_name == "postgresql"
 
 
 def run(connection: Connection) -> None:
@@ -27,6 +39,7 @@ def run(connection: Connection) -> None:
         connection=connection,
         target_metadata=tables.METADATA,
         render_item=render_item,
+        include_object=is_ours,
         render_as_batch=True,
         transaction_per_migration=False,
     )

@@ -59,15 +59,16 @@ async def page(
     request: pages.PageRequest,
 ) -> pages.Page[tables.Event]:
     async with database.read(caller.organization_id) as session:
-        statement = select(tables.Event).where(*_all(filters))
+        statement = select(tables.Event).where(*_all(filters, caller))
         return await pages.fetch(session, statement, by, request, caller.organization_id)
 
 
 async def count(database: Database, caller: Caller, filters: Sequence[EventFilter]) -> int:
     async with database.read(caller.organization_id) as session:
-        statement = select(func.count()).select_from(tables.Event).where(*_all(filters))
+        statement = select(func.count()).select_from(tables.Event).where(*_all(filters, caller))
         return (await session.scalars(statement)).one()
 
 
-def _all(filters: Sequence[EventFilter]) -> list[where.Condition]:
-    return [condition for each in filters for condition in where.events(each)]
+def _all(filters: Sequence[EventFilter], caller: Caller) -> list[where.Condition]:
+    own = caller.organization_id
+    return [condition for each in filters for condition in where.events(each, own)]

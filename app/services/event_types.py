@@ -128,6 +128,7 @@ async def specs(session: AsyncSession, ids: Iterable[UUID], types: Iterable[str]
             id=row.id,
             type=row.type,
             name=row.name,
+            category=row.category,
             state=row.state,
             version=row.version,
             fields=tuple(field.to_domain() for field in fields[row.id]),

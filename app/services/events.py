@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 from uuid_utils.compat import uuid7
@@ -34,7 +34,7 @@ from app.domain.values import name_problems, read_id
 from app.services import receipts
 from app.services.event_types import specs
 from app.services.receipts import Key, Receipt
-from app.store import changes, tables
+from app.store import changes, lookup, tables
 from app.store.database import Database
 
 
@@ -132,8 +132,7 @@ async def _store(
         rows[event.id] = row
     session.add_all(rows.values())
     await session.flush()
-    if tags := [tag for row in rows.values() for tag in row.tag_rows()]:
-        await session.execute(insert(tables.EventTag), tags)
+    await lookup.add(session, desk.reporter.organization_id, events)
     return rows
 
 
@@ -236,8 +235,4 @@ async def _replace(
         row.rang_tx, row.rang_seq = place
     elif not after.notification:
         row.rang_tx = row.rang_seq = None
-    if before.tags != after.tags:
-        of_event = col(tables.EventTag.event_id) == row.id
-        await session.execute(delete(tables.EventTag).where(of_event))
-        if after.tags:
-            await session.execute(insert(tables.EventTag), row.tag_rows())
+    await lookup.renew(session, row.organization_id, before, after)

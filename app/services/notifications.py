@@ -42,7 +42,7 @@ async def page(
     organization_id = caller.organization_id
     async with database.read(organization_id) as session:
         moment = await changes.moment(session)
-        statement = select(tables.Event).where(_RANG[1].is_not(None), *_rung(filter))
+        statement = select(tables.Event).where(_RANG[1].is_not(None), *_rung(filter, caller))
         if request.after is not None:
             after = changes.position_of(organization_id, request.after, moment)
             statement = statement.where(tuple_(*_RANG) < changes.bound(after.place))
@@ -57,7 +57,7 @@ async def page(
 async def count(database: Database, caller: Caller, filter: EventFilter) -> int:
     async with database.read(caller.organization_id) as session:
         statement = select(func.count()).select_from(tables.Event)
-        return (await session.scalars(statement.where(*_rung(filter)))).one()
+        return (await session.scalars(statement.where(*_rung(filter, caller)))).one()
 
 
 async def unacknowledged_count(database: Database, caller: Caller, filter: EventFilter) -> int:
@@ -98,7 +98,7 @@ async def acknowledge_events(
     if filter.acknowledged:
         return Acknowledged()
     organization_id = desk.reporter.organization_id
-    wanted = [_RANG[1].is_not(None), *_rung(replace(filter, acknowledged=False))]
+    wanted = [_RANG[1].is_not(None), *_rung(replace(filter, acknowledged=False), desk.reporter)]
     count = 0
     shown: list[tables.Event] = []
     async with database.write(organization_id) as session:
@@ -156,8 +156,8 @@ def _marks(desk: Desk, note: str | None) -> dict[str, Any]:
     }
 
 
-def _rung(filter: EventFilter) -> list[where.Condition]:
-    return where.events(replace(filter, notification=True))
+def _rung(filter: EventFilter, caller: Caller) -> list[where.Condition]:
+    return where.events(replace(filter, notification=True), caller.organization_id)
 
 
 def _place(row: tables.Event) -> changes.Place:

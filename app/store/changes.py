@@ -21,7 +21,7 @@ from sqlmodel import col
 from app.domain.events import EventState
 from app.domain.problems import ErrorCode, RequestError
 from app.store import tables
-from app.store.dialect import Horizon
+from app.store.columns import Horizon
 from app.store.pages import invalid_cursor, read_cursor, write_cursor
 from app.store.tables import METADATA
 

@@ -1,4 +1,4 @@
-"""The one place where SQLite and PostgreSQL differ.
+"""Where SQLite and PostgreSQL differ: connections and statements. `columns` keeps the types.
 
 SQLite: WAL, `synchronous=FULL` (a commit survives a power cut), driver autocommit with an explicit
 BEGIN, so that a writer takes its lock at once (`BEGIN IMMEDIATE`) and no update is lost.
@@ -7,131 +7,24 @@ PostgreSQL: asyncpg; the log's order is (transaction, sequence) below the oldest
 
 from __future__ import annotations
 
-import json
 import re
-from datetime import UTC, datetime
 from importlib.util import find_spec
 from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    Connection,
-    DateTime,
-    Dialect,
-    Insert,
-    Integer,
-    String,
-    Text,
-    event,
-    text,
-)
+from sqlalchemy import Connection, Insert, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.expression import FunctionElement
-from sqlalchemy.types import TypeDecorator
 from sqlmodel import SQLModel
 
+from app.store.columns import POSTGRESQL, SQLITE
 from app.store.wake import DataVersion, ListenNotify, Wake
 
-SQLITE = "sqlite"
-POSTGRESQL = "postgresql"
 BUSY_MS = 5_000
 OPEN_TRANSACTION_MS = 60_000
 MIGRATION_LOCK = 0x70C51  # any number, as long as every Tocsin takes the same
-
-
-class JSONValue(TypeDecorator[Any]):
-    """JSON, kept as text. Assign a new value to change it: a change in place is not seen."""
-
-    impl = JSON(none_as_null=True)
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> Any:
-        # A column declared JSON has numeric affinity on SQLite: it would keep "1.0" as 1.
-        text_or_json = Text() if dialect.name == SQLITE else self.impl_instance
-        return dialect.type_descriptor(text_or_json)
-
-    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
-        return json.dumps(value) if value is not None and dialect.name == SQLITE else value
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
-        return json.loads(value) if value is not None and dialect.name == SQLITE else value
-
-
-class LogNumber(TypeDecorator[int]):
-    """64 bits. SQLite counts up only what is declared INTEGER, which is as wide there."""
-
-    impl = BigInteger().with_variant(Integer(), SQLITE)
-    cache_ok = True
-
-
-class Instant(TypeDecorator[datetime]):
-    """An aware instant, in UTC both ways. A naive one is refused: it would shift silently."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> Any:
-        if dialect.name == SQLITE:
-            return dialect.type_descriptor(String(32))
-        return dialect.type_descriptor(DateTime(timezone=True))
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"{value} has no offset")
-        instant = value.astimezone(UTC)
-        # One width for all, so that the order of the texts is the order of the instants.
-        return instant.isoformat(timespec="microseconds") if dialect.name == SQLITE else instant
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        if dialect.name == SQLITE:
-            return datetime.fromisoformat(value)
-        # The first and the last instant are infinite to asyncpg, and come back without an offset.
-        instant: datetime = value
-        return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
-
-
-class CurrentTransaction(FunctionElement[int]):
-    """The number that puts a log entry in its transaction; 0 on SQLite, where writers queue."""
-
-    type = BigInteger()
-    inherit_cache = True
-
-
-class Horizon(FunctionElement[int]):
-    """The oldest transaction that may still be open: entries before it are complete."""
-
-    type = BigInteger()
-    inherit_cache = True
-
-
-@compiles(CurrentTransaction, SQLITE)
-def _current_on_sqlite(*_: Any, **__: Any) -> str:
-    return "0"
-
-
-@compiles(CurrentTransaction, POSTGRESQL)
-def _current_on_postgresql(*_: Any, **__: Any) -> str:
-    return "(pg_current_xact_id()::text::bigint)"
-
-
-@compiles(Horizon, SQLITE)
-def _horizon_on_sqlite(*_: Any, **__: Any) -> str:
-    return "1"
-
-
-@compiles(Horizon, POSTGRESQL)
-def _horizon_on_postgresql(*_: Any, **__: Any) -> str:
-    return "(pg_snapshot_xmin(pg_current_snapshot())::text::bigint)"
 
 
 class BadUrlError(ValueError):

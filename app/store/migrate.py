@@ -11,9 +11,10 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 from sqlalchemy.engine import URL
 
-from app.store import dialect
+from app.store import dialect, lookup
 
 _SCRIPTS = Path(__file__).parent.parent / "migrations"
+_FINDABLE_SINCE = "0002"
 
 
 class NewerDatabaseError(Exception):
@@ -49,4 +50,6 @@ def _upgrade(connection: Connection) -> None:
             "it was used with a later version of Tocsin."
         )
     command.upgrade(scripts, "head")
+    if current is not None and current < _FINDABLE_SINCE:
+        lookup.fill(connection)
     dialect.renew_restored_log(connection)

@@ -20,6 +20,7 @@ OPERATIONS = {
     "Query.events": "{ events { nodes { id } } }",
     "Query.eventBySource": '{ eventBySource(source: "/a", sourceId: "1") { id } }',
     "Query.eventChanges": "{ eventChanges { nodes { kind } } }",
+    "Query.eventCounts": "{ eventCounts(by: [SEVERITY]) { count } }",
     "Query.entity": '{ entity(type: "Well", id: "1") { entityId } }',
     "Query.notifications": "{ notifications { nodes { id } } }",
     "Query.eventType": '{ eventType(by: {type: "gauge"}) { id } }',

@@ -47,13 +47,17 @@ async def test_a_page_costs_the_same_whatever_it_holds(
 async def test_logging_costs_the_same_for_one_and_for_many(
     client: Client, statements: Statements, events: int
 ) -> None:
-    reports = [{"tags": ["t"], "sourceId": str(n), "notification": True} for n in range(events)]
+    reports = [
+        {"tags": ["t"], "sourceId": str(n), "notification": True, "fields": {"a": n, "b": ["c"]}}
+        for n in range(events)
+    ]
     statements.clear()
 
     await client.ask(LOG_EVENTS, input=reports)
 
     writes = [each for each in statements if each.startswith("INSERT")]
-    assert len(writes) == 4  # receipts, log entries, events, tags
+    # Receipts, log entries, events, and what they are found by: tags, words, values.
+    assert len(writes) == 6
     assert len(_selects(statements)) == 3  # the key, the types, the receipts
 
 

@@ -11,6 +11,7 @@ import pytest
 from app.domain.events import Entity
 from app.domain.filters import EventFilter, TagFilter, TimeRange, matches, size_problems
 from app.domain.limits import Limits
+from app.domain.predicates import FieldPredicate, PredicateOperator
 from app.domain.problems import invalid
 from app.domain.severity import Outcome, Severity
 from tests.domain.examples import EARLIER, EVENT_ID, NOW, OTHER_ID, TYPE_ID, an_event
@@ -22,6 +23,7 @@ SELECTING: dict[str, Any] = {
     "ids": (OTHER_ID, EVENT_ID),
     "event_type_id": TYPE_ID,
     "types": ("other", "pump.tripped"),
+    "category": "pumps",
     "entity": Entity("Well", "well-001"),
     "entity_id": "well-001",
     "severities": (Severity.ERROR, Severity.WARN),
@@ -29,11 +31,14 @@ SELECTING: dict[str, Any] = {
     "source_ids": ("trip-16", "trip-17"),
     "subject": "pump-3",
     "outcome": Outcome.FAILURE,
+    "duplicate": False,
     "occurred_at": TimeRange(EARLIER, NOW),
     "recorded_at": TimeRange(EARLIER, NOW),
     "notification": True,
     "acknowledged": True,
     "tags": TagFilter(all=("Study:12",), any=("other", "Study:12")),
+    "search": "TRIPPED pump",
+    "fields": (FieldPredicate("pressure", PredicateOperator.GT, 4),),
     "and_": (EventFilter(), EventFilter(subject="pump-3")),
     "or_": (EventFilter(subject="pump-4"), EventFilter(subject="pump-3")),
     "not_": EventFilter(subject="pump-4"),
@@ -42,6 +47,7 @@ MISSING: dict[str, Any] = {
     "ids": (OTHER_ID,),
     "event_type_id": OTHER_ID,
     "types": ("other", "pump"),
+    "category": "Pumps",
     "entity": Entity("Pump", "well-001"),
     "entity_id": "well-002",
     "severities": (Severity.ERROR, Severity.SUCCESS),
@@ -49,11 +55,14 @@ MISSING: dict[str, Any] = {
     "source_ids": ("trip-16",),
     "subject": "pump-4",
     "outcome": Outcome.SUCCESS,
+    "duplicate": True,
     "occurred_at": TimeRange(end=EARLIER),
     "recorded_at": TimeRange(start=NOW),
     "notification": False,
     "acknowledged": False,
     "tags": TagFilter(all=("Study:12", "other")),
+    "search": "pump tripped twice",
+    "fields": (FieldPredicate("pressure", PredicateOperator.LT, 4),),
     "and_": (EventFilter(), EventFilter(subject="pump-4")),
     "or_": (EventFilter(subject="pump-4"), EventFilter(subject="pump-5")),
     "not_": EventFilter(subject="pump-3"),

@@ -2,92 +2,140 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
+from typing import Any
 from uuid import UUID
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import insert, select
+from sqlalchemy import select
 from sqlmodel import col
 
 from app.domain.events import Entity, EventState
 from app.domain.filters import EventFilter, TagFilter, TimeRange, matches
+from app.domain.predicates import ORDERING, FieldPredicate, PredicateOperator
 from app.domain.severity import Outcome, Severity
-from app.store import tables, where
-from app.store.database import EVERYWHERE, Database
+from app.store import lookup, tables, where
+from app.store.database import Database
 from tests.worlds import administrator
 
-# Texts that databases like to confuse: cases, accents, widths, wildcards, blanks, other planes.
-TEXTS = (
-    "a",
-    "A",
-    "é",
-    "e\u0301",
-    "ß",
-    "ss",
-    "a%",
-    "a_b",
-    "aXb",
-    "a ",
-    " a",
-    "ﬁ",
-    "fi",
-    "😀",
-    "İ",
-    "*",
+
+def _of_all_of_unicode(chance: Random) -> str:
+    """One to three characters of any plane, without what no text may have."""
+    points = [chance.randrange(1, 0x110000 if chance.random() < 0.5 else 0x3000) for _ in range(3)]
+    return "".join(chr(each) for each in points if not 0xD800 <= each < 0xE000) or "x"
+
+
+def _spelt_otherwise(text: str) -> tuple[str, ...]:
+    folds = (text.upper(), text.casefold(), *(unicodedata.normalize(f, text) for f in ("NFD",)))
+    return (text, *folds)
+
+
+# Texts that databases like to confuse: cases, accents, widths, wildcards, blanks, other planes,
+# numbers, instants, quotes; and some of all of Unicode, each in several spellings.
+CONFUSABLE = (
+    *("a", "A", "é", "e\u0301", "ß", "ss", "a%", "a_b", "aXb", "a ", " a", "ﬁ", "fi", "😀", "İ"),
+    *(
+        "*",
+        "1",
+        "1.0",
+        "true",
+        "'",
+        '"a" OR',
+        "\\",
+        "a\U0010ffff",
+        "\U0010ffff",
+        "\ud7ff",
+        "\ue000",
+    ),
+    *(
+        "2026-04-10T12:00:00Z",
+        "2026-04-10T14:00:00+02:00",
+        "2026-04-10",
+        "x" * 40,
+        "x" * 199 + "ab",
+    ),
+    *("x" * 200, "x" * 201, "AND", "NEAR", "x" * 31 + "é"),
 )
+TEXTS = tuple(
+    dict.fromkeys(
+        spelling
+        for text in (*CONFUSABLE, *(_of_all_of_unicode(Random(n)) for n in range(60)))
+        for spelling in _spelt_otherwise(text)
+    )
+)
+NUMBERS = (0, -0.0, 1, 1.0, -1, 1.5, 2**53 + 1, 10**300, 5e-324, -1e308)
 NOON = datetime(2026, 4, 10, 12, tzinfo=UTC)
 INSTANTS = tuple(NOON + timedelta(microseconds=n) for n in (-86_400_000_000, -1, 0, 1, 999_999))
+IDS = tuple(UUID(int=Random(n).getrandbits(128)) for n in range(200))
+FIELDS = ("a", "A", "é", "x" * 255, "", "a.b", '"')
 
-
-def an_event(chance: Random) -> EventState:
-    def maybe(value: str) -> str | None:
-        return value if chance.random() < 0.7 else None
-
-    def text() -> str:
-        return chance.choice(TEXTS)
-
-    at = chance.choice(INSTANTS)
-    return EventState(
-        id=UUID(int=chance.getrandbits(128)),
-        type=text() + chance.choice(("", text())),
-        severity=chance.choice(list(Severity)),
-        summary=text(),
-        source=text(),
-        occurred_at=at,
-        recorded_at=chance.choice(INSTANTS),
-        updated_at=at,
-        entity=chance.choice((None, Entity(text(), text()))),
-        source_id=maybe(text()),
-        subject=maybe(text()),
-        outcome=chance.choice((None, *Outcome)),
-        tags=tuple(dict.fromkeys(text() for _ in range(chance.randrange(4)))),
-        notification=chance.random() < 0.5,
-        acknowledged_at=chance.choice((None, at)),
-    )
-
-
-EVENTS = [an_event(Random(n)) for n in range(120)]
-
-texts = st.sampled_from(TEXTS)
-some_texts = st.lists(texts, max_size=3).map(tuple)
-spans = st.builds(
-    TimeRange, st.none() | st.sampled_from(INSTANTS), st.none() | st.sampled_from(INSTANTS)
+ANY_TEXT = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=6
 )
+# By their numbers: hypothesis would print all of them for each filter.
+OFTEN = (*CONFUSABLE * 8, *TEXTS)
+texts = st.one_of(st.integers(0, len(OFTEN) - 1).map(OFTEN.__getitem__), ANY_TEXT)
+some_texts = st.lists(texts, max_size=3).map(tuple)
 names = st.one_of(texts, texts.map(lambda text: text + "*"), st.tuples(texts, texts).map("".join))
+scalars = st.one_of(texts, st.sampled_from(NUMBERS), st.booleans())
+values = st.one_of(
+    scalars, scalars, st.lists(scalars, max_size=3), st.just(None), st.just({"a": 1})
+)
+instants = st.sampled_from(INSTANTS)
+
+events = st.builds(
+    EventState,
+    id=st.integers(0, len(IDS) - 1).map(IDS.__getitem__),
+    type=st.tuples(texts, st.one_of(st.just(""), texts)).map("".join),
+    category=st.none() | texts,
+    severity=st.sampled_from(Severity),
+    summary=st.lists(texts, max_size=3).map(" ".join),
+    content=st.none() | texts,
+    source=texts,
+    occurred_at=instants,
+    recorded_at=instants,
+    updated_at=instants,
+    entity=st.none() | st.builds(Entity, texts, texts),
+    source_id=st.none() | texts,
+    subject=st.none() | texts,
+    outcome=st.none() | st.sampled_from(Outcome),
+    fields=st.dictionaries(st.sampled_from(FIELDS), values, max_size=4),
+    tags=st.lists(texts, max_size=4, unique=True).map(tuple),
+    notification=st.booleans(),
+    acknowledged_at=st.none() | instants,
+)
 
 
-def said(values: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
+@st.composite
+def said(draw: st.DrawFn, values: st.SearchStrategy[object]) -> object:
     """Mostly left out, so that a filter says few things and selects something."""
-    return st.one_of(st.none(), st.none(), st.none(), st.none(), values)
+    return draw(values) if draw(st.integers(0, 6)) == 0 else None
 
 
+@st.composite
+def predicates(draw: st.DrawFn) -> FieldPredicate:
+    operator = draw(st.sampled_from(PredicateOperator))
+    value: Any = None
+    if operator is PredicateOperator.IN:
+        value = draw(st.lists(scalars, max_size=3).map(tuple))
+    elif operator in ORDERING:
+        value = draw(st.one_of(texts, st.sampled_from(NUMBERS)))
+    elif operator not in (PredicateOperator.EXISTS, PredicateOperator.NOT_EXISTS):
+        value = draw(scalars)
+    return FieldPredicate(draw(st.sampled_from(FIELDS)), operator, value)
+
+
+spans = st.builds(TimeRange, st.none() | instants, st.none() | instants)
 simple = st.builds(
     EventFilter,
-    ids=said(st.lists(st.sampled_from([event.id for event in EVENTS]), max_size=60).map(tuple)),
+    ids=said(st.lists(st.integers(0, len(IDS) - 1).map(IDS.__getitem__), max_size=60).map(tuple)),
     types=said(st.lists(names, max_size=3).map(tuple)),
+    category=said(texts),
     entity=said(st.builds(Entity, texts, texts)),
     entity_id=said(texts),
     severities=said(st.lists(st.sampled_from(Severity), max_size=3).map(tuple)),
@@ -95,11 +143,14 @@ simple = st.builds(
     source_ids=said(some_texts),
     subject=said(texts),
     outcome=said(st.sampled_from(Outcome)),
+    duplicate=said(st.booleans()),
     occurred_at=said(spans),
     recorded_at=said(spans),
     notification=said(st.booleans()),
     acknowledged=said(st.booleans()),
     tags=said(st.builds(TagFilter, st.none() | some_texts, st.none() | some_texts)),
+    search=said(texts),
+    fields=said(st.lists(predicates(), max_size=2).map(tuple)),
 )
 composed = st.recursive(
     simple,
@@ -115,39 +166,57 @@ composed = st.recursive(
 
 
 async def test_sql_and_memory_select_the_same_events(database: Database) -> None:
-    await store(database, EVENTS)
-    seen: list[int] = []
+    caller = await administrator(database)
+    stored = [*{event.id: event for event in drawn(events, 600)}.values()]
+    stored = [
+        *stored[:-40],
+        *(replace(each, duplicate_of_id=stored[0].id) for each in stored[-40:]),
+    ]
+    await store(database, caller.organization_id, stored)
+    searched = drawn(st.builds(EventFilter, search=texts), 300)
+    tested = drawn(st.builds(EventFilter, fields=predicates().map(lambda each: (each,))), 400)
+    prefixed = drawn(st.builds(EventFilter, types=st.lists(names, max_size=2).map(tuple)), 200)
 
-    @settings(max_examples=400, suppress_health_check=list(HealthCheck))
-    @given(composed)
-    def collect(filter: EventFilter) -> None:
-        drawn.append(filter)
-
-    drawn: list[EventFilter] = []
-    collect()
-
-    for filter in drawn:
-        selected = await select_ids(database, filter)
-        expected = {event.id for event in EVENTS if matches(filter, event)}
-        assert selected == expected, filter
-        seen.append(len(expected))
+    telling = {}
+    for kind, filters in (
+        ("composed", drawn(composed, 600)),
+        ("search", searched),
+        ("fields", tested),
+        ("types", prefixed),
+    ):
+        counts = []
+        for filter in filters:
+            selected = await select_ids(database, caller.organization_id, filter)
+            expected = {event.id for event in stored if matches(filter, event)}
+            assert selected == expected, filter
+            counts.append(len(expected))
+        telling[kind] = sum(0 < count < len(stored) for count in counts)
 
     # The filters that were drawn tell something apart.
-    assert sum(0 < count < len(EVENTS) for count in seen) > 100
+    assert all(count >= 50 for count in telling.values()), telling
 
 
-async def store(database: Database, events: Sequence[EventState]) -> None:
-    organization_id = (await administrator(database)).organization_id
-    async with database.write(organization_id) as session:
-        rows = [tables.Event.from_domain(event, organization_id) for event in events]
-        session.add_all(rows)
+def drawn(strategy: st.SearchStrategy[Any], count: int) -> list[Any]:
+    """The same on every run."""
+    found: list[Any] = []
+
+    @settings(max_examples=count, suppress_health_check=list(HealthCheck))
+    @given(strategy)
+    def collect(value: Any) -> None:
+        found.append(value)
+
+    collect()
+    return found
+
+
+async def store(database: Database, owner: UUID, states: Sequence[EventState]) -> None:
+    async with database.write(owner) as session:
+        session.add_all([tables.Event.from_domain(state, owner) for state in states])
         await session.flush()
-        await session.execute(
-            insert(tables.EventTag), [tag for row in rows for tag in row.tag_rows()]
-        )
+        await lookup.add(session, owner, states)
 
 
-async def select_ids(database: Database, filter: EventFilter) -> set[UUID]:
-    async with database.read(EVERYWHERE) as session:
-        statement = select(col(tables.Event.id)).where(*where.events(filter))
+async def select_ids(database: Database, owner: UUID, filter: EventFilter) -> set[UUID]:
+    async with database.read(owner) as session:
+        statement = select(col(tables.Event.id)).where(*where.events(filter, owner))
         return set(await session.scalars(statement))

@@ -1,0 +1,100 @@
+"""What events are found by, beside the event: its tags, its words and its fields' values.
+
+Each lies in a table of its own with an index, written in the event's own transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Insert, delete, insert, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from app.domain.events import EventState
+from app.domain.filters import words_of
+from app.domain.predicates import Comparable, comparable, elements, findable
+from app.store import tables
+
+HEAD = 200
+BATCH = 500
+_TABLES = (tables.EventTag, tables.EventWords, tables.EventValue)
+
+
+async def add(session: AsyncSession, organization_id: UUID, events: Iterable[EventState]) -> None:
+    """Makes new events findable, in one statement for each table."""
+    for table, rows in _rows(organization_id, events):
+        await session.execute(_insert(table), rows)
+
+
+async def renew(
+    session: AsyncSession, organization_id: UUID, before: EventState, after: EventState
+) -> None:
+    """Makes an event findable by what it has become."""
+    old, new = (dict(_rows(organization_id, [state])) for state in (before, after))
+    for table in _TABLES:
+        if old.get(table) != new.get(table):
+            await session.execute(delete(table).where(col(table.event_id) == after.id))
+            if rows := new.get(table):
+                await session.execute(_insert(table), rows)
+
+
+def fill(connection: Connection) -> None:
+    """Makes the events of an older database findable; those that are, are passed over."""
+    event, words = tables.Event, tables.EventWords
+    missing = (
+        select(event)
+        .where(col(event.id).not_in(select(col(words.event_id))))
+        .order_by(col(event.id))
+        .limit(BATCH)
+    )
+    while rows := connection.execute(missing).all():
+        found = [tables.Event(**row._mapping) for row in rows]
+        for event_row in found:
+            # Their tags lie in their table already.
+            for table, each in _rows(event_row.organization_id, [event_row.to_domain()]):
+                if table is not tables.EventTag:
+                    connection.execute(insert(table), each)
+
+
+def words_in(organization_id: UUID, words: frozenset[str]) -> frozenset[str]:
+    """The words, together with the one that all words of the organization lie beside.
+
+    Without it a word that is common elsewhere would cost as much here.
+    """
+    return words | {f"@{organization_id.hex}"}
+
+
+def halves(text: str) -> tuple[str, str]:
+    return text[:HEAD], text[HEAD:]
+
+
+def _insert(table: Any) -> Insert:
+    # Without the option, rows with other columns empty would each be a statement of their own.
+    return insert(table).execution_options(render_nulls=True)
+
+
+def _rows(
+    organization_id: UUID, events: Iterable[EventState]
+) -> list[tuple[Any, list[dict[str, Any]]]]:
+    """The rows of each table; no table without rows."""
+    found: dict[Any, list[dict[str, Any]]] = {table: [] for table in _TABLES}
+    for event in events:
+        owner = {"organization_id": organization_id, "event_id": event.id}
+        found[tables.EventTag] += [owner | {"tag": tag} for tag in event.tags]
+        words = words_in(organization_id, words_of(event))
+        found[tables.EventWords].append(owner | {"words": words})
+        for name, value in findable(event.fields).items():
+            found[tables.EventValue] += [
+                owner | {"field": name, "ordinal": ordinal} | _columns(each)
+                for ordinal, each in enumerate([comparable(value), *elements(value)])
+            ]
+    return [(table, rows) for table, rows in found.items() if rows]
+
+
+def _columns(value: Comparable | None) -> dict[str, Any]:
+    value = value or Comparable()
+    head, tail = (None, None) if value.text is None else halves(value.text)
+    return {"number": value.number, "head": head, "tail": tail, "truth": value.truth}

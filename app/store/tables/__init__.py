@@ -1,0 +1,22 @@
+"""How things lie in the database."""
+
+from app.store.tables.definitions import EventField, EventType
+from app.store.tables.events import Event, EventTag, EventValue, EventWords, Receipt
+from app.store.tables.log import Change, Log
+from app.store.tables.owners import METADATA, ApiKey, Organization, Owned
+
+__all__ = [
+    "METADATA",
+    "ApiKey",
+    "Change",
+    "Event",
+    "EventField",
+    "EventTag",
+    "EventType",
+    "EventValue",
+    "EventWords",
+    "Log",
+    "Organization",
+    "Owned",
+    "Receipt",
+]

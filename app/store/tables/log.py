@@ -1,0 +1,54 @@
+"""The change log."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Index, text
+from sqlmodel import Field, SQLModel
+
+from app.store.columns import CurrentTransaction, Instant, JSONValue, LogNumber
+from app.store.tables.owners import Owned
+
+
+class Change(Owned, table=True):
+    """An entry of the change log. (tx, seq) is its place; the order of places is commit order."""
+
+    __table_args__ = (
+        Index("ix_change_place", "tx", "seq", unique=True),
+        Index("ix_change_place_of_organization", "organization_id", "tx", "seq"),
+        Index("ix_change_place_of_subject", "subject_id", "tx", "seq"),
+        Index(
+            "ix_change_rings",
+            "organization_id",
+            "tx",
+            "seq",
+            sqlite_where=text("rings"),
+            postgresql_where=text("rings"),
+        ),
+        {"sqlite_autoincrement": True},
+    )
+
+    seq: int | None = Field(default=None, primary_key=True, sa_type=LogNumber)
+    tx: int | None = Field(
+        default=None,
+        nullable=False,
+        sa_type=LogNumber,
+        sa_column_kwargs={"server_default": CurrentTransaction()},
+    )
+    subject: str
+    subject_id: UUID
+    kind: str
+    at: datetime = Field(sa_type=Instant)
+    actor: str
+    rings: bool = False
+    changes: dict[str, Any] = Field(sa_type=JSONValue)
+    state: dict[str, Any] = Field(sa_type=JSONValue)
+
+
+class Log(SQLModel, table=True):
+    """One row: the life of the log that cursors belong to."""
+
+    epoch: str = Field(primary_key=True)
