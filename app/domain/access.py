@@ -19,6 +19,11 @@ class Permission(Enum):
     ORGANIZATION_MANAGE = "ORGANIZATION_MANAGE"
 
 
+READS_TYPES = frozenset(
+    {Permission.EVENT_READ, Permission.EVENT_CREATE, Permission.EVENT_TYPE_MANAGE}
+)
+
+
 @dataclass(frozen=True)
 class Caller:
     """An authenticated credential, in the organization that its request acts in."""

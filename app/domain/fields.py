@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Any
 
@@ -78,19 +78,34 @@ class FieldDefinition:
     pattern: str | None = None
     default: Any = field(default=None, hash=False)  # may be a list, which has no hash
 
+    def to_json(self) -> dict[str, Any]:
+        """What was said of it, as a version keeps it."""
+        said = {each.name: getattr(self, each.name) for each in fields(self)}
+        said["kind"] = self.kind.value
+        said["options"] = None if self.options is None else list(self.options)
+        return {name: value for name, value in said.items() if value is not None}
 
-def definition_problems(fields: Sequence[FieldDefinition], limits: Limits) -> list[Problem]:
+    @classmethod
+    def from_json(cls, kept: Mapping[str, Any]) -> FieldDefinition:
+        options = kept.get("options")
+        return cls(
+            **{**kept, "kind": FieldKind(kept["kind"])}
+            | {"options": None if options is None else tuple(options)}
+        )
+
+
+def definition_problems(definitions: Sequence[FieldDefinition], limits: Limits) -> list[Problem]:
     """What is wrong with a type's fields, each told under its index and attribute.
 
     A default and a pattern are judged by `json_schema.schema_problems`.
     """
     problems = [
         problem.under(str(index))
-        for index, definition in enumerate(fields)
+        for index, definition in enumerate(definitions)
         for problem in _field_problems(definition, limits)
     ]
     seen: set[str] = set()
-    for index, definition in enumerate(fields):
+    for index, definition in enumerate(definitions):
         if definition.name in seen:
             twice = f"Field {definition.name} is there twice."
             problems.append(invalid(twice, str(index), "name"))

@@ -6,13 +6,14 @@ Every door makes a `Draft`; nothing here knows which door it was, and nothing is
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from app.domain.access import Caller
+from app.domain.conditions import ConditionalRule
 from app.domain.events import Entity, EventState
 from app.domain.fields import FieldDefinition
 from app.domain.json_schema import value_problems
@@ -27,6 +28,7 @@ from app.domain.values import (
     text_problems,
     type_name_problems,
 )
+from app.domain.visibility import settle
 
 NOTICE = "notice"
 
@@ -78,6 +80,8 @@ class TypeSpec:
     state: EventTypeState
     version: int
     fields: tuple[FieldDefinition, ...]
+    rules: tuple[ConditionalRule, ...] = ()
+    sunset_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -105,21 +109,18 @@ class Desk:
 
 def judge(draft: Draft, spec: TypeSpec | None, desk: Desk, event_id: UUID) -> Verdict:
     """Judges a report. `spec` is the registered type it names, None for a free-form one."""
-    values = _filled({} if draft.fields is None else draft.fields, spec)
-    problems = [
-        *_attribute_problems(_given(draft), desk),
-        *_values_problems(values, spec, desk),
-    ]
-    warnings: list[Problem] = []
+    judged = _judged_values({} if draft.fields is None else draft.fields, spec, desk)
+    problems = [*_attribute_problems(_given(draft), desk), *judged.problems]
+    warnings = judged.warnings
     if spec is not None:
         named = "type" if draft.event_type_id is None else "eventTypeId"
-        problems += closed(spec.type, spec.state, named)
-        warnings += outdated(spec.type, spec.state, named)
+        problems += closed(spec.type, spec.state, named, spec.sunset_at, desk.now)
+        warnings += outdated(spec.type, spec.state, named, spec.sunset_at)
         if draft.type not in (None, spec.type):
             problems.append(invalid(f"eventTypeId names the type {spec.type}.", "type"))
     if problems:
         return Refused(tuple(problems))
-    return Accepted(_event(draft, spec, values, desk, event_id), tuple(warnings))
+    return Accepted(_event(draft, spec, judged.values, desk, event_id), tuple(warnings))
 
 
 def revise(
@@ -132,20 +133,22 @@ def revise(
         if name in given and given[name] is None
     ]
     problems += _attribute_problems(given, desk)
-    values = event.fields
+    judged = _Judged(event.fields)
     if "fields" in given:
         merged = _merged(event.fields, given["fields"])
-        problems += _values_problems(merged, spec, desk)
-        values = merged
+        appearing = _appearing(event.fields, given["fields"], spec)
+        judged = _judged_values(merged, spec, desk, appearing)
+    problems += judged.problems
     if problems:
         return Refused(tuple(problems))
-    changed = dict(given) | {"fields": values}
+    changed = dict(given) | {"fields": judged.values}
     if "severity" in given:
         changed["severity"] = read_severity(given["severity"])
     if "tags" in given:
         changed["tags"] = _once(given["tags"] or ())
     return Accepted(
         replace(event, **changed, updated_at=desk.now, version=event.version + 1),
+        tuple(judged.warnings),
     )
 
 
@@ -181,24 +184,40 @@ def _attribute_problems(given: Mapping[str, Any], desk: Desk) -> list[Problem]:
     return problems
 
 
-def _values_problems(values: Any, spec: TypeSpec | None, desk: Desk) -> list[Problem]:
-    problems = object_problems(values, desk.limits, "fields")
-    if spec is None or not isinstance(values, dict):
-        return problems
-    sound = values
+@dataclass
+class _Judged:
+    """Values as they would be kept, and what is told about them."""
+
+    values: Any
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
+
+
+def _judged_values(
+    given: Any, spec: TypeSpec | None, desk: Desk, defaults: Collection[str] | None = None
+) -> _Judged:
+    """Settles the values and judges them. `defaults` names the fields that may get theirs."""
+    if spec is None or not isinstance(given, dict):
+        return _Judged(given, object_problems(given, desk.limits, "fields"))
+    settled = settle(spec.fields, spec.rules, given, defaults)
+    problems = object_problems(settled.values, desk.limits, "fields")
+    sound = settled.values
     if problems:  # the type judges what can be kept, so that everything is told at once
-        sound = {n: v for n, v in values.items() if not object_problems({n: v}, desk.limits)}
-    told = value_problems(spec.fields, sound)
-    unsound = values.keys() - sound.keys()
-    return problems + [each.under("fields") for each in told if each.path[0] not in unsound]
+        sound = {n: v for n, v in sound.items() if not object_problems({n: v}, desk.limits)}
+    unsound = settled.values.keys() - sound.keys()
+    told = value_problems(spec.fields, sound, spec.rules)
+    problems += [each.under("fields") for each in told if each.path[0] not in unsound]
+    return _Judged(settled.values, problems, [each.under("fields") for each in settled.warnings])
 
 
-def _filled(values: Any, spec: TypeSpec | None) -> Any:
-    """The values with the defaults of the fields that have none."""
-    if spec is None or not isinstance(values, dict):
-        return values
-    defaults = {each.name: each.default for each in spec.fields if each.default is not None}
-    return values | {name: each for name, each in defaults.items() if name not in values}
+def _appearing(stored: Mapping[str, Any], given: Any, spec: TypeSpec | None) -> frozenset[str]:
+    """The fields that an update may show for the first time: these alone get their default."""
+    if spec is None or not isinstance(given, dict):
+        return frozenset()
+    hidden = {each.name for each in spec.fields} - {
+        *settle(spec.fields, spec.rules, stored, ()).visible
+    }
+    return frozenset(name for name in hidden if given.get(name, ...) is not None)
 
 
 def _merged(stored: Mapping[str, Any], given: Any) -> Any:

@@ -1,4 +1,5 @@
-"""An event type's fields as JSON Schema 2020-12, which is also what judges values here.
+"""An event type's fields and conditional rules as JSON Schema 2020-12, which is also what judges
+values here, once they are settled.
 
 Only what Ajv 8 and jsonschema-rs judge alike goes in: e-mail addresses and URLs are patterns,
 not formats, and an author's pattern must compile without lookaround or backreference.
@@ -18,18 +19,23 @@ from jsonschema_rs import (
     ValidationErrorKind,
 )
 
+from app.domain.condition_schemas import definitions, field_conditions, is_conditional
+from app.domain.conditions import ConditionalRule
 from app.domain.fields import FieldDefinition, FieldKind
 from app.domain.limits import Limits
-from app.domain.patterns import is_common
+from app.domain.patterns import is_common, spelled_out
 from app.domain.problems import Problem, UserErrorCode, invalid
 from app.domain.values import json_problems
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _URL = r"^[A-Za-z][A-Za-z0-9+.-]*://[^\s]+$"
 _EMAIL = r"^[^\s@]+@[^\s@]+[.][^\s@.]+$"
-# The format "date-time" alone lets a blank or a small t stand between date and time.
+# The format "date-time" alone takes a blank for the T, leap seconds and the year 0.
+_YEAR = "(?:[1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])"
+_HOUR_AND_MINUTE = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"
 _INSTANT = (
-    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$"
+    f"^{_YEAR}-[0-9]{{2}}-[0-9]{{2}}T{_HOUR_AND_MINUTE}:[0-5][0-9]([.][0-9]{{1,9}})?"
+    f"(Z|[+-]{_HOUR_AND_MINUTE})$"
 )
 PATTERN_BYTES = 262_144
 _IN_WORDS = {
@@ -40,20 +46,34 @@ _IN_WORDS = {
 _LONGEST_MESSAGE = 300
 
 
-def compile_schema(fields: Sequence[FieldDefinition]) -> dict[str, Any]:
-    """The JSON Schema of `Event.fields` for a type of these fields."""
-    return {
+def compile_schema(
+    fields: Sequence[FieldDefinition], rules: Sequence[ConditionalRule] = ()
+) -> dict[str, Any]:
+    """The JSON Schema of `Event.fields` for a type of these fields and conditional rules."""
+    schema = {
         "$schema": DIALECT,
         "type": "object",
         "properties": {field.name: _property(field) for field in fields},
-        "required": [field.name for field in fields if field.required],
+        "required": [
+            field.name
+            for field in fields
+            if field.required and not is_conditional(field.name, rules)
+        ],
         "additionalProperties": False,
     }
+    if conditions := [each for field in fields for each in field_conditions(field, rules)]:
+        schema["allOf"] = conditions
+        schema["$defs"] = definitions(fields, rules)
+    return schema
 
 
-def value_problems(fields: tuple[FieldDefinition, ...], values: Mapping[str, Any]) -> list[Problem]:
-    """Everything that is wrong with the values, each under the name of its field."""
-    errors = _validator(fields).iter_errors(values)
+def value_problems(
+    fields: tuple[FieldDefinition, ...],
+    values: Mapping[str, Any],
+    rules: tuple[ConditionalRule, ...] = (),
+) -> list[Problem]:
+    """Everything that is wrong with settled values, each under the name of its field."""
+    errors = _validator(fields, rules).iter_errors(values)
     problems = [problem for error in errors for problem in _told(error)]
     return list(dict.fromkeys(problems))  # an instant is wrong by its format and its pattern
 
@@ -82,8 +102,10 @@ _NO_PATTERN = invalid(
 
 
 @lru_cache(maxsize=1024)
-def _validator(fields: tuple[FieldDefinition, ...]) -> Draft202012Validator:
-    return _compiled(compile_schema(fields))
+def _validator(
+    fields: tuple[FieldDefinition, ...], rules: tuple[ConditionalRule, ...]
+) -> Draft202012Validator:
+    return _compiled(compile_schema(fields, rules))
 
 
 def _compiled(schema: dict[str, Any]) -> Draft202012Validator:
@@ -105,7 +127,7 @@ def _property(field: FieldDefinition) -> dict[str, Any]:
     }
     schema = _kind(field) | {key: value for key, value in given.items() if value is not None}
     if field.pattern is not None:
-        schema["allOf"] = [{"pattern": field.pattern}]
+        schema["allOf"] = [{"pattern": spelled_out(field.pattern)}]
     return schema
 
 
@@ -147,6 +169,9 @@ def _told(error: ValidationError) -> list[Problem]:
                 )
                 for name in names
             ]
+        case ValidationErrorKind.FalseSchema():
+            hidden = f"{at[0]} is hidden by a conditional rule."
+            return [Problem(UserErrorCode.FIELD_HIDDEN, hidden, at)]
         case _:
             return [Problem(UserErrorCode.FIELD_INVALID, _message(error), at)]
 

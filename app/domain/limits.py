@@ -21,6 +21,9 @@ class Limits:
     fields_bytes: int = 65_536
     fields_depth: int = 50
     fields_per_type: int = 200
+    rules_per_type: int = 100
+    condition_depth: int = 5
+    condition_values: int = 100
     filter_values: int = 100
     filter_depth: int = 5
     filter_leaves: int = 100

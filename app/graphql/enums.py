@@ -7,6 +7,7 @@ from enum import Enum
 import strawberry
 
 from app.domain.access import Permission
+from app.domain.conditions import ConditionalEffect
 from app.domain.events import EventChangeKind
 from app.domain.fields import FieldKind
 from app.domain.lifecycle import EventTypeState
@@ -77,6 +78,13 @@ _describe(
     MULTI_SELECT="A list of the field's options, none twice.",
     URL="An absolute address, as `https://example.com/a`.",
     EMAIL="An e-mail address.",
+)
+_describe(
+    ConditionalEffect,
+    "What a conditional rule does to its targets while its condition holds.",
+    SHOW="A target is hidden unless one of its SHOW rules holds.",
+    HIDE="A target is hidden, whatever shows it.",
+    REQUIRE="A target that is visible must have a value.",
 )
 _describe(
     Permission,

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import strawberry
 from strawberry.scalars import JSON
 
 from app.domain import filters
-from app.domain.definitions import TypeDefinition
-from app.domain.fields import FieldDefinition, FieldKind
-from app.domain.lifecycle import EventTypeState
+from app.domain.fields import FieldKind
+from app.domain.json_schema import compile_schema
+from app.domain.lifecycle import EventTypeState, ways
+from app.domain.limits import Limits
 from app.domain.problems import bad_input
 from app.graphql.context import Info
 from app.graphql.event_filters import storable
 from app.graphql.events import Event, events_field
 from app.graphql.nodes import Node, id_of, wanted_id
 from app.graphql.pages import After, Connection, First, connection
-from app.graphql.problems import UserError, user_errors
 from app.services import event_types
 from app.store import tables
 from app.store.pages import page_request
+
+if TYPE_CHECKING:
+    from app.graphql.conditional_rules import ConditionalRule
 
 
 @strawberry.type(
@@ -38,8 +41,11 @@ class EventType(Node):
     category: str = strawberry.field(description="The group it belongs to.")
     state: EventTypeState = strawberry.field(description="Where it is in its life.")
     version: int = strawberry.field(
-        description="Rises with every change of the definition or its fields; events keep the one "
-        "that they were checked against."
+        description="Rises with every change of the definition, its fields or its conditional "
+        "rules; events keep the one that they were checked against."
+    )
+    sunset_at: datetime | None = strawberry.field(
+        description="While DEPRECATED: new events are refused from then on."
     )
     created_at: datetime = strawberry.field(description="When it was made.")
     updated_at: datetime = strawberry.field(description="When it was last changed.")
@@ -48,9 +54,48 @@ class EventType(Node):
         "The events that were checked against it.",
     )
 
+    # Of a type that was deleted they are as they were.
+    kept_fields: strawberry.Private[list[EventField] | None] = None
+    kept_rules: strawberry.Private[list[ConditionalRule] | None] = None
+
+    @strawberry.field(description="Where the lifecycle may go from here.")
+    def transitions(self) -> list[EventTypeState]:
+        return list(ways(self.state))
+
     @strawberry.field(description="Its fields, in form order.")
     async def fields(self, info: Info) -> list[EventField]:
+        if self.kept_fields is not None:
+            return self.kept_fields
         return await info.context.loaders.event_fields.load(UUID(self.id)) or []
+
+    @strawberry.field(
+        description="The rules by which fields are shown, hidden or required, in order of creation."
+    )
+    async def conditional_rules(
+        self, info: Info
+    ) -> list[Annotated[ConditionalRule, strawberry.lazy("app.graphql.conditional_rules")]]:
+        if self.kept_rules is not None:
+            return self.kept_rules
+        return await info.context.loaders.conditional_rules.load(UUID(self.id)) or []
+
+    @strawberry.field(
+        description="JSON Schema 2020-12 of `fields`, conditional rules included, now or at an "
+        "earlier version: a form or Ajv judges a value as the server does. It is served at "
+        "`/event-types/TYPE/schema.json` as well."
+    )
+    async def json_schema(
+        self,
+        info: Info,
+        version: Annotated[
+            int | None, strawberry.argument(description="The version; the latest, if left out.")
+        ] = None,
+    ) -> JSON:
+        number = self.version if version is None else version
+        form = await info.context.loaders.forms.load((UUID(self.id), number))
+        if form is None:
+            latest = f"{self.type} has no version {number}; its latest is {self.version}."
+            raise bad_input(latest, "version")
+        return JSON(compile_schema(form.fields, form.rules))
 
     @classmethod
     def from_row(cls, row: tables.EventType) -> EventType:
@@ -61,6 +106,7 @@ class EventType(Node):
             description=row.description,
             category=row.category,
             state=row.state,
+            sunset_at=row.sunset_at,
             version=row.version,
             created_at=row.created_at,
             updated_at=row.updated_at,
@@ -122,98 +168,25 @@ class EventTypeBy:
     type: strawberry.Maybe[str] = strawberry.field(description="Its type, exactly.")
 
 
-@strawberry.input(description="A field of a new event type.")
-class EventFieldInput:
-    name: str = strawberry.field(
-        description="Its key in `Event.fields`: `^[a-z][a-z0-9_]{0,62}$`, no reserved word of CEL."
+@strawberry.input(description="Which event types are meant. All that is said must hold.")
+class EventTypeFilter:
+    states: list[EventTypeState] | None = strawberry.field(
+        default=None, description="One of these states; `[]` selects nothing."
     )
-    label: str | None = strawberry.field(
-        default=None, description="What people call it; its name, if left out."
-    )
-    kind: FieldKind = strawberry.field(description="What values it takes.")
-    required: bool | None = strawberry.field(
-        default=None, description="Whether an event must have a value; it need not, if left out."
-    )
-    help_text: str | None = strawberry.field(default=None, description="What to fill in.")
-    unit: str | None = strawberry.field(default=None, description="What a number counts: `mcf`.")
-    options: list[str] | None = strawberry.field(
-        default=None, description="What SELECT and MULTI_SELECT choose from: at least one."
-    )
-    minimum: float | None = strawberry.field(
-        default=None, description="NUMBER, INTEGER: the least value, inclusive."
-    )
-    maximum: float | None = strawberry.field(
-        default=None, description="NUMBER, INTEGER: the greatest value, inclusive."
-    )
-    min_length: int | None = strawberry.field(
-        default=None, description="Texts: the fewest characters."
-    )
-    max_length: int | None = strawberry.field(
-        default=None, description="Texts: the most characters."
-    )
-    pattern: str | None = strawberry.field(
+    category: str | None = strawberry.field(default=None, description="Of this category.")
+    search: str | None = strawberry.field(
         default=None,
-        description="Texts: a regular expression, without lookaround or backreference, that finds "
-        "something in the value. Begin with `^` and end with `$` for the whole.",
-    )
-    default: JSON | None = strawberry.field(
-        default=None, description="The value of an event that gives none."
+        description="Beginnings of words in type, name, category and description: `flar inc` finds "
+        "Flaring Incident.",
     )
 
-    def to_domain(self) -> FieldDefinition:
-        return FieldDefinition(
-            name=self.name,
-            label=self.label,
-            kind=self.kind,
-            required=bool(self.required),
-            help_text=self.help_text,
-            unit=self.unit,
-            options=None if self.options is None else tuple(self.options),
-            minimum=self.minimum,
-            maximum=self.maximum,
-            min_length=self.min_length,
-            max_length=self.max_length,
-            pattern=self.pattern,
-            default=self.default,
+    def to_domain(self, limits: Limits) -> event_types.TypeFilter:
+        """RequestError BAD_USER_INPUT for what no event type can be asked."""
+        return event_types.TypeFilter(
+            states=None if self.states is None else tuple(self.states),
+            category=storable(self.category, limits, "filter", "category"),
+            search=storable(self.search, limits, "filter", "search"),
         )
-
-
-@strawberry.input(description="A new event type.")
-class CreateEventTypeInput:
-    type: str | None = strawberry.field(
-        default=None,
-        description="Left out, it is made from category and name: `flaring.flaring_incident`.",
-    )
-    name: str = strawberry.field(description="What people call it.")
-    description: str | None = strawberry.field(default=None, description="What it is for.")
-    category: str | None = strawberry.field(
-        default=None, description="The group it belongs to; `general`, if left out."
-    )
-    state: EventTypeState | None = strawberry.field(
-        default=EventTypeState.DRAFT,
-        description="DRAFT, which takes no events yet, or PUBLISHED, which does.",
-    )
-    fields: list[EventFieldInput] | None = strawberry.field(
-        default=None, description="Its fields, in form order: up to 200."
-    )
-
-    def to_domain(self) -> TypeDefinition:
-        return TypeDefinition(
-            name=self.name,
-            type=self.type,
-            description=self.description,
-            category=self.category,
-            state=self.state or EventTypeState.DRAFT,
-            fields=tuple(field.to_domain() for field in self.fields or ()),
-        )
-
-
-@strawberry.type(description="What became of a change of an event type.")
-class EventTypePayload:
-    event_type: EventType | None = strawberry.field(
-        description="The event type; null where it was refused."
-    )
-    user_errors: list[UserError] = strawberry.field(description="Everything that is wrong.")
 
 
 @strawberry.type
@@ -235,35 +208,22 @@ class EventTypeQueries:
 
     @strawberry.field(description="The organization's event types, in order of creation.")
     async def event_types(
-        self, info: Info, first: First = 20, after: After = None
+        self,
+        info: Info,
+        filter: Annotated[
+            EventTypeFilter | None, strawberry.argument(description="Only these event types.")
+        ] = None,
+        first: First = 20,
+        after: After = None,
     ) -> Connection[EventType]:
         database, caller = info.context.database, info.context.caller
+        wanted = (filter or EventTypeFilter()).to_domain(info.context.limits)
         request = page_request(info.context.limits, first=first, after=after)
-        page = await event_types.page(database, caller, request)
+        page = await event_types.page(database, caller, wanted, request)
         return connection(
             page,
             event_types.BY_CREATION,
             caller.organization_id,
             EventType.from_row,
-            lambda: event_types.count(database, caller),
-        )
-
-
-@strawberry.type
-class EventTypeMutations:
-    @strawberry.mutation(
-        description="Defines an event type. Published, it takes events at once; as a draft it can "
-        "be shaped first."
-    )
-    async def create_event_type(
-        self,
-        info: Info,
-        input: Annotated[CreateEventTypeInput, strawberry.argument(description="The definition.")],
-    ) -> EventTypePayload:
-        saved = await event_types.create_event_type(
-            info.context.database, info.context.desk, input.to_domain()
-        )
-        return EventTypePayload(
-            event_type=None if (row := saved.event_type) is None else EventType.from_row(row),
-            user_errors=user_errors(saved.problems, "input"),
+            lambda: event_types.count(database, caller, wanted),
         )

@@ -25,6 +25,7 @@ from app.store.pages import page_request
 
 if TYPE_CHECKING:
     from app.graphql.event_types import EventType
+    from app.graphql.field_values import FieldValue
     from app.graphql.history import EventChangeConnection
 
 LATEST_FIRST = EventOrder(field=EventOrderField.OCCURRED_AT, direction=SortDirection.DESC)
@@ -80,6 +81,18 @@ class Event(Node):
         if self.event_type_id is None:
             return None
         return await info.context.loaders.event_types.load(self.event_type_id)
+
+    @strawberry.field(
+        description="The same values beside their definitions, in the order of the form; none "
+        "where the type is free-form."
+    )
+    async def field_values(
+        self, info: Info
+    ) -> list[Annotated[FieldValue, strawberry.lazy("app.graphql.field_values")]]:
+        owner, version = self.event_type_id, self.event_type_version
+        if owner is None or version is None:
+            return []
+        return await info.context.loaders.field_values(owner, version, self.fields)
 
     @strawberry.field(description="What happened to it, oldest first.")
     async def history(

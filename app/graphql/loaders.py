@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from strawberry.dataloader import DataLoader
 
+from app.domain.definitions import Form
+from app.graphql.conditional_rules import ConditionalRule
 from app.graphql.context import Context
 from app.graphql.event_types import EventField, EventType
+from app.graphql.field_values import FieldValue
 from app.graphql.history import EventChangeConnection
 from app.services import event_types, history
+from app.services.event_types import Version
 from app.store.pages import PageRequest
 
 Key = TypeVar("Key")
@@ -28,9 +32,23 @@ class Loaders:
             self._event_fields
         )
 
+        self.conditional_rules: DataLoader[UUID, list[ConditionalRule] | None] = self._loader(
+            self._conditional_rules
+        )
+        self.forms: DataLoader[Version, Form | None] = self._loader(self._forms)
         self.histories: DataLoader[tuple[UUID, PageRequest], EventChangeConnection | None] = (
             self._loader(self._histories)
         )
+
+    async def field_values(
+        self, event_type_id: UUID, version: int, values: Any
+    ) -> list[FieldValue]:
+        form = await self.forms.load((event_type_id, version))
+        return [
+            FieldValue.of(event_type_id, field, values[field.name])
+            for field in (form.fields if form else ())
+            if field.name in values
+        ]
 
     async def _histories(
         self, keys: list[tuple[UUID, PageRequest]]
@@ -51,6 +69,13 @@ class Loaders:
     async def _event_fields(self, ids: list[UUID]) -> dict[UUID, list[EventField]]:
         rows = await event_types.fields_of(self._context.database, self._context.caller, ids)
         return {id: [EventField.from_row(row) for row in fields] for id, fields in rows.items()}
+
+    async def _conditional_rules(self, ids: list[UUID]) -> dict[UUID, list[ConditionalRule]]:
+        rows = await event_types.rules_of(self._context.database, self._context.caller, ids)
+        return {id: [ConditionalRule.from_row(row) for row in rules] for id, rules in rows.items()}
+
+    async def _forms(self, versions: list[Version]) -> dict[Version, Form]:
+        return await event_types.forms(self._context.database, self._context.caller, versions)
 
     def _loader(
         self, read: Callable[[list[Key]], Awaitable[dict[Key, Found]]]

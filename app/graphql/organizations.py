@@ -9,6 +9,7 @@ import strawberry
 from app.domain import filters
 from app.domain.access import Permission
 from app.domain.problems import ErrorCode, RequestError
+from app.graphql.conditional_rules import ConditionalRule
 from app.graphql.context import Info
 from app.graphql.event_types import EventField, EventType
 from app.graphql.events import Event, events_field
@@ -89,8 +90,8 @@ class OrganizationQueries:
         return Organization.from_row(row) if key in (None, row.key) else None
 
     @strawberry.field(
-        description="Whatever has this id: an event, an event type, a field or the organization; "
-        "null where nothing has."
+        description="Whatever has this id: an event, an event type, a field, a conditional rule or "
+        "the organization; null where nothing has."
     )
     async def node(
         self,
@@ -104,8 +105,11 @@ class OrganizationQueries:
         if caller.may(READ_TYPES):
             if event_type := await event_types.find(database, caller, id=wanted):
                 return EventType.from_row(event_type)
-            if field := await event_types.find_field(database, caller, wanted):
+            if field := await event_types.find_part(database, caller, tables.EventField, wanted):
                 return EventField.from_row(field)
+            rules = tables.ConditionalRule
+            if rule := await event_types.find_part(database, caller, rules, wanted):
+                return ConditionalRule.from_row(rule)
         if caller.may(READ_ORGANIZATION) and wanted == caller.organization_id:
             return Organization.from_row(await organizations.organization(database, caller))
         return None

@@ -11,7 +11,7 @@ from typing import Any
 
 from graphql import GraphQLField, GraphQLSchema
 
-from app.domain.access import Permission
+from app.domain.access import READS_TYPES, Permission
 from app.domain.problems import ErrorCode, RequestError
 
 READ = frozenset({Permission.EVENT_READ})
@@ -19,7 +19,7 @@ CREATE = frozenset({Permission.EVENT_CREATE})
 UPDATE = frozenset({Permission.EVENT_UPDATE})
 DELETE = frozenset({Permission.EVENT_DELETE})
 MANAGE_TYPES = frozenset({Permission.EVENT_TYPE_MANAGE})
-READ_TYPES = READ | CREATE | MANAGE_TYPES
+READ_TYPES = READS_TYPES
 READ_ORGANIZATION = READ | {Permission.ORGANIZATION_MANAGE}
 
 NEEDED: dict[str, frozenset[Permission]] = {
@@ -36,6 +36,7 @@ NEEDED: dict[str, frozenset[Permission]] = {
     "Query.notifications": READ,
     "Query.eventType": READ_TYPES,
     "Query.eventTypes": READ_TYPES,
+    "Query.checkEvent": CREATE,
     "Mutation.logEvent": CREATE,
     "Mutation.logEvents": CREATE,
     "Mutation.updateEvent": UPDATE,
@@ -44,6 +45,16 @@ NEEDED: dict[str, frozenset[Permission]] = {
     "Mutation.acknowledgeEvents": UPDATE,
     "Mutation.deleteEvent": DELETE,
     "Mutation.createEventType": MANAGE_TYPES,
+    "Mutation.updateEventType": MANAGE_TYPES,
+    "Mutation.deleteEventType": MANAGE_TYPES,
+    "Mutation.transitionEventType": MANAGE_TYPES,
+    "Mutation.addEventField": MANAGE_TYPES,
+    "Mutation.updateEventField": MANAGE_TYPES,
+    "Mutation.removeEventField": MANAGE_TYPES,
+    "Mutation.reorderEventFields": MANAGE_TYPES,
+    "Mutation.addConditionalRule": MANAGE_TYPES,
+    "Mutation.updateConditionalRule": MANAGE_TYPES,
+    "Mutation.deleteConditionalRule": MANAGE_TYPES,
     "Subscription.notificationAdded": READ,
     "Subscription.eventChanged": READ,
     "Event.history": READ,

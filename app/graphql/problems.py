@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import uuid4
 
 import strawberry
 import structlog
 from graphql import GraphQLError
 
+from app.domain.lifecycle import EventTypeState, TransitionProblem
 from app.domain.problems import ErrorCode, Problem, RequestError, UserErrorCode
 from app.store.dialect import why_unavailable
 
@@ -33,12 +35,22 @@ class InputError(UserError):
     pass
 
 
+@strawberry.type(description="The lifecycle does not lead there from here.")
+class TransitionError(UserError):
+    from_: EventTypeState = strawberry.field(name="from", description="Where the event type is.")
+    allowed: list[EventTypeState] = strawberry.field(description="Where it may go.")
+
+
 def user_errors(problems: Sequence[Problem], *place: str) -> list[UserError]:
     """The problems with the argument they are about in front of their paths."""
-    return [
-        InputError(message=problem.message, code=problem.code, path=[*place, *problem.path])
-        for problem in problems
-    ]
+    return [_user_error(problem.under(*place)) for problem in problems]
+
+
+def _user_error(problem: Problem) -> UserError:
+    told: Any = {"message": problem.message, "code": problem.code, "path": list(problem.path)}
+    if isinstance(problem, TransitionProblem):
+        return TransitionError(**told, from_=problem.state, allowed=list(problem.allowed))
+    return InputError(**told)
 
 
 def bad_request(message: str) -> GraphQLError:

@@ -13,9 +13,11 @@ from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.graphql import OperationType
 
+from app.graphql.checks import CheckQueries
 from app.graphql.event_counts import EventCountQueries
 from app.graphql.event_mutations import EventMutations
-from app.graphql.event_types import EventTypeMutations, EventTypeQueries
+from app.graphql.event_type_mutations import EventTypeMutations
+from app.graphql.event_types import EventTypeQueries
 from app.graphql.events import EventQueries
 from app.graphql.history import HistoryQueries, HistorySubscriptions
 from app.graphql.notifications import (
@@ -25,7 +27,7 @@ from app.graphql.notifications import (
 )
 from app.graphql.organizations import OrganizationQueries
 from app.graphql.permissions import enforce
-from app.graphql.problems import InputError, bad_request, tell
+from app.graphql.problems import InputError, TransitionError, bad_request, tell
 from app.graphql.scalars import SCALARS
 
 _CACHED_DOCUMENTS = 1000
@@ -37,6 +39,7 @@ _OVER_A_SOCKET = (
 @strawberry.type(description="All that can be read.")
 class Query(
     EventQueries,
+    CheckQueries,
     EventCountQueries,
     EventTypeQueries,
     HistoryQueries,
@@ -96,7 +99,7 @@ def build_schema() -> Schema:
         query=Query,
         mutation=Mutation,
         subscription=Subscription,
-        types=[InputError],
+        types=[InputError, TransitionError],
         config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=True),
         extensions=[
             lambda: ParserCache(maxsize=_CACHED_DOCUMENTS),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -19,8 +20,18 @@ from app.domain.values import name_problems
 from app.store import changes, tables
 from app.store.database import EVERYWHERE, Database
 
+PARTITION_HEADERS = ("data-partition-id", "slb-data-partition-id")
 _PREFIX_LENGTH = 16
 _LONGEST_KEY = 255
+
+
+async def caller_of(database: Database, said: Mapping[str, str]) -> Caller:
+    """The caller behind a request's headers, or behind the payload of a socket's connection_init.
+
+    RequestError UNAUTHENTICATED, FORBIDDEN.
+    """
+    partition = next((said[name] for name in PARTITION_HEADERS if name in said), None)
+    return await authenticate(database, said.get("authorization"), partition)
 
 
 async def authenticate(
@@ -69,7 +80,7 @@ async def add_key(
     )
     session.add(key)
     told = {"name": name, "permissions": key.permissions}
-    entry = changes.created(changes.API_KEY, key.id, organization_id, actor, now, told)
+    entry = changes.announcement(changes.API_KEY, key.id, organization_id, actor, now, told)
     await changes.append(session, [entry])
     return secret
 

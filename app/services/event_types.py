@@ -1,25 +1,28 @@
-"""Event types: their definitions, and the form in which a verdict reads them."""
+"""Event types, read: as people see them, and in the form in which a verdict reads them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
-from uuid_utils.compat import uuid7
 
 from app.domain.access import Caller
-from app.domain.definitions import GENERAL, TypeDefinition, type_problems
-from app.domain.fields import FieldDefinition
-from app.domain.intake import Desk, TypeSpec
-from app.domain.problems import Problem, UserErrorCode
-from app.store import changes, pages, tables
+from app.domain.definitions import Form
+from app.domain.filters import words
+from app.domain.intake import TypeSpec
+from app.domain.lifecycle import EventTypeState
+from app.store import pages, tables
+from app.store.columns import Includes
 from app.store.database import Database
-from app.store.dialect import insert_new
+
+Part = TypeVar("Part", tables.EventField, tables.ConditionalRule)
+Version = tuple[UUID, int]
+KNOWN_FORMS = 1024
 
 BY_CREATION: pages.Order[tables.EventType] = pages.Order(
     name="event-types",
@@ -32,43 +35,12 @@ BY_CREATION: pages.Order[tables.EventType] = pages.Order(
 
 
 @dataclass(frozen=True)
-class Saved:
-    """An event type as it lies after a mutation, or why it is not there."""
+class TypeFilter:
+    """All that is said must hold. Each word of `search` begins a word of what the type says."""
 
-    event_type: tables.EventType | None = None
-    problems: tuple[Problem, ...] = ()
-
-
-async def create_event_type(database: Database, desk: Desk, definition: TypeDefinition) -> Saved:
-    if problems := type_problems(definition, desk.limits):
-        return Saved(problems=tuple(problems))
-    organization_id = desk.reporter.organization_id
-    table = tables.EventType
-    row = {
-        "id": uuid7(),
-        "organization_id": organization_id,
-        "type": definition.type_name,
-        "name": definition.name,
-        "description": definition.description,
-        "category": definition.category or GENERAL,
-        "state": definition.state,
-        "version": 1,
-        "created_at": desk.now,
-        "updated_at": desk.now,
-    }
-    async with database.write(organization_id) as session:
-        new = insert_new(session, table).returning(table)
-        event_type = (await session.scalars(new, [row])).one_or_none()
-        if event_type is None:
-            message = f"There is an event type {definition.type_name} already."
-            return Saved(problems=(Problem(UserErrorCode.ALREADY_EXISTS, message, ("type",)),))
-        session.add_all(_field_rows(event_type, definition.fields))
-        told = {"type": event_type.type, "name": event_type.name, "version": event_type.version}
-        entry = changes.created(
-            changes.EVENT_TYPE, event_type.id, organization_id, desk.reporter.name, desk.now, told
-        )
-        await changes.append(session, [entry])
-    return Saved(event_type)
+    states: tuple[EventTypeState, ...] | None = None
+    category: str | None = None
+    search: str | None = None
 
 
 async def find(
@@ -79,12 +51,12 @@ async def find(
         return (await session.scalars(select(tables.EventType).where(wanted))).one_or_none()
 
 
-async def find_field(
-    database: Database, caller: Caller, field_id: UUID
-) -> tables.EventField | None:
+async def find_part(
+    database: Database, caller: Caller, table: type[Part], part_id: UUID
+) -> Part | None:
+    """A field or a conditional rule."""
     async with database.read(caller.organization_id) as session:
-        wanted = select(tables.EventField).where(col(tables.EventField.id) == field_id)
-        return (await session.scalars(wanted)).one_or_none()
+        return (await session.scalars(select(table).where(col(table.id) == part_id))).one_or_none()
 
 
 async def by_ids(
@@ -100,74 +72,114 @@ async def fields_of(
 ) -> dict[UUID, list[tables.EventField]]:
     """The fields of several event types, each in form order."""
     async with database.read(caller.organization_id) as session:
-        return await _fields(session, ids)
+        return await parts(session, tables.EventField, ids)
+
+
+async def rules_of(
+    database: Database, caller: Caller, ids: Sequence[UUID]
+) -> dict[UUID, list[tables.ConditionalRule]]:
+    """The conditional rules of several event types, each in order of creation."""
+    async with database.read(caller.organization_id) as session:
+        return await parts(session, tables.ConditionalRule, ids)
+
+
+async def parts(
+    session: AsyncSession, table: type[Part], ids: Sequence[UUID]
+) -> dict[UUID, list[Part]]:
+    """The fields of event types in form order, or their rules in order of creation."""
+    found: dict[UUID, list[Part]] = {each: [] for each in ids}
+    if ids:
+        order: Any = table.position if issubclass(table, tables.EventField) else table.id
+        statement = select(table).where(col(table.event_type_id).in_(ids)).order_by(col(order))
+        for part in await session.scalars(statement):
+            found[part.event_type_id].append(part)
+    return found
 
 
 async def page(
-    database: Database, caller: Caller, request: pages.PageRequest
+    database: Database, caller: Caller, filter: TypeFilter, request: pages.PageRequest
 ) -> pages.Page[tables.EventType]:
     async with database.read(caller.organization_id) as session:
-        statement = select(tables.EventType)
+        statement = select(tables.EventType).where(*_conditions(filter))
         return await pages.fetch(session, statement, BY_CREATION, request, caller.organization_id)
 
 
-async def count(database: Database, caller: Caller) -> int:
+async def count(database: Database, caller: Caller, filter: TypeFilter) -> int:
     async with database.read(caller.organization_id) as session:
-        statement = select(func.count()).select_from(tables.EventType)
+        statement = select(func.count()).select_from(tables.EventType).where(*_conditions(filter))
         return (await session.scalars(statement)).one()
 
 
-async def specs(session: AsyncSession, ids: Iterable[UUID], types: Iterable[str]) -> list[TypeSpec]:
-    """What verdicts ask of the event types with one of these ids or types, in two statements."""
+def _conditions(filter: TypeFilter) -> list[ColumnElement[bool]]:
+    table = tables.EventType
+    conditions: list[ColumnElement[bool]] = []
+    if filter.states is not None:
+        conditions.append(col(table.state).in_(filter.states))
+    if filter.category is not None:
+        conditions.append(col(table.category) == filter.category)
+    beginnings = () if filter.search is None else sorted(words(filter.search))
+    conditions += [Includes(col(table.words), f" {beginning}") for beginning in beginnings]
+    return conditions
+
+
+async def forms(
+    database: Database, caller: Caller, versions: Sequence[Version]
+) -> dict[Version, Form]:
+    """What events held at these versions of their types; those there are none of are missing."""
+    async with database.read(caller.organization_id) as session:
+        return await forms_in(session, versions)
+
+
+async def forms_in(session: AsyncSession, versions: Iterable[Version]) -> dict[Version, Form]:
+    wanted = set(versions)
+    table = tables.EventTypeVersion
+    place = tuple_(col(table.event_type_id), col(table.number))
+    if missing := sorted(wanted - _known_forms.keys()):
+        if len(_known_forms) + len(missing) > KNOWN_FORMS:
+            _known_forms.clear()
+        for row in await session.scalars(select(table).where(place.in_(missing))):
+            _known_forms[row.event_type_id, row.number] = Form.from_json(row.form)
+    return {version: _known_forms[version] for version in wanted & _known_forms.keys()}
+
+
+# A version never changes: what one transaction has read, every later one may use. A transaction
+# that makes a version must not read it before it is committed.
+_known_forms: dict[Version, Form] = {}
+
+
+async def specs(
+    session: AsyncSession, ids: Iterable[UUID], types: Iterable[str], *, hold: bool = True
+) -> list[TypeSpec]:
+    """What verdicts ask of the event types with one of these ids or types.
+
+    `hold`: until the end of the transaction none of them is deleted, or gets another type.
+    """
     table = tables.EventType
     wanted = or_(col(table.id).in_(list(ids)), col(table.type).in_(list(types)))
-    found = list(await session.scalars(select(table).where(wanted)))
-    fields = await _fields(session, [row.id for row in found])
-    return [
-        TypeSpec(
-            id=row.id,
-            type=row.type,
-            name=row.name,
-            category=row.category,
-            state=row.state,
-            version=row.version,
-            fields=tuple(field.to_domain() for field in fields[row.id]),
-        )
-        for row in found
-    ]
+    statement = select(table).where(wanted)
+    if hold:
+        statement = statement.with_for_update(read=True, key_share=True)
+    found = list(await session.scalars(statement))
+    known = await forms_in(session, [(row.id, row.version) for row in found])
+    return [spec_of(row, row.version, known[row.id, row.version]) for row in found]
 
 
-async def _fields(
-    session: AsyncSession, ids: Sequence[UUID]
-) -> dict[UUID, list[tables.EventField]]:
-    fields: dict[UUID, list[tables.EventField]] = {each: [] for each in ids}
-    if ids:
-        table = tables.EventField
-        statement = (
-            select(table).where(col(table.event_type_id).in_(ids)).order_by(col(table.position))
-        )
-        for field in await session.scalars(statement):
-            fields[field.event_type_id].append(field)
-    return fields
+async def spec_at(session: AsyncSession, event_type_id: UUID, version: int) -> TypeSpec:
+    """What the verdict on an update asks: the type as the event was checked against it."""
+    row = await session.get_one(tables.EventType, event_type_id)
+    known = await forms_in(session, [(event_type_id, version)])
+    return spec_of(row, version, known[event_type_id, version])
 
 
-def _field_rows(
-    event_type: tables.EventType, fields: Sequence[FieldDefinition]
-) -> list[tables.EventField]:
-    return [
-        tables.EventField(
-            id=uuid7(),
-            organization_id=event_type.organization_id,
-            event_type_id=event_type.id,
-            position=position,
-            **_columns(field),
-        )
-        for position, field in enumerate(fields)
-    ]
-
-
-def _columns(field: FieldDefinition) -> dict[str, Any]:
-    columns = {name: getattr(field, name) for name in FieldDefinition.__dataclass_fields__}
-    columns["label"] = field.label or field.name
-    columns["options"] = None if field.options is None else list(field.options)
-    return columns
+def spec_of(row: tables.EventType, version: int, form: Form) -> TypeSpec:
+    return TypeSpec(
+        id=row.id,
+        type=row.type,
+        name=row.name,
+        category=row.category,
+        state=row.state,
+        version=version,
+        fields=form.fields,
+        rules=form.rules,
+        sunset_at=row.sunset_at,
+    )

@@ -14,26 +14,23 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
-from uuid_utils.compat import uuid7
 
 from app.domain.events import EventState
 from app.domain.events import changes as differences
 from app.domain.intake import (
-    NOTICE,
     Accepted,
     Desk,
     Draft,
     Refused,
     TypeSpec,
     Verdict,
-    judge,
     revise,
 )
 from app.domain.problems import Problem, UserErrorCode
-from app.domain.values import name_problems, read_id
 from app.services import receipts
-from app.services.event_types import specs
+from app.services.event_types import spec_at
 from app.services.receipts import Key, Receipt
+from app.services.verdicts import registered
 from app.store import changes, lookup, tables
 from app.store.database import Database
 
@@ -63,7 +60,8 @@ async def log_events(database: Database, desk: Desk, drafts: Sequence[Draft]) ->
 
 async def log_in(session: AsyncSession, desk: Desk, drafts: Sequence[Draft]) -> list[Report]:
     """The same within a transaction that is open; durable when that commits."""
-    verdicts = await _verdicts(session, desk, drafts)
+    known_types = await registered(session, desk, drafts)
+    verdicts = [known_types.verdict(draft, desk) for draft in drafts]
     keys = [receipts.key_of(draft, desk) for draft in drafts]
     known = await receipts.kept(session, {key for key in keys if key is not None})
     before: set[Key | None] = set(known)
@@ -75,43 +73,15 @@ async def log_in(session: AsyncSession, desk: Desk, drafts: Sequence[Draft]) -> 
         if isinstance(verdict, Accepted) and _is_first(key, verdict, known)
     ]
     rows = await _store(session, desk, new)
-    rows |= await _met(session, {each.event_id for each in known.values()} - rows.keys())
+    rows |= await met(session, {each.event_id for each in known.values()} - rows.keys())
     reports = []
     for draft, key, verdict in zip(drafts, keys, verdicts, strict=True):
         if isinstance(verdict, Accepted):
             before.add(key)
         # A refused report meets what was there before it, not what comes after it in the list.
         receipt = known.get(key) if key is not None and key in before else None
-        reports.append(_report(draft, verdict, receipt, rows))
+        reports.append(report_of(draft, verdict, receipt, rows))
     return reports
-
-
-async def _verdicts(session: AsyncSession, desk: Desk, drafts: Sequence[Draft]) -> list[Verdict]:
-    """Each draft's own verdict, as if nobody had reported it before."""
-    wanted_ids = {found for draft in drafts if (found := read_id(draft.event_type_id or ""))}
-    wanted_types = {
-        draft.type or NOTICE
-        for draft in drafts
-        if draft.event_type_id is None and not name_problems(draft.type, desk.limits.name)
-    }
-    known = await specs(session, wanted_ids, wanted_types)
-    by_id = {str(spec.id): spec for spec in known}
-    by_type = {spec.type: spec for spec in known}
-    return [_verdict(draft, by_id, by_type, desk) for draft in drafts]
-
-
-def _verdict(
-    draft: Draft, by_id: dict[str, TypeSpec], by_type: dict[str, TypeSpec], desk: Desk
-) -> Verdict:
-    if draft.event_type_id is None:
-        return judge(draft, by_type.get(draft.type or NOTICE), desk, uuid7())
-    spec = by_id.get(draft.event_type_id.lower())
-    verdict = judge(draft, spec, desk, uuid7())
-    if spec is not None:
-        return verdict
-    message = f"There is no event type {draft.event_type_id[:100]!a}."
-    unknown = Problem(UserErrorCode.NOT_FOUND, message, ("eventTypeId",))
-    return Refused((unknown, *(verdict.problems if isinstance(verdict, Refused) else ())))
 
 
 def _is_first(key: Key | None, verdict: Accepted, known: Mapping[Key, Receipt]) -> bool:
@@ -136,7 +106,7 @@ async def _store(
     return rows
 
 
-async def _met(session: AsyncSession, ids: set[UUID]) -> dict[UUID, tables.Event]:
+async def met(session: AsyncSession, ids: set[UUID]) -> dict[UUID, tables.Event]:
     """The events that replays met; a deleted one is missing."""
     if not ids:
         return {}
@@ -144,9 +114,10 @@ async def _met(session: AsyncSession, ids: set[UUID]) -> dict[UUID, tables.Event
     return {row.id: row for row in await session.scalars(statement)}
 
 
-def _report(
+def report_of(
     draft: Draft, verdict: Verdict, receipt: Receipt | None, rows: dict[UUID, tables.Event]
 ) -> Report:
+    """What became of a draft, by its verdict, the receipt of its key and the events stored."""
     if isinstance(verdict, Accepted) and (receipt is None or receipt.event_id == verdict.event.id):
         return Report(rows[verdict.event.id], warnings=verdict.warnings)
     if receipt is not None and receipt.digest == draft.digest():
@@ -174,8 +145,7 @@ async def update_event(
             problem = Problem(UserErrorCode.CONFLICT, message, ("ifVersion",))
             return Report(problems=(problem,))
         before = row.to_domain()
-        own = await specs(session, [row.event_type_id], ()) if row.event_type_id else []
-        verdict = revise(before, given, own[0] if own else None, desk)
+        verdict = revise(before, given, await _own_type(session, row), desk)
         if isinstance(verdict, Refused):
             return Report(problems=verdict.problems)
         await _replace(session, desk, row, before, verdict.event)
@@ -219,6 +189,13 @@ def entry(
         changes={} if before is None else differences(before, state),
         state=state.to_json(),
     )
+
+
+async def _own_type(session: AsyncSession, row: tables.Event) -> TypeSpec | None:
+    """The event's type in the version that it was checked against."""
+    if row.event_type_id is None or row.event_type_version is None:
+        return None
+    return await spec_at(session, row.event_type_id, row.event_type_version)
 
 
 async def _replace(

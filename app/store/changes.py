@@ -88,20 +88,21 @@ class Entry:
         return None if self.kind == "DELETED" else self.state
 
 
-def created(
+def announcement(
     subject: str,
     subject_id: UUID,
     organization_id: UUID,
     actor: str,
     at: datetime,
     state: dict[str, Any],
+    kind: str = "CREATED",
 ) -> tables.Change:
     """The entry that tells every process of an event type, a key or an organization."""
     return tables.Change(
         organization_id=organization_id,
         subject=subject,
         subject_id=subject_id,
-        kind="CREATED",
+        kind=kind,
         at=at,
         actor=actor,
         changes={},

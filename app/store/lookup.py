@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Insert, delete, insert, select
+from sqlalchemy import Insert, delete, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -19,44 +19,25 @@ from app.domain.predicates import Comparable, comparable, elements, findable
 from app.store import tables
 
 HEAD = 200
-BATCH = 500
 _TABLES = (tables.EventTag, tables.EventWords, tables.EventValue)
 
 
 async def add(session: AsyncSession, organization_id: UUID, events: Iterable[EventState]) -> None:
     """Makes new events findable, in one statement for each table."""
-    for table, rows in _rows(organization_id, events):
-        await session.execute(_insert(table), rows)
+    for table, found in rows(organization_id, events):
+        await session.execute(_insert(table), found)
 
 
 async def renew(
     session: AsyncSession, organization_id: UUID, before: EventState, after: EventState
 ) -> None:
     """Makes an event findable by what it has become."""
-    old, new = (dict(_rows(organization_id, [state])) for state in (before, after))
+    old, new = (dict(rows(organization_id, [state])) for state in (before, after))
     for table in _TABLES:
         if old.get(table) != new.get(table):
             await session.execute(delete(table).where(col(table.event_id) == after.id))
-            if rows := new.get(table):
-                await session.execute(_insert(table), rows)
-
-
-def fill(connection: Connection) -> None:
-    """Makes the events of an older database findable; those that are, are passed over."""
-    event, words = tables.Event, tables.EventWords
-    missing = (
-        select(event)
-        .where(col(event.id).not_in(select(col(words.event_id))))
-        .order_by(col(event.id))
-        .limit(BATCH)
-    )
-    while rows := connection.execute(missing).all():
-        found = [tables.Event(**row._mapping) for row in rows]
-        for event_row in found:
-            # Their tags lie in their table already.
-            for table, each in _rows(event_row.organization_id, [event_row.to_domain()]):
-                if table is not tables.EventTag:
-                    connection.execute(insert(table), each)
+            if found := new.get(table):
+                await session.execute(_insert(table), found)
 
 
 def words_in(organization_id: UUID, words: frozenset[str]) -> frozenset[str]:
@@ -76,10 +57,10 @@ def _insert(table: Any) -> Insert:
     return insert(table).execution_options(render_nulls=True)
 
 
-def _rows(
+def rows(
     organization_id: UUID, events: Iterable[EventState]
 ) -> list[tuple[Any, list[dict[str, Any]]]]:
-    """The rows of each table; no table without rows."""
+    """The rows of each table by which events are found; no table without rows."""
     found: dict[Any, list[dict[str, Any]]] = {table: [] for table in _TABLES}
     for event in events:
         owner = {"organization_id": organization_id, "event_id": event.id}
@@ -91,7 +72,7 @@ def _rows(
                 owner | {"field": name, "ordinal": ordinal} | _columns(each)
                 for ordinal, each in enumerate([comparable(value), *elements(value)])
             ]
-    return [(table, rows) for table, rows in found.items() if rows]
+    return [(table, each) for table, each in found.items() if each]
 
 
 def _columns(value: Comparable | None) -> dict[str, Any]:

@@ -11,10 +11,10 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 from sqlalchemy.engine import URL
 
-from app.store import dialect, lookup
+from app.store import dialect
+from app.store.fill import fill
 
 _SCRIPTS = Path(__file__).parent.parent / "migrations"
-_FINDABLE_SINCE = "0002"
 
 
 class NewerDatabaseError(Exception):
@@ -50,6 +50,6 @@ def _upgrade(connection: Connection) -> None:
             "it was used with a later version of Tocsin."
         )
     command.upgrade(scripts, "head")
-    if current is not None and current < _FINDABLE_SINCE:
-        lookup.fill(connection)
+    if current is not None:
+        fill(connection, current)
     dialect.renew_restored_log(connection)

@@ -11,6 +11,12 @@ from tests.client import Client
 from tests.worlds import a_key
 
 ID = '"018f0000-0000-7000-8000-000000000000"'
+
+
+def _of_type(mutation: str) -> str:
+    return f"mutation {{ {mutation} {{ eventType {{ id }} }} }}"
+
+
 OPERATIONS = {
     "Query.node": f"{{ node(id: {ID}) {{ id }} }}",
     "Query.viewer": "{ viewer { name } }",
@@ -37,6 +43,22 @@ OPERATIONS = {
     "Mutation.createEventType": (
         'mutation { createEventType(input: {name: ""}) { userErrors { code } } }'
     ),
+    "Query.checkEvent": "{ checkEvent(input: {}) { accepted } }",
+    "Mutation.updateEventType": _of_type(f"updateEventType(input: {{id: {ID}}})"),
+    "Mutation.deleteEventType": _of_type(f"deleteEventType(id: {ID})"),
+    "Mutation.transitionEventType": _of_type(f"transitionEventType(id: {ID}, to: DRAFT)"),
+    "Mutation.addEventField": _of_type(
+        f'addEventField(eventTypeId: {ID}, field: {{name: "a", kind: TEXT}})'
+    ),
+    "Mutation.updateEventField": _of_type(f"updateEventField(input: {{id: {ID}}})"),
+    "Mutation.removeEventField": _of_type(f"removeEventField(id: {ID})"),
+    "Mutation.reorderEventFields": _of_type(f"reorderEventFields(eventTypeId: {ID}, fieldIds: [])"),
+    "Mutation.addConditionalRule": _of_type(
+        f"addConditionalRule(eventTypeId: {ID}, rule: "
+        '{name: "r", effect: SHOW, targets: [], condition: {all: []}})'
+    ),
+    "Mutation.updateConditionalRule": _of_type(f"updateConditionalRule(input: {{id: {ID}}})"),
+    "Mutation.deleteConditionalRule": _of_type(f"deleteConditionalRule(id: {ID})"),
     "EventType.events": "{ eventTypes { nodes { events { totalCount } } } }",
     "Organization.events": "{ organization { events { totalCount } } }",
 }

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.definitions import TypeDefinition, type_problems
+from app.domain.definitions import TypeDefinition, new_type_problems
 from app.domain.fields import FieldKind
 from app.domain.lifecycle import EventTypeState
 from app.domain.limits import Limits
@@ -40,7 +40,7 @@ def test_a_type_that_is_given_is_kept_as_it_is() -> None:
     definition = replace(INCIDENT, type="com.acme/Flaring Incident")
 
     assert definition.type_name == "com.acme/Flaring Incident"
-    assert type_problems(definition, Limits()) == []
+    assert new_type_problems(definition, Limits()) == []
 
 
 @pytest.mark.parametrize(
@@ -70,17 +70,17 @@ def test_a_type_that_is_given_is_kept_as_it_is() -> None:
     ],
 )
 def test_a_text_of_a_definition_has_its_limit(given: dict[str, Any], problem: Problem) -> None:
-    assert type_problems(replace(INCIDENT, **given), Limits()) == [problem]
+    assert new_type_problems(replace(INCIDENT, **given), Limits()) == [problem]
 
 
 @pytest.mark.parametrize("state", [EventTypeState.DRAFT, EventTypeState.PUBLISHED])
 def test_a_type_begins_as_draft_or_published(state: EventTypeState) -> None:
-    assert type_problems(replace(INCIDENT, state=state), Limits()) == []
+    assert new_type_problems(replace(INCIDENT, state=state), Limits()) == []
 
 
 @pytest.mark.parametrize("state", [EventTypeState.DEPRECATED, EventTypeState.ARCHIVED])
 def test_a_type_does_not_begin_at_its_end(state: EventTypeState) -> None:
-    problems = type_problems(replace(INCIDENT, state=state), Limits())
+    problems = new_type_problems(replace(INCIDENT, state=state), Limits())
 
     assert problems == [invalid("An event type begins as DRAFT or PUBLISHED.", "state")]
 
@@ -88,8 +88,8 @@ def test_a_type_does_not_begin_at_its_end(state: EventTypeState) -> None:
 def test_a_type_has_200_fields_and_no_more() -> None:
     fields = tuple(a_field(name=f"f{number}") for number in range(201))
 
-    full = type_problems(replace(INCIDENT, fields=fields[:200]), Limits())
-    too_many = type_problems(replace(INCIDENT, name="", fields=fields), Limits())
+    full = new_type_problems(replace(INCIDENT, fields=fields[:200]), Limits())
+    too_many = new_type_problems(replace(INCIDENT, name="", fields=fields), Limits())
 
     message = "An event type has at most 200 fields."
     assert full == []
@@ -102,7 +102,7 @@ def test_a_type_has_200_fields_and_no_more() -> None:
 def test_what_is_wrong_with_a_field_is_told_under_fields_its_index_and_attribute() -> None:
     fields = (a_field(), a_field(name="cause", kind=FieldKind.SELECT))
 
-    problems = type_problems(replace(INCIDENT, fields=fields), Limits())
+    problems = new_type_problems(replace(INCIDENT, fields=fields), Limits())
 
     message = "SELECT needs at least one option."
     assert problems == [invalid(message, "fields", "1", "options")]
@@ -122,7 +122,7 @@ def test_a_pattern_and_a_default_are_judged_with_the_definition(
 ) -> None:
     fields = (a_field(), a_field(name="cause", **given))
 
-    problems = type_problems(replace(INCIDENT, fields=fields), Limits())
+    problems = new_type_problems(replace(INCIDENT, fields=fields), Limits())
 
     assert told(problems) == [("INVALID_INPUT", ("fields", "1", attribute))]
 
@@ -140,7 +140,7 @@ def test_a_pattern_and_a_default_are_judged_with_the_definition(
 def test_a_default_that_no_event_could_have_is_refused(kind: FieldKind, default: Any) -> None:
     fields = (a_field(kind=kind, default=default),)
 
-    problems = type_problems(replace(INCIDENT, fields=fields), Limits())
+    problems = new_type_problems(replace(INCIDENT, fields=fields), Limits())
 
     assert {(problem.code, problem.path) for problem in problems} == {
         (UserErrorCode.INVALID_INPUT, ("fields", "0", "default"))
@@ -154,7 +154,7 @@ def test_a_field_that_is_unsound_does_not_hide_the_pattern_of_another() -> None:
         a_field(name="remarks", kind=FieldKind.TEXT, default=1),
     )
 
-    problems = type_problems(replace(INCIDENT, fields=fields), Limits())
+    problems = new_type_problems(replace(INCIDENT, fields=fields), Limits())
 
     assert told(problems) == [
         ("INVALID_INPUT", ("fields", "0", "name")),
@@ -173,7 +173,7 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
         fields=(a_field(name="1"), a_field(name="2")),
     )
 
-    problems = type_problems(definition, Limits())
+    problems = new_type_problems(definition, Limits())
 
     assert told(problems) == [
         ("INVALID_INPUT", ("category",)),

@@ -5,7 +5,6 @@ Nothing runs before the credential is known: 401 on HTTP, close code 4403 on a s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from starlette.requests import HTTPConnection
@@ -18,11 +17,9 @@ from app.domain.problems import RequestError
 from app.graphql.context import Context
 from app.graphql.loaders import Loaders
 from app.graphql.schema import Schema
-from app.services.access import authenticate
+from app.services.access import caller_of
 from app.services.feed import Feed
 from app.store.database import Database
-
-PARTITION_HEADERS = ("data-partition-id", "slb-data-partition-id")
 
 
 class Router(GraphQLRouter[Context, None]):
@@ -31,7 +28,7 @@ class Router(GraphQLRouter[Context, None]):
         said = {name.lower(): value for name, value in (context.connection_params or {}).items()}
         texts = {name: value for name, value in said.items() if isinstance(value, str)}
         try:
-            context.authenticated = await _authenticate(context.database, texts)
+            context.authenticated = await caller_of(context.database, texts)
         except RequestError as error:
             raise ConnectionRejectionError({"code": error.code.value}) from None
         return await super().on_ws_connect(context)
@@ -43,7 +40,7 @@ def graphql_router(schema: Schema, limits: Limits) -> Router:
         feed: Feed = connection.app.state.feed
         made = Context(database, feed, limits, Loaders)
         if connection.scope["type"] == "http":
-            made.authenticated = await _authenticate(database, connection.headers)
+            made.authenticated = await caller_of(database, connection.headers)
         return made
 
     return Router(
@@ -54,8 +51,3 @@ def graphql_router(schema: Schema, limits: Limits) -> Router:
         # The legacy protocol, "graphql-ws", is off.
         subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL],
     )
-
-
-async def _authenticate(database: Database, said: Mapping[str, str]) -> Any:
-    partition = next((said[name] for name in PARTITION_HEADERS if name in said), None)
-    return await authenticate(database, said.get("authorization"), partition)

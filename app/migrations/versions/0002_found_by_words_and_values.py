@@ -1,6 +1,6 @@
 """Events are found by category, words and values, and may be duplicates of others.
 
-`store.lookup.fill` then makes the events that are there already findable.
+`store.fill` then makes the events that are there already findable.
 """
 
 import sqlalchemy as sa

@@ -1,6 +1,11 @@
 """How things lie in the database."""
 
-from app.store.tables.definitions import EventField, EventType
+from app.store.tables.definitions import (
+    ConditionalRule,
+    EventField,
+    EventType,
+    EventTypeVersion,
+)
 from app.store.tables.events import Event, EventTag, EventValue, EventWords, Receipt
 from app.store.tables.log import Change, Log
 from app.store.tables.owners import METADATA, ApiKey, Organization, Owned
@@ -9,10 +14,12 @@ __all__ = [
     "METADATA",
     "ApiKey",
     "Change",
+    "ConditionalRule",
     "Event",
     "EventField",
     "EventTag",
     "EventType",
+    "EventTypeVersion",
     "EventValue",
     "EventWords",
     "Log",

@@ -1,7 +1,8 @@
-"""What people define: event types and their fields."""
+"""What people define: event types, their fields and rules, and every version of them."""
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,6 +10,8 @@ from uuid import UUID
 from sqlalchemy import UniqueConstraint
 from sqlmodel import Field
 
+from app.domain import conditions
+from app.domain.conditions import ConditionalEffect
 from app.domain.fields import FieldDefinition, FieldKind
 from app.domain.lifecycle import EventTypeState
 from app.store.columns import Instant, JSONValue
@@ -25,9 +28,51 @@ class EventType(Owned, table=True):
     description: str | None = None
     category: str
     state: EventTypeState = Field(sa_type=name_of(EventTypeState))
+    sunset_at: datetime | None = Field(default=None, sa_type=Instant)
     version: int = 1
+    words: str = ""  # that it is found by, each between blanks
     created_at: datetime = Field(sa_type=Instant)
     updated_at: datetime = Field(sa_type=Instant)
+
+
+class EventTypeVersion(Owned, table=True):
+    """The form of a type's events at one version. It is never changed."""
+
+    __tablename__ = "event_type_version"
+
+    event_type_id: UUID = Field(primary_key=True, foreign_key="event_type.id", ondelete="CASCADE")
+    number: int = Field(primary_key=True)
+    form: dict[str, Any] = Field(sa_type=JSONValue)
+    created_at: datetime = Field(sa_type=Instant)
+
+
+class ConditionalRule(Owned, table=True):
+    __tablename__ = "conditional_rule"
+
+    id: UUID = Field(primary_key=True)
+    event_type_id: UUID = Field(foreign_key="event_type.id", index=True, ondelete="CASCADE")
+    name: str
+    effect: ConditionalEffect = Field(sa_type=name_of(ConditionalEffect))
+    targets: list[str] = Field(sa_type=JSONValue)
+    condition: dict[str, Any] = Field(sa_type=JSONValue)
+    enabled: bool = True
+
+    def to_domain(self) -> conditions.ConditionalRule:
+        return conditions.ConditionalRule(
+            self.name,
+            self.effect,
+            tuple(self.targets),
+            conditions.read_condition(self.condition),
+            self.enabled,
+        )
+
+    def take(self, rule: conditions.ConditionalRule) -> None:
+        """Becomes this rule."""
+        self.name = rule.name
+        self.effect = rule.effect
+        self.targets = list(rule.targets)
+        self.condition = conditions.write_condition(rule.condition)
+        self.enabled = rule.enabled
 
 
 class EventField(Owned, table=True):
@@ -67,3 +112,11 @@ class EventField(Owned, table=True):
             pattern=self.pattern,
             default=self.default,
         )
+
+    def take(self, field: FieldDefinition, position: int) -> None:
+        """Becomes this field, at this place of the form."""
+        for each in fields(field):
+            setattr(self, each.name, getattr(field, each.name))
+        self.position = position
+        self.label = field.label or field.name
+        self.options = None if field.options is None else list(field.options)

@@ -1,0 +1,52 @@
+"""What a report would lead to, without reporting."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import strawberry
+
+from app.graphql.context import Info
+from app.graphql.event_inputs import LogEventInput
+from app.graphql.events import Event
+from app.graphql.problems import UserError, user_errors
+from app.services import checks
+
+
+@strawberry.type(description="What `logEvent` would do, without doing it.")
+class EventCheck:
+    accepted: bool = strawberry.field(description="Whether it would answer with an event.")
+    visible_fields: list[str] = strawberry.field(
+        description="Names of the fields that the conditional rules leave visible, in form order."
+    )
+    required_fields: list[str] = strawberry.field(
+        description="Names of those among them that must have a value."
+    )
+    duplicate_of: Event | None = strawberry.field(
+        description="The event that it would be a duplicate of."
+    )
+    warnings: list[UserError] = strawberry.field(description="As of `logEvent`.")
+    user_errors: list[UserError] = strawberry.field(description="As of `logEvent`.")
+
+
+@strawberry.type
+class CheckQueries:
+    @strawberry.field(
+        description="What `logEvent` would do with this report, without doing it: a form shows "
+        "what is missing before anything is sent."
+    )
+    async def check_event(
+        self,
+        info: Info,
+        input: Annotated[LogEventInput, strawberry.argument(description="The report.")],
+    ) -> EventCheck:
+        context = info.context
+        check = await checks.check_event(context.database, context.desk, input.to_domain())
+        return EventCheck(
+            accepted=not check.report.refused,
+            visible_fields=list(check.visible),
+            required_fields=list(check.required),
+            duplicate_of=None,
+            warnings=user_errors(check.report.warnings, "input"),
+            user_errors=user_errors(check.report.problems, "input"),
+        )

@@ -1,0 +1,64 @@
+"""The JSON Schema of an event type at an address of its own: CloudEvents' `dataschema`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import JSONResponse
+
+from app.domain.access import READS_TYPES
+from app.domain.json_schema import compile_schema
+from app.domain.limits import Limits
+from app.domain.problems import ErrorCode, RequestError
+from app.domain.values import text_problems
+from app.services import event_types
+from app.services.access import caller_of
+from app.store.database import Database
+
+MEDIA_TYPE = "application/schema+json"
+router = APIRouter()
+
+
+@router.get("/event-types/{type_name:path}/schema.json")
+async def type_schema(
+    request: Request,
+    type_name: str,
+    version: Annotated[int | None, Query(ge=1, lt=2**31)] = None,
+) -> Response:
+    """The schema of a version, the latest unless told: with an ETag, to be asked for again.
+
+    401 without a key, 403 without a permission, 404 where there is no such type or version.
+    """
+    database: Database = request.app.state.database
+    caller = await caller_of(database, request.headers)
+    if not caller.may(READS_TYPES):
+        names = " or ".join(sorted(each.value for each in READS_TYPES))
+        raise RequestError(ErrorCode.FORBIDDEN, f"An event type's schema needs {names}.")
+    found = None
+    if not text_problems(type_name, Limits().name):
+        found = await event_types.find(database, caller, type=type_name)
+    if found is None:
+        return _missing(f"There is no event type {type_name[:100]!a}.")
+    wanted = (found.id, found.version if version is None else version)
+    form = (await event_types.forms(database, caller, [wanted])).get(wanted)
+    if form is None:
+        return _missing(f"{found.type} has no version {version}; its latest is {found.version}.")
+    body = json.dumps(compile_schema(form.fields, form.rules)).encode()
+    tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    headers = {
+        "ETag": tag,
+        "Cache-Control": "private, no-cache",
+        "Vary": "Authorization, data-partition-id, slb-data-partition-id",
+    }
+    asked = [each.strip() for each in request.headers.get("if-none-match", "").split(",")]
+    if "*" in asked or tag in [each.removeprefix("W/") for each in asked]:
+        return Response(status_code=304, headers=headers)
+    return Response(body, media_type=MEDIA_TYPE, headers=headers)
+
+
+def _missing(message: str) -> Response:
+    told = {"type": "about:blank", "title": "Not Found", "status": 404, "detail": message}
+    return JSONResponse(told, 404, media_type="application/problem+json")
