@@ -35,7 +35,10 @@ class Entity:
 
 @dataclass(frozen=True)
 class EventState:
-    """All of an event that its organization can see. Instants are in UTC."""
+    """All of an event that its organization can see. Instants are in UTC.
+
+    `last_occurred_at` is None until a duplicate was counted.
+    """
 
     id: UUID
     type: str
@@ -56,11 +59,18 @@ class EventState:
     fields: dict[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     duplicate_of_id: UUID | None = None
+    occurrences: int = 1
+    last_occurred_at: datetime | None = None
     notification: bool = False
     acknowledged_at: datetime | None = None
     acknowledged_by: str | None = None
     acknowledgement_note: str | None = None
     version: int = 1
+
+    @property
+    def latest(self) -> datetime:
+        """When it occurred, or its latest duplicate."""
+        return max(self.occurred_at, self.last_occurred_at or self.occurred_at)
 
     @property
     def acknowledged(self) -> bool:
@@ -101,6 +111,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "entity": lambda kept: Entity(**kept),
     "tags": tuple,
     "occurred_at": datetime.fromisoformat,
+    "last_occurred_at": datetime.fromisoformat,
     "recorded_at": datetime.fromisoformat,
     "updated_at": datetime.fromisoformat,
     "acknowledged_at": datetime.fromisoformat,

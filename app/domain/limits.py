@@ -27,6 +27,8 @@ class Limits:
     filter_values: int = 100
     filter_depth: int = 5
     filter_leaves: int = 100
+    fingerprint_paths: int = 50
+    window_days: int = 3_660
     counts: int = 1_000
     counts_over_time: int = 10_000
     future_seconds: int = 300

@@ -58,6 +58,8 @@ EVENTS = st.builds(
     fields=KEEPABLE_OBJECTS,
     tags=st.lists(KEEPABLE_TEXT, max_size=3).map(tuple),
     duplicate_of_id=st.none() | st.uuids(),
+    occurrences=st.integers(min_value=1),
+    last_occurred_at=st.none() | INSTANTS,
     notification=st.booleans(),
     acknowledged_at=st.none() | INSTANTS,
     acknowledged_by=st.none() | KEEPABLE_TEXT,

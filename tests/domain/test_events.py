@@ -40,6 +40,8 @@ def test_the_log_keeps_an_event_under_the_names_of_the_api() -> None:
         "fields": {"pressure": 4.5},
         "tags": ["Study:12"],
         "duplicateOfId": None,
+        "occurrences": 1,
+        "lastOccurredAt": None,
         "notification": True,
         "acknowledgedAt": "2026-04-09T08:00:00.000000Z",
         "acknowledgedBy": "night shift",

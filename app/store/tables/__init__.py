@@ -9,12 +9,22 @@ from app.store.tables.definitions import (
 from app.store.tables.events import Event, EventTag, EventValue, EventWords, Receipt
 from app.store.tables.log import Change, Log
 from app.store.tables.owners import METADATA, ApiKey, Organization, Owned
+from app.store.tables.rules import (
+    Correlation,
+    DuplicationRule,
+    Fingerprint,
+    First,
+    GuardRule,
+    GuardRuleVersion,
+)
 
 __all__ = [
     "METADATA",
     "ApiKey",
     "Change",
     "ConditionalRule",
+    "Correlation",
+    "DuplicationRule",
     "Event",
     "EventField",
     "EventTag",
@@ -22,6 +32,10 @@ __all__ = [
     "EventTypeVersion",
     "EventValue",
     "EventWords",
+    "Fingerprint",
+    "First",
+    "GuardRule",
+    "GuardRuleVersion",
     "Log",
     "Organization",
     "Owned",

@@ -70,6 +70,8 @@ class Event(Owned, table=True):
     fields: dict[str, Any] = Field(sa_type=JSONValue)
     tags: list[str] = Field(sa_type=JSONValue)
     duplicate_of_id: UUID | None = Field(default=None, foreign_key="event.id", ondelete="SET NULL")
+    occurrences: int = 1
+    last_occurred_at: datetime | None = Field(default=None, sa_type=Instant)
     notification: bool = False
     acknowledged_at: datetime | None = Field(default=None, sa_type=Instant)
     acknowledged_by: str | None = None

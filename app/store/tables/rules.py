@@ -1,0 +1,105 @@
+"""Guard rules and duplication rules, and what duplication rules remember."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Index
+from sqlmodel import Field
+
+from app.domain.duplicates import DuplicateAction
+from app.domain.guards import GuardEnforcement, GuardRuleState
+from app.store.columns import Instant, JSONValue, LogNumber
+from app.store.tables.owners import Owned, name_of
+
+
+class GuardRule(Owned, table=True):
+    """`expression`, `message` and `enforcement` are the draft's; versions keep what was published.
+
+    `published`: the number of the version in force or, once RETIRED, that was the last.
+    """
+
+    __tablename__ = "guard_rule"
+    __table_args__ = (Index(None, "organization_id", "event_type_id"),)
+
+    id: UUID = Field(primary_key=True)
+    event_type_id: UUID | None = Field(
+        default=None, foreign_key="event_type.id", ondelete="CASCADE"
+    )
+    name: str
+    state: GuardRuleState = Field(sa_type=name_of(GuardRuleState))
+    expression: str
+    message: str
+    enforcement: GuardEnforcement = Field(sa_type=name_of(GuardEnforcement))
+    published: int | None = None
+    created_at: datetime = Field(sa_type=Instant)
+    updated_at: datetime = Field(sa_type=Instant)
+
+
+class GuardRuleVersion(Owned, table=True):
+    """What was published. It is never changed."""
+
+    __tablename__ = "guard_rule_version"
+
+    guard_rule_id: UUID = Field(primary_key=True, foreign_key="guard_rule.id", ondelete="CASCADE")
+    number: int = Field(primary_key=True)
+    expression: str
+    message: str
+    enforcement: GuardEnforcement = Field(sa_type=name_of(GuardEnforcement))
+    published_at: datetime = Field(sa_type=Instant)
+    published_by: str
+
+
+class DuplicationRule(Owned, table=True):
+    __tablename__ = "duplication_rule"
+    __table_args__ = (Index(None, "organization_id", "event_type_id"),)
+
+    id: UUID = Field(primary_key=True)
+    event_type_id: UUID | None = Field(
+        default=None, foreign_key="event_type.id", ondelete="CASCADE"
+    )
+    name: str
+    fingerprint: list[str] = Field(sa_type=JSONValue)
+    window_us: int = Field(sa_type=BigInteger)
+    action: DuplicateAction = Field(sa_type=name_of(DuplicateAction))
+    enabled: bool = True
+    reset_at: datetime | None = Field(default=None, sa_type=Instant)
+    created_at: datetime = Field(sa_type=Instant)
+    updated_at: datetime = Field(sa_type=Instant)
+
+
+class Fingerprint(Owned, table=True):
+    """One that a rule has met. Who reports an event of it locks the row until the commit."""
+
+    rule_id: UUID = Field(primary_key=True, foreign_key="duplication_rule.id", ondelete="CASCADE")
+    digest: str = Field(primary_key=True)
+    caught: int = 0
+
+
+class First(Owned, table=True):
+    """An event that others of its fingerprint are duplicates of. Ids rise as they were logged."""
+
+    __tablename__ = "first_event"
+    __table_args__ = (
+        Index(None, "rule_id", "digest", "occurred_at"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=LogNumber)
+    rule_id: UUID = Field(foreign_key="duplication_rule.id", ondelete="CASCADE")
+    digest: str
+    event_id: UUID = Field(foreign_key="event.id", index=True, ondelete="CASCADE")
+    occurred_at: datetime = Field(sa_type=Instant)
+
+
+class Correlation(Owned, table=True):
+    """A link. CAUSED_BY: `event_id` was caused by `other_id`; RELATED: the smaller id first."""
+
+    __table_args__ = (Index(None, "other_id", "event_id"),)
+
+    event_id: UUID = Field(primary_key=True, foreign_key="event.id", ondelete="CASCADE")
+    other_id: UUID = Field(primary_key=True, foreign_key="event.id", ondelete="CASCADE")
+    causal: bool = Field(primary_key=True)
+    created_at: datetime = Field(sa_type=Instant)
+    created_by: str
