@@ -104,7 +104,7 @@ def value_schema(predicate: FieldPredicate, kind: FieldKind) -> dict[str, Any]:
     return {"type": _json_type(kind)} | told
 
 
-def predicate_problems(
+def fit_problems(
     predicate: FieldPredicate, field: FieldDefinition, limits: Limits
 ) -> list[Problem]:
     """An operator or a value that does not fit the field's kind."""

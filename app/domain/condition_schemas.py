@@ -1,13 +1,14 @@
-"""Conditional rules in JSON Schema: each rule's condition once under $defs, and per field what
-hangs on it. Flat, without a field defined in a branch, so that `additionalProperties: false` holds
-and a form can find every field under `properties`.
+"""Conditional rules in JSON Schema: per field what hangs on them. Flat, without a field defined in
+a branch, so that `additionalProperties: false` holds and a form finds every field in `properties`.
 
+Conditions are written out where they are used: react-jsonschema-form keeps compiled conditions by
+their text, so that a `$ref` would mean what it meant in the form that was shown first.
 `properties` beside each `required`, and `type` everywhere, are what Ajv's strict mode asks for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from app.domain.comparisons import value_schema
@@ -26,52 +27,49 @@ from app.domain.predicates import FieldPredicate, PredicateOperator
 Schema = dict[str, Any]
 
 
-def definitions(fields: Sequence[FieldDefinition], rules: Sequence[ConditionalRule]) -> Schema:
-    """Every enabled rule's condition under a name of its own, with the rule's name as title."""
+def field_conditions(
+    fields: Sequence[FieldDefinition], rules: Sequence[ConditionalRule]
+) -> Iterator[Schema]:
+    """What the rules say about each field: when it may be there, and when it must."""
     kinds = {field.name: field.kind for field in fields}
-    return {
-        _key(rules, rule): {"title": rule.name, "type": "object"} | _schema(rule.condition, kinds)
-        for rule in rules
-        if rule.enabled
-    }
+    for field in fields:
+        name = field.name
+        must: Schema = {"properties": {name: {}}, "required": [name]}
+        visible = _visible(name, rules, kinds)
+        require = _holds(ConditionalEffect.REQUIRE, name, rules, kinds)
+        if field.required:
+            required = None if visible is None else must
+        else:
+            required = None if require is None else {"if": require, "then": must}
+        if visible is not None:
+            then = {} if required is None else {"then": required}
+            yield {"if": visible} | then | {"else": {"properties": {name: False}}}
+        elif required is not None:
+            yield required
 
 
-def field_conditions(field: FieldDefinition, rules: Sequence[ConditionalRule]) -> list[Schema]:
-    """What the rules say about one field: when it may be there, and when it must."""
-    name = field.name
-    required = {"properties": {name: {}}, "required": [name]}
-    require = _holds(rules, ConditionalEffect.REQUIRE, name)
-    visible = _visible(name, rules)
-    if visible is None:
-        return [{"if": require, "then": required}] if require and not field.required else []
-    found: Schema = {"if": visible}
-    if field.required:
-        found["then"] = required
-    elif require:
-        found["then"] = {"if": require, "then": required}
-    return [found | {"else": {"properties": {name: False}}}]
+def _visible(
+    name: str, rules: Sequence[ConditionalRule], kinds: dict[str, FieldKind]
+) -> Schema | None:
+    """When the field is visible; None: always."""
+    show = _holds(ConditionalEffect.SHOW, name, rules, kinds)
+    hide = _holds(ConditionalEffect.HIDE, name, rules, kinds)
+    if hide is None:
+        return show
+    return {"not": hide} if show is None else {"allOf": [show, {"not": hide}]}
 
 
-def is_conditional(name: str, rules: Sequence[ConditionalRule]) -> bool:
-    """Whether a rule may hide the field."""
-    return _visible(name, rules) is not None
-
-
-def _visible(name: str, rules: Sequence[ConditionalRule]) -> Schema | None:
-    show = _holds(rules, ConditionalEffect.SHOW, name)
-    hide = _holds(rules, ConditionalEffect.HIDE, name)
-    hidden: Schema | None = hide and {"not": hide}
-    return {"allOf": [show, hidden]} if show and hidden else show or hidden
-
-
-def _holds(rules: Sequence[ConditionalRule], effect: ConditionalEffect, name: str) -> Schema | None:
-    """One of the enabled rules with this effect on the field holds; None: there is none."""
-    found = [{"$ref": f"#/$defs/{_key(rules, rule)}"} for rule in in_force(rules, effect, name)]
-    return {"anyOf": found} if len(found) > 1 else found[0] if found else None
-
-
-def _key(rules: Sequence[ConditionalRule], rule: ConditionalRule) -> str:
-    return f"rule_{rules.index(rule) + 1}"
+def _holds(
+    effect: ConditionalEffect,
+    name: str,
+    rules: Sequence[ConditionalRule],
+    kinds: dict[str, FieldKind],
+) -> Schema | None:
+    """When a rule with this effect on the field holds; None: there is no such rule."""
+    found = [_schema(rule.condition, kinds) for rule in in_force(rules, effect, name)]
+    if not found:
+        return None
+    return {"anyOf": found} if len(found) > 1 else found[0]
 
 
 def _schema(condition: Condition, kinds: dict[str, FieldKind]) -> Schema:

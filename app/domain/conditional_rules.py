@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from app.domain.comparisons import predicate_problems
+from app.domain.comparisons import fit_problems
 from app.domain.conditions import (
     AllOf,
     AnyOf,
@@ -44,7 +44,13 @@ def rule_problems(
             *_condition_problems(rule.condition, by_name, limits),
         )
     ]
-    return problems + _cycle_problems(rules)
+    problems += _cycle_problems(rules)
+    if sum(_values(rule.condition) * len(rule.targets) for rule in rules) > limits.rule_values:
+        full = (
+            f"The rules of a type ask for at most {limits.rule_values:,} values, for each target."
+        )
+        problems.append(Problem(UserErrorCode.LIMIT_REACHED, full))
+    return problems
 
 
 def _target_problems(targets: tuple[str, ...], fields: dict[str, FieldDefinition]) -> list[Problem]:
@@ -65,17 +71,15 @@ def _condition_problems(
     if (deep := _depth(condition)) > limits.condition_depth:
         told = f"Is {deep} conditions deep; at most {limits.condition_depth}."
         return [invalid(told, "condition")]
-    found = list(predicates_in(condition, "condition"))
-    said = sum(len(each.value) if isinstance(each.value, tuple) else 1 for _, each in found)
-    if said > limits.condition_values:
+    if (said := _values(condition)) > limits.condition_values:
         told = f"Asks for {said:,} values; at most {limits.condition_values}."
         return [invalid(told, "condition")]
     problems = []
-    for path, predicate in found:
+    for path, predicate in predicates_in(condition, "condition"):
         if (field := fields.get(predicate.field)) is None:
             problems.append(_unknown(predicate.field, *path, "field"))
         else:
-            wrong = predicate_problems(predicate, field, limits)
+            wrong = fit_problems(predicate, field, limits)
             problems += [problem.under(*path) for problem in wrong]
     return problems
 
@@ -94,6 +98,14 @@ def _cycle_problems(rules: Sequence[ConditionalRule]) -> list[Problem]:
 
 def _unknown(name: str, *path: str) -> Problem:
     return invalid(f"The type has no field {name[:100]}.", *path)
+
+
+def _values(condition: Condition) -> int:
+    """How many values it asks for: each predicate is one, IN as many as it lists."""
+    return sum(
+        len(predicate.value) if isinstance(predicate.value, tuple) else 1
+        for _, predicate in predicates_in(condition)
+    )
 
 
 def _depth(condition: Condition) -> int:

@@ -153,3 +153,11 @@ def in_force(
     return [
         rule for rule in rules if rule.enabled and rule.effect is effect and target in rule.targets
     ]
+
+
+def may_hide(rules: Iterable[ConditionalRule], target: str) -> bool:
+    """Whether the field is visible only while something holds, or does not."""
+    return any(
+        rule.enabled and rule.effect is not ConditionalEffect.REQUIRE and target in rule.targets
+        for rule in rules
+    )

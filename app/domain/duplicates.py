@@ -17,7 +17,7 @@ from uuid import UUID
 
 from app.domain.events import EventState
 from app.domain.limits import Limits
-from app.domain.problems import Problem, invalid
+from app.domain.problems import Problem, UserErrorCode, invalid
 from app.domain.values import canonical_json, name_problems
 
 
@@ -66,6 +66,20 @@ class Match:
 
     claim: Claim
     first: First
+
+
+@dataclass(frozen=True)
+class DuplicateProblem(Problem):
+    """A REJECT rule found the event that was there already."""
+
+    rule_id: UUID | None = None
+    existing_id: UUID | None = None
+
+    @classmethod
+    def of(cls, match: Match) -> DuplicateProblem:
+        message = f"It was reported already, by the rule {match.claim.rule.name}."
+        code = UserErrorCode.DUPLICATE
+        return cls(code, message, (), match.claim.rule.id, match.first.event_id)
 
 
 _ATTRIBUTES = (

@@ -19,7 +19,7 @@ from app.domain.fields import FieldDefinition
 from app.domain.json_schema import value_problems
 from app.domain.lifecycle import EventTypeState, closed, outdated
 from app.domain.limits import Limits
-from app.domain.problems import Problem, invalid
+from app.domain.problems import Problem, UserErrorCode, invalid
 from app.domain.severity import Outcome, read_severity
 from app.domain.values import (
     canonical_json,
@@ -28,7 +28,7 @@ from app.domain.values import (
     text_problems,
     type_name_problems,
 )
-from app.domain.visibility import settle
+from app.domain.visibility import Settled, settle
 
 NOTICE = "notice"
 
@@ -206,18 +206,28 @@ def _judged_values(
         sound = {n: v for n, v in sound.items() if not object_problems({n: v}, desk.limits)}
     unsound = settled.values.keys() - sound.keys()
     told = value_problems(spec.fields, sound, spec.rules)
-    problems += [each.under("fields") for each in told if each.path[0] not in unsound]
+    problems += [
+        each.under("fields")
+        for each in told
+        if each.path[0] not in unsound and _stands(each, settled)
+    ]
     return _Judged(settled.values, problems, [each.under("fields") for each in settled.warnings])
+
+
+def _stands(problem: Problem, settled: Settled) -> bool:
+    """Whether the problem is there also when conditions see the values that cannot be kept."""
+    if problem.code is UserErrorCode.FIELD_REQUIRED:
+        return problem.path[0] in settled.required
+    return problem.code is not UserErrorCode.FIELD_HIDDEN
 
 
 def _appearing(stored: Mapping[str, Any], given: Any, spec: TypeSpec | None) -> frozenset[str]:
     """The fields that an update may show for the first time: these alone get their default."""
     if spec is None or not isinstance(given, dict):
         return frozenset()
-    hidden = {each.name for each in spec.fields} - {
-        *settle(spec.fields, spec.rules, stored, ()).visible
-    }
-    return frozenset(name for name in hidden if given.get(name, ...) is not None)
+    visible = settle(spec.fields, spec.rules, stored, ()).visible
+    removed = {name for name, value in given.items() if value is None}
+    return frozenset(each.name for each in spec.fields) - removed.union(visible)
 
 
 def _merged(stored: Mapping[str, Any], given: Any) -> Any:

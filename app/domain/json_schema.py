@@ -19,11 +19,11 @@ from jsonschema_rs import (
     ValidationErrorKind,
 )
 
-from app.domain.condition_schemas import definitions, field_conditions, is_conditional
-from app.domain.conditions import ConditionalRule
+from app.domain.condition_schemas import field_conditions
+from app.domain.conditions import ConditionalRule, may_hide
 from app.domain.fields import FieldDefinition, FieldKind
 from app.domain.limits import Limits
-from app.domain.patterns import is_common, spelled_out
+from app.domain.patterns import NO_LINE_END, is_common, spelled_out
 from app.domain.problems import Problem, UserErrorCode, invalid
 from app.domain.values import json_problems
 
@@ -55,15 +55,12 @@ def compile_schema(
         "type": "object",
         "properties": {field.name: _property(field) for field in fields},
         "required": [
-            field.name
-            for field in fields
-            if field.required and not is_conditional(field.name, rules)
+            field.name for field in fields if field.required and not may_hide(rules, field.name)
         ],
         "additionalProperties": False,
     }
-    if conditions := [each for field in fields for each in field_conditions(field, rules)]:
+    if conditions := list(field_conditions(fields, rules)):
         schema["allOf"] = conditions
-        schema["$defs"] = definitions(fields, rules)
     return schema
 
 
@@ -182,6 +179,6 @@ def _message(error: ValidationError) -> str:
             return _IN_WORDS[_INSTANT]
         case ValidationErrorKind.Pattern(pattern=pattern) if pattern in _IN_WORDS:
             return _IN_WORDS[pattern]
-    message = error.message
+    message = error.message.replace(NO_LINE_END, ".")
     # The value comes first and may be long; the reason is at the end.
     return message if len(message) <= _LONGEST_MESSAGE else "…" + message[-_LONGEST_MESSAGE:]

@@ -24,6 +24,7 @@ class Limits:
     rules_per_type: int = 100
     condition_depth: int = 5
     condition_values: int = 100
+    rule_values: int = 5_000
     filter_values: int = 100
     filter_depth: int = 5
     filter_leaves: int = 100

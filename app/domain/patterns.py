@@ -14,7 +14,7 @@ _ATOM = rf"(?:{_ESCAPES}|{_CLASS}|\)|[^\\\[\]{{}}()|^$*+?])"
 _QUANTIFIER = r"(?:[*+?]|\{[0-9]+(?:,[0-9]*)?\})\??"
 _UNCOUNTED = r"\((?:\?:)?|[|^$]"
 _DOT = re.compile(rf"\\.|{_CLASS}|[.]", re.DOTALL)
-_NO_LINE_END = r"[^\n\r\u2028\u2029]"
+NO_LINE_END = r"[^\n\r\u2028\u2029]"
 _COMMON = re.compile(rf"(?:{_ATOM}(?:{_QUANTIFIER})?|{_UNCOUNTED})*")
 
 
@@ -25,4 +25,4 @@ def is_common(pattern: str) -> bool:
 
 def spelled_out(pattern: str) -> str:
     """The same pattern for both engines: a dot, which takes other line ends in each, as a class."""
-    return _DOT.sub(lambda found: _NO_LINE_END if found.group() == "." else found.group(), pattern)
+    return _DOT.sub(lambda found: NO_LINE_END if found.group() == "." else found.group(), pattern)

@@ -62,11 +62,13 @@ def problems_of(
         return list(done.problems)
     after = shape.whole()
     known = {problem.message for problem in type_problems(before, limits)}
-    return [
+    told = [
         _placed(problem, after, done)
         for problem in type_problems(after, limits)
         if problem.message not in known
     ]
+    # A cycle is told of every rule in it: of the one that closed it is enough.
+    return list(dict.fromkeys(told))
 
 
 def _placed(problem: Problem, definition: TypeDefinition, done: Edited) -> Problem:
@@ -76,6 +78,8 @@ def _placed(problem: Problem, definition: TypeDefinition, done: Edited) -> Probl
             return replace(problem, path=(*place, *problem.path[length:]))
     kind, index, *_ = (*problem.path, "", "")
     message = problem.message
+    if problem.code is UserErrorCode.CYCLE:
+        return replace(problem, path=done.otherwise)
     if kind == "conditionalRules" and index:
         rule = definition.rules[int(index)].name
         message = f"The conditional rule {rule} would not fit any more: {message}"
@@ -165,7 +169,8 @@ def add_rule(rule_id: UUID, added: ConditionalRule) -> Edit:
         index = str(len(shape.rules))
         shape.rules[rule_id] = added
         here = ("conditionalRules", index)
-        return Edited(places={here: ("rule",), here[:1]: ("rule",)})
+        places: dict[Path, Path] = {here: ("rule",), here[:1]: ("rule",)}
+        return Edited(places=places, otherwise=("rule", "condition"))
 
     return edit
 
@@ -179,7 +184,7 @@ def update_rule(rule_id: UUID, given: Mapping[str, Any]) -> Edit:
         index = list(shape.rules).index(rule_id)
         shape.rules[rule_id] = replace(shape.rules[rule_id], **given)
         places: dict[Path, Path] = {("conditionalRules", str(index)): ("input",)}
-        return Edited(places=places, otherwise=("input",))
+        return Edited(places=places, otherwise=("input", "condition"))
 
     return edit
 

@@ -66,8 +66,9 @@ def settle(
                 dropped.add(name)
             continue
         visible.add(name)
-        if default is not None and (defaults is None or name in defaults):
-            settled[name] = default if settled.get(name) is None else settled[name]
+        may_default = default is not None and (defaults is None or name in defaults)
+        if may_default and settled.get(name) is None:
+            settled[name] = default
     required = {
         ruled.field.name
         for ruled in plan.order

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import strawberry
 
+from app.domain.access import Permission
 from app.graphql.context import Info
 from app.graphql.event_inputs import LogEventInput
 from app.graphql.events import Event
@@ -23,7 +24,7 @@ class EventCheck:
         description="Names of those among them that must have a value."
     )
     duplicate_of: Event | None = strawberry.field(
-        description="The event that it would be a duplicate of."
+        description="The event that it would be a duplicate of; null without EVENT_READ."
     )
     warnings: list[UserError] = strawberry.field(description="As of `logEvent`.")
     user_errors: list[UserError] = strawberry.field(description="As of `logEvent`.")
@@ -42,11 +43,13 @@ class CheckQueries:
     ) -> EventCheck:
         context = info.context
         check = await checks.check_event(context.database, context.desk, input.to_domain())
+        may_see = context.caller.may({Permission.EVENT_READ})
+        original = check.duplicate_of if may_see else None
         return EventCheck(
-            accepted=not check.report.refused,
+            accepted=not check.decision.problems,
             visible_fields=list(check.visible),
             required_fields=list(check.required),
-            duplicate_of=None,
-            warnings=user_errors(check.report.warnings, "input"),
-            user_errors=user_errors(check.report.problems, "input"),
+            duplicate_of=None if original is None else Event.from_row(original),
+            warnings=user_errors(check.decision.warnings, "input"),
+            user_errors=user_errors(check.decision.problems, "input"),
         )

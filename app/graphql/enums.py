@@ -8,6 +8,7 @@ import strawberry
 
 from app.domain.access import Permission
 from app.domain.conditions import ConditionalEffect
+from app.domain.duplicates import DuplicateAction
 from app.domain.events import EventChangeKind
 from app.domain.fields import FieldKind
 from app.domain.lifecycle import EventTypeState
@@ -85,6 +86,13 @@ _describe(
     SHOW="A target is hidden unless one of its SHOW rules holds.",
     HIDE="A target is hidden, whatever shows it.",
     REQUIRE="A target that is visible must have a value.",
+)
+_describe(
+    DuplicateAction,
+    "What becomes of a duplicate.",
+    REJECT="It is refused, with the original.",
+    COUNT="The original's `occurrences` rise, and it is the answer.",
+    FLAG="It is stored with `duplicateOf`, and is never an original itself.",
 )
 _describe(
     Permission,

@@ -13,9 +13,10 @@ from app.domain.values import read_id
 from app.graphql.context import Info
 from app.graphql.event_inputs import LogEventInput, UpdateEventInput
 from app.graphql.events import Event
+from app.graphql.nodes import malformed
 from app.graphql.problems import UserError, user_errors
 from app.services import events, notifications
-from app.services.events import Report
+from app.services.reports import Report
 
 
 @strawberry.type(description="What became of a report.")
@@ -24,16 +25,18 @@ class LogEventPayload:
         description="The event; null where it was refused, or was met and may not be read."
     )
     duplicate: bool = strawberry.field(
-        description="True where it had been reported before and `event` was there already."
+        description="True for a replay (the same `source` and `sourceId`), and for what a "
+        "duplication rule counted or flagged."
     )
     warnings: list[UserError] = strawberry.field(
-        description="What was accepted all the same, as an event type on its way out."
+        description="What was accepted all the same: hidden fields that were dropped, guard rules "
+        "with WARN that did not hold, an event type on its way out."
     )
     user_errors: list[UserError] = strawberry.field(description="Everything that is wrong.")
 
     @classmethod
     def from_report(cls, report: Report, info: Info, *place: str) -> LogEventPayload:
-        may_see = not report.duplicate or info.context.caller.may({Permission.EVENT_READ})
+        may_see = report.stored or info.context.caller.may({Permission.EVENT_READ})
         return cls(
             event=Event.from_row(report.event) if report.event and may_see else None,
             duplicate=report.duplicate,
@@ -48,7 +51,8 @@ class LogEventsPayload:
         description="One for each report, in their order."
     )
     accepted: int = strawberry.field(
-        description="Newly stored; accepted + duplicates + rejected = the number of results."
+        description="Newly stored, flagged duplicates included; accepted + duplicates + rejected = "
+        "the number of results."
     )
     duplicates: int = strawberry.field(description="Answered with an event that was there already.")
     rejected: int = strawberry.field(description="Refused, and nothing of them stored.")
@@ -115,14 +119,14 @@ class EventMutations:
         drafts = [each.to_domain() for each in input]
         reports = await events.log_events(info.context.database, info.context.desk, drafts)
         rejected = sum(report.refused for report in reports)
-        duplicates = sum(report.duplicate for report in reports)
+        stored = sum(report.stored for report in reports)
         return LogEventsPayload(
             results=[
                 LogEventPayload.from_report(report, info, "input", str(index))
                 for index, report in enumerate(reports)
             ],
-            accepted=len(reports) - rejected - duplicates,
-            duplicates=duplicates,
+            accepted=stored,
+            duplicates=len(reports) - rejected - stored,
             rejected=rejected,
             user_errors=[],
         )
@@ -135,7 +139,7 @@ class EventMutations:
     ) -> UpdateEventPayload:
         event_id = read_id(input.id)
         report = (
-            _malformed()
+            Report(problems=(malformed("id"),))
             if event_id is None
             else await events.update_event(
                 info.context.database,
@@ -179,10 +183,6 @@ class EventMutations:
 async def _change(id: str, info: Info, service: Any, *more: Any) -> EventPayload:
     event_id: UUID | None = read_id(id)
     if event_id is None:
-        return EventPayload.from_report(_malformed())
+        return EventPayload.from_report(Report(problems=(malformed("id"),)))
     report = await service(info.context.database, info.context.desk, event_id, *more)
     return EventPayload.from_report(report)
-
-
-def _malformed() -> Report:
-    return Report(problems=(invalid("Is no id; ids are UUIDs.", "id"),))

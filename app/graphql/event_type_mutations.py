@@ -11,7 +11,6 @@ import strawberry
 
 from app.domain import shapes
 from app.domain.lifecycle import EventTypeState
-from app.domain.problems import invalid
 from app.domain.values import read_id
 from app.graphql.conditional_rules import (
     ConditionalRule,
@@ -28,6 +27,7 @@ from app.graphql.event_type_inputs import (
     UpdateEventTypeInput,
 )
 from app.graphql.event_types import EventField, EventType
+from app.graphql.nodes import malformed
 from app.graphql.problems import UserError, user_errors
 from app.services import event_types, shaping
 from app.services.shaping import Saved
@@ -88,7 +88,7 @@ class EventTypeMutations:
     async def delete_event_type(self, info: Info, id: TypeId) -> EventTypePayload:
         event_type_id = read_id(id)
         if event_type_id is None:
-            return EventTypePayload.from_saved(_malformed("id"))
+            return EventTypePayload.from_saved(Saved(problems=(malformed("id"),)))
         deleted = await shaping.delete_event_type(
             info.context.database, info.context.desk, event_type_id
         )
@@ -116,7 +116,7 @@ class EventTypeMutations:
     ) -> EventTypePayload:
         event_type_id = read_id(id)
         if event_type_id is None:
-            return EventTypePayload.from_saved(_malformed("id"))
+            return EventTypePayload.from_saved(Saved(problems=(malformed("id"),)))
         context = info.context
         return EventTypePayload.from_saved(
             await shaping.transition_event_type(
@@ -133,7 +133,7 @@ class EventTypeMutations:
     ) -> EventTypePayload:
         owner = read_id(event_type_id)
         if owner is None:
-            return EventTypePayload.from_saved(_malformed("eventTypeId"))
+            return EventTypePayload.from_saved(Saved(problems=(malformed("eventTypeId"),)))
         context = info.context
         return EventTypePayload.from_saved(
             await shaping.add_event_field(context.database, context.desk, owner, field.to_domain())
@@ -173,11 +173,11 @@ class EventTypeMutations:
             strawberry.argument(description="All of the type's fields, each once, in their order."),
         ],
     ) -> EventTypePayload:
-        ids = [(index, read_id(each)) for index, each in enumerate(field_ids)]
-        for index, each in ids:
-            if each is None:
-                return EventTypePayload.from_saved(_malformed("fieldIds", str(index)))
-        edit = shapes.reorder_fields([each for _, each in ids if each is not None])
+        ids = [read_id(each) for each in field_ids]
+        if None in ids:
+            wrong = malformed("fieldIds", str(ids.index(None)))
+            return EventTypePayload.from_saved(Saved(problems=(wrong,)))
+        edit = shapes.reorder_fields([each for each in ids if each is not None])
         return EventTypePayload.from_saved(await _change(info, event_type_id, edit, "eventTypeId"))
 
     @strawberry.mutation(description="Adds a conditional rule to an event type.")
@@ -189,7 +189,7 @@ class EventTypeMutations:
     ) -> ConditionalRulePayload:
         owner = read_id(event_type_id)
         if owner is None:
-            return _rule_payload(_malformed("eventTypeId"))
+            return _rule_payload(Saved(problems=(malformed("eventTypeId"),)))
         context = info.context
         saved = await shaping.add_conditional_rule(
             context.database, context.desk, owner, rule.to_domain()
@@ -213,7 +213,7 @@ class EventTypeMutations:
     async def delete_conditional_rule(self, info: Info, id: RuleId) -> ConditionalRulePayload:
         rule_id = read_id(id)
         if rule_id is None:
-            return _rule_payload(_malformed("id"))
+            return _rule_payload(Saved(problems=(malformed("id"),)))
         table, context = tables.ConditionalRule, info.context
         row = await event_types.find_part(context.database, context.caller, table, rule_id)
         saved = await _change_part(info, table, id, shapes.delete_rule)
@@ -228,7 +228,7 @@ async def _change(
 ) -> Saved:
     event_type_id = read_id(id)
     if event_type_id is None:
-        return _malformed(*named)
+        return Saved(problems=(malformed(*named),))
     context = info.context
     return await shaping.change(
         context.database, context.desk, event_type_id, edit, *named, if_version=if_version
@@ -245,7 +245,7 @@ async def _change_part(
     named = ("input", "id") if given else ("id",)
     part_id = read_id(id)
     if part_id is None:
-        return _malformed(*named)
+        return Saved(problems=(malformed(*named),))
     context = info.context
     return await shaping.change_part(
         context.database, context.desk, table, part_id, edit(part_id, *given), *named
@@ -262,7 +262,3 @@ def _rule_payload(saved: Saved, rule_id: UUID | None = None) -> ConditionalRuleP
         event_type=None if row is None else EventType.from_row(row),
         user_errors=user_errors(saved.problems),
     )
-
-
-def _malformed(*named: str) -> Saved:
-    return Saved(problems=(invalid("Is no id; ids are UUIDs.", *named),))

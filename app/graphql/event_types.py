@@ -26,6 +26,7 @@ from app.store.pages import page_request
 
 if TYPE_CHECKING:
     from app.graphql.conditional_rules import ConditionalRule
+    from app.graphql.duplication_rules import DuplicationRule
 
 
 @strawberry.type(
@@ -77,6 +78,14 @@ class EventType(Node):
         if self.kept_rules is not None:
             return self.kept_rules
         return await info.context.loaders.conditional_rules.load(UUID(self.id)) or []
+
+    @strawberry.field(
+        description="The duplication rules that are for its events alone, in order of creation."
+    )
+    async def duplication_rules(
+        self, info: Info
+    ) -> list[Annotated[DuplicationRule, strawberry.lazy("app.graphql.duplication_rules")]]:
+        return await info.context.loaders.duplication_rules_of.load(UUID(self.id)) or []
 
     @strawberry.field(
         description="JSON Schema 2020-12 of `fields`, conditional rules included, now or at an "

@@ -61,6 +61,13 @@ class Event(Node):
     updated_at: datetime = strawberry.field(description="When `updateEvent` last changed it.")
     fields: JSON = strawberry.field(description="Its values by field name, as checked: an object.")
     tags: list[str] = strawberry.field(description="Planning tags, `name:identifier`.")
+    occurrences: int = strawberry.field(
+        description="How many times it was reported: 1, and one more for each duplicate that was "
+        "counted."
+    )
+    last_occurred_at: datetime = strawberry.field(
+        description="When it occurred the last time, counted duplicates included."
+    )
     notification: bool = strawberry.field(description="Whether it is shown in the bell.")
     acknowledged: bool = strawberry.field(description="Whether somebody has acknowledged it.")
     acknowledged_at: datetime | None = strawberry.field(description="When, the first time.")
@@ -71,6 +78,16 @@ class Event(Node):
         "as `ifVersion`."
     )
     event_type_id: strawberry.Private[UUID | None]
+    duplicate_of_id: strawberry.Private[UUID | None]
+
+    @strawberry.field(
+        description="The event that a duplication rule with FLAG found it to be a duplicate of; "
+        "null once that is deleted."
+    )
+    async def duplicate_of(self, info: Info) -> Event | None:
+        if self.duplicate_of_id is None:
+            return None
+        return await info.context.loaders.events.load(self.duplicate_of_id)
 
     @strawberry.field(
         description="The definition that it was checked against; null where the type is free-form."
@@ -125,6 +142,8 @@ class Event(Node):
             updated_at=state.updated_at,
             fields=JSON(state.fields),
             tags=list(state.tags),
+            occurrences=state.occurrences,
+            last_occurred_at=state.latest,
             notification=state.notification,
             acknowledged=state.acknowledged,
             acknowledged_at=state.acknowledged_at,
@@ -132,6 +151,7 @@ class Event(Node):
             acknowledgement_note=state.acknowledgement_note,
             version=state.version,
             event_type_id=state.event_type_id,
+            duplicate_of_id=state.duplicate_of_id,
         )
 
 

@@ -11,11 +11,14 @@ from strawberry.dataloader import DataLoader
 from app.domain.definitions import Form
 from app.graphql.conditional_rules import ConditionalRule
 from app.graphql.context import Context
+from app.graphql.duplication_rules import DuplicationRule
 from app.graphql.event_types import EventField, EventType
+from app.graphql.events import Event
 from app.graphql.field_values import FieldValue
 from app.graphql.history import EventChangeConnection
-from app.services import event_types, history
+from app.services import duplication_rules, event_queries, event_types, history, rules
 from app.services.event_types import Version
+from app.store import tables
 from app.store.pages import PageRequest
 
 Key = TypeVar("Key")
@@ -27,11 +30,19 @@ class Loaders:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self.events: DataLoader[UUID, Event | None] = self._loader(self._events)
         self.event_types: DataLoader[UUID, EventType | None] = self._loader(self._event_types)
         self.event_fields: DataLoader[UUID, list[EventField] | None] = self._loader(
             self._event_fields
         )
 
+        self.duplication_rules: DataLoader[UUID, DuplicationRule | None] = self._loader(
+            self._duplication_rules
+        )
+        self.duplication_rules_of: DataLoader[UUID, list[DuplicationRule] | None] = self._loader(
+            self._duplication_rules_of
+        )
+        self.caught: DataLoader[UUID, int | None] = self._loader(self._caught)
         self.conditional_rules: DataLoader[UUID, list[ConditionalRule] | None] = self._loader(
             self._conditional_rules
         )
@@ -69,6 +80,22 @@ class Loaders:
     async def _event_fields(self, ids: list[UUID]) -> dict[UUID, list[EventField]]:
         rows = await event_types.fields_of(self._context.database, self._context.caller, ids)
         return {id: [EventField.from_row(row) for row in fields] for id, fields in rows.items()}
+
+    async def _events(self, ids: list[UUID]) -> dict[UUID, Event]:
+        rows = await event_queries.by_ids(self._context.database, self._context.caller, ids)
+        return {id: Event.from_row(row) for id, row in rows.items()}
+
+    async def _duplication_rules(self, ids: list[UUID]) -> dict[UUID, DuplicationRule]:
+        rows = await duplication_rules.by_ids(self._context.database, self._context.caller, ids)
+        return {id: DuplicationRule.from_row(row) for id, row in rows.items()}
+
+    async def _duplication_rules_of(self, ids: list[UUID]) -> dict[UUID, list[DuplicationRule]]:
+        context, table = self._context, tables.DuplicationRule
+        found = await rules.of_types(context.database, context.caller, table, ids)
+        return {id: [DuplicationRule.from_row(row) for row in rows] for id, rows in found.items()}
+
+    async def _caught(self, ids: list[UUID]) -> dict[UUID, int]:
+        return await duplication_rules.caught(self._context.database, self._context.caller, ids)
 
     async def _conditional_rules(self, ids: list[UUID]) -> dict[UUID, list[ConditionalRule]]:
         rows = await event_types.rules_of(self._context.database, self._context.caller, ids)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import strawberry
 
-from app.domain.problems import bad_input
+from app.domain.problems import Problem, bad_input, invalid
 from app.domain.values import read_id
 
 
@@ -17,6 +17,11 @@ class Node:
 
 def id_of(row_id: UUID) -> strawberry.ID:
     return strawberry.ID(str(row_id))
+
+
+def malformed(*argument: str) -> Problem:
+    """What is wrong with the id in a mutation's argument."""
+    return invalid("Is no id; ids are UUIDs.", *argument)
 
 
 def wanted_id(text: str, *argument: str) -> UUID:

@@ -20,6 +20,8 @@ UPDATE = frozenset({Permission.EVENT_UPDATE})
 DELETE = frozenset({Permission.EVENT_DELETE})
 MANAGE_TYPES = frozenset({Permission.EVENT_TYPE_MANAGE})
 READ_TYPES = READS_TYPES
+MANAGE_RULES = frozenset({Permission.RULE_MANAGE})
+READ_RULES = READ | CREATE | MANAGE_RULES
 READ_ORGANIZATION = READ | {Permission.ORGANIZATION_MANAGE}
 
 NEEDED: dict[str, frozenset[Permission]] = {
@@ -36,6 +38,7 @@ NEEDED: dict[str, frozenset[Permission]] = {
     "Query.notifications": READ,
     "Query.eventType": READ_TYPES,
     "Query.eventTypes": READ_TYPES,
+    "Query.duplicationRules": READ_RULES,
     "Query.checkEvent": CREATE,
     "Mutation.logEvent": CREATE,
     "Mutation.logEvents": CREATE,
@@ -55,11 +58,18 @@ NEEDED: dict[str, frozenset[Permission]] = {
     "Mutation.addConditionalRule": MANAGE_TYPES,
     "Mutation.updateConditionalRule": MANAGE_TYPES,
     "Mutation.deleteConditionalRule": MANAGE_TYPES,
+    "Mutation.createDuplicationRule": MANAGE_RULES,
+    "Mutation.updateDuplicationRule": MANAGE_RULES,
+    "Mutation.deleteDuplicationRule": MANAGE_RULES,
+    "Mutation.resetDuplication": MANAGE_RULES,
     "Subscription.notificationAdded": READ,
     "Subscription.eventChanged": READ,
     "Event.history": READ,
     "Event.eventType": READ_TYPES,
+    "Event.duplicateOf": READ,
     "EventType.events": READ,
+    "EventType.duplicationRules": READ_RULES,
+    "DuplicationRule.eventType": READ_TYPES,
     "Entity.events": READ,
     "Organization.events": READ,
 }

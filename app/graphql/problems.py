@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-from uuid import uuid4
+from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID, uuid4
 
 import strawberry
 import structlog
 from graphql import GraphQLError
 
+from app.domain.access import Permission
+from app.domain.duplicates import DuplicateProblem
 from app.domain.lifecycle import EventTypeState, TransitionProblem
 from app.domain.problems import ErrorCode, Problem, RequestError, UserErrorCode
+from app.graphql.context import Info
 from app.store.dialect import why_unavailable
+
+if TYPE_CHECKING:
+    from app.graphql.duplication_rules import DuplicationRule
+    from app.graphql.events import Event
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +48,28 @@ class TransitionError(UserError):
     allowed: list[EventTypeState] = strawberry.field(description="Where it may go.")
 
 
+@strawberry.type(description="A duplication rule with REJECT found the event that was there.")
+class DuplicateError(UserError):
+    rule_id: strawberry.Private[UUID | None]
+    existing_id: strawberry.Private[UUID | None]
+
+    @strawberry.field(description="The rule that found it.")
+    async def rule(
+        self, info: Info
+    ) -> Annotated[DuplicationRule, strawberry.lazy("app.graphql.duplication_rules")] | None:
+        if self.rule_id is None:
+            return None
+        return await info.context.loaders.duplication_rules.load(self.rule_id)
+
+    @strawberry.field(description="The event that was there. Null without EVENT_READ.")
+    async def existing(
+        self, info: Info
+    ) -> Annotated[Event, strawberry.lazy("app.graphql.events")] | None:
+        if self.existing_id is None or not info.context.caller.may({Permission.EVENT_READ}):
+            return None
+        return await info.context.loaders.events.load(self.existing_id)
+
+
 def user_errors(problems: Sequence[Problem], *place: str) -> list[UserError]:
     """The problems with the argument they are about in front of their paths."""
     return [_user_error(problem.under(*place)) for problem in problems]
@@ -50,6 +79,8 @@ def _user_error(problem: Problem) -> UserError:
     told: Any = {"message": problem.message, "code": problem.code, "path": list(problem.path)}
     if isinstance(problem, TransitionProblem):
         return TransitionError(**told, from_=problem.state, allowed=list(problem.allowed))
+    if isinstance(problem, DuplicateProblem):
+        return DuplicateError(**told, rule_id=problem.rule_id, existing_id=problem.existing_id)
     return InputError(**told)
 
 

@@ -14,6 +14,7 @@ from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.graphql import OperationType
 
 from app.graphql.checks import CheckQueries
+from app.graphql.duplication_rules import DuplicationRuleMutations, DuplicationRuleQueries
 from app.graphql.event_counts import EventCountQueries
 from app.graphql.event_mutations import EventMutations
 from app.graphql.event_type_mutations import EventTypeMutations
@@ -27,7 +28,7 @@ from app.graphql.notifications import (
 )
 from app.graphql.organizations import OrganizationQueries
 from app.graphql.permissions import enforce
-from app.graphql.problems import InputError, TransitionError, bad_request, tell
+from app.graphql.problems import DuplicateError, InputError, TransitionError, bad_request, tell
 from app.graphql.scalars import SCALARS
 
 _CACHED_DOCUMENTS = 1000
@@ -41,6 +42,7 @@ class Query(
     EventQueries,
     CheckQueries,
     EventCountQueries,
+    DuplicationRuleQueries,
     EventTypeQueries,
     HistoryQueries,
     NotificationQueries,
@@ -52,7 +54,7 @@ class Query(
 @strawberry.type(
     description="All that can be done. What is wrong with an input comes back in `userErrors`."
 )
-class Mutation(EventMutations, NotificationMutations, EventTypeMutations):
+class Mutation(EventMutations, NotificationMutations, EventTypeMutations, DuplicationRuleMutations):
     pass
 
 
@@ -99,7 +101,7 @@ def build_schema() -> Schema:
         query=Query,
         mutation=Mutation,
         subscription=Subscription,
-        types=[InputError, TransitionError],
+        types=[InputError, TransitionError, DuplicateError],
         config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=True),
         extensions=[
             lambda: ParserCache(maxsize=_CACHED_DOCUMENTS),

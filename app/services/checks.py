@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.domain.intake import Desk, Draft, Refused
+from app.domain.intake import Accepted, Desk, Draft
 from app.domain.visibility import settle
-from app.services import receipts
-from app.services.events import Report, met, report_of
+from app.services import duplicates, receipts
+from app.services.reports import Course, Decision
 from app.services.verdicts import registered
+from app.store import tables
 from app.store.database import Database
 
 
 @dataclass(frozen=True)
 class Check:
-    """`visible`, `required`: names of the registered type's fields, in form order."""
+    """`visible`, `required`: names of the registered type's fields, in form order.
 
-    report: Report
+    `duplicate_of`: the event that it would be a duplicate of.
+    """
+
+    decision: Decision
+    duplicate_of: tables.Event | None = None
     visible: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
 
@@ -25,19 +30,19 @@ async def check_event(database: Database, desk: Desk, draft: Draft) -> Check:
     """Judges a draft as `log_events` would, and stores nothing."""
     key = receipts.key_of(draft, desk)
     async with database.read(desk.reporter.organization_id) as session:
-        known = await registered(session, desk, [draft], hold=False)
-        receipt = None if key is None else (await receipts.kept(session, {key})).get(key)
-        rows = {} if receipt is None else await met(session, {receipt.event_id})
-    verdict = known.verdict(draft, desk)
-    if receipt is not None:
-        report = report_of(draft, verdict, receipt, rows)
-    elif isinstance(verdict, Refused):
-        report = Report(problems=verdict.problems)
-    else:
-        report = Report(warnings=verdict.warnings)
-    spec = known.type_of(draft)
+        types = await registered(session, desk, [draft], hold=False)
+        verdict = types.verdict(draft, desk)
+        kept = {} if key is None else await receipts.kept(session, {key})
+        fresh = [verdict.event] if isinstance(verdict, Accepted) and key not in kept else []
+        rules = types.duplication_rules
+        known = await duplicates.look_up(session, desk, rules, fresh, hold=False)
+    matches = [known.ledger.match(known.claims[event.id], event) for event in fresh]
+    found = [known.events[match.first.event_id] for match in matches if match is not None]
+    decision = Course(kept, known).decide(draft, key, verdict)
+    original = found[0] if found else None
+    spec = types.type_of(draft)
     if spec is None:
-        return Check(report)
+        return Check(decision, original)
     values = draft.fields if isinstance(draft.fields, dict) else {}
     settled = settle(spec.fields, spec.rules, values)
-    return Check(report, settled.visible, settled.required)
+    return Check(decision, original, settled.visible, settled.required)

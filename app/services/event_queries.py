@@ -41,6 +41,14 @@ async def find(database: Database, caller: Caller, event_id: UUID) -> tables.Eve
         return (await session.scalars(statement)).one_or_none()
 
 
+async def by_ids(
+    database: Database, caller: Caller, ids: Sequence[UUID]
+) -> dict[UUID, tables.Event]:
+    async with database.read(caller.organization_id) as session:
+        statement = select(tables.Event).where(col(tables.Event.id).in_(ids))
+        return {row.id: row for row in await session.scalars(statement)}
+
+
 async def find_by_source(
     database: Database, caller: Caller, source: str, source_id: str
 ) -> tables.Event | None:

@@ -16,7 +16,8 @@ from app.domain.filters import EventFilter
 from app.domain.intake import Desk
 from app.domain.problems import Problem
 from app.domain.values import text_problems
-from app.services.events import Report, entry, locked, not_found
+from app.services.events import locked, not_found
+from app.services.reports import Report, entry
 from app.store import changes, pages, tables, where
 from app.store.database import Database
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import delete, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -65,7 +65,7 @@ def claims_of(
 async def claim(
     session: AsyncSession, desk: Desk, claims: dict[Key, Receipt]
 ) -> dict[Key, Receipt]:
-    """Leaves the receipts. Where another transaction was faster, the answer holds its receipt."""
+    """Leaves the receipts. Answers with those of transactions that were faster."""
     if not claims:
         return {}
     # In sorted order, so that two lists wait for each other in one direction only.
@@ -82,5 +82,19 @@ async def claim(
     table = tables.Receipt
     new = insert_new(session, table).returning(col(table.source), col(table.source_id))
     won = {(source, source_id) for source, source_id in await session.execute(new, rows)}
-    lost = await kept(session, claims.keys() - won)
-    return claims | lost
+    return await kept(session, claims.keys() - won)
+
+
+async def settle(
+    session: AsyncSession, claims: Mapping[Key, Receipt], final: Mapping[Key, Receipt]
+) -> None:
+    """Corrects what was left before it was known which event a report would come to, if to any."""
+    table = tables.Receipt
+    for key, claim in sorted(claims.items(), key=lambda each: each[0]):
+        come_to = final.get(key)
+        here = (col(table.source) == key[0], col(table.source_id) == key[1])
+        if come_to is None:
+            await session.execute(delete(table).where(*here))
+        elif come_to != claim and come_to.event_id is not None:
+            told = {"digest": come_to.digest, "event_id": come_to.event_id}
+            await session.execute(update(table).where(*here).values(told))

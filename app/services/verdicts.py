@@ -9,16 +9,21 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
+from app.domain.duplicates import DuplicationRule
 from app.domain.intake import NOTICE, Desk, Draft, Refused, TypeSpec, Verdict, judge
 from app.domain.problems import Problem, UserErrorCode
 from app.domain.values import name_problems, read_id
+from app.services.duplicates import rules_in
 from app.services.event_types import specs
 
 
 @dataclass(frozen=True)
 class Registered:
+    """`duplication_rules`: those of these types and of every type."""
+
     by_id: dict[UUID, TypeSpec]
     by_type: dict[str, TypeSpec]
+    duplication_rules: list[DuplicationRule]
 
     def type_of(self, draft: Draft) -> TypeSpec | None:
         """None where the type is free-form, or the id names none."""
@@ -49,4 +54,5 @@ async def registered(
         if draft.event_type_id is None and not name_problems(draft.type, desk.limits.name)
     }
     known = await specs(session, ids, types, hold=hold)
-    return Registered({spec.id: spec for spec in known}, {spec.type: spec for spec in known})
+    rules = await rules_in(session, [spec.id for spec in known], hold=hold)
+    return Registered({spec.id: spec for spec in known}, {spec.type: spec for spec in known}, rules)

@@ -27,6 +27,8 @@ from app.store.tables import METADATA
 
 EVENT = "event"
 EVENT_TYPE = "event_type"
+GUARD_RULE = "guard_rule"
+DUPLICATION_RULE = "duplication_rule"
 ORGANIZATION = "organization"
 API_KEY = "api_key"
 _LAST_SEQ = 2**63 - 1

@@ -8,6 +8,7 @@ PostgreSQL: asyncpg; the log's order is (transaction, sequence) below the oldest
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
 
@@ -119,6 +120,20 @@ def insert_new(session: AsyncSession, table: type[SQLModel]) -> Insert:
     dialect = sqlite if session.get_bind().dialect.name == SQLITE else postgresql
     statement: Insert = dialect.insert(table).on_conflict_do_nothing()
     return statement
+
+
+async def hold_rows(
+    session: AsyncSession, table: type[SQLModel], key: Sequence[str], rows: list[dict[str, Any]]
+) -> None:
+    """Locks the rows of these keys until the end of the transaction; makes those that are missing.
+
+    Give them in sorted order, so that two transactions wait for each other in one direction only.
+    """
+    dialect = sqlite if session.get_bind().dialect.name == SQLITE else postgresql
+    new = dialect.insert(table)
+    unchanged = {key[0]: new.excluded[key[0]]}
+    held = new.on_conflict_do_update(index_elements=list(key), set_=unchanged)
+    await session.execute(held, rows)
 
 
 DATABASE_ERRORS = (SQLAlchemyError, OSError)

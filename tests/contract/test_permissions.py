@@ -59,12 +59,27 @@ OPERATIONS = {
     ),
     "Mutation.updateConditionalRule": _of_type(f"updateConditionalRule(input: {{id: {ID}}})"),
     "Mutation.deleteConditionalRule": _of_type(f"deleteConditionalRule(id: {ID})"),
+    "Query.duplicationRules": "{ duplicationRules { nodes { id eventType { id } } } }",
+    "Mutation.createDuplicationRule": (
+        'mutation { createDuplicationRule(input: {name: "", fingerprint: [], window: "PT1M", '
+        "action: FLAG}) { userErrors { code } } }"
+    ),
+    "Mutation.updateDuplicationRule": (
+        f"mutation {{ updateDuplicationRule(input: {{id: {ID}}}) {{ userErrors {{ code }} }} }}"
+    ),
+    "Mutation.deleteDuplicationRule": (
+        f"mutation {{ deleteDuplicationRule(id: {ID}) {{ userErrors {{ code }} }} }}"
+    ),
+    "Mutation.resetDuplication": "mutation { resetDuplication { forgotten } }",
+    "EventType.duplicationRules": "{ eventTypes { nodes { duplicationRules { id } } } }",
     "EventType.events": "{ eventTypes { nodes { events { totalCount } } } }",
     "Organization.events": "{ organization { events { totalCount } } }",
 }
 # Reached by EVENT_READ alone, or told by a socket: tests of their own below.
 ELSEWHERE = {
+    "DuplicationRule.eventType",
     "Entity.events",
+    "Event.duplicateOf",
     "Event.eventType",
     "Event.history",
     "Subscription.notificationAdded",
@@ -116,5 +131,9 @@ async def test_the_error_names_what_would_be_enough(client: Client, database: Da
 
 def _needed(place: str) -> frozenset[Permission]:
     """What the whole operation needs: the way to a field below the roots as well."""
-    way = {"EventType.events": "Query.eventTypes", "Organization.events": "Query.organization"}
+    way = {
+        "EventType.events": "Query.eventTypes",
+        "EventType.duplicationRules": "Query.eventTypes",
+        "Organization.events": "Query.organization",
+    }
     return NEEDED[place] & NEEDED[way.get(place, place)]

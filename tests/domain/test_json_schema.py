@@ -111,6 +111,17 @@ def test_a_refusal_names_the_bound(given: dict[str, Any], value: Any, bound: str
     assert not problem.message.endswith("…")
 
 
+def test_a_pattern_is_served_with_its_dots_spelled_out_and_told_as_it_was_written() -> None:
+    field = a_field(name="f", kind=FieldKind.TEXT, pattern=r"^a.[.]\.$")
+
+    schema = compile_schema([field])
+    [problem] = value_problems((field,), {"f": "a\r.."})
+
+    spelled_out = r"^a[^\n\r\u2028\u2029][.]\.$"
+    assert schema["properties"]["f"]["allOf"] == [{"pattern": spelled_out}]
+    assert problem.message.endswith(r' does not match "^a.[.]\.$"')
+
+
 def test_a_refusal_does_not_repeat_the_whole_of_a_long_value() -> None:
     field = a_field(name="f", kind=FieldKind.TEXT, max_length=17)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import BigInteger, Index
 from sqlmodel import Field
 
+from app.domain import duplicates
 from app.domain.duplicates import DuplicateAction
 from app.domain.guards import GuardEnforcement, GuardRuleState
 from app.store.columns import Instant, JSONValue, LogNumber
@@ -67,6 +68,16 @@ class DuplicationRule(Owned, table=True):
     reset_at: datetime | None = Field(default=None, sa_type=Instant)
     created_at: datetime = Field(sa_type=Instant)
     updated_at: datetime = Field(sa_type=Instant)
+
+    def to_domain(self) -> duplicates.DuplicationRule:
+        return duplicates.DuplicationRule(
+            self.id,
+            self.name,
+            tuple(self.fingerprint),
+            timedelta(microseconds=self.window_us),
+            self.action,
+            self.event_type_id,
+        )
 
 
 class Fingerprint(Owned, table=True):

@@ -1,0 +1,167 @@
+"""Duplicates, found in the transaction of a report, under the locks of their fingerprints.
+
+Twenty equal reports at one instant queue at the fingerprint's row: one is stored, the others meet
+it. Fingerprints, and then the events that were met, are locked in sorted order.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from sqlalchemy import Integer, String, Uuid, column, insert, or_, select, update, values
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from app.domain.duplicates import Claim, DuplicationRule, First, Ledger, claims_of
+from app.domain.events import EventState
+from app.domain.intake import Desk
+from app.store import tables
+from app.store.columns import Instant
+from app.store.dialect import hold_rows
+
+LOOKED_UP = 1000
+
+
+@dataclass
+class Known:
+    """What the fingerprints of a list lead to: firsts, and the events that are theirs."""
+
+    claims: dict[UUID, list[Claim]]
+    ledger: Ledger = field(default_factory=Ledger)
+    events: dict[UUID, tables.Event] = field(default_factory=dict)
+
+
+async def rules_in(
+    session: AsyncSession, event_type_ids: Iterable[UUID], *, hold: bool
+) -> list[DuplicationRule]:
+    """The enabled rules of these types and of every type, in order of creation.
+
+    `hold`: they stay what they are until the end of the transaction.
+    """
+    table = tables.DuplicationRule
+    mine = or_(
+        col(table.event_type_id).is_(None), col(table.event_type_id).in_(list(event_type_ids))
+    )
+    statement = select(table).where(col(table.enabled), mine).order_by(col(table.id))
+    if hold:
+        statement = statement.with_for_update(read=True, key_share=True)
+    return [row.to_domain() for row in await session.scalars(statement)]
+
+
+async def look_up(
+    session: AsyncSession,
+    desk: Desk,
+    rules: Sequence[DuplicationRule],
+    events: Sequence[EventState],
+    *,
+    hold: bool,
+) -> Known:
+    """Finds what the events may be duplicates of. `hold`: nobody else decides about them now."""
+    known = Known({event.id: claims_of(rules, event) for event in events})
+    keys = sorted({claim.key for claims in known.claims.values() for claim in claims})
+    if not keys:
+        return known
+    if hold:
+        owner = {"organization_id": desk.reporter.organization_id, "caught": 0}
+        rows = [owner | {"rule_id": rule_id, "digest": digest} for rule_id, digest in keys]
+        await hold_rows(session, tables.Fingerprint, ("rule_id", "digest"), rows)
+    while True:
+        firsts = await _firsts(session, known.claims, events)
+        known.events = await _events(session, {row.event_id for row in firsts}, hold=hold)
+        # One that was deleted since is looked for no more: its firsts went with it.
+        if all(row.event_id in known.events for row in firsts):
+            break
+    for row in firsts:
+        first = First(row.event_id, row.occurred_at, row.id or 0)
+        known.ledger.firsts.setdefault((row.rule_id, row.digest), []).append(first)
+    return known
+
+
+async def remember(
+    session: AsyncSession,
+    desk: Desk,
+    firsts: Iterable[tuple[EventState, Sequence[Claim]]],
+    caught: Counter[tuple[UUID, str]],
+) -> None:
+    """Writes the new firsts, and how many duplicates were caught, under the locks that are held."""
+    owner = {"organization_id": desk.reporter.organization_id}
+    rows = [
+        owner
+        | {
+            "rule_id": claim.rule.id,
+            "digest": claim.digest,
+            "event_id": event.id,
+            "occurred_at": event.occurred_at,
+        }
+        for event, claims in firsts
+        for claim in claims
+    ]
+    if rows:
+        await session.execute(insert(tables.First), rows)
+    table = tables.Fingerprint
+    for (rule_id, digest), count in sorted(caught.items()):
+        here = (col(table.rule_id) == rule_id, col(table.digest) == digest)
+        more = {"caught": col(table.caught) + count}
+        await session.execute(update(table).where(*here).values(more))
+
+
+async def _firsts(
+    session: AsyncSession, claims: Mapping[UUID, Sequence[Claim]], events: Sequence[EventState]
+) -> list[tables.First]:
+    """Of each event and fingerprint the nearest first before it, and the nearest after it."""
+    asked = [
+        (number, claim.rule.id, claim.digest, event.occurred_at)
+        for number, (event, claim) in enumerate(
+            (event, claim) for event in events for claim in claims[event.id]
+        )
+    ]
+    found: dict[int | None, tables.First] = {}
+    for start in range(0, len(asked), LOOKED_UP):
+        wanted = (
+            values(
+                column("number", Integer()),
+                column("rule_id", Uuid()),
+                column("digest", String()),
+                column("occurred_at", Instant()),
+                name="wanted",
+            )
+            .data(asked[start : start + LOOKED_UP])
+            .cte()
+        )
+        table = tables.First
+        same = (
+            col(table.rule_id) == wanted.c.rule_id,
+            col(table.digest) == wanted.c.digest,
+        )
+        at = col(table.occurred_at)
+        before = (
+            select(col(table.id))
+            .where(*same, at <= wanted.c.occurred_at)
+            .order_by(at.desc(), col(table.id))
+        )
+        after = (
+            select(col(table.id))
+            .where(*same, at >= wanted.c.occurred_at)
+            .order_by(at, col(table.id))
+        )
+        nearest = [
+            col(table.id).in_(
+                select(each.limit(1).correlate(wanted).scalar_subquery()).select_from(wanted)
+            )
+            for each in (before, after)
+        ]
+        found |= {row.id: row for row in await session.scalars(select(table).where(or_(*nearest)))}
+    return list(found.values())
+
+
+async def _events(session: AsyncSession, ids: set[UUID], *, hold: bool) -> dict[UUID, tables.Event]:
+    if not ids:
+        return {}
+    table = tables.Event
+    statement = select(table).where(col(table.id).in_(ids)).order_by(col(table.id))
+    if hold:
+        statement = statement.with_for_update().execution_options(populate_existing=True)
+    return {row.id: row for row in await session.scalars(statement)}

@@ -1,0 +1,210 @@
+"""What a predicate of a conditional rule means on a field of each kind, here and in its schema."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.comparisons import (
+    LARGEST_NUMBER,
+    compares,
+    fit_problems,
+    operators_of,
+    value_schema,
+)
+from app.domain.fields import FieldKind
+from app.domain.limits import Limits
+from app.domain.predicates import FieldPredicate, PredicateOperator
+from app.domain.problems import invalid
+from tests.domain.examples import a_field, told
+from tests.domain.strategies import KEEPABLE_JSON, KEEPABLE_TEXT
+
+OPTIONS = ("Maintenance", "Failure")
+EQUALITY, PRESENCE = ("EQ", "NE", "IN"), ("EXISTS", "NOT_EXISTS")
+ORDER = ("GT", "GTE", "LT", "LTE")
+OPERATORS: dict[str, set[str]] = {
+    "TEXT": {*EQUALITY, "CONTAINS", *PRESENCE},
+    "LONG_TEXT": {*EQUALITY, "CONTAINS", *PRESENCE},
+    "URL": {*EQUALITY, "CONTAINS", *PRESENCE},
+    "EMAIL": {*EQUALITY, "CONTAINS", *PRESENCE},
+    "NUMBER": {*EQUALITY, *ORDER, *PRESENCE},
+    "INTEGER": {*EQUALITY, *ORDER, *PRESENCE},
+    "DATE": {*EQUALITY, *ORDER, *PRESENCE},
+    "DATETIME": {*PRESENCE},
+    "BOOLEAN": {*EQUALITY, *PRESENCE},
+    "SELECT": {*EQUALITY, *PRESENCE},
+    "MULTI_SELECT": {"CONTAINS", *PRESENCE},
+}
+# kind, operator, value asked for: values for which it holds, and values for which it does not.
+MEANING: list[tuple[str, str, Any, list[Any], list[Any]]] = [
+    ("TEXT", "EQ", "a", ["a"], ["A", "ab", "", None, 1, ["a"]]),
+    ("TEXT", "NE", "a", ["A", ""], ["a", None, 1]),
+    ("TEXT", "IN", ("a", "b"), ["a", "b"], ["c", None, 1]),
+    ("TEXT", "CONTAINS", "a.b", ["a.b", "xa.by"], ["axb", "a", None, ["a.b"]]),
+    ("URL", "CONTAINS", "/(b)\n", ["https://a/(b)\n"], ["https://a/b\n"]),
+    ("NUMBER", "EQ", 1, [1, 1.0], [True, "1", 2, None]),
+    ("NUMBER", "NE", 1, [2, -1, 1.5], [1, 1.0, None, "2", True]),
+    ("NUMBER", "IN", (1, 2.5), [1, 2.5], [2, True, None]),
+    ("NUMBER", "GT", 1, [1.001, 10**300], [1, 0, None, "2", True]),
+    ("NUMBER", "GTE", 1, [1, 2], [0.999, None]),
+    ("NUMBER", "LT", 0, [-0.001], [0, -0.0, None, False]),
+    ("NUMBER", "LTE", 0, [0, -0.0, -1], [5e-324, None]),
+    ("INTEGER", "GT", LARGEST_NUMBER, [2**53, 2**53 + 1], [LARGEST_NUMBER]),
+    ("BOOLEAN", "EQ", True, [True], [False, 1, "true", None]),
+    ("BOOLEAN", "NE", True, [False], [True, 0, None]),
+    ("DATE", "EQ", "2026-04-10", ["2026-04-10"], ["2026-04-11", None]),
+    ("DATE", "GT", "2026-04-10", ["2026-04-11", "2027-01-01"], ["2026-04-10", "2025-12-31"]),
+    ("DATE", "GTE", "2026-04-10", ["2026-04-10", "2026-10-01"], ["2026-04-09", None, "soon"]),
+    ("DATE", "LT", "2026-04-10", ["2026-04-09", "1999-12-31"], ["2026-04-10", "", None, 1]),
+    ("DATE", "LTE", "2026-04-10", ["2026-04-10", "0001-01-01"], ["2026-04-11", "2026-04-1"]),
+    ("DATETIME", "EXISTS", None, ["2026-04-10T10:30:00Z"], [None, 1]),
+    ("SELECT", "EQ", "Failure", ["Failure"], ["Maintenance", None]),
+    ("MULTI_SELECT", "CONTAINS", "Failure", [["Failure"], ["Maintenance", "Failure"]], [[], None]),
+    ("MULTI_SELECT", "CONTAINS", "Failure", [], ["Failure", ["Failures"], [["Failure"]]]),
+    ("MULTI_SELECT", "EXISTS", None, [[]], [None, "Failure"]),
+    ("NUMBER", "NOT_EXISTS", None, [None, "1"], [0]),
+    ("TEXT", "EXISTS", None, ["", "a"], [None, False]),
+]
+DATES = st.dates().map(str)
+VALUES = KEEPABLE_JSON | DATES | st.lists(st.sampled_from(OPTIONS))
+
+
+@pytest.mark.parametrize("kind", FieldKind)
+def test_each_kind_has_its_operators(kind: FieldKind) -> None:
+    operators = {operator.value for operator in operators_of(kind)}
+
+    assert operators == OPERATORS[kind.value]
+
+
+@pytest.mark.parametrize(("kind", "operator", "asked", "holding", "failing"), MEANING)
+def test_a_predicate_holds_for_some_values_and_for_others_it_does_not(
+    kind: str, operator: str, asked: Any, holding: list[Any], failing: list[Any]
+) -> None:
+    predicate = FieldPredicate("f", PredicateOperator(operator), asked)
+
+    answers = [compares(predicate, FieldKind(kind), value) for value in holding + failing]
+
+    assert answers == [True] * len(holding) + [False] * len(failing)
+
+
+@pytest.mark.parametrize(("kind", "operator", "asked", "holding", "failing"), MEANING)
+def test_its_schema_takes_the_same_values(
+    kind: str, operator: str, asked: Any, holding: list[Any], failing: list[Any]
+) -> None:
+    predicate = FieldPredicate("f", PredicateOperator(operator), asked)
+
+    answers = [_by_schema(predicate, FieldKind(kind), value) for value in holding + failing]
+
+    assert answers == [True] * len(holding) + [False] * len(failing)
+
+
+@given(st.data())
+def test_a_predicate_that_can_be_saved_means_the_same_in_its_schema(data: st.DataObject) -> None:
+    field = a_field(name="f", kind=data.draw(st.sampled_from(FieldKind)), options=OPTIONS)
+    operator = data.draw(st.sampled_from(sorted(operators_of(field.kind), key=str)))
+    asked = data.draw(_fitting(field.kind, operator))
+    predicate = FieldPredicate("f", operator, asked)
+    value = data.draw(VALUES | _fitting(field.kind, PredicateOperator.EQ))
+
+    assert fit_problems(predicate, field, Limits()) == []
+    assert compares(predicate, field.kind, value) == _by_schema(predicate, field.kind, value)
+
+
+@pytest.mark.parametrize("operator", [PredicateOperator(each) for each in ORDER])
+@given(bound=DATES, value=DATES)
+def test_dates_are_ordered_by_a_pattern(
+    operator: PredicateOperator, bound: str, value: str
+) -> None:
+    predicate = FieldPredicate("f", operator, bound)
+
+    for each in (value, bound):
+        by_pattern = _by_schema(predicate, FieldKind.DATE, each)
+        assert compares(predicate, FieldKind.DATE, each) == by_pattern
+
+
+@pytest.mark.parametrize(
+    ("kind", "operator", "asked", "path"),
+    [
+        ("NUMBER", "CONTAINS", 1, ("operator",)),
+        ("TEXT", "GT", "a", ("operator",)),
+        ("SELECT", "CONTAINS", "Failure", ("operator",)),
+        ("MULTI_SELECT", "EQ", "Failure", ("operator",)),
+        ("DATETIME", "GT", "2026-04-10T10:30:00Z", ("operator",)),
+        ("DATETIME", "EQ", "2026-04-10T10:30:00Z", ("operator",)),
+        ("BOOLEAN", "LT", True, ("operator",)),
+        ("NUMBER", "EQ", None, ("value",)),
+        ("NUMBER", "EQ", "1", ("value",)),
+        ("NUMBER", "EQ", True, ("value",)),
+        ("NUMBER", "EQ", (1,), ("value",)),
+        ("NUMBER", "EQ", LARGEST_NUMBER + 1, ("value",)),
+        ("NUMBER", "GT", float("inf"), ("value",)),
+        ("NUMBER", "LT", float("nan"), ("value",)),
+        ("NUMBER", "IN", 1, ("value",)),
+        ("NUMBER", "IN", (), ("value",)),
+        ("NUMBER", "IN", (1, "2", 3), ("value", "1")),
+        ("INTEGER", "EQ", 1.5, ("value",)),
+        ("BOOLEAN", "EQ", 1, ("value",)),
+        ("DATE", "LT", "2026-02-30", ("value",)),
+        ("DATE", "EQ", "10.04.2026", ("value",)),
+        ("DATE", "EQ", 20260410, ("value",)),
+        ("TEXT", "EQ", 1, ("value",)),
+        ("TEXT", "CONTAINS", None, ("value",)),
+        ("TEXT", "EQ", "x" * 256, ("value",)),
+        ("TEXT", "EQ", "\0", ("value",)),
+        ("TEXT", "CONTAINS", "\ud800", ("value",)),
+        ("SELECT", "EQ", "Weather", ("value",)),
+        ("SELECT", "IN", ("Failure", 1), ("value", "1")),
+        ("MULTI_SELECT", "CONTAINS", "Weather", ("value",)),
+        ("TEXT", "EXISTS", "a", ("value",)),
+        ("TEXT", "NOT_EXISTS", False, ("value",)),
+    ],
+)
+def test_an_operator_or_value_that_does_not_fit_the_kind_is_refused(
+    kind: str, operator: str, asked: Any, path: tuple[str, ...]
+) -> None:
+    options = OPTIONS if "SELECT" in kind else None
+    field = a_field(name="f", kind=FieldKind(kind), options=options)
+
+    problems = fit_problems(
+        FieldPredicate("f", PredicateOperator(operator), asked), field, Limits()
+    )
+
+    assert told(problems) == [("INVALID_INPUT", path)]
+
+
+def test_a_refused_operator_is_told_with_those_that_the_kind_takes() -> None:
+    predicate = FieldPredicate("causes", PredicateOperator.EQ, "Failure")
+    field = a_field(name="causes", kind=FieldKind.MULTI_SELECT, options=OPTIONS)
+
+    problems = fit_problems(predicate, field, Limits())
+
+    message = "causes is of kind MULTI_SELECT, which takes CONTAINS, EXISTS, NOT_EXISTS."
+    assert problems == [invalid(message, "operator")]
+
+
+def _by_schema(predicate: FieldPredicate, kind: FieldKind, value: Any) -> bool:
+    schema = {"properties": {"f": value_schema(predicate, kind)}, "required": ["f"]}
+    holds = jsonschema_rs.is_valid(schema, {} if value is None else {"f": value})
+    return holds != (predicate.operator is PredicateOperator.NOT_EXISTS)
+
+
+def _fitting(kind: FieldKind, operator: PredicateOperator) -> st.SearchStrategy[Any]:
+    if operator in (PredicateOperator.EXISTS, PredicateOperator.NOT_EXISTS):
+        return st.none()
+    integers = st.integers(-LARGEST_NUMBER, LARGEST_NUMBER)
+    scalars: dict[FieldKind, st.SearchStrategy[Any]] = {
+        FieldKind.NUMBER: integers | st.floats(-1e9, 1e9),
+        FieldKind.INTEGER: integers,
+        FieldKind.BOOLEAN: st.booleans(),
+        FieldKind.DATE: DATES,
+        FieldKind.SELECT: st.sampled_from(OPTIONS),
+        FieldKind.MULTI_SELECT: st.sampled_from(OPTIONS),
+    }
+    scalar = scalars.get(kind, KEEPABLE_TEXT)
+    if operator is PredicateOperator.IN:
+        return st.lists(scalar, min_size=1, max_size=4).map(tuple)
+    return scalar

@@ -1,0 +1,252 @@
+"""Which fields are visible, and what becomes of their values and defaults."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from app.domain.conditional_rules import rule_problems
+from app.domain.conditions import AllOf, AnyOf, ConditionalRule, Not, condition_holds
+from app.domain.fields import FieldDefinition
+from app.domain.json_schema import compile_schema, value_problems
+from app.domain.limits import Limits
+from app.domain.problems import Problem, UserErrorCode
+from app.domain.visibility import Settled, settle
+from tests.domain.examples import a_field
+from tests.domain.forms import (
+    DRAWN_FIELDS,
+    DRAWN_RULES,
+    DRAWN_VALUES,
+    a_form,
+    a_rule,
+    asks,
+    present,
+)
+
+ALWAYS, NEVER = AllOf(()), AnyOf(())
+CHAIN = (
+    a_rule("SHOW", "b", asks("a", "EQ", 1)),
+    a_rule("SHOW", "c", asks("b", "EQ", 2)),
+    a_rule("SHOW", "d", asks("c", "EQ", 3)),
+)
+
+
+@pytest.mark.parametrize(
+    ("rules", "visible"),
+    [
+        ([], True),
+        ([("SHOW", ALWAYS)], True),
+        ([("SHOW", NEVER)], False),
+        ([("HIDE", ALWAYS)], False),
+        ([("HIDE", NEVER)], True),
+        ([("SHOW", NEVER), ("SHOW", ALWAYS)], True),
+        ([("SHOW", NEVER), ("SHOW", NEVER)], False),
+        ([("HIDE", NEVER), ("HIDE", ALWAYS)], False),
+        ([("SHOW", ALWAYS), ("HIDE", ALWAYS)], False),
+        ([("HIDE", ALWAYS), ("SHOW", ALWAYS)], False),
+        ([("SHOW", ALWAYS), ("HIDE", NEVER)], True),
+        ([("SHOW", NEVER), ("HIDE", NEVER)], False),
+        ([("REQUIRE", ALWAYS), ("SHOW", NEVER)], False),
+    ],
+)
+def test_hide_wins_and_one_show_is_enough(rules: list[tuple[str, Any]], visible: bool) -> None:
+    ruled = tuple(a_rule(effect, "a", condition) for effect, condition in rules)
+
+    settled = settle(a_form("a"), ruled, {"a": 1})
+
+    assert settled.visible == (("a",) if visible else ())
+    assert settled.values == ({"a": 1} if visible else {})
+    assert settled.dropped == (() if visible else ("a",))
+    assert settled.required == ()
+
+
+@pytest.mark.parametrize("effect", ["SHOW", "HIDE", "REQUIRE"])
+def test_a_rule_that_is_not_enabled_has_no_effect(effect: str) -> None:
+    rule = a_rule(effect, "a", NEVER if effect == "SHOW" else ALWAYS, enabled=False)
+
+    settled = settle(a_form("a"), (rule,), {"a": 1})
+
+    assert settled == Settled({"a": 1}, visible=("a",), required=(), dropped=())
+
+
+@pytest.mark.parametrize(
+    ("values", "visible", "dropped"),
+    [
+        ({"a": 1, "b": 2, "c": 3, "d": 4}, "abcd", ""),
+        ({"a": 1, "b": 0, "c": 3, "d": 4}, "ab", "cd"),
+        ({"a": 0, "b": 2, "c": 3, "d": 4}, "a", "bcd"),
+        ({"b": 2, "c": 3, "d": 4}, "a", "bcd"),
+        ({"d": 4}, "a", "d"),
+        ({}, "a", ""),
+    ],
+)
+def test_a_chain_settles_from_the_top(values: dict[str, Any], visible: str, dropped: str) -> None:
+    settled = settle(a_form("d", "c", "b", "a"), CHAIN, values)
+
+    assert settled.visible == tuple(reversed(visible))
+    assert settled.dropped == tuple(reversed(dropped))
+    assert settled.values == {name: values[name] for name in values if name in visible}
+
+
+def test_a_predicate_on_a_hidden_field_is_false_and_not_exists_is_there_for_that() -> None:
+    rules = (
+        a_rule("HIDE", "a", ALWAYS),
+        a_rule("SHOW", "b", asks("a", "NE", 2)),
+        a_rule("SHOW", "c", asks("a", "NOT_EXISTS")),
+        a_rule("SHOW", "d", Not(asks("a", "EQ", 1))),
+    )
+
+    settled = settle(a_form("a", "b", "c", "d"), rules, {"a": 1})
+
+    assert settled.visible == ("c", "d")
+
+
+def test_a_default_is_for_what_is_visible_and_its_dependents_see_it() -> None:
+    fields = (a_field(name="a", default=1), a_field(name="b", default=2), *a_form("c", "off"))
+    rules = (*CHAIN[:2], a_rule("HIDE", "a", present("off")))
+
+    filled = settle(fields, rules, {"c": 5})
+    hidden = settle(fields, rules, {"c": 5, "off": 1})
+
+    assert filled == Settled({"a": 1, "b": 2, "c": 5}, ("a", "b", "c", "off"), (), ())
+    assert hidden == Settled({"off": 1}, ("off",), (), ("c",))
+
+
+def test_a_null_counts_as_absent() -> None:
+    fields = (a_field(name="a", default=1), *a_form("b", "c"))
+    rules = (a_rule("SHOW", "c", present("b")),)
+
+    settled = settle(fields, rules, {"a": None, "b": None, "c": None})
+
+    assert settled == Settled({"a": 1, "b": None}, ("a", "b"), (), ())
+
+
+def test_defaults_can_be_kept_to_some_fields() -> None:
+    fields = a_form("a", "b", default=1)
+
+    assert settle(fields, (), {}, {"b"}).values == {"b": 1}
+    assert settle(fields, (), {}, ()).values == {}
+    assert settle(fields, (), {"a": 2}).values == {"a": 2, "b": 1}
+
+
+@pytest.mark.parametrize(
+    ("required", "rules", "names"),
+    [
+        (False, [], ()),
+        (True, [], ("a",)),
+        (False, [("REQUIRE", ALWAYS)], ("a",)),
+        (False, [("REQUIRE", NEVER)], ()),
+        (False, [("REQUIRE", NEVER), ("REQUIRE", ALWAYS)], ("a",)),
+        (True, [("REQUIRE", NEVER)], ("a",)),
+        (True, [("HIDE", ALWAYS)], ()),
+        (False, [("HIDE", ALWAYS), ("REQUIRE", ALWAYS)], ()),
+        (False, [("SHOW", ALWAYS), ("REQUIRE", ALWAYS)], ("a",)),
+    ],
+)
+def test_only_what_is_visible_is_required(
+    required: bool, rules: list[tuple[str, Any]], names: tuple[str, ...]
+) -> None:
+    ruled = tuple(a_rule(effect, "a", condition) for effect, condition in rules)
+
+    assert settle(a_form("a", required=required), ruled, {}).required == names
+
+
+def test_what_was_dropped_is_told_under_its_name() -> None:
+    settled = settle(a_form("a", "b"), (a_rule("HIDE", "b", present("a")),), {"a": 1, "b": 2})
+
+    message = "b is hidden by a conditional rule: its value was dropped."
+    assert settled.warnings == [Problem(UserErrorCode.FIELD_HIDDEN, message, ("b",))]
+
+
+@settings(max_examples=200)
+@given(DRAWN_FIELDS, DRAWN_RULES, DRAWN_VALUES, st.randoms())
+def test_the_order_of_rules_and_fields_never_matters(
+    fields: tuple[FieldDefinition, ...],
+    rules: tuple[ConditionalRule, ...],
+    values: dict[str, Any],
+    random: Any,
+) -> None:
+    assume(not rule_problems(rules, fields, Limits()))
+    settled = settle(fields, rules, values)
+
+    for mixed in (random.sample(rules, len(rules)), rules[::-1]):
+        again = settle(fields[::-1], tuple(mixed), values)
+        assert again.values == settled.values
+        assert again.visible == settled.visible[::-1]
+        assert again.required == settled.required[::-1]
+
+
+@settings(max_examples=200)
+@given(DRAWN_FIELDS, DRAWN_RULES, DRAWN_VALUES)
+def test_rules_that_can_be_saved_settle_in_the_one_way_that_is_consistent(
+    fields: tuple[FieldDefinition, ...], rules: tuple[ConditionalRule, ...], values: dict[str, Any]
+) -> None:
+    assume(not rule_problems(rules, fields, Limits()))
+
+    settled = settle(fields, rules, values)
+
+    assert _consistent(fields, rules, values) == [(settled.visible, settled.values)]
+    assert settle(fields, rules, settled.values) == Settled(
+        settled.values, settled.visible, settled.required, ()
+    )
+
+
+@settings(max_examples=200)
+@given(DRAWN_FIELDS, DRAWN_RULES, DRAWN_VALUES)
+def test_rules_that_can_be_saved_make_a_schema_that_judges_as_they_say(
+    fields: tuple[FieldDefinition, ...], rules: tuple[ConditionalRule, ...], values: dict[str, Any]
+) -> None:
+    assume(not rule_problems(rules, fields, Limits()))
+    settled = settle(fields, rules, values)
+
+    problems = value_problems(fields, settled.values, rules)
+    hidden = [each.name for each in fields if each.name not in settled.visible]
+    shown_anyway = value_problems(fields, settled.values | dict.fromkeys(hidden), rules)
+
+    assert jsonschema_rs.meta.is_valid(compile_schema(fields, rules))
+    missing = {name for name in settled.required if name not in settled.values}
+    assert _told(problems, UserErrorCode.FIELD_REQUIRED) == missing
+    assert _told(problems, UserErrorCode.FIELD_HIDDEN) == set()
+    assert _told(shown_anyway, UserErrorCode.FIELD_HIDDEN) == set(hidden)
+
+
+def _told(problems: list[Problem], code: UserErrorCode) -> set[str]:
+    return {problem.path[0] for problem in problems if problem.code is code}
+
+
+def _consistent(
+    fields: tuple[FieldDefinition, ...], rules: tuple[ConditionalRule, ...], values: dict[str, Any]
+) -> list[tuple[tuple[str, ...], dict[str, Any]]]:
+    """Every choice of visible fields that the rules agree with, once its values are there."""
+    kinds = {field.name: field.kind for field in fields}
+    found = []
+    for count in range(len(fields) + 1):
+        for shown in combinations(fields, count):
+            names = tuple(field.name for field in shown)
+            given = {name: value for name, value in values.items() if name in names}
+            defaults = {
+                field.name: field.default
+                for field in shown
+                if field.default is not None and given.get(field.name) is None
+            }
+            here = given | defaults
+            effects = {
+                (rule.effect.value, target, condition_holds(rule.condition, kinds, here))
+                for rule in rules
+                if rule.enabled
+                for target in rule.targets
+            }
+            agreed = tuple(
+                name
+                for name in kinds
+                if ("HIDE", name, True) not in effects
+                and (("SHOW", name, True) in effects or ("SHOW", name, False) not in effects)
+            )
+            if agreed == names:
+                found.append((names, here))
+    return found

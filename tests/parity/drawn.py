@@ -1,0 +1,186 @@
+"""Random event types with conditional rules, and random values for them: a seed, a type."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from random import Random
+from typing import Any
+
+from app.domain.comparisons import operators_of
+from app.domain.conditional_rules import rule_problems
+from app.domain.conditions import (
+    AllOf,
+    AnyOf,
+    Condition,
+    ConditionalEffect,
+    ConditionalRule,
+    Not,
+    fields_of,
+    predicates_in,
+)
+from app.domain.fields import TEXTUAL, FieldDefinition, FieldKind
+from app.domain.limits import Limits
+from app.domain.predicates import FieldPredicate, PredicateOperator
+from app.domain.problems import UserErrorCode
+
+OPTIONS = ("Maintenance", "Failure", "a.b", "é")
+SOUND: dict[FieldKind, list[Any]] = {
+    FieldKind.TEXT: ["", "a", "pump (3)", "a.b\r", "axb", "é\u2028\U0001f600", "^$[]{}|\\/*+?-"],
+    FieldKind.LONG_TEXT: ["", "A", "line\nline", "pump (3) tripped"],
+    FieldKind.NUMBER: [0, -0.0, 1, 1.0, 1.5, -2, 0.1, 1e-7, 1e300, 2**53 - 1],
+    FieldKind.INTEGER: [0, 1, 2.0, -1, 2**53 - 1],
+    FieldKind.BOOLEAN: [True, False],
+    FieldKind.DATE: ["2026-04-09", "2026-04-10", "2026-12-31", "1999-12-31", "2024-02-29"],
+    FieldKind.DATETIME: [
+        "2026-04-10T10:30:00Z",
+        "2026-04-10T12:30:00.123456789+02:00",
+        "1970-01-01T00:00:00Z",
+        "0001-01-01T00:00:00-23:59",
+    ],
+    FieldKind.SELECT: [*OPTIONS],
+    FieldKind.MULTI_SELECT: [[], ["Failure"], ["a.b", "Maintenance"], [*OPTIONS]],
+    FieldKind.URL: ["https://example.org/a?b#c", "s3://bucket/Größe"],
+    FieldKind.EMAIL: ["a@b.org", "josé@exämple.org"],
+}
+UNSOUND: list[Any] = [
+    None,
+    "",
+    "a",
+    1,
+    1.5,
+    True,
+    [],
+    ["x"],
+    {},
+    "2026-02-30",
+    "2026-04-10 10:30:00Z",
+    "2016-12-31T23:59:60Z",
+    "0000-01-01T00:00:00Z",
+    "2026-04-10T10:30:00+24:00",
+    "Weather",
+    ["Failure", "Failure"],
+    ["Failure", 1],
+]
+_BOUNDED = {FieldKind.NUMBER: {"minimum": -1.0}, FieldKind.INTEGER: {"maximum": 1.0}} | {
+    kind: {"max_length": 20} for kind in TEXTUAL
+}
+
+
+@dataclass(frozen=True)
+class DrawnType:
+    fields: tuple[FieldDefinition, ...]
+    rules: tuple[ConditionalRule, ...]
+
+    @property
+    def predicates(self) -> list[FieldPredicate]:
+        return [each for rule in self.rules for _, each in predicates_in(rule.condition)]
+
+    @property
+    def parts(self) -> Iterator[Enum]:
+        """Every kind, effect and operator in it."""
+        yield from (field.kind for field in self.fields)
+        yield from (rule.effect for rule in self.rules)
+        yield from (predicate.operator for predicate in self.predicates)
+
+    @property
+    def longest_chain(self) -> int:
+        """How many times one field's visibility decides the next one's."""
+        deciding: dict[str, set[str]] = {field.name: set() for field in self.fields}
+        for rule in self.rules:
+            if rule.enabled and rule.effect is not ConditionalEffect.REQUIRE:
+                for target in rule.targets:
+                    deciding[target].update(fields_of(rule.condition))
+
+        def length(name: str) -> int:
+            return max((1 + length(each) for each in deciding[name]), default=0)
+
+        return max(map(length, deciding))
+
+
+def draw_types(seed: int, count: int) -> Iterator[DrawnType]:
+    random = Random(seed)
+    for _ in range(count):
+        fields = tuple(_field(random, f"f{index}") for index in range(random.randint(3, 8)))
+        yield DrawnType(fields, _rules(random, fields))
+
+
+def draw_values(random: Random, drawn: DrawnType) -> dict[str, Any]:
+    """Mostly sound values, among them those that the rules ask for."""
+    asked: dict[str, list[Any]] = {}
+    for each in drawn.predicates:
+        wanted = each.value if isinstance(each.value, tuple) else (each.value,)
+        asked.setdefault(each.field, []).extend(one for one in wanted if one is not None)
+    values: dict[str, Any] = {}
+    for field in drawn.fields:
+        if random.random() < 0.8:
+            sound = SOUND[field.kind]
+            if field.kind is not FieldKind.MULTI_SELECT and random.random() < 0.4:
+                sound = asked.get(field.name) or sound
+            values[field.name] = random.choice(UNSOUND if random.random() < 0.03 else sound)
+    if random.random() < 0.02:
+        values["unknown"] = 1
+    return values
+
+
+def _field(random: Random, name: str) -> FieldDefinition:
+    kind = random.choice(list(FieldKind))
+    given: dict[str, Any] = {"required": random.random() < 0.3}
+    if kind in (FieldKind.SELECT, FieldKind.MULTI_SELECT):
+        given["options"] = OPTIONS
+    if random.random() < 0.25:
+        given["default"] = random.choice(SOUND[kind])
+    elif random.random() < 0.1:
+        given |= _BOUNDED.get(kind, {})
+    elif random.random() < 0.1 and kind in TEXTUAL:
+        given["pattern"] = "^a.b"
+    return FieldDefinition(name, kind, **given)
+
+
+def _rules(random: Random, fields: tuple[FieldDefinition, ...]) -> tuple[ConditionalRule, ...]:
+    """Rules that can be saved: one that would close a cycle is drawn again."""
+    rules: list[ConditionalRule] = []
+    wanted, asked = random.randint(1, 6), fields
+    while len(rules) < wanted:
+        targets = random.sample(fields, random.choice([1, 1, 2]))
+        rule = ConditionalRule(
+            name=f"rule {len(rules)}",
+            effect=random.choice(list(ConditionalEffect)),
+            targets=tuple(field.name for field in targets),
+            condition=_condition(random, asked, random.choice([1, 1, 2, 3])),
+            enabled=random.random() < 0.9,
+        )
+        problems = rule_problems([*rules, rule], fields, Limits())
+        assert {problem.code for problem in problems} <= {UserErrorCode.CYCLE}, problems
+        if not problems:
+            rules.append(rule)
+            asked = tuple(targets) if random.random() < 0.5 else fields  # makes chains
+    return tuple(rules)
+
+
+def _condition(random: Random, fields: tuple[FieldDefinition, ...], depth: int) -> Condition:
+    if depth == 1:
+        return _predicate(random, random.choice(fields))
+    form = random.choice([AllOf, AnyOf, Not])
+    if form is Not:
+        return Not(_condition(random, fields, depth - 1))
+    parts = (_condition(random, fields, depth - 1) for _ in range(random.choice([0, 1, 2, 2])))
+    return AllOf(tuple(parts)) if form is AllOf else AnyOf(tuple(parts))
+
+
+def _predicate(random: Random, field: FieldDefinition) -> FieldPredicate:
+    operator = random.choice(
+        [each for each in PredicateOperator if each in operators_of(field.kind)]
+    )
+    if operator in (PredicateOperator.EXISTS, PredicateOperator.NOT_EXISTS):
+        return FieldPredicate(field.name, operator)
+    choices = OPTIONS if field.kind is FieldKind.MULTI_SELECT else SOUND[field.kind]
+    wanted = [each for each in choices if each != 1e300]
+    if operator is PredicateOperator.IN:
+        return FieldPredicate(field.name, operator, tuple(random.choices(wanted, k=2)))
+    value = random.choice(wanted)
+    if operator is PredicateOperator.CONTAINS and field.kind in TEXTUAL:
+        start = random.randint(0, len(value))
+        value = value[start : start + random.randint(1, 4)]
+    return FieldPredicate(field.name, operator, value)

@@ -1,0 +1,136 @@
+"""A browser judges a form as the server does: Ajv 8 finds the same fields wrong, and
+react-jsonschema-form shows and requires the same ones, for thousands of random event types.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from random import Random
+from typing import Any
+
+import pytest
+
+from app.domain import visibility
+from app.domain.comparisons import compares
+from app.domain.conditions import ConditionalEffect, condition_holds
+from app.domain.fields import FieldKind
+from app.domain.json_schema import compile_schema, value_problems
+from app.domain.predicates import PredicateOperator
+from app.domain.visibility import settle
+from tests.parity.conftest import Browser
+from tests.parity.drawn import DrawnType, draw_types, draw_values
+
+TYPES = 2_000
+BROKEN_TYPES = 200
+VALUES_PER_TYPE = 4
+SEED = 4
+PARTS: tuple[Enum, ...] = (*FieldKind, *ConditionalEffect, *PredicateOperator)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    drawn: DrawnType
+    given: dict[str, Any]
+    server: dict[str, list[str]]
+    browser: dict[str, list[str]]
+
+
+def test_a_browser_judges_and_shows_what_the_server_does(
+    browser: Browser, capsys: pytest.CaptureFixture[str]
+) -> None:
+    types = list(draw_types(SEED, TYPES))
+
+    verdicts = list(_judged(browser, types))
+
+    accepted = sum(not each.server["wrong"] for each in verdicts)
+    hidden = sum(len(each.server["visible"]) < len(each.drawn.fields) for each in verdicts)
+    chains = sum(drawn.longest_chain >= 3 for drawn in types)
+    occurred = Counter[Enum](each for drawn in types for each in drawn.parts)
+    with capsys.disabled():
+        print(f"\n{len(types):,} types, {len(verdicts):,} verdicts, {accepted:,} accepted,", end="")
+        print(f" {hidden:,} with hidden fields; {chains:,} types with chains of depth 3 and more")
+        print(", ".join(f"{each.value} {occurred[each]:,}" for each in PARTS))
+    assert [each for each in verdicts if each.server != each.browser] == []
+    assert len(types) >= 2_000
+    assert accepted >= 0.3 * len(verdicts)
+    assert chains >= 100
+    assert min(occurred[each] for each in PARTS) >= 50
+
+
+def _ne_holds_where_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(predicate: Any, kind: Any, value: Any) -> bool:
+        absent = value is None and predicate.operator is PredicateOperator.NE
+        return absent or compares(predicate, kind, value)
+
+    monkeypatch.setattr("app.domain.conditions.compares", broken)
+
+
+def _show_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = visibility._Ruled.is_visible
+
+    def broken(ruled: Any, kinds: Any, values: Any) -> bool:
+        shown = any(condition_holds(each, kinds, values) for each in ruled.show)
+        return shown or sound(ruled, kinds, values)
+
+    monkeypatch.setattr(visibility._Ruled, "is_visible", broken)
+
+
+def _dependents_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = visibility._plan
+
+    def broken(*given: Any) -> Any:
+        plan = sound(*given)
+        return visibility._Plan(plan.kinds, plan.order[::-1])
+
+    monkeypatch.setattr(visibility, "_plan", broken)
+
+
+def _rules_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = value_problems
+
+    def broken(fields: Any, values: Any, rules: Any) -> Any:
+        return sound(fields, values)
+
+    monkeypatch.setattr("tests.parity.test_parity.value_problems", broken)
+
+
+@pytest.mark.parametrize(
+    "break_it",
+    [_ne_holds_where_absent, _show_wins, _dependents_come_first, _rules_are_forgotten],
+)
+def test_a_broken_validator_is_caught(
+    browser: Browser,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    break_it: Callable[[pytest.MonkeyPatch], None],
+) -> None:
+    types = list(draw_types(SEED, BROKEN_TYPES))
+    break_it(monkeypatch)
+
+    verdicts = list(_judged(browser, types))
+
+    caught = sum(each.server != each.browser for each in verdicts)
+    with capsys.disabled():
+        print(f"\n{break_it.__name__[1:]}: caught in {caught} of {len(verdicts):,} verdicts")
+    assert caught > 0
+
+
+def _judged(browser: Browser, types: Sequence[DrawnType]) -> Iterator[Verdict]:
+    random = Random(SEED)
+    for drawn in types:
+        given = [draw_values(random, drawn) for _ in range(VALUES_PER_TYPE)]
+        settled = [settle(drawn.fields, drawn.rules, values) for values in given]
+        answers = browser(compile_schema(drawn.fields, drawn.rules), [s.values for s in settled])
+        for values, here, answer in zip(given, settled, answers, strict=True):
+            problems = value_problems(drawn.fields, here.values, drawn.rules)
+            wrong = sorted({problem.path[0] for problem in problems})
+            server = {
+                "wrong": wrong,
+                "wrongInForm": wrong,
+                "visible": [*here.visible],
+                "required": [*here.required],
+            }
+            yield Verdict(drawn, values, server, answer)
