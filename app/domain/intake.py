@@ -13,9 +13,11 @@ from typing import Any
 from uuid import UUID
 
 from app.domain.access import Caller
+from app.domain.attributes import attribute_problems
 from app.domain.conditions import ConditionalRule
 from app.domain.events import Entity, EventState
 from app.domain.fields import FieldDefinition
+from app.domain.guards import Guard, GuardEnforcement, violations
 from app.domain.json_schema import value_problems
 from app.domain.lifecycle import EventTypeState, closed, outdated
 from app.domain.limits import Limits
@@ -23,10 +25,8 @@ from app.domain.problems import Problem, UserErrorCode, invalid
 from app.domain.severity import Outcome, read_severity
 from app.domain.values import (
     canonical_json,
-    name_problems,
+    json_problems,
     object_problems,
-    text_problems,
-    type_name_problems,
 )
 from app.domain.visibility import Settled, settle
 
@@ -71,7 +71,10 @@ class Draft:
 
 @dataclass(frozen=True)
 class TypeSpec:
-    """An event type at one version: all that a verdict asks of it."""
+    """An event type at one version: all that a verdict asks of it.
+
+    `guards` are the type's rules as they are published now, whatever the version.
+    """
 
     id: UUID
     type: str
@@ -82,6 +85,7 @@ class TypeSpec:
     fields: tuple[FieldDefinition, ...]
     rules: tuple[ConditionalRule, ...] = ()
     sunset_at: datetime | None = None
+    guards: tuple[Guard, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -100,17 +104,24 @@ Verdict = Accepted | Refused
 
 @dataclass(frozen=True)
 class Desk:
-    """Where and when a verdict is given: by whom the event is reported, the clock, the limits."""
+    """Where and when a verdict is given: by whom the event is reported, the clock, the limits.
+
+    `guards` are the published rules of the whole organization.
+    """
 
     reporter: Caller
     now: datetime
     limits: Limits = field(default_factory=Limits)
+    guards: tuple[Guard, ...] = ()
 
 
 def judge(draft: Draft, spec: TypeSpec | None, desk: Desk, event_id: UUID) -> Verdict:
     """Judges a report. `spec` is the registered type it names, None for a free-form one."""
     judged = _judged_values({} if draft.fields is None else draft.fields, spec, desk)
-    problems = [*_attribute_problems(_given(draft), desk), *judged.problems]
+    problems = attribute_problems(_given(draft), desk.limits, desk.now)
+    if not problems:
+        _guard(_event(draft, spec, judged.values, desk, event_id), None, spec, desk, judged)
+    problems += judged.problems
     warnings = judged.warnings
     if spec is not None:
         named = "type" if draft.event_type_id is None else "eventTypeId"
@@ -132,24 +143,24 @@ def revise(
         for name in ("severity", "summary", "occurred_at", "notification")
         if name in given and given[name] is None
     ]
-    problems += _attribute_problems(given, desk)
+    problems += attribute_problems(given, desk.limits, desk.now)
     judged = _Judged(event.fields)
     if "fields" in given:
         merged = _merged(event.fields, given["fields"])
         appearing = _appearing(event.fields, given["fields"], spec)
         judged = _judged_values(merged, spec, desk, appearing)
-    problems += judged.problems
     if problems:
-        return Refused(tuple(problems))
+        return Refused((*problems, *judged.problems))
     changed = dict(given) | {"fields": judged.values}
     if "severity" in given:
         changed["severity"] = read_severity(given["severity"])
     if "tags" in given:
         changed["tags"] = _once(given["tags"] or ())
-    return Accepted(
-        replace(event, **changed, updated_at=desk.now, version=event.version + 1),
-        tuple(judged.warnings),
-    )
+    revised = replace(event, **changed, updated_at=desk.now, version=event.version + 1)
+    _guard(revised, event, spec, desk, judged)
+    if judged.problems:
+        return Refused(tuple(judged.problems))
+    return Accepted(revised, tuple(judged.warnings))
 
 
 _CALLED = {"occurred_at": "occurredAt", "source_id": "sourceId"}
@@ -157,31 +168,6 @@ _CALLED = {"occurred_at": "occurredAt", "source_id": "sourceId"}
 
 def _given(draft: Draft) -> dict[str, Any]:
     return {f.name: getattr(draft, f.name) for f in fields(draft) if f.name != "fields"}
-
-
-def _attribute_problems(given: Mapping[str, Any], desk: Desk) -> list[Problem]:
-    limits = desk.limits
-    problems = [
-        *type_name_problems(given.get("type"), limits, "type"),
-        *name_problems(given.get("source"), limits.name, "source"),
-        *name_problems(given.get("source_id"), limits.name, "sourceId"),
-        *name_problems(given.get("subject"), limits.name, "subject"),
-        *text_problems(given.get("summary"), limits.summary, "summary"),
-        *text_problems(given.get("content"), limits.content, "content"),
-    ]
-    if entity := given.get("entity"):
-        problems += name_problems(entity.type, limits.name, "entity", "type")
-        problems += name_problems(entity.id, limits.name, "entity", "id")
-    tags = given.get("tags") or ()
-    if len(tags) > limits.tags:
-        problems.append(invalid(f"There are {len(tags):,} tags; at most {limits.tags}.", "tags"))
-    for index, tag in enumerate(tags[: limits.tags]):
-        problems += name_problems(tag, limits.name, "tags", str(index))
-    occurred_at = given.get("occurred_at")
-    if occurred_at is not None and occurred_at > desk.now + limits.future:
-        ahead = f"Is more than {limits.future_seconds} seconds ahead of the server's clock."
-        problems.append(invalid(ahead, "occurredAt"))
-    return problems
 
 
 @dataclass
@@ -219,6 +205,23 @@ def _stands(problem: Problem, settled: Settled) -> bool:
     if problem.code is UserErrorCode.FIELD_REQUIRED:
         return problem.path[0] in settled.required
     return problem.code is not UserErrorCode.FIELD_HIDDEN
+
+
+def _guard(
+    event: EventState, old: EventState | None, spec: TypeSpec | None, desk: Desk, judged: _Judged
+) -> None:
+    """Asks the guards of an event whose attributes are sound, each about fields that are."""
+    if any(len(each.path) == 1 for each in judged.problems):
+        return  # the fields as a whole cannot be kept: nothing can be asked about them
+    unsound = {each.path[1] for each in judged.problems}
+    if unsound:
+        kept = {n: v for n, v in event.fields.items() if not json_problems({n: v}, desk.limits)}
+        event = replace(event, fields=kept)
+    guards = (*(spec.guards if spec else ()), *desk.guards)
+    own = spec.fields if spec else None
+    for each in violations(guards, event, old, desk.now, desk.limits, own=own, unsound=unsound):
+        rejects = each.enforcement is GuardEnforcement.REJECT
+        (judged.problems if rejects else judged.warnings).append(each)
 
 
 def _appearing(stored: Mapping[str, Any], given: Any, spec: TypeSpec | None) -> frozenset[str]:

@@ -30,6 +30,11 @@ class Limits:
     filter_leaves: int = 100
     fingerprint_paths: int = 50
     window_days: int = 3_660
+    versions_per_rule: int = 1_000
+    trial: int = 500
+    expression: int = 4_096
+    expression_macros: int = 5
+    expression_steps: int = 10_000_000
     counts: int = 1_000
     counts_over_time: int = 10_000
     future_seconds: int = 300

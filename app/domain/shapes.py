@@ -134,11 +134,11 @@ def remove_field(field_id: UUID) -> Edit:
         if field_id not in shape.fields:
             return _gone("field", field_id, "id")
         name = shape.fields[field_id].name
+        del shape.fields[field_id]
         if naming := [rule.name for rule in rules_naming(name, shape.rules.values())]:
             message = f"Conditional rules name the field {name}: {', '.join(naming)}."
             return Edited([Problem(UserErrorCode.IN_USE, message, ("id",))])
-        del shape.fields[field_id]
-        return Edited()
+        return Edited(otherwise=("id",))
 
     return edit
 

@@ -11,6 +11,7 @@ from app.domain.conditions import ConditionalEffect
 from app.domain.duplicates import DuplicateAction
 from app.domain.events import EventChangeKind
 from app.domain.fields import FieldKind
+from app.domain.guards import GuardEnforcement, GuardRuleState
 from app.domain.lifecycle import EventTypeState
 from app.domain.predicates import PredicateOperator
 from app.domain.problems import UserErrorCode
@@ -93,6 +94,19 @@ _describe(
     REJECT="It is refused, with the original.",
     COUNT="The original's `occurrences` rise, and it is the answer.",
     FLAG="It is stored with `duplicateOf`, and is never an original itself.",
+)
+_describe(
+    GuardRuleState,
+    "Whether a guard rule is in force.",
+    DRAFT="Never published: it enforces nothing.",
+    PUBLISHED="A version of it is checked before events are accepted.",
+    RETIRED="Taken out of force; its history stays.",
+)
+_describe(
+    GuardEnforcement,
+    "What becomes of an event for which a guard rule does not hold.",
+    REJECT="It is refused.",
+    WARN="It is accepted, with a warning.",
 )
 _describe(
     Permission,

@@ -27,6 +27,7 @@ from app.store.pages import page_request
 if TYPE_CHECKING:
     from app.graphql.conditional_rules import ConditionalRule
     from app.graphql.duplication_rules import DuplicationRule
+    from app.graphql.guard_rules import GuardRule
 
 
 @strawberry.type(
@@ -78,6 +79,14 @@ class EventType(Node):
         if self.kept_rules is not None:
             return self.kept_rules
         return await info.context.loaders.conditional_rules.load(UUID(self.id)) or []
+
+    @strawberry.field(
+        description="The guard rules that are for its events alone, in order of creation."
+    )
+    async def guard_rules(
+        self, info: Info
+    ) -> list[Annotated[GuardRule, strawberry.lazy("app.graphql.guard_rules")]]:
+        return await info.context.loaders.guard_rules_of.load(UUID(self.id)) or []
 
     @strawberry.field(
         description="The duplication rules that are for its events alone, in order of creation."

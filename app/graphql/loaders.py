@@ -15,8 +15,9 @@ from app.graphql.duplication_rules import DuplicationRule
 from app.graphql.event_types import EventField, EventType
 from app.graphql.events import Event
 from app.graphql.field_values import FieldValue
+from app.graphql.guard_rules import GuardRule, GuardRuleVersion
 from app.graphql.history import EventChangeConnection
-from app.services import duplication_rules, event_queries, event_types, history, rules
+from app.services import duplication_rules, event_queries, event_types, guards, history, rules
 from app.services.event_types import Version
 from app.store import tables
 from app.store.pages import PageRequest
@@ -36,6 +37,13 @@ class Loaders:
             self._event_fields
         )
 
+        self.guard_rules: DataLoader[UUID, GuardRule | None] = self._loader(self._guard_rules)
+        self.guard_rules_of: DataLoader[UUID, list[GuardRule] | None] = self._loader(
+            self._guard_rules_of
+        )
+        self.guard_versions: DataLoader[UUID, list[GuardRuleVersion] | None] = self._loader(
+            self._guard_versions
+        )
         self.duplication_rules: DataLoader[UUID, DuplicationRule | None] = self._loader(
             self._duplication_rules
         )
@@ -84,6 +92,19 @@ class Loaders:
     async def _events(self, ids: list[UUID]) -> dict[UUID, Event]:
         rows = await event_queries.by_ids(self._context.database, self._context.caller, ids)
         return {id: Event.from_row(row) for id, row in rows.items()}
+
+    async def _guard_rules(self, ids: list[UUID]) -> dict[UUID, GuardRule]:
+        rows = await guards.by_ids(self._context.database, self._context.caller, ids)
+        return {id: GuardRule.from_row(row) for id, row in rows.items()}
+
+    async def _guard_rules_of(self, ids: list[UUID]) -> dict[UUID, list[GuardRule]]:
+        context, table = self._context, tables.GuardRule
+        found = await rules.of_types(context.database, context.caller, table, ids)
+        return {id: [GuardRule.from_row(row) for row in rows] for id, rows in found.items()}
+
+    async def _guard_versions(self, ids: list[UUID]) -> dict[UUID, list[GuardRuleVersion]]:
+        found = await guards.versions_of(self._context.database, self._context.caller, ids)
+        return {id: [GuardRuleVersion.from_row(row) for row in rows] for id, rows in found.items()}
 
     async def _duplication_rules(self, ids: list[UUID]) -> dict[UUID, DuplicationRule]:
         rows = await duplication_rules.by_ids(self._context.database, self._context.caller, ids)

@@ -11,12 +11,14 @@ from app.domain.access import Permission
 from app.domain.problems import ErrorCode, RequestError
 from app.graphql.conditional_rules import ConditionalRule
 from app.graphql.context import Info
+from app.graphql.duplication_rules import DuplicationRule
 from app.graphql.event_types import EventField, EventType
 from app.graphql.events import Event, events_field
+from app.graphql.guard_rules import GuardRule
 from app.graphql.nodes import Node, id_of, wanted_id
 from app.graphql.pages import Connection
-from app.graphql.permissions import READ, READ_ORGANIZATION, READ_TYPES
-from app.services import event_queries, event_types, organizations
+from app.graphql.permissions import READ, READ_ORGANIZATION, READ_RULES, READ_TYPES
+from app.services import duplication_rules, event_queries, event_types, guards, organizations
 from app.store import tables
 
 
@@ -90,8 +92,8 @@ class OrganizationQueries:
         return Organization.from_row(row) if key in (None, row.key) else None
 
     @strawberry.field(
-        description="Whatever has this id: an event, an event type, a field, a conditional rule or "
-        "the organization; null where nothing has."
+        description="Whatever has this id: an event, an event type, a field, a rule or the "
+        "organization; null where nothing has."
     )
     async def node(
         self,
@@ -110,6 +112,12 @@ class OrganizationQueries:
             rules = tables.ConditionalRule
             if rule := await event_types.find_part(database, caller, rules, wanted):
                 return ConditionalRule.from_row(rule)
+        if caller.may(READ_RULES):
+            if guard := await guards.find(database, caller, wanted):
+                return GuardRule.from_row(guard)
+            found = await duplication_rules.by_ids(database, caller, [wanted])
+            if wanted in found:
+                return DuplicationRule.from_row(found[wanted])
         if caller.may(READ_ORGANIZATION) and wanted == caller.organization_id:
             return Organization.from_row(await organizations.organization(database, caller))
         return None

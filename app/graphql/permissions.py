@@ -25,7 +25,7 @@ READ_RULES = READ | CREATE | MANAGE_RULES
 READ_ORGANIZATION = READ | {Permission.ORGANIZATION_MANAGE}
 
 NEEDED: dict[str, frozenset[Permission]] = {
-    "Query.node": READ_TYPES | READ_ORGANIZATION,  # its resolver asks again, by kind
+    "Query.node": READ_TYPES | READ_RULES | READ_ORGANIZATION,  # its resolver asks again, by kind
     "Query.viewer": READ,
     "Query.logHead": READ,
     "Query.organization": READ_ORGANIZATION,
@@ -38,6 +38,9 @@ NEEDED: dict[str, frozenset[Permission]] = {
     "Query.notifications": READ,
     "Query.eventType": READ_TYPES,
     "Query.eventTypes": READ_TYPES,
+    "Query.guardRule": READ_RULES,
+    "Query.guardRules": READ_RULES,
+    "Query.tryGuardRule": MANAGE_RULES,  # its resolver asks for READ as well
     "Query.duplicationRules": READ_RULES,
     "Query.checkEvent": CREATE,
     "Mutation.logEvent": CREATE,
@@ -58,6 +61,10 @@ NEEDED: dict[str, frozenset[Permission]] = {
     "Mutation.addConditionalRule": MANAGE_TYPES,
     "Mutation.updateConditionalRule": MANAGE_TYPES,
     "Mutation.deleteConditionalRule": MANAGE_TYPES,
+    "Mutation.createGuardRule": MANAGE_RULES,
+    "Mutation.updateGuardRule": MANAGE_RULES,
+    "Mutation.publishGuardRule": MANAGE_RULES,
+    "Mutation.retireGuardRule": MANAGE_RULES,
     "Mutation.createDuplicationRule": MANAGE_RULES,
     "Mutation.updateDuplicationRule": MANAGE_RULES,
     "Mutation.deleteDuplicationRule": MANAGE_RULES,
@@ -68,7 +75,9 @@ NEEDED: dict[str, frozenset[Permission]] = {
     "Event.eventType": READ_TYPES,
     "Event.duplicateOf": READ,
     "EventType.events": READ,
+    "EventType.guardRules": READ_RULES,
     "EventType.duplicationRules": READ_RULES,
+    "GuardRule.eventType": READ_TYPES,
     "DuplicationRule.eventType": READ_TYPES,
     "Entity.events": READ,
     "Organization.events": READ,

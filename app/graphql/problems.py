@@ -12,14 +12,17 @@ from graphql import GraphQLError
 
 from app.domain.access import Permission
 from app.domain.duplicates import DuplicateProblem
+from app.domain.expression_problems import ExpressionProblem
+from app.domain.guards import Violation
 from app.domain.lifecycle import EventTypeState, TransitionProblem
-from app.domain.problems import ErrorCode, Problem, RequestError, UserErrorCode
+from app.domain.problems import ErrorCode, Problem, RequestError, UserErrorCode, bad_input
 from app.graphql.context import Info
 from app.store.dialect import why_unavailable
 
 if TYPE_CHECKING:
     from app.graphql.duplication_rules import DuplicationRule
     from app.graphql.events import Event
+    from app.graphql.guard_rules import GuardRule
 
 log = structlog.get_logger(__name__)
 
@@ -46,6 +49,30 @@ class InputError(UserError):
 class TransitionError(UserError):
     from_: EventTypeState = strawberry.field(name="from", description="Where the event type is.")
     allowed: list[EventTypeState] = strawberry.field(description="Where it may go.")
+
+
+@strawberry.type(
+    description="A guard rule did not hold, or could not be evaluated. In `warnings` where it only "
+    "warns."
+)
+class GuardViolation(UserError):  # noqa: N818 (no exception: an error as data)
+    version: int = strawberry.field(description="The version of the rule that judged.")
+    rule_id: strawberry.Private[UUID]
+
+    @strawberry.field(description="The rule.")
+    async def rule(
+        self, info: Info
+    ) -> Annotated[GuardRule, strawberry.lazy("app.graphql.guard_rules")]:
+        found = await info.context.loaders.guard_rules.load(self.rule_id)
+        if found is None:
+            raise bad_input("The guard rule was deleted meanwhile.")
+        return found
+
+
+@strawberry.type(description="An expression does not parse, or does not fit the event type.")
+class ExpressionError(UserError):
+    line: int = strawberry.field(description="From 1.")
+    column: int = strawberry.field(description="From 1, in characters.")
 
 
 @strawberry.type(description="A duplication rule with REJECT found the event that was there.")
@@ -79,6 +106,10 @@ def _user_error(problem: Problem) -> UserError:
     told: Any = {"message": problem.message, "code": problem.code, "path": list(problem.path)}
     if isinstance(problem, TransitionProblem):
         return TransitionError(**told, from_=problem.state, allowed=list(problem.allowed))
+    if isinstance(problem, Violation):
+        return GuardViolation(**told, version=problem.version, rule_id=problem.rule_id)
+    if isinstance(problem, ExpressionProblem):
+        return ExpressionError(**told, line=problem.line, column=problem.column)
     if isinstance(problem, DuplicateProblem):
         return DuplicateError(**told, rule_id=problem.rule_id, existing_id=problem.existing_id)
     return InputError(**told)

@@ -20,6 +20,7 @@ from app.graphql.event_mutations import EventMutations
 from app.graphql.event_type_mutations import EventTypeMutations
 from app.graphql.event_types import EventTypeQueries
 from app.graphql.events import EventQueries
+from app.graphql.guard_rule_operations import GuardRuleMutations, GuardRuleQueries
 from app.graphql.history import HistoryQueries, HistorySubscriptions
 from app.graphql.notifications import (
     NotificationMutations,
@@ -28,7 +29,15 @@ from app.graphql.notifications import (
 )
 from app.graphql.organizations import OrganizationQueries
 from app.graphql.permissions import enforce
-from app.graphql.problems import DuplicateError, InputError, TransitionError, bad_request, tell
+from app.graphql.problems import (
+    DuplicateError,
+    ExpressionError,
+    GuardViolation,
+    InputError,
+    TransitionError,
+    bad_request,
+    tell,
+)
 from app.graphql.scalars import SCALARS
 
 _CACHED_DOCUMENTS = 1000
@@ -44,6 +53,7 @@ class Query(
     EventCountQueries,
     DuplicationRuleQueries,
     EventTypeQueries,
+    GuardRuleQueries,
     HistoryQueries,
     NotificationQueries,
     OrganizationQueries,
@@ -54,7 +64,13 @@ class Query(
 @strawberry.type(
     description="All that can be done. What is wrong with an input comes back in `userErrors`."
 )
-class Mutation(EventMutations, NotificationMutations, EventTypeMutations, DuplicationRuleMutations):
+class Mutation(
+    EventMutations,
+    NotificationMutations,
+    EventTypeMutations,
+    DuplicationRuleMutations,
+    GuardRuleMutations,
+):
     pass
 
 
@@ -101,7 +117,7 @@ def build_schema() -> Schema:
         query=Query,
         mutation=Mutation,
         subscription=Subscription,
-        types=[InputError, TransitionError, DuplicateError],
+        types=[DuplicateError, ExpressionError, GuardViolation, InputError, TransitionError],
         config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=True),
         extensions=[
             lambda: ParserCache(maxsize=_CACHED_DOCUMENTS),

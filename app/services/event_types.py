@@ -13,6 +13,7 @@ from sqlmodel import col
 
 from app.domain.access import Caller
 from app.domain.definitions import Form
+from app.domain.fields import FieldDefinition
 from app.domain.filters import words
 from app.domain.intake import TypeSpec
 from app.domain.lifecycle import EventTypeState
@@ -164,11 +165,14 @@ async def specs(
     return [spec_of(row, row.version, known[row.id, row.version]) for row in found]
 
 
-async def spec_at(session: AsyncSession, event_type_id: UUID, version: int) -> TypeSpec:
-    """What the verdict on an update asks: the type as the event was checked against it."""
+async def spec_at(
+    session: AsyncSession, event_type_id: UUID, version: int
+) -> tuple[TypeSpec, tuple[FieldDefinition, ...]]:
+    """The type as the event was checked against it, and its fields now."""
     row = await session.get_one(tables.EventType, event_type_id)
-    known = await forms_in(session, [(event_type_id, version)])
-    return spec_of(row, version, known[event_type_id, version])
+    own, current = (event_type_id, version), (event_type_id, row.version)
+    known = await forms_in(session, [own, current])
+    return spec_of(row, version, known[own]), known[current].fields
 
 
 def spec_of(row: tables.EventType, version: int, form: Form) -> TypeSpec:

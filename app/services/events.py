@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from app.domain.events import EventState
+from app.domain.guards import Guard
 from app.domain.intake import (
     Desk,
     Draft,
@@ -25,6 +26,7 @@ from app.domain.intake import (
 )
 from app.domain.problems import Problem, UserErrorCode
 from app.services.event_types import spec_at
+from app.services.guards import guards_of, in_force
 from app.services.reports import Report, entry, log_in
 from app.store import changes, lookup, tables
 from app.store.database import Database
@@ -58,7 +60,8 @@ async def update_event(
             problem = Problem(UserErrorCode.CONFLICT, message, ("ifVersion",))
             return Report(problems=(problem,))
         before = row.to_domain()
-        verdict = revise(before, given, await _own_type(session, row), desk)
+        own, guards = await _own_type(session, row)
+        verdict = revise(before, given, own, replace(desk, guards=guards))
         if isinstance(verdict, Refused):
             return Report(problems=verdict.problems)
         await _replace(session, desk, row, before, verdict.event)
@@ -103,11 +106,16 @@ def not_found(event_id: UUID) -> Report:
     return Report(problems=(problem,))
 
 
-async def _own_type(session: AsyncSession, row: tables.Event) -> TypeSpec | None:
-    """The event's type in the version that it was checked against."""
+async def _own_type(
+    session: AsyncSession, row: tables.Event
+) -> tuple[TypeSpec | None, tuple[Guard, ...]]:
+    """The event's type in its own version, but with today's guards; and those of every type."""
     if row.event_type_id is None or row.event_type_version is None:
-        return None
-    return await spec_at(session, row.event_type_id, row.event_type_version)
+        return None, guards_of(await in_force(session, []), None, None)
+    published = await in_force(session, [row.event_type_id])
+    spec, fields_now = await spec_at(session, row.event_type_id, row.event_type_version)
+    guards = guards_of(published, row.event_type_id, fields_now)
+    return replace(spec, guards=guards), guards_of(published, None, None)
 
 
 async def _replace(

@@ -26,6 +26,7 @@ from app.domain.lifecycle import EventTypeState, transition_problems
 from app.domain.problems import Problem, UserErrorCode
 from app.domain.shapes import Edit, Shape, add_field, add_rule, gone, problems_of
 from app.services.event_types import Part, find_part, parts
+from app.services.referrers import unfit
 from app.store import changes, tables
 from app.store.database import Database
 from app.store.dialect import insert_new
@@ -101,7 +102,9 @@ async def change(
             )
         shape = await _shape(session, row)
         before = shape.whole()
-        if problems := problems_of(before, shape, edit(shape), desk.limits):
+        done = edit(shape)
+        problems = problems_of(before, shape, done, desk.limits)
+        if problems := [*problems, *await unfit(session, desk, row, before.fields, shape, done)]:
             return Saved(problems=tuple(problems))
         after = shape.whole()
         if after.type_name != row.type and (problem := await _renamed(session, row, after)):

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
 from app.domain.duplicates import DuplicationRule
+from app.domain.guards import Guard
 from app.domain.intake import NOTICE, Desk, Draft, Refused, TypeSpec, Verdict, judge
 from app.domain.problems import Problem, UserErrorCode
 from app.domain.values import name_problems, read_id
 from app.services.duplicates import rules_in
 from app.services.event_types import specs
+from app.services.guards import guards_of, in_force
 
 
 @dataclass(frozen=True)
 class Registered:
-    """`duplication_rules`: those of these types and of every type."""
+    """`duplication_rules`: those of these types and of every type. `guards`: of every type."""
 
     by_id: dict[UUID, TypeSpec]
     by_type: dict[str, TypeSpec]
     duplication_rules: list[DuplicationRule]
+    guards: tuple[Guard, ...]
 
     def type_of(self, draft: Draft) -> TypeSpec | None:
         """None where the type is free-form, or the id names none."""
@@ -35,7 +38,7 @@ class Registered:
     def verdict(self, draft: Draft, desk: Desk) -> Verdict:
         """As if nobody had reported it before."""
         spec = self.type_of(draft)
-        verdict = judge(draft, spec, desk, uuid7())
+        verdict = judge(draft, spec, replace(desk, guards=self.guards), uuid7())
         if spec is not None or draft.event_type_id is None:
             return verdict
         message = f"There is no event type {draft.event_type_id[:100]!a}."
@@ -54,5 +57,13 @@ async def registered(
         if draft.event_type_id is None and not name_problems(draft.type, desk.limits.name)
     }
     known = await specs(session, ids, types, hold=hold)
-    rules = await rules_in(session, [spec.id for spec in known], hold=hold)
-    return Registered({spec.id: spec for spec in known}, {spec.type: spec for spec in known}, rules)
+    known_ids = [spec.id for spec in known]
+    rules = await rules_in(session, known_ids, hold=hold)
+    published = await in_force(session, known_ids)
+    guarded = [replace(spec, guards=guards_of(published, spec.id, spec.fields)) for spec in known]
+    return Registered(
+        {spec.id: spec for spec in guarded},
+        {spec.type: spec for spec in guarded},
+        rules,
+        guards_of(published, None, None),
+    )

@@ -59,6 +59,22 @@ OPERATIONS = {
     ),
     "Mutation.updateConditionalRule": _of_type(f"updateConditionalRule(input: {{id: {ID}}})"),
     "Mutation.deleteConditionalRule": _of_type(f"deleteConditionalRule(id: {ID})"),
+    "Query.guardRule": f"{{ guardRule(id: {ID}) {{ id eventType {{ id }} }} }}",
+    "Query.guardRules": "{ guardRules { nodes { id } } }",
+    "Mutation.createGuardRule": (
+        'mutation { createGuardRule(input: {name: "", expression: "", message: ""}) '
+        "{ userErrors { code } } }"
+    ),
+    "Mutation.updateGuardRule": (
+        f"mutation {{ updateGuardRule(input: {{id: {ID}}}) {{ userErrors {{ code }} }} }}"
+    ),
+    "Mutation.publishGuardRule": (
+        f"mutation {{ publishGuardRule(id: {ID}) {{ userErrors {{ code }} }} }}"
+    ),
+    "Mutation.retireGuardRule": (
+        f"mutation {{ retireGuardRule(id: {ID}) {{ userErrors {{ code }} }} }}"
+    ),
+    "EventType.guardRules": "{ eventTypes { nodes { guardRules { id } } } }",
     "Query.duplicationRules": "{ duplicationRules { nodes { id eventType { id } } } }",
     "Mutation.createDuplicationRule": (
         'mutation { createDuplicationRule(input: {name: "", fingerprint: [], window: "PT1M", '
@@ -78,6 +94,8 @@ OPERATIONS = {
 # Reached by EVENT_READ alone, or told by a socket: tests of their own below.
 ELSEWHERE = {
     "DuplicationRule.eventType",
+    "GuardRule.eventType",
+    "Query.tryGuardRule",
     "Entity.events",
     "Event.duplicateOf",
     "Event.eventType",
@@ -121,6 +139,25 @@ async def test_without_the_permission_a_subscription_ends_with_forbidden(
     assert "EVENT_READ" in error["message"]
 
 
+@pytest.mark.parametrize(
+    ("permissions", "allowed"),
+    [
+        ({Permission.RULE_MANAGE}, False),
+        ({Permission.EVENT_READ}, False),
+        ({Permission.RULE_MANAGE, Permission.EVENT_READ}, True),
+    ],
+)
+async def test_to_try_a_rule_takes_two_permissions(
+    client: Client, database: Database, permissions: set[Permission], allowed: bool
+) -> None:
+    author = client.as_key(await a_key(database, *permissions))
+
+    answer = await author.answer('{ tryGuardRule(expression: "true") { checked } }')
+
+    codes = [error["extensions"]["code"] for error in answer.get("errors", ())]
+    assert codes == ([] if allowed else ["FORBIDDEN"])
+
+
 async def test_the_error_names_what_would_be_enough(client: Client, database: Database) -> None:
     reader = client.as_key(await a_key(database, Permission.EVENT_READ))
 
@@ -134,6 +171,7 @@ def _needed(place: str) -> frozenset[Permission]:
     way = {
         "EventType.events": "Query.eventTypes",
         "EventType.duplicationRules": "Query.eventTypes",
+        "EventType.guardRules": "Query.eventTypes",
         "Organization.events": "Query.organization",
     }
     return NEEDED[place] & NEEDED[way.get(place, place)]

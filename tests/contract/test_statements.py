@@ -58,8 +58,8 @@ async def test_logging_costs_the_same_for_one_and_for_many(
     writes = [each for each in statements if each.startswith("INSERT")]
     # Receipts, log entries, events, and what they are found by: tags, words, values.
     assert len(writes) == 6
-    # The key, the types, the duplication rules, the receipts.
-    assert len(_selects(statements)) == 4
+    # The key, the types, the duplication rules, the guard rules, the receipts.
+    assert len(_selects(statements)) == 5
 
 
 def _selects(statements: Statements) -> list[str]:

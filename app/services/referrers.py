@@ -1,0 +1,72 @@
+"""Guard rules and duplication rules that name the fields of an event type."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from app.domain.duplicates import fields_of
+from app.domain.fields import FieldDefinition
+from app.domain.guards import GuardRuleState
+from app.domain.intake import Desk
+from app.domain.problems import Problem, UserErrorCode
+from app.domain.shapes import Edited, Shape
+from app.services.guards import fits, in_force
+from app.store import tables
+
+
+async def unfit(
+    session: AsyncSession,
+    desk: Desk,
+    row: tables.EventType,
+    before: tuple[FieldDefinition, ...],
+    shape: Shape,
+    done: Edited,
+) -> list[Problem]:
+    """What rules of the type would not fit its fields any more, told where the edit says."""
+    after = tuple(shape.fields.values())
+    if after == before:
+        return []
+    guards = [
+        f"The guard rule {name} would not fit any more."
+        for name, expression in await _expressions(session, row.id)
+        if fits(expression, before, desk) and not fits(expression, after, desk)
+    ]
+    names = {field.name for field in after}
+    duplication = [
+        f"The duplication rule {rule.name} names {', '.join(missing)}."
+        for rule in await _duplication_rules(session, row.id)
+        if (missing := _missing(fields_of(rule.fingerprint), names))
+    ]
+    told = dict.fromkeys([*guards, *duplication])
+    place = done.otherwise or ("id",)
+    return [Problem(UserErrorCode.IN_USE, message, place) for message in told]
+
+
+def _missing(named: Iterable[str], there: set[str]) -> list[str]:
+    return [name for name in named if name not in there]
+
+
+async def _expressions(session: AsyncSession, event_type_id: UUID) -> list[tuple[str, str]]:
+    """Name and expression of what rules say, in force or as a draft, unless they are RETIRED."""
+    rule = tables.GuardRule
+    own = select(rule).where(
+        col(rule.event_type_id) == event_type_id, col(rule.state) != GuardRuleState.RETIRED
+    )
+    drafts = [(row.name, row.expression) for row in await session.scalars(own)]
+    return drafts + [
+        (each.rule.name, each.version.expression)
+        for each in await in_force(session, [event_type_id])
+        if each.rule.event_type_id == event_type_id
+    ]
+
+
+async def _duplication_rules(
+    session: AsyncSession, event_type_id: UUID
+) -> list[tables.DuplicationRule]:
+    rule = tables.DuplicationRule
+    return list(await session.scalars(select(rule).where(col(rule.event_type_id) == event_type_id)))

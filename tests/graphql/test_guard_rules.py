@@ -1,0 +1,248 @@
+"""Guard rules, as authors draft and publish them and reporters meet them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.client import Client
+
+RULE = """{
+  id name state expression message enforcement hasUnpublishedChanges
+  eventType { type } publishedVersion { number expression } versions { number publishedBy }
+}"""
+ERRORS = "{ code message path ... on ExpressionError { line column } }"
+CREATE = f"""mutation ($input: CreateGuardRuleInput!) {{
+  createGuardRule(input: $input) {{ guardRule {RULE} userErrors {ERRORS} }}
+}}"""
+UPDATE = f"""mutation ($input: UpdateGuardRuleInput!) {{
+  updateGuardRule(input: $input) {{ guardRule {RULE} userErrors {ERRORS} }}
+}}"""
+PUBLISH = f"""mutation ($id: ID!, $version: Int) {{
+  publishGuardRule(id: $id, version: $version) {{ guardRule {RULE} userErrors {ERRORS} }}
+}}"""
+RETIRE = f"""mutation ($id: ID!) {{
+  retireGuardRule(id: $id) {{ guardRule {RULE} userErrors {ERRORS} }}
+}}"""
+TOLD = "{ code message path ... on GuardViolation { rule { name } version } }"
+LOG = f"""mutation ($input: LogEventInput!) {{
+  logEvent(input: $input) {{ event {{ id version }} warnings {TOLD} userErrors {TOLD} }}
+}}"""
+UPDATE_EVENT = f"""mutation ($input: UpdateEventInput!) {{
+  updateEvent(input: $input) {{ event {{ id fields }} warnings {TOLD} userErrors {TOLD} }}
+}}"""
+DEFINE = """
+mutation {
+  createEventType(input: {name: "Flaring Incident", category: "flaring", state: PUBLISHED, fields: [
+    {name: "volume_mcf", kind: NUMBER}, {name: "duration_hours", kind: NUMBER}
+  ]}) { eventType { id fields { id name } } }
+}
+"""
+TYPE = "flaring.flaring_incident"
+
+
+async def define(client: Client) -> Any:
+    return (await client.ask(DEFINE))["eventType"]
+
+
+async def draft(client: Client, expression: str, **given: Any) -> Any:
+    said = {"name": "volume", "expression": expression, "message": "Too much."} | given
+    return await client.ask(CREATE, input=said)
+
+
+async def enforce(client: Client, expression: str, **given: Any) -> Any:
+    payload = await draft(client, expression, **given)
+    assert payload["userErrors"] == []
+    published = await client.ask(PUBLISH, id=payload["guardRule"]["id"])
+    assert published["userErrors"] == []
+    return published["guardRule"]
+
+
+async def log(client: Client, **fields: Any) -> Any:
+    return await client.ask(LOG, input={"type": TYPE, "fields": fields})
+
+
+async def test_a_draft_enforces_nothing(client: Client) -> None:
+    kind = await define(client)
+
+    payload = await draft(client, "event.fields.volume_mcf < 100", eventTypeId=kind["id"])
+
+    rule = payload["guardRule"]
+    assert (rule["state"], rule["publishedVersion"], rule["versions"]) == ("DRAFT", None, [])
+    assert rule["hasUnpublishedChanges"] is True
+    assert (await log(client, volume_mcf=150))["userErrors"] == []
+
+
+async def test_what_is_published_refuses_what_does_not_hold(client: Client) -> None:
+    kind = await define(client)
+    rule = await enforce(client, "event.fields.volume_mcf < 100", eventTypeId=kind["id"])
+
+    refused = await log(client, volume_mcf=150)
+    passed = await log(client, volume_mcf=99)
+
+    assert rule["publishedVersion"] == {
+        "number": 1,
+        "expression": "event.fields.volume_mcf < 100",
+    }
+    assert refused == {
+        "event": None,
+        "warnings": [],
+        "userErrors": [
+            {
+                "code": "GUARD_REJECTED",
+                "message": "Too much.",
+                "path": ["input", "fields"],
+                "rule": {"name": "volume"},
+                "version": 1,
+            }
+        ],
+    }
+    assert passed["event"] is not None
+    assert await client.ask("{ events { totalCount } }") == {"totalCount": 1}
+
+
+async def test_a_rule_that_warns_lets_the_event_pass(client: Client) -> None:
+    kind = await define(client)
+    await enforce(
+        client, "event.fields.volume_mcf < 100", eventTypeId=kind["id"], enforcement="WARN"
+    )
+
+    accepted = await log(client, volume_mcf=150)
+
+    assert accepted["event"] is not None
+    assert [warning["code"] for warning in accepted["warnings"]] == ["GUARD_REJECTED"]
+
+
+async def test_every_rule_of_the_type_and_of_the_organization_is_told(client: Client) -> None:
+    kind = await define(client)
+    await enforce(client, "event.fields.volume_mcf < 100", eventTypeId=kind["id"])
+    await enforce(client, "event.severity == 'ERROR'", name="grave")
+
+    refused = await log(client, volume_mcf=150)
+    free_form = await client.ask(LOG, input={"summary": "free"})
+
+    assert [error["rule"]["name"] for error in refused["userErrors"]] == ["volume", "grave"]
+    assert [error["rule"]["name"] for error in free_form["userErrors"]] == ["grave"]
+
+
+async def test_the_published_version_enforces_until_the_next_publish(client: Client) -> None:
+    kind = await define(client)
+    rule = await enforce(client, "event.fields.volume_mcf < 100", eventTypeId=kind["id"])
+
+    edited = await client.ask(
+        UPDATE, input={"id": rule["id"], "expression": "event.fields.volume_mcf < 200"}
+    )
+    before = await log(client, volume_mcf=150)
+    await client.ask(PUBLISH, id=rule["id"])
+    after = await log(client, volume_mcf=150)
+    back = await client.ask(PUBLISH, id=rule["id"], version=1)
+    again = await log(client, volume_mcf=150)
+
+    assert edited["guardRule"]["hasUnpublishedChanges"] is True
+    assert before["userErrors"][0]["version"] == 1
+    assert after["userErrors"] == []
+    assert back["guardRule"]["publishedVersion"]["number"] == 3
+    assert again["userErrors"][0]["version"] == 3
+
+
+async def test_publishing_the_same_again_is_a_conflict(client: Client) -> None:
+    rule = await enforce(client, "event.severity == 'INFO'")
+
+    again = await client.ask(PUBLISH, id=rule["id"])
+    retired = await client.ask(RETIRE, id=rule["id"])
+    back = await client.ask(PUBLISH, id=rule["id"])
+
+    assert [error["code"] for error in again["userErrors"]] == ["CONFLICT"]
+    assert retired["guardRule"]["state"] == "RETIRED"
+    assert retired["guardRule"]["publishedVersion"] is None
+    assert back["guardRule"]["publishedVersion"]["number"] == 2
+
+
+async def test_a_retired_rule_enforces_nothing(client: Client) -> None:
+    rule = await enforce(client, "false")
+
+    await client.ask(RETIRE, id=rule["id"])
+
+    assert (await client.ask(LOG, input={"summary": "passes"}))["userErrors"] == []
+
+
+@pytest.mark.parametrize(
+    ("expression", "line", "column"),
+    [
+        ("event.fields.volume > 1", 1, 13),
+        ("event.fields.volume_mcf >\n  'a'", 1, 25),
+        ("event.fields.volume_mcf > ", 1, 27),
+    ],
+)
+async def test_an_expression_that_does_not_fit_is_told_with_its_place(
+    client: Client, expression: str, line: int, column: int
+) -> None:
+    kind = await define(client)
+
+    payload = await draft(client, expression, eventTypeId=kind["id"])
+
+    assert payload["guardRule"] is None
+    [error] = payload["userErrors"]
+    assert error["code"] == "EXPRESSION_INVALID"
+    assert error["path"] == ["input", "expression"]
+    assert (error["line"], error["column"]) == (line, column)
+    assert await client.ask("{ guardRules { totalCount } }") == {"totalCount": 0}
+
+
+async def test_an_update_is_judged_by_the_guards_of_today_and_sees_the_old_event(
+    client: Client,
+) -> None:
+    kind = await define(client)
+    event = (await log(client, volume_mcf=150))["event"]
+    await enforce(
+        client,
+        "old == null || event.fields.volume_mcf >= old.fields.volume_mcf",
+        eventTypeId=kind["id"],
+        message="Never less.",
+    )
+
+    less = await client.ask(UPDATE_EVENT, input={"id": event["id"], "fields": {"volume_mcf": 1}})
+    more = await client.ask(UPDATE_EVENT, input={"id": event["id"], "fields": {"volume_mcf": 200}})
+
+    assert [error["message"] for error in less["userErrors"]] == ["Never less."]
+    assert more["event"]["fields"] == {"volume_mcf": 200}
+
+
+async def test_a_field_that_a_guard_names_stays_as_it_is(client: Client) -> None:
+    kind = await define(client)
+    await enforce(client, "event.fields.volume_mcf < 100", eventTypeId=kind["id"])
+    [volume] = [field for field in kind["fields"] if field["name"] == "volume_mcf"]
+
+    removed = await client.ask(
+        "mutation ($id: ID!) { removeEventField(id: $id) { userErrors { code message path } } }",
+        id=volume["id"],
+    )
+    changed = await client.ask(
+        """mutation ($id: ID!) { updateEventField(input: {id: $id, kind: TEXT}) {
+             userErrors { code message path } } }""",
+        id=volume["id"],
+    )
+
+    told = {"code": "IN_USE", "message": "The guard rule volume would not fit any more."}
+    assert removed["userErrors"] == [told | {"path": ["id"]}]
+    assert changed["userErrors"] == [told | {"path": ["input", "kind"]}]
+
+
+async def test_an_expression_is_tried_over_stored_events(client: Client) -> None:
+    kind = await define(client)
+    for volume in (50, 150, 250):
+        await log(client, volume_mcf=volume)
+
+    trial = await client.ask(
+        """query ($id: ID!) { tryGuardRule(expression: "event.fields.volume_mcf < 100",
+             eventTypeId: $id) { checked rejected examples { fields } userErrors { code } } }""",
+        id=kind["id"],
+    )
+
+    assert trial == {
+        "checked": 3,
+        "rejected": 2,
+        "examples": [{"fields": {"volume_mcf": 250}}, {"fields": {"volume_mcf": 150}}],
+        "userErrors": [],
+    }
