@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test check lint types floors schema-check migrations-check schema lock clean
+.PHONY: help setup serve test check bench lint types floors schema-check migrations-check schema fuzz lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -29,6 +29,9 @@ test: setup ## Run the tests, on SQLite and on PostgreSQL
 
 check: setup lint types floors schema-check migrations-check test ## Everything that CI checks
 
+bench: setup ## Measure what rules cost a report, side by side
+	$(BIN)/python -m benchmarks.reports
+
 lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -47,6 +50,10 @@ migrations-check: setup
 
 schema: setup ## Write schema.graphql anew
 	$(BIN)/tocsin schema > schema.graphql
+
+SEED ?= 1
+fuzz: setup ## Try 10,000 random and hostile expressions (SEED=1)
+	$(BIN)/python -m tests.fuzz.expressions 10000 $(SEED)
 
 lock: setup ## Write requirements.lock anew, with the newest versions
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --all-extras --generate-hashes --no-emit-index-url --no-header --output-file requirements.lock pyproject.toml

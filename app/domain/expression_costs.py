@@ -21,6 +21,7 @@ from app.domain.limits import Limits
 ITERATIONS = 10_000
 _VISIT = 4
 _PER_PART = 8
+_PER_COPY = 4
 
 
 @dataclass(frozen=True)
@@ -171,6 +172,9 @@ class _Reckoning:
         over, steps = self.of(of.iter_range, scope)
         made, first = self.of(of.accu_init, scope)
         steps += first
+        if not self.tree.is_scalar(of.accu_init):
+            # map() and filter() copy what they have gathered at every element.
+            steps += _PER_COPY * min(over.parts, ITERATIONS) ** 2
         for element, count in ((over, 1), (_ONE, min(over.parts, ITERATIONS))):
             inside = {**scope, of.iter_var: element, of.accu_var: _ONE}
             _, asked = self.of(of.condition, inside)

@@ -33,7 +33,7 @@ def told(error: str, text: str) -> Iterator[tuple[int, str]]:
         yield 0, _in_words(_STATUS.sub("", error))
     starts = [0, *(each.end() for each in re.finditer("\n", text))]
     for each in found:
-        if "'*error*'" in each["message"]:  # what follows from another error
+        if any(sign in each["message"] for sign in _CONSEQUENCES):
             continue
         line, column = int(each["line"]), int(each["column"])
         # What CEL knows no place of, it puts at -1:-1.
@@ -49,6 +49,7 @@ _LONGEST_MESSAGE = 300
 _ISSUE = re.compile(
     r"^(?:[A-Z_]+: )?ERROR: <input>:(?P<line>-?\d+):(?P<column>-?\d+): (?P<message>.*)$", re.M
 )
+_CONSEQUENCES = ("'*error*'", "<<nil>>")  # of an error that is told as well
 _STATUS = re.compile(r"^[A-Z_]+: | \[[A-Z_]+\]$")
 _WORDS: list[tuple[re.Pattern[str], str]] = [
     (re.compile(r".*(?:recursion (?:depth|limit)|deep).*", re.I), TOO_DEEP),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 from google.protobuf.any_pb2 import DESCRIPTOR as ANY
@@ -60,10 +59,10 @@ class Scope:
     """The messages of one form: `checked` and `running` are the pools that describe them."""
 
     def __init__(self, form: Form) -> None:
-        self.kinds = {field.name: _kind(field) for field in form or ()}
+        self._kinds = {field.name: _kind(field) for field in form or ()}
         self._free = form is None
-        self.checked = _pool(self.kinds, self._free, _INSTANT)
-        self.running = _pool(self.kinds, self._free, "Any")
+        self.checked = _pool(self._kinds, self._free, _INSTANT)
+        self.running = _pool(self._kinds, self._free, "Any")
         self._class = GetMessageClass(self.running.FindMessageTypeByName(EVENT))
 
     def message(self, event: EventState) -> Any:
@@ -75,18 +74,13 @@ class Scope:
             made.entity.type.value, made.entity.id.value = event.entity.type, event.entity.id
         if self._free:
             _fill_object(made.fields, event.fields, DEEPEST)
-        for name, kind in self.kinds.items():
+        for name, kind in self._kinds.items():
             value = event.fields.get(name)
             _set(made.fields, name, kind, value if _fits(kind, value) else None)
         return made
 
     def is_instant(self, field: str) -> bool:
-        return self.kinds.get(field) == _INSTANT
-
-
-@lru_cache(maxsize=256)
-def scope_of(form: Form) -> Scope:
-    return Scope(form)
+        return self._kinds.get(field) == _INSTANT
 
 
 def stamp(instant: datetime) -> Timestamp:
@@ -167,6 +161,7 @@ def _set(message: Any, name: str, kind: str, value: Any) -> None:
         instant = None if value is None else read_instant(value)
         part.Pack(_NULL if instant is None else stamp(instant))
     elif value is not None:
+        part.SetInParent()  # without it 0, "" and false would be absent
         part.value = value
 
 

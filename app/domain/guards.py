@@ -14,7 +14,7 @@ from uuid import UUID
 
 from app.domain.events import EventState
 from app.domain.expression_scope import Form, same_kind
-from app.domain.expressions import Expression, compile_expression, evaluate
+from app.domain.expressions import Expression, Occasion, compile_expression
 from app.domain.limits import Limits
 from app.domain.problems import Problem, UserErrorCode
 
@@ -71,12 +71,13 @@ def violations(
     skipped. So is one that names an unsound field: what is wrong with the field is told already.
     """
     found = []
+    occasion = Occasion(event, old, now)
     for guard in guards:
         expression = compile_expression(guard.expression, guard.form, limits)
         if isinstance(expression, Expression):
             if _lacking(expression, own) or not expression.fields.isdisjoint(unsound):
                 continue
-            if evaluate(expression, event, old, now) is True:
+            if occasion.holds(expression) is True:
                 continue
         found.append(_violation(guard, expression))
     return found

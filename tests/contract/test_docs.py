@@ -62,15 +62,27 @@ async def test_the_readme_s_examples_run(client: Client) -> None:
     subscriptions = [each for each in EXAMPLES if each.startswith("subscription")]
     assert len(EXAMPLES) - len(subscriptions) >= 4
 
+    known: dict[str, str] = {}  # the last id of each kind, as a reader would carry it over
     for example in EXAMPLES:
         if example not in subscriptions:
-            answer = await client.answer(example)
-            assert "errors" not in answer, example
+            answer = await client.answer(example, **_wanted(example, known))
+            assert "errors" not in answer, (example, answer)
             payloads = [each for each in answer["data"].values() if isinstance(each, dict)]
-            assert all(each.get("userErrors", []) == [] for each in payloads)
+            assert all(each.get("userErrors", []) == [] for each in payloads), (example, answer)
+            made = [made for payload in payloads for made in payload.items()]
+            known |= {f"{kind}Id": row["id"] for kind, row in made if _has_id(row)}
 
     for example in subscriptions:
         resumed = example.replace("notificationAdded {", f'notificationAdded(after: "{head}") {{')
         resumed = resumed.replace("eventChanged(", f'eventChanged(after: "{head}", ')
         async with client.subscription(resumed, cursor=head) as heard:
             assert "Configuration updated" in json.dumps(await heard.next())
+
+
+def _wanted(example: str, known: dict[str, str]) -> dict[str, str]:
+    """Values for the variables that the example declares."""
+    return {name: known[name] for name in re.findall(r"\$(\w+Id): ID", example)}
+
+
+def _has_id(row: object) -> bool:
+    return isinstance(row, dict) and "id" in row

