@@ -35,6 +35,7 @@ class Limits:
     expression: int = 4_096
     expression_macros: int = 5
     expression_steps: int = 10_000_000
+    guard_steps: int = 20_000_000
     counts: int = 1_000
     counts_over_time: int = 10_000
     future_seconds: int = 300

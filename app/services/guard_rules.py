@@ -19,7 +19,7 @@ from app.domain.intake import Desk
 from app.domain.problems import Problem, UserErrorCode, invalid
 from app.domain.values import name_problems
 from app.services import rules
-from app.services.guards import versions_in
+from app.services.guards import in_force, versions_in
 from app.services.rules import Scope, hold_scope
 from app.store import changes, tables
 from app.store.database import Database
@@ -95,7 +95,7 @@ async def publish(database: Database, desk: Desk, rule_id: UUID, version: int | 
             return Saved(problems=(Problem(UserErrorCode.NOT_FOUND, message, ("version",)),))
         content = _content(row if version is None else versions[version])
         problems = _publishing_problems(row, content, versions, scope, desk)
-        if problems:
+        if problems := problems or await _too_costly(session, row, content, scope, desk):
             return Saved(problems=tuple(problems))
         row.state, row.published, row.updated_at = (
             GuardRuleState.PUBLISHED,
@@ -156,6 +156,29 @@ def _publishing_problems(
         message = f"Version {row.published} of {row.name} says the same, and is in force."
         return [Problem(UserErrorCode.CONFLICT, message)]
     return _problems(content, scope, desk)
+
+
+async def _too_costly(
+    session: AsyncSession, row: tables.GuardRule, content: dict[str, Any], scope: Scope, desk: Desk
+) -> list[Problem]:
+    """All rules of a type run for each of its events: together, too, they must come to an end."""
+    others = await in_force(session, [] if row.event_type_id is None else [row.event_type_id])
+    texts = [
+        each.version.expression
+        for each in others
+        if each.rule.event_type_id == row.event_type_id and each.rule.id != row.id
+    ]
+    steps = 0
+    for text in (*texts, content["expression"]):
+        compiled = compile_expression(text, scope.fields, desk.limits)
+        steps += compiled.steps if isinstance(compiled, Expression) else 0
+    if steps <= desk.limits.guard_steps:
+        return []
+    message = (
+        f"Together with the rules in force this could take {steps:,} steps for an event; at most "
+        f"{desk.limits.guard_steps:,}."
+    )
+    return [Problem(UserErrorCode.LIMIT_REACHED, message)]
 
 
 def _content(said: tables.GuardRule | tables.GuardRuleVersion) -> dict[str, Any]:

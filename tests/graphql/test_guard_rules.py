@@ -246,3 +246,18 @@ async def test_an_expression_is_tried_over_stored_events(client: Client) -> None
         "examples": [{"fields": {"volume_mcf": 250}}, {"fields": {"volume_mcf": 150}}],
         "userErrors": [],
     }
+
+
+async def test_rules_that_together_take_too_long_are_not_published(client: Client) -> None:
+    slow = "event.content.matches('(a|b)*c') || event.summary != ''"
+    published = 0
+    while True:
+        payload = await draft(client, slow, name=f"slow {published}")
+        told = await client.ask(PUBLISH, id=payload["guardRule"]["id"])
+        if told["userErrors"]:
+            break
+        published += 1
+
+    assert [error["code"] for error in told["userErrors"]] == ["LIMIT_REACHED"]
+    assert "20,000,000" in told["userErrors"][0]["message"]
+    assert 1 <= published < 100
