@@ -36,6 +36,9 @@ class Limits:
     expression_macros: int = 5
     expression_steps: int = 10_000_000
     guard_steps: int = 20_000_000
+    correlated_per_call: int = 100
+    correlation_depth: int = 5
+    correlations: int = 1_000
     counts: int = 1_000
     counts_over_time: int = 10_000
     future_seconds: int = 300

@@ -8,6 +8,7 @@ import strawberry
 
 from app.domain.access import Permission
 from app.domain.conditions import ConditionalEffect
+from app.domain.correlations import Relation
 from app.domain.duplicates import DuplicateAction
 from app.domain.events import EventChangeKind
 from app.domain.fields import FieldKind
@@ -57,6 +58,13 @@ _describe(
     UNCORRELATED="A link to another event was taken away.",
     DUPLICATED="It was reported once more, and counted.",
     DELETED="It was taken away.",
+)
+_describe(
+    Relation,
+    "What another event is to an event.",
+    RELATED="They have to do with each other: it goes both ways.",
+    CAUSED_BY="The other is its cause.",
+    CAUSE_OF="The other is its effect.",
 )
 _describe(
     EventTypeState,
@@ -113,7 +121,7 @@ _describe(
     "What a credential may do. Each MANAGE permission also reads what it manages.",
     EVENT_READ="Read events and all that goes with them; subscribe.",
     EVENT_CREATE="Report events; read event types.",
-    EVENT_UPDATE="Update and acknowledge events.",
+    EVENT_UPDATE="Update, acknowledge and correlate events.",
     EVENT_DELETE="Delete events.",
     EVENT_TYPE_MANAGE="Shape event types and their fields.",
     RULE_MANAGE="Shape guard rules and duplication rules.",

@@ -11,6 +11,7 @@ import strawberry
 from strawberry.scalars import JSON
 
 from app.domain import filters
+from app.domain.correlations import wanted_depth
 from app.domain.events import Entity as EntityName
 from app.domain.severity import Outcome, Severity
 from app.graphql.context import Info
@@ -24,6 +25,7 @@ from app.store import tables
 from app.store.pages import page_request
 
 if TYPE_CHECKING:
+    from app.graphql.correlations import CorrelationConnection
     from app.graphql.event_types import EventType
     from app.graphql.field_values import FieldValue
     from app.graphql.history import EventChangeConnection
@@ -120,6 +122,27 @@ class Event(Node):
         if found is None:
             raise KeyError(self.id)
         return found
+
+    @strawberry.field(
+        description="The events that it is linked to, each once at its least depth, up to 1,000."
+    )
+    async def correlations(
+        self,
+        info: Info,
+        depth: Annotated[
+            int | None,
+            strawberry.argument(
+                description="1 to 5: 2 and more follows links of links. Below a list only 1."
+            ),
+        ] = 1,
+        first: First = 20,
+        after: After = None,
+    ) -> Annotated[CorrelationConnection, strawberry.lazy("app.graphql.correlations")]:
+        limits = info.context.limits
+        in_list = any(isinstance(step, int) for step in info.path.as_list())
+        wanted = wanted_depth(depth, in_list, limits)
+        request = page_request(limits, first=first, after=after)
+        return await info.context.loaders.correlations(UUID(self.id), wanted, request)
 
     @classmethod
     def from_row(cls, row: tables.Event) -> Event:

@@ -42,7 +42,11 @@ class EventChange:
     event: Event | None = strawberry.field(
         description="The event as it is now; null once it is deleted."
     )
-    changes: JSON = strawberry.field(description="What changed: `{attribute: [before, after]}`.")
+    changes: JSON = strawberry.field(
+        description="What changed: `{attribute: [before, after]}`. Links are told as "
+        "`correlations`: of those that were made or taken away, which were there before and after, "
+        "each as `{eventId, relation}`."
+    )
 
     @classmethod
     def from_entry(cls, cursor: str, entry: Entry) -> EventChange:
@@ -53,7 +57,8 @@ class EventChange:
             actor=entry.actor,
             event_id=id_of(entry.subject_id),
             event=None if entry.event is None else Event.from_row(entry.event),
-            changes=JSON(differences(entry.before, entry.after)),
+            # Links are no attributes of the event: only the entry itself tells of them.
+            changes=JSON(differences(entry.before, entry.after) or entry.changes),
         )
 
 

@@ -11,13 +11,22 @@ from strawberry.dataloader import DataLoader
 from app.domain.definitions import Form
 from app.graphql.conditional_rules import ConditionalRule
 from app.graphql.context import Context
+from app.graphql.correlations import CorrelationConnection
 from app.graphql.duplication_rules import DuplicationRule
 from app.graphql.event_types import EventField, EventType
 from app.graphql.events import Event
 from app.graphql.field_values import FieldValue
 from app.graphql.guard_rules import GuardRule, GuardRuleVersion
 from app.graphql.history import EventChangeConnection
-from app.services import duplication_rules, event_queries, event_types, guards, history, rules
+from app.services import (
+    correlated,
+    duplication_rules,
+    event_queries,
+    event_types,
+    guards,
+    history,
+    rules,
+)
 from app.services.event_types import Version
 from app.store import tables
 from app.store.pages import PageRequest
@@ -58,6 +67,9 @@ class Loaders:
         self.histories: DataLoader[tuple[UUID, PageRequest], EventChangeConnection | None] = (
             self._loader(self._histories)
         )
+        self.direct_correlations: DataLoader[
+            tuple[UUID, PageRequest], CorrelationConnection | None
+        ] = self._loader(self._direct_correlations)
 
     async def field_values(
         self, event_type_id: UUID, version: int, values: Any
@@ -68,6 +80,34 @@ class Loaders:
             for field in (form.fields if form else ())
             if field.name in values
         ]
+
+    async def correlations(
+        self, event_id: UUID, depth: int, request: PageRequest
+    ) -> CorrelationConnection:
+        if depth > 1:
+            context = self._context
+            page = await correlated.around(
+                context.database, context.caller, request, event_id, depth, context.limits
+            )
+            return CorrelationConnection.from_neighbours(page)
+        found = await self.direct_correlations.load((event_id, request))
+        if found is None:
+            raise KeyError(event_id)
+        return found
+
+    async def _direct_correlations(
+        self, keys: list[tuple[UUID, PageRequest]]
+    ) -> dict[tuple[UUID, PageRequest], CorrelationConnection]:
+        found = {}
+        for request in {request for _, request in keys}:
+            ids = [event_id for event_id, own in keys if own == request]
+            context = self._context
+            pages = await correlated.direct(
+                context.database, context.caller, request, ids, context.limits
+            )
+            for event_id, page in pages.items():
+                found[event_id, request] = CorrelationConnection.from_neighbours(page)
+        return found
 
     async def _histories(
         self, keys: list[tuple[UUID, PageRequest]]

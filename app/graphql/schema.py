@@ -14,6 +14,7 @@ from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.graphql import OperationType
 
 from app.graphql.checks import CheckQueries
+from app.graphql.correlations import CorrelationMutations
 from app.graphql.duplication_rules import DuplicationRuleMutations, DuplicationRuleQueries
 from app.graphql.event_counts import EventCountQueries
 from app.graphql.event_mutations import EventMutations
@@ -70,6 +71,7 @@ class Mutation(
     EventTypeMutations,
     DuplicationRuleMutations,
     GuardRuleMutations,
+    CorrelationMutations,
 ):
     pass
 

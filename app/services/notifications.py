@@ -107,12 +107,23 @@ async def acknowledge_events(
             moment = await changes.moment(session)
             place = changes.position_of(organization_id, up_to, moment, "upTo").resume
             wanted.append(tuple_(*_RANG) <= changes.bound(place))
-        statement = select(tables.Event).where(*wanted).order_by(*_LAST)
-        while rows := list(await session.scalars(statement.limit(BATCH).with_for_update())):
+        newest = select(col(tables.Event.id)).where(*wanted).order_by(*_LAST).limit(BATCH)
+        while ids := list(await session.scalars(newest)):
+            rows = await _locked(session, ids, wanted)
             count += len(rows)
             shown += rows[: SHOWN - len(shown)]
             await _mark_all(session, desk, rows, "ACKNOWLEDGED", _marks(desk, note))
     return Acknowledged(count, tuple(shown))
+
+
+async def _locked(
+    session: AsyncSession, ids: Sequence[UUID], wanted: Sequence[where.Condition]
+) -> list[tables.Event]:
+    """Those that are still wanted, the newest first; locked in order of ids, as everybody does."""
+    event = tables.Event
+    statement = select(event).where(col(event.id).in_(ids), *wanted).order_by(col(event.id))
+    rows = await session.scalars(statement.with_for_update())
+    return sorted(rows, key=_place, reverse=True)
 
 
 async def unacknowledge_event(database: Database, desk: Desk, event_id: UUID) -> Report:

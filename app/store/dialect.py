@@ -162,6 +162,7 @@ _REFUSING = frozenset({"08", "28", "3D", "53", "57"})
 _SIGNS = {
     "database is locked": "The database is locked by another process.",
     "lock timeout": "The database is locked by another process.",
+    "deadlock detected": "Two writers waited for each other, and this one was undone: try again.",
     "readonly database": "The database is read-only.",
     "read-only transaction": "The database is read-only.",
     "unable to open database": "The database file cannot be opened.",

@@ -62,7 +62,8 @@ async def test_the_readme_s_examples_run(client: Client) -> None:
     subscriptions = [each for each in EXAMPLES if each.startswith("subscription")]
     assert len(EXAMPLES) - len(subscriptions) >= 4
 
-    known: dict[str, str] = {}  # the last id of each kind, as a reader would carry it over
+    # The last id of each kind, as a reader would carry it over.
+    known = {"causeId": (await client.log(summary="the cause"))["id"]}
     for example in EXAMPLES:
         if example not in subscriptions:
             answer = await client.answer(example, **_wanted(example, known))

@@ -39,6 +39,12 @@ OPERATIONS = {
         f"mutation {{ unacknowledgeEvent(id: {ID}) {{ event {{ id }} }} }}"
     ),
     "Mutation.acknowledgeEvents": "mutation { acknowledgeEvents { acknowledgedCount } }",
+    "Mutation.correlateEvents": (
+        f"mutation {{ correlateEvents(eventId: {ID}, relatedIds: []) {{ event {{ id }} }} }}"
+    ),
+    "Mutation.uncorrelateEvents": (
+        f"mutation {{ uncorrelateEvents(eventId: {ID}, relatedIds: []) {{ event {{ id }} }} }}"
+    ),
     "Mutation.deleteEvent": f"mutation {{ deleteEvent(id: {ID}) {{ event {{ id }} }} }}",
     "Mutation.createEventType": (
         'mutation { createEventType(input: {name: ""}) { userErrors { code } } }'
@@ -98,6 +104,7 @@ ELSEWHERE = {
     "Query.tryGuardRule",
     "Entity.events",
     "Event.duplicateOf",
+    "Event.correlations",
     "Event.eventType",
     "Event.history",
     "Subscription.notificationAdded",

@@ -14,12 +14,22 @@ PAGE = """
     nodes {
       id summary fields tags entity { type }
       eventType { name fields { name kind eventType { id } } }
+      correlations { totalCount nodes { relation event { id } } }
     }
     pageInfo { endCursor }
   }
 }
 """
-LOG_EVENTS = "mutation ($input: [LogEventInput!]!) { logEvents(input: $input) { accepted } }"
+LOG_EVENTS = """
+mutation ($input: [LogEventInput!]!) {
+  logEvents(input: $input) { accepted results { event { id } } }
+}
+"""
+CORRELATE = """
+mutation ($id: ID!, $others: [ID!]!) {
+  correlateEvents(eventId: $id, relatedIds: $others) { userErrors { code } }
+}
+"""
 
 
 @pytest.mark.parametrize("events", [2, 50])
@@ -33,14 +43,18 @@ async def test_a_page_costs_the_same_whatever_it_holds(
             type=f"g{n}",
         )
     reports = [{"type": f"g{n % 5}", "fields": {"a": n}, "tags": ["t"]} for n in range(events)]
-    await client.ask(LOG_EVENTS, input=reports)
+    logged = await client.ask(LOG_EVENTS, input=reports)
+    first, *others = [result["event"]["id"] for result in logged["results"]]
+    await client.ask(CORRELATE, id=first, others=others)
     statements.clear()
 
     page = await client.ask(PAGE)
 
     assert len(page["nodes"]) == events
-    # The key, the page, the count, the types, their fields, and the fields' types.
-    assert len(_selects(statements)) == 6
+    correlated = sum(node["correlations"]["totalCount"] for node in page["nodes"])
+    assert correlated == 2 * (events - 1)
+    # The key, the page, the count, the types, their fields, the fields' types, the correlations.
+    assert len(_selects(statements)) == 7
 
 
 @pytest.mark.parametrize("events", [1, 100])
