@@ -40,12 +40,12 @@ def rule_problems(
         for index, rule in enumerate(rules)
         for problem in (
             *name_problems(rule.name, limits.name, "name"),
-            *_target_problems(rule.targets, by_name),
+            *_target_problems(rule.targets, by_name, limits),
             *_condition_problems(rule.condition, by_name, limits),
         )
     ]
     problems += _cycle_problems(rules)
-    if sum(_values(rule.condition) * len(rule.targets) for rule in rules) > limits.rule_values:
+    if sum(_size(rule.condition) * len(rule.targets) for rule in rules) > limits.rule_values:
         full = (
             f"The rules of a type ask for at most {limits.rule_values:,} values, for each target."
         )
@@ -53,9 +53,15 @@ def rule_problems(
     return problems
 
 
-def _target_problems(targets: tuple[str, ...], fields: dict[str, FieldDefinition]) -> list[Problem]:
+def _target_problems(
+    targets: tuple[str, ...], fields: dict[str, FieldDefinition], limits: Limits
+) -> list[Problem]:
     if not targets:
         return [invalid("A rule has at least one target.", "targets")]
+    if len(targets) > limits.fields_per_type:
+        return [
+            invalid(f"Has {len(targets):,} targets; at most {limits.fields_per_type}.", "targets")
+        ]
     problems = []
     for index, target in enumerate(targets):
         if target not in fields:
@@ -71,7 +77,7 @@ def _condition_problems(
     if (deep := _depth(condition)) > limits.condition_depth:
         told = f"Is {deep} conditions deep; at most {limits.condition_depth}."
         return [invalid(told, "condition")]
-    if (said := _values(condition)) > limits.condition_values:
+    if (said := _size(condition)) > limits.condition_values:
         told = f"Asks for {said:,} values; at most {limits.condition_values}."
         return [invalid(told, "condition")]
     problems = []
@@ -100,12 +106,15 @@ def _unknown(name: str, *path: str) -> Problem:
     return invalid(f"The type has no field {name[:100]}.", *path)
 
 
-def _values(condition: Condition) -> int:
-    """How many values it asks for: each predicate is one, IN as many as it lists."""
-    return sum(
-        len(predicate.value) if isinstance(predicate.value, tuple) else 1
-        for _, predicate in predicates_in(condition)
-    )
+def _size(condition: Condition) -> int:
+    """How many values it asks for: IN as many as it lists, and whatever asks for none, one."""
+    match condition:
+        case AllOf(parts) | AnyOf(parts):
+            return max(1, sum(map(_size, parts)))
+        case Not(part):
+            return _size(part)
+        case FieldPredicate(value=value):
+            return len(value) if isinstance(value, tuple) else 1
 
 
 def _depth(condition: Condition) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 from app.domain.conditional_rules import rule_problems
 from app.domain.conditions import ConditionalRule, read_rule, write_rule
 from app.domain.fields import FieldDefinition, definition_problems
-from app.domain.filters import words
+from app.domain.filters import whole_words
 from app.domain.json_schema import schema_problems
 from app.domain.lifecycle import EventTypeState
 from app.domain.limits import Limits
@@ -61,8 +61,8 @@ class TypeDefinition:
     @property
     def words(self) -> str:
         """The words that it is found by, each between blanks."""
-        said = (self.type_name, self.name, self.category, self.description)
-        return f" {' '.join(sorted(words(' '.join(each for each in said if each))))} "
+        said = (self.type_name, self.name, self.category or GENERAL, self.description)
+        return f" {' '.join(sorted(whole_words(' '.join(each for each in said if each))))} "
 
     @property
     def type_name(self) -> str:

@@ -140,6 +140,10 @@ def _choices(field: FieldDefinition, limits: Limits) -> list[Problem]:
     if field.kind not in CHOICES or options is None:
         missing = field.kind in CHOICES
         return [invalid(f"{field.kind.value} needs at least one option.", "options")] * missing
+    if len(options) > limits.options:
+        return [
+            invalid(f"There are {len(options):,} options; at most {limits.options:,}.", "options")
+        ]
     problems = [
         problem
         for index, option in enumerate(options)

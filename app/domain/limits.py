@@ -21,6 +21,7 @@ class Limits:
     fields_bytes: int = 65_536
     fields_depth: int = 50
     fields_per_type: int = 200
+    options: int = 1_000
     rules_per_type: int = 100
     condition_depth: int = 5
     condition_values: int = 100

@@ -13,12 +13,13 @@ from typing import Any
 from uuid import UUID
 
 from app.domain.conditions import ConditionalRule, rules_naming
-from app.domain.definitions import TypeDefinition, type_problems
+from app.domain.definitions import GENERAL, TypeDefinition, type_problems
 from app.domain.fields import FieldDefinition
 from app.domain.limits import Limits
 from app.domain.problems import Problem, UserErrorCode, invalid
 
 Path = tuple[str, ...]
+_MOST_NAMED = 10
 
 
 @dataclass
@@ -61,25 +62,42 @@ def problems_of(
     if done.problems:
         return list(done.problems)
     after = shape.whole()
+    limits = _wide_enough(before, limits)
     known = {problem.message for problem in type_problems(before, limits)}
-    told = [
+    new = [each for each in type_problems(after, limits) if each.message not in known]
+    # A cycle is told under every rule in it: once is enough, where the edit closed it.
+    here = {each.message for each in new if _place(each.path, done) is not None}
+    return [
         _placed(problem, after, done)
-        for problem in type_problems(after, limits)
-        if problem.message not in known
+        for problem in new
+        if problem.message not in here or _place(problem.path, done) is not None
     ]
-    # A cycle is told of every rule in it: of the one that closed it is enough.
-    return list(dict.fromkeys(told))
+
+
+def _wide_enough(before: TypeDefinition, limits: Limits) -> Limits:
+    """No more of anything than there may be, or than there was; all there is, is judged."""
+    return replace(
+        limits,
+        fields_per_type=max(limits.fields_per_type, len(before.fields)),
+        rules_per_type=max(limits.rules_per_type, len(before.rules)),
+    )
+
+
+def _place(path: Path, done: Edited) -> Path | None:
+    """Where in its input the edit said what lies at this path of the definition."""
+    for length in range(len(path), -1, -1):
+        place = done.places.get(path[:length])
+        # What is wrong with a list is told where it grew, what is wrong with an item is not.
+        if place is not None and not (length == 1 < len(path)):
+            return (*place, *path[length:])
+    return None
 
 
 def _placed(problem: Problem, definition: TypeDefinition, done: Edited) -> Problem:
-    for length in range(len(problem.path), -1, -1):
-        place = done.places.get(problem.path[:length])
-        if place is not None:
-            return replace(problem, path=(*place, *problem.path[length:]))
+    if (place := _place(problem.path, done)) is not None:
+        return replace(problem, path=place)
     kind, index, *_ = (*problem.path, "", "")
     message = problem.message
-    if problem.code is UserErrorCode.CYCLE:
-        return replace(problem, path=done.otherwise)
     if kind == "conditionalRules" and index:
         rule = definition.rules[int(index)].name
         message = f"The conditional rule {rule} would not fit any more: {message}"
@@ -92,7 +110,7 @@ def update_attributes(given: Mapping[str, Any]) -> Edit:
     def edit(shape: Shape) -> Edited:
         missing = _not_null(given, "name", "type")
         if not missing:
-            shape.definition = replace(shape.definition, **given)
+            shape.definition = replace(shape.definition, **_or(given, category=GENERAL))
         return Edited(missing, {(): ("input",)})
 
     return edit
@@ -119,7 +137,8 @@ def update_field(field_id: UUID, given: Mapping[str, Any]) -> Edit:
         if missing := _not_null(given, "kind", "required"):
             return Edited(missing)
         index = list(shape.fields).index(field_id)
-        shape.fields[field_id] = replace(shape.fields[field_id], **given)
+        known = shape.fields[field_id]
+        shape.fields[field_id] = replace(known, **_or(given, label=known.name))
         blamed = "options" if "options" in given and "kind" not in given else "kind"
         places: dict[Path, Path] = {("fields", str(index)): ("input",)}
         return Edited(places=places, otherwise=("input", blamed))
@@ -154,7 +173,7 @@ def reorder_fields(field_ids: Sequence[UUID]) -> Edit:
             "not of this type": [str(each) for each in given if each not in names],
             "repeated": [name for each, name in names.items() if given[each] > 1],
         }
-        wrong = [f"{what}: {', '.join(each)}" for what, each in told.items() if each]
+        wrong = [f"{what}: {_listed(each)}" for what, each in told.items() if each]
         if wrong:
             message = f"Give each field of the type once ({'; '.join(wrong)})."
             return Edited([invalid(message, "fieldIds")])
@@ -199,12 +218,22 @@ def delete_rule(rule_id: UUID) -> Edit:
     return edit
 
 
+def _listed(names: Sequence[str]) -> str:
+    some = ", ".join(names[:_MOST_NAMED])
+    return some if len(names) <= _MOST_NAMED else f"{some} and {len(names) - _MOST_NAMED:,} more"
+
+
 def gone(noun: str, missing: object, *path: str) -> Problem:
     return Problem(UserErrorCode.NOT_FOUND, f"There is no {noun} {missing}.", path)
 
 
 def _gone(noun: str, missing: UUID, *path: str) -> Edited:
     return Edited([gone(noun, missing, *path)])
+
+
+def _or(given: Mapping[str, Any], **unsaid: Any) -> dict[str, Any]:
+    """What was given, with these values in place of null."""
+    return {name: unsaid.get(name) if value is None else value for name, value in given.items()}
 
 
 def _not_null(given: Mapping[str, Any], *names: str) -> list[Problem]:

@@ -34,17 +34,20 @@ class ConditionalRule(Node):
     enabled: bool = strawberry.field(description="Whether it is in force.")
     event_type_id: strawberry.Private[UUID]
     target_names: strawberry.Private[tuple[str, ...]]
+    kept_event_type: strawberry.Private[EventType | None] = None
 
     @strawberry.field(description="The event type that it belongs to.")
     async def event_type(self, info: Info) -> EventType:
-        event_type = await info.context.loaders.event_types.load(self.event_type_id)
+        load = info.context.loaders.event_types.load
+        event_type = self.kept_event_type or await load(self.event_type_id)
         if event_type is None:
             raise bad_input("The event type was deleted meanwhile.")
         return event_type
 
     @strawberry.field(description="The fields that it shows, hides or requires.")
     async def targets(self, info: Info) -> list[EventField]:
-        fields = await info.context.loaders.event_fields.load(self.event_type_id) or []
+        kept = self.kept_event_type and self.kept_event_type.kept_fields
+        fields = kept or await info.context.loaders.event_fields.load(self.event_type_id) or []
         by_name = {field.name: field for field in fields}
         return [by_name[name] for name in self.target_names if name in by_name]
 

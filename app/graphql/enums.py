@@ -154,7 +154,8 @@ _describe(
     LT="It is a smaller number, an earlier instant or day, or a text before this one.",
     LTE="As LT, or equal.",
     IN="It is one of this list.",
-    CONTAINS="Of a text: this text is a part of it, to the letter. Of a list: this is in it.",
+    CONTAINS="Of a text: this text is a part of it, to the letter (an instant is looked through as "
+    "it is written in UTC, `2026-04-10T10:30:00.000000Z`). Of a list: this is in it.",
     EXISTS="It has a value, whatever it is.",
     NOT_EXISTS="It has none.",
 )

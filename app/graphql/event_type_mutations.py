@@ -93,9 +93,14 @@ class EventTypeMutations:
             info.context.database, info.context.desk, event_type_id
         )
         payload = EventTypePayload.from_saved(Saved(deleted.event_type, deleted.problems))
-        if payload.event_type is not None:
-            payload.event_type.kept_fields = [EventField.from_row(row) for row in deleted.fields]
-            payload.event_type.kept_rules = [ConditionalRule.from_row(row) for row in deleted.rules]
+        if (gone := payload.event_type) is not None:
+            gone.kept_form = deleted.form
+            gone.kept_fields = [EventField.from_row(row) for row in deleted.fields]
+            gone.kept_rules = [ConditionalRule.from_row(row) for row in deleted.rules]
+            for field in gone.kept_fields:
+                field.kept_event_type = gone
+            for rule in gone.kept_rules:
+                rule.kept_event_type = gone
         return payload
 
     @strawberry.mutation(

@@ -10,6 +10,7 @@ import strawberry
 from strawberry.scalars import JSON
 
 from app.domain import filters
+from app.domain.definitions import Form
 from app.domain.fields import FieldKind
 from app.domain.json_schema import compile_schema
 from app.domain.lifecycle import EventTypeState, ways
@@ -59,6 +60,7 @@ class EventType(Node):
     # Of a type that was deleted they are as they were.
     kept_fields: strawberry.Private[list[EventField] | None] = None
     kept_rules: strawberry.Private[list[ConditionalRule] | None] = None
+    kept_form: strawberry.Private[Form | None] = None
 
     @strawberry.field(description="Where the lifecycle may go from here.")
     def transitions(self) -> list[EventTypeState]:
@@ -109,7 +111,8 @@ class EventType(Node):
         ] = None,
     ) -> JSON:
         number = self.version if version is None else version
-        form = await info.context.loaders.forms.load((UUID(self.id), number))
+        form = self.kept_form if number == self.version else None
+        form = form or await info.context.loaders.forms.load((UUID(self.id), number))
         if form is None:
             latest = f"{self.type} has no version {number}; its latest is {self.version}."
             raise bad_input(latest, "version")
@@ -150,10 +153,12 @@ class EventField(Node):
     )
     default: JSON | None = strawberry.field(description="The value of an event that gives none.")
     event_type_id: strawberry.Private[UUID]
+    kept_event_type: strawberry.Private[EventType | None] = None
 
     @strawberry.field(description="The event type that it belongs to.")
     async def event_type(self, info: Info) -> EventType:
-        event_type = await info.context.loaders.event_types.load(self.event_type_id)
+        load = info.context.loaders.event_types.load
+        event_type = self.kept_event_type or await load(self.event_type_id)
         if event_type is None:
             raise bad_input("The event type was deleted meanwhile.")
         return event_type

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated
+import re
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from app.domain.access import READS_TYPES
 from app.domain.json_schema import compile_schema
 from app.domain.limits import Limits
-from app.domain.problems import ErrorCode, RequestError
+from app.domain.problems import ErrorCode, RequestError, bad_input
 from app.domain.values import text_problems
 from app.services import event_types
 from app.services.access import caller_of
@@ -20,13 +20,14 @@ from app.store.database import Database
 
 MEDIA_TYPE = "application/schema+json"
 router = APIRouter()
+_VERSION = re.compile("[1-9][0-9]{0,8}")
 
 
 @router.get("/event-types/{type_name:path}/schema.json")
 async def type_schema(
     request: Request,
     type_name: str,
-    version: Annotated[int | None, Query(ge=1, lt=2**31)] = None,
+    version: str | None = None,
 ) -> Response:
     """The schema of a version, the latest unless told: with an ETag, to be asked for again.
 
@@ -42,10 +43,11 @@ async def type_schema(
         found = await event_types.find(database, caller, type=type_name)
     if found is None:
         return _missing(f"There is no event type {type_name[:100]!a}.")
-    wanted = (found.id, found.version if version is None else version)
+    number = found.version if version is None else _number(version)
+    wanted = (found.id, number)
     form = (await event_types.forms(database, caller, [wanted])).get(wanted)
     if form is None:
-        return _missing(f"{found.type} has no version {version}; its latest is {found.version}.")
+        return _missing(f"{found.type} has no version {number}; its latest is {found.version}.")
     body = json.dumps(compile_schema(form.fields, form.rules)).encode()
     tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     headers = {
@@ -57,6 +59,12 @@ async def type_schema(
     if "*" in asked or tag in [each.removeprefix("W/") for each in asked]:
         return Response(status_code=304, headers=headers)
     return Response(body, media_type=MEDIA_TYPE, headers=headers)
+
+
+def _number(version: str) -> int:
+    if _VERSION.fullmatch(version):
+        return int(version)
+    raise bad_input("version is a number from 1 to 999999999.", "version")
 
 
 def _missing(message: str) -> Response:

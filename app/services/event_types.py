@@ -14,7 +14,7 @@ from sqlmodel import col
 from app.domain.access import Caller
 from app.domain.definitions import Form
 from app.domain.fields import FieldDefinition
-from app.domain.filters import words
+from app.domain.filters import whole_words
 from app.domain.intake import TypeSpec
 from app.domain.lifecycle import EventTypeState
 from app.store import pages, tables
@@ -118,7 +118,7 @@ def _conditions(filter: TypeFilter) -> list[ColumnElement[bool]]:
         conditions.append(col(table.state).in_(filter.states))
     if filter.category is not None:
         conditions.append(col(table.category) == filter.category)
-    beginnings = () if filter.search is None else sorted(words(filter.search))
+    beginnings = () if filter.search is None else sorted(whole_words(filter.search))
     conditions += [Includes(col(table.words), f" {beginning}") for beginning in beginnings]
     return conditions
 

@@ -19,7 +19,7 @@ from sqlmodel import col
 from uuid_utils.compat import uuid7
 
 from app.domain.conditions import ConditionalRule
-from app.domain.definitions import GENERAL, TypeDefinition, new_type_problems, type_problems
+from app.domain.definitions import GENERAL, Form, TypeDefinition, new_type_problems, type_problems
 from app.domain.fields import FieldDefinition
 from app.domain.intake import Desk
 from app.domain.lifecycle import EventTypeState, transition_problems
@@ -49,6 +49,14 @@ class Deleted:
     fields: Sequence[tables.EventField] = ()
     rules: Sequence[tables.ConditionalRule] = ()
     problems: tuple[Problem, ...] = ()
+
+    @property
+    def form(self) -> Form:
+        """Its latest version, which is gone with it."""
+        return Form(
+            tuple(each.to_domain() for each in self.fields),
+            tuple(each.to_domain() for each in self.rules),
+        )
 
 
 async def create_event_type(database: Database, desk: Desk, definition: TypeDefinition) -> Saved:
@@ -156,7 +164,7 @@ async def transition_event_type(
         if row is None:
             return Saved(problems=(gone("event type", event_type_id, "id"),))
         problems = transition_problems(row.state, to, sunset_at)
-        if not problems and row.state is EventTypeState.DRAFT:
+        if not problems and row.state is EventTypeState.DRAFT and to is EventTypeState.PUBLISHED:
             definition = (await _shape(session, row)).whole()
             problems = [each.under("id") for each in type_problems(definition, desk.limits)]
         if problems:

@@ -172,6 +172,8 @@ class HasWords(FunctionElement[bool]):
 
     type = Boolean()
     inherit_cache = True
+    # Otherwise "= 1" is put behind it on SQLite, which no index serves: all words would be read.
+    _is_implicitly_boolean = True
 
     def __init__(self, row_id: Any, column: Any, words: Iterable[str]) -> None:
         super().__init__(row_id, column, type_coerce(frozenset(words), _AllWords()))
@@ -225,4 +227,6 @@ def _bucket_on_sqlite(element: Any, compiler: Any, **more: Any) -> str:
 @compiles(Bucket, POSTGRESQL)
 def _bucket_on_postgresql(element: Any, compiler: Any, **more: Any) -> str:
     instant, width = (compiler.process(each, **more) for each in element.clauses)
-    return f"CAST(floor(extract(epoch FROM {instant}) / {width}) AS BIGINT)"
+    # The first instant is -infinity to asyncpg, which has no epoch.
+    finite = f"greatest({instant}, TIMESTAMPTZ '0001-01-01 00:00:00+00')"
+    return f"CAST(floor(extract(epoch FROM {finite}) / {width}) AS BIGINT)"

@@ -25,6 +25,7 @@ from app.store.wake import DataVersion, ListenNotify, Wake
 
 BUSY_MS = 5_000
 OPEN_TRANSACTION_MS = 60_000
+STATEMENT_MS = 30_000
 MIGRATION_LOCK = 0x70C51  # any number, as long as every Tocsin takes the same
 
 
@@ -63,6 +64,7 @@ def engines(url: URL) -> tuple[AsyncEngine, AsyncEngine]:
     patience = {
         "idle_in_transaction_session_timeout": str(OPEN_TRANSACTION_MS),
         "lock_timeout": str(BUSY_MS),
+        "statement_timeout": str(STATEMENT_MS),
     }
     writer = create_async_engine(
         url,
@@ -162,6 +164,7 @@ _REFUSING = frozenset({"08", "28", "3D", "53", "57"})
 _SIGNS = {
     "database is locked": "The database is locked by another process.",
     "lock timeout": "The database is locked by another process.",
+    "statement timeout": "The database took too long: ask for less.",
     "deadlock detected": "Two writers waited for each other, and this one was undone: try again.",
     "readonly database": "The database is read-only.",
     "read-only transaction": "The database is read-only.",

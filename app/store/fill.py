@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from sqlalchemy import Connection, insert, select, update
 from sqlmodel import col
 
@@ -23,7 +25,9 @@ def _make_events_findable(connection: Connection) -> None:
     event, words = tables.Event, tables.EventWords
     known = select(col(words.event_id))
     missing = select(event).where(col(event.id).not_in(known)).order_by(col(event.id)).limit(BATCH)
-    while rows := connection.execute(missing).all():
+    last = UUID(int=0)
+    while rows := connection.execute(missing.where(col(event.id) > last)).all():
+        last = rows[-1].id
         for row in (tables.Event(**each._mapping) for each in rows):
             for table, found in lookup.rows(row.organization_id, [row.to_domain()]):
                 # Their tags lie in their table already.

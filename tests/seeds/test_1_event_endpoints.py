@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.client import LOG_EVENT, Client
 
 CREATE = """
@@ -127,3 +129,81 @@ async def test_get_one_event_and_patch_it(client: Client) -> None:
 
     found = await client.ask("query ($id: ID!) { event(id: $id) { fields } }", id=event["id"])
     assert found["fields"] == EVENT["fields"] | {"duration_hours": 5}
+
+
+LIST = """
+query ($filter: EventFilter, $first: Int, $offset: Int) {
+  events(filter: $filter, first: $first, offset: $offset) { nodes { summary } }
+}
+"""
+
+
+async def listed(client: Client, **parameters: Any) -> list[str]:
+    page = await client.ask(LIST, **parameters)
+    return [node["summary"] for node in page["nodes"]]
+
+
+async def log_days(client: Client, *days: int) -> None:
+    for day in days:
+        await client.log(summary=str(day), occurredAt=f"2026-04-{day:02}T10:30:00Z")
+
+
+async def test_get_events_entity_id(client: Client) -> None:
+    """GET /events?entity_id=well-001&limit=50"""
+    await client.log(summary="at the well", **EVENT)
+    await client.log(summary="at another", **EVENT | {"entity": {"id": "well-002", "type": "Well"}})
+    await client.log(summary="at none")
+
+    assert await listed(client, filter={"entityId": "well-001"}, first=50) == ["at the well"]
+
+
+async def test_get_events_event_type_id(client: Client) -> None:
+    made = await create(client, FLARING_INCIDENT)
+    other = await create(client, FLARING_INCIDENT | {"name": "Other"})
+    await client.log(summary="flaring", eventTypeId=made["id"], fields={"volume_mcf": 150})
+    await client.log(summary="other", eventTypeId=other["id"], fields={"volume_mcf": 150})
+    await client.log(summary="of no type")
+
+    assert await listed(client, filter={"eventTypeId": made["id"]}) == ["flaring"]
+
+
+@pytest.mark.parametrize(
+    ("occurred_at", "days"),
+    [
+        ({"from": "2026-04-02T10:30:00Z"}, ["3", "2"]),
+        ({"from": "2026-04-02T12:30:00.000001+02:00"}, ["3"]),
+    ],
+)
+async def test_get_events_from_date(
+    client: Client, occurred_at: dict[str, str], days: list[str]
+) -> None:
+    await log_days(client, 1, 2, 3)
+
+    assert await listed(client, filter={"occurredAt": occurred_at}) == days
+
+
+async def test_get_events_to_date(client: Client) -> None:
+    await log_days(client, 1, 2, 3)
+
+    assert await listed(client, filter={"occurredAt": {"to": "2026-04-03T00:00:00Z"}}) == ["2", "1"]
+
+
+async def test_get_events_from_date_to_date(client: Client) -> None:
+    await log_days(client, 1, 2, 3)
+    day = {"from": "2026-04-02T00:00:00Z", "to": "2026-04-03T00:00:00Z"}
+
+    assert await listed(client, filter={"occurredAt": day}) == ["2"]
+
+
+async def test_get_events_limit(client: Client) -> None:
+    await log_days(client, 1, 2, 3)
+
+    assert await listed(client, first=2) == ["3", "2"]
+
+
+async def test_get_events_offset(client: Client) -> None:
+    await log_days(client, 1, 2, 3, 4)
+
+    assert await listed(client, first=2, offset=1) == ["3", "2"]
+    assert await listed(client, first=2, offset=3) == ["1"]
+    assert await listed(client, first=2, offset=4) == []

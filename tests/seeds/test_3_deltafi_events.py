@@ -152,3 +152,99 @@ async def test_notifications_reach_the_bell_as_they_are_created(client: Client) 
     assert [each["node"]["summary"] for each in heard] == [
         *("System error occurred", "Configuration updated")
     ]
+
+
+# "Additional filter parameters can be provided as key-value pairs": each attribute of an event.
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "severity=error": {"severities": ["ERROR"]},
+    "summary=System error occurred": {"search": "System error occurred"},
+    "content=Detailed error description...": {"search": "Detailed error description..."},
+    "source=core-service": {"source": "core-service"},
+    "timestamp=2023-12-01T10:00:00Z": {
+        "occurredAt": {"from": "2023-12-01T10:00:00Z", "to": "2023-12-01T10:00:00.000001Z"}
+    },
+    "notification=true": {"notification": True},
+    "acknowledged=false": {"acknowledged": False},
+}
+
+
+@pytest.mark.parametrize("parameter", PARAMETERS)
+async def test_get_events_with_a_filter_parameter(client: Client, parameter: str) -> None:
+    await client.log(**SYSTEM_ERROR)
+    await client.log(severity="info", summary="Heartbeat", source="node-1", acknowledged=True)
+
+    listed = await client.ask(LIST, offset=0, first=10, filter=PARAMETERS[parameter])
+
+    assert [event["summary"] for event in listed["nodes"]] == ["System error occurred"]
+    assert listed["totalCount"] == 1
+
+
+async def test_get_events_by_id(client: Client) -> None:
+    event = await client.log(**SYSTEM_ERROR)
+    await client.log(**SYSTEM_ERROR)
+
+    listed = await client.ask(LIST, filter={"ids": [event["id"]]})
+
+    assert [each["id"] for each in listed["nodes"]] == [event["id"]]
+
+
+async def test_get_events_with_several_filter_parameters(client: Client) -> None:
+    await client.log(**SYSTEM_ERROR)
+    await client.log(**SYSTEM_ERROR | {"source": "other-service"})
+    await client.log(**SYSTEM_ERROR | {"severity": "warn"})
+
+    listed = await client.ask(LIST, filter={"severities": ["ERROR"], "source": "core-service"})
+
+    assert listed["totalCount"] == 1
+
+
+@pytest.mark.parametrize(("offset", "count"), [(0, 10), (10, 10), (20, 5), (25, 0)])
+async def test_get_events_with_count_from_an_offset(
+    client: Client, offset: int, count: int
+) -> None:
+    for n in range(25):
+        await client.log(**SYSTEM_ERROR | {"summary": f"{n}"})
+
+    listed = await client.ask(LIST, offset=offset, first=10)
+
+    assert (len(listed["nodes"]), listed["totalCount"]) == (count, 25)
+    # All at one instant: the last logged is first.
+    told = [event["summary"] for event in listed["nodes"]]
+    assert told == [str(24 - n) for n in range(offset, offset + count)]
+
+
+async def test_get_events_with_count_counts_what_the_filter_selects(client: Client) -> None:
+    for severity in ("error", "warn", "error"):
+        await client.log(**SYSTEM_ERROR | {"severity": severity})
+
+    listed = await client.ask(LIST, offset=1, first=10, filter={"severities": ["ERROR"]})
+
+    assert (len(listed["nodes"]), listed["totalCount"]) == (1, 2)
+
+
+async def test_acknowledged_events_are_hidden_from_the_bell_and_stay_in_the_list(
+    client: Client,
+) -> None:
+    """The alarm bell of the GUI: notifications alone, acknowledged ones hidden."""
+    seen = await client.log(**SYSTEM_ERROR)
+    await client.log(**CONFIGURATION_UPDATED)
+    await client.log(**SYSTEM_ERROR | {"notification": False})
+
+    await client.ask(
+        "mutation ($id: ID!) { acknowledgeEvent(id: $id) { event { id } } }", id=seen["id"]
+    )
+
+    bell = await client.ask(
+        """{ notifications(filter: {acknowledged: false}) {
+             totalCount unacknowledgedCount nodes { summary } } }"""
+    )
+    assert bell == {
+        "totalCount": 1,
+        "unacknowledgedCount": 1,
+        "nodes": [{"summary": "Configuration updated"}],
+    }
+    assert (await client.ask(LIST, filter={"notification": True}))["totalCount"] == 2
+    assert (await client.ask("{ notifications { totalCount unacknowledgedCount } }")) == {
+        "totalCount": 2,
+        "unacknowledgedCount": 1,
+    }

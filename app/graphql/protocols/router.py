@@ -5,6 +5,7 @@ Nothing runs before the credential is known: 401 on HTTP, close code 4403 on a s
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from starlette.requests import HTTPConnection
@@ -23,6 +24,13 @@ from app.store.database import Database
 
 
 class Router(GraphQLRouter[Context, None]):
+    def decode_json(self, data: str | bytes) -> object:
+        """JSONDecodeError for JSON that is deeper than Python reads, too."""
+        try:
+            return super().decode_json(data)
+        except RecursionError:
+            raise json.JSONDecodeError("Is nested too deeply", "", 0) from None
+
     async def on_ws_connect(self, context: Context) -> Any:
         """Authenticates a socket by the payload of its connection_init."""
         said = {name.lower(): value for name, value in (context.connection_params or {}).items()}

@@ -1,0 +1,258 @@
+"""What a test on a custom field means, and what an event is found by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.predicates import (
+    Comparable,
+    FieldPredicate,
+    PredicateOperator,
+    comparable,
+    elements,
+    findable,
+    holds,
+    predicate_problems,
+)
+from app.domain.problems import invalid
+from tests.domain.strategies import FINITE_NUMBERS, KEEPABLE_JSON, KEEPABLE_TEXT
+
+Op = PredicateOperator
+ABSENT = object()
+NOON = "2026-04-10T12:00:00Z"
+NUMBER, TEXT, TRUTH, LIST, OBJECT = 150, "wear", True, ["a", 1, True], {"a": 1}
+
+# (operator, wanted): the values of the field that it holds for. All others of VALUES fail it.
+VALUES = (NUMBER, TEXT, NOON, TRUTH, LIST, OBJECT, None, ABSENT)
+HOLDING: list[tuple[PredicateOperator, Any, tuple[Any, ...]]] = [
+    (Op.EQ, 150, (NUMBER,)),
+    (Op.EQ, 150.0, (NUMBER,)),
+    (Op.EQ, "150", ()),
+    (Op.EQ, 1, ()),
+    (Op.EQ, "wear", (TEXT,)),
+    (Op.EQ, "Wear", ()),
+    (Op.EQ, "2026-04-10T14:00:00+02:00", (NOON,)),
+    (Op.EQ, "2026-04-10T12:00:00.0000001Z", (NOON,)),
+    (Op.EQ, "2026-04-10T12:00:00", ()),
+    (Op.EQ, True, (TRUTH,)),
+    (Op.EQ, False, ()),
+    (Op.EQ, "true", ()),
+    (Op.EQ, "a", ()),
+    (Op.NE, 150, (TEXT, NOON, TRUTH, LIST, OBJECT)),
+    (Op.NE, "150", (NUMBER, TEXT, NOON, TRUTH, LIST, OBJECT)),
+    (Op.NE, "wear", (NUMBER, NOON, TRUTH, LIST, OBJECT)),
+    (Op.NE, "2026-04-10T14:00:00+02:00", (NUMBER, TEXT, TRUTH, LIST, OBJECT)),
+    (Op.NE, 1, (NUMBER, TEXT, NOON, TRUTH, LIST, OBJECT)),
+    (Op.NE, True, (NUMBER, TEXT, NOON, LIST, OBJECT)),
+    (Op.GT, 149.999, (NUMBER,)),
+    (Op.GT, 150, ()),
+    (Op.GTE, 150, (NUMBER,)),
+    (Op.LT, 150.001, (NUMBER,)),
+    (Op.LT, 150, ()),
+    (Op.LTE, 150, (NUMBER,)),
+    (Op.LTE, -1, ()),
+    (Op.GT, "w", (TEXT,)),
+    (Op.GT, "", (TEXT, NOON)),
+    (Op.GT, "Z", (TEXT,)),
+    (Op.LT, "wear", (NOON,)),
+    (Op.GTE, "wear", (TEXT,)),
+    (Op.LT, "é", (TEXT, NOON)),
+    (Op.GT, "2026-04-10T13:59:59.999999+02:00", (TEXT, NOON)),
+    (Op.LTE, "2026-04-10T14:00:00+02:00", (NOON,)),
+    (Op.LT, "2026-04-10T14:00:00+02:00", ()),
+    (Op.GT, "2026-04-10", (TEXT, NOON)),
+    (Op.GT, True, ()),
+    (Op.IN, (), ()),
+    (Op.IN, (150, "wear"), (NUMBER, TEXT)),
+    (Op.IN, ("150", 1, False), ()),
+    (Op.IN, ("2026-04-10T14:00:00+02:00", True), (NOON, TRUTH)),
+    (Op.IN, ("a",), ()),
+    (Op.CONTAINS, "ea", (TEXT,)),
+    (Op.CONTAINS, "wear", (TEXT,)),
+    (Op.CONTAINS, "", (TEXT, NOON)),
+    (Op.CONTAINS, "EA", ()),
+    (Op.CONTAINS, "%", ()),
+    (Op.CONTAINS, "a", (TEXT, LIST)),
+    (Op.CONTAINS, 1.0, (LIST,)),
+    (Op.CONTAINS, True, (LIST,)),
+    (Op.CONTAINS, False, ()),
+    (Op.CONTAINS, 150, ()),
+    (Op.CONTAINS, "12:00", (NOON,)),
+    (Op.CONTAINS, "x", ()),
+    (Op.EXISTS, None, (NUMBER, TEXT, NOON, TRUTH, LIST, OBJECT)),
+    (Op.NOT_EXISTS, None, (None, ABSENT)),
+]
+
+
+@pytest.mark.parametrize(("operator", "wanted", "values"), HOLDING)
+def test_an_operator_holds_for_these_values_and_no_others(
+    operator: PredicateOperator, wanted: Any, values: tuple[Any, ...]
+) -> None:
+    predicate = FieldPredicate("field", operator, wanted)
+
+    held = [each for each in VALUES if holds(predicate, _having(each))]
+
+    assert held == list(values)
+
+
+def _having(value: Any) -> dict[str, Any]:
+    return {"other": 1} if value is ABSENT else {"field": value, "other": 1}
+
+
+@pytest.mark.parametrize(
+    ("value", "compared"),
+    [
+        (0, Comparable(number=0.0)),
+        (-0.0, Comparable(number=0.0)),
+        (2**53 + 1, Comparable(number=2.0**53)),
+        (False, Comparable(truth=False)),
+        ("", Comparable(text="")),
+        ("é", Comparable(text="é")),
+        ("2026-04-10T12:00:00Z", Comparable(text="2026-04-10T12:00:00.000000Z")),
+        ("2026-04-10t14:00:00.5+02:00", Comparable(text="2026-04-10T12:00:00.500000Z")),
+        ("2026-04-10", Comparable(text="2026-04-10")),
+        ("0001-01-01T00:00:00Z", Comparable(text="0001-01-01T00:00:00.000000Z")),
+        ("0001-01-01T00:00:00+01:00", Comparable(text="0001-01-01T00:00:00+01:00")),
+        ("2026-02-30T00:00:00Z", Comparable(text="2026-02-30T00:00:00Z")),
+        (None, None),
+        ([1], None),
+        ({"a": 1}, None),
+        ((1,), None),
+    ],
+)
+def test_a_scalar_is_compared_as(value: Any, compared: Comparable | None) -> None:
+    assert comparable(value) == compared
+
+
+def test_the_elements_of_a_list_are_its_scalars_each_once() -> None:
+    assert elements(["a", 1, 1.0, True, None, ["b"], {"c": 1}, "a", False]) == [
+        *(Comparable(text="a"), Comparable(number=1.0), Comparable(truth=True)),
+        Comparable(truth=False),
+    ]
+    for other in ("ab", 1, True, None, {"a": 1}, ("a",)):
+        assert elements(other) == []
+
+
+def test_a_list_is_looked_at_as_far_as_its_100th_element() -> None:
+    fields = {"list": [*range(100), "beyond"]}
+
+    assert holds(FieldPredicate("list", Op.CONTAINS, 99), fields)
+    assert not holds(FieldPredicate("list", Op.CONTAINS, "beyond"), fields)
+    # Equal ones and those that are no scalars count among the 100.
+    assert elements([None] * 100 + ["beyond"]) == []
+
+
+def test_an_event_is_found_by_its_first_1_000_names_in_their_order() -> None:
+    fields: dict[str, Any] = {f"{n:04}": n for n in reversed(range(1_001))}
+
+    assert holds(FieldPredicate("0999", Op.EQ, 999), fields)
+    assert holds(FieldPredicate("1000", Op.NOT_EXISTS), fields)
+    assert not holds(FieldPredicate("1000", Op.EQ, 1000), fields)
+    assert set(findable(fields)) == set(fields) - {"1000"}
+
+
+def test_null_and_long_names_take_no_place_among_the_1_000() -> None:
+    fields: dict[str, Any] = {f"{n:04}": n for n in range(1_000)}
+    fields |= {f"-{n}": None for n in range(100)} | {"+" * 256: 1}
+
+    assert len(findable(fields)) == 1_000
+    assert holds(FieldPredicate("0999", Op.EQ, 999), fields)
+
+
+def test_a_name_is_a_field_s_up_to_255_characters() -> None:
+    fields = {"x" * 255: 1, "x" * 256: 1}
+
+    assert holds(FieldPredicate("x" * 255, Op.EXISTS), fields)
+    assert holds(FieldPredicate("x" * 256, Op.NOT_EXISTS), fields)
+
+
+SCALARS = KEEPABLE_TEXT | FINITE_NUMBERS | st.booleans()
+NAMES = st.sampled_from(["a", "b"])
+VALUED = SCALARS | st.none() | st.lists(SCALARS, max_size=2) | st.just({"a": 1})
+
+
+@given(st.dictionaries(NAMES, VALUED, max_size=2), SCALARS)
+def test_exactly_one_of_equal_unequal_and_absent_holds(fields: dict[str, Any], wanted: Any) -> None:
+    for name in ("a", "b"):
+        held = [
+            holds(FieldPredicate(name, operator, value), fields)
+            for operator, value in ((Op.EQ, wanted), (Op.NE, wanted), (Op.NOT_EXISTS, None))
+        ]
+        assert sum(held) == 1
+
+
+@given(FINITE_NUMBERS | KEEPABLE_TEXT, FINITE_NUMBERS | KEEPABLE_TEXT)
+def test_of_two_that_can_be_compared_one_is_less_equal_or_greater(value: Any, wanted: Any) -> None:
+    fields = {"a": value}
+    less, equal, greater, most, least = (
+        holds(FieldPredicate("a", operator, wanted), fields)
+        for operator in (Op.LT, Op.EQ, Op.GT, Op.LTE, Op.GTE)
+    )
+
+    assert less + equal + greater == (isinstance(value, str) is isinstance(wanted, str))
+    assert (most, least) == (less or equal, greater or equal)
+
+
+@given(SCALARS, st.lists(SCALARS, max_size=4))
+def test_a_value_is_one_of_a_list_where_it_equals_one(value: Any, wanted: list[Any]) -> None:
+    fields = {"a": value}
+
+    within = holds(FieldPredicate("a", Op.IN, tuple(wanted)), fields)
+
+    assert within is any(holds(FieldPredicate("a", Op.EQ, each), fields) for each in wanted)
+
+
+@given(st.lists(SCALARS, max_size=4), SCALARS)
+def test_a_list_contains_what_one_of_its_elements_is(value: list[Any], wanted: Any) -> None:
+    contained = holds(FieldPredicate("a", Op.CONTAINS, wanted), {"a": value})
+
+    equal = FieldPredicate("a", Op.EQ, wanted)
+    assert contained is any(holds(equal, {"a": each}) for each in value)
+
+
+@given(SCALARS | st.lists(KEEPABLE_JSON, max_size=4))
+def test_what_an_event_has_does_not_depend_on_its_other_fields(value: Any) -> None:
+    crowd: dict[str, Any] = {f"z{n}": n for n in range(1_000)}
+
+    assert findable({"a": value} | crowd)["a"] == value
+    assert findable({"a": None} | crowd) == crowd
+
+
+SOUND: list[tuple[PredicateOperator, Any]] = [
+    *((each, value) for each in (Op.EQ, Op.NE, Op.CONTAINS) for value in (0, 1.5, "", NOON, False)),
+    *((each, value) for each in (Op.GT, Op.GTE, Op.LT, Op.LTE) for value in (0, -1.5, "", NOON)),
+    *((Op.IN, value) for value in ((), (1,), ("a", 1, True))),
+    *((Op.EXISTS, None), (Op.NOT_EXISTS, None)),
+]
+A_SCALAR = "takes a text, a number, true or false."
+AN_ORDER = "takes a number, a text or an instant."
+NO_SCALARS: tuple[Any, ...] = (None, (), (1,), {})
+NO_BOUNDS: tuple[Any, ...] = (None, True, False, (1,), {})
+NO_LISTS: tuple[Any, ...] = (None, 1, "ab", {}, (None,), (1, (2,)), ({},))
+VALUES_AT_ALL: tuple[Any, ...] = (0, "", False, (), {})
+UNSOUND: list[tuple[PredicateOperator, Any, str]] = [
+    *((each, value, A_SCALAR) for each in (Op.EQ, Op.NE, Op.CONTAINS) for value in NO_SCALARS),
+    *((each, value, AN_ORDER) for each in (Op.GT, Op.GTE, Op.LT, Op.LTE) for value in NO_BOUNDS),
+    *((Op.IN, value, "takes a list.") for value in NO_LISTS),
+    *(
+        (each, value, "takes no value.")
+        for each in (Op.EXISTS, Op.NOT_EXISTS)
+        for value in VALUES_AT_ALL
+    ),
+]
+
+
+@pytest.mark.parametrize(("operator", "value"), SOUND)
+def test_an_operator_takes(operator: PredicateOperator, value: Any) -> None:
+    assert predicate_problems(FieldPredicate("a", operator, value)) == []
+
+
+@pytest.mark.parametrize(("operator", "value", "told"), UNSOUND)
+def test_an_operator_does_not_take(operator: PredicateOperator, value: Any, told: str) -> None:
+    problems = predicate_problems(FieldPredicate("a", operator, value))
+
+    assert problems == [invalid(f"{operator.value} {told}", "value")]

@@ -1,0 +1,274 @@
+"""Edits of a definition: what each minds, where it says so, and that whatever is accepted is
+sound as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app.domain.conditions import AllOf, AnyOf, Condition, ConditionalEffect, ConditionalRule, Not
+from app.domain.definitions import TypeDefinition, type_problems
+from app.domain.fields import FieldDefinition, FieldKind
+from app.domain.json_schema import value_problems
+from app.domain.limits import Limits
+from app.domain.predicates import FieldPredicate, PredicateOperator
+from app.domain.problems import Problem
+from app.domain.shapes import (
+    Edit,
+    Shape,
+    add_field,
+    add_rule,
+    delete_rule,
+    problems_of,
+    remove_field,
+    reorder_fields,
+    update_attributes,
+    update_field,
+    update_rule,
+)
+from app.domain.visibility import settle
+from tests.domain.examples import told
+
+LIMITS = Limits()
+A, B, C, D, RULE, OTHER = (UUID(int=n) for n in range(6))
+EXISTS = PredicateOperator.EXISTS
+
+
+def a_rule(target: str, asked: str, **given: Any) -> ConditionalRule:
+    said: dict[str, Any] = {
+        "name": f"{target} by {asked}",
+        "effect": ConditionalEffect.SHOW,
+        "targets": (target,),
+        "condition": FieldPredicate(asked, EXISTS),
+    }
+    return ConditionalRule(**said | given)
+
+
+def a_shape() -> Shape:
+    """Fields a (a number), b and c; b is shown by a."""
+    fields = {
+        A: FieldDefinition("a", FieldKind.NUMBER, label="a", default=1),
+        B: FieldDefinition("b", FieldKind.TEXT, label="b"),
+        C: FieldDefinition("c", FieldKind.SELECT, label="c", options=("x", "y")),
+    }
+    rules = {RULE: a_rule("b", "a", condition=FieldPredicate("a", PredicateOperator.GT, 0))}
+    return Shape(TypeDefinition("Gauge", "gauge", category="general"), fields, rules)
+
+
+def edited(shape: Shape, edit: Edit, limits: Limits = LIMITS) -> list[Problem]:
+    """What is wrong; the shape is changed only where nothing is."""
+    work = Shape(shape.definition, dict(shape.fields), dict(shape.rules))
+    problems = problems_of(shape.whole(), work, edit(work), limits)
+    if not problems:
+        shape.definition, shape.fields, shape.rules = work.definition, work.fields, work.rules
+    return problems
+
+
+ACCEPTED: list[tuple[Edit, Callable[[Shape], Any], Any]] = [
+    (update_attributes({"name": "N", "type": "t"}), lambda s: s.definition.type, "t"),
+    (update_attributes({"description": None}), lambda s: s.definition.description, None),
+    (update_attributes({"category": None}), lambda s: s.definition.category, "general"),
+    (add_field(D, FieldDefinition("d", FieldKind.DATE)), lambda s: [*s.fields], [A, B, C, D]),
+    (update_field(A, {"minimum": 0.5}), lambda s: s.fields[A].minimum, 0.5),
+    (update_field(A, {"label": None}), lambda s: s.fields[A].label, "a"),
+    (update_field(A, {"default": None}), lambda s: s.fields[A].default, None),
+    (update_field(A, {"kind": FieldKind.INTEGER}), lambda s: s.fields[A].kind, FieldKind.INTEGER),
+    (remove_field(C), lambda s: [*s.fields], [A, B]),
+    (reorder_fields([C, A, B]), lambda s: [*s.fields], [C, A, B]),
+    (add_rule(OTHER, a_rule("c", "b")), lambda s: [*s.rules], [RULE, OTHER]),
+    (update_rule(RULE, {"enabled": False}), lambda s: s.rules[RULE].enabled, False),
+    (update_rule(RULE, {"targets": ("c", "b")}), lambda s: s.rules[RULE].targets, ("c", "b")),
+    (delete_rule(RULE), lambda s: s.rules, {}),
+]
+
+
+@pytest.mark.parametrize(("edit", "read", "expected"), ACCEPTED)
+def test_an_edit_that_fits_is_made(edit: Edit, read: Callable[[Shape], Any], expected: Any) -> None:
+    shape = a_shape()
+
+    problems = edited(shape, edit)
+
+    assert (problems, read(shape)) == ([], expected)
+
+
+REFUSED: list[tuple[Edit, list[str]]] = [
+    (
+        update_attributes({"name": None, "type": None}),
+        ["INVALID_INPUT input.name", "INVALID_INPUT input.type"],
+    ),
+    (
+        update_attributes({"name": "", "type": "a*"}),
+        ["INVALID_INPUT input.name", "INVALID_INPUT input.type"],
+    ),
+    (add_field(D, FieldDefinition("a", FieldKind.TEXT)), ["ALREADY_EXISTS field.name"]),
+    (add_field(D, FieldDefinition("d", FieldKind.SELECT)), ["INVALID_INPUT field.options"]),
+    (
+        add_field(D, FieldDefinition("d", FieldKind.TEXT, default=1)),
+        ["INVALID_INPUT field.default"],
+    ),
+    (update_field(D, {}), ["NOT_FOUND input.id"]),
+    (update_field(A, {"kind": None}), ["INVALID_INPUT input.kind"]),
+    (update_field(A, {"maximum": 0.5}), ["INVALID_INPUT input.default"]),
+    (update_field(A, {"kind": FieldKind.BOOLEAN, "default": None}), ["IN_USE input.kind"]),
+    (
+        update_field(A, {"kind": FieldKind.BOOLEAN}),
+        ["INVALID_INPUT input.default", "IN_USE input.kind"],
+    ),
+    (remove_field(A), ["IN_USE id"]),
+    (remove_field(B), ["IN_USE id"]),
+    (remove_field(D), ["NOT_FOUND id"]),
+    (reorder_fields([A, B]), ["INVALID_INPUT fieldIds"]),
+    (reorder_fields([A, B, C, A]), ["INVALID_INPUT fieldIds"]),
+    (reorder_fields([A, B, C, D]), ["INVALID_INPUT fieldIds"]),
+    (
+        add_rule(OTHER, a_rule("nope", "gone")),
+        ["INVALID_INPUT rule.targets.0", "INVALID_INPUT rule.condition.field.field"],
+    ),
+    (add_rule(OTHER, a_rule("a", "b")), ["CYCLE rule.condition"]),
+    (add_rule(OTHER, a_rule("c", "c")), ["CYCLE rule.condition"]),
+    (update_rule(RULE, {"targets": ("a",)}), ["CYCLE input.condition"]),
+    (
+        update_rule(RULE, {"condition": FieldPredicate("a", PredicateOperator.GT, "x")}),
+        ["INVALID_INPUT input.condition.field.value"],
+    ),
+    (
+        update_rule(RULE, {"name": None, "enabled": None}),
+        ["INVALID_INPUT input.enabled", "INVALID_INPUT input.name"],
+    ),
+    (update_rule(OTHER, {}), ["NOT_FOUND input.id"]),
+    (delete_rule(OTHER), ["NOT_FOUND id"]),
+]
+
+
+@pytest.mark.parametrize(("edit", "expected"), REFUSED)
+def test_an_edit_that_does_not_fit_is_told_at_its_place(edit: Edit, expected: list[str]) -> None:
+    shape = a_shape()
+
+    problems = edited(shape, edit)
+
+    assert [f"{code} {'.'.join(path)}" for code, path in told(problems)] == sorted(expected)
+    assert shape == a_shape()
+
+
+def test_what_was_too_much_before_stands_in_no_edit_s_way() -> None:
+    narrow = replace(LIMITS, fields_per_type=2, rules_per_type=0)
+
+    assert edited(a_shape(), update_field(B, {"label": "B"}), narrow) == []
+    assert edited(a_shape(), update_rule(RULE, {"name": "other"}), narrow) == []
+    assert edited(a_shape(), remove_field(C), narrow) == []
+
+
+def test_where_there_is_too_much_nothing_is_added() -> None:
+    narrow = replace(LIMITS, fields_per_type=2, rules_per_type=0)
+
+    one_more = edited(a_shape(), add_field(D, FieldDefinition("d", FieldKind.TEXT)), narrow)
+    one_rule = edited(a_shape(), add_rule(OTHER, a_rule("c", "b")), narrow)
+
+    assert told(one_more) == [("LIMIT_REACHED", ("field",))]
+    assert told(one_rule) == [("LIMIT_REACHED", ("rule",))]
+
+
+def test_where_there_is_too_much_the_rest_is_judged() -> None:
+    narrow = replace(LIMITS, fields_per_type=2, rules_per_type=0)
+
+    pattern = edited(a_shape(), update_field(B, {"pattern": "("}), narrow)
+    cycle = edited(a_shape(), update_rule(RULE, {"targets": ("a",)}), narrow)
+
+    assert told(pattern) == [("INVALID_INPUT", ("input", "pattern"))]
+    assert told(cycle) == [("CYCLE", ("input", "condition"))]
+
+
+IDS = st.integers(0, 5).map(lambda n: UUID(int=n))
+NAMES = st.sampled_from(["a", "b", "c", "d", "if", ""])
+VALUES: st.SearchStrategy[Any] = st.sampled_from(
+    [None, 1, 1.5, True, "x", "y", "2026-04-10", ("x",), (1, "x"), ()]
+)
+PREDICATES = st.builds(FieldPredicate, NAMES, st.sampled_from(PredicateOperator), VALUES)
+
+
+def _combined(inner: st.SearchStrategy[Condition]) -> st.SearchStrategy[Condition]:
+    several = st.lists(inner, max_size=2).map(tuple)
+    return st.builds(AllOf, several) | st.builds(AnyOf, several) | st.builds(Not, inner)
+
+
+CONDITIONS: st.SearchStrategy[Condition] = st.recursive(PREDICATES, _combined, max_leaves=4)
+TARGETS = st.lists(NAMES, max_size=2).map(tuple)
+EFFECTS = st.sampled_from(ConditionalEffect)
+RULES = st.builds(ConditionalRule, st.just("r"), EFFECTS, TARGETS, CONDITIONS, st.booleans())
+ATTRIBUTES: dict[str, st.SearchStrategy[Any]] = {
+    "kind": st.sampled_from(FieldKind),
+    "required": st.booleans(),
+    "label": st.sampled_from([None, "L", ""]),
+    "options": st.sampled_from([None, (), ("x",), ("x", "y"), ("y", "y")]),
+    "minimum": st.sampled_from([None, 0.0, 2.0]),
+    "maximum": st.sampled_from([None, 1.0, float("inf")]),
+    "min_length": st.sampled_from([None, 0, 2, -1]),
+    "max_length": st.sampled_from([None, 1]),
+    "pattern": st.sampled_from([None, "^x", "(", "[a-"]),
+    "default": st.sampled_from([None, 1, "x", ["x"], True, {"a": 1}]),
+}
+FIELDS = st.fixed_dictionaries(
+    {"kind": ATTRIBUTES["kind"]},
+    optional={name: ATTRIBUTES[name] for name in ("options", "required", "default")},
+)
+ATTRIBUTES_GIVEN = st.fixed_dictionaries({}, optional=ATTRIBUTES)
+RULE_GIVEN = st.fixed_dictionaries(
+    {},
+    optional={
+        "effect": EFFECTS,
+        "targets": TARGETS,
+        "condition": CONDITIONS,
+        "enabled": st.booleans(),
+    },
+)
+EDITS: st.SearchStrategy[Edit] = st.one_of(
+    st.builds(
+        lambda field_id, name, given: add_field(field_id, FieldDefinition(name, **given)),
+        *(IDS, NAMES, FIELDS),
+    ),
+    st.builds(update_field, IDS, ATTRIBUTES_GIVEN),
+    st.builds(remove_field, IDS),
+    st.builds(reorder_fields, st.permutations([A, B, C, D]) | st.lists(IDS, max_size=4)),
+    st.builds(add_rule, IDS, RULES),
+    st.builds(update_rule, IDS, RULE_GIVEN),
+    st.builds(delete_rule, IDS),
+    st.builds(
+        update_attributes,
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "name": st.sampled_from([None, "", "N"]),
+                "category": st.sampled_from([None, "c", "\0"]),
+            },
+        ),
+    ),
+)
+DRAWN = dict.fromkeys("abcd", ATTRIBUTES["default"])
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    edits=st.lists(EDITS, min_size=1, max_size=12),
+    values=st.fixed_dictionaries({}, optional=DRAWN),
+)
+def test_whatever_is_accepted_is_sound_as_a_whole_and_judges_values(
+    edits: Sequence[Edit], values: dict[str, Any]
+) -> None:
+    shape = a_shape()
+
+    for edit in edits:
+        edited(shape, edit)
+
+    whole = shape.whole()
+    settled = settle(whole.fields, whole.rules, values)
+    told = value_problems(whole.fields, settled.values, whole.rules)
+    assert type_problems(whole, LIMITS) == []
+    assert "FIELD_HIDDEN" not in {problem.code.value for problem in told}
+    assert {*settled.required} <= {*settled.visible} <= {field.name for field in whole.fields}

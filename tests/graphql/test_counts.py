@@ -1,0 +1,367 @@
+"""Counts of events as a dashboard asks for them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from graphql import GraphQLError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.access import Permission
+from app.graphql.scalars import SCALARS
+from app.store.database import Database
+from tests.client import Client
+from tests.worlds import a_key
+
+COUNTS = """
+query ($by: [EventDimension!]!, $filter: EventFilter, $every: Duration, $first: Int) {
+  eventCounts(by: $by, filter: $filter, every: $every, first: $first) {
+    severity type category entity { type entityId } source outcome acknowledged bucket count
+  }
+}
+"""
+CREATE = """
+mutation ($input: CreateEventTypeInput!) { createEventType(input: $input) { eventType { id } } }
+"""
+DELETE = "mutation ($id: ID!) { deleteEvent(id: $id) { userErrors { code } } }"
+LOG_EVENTS = "mutation ($input: [LogEventInput!]!) { logEvents(input: $input) { accepted } }"
+WELL = {"type": "Well", "id": "1"}
+THE_DAY = {"occurredAt": {"from": "2026-04-10T00:00:00Z", "to": "2026-04-11T00:00:00Z"}}
+ALL_TIME = {"occurredAt": {"from": "0001-01-01T00:00:00Z", "to": "9999-12-31T23:59:59Z"}}
+
+
+async def a_morning(client: Client) -> None:
+    """Four events: two of a registered type, three about wells."""
+    await client.ask(
+        CREATE,
+        input={"name": "Trip", "type": "pump.trip", "category": "pumps", "state": "PUBLISHED"},
+    )
+    for said in (
+        {"type": "pump.trip", "severity": "error", "entity": WELL, "outcome": "FAILURE"},
+        {"type": "pump.trip", "severity": "error", "entity": WELL, "source": "/b"},
+        {"type": "flare", "entity": {"type": "Well", "id": "2"}, "acknowledged": True},
+        {"type": "flare", "severity": "error", "outcome": "SUCCESS"},
+    ):
+        await client.log(**{"source": "/a", "occurredAt": "2026-04-10T10:00:00Z"} | said)
+
+
+async def counted(client: Client, *by: str, **given: Any) -> list[dict[str, Any]]:
+    """The rows, without what is null."""
+    rows = await client.ask(COUNTS, by=by, **given)
+    return [{name: value for name, value in row.items() if value is not None} for row in rows]
+
+
+async def bucketed(client: Client, every: str, *instants: str) -> list[tuple[str, int]]:
+    """Logs an event at each instant: the starts of the buckets, and how many each has."""
+    for instant in instants:
+        await client.log(occurredAt=instant)
+    rows = await client.ask(COUNTS, by=[], every=every, filter=ALL_TIME)
+    return [(row["bucket"].removesuffix(":00.000000Z"), row["count"]) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("dimension", "rows"),
+    [
+        ("SEVERITY", [{"severity": "ERROR", "count": 3}, {"severity": "INFO", "count": 1}]),
+        ("TYPE", [{"type": "flare", "count": 2}, {"type": "pump.trip", "count": 2}]),
+        ("CATEGORY", [{"category": "pumps", "count": 2}, {"count": 2}]),
+        (
+            "ENTITY",
+            [
+                {"entity": {"type": "Well", "entityId": "1"}, "count": 2},
+                {"entity": {"type": "Well", "entityId": "2"}, "count": 1},
+                {"count": 1},
+            ],
+        ),
+        ("SOURCE", [{"source": "/a", "count": 3}, {"source": "/b", "count": 1}]),
+        (
+            "OUTCOME",
+            [
+                {"count": 2},
+                {"outcome": "FAILURE", "count": 1},
+                {"outcome": "SUCCESS", "count": 1},
+            ],
+        ),
+        (
+            "ACKNOWLEDGED",
+            [{"acknowledged": False, "count": 3}, {"acknowledged": True, "count": 1}],
+        ),
+    ],
+)
+async def test_events_are_counted_by_a_dimension_the_largest_first(
+    client: Client, dimension: str, rows: list[dict[str, Any]]
+) -> None:
+    await a_morning(client)
+
+    assert await counted(client, dimension) == rows
+
+
+async def test_dimensions_combine_and_the_same_one_twice_is_one(client: Client) -> None:
+    await a_morning(client)
+
+    rows = await counted(client, "TYPE", "SEVERITY", "TYPE")
+
+    assert rows == [
+        {"type": "pump.trip", "severity": "ERROR", "count": 2},
+        {"type": "flare", "severity": "ERROR", "count": 1},
+        {"type": "flare", "severity": "INFO", "count": 1},
+    ]
+
+
+async def test_equal_counts_are_ordered_by_their_values_by_code_point(client: Client) -> None:
+    for source in ("/b", "/B", "/é", "/a"):
+        await client.log(source=source, summary="x")
+
+    rows = await counted(client, "SOURCE")
+
+    assert [row["source"] for row in rows] == ["/B", "/a", "/b", "/é"]
+
+
+async def test_without_a_dimension_there_is_one_row_in_all(client: Client) -> None:
+    await a_morning(client)
+
+    assert await counted(client) == [{"count": 4}]
+
+
+async def test_where_nothing_is_counted_there_is_no_row(client: Client) -> None:
+    assert await counted(client) == []
+    assert await counted(client, "SEVERITY") == []
+    assert await counted(client, every="PT1H", filter=THE_DAY) == []
+
+
+async def test_only_what_the_filter_selects_is_counted(client: Client) -> None:
+    await a_morning(client)
+
+    assert await counted(client, "TYPE", filter={"severities": ["INFO"]}) == [
+        {"type": "flare", "count": 1}
+    ]
+    assert await counted(client, filter={"category": "pumps"}) == [{"count": 2}]
+    assert await counted(client, filter={"search": "trip"}) == [{"count": 2}]
+    assert await counted(client, filter={"or": []}) == []
+
+
+async def test_a_deleted_event_is_not_counted(client: Client) -> None:
+    event = await client.log(summary="x")
+
+    await client.ask(DELETE, id=event["id"])
+
+    assert await counted(client) == []
+
+
+async def test_events_of_another_organization_are_not_counted(
+    client: Client, database: Database
+) -> None:
+    await a_morning(client)
+    key = await a_key(database, Permission.EVENT_READ, Permission.EVENT_CREATE, organization="acme")
+    other = client.as_key(key)
+
+    assert await counted(other, "SEVERITY") == []
+    assert await counted(other, every="PT1H", filter=THE_DAY) == []
+
+
+async def test_a_key_without_permission_to_read_counts_nothing(
+    client: Client, database: Database
+) -> None:
+    await a_morning(client)
+    writer = client.as_key(await a_key(database, Permission.EVENT_CREATE))
+
+    error = await writer.error(COUNTS, by=["SEVERITY"])
+
+    assert error["extensions"]["code"] == "FORBIDDEN"
+
+
+async def test_over_time_the_earliest_bucket_is_first_and_in_it_the_largest(
+    client: Client,
+) -> None:
+    for instant, severity in (
+        *(("10:59:59.999999", "info"), ("11:00:00", "info")),
+        *(("11:59:59", "error"), ("11:30:00", "error"), ("13:00:00", "warn")),
+    ):
+        await client.log(occurredAt=f"2026-04-10T{instant}Z", severity=severity)
+
+    rows = await counted(client, "SEVERITY", every="PT1H", filter=THE_DAY)
+
+    assert rows == [
+        {"severity": "INFO", "bucket": "2026-04-10T10:00:00.000000Z", "count": 1},
+        {"severity": "ERROR", "bucket": "2026-04-10T11:00:00.000000Z", "count": 2},
+        {"severity": "INFO", "bucket": "2026-04-10T11:00:00.000000Z", "count": 1},
+        {"severity": "WARN", "bucket": "2026-04-10T13:00:00.000000Z", "count": 1},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("every", "instants", "buckets"),
+    [
+        (
+            "PT1M",
+            ("2026-04-10T10:00:59.999999Z", "2026-04-10T10:01:00Z", "2026-04-10T10:01:00.000001Z"),
+            [("2026-04-10T10:00", 1), ("2026-04-10T10:01", 2)],
+        ),
+        (
+            "P1D",
+            ("2026-04-10T23:59:59.999999Z", "2026-04-11T00:00:00Z", "2026-04-11T01:00:00+02:00"),
+            [("2026-04-10T00:00", 2), ("2026-04-11T00:00", 1)],
+        ),
+        (
+            "PT7M",  # 420 seconds, counted from the epoch and not from the hour
+            ("1970-01-01T00:06:59.999999Z", "1970-01-01T00:07:00Z", "1970-01-01T01:00:00Z"),
+            [("1970-01-01T00:00", 1), ("1970-01-01T00:07", 1), ("1970-01-01T00:56", 1)],
+        ),
+        (
+            "PT1M",
+            ("1969-12-31T23:59:59.999999Z", "1969-12-31T23:59:00Z", "1969-12-31T23:58:59.999999Z"),
+            [("1969-12-31T23:58", 1), ("1969-12-31T23:59", 2)],
+        ),
+        (
+            "P1D",
+            ("1969-12-31T00:00:00Z", "1969-12-30T23:59:59.999999Z", "1900-02-28T12:00:00Z"),
+            [("1900-02-28T00:00", 1), ("1969-12-30T00:00", 1), ("1969-12-31T00:00", 1)],
+        ),
+        ("P1D", ("0001-01-01T00:00:00.000001Z",), [("0001-01-01T00:00", 1)]),
+        ("P1W", ("2026-04-10T10:00:00Z",), [("2026-04-09T00:00", 1)]),  # the epoch was a Thursday
+        # Of the first stretch the start lies before the calendar does.
+        ("P7D", ("0001-01-01T00:00:00Z",), [("0001-01-01T00:00", 1)]),
+        ("P999999999D", ("1969-12-31T00:00:00Z",), [("0001-01-01T00:00", 1)]),
+        ("P999999999D", ("2026-04-10T10:00:00Z",), [("1970-01-01T00:00", 1)]),
+    ],
+)
+async def test_a_stretch_holds_its_start_and_not_its_end(
+    client: Client, every: str, instants: tuple[str, ...], buckets: list[tuple[str, int]]
+) -> None:
+    assert await bucketed(client, every, *instants) == buckets
+
+
+async def test_the_largest_are_kept_where_there_are_more_rows_than_first(client: Client) -> None:
+    reports = [{"source": f"/{n % 101}"} for n in range(102)]
+    await client.ask(LOG_EVENTS, input=reports)
+
+    default = await counted(client, "SOURCE")
+    null = await counted(client, "SOURCE", first=None)
+    two = await counted(client, "SOURCE", first=2)
+
+    assert len(default) == len(null) == 100
+    assert two == [{"source": "/0", "count": 2}, {"source": "/1", "count": 1}]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "argument"),
+    [
+        ({"first": 0}, ["first"]),
+        ({"first": -1}, ["first"]),
+        ({"first": 1_001}, ["first"]),
+        ({"first": 10_001, "every": "PT1M", "filter": THE_DAY}, ["first"]),
+        ({"every": "PT59S", "filter": THE_DAY}, ["every"]),
+        ({"every": "PT59.999999S", "filter": THE_DAY}, ["every"]),
+        ({"every": "PT60.5S", "filter": THE_DAY}, ["every"]),
+        ({"every": "PT0S", "filter": THE_DAY}, ["every"]),
+        ({"every": "PT1M"}, ["filter", "occurredAt"]),
+        ({"every": "PT1M", "filter": {}}, ["filter", "occurredAt"]),
+        (
+            {"every": "PT1M", "filter": {"occurredAt": {"from": "2026-04-10T00:00:00Z"}}},
+            ["filter", "occurredAt"],
+        ),
+        (
+            {"every": "PT1M", "filter": {"occurredAt": {"to": "2026-04-10T00:00:00Z"}}},
+            ["filter", "occurredAt"],
+        ),
+        # What is bounded within another is not bounded.
+        ({"every": "PT1M", "filter": {"or": [THE_DAY]}}, ["filter", "occurredAt"]),
+        ({"filter": {"search": "\0"}}, ["filter", "search"]),
+    ],
+)
+async def test_an_argument_that_asks_for_too_much_is_an_error_that_names_it(
+    client: Client, arguments: dict[str, Any], argument: list[str]
+) -> None:
+    error = await client.error(COUNTS, by=["SEVERITY"], **arguments)
+
+    assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": argument}
+    assert error["path"] == ["eventCounts"]
+
+
+async def test_the_greatest_of_each_is_taken(client: Client) -> None:
+    await client.log(summary="x")
+
+    assert await counted(client, first=1_000) == [{"count": 1}]
+    assert await counted(client, first=10_000, every="PT60S", filter=THE_DAY) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("P1Y", "P1M", "P1Y1D", "P1M1D", "P0.5D", "PT1.5M", "PT1.5H", "PT1,5S"),
+        *("P", "PT", "P1DT", "", " PT1M", "PT1M ", "pt1m", "-PT1M", "+PT1M", "PT-1M", "1M"),
+        *("PT1S1M", "P1D1W", "PT1M\n", "PT١M", "60", "00:01:00", "PT0.1234567S", "P1000000000D"),
+        "P" + "9" * 400 + "D",
+    ],
+)
+async def test_no_other_text_is_a_duration(client: Client, text: str) -> None:
+    answer = await client.answer(COUNTS, by=[], every=text, filter=THE_DAY)
+
+    [error] = answer["errors"]
+    assert answer.get("data") is None
+    assert "Duration wants an ISO 8601 length of time" in error["message"]
+
+
+@pytest.mark.parametrize("value", [60, 60.5, True, ["PT1M"], {"minutes": 1}])
+async def test_no_other_value_is_a_duration(client: Client, value: Any) -> None:
+    answer = await client.answer(COUNTS, by=[], every=value, filter=THE_DAY)
+
+    assert "Duration wants an ISO 8601 length of time" in answer["errors"][0]["message"]
+
+
+async def test_a_duration_can_stand_in_the_query_itself(client: Client) -> None:
+    rows = await client.ask(
+        """{ eventCounts(by: [], every: "PT1H30M", filter: {occurredAt: {
+             from: "2026-04-10T00:00:00Z", to: "2026-04-11T00:00:00Z"}}) { count } }"""
+    )
+
+    assert rows == []
+
+
+DURATION = SCALARS[timedelta]
+FORMS = [
+    ("PT0S", timedelta(0), "PT0S"),
+    ("PT1M", timedelta(minutes=1), "PT1M"),
+    ("PT60S", timedelta(minutes=1), "PT1M"),
+    ("PT90M", timedelta(minutes=90), "PT1H30M"),
+    ("PT0.5S", timedelta(seconds=0.5), "PT0.5S"),
+    ("PT0.000001S", timedelta(microseconds=1), "PT0.000001S"),
+    ("PT24H", timedelta(days=1), "P1D"),
+    ("P1W", timedelta(weeks=1), "P7D"),
+    ("P1W2DT3H4M5.6S", timedelta(9, 5, 600_000, hours=3, minutes=4), "P9DT3H4M5.6S"),
+    ("P400D", timedelta(days=400), "P400D"),  # neither a year nor months
+    ("P400DT1S", timedelta(days=400, seconds=1), "P400DT1S"),
+    ("P999999999D", timedelta(days=999_999_999), "P999999999D"),
+]
+
+
+@pytest.mark.parametrize(("text", "length", "written"), FORMS)
+def test_a_duration_is_read_and_written_in_iso_8601(
+    text: str, length: timedelta, written: str
+) -> None:
+    assert DURATION.parse_value is not None
+    assert DURATION.serialize is not None
+
+    assert DURATION.parse_value(text) == length
+    assert DURATION.serialize(length) == written
+
+
+@given(st.timedeltas(min_value=timedelta(0)))
+def test_a_duration_that_is_written_is_read_as_the_same(length: timedelta) -> None:
+    assert DURATION.parse_value is not None
+    assert DURATION.serialize is not None
+
+    assert DURATION.parse_value(DURATION.serialize(length)) == length
+
+
+@given(st.text("PTWDHMS0123456789.", max_size=12))
+def test_a_text_is_a_duration_or_refused(text: str) -> None:
+    assert DURATION.parse_value is not None
+    try:
+        length = DURATION.parse_value(text)
+    except GraphQLError:
+        return
+    assert length >= timedelta(0)

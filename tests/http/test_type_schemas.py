@@ -1,0 +1,218 @@
+"""The JSON Schema of an event type at its own address, as browsers and CloudEvents ask for it."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from app.domain.access import Permission
+from app.store.database import Database
+from tests.client import Client
+from tests.definitions import (
+    ADD_FIELD,
+    SCHEMA,
+    UPDATE,
+    asks,
+    define,
+    field,
+    rule,
+    shape,
+)
+from tests.worlds import a_key
+
+
+def address(type_name: str = "gauge") -> str:
+    return f"/event-types/{quote(type_name, safe='')}/schema.json"
+
+
+async def test_it_equals_what_graphql_tells(client: Client) -> None:
+    made = await define(
+        client,
+        *(field("a", "NUMBER", label="Größe ≥ 0", minimum=0), field("b", required=True)),
+        conditionalRules=[rule("SHOW", "b", asks("a", "GT", 1.5))],
+    )
+
+    answer = await client.http.get(address())
+
+    told = await client.ask(SCHEMA, id=made["id"])
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/schema+json")
+    assert answer.json() == told["jsonSchema"]
+    assert list(answer.json()["properties"]) == ["a", "b"]
+    assert answer.headers["cache-control"] == "private, no-cache"
+    assert answer.headers["vary"] == "Authorization, data-partition-id, slb-data-partition-id"
+
+
+async def test_every_version_stays_at_its_address(client: Client) -> None:
+    made = await define(client, field("a"))
+    await shape(client, ADD_FIELD, id=made["id"], field=field("b"))
+
+    answers = [
+        await client.http.get(address(), params=params)
+        for params in ({"version": "1"}, {"version": "2"}, {})
+    ]
+
+    assert [list(answer.json()["properties"]) for answer in answers] == [
+        *(["a"], ["a", "b"], ["a", "b"]),
+    ]
+    assert answers[1].headers["etag"] == answers[2].headers["etag"] != answers[0].headers["etag"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [
+        ("{tag}", 304),
+        ("W/{tag}", 304),
+        ('"other", {tag}', 304),
+        ('W/"other" ,W/{tag},"more"', 304),
+        ("*", 304),
+        ('"other"', 200),
+        ("", 200),
+        ("not quoted", 200),
+    ],
+)
+async def test_what_is_known_is_not_sent_again(client: Client, asked: str, status: int) -> None:
+    await define(client, field("a"))
+    tag = (await client.http.get(address())).headers["etag"]
+
+    answer = await client.http.get(address(), headers={"if-none-match": asked.format(tag=tag)})
+
+    assert (answer.status_code, answer.headers["etag"]) == (status, tag)
+    assert (answer.content == b"") == (status == 304)
+
+
+async def test_a_change_of_the_form_is_another_entity(client: Client) -> None:
+    made = await define(client, field("a"))
+    first = (await client.http.get(address())).headers["etag"]
+    await shape(client, UPDATE, input={"id": made["id"], "description": "new"})
+    same = await client.http.get(address(), headers={"if-none-match": first})
+    await shape(client, ADD_FIELD, id=made["id"], field=field("b"))
+
+    changed = await client.http.get(address(), headers={"if-none-match": first})
+
+    assert (same.status_code, changed.status_code) == (304, 200)
+
+
+@pytest.mark.parametrize(
+    "type_name",
+    [
+        "com.acme/gauge",
+        "a/schema.json",
+        "//",
+        "white space",
+        "100%",
+        "%2F",
+        "?#&=+",
+        "für Öl 😀",
+        "x" * 255,
+    ],
+)
+async def test_a_type_of_any_name_has_an_address(client: Client, type_name: str) -> None:
+    await define(client, field("a"), type=type_name)
+
+    answer = await client.http.get(address(type_name))
+
+    assert (answer.status_code, [*answer.json()["properties"]]) == (200, ["a"])
+
+
+@pytest.mark.parametrize("permission", ["EVENT_READ", "EVENT_CREATE", "EVENT_TYPE_MANAGE"])
+async def test_who_reads_event_types_may_read_it(
+    client: Client, database: Database, permission: str
+) -> None:
+    await define(client, field("a"))
+    reader = client.as_key(await a_key(database, Permission[permission]))
+
+    assert (await reader.http.get(address())).status_code == 200
+
+
+async def test_without_a_key_nothing_is_told(client: Client) -> None:
+    await define(client, field("a"))
+
+    for stranger in (client.as_key(None), client.as_key("wrong")):
+        for path in (address(), address("nope"), address() + "?version=x"):
+            answer = await stranger.http.get(path)
+            assert answer.status_code == 401
+            assert answer.headers["www-authenticate"] == "Bearer"
+            assert answer.json()["errors"][0]["extensions"] == {"code": "UNAUTHENTICATED"}
+
+
+async def test_without_a_permission_nothing_is_told(client: Client, database: Database) -> None:
+    await define(client, field("a"))
+    key = await a_key(database, Permission.EVENT_UPDATE, Permission.ORGANIZATION_MANAGE)
+    other = client.as_key(key)
+
+    for path in (address(), address("nope")):
+        answer = await other.http.get(path)
+        assert answer.status_code == 403
+        assert answer.json()["errors"][0]["extensions"] == {"code": "FORBIDDEN"}
+
+
+MISSING: list[tuple[str, str]] = [
+    (address("nope"), "There is no event type 'nope'."),
+    (address("gaug"), "There is no event type 'gaug'."),
+    (address("Gauge"), "There is no event type 'Gauge'."),
+    ("/event-types//schema.json", "There is no event type ''."),
+    (address("\0"), "There is no event type '\\x00'."),
+    ("/event-types/%ff%ed%a0%80/schema.json", "There is no event type '\\ufffd"),
+    (address("x" * 5_000), "There is no event type 'xxx"),
+    (address() + "?version=2", "gauge has no version 2; its latest is 1."),
+    (address() + "?version=999999999", "gauge has no version 999999999; its latest is 1."),
+]
+
+
+async def test_what_is_not_there_is_a_problem(client: Client) -> None:
+    await define(client, field("a"))
+
+    for path, detail in MISSING:
+        answer = await client.http.get(path)
+
+        told: dict[str, Any] = answer.json()
+        assert (path, answer.status_code) == (path, 404)
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert told.pop("detail").startswith(detail)
+        assert told == {"type": "about:blank", "title": "Not Found", "status": 404}
+
+
+@pytest.mark.parametrize("version", ["", "x", "0", "-1", "1.0", "+1", "2147483648", "9" * 5_000])
+async def test_a_bad_version_is_told_as_every_bad_request(client: Client, version: str) -> None:
+    await define(client, field("a"))
+
+    answer = await client.http.get(address(), params={"version": version})
+
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
+
+
+async def test_another_organization_s_type_is_not_there(client: Client, database: Database) -> None:
+    await define(client, field("a"))
+    key = await a_key(database, Permission.EVENT_READ, organization="other")
+
+    foreign = await client.as_key(key).http.get(address())
+    nowhere = await client.as_key(key).http.get(address("nope"))
+
+    assert (foreign.status_code, nowhere.status_code) == (404, 404)
+    assert foreign.json()["detail"] == "There is no event type 'gauge'."
+
+
+async def test_the_data_partition_chooses_the_organization(
+    client: Client, database: Database
+) -> None:
+    await define(client, field("a"))
+    await a_key(database, organization="other")
+    other = client.as_key(client.key, data_partition_id="other")
+    await define(other, field("b"))
+
+    answers = [
+        await client.http.get(address(), headers=headers)
+        for headers in (
+            {"data-partition-id": "other"},
+            {"slb-data-partition-id": "other"},
+            {"data-partition-id": "default"},
+            {},
+        )
+    ]
+    unknown = await client.http.get(address(), headers={"data-partition-id": "nope"})
+
+    assert [[*answer.json()["properties"]] for answer in answers] == [["b"], ["b"], ["a"], ["a"]]
+    assert unknown.status_code == 403

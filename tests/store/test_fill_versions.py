@@ -1,0 +1,148 @@
+"""A database of before event types had versions: migrated, every type is at its first, and its
+events are judged by that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from alembic import command
+from sqlalchemy import Connection, MetaData, insert, select
+
+from app.main import prepare
+from app.store import dialect
+from app.store.migrate import config
+from tests.client import Client
+from tests.conftest import POSTGRESQL, SQLITE, Serve, settings_of
+from tests.definitions import (
+    ADD_FIELD,
+    FIND,
+    SCHEMA,
+    UPDATE_EVENT,
+    define,
+    field,
+    shape,
+    told,
+)
+
+# What an older version wrote, in the order in which it can be written again.
+KEPT = ("organization", "api_key", "event_type", "event_field", "event", "event_tag")
+FIELDS = [
+    field("volume", "NUMBER", label="Volume", minimum=0, default=1.5, required=True),
+    field("cause", "SELECT", options=["weather", "failure"]),
+    field("note", maxLength=3, pattern="^[a-z]*$"),
+]
+
+
+@pytest.fixture
+async def old_url(database_url: str, postgresql: str, tmp_path: Path) -> AsyncIterator[str]:
+    """An empty database, on the same server as the one that is there."""
+    if database_url.startswith(SQLITE):
+        yield f"sqlite:///{tmp_path / 'old.db'}"
+        return
+    assert database_url.startswith(POSTGRESQL)
+    name = f"old_{uuid4().hex}"
+    connection = await asyncpg.connect(postgresql.format("postgres"))
+    await connection.execute(f"CREATE DATABASE {name}")
+    yield postgresql.format(name)
+    await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await connection.close()
+
+
+async def written_at(revision: str, url: str, source_url: str) -> None:
+    """Writes what lies in the source into a new database, as this revision keeps it."""
+    source = dialect.migration_engine(dialect.read_url(source_url))
+    old = dialect.migration_engine(dialect.read_url(url))
+    async with old.begin() as connection:
+        metadata = await connection.run_sync(_tables_of, revision)
+        async with source.begin() as there:
+            for name in KEPT:
+                table = metadata.tables[name]
+                rows = [dict(row) for row in (await there.execute(select(table))).mappings()]
+                if rows:
+                    await connection.execute(insert(table), rows)
+    await old.dispose()
+    await source.dispose()
+
+
+def _tables_of(connection: Connection, revision: str) -> MetaData:
+    command.upgrade(config(connection), revision)
+    metadata = MetaData()
+    metadata.reflect(connection, only=KEPT)
+    return metadata
+
+
+@pytest.mark.parametrize("revision", ["0001", "0002"])
+async def test_types_and_events_of_an_older_version_go_on(
+    client: Client, database_url: str, old_url: str, serve: Serve, revision: str
+) -> None:
+    made = await define(client, *FIELDS, name="Flaring Incident", category="flaring")
+    await define(client, type="bare", name="Bare", description="nothing in it")
+    event = await client.log(type="gauge", fields={"volume": 2, "note": "abc"}, tags=["t"])
+    schema = await client.ask(SCHEMA, id=made["id"])
+    await written_at(revision, old_url, database_url)
+
+    await prepare(settings_of(old_url))
+
+    async with serve(old_url) as later:
+        found = await later.ask(FIND, id=made["id"])
+        assert found == made | {"sunsetAt": None, "conditionalRules": []}
+        assert await later.ask(SCHEMA, id=made["id"], version=1) == schema
+        await _is_found_by_words(later)
+        await _is_updated_and_judged_by_version_1(later, event["id"], made["id"])
+
+
+async def _is_found_by_words(client: Client) -> None:
+    listed = "query ($s: String) { eventTypes(filter: {search: $s}) { nodes { type } } }"
+    for words, types in {
+        "flar inc": ["gauge"],
+        "gau": ["gauge"],
+        "noth": ["bare"],
+        "general": ["bare"],
+        "nope": [],
+    }.items():
+        nodes = (await client.ask(listed, s=words))["nodes"]
+        assert (words, [node["type"] for node in nodes]) == (words, types)
+
+
+async def _is_updated_and_judged_by_version_1(client: Client, id: str, type_id: str) -> None:
+    after = await shape(client, ADD_FIELD, id=type_id, field=field("new", required=True))
+    values: dict[str, Any] = {"id": id, "fields": {"note": "abcd"}}
+    refused = await client.ask(UPDATE_EVENT, input=values)
+    updated = await client.ask(UPDATE_EVENT, input=values | {"fields": {"note": "xyz"}})
+
+    assert (after["version"], [each["name"] for each in after["fields"]]) == (
+        *(2, ["volume", "cause", "note", "new"]),
+    )
+    assert told(refused["userErrors"]) == [("FIELD_INVALID", "input.fields.note")]
+    assert updated["event"] == {
+        "version": 2,
+        "fields": {"volume": 2, "note": "xyz"},
+        "eventTypeVersion": 1,
+    }
+    logged = await client.log(type="gauge", fields={"volume": 1, "new": "n"})
+    assert logged["eventTypeVersion"] == 2
+
+
+async def test_a_type_of_an_older_version_is_served_and_changed_no_more_than_said(
+    client: Client, database_url: str, old_url: str, serve: Serve
+) -> None:
+    made = await define(client, *FIELDS)
+    await written_at("0002", old_url, database_url)
+    await prepare(settings_of(old_url))
+    await prepare(settings_of(old_url))
+
+    async with serve(old_url) as later:
+        same = await shape(
+            later,
+            "mutation ($id: ID!) { updateEventType(input: {id: $id}) "
+            "{ eventType { version } userErrors { code } } }",
+            id=made["id"],
+        )
+
+    assert same == {"version": 1}

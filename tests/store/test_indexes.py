@@ -1,0 +1,374 @@
+"""Each common query goes through the index that is there for it, among 20,000 events.
+
+The statements are those that the services send. PostgreSQL plans them with `enable_seqscan = off`:
+it would read a table this small from end to end.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+from sqlalchemy import Engine, event, insert, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.domain.access import Caller
+from app.domain.events import Entity, EventState
+from app.domain.filters import EventFilter, TagFilter, TimeRange
+from app.domain.lifecycle import EventTypeState
+from app.domain.predicates import FieldPredicate, PredicateOperator
+from app.domain.severity import Outcome, Severity
+from app.services import event_counts, event_queries, history, notifications
+from app.services.event_counts import EventDimension
+from app.services.event_queries import EventOrderField
+from app.store import changes, dialect, lookup, tables
+from app.store.database import EVERYWHERE, Database
+from app.store.pages import PageRequest
+from tests.conftest import POSTGRESQL, SQLITE
+from tests.worlds import administrator
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+EVENTS = 20_000
+# Most are of one organization, as most are of a few types, sources and wells.
+OTHERS = {"second": 5_000, "third": 1_000}
+PAGE = PageRequest(20)
+TYPES = [f"com.acme.{name}.v{n}" for name in ("pump", "flare", "valve", "rig") for n in range(10)]
+VOCABULARY = [f"word{n}" for n in range(2_000)]
+TYPED = 10
+
+
+@dataclass(frozen=True)
+class World:
+    database: Database
+    caller: Caller
+    dialect_name: str
+
+
+Ask = Callable[[World], Awaitable[Any]]
+
+
+@pytest.fixture(scope="module", params=[SQLITE, POSTGRESQL])
+async def world(
+    request: pytest.FixtureRequest,
+    sqlite_template: Path,
+    postgresql: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[World]:
+    """A database of its own for the tests of this module, which only read it."""
+    if request.param == SQLITE:
+        file = tmp_path_factory.mktemp("indexes") / "tocsin.db"
+        shutil.copy(sqlite_template, file)
+        url = f"sqlite:///{file}"
+    else:
+        name = f"indexes_{uuid4().hex}"
+        url = postgresql.format(name)
+        connection = await asyncpg.connect(postgresql.format("postgres"))
+        await connection.execute(f"CREATE DATABASE {name} TEMPLATE template_of_tests")
+        await connection.close()
+    database = Database(url)
+    caller = await administrator(database)
+    await _fill(database, caller.organization_id)
+    await _analyse(url)
+    yield World(database, caller, request.param)
+    await database.close()
+
+
+async def _fill(database: Database, own: UUID) -> None:
+    chance = Random(3)
+    owners = {own: EVENTS - sum(OTHERS.values())}
+    async with database.write(EVERYWHERE) as session:
+        for key, number in OTHERS.items():
+            owners[uuid4()] = number
+            session.add(tables.Organization(id=[*owners][-1], key=key, name=key, created_at=START))
+        await session.flush()
+        for owner, number in owners.items():
+            await _fill_organization(session, owner, number, chance)
+
+
+async def _fill_organization(
+    session: AsyncSession, owner: UUID, number: int, chance: Random
+) -> None:
+    types = [_event_type(owner, name) for name in TYPES[:TYPED]]
+    session.add_all(types)
+    await session.flush()
+    ids = {each.type: each.id for each in types}
+    states = [_event(n, ids, chance) for n in range(number)]
+    flagged = [
+        replace(state, duplicate_of_id=states[0].id) if n % 500 == 499 else state
+        for n, state in enumerate(states)
+    ]
+    rows = [tables.Event.from_domain(state, owner).model_dump() for state in flagged]
+    for place, row in enumerate(rows, start=1):
+        if row["notification"]:
+            row |= {"rang_tx": 1, "rang_seq": place}
+    await _insert(session, tables.Event, rows)
+    await lookup.add(session, owner, states)
+    await _insert(session, tables.Change, [_logged(state, owner) for state in states])
+
+
+async def _insert(session: AsyncSession, table: Any, rows: list[dict[str, Any]]) -> None:
+    await session.execute(insert(table).execution_options(render_nulls=True), rows)
+
+
+def _event_type(owner: UUID, name: str) -> tables.EventType:
+    return tables.EventType(
+        organization_id=owner,
+        id=uuid4(),
+        type=name,
+        name=name,
+        category=name.split(".")[2],
+        state=EventTypeState.PUBLISHED,
+        created_at=START,
+        updated_at=START,
+    )
+
+
+def _event(number: int, types: dict[str, UUID], chance: Random) -> EventState:
+    def rarely(most: int) -> int:
+        """0 more often than 1, and that more often than 2."""
+        return int(most * chance.random() ** 3)
+
+    at = START + timedelta(minutes=number, microseconds=chance.randrange(60_000_000))
+    type_name = TYPES[rarely(len(TYPES))]
+    severities = (Severity.INFO, Severity.SUCCESS, Severity.WARN, Severity.ERROR)
+    [severity] = chance.choices(severities, (880, 80, 35, 5))
+    rings = chance.random() < 0.05
+    return EventState(
+        id=UUID(int=chance.getrandbits(128)),
+        type=type_name,
+        event_type_id=types.get(type_name),
+        event_type_version=1 if type_name in types else None,
+        category=type_name.split(".")[2] if type_name in types else None,
+        severity=severity,
+        summary=" ".join(VOCABULARY[rarely(len(VOCABULARY))] for _ in range(6)),
+        content=" ".join(VOCABULARY[rarely(len(VOCABULARY))] for _ in range(20)),
+        source=f"/hosts/{rarely(50)}",
+        source_id=str(number),
+        subject=None,
+        outcome=chance.choice([None, Outcome.SUCCESS, Outcome.FAILURE]),
+        occurred_at=at,
+        recorded_at=at + timedelta(seconds=chance.randrange(100)),
+        updated_at=at,
+        entity=Entity("Well", f"well-{rarely(500)}") if chance.random() < 0.7 else None,
+        fields={"pressure": chance.randrange(100_000) / 100, "cause": f"cause {rarely(300)}"},
+        tags=tuple({f"StudyId:{rarely(400)}", f"Team:{rarely(10)}"}),
+        notification=rings,
+        acknowledged_at=at if not rings or chance.random() < 0.9 else None,
+    )
+
+
+def _logged(state: EventState, owner: UUID) -> dict[str, Any]:
+    return {
+        "organization_id": owner,
+        "subject": changes.EVENT,
+        "subject_id": state.id,
+        "kind": "LOGGED",
+        "at": state.recorded_at,
+        "actor": "test",
+        "rings": state.notification,
+        "changes": {},
+        "state": state.to_json(),
+    }
+
+
+async def _analyse(url: str) -> None:
+    engine = dialect.migration_engine(dialect.read_url(url))
+    async with engine.begin() as connection:
+        await connection.execute(text("ANALYZE"))
+    await engine.dispose()
+
+
+@contextmanager
+def sent() -> Iterator[list[tuple[str, Any]]]:
+    """The statements with their parameters."""
+    heard: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        heard.append((statement, parameters))
+
+    event.listen(Engine, "before_cursor_execute", note)
+    yield heard
+    event.remove(Engine, "before_cursor_execute", note)
+
+
+async def plan_of(world: World, ask: Ask) -> str:
+    """How the database goes about the last statement that the question sends."""
+    with sent() as heard:
+        await ask(world)
+    statement, parameters = heard[-1]
+    explain = "EXPLAIN QUERY PLAN" if world.dialect_name == SQLITE else "EXPLAIN"
+    async with world.database.read(EVERYWHERE) as session:
+        connection = await session.connection()
+        if world.dialect_name == POSTGRESQL:
+            await connection.execute(text("SET LOCAL enable_seqscan = off"))
+        rows = await connection.exec_driver_sql(f"{explain} {statement}", parameters)
+        return "\n".join(str(row[-1]) for row in rows)
+
+
+def page(
+    field: EventOrderField = EventOrderField.OCCURRED_AT, descending: bool = True, **said: Any
+) -> Ask:
+    by = event_queries.order(field, descending)
+    return lambda world: event_queries.page(
+        world.database, world.caller, [EventFilter(**said)], by, PAGE
+    )
+
+
+def count(**said: Any) -> Ask:
+    return lambda world: event_queries.count(world.database, world.caller, [EventFilter(**said)])
+
+
+def field(name: str, operator: PredicateOperator, value: Any) -> dict[str, Any]:
+    return {"fields": (FieldPredicate(name, operator, value),)}
+
+
+ALL = EventFilter()
+NEW = EventFilter(acknowledged=False)
+A_DAY = TimeRange(START, START + timedelta(days=1))
+LATEST = "ix_event_organization_id_occurred_at_id"
+TAGGED = "ix_event_tag_organization_id_tag_event_id"
+HEAD = "ix_event_value_organization_id_field_head_event_id"
+NUMBER = "ix_event_value_organization_id_field_number_event_id"
+BY_ID = ("sqlite_autoindex_event_1", "pk_event")
+
+# What is asked, and the index that serves it: where two are named, SQLite's and PostgreSQL's.
+QUERIES: dict[str, tuple[Ask, str | tuple[str, str]]] = {
+    "the latest": (page(), LATEST),
+    "the oldest": (page(descending=False), LATEST),
+    "of a day": (page(occurred_at=A_DAY), LATEST),
+    "the last recorded": (
+        page(EventOrderField.RECORDED_AT),
+        "ix_event_organization_id_recorded_at_id",
+    ),
+    "recorded on a day": (count(recorded_at=A_DAY), "ix_event_organization_id_recorded_at_id"),
+    "of a type": (page(types=(TYPES[30],)), "ix_event_organization_id_type_occurred_at_id"),
+    "of a rare prefix": (
+        page(types=("com.acme.rig.v9*",)),
+        "ix_event_organization_id_type_occurred_at_id",
+    ),
+    "the number of a prefix": (
+        count(types=("com.acme.rig.*",)),
+        "ix_event_organization_id_type_occurred_at_id",
+    ),
+    "of an event type": (page(event_type_id=UUID(int=1)), "ix_event_event_type_id"),
+    "of a category": (
+        page(category="pump"),
+        "ix_event_organization_id_category_occurred_at_id",
+    ),
+    "of a rare severity": (
+        page(severities=(Severity.ERROR,)),
+        "ix_event_organization_id_severity_occurred_at_id",
+    ),
+    "about an entity": (
+        page(entity=Entity("Well", "well-400")),
+        "ix_event_organization_id_entity_id_occurred_at_id",
+    ),
+    "about an id": (
+        page(entity_id="well-400"),
+        "ix_event_organization_id_entity_id_occurred_at_id",
+    ),
+    "of a producer's ids": (
+        page(source="/hosts/40", source_ids=("17", "18")),
+        "ix_event_organization_id_source_source_id",
+    ),
+    "by source": (
+        lambda world: event_queries.find_by_source(world.database, world.caller, "/hosts/1", "17"),
+        "ix_event_organization_id_source_source_id",
+    ),
+    "with all tags": (page(tags=TagFilter(all=("StudyId:399", "Team:9"))), TAGGED),
+    "with any tag": (page(tags=TagFilter(any=("StudyId:399", "StudyId:398"))), TAGGED),
+    "with a field's text": (page(**field("cause", PredicateOperator.EQ, "cause 290")), HEAD),
+    "with one of some texts": (
+        page(**field("cause", PredicateOperator.IN, ("cause 290", "cause 291"))),
+        HEAD,
+    ),
+    "with texts behind one": (page(**field("cause", PredicateOperator.GT, "cause 99")), HEAD),
+    "with a field's number": (page(**field("pressure", PredicateOperator.EQ, 17.5)), NUMBER),
+    "with numbers from one on": (page(**field("pressure", PredicateOperator.GTE, 999)), NUMBER),
+    "with any value": (page(**field("nothing", PredicateOperator.EXISTS, None)), NUMBER),
+    "of these ids": (page(ids=(UUID(int=1), UUID(int=2))), BY_ID),
+    "one": (
+        lambda world: event_queries.find(world.database, world.caller, UUID(int=1)),
+        BY_ID,
+    ),
+    "duplicates": (page(duplicate=True), "ix_event_duplicate_of_id"),
+    "the bell": (
+        lambda world: notifications.page(world.database, world.caller, ALL, PAGE),
+        "ix_event_bell",
+    ),
+    "the number in the bell": (
+        lambda world: notifications.count(world.database, world.caller, ALL),
+        "ix_event_bell",
+    ),
+    "the bell, unacknowledged": (
+        lambda world: notifications.page(world.database, world.caller, NEW, PAGE),
+        "ix_event_bell_unacknowledged",
+    ),
+    "the number unacknowledged": (
+        lambda world: notifications.unacknowledged_count(world.database, world.caller, ALL),
+        "ix_event_bell_unacknowledged",
+    ),
+    "counts of a day": (
+        lambda world: event_counts.count(
+            world.database,
+            world.caller,
+            EventFilter(occurred_at=A_DAY),
+            [EventDimension.SEVERITY],
+            timedelta(hours=1),
+            100,
+        ),
+        LATEST,
+    ),
+    "the log": (
+        lambda world: history.page(world.database, world.caller, PAGE),
+        "ix_change_place_of_organization",
+    ),
+    "the log of an event": (
+        lambda world: history.page(world.database, world.caller, PAGE, event_id=UUID(int=1)),
+        "ix_change_place_of_subject",
+    ),
+    "histories": (
+        lambda world: history.of_events(
+            world.database, world.caller, PAGE, [UUID(int=1), UUID(int=2)]
+        ),
+        "ix_change_place_of_subject",
+    ),
+}
+
+
+@pytest.mark.parametrize("query", QUERIES)
+async def test_a_common_query_uses_its_index(world: World, query: str) -> None:
+    ask, index = QUERIES[query]
+    if isinstance(index, tuple):
+        index = index[world.dialect_name == POSTGRESQL]
+
+    plan = await plan_of(world, ask)
+
+    assert re.search(rf"\b{index}\b", plan), plan
+    assert not re.search(r"\bSCAN (event|change)\b|Seq Scan on (event|change)\b", plan), plan
+
+
+@pytest.mark.parametrize("search", ["word1990", "word0 word1990", "WORD1990, word1991"])
+async def test_a_search_asks_the_index_of_words_and_reads_no_others(
+    world: World, search: str
+) -> None:
+    plan = await plan_of(world, page(search=search))
+
+    if world.dialect_name == POSTGRESQL:
+        assert "Bitmap Index Scan on ix_event_words_words" in plan, plan
+        # With the word that all of the organization have, one that is common elsewhere is cheap.
+        assert f"@{world.caller.organization_id.hex}" in plan, plan
+    else:
+        assert "SCAN event_search VIRTUAL TABLE INDEX" in plan, plan
+        assert "SEARCH event_words USING INTEGER PRIMARY KEY (rowid=?)" in plan, plan
+        assert "SCAN event_words" not in plan, plan
