@@ -61,6 +61,7 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(
         title="Tocsin", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None
     )
+    app.state.limits = settings.limits
     answer_errors(app)
     app.include_router(probes.router)
     app.include_router(type_schemas.router)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Any
 
@@ -76,7 +76,18 @@ class FieldDefinition:
     min_length: int | None = None
     max_length: int | None = None
     pattern: str | None = None
-    default: Any = field(default=None, hash=False)  # may be a list, which has no hash
+    default: Any = None
+
+    def __hash__(self) -> int:
+        """Reckoned once: compiled schemas and expressions are looked up by all of a type's fields.
+
+        A default has none: it may be a list.
+        """
+        known: int | None = self.__dict__.get("_hash")
+        if known is None:
+            known = hash((self.name, self.kind, self.options, self.minimum, self.maximum))
+            object.__setattr__(self, "_hash", known)
+        return known
 
     def to_json(self) -> dict[str, Any]:
         """What was said of it, as a version keeps it."""

@@ -27,6 +27,7 @@ class Shape:
     definition: TypeDefinition
     fields: dict[UUID, FieldDefinition] = field(default_factory=dict)
     rules: dict[UUID, ConditionalRule] = field(default_factory=dict)
+    taken: ConditionalRule | None = None  # the rule that an edit took away
 
     def whole(self) -> TypeDefinition:
         return replace(
@@ -212,7 +213,7 @@ def delete_rule(rule_id: UUID) -> Edit:
     def edit(shape: Shape) -> Edited:
         if rule_id not in shape.rules:
             return _gone("conditional rule", rule_id, "id")
-        del shape.rules[rule_id]
+        shape.taken = shape.rules.pop(rule_id)
         return Edited()
 
     return edit

@@ -43,6 +43,7 @@ class DuplicationRule(Node):
     created_at: datetime = strawberry.field(description="When it was made.")
     updated_at: datetime = strawberry.field(description="When it was last changed.")
     event_type_id: strawberry.Private[UUID | None]
+    kept_caught: strawberry.Private[int | None] = None  # of one that is gone
 
     @strawberry.field(description="The event type whose events it is for; null for every event.")
     async def event_type(self, info: Info) -> EventType | None:
@@ -52,6 +53,8 @@ class DuplicationRule(Node):
 
     @strawberry.field(description="Duplicates caught since the last reset.")
     async def caught(self, info: Info) -> int:
+        if self.kept_caught is not None:
+            return self.kept_caught
         return await info.context.loaders.caught.load(UUID(self.id)) or 0
 
     @classmethod
@@ -133,11 +136,11 @@ class DuplicationRulePayload:
 
     @classmethod
     def from_saved(cls, saved: Saved, *place: str) -> DuplicationRulePayload:
-        row = saved.rule
-        return cls(
-            duplication_rule=None if row is None else DuplicationRule.from_row(row),
-            user_errors=user_errors(saved.problems, *place),
-        )
+        rule = None
+        if saved.rule is not None:
+            rule = DuplicationRule.from_row(saved.rule)
+            rule.kept_caught = saved.caught
+        return cls(duplication_rule=rule, user_errors=user_errors(saved.problems, *place))
 
 
 @strawberry.type(description="What became of a reset.")
@@ -177,7 +180,9 @@ class DuplicationRuleQueries:
 
 @strawberry.type
 class DuplicationRuleMutations:
-    @strawberry.mutation(description="Makes a duplication rule, in force at once.")
+    @strawberry.mutation(
+        description="Makes a duplication rule, in force at once unless `enabled` is false."
+    )
     async def create_duplication_rule(
         self,
         info: Info,

@@ -20,6 +20,7 @@ from app.graphql.conditional_rules import (
     UpdateConditionalRuleInput,
 )
 from app.graphql.context import Info
+from app.graphql.duplication_rules import DuplicationRule
 from app.graphql.event_type_inputs import (
     CreateEventTypeInput,
     EventFieldInput,
@@ -27,6 +28,7 @@ from app.graphql.event_type_inputs import (
     UpdateEventTypeInput,
 )
 from app.graphql.event_types import EventField, EventType
+from app.graphql.guard_rules import GuardRule
 from app.graphql.nodes import malformed
 from app.graphql.problems import UserError, user_errors
 from app.services import event_types, shaping
@@ -97,6 +99,10 @@ class EventTypeMutations:
             gone.kept_form = deleted.form
             gone.kept_fields = [EventField.from_row(row) for row in deleted.fields]
             gone.kept_rules = [ConditionalRule.from_row(row) for row in deleted.rules]
+            gone.kept_guard_rules = [GuardRule.from_row(row) for row in deleted.guard_rules]
+            gone.kept_duplication_rules = [
+                DuplicationRule.from_row(row) for row in deleted.duplication_rules
+            ]
             for field in gone.kept_fields:
                 field.kept_event_type = gone
             for rule in gone.kept_rules:
@@ -216,15 +222,16 @@ class EventTypeMutations:
 
     @strawberry.mutation(description="Takes a conditional rule away, and answers with it.")
     async def delete_conditional_rule(self, info: Info, id: RuleId) -> ConditionalRulePayload:
-        rule_id = read_id(id)
-        if rule_id is None:
-            return _rule_payload(Saved(problems=(malformed("id"),)))
-        table, context = tables.ConditionalRule, info.context
-        row = await event_types.find_part(context.database, context.caller, table, rule_id)
-        saved = await _change_part(info, table, id, shapes.delete_rule)
+        saved = await _change_part(info, tables.ConditionalRule, id, shapes.delete_rule)
         payload = _rule_payload(saved)
-        if row is not None and saved.event_type is not None:
-            payload.conditional_rule = ConditionalRule.from_row(row)
+        rule_id, row, shape = read_id(id), saved.event_type, saved.shape
+        if (
+            rule_id is not None
+            and row is not None
+            and shape is not None
+            and shape.taken is not None
+        ):
+            payload.conditional_rule = ConditionalRule.from_domain(rule_id, row.id, shape.taken)
         return payload
 
 

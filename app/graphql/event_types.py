@@ -60,6 +60,8 @@ class EventType(Node):
     # Of a type that was deleted they are as they were.
     kept_fields: strawberry.Private[list[EventField] | None] = None
     kept_rules: strawberry.Private[list[ConditionalRule] | None] = None
+    kept_guard_rules: strawberry.Private[list[GuardRule] | None] = None
+    kept_duplication_rules: strawberry.Private[list[DuplicationRule] | None] = None
     kept_form: strawberry.Private[Form | None] = None
 
     @strawberry.field(description="Where the lifecycle may go from here.")
@@ -88,6 +90,8 @@ class EventType(Node):
     async def guard_rules(
         self, info: Info
     ) -> list[Annotated[GuardRule, strawberry.lazy("app.graphql.guard_rules")]]:
+        if self.kept_guard_rules is not None:
+            return self.kept_guard_rules
         return await info.context.loaders.guard_rules_of.load(UUID(self.id)) or []
 
     @strawberry.field(
@@ -96,6 +100,8 @@ class EventType(Node):
     async def duplication_rules(
         self, info: Info
     ) -> list[Annotated[DuplicationRule, strawberry.lazy("app.graphql.duplication_rules")]]:
+        if self.kept_duplication_rules is not None:
+            return self.kept_duplication_rules
         return await info.context.loaders.duplication_rules_of.load(UUID(self.id)) or []
 
     @strawberry.field(

@@ -30,7 +30,10 @@ from app.store.pages import page_request
 
 @strawberry.type(description="What an expression would have done to events that are stored.")
 class GuardRuleTrial:
-    checked: int = strawberry.field(description="How many events it was asked about.")
+    checked: int = strawberry.field(
+        description="How many events were looked at. One whose own version lacks a field that the "
+        "expression names passes."
+    )
     rejected: int = strawberry.field(description="How many of them it would have refused.")
     examples: list[Event] = strawberry.field(
         description="Events that the rule would have refused, newest first: at most 100 of them."

@@ -92,8 +92,7 @@ class GuardRule(Node):
     async def _last(self, info: Info) -> GuardRuleVersion | None:
         if self.published is None:
             return None
-        versions = await info.context.loaders.guard_versions.load(UUID(self.id)) or []
-        return next((each for each in versions if each.number == self.published), None)
+        return await info.context.loaders.guard_version.load((UUID(self.id), self.published))
 
     @classmethod
     def from_row(cls, row: tables.GuardRule) -> GuardRule:

@@ -50,6 +50,9 @@ class Loaders:
         self.guard_rules_of: DataLoader[UUID, list[GuardRule] | None] = self._loader(
             self._guard_rules_of
         )
+        self.guard_version: DataLoader[Version, GuardRuleVersion | None] = self._loader(
+            self._guard_version
+        )
         self.guard_versions: DataLoader[UUID, list[GuardRuleVersion] | None] = self._loader(
             self._guard_versions
         )
@@ -141,6 +144,10 @@ class Loaders:
         context, table = self._context, tables.GuardRule
         found = await rules.of_types(context.database, context.caller, table, ids)
         return {id: [GuardRule.from_row(row) for row in rows] for id, rows in found.items()}
+
+    async def _guard_version(self, places: list[Version]) -> dict[Version, GuardRuleVersion]:
+        rows = await guards.versions_at(self._context.database, self._context.caller, places)
+        return {place: GuardRuleVersion.from_row(row) for place, row in rows.items()}
 
     async def _guard_versions(self, ids: list[UUID]) -> dict[UUID, list[GuardRuleVersion]]:
         found = await guards.versions_of(self._context.database, self._context.caller, ids)

@@ -81,6 +81,12 @@ NEEDED: dict[str, frozenset[Permission]] = {
     "EventType.guardRules": READ_RULES,
     "EventType.duplicationRules": READ_RULES,
     "GuardRule.eventType": READ_TYPES,
+    "FieldValue.field": READ_TYPES,
+    "EventField.eventType": READ_TYPES,
+    # Who met a rule may read what it said, but not its drafts and its history.
+    "GuardRule.versions": READ_RULES,
+    "GuardRule.expression": READ_RULES,
+    "GuardRule.hasUnpublishedChanges": READ_RULES,
     "DuplicationRule.eventType": READ_TYPES,
     "Entity.events": READ,
     "Organization.events": READ,

@@ -11,7 +11,6 @@ from fastapi.responses import JSONResponse
 
 from app.domain.access import READS_TYPES
 from app.domain.json_schema import compile_schema
-from app.domain.limits import Limits
 from app.domain.problems import ErrorCode, RequestError, bad_input
 from app.domain.values import text_problems
 from app.services import event_types
@@ -39,7 +38,7 @@ async def type_schema(
         names = " or ".join(sorted(each.value for each in READS_TYPES))
         raise RequestError(ErrorCode.FORBIDDEN, f"An event type's schema needs {names}.")
     found = None
-    if not text_problems(type_name, Limits().name):
+    if not text_problems(type_name, request.app.state.limits.name):
         found = await event_types.find(database, caller, type=type_name)
     if found is None:
         return _missing(f"There is no event type {type_name[:100]!a}.")

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, astuple
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, delete, or_, select
+from sqlalchemy import ColumnElement, CompoundSelect, and_, delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -24,11 +25,12 @@ from app.domain.correlations import (
 )
 from app.domain.intake import Desk
 from app.domain.problems import Problem, UserErrorCode
-from app.services.reports import Report, entry
+from app.services.reports import Report, entry, met
 from app.store import changes, tables
 from app.store.database import Database
 from app.store.dialect import insert_new
 
+BATCH = 500
 _LINK = (
     col(tables.Correlation.event_id),
     col(tables.Correlation.other_id),
@@ -77,6 +79,25 @@ async def uncorrelate_events(
         taken = [Link(*row) for row in await session.execute(gone.returning(*_LINK))]
         await _tell(session, desk, rows, taken, "UNCORRELATED")
         return Report(rows[event_id])
+
+
+def linked_to(event_id: UUID) -> CompoundSelect[Any]:
+    """The ids of the events that links join to this one."""
+    event, other, _ = _LINK
+    return select(other).where(event == event_id).union(select(event).where(other == event_id))
+
+
+async def release(session: AsyncSession, desk: Desk, event_id: UUID) -> None:
+    """Takes away all links of an event that goes, as the other ends' history tells."""
+    event, other, _ = _LINK
+    mine = delete(tables.Correlation).where(or_(event == event_id, other == event_id))
+    gone = sorted(
+        (Link(*row) for row in await session.execute(mine.returning(*_LINK))), key=astuple
+    )
+    for start in range(0, len(gone), BATCH):
+        links = gone[start : start + BATCH]
+        ends = {each for link in links for each in (link.event_id, link.other_id)} - {event_id}
+        await _tell(session, desk, await met(session, ends), links, "UNCORRELATED")
 
 
 async def _lock_causes(session: AsyncSession, organization_id: UUID) -> None:
@@ -171,6 +192,8 @@ async def _tell(
             ends.setdefault(event_id, []).append(end)
     entries = []
     for event_id, told in ends.items():
+        if event_id not in rows:  # the one that is being deleted tells of that
+            continue
         state = rows[event_id].to_domain()
         change = entry(desk, kind, state, state)
         change.changes = {"correlations": [[], told] if kind == "CORRELATED" else [told, []]}

@@ -9,9 +9,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Integer, String, Uuid, column, insert, or_, select, update, values
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    String,
+    Uuid,
+    bindparam,
+    column,
+    insert,
+    or_,
+    select,
+    update,
+    values,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -101,11 +114,18 @@ async def remember(
     ]
     if rows:
         await session.execute(insert(tables.First), rows)
-    table = tables.Fingerprint
-    for (rule_id, digest), count in sorted(caught.items()):
-        here = (col(table.rule_id) == rule_id, col(table.digest) == digest)
-        more = {"caught": col(table.caught) + count}
-        await session.execute(update(table).where(*here).values(more))
+    if caught:
+        prints = tables.METADATA.tables["fingerprint"].c
+        more = (
+            update(prints.rule_id.table)
+            .where(prints.rule_id == bindparam("rule"), prints.digest == bindparam("print"))
+            .values(caught=prints.caught + bindparam("more"))
+        )
+        counted = [
+            {"rule": rule_id, "print": digest, "more": count}
+            for (rule_id, digest), count in sorted(caught.items())
+        ]
+        await (await session.connection()).execute(more, counted)
 
 
 async def _firsts(
@@ -120,41 +140,33 @@ async def _firsts(
     ]
     found: dict[int | None, tables.First] = {}
     for start in range(0, len(asked), LOOKED_UP):
-        wanted = (
-            values(
-                column("number", Integer()),
-                column("rule_id", Uuid()),
-                column("digest", String()),
-                column("occurred_at", Instant()),
-                name="wanted",
-            )
-            .data(asked[start : start + LOOKED_UP])
-            .cte()
-        )
-        table = tables.First
-        same = (
-            col(table.rule_id) == wanted.c.rule_id,
-            col(table.digest) == wanted.c.digest,
-        )
-        at = col(table.occurred_at)
-        before = (
-            select(col(table.id))
-            .where(*same, at <= wanted.c.occurred_at)
-            .order_by(at.desc(), col(table.id))
-        )
-        after = (
-            select(col(table.id))
-            .where(*same, at >= wanted.c.occurred_at)
-            .order_by(at, col(table.id))
-        )
-        nearest = [
-            col(table.id).in_(
-                select(each.limit(1).correlate(wanted).scalar_subquery()).select_from(wanted)
-            )
-            for each in (before, after)
-        ]
-        found |= {row.id: row for row in await session.scalars(select(table).where(or_(*nearest)))}
+        nearest = or_(*_nearest(asked[start : start + LOOKED_UP]))
+        rows = await session.scalars(select(tables.First).where(nearest))
+        found |= {row.id: row for row in rows}
     return list(found.values())
+
+
+def _nearest(asked: Sequence[tuple[int, UUID, str, datetime]]) -> list[ColumnElement[bool]]:
+    wanted = (
+        values(
+            column("number", Integer()),
+            column("rule_id", Uuid()),
+            column("digest", String()),
+            column("occurred_at", Instant()),
+            name="wanted",
+        )
+        .data(list(asked))
+        .cte()
+    )
+    table = tables.First
+    row_id, at = col(table.id), col(table.occurred_at)
+    same = (col(table.rule_id) == wanted.c.rule_id, col(table.digest) == wanted.c.digest)
+    before = select(row_id).where(*same, at <= wanted.c.occurred_at).order_by(at.desc(), row_id)
+    after = select(row_id).where(*same, at >= wanted.c.occurred_at).order_by(at, row_id)
+    return [
+        row_id.in_(select(each.limit(1).correlate(wanted).scalar_subquery()).select_from(wanted))
+        for each in (before, after)
+    ]
 
 
 async def _events(session: AsyncSession, ids: set[UUID], *, hold: bool) -> dict[UUID, tables.Event]:

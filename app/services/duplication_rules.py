@@ -32,6 +32,7 @@ class Saved:
 
     rule: tables.DuplicationRule | None = None
     problems: tuple[Problem, ...] = ()
+    caught: int | None = None  # of a rule that is gone
 
 
 async def create(
@@ -98,9 +99,10 @@ async def remove(database: Database, desk: Desk, rule_id: UUID) -> Saved:
         if isinstance(held, Problem):
             return Saved(problems=(held,))
         row, _ = held
+        counted = await _caught(session, [rule_id])
         await changes.append(session, [_entry(desk, row, "DELETED")])
         await session.delete(row)
-        return Saved(row)
+        return Saved(row, caught=counted.get(rule_id, 0))
 
 
 @dataclass(frozen=True)
@@ -137,14 +139,37 @@ async def by_ids(
 
 async def caught(database: Database, caller: Caller, ids: Sequence[UUID]) -> dict[UUID, int]:
     """How many duplicates each rule has caught since it last forgot."""
-    table = tables.Fingerprint
     async with database.read(caller.organization_id) as session:
-        summed = (
-            select(col(table.rule_id), func.sum(table.caught))
-            .where(col(table.rule_id).in_(ids))
-            .group_by(col(table.rule_id))
-        )
-        return {rule_id: int(total) for rule_id, total in await session.execute(summed)}
+        return await _caught(session, ids)
+
+
+async def page(
+    database: Database,
+    caller: Caller,
+    event_type_id: UUID | None,
+    request: pages.PageRequest,
+) -> pages.Page[tables.DuplicationRule]:
+    table = tables.DuplicationRule
+    async with database.read(caller.organization_id) as session:
+        statement = select(table).where(*rules.of_type(table, event_type_id))
+        return await pages.fetch(session, statement, BY_CREATION, request, caller.organization_id)
+
+
+async def count(database: Database, caller: Caller, event_type_id: UUID | None) -> int:
+    table = tables.DuplicationRule
+    async with database.read(caller.organization_id) as session:
+        counted = select(func.count()).select_from(table)
+        return (await session.scalars(counted.where(*rules.of_type(table, event_type_id)))).one()
+
+
+async def _caught(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, int]:
+    table = tables.Fingerprint
+    summed = (
+        select(col(table.rule_id), func.sum(table.caught))
+        .where(col(table.rule_id).in_(ids))
+        .group_by(col(table.rule_id))
+    )
+    return {rule_id: int(total) for rule_id, total in await session.execute(summed)}
 
 
 def _problems(rule: DuplicationRule, scope: Scope, desk: Desk) -> list[Problem]:
@@ -178,22 +203,3 @@ def _entry(desk: Desk, row: tables.DuplicationRule, kind: str) -> tables.Change:
         "enabled": row.enabled,
     }
     return rules.entry(desk, changes.DUPLICATION_RULE, row, kind, **told)
-
-
-async def page(
-    database: Database,
-    caller: Caller,
-    event_type_id: UUID | None,
-    request: pages.PageRequest,
-) -> pages.Page[tables.DuplicationRule]:
-    table = tables.DuplicationRule
-    async with database.read(caller.organization_id) as session:
-        statement = select(table).where(*rules.of_type(table, event_type_id))
-        return await pages.fetch(session, statement, BY_CREATION, request, caller.organization_id)
-
-
-async def count(database: Database, caller: Caller, event_type_id: UUID | None) -> int:
-    table = tables.DuplicationRule
-    async with database.read(caller.organization_id) as session:
-        counted = select(func.count()).select_from(table)
-        return (await session.scalars(counted.where(*rules.of_type(table, event_type_id)))).one()

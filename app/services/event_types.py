@@ -135,12 +135,15 @@ async def forms_in(session: AsyncSession, versions: Iterable[Version]) -> dict[V
     wanted = set(versions)
     table = tables.EventTypeVersion
     place = tuple_(col(table.event_type_id), col(table.number))
-    if missing := sorted(wanted - _known_forms.keys()):
-        if len(_known_forms) + len(missing) > KNOWN_FORMS:
+    found = {version: _known_forms[version] for version in wanted & _known_forms.keys()}
+    if missing := sorted(wanted - found.keys()):
+        rows = await session.scalars(select(table).where(place.in_(missing)))
+        read = {(row.event_type_id, row.number): Form.from_json(row.form) for row in rows}
+        if len(_known_forms) + len(read) > KNOWN_FORMS:
             _known_forms.clear()
-        for row in await session.scalars(select(table).where(place.in_(missing))):
-            _known_forms[row.event_type_id, row.number] = Form.from_json(row.form)
-    return {version: _known_forms[version] for version in wanted & _known_forms.keys()}
+        _known_forms.update(read)
+        found |= read
+    return found
 
 
 # A version never changes: what one transaction has read, every later one may use. A transaction
@@ -168,8 +171,10 @@ async def specs(
 async def spec_at(
     session: AsyncSession, event_type_id: UUID, version: int
 ) -> tuple[TypeSpec, tuple[FieldDefinition, ...]]:
-    """The type as the event was checked against it, and its fields now."""
-    row = await session.get_one(tables.EventType, event_type_id)
+    """The type as the event was checked against it, and its fields now: those stay."""
+    row = await session.get_one(
+        tables.EventType, event_type_id, with_for_update={"read": True, "key_share": True}
+    )
     own, current = (event_type_id, version), (event_type_id, row.version)
     known = await forms_in(session, [own, current])
     return spec_of(row, version, known[own]), known[current].fields

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -25,6 +25,7 @@ from app.domain.intake import (
     revise,
 )
 from app.domain.problems import Problem, UserErrorCode
+from app.services import correlations
 from app.services.event_types import spec_at
 from app.services.guards import guards_of, in_force
 from app.services.reports import Report, entry, log_in
@@ -71,13 +72,28 @@ async def update_event(
 async def delete_event(database: Database, desk: Desk, event_id: UUID) -> Report:
     """Takes the event away and answers with it as it was. The log keeps an entry."""
     async with database.write(desk.reporter.organization_id) as session:
+        await _lock_with_others(session, event_id)
         row = await locked(session, event_id)
         if row is None:
             return not_found(event_id)
         await _release_duplicates(session, desk, event_id)
+        await correlations.release(session, desk, event_id)
         await changes.append(session, [entry(desk, "DELETED", row.to_domain())])
         await session.delete(row)
         return Report(row)
+
+
+async def _lock_with_others(session: AsyncSession, event_id: UUID) -> None:
+    """Locks the event, its duplicates and what it is linked to: in order of ids, as everybody."""
+    event = tables.Event
+    mine = or_(
+        col(event.id) == event_id,
+        col(event.duplicate_of_id) == event_id,
+        col(event.id).in_(correlations.linked_to(event_id)),
+    )
+    await session.execute(
+        select(col(event.id)).where(mine).order_by(col(event.id)).with_for_update()
+    )
 
 
 async def _release_duplicates(session: AsyncSession, desk: Desk, event_id: UUID) -> None:

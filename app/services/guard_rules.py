@@ -7,7 +7,7 @@ that a report which begins after a publish was answered is judged by it, in ever
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -97,7 +97,8 @@ async def publish(database: Database, desk: Desk, rule_id: UUID, version: int | 
         content = _content(row if version is None else versions[version])
         problems = _publishing_problems(row, content, versions, scope, desk)
         if problems := problems or await _too_costly(session, row, content, scope, desk):
-            return Saved(problems=tuple(problems))
+            named = "id" if version is None else "version"
+            return Saved(problems=tuple(replace(each, path=(named,)) for each in problems))
         row.state, row.published, row.updated_at = (
             GuardRuleState.PUBLISHED,
             max(versions, default=0) + 1,
@@ -164,11 +165,7 @@ async def _too_costly(
 ) -> list[Problem]:
     """All rules of a type run for each of its events: together, too, they must come to an end."""
     others = await in_force(session, [] if row.event_type_id is None else [row.event_type_id])
-    texts = [
-        each.version.expression
-        for each in others
-        if each.rule.event_type_id == row.event_type_id and each.rule.id != row.id
-    ]
+    texts = [each.version.expression for each in others if each.rule.id != row.id]
     steps = 0
     for text in (*texts, content["expression"]):
         compiled = compile_expression(text, scope.fields, desk.limits)

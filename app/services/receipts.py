@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select, tuple_, update
+from sqlalchemy import bindparam, delete, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -86,15 +87,26 @@ async def claim(
 
 
 async def settle(
-    session: AsyncSession, claims: Mapping[Key, Receipt], final: Mapping[Key, Receipt]
+    session: AsyncSession,
+    desk: Desk,
+    claims: Mapping[Key, Receipt],
+    final: Mapping[Key, Receipt],
 ) -> None:
     """Corrects what was left before it was known which event a report would come to, if to any."""
     table = tables.Receipt
-    for key, claim in sorted(claims.items(), key=lambda each: each[0]):
-        come_to = final.get(key)
-        here = (col(table.source) == key[0], col(table.source_id) == key[1])
-        if come_to is None:
-            await session.execute(delete(table).where(*here))
-        elif come_to != claim and come_to.event_id is not None:
-            told = {"digest": come_to.digest, "event_id": come_to.event_id}
-            await session.execute(update(table).where(*here).values(told))
+    void = sorted(claims.keys() - final.keys())
+    if void:
+        key = tuple_(col(table.source), col(table.source_id))
+        await session.execute(delete(table).where(key.in_(void)))
+    wrong = {key: final[key] for key in claims if key in final and final[key] != claims[key]}
+    if wrong:
+        kept = tables.METADATA.tables["receipt"].c
+        own = kept.organization_id == desk.reporter.organization_id
+        here = (own, kept.source == bindparam("by"), kept.source_id == bindparam("under"))
+        told: dict[str, Any] = {"digest": bindparam("content"), "event_id": bindparam("event")}
+        corrections = [
+            {"by": by, "under": under, "content": each.digest, "event": each.event_id}
+            for (by, under), each in sorted(wrong.items(), key=lambda each: each[0])
+        ]
+        settled = update(kept.digest.table).where(*here).values(told)
+        await (await session.connection()).execute(settled, corrections)

@@ -1,11 +1,11 @@
-"""Guard rules and duplication rules that name the fields of an event type."""
+"""What needs an event type: its events, and the rules that name its fields."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -19,6 +19,13 @@ from app.services.guards import fits, in_force
 from app.store import tables
 
 
+async def uses(session: AsyncSession, row: tables.EventType) -> int:
+    """How many events have the type."""
+    of_type = col(tables.Event.event_type_id) == row.id
+    statement = select(func.count()).select_from(tables.Event).where(of_type)
+    return (await session.scalars(statement)).one()
+
+
 async def unfit(
     session: AsyncSession,
     desk: Desk,
@@ -29,7 +36,7 @@ async def unfit(
 ) -> list[Problem]:
     """What rules of the type would not fit its fields any more, told where the edit says."""
     after = tuple(shape.fields.values())
-    if after == before:
+    if _as_rules_see(after) == _as_rules_see(before):
         return []
     guards = [
         f"The guard rule {name} would not fit any more."
@@ -45,6 +52,10 @@ async def unfit(
     told = dict.fromkeys([*guards, *duplication])
     place = done.otherwise or ("id",)
     return [Problem(UserErrorCode.IN_USE, message, place) for message in told]
+
+
+def _as_rules_see(fields: Iterable[FieldDefinition]) -> list[tuple[object, ...]]:
+    return [(field.name, field.kind, field.options) for field in fields]
 
 
 def _missing(named: Iterable[str], there: set[str]) -> list[str]:

@@ -6,6 +6,7 @@ duplicate; what an earlier report of the list has become counts for the later on
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -110,7 +111,10 @@ class Course:
 async def log_in(session: AsyncSession, desk: Desk, drafts: Sequence[Draft]) -> list[Report]:
     """Answers one by one, in order; durable when the transaction commits."""
     types = await registered(session, desk, drafts)
-    verdicts = [types.verdict(draft, desk) for draft in drafts]
+    verdicts = []
+    for draft in drafts:
+        verdicts.append(types.verdict(draft, desk))
+        await asyncio.sleep(0)  # guards may take their time: others are served between two drafts
     keys = [receipts.key_of(draft, desk) for draft in drafts]
     kept = await receipts.kept(session, {key for key in keys if key is not None})
     claimed = receipts.claims_of(drafts, keys, verdicts, kept)
@@ -129,7 +133,7 @@ async def log_in(session: AsyncSession, desk: Desk, drafts: Sequence[Draft]) -> 
     rows = course.known.events | await _store(session, desk, course.new)
     await _count(session, desk, rows, course.counted)
     await duplicates.remember(session, desk, course.firsts, course.caught)
-    await receipts.settle(session, claimed, course.receipts)
+    await receipts.settle(session, desk, claimed, course.receipts)
     wanted = {each.event_id for each in decisions if each.event_id is not None}
     rows |= await met(session, wanted - rows.keys())
     return [decision.report(rows) for decision in decisions]

@@ -92,6 +92,12 @@ async def of_types(
     return found
 
 
+async def held_of(session: AsyncSession, table: type[Rule], event_type_id: UUID) -> list[Rule]:
+    """The rules of an event type, which nobody changes or applies until the end."""
+    own = select(table).where(col(table.event_type_id) == event_type_id)
+    return list(await session.scalars(own.order_by(col(table.id)).with_for_update()))
+
+
 def of_type(table: type[Rule], event_type_id: UUID | None) -> list[ColumnElement[bool]]:
     """Conditions on a list of rules: those of one event type, or all."""
     return [] if event_type_id is None else [col(table.event_type_id) == event_type_id]

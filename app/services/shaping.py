@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -26,7 +26,8 @@ from app.domain.lifecycle import EventTypeState, transition_problems
 from app.domain.problems import Problem, UserErrorCode
 from app.domain.shapes import Edit, Shape, add_field, add_rule, gone, problems_of
 from app.services.event_types import Part, find_part, parts
-from app.services.referrers import unfit
+from app.services.referrers import unfit, uses
+from app.services.rules import held_of
 from app.store import changes, tables
 from app.store.database import Database
 from app.store.dialect import insert_new
@@ -48,6 +49,8 @@ class Deleted:
     event_type: tables.EventType | None = None
     fields: Sequence[tables.EventField] = ()
     rules: Sequence[tables.ConditionalRule] = ()
+    guard_rules: Sequence[tables.GuardRule] = ()
+    duplication_rules: Sequence[tables.DuplicationRule] = ()
     problems: tuple[Problem, ...] = ()
 
     @property
@@ -181,13 +184,15 @@ async def delete_event_type(database: Database, desk: Desk, event_type_id: UUID)
         row = await _locked(session, event_type_id)
         if row is None:
             return Deleted(problems=(gone("event type", event_type_id, "id"),))
-        if used := await _uses(session, row):
+        if used := await uses(session, row):
             message = f"{used:,} events have the type {row.type}: archive it."
             return Deleted(problems=(Problem(UserErrorCode.IN_USE, message, ("id",)),))
         fields, rules = await _parts(session, event_type_id)
+        guards = await held_of(session, tables.GuardRule, event_type_id)
+        duplication = await held_of(session, tables.DuplicationRule, event_type_id)
         await changes.append(session, [_entry(desk, row, "DELETED")])
         await session.delete(row)
-        return Deleted(row, fields, rules)
+        return Deleted(row, fields, rules, guards, duplication)
 
 
 async def _locked(session: AsyncSession, event_type_id: UUID) -> tables.EventType | None:
@@ -201,7 +206,7 @@ async def _renamed(
     session: AsyncSession, row: tables.EventType, definition: TypeDefinition
 ) -> Problem | None:
     """Gives the type its new name; the reason, where it cannot have it."""
-    if used := await _uses(session, row):
+    if used := await uses(session, row):
         message = f"{used:,} events have the type {row.type}, which is fixed by that."
         return Problem(UserErrorCode.IN_USE, message, ("input", "type"))
     try:
@@ -211,12 +216,6 @@ async def _renamed(
     except IntegrityError:
         return _taken(definition.type_name).under("input")
     return None
-
-
-async def _uses(session: AsyncSession, row: tables.EventType) -> int:
-    of_type = col(tables.Event.event_type_id) == row.id
-    statement = select(func.count()).select_from(tables.Event).where(of_type)
-    return (await session.scalars(statement)).one()
 
 
 async def _shape(session: AsyncSession, row: tables.EventType) -> Shape:
