@@ -61,6 +61,7 @@ class EventFilter:
     category: str | None = None
     entity: Entity | None = None
     entity_id: str | None = None
+    entity_type: str | None = None
     severities: tuple[Severity, ...] | None = None
     source: str | None = None
     source_ids: tuple[str, ...] | None = None
@@ -139,6 +140,7 @@ def _tests(filter: EventFilter, event: EventState) -> Iterable[bool]:
     yield _equal(filter.category, event.category)
     yield _equal(filter.entity, event.entity)
     yield _equal(filter.entity_id, event.entity and event.entity.id)
+    yield _equal(filter.entity_type, event.entity and event.entity.type)
     yield _within(filter.severities, event.severity)
     yield _equal(filter.source, event.source)
     yield _within(filter.source_ids, event.source_id)

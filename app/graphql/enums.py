@@ -8,6 +8,7 @@ import strawberry
 
 from app.domain.access import Permission
 from app.domain.conditions import ConditionalEffect
+from app.domain.containers import ContainerActivity
 from app.domain.correlations import Relation
 from app.domain.duplicates import DuplicateAction
 from app.domain.events import EventChangeKind
@@ -46,6 +47,14 @@ _describe(
     "How what the event tells of went.",
     SUCCESS="It worked.",
     FAILURE="It did not.",
+)
+_describe(
+    ContainerActivity,
+    "What is done to a container.",
+    ACCESS="Somebody opened it, or tried to.",
+    BLOCK="It was closed to somebody, or to all.",
+    CREATE="It was made.",
+    EXPIRE="Its time was over.",
 )
 _describe(
     EventChangeKind,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
@@ -22,7 +22,7 @@ from app.graphql.pages import After, Before, Connection, First, Last, Offset, co
 from app.services import event_queries
 from app.services.event_queries import EventOrderField
 from app.store import tables
-from app.store.pages import page_request
+from app.store.pages import PageRequest, page_request
 
 if TYPE_CHECKING:
     from app.graphql.correlations import CorrelationConnection
@@ -196,25 +196,36 @@ def events_field(narrow: Callable[[Any], filters.EventFilter], description: str)
         before: Before = None,
         offset: Offset = None,
     ) -> Connection[Event]:
-        database, caller, limits = info.context.database, info.context.caller, info.context.limits
+        limits = info.context.limits
         selected = [narrow(root)]
         if filter is not None:
             selected.append(filter.to_domain(limits))
         request = page_request(
             limits, first=first, after=after, last=last, before=before, offset=offset
         )
-        by = order_by or LATEST_FIRST
-        order = event_queries.order(by.field, by.direction is SortDirection.DESC)
-        page = await event_queries.page(database, caller, selected, order, request)
-        return connection(
-            page,
-            order,
-            caller.organization_id,
-            Event.from_row,
-            lambda: event_queries.count(database, caller, selected),
-        )
+        return await events_page(info, selected, order_by, request)
 
     return strawberry.field(resolver=resolve, description=description)
+
+
+async def events_page(
+    info: Info,
+    selected: Sequence[filters.EventFilter],
+    order_by: EventOrder | None,
+    request: PageRequest,
+) -> Connection[Event]:
+    """A page of the events that all of the filters select."""
+    database, caller = info.context.database, info.context.caller
+    by = order_by or LATEST_FIRST
+    order = event_queries.order(by.field, by.direction is SortDirection.DESC)
+    page = await event_queries.page(database, caller, selected, order, request)
+    return connection(
+        page,
+        order,
+        caller.organization_id,
+        Event.from_row,
+        lambda: event_queries.count(database, caller, selected),
+    )
 
 
 @strawberry.type(

@@ -8,18 +8,22 @@ import strawberry
 
 from app.domain import filters
 from app.domain.access import Permission
+from app.domain.containers import ENTITY_TYPE, ContainerActivity, container_filter
 from app.domain.problems import ErrorCode, RequestError
+from app.domain.severity import Outcome
 from app.graphql.conditional_rules import ConditionalRule
 from app.graphql.context import Info
 from app.graphql.duplication_rules import DuplicationRule
+from app.graphql.event_filters import EventOrder, TimeRange, storable
 from app.graphql.event_types import EventField, EventType
-from app.graphql.events import Event, events_field
+from app.graphql.events import LATEST_FIRST, Entity, Event, events_field, events_page
 from app.graphql.guard_rules import GuardRule
 from app.graphql.nodes import Node, id_of, wanted_id
-from app.graphql.pages import Connection
+from app.graphql.pages import After, Before, Connection, First, Last, Offset
 from app.graphql.permissions import READ, READ_ORGANIZATION, READ_RULES, READ_TYPES
 from app.services import duplication_rules, event_queries, event_types, guards, organizations
 from app.store import tables
+from app.store.pages import page_request
 
 
 @strawberry.type(
@@ -34,6 +38,52 @@ class Organization(Node):
         lambda organization: organization.all_events(),
         "The events of the organization, which must be the one that the request acts in.",
     )
+
+    @strawberry.field(
+        description="Container events; `by_access`, `by_block`, `by_create` and `by_expire` are "
+        "`activity`, `by_fail` is `activity: ACCESS, outcome: FAILURE`."
+    )
+    async def container_events(
+        self,
+        info: Info,
+        container_id: Annotated[
+            str | None, strawberry.argument(description="Of this container; left out, of all.")
+        ] = None,
+        activity: Annotated[
+            ContainerActivity | None, strawberry.argument(description="What was done.")
+        ] = None,
+        outcome: Annotated[Outcome | None, strawberry.argument(description="How it went.")] = None,
+        occurred_at: Annotated[
+            TimeRange | None, strawberry.argument(description="When it happened.")
+        ] = None,
+        order_by: Annotated[
+            EventOrder | None, strawberry.argument(description="The latest first, if left out.")
+        ] = LATEST_FIRST,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+        offset: Offset = None,
+    ) -> Connection[Event]:
+        limits = info.context.limits
+        span = None if occurred_at is None else occurred_at.to_domain()
+        wanted = container_filter(
+            storable(container_id, limits, "containerId"), activity, outcome, span
+        )
+        request = page_request(
+            limits, first=first, after=after, last=last, before=before, offset=offset
+        )
+        return await events_page(info, [self.all_events(), wanted], order_by, request)
+
+    @strawberry.field(
+        description="A container, by the name of its owner. It is there whether or not an event is."
+    )
+    def container(
+        self, info: Info, id: Annotated[str, strawberry.argument(description="The container.")]
+    ) -> Entity:
+        self.all_events()
+        storable(id, info.context.limits, "id")
+        return Entity(type=ENTITY_TYPE, entity_id=id)
 
     def all_events(self) -> filters.EventFilter:
         if not self.current:

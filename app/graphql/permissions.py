@@ -45,6 +45,7 @@ NEEDED: dict[str, frozenset[Permission]] = {
     "Query.checkEvent": CREATE,
     "Mutation.logEvent": CREATE,
     "Mutation.logEvents": CREATE,
+    "Mutation.logContainerEvent": CREATE,
     "Mutation.updateEvent": UPDATE,
     "Mutation.acknowledgeEvent": UPDATE,
     "Mutation.unacknowledgeEvent": UPDATE,
@@ -90,6 +91,8 @@ NEEDED: dict[str, frozenset[Permission]] = {
     "DuplicationRule.eventType": READ_TYPES,
     "Entity.events": READ,
     "Organization.events": READ,
+    "Organization.containerEvents": READ,
+    "Organization.container": READ,
 }
 
 

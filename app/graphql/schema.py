@@ -14,6 +14,7 @@ from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.graphql import OperationType
 
 from app.graphql.checks import CheckQueries
+from app.graphql.containers import ContainerMutations
 from app.graphql.correlations import CorrelationMutations
 from app.graphql.duplication_rules import DuplicationRuleMutations, DuplicationRuleQueries
 from app.graphql.event_counts import EventCountQueries
@@ -72,6 +73,7 @@ class Mutation(
     DuplicationRuleMutations,
     GuardRuleMutations,
     CorrelationMutations,
+    ContainerMutations,
 ):
     pass
 

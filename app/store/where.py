@@ -42,6 +42,7 @@ def _conditions(filter: EventFilter, organization_id: UUID) -> Iterator[Conditio
         yield from _equal(Event.entity_type, filter.entity.type)
         yield from _equal(Event.entity_id, filter.entity.id)
     yield from _equal(Event.entity_id, filter.entity_id)
+    yield from _equal(Event.entity_type, filter.entity_type)
     yield from _within(Event.severity, filter.severities)
     yield from _equal(Event.source, filter.source)
     yield from _within(Event.source_id, filter.source_ids)

@@ -95,6 +95,11 @@ OPERATIONS = {
     "Mutation.resetDuplication": "mutation { resetDuplication { forgotten } }",
     "EventType.duplicationRules": "{ eventTypes { nodes { duplicationRules { id } } } }",
     "EventType.events": "{ eventTypes { nodes { events { totalCount } } } }",
+    "Mutation.logContainerEvent": (
+        'mutation { logContainerEvent(containerId: "c", event: {eventType: ACCESS}) { duplicate } }'
+    ),
+    "Organization.containerEvents": "{ organization { containerEvents { totalCount } } }",
+    "Organization.container": '{ organization { container(id: "c") { type } } }',
     "Organization.events": "{ organization { events { totalCount } } }",
 }
 # Reached by EVENT_READ alone, or told by a socket: tests of their own below.
@@ -184,6 +189,8 @@ def _needed(place: str) -> frozenset[Permission]:
         "EventType.events": "Query.eventTypes",
         "EventType.duplicationRules": "Query.eventTypes",
         "EventType.guardRules": "Query.eventTypes",
+        "Organization.container": "Query.organization",
+        "Organization.containerEvents": "Query.organization",
         "Organization.events": "Query.organization",
     }
     return NEEDED[place] & NEEDED[way.get(place, place)]

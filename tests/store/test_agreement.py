@@ -138,6 +138,7 @@ simple = st.builds(
     category=said(texts),
     entity=said(st.builds(Entity, texts, texts)),
     entity_id=said(texts),
+    entity_type=said(texts),
     severities=said(st.lists(st.sampled_from(Severity), max_size=3).map(tuple)),
     source=said(texts),
     source_ids=said(some_texts),

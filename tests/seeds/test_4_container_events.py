@@ -1,0 +1,135 @@
+"""Seed 4, container events: every endpoint and example, in the words of the API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.client import Client
+
+LOG = """
+mutation ($id: String!, $event: ContainerEventInput!) {
+  logContainerEvent(containerId: $id, event: $event) {
+    event { id type entity { type entityId } outcome occurredAt fields }
+    userErrors { code path }
+  }
+}
+"""
+# The example request.
+ACCESS = {"eventType": "ACCESS", "timestamp": "2023-11-18T12:00:00Z", "status": "SUCCESS"}
+
+
+async def log(client: Client, container_id: str, **event: Any) -> Any:
+    payload = await client.ask(LOG, id=container_id, event=event)
+    assert payload["userErrors"] == []
+    return payload["event"]
+
+
+async def listed(client: Client, arguments: str) -> list[str]:
+    """Container and activity of each event of /orgs/{org_id}/container_events, earliest first."""
+    found = await client.ask(
+        f"""{{ organization {{ containerEvents({arguments}
+              orderBy: {{field: OCCURRED_AT, direction: ASC}}) {{
+              nodes {{ type entity {{ entityId }} }} }} }} }}"""
+    )
+    return [
+        f"{each['entity']['entityId']} {each['type'].removeprefix('container.')}"
+        for each in found["containerEvents"]["nodes"]
+    ]
+
+
+async def a_day(client: Client) -> None:
+    """An event of each kind, and what is none of a container."""
+    moments = [
+        ("c1", "CREATE", "SUCCESS"),
+        ("c1", "ACCESS", "SUCCESS"),
+        ("c2", "ACCESS", "FAILURE"),
+    ]
+    moments += [("c2", "BLOCK", "SUCCESS"), ("c1", "EXPIRE", "SUCCESS")]
+    for hour, (container_id, activity, status) in enumerate(moments):
+        at = f"2023-11-18T{hour:02}:00:00Z"
+        await log(client, container_id, eventType=activity, status=status, timestamp=at)
+    await client.log(type="container.access", entity={"type": "Door", "id": "c1"})
+    await client.log(summary="something else")
+
+
+async def test_create_a_container_event(client: Client) -> None:
+    event = await log(client, "c1", **ACCESS)
+
+    assert event == {
+        "id": event["id"],
+        "type": "container.access",
+        "entity": {"type": "Container", "entityId": "c1"},
+        "outcome": "SUCCESS",
+        "occurredAt": "2023-11-18T12:00:00.000000Z",
+        "fields": {},
+    }
+
+
+async def test_retrieve_events_for_an_organization(client: Client) -> None:
+    await a_day(client)
+
+    found = await client.ask("{ organization { events { totalCount } } }")
+
+    assert found == {"events": {"totalCount": 7}}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("activity: ACCESS", ["c1 access", "c2 access"]),
+        ("activity: BLOCK", ["c2 block"]),
+        ("activity: CREATE", ["c1 create"]),
+        ("activity: EXPIRE", ["c1 expire"]),
+        ("activity: ACCESS, outcome: FAILURE", ["c2 access"]),
+        ("", ["c1 create", "c1 access", "c2 access", "c2 block", "c1 expire"]),
+        (
+            'activity: CREATE, occurredAt: {from: "2023-11-18T00:00:00Z"}',
+            ["c1 create"],
+        ),
+    ],
+    ids=["by_access", "by_block", "by_create", "by_expire", "by_fail", "all", "by_create_since"],
+)
+async def test_retrieve_container_events(
+    client: Client, arguments: str, expected: list[str]
+) -> None:
+    await a_day(client)
+
+    assert await listed(client, arguments) == expected
+
+
+async def test_retrieve_the_events_of_one_container(client: Client) -> None:
+    await a_day(client)
+
+    by_argument = await listed(client, 'containerId: "c2"')
+    found = await client.ask(
+        '{ organization { container(id: "c2") { entityId events { totalCount } } } }'
+    )
+
+    assert by_argument == ["c2 access", "c2 block"]
+    assert found == {"container": {"entityId": "c2", "events": {"totalCount": 2}}}
+
+
+@pytest.mark.parametrize(
+    ("container_id", "given", "path"),
+    [
+        ("", {}, ["containerId"]),
+        ("c1", {"timestamp": "9999-01-01T00:00:00Z"}, ["event", "timestamp"]),
+        ("c1", {"fields": []}, ["event", "fields"]),
+    ],
+)
+async def test_invalid_input_names_its_place_and_stores_nothing(
+    client: Client, container_id: str, given: dict[str, Any], path: list[str]
+) -> None:
+    payload = await client.ask(LOG, id=container_id, event={"eventType": "ACCESS"} | given)
+
+    assert payload["event"] is None
+    assert [error["path"] for error in payload["userErrors"]] == [path]
+    assert await client.ask("{ events { totalCount } }") == {"totalCount": 0}
+
+
+async def test_without_a_key_it_is_401(client: Client) -> None:
+    answer = await client.as_key(None).post("{ organization { key } }")
+
+    assert answer.status_code == 401
