@@ -143,6 +143,25 @@ async def test_a_permission_opens_what_the_table_says_and_nothing_else(
     assert opened == {place: permission in _needed(place) for place in OPERATIONS}
 
 
+async def test_no_way_leads_round_to_a_definition(client: Client, database: Database) -> None:
+    await client.ask(
+        """mutation { createEventType(input: {name: "Gauge", state: PUBLISHED,
+             fields: [{name: "a", kind: NUMBER}]}) { userErrors { code } } }"""
+    )
+    event = await client.log(type="general.gauge", fields={"a": 1})
+    updater = client.as_key(await a_key(database, Permission.EVENT_UPDATE))
+
+    answer = await updater.answer(
+        """mutation ($id: ID!) { updateEvent(input: {id: $id}) { event {
+             fieldValues { name field { eventType { id } } } } } }""",
+        id=event["id"],
+    )
+
+    [value] = answer["data"]["updateEvent"]["event"]["fieldValues"]
+    assert value == {"name": "a", "field": None}
+    assert [error["extensions"]["code"] for error in answer["errors"]] == ["FORBIDDEN"]
+
+
 @pytest.mark.parametrize("field", ["notificationAdded", "eventChanged"])
 async def test_without_the_permission_a_subscription_ends_with_forbidden(
     client: Client, database: Database, field: str

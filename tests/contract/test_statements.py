@@ -76,6 +76,27 @@ async def test_logging_costs_the_same_for_one_and_for_many(
     assert len(_selects(statements)) == 5
 
 
+@pytest.mark.parametrize("events", [2, 100])
+async def test_counting_costs_the_same_for_few_and_for_many(
+    client: Client, statements: Statements, events: int
+) -> None:
+    await client.ask(
+        """mutation { createDuplicationRule(input: {name: "r", fingerprint: ["fields.a"],
+             window: "PT1H", action: COUNT}) { userErrors { code } } }"""
+    )
+    reports = [{"fields": {"a": n}} for n in range(events)]
+    await client.ask(LOG_EVENTS, input=reports)
+    statements.clear()
+
+    again = [report | {"sourceId": str(n)} for n, report in enumerate(reports)]
+    await client.ask(LOG_EVENTS, input=again)
+
+    updates = [each for each in statements if each.startswith("UPDATE")]
+    assert len(updates) == 3  # the fingerprints, the receipts, the events
+    # The key, the types, both kinds of rules, the receipts, the events that were met.
+    assert len(_selects(statements)) == 6
+
+
 def _selects(statements: Statements) -> list[str]:
     """Without those of the feed, which reads the log by its own clock."""
     return [

@@ -272,3 +272,28 @@ async def test_another_organization_s_event_is_not_there(
 
     assert [each["code"] for each in stranger["userErrors"]] == ["NOT_FOUND", "NOT_FOUND"]
     assert await seen(client, a) == await seen(foreign, c) == []
+
+
+async def test_who_loses_a_neighbour_tells_so(client: Client) -> None:
+    effect, cause = [await client.log(summary=each) for each in ("effect", "cause")]
+    await client.ask(
+        """mutation ($event: ID!, $cause: ID!) {
+             correlateEvents(eventId: $event, relatedIds: [$cause], relation: CAUSED_BY) {
+               userErrors { code } } }""",
+        event=effect["id"],
+        cause=cause["id"],
+    )
+
+    await client.ask(
+        "mutation ($id: ID!) { deleteEvent(id: $id) { event { id } } }", id=cause["id"]
+    )
+
+    event = await client.ask(
+        "query ($id: ID!) { event(id: $id) { history { nodes { kind changes } } } }",
+        id=effect["id"],
+    )
+    told = event["history"]["nodes"][-1]
+    assert told["kind"] == "UNCORRELATED"
+    assert told["changes"] == {
+        "correlations": [[{"eventId": cause["id"], "relation": "CAUSED_BY"}], []]
+    }
