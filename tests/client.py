@@ -23,7 +23,11 @@ class Client:
         self.key = key
         credentials = {} if key is None else {"authorization": f"Bearer {key}"}
         self.headers = credentials | {name.replace("_", "-"): headers[name] for name in headers}
-        self.http = httpx.AsyncClient(base_url=url, headers=self.headers, timeout=PATIENCE_SECONDS)
+        # Idle connections are given up before the server gives them up: it may do so in between.
+        limits = httpx.Limits(keepalive_expiry=2)
+        self.http = httpx.AsyncClient(
+            base_url=url, headers=self.headers, timeout=PATIENCE_SECONDS, limits=limits
+        )
         self.others: list[Client] = []
 
     async def __aenter__(self) -> Client:

@@ -45,7 +45,8 @@ def rule_problems(
         )
     ]
     problems += _cycle_problems(rules)
-    if sum(_size(rule.condition) * len(rule.targets) for rule in rules) > limits.rule_values:
+    written = sum(_size(rule.condition) * len(rule.targets) for rule in rules)
+    if not problems and written > limits.rule_values:
         full = (
             f"The rules of a type ask for at most {limits.rule_values:,} values, for each target."
         )

@@ -183,7 +183,7 @@ def _digest(fingerprint: Sequence[str], state: dict[str, Any]) -> str | None:
 
 
 def _at(path: str, state: dict[str, Any]) -> Iterator[Any]:
-    """The value there; nothing where it is absent. Only a field can be null and there."""
+    """The value there; nothing where it is absent. A field alone can be there and null or empty."""
     if found := _FIELD.fullmatch(path):
         if found.group(1) in state["fields"]:
             yield state["fields"][found.group(1)]
@@ -191,5 +191,5 @@ def _at(path: str, state: dict[str, Any]) -> Iterator[Any]:
     value: Any = state
     for step in path.split("."):
         value = None if value is None else value.get(step)
-    if value is not None:
+    if value not in (None, [], {}):
         yield value

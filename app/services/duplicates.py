@@ -9,22 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import (
-    ColumnElement,
-    Integer,
-    String,
-    Uuid,
-    bindparam,
-    column,
-    insert,
-    or_,
-    select,
-    update,
-    values,
-)
+from sqlalchemy import CTE, ColumnElement, bindparam, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -32,10 +19,9 @@ from app.domain.duplicates import Claim, DuplicationRule, First, Ledger, claims_
 from app.domain.events import EventState
 from app.domain.intake import Desk
 from app.store import tables
-from app.store.columns import Instant
-from app.store.dialect import hold_rows
+from app.store.dialect import hold_rows, rows_of
 
-LOOKED_UP = 1000
+LOOKED_UP = 10_000
 
 
 @dataclass
@@ -96,10 +82,14 @@ async def look_up(
 async def remember(
     session: AsyncSession,
     desk: Desk,
+    known: Known,
     firsts: Iterable[tuple[EventState, Sequence[Claim]]],
     caught: Counter[tuple[UUID, str]],
 ) -> None:
-    """Writes the new firsts, and how many duplicates were caught, under the locks that are held."""
+    """Writes the new firsts, and how many duplicates were caught, under the locks that are held.
+
+    Fingerprints of events that another rule caught have met nothing, and are let go.
+    """
     owner = {"organization_id": desk.reporter.organization_id}
     rows = [
         owner
@@ -114,13 +104,16 @@ async def remember(
     ]
     if rows:
         await session.execute(insert(tables.First), rows)
+    held = {claim.key for claims in known.claims.values() for claim in claims}
+    prints = tables.METADATA.tables["fingerprint"].c
+    table = prints.rule_id.table
+    here = (prints.rule_id == bindparam("rule"), prints.digest == bindparam("print"))
+    if bare := sorted(key for key in held if not known.ledger.firsts.get(key)):
+        none = delete(table).where(*here, prints.caught == 0)
+        keys = [{"rule": rule_id, "print": digest} for rule_id, digest in bare]
+        await (await session.connection()).execute(none, keys)
     if caught:
-        prints = tables.METADATA.tables["fingerprint"].c
-        more = (
-            update(prints.rule_id.table)
-            .where(prints.rule_id == bindparam("rule"), prints.digest == bindparam("print"))
-            .values(caught=prints.caught + bindparam("more"))
-        )
+        more = update(table).where(*here).values(caught=prints.caught + bindparam("more"))
         counted = [
             {"rule": rule_id, "print": digest, "more": count}
             for (rule_id, digest), count in sorted(caught.items())
@@ -140,24 +133,13 @@ async def _firsts(
     ]
     found: dict[int | None, tables.First] = {}
     for start in range(0, len(asked), LOOKED_UP):
-        nearest = or_(*_nearest(asked[start : start + LOOKED_UP]))
+        nearest = or_(*_nearest(rows_of(session, asked[start : start + LOOKED_UP])))
         rows = await session.scalars(select(tables.First).where(nearest))
         found |= {row.id: row for row in rows}
     return list(found.values())
 
 
-def _nearest(asked: Sequence[tuple[int, UUID, str, datetime]]) -> list[ColumnElement[bool]]:
-    wanted = (
-        values(
-            column("number", Integer()),
-            column("rule_id", Uuid()),
-            column("digest", String()),
-            column("occurred_at", Instant()),
-            name="wanted",
-        )
-        .data(list(asked))
-        .cte()
-    )
+def _nearest(wanted: CTE) -> list[ColumnElement[bool]]:
     table = tables.First
     row_id, at = col(table.id), col(table.occurred_at)
     same = (col(table.rule_id) == wanted.c.rule_id, col(table.digest) == wanted.c.digest)

@@ -22,6 +22,7 @@ from app.services import rules
 from app.services.rules import Scope, hold_scope
 from app.store import changes, pages, tables
 from app.store.database import Database
+from app.store.dialect import stop
 
 BY_CREATION = rules.by_creation(tables.DuplicationRule)
 
@@ -118,6 +119,7 @@ async def reset(database: Database, desk: Desk, rule_id: UUID | None) -> Reset:
     if rule_id is not None:
         statement = statement.where(col(table.id) == rule_id)
     async with database.write(desk.reporter.organization_id) as session:
+        await stop(session, desk.reporter.organization_id)
         rows = list(await session.scalars(statement))
         if rule_id is not None and not rows:
             return Reset(problems=(gone("duplication rule", rule_id, "ruleId"),))

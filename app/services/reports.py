@@ -26,6 +26,7 @@ from app.services.duplicates import Known
 from app.services.receipts import Key, Receipt
 from app.services.verdicts import registered
 from app.store import changes, lookup, tables
+from app.store.dialect import join
 
 _AFTER_ALL_STORED = 2**62
 
@@ -110,6 +111,7 @@ class Course:
 
 async def log_in(session: AsyncSession, desk: Desk, drafts: Sequence[Draft]) -> list[Report]:
     """Answers one by one, in order; durable when the transaction commits."""
+    await join(session, desk.reporter.organization_id)
     types = await registered(session, desk, drafts)
     verdicts = []
     for draft in drafts:
@@ -132,7 +134,7 @@ async def log_in(session: AsyncSession, desk: Desk, drafts: Sequence[Draft]) -> 
     ]
     rows = course.known.events | await _store(session, desk, course.new)
     await _count(session, desk, rows, course.counted)
-    await duplicates.remember(session, desk, course.firsts, course.caught)
+    await duplicates.remember(session, desk, course.known, course.firsts, course.caught)
     await receipts.settle(session, desk, claimed, course.receipts)
     wanted = {each.event_id for each in decisions if each.event_id is not None}
     rows |= await met(session, wanted - rows.keys())

@@ -19,6 +19,7 @@ from app.domain.shapes import gone
 from app.services.event_types import parts
 from app.store import changes, pages, tables
 from app.store.database import Database
+from app.store.dialect import stop
 
 Rule = TypeVar("Rule", tables.GuardRule, tables.DuplicationRule)
 
@@ -50,6 +51,7 @@ async def hold_scope(
     session: AsyncSession, desk: Desk, event_type_id: UUID | None
 ) -> Scope | Problem:
     """Until the end of the transaction nobody else makes rules for it, or changes its fields."""
+    await stop(session, desk.reporter.organization_id)
     if event_type_id is None:
         own = col(tables.Organization.id) == desk.reporter.organization_id
         # Reporters hold the row as well, by their foreign keys: those do not wait.

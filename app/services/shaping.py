@@ -30,7 +30,7 @@ from app.services.referrers import unfit, uses
 from app.services.rules import held_of
 from app.store import changes, tables
 from app.store.database import Database
-from app.store.dialect import insert_new
+from app.store.dialect import insert_new, stop
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ async def change(
     `named`: the argument that names the event type.
     """
     async with database.write(desk.reporter.organization_id) as session:
-        row = await _locked(session, event_type_id)
+        row = await _locked(session, desk, event_type_id)
         if row is None:
             return Saved(problems=(gone("event type", event_type_id, *named),))
         if if_version not in (None, row.version):
@@ -163,7 +163,7 @@ async def transition_event_type(
 ) -> Saved:
     """Moves a type through its life. To stay changes nothing, but for another `sunset_at`."""
     async with database.write(desk.reporter.organization_id) as session:
-        row = await _locked(session, event_type_id)
+        row = await _locked(session, desk, event_type_id)
         if row is None:
             return Saved(problems=(gone("event type", event_type_id, "id"),))
         problems = transition_problems(row.state, to, sunset_at)
@@ -181,7 +181,7 @@ async def transition_event_type(
 
 async def delete_event_type(database: Database, desk: Desk, event_type_id: UUID) -> Deleted:
     async with database.write(desk.reporter.organization_id) as session:
-        row = await _locked(session, event_type_id)
+        row = await _locked(session, desk, event_type_id)
         if row is None:
             return Deleted(problems=(gone("event type", event_type_id, "id"),))
         if used := await uses(session, row):
@@ -195,9 +195,12 @@ async def delete_event_type(database: Database, desk: Desk, event_type_id: UUID)
         return Deleted(row, fields, rules, guards, duplication)
 
 
-async def _locked(session: AsyncSession, event_type_id: UUID) -> tables.EventType | None:
+async def _locked(
+    session: AsyncSession, desk: Desk, event_type_id: UUID
+) -> tables.EventType | None:
     """The event type, which nobody else changes or uses until the end of the transaction."""
     table = tables.EventType
+    await stop(session, desk.reporter.organization_id)
     statement = select(table).where(col(table.id) == event_type_id).with_for_update()
     return (await session.scalars(statement)).one_or_none()
 

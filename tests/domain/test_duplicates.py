@@ -1,0 +1,482 @@
+"""Duplicates: the pure rules against a model that looks at every event there was."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.domain.duplicates import (
+    Claim,
+    DuplicateAction,
+    DuplicateProblem,
+    DuplicationRule,
+    First,
+    Ledger,
+    Match,
+    claims_of,
+    fields_of,
+    nearest,
+    rule_problems,
+)
+from app.domain.events import Entity, EventState
+from app.domain.limits import Limits
+from app.domain.severity import Outcome, Severity
+from tests.domain.examples import EVENT_ID, OTHER_ID, TYPE_ID, an_event
+from tests.domain.strategies import EVENTS
+
+NOON = datetime(2026, 4, 10, 12, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+BEGINNING = datetime.min.replace(tzinfo=UTC)
+END = datetime.max.replace(tzinfo=UTC)
+LONGEST = timedelta(days=Limits().window_days)
+
+
+def a_rule(*fingerprint: str, **given: Any) -> DuplicationRule:
+    said: dict[str, Any] = {
+        "id": UUID(int=1),
+        "name": "same again",
+        "window": 15 * MINUTE,
+        "action": DuplicateAction.REJECT,
+    }
+    return DuplicationRule(fingerprint=fingerprint, **said | given)
+
+
+def a_first(minutes: int, order: int) -> First:
+    return First(UUID(int=order), NOON + minutes * MINUTE, order)
+
+
+def digest_of(event: EventState, *fingerprint: str) -> str | None:
+    claims = claims_of([a_rule(*fingerprint)], event)
+    return claims[0].digest if claims else None
+
+
+def fields(**values: Any) -> EventState:
+    return an_event(fields=values)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"a": 150}, {"a": 150.0}),
+        ({"a": 0.0}, {"a": -0.0}),
+        ({"a": [150, {"deep": 1.0}]}, {"a": [150.0, {"deep": 1}]}),
+        ({"a": 1e300}, {"a": int(1e300)}),
+        ({"a": {"x": 1, "y": 2}}, {"a": {"y": 2, "x": 1}}),
+        ({"a": 1, "b": 1}, {"a": 1, "b": 2}),
+        ({"a": 1, "b": 1}, {"a": 1}),
+    ],
+)
+def test_fingerprints_are_equal_where_the_values_are(
+    one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    assert digest_of(fields(**one), "fields.a") == digest_of(fields(**other), "fields.a")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"b": 1}, {"b": 1, "a": None}),
+        ({"b": 1}, {"b": 1, "a": ""}),
+        ({"b": 1, "a": None}, {"b": 1, "a": ""}),
+        ({"a": None}, {"a": "null"}),
+        ({"a": 1}, {"a": "1"}),
+        ({"a": 1}, {"a": True}),
+        ({"a": 0}, {"a": False}),
+        ({"a": []}, {"a": {}}),
+        ({"a": [1, 2]}, {"a": [2, 1]}),
+        ({"a": [1]}, {"a": [[1]]}),
+        ({"a": "x"}, {"a": "X"}),
+        ({"a": "x"}, {"a": "x "}),
+        ({"a": "é"}, {"a": "e\u0301"}),
+        ({"a": 9007199254740993}, {"a": 9007199254740992}),
+        # What joins values with a delimiter, or forgets whose they are, takes these for the same.
+        ({"a": "x|y", "b": "z"}, {"a": "x", "b": "y|z"}),
+        ({"a": "x,y", "b": "z"}, {"a": "x", "b": "y,z"}),
+        ({"a": 'x","y', "b": "z"}, {"a": "x", "b": 'y","z'}),
+        ({"a": "x\ny", "b": "z"}, {"a": "x", "b": "y\nz"}),
+        ({"a": "xy", "b": "z"}, {"a": "x", "b": "yz"}),
+        ({"a": "x"}, {"b": "x"}),
+        ({"a": "x", "b": "y"}, {"a": "y", "b": "x"}),
+    ],
+)
+def test_fingerprints_differ_where_the_values_do(
+    one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    digests = {digest_of(fields(**each), "fields.a", "fields.b") for each in (one, other)}
+
+    assert len(digests) == 2
+
+
+def test_the_order_of_the_paths_belongs_to_the_fingerprint() -> None:
+    event = fields(a=1, b=2)
+
+    assert digest_of(event, "fields.a", "fields.b") != digest_of(event, "fields.b", "fields.a")
+
+
+@pytest.mark.parametrize(
+    ("path", "changed"),
+    [
+        ("type", {"type": "pump.started"}),
+        ("severity", {"severity": Severity.ERROR}),
+        ("summary", {"summary": "Another"}),
+        ("content", {"content": "Another"}),
+        ("content", {"content": None}),
+        ("source", {"source": "//other"}),
+        ("subject", {"subject": "pump-4"}),
+        ("subject", {"subject": None}),
+        ("outcome", {"outcome": Outcome.SUCCESS}),
+        ("outcome", {"outcome": None}),
+        ("tags", {"tags": ("other",)}),
+        ("entity", {"entity": Entity("Well", "well-002")}),
+        ("entity", {"entity": None}),
+        ("entity.type", {"entity": Entity("Pad", "well-001")}),
+        ("entity.id", {"entity": Entity("Well", "well-002")}),
+        ("fields", {"fields": {"pressure": 4.5, "more": 1}}),
+        ("fields.pressure", {"fields": {"pressure": 4}}),
+    ],
+)
+def test_each_path_tells_events_apart_by_what_it_names_alone(
+    path: str, changed: dict[str, Any]
+) -> None:
+    event = an_event(fields={"pressure": 4.5}, tags=("a",), outcome=Outcome.FAILURE)
+    elsewhere = replace(
+        event, id=OTHER_ID, source_id="other", occurred_at=NOON, recorded_at=NOON, version=9
+    )
+
+    other = replace(event, **changed)
+
+    assert digest_of(event, path) != digest_of(other, path)
+    assert digest_of(event, path) == digest_of(elsewhere, path)
+
+
+def test_an_entity_of_the_same_type_alone_is_no_other_type() -> None:
+    event, other = (an_event(entity=Entity("Well", each)) for each in ("1", "2"))
+
+    assert digest_of(event, "entity.type") == digest_of(other, "entity.type")
+
+
+@pytest.mark.parametrize(
+    "fingerprint",
+    [
+        ("subject",),
+        ("content", "outcome"),
+        ("entity", "entity.type", "entity.id"),
+        ("fields.a", "fields.b"),
+    ],
+)
+def test_a_rule_does_not_apply_where_all_its_paths_are_absent(fingerprint: Sequence[str]) -> None:
+    bare = an_event(subject=None, content=None, outcome=None, entity=None, fields={})
+
+    assert claims_of([a_rule(*fingerprint)], bare) == []
+
+
+@pytest.mark.parametrize(
+    ("fingerprint", "event"),
+    [
+        (("subject", "source"), an_event(subject=None)),
+        (("fields.a",), fields(a=None)),
+        (("fields.a",), fields(a="")),
+        (("fields.a", "fields.b"), fields(b=None)),
+        (("subject",), an_event(subject="")),
+    ],
+)
+def test_a_rule_applies_where_one_of_its_paths_is_there(
+    fingerprint: Sequence[str], event: EventState
+) -> None:
+    assert len(claims_of([a_rule(*fingerprint)], event)) == 1
+
+
+@pytest.mark.parametrize("name", ["a.b", "été", "\U0001f525", " ", "a\u2028b", "fields.a"])
+def test_a_path_names_a_field_to_the_letter(name: str) -> None:
+    there = an_event(fields={name: 1})
+
+    assert digest_of(there, f"fields.{name}") is not None
+    assert digest_of(an_event(fields={name.strip() + "x": 1}), f"fields.{name}") is None
+    assert digest_of(an_event(fields={"a": {"b": 1}}), f"fields.{name}") is None
+    assert list(fields_of([f"fields.{name}"])) == [name]
+
+
+def test_rules_of_other_event_types_make_no_claim() -> None:
+    everywhere = a_rule("source")
+    of_it = a_rule("source", id=UUID(int=2), event_type_id=TYPE_ID)
+    of_another = a_rule("source", id=UUID(int=3), event_type_id=OTHER_ID)
+    rules = [everywhere, of_another, of_it]
+
+    typed = claims_of(rules, an_event(event_type_id=TYPE_ID))
+    free = claims_of(rules, an_event(event_type_id=None))
+
+    assert [claim.rule for claim in typed] == [everywhere, of_it]
+    assert [claim.rule for claim in free] == [everywhere]
+
+
+@given(EVENTS, st.data())
+def test_any_event_has_a_fingerprint_of_any_paths(event: EventState, data: st.DataObject) -> None:
+    paths = ["type", "entity", "entity.id", "tags", "fields", "content", "outcome"]
+    paths += [f"fields.{name}" for name in event.fields if name]
+    fingerprint = data.draw(st.lists(st.sampled_from(paths), min_size=1, unique=True))
+    rule = a_rule(*fingerprint)
+
+    claims = claims_of([rule], event)
+
+    assert claims == claims_of([rule], EventState.from_json(event.to_json()))
+    assert all(len(claim.digest) == 64 for claim in claims)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "window", "found"),
+    [
+        (0, timedelta(), True),
+        (15, 15 * MINUTE, True),
+        (-15, 15 * MINUTE, True),
+        (15, 15 * MINUTE - timedelta(microseconds=1), False),
+        (-15, 15 * MINUTE - timedelta(microseconds=1), False),
+        (1, timedelta(), False),
+    ],
+)
+def test_a_window_reaches_both_ways_and_holds_its_ends(
+    minutes: int, window: timedelta, found: bool
+) -> None:
+    first = a_first(0, 1)
+
+    assert nearest([first], NOON + minutes * MINUTE, window) == (first if found else None)
+
+
+@pytest.mark.parametrize(
+    ("firsts", "wanted"),
+    [
+        ([a_first(-3, 1), a_first(2, 2)], 2),
+        ([a_first(-2, 1), a_first(3, 2)], 1),
+        ([a_first(-2, 2), a_first(2, 1)], 1),
+        ([a_first(-2, 1), a_first(2, 2)], 1),
+        ([a_first(0, 3), a_first(0, 2)], 2),
+        ([a_first(-20, 1)], None),
+        ([], None),
+    ],
+)
+def test_the_nearest_in_time_is_matched_and_of_equally_near_ones_the_earliest_logged(
+    firsts: list[First], wanted: int | None
+) -> None:
+    found = nearest(firsts, NOON, 15 * MINUTE)
+
+    assert (found and found.order) == wanted
+
+
+def test_the_first_and_the_last_instant_are_no_trap() -> None:
+    first, last = First(EVENT_ID, BEGINNING, 1), First(OTHER_ID, END, 2)
+
+    assert nearest([first, last], BEGINNING, LONGEST) == first
+    assert nearest([first, last], END, LONGEST) == last
+    assert nearest([first, last], NOON, LONGEST) is None
+
+
+PATHS = ("type", "entity", "fields", "source", "fields.volume_mcf")
+
+
+@pytest.mark.parametrize(
+    ("given", "places"),
+    [
+        ({"fingerprint": PATHS}, []),
+        ({"fingerprint": ()}, [("fingerprint",)]),
+        ({"fingerprint": ("",)}, [("fingerprint", "0")]),
+        ({"fingerprint": ("source", "colour")}, [("fingerprint", "1")]),
+        ({"fingerprint": ("Source",)}, [("fingerprint", "0")]),
+        ({"fingerprint": ("source ",)}, [("fingerprint", "0")]),
+        ({"fingerprint": ("entity.name",)}, [("fingerprint", "0")]),
+        ({"fingerprint": ("fields.",)}, [("fingerprint", "0")]),
+        ({"fingerprint": ("fields.other",)}, [("fingerprint", "0")]),
+        ({"fingerprint": ("fields.other",), "fields": None}, []),
+        ({"fingerprint": ("fields.été",), "fields": None}, []),
+        ({"fingerprint": ("fields.a\0b",), "fields": None}, [("fingerprint", "0")]),
+        ({"fingerprint": ("fields.\ud800",), "fields": None}, [("fingerprint", "0")]),
+        ({"fingerprint": ("f" * 256,)}, [("fingerprint", "0")]),
+        ({"fingerprint": ("type", "source", "type")}, [("fingerprint", "2")]),
+        ({"fingerprint": tuple(f"fields.{n}" for n in range(50)), "fields": None}, []),
+        ({"fingerprint": ("source",) * 51}, [("fingerprint",)]),
+        ({"window": timedelta()}, []),
+        ({"window": LONGEST}, []),
+        ({"window": LONGEST + timedelta(microseconds=1)}, [("window",)]),
+        ({"window": -timedelta(microseconds=1)}, [("window",)]),
+        ({"name": ""}, [("name",)]),
+        ({"name": "n" * 255}, []),
+        ({"name": "n" * 256}, [("name",)]),
+        ({"name": "a\nb"}, [("name",)]),
+        (
+            {"name": "", "fingerprint": ("colour",), "window": -MINUTE},
+            [("name",), ("fingerprint", "0"), ("window",)],
+        ),
+    ],
+)
+def test_everything_that_is_wrong_with_a_rule_is_told(
+    given: dict[str, Any], places: list[tuple[str, ...]]
+) -> None:
+    said: dict[str, Any] = {
+        "name": "r",
+        "fingerprint": ("source",),
+        "window": MINUTE,
+        "fields": ["volume_mcf"],
+    }
+
+    problems = rule_problems(**said | given, limits=Limits())
+
+    assert [problem.path for problem in problems] == places
+
+
+def test_the_fields_of_a_fingerprint_are_told_from_its_attributes() -> None:
+    assert list(fields_of(["type", "fields", "fields.a", "entity.id", "fields.b.c"])) == [
+        "a",
+        "b.c",
+    ]
+
+
+def test_a_refusal_names_the_rule_and_what_was_there() -> None:
+    claim = Claim(a_rule("source"), "0" * 64)
+
+    problem = DuplicateProblem.of(Match(claim, First(EVENT_ID, NOON, 1)))
+
+    assert (problem.rule_id, problem.existing_id) == (claim.rule.id, EVENT_ID)
+    assert problem.path == ()
+
+
+# --- the rules against a model -----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Seen:
+    """An event of the model: what it was, and since when no rule may remember it."""
+
+    event: EventState
+    is_first: bool
+    forgotten_by: set[UUID] = field(default_factory=set)
+
+
+@dataclass
+class Model:
+    """Keeps every event as it is, and compares each new one with all of them."""
+
+    rules: Sequence[DuplicationRule]
+    seen: list[Seen] = field(default_factory=list)
+
+    def report(self, event: EventState) -> tuple[UUID, UUID] | None:
+        """(rule, first) where it is a duplicate."""
+        for rule in self.rules:
+            likely = [
+                (abs((each.event.occurred_at - event.occurred_at).total_seconds()), place, each)
+                for place, each in enumerate(self.seen)
+                if each.is_first and rule.id not in each.forgotten_by
+                if self._same(rule, each.event, event)
+            ]
+            near = [each for each in likely if each[0] <= rule.window.total_seconds()]
+            if near:
+                if rule.action is DuplicateAction.FLAG:
+                    self.seen.append(Seen(event, is_first=False))
+                return rule.id, min(near, key=lambda each: each[:2])[2].event.id
+        self.seen.append(Seen(event, is_first=True))
+        return None
+
+    def forget(self, rule_id: UUID) -> None:
+        for each in self.seen:
+            each.forgotten_by.add(rule_id)
+
+    def delete(self, event_id: UUID) -> None:
+        self.seen = [each for each in self.seen if each.event.id != event_id]
+
+    @staticmethod
+    def _same(rule: DuplicationRule, one: EventState, other: EventState) -> bool:
+        ids = {one.event_type_id, other.event_type_id, rule.event_type_id or one.event_type_id}
+        if rule.event_type_id is not None and ids != {rule.event_type_id}:
+            return False
+        values = [
+            [
+                (path, each.subject if path == "subject" else each.fields.get(path[7:], ABSENT))
+                for path in rule.fingerprint
+            ]
+            for each in (one, other)
+        ]
+        kept = [[(p, v) for p, v in each if v not in (None, ABSENT)] for each in values]
+        return bool(kept[0]) and kept[0] == kept[1]
+
+
+ABSENT = object()
+RULES = st.lists(
+    st.builds(
+        lambda paths, minutes, action, of_type: (paths, minutes * MINUTE, action, of_type),
+        st.sampled_from(
+            [("subject",), ("fields.a",), ("fields.a", "fields.b"), ("subject", "fields.b")]
+        ),
+        st.integers(0, 4),
+        st.sampled_from(DuplicateAction),
+        st.sampled_from([None, None, TYPE_ID, OTHER_ID]),
+    ),
+    min_size=1,
+    max_size=4,
+).map(
+    lambda drawn: [
+        a_rule(*paths, id=UUID(int=n + 1), window=window, action=action, event_type_id=of_type)
+        for n, (paths, window, action, of_type) in enumerate(drawn)
+    ]
+)
+REPORTED = st.builds(
+    lambda minute, subject, values, of_type: {
+        "occurred_at": NOON + minute * MINUTE,
+        "subject": subject,
+        "fields": values,
+        "event_type_id": of_type,
+    },
+    st.integers(-6, 6),
+    st.sampled_from(["x", "x", "x", "y", None]),
+    st.fixed_dictionaries(
+        {}, optional={"a": st.sampled_from([1, 1.0, 2]), "b": st.sampled_from(["", "1"])}
+    ),
+    st.sampled_from([None, TYPE_ID, OTHER_ID]),
+)
+STEPS = st.lists(
+    st.one_of(
+        *[st.tuples(st.just("report"), REPORTED)] * 5,
+        st.tuples(st.just("forget"), st.integers(0, 3)),
+        st.tuples(st.just("delete"), st.integers(0, 30)),
+    ),
+    min_size=10,
+    max_size=30,
+)
+
+
+def met(ledger: Ledger, rules: Sequence[DuplicationRule], event: EventState, order: int) -> Any:
+    """What a course does with a ledger: (rule, first), None where the event is a new first."""
+    claims = claims_of(rules, event)
+    match = ledger.match(claims, event)
+    if match is None:
+        ledger.enter(claims, event, order)
+        return None
+    return match.claim.rule.id, match.first.event_id
+
+
+@settings(max_examples=1000)
+@given(RULES, STEPS)
+def test_the_rules_find_what_looking_at_every_event_finds(
+    rules: list[DuplicationRule], steps: list[tuple[str, Any]]
+) -> None:
+    model, ledger = Model(rules), Ledger()
+
+    for number, (kind, what) in enumerate(steps):
+        match kind:
+            case "report":
+                event = an_event(id=UUID(int=1000 + number), **what)
+                assert met(ledger, rules, event, number) == model.report(event)
+            case "forget":
+                rule_id = rules[what % len(rules)].id
+                model.forget(rule_id)
+                ledger.firsts = {k: v for k, v in ledger.firsts.items() if k[0] != rule_id}
+            case "delete":
+                event_id = UUID(int=1000 + what)
+                model.delete(event_id)
+                ledger.firsts = {
+                    key: [first for first in firsts if first.event_id != event_id]
+                    for key, firsts in ledger.firsts.items()
+                }

@@ -1,0 +1,218 @@
+"""Seed 1, guard rules and duplication rules: each row of its tables, in the words of the API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.client import LOG_EVENT, Client
+from tests.seeds.test_1_event_endpoints import EVENT, FLARING_INCIDENT, create
+
+CREATE_GUARD = """mutation ($input: CreateGuardRuleInput!) { createGuardRule(input: $input) {
+  guardRule { id name state expression eventType { type } } userErrors { code message } } }"""
+PUBLISH_GUARD = """mutation ($id: ID!) { publishGuardRule(id: $id) {
+  guardRule { state publishedVersion { number expression } } userErrors { code message } } }"""
+CREATE_DUPLICATION = """mutation ($input: CreateDuplicationRuleInput!) {
+  createDuplicationRule(input: $input) {
+    duplicationRule { id name fingerprint window action enabled eventType { type } }
+    userErrors { code message } } }"""
+VOLUME, _ = FLARING_INCIDENT["fields"]
+# Its type, with the three fields that its event has.
+THREE_FIELDS: dict[str, Any] = FLARING_INCIDENT | {
+    "fields": [
+        VOLUME,
+        {"name": "duration_hours", "kind": "NUMBER"},
+        {"name": "cause", "kind": "SELECT", "options": ["equipment_malfunction", "weather"]},
+    ]
+}
+DAY_LONG = {
+    "name": "no longer than a day",
+    "expression": "event.fields.duration_hours <= 24",
+    "message": "Flaring lasts a day at most.",
+}
+SAME_WELL = {
+    "name": "same well, same volume",
+    "fingerprint": ["entity", "fields.volume_mcf"],
+    "window": "PT15M",
+    "action": "REJECT",
+}
+
+
+async def flaring(client: Client) -> Any:
+    return await create(client, THREE_FIELDS)
+
+
+async def drafted(client: Client, kind: Any) -> Any:
+    payload = await client.ask(CREATE_GUARD, input=DAY_LONG | {"eventTypeId": kind["id"]})
+    assert payload["userErrors"] == []
+    return payload["guardRule"]
+
+
+async def made(client: Client, kind: Any) -> Any:
+    payload = await client.ask(CREATE_DUPLICATION, input=SAME_WELL | {"eventTypeId": kind["id"]})
+    assert payload["userErrors"] == []
+    return payload["duplicationRule"]
+
+
+async def report(client: Client, kind: Any, **fields: Any) -> Any:
+    """Its event, with other values."""
+    given = EVENT | {"eventTypeId": kind["id"], "fields": EVENT["fields"] | fields}
+    return await client.ask(LOG_EVENT, input=given)
+
+
+def codes(payload: Any) -> list[str]:
+    return [error["code"] for error in payload["userErrors"]]
+
+
+async def test_post_guard_rules(client: Client) -> None:
+    kind = await flaring(client)
+
+    rule = await drafted(client, kind)
+
+    assert rule == {
+        "id": rule["id"],
+        "name": "no longer than a day",
+        "state": "DRAFT",
+        "expression": "event.fields.duration_hours <= 24",
+        "eventType": {"type": "flaring.flaring_incident"},
+    }
+
+
+async def test_get_guard_rules(client: Client) -> None:
+    rule = await drafted(client, await flaring(client))
+
+    listed = await client.ask("{ guardRules { totalCount nodes { id name state } } }")
+
+    assert listed == {
+        "totalCount": 1,
+        "nodes": [{"id": rule["id"], "name": "no longer than a day", "state": "DRAFT"}],
+    }
+
+
+async def test_patch_guard_rules_id(client: Client) -> None:
+    rule = await drafted(client, await flaring(client))
+
+    payload = await client.ask(
+        """mutation ($id: ID!) {
+             updateGuardRule(input: {id: $id, expression: "event.fields.duration_hours < 12"}) {
+               guardRule { id name state expression } userErrors { code } } }""",
+        id=rule["id"],
+    )
+
+    assert payload == {
+        "guardRule": {
+            "id": rule["id"],
+            "name": "no longer than a day",
+            "state": "DRAFT",
+            "expression": "event.fields.duration_hours < 12",
+        },
+        "userErrors": [],
+    }
+
+
+async def test_post_guard_rules_id_publish(client: Client) -> None:
+    rule = await drafted(client, await flaring(client))
+
+    payload = await client.ask(PUBLISH_GUARD, id=rule["id"])
+
+    assert payload == {
+        "guardRule": {
+            "state": "PUBLISHED",
+            "publishedVersion": {"number": 1, "expression": "event.fields.duration_hours <= 24"},
+        },
+        "userErrors": [],
+    }
+
+
+async def test_guard_rules_enforce_validation_before_events_can_be_submitted(
+    client: Client,
+) -> None:
+    kind = await flaring(client)
+    rule = await drafted(client, kind)
+    before = await report(client, kind, duration_hours=25)
+    await client.ask(PUBLISH_GUARD, id=rule["id"])
+
+    refused = await report(client, kind, duration_hours=25)
+    accepted = await report(client, kind)
+
+    assert before["event"] is not None
+    assert refused["event"] is None
+    assert refused["userErrors"] == [
+        {
+            "code": "GUARD_REJECTED",
+            "message": "Flaring lasts a day at most.",
+            "path": ["input", "fields"],
+        }
+    ]
+    assert accepted["event"]["fields"] == EVENT["fields"]
+    assert await client.ask("{ events { totalCount } }") == {"totalCount": 2}
+
+
+async def test_post_duplication_rules(client: Client) -> None:
+    kind = await flaring(client)
+
+    rule = await made(client, kind)
+
+    assert rule == SAME_WELL | {
+        "id": rule["id"],
+        "enabled": True,
+        "eventType": {"type": "flaring.flaring_incident"},
+    }
+    first, again, other = [
+        await report(client, kind, volume_mcf=volume) for volume in (150, 150.0, 151)
+    ]
+    assert first["event"] is not None
+    assert (again["event"], codes(again)) == (None, ["DUPLICATE"])
+    assert other["event"] is not None
+    assert await client.ask("{ events { totalCount } }") == {"totalCount": 2}
+
+
+async def test_get_duplication_rules(client: Client) -> None:
+    kind = await flaring(client)
+    rule = await made(client, kind)
+    await report(client, kind)
+    await report(client, kind)
+
+    listed = await client.ask("{ duplicationRules { totalCount nodes { id name caught } } }")
+
+    assert listed == {
+        "totalCount": 1,
+        "nodes": [{"id": rule["id"], "name": "same well, same volume", "caught": 1}],
+    }
+
+
+async def test_patch_duplication_rules_id(client: Client) -> None:
+    kind = await flaring(client)
+    rule = await made(client, kind)
+    await report(client, kind)
+
+    payload = await client.ask(
+        """mutation ($id: ID!) { updateDuplicationRule(input: {id: $id, action: COUNT}) {
+             duplicationRule { id name action } userErrors { code } } }""",
+        id=rule["id"],
+    )
+    counted = await report(client, kind)
+
+    assert payload == {
+        "duplicationRule": {
+            "id": rule["id"],
+            "name": "same well, same volume",
+            "action": "COUNT",
+        },
+        "userErrors": [],
+    }
+    assert (counted["duplicate"], codes(counted)) == (True, [])
+    listed = await client.ask("{ events { nodes { occurrences } } }")
+    assert listed == {"nodes": [{"occurrences": 2}]}
+
+
+async def test_post_duplication_rules_reset(client: Client) -> None:
+    kind = await flaring(client)
+    await made(client, kind)
+    await report(client, kind)
+    assert codes(await report(client, kind)) == ["DUPLICATE"]
+
+    reset = await client.ask("mutation { resetDuplication { forgotten userErrors { code } } }")
+
+    assert reset == {"forgotten": 1, "userErrors": []}
+    assert (await report(client, kind))["event"] is not None
+    assert await client.ask("{ events { totalCount } }") == {"totalCount": 2}

@@ -1,0 +1,144 @@
+"""Publishing under fire: which version of a guard judges a report, with two servers.
+
+Every version has its own message. Odd versions let the subject `passes` pass, even ones nothing;
+each third only warns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.client import Client
+from tests.services.test_duplicates_under_fire import Servers, everything, two_servers
+
+VERSIONS, WRITERS = 30, 4
+TOLD = "{ code message ... on GuardViolation { version rule { name } } }"
+CREATE = """mutation ($input: CreateGuardRuleInput!) {
+  createGuardRule(input: $input) { guardRule { id } userErrors { message } } }"""
+EDIT = """mutation ($input: UpdateGuardRuleInput!) {
+  updateGuardRule(input: $input) { userErrors { message } } }"""
+PUBLISH = """mutation ($id: ID!, $version: Int) { publishGuardRule(id: $id, version: $version) {
+  guardRule { publishedVersion { number message } } userErrors { message } } }"""
+LOG = f"""mutation ($input: [LogEventInput!]!) {{
+  logEvents(input: $input) {{
+    results {{ event {{ id }} warnings {TOLD} userErrors {TOLD} }} }} }}"""
+REVISE = f"""mutation ($input: UpdateEventInput!) {{
+  updateEvent(input: $input) {{ event {{ id }} warnings {TOLD} userErrors {TOLD} }} }}"""
+SUBJECTS = ("refused", "passes", "refused")
+
+
+@dataclass
+class Clock:
+    """How many publishes had begun, and how many were answered."""
+
+    begun: int = 0
+    answered: int = 0
+    over: bool = False
+    stored: set[str] = field(default_factory=set)
+
+
+def content(version: int) -> dict[str, Any]:
+    passes = "event.subject == 'passes'" if version % 2 else "false"
+    return {
+        # Another text each time, so that nothing compiled before serves.
+        "expression": f"{passes} && {version} == {version}",
+        "message": f"version {version}",
+        "enforcement": "REJECT" if version % 3 else "WARN",
+    }
+
+
+def judged_by(results: list[dict[str, Any]]) -> int:
+    """The one version that judged all of these reports, in all that it says."""
+    told = [result["userErrors"] + result["warnings"] for result in results]
+    [first] = told[0]
+    version = int(first["version"])
+    wanted = content(version)
+    for subject, result, violations in zip(SUBJECTS, results, told, strict=True):
+        holds = subject == "passes" and version % 2 == 1
+        violation = {
+            "code": "GUARD_REJECTED",
+            "message": wanted["message"],
+            "version": version,
+            "rule": {"name": "g"},
+        }
+        assert violations == ([] if holds else [violation])
+        assert (result["event"] is not None) == (holds or wanted["enforcement"] == "WARN")
+        assert bool(result["userErrors"]) == (result["event"] is None)
+    return version
+
+
+@pytest.fixture
+async def servers(database_url: str, tmp_path: Path) -> AsyncIterator[Servers]:
+    async with two_servers(tmp_path, database_url) as clients:
+        yield clients
+
+
+async def report(server: Client, clock: Clock) -> None:
+    """A list of reports, judged by one version: none that was replaced when it began."""
+    earliest = clock.answered
+
+    payload = await server.ask(LOG, input=[{"subject": each} for each in SUBJECTS])
+
+    assert earliest <= judged_by(payload["results"]) <= clock.begun
+    clock.stored |= {each["event"]["id"] for each in payload["results"] if each["event"]}
+
+
+async def revise(server: Client, clock: Clock, event_id: str) -> None:
+    """The same of an update."""
+    earliest = clock.answered
+
+    payload = await server.ask(REVISE, input={"id": event_id, "content": "revised"})
+
+    [violation] = payload["userErrors"] + payload["warnings"]
+    assert earliest <= violation["version"] <= clock.begun
+    assert violation["message"] == f"version {violation['version']}"
+    assert (payload["event"] is None) == bool(violation["version"] % 3)
+
+
+async def test_a_report_is_judged_by_the_version_in_force_and_by_no_mixture(
+    servers: Servers,
+) -> None:
+    clock = Clock()
+    free = (await servers[0].log(subject="refused"))["id"]
+    made = await servers[0].ask(CREATE, input={"name": "g"} | content(1))
+    rule_id = made["guardRule"]["id"]
+    await publish(servers[0], clock, rule_id)
+
+    async def write(number: int) -> None:
+        while not clock.over:
+            await report(servers[number % 2], clock)
+            await revise(servers[(number + 1) % 2], clock, free)
+
+    writers = [asyncio.create_task(write(number)) for number in range(WRITERS)]
+    try:
+        for version in range(2, VERSIONS + 1):
+            edited = {"id": rule_id} | content(version)
+            assert (await servers[version % 2].ask(EDIT, input=edited))["userErrors"] == []
+            await publish(servers[(version + 1) % 2], clock, rule_id)
+            for server in servers:
+                await report(server, clock)
+    finally:
+        clock.over = True
+        await asyncio.gather(*writers)
+
+    stored = await everything(servers[0], STORED)
+    assert {each["id"] for each in stored} == clock.stored | {free}
+
+
+STORED = """query ($after: String) {
+  events(first: 100, after: $after) { nodes { id } pageInfo { hasNextPage endCursor } } }"""
+
+
+async def publish(server: Client, clock: Clock, rule_id: str) -> None:
+    clock.begun += 1
+    payload = await server.ask(PUBLISH, id=rule_id)
+    assert payload["userErrors"] == []
+    version = payload["guardRule"]["publishedVersion"]
+    assert version == {"number": clock.begun, "message": f"version {clock.begun}"}
+    clock.answered += 1
