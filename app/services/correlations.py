@@ -27,7 +27,7 @@ from app.domain.intake import Desk
 from app.domain.problems import Problem, UserErrorCode
 from app.services.reports import Report, entry, met
 from app.store import changes, tables
-from app.store.database import Database
+from app.store.database import Database, repeated_when_undone
 from app.store.dialect import insert_new
 
 BATCH = 500
@@ -38,6 +38,7 @@ _LINK = (
 )
 
 
+@repeated_when_undone
 async def correlate_events(
     database: Database, desk: Desk, event_id: UUID, related_ids: Sequence[UUID], relation: Relation
 ) -> Report:
@@ -61,6 +62,7 @@ async def correlate_events(
         return Report(rows[event_id])
 
 
+@repeated_when_undone
 async def uncorrelate_events(
     database: Database,
     desk: Desk,

@@ -30,11 +30,12 @@ from app.services.event_types import spec_at
 from app.services.guards import guards_of, in_force
 from app.services.reports import Report, entry, log_in
 from app.store import changes, lookup, tables
-from app.store.database import Database
+from app.store.database import Database, repeated_when_undone
 
 BATCH = 500
 
 
+@repeated_when_undone
 async def log_events(database: Database, desk: Desk, drafts: Sequence[Draft]) -> list[Report]:
     """Judges the drafts and stores those that are accepted; answers one by one, in order.
 
@@ -69,6 +70,7 @@ async def update_event(
         return Report(row, warnings=verdict.warnings)
 
 
+@repeated_when_undone
 async def delete_event(database: Database, desk: Desk, event_id: UUID) -> Report:
     """Takes the event away and answers with it as it was. The log keeps an entry."""
     async with database.write(desk.reporter.organization_id) as session:

@@ -19,7 +19,7 @@ from app.domain.values import text_problems
 from app.services.events import locked, not_found
 from app.services.reports import Report, entry
 from app.store import changes, pages, tables, where
-from app.store.database import Database
+from app.store.database import Database, repeated_when_undone
 
 BATCH = 500
 SHOWN = 100
@@ -88,6 +88,7 @@ class Acknowledged:
     problems: tuple[Problem, ...] = ()
 
 
+@repeated_when_undone
 async def acknowledge_events(
     database: Database, desk: Desk, filter: EventFilter, up_to: str | None, note: str | None
 ) -> Acknowledged:
@@ -109,11 +110,13 @@ async def acknowledge_events(
             moment = await changes.moment(session)
             place = changes.position_of(organization_id, up_to, moment, "upTo").resume
             wanted.append(tuple_(*_RANG) <= changes.bound(place))
-        newest = select(col(tables.Event.id)).where(*wanted).order_by(*_LAST).limit(BATCH)
-        while ids := list(await session.scalars(newest)):
-            rows = await _locked(session, ids, wanted)
+        # In order of ids over all batches: whoever locks several events takes them so.
+        ids = select(col(tables.Event.id)).where(*wanted).order_by(col(tables.Event.id))
+        found = await session.stream_scalars(ids, execution_options={"yield_per": BATCH})
+        async for batch in found.partitions():
+            rows = await _locked(session, batch, wanted)
             count += len(rows)
-            shown += rows[: SHOWN - len(shown)]
+            shown = sorted([*shown, *rows], key=_place, reverse=True)[:SHOWN]
             await _mark_all(session, desk, rows, "ACKNOWLEDGED", _marks(desk, note))
     return Acknowledged(count, tuple(shown))
 
@@ -121,11 +124,10 @@ async def acknowledge_events(
 async def _locked(
     session: AsyncSession, ids: Sequence[UUID], wanted: Sequence[where.Condition]
 ) -> list[tables.Event]:
-    """Those that are still wanted, the newest first; locked in order of ids, as everybody does."""
+    """Those that are still wanted."""
     event = tables.Event
     statement = select(event).where(col(event.id).in_(ids), *wanted).order_by(col(event.id))
-    rows = await session.scalars(statement.with_for_update())
-    return sorted(rows, key=_place, reverse=True)
+    return list(await session.scalars(statement.with_for_update()))
 
 
 async def unacknowledge_event(database: Database, desk: Desk, event_id: UUID) -> Report:

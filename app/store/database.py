@@ -6,14 +6,15 @@ EVERYWHERE sees them all. Only `write()` commits.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from enum import Enum
-from functools import lru_cache
-from typing import Any, Literal
+from functools import lru_cache, wraps
+from typing import Any, Literal, ParamSpec, TypeVar
 from uuid import UUID
 
 from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import (
     LoaderCriteriaOption,
@@ -26,6 +27,10 @@ from sqlmodel import col
 
 from app.store import dialect
 from app.store.tables import Owned
+
+ATTEMPTS = 5
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
 
 class _All(Enum):
@@ -109,3 +114,24 @@ class Database:
             expire_on_commit=False,
             info={"scope": scope},
         )
+
+
+def repeated_when_undone(
+    operation: Callable[Parameters, Coroutine[Any, Any, Result]],
+) -> Callable[Parameters, Coroutine[Any, Any, Result]]:
+    """For an operation of one transaction that locks several events.
+
+    It begins anew when PostgreSQL undid it to end a deadlock: nothing of it was stored.
+    """
+
+    @wraps(operation)
+    async def attempted(*args: Parameters.args, **given: Parameters.kwargs) -> Result:
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return await operation(*args, **given)
+            except DBAPIError as error:
+                if not dialect.was_deadlocked(error):
+                    raise
+        return await operation(*args, **given)
+
+    return attempted

@@ -207,6 +207,11 @@ def rows_of(session: AsyncSession, rows: Sequence[tuple[int, UUID, str, datetime
 DATABASE_ERRORS = (SQLAlchemyError, OSError)
 
 
+def was_deadlocked(error: DBAPIError) -> bool:
+    """Whether the transaction was undone because it and another one waited for each other."""
+    return getattr(error.orig, "sqlstate", None) == "40P01"
+
+
 def why_unavailable(error: BaseException) -> str | None:
     """What keeps the database from answering, in words for a client; None for any other error."""
     if isinstance(error, PoolTimeout):

@@ -1,0 +1,64 @@
+"""Acknowledging many: in batches, and once more when PostgreSQL undid it to end a deadlock."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import Select, select, text
+from sqlmodel import col
+
+from app.domain.filters import EventFilter
+from app.services import events, notifications
+from app.store import tables
+from app.store.database import EVERYWHERE, Database
+from tests.services.test_correlating_at_once import waiting_for_a_lock
+from tests.worlds import a_desk, ring
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_an_acknowledgement_that_was_undone_is_made_again(
+    database: Database, database_url: str
+) -> None:
+    desk = await a_desk(database)
+    reports = await events.log_events(database, desk, [ring("low"), ring("high")])
+    low, high = sorted(report.event.id for report in reports if report.event)
+    holder = Database(database_url)
+
+    async with holder.write(EVERYWHERE) as session:
+        # Who looks for a deadlock first is undone: the other one waits far longer before it looks.
+        await session.execute(text("SET LOCAL deadlock_timeout = '1min'"))
+        await session.execute(_locked(high))
+        acknowledging = asyncio.create_task(
+            notifications.acknowledge_events(database, desk, EventFilter(), None, None)
+        )
+        await waiting_for_a_lock(database, 1)
+        await session.execute(_locked(low))  # which the acknowledgement held
+    acknowledged = await acknowledging
+    await holder.close()
+
+    assert acknowledged.count == 2
+    assert {row.id for row in acknowledged.rows} == {low, high}
+
+
+async def test_more_than_a_batch_is_acknowledged_and_the_newest_are_told(
+    database: Database,
+) -> None:
+    desk = await a_desk(database)
+    rung = [f"{n}" for n in range(notifications.BATCH + 10)]
+    for start in (0, notifications.BATCH):
+        drafts = [ring(each) for each in rung[start : start + notifications.BATCH]]
+        await events.log_events(database, desk, drafts)
+
+    acknowledged = await notifications.acknowledge_events(database, desk, EventFilter(), None, None)
+
+    assert acknowledged.count == len(rung)
+    assert [row.summary for row in acknowledged.rows] == rung[: -notifications.SHOWN - 1 : -1]
+    left = await notifications.unacknowledged_count(database, desk.reporter, EventFilter())
+    assert left == 0
+
+
+def _locked(event_id: UUID) -> Select[Any]:
+    return select(tables.Event).where(col(tables.Event.id) == event_id).with_for_update()
