@@ -1,0 +1,85 @@
+"""The table of `docs/seeds.md`: each endpoint of the four systems, and what stands for it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from tests.client import Client
+
+PAGE = (Path(__file__).parents[2] / "docs/seeds.md").read_text()
+ROWS = re.findall(r"^\| (.+) \| `((?:\{|query|mutation) ?.+)` \|$", PAGE, re.MULTILINE)
+# What the rows speak of, made anew after each that takes something away.
+WORLD = """
+mutation ($name: String!, $unused: String!) {
+  eventType: createEventType(input: {name: $name, state: PUBLISHED, fields: [
+    {name: "volume_mcf", kind: NUMBER}
+    {name: "cause", kind: SELECT, options: ["equipment", "weather", "other"]}
+    {name: "notes", kind: TEXT}
+  ]}) { eventType { id fields { id } } userErrors { message } }
+  unusedType: createEventType(input: {name: $unused}) { eventType { id } userErrors { message } }
+  event: logEvent(input: {summary: "the one", notification: true}) {
+    event { id } userErrors { message } }
+  related: logEvent(input: {summary: "the other"}) { event { id } userErrors { message } }
+}
+"""
+RULES = """
+mutation ($eventTypeId: ID!) {
+  rule: addConditionalRule(eventTypeId: $eventTypeId, rule: {name: "bad weather", effect: REQUIRE,
+    targets: ["volume_mcf"],
+    condition: {field: {field: "cause", operator: EQ, value: "weather"}}}) {
+    conditionalRule { id } userErrors { message } }
+  guardRule: createGuardRule(input: {eventTypeId: $eventTypeId, name: "not too much",
+    expression: "event.fields.volume_mcf < 900", message: "That is too much."}) {
+    guardRule { id } userErrors { message } }
+  duplicationRule: createDuplicationRule(input: {eventTypeId: $eventTypeId, name: "same volume",
+    fingerprint: ["entity", "fields.volume_mcf"], window: "PT1M", action: COUNT}) {
+    duplicationRule { id } userErrors { message } }
+}
+"""
+
+
+def test_the_table_has_every_endpoint_of_the_four_systems() -> None:
+    endpoints = [
+        endpoint for endpoint, _ in ROWS if re.match("`(GET|POST|PATCH|PUT|DELETE) ", endpoint)
+    ]
+
+    assert len(endpoints) == len(set(endpoints)) == 28 + 7 + 8
+
+
+async def test_each_operation_runs(client: Client) -> None:
+    known: dict[str, str] = {}
+    for number, (endpoint, operation) in enumerate(ROWS):
+        known = known or await a_world(client, f"Flaring {number}")
+        wanted = {name: known[name] for name in re.findall(r"\$(\w+): ID!", operation)}
+
+        answer = await client.answer(operation, **wanted)
+
+        assert "errors" not in answer, (endpoint, answer)
+        [data] = answer["data"].values()
+        assert data, endpoint
+        assert data.get("userErrors", []) == [], (endpoint, data)
+        if "DELETE" in endpoint:
+            known = {}
+
+
+async def a_world(client: Client, name: str) -> dict[str, str]:
+    """Ids by the names of the table's variables."""
+    made = (await client.answer(WORLD, name=name, unused=f"{name}, unused"))["data"]
+    event_type = made["eventType"]["eventType"]
+    volume, cause, notes = (each["id"] for each in event_type["fields"])
+    rules: dict[str, Any] = (await client.answer(RULES, eventTypeId=event_type["id"]))["data"]
+    assert all(each["userErrors"] == [] for each in (*made.values(), *rules.values()))
+    return {
+        "eventTypeId": event_type["id"],
+        "unusedTypeId": made["unusedType"]["eventType"]["id"],
+        "fieldId": volume,
+        "causeId": cause,
+        "spareFieldId": notes,
+        "eventId": made["event"]["event"]["id"],
+        "relatedId": made["related"]["event"]["id"],
+        "ruleId": rules["rule"]["conditionalRule"]["id"],
+        "guardRuleId": rules["guardRule"]["guardRule"]["id"],
+        "duplicationRuleId": rules["duplicationRule"]["duplicationRule"]["id"],
+    }
