@@ -15,6 +15,7 @@ import typer
 import uvicorn
 from pydantic import ValidationError
 
+from app.domain.limits import SocketLimits
 from app.graphql.schema import build_schema
 from app.main import create_app, prepare
 from app.settings import Settings
@@ -24,7 +25,6 @@ from app.telemetry import configure_logs
 
 Result = TypeVar("Result")
 GRACE_SECONDS = 10
-SOCKET_MESSAGE_BYTES = 2 * 1024 * 1024
 
 main = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -43,6 +43,7 @@ def serve(
     configure_logs()
     settings = _settings()
     listening = _listen(host, port)
+    _let_go_of_the_stuck(listening, settings.sockets)
     key = _database(lambda: prepare(settings))
     address = f"http://{host}:{listening.getsockname()[1]}/graphql"
     if key is not None:
@@ -55,7 +56,8 @@ def serve(
     config = uvicorn.Config(
         create_app(settings),
         log_level="warning",
-        ws_max_size=SOCKET_MESSAGE_BYTES,
+        ws_max_size=settings.sockets.message_bytes,
+        ws_ping_interval=None,  # app/graphql/protocols has pings, and a code that clients resume at
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     uvicorn.Server(config).run(sockets=[listening])
@@ -94,6 +96,14 @@ def _listen(host: str, port: int) -> socket.socket:
         why = getattr(error, "strerror", None) or error
         typer.echo(f"Tocsin cannot listen on {host}:{port}: {why}. Choose by --port.", err=True)
         raise typer.Exit(1) from None
+
+
+def _let_go_of_the_stuck(listening: socket.socket, limits: SocketLimits) -> None:
+    """Whoever takes nothing for as long as a ping may wait loses the connection itself, where the
+    system can do it (Linux): else it would hold a file, and SIGTERM for all of its grace."""
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        milliseconds = int((limits.ping_seconds + limits.pong_seconds) * 1000)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
 
 
 def _settings() -> Settings:

@@ -68,5 +68,5 @@ def create_app(settings: Settings) -> FastAPI:
     app.router.routes.append(graphiql.PageRoute("/graphql"))
     app.router.routes.append(Route("/", RedirectResponse("/graphql")))
     app.mount("/graphql/assets", graphiql.assets())
-    app.include_router(graphql_router(build_schema(), settings.limits))
+    app.include_router(graphql_router(build_schema(), settings.limits, settings.sockets))
     return app

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.domain.limits import Limits
+from app.domain.limits import Limits, SocketLimits
 
 
 class Settings(BaseSettings):
@@ -21,3 +21,6 @@ class Settings(BaseSettings):
         default=1000, ge=1, description="Log entries that wait in memory for one subscriber."
     )
     limits: Limits = Field(default_factory=Limits, description="TOCSIN_LIMITS__PAGE and so on.")
+    sockets: SocketLimits = Field(
+        default_factory=SocketLimits, description="TOCSIN_SOCKETS__OPERATIONS and so on."
+    )

@@ -98,9 +98,13 @@ class Socket:
         await self.connection.send(json.dumps(message))
 
     async def receive(self) -> dict[str, Any]:
+        """The next message. Pings are answered on the way, as every client does."""
         async with asyncio.timeout(PATIENCE_SECONDS):
-            message: dict[str, Any] = json.loads(await self.connection.recv())
-        return message
+            while True:
+                message: dict[str, Any] = json.loads(await self.connection.recv())
+                if message["type"] != "ping":
+                    return message
+                await self.send(type="pong")
 
 
 class Subscription:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from urllib.parse import quote
 from uuid import UUID
@@ -32,6 +33,8 @@ class Caller:
     organization_id: UUID
     permissions: frozenset[Permission]
     every_organization: bool = False
+    credential_id: UUID | None = None
+    expires_at: datetime | None = None
 
     def may(self, any_of: Iterable[Permission]) -> bool:
         return not self.permissions.isdisjoint(any_of)

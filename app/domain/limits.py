@@ -47,3 +47,16 @@ class Limits:
     @property
     def future(self) -> timedelta:
         return timedelta(seconds=self.future_seconds)
+
+
+@dataclass(frozen=True)
+class SocketLimits:
+    """What one socket may take, and how long anybody waits for it."""
+
+    init_seconds: float = 5
+    operations: int = 50
+    message_bytes: int = 2 * 1024 * 1024
+    id_characters: int = 255
+    ping_seconds: float = 20
+    pong_seconds: float = 30
+    close_seconds: float = 5

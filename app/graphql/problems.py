@@ -9,6 +9,8 @@ from uuid import UUID, uuid4
 import strawberry
 import structlog
 from graphql import GraphQLError
+from strawberry.exceptions import MissingQueryError
+from strawberry.schema.exceptions import CannotGetOperationTypeError
 
 from app.domain.access import Permission
 from app.domain.duplicates import DuplicateProblem
@@ -129,6 +131,8 @@ def tell(error: GraphQLError) -> None:
     if isinstance(cause, RequestError):
         error.message = cause.message
         _extend(error, cause.code, argument=list(cause.path) or None)
+    elif isinstance(cause, MissingQueryError | CannotGetOperationTypeError):
+        _extend(error, ErrorCode.BAD_USER_INPUT)
     elif cause is not None and (why := why_unavailable(cause)) is not None:
         log.warning("database_unavailable", cause=str(cause))
         error.message = why

@@ -1,4 +1,4 @@
-"""GraphQL at one address: POST and GET, and the graphql-transport-ws socket.
+"""GraphQL at one address: POST and GET by Strawberry, the socket by `transport_ws`.
 
 Nothing runs before the credential is known: 401 on HTTP, close code 4403 on a socket.
 """
@@ -6,21 +6,17 @@ Nothing runs before the credential is known: 401 on HTTP, close code 4403 on a s
 from __future__ import annotations
 
 import json
-from typing import Any
 
-from starlette.requests import HTTPConnection
-from strawberry.exceptions import ConnectionRejectionError
+from fastapi.routing import APIWebSocketRoute
+from starlette.requests import HTTPConnection, Request
 from strawberry.fastapi import GraphQLRouter
-from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 
-from app.domain.limits import Limits
-from app.domain.problems import RequestError
+from app.domain.limits import Limits, SocketLimits
 from app.graphql.context import Context
 from app.graphql.loaders import Loaders
+from app.graphql.protocols.transport_ws import socket_endpoint
 from app.graphql.schema import Schema
 from app.services.access import caller_of
-from app.services.feed import Feed
-from app.store.database import Database
 
 
 class Router(GraphQLRouter[Context, None]):
@@ -31,31 +27,20 @@ class Router(GraphQLRouter[Context, None]):
         except RecursionError:
             raise json.JSONDecodeError("Is nested too deeply", "", 0) from None
 
-    async def on_ws_connect(self, context: Context) -> Any:
-        """Authenticates a socket by the payload of its connection_init."""
-        said = {name.lower(): value for name, value in (context.connection_params or {}).items()}
-        texts = {name: value for name, value in said.items() if isinstance(value, str)}
-        try:
-            context.authenticated = await caller_of(context.database, texts)
-        except RequestError as error:
-            raise ConnectionRejectionError({"code": error.code.value}) from None
-        return await super().on_ws_connect(context)
 
+def graphql_router(schema: Schema, limits: Limits, sockets: SocketLimits) -> Router:
+    def context(connection: HTTPConnection) -> Context:
+        state = connection.app.state
+        return Context(state.database, state.feed, limits, Loaders)
 
-def graphql_router(schema: Schema, limits: Limits) -> Router:
-    async def context(connection: HTTPConnection) -> Context:
-        database: Database = connection.app.state.database
-        feed: Feed = connection.app.state.feed
-        made = Context(database, feed, limits, Loaders)
-        if connection.scope["type"] == "http":
-            made.authenticated = await caller_of(database, connection.headers)
+    async def authenticated(request: Request) -> Context:
+        made = context(request)
+        made.authenticated = await caller_of(made.database, request.headers)
         return made
 
-    return Router(
-        schema,
-        path="/graphql",
-        graphql_ide=None,
-        context_getter=context,
-        # The legacy protocol, "graphql-ws", is off.
-        subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL],
-    )
+    router = Router(schema, path="/graphql", graphql_ide=None, context_getter=authenticated)
+    router.routes[:] = [
+        route for route in router.routes if not isinstance(route, APIWebSocketRoute)
+    ]
+    router.add_api_websocket_route("/graphql", socket_endpoint(schema, sockets, context))
+    return router

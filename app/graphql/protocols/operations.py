@@ -1,0 +1,69 @@
+"""An operation and its answers, serialised once: `answers` is all that a transport knows of it.
+
+Codes, masking and logging are those of HTTP: both go through the schema's `process_errors`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+
+from graphql import GraphQLError
+from strawberry.http import process_result
+from strawberry.types.execution import ExecutionResult, PreExecutionError
+
+from app.graphql.context import Context
+from app.graphql.protocols.messages import Subscribe, text_of
+from app.graphql.schema import Schema
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`payload` is JSON: a result; of a `failed` operation its errors, and it is the last."""
+
+    payload: str
+    failed: bool = False
+
+
+async def answers(
+    schema: Schema, context: Context, operation: Subscribe
+) -> AsyncGenerator[Answer, None]:
+    """One answer to a query or a mutation, each event of a subscription.
+
+    It goes on when the next answer is asked for: whoever is slow makes the source wait. Close it.
+    """
+    try:
+        results = await schema.stream(
+            operation.query,
+            variable_values=operation.variables,
+            context_value=context,
+            operation_name=operation.operation_name,
+            operation_extensions=operation.extensions,
+        )
+        async with contextlib.aclosing(results):
+            async for result in results:
+                if not isinstance(result, ExecutionResult):
+                    raise TypeError("A part of a result: @defer and @stream are off.")
+                if _ends_the_operation(result):
+                    yield _failure(result.errors or ())
+                    return
+                yield Answer(text_of(process_result(result)))
+    except Exception as error:
+        # What does not parse is raised by the parser's cache.
+        if not isinstance(error, GraphQLError):
+            error = GraphQLError(str(error), original_error=error)
+        schema.process_errors([error])
+        yield _failure([error])
+
+
+def _ends_the_operation(result: ExecutionResult) -> bool:
+    """The operation did not run, or its source broke off. An error of a field has a path."""
+    if isinstance(result, PreExecutionError):
+        return True
+    errors = result.errors or ()
+    return result.data is None and bool(errors) and all(each.path is None for each in errors)
+
+
+def _failure(errors: Sequence[GraphQLError]) -> Answer:
+    return Answer(text_of([error.formatted for error in errors]), failed=True)

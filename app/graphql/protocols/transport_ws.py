@@ -1,0 +1,251 @@
+"""The socket: GraphQL by graphql-transport-ws.
+
+One frame is on its way at a time, and an operation waits until its own is: memory is bounded by
+what the connection buffers. Whatever ends a socket goes through `end`, and the first reason counts.
+`docs/sockets.md` tells clients what the codes mean.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import structlog
+from starlette.websockets import WebSocket, WebSocketDisconnect
+from strawberry.http.websocket_origin import is_same_origin
+
+from app.domain.limits import SocketLimits
+from app.domain.problems import ErrorCode, RequestError
+from app.graphql.context import Context
+from app.graphql.protocols.conversation import Conversation
+from app.graphql.protocols.messages import (
+    ACKNOWLEDGED,
+    PING,
+    PROTOCOL,
+    Close,
+    CloseCode,
+    Complete,
+    ConnectionInit,
+    Message,
+    Ping,
+    Subscribe,
+    complete_message,
+    error_message,
+    next_message,
+    text_of,
+)
+from app.graphql.protocols.operations import answers
+from app.graphql.schema import Schema
+from app.services.access import caller_of
+from app.store.dialect import DATABASE_ERRORS, why_unavailable
+
+_LOOK_SECONDS = 60.0  # clocks are set, and timers have a longest time
+_REFUSED = (ErrorCode.UNAUTHENTICATED, ErrorCode.FORBIDDEN)
+
+log = structlog.get_logger(__name__)
+
+
+def socket_endpoint(
+    schema: Schema, limits: SocketLimits, make_context: Callable[[WebSocket], Context]
+) -> Callable[[WebSocket], Awaitable[None]]:
+    async def serve_socket(websocket: WebSocket) -> None:
+        with contextlib.suppress(OSError, WebSocketDisconnect):  # it left before it was greeted
+            if not _of_this_site(websocket):
+                await websocket.close()  # before it is accepted: the handshake is answered by 403
+            elif PROTOCOL not in websocket.scope["subprotocols"]:
+                await websocket.accept()
+                reason = "Subprotocol not acceptable"
+                await websocket.close(CloseCode.SUBPROTOCOL_NOT_ACCEPTABLE, reason)
+            else:
+                await websocket.accept(PROTOCOL)
+                await Socket(websocket, schema, limits, make_context(websocket)).serve()
+
+    return serve_socket
+
+
+def _of_this_site(websocket: WebSocket) -> bool:
+    """Pages of other sites are kept out, as HTTP keeps them out; programs send no origin."""
+    origin = websocket.headers.get("origin")
+    return (
+        origin is None
+        or websocket.headers.get("sec-fetch-site") == "same-origin"
+        or is_same_origin(origin, websocket.headers.get("host"))
+    )
+
+
+def _refusal(error: Exception) -> Close:
+    """What the client of a connection that is not acknowledged is told."""
+    if isinstance(error, RequestError):
+        if error.code in _REFUSED:
+            return Close(CloseCode.FORBIDDEN, "Forbidden")
+        return Close(CloseCode.TRY_AGAIN_LATER, error.message)
+    if (why := why_unavailable(error)) is None:
+        raise error
+    log.warning("database_unavailable", cause=str(error))
+    return Close(CloseCode.TRY_AGAIN_LATER, why)
+
+
+class Socket:
+    """One client's socket, from its handshake to its end."""
+
+    def __init__(
+        self, websocket: WebSocket, schema: Schema, limits: SocketLimits, context: Context
+    ) -> None:
+        self._websocket = websocket
+        self._schema = schema
+        self._limits = limits
+        self._context = context
+        self._operations: dict[str, asyncio.Task[None]] = {}
+        self._conversation = Conversation(limits, self._operations)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._sending = asyncio.Lock()
+        self._heard = asyncio.Event()
+        self._ended: asyncio.Future[Close | None] = asyncio.get_running_loop().create_future()
+
+    def end(self, close: Close | None) -> None:
+        """Closes the socket, whatever it does; with None it is closed already."""
+        if not self._ended.done():
+            self._ended.set_result(close)
+
+    async def serve(self) -> None:
+        """Until it ends; then nothing of it goes on."""
+        close: Close | None = None
+        self._start(self._listen)
+        self._start(self._expect_init)
+        try:
+            close = await self._ended
+        finally:
+            tasks = list(self._tasks)
+            for task in tasks:
+                task.cancel()
+            await self._close(close)
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _start(self, work: Callable[..., Awaitable[None]], *given: Any) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._guarded(work, *given))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _guarded(self, work: Callable[..., Awaitable[None]], *given: Any) -> None:
+        try:
+            await work(*given)
+        except WebSocketDisconnect:
+            self.end(None)
+        except Exception:
+            reference = uuid4().hex
+            log.exception("socket_failed", reference=reference)
+            told = f"Something went wrong in the server: {reference}"
+            self.end(Close(CloseCode.INTERNAL_ERROR, told))
+
+    async def _listen(self) -> None:
+        while not self._ended.done():
+            event = await self._websocket.receive()
+            if event["type"] == "websocket.disconnect":
+                self.end(None)
+                return
+            self._heard.set()
+            text = event.get("text")
+            await self._take(self._conversation.hear(event["bytes"] if text is None else text))
+            # Frames that have come in together would keep the loop from everybody else.
+            await asyncio.sleep(0)
+
+    async def _take(self, message: Message | Close) -> None:
+        match message:
+            case Close():
+                self.end(message)
+            case ConnectionInit():
+                self._start(self._authenticate, message)
+            case Ping():
+                await self._send(message.answer)
+            case Subscribe():
+                await self._begin(message)
+            case Complete():
+                await self._stop(message.id)
+
+    async def _expect_init(self) -> None:
+        await asyncio.sleep(self._limits.init_seconds)
+        if not self._conversation.initialised:
+            self.end(Close(CloseCode.TIMEOUT, "Connection initialisation timeout"))
+
+    async def _authenticate(self, message: ConnectionInit) -> None:
+        said = {k.lower(): v for k, v in message.payload.items() if isinstance(v, str)}
+        try:
+            self._context.authenticated = await caller_of(self._context.database, said)
+        except (RequestError, *DATABASE_ERRORS) as error:
+            self.end(_refusal(error))
+        else:
+            self._start(self._end_with_credential)
+            self._start(self._look_after)
+            self._conversation.acknowledged = True
+            await self._send(ACKNOWLEDGED)
+
+    async def _end_with_credential(self) -> None:
+        expires_at = self._context.caller.expires_at
+        if expires_at is None:
+            return
+        while (left := (expires_at - datetime.now(UTC)).total_seconds()) > 0:
+            await asyncio.sleep(min(left, _LOOK_SECONDS))
+        self.end(Close(CloseCode.FORBIDDEN, "The credential has expired"))
+
+    async def _look_after(self) -> None:
+        """Closes the socket of a client that is gone. Whatever it sends shows that it is there."""
+        while True:
+            await asyncio.sleep(self._limits.ping_seconds)
+            self._heard.clear()
+            try:
+                async with asyncio.timeout(self._limits.pong_seconds):
+                    await self._send(PING)
+                    await self._heard.wait()
+            except TimeoutError:
+                told = f"No answer to a ping within {self._limits.pong_seconds:g} seconds"
+                return self.end(Close(CloseCode.TIMEOUT, told))
+
+    async def _begin(self, message: Subscribe) -> None:
+        most = self._limits.operations
+        if len(self._operations) >= most:
+            error = {
+                "message": f"A socket carries at most {most:,} operations at a time.",
+                "extensions": {"code": ErrorCode.LIMIT_EXCEEDED.value},
+            }
+            await self._send(error_message(message.id, text_of([error])))
+        else:
+            self._operations[message.id] = self._start(self._run, message)
+
+    async def _run(self, message: Subscribe) -> None:
+        last = complete_message(message.id)
+        async with contextlib.aclosing(answers(self._schema, self._context, message)) as given:
+            async for answer in given:
+                if answer.failed:
+                    last = error_message(message.id, answer.payload)
+                else:
+                    await self._send(next_message(message.id, answer.payload))
+        # Before it is said: who has read it may use the id again.
+        del self._operations[message.id]
+        await self._send(last)
+
+    async def _stop(self, id: str) -> None:
+        """Ends an operation that its client has completed, before the next message is read."""
+        task = self._operations.pop(id, None)
+        if task is not None:
+            task.cancel()
+            await asyncio.wait({task})
+
+    async def _send(self, message: str) -> None:
+        async with self._sending:
+            try:
+                await self._websocket.send_text(message)
+            except RuntimeError:  # closed meanwhile, by us or below us
+                raise WebSocketDisconnect from None
+
+    async def _close(self, close: Close | None) -> None:
+        if close is None:
+            return
+        # A client that reads nothing never gets it.
+        with contextlib.suppress(TimeoutError, WebSocketDisconnect, RuntimeError):
+            async with asyncio.timeout(self._limits.close_seconds):
+                await self._websocket.close(close.code, close.reason)

@@ -1,0 +1,651 @@
+"""What may be said on a socket: one server for the whole table, and beside every check a sibling
+that goes on hearing. The answers are those of PROTOCOL.md of graphql-ws.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from app.domain.access import Permission
+from app.store.database import Database
+from tests.client import LOG_EVENT, PROTOCOL, Client, Socket, Subscription
+from tests.conftest import _serve
+from tests.worlds import a_key
+
+SIBLING = """
+subscription ($after: String) {
+  notificationAdded(filter: {source: "sibling"}, after: $after) { node { summary } }
+}
+"""
+BELL = """
+subscription Bell($after: String) {
+  notificationAdded(filter: {source: "table"}, after: $after) { node { summary } }
+}
+"""
+QUERY = "{ __typename }"
+ANSWER = {"data": {"__typename": "Query"}}
+MIB = 1024 * 1024
+
+
+@pytest.fixture(scope="module")
+async def file(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """SQLite alone: what is said on a socket is the same on both."""
+    return Path(shutil.copy(sqlite_template, tmp_path_factory.mktemp("sockets") / "tocsin.db"))
+
+
+@pytest.fixture(scope="module")
+async def server(file: Path) -> AsyncIterator[Client]:
+    async with _serve(f"sqlite:///{file}") as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+async def sibling(server: Client) -> AsyncIterator[Subscription]:
+    head = await server.ask("{ logHead }")
+    async with server.subscription(SIBLING, after=head) as heard:
+        yield heard
+
+
+@pytest.fixture(autouse=True)
+async def nobody_else_is_hurt(server: Client, sibling: Subscription) -> AsyncIterator[None]:
+    yield
+    summary = uuid4().hex
+    await server.log(summary=summary, source="sibling", notification=True)
+    assert await sibling.next() == {"node": {"summary": summary}}
+
+
+@pytest.fixture
+async def connection(server: Client) -> AsyncIterator[ClientConnection]:
+    """A socket on which nothing has been said."""
+    async with connect(address(server), subprotocols=[PROTOCOL]) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def socket(server: Client) -> AsyncIterator[Socket]:
+    """A socket that is acknowledged."""
+    async with server.socket() as opened:
+        assert await opened.receive() == {"type": "connection_ack"}
+        yield opened
+
+
+def address(server: Client) -> str:
+    return server.url.replace("http", "ws", 1) + "/graphql"
+
+
+async def closing(connection: ClientConnection) -> tuple[int, str]:
+    """The code and the reason that the server closes with; what it says before is not expected."""
+    with pytest.raises(ConnectionClosed) as closed:
+        await Socket(connection).receive()
+    assert closed.value.rcvd is not None
+    return closed.value.rcvd.code, closed.value.rcvd.reason
+
+
+async def subscribe(socket: Socket, query: str = QUERY, id: str = "1", **payload: Any) -> None:
+    await socket.send(id=id, type="subscribe", payload={"query": query, **payload})
+
+
+async def bell(socket: Socket, server: Client, id: str) -> None:
+    """A subscription that has its place in the log."""
+    head = await server.ask("{ logHead }")
+    await subscribe(socket, BELL, id, variables={"after": head})
+
+
+async def ring(server: Client, summary: str) -> None:
+    await server.log(summary=summary, source="table", notification=True)
+
+
+def said(**message: Any) -> str:
+    return json.dumps(message)
+
+
+def told(**payload: Any) -> str:
+    return said(id="1", type="subscribe", payload=payload)
+
+
+DEEP = "[" * 100_000
+INVALID = {
+    "no JSON": ("nope", "The message is not JSON: Expecting value: line 1 column 1 (char 0)."),
+    "nothing": ("", "The message is not JSON: Expecting value: line 1 column 1 (char 0)."),
+    "half a message": ('{"type":', "The message is not JSON: Expecting value: line 1 column 9"),
+    "two messages": ('{"type":"ping"}{"type":"ping"}', "The message is not JSON: Extra data"),
+    "a byte order mark": ('\ufeff{"type":"ping"}', "The message is not JSON: Unexpected UTF-8 BOM"),
+    "single quotes": ("{'type':'ping'}", "The message is not JSON: Expecting property name"),
+    "an array": ("[]", "A message is an object, not an array."),
+    "null": ("null", "A message is an object, not null."),
+    "a number": ("7", "A message is an object, not a number."),
+    "a string": ('"ping"', "A message is an object, not a string."),
+    "a boolean": ("true", "A message is an object, not a boolean."),
+    "NaN": ("NaN", "The message is not JSON: NaN is no number."),
+    "infinity": (
+        '{"type":"ping","payload":{"n":-Infinity}}',
+        "The message is not JSON: -Infinity is no number.",
+    ),
+    "a number beyond every double": (
+        '{"type":"ping","payload":{"n":1e400}}',
+        "'payload' of 'ping' has a number that is too large.",
+    ),
+    "a number of 5,000 digits": (
+        '{"type":"ping","payload":{"n":' + "1" * 5000 + "}}",
+        "The message has a number that is too long.",
+    ),
+    "a deep array": (DEEP, "The message is nested too deeply."),
+    "a deep object": ('{"a":' * 50_000, "The message is nested too deeply."),
+    "a deep payload": (
+        '{"type":"ping","payload":{"a":' + DEEP + "]" * 100_000 + "}}",
+        "The message is nested too deeply.",
+    ),
+    "no type": ("{}", "A message's 'type' is a string, not null."),
+    "a type that is a number": (said(type=7), "A message's 'type' is a string, not a number."),
+    "a type that is an array": (said(type=[]), "A message's 'type' is a string, not an array."),
+    "an empty type": (said(type=""), "There is no message of the type ''."),
+    "an unknown type": (said(type="nope"), "There is no message of the type 'nope'."),
+    "a type in capitals": (said(type="PING"), "There is no message of the type 'PING'."),
+    "the legacy protocol's start": (
+        said(type="start", id="1", payload={"query": QUERY}),
+        "There is no message of the type 'start'.",
+    ),
+    "the legacy protocol's stop": (
+        said(type="stop", id="1"),
+        "There is no message of the type 'stop'.",
+    ),
+    "a type of lone surrogates": (
+        said(type="\ud800" * 500),
+        "There is no message of the type '" + "?" * 90,
+    ),
+    "a type of many bytes": (
+        said(type="ü" * 500),
+        "There is no message of the type '" + "ü" * 45,
+    ),
+    "a server's acknowledgement": (
+        said(type="connection_ack"),
+        "'connection_ack' is what servers send.",
+    ),
+    "a server's next": (
+        said(type="next", id="1", payload={}),
+        "'next' is what servers send.",
+    ),
+    "a server's error": (
+        said(type="error", id="1", payload=[]),
+        "'error' is what servers send.",
+    ),
+    "a ping of an array": (
+        said(type="ping", payload=[]),
+        "'payload' of 'ping' is an object, not an array.",
+    ),
+    "a pong of a string": (
+        said(type="pong", payload="x"),
+        "'payload' of 'pong' is an object, not a string.",
+    ),
+    "an initialisation by a string": (
+        said(type="connection_init", payload="x"),
+        "'payload' of 'connection_init' is an object, not a string.",
+    ),
+    "an initialisation by false": (
+        said(type="connection_init", payload=False),
+        "'payload' of 'connection_init' is an object, not a boolean.",
+    ),
+    "no id": (
+        said(type="subscribe", payload={"query": QUERY}),
+        "'id' of 'subscribe' is a string, not null.",
+    ),
+    "an id that is a number": (
+        said(type="subscribe", id=1, payload={"query": QUERY}),
+        "'id' of 'subscribe' is a string, not a number.",
+    ),
+    "an id that is an object": (
+        said(type="subscribe", id={}, payload={"query": QUERY}),
+        "'id' of 'subscribe' is a string, not an object.",
+    ),
+    "an empty id": (
+        said(type="subscribe", id="", payload={"query": QUERY}),
+        "'id' of 'subscribe' is empty.",
+    ),
+    "an endless id": (
+        said(type="subscribe", id="x" * 256, payload={"query": QUERY}),
+        "'id' of 'subscribe' is longer than 255 characters.",
+    ),
+    "no payload": (
+        said(type="subscribe", id="1"),
+        "'payload' of 'subscribe' is an object, not null.",
+    ),
+    "a payload that is null": (
+        said(type="subscribe", id="1", payload=None),
+        "'payload' of 'subscribe' is an object, not null.",
+    ),
+    "a payload that is a string": (
+        said(type="subscribe", id="1", payload=QUERY),
+        "'payload' of 'subscribe' is an object, not a string.",
+    ),
+    "a payload that is a batch": (
+        said(type="subscribe", id="1", payload=[{"query": QUERY}]),
+        "'payload' of 'subscribe' is an object, not an array.",
+    ),
+    "no query": (told(), "'query' of 'subscribe' is a string, not null."),
+    "a query that is null": (told(query=None), "'query' of 'subscribe' is a string, not null."),
+    "a query that is a number": (
+        told(query=7),
+        "'query' of 'subscribe' is a string, not a number.",
+    ),
+    "a query that is a document": (
+        told(query={"kind": "Document"}),
+        "'query' of 'subscribe' is a string, not an object.",
+    ),
+    "an operation name that is a number": (
+        told(query=QUERY, operationName=7),
+        "'operationName' of 'subscribe' is a string, not a number.",
+    ),
+    "variables in an array": (
+        told(query=QUERY, variables=[]),
+        "'variables' of 'subscribe' is an object, not an array.",
+    ),
+    "variables in a string": (
+        told(query=QUERY, variables="{}"),
+        "'variables' of 'subscribe' is an object, not a string.",
+    ),
+    "extensions in an array": (
+        told(query=QUERY, extensions=[]),
+        "'extensions' of 'subscribe' is an object, not an array.",
+    ),
+    "a completion without an id": (
+        said(type="complete"),
+        "'id' of 'complete' is a string, not null.",
+    ),
+    "a completion of a number": (
+        said(type="complete", id=1),
+        "'id' of 'complete' is a string, not a number.",
+    ),
+    "a completion of nothing": (said(type="complete", id=""), "'id' of 'complete' is empty."),
+    "a binary message": (
+        said(type="ping").encode(),
+        "A message is a text frame, not a binary one.",
+    ),
+    "binary garbage": (b"\xff\xfe\0", "A message is a text frame, not a binary one."),
+}
+
+
+@pytest.mark.parametrize(("frame", "reason"), INVALID.values(), ids=INVALID)
+async def test_an_invalid_message_closes_the_socket_and_says_why(
+    socket: Socket, frame: str | bytes, reason: str
+) -> None:
+    await socket.connection.send(frame)
+
+    code, why = await closing(socket.connection)
+
+    assert code == 4400
+    assert why.startswith(reason)
+    assert len(why.encode()) <= 123
+
+
+@pytest.mark.parametrize("frame", ["nope", "[]", said(type="nope"), said(type="subscribe")])
+async def test_it_does_so_before_the_initialisation_too(
+    connection: ClientConnection, frame: str
+) -> None:
+    await connection.send(frame)
+
+    assert (await closing(connection))[0] == 4400
+
+
+@pytest.mark.parametrize("size", [2 * MIB + 1, 3 * MIB, 17 * MIB])
+async def test_a_message_has_at_most_2_mib(socket: Socket, size: int) -> None:
+    await socket.connection.send(" " * size)
+
+    code, _ = await closing(socket.connection)
+
+    assert code == 1009
+
+
+async def test_the_size_of_a_message_is_counted_in_bytes(socket: Socket) -> None:
+    await socket.connection.send("ü" * (MIB + 1))
+
+    assert await closing(socket.connection) == (1009, "A message has at most 2,097,152 bytes.")
+
+
+async def test_a_message_may_have_2_mib(socket: Socket) -> None:
+    ping = said(type="ping", payload={"at": 1})
+
+    await socket.connection.send(ping + " " * (2 * MIB - len(ping)))
+
+    assert await socket.receive() == {"type": "pong", "payload": {"at": 1}}
+
+
+async def test_text_that_is_not_utf_8_is_refused_as_the_web_socket_protocol_says(
+    socket: Socket,
+) -> None:
+    await socket.connection.send(b'{"type":"\xff"}', text=True)
+
+    assert (await closing(socket.connection))[0] == 1007
+
+
+async def test_a_message_may_come_in_several_frames(socket: Socket) -> None:
+    await socket.connection.send(['{"type":', '"ping","payload"', ':{"größe":1}}'])
+
+    assert await socket.receive() == {"type": "pong", "payload": {"größe": 1}}
+
+
+@pytest.mark.parametrize("protocols", [None, ["graphql-ws"], ["nope", "GRAPHQL-TRANSPORT-WS"]])
+async def test_another_subprotocol_is_not_acceptable(
+    server: Client, protocols: list[Any] | None
+) -> None:
+    async with connect(address(server), subprotocols=protocols) as connection:
+        closed = await closing(connection)
+
+    assert connection.subprotocol is None
+    assert closed == (4406, "Subprotocol not acceptable")
+
+
+async def test_of_several_subprotocols_ours_is_taken(server: Client) -> None:
+    offered: Any = ["graphql-ws", "graphql-transport-ws"]
+    async with connect(address(server), subprotocols=offered) as connection:
+        assert connection.subprotocol == "graphql-transport-ws"
+
+
+async def test_a_page_of_another_site_gets_no_socket(server: Client) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        await connect(address(server), subprotocols=[PROTOCOL], origin="http://evil.example")  # type: ignore[arg-type]
+
+    assert refused.value.response.status_code == 403
+
+
+@pytest.mark.parametrize("query", [QUERY, BELL, "no GraphQL", ""])
+async def test_nothing_runs_before_the_acknowledgement(
+    connection: ClientConnection, query: str
+) -> None:
+    await connection.send(told(query=query))
+
+    assert await closing(connection) == (4401, "Unauthorized")
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {},
+        None,
+        {"authorization": "Bearer wrong"},
+        {"authorization": None},
+        {"authorization": ["Bearer administrator-key"]},
+        {"authorization": "Bearer administrator-key", "data-partition-id": "nobody's"},
+    ],
+)
+async def test_a_credential_that_is_not_valid_is_forbidden(
+    connection: ClientConnection, payload: dict[str, Any] | None
+) -> None:
+    await connection.send(said(type="connection_init", payload=payload))
+
+    assert await closing(connection) == (4403, "Forbidden")
+
+
+async def test_the_names_in_the_initialisation_are_read_like_headers(
+    connection: ClientConnection,
+) -> None:
+    payload = {"Authorization": "bearer administrator-key", "Data-Partition-Id": "default", "x": 1}
+
+    await connection.send(said(type="connection_init", payload=payload))
+
+    assert await Socket(connection).receive() == {"type": "connection_ack"}
+
+
+async def test_a_second_initialisation_is_one_too_many(socket: Socket) -> None:
+    await socket.send(type="connection_init")
+
+    assert await closing(socket.connection) == (4429, "Too many initialisation requests")
+
+
+async def test_it_is_so_before_the_first_is_answered_too(connection: ClientConnection) -> None:
+    for _ in range(2):
+        await connection.send(said(type="connection_init"))
+
+    assert (await closing(connection))[0] in {4429, 4403}  # whichever was judged first
+
+
+@pytest.mark.parametrize("id", ["1", "ü", "\ud800", "x" * 255])
+async def test_an_id_that_is_taken_closes_the_socket(
+    server: Client, socket: Socket, id: str
+) -> None:
+    await bell(socket, server, id)
+    await subscribe(socket, QUERY, id)
+
+    code, reason = await closing(socket.connection)
+
+    expected = f"Subscriber for {id} already exists".encode(errors="replace")[:123]
+    assert (code, reason) == (4409, expected.decode())
+
+
+@pytest.mark.parametrize(
+    ("payload", "echoed"),
+    [
+        ({}, {}),
+        ({"payload": None}, {}),
+        ({"payload": {}}, {"payload": {}}),
+        (
+            {"payload": {"a": [1.5, None, {"ü": "\ud800"}]}},
+            {"payload": {"a": [1.5, None, {"ü": "\ud800"}]}},
+        ),
+    ],
+)
+async def test_a_ping_is_answered_with_its_payload_at_any_time(
+    connection: ClientConnection, payload: dict[str, Any], echoed: dict[str, Any]
+) -> None:
+    await connection.send(said(type="ping", **payload))
+
+    assert await Socket(connection).receive() == {"type": "pong", **echoed}
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        said(type="pong"),
+        said(type="pong", payload={"unasked": True}),
+        said(type="complete", id="unknown"),
+        said(type="ping", id=7, more="is ignored"),
+    ],
+)
+async def test_what_needs_no_answer_changes_nothing(socket: Socket, frame: str) -> None:
+    await socket.connection.send(frame)
+    await subscribe(socket)
+
+    heard = [await socket.receive() for _ in range(2 + ("ping" in frame))]
+
+    assert heard[-2:] == [
+        {"id": "1", "type": "next", "payload": ANSWER},
+        {"id": "1", "type": "complete"},
+    ]
+
+
+@pytest.mark.parametrize("id", ["1", "ü", 'a"b\\', "\ud800", "\0", "x" * 255])
+async def test_an_id_comes_back_as_it_was_given_and_may_be_used_again(
+    socket: Socket, id: str
+) -> None:
+    for _ in range(2):
+        await subscribe(socket, QUERY, id)
+
+        assert await socket.receive() == {"id": id, "type": "next", "payload": ANSWER}
+        assert await socket.receive() == {"id": id, "type": "complete"}
+
+
+async def test_what_may_be_null_may_be_null(socket: Socket) -> None:
+    await subscribe(socket, operationName=None, variables=None, extensions=None)
+
+    assert await socket.receive() == {"id": "1", "type": "next", "payload": ANSWER}
+
+
+async def test_the_operation_of_the_given_name_is_run(socket: Socket) -> None:
+    both = "query A { a: __typename } query B { b: __typename }"
+
+    await subscribe(socket, both, operationName="B", extensions={"any": {"thing": 1}})
+
+    assert (await socket.receive())["payload"] == {"data": {"b": "Query"}}
+
+
+async def test_a_mutation_is_answered_once_and_stored(server: Client, socket: Socket) -> None:
+    await subscribe(socket, LOG_EVENT, variables={"input": {"summary": "over a socket"}})
+
+    answer = await socket.receive()
+    completed = await socket.receive()
+
+    event = answer["payload"]["data"]["logEvent"]["event"]
+    stored = await server.ask("query ($id: ID!) { event(id: $id) { summary } }", id=event["id"])
+    assert stored == {"summary": "over a socket"}
+    assert completed == {"id": "1", "type": "complete"}
+
+
+async def test_an_error_of_a_field_comes_with_the_data(socket: Socket, file: Path) -> None:
+    await subscribe(socket, '{ a: __typename node(id: "no id") { id } }')
+
+    answer = await socket.receive()
+
+    assert answer["type"] == "next"
+    assert answer["payload"]["data"] == {"a": "Query", "node": None}
+    assert answer["payload"]["errors"][0]["path"] == ["node"]
+    assert await socket.receive() == {"id": "1", "type": "complete"}
+
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "syntax": ({"query": "{ nope"}, "GRAPHQL_PARSE_FAILED"),
+    "a lone surrogate": ({"query": "{ \ud800 }"}, "GRAPHQL_PARSE_FAILED"),
+    "an unknown field": ({"query": "{ nope }"}, "GRAPHQL_VALIDATION_FAILED"),
+    "several operations and no name": (
+        {"query": "query A { __typename } query B { __typename }"},
+        "BAD_USER_INPUT",
+    ),
+    "a variable of a wrong type": (
+        {"query": "query ($n: Int!) { events(first: $n) { totalCount } }", "variables": {"n": "x"}},
+        "BAD_USER_INPUT",
+    ),
+    "a variable that is missing": (
+        {"query": "query ($n: Int!) { events(first: $n) { totalCount } }"},
+        "BAD_USER_INPUT",
+    ),
+}
+SOCKETS_ONLY: dict[str, tuple[dict[str, Any], str]] = {
+    "an unknown field of a subscription": (
+        {"query": "subscription { nope }"},
+        "GRAPHQL_VALIDATION_FAILED",
+    ),
+    "no query": ({"query": ""}, "BAD_USER_INPUT"),
+    "no operation": ({"query": "fragment F on Query { __typename }"}, "BAD_USER_INPUT"),
+    "an unknown operation name": ({"query": QUERY, "operationName": "B"}, "BAD_USER_INPUT"),
+    "a subscription's variable of a wrong type": (
+        {"query": BELL, "variables": {"after": 7}},
+        "BAD_USER_INPUT",
+    ),
+    "a damaged cursor": ({"query": BELL, "variables": {"after": "nope"}}, "INVALID_CURSOR"),
+}
+
+
+@pytest.mark.parametrize(("payload", "code"), [*WRONG.values(), *SOCKETS_ONLY.values()])
+async def test_an_operation_that_cannot_run_ends_alone(
+    server: Client, socket: Socket, payload: dict[str, Any], code: str
+) -> None:
+    await bell(socket, server, "other")
+    await subscribe(socket, **payload)
+    failed = await socket.receive()
+    await ring(server, "still heard")
+    heard = await socket.receive()
+    await subscribe(socket)
+    again = await socket.receive()
+
+    assert (failed["id"], failed["type"]) == ("1", "error")
+    assert [each["extensions"]["code"] for each in failed["payload"]] == [code]
+    assert heard["id"] == "other"
+    assert heard["payload"]["data"]["notificationAdded"]["node"] == {"summary": "still heard"}
+    assert again == {"id": "1", "type": "next", "payload": ANSWER}
+
+
+@pytest.mark.parametrize("payload", [payload for payload, _ in WRONG.values()], ids=WRONG)
+async def test_its_errors_are_those_that_http_gives(
+    server: Client, socket: Socket, payload: dict[str, Any]
+) -> None:
+    asked = await server.http.post(
+        "/graphql", content=json.dumps(payload), headers={"content-type": "application/json"}
+    )
+
+    await subscribe(socket, **payload)
+
+    assert (await socket.receive())["payload"] == asked.json()["errors"]
+
+
+@pytest.mark.parametrize(("query", "kind"), [(BELL, "error"), ("{ logHead }", "next")])
+async def test_a_missing_permission_is_told_as_on_http(
+    server: Client, file: Path, query: str, kind: str
+) -> None:
+    database = Database(f"sqlite:///{file}")
+    key = await a_key(database, Permission.EVENT_CREATE)
+    await database.close()
+
+    async with server.as_key(key).socket() as socket:
+        assert await socket.receive() == {"type": "connection_ack"}
+        await subscribe(socket, query)
+        message = await socket.receive()
+
+    payload = message["payload"]
+    [error] = payload if kind == "error" else payload["errors"]
+    assert message["type"] == kind
+    assert error["extensions"]["code"] == "FORBIDDEN"
+
+
+async def test_what_is_nested_beyond_reason_ends_the_operation_alone(socket: Socket) -> None:
+    await subscribe(socket, "{ a" * 5_000)
+    deep: Any = {}
+    for _ in range(500):
+        deep = {"a": deep}
+    await subscribe(socket, LOG_EVENT, "2", variables={"input": {"fields": deep}})
+    heard = {message["id"]: message for message in [await socket.receive() for _ in range(3)]}
+
+    assert heard["1"]["type"] == "error"
+    assert heard["2"]["type"] in {"complete", "error"}
+
+
+async def test_several_subscriptions_share_a_socket(server: Client, socket: Socket) -> None:
+    for id in ("a", "b"):
+        await bell(socket, server, id)
+    await ring(server, "both")
+    both = [await socket.receive() for _ in range(2)]
+    await socket.send(id="a", type="complete")
+    await ring(server, "one")
+    one = await socket.receive()
+
+    assert {message["id"] for message in both} == {"a", "b"}
+    assert one["id"] == "b"
+    assert one["payload"]["data"]["notificationAdded"]["node"] == {"summary": "one"}
+
+
+async def test_a_completed_id_may_be_used_again_at_once(server: Client, socket: Socket) -> None:
+    for _ in range(20):
+        await bell(socket, server, "1")
+        await socket.send(id="1", type="complete")
+    await subscribe(socket)
+
+    assert await socket.receive() == {"id": "1", "type": "next", "payload": ANSWER}
+    assert await socket.receive() == {"id": "1", "type": "complete"}
+
+
+async def test_a_socket_carries_50_operations(server: Client, socket: Socket) -> None:
+    for n in range(50):
+        await bell(socket, server, str(n))
+    await subscribe(socket, QUERY, "50")
+    refused = await socket.receive()
+    await socket.send(id="0", type="complete")
+    await subscribe(socket, QUERY, "50")
+    taken = await socket.receive()
+
+    assert refused == {
+        "id": "50",
+        "type": "error",
+        "payload": [
+            {
+                "message": "A socket carries at most 50 operations at a time.",
+                "extensions": {"code": "LIMIT_EXCEEDED"},
+            }
+        ],
+    }
+    assert taken == {"id": "50", "type": "next", "payload": ANSWER}

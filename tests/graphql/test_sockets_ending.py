@@ -1,0 +1,324 @@
+"""How a socket ends: by time-outs, with its credential, with its client, with the server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import shutil
+import socket as sockets
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from structlog.testing import capture_logs
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from app.domain.access import Caller
+from app.graphql.context import Context
+from app.graphql.protocols import operations, transport_ws
+from app.graphql.protocols.messages import Subscribe
+from app.graphql.protocols.operations import Answer
+from app.graphql.schema import Schema
+from app.services import access, feed
+from tests.client import PATIENCE_SECONDS, PROTOCOL, Client, Socket, Subscription
+from tests.conftest import Serve
+
+BELL = """
+subscription Bell($after: String) { notificationAdded(after: $after) { node { summary content } } }
+"""
+LOG_EVENTS = "mutation ($input: [LogEventInput!]!) { logEvents(input: $input) { accepted } }"
+ACKNOWLEDGED = {"type": "connection_ack"}
+LARGE = "x" * 100_000
+
+
+@pytest.fixture
+def database_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """SQLite alone: how a socket ends is the same on both."""
+    return f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'tocsin.db')}"
+
+
+class Watched:
+    """How many answers each operation was asked for, and which have ended."""
+
+    def __init__(self) -> None:
+        self.given: Counter[str] = Counter()
+        self.ended: dict[str, asyncio.Event] = {}
+
+    async def answers(
+        self, schema: Schema, context: Context, operation: Subscribe
+    ) -> AsyncGenerator[Answer, None]:
+        ended = self.ended[operation.id] = asyncio.Event()
+        try:
+            async with contextlib.aclosing(
+                operations.answers(schema, context, operation)
+            ) as answered:
+                async for answer in answered:
+                    self.given[operation.id] += 1
+                    yield answer
+        finally:
+            ended.set()
+
+    async def end_of(self, id: str) -> None:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await self.ended[id].wait()
+
+
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
+    watched = Watched()
+    monkeypatch.setattr(transport_ws, "answers", watched.answers)
+    return watched
+
+
+@contextlib.asynccontextmanager
+async def opened(client: Client, **given: Any) -> AsyncIterator[ClientConnection]:
+    address = client.url.replace("http", "ws", 1) + "/graphql"
+    # Uncompressed: the large ones are meant to be large.
+    async with connect(address, subprotocols=[PROTOCOL], compression=None, **given) as connection:
+        yield connection
+
+
+async def initialise(connection: ClientConnection, client: Client) -> None:
+    await connection.send(json.dumps({"type": "connection_init", "payload": client.headers}))
+    assert json.loads(await connection.recv()) == ACKNOWLEDGED
+
+
+async def follow(connection: ClientConnection, client: Client, id: str) -> None:
+    variables = {"after": await client.ask("{ logHead }")}
+    payload = {"query": BELL, "variables": variables}
+    await connection.send(json.dumps({"id": id, "type": "subscribe", "payload": payload}))
+
+
+async def closing(connection: ClientConnection) -> tuple[int, str]:
+    """What it is closed with. Pings before that stay without an answer."""
+    with pytest.raises(ConnectionClosed) as closed:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                await connection.recv()
+    assert closed.value.rcvd is not None
+    return closed.value.rcvd.code, closed.value.rcvd.reason
+
+
+async def test_who_does_not_initialise_in_time_is_closed(database_url: str, serve: Serve) -> None:
+    async with (
+        serve(database_url, sockets={"init_seconds": 0.1}) as client,
+        opened(client) as connection,
+    ):
+        assert await closing(connection) == (4408, "Connection initialisation timeout")
+
+
+async def test_an_idle_client_that_answers_pings_stays(database_url: str, serve: Serve) -> None:
+    async with (
+        serve(database_url, sockets={"ping_seconds": 0.02}) as client,
+        opened(client) as connection,
+    ):
+        await initialise(connection, client)
+        for _ in range(5):
+            assert json.loads(await connection.recv()) == {"type": "ping"}
+            await connection.send('{"type":"pong"}')
+        await Socket(connection).send(id="1", type="subscribe", payload={"query": "{ logHead }"})
+
+        assert (await Socket(connection).receive())["type"] == "next"
+
+
+async def test_a_client_that_is_gone_is_closed_and_nothing_of_it_goes_on(
+    database_url: str, serve: Serve, watched: Watched
+) -> None:
+    impatient = {"ping_seconds": 0.05, "pong_seconds": 1.5}
+    async with (
+        serve(database_url, sockets=impatient) as client,
+        opened(client) as connection,
+    ):
+        await initialise(connection, client)
+        await follow(connection, client, "1")
+
+        assert await closing(connection) == (4408, "No answer to a ping within 1.5 seconds")
+        await watched.end_of("1")
+
+
+async def test_a_credential_takes_its_sockets_with_it_when_it_expires(
+    database_url: str, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def expiring(*given: Any) -> Caller:
+        caller = await access.caller_of(*given)
+        return replace(caller, expires_at=datetime.now(UTC) + timedelta(seconds=0.1))
+
+    monkeypatch.setattr(transport_ws, "caller_of", expiring)
+    async with serve(database_url) as client, opened(client) as connection:
+        await initialise(connection, client)
+
+        assert await closing(connection) == (4403, "The credential has expired")
+
+
+async def test_a_client_that_leaves_leaves_nothing_behind(
+    database_url: str, serve: Serve, watched: Watched
+) -> None:
+    async with serve(database_url) as client:
+        async with opened(client) as connection:
+            await initialise(connection, client)
+            for id in ("1", "2"):
+                await follow(connection, client, id)
+            await client.log(summary="heard by both", notification=True)
+            for _ in range(2):
+                await connection.recv()
+
+        for id in ("1", "2"):
+            await watched.end_of(id)
+
+
+async def test_a_client_that_is_cut_off_leaves_nothing_behind(
+    database_url: str, serve: Serve, watched: Watched
+) -> None:
+    async with serve(database_url) as client, opened(client) as connection:
+        await initialise(connection, client)
+        for id in ("1", "2", "3"):
+            await follow(connection, client, id)
+        await client.log(summary="heard", notification=True)
+        await connection.recv()
+
+        with capture_logs() as logged:
+            connection.transport.abort()
+            await flood(client, 20)
+            for id in ("1", "2", "3"):
+                await watched.end_of(id)
+
+    assert logged == []
+
+
+async def test_a_server_that_ends_says_so_to_every_socket(
+    database_url: str, serve: Serve, watched: Watched
+) -> None:
+    async with AsyncExitStack() as clients:
+        async with serve(database_url) as client:
+            silent = await clients.enter_async_context(opened(client))
+            idle, busy = [await clients.enter_async_context(opened(client)) for _ in range(2)]
+            for connection in (idle, busy):
+                await initialise(connection, client)
+            await follow(busy, client, "1")
+            await client.log(summary="heard", content=LARGE, notification=True)
+            while not watched.given["1"]:
+                await asyncio.sleep(0.005)
+        heard = json.loads(await busy.recv())
+        codes = [(await closing(connection))[0] for connection in (silent, idle, busy)]
+
+    assert heard["payload"]["data"]["notificationAdded"]["node"]["content"] == LARGE
+    assert codes == [1012, 1012, 1012]
+    assert watched.ended["1"].is_set()
+
+
+def a_narrow_socket(client: Client) -> sockets.socket:
+    """A connection that holds a few kilobytes before the sender has to wait."""
+    narrow = sockets.socket()
+    narrow.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)
+    address = urlsplit(client.url)
+    narrow.connect((address.hostname, address.port))
+    return narrow
+
+
+async def flood(client: Client, count: int) -> list[str]:
+    """Logs large notifications; their summaries."""
+    summaries = [str(n) for n in range(count)]
+    for start in range(0, count, 20):
+        few = summaries[start : start + 20]
+        reports = [{"summary": each, "content": LARGE, "notification": True} for each in few]
+        await client.ask(LOG_EVENTS, input=reports)
+    return summaries
+
+
+async def test_who_reads_slowly_waits_alone_and_misses_nothing(
+    database_url: str, serve: Serve, watched: Watched
+) -> None:
+    async with (
+        serve(database_url, buffer_entries=5) as client,
+        opened(client, sock=a_narrow_socket(client), max_queue=1) as slow,
+        opened(client) as quick,
+    ):
+        for connection, id in ((slow, "slow"), (quick, "quick")):
+            await initialise(connection, client)
+            await follow(connection, client, id)
+        logged = asyncio.create_task(flood(client, 100))
+        heard = [each["node"]["summary"] for each in await Subscription(Socket(quick)).take(100)]
+        summaries = await logged
+        waited = watched.given["slow"]
+        late = [each["node"]["summary"] for each in await Subscription(Socket(slow)).take(100)]
+
+    assert heard == summaries
+    assert late == summaries
+    assert waited < 100
+
+
+async def test_who_reads_nothing_is_given_up_and_holds_up_nobody(
+    database_url: str, serve: Serve, watched: Watched
+) -> None:
+    impatient = {"ping_seconds": 0.2, "pong_seconds": 2, "close_seconds": 0.1}
+    async with (
+        serve(database_url, sockets=impatient) as client,
+        opened(client, sock=a_narrow_socket(client), max_queue=1) as stuck,
+    ):
+        await initialise(stuck, client)
+        await follow(stuck, client, "stuck")
+        await flood(client, 100)
+
+        await watched.end_of("stuck")
+        waited = watched.given["stuck"]
+        stuck.transport.abort()
+
+    assert waited < 100
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "told"),
+    [
+        (OSError("the host is gone"), 1013, "The database cannot be reached."),
+        (KeyError("secret"), 4500, "Something went wrong in the server: "),
+    ],
+)
+async def test_a_fault_while_the_credential_is_checked_is_told_without_its_cause(
+    database_url: str,
+    serve: Serve,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Exception,
+    code: int,
+    told: str,
+) -> None:
+    async def failing(*_: Any) -> Caller:
+        raise fault
+
+    monkeypatch.setattr(transport_ws, "caller_of", failing)
+    async with serve(database_url) as client, opened(client) as connection:
+        await connection.send('{"type":"connection_init"}')
+
+        closed_by, reason = await closing(connection)
+
+    assert closed_by == code
+    assert reason.startswith(told)
+    assert "secret" not in reason
+
+
+async def test_a_fault_in_an_operation_is_told_by_a_reference_and_ends_it_alone(
+    database_url: str, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def failing(*_: Any) -> AsyncGenerator[Any, None]:
+        raise KeyError("secret")
+        yield
+
+    monkeypatch.setattr(feed, "notifications_added", failing)
+    async with serve(database_url) as client, client.subscription(BELL) as heard:
+        with capture_logs() as logged:
+            error = await heard.error()
+        await heard.socket.send(id="1", type="subscribe", payload={"query": "{ __typename }"})
+        answer = await heard.socket.receive()
+
+    [entry] = logged
+    assert error["message"] == "Something went wrong in the server."
+    assert error["extensions"]["code"] == "INTERNAL_SERVER_ERROR"
+    assert error["extensions"]["reference"] == entry["reference"]
+    assert answer["payload"] == {"data": {"__typename": "Query"}}
