@@ -25,6 +25,7 @@ from tests.http.test_command import serving
 WRITERS, FINGERPRINTS, REPEATS = map(int, os.environ.get("FIRE", "4,50,4").split(","))
 EACH = WRITERS * REPEATS
 NOON = "2026-04-10T12:00:00Z"
+FEWER = max(10, FINGERPRINTS * 2 // 5)  # where much else goes on meanwhile
 LIST = 100
 PATIENCE_SECONDS = 300.0
 RESULT = """
@@ -244,7 +245,7 @@ async def test_of_reports_that_three_rules_meet_exactly_one_is_stored(
 async def test_nothing_is_lost_while_firsts_are_forgotten_acknowledged_and_deleted(
     servers: Servers, shoot: Any
 ) -> None:
-    said = await overlapping(servers[0])
+    said = [each[:FEWER] for each in await overlapping(servers[0])]
     over = asyncio.Event()
     deleted: set[str] = set()
 
@@ -260,7 +261,7 @@ async def test_nothing_is_lost_while_firsts_are_forgotten_acknowledged_and_delet
         while not over.is_set():
             nodes = (await servers[1].ask(STORED))["nodes"]
             firsts = [each["id"] for each in nodes if each["duplicateOf"] is None]
-            for event_id in firsts[: FINGERPRINTS // 10]:
+            for event_id in firsts[: FEWER // 10]:
                 payload = await servers[1].ask(DELETE, id=event_id)
                 assert payload["userErrors"] == []
                 deleted.add(event_id)
@@ -274,7 +275,7 @@ async def test_nothing_is_lost_while_firsts_are_forgotten_acknowledged_and_delet
 
     stored = {each["id"]: each for each in await everything(servers[0], STORED)}
     kept = [each for each in answers if each.outcome in ("STORED", "FLAG")]
-    assert len(answers) == FINGERPRINTS * EACH
+    assert len(answers) == FEWER * EACH
     assert {each.event_id for each in kept} == stored.keys() | deleted
     assert not deleted & stored.keys()
     counted = Counter(each.event_id for each in answers if each.outcome == "COUNT")
