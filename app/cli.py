@@ -15,6 +15,7 @@ import typer
 import uvicorn
 from pydantic import ValidationError
 
+from app.archives import commands as archives
 from app.domain.limits import SocketLimits
 from app.graphql.schema import build_schema
 from app.main import create_app, prepare
@@ -134,3 +135,6 @@ def _database(work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
             raise
     typer.echo(f"Tocsin cannot start. {why}", err=True)
     raise typer.Exit(1)
+
+
+archives.add_to(main, _settings, _database)

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from app.domain.problems import RequestError
 from app.graphql.protocols.router import graphql_router
 from app.graphql.schema import build_schema
-from app.http import graphiql, probes, type_schemas
+from app.http import cloudevents, graphiql, probes, type_schemas
 from app.http.errors import answer_errors
 from app.services.access import authenticate
 from app.services.feed import Feed
@@ -65,8 +65,10 @@ def create_app(settings: Settings) -> FastAPI:
     answer_errors(app)
     app.include_router(probes.router)
     app.include_router(type_schemas.router)
+    app.include_router(cloudevents.router)
     app.router.routes.append(graphiql.PageRoute("/graphql"))
     app.router.routes.append(Route("/", RedirectResponse("/graphql")))
     app.mount("/graphql/assets", graphiql.assets())
-    app.include_router(graphql_router(build_schema(), settings.limits, settings.sockets))
+    router = graphql_router(build_schema(), settings.limits, settings.sockets, settings.public_url)
+    app.include_router(router)
     return app

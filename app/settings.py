@@ -17,6 +17,11 @@ class Settings(BaseSettings):
     bootstrap_key: str | None = Field(
         default=None, description="The administrator's key of an empty database; else one is made."
     )
+    public_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$",
+        description="The server as clients address it; without it, as each request did.",
+    )
     buffer_entries: int = Field(
         default=1000, ge=1, description="Log entries that wait in memory for one subscriber."
     )

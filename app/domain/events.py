@@ -37,7 +37,11 @@ class Entity:
 class EventState:
     """All of an event that its organization can see. Instants are in UTC.
 
-    `last_occurred_at` is None until a duplicate was counted.
+    `last_occurred_at` is None until a duplicate was counted. `summary_given` is false where the
+    summary is only the name of the type. `extensions` are the CloudEvents attributes that Tocsin
+    does not know, and `payload` what CloudEvents says of the data and `fields` cannot, under the
+    same names: `datacontenttype`, `dataschema`, and what is no JSON object as `data` or
+    `data_base64`. Both are None where there is nothing to say.
     """
 
     id: UUID
@@ -66,6 +70,9 @@ class EventState:
     acknowledged_by: str | None = None
     acknowledgement_note: str | None = None
     version: int = 1
+    summary_given: bool = True
+    extensions: dict[str, Any] | None = None
+    payload: dict[str, Any] | None = None
 
     @property
     def latest(self) -> datetime:
@@ -97,7 +104,7 @@ def changes(before: EventState | None, after: EventState | None) -> dict[str, li
     return {
         name: [old.get(name), new.get(name)]
         for name in old | new
-        if name not in ("id", "updatedAt", "version")
+        if name not in ("id", "updatedAt", "version", "summaryGiven")
         and canonical_json(old.get(name)) != canonical_json(new.get(name))
     }
 

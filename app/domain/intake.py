@@ -23,11 +23,7 @@ from app.domain.lifecycle import EventTypeState, closed, outdated
 from app.domain.limits import Limits
 from app.domain.problems import Problem, UserErrorCode, invalid
 from app.domain.severity import Outcome, read_severity
-from app.domain.values import (
-    canonical_json,
-    json_problems,
-    object_problems,
-)
+from app.domain.values import canonical_json, json_problems, object_problems
 from app.domain.visibility import Settled, settle
 
 NOTICE = "notice"
@@ -35,7 +31,10 @@ NOTICE = "notice"
 
 @dataclass(frozen=True)
 class Draft:
-    """A report as it was given: what was left out is None. `fields` is any JSON value."""
+    """A report as it was given: what was left out is None. `fields` is any JSON value.
+
+    `extensions` and `payload` are sound, and as an event has them.
+    """
 
     event_type_id: str | None = None
     type: str | None = None
@@ -52,6 +51,8 @@ class Draft:
     tags: tuple[str, ...] | None = None
     notification: bool | None = None
     acknowledged: bool | None = None
+    extensions: dict[str, Any] | None = None
+    payload: dict[str, Any] | None = None
 
     def digest(self) -> str | None:
         """SHA-256 of the draft as given: equal for a replay, and hardly for anything else.
@@ -117,7 +118,11 @@ class Desk:
 
 def judge(draft: Draft, spec: TypeSpec | None, desk: Desk, event_id: UUID) -> Verdict:
     """Judges a report. `spec` is the registered type it names, None for a free-form one."""
-    judged = _judged_values({} if draft.fields is None else draft.fields, spec, desk)
+    if spec is not None and has_data(draft.payload):
+        not_fields = f"The type {spec.type} has fields: the data must be a JSON object."
+        judged = _Judged({}, [invalid(not_fields, "payload")])
+    else:
+        judged = _judged_values({} if draft.fields is None else draft.fields, spec, desk)
     problems = attribute_problems(_given(draft), desk.limits, desk.now)
     if not problems:
         _guard(_event(draft, spec, judged.values, desk, event_id), None, spec, desk, judged)
@@ -156,11 +161,20 @@ def revise(
         changed["severity"] = read_severity(given["severity"])
     if "tags" in given:
         changed["tags"] = _once(given["tags"] or ())
+    if "summary" in given:
+        changed["summary_given"] = True
+    if judged.values and has_data(event.payload):
+        changed["payload"] = None  # fields have come in its place
     revised = replace(event, **changed, updated_at=desk.now, version=event.version + 1)
     _guard(revised, event, spec, desk, judged)
     if judged.problems:
         return Refused(tuple(judged.problems))
     return Accepted(revised, tuple(judged.warnings))
+
+
+def has_data(payload: Mapping[str, Any] | None) -> bool:
+    """Whether it is data that `fields` cannot hold, and not only what is said of the data."""
+    return payload is not None and not {"data", "data_base64"}.isdisjoint(payload)
 
 
 _CALLED = {"occurred_at": "occurredAt", "source_id": "sourceId"}
@@ -274,6 +288,9 @@ def _event(
         notification=bool(draft.notification),
         acknowledged_at=desk.now if acknowledged else None,
         acknowledged_by=desk.reporter.name if acknowledged else None,
+        summary_given=draft.summary is not None,
+        extensions=draft.extensions,
+        payload=draft.payload,
     )
 
 

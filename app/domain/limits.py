@@ -8,11 +8,15 @@ from datetime import timedelta
 
 @dataclass(frozen=True)
 class Limits:
-    """Texts are counted in characters, `fields_bytes` in bytes of compact JSON (UTF-8)."""
+    """Texts are counted in characters, what ends in `_bytes` in bytes of compact JSON (UTF-8).
+
+    `message_bytes` is the longest body of a CloudEvents message.
+    """
 
     page: int = 100
     offset: int = 10_000
     bulk: int = 500
+    message_bytes: int = 8_388_608
     name: int = 255
     summary: int = 1_000
     content: int = 100_000
@@ -20,6 +24,11 @@ class Limits:
     tags: int = 100
     fields_bytes: int = 65_536
     fields_depth: int = 50
+    payload_bytes: int = 131_072
+    extensions: int = 100
+    extensions_bytes: int = 16_384
+    schema_address: int = 4_096
+    cloud_events_page: int = 500
     fields_per_type: int = 200
     options: int = 1_000
     rules_per_type: int = 100

@@ -18,6 +18,7 @@ class Outcome(Enum):
 
 
 _WORDS = {
+    "info": Severity.INFO,
     **dict.fromkeys(("error", "failure", "red"), Severity.ERROR),
     **dict.fromkeys(("warn", "warning", "yellow"), Severity.WARN),
     **dict.fromkeys(("success", "successful", "green"), Severity.SUCCESS),
@@ -26,4 +27,9 @@ _WORDS = {
 
 def read_severity(text: str | None) -> Severity:
     """Any text is a severity: words that are not known mean INFO."""
-    return _WORDS.get((text or "").strip().casefold(), Severity.INFO)
+    return named_severity(text) or Severity.INFO
+
+
+def named_severity(text: str | None) -> Severity | None:
+    """The severity that the text names; None for words that are not known."""
+    return _WORDS.get((text or "").strip().casefold())

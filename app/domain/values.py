@@ -15,7 +15,11 @@ from app.domain.problems import Problem, invalid
 
 # PostgreSQL keeps no U+0000, and UTF-8 no lone surrogate: refused on every database alike.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+# Unicode's noncharacters: no CloudEvents attribute has them either.
+_NONCHARACTERS = "\ufdd0-\ufdef" + "".join(
+    f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in range(0, 0x110000, 0x10000)
+)
+_CONTROL = re.compile(f"[\x00-\x1f\x7f-\x9f\ud800-\udfff{_NONCHARACTERS}]")
 _INSTANT = re.compile(
     r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)",
     re.ASCII,
@@ -61,13 +65,23 @@ def text_problems(value: str | None, limit: int, *path: str) -> list[Problem]:
 
 def name_problems(value: str | None, limit: int, *path: str) -> list[Problem]:
     """A name that CloudEvents attributes and indexes can carry: not empty, no control character."""
-    if value is None:
-        return []
-    if not value:
-        return [invalid("Must not be empty.", *path)]
-    if len(value) <= limit and (found := _CONTROL.search(value)):
+    return (
+        [invalid("Must not be empty.", *path)]
+        if value == ""
+        else line_problems(value, limit, *path)
+    )
+
+
+def line_problems(value: str | None, limit: int, *path: str) -> list[Problem]:
+    """Text on one line: no control character."""
+    if value is not None and len(value) <= limit and (found := _CONTROL.search(value)):
         return [_uncharacter(found, path)]
     return text_problems(value, limit, *path)
+
+
+def on_one_line(text: str) -> str:
+    """The text with a blank for each character that no line may have."""
+    return _CONTROL.sub(" ", text)
 
 
 def type_name_problems(value: str | None, limits: Limits, *path: str) -> list[Problem]:
@@ -84,8 +98,13 @@ def object_problems(value: Any, limits: Limits, *path: str) -> list[Problem]:
     return json_problems(value, limits, *path)
 
 
-def json_problems(value: Any, limits: Limits, *path: str) -> list[Problem]:
-    """What keeps a JSON value from being kept: its depth, characters, numbers and size."""
+def json_problems(
+    value: Any, limits: Limits, *path: str, most_bytes: int | None = None
+) -> list[Problem]:
+    """What keeps a JSON value from being kept: its depth, characters, numbers and size.
+
+    `most_bytes` is as much as `fields` may have, unless said.
+    """
     problems: list[Problem] = []
     for at, depth, here in _walk(value, path):
         if depth > limits.fields_depth and isinstance(here, dict | list):
@@ -93,14 +112,15 @@ def json_problems(value: Any, limits: Limits, *path: str) -> list[Problem]:
         if isinstance(here, str) and (found := _UNSTORABLE.search(here)):
             problems.append(_uncharacter(found, at))
         elif isinstance(here, int | float) and not _is_finite(here):
-            problems.append(invalid("Must be a finite number.", *map(_legible, at)))
+            problems.append(invalid("Must be a finite number.", *map(legible, at)))
         if len(problems) == _MOST_TOLD:
             return problems
     if problems:
         return problems
     size = len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
-    if size > limits.fields_bytes:
-        most = f"at most {limits.fields_bytes:,} are kept"
+    most_bytes = limits.fields_bytes if most_bytes is None else most_bytes
+    if size > most_bytes:
+        most = f"at most {most_bytes:,} are kept"
         return [invalid(f"Is {size:,} bytes of JSON; {most}.", *path)]
     return []
 
@@ -147,9 +167,10 @@ def _uncharacter(found: re.Match[str], path: tuple[str, ...]) -> Problem:
     character = f"U+{ord(found.group()):04X}"
     return invalid(
         f"Character {found.start() + 1} is {character}, which cannot be kept.",
-        *map(_legible, path),
+        *map(legible, path),
     )
 
 
-def _legible(step: str) -> str:
+def legible(step: str) -> str:
+    """The step of a path as UTF-8 can carry it."""
     return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", step)

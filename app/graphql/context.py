@@ -29,6 +29,8 @@ class Context(BaseContext):
         feed: Feed,
         limits: Limits,
         make_loaders: Callable[[Context], Loaders],
+        public_url: str,
+        asked_at: datetime | None = None,
     ) -> None:
         super().__init__()
         self.database = database
@@ -36,6 +38,13 @@ class Context(BaseContext):
         self.limits = limits
         self.loaders = make_loaders(self)
         self.authenticated: Caller | None = None
+        self.public_url = public_url
+        self._asked_at = asked_at
+
+    @property
+    def now(self) -> datetime:
+        """One instant for all of an HTTP request; a socket asks for a long time."""
+        return self._asked_at or datetime.now(UTC)
 
     @property
     def caller(self) -> Caller:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -60,6 +61,31 @@ class LogEventsPayload:
         description="Of the call as a whole: too many reports."
     )
 
+    @classmethod
+    def from_reports(cls, reports: Sequence[Report], info: Info, argument: str) -> LogEventsPayload:
+        rejected = sum(report.refused for report in reports)
+        stored = sum(report.stored for report in reports)
+        return cls(
+            results=[
+                LogEventPayload.from_report(report, info, argument, str(index))
+                for index, report in enumerate(reports)
+            ],
+            accepted=stored,
+            duplicates=len(reports) - rejected - stored,
+            rejected=rejected,
+            user_errors=[],
+        )
+
+    @classmethod
+    def too_many(cls, count: int, info: Info, argument: str) -> LogEventsPayload | None:
+        """The refusal of a call with this many reports; None where it may have them."""
+        bulk = info.context.limits.bulk
+        if count <= bulk:
+            return None
+        problem = invalid(f"There are {count:,} reports; at most {bulk:,} a call.")
+        told = user_errors([problem], argument)
+        return cls(results=[], accepted=0, duplicates=0, rejected=0, user_errors=told)
+
 
 @strawberry.type(description="What became of a change of an event.")
 class EventPayload:
@@ -106,30 +132,12 @@ class EventMutations:
         info: Info,
         input: Annotated[list[LogEventInput], strawberry.argument(description="The reports.")],
     ) -> LogEventsPayload:
-        bulk = info.context.limits.bulk
-        if len(input) > bulk:
-            problem = invalid(f"There are {len(input):,} reports; at most {bulk:,} a call.")
-            return LogEventsPayload(
-                results=[],
-                accepted=0,
-                duplicates=0,
-                rejected=0,
-                user_errors=user_errors([problem], "input"),
-            )
+        refusal = LogEventsPayload.too_many(len(input), info, "input")
+        if refusal is not None:
+            return refusal
         drafts = [each.to_domain() for each in input]
         reports = await events.log_events(info.context.database, info.context.desk, drafts)
-        rejected = sum(report.refused for report in reports)
-        stored = sum(report.stored for report in reports)
-        return LogEventsPayload(
-            results=[
-                LogEventPayload.from_report(report, info, "input", str(index))
-                for index, report in enumerate(reports)
-            ],
-            accepted=stored,
-            duplicates=len(reports) - rejected - stored,
-            rejected=rejected,
-            user_errors=[],
-        )
+        return LogEventsPayload.from_reports(reports, info, "input")
 
     @strawberry.mutation(description="Changes an event, judged by the type it was logged under.")
     async def update_event(

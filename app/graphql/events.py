@@ -11,8 +11,10 @@ import strawberry
 from strawberry.scalars import JSON
 
 from app.domain import filters
+from app.domain.cloudevents import schema_address, write_cloud_event
 from app.domain.correlations import wanted_depth
 from app.domain.events import Entity as EntityName
+from app.domain.events import EventState
 from app.domain.severity import Outcome, Severity
 from app.graphql.context import Info
 from app.graphql.enums import SortDirection
@@ -79,17 +81,16 @@ class Event(Node):
         description="From 1; rises with every `updateEvent`, and with nothing else. Send it back "
         "as `ifVersion`."
     )
-    event_type_id: strawberry.Private[UUID | None]
-    duplicate_of_id: strawberry.Private[UUID | None]
+    state: strawberry.Private[EventState]
 
     @strawberry.field(
         description="The event that a duplication rule with FLAG found it to be a duplicate of; "
         "null once that is deleted."
     )
     async def duplicate_of(self, info: Info) -> Event | None:
-        if self.duplicate_of_id is None:
+        if self.state.duplicate_of_id is None:
             return None
-        return await info.context.loaders.events.load(self.duplicate_of_id)
+        return await info.context.loaders.events.load(self.state.duplicate_of_id)
 
     @strawberry.field(
         description="The definition that it was checked against; null where the type is free-form."
@@ -97,9 +98,9 @@ class Event(Node):
     async def event_type(
         self, info: Info
     ) -> Annotated[EventType, strawberry.lazy("app.graphql.event_types")] | None:
-        if self.event_type_id is None:
+        if self.state.event_type_id is None:
             return None
-        return await info.context.loaders.event_types.load(self.event_type_id)
+        return await info.context.loaders.event_types.load(self.state.event_type_id)
 
     @strawberry.field(
         description="The same values beside their definitions, in the order of the form; none "
@@ -108,10 +109,15 @@ class Event(Node):
     async def field_values(
         self, info: Info
     ) -> list[Annotated[FieldValue, strawberry.lazy("app.graphql.field_values")]]:
-        owner, version = self.event_type_id, self.event_type_version
+        owner, version = self.state.event_type_id, self.event_type_version
         if owner is None or version is None:
             return []
         return await info.context.loaders.field_values(owner, version, self.fields)
+
+    @strawberry.field(description="It in CloudEvents 1.0 JSON format.")
+    def cloud_event(self, info: Info) -> JSON:
+        address = schema_address(info.context.public_url, self.state)
+        return JSON(write_cloud_event(self.state, address))
 
     @strawberry.field(description="What happened to it, oldest first.")
     async def history(
@@ -173,8 +179,7 @@ class Event(Node):
             acknowledged_by=state.acknowledged_by,
             acknowledgement_note=state.acknowledgement_note,
             version=state.version,
-            event_type_id=state.event_type_id,
-            duplicate_of_id=state.duplicate_of_id,
+            state=state,
         )
 
 

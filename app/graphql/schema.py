@@ -14,6 +14,7 @@ from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.graphql import OperationType
 
 from app.graphql.checks import CheckQueries
+from app.graphql.cloudevents import CloudEventMutations, CloudEventQueries
 from app.graphql.containers import ContainerMutations
 from app.graphql.correlations import CorrelationMutations
 from app.graphql.duplication_rules import DuplicationRuleMutations, DuplicationRuleQueries
@@ -52,6 +53,7 @@ _OVER_A_SOCKET = (
 class Query(
     EventQueries,
     CheckQueries,
+    CloudEventQueries,
     EventCountQueries,
     DuplicationRuleQueries,
     EventTypeQueries,
@@ -74,6 +76,7 @@ class Mutation(
     GuardRuleMutations,
     CorrelationMutations,
     ContainerMutations,
+    CloudEventMutations,
 ):
     pass
 

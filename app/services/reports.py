@@ -40,6 +40,7 @@ class Report:
     stored: bool = False
     warnings: tuple[Problem, ...] = ()
     problems: tuple[Problem, ...] = ()
+    replay: bool = False
 
     @property
     def refused(self) -> bool:
@@ -55,10 +56,11 @@ class Decision:
     stored: bool = False
     warnings: tuple[Problem, ...] = ()
     problems: tuple[Problem, ...] = ()
+    replay: bool = False
 
     def report(self, rows: dict[UUID, tables.Event]) -> Report:
         event = None if self.event_id is None else rows.get(self.event_id)
-        return Report(event, self.duplicate, self.stored, self.warnings, self.problems)
+        return Report(event, self.duplicate, self.stored, self.warnings, self.problems, self.replay)
 
 
 @dataclass
@@ -143,7 +145,7 @@ async def log_in(session: AsyncSession, desk: Desk, drafts: Sequence[Draft]) -> 
 
 def _replayed(draft: Draft, receipt: Receipt) -> Decision:
     if receipt.digest == draft.digest():
-        return Decision(receipt.event_id, duplicate=True)
+        return Decision(receipt.event_id, duplicate=True, replay=True)
     message = f"{draft.source_id} was reported with other content before."
     return Decision(problems=(Problem(UserErrorCode.CONFLICT, message, ("sourceId",)),))
 

@@ -27,6 +27,8 @@ OPERATIONS = {
     "Query.eventBySource": '{ eventBySource(source: "/a", sourceId: "1") { id } }',
     "Query.eventChanges": "{ eventChanges { nodes { kind } } }",
     "Query.eventCounts": "{ eventCounts(by: [SEVERITY]) { count } }",
+    "Query.cloudEvents": "{ cloudEvents { total } }",
+    "Mutation.ingestCloudEvents": "mutation { ingestCloudEvents(events: []) { accepted } }",
     "Query.entity": '{ entity(type: "Well", id: "1") { entityId } }',
     "Query.notifications": "{ notifications { nodes { id } } }",
     "Query.eventType": '{ eventType(by: {type: "gauge"}) { id } }',

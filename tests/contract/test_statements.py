@@ -57,6 +57,28 @@ async def test_a_page_costs_the_same_whatever_it_holds(
     assert len(_selects(statements)) == 7
 
 
+@pytest.mark.parametrize("events", [2, 50])
+async def test_a_page_of_cloud_events_costs_the_same_whatever_it_holds(
+    client: Client, statements: Statements, events: int
+) -> None:
+    await client.ask(
+        """mutation { createEventType(input: {name: "G", type: "g", state: PUBLISHED,
+             fields: [{name: "a", kind: NUMBER}]}) { eventType { id } } }"""
+    )
+    reports = [{"type": "g", "fields": {"a": n}, "tags": ["t"]} for n in range(events)]
+    await client.ask(LOG_EVENTS, input=reports)
+    statements.clear()
+
+    page = await client.ask(
+        """{ cloudEvents(planningTags: ["t"], studyId: null, type: "g*", pageSize: 500) {
+             total events } }"""
+    )
+
+    assert len(page["events"]) == page["total"] == events
+    assert all("version=" in each["dataschema"] for each in page["events"])
+    assert len(_selects(statements)) == 3  # the key, the count, the page
+
+
 @pytest.mark.parametrize("events", [1, 100])
 async def test_logging_costs_the_same_for_one_and_for_many(
     client: Client, statements: Statements, events: int

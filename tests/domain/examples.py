@@ -71,6 +71,8 @@ def a_draft(**given: Any) -> Draft:
         "tags": ("Study:12",),
         "notification": True,
         "acknowledged": False,
+        "extensions": {"traceparent": "00-1"},
+        "payload": {"datacontenttype": "application/vnd.acme+json"},
     }
     return Draft(**said | given)
 
@@ -100,6 +102,8 @@ def an_event(**given: Any) -> EventState:
         "acknowledged_by": "night shift",
         "acknowledgement_note": "On it.",
         "version": 2,
+        "extensions": {"traceparent": "00-1"},
+        "payload": {"datacontenttype": "application/vnd.acme+json"},
     }
     return EventState(**said | given)
 

@@ -65,6 +65,9 @@ EVENTS = st.builds(
     acknowledged_by=st.none() | KEEPABLE_TEXT,
     acknowledgement_note=st.none() | KEEPABLE_TEXT,
     version=st.integers(min_value=1),
+    summary_given=st.booleans(),
+    extensions=st.none() | KEEPABLE_OBJECTS,
+    payload=st.none() | st.builds(dict, data=KEEPABLE_JSON),
 )
 
 FIELD_NAMES = st.sampled_from(["volume", "cause", "a_1"])

@@ -47,6 +47,9 @@ def test_the_log_keeps_an_event_under_the_names_of_the_api() -> None:
         "acknowledgedBy": "night shift",
         "acknowledgementNote": "On it.",
         "version": 2,
+        "summaryGiven": True,
+        "extensions": {"traceparent": "00-1"},
+        "payload": {"datacontenttype": "application/vnd.acme+json"},
     }
 
 
@@ -136,7 +139,7 @@ def test_the_changes_lead_from_before_to_after(before: EventState, other: EventS
 
     told = changes(before, after)
 
-    clockwork = {name: after.to_json()[name] for name in ("updatedAt", "version")}
+    clockwork = {name: after.to_json()[name] for name in ("updatedAt", "version", "summaryGiven")}
     reached = before.to_json() | {name: new for name, [_, new] in told.items()} | clockwork
     assert reached == after.to_json()
     assert all(old != new for old, new in told.values())

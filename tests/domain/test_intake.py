@@ -42,6 +42,7 @@ def test_a_report_that_says_nothing_is_a_notice_of_now() -> None:
             type="notice",
             severity=Severity.INFO,
             summary="notice",
+            summary_given=False,
             source="field%20desk%20%E2%84%961",
             occurred_at=NOW,
             recorded_at=NOW,
@@ -77,6 +78,8 @@ def test_a_report_that_says_everything_is_kept_as_it_is() -> None:
             fields={"pressure": 4.5},
             tags=("Study:12",),
             notification=True,
+            extensions={"traceparent": "00-1"},
+            payload={"datacontenttype": "application/vnd.acme+json"},
         )
     )
 

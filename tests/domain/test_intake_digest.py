@@ -42,6 +42,8 @@ OTHERWISE: dict[str, Any] = {
     "tags": ("Study", "12"),
     "notification": False,
     "acknowledged": True,
+    "extensions": {"traceparent": "00-2"},
+    "payload": {"data": "tripped"},
 }
 
 

@@ -119,7 +119,13 @@ def test_any_other_name_is_kept(name: str | None) -> None:
 def test_every_name_that_is_kept_can_be_a_cloudevents_attribute(name: str) -> None:
     kept = not name_problems(name, 10)
 
-    forbidden = any(character < " " or "\x7f" <= character <= "\x9f" for character in name)
+    forbidden = any(
+        character < " "
+        or "\x7f" <= character <= "\x9f"
+        or "\ufdd0" <= character <= "\ufdef"
+        or ord(character) & 0xFFFE == 0xFFFE
+        for character in name
+    )
     assert kept == (1 <= len(name) <= 10 and not forbidden and is_utf_8(name))
 
 

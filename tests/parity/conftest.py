@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from tests.node import environment, install
+
 HERE = Path(__file__).parent
-# What `make setup` installed where the machine's Node is missing or too old.
-NODE = HERE.parent.parent / "web" / ".node" / "bin"
 
 Browser = Callable[[dict[str, Any], list[dict[str, Any]]], list[dict[str, Any]]]
 
@@ -21,12 +20,11 @@ Browser = Callable[[dict[str, Any], list[dict[str, Any]]], list[dict[str, Any]]]
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Asks for the verdicts on several values by one schema."""
-    environment = os.environ | {"PATH": f"{NODE}{os.pathsep}{os.environ['PATH']}"}
-    _install(environment)
+    install(HERE)
     with subprocess.Popen(
         ["node", "judge.mjs"],
         cwd=HERE,
-        env=environment,
+        env=environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         encoding="utf-8",
@@ -43,11 +41,3 @@ def browser() -> Iterator[Browser]:
         yield ask
         asked.close()
         assert node.wait() == 0
-
-
-def _install(environment: dict[str, str]) -> None:
-    installed, lock = HERE / "node_modules" / ".package-lock.json", HERE / "package-lock.json"
-    if installed.exists() and installed.stat().st_mtime > lock.stat().st_mtime:
-        return
-    npm = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    subprocess.run(npm, cwd=HERE, env=environment, check=True, stdout=subprocess.DEVNULL)

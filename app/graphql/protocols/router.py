@@ -6,6 +6,9 @@ Nothing runs before the credential is known: 401 on HTTP, close code 4403 on a s
 from __future__ import annotations
 
 import json
+import re
+from datetime import UTC, datetime
+from urllib.parse import quote
 
 from fastapi.routing import APIWebSocketRoute
 from starlette.requests import HTTPConnection, Request
@@ -18,6 +21,9 @@ from app.graphql.protocols.transport_ws import socket_endpoint
 from app.graphql.schema import Schema
 from app.services.access import caller_of
 
+# A host that is not a host would make no URI.
+_HOST = re.compile(r"([A-Za-z0-9.\-_~]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
+
 
 class Router(GraphQLRouter[Context, None]):
     def decode_json(self, data: str | bytes) -> object:
@@ -28,13 +34,28 @@ class Router(GraphQLRouter[Context, None]):
             raise json.JSONDecodeError("Is nested too deeply", "", 0) from None
 
 
-def graphql_router(schema: Schema, limits: Limits, sockets: SocketLimits) -> Router:
-    def context(connection: HTTPConnection) -> Context:
+def address_of(connection: HTTPConnection) -> str:
+    """The server's address as the client wrote it; that of the socket where it wrote none."""
+    scheme = {"ws": "http", "wss": "https"}.get(connection.scope["scheme"])
+    name, port = connection.scope.get("server") or ("", None)
+    named = (connection.headers.get("host", ""), f"{name}:{port}", "localhost")
+    host = next(each for each in named if _HOST.fullmatch(each))
+    root = quote(connection.scope.get("root_path", ""))
+    return f"{scheme or connection.scope['scheme']}://{host}{root}"
+
+
+def graphql_router(
+    schema: Schema, limits: Limits, sockets: SocketLimits, public_url: str | None = None
+) -> Router:
+    """`public_url`: the server as its clients address it; without it, as each of them did."""
+
+    def context(connection: HTTPConnection, asked_at: datetime | None = None) -> Context:
         state = connection.app.state
-        return Context(state.database, state.feed, limits, Loaders)
+        address = public_url or address_of(connection)
+        return Context(state.database, state.feed, limits, Loaders, address, asked_at)
 
     async def authenticated(request: Request) -> Context:
-        made = context(request)
+        made = context(request, datetime.now(UTC))
         made.authenticated = await caller_of(made.database, request.headers)
         return made
 

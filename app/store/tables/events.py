@@ -59,6 +59,7 @@ class Event(Owned, table=True):
     entity_id: str | None = None
     severity: Severity = Field(sa_type=name_of(Severity))
     summary: str
+    summary_given: bool = True
     content: str | None = None
     source: str
     source_id: str | None = None
@@ -69,6 +70,8 @@ class Event(Owned, table=True):
     updated_at: datetime = Field(sa_type=Instant)
     fields: dict[str, Any] = Field(sa_type=JSONValue)
     tags: list[str] = Field(sa_type=JSONValue)
+    extensions: dict[str, Any] | None = Field(default=None, sa_type=JSONValue)
+    payload: dict[str, Any] | None = Field(default=None, sa_type=JSONValue)
     duplicate_of_id: UUID | None = Field(default=None, foreign_key="event.id", ondelete="SET NULL")
     occurrences: int = 1
     last_occurred_at: datetime | None = Field(default=None, sa_type=Instant)

@@ -1,0 +1,1 @@
+"""Events in files of CloudEvents: `tocsin import` and `tocsin export`."""

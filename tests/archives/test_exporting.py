@@ -1,0 +1,313 @@
+"""`tocsin export`: every event once, in the order that it was logged, however often it goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from sqlmodel import col
+
+from app.archives.exporting import Export, Exported
+from app.archives.output import opened
+from app.domain.events import Entity
+from app.domain.filters import EventFilter
+from app.domain.intake import Draft
+from app.domain.severity import Outcome
+from app.services import events
+from app.services.reports import log_in
+from app.store import tables
+from app.store.database import EVERYWHERE, Database
+from tests.archives.running import an_event, command, ids_in
+from tests.client import PATIENCE_SECONDS
+from tests.conftest import POSTGRESQL, SQLITE, Statements
+from tests.http.test_command import COMMAND, environment
+from tests.worlds import NOON, a_desk, a_key, administrator
+
+
+async def log(database: Database, *names: str | int, **given: Any) -> None:
+    drafts = [Draft(source_id=str(name), **given) for name in names]
+    await events.log_events(database, await a_desk(database), drafts)
+
+
+async def delete(database: Database, name: str) -> None:
+    named = select(col(tables.Event.id)).where(col(tables.Event.source_id) == name)
+    async with database.read(EVERYWHERE) as session:
+        event_id = (await session.scalars(named)).one()
+    await events.delete_event(database, await a_desk(database), event_id)
+
+
+async def test_an_export_tells_where_to_go_on_and_goes_on_there(
+    database: Database, database_url: str
+) -> None:
+    await log(database, "b", "a")
+
+    first = await command(database_url, "export")
+    await log(database, "d", "c")
+    second = await command(database_url, "export", "--after", first.cursor)
+    third = await command(database_url, "export", "--after", second.cursor)
+
+    assert [each.code for each in (first, second, third)] == [0, 0, 0]
+    assert (first.ids, second.ids, third.ids) == (["b", "a"], ["d", "c"], [])
+    assert first.err == [f"Exported 2 events. To go on from there: --after {first.cursor}"]
+
+
+async def test_an_export_selects(database: Database, database_url: str) -> None:
+    await log(database, "a", type="x.a", tags=("p", "q"), severity="error", occurred_at=NOON)
+    await log(database, "b", type="x.b", tags=("q",), severity="warn", occurred_at=NOON)
+    await log(database, "c", type="y", tags=("q", "p"), severity="green")
+
+    async def ids(*options: str) -> list[str]:
+        return (await command(database_url, "export", *options)).ids
+
+    assert await ids("--type", "x.*", "--type", "y") == ["a", "b", "c"]
+    assert await ids("--type", "x.a") == ["a"]
+    assert await ids("--tag", "p", "--tag", "q") == ["a", "c"]
+    assert await ids("--severity", "error", "--severity", "WARNING") == ["a", "b"]
+    assert await ids("--to", "2026-04-10T12:00:01Z", "--from", "2026-04-10T12:00:00Z") == ["a", "b"]
+    assert await ids("--category", "none") == []
+
+
+@pytest.mark.parametrize("database_url", [SQLITE], indirect=True)
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--from", "today"], "--from: Wants an instant with an offset"),
+        (["--from", "2026-01-02T00:00:00Z", "--to", "2026-01-01T00:00:00Z"], "--to: Must be later"),
+        (["--severity", "loud"], "--severity: Is one of ERROR, WARN, INFO, SUCCESS."),
+        (["--after", "abc"], "No valid cursor."),
+        (["--organization", "other"], "There is no organization 'other'."),
+        (["--output", "/dev/null"], "/dev/null is no file."),
+    ],
+)
+async def test_a_mistake_in_the_arguments_is_told_in_a_line(
+    database_url: str, arguments: list[str], told: str
+) -> None:
+    ran = await command(database_url, "export", *arguments)
+
+    assert (ran.code, ran.out) == (2, "")
+    [line] = ran.err
+    assert line.startswith(told)
+
+
+async def test_a_file_goes_on_from_its_cursor_whatever_a_killed_run_left(
+    database: Database, database_url: str, tmp_path: Path
+) -> None:
+    file, cursor = tmp_path / "events.ndjson", tmp_path / "events.ndjson.cursor"
+    options = ("export", "--output", file)
+    await log(database, "a", "b")
+    await command(database_url, *options)
+    kept = cursor.read_bytes()
+    await log(database, "c", "d")
+    await command(database_url, *options)
+    cursor.write_bytes(kept)  # killed before it was replaced, and within a line
+    with file.open("ab") as begun:
+        begun.write(b'{"specversion":"1.0","id":"e"')
+
+    again = await command(database_url, *options)
+
+    assert again.code == 0
+    assert again.err == ["Exported 2 events. To go on from there: run it again"]
+    assert ids_in(file.read_text()) == ["a", "b", "c", "d"]
+    assert sorted(os.listdir(tmp_path)) >= ["events.ndjson", "events.ndjson.cursor"]
+
+
+async def test_what_is_deleted_stays_in_the_file_only_if_it_was_there(
+    database: Database, database_url: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "events.ndjson"
+    await log(database, "a", "b")
+    await command(database_url, "export", "--output", file)
+    await log(database, "c", "d")
+    await delete(database, "b")
+    await delete(database, "c")
+
+    await command(database_url, "export", "--output", file)
+
+    assert ids_in(file.read_text()) == ["a", "b", "d"]
+
+
+@pytest.mark.parametrize("database_url", [SQLITE], indirect=True)
+async def test_a_file_that_cannot_go_on_is_left_alone(
+    database: Database, database_url: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "events.ndjson"
+    options = ("export", "--output", file)
+    file.write_text("dear diary\n")
+    of_others = await command(database_url, *options)
+    untouched = file.read_text()
+    file.unlink()
+    await log(database, "a")
+    begun = await command(database_url, *options)
+    whole = file.read_bytes()
+
+    selecting = await command(database_url, *options, "--type", "x")
+    placed = await command(database_url, *options, "--after", "abc")
+    with opened(file, None, {"organization": "default"}):
+        at_once = await command(database_url, *options)
+    unchanged = file.read_bytes()
+    file.write_bytes(whole[:-1])
+    cut = await command(database_url, *options)
+
+    ran = (of_others, begun, selecting, placed, at_once, cut)
+    assert [each.code for each in ran] == [2, 0, 2, 2, 1, 1]
+    assert (untouched, unchanged) == ("dear diary\n", whole)
+    assert "no events.ndjson.cursor beside it" in of_others.err[0]
+    assert 'was begun with other options, {"organization": "default"}' in selecting.err[0]
+    assert "leave --after out" in placed.err[0]
+    assert at_once.err == [f"Another export is writing {file}."]
+    assert f"{len(whole) - 1} bytes, of {len(whole)} that were written" in cut.err[0]
+
+
+async def test_an_export_is_imported_elsewhere_and_goes_out_again_the_same(
+    database: Database, database_url: str, tmp_path: Path
+) -> None:
+    await a_key(database, organization="acme")
+    await log(
+        database,
+        "full",
+        type="flaring",
+        entity=Entity("Well", "w-1"),
+        severity="error",
+        summary="Straße",
+        outcome=Outcome.FAILURE,
+        fields={"a": {"b": [1, 1.5, None, "\u2028"]}},
+        tags=("z", "a"),
+        notification=True,
+        occurred_at=NOON,
+    )
+    await events.log_events(database, await a_desk(database), [Draft(), Draft(summary="no id")])
+    came = tmp_path / "came.json"
+    texts = an_event("text", data="<a/>", datacontenttype="text/xml", dataschema="urn:s", ext=True)
+    bytes_ = an_event("bytes", data_base64="AAEC", subject="s", n=-7)
+    came.write_text(json.dumps([texts, bytes_, an_event("null", data=None)]))
+    await command(database_url, "import", came)
+    file = tmp_path / "events.ndjson"
+
+    out = await command(database_url, "export", "--output", file)
+    taken = await command(database_url, "import", file, "--organization", "acme")
+    again = await command(database_url, "export", "--organization", "acme")
+
+    assert (out.code, taken.code, again.code) == (0, 0, 0)
+    assert taken.out == "Imported 6, already there 0, counted as duplicates 0, refused 0.\n"
+    assert recorded_apart(again.out) == recorded_apart(file.read_text())
+
+
+def recorded_apart(lines: str) -> list[dict[str, Any]]:
+    read = [json.loads(line) for line in lines.splitlines()]
+    return [{name: event[name] for name in event if name != "recordedtime"} for event in read]
+
+
+async def test_pages_are_bounded_and_cost_the_same_however_many_events_they_have(
+    database: Database, database_url: str, tmp_path: Path, statements: Statements
+) -> None:
+    async def cost(file: str) -> int:
+        statements.clear()
+        await exported(database, tmp_path / file)
+        return len(statements)
+
+    await log(database, *range(2))
+    of_two = await cost("two")
+    await log(database, *range(2, 450))
+    of_one_page = await cost("one page")
+    await log(database, *range(450, 501))
+    of_two_pages = await cost("two pages")
+
+    assert of_one_page == of_two
+    assert of_two_pages - of_one_page <= 3  # BEGIN where there is one, the page, the horizon
+
+
+async def exported(database: Database, path: Path, patience_seconds: float = 0) -> Exported:
+    caller = await administrator(database)
+    with opened(path, None, {}) as output:
+        export = Export(database, output, EventFilter(), None, patience_seconds)
+        return await export.run(caller.organization_id)
+
+
+@pytest.mark.parametrize("database_url", [POSTGRESQL], indirect=True)
+async def test_what_is_committed_late_is_not_passed_over(
+    database: Database, tmp_path: Path
+) -> None:
+    desk, file = await a_desk(database), tmp_path / "events.ndjson"
+    await log(database, "a")
+    async with database.write(desk.reporter.organization_id) as session:
+        await log_in(session, desk, [Draft(source_id="late")])
+        await log(database, "b")
+
+        held = await exported(database, file)
+        seen = ids_in(file.read_text())
+        waiting = asyncio.create_task(exported(database, file, patience_seconds=30))
+    waited = await waiting
+
+    assert held.broken == "Not all: an open transaction holds up what was logged after it"
+    assert seen == ["a"]
+    assert (waited.broken, waited.events) == (None, 2)
+    assert ids_in(file.read_text()) == ["a", "late", "b"]
+
+
+async def started(database_url: str, folder: Path, *options: str) -> asyncio.subprocess.Process:
+    """`tocsin export`, the command itself."""
+    return await asyncio.create_subprocess_exec(
+        COMMAND,
+        "export",
+        *options,
+        cwd=folder,
+        env=environment(database_url=database_url) | {"PYTHONPATH": ":".join(sys.path)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+@pytest.mark.parametrize("database_url", [POSTGRESQL], indirect=True)
+async def test_a_killed_export_is_run_again_and_has_everything_once(
+    database: Database, database_url: str, tmp_path: Path
+) -> None:
+    desk, file = await a_desk(database), tmp_path / "events.ndjson"
+    await log(database, *range(500))
+    await log(database, *range(500, 600))
+    async with database.write(desk.reporter.organization_id) as session:
+        await log_in(session, desk, [Draft(source_id="late")])  # the export will wait for it
+        await log(database, *range(600, 650))
+        process = await started(database_url, tmp_path, "--output", str(file))
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not file.exists() or file.read_bytes().count(b"\n") < 550:
+                await asyncio.sleep(0.05)
+        process.kill()
+        await process.wait()
+
+    again = await command(database_url, "export", "--output", file)
+
+    assert again.code == 0
+    expected = [*map(str, range(600)), "late", *map(str, range(600, 650))]
+    assert ids_in(file.read_text()) == expected
+
+
+@pytest.mark.parametrize("database_url", [POSTGRESQL], indirect=True)
+async def test_ctrl_c_tells_where_to_go_on(
+    database: Database, database_url: str, tmp_path: Path
+) -> None:
+    desk = await a_desk(database)
+    await log(database, "a", "b")
+    async with database.write(desk.reporter.organization_id) as session:
+        await log_in(session, desk, [Draft(source_id="late")])  # the export will wait for it
+        await log(database, "c")
+        process = await started(database_url, tmp_path)
+        assert process.stdout is not None
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            seen = [await process.stdout.readline() for _ in "ab"]
+            process.send_signal(signal.SIGINT)
+            assert await process.wait() == 130
+            rest, err = await process.communicate()
+    [cursor] = re.findall(r"--after (\S+)\nInterrupted\.\n$", err.decode())
+
+    after = await command(database_url, "export", "--after", cursor)
+
+    assert ids_in((b"".join(seen) + rest).decode()) == ["a", "b"]
+    assert after.ids == ["late", "c"]

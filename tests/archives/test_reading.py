@@ -1,0 +1,156 @@
+"""Files of CloudEvents are read one by one, each with its place, however they are written."""
+
+from __future__ import annotations
+
+import io
+import json
+import tracemalloc
+
+import pytest
+
+from app.archives.reading import CHUNK, Read, read_events
+from tests.archives.running import an_event, events_named
+
+MOST = 1_000_000
+A, B = an_event("a"), an_event("b")
+
+
+def found(content: bytes | str, most: int = MOST) -> list[tuple[str, object]]:
+    raw = content.encode() if isinstance(content, str) else content
+    reads = read_events(io.BytesIO(raw), most)
+    return [(read.place, read.flaw if read.value is None else read.value) for read in reads]
+
+
+@pytest.mark.parametrize(
+    ("content", "place_of_b"),
+    [
+        (f"{json.dumps(A)}\n{json.dumps(B)}\n", "line 2"),
+        (f"\ufeff\r\n{json.dumps(A)}\r\n \r\n{json.dumps(B)}", "line 4"),
+        (json.dumps([A, B]), "index 1"),
+        (f"\ufeff \n{json.dumps([A, B], indent=2)}\n\n", "index 1"),
+    ],
+)
+def test_lines_and_arrays_are_told_apart(content: str, place_of_b: str) -> None:
+    [(_, first), second] = found(content)
+
+    assert first == A
+    assert second == (place_of_b, B)
+
+
+def test_a_single_event_may_go_over_several_lines() -> None:
+    assert found(json.dumps(A)) == [("line 1", A)]
+    assert found("\n" + json.dumps(A, indent=2) + "\n") == [("line 2", A)]
+
+
+@pytest.mark.parametrize("content", ["", "\ufeff", " \n\r\n\t", "[]", " [ ] \n"])
+def test_what_holds_nothing_is_empty(content: str) -> None:
+    assert found(content) == []
+
+
+STRICTLY = [
+    ('{"a": 1, "a": 2}', "Is no JSON: an object has the member 'a' more than once."),
+    ('{"a": NaN}', "Is no JSON: NaN is no JSON."),
+    ('{"a": {"b": [-Infinity]}}', "Is no JSON: -Infinity is no JSON."),
+]
+
+
+@pytest.mark.parametrize(("bad", "told"), STRICTLY)
+def test_what_a_lenient_reader_would_lose_is_refused_alone(bad: str, told: str) -> None:
+    assert found(f"{bad}\n{json.dumps(B)}") == [("line 1", told), ("line 2", B)]
+    assert found(f"[{bad}, {json.dumps(B)}]") == [("index 0", told), ("index 1", B)]
+
+
+def test_numbers_are_read_as_at_the_other_doors() -> None:
+    text = f'{{"a": 1e400, "b": {10**30}, "c": 1{"0" * 5000}}}'
+
+    expected = {"a": float("inf"), "b": 10**30, "c": float("inf")}
+    assert found(text) == [("line 1", expected)]
+    assert found(f"[{text}]") == [("index 0", expected)]
+
+
+def test_a_line_that_is_no_json_is_told_and_the_others_are_read() -> None:
+    content = b"\n".join([b"no", json.dumps(A).encode(), b'{"a": "\xff"}', b"[" * 100_000, b"{}"])
+
+    assert found(content) == [
+        ("line 1", "Is no JSON: Expecting value (character 1)."),
+        ("line 2", A),
+        ("line 3", "Byte 8 is no UTF-8."),
+        ("line 4", "Is nested too deeply to be read."),
+        ("line 5", {}),
+    ]
+
+
+def test_a_line_past_the_limit_is_passed_over() -> None:
+    content = f'{{"a": "{"x" * 3 * CHUNK}"}}\n{json.dumps(B)}\n'
+
+    assert found(content, 1000) == [("line 1", "Is longer than 1,000 bytes."), ("line 2", B)]
+
+
+@pytest.mark.parametrize(
+    ("rest", "why"),
+    [
+        ("", "from character 3: the file ends within it."),
+        (', {"b": tru}]', "from character 5: Expecting value at character 11."),
+        (" {}]", "from character 4: expecting ',' or ']', not '{'."),
+        (", ]", "from character 5: Expecting value at character 5."),
+        ("] []", "from character 5: something follows the array."),
+        (
+            ', "' + "x" * 2000,
+            "from character 5: no event within 1,000 characters (Unterminated str",
+        ),
+        (", " + "[" * 100_000, "from character 5: it is nested too deeply."),
+    ],
+)
+def test_a_broken_array_is_told_with_the_place_and_what_came_before_is_read(
+    rest: str, why: str
+) -> None:
+    first, (place, told) = found("[7" + rest, 1000)
+
+    assert first == ("index 0", 7)
+    assert place == "index 1"
+    assert str(told).startswith("The array cannot be read on " + why)
+
+
+def test_an_event_may_lie_across_the_pieces_that_are_read() -> None:
+    events = [an_event(str(n), data={"text": 'é\\"{[' * n}) for n in range(300)]
+
+    content = json.dumps(events, ensure_ascii=False)
+
+    assert len(content) > 3 * CHUNK
+    assert [value for _, value in found(content)] == events
+    assert found(f"[{'1' * 2 * CHUNK}]") == [("index 0", float("inf"))]
+
+
+@pytest.mark.parametrize("array", [False, True])
+def test_memory_does_not_grow_with_the_file(array: bool) -> None:
+    class Endless:
+        """So many events, made as they are read."""
+
+        def __init__(self, blocks: int) -> None:
+            self.block = events_named(range(1000))
+            if array:
+                self.block = self.block.replace(b"\n", b",")
+            self.left = blocks
+            self.ready = io.BytesIO(b"[" if array else b"")
+
+        def _take(self, got: bytes) -> bytes:
+            if not got and self.left:
+                self.left -= 1
+                self.ready = io.BytesIO(self.block)
+            return got
+
+        def read(self, size: int, /) -> bytes:
+            return self._take(self.ready.read(size)) or self.ready.read(size)
+
+        def readline(self, size: int, /) -> bytes:
+            return self._take(self.ready.readline(size)) or self.ready.readline(size)
+
+    def peak(blocks: int) -> int:
+        tracemalloc.start()
+        reads = sum(isinstance(read, Read) for read in read_events(Endless(blocks), MOST))
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert reads >= blocks * 1000
+        return most
+
+    assert peak(8) < 1.5 * peak(2)

@@ -1,0 +1,533 @@
+"""A CloudEvent is read as a draft, whole, or refused with everything that is wrong with it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from app.domain.cloudevent_reading import read_cloud_event
+from app.domain.cloudevents import in_cloud_events_words, schema_address, write_cloud_event
+from app.domain.events import Entity
+from app.domain.intake import Draft, judge, revise
+from app.domain.limits import Limits
+from app.domain.problems import invalid
+from app.domain.severity import Outcome, Severity
+from tests.domain.examples import (
+    EVENT_ID,
+    NOW,
+    a_desk,
+    a_draft,
+    a_field,
+    a_spec,
+    accepted,
+    an_event,
+    nested,
+    refused,
+    told,
+)
+from tests.domain.strategies import ANY_JSON
+
+LEAST: dict[str, Any] = {"specversion": "1.0", "id": "17", "source": "/pumps/3", "type": "pump.on"}
+
+
+def draft_of(**given: Any) -> Draft:
+    read = read_cloud_event(LEAST | given, Limits())
+    assert isinstance(read, Draft), read
+    return read
+
+
+def wrong_with(value: object, **limits: int) -> list[tuple[str, ...]]:
+    """The places of the problems of a CloudEvent that is refused."""
+    read = read_cloud_event(value, Limits(**limits))
+    assert isinstance(read, list)
+    assert read
+    assert {problem.code.value for problem in read} == {"INVALID_INPUT"}
+    return sorted(problem.path for problem in read)
+
+
+def event_of(**given: Any) -> dict[str, Any]:
+    return write_cloud_event(accepted(judge(draft_of(**given), None, a_desk(), EVENT_ID)), None)
+
+
+def test_a_cloud_event_becomes_a_report() -> None:
+    draft = draft_of(
+        subject="bearing",
+        time="2026-04-10T12:30:00.5+02:00",
+        datacontenttype="application/json",
+        planningtags=["StudyId:1", "ScenarioId:2"],
+        severitytext="Warning",
+        recordedtime="2026-04-10T10:30:01Z",
+        traceparent="00-1",
+        retries=3,
+        simulated=False,
+        data={"celsius": 91.5},
+    )
+
+    assert draft == Draft(
+        type="pump.on",
+        source="/pumps/3",
+        source_id="17",
+        subject="bearing",
+        severity="Warning",
+        occurred_at=datetime(2026, 4, 10, 10, 30, 0, 500_000, tzinfo=UTC),
+        fields={"celsius": 91.5},
+        tags=("StudyId:1", "ScenarioId:2"),
+        extensions={"traceparent": "00-1", "retries": 3, "simulated": False},
+    )
+
+
+def test_what_is_null_is_not_there() -> None:
+    nothing = dict.fromkeys(
+        ("subject", "time", "datacontenttype", "dataschema", "planningtags", "severitynumber", "x1")
+    )
+
+    assert draft_of(**nothing) == draft_of()
+    assert wrong_with(LEAST | {"id": None}) == [("id",)]
+
+
+def test_version_0_3_has_other_names_for_the_schema_and_for_bytes() -> None:
+    draft = draft_of(
+        specversion="0.3",
+        schemaurl="https://example.com/s",
+        datacontentencoding="Base64",
+        datacontenttype="image/png",
+        data="iVBORw==",
+    )
+
+    assert draft.payload == {
+        "datacontenttype": "image/png",
+        "dataschema": "https://example.com/s",
+        "data_base64": "iVBORw==",
+    }
+    assert draft.extensions is None
+
+
+@pytest.mark.parametrize(
+    ("given", "places"),
+    [
+        ({"datacontentencoding": "gzip", "data": "a"}, [("datacontentencoding",)]),
+        ({"datacontentencoding": "base64", "data": "a"}, [("data",)]),
+        ({"datacontentencoding": "base64", "data": {"a": 1}}, [("data",)]),
+        ({"dataschema": "https://example.com/s"}, [("dataschema",)]),
+        ({"schemaurl": "s"}, [("dataschema",)]),
+    ],
+)
+def test_what_version_0_3_has_no_sense_for_is_refused(
+    given: dict[str, Any], places: list[tuple[str, ...]]
+) -> None:
+    assert wrong_with(LEAST | {"specversion": "0.3"} | given) == places
+
+
+@pytest.mark.parametrize("value", [None, [], "{}", 1, True])
+def test_what_is_no_object_is_no_cloud_event(value: object) -> None:
+    assert wrong_with(value) == [()]
+
+
+def test_everything_that_is_wrong_is_told_at_once() -> None:
+    value = {
+        "specversion": "2.0",
+        "source": "a b",
+        "type": "",
+        "subject": "",
+        "time": "yesterday",
+        "datacontenttype": "json",
+        "dataschema": "/relative",
+        "planningtags": ["ok", 7, "", "line\nbreak"],
+        "severitytext": 5,
+        "severitynumber": 2.5,
+        "recordedtime": ["now"],
+        "Trace-Parent": "x",
+        "ratio": 0.5,
+        "huge": 2**31,
+        "note": "two\nlines",
+        "half": "\ud800",
+        "data": {},
+        "data_base64": "%",
+    }
+
+    assert wrong_with(value) == [
+        ("Trace-Parent",),
+        ("data_base64",),
+        ("data_base64",),
+        ("datacontenttype",),
+        ("dataschema",),
+        ("half",),
+        ("huge",),
+        ("id",),
+        ("note",),
+        ("planningtags", "1"),
+        ("planningtags", "2"),
+        ("planningtags", "3"),
+        ("ratio",),
+        ("recordedtime",),
+        ("severitynumber",),
+        ("severitytext",),
+        ("source",),
+        ("specversion",),
+        ("subject",),
+        ("time",),
+        ("type",),
+    ]
+
+
+@pytest.mark.parametrize("attribute", ["specversion", "id", "source", "type"])
+@pytest.mark.parametrize("value", [None, "", 1, True, ["a"], {}])
+def test_four_attributes_are_required_and_are_texts(attribute: str, value: object) -> None:
+    assert {place[0] for place in wrong_with(LEAST | {attribute: value})} == {attribute}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        *(
+            "/pumps/3",
+            "pumps",
+            "https://example.com/a?b=c#d",
+            "urn:uuid:6e8bc430",
+            "//h:80/p",
+            "?q",
+        ),
+        *("mailto:a@b.example", "a%20b", "http://[::1]:8/", "./a:b", "#f", "1-555-123-4567"),
+    ],
+)
+def test_a_source_is_a_uri_reference(source: str) -> None:
+    assert draft_of(source=source).source == source
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["a b", "a%2", "ü", "1:2", "<a>", "a#b#c", "http://[::1", "//h:port/", "a\\b", "a|b", "^"],
+)
+def test_what_is_no_uri_reference_is_refused_as_a_source(source: str) -> None:
+    assert wrong_with(LEAST | {"source": source}) == [("source",)]
+
+
+@pytest.mark.parametrize("schema", ["https://example.com/s#a", "urn:schema:1"])
+def test_a_data_schema_is_kept(schema: str) -> None:
+    assert event_of(dataschema=schema)["dataschema"] == schema
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"),
+    [
+        ("dataschema", "schema.json"),
+        ("dataschema", "//example.com/s"),
+        ("datacontenttype", "text"),
+        ("datacontenttype", "text/plain; charset"),
+        ("time", "2026-04-10"),
+        ("time", "2026-04-10T10:30:00"),
+        ("time", "2026-02-30T10:30:00Z"),
+        ("subject", 5),
+        ("subject", "a\x7f"),
+        ("planningtags", "StudyId:1"),
+        ("planningtags", {"StudyId": "1"}),
+        ("planningtags", '{"StudyId": "1"}'),
+        ("severitynumber", True),
+        ("severitynumber", "high"),
+        ("severitynumber", 2**31),
+        ("a1", {"b": 1}),
+        ("a1", -(2**31) - 1),
+        ("a1", 1.0),
+        ("A1", "x"),
+        ("a_1", "x"),
+        ("", "x"),
+        ("é", "x"),
+    ],
+)
+def test_what_an_attribute_cannot_be_is_refused_there(attribute: str, value: object) -> None:
+    assert wrong_with(LEAST | {attribute: value}) == [(attribute,)]
+
+
+def test_the_name_of_an_attribute_is_told_as_utf_8_can_carry_it() -> None:
+    assert wrong_with(LEAST | {"\ud800" * 200: 1}) == [("\N{REPLACEMENT CHARACTER}" * 100,)]
+
+
+def test_planning_tags_may_come_as_the_text_of_an_array() -> None:
+    draft = draft_of(planningtags='["StudyId:1", "ScenarioId:2"]')
+
+    assert draft.tags == ("StudyId:1", "ScenarioId:2")
+
+
+@pytest.mark.parametrize(
+    ("given", "severity"),
+    [
+        ({}, Severity.INFO),
+        ({"severitytext": "red"}, Severity.ERROR),
+        ({"severitytext": "info", "severitynumber": 17}, Severity.INFO),
+        ({"severitytext": "FATAL"}, Severity.INFO),
+        ({"severitytext": "FATAL", "severitynumber": 21}, Severity.ERROR),
+        ({"severitynumber": -1}, Severity.INFO),
+        ({"severitynumber": 8}, Severity.INFO),
+        ({"severitynumber": 9}, Severity.INFO),
+        ({"severitynumber": 10}, Severity.SUCCESS),
+        ({"severitynumber": 12}, Severity.INFO),
+        ({"severitynumber": 13}, Severity.WARN),
+        ({"severitynumber": "16"}, Severity.WARN),
+        ({"severitynumber": 17}, Severity.ERROR),
+        ({"severitynumber": 24}, Severity.ERROR),
+    ],
+)
+def test_a_text_that_names_a_severity_wins_over_its_number(
+    given: dict[str, Any], severity: Severity
+) -> None:
+    event = accepted(judge(draft_of(**given), None, a_desk(), EVENT_ID))
+
+    assert event.severity is severity
+
+
+@pytest.mark.parametrize("data", [None, "a\nb", "", [1, {"a": None}], 1.5, 0, True, False])
+def test_data_that_is_no_object_is_given_back_as_it_came(data: object) -> None:
+    draft = draft_of(data=data, datacontenttype="text/plain; charset=utf-8")
+    event = accepted(judge(draft, None, a_desk(), EVENT_ID))
+
+    assert event.fields == {}
+    out = write_cloud_event(event, None)
+    assert out["data"] == data
+    assert type(out["data"]) is type(data)
+    assert out["datacontenttype"] == "text/plain; charset=utf-8"
+
+
+@pytest.mark.parametrize("content_type", [{}, {"datacontenttype": "application/json"}])
+@pytest.mark.parametrize("text", ["", "AAEC", "AA==", "+/+/"])
+def test_bytes_are_given_back_as_they_came(text: str, content_type: dict[str, Any]) -> None:
+    out = event_of(data_base64=text, **content_type)
+
+    assert out["data_base64"] == text
+    assert "data" not in out
+    assert out.get("datacontenttype") == content_type.get("datacontenttype")
+
+
+@pytest.mark.parametrize("text", ["A", "AA", "AA=", "A A=", "-_-_", "é", 5, ["AA=="]])
+def test_what_is_not_base64_is_refused(text: object) -> None:
+    assert wrong_with(LEAST | {"data_base64": text}) == [("data_base64",)]
+
+
+def test_an_object_becomes_the_fields_and_keeps_its_content_type() -> None:
+    out = event_of(data={"a": 1}, datacontenttype="application/vnd.acme+json")
+
+    assert out["data"] == {"a": 1}
+    assert out["datacontenttype"] == "application/vnd.acme+json"
+
+
+def test_without_data_the_fields_are_empty() -> None:
+    out = event_of()
+
+    assert (out["data"], out["datacontenttype"]) == ({}, "application/json")
+
+
+def test_a_registered_type_wants_its_data_to_be_an_object() -> None:
+    spec = a_spec(a_field(required=True), type="pump.on")
+    problems = refused(judge(draft_of(data="text"), spec, a_desk(), EVENT_ID))
+
+    [problem] = map(in_cloud_events_words, problems)
+    assert (problem.path, problem.message) == (
+        ("data",),
+        "The type pump.on has fields: the data must be a JSON object.",
+    )
+
+
+def test_fields_of_an_update_take_the_place_of_other_data() -> None:
+    event = accepted(judge(draft_of(data="text"), None, a_desk(), EVENT_ID))
+
+    kept = accepted(revise(event, {"outcome": None, "fields": {}}, None, a_desk()))
+    replaced = accepted(revise(event, {"fields": {"a": 1}}, None, a_desk()))
+
+    assert write_cloud_event(kept, None)["data"] == "text"
+    assert write_cloud_event(replaced, None)["data"] == {"a": 1}
+
+
+def test_what_tocsin_adds_is_read_by_another() -> None:
+    event = accepted(judge(a_draft(content=None), None, a_desk(), EVENT_ID))
+
+    draft = read_cloud_event(write_cloud_event(event, None), Limits())
+
+    assert draft == replace(a_draft(content=None), severity="WARN", acknowledged=None)
+
+
+def test_an_event_is_written_with_all_that_it_has() -> None:
+    event = an_event(subject=None, extensions={"traceparent": "00-1"}, payload=None)
+
+    out = write_cloud_event(event, schema_address("https://tocsin.example/", event))
+
+    assert out == {
+        "specversion": "1.0",
+        "id": "trip-17",
+        "source": "//scada/pumps",
+        "type": "pump.tripped",
+        "subject": "Well/well-001",
+        "time": "2026-04-09T08:00:00.000000Z",
+        "datacontenttype": "application/json",
+        "dataschema": "https://tocsin.example/event-types/pump.tripped/schema.json?version=3",
+        "severitytext": "WARN",
+        "severitynumber": 13,
+        "recordedtime": "2026-04-09T08:00:00.000000Z",
+        "partitionkey": "Well/well-001",
+        "planningtags": ["Study:12"],
+        "traceparent": "00-1",
+        "entitytype": "Well",
+        "entityid": "well-001",
+        "outcome": "FAILURE",
+        "notification": True,
+        "summary": "Pump 3 tripped",
+        "data": {"pressure": 4.5},
+    }
+
+
+def test_what_has_nothing_to_say_is_not_written() -> None:
+    event = accepted(judge(Draft(source="/a"), None, a_desk(), EVENT_ID))
+
+    out = write_cloud_event(event, None)
+
+    assert out == {
+        "specversion": "1.0",
+        "id": str(EVENT_ID),
+        "source": "/a",
+        "type": "notice",
+        "time": "2026-04-10T10:30:00.000000Z",
+        "datacontenttype": "application/json",
+        "severitytext": "INFO",
+        "severitynumber": 9,
+        "recordedtime": "2026-04-10T10:30:00.000000Z",
+        "partitionkey": "/a",
+        "data": {},
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "key"),
+    [
+        ({}, "/pumps/3"),
+        ({"subject": "bearing"}, "bearing"),
+        ({"subject": "bearing", "entitytype": "Well", "entityid": "1"}, "Well/1"),
+        ({"subject": "bearing", "partitionkey": "mine"}, "mine"),
+        ({"partitionkey": 5}, 5),
+    ],
+)
+def test_the_partition_key_is_the_one_given_or_what_it_is_about(
+    given: dict[str, Any], key: object
+) -> None:
+    assert event_of(**given)["partitionkey"] == key
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"entitytype": "Well"},
+        {"entityid": "well-001"},
+        {"entitytype": "", "entityid": "well-001"},
+        {"entitytype": True, "entityid": 5},
+        {"outcome": "success"},
+        {"outcome": True},
+        {"notification": False},
+        {"notification": "true"},
+        {"notification": 1},
+        {"summary": 5},
+        {"summary": "x" * 1001},
+    ],
+)
+def test_what_tocsin_would_not_have_added_is_an_extension_like_all_others(
+    given: dict[str, Any],
+) -> None:
+    draft = draft_of(**given)
+
+    assert draft == replace(draft_of(), extensions=given)
+    assert {name: event_of(**given)[name] for name in given} == given
+
+
+def test_an_entity_an_outcome_a_bell_and_a_summary_are_read() -> None:
+    draft = draft_of(
+        entitytype="Well", entityid="1", outcome="FAILURE", notification=True, summary="Trip"
+    )
+
+    assert draft.extensions is None
+    assert (draft.entity, draft.outcome, draft.notification, draft.summary) == (
+        Entity("Well", "1"),
+        Outcome.FAILURE,
+        True,
+        "Trip",
+    )
+
+
+def test_a_summary_goes_out_on_one_line_and_only_where_it_was_given() -> None:
+    spec = a_spec(a_field(), type="pump.on")
+    silent = accepted(judge(draft_of(), spec, a_desk(), EVENT_ID))
+    said = accepted(judge(draft_of(summary="Flaring Incident"), spec, a_desk(), EVENT_ID))
+    lines = accepted(judge(Draft(summary="one\r\ntwo"), None, a_desk(), EVENT_ID))
+
+    assert silent.summary == said.summary == "Flaring Incident"
+    assert "summary" not in write_cloud_event(silent, None)
+    assert write_cloud_event(said, None)["summary"] == "Flaring Incident"
+    assert write_cloud_event(lines, None)["summary"] == "one  two"
+
+
+@pytest.mark.parametrize(
+    ("source", "written"),
+    [
+        ("admin service", "admin%20service"),
+        ("100%", "100%25"),
+        ("a%20b", "a%20b"),
+        ("1:2", "1%3A2"),
+        ("größe", "gr%C3%B6%C3%9Fe"),
+        ("a[1]", "a%5B1%5D"),
+        ("é" * 255, "urn:sha256:2a1d012ff2a7aa952e3c47c73e8a32863ee9c7d7b2a87810b18372f632cda48c"),
+    ],
+)
+def test_a_source_that_is_no_uri_reference_is_made_one(source: str, written: str) -> None:
+    assert write_cloud_event(an_event(source=source), None)["source"] == written
+
+
+@pytest.mark.parametrize(
+    ("given", "place", "told"),
+    [
+        ({"id": "x" * 256}, ("id",), "255"),
+        ({"subject": "x" * 256}, ("subject",), "255"),
+        ({"type": "x" * 256}, ("type",), "255"),
+        ({"planningtags": ["a"] * 101}, ("planningtags",), "100"),
+        ({"planningtags": ["x" * 256]}, ("planningtags", "0"), "255"),
+        ({"data": "x" * 131_071}, ("data",), "131,072"),
+        ({"data": nested(51)}, ("data",), "50"),
+        ({"data_base64": "AAAA" * 32_768}, ("data_base64",), "131,072"),
+        ({f"x{n}": n for n in range(101)}, (), "100"),
+        ({f"x{n}": "y" * 9_000 for n in range(2)}, (), "16,384"),
+        ({"dataschema": "urn:" + "x" * 4_093}, ("dataschema",), "4,096"),
+    ],
+)
+def test_what_is_too_much_is_refused_with_the_limit(
+    given: dict[str, Any], place: tuple[str, ...], told: str
+) -> None:
+    read = read_cloud_event(LEAST | given, Limits())
+
+    assert isinstance(read, list)
+    [problem] = read
+    assert problem.path == place
+    assert told in problem.message
+
+
+def test_a_hundred_extensions_and_a_key_that_goes_without_saying_are_kept() -> None:
+    given = {f"x{n}": n for n in range(100)} | {"partitionkey": "/pumps/3"}
+
+    assert event_of(**given)["x99"] == 99
+
+
+@given(ANY_JSON)
+def test_whatever_comes_is_read_or_refused(value: object) -> None:
+    for each in (value, {"data": value}, LEAST | {"data": value}, LEAST | {"a1": value}):
+        read = read_cloud_event(each, Limits())
+        assert isinstance(read, Draft) or read
+
+
+def test_a_problem_of_a_report_is_told_where_the_cloud_event_has_it() -> None:
+    ahead = NOW.replace(year=2027)
+    draft = draft_of(time=ahead.isoformat(), data={"volume": "many"})
+    spec = a_spec(a_field(), type="pump.on")
+
+    problems = refused(judge(draft, spec, a_desk(), EVENT_ID))
+
+    renamed = [in_cloud_events_words(each) for each in problems]
+    assert told(renamed) == [("FIELD_INVALID", ("data", "volume")), ("INVALID_INPUT", ("time",))]
+    entity = in_cloud_events_words(invalid("", "entity", "type"))
+    assert entity.path == ("entitytype",)

@@ -1,0 +1,163 @@
+"""What goes out as a CloudEvent can be taken in by another Tocsin, and goes out again the same."""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.cloudevent_reading import read_cloud_event
+from app.domain.cloudevents import schema_address, write_cloud_event
+from app.domain.events import Entity, EventState
+from app.domain.intake import Draft, TypeSpec, judge, revise
+from app.domain.limits import Limits
+from app.domain.severity import Outcome
+from app.domain.uris import is_uri_reference, uri_reference
+from app.domain.values import write_instant
+from tests.domain.examples import EVENT_ID, NOW, OTHER_ID, a_desk, a_spec, accepted
+from tests.domain.strategies import INSTANTS, KEEPABLE_JSON, KEEPABLE_OBJECTS, KEEPABLE_TEXT
+
+BASE = "https://tocsin.example"
+HERE, THERE = a_desk(), a_desk(now=NOW + timedelta(hours=1))
+ON_A_LINE = st.characters(codec="utf-8", exclude_categories=["Cc", "Cn"])
+NAMES = st.text(ON_A_LINE, min_size=1, max_size=30)
+LONG_NAMES = st.builds(lambda each, times: (each * times)[:255], NAMES, st.integers(1, 255))
+ODD_SOURCES = st.text("aé%2:/#?[]@ <", min_size=1, max_size=12)
+SOURCES = st.sampled_from(["/a/b", "urn:x:y", "https://x/?q#f"]) | ODD_SOURCES | LONG_NAMES
+TYPES = st.just("flaring.flaring_incident") | NAMES.filter(lambda name: not name.endswith("*"))
+ENTITIES = st.builds(Entity, LONG_NAMES, LONG_NAMES)
+TIMES = INSTANTS.filter(lambda instant: instant <= NOW)
+SPECS = st.none() | st.just(a_spec())
+
+DRAFTS = st.builds(
+    Draft,
+    type=st.none() | TYPES,
+    entity=st.none() | ENTITIES,
+    severity=st.sampled_from([None, "error", "warn", "info", "success"]),
+    summary=st.none() | KEEPABLE_TEXT | st.just("flaring.flaring_incident"),
+    content=st.none() | KEEPABLE_TEXT,
+    source=st.none() | SOURCES,
+    source_id=st.none() | NAMES,
+    subject=st.none() | LONG_NAMES,
+    outcome=st.none() | st.sampled_from(Outcome),
+    occurred_at=st.none() | TIMES,
+    fields=st.none() | KEEPABLE_OBJECTS,
+    tags=st.none() | st.lists(NAMES, max_size=3).map(tuple),
+    notification=st.none() | st.booleans(),
+)
+VALUES = (
+    st.booleans()
+    | st.integers(-(2**31), 2**31 - 1)
+    | st.text(ON_A_LINE, max_size=20)
+    | st.sampled_from(["SUCCESS", "true", "Well", "well-001", "Well/well-001", "pump"])
+)
+EXTENSIONS = ("entitytype", "entityid", "outcome", "notification", "summary", "partitionkey", "a1")
+CLOUD_EVENTS = st.fixed_dictionaries(
+    {
+        "specversion": st.just("1.0"),
+        "id": NAMES,
+        "source": SOURCES.filter(is_uri_reference),
+        "type": TYPES,
+    },
+    optional={
+        "subject": NAMES | st.just("Well/well-001"),
+        "time": TIMES.map(write_instant),
+        "datacontenttype": st.sampled_from(["application/json", "text/plain; charset=utf-8"]),
+        "dataschema": st.just("https://example.com/schema#a"),
+        "planningtags": st.lists(NAMES, max_size=3),
+        "severitytext": st.sampled_from(["ERROR", "FATAL", ""]),
+        "severitynumber": st.integers(1, 24),
+        "recordedtime": TIMES.map(write_instant),
+        **dict.fromkeys(EXTENSIONS, VALUES),
+    },
+)
+DATA = st.one_of(
+    st.just({}),
+    st.builds(lambda data: {"data": data}, KEEPABLE_JSON),
+    st.builds(
+        lambda data: {"data_base64": base64.b64encode(data).decode()}, st.binary(max_size=20)
+    ),
+)
+UPDATES = st.fixed_dictionaries(
+    {},
+    optional={
+        "entity": st.none() | ENTITIES,
+        "summary": KEEPABLE_TEXT,
+        "outcome": st.none() | st.sampled_from(Outcome),
+        "notification": st.booleans(),
+        "fields": KEEPABLE_OBJECTS,
+        "tags": st.lists(NAMES, max_size=3).map(tuple),
+    },
+)
+
+
+def written(event: EventState) -> dict[str, Any]:
+    """As it goes over the wire."""
+    out = write_cloud_event(event, schema_address(BASE, event))
+    sent: dict[str, Any] = json.loads(json.dumps(out, allow_nan=False).encode())
+    return sent
+
+
+def taken_in(value: object, spec: TypeSpec | None, desk: Any = THERE) -> EventState:
+    draft = read_cloud_event(value, Limits())
+    assert isinstance(draft, Draft), draft
+    return accepted(judge(draft, spec, desk, OTHER_ID))
+
+
+def travels(event: EventState, there: TypeSpec | None = None) -> None:
+    first = written(event)
+
+    again = written(taken_in(first, there))
+
+    assert {**again, "recordedtime": first["recordedtime"]} == first
+
+
+@given(DRAFTS, st.uuids())
+def test_every_event_travels(draft: Draft, event_id: UUID) -> None:
+    travels(accepted(judge(draft, None, HERE, event_id)))
+
+
+@given(CLOUD_EVENTS, DATA)
+def test_every_cloud_event_travels_on(value: dict[str, Any], data: dict[str, Any]) -> None:
+    travels(taken_in(value | data, None, HERE))
+
+
+@given(CLOUD_EVENTS, DATA, UPDATES)
+def test_it_travels_after_an_update_too(
+    value: dict[str, Any], data: dict[str, Any], update: dict[str, Any]
+) -> None:
+    event = taken_in(value | data, None, HERE)
+
+    travels(accepted(revise(event, update, None, HERE)))
+
+
+@given(DRAFTS, st.booleans())
+def test_it_travels_where_its_type_is_registered(draft: Draft, registered_there: bool) -> None:
+    spec = a_spec()
+    named = Draft(**vars(draft) | {"type": spec.type, "fields": None})
+
+    travels(accepted(judge(named, spec, HERE, EVENT_ID)), spec if registered_there else None)
+
+
+@given(CLOUD_EVENTS, DATA)
+def test_what_came_is_given_back(value: dict[str, Any], data: dict[str, Any]) -> None:
+    """But for what Tocsin says itself: severities, its instant, and what goes without saying."""
+    out = written(taken_in(value | data, None, HERE))
+
+    ours = {"severitytext", "severitynumber", "recordedtime", "planningtags", "time"}
+    came = {name: each for name, each in (value | data).items() if name not in ours}
+    assert {name: out.get(name) for name in came} == came
+
+
+@given(SOURCES)
+def test_every_source_has_a_uri_reference_that_stands_for_it(source: str) -> None:
+    reference = uri_reference(source)
+
+    assert is_uri_reference(reference)
+    assert uri_reference(reference) == reference
+    assert reference == source or len(reference) <= 255

@@ -1,0 +1,281 @@
+"""CloudEvents as a GraphQL client sends and reads them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.domain.access import Permission
+from app.store.database import Database
+from tests.client import Client
+from tests.conftest import Serve
+from tests.worlds import a_key
+
+INGEST = """
+mutation ($events: [JSON!]!) {
+  ingestCloudEvents(events: $events) {
+    results {
+      event { id type severity summary source sourceId subject occurredAt fields tags outcome
+              notification entity { type entityId } cloudEvent }
+      duplicate warnings { code path } userErrors { code message path }
+    }
+    accepted duplicates rejected
+    userErrors { code message path }
+  }
+}
+"""
+ALL = """{ events(orderBy: {field: OCCURRED_AT, direction: ASC}, first: 100) {
+             nodes { id cloudEvent } } }"""
+COUNT = "{ events { totalCount } }"
+LEAST: dict[str, Any] = {"specversion": "1.0", "id": "17", "source": "/pumps/3", "type": "pump.on"}
+A_TYPE = """
+mutation {
+  createEventType(input: {name: "Pump on", type: "pump.on", state: PUBLISHED, fields: [
+    {name: "celsius", kind: NUMBER, required: true, maximum: 100}
+    {name: "cause", kind: TEXT}
+  ]}) { eventType { id } }
+}
+"""
+
+
+async def ingest(client: Client, *events: object) -> Any:
+    payload = await client.ask(INGEST, events=list(events))
+    assert payload["userErrors"] == []
+    return payload
+
+
+async def counted(client: Client) -> int:
+    return int((await client.ask(COUNT))["totalCount"])
+
+
+async def test_a_cloud_event_is_an_event_like_all_others(client: Client) -> None:
+    given = LEAST | {
+        "time": "2026-04-10T12:30:00+02:00",
+        "severitynumber": 17,
+        "planningtags": ["StudyId:1"],
+        "traceparent": "00-1",
+        "data": {"celsius": 91.5},
+    }
+
+    [result] = (await ingest(client, given))["results"]
+
+    event = result["event"]
+    recorded = event["cloudEvent"]["recordedtime"]
+    assert event == {
+        "id": event["id"],
+        "type": "pump.on",
+        "severity": "ERROR",
+        "summary": "pump.on",
+        "source": "/pumps/3",
+        "sourceId": "17",
+        "subject": None,
+        "occurredAt": "2026-04-10T10:30:00.000000Z",
+        "fields": {"celsius": 91.5},
+        "tags": ["StudyId:1"],
+        "outcome": None,
+        "notification": False,
+        "entity": None,
+        "cloudEvent": given
+        | {
+            "time": "2026-04-10T10:30:00.000000Z",
+            "datacontenttype": "application/json",
+            "severitytext": "ERROR",
+            "recordedtime": recorded,
+            "partitionkey": "/pumps/3",
+        },
+    }
+    stored = await client.ask(
+        '{ cloudEvents(type: "pump.*", from: "2026-04-10T00:00:00Z") { events } }'
+    )
+    assert stored["events"] == [event["cloudEvent"]]
+
+
+async def test_a_malformed_one_is_refused_alone_and_told_in_cloudevents_words(
+    client: Client,
+) -> None:
+    await client.ask(A_TYPE)
+    sound = [LEAST | {"id": str(n), "data": {"celsius": n}} for n in range(2)]
+    replay = sound[0]
+    malformed = {"specversion": "1.0", "id": "a", "source": "a b", "planningtags": ["x", 5]}
+    unfit = LEAST | {
+        "id": "b",
+        "data": {"celsius": 101, "colour": 1},
+        "time": "2999-01-01T00:00:00Z",
+    }
+    text = LEAST | {"id": "c", "data": "hot"}
+    other = LEAST | {"id": "1", "data": {"celsius": 50}}
+
+    payload = await ingest(client, sound[0], malformed, sound[1], unfit, replay, text, 5, other)
+
+    told = [
+        sorted((error["code"], *error["path"]) for error in result["userErrors"])
+        for result in payload["results"]
+    ]
+    assert told == [
+        [],
+        [
+            ("INVALID_INPUT", "events", "1", "planningtags", "1"),
+            ("INVALID_INPUT", "events", "1", "source"),
+            ("INVALID_INPUT", "events", "1", "type"),
+        ],
+        [],
+        [
+            ("FIELD_INVALID", "events", "3", "data", "celsius"),
+            ("FIELD_UNKNOWN", "events", "3", "data", "colour"),
+            ("INVALID_INPUT", "events", "3", "time"),
+        ],
+        [],
+        [("INVALID_INPUT", "events", "5", "data")],
+        [("INVALID_INPUT", "events", "6")],
+        [("CONFLICT", "events", "7", "id")],
+    ]
+    assert [payload[each] for each in ("accepted", "duplicates", "rejected")] == [2, 1, 5]
+    assert payload["results"][4]["duplicate"] is True
+    assert await counted(client) == 2
+
+
+async def test_more_than_500_are_refused_whole(client: Client) -> None:
+    payload = await client.ask(INGEST, events=[LEAST | {"id": str(n)} for n in range(501)])
+
+    [error] = payload["userErrors"]
+    assert (error["code"], error["path"]) == ("INVALID_INPUT", ["events"])
+    assert "500" in error["message"]
+    assert (payload["results"], await counted(client)) == ([], 0)
+
+
+async def test_what_goes_out_can_be_taken_in_by_another_organization(
+    client: Client, database: Database
+) -> None:
+    everything = {Permission.EVENT_READ, Permission.EVENT_CREATE, Permission.EVENT_TYPE_MANAGE}
+    other = client.as_key(await a_key(database, *everything, organization="other"))
+    third = client.as_key(await a_key(database, *everything, organization="third"))
+    for here in (client, third):
+        await here.ask(A_TYPE)
+    times = [f"2026-04-{day:02}T00:00:00Z" for day in range(1, 12)]
+    extended = LEAST | {"traceparent": "00-\U0001f4a7", "retries": 3, "dry": False, "outcome": "ok"}
+    bodies: list[dict[str, Any]] = [
+        {"data": "one\ntwo", "datacontenttype": "text/plain"},
+        {"data": [1, None, {"a": 1.5}]},
+        {"data": None},
+        {"data": False, "dataschema": "https://example.com/s"},
+        {"data_base64": "AAEC", "datacontenttype": "image/png"},
+        {"data": {"größe": {"a": [1.0, -0.5, 10**17]}}, "datacontenttype": "application/a+json"},
+    ]
+    free = [
+        extended | body | {"type": "free", "id": f"f{n}", "time": time}
+        for (n, body), time in zip(enumerate(bodies), times, strict=False)
+    ]
+    await ingest(client, *free, LEAST | {"data": {"celsius": 5}, "time": times[6]})
+    about: dict[str, Any] = {
+        "entity": {"type": "Well \U0001f6e2", "id": "w" * 255},
+        "severity": "warn",
+        "summary": "one\ntwo",
+        "source": "control room 3",
+        "outcome": "FAILURE",
+        "notification": True,
+        "tags": ["StudyId:1", "é"],
+    }
+    await client.log(**about, occurredAt=times[7])
+    await client.log(type="pump.on", fields={"celsius": 9}, summary="Hot", occurredAt=times[8])
+    first = [node["cloudEvent"] for node in (await client.ask(ALL))["nodes"]]
+
+    for there in (other, third):
+        assert (await ingest(there, *first))["accepted"] == len(first) == 9
+        again = [node["cloudEvent"] for node in (await there.ask(ALL))["nodes"]]
+
+        assert [once | {"recordedtime": None} for once in again] == [
+            once | {"recordedtime": None} for once in first
+        ]
+    assert await counted(client) == 9
+
+
+async def test_other_data_is_neither_fields_nor_found_by_words(client: Client) -> None:
+    [result] = (await ingest(client, LEAST | {"data": "bearing"}))["results"]
+
+    assert result["event"]["fields"] == {}
+    found = await client.ask('{ events(filter: {search: "bearing"}) { totalCount } }')
+    assert found == {"totalCount": 0}
+
+
+async def test_fields_that_are_updated_take_the_place_of_other_data(client: Client) -> None:
+    [result] = (await ingest(client, LEAST | {"data": "bearing"}))["results"]
+
+    payload = await client.ask(
+        """mutation ($id: ID!) { updateEvent(input: {id: $id, fields: {a: 1}, summary: "New"}) {
+             event { cloudEvent history { nodes { changes } } } } }""",
+        id=result["event"]["id"],
+    )
+
+    event = payload["event"]
+    assert (event["cloudEvent"]["data"], event["cloudEvent"]["summary"]) == ({"a": 1}, "New")
+    assert event["history"]["nodes"][1]["changes"] == {
+        "fields": [{}, {"a": 1}],
+        "payload": [{"data": "bearing"}, None],
+        "summary": ["pump.on", "New"],
+    }
+
+
+async def test_the_schema_s_address_is_that_of_the_version_it_was_checked_against(
+    client: Client,
+) -> None:
+    made = await client.ask(A_TYPE)
+    await ingest(client, LEAST | {"data": {"celsius": 5}})
+    await client.ask(
+        """mutation ($id: ID!) { addEventField(eventTypeId: $id, field: {name: "x", kind: TEXT}) {
+             userErrors { code } } }""",
+        id=made["eventType"]["id"],
+    )
+
+    [node] = (await client.ask(ALL))["nodes"]
+
+    address = node["cloudEvent"]["dataschema"]
+    assert address == f"{client.url}/event-types/pump.on/schema.json?version=1"
+    schema = (await client.http.get(address)).json()
+    assert sorted(schema["properties"]) == ["cause", "celsius"]
+
+
+async def test_over_a_socket_the_address_is_the_same(client: Client) -> None:
+    await client.ask(A_TYPE)
+    follow = "subscription { eventChanged { event { cloudEvent } } }"
+    async with client.subscription(follow) as heard:
+        await ingest(client, LEAST | {"data": {"celsius": 5}})
+        change = await heard.next()
+
+    address = change["event"]["cloudEvent"]["dataschema"]
+    assert address == f"{client.url}/event-types/pump.on/schema.json?version=1"
+
+
+async def test_the_address_is_the_public_one_where_it_is_set(
+    database_url: str, serve: Serve
+) -> None:
+    async with serve(database_url, public_url="https://events.example/tocsin/") as client:
+        await client.ask(A_TYPE)
+        [result] = (await ingest(client, LEAST | {"data": {"celsius": 5}}))["results"]
+
+    public = "https://events.example/tocsin/event-types/pump.on/schema.json?version=1"
+    assert result["event"]["cloudEvent"]["dataschema"] == public
+
+
+async def test_a_host_that_is_none_makes_no_address(client: Client) -> None:
+    await client.ask(A_TYPE)
+    await ingest(client, LEAST | {"data": {"celsius": 5}})
+
+    for host in ("a b", "[", "<x>", "a/../b"):
+        answer = await client.http.post("/graphql", json={"query": ALL}, headers={"host": host})
+
+        [node] = answer.json()["data"]["events"]["nodes"]
+        address = node["cloudEvent"]["dataschema"]
+        assert address == f"{client.url}/event-types/pump.on/schema.json?version=1", host
+
+
+async def test_who_only_reports_sees_what_was_stored_and_no_list(
+    client: Client, database: Database
+) -> None:
+    reporter = client.as_key(await a_key(database, Permission.EVENT_CREATE))
+
+    first = await ingest(reporter, LEAST)
+    again = await ingest(reporter, LEAST)
+
+    assert first["results"][0]["event"]["sourceId"] == "17"
+    assert (again["results"][0]["duplicate"], again["results"][0]["event"]) == (True, None)
+    error = await reporter.error("{ cloudEvents { total } }")
+    assert error["extensions"]["code"] == "FORBIDDEN"

@@ -1,0 +1,229 @@
+"""Messages that are meant to hurt: each is refused with its place, and stores nothing."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from app.http.cloudevent_messages import BATCH, EVENT, PATH
+from app.store.database import Database
+from tests.client import Client
+from tests.sending import an_event, found, kept, post, refusal, send, send_binary
+
+MISSING: Any = object()
+ATTRIBUTES: list[tuple[str, list[object]]] = [
+    ("id", [MISSING, None, "", 1, 1.5, True, [], {}, "a\nb", "\ud800", "\ufdd0", "x" * 256]),
+    ("source", [MISSING, None, "", 1, [], "two words", "%", "http://[", "a\0b", "/" * 256]),
+    ("specversion", [MISSING, None, "", "1.1", "1", "0.2", "2.0", 1.0, 1, ["1.0"], {}]),
+    ("type", [MISSING, None, "", 1, {}, "a\u0085b", "all*", "x" * 256]),
+    ("subject", ["", 1, [], "\t", "x" * 256]),
+    (
+        "time",
+        ["", "now", "2026-02-30T00:00:00Z", "2026-04-10", "2026-04-10 12:00:00Z", 1, "9" * 99],
+    ),
+    ("time", ["9999-12-31T23:59:59Z"]),
+    ("datacontenttype", ["", "json", "a/b/c", "text/plain; charset", 1, "a/b\n"]),
+    ("dataschema", ["", "/relative", "no uri", 1, [], "x:" + "y" * 5_000]),
+    ("data_base64", ["%", "a", 1, [], {}, "Größe", "AAE=\n"]),
+    ("comexample", [2**31, -(2**31) - 1, 1.5, 1e300, [], {}, "\0", "a\u009fb", "\udc00", "\ufdd0"]),
+    ("severitytext", [1, [], "\n", "x" * 256]),
+    ("severitynumber", ["x", 2**31, 1.5, [], {}]),
+    ("planningtags", ["", "tag", "[1", {}, 5, '{"a": 1}']),
+    ("comExample", ["x"]),
+    ("com-example", ["x"]),
+    ("com_example", [5]),
+    ("größe", ["x"]),
+    ("recordedtime", [[], 1.5]),
+]
+BODIES: list[tuple[str, bytes, list[tuple[str, str]]]] = [
+    ("nothing", b"", [("BAD_USER_INPUT", "")]),
+    ("half", b'{"id": "1"', [("BAD_USER_INPUT", "")]),
+    ("bytes", bytes(range(256)), [("BAD_USER_INPUT", "")]),
+    ("NUL", b"\0", [("BAD_USER_INPUT", "")]),
+    ("UTF-16", '{"id": "1"}'.encode("utf-16"), [("BAD_USER_INPUT", "")]),
+    ("deep arrays", b"[" * 200_000, [("BAD_USER_INPUT", "")]),
+    ("deep objects", b'{"a":' * 200_000, [("BAD_USER_INPUT", "")]),
+    ("twice", b'{"id": "1", "id": "2"}', [("BAD_USER_INPUT", "")]),
+    ("null", b"null", [("INVALID_INPUT", "")]),
+    ("a number", b"1e999", [("INVALID_INPUT", "")]),
+    ("a text", b'"event"', [("INVALID_INPUT", "")]),
+    ("a batch", b"[]", [("INVALID_INPUT", "")]),
+]
+VALUES: list[tuple[str, bytes]] = [
+    ("a long number", b"1" * 5_000),
+    ("a long negative number", b"-" + b"1" * 5_000),
+    ("a large number", b"1e400"),
+    ("a member that is infinite", b'{"a": 1e400}'),
+    ("a long number in an array", b"[" + b"7" * 5_000 + b"]"),
+    ("deep", b"[" * 60 + b"]" * 60),
+    ("deeper", b'{"a":' * 400 + b"1" + b"}" * 400),
+    ("NUL", b'"\\u0000"'),
+    ("half a pair", b'{"a": "\\ud800"}'),
+    ("a half key", b'{"\\udfff": 1}'),
+    ("large", b'{"a": "' + b"x" * 65_536 + b'"}'),
+]
+HEADERS: list[tuple[str, list[str]]] = [
+    ("id", ["", "%EF%BF%BF", "%C0%A0", "%ED%A0%80", "%00", "%0A", '"', '"a', "x" * 256]),
+    ("source", ["", "two words", "%20", "%25", "<>"]),
+    ("specversion", ["", "1.1", '"0.2"', "%FF"]),
+    ("type", ["", "%80", "all*"]),
+    ("time", ["", "now", "%31"]),
+    ("dataschema", ["relative", "%20"]),
+    ("datacontenttype", ["application/json"]),
+    ("data", ["x"]),
+    ("data_base64", ["AAE="]),
+    ("severitynumber", ["x", "1.5", "٣"]),
+    ("planningtags", ["x", "[1", "%FF"]),
+    ("com-example", ["x"]),
+    ("comexample", ["Größe", "€", "a%FFb", "%7F", "a\tb"]),
+]
+
+
+async def test_attributes_that_no_event_may_have(client: Client, database: Database) -> None:
+    before = await kept(database)
+
+    for attribute, values in ATTRIBUTES:
+        for value in values:
+            event = an_event() | {attribute: value}
+            if value is MISSING:
+                del event[attribute]
+            said = (attribute, value)
+            answer = await send(client, event)
+
+            assert (said, answer.status_code) == (said, 400)
+            status, errors = refusal(answer)
+            places = {path.partition(".")[0] for _, path in errors}
+            assert (said, status, places) == (said, 400, {attribute})
+            assert {code for code, _ in errors} == {"INVALID_INPUT"}
+    assert await kept(database) == before
+
+
+async def test_data_and_data_base64_exclude_each_other(client: Client, database: Database) -> None:
+    before = await kept(database)
+
+    answer = await send(client, an_event(data={"depth": 3}, data_base64="AAE="))
+
+    assert refusal(answer) == (400, [("INVALID_INPUT", "data_base64")])
+    assert await kept(database) == before
+
+
+async def test_bodies_that_are_no_event(client: Client, database: Database) -> None:
+    before = await kept(database)
+
+    for name, body, errors in BODIES:
+        answer = await post(client, body, content_type=EVENT)
+
+        assert (name, refusal(answer)) == (name, (400, errors))
+    assert await kept(database) == before
+
+
+async def test_bodies_that_are_no_batch(client: Client, database: Database) -> None:
+    before = await kept(database)
+
+    for name, body, _ in BODIES[:-1]:
+        answer = await post(client, body, content_type=BATCH)
+
+        assert (name, refusal(answer)) == (name, (400, [("BAD_USER_INPUT", "")]))
+    assert await kept(database) == before
+
+
+async def test_data_that_cannot_be_kept(client: Client, database: Database) -> None:
+    before = await kept(database)
+
+    for name, value in VALUES:
+        body = json.dumps(an_event(data=0)).encode().replace(b'"data": 0', b'"data": ' + value)
+        in_structured = await post(client, body, content_type=EVENT)
+        in_binary = await send_binary(client, value, content_type="application/json")
+
+        for answer in (in_structured, in_binary):
+            status, [(code, path)] = refusal(answer)
+            assert (name, status, code) == (name, 400, "INVALID_INPUT")
+            assert path.partition(".")[0] == "data"
+    assert await kept(database) == before
+
+
+async def test_one_event_that_cannot_be_kept_does_not_stop_a_batch(
+    client: Client, database: Database
+) -> None:
+    before = await kept(database)
+    values = [value for _, value in VALUES]
+    events = [
+        json.dumps(an_event(id=str(number), data=0)).encode().replace(b'"data": 0', said)
+        for number, said in enumerate([b'"data": 0', *(b'"data": ' + value for value in values)])
+    ]
+
+    answer = await post(client, b"[" + b",".join(events) + b"]", content_type=BATCH)
+
+    results = answer.json()["results"]
+    assert (answer.status_code, len(results)) == (207, len(values) + 1)
+    assert [each["status"] for each in results] == [202] + [400] * len(values)
+    assert (await found(client, "0"))["id"] == results[0]["event"]
+    assert await kept(database) == [count + 1 for count in before]
+
+
+async def test_headers_that_no_event_may_have(client: Client, database: Database) -> None:
+    before = await kept(database)
+
+    for attribute, values in HEADERS:
+        for value in values:
+            answer = await client.http.post(
+                PATH,
+                headers=[
+                    *((f"ce-{n}".encode(), v.encode()) for n, v in an_event().items()
+                      if n != attribute),
+                    (f"CE-{attribute}".encode(), value.encode()),
+                ],
+            )  # fmt: skip
+
+            said = (attribute, value)
+            status, errors = refusal(answer)
+            assert (said, status, errors) == (said, 400, [("INVALID_INPUT", attribute)])
+    assert await kept(database) == before
+
+
+async def test_headers_that_are_missing_or_there_twice(client: Client, database: Database) -> None:
+    before = await kept(database)
+
+    for attribute in ("id", "source", "type"):
+        pairs = [(f"ce-{name}", value) for name, value in an_event().items()]
+        header = f"ce-{attribute}"
+
+        missing = await client.http.post(PATH, headers=[p for p in pairs if p[0] != header])
+        twice = await client.http.post(PATH, headers=[*pairs, (header.upper(), "x")])
+
+        for answer in (missing, twice):
+            assert refusal(answer) == (400, [("INVALID_INPUT", attribute)])
+    assert await kept(database) == before
+
+
+async def test_what_is_no_cloud_event_is_not_supported(client: Client, database: Database) -> None:
+    before = await kept(database)
+    event = json.dumps(an_event()).encode()
+
+    for headers in (
+        {},
+        {"content_type": "application/json"},
+        {"content_type": "application/json", "ce_id": "1", "ce_source": "/", "ce_type": "x"},
+        {"content_type": "application/cloudevents+xml", "ce_specversion": "1.0"},
+        {"content_type": "application/cloudevents+avro"},
+        {"content_type": "application/cloudevents-batch+xml"},
+        {"content_type": f"{EVENT}; charset=utf-7"},
+        {"content_type": EVENT, "content_encoding": "gzip"},
+        {"content_type": "x" * 5_000},
+    ):
+        answer = await post(client, event, **headers)
+
+        assert (headers, refusal(answer)) == (headers, (415, [("BAD_USER_INPUT", "")]))
+        assert len(answer.content) < 1_000
+    assert await kept(database) == before
+
+
+async def test_ten_thousand_mistakes_are_not_all_told(client: Client, database: Database) -> None:
+    before = await kept(database)
+    wrong: dict[str, Any] = {f"X{number}": [] for number in range(10_000)}
+
+    answer = await send(client, an_event(**wrong))
+
+    assert refusal(answer)[0] == 400
+    assert len(answer.content) < 50_000
+    assert await kept(database) == before

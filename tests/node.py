@@ -1,0 +1,23 @@
+"""Node, with the packages of a folder that has a package-lock.json."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+# What `make setup` installed where the machine's Node is missing or too old.
+NODE = Path(__file__).parents[1] / "web" / ".node" / "bin"
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"PATH": f"{NODE}{os.pathsep}{os.environ['PATH']}"}
+
+
+def install(folder: Path) -> None:
+    """Installs what the lock file says, unless that has been done since it was written."""
+    installed, lock = folder / "node_modules" / ".package-lock.json", folder / "package-lock.json"
+    if installed.exists() and installed.stat().st_mtime > lock.stat().st_mtime:
+        return
+    npm = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    subprocess.run(npm, cwd=folder, env=environment(), check=True, stdout=subprocess.DEVNULL)
