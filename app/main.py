@@ -16,9 +16,11 @@ from app.graphql.protocols.router import graphql_router
 from app.graphql.schema import build_schema
 from app.http import cloudevents, graphiql, probes, type_schemas
 from app.http.errors import answer_errors
-from app.services.access import authenticate
+from app.services.access import Access, authenticate
 from app.services.feed import Feed
 from app.services.organizations import bootstrap
+from app.services.throttle import Throttle
+from app.services.tokens import Tokens
 from app.settings import Settings
 from app.store.database import Database
 from app.store.migrate import migrate
@@ -41,22 +43,40 @@ async def prepare(settings: Settings) -> str | None:
 
 async def _check_bootstrap_key(database: Database, key: str) -> None:
     try:
-        await authenticate(database, f"Bearer {key}")
+        await authenticate(Access(database), f"Bearer {key}")
     except RequestError:
         log.warning("bootstrap_key_ignored", why="it is for an empty database; this one has keys")
 
 
+def tokens_of(settings: Settings) -> Tokens:
+    secret = settings.jwt_secret
+    return Tokens(
+        secret=None if secret is None else secret.get_secret_value(),
+        jwks_url=settings.jwt_jwks_url,
+        issuer=settings.jwt_issuer,
+        audience=settings.jwt_audience,
+        leeway_seconds=settings.jwt_leeway_seconds,
+    )
+
+
 def create_app(settings: Settings) -> FastAPI:
-    """The server, for a database that is prepared."""
+    """The server, for a database that is prepared. TokenSettingsError."""
+    tokens = tokens_of(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.database = Database(settings.database_url)
+        database = Database(settings.database_url)
+        access = Access(database, tokens if tokens.accepted else None, Throttle(settings.slowing))
+        app.state.access = access
         try:
-            async with Feed(app.state.database, settings.buffer_entries) as app.state.feed:
+            async with (
+                access.uses.written_to(database),
+                Feed(database, settings.buffer_entries) as app.state.feed,
+            ):
                 yield
         finally:
-            await app.state.database.close()
+            await tokens.close()
+            await database.close()
 
     app = FastAPI(
         title="Tocsin", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None

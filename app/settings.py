@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.domain.limits import Limits, SocketLimits
+from app.domain.limits import Limits, Slowing, SocketLimits
 
 
 class Settings(BaseSettings):
@@ -22,6 +22,18 @@ class Settings(BaseSettings):
         pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$",
         description="The server as clients address it; without it, as each request did.",
     )
+    jwt_secret: SecretStr | None = Field(
+        default=None, description="Tokens signed with this secret (HS256 and so on) are accepted."
+    )
+    jwt_jwks_url: str | None = Field(
+        default=None, description="Tokens signed with one of the keys published there are accepted."
+    )
+    jwt_issuer: str | None = Field(default=None, description="What a token must say as `iss`.")
+    jwt_audience: str | None = Field(default=None, description="What a token must say as `aud`.")
+    jwt_leeway_seconds: int = Field(
+        default=30, ge=0, description="How far the clocks of servers may differ."
+    )
+    slowing: Slowing = Field(default_factory=Slowing, description="TOCSIN_SLOWING__FREE and so on.")
     buffer_entries: int = Field(
         default=1000, ge=1, description="Log entries that wait in memory for one subscriber."
     )

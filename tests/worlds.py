@@ -11,7 +11,8 @@ from sqlmodel import col
 
 from app.domain.access import Caller, Permission
 from app.domain.intake import Desk, Draft
-from app.services.access import add_key, authenticate
+from app.services import keys
+from app.services.access import Access, authenticate
 from app.services.organizations import add_organization
 from app.store import tables
 from app.store.database import EVERYWHERE, Database
@@ -21,7 +22,7 @@ NOON = datetime(2026, 4, 10, 12, tzinfo=UTC)
 
 
 async def administrator(database: Database) -> Caller:
-    return await authenticate(database, f"Bearer {ADMINISTRATOR}")
+    return await authenticate(Access(database), f"Bearer {ADMINISTRATOR}")
 
 
 async def a_desk(database: Database) -> Desk:
@@ -33,7 +34,9 @@ def ring(summary: str, **given: Any) -> Draft:
     return Draft(summary=summary, notification=True, **given)
 
 
-async def a_key(database: Database, *permissions: Permission, organization: str = "default") -> str:
+async def a_key(
+    database: Database, *permissions: Permission, organization: str = "default", **more: Any
+) -> str:
     """A new key of the organization, which is made where it is missing."""
     async with database.write(EVERYWHERE) as session:
         organization_id: UUID | None = (
@@ -44,11 +47,13 @@ async def a_key(database: Database, *permissions: Permission, organization: str 
             )
         ).one_or_none() or await add_organization(session, organization, organization, NOON)
         assert organization_id is not None
-        return await add_key(
+        _, secret = await keys.add(
             session,
             organization_id,
             f"key of {organization}",
             frozenset(permissions),
             NOON,
             actor="test",
+            **more,
         )
+        return secret

@@ -52,6 +52,8 @@ class Limits:
     counts: int = 1_000
     counts_over_time: int = 10_000
     future_seconds: int = 300
+    api_keys: int = 100
+    api_keys_listed: int = 200
 
     @property
     def future(self) -> timedelta:
@@ -69,3 +71,19 @@ class SocketLimits:
     ping_seconds: float = 20
     pong_seconds: float = 30
     close_seconds: float = 5
+
+
+@dataclass(frozen=True)
+class Slowing:
+    """How bad credentials are slowed: for each address, after `free` failures within `seconds`.
+
+    The next is answered after `first_delay` seconds, each further one after twice the time, up to
+    `longest_delay`. Of one address `waiting` wait at a time; more are refused.
+    """
+
+    free: int = 5
+    seconds: float = 60
+    first_delay: float = 0.25
+    longest_delay: float = 8
+    waiting: int = 10
+    addresses: int = 10_000

@@ -58,13 +58,19 @@ class ErrorCode(StrEnum):
 
 
 class RequestError(Exception):
-    """Ends a request, with a message that its sender may read and the argument it is about."""
+    """Ends a request, with a message that its sender may read and the argument it is about.
 
-    def __init__(self, code: ErrorCode, message: str, *path: str) -> None:
+    `retry_after`: in how many seconds it may be worth another try.
+    """
+
+    def __init__(
+        self, code: ErrorCode, message: str, *path: str, retry_after: int | None = None
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.path = path
+        self.retry_after = retry_after
 
 
 def bad_input(message: str, *path: str) -> RequestError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,9 @@ from app.domain.access import Caller
 from app.domain.intake import Desk
 from app.domain.limits import Limits
 from app.domain.problems import ErrorCode, RequestError
+from app.services.access import Access, caller_of
+from app.services.endings import Ending
 from app.services.feed import Feed
-from app.store.database import Database
 
 if TYPE_CHECKING:
     from app.graphql.loaders import Loaders
@@ -25,15 +26,21 @@ class Context(BaseContext):
 
     def __init__(
         self,
-        database: Database,
+        access: Access,
         feed: Feed,
         limits: Limits,
         make_loaders: Callable[[Context], Loaders],
         public_url: str,
+        client_address: str | None = None,
         asked_at: datetime | None = None,
+        access_ended: Ending | None = None,
     ) -> None:
         super().__init__()
-        self.database = database
+        self.database = access.database
+        self._access = access
+        self._client_address = client_address
+        # Of a socket: `Feed.ending()`, made before the credential is looked at.
+        self.access_ended = access_ended or Ending()
         self.feed = feed
         self.limits = limits
         self.loaders = make_loaders(self)
@@ -45,6 +52,14 @@ class Context(BaseContext):
     def now(self) -> datetime:
         """One instant for all of an HTTP request; a socket asks for a long time."""
         return self._asked_at or datetime.now(UTC)
+
+    async def authenticate(self, said: Mapping[str, str]) -> None:
+        """Learns who speaks, from headers or the payload of connection_init.
+
+        RequestError UNAUTHENTICATED, FORBIDDEN, LIMIT_EXCEEDED.
+        """
+        self.authenticated = await caller_of(self._access, said, self._client_address)
+        self.access_ended.of(self.authenticated)
 
     @property
     def caller(self) -> Caller:

@@ -11,6 +11,7 @@ from app.domain.access import Permission
 from app.domain.containers import ENTITY_TYPE, ContainerActivity, container_filter
 from app.domain.problems import ErrorCode, RequestError
 from app.domain.severity import Outcome
+from app.graphql.api_keys import ApiKey, api_keys_of
 from app.graphql.conditional_rules import ConditionalRule
 from app.graphql.context import Info
 from app.graphql.duplication_rules import DuplicationRule
@@ -20,8 +21,22 @@ from app.graphql.events import LATEST_FIRST, Entity, Event, events_field, events
 from app.graphql.guard_rules import GuardRule
 from app.graphql.nodes import Node, id_of, wanted_id
 from app.graphql.pages import After, Before, Connection, First, Last, Offset
-from app.graphql.permissions import READ, READ_ORGANIZATION, READ_RULES, READ_TYPES
-from app.services import duplication_rules, event_queries, event_types, guards, organizations
+from app.graphql.permissions import (
+    MANAGE_ORGANIZATION,
+    READ,
+    READ_ORGANIZATION,
+    READ_RULES,
+    READ_TYPES,
+)
+from app.graphql.problems import UserError, user_errors
+from app.services import (
+    duplication_rules,
+    event_queries,
+    event_types,
+    guards,
+    keys,
+    organizations,
+)
 from app.store import tables
 from app.store.pages import page_request
 
@@ -85,11 +100,25 @@ class Organization(Node):
         storable(id, info.context.limits, "id")
         return Entity(type=ENTITY_TYPE, entity_id=id)
 
+    @strawberry.field(
+        description="Its keys, 200 in all: the valid ones, the newest first, then those that were "
+        "revoked or have expired, the last of them first. Null without ORGANIZATION_MANAGE. It "
+        "must be the organization that the request acts in."
+    )
+    async def api_keys(self, info: Info) -> list[ApiKey] | None:
+        if not info.context.caller.may(MANAGE_ORGANIZATION):
+            return None
+        self.must_be_current("keys")
+        return await api_keys_of(info)
+
     def all_events(self) -> filters.EventFilter:
-        if not self.current:
-            choose = f"To see its events, choose {self.key} by the header data-partition-id."
-            raise RequestError(ErrorCode.FORBIDDEN, choose)
+        self.must_be_current("events")
         return filters.EventFilter()
+
+    def must_be_current(self, wanted: str) -> None:
+        if not self.current:
+            choose = f"To see its {wanted}, choose {self.key} by the header data-partition-id."
+            raise RequestError(ErrorCode.FORBIDDEN, choose)
 
     @classmethod
     def from_row(cls, row: tables.Organization, current: bool = True) -> Organization:
@@ -142,8 +171,8 @@ class OrganizationQueries:
         return Organization.from_row(row) if key in (None, row.key) else None
 
     @strawberry.field(
-        description="Whatever has this id: an event, an event type, a field, a rule or the "
-        "organization; null where nothing has."
+        description="Whatever has this id: an event, an event type, a field, a rule, a key or "
+        "the organization; null where nothing has."
     )
     async def node(
         self,
@@ -168,6 +197,43 @@ class OrganizationQueries:
             found = await duplication_rules.by_ids(database, caller, [wanted])
             if wanted in found:
                 return DuplicationRule.from_row(found[wanted])
+        if caller.may(MANAGE_ORGANIZATION) and (key := await keys.find(database, caller, wanted)):
+            return ApiKey.from_row(key)
         if caller.may(READ_ORGANIZATION) and wanted == caller.organization_id:
             return Organization.from_row(await organizations.organization(database, caller))
         return None
+
+
+@strawberry.type(description="What became of making an organization.")
+class OrganizationPayload:
+    organization: Organization | None = strawberry.field(
+        description="The organization; null where it was refused."
+    )
+    user_errors: list[UserError] = strawberry.field(description="Everything that is wrong.")
+
+
+@strawberry.type
+class OrganizationMutations:
+    @strawberry.mutation(
+        description="Makes an organization. Only who acts in every organization may: the "
+        "administrator, or a token for all of them; others are FORBIDDEN. The header "
+        "`data-partition-id` then chooses it, to make its first keys."
+    )
+    async def create_organization(
+        self,
+        info: Info,
+        key: Annotated[
+            str,
+            strawberry.argument(
+                description="Its key in headers and tokens, unique: up to 255 visible ASCII "
+                "characters, and not `*`."
+            ),
+        ],
+        name: Annotated[str, strawberry.argument(description="What people call it.")],
+    ) -> OrganizationPayload:
+        saved = await organizations.create(info.context.database, info.context.desk, key, name)
+        made = saved.organization
+        return OrganizationPayload(
+            organization=None if made is None else Organization.from_row(made, current=False),
+            user_errors=user_errors(saved.problems),
+        )

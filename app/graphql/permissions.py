@@ -22,7 +22,8 @@ MANAGE_TYPES = frozenset({Permission.EVENT_TYPE_MANAGE})
 READ_TYPES = READS_TYPES
 MANAGE_RULES = frozenset({Permission.RULE_MANAGE})
 READ_RULES = READ | CREATE | MANAGE_RULES
-READ_ORGANIZATION = READ | {Permission.ORGANIZATION_MANAGE}
+MANAGE_ORGANIZATION = frozenset({Permission.ORGANIZATION_MANAGE})
+READ_ORGANIZATION = READ | MANAGE_ORGANIZATION
 
 NEEDED: dict[str, frozenset[Permission]] = {
     "Query.node": READ_TYPES | READ_RULES | READ_ORGANIZATION,  # its resolver asks again, by kind
@@ -74,6 +75,10 @@ NEEDED: dict[str, frozenset[Permission]] = {
     "Mutation.updateDuplicationRule": MANAGE_RULES,
     "Mutation.deleteDuplicationRule": MANAGE_RULES,
     "Mutation.resetDuplication": MANAGE_RULES,
+    # Its service asks for a caller of every organization as well.
+    "Mutation.createOrganization": MANAGE_ORGANIZATION,
+    "Mutation.createApiKey": MANAGE_ORGANIZATION,
+    "Mutation.revokeApiKey": MANAGE_ORGANIZATION,
     "Subscription.notificationAdded": READ,
     "Subscription.eventChanged": READ,
     "Event.history": READ,

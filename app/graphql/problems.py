@@ -18,6 +18,7 @@ from app.domain.expression_problems import ExpressionProblem
 from app.domain.guards import Violation
 from app.domain.lifecycle import EventTypeState, TransitionProblem
 from app.domain.problems import ErrorCode, Problem, RequestError, UserErrorCode, bad_input
+from app.graphql import enums  # noqa: F401 (they are described before a type has them)
 from app.graphql.context import Info
 from app.store.dialect import why_unavailable
 

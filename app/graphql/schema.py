@@ -13,6 +13,7 @@ from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.graphql import OperationType
 
+from app.graphql.api_keys import ApiKeyMutations
 from app.graphql.checks import CheckQueries
 from app.graphql.cloudevents import CloudEventMutations, CloudEventQueries
 from app.graphql.containers import ContainerMutations
@@ -30,7 +31,7 @@ from app.graphql.notifications import (
     NotificationQueries,
     NotificationSubscriptions,
 )
-from app.graphql.organizations import OrganizationQueries
+from app.graphql.organizations import OrganizationMutations, OrganizationQueries
 from app.graphql.permissions import enforce
 from app.graphql.problems import (
     DuplicateError,
@@ -77,6 +78,8 @@ class Mutation(
     CorrelationMutations,
     ContainerMutations,
     CloudEventMutations,
+    OrganizationMutations,
+    ApiKeyMutations,
 ):
     pass
 

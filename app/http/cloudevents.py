@@ -23,9 +23,8 @@ from app.domain.limits import Limits
 from app.domain.problems import ErrorCode, Problem, RequestError, UserErrorCode
 from app.http.cloudevent_messages import PATH, Flaw, Message, Unreadable, read_message
 from app.services import cloudevents
-from app.services.access import caller_of
+from app.services.access import Access, caller_of
 from app.services.reports import Report
-from app.store.database import Database
 from app.store.dialect import why_unavailable
 
 OTHER_METHODS = ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
@@ -68,9 +67,9 @@ async def not_that_way() -> Response:
 
 
 async def _receive(request: Request) -> Response:
-    database: Database = request.app.state.database
+    access: Access = request.app.state.access
     limits: Limits = request.app.state.limits
-    caller = await caller_of(database, request.headers)
+    caller = await caller_of(access, request.headers, request.client and request.client.host)
     if not caller.may({Permission.EVENT_CREATE}):
         raise RequestError(ErrorCode.FORBIDDEN, f"POST {PATH} needs the permission EVENT_CREATE.")
     body = await _body(request, limits.message_bytes)
@@ -86,7 +85,7 @@ async def _receive(request: Request) -> Response:
     if isinstance(message, Unreadable):
         return _problem(message.status, message.flaws)
     desk = Desk(caller, datetime.now(UTC), limits)
-    reports = await cloudevents.ingest(database, desk, message.events)
+    reports = await cloudevents.ingest(access.database, desk, message.events)
     results = [
         _result(event, report, caller, limits)
         for event, report in zip(message.events, reports, strict=True)
@@ -154,6 +153,8 @@ def _ended(error: RequestError) -> Response:
         return _problem(401, [flaw], headers={"WWW-Authenticate": "Bearer"})
     if error.code is ErrorCode.FORBIDDEN:
         return _problem(403, [flaw])
+    if error.code is ErrorCode.LIMIT_EXCEEDED:
+        return _problem(429, [flaw], headers={"Retry-After": str(error.retry_after)})
     if error.code is ErrorCode.UNAVAILABLE:
         return _problem(503, [flaw], headers={"Retry-After": str(RETRY_SECONDS)})
     return _problem(400, [flaw])

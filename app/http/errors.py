@@ -11,6 +11,7 @@ from app.store.dialect import DATABASE_ERRORS, why_unavailable
 _STATUS = {
     ErrorCode.UNAUTHENTICATED: 401,
     ErrorCode.FORBIDDEN: 403,
+    ErrorCode.LIMIT_EXCEEDED: 429,
     ErrorCode.UNAVAILABLE: 503,
 }
 
@@ -24,7 +25,9 @@ def answer_errors(app: FastAPI) -> None:
 async def _refused(_request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, RequestError):
         raise error
-    headers = {"WWW-Authenticate": "Bearer"} if error.code is ErrorCode.UNAUTHENTICATED else None
+    headers = {"WWW-Authenticate": "Bearer"} if error.code is ErrorCode.UNAUTHENTICATED else {}
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
     body = {"errors": [{"message": error.message, "extensions": {"code": error.code.value}}]}
     return JSONResponse(body, _STATUS.get(error.code, 400), headers)
 

@@ -14,8 +14,7 @@ from app.domain.json_schema import compile_schema
 from app.domain.problems import ErrorCode, RequestError, bad_input
 from app.domain.values import text_problems
 from app.services import event_types
-from app.services.access import caller_of
-from app.store.database import Database
+from app.services.access import Access, caller_of
 
 MEDIA_TYPE = "application/schema+json"
 router = APIRouter()
@@ -32,8 +31,9 @@ async def type_schema(
 
     401 without a key, 403 without a permission, 404 where there is no such type or version.
     """
-    database: Database = request.app.state.database
-    caller = await caller_of(database, request.headers)
+    access: Access = request.app.state.access
+    database = access.database
+    caller = await caller_of(access, request.headers, request.client and request.client.host)
     if not caller.may(READS_TYPES):
         names = " or ".join(sorted(each.value for each in READS_TYPES))
         raise RequestError(ErrorCode.FORBIDDEN, f"An event type's schema needs {names}.")

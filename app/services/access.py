@@ -2,114 +2,153 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import secrets
+import json
+from base64 import urlsafe_b64decode
 from collections.abc import Mapping
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
-from uuid_utils.compat import uuid7
 
 from app.domain.access import Caller, Permission
 from app.domain.problems import ErrorCode, RequestError
+from app.domain.tokens import TokenClaims
 from app.domain.values import name_problems
-from app.store import changes, tables
+from app.services import keys
+from app.services.key_uses import KeyUses
+from app.services.throttle import Throttle
+from app.services.tokens import Tokens
+from app.store import tables
 from app.store.database import EVERYWHERE, Database
 
+DEFAULT_KEY = "default"
 PARTITION_HEADERS = ("data-partition-id", "slb-data-partition-id")
-_PREFIX_LENGTH = 16
 _LONGEST_KEY = 255
+_NO_ORGANIZATION = "The token has no organization to act in: choose one by data-partition-id."
 
 
-async def caller_of(database: Database, said: Mapping[str, str]) -> Caller:
+@dataclass(frozen=True)
+class Access:
+    """What it takes to know a caller: one for a process. Without `tokens` only keys are known."""
+
+    database: Database
+    tokens: Tokens | None = None
+    throttle: Throttle = field(default_factory=Throttle)
+    uses: KeyUses = field(default_factory=KeyUses)
+
+
+async def caller_of(access: Access, said: Mapping[str, str], address: str | None) -> Caller:
     """The caller behind a request's headers, or behind the payload of a socket's connection_init.
 
-    RequestError UNAUTHENTICATED, FORBIDDEN.
+    `address` is the client's: from one that has sent bad credentials, further bad ones are
+    answered later. RequestError UNAUTHENTICATED, FORBIDDEN, LIMIT_EXCEEDED.
     """
     partition = next((said[name] for name in PARTITION_HEADERS if name in said), None)
-    return await authenticate(database, said.get("authorization"), partition)
+    credential = _credential(said.get("authorization"))
+    try:
+        return await _known(access, credential, partition)
+    except RequestError as error:
+        if error.code is ErrorCode.UNAUTHENTICATED:
+            await access.throttle.fail(address)
+        raise
 
 
 async def authenticate(
-    database: Database, authorization: str | None, organization_key: str | None = None
+    access: Access, authorization: str | None, organization_key: str | None = None
 ) -> Caller:
     """The caller behind `Authorization: Bearer KEY`, in the organization that it asks for.
 
-    RequestError: UNAUTHENTICATED without a valid key; FORBIDDEN for an organization that does
-    not exist or is not the key's, which are told apart by nothing.
+    RequestError: UNAUTHENTICATED without a valid credential; FORBIDDEN for an organization that
+    does not exist or is not the credential's, which are told apart by nothing.
     """
-    scheme, _, secret = (authorization or "").strip().partition(" ")
-    if scheme.lower() != "bearer" or not secret.strip():
-        raise _unauthenticated("Give a key, as Authorization: Bearer KEY.")
-    digest = _digest(secret.strip())
-    async with database.read(EVERYWHERE) as session:
-        kept = select(tables.ApiKey).where(col(tables.ApiKey.prefix) == digest[:_PREFIX_LENGTH])
-        for key in await session.scalars(kept):
-            if hmac.compare_digest(key.digest, digest):
-                return await _caller(session, key, organization_key)
-    raise _unauthenticated("The key is not valid.")
+    return await _known(access, _credential(authorization), organization_key)
 
 
-async def add_key(
-    session: AsyncSession,
-    organization_id: UUID,
-    name: str,
-    permissions: frozenset[Permission],
-    now: datetime,
-    *,
-    actor: str,
-    secret: str | None = None,
-    every_organization: bool = False,
-) -> str:
-    """Writes a key and its log entry. The secret, 32 random bytes unless given, is kept nowhere."""
-    secret = secret or f"tocsin_{secrets.token_urlsafe(32)}"
-    digest = _digest(secret)
-    key = tables.ApiKey(
-        id=uuid7(),
-        organization_id=organization_id,
-        name=name,
-        prefix=digest[:_PREFIX_LENGTH],
-        digest=digest,
-        permissions=sorted(permission.value for permission in permissions),
-        every_organization=every_organization,
-        created_at=now,
-    )
-    session.add(key)
-    told = {"name": name, "permissions": key.permissions}
-    entry = changes.announcement(changes.API_KEY, key.id, organization_id, actor, now, told)
-    await changes.append(session, [entry])
-    return secret
+def _credential(authorization: str | None) -> str:
+    scheme, _, credential = (authorization or "").strip().partition(" ")
+    if scheme.lower() != "bearer" or not credential.strip():
+        raise keys.unauthenticated("Give a key, as Authorization: Bearer KEY.")
+    return credential.strip()
 
 
-async def _caller(
+async def _known(access: Access, credential: str, organization_key: str | None) -> Caller:
+    now = datetime.now(UTC)
+    if access.tokens is not None and _looks_like_a_token(credential):
+        claims = await access.tokens.claims(credential, now)
+        async with access.database.read(EVERYWHERE) as session:
+            return await _of_token(session, claims, organization_key)
+    async with access.database.read(EVERYWHERE) as session:
+        key = await keys.behind(session, credential, now)
+        caller = await _of_key(session, key, organization_key)
+    access.uses.note(key, now)
+    return caller
+
+
+def _looks_like_a_token(credential: str) -> bool:
+    """Three parts, of which the first is a JSON object: a key that people chose may have dots."""
+    parts = credential.split(".")
+    if len(parts) != 3:
+        return False
+    try:
+        header = json.loads(urlsafe_b64decode(parts[0] + "=" * (-len(parts[0]) % 4)))
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(header, dict)
+
+
+async def _of_key(
     session: AsyncSession, key: tables.ApiKey, organization_key: str | None
 ) -> Caller:
     organization_id = key.organization_id
     if organization_key is not None:
-        asked = select(col(tables.Organization.id)).where(
-            col(tables.Organization.key) == organization_key
-        )
-        nameable = not name_problems(organization_key, _LONGEST_KEY)
-        found = (await session.scalars(asked)).one_or_none() if nameable else None
+        found = await _organization_id(session, organization_key)
         if found is None or not (key.every_organization or found == organization_id):
-            message = f"The key does not open the organization {organization_key[:100]!a}."
-            raise RequestError(ErrorCode.FORBIDDEN, message)
+            raise _not_opened("key", organization_key)
         organization_id = found
     return Caller(
         name=key.name,
         organization_id=organization_id,
         permissions=frozenset(Permission(name) for name in key.permissions),
         every_organization=key.every_organization,
+        credential_id=key.id,
+        expires_at=key.expires_at,
     )
 
 
-def _digest(secret: str) -> str:
-    return hashlib.sha256(secret.encode(errors="replace")).hexdigest()
+async def _of_token(
+    session: AsyncSession, claims: TokenClaims, organization_key: str | None
+) -> Caller:
+    own = claims.organizations
+    wanted = organization_key
+    if wanted is None:
+        wanted = next(iter(own)) if own is not None and len(own) == 1 else DEFAULT_KEY
+    found = None
+    if own is None or wanted in own:
+        found = await _organization_id(session, wanted)
+    if found is None:
+        if organization_key is None:
+            raise RequestError(ErrorCode.FORBIDDEN, _NO_ORGANIZATION)
+        raise _not_opened("token", organization_key)
+    return Caller(
+        name=claims.name,
+        organization_id=found,
+        permissions=claims.permissions,
+        every_organization=own is None,
+        organization_keys=own or frozenset(),
+        expires_at=claims.expires_at,
+    )
 
 
-def _unauthenticated(message: str) -> RequestError:
-    return RequestError(ErrorCode.UNAUTHENTICATED, message)
+async def _organization_id(session: AsyncSession, key: str) -> UUID | None:
+    if name_problems(key, _LONGEST_KEY):
+        return None
+    asked = select(col(tables.Organization.id)).where(col(tables.Organization.key) == key)
+    return (await session.scalars(asked)).one_or_none()
+
+
+def _not_opened(credential: str, organization_key: str) -> RequestError:
+    message = f"The {credential} does not open the organization {organization_key[:100]!a}."
+    return RequestError(ErrorCode.FORBIDDEN, message)

@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 from uuid_utils.compat import uuid7
 
-from app.domain.access import Caller, Permission
-from app.services.access import add_key
+from app.domain.access import Caller, Permission, organization_problems
+from app.domain.intake import Desk
+from app.domain.problems import ErrorCode, Problem, RequestError, UserErrorCode
+from app.services import keys
+from app.services.access import DEFAULT_KEY
 from app.store import changes, tables
 from app.store.database import EVERYWHERE, Database
 from app.store.dialect import insert_new
 
-DEFAULT_KEY = "default"
 ADMINISTRATOR = "administrator"
+
+
+@dataclass(frozen=True)
+class Saved:
+    """An organization as it was made, or why none was."""
+
+    organization: tables.Organization | None = None
+    problems: tuple[Problem, ...] = ()
 
 
 async def bootstrap(database: Database, key: str | None, now: datetime) -> str | None:
@@ -33,7 +44,7 @@ async def bootstrap(database: Database, key: str | None, now: datetime) -> str |
         organization_id = await add_organization(session, DEFAULT_KEY, "Default", now)
         if organization_id is None:
             return None
-        return await add_key(
+        _, secret = await keys.add(
             session,
             organization_id,
             ADMINISTRATOR,
@@ -43,10 +54,30 @@ async def bootstrap(database: Database, key: str | None, now: datetime) -> str |
             secret=key,
             every_organization=True,
         )
+        return secret
+
+
+async def create(database: Database, desk: Desk, key: str, name: str) -> Saved:
+    """An organization, empty: who makes it chooses it by its key, and makes keys there.
+
+    RequestError FORBIDDEN unless the caller acts in every organization.
+    """
+    if not desk.reporter.every_organization:
+        message = "Only who acts in every organization may make one."
+        raise RequestError(ErrorCode.FORBIDDEN, message)
+    if problems := organization_problems(key, name, desk.limits):
+        return Saved(problems=tuple(problems))
+    async with database.write(EVERYWHERE) as session:
+        actor = desk.reporter.name
+        made = await add_organization(session, key, name, desk.now, actor)
+        if made is None:
+            taken = f"There is an organization {key} already."
+            return Saved(problems=(Problem(UserErrorCode.ALREADY_EXISTS, taken, ("key",)),))
+        return Saved(await session.get_one(tables.Organization, made))
 
 
 async def add_organization(
-    session: AsyncSession, key: str, name: str, now: datetime
+    session: AsyncSession, key: str, name: str, now: datetime, actor: str = ADMINISTRATOR
 ) -> UUID | None:
     """Writes an organization and its log entry; None where the key is taken."""
     table = tables.Organization
@@ -58,7 +89,7 @@ async def add_organization(
             changes.ORGANIZATION,
             organization_id,
             organization_id,
-            ADMINISTRATOR,
+            actor,
             now,
             {"key": key, "name": name},
         )
@@ -80,5 +111,6 @@ async def organizations(
     async with database.read(EVERYWHERE) as session:
         statement = select(table).order_by(col(table.key)).limit(limit)
         if not caller.every_organization:
-            statement = statement.where(col(table.id) == caller.organization_id)
+            named = col(table.key).in_(sorted(caller.organization_keys))
+            statement = statement.where(or_(col(table.id) == caller.organization_id, named))
         return list(await session.scalars(statement))

@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -70,6 +71,11 @@ def read_url(text_url: str) -> URL:
     if url.database in (None, "", ":memory:") or url.query:
         raise BadUrlError("names no file; a SQLite database must be a file: sqlite:///tocsin.db")
     return url.set(drivername="sqlite+aiosqlite")
+
+
+def is_missing(url: URL) -> bool:
+    """Whether opening the database would make it."""
+    return url.get_backend_name() == SQLITE and not Path(url.database or "").exists()
 
 
 def engines(url: URL) -> tuple[AsyncEngine, AsyncEngine]:

@@ -21,12 +21,31 @@ class NewerDatabaseError(Exception):
     """The database was migrated by a later version of Tocsin than this one."""
 
 
+class OlderDatabaseError(Exception):
+    """The database is not there, is empty, or lacks migrations of this version."""
+
+
 async def migrate(url: URL) -> None:
     """Runs the missing migrations. NewerDatabaseError when the database knows more of them."""
     engine = dialect.migration_engine(url)
     try:
         async with engine.begin() as connection:
             await connection.run_sync(_upgrade)
+    finally:
+        await engine.dispose()
+
+
+async def check(url: URL) -> None:
+    """Changes nothing. OlderDatabaseError, NewerDatabaseError for other than this version's."""
+    if dialect.is_missing(url):
+        raise OlderDatabaseError("There is no database yet: `tocsin migrate` makes it.")
+    engine = dialect.migration_engine(url)
+    try:
+        async with engine.connect() as connection:
+            if await connection.run_sync(_missing):
+                raise OlderDatabaseError(
+                    "The database lacks tables of this version: run `tocsin migrate` first."
+                )
     finally:
         await engine.dispose()
 
@@ -41,15 +60,27 @@ def config(connection: Connection | None = None) -> Config:
 
 def _upgrade(connection: Connection) -> None:
     dialect.lock_for_migration(connection)
-    scripts = config(connection)
+    current = _current(connection)
+    command.upgrade(config(connection), "head")
+    if current is not None:
+        fill(connection, current)
+    dialect.renew_restored_log(connection)
+
+
+def _missing(connection: Connection) -> bool:
+    """Whether there is a migration that the database lacks."""
+    scripts = ScriptDirectory.from_config(config(connection))
+    return _current(connection) != scripts.get_current_head()
+
+
+def _current(connection: Connection) -> str | None:
+    """The migration that the database is at; None for an empty one. NewerDatabaseError."""
+    scripts = ScriptDirectory.from_config(config(connection))
     current = MigrationContext.configure(connection).get_current_revision()
-    known = {step.revision for step in ScriptDirectory.from_config(scripts).walk_revisions()}
+    known = {step.revision for step in scripts.walk_revisions()}
     if current is not None and current not in known:
         raise NewerDatabaseError(
             f"The database is at migration {current}, which this version does not know: "
             "it was used with a later version of Tocsin."
         )
-    command.upgrade(scripts, "head")
-    if current is not None:
-        fill(connection, current)
-    dialect.renew_restored_log(connection)
+    return current

@@ -1,4 +1,4 @@
-"""The table of permissions, walked: every root field, with and without each permission."""
+"""The table of permissions, walked: every root field, by each kind of caller."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import pytest
 
 from app.domain.access import Permission
 from app.graphql.permissions import NEEDED
+from app.services import operator_keys
+from app.services.access import Access, authenticate
 from app.store.database import Database
 from tests.client import Client
-from tests.worlds import a_key
+from tests.conftest import Serve
+from tests.worlds import NOON, a_key
 
 ID = '"018f0000-0000-7000-8000-000000000000"'
 
@@ -102,8 +105,17 @@ OPERATIONS = {
     ),
     "Organization.containerEvents": "{ organization { containerEvents { totalCount } } }",
     "Organization.container": '{ organization { container(id: "c") { type } } }',
+    "Mutation.createApiKey": (
+        'mutation { createApiKey(input: {name: "", permissions: []}) { userErrors { code } } }'
+    ),
+    "Mutation.revokeApiKey": f"mutation {{ revokeApiKey(id: {ID}) {{ userErrors {{ code }} }} }}",
+    "Mutation.createOrganization": (
+        'mutation { createOrganization(key: "", name: "") { userErrors { code } } }'
+    ),
     "Organization.events": "{ organization { events { totalCount } } }",
 }
+# For those who act in every organization, and have the permission.
+EVERYWHERE_ONLY = {"Mutation.createOrganization"}
 # Reached by EVENT_READ alone, or told by a socket: tests of their own below.
 ELSEWHERE = {
     "DuplicationRule.eventType",
@@ -135,14 +147,50 @@ async def test_a_permission_opens_what_the_table_says_and_nothing_else(
     await client.ask('mutation { createEventType(input: {name: "Gauge"}) { userErrors { code } } }')
     holder = client.as_key(await a_key(database, permission))
 
-    opened = {}
-    for place, operation in OPERATIONS.items():
-        answer = await holder.answer(operation)
-        codes = {error["extensions"]["code"] for error in answer.get("errors", ())}
-        assert codes <= {"FORBIDDEN"}, (place, answer)
-        opened[place] = not codes
+    opened = await _opened(holder)
 
-    assert opened == {place: permission in _needed(place) for place in OPERATIONS}
+    assert opened == {
+        place for place in set(OPERATIONS) - EVERYWHERE_ONLY if permission in _needed(place)
+    }
+
+
+@pytest.mark.parametrize("everywhere", [False, True])
+async def test_an_administrator_may_do_everything_where_he_is_one(
+    client: Client, database: Database, everywhere: bool
+) -> None:
+    await client.ask('mutation { createEventType(input: {name: "Gauge"}) { userErrors { code } } }')
+    key = await a_key(database, *Permission, every_organization=everywhere)
+
+    opened = await _opened(client.as_key(key))
+
+    assert opened == set(OPERATIONS) - (set() if everywhere else EVERYWHERE_ONLY)
+
+
+async def test_a_credential_that_is_none_opens_nothing(
+    serve: Serve, database_url: str, database: Database
+) -> None:
+    expired = await a_key(database, *Permission, expires_at=NOON)
+    revoked = await a_key(database, *Permission)
+    known = await authenticate(Access(database), f"Bearer {revoked}")
+    assert known.credential_id is not None
+    await operator_keys.revoke(database, known.credential_id, NOON)
+    bad = {
+        None: "Give a key, as Authorization: Bearer KEY.",
+        "wrong": "The key is not valid.",
+        expired: "The key has expired.",
+        revoked: "The key was revoked.",
+    }
+
+    async with serve(database_url, slowing={"free": 10_000}) as client:
+        for key, message in bad.items():
+            caller = client.as_key(key)
+            for place, operation in OPERATIONS.items():
+                answer = await caller.post(operation)
+
+                assert answer.status_code == 401, place
+                assert answer.json() == {
+                    "errors": [{"message": message, "extensions": {"code": "UNAUTHENTICATED"}}]
+                }
 
 
 async def test_no_way_leads_round_to_a_definition(client: Client, database: Database) -> None:
@@ -202,6 +250,18 @@ async def test_the_error_names_what_would_be_enough(client: Client, database: Da
     error = await reader.error(OPERATIONS["Mutation.deleteEvent"])
 
     assert error["message"] == "Mutation.deleteEvent needs the permission EVENT_DELETE."
+
+
+async def _opened(caller: Client) -> set[str]:
+    """The operations that are not forbidden."""
+    opened = set()
+    for place, operation in OPERATIONS.items():
+        answer = await caller.answer(operation)
+        codes = {error["extensions"]["code"] for error in answer.get("errors", ())}
+        assert codes <= {"FORBIDDEN"}, (place, answer)
+        if not codes:
+            opened.add(place)
+    return opened
 
 
 def _needed(place: str) -> frozenset[Permission]:

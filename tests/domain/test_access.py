@@ -1,14 +1,22 @@
-"""What a caller may do, and the source that its name makes."""
+"""What a caller may do and grant, the source that its name makes, and what keys look like."""
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from urllib.parse import unquote
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
-from app.domain.access import Permission
-from tests.domain.examples import a_caller
+from app.domain.access import (
+    Permission,
+    grant_problems,
+    key_problems,
+    organization_problems,
+)
+from app.domain.limits import Limits
+from tests.domain.examples import NOW, a_caller
 from tests.domain.strategies import KEEPABLE_TEXT
 
 READ, CREATE, DELETE = Permission.EVENT_READ, Permission.EVENT_CREATE, Permission.EVENT_DELETE
@@ -66,3 +74,51 @@ def test_the_source_of_a_caller_is_a_uri_reference_that_tells_its_name(name: str
     assert unquote(source) == name
     assert source.isascii()
     assert all(character.isalnum() or character in "-._~%" for character in source)
+
+
+@pytest.mark.parametrize(
+    ("key", "fits"),
+    [
+        ("acme", True),
+        ("a-b.c:d/e~!", True),
+        ("x" * 255, True),
+        ("**", True),
+        ("*", False),
+        ("", False),
+        ("x" * 256, False),
+        ("a b", False),
+        ("a\t", False),
+        ("ä", False),
+        ("\x7f", False),
+    ],
+)
+def test_an_organization_s_key_can_travel_in_a_header(key: str, fits: bool) -> None:
+    problems = organization_problems(key, "Acme", Limits())
+
+    assert (problems == []) is fits
+    assert {problem.path for problem in problems} <= {("key",)}
+
+
+@given(st.text(max_size=300))
+def test_a_key_s_name_makes_a_source_that_can_be_kept(name: str) -> None:
+    problems = key_problems(name, [READ], None, NOW, Limits())
+
+    if not problems:
+        assert len(a_caller(name=name).source) <= 255
+
+
+def test_a_key_ends_in_the_future() -> None:
+    def problems(ends: datetime | None) -> list[tuple[str, ...]]:
+        return [each.path for each in key_problems("desk", [READ], ends, NOW, Limits())]
+
+    assert problems(None) == []
+    assert problems(NOW + timedelta(microseconds=1)) == []
+    assert problems(NOW) == [("expiresAt",)]
+
+
+def test_nobody_grants_what_he_lacks() -> None:
+    creator = a_caller(permissions=frozenset({READ, DELETE}))
+
+    problems = grant_problems([READ, CREATE, DELETE, CREATE], creator)
+
+    assert [problem.path for problem in problems] == [("permissions", "1"), ("permissions", "3")]

@@ -1,4 +1,4 @@
-"""How a socket ends: by time-outs, with its credential, with its client, with the server."""
+"""How a socket ends: by time-outs, with its client, with the server."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ import socket as sockets
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,13 +19,12 @@ from structlog.testing import capture_logs
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from app.domain.access import Caller
 from app.graphql.context import Context
 from app.graphql.protocols import operations, transport_ws
 from app.graphql.protocols.messages import Subscribe
 from app.graphql.protocols.operations import Answer
 from app.graphql.schema import Schema
-from app.services import access, feed
+from app.services import feed
 from tests.client import PATIENCE_SECONDS, PROTOCOL, Client, Socket, Subscription
 from tests.conftest import Serve
 
@@ -142,20 +139,6 @@ async def test_a_client_that_is_gone_is_closed_and_nothing_of_it_goes_on(
 
         assert await closing(connection) == (4408, "No answer to a ping within 1.5 seconds")
         await watched.end_of("1")
-
-
-async def test_a_credential_takes_its_sockets_with_it_when_it_expires(
-    database_url: str, serve: Serve, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def expiring(*given: Any) -> Caller:
-        caller = await access.caller_of(*given)
-        return replace(caller, expires_at=datetime.now(UTC) + timedelta(seconds=0.1))
-
-    monkeypatch.setattr(transport_ws, "caller_of", expiring)
-    async with serve(database_url) as client, opened(client) as connection:
-        await initialise(connection, client)
-
-        assert await closing(connection) == (4403, "The credential has expired")
 
 
 async def test_a_client_that_leaves_leaves_nothing_behind(
@@ -289,10 +272,10 @@ async def test_a_fault_while_the_credential_is_checked_is_told_without_its_cause
     code: int,
     told: str,
 ) -> None:
-    async def failing(*_: Any) -> Caller:
+    async def failing(*_: Any) -> None:
         raise fault
 
-    monkeypatch.setattr(transport_ws, "caller_of", failing)
+    monkeypatch.setattr(Context, "authenticate", failing)
     async with serve(database_url) as client, opened(client) as connection:
         await connection.send('{"type":"connection_init"}')
 

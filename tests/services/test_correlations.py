@@ -16,7 +16,7 @@ from app.domain.intake import Desk, Draft
 from app.domain.limits import Limits
 from app.domain.problems import UserErrorCode
 from app.services import correlated, correlations, events
-from app.services.access import authenticate
+from app.services.access import Access, authenticate
 from app.store import tables
 from app.store.database import EVERYWHERE, Database
 from app.store.pages import PageRequest
@@ -165,7 +165,7 @@ async def test_an_event_of_another_organization_is_neither_linked_nor_told(
 ) -> None:
     desk = await a_desk(database)
     key = await a_key(database, Permission.EVENT_UPDATE, organization="acme")
-    stranger = Desk(await authenticate(database, f"Bearer {key}"), desk.now)
+    stranger = Desk(await authenticate(Access(database), f"Bearer {key}"), desk.now)
     a, b = await some(database, desk, 2)
     [theirs] = await some(database, stranger, 1)
     await correlations.correlate_events(database, desk, a, [b], CAUSED_BY)

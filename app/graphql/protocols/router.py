@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import quote
 
 from fastapi.routing import APIWebSocketRoute
 from starlette.requests import HTTPConnection, Request
+from starlette.websockets import WebSocket
 from strawberry.fastapi import GraphQLRouter
 
 from app.domain.limits import Limits, SocketLimits
@@ -19,7 +21,6 @@ from app.graphql.context import Context
 from app.graphql.loaders import Loaders
 from app.graphql.protocols.transport_ws import socket_endpoint
 from app.graphql.schema import Schema
-from app.services.access import caller_of
 
 # A host that is not a host would make no URI.
 _HOST = re.compile(r"([A-Za-z0-9.\-_~]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
@@ -49,19 +50,29 @@ def graphql_router(
 ) -> Router:
     """`public_url`: the server as its clients address it; without it, as each of them did."""
 
-    def context(connection: HTTPConnection, asked_at: datetime | None = None) -> Context:
-        state = connection.app.state
-        address = public_url or address_of(connection)
-        return Context(state.database, state.feed, limits, Loaders, address, asked_at)
+    def context(connection: HTTPConnection, **more: Any) -> Context:
+        state, client = connection.app.state, connection.client
+        return Context(
+            state.access,
+            state.feed,
+            limits,
+            Loaders,
+            public_url or address_of(connection),
+            client and client.host,
+            **more,
+        )
 
-    async def authenticated(request: Request) -> Context:
-        made = context(request, datetime.now(UTC))
-        made.authenticated = await caller_of(made.database, request.headers)
+    async def of_request(request: Request) -> Context:
+        made = context(request, asked_at=datetime.now(UTC))
+        await made.authenticate(request.headers)
         return made
 
-    router = Router(schema, path="/graphql", graphql_ide=None, context_getter=authenticated)
+    def of_socket(socket: WebSocket) -> Context:
+        return context(socket, access_ended=socket.app.state.feed.ending())
+
+    router = Router(schema, path="/graphql", graphql_ide=None, context_getter=of_request)
     router.routes[:] = [
         route for route in router.routes if not isinstance(route, APIWebSocketRoute)
     ]
-    router.add_api_websocket_route("/graphql", socket_endpoint(schema, sockets, context))
+    router.add_api_websocket_route("/graphql", socket_endpoint(schema, sockets, of_socket))
     return router

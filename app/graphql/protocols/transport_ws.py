@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -40,10 +39,8 @@ from app.graphql.protocols.messages import (
 )
 from app.graphql.protocols.operations import answers
 from app.graphql.schema import Schema
-from app.services.access import caller_of
 from app.store.dialect import DATABASE_ERRORS, why_unavailable
 
-_LOOK_SECONDS = 60.0  # clocks are set, and timers have a longest time
 _REFUSED = (ErrorCode.UNAUTHENTICATED, ErrorCode.FORBIDDEN)
 
 log = structlog.get_logger(__name__)
@@ -175,7 +172,7 @@ class Socket:
     async def _authenticate(self, message: ConnectionInit) -> None:
         said = {k.lower(): v for k, v in message.payload.items() if isinstance(v, str)}
         try:
-            self._context.authenticated = await caller_of(self._context.database, said)
+            await self._context.authenticate(said)
         except (RequestError, *DATABASE_ERRORS) as error:
             self.end(_refusal(error))
         else:
@@ -185,12 +182,7 @@ class Socket:
             await self._send(ACKNOWLEDGED)
 
     async def _end_with_credential(self) -> None:
-        expires_at = self._context.caller.expires_at
-        if expires_at is None:
-            return
-        while (left := (expires_at - datetime.now(UTC)).total_seconds()) > 0:
-            await asyncio.sleep(min(left, _LOOK_SECONDS))
-        self.end(Close(CloseCode.FORBIDDEN, "The credential has expired"))
+        self.end(Close(CloseCode.FORBIDDEN, await self._context.access_ended.wait()))
 
     async def _look_after(self) -> None:
         """Closes the socket of a client that is gone. Whatever it sends shows that it is there."""

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Enum as EnumColumn
+from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
 
 from app.store.columns import Instant, JSONValue
@@ -43,6 +44,7 @@ class ApiKey(Owned, table=True):
     """Of the key itself only its SHA-256 is kept, found by the first characters of that."""
 
     __tablename__ = "api_key"
+    __table_args__ = (Index("ix_api_key_organization_id_id", "organization_id", "id"),)
 
     id: UUID = Field(primary_key=True)
     name: str
@@ -51,3 +53,6 @@ class ApiKey(Owned, table=True):
     permissions: list[str] = Field(sa_type=JSONValue)
     every_organization: bool = False
     created_at: datetime = Field(sa_type=Instant)
+    expires_at: datetime | None = Field(default=None, sa_type=Instant)
+    last_used_at: datetime | None = Field(default=None, sa_type=Instant)
+    revoked_at: datetime | None = Field(default=None, sa_type=Instant)

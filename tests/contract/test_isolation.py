@@ -1,0 +1,537 @@
+"""Nothing crosses from one organization to another, by any root field and with every permission.
+
+Two organizations hold the same data. A stranger with every permission in one of them tries all
+that is unique to the other: what it hears is what it hears of things that never were.
+"""
+
+from __future__ import annotations
+
+import json
+from string import Template
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from graphql import build_schema as parse
+
+from app.domain.access import Permission
+from app.graphql.schema import build_schema
+from app.store.database import Database
+from tests.client import Client
+from tests.worlds import a_key
+
+NULL, ANSWERED = "null", "answered"
+NOT_FOUND, INVALID_CURSOR, FORBIDDEN = "NOT_FOUND", "INVALID_CURSOR", "FORBIDDEN"
+ERRORS = "userErrors { code message path }"
+
+
+def on(mutation: str, selection: str = "") -> str:
+    return f"mutation {{ {mutation} {{ {selection} {ERRORS} }} }}"
+
+
+def changes_event(mutation: str) -> str:
+    return on(mutation, "event { id summary }")
+
+
+def changes_type(mutation: str) -> str:
+    return on(mutation, "eventType { id name }")
+
+
+DRAFT = 'source: "/a", summary: "new"'
+RULE = 'name: "r", fingerprint: ["type"], window: "PT1M", action: COUNT'
+GUARD = 'name: "g", expression: "true", message: "m"'
+SHOW = (
+    '{name: "s", effect: SHOW, targets: ["b"], condition: {field: {field: "a", operator: EXISTS}}}'
+)
+
+# Each root field with what a stranger may say of the other's, and what it hears then. `$name` is a
+# value of the other's, `$own_name` one of the stranger's.
+TRIED: dict[str, list[tuple[str, str]]] = {
+    "Query.node": [
+        (f'{{ node(id: "${name}") {{ __typename id }} }}', NULL)
+        for name in (
+            "event",
+            "event_type",
+            "field",
+            "conditional_rule",
+            "guard_rule",
+            "duplication_rule",
+            "api_key",
+            "organization",
+        )
+    ],
+    "Query.viewer": [
+        ("{ viewer { organization { key } organizations { id key apiKeys { id } } } }", ANSWERED)
+    ],
+    "Query.logHead": [],  # a place: it counts over all, and tells of none
+    "Query.organization": [
+        ('{ organization(key: "$organization_key") { id } }', NULL),
+        (
+            """{ organization { id apiKeys { id name } events { totalCount }
+                 containerEvents(containerId: "$entity") { totalCount }
+                 container(id: "$entity") { events { totalCount } } } }""",
+            ANSWERED,
+        ),
+        ('{ organization { events(after: "$cursor") { totalCount } } }', INVALID_CURSOR),
+        (
+            '{ organization { containerEvents(before: "$cursor") { totalCount } } }',
+            INVALID_CURSOR,
+        ),
+    ],
+    "Query.event": [('{ event(id: "$event") { id } }', NULL)],
+    "Query.eventBySource": [
+        ('{ eventBySource(source: "/a", sourceId: "$source_id") { id } }', NULL)
+    ],
+    "Query.events": [
+        *(
+            (f"{{ events(filter: {{ {filter} }}) {{ totalCount nodes {{ id }} }} }}", ANSWERED)
+            for filter in (
+                'ids: ["$event"]',
+                'not: {ids: ["$event"]}',
+                'eventTypeId: "$event_type"',
+                'sourceIds: ["$source_id"]',
+                'entityId: "$entity"',
+                'types: ["$type"]',
+            )
+        ),
+        ('{ events(first: 1, after: "$cursor") { totalCount } }', INVALID_CURSOR),
+        ('{ events(last: 1, before: "$cursor") { totalCount } }', INVALID_CURSOR),
+        (
+            """{ events { totalCount nodes { id duplicateOf { id } eventType { id } occurrences
+                 history { nodes { cursor eventId } }
+                 correlations { nodes { event { id } } } } } }""",
+            ANSWERED,
+        ),
+    ],
+    "Query.cloudEvents": [
+        ('{ cloudEvents(type: "$type") { total events } }', ANSWERED),
+        ("{ cloudEvents(pageSize: 500) { total events } }", ANSWERED),
+    ],
+    "Query.eventCounts": [
+        ("{ eventCounts(by: [TYPE, ENTITY, SOURCE]) { type source count } }", ANSWERED),
+        ('{ eventCounts(by: [TYPE], filter: {ids: ["$event"]}) { count } }', ANSWERED),
+    ],
+    "Query.eventChanges": [
+        ('{ eventChanges(eventId: "$event") { nodes { cursor kind } } }', ANSWERED),
+        ('{ eventChanges(after: "$change") { nodes { eventId } } }', INVALID_CURSOR),
+        ("{ eventChanges(first: 100) { nodes { eventId cursor } } }", ANSWERED),
+    ],
+    "Query.notifications": [
+        ('{ notifications(after: "$bell") { nodes { id } } }', INVALID_CURSOR),
+        ("{ notifications { totalCount unacknowledgedCount edges { cursor } } }", ANSWERED),
+    ],
+    "Query.entity": [
+        ('{ entity(type: "Well", id: "$entity") { events { totalCount } } }', ANSWERED)
+    ],
+    "Query.eventType": [
+        ('{ eventType(by: {id: "$event_type"}) { id } }', NULL),
+        ('{ eventType(by: {type: "$type"}) { id } }', NULL),
+    ],
+    "Query.eventTypes": [
+        ('{ eventTypes(after: "$types") { nodes { id } } }', INVALID_CURSOR),
+        ("{ eventTypes { totalCount nodes { id events { totalCount } } } }", ANSWERED),
+    ],
+    "Query.guardRule": [('{ guardRule(id: "$guard_rule") { id } }', NULL)],
+    "Query.guardRules": [
+        ('{ guardRules(eventTypeId: "$event_type") { totalCount nodes { id } } }', ANSWERED),
+        ('{ guardRules(after: "$guards") { nodes { id } } }', INVALID_CURSOR),
+    ],
+    "Query.duplicationRules": [
+        ('{ duplicationRules(eventTypeId: "$event_type") { totalCount nodes { id } } }', ANSWERED),
+        ('{ duplicationRules(after: "$duplications") { nodes { id } } }', INVALID_CURSOR),
+        ("{ duplicationRules { totalCount nodes { id caught } } }", ANSWERED),
+    ],
+    "Query.checkEvent": [
+        (
+            f'{{ checkEvent(input: {{eventTypeId: "$event_type", {DRAFT}}}) '
+            f"{{ accepted {ERRORS} }} }}",
+            NOT_FOUND,
+        ),
+        (
+            f'{{ checkEvent(input: {{sourceId: "$source_id", {DRAFT}}}) '
+            f"{{ accepted duplicateOf {{ id }} {ERRORS} }} }}",
+            ANSWERED,
+        ),
+    ],
+    "Query.tryGuardRule": [
+        (
+            '{ tryGuardRule(expression: "false", eventTypeId: "$event_type") '
+            f"{{ checked rejected {ERRORS} }} }}",
+            NOT_FOUND,
+        )
+    ],
+    "Mutation.logEvent": [
+        (on(f'logEvent(input: {{eventTypeId: "$event_type", {DRAFT}}})', "duplicate"), NOT_FOUND)
+    ],
+    "Mutation.logEvents": [
+        (
+            f'mutation {{ logEvents(input: [{{eventTypeId: "$event_type", {DRAFT}}}]) '
+            f"{{ accepted rejected results {{ {ERRORS} }} }} }}",
+            ANSWERED,
+        )
+    ],
+    # A replay would be known before its time is refused.
+    "Mutation.ingestCloudEvents": [
+        (
+            'mutation { ingestCloudEvents(events: [{specversion: "1.0", id: "$source_id", '
+            'source: "/a", type: "$type", time: "2999-01-01T00:00:00Z"}]) '
+            f"{{ accepted duplicates rejected results {{ duplicate {ERRORS} }} }} }}",
+            ANSWERED,
+        )
+    ],
+    # No argument names anything of another's: what is reported is one's own.
+    "Mutation.logContainerEvent": [],
+    "Mutation.updateEvent": [
+        (changes_event('updateEvent(input: {id: "$event", summary: "mine"})'), NOT_FOUND)
+    ],
+    "Mutation.deleteEvent": [(changes_event('deleteEvent(id: "$event")'), NOT_FOUND)],
+    "Mutation.acknowledgeEvent": [(changes_event('acknowledgeEvent(id: "$event")'), NOT_FOUND)],
+    "Mutation.unacknowledgeEvent": [(changes_event('unacknowledgeEvent(id: "$event")'), NOT_FOUND)],
+    "Mutation.acknowledgeEvents": [
+        (on('acknowledgeEvents(upTo: "$bell")', "acknowledgedCount"), INVALID_CURSOR),
+        (on('acknowledgeEvents(upTo: "$place")', "acknowledgedCount"), INVALID_CURSOR),
+        (
+            on('acknowledgeEvents(filter: {types: ["$type"]})', "acknowledgedCount"),
+            ANSWERED,
+        ),
+    ],
+    "Mutation.correlateEvents": [
+        (
+            changes_event(
+                f'{verb}(eventId: "{one}", relatedIds: ["{other}"], relation: {relation})'
+            ),
+            NOT_FOUND,
+        )
+        for verb in ("correlateEvents",)
+        for one, other in (("$own_event", "$event"), ("$event", "$own_event"))
+        for relation in ("RELATED", "CAUSED_BY")
+    ],
+    "Mutation.uncorrelateEvents": [
+        (
+            changes_event('uncorrelateEvents(eventId: "$event", relatedIds: ["$own_event"])'),
+            NOT_FOUND,
+        ),
+        (
+            changes_event('uncorrelateEvents(eventId: "$own_event", relatedIds: ["$event"])'),
+            NOT_FOUND,
+        ),
+    ],
+    "Mutation.createEventType": [],  # names are unique in an organization: a test of its own
+    "Mutation.updateEventType": [
+        (changes_type('updateEventType(input: {id: "$event_type", name: "mine"})'), NOT_FOUND)
+    ],
+    "Mutation.deleteEventType": [(changes_type('deleteEventType(id: "$event_type")'), NOT_FOUND)],
+    "Mutation.transitionEventType": [
+        (changes_type('transitionEventType(id: "$event_type", to: ARCHIVED)'), NOT_FOUND)
+    ],
+    "Mutation.addEventField": [
+        (
+            changes_type(
+                'addEventField(eventTypeId: "$event_type", field: {name: "c", kind: TEXT})'
+            ),
+            NOT_FOUND,
+        )
+    ],
+    "Mutation.updateEventField": [
+        (changes_type('updateEventField(input: {id: "$field", label: "mine"})'), NOT_FOUND)
+    ],
+    "Mutation.removeEventField": [(changes_type('removeEventField(id: "$field")'), NOT_FOUND)],
+    "Mutation.reorderEventFields": [
+        (
+            changes_type('reorderEventFields(eventTypeId: "$event_type", fieldIds: ["$field"])'),
+            NOT_FOUND,
+        ),
+        (
+            changes_type(
+                'reorderEventFields(eventTypeId: "$own_event_type", fieldIds: ["$field"])'
+            ),
+            "INVALID_INPUT",
+        ),
+    ],
+    "Mutation.addConditionalRule": [
+        (changes_type(f'addConditionalRule(eventTypeId: "$event_type", rule: {SHOW})'), NOT_FOUND)
+    ],
+    "Mutation.updateConditionalRule": [
+        (
+            changes_type('updateConditionalRule(input: {id: "$conditional_rule", enabled: false})'),
+            NOT_FOUND,
+        )
+    ],
+    "Mutation.deleteConditionalRule": [
+        (changes_type('deleteConditionalRule(id: "$conditional_rule")'), NOT_FOUND)
+    ],
+    "Mutation.createGuardRule": [
+        (
+            on(
+                f'createGuardRule(input: {{eventTypeId: "$event_type", {GUARD}}})',
+                "guardRule { id }",
+            ),
+            NOT_FOUND,
+        )
+    ],
+    "Mutation.updateGuardRule": [
+        (
+            on('updateGuardRule(input: {id: "$guard_rule", name: "mine"})', "guardRule { id }"),
+            NOT_FOUND,
+        )
+    ],
+    "Mutation.publishGuardRule": [
+        (on('publishGuardRule(id: "$guard_rule")', "guardRule { id }"), NOT_FOUND)
+    ],
+    "Mutation.retireGuardRule": [
+        (on('retireGuardRule(id: "$guard_rule")', "guardRule { id }"), NOT_FOUND)
+    ],
+    "Mutation.createDuplicationRule": [
+        (
+            on(
+                f'createDuplicationRule(input: {{eventTypeId: "$event_type", {RULE}}})',
+                "duplicationRule { id }",
+            ),
+            NOT_FOUND,
+        )
+    ],
+    "Mutation.updateDuplicationRule": [
+        (
+            on(
+                'updateDuplicationRule(input: {id: "$duplication_rule", enabled: false})',
+                "duplicationRule { id }",
+            ),
+            NOT_FOUND,
+        )
+    ],
+    "Mutation.deleteDuplicationRule": [
+        (on('deleteDuplicationRule(id: "$duplication_rule")', "duplicationRule { id }"), NOT_FOUND)
+    ],
+    "Mutation.resetDuplication": [
+        (on('resetDuplication(ruleId: "$duplication_rule")', "forgotten"), NOT_FOUND)
+    ],
+    "Mutation.createOrganization": [
+        (
+            on('createOrganization(key: "$organization_key", name: "n")', "organization { id }"),
+            FORBIDDEN,
+        )
+    ],
+    "Mutation.createApiKey": [],  # no argument names anything of another's
+    "Mutation.revokeApiKey": [(on('revokeApiKey(id: "$api_key")', "apiKey { id }"), NOT_FOUND)],
+    "Subscription.notificationAdded": [
+        (f'subscription {{ notificationAdded(after: "{after}") {{ cursor }} }}', INVALID_CURSOR)
+        for after in ("$bell", "$place")
+    ],
+    "Subscription.eventChanged": [
+        (f'subscription {{ eventChanged(after: "{after}") {{ cursor }} }}', INVALID_CURSOR)
+        for after in ("$change", "$place")
+    ],
+}
+
+TYPE = """mutation { createEventType(input: {name: "Gauge", type: "gauge", state: PUBLISHED,
+  fields: [{name: "a", kind: NUMBER}, {name: "b", kind: TEXT}],
+  conditionalRules: [{name: "s", effect: SHOW, targets: ["b"],
+    condition: {field: {field: "a", operator: EXISTS}}}]}) {
+  eventType { id fields { id } conditionalRules { id } } } }"""
+GUARD_RULE = """mutation ($type: ID!) { createGuardRule(input: {name: "g", eventTypeId: $type,
+  expression: "event.fields.a > 0", message: "m"}) { guardRule { id } } }"""
+DUPLICATION_RULE = """mutation ($type: ID!) { createDuplicationRule(input: {name: "d",
+  eventTypeId: $type, fingerprint: ["fields.a"], window: "PT1M", action: FLAG})
+  { duplicationRule { id } } }"""
+KEY = """mutation { createApiKey(input: {name: "k", permissions: [EVENT_READ]}) {
+  apiKey { id } } }"""
+CURSORS = {
+    "cursor": "{ events(first: 1) { pageInfo { endCursor } } }",
+    "types": "{ eventTypes(first: 1) { pageInfo { endCursor } } }",
+    "guards": "{ guardRules(first: 1) { pageInfo { endCursor } } }",
+    "duplications": "{ duplicationRules(first: 1) { pageInfo { endCursor } } }",
+    "bell": "{ notifications(first: 1) { pageInfo { endCursor } } }",
+    "change": "{ eventChanges(first: 1) { pageInfo { endCursor } } }",
+}
+# All that an organization holds, but when its keys were last used.
+HELD = (
+    """{ events(first: 100) { totalCount nodes { id type summary version updatedAt fields tags
+         acknowledgedAt occurrences duplicateOf { id } history(first: 100) { nodes { cursor } }
+         correlations { nodes { relation event { id } } } } } }""",
+    """{ eventTypes(first: 100) { totalCount nodes { id type name state version updatedAt
+         fields { id name label } conditionalRules { id enabled } jsonSchema
+         guardRules { id name state versions { number } }
+         duplicationRules { id name enabled caught resetAt } } } }""",
+    "{ eventChanges(first: 100) { nodes { cursor kind eventId actor } } }",
+    "{ notifications { totalCount unacknowledgedCount nodes { id } } }",
+    "{ eventCounts(by: [SEVERITY, TYPE, SOURCE, ACKNOWLEDGED]) { type source count } }",
+    "{ organization { id key name apiKeys { id name permissions revokedAt } } }",
+)
+
+
+async def filled(client: Client) -> dict[str, str]:
+    """Fills the organization that the client acts in: its ids and cursors by name."""
+    event_type = (await client.ask(TYPE))["eventType"]
+    guard = (await client.ask(GUARD_RULE, type=event_type["id"]))["guardRule"]
+    await client.ask(on(f'publishGuardRule(id: "{guard["id"]}")'))
+    rule = (await client.ask(DUPLICATION_RULE, type=event_type["id"]))["duplicationRule"]
+    given: dict[str, Any] = {"type": "gauge", "source": "/a", "fields": {"a": 1, "b": "x"}}
+    well = {"type": "Well", "id": "w"}
+    event = await client.log(**given, sourceId="1", notification=True, entity=well)
+    flagged = await client.log(**given, sourceId="2")
+    await client.ask(
+        changes_event(f'correlateEvents(eventId: "{event["id"]}", relatedIds: ["{flagged["id"]}"])')
+    )
+    await client.ask(
+        'mutation { logContainerEvent(containerId: "c", event: {eventType: ACCESS}) { duplicate } }'
+    )
+    key = (await client.ask(KEY))["apiKey"]
+    cursors = {
+        name: (await client.ask(query))["pageInfo"]["endCursor"] for name, query in CURSORS.items()
+    }
+    return cursors | {
+        "event": event["id"],
+        "event_type": event_type["id"],
+        "field": event_type["fields"][0]["id"],
+        "conditional_rule": event_type["conditionalRules"][0]["id"],
+        "guard_rule": guard["id"],
+        "duplication_rule": rule["id"],
+        "api_key": key["id"],
+        "organization": (await client.ask("{ organization { id } }"))["id"],
+        "place": await client.ask("{ logHead }"),
+    }
+
+
+async def with_more(client: Client) -> dict[str, str]:
+    """Adds what only this organization has, by names that people chose."""
+    await client.ask(
+        on('createEventType(input: {name: "Ours", type: "only.ours"})', "eventType { id }")
+    )
+    await client.log(
+        source="/a",
+        sourceId="only-ours-1",
+        entity={"type": "Well", "id": "only-ours-w"},
+        notification=True,
+    )
+    return {"type": "only.ours", "source_id": "only-ours-1", "entity": "only-ours-w"}
+
+
+def made_up(names: dict[str, str]) -> dict[str, str]:
+    """Other values of the same kinds, which never were."""
+    never = {name: str(uuid4()) for name in names}
+    never |= dict.fromkeys([*CURSORS, "place"], "bmV2ZXIgd2FzCg")
+    return never | {
+        "type": "never.was",
+        "source_id": "never-was-1",
+        "entity": "never-was-w",
+        "organization_key": "nowhere",
+    }
+
+
+async def held(client: Client) -> list[Any]:
+    return [await client.ask(query) for query in HELD]
+
+
+async def told(stranger: Client, operation: str, values: dict[str, str]) -> str:
+    """What the stranger hears, with the values that it named in it taken out."""
+    said = Template(operation).substitute(values)
+    if said.startswith("subscription"):
+        async with stranger.subscription(said) as heard:
+            answer: dict[str, Any] = {"data": None, "errors": [await heard.error()]}
+    else:
+        answer = await stranger.answer(said)
+    for error in answer.get("errors", ()):
+        error.pop("locations", None)  # further right behind a longer id
+    text = json.dumps(answer)
+    for name in sorted(values, key=lambda name: -len(values[name])):
+        if not name.startswith("own_"):
+            text = text.replace(values[name], f"<{name}>")
+    return text
+
+
+def verdict(text: str) -> str:
+    answer = json.loads(text)
+    if "errors" in answer:
+        [code] = {error["extensions"]["code"] for error in answer["errors"]}
+        return str(code)
+    [root] = answer["data"].values()
+    if root is None:
+        return NULL
+    codes = {error["code"] for error in root.get("userErrors", ())} if type(root) is dict else ()
+    return next(iter(codes), ANSWERED)
+
+
+def test_every_root_field_is_tried() -> None:
+    schema = parse(build_schema().as_str())
+    roots = (schema.query_type, schema.mutation_type, schema.subscription_type)
+
+    fields = {f"{root}.{name}" for root in roots if root for name in root.fields}
+
+    assert set(TRIED) == fields
+
+
+async def test_what_is_another_s_is_as_what_never_was(client: Client, database: Database) -> None:
+    key = await a_key(database, *Permission, organization="acme")
+    stranger = client.as_key(key)
+    own = await filled(stranger)
+    theirs = await filled(client) | await with_more(client) | {"organization_key": "default"}
+    never = made_up(theirs)
+    mine = {f"own_{name}": value for name, value in own.items()}
+    before, own_before = await held(client), await held(stranger)
+
+    for place, tries in TRIED.items():
+        for operation, expected in tries:
+            foreign = await told(stranger, operation, theirs | mine)
+            nothing = await told(stranger, operation, never | mine)
+
+            assert foreign == nothing, (place, operation)
+            assert verdict(foreign) == expected, (place, operation, foreign)
+            named = {name for name in theirs if f"${name}" in operation}
+            for name in set(theirs) - named - {"place"}:
+                assert f"<{name}>" not in foreign, (place, operation, foreign)
+
+    assert await held(client) == before
+    assert await held(stranger) == own_before
+
+
+async def test_what_another_does_changes_no_count_and_takes_no_name(
+    client: Client, database: Database
+) -> None:
+    stranger = client.as_key(await a_key(database, *Permission, organization="acme"))
+    await filled(stranger)
+    before = await held(stranger)
+
+    await filled(client)
+    await with_more(client)
+    await client.ask("mutation { acknowledgeEvents { acknowledgedCount } }")
+    await client.ask("mutation { resetDuplication { forgotten } }")
+
+    assert await held(stranger) == before
+    await with_more(stranger)  # every name is free here, and every producer's id
+
+
+@pytest.mark.parametrize("key", ["default", "nowhere"])
+async def test_the_header_tells_no_organization_of_others_from_none(
+    client: Client, database: Database, key: str
+) -> None:
+    stranger = await a_key(database, *Permission, organization="acme")
+
+    answer = await client.as_key(stranger, data_partition_id=key).post("{ logHead }")
+
+    assert answer.status_code == 403
+    assert answer.json()["errors"] == [
+        {
+            "message": f"The key does not open the organization {key!r}.",
+            "extensions": {"code": "FORBIDDEN"},
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("field", "selection"),
+    [("notificationAdded", "node { summary }"), ("eventChanged", "event { summary }")],
+)
+async def test_a_subscription_hears_nothing_of_another(
+    client: Client, database: Database, field: str, selection: str
+) -> None:
+    stranger = client.as_key(await a_key(database, *Permission, organization="acme"))
+    head = await stranger.ask("{ logHead }")
+
+    async with stranger.subscription(
+        f"subscription ($after: String) {{ {field}(after: $after) {{ {selection} }} }}", after=head
+    ) as heard:
+        await client.log(summary="ours", notification=True)
+        await stranger.log(summary="theirs", notification=True)
+        first = await heard.next()
+
+    assert first == {selection.split()[0]: {"summary": "theirs"}}

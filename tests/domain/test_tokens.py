@@ -1,0 +1,200 @@
+"""What a token's claims mean, and which are refused."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from app.domain.access import Caller, Permission
+from app.domain.problems import ErrorCode, RequestError
+from app.domain.tokens import TokenClaims, TokenTerms, read_claims
+
+NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
+SECONDS = int(NOW.timestamp())
+READ, CREATE = Permission.EVENT_READ, Permission.EVENT_CREATE
+UPDATE, DELETE = Permission.EVENT_UPDATE, Permission.EVENT_DELETE
+ABSENT = object()
+AS_SOURCE = "Is 258 characters long as a source, percent-encoded; at most 255 are kept."
+NOT_FINITE = (float("nan"), float("inf"), float("-inf"))
+EARLY = "The token was issued in the future (iat): do the clocks differ?"
+
+
+def read(terms: TokenTerms | None = None, **given: Any) -> TokenClaims:
+    usual = {"sub": "scada", "organization": "wells", "exp": SECONDS + 60}
+    said = {name: value for name, value in (usual | given).items() if value is not ABSENT}
+    return read_claims(said, terms or TokenTerms(leeway=timedelta(seconds=30)), NOW)
+
+
+def refused(terms: TokenTerms | None = None, **given: Any) -> str:
+    with pytest.raises(RequestError) as raised:
+        read(terms, **given)
+    assert raised.value.code is ErrorCode.UNAUTHENTICATED
+    return raised.value.message
+
+
+def test_a_token_says_who_where_what_and_until_when() -> None:
+    claims = read(permissions=["EVENT_READ"])
+
+    assert claims == TokenClaims(
+        name="scada",
+        organizations=frozenset({"wells"}),
+        permissions=frozenset({READ}),
+        expires_at=NOW + timedelta(seconds=60 + 30),
+    )
+
+
+@pytest.mark.parametrize(
+    ("organization", "organizations"),
+    [
+        ("wells", {"wells"}),
+        (["wells"], {"wells"}),
+        (["wells", "Felder Süd", "wells"], {"wells", "Felder Süd"}),
+        ("*", None),
+        (["wells", "*"], None),
+        ("w*", {"w*"}),
+        ("wells pipes", {"wells pipes"}),
+    ],
+)
+def test_the_organization_is_a_key_a_list_of_keys_or_every_one(
+    organization: Any, organizations: set[str] | None
+) -> None:
+    assert read(organization=organization).organizations == organizations
+
+
+@pytest.mark.parametrize("organization", [ABSENT, None, []])
+def test_a_token_without_an_organization_is_refused(organization: Any) -> None:
+    message = refused(organization=organization)
+
+    assert message == "The token names no organization: the claim organization is missing."
+
+
+@pytest.mark.parametrize(
+    "organization", ["", 7, True, {"key": "wells"}, ["wells", 7], [["wells"]], "a\n", "x" * 256]
+)
+def test_an_organization_that_is_no_key_is_refused(organization: Any) -> None:
+    message = refused(organization=organization)
+
+    assert message == "The token's organization must be a key, a list of keys, or *."
+
+
+@pytest.mark.parametrize(
+    ("given", "permissions"),
+    [
+        ({"permissions": ["EVENT_READ", "EVENT_CREATE"]}, {READ, CREATE}),
+        ({"permissions": ["EventRead", "EventCreate"]}, {READ, CREATE}),
+        ({"permissions": ["EventUpdate", "EventDelete"]}, {UPDATE, DELETE}),
+        ({"permissions": sorted(each.value for each in Permission)}, set(Permission)),
+        ({"permissions": "EVENT_READ EventCreate"}, {READ, CREATE}),
+        ({"scope": "openid EVENT_READ  EventCreate profile"}, {READ, CREATE}),
+        ({"scope": ["EVENT_READ", "openid"]}, {READ}),
+        ({"permissions": ["EVENT_READ"], "scope": "EVENT_CREATE"}, {READ}),
+        ({"permissions": [], "scope": "EVENT_CREATE"}, set()),
+        ({"permissions": None, "scope": "EVENT_CREATE"}, {CREATE}),
+        ({"permissions": ["event_read", "EVENTREAD", "Admin", "*", "", "EventRead "]}, set()),
+        ({"scope": ""}, set()),
+        ({}, set()),
+    ],
+)
+def test_permissions_have_our_names_or_deltafi_s_and_others_are_ignored(
+    given: dict[str, Any], permissions: set[Permission]
+) -> None:
+    assert read(**given).permissions == permissions
+
+
+@pytest.mark.parametrize("claim", ["permissions", "scope"])
+@pytest.mark.parametrize("said", [7, {"EVENT_READ": True}, ["EVENT_READ", 7], [["EVENT_READ"]]])
+def test_permissions_that_are_no_names_are_refused(claim: str, said: Any) -> None:
+    message = refused(**{claim: said})
+
+    assert message == f"The token's {claim} must be a list of names, or a text of them."
+
+
+@pytest.mark.parametrize("name", ["scada", "Büro №1", "https://id/users/7", "x" * 255, "ü" * 42])
+def test_the_name_is_the_subject(name: str) -> None:
+    claims = read(sub=name)
+
+    assert claims.name == name
+    assert len(Caller(name, None, frozenset()).source) <= 255  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (ABSENT, " does not name its bearer (sub)."),
+        ("", " does not name its bearer (sub)."),
+        (7, " does not name its bearer (sub)."),
+        (["scada"], " does not name its bearer (sub)."),
+        ("a\x00", "'s sub cannot be used: Character 2 is U+0000, which cannot be kept."),
+        ("\ud800", "'s sub cannot be used: Character 1 is U+D800, which cannot be kept."),
+        ("x" * 256, "'s sub cannot be used: Is 256 characters long; at most 255 are kept."),
+        ("ü" * 43, f"'s sub cannot be used: {AS_SOURCE}"),
+    ],
+)
+def test_a_subject_that_cannot_be_a_name_is_refused(name: Any, message: str) -> None:
+    assert refused(sub=name) == f"The token{message}"
+
+
+@pytest.mark.parametrize(
+    ("claim", "passing", "failing", "message"),
+    [
+        ("exp", SECONDS - 29, SECONDS - 30, "The token has expired (exp)."),
+        ("exp", SECONDS - 29.5, SECONDS - 30.5, "The token has expired (exp)."),
+        ("exp", SECONDS + 10**9, 0, "The token has expired (exp)."),
+        ("nbf", SECONDS + 30, SECONDS + 31, "The token is not valid yet (nbf)."),
+        ("nbf", 0, SECONDS + 10**9, "The token is not valid yet (nbf)."),
+        ("iat", SECONDS + 30, SECONDS + 31, EARLY),
+    ],
+)
+def test_times_are_honoured_to_the_second_with_a_leeway_of_30(
+    claim: str, passing: float, failing: float, message: str
+) -> None:
+    said: dict[str, Any] = {claim: failing}
+
+    read(**(said | {claim: passing}))
+
+    assert refused(**said) == message
+
+
+@pytest.mark.parametrize("claim", ["exp", "nbf", "iat"])
+@pytest.mark.parametrize(
+    "said",
+    [None, True, "1", [1], {}, -1, -0.5, SECONDS * 1000, 10**400, 1e300, *NOT_FINITE],
+    ids=str,
+)
+def test_a_time_that_is_none_is_refused(claim: str, said: Any) -> None:
+    message = refused(**{claim: said})
+
+    assert message == f"The token's {claim} must be a time in seconds since 1970."
+
+
+def test_a_token_that_never_expires_is_refused() -> None:
+    assert refused(exp=ABSENT) == "The token does not say until when it is valid (exp)."
+
+
+@pytest.mark.parametrize("said", ["https://id", ABSENT, None, "https://id/", ["https://id"], 7])
+def test_the_issuer_is_checked_where_one_is_configured(said: Any) -> None:
+    read(iss=said)
+    if said == "https://id":
+        read(TokenTerms(issuer="https://id"), iss=said)
+        return
+
+    message = refused(TokenTerms(issuer="https://id"), iss=said)
+
+    assert message == "The token is not from the issuer that this server trusts (iss)."
+
+
+@pytest.mark.parametrize("said", ["tocsin", ["tocsin"], ["other", "tocsin"]])
+def test_the_audience_may_be_one_of_several(said: Any) -> None:
+    read(TokenTerms(audience="tocsin"), aud=said)
+    read(aud=said)
+
+
+@pytest.mark.parametrize(
+    "said", [ABSENT, None, "tocsin2", "other tocsin", [], [["tocsin"]], {"tocsin": 1}]
+)
+def test_another_audience_is_refused_where_one_is_configured(said: Any) -> None:
+    message = refused(TokenTerms(audience="tocsin"), aud=said)
+
+    assert message == "The token is not meant for this server: it has another audience (aud)."

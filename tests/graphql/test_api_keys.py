@@ -1,0 +1,328 @@
+"""Keys as those who manage them meet them: made, listed, used, revoked."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from app.domain.access import Permission
+from app.domain.intake import Desk
+from app.domain.problems import RequestError
+from app.services import keys
+from app.services.access import Access, authenticate
+from app.store import changes
+from app.store.changes import START
+from app.store.database import Database
+from tests.client import Client
+from tests.conftest import Serve
+from tests.worlds import NOON, a_key, administrator
+
+KEY = "id name permissions createdAt expiresAt lastUsedAt revokedAt"
+CREATE = f"""mutation ($input: CreateApiKeyInput!) {{ createApiKey(input: $input) {{
+  apiKey {{ {KEY} }} secret userErrors {{ code message path }} }} }}"""
+REVOKE = f"""mutation ($id: ID!) {{ revokeApiKey(id: $id) {{
+  apiKey {{ {KEY} }} secret userErrors {{ code message path }} }} }}"""
+LIST = f"{{ organization {{ apiKeys {{ {KEY} }} }} }}"
+NODE = "query ($id: ID!) { node(id: $id) { __typename id ... on ApiKey { name } } }"
+MANAGE = Permission.ORGANIZATION_MANAGE
+FUTURE = "2999-01-01T00:00:00.000000Z"
+
+
+async def made(client: Client, **given: Any) -> tuple[dict[str, Any], str]:
+    """A key that was accepted, and its secret."""
+    said = {"name": "desk", "permissions": ["EVENT_READ"]} | given
+    payload = await client.ask(CREATE, input=said)
+    assert payload["userErrors"] == []
+    return payload["apiKey"], payload["secret"]
+
+
+async def listed(client: Client) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (await client.ask(LIST))["apiKeys"]
+    return found
+
+
+async def test_a_key_does_what_it_was_made_for_and_its_secret_is_told_once(client: Client) -> None:
+    key, secret = await made(client, permissions=["EVENT_READ", "EVENT_CREATE"], expiresAt=FUTURE)
+
+    viewer = await client.as_key(secret).ask("{ viewer { name permissions organization { key } } }")
+    shown = await listed(client)
+
+    assert secret.startswith("tocsin_")
+    assert len(secret) >= len("tocsin_") + 43
+    assert key["expiresAt"] == FUTURE
+    assert (key["lastUsedAt"], key["revokedAt"]) == (None, None)
+    assert viewer == {
+        "name": "desk",
+        "permissions": ["EVENT_READ", "EVENT_CREATE"],
+        "organization": {"key": "default"},
+    }
+    assert [each["name"] for each in shown] == ["desk", "administrator"]
+    assert shown[0] == key
+    assert await client.ask(NODE, id=key["id"]) == {
+        "__typename": "ApiKey",
+        "id": key["id"],
+        "name": "desk",
+    }
+
+
+async def test_a_key_belongs_to_the_organization_that_its_maker_acted_in(
+    client: Client, database: Database
+) -> None:
+    await a_key(database, organization="acme")
+    in_acme = client.as_key("administrator-key", data_partition_id="acme")
+
+    _, secret = await made(in_acme, permissions=["EVENT_READ"])
+
+    viewer = await client.as_key(secret).ask("{ viewer { organizations { key } } }")
+    elsewhere = await client.as_key(secret, data_partition_id="default").post("{ logHead }")
+    assert viewer == {"organizations": [{"key": "acme"}]}
+    assert elsewhere.status_code == 403
+    assert [each["name"] for each in await listed(client)] == ["administrator"]
+
+
+REFUSED: list[tuple[dict[str, Any], str, list[str]]] = [
+    ({"name": ""}, "Must not be empty.", ["name"]),
+    ({"name": "a\nb"}, "Character 2 is U+000A, which cannot be kept.", ["name"]),
+    ({"name": "x" * 256}, "Is 256 characters long; at most 255 are kept.", ["name"]),
+    (
+        {"name": "ü" * 43},
+        "Is 258 characters long as a source, percent-encoded; at most 255 are kept.",
+        ["name"],
+    ),
+    ({"permissions": []}, "A key without a permission opens nothing.", ["permissions"]),
+    ({"expiresAt": "2020-01-01T00:00:00Z"}, "Must be in the future.", ["expiresAt"]),
+    (
+        {"permissions": ["EVENT_READ", "EVENT_DELETE"]},
+        "You do not have EVENT_DELETE, so you cannot grant it.",
+        ["permissions", "1"],
+    ),
+]
+
+
+async def test_a_key_that_cannot_be_is_refused_with_its_reason(
+    client: Client, database: Database
+) -> None:
+    maker = client.as_key(await a_key(database, MANAGE, Permission.EVENT_READ))
+
+    for given, message, path in REFUSED:
+        said = {"name": "desk", "permissions": ["EVENT_READ"]} | given
+        payload = await maker.ask(CREATE, input=said)
+
+        [error] = payload["userErrors"]
+        assert error == {"code": "INVALID_INPUT", "message": message, "path": ["input", *path]}
+        assert (payload["apiKey"], payload["secret"]) == (None, None)
+    assert [each["name"] for each in await listed(client)] == ["key of default", "administrator"]
+
+
+async def test_everything_that_is_wrong_is_told_at_once(client: Client, database: Database) -> None:
+    maker = client.as_key(await a_key(database, MANAGE))
+
+    payload = await maker.ask(
+        CREATE,
+        input={"name": "", "permissions": ["EVENT_READ"], "expiresAt": "2020-01-01T00:00:00Z"},
+    )
+
+    assert [error["path"][1:] for error in payload["userErrors"]] == [
+        ["name"],
+        ["expiresAt"],
+        ["permissions", "0"],
+    ]
+
+
+async def test_a_name_that_just_fits_can_report(client: Client) -> None:
+    _, secret = await made(client, name="ü" * 42, permissions=["EVENT_CREATE", "EVENT_READ"])
+
+    event = await client.as_key(secret).log(summary="fits")
+
+    assert event["source"] == "%C3%BC" * 42
+
+
+async def test_a_revoked_key_opens_nothing_and_a_second_time_changes_nothing(
+    client: Client,
+) -> None:
+    key, secret = await made(client)
+
+    first = await client.ask(REVOKE, id=key["id"])
+    second = await client.ask(REVOKE, id=key["id"])
+
+    refused = await client.as_key(secret).post("{ logHead }")
+    assert refused.status_code == 401
+    assert refused.json()["errors"] == [
+        {"message": "The key was revoked.", "extensions": {"code": "UNAUTHENTICATED"}}
+    ]
+    assert first["apiKey"]["revokedAt"] is not None
+    assert first["secret"] is None
+    assert second == first
+
+
+async def test_an_expired_key_opens_nothing(client: Client, database: Database) -> None:
+    ended = await a_key(database, Permission.EVENT_READ, expires_at=NOON)
+
+    refused = await client.as_key(ended).post("{ logHead }")
+
+    assert refused.status_code == 401
+    assert refused.json()["errors"][0]["message"] == "The key has expired."
+
+
+async def test_a_key_that_is_not_there_cannot_be_revoked(client: Client) -> None:
+    missing = await client.ask(REVOKE, id="018f0000-0000-7000-8000-000000000000")
+    malformed = await client.ask(REVOKE, id="not an id")
+
+    assert [(each["code"], each["path"]) for each in missing["userErrors"]] == [
+        ("NOT_FOUND", ["id"])
+    ]
+    assert [(each["code"], each["path"]) for each in malformed["userErrors"]] == [
+        ("INVALID_INPUT", ["id"])
+    ]
+    assert (missing["apiKey"], malformed["apiKey"]) == (None, None)
+
+
+async def test_a_key_of_every_organization_is_not_revoked_by_who_has_one(
+    client: Client, database: Database
+) -> None:
+    manager = client.as_key(await a_key(database, *Permission))
+    [administrators] = [each for each in await listed(manager) if each["name"] == "administrator"]
+
+    error = await manager.error(REVOKE, id=administrators["id"])
+
+    assert error["extensions"]["code"] == "FORBIDDEN"
+    assert [each["revokedAt"] for each in await listed(client)] == [None, None]
+
+
+async def test_a_key_may_revoke_itself(client: Client, database: Database) -> None:
+    secret = await a_key(database, MANAGE)
+    own = client.as_key(secret)
+    [key] = [each for each in await listed(own) if each["name"] == "key of default"]
+
+    payload = await own.ask(REVOKE, id=key["id"])
+
+    assert payload["apiKey"]["revokedAt"] is not None
+    assert (await own.post(LIST)).status_code == 401
+
+
+async def test_who_may_not_manage_keys_sees_none(client: Client, database: Database) -> None:
+    key, _ = await made(client)
+    reader = client.as_key(await a_key(database, Permission.EVENT_READ))
+
+    assert await reader.ask(LIST) == {"apiKeys": None}
+    assert await reader.ask(NODE, id=key["id"]) is None
+
+
+async def test_another_organization_s_keys_are_shown_where_one_acts_in_it(
+    client: Client, database: Database
+) -> None:
+    await a_key(database, organization="acme")
+
+    answer = await client.answer("{ viewer { organizations { key apiKeys { name } } } }")
+
+    assert answer["data"]["viewer"]["organizations"] == [
+        {"key": "acme", "apiKeys": None},
+        {"key": "default", "apiKeys": [{"name": "administrator"}]},
+    ]
+    assert [error["extensions"]["code"] for error in answer["errors"]] == ["FORBIDDEN"]
+
+
+async def test_the_list_ends_with_the_latest_that_have_ended(
+    serve: Serve, database_url: str, database: Database
+) -> None:
+    limits = {"api_keys_listed": 4}
+    later = NOON + timedelta(hours=1)
+    for name, ends in [("e1", NOON), ("e2", later), ("v1", None), ("e3", NOON)]:
+        async with database.write((await administrator(database)).organization_id) as session:
+            await keys.add(
+                session,
+                (await administrator(database)).organization_id,
+                name,
+                frozenset({Permission.EVENT_READ}),
+                NOON,
+                actor="test",
+                expires_at=ends,
+            )
+
+    async with serve(database_url, limits=limits) as client:
+        shown = await listed(client)
+
+    assert [each["name"] for each in shown] == ["v1", "administrator", "e2", "e3"]
+
+
+async def test_an_organization_has_a_hundred_valid_keys_however_they_come(
+    serve: Serve, database_url: str, database: Database
+) -> None:
+    await a_key(database, expires_at=NOON)
+    async with (
+        serve(database_url, limits={"api_keys": 4}) as one,
+        serve(database_url, limits={"api_keys": 4}) as other,
+    ):
+        said = {"name": "desk", "permissions": ["EVENT_READ"]}
+
+        answers = await asyncio.gather(
+            *(client.ask(CREATE, input=said) for client in [one, other] * 4)
+        )
+
+        accepted = [each["apiKey"] for each in answers if each["apiKey"]]
+        refused = [each["userErrors"] for each in answers if not each["apiKey"]]
+        await one.ask(REVOKE, id=accepted[0]["id"])
+        again, _ = await made(one)
+        valid = [each for each in await listed(one) if each["revokedAt"] is None]
+    assert len(accepted) == 3  # and the administrator's
+    message = "An organization has at most 4 valid keys: revoke one."
+    assert refused == [[{"code": "LIMIT_REACHED", "message": message, "path": ["input"]}]] * 5
+    assert again["id"] in [each["id"] for each in valid]
+    assert len(valid) == 5  # the expired one is listed, and counts for nothing
+
+
+async def test_when_a_key_was_last_used_is_written_now_and_then_and_by_no_read(
+    serve: Serve, database_url: str, database: Database, statements: list[str]
+) -> None:
+    async with serve(database_url) as client:
+        _, secret = await made(client)
+        statements.clear()
+        before = datetime.now(UTC)
+        await asyncio.gather(*(client.as_key(secret).ask("{ logHead }") for _ in range(5)))
+        written = [each for each in statements if each.startswith(("UPDATE", "INSERT"))]
+        unwritten = [each["lastUsedAt"] for each in await listed(client)]
+        statements.clear()
+    updates = [each for each in statements if each.startswith("UPDATE")]
+
+    async with serve(database_url) as client:
+        used = [each["lastUsedAt"] for each in await listed(client)]
+        statements.clear()
+        await client.as_key(secret).ask("{ logHead }")
+    assert written == []
+    assert unwritten == [None, None]
+    assert len(updates) == 1  # when the server ended
+    for each in used:
+        at = datetime.fromisoformat(each)
+        assert before - timedelta(minutes=1) <= at <= datetime.now(UTC)
+    assert not [each for each in statements if each.startswith("UPDATE")]
+
+
+async def test_keys_made_and_revoked_are_in_the_log(client: Client, database: Database) -> None:
+    key, _ = await made(client, name="desk")
+    await client.ask(REVOKE, id=key["id"])
+    await client.ask(REVOKE, id=key["id"])
+
+    async with database.read((await administrator(database)).organization_id) as session:
+        entries = await changes.read_after(session, START, 100)
+    assert [
+        (each.kind, each.actor, each.state_json["name"])
+        for each in entries
+        if str(each.subject_id) == key["id"]
+    ] == [("CREATED", "administrator", "desk"), ("REVOKED", "administrator", "desk")]
+
+
+async def test_a_key_that_was_revoked_meanwhile_leaves_no_other_behind(database: Database) -> None:
+    caller = await authenticate(Access(database), f"Bearer {await a_key(database, *Permission)}")
+    desk = Desk(caller, datetime.now(UTC))
+    assert caller.credential_id is not None
+    await keys.revoke(database, desk, caller.credential_id)
+
+    with pytest.raises(RequestError, match="The key was revoked"):
+        await keys.create(database, desk, "survivor", [Permission.EVENT_READ], None)
+
+    async with database.read(caller.organization_id) as session:
+        names = [each.name for each in await keys.listed(session, desk.now)]
+    assert "survivor" not in names

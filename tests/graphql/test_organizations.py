@@ -1,0 +1,100 @@
+"""Organizations, made by those who act in all of them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from app.domain.access import Permission
+from app.store.database import Database
+from tests.client import Client
+from tests.worlds import a_key
+
+CREATE = """mutation ($key: String!, $name: String!) { createOrganization(key: $key, name: $name) {
+  organization { id key name } userErrors { code message path } } }"""
+CREATE_KEY = """mutation { createApiKey(input: {name: "desk", permissions: [EVENT_READ]}) {
+  secret userErrors { code } } }"""
+KEYS = "{ viewer { organizations { key } } }"
+
+
+async def keys_of(client: Client) -> list[str]:
+    found = (await client.ask(KEYS))["organizations"]
+    return [each["key"] for each in found]
+
+
+async def test_a_new_organization_is_chosen_by_its_key_and_gets_keys_of_its_own(
+    client: Client,
+) -> None:
+    payload = await client.ask(CREATE, key="acme", name="Acme Inc.")
+
+    made = payload["organization"]
+    there = client.as_key("administrator-key", data_partition_id="acme")
+    secret = (await there.ask(CREATE_KEY))["secret"]
+    own = await client.as_key(secret).ask("{ organization { id key name } }")
+    assert payload["userErrors"] == []
+    assert (made["key"], made["name"]) == ("acme", "Acme Inc.")
+    assert own == made
+    assert await keys_of(client) == ["acme", "default"]
+
+
+REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
+    ({"key": ""}, "INVALID_INPUT", "Must not be empty.", "key"),
+    ({"key": "x" * 256}, "INVALID_INPUT", "Is 256 characters long; at most 255 are kept.", "key"),
+    *(
+        (
+            {"key": key},
+            "INVALID_INPUT",
+            "Must be visible ASCII characters without blanks, and not '*' alone.",
+            "key",
+        )
+        for key in (" acme", "a b", "büro", "*")
+    ),
+    ({"name": ""}, "INVALID_INPUT", "Must not be empty.", "name"),
+    ({"name": "a\0"}, "INVALID_INPUT", "Character 2 is U+0000, which cannot be kept.", "name"),
+    ({"key": "default"}, "ALREADY_EXISTS", "There is an organization default already.", "key"),
+]
+
+
+async def test_an_organization_that_cannot_be_is_refused_with_its_reason(client: Client) -> None:
+    for given, code, message, place in REFUSED:
+        payload = await client.ask(CREATE, **{"key": "acme", "name": "Acme"} | given)
+
+        assert payload["organization"] is None
+        assert payload["userErrors"] == [{"code": code, "message": message, "path": [place]}]
+    assert await keys_of(client) == ["default"]
+
+
+async def test_of_equal_ones_made_at_once_there_is_one(client: Client) -> None:
+    payloads = await asyncio.gather(
+        *(client.ask(CREATE, key="acme", name="Acme") for _ in range(5))
+    )
+
+    codes = [error["code"] for each in payloads for error in each["userErrors"]]
+    assert codes == ["ALREADY_EXISTS"] * 4
+    assert await keys_of(client) == ["acme", "default"]
+
+
+async def test_who_has_one_organization_makes_none_and_learns_of_none(
+    client: Client, database: Database
+) -> None:
+    manager = client.as_key(await a_key(database, *Permission))
+
+    taken = await manager.error(CREATE, key="default", name="Acme")
+    free = await manager.error(CREATE, key="acme", name="Acme")
+
+    assert taken["extensions"] == {"code": "FORBIDDEN"}
+    assert free["message"] == taken["message"]
+    assert await keys_of(client) == ["default"]
+
+
+async def test_who_acts_everywhere_still_needs_the_permission(
+    client: Client, database: Database
+) -> None:
+    reader = client.as_key(await a_key(database, Permission.EVENT_READ, every_organization=True))
+
+    error = await reader.error(CREATE, key="acme", name="Acme")
+
+    assert error["message"] == (
+        "Mutation.createOrganization needs the permission ORGANIZATION_MANAGE."
+    )
+    assert await keys_of(client) == ["default"]

@@ -1,0 +1,164 @@
+"""`tocsin keys`: at the database itself, as an operator starts it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+from sqlalchemy import create_engine, text
+
+from app.domain.access import Permission
+from app.services.access import Access, authenticate
+from app.store.database import Database
+from tests.client import ADMINISTRATOR, PATIENCE_SECONDS
+from tests.http.test_command import an_empty_database, environment, run
+from tests.worlds import a_key
+
+EVERYTHING = [part for each in Permission for part in ("--permission", each.value)]
+CREATE = ("create", "--permission", "EVENT_READ", "--name")
+# One process for several commands: it takes seconds to start one.
+SEVERAL = """
+import contextlib, io, json, sys
+from app.cli import main
+done = []
+for arguments in json.loads(sys.argv[1]):
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            main(arguments)
+        except SystemExit as end:
+            done.append((end.code or 0, out.getvalue(), err.getvalue()))
+print(json.dumps(done))
+"""
+
+
+async def keys(
+    folder: Path, *commands: tuple[str, ...], **settings: str
+) -> list[tuple[int, str, str]]:
+    """Of each `tocsin keys ...`: the exit code and what it printed."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        SEVERAL,
+        json.dumps([("keys", *command) for command in commands]),
+        cwd=folder,
+        env=environment(**settings),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        out, _ = await process.communicate()
+    return [(code, printed, told) for code, printed, told in json.loads(out)]
+
+
+async def test_a_lost_administrator_s_key_is_replaced_and_revoked(
+    database_url: str, database: Database, tmp_path: Path
+) -> None:
+    lost = (await authenticate(Access(database), f"Bearer {ADMINISTRATOR}")).credential_id
+
+    before, created, revoked, again, after = await keys(
+        tmp_path,
+        ("list",),
+        ("create", "--name", "new administrator", "--every-organization", *EVERYTHING),
+        ("revoke", str(lost)),
+        ("revoke", str(lost)),
+        ("list",),
+        database_url=database_url,
+    )
+
+    everything = ",".join(sorted(each.value for each in Permission))
+    assert before == (
+        0,
+        f"{lost}\t*\tvalid\tnever\t{everything}\tadministrator\n",
+        "id\torganization\tstate\tlast used\tpermissions\tname\n",
+    )
+    code, secret, words = created
+    assert (code, len(secret.splitlines())) == (0, 1)
+    assert secret.startswith("tocsin_")
+    assert secret.strip() not in words
+    administrator = await authenticate(Access(database), f"Bearer {secret.strip()}")
+    assert administrator.name == "new administrator"
+    assert administrator.every_organization
+    assert administrator.permissions == frozenset(Permission)
+    assert revoked[:2] == (0, "")
+    assert f"The key {lost} (administrator) is revoked since " in revoked[2]
+    assert again == revoked
+    rows = [line.split("\t") for line in after[1].splitlines()]
+    assert [(row[2].split()[0], row[5]) for row in rows] == [
+        ("valid", "new administrator"),
+        ("revoked", "administrator"),
+    ]
+
+
+async def test_a_key_is_of_the_organization_that_is_named_and_ends_when_it_should(
+    database_url: str, database: Database, tmp_path: Path
+) -> None:
+    await a_key(database, organization="acme")
+
+    ends = ("--organization", "acme", "--expires-at", "2999-01-01T01:00:00+01:00")
+    [(code, secret, _)] = await keys(tmp_path, (*CREATE, "desk", *ends), database_url=database_url)
+
+    caller = await authenticate(Access(database), f"Bearer {secret.strip()}", "acme")
+    assert code == 0
+    assert caller.permissions == {Permission.EVENT_READ}
+    assert not caller.every_organization
+    assert str(caller.expires_at) == "2999-01-01 00:00:00+00:00"
+
+
+async def test_what_is_wrong_is_told_in_a_line_each_and_nothing_is_made(
+    database_url: str, database: Database, tmp_path: Path
+) -> None:
+    attempts: dict[tuple[str, ...], tuple[int, str]] = {
+        (*CREATE, ""): (1, "--name: Must not be empty."),
+        (*CREATE, "a", "--expires-at", "2020-01-01T00:00:00Z"): (
+            1,
+            "--expires-at: Must be in the future.",
+        ),
+        (*CREATE, "a", "--expires-at", "tomorrow"): (
+            2,
+            "--expires-at: Wants an instant with an offset, as 2027-01-01T00:00:00Z.",
+        ),
+        (*CREATE, "a", "--organization", "nowhere"): (
+            1,
+            "--organization: There is no organization 'nowhere'.",
+        ),
+        (*CREATE, "a"): (1, "An organization has at most 1 valid keys: revoke one."),
+        ("revoke", "x"): (2, "'x' is no id; ids are UUIDs."),
+        ("revoke", "018f0000-0000-7000-8000-000000000000"): (
+            1,
+            "There is no API key 018f0000-0000-7000-8000-000000000000.",
+        ),
+    }
+
+    *answers, (_, listed, _) = await keys(
+        tmp_path, *attempts, ("list",), database_url=database_url, limits__api_keys="1"
+    )
+
+    assert answers == [(code, "", f"{told}\n") for code, told in attempts.values()]
+    assert [line.split("\t")[5] for line in listed.splitlines()] == ["administrator"]
+
+
+async def test_a_database_that_is_not_there_is_told_and_not_made(tmp_path: Path) -> None:
+    code, out, err = await run(tmp_path, "keys", "list")
+
+    assert (code, out) == (1, "")
+    assert err == "Tocsin cannot start. There is no database yet: `tocsin migrate` makes it.\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_database_of_another_version_is_told_and_not_migrated(
+    database_url: str, tmp_path: Path
+) -> None:
+    empty = await an_empty_database(database_url, tmp_path)
+    if empty.startswith("sqlite"):
+        engine = create_engine(empty)
+        with engine.begin() as connection:
+            connection.execute(text("CREATE TABLE alembic_version (version_num TEXT)"))
+            connection.execute(text("INSERT INTO alembic_version VALUES ('0001')"))
+        engine.dispose()
+
+    [answer] = await keys(tmp_path, ("list",), database_url=empty)
+
+    told = "The database lacks tables of this version: run `tocsin migrate` first."
+    assert answer == (1, "", f"Tocsin cannot start. {told}\n")

@@ -1,0 +1,159 @@
+"""Bad credentials are slowed and bounded, address by address; good ones never are."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from app.domain.limits import Slowing
+from app.domain.problems import ErrorCode, RequestError
+from app.services.access import Access, caller_of
+from app.services.throttle import Throttle
+from app.store.database import Database
+from tests.client import ADMINISTRATOR, PATIENCE_SECONDS
+from tests.conftest import Serve
+
+NEVER = 1e6
+
+
+async def until(throttle: Throttle, waiting: int) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while throttle.waiting("a") != waiting:
+            await asyncio.sleep(0)
+
+
+async def test_too_many_failures_are_refused_at_every_door_and_a_good_key_is_served(
+    serve: Serve, database_url: str
+) -> None:
+    slowing = {"free": 2, "first_delay": 7, "longest_delay": 7, "waiting": 0}
+    async with serve(database_url, slowing=slowing) as client:
+        guesser = client.as_key("wrong")
+        free = [(await guesser.post("{ logHead }")).status_code for _ in range(2)]
+
+        refused = [
+            await guesser.post("{ logHead }"),
+            await guesser.http.get("/event-types/a/schema.json"),
+        ]
+        async with guesser.socket() as socket:
+            with pytest.raises(ConnectionClosed) as closed:
+                await socket.receive()
+        served = await client.post("{ logHead }")
+        unsaid = await client.as_key(None).post("{ logHead }")
+
+    assert free == [401, 401]
+    for each in refused:
+        assert each.status_code == 429
+        assert each.headers["retry-after"] == "7"
+        assert each.json()["errors"] == [
+            {
+                "message": "Too many bad credentials came from this address: try later.",
+                "extensions": {"code": "LIMIT_EXCEEDED"},
+            }
+        ]
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1013
+    assert served.status_code == 200
+    assert unsaid.status_code == 401
+
+
+async def test_who_waits_holds_no_connection_to_the_database(database: Database) -> None:
+    throttle = Throttle(Slowing(free=0, first_delay=NEVER, longest_delay=NEVER, waiting=40))
+    access = Access(database, throttle=throttle)
+    wrong = {"authorization": "Bearer wrong"}
+    # More than a pool has connections.
+    failures = [asyncio.ensure_future(caller_of(access, wrong, "a")) for _ in range(40)]
+    await until(throttle, 40)
+
+    caller = await caller_of(access, {"authorization": f"Bearer {ADMINISTRATOR}"}, "a")
+
+    assert caller.name == "administrator"
+    await ended(failures)
+
+
+async def ended(tasks: Sequence[asyncio.Future[Any]]) -> None:
+    for each in tasks:
+        each.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_each_wait_is_twice_the_last_and_has_a_longest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+
+    throttle = Throttle(Slowing(free=2, first_delay=0.25, longest_delay=1.5))
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+
+    for _ in range(50):
+        await throttle.fail("a")
+
+    assert waited == [0.25, 0.5, 1.0] + [1.5] * 45
+
+
+async def test_an_address_answers_for_itself_alone() -> None:
+    slowing = Slowing(free=2, first_delay=NEVER, longest_delay=NEVER, waiting=3)
+    throttle = Throttle(slowing)
+    for _ in range(2):
+        await throttle.fail("a")
+    waiting = [asyncio.ensure_future(throttle.fail("a")) for _ in range(3)]
+    await until(throttle, 3)
+
+    await throttle.fail("b")
+    with pytest.raises(RequestError) as refused:
+        await throttle.fail("a")
+
+    assert refused.value.code is ErrorCode.LIMIT_EXCEEDED
+    await ended(waiting)
+    assert throttle.waiting("a") == 0
+
+
+async def test_failures_are_forgotten_in_time() -> None:
+    throttle = Throttle(Slowing(free=1, seconds=0, first_delay=NEVER, longest_delay=NEVER))
+
+    for _ in range(5):
+        await throttle.fail("a")
+
+    assert throttle.waiting("a") == 0
+
+
+async def test_the_addresses_remembered_are_bounded_and_the_latest_stay() -> None:
+    throttle = Throttle(Slowing(free=2, first_delay=NEVER, longest_delay=NEVER, addresses=3))
+
+    for address in ("a", "b", "c", "a", "d"):
+        await throttle.fail(address)
+
+    assert len(throttle) == 3
+    waiting = asyncio.ensure_future(throttle.fail("a"))  # the third of a
+    await until(throttle, 1)
+    await throttle.fail("b")  # forgotten: this is the first again
+    await ended([waiting])
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("192.0.2.1", "192.0.2.2", False),
+        ("192.0.2.1", "::ffff:192.0.2.1", False),
+        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
+        ("2001:db8::1", "2001:db8::2", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("fe80::1%eth0", "fe80::1", True),
+        (None, "", True),
+    ],
+)
+async def test_a_client_is_an_address_or_a_network_of_ipv6(
+    one: str | None, other: str | None, same: bool
+) -> None:
+    throttle = Throttle()
+
+    await throttle.fail(one)
+    await throttle.fail(other)
+
+    assert len(throttle) == (1 if same else 2)

@@ -1,0 +1,145 @@
+"""Tokens of an identity provider at a server's door."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from app.domain.access import Permission
+from app.store.database import Database
+from tests.client import LOG_EVENT, Client
+from tests.conftest import Serve
+from tests.identity_provider import Provider, SigningKey, identity_provider, signing_key
+from tests.worlds import a_key
+
+VIEWER = "{ viewer { name organization { key } organizations { key } permissions } }"
+KEY, OTHER = signing_key("A"), signing_key("B")
+ISSUER, AUDIENCE = "https://id.example.org", "tocsin"
+
+
+@pytest.fixture
+async def provider() -> AsyncIterator[Provider]:
+    async with identity_provider(KEY) as provider:
+        yield provider
+
+
+@pytest.fixture
+async def server(
+    provider: Provider, database_url: str, database: Database, serve: Serve
+) -> AsyncIterator[Client]:
+    """The administrator, at a server that trusts the provider and has the organization acme."""
+    await a_key(database, organization="acme")
+    async with serve(
+        database_url,
+        jwt_jwks_url=provider.url,
+        jwt_issuer=ISSUER,
+        jwt_audience=AUDIENCE,
+        jwt_leeway_seconds=0,
+    ) as client:
+        yield client
+
+
+def token(key: SigningKey = KEY, **given: Any) -> str:
+    usual = {"iss": ISSUER, "aud": AUDIENCE, "sub": "Büro 1", "organization": "acme"}
+    return key.sign(usual | {"exp": time.time() + 600} | given)
+
+
+async def test_a_token_acts_in_its_organization_with_its_permissions(server: Client) -> None:
+    reader = server.as_key(token(permissions=["EventRead", "ReadFlows"]))
+    writer = server.as_key(token(scope="openid EVENT_READ EVENT_CREATE"))
+
+    viewer = await reader.ask(VIEWER)
+    event = await writer.log(summary="reported with a token")
+    error = await reader.error(LOG_EVENT, input={"summary": "not allowed"})
+
+    assert viewer == {
+        "name": "Büro 1",
+        "organization": {"key": "acme"},
+        "organizations": [{"key": "acme"}],
+        "permissions": ["EVENT_READ"],
+    }
+    assert event["source"] == "B%C3%BCro%201"
+    assert error["extensions"]["code"] == "FORBIDDEN"
+    assert await reader.ask("{ events { totalCount } }") == {"totalCount": 1}
+    assert await server.ask("{ events { totalCount } }") == {"totalCount": 0}
+
+
+async def test_the_header_chooses_among_the_organizations_of_a_token(server: Client) -> None:
+    several = token(organization=["acme", "default", "gone"], scope="EventRead")
+
+    default = await server.as_key(several).ask(VIEWER)
+    acme = await server.as_key(several, data_partition_id="acme").ask(VIEWER)
+    gone = await server.as_key(several, data_partition_id="gone").post(VIEWER)
+    foreign = await server.as_key(token(), slb_data_partition_id="default").post(VIEWER)
+
+    assert default["organization"] == {"key": "default"}
+    assert acme["organization"] == {"key": "acme"}
+    assert acme["organizations"] == [{"key": "acme"}, {"key": "default"}]
+    for refused, key in ((gone, "gone"), (foreign, "default")):
+        assert refused.status_code == 403
+        [error] = refused.json()["errors"]
+        assert error["message"] == f"The token does not open the organization '{key}'."
+        assert error["extensions"] == {"code": "FORBIDDEN"}
+
+
+async def test_a_token_for_every_organization_acts_in_each_and_makes_more(server: Client) -> None:
+    make = 'mutation { createOrganization(key: "new", name: "New") { userErrors { code } } }'
+    everywhere = token(organization="*", permissions=[each.value for each in Permission])
+    acme_only = token(permissions=[each.value for each in Permission])
+
+    error = await server.as_key(acme_only).error(make)
+    made = await server.as_key(everywhere).ask(make)
+    viewer = await server.as_key(everywhere, data_partition_id="new").ask(VIEWER)
+
+    assert error["extensions"]["code"] == "FORBIDDEN"
+    assert made == {"userErrors": []}
+    assert viewer["organization"] == {"key": "new"}
+    assert viewer["organizations"] == [{"key": "acme"}, {"key": "default"}, {"key": "new"}]
+
+
+async def test_a_token_that_is_not_valid_is_401_and_says_why(server: Client) -> None:
+    expired = "The token has expired (exp)."
+    elsewhere = "The token is not meant for this server: it has another audience (aud)."
+    unknown = "The token names the key 'B', and the identity provider publishes none that fits it "
+    refused = {
+        token(exp=time.time() - 1): expired,
+        token(aud="elsewhere"): elsewhere,
+        token(OTHER): unknown + "and ES256.",
+    }
+
+    for bad, message in refused.items():
+        answer = await server.as_key(bad).post(VIEWER)
+
+        assert answer.status_code == 401
+        assert answer.headers["www-authenticate"] == "Bearer"
+        assert answer.json() == {
+            "errors": [{"message": message, "extensions": {"code": "UNAUTHENTICATED"}}]
+        }
+
+
+async def test_without_any_keys_of_the_provider_the_answer_is_503_and_api_keys_still_work(
+    server: Client, provider: Provider
+) -> None:
+    await provider.stop()
+
+    answer = await server.as_key(token()).post(VIEWER)
+
+    assert answer.status_code == 503
+    assert answer.json()["errors"][0]["extensions"] == {"code": "UNAVAILABLE"}
+    assert (await server.ask(VIEWER))["name"] == "administrator"
+
+
+async def test_a_socket_ends_with_its_token(server: Client) -> None:
+    short = server.as_key(token(exp=time.time() + 1))
+
+    async with short.socket() as socket:
+        assert (await socket.receive())["type"] == "connection_ack"
+        with pytest.raises(ConnectionClosed) as closed:
+            await socket.receive()
+
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 4403

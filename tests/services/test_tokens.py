@@ -1,0 +1,667 @@
+"""Which tokens are genuine: signatures of every family, hostile tokens, and keys that rotate."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import gzip
+import hashlib
+import hmac
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from hypothesis import given
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from app.domain.access import Permission
+from app.domain.problems import ErrorCode, RequestError
+from app.domain.tokens import TokenClaims
+from app.services import jwks
+from app.services.jwks import KEEP_HOURS, LARGEST_SET_BYTES, REFETCH_SECONDS, REFRESH_MINUTES
+from app.services.tokens import Tokens, TokenSettingsError
+from tests.client import PATIENCE_SECONDS
+from tests.identity_provider import Provider, SigningKey, identity_provider, signing_key
+
+NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
+SECRET = "a secret of forty bytes, shared with us."
+CLAIMS = {
+    "sub": "scada",
+    "organization": "wells",
+    "permissions": ["EventRead"],
+    "exp": (NOW + timedelta(days=30)).timestamp(),
+}
+MEANT = TokenClaims(
+    "scada",
+    frozenset({"wells"}),
+    frozenset({Permission.EVENT_READ}),
+    NOW + timedelta(days=30, seconds=30),
+)
+REFETCH = timedelta(seconds=REFETCH_SECONDS)
+REFRESH = timedelta(minutes=REFRESH_MINUTES)
+KEEP = timedelta(hours=KEEP_HOURS)
+ASYMMETRIC = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"]
+ASYMMETRIC += ["ES256", "ES384", "ES512", "EdDSA", "Ed448"]
+
+
+@contextlib.asynccontextmanager
+async def reading(**settings: Any) -> AsyncIterator[Tokens]:
+    tokens = Tokens(**settings)
+    try:
+        yield tokens
+    finally:
+        await tokens.close()
+
+
+async def refused(
+    tokens: Tokens,
+    token: str,
+    now: datetime = NOW,
+    code: ErrorCode = ErrorCode.UNAUTHENTICATED,
+) -> str:
+    with pytest.raises(RequestError) as raised:
+        await tokens.claims(token, now)
+    assert raised.value.code is code
+    assert all(part not in raised.value.message for part in token.split(".") if len(part) > 20)
+    return raised.value.message
+
+
+def segment(value: Any) -> str:
+    text = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return base64.urlsafe_b64encode(text).decode().rstrip("=")
+
+
+def signed_with_secret(payload: bytes, secret: str = SECRET, **header: Any) -> str:
+    """By hand, since PyJWT warns of what an attacker does."""
+    head = segment({"alg": "HS256"} | header)
+    signed = f"{head}.{segment(payload)}"
+    return f"{signed}.{segment(hmac.digest(secret.encode(), signed.encode(), hashlib.sha256))}"
+
+
+# The shared secret
+
+
+@pytest.mark.parametrize("algorithm", ["HS256", "HS384", "HS512"])
+@pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
+async def test_a_token_signed_with_the_secret_is_good(algorithm: str) -> None:
+    token = jwt.encode(CLAIMS, SECRET, algorithm)
+
+    async with reading(secret=SECRET) as tokens:
+        claims = await tokens.claims(token, NOW)
+
+    assert claims == MEANT
+
+
+async def test_a_token_signed_with_another_secret_is_refused() -> None:
+    token = jwt.encode(CLAIMS, SECRET + "!", "HS256")
+
+    async with reading(secret=SECRET) as tokens:
+        message = await refused(tokens, token)
+
+    assert message == "The token's signature is not valid."
+
+
+async def test_issuer_audience_and_leeway_are_the_settings() -> None:
+    token = jwt.encode(CLAIMS | {"iss": "https://id", "aud": ["a", "tocsin"]}, SECRET, "HS256")
+    late = MEANT.expires_at + timedelta(seconds=30)
+
+    async with (
+        reading(secret=SECRET, issuer="https://id", audience="tocsin", leeway_seconds=61) as right,
+        reading(secret=SECRET, issuer="https://di") as other_issuer,
+        reading(secret=SECRET, audience="tocsin2") as other_audience,
+    ):
+        await right.claims(token, late)
+        messages = [
+            await refused(right, token, late + timedelta(seconds=1)),
+            await refused(other_issuer, token),
+            await refused(other_audience, token),
+        ]
+
+    assert [message[-6:] for message in messages] == ["(exp).", "(iss).", "(aud)."]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"secret": "x" * 31},
+            "The secret for tokens is 31 bytes long; at least 32 are needed.",
+        ),
+        ({"secret": ""}, "The secret for tokens is 0 bytes long; at least 32 are needed."),
+        (
+            {"secret": json.dumps(signing_key("a").jwk())},
+            "The secret for tokens is a public or private key: publish it as a JWKS instead.",
+        ),
+        ({"leeway_seconds": -1}, "The leeway for tokens must be 0 to 3,600 seconds."),
+        ({"leeway_seconds": 3601}, "The leeway for tokens must be 0 to 3,600 seconds."),
+        *[
+            (
+                {"jwks_url": url},
+                "The JWKS URL for tokens must be an address with https:// or http://.",
+            )
+            for url in ("", "id/keys", "file:///etc/keys", "https://", "http://[", "http://a:b/")
+        ],
+    ],
+)
+def test_settings_that_cannot_be_meant_are_refused_at_the_start(
+    settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(TokenSettingsError) as raised:
+        Tokens(**settings)
+
+    assert str(raised.value) == message
+
+
+def test_a_secret_of_32_bytes_is_enough() -> None:
+    assert Tokens(secret="ü" * 16).accepted
+    assert not Tokens().accepted
+
+
+# Algorithms, keys, and their confusion
+
+
+@pytest.mark.parametrize("algorithm", ASYMMETRIC)
+async def test_a_token_signed_with_a_published_key_is_good(algorithm: str) -> None:
+    key, other = signing_key("a", algorithm), signing_key("b", algorithm)
+    forged = SigningKey(key.algorithm, "a", other.private)
+
+    async with identity_provider(key, other) as id, reading(jwks_url=id.url) as tokens:
+        claims = await tokens.claims(key.sign(CLAIMS), NOW)
+        message = await refused(tokens, forged.sign(CLAIMS))
+
+    assert claims == MEANT
+    assert message == "The token's signature is not valid."
+    assert id.fetches == 1
+
+
+async def test_with_both_configured_the_algorithm_chooses_and_nothing_crosses() -> None:
+    key = signing_key("a", "RS256")
+    public = key.private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    published = json.dumps(key.jwk())
+    symmetric = {"kty": "oct", "kid": "s", "k": segment(SECRET.encode()), "alg": "HS256"}
+
+    async with identity_provider() as id, reading(secret=SECRET, jwks_url=id.url) as both:
+        id.publish_jwks(key.jwk(), symmetric)
+        genuine = [
+            await both.claims(key.sign(CLAIMS), NOW),
+            await both.claims(jwt.encode(CLAIMS, SECRET, "HS256"), NOW),
+        ]
+        payload = json.dumps(CLAIMS).encode()
+        confused = [
+            await refused(both, signed_with_secret(payload, secret, kid="a"))
+            for secret in (public.decode(), public.decode().strip(), published)
+        ]
+        async with reading(jwks_url=id.url) as published_only:
+            symmetric_refused = await refused(published_only, signed_with_secret(payload, kid="s"))
+    async with reading(secret=SECRET) as secret_only:
+        asymmetric_refused = await refused(secret_only, key.sign(CLAIMS))
+
+    assert genuine == [MEANT, MEANT]
+    assert confused == ["The token's signature is not valid."] * 3
+    assert symmetric_refused == "This server takes no tokens signed with 'HS256' (alg)."
+    assert asymmetric_refused == "This server takes no tokens signed with 'RS256' (alg)."
+
+
+@pytest.mark.parametrize(
+    "algorithm", ["none", "None", "NONE", "", "hs256", "HS1", "ES256K", "ES521", "A" * 99, "Ü"]
+)
+@pytest.mark.parametrize("signature", ["", "AAAA"])
+async def test_no_signature_and_unknown_algorithms_are_refused(
+    algorithm: str, signature: str
+) -> None:
+    token = f"{segment({'alg': algorithm, 'kid': 'a'})}.{segment(CLAIMS)}.{signature}"
+
+    async with (
+        identity_provider(signing_key("a")) as id,
+        reading(secret=SECRET, jwks_url=id.url) as tokens,
+    ):
+        message = await refused(tokens, token)
+
+    assert message == f"This server takes no tokens signed with {algorithm[:20]!a} (alg)."
+    assert id.fetches == 0
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "given"),
+    [
+        ("RS256", {"alg": "PS256"}),
+        ("RS256", {"alg": "RS512"}),
+        ("RS256", {"alg": "HS256"}),
+        ("RS256", {"alg": "RSA-OAEP"}),
+        ("RS256", {"alg": 7}),
+        ("RS256", {"kty": "EC"}),
+        ("RS256", {"kty": ["RSA"]}),
+        ("RS256", {"use": "enc"}),
+        ("RS256", {"key_ops": ["encrypt"]}),
+        ("RS256", {"key_ops": "verify"}),
+        ("RS256", {"n": "AQAB"}),
+        ("RS256", {"n": 7}),
+        ("RS256", {"e": None}),
+        ("RS256", {"e": "AA"}),
+        ("RS256", {"d": "AQAB"}),
+        ("RS256", {"kid": None}),
+        ("RS256", {"kid": ["a"]}),
+        ("ES256", {"crv": "P-384"}),
+        ("ES256", {"crv": "secp256k1"}),
+        ("ES256", {"crv": ["P-256"]}),
+        ("ES256", {"x": "AQAB"}),
+        ("ES256", {"x": segment(bytes(32)), "y": segment(bytes(32))}),
+        ("EdDSA", {"crv": "X25519"}),
+        ("EdDSA", {"x": "AQAB"}),
+    ],
+    ids=str,
+)
+async def test_a_key_that_does_not_fit_is_no_key(algorithm: str, given: dict[str, Any]) -> None:
+    key, sound = signing_key("a", algorithm), signing_key("b")
+
+    async with identity_provider() as id, reading(jwks_url=id.url) as tokens:
+        id.publish_jwks(key.jwk(**given), sound.jwk(), "no key", None, {})
+        message = await refused(tokens, key.sign(CLAIMS))
+        await tokens.claims(sound.sign(CLAIMS), NOW)
+
+    assert message == (
+        "The token names the key 'a', and the identity provider publishes none that fits it "
+        f"and {algorithm}."
+    )
+
+
+async def test_a_key_that_says_no_more_than_it_must_is_good_for_all_of_its_family() -> None:
+    key = signing_key("a", "RS256")
+    probabilistic = SigningKey("PS512", "a", key.private)
+
+    async with identity_provider() as id, reading(jwks_url=id.url) as tokens:
+        id.publish_jwks(key.jwk(use=None, alg=None, key_ops=["verify"]))
+        claims = [await tokens.claims(each.sign(CLAIMS), NOW) for each in (key, probabilistic)]
+
+    assert claims == [MEANT, MEANT]
+
+
+async def test_a_key_that_is_published_with_its_private_part_is_no_key() -> None:
+    key = signing_key("a", "EdDSA")
+
+    async with identity_provider() as id, reading(jwks_url=id.url) as tokens:
+        id.publish_jwks(key.jwk(d=segment(key.private.private_bytes_raw())))
+        message = await refused(tokens, key.sign(CLAIMS))
+
+    assert message.startswith("The token names the key 'a', and")
+
+
+async def test_a_short_rsa_key_is_no_key() -> None:
+    key = SigningKey("RS256", "a", rsa.generate_private_key(65537, 1024))
+    with pytest.warns(jwt.warnings.InsecureKeyLengthWarning):
+        token = key.sign(CLAIMS)
+
+    async with identity_provider(key) as id, reading(jwks_url=id.url) as tokens:
+        message = await refused(tokens, token)
+
+    assert message.startswith("The token names the key 'a', and")
+
+
+async def test_a_token_that_names_no_key_is_good_if_exactly_one_fits() -> None:
+    curve, rsa_key = signing_key("c"), signing_key("r", "RS256")
+    another = signing_key("d")
+    unnamed = SigningKey("ES256", None, curve.private)
+
+    async with identity_provider(curve, rsa_key) as id:
+        async with reading(jwks_url=id.url) as tokens:
+            claims = await tokens.claims(unnamed.sign(CLAIMS), NOW)
+        id.publish(curve, rsa_key, another)
+        async with reading(jwks_url=id.url) as tokens:
+            several = await refused(tokens, unnamed.sign(CLAIMS))
+        id.publish(rsa_key)
+        async with reading(jwks_url=id.url) as tokens:
+            none = await refused(tokens, unnamed.sign(CLAIMS))
+
+    assert claims == MEANT
+    assert several.startswith("Of the identity provider's keys 2 fit the token")
+    assert none.startswith("The token names no key (kid), and")
+
+
+# Hostile tokens
+
+GOOD = signed_with_secret(json.dumps(CLAIMS).encode())
+HEAD, BODY, SIGNATURE = GOOD.split(".")
+UNREADABLE = "The token cannot be read: it must be a signed JWT."
+NO_CLAIMS = "The token's claims cannot be read: they must be a JSON object."
+
+
+@pytest.mark.parametrize(
+    ("token", "message"),
+    [
+        ("", UNREADABLE),
+        (".", UNREADABLE),
+        ("..", UNREADABLE),
+        ("....", UNREADABLE),
+        (f"{HEAD}.{BODY}", UNREADABLE),
+        (f"{HEAD}.{BODY}.{SIGNATURE}.", UNREADABLE),
+        (f"{HEAD}.{BODY}.{SIGNATURE}.{SIGNATURE}.{SIGNATURE}", UNREADABLE),
+        (f"{HEAD}.{BODY}.", "The token's signature is not valid."),
+        (f"{HEAD}.{BODY}.{SIGNATURE[:40]}", "The token's signature is not valid."),
+        (f"{HEAD}.{BODY}.{SIGNATURE}!", UNREADABLE),
+        (f"{HEAD}.{BODY}.{SIGNATURE[:-2]}", UNREADABLE),
+        (f"{HEAD}.{BODY[:-4]}.{SIGNATURE}", "The token's signature is not valid."),
+        (f"{HEAD}.{BODY}\n.{SIGNATURE}", UNREADABLE),
+        (f"{HEAD} .{BODY}.{SIGNATURE}", UNREADABLE),
+        (f"ü{HEAD}.{BODY}.{SIGNATURE}", UNREADABLE),
+        (f"\ud800{HEAD}.{BODY}.{SIGNATURE}", UNREADABLE),
+        (f"\x00.{BODY}.{SIGNATURE}", UNREADABLE),
+        (f"{segment(b'[]')}.{BODY}.{SIGNATURE}", UNREADABLE),
+        (f"{segment(b'null')}.{BODY}.{SIGNATURE}", UNREADABLE),
+        (f"{segment(bytes([255, 254]))}.{BODY}.{SIGNATURE}", UNREADABLE),
+        (f"{segment(b'[' * 5000)}.e30.AAAA", UNREADABLE),
+        (f"{segment(b'{' + b'{'.join([b'a:'] * 1500))}.e30.AAAA", UNREADABLE),
+        (f"{segment(b'9' * 5000)}.e30.AAAA", UNREADABLE),
+        (f"{segment({})}.{BODY}.{SIGNATURE}", "The token does not say how it is signed (alg)."),
+        (
+            f"{segment({'alg': ['HS256']})}.{BODY}.{SIGNATURE}",
+            "The token does not say how it is signed (alg).",
+        ),
+        (
+            f"{segment({'alg': None})}.{BODY}.{SIGNATURE}",
+            "The token does not say how it is signed (alg).",
+        ),
+        (signed_with_secret(b"{}", kid=7), UNREADABLE),
+        (signed_with_secret(b"{}", b64=False), UNREADABLE),
+        ("x" * 8193, "The token is 8,193 characters long; at most 8,192 are read."),
+        ("x" * 8192, UNREADABLE),
+        ("e30." * 250_000, "The token is 1,000,000 characters long; at most 8,192 are read."),
+    ],
+    ids=lambda told: told[:30],
+)
+async def test_a_broken_token_is_refused(token: str, message: str) -> None:
+    async with reading(secret=SECRET) as tokens:
+        assert await refused(tokens, token) == message
+
+
+@pytest.mark.parametrize("critical", [["exp"], ["b64"], ["http://example.org/x"], [], "b64", None])
+async def test_a_critical_extension_is_refused(critical: Any) -> None:
+    token = signed_with_secret(json.dumps(CLAIMS).encode(), crit=critical, b64=True, exp=1)
+
+    async with reading(secret=SECRET) as tokens:
+        message = await refused(tokens, token)
+
+    assert message in (
+        UNREADABLE,
+        "The token asks for extensions that this server does not know (crit).",
+    )
+
+
+async def test_a_key_that_the_token_brings_along_is_not_used() -> None:
+    key = signing_key("mine")
+    elsewhere = {"jwk": key.jwk(), "jku": "http://127.0.0.1:9/keys", "x5u": "http://127.0.0.1:9"}
+
+    async with identity_provider(signing_key("a")) as id, reading(jwks_url=id.url) as tokens:
+        message = await refused(tokens, key.sign(CLAIMS, **elsewhere))
+
+    assert message.startswith("The token names the key 'mine', and")
+
+
+@pytest.mark.parametrize(
+    ("payload", "message"),
+    [
+        (b"", NO_CLAIMS),
+        (b"[]", NO_CLAIMS),
+        (b"null", NO_CLAIMS),
+        (b'"claims"', NO_CLAIMS),
+        (b"\xff", NO_CLAIMS),
+        (b"{", NO_CLAIMS),
+        (b"[" * 5000, NO_CLAIMS),
+        (b'{"a":' * 1000, NO_CLAIMS),
+        (b'{"exp": %s}' % (b"9" * 5000), NO_CLAIMS),
+        (b"{}", "The token does not say until when it is valid (exp)."),
+        *[
+            (b'{"exp": %s}' % exp, "The token's exp must be a time in seconds since 1970.")
+            for exp in (b"NaN", b"Infinity", b"-Infinity", b"1e999", b"-1", b"9" * 4000, b'"1"')
+        ],
+    ],
+    ids=lambda told: str(told[:20]),
+)
+async def test_claims_that_are_none_are_refused_however_well_signed(
+    payload: bytes, message: str
+) -> None:
+    async with reading(secret=SECRET) as tokens:
+        assert await refused(tokens, signed_with_secret(payload)) == message
+
+
+@given(st.text(st.sampled_from(GOOD + '=!\x00ü\ud800{}[]"'), max_size=400), st.integers(0, 400))
+async def test_whatever_a_token_holds_nothing_but_unauthenticated_comes_of_it(
+    text: str, at: int
+) -> None:
+    async with reading(secret=SECRET) as tokens:
+        for token in (text, GOOD[:at] + text[:3] + "~" + GOOD[at:], f"{HEAD}.{text}.{SIGNATURE}"):
+            await refused(tokens, token)
+
+
+@pytest.mark.parametrize("algorithm", ASYMMETRIC)
+async def test_whatever_a_signature_is_it_is_refused(algorithm: str) -> None:
+    key = signing_key("a", algorithm)
+    signed, _, good = key.sign(CLAIMS).rpartition(".")
+    sizes = (0, 1, 63, 64, 65, 96, 114, 132, 255, 256, 257, 3000)
+    forged = [bytes([value]) * size for size in sizes for value in (0, 1, 255)]
+
+    async with identity_provider(key) as id, reading(jwks_url=id.url) as tokens:
+        messages = {await refused(tokens, f"{signed}.{segment(each)}") for each in forged}
+        messages.add(await refused(tokens, f"{signed}.AAAA{good[4:]}"))
+
+    assert messages == {"The token's signature is not valid."}
+
+
+# A real identity provider's key rotation, played by a local JWKS server
+
+A, B, UNKNOWN = signing_key("A"), signing_key("B", "RS256"), signing_key("unknown")
+
+
+@pytest.fixture
+async def provider() -> AsyncIterator[Provider]:
+    async with identity_provider(A) as provider:
+        yield provider
+
+
+@pytest.fixture
+async def tokens(provider: Provider) -> AsyncIterator[Tokens]:
+    async with reading(jwks_url=provider.url) as tokens:
+        yield tokens
+
+
+async def test_keys_rotate_from_a_over_both_to_b(provider: Provider, tokens: Tokens) -> None:
+    await tokens.claims(A.sign(CLAIMS), NOW)
+    await tokens.claims(A.sign(CLAIMS), NOW + timedelta(minutes=9))
+    assert provider.fetches == 1
+
+    provider.publish(A, B)
+    await tokens.claims(B.sign(CLAIMS), NOW + timedelta(minutes=9))
+    await tokens.claims(A.sign(CLAIMS), NOW + timedelta(minutes=9))
+    assert provider.fetches == 2
+
+    provider.publish(B)
+    await tokens.claims(A.sign(CLAIMS), NOW + timedelta(minutes=18))
+    assert provider.fetches == 2
+    message = await refused(tokens, A.sign(CLAIMS), NOW + timedelta(minutes=19))
+    await tokens.claims(B.sign(CLAIMS), NOW + timedelta(minutes=19))
+    assert provider.fetches == 3
+    assert message == (
+        "The token names the key 'A', and the identity provider publishes none that fits it "
+        "and ES256."
+    )
+
+
+async def test_fifty_unknown_keys_at_once_cause_one_fetch(
+    provider: Provider, tokens: Tokens
+) -> None:
+    await tokens.claims(A.sign(CLAIMS), NOW)
+    made_up = [UNKNOWN.sign(CLAIMS, kid=f"made up {number}") for number in range(50)]
+
+    at_once = await asyncio.gather(*(refused(tokens, token, NOW + REFETCH) for token in made_up))
+
+    assert len(set(at_once)) == 50
+    assert provider.fetches == 2
+
+
+async def test_unknown_keys_one_after_the_other_cause_one_fetch_in_ten_seconds(
+    provider: Provider, tokens: Tokens
+) -> None:
+    for second in range(30):
+        await refused(tokens, UNKNOWN.sign(CLAIMS), NOW + timedelta(seconds=second))
+
+    assert provider.fetches == 3
+
+
+async def test_a_clock_that_was_set_back_does_not_stop_the_fetching(
+    provider: Provider, tokens: Tokens
+) -> None:
+    await tokens.claims(A.sign(CLAIMS), NOW)
+    provider.publish(B)
+
+    await tokens.claims(B.sign(CLAIMS), NOW - timedelta(days=1))
+
+    assert provider.fetches == 2
+
+
+async def test_the_first_fifty_tokens_share_one_fetch(provider: Provider, tokens: Tokens) -> None:
+    claims = await asyncio.gather(*(tokens.claims(A.sign(CLAIMS), NOW) for _ in range(50)))
+
+    assert claims == [MEANT] * 50
+    assert provider.fetches == 1
+
+
+async def test_who_hangs_up_does_not_end_the_fetch_of_the_others(
+    provider: Provider, tokens: Tokens
+) -> None:
+    first = asyncio.create_task(tokens.claims(A.sign(CLAIMS), NOW))
+    second = asyncio.create_task(tokens.claims(A.sign(CLAIMS), NOW))
+    await asyncio.sleep(0)
+
+    first.cancel()
+
+    assert await second == MEANT
+    assert first.cancelled()
+    assert provider.fetches == 1
+
+
+async def test_while_the_provider_is_down_known_keys_are_good_for_a_day(
+    provider: Provider, tokens: Tokens
+) -> None:
+    await tokens.claims(A.sign(CLAIMS), NOW)
+    await provider.stop()
+
+    with capture_logs() as logs:
+        for later in (REFRESH, REFRESH + REFETCH, KEEP - timedelta(seconds=1)):
+            assert await tokens.claims(A.sign(CLAIMS), NOW + later) == MEANT
+        message = await refused(tokens, A.sign(CLAIMS), NOW + KEEP, ErrorCode.UNAVAILABLE)
+        await provider.start()
+        assert await tokens.claims(A.sign(CLAIMS), NOW + KEEP + REFETCH) == MEANT
+
+    assert message == "The identity provider's keys cannot be had at the moment. Try again soon."
+    down, *_, up = logs
+    assert down == {
+        "log_level": "warning",
+        "event": "jwks_not_fetched",
+        "host": "127.0.0.1",
+        "why": "All connection attempts failed",
+        "known_keys": 1,
+        "known_since": "2026-11-01T12:00:00+00:00",
+    }
+    assert up == {"log_level": "info", "event": "jwks_fetched", "kids": ["A"]}
+
+
+async def test_without_any_keys_a_token_can_be_neither_good_nor_bad(
+    provider: Provider, tokens: Tokens
+) -> None:
+    provider.say("503 Service Unavailable", b"")
+
+    for second in range(REFETCH_SECONDS):
+        now = NOW + timedelta(seconds=second)
+        await refused(tokens, A.sign(CLAIMS), now, ErrorCode.UNAVAILABLE)
+    assert provider.fetches == 1
+
+    provider.publish(A)
+    assert await tokens.claims(A.sign(CLAIMS), NOW + REFETCH) == MEANT
+
+
+async def test_while_the_provider_says_nothing_only_the_first_waits(
+    provider: Provider, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await tokens.claims(A.sign(CLAIMS), NOW)
+    provider.answering.clear()
+    monkeypatch.setattr(jwks, "FETCH_TIMEOUT_SECONDS", 0.05)
+    with capture_logs() as logs:
+        assert await tokens.claims(A.sign(CLAIMS), NOW + REFRESH) == MEANT
+    assert [line["why"] for line in logs] == ["TimeoutError"]
+
+    monkeypatch.setattr(jwks, "FETCH_TIMEOUT_SECONDS", PATIENCE_SECONDS)
+    assert await tokens.claims(A.sign(CLAIMS), NOW + REFRESH + REFETCH) == MEANT
+
+    provider.publish(B)
+    provider.answering.set()
+    assert await tokens.claims(B.sign(CLAIMS), NOW + REFRESH + REFETCH) == MEANT
+    assert provider.fetches == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "header", "why"),
+    [
+        ("302 Found", b"", "location: /keys?of=tocsin", "it answered 302"),
+        ("404 Not Found", b"{}", "x: y", "it answered 404"),
+        ("200 OK", b"<html>", "x: y", "its answer is no JSON"),
+        ("200 OK", b"[" * 100_000, "x: y", "its answer is no JSON"),
+        (
+            "200 OK",
+            gzip.compress(b'{"keys": []}'),
+            "content-encoding: gzip",
+            "its answer is no JSON",
+        ),
+        ("200 OK", b"[]", "x: y", "its answer has no list of keys"),
+        ("200 OK", b'{"keys": {"A": {}}}', "x: y", "its answer has no list of keys"),
+        (
+            "200 OK",
+            b" " * (LARGEST_SET_BYTES + 1),
+            "x: y",
+            "its answer is larger than 262,144 bytes",
+        ),
+    ],
+    ids=["moved", "missing", "a page", "nested", "compressed", "a list", "an object", "large"],
+)
+async def test_an_answer_that_is_no_set_of_keys_changes_nothing(
+    provider: Provider, tokens: Tokens, status: str, body: bytes, header: str, why: str
+) -> None:
+    await tokens.claims(A.sign(CLAIMS), NOW)
+    provider.say(status, body, header)
+
+    with capture_logs() as logs:
+        claims = await tokens.claims(A.sign(CLAIMS), NOW + REFRESH)
+
+    assert claims == MEANT
+    assert [(line["event"], line["why"]) for line in logs] == [("jwks_not_fetched", why)]
+    assert provider.fetches == 2
+
+
+async def test_a_provider_that_publishes_no_key_has_taken_all_back(
+    provider: Provider, tokens: Tokens
+) -> None:
+    await tokens.claims(A.sign(CLAIMS), NOW)
+    provider.publish()
+
+    with capture_logs() as logs:
+        message = await refused(tokens, A.sign(CLAIMS), NOW + REFRESH)
+
+    assert message.startswith("The token names the key 'A', and")
+    assert [line["event"] for line in logs] == ["jwks_without_usable_keys", "jwks_fetched"]
+
+
+async def test_closing_ends_a_fetch_that_is_under_way(provider: Provider) -> None:
+    provider.answering.clear()
+    async with reading(jwks_url=provider.url) as tokens:
+        waiting = asyncio.create_task(tokens.claims(A.sign(CLAIMS), NOW))
+        while provider.fetches == 0:
+            await asyncio.sleep(0)
+
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    provider.answering.set()
