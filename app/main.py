@@ -12,7 +12,7 @@ from fastapi.responses import RedirectResponse
 from starlette.routing import Route
 
 from app.domain.problems import RequestError
-from app.graphql.protocols.router import graphql_router
+from app.graphql.protocols.router import graphql_routes
 from app.graphql.schema import build_schema
 from app.http import cloudevents, graphiql, probes, type_schemas
 from app.http.errors import answer_errors
@@ -89,6 +89,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.router.routes.append(graphiql.PageRoute("/graphql"))
     app.router.routes.append(Route("/", RedirectResponse("/graphql")))
     app.mount("/graphql/assets", graphiql.assets())
-    router = graphql_router(build_schema(), settings.limits, settings.sockets, settings.public_url)
-    app.include_router(router)
+    app.router.routes += graphql_routes(
+        build_schema(), settings.limits, settings.sockets, settings.public_url
+    )
     return app

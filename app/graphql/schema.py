@@ -46,7 +46,8 @@ from app.graphql.scalars import SCALARS
 
 _CACHED_DOCUMENTS = 1000
 _OVER_A_SOCKET = (
-    "A subscription goes over a WebSocket at this address, with the protocol graphql-transport-ws."
+    "A subscription goes over a WebSocket (graphql-transport-ws) or is asked for by `Accept: "
+    "text/event-stream`, at this address."
 )
 
 

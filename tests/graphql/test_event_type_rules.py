@@ -377,7 +377,6 @@ MISFITS: list[tuple[dict[str, Any], str]] = [
     (asks("n", "EQ", True), "field.value"),
     (asks("n", "GT", HUGE), "field.value"),
     (asks("n", "GT", float("inf")), "field.value"),
-    (asks("n", "GT", float("nan")), "field.value"),
     (asks("n", "EQ", 2**53), "field.value"),
     (asks("i", "EQ", 1.5), "field.value"),
     (asks("i", "IN", [1, 1.5]), "field.value.1"),

@@ -45,7 +45,7 @@ async def answers(
             async for result in results:
                 if not isinstance(result, ExecutionResult):
                     raise TypeError("A part of a result: @defer and @stream are off.")
-                if _ends_the_operation(result):
+                if ends_the_operation(result):
                     yield _failure(result.errors or ())
                     return
                 yield Answer(text_of(process_result(result)))
@@ -57,7 +57,7 @@ async def answers(
         yield _failure([error])
 
 
-def _ends_the_operation(result: ExecutionResult) -> bool:
+def ends_the_operation(result: ExecutionResult) -> bool:
     """The operation did not run, or its source broke off. An error of a field has a path."""
     if isinstance(result, PreExecutionError):
         return True

@@ -1,38 +1,28 @@
-"""GraphQL at one address: POST and GET by Strawberry, the socket by `transport_ws`.
+"""GraphQL at one address: POST and GET by `http`, the socket by `transport_ws`.
 
 Nothing runs before the credential is known: 401 on HTTP, close code 4403 on a socket.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from fastapi.routing import APIWebSocketRoute
 from starlette.requests import HTTPConnection, Request
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
-from strawberry.fastapi import GraphQLRouter
 
 from app.domain.limits import Limits, SocketLimits
 from app.graphql.context import Context
 from app.graphql.loaders import Loaders
+from app.graphql.protocols.http import http_endpoint
 from app.graphql.protocols.transport_ws import socket_endpoint
 from app.graphql.schema import Schema
 
 # A host that is not a host would make no URI.
 _HOST = re.compile(r"([A-Za-z0-9.\-_~]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
-
-
-class Router(GraphQLRouter[Context, None]):
-    def decode_json(self, data: str | bytes) -> object:
-        """JSONDecodeError for JSON that is deeper than Python reads, too."""
-        try:
-            return super().decode_json(data)
-        except RecursionError:
-            raise json.JSONDecodeError("Is nested too deeply", "", 0) from None
 
 
 def address_of(connection: HTTPConnection) -> str:
@@ -45,9 +35,9 @@ def address_of(connection: HTTPConnection) -> str:
     return f"{scheme or connection.scope['scheme']}://{host}{root}"
 
 
-def graphql_router(
+def graphql_routes(
     schema: Schema, limits: Limits, sockets: SocketLimits, public_url: str | None = None
-) -> Router:
+) -> list[BaseRoute]:
     """`public_url`: the server as its clients address it; without it, as each of them did."""
 
     def context(connection: HTTPConnection, **more: Any) -> Context:
@@ -62,17 +52,17 @@ def graphql_router(
             **more,
         )
 
-    async def of_request(request: Request) -> Context:
-        made = context(request, asked_at=datetime.now(UTC))
+    async def of_request(request: Request, lasting: bool) -> Context:
+        ending = request.app.state.feed.ending() if lasting else None
+        made = context(request, asked_at=datetime.now(UTC), access_ended=ending)
         await made.authenticate(request.headers)
         return made
 
     def of_socket(socket: WebSocket) -> Context:
         return context(socket, access_ended=socket.app.state.feed.ending())
 
-    router = Router(schema, path="/graphql", graphql_ide=None, context_getter=of_request)
-    router.routes[:] = [
-        route for route in router.routes if not isinstance(route, APIWebSocketRoute)
+    http = http_endpoint(schema, of_request, limits.message_bytes, sockets.ping_seconds)
+    return [
+        Route("/graphql", http, methods=["GET", "POST"]),
+        WebSocketRoute("/graphql", socket_endpoint(schema, sockets, of_socket)),
     ]
-    router.add_api_websocket_route("/graphql", socket_endpoint(schema, sockets, of_socket))
-    return router

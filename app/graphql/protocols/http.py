@@ -1,0 +1,170 @@
+"""GraphQL over HTTP: one answer in JSON, or events (SSE) for who accepts nothing else.
+
+By the drafts "GraphQL over HTTP" and graphql-sse (distinct connections). Nothing runs, and no body
+is read, before the credential is known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response, StreamingResponse
+from strawberry.http import process_result
+from strawberry.schema.exceptions import InvalidOperationTypeError
+from strawberry.types.execution import ExecutionResult
+from strawberry.types.graphql import OperationType
+
+from app.domain.problems import ErrorCode
+from app.graphql.context import Context
+from app.graphql.protocols.messages import Subscribe, text_of
+from app.graphql.protocols.operations import answers, ends_the_operation
+from app.graphql.protocols.requests import (
+    EVENTS,
+    GRAPHQL_JSON,
+    JSON,
+    Refusal,
+    accepted,
+    read_address,
+    read_body,
+    wrong_content,
+)
+from app.graphql.schema import Schema
+
+# Whether the answer goes on: then it ends with the credential.
+MakeContext = Callable[[Request, bool], Awaitable[Context]]
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Vary": "Accept, Authorization, data-partition-id, slb-data-partition-id",
+    "X-Content-Type-Options": "nosniff",
+}
+_ALIVE = ":\n\n"
+_COMPLETE = "event: complete\ndata:\n\n"
+
+
+def http_endpoint(
+    schema: Schema, make_context: MakeContext, body_bytes: int, alive_seconds: float
+) -> Callable[[Request], Awaitable[Response]]:
+    """`body_bytes`: of a request at most. `alive_seconds`: between signs of life to who listens."""
+
+    async def serve(request: Request) -> Response:
+        media_type = accepted(request.headers.get("accept"))
+        context = await make_context(request, media_type == EVENTS)
+        if media_type is None:
+            told = f"Accept {GRAPHQL_JSON}, {JSON} or, for subscriptions, {EVENTS}."
+            return _refused(Refusal(406, told), JSON)
+        operation = await _operation(request, body_bytes)
+        if isinstance(operation, Refusal):
+            return _refused(operation, media_type)
+        if media_type == EVENTS:
+            events = _events(schema, context, operation, alive_seconds)
+            return StreamingResponse(events, headers=_HEADERS, media_type=EVENTS)
+        types = {OperationType.QUERY, OperationType.MUTATION}
+        if request.method != "POST":
+            types -= {OperationType.MUTATION}
+        try:
+            result = await schema.execute(
+                operation.query,
+                variable_values=operation.variables,
+                context_value=context,
+                operation_name=operation.operation_name,
+                allowed_operation_types=types,
+                operation_extensions=operation.extensions,
+            )
+        except InvalidOperationTypeError:
+            refusal = Refusal(405, "GET runs queries alone: send a mutation by POST.")
+            return _refused(refusal, media_type, Allow="POST")
+        return _result(result, media_type)
+
+    return serve
+
+
+async def _operation(request: Request, body_bytes: int) -> Subscribe | Refusal:
+    if request.method != "POST":
+        return read_address(request.query_params.multi_items())
+    if (refusal := wrong_content(request.headers.get("content-type"))) is not None:
+        return refusal
+    try:
+        body = await _body(request, body_bytes)
+    except ClientDisconnect:
+        return Refusal(400, "The request broke off.")
+    if body is None:
+        return Refusal(413, f"A request has at most {body_bytes:,} bytes.")
+    return read_body(body)
+
+
+async def _body(request: Request, most: int) -> bytes | None:
+    """The body; None as soon as it is known to be longer than that."""
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length) > most:
+        return None
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > most:
+            return None
+    return bytes(body)
+
+
+def _result(result: ExecutionResult, media_type: str) -> Response:
+    told: dict[str, Any] = dict(process_result(result))
+    status = 200
+    if ends_the_operation(result):
+        # No data is not the same as data that is null: nothing has been run.
+        told.pop("data", None)
+        codes = {(error.extensions or {}).get("code") for error in result.errors or ()}
+        if ErrorCode.UNAVAILABLE.value in codes:
+            status = 503
+        elif media_type == GRAPHQL_JSON:
+            status = 400
+    return _answer(status, told, media_type)
+
+
+def _refused(refusal: Refusal, media_type: str, **headers: str) -> Response:
+    error = {"message": refusal.message, "extensions": {"code": refusal.code.value}}
+    status = 400 if refusal.status == 200 and media_type == GRAPHQL_JSON else refusal.status
+    return _answer(
+        status, {"errors": [error]}, JSON if media_type == EVENTS else media_type, headers
+    )
+
+
+def _answer(
+    status: int, told: dict[str, Any], media_type: str, headers: dict[str, str] | None = None
+) -> Response:
+    content_type = f"{media_type}; charset=utf-8"
+    return Response(text_of(told), status, _HEADERS | (headers or {}), content_type)
+
+
+async def _events(
+    schema: Schema, context: Context, operation: Subscribe, alive_seconds: float
+) -> AsyncIterator[str]:
+    """The answers as events, and comments while there are none. It ends with the credential."""
+    ending = asyncio.ensure_future(context.access_ended.wait())
+    async with contextlib.aclosing(answers(schema, context, operation)) as given:
+        following = asyncio.ensure_future(anext(given, None))
+        try:
+            while True:
+                await asyncio.wait(
+                    {ending, following},
+                    timeout=alive_seconds,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                if ending.done():
+                    return
+                if not following.done():
+                    yield _ALIVE
+                    continue
+                answer = following.result()
+                if answer is None:
+                    break
+                payload = f'{{"errors":{answer.payload}}}' if answer.failed else answer.payload
+                yield f"event: next\ndata: {payload}\n\n"
+                following = asyncio.ensure_future(anext(given, None))
+        finally:
+            for task in (ending, following):
+                task.cancel()
+            await asyncio.gather(ending, following, return_exceptions=True)
+    yield _COMPLETE

@@ -1,0 +1,304 @@
+"""The HTTP door of GraphQL: what it takes, what it answers, and in which form."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.domain.access import Permission
+from app.store.database import Database
+from tests.client import PATIENCE_SECONDS, Client
+from tests.conftest import Serve
+from tests.worlds import a_key
+
+JSON = "application/json"
+GRAPHQL_JSON = "application/graphql-response+json"
+EVENTS = "text/event-stream"
+TYPENAME = b'{"query": "{ __typename }"}'
+DEEP = b'{"query": "{ __typename }", "variables": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+BELL = "subscription { notificationAdded { node { summary } } }"
+
+
+@pytest.fixture
+def database_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """SQLite alone: the door is the same on both."""
+    return f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'tocsin.db')}"
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b"", "The body is not JSON"),
+        (b"null", "A request is a JSON object"),
+        (b"17", "A request is a JSON object"),
+        (b'"{ __typename }"', "A request is a JSON object"),
+        (b"[" + TYPENAME + b"]", "lists of them are not taken"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b"{}", "`query` is a string"),
+        (b'{"query": null}', "`query` is a string"),
+        (b'{"query": 1}', "`query` is a string"),
+        (b'{"query": ""}', "`query` is a string"),
+        (TYPENAME + b"}", "The body is not JSON"),
+        (b'{"query": "{ __typename }", "query": "{ a }"}', "more than once"),
+        (b'{"query": "{ __typename }", "variables": [1]}', "`variables` is an object"),
+        (b'{"query": "{ __typename }", "variables": "{}"}', "`variables` is an object"),
+        (b'{"query": "{ __typename }", "variables": {"a": NaN}}', "NaN is no JSON"),
+        (b'{"query": "{ __typename }", "operationName": 1}', "`operationName` is a string"),
+        (b'{"query": "{ __typename }", "extensions": 1}', "`extensions` is an object"),
+        (b'{"query": "\xff"}', "not UTF-8"),
+        (DEEP, "nested too deeply"),
+    ],
+)
+async def test_a_body_that_is_no_request_is_400(client: Client, body: bytes, told: str) -> None:
+    answer = await client.http.post("/graphql", content=body, headers={"content-type": JSON})
+
+    [error] = answer.json()["errors"]
+    assert answer.status_code == 400
+    assert error["extensions"] == {"code": "BAD_USER_INPUT"}
+    assert told in error["message"]
+    assert answer.json().keys() == {"errors"}
+
+
+async def test_a_number_of_5_000_digits_is_a_client_s_mistake(client: Client) -> None:
+    body = b'{"query": "query ($n: Int) { events(first: $n) { totalCount } }", "variables": {"n": '
+
+    answer = await client.http.post(
+        "/graphql", content=body + b"9" * 5_000 + b"}}", headers={"content-type": JSON}
+    )
+
+    assert answer.status_code == 200
+    [error] = answer.json()["errors"]
+    assert error["extensions"]["code"] == "BAD_USER_INPUT"
+    assert "data" not in answer.json()
+
+
+@pytest.mark.parametrize(
+    ("content_type", "status"),
+    [
+        (JSON, 200),
+        ("Application/JSON; Charset=UTF-8", 200),
+        ('application/json; charset="utf-8"', 200),
+        ("application/json; charset=utf-16", 415),
+        ("text/plain", 415),
+        ("application/x-www-form-urlencoded", 415),
+        ("multipart/form-data; boundary=x", 415),
+        ("application/graphql", 415),
+        ("json", 415),
+        (";", 415),
+        ("", 415),
+    ],
+)
+async def test_a_request_is_sent_as_json(client: Client, content_type: str, status: int) -> None:
+    answer = await client.http.post(
+        "/graphql", content=TYPENAME, headers={"content-type": content_type}
+    )
+
+    assert answer.status_code == status
+
+
+@pytest.mark.parametrize(
+    ("accept", "answered"),
+    [
+        ("*/*", JSON),
+        ("application/*", JSON),
+        (JSON, JSON),
+        (GRAPHQL_JSON, GRAPHQL_JSON),
+        (f"{GRAPHQL_JSON}, {JSON};q=0.9", GRAPHQL_JSON),
+        (f"{GRAPHQL_JSON};q=0.1, {JSON}", JSON),
+        # Apollo Client's, urql's, graphql-request's.
+        (f"{GRAPHQL_JSON},{JSON};q=0.9", GRAPHQL_JSON),
+        (
+            f"{GRAPHQL_JSON}, application/graphql+json, {JSON}, {EVENTS}, multipart/mixed",
+            GRAPHQL_JSON,
+        ),
+        (f"{EVENTS}, {JSON}", JSON),
+        (f"{EVENTS}, {JSON};q=0.1", JSON),
+        (f"{EVENTS}, multipart/mixed", EVENTS),
+        (EVENTS, EVENTS),
+    ],
+)
+async def test_the_answer_comes_in_a_type_that_is_accepted(
+    client: Client, accept: str, answered: str
+) -> None:
+    headers = {"content-type": JSON, "accept": accept}
+
+    answer = await client.http.post("/graphql", content=TYPENAME, headers=headers)
+
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == f"{answered}; charset=utf-8"
+    assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("accept", ["text/html", "image/png", "application/xml", "nothing", "/"])
+async def test_a_type_that_there_is_not_is_406(client: Client, accept: str) -> None:
+    headers = {"content-type": JSON, "accept": accept}
+
+    answer = await client.http.post("/graphql", content=TYPENAME, headers=headers)
+
+    assert answer.status_code == 406
+    assert answer.json()["errors"][0]["extensions"] == {"code": "BAD_USER_INPUT"}
+
+
+@pytest.mark.parametrize(
+    ("document", "code"),
+    [
+        ("{", "GRAPHQL_PARSE_FAILED"),
+        ("{ nothing }", "GRAPHQL_VALIDATION_FAILED"),
+        ("query A { __typename } query B { __typename }", "BAD_USER_INPUT"),
+        ("query ($id: ID! = 1.5) { event(id: $id) { id } }", "GRAPHQL_VALIDATION_FAILED"),
+        ("query ($id: ID!) { event(id: $id) { id } }", "BAD_USER_INPUT"),
+        (BELL, "BAD_USER_INPUT"),
+    ],
+)
+@pytest.mark.parametrize(("accept", "status"), [(JSON, 200), (GRAPHQL_JSON, 400)])
+async def test_what_was_not_run_has_no_data(
+    client: Client, document: str, code: str, accept: str, status: int
+) -> None:
+    headers = {"accept": accept}
+
+    answer = await client.http.post("/graphql", json={"query": document}, headers=headers)
+
+    assert answer.status_code == status
+    assert answer.json().keys() == {"errors"}
+    assert {error["extensions"]["code"] for error in answer.json()["errors"]} == {code}
+
+
+async def test_a_failure_of_a_field_is_an_answer(client: Client) -> None:
+    headers = {"accept": GRAPHQL_JSON}
+    document = '{ events(after: "nowhere") { totalCount } }'
+
+    answer = await client.http.post("/graphql", json={"query": document}, headers=headers)
+
+    assert answer.status_code == 200
+    assert answer.json()["data"] is None
+    assert answer.json()["errors"][0]["extensions"]["code"] == "INVALID_CURSOR"
+
+
+async def test_get_runs_queries_and_no_mutation(client: Client) -> None:
+    query = 'query ($type: String!) { entity(type: $type, id: "1") { type } }'
+    variables = json.dumps({"type": "Well"})
+    mutation = 'mutation { logEvent(input: {summary: "by GET"}) { event { id } } }'
+
+    asked = await client.http.get("/graphql", params={"query": query, "variables": variables})
+    changed = await client.http.get("/graphql", params={"query": mutation})
+    twice = await client.http.get("/graphql?query={a}&query={b}")
+    broken = await client.http.get("/graphql", params={"query": query, "variables": "{"})
+    nothing = await client.http.get("/graphql", headers={"accept": JSON})
+
+    assert asked.json() == {"data": {"entity": {"type": "Well"}}}
+    assert (changed.status_code, changed.headers["allow"]) == (405, "POST")
+    assert (twice.status_code, broken.status_code, nothing.status_code) == (400, 400, 400)
+    assert "the parameter query is there more than once" in twice.text.lower()
+    assert "variables is not JSON" in broken.json()["errors"][0]["message"]
+    assert await client.ask("{ events { totalCount } }") == {"totalCount": 0}
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
+async def test_another_method_is_405(client: Client, method: str) -> None:
+    answer = await client.http.request(method, "/graphql", content=TYPENAME)
+
+    assert answer.status_code == 405
+    assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD", "POST"}
+
+
+async def test_a_persisted_query_is_asked_for_in_full(client: Client) -> None:
+    hashed = {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}
+
+    unknown = await client.http.post("/graphql", json={"extensions": hashed})
+    in_full = await client.http.post(
+        "/graphql", json={"extensions": hashed, "query": "{ __typename }"}
+    )
+
+    [error] = unknown.json()["errors"]
+    assert error["message"] == "PersistedQueryNotSupported"
+    assert error["extensions"] == {"code": "PERSISTED_QUERY_NOT_SUPPORTED"}
+    assert in_full.json() == {"data": {"__typename": "Query"}}
+
+
+async def test_a_body_over_the_limit_is_413_however_it_comes(
+    database_url: str, serve: Serve
+) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(5):
+            yield b" " * 1_000
+
+    async with serve(database_url, limits={"message_bytes": 4_000}) as client:
+        headers = {"content-type": JSON}
+        told = await client.http.post("/graphql", content=b" " * 4_001, headers=headers)
+        untold = await client.http.post("/graphql", content=chunks(), headers=headers)
+        fitting = await client.http.post("/graphql", content=TYPENAME.ljust(4_000), headers=headers)
+
+    assert (told.status_code, untold.status_code, fitting.status_code) == (413, 413, 200)
+    assert told.json()["errors"][0]["message"] == "A request has at most 4,000 bytes."
+
+
+async def test_a_subscription_is_heard_as_events(client: Client) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        head = await client.ask("{ logHead }")
+        query = f'subscription {{ notificationAdded(after: "{head}") {{ node {{ summary }} }} }}'
+        await client.log(summary="a\nb", notification=True)
+        headers = {"accept": EVENTS}
+
+        async with client.http.stream(
+            "POST", "/graphql", json={"query": query}, headers=headers
+        ) as heard:
+            lines = heard.aiter_lines()
+            event = [await anext(lines) for _ in range(3)]
+        failed = await client.http.post("/graphql", json={"query": "{"}, headers=headers)
+
+    payload = {"data": {"notificationAdded": {"node": {"summary": "a\nb"}}}}
+    assert event[0] == "event: next"
+    assert json.loads(event[1].removeprefix("data: ")) == payload
+    assert event[2] == ""
+    assert failed.status_code == 200
+    assert "GRAPHQL_PARSE_FAILED" in failed.text
+    assert failed.text.endswith("\n\nevent: complete\ndata:\n\n")
+    assert "\r" not in failed.text
+
+
+async def test_who_listens_is_told_that_the_server_is_there(
+    database_url: str, serve: Serve
+) -> None:
+    async with (
+        serve(database_url, sockets={"ping_seconds": 0.05}) as client,
+        client.http.stream(
+            "POST", "/graphql", json={"query": BELL}, headers={"accept": EVENTS}
+        ) as heard,
+        asyncio.timeout(PATIENCE_SECONDS),
+    ):
+        assert [line async for line in first(2, heard.aiter_lines())] == [":", ""]
+
+
+async def first(count: int, lines: AsyncIterator[str]) -> AsyncIterator[str]:
+    for _ in range(count):
+        yield await anext(lines)
+
+
+async def test_events_end_with_the_credential(client: Client, database: Database) -> None:
+    key = await a_key(database, Permission.EVENT_READ)
+    reader = client.as_key(key)
+    [row] = [
+        each
+        for each in (await client.ask("{ organization { apiKeys { id name } } }"))["apiKeys"]
+        if each["name"] == "key of default"
+    ]
+
+    async with (
+        reader.http.stream(
+            "POST", "/graphql", json={"query": BELL}, headers={"accept": EVENTS}
+        ) as heard,
+        asyncio.timeout(PATIENCE_SECONDS),
+    ):
+        revoke = "mutation ($id: ID!) { revokeApiKey(id: $id) { userErrors { code } } }"
+        await client.ask(revoke, id=row["id"])
+        lines: list[Any] = [line async for line in heard.aiter_lines()]
+
+    assert lines == []
+    refused = await reader.http.post("/graphql", json={"query": BELL}, headers={"accept": EVENTS})
+    assert refused.status_code == 401
