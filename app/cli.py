@@ -69,6 +69,8 @@ def serve(
     config = uvicorn.Config(
         app,
         log_level="warning",
+        proxy_headers=settings.trusted_proxies is not None,
+        forwarded_allow_ips=settings.trusted_proxies,
         ws_max_size=settings.sockets.message_bytes,
         ws_ping_interval=None,  # app/graphql/protocols has pings, and a code that clients resume at
         timeout_graceful_shutdown=GRACE_SECONDS,

@@ -71,6 +71,7 @@ def create_app(settings: Settings) -> FastAPI:
         try:
             async with (
                 access.uses.written_to(database),
+                access.endings.watched(database),
                 Feed(database, settings.buffer_entries) as app.state.feed,
             ):
                 yield

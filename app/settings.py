@@ -34,6 +34,11 @@ class Settings(BaseSettings):
         default=30, ge=0, description="How far the clocks of servers may differ."
     )
     slowing: Slowing = Field(default_factory=Slowing, description="TOCSIN_SLOWING__FREE and so on.")
+    trusted_proxies: str | None = Field(
+        default=None,
+        description="Addresses whose X-Forwarded-For and -Proto are believed, `*` for all: "
+        "10.0.0.1,10.1.0.0/16. Without it, nobody's are.",
+    )
     buffer_entries: int = Field(
         default=1000, ge=1, description="Log entries that wait in memory for one subscriber."
     )

@@ -11,8 +11,15 @@ from urllib.parse import quote
 from uuid import UUID
 
 from app.domain.limits import Limits
-from app.domain.problems import Problem, invalid
+from app.domain.problems import ErrorCode, Problem, RequestError, invalid
 from app.domain.values import name_problems
+
+
+class EndedError(RequestError):
+    """The credential was a good one: it was revoked, or has expired."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(ErrorCode.UNAUTHENTICATED, message)
 
 
 class Permission(Enum):

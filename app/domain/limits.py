@@ -86,4 +86,4 @@ class Slowing:
     first_delay: float = 0.25
     longest_delay: float = 8
     waiting: int = 10
-    addresses: int = 10_000
+    addresses: int = 10_000  # remembered, and as many good credentials

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from app.domain.access import Permission, caller_name_problems
+from app.domain.access import EndedError, Permission, caller_name_problems
 from app.domain.limits import Limits
 from app.domain.problems import ErrorCode, RequestError
 from app.domain.values import name_problems
@@ -75,7 +75,7 @@ def _checked_times(claims: Mapping[str, Any], leeway: timedelta, now: datetime) 
         raise refusal("The token does not say until when it is valid (exp).")
     expires_at = _instant(claims, "exp") + leeway
     if now >= expires_at:
-        raise refusal("The token has expired (exp).")
+        raise EndedError("The token has expired (exp).")
     if "nbf" in claims and now < _instant(claims, "nbf") - leeway:
         raise refusal("The token is not valid yet (nbf).")
     if "iat" in claims and now < _instant(claims, "iat") - leeway:

@@ -33,14 +33,11 @@ class Context(BaseContext):
         public_url: str,
         client_address: str | None = None,
         asked_at: datetime | None = None,
-        access_ended: Ending | None = None,
     ) -> None:
         super().__init__()
         self.database = access.database
         self._access = access
         self._client_address = client_address
-        # Of a socket: `Feed.ending()`, made before the credential is looked at.
-        self.access_ended = access_ended or Ending()
         self.feed = feed
         self.limits = limits
         self.loaders = make_loaders(self)
@@ -59,7 +56,15 @@ class Context(BaseContext):
         RequestError UNAUTHENTICATED, FORBIDDEN, LIMIT_EXCEEDED.
         """
         self.authenticated = await caller_of(self._access, said, self._client_address)
-        self.access_ended.of(self.authenticated)
+
+    def ending(self) -> Ending:
+        """The end of the caller's credential, for what goes on until then."""
+        return self._access.endings.of(self.caller)
+
+    def note_use(self) -> None:
+        """For each operation of a socket: its credential was looked at once."""
+        if (key_id := self.caller.credential_id) is not None:
+            self._access.uses.note(key_id, datetime.now(UTC))
 
     @property
     def caller(self) -> Caller:

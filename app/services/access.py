@@ -13,11 +13,12 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from app.domain.access import Caller, Permission
+from app.domain.access import Caller, EndedError, Permission
 from app.domain.problems import ErrorCode, RequestError
 from app.domain.tokens import TokenClaims
 from app.domain.values import name_problems
 from app.services import keys
+from app.services.endings import Endings
 from app.services.key_uses import KeyUses
 from app.services.throttle import Throttle
 from app.services.tokens import Tokens
@@ -38,22 +39,29 @@ class Access:
     tokens: Tokens | None = None
     throttle: Throttle = field(default_factory=Throttle)
     uses: KeyUses = field(default_factory=KeyUses)
+    endings: Endings = field(default_factory=Endings)
 
 
 async def caller_of(access: Access, said: Mapping[str, str], address: str | None) -> Caller:
     """The caller behind a request's headers, or behind the payload of a socket's connection_init.
 
     `address` is the client's: from one that has sent bad credentials, further bad ones are
-    answered later. RequestError UNAUTHENTICATED, FORBIDDEN, LIMIT_EXCEEDED.
+    answered later, and from a certain number on none is looked at that was not good lately.
+    RequestError UNAUTHENTICATED, FORBIDDEN, LIMIT_EXCEEDED.
     """
     partition = next((said[name] for name in PARTITION_HEADERS if name in said), None)
     credential = _credential(said.get("authorization"))
+    access.throttle.admit(address, credential)
     try:
-        return await _known(access, credential, partition)
+        caller = await _known(access, credential, partition)
+    except EndedError:
+        raise  # who has it had a good one: it is no guess
     except RequestError as error:
         if error.code is ErrorCode.UNAUTHENTICATED:
             await access.throttle.fail(address)
         raise
+    access.throttle.remember(credential)
+    return caller
 
 
 async def authenticate(
@@ -83,7 +91,7 @@ async def _known(access: Access, credential: str, organization_key: str | None) 
     async with access.database.read(EVERYWHERE) as session:
         key = await keys.behind(session, credential, now)
         caller = await _of_key(session, key, organization_key)
-    access.uses.note(key, now)
+    access.uses.note(key.id, now, key.last_used_at)
     return caller
 
 

@@ -12,13 +12,12 @@ from collections import deque
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 from uuid import UUID
-from weakref import WeakSet, WeakValueDictionary
+from weakref import WeakValueDictionary
 
 import structlog
 
 from app.domain.access import Caller
 from app.domain.filters import EventFilter, matches
-from app.services.endings import Ending
 from app.store import changes, tables
 from app.store.changes import Entry, Now, Place
 from app.store.database import EVERYWHERE, Database
@@ -89,7 +88,6 @@ class Feed:
         self._database = database
         self._buffer_entries = buffer_entries
         self.followers: set[Follower] = set()
-        self._endings: WeakSet[Ending] = WeakSet()
         self.read_up_to = changes.START
         self._reading: asyncio.Task[None] | None = None
         # Of the events whose entries somebody still holds: those are told as they are now, too.
@@ -131,12 +129,6 @@ class Feed:
             finally:
                 self.followers.discard(follower)
 
-    def ending(self) -> Ending:
-        """Hears of revoked keys, from now on and for as long as somebody holds it."""
-        made = Ending()
-        self._endings.add(made)
-        return made
-
     async def _stored(
         self, follower: Follower, after: Place, rings_only: bool
     ) -> AsyncGenerator[Entry, None]:
@@ -164,7 +156,7 @@ class Feed:
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _pass_on(self) -> None:
-        if not self._attended and await self._passed_over():
+        if not self.followers and await self._passed_over():
             return
         full = True
         while full:
@@ -174,21 +166,15 @@ class Feed:
             for entry in batch:
                 shared = self._shared(entry)
                 shared.now.event = entry.event
-                for ending in self._endings:
-                    ending.hear(entry)
                 for follower in self.followers:
                     follower.offer(shared)
                 self.read_up_to = entry.place
-
-    @property
-    def _attended(self) -> bool:
-        return bool(self.followers or self._endings)
 
     async def _passed_over(self) -> bool:
         """Goes to the end of the log, unless somebody has begun to follow meanwhile."""
         async with self._database.read(EVERYWHERE) as session:
             end = await changes.head(session)
-        if self._attended:
+        if self.followers:
             return False
         self.read_up_to = end
         return True

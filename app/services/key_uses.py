@@ -43,12 +43,13 @@ class KeyUses:
         """How many keys have uses that are not written yet."""
         return len(self._latest)
 
-    def note(self, key: tables.ApiKey, now: datetime) -> None:
-        if key.last_used_at is not None and now - key.last_used_at < FRESH:
+    def note(self, key_id: UUID, now: datetime, written: datetime | None = None) -> None:
+        """`written`: the last use that the database has, where that is known."""
+        if written is not None and now - written < FRESH:
             return
         # A key beyond the bound is noted at its next use.
-        if key.id in self._latest or len(self._latest) < MOST:
-            self._latest[key.id] = now
+        if key_id in self._latest or len(self._latest) < MOST:
+            self._latest[key_id] = now
 
     @contextlib.asynccontextmanager
     async def written_to(self, database: Database) -> AsyncIterator[None]:

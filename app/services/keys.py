@@ -15,14 +15,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 from uuid_utils.compat import uuid7
 
-from app.domain.access import Caller, Permission, grant_problems, key_problems
+from app.domain.access import Caller, EndedError, Permission, grant_problems, key_problems
 from app.domain.intake import Desk
 from app.domain.limits import Limits
 from app.domain.problems import ErrorCode, Problem, RequestError, UserErrorCode
 from app.domain.shapes import gone
 from app.domain.values import write_instant
 from app.store import changes, tables
-from app.store.database import Database
+from app.store.database import Database, repeated_when_undone
 
 REVOKED = "REVOKED"
 _PREFIX_LENGTH = 16
@@ -48,9 +48,9 @@ async def behind(session: AsyncSession, secret: str, now: datetime) -> tables.Ap
     for key in await session.scalars(kept):
         if hmac.compare_digest(key.digest, digest):
             if key.revoked_at is not None:
-                raise unauthenticated("The key was revoked.")
+                raise EndedError("The key was revoked.")
             if key.expires_at is not None and key.expires_at <= now:
-                raise unauthenticated("The key has expired.")
+                raise EndedError("The key has expired.")
             return key
     raise unauthenticated("The key is not valid.")
 
@@ -59,6 +59,7 @@ def unauthenticated(message: str) -> RequestError:
     return RequestError(ErrorCode.UNAUTHENTICATED, message)
 
 
+@repeated_when_undone
 async def create(
     database: Database,
     desk: Desk,
@@ -122,6 +123,7 @@ async def add(
     return key, secret
 
 
+@repeated_when_undone
 async def revoke(database: Database, desk: Desk, key_id: UUID) -> Saved:
     """Revokes a key for good; a second time changes nothing.
 
@@ -197,7 +199,7 @@ async def _still_valid(session: AsyncSession, caller: Caller) -> None:
     own = _KEYS.c.id == caller.credential_id
     asked = select(_KEYS.c.id).where(own, _KEYS.c.revoked_at.is_(None)).with_for_update(read=True)
     if (await session.execute(asked)).one_or_none() is None:
-        raise unauthenticated("The key was revoked.")
+        raise EndedError("The key was revoked.")
 
 
 def _valid(now: datetime) -> ColumnElement[bool]:

@@ -17,11 +17,12 @@ from app.domain.values import name_problems
 from app.services import keys
 from app.services.keys import Saved
 from app.store import tables
-from app.store.database import EVERYWHERE, Database
+from app.store.database import EVERYWHERE, Database, repeated_when_undone
 
 ACTOR = "tocsin keys"
 
 
+@repeated_when_undone
 async def create(
     database: Database,
     organization_key: str,
@@ -61,6 +62,7 @@ async def create(
         return Saved(key, secret)
 
 
+@repeated_when_undone
 async def revoke(database: Database, key_id: UUID, now: datetime) -> Saved:
     async with database.write(EVERYWHERE) as session:
         found = await session.get(tables.ApiKey, key_id)

@@ -119,7 +119,7 @@ class Database:
 def repeated_when_undone(
     operation: Callable[Parameters, Coroutine[Any, Any, Result]],
 ) -> Callable[Parameters, Coroutine[Any, Any, Result]]:
-    """For an operation of one transaction that locks several events.
+    """For an operation of one transaction that locks several rows of a table.
 
     It begins anew when PostgreSQL undid it to end a deadlock: nothing of it was stored.
     """

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import text
 from websockets.exceptions import ConnectionClosed
 
 from app.domain.access import Permission
-from app.services import operator_keys
+from app.services import keys, operator_keys
 from app.services.access import Access, authenticate
-from app.services.endings import Ending
-from app.services.feed import Feed
-from app.store.database import Database
+from app.services.endings import Endings
+from app.store.database import EVERYWHERE, Database
 from tests.client import Client, Subscription
+from tests.conftest import Serve
 from tests.worlds import a_key
 
 BELL = "subscription { notificationAdded { node { summary } } }"
@@ -62,27 +64,67 @@ async def test_a_socket_ends_when_its_key_expires(client: Client, database: Data
     assert datetime.now(UTC) >= soon
 
 
-async def test_a_key_that_is_revoked_while_its_socket_begins_is_not_missed(
-    database: Database,
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_transaction_that_stays_open_holds_up_no_revocation(
+    client: Client, database: Database, database_url: str
+) -> None:
+    revoked = await a_key(database, READ)
+    caller = await authenticate(Access(database), f"Bearer {revoked}")
+    assert caller.credential_id is not None
+    stuck = Database(database_url)
+
+    async with (
+        client.as_key(revoked).subscription(BELL) as heard,
+        stuck.write(EVERYWHERE) as session,
+    ):
+        await session.execute(text("SELECT pg_current_xact_id()"))
+        await operator_keys.revoke(database, caller.credential_id, datetime.now(UTC))
+
+        assert await ended(heard) == (4403, "The key was revoked.")
+    await stuck.close()
+
+
+async def test_all_sockets_are_looked_after_by_one_statement(
+    database: Database, statements: list[str]
 ) -> None:
     caller = await authenticate(Access(database), f"Bearer {await a_key(database, READ)}")
+    other = await authenticate(Access(database), f"Bearer {await a_key(database, READ)}")
     assert caller.credential_id is not None
-    async with Feed(database, 10) as feed:
-        ending, later = feed.ending(), feed.ending()
-        await operator_keys.revoke(database, caller.credential_id, datetime.now(UTC))
-        later.of(caller)
-        assert await later.wait() == "The key was revoked."
+    endings = Endings()
+    held = [endings.of(caller), endings.of(caller), endings.of(other)]
+    await operator_keys.revoke(database, caller.credential_id, datetime.now(UTC))
+    statements.clear()
 
-        ending.of(caller)
+    await endings.look(database)
 
-        assert await ending.wait() == "The key was revoked."
+    assert len([each for each in statements if "api_key" in each]) == 1
+    assert [each.revoked.is_set() for each in held] == [True, True, False]
+    statements.clear()
+    del held
+    await endings.look(database)
+    assert statements == []
 
 
 async def test_what_ended_before_its_time_tells_so_at_once(database: Database) -> None:
     past = datetime.now(UTC) - timedelta(seconds=1)
     caller = await authenticate(Access(database), f"Bearer {await a_key(database, READ)}")
-    ending = Ending()
 
-    ending.of(type(caller)(caller.name, caller.organization_id, frozenset(), expires_at=past))
+    ending = Endings().of(replace(caller, expires_at=past))
 
     assert await ending.wait() == "The credential has expired."
+
+
+async def test_an_operation_on_a_socket_is_a_use_of_its_key(
+    serve: Serve, database_url: str, database: Database
+) -> None:
+    async with serve(database_url) as client, client.socket() as socket:
+        assert (await socket.receive())["type"] == "connection_ack"
+        connected = datetime.now(UTC)
+
+        await socket.send(id="1", type="subscribe", payload={"query": "{ __typename }"})
+        assert (await socket.receive())["type"] == "next"
+
+    async with database.read(EVERYWHERE) as session:
+        [key] = await keys.listed(session, connected)
+    assert key.last_used_at is not None
+    assert key.last_used_at > connected

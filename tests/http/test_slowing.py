@@ -5,19 +5,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from app.domain.access import Permission
 from app.domain.limits import Slowing
 from app.domain.problems import ErrorCode, RequestError
-from app.services.access import Access, caller_of
+from app.services import operator_keys
+from app.services.access import Access, authenticate, caller_of
 from app.services.throttle import Throttle
 from app.store.database import Database
 from tests.client import ADMINISTRATOR, PATIENCE_SECONDS
 from tests.conftest import Serve
+from tests.worlds import NOON as NOW
+from tests.worlds import a_key
 
 NEVER = 1e6
+READ = Permission.EVENT_READ
 
 
 async def until(throttle: Throttle, waiting: int) -> None:
@@ -26,11 +32,16 @@ async def until(throttle: Throttle, waiting: int) -> None:
             await asyncio.sleep(0)
 
 
-async def test_too_many_failures_are_refused_at_every_door_and_a_good_key_is_served(
-    serve: Serve, database_url: str
+async def test_too_many_failures_are_refused_at_every_door_and_known_keys_are_served(
+    serve: Serve, database_url: str, database: Database
 ) -> None:
     slowing = {"free": 2, "first_delay": 7, "longest_delay": 7, "waiting": 0}
+    revoked, never_seen = await a_key(database, READ), await a_key(database, READ)
     async with serve(database_url, slowing=slowing) as client:
+        was_good = client.as_key(revoked)
+        before = [(await each.post("{ logHead }")).status_code for each in (client, was_good)]
+        [key_id] = await key_ids(database, revoked)
+        await operator_keys.revoke(database, key_id, NOW)
         guesser = client.as_key("wrong")
         free = [(await guesser.post("{ logHead }")).status_code for _ in range(2)]
 
@@ -43,7 +54,10 @@ async def test_too_many_failures_are_refused_at_every_door_and_a_good_key_is_ser
                 await socket.receive()
         served = await client.post("{ logHead }")
         unsaid = await client.as_key(None).post("{ logHead }")
+        ended = await was_good.post("{ logHead }")
+        refused.append(await client.as_key(never_seen).post("{ logHead }"))
 
+    assert before == [200, 200]
     assert free == [401, 401]
     for each in refused:
         assert each.status_code == 429
@@ -57,11 +71,11 @@ async def test_too_many_failures_are_refused_at_every_door_and_a_good_key_is_ser
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 1013
     assert served.status_code == 200
-    assert unsaid.status_code == 401
+    assert (unsaid.status_code, ended.status_code) == (401, 401)
 
 
 async def test_who_waits_holds_no_connection_to_the_database(database: Database) -> None:
-    throttle = Throttle(Slowing(free=0, first_delay=NEVER, longest_delay=NEVER, waiting=40))
+    throttle = Throttle(Slowing(free=0, first_delay=NEVER, longest_delay=NEVER, waiting=41))
     access = Access(database, throttle=throttle)
     wrong = {"authorization": "Bearer wrong"}
     # More than a pool has connections.
@@ -71,10 +85,15 @@ async def test_who_waits_holds_no_connection_to_the_database(database: Database)
     caller = await caller_of(access, {"authorization": f"Bearer {ADMINISTRATOR}"}, "a")
 
     assert caller.name == "administrator"
-    await ended(failures)
+    await given_up(failures)
 
 
-async def ended(tasks: Sequence[asyncio.Future[Any]]) -> None:
+async def key_ids(database: Database, secret: str) -> list[UUID]:
+    caller = await authenticate(Access(database), f"Bearer {secret}")
+    return [caller.credential_id] if caller.credential_id else []
+
+
+async def given_up(tasks: Sequence[asyncio.Future[Any]]) -> None:
     for each in tasks:
         each.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -110,7 +129,7 @@ async def test_an_address_answers_for_itself_alone() -> None:
         await throttle.fail("a")
 
     assert refused.value.code is ErrorCode.LIMIT_EXCEEDED
-    await ended(waiting)
+    await given_up(waiting)
     assert throttle.waiting("a") == 0
 
 
@@ -133,7 +152,7 @@ async def test_the_addresses_remembered_are_bounded_and_the_latest_stay() -> Non
     waiting = asyncio.ensure_future(throttle.fail("a"))  # the third of a
     await until(throttle, 1)
     await throttle.fail("b")  # forgotten: this is the first again
-    await ended([waiting])
+    await given_up([waiting])
 
 
 @pytest.mark.parametrize(

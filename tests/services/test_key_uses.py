@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
 
 import pytest
+from sqlalchemy import text, update
+from sqlmodel import col
 from uuid_utils.compat import uuid7
 
+from app.domain.intake import Desk
 from app.services import key_uses, keys
 from app.services.access import Access, authenticate
 from app.services.key_uses import KeyUses
 from app.store import tables
 from app.store.database import EVERYWHERE, Database
 from tests.client import ADMINISTRATOR
+from tests.services.test_correlating_at_once import waiting_for_a_lock
 from tests.worlds import a_key
 
 NOW = datetime(2026, 4, 10, 12, tzinfo=UTC)
-
-
-def a_row(last_used_at: datetime | None = None, key_id: UUID | None = None) -> tables.ApiKey:
-    return tables.ApiKey(
-        id=key_id or uuid7(),
-        organization_id=uuid7(),
-        name="desk",
-        prefix="",
-        digest="",
-        permissions=[],
-        created_at=NOW,
-        last_used_at=last_used_at,
-    )
 
 
 async def used(database: Database) -> list[datetime | None]:
@@ -41,7 +32,7 @@ async def used(database: Database) -> list[datetime | None]:
 def test_a_use_is_noted_when_the_one_that_is_written_is_old(seconds: int, noted: int) -> None:
     uses = KeyUses()
 
-    uses.note(a_row(last_used_at=NOW - timedelta(seconds=seconds)), NOW)
+    uses.note(uuid7(), NOW, NOW - timedelta(seconds=seconds))
 
     assert len(uses) == noted
 
@@ -51,7 +42,7 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     uses = KeyUses()
 
     for _ in range(5):
-        uses.note(a_row(), NOW)
+        uses.note(uuid7(), NOW)
 
     assert len(uses) == 3
 
@@ -64,7 +55,7 @@ async def test_many_keys_are_written_in_one_statement_each_with_its_latest_use(
         [one, other] = await keys.listed(session, NOW)
     uses = KeyUses()
     for key, minutes in ((one, 1), (other, 2), (one, 3)):
-        uses.note(key, NOW + timedelta(minutes=minutes))
+        uses.note(key.id, NOW + timedelta(minutes=minutes))
     statements.clear()
 
     await uses.flush(database)
@@ -81,8 +72,8 @@ async def test_an_earlier_use_of_another_process_does_not_take_the_place_of_a_la
     async with database.read(EVERYWHERE) as session:
         [key] = await keys.listed(session, NOW)
     here, there = KeyUses(), KeyUses()
-    here.note(key, NOW + timedelta(minutes=2))
-    there.note(key, NOW + timedelta(minutes=1))
+    here.note(key.id, NOW + timedelta(minutes=2))
+    there.note(key.id, NOW + timedelta(minutes=1))
 
     await here.flush(database)
     await there.flush(database)
@@ -102,3 +93,31 @@ async def test_a_flush_that_fails_loses_nothing(database: Database, tmp_path: ob
     assert await used(database) == [None]
     await access.uses.flush(database)
     assert await used(database) != [None]
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_revocation_that_crosses_the_writing_of_uses_is_not_lost(
+    database: Database, database_url: str
+) -> None:
+    older = await authenticate(Access(database), f"Bearer {await a_key(database)}")
+    newer = await authenticate(Access(database), f"Bearer {await a_key(database)}")
+    assert older.credential_id is not None
+    assert newer.credential_id is not None
+    writing = Database(database_url)
+
+    async with writing.write(EVERYWHERE) as session:
+        # Who looks for a deadlock first is undone: the other one waits far longer before it looks.
+        await session.execute(text("SET LOCAL deadlock_timeout = '1min'"))
+        used = update(tables.ApiKey).values(last_used_at=NOW)
+        await session.execute(used.where(col(tables.ApiKey.id) == older.credential_id))
+        revoking = asyncio.create_task(
+            keys.revoke(database, Desk(newer, datetime.now(UTC)), older.credential_id)
+        )
+        await waiting_for_a_lock(database, 1)
+        await session.execute(used.where(col(tables.ApiKey.id) == newer.credential_id))
+    saved = await revoking
+    await writing.close()
+
+    assert saved.problems == ()
+    assert saved.key is not None
+    assert saved.key.revoked_at is not None

@@ -34,8 +34,7 @@ from app.graphql.protocols.requests import (
 )
 from app.graphql.schema import Schema
 
-# Whether the answer goes on: then it ends with the credential.
-MakeContext = Callable[[Request, bool], Awaitable[Context]]
+MakeContext = Callable[[Request], Awaitable[Context]]
 _HEADERS = {
     "Cache-Control": "no-store",
     "Vary": "Accept, Authorization, data-partition-id, slb-data-partition-id",
@@ -52,7 +51,7 @@ def http_endpoint(
 
     async def serve(request: Request) -> Response:
         media_type = accepted(request.headers.get("accept"))
-        context = await make_context(request, media_type == EVENTS)
+        context = await make_context(request)
         if media_type is None:
             told = f"Accept {GRAPHQL_JSON}, {JSON} or, for subscriptions, {EVENTS}."
             return _refused(Refusal(406, told), JSON)
@@ -142,7 +141,7 @@ async def _events(
     schema: Schema, context: Context, operation: Subscribe, alive_seconds: float
 ) -> AsyncIterator[str]:
     """The answers as events, and comments while there are none. It ends with the credential."""
-    ending = asyncio.ensure_future(context.access_ended.wait())
+    ending = asyncio.ensure_future(context.ending().wait())
     async with contextlib.aclosing(answers(schema, context, operation)) as given:
         following = asyncio.ensure_future(anext(given, None))
         try:

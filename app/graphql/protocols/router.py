@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Any
 from urllib.parse import quote
 
 from starlette.requests import HTTPConnection, Request
 from starlette.routing import BaseRoute, Route, WebSocketRoute
-from starlette.websockets import WebSocket
 
 from app.domain.limits import Limits, SocketLimits
 from app.graphql.context import Context
@@ -40,7 +38,7 @@ def graphql_routes(
 ) -> list[BaseRoute]:
     """`public_url`: the server as its clients address it; without it, as each of them did."""
 
-    def context(connection: HTTPConnection, **more: Any) -> Context:
+    def context(connection: HTTPConnection, asked_at: datetime | None = None) -> Context:
         state, client = connection.app.state, connection.client
         return Context(
             state.access,
@@ -49,20 +47,16 @@ def graphql_routes(
             Loaders,
             public_url or address_of(connection),
             client and client.host,
-            **more,
+            asked_at,
         )
 
-    async def of_request(request: Request, lasting: bool) -> Context:
-        ending = request.app.state.feed.ending() if lasting else None
-        made = context(request, asked_at=datetime.now(UTC), access_ended=ending)
+    async def of_request(request: Request) -> Context:
+        made = context(request, asked_at=datetime.now(UTC))
         await made.authenticate(request.headers)
         return made
-
-    def of_socket(socket: WebSocket) -> Context:
-        return context(socket, access_ended=socket.app.state.feed.ending())
 
     http = http_endpoint(schema, of_request, limits.message_bytes, sockets.ping_seconds)
     return [
         Route("/graphql", http, methods=["GET", "POST"]),
-        WebSocketRoute("/graphql", socket_endpoint(schema, sockets, of_socket)),
+        WebSocketRoute("/graphql", socket_endpoint(schema, sockets, context)),
     ]

@@ -170,7 +170,12 @@ class Socket:
             self.end(Close(CloseCode.TIMEOUT, "Connection initialisation timeout"))
 
     async def _authenticate(self, message: ConnectionInit) -> None:
-        said = {k.lower(): v for k, v in message.payload.items() if isinstance(v, str)}
+        # What is no text is no name of anything, but it was said: it is refused, not passed over.
+        said = {
+            name.lower(): value if isinstance(value, str) else text_of(value)
+            for name, value in message.payload.items()
+            if value is not None
+        }
         try:
             await self._context.authenticate(said)
         except (RequestError, *DATABASE_ERRORS) as error:
@@ -182,7 +187,7 @@ class Socket:
             await self._send(ACKNOWLEDGED)
 
     async def _end_with_credential(self) -> None:
-        self.end(Close(CloseCode.FORBIDDEN, await self._context.access_ended.wait()))
+        self.end(Close(CloseCode.FORBIDDEN, await self._context.ending().wait()))
 
     async def _look_after(self) -> None:
         """Closes the socket of a client that is gone. Whatever it sends shows that it is there."""
@@ -206,6 +211,7 @@ class Socket:
             }
             await self._send(error_message(message.id, text_of([error])))
         else:
+            self._context.note_use()
             self._operations[message.id] = self._start(self._run, message)
 
     async def _run(self, message: Subscribe) -> None:
