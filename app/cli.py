@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import socket
 import sys
 import threading
@@ -13,32 +12,28 @@ from typing import Annotated, Any, NoReturn, TypeVar
 from urllib.parse import quote
 
 import typer
-import uvicorn
-from fastapi import FastAPI
 from pydantic import ValidationError
 
+from app import key_commands
 from app.archives import commands as archives
-from app.domain.access import Permission
 from app.domain.limits import SocketLimits
-from app.domain.values import read_id, read_instant, write_instant
+from app.domain.values import write_instant
 from app.graphql.schema import build_schema
-from app.main import create_app, prepare
-from app.services import operator_keys
-from app.services.keys import Saved
+from app.main import prepare, tokens_of
+from app.services import pruning
 from app.services.tokens import TokenSettingsError
+from app.serving.server import run
+from app.serving.workers import Workers
 from app.settings import Settings
-from app.store import tables
 from app.store.database import Database
 from app.store.dialect import DATABASE_ERRORS, BadUrlError, why_unavailable
-from app.store.migrate import NewerDatabaseError, OlderDatabaseError, check
+from app.store.migrate import OtherDatabaseError, check
 from app.telemetry import configure_logs
 
 Result = TypeVar("Result")
-GRACE_SECONDS = 10
+PATIENCE_SECONDS = 10
 
 main = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-keys = typer.Typer(no_args_is_help=True)
-main.add_typer(keys, name="keys", help="Make, list and revoke keys, at the database itself.")
 
 
 @main.callback()
@@ -50,11 +45,14 @@ def tocsin() -> None:
 def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port to listen on.")] = 8000,
+    workers: Annotated[
+        int, typer.Option(min=1, max=64, help="How many processes share the work.")
+    ] = 1,
 ) -> None:
     """Serve GraphQL at /graphql. Migrates the database first."""
     configure_logs()
     settings = _settings()
-    app = _app(settings)
+    _check_tokens(settings)
     listening = _listen(host, port)
     _let_go_of_the_stuck(listening, settings.sockets)
     key = _database(lambda: prepare(settings))
@@ -64,119 +62,59 @@ def serve(
         typer.echo(f"  {key}\n\nGraphiQL, signed in:\n\n  {address}#key={quote(key, safe='')}\n")
     typer.echo(f"Tocsin serves {address}")
     sys.stdout.flush()
-    # uvicorn drains, and then raises the signal that ended it once more.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    config = uvicorn.Config(
-        app,
-        log_level="warning",
-        proxy_headers=settings.trusted_proxies is not None,
-        forwarded_allow_ips=settings.trusted_proxies,
-        ws_max_size=settings.sockets.message_bytes,
-        ws_ping_interval=None,  # app/graphql/protocols has pings, and a code that clients resume at
-        timeout_graceful_shutdown=GRACE_SECONDS,
-    )
-    uvicorn.Server(config).run(sockets=[listening])
+    if workers == 1:
+        run(settings, listening)
+    else:
+        Workers(settings, listening, workers).run()
 
 
 @main.command()
-def migrate() -> None:
+def migrate(
+    new_epoch: Annotated[
+        bool,
+        typer.Option(
+            "--new-epoch", help="After restoring a backup: cursors given out are expired."
+        ),
+    ] = False,
+) -> None:
     """Bring the database to this version, without serving."""
     configure_logs()
     settings = _settings()
-    key = _database(lambda: prepare(settings))
+    key = _database(lambda: prepare(settings, new_epoch=new_epoch))
     typer.echo("The database is up to date.")
     if key is not None:
         typer.echo(f"It was new. Its administrator's key, shown this once:\n\n  {key}")
 
 
 @main.command()
+def prune(
+    before: Annotated[
+        datetime,
+        typer.Option(
+            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"], help="A day, or an instant, in UTC."
+        ),
+    ],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Count them only, and remove nothing.")
+    ] = False,
+) -> None:
+    """Remove log entries that are older, for good. Events stay. Servers may run meanwhile."""
+    configure_logs()
+    settings = _settings()
+    older_than = before.replace(tzinfo=UTC)
+    if older_than > datetime.now(UTC):
+        typer.echo("--before: lies in the future.", err=True)
+        raise typer.Exit(2)
+    work = pruning.count_older if dry_run else pruning.prune
+    number = _at_database(settings, lambda database: work(database, older_than))
+    what = "would be removed" if dry_run else "were removed"
+    typer.echo(f"{number:,} log entries from before {write_instant(older_than)} {what}.")
+
+
+@main.command()
 def schema() -> None:
     """Print the GraphQL schema, as schema.graphql has it."""
     typer.echo(build_schema().as_str())
-
-
-@keys.command("create")
-def create_key(
-    name: Annotated[str, typer.Option(help="Who or what will use it.")],
-    permission: Annotated[list[Permission], typer.Option(help="What it may do; repeat it.")],
-    organization: Annotated[str, typer.Option(help="The key of its organization.")] = "default",
-    expires_at: Annotated[
-        str | None, typer.Option(help="When it ends, as 2027-01-01T00:00:00Z.")
-    ] = None,
-    every_organization: Annotated[
-        bool, typer.Option("--every-organization", help="It acts in every organization.")
-    ] = False,
-) -> None:
-    """Make a key and print its secret, alone, on standard output."""
-    settings = _settings()
-    ends = None if expires_at is None else read_instant(expires_at)
-    if expires_at is not None and ends is None:
-        _refuse("--expires-at: Wants an instant with an offset, as 2027-01-01T00:00:00Z.", 2)
-    now = datetime.now(UTC)
-    saved = _at_database(
-        settings,
-        lambda database: operator_keys.create(
-            database,
-            organization,
-            name,
-            permission,
-            ends,
-            now,
-            settings.limits,
-            every_organization=every_organization,
-        ),
-    )
-    key = _saved(saved)
-    typer.echo(f"The secret of the new key {key.id}, shown this once:", err=True)
-    typer.echo(saved.secret)
-
-
-@keys.command("list")
-def list_keys() -> None:
-    """List all keys, a line each, separated by tabs: the valid ones first."""
-    now = datetime.now(UTC)
-    rows = _at_database(_settings(), lambda database: operator_keys.listed(database, now))
-    typer.echo("id\torganization\tstate\tlast used\tpermissions\tname", err=True)
-    for organization, key in rows:
-        where = "*" if key.every_organization else organization
-        used = "never" if key.last_used_at is None else write_instant(key.last_used_at)
-        told = (str(key.id), where, _state(key, now), used, ",".join(key.permissions), key.name)
-        typer.echo("\t".join(told))
-
-
-@keys.command("revoke")
-def revoke_key(id: Annotated[str, typer.Argument(help="The key's id, as `list` has it.")]) -> None:
-    """End a key for good. Servers that run close the sockets that it opened."""
-    key_id = read_id(id)
-    if key_id is None:
-        _refuse(f"{id[:100]!a} is no id; ids are UUIDs.", 2)
-    now = datetime.now(UTC)
-    key = _saved(
-        _at_database(_settings(), lambda database: operator_keys.revoke(database, key_id, now))
-    )
-    typer.echo(f"The key {key.id} ({key.name}) is {_state(key, now)}.", err=True)
-
-
-def _state(key: tables.ApiKey, now: datetime) -> str:
-    if key.revoked_at is not None:
-        return f"revoked since {write_instant(key.revoked_at)}"
-    if key.expires_at is None:
-        return "valid"
-    since = "expired since" if key.expires_at <= now else "valid until"
-    return f"{since} {write_instant(key.expires_at)}"
-
-
-_OPTIONS = {"expiresAt": "--expires-at", "permissions": "--permission"}
-
-
-def _saved(saved: Saved) -> tables.ApiKey:
-    """The key; where there is none, says why, a line for each reason."""
-    for problem in saved.problems:
-        option = "".join(_OPTIONS.get(step, f"--{step}") + ": " for step in problem.path[:1])
-        typer.echo(f"{option}{problem.message}", err=True)
-    if saved.key is None:
-        raise typer.Exit(1)
-    return saved.key
 
 
 def _refuse(message: str, code: int) -> NoReturn:
@@ -188,7 +126,7 @@ def _let_connections_end() -> None:
     """A connection that could not be opened has a thread, which still answers to the loop."""
     for thread in threading.enumerate():
         if "_connection_worker_thread" in thread.name:
-            thread.join(GRACE_SECONDS)
+            thread.join(PATIENCE_SECONDS)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -210,9 +148,9 @@ def _let_go_of_the_stuck(listening: socket.socket, limits: SocketLimits) -> None
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
 
 
-def _app(settings: Settings) -> FastAPI:
+def _check_tokens(settings: Settings) -> None:
     try:
-        return create_app(settings)
+        tokens_of(settings)
     except TokenSettingsError as error:
         _refuse(f"TOCSIN_JWT_*: {error}", 2)
 
@@ -252,7 +190,7 @@ def _database(work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
                 return runner.run(work())
             finally:
                 _let_connections_end()
-    except (NewerDatabaseError, OlderDatabaseError) as error:
+    except OtherDatabaseError as error:
         why: str | None = str(error)
     except BadUrlError as error:
         why = f"TOCSIN_DATABASE_URL {error}."
@@ -264,3 +202,4 @@ def _database(work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
 
 
 archives.add_to(main, _settings, _database)
+key_commands.add_to(main, _settings, _at_database)

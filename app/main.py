@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import structlog
 from fastapi import FastAPI
 from fastapi.responses import RedirectResponse
+from fastapi.telemetry import TelemetryConfig
 from starlette.routing import Route
 
 from app.domain.problems import RequestError
@@ -16,23 +17,33 @@ from app.graphql.protocols.router import graphql_routes
 from app.graphql.schema import build_schema
 from app.http import cloudevents, graphiql, probes, type_schemas
 from app.http.errors import answer_errors
+from app.http.requests import Requests
 from app.services.access import Access, authenticate
 from app.services.feed import Feed
 from app.services.organizations import bootstrap
 from app.services.throttle import Throttle
 from app.services.tokens import Tokens
+from app.services.vitals import Vitals
 from app.settings import Settings
 from app.store.database import Database
 from app.store.migrate import migrate
 
 log = structlog.get_logger(__name__)
 
+# Spans of requests, where OTEL_EXPORTER_OTLP_ENDPOINT says to whom; operations add their own.
+_TELEMETRY: TelemetryConfig = {
+    "auto_configure": True,
+    "metrics": False,
+    "logs": False,  # they would carry messages of exceptions out of the house
+    "operation_spans": False,
+}
 
-async def prepare(settings: Settings) -> str | None:
+
+async def prepare(settings: Settings, *, new_epoch: bool = False) -> str | None:
     """Brings the database up to date. Returns the administrator's key of one that was empty."""
     database = Database(settings.database_url)
     try:
-        await migrate(database.url)
+        await migrate(database.url, new_epoch=new_epoch)
         key = await bootstrap(database, settings.bootstrap_key, datetime.now(UTC))
         if key is None and settings.bootstrap_key is not None:
             await _check_bootstrap_key(database, settings.bootstrap_key)
@@ -74,17 +85,28 @@ def create_app(settings: Settings) -> FastAPI:
                 access.endings.watched(database),
                 Feed(database, settings.buffer_entries) as app.state.feed,
             ):
-                yield
+                vitals = Vitals(database, app.state.feed, settings.ready_lag_seconds)
+                async with vitals.watching() as app.state.vitals:
+                    yield
         finally:
             await tokens.close()
             await database.close()
 
     app = FastAPI(
-        title="Tocsin", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None
+        title="Tocsin",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        telemetry=_TELEMETRY,
     )
     app.state.limits = settings.limits
+    app.state.listeners = set()
+    app.add_middleware(Requests, log_requests=settings.log_requests)
     answer_errors(app)
     app.include_router(probes.router)
+    if settings.metrics:
+        app.include_router(probes.metrics_router(settings.metrics_token))
     app.include_router(type_schemas.router)
     app.include_router(cloudevents.router)
     app.router.routes.append(graphiql.PageRoute("/graphql"))

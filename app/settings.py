@@ -42,6 +42,14 @@ class Settings(BaseSettings):
     buffer_entries: int = Field(
         default=1000, ge=1, description="Log entries that wait in memory for one subscriber."
     )
+    metrics: bool = Field(default=True, description="Whether there is GET /metrics.")
+    metrics_token: SecretStr | None = Field(
+        default=None, description="Only who gives this as a bearer token reads the metrics."
+    )
+    log_requests: bool = Field(default=False, description="Logs a line for each request.")
+    ready_lag_seconds: float = Field(
+        default=30, gt=0, description="GET /ready says no when subscribers are later than this."
+    )
     limits: Limits = Field(default_factory=Limits, description="TOCSIN_LIMITS__PAGE and so on.")
     sockets: SocketLimits = Field(
         default_factory=SocketLimits, description="TOCSIN_SOCKETS__OPERATIONS and so on."

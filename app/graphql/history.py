@@ -75,6 +75,10 @@ class EventChangeEdge:
 class EventChangeConnection:
     edges: list[EventChangeEdge] = strawberry.field(description="The entries with their places.")
     page_info: PageInfo = strawberry.field(description="Whether and where the log goes on.")
+    begins_at: datetime | None = strawberry.field(
+        description="Where the log begins: the operator has removed older entries from it, and a "
+        "cursor from among them is `CURSOR_EXPIRED`. Null while the log holds everything."
+    )
 
     @strawberry.field(description="The entries alone.")
     def nodes(self) -> list[EventChange]:
@@ -94,6 +98,7 @@ class EventChangeConnection:
                 start_cursor=edges[0].cursor if edges else None,
                 end_cursor=page.end,
             ),
+            begins_at=page.begins_at,
         )
 
 

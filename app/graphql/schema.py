@@ -26,6 +26,7 @@ from app.graphql.event_types import EventTypeQueries
 from app.graphql.events import EventQueries
 from app.graphql.guard_rule_operations import GuardRuleMutations, GuardRuleQueries
 from app.graphql.history import HistoryQueries, HistorySubscriptions
+from app.graphql.measures import Measured
 from app.graphql.notifications import (
     NotificationMutations,
     NotificationQueries,
@@ -134,6 +135,7 @@ def build_schema() -> Schema:
             lambda: ParserCache(maxsize=_CACHED_DOCUMENTS),
             lambda: ValidationCache(maxsize=_CACHED_DOCUMENTS),
             _NamedOperation,
+            Measured,
         ],
     )
     enforce(schema._schema)

@@ -15,6 +15,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from app import metrics
 from app.domain.events import EventState
 from app.domain.guards import Guard
 from app.domain.intake import (
@@ -42,7 +43,16 @@ async def log_events(database: Database, desk: Desk, drafts: Sequence[Draft]) ->
     All of them are durable when this returns. A refused draft does not stop the others.
     """
     async with database.write(desk.reporter.organization_id) as session:
-        return await log_in(session, desk, drafts)
+        reports = await log_in(session, desk, drafts)
+    for report in reports:
+        metrics.EVENTS.labels(metrics.DOOR.get(), _verdict(report)).inc()
+    return reports
+
+
+def _verdict(report: Report) -> str:
+    if report.refused:
+        return "refused"
+    return "duplicate" if report.duplicate else "stored"
 
 
 async def update_event(

@@ -134,6 +134,8 @@ class Feed:
     ) -> AsyncGenerator[Entry, None]:
         while after < follower.joined:
             async with self._database.read(follower.organization_id) as session:
+                if after < await changes.pruned(session):
+                    raise changes.expired("after")
                 batch = await changes.read_after(session, after, BATCH, follower.joined, rings_only)
             for entry in [self._shared(entry) for entry in batch]:
                 after = entry.place
@@ -151,9 +153,12 @@ class Feed:
                 await asyncio.sleep(RETRY_SECONDS)
             except Exception:  # a mistake of ours: nobody should wait for what never comes
                 log.exception("log_unreadable")
-                for follower in self.followers:
-                    follower.lose()
+                self._lose_followers()
                 await asyncio.sleep(RETRY_SECONDS)
+
+    def _lose_followers(self) -> None:
+        for follower in self.followers:
+            follower.lose()
 
     async def _pass_on(self) -> None:
         if not self.followers and await self._passed_over():
@@ -162,6 +167,9 @@ class Feed:
         while full:
             async with self._database.read(EVERYWHERE) as session:
                 batch = await changes.read_after(session, self.read_up_to, BATCH)
+                missed = bool(batch) and self.read_up_to < await changes.pruned(session)
+            if missed:  # entries were pruned that nobody here has seen
+                self._lose_followers()
             full = len(batch) == BATCH
             for entry in batch:
                 shared = self._shared(entry)
@@ -192,7 +200,10 @@ async def start_of(
         moment = await changes.moment(session)
         if after is None:
             return moment, await changes.head(session)
-    return moment, changes.position_of(caller.organization_id, after, moment).resume
+    resume = changes.position_of(caller.organization_id, after, moment).resume
+    if resume < moment.pruned:
+        raise changes.expired("after")
+    return moment, resume
 
 
 async def log_head(database: Database, caller: Caller) -> str:

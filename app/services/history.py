@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from app.domain.access import Caller
@@ -21,12 +22,16 @@ EVERYTHING = EventFilter()
 
 @dataclass(frozen=True)
 class History:
-    """Entries beside their cursors; `end` is where the next page begins."""
+    """Entries beside their cursors; `end` is where the next page begins.
+
+    Entries before `begins_at` were removed from the log; None while it holds all of them.
+    """
 
     entries: list[tuple[str, Entry]]
     has_next: bool
     has_previous: bool
     end: str | None
+    begins_at: datetime | None
 
 
 async def page(
@@ -75,7 +80,10 @@ async def of_events(
 def _after(caller: Caller, request: pages.PageRequest, moment: changes.Moment) -> Place:
     if request.after is None:
         return changes.START
-    return changes.position_of(caller.organization_id, request.after, moment).place
+    place = changes.position_of(caller.organization_id, request.after, moment).place
+    if place < moment.pruned:
+        raise changes.expired("after")
+    return place
 
 
 def _history(
@@ -95,7 +103,7 @@ def _history(
     if len(found) <= request.size and looked_at is not None:
         end = changes.cursor_of(caller.organization_id, moment, looked_at, complete=False)
     has_next = len(found) > request.size or looked_at is not None
-    return History(entries, has_next, request.after is not None, end)
+    return History(entries, has_next, request.after is not None, end, moment.begins_at)
 
 
 async def event_changed(

@@ -14,7 +14,7 @@ from types import NoneType
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Select, and_, func, insert, literal, select, tuple_
+from sqlalchemy import BigInteger, Select, and_, func, insert, literal, select, true, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -32,6 +32,7 @@ DUPLICATION_RULE = "duplication_rule"
 ORGANIZATION = "organization"
 API_KEY = "api_key"
 _LAST_SEQ = 2**63 - 1
+_PRUNED = (col(tables.Log.pruned_tx), col(tables.Log.pruned_seq))
 
 
 class Place(NamedTuple):
@@ -195,14 +196,16 @@ async def _read(
 
 async def head(session: AsyncSession) -> Place:
     """The last complete entry: whatever is committed later lies behind it."""
-    statement = (
-        select(col(tables.Change.tx), col(tables.Change.seq))
-        .where(col(tables.Change.tx) < Horizon())
-        .order_by(col(tables.Change.tx).desc(), col(tables.Change.seq).desc())
-        .limit(1)
-    )
-    row = (await session.execute(statement)).one_or_none()
-    return START if row is None else Place(row[0] or 0, row[1] or 0)
+    tx, seq = col(tables.Change.tx), col(tables.Change.seq)
+    last = select(tx, seq).where(tx < Horizon()).order_by(tx.desc(), seq.desc()).limit(1).subquery()
+    both = select(*_PRUNED, last.c.tx, last.c.seq).outerjoin(last, true())
+    *gone, last_tx, last_seq = (await session.execute(both)).one()
+    return max(Place(*gone), Place(last_tx or 0, last_seq or 0))
+
+
+async def pruned(session: AsyncSession) -> Place:
+    """Entries up to here may have been removed."""
+    return Place(*(await session.execute(select(*_PRUNED))).one())
 
 
 @dataclass(frozen=True)
@@ -212,14 +215,18 @@ class Moment:
     epoch: str
     horizon: int
     last_seq: int
+    pruned: Place
+    begins_at: datetime | None
 
 
 async def moment(session: AsyncSession) -> Moment:
     # A place counts over all organizations: by its bare column, which no scope narrows.
     seq = METADATA.tables["change"].c.seq
     last_seq = select(func.coalesce(func.max(seq), 0)).scalar_subquery()
-    asked = select(col(tables.Log.epoch), Horizon(), last_seq)
-    return Moment(*(await session.execute(asked)).one())
+    log = tables.Log
+    asked = select(col(log.epoch), Horizon(), last_seq, *_PRUNED, col(log.begins_at))
+    epoch, horizon, last, *gone, begins_at = (await session.execute(asked)).one()
+    return Moment(epoch, horizon, max(last, gone[1]), Place(*gone), begins_at)
 
 
 def cursor_of(organization_id: UUID, moment: Moment, place: Place, *, complete: bool) -> str:
@@ -252,9 +259,13 @@ def position_of(
     # Beyond the end: the database was restored from before the cursor was given out.
     beyond = resume.tx >= moment.horizon or seq > moment.last_seq
     if epoch != moment.epoch or beyond:
-        expired = "The log does not hold the place of this cursor any more: load the list anew."
-        raise RequestError(ErrorCode.CURSOR_EXPIRED, expired, argument)
+        raise expired(argument)
     return Position(place, resume)
+
+
+def expired(argument: str) -> RequestError:
+    told = "The log does not hold the place of this cursor any more: load the list anew."
+    return RequestError(ErrorCode.CURSOR_EXPIRED, told, argument)
 
 
 def _place_of(change: tables.Change) -> Place:

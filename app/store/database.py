@@ -103,6 +103,11 @@ class Database:
             yield session
         self.wake.ring()
 
+    @property
+    def connections_in_use(self) -> int:
+        pools: set[Any] = {self._reader.pool, self._writer.pool}  # one pool on PostgreSQL
+        return sum(pool.checkedout() for pool in pools)
+
     async def close(self) -> None:
         await self._reader.dispose()
         await self._writer.dispose()

@@ -132,10 +132,11 @@ def renew_restored_log(connection: Connection) -> None:
     if connection.dialect.name != POSTGRESQL:
         return
     end = "pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
-    if connection.execute(text(f"SELECT max(tx) >= {end} FROM change")).scalar():  # noqa: S608
+    last = "greatest((SELECT max(tx) FROM change), (SELECT pruned_tx FROM log))"
+    if connection.execute(text(f"SELECT {last} >= {end}")).scalar():
         connection.execute(text("UPDATE change SET tx = 0"))
         connection.execute(text("UPDATE event SET rang_tx = 0 WHERE rang_seq IS NOT NULL"))
-        connection.execute(text("UPDATE log SET epoch = gen_random_uuid()::text"))
+        connection.execute(text("UPDATE log SET epoch = gen_random_uuid()::text, pruned_tx = 0"))
 
 
 def insert_new(session: AsyncSession, table: type[SQLModel]) -> Insert:

@@ -3,34 +3,45 @@
 from __future__ import annotations
 
 from pathlib import Path
+from uuid import uuid4
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, update
 from sqlalchemy.engine import URL
 
 from app.store import dialect
 from app.store.fill import fill
+from app.store.tables import Log
 
 _SCRIPTS = Path(__file__).parent.parent / "migrations"
 
 
-class NewerDatabaseError(Exception):
+class OtherDatabaseError(Exception):
+    """The database has not the tables of this version of Tocsin."""
+
+
+class NewerDatabaseError(OtherDatabaseError):
     """The database was migrated by a later version of Tocsin than this one."""
 
 
-class OlderDatabaseError(Exception):
+class OlderDatabaseError(OtherDatabaseError):
     """The database is not there, is empty, or lacks migrations of this version."""
 
 
-async def migrate(url: URL) -> None:
-    """Runs the missing migrations. NewerDatabaseError when the database knows more of them."""
+async def migrate(url: URL, *, new_epoch: bool = False) -> None:
+    """Runs the missing migrations. NewerDatabaseError when the database knows more of them.
+
+    `new_epoch`: the log begins a new life, and every cursor given out so far is expired.
+    """
     engine = dialect.migration_engine(url)
     try:
         async with engine.begin() as connection:
             await connection.run_sync(_upgrade)
+            if new_epoch:
+                await connection.execute(update(Log).values(epoch=str(uuid4())))
     finally:
         await engine.dispose()
 

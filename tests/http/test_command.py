@@ -44,7 +44,7 @@ async def run(folder: Path, *arguments: str, **settings: str) -> tuple[int, str,
 
 @contextlib.asynccontextmanager
 async def serving(
-    folder: Path, port: int, **settings: str
+    folder: Path, port: int, *arguments: str, **settings: str
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
     """`tocsin serve`, with what it printed until it answered."""
     process = await asyncio.create_subprocess_exec(
@@ -52,6 +52,7 @@ async def serving(
         "serve",
         "--port",
         str(port),
+        *arguments,
         cwd=folder,
         env=environment(**settings),
         stdout=asyncio.subprocess.PIPE,
@@ -78,6 +79,10 @@ async def serving(
 
 @pytest.fixture
 def port() -> int:
+    return free_port()
+
+
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
@@ -116,17 +121,24 @@ async def test_the_bootstrap_key_can_be_set(tmp_path: Path, port: int) -> None:
     assert counted == {"totalCount": 0}
 
 
-async def test_sigterm_closes_sockets_with_1012_and_ends_cleanly(tmp_path: Path, port: int) -> None:
+async def test_sigterm_ends_sockets_and_streams_so_that_they_resume(
+    tmp_path: Path, port: int
+) -> None:
+    bell = "subscription { notificationAdded { cursor } }"
+    events = {"accept": "text/event-stream"}
     async with (
         serving(tmp_path, port, bootstrap_key="k") as (process, _),
         Client(f"http://127.0.0.1:{port}", "k") as client,
-        client.subscription("subscription { notificationAdded { cursor } }") as heard,
+        client.subscription(bell) as heard,
+        client.http.stream("POST", "/graphql", json={"query": bell}, headers=events) as stream,
     ):
         process.send_signal(signal.SIGTERM)
         await heard.socket.connection.wait_closed()
+        lines = [line async for line in stream.aiter_lines()]
         ended = await process.wait()
 
     assert heard.socket.connection.close_code == 1012
+    assert lines == []  # not even `complete`
     assert ended == 0
 
 

@@ -6,9 +6,7 @@ is read, before the credential is known.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
@@ -32,6 +30,7 @@ from app.graphql.protocols.requests import (
     read_body,
     wrong_content,
 )
+from app.graphql.protocols.sse import Stream
 from app.graphql.schema import Schema
 
 MakeContext = Callable[[Request], Awaitable[Context]]
@@ -40,8 +39,6 @@ _HEADERS = {
     "Vary": "Accept, Authorization, data-partition-id, slb-data-partition-id",
     "X-Content-Type-Options": "nosniff",
 }
-_ALIVE = ":\n\n"
-_COMPLETE = "event: complete\ndata:\n\n"
 
 
 def http_endpoint(
@@ -59,7 +56,8 @@ def http_endpoint(
         if isinstance(operation, Refusal):
             return _refused(operation, media_type)
         if media_type == EVENTS:
-            events = _events(schema, context, operation, alive_seconds)
+            stream = Stream(answers(schema, context, operation), context.ending(), alive_seconds)
+            events = stream.events(request.app.state.listeners)
             return StreamingResponse(events, headers=_HEADERS, media_type=EVENTS)
         types = {OperationType.QUERY, OperationType.MUTATION}
         if request.method != "POST":
@@ -135,35 +133,3 @@ def _answer(
 ) -> Response:
     content_type = f"{media_type}; charset=utf-8"
     return Response(text_of(told), status, _HEADERS | (headers or {}), content_type)
-
-
-async def _events(
-    schema: Schema, context: Context, operation: Subscribe, alive_seconds: float
-) -> AsyncIterator[str]:
-    """The answers as events, and comments while there are none. It ends with the credential."""
-    ending = asyncio.ensure_future(context.ending().wait())
-    async with contextlib.aclosing(answers(schema, context, operation)) as given:
-        following = asyncio.ensure_future(anext(given, None))
-        try:
-            while True:
-                await asyncio.wait(
-                    {ending, following},
-                    timeout=alive_seconds,
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
-                if ending.done():
-                    return
-                if not following.done():
-                    yield _ALIVE
-                    continue
-                answer = following.result()
-                if answer is None:
-                    break
-                payload = f'{{"errors":{answer.payload}}}' if answer.failed else answer.payload
-                yield f"event: next\ndata: {payload}\n\n"
-                following = asyncio.ensure_future(anext(given, None))
-        finally:
-            for task in (ending, following):
-                task.cancel()
-            await asyncio.gather(ending, following, return_exceptions=True)
-    yield _COMPLETE

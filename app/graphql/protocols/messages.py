@@ -19,6 +19,7 @@ _FROM_SERVERS = {"connection_ack", "next", "error"}
 
 class CloseCode(IntEnum):
     MESSAGE_TOO_BIG = 1009
+    SERVICE_RESTART = 1012
     TRY_AGAIN_LATER = 1013
     INVALID_MESSAGE = 4400
     UNAUTHORIZED = 4401

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import uuid4
@@ -41,6 +42,8 @@ from app.graphql.protocols.operations import answers
 from app.graphql.schema import Schema
 from app.store.dialect import DATABASE_ERRORS, why_unavailable
 
+# A subscription would be waited for in vain; where a word is taken for a mutation, not for long.
+_MUTATES = re.compile(r"\bmutation\b")
 _REFUSED = (ErrorCode.UNAUTHENTICATED, ErrorCode.FORBIDDEN)
 
 log = structlog.get_logger(__name__)
@@ -99,6 +102,8 @@ class Socket:
         self._operations: dict[str, asyncio.Task[None]] = {}
         self._conversation = Conversation(limits, self._operations)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._mutations: set[asyncio.Task[None]] = set()
+        self._draining = False
         self._sending = asyncio.Lock()
         self._heard = asyncio.Event()
         self._ended: asyncio.Future[Close | None] = asyncio.get_running_loop().create_future()
@@ -111,16 +116,26 @@ class Socket:
     async def serve(self) -> None:
         """Until it ends; then nothing of it goes on."""
         close: Close | None = None
+        listeners: set[Any] = self._websocket.app.state.listeners
+        listeners.add(self)
         self._start(self._listen)
         self._start(self._expect_init)
         try:
             close = await self._ended
         finally:
+            listeners.discard(self)
             tasks = list(self._tasks)
             for task in tasks:
                 task.cancel()
             await self._close(close)
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def drain(self) -> None:
+        """Begins nothing any more, and ends when the mutations that have begun are answered."""
+        self._draining = True
+        if self._mutations:
+            await asyncio.wait(self._mutations)
+        self.end(Close(CloseCode.SERVICE_RESTART, "The server ends"))
 
     def _start(self, work: Callable[..., Awaitable[None]], *given: Any) -> asyncio.Task[None]:
         task = asyncio.create_task(self._guarded(work, *given))
@@ -204,6 +219,8 @@ class Socket:
 
     async def _begin(self, message: Subscribe) -> None:
         most = self._limits.operations
+        if self._draining:
+            return
         if len(self._operations) >= most:
             error = {
                 "message": f"A socket carries at most {most:,} operations at a time.",
@@ -212,7 +229,10 @@ class Socket:
             await self._send(error_message(message.id, text_of([error])))
         else:
             self._context.note_use()
-            self._operations[message.id] = self._start(self._run, message)
+            task = self._operations[message.id] = self._start(self._run, message)
+            if _MUTATES.search(message.query):
+                self._mutations.add(task)
+                task.add_done_callback(self._mutations.discard)
 
     async def _run(self, message: Subscribe) -> None:
         last = complete_message(message.id)

@@ -49,6 +49,12 @@ class Change(Owned, table=True):
 
 
 class Log(SQLModel, table=True):
-    """One row: the life of the log that cursors belong to."""
+    """One row: the life of the log that cursors belong to, and how much of it is left.
+
+    Entries up to the pruned place were removed where they were older than `begins_at`.
+    """
 
     epoch: str = Field(primary_key=True)
+    pruned_tx: int = Field(default=0, sa_type=LogNumber, sa_column_kwargs={"server_default": "0"})
+    pruned_seq: int = Field(default=0, sa_type=LogNumber, sa_column_kwargs={"server_default": "0"})
+    begins_at: datetime | None = Field(default=None, sa_type=Instant)

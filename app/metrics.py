@@ -1,0 +1,114 @@
+"""What is counted while the server runs, for Prometheus; of all worker processes together.
+
+Nothing here tells one organization from another, and every label has a bounded set of values.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextvars import ContextVar
+from pathlib import Path
+
+from prometheus_client import (
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+    multiprocess,
+)
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus-client reads it when it is imported
+
+DOOR: ContextVar[str] = ContextVar("door", default="graphql")
+"""Where the request at hand came in."""
+
+RESPONSES = Counter(
+    "tocsin_http_responses", "HTTP answers, by door and status.", ["door", "status"]
+)
+OPERATIONS = Counter(
+    "tocsin_operations",
+    "GraphQL operations that have ended, by root field, kind and outcome (OK or an error's code).",
+    ["operation", "kind", "outcome"],
+)
+OPERATION_SECONDS = Histogram(
+    "tocsin_operation_seconds",
+    "How long queries and mutations took, by root field.",
+    ["operation", "kind"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+EVENTS = Counter(
+    "tocsin_events",
+    "Reported events, by door and verdict: stored, duplicate or refused.",
+    ["door", "verdict"],
+)
+
+SOCKETS = Gauge("tocsin_sockets", "WebSockets that are open.", multiprocess_mode="livesum")
+SUBSCRIBERS = Gauge(
+    "tocsin_subscribers", "Subscriptions that follow the log.", multiprocess_mode="livesum"
+)
+BUFFERED = Gauge(
+    "tocsin_buffered_entries",
+    "Log entries that wait in memory for their subscribers.",
+    multiprocess_mode="livesum",
+)
+LAG_ENTRIES = Gauge(
+    "tocsin_log_lag_entries",
+    "Log entries that the process furthest behind has not read (counted up to 10,000).",
+    multiprocess_mode="livemax",
+)
+LAG_SECONDS = Gauge(
+    "tocsin_log_lag_seconds",
+    "Age of the oldest log entry that the process furthest behind has not read.",
+    multiprocess_mode="livemax",
+)
+CONNECTIONS = Gauge(
+    "tocsin_database_connections",
+    "Database connections in use, to read and to write with.",
+    multiprocess_mode="livesum",
+)
+DATABASE_UP = Gauge(
+    "tocsin_database_up",
+    "1 while every process reaches the database, as of its last look.",
+    multiprocess_mode="livemin",
+)
+
+
+def exposition() -> bytes:
+    """The text that Prometheus scrapes: whichever process is asked, it tells of all."""
+    if _FOLDER not in os.environ:
+        return generate_latest(REGISTRY)
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)
+
+
+@contextlib.contextmanager
+def shared_by_processes() -> Iterator[None]:
+    """For a parent: the processes that it starts count together."""
+    # In memory where there is such a place: a mapped file on a disk that is full kills its writer.
+    memory = Path("/dev/shm")  # noqa: S108
+    place = memory if os.access(memory, os.W_OK) else None
+    folder = Path(tempfile.mkdtemp(prefix="tocsin-metrics-", dir=place))
+    given = os.environ.get(_FOLDER)
+    os.environ[_FOLDER] = str(folder)
+    try:
+        yield
+    finally:
+        if given is None:
+            del os.environ[_FOLDER]
+        else:
+            os.environ[_FOLDER] = given
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def forget_process(pid: int) -> None:
+    """For a parent: what a process that died was at counts no more; what it has done, does."""
+    multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]

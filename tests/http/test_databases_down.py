@@ -1,0 +1,130 @@
+"""A database that ends, or has no room: every door says so, nothing is lost, and it goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import asyncpg
+import pytest
+from sqlalchemy import Connection, Engine, event
+
+from tests.client import LOG_EVENT, PATIENCE_SECONDS, Client
+
+COUNT = "{ events { totalCount } }"
+SUMMARIES = "{ events(first: 100) { nodes { summary } } }"
+FOLLOW = """
+subscription ($after: String) { eventChanged(after: $after) { cursor event { summary } } }
+"""
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_every_door_of_a_database_that_is_gone_says_so(
+    client: Client, database_url: str
+) -> None:
+    name = database_url.split("@/")[1].split("?")[0]
+    administration = await asyncpg.connect(database_url.replace(name, "postgres"))
+    await administration.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    posted = await client.post(COUNT)
+    got = await client.http.get("/graphql", params={"query": COUNT})
+    schema = await client.http.get("/event-types/a/schema.json")
+    async with client.socket() as socket:
+        await socket.connection.wait_closed()
+    metrics = await client.http.get("/metrics")
+    await administration.execute(f"CREATE DATABASE {name} TEMPLATE template_of_tests")
+    await administration.close()
+
+    for answer in (posted, got, schema):
+        assert answer.status_code == 503
+        assert answer.json()["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
+        assert name not in answer.text
+    assert socket.connection.close_code == 1013
+    assert metrics.status_code == 200
+    assert await client.ask(COUNT) == {"totalCount": 0}
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_nothing_acknowledged_is_lost_when_all_backends_are_killed(
+    client: Client, database_url: str
+) -> None:
+    acknowledged: list[str] = []
+    refused: list[str] = []
+    head = await client.ask("{ logHead }")
+    administration = await asyncpg.connect(database_url)
+
+    async with client.subscription(FOLLOW, after=head) as follower:
+        writers = [
+            asyncio.create_task(write(client, f"{each}", acknowledged, refused))
+            for each in range(4)
+        ]
+        for killed in range(1, 4):
+            while len(acknowledged) < 20 * killed:
+                await asyncio.sleep(0.01)
+            await administration.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        await asyncio.gather(*writers)
+        stored = [each["summary"] for each in (await client.ask(SUMMARIES))["nodes"]]
+        heard = [each["event"]["summary"] for each in await follower.take(len(stored))]
+    await administration.close()
+
+    assert set(acknowledged) <= set(stored)
+    assert set(refused) <= {"UNAVAILABLE"}
+    assert sorted(heard) == sorted(stored)
+    assert len(set(stored)) == len(stored)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_full_disk_refuses_what_does_not_fit_and_goes_on_when_there_is_room(
+    client: Client, room: dict[str, int]
+) -> None:
+    kept = await client.log(summary="kept")
+    room["pages"] = 1  # as many as there are, and none more
+    large = {"summary": "too much", "content": "x" * 50_000}
+
+    refused = await client.error(LOG_EVENT, input=large)
+    listed = await client.ask(SUMMARIES)
+    head = await client.ask("{ logHead }")
+    room["pages"] = 1_000_000
+    later = await client.log(**large)
+    async with client.subscription(FOLLOW, after=head) as follower:
+        heard = await follower.next()
+
+    assert refused["extensions"] == {"code": "UNAVAILABLE"}
+    assert refused["message"] == "The database has no room left."
+    assert listed == {"nodes": [{"summary": kept["summary"]}]}
+    assert heard["event"] == {"summary": later["summary"]}
+    assert await client.ask(COUNT) == {"totalCount": 2}
+
+
+@pytest.fixture
+def room() -> Iterator[dict[str, int]]:
+    """How many pages the SQLite file may have, from the next transaction on."""
+    most = {"pages": 1_000_000}
+
+    def limit(connection: Connection) -> None:
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql(f"PRAGMA max_page_count={most['pages']}")
+
+    event.listen(Engine, "begin", limit)
+    yield most
+    event.remove(Engine, "begin", limit)
+
+
+async def write(client: Client, name: str, acknowledged: list[str], refused: list[str]) -> None:
+    """Twenty events, each again until it is acknowledged."""
+    for number in range(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                summary = f"{name}-{number}"
+                given = {"summary": summary, "source": name, "sourceId": str(number)}
+                answer: Any = await client.answer(LOG_EVENT, input=given)
+                codes = [each["extensions"]["code"] for each in answer.get("errors", [])]
+                refused += codes
+                if not codes:
+                    acknowledged.append(summary)
+                    break
+                await asyncio.sleep(0.02)

@@ -1,0 +1,113 @@
+"""What Prometheus scrapes: counts that are true, names that are bounded, and no secret."""
+
+from __future__ import annotations
+
+import re
+
+from tests.client import ADMINISTRATOR, Client
+from tests.conftest import Serve
+
+FOLLOW = "subscription { notificationAdded { cursor } }"
+
+
+async def test_operations_are_counted_by_root_field_kind_and_outcome(client: Client) -> None:
+    before = await scrape(client)
+
+    await client.ask("query AnyNameAtAll { logHead }")
+    await client.answer("{ logHead events { totalCount } }")
+    await client.answer("{ noSuchField }")
+    await client.answer("{ nonsense")
+    await client.answer("{ __typename }")
+    await client.error('{ eventChanges(after: "nonsense") { nodes { kind } } }')
+    await client.log(summary="counted")
+    after = await scrape(client)
+
+    assert grown(before, after, "tocsin_operations_total") == {
+        '{kind="query",operation="logHead",outcome="OK"}': 1,
+        '{kind="query",operation="several",outcome="OK"}': 1,
+        '{kind="query",operation="invalid",outcome="GRAPHQL_VALIDATION_FAILED"}': 1,
+        '{kind="unknown",operation="invalid",outcome="GRAPHQL_PARSE_FAILED"}': 1,
+        '{kind="query",operation="introspection",outcome="OK"}': 1,
+        '{kind="query",operation="eventChanges",outcome="INVALID_CURSOR"}': 1,
+        '{kind="mutation",operation="logEvent",outcome="OK"}': 1,
+    }
+    assert (
+        grown(before, after, "tocsin_operation_seconds_count")[
+            '{kind="mutation",operation="logEvent"}'
+        ]
+        == 1
+    )
+
+
+async def test_events_are_counted_by_verdict_and_door(client: Client) -> None:
+    before = await scrape(client)
+
+    for _ in range(2):
+        await client.log(source="probe", sourceId="1")
+    await client.ask(
+        'mutation { logEvents(input: [{summary: "a"}, {tags: [""]}]) { results { duplicate } } }'
+    )
+    after = await scrape(client)
+
+    assert grown(before, after, "tocsin_events_total") == {
+        '{door="graphql",verdict="stored"}': 2,
+        '{door="graphql",verdict="duplicate"}': 1,
+        '{door="graphql",verdict="refused"}': 1,
+    }
+
+
+async def test_sockets_are_counted_while_they_are_open(client: Client) -> None:
+    before = await scrape(client)
+    async with client.subscription(FOLLOW) as follower:
+        await client.log(notification=True)
+        await follower.next()
+        during = await scrape(client)
+
+    assert during["tocsin_sockets"] == before["tocsin_sockets"] + 1
+
+
+async def test_nothing_tells_of_an_organization_or_a_secret(client: Client) -> None:
+    await client.ask("query SecretOperation { logHead }")
+    await client.answer(f'{{ "{ADMINISTRATOR}" }}')
+
+    text = (await client.as_key(None).http.get("/metrics")).text
+
+    own = "\n".join(line for line in text.splitlines() if line.startswith("tocsin_"))
+    assert "SecretOperation" not in own
+    assert ADMINISTRATOR not in own
+    assert "default" not in own
+    assert set(re.findall(r"[{,](\w+)=", own)) == {
+        "door", "kind", "le", "operation", "outcome", "status", "verdict"
+    }  # fmt: skip
+
+
+async def test_a_token_keeps_them_to_who_gives_it(database_url: str, serve: Serve) -> None:
+    async with serve(database_url, metrics_token="scraper") as client:
+        as_scraper = await client.as_key("scraper").http.get("/metrics")
+        as_nobody = await client.as_key(None).http.get("/metrics")
+        as_administrator = await client.http.get("/metrics")
+
+    assert as_scraper.status_code == 200
+    assert (as_nobody.status_code, as_administrator.status_code) == (401, 401)
+    assert as_nobody.json()["errors"][0]["extensions"] == {"code": "UNAUTHENTICATED"}
+
+
+async def test_they_can_be_off(database_url: str, serve: Serve) -> None:
+    async with serve(database_url, metrics=False) as client:
+        answer = await client.http.get("/metrics")
+
+    assert answer.status_code == 404
+
+
+async def scrape(client: Client) -> dict[str, float]:
+    text = (await client.as_key(None).http.get("/metrics")).text
+    return {name: float(value) for name, value in re.findall(r"^(\w\S*) (\S+)$", text, re.M)}
+
+
+def grown(before: dict[str, float], after: dict[str, float], name: str) -> dict[str, float]:
+    """What was added since, by labels."""
+    return {
+        each.removeprefix(name): value - before.get(each, 0)
+        for each, value in after.items()
+        if each.startswith(name + "{") and value != before.get(each, 0)
+    }

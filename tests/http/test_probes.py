@@ -1,0 +1,153 @@
+"""Alive and fit to serve are told apart, and what every request carries."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+import structlog
+from sqlalchemy import text, update
+
+from app.services.feed import Feed
+from app.services.vitals import Check, Vitals
+from app.store import tables
+from app.store.database import EVERYWHERE, Database
+from tests.client import PATIENCE_SECONDS, Client
+from tests.conftest import Serve
+
+READY = {"status": "ready", "database": "reachable", "migrations": "current", "log": "read"}
+
+
+async def test_a_server_that_can_do_its_work_is_ready(client: Client) -> None:
+    answer = await client.as_key(None).http.get("/ready")
+
+    assert answer.status_code == 200
+    assert answer.json() == READY | {"lag": {"entries": 0, "seconds": 0.0}}
+
+
+async def test_a_database_of_another_version_is_not_ready(
+    client: Client, database: Database
+) -> None:
+    async with database.write(EVERYWHERE) as session:
+        await session.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+
+    answer = await ready(client, 503)
+
+    why = "The database has tables of another version of Tocsin."
+    assert answer == READY | {"status": "unready", "migrations": why}
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_database_that_is_gone_is_not_ready_until_it_is_back(
+    client: Client, database_url: str
+) -> None:
+    name = database_url.split("@/")[1].split("?")[0]
+    administration = await asyncpg.connect(database_url.replace(name, "postgres"))
+    await administration.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    gone = await ready(client, 503)
+    alive = await client.http.get("/health")
+    await administration.execute(f"CREATE DATABASE {name} TEMPLATE template_of_tests")
+    await administration.close()
+    back = await ready(client, 200)
+
+    assert gone["status"] == "unready"
+    assert gone.keys() == {"status", "database"}
+    assert gone["database"] in (
+        "The database does not exist.",
+        "The database closed the connection.",
+    )
+    assert alive.status_code == 200
+    assert back == READY | {"lag": {"entries": 0, "seconds": 0.0}}
+
+
+async def test_a_reader_behind_the_log_is_told_by_entries_and_seconds(
+    client: Client, database: Database
+) -> None:
+    feed = Feed(database, 10)  # it is at the start of the log, and does not read
+    vitals = Vitals(database, feed, longest_lag_seconds=30)
+    await client.log(summary="unread")
+    async with database.write(EVERYWHERE) as session:
+        hour_ago = datetime.now(UTC) - timedelta(hours=1)
+        await session.execute(update(tables.Change).values(at=hour_ago))
+
+    look = await vitals.look()
+
+    assert look.problems == {Check.LOG: "Subscribers are more than 30 seconds behind the log."}
+    assert look.lag is not None
+    assert look.lag.entries >= 1
+    assert 3600 <= look.lag.seconds < 3600 + PATIENCE_SECONDS
+
+
+async def test_many_who_ask_at_once_cost_one_look(client: Client, statements: list[str]) -> None:
+    await asyncio.sleep(0)
+    statements.clear()
+
+    await asyncio.gather(*(client.http.get("/ready") for _ in range(20)))
+
+    assert sum("alembic_version" in each for each in statements) <= 1
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_an_answer_carries_the_request_s_id_where_it_is_sane(client: Client) -> None:
+    told = {}
+    for given in ("order-7/a.b", "", "two words", "x" * 129):
+        answer = await client.http.get("/health", headers={"x-request-id": given})
+        told[given] = answer.headers["x-request-id"]
+
+    assert told.pop("order-7/a.b") == "order-7/a.b"
+    assert [len(made) for made in told.values()] == [32, 32, 32]
+    assert len(set(told.values())) == 3
+
+
+async def test_what_is_logged_in_a_request_carries_its_id(
+    database_url: str, serve: Serve, logged: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr("app.services.event_queries.count", broken)
+    async with serve(database_url, log_requests=True) as client:
+        headers = {"x-request-id": "request-1"}
+        await client.http.post(
+            "/graphql", headers=headers, json={"query": "{ events { totalCount } }"}
+        )
+
+    lines: list[dict[str, Any]] = [json.loads(line) for line in logged.getvalue().splitlines()]
+    of_it = [each for each in lines if each.get("request_id") == "request-1"]
+    assert [each["event"] for each in of_it] == ["unexpected", "request"]
+    assert of_it[1]["method"] == "POST"
+    assert (of_it[1]["path"], of_it[1]["status"]) == ("/graphql", 200)
+
+
+@pytest.fixture
+def logged() -> Iterator[io.StringIO]:
+    """What is logged, a JSON object a line."""
+    lines = io.StringIO()
+    before = structlog.get_config()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(lines),
+    )
+    yield lines
+    structlog.configure(**before)
+
+
+async def ready(client: Client, status: int) -> Any:
+    """What /ready tells, as soon as it has that status."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            answer = await client.http.get("/ready")
+            if answer.status_code == status:
+                return answer.json()
+            await asyncio.sleep(0.05)

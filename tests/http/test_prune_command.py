@@ -1,0 +1,174 @@
+"""`tocsin prune` and `tocsin migrate --new-epoch`: what is gone is told, never passed over."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlmodel import col
+
+from app.services import pruning
+from app.services.feed import Feed, FeedError
+from app.store import changes, tables
+from app.store.database import EVERYWHERE, Database
+from tests.client import Client
+from tests.conftest import Serve
+from tests.http.test_command import run
+
+OLD = datetime(2026, 1, 1, tzinfo=UTC)
+HISTORY = """
+query ($id: ID!, $after: String) {
+  event(id: $id) { history(after: $after) { nodes { kind } beginsAt } }
+}
+"""
+CHANGES = """
+query ($after: String) {
+  eventChanges(after: $after) { nodes { kind } edges { cursor } beginsAt }
+}
+"""
+FOLLOW = "subscription ($after: String) { eventChanged(after: $after) { cursor kind } }"
+BELL = """
+query ($after: String) { notifications(first: 1, after: $after) { edges { cursor } } }
+"""
+RENAME = """
+mutation ($id: ID!) { updateEvent(input: {id: $id, summary: "new"}) { userErrors { code } } }
+"""
+
+
+async def test_old_entries_are_removed_beside_a_running_server_and_told(
+    client: Client, database: Database, database_url: str, tmp_path: Path
+) -> None:
+    event = await client.log(summary="old", notification=True)
+    await client.log(summary="old too", notification=True)
+    cursors = [each["cursor"] for each in (await client.ask(CHANGES))["edges"]]
+    bell = (await client.ask(BELL))["edges"][0]["cursor"]
+    await all_entries_are_of(database, OLD)
+    await client.ask(RENAME, id=event["id"])
+
+    arguments = ("prune", "--before", "2026-01-02")
+    dry = await run(tmp_path, *arguments, "--dry-run", database_url=database_url)
+    untouched = await client.ask(CHANGES)
+    pruned = await run(tmp_path, *arguments, database_url=database_url)
+
+    number = dry[1].split()[0]
+    assert dry == (0, f"{number} {WHAT} would be removed.\n", "")
+    assert pruned == (0, f"{number} {WHAT} were removed.\n", "")
+    assert (len(untouched["nodes"]), untouched["beginsAt"]) == (3, None)
+    begins = "2026-01-02T00:00:00.000000Z"
+    updated = {"nodes": [{"kind": "UPDATED"}], "beginsAt": begins}
+    assert await client.ask(HISTORY, id=event["id"]) == {"history": updated}
+    left = await client.ask(CHANGES, after=cursors[1])
+    assert left == updated | {"edges": left["edges"]}
+    for wanted, given in ((CHANGES, {}), (HISTORY, {"id": event["id"]})):
+        error = await client.error(wanted, after=cursors[0], **given)
+        assert error["extensions"] == {"code": "CURSOR_EXPIRED", "argument": ["after"]}
+    # What the bell lists is no part of the log.
+    assert len((await client.ask(BELL, after=bell))["edges"]) == 1
+
+
+async def test_a_subscription_goes_on_behind_what_was_pruned_and_not_before(
+    client: Client, database: Database
+) -> None:
+    await client.log(summary="old")
+    first = (await client.ask(CHANGES))["edges"][0]["cursor"]
+    await client.log(summary="old too")
+    last = await client.ask("{ logHead }")
+    await all_entries_are_of(database, OLD)
+
+    removed = await pruning.prune(database, OLD + timedelta(days=1))
+    async with client.subscription(FOLLOW, after=first) as behind:
+        refused = await behind.error()
+    async with client.subscription(FOLLOW, after=last) as follower:
+        event = await client.log(summary="new")
+        heard = await follower.next()
+
+    assert removed >= 2
+    assert refused["extensions"]["code"] == "CURSOR_EXPIRED"
+    assert heard["kind"] == "LOGGED"
+    assert await client.ask("{ logHead }") == heard["cursor"]
+    history = (await client.ask(HISTORY, id=event["id"]))["history"]
+    assert [each["kind"] for each in history["nodes"]] == ["LOGGED"]
+
+
+async def test_a_reader_that_slept_through_a_pruning_says_so(
+    database: Database, client: Client
+) -> None:
+    feed = Feed(database, 10)
+    async with database.read(EVERYWHERE) as session:
+        organization_id = (await session.scalars(select(col(tables.Organization.id)))).one()
+        start = feed.read_up_to = await changes.head(session)
+    follower = feed.follow(organization_id, start)
+    await client.log(summary="missed")
+    await all_entries_are_of(database, OLD)
+
+    await pruning.prune(database, OLD + timedelta(days=1))
+    await client.log(summary="new")
+    heard: Any = None
+    async with feed:
+        feed.read_up_to = start
+        try:
+            heard = await anext(follower)
+        except FeedError as error:
+            heard = error
+
+    assert isinstance(heard, FeedError)
+
+
+async def test_batches_remove_each_old_entry_and_nothing_else(
+    database: Database, client: Client
+) -> None:
+    for _ in range(5):
+        await client.log()
+    await all_entries_are_of(database, OLD)
+    kept = [await client.log() for _ in range(3)]
+
+    pruning.BATCH, usual = 2, pruning.BATCH
+    try:
+        await pruning.prune(database, OLD + timedelta(seconds=1))
+    finally:
+        pruning.BATCH = usual
+
+    async with database.read(EVERYWHERE) as session:
+        left = list(await session.scalars(select(col(tables.Change.subject_id))))
+        events = (await session.scalars(select(func.count()).select_from(tables.Event))).one()
+    assert sorted(map(str, left)) == sorted(each["id"] for each in kept)
+    assert events == 8
+
+
+async def test_the_future_is_refused(tmp_path: Path) -> None:
+    answer = await run(tmp_path, "prune", "--before", "2999-01-01")
+
+    assert answer == (2, "", "--before: lies in the future.\n")
+
+
+async def test_a_database_that_was_never_migrated_is_left_alone(tmp_path: Path) -> None:
+    code, out, err = await run(tmp_path, "prune", "--before", "2026-01-01")
+
+    assert (code, out) == (1, "")
+    assert "`tocsin migrate`" in err
+
+
+async def test_a_new_epoch_expires_every_cursor(
+    database_url: str, tmp_path: Path, serve: Serve
+) -> None:
+    async with serve(database_url) as client:
+        await client.log(summary="kept")
+        cursor = await client.ask("{ logHead }")
+        assert (await client.ask(CHANGES, after=cursor))["nodes"] == []
+
+    code, _, _ = await run(tmp_path, "migrate", "--new-epoch", database_url=database_url)
+
+    async with serve(database_url) as client:
+        error = await client.error(CHANGES, after=cursor)
+        assert (code, error["extensions"]["code"]) == (0, "CURSOR_EXPIRED")
+        assert [each["kind"] for each in (await client.ask(CHANGES))["nodes"]] == ["LOGGED"]
+
+
+WHAT = "log entries from before 2026-01-02T00:00:00.000000Z"
+
+
+async def all_entries_are_of(database: Database, instant: datetime) -> None:
+    async with database.write(EVERYWHERE) as session:
+        await session.execute(update(tables.Change).values(at=instant))

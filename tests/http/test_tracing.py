@@ -1,0 +1,57 @@
+"""OpenTelemetry: a span for each operation, sent where the environment says."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from tests.client import Client
+from tests.http.test_command import free_port, serving
+
+
+async def test_an_operation_is_one_span_within_that_of_its_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    received: list[bytes] = []
+    collector = await asyncio.start_server(lambda *given: collect(received, *given), "127.0.0.1")
+    address = collector.sockets[0].getsockname()
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{address[1]}")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "none")
+
+    async with serving(tmp_path, port := free_port(), bootstrap_key="k") as (process, _):
+        async with Client(f"http://127.0.0.1:{port}", "k") as client:
+            await client.ask("query Secret { events { nodes { id tags } totalCount } }")
+        process.send_signal(signal.SIGTERM)
+        await process.wait()
+    collector.close()
+
+    spans = {
+        span.name: span
+        for body in received
+        for resource in ExportTraceServiceRequest.FromString(body).resource_spans
+        for scope in resource.scope_spans
+        for span in scope.spans
+    }
+    own = spans.pop("query events")
+    attributes = {each.key: each.value.string_value for each in own.attributes}
+    assert attributes == {"graphql.operation.type": "query", "tocsin.outcome": "OK"}
+    assert own.parent_span_id in [each.span_id for each in spans.values()]
+    assert not any(b"Secret" in body for body in received)
+
+
+async def collect(
+    received: list[bytes], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    """Takes what is sent and says yes."""
+    try:
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            fields = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:-2])
+            received.append(await reader.readexactly(int(fields[b"content-length"])))
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            await writer.drain()
+    except asyncio.IncompleteReadError:
+        writer.close()

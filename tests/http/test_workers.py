@@ -1,0 +1,190 @@
+"""Several server processes at one address and one database, and how they end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from tests.client import PATIENCE_SECONDS, Client
+from tests.http.test_command import an_empty_database, free_port, serving
+
+RINGS = """
+subscription ($after: String) { notificationAdded(after: $after) { cursor node { summary } } }
+"""
+LOG = """
+mutation ($summary: String!, $id: String) {
+  logEvent(input: {summary: $summary, sourceId: $id, notification: true}) { event { id } }
+}
+"""
+HEAD = "{ logHead }"
+
+
+async def test_what_one_worker_stores_all_deliver_and_a_killed_one_is_replaced(
+    database_url: str, tmp_path: Path
+) -> None:
+    empty = await an_empty_database(database_url, tmp_path)
+    port = free_port()
+    settings = {"database_url": empty, "bootstrap_key": "k"}
+    async with serving(tmp_path, port, "--workers", "3", **settings) as (parent, printed):
+        async with Client(f"http://127.0.0.1:{port}", "k") as client:
+            head = await client.ask(HEAD)
+        readers = [asyncio.create_task(read(port, head, 40)) for _ in range(6)]
+        workers = await workers_of(parent.pid, 3)
+
+        await log(port, range(20))
+        os.kill(workers[0], signal.SIGKILL)
+        await log(port, range(20, 40))
+        heard = await asyncio.gather(*readers)
+        after = await workers_of(parent.pid, 3)
+        counted = await metrics(port)
+
+        async with Client(f"http://127.0.0.1:{port}", "k") as client:
+            async with client.subscription(RINGS) as follower:
+                parent.send_signal(signal.SIGTERM)
+                await follower.socket.connection.wait_closed()
+            ended = await parent.wait()
+
+    assert printed.count("shown this once") == 1
+    assert heard == [heard[0]] * 6
+    assert sorted(heard[0]) == [f"{number:02}" for number in range(40)]
+    assert (len(after), workers[0] in after) == (3, False)
+    assert counted['tocsin_events_total{door="graphql",verdict="stored"}'] == 40
+    assert follower.socket.connection.close_code == 1012
+    assert ended == 0
+
+
+async def test_workers_do_not_outlive_a_parent_that_was_killed(tmp_path: Path) -> None:
+    async with serving(tmp_path, port := free_port(), "--workers", "2") as (parent, _):
+        workers = await workers_of(parent.pid, 2)
+
+        parent.kill()
+
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while any(Path(f"/proc/{each}").exists() for each in workers):
+                await asyncio.sleep(0.05)
+    with pytest.raises(httpx.ConnectError):
+        await metrics(port)
+
+
+async def test_no_request_is_cut_when_the_server_ends(tmp_path: Path) -> None:
+    async with serving(tmp_path, port := free_port(), bootstrap_key="k") as (process, _):
+        half_sent = [await half_a_request(port, part) for part in (b"", b"\r\n\r\n{")]
+        writing = [log_until_refused(port) for _ in range(4)]
+        writing += [mutate_until_closed(port) for _ in range(4)]
+        writers = [asyncio.create_task(each) for each in writing]
+        await asyncio.wait(writers, timeout=1)
+
+        process.send_signal(signal.SIGTERM)
+        answered = await asyncio.gather(*writers)
+        ended = await process.wait()
+        left = [await reader.read() for reader, _ in half_sent]
+        for _, writer in half_sent:
+            writer.close()
+
+    async with serving(tmp_path, port := free_port()), Client(f"http://127.0.0.1:{port}", "k") as c:
+        stored = await c.ask("{ events { totalCount } }")
+    assert (ended, left) == (0, [b"", b""])
+    assert min(answered) > 0
+    assert stored == {"totalCount": sum(answered)}
+
+
+async def log(port: int, numbers: range) -> None:
+    """Each on a connection of its own; on another one where a worker was killed beneath it."""
+    async with Client(f"http://127.0.0.1:{port}", "k", connection="close") as client:
+        for number in numbers:
+            answer: Any = None
+            while answer is None:
+                with contextlib.suppress(httpx.TransportError):
+                    answer = await client.answer(LOG, summary=f"{number:02}", id=str(number))
+            assert "errors" not in answer, answer
+
+
+async def read(port: int, after: str, count: int) -> list[str]:
+    """What rang, resumed by the last cursor when the socket breaks."""
+    heard: list[str] = []
+    while len(heard) < count:
+        with contextlib.suppress(ConnectionClosed, OSError):
+            async with (
+                Client(f"http://127.0.0.1:{port}", "k") as client,
+                client.subscription(RINGS, after=after) as follower,
+            ):
+                while len(heard) < count:
+                    rung: Any = await follower.next()
+                    heard.append(rung["node"]["summary"])
+                    after = rung["cursor"]
+    return heard
+
+
+async def log_until_refused(port: int) -> int:
+    """One request after the other on a kept connection; how many were answered."""
+    answered = 0
+    async with Client(f"http://127.0.0.1:{port}", "k") as client:
+        while True:
+            try:
+                await client.log(summary="kept")
+            except httpx.ConnectError:
+                return answered
+            answered += 1
+            await asyncio.sleep(0.01)  # as long as it thinks, its connection is idle
+
+
+async def mutate_until_closed(port: int) -> int:
+    """One mutation after the other on a socket; how many were answered."""
+    answered = 0
+    async with Client(f"http://127.0.0.1:{port}", "k") as client, client.socket() as socket:
+        await socket.receive()
+        mutation = {"query": LOG, "variables": {"summary": "over a socket"}}
+        with pytest.raises(ConnectionClosed) as closed:
+            while True:
+                await socket.send(id="1", type="subscribe", payload=mutation)
+                while (await socket.receive())["type"] != "complete":
+                    pass
+                answered += 1
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1012
+    return answered
+
+
+async def half_a_request(
+    port: int, more: bytes
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(
+        b"POST /graphql HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\n"
+        b"Content-Type: application/json\r\nContent-Length: 100" + more
+    )
+    await writer.drain()
+    return reader, writer
+
+
+async def metrics(port: int) -> dict[str, float]:
+    async with httpx.AsyncClient() as http:
+        text = (await http.get(f"http://127.0.0.1:{port}/metrics")).text
+    return {name: float(value) for name, value in re.findall(r"^(\w\S*) (\S+)$", text, re.M)}
+
+
+async def workers_of(parent: int, count: int) -> list[int]:
+    """The processes that serve, as soon as there are so many."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+            serving = [int(each) for each in children if "spawn_main" in command_of(each)]
+            if len(serving) == count:
+                return serving
+            await asyncio.sleep(0.05)
+
+
+def command_of(process: str) -> str:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_text()
+    except OSError:  # it has ended
+        return ""
