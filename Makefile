@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test check bench lint types floors schema-check migrations-check schema fuzz lock clean
+.PHONY: help setup serve test check bench bench-fanout lint types floors schema-check migrations-check schema fuzz lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -31,6 +31,9 @@ check: setup lint types floors schema-check migrations-check test ## Everything 
 
 bench: setup ## Measure what rules cost a report, side by side
 	$(BIN)/python -m benchmarks.reports
+
+bench-fanout: setup ## Measure what 1,000 subscribers get, beside plain Strawberry and Node
+	$(BIN)/python -m benchmarks.fanout
 
 lint: setup
 	$(BIN)/ruff format --check .

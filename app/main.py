@@ -80,10 +80,11 @@ def create_app(settings: Settings) -> FastAPI:
         access = Access(database, tokens if tokens.accepted else None, Throttle(settings.slowing))
         app.state.access = access
         try:
+            buffer = settings.buffer_entries, settings.buffer_bytes
             async with (
                 access.uses.written_to(database),
                 access.endings.watched(database),
-                Feed(database, settings.buffer_entries) as app.state.feed,
+                Feed(database, *buffer) as app.state.feed,
             ):
                 vitals = Vitals(database, app.state.feed, settings.ready_lag_seconds)
                 async with vitals.watching() as app.state.vitals:

@@ -55,8 +55,13 @@ SUBSCRIBERS = Gauge(
     "tocsin_subscribers", "Subscriptions that follow the log.", multiprocess_mode="livesum"
 )
 BUFFERED = Gauge(
-    "tocsin_buffered_entries",
-    "Log entries that wait in memory for their subscribers.",
+    "tocsin_buffered_answers",
+    "Answers that wait in memory for their subscribers.",
+    multiprocess_mode="livesum",
+)
+BUFFERED_BYTES = Gauge(
+    "tocsin_buffered_bytes",
+    "Their size; what several subscribers wait for counts for each, and lies in memory once.",
     multiprocess_mode="livesum",
 )
 LAG_ENTRIES = Gauge(

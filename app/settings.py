@@ -40,7 +40,10 @@ class Settings(BaseSettings):
         "10.0.0.1,10.1.0.0/16. Without it, nobody's are.",
     )
     buffer_entries: int = Field(
-        default=1000, ge=1, description="Log entries that wait in memory for one subscriber."
+        default=1000, ge=1, description="Answers that wait in memory for one subscriber."
+    )
+    buffer_bytes: int = Field(
+        default=1024 * 1024, ge=1, description="Bytes of answers that wait for one subscriber."
     )
     metrics: bool = Field(default=True, description="Whether there is GET /metrics.")
     metrics_token: SecretStr | None = Field(

@@ -22,6 +22,7 @@ import uvicorn
 from hypothesis import settings as hypothesis_settings
 from sqlalchemy import Engine, event
 
+from app.graphql.protocols.frames import Frames
 from app.main import create_app, prepare
 from app.settings import Settings
 from app.store.database import Database
@@ -115,7 +116,8 @@ def settings_of(database_url: str, **given: object) -> Settings:
 
 @contextlib.asynccontextmanager
 async def _serve(database_url: str, **given: object) -> AsyncIterator[Client]:
-    config = uvicorn.Config(create_app(settings_of(database_url, **given)), port=0, log_config=None)
+    app = create_app(settings_of(database_url, **given))
+    config = uvicorn.Config(app, port=0, ws=Frames, log_config=None)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
     while not server.started:

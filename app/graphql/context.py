@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
+from copy import copy
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +35,7 @@ class Context(BaseContext):
         public_url: str,
         client_address: str | None = None,
         asked_at: datetime | None = None,
+        last_event_id: str | None = None,
     ) -> None:
         super().__init__()
         self.database = access.database
@@ -44,6 +47,7 @@ class Context(BaseContext):
         self.authenticated: Caller | None = None
         self.public_url = public_url
         self._asked_at = asked_at
+        self._last_event_id = last_event_id
 
     @property
     def now(self) -> datetime:
@@ -56,6 +60,10 @@ class Context(BaseContext):
         RequestError UNAUTHENTICATED, FORBIDDEN, LIMIT_EXCEEDED.
         """
         self.authenticated = await caller_of(self._access, said, self._client_address)
+
+    def behind(self, after: str | None) -> str | None:
+        """Where a subscription begins: what a browser resumes by wins over the document."""
+        return self._last_event_id or after
 
     def ending(self) -> Ending:
         """The end of the caller's credential, for what goes on until then."""
@@ -71,6 +79,22 @@ class Context(BaseContext):
         if self.authenticated is None:
             raise RequestError(ErrorCode.UNAUTHENTICATED, "Give a key.")
         return self.authenticated
+
+    @property
+    def audience(self) -> Hashable:
+        """All of the asker that an answer may depend on: those who are alike share answers."""
+        return self._unnamed, self.public_url
+
+    def shared(self) -> Context:
+        """What answers for an audience are made with: it knows no name and no credential."""
+        shared = copy(self)
+        shared.authenticated = self._unnamed
+        shared.loaders = type(self.loaders)(shared)
+        return shared
+
+    @property
+    def _unnamed(self) -> Caller:
+        return replace(self.caller, name="", credential_id=None, expires_at=None)
 
     @property
     def desk(self) -> Desk:

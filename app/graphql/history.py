@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Annotated
 
@@ -15,9 +14,10 @@ from app.domain.events import changes as differences
 from app.graphql.context import Info
 from app.graphql.event_filters import EventFilter, selected
 from app.graphql.events import Event
+from app.graphql.following import Followed
 from app.graphql.nodes import id_of, wanted_id
 from app.graphql.pages import After, First, PageInfo, Since
-from app.services import history
+from app.services import history, subscriptions
 from app.store.changes import Entry
 from app.store.pages import page_request
 
@@ -138,15 +138,10 @@ class HistorySubscriptions:
     )
     async def event_changed(
         self, info: Info, filter: Filter = None, after: Since = None
-    ) -> AsyncGenerator[EventChange, None]:
+    ) -> AsyncIterator[EventChange]:
         context = info.context
-        changed = history.event_changed(
-            context.database,
-            context.feed,
-            context.caller,
-            selected(filter, info.context.limits),
-            after,
+        wanted = selected(filter, context.limits)
+        following = await subscriptions.events_changed(
+            context.database, context.caller, wanted, context.behind(after)
         )
-        async with contextlib.aclosing(changed):
-            async for cursor, entry in changed:
-                yield EventChange.from_entry(cursor, entry)
+        return Followed(following, EventChange.from_entry)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated
 
 import strawberry
@@ -11,9 +10,11 @@ import strawberry
 from app.graphql.context import Info
 from app.graphql.event_filters import NotificationFilter, selected
 from app.graphql.events import Event
+from app.graphql.following import Followed
 from app.graphql.pages import After, First, PageInfo, Since, page_info
 from app.graphql.problems import UserError, user_errors
-from app.services import feed, notifications
+from app.services import feed, notifications, subscriptions
+from app.store.changes import Entry
 from app.store.pages import page_request
 
 Filter = Annotated[
@@ -136,15 +137,17 @@ class NotificationSubscriptions:
     )
     async def notification_added(
         self, info: Info, filter: Filter = None, after: Since = None
-    ) -> AsyncGenerator[NotificationEdge, None]:
+    ) -> AsyncIterator[NotificationEdge]:
         context = info.context
-        added = feed.notifications_added(
-            context.database,
-            context.feed,
-            context.caller,
-            selected(filter, info.context.limits),
-            after,
+        wanted = selected(filter, context.limits)
+        following = await subscriptions.notifications_added(
+            context.database, context.caller, wanted, context.behind(after)
         )
-        async with contextlib.aclosing(added):
-            async for cursor, row in added:
-                yield NotificationEdge(cursor=cursor, node=Event.from_row(row))
+        return Followed(following, _rung)
+
+
+def _rung(cursor: str, entry: Entry) -> NotificationEdge | None:
+    """Nothing for an event that is deleted since."""
+    if entry.event is None:
+        return None
+    return NotificationEdge(cursor=cursor, node=Event.from_row(entry.event))

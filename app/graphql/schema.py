@@ -24,6 +24,7 @@ from app.graphql.event_mutations import EventMutations
 from app.graphql.event_type_mutations import EventTypeMutations
 from app.graphql.event_types import EventTypeQueries
 from app.graphql.events import EventQueries
+from app.graphql.following import Executor
 from app.graphql.guard_rule_operations import GuardRuleMutations, GuardRuleQueries
 from app.graphql.history import HistoryQueries, HistorySubscriptions
 from app.graphql.measures import Measured
@@ -130,6 +131,7 @@ def build_schema() -> Schema:
         mutation=Mutation,
         subscription=Subscription,
         types=[DuplicateError, ExpressionError, GuardViolation, InputError, TransitionError],
+        execution_context_class=Executor,
         config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=True),
         extensions=[
             lambda: ParserCache(maxsize=_CACHED_DOCUMENTS),

@@ -1,7 +1,8 @@
 """The live feed: one reader of the log in a process, and all who follow it.
 
-A follower has a bounded buffer. Whoever is too slow for it loses the buffer, not the entries:
-it reads them from the log again, and joins the others when it has caught up.
+A filter is asked about an entry once, for all followers that have it. A follower has a bounded
+buffer. Whoever is too slow for it loses the buffer, not the entries: it reads them from the log
+again, and joins the others when it has caught up.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Hashable, Sequence
 from dataclasses import replace
 from uuid import UUID
 from weakref import WeakValueDictionary
@@ -17,8 +18,9 @@ from weakref import WeakValueDictionary
 import structlog
 
 from app.domain.access import Caller
-from app.domain.filters import EventFilter, matches
-from app.store import changes, tables
+from app.services.broadcast import Broadcast, Render
+from app.services.selections import Selection
+from app.store import changes
 from app.store.changes import Entry, Now, Place
 from app.store.database import EVERYWHERE, Database
 from app.store.dialect import DATABASE_ERRORS
@@ -34,20 +36,17 @@ class FeedError(Exception):
 
 
 class Follower:
-    """Waits for the entries of one organization, or for those that ring.
+    """Waits for the entries of a selection.
 
     `overrun` when its buffer was too small, `lost` when the log could not be read on.
     """
 
-    def __init__(
-        self, organization_id: UUID, joined: Place, size: int, rings_only: bool = False
-    ) -> None:
-        self.organization_id = organization_id
+    def __init__(self, selection: Selection, joined: Place, size: int) -> None:
+        self.selection = selection
         self.joined = joined
         self.overrun = False
         self.lost = False
         self._size = size
-        self._rings_only = rings_only
         self._waiting: deque[Entry] = deque()
         self._arrived = asyncio.Event()
 
@@ -57,8 +56,6 @@ class Follower:
         return len(self._waiting)
 
     def offer(self, entry: Entry) -> None:
-        if entry.organization_id != self.organization_id or (self._rings_only and not entry.rings):
-            return
         if len(self._waiting) >= self._size:
             self.overrun = True
             self._waiting.clear()
@@ -84,10 +81,13 @@ class Follower:
 class Feed:
     """Start it before the first follower; `async with` does."""
 
-    def __init__(self, database: Database, buffer_entries: int) -> None:
+    def __init__(self, database: Database, buffer_entries: int, buffer_bytes: int) -> None:
         self._database = database
         self._buffer_entries = buffer_entries
+        self._buffer_bytes = buffer_bytes
         self.followers: set[Follower] = set()
+        self.broadcasts: dict[Hashable, Broadcast] = {}
+        self._broadcasting: set[asyncio.Task[None]] = set()
         self.read_up_to = changes.START
         self._reading: asyncio.Task[None] | None = None
         # Of the events whose entries somebody still holds: those are told as they are now, too.
@@ -105,43 +105,66 @@ class Feed:
             self._reading.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._reading
+        broadcasting = list(self._broadcasting)
+        for task in broadcasting:
+            task.cancel()
+        await asyncio.gather(*broadcasting, return_exceptions=True)
         await self._database.wake.stop()
 
-    async def follow(
-        self, organization_id: UUID, after: Place, rings_only: bool = False
-    ) -> AsyncGenerator[Entry, None]:
-        """Every entry of the organization after the place, once, in order, without end."""
+    async def follow(self, selection: Selection, after: Place) -> AsyncGenerator[list[Entry], None]:
+        """Every entry of the selection after the place, once, in order, without end: in batches."""
         while True:
             # Join first, then read up to where the others are: nothing falls in between.
-            size = self._buffer_entries
-            follower = Follower(organization_id, self.read_up_to, size, rings_only)
+            follower = Follower(selection, self.read_up_to, self._buffer_entries)
             self.followers.add(follower)
             try:
-                async for entry in self._stored(follower, after, rings_only):
-                    after = entry.place
-                    yield entry
+                async for batch in self.stored(selection, after, follower.joined):
+                    after = batch[-1].place
+                    yield batch
                 after = max(after, follower.joined)
                 while not follower.overrun:
-                    for entry in await follower.take():
-                        if entry.place > after:
-                            after = entry.place
-                            yield entry
+                    if batch := [each for each in await follower.take() if each.place > after]:
+                        after = batch[-1].place
+                        yield batch
             finally:
                 self.followers.discard(follower)
 
-    async def _stored(
-        self, follower: Follower, after: Place, rings_only: bool
-    ) -> AsyncGenerator[Entry, None]:
-        while after < follower.joined:
-            async with self._database.read(follower.organization_id) as session:
+    async def stored(
+        self, selection: Selection, after: Place, until: Place
+    ) -> AsyncGenerator[list[Entry], None]:
+        """What the log holds of a selection between two places, `until` included."""
+        while after < until:
+            async with self._database.read(selection.organization_id) as session:
                 if after < await changes.pruned(session):
                     raise changes.expired("after")
-                batch = await changes.read_after(session, after, BATCH, follower.joined, rings_only)
-            for entry in [self._shared(entry) for entry in batch]:
-                after = entry.place
-                yield entry
-            if len(batch) < BATCH:
+                batch = await changes.read_after(session, after, BATCH, until, selection.rings_only)
+            full = len(batch) == BATCH
+            after = batch[-1].place if batch else until
+            selected = [entry for entry in batch if selection.selects(entry)]
+            held = _held(selected, self._buffer_bytes)
+            if len(held) < len(selected):
+                full, after = True, held[-1].place
+            del batch, selected  # whoever is slow holds no more than the buffer
+            if held:
+                yield [self._shared(entry) for entry in held]
+            if not full:
                 return
+
+    def broadcast(self, key: Hashable, selection: Selection, render: Render) -> Broadcast:
+        """What all get who follow under this key: they join the one that is there."""
+        if (broadcast := self.broadcasts.get(key)) is not None:
+            return broadcast
+        made = Broadcast(self, selection, render, self._buffer_entries, self._buffer_bytes)
+        self.broadcasts[key] = made
+
+        def ended() -> None:
+            if self.broadcasts.get(key) is made:
+                del self.broadcasts[key]
+
+        task = made.start(ended)
+        self._broadcasting.add(task)
+        task.add_done_callback(self._broadcasting.discard)
+        return made
 
     async def _read(self) -> None:
         while True:
@@ -174,9 +197,17 @@ class Feed:
             for entry in batch:
                 shared = self._shared(entry)
                 shared.now.event = entry.event
-                for follower in self.followers:
-                    follower.offer(shared)
+                self._offer(shared)
                 self.read_up_to = entry.place
+
+    def _offer(self, entry: Entry) -> None:
+        selected: dict[Selection, bool] = {}
+        for follower in self.followers:
+            selection = follower.selection
+            if selection not in selected:
+                selected[selection] = selection.selects(entry)
+            if selected[selection]:
+                follower.offer(entry)
 
     async def _passed_over(self) -> bool:
         """Goes to the end of the log, unless somebody has begun to follow meanwhile."""
@@ -212,20 +243,11 @@ async def log_head(database: Database, caller: Caller) -> str:
     return changes.cursor_of(caller.organization_id, moment, place, complete=True)
 
 
-async def notifications_added(
-    database: Database, feed: Feed, caller: Caller, filter: EventFilter, after: str | None
-) -> AsyncGenerator[tuple[str, tables.Event], None]:
-    """Each event that rang and is still there, with the cursor of the entry that rang.
-
-    The filter judges the event as it was when it rang, so that a replay selects what the live
-    subscription selected. RequestError INVALID_CURSOR, CURSOR_EXPIRED.
-    """
-    organization_id = caller.organization_id
-    moment, start = await start_of(database, caller, after)
-    async with contextlib.aclosing(feed.follow(organization_id, start, rings_only=True)) as rung:
-        async for entry in rung:
-            if entry.event is not None and matches(filter, entry.state):
-                yield (
-                    changes.cursor_of(organization_id, moment, entry.place, complete=True),
-                    entry.event,
-                )
+def _held(entries: Sequence[Entry], most_bytes: int) -> Sequence[Entry]:
+    """As many of them as so many bytes hold: at least one, where there is one."""
+    held = 0
+    for index, entry in enumerate(entries):
+        held += len(repr(entry.state_json))
+        if held > most_bytes and index:
+            return entries[:index]
+    return entries

@@ -1,16 +1,15 @@
-"""The change log as people read it: what happened to an event, to all of them, and live."""
+"""The change log as people read it: what happened to an event, and to all of them."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from app.domain.access import Caller
-from app.domain.filters import EventFilter, matches
-from app.services.feed import Feed, start_of
+from app.domain.filters import EventFilter
+from app.services.selections import concerns
 from app.store import changes, pages
 from app.store.changes import Entry, Place
 from app.store.database import Database
@@ -54,7 +53,7 @@ async def page(
         scanned, exhausted = 0, False
         while len(found) <= request.size and scanned < SCANNED and not exhausted:
             batch = await changes.list_events(session, looked_at, batch_size, event_id)
-            found += [entry for entry in batch if selects(filter, entry)]
+            found += [entry for entry in batch if concerns(filter, entry)]
             scanned += len(batch)
             exhausted = len(batch) < batch_size
             looked_at = batch[-1].place if batch else looked_at
@@ -104,26 +103,3 @@ def _history(
         end = changes.cursor_of(caller.organization_id, moment, looked_at, complete=False)
     has_next = len(found) > request.size or looked_at is not None
     return History(entries, has_next, request.after is not None, end, moment.begins_at)
-
-
-async def event_changed(
-    database: Database, feed: Feed, caller: Caller, filter: EventFilter, after: str | None
-) -> AsyncGenerator[tuple[str, Entry], None]:
-    """Every entry of the events that the filter selects, before or after the change.
-
-    RequestError INVALID_CURSOR, CURSOR_EXPIRED.
-    """
-    organization_id = caller.organization_id
-    moment, start = await start_of(database, caller, after)
-    async with contextlib.aclosing(feed.follow(organization_id, start)) as entries:
-        async for entry in entries:
-            if entry.subject == changes.EVENT and selects(filter, entry):
-                cursor = changes.cursor_of(organization_id, moment, entry.place, complete=True)
-                yield cursor, entry
-
-
-def selects(filter: EventFilter, entry: Entry) -> bool:
-    """Whether the filter selects the event as it was before or after: a list drops what left it."""
-    return any(
-        state is not None and matches(filter, state) for state in (entry.before, entry.after)
-    )

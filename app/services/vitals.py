@@ -113,9 +113,11 @@ class Vitals:
         return Look({Check.LOG: why}, lag)
 
     def _show(self, look: Look) -> None:
-        followers = self._feed.followers
-        metrics.SUBSCRIBERS.set(len(followers))
-        metrics.BUFFERED.set(sum(each.waiting for each in followers))
+        broadcasts = self._feed.broadcasts.values()
+        subscribers = [each for broadcast in broadcasts for each in broadcast.subscribers]
+        metrics.SUBSCRIBERS.set(len(subscribers))
+        metrics.BUFFERED.set(sum(each.held for each in subscribers))
+        metrics.BUFFERED_BYTES.set(sum(each.held_bytes for each in subscribers))
         metrics.CONNECTIONS.set(self._database.connections_in_use)
         metrics.DATABASE_UP.set(Check.DATABASE not in look.problems)
         if look.lag is not None:

@@ -20,6 +20,7 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.types import Message, Receive, Scope, Send
 
+from app.graphql.protocols.frames import Frames
 from app.graphql.protocols.sse import Stream
 from app.graphql.protocols.transport_ws import Socket
 from app.main import create_app
@@ -99,6 +100,7 @@ def run(settings: Settings, listening: socket.socket) -> None:
         log_config=None,
         proxy_headers=settings.trusted_proxies is not None,
         forwarded_allow_ips=settings.trusted_proxies,
+        ws=Frames,
         ws_max_size=settings.sockets.message_bytes,
         ws_ping_interval=None,  # app/graphql/protocols has pings, and a code that clients resume at
         timeout_graceful_shutdown=GRACE_SECONDS,

@@ -24,7 +24,7 @@ from app.graphql.protocols import operations, transport_ws
 from app.graphql.protocols.messages import Subscribe
 from app.graphql.protocols.operations import Answer
 from app.graphql.schema import Schema
-from app.services import feed
+from app.services import subscriptions
 from tests.client import PATIENCE_SECONDS, PROTOCOL, Client, Socket, Subscription
 from tests.conftest import Serve
 
@@ -289,11 +289,10 @@ async def test_a_fault_while_the_credential_is_checked_is_told_without_its_cause
 async def test_a_fault_in_an_operation_is_told_by_a_reference_and_ends_it_alone(
     database_url: str, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def failing(*_: Any) -> AsyncGenerator[Any, None]:
+    async def failing(*_: Any) -> subscriptions.Following:
         raise KeyError("secret")
-        yield
 
-    monkeypatch.setattr(feed, "notifications_added", failing)
+    monkeypatch.setattr(subscriptions, "notifications_added", failing)
     async with serve(database_url) as client, client.subscription(BELL) as heard:
         with capture_logs() as logged:
             error = await heard.error()

@@ -238,7 +238,9 @@ async def test_a_body_over_the_limit_is_413_however_it_comes(
     assert told.json()["errors"][0]["message"] == "A request has at most 4,000 bytes."
 
 
-async def test_a_subscription_is_heard_as_events(client: Client) -> None:
+async def test_a_subscription_is_heard_as_events_and_resumed_by_the_last_one_s_id(
+    client: Client,
+) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
         head = await client.ask("{ logHead }")
         query = f'subscription {{ notificationAdded(after: "{head}") {{ node {{ summary }} }} }}'
@@ -249,13 +251,22 @@ async def test_a_subscription_is_heard_as_events(client: Client) -> None:
             "POST", "/graphql", json={"query": query}, headers=headers
         ) as heard:
             lines = heard.aiter_lines()
-            event = [await anext(lines) for _ in range(3)]
+            event = [await anext(lines) for _ in range(4)]
+        await client.log(summary="later", notification=True)
+        resumed = headers | {"last-event-id": event[1].removeprefix("id: ")}
+        async with client.http.stream(
+            "POST", "/graphql", json={"query": query}, headers=resumed
+        ) as heard:
+            lines = heard.aiter_lines()
+            missed = [await anext(lines) for _ in range(4)]
         failed = await client.http.post("/graphql", json={"query": "{"}, headers=headers)
 
     payload = {"data": {"notificationAdded": {"node": {"summary": "a\nb"}}}}
     assert event[0] == "event: next"
-    assert json.loads(event[1].removeprefix("data: ")) == payload
-    assert event[2] == ""
+    assert event[1].startswith("id: ")
+    assert json.loads(event[2].removeprefix("data: ")) == payload
+    assert event[3] == ""
+    assert '"later"' in missed[2]
     assert failed.status_code == 200
     assert "GRAPHQL_PARSE_FAILED" in failed.text
     assert failed.text.endswith("\n\nevent: complete\ndata:\n\n")

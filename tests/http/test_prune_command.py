@@ -11,6 +11,7 @@ from sqlmodel import col
 
 from app.services import pruning
 from app.services.feed import Feed, FeedError
+from app.services.selections import Selection
 from app.store import changes, tables
 from app.store.database import EVERYWHERE, Database
 from tests.client import Client
@@ -95,11 +96,11 @@ async def test_a_subscription_goes_on_behind_what_was_pruned_and_not_before(
 async def test_a_reader_that_slept_through_a_pruning_says_so(
     database: Database, client: Client
 ) -> None:
-    feed = Feed(database, 10)
+    feed = Feed(database, 10, 1_000_000)
     async with database.read(EVERYWHERE) as session:
         organization_id = (await session.scalars(select(col(tables.Organization.id)))).one()
         start = feed.read_up_to = await changes.head(session)
-    follower = feed.follow(organization_id, start)
+    follower = feed.follow(Selection(organization_id), start)
     await client.log(summary="missed")
     await all_entries_are_of(database, OLD)
 

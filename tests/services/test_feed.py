@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -13,11 +13,12 @@ from sqlalchemy import text
 from app.domain.filters import EventFilter
 from app.domain.intake import Desk
 from app.domain.problems import ErrorCode, RequestError
-from app.services import events, feed, notifications
+from app.services import events, feed, notifications, subscriptions
 from app.services.feed import Feed
 from app.services.reports import log_in
+from app.services.selections import Selection
 from app.store import changes
-from app.store.changes import START, Entry
+from app.store.changes import START, Entry, Place
 from app.store.database import EVERYWHERE, Database
 from app.store.migrate import migrate
 from app.store.pages import PageRequest
@@ -27,12 +28,25 @@ from tests.conftest import Statements
 from tests.worlds import a_desk, administrator, ring
 
 ALL = EventFilter()
+BUFFER_BYTES = 1024 * 1024
 
 
 @contextlib.asynccontextmanager
 async def following(database: Database, buffer_entries: int = 100) -> AsyncIterator[Feed]:
-    async with Feed(database, buffer_entries) as running:
+    async with Feed(database, buffer_entries, BUFFER_BYTES) as running:
         yield running
+
+
+async def each_of(running: Feed, selection: Selection, after: Place) -> AsyncGenerator[Entry, None]:
+    """What is followed, one by one."""
+    async with contextlib.aclosing(running.follow(selection, after)) as followed:
+        async for batch in followed:
+            for entry in batch:
+                yield entry
+
+
+def all_of(running: Feed, desk: Desk, after: Place) -> AsyncGenerator[Entry, None]:
+    return each_of(running, Selection(desk.reporter.organization_id), after)
 
 
 async def take(entries: AsyncIterator[Entry], count: int) -> list[str]:
@@ -44,9 +58,10 @@ async def take(entries: AsyncIterator[Entry], count: int) -> list[str]:
 async def added(database: Database, running: Feed, after: str, count: int) -> list[str]:
     """The summaries of the next notifications after the cursor."""
     caller = await administrator(database)
-    heard = feed.notifications_added(database, running, caller, ALL, after)
-    async with contextlib.aclosing(heard), asyncio.timeout(PATIENCE_SECONDS):
-        return [(await anext(heard))[1].summary for _ in range(count)]
+    following = await subscriptions.notifications_added(database, caller, ALL, after)
+    heard = each_of(running, following.selection, following.after)
+    async with contextlib.aclosing(heard):
+        return await take(heard, count)
 
 
 async def test_what_commits_late_is_not_missed_by_who_resumes_from_a_list(
@@ -82,7 +97,7 @@ async def test_a_live_follower_is_not_passed_by_what_commits_late(
     desk = await a_desk(database)
     late_process = Database(database_url)
     async with following(database) as running:
-        entries = running.follow(desk.reporter.organization_id, await end_of_log(database))
+        entries = all_of(running, desk, await end_of_log(database))
         heard = asyncio.create_task(take(entries, 2))
         async with late_process.write(desk.reporter.organization_id) as session:
             await log_in(session, desk, [ring("late")])
@@ -104,7 +119,7 @@ async def test_a_live_follower_gets_entries_in_the_order_of_the_log(
     desk = await a_desk(database)
     processes = [Database(database_url) for _ in range(3)]
     async with following(database) as running:
-        entries = running.follow(desk.reporter.organization_id, await end_of_log(database))
+        entries = all_of(running, desk, await end_of_log(database))
         live = asyncio.create_task(take(entries, 120))
         await asyncio.gather(*(write_40(process, desk) for process in processes))
         heard = await live
@@ -145,7 +160,7 @@ async def hear_from_another_process(database: Database, database_url: str) -> No
     other = Database(database_url)
     # The sender of a sign has to be running, as the feed of every process is.
     async with following(database) as running, following(other):
-        entries = running.follow(desk.reporter.organization_id, await end_of_log(database))
+        entries = all_of(running, desk, await end_of_log(database))
         for summary in ("first", "second"):
             await events.log_events(other, desk, [ring(summary)])
             assert await take(entries, 1) == [summary]
@@ -156,7 +171,7 @@ async def hear_from_another_process(database: Database, database_url: str) -> No
 async def test_a_follower_whose_buffer_is_overrun_reads_the_log(database: Database) -> None:
     desk = await a_desk(database)
     async with following(database, buffer_entries=2) as running:
-        entries = running.follow(desk.reporter.organization_id, await end_of_log(database))
+        entries = all_of(running, desk, await end_of_log(database))
         await events.log_events(database, desk, [ring("first")])
         first = await take(entries, 1)
         for n in range(20):
@@ -171,7 +186,7 @@ async def test_a_follower_whose_buffer_is_overrun_reads_the_log(database: Databa
 async def test_a_follower_s_buffer_is_bounded(database: Database) -> None:
     desk = await a_desk(database)
     async with following(database, buffer_entries=5) as running:
-        entries = running.follow(desk.reporter.organization_id, await end_of_log(database))
+        entries = all_of(running, desk, await end_of_log(database))
         await events.log_events(database, desk, [ring("first")])
         await take(entries, 1)
         [follower] = running.followers
@@ -190,7 +205,7 @@ async def test_one_reader_serves_all_followers(database: Database, statements: S
     desk = await a_desk(database)
     async with following(database) as running:
         here = await end_of_log(database)
-        many = [running.follow(desk.reporter.organization_id, here) for _ in range(20)]
+        many = [all_of(running, desk, here) for _ in range(20)]
         heard = [asyncio.create_task(take(entries, 3)) for entries in many]
         while len(running.followers) < 20:
             await asyncio.sleep(0)
@@ -265,28 +280,27 @@ async def test_a_restored_dump_begins_a_new_life_of_the_log(
         assert await added(database, running, bell.rows[2][0], 2) == ["old 2", "new"]
 
 
-async def test_who_is_late_is_not_told_of_what_is_gone_meanwhile(database: Database) -> None:
-    caller, desk = await administrator(database), await a_desk(database)
+async def test_who_is_late_finds_events_as_they_are_now(database: Database) -> None:
+    desk = await a_desk(database)
     async with following(database) as running:
-        head = await feed.log_head(database, caller)
-        heard = feed.notifications_added(database, running, caller, ALL, head)
-        await events.log_events(database, desk, [ring("first")])
-        assert (await anext(heard))[1].summary == "first"
+        heard = all_of(running, desk, await end_of_log(database))
+        [_] = await events.log_events(database, desk, [ring("first")])
+        assert (await take(heard, 1)) == ["first"]
         [gone, changed] = await events.log_events(database, desk, [ring("gone"), ring("before")])
         assert gone.event is not None
         assert changed.event is not None
         await events.delete_event(database, desk, gone.event.id)
         await events.update_event(database, desk, changed.event.id, {"summary": "after"})
-        await events.log_events(database, desk, [ring("last")])
         [follower] = running.followers
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while follower.waiting < 3:
+            while follower.waiting < 4:
                 await asyncio.sleep(0.01)
 
-        told = [(await anext(heard))[1].summary for _ in range(2)]
+        logged = [await anext(heard) for _ in range(2)]
         await heard.aclose()
 
-    assert told == ["after", "last"]
+    assert [each.state.summary for each in logged] == ["gone", "before"]
+    assert [each.event and each.event.summary for each in logged] == [None, "after"]
 
 
 async def test_a_feed_that_nobody_follows_reads_no_entries(

@@ -1,4 +1,6 @@
-"""An operation and its answers, serialised once: `answers` is all that a transport knows of it.
+"""An operation and its answers as JSON: `answers` is all that a transport knows of it.
+
+A subscription's are executed and serialised once for all who share it (`app/graphql/following.py`).
 
 Codes, masking and logging are those of HTTP: both go through the schema's `process_errors`.
 """
@@ -6,24 +8,33 @@ Codes, masking and logging are those of HTTP: both go through the schema's `proc
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from graphql import ExecutionResult as OriginalResult
 from graphql import GraphQLError
 from strawberry.http import process_result
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 
 from app.graphql.context import Context
+from app.graphql.following import Opened
 from app.graphql.protocols.messages import Subscribe, text_of
 from app.graphql.schema import Schema
 
 
 @dataclass(frozen=True)
 class Answer:
-    """`payload` is JSON: a result; of a `failed` operation its errors, and it is the last."""
+    """`payload` is JSON: a result; of a `failed` operation its errors, and it is the last.
+
+    `more` are there already: the next answer comes without waiting. `cursor` tells a subscription's
+    place behind it.
+    """
 
     payload: str
     failed: bool = False
+    more: bool = False
+    cursor: Callable[[], str] | None = None
 
 
 async def answers(
@@ -33,6 +44,12 @@ async def answers(
 
     It goes on when the next answer is asked for: whoever is slow makes the source wait. Close it.
     """
+
+    def write(result: OriginalResult) -> str:
+        if result.errors:
+            schema.process_errors(result.errors)
+        return text_of(process_result(ExecutionResult(data=result.data, errors=result.errors)))
+
     try:
         results = await schema.stream(
             operation.query,
@@ -48,7 +65,15 @@ async def answers(
                 if ends_the_operation(result):
                     yield _failure(result.errors or ())
                     return
-                yield Answer(text_of(process_result(result)))
+                if not isinstance(result.data, Opened):
+                    yield Answer(text_of(process_result(result)))
+                    continue
+                shared = result.data.follow(operation.query, operation.variables, write)
+                place_of = result.data.followed.following.cursor
+                async with contextlib.aclosing(shared):
+                    async for rendered in shared:
+                        for left, (place, payload) in enumerate(rendered, 1 - len(rendered)):
+                            yield Answer(payload, False, left < 0, partial(place_of, place))
     except Exception as error:
         # What does not parse is raised by the parser's cache.
         if not isinstance(error, GraphQLError):

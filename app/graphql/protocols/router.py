@@ -38,7 +38,11 @@ def graphql_routes(
 ) -> list[BaseRoute]:
     """`public_url`: the server as its clients address it; without it, as each of them did."""
 
-    def context(connection: HTTPConnection, asked_at: datetime | None = None) -> Context:
+    def context(
+        connection: HTTPConnection,
+        asked_at: datetime | None = None,
+        last_event_id: str | None = None,
+    ) -> Context:
         state, client = connection.app.state, connection.client
         return Context(
             state.access,
@@ -48,10 +52,11 @@ def graphql_routes(
             public_url or address_of(connection),
             client and client.host,
             asked_at,
+            last_event_id,
         )
 
     async def of_request(request: Request) -> Context:
-        made = context(request, asked_at=datetime.now(UTC))
+        made = context(request, datetime.now(UTC), request.headers.get("last-event-id"))
         await made.authenticate(request.headers)
         return made
 

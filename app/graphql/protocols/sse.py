@@ -1,6 +1,7 @@
 """Answers as events (SSE), by graphql-sse's mode of distinct connections: `next`, then `complete`.
 
-A stream ends with its credential, and when the server ends, without `complete`: clients resume.
+The id of an event is a subscription's cursor: `Last-Event-ID` resumes behind it. A stream ends with
+its credential, and when the server ends, without `complete`: clients resume.
 """
 
 from __future__ import annotations
@@ -69,7 +70,8 @@ class Stream:
                     yield _COMPLETE
                     return
                 payload = f'{{"errors":{answer.payload}}}' if answer.failed else answer.payload
-                yield f"event: next\ndata: {payload}\n\n"
+                place = "" if answer.cursor is None else f"id: {answer.cursor()}\n"
+                yield f"event: next\n{place}data: {payload}\n\n"
                 coming = asyncio.ensure_future(anext(answers, None))
         finally:
             coming.cancel()

@@ -241,7 +241,7 @@ class Socket:
                 if answer.failed:
                     last = error_message(message.id, answer.payload)
                 else:
-                    await self._send(next_message(message.id, answer.payload))
+                    await self._send(next_message(message.id, answer.payload), answer.more)
         # Before it is said: who has read it may use the id again.
         del self._operations[message.id]
         await self._send(last)
@@ -253,10 +253,12 @@ class Socket:
             task.cancel()
             await asyncio.wait({task})
 
-    async def _send(self, message: str) -> None:
+    async def _send(self, message: str, more: bool = False) -> None:
         async with self._sending:
             try:
-                await self._websocket.send_text(message)
+                await self._websocket.send(
+                    {"type": "websocket.send", "text": message, "more": more}
+                )
             except RuntimeError:  # closed meanwhile, by us or below us
                 raise WebSocketDisconnect from None
 

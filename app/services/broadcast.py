@@ -1,0 +1,153 @@
+"""One answer for all who follow the same: it is made once for an entry, and its text goes to each.
+
+A subscriber has a bounded queue of references to those texts. Who is too slow for it loses the
+queue, reads the log at its own pace, and joins the others again: late, never poorer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextvars import Context
+from typing import TYPE_CHECKING
+
+from app.services.selections import Selection
+from app.store.changes import Entry, Place
+
+if TYPE_CHECKING:
+    from app.services.feed import Feed
+
+# Entries whose answers are made at the same time: what they ask for is read together.
+TOGETHER = 50
+
+Rendered = tuple[Place, str]
+Render = Callable[[Sequence[Entry]], Awaitable[list[Rendered]]]
+
+
+class Subscriber:
+    """Waits for texts. `overrun` when they were too many for it, or too long.
+
+    What it has taken counts until it asks for more: then it is on its way.
+    """
+
+    def __init__(self, joined: Place, most: int, most_bytes: int) -> None:
+        self.joined = joined
+        self.overrun = False
+        self.held = 0
+        self.held_bytes = 0
+        self._most = most
+        self._most_bytes = most_bytes
+        self._failure: Exception | None = None
+        self._waiting: deque[Rendered] = deque()
+        self._arrived = asyncio.Event()
+
+    def offer(self, rendered: Rendered) -> None:
+        if self.overrun:
+            return
+        size = len(rendered[1])
+        if self.held >= self._most or self.held_bytes + size > self._most_bytes:
+            self.overrun = True
+            self._waiting.clear()
+        else:
+            self._waiting.append(rendered)
+            self.held += 1
+            self.held_bytes += size
+        self._arrived.set()
+
+    def fail(self, failure: Exception) -> None:
+        self._failure = failure
+        self._arrived.set()
+
+    async def take(self) -> list[Rendered]:
+        """What has arrived, once something has; nothing when the queue was overrun."""
+        self.held = len(self._waiting)
+        self.held_bytes = sum(len(text) for _, text in self._waiting)
+        await self._arrived.wait()
+        self._arrived.clear()
+        if self._failure is not None:
+            raise self._failure.with_traceback(None)  # each who waits raises the same one
+        taken = list(self._waiting)
+        self._waiting.clear()
+        return taken
+
+
+class Broadcast:
+    """The live answers of one selection. It ends when the last who follows it leaves."""
+
+    def __init__(
+        self, feed: Feed, selection: Selection, render: Render, most: int, most_bytes: int
+    ) -> None:
+        self._feed = feed
+        self._selection = selection
+        self._render = render
+        self._most = most
+        self._most_bytes = most_bytes
+        self._following = 0
+        self.subscribers: set[Subscriber] = set()
+        # Whatever is selected behind it is still to be handed out.
+        self.position = feed.read_up_to
+
+    def start(self, ended: Callable[[], object]) -> asyncio.Task[None]:
+        self._ended = ended
+        # A context of its own: it serves more than the one who happened to come first.
+        self._running = asyncio.create_task(self._run(), context=Context())
+        return self._running
+
+    async def follow(self, after: Place) -> AsyncGenerator[list[Rendered], None]:
+        """Every answer after the place, once, in order, without end: all that is there at once."""
+        self._following += 1
+        try:
+            while True:
+                subscriber = Subscriber(self.position, self._most, self._most_bytes)
+                self.subscribers.add(subscriber)
+                async with contextlib.aclosing(self._heard(subscriber, after)) as heard:
+                    async for rendered in heard:
+                        after = rendered[-1][0]
+                        yield rendered
+        finally:
+            self._following -= 1
+            if not self._following:
+                self._ended()
+                self._running.cancel()
+
+    async def _heard(
+        self, subscriber: Subscriber, after: Place
+    ) -> AsyncGenerator[list[Rendered], None]:
+        """The log up to where the others are, then what they get: until it is overrun."""
+        try:
+            stored = self._feed.stored(self._selection, after, subscriber.joined)
+            async with contextlib.aclosing(stored):
+                async for batch in stored:
+                    while batch:
+                        if rendered := await self._render(batch[:TOGETHER]):
+                            yield rendered
+                        del batch[:TOGETHER]
+            after = max(after, subscriber.joined)
+            while not subscriber.overrun:
+                # A cursor may be from beyond what the feed has read.
+                if rendered := [each for each in await subscriber.take() if each[0] > after]:
+                    yield rendered
+        finally:
+            self.subscribers.discard(subscriber)
+
+    async def _run(self) -> None:
+        followed = self._feed.follow(self._selection, self.position)
+        try:
+            async with contextlib.aclosing(followed):
+                async for batch in followed:
+                    for start in range(0, len(batch), TOGETHER):
+                        await self._hand_out(batch[start : start + TOGETHER])
+        except Exception as failure:
+            self._ended()
+            for subscriber in self.subscribers:
+                subscriber.fail(failure)
+
+    async def _hand_out(self, entries: Sequence[Entry]) -> None:
+        rendered = await self._render(entries)
+        # From here on nothing waits: who joins has all of them behind it, or none.
+        for each in rendered:
+            for subscriber in self.subscribers:
+                subscriber.offer(each)
+        self.position = entries[-1].place

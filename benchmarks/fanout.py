@@ -1,0 +1,250 @@
+"""What a thousand subscribers get in a second: Tocsin, plain Strawberry, Node's graphql-ws.
+
+Each server runs alone for its turn, in a process of its own; the subscribers sit in other
+processes, parse every message, and compare the ids that they heard with the log. Four groups have
+a filter and a selection each. Tocsin stores every event durably; the other two hold them in memory.
+Run it by `make bench-fanout`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import select
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from benchmarks.fanout_clients import digest
+
+HERE = Path(__file__).parent
+NODE = HERE.parent / "web" / ".node" / "bin"
+KEY = "benchmark-key"
+LOG = """
+mutation ($input: [LogEventInput!]!) { logEvents(input: $input) { results { event { id } } } }
+"""
+FOLLOW = "subscription ($filter: NotificationFilter) { notificationAdded(filter: $filter) { %s } }"
+ALL = "cursor node { id type severity summary source occurredAt tags entity { type entityId } }"
+GROUPS: list[tuple[str, dict[str, Any]]] = [
+    ("node { id summary }", {}),
+    ("cursor node { id severity summary source }", {"severities": ["ERROR", "WARN"]}),
+    ("cursor node { id type summary entity { type entityId } }", {"types": ["even"]}),
+    (ALL, {"entity": {"type": "Well", "id": "well-1"}}),
+]
+PROCESSES = 2
+PATIENCE_SECONDS = 300
+
+
+@dataclass
+class Measured:
+    deliveries: int
+    seconds: float
+    late: list[float]
+    busiest_client: float
+
+    @property
+    def rate(self) -> float:
+        return self.deliveries / self.seconds
+
+    def late_by(self, share: float) -> float:
+        """In milliseconds, from the call that logged it."""
+        return 1e3 * self.late[min(len(self.late) - 1, int(len(self.late) * share))]
+
+
+def event(number: int, summary: str) -> dict[str, Any]:
+    return {
+        "type": ("even", "odd")[number % 2],
+        "severity": ("error", "warn", "info", "success")[number % 4],
+        "summary": summary,
+        "source": "fanout",
+        "tags": ["StudyId:1", "Well:2"],
+        "entity": {"type": "Well", "id": f"well-{number // 2 % 2}"},
+        "notification": True,
+    }
+
+
+def hears(group: int, number: int) -> bool:
+    """Whether the group's filter selects the event of this number."""
+    return (True, number % 4 < 2, number % 2 == 0, number // 2 % 2 == 1)[group]
+
+
+class Fan:
+    """The subscribers of one server, in their processes."""
+
+    def __init__(self, http: httpx.Client, address: httpx.URL, sockets: int) -> None:
+        self._http = http
+        each = sockets // PROCESSES // len(GROUPS)
+        groups = [
+            {"query": FOLLOW % selection, "variables": {"filter": filter}}
+            for selection, filter in GROUPS
+        ]
+        told = {
+            "host": address.host,
+            "port": address.port,
+            "init": {"authorization": f"Bearer {KEY}"},
+            "each": each,
+            "groups": groups,
+        }
+        self._processes = [
+            subprocess.Popen(
+                [sys.executable, "-m", "benchmarks.fanout_clients"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for _ in range(PROCESSES)
+        ]
+        self._tell(told)
+        self._hear("opened")
+        while True:  # until the first have come to all
+            self._log([event(number, "warm") for number in range(4)])
+            time.sleep(0.5)
+            if all(_readable(each) for each in self._processes):
+                break
+        self._hear("warm")
+
+    def close(self) -> None:
+        for process in self._processes:
+            process.kill()
+            process.communicate()
+
+    def measure(self, count: int, bulk: int, pause: float) -> Measured:
+        """Logs so many events, a bulk at a time; the next goes when the pause is over."""
+        expected = [sum(hears(group, n) for n in range(count)) for group in range(len(GROUPS))]
+        self._tell({"expected": expected, "patience": PATIENCE_SECONDS})
+        self._hear("listening")
+        ids: list[str] = []
+        begun = time.monotonic()
+        for start in range(0, count, bulk):
+            if (early := begun + start / bulk * pause - time.monotonic()) > 0:
+                time.sleep(early)
+            now = repr(time.monotonic())
+            ids += self._log([event(n, now) for n in range(start, min(start + bulk, count))])
+        told = self._hear()
+        for group in range(len(GROUPS)):
+            own = digest([id for number, id in enumerate(ids) if hears(group, number)])
+            for each in told:
+                if each["missing"] or each["digests"][str(group)] != [own]:
+                    raise SystemExit(f"Group {group} has not heard what was logged, in order.")
+        seconds = max(each["last"] for each in told) - begun
+        return Measured(
+            deliveries=sum(each["deliveries"] for each in told),
+            seconds=seconds,
+            late=sorted(late for each in told for late in each["late"]),
+            busiest_client=max(each["busy"] for each in told) / seconds,
+        )
+
+    def _log(self, events: Sequence[dict[str, Any]]) -> list[str]:
+        body = {"query": LOG, "variables": {"input": events}}
+        answer = self._http.post("/graphql", json=body).json()
+        assert "errors" not in answer, answer
+        return [each["event"]["id"] for each in answer["data"]["logEvents"]["results"]]
+
+    def _tell(self, told: dict[str, Any]) -> None:
+        for process in self._processes:
+            assert process.stdin is not None
+            process.stdin.write(json.dumps(told) + "\n")
+            process.stdin.flush()
+
+    def _hear(self, expected: str | None = None) -> list[Any]:
+        heard = []
+        for process in self._processes:
+            assert process.stdout is not None
+            heard.append(json.loads(process.stdout.readline()))
+        assert expected is None or heard == [expected] * PROCESSES, heard
+        return heard
+
+
+def _readable(process: subprocess.Popen[str]) -> bool:
+    assert process.stdout is not None
+    return bool(select.select([process.stdout.fileno()], [], [], 0)[0])
+
+
+@contextmanager
+def serving(command: Sequence[str], **environment: str) -> Iterator[str]:
+    """The address that a server prints."""
+    path = f"{NODE}{os.pathsep}{os.environ['PATH']}"
+    given = os.environ | {"PATH": path} | environment
+    with subprocess.Popen(command, env=given, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        line = next(line for line in server.stdout if " serves " in line)
+        yield line.split()[-1].removesuffix("/graphql")
+        server.terminate()
+
+
+def servers(database_url: str) -> dict[str, tuple[list[str], dict[str, str]]]:
+    tocsin = [sys.executable, "-c", "from app.cli import main; main()", "serve", "--port", "0"]
+    settings = {"TOCSIN_DATABASE_URL": database_url, "TOCSIN_BOOTSTRAP_KEY": KEY}
+    return {
+        "Tocsin": (tocsin, settings),
+        "plain Strawberry": ([sys.executable, "-m", "benchmarks.fanout_strawberry"], {}),
+        "Node's graphql-ws": (["node", str(HERE / "fanout_node" / "server.mjs")], {}),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--sockets", type=int, default=1000)
+    parser.add_argument("--events", type=int, default=400)
+    parser.add_argument("--bulk", type=int, default=20)
+    parser.add_argument("--only", default="")
+    asked = parser.parse_args()
+    install()
+    measured: dict[str, tuple[Measured, ...]] = {}
+    for name in servers(""):
+        if asked.only not in name:
+            continue
+        with ExitStack() as stack:
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            command, settings = servers(f"sqlite:///{folder}/tocsin.db")[name]
+            url = stack.enter_context(serving(command, **settings))
+            headers = {"authorization": f"Bearer {KEY}"}
+            http = stack.enter_context(httpx.Client(base_url=url, headers=headers, timeout=120))
+            fan = Fan(http, httpx.URL(url), asked.sockets)
+            stack.callback(fan.close)
+            at_rest = fan.measure(15, 1, 1.0)
+            one_by_one = fan.measure(asked.events // 4, 1, 0)
+            measured[name] = fan.measure(asked.events, asked.bulk, 0), one_by_one, at_rest
+    tell(measured, f"{asked.sockets:,} sockets, {asked.events} events by {asked.bulk} a call")
+
+
+def tell(measured: dict[str, tuple[Measured, ...]], what: str) -> None:
+    print(f"\n{what}\n")
+    print(
+        "| server | deliveries/s | Tocsin's ratio | p99, ms | one a call: deliveries/s "
+        "| Tocsin's ratio | p99, ms | one a second: p50, ms | p99, ms |"
+    )
+    print("|---" * 9 + "|")
+    first, first_by_one, _ = next(iter(measured.values()))
+    for name, (flood, one_by_one, at_rest) in measured.items():
+        print(
+            f"| {name} | {flood.rate:,.0f} | {first.rate / flood.rate:.1f} "
+            f"| {flood.late_by(0.99):,.0f} | {one_by_one.rate:,.0f} "
+            f"| {first_by_one.rate / one_by_one.rate:.1f} | {one_by_one.late_by(0.99):,.0f} "
+            f"| {at_rest.late_by(0.5):,.0f} | {at_rest.late_by(0.99):,.0f} |"
+        )
+    busy = ", ".join(f"{name} {each[0].busiest_client:.0%}" for name, each in measured.items())
+    print(f"\nThe busier client process used so much of a core: {busy}.")
+    print(f"Load of the machine at the end: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.")
+
+
+def install() -> None:
+    """Node's packages of the lock file, where they are missing."""
+    folder = HERE / "fanout_node"
+    if not (folder / "node_modules" / ".package-lock.json").exists():
+        path = f"{NODE}{os.pathsep}{os.environ['PATH']}"
+        npm = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+        subprocess.run(npm, cwd=folder, env=os.environ | {"PATH": path}, check=True)
+
+
+if __name__ == "__main__":
+    main()

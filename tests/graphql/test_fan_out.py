@@ -1,0 +1,304 @@
+"""Many subscribers of the same: one execution for an entry, and what makes them not the same."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from app.domain.access import Permission
+from app.graphql import notifications, permissions
+from app.services import history
+from app.store.changes import Entry
+from app.store.database import Database
+from tests.client import Client, Socket
+from tests.conftest import Serve, Statements
+from tests.worlds import a_key
+
+NESTED = """
+subscription ($filter: NotificationFilter, $after: String) {
+  notificationAdded(filter: $filter, after: $after) {
+    cursor
+    node { summary eventType { name } history { nodes { kind } } }
+  }
+}
+"""
+SHORT = """
+subscription ($filter: NotificationFilter, $after: String) {
+  notificationAdded(filter: $filter, after: $after) { node { summary } }
+}
+"""
+CHANGED = """
+subscription ($filter: EventFilter, $after: String) {
+  eventChanged(filter: $filter, after: $after) { kind event { summary severity } }
+}
+"""
+LOG = "mutation ($input: [LogEventInput!]!) { logEvents(input: $input) { accepted } }"
+UPDATE = """
+mutation ($input: UpdateEventInput!) { updateEvent(input: $input) { userErrors { code } } }
+"""
+
+
+class Listener:
+    """One socket with several subscriptions: what each of them heard, as it was sent."""
+
+    def __init__(self, socket: Socket) -> None:
+        self._socket = socket
+        self._heard: dict[str, list[str]] = {}
+
+    async def follow(self, id: str, query: str, **variables: Any) -> None:
+        self._heard[id] = []
+        payload = {"query": query, "variables": variables}
+        await self._socket.send(id=id, type="subscribe", payload=payload)
+
+    async def hear(self, count: int) -> dict[str, list[Any]]:
+        """The next payloads of each subscription, in its order: so many in all."""
+        for _ in range(count):
+            message = await self._socket.receive()
+            payload = {} if message["type"] == "complete" else message["payload"]
+            self._heard[message["id"]].append(json.dumps(payload))
+        heard = {id: [json.loads(each) for each in all] for id, all in self._heard.items()}
+        self._heard = {id: [] for id in self._heard}
+        return heard
+
+
+@contextlib.asynccontextmanager
+async def listening(client: Client) -> AsyncIterator[Listener]:
+    async with client.socket() as socket:
+        assert (await socket.receive())["type"] == "connection_ack"
+        yield Listener(socket)
+
+
+def summaries(payloads: list[Any], field: str = "node") -> list[str]:
+    return [edge[field]["summary"] for each in payloads for edge in each["data"].values()]
+
+
+async def ring(client: Client, *few: str, **given: Any) -> None:
+    reports = [{"summary": each, "notification": True} | given for each in few]
+    await client.ask(LOG, input=reports)
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> list[Entry]:
+    """The entries that were executed, as often as they were."""
+    seen: list[Entry] = []
+    show = notifications._rung
+
+    def noting(cursor: str, entry: Entry) -> notifications.NotificationEdge | None:
+        seen.append(entry)
+        return show(cursor, entry)
+
+    monkeypatch.setattr(notifications, "_rung", noting)
+    return seen
+
+
+async def test_twenty_subscribers_cost_one_execution_of_an_entry(
+    client: Client, statements: Statements, shown: list[Entry]
+) -> None:
+    async with AsyncExitStack() as stack:
+        head = await client.ask("{ logHead }")
+        first = await stack.enter_async_context(listening(client))
+        await first.follow("alone", NESTED, after=head)
+        await ring(client, "known")
+        assert summaries((await first.hear(1))["alone"]) == ["known"]
+
+        await ring(client, "to one")
+        await first.hear(1)
+        others = [await stack.enter_async_context(listening(client)) for _ in range(4)]
+        for each in others:
+            for number in range(5):
+                await each.follow(str(number), NESTED, after=head)
+        for each in others:  # from the log, each by itself: its own place, everybody's answers
+            assert {tuple(summaries(v)) for v in (await each.hear(10)).values()} == {
+                ("known", "to one")
+            }
+        shown.clear()
+        statements.clear()
+        await ring(client, "to all")
+        heard = [await each.hear(5) for each in others]
+        [own] = (await first.hear(1))["alone"]
+        histories = [each for each in statements if "row_number" in each]
+
+    assert [entry.state.summary for entry in shown] == ["to all"]
+    assert all(payloads == [own] for each in heard for payloads in each.values())
+    assert len(histories) == 1
+
+
+async def test_answers_that_are_there_leave_in_one_write(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+    write = WebSocketsSansIOProtocol.send
+
+    async def noting(protocol: WebSocketsSansIOProtocol, message: Any) -> None:
+        written.append(message.get("text", ""))
+        await write(protocol, message)
+
+    monkeypatch.setattr(WebSocketsSansIOProtocol, "send", noting)
+    head = await client.ask("{ logHead }")
+    logged = [str(n) for n in range(30)]
+    await ring(client, *logged)
+    async with listening(client) as listener:
+        await listener.follow("1", SHORT, after=head)
+        heard = summaries((await listener.hear(30))["1"])
+
+    assert heard == logged
+    assert len([each for each in written if '"next"' in each]) == 1
+
+
+async def test_each_group_gets_what_its_filter_selects_in_the_order_of_the_log(
+    client: Client,
+) -> None:
+    groups: dict[str, tuple[str, dict[str, Any]]] = {
+        "all": (SHORT, {}),
+        "grave": (SHORT, {"severities": ["ERROR", "WARN"]}),
+        "typed": (NESTED, {"types": ["even"]}),
+        "changed": (CHANGED, {"types": ["even"], "severities": ["ERROR"]}),
+    }
+    logged = [
+        {
+            "summary": str(n),
+            "type": ("even", "odd")[n % 2],
+            "severity": ("error", "info", "warn")[n % 3],
+            "notification": True,
+        }
+        for n in range(60)
+    ]
+    expected = {
+        "all": [str(n) for n in range(60)],
+        "grave": [str(n) for n in range(60) if n % 3 != 1],
+        "typed": [str(n) for n in range(60) if n % 2 == 0],
+        "changed": [str(n) for n in range(60) if n % 6 == 0],
+    }
+    head = await client.ask("{ logHead }")
+    async with AsyncExitStack() as stack:
+        listeners = [await stack.enter_async_context(listening(client)) for _ in range(3)]
+        for each in listeners:
+            for name, (query, filter) in groups.items():
+                await each.follow(name, query, filter=filter, after=head)
+        for start in range(0, 60, 20):
+            await client.ask(LOG, input=logged[start : start + 20])
+        heard = [await each.hear(sum(map(len, expected.values()))) for each in listeners]
+
+    for own in heard:
+        told = {name: summaries(own[name]) for name in ("all", "grave", "typed")}
+        told["changed"] = summaries(own["changed"], "event")
+        assert told == expected
+
+
+async def test_who_lacks_a_permission_shares_no_answer_with_who_has_it(
+    database: Database,
+    database_url: str,
+    serve: Serve,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(permissions.NEEDED, "Event.history", permissions.MANAGE_RULES)
+    key = await a_key(database, Permission.EVENT_READ)
+    blind = await a_key(database, Permission.EVENT_CREATE)
+    async with (
+        serve(database_url) as client,
+        listening(client) as all_seeing,
+        listening(client.as_key(key)) as reading,
+        listening(client.as_key(blind)) as writing,
+    ):
+        head = await client.ask("{ logHead }")
+        for each in (all_seeing, reading, writing):
+            await each.follow("1", NESTED, after=head)
+        [refused] = (await writing.hear(1))["1"]
+        await ring(client, "heard")
+        [seen] = (await all_seeing.hear(1))["1"]
+        [unseen] = (await reading.hear(1))["1"]
+
+    assert refused[0]["extensions"]["code"] == "FORBIDDEN"
+    assert summaries([seen]) == ["heard"]
+    assert unseen["data"] is None
+    assert [each["extensions"]["code"] for each in unseen["errors"]] == ["FORBIDDEN"]
+
+
+async def test_an_error_in_an_entry_reaches_all_alike_and_is_logged_once(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with listening(client) as one, listening(client) as another:
+        head = await client.ask("{ logHead }")
+        for listener in (one, another):
+            for id in ("1", "2"):
+                await listener.follow(id, NESTED, after=head)
+        await ring(client, "fine")
+        assert {
+            tuple(summaries(payloads))
+            for listener in (one, another)
+            for payloads in (await listener.hear(2)).values()
+        } == {("fine",)}
+
+        async def failing(*_: Any) -> Any:
+            raise KeyError("secret")
+
+        with monkeypatch.context() as patched, capture_logs() as logged:
+            patched.setattr(history, "of_events", failing)
+            await ring(client, "broken")
+            heard = [await listener.hear(2) for listener in (one, another)]
+        await ring(client, "fine again")
+        after = [summaries(each) for each in (await one.hear(2)).values()]
+
+    [error] = heard[0]["1"][0]["errors"]
+    assert error["message"] == "Something went wrong in the server."
+    assert [each["reference"] for each in logged if each["event"] == "unexpected"] == [
+        error["extensions"]["reference"]
+    ]
+    assert [each[id] for each in heard for id in ("1", "2")] == [heard[0]["1"]] * 4
+    assert after == [["fine again"]] * 2
+
+
+async def test_a_filter_that_only_python_takes_for_another_is_asked_by_itself(
+    client: Client,
+) -> None:
+    def of(value: object) -> dict[str, object]:
+        return {"fields": [{"field": "n", "operator": "EQ", "value": value}]}
+
+    async with listening(client) as listener:
+        head = await client.ask("{ logHead }")
+        for name, value in (("one", 1), ("true", True)):
+            await listener.follow(name, CHANGED, filter=of(value), after=head)
+        reports = [{"summary": str(value), "fields": {"n": value}} for value in (1, True)]
+        await client.ask(LOG, input=reports)
+        heard = await listener.hear(2)
+
+    assert {name: summaries(each, "event") for name, each in heard.items()} == {
+        "one": ["1"],
+        "true": ["True"],
+    }
+
+
+async def test_a_cursor_that_answers_depend_on_is_not_left_out_of_what_is_shared(
+    client: Client,
+) -> None:
+    query = """
+    subscription ($after: String) {
+      notificationAdded(after: $after) {
+        node { summary history(after: $after) { nodes { kind } } }
+      }
+    }
+    """
+    before = await client.ask("{ logHead }")
+    event = await client.log(summary="rings later")
+    between = await client.ask("{ logHead }")
+    async with listening(client) as listener:
+        await listener.follow("early", query, after=before)
+        await listener.follow("late", query, after=between)
+        await client.ask(UPDATE, input={"id": event["id"], "notification": True})
+        heard = await listener.hear(2)
+
+    kinds = {
+        id: payload["data"]["notificationAdded"]["node"]["history"]["nodes"]
+        for id, [payload] in heard.items()
+    }
+    assert kinds == {
+        "early": [{"kind": "LOGGED"}, {"kind": "UPDATED"}],
+        "late": [{"kind": "UPDATED"}],
+    }
