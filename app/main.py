@@ -73,6 +73,8 @@ def tokens_of(settings: Settings) -> Tokens:
 def create_app(settings: Settings) -> FastAPI:
     """The server, for a database that is prepared. TokenSettingsError."""
     tokens = tokens_of(settings)
+    if tokens.accepted and None in (settings.jwt_issuer, settings.jwt_audience):
+        log.warning("tokens_for_others_taken", why="set TOCSIN_JWT_ISSUER and TOCSIN_JWT_AUDIENCE")
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

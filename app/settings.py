@@ -15,7 +15,9 @@ class Settings(BaseSettings):
         default="sqlite:///tocsin.db", description="sqlite:///FILE or postgresql://USER@HOST/NAME"
     )
     bootstrap_key: str | None = Field(
-        default=None, description="The administrator's key of an empty database; else one is made."
+        default=None,
+        repr=False,
+        description="The administrator's key of an empty database; else one is made.",
     )
     public_url: str | None = Field(
         default=None,

@@ -59,5 +59,8 @@ def refusal(answer: httpx.Response) -> tuple[int, list[tuple[str, str]]]:
     errors = [(each["code"], ".".join(each["path"])) for each in told["errors"]]
     assert answer.headers["content-type"] == "application/problem+json"
     assert (told["status"], told["type"]) == (answer.status_code, "about:blank")
-    assert (told["code"], told["detail"]) == (errors[0][0], told["errors"][0]["message"])
+    path, message = errors[0][1], told["errors"][0]["message"]
+    more = f" And {len(errors) - 1} more." if len(errors) > 1 else ""
+    assert told["code"] == errors[0][0]
+    assert told["detail"] == (f"{path}: {message}" if path else message) + more
     return answer.status_code, errors

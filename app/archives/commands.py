@@ -25,10 +25,10 @@ from app.domain.filters import EventFilter, TagFilter, TimeRange
 from app.domain.problems import ErrorCode, RequestError
 from app.domain.severity import Severity, named_severity
 from app.domain.values import name_problems, read_instant, write_instant
-from app.main import prepare
-from app.services.archives import organization_named
+from app.services.organizations import DEFAULT_KEY, organization_named
 from app.settings import Settings
-from app.store.database import Database
+from app.store.database import EVERYWHERE, Database
+from app.store.migrate import check
 from app.telemetry import configure_logs
 
 INTERRUPTED_CODE = 130
@@ -39,7 +39,7 @@ Run = Callable[[Callable[[], Coroutine[Any, Any, int]]], int]
 
 File = Annotated[str, typer.Argument(metavar="FILE", help="The file, or - for standard input.")]
 Organization = Annotated[str, typer.Option(help="The key of the organization.")]
-SourceName = Annotated[str, typer.Option(help="Who the history says has logged the events.")]
+Actor = Annotated[str, typer.Option(help="Who the history says has logged the events.")]
 Types = Annotated[
     list[str] | None, typer.Option("--type", help="Of this type, or with * of a prefix; repeat it.")
 ]
@@ -66,18 +66,18 @@ def add_to(main: typer.Typer, settings: Callable[[], Settings], run: Run) -> Non
 
     @main.command("import")
     def import_events(
-        file: File, organization: Organization = "default", source_name: SourceName = REPORTER
+        file: File, organization: Organization = DEFAULT_KEY, actor: Actor = REPORTER
     ) -> None:
         """Import CloudEvents: a JSON array, or one a line. Run again, it imports nothing twice."""
-        _check_name(source_name)
+        _check_actor(actor)
         given = settings()
         with _opened(file) as source:
-            work = _importing(given, source, source_name)
+            work = _importing(given, source, actor)
             raise typer.Exit(run(lambda: _at(given, organization, work)))
 
     @main.command("export")
     def export_events(
-        organization: Organization = "default",
+        organization: Organization = DEFAULT_KEY,
         type: Types = None,
         category: Category = None,
         tag: Tags = None,
@@ -95,14 +95,16 @@ def add_to(main: typer.Typer, settings: Callable[[], Settings], run: Run) -> Non
 
 
 async def _at(settings: Settings, organization: str, work: Work) -> int:
-    """Works in the organization, at a database that is migrated first. Answers the exit code."""
+    """Works in the organization, at a database of this version. Answers the exit code.
+
+    OlderDatabaseError, NewerDatabaseError: nothing is migrated beneath a server that runs.
+    """
     configure_logs()
-    key = await prepare(settings)
-    if key is not None:
-        _tell(f"This database is new. Its administrator's key, shown this once:\n\n  {key}\n")
     database = Database(settings.database_url)
     try:
-        organization_id = await organization_named(database, organization)
+        await check(database.url)
+        async with database.read(EVERYWHERE) as session:
+            organization_id = await organization_named(session, organization)
         if organization_id is None:
             _tell(f"There is no organization {organization[:100]!a}.")
             return 2
@@ -111,9 +113,9 @@ async def _at(settings: Settings, organization: str, work: Work) -> int:
         await database.close()
 
 
-def _importing(settings: Settings, file: BinaryIO, name: str) -> Work:
+def _importing(settings: Settings, file: BinaryIO, actor: str) -> Work:
     async def work(database: Database, organization_id: UUID) -> int:
-        reporter = Caller(name, organization_id, frozenset({Permission.EVENT_CREATE}))
+        reporter = Caller(actor, organization_id, frozenset({Permission.EVENT_CREATE}))
         with _progress(file) as (tell, advance):
             job = Import(database, reporter, settings.limits, tell, advance)
             tally = await job.run(read_events(file, settings.limits.message_bytes))
@@ -214,9 +216,9 @@ def _severity(text: str) -> Severity:
     return named
 
 
-def _check_name(name: str) -> None:
-    for problem in name_problems(name, 255):
-        _refuse(f"--source-name: {problem.message}")
+def _check_actor(actor: str) -> None:
+    for problem in name_problems(actor, 255):
+        _refuse(f"--actor: {problem.message}")
 
 
 @contextmanager

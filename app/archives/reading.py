@@ -17,6 +17,7 @@ from app.domain.json_texts import LENIENT, STRICT
 
 CHUNK = 65_536
 _BLANK = b" \t\r\n"
+_GZIP = b"\x1f\x8b"
 _GAP = re.compile(r"[ \t\r\n]*")
 
 
@@ -48,6 +49,9 @@ def read_events(file: Readable, most_bytes: int) -> Iterator[Read]:
             return
     begun = head.lstrip(_BLANK)
     lines_before += head[: len(head) - len(begun)].count(b"\n")
+    if begun.startswith(_GZIP):
+        yield Read("line 1", 0, flaw=_COMPRESSED)
+        return
     source = _Source(begun, file)
     if begun.startswith(b"["):
         yield from _Array(source, most_bytes).elements()
@@ -210,6 +214,7 @@ class _BrokenError(Exception):
 
 
 _CUT_OFF = "the file ends within it"
+_COMPRESSED = "Is compressed by gzip: zcat FILE | tocsin import -"
 _TOO_DEEP = "Is nested too deeply to be read."
 
 

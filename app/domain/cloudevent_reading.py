@@ -194,7 +194,7 @@ class _Reading:
         """What the event says of its data, and the data: under the names of CloudEvents 1.0."""
         said = dict(self.data)
         if len(said) > 1:
-            self.tell("Goes without data.", "data_base64")
+            self.tell("Is given beside data: an event has one of the two.", "data_base64")
         if "data" in said:
             # An object becomes the fields, and is judged as these.
             most = self.limits.payload_bytes

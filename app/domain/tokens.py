@@ -132,7 +132,7 @@ def _permissions(claims: Mapping[str, Any]) -> frozenset[Permission]:
     said = claims.get(claim)
     if said is None:
         return frozenset()
-    names = said.split(" ") if isinstance(said, str) else said
+    names = said.split() if isinstance(said, str) else said
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise refusal(f"The token's {claim} must be a list of names, or a text of them.")
     return frozenset(PERMISSION_NAMES[name] for name in names if name in PERMISSION_NAMES)

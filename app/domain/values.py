@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from calendar import monthrange
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -21,7 +22,7 @@ _NONCHARACTERS = "\ufdd0-\ufdef" + "".join(
 )
 _CONTROL = re.compile(f"[\x00-\x1f\x7f-\x9f\ud800-\udfff{_NONCHARACTERS}]")
 _INSTANT = re.compile(
-    r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)",
+    r"(\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}):(\d{2}(?:\.\d+)?)([Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)",
     re.ASCII,
 )
 _ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -37,14 +38,25 @@ def read_id(text: str) -> UUID | None:
 def read_instant(text: str) -> datetime | None:
     """RFC 3339 text as an instant in UTC; what is finer than a microsecond is cut off.
 
-    None for any other text, for a day on no calendar and outside the years 0001 to 9999.
+    A leap second is the last microsecond of its minute. None for any other text, for a day on no
+    calendar, a second 60 that ends no month in UTC, and outside the years 0001 to 9999.
     """
-    if not _INSTANT.fullmatch(text):
+    if (found := _INSTANT.fullmatch(text)) is None:
         return None
+    minute, second, offset = found.groups()
+    leaps = second.startswith("60")
+    second = "59.999999" if leaps else second
     try:
-        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+        instant = datetime.fromisoformat(f"{minute}:{second[:9]}{offset}".upper()).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+    return None if leaps and not _ends_month(instant) else instant
+
+
+def _ends_month(instant: datetime) -> bool:
+    """Whether it is in the last minute of a month, where RFC 3339 (5.7) allows a second 60."""
+    last_day = monthrange(instant.year, instant.month)[1]
+    return (instant.day, instant.hour, instant.minute) == (last_day, 23, 59)
 
 
 def write_instant(instant: datetime) -> str:

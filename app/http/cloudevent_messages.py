@@ -24,6 +24,8 @@ _PREFIX = "ce-"
 # Python knows codecs that are no charsets, and some that are a risk: none but these are asked.
 _CHARSETS = {"utf-8", "utf8", "us-ascii", "iso-8859-1", "windows-1252", "utf-16"}
 _PARAMETER = re.compile(r';\s*charset\s*=\s*"?([^\s;"]+)"?', re.IGNORECASE)
+# How CloudEvents writes a boolean as text. Of the attributes that are read, one is a boolean.
+_BOOLEANS = {"true": True, "false": False}
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
 Headers = Iterable[tuple[bytes, bytes]]
@@ -66,7 +68,7 @@ def read_message(headers: Headers, body: bytes) -> Message | Unreadable:
         return _unsupported(f"The body is encoded as {coding[:100]!a}: send it as it is.")
     if content_type.lower().startswith(_ANY_FORMAT):
         return _read_format(content_type, body)
-    if f"{_PREFIX}specversion" in said:
+    if any(name.startswith(_PREFIX) for name in said):
         return _read_binary(given, content_type, body)
     return _unsupported(
         f"The Content-Type is {content_type[:100]!a}: send {EVENT} or {BATCH}, or any other "
@@ -81,6 +83,8 @@ def _read_format(content_type: str, body: bytes) -> Message | Unreadable:
     read = _read_json(body, content_type)
     if isinstance(read, Unreadable):
         return read
+    if media_type == EVENT and isinstance(read.value, list):
+        return _malformed(f"Is an array, where one event is expected: send a batch as {BATCH}.")
     if media_type == EVENT:
         return Message((read.value,))
     if not isinstance(read.value, list):
@@ -109,6 +113,8 @@ def _read_binary(
             event[attribute] = read
     if flaws:
         return Unreadable(400, tuple(flaws))
+    if (notification := event.get("notification")) in _BOOLEANS:
+        event["notification"] = _BOOLEANS[notification]
     if content_type:
         event["datacontenttype"] = content_type
     data = _read_data(event, content_type, body)
@@ -144,7 +150,7 @@ def _read_data(
     """The body as members of a JSON-format event."""
     if not body:
         return {}
-    former = event["specversion"] == "0.3"
+    former = event.get("specversion") == "0.3"
     if former and event.get("datacontentencoding", "").lower() == "base64":
         return {"data": body.decode("latin-1")}
     media_type = content_type.partition(";")[0].strip().lower()

@@ -22,13 +22,13 @@ from app.domain.intake import Desk
 from app.domain.limits import Limits
 from app.domain.problems import ErrorCode, Problem, RequestError, UserErrorCode
 from app.http.cloudevent_messages import PATH, Flaw, Message, Unreadable, read_message
+from app.http.errors import headers_of, status_of
 from app.services import cloudevents
 from app.services.access import Access, caller_of
 from app.services.reports import Report
 from app.store.dialect import why_unavailable
 
 OTHER_METHODS = ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
-RETRY_SECONDS = 5
 router = APIRouter()
 log = structlog.get_logger(__name__)
 
@@ -149,15 +149,7 @@ def _too_much(message: str) -> Unreadable:
 
 def _ended(error: RequestError) -> Response:
     flaw = Flaw(error.code.value, error.message, error.path)
-    if error.code is ErrorCode.UNAUTHENTICATED:
-        return _problem(401, [flaw], headers={"WWW-Authenticate": "Bearer"})
-    if error.code is ErrorCode.FORBIDDEN:
-        return _problem(403, [flaw])
-    if error.code is ErrorCode.LIMIT_EXCEEDED:
-        return _problem(429, [flaw], headers={"Retry-After": str(error.retry_after)})
-    if error.code is ErrorCode.UNAVAILABLE:
-        return _problem(503, [flaw], headers={"Retry-After": str(RETRY_SECONDS)})
-    return _problem(400, [flaw])
+    return _problem(status_of(error), [flaw], headers_of(error))
 
 
 def _problem(
@@ -166,17 +158,23 @@ def _problem(
     headers: dict[str, str] | None = None,
     **more: str,
 ) -> Response:
-    """RFC 9457. `code` and `detail` are the first flaw's."""
+    """RFC 9457. `code` and `detail` are the first flaw's; `detail` says how many there are more."""
     told = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
-        "detail": flaws[0].message,
+        "detail": _detail(flaws),
         "code": flaws[0].code,
         "errors": [_told(flaw) for flaw in flaws],
         **more,
     }
     return _answer(status, told, "application/problem+json", headers)
+
+
+def _detail(flaws: Sequence[Flaw]) -> str:
+    first = flaws[0]
+    said = ": ".join(part for part in (".".join(first.path), first.message) if part)
+    return said if len(flaws) == 1 else f"{said} And {len(flaws) - 1:,} more."
 
 
 def _told(flaw: Flaw) -> dict[str, Any]:

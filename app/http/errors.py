@@ -1,4 +1,4 @@
-"""What ends a request before GraphQL runs, in the form of GraphQL's own errors."""
+"""What ends a request, by status and headers, and before GraphQL runs in the form of its errors."""
 
 from __future__ import annotations
 
@@ -14,6 +14,20 @@ _STATUS = {
     ErrorCode.LIMIT_EXCEEDED: 429,
     ErrorCode.UNAVAILABLE: 503,
 }
+RETRY_SECONDS = 5
+
+
+def status_of(error: RequestError) -> int:
+    return _STATUS.get(error.code, 400)
+
+
+def headers_of(error: RequestError) -> dict[str, str]:
+    """How to sign in, or when to try again, where that helps."""
+    if error.code is ErrorCode.UNAUTHENTICATED:
+        return {"WWW-Authenticate": "Bearer"}
+    unavailable = error.code is ErrorCode.UNAVAILABLE
+    after = RETRY_SECONDS if unavailable and error.retry_after is None else error.retry_after
+    return {} if after is None else {"Retry-After": str(after)}
 
 
 def answer_errors(app: FastAPI) -> None:
@@ -25,11 +39,8 @@ def answer_errors(app: FastAPI) -> None:
 async def _refused(_request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, RequestError):
         raise error
-    headers = {"WWW-Authenticate": "Bearer"} if error.code is ErrorCode.UNAUTHENTICATED else {}
-    if error.retry_after is not None:
-        headers["Retry-After"] = str(error.retry_after)
     body = {"errors": [{"message": error.message, "extensions": {"code": error.code.value}}]}
-    return JSONResponse(body, _STATUS.get(error.code, 400), headers)
+    return JSONResponse(body, status_of(error), headers_of(error))
 
 
 async def _failed(request: Request, error: Exception) -> JSONResponse:

@@ -7,27 +7,22 @@ from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col
 
 from app.domain.access import Caller, EndedError, Permission
 from app.domain.problems import ErrorCode, RequestError
 from app.domain.tokens import TokenClaims
-from app.domain.values import name_problems
 from app.services import keys
 from app.services.endings import Endings
 from app.services.key_uses import KeyUses
+from app.services.organizations import DEFAULT_KEY, organization_named
 from app.services.throttle import Throttle
 from app.services.tokens import Tokens
 from app.store import tables
 from app.store.database import EVERYWHERE, Database
 
-DEFAULT_KEY = "default"
 PARTITION_HEADERS = ("data-partition-id", "slb-data-partition-id")
-_LONGEST_KEY = 255
 _NO_ORGANIZATION = "The token has no organization to act in: choose one by data-partition-id."
 
 
@@ -112,7 +107,7 @@ async def _of_key(
 ) -> Caller:
     organization_id = key.organization_id
     if organization_key is not None:
-        found = await _organization_id(session, organization_key)
+        found = await organization_named(session, organization_key)
         if found is None or not (key.every_organization or found == organization_id):
             raise _not_opened("key", organization_key)
         organization_id = found
@@ -135,7 +130,7 @@ async def _of_token(
         wanted = next(iter(own)) if own is not None and len(own) == 1 else DEFAULT_KEY
     found = None
     if own is None or wanted in own:
-        found = await _organization_id(session, wanted)
+        found = await organization_named(session, wanted)
     if found is None:
         if organization_key is None:
             raise RequestError(ErrorCode.FORBIDDEN, _NO_ORGANIZATION)
@@ -148,13 +143,6 @@ async def _of_token(
         organization_keys=own or frozenset(),
         expires_at=claims.expires_at,
     )
-
-
-async def _organization_id(session: AsyncSession, key: str) -> UUID | None:
-    if name_problems(key, _LONGEST_KEY):
-        return None
-    asked = select(col(tables.Organization.id)).where(col(tables.Organization.key) == key)
-    return (await session.scalars(asked)).one_or_none()
 
 
 def _not_opened(credential: str, organization_key: str) -> RequestError:

@@ -17,24 +17,13 @@ from sqlmodel import col
 
 from app.domain.events import EventState
 from app.domain.filters import EventFilter, matches
-from app.domain.values import name_problems
 from app.store import changes, tables
 from app.store.changes import Moment, Place
 from app.store.columns import Horizon
-from app.store.database import EVERYWHERE, Database
+from app.store.database import Database
 
 PAGE = 500
 LOOK_AGAIN_SECONDS = 0.2
-_LONGEST_KEY = 255
-
-
-async def organization_named(database: Database, key: str) -> UUID | None:
-    table = tables.Organization
-    if name_problems(key, _LONGEST_KEY):
-        return None
-    async with database.read(EVERYWHERE) as session:
-        named = select(col(table.id)).where(col(table.key) == key)
-        return (await session.scalars(named)).one_or_none()
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,15 @@ from uuid_utils.compat import uuid7
 from app.domain.access import Caller, Permission, organization_problems
 from app.domain.intake import Desk
 from app.domain.problems import ErrorCode, Problem, RequestError, UserErrorCode
+from app.domain.values import name_problems
 from app.services import keys
-from app.services.access import DEFAULT_KEY
 from app.store import changes, tables
 from app.store.database import EVERYWHERE, Database
 from app.store.dialect import insert_new
 
 ADMINISTRATOR = "administrator"
+DEFAULT_KEY = "default"
+_LONGEST_KEY = 255
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,14 @@ async def add_organization(
         )
         await changes.append(session, [entry])
     return organization_id
+
+
+async def organization_named(session: AsyncSession, key: str) -> UUID | None:
+    """The id of the organization with this key, whatever text the key is. Needs EVERYWHERE."""
+    if name_problems(key, _LONGEST_KEY):
+        return None
+    asked = select(col(tables.Organization.id)).where(col(tables.Organization.key) == key)
+    return (await session.scalars(asked)).one_or_none()
 
 
 async def organization(database: Database, caller: Caller) -> tables.Organization:

@@ -78,6 +78,17 @@ def is_missing(url: URL) -> bool:
     return url.get_backend_name() == SQLITE and not Path(url.database or "").exists()
 
 
+def address_of(url: URL) -> str:
+    """Where the database is, for people: without the password, and without options."""
+    if url.get_backend_name() == SQLITE:
+        return str(Path(url.database or "").absolute())
+    hosts = {"host": url.query["host"]} if "host" in url.query else {}
+    plain = URL.create(
+        POSTGRESQL, url.username, None, url.host, url.port, url.database, query=hosts
+    )
+    return plain.render_as_string()
+
+
 def engines(url: URL) -> tuple[AsyncEngine, AsyncEngine]:
     """One engine to read and one to write with; reads see one snapshot for each transaction."""
     if url.get_backend_name() == SQLITE:

@@ -48,15 +48,15 @@ async def migrate(url: URL, *, new_epoch: bool = False) -> None:
 
 async def check(url: URL) -> None:
     """Changes nothing. OlderDatabaseError, NewerDatabaseError for other than this version's."""
+    where = dialect.address_of(url)
     if dialect.is_missing(url):
-        raise OlderDatabaseError("There is no database yet: `tocsin migrate` makes it.")
+        raise OlderDatabaseError(f"There is no database at {where} yet: `tocsin migrate` makes it.")
     engine = dialect.migration_engine(url)
     try:
         async with engine.connect() as connection:
             if await connection.run_sync(_missing):
-                raise OlderDatabaseError(
-                    "The database lacks tables of this version: run `tocsin migrate` first."
-                )
+                lacking = f"The database at {where} lacks tables of this version"
+                raise OlderDatabaseError(f"{lacking}: run `tocsin migrate` first.")
     finally:
         await engine.dispose()
 

@@ -23,6 +23,7 @@ from tests.archives.running import an_event, command, count, events_named
 from tests.client import PATIENCE_SECONDS, Client
 from tests.conftest import SQLITE
 from tests.http.test_command import COMMAND, environment
+from tests.terminals import at_a_terminal
 from tests.worlds import a_desk, a_key
 
 
@@ -96,7 +97,7 @@ async def test_an_import_goes_to_one_organization_under_a_name(
 
     ran = await command(database_url, *to_acme)
     file.write_bytes(events_named(["b"]))
-    named = await command(database_url, *to_acme, "--source-name", "migration")
+    named = await command(database_url, *to_acme, "--actor", "migration")
 
     assert (ran.code, named.code) == (0, 0)
     table = tables.Change
@@ -109,6 +110,28 @@ async def test_an_import_goes_to_one_organization_under_a_name(
     assert told == [("tocsin import", "acme"), ("migration", "acme")]
 
 
+async def test_an_export_is_known_again_elsewhere_and_refused_where_it_came_from(
+    database: Database, database_url: str, tmp_path: Path
+) -> None:
+    await a_key(database, organization="acme")
+    file, acme = tmp_path / "events.ndjson", ("--organization", "acme")
+    file.write_bytes(events_named(["a"]))
+    await command(database_url, "import", file)
+    file.write_text((await command(database_url, "export")).out)
+
+    back = await command(database_url, "import", file)
+    elsewhere = await command(database_url, "import", file, *acme)
+    file.write_text((await command(database_url, "export", *acme)).out)
+    again = await command(database_url, "import", file, *acme)
+
+    assert (back.code, elsewhere.code, again.code) == (1, 0, 0)
+    assert back.err[0].startswith("line 1: id: ")
+    assert back.out == "Imported 0, already there 0, counted as duplicates 0, refused 1.\n"
+    assert elsewhere.out == "Imported 1, already there 0, counted as duplicates 0, refused 0.\n"
+    assert again.out == "Imported 0, already there 1, counted as duplicates 0, refused 0.\n"
+    assert await count(database) == 2
+
+
 @pytest.mark.parametrize("database_url", [SQLITE], indirect=True)
 @pytest.mark.parametrize(
     ("arguments", "told"),
@@ -116,7 +139,7 @@ async def test_an_import_goes_to_one_organization_under_a_name(
         (["nowhere.json"], "nowhere.json cannot be read: No such file or directory."),
         (["/"], "/ cannot be read: Is a directory."),
         ([__file__, "--organization", "other"], "There is no organization 'other'."),
-        ([__file__, "--source-name", "a\nb"], "--source-name: Character 2 is U+000A, which"),
+        ([__file__, "--actor", "a\nb"], "--actor: Character 2 is U+000A, which"),
     ],
 )
 async def test_a_mistake_in_the_arguments_is_told_in_a_line(
@@ -169,6 +192,25 @@ async def reading_from_us(
 async def until_stored(database: Database, wanted: int) -> None:
     while await count(database) < wanted:
         await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("database_url", [SQLITE], indirect=True)
+async def test_a_bar_is_shown_on_a_terminal_and_nowhere_else(
+    database: Database, database_url: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "events.ndjson"
+    file.write_bytes(events_named(["a", "b"]) + b"no JSON\n")
+    settings = environment(database_url=database_url)
+
+    code, out, shown = await at_a_terminal(COMMAND, "import", str(file), env=settings)
+    piped = await command(database_url, "import", file)
+
+    assert (code, await count(database)) == (1, 2)
+    assert out == "Imported 2, already there 0, counted as duplicates 0, refused 1.\n"
+    assert "3 events" in shown
+    assert "100%" in shown
+    assert "line 3: Is no JSON: Expecting value (character 1)." in shown
+    assert piped.err == ["line 3: Is no JSON: Expecting value (character 1)."]
 
 
 async def test_what_was_killed_is_run_again_and_everything_is_there_once(

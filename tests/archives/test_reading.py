@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import tracemalloc
@@ -45,6 +46,12 @@ def test_a_single_event_may_go_over_several_lines() -> None:
 @pytest.mark.parametrize("content", ["", "\ufeff", " \n\r\n\t", "[]", " [ ] \n"])
 def test_what_holds_nothing_is_empty(content: str) -> None:
     assert found(content) == []
+
+
+def test_a_compressed_file_is_told_how_to_be_read() -> None:
+    told = "Is compressed by gzip: zcat FILE | tocsin import -"
+
+    assert found(gzip.compress(json.dumps(A).encode())) == [("line 1", told)]
 
 
 STRICTLY = [

@@ -1,4 +1,4 @@
-"""Nothing crosses from one organization to another, by any root field and with every permission.
+"""Nothing crosses from one organization to another, by any door and with every permission.
 
 Two organizations hold the same data. A stranger with every permission in one of them tries all
 that is unique to the other: what it hears is what it hears of things that never were.
@@ -16,6 +16,7 @@ from graphql import build_schema as parse
 
 from app.domain.access import Permission
 from app.graphql.schema import build_schema
+from app.http.cloudevent_messages import BATCH, EVENT, PATH
 from app.store.database import Database
 from tests.client import Client
 from tests.worlds import a_key
@@ -323,6 +324,21 @@ TRIED: dict[str, list[tuple[str, str]]] = {
     ],
 }
 
+# The doors beside GraphQL, tried alike: method, address, headers, body, and the status heard.
+SCHEMA, JSON_EVENT = "/event-types/$type/schema.json", {"content-type": EVENT}
+SENT = (
+    '{"specversion": "1.0", "id": "$source_id", "source": "/a", "type": "$type", '
+    '"time": "2999-01-01T00:00:00Z"}'
+)
+ELSEWHERE = {"data-partition-id": "$organization_key"}
+DOORS: list[tuple[str, str, dict[str, str], str, int]] = [
+    ("GET", SCHEMA, {}, "", 404),
+    ("GET", SCHEMA, ELSEWHERE, "", 403),
+    ("POST", PATH, JSON_EVENT, SENT, 400),
+    ("POST", PATH, JSON_EVENT | ELSEWHERE, SENT, 403),
+    ("POST", PATH, {"content-type": BATCH}, f"[{SENT}]", 207),
+]
+
 TYPE = """mutation { createEventType(input: {name: "Gauge", type: "gauge", state: PUBLISHED,
   fields: [{name: "a", kind: NUMBER}, {name: "b", kind: TEXT}],
   conditionalRules: [{name: "s", effect: SHOW, targets: ["b"],
@@ -432,7 +448,23 @@ async def told(stranger: Client, operation: str, values: dict[str, str]) -> str:
         answer = await stranger.answer(said)
     for error in answer.get("errors", ()):
         error.pop("locations", None)  # further right behind a longer id
-    text = json.dumps(answer)
+    return without(values, json.dumps(answer))
+
+
+async def told_at(stranger: Client, door: tuple[Any, ...], values: dict[str, str]) -> str:
+    """What the stranger hears at a door beside GraphQL, in the same way."""
+    method, address, headers, body, status = door
+    answer = await stranger.http.request(
+        method,
+        Template(address).substitute(values),
+        headers={name: Template(value).substitute(values) for name, value in headers.items()},
+        content=Template(body).substitute(values),
+    )
+    assert answer.status_code == status, (door, answer.text)
+    return without(values, answer.text)
+
+
+def without(values: dict[str, str], text: str) -> str:
     for name in sorted(values, key=lambda name: -len(values[name])):
         if not name.startswith("own_"):
             text = text.replace(values[name], f"<{name}>")
@@ -479,6 +511,12 @@ async def test_what_is_another_s_is_as_what_never_was(client: Client, database: 
             named = {name for name in theirs if f"${name}" in operation}
             for name in set(theirs) - named - {"place"}:
                 assert f"<{name}>" not in foreign, (place, operation, foreign)
+
+    for door in DOORS:
+        foreign = await told_at(stranger, door, theirs | mine)
+
+        assert foreign == await told_at(stranger, door, never | mine), door
+        assert theirs["organization"] not in foreign, door
 
     assert await held(client) == before
     assert await held(stranger) == own_before

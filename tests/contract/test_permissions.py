@@ -1,11 +1,17 @@
-"""The table of permissions, walked: every root field, by each kind of caller."""
+"""The table of permissions, walked: every root field and door, by each kind of caller."""
 
 from __future__ import annotations
 
+import time
+from typing import Any
+
+import httpx
+import jwt
 import pytest
 
-from app.domain.access import Permission
-from app.graphql.permissions import NEEDED
+from app.domain.access import READS_TYPES, Permission
+from app.graphql.permissions import CREATE, MANAGE_ORGANIZATION, NEEDED
+from app.http.cloudevent_messages import BATCH, PATH
 from app.services import operator_keys
 from app.services.access import Access, authenticate
 from app.store.database import Database
@@ -114,6 +120,16 @@ OPERATIONS = {
     ),
     "Organization.events": "{ organization { events { totalCount } } }",
 }
+# What opens the doors beside GraphQL, and a field that is null to all others.
+KEYS, SEND, SCHEMA = (
+    "Organization.apiKeys",
+    "POST /cloudevents",
+    "GET /event-types/TYPE/schema.json",
+)
+BESIDE = {KEYS: MANAGE_ORGANIZATION, SEND: CREATE, SCHEMA: READS_TYPES}
+EVERYTHING = set(OPERATIONS) | set(BESIDE)
+GAUGE = 'mutation { createEventType(input: {name: "Gauge"}) { userErrors { code } } }'
+SECRET = "a secret of no less than 32 bytes"
 # For those who act in every organization, and have the permission.
 EVERYWHERE_ONLY = {"Mutation.createOrganization"}
 # Reached by EVENT_READ alone, or told by a socket: tests of their own below.
@@ -144,26 +160,49 @@ def test_every_row_of_the_table_is_walked() -> None:
 async def test_a_permission_opens_what_the_table_says_and_nothing_else(
     client: Client, database: Database, permission: Permission
 ) -> None:
-    await client.ask('mutation { createEventType(input: {name: "Gauge"}) { userErrors { code } } }')
+    await client.ask(GAUGE)
     holder = client.as_key(await a_key(database, permission))
 
     opened = await _opened(holder)
 
-    assert opened == {
-        place for place in set(OPERATIONS) - EVERYWHERE_ONLY if permission in _needed(place)
-    }
+    assert opened == _opened_by(permission)
 
 
 @pytest.mark.parametrize("everywhere", [False, True])
 async def test_an_administrator_may_do_everything_where_he_is_one(
     client: Client, database: Database, everywhere: bool
 ) -> None:
-    await client.ask('mutation { createEventType(input: {name: "Gauge"}) { userErrors { code } } }')
+    await client.ask(GAUGE)
     key = await a_key(database, *Permission, every_organization=everywhere)
 
     opened = await _opened(client.as_key(key))
 
-    assert opened == set(OPERATIONS) - (set() if everywhere else EVERYWHERE_ONLY)
+    assert opened == EVERYTHING - (set() if everywhere else EVERYWHERE_ONLY)
+
+
+async def test_a_token_opens_what_its_claims_say_and_nothing_else(
+    serve: Serve, database_url: str, database: Database
+) -> None:
+    await a_key(database, organization="acme")
+    everything = [each.value for each in Permission]
+    kinds: list[tuple[dict[str, Any], set[str]]] = [
+        ({"organization": "default", "permissions": everything}, EVERYTHING - EVERYWHERE_ONLY),
+        (
+            {"organization": ["acme", "default"], "permissions": everything},
+            EVERYTHING - EVERYWHERE_ONLY,
+        ),
+        ({"organization": "*", "permissions": everything}, EVERYTHING),
+        ({"organization": "*", "scope": "EventRead"}, _opened_by(Permission.EVENT_READ)),
+        ({"organization": "*"}, set()),
+    ]
+
+    async with serve(database_url, jwt_secret=SECRET) as client:
+        await client.ask(GAUGE)
+        for claims, expected in kinds:
+            said = {"sub": "desk", "exp": time.time() + 600} | claims
+            token = jwt.encode(said, SECRET, "HS256")
+
+            assert await _opened(client.as_key(token)) == expected, claims
 
 
 async def test_a_credential_that_is_none_opens_nothing(
@@ -191,6 +230,10 @@ async def test_a_credential_that_is_none_opens_nothing(
                 assert answer.json() == {
                     "errors": [{"message": message, "extensions": {"code": "UNAUTHENTICATED"}}]
                 }
+            for place, answer in {SEND: await _send(caller), SCHEMA: await _form(caller)}.items():
+                assert answer.status_code == 401, place
+                [error] = answer.json()["errors"]
+                assert error["message"] == message, place
 
 
 async def test_no_way_leads_round_to_a_definition(client: Client, database: Database) -> None:
@@ -261,7 +304,28 @@ async def _opened(caller: Client) -> set[str]:
         assert codes <= {"FORBIDDEN"}, (place, answer)
         if not codes:
             opened.add(place)
+    organization = (await caller.answer("{ organization { apiKeys { id } } }"))["data"][
+        "organization"
+    ]
+    if organization is not None and organization["apiKeys"] is not None:
+        opened.add(KEYS)
+    for place, answered in {SEND: await _send(caller), SCHEMA: await _form(caller)}.items():
+        assert answered.status_code in (200, 202, 403), (place, answered.text)
+        if answered.status_code != 403:
+            opened.add(place)
     return opened
+
+
+async def _send(caller: Client) -> httpx.Response:
+    return await caller.http.post(PATH, content=b"[]", headers={"content-type": BATCH})
+
+
+async def _form(caller: Client) -> httpx.Response:
+    return await caller.http.get("/event-types/general.gauge/schema.json")
+
+
+def _opened_by(permission: Permission) -> set[str]:
+    return {place for place in EVERYTHING - EVERYWHERE_ONLY if permission in _needed(place)}
 
 
 def _needed(place: str) -> frozenset[Permission]:
@@ -274,4 +338,6 @@ def _needed(place: str) -> frozenset[Permission]:
         "Organization.containerEvents": "Query.organization",
         "Organization.events": "Query.organization",
     }
+    if place in BESIDE:
+        return BESIDE[place]
     return NEEDED[place] & NEEDED[way.get(place, place)]

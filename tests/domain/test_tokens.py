@@ -88,6 +88,7 @@ def test_an_organization_that_is_no_key_is_refused(organization: Any) -> None:
         ({"permissions": sorted(each.value for each in Permission)}, set(Permission)),
         ({"permissions": "EVENT_READ EventCreate"}, {READ, CREATE}),
         ({"scope": "openid EVENT_READ  EventCreate profile"}, {READ, CREATE}),
+        ({"scope": "EVENT_READ\topenid\r\nEventCreate\n"}, {READ, CREATE}),
         ({"scope": ["EVENT_READ", "openid"]}, {READ}),
         ({"permissions": ["EVENT_READ"], "scope": "EVENT_CREATE"}, {READ}),
         ({"permissions": [], "scope": "EVENT_CREATE"}, set()),

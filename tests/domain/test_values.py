@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from app.domain.limits import Limits
 from app.domain.problems import invalid
-from app.domain.values import name_problems, read_id, text_problems, type_name_problems
+from app.domain.values import (
+    name_problems,
+    read_id,
+    read_instant,
+    text_problems,
+    type_name_problems,
+    write_instant,
+)
 from tests.domain.examples import is_utf_8
 from tests.domain.strategies import ANY_TEXT
 
@@ -43,6 +50,43 @@ def test_an_id_is_read_in_small_and_in_capital_letters(id: UUID) -> None:
 )
 def test_a_text_of_any_other_form_is_no_id(text: str) -> None:
     assert read_id(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "instant"),
+    [
+        ("2016-12-31T23:59:60Z", "2016-12-31T23:59:59.999999Z"),
+        ("2016-12-31t23:59:60.123456789012z", "2016-12-31T23:59:59.999999Z"),
+        ("2015-07-01T01:59:60+02:00", "2015-06-30T23:59:59.999999Z"),
+        ("2016-02-29T15:29:60-08:30", "2016-02-29T23:59:59.999999Z"),
+        ("9999-12-31T23:59:60Z", "9999-12-31T23:59:59.999999Z"),
+        ("2026-04-10T10:30:00.1234567890Z", "2026-04-10T10:30:00.123456Z"),
+        (f"2026-04-10T10:30:59.{'9' * 300}+00:00", "2026-04-10T10:30:59.999999Z"),
+    ],
+)
+def test_leap_seconds_and_any_fraction_are_read(text: str, instant: str) -> None:
+    read = read_instant(text)
+
+    assert read is not None
+    assert write_instant(read) == instant
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2016-12-31T23:59:61Z",
+        "2016-12-30T23:59:60Z",
+        "2016-12-31T22:59:60Z",
+        "2016-12-31T23:58:60Z",
+        "2016-12-31T23:59:60+01:00",
+        "0001-01-01T00:59:60+01:00",
+        "2016-12-31T23:59:60",
+        "2026-04-10T10:30:00.Z",
+        "2026-04-10T10:30:00,5Z",
+    ],
+)
+def test_a_second_60_is_read_where_a_month_ends_alone(text: str) -> None:
+    assert read_instant(text) is None
 
 
 @pytest.mark.parametrize(

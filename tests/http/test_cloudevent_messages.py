@@ -97,7 +97,10 @@ def test_a_batch_of_two_specversions_is_refused() -> None:
 
 def test_an_event_is_no_batch_and_a_batch_no_event() -> None:
     assert the_flaw(structured(FIRST, BATCH)) == (400, "BAD_USER_INPUT", ())
-    assert structured([FIRST]) == Message(([FIRST],))  # what is no object is no event
+    assert the_flaw(array := structured([FIRST])) == (400, "BAD_USER_INPUT", ())
+    assert isinstance(array, Unreadable)
+    assert BATCH in array.flaws[0].message
+    assert structured(17) == Message((17,))  # what is no object is no event
 
 
 UNSUPPORTED = [
@@ -174,6 +177,21 @@ def test_a_binary_event_has_its_attributes_in_headers() -> None:
     event = the_event(binary(time="2026-04-10T12:00:00Z", subject="w-1", comexample="5"))
 
     assert event == FIRST | {"time": "2026-04-10T12:00:00Z", "subject": "w-1", "comexample": "5"}
+
+
+@pytest.mark.parametrize("name", ["id", "source", "type", "subject"])
+def test_one_header_of_an_event_is_enough_for_binary_mode(name: str) -> None:
+    read = read_message(raw_headers({f"ce-{name}": "x", "content-type": "application/json"}), b"1")
+
+    assert the_event(read) == {name: "x", "datacontenttype": "application/json", "data": 1}
+
+
+def test_a_notification_is_a_boolean_and_every_other_text_stays_one() -> None:
+    event = the_event(binary(notification="true", comexample="true"))
+
+    assert event == FIRST | {"notification": True, "comexample": "true"}
+    assert the_event(binary(notification="false"))["notification"] is False
+    assert the_event(binary(notification="True"))["notification"] == "True"
 
 
 def test_header_names_are_read_in_any_case() -> None:

@@ -68,6 +68,27 @@ async def test_a_binary_event_is_stored_and_told(client: Client) -> None:
     assert event["occurredAt"] == "2026-04-10T12:00:00.000000Z"
 
 
+async def test_a_binary_event_rings_the_bell(client: Client) -> None:
+    in_binary = await send_binary(client, ce_notification="true")
+    in_structured = await send(client, an_event(notification=True))
+
+    assert (in_binary.status_code, in_structured.status_code) == (202, 202)
+    assert in_structured.json()["results"][0]["duplicate"]
+    assert (await client.ask("{ notifications { totalCount } }")) == {"totalCount": 1}
+
+
+async def test_a_binary_event_without_specversion_is_told_what_it_lacks(
+    client: Client, database: Database
+) -> None:
+    before = await kept(database)
+
+    answer = await post(client, b"{}", content_type="application/json", ce_id="1", ce_type="note")
+
+    assert refusal(answer) == (400, [("INVALID_INPUT", "specversion"), ("INVALID_INPUT", "source")])
+    assert answer.json()["detail"] == "specversion: Is required. And 1 more."
+    assert await kept(database) == before
+
+
 async def test_all_events_of_a_batch_are_told_in_their_order(client: Client) -> None:
     answer = await send(client, [an_event(id=str(number)) for number in range(500)])
 

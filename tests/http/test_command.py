@@ -14,8 +14,11 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import create_engine, text
 
+from app.settings import Settings
+from app.store.dialect import address_of, read_url
 from tests.client import PATIENCE_SECONDS, Client
 
 COMMAND = str(Path(sys.executable).parent / "tocsin")
@@ -227,6 +230,12 @@ async def test_a_setting_that_does_not_fit_is_told_by_name(tmp_path: Path) -> No
     assert err.startswith("TOCSIN_LIMITS__PAGE: ")
 
 
+def test_settings_that_are_printed_hold_no_secret() -> None:
+    settings = Settings(bootstrap_key="hush-1", jwt_secret=SecretStr("hush-2"))
+
+    assert "hush" not in f"{settings!r} {settings}"
+
+
 async def test_the_schema_is_printed_as_the_file_has_it(tmp_path: Path) -> None:
     code, out, _ = await run(tmp_path, "schema")
 
@@ -243,3 +252,21 @@ async def an_empty_database(database_url: str, folder: Path) -> str:
     await connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
     await connection.close()
     return database_url
+
+
+async def an_older_database(database_url: str, folder: Path) -> str:
+    """One that lacks migrations; on PostgreSQL all of them."""
+    older = await an_empty_database(database_url, folder)
+    if older.startswith("sqlite"):
+        engine = create_engine(older)
+        with engine.begin() as connection:
+            connection.execute(text("CREATE TABLE alembic_version (version_num TEXT)"))
+            connection.execute(text("INSERT INTO alembic_version VALUES ('0001')"))
+        engine.dispose()
+    return older
+
+
+def lacking(database_url: str) -> str:
+    """What is told of such a database."""
+    where = address_of(read_url(database_url))
+    return f"The database at {where} lacks tables of this version: run `tocsin migrate` first."

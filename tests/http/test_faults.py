@@ -126,6 +126,7 @@ async def test_a_database_that_is_gone_is_503_and_the_server_lives(
     await administration.close()
 
     assert gone.status_code == 503
+    assert gone.headers["retry-after"] == "5"
     assert gone.json()["errors"][0]["extensions"] == {"code": "UNAVAILABLE"}
     assert health.status_code == 200
     assert back == {"totalCount": 0}

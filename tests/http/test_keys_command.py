@@ -7,13 +7,11 @@ import json
 import sys
 from pathlib import Path
 
-from sqlalchemy import create_engine, text
-
 from app.domain.access import Permission
 from app.services.access import Access, authenticate
 from app.store.database import Database
 from tests.client import ADMINISTRATOR, PATIENCE_SECONDS
-from tests.http.test_command import an_empty_database, environment, run
+from tests.http.test_command import an_older_database, environment, lacking, run
 from tests.worlds import a_key
 
 EVERYTHING = [part for each in Permission for part in ("--permission", each.value)]
@@ -38,11 +36,18 @@ async def keys(
     folder: Path, *commands: tuple[str, ...], **settings: str
 ) -> list[tuple[int, str, str]]:
     """Of each `tocsin keys ...`: the exit code and what it printed."""
+    return await several(folder, *(("keys", *command) for command in commands), **settings)
+
+
+async def several(
+    folder: Path, *commands: tuple[str, ...], **settings: str
+) -> list[tuple[int, str, str]]:
+    """Of each `tocsin ...`: the exit code and what it printed."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
         SEVERAL,
-        json.dumps([("keys", *command) for command in commands]),
+        json.dumps(commands),
         cwd=folder,
         env=environment(**settings),
         stdout=asyncio.subprocess.PIPE,
@@ -143,22 +148,18 @@ async def test_a_database_that_is_not_there_is_told_and_not_made(tmp_path: Path)
     code, out, err = await run(tmp_path, "keys", "list")
 
     assert (code, out) == (1, "")
-    assert err == "Tocsin cannot start. There is no database yet: `tocsin migrate` makes it.\n"
+    assert err == (
+        f"Tocsin cannot start. There is no database at {tmp_path}/tocsin.db yet: "
+        "`tocsin migrate` makes it.\n"
+    )
     assert list(tmp_path.iterdir()) == []
 
 
 async def test_a_database_of_another_version_is_told_and_not_migrated(
     database_url: str, tmp_path: Path
 ) -> None:
-    empty = await an_empty_database(database_url, tmp_path)
-    if empty.startswith("sqlite"):
-        engine = create_engine(empty)
-        with engine.begin() as connection:
-            connection.execute(text("CREATE TABLE alembic_version (version_num TEXT)"))
-            connection.execute(text("INSERT INTO alembic_version VALUES ('0001')"))
-        engine.dispose()
+    older = await an_older_database(database_url, tmp_path)
 
-    [answer] = await keys(tmp_path, ("list",), database_url=empty)
+    [answer] = await keys(tmp_path, ("list",), database_url=older)
 
-    told = "The database lacks tables of this version: run `tocsin migrate` first."
-    assert answer == (1, "", f"Tocsin cannot start. {told}\n")
+    assert answer == (1, "", f"Tocsin cannot start. {lacking(older)}\n")

@@ -1,0 +1,48 @@
+"""At which databases `tocsin import` and `tocsin export` work: none is made, none migrated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app.store.dialect import address_of, read_url
+from tests.http.test_command import an_older_database, lacking
+from tests.http.test_keys_command import several
+
+COMMANDS = (("export",), ("export", "--output", "events.ndjson"), ("import", __file__))
+
+
+async def test_a_database_that_is_not_there_is_told_and_not_made(tmp_path: Path) -> None:
+    answers = await several(tmp_path, *COMMANDS)
+
+    told = f"There is no database at {tmp_path}/tocsin.db yet: `tocsin migrate` makes it."
+    assert answers == [(1, "", f"Tocsin cannot start. {told}\n")] * 3
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_an_older_database_is_told_and_not_migrated(
+    database_url: str, tmp_path: Path
+) -> None:
+    older = await an_older_database(database_url, tmp_path)
+
+    answers = await several(tmp_path, *COMMANDS, database_url=older)
+
+    assert answers == [(1, "", f"Tocsin cannot start. {lacking(older)}\n")] * 3
+    assert not (tmp_path / "events.ndjson").exists()
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("sqlite:////srv/tocsin.db", "/srv/tocsin.db"),
+        ("sqlite:///tocsin.db", f"{Path.cwd()}/tocsin.db"),
+        ("postgresql://ann:s3cret@db:5433/ops?sslmode=require", "postgresql://ann@db:5433/ops"),
+        (
+            "postgresql:///ops?host=/run/pg&user=ann&password=s3cret",
+            "postgresql:///ops?host=%2Frun%2Fpg",
+        ),
+    ],
+)
+def test_an_address_is_told_without_the_password(url: str, told: str) -> None:
+    assert address_of(read_url(url)) == told
