@@ -65,7 +65,7 @@ class Endings:
 
     @contextlib.asynccontextmanager
     async def watched(self, database: Database) -> AsyncIterator[None]:
-        watching = asyncio.create_task(self._watch(database))
+        watching = asyncio.create_task(self._watch(database), name="endings")
         try:
             yield
         finally:

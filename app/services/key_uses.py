@@ -53,7 +53,7 @@ class KeyUses:
 
     @contextlib.asynccontextmanager
     async def written_to(self, database: Database) -> AsyncIterator[None]:
-        writing = asyncio.create_task(self._write(database))
+        writing = asyncio.create_task(self._write(database), name="key uses")
         try:
             yield
         finally:

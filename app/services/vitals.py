@@ -69,7 +69,7 @@ class Vitals:
     @contextlib.asynccontextmanager
     async def watching(self) -> AsyncIterator[Vitals]:
         """Keeps the gauges up to date."""
-        task = asyncio.create_task(self._watch())
+        task = asyncio.create_task(self._watch(), name="vitals")
         try:
             yield self
         finally:
