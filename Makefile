@@ -25,7 +25,7 @@ serve: setup ## Serve on http://127.0.0.1:8000/graphql
 	@exec $(BIN)/tocsin serve
 
 test: setup ## Run the tests, on SQLite and on PostgreSQL
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadscope
+	$(BIN)/python -m pytest -n 3 --dist loadscope
 
 check: setup lint types floors schema-check migrations-check test ## Everything that CI checks
 

@@ -6,8 +6,14 @@ import asyncio
 import contextlib
 import os
 import pty
+import signal
 
 from tests.client import PATIENCE_SECONDS
+
+
+def hear_ctrl_c() -> None:
+    """For a child: it hears Ctrl-C also where the tests run in the background, and ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 async def at_a_terminal(*arguments: str, env: dict[str, str]) -> tuple[int, str, str]:

@@ -12,6 +12,7 @@ from app.archives.output import Output, OutputError
 from app.domain.cloudevents import schema_address, write_cloud_event
 from app.domain.events import EventState
 from app.domain.filters import EventFilter
+from app.domain.values import write_instant
 from app.services import archives
 from app.store.database import Database
 from app.store.dialect import why_unavailable
@@ -49,8 +50,11 @@ class Export:
                 place = page.place
                 done.events += len(page.events)
                 done.cursor = course.cursor(place)
+            begins = course.moment.begins_at
             if place < course.until:
                 done.broken = "Not all: an open transaction holds up what was logged after it"
+            elif self.output.after is None and begins is not None:
+                done.broken = f"Not all: the log was pruned, and begins at {write_instant(begins)}"
         except asyncio.CancelledError:
             done.broken = INTERRUPTED
         except OutputError as error:

@@ -61,6 +61,8 @@ async def begin(database: Database, organization_id: UUID, after: str | None) ->
         place = changes.START
         if after is not None:
             place = changes.position_of(organization_id, after, moment).resume
+            if place < moment.pruned:
+                raise changes.expired("after")
         return Course(organization_id, moment, place, max(place, await _last(session)))
 
 

@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from app.domain.events import Entity
 from app.domain.filters import EventFilter
 from app.domain.intake import Draft
 from app.domain.severity import Outcome
-from app.services import events
+from app.services import events, pruning
 from app.services.reports import log_in
 from app.store import tables
 from app.store.database import EVERYWHERE, Database
@@ -29,6 +30,7 @@ from tests.archives.running import an_event, command, ids_in
 from tests.client import PATIENCE_SECONDS
 from tests.conftest import POSTGRESQL, SQLITE, Statements
 from tests.http.test_command import COMMAND, environment
+from tests.terminals import hear_ctrl_c
 from tests.worlds import NOON, a_desk, a_key, administrator
 
 
@@ -262,6 +264,7 @@ async def started(database_url: str, folder: Path, *options: str) -> asyncio.sub
         env=environment(database_url=database_url) | {"PYTHONPATH": ":".join(sys.path)},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        preexec_fn=hear_ctrl_c,
     )
 
 
@@ -311,3 +314,22 @@ async def test_ctrl_c_tells_where_to_go_on(
 
     assert ids_in((b"".join(seen) + rest).decode()) == ["a", "b"]
     assert after.ids == ["late", "c"]
+
+
+async def test_an_export_of_a_pruned_log_says_what_it_lacks(
+    database: Database, database_url: str
+) -> None:
+    await log(database, "a", "b")
+    first = await command(database_url, "export")
+    [cursor] = re.findall(r"--after (\S+)", "".join(first.err))
+    await log(database, "c")
+    await pruning.prune(database, datetime.now(UTC))
+    await log(database, "d")
+
+    lacking = await command(database_url, "export")
+    behind = await command(database_url, "export", "--after", cursor)
+
+    assert (lacking.code, lacking.ids) == (1, ["d"])
+    assert "Not all: the log was pruned, and begins at" in lacking.err[-1]
+    assert (behind.code, behind.ids) == (1, [])
+    assert "The log does not hold the place of this cursor any more" in behind.err[-1]

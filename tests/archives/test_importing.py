@@ -23,7 +23,7 @@ from tests.archives.running import an_event, command, count, events_named
 from tests.client import PATIENCE_SECONDS, Client
 from tests.conftest import SQLITE
 from tests.http.test_command import COMMAND, environment
-from tests.terminals import at_a_terminal
+from tests.terminals import at_a_terminal, hear_ctrl_c
 from tests.worlds import a_desk, a_key
 
 
@@ -179,6 +179,7 @@ async def reading_from_us(
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        preexec_fn=hear_ctrl_c,
     )
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
