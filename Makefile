@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test check bench bench-fanout lint types floors schema-check migrations-check schema fuzz lock clean
+.PHONY: help setup serve test check bench bench-fanout bench-faults lint types floors schema-check migrations-check schema fuzz lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,9 @@ bench: setup ## Measure what rules cost a report, side by side
 
 bench-fanout: setup ## Measure what 1,000 subscribers get, beside plain Strawberry and Node
 	$(BIN)/python -m benchmarks.fanout
+
+bench-faults: setup ## Break servers, sockets and the database, and count what is lost
+	$(BIN)/python -m benchmarks.faults
 
 lint: setup
 	$(BIN)/ruff format --check .

@@ -9,15 +9,13 @@ Run it by `make bench-fanout`.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import select
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,10 +23,9 @@ from typing import Any
 import httpx
 
 from benchmarks.fanout_clients import digest
+from benchmarks.processes import KEY, NODE, TOCSIN, Child, serving, settings
 
 HERE = Path(__file__).parent
-NODE = HERE.parent / "web" / ".node" / "bin"
-KEY = "benchmark-key"
 LOG = """
 mutation ($input: [LogEventInput!]!) { logEvents(input: $input) { results { event { id } } } }
 """
@@ -94,33 +91,24 @@ class Fan:
             "each": each,
             "groups": groups,
         }
-        self._processes = [
-            subprocess.Popen(
-                [sys.executable, "-m", "benchmarks.fanout_clients"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-            for _ in range(PROCESSES)
-        ]
-        self._tell(told)
+        self._processes = [Child("benchmarks.fanout_clients", told) for _ in range(PROCESSES)]
         self._hear("opened")
         while True:  # until the first have come to all
             self._log([event(number, "warm") for number in range(4)])
             time.sleep(0.5)
-            if all(_readable(each) for each in self._processes):
+            if all(each.has_said() for each in self._processes):
                 break
         self._hear("warm")
 
     def close(self) -> None:
         for process in self._processes:
             process.kill()
-            process.communicate()
 
     def measure(self, count: int, bulk: int, pause: float) -> Measured:
         """Logs so many events, a bulk at a time; the next goes when the pause is over."""
         expected = [sum(hears(group, n) for n in range(count)) for group in range(len(GROUPS))]
-        self._tell({"expected": expected, "patience": PATIENCE_SECONDS})
+        for process in self._processes:
+            process.tell({"expected": expected, "patience": PATIENCE_SECONDS})
         self._hear("listening")
         ids: list[str] = []
         begun = time.monotonic()
@@ -149,43 +137,15 @@ class Fan:
         assert "errors" not in answer, answer
         return [each["event"]["id"] for each in answer["data"]["logEvents"]["results"]]
 
-    def _tell(self, told: dict[str, Any]) -> None:
-        for process in self._processes:
-            assert process.stdin is not None
-            process.stdin.write(json.dumps(told) + "\n")
-            process.stdin.flush()
-
     def _hear(self, expected: str | None = None) -> list[Any]:
-        heard = []
-        for process in self._processes:
-            assert process.stdout is not None
-            heard.append(json.loads(process.stdout.readline()))
+        heard = [process.hear() for process in self._processes]
         assert expected is None or heard == [expected] * PROCESSES, heard
         return heard
 
 
-def _readable(process: subprocess.Popen[str]) -> bool:
-    assert process.stdout is not None
-    return bool(select.select([process.stdout.fileno()], [], [], 0)[0])
-
-
-@contextmanager
-def serving(command: Sequence[str], **environment: str) -> Iterator[str]:
-    """The address that a server prints."""
-    path = f"{NODE}{os.pathsep}{os.environ['PATH']}"
-    given = os.environ | {"PATH": path} | environment
-    with subprocess.Popen(command, env=given, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        line = next(line for line in server.stdout if " serves " in line)
-        yield line.split()[-1].removesuffix("/graphql")
-        server.terminate()
-
-
 def servers(database_url: str) -> dict[str, tuple[list[str], dict[str, str]]]:
-    tocsin = [sys.executable, "-c", "from app.cli import main; main()", "serve", "--port", "0"]
-    settings = {"TOCSIN_DATABASE_URL": database_url, "TOCSIN_BOOTSTRAP_KEY": KEY}
     return {
-        "Tocsin": (tocsin, settings),
+        "Tocsin": ([*TOCSIN, "0"], settings(database_url)),
         "plain Strawberry": ([sys.executable, "-m", "benchmarks.fanout_strawberry"], {}),
         "Node's graphql-ws": (["node", str(HERE / "fanout_node" / "server.mjs")], {}),
     }
@@ -205,8 +165,8 @@ def main() -> None:
             continue
         with ExitStack() as stack:
             folder = stack.enter_context(tempfile.TemporaryDirectory())
-            command, settings = servers(f"sqlite:///{folder}/tocsin.db")[name]
-            url = stack.enter_context(serving(command, **settings))
+            command, given = servers(f"sqlite:///{folder}/tocsin.db")[name]
+            url = stack.enter_context(serving(command, given))
             headers = {"authorization": f"Bearer {KEY}"}
             http = stack.enter_context(httpx.Client(base_url=url, headers=headers, timeout=120))
             fan = Fan(http, httpx.URL(url), asked.sockets)

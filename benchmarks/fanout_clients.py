@@ -6,79 +6,25 @@ come: how many messages, when, how late each was, and a digest of the ids that a
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
-import os
 import select
-import socket
-import struct
 import sys
 import time
 from array import array
 from typing import Any
 
-PONG = '{"type":"pong"}'
+from benchmarks.frames import PONG, Connection
 
 
-class Subscriber:
+class Subscriber(Connection):
     """One socket with one subscription."""
 
     def __init__(self, address: tuple[str, int], group: int) -> None:
+        super().__init__(address)
         self.group = group
-        self.socket = socket.create_connection(address)
         self.ids: list[str] = []
         self.warm = False
-        self._held = b""
-        host = f"{address[0]}:{address[1]}"
-        key = base64.b64encode(os.urandom(16)).decode()
-        self.socket.sendall(
-            f"GET /graphql HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\n"
-            f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n"
-            "Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n".encode()
-        )
-        while b"\r\n\r\n" not in self._held:
-            self._held += self.socket.recv(65536)
-        head, _, self._held = self._held.partition(b"\r\n\r\n")
-        if b" 101 " not in head:
-            raise SystemExit(head.decode())
-
-    def send(self, message: str) -> None:
-        self._write(0x81, message.encode())
-
-    def _write(self, kind: int, payload: bytes) -> None:
-        mask = os.urandom(4)
-        masked = bytes(byte ^ mask[n % 4] for n, byte in enumerate(payload))
-        size = len(payload)
-        head = struct.pack("!BB", kind, 0x80 | size) if size < 126 else b""
-        self.socket.sendall((head or struct.pack("!BBH", kind, 0xFE, size)) + mask + masked)
-
-    def receive(self) -> list[Any]:
-        """The messages that have come."""
-        read = self.socket.recv(1 << 18)
-        if not read:
-            raise SystemExit("The server has closed a socket.")
-        held = self._held + read if self._held else read
-        messages, at, size = [], 0, len(held)
-        while size - at >= 2:
-            length, body = held[at + 1], at + 2
-            if length == 126:
-                body = at + 4
-                length = int.from_bytes(held[at + 2 : body], "big") if size >= body else size
-            elif length == 127:
-                body = at + 10
-                length = int.from_bytes(held[at + 2 : body], "big") if size >= body else size
-            if size < body + length:
-                break
-            if held[at] == 0x89:
-                self._write(0x8A, held[body : body + length])
-            elif held[at] != 0x81:
-                raise SystemExit(f"A frame of an unexpected kind: {held[at : body + length]!r}")
-            else:
-                messages.append(json.loads(held[body : body + length]))
-            at = body + length
-        self._held = held[at:]
-        return messages
 
 
 class Clients:
@@ -89,12 +35,7 @@ class Clients:
         for _ in range(told["each"]):
             for group, payload in enumerate(told["groups"]):
                 subscriber = Subscriber(address, group)
-                subscriber.send(json.dumps({"type": "connection_init", "payload": told["init"]}))
-                acknowledged = subscriber.receive()
-                if [each["type"] for each in acknowledged] != ["connection_ack"]:
-                    raise SystemExit(f"Not acknowledged: {acknowledged}")
-                begin = {"id": "1", "type": "subscribe", "payload": payload}
-                subscriber.send(json.dumps(begin))
+                subscriber.begin(told["init"], payload)
                 self._by_number[subscriber.socket.fileno()] = subscriber
                 self._poll.register(subscriber.socket, select.EPOLLIN)
         self._late = array("d")

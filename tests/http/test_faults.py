@@ -85,9 +85,11 @@ async def test_a_read_only_file_is_read_and_refuses_writes(database_url: str, se
     file.write_bytes(content)
 
     async with serve(database_url) as client:
-        error = await client.error(LOG_EVENT, input={})
+        refused = await client.post(LOG_EVENT, input={})
         listed = await client.ask(COUNT)
 
+    [error] = refused.json()["errors"]
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
     assert error["extensions"]["code"] == "UNAVAILABLE"
     assert error["message"] == "The database is read-only."
     assert listed == {"totalCount": 0}

@@ -34,6 +34,7 @@ from app.graphql.protocols.sse import Stream
 from app.graphql.schema import Schema
 
 MakeContext = Callable[[Request], Awaitable[Context]]
+RETRY_SECONDS = 5  # where the database cannot answer
 _HEADERS = {
     "Cache-Control": "no-store",
     "Vary": "Accept, Authorization, data-partition-id, slb-data-partition-id",
@@ -108,16 +109,13 @@ async def _body(request: Request, most: int) -> bytes | None:
 
 def _result(result: ExecutionResult, media_type: str) -> Response:
     told: dict[str, Any] = dict(process_result(result))
-    status = 200
-    if ends_the_operation(result):
-        # No data is not the same as data that is null: nothing has been run.
+    codes = {(error.extensions or {}).get("code") for error in result.errors or ()}
+    not_run = ends_the_operation(result)
+    if not_run:  # no data is not the same as data that is null
         told.pop("data", None)
-        codes = {(error.extensions or {}).get("code") for error in result.errors or ()}
-        if ErrorCode.UNAVAILABLE.value in codes:
-            status = 503
-        elif media_type == GRAPHQL_JSON:
-            status = 400
-    return _answer(status, told, media_type)
+    if result.data is None and ErrorCode.UNAVAILABLE.value in codes:
+        return _answer(503, told, media_type, {"Retry-After": str(RETRY_SECONDS)})
+    return _answer(400 if not_run and media_type == GRAPHQL_JSON else 200, told, media_type)
 
 
 def _refused(refusal: Refusal, media_type: str, **headers: str) -> Response:

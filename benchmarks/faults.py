@@ -1,0 +1,251 @@
+"""What is lost when something breaks: killed servers and backends, cut sockets, stuck clients.
+
+Servers are `tocsin serve` by its command line; writers and subscribers sit in processes of their
+own, and everything they were told is compared with the log. Run it by `make bench-faults`; it ends
+with 1 where something that must be 0 is not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from benchmarks.faults_checks import Asking, Figures, check_subscribers, check_writers
+from benchmarks.faults_site import (
+    PATIENCE_SECONDS,
+    Site,
+    await_no_sockets,
+    await_writes,
+    finish,
+    free_port,
+    port_of,
+    resident_mb,
+)
+from benchmarks.processes import command, postgresql
+
+KILL_BACKENDS = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+
+
+def kill_servers(site: Site, figures: Figures, asked: argparse.Namespace) -> None:
+    figures.about(f"{asked.kills} × `kill -9` under {asked.writers} writers")
+    port = free_port()
+    server = site.serve(port)
+    writers = site.write([port], asked.writers)
+    seconds = []
+    for _ in range(asked.kills):
+        await_writes(server, 5 * asked.writers)
+        time.sleep(random.random() / 2)
+        begun = time.monotonic()
+        server.process.kill()
+        server.process.wait()
+        server = site.serve(port)
+        await_writes(server, 1)
+        seconds.append(time.monotonic() - begun)
+    told = finish(writers)
+    check_writers(figures, told, Asking(server.url).log())
+    figures.tell("unanswered, sent again", told["met"].get("sent again", 0))
+    figures.tell("of these stored already", told["met"].get("stored already", 0))
+    figures.tell("seconds until it writes again, longest", max(seconds))
+
+
+def cut_sockets(site: Site, figures: Figures, asked: argparse.Namespace) -> None:
+    figures.about(f"{asked.cuts} cut sockets, 8 writers, 3 processes")
+    servers = [site.serve() for _ in range(3)]
+    ports = [port_of(each) for each in servers]
+    asking = Asking(servers[0].url)
+    children = [site.subscribe(ports, asking.head(), asked.subscribers // 2) for _ in range(2)]
+    writers = site.write(ports, 8)
+    await_writes(servers[0], 50)
+    for _ in range(asked.cuts):
+        child = random.choice(children)
+        child.tell({"do": "cut"})
+        assert child.hear() == "cut"
+        time.sleep(random.random() / 4)
+    told = finish(writers)
+    asking.log_end()
+    heard = [each for child in children for each in finish(child)]
+    log = asking.log()
+    check_writers(figures, told, log)
+    check_subscribers(figures, heard, log)
+    figures.tell("sockets resumed", sum(len(each["codes"]) for each in heard))
+
+
+def hold_stuck(site: Site, figures: Figures, asked: argparse.Namespace) -> None:
+    figures.about(f"{asked.stuck} stuck beside {asked.stuck} healthy, {asked.seconds} s")
+    server = site.serve()
+    ports = [port_of(server)]
+    asking = Asking(server.url)
+    healthy = site.subscribe(ports, asking.head(), asked.stuck)
+    writers = site.write(ports, 4, pause=0.25, content=50_000)
+    await_writes(server, 20)
+    alone = time.monotonic()
+    time.sleep(asked.seconds / 4)
+    begun = time.monotonic()
+    stuck = site.subscribe(ports, asking.head(), asked.stuck, stuck=True)
+    before = resident_mb(server)
+    most = before
+    while time.monotonic() < begun + asked.seconds:
+        most = max(most, resident_mb(server))
+        time.sleep(0.25)
+    ended = time.monotonic()
+    told = finish(writers)
+    asking.log_end()
+    heard = finish(healthy)
+    log = asking.log()
+    check_writers(figures, told, log)
+    check_subscribers(figures, heard, log)
+    figures.tell("memory before, MB", before)
+    figures.tell("memory grew by, MB", most - before)
+    tell_late(figures, "healthy alone", heard, alone, begun)
+    tell_late(figures, "healthy beside them", heard, begun, ended)
+    await_no_sockets(server)
+    figures.tell("the stuck were let go of after at most, s", time.monotonic() - begun)
+    figures.tell("what they met when they read on", told_counts(Counter(finish(stuck))))
+
+
+def tell_late(figures: Figures, who: str, heard: Any, since: float, until: float) -> None:
+    late = sorted(late for each in heard for at, late in each["late"] if since <= at < until)
+    figures.tell(f"{who}: p50, ms", 1e3 * late[len(late) // 2])
+    figures.tell(f"{who}: p99, ms", 1e3 * late[int(len(late) * 0.99)])
+
+
+def drain(site: Site, figures: Figures, asked: argparse.Namespace) -> None:
+    figures.about(f"SIGTERM under {asked.writers} writers")
+    port = free_port()
+    server = site.serve(port)
+    subscribers = site.subscribe([port], Asking(server.url).head(), 8)
+    writers = site.write([port], asked.writers, until_refused=True)
+    await_writes(server, 10 * asked.writers)
+    begun = time.monotonic()
+    server.process.terminate()
+    code = server.process.wait(PATIENCE_SECONDS)
+    seconds = time.monotonic() - begun
+    told = writers.hear()
+    asking = Asking(site.serve(port).url)
+    asking.log_end()
+    heard = finish(subscribers)
+    log = asking.log()
+    check_writers(figures, told, log)
+    figures.zero("requests cut", told["met"].get("cut", 0))
+    check_subscribers(figures, heard, log)
+    closed = Counter(str(code or "none") for each in heard for code in each["codes"])
+    figures.tell("sockets closed with", told_counts(closed))
+    figures.tell("seconds until exit", seconds)
+    figures.zero("exit code", code)
+
+
+def kill_backends(site: Site, figures: Figures, asked: argparse.Namespace) -> None:
+    if site.database_url.startswith("sqlite"):
+        return
+    figures.about(f"{asked.backends} × all backends killed under {asked.writers} writers")
+    server = site.serve()
+    ports = [port_of(server)]
+    asking = Asking(server.url)
+    subscribers = site.subscribe(ports, asking.head(), 8)
+    writers = site.write(ports, asked.writers)
+    kills = []
+    await_writes(server, 5 * asked.writers)
+    for _ in range(asked.backends):
+        command(site.database_url, KILL_BACKENDS)
+        kills.append(time.monotonic())
+        await_writes(server, 10 * asked.writers)
+    told = finish(writers)
+    asking.log_end()
+    heard = finish(subscribers)
+    log = asking.log()
+    check_writers(figures, told, log)
+    check_subscribers(figures, heard, log)
+    met = {name: count for name, count in told["met"].items() if name[:1].isdigit()}
+    figures.tell("meanwhile answered", told_counts(Counter(met)))
+    figures.zero("requests cut", told["met"].get("cut", 0))
+    back = [back_after(kill, told["acknowledged"], asked.writers) for kill in kills]
+    figures.tell("seconds until every writer has written again, longest", max(back))
+
+
+def back_after(kill: float, acknowledged: list[Any], writers: int) -> float:
+    """Until each writer's first answer to what it sent after the kill."""
+    first: dict[int, float] = {}
+    for number, _, sent, answered in acknowledged:
+        if sent > kill:
+            writer = number % writers
+            first[writer] = min(first.get(writer, answered), answered)
+    assert len(first) == writers, "A writer has not come back."
+    return max(first.values()) - kill
+
+
+def told_counts(counts: Counter[str]) -> str:
+    return ", ".join(f"{name}: {count}" for name, count in sorted(counts.items())) or "none"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--writers", type=int, default=16)
+    parser.add_argument("--cuts", type=int, default=50)
+    parser.add_argument("--subscribers", type=int, default=24)
+    parser.add_argument("--stuck", type=int, default=20)
+    parser.add_argument("--seconds", type=int, default=40)
+    parser.add_argument("--backends", type=int, default=5)
+    parser.add_argument("--only", default="", help="A fault by its name, as hold_stuck.")
+    parser.add_argument("--database", default="", help="sqlite or postgresql; else both.")
+    asked = parser.parse_args()
+    told: dict[str, Figures] = {}
+    loads: list[float] = []
+    ended = threading.Event()
+    threading.Thread(target=note_load, args=(loads, ended), daemon=True).start()
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        if asked.database != "postgresql":
+            told["SQLite"] = measure(lambda name: f"sqlite:///{folder}/{name}.db", asked)
+        if asked.database != "sqlite":
+            created = stack.enter_context(postgresql(Path(folder) / "postgresql"))
+            told["PostgreSQL"] = measure(created, asked)
+    ended.set()
+    print_tables(told)
+    print(f"\nLoad of the machine: {min(loads):.1f} to {max(loads):.1f} on {os.cpu_count()} cores.")
+    if broken := [f"{name}: {each}" for name, figures in told.items() for each in figures.broken]:
+        print("\n".join(["", "Broken:", *broken]))
+        sys.exit(1)
+
+
+def measure(created: Callable[[str], str], asked: argparse.Namespace) -> Figures:
+    figures = Figures()
+    for fault in (kill_servers, cut_sockets, hold_stuck, drain, kill_backends):
+        if asked.only in fault.__name__:
+            with Site(created(fault.__name__)) as site:
+                fault(site, figures, asked)
+                figures.zero("errors in the servers' logs", site.errors_logged())
+            print(f"{fault.__name__} is over.", file=sys.stderr)
+    return figures
+
+
+def note_load(loads: list[float], ended: threading.Event) -> None:
+    while True:
+        loads.append(os.getloadavg()[0])
+        if ended.wait(5):
+            return
+
+
+def print_tables(told: dict[str, Figures]) -> None:
+    for fault in dict.fromkeys(fault for each in told.values() for fault in each.tables):
+        tables = {name: each.tables.get(fault, {}) for name, each in told.items()}
+        print(f"\n| {fault} | {' | '.join(tables)} |")
+        print("|---" * (len(tables) + 1) + "|")
+        for row in dict.fromkeys(row for table in tables.values() for row in table):
+            print(f"| {row} | {' | '.join(each.get(row, '–') for each in tables.values())} |")
+
+
+if __name__ == "__main__":
+    main()

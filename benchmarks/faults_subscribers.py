@@ -1,0 +1,188 @@
+"""Subscribers in one process, for `benchmarks.faults`: four groups, and those that read nothing.
+
+A subscriber whose socket ends goes on after its last cursor, at any of the servers, until it hears
+the event `end`. Told by lines of JSON when to cut a socket and when to finish, the process prints
+the ids that each heard, in order: whoever compares them with the log has checked every message.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import threading
+import time
+from typing import Any
+
+from benchmarks.frames import PONG, ClosedError, Connection
+from benchmarks.processes import KEY
+
+HOST = "127.0.0.1"
+PAUSE_SECONDS = 0.02
+STUCK_BUFFER_BYTES = 4096
+STILL_OPEN_SECONDS = 10
+END = "end"
+RINGS = """
+subscription ($filter: NotificationFilter, $after: String) {
+  heard: notificationAdded(filter: $filter, after: $after) { cursor node { %s } }
+}
+"""
+CHANGES = """
+subscription ($filter: EventFilter, $after: String) {
+  heard: eventChanged(filter: $filter, after: $after) { cursor kind at node: event { %s } }
+}
+"""
+GROUPS: list[tuple[str, dict[str, Any]]] = [
+    (RINGS % "id summary", {}),
+    (RINGS % "id summary severity source content", {"severities": ["ERROR", "WARN"]}),
+    (CHANGES % "id summary type content", {"types": ["even"]}),
+    (
+        CHANGES % "id summary type severity source content entity { type entityId }",
+        {"entity": {"type": "Well", "id": "well-1"}},
+    ),
+]
+
+
+def hears(group: int, number: int) -> bool:
+    """Whether the group's filter selects the event of this number."""
+    return (True, number % 4 < 2, number % 2 == 0, number // 2 % 2 == 1)[group]
+
+
+class Subscriber:
+    def __init__(self, told: dict[str, Any], group: int) -> None:
+        self._told = told
+        self._group = group
+        self._after = told["after"]
+        self._open: Connection | None = None
+        self._over = False
+        self._late: list[tuple[float, float]] = []
+        self._ids: list[str] = []
+        self._codes: list[int | None] = []
+        self._failure: str | None = None
+
+    def run(self) -> None:
+        while not self._over:
+            try:
+                self._follow()
+            except ClosedError as closed:
+                self._codes.append(closed.code)
+                self._over = self._over or not self._told["resume"]
+            except ConnectionError:
+                time.sleep(PAUSE_SECONDS)
+            except (Exception, SystemExit) as error:
+                self._failure = repr(error)
+                self._over = True
+
+    def cut(self) -> bool:
+        """Whether there was a socket to cut."""
+        try:
+            if self._open is None:
+                return False
+            self._open.cut()
+        except OSError:
+            return False
+        return True
+
+    def finish(self) -> None:
+        """The event `end` has been logged: it goes on until it hears it."""
+
+    def told(self) -> dict[str, Any]:
+        return {
+            "group": self._group,
+            "ids": self._ids,
+            "late": self._late,
+            "codes": self._codes,
+            "failure": self._failure,
+        }
+
+    def _follow(self) -> None:
+        connection = Connection((HOST, random.choice(self._told["ports"])))
+        try:
+            connection.begin(*_asked(self._group, self._after))
+            self._open = connection
+            while not self._over:
+                for message in connection.receive():
+                    self._hear(connection, message)
+        finally:
+            self._open = None
+            connection.close()
+
+    def _hear(self, connection: Connection, message: dict[str, Any]) -> None:
+        if message["type"] == "ping":
+            connection.send(PONG)
+            return
+        if message["type"] != "next" or "errors" in message["payload"]:
+            raise ValueError(f"Not an event: {message}")
+        heard = message["payload"]["data"]["heard"]
+        self._after = heard["cursor"]
+        if heard["node"]["summary"] == END:
+            self._over = True
+            return
+        self._ids.append(heard["node"]["id"])
+        now = time.monotonic()
+        self._late.append((now, now - float(heard["node"]["summary"].split()[1])))
+
+
+class Stuck:
+    """Reads nothing after it has subscribed, until it is to finish; then it learns how it ended."""
+
+    def __init__(self, told: dict[str, Any], group: int) -> None:
+        self._address = (HOST, told["ports"][0])
+        self._asked = _asked(group, told["after"])
+        self._reads_on = threading.Event()
+        self._how = "failed"
+
+    def run(self) -> None:
+        connection = Connection(self._address, STUCK_BUFFER_BYTES)
+        connection.begin(*self._asked)
+        self._reads_on.wait()
+        connection.socket.settimeout(STILL_OPEN_SECONDS)
+        try:
+            while True:
+                connection.receive()
+        except ClosedError as closed:
+            self._how = f"closed with {closed.code}" if closed.code else "connection reset"
+        except TimeoutError:
+            self._how = "still open"
+
+    def finish(self) -> None:
+        self._reads_on.set()
+
+    def told(self) -> str:
+        return self._how
+
+
+def _asked(group: int, after: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    query, filter = GROUPS[group]
+    payload = {"query": query, "variables": {"filter": filter, "after": after}}
+    return {"authorization": f"Bearer {KEY}"}, payload
+
+
+def main() -> None:
+    told = json.loads(sys.stdin.readline())
+    kind = Stuck if told["stuck"] else Subscriber
+    groups = range(1 if told["stuck"] else 0, len(GROUPS))  # the first one's messages are short
+    following: list[Any] = [
+        kind(told, groups[number % len(groups)]) for number in range(told["subscribers"])
+    ]
+    threads = [threading.Thread(target=each.run, daemon=True) for each in following]
+    for thread in threads:
+        thread.start()
+    for line in sys.stdin:
+        asked = json.loads(line)
+        if asked["do"] == "cut":
+            while not random.choice(following).cut():
+                time.sleep(PAUSE_SECONDS)
+            print(json.dumps("cut"), flush=True)
+        else:
+            break
+    for each in following:
+        each.finish()
+    until = time.monotonic() + asked["patience"]
+    for thread in threads:
+        thread.join(max(0.0, until - time.monotonic()))
+    print(json.dumps([each.told() for each in following]), flush=True)
+
+
+if __name__ == "__main__":
+    main()
