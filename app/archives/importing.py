@@ -6,7 +6,7 @@ import asyncio
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -80,6 +80,8 @@ class Import:
                 self.advance(len(batch))
         except (KeyboardInterrupt, asyncio.CancelledError):
             self.tally.broken = INTERRUPTED
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(0)  # a cancellation that is on its way ends here
         except UnreadableError as error:
             self.tally.broken = f"The file cannot be read on: {error}"
         except Exception as error:
@@ -134,13 +136,18 @@ class Import:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Ctrl-C ends the wait for a file at once; the loop would be told when there is a line."""
+    """Ctrl-C ends the wait for a file at once; the loop would be told when there is a line.
+
+    So would a Ctrl-C that the loop was told of, and could not yet act on, when this begins.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield  # no signal arrives here
         return
     kept = signal.getsignal(signal.SIGINT)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
+        if (task := asyncio.current_task()) is not None and task.cancelling():
+            raise KeyboardInterrupt
         yield
     finally:
         signal.signal(signal.SIGINT, kept)

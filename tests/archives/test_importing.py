@@ -6,16 +6,21 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import select
 from sqlmodel import col
 
+from app.archives.importing import INTERRUPTED, Import
+from app.archives.reading import Read
+from app.domain.access import Caller, Permission
 from app.domain.duplicates import DuplicateAction
+from app.domain.limits import Limits
 from app.services import duplication_rules
 from app.store import tables
 from app.store.database import EVERYWHERE, Database
@@ -248,3 +253,26 @@ async def test_ctrl_c_ends_the_wait_for_input_and_tells_what_was_done(
 
     assert out == b"Imported 500, already there 0, counted as duplicates 0, refused 0.\n"
     assert err.decode().startswith("Interrupted. Run it again:")
+
+
+@pytest.mark.parametrize("database_url", [SQLITE], indirect=True)
+def test_ctrl_c_between_two_batches_is_heard_before_more_is_waited_for(database_url: str) -> None:
+    def reads() -> Iterator[Read]:
+        yield Read("line 1", size=1, flaw="Is no JSON.")
+        raise AssertionError("It waited for line 2.")
+
+    async def interrupted() -> Import:
+        reporter = Caller("cli", uuid4(), frozenset({Permission.EVENT_CREATE}))
+        job = Import(Database(database_url), reporter, Limits(message_bytes=1), lambda _: None)
+        job.advance = lambda _: signal.raise_signal(signal.SIGINT)
+        await job.run(reads())
+        await job.database.close()
+        return job
+
+    kept = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        job = asyncio.run(interrupted())
+    finally:
+        signal.signal(signal.SIGINT, kept)
+
+    assert (job.tally.refused, job.tally.broken) == (1, INTERRUPTED)
