@@ -21,10 +21,11 @@ from app.domain.access import Caller, Permission
 from app.domain.intake import Desk
 from app.domain.limits import Limits
 from app.domain.problems import ErrorCode, Problem, RequestError, UserErrorCode
+from app.doors import body_of, caller_behind
 from app.http.cloudevent_messages import PATH, Flaw, Message, Unreadable, read_message
 from app.http.errors import headers_of, status_of
 from app.services import cloudevents
-from app.services.access import Access, caller_of
+from app.services.access import Access
 from app.services.reports import Report
 from app.store.dialect import why_unavailable
 
@@ -69,10 +70,10 @@ async def not_that_way() -> Response:
 async def _receive(request: Request) -> Response:
     access: Access = request.app.state.access
     limits: Limits = request.app.state.limits
-    caller = await caller_of(access, request.headers, request.client and request.client.host)
+    caller = await caller_behind(request)
     if not caller.may({Permission.EVENT_CREATE}):
         raise RequestError(ErrorCode.FORBIDDEN, f"POST {PATH} needs the permission EVENT_CREATE.")
-    body = await _body(request, limits.message_bytes)
+    body = await body_of(request, limits.message_bytes)
     message = (
         _too_much(f"The body is longer than {limits.message_bytes:,} bytes.")
         if body is None
@@ -94,19 +95,6 @@ async def _receive(request: Request) -> Response:
     if refused and not message.batched:
         return _problem(_status(refused[0]), _flaws(refused[0].problems))
     return _answer(207 if refused else 202, {"results": results}, "application/json")
-
-
-async def _body(request: Request, most: int) -> bytes | None:
-    """The body; None as soon as it is known to be longer than that."""
-    length = request.headers.get("content-length", "")
-    if length.isdecimal() and int(length) > most:
-        return None
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > most:
-            return None
-    return bytes(body)
 
 
 def _result(event: object, report: Report, caller: Caller, limits: Limits) -> dict[str, Any]:

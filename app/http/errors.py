@@ -6,6 +6,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from app.domain.problems import ErrorCode, RequestError
+from app.doors import RETRY_SECONDS
 from app.store.dialect import DATABASE_ERRORS, why_unavailable
 
 _STATUS = {
@@ -14,7 +15,6 @@ _STATUS = {
     ErrorCode.LIMIT_EXCEEDED: 429,
     ErrorCode.UNAVAILABLE: 503,
 }
-RETRY_SECONDS = 5
 
 
 def status_of(error: RequestError) -> int:

@@ -13,8 +13,9 @@ from app.domain.access import READS_TYPES
 from app.domain.json_schema import compile_schema
 from app.domain.problems import ErrorCode, RequestError, bad_input
 from app.domain.values import text_problems
+from app.doors import caller_behind
 from app.services import event_types
-from app.services.access import Access, caller_of
+from app.services.access import Access
 
 MEDIA_TYPE = "application/schema+json"
 router = APIRouter()
@@ -33,7 +34,7 @@ async def type_schema(
     """
     access: Access = request.app.state.access
     database = access.database
-    caller = await caller_of(access, request.headers, request.client and request.client.host)
+    caller = await caller_behind(request)
     if not caller.may(READS_TYPES):
         names = " or ".join(sorted(each.value for each in READS_TYPES))
         raise RequestError(ErrorCode.FORBIDDEN, f"An event type's schema needs {names}.")

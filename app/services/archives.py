@@ -60,9 +60,7 @@ async def begin(database: Database, organization_id: UUID, after: str | None) ->
         moment = await changes.moment(session)
         place = changes.START
         if after is not None:
-            place = changes.position_of(organization_id, after, moment).resume
-            if place < moment.pruned:
-                raise changes.expired("after")
+            place = moment.held(changes.position_of(organization_id, after, moment).resume)
         return Course(organization_id, moment, place, max(place, await _last(session)))
 
 

@@ -7,9 +7,8 @@ too, but on PostgreSQL no entry is read while an older transaction is open anywh
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from uuid import UUID
 from weakref import WeakSet
@@ -19,6 +18,7 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from app.domain.access import Caller
+from app.services.clockwork import by_the_clock
 from app.store import tables
 from app.store.database import EVERYWHERE, Database
 
@@ -63,15 +63,8 @@ class Endings:
             self._of[caller.credential_id].add(ending)
         return ending
 
-    @contextlib.asynccontextmanager
-    async def watched(self, database: Database) -> AsyncIterator[None]:
-        watching = asyncio.create_task(self._watch(database), name="endings")
-        try:
-            yield
-        finally:
-            watching.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await watching
+    def watched(self, database: Database) -> AbstractAsyncContextManager[None]:
+        return by_the_clock(self._watch(database), "endings")
 
     async def _watch(self, database: Database) -> None:
         while True:

@@ -231,10 +231,8 @@ async def start_of(
         moment = await changes.moment(session)
         if after is None:
             return moment, await changes.head(session)
-    resume = changes.position_of(caller.organization_id, after, moment).resume
-    if resume < moment.pruned:
-        raise changes.expired("after")
-    return moment, resume
+    position = changes.position_of(caller.organization_id, after, moment)
+    return moment, moment.held(position.resume)
 
 
 async def log_head(database: Database, caller: Caller) -> str:

@@ -79,10 +79,7 @@ async def of_events(
 def _after(caller: Caller, request: pages.PageRequest, moment: changes.Moment) -> Place:
     if request.after is None:
         return changes.START
-    place = changes.position_of(caller.organization_id, request.after, moment).place
-    if place < moment.pruned:
-        raise changes.expired("after")
-    return place
+    return moment.held(changes.position_of(caller.organization_id, request.after, moment).place)
 
 
 def _history(

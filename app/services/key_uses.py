@@ -15,6 +15,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy import bindparam, or_, update
 
+from app.services.clockwork import by_the_clock
 from app.store import tables
 from app.store.database import EVERYWHERE, Database
 
@@ -53,13 +54,10 @@ class KeyUses:
 
     @contextlib.asynccontextmanager
     async def written_to(self, database: Database) -> AsyncIterator[None]:
-        writing = asyncio.create_task(self._write(database), name="key uses")
         try:
-            yield
+            async with by_the_clock(self._write(database), "key uses"):
+                yield
         finally:
-            writing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await writing
             await self.flush(database)
 
     async def _write(self, database: Database) -> None:

@@ -16,6 +16,7 @@ from enum import StrEnum
 import structlog
 
 from app import metrics
+from app.services.clockwork import by_the_clock
 from app.services.feed import Feed
 from app.store import vitals
 from app.store.database import EVERYWHERE, Database
@@ -69,13 +70,8 @@ class Vitals:
     @contextlib.asynccontextmanager
     async def watching(self) -> AsyncIterator[Vitals]:
         """Keeps the gauges up to date."""
-        task = asyncio.create_task(self._watch(), name="vitals")
-        try:
+        async with by_the_clock(self._watch(), "vitals"):
             yield self
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
 
     async def _watch(self) -> None:
         while True:

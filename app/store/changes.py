@@ -218,6 +218,12 @@ class Moment:
     pruned: Place
     begins_at: datetime | None
 
+    def held(self, place: Place) -> Place:
+        """The place to go on from. RequestError CURSOR_EXPIRED where what follows was pruned."""
+        if place < self.pruned:
+            raise expired("after")
+        return place
+
 
 async def moment(session: AsyncSession) -> Moment:
     # A place counts over all organizations: by its bare column, which no scope narrows.
@@ -268,10 +274,6 @@ def expired(argument: str) -> RequestError:
     return RequestError(ErrorCode.CURSOR_EXPIRED, told, argument)
 
 
-def _place_of(change: tables.Change) -> Place:
-    return Place(change.tx or 0, change.seq or 0)  # the database has given both
-
-
 def _place() -> Any:
     return tuple_(col(tables.Change.tx), col(tables.Change.seq))
 
@@ -283,7 +285,7 @@ def bound(place: Place) -> Any:
 
 def _entry(change: tables.Change, event: tables.Event | None) -> Entry:
     return Entry(
-        place=_place_of(change),
+        place=Place(change.tx or 0, change.seq or 0),  # the database has given both
         organization_id=change.organization_id,
         subject=change.subject,
         subject_id=change.subject_id,

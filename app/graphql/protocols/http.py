@@ -17,6 +17,7 @@ from strawberry.types.execution import ExecutionResult
 from strawberry.types.graphql import OperationType
 
 from app.domain.problems import ErrorCode
+from app.doors import RETRY_SECONDS, body_of
 from app.graphql.context import Context
 from app.graphql.protocols.messages import Subscribe, text_of
 from app.graphql.protocols.operations import answers, ends_the_operation
@@ -34,7 +35,6 @@ from app.graphql.protocols.sse import Stream
 from app.graphql.schema import Schema
 
 MakeContext = Callable[[Request], Awaitable[Context]]
-RETRY_SECONDS = 5  # where the database cannot answer
 _HEADERS = {
     "Cache-Control": "no-store",
     "Vary": "Accept, Authorization, data-partition-id, slb-data-partition-id",
@@ -86,25 +86,12 @@ async def _operation(request: Request, body_bytes: int) -> Subscribe | Refusal:
     if (refusal := wrong_content(request.headers.get("content-type"))) is not None:
         return refusal
     try:
-        body = await _body(request, body_bytes)
+        body = await body_of(request, body_bytes)
     except ClientDisconnect:
         return Refusal(400, "The request broke off.")
     if body is None:
         return Refusal(413, f"A request has at most {body_bytes:,} bytes.")
     return read_body(body)
-
-
-async def _body(request: Request, most: int) -> bytes | None:
-    """The body; None as soon as it is known to be longer than that."""
-    length = request.headers.get("content-length", "")
-    if length.isdecimal() and int(length) > most:
-        return None
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > most:
-            return None
-    return bytes(body)
 
 
 def _result(result: ExecutionResult, media_type: str) -> Response:

@@ -1,0 +1,29 @@
+"""What every door does with an HTTP request, whatever it answers: who sends it, and its body."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+
+from app.domain.access import Caller
+from app.services.access import caller_of
+
+RETRY_SECONDS = 5  # for who asks while the database cannot answer
+
+
+async def caller_behind(request: Request) -> Caller:
+    """RequestError UNAUTHENTICATED, FORBIDDEN, LIMIT_EXCEEDED."""
+    access, client = request.app.state.access, request.client
+    return await caller_of(access, request.headers, client and client.host)
+
+
+async def body_of(request: Request, most: int) -> bytes | None:
+    """The body; None as soon as it is known to be longer than that. ClientDisconnect."""
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length) > most:
+        return None
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > most:
+            return None
+    return bytes(body)
