@@ -1,0 +1,50 @@
+"""Queries over HTTP, and the bell over a socket, with gql."""
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from gql import Client, gql
+from gql.transport.exceptions import TransportConnectionFailed
+from gql.transport.httpx import HTTPXAsyncTransport
+from gql.transport.websockets import WebsocketsTransport
+
+BELL = """
+subscription Bell($after: String) {
+  notificationAdded(after: $after) {
+    cursor
+    node { id severity summary }
+  }
+}
+"""
+
+
+def http_client(url: str, key: str) -> Client:
+    return Client(transport=HTTPXAsyncTransport(url, headers={"authorization": f"Bearer {key}"}))
+
+
+def socket_client(url: str, key: str) -> Client:
+    address = url.replace("http", "ws", 1)
+    credential = {"authorization": f"Bearer {key}"}
+    return Client(transport=WebsocketsTransport(address, init_payload=credential))
+
+
+async def follow_bell(url: str, key: str, after: str) -> AsyncGenerator[dict[str, Any], None]:
+    """Each notification after the cursor, once and in order."""
+    retries = 0
+    while True:
+        try:
+            async with socket_client(url, key) as session:
+                request = gql(BELL)
+                request.variable_values = {"after": after}
+                async for answer in session.subscribe(request):
+                    entry = answer["notificationAdded"]
+                    after, retries = entry["cursor"], 0
+                    yield entry
+        except TransportConnectionFailed as broken:
+            closed = getattr(broken.__cause__, "rcvd", None)
+            if closed and 4400 <= closed.code < 4500 and closed.code != 4408:
+                raise  # It would be the same again: with 4403, sign in first.
+            await asyncio.sleep(min(0.1 * 2 ** min(retries, 7), 10) * random.uniform(0.5, 1))
+            retries += 1

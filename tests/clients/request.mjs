@@ -1,0 +1,51 @@
+import { gql, GraphQLClient } from "graphql-request";
+
+export function requestClient(url, key) {
+  return new GraphQLClient(url, { headers: { authorization: `Bearer ${key}` } });
+}
+
+const LOG = gql`
+  mutation Log($input: LogEventInput!) {
+    logEvent(input: $input) {
+      event {
+        id
+      }
+      duplicate
+      userErrors {
+        code
+        message
+        path
+      }
+    }
+  }
+`;
+
+/** Reports an event; sent again with the same `sourceId`, it is stored once all the same. */
+export async function logEvent(client, input) {
+  const { logEvent } = await client.request(LOG, { input });
+  return logEvent;
+}
+
+const PAGE = gql`
+  query Page($filter: EventFilter, $after: String) {
+    events(filter: $filter, first: 2, after: $after) {
+      nodes {
+        summary
+      }
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
+    }
+  }
+`;
+
+/** The events that the filter selects, page by page. */
+export async function* pages(client, filter) {
+  for (let after = null, more = true; more; ) {
+    const { events } = await client.request(PAGE, { filter, after });
+    yield events.nodes;
+    after = events.pageInfo.endCursor;
+    more = events.pageInfo.hasNextPage;
+  }
+}
