@@ -58,8 +58,10 @@ schema: setup ## Write schema.graphql anew
 	$(BIN)/tocsin schema > schema.graphql
 
 SEED ?= 1
-fuzz: setup ## Try 10,000 random and hostile expressions (SEED=1)
+fuzz: setup ## Try 10,000 hostile expressions, 4,600 hostile requests, 2,000 operations (SEED=1)
 	$(BIN)/python -m tests.fuzz.expressions 10000 $(SEED)
+	$(BIN)/python -m tests.fuzz.attacking 4000 $(SEED)
+	$(BIN)/python -m tests.fuzz.operations 40 $(SEED)
 
 lock: setup ## Write requirements.lock anew, with the newest versions
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --all-extras --generate-hashes --no-emit-index-url --no-header --output-file requirements.lock pyproject.toml

@@ -16,6 +16,7 @@ from app.domain.problems import RequestError
 from app.graphql.protocols.router import graphql_routes
 from app.graphql.schema import build_schema
 from app.http import cloudevents, graphiql, probes, type_schemas
+from app.http.cross_origin import CrossOrigin, Origins
 from app.http.errors import answer_errors
 from app.http.requests import Requests
 from app.services.access import Access, authenticate
@@ -105,6 +106,9 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.limits = settings.limits
     app.state.listeners = set()
+    app.state.origins = Origins.read(settings.cors_origins, settings.public_url)
+    if app.state.origins.others:
+        app.add_middleware(CrossOrigin, app.state.origins)
     app.add_middleware(Requests, log_requests=settings.log_requests)
     answer_errors(app)
     app.include_router(probes.router)

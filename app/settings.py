@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.domain.limits import Limits, Slowing, SocketLimits
+from app.http.cross_origin import Origins
 
 
 class Settings(BaseSettings):
@@ -23,6 +24,11 @@ class Settings(BaseSettings):
         default=None,
         pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$",
         description="The server as clients address it; without it, as each request did.",
+    )
+    cors_origins: str | None = Field(
+        default=None,
+        description="Other origins whose pages may call, `*` for all: https://a.example,"
+        "https://b.example:8443. Without it, none.",
     )
     jwt_secret: SecretStr | None = Field(
         default=None, description="Tokens signed with this secret (HS256 and so on) are accepted."
@@ -59,3 +65,9 @@ class Settings(BaseSettings):
     sockets: SocketLimits = Field(
         default_factory=SocketLimits, description="TOCSIN_SOCKETS__OPERATIONS and so on."
     )
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, value: str | None) -> str | None:
+        Origins.read(value, None)
+        return value

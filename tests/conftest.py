@@ -24,6 +24,7 @@ from sqlalchemy import Engine, event
 
 from app.graphql.protocols.frames import Frames
 from app.main import create_app, prepare
+from app.serving.heads import Heads
 from app.settings import Settings
 from app.store.database import Database
 from tests.client import ADMINISTRATOR, Client
@@ -123,7 +124,7 @@ def settings_of(database_url: str, **given: object) -> Settings:
 @contextlib.asynccontextmanager
 async def _serve(database_url: str, **given: object) -> AsyncIterator[Client]:
     app = create_app(settings_of(database_url, **given))
-    config = uvicorn.Config(app, port=0, ws=Frames, log_config=None)
+    config = uvicorn.Config(app, port=0, http=Heads, ws=Frames, log_config=None)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
     while not server.started:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID, uuid4
@@ -118,6 +119,10 @@ def _user_error(problem: Problem) -> UserError:
     return InputError(**told)
 
 
+# Python's words for a literal whose value would take it too long to find out.
+_TOO_MANY_DIGITS = "Exceeds the limit ("
+
+
 def bad_request(message: str) -> GraphQLError:
     """What is wrong with a request as a whole."""
     return GraphQLError(message, extensions={"code": ErrorCode.BAD_USER_INPUT.value})
@@ -128,6 +133,7 @@ def tell(error: GraphQLError) -> None:
 
     The unexpected is logged under an id that the answer carries.
     """
+    error.message = _SUGGESTION.sub("", error.message)
     cause = error.original_error
     if isinstance(cause, RequestError):
         error.message = cause.message
@@ -138,6 +144,9 @@ def tell(error: GraphQLError) -> None:
         log.warning("database_unavailable", cause=str(cause))
         error.message = why
         _extend(error, ErrorCode.UNAVAILABLE)
+    elif isinstance(cause, ValueError) and str(cause).startswith(_TOO_MANY_DIGITS):
+        error.message = "A number has more digits than can be read."
+        _extend(error, ErrorCode.BAD_USER_INPUT)
     elif cause is not None and not isinstance(cause, GraphQLError):
         reference = uuid4().hex
         log.error("unexpected", reference=reference, path=error.path, exc_info=cause)
@@ -147,6 +156,8 @@ def tell(error: GraphQLError) -> None:
         _extend(error, _code_of(error))
 
 
+# Where graphql-core is not asked to leave it out: names are not for strangers to be guessed.
+_SUGGESTION = re.compile(r" Did you mean [^?]*\?")
 # Strawberry's words for an input of which one member is wanted.
 _ONE_OF = ("OneOf Input Object", "Value for member field")
 

@@ -9,7 +9,7 @@ import strawberry
 from graphql import GraphQLError, OperationDefinitionNode
 from strawberry.extensions import ParserCache, SchemaExtension, ValidationCache
 from strawberry.schema.config import StrawberryConfig
-from strawberry.schema.exceptions import InvalidOperationTypeError
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.graphql import OperationType
 
@@ -51,6 +51,7 @@ _OVER_A_SOCKET = (
     "A subscription goes over a WebSocket (graphql-transport-ws) or is asked for by `Accept: "
     "text/event-stream`, at this address."
 )
+_NO_SUCH_OPERATION = "The document has no operation, or none of the name that operationName says."
 
 
 @strawberry.type(description="All that can be read.")
@@ -104,6 +105,8 @@ class Schema(strawberry.Schema):
             if error.operation_type is not OperationType.SUBSCRIPTION:
                 raise
             return ExecutionResult(data=None, errors=[bad_request(_OVER_A_SOCKET)])
+        except CannotGetOperationTypeError:
+            return ExecutionResult(data=None, errors=[bad_request(_NO_SUCH_OPERATION)])
 
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None

@@ -1,4 +1,4 @@
-"""What every request has, whichever door it takes: an id, a place in the counts, a line in the log.
+"""What every request has, whichever door it takes: an id, guards, a place in counts and logs.
 
 The id is the client's `X-Request-Id` where it is sane, else a new one; the answer carries it, and
 so does every line that is logged meanwhile. A socket is one request.
@@ -6,6 +6,7 @@ so does every line that is logged meanwhile. A socket is one request.
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from uuid import uuid4
@@ -15,6 +16,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import metrics
+from app.domain.problems import ErrorCode
 
 _SANE = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 _DOORS = {
@@ -26,6 +28,15 @@ _DOORS = {
     "/ready": "probes",
     "/metrics": "probes",
 }
+
+# For every answer that says nothing of its own: no browser keeps it, guesses its type, runs
+# anything in it, shows it in a frame or tells its address to another site.
+_GUARDS = (
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+)
 
 log = structlog.get_logger(__name__)
 
@@ -53,8 +64,10 @@ class Requests:
         except ClientDisconnect:
             pass  # it sent half a request, and nobody waits for the answer
         except Exception:
-            answer.status = answer.status or 500
-            raise
+            if scope["type"] == "websocket" or answer.status is not None:
+                raise
+            log.exception("unexpected", reference=request_id)
+            await answer.fail()
         finally:
             if scope["type"] == "http":
                 metrics.RESPONSES.labels(door, answer.status or 499).inc()
@@ -74,17 +87,34 @@ class _Answer:
 
     def __init__(self, send: Send, request_id: str) -> None:
         self._send = send
-        self._header = (b"x-request-id", request_id.encode())
+        self._request_id = request_id
         self.status: int | None = None
 
     async def send(self, message: Message) -> None:
-        if message["type"] in ("http.response.start", "websocket.accept"):
-            message["headers"] = [*message.get("headers", ()), self._header]
+        header = (b"x-request-id", self._request_id.encode())
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            said = message.get("headers", ())
+            named = {name for name, _ in said}
+            guards = [guard for guard in _GUARDS if guard[0] not in named]
+            message["headers"] = [*said, *guards, header]
+        elif message["type"] == "websocket.accept":
+            message["headers"] = [*message.get("headers", ()), header]
         elif message["type"] == "websocket.close":
             self.status = message.get("code", 1000)
         await self._send(message)
+
+    async def fail(self) -> None:
+        """What nobody expected is told by its reference alone, which is the request's id."""
+        extensions = {
+            "code": ErrorCode.INTERNAL_SERVER_ERROR.value,
+            "reference": self._request_id,
+        }
+        error = {"message": "Something went wrong in the server.", "extensions": extensions}
+        headers = [(b"content-type", b"application/json")]
+        await self.send({"type": "http.response.start", "status": 500, "headers": headers})
+        body = json.dumps({"errors": [error]}).encode()
+        await self.send({"type": "http.response.body", "body": body})
 
 
 def _is_at(scope: Scope, path: str) -> bool:

@@ -24,6 +24,7 @@ from app.graphql.protocols.frames import Frames
 from app.graphql.protocols.sse import Stream
 from app.graphql.protocols.transport_ws import Socket
 from app.main import create_app
+from app.serving.heads import Heads
 from app.settings import Settings
 
 LINGER_SECONDS = 0.5
@@ -98,8 +99,10 @@ def run(settings: Settings, listening: socket.socket) -> None:
     config = uvicorn.Config(
         draining,
         log_config=None,
+        server_header=False,
         proxy_headers=settings.trusted_proxies is not None,
         forwarded_allow_ips=settings.trusted_proxies,
+        http=Heads,
         ws=Frames,
         ws_max_size=settings.sockets.message_bytes,
         ws_ping_interval=None,  # app/graphql/protocols has pings, and a code that clients resume at

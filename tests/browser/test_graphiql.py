@@ -5,7 +5,7 @@ import re
 from playwright.async_api import Locator, Page, WebSocketRoute, expect
 
 from tests.browser.conftest import Visitor
-from tests.client import ADMINISTRATOR
+from tests.client import ADMINISTRATOR, Client
 
 OTHER_SUBSCRIPTION = "subscription Other { notificationAdded { cursor node { summary } } }"
 
@@ -66,6 +66,32 @@ async def test_a_query_answers(visitor: Visitor) -> None:
 
     await expect(answer(page)).to_contain_text('"totalCount": 1')
     await expect(answer(page)).to_contain_text(event)
+    assert visitor.complaints == []
+
+
+async def test_markup_in_an_event_is_shown_and_never_run(visitor: Visitor) -> None:
+    image = "<img src=x onerror=\"document.title='taken'\">"
+    script = "<script>document.title='taken'</script>"
+    await visitor.context.add_init_script(
+        "addEventListener('securitypolicyviolation', e => console.error(e.violatedDirective))"
+    )
+    async with Client(visitor.url) as reporter:
+        await reporter.log(
+            type="</script>" + script,
+            summary=image,
+            source="javascript:document.title='taken'",
+            notification=True,
+        )
+    page = await visitor.visit()
+
+    await choose(page, "ListEvents")
+    await run(page)
+
+    await expect(answer(page)).to_contain_text("onerror=")
+    await expect(answer(page)).to_contain_text("</script>")
+    assert await page.locator("img[src=x]").count() == 0
+    assert await page.title() == "Tocsin · GraphiQL"
+    assert visitor.strayed == []
     assert visitor.complaints == []
 
 

@@ -16,7 +16,6 @@ from uuid import uuid4
 
 import structlog
 from starlette.websockets import WebSocket, WebSocketDisconnect
-from strawberry.http.websocket_origin import is_same_origin
 
 from app.domain.limits import SocketLimits
 from app.domain.problems import ErrorCode, RequestError
@@ -54,7 +53,7 @@ def socket_endpoint(
 ) -> Callable[[WebSocket], Awaitable[None]]:
     async def serve_socket(websocket: WebSocket) -> None:
         with contextlib.suppress(OSError, WebSocketDisconnect):  # it left before it was greeted
-            if not _of_this_site(websocket):
+            if not websocket.app.state.origins.admit(websocket.headers):
                 await websocket.close()  # before it is accepted: the handshake is answered by 403
             elif PROTOCOL not in websocket.scope["subprotocols"]:
                 await websocket.accept()
@@ -65,16 +64,6 @@ def socket_endpoint(
                 await Socket(websocket, schema, limits, make_context(websocket)).serve()
 
     return serve_socket
-
-
-def _of_this_site(websocket: WebSocket) -> bool:
-    """Pages of other sites are kept out, as HTTP keeps them out; programs send no origin."""
-    origin = websocket.headers.get("origin")
-    return (
-        origin is None
-        or websocket.headers.get("sec-fetch-site") == "same-origin"
-        or is_same_origin(origin, websocket.headers.get("host"))
-    )
 
 
 def _refusal(error: Exception) -> Close:

@@ -1,0 +1,270 @@
+"""Headers as browsers heed them: what pages of other sites may do, and what an answer may do."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import ValidationError
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from app.store.database import Database
+from tests.client import PROTOCOL, Client
+from tests.conftest import Serve, settings_of
+from tests.sending import an_event, kept
+
+JSON = "application/json"
+PAGE = "https://forms.example"
+GUARDS = {
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+}
+# What a form of any page sends without asking, and what a page sends that says nothing.
+UNASKED = [
+    "application/x-www-form-urlencoded",
+    "multipart/form-data; boundary=x",
+    "text/plain",
+    "text/plain; charset=application/json",
+    "Text/Plain;application/json",
+    "",
+    None,
+]
+MUTATION = b'{"query": "mutation { logEvent(input: {summary: \\"by a form\\"}) { duplicate } }"}'
+
+
+@pytest.fixture
+def database_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """SQLite alone: headers know no database."""
+    return f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'tocsin.db')}"
+
+
+async def ask_first(client: Client, path: str, origin: str = PAGE, **asked: str) -> httpx.Response:
+    """A browser's preflight, which has no credential."""
+    headers = {"origin": origin, "access-control-request-method": asked.get("method", "POST")}
+    if "headers" in asked:
+        headers["access-control-request-headers"] = asked["headers"]
+    return await client.as_key(None).http.options(path, headers=headers)
+
+
+def allowed(answer: httpx.Response) -> str | None:
+    assert "access-control-allow-credentials" not in answer.headers
+    origin: str | None = answer.headers.get("access-control-allow-origin")
+    return origin
+
+
+async def test_what_a_form_can_send_is_415_and_stores_nothing(
+    client: Client, database: Database
+) -> None:
+    before = await kept(database)
+
+    for path in ("/graphql", "/cloudevents"):
+        for content_type in UNASKED:
+            headers = {} if content_type is None else {"content-type": content_type}
+            answer = await client.http.post(path, content=MUTATION, headers=headers)
+
+            assert (path, content_type, answer.status_code) == (path, content_type, 415)
+    assert await kept(database) == before
+
+
+async def test_every_answer_is_guarded(client: Client) -> None:
+    nobody = client.as_key(None).http
+    answers = [
+        await client.post("{ __typename }"),
+        await client.http.post("/graphql", json={"query": "{"}),
+        await client.http.post("/cloudevents", json=an_event()),
+        await client.http.get("/cloudevents"),
+        await client.http.put("/graphql"),
+        await client.http.get("/nowhere"),
+        await client.http.get("/event-types/none/schema.json"),
+        await client.http.get("/graphql/assets/../../../app/settings.py"),
+        await nobody.post("/graphql", json={"query": "{ __typename }"}),
+        await nobody.post("/cloudevents", json=an_event()),
+        await nobody.get("/event-types/none/schema.json"),
+        await nobody.get("/"),
+        *[await nobody.get(f"/{probe}") for probe in ("health", "ready", "metrics")],
+        await nobody.get("/metrics", headers={"accept": "text/html"}),
+    ]
+
+    assert [each.status_code for each in answers] == [
+        *(200, 200, 415, 405, 405, 404, 404, 404, 401, 401, 401, 307, 200, 200, 200, 200)
+    ]
+    for answer in answers:
+        assert GUARDS.items() <= dict(answer.headers).items(), answer.url
+        assert "set-cookie" not in answer.headers
+        assert len(answer.headers["x-request-id"]) == 32
+
+
+async def test_an_answer_that_nobody_expected_is_guarded_and_tells_nothing(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> None:
+        raise RuntimeError("SELECT secret FROM api_key")
+
+    monkeypatch.setattr("app.http.type_schemas.event_types.find", broken)
+    headers = {"x-request-id": "request-1"}
+
+    answer = await client.http.get("/event-types/any/schema.json", headers=headers)
+
+    assert answer.status_code == 500
+    assert answer.json() == {
+        "errors": [
+            {
+                "message": "Something went wrong in the server.",
+                "extensions": {"code": "INTERNAL_SERVER_ERROR", "reference": "request-1"},
+            }
+        ]
+    }
+    assert GUARDS.items() <= dict(answer.headers).items()
+
+
+async def test_a_cookie_is_no_credential(client: Client) -> None:
+    headers = {"cookie": f"authorization=Bearer {client.key}; key={client.key}"}
+
+    answer = await client.as_key(None).http.post(
+        "/graphql", json={"query": "{ __typename }"}, headers=headers
+    )
+
+    assert answer.status_code == 401
+
+
+async def test_without_the_setting_no_page_of_another_site_is_let_in(client: Client) -> None:
+    before = await ask_first(client, "/graphql", headers="authorization,content-type")
+    headers = {"origin": PAGE}
+
+    answer = await client.http.post("/graphql", json={"query": "{ __typename }"}, headers=headers)
+
+    assert before.status_code == 405
+    assert (allowed(before), allowed(answer)) == (None, None)
+
+
+async def test_a_named_origin_may_ask_at_every_door(database_url: str, serve: Serve) -> None:
+    asked = (
+        "authorization, content-type, data-partition-id, slb-data-partition-id, "
+        "last-event-id, traceparent, x-request-id"
+    )
+
+    async with serve(database_url, cors_origins=f"https://b.example:8443, {PAGE}/") as client:
+        for path in ("/graphql", "/cloudevents", "/event-types/a.b/schema.json"):
+            first = await ask_first(client, path, headers=asked)
+            answer = await client.http.post(path, json=an_event(), headers={"origin": PAGE})
+            stranger = await ask_first(client, path, "https://evil.example")
+            heard = await client.http.post(path, headers={"origin": "https://evil.example"})
+            other = await ask_first(client, path, headers="cookie")
+            deleting = await ask_first(client, path, method="DELETE")
+
+            assert (first.status_code, allowed(first)) == (200, PAGE)
+            assert "x-request-id" in first.headers
+            assert allowed(answer) == PAGE
+            assert "Origin" in answer.headers["vary"]
+            exposed = set(answer.headers["access-control-expose-headers"].split(", "))
+            assert exposed == {"etag", "retry-after", "x-request-id"}
+            assert (stranger.status_code, allowed(stranger), allowed(heard)) == (400, None, None)
+            assert (other.status_code, deleting.status_code) == (400, 400)
+
+
+async def test_a_named_origin_hears_events_and_refusals(database_url: str, serve: Serve) -> None:
+    query = {"query": "subscription { notificationAdded { cursor } }"}
+    headers = {"origin": PAGE, "accept": "text/event-stream"}
+
+    async with serve(database_url, cors_origins=PAGE) as client:
+        async with client.http.stream("POST", "/graphql", json=query, headers=headers) as heard:
+            assert (heard.status_code, allowed(heard)) == (200, PAGE)
+        refused = await client.as_key("wrong").http.post("/graphql", json=query, headers=headers)
+        probe = await client.http.get("/metrics", headers={"origin": PAGE})
+
+    assert (refused.status_code, allowed(refused)) == (401, PAGE)
+    assert allowed(probe) is None
+
+
+async def test_a_star_lets_every_page_in_without_credentials_of_its_own(
+    database_url: str, serve: Serve
+) -> None:
+    async with serve(database_url, cors_origins="*") as client:
+        first = await ask_first(client, "/graphql", "null", headers="authorization")
+        answer = await client.http.post("/graphql", json={}, headers={"origin": "null"})
+        assert await handshake(client, origin="https://any.example") == 101
+
+    assert (allowed(first), allowed(answer)) == ("*", "*")
+
+
+async def test_an_empty_setting_is_none(database_url: str, serve: Serve) -> None:
+    async with serve(database_url, cors_origins=" ") as client:
+        assert allowed(await ask_first(client, "/graphql")) is None
+
+
+@pytest.mark.parametrize(
+    "origins", ["forms.example", "https://forms.example/path", "null", f"{PAGE},", "https://["]
+)
+def test_a_setting_that_names_no_origin_is_refused(origins: str) -> None:
+    with pytest.raises(ValidationError, match="Invalid origin"):
+        settings_of("sqlite://", cors_origins=origins)
+
+
+async def handshake(client: Client, **headers: str) -> int:
+    """The status that a socket's handshake is answered with."""
+    address = client.url.replace("http", "ws", 1) + "/graphql"
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    given: Any = {"additional_headers": named, "subprotocols": [PROTOCOL]}
+    try:
+        async with connect(address, **given):
+            return 101
+    except InvalidStatus as refused:
+        return refused.response.status_code
+
+
+async def test_a_socket_is_for_programs_and_for_pages_of_this_server(client: Client) -> None:
+    own = client.url
+    host = own.removeprefix("http://")
+    port = host.partition(":")[2]
+    tried = {
+        own: 101,
+        own.upper(): 101,
+        f"https://{host}": 101,  # TLS ends at a proxy
+        "http://evil.example": 403,
+        f"http://{host}.evil.example": 403,
+        f"http://evil.example:{port}": 403,
+        f"http://127.0.0.1:{int(port) - 1}": 403,
+        "http://127.0.0.1": 403,
+        f"http://localhost:{port}": 403,
+        f"http://{host}@evil.example": 403,
+        "null": 403,
+        "": 403,
+        "http://[": 403,
+        "file://": 403,
+        "*": 403,
+    }
+
+    assert await handshake(client) == 101
+    assert {origin: await handshake(client, origin=origin) for origin in tried} == tried
+
+
+async def test_what_a_proxy_is_said_to_have_said_makes_no_page_ours(client: Client) -> None:
+    forwarded = {"x_forwarded_host": "evil.example", "forwarded": "host=evil.example"}
+
+    assert await handshake(client, origin="http://evil.example", **forwarded) == 403
+
+
+async def test_a_socket_is_for_pages_of_the_public_address_and_of_named_origins(
+    database_url: str, serve: Serve
+) -> None:
+    public = "https://events.example/tocsin"
+    tried = {
+        "https://events.example": 101,
+        "https://events.example:443": 101,
+        PAGE: 101,
+        "http://events.example": 403,
+        "https://events.example:8443": 403,
+        f"{PAGE}.evil.example": 403,
+        "null": 403,
+    }
+
+    async with serve(database_url, public_url=public, cors_origins=PAGE) as client:
+        told = {origin: await handshake(client, origin=origin) for origin in tried}
+
+    assert told == tried

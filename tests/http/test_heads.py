@@ -1,0 +1,126 @@
+"""What comes before a body is bounded in size and time, whoever sends it."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+
+import pytest
+
+from app.serving import heads
+from tests.client import PATIENCE_SECONDS, Client
+
+BEGUN = b"GET /health HTTP/1.1\r\nHost: tocsin\r\n"
+ASKED = b"Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
+BELL = "subscription { notificationAdded { cursor } }"
+
+
+@pytest.fixture
+def database_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """SQLite alone: no head comes as far as a database."""
+    return f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'tocsin.db')}"
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heads, "HEAD_SECONDS", 0.2)
+
+
+def port_of(client: Client) -> int:
+    return int(client.url.rpartition(":")[2])
+
+
+async def heard(client: Client, *pieces: bytes) -> bytes:
+    """All that comes back until the server closes the connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port_of(client))
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            for piece in pieces:
+                writer.write(piece)
+                await writer.drain()
+            return await reader.read()
+    finally:
+        writer.transport.abort()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"", b"\r\n", b"G", BEGUN, BEGUN + b"X: " + b"a" * 1_000],
+    ids=["nothing", "a line", "a letter", "half a head", "half a header"],
+)
+async def test_who_does_not_finish_a_head_is_let_go(
+    soon: None, client: Client, sent: bytes
+) -> None:
+    assert await heard(client, sent) == b""
+
+
+async def test_who_does_not_finish_a_body_that_was_answered_is_let_go(
+    soon: None, client: Client
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port_of(client))
+    writer.write(b"POST /graphql HTTP/1.1\r\nHost: a\r\n" + ASKED)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        answer = await reader.readuntil(b"}}]}")
+        writer.write(b"{")
+        rest = await reader.read()
+        writer.transport.abort()
+
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    assert rest == b""
+
+
+@pytest.mark.parametrize(
+    "more", [b"X: " + b"a" * 200_000, b"X: a\r\n" * 40_000], ids=["one header", "many headers"]
+)
+async def test_a_head_that_is_too_long_is_431(client: Client, more: bytes) -> None:
+    pieces = [more[at : at + 1_000] for at in range(0, 70_000, 1_000)]
+
+    answer = await heard(client, BEGUN, *pieces)
+
+    assert answer.startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
+    assert answer.endswith(b"A request's head has at most 65,536 bytes.")
+
+
+async def test_a_head_that_is_none_is_400_and_guarded(client: Client) -> None:
+    answer = await heard(client, b"no request at all\r\n\r\n")
+
+    head, _, told = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert b"\r\nx-content-type-options: nosniff\r\n" in head
+    assert told == b"Invalid HTTP request received."
+
+
+@pytest.mark.parametrize(
+    "lengths",
+    [
+        b"Content-Length: 6\r\nTransfer-Encoding: chunked",
+        b"Transfer-Encoding: chunked\r\nContent-Length: 6",
+        b"Content-Length: 6\r\nContent-Length: 5",
+        b"Transfer-Encoding: chunked, identity",
+        b"Transfer-Encoding: xchunked\r\nContent-Length: 6",
+    ],
+)
+async def test_a_body_of_two_lengths_smuggles_nothing(client: Client, lengths: bytes) -> None:
+    smuggled = b"0\r\n\r\nGET /health HTTP/1.1\r\nHost: a\r\n\r\n"
+
+    answer = await heard(client, BEGUN.replace(b"GET", b"POST") + lengths + b"\r\n\r\n", smuggled)
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
+async def test_who_listens_is_not_let_go(soon: None, client: Client) -> None:
+    headers = {"accept": "text/event-stream"}
+    async with (
+        client.subscription(BELL) as socket,
+        client.http.stream("POST", "/graphql", json={"query": BELL}, headers=headers) as stream,
+        asyncio.timeout(PATIENCE_SECONDS),
+    ):
+        assert await heard(client) == b""  # as long as it takes to let others go
+        await client.log(summary="later", notification=True)
+
+        assert (await socket.next())["cursor"]
+        lines = stream.aiter_lines()
+        while not (await anext(lines)).startswith("data: "):
+            pass

@@ -1,0 +1,58 @@
+"""What a client gets nothing by: addresses that it names are not called, names not guessed."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.client import Client
+from tests.sending import an_event, found, send, send_binary
+
+
+@pytest.fixture
+def database_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """SQLite alone: it is about what the process does beside its database."""
+    return f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'tocsin.db')}"
+
+
+async def test_an_address_in_an_event_is_never_called(client: Client) -> None:
+    calls: list[str] = []
+    trap = await asyncio.start_server(lambda *_: calls.append("called"), "127.0.0.1", 0)
+    port = trap.sockets[0].getsockname()[1]
+    address = f"http://127.0.0.1:{port}/schema.json"
+
+    async with trap:
+        structured = await send(client, an_event(dataschema=address, source=address))
+        binary = await send_binary(client, ce_id="2", ce_dataschema=address)
+        stored = await found(client, source=address)
+        await client.ask(
+            "mutation ($s: String!) { logEvent(input: {source: $s, fields: "
+            "{schema: {_ref: $s}}}) { duplicate } }",
+            s=address,
+        )
+
+    assert (structured.status_code, binary.status_code) == (202, 202)
+    assert stored["source"] == address
+    assert calls == []
+
+
+async def test_a_name_that_is_nearly_right_is_not_put_right(client: Client) -> None:
+    nearly = {
+        "{ even { id } }": '"event"',
+        "{ eventz { totalCount } }": "events",
+        '{ event(idd: "1") { id } }': '"id"',
+        "{ events(filter: {typez: []}) { totalCount } }": "types",
+        "{ events(filter: {severities: [ERRORR]}) { totalCount } }": '"ERROR"',
+        "query ($a: EventFilterr) { events(filter: $a) { totalCount } }": '"EventFilter"',
+        "{ events { ...on Eventt { id } } }": '"Event"',
+        "{ __typename @skipp(if: true) }": '"skip"',
+    }
+
+    for query, right in nearly.items():
+        messages = [each["message"] for each in (await client.answer(query))["errors"]]
+
+        assert messages, query
+        assert [each for each in messages if "Did you mean" in each or right in each] == [], query
