@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from starlette.requests import Request
 
 from app.domain.access import Caller
+from app.domain.problems import ErrorCode, RequestError
 from app.services.access import caller_of
 
 RETRY_SECONDS = 5  # for who asks while the database cannot answer
+
+
+class TooSlowError(RequestError):
+    """Half a request came, and no more: the answer ends the connection."""
 
 
 async def caller_behind(request: Request) -> Caller:
@@ -17,7 +24,20 @@ async def caller_behind(request: Request) -> Caller:
 
 
 async def body_of(request: Request, most: int) -> bytes | None:
-    """The body; None as soon as it is known to be longer than that. ClientDisconnect."""
+    """The body; None as soon as it is known to be longer than that.
+
+    ClientDisconnect. RequestError LIMIT_EXCEEDED for one that does not come in time: answer 408.
+    """
+    seconds: float = request.app.state.body_seconds
+    try:
+        async with asyncio.timeout(seconds):
+            return await _read(request, most)
+    except TimeoutError:
+        told = f"The body did not come within {seconds:g} s."
+        raise TooSlowError(ErrorCode.LIMIT_EXCEEDED, told) from None
+
+
+async def _read(request: Request, most: int) -> bytes | None:
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > most:
         return None

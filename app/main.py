@@ -22,6 +22,7 @@ from app.http.requests import Requests
 from app.services.access import Access, authenticate
 from app.services.feed import Feed
 from app.services.organizations import bootstrap
+from app.services.rates import Rates
 from app.services.throttle import Throttle
 from app.services.tokens import Tokens
 from app.services.vitals import Vitals
@@ -80,7 +81,12 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database = Database(settings.database_url)
-        access = Access(database, tokens if tokens.accepted else None, Throttle(settings.slowing))
+        access = Access(
+            database,
+            tokens if tokens.accepted else None,
+            Throttle(settings.slowing),
+            rates=Rates(settings.requests),
+        )
         app.state.access = access
         try:
             buffer = settings.buffer_entries, settings.buffer_bytes
@@ -105,6 +111,7 @@ def create_app(settings: Settings) -> FastAPI:
         telemetry=_TELEMETRY,
     )
     app.state.limits = settings.limits
+    app.state.body_seconds = settings.requests.body_seconds
     app.state.listeners = set()
     app.state.origins = Origins.read(settings.cors_origins, settings.public_url)
     if app.state.origins.others:
@@ -120,6 +127,9 @@ def create_app(settings: Settings) -> FastAPI:
     app.router.routes.append(Route("/", RedirectResponse("/graphql")))
     app.mount("/graphql/assets", graphiql.assets())
     app.router.routes += graphql_routes(
-        build_schema(), settings.limits, settings.sockets, settings.public_url
+        build_schema(settings.documents, settings.requests, settings.limits),
+        settings.limits,
+        settings.sockets,
+        settings.public_url,
     )
     return app

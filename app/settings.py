@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.domain.limits import Limits, Slowing, SocketLimits
+from app.domain.limits import DocumentLimits, Limits, RequestLimits, Slowing, SocketLimits
 from app.http.cross_origin import Origins
 
 
@@ -64,6 +64,12 @@ class Settings(BaseSettings):
     limits: Limits = Field(default_factory=Limits, description="TOCSIN_LIMITS__PAGE and so on.")
     sockets: SocketLimits = Field(
         default_factory=SocketLimits, description="TOCSIN_SOCKETS__OPERATIONS and so on."
+    )
+    documents: DocumentLimits = Field(
+        default_factory=DocumentLimits, description="TOCSIN_DOCUMENTS__COST and so on."
+    )
+    requests: RequestLimits = Field(
+        default_factory=RequestLimits, description="TOCSIN_REQUESTS__POINTS and so on."
     )
 
     @field_validator("cors_origins")

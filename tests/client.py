@@ -136,6 +136,7 @@ class Subscription:
         return dict(error)
 
 
+ONE_NODE = {"cost": {"requested": 1, "limit": 2_000}}  # what the answers tell beside the data
 PROTOCOL: Any = "graphql-transport-ws"
 
 LOG_EVENT = """

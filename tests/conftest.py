@@ -27,7 +27,7 @@ from app.main import create_app, prepare
 from app.serving.heads import Heads
 from app.settings import Settings
 from app.store.database import Database
-from tests.client import ADMINISTRATOR, Client
+from tests.client import ADMINISTRATOR, PATIENCE_SECONDS, Client
 
 hypothesis_settings.register_profile("tests", derandomize=True, deadline=None)
 hypothesis_settings.load_profile("tests")
@@ -117,14 +117,18 @@ async def client(database_url: str) -> AsyncIterator[Client]:
         yield client
 
 
-def settings_of(database_url: str, **given: object) -> Settings:
-    return Settings(database_url=database_url, bootstrap_key=ADMINISTRATOR, **given)  # type: ignore[arg-type]
+def settings_of(database_url: str, **given: Any) -> Settings:
+    # No test waits for a query to be too slow by chance: a busy machine is.
+    given["requests"] = {"query_seconds": PATIENCE_SECONDS} | given.get("requests", {})
+    return Settings(database_url=database_url, bootstrap_key=ADMINISTRATOR, **given)
 
 
 @contextlib.asynccontextmanager
 async def _serve(database_url: str, **given: object) -> AsyncIterator[Client]:
-    app = create_app(settings_of(database_url, **given))
-    config = uvicorn.Config(app, port=0, http=Heads, ws=Frames, log_config=None)
+    settings = settings_of(database_url, **given)
+    app = create_app(settings)
+    heads = Heads.within(settings.requests)
+    config = uvicorn.Config(app, port=0, http=heads, ws=Frames, log_config=None)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
     while not server.started:

@@ -87,3 +87,42 @@ class Slowing:
     longest_delay: float = 8
     waiting: int = 10
     addresses: int = 10_000  # remembered, and as many good credentials
+
+
+@dataclass(frozen=True)
+class DocumentLimits:
+    """How large a GraphQL document may be, before it is looked at any closer.
+
+    Fields, aliases and depth are those of one operation or fragment, with every fragment that it
+    spreads, as often as it does. `cost` is of an operation with its variables, in nodes asked for.
+    """
+
+    tokens: int = 2_000
+    characters: int = 1_000_000
+    operations: int = 10
+    fragments: int = 30
+    directives: int = 50
+    directives_at_a_place: int = 3
+    aliases: int = 15
+    fields: int = 400
+    depth: int = 12
+    introspection_depth: int = 15
+    cost: int = 2_000
+
+
+@dataclass(frozen=True)
+class RequestLimits:
+    """How long a request may take, and how much one principal may ask of a process.
+
+    A mutation has longer: what is broken off is undone, and the largest bulk (500 events, 6.5 MB)
+    took two cores that were busy with other things 10 s. `points` are of the cost, a minute; with
+    0 nobody counts.
+    """
+
+    query_seconds: float = 5
+    mutation_seconds: float = 60
+    body_seconds: float = 10
+    head_seconds: float = 10
+    head_bytes: int = 524_288  # an event at every limit, in CloudEvents' binary mode, has 366,000
+    points: int = 0
+    principals: int = 10_000  # whose points are remembered

@@ -74,6 +74,10 @@ class Context(BaseContext):
         if (key_id := self.caller.credential_id) is not None:
             self._access.uses.note(key_id, datetime.now(UTC))
 
+    def spend(self, points: int) -> None:
+        """RequestError LIMIT_EXCEEDED where the caller has none left."""
+        self._access.rates.spend(self.caller, points)
+
     @property
     def caller(self) -> Caller:
         if self.authenticated is None:

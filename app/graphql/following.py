@@ -24,6 +24,7 @@ from graphql import (
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from app.graphql.context import Context
+from app.graphql.documents import ERRORS_TOLD
 from app.services.broadcast import Rendered
 from app.services.subscriptions import Following
 from app.store.changes import Entry
@@ -49,6 +50,12 @@ class Followed(AsyncIterator[Item], Generic[Item]):
 
 class Executor(StrawberryGraphQLCoreExecutionContext):
     """Hands a subscription over, instead of executing it for one subscriber."""
+
+    @classmethod
+    def build(cls, *given: Any, **named: Any) -> Any:
+        """An executor, or what is wrong with the variables: no names that it does not name."""
+        built = super().build(*given, **{**named, "hide_suggestions": True})
+        return built[:ERRORS_TOLD] if isinstance(built, list) else built
 
     def execute_operation(self, serially: bool | None = None) -> Any:
         if isinstance(self.root_value, Followed):

@@ -137,7 +137,8 @@ def tell(error: GraphQLError) -> None:
     cause = error.original_error
     if isinstance(cause, RequestError):
         error.message = cause.message
-        _extend(error, cause.code, argument=list(cause.path) or None)
+        path, after = list(cause.path) or None, cause.retry_after
+        _extend(error, cause.code, argument=path, retryAfterSeconds=after)
     elif isinstance(cause, MissingQueryError | CannotGetOperationTypeError):
         _extend(error, ErrorCode.BAD_USER_INPUT)
     elif cause is not None and (why := why_unavailable(cause)) is not None:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import strawberry
-from graphql import GraphQLError, OperationDefinitionNode
-from strawberry.extensions import ParserCache, SchemaExtension, ValidationCache
+from graphql import GraphQLError
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.graphql import OperationType
 
+from app.domain.limits import DocumentLimits, Limits, RequestLimits
+from app.graphql.admission import Admission
 from app.graphql.api_keys import ApiKeyMutations
 from app.graphql.checks import CheckQueries
 from app.graphql.cloudevents import CloudEventMutations, CloudEventQueries
 from app.graphql.containers import ContainerMutations
 from app.graphql.correlations import CorrelationMutations
+from app.graphql.documents import Documents
 from app.graphql.duplication_rules import DuplicationRuleMutations, DuplicationRuleQueries
 from app.graphql.event_counts import EventCountQueries
 from app.graphql.event_mutations import EventMutations
@@ -46,7 +47,6 @@ from app.graphql.problems import (
 )
 from app.graphql.scalars import SCALARS
 
-_CACHED_DOCUMENTS = 1000
 _OVER_A_SOCKET = (
     "A subscription goes over a WebSocket (graphql-transport-ws) or is asked for by `Accept: "
     "text/event-stream`, at this address."
@@ -54,7 +54,11 @@ _OVER_A_SOCKET = (
 _NO_SUCH_OPERATION = "The document has no operation, or none of the name that operationName says."
 
 
-@strawberry.type(description="All that can be read.")
+@strawberry.type(
+    description="All that can be read. What an operation asks for is counted in nodes, at most "
+    "2,000, and told as `extensions.cost` of its answer: each row of a list is one, as often as it "
+    "is selected, and what is selected below a row counts for each."
+)
 class Query(
     EventQueries,
     CheckQueries,
@@ -94,6 +98,11 @@ class Subscription(NotificationSubscriptions, HistorySubscriptions):
 
 
 class Schema(strawberry.Schema):
+    """`documents` and `request_limits` belong to one that is served."""
+
+    documents: Documents
+    request_limits: RequestLimits
+
     async def execute(self, query: str | None, *given: Any, **more: Any) -> ExecutionResult:
         """One answer to a query or a mutation; a subscription has many, and needs a socket."""
         more["allowed_operation_types"] = {OperationType.QUERY, OperationType.MUTATION} & set(
@@ -115,20 +124,11 @@ class Schema(strawberry.Schema):
             tell(error)
 
 
-class _NamedOperation(SchemaExtension):
-    """Of several operations none is run by guess."""
-
-    def on_validate(self) -> Iterator[None]:
-        request = self.execution_context
-        definitions = request.graphql_document.definitions if request.graphql_document else ()
-        several = sum(isinstance(each, OperationDefinitionNode) for each in definitions) > 1
-        if several and request._provided_operation_name is None:
-            which = "The document has several operations: say which one by operationName."
-            request.pre_execution_errors = [bad_request(which)]
-        yield
-
-
-def build_schema() -> Schema:
+def build_schema(
+    documents: DocumentLimits | None = None,
+    requests: RequestLimits | None = None,
+    limits: Limits | None = None,
+) -> Schema:
     schema = Schema(
         query=Query,
         mutation=Mutation,
@@ -136,12 +136,9 @@ def build_schema() -> Schema:
         types=[DuplicateError, ExpressionError, GuardViolation, InputError, TransitionError],
         execution_context_class=Executor,
         config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=True),
-        extensions=[
-            lambda: ParserCache(maxsize=_CACHED_DOCUMENTS),
-            lambda: ValidationCache(maxsize=_CACHED_DOCUMENTS),
-            _NamedOperation,
-            Measured,
-        ],
+        extensions=[Measured, Admission],
     )
     enforce(schema._schema)
+    schema.documents = Documents(schema._schema, documents or DocumentLimits(), limits or Limits())
+    schema.request_limits = requests or RequestLimits()
     return schema

@@ -85,6 +85,7 @@ async def _receive(request: Request) -> Response:
         )
     if isinstance(message, Unreadable):
         return _problem(message.status, message.flaws)
+    access.rates.spend(caller, len(message.events))
     desk = Desk(caller, datetime.now(UTC), limits)
     reports = await cloudevents.ingest(access.database, desk, message.events)
     results = [

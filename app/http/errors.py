@@ -6,7 +6,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from app.domain.problems import ErrorCode, RequestError
-from app.doors import RETRY_SECONDS
+from app.doors import RETRY_SECONDS, TooSlowError
 from app.store.dialect import DATABASE_ERRORS, why_unavailable
 
 _STATUS = {
@@ -18,6 +18,8 @@ _STATUS = {
 
 
 def status_of(error: RequestError) -> int:
+    if isinstance(error, TooSlowError):
+        return 408
     return _STATUS.get(error.code, 400)
 
 
@@ -25,6 +27,8 @@ def headers_of(error: RequestError) -> dict[str, str]:
     """How to sign in, or when to try again, where that helps."""
     if error.code is ErrorCode.UNAUTHENTICATED:
         return {"WWW-Authenticate": "Bearer"}
+    if isinstance(error, TooSlowError):
+        return {"Connection": "close"}
     unavailable = error.code is ErrorCode.UNAVAILABLE
     after = RETRY_SECONDS if unavailable and error.retry_after is None else error.retry_after
     return {} if after is None else {"Retry-After": str(after)}

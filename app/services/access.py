@@ -17,6 +17,7 @@ from app.services import keys
 from app.services.endings import Endings
 from app.services.key_uses import KeyUses
 from app.services.organizations import DEFAULT_KEY, organization_named
+from app.services.rates import Rates
 from app.services.throttle import Throttle
 from app.services.tokens import Tokens
 from app.store import tables
@@ -35,6 +36,7 @@ class Access:
     throttle: Throttle = field(default_factory=Throttle)
     uses: KeyUses = field(default_factory=KeyUses)
     endings: Endings = field(default_factory=Endings)
+    rates: Rates = field(default_factory=Rates)
 
 
 async def caller_of(access: Access, said: Mapping[str, str], address: str | None) -> Caller:

@@ -7,7 +7,7 @@ answered before it was read.
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Self
 
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
@@ -15,17 +15,21 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
-HEAD_BYTES = 64 * 1024
-HEAD_SECONDS = 10.0
+from app.domain.limits import RequestLimits
 
 
 class Heads(HttpToolsProtocol):
     """uvicorn's, which answers a head that is too long by 431 and lets go of one that is late."""
 
+    _limits = RequestLimits()
     _in_head = False
     _head_bytes = 0
     _answering: RequestResponseCycle | None = None
     _late: asyncio.TimerHandle | None = None
+
+    @classmethod
+    def within(cls, limits: RequestLimits) -> type[Self]:
+        return type(cls.__name__, (cls,), {"_limits": limits})
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -43,8 +47,8 @@ class Heads(HttpToolsProtocol):
         if self._in_head:
             # Of one header no callback tells before it is whole.
             self._head_bytes += len(data)
-            if self._head_bytes > HEAD_BYTES:
-                return self._refuse(431, f"A request's head has at most {HEAD_BYTES:,} bytes.")
+            if self._head_bytes > (most := self._limits.head_bytes):
+                return self._refuse(431, f"A request's head has at most {most:,} bytes.")
         if self._in_head or self._at_rest():
             self._expect_head()
         return None
@@ -70,7 +74,7 @@ class Heads(HttpToolsProtocol):
 
     def _expect_head(self) -> None:
         if self._late is None:
-            self._late = self.loop.call_later(HEAD_SECONDS, self._let_go)
+            self._late = self.loop.call_later(self._limits.head_seconds, self._let_go)
 
     def _expect_nothing(self) -> None:
         if self._late is not None:

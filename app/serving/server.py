@@ -102,7 +102,7 @@ def run(settings: Settings, listening: socket.socket) -> None:
         server_header=False,
         proxy_headers=settings.trusted_proxies is not None,
         forwarded_allow_ips=settings.trusted_proxies,
-        http=Heads,
+        http=Heads.within(settings.requests),
         ws=Frames,
         ws_max_size=settings.sockets.message_bytes,
         ws_ping_interval=None,  # app/graphql/protocols has pings, and a code that clients resume at

@@ -6,8 +6,10 @@ EVERYWHERE sees them all. Only `write()` commits.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache, wraps
 from typing import Any, Literal, ParamSpec, TypeVar
@@ -39,6 +41,27 @@ class _All(Enum):
 
 EVERYWHERE = _All.EVERYWHERE
 Scope = UUID | Literal[_All.EVERYWHERE]
+
+
+@dataclass
+class Commits:
+    """`begun`: what was written may be durable, whatever becomes of the one who wrote it."""
+
+    begun: bool = False
+
+
+_COMMITS: ContextVar[Commits | None] = ContextVar("commits", default=None)
+
+
+@contextmanager
+def commits_watched() -> Iterator[Commits]:
+    """Tells of the commits that begin meanwhile, in this task and in those that it starts."""
+    commits = Commits()
+    token = _COMMITS.set(commits)
+    try:
+        yield commits
+    finally:
+        _COMMITS.reset(token)
 
 
 class ScopedSession(Session):
@@ -101,6 +124,8 @@ class Database:
         """A transaction: committed at the end of the block, undone by whatever leaves it early."""
         async with self._session(self._writer, scope) as session, session.begin():
             yield session
+            if (commits := _COMMITS.get()) is not None:
+                commits.begun = True
         self.wake.ring()
 
     @property

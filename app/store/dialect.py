@@ -249,7 +249,6 @@ def why_unavailable(error: BaseException) -> str | None:
 # Classes of SQLSTATE: connection, authorization, catalog, resources, operator's intervention.
 _REFUSING = frozenset({"08", "28", "3D", "53", "57"})
 
-
 _SIGNS = {
     "database is locked": "The database is locked by another process.",
     "lock timeout": "The database is locked by another process.",
@@ -277,10 +276,7 @@ def _sqlite(
     url: URL, begin: str, pool_size: int, read_only: bool = False, foreign_keys: bool = True
 ) -> AsyncEngine:
     engine = create_async_engine(
-        url,
-        pool_size=pool_size,
-        max_overflow=0,
-        connect_args={"timeout": BUSY_MS / 1000},
+        url, pool_size=pool_size, max_overflow=0, connect_args={"timeout": BUSY_MS / 1000}
     )
 
     @event.listens_for(engine.sync_engine, "connect")
@@ -296,5 +292,9 @@ def _sqlite(
     @event.listens_for(engine.sync_engine, "begin")
     def begun(connection: Connection) -> None:
         connection.exec_driver_sql(begin)
+
+    @event.listens_for(engine.sync_engine, "invalidate")
+    def abandoned(connection: Any, *_: Any) -> None:
+        connection.driver_connection._conn.interrupt()  # it would go on with its statement
 
     return engine

@@ -361,10 +361,10 @@ CURSORS = {
 }
 # All that an organization holds, but when its keys were last used.
 HELD = (
-    """{ events(first: 100) { totalCount nodes { id type summary version updatedAt fields tags
-         acknowledgedAt occurrences duplicateOf { id } history(first: 100) { nodes { cursor } }
+    """{ events(first: 20) { totalCount nodes { id type summary version updatedAt fields tags
+         acknowledgedAt occurrences duplicateOf { id } history(first: 50) { nodes { cursor } }
          correlations { nodes { relation event { id } } } } } }""",
-    """{ eventTypes(first: 100) { totalCount nodes { id type name state version updatedAt
+    """{ eventTypes(first: 50) { totalCount nodes { id type name state version updatedAt
          fields { id name label } conditionalRules { id enabled } jsonSchema
          guardRules { id name state versions { number } }
          duplicationRules { id name enabled caught resetAt } } } }""",

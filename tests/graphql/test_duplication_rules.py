@@ -305,10 +305,10 @@ async def test_a_type_and_the_organization_have_a_hundred_rules_each(
     kind = await define(client)
     of_it = {"eventTypeId": kind["id"]} if typed else {}
     query = " ".join(
-        f"r{n}: createDuplicationRule(input: $input) {{ userErrors {{ code }} }}" for n in range(20)
+        f"r{n}: createDuplicationRule(input: $input) {{ userErrors {{ code }} }}" for n in range(10)
     )
     said = FOREIGN | of_it
-    for _ in range(5):
+    for _ in range(10):
         answer = await client.answer(
             f"mutation ($input: CreateDuplicationRuleInput!) {{ {query} }}", input=said
         )

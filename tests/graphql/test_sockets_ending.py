@@ -303,4 +303,4 @@ async def test_a_fault_in_an_operation_is_told_by_a_reference_and_ends_it_alone(
     assert error["message"] == "Something went wrong in the server."
     assert error["extensions"]["code"] == "INTERNAL_SERVER_ERROR"
     assert error["extensions"]["reference"] == entry["reference"]
-    assert answer["payload"] == {"data": {"__typename": "Query"}}
+    assert answer["payload"]["data"] == {"__typename": "Query"}

@@ -27,6 +27,7 @@ COUNT = "{ events { totalCount } }"
 
 def environment(**given: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")}
+    given = {"requests__query_seconds": str(PATIENCE_SECONDS)} | given
     return kept | {f"TOCSIN_{name.upper()}": value for name, value in given.items()}
 
 

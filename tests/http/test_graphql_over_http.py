@@ -165,7 +165,7 @@ async def test_what_was_not_run_has_no_data(
     answer = await client.http.post("/graphql", json={"query": document}, headers=headers)
 
     assert answer.status_code == status
-    assert answer.json().keys() == {"errors"}
+    assert answer.json().keys() - {"extensions"} == {"errors"}
     assert {error["extensions"]["code"] for error in answer.json()["errors"]} == {code}
 
 
@@ -191,7 +191,7 @@ async def test_get_runs_queries_and_no_mutation(client: Client) -> None:
     broken = await client.http.get("/graphql", params={"query": query, "variables": "{"})
     nothing = await client.http.get("/graphql", headers={"accept": JSON})
 
-    assert asked.json() == {"data": {"entity": {"type": "Well"}}}
+    assert asked.json()["data"] == {"entity": {"type": "Well"}}
     assert (changed.status_code, changed.headers["allow"]) == (405, "POST")
     assert (twice.status_code, broken.status_code, nothing.status_code) == (400, 400, 400)
     assert "the parameter query is there more than once" in twice.text.lower()
@@ -218,7 +218,7 @@ async def test_a_persisted_query_is_asked_for_in_full(client: Client) -> None:
     [error] = unknown.json()["errors"]
     assert error["message"] == "PersistedQueryNotSupported"
     assert error["extensions"] == {"code": "PERSISTED_QUERY_NOT_SUPPORTED"}
-    assert in_full.json() == {"data": {"__typename": "Query"}}
+    assert in_full.json()["data"] == {"__typename": "Query"}
 
 
 async def test_a_body_over_the_limit_is_413_however_it_comes(

@@ -16,8 +16,9 @@ from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types.execution import ExecutionResult
 from strawberry.types.graphql import OperationType
 
-from app.domain.problems import ErrorCode
+from app.domain.problems import ErrorCode, RequestError
 from app.doors import RETRY_SECONDS, body_of
+from app.graphql.admission import OverdueError
 from app.graphql.context import Context
 from app.graphql.protocols.messages import Subscribe, text_of
 from app.graphql.protocols.operations import answers, ends_the_operation
@@ -97,12 +98,24 @@ async def _operation(request: Request, body_bytes: int) -> Subscribe | Refusal:
 def _result(result: ExecutionResult, media_type: str) -> Response:
     told: dict[str, Any] = dict(process_result(result))
     codes = {(error.extensions or {}).get("code") for error in result.errors or ()}
-    not_run = ends_the_operation(result)
+    # What was broken off has run.
+    not_run = ends_the_operation(result) and not any(
+        isinstance(error.original_error, OverdueError) for error in result.errors or ()
+    )
     if not_run:  # no data is not the same as data that is null
         told.pop("data", None)
+    if not_run and (seconds := _retry_after(result)) is not None:
+        return _answer(429, told, media_type, {"Retry-After": str(seconds)})
     if result.data is None and ErrorCode.UNAVAILABLE.value in codes:
         return _answer(503, told, media_type, {"Retry-After": str(RETRY_SECONDS)})
     return _answer(400 if not_run and media_type == GRAPHQL_JSON else 200, told, media_type)
+
+
+def _retry_after(result: ExecutionResult) -> int | None:
+    for error in result.errors or ():
+        if isinstance(error.original_error, RequestError):
+            return error.original_error.retry_after
+    return None
 
 
 def _refused(refusal: Refusal, media_type: str, **headers: str) -> Response:

@@ -1,0 +1,124 @@
+"""What every operation passes before it runs, and how long it may run: over HTTP and sockets alike.
+
+A document that is sound, a cost within the limit, points that its principal still has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, Any, cast
+
+from graphql import GraphQLError, OperationDefinitionNode
+from strawberry.extensions import SchemaExtension
+from strawberry.types.graphql import OperationType
+
+from app.domain.limits import RequestLimits
+from app.domain.problems import ErrorCode, RequestError
+from app.graphql.document_limits import too_large
+from app.graphql.documents import Document
+from app.graphql.problems import bad_request
+from app.store.database import Commits, commits_watched
+
+if TYPE_CHECKING:
+    from app.graphql.context import Context
+    from app.graphql.schema import Schema
+
+
+class OverdueError(RequestError):
+    """It ran, and was broken off."""
+
+
+class Admission(SchemaExtension):
+    """One for each operation."""
+
+    def __init__(self) -> None:
+        self._errors: list[GraphQLError] = []
+        self._cost: dict[str, int] | None = None
+
+    def on_parse(self) -> Iterator[None]:
+        request = self.execution_context
+        document = self._schema.documents.read(request.query or "")
+        self._errors = list(document.errors) or self._refusals(document)
+        if document.node is None:
+            request.pre_execution_errors = self._errors
+            raise _fresh(self._errors[0])
+        request.graphql_document = document.node
+        yield
+
+    def on_validate(self) -> Iterator[None]:
+        # Strawberry validates where nobody has: an empty list says that somebody has.
+        self.execution_context.pre_execution_errors = self._errors
+        yield
+
+    async def on_execute(self) -> AsyncIterator[None]:
+        kind = self.execution_context.operation_type
+        limits = self._schema.request_limits
+        seconds = _seconds(kind, limits)
+        with commits_watched() as commits:
+            try:
+                async with asyncio.timeout(seconds):
+                    yield
+            except TimeoutError as error:
+                told = _overdue(kind, seconds, commits)
+                raise OverdueError(ErrorCode.LIMIT_EXCEEDED, told) from error
+
+    def get_results(self) -> dict[str, Any]:
+        """What the answer tells in `extensions`."""
+        return {} if self._cost is None else {"cost": self._cost}
+
+    @property
+    def _schema(self) -> Schema:
+        return cast("Schema", self.execution_context.schema)
+
+    def _refusals(self, document: Document) -> list[GraphQLError]:
+        request = self.execution_context
+        name, most = request._provided_operation_name, self._schema.documents.limits.cost
+        operation = document.operation(name)
+        if operation is None:
+            several = name is None and document.costs
+            which = "The document has several operations: say which one by operationName."
+            return [bad_request(which)] if several else []
+        cost = document.cost(name, request.variables)
+        if operation.operation.value != OperationType.SUBSCRIPTION.value:
+            self._cost = {"requested": cost, "limit": most}
+        if cost > most:
+            return [_too_costly(cost, most, operation)]
+        context = cast("Context | None", request.context)
+        try:
+            if context is not None:
+                context.spend(cost)
+        except RequestError as error:
+            return [GraphQLError(error.message, original_error=error)]
+        return []
+
+
+def _too_costly(cost: int, most: int, operation: OperationDefinitionNode) -> GraphQLError:
+    told = f"The operation asks for {cost:,} nodes: at most {most:,}. Ask for smaller pages."
+    return too_large(told, operation)
+
+
+def _seconds(kind: OperationType, limits: RequestLimits) -> float:
+    return limits.mutation_seconds if kind is OperationType.MUTATION else limits.query_seconds
+
+
+def _overdue(kind: OperationType, seconds: float, commits: Commits) -> str:
+    told = f"The {kind.value} took longer than {seconds:g} s and was broken off"
+    if kind is not OperationType.MUTATION:
+        return f"{told}: ask for less."
+    if not commits.begun:
+        return f"{told}: nothing was done."
+    return (
+        f"{told}: it may have been done. Look, before it is sent again; a report with the same "
+        "source and sourceId can be sent again safely."
+    )
+
+
+def _fresh(error: GraphQLError) -> GraphQLError:
+    """To be raised: the frames of whoever raises it stay with it."""
+    return GraphQLError(
+        error.message,
+        source=error.source,
+        positions=error.positions,
+        extensions=error.extensions,
+    )

@@ -1,0 +1,263 @@
+"""What an operation costs, what costs too much, and how fast it may be spent."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from app.domain.access import Caller, Permission
+from app.domain.limits import RequestLimits
+from app.domain.problems import ErrorCode, RequestError
+from app.graphql.schema import build_schema
+from app.services.rates import Rates
+from app.store.database import Database
+from tests.client import Client
+from tests.conftest import Serve
+from tests.sending import an_event, send
+from tests.worlds import a_key
+
+DOCUMENTS = build_schema().documents
+
+COSTS: list[tuple[int, str, dict[str, Any]]] = [
+    (1, "{ logHead }", {}),
+    (1, "{ viewer { name permissions } }", {}),
+    (1, "{ __typename }", {}),
+    # A page: 1, and its rows each time they are shown.
+    (21, "{ events { nodes { id } } }", {}),
+    (1, "{ events(first: 100) { totalCount pageInfo { endCursor } } }", {}),
+    (101, "{ events(first: 100) { edges { node { id tags } } } }", {}),
+    (201, "{ events(last: 100) { edges { cursor } nodes { id } } }", {}),
+    (21, "{ events(first: null) { nodes { id } } }", {}),
+    (11, "query ($n: Int) { events(first: $n) { nodes { id } } }", {"n": 10}),
+    (21, "query ($n: Int) { events(first: $n) { nodes { id } } }", {}),
+    (21, "query ($n: Int) { events(first: $n) { nodes { id } } }", {"n": None}),
+    (31, "query ($n: Int = 30) { events(first: $n) { nodes { id } } }", {}),
+    (6, "query ($n: Int = 30) { events(first: $n) { nodes { id } } }", {"n": 5}),
+    (6, "query ($n: Int) { events(last: $n, first: null) { nodes { id } } }", {"n": 5}),
+    # More than a page may have is the resolver's to refuse, and less than nothing.
+    (101, "{ events(first: 1000000) { nodes { id } } }", {}),
+    (1, "{ events(first: -5) { nodes { id } } }", {}),
+    (21, "query ($n: Int) { events(first: $n) { nodes { id } } }", {"n": "ten"}),
+    (101, "query ($n: Int) { events(first: $n) { nodes { id } } }", {"n": 1e300}),
+    # What is below a row is asked for as often as there are rows.
+    (111, "{ events(first: 10) { nodes { history(first: 9) { nodes { kind } } } } }", {}),
+    (41, "{ events { nodes { eventType { name } } } }", {}),
+    (
+        1 + 10 + 10 + 200 + 200,
+        "{ events(first: 10) { nodes { history { nodes { kind event { id } } } } } }",
+        {},
+    ),
+    (121, "{ events { nodes { fieldValues { name } } } }", {}),
+    # A walk costs a page for each link on the way.
+    (1 + 20, "{ event(id: 1) { correlations { totalCount } } }", {}),
+    (1 + 100, "{ event(id: 1) { correlations(depth: 5) { nodes { depth } } } }", {}),
+    (
+        1 + 50 + 10,
+        """query ($d: Int!) { event(id: 1) { correlations(depth: $d, first: 10) {
+             nodes { event { duplicateOf { id } } } } } }""",
+        {"d": 5},
+    ),
+    (1 + 500, "{ cloudEvents(pageSize: 500) { events total } }", {}),
+    (1, "{ cloudEvents(pageSize: 500) { total } }", {}),
+    (10, "{ eventCounts(by: [TYPE]) { count } }", {}),
+    (1_000, '{ eventCounts(by: [], every: "PT1M", first: 10000) { count } }', {}),
+    (500, '{ tryGuardRule(expression: "true", last: 500) { checked } }', {}),
+    # A bulk is paid for by what is sent.
+    (
+        500,
+        "mutation ($i: [LogEventInput!]!) { logEvents(input: $i) { results { event { id } } } }",
+        {"i": [{}] * 500},
+    ),
+    (2, "mutation { logEvents(input: [{}, {}]) { accepted } }", {}),
+    (1, "mutation { logEvents(input: {}) { accepted } }", {}),
+    (
+        6,
+        "mutation ($e: [JSON!]!) { ingestCloudEvents(events: $e) { results { event { "
+        "eventType { id } } } } }",
+        {"e": [{}, {}, {}]},
+    ),
+    (1 + 100, "mutation { acknowledgeEvents { events { id } } }", {}),
+    (1, "mutation { acknowledgeEvents { acknowledgedCount } }", {}),
+    # What is executed as one is paid as one, wherever it is said.
+    (21, "{ events { nodes { id } } events { nodes { type } } }", {}),
+    (42, "{ a: events { nodes { id } } b: events { nodes { id } } }", {}),
+    (
+        41,
+        """{ events { ...A ...B } } fragment A on EventConnection { nodes { eventType { id } } }
+           fragment B on EventConnection { nodes { ...C } }
+           fragment C on Event { eventType { name } }""",
+        {},
+    ),
+    (
+        7,
+        """{ node(id: 1) { ... on EventType { fields { name } }
+             ... on Event { duplicateOf { id } } } }""",
+        {},
+    ),
+    (500, "{ __schema { types { name } } }", {}),
+]
+
+
+@pytest.mark.parametrize(("cost", "text", "variables"), COSTS)
+def test_an_operation_costs_the_nodes_it_asks_for(
+    cost: int, text: str, variables: dict[str, Any]
+) -> None:
+    document = DOCUMENTS.read(text)
+
+    assert document.errors == ()
+    assert document.cost(None, variables) == cost
+
+
+def test_of_several_operations_each_has_its_own_cost() -> None:
+    document = DOCUMENTS.read("query A { logHead } query B { events { nodes { id } } }")
+
+    costs = [document.cost(name, {}) for name in ("A", "B", "C", None)]
+
+    assert costs == [1, 21, 0, 0]
+
+
+async def test_what_was_asked_for_is_told_in_each_answer(client: Client) -> None:
+    query = "query ($n: Int) { events(first: $n) { nodes { id } } }"
+
+    over_http = await client.answer(query, n=7)
+    failed = await client.answer('{ events(after: "nowhere") { nodes { id } } }')
+    async with client.subscription(query, n=7) as asked:
+        over_socket = (await asked.socket.receive())["payload"]
+
+    assert over_http["extensions"] == {"cost": {"requested": 8, "limit": 2_000}}
+    assert failed["extensions"] == {"cost": {"requested": 21, "limit": 2_000}}
+    assert over_socket == over_http
+
+
+async def test_eight_large_pages_at_once_are_refused(client: Client) -> None:
+    pages = " ".join(f"p{n}: cloudEvents(pageSize: $n) {{ events }}" for n in range(8))
+    text = f"query ($n: Int) {{ {pages} }}"
+
+    answer = await client.answer(text, n=500)
+    async with client.subscription(text, n=500) as asked:
+        over_socket = await asked.error()
+    fewer = await client.answer(text, n=200)
+
+    assert answer == {
+        "errors": [
+            {
+                "message": "The operation asks for 4,008 nodes: at most 2,000. "
+                "Ask for smaller pages.",
+                "locations": [{"line": 1, "column": 1}],
+                "extensions": {"code": "LIMIT_EXCEEDED"},
+            }
+        ],
+        "extensions": {"cost": {"requested": 4_008, "limit": 2_000}},
+    }
+    assert over_socket == answer["errors"][0]
+    assert fewer["extensions"]["cost"]["requested"] == 1_608
+    assert "errors" not in fewer
+
+
+async def test_a_mutation_that_costs_too_much_stores_nothing(client: Client) -> None:
+    bulks = " ".join(f"b{n}: logEvents(input: $i) {{ accepted }}" for n in range(5))
+
+    error = await client.error(f"mutation ($i: [LogEventInput!]!) {{ {bulks} }}", i=[{}] * 401)
+
+    assert error["extensions"] == {"code": "LIMIT_EXCEEDED"}
+    assert await client.ask("{ events { totalCount } }") == {"totalCount": 0}
+
+
+async def test_what_one_credential_spends_is_bounded(
+    serve: Serve, database_url: str, database: Database
+) -> None:
+    limits = {"points": 60}
+    page = "{ events(first: 49) { nodes { id } } }"
+    told = (
+        "This credential may spend 60 points of cost a minute, and this request costs 50: "
+        "try again in "
+    )
+    async with serve(database_url, requests=limits) as client:
+        other = client.as_key(await a_key(database, *Permission))
+        first = await client.post(page)
+
+        second = await client.post(page)
+        async with client.subscription(page) as asked:
+            over_socket = await asked.error()
+        unharmed = await other.post(page)
+
+    [error] = second.json()["errors"]
+    assert (first.status_code, second.status_code, unharmed.status_code) == (200, 429, 200)
+    assert 1 <= int(second.headers["retry-after"]) <= 40
+    assert error["message"].startswith(told)
+    assert error["extensions"]["code"] == "LIMIT_EXCEEDED"
+    assert error["extensions"]["retryAfterSeconds"] == int(second.headers["retry-after"])
+    assert over_socket["message"].startswith(told)
+    assert over_socket["extensions"].keys() == {"code", "retryAfterSeconds"}
+
+
+async def test_cloud_events_are_paid_for_at_their_own_door_too(
+    serve: Serve, database_url: str
+) -> None:
+    async with serve(database_url, requests={"points": 3}) as client:
+        taken = await send(client, [an_event(id=str(n)) for n in range(3)])
+        refused = await send(client, an_event(id="4"))
+
+    assert (taken.status_code, refused.status_code) == (202, 429)
+    assert refused.json()["code"] == "LIMIT_EXCEEDED"
+    assert 1 <= int(refused.headers["retry-after"]) <= 20
+
+
+def caller(name: str = "desk", credential: UUID | None = None) -> Caller:
+    return Caller(name, uuid4(), frozenset(), credential_id=credential)
+
+
+def refused_for(rates: Rates, who: Caller, points: int) -> int | None:
+    """The seconds to wait; None where it was not refused."""
+    try:
+        rates.spend(who, points)
+    except RequestError as error:
+        return error.retry_after if error.code is ErrorCode.LIMIT_EXCEEDED else -1
+    return None
+
+
+def test_a_bucket_fills_again_and_a_refusal_costs_nothing() -> None:
+    now = [0.0]
+    rates = Rates(RequestLimits(points=60), lambda: now[0])
+    desk = caller()
+    spent = []
+
+    for at, points in [(0, 50), (0, 20), (9, 20), (10, 20), (10, 1), (1_000, 60), (1_000, 1)]:
+        now[0] = float(at)
+        spent.append(refused_for(rates, desk, points))
+
+    assert spent == [None, 10, 1, None, 1, None, 1]
+
+
+def test_what_is_larger_than_the_bucket_waits_until_it_is_full_and_is_paid_off() -> None:
+    now = [0.0]
+    rates = Rates(RequestLimits(points=60), lambda: now[0])
+    desk = caller()
+
+    assert refused_for(rates, desk, 180) is None
+    assert refused_for(rates, desk, 1) == 121
+    now[0] = 121.0
+    assert refused_for(rates, desk, 1) is None
+
+
+def test_a_key_is_one_principal_in_every_organization_and_few_are_remembered() -> None:
+    rates = Rates(RequestLimits(points=1, principals=3), lambda: 0.0)
+    key = uuid4()
+
+    spent = [refused_for(rates, caller(str(n), key), 1) for n in range(2)]
+    for n in range(10):
+        rates.spend(caller(str(n)), 1)
+
+    assert spent == [None, 60]
+    assert len(rates) == 3
+
+
+def test_nothing_is_counted_where_no_rate_is_set() -> None:
+    rates = Rates()
+
+    for _ in range(3):
+        rates.spend(caller(), 1_000_000)
+
+    assert len(rates) == 0

@@ -1,0 +1,317 @@
+"""How large a document may be, and what is told of one that is larger."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from graphql import get_introspection_query
+
+from app.domain.limits import DocumentLimits
+from app.graphql.documents import ERRORS_TOLD, Documents
+from app.graphql.schema import build_schema
+from tests.client import Client
+from tests.conftest import Serve
+
+SCHEMA = build_schema()
+DOCUMENTS = SCHEMA.documents
+EVENTS = "text/event-stream"
+
+
+@pytest.fixture
+def database_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """SQLite alone: a document is the same on both."""
+    return f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'tocsin.db')}"
+
+
+def fresh(**limits: int) -> Documents:
+    return Documents(SCHEMA._schema, DocumentLimits(**limits), SCHEMA.documents._given)
+
+
+def refusals(text: str) -> list[tuple[str, int | None]]:
+    """Message and line of each error, all of which tell of a limit."""
+    errors = DOCUMENTS.read(text).errors
+    assert {(error.extensions or {})["code"] for error in errors} <= {"LIMIT_EXCEEDED"}
+    return [
+        (error.message, error.locations[0].line if error.locations else None) for error in errors
+    ]
+
+
+def aliases(count: int) -> str:
+    return "{" + " ".join(f"a{n}: logHead" for n in range(count)) + "}"
+
+
+def nested(depth: int) -> str:
+    """A duplicate of a duplicate, so many fields deep."""
+    return "{ event(id: 1)" + "{ duplicateOf" * (depth - 2) + "{ id" + "}" * depth
+
+
+LARGE = {
+    "tokens": (
+        "{" + "logHead " * 1_999 + "}",
+        "The document has too many tokens: at most 2,000.",
+    ),
+    "comments": (
+        "#\n" * 2_001 + "{ logHead }",
+        "The document has too many tokens: at most 2,000.",
+    ),
+    "characters": (
+        "{ logHead }" + " " * 1_000_000,
+        "The document has 1,000,011 characters: at most 1,000,000.",
+    ),
+    "operations": (
+        "\n".join(f"query Q{n} {{ logHead }}" for n in range(11)),
+        "The document has too many operations: at most 10.",
+    ),
+    "fragments": (
+        "\n".join(f"fragment F{n} on Query {{ logHead }}" for n in range(31)) + "{ logHead }",
+        "The document has too many fragments: at most 30.",
+    ),
+    "directives": (
+        "query ($b: Boolean!) {" + "logHead @skip(if: $b) " * 51 + "}",
+        "The document has too many directives: at most 50.",
+    ),
+    "directives at a place": (
+        "{ logHead" + " @include(if: true)" * 4 + "}",
+        "The document has too many directives at a place: at most 3.",
+    ),
+    "aliases": (
+        aliases(16),
+        "The operation has too many aliases, with its fragments: at most 15.",
+    ),
+    "fields": (
+        "{" + "logHead " * 401 + "}",
+        "The operation has too many fields, with its fragments: at most 400.",
+    ),
+    "depth": (nested(13), "The operation is nested 13 fields deep: at most 12."),
+    "nesting": (
+        nested(300),
+        "The document is nested too deeply: at most 12 fields.",
+    ),
+    "a deep value": (
+        "{ checkEvent(input: {fields: " + "[" * 300 + "]" * 300 + "}) { accepted } }",
+        "The document is nested too deeply: at most 12 fields.",
+    ),
+}
+WITHIN = {
+    "tokens": "{" + "logHead " * 400 + "}",
+    "operations": "\n".join(f"query Q{n} {{ logHead }}" for n in range(10)),
+    "fragments": " ".join(f"fragment F{n} on Query {{ logHead }}" for n in range(30))
+    + "{"
+    + " ".join(f"...F{n}" for n in range(30))
+    + "}",
+    "directives": "query ($b: Boolean!) {" + "logHead @skip(if: $b) " * 50 + "}",
+    "aliases": aliases(15),
+    "depth": nested(12),
+    "introspection": get_introspection_query(),
+    "everything that can be introspected": get_introspection_query(
+        specified_by_url=True,
+        directive_is_repeatable=True,
+        schema_description=True,
+        input_value_deprecation=True,
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", LARGE)
+def test_a_document_beyond_a_limit_is_told_the_limit(kind: str) -> None:
+    text, message = LARGE[kind]
+
+    told = refusals(text)
+
+    assert [each for each, _ in told] == [message]
+    assert (told[0][1] is None) == (kind == "characters")  # all others have a place
+
+
+@pytest.mark.parametrize("kind", WITHIN)
+def test_a_document_at_a_limit_passes(kind: str) -> None:
+    document = DOCUMENTS.read(WITHIN[kind])
+
+    assert document.errors == ()
+
+
+def test_a_limit_is_told_at_the_first_place_beyond_it() -> None:
+    of_operations = refusals(LARGE["operations"][0])
+    of_fragments = refusals(LARGE["fragments"][0])
+
+    assert [line for _, line in of_operations + of_fragments] == [11, 31]
+
+
+def test_each_limit_is_a_setting() -> None:
+    documents = fresh(aliases=2, depth=1, fields=2)
+
+    told = [error.message for error in documents.read("{ a: viewer { b: name c: name } }").errors]
+
+    assert told == [
+        "The operation has too many fields, with its fragments: at most 2.",
+        "The operation has too many aliases, with its fragments: at most 2.",
+        "The operation is nested 2 fields deep: at most 1.",
+    ]
+
+
+def test_a_fragment_counts_as_often_as_it_is_spread() -> None:
+    doubling = "\n".join(
+        f"fragment F{n} on Event {{ a: id ...F{n + 1} ...F{n + 1} }}" for n in range(28)
+    )
+    text = f"{{ event(id: 1) {{ ...F0 }} }} {doubling} fragment F28 on Event {{ id }}"
+
+    told = refusals(text)
+
+    assert len(told) == ERRORS_TOLD
+    assert told[0] == ("The operation has too many fields, with its fragments: at most 400.", 1)
+
+
+def test_depth_goes_through_fragments() -> None:
+    chain = " ".join(
+        f"fragment F{n} on Event {{ duplicateOf {{ ...F{n + 1} }} }}" for n in range(12)
+    )
+    text = f"{{ event(id: 1) {{ ...F0 }} }} {chain} fragment F12 on Event {{ id }}"
+
+    told = refusals(text)
+
+    assert told[0] == ("The operation is nested 14 fields deep: at most 12.", 1)
+
+
+def test_introspection_is_deeper_and_hides_nothing_that_is_not() -> None:
+    deep = "{ __type(name: 1) { " + "ofType {" * 15 + "name" + "}" * 17
+    beside = "{ __schema { description } event(id: 1)" + "{ duplicateOf" * 11 + "{ id" + "}" * 13
+
+    assert refusals(deep) == [("The introspection is nested 17 fields deep: at most 15.", 1)]
+    assert refusals(beside) == [("The operation is nested 13 fields deep: at most 12.", 1)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "fragment A on Event { id ...A } { event(id: 1) { ...A } }",
+        "fragment A on Event { ...B } fragment B on Event { id ...A } { event(id: 1) { ...A } }",
+        "{ event(id: 1) { ...A } }",
+    ],
+)
+def test_fragments_that_lead_nowhere_are_left_to_validation(text: str) -> None:
+    [error, *_] = DOCUMENTS.read(text).errors
+
+    assert "Cannot spread fragment" in error.message or "Unknown fragment" in error.message
+
+
+def test_what_takes_too_long_to_validate_is_given_up() -> None:
+    fragments = " ".join(f"fragment F{n} on Event {{ {'id ' * 390} }}" for n in range(4))
+
+    told = refusals(f"{{ event(id: 1) {{ ...F0 }} }} {fragments}")
+
+    assert told == [
+        ("The document is too complex: too many of its fields have the same name.", None)
+    ]
+
+
+def test_no_more_than_five_errors_are_told() -> None:
+    errors = DOCUMENTS.read("{ a1 a2 a3 a4 a5 a6 a7 }").errors
+
+    assert [error.message for error in errors] == [
+        f"Cannot query field 'a{n}' on type 'Query'." for n in range(1, 6)
+    ]
+
+
+def test_a_document_is_read_once_and_few_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.graphql.documents._KEPT_DOCUMENTS", 10)
+    documents = fresh()
+    first = documents.read("{ logHead }")
+
+    again = documents.read("{ logHead }")
+    for n in range(15):
+        documents.read(f"query Q{n} {{ logHead }}")
+    long = documents.read("{ logHead } #" + "x" * 70_000)
+
+    assert again is first
+    assert len(documents) == 10
+    assert documents.read(first.text) is not first
+    assert documents.read(long.text) is not long
+
+
+def test_large_documents_are_kept_as_long_as_there_is_room_for_their_tokens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("app.graphql.documents._KEPT_TOKENS", 1_000)
+    documents = fresh()
+
+    for n in range(15):
+        documents.read(f"query Q{n} {{ " + "x " * 96 + "}")
+
+    assert len(documents) == 1_000 // 102
+
+
+async def test_every_door_of_graphql_tells_it_alike(client: Client) -> None:
+    text, message = LARGE["aliases"]
+    error = {
+        "message": message,
+        "locations": [{"line": 1, "column": 1}],
+        "extensions": {"code": "LIMIT_EXCEEDED"},
+    }
+
+    answered = await client.post(text)
+    streamed = await client.http.post("/graphql", json={"query": text}, headers={"accept": EVENTS})
+    async with client.subscription(text) as heard:
+        over_socket = await heard.error()
+
+    assert (answered.status_code, answered.json()) == (200, {"errors": [error]})
+    assert f"data: {json.dumps({'errors': [error]}, separators=(',', ':'))}\n" in streamed.text
+    assert over_socket == error
+
+
+# What has no name that is close, too: graphql-core has these words for a missing selection.
+UNNAMED: dict[str, tuple[str, dict[str, Any]]] = {
+    "a field": ("{ event }", {}),
+    "another field": ("{ evens { totalCount } }", {}),
+    "a selection": ("{ events }", {}),
+    "an argument": ("{ events(frist: 1) { totalCount } }", {}),
+    "a type": ("query ($a: Evnt) { logHead }", {}),
+    "an enum value": ("{ eventCounts(by: [SEVERTY]) { count } }", {}),
+    "an input field": ('{ events(filter: {typs: ["a"]}) { totalCount } }', {}),
+    "an enum value in a variable": (
+        "query ($by: [EventDimension!]!) { eventCounts(by: $by) { count } }",
+        {"by": ["SEVERTY"]},
+    ),
+    "an input field in a variable": (
+        "query ($f: EventFilter) { events(filter: $f) { totalCount } }",
+        {"f": {"typs": ["a"]}},
+    ),
+    "a variable of a subscription": (
+        "subscription ($f: EventFilter) { eventChanged(filter: $f) { kind } }",
+        {"f": {"typs": ["a"]}},
+    ),
+}
+
+
+async def test_no_name_is_suggested_to_who_guesses(client: Client) -> None:
+    for kind, (text, variables) in UNNAMED.items():
+        answered = await client.post(text, **variables)
+        async with client.subscription(text, **variables) as heard:
+            message = (await heard.socket.receive())["payload"]
+
+        assert "errors" in answered.json(), kind
+        assert "Did you mean" not in answered.text + json.dumps(message), kind
+
+
+async def test_no_more_than_five_wrong_variables_are_told(client: Client) -> None:
+    wrong = [{"nothing": 1}] * 9
+
+    answer = await client.answer(
+        "mutation ($i: [LogEventInput!]!) { logEvents(input: $i) { accepted } }", i=wrong
+    )
+
+    assert len(answer["errors"]) == ERRORS_TOLD
+    assert {error["extensions"]["code"] for error in answer["errors"]} == {"BAD_USER_INPUT"}
+
+
+async def test_a_server_takes_its_limits_from_its_settings(serve: Serve, database_url: str) -> None:
+    async with serve(database_url, documents={"aliases": 20, "cost": 30}) as client:
+        taken = await client.answer(aliases(20))
+        refused = await client.error(aliases(21))
+        costly = await client.error("{ events(first: 30) { nodes { id } } }")
+
+    assert taken["extensions"] == {"cost": {"requested": 20, "limit": 30}}
+    assert "at most 20" in refused["message"]
+    assert "at most 30" in costly["message"]

@@ -1,0 +1,129 @@
+"""Each code of an error, as a client sees it: over HTTP and over a socket, with nothing inside."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from structlog.testing import capture_logs
+
+from app.domain.access import Permission
+from app.domain.problems import ErrorCode
+from app.services.pruning import prune
+from app.store.database import Database
+from tests.client import Client
+from tests.worlds import a_key
+
+COUNT = "{ events { totalCount } }"
+GRAPHQL_JSON = "application/graphql-response+json"
+# The document, and the status of an answer in GraphQL's own media type.
+WRONG = {
+    ErrorCode.GRAPHQL_PARSE_FAILED: ("{", 400),
+    ErrorCode.GRAPHQL_VALIDATION_FAILED: ("{ nothing }", 400),
+    ErrorCode.LIMIT_EXCEEDED: ("{" + "logHead " * 401 + "}", 400),
+    ErrorCode.BAD_USER_INPUT: ("{ events(first: 101) { totalCount } }", 200),
+    ErrorCode.INVALID_CURSOR: ('{ events(after: "nowhere") { totalCount } }', 200),
+}
+# Those that need more than a document: tests of their own below.
+ELSEWHERE = {
+    ErrorCode.UNAUTHENTICATED,
+    ErrorCode.FORBIDDEN,
+    ErrorCode.CURSOR_EXPIRED,
+    ErrorCode.PERSISTED_QUERY_NOT_SUPPORTED,
+    ErrorCode.UNAVAILABLE,
+    ErrorCode.INTERNAL_SERVER_ERROR,
+}
+
+
+async def told(client: Client, text: str, **variables: Any) -> tuple[int, dict[str, Any]]:
+    """Status and the one error, which a socket tells alike."""
+    body = {"query": text, "variables": variables}
+    answer = await client.http.post("/graphql", json=body, headers={"accept": GRAPHQL_JSON})
+    async with client.subscription(text, **variables) as asked:
+        over_socket = await asked.error()
+    [error] = answer.json()["errors"]
+    known = {"reference"}
+    assert {name: error["extensions"][name] for name in error["extensions"].keys() - known} == {
+        name: over_socket["extensions"][name] for name in over_socket["extensions"].keys() - known
+    }
+    assert error["message"] == over_socket["message"]
+    return answer.status_code, error
+
+
+def test_there_is_a_test_for_each_code() -> None:
+    assert WRONG.keys() | ELSEWHERE == set(ErrorCode)
+
+
+async def test_what_a_document_can_do_wrong(client: Client) -> None:
+    seen = {}
+    for code, (text, _) in WRONG.items():
+        status, error = await told(client, text)
+        seen[code] = (error["extensions"]["code"], status)
+
+    assert seen == {code: (code.value, status) for code, (_, status) in WRONG.items()}
+
+
+async def test_who_is_not_known_or_may_not(client: Client, database: Database) -> None:
+    stranger = client.as_key("nobody")
+    reporter = client.as_key(await a_key(database, Permission.EVENT_CREATE))
+
+    unknown = await stranger.post(COUNT)
+    status, forbidden = await told(reporter, COUNT)
+
+    assert unknown.status_code == 401
+    assert unknown.json()["errors"][0]["extensions"] == {"code": "UNAUTHENTICATED"}
+    assert (status, forbidden["extensions"]) == (200, {"code": "FORBIDDEN"})
+
+
+async def test_a_place_that_the_log_no_longer_holds(client: Client, database: Database) -> None:
+    await client.log(summary="old")
+    await client.log(summary="old too")
+    edges = (await client.ask("{ eventChanges { edges { cursor } } }"))["edges"]
+    await prune(database, datetime.now(UTC) + timedelta(days=1))
+
+    status, error = await told(
+        client,
+        "query ($after: String) { eventChanges(after: $after) { nodes { kind } } }",
+        after=edges[0]["cursor"],
+    )
+
+    assert (status, error["extensions"]["code"]) == (200, "CURSOR_EXPIRED")
+
+
+async def test_a_query_by_its_hash_alone(client: Client) -> None:
+    hashed = {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}
+
+    answer = await client.http.post("/graphql", json={"extensions": hashed})
+
+    [error] = answer.json()["errors"]
+    assert error["extensions"] == {"code": "PERSISTED_QUERY_NOT_SUPPORTED"}
+
+
+@pytest.mark.parametrize(
+    ("failure", "code", "status"),
+    [
+        (PoolTimeout("QueuePool limit of size 4 for secret"), "UNAVAILABLE", 503),
+        (RuntimeError("SELECT secret FROM api_key"), "INTERNAL_SERVER_ERROR", 200),
+    ],
+)
+async def test_what_fails_inside_stays_inside(
+    client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    failure: Exception,
+    code: str,
+    status: int,
+) -> None:
+    async def broken(*_: object) -> None:
+        raise failure
+
+    monkeypatch.setattr("app.services.event_queries.count", broken)
+
+    with capture_logs() as logged:
+        answered, error = await told(client, COUNT)
+
+    assert (answered, error["extensions"]["code"]) == (status, code)
+    assert "secret" not in str(error)
+    references = [entry["reference"] for entry in logged if entry["event"] == "unexpected"]
+    assert (error["extensions"].get("reference") in references) == (code[:2] == "IN")

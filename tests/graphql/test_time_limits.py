@@ -1,0 +1,157 @@
+"""How long an operation may run, and what is told of one that was broken off."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from app.domain.limits import RequestLimits
+from app.store.database import EVERYWHERE, Database, commits_watched
+from tests.client import LOG_EVENT, PATIENCE_SECONDS, Client
+from tests.conftest import Serve
+from tests.sending import an_event, kept, send
+
+# Whoever waits for a database waits for longer than no time at all.
+AT_ONCE = {"query_seconds": 0, "mutation_seconds": 0}
+QUERY = "{ events { nodes { id } } }"
+BELL = "subscription { notificationAdded { node { summary } } }"
+ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
+
+
+async def test_a_query_that_takes_too_long_is_broken_off(serve: Serve, database_url: str) -> None:
+    async with serve(database_url, requests=AT_ONCE) as client:
+        over_http = await client.post(QUERY)
+        async with client.subscription(QUERY) as asked:
+            over_socket = await asked.error()
+        afterwards = await send(client, an_event())
+
+    told = {
+        "message": "The query took longer than 0 s and was broken off: ask for less.",
+        "extensions": {"code": "LIMIT_EXCEEDED"},
+    }
+    assert over_http.status_code == 200
+    assert over_http.json() == {
+        "data": None,
+        "errors": [told],
+        "extensions": {"cost": {"requested": 21, "limit": 2_000}},
+    }
+    assert over_socket == told
+    assert afterwards.status_code == 202
+
+
+async def test_a_mutation_that_is_broken_off_before_its_commit_has_done_nothing(
+    serve: Serve, database_url: str, database: Database
+) -> None:
+    before = await kept(database)
+    async with serve(database_url, requests=AT_ONCE) as client:
+        over_http = await client.error(LOG_EVENT, input={"summary": "a"})
+        async with client.subscription(LOG_EVENT, input={"summary": "b"}) as asked:
+            over_socket = await asked.error()
+
+    assert over_http == over_socket
+    assert over_http["extensions"] == {"code": "LIMIT_EXCEEDED"}
+    assert over_http["message"] == (
+        "The mutation took longer than 0 s and was broken off: nothing was done."
+    )
+    assert await kept(database) == before
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_mutation_that_is_broken_off_after_its_commit_may_have_been_done(
+    serve: Serve, database_url: str, database: Database
+) -> None:
+    """Only PostgreSQL lets a test hold up who reads the answer's events, and not who writes."""
+    mutation = """mutation { logEvent(input: {source: "/a", sourceId: "1"}) {
+      event { correlations { totalCount } } duplicate } }"""
+    async with serve(database_url, requests={"mutation_seconds": 1}) as client:
+        async with database.write(EVERYWHERE) as session:
+            await session.execute(text("LOCK TABLE correlation IN ACCESS EXCLUSIVE MODE"))
+            error = await client.error(mutation)
+        again = await client.ask(mutation)
+
+    assert error["extensions"] == {"code": "LIMIT_EXCEEDED"}
+    assert error["message"] == (
+        "The mutation took longer than 1 s and was broken off: it may have been done. Look, before "
+        "it is sent again; a report with the same source and sourceId can be sent again safely."
+    )
+    assert again["duplicate"] is True
+
+
+async def test_a_subscription_goes_on_for_longer_than_a_query(
+    serve: Serve, database_url: str
+) -> None:
+    async with (
+        serve(database_url, requests={"query_seconds": 0.5}) as client,
+        client.subscription(BELL) as heard,
+    ):
+        begun, said = asyncio.get_running_loop().time(), 0
+        while asyncio.get_running_loop().time() < begun + 0.6:
+            await send(client, an_event(id=str(said), notification=True))
+            said += 1
+        await heard.take(said)
+
+
+async def test_a_commit_is_told_from_the_moment_it_begins(database: Database) -> None:
+    with commits_watched() as undone, pytest.raises(ValueError, match="no"):
+        async with database.write(EVERYWHERE):
+            raise ValueError("no")
+    with commits_watched() as read:
+        async with database.read(EVERYWHERE):
+            pass
+    with commits_watched() as written:
+        async with database.write(EVERYWHERE):
+            before = written.begun
+
+    assert (undone.begun, read.begun, before, written.begun) == (False, False, False, True)
+
+
+async def test_the_statement_of_who_does_not_wait_any_more_ends_with_him(
+    database: Database,
+) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1), database.read(EVERYWHERE) as session:
+                await session.execute(text(ENDLESS))
+
+    assert database.connections_in_use == 0
+    async with database.read(EVERYWHERE) as session:
+        assert (await session.execute(text("SELECT 1"))).scalar() == 1
+
+
+@pytest.mark.parametrize("path", ["/graphql", "/cloudevents"])
+async def test_a_body_that_does_not_come_is_not_waited_for(
+    serve: Serve, sqlite_template: Path, tmp_path: Path, path: str
+) -> None:
+    database_url = f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'tocsin.db')}"
+    async with serve(database_url, requests={"body_seconds": 0.2}) as client:
+        answer = await half_a_request(client, path)
+
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 408 ")
+    assert b"connection: close" in head.lower()
+    assert b"The body did not come within 0.2 s." in body
+    assert b"LIMIT_EXCEEDED" in body
+
+
+async def half_a_request(client: Client, path: str) -> bytes:
+    """All that the server answers, until it closes the connection."""
+    host, port = client.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(
+        f"POST {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: {client.headers['authorization']}"
+        "\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{".encode()
+    )
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        answer = await reader.read()
+    writer.close()
+    return answer
+
+
+def test_each_time_limit_is_what_was_decided() -> None:
+    limits = RequestLimits()
+
+    assert (limits.query_seconds, limits.mutation_seconds, limits.body_seconds) == (5, 60, 10)

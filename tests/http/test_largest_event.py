@@ -1,0 +1,207 @@
+"""An event at every limit of the design at once, through each door; and one beyond them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from app.domain.limits import Limits, SocketLimits
+from tests.archives.running import command
+from tests.client import Client
+from tests.sending import found, send, send_binary
+
+LIMITS = Limits()
+# One character, four bytes in UTF-8, twelve of JSON where it is escaped: the worst that one can be.
+WIDE = "\N{BELL}"
+LOG = """mutation ($input: LogEventInput!) { logEvent(input: $input) {
+  userErrors { code message path } } }"""
+INGEST = """mutation ($events: [JSON!]!) { ingestCloudEvents(events: $events) {
+  accepted results { userErrors { message path } } userErrors { message } } }"""
+READ = """query ($source: String!, $id: String!) { eventBySource(source: $source, sourceId: $id) {
+  type entity { type entityId } summary content subject tags fields cloudEvent } }"""
+
+
+def wide(length: int, distinct: str = "") -> str:
+    return distinct + WIDE * (length - len(distinct))
+
+
+def deep_fields() -> dict[str, Any]:
+    """As deep, and in bytes as large, as fields may be."""
+    deepest: Any = {}
+    for _ in range(LIMITS.fields_depth - 2):
+        deepest = {"d": deepest}
+    fields = {"deep": deepest, "text": ""}
+    left = LIMITS.fields_bytes - len(json.dumps(fields, separators=(",", ":")))
+    return fields | {"text": WIDE * (left // 4) + "x" * (left % 4)}
+
+
+NAME = LIMITS.name
+SOURCE = "/" + "s" * (NAME - 1)
+TAGS = [wide(NAME, f"{n:03}") for n in range(LIMITS.tags)]
+EVENT: dict[str, Any] = {
+    "type": wide(NAME, "t"),
+    "entity": {"type": wide(NAME, "e"), "id": wide(NAME, "i")},
+    "severity": wide(NAME),
+    "summary": wide(LIMITS.summary),
+    "content": wide(LIMITS.content),
+    "source": SOURCE,
+    "subject": wide(NAME, "s"),
+    "fields": deep_fields(),
+    "tags": TAGS,
+    "sourceId": wide(NAME, "n"),
+}
+
+
+def extensions() -> dict[str, str]:
+    """As many as there may be, and in bytes as large."""
+    named = {f"x{n:03}": "" for n in range(LIMITS.extensions)}
+    left = LIMITS.extensions_bytes - len(json.dumps(named, separators=(",", ":")))
+    each = left // len(named)
+    named = dict.fromkeys(named, WIDE * (each // 4) + "x" * (each % 4))
+    return named | {"x000": named["x000"] + "x" * (left - each * len(named))}
+
+
+def cloud_event(**given: Any) -> dict[str, Any]:
+    return {
+        "specversion": "1.0",
+        "id": wide(NAME, "c"),
+        "source": SOURCE,
+        "type": wide(NAME, "t"),
+        "subject": wide(NAME, "s"),
+        "time": "2026-04-10T12:00:00.000000Z",
+        "severitytext": wide(NAME),
+        "dataschema": "https://example.com/" + "d" * (LIMITS.schema_address - 20),
+        "planningtags": TAGS,
+        **extensions(),
+        **given,
+    }
+
+
+WITH_FIELDS = cloud_event(data=deep_fields())
+WITH_PAYLOAD = cloud_event(
+    id=wide(NAME, "p"),
+    datacontenttype="text/plain",
+    data=WIDE * ((LIMITS.payload_bytes - 2) // 4) + "xx",
+)
+
+
+async def stored(client: Client, event: dict[str, Any]) -> None:
+    """That it came out as it went in."""
+    read = (await found(client, event["id"], event["source"]))["cloudEvent"]
+    assert {name: read[name] for name in event if name != "severitytext"} == {
+        name: event[name] for name in event if name != "severitytext"
+    }
+
+
+async def logged(client: Client) -> None:
+    read = await client.ask(READ, source=SOURCE, id=EVENT["sourceId"])
+    assert read["entity"] == {"type": EVENT["entity"]["type"], "entityId": EVENT["entity"]["id"]}
+    for name in ("type", "summary", "content", "subject", "tags", "fields"):
+        assert read[name] == EVENT[name], name
+
+
+async def test_over_http_by_graphql(client: Client) -> None:
+    payload = await client.ask(LOG, input=EVENT)
+    taken = await client.ask(INGEST, events=[WITH_FIELDS, WITH_PAYLOAD])
+
+    assert payload["userErrors"] == []
+    assert taken["accepted"] == 2, taken
+    await logged(client)
+    await stored(client, WITH_FIELDS)
+    await stored(client, WITH_PAYLOAD)
+
+
+async def test_over_a_socket(client: Client) -> None:
+    message = len(json.dumps({"query": LOG, "variables": {"input": EVENT}}))
+
+    said: list[tuple[str, dict[str, Any]]] = [
+        (LOG, {"input": EVENT}),
+        (INGEST, {"events": [WITH_FIELDS]}),
+        (INGEST, {"events": [WITH_PAYLOAD]}),
+    ]
+    for query, variables in said:
+        async with client.subscription(query, **variables) as asked:
+            payload = await asked.next()
+            assert payload["userErrors"] == []
+
+    assert 1_700_000 < message < SocketLimits().message_bytes
+    await logged(client)
+    await stored(client, WITH_FIELDS)
+    await stored(client, WITH_PAYLOAD)
+
+
+async def test_by_cloud_events_structured_and_batched(client: Client) -> None:
+    structured = await send(client, WITH_FIELDS)
+    batched = await send(client, [WITH_FIELDS, WITH_PAYLOAD])
+
+    assert (structured.status_code, batched.status_code) == (202, 202), structured.text
+    assert [each["duplicate"] for each in batched.json()["results"]] == [True, False]
+    await stored(client, WITH_FIELDS)
+    await stored(client, WITH_PAYLOAD)
+
+
+async def test_by_cloud_events_in_headers(client: Client) -> None:
+    event = WITH_FIELDS | {"id": wide(NAME, "b")}
+    headers = {
+        f"ce-{name}": quote(
+            json.dumps(value, ensure_ascii=False) if name == "planningtags" else value
+        )
+        for name, value in event.items()
+        if name != "data"
+    }
+
+    assert sum(map(len, headers.values())) > 350_000
+
+    answer = await send_binary(
+        client, json.dumps(event["data"]).encode(), content_type="application/json", **headers
+    )
+
+    assert answer.status_code == 202, answer.text
+    await stored(client, event)
+
+
+async def test_by_import(client: Client, database_url: str, tmp_path: Path) -> None:
+    file = tmp_path / "events.ndjson"
+    file.write_text("".join(json.dumps(each) + "\n" for each in (WITH_FIELDS, WITH_PAYLOAD)))
+
+    ran = await command(database_url, "import", file)
+
+    assert ran.code == 0, ran.err
+    await stored(client, WITH_FIELDS)
+    await stored(client, WITH_PAYLOAD)
+
+
+@pytest.mark.parametrize("path", ["/graphql", "/cloudevents"])
+async def test_a_body_over_8_mib_is_413(client: Client, path: str) -> None:
+    body = b'{"query": "{ logHead }"}'.ljust(LIMITS.message_bytes + 1)
+
+    answer = await client.http.post(
+        path, content=body, headers={"content-type": "application/json"}
+    )
+
+    assert answer.status_code == 413
+    assert "8,388,608 bytes" in answer.text
+
+
+async def test_one_more_of_anything_is_refused_with_its_limit(client: Client) -> None:
+    one_more = {
+        "type": wide(NAME + 1),
+        "summary": wide(LIMITS.summary + 1),
+        "content": wide(LIMITS.content + 1),
+        "source": SOURCE + "s",
+        "sourceId": wide(NAME + 1),
+        "subject": wide(NAME + 1),
+        "tags": [*TAGS, "one more"],
+        "fields": {"deep": deep_fields()},
+    }
+
+    payload = await client.ask(LOG, input=EVENT | one_more)
+    stored = await client.ask("{ events { totalCount } }")
+
+    assert {each["path"][1] for each in payload["userErrors"]} == set(one_more)
+    assert {each["code"] for each in payload["userErrors"]} == {"INVALID_INPUT"}
+    assert stored == {"totalCount": 0}
