@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test check bench bench-fanout bench-faults lint types floors schema-check migrations-check schema fuzz lock clean
+.PHONY: help setup serve test check bench bench-peers bench-fanout bench-faults lint types floors schema-check migrations-check schema fuzz lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -31,6 +31,9 @@ check: setup lint types floors schema-check migrations-check test ## Everything 
 
 bench: setup ## Measure what rules cost a report, side by side
 	$(BIN)/python -m benchmarks.reports
+
+bench-peers: setup ## Measure Tocsin beside its peers (ARGS="--events 20000"), and write the page
+	$(BIN)/python -m benchmarks.peers $(ARGS)
 
 bench-fanout: setup ## Measure what 1,000 subscribers get, beside plain Strawberry and Node
 	$(BIN)/python -m benchmarks.fanout
@@ -67,4 +70,4 @@ lock: setup ## Write requirements.lock anew, with the newest versions
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --all-extras --generate-hashes --no-emit-index-url --no-header --output-file requirements.lock pyproject.toml
 
 clean: ## Remove what setup made
-	rm -rf .venv tests/parity/node_modules tests/audits/node_modules tests/cloudevents/node_modules tests/sockets/node_modules tests/clients/node_modules tests/manners/node_modules web/node_modules web/.node app/http/static
+	rm -rf .venv tests/parity/node_modules tests/audits/node_modules tests/cloudevents/node_modules tests/sockets/node_modules tests/clients/node_modules tests/manners/node_modules benchmarks/fanout_node/node_modules benchmarks/peers/node/node_modules benchmarks/peers/node/.node web/node_modules web/.node app/http/static

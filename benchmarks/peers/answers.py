@@ -1,0 +1,45 @@
+"""Whether servers give equal answers: names as everybody has them, instants as instants."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+
+class DifferentAnswersError(Exception):
+    """Two servers do not answer the same: nothing is measured then."""
+
+
+def read(status: int, body: str) -> Any:
+    """The data of an answer. DifferentAnswersError where it is none."""
+    answer = json.loads(body) if status == 200 else None
+    if answer is None or "errors" in answer:
+        raise DifferentAnswersError(f"{status}: {body[:1000]}")
+    return _plain(answer["data"])
+
+
+def compare(operation: str, answers: dict[str, list[Any]]) -> None:
+    """By server, what it has answered to each body. DifferentAnswersError names the first two."""
+    (first, expected), *others = answers.items()
+    for name, told in others:
+        for one, other in zip(expected, told, strict=True):
+            if one != other:
+                raise DifferentAnswersError(
+                    f"{operation}: {first} and {name} differ:\n{str(one)[:600]}\n{str(other)[:600]}"
+                )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    if isinstance(value, dict):
+        return {
+            name: _instant(each) if name == "occurredAt" else _plain(each)
+            for name, each in value.items()
+        }
+    return value
+
+
+def _instant(text: str) -> str:
+    return datetime.fromisoformat(text).astimezone(UTC).isoformat()

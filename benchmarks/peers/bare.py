@@ -1,0 +1,270 @@
+"""A bare endpoint: the same answers by SQL written by hand, without GraphQL or a framework.
+
+It checks the same key against what the database held when it started, and runs in one process on
+uvicorn. `operationName` says what is wanted. Run as a process, it serves TOCSIN_DATABASE_URL.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import sqlite3
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+import asyncpg
+
+from benchmarks.peers.serving import run
+
+LIST = """
+SELECT e.id, e.summary, e.severity, e.source, e.occurred_at, t.id, t.type, t.name, t.category
+FROM (
+  SELECT id, summary, severity, source, occurred_at, event_type_id FROM event
+  WHERE organization_id = ?{after} ORDER BY occurred_at DESC, id DESC LIMIT ?
+) e LEFT JOIN event_type t ON t.id = e.event_type_id
+ORDER BY e.occurred_at DESC, e.id DESC
+"""
+NESTED = """
+SELECT e.id, e.summary, e.severity, e.occurred_at, e.tags, t.id, t.type, t.name
+FROM (
+  SELECT id, summary, severity, occurred_at, tags, event_type_id FROM event
+  WHERE organization_id = ? ORDER BY occurred_at DESC, id DESC LIMIT ?
+) e LEFT JOIN event_type t ON t.id = e.event_type_id
+ORDER BY e.occurred_at DESC, e.id DESC
+"""
+FIELDS = """
+SELECT event_type_id, name, kind, label, required, unit FROM event_field
+WHERE organization_id = ? ORDER BY event_type_id, position
+"""
+SINGLE = """
+SELECT id, type, summary, severity, source, occurred_at, tags, fields FROM event
+WHERE organization_id = ? AND id = ?
+"""
+COUNT = "SELECT count(*) FROM event WHERE organization_id = ?"
+AFTER = " AND (occurred_at, id) < (?, ?)"
+KEYS = "SELECT organization_id, digest FROM api_key WHERE revoked_at IS NULL"
+
+Rows = Sequence[Sequence[Any]]
+Body = dict[str, Any]
+
+
+class Source(Protocol):
+    """A database: rows by SQL, ids and instants as it takes them and as JSON has them."""
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def rows(self, sql: str, *given: Any) -> Rows: ...
+
+    def wanted(self, id: str) -> Any: ...
+
+    def place(self, cursor: str) -> tuple[Any, str]: ...
+
+    def id(self, kept: Any) -> str: ...
+
+    def instant(self, kept: Any) -> str: ...
+
+
+class SQLite:
+    def __init__(self, file: str) -> None:
+        self._file = file
+
+    async def open(self) -> None:
+        self._connection = sqlite3.connect(self._file, isolation_level=None, cached_statements=100)
+        self._connection.execute("PRAGMA query_only = 1")
+
+    async def close(self) -> None:
+        self._connection.close()
+
+    async def rows(self, sql: str, *given: Any) -> Rows:
+        return self._connection.execute(sql, given).fetchall()
+
+    def wanted(self, id: str) -> Any:
+        return id.replace("-", "")
+
+    def place(self, cursor: str) -> tuple[Any, str]:
+        occurred_at, id = cursor.split("|")
+        return occurred_at, self.wanted(id)
+
+    def id(self, kept: str) -> str:
+        return f"{kept[:8]}-{kept[8:12]}-{kept[12:16]}-{kept[16:20]}-{kept[20:]}"
+
+    def instant(self, kept: str) -> str:
+        return kept
+
+
+class PostgreSQL:
+    """Connections are kept without the reset that asyncpg's own pool sends after each use."""
+
+    def __init__(self, database_url: str) -> None:
+        self._url = database_url
+        self._idle: deque[asyncpg.Connection] = deque()
+        self._numbered: dict[str, str] = {}
+
+    async def open(self) -> None:
+        for _ in range(32):
+            self._idle.append(await asyncpg.connect(self._url))
+
+    async def close(self) -> None:
+        for connection in self._idle:
+            await connection.close()
+
+    async def rows(self, sql: str, *given: Any) -> Rows:
+        numbered = self._numbered.get(sql)
+        if numbered is None:
+            first, *others = sql.split("?")
+            numbered = first + "".join(f"${n}{each}" for n, each in enumerate(others, 1))
+            self._numbered[sql] = numbered
+        connection = self._idle.pop() if self._idle else await asyncpg.connect(self._url)
+        try:
+            rows: Rows = await connection.fetch(numbered, *given)
+            return rows
+        finally:
+            self._idle.append(connection)
+
+    def wanted(self, id: str) -> Any:
+        return id
+
+    def place(self, cursor: str) -> tuple[Any, str]:
+        occurred_at, id = cursor.split("|")
+        return datetime.fromisoformat(occurred_at), id
+
+    def id(self, kept: Any) -> str:
+        return str(kept)
+
+    def instant(self, kept: datetime) -> str:
+        return kept.isoformat()
+
+
+class Bare:
+    def __init__(self, database_url: str) -> None:
+        is_sqlite = database_url.startswith("sqlite:///")
+        file = database_url.removeprefix("sqlite:///")
+        self._source: Source = SQLite(file) if is_sqlite else PostgreSQL(database_url)
+        self._keys: dict[str, Any] = {}
+        self._answers: dict[str, Callable[[Any, Body], Awaitable[Body]]] = {
+            "list": self._list,
+            "deep": self._list,
+            "nested": self._nested,
+            "single": self._single,
+            "count": self._count,
+        }
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            return await self._live(receive, send)
+        body = b""
+        more = True
+        while more:
+            message = await receive()
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        organization_id = self._organization(scope["headers"])
+        if organization_id is None:
+            return await _answer(send, 401, {"errors": [{"message": "The key is not valid."}]})
+        asked = json.loads(body)
+        data = await self._answers[asked["operationName"]](organization_id, asked["variables"])
+        return await _answer(send, 200, {"data": data})
+
+    async def _live(self, receive: Any, send: Any) -> None:
+        await receive()
+        await self._source.open()
+        self._keys = {digest: owner for owner, digest in await self._source.rows(KEYS)}
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._source.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    def _organization(self, headers: list[tuple[bytes, bytes]]) -> Any:
+        said = dict(headers).get(b"authorization", b"").removeprefix(b"Bearer ")
+        digest = hashlib.sha256(said).hexdigest()
+        for known, organization_id in self._keys.items():
+            if hmac.compare_digest(known, digest):
+                return organization_id
+        return None
+
+    async def _list(self, organization_id: Any, variables: Body) -> Body:
+        after = variables.get("after")
+        place = () if after is None else self._source.place(after)
+        sql = LIST_FIRST if after is None else LIST_AFTER
+        id, instant = self._source.id, self._source.instant
+        nodes = [
+            {
+                "id": id(row[0]),
+                "summary": row[1],
+                "severity": row[2],
+                "source": row[3],
+                "occurredAt": instant(row[4]),
+                "eventType": row[5]
+                and {"id": id(row[5]), "type": row[6], "name": row[7], "category": row[8]},
+            }
+            for row in await self._source.rows(sql, organization_id, *place, variables["first"])
+        ]
+        return {"events": {"nodes": nodes}}
+
+    async def _nested(self, organization_id: Any, variables: Body) -> Body:
+        rows = await self._source.rows(NESTED, organization_id, variables["first"])
+        of_type: dict[Any, list[Body]] = {}
+        for event_type_id, name, kind, label, required, unit in await self._source.rows(
+            FIELDS, organization_id
+        ):
+            field = {"name": name, "kind": kind, "label": label, "required": bool(required)}
+            of_type.setdefault(event_type_id, []).append(field | {"unit": unit})
+        id, instant = self._source.id, self._source.instant
+        nodes = [
+            {
+                "id": id(row[0]),
+                "summary": row[1],
+                "severity": row[2],
+                "occurredAt": instant(row[3]),
+                "tags": json.loads(row[4]),
+                "eventType": row[5]
+                and {"type": row[6], "name": row[7], "fields": of_type.get(row[5], [])},
+            }
+            for row in rows
+        ]
+        return {"events": {"nodes": nodes}}
+
+    async def _single(self, organization_id: Any, variables: Body) -> Body:
+        id = self._source.wanted(variables["id"])
+        rows = await self._source.rows(SINGLE, organization_id, id)
+        if not rows:
+            return {"event": None}
+        row = rows[0]
+        event = {
+            "id": self._source.id(row[0]),
+            "type": row[1],
+            "summary": row[2],
+            "severity": row[3],
+            "source": row[4],
+            "occurredAt": self._source.instant(row[5]),
+            "tags": json.loads(row[6]),
+            "fields": json.loads(row[7]),
+        }
+        return {"event": event}
+
+    async def _count(self, organization_id: Any, _variables: Body) -> Body:
+        [[count]] = await self._source.rows(COUNT, organization_id)
+        return {"events": {"totalCount": count}}
+
+
+LIST_FIRST, LIST_AFTER = LIST.format(after=""), LIST.format(after=AFTER)
+
+
+async def _answer(send: Any, status: int, content: Body) -> None:
+    body = json.dumps(content, separators=(",", ":")).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+if __name__ == "__main__":
+    run("Bare endpoint", Bare(os.environ["TOCSIN_DATABASE_URL"]))

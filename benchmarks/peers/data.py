@@ -1,0 +1,265 @@
+"""Fills a database with events, fast: 500 are logged by Tocsin itself, the others are their copies.
+
+What `log_events` has written is read back from every table that knows of events, and written again
+under new ids, instants and places in the log: whatever else belongs to an event comes along.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import gc
+import io
+import sqlite3
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import asyncpg
+
+from app.domain.definitions import TypeDefinition
+from app.domain.events import Entity
+from app.domain.fields import FieldDefinition, FieldKind
+from app.domain.intake import Desk, Draft
+from app.domain.lifecycle import EventTypeState
+from app.main import prepare
+from app.services.access import Access, authenticate
+from app.services.events import log_events
+from app.services.shaping import create_event_type
+from app.settings import Settings
+from app.store.database import Database
+from app.store.tables import METADATA
+
+TYPES = 50
+PATTERNS = 500
+FIRST = datetime(2026, 1, 1, tzinfo=UTC)
+STEP = timedelta(seconds=10)
+LATER = timedelta(milliseconds=250)
+BATCH = 1_000
+NULL = r"\N"
+FIELDS = (
+    FieldDefinition("volume_mcf", FieldKind.NUMBER, "Volume", True, unit="mcf", minimum=0),
+    FieldDefinition("hours", FieldKind.INTEGER, "Hours", minimum=0),
+    FieldDefinition("cause", FieldKind.SELECT, "Cause", options=("equipment", "weather", "other")),
+    FieldDefinition("shift", FieldKind.TEXT, "Shift"),
+    FieldDefinition("planned", FieldKind.BOOLEAN, "Planned"),
+    FieldDefinition("remark", FieldKind.LONG_TEXT, "Remark"),
+)
+
+
+def type_name(number: int) -> str:
+    return f"site.process_{number % TYPES:02}"
+
+
+def build(database_url: str, key: str, events: int) -> None:
+    """An empty database becomes one of so many events, of 50 types with 6 fields each."""
+    settings = Settings(database_url=database_url, bootstrap_key=key)
+    asyncio.run(_log_patterns(settings, min(events, PATTERNS)))
+    copies = max(0, events - PATTERNS)
+    gc.disable()  # it would look at every row of a batch, over and over: half of the time
+    if database_url.startswith("sqlite"):
+        _fill_sqlite(database_url.removeprefix("sqlite:///"), copies)
+    else:
+        asyncio.run(_fill_postgresql(database_url, copies))
+    gc.enable()
+
+
+async def _log_patterns(settings: Settings, count: int) -> None:
+    await prepare(settings)
+    database = Database(settings.database_url)
+    try:
+        caller = await authenticate(Access(database), f"Bearer {settings.bootstrap_key}")
+        desk = Desk(caller, FIRST + LATER)
+        for number in range(TYPES):
+            saved = await create_event_type(database, desk, _definition(number))
+            assert not saved.problems, saved.problems
+        reports = await log_events(database, desk, [_draft(number) for number in range(count)])
+        assert all(report.stored for report in reports), reports
+    finally:
+        await database.close()
+
+
+def _definition(number: int) -> TypeDefinition:
+    return TypeDefinition(
+        name=f"Process {number:02}",
+        type=type_name(number),
+        description="What a part of the site reports.",
+        category=("flaring", "drilling", "safety", "supply", "power")[number % 5],
+        state=EventTypeState.PUBLISHED,
+        fields=FIELDS,
+    )
+
+
+def _draft(number: int) -> Draft:
+    return Draft(
+        type=type_name(number * 7),
+        entity=Entity("Well", f"well-{number % 100:03}"),
+        severity=("info", "info", "success", "warn", "error")[number % 5],
+        summary=f"Reading {number:03} of the process differs from what was planned",
+        content="It was measured twice. The second reading is the one that counts.",
+        source=f"/site/sensors/{number % 20}",
+        occurred_at=FIRST,
+        fields={"volume_mcf": number + 0.5, "hours": number % 24, "cause": "weather"},
+        tags=(f"StudyId:{number % 40:03}", f"Well:{number % 100:03}"),
+        notification=number % 10 == 0,
+    )
+
+
+class Copy(NamedTuple):
+    """What is its own of one copy, as the database and the log's JSON have it."""
+
+    key: str
+    id: str
+    seq: int
+    tx: int
+    occurred_at: str
+    recorded_at: str
+
+    @classmethod
+    def of(cls, number: int, seq: int, tx: int, hexadecimal: bool) -> Copy:
+        occurred_at = FIRST + number * STEP
+        milliseconds = int(occurred_at.timestamp() * 1000)
+        high = milliseconds << 16 | 7 << 12 | number & 0xFFF  # as a UUIDv7 is laid out
+        own = UUID(int=high << 64 | 2 << 62 | number)
+        key = own.hex if hexadecimal else str(own)
+        return cls(key, str(own), seq, tx, _text(occurred_at), _text(occurred_at + LATER))
+
+
+class Pattern:
+    """A row of one table, as it lies there, and which of its cells differ from copy to copy."""
+
+    def __init__(self, key: str, columns: Sequence[str], row: Sequence[Any]) -> None:
+        self._row = list(row)
+        self._state = columns.index("state") if "state" in columns else None
+        self._own = str(UUID(row[columns.index(key)]))
+        named = {name: place for place, name in enumerate(Copy._fields)}
+        told = {"seq": "seq", "rang_seq": "seq", "tx": "tx", "rang_tx": "tx", key: "key"}
+        told |= {"occurred_at": "occurred_at"}
+        told |= dict.fromkeys(("recorded_at", "updated_at", "at"), "recorded_at")
+        self._cells = [
+            (place, named[told[name]])
+            for place, (name, value) in enumerate(zip(columns, row, strict=True))
+            if name in told and value not in (None, NULL)
+        ]
+
+    def row(self, copy: Copy) -> list[Any]:
+        made = self._row.copy()
+        for place, own in self._cells:
+            made[place] = copy[own]
+        if self._state is not None:
+            made[self._state] = (
+                self._row[self._state]
+                .replace(_OCCURRED, _said(copy.occurred_at))
+                .replace(_RECORDED, _said(copy.recorded_at))
+                .replace(self._own, copy.id)
+            )
+        return made
+
+
+def _text(instant: datetime) -> str:
+    return instant.isoformat(timespec="microseconds")
+
+
+def _said(instant: str) -> str:
+    """As the log's JSON has it."""
+    return f"{instant[:26]}Z"
+
+
+_OCCURRED, _RECORDED = _said(_text(FIRST)), _said(_text(FIRST + LATER))
+Patterns = dict[str, tuple[list[str], dict[UUID, list[Pattern]]]]
+
+
+def _patterns(read: Callable[[str], tuple[list[str], list[Any]]]) -> Patterns:
+    """By table, its columns and the rows of each event that was logged."""
+    found: Patterns = {}
+    for table in METADATA.sorted_tables:
+        key = {"event": "id", "change": "subject_id"}.get(table.name, "event_id")
+        if key not in table.columns:
+            continue
+        columns, rows = read(table.name)
+        # Numbers that the database gives are not ours to give.
+        kept = [place for place, name in enumerate(columns) if name != "id" or key == "id"]
+        columns = [columns[place] for place in kept]
+        of_event: dict[UUID, list[Pattern]] = defaultdict(list)
+        for row in rows:
+            row = [row[place] for place in kept]
+            if table.name == "change" and row[columns.index("subject")] != "event":
+                continue
+            of_event[UUID(row[columns.index(key)])].append(Pattern(key, columns, row))
+        if of_event:
+            found[table.name] = columns, of_event
+    return found
+
+
+def _batches(
+    patterns: Patterns, copies: int, seq: int, tx: int, *, hexadecimal: bool
+) -> Iterator[dict[str, list[Any]]]:
+    """The rows of each table, batch by batch, in the order in which events were logged."""
+    ids = list(patterns["event"][1])
+    numbers = iter(range(1, copies + 1))
+    while batch := list(islice(numbers, BATCH)):
+        rows: dict[str, list[Any]] = {table: [] for table in patterns}
+        for number in batch:
+            copy = Copy.of(number, seq + number, tx, hexadecimal)
+            for table, (_, of_event) in patterns.items():
+                rows[table] += [each.row(copy) for each in of_event[ids[number % len(ids)]]]
+        yield rows
+
+
+def _fill_sqlite(file: str, copies: int) -> None:
+    assert Path(file).exists()
+    connection = sqlite3.connect(file, isolation_level=None)
+
+    def read(table: str) -> tuple[list[str], list[Any]]:
+        cursor = connection.execute(f'SELECT * FROM "{table}" ORDER BY rowid')
+        return [each[0] for each in cursor.description], cursor.fetchall()
+
+    patterns = _patterns(read)
+    seq = connection.execute("SELECT max(seq) FROM change").fetchone()[0]
+    connection.execute("PRAGMA cache_size = -1000000")
+    connection.execute("BEGIN IMMEDIATE")
+    for rows in _batches(patterns, copies, seq, 0, hexadecimal=True):
+        for table, made in rows.items():
+            columns = patterns[table][0]
+            marks = ", ".join("?" * len(columns))
+            names = ", ".join(columns)
+            connection.executemany(f'INSERT INTO "{table}" ({names}) VALUES ({marks})', made)
+    connection.execute("COMMIT")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+
+
+async def _fill_postgresql(database_url: str, copies: int) -> None:
+    connection = await asyncpg.connect(database_url)
+    found: dict[str, tuple[list[str], list[Any]]] = {}
+    for table in METADATA.sorted_tables:
+        out = io.BytesIO()
+        await connection.copy_from_table(
+            table.name, output=out, format="csv", header=True, null=NULL
+        )
+        columns, *lines = csv.reader(io.StringIO(out.getvalue().decode(), newline=""))
+        found[table.name] = columns, lines
+    patterns = _patterns(found.__getitem__)
+    async with connection.transaction():
+        tx = await connection.fetchval("SELECT pg_current_xact_id()::text::bigint")
+        seq = await connection.fetchval("SELECT max(seq) FROM change")
+        for rows in _batches(patterns, copies, seq, tx, hexadecimal=False):
+            for name, made in rows.items():
+                text = io.StringIO(newline="")
+                csv.writer(text).writerows(made)
+                await connection.copy_to_table(
+                    name,
+                    source=io.BytesIO(text.getvalue().encode()),
+                    columns=patterns[name][0],
+                    format="csv",
+                    null=NULL,
+                )
+        sequence = "pg_get_serial_sequence('change', 'seq')"
+        await connection.execute(f"SELECT setval({sequence}, max(seq)) FROM change")
+    # What autovacuum would do some time during the run.
+    await connection.execute("VACUUM ANALYZE")
+    await connection.close()

@@ -1,0 +1,135 @@
+"""What is asked of each server: one operation of everybody, in the words of the server's schema."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.peers.data import type_name
+
+READS = ("list", "nested", "single", "deep", "count")
+WRITES = ("log", "bulk", "bulk at once")
+TOLD = {
+    "list": "list of 50 with type",
+    "nested": "50 with type, its fields, tags",
+    "single": "one event",
+    "deep": "page deep in the list, by cursor",
+    "count": "`totalCount` of all",
+    "log": "`logEvent`",
+    "bulk": "`logEvents` of 500",
+    "bulk at once": "`logEvents` of 500; naive commits once",
+}
+PAGE = 50
+BULK = 500
+
+_PAGE_OF = """
+query list($first: Int!, $after: String) {
+  events(first: $first, after: $after) {
+    nodes { id summary severity source occurredAt eventType { id type name category } }
+  }
+}
+"""
+_GRAPHQL = {
+    "list": _PAGE_OF,
+    "deep": _PAGE_OF,
+    "nested": """
+query nested($first: Int!) {
+  events(first: $first) {
+    nodes {
+      id summary severity occurredAt tags
+      eventType { type name fields { name kind label required unit } }
+    }
+  }
+}
+""",
+    "single": """
+query single($id: ID!) {
+  event(id: $id) { id type summary severity source occurredAt tags fields }
+}
+""",
+    "count": "query count { events { totalCount } }",
+    "log": """
+mutation log($input: LogEventInput!) { logEvent(input: $input) { event { id type summary } } }
+""",
+    "bulk": """
+mutation bulk($input: [LogEventInput!]!) { logEvents(input: $input) { results { event { id } } } }
+""",
+}
+_ALL = (
+    'events: allEvents(first: $first, %scondition: { organizationId: "%s" }, '
+    "orderBy: [OCCURRED_AT_DESC, ROW_ID_DESC])"
+)
+_TYPE = "eventType: eventTypeByEventTypeId"
+_OWN_FIELDS = "fields: eventFieldsByEventTypeIdList(orderBy: [PRIMARY_KEY_ASC])"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The bodies of one operation: they are sent in turn, over and over."""
+
+    bodies: tuple[str, ...]
+
+    @classmethod
+    def of(cls, name: str, document: str, variables: Sequence[dict[str, Any]]) -> Asked:
+        named = {"operationName": name, "query": document.strip()}
+        return cls(tuple(json.dumps(named | {"variables": each}) for each in variables))
+
+
+def postgraphile(organization_id: str) -> dict[str, str]:
+    """The reads, as PostGraphile makes a schema of the tables."""
+    own = f'condition: {{ organizationId: "{organization_id}" }}'
+    place = _ALL % ("offset: $offset, ", organization_id)
+    page_of = f"""
+query list($first: Int!, $after: Cursor) {{
+  {_ALL % ("after: $after, ", organization_id)} {{
+    nodes {{
+      id: rowId summary severity source occurredAt {_TYPE} {{ id: rowId type name category }}
+    }}
+  }}
+}}
+"""
+    return {
+        "list": page_of,
+        "deep": page_of,
+        "nested": f"""
+query nested($first: Int!) {{
+  {_ALL % ("", organization_id)} {{
+    nodes {{
+      id: rowId summary severity occurredAt tags
+      {_TYPE} {{ type name {_OWN_FIELDS} {{ name kind label required unit }} }}
+    }}
+  }}
+}}
+""",
+        "single": """
+query single($id: UUID!) {
+  event: eventByRowId(rowId: $id) {
+    id: rowId type summary severity source occurredAt tags fields
+  }
+}
+""",
+        "count": f"query count {{ events: allEvents({own}) {{ totalCount }} }}",
+        "place": "query place($first: Int!, $offset: Int!) "
+        f"{{ {place} {{ pageInfo {{ endCursor }} }} }}",
+    }
+
+
+def graphql(name: str) -> str:
+    """The operation of this name for everybody else."""
+    if name == "bulk at once":
+        return _GRAPHQL["bulk"].replace("logEvents(", "logEvents: logEventsAtOnce(")
+    return _GRAPHQL[name]
+
+
+def report(number: int) -> dict[str, Any]:
+    """The input of `logEvent`: of a registered type, so that it has fields to be checked."""
+    return {
+        "type": type_name(number),
+        "severity": "warn",
+        "summary": f"Reading {number % 500:03} of the process has come",
+        "source": "/site/sensors/7",
+        "tags": ["StudyId:007", "Well:007"],
+        "fields": {"volume_mcf": 150.5, "hours": 7, "cause": "weather"},
+    }

