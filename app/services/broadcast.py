@@ -1,6 +1,7 @@
 """One answer for all who follow the same: it is made once for an entry, and its text goes to each.
 
-A subscriber has a bounded queue of references to those texts. Who is too slow for it loses the
+Who waits and has a way to be told at once (`Push`) is told so, without a task being woken for it.
+Else a subscriber has a bounded queue of references to those texts. Who is too slow for it loses the
 queue, reads the log at its own pace, and joins the others again: late, never poorer.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextvars import Context
 from typing import TYPE_CHECKING
 
@@ -21,29 +22,59 @@ if TYPE_CHECKING:
 
 # Entries whose answers are made at the same time: what they ask for is read together.
 TOGETHER = 50
+# Subscribers who are told before others, who do something else, have their turn.
+TURN = 200
 
 Rendered = tuple[Place, str]
 Render = Callable[[Sequence[Entry]], Awaitable[list[Rendered]]]
 
 
+class Texts(tuple[bytes, ...]):
+    """A batch in UTF-8, for many subscribers. `made` is for whoever sends it to many of them."""
+
+    def __init__(self, _: Iterable[bytes]) -> None:
+        self.made: dict[int, list[tuple[bytes, bytes]]] = {}
+        self.size = sum(map(len, self))
+
+
+# Sends texts now and in whole; False when it cannot, and then nothing of them.
+Push = Callable[[Texts], bool]
+
+
 class Subscriber:
     """Waits for texts. `overrun` when they were too many for it, or too long.
 
-    What it has taken counts until it asks for more: then it is on its way.
+    What it has taken counts until it asks for more: then it is on its way. `told` is the place up
+    to which it was told everything.
     """
 
-    def __init__(self, joined: Place, most: int, most_bytes: int) -> None:
+    def __init__(self, joined: Place, most: int, most_bytes: int, push: Push | None = None) -> None:
         self.joined = joined
+        self.told = joined
         self.overrun = False
         self.held = 0
         self.held_bytes = 0
         self._most = most
         self._most_bytes = most_bytes
+        self._push = push
+        # All that it has taken is on its way, and it has asked for more.
+        self._resting = False
         self._failure: Exception | None = None
         self._waiting: deque[Rendered] = deque()
         self._arrived = asyncio.Event()
 
-    def offer(self, rendered: Rendered) -> None:
+    def offer(self, batch: Sequence[Rendered], texts: Texts) -> None:
+        """A batch, whose texts are there in UTF-8 as well: pushed in whole, or queued."""
+        behind = self._resting and batch[0][0] > self.told
+        if behind and self._push is not None and self._push(texts):
+            self.told = batch[-1][0]
+            return
+        # Nothing is pushed past what is queued.
+        self._resting = False
+        for each in batch:
+            self._queue(each)
+
+    def _queue(self, rendered: Rendered) -> None:
         if self.overrun:
             return
         size = len(rendered[1])
@@ -64,7 +95,11 @@ class Subscriber:
         """What has arrived, once something has; nothing when the queue was overrun."""
         self.held = len(self._waiting)
         self.held_bytes = sum(len(text) for _, text in self._waiting)
-        await self._arrived.wait()
+        self._resting = not self._waiting and not self.overrun
+        try:
+            await self._arrived.wait()
+        finally:
+            self._resting = False  # who has left is told nothing, though it may be offered more
         self._arrived.clear()
         if self._failure is not None:
             raise self._failure.with_traceback(None)  # each who waits raises the same one
@@ -95,17 +130,22 @@ class Broadcast:
         self._running = asyncio.create_task(self._run(), context=Context())
         return self._running
 
-    async def follow(self, after: Place) -> AsyncGenerator[list[Rendered], None]:
-        """Every answer after the place, once, in order, without end: all that is there at once."""
+    async def follow(
+        self, after: Place, push: Push | None = None
+    ) -> AsyncGenerator[list[Rendered], None]:
+        """Every answer after the place, once, in order, without end: all that is there at once.
+
+        What can be pushed while it waits for the next is pushed instead.
+        """
         self._following += 1
         try:
             while True:
-                subscriber = Subscriber(self.position, self._most, self._most_bytes)
+                subscriber = Subscriber(self.position, self._most, self._most_bytes, push)
                 self.subscribers.add(subscriber)
                 async with contextlib.aclosing(self._heard(subscriber, after)) as heard:
                     async for rendered in heard:
-                        after = rendered[-1][0]
                         yield rendered
+                after = subscriber.told
         finally:
             self._following -= 1
             if not self._following:
@@ -124,10 +164,12 @@ class Broadcast:
                         if rendered := await self._render(batch[:TOGETHER]):
                             yield rendered
                         del batch[:TOGETHER]
-            after = max(after, subscriber.joined)
+            # A cursor may be from beyond what the feed has read.
+            subscriber.told = max(after, subscriber.joined)
             while not subscriber.overrun:
-                # A cursor may be from beyond what the feed has read.
-                if rendered := [each for each in await subscriber.take() if each[0] > after]:
+                taken = await subscriber.take()
+                if rendered := [each for each in taken if each[0] > subscriber.told]:
+                    subscriber.told = rendered[-1][0]
                     yield rendered
         finally:
             self.subscribers.discard(subscriber)
@@ -146,8 +188,12 @@ class Broadcast:
 
     async def _hand_out(self, entries: Sequence[Entry]) -> None:
         rendered = await self._render(entries)
-        # From here on nothing waits: who joins has all of them behind it, or none.
-        for each in rendered:
-            for subscriber in self.subscribers:
-                subscriber.offer(each)
-        self.position = entries[-1].place
+        # At the same instant: who joins from here on has them behind it, and reads the log.
+        subscribers, self.position = list(self.subscribers), entries[-1].place
+        if not rendered:
+            return
+        texts = Texts(text.encode() for _, text in rendered)
+        for number, subscriber in enumerate(subscribers, 1):
+            subscriber.offer(rendered, texts)
+            if not number % TURN:
+                await asyncio.sleep(0)

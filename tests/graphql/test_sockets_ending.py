@@ -25,6 +25,7 @@ from app.graphql.protocols.messages import Subscribe
 from app.graphql.protocols.operations import Answer
 from app.graphql.schema import Schema
 from app.services import subscriptions
+from app.services.broadcast import Push, Texts
 from tests.client import PATIENCE_SECONDS, PROTOCOL, Client, Socket, Subscription
 from tests.conftest import Serve
 
@@ -43,19 +44,24 @@ def database_url(sqlite_template: Path, tmp_path: Path) -> str:
 
 
 class Watched:
-    """How many answers each operation was asked for, and which have ended."""
+    """How many answers each operation has given, and which have ended."""
 
     def __init__(self) -> None:
         self.given: Counter[str] = Counter()
         self.ended: dict[str, asyncio.Event] = {}
 
     async def answers(
-        self, schema: Schema, context: Context, operation: Subscribe
+        self, schema: Schema, context: Context, operation: Subscribe, push: Push
     ) -> AsyncGenerator[Answer, None]:
+        def pushed(payloads: Texts) -> bool:
+            went = push(payloads)
+            self.given[operation.id] += len(payloads) if went else 0
+            return went
+
         ended = self.ended[operation.id] = asyncio.Event()
         try:
             async with contextlib.aclosing(
-                operations.answers(schema, context, operation)
+                operations.answers(schema, context, operation, pushed)
             ) as answered:
                 async for answer in answered:
                     self.given[operation.id] += 1
@@ -252,9 +258,10 @@ async def test_who_reads_nothing_is_given_up_and_holds_up_nobody(
 
         await watched.end_of("stuck")
         waited = watched.given["stuck"]
-        stuck.transport.abort()
+        met = await closing(stuck)  # it reads on, and finds the reason behind what was on its way
 
     assert waited < 100
+    assert met == (4408, "No answer to a ping within 2 seconds")
 
 
 @pytest.mark.parametrize(

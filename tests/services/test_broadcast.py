@@ -11,7 +11,7 @@ from random import Random
 import pytest
 
 from app.services import events
-from app.services.broadcast import Broadcast, Rendered
+from app.services.broadcast import Broadcast, Rendered, Texts
 from app.services.feed import Feed
 from app.services.selections import Selection
 from app.store import changes
@@ -125,6 +125,82 @@ async def test_who_is_slow_is_late_and_never_poorer_while_others_go_on(
     assert joined_again == [["last"], ["last"]]
     for answers in (slow, quick):
         await answers.aclose()
+
+
+class Pushed:
+    """Takes what is pushed, while it is open."""
+
+    def __init__(self) -> None:
+        self.open = True
+        self.texts: list[str] = []
+
+    def push(self, texts: Texts) -> bool:
+        if self.open:
+            self.texts += [each.decode() for each in texts]
+        return self.open
+
+
+async def test_who_waits_is_pushed_what_comes_and_queues_what_cannot_be_pushed(
+    database: Database, feed: Feed, everything: Selection
+) -> None:
+    desk, pushed = await a_desk(database), Pushed()
+    broadcast = feed.broadcast("same", everything, Rendering().render)
+    pushing, quiet = broadcast.follow(feed.read_up_to, pushed.push), broadcast.follow(START)
+    waiting = asyncio.create_task(take(pushing, 2))
+
+    for summary in "abcd":
+        pushed.open = summary in "ad"
+        await joined(broadcast, 1)
+        await events.log_events(database, desk, [ring(summary)])
+        await take(quiet, 1)
+    queued = await waiting
+
+    # `d` could have been pushed, but `b` and `c` had not been taken before it.
+    assert pushed.texts == ["a"]
+    assert queued == ["b", "c"]
+    assert await take(pushing, 1) == ["d"]
+    for answers in (pushing, quiet):
+        await answers.aclose()
+
+
+async def test_who_was_pushed_to_goes_on_behind_it_when_it_was_too_slow(
+    database: Database, feed: Feed, everything: Selection
+) -> None:
+    desk, pushed = await a_desk(database), Pushed()
+    broadcast = feed.broadcast("same", everything, Rendering(width=300).render)
+    slow, quick = broadcast.follow(feed.read_up_to, pushed.push), broadcast.follow(START)
+    first = asyncio.create_task(take(slow, 1))
+    await joined(broadcast, 1)
+
+    await events.log_events(database, desk, [ring("pushed")])
+    await take(quick, 1)
+    pushed.open = False
+    heard = []
+    for n in range(8):
+        await events.log_events(database, desk, [ring(str(n))])
+        heard += await take(quick, 1)
+    late = await first + await take(slow, 7)
+
+    assert [each.strip() for each in pushed.texts] == ["pushed"]
+    assert late == heard == [str(n) for n in range(8)]
+    for answers in (slow, quick):
+        await answers.aclose()
+
+
+async def test_who_has_left_is_pushed_nothing_more(feed: Feed, everything: Selection) -> None:
+    pushed = Pushed()
+    broadcast = feed.broadcast("same", everything, Rendering().render)
+    leaving = asyncio.create_task(take(broadcast.follow(feed.read_up_to, pushed.push), 1))
+    await joined(broadcast, 1)
+    [subscriber] = broadcast.subscribers
+
+    leaving.cancel()
+    await asyncio.wait({leaving})
+    # Whoever was handing out may still know it.
+    subscriber.offer([(Place(10**6, 1), "late")], Texts([b"late"]))
+
+    assert pushed.texts == []
+    assert broadcast.subscribers == set()
 
 
 async def test_a_failure_ends_it_for_all_and_the_next_begin_anew(

@@ -1,23 +1,49 @@
-"""How frames leave: those that more are said to follow wait for these, and go in one write."""
+"""How frames leave: those that more are said to follow wait for these, and go in one write. What
+many sockets get alike is written to each at once, and no task is woken for it.
+
+All that touches uvicorn's own protocol is here.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidState
 
-if TYPE_CHECKING:
-    from uvicorn._types import ASGISendEvent
+from app.services.broadcast import Texts
 
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
+    from uvicorn._types import ASGISendEvent
+    from websockets.http11 import Request
+
+SendNow = Callable[[bytes, Texts], bool]
+_EXTENSION = "tocsin.send_now"
 _TOGETHER_BYTES = 65_536  # what the connection buffers before its sender has to wait
+_COMPRESSED_BYTES = 1_024  # shorter texts are not worth it
+_TEXT = 0x81  # the first byte of a text frame that is a whole message
 
 
 class Frames(WebSocketsSansIOProtocol):
     """uvicorn's, for messages of ASGI with `"more": True`: other servers take no notice of it."""
 
     _held_bytes = 0
+
+    def handle_ping(self) -> None:
+        if self.writable.is_set() or self._held_bytes:
+            self._held_bytes = 0
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()  # pongs to who reads none would pile up
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        if not self.close_sent:
+            cast("dict[str, Any]", self.scope["extensions"])[_EXTENSION] = self.send_now
 
     async def send(self, message: ASGISendEvent) -> None:
         said: dict[str, Any] = dict(message)
@@ -29,9 +55,48 @@ class Frames(WebSocketsSansIOProtocol):
             return
         # Whatever is written next takes along what waits.
         self._held_bytes = 0
+        if message["type"] == "websocket.close":
+            # Not when the client takes something, but behind all that waits for it: who reads on
+            # finds out why.
+            self.writable.set()
         await super().send(message)
+
+    def send_now(self, before: bytes, texts: Texts) -> bool:
+        """Each text between `before` and the brace that closes it, in one write. False, and nothing
+        is sent, when the client is slow or gone, or when they had better go one by one.
+        """
+        if self.close_sent or self.disconnected or self._held_bytes or not self.writable.is_set():
+            return False
+        most = _COMPRESSED_BYTES if self.conn.extensions else _TOGETHER_BYTES
+        if len(before) + texts.size > most or self.transport.is_closing():
+            return False
+        around = texts.made.get(len(before)) or _framed(texts, len(before))
+        self.transport.write(b"".join([head + before + rest for head, rest in around]))
+        return True
 
     def _holds(self, size: int) -> bool:
         self._held_bytes += size
         open_for_frames = self.handshake_complete and not self.close_sent
         return open_for_frames and self._held_bytes < _TOGETHER_BYTES
+
+
+def send_now_of(scope: MutableMapping[str, Any]) -> SendNow | None:
+    """How texts are sent at once on the socket of this scope; None on servers other than ours."""
+    send_now: SendNow | None = (scope.get("extensions") or {}).get(_EXTENSION)
+    return send_now
+
+
+def _framed(texts: Texts, before: int) -> list[tuple[bytes, bytes]]:
+    """What comes before and behind so many bytes of each message: kept for the next socket."""
+    made = [(_head(before + len(text) + 1), text + b"}") for text in texts]
+    texts.made[before] = made
+    return made
+
+
+def _head(length: int) -> bytes:
+    """Of a text frame by RFC 6455."""
+    if length < 126:
+        return bytes((_TEXT, length))
+    if length < 65_536:
+        return bytes((_TEXT, 126)) + length.to_bytes(2, "big")
+    return bytes((_TEXT, 127)) + length.to_bytes(8, "big")

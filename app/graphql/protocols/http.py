@@ -22,6 +22,7 @@ from app.graphql.admission import OverdueError
 from app.graphql.context import Context
 from app.graphql.protocols.messages import Subscribe, text_of
 from app.graphql.protocols.operations import answers, ends_the_operation
+from app.graphql.protocols.places import Places
 from app.graphql.protocols.requests import (
     EVENTS,
     GRAPHQL_JSON,
@@ -44,7 +45,11 @@ _HEADERS = {
 
 
 def http_endpoint(
-    schema: Schema, make_context: MakeContext, body_bytes: int, alive_seconds: float
+    schema: Schema,
+    make_context: MakeContext,
+    body_bytes: int,
+    alive_seconds: float,
+    places: Places,
 ) -> Callable[[Request], Awaitable[Response]]:
     """`body_bytes`: of a request at most. `alive_seconds`: between signs of life to who listens."""
 
@@ -58,7 +63,9 @@ def http_endpoint(
         if isinstance(operation, Refusal):
             return _refused(operation, media_type)
         if media_type == EVENTS:
-            stream = Stream(answers(schema, context, operation), context.ending(), alive_seconds)
+            place = places.take(context.credential)
+            ending = context.ending()
+            stream = Stream(answers(schema, context, operation), ending, alive_seconds, place)
             events = stream.events(request.app.state.listeners)
             return StreamingResponse(events, headers=_HEADERS, media_type=EVENTS)
         types = {OperationType.QUERY, OperationType.MUTATION}

@@ -98,7 +98,12 @@ def text_of(value: Any) -> str:
 
 def next_message(id: str, payload: str) -> str:
     """The payload is JSON already: it was written once, for whoever gets it."""
-    return f'{{"id":{text_of(id)},"type":"next","payload":{payload}}}'
+    return before_payload(id) + payload + "}"
+
+
+def before_payload(id: str) -> str:
+    """How a `next` begins: its payload and a brace complete it."""
+    return f'{{"id":{text_of(id)},"type":"next","payload":'
 
 
 def error_message(id: str, payload: str) -> str:

@@ -21,6 +21,7 @@ from app.graphql.context import Context
 from app.graphql.following import Opened
 from app.graphql.protocols.messages import Subscribe, text_of
 from app.graphql.schema import Schema
+from app.services.broadcast import Push
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,12 @@ class Answer:
 
 
 async def answers(
-    schema: Schema, context: Context, operation: Subscribe
+    schema: Schema, context: Context, operation: Subscribe, push: Push | None = None
 ) -> AsyncGenerator[Answer, None]:
     """One answer to a query or a mutation, each event of a subscription.
 
     It goes on when the next answer is asked for: whoever is slow makes the source wait. Close it.
+    A subscription's payloads that come while it is waited for are pushed, if they can be.
     """
 
     def write(result: OriginalResult) -> str:
@@ -68,7 +70,7 @@ async def answers(
                 if not isinstance(result.data, Opened):
                     yield Answer(text_of(process_result(result)))
                     continue
-                shared = result.data.follow(operation.query, operation.variables, write)
+                shared = result.data.follow(operation.query, operation.variables, write, push)
                 place_of = result.data.followed.following.cursor
                 async with contextlib.aclosing(shared):
                     async for rendered in shared:

@@ -15,8 +15,9 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from app.domain.limits import Limits, SocketLimits
 from app.graphql.context import Context
 from app.graphql.loaders import Loaders
+from app.graphql.protocols.handshakes import socket_endpoint
 from app.graphql.protocols.http import http_endpoint
-from app.graphql.protocols.transport_ws import socket_endpoint
+from app.graphql.protocols.places import Places
 from app.graphql.schema import Schema
 
 # A host that is not a host would make no URI.
@@ -60,8 +61,9 @@ def graphql_routes(
         await made.authenticate(request.headers)
         return made
 
-    http = http_endpoint(schema, of_request, limits.message_bytes, sockets.ping_seconds)
+    places = Places(sockets)
+    http = http_endpoint(schema, of_request, limits.message_bytes, sockets.ping_seconds, places)
     return [
         Route("/graphql", http, methods=["GET", "POST"]),
-        WebSocketRoute("/graphql", socket_endpoint(schema, sockets, context)),
+        WebSocketRoute("/graphql", socket_endpoint(schema, sockets, context, places)),
     ]

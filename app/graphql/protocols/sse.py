@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Any
 
 from app.graphql.protocols.operations import Answer
+from app.graphql.protocols.places import Place
 from app.services.endings import Ending
 
 _ALIVE = ":\n\n"
@@ -22,11 +23,16 @@ class Stream:
     """The events of one operation."""
 
     def __init__(
-        self, answers: AsyncGenerator[Answer, None], ending: Ending, alive_seconds: float
+        self,
+        answers: AsyncGenerator[Answer, None],
+        ending: Ending,
+        alive_seconds: float,
+        place: Place,
     ) -> None:
         self._answers = answers
         self._ending = ending
         self._alive_seconds = alive_seconds
+        self._place = place
         self._drained = asyncio.Event()
 
     async def drain(self) -> None:
@@ -46,6 +52,7 @@ class Stream:
                     yield event
         finally:
             open_ones.discard(self)
+            self._place.leave()
             for each in ends:
                 each.cancel()
 

@@ -21,10 +21,10 @@ from app.domain.limits import SocketLimits
 from app.domain.problems import ErrorCode, RequestError
 from app.graphql.context import Context
 from app.graphql.protocols.conversation import Conversation
+from app.graphql.protocols.frames import send_now_of
 from app.graphql.protocols.messages import (
     ACKNOWLEDGED,
     PING,
-    PROTOCOL,
     Close,
     CloseCode,
     Complete,
@@ -32,13 +32,16 @@ from app.graphql.protocols.messages import (
     Message,
     Ping,
     Subscribe,
+    before_payload,
     complete_message,
     error_message,
     next_message,
     text_of,
 )
 from app.graphql.protocols.operations import answers
+from app.graphql.protocols.places import Pace, Place, Places
 from app.graphql.schema import Schema
+from app.services.broadcast import Push, Texts
 from app.store.dialect import DATABASE_ERRORS, why_unavailable
 
 # A subscription would be waited for in vain; where a word is taken for a mutation, not for long.
@@ -46,24 +49,6 @@ _MUTATES = re.compile(r"\bmutation\b")
 _REFUSED = (ErrorCode.UNAUTHENTICATED, ErrorCode.FORBIDDEN)
 
 log = structlog.get_logger(__name__)
-
-
-def socket_endpoint(
-    schema: Schema, limits: SocketLimits, make_context: Callable[[WebSocket], Context]
-) -> Callable[[WebSocket], Awaitable[None]]:
-    async def serve_socket(websocket: WebSocket) -> None:
-        with contextlib.suppress(OSError, WebSocketDisconnect):  # it left before it was greeted
-            if not websocket.app.state.origins.admit(websocket.headers):
-                await websocket.close()  # before it is accepted: the handshake is answered by 403
-            elif PROTOCOL not in websocket.scope["subprotocols"]:
-                await websocket.accept()
-                reason = "Subprotocol not acceptable"
-                await websocket.close(CloseCode.SUBPROTOCOL_NOT_ACCEPTABLE, reason)
-            else:
-                await websocket.accept(PROTOCOL)
-                await Socket(websocket, schema, limits, make_context(websocket)).serve()
-
-    return serve_socket
 
 
 def _refusal(error: Exception) -> Close:
@@ -82,12 +67,20 @@ class Socket:
     """One client's socket, from its handshake to its end."""
 
     def __init__(
-        self, websocket: WebSocket, schema: Schema, limits: SocketLimits, context: Context
+        self,
+        websocket: WebSocket,
+        schema: Schema,
+        limits: SocketLimits,
+        context: Context,
+        places: Places,
     ) -> None:
         self._websocket = websocket
         self._schema = schema
         self._limits = limits
         self._context = context
+        self._places = places
+        self._place: Place | None = None
+        self._pace = Pace(limits)
         self._operations: dict[str, asyncio.Task[None]] = {}
         self._conversation = Conversation(limits, self._operations)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -113,6 +106,8 @@ class Socket:
             close = await self._ended
         finally:
             listeners.discard(self)
+            if self._place is not None:
+                self._place.leave()
             tasks = list(self._tasks)
             for task in tasks:
                 task.cancel()
@@ -150,6 +145,9 @@ class Socket:
                 self.end(None)
                 return
             self._heard.set()
+            # Who sends too fast is read more slowly: its connection fills, and nothing is lost.
+            if wait := self._pace.wait_for(asyncio.get_running_loop().time()):
+                await asyncio.sleep(wait)
             text = event.get("text")
             await self._take(self._conversation.hear(event["bytes"] if text is None else text))
             # Frames that have come in together would keep the loop from everybody else.
@@ -182,6 +180,7 @@ class Socket:
         }
         try:
             await self._context.authenticate(said)
+            self._place = self._places.take(self._context.credential)
         except (RequestError, *DATABASE_ERRORS) as error:
             self.end(_refusal(error))
         else:
@@ -225,7 +224,8 @@ class Socket:
 
     async def _run(self, message: Subscribe) -> None:
         last = complete_message(message.id)
-        async with contextlib.aclosing(answers(self._schema, self._context, message)) as given:
+        asked = answers(self._schema, self._context, message, self._push(message.id))
+        async with contextlib.aclosing(asked) as given:
             async for answer in given:
                 if answer.failed:
                     last = error_message(message.id, answer.payload)
@@ -234,6 +234,21 @@ class Socket:
         # Before it is said: who has read it may use the id again.
         del self._operations[message.id]
         await self._send(last)
+
+    def _push(self, id: str) -> Push | None:
+        """How an operation's payloads are sent without it, while it waits for the next one."""
+        send_now = send_now_of(self._websocket.scope)
+        if send_now is None:
+            return None
+        before = before_payload(id).encode()
+
+        def push(payloads: Texts) -> bool:
+            # A frame of another operation may be waiting for the client.
+            if self._sending.locked() or self._ended.done() or id not in self._operations:
+                return False
+            return send_now(before, payloads)
+
+        return push
 
     async def _stop(self, id: str) -> None:
         """Ends an operation that its client has completed, before the next message is read."""

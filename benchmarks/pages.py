@@ -1,0 +1,48 @@
+"""Where figures go: to the screen, and into a page between two comments that name them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+def add_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--into", type=Path, help="A page that the figures are written into.")
+
+
+def publish(name: str, figures: list[str], into: Path | None) -> None:
+    """Prints them, and puts them in place of what the page has between `<!-- name -->` and
+    `<!-- end of name -->`."""
+    text = "\n".join(figures)
+    print(f"\n{text}")
+    if into is not None:
+        first, last = f"<!-- {name} -->", f"<!-- end of {name} -->"
+        page = into.read_text()
+        before, opened, rest = page.partition(first)
+        _, closed, behind = rest.partition(last)
+        if not (opened and closed):
+            sys.exit(f"{into} has no place for {name}: {first} and {last}.")
+        into.write_text(f"{before}{first}\n\n{text}\n\n{last}{behind}")
+
+
+def machine(loads: list[float]) -> str:
+    """When and where it was measured, and what else went on there: a line for the page."""
+    described = ["git", "describe", "--always", "--dirty"]
+    commit = subprocess.run(described, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    load = f"a load of {min(loads):.1f} to {max(loads):.1f}"
+    versions = f"Python {platform.python_version()}, Linux {platform.release().partition('-')[0]}"
+    day = f"{datetime.now(UTC):%d %B %Y}".lstrip("0")
+    return f"{day}, at {commit.strip()}: {os.cpu_count()} cores, {load}, {_cpu()}, {versions}."
+
+
+def _cpu() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.machine())
