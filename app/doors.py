@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from app.domain.access import Caller
 from app.domain.problems import ErrorCode, RequestError
@@ -21,6 +21,12 @@ async def caller_behind(request: Request) -> Caller:
     """RequestError UNAUTHENTICATED, FORBIDDEN, LIMIT_EXCEEDED."""
     access, client = request.app.state.access, request.client
     return await caller_of(access, request.headers, client and client.host)
+
+
+def said_in(request: Request) -> dict[str, str]:
+    """The headers, of each name the first, for who asks for several of them."""
+    headers = reversed(request.scope["headers"])
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
 
 
 async def body_of(request: Request, most: int) -> bytes | None:
@@ -42,8 +48,12 @@ async def _read(request: Request, most: int) -> bytes | None:
     if length.isdecimal() and int(length) > most:
         return None
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
+    while True:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body += message.get("body", b"")
         if len(body) > most:
             return None
-    return bytes(body)
+        if not message.get("more_body"):
+            return bytes(body)

@@ -19,6 +19,7 @@ from app.http import cloudevents, graphiql, probes, type_schemas
 from app.http.cross_origin import CrossOrigin, Origins
 from app.http.errors import answer_errors
 from app.http.requests import Requests
+from app.http.shortcut import Shortcut
 from app.services.access import Access, authenticate
 from app.services.feed import Feed
 from app.services.organizations import bootstrap
@@ -113,6 +114,14 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.limits = settings.limits
     app.state.body_seconds = settings.requests.body_seconds
     app.state.listeners = set()
+    graphql, sockets = graphql_routes(
+        build_schema(settings.documents, settings.requests, settings.limits),
+        settings.limits,
+        settings.sockets,
+        settings.public_url,
+    )
+    # Each is around the one before.
+    app.add_middleware(Shortcut, route=graphql)
     app.state.origins = Origins.read(settings.cors_origins, settings.public_url)
     if app.state.origins.others:
         app.add_middleware(CrossOrigin, app.state.origins)
@@ -126,10 +135,5 @@ def create_app(settings: Settings) -> FastAPI:
     app.router.routes.append(graphiql.PageRoute("/graphql"))
     app.router.routes.append(Route("/", RedirectResponse("/graphql")))
     app.mount("/graphql/assets", graphiql.assets())
-    app.router.routes += graphql_routes(
-        build_schema(settings.documents, settings.requests, settings.limits),
-        settings.limits,
-        settings.sockets,
-        settings.public_url,
-    )
+    app.router.routes += [graphql, sockets]
     return app

@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextvars import ContextVar
+from functools import cache
 from pathlib import Path
 
 from prometheus_client import (
@@ -49,6 +50,23 @@ EVENTS = Counter(
     "Reported events, by door and verdict: stored, duplicate or refused.",
     ["door", "verdict"],
 )
+
+
+@cache
+def responses(door: str, status: int) -> Counter:
+    """Looking a child up by its labels costs more than counting."""
+    return RESPONSES.labels(door, status)
+
+
+@cache
+def operations(operation: str, kind: str, outcome: str) -> Counter:
+    return OPERATIONS.labels(operation, kind, outcome)
+
+
+@cache
+def operation_seconds(operation: str, kind: str) -> Histogram:
+    return OPERATION_SECONDS.labels(operation, kind)
+
 
 SOCKETS = Gauge("tocsin_sockets", "WebSockets that are open.", multiprocess_mode="livesum")
 SUBSCRIBERS = Gauge(

@@ -125,4 +125,5 @@ class ApiKeyMutations:
         if key_id is None:
             return ApiKeyPayload.from_saved(Saved(problems=(malformed("id"),)))
         saved = await keys.revoke(info.context.database, info.context.desk, key_id)
+        info.context.forget_key(key_id)
         return ApiKeyPayload.from_saved(saved)

@@ -6,7 +6,9 @@ from collections.abc import Callable, Hashable, Mapping
 from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import strawberry
 from strawberry.fastapi import BaseContext
@@ -32,7 +34,7 @@ class Context(BaseContext):
         feed: Feed,
         limits: Limits,
         make_loaders: Callable[[Context], Loaders],
-        public_url: str,
+        address: Callable[[], str],
         client_address: str | None = None,
         asked_at: datetime | None = None,
         last_event_id: str | None = None,
@@ -43,11 +45,20 @@ class Context(BaseContext):
         self._client_address = client_address
         self.feed = feed
         self.limits = limits
-        self.loaders = make_loaders(self)
+        self._make_loaders = make_loaders
         self.authenticated: Caller | None = None
-        self.public_url = public_url
+        self._address = address
         self._asked_at = asked_at
         self._last_event_id = last_event_id
+
+    @cached_property
+    def loaders(self) -> Loaders:
+        return self._make_loaders(self)
+
+    @cached_property
+    def public_url(self) -> str:
+        """The server, as its clients address it."""
+        return self._address()
 
     @property
     def now(self) -> datetime:
@@ -84,6 +95,10 @@ class Context(BaseContext):
         """RequestError LIMIT_EXCEEDED where the caller has none left."""
         self._access.rates.spend(self.caller, points)
 
+    def forget_key(self, key_id: UUID) -> None:
+        """It was revoked: no request is let in by what is remembered of it."""
+        self._access.remembered.forget(key_id)
+
     @property
     def caller(self) -> Caller:
         if self.authenticated is None:
@@ -99,7 +114,7 @@ class Context(BaseContext):
         """What answers for an audience are made with: it knows no name and no credential."""
         shared = copy(self)
         shared.authenticated = self._unnamed
-        shared.loaders = type(self.loaders)(shared)
+        shared.__dict__.pop("loaders", None)
         return shared
 
     @property

@@ -37,13 +37,13 @@ class Measured(SchemaExtension):
             name = "invalid" if operation is None else self._name(operation)
             kind = "unknown" if operation is None else operation.operation.value
             outcome = self._outcome(broken)
-            metrics.OPERATIONS.labels(name, kind, outcome).inc()
+            metrics.operations(name, kind, outcome).inc()
             span.update_name(f"{kind} {name}")
             span.set_attributes({"graphql.operation.type": kind, "tocsin.outcome": outcome})
             span.end()
             if kind != "subscription":
                 seconds = time.perf_counter() - begun
-                metrics.OPERATION_SECONDS.labels(name, kind).observe(seconds)
+                metrics.operation_seconds(name, kind).observe(seconds)
 
     def _operation(self) -> OperationDefinitionNode | None:
         request = self.execution_context

@@ -35,20 +35,20 @@ def headers_of(error: RequestError) -> dict[str, str]:
 
 
 def answer_errors(app: FastAPI) -> None:
-    app.add_exception_handler(RequestError, _refused)
-    for kind in DATABASE_ERRORS:
-        app.add_exception_handler(kind, _failed)
+    for kind in (RequestError, *DATABASE_ERRORS):
+        app.add_exception_handler(kind, _answered)
 
 
-async def _refused(_request: Request, error: Exception) -> JSONResponse:
+def refusal(error: Exception) -> JSONResponse:
+    """The answer to a request that one of these ended. Raises what is no refusal."""
     if not isinstance(error, RequestError):
-        raise error
+        why = why_unavailable(error)
+        if why is None:
+            raise error
+        error = RequestError(ErrorCode.UNAVAILABLE, why)
     body = {"errors": [{"message": error.message, "extensions": {"code": error.code.value}}]}
     return JSONResponse(body, status_of(error), headers_of(error))
 
 
-async def _failed(request: Request, error: Exception) -> JSONResponse:
-    why = why_unavailable(error)
-    if why is None:
-        raise error
-    return await _refused(request, RequestError(ErrorCode.UNAVAILABLE, why))
+async def _answered(_request: Request, error: Exception) -> JSONResponse:
+    return refusal(error)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from uuid import uuid4
+from random import getrandbits
 
 import structlog
 from starlette.requests import ClientDisconnect
@@ -20,14 +20,13 @@ from app.domain.problems import ErrorCode
 
 _SANE = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 _DOORS = {
-    "/graphql/assets/": "page",
     "/graphql": "graphql",
     "/cloudevents": "cloudevents",
-    "/event-types/": "schemas",
     "/health": "probes",
     "/ready": "probes",
     "/metrics": "probes",
 }
+_HALLS = {"/graphql/assets/": "page", "/event-types/": "schemas"}
 
 # For every answer that says nothing of its own: no browser keeps it, guesses its type, runs
 # anything in it, shows it in a frame or tells its address to another site.
@@ -50,7 +49,7 @@ class Requests:
         if scope["type"] not in ("http", "websocket"):
             return await self._app(scope, receive, send)
         request_id = _id_of(scope)
-        door = next((door for path, door in _DOORS.items() if _is_at(scope, path)), "other")
+        door = _DOORS.get(scope["path"]) or _hall_of(scope["path"])
         metrics.DOOR.set(door)
         structlog.contextvars.bind_contextvars(request_id=request_id)
         answer = _Answer(send, request_id)
@@ -70,7 +69,7 @@ class Requests:
             await answer.fail()
         finally:
             if scope["type"] == "http":
-                metrics.RESPONSES.labels(door, answer.status or 499).inc()
+                metrics.responses(door, answer.status or 499).inc()
             if self._log_requests:
                 log.info(
                     "request",
@@ -117,11 +116,12 @@ class _Answer:
         await self.send({"type": "http.response.body", "body": body})
 
 
-def _is_at(scope: Scope, path: str) -> bool:
-    asked: str = scope["path"]
-    return asked.startswith(path) if path.endswith("/") else asked == path
+def _hall_of(path: str) -> str:
+    return next((door for hall, door in _HALLS.items() if path.startswith(hall)), "other")
 
 
 def _id_of(scope: Scope) -> str:
-    given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
-    return given.decode() if _SANE.fullmatch(given) else uuid4().hex
+    for name, given in scope["headers"]:
+        if name == b"x-request-id" and _SANE.fullmatch(given):
+            return str(given.decode())
+    return f"{getrandbits(128):032x}"  # no secret: it tells requests apart

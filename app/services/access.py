@@ -18,6 +18,7 @@ from app.services.endings import Endings
 from app.services.key_uses import KeyUses
 from app.services.organizations import DEFAULT_KEY, organization_named
 from app.services.rates import Rates
+from app.services.remembered import Remembered, place_of
 from app.services.throttle import Throttle
 from app.services.tokens import Tokens
 from app.store import tables
@@ -37,6 +38,7 @@ class Access:
     uses: KeyUses = field(default_factory=KeyUses)
     endings: Endings = field(default_factory=Endings)
     rates: Rates = field(default_factory=Rates)
+    remembered: Remembered = field(default_factory=Remembered)
 
 
 async def caller_of(access: Access, said: Mapping[str, str], address: str | None) -> Caller:
@@ -48,16 +50,24 @@ async def caller_of(access: Access, said: Mapping[str, str], address: str | None
     """
     partition = next((said[name] for name in PARTITION_HEADERS if name in said), None)
     credential = _credential(said.get("authorization"))
+    now = datetime.now(UTC)
+    place = place_of(credential, partition)
+    if (known := access.remembered.at(place, now)) is not None:
+        if (key_id := known.caller.credential_id) is not None:
+            access.uses.note(key_id, now, known.written)
+        return known.caller
     access.throttle.admit(address, credential)
+    look = access.remembered.look()
     try:
-        caller = await _known(access, credential, partition)
-    except EndedError:
-        raise  # who has it had a good one: it is no guess
+        caller, written = await _known(access, credential, partition)
     except RequestError as error:
-        if error.code is ErrorCode.UNAUTHENTICATED:
+        access.remembered.drop(place)
+        # Who has one that has ended had a good one: it is no guess.
+        if error.code is ErrorCode.UNAUTHENTICATED and not isinstance(error, EndedError):
             await access.throttle.fail(address)
         raise
     access.throttle.remember(credential)
+    access.remembered.keep(place, caller, written, look)
     return caller
 
 
@@ -69,7 +79,8 @@ async def authenticate(
     RequestError: UNAUTHENTICATED without a valid credential; FORBIDDEN for an organization that
     does not exist or is not the credential's, which are told apart by nothing.
     """
-    return await _known(access, _credential(authorization), organization_key)
+    caller, _ = await _known(access, _credential(authorization), organization_key)
+    return caller
 
 
 def _credential(authorization: str | None) -> str:
@@ -79,17 +90,20 @@ def _credential(authorization: str | None) -> str:
     return credential.strip()
 
 
-async def _known(access: Access, credential: str, organization_key: str | None) -> Caller:
+async def _known(
+    access: Access, credential: str, organization_key: str | None
+) -> tuple[Caller, datetime | None]:
+    """The caller, and the key's last use that is written."""
     now = datetime.now(UTC)
     if access.tokens is not None and _looks_like_a_token(credential):
         claims = await access.tokens.claims(credential, now)
         async with access.database.read(EVERYWHERE) as session:
-            return await _of_token(session, claims, organization_key)
+            return await _of_token(session, claims, organization_key), None
     async with access.database.read(EVERYWHERE) as session:
         key = await keys.behind(session, credential, now)
         caller = await _of_key(session, key, organization_key)
     access.uses.note(key.id, now, key.last_used_at)
-    return caller
+    return caller, key.last_used_at
 
 
 def _looks_like_a_token(credential: str) -> bool:

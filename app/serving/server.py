@@ -100,6 +100,7 @@ def run(settings: Settings, listening: socket.socket) -> None:
         draining,
         log_config=None,
         server_header=False,
+        access_log=False,  # app/http/requests.py has one; this one is written to nobody, and costs
         proxy_headers=settings.trusted_proxies is not None,
         forwarded_allow_ips=settings.trusted_proxies,
         http=Heads.within(settings.requests),

@@ -27,7 +27,7 @@ from sqlalchemy.orm import (
 )
 from sqlmodel import col
 
-from app.store import dialect
+from app.store import dialect, reading
 from app.store.tables import Owned
 
 ATTEMPTS = 5
@@ -112,6 +112,7 @@ class Database:
         self.url = dialect.read_url(url)
         self.wake = dialect.wake(self.url)
         self._reader, self._writer = dialect.engines(self.url)
+        self.raw_rows = reading.raw_rows(self.url)
 
     @asynccontextmanager
     async def read(self, scope: Scope) -> AsyncIterator[AsyncSession]:
@@ -131,9 +132,10 @@ class Database:
     @property
     def connections_in_use(self) -> int:
         pools: set[Any] = {self._reader.pool, self._writer.pool}  # one pool on PostgreSQL
-        return sum(pool.checkedout() for pool in pools)
+        return int(sum(pool.checkedout() for pool in pools)) + self.raw_rows.in_use
 
     async def close(self) -> None:
+        await self.raw_rows.close()
         await self._reader.dispose()
         await self._writer.dispose()
 

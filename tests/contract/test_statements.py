@@ -53,8 +53,8 @@ async def test_a_page_costs_the_same_whatever_it_holds(
     assert len(page["nodes"]) == events
     correlated = sum(node["correlations"]["totalCount"] for node in page["nodes"])
     assert correlated == 2 * (events - 1)
-    # The key, the page, the count, the types, their fields, the fields' types, the correlations.
-    assert len(_selects(statements)) == 7
+    # The page, the count, the types, their fields, the fields' types, the correlations.
+    assert len(_selects(statements)) == 6
 
 
 @pytest.mark.parametrize("events", [2, 50])
@@ -76,7 +76,7 @@ async def test_a_page_of_cloud_events_costs_the_same_whatever_it_holds(
 
     assert len(page["events"]) == page["total"] == events
     assert all("version=" in each["dataschema"] for each in page["events"])
-    assert len(_selects(statements)) == 3  # the key, the count, the page
+    assert len(_selects(statements)) == 2  # the count, the page
 
 
 @pytest.mark.parametrize("events", [1, 100])
@@ -94,8 +94,8 @@ async def test_logging_costs_the_same_for_one_and_for_many(
     writes = [each for each in statements if each.startswith("INSERT")]
     # Receipts, log entries, events, and what they are found by: tags, words, values.
     assert len(writes) == 6
-    # The key, the types, both kinds of rules, the receipts; on PostgreSQL a lock.
-    assert len(_selects(statements)) == 5 + any("advisory" in each for each in statements)
+    # The types, both kinds of rules, the receipts; on PostgreSQL a lock.
+    assert len(_selects(statements)) == 4 + any("advisory" in each for each in statements)
 
 
 @pytest.mark.parametrize("events", [2, 100])
@@ -115,8 +115,8 @@ async def test_counting_costs_the_same_for_few_and_for_many(
 
     updates = [each for each in statements if each.startswith("UPDATE")]
     assert len(updates) == 3  # the fingerprints, the receipts, the events
-    # The key, the types, both kinds of rules, the receipts, the events that were met.
-    assert len(_selects(statements)) == 6 + any("advisory" in each for each in statements)
+    # The types, both kinds of rules, the receipts, the events that were met.
+    assert len(_selects(statements)) == 5 + any("advisory" in each for each in statements)
 
 
 def _selects(statements: Statements) -> list[str]:

@@ -428,15 +428,15 @@ async def test_a_page_of_types_costs_the_same_whatever_it_holds(
 
     page = await client.ask(PAGE)
 
-    # The key, the page, the count, the versions, fields and rules; the fields of the rules, and the
-    # types that fields and rules belong to.
+    # The page, the count, the versions, fields and rules; the fields of the rules, and the types
+    # that fields and rules belong to: at most, for two of them may be asked for at once.
     selects = [
         each
         for each in statements
         if each.startswith("SELECT") and "FROM change " not in " ".join(each.split())
     ]
     assert (len(page["nodes"]), page["totalCount"]) == (types, types)
-    assert len(selects) == 9
+    assert len(selects) <= 8
 
 
 async def test_one_request_may_shape_a_type_in_several_steps(client: Client) -> None:

@@ -6,7 +6,7 @@ is read, before the credential is known.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
@@ -17,7 +17,7 @@ from strawberry.types.execution import ExecutionResult
 from strawberry.types.graphql import OperationType
 
 from app.domain.problems import ErrorCode, RequestError
-from app.doors import RETRY_SECONDS, body_of
+from app.doors import RETRY_SECONDS, body_of, said_in
 from app.graphql.admission import OverdueError
 from app.graphql.context import Context
 from app.graphql.protocols.messages import Subscribe, text_of
@@ -36,7 +36,7 @@ from app.graphql.protocols.requests import (
 from app.graphql.protocols.sse import Stream
 from app.graphql.schema import Schema
 
-MakeContext = Callable[[Request], Awaitable[Context]]
+MakeContext = Callable[[Request, Mapping[str, str]], Awaitable[Context]]
 _HEADERS = {
     "Cache-Control": "no-store",
     "Vary": "Accept, Authorization, data-partition-id, slb-data-partition-id",
@@ -54,12 +54,13 @@ def http_endpoint(
     """`body_bytes`: of a request at most. `alive_seconds`: between signs of life to who listens."""
 
     async def serve(request: Request) -> Response:
-        media_type = accepted(request.headers.get("accept"))
-        context = await make_context(request)
+        said = said_in(request)
+        media_type = accepted(said.get("accept"))
+        context = await make_context(request, said)
         if media_type is None:
             told = f"Accept {GRAPHQL_JSON}, {JSON} or, for subscriptions, {EVENTS}."
             return _refused(Refusal(406, told), JSON)
-        operation = await _operation(request, body_bytes)
+        operation = await _operation(request, said, body_bytes)
         if isinstance(operation, Refusal):
             return _refused(operation, media_type)
         if media_type == EVENTS:
@@ -88,10 +89,12 @@ def http_endpoint(
     return serve
 
 
-async def _operation(request: Request, body_bytes: int) -> Subscribe | Refusal:
+async def _operation(
+    request: Request, said: Mapping[str, str], body_bytes: int
+) -> Subscribe | Refusal:
     if request.method != "POST":
         return read_address(request.query_params.multi_items())
-    if (refusal := wrong_content(request.headers.get("content-type"))) is not None:
+    if (refusal := wrong_content(said.get("content-type"))) is not None:
         return refusal
     try:
         body = await body_of(request, body_bytes)
@@ -136,5 +139,31 @@ def _refused(refusal: Refusal, media_type: str, **headers: str) -> Response:
 def _answer(
     status: int, told: dict[str, Any], media_type: str, headers: dict[str, str] | None = None
 ) -> Response:
-    content_type = f"{media_type}; charset=utf-8"
-    return Response(text_of(told), status, _HEADERS | (headers or {}), content_type)
+    return Written(text_of(told).encode(), media_type, status, headers)
+
+
+class Written(Response):
+    """An answer that is JSON already. The headers that all have are encoded once."""
+
+    _ENCODED = {
+        media_type: [
+            *((name.lower().encode(), value.encode()) for name, value in _HEADERS.items()),
+            (b"content-type", f"{media_type}; charset=utf-8".encode()),
+        ]
+        for media_type in (JSON, GRAPHQL_JSON)
+    }
+
+    def __init__(
+        self,
+        body: bytes,
+        media_type: str,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.status_code, self.body, self.background = status, body, None
+        self.raw_headers = [
+            *self._ENCODED[media_type],
+            (b"content-length", str(len(body)).encode()),
+        ]
+        for name, value in (headers or {}).items():
+            self.raw_headers.append((name.lower().encode(), value.encode()))

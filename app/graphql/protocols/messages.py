@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 PROTOCOL = "graphql-transport-ws"
 ACKNOWLEDGED = '{"type":"connection_ack"}'
 PING = '{"type":"ping"}'
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 _REASON_BYTES = 123  # what RFC 6455 leaves for it in a control frame
 _FROM_SERVERS = {"connection_ack", "next", "error"}
 
@@ -93,7 +94,7 @@ def parse(frame: str | bytes, id_characters: int) -> Message | Close:
 
 def text_of(value: Any) -> str:
     """JSON, which carries lone surrogates, too: it is ASCII. ValueError for what is no number."""
-    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return _ENCODER.encode(value)
 
 
 def next_message(id: str, payload: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from mimeparse import MimeTypeParseException, best_match, parse_mime_type
@@ -19,6 +20,7 @@ JSON = "application/json"
 GRAPHQL_JSON = "application/graphql-response+json"
 EVENTS = "text/event-stream"
 _CHARSETS = ("utf-8", "utf8")
+_USUAL = 300  # characters: a longer header is read anew each time, and takes no memory
 _PARAMETERS = ("query", "operationName", "variables", "extensions")
 
 
@@ -38,6 +40,11 @@ def accepted(header: str | None) -> str | None:
     """
     if header is None or not header.strip():
         return JSON
+    return _accepted(header) if len(header) < _USUAL else _accepted.__wrapped__(header)
+
+
+@lru_cache(maxsize=1000)
+def _accepted(header: str) -> str | None:
     # Of equal ones the last wins: the newer type where it is named, not where anything will do.
     answers = [JSON, GRAPHQL_JSON] if GRAPHQL_JSON in header.lower() else [GRAPHQL_JSON, JSON]
     try:
@@ -48,8 +55,14 @@ def accepted(header: str | None) -> str | None:
 
 def wrong_content(header: str | None) -> Refusal | None:
     """What is wrong with a body of this Content-Type, if anything is."""
+    given = header or ""
+    return _wrong_content(given) if len(given) < _USUAL else _wrong_content.__wrapped__(given)
+
+
+@lru_cache(maxsize=1000)
+def _wrong_content(header: str) -> Refusal | None:
     try:
-        kind, subtype, parameters = parse_mime_type(header or "")
+        kind, subtype, parameters = parse_mime_type(header)
     except MimeTypeParseException:
         kind, subtype, parameters = "", "", {}
     charset = parameters.get("charset", "utf-8").strip('"').lower()

@@ -6,11 +6,12 @@ Nothing runs before the credential is known: 401 on HTTP, close code 4403 on a s
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from urllib.parse import quote
 
 from starlette.requests import HTTPConnection, Request
-from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.routing import Route, WebSocketRoute
 
 from app.domain.limits import Limits, SocketLimits
 from app.graphql.context import Context
@@ -36,7 +37,7 @@ def address_of(connection: HTTPConnection) -> str:
 
 def graphql_routes(
     schema: Schema, limits: Limits, sockets: SocketLimits, public_url: str | None = None
-) -> list[BaseRoute]:
+) -> tuple[Route, WebSocketRoute]:
     """`public_url`: the server as its clients address it; without it, as each of them did."""
 
     def context(
@@ -50,20 +51,20 @@ def graphql_routes(
             state.feed,
             limits,
             Loaders,
-            public_url or address_of(connection),
+            lambda: public_url or address_of(connection),
             client and client.host,
             asked_at,
             last_event_id,
         )
 
-    async def of_request(request: Request) -> Context:
-        made = context(request, datetime.now(UTC), request.headers.get("last-event-id"))
-        await made.authenticate(request.headers)
+    async def of_request(request: Request, said: Mapping[str, str]) -> Context:
+        made = context(request, datetime.now(UTC), said.get("last-event-id"))
+        await made.authenticate(said)
         return made
 
     places = Places(sockets)
     http = http_endpoint(schema, of_request, limits.message_bytes, sockets.ping_seconds, places)
-    return [
+    return (
         Route("/graphql", http, methods=["GET", "POST"]),
         WebSocketRoute("/graphql", socket_endpoint(schema, sockets, context, places)),
-    ]
+    )

@@ -1,0 +1,173 @@
+"""What a request costs beside its answer: `python -m benchmarks.overhead`.
+
+32 connections that stay open ask one server process as it is shipped, on a core of its own. Prints
+requests a second, and the server's processor time for each, which what else runs changes less.
+
+- bare: uvicorn with an application that reads the body and answers it by a constant
+- health: the probe; what every request has, without a credential
+- empty: a document that is no text, which is refused after the credential: all but the operation
+- head, event: `{ logHead }`, and one event by its id
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import uvicorn
+import uvloop
+
+from benchmarks.processes import KEY, TOCSIN, Server, postgresql, settings
+
+CONNECTIONS = 32
+SECONDS = 3.0
+ROUNDS = 2
+TICKS = os.sysconf("SC_CLK_TCK")
+BARE = (sys.executable, "-m", "benchmarks.overhead", "bare")
+
+
+class Asking(asyncio.Protocol):
+    """Sends a request as soon as the answer to the one before is there."""
+
+    def __init__(self, request: bytes, status: bytes) -> None:
+        self._request, self._status = request, status
+        self.answers = 0
+        self._have = b""
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+        transport.write(self._request)
+
+    def data_received(self, data: bytes) -> None:
+        self._have += data
+        head, end, body = self._have.partition(b"\r\n\r\n")
+        if not end:
+            return
+        length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
+        if len(body) < int(length):
+            return
+        if head.split(b" ", 2)[1] != self._status or (self._status == b"200" and b"errors" in body):
+            raise SystemExit(f"not what was asked for: {self._have!r}")
+        self.answers += 1
+        self._have = b""
+        self._transport.write(self._request)
+
+
+async def asked(url: str, request: bytes, status: int, seconds: float) -> float:
+    """Answers a second."""
+    address: Any = urlsplit(url)
+    loop = asyncio.get_running_loop()
+    asking = [
+        await loop.create_connection(
+            lambda: Asking(request, str(status).encode()), address.hostname, address.port
+        )
+        for _ in range(CONNECTIONS)
+    ]
+    begun, before = time.perf_counter(), sum(each.answers for _, each in asking)
+    await asyncio.sleep(seconds)
+    answers = sum(each.answers for _, each in asking) - before
+    taken = time.perf_counter() - begun
+    for transport, _ in asking:
+        transport.abort()
+    return answers / taken
+
+
+def post(query: object) -> bytes:
+    body = json.dumps({"query": query}).encode()
+    head = (
+        "POST /graphql HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        f"Accept: application/json\r\nAuthorization: Bearer {KEY}\r\nUser-Agent: overhead\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+def an_event(url: str) -> str:
+    log = 'mutation { logEvent(input: {summary: "one"}) { event { id } } }'
+    headers = {"Authorization": f"Bearer {KEY}"}
+    told = httpx.post(f"{url}/graphql", json={"query": log}, headers=headers).json()
+    return str(told["data"]["logEvent"]["event"]["id"])
+
+
+def processor_seconds(process: int) -> float:
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def measured(server: Server, request: bytes, status: int) -> tuple[float, float]:
+    """Answers a second, and microseconds of the processor for each."""
+    uvloop.run(asked(server.url, request, status, 0.5))
+    before = processor_seconds(server.process.pid)
+    begun = time.perf_counter()
+    rate = uvloop.run(asked(server.url, request, status, SECONDS))
+    spent = processor_seconds(server.process.pid) - before
+    return rate, spent / (rate * (time.perf_counter() - begun)) * 1e6
+
+
+@contextmanager
+def at_core(core: int) -> Iterator[None]:
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    yield
+    os.sched_setaffinity(0, before)
+
+
+def report(name: str, url: str | None) -> None:
+    with ExitStack() as stack:
+        with at_core(0):
+            command = BARE if url is None else (*TOCSIN, "0")
+            server = Server(command, settings(url or ""))
+            stack.callback(server.end)
+        cases = {"bare": (post("{ logHead }"), 200)}
+        if url is not None:
+            cases = {
+                "health": (b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 200),
+                "empty": (post(0), 400),
+                "head": (post("{ logHead }"), 200),
+                "event": (post(f'{{ event(id: "{an_event(server.url)}") {{ id }} }}'), 200),
+            }
+        for case, (request, status) in cases.items():
+            figures = [measured(server, request, status) for _ in range(ROUNDS)]
+            rate, spent = max(each for each, _ in figures), min(each for _, each in figures)
+            print(f"{name:12}{case:10}{rate:10,.0f} /s{spent:10,.0f} us", flush=True)
+
+
+async def bare(scope: dict[str, object], receive: object, send: object) -> None:
+    assert callable(receive)
+    assert callable(send)
+    if scope["type"] != "http":
+        return
+    json.loads((await receive())["body"])
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"25")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b'{"data":{"logHead":"ab"}}'})
+
+
+def serve_bare() -> None:
+    config = uvicorn.Config(bare, log_config=None, lifespan="off")
+    listening = socket.create_server(("127.0.0.1", 0))
+    print(f"bare serves http://127.0.0.1:{listening.getsockname()[1]}/graphql", flush=True)
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder, at_core(1):
+        report("", None)
+        report("SQLite", f"sqlite:///{folder}/tocsin.db")
+        with postgresql(Path(folder) / "postgresql") as created:
+            report("PostgreSQL", created("overhead"))
+
+
+if __name__ == "__main__":
+    serve_bare() if sys.argv[1:] == ["bare"] else main()

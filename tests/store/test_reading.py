@@ -1,0 +1,187 @@
+"""Rows without a session: read-only, as fresh as the last commit, and never in anybody's way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import select, text, update
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlmodel import col
+
+from app.store import room, tables
+from app.store.database import EVERYWHERE, Database
+from app.store.dialect import why_unavailable
+from app.store.raw_postgresql import CONNECTIONS
+from app.store.raw_sqlite import THREADS, SQLiteRows
+from app.store.reading import rows
+from tests.client import PATIENCE_SECONDS
+
+NAMES = "SELECT name FROM organization"
+LONG = """
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000)
+SELECT max(i) FROM n
+"""
+ENDLESS = """
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT (i + 1) % 1000 FROM n)
+SELECT count(*) FROM n
+"""
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not true():
+            await asyncio.sleep(0.001)
+
+
+async def named(database: Database, name: str) -> None:
+    async with database.write(EVERYWHERE) as session:
+        await session.execute(update(tables.Organization).values(name=name))
+
+
+async def test_rows_are_tuples_in_the_driver_s_own_terms(database: Database) -> None:
+    table = tables.ApiKey
+    async with database.read(EVERYWHERE) as session:
+        bind = session.get_bind()
+        key = (await session.scalars(select(table))).one()
+    statement = select(col(table.name), col(table.every_organization), col(table.created_at))
+    compiled: Any = statement.where(col(table.id) == key.id).compile(dialect=bind.dialect)
+    is_sqlite = bind.dialect.name == "sqlite"
+
+    [(name, everywhere, at)] = await rows(
+        database, str(compiled), [key.id.hex if is_sqlite else key.id]
+    )
+
+    assert (name, everywhere) == ("administrator", 1 if is_sqlite else True)
+    assert at == (
+        key.created_at.isoformat(timespec="microseconds") if is_sqlite else key.created_at
+    )
+
+
+async def test_a_read_sees_what_was_committed_before_it_and_nothing_that_was_not(
+    database: Database,
+) -> None:
+    before = await rows(database, NAMES, [])
+
+    async with database.write(EVERYWHERE) as session:
+        await session.execute(update(tables.Organization).values(name="Wells"))
+        meanwhile = await rows(database, NAMES, [])
+    after = await rows(database, NAMES, [])
+
+    assert [list(map(tuple, each)) for each in (before, meanwhile, after)] == [
+        [("Default",)],
+        [("Default",)],
+        [("Wells",)],
+    ]
+
+
+async def test_nothing_can_be_written(database: Database) -> None:
+    with pytest.raises(DBAPIError) as refused:
+        await rows(database, "UPDATE organization SET name = 'Wells'", [])
+
+    assert why_unavailable(refused.value) == "The database is read-only."
+    assert [tuple(row) for row in await rows(database, NAMES, [])] == [("Default",)]
+
+
+async def test_a_long_read_leaves_the_event_loop_to_others(database: Database) -> None:
+    reading = asyncio.create_task(rows(database, LONG, []))
+
+    await until(lambda: database.connections_in_use == 1)
+    short = await rows(database, NAMES, [])
+
+    assert [tuple(row) for row in short] == [("Default",)]
+    assert [tuple(row) for row in await reading] == [(300_000,)]
+    assert database.connections_in_use == 0
+
+
+async def test_a_read_that_nobody_waits_for_any_more_ends(database: Database) -> None:
+    size = THREADS if isinstance(database.raw_rows, SQLiteRows) else CONNECTIONS
+    for _ in range(2):
+        reading = [asyncio.create_task(rows(database, ENDLESS, [])) for _ in range(size)]
+        await until(lambda: database.connections_in_use == size)
+        for each in reading:
+            each.cancel()
+        await asyncio.gather(*reading, return_exceptions=True)
+
+    assert [tuple(row) for row in await rows(database, LONG, [])] == [(300_000,)]
+
+
+async def test_who_finds_no_place_is_told_so_after_a_time(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = THREADS if isinstance(database.raw_rows, SQLiteRows) else CONNECTIONS
+    reading = [asyncio.create_task(rows(database, ENDLESS, [])) for _ in range(size)]
+    await until(lambda: database.connections_in_use == size)
+    monkeypatch.setattr(room, "PATIENCE_SECONDS", 0.0)
+
+    with pytest.raises(PoolTimeout) as refused:
+        await rows(database, ENDLESS, [])
+
+    assert why_unavailable(refused.value) is not None
+    for each in reading:
+        each.cancel()
+    await asyncio.gather(*reading, return_exceptions=True)
+
+
+async def test_a_statement_that_is_wrong_is_no_fault_of_the_connection(database: Database) -> None:
+    for wrong in ("SELECT 1 FROM nowhere", "SELEC"):
+        with pytest.raises(DBAPIError) as refused:
+            await rows(database, wrong, [])
+        assert why_unavailable(refused.value) is None
+
+    assert [tuple(row) for row in await rows(database, NAMES, [])] == [("Default",)]
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_connection_that_was_lost_is_made_anew(database: Database) -> None:
+    own = "SELECT pg_backend_pid()"
+    [[before]] = await rows(database, own, [])
+
+    async with database.write(EVERYWHERE) as session:
+        await session.execute(text(f"SELECT pg_terminate_backend({before})"))
+    [[after]] = await rows(database, own, [])
+
+    assert after != before
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_connections_are_kept_and_never_more_than_there_is_room_for(
+    database: Database,
+) -> None:
+    own = "SELECT pg_backend_pid() FROM pg_sleep(0.01)"
+
+    one_by_one = {(await rows(database, own, []))[0][0] for _ in range(3)}
+    at_once = await asyncio.gather(*(rows(database, own, []) for _ in range(40)))
+
+    assert len(one_by_one) == 1
+    assert len({each[0][0] for each in at_once}) == CONNECTIONS
+
+
+async def test_a_database_that_is_not_there_is_unavailable(database_url: str) -> None:
+    missing = database_url.replace("tocsin.db", "nobody.db").replace("/test_", f"/{uuid4().hex}")
+    away = Database(missing)
+
+    with pytest.raises((DBAPIError, OSError)) as refused:
+        await rows(away, NAMES, [])
+    await away.close()
+
+    assert why_unavailable(refused.value) in (
+        "The database file cannot be opened.",
+        "The database does not exist.",
+    )
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_what_takes_long_goes_to_a_thread_at_once_from_then_on(database: Database) -> None:
+    reader = database.raw_rows
+    assert isinstance(reader, SQLiteRows)
+    await rows(database, LONG, [])
+    await rows(database, NAMES, [])
+
+    goes_on = [reader._is_long(each) for each in (LONG, NAMES)]
+
+    assert goes_on == [True, False]
