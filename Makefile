@@ -29,7 +29,7 @@ test: setup ## Run the tests, on SQLite and on PostgreSQL
 
 check: setup lint types floors schema-check migrations-check test ## Everything that CI checks
 
-bench: setup ## Measure what rules cost a report, side by side
+bench: setup ## Measure what a report costs, alone, at once and in lists, and what rules add
 	$(BIN)/python -m benchmarks.reports
 
 bench-peers: setup ## Measure Tocsin beside its peers (ARGS="--events 20000"), and write the page

@@ -50,6 +50,11 @@ EVENTS = Counter(
     "Reported events, by door and verdict: stored, duplicate or refused.",
     ["door", "verdict"],
 )
+TOGETHER = Histogram(
+    "tocsin_reports_together",
+    "Calls that report events and shared a transaction.",
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
+)
 
 
 @cache

@@ -1,6 +1,8 @@
-"""What rules cost a report: `logEvent` of several event types side by side on one server.
+"""What a report costs: alone, by 32 connections at once and in lists; and what rules add to it.
 
-Every round logs one event of each type, in an order that changes, so that whatever else happens on
+First one `logEvent` after another, which is the naive way, beside the same by 32 connections and
+beside `logEvents` of 500: in turns, on one server. Then several event types side by side. Every
+round logs one event of each type, in an order that changes, so that whatever else happens on
 the machine happens to all of them. Told are medians, as ratios to the type without rules, and what
 the verdict alone takes of the whole. Run it by `make bench`.
 """
@@ -28,7 +30,7 @@ from app.domain.fields import FieldDefinition, FieldKind
 from app.domain.intake import Accepted, Desk, Draft, TypeSpec, judge
 from app.domain.lifecycle import EventTypeState
 from app.domain.predicates import FieldPredicate, PredicateOperator
-from benchmarks.processes import KEY, TOCSIN, postgresql, serving, settings
+from benchmarks.processes import KEY, TOCSIN, Child, postgresql, serving, settings
 
 NUMBERS = [f"n{index}" for index in range(5)]
 TEXTS = [f"t{index}" for index in range(5)]
@@ -56,8 +58,23 @@ mutation ($input: LogEventInput!) {
 """
 
 
+WAYS = {  # connections, events in a call
+    "one after another": (1, 1),
+    "32 connections": (32, 1),
+    "lists of 500": (1, 500),
+    "lists of 500, 4 connections": (4, 500),
+}
+TURNS, TURN_SECONDS = 3, 3
+
+
 def main(database_url: str, rounds: int) -> None:
     with client(database_url) as http:
+        name = database_url.partition(":")[0]
+        print(f"\n{name}, {TURNS} turns of {TURN_SECONDS} s\n")
+        print("| logging | events/s | ratio |\n|---|---|---|")
+        rates = writing_rates(str(http.base_url))
+        for way, rate in rates.items():
+            print(f"| {way} | {rate:,.0f} | {rate / rates['one after another']:.1f} |")
         kinds = prepare(http)
         times: dict[str, list[float]] = defaultdict(list)
         for number in range(rounds):
@@ -70,7 +87,6 @@ def main(database_url: str, rounds: int) -> None:
                 times[kind].append(time.perf_counter() - begun)
     median = {kind: statistics.median(taken) for kind, taken in times.items()}
     verdict = verdict_seconds(rounds)
-    name = database_url.partition(":")[0]
     print(f"\n{name}, {rounds} reports of each type, one at a time\n")
     print("| event type | logEvent, ms | ratio |\n|---|---|---|")
     for kind in kinds:
@@ -79,6 +95,21 @@ def main(database_url: str, rounds: int) -> None:
     share = verdict / median["10 fields, 5 conditional rules"]
     print(f"\nThe verdict on 10 fields by 5 conditional rules: {verdict * 1e6:.0f} us, ")
     print(f"{share:.1%} of the whole logEvent.")
+
+
+def writing_rates(url: str) -> dict[str, float]:
+    """Events a second, by each way, over all its turns."""
+    rates = {}
+    done: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
+    for _ in range(TURNS):
+        for way, (connections, size) in WAYS.items():
+            told = {"url": url, "connections": connections, "size": size}
+            child = Child("benchmarks.writers", told | {"seconds": TURN_SECONDS})
+            done[way].append(child.hear())
+            child.kill()
+    for way, turns in done.items():
+        rates[way] = sum(each["stored"] for each in turns) / sum(each["seconds"] for each in turns)
+    return rates
 
 
 def prepare(http: httpx.Client) -> dict[str, dict[str, Any]]:

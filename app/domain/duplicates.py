@@ -91,12 +91,14 @@ _FIELD = re.compile(r"fields[.](.+)", re.DOTALL)
 
 def claims_of(rules: Iterable[DuplicationRule], event: EventState) -> list[Claim]:
     """The fingerprints of the event, in the order of the rules; none where all paths are absent."""
+    own = [rule for rule in rules if rule.event_type_id in (None, event.event_type_id)]
+    if not own:
+        return []
     state = event.to_json()
     return [
         Claim(rule, digest)
-        for rule in rules
-        if rule.event_type_id in (None, event.event_type_id)
-        and (digest := _digest(rule.fingerprint, state)) is not None
+        for rule in own
+        if (digest := _digest(rule.fingerprint, state)) is not None
     ]
 
 

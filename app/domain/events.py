@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from enum import Enum
+from types import NoneType
 from typing import Any
 from uuid import UUID
 
@@ -85,12 +86,12 @@ class EventState:
 
     def to_json(self) -> dict[str, Any]:
         """As the log keeps it, under the names of the API."""
-        return {_camel(f.name): _plain(getattr(self, f.name)) for f in fields(self)}
+        return {name: _plain(getattr(self, attribute)) for attribute, name in _NAMES}
 
     @classmethod
     def from_json(cls, kept: Mapping[str, Any]) -> EventState:
         """Reads what any version of `to_json` wrote; what came later gets its default."""
-        known = {f.name: kept[_camel(f.name)] for f in fields(cls) if _camel(f.name) in kept}
+        known = {attribute: kept[name] for attribute, name in _NAMES if name in kept}
         return cls(**{name: _read(name, value) for name, value in known.items()})
 
 
@@ -131,18 +132,27 @@ def _read(name: str, kept: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return write_instant(value)
-    if isinstance(value, UUID):
-        return str(value)
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, Entity):
-        return asdict(value)
-    if isinstance(value, tuple):
-        return list(value)
+    if type(value) in _PLAIN:
+        return value
+    for kind, writer in _WRITERS.items():  # a driver has a subclass of its own for ids
+        if isinstance(value, kind):
+            return writer(value)
     return value
+
+
+_PLAIN = frozenset({str, int, bool, float, dict, NoneType})
+_WRITERS: dict[type, Callable[[Any], Any]] = {
+    datetime: write_instant,
+    UUID: str,
+    Severity: lambda severity: severity.value,
+    Outcome: lambda outcome: outcome.value,
+    Entity: asdict,
+    tuple: list,
+}
 
 
 def _camel(name: str) -> str:
     return re.sub(r"_([a-z])", lambda found: found.group(1).upper(), name)
+
+
+_NAMES = tuple((each.name, _camel(each.name)) for each in fields(EventState))

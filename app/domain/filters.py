@@ -187,6 +187,8 @@ _RUNS = re.compile(r"[^\W_]+")
 
 
 def _folded(text: str) -> str:
+    if text.isascii():  # the rest is the same for it, and slow
+        return text.lower()
     whole = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     bare = "".join(each for each in whole if not unicodedata.category(each).startswith("M"))
     return unicodedata.normalize("NFKC", bare)  # letters that a mark kept apart

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -31,8 +32,7 @@ NOTICE = "notice"
 
 @dataclass(frozen=True)
 class Draft:
-    """A report as it was given: what was left out is None. `fields` is any JSON value.
-
+    """A report as it was given: what was left out is None. `fields` is any JSON value;
     `extensions` and `payload` are sound, and as an event has them.
     """
 
@@ -59,11 +59,17 @@ class Draft:
 
         None for fields so deep, or numbers so long, that they cannot have been accepted before.
         """
-        given = {f.name: getattr(self, f.name) for f in fields(self)}
-        given["entity"] = self.entity and [self.entity.type, self.entity.id]
-        given["outcome"] = self.outcome and self.outcome.value
-        given["occurred_at"] = self.occurred_at and self.occurred_at.astimezone(UTC).isoformat()
-        said = {name: value for name, value in given.items() if value is not None}
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str | None:
+        said = {name: value for name, value in vars(self).items() if value is not None}
+        if self.entity is not None:
+            said["entity"] = [self.entity.type, self.entity.id]
+        if self.outcome is not None:
+            said["outcome"] = self.outcome.value
+        if self.occurred_at is not None:
+            said["occurred_at"] = self.occurred_at.astimezone(UTC).isoformat()
         try:
             return hashlib.sha256(canonical_json(said)).hexdigest()
         except (RecursionError, ValueError):
@@ -73,7 +79,6 @@ class Draft:
 @dataclass(frozen=True)
 class TypeSpec:
     """An event type at one version: all that a verdict asks of it.
-
     `guards` are the type's rules as they are published now, whatever the version.
     """
 
@@ -123,9 +128,10 @@ def judge(draft: Draft, spec: TypeSpec | None, desk: Desk, event_id: UUID) -> Ve
         judged = _Judged({}, [invalid(not_fields, "payload")])
     else:
         judged = _judged_values({} if draft.fields is None else draft.fields, spec, desk)
-    problems = attribute_problems(_given(draft), desk.limits, desk.now)
+    problems = attribute_problems(vars(draft), desk.limits, desk.now)
     if not problems:
-        _guard(_event(draft, spec, judged.values, desk, event_id), None, spec, desk, judged)
+        event = _event(draft, spec, judged.values, desk, event_id)
+        _guard(event, None, spec, desk, judged)
     problems += judged.problems
     warnings = judged.warnings
     if spec is not None:
@@ -136,7 +142,7 @@ def judge(draft: Draft, spec: TypeSpec | None, desk: Desk, event_id: UUID) -> Ve
             problems.append(invalid(f"eventTypeId names the type {spec.type}.", "type"))
     if problems:
         return Refused(tuple(problems))
-    return Accepted(_event(draft, spec, judged.values, desk, event_id), tuple(warnings))
+    return Accepted(event, tuple(warnings))
 
 
 def revise(
@@ -178,10 +184,6 @@ def has_data(payload: Mapping[str, Any] | None) -> bool:
 
 
 _CALLED = {"occurred_at": "occurredAt", "source_id": "sourceId"}
-
-
-def _given(draft: Draft) -> dict[str, Any]:
-    return {f.name: getattr(draft, f.name) for f in fields(draft) if f.name != "fields"}
 
 
 @dataclass

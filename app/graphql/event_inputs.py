@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 import strawberry
 from strawberry.scalars import JSON
+from strawberry.types.base import get_object_definition
+from strawberry.utils.str_converters import to_camel_case
 
 from app.domain.intake import Draft
 from app.domain.severity import Outcome
@@ -89,6 +92,19 @@ class LogEventInput:
             notification=self.notification,
             acknowledged=self.acknowledged,
         )
+
+
+def _read(kind: type[LogEventInput], given: Mapping[str, Any], _context: Any) -> LogEventInput:
+    """Strawberry's own way asks for the type and the name of each field of each report anew."""
+    said = {_PYTHON_NAMES[name]: value for name, value in given.items()}
+    if said.get("entity") is not None:
+        said["entity"] = EntityInput(**said["entity"])
+    return kind(**said)
+
+
+_DEFINITION = get_object_definition(LogEventInput, strict=True)
+_DEFINITION.from_input = _read
+_PYTHON_NAMES = {to_camel_case(each.python_name): each.python_name for each in _DEFINITION.fields}
 
 
 @strawberry.input(

@@ -30,15 +30,15 @@ async def check_event(database: Database, desk: Desk, draft: Draft) -> Check:
     """Judges a draft as `log_events` would, and stores nothing."""
     key = receipts.key_of(draft, desk)
     async with database.read(desk.reporter.organization_id) as session:
-        types = await registered(session, desk, [draft], hold=False)
+        types = await registered(session, desk, [draft])
         verdict = types.verdict(draft, desk)
         kept = {} if key is None else await receipts.kept(session, {key})
         fresh = [verdict.event] if isinstance(verdict, Accepted) and key not in kept else []
-        rules = types.duplication_rules
-        known = await duplicates.look_up(session, desk, rules, fresh, hold=False)
+        claims = {event.id: types.claims_of(event) for event in fresh}
+        known = await duplicates.look_up(session, claims, fresh, hold=False)
     matches = [known.ledger.match(known.claims[event.id], event) for event in fresh]
     found = [known.events[match.first.event_id] for match in matches if match is not None]
-    decision = Course(kept, known).decide(draft, key, verdict)
+    decision = Course(kept, known).decide(draft, desk, key, verdict)
     original = found[0] if found else None
     spec = types.type_of(draft)
     if spec is None:

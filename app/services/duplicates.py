@@ -9,19 +9,38 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CTE, ColumnElement, bindparam, delete, insert, or_, select, update
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Integer,
+    String,
+    Uuid,
+    bindparam,
+    delete,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.types import TypeEngine
 from sqlmodel import col
 
-from app.domain.duplicates import Claim, DuplicationRule, First, Ledger, claims_of
+from app.domain.duplicates import Claim, DuplicationRule, First, Ledger
 from app.domain.events import EventState
-from app.domain.intake import Desk
 from app.store import tables
-from app.store.dialect import hold_rows, rows_of
+from app.store.bulk import hold_rows, insert_rows, rows_of
+from app.store.columns import Instant
 
 LOOKED_UP = 10_000
+_ASKED: dict[str, TypeEngine[Any]] = {
+    "number": Integer(),
+    "rule_id": Uuid(),
+    "digest": String(),
+    "occurred_at": Instant(),
+}
 
 
 @dataclass
@@ -33,38 +52,30 @@ class Known:
     events: dict[UUID, tables.Event] = field(default_factory=dict)
 
 
-async def rules_in(
-    session: AsyncSession, event_type_ids: Iterable[UUID], *, hold: bool
-) -> list[DuplicationRule]:
-    """The enabled rules of these types and of every type, in order of creation.
-
-    `hold`: they stay what they are until the end of the transaction.
-    """
+async def rules_in(session: AsyncSession, event_type_ids: Iterable[UUID]) -> list[DuplicationRule]:
+    """The enabled rules of these types and of every type, in order of creation."""
     table = tables.DuplicationRule
     mine = or_(
         col(table.event_type_id).is_(None), col(table.event_type_id).in_(list(event_type_ids))
     )
     statement = select(table).where(col(table.enabled), mine).order_by(col(table.id))
-    if hold:
-        statement = statement.with_for_update(read=True, key_share=True)
     return [row.to_domain() for row in await session.scalars(statement)]
 
 
 async def look_up(
     session: AsyncSession,
-    desk: Desk,
-    rules: Sequence[DuplicationRule],
+    claims: dict[UUID, list[Claim]],
     events: Sequence[EventState],
     *,
     hold: bool,
 ) -> Known:
     """Finds what the events may be duplicates of. `hold`: nobody else decides about them now."""
-    known = Known({event.id: claims_of(rules, event) for event in events})
+    known = Known(claims)
     keys = sorted({claim.key for claims in known.claims.values() for claim in claims})
     if not keys:
         return known
     if hold:
-        owner = {"organization_id": desk.reporter.organization_id, "caught": 0}
+        owner = {"organization_id": session.info["scope"], "caught": 0}
         rows = [owner | {"rule_id": rule_id, "digest": digest} for rule_id, digest in keys]
         await hold_rows(session, tables.Fingerprint, ("rule_id", "digest"), rows)
     while True:
@@ -81,7 +92,6 @@ async def look_up(
 
 async def remember(
     session: AsyncSession,
-    desk: Desk,
     known: Known,
     firsts: Iterable[tuple[EventState, Sequence[Claim]]],
     caught: Counter[tuple[UUID, str]],
@@ -90,7 +100,7 @@ async def remember(
 
     Fingerprints of events that another rule caught have met nothing, and are let go.
     """
-    owner = {"organization_id": desk.reporter.organization_id}
+    owner = {"organization_id": session.info["scope"]}
     rows = [
         owner
         | {
@@ -103,7 +113,7 @@ async def remember(
         for claim in claims
     ]
     if rows:
-        await session.execute(insert(tables.First), rows)
+        await insert_rows(session, tables.First, rows)
     held = {claim.key for claims in known.claims.values() for claim in claims}
     prints = tables.METADATA.tables["fingerprint"].c
     table = prints.rule_id.table
@@ -133,7 +143,7 @@ async def _firsts(
     ]
     found: dict[int | None, tables.First] = {}
     for start in range(0, len(asked), LOOKED_UP):
-        nearest = or_(*_nearest(rows_of(session, asked[start : start + LOOKED_UP])))
+        nearest = or_(*_nearest(rows_of(session, _ASKED, asked[start : start + LOOKED_UP])))
         rows = await session.scalars(select(tables.First).where(nearest))
         found |= {row.id: row for row in rows}
     return list(found.values())

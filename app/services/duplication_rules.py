@@ -197,7 +197,7 @@ def _columns(rule: DuplicationRule) -> dict[str, Any]:
     }
 
 
-def _entry(desk: Desk, row: tables.DuplicationRule, kind: str) -> tables.Change:
+def _entry(desk: Desk, row: tables.DuplicationRule, kind: str) -> changes.NewEntry:
     told = {
         "name": row.name,
         "fingerprint": row.fingerprint,

@@ -151,19 +151,11 @@ async def forms_in(session: AsyncSession, versions: Iterable[Version]) -> dict[V
 _known_forms: dict[Version, Form] = {}
 
 
-async def specs(
-    session: AsyncSession, ids: Iterable[UUID], types: Iterable[str], *, hold: bool = True
-) -> list[TypeSpec]:
-    """What verdicts ask of the event types with one of these ids or types.
-
-    `hold`: until the end of the transaction none of them is deleted, or gets another type.
-    """
+async def specs(session: AsyncSession, ids: Iterable[UUID], types: Iterable[str]) -> list[TypeSpec]:
+    """What verdicts ask of the event types with one of these ids or types."""
     table = tables.EventType
     wanted = or_(col(table.id).in_(list(ids)), col(table.type).in_(list(types)))
-    statement = select(table).where(wanted)
-    if hold:
-        statement = statement.with_for_update(read=True, key_share=True)
-    found = list(await session.scalars(statement))
+    found = list(await session.scalars(select(table).where(wanted)))
     known = await forms_in(session, [(row.id, row.version) for row in found])
     return [spec_of(row, row.version, known[row.id, row.version]) for row in found]
 

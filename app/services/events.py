@@ -1,13 +1,16 @@
 """Events: reported, updated, deleted.
 
-`log_events` judges a list of drafts in one transaction; one report is a list of one. What is
-answered is durable, and in the log.
+`log_events` judges a list of drafts in one transaction, which lists that come at a time share; one
+report is a list of one. What is answered is durable, and in the log.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -29,24 +32,59 @@ from app.domain.problems import Problem, UserErrorCode
 from app.services import correlations
 from app.services.event_types import spec_at
 from app.services.guards import guards_of, in_force
-from app.services.reports import Report, entry, log_in
+from app.services.reports import Call, Report, entry, log_in
 from app.store import changes, lookup, tables
-from app.store.database import Database, repeated_when_undone
+from app.store.database import Database, commits_here, repeated_when_undone
+from app.store.dialect import meets_everybody
 
 BATCH = 500
 
 
-@repeated_when_undone
 async def log_events(database: Database, desk: Desk, drafts: Sequence[Draft]) -> list[Report]:
     """Judges the drafts and stores those that are accepted; answers one by one, in order.
 
-    All of them are durable when this returns. A refused draft does not stop the others.
+    All of them are durable when this returns. A refused draft does not stop the others. Calls of
+    one organization that wait for each other share a transaction.
     """
-    async with database.write(desk.reporter.organization_id) as session:
-        reports = await log_in(session, desk, drafts)
+    call = Call(desk, drafts, commits_here())
+    organization_id = desk.reporter.organization_id
+    work = partial(_log_calls, database, organization_id)
+    reports: list[Report] = await database.reports.join(organization_id, call, len(drafts), work)
     for report in reports:
         metrics.EVENTS.labels(metrics.DOOR.get(), _verdict(report)).inc()
     return reports
+
+
+async def _log_calls(
+    database: Database, organization_id: UUID, calls: Sequence[Call]
+) -> Sequence[list[Report] | BaseException]:
+    """Together; what one of them cannot be logged for is its own, and the others are anyhow."""
+    metrics.TOGETHER.observe(len(calls))
+    if len(calls) == 1:
+        return [await _logged_alone(database, organization_id, calls[0])]
+    for call in calls:  # who does not wait for it any more does not stop it
+        call.commits.begun = True
+    committing = False
+    try:
+        async with database.write(organization_id) as session:
+            reports = iter(await log_in(session, calls))
+            committing = True
+    except Exception as error:
+        # Whether a commit that was cut off has happened nobody knows: doing it again could log
+        # everything twice.
+        if committing or meets_everybody(error):
+            raise
+        alone = (_logged_alone(database, organization_id, call) for call in calls)
+        return list(await asyncio.gather(*alone, return_exceptions=True))
+    return [list(islice(reports, len(call.drafts))) for call in calls]
+
+
+@repeated_when_undone
+async def _logged_alone(database: Database, organization_id: UUID, call: Call) -> list[Report]:
+    async with database.write(organization_id) as session:
+        reports = await log_in(session, [call])
+        call.commits.begun = True
+        return reports
 
 
 def _verdict(report: Report) -> str:

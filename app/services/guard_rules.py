@@ -183,6 +183,6 @@ def _content(said: tables.GuardRule | tables.GuardRuleVersion) -> dict[str, Any]
     return {name: getattr(said, name) for name in _CONTENT}
 
 
-def _entry(desk: Desk, row: tables.GuardRule, kind: str) -> tables.Change:
+def _entry(desk: Desk, row: tables.GuardRule, kind: str) -> changes.NewEntry:
     told = {"name": row.name, "state": row.state.value, "published": row.published}
     return rules.entry(desk, changes.GUARD_RULE, row, kind, **told)

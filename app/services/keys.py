@@ -208,15 +208,13 @@ def _valid(now: datetime) -> ColumnElement[bool]:
     return and_(col(table.revoked_at).is_(None), lasting)
 
 
-def _entry(key: tables.ApiKey, kind: str, actor: str, now: datetime) -> tables.Change:
+def _entry(key: tables.ApiKey, kind: str, actor: str, now: datetime) -> changes.NewEntry:
     told = {
         "name": key.name,
         "permissions": key.permissions,
         "expires_at": key.expires_at and write_instant(key.expires_at),
     }
-    return changes.announcement(
-        changes.API_KEY, key.id, key.organization_id, actor, now, told, kind
-    )
+    return changes.NewEntry(changes.API_KEY, key.id, key.organization_id, actor, now, told, kind)
 
 
 def _digest(secret: str) -> str:

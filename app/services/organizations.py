@@ -87,7 +87,7 @@ async def add_organization(
     new = insert_new(session, table).returning(col(table.id))
     organization_id = (await session.scalars(new, [row])).one_or_none()
     if organization_id is not None:
-        entry = changes.announcement(
+        entry = changes.NewEntry(
             changes.ORGANIZATION,
             organization_id,
             organization_id,

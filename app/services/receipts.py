@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, delete, select, tuple_, update
+from sqlalchemy import String, bindparam, delete, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from app.domain.intake import Accepted, Desk, Draft, Verdict
 from app.domain.values import name_problems
 from app.store import tables
-from app.store.dialect import insert_new
+from app.store.bulk import insert_rows, rows_of
 
 Key = tuple[str, str]
 
@@ -40,39 +40,34 @@ async def kept(session: AsyncSession, keys: set[Key]) -> dict[Key, Receipt]:
     if not keys:
         return {}
     table = tables.Receipt
-    statement = select(table).where(
-        tuple_(col(table.source), col(table.source_id)).in_(sorted(keys))
-    )
+    asked = rows_of(session, {"source": String(), "source_id": String()}, sorted(keys))
+    key = (col(table.source), col(table.source_id))
+    told = select(*key, col(table.digest), col(table.event_id))
+    # Not a join: SQLite would walk through all receipts, and through the list for each.
+    found = await session.execute(told.where(tuple_(*key).in_(select(asked))))
     return {
-        (row.source, row.source_id): Receipt(row.digest, row.event_id)
-        for row in await session.scalars(statement)
+        (source, source_id): Receipt(digest, event_id)
+        for source, source_id, digest, event_id in found
     }
 
 
-def claims_of(
-    drafts: Sequence[Draft],
-    keys: Sequence[Key | None],
-    verdicts: Sequence[Verdict],
-    receipts: Mapping[Key, Receipt],
-) -> dict[Key, Receipt]:
+def claims_of(calls: Iterable[tuple[Draft, Key | None, Verdict]]) -> dict[Key, Receipt]:
     """The receipts that this list would leave: of one key, the first accepted draft's."""
     claims: dict[Key, Receipt] = {}
-    for draft, key, verdict in zip(drafts, keys, verdicts, strict=True):
-        if key is not None and key not in receipts and isinstance(verdict, Accepted):
+    for draft, key, verdict in calls:
+        if key is not None and isinstance(verdict, Accepted):
             claims.setdefault(key, Receipt(draft.digest(), verdict.event.id))
     return claims
 
 
-async def claim(
-    session: AsyncSession, desk: Desk, claims: dict[Key, Receipt]
-) -> dict[Key, Receipt]:
-    """Leaves the receipts. Answers with those of transactions that were faster."""
+async def claim(session: AsyncSession, claims: dict[Key, Receipt]) -> dict[Key, Receipt]:
+    """Leaves the receipts that are new. Answers with those that were there, or came faster."""
     if not claims:
         return {}
     # In sorted order, so that two lists wait for each other in one direction only.
     rows = [
         {
-            "organization_id": desk.reporter.organization_id,
+            "organization_id": session.info["scope"],
             "source": source,
             "source_id": source_id,
             "digest": receipt.digest,
@@ -80,15 +75,15 @@ async def claim(
         }
         for (source, source_id), receipt in sorted(claims.items(), key=lambda claim: claim[0])
     ]
-    table = tables.Receipt
-    new = insert_new(session, table).returning(col(table.source), col(table.source_id))
-    won = {(source, source_id) for source, source_id in await session.execute(new, rows)}
-    return await kept(session, claims.keys() - won)
+    left = await insert_rows(session, tables.Receipt, rows, " ON CONFLICT DO NOTHING")
+    if left.rowcount == len(rows):
+        return {}
+    there = await kept(session, set(claims))
+    return {key: each for key, each in there.items() if each.event_id != claims[key].event_id}
 
 
 async def settle(
     session: AsyncSession,
-    desk: Desk,
     claims: Mapping[Key, Receipt],
     final: Mapping[Key, Receipt],
 ) -> None:
@@ -101,7 +96,7 @@ async def settle(
     wrong = {key: final[key] for key in claims if key in final and final[key] != claims[key]}
     if wrong:
         kept = tables.METADATA.tables["receipt"].c
-        own = kept.organization_id == desk.reporter.organization_id
+        own = kept.organization_id == session.info["scope"]
         here = (own, kept.source == bindparam("by"), kept.source_id == bindparam("under"))
         told: dict[str, Any] = {"digest": bindparam("content"), "event_id": bindparam("event")}
         corrections = [

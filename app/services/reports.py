@@ -26,6 +26,8 @@ from app.services.duplicates import Known
 from app.services.receipts import Key, Receipt
 from app.services.verdicts import registered
 from app.store import changes, lookup, tables
+from app.store.bulk import insert_rows
+from app.store.database import Commits
 from app.store.dialect import join
 
 _AFTER_ALL_STORED = 2**62
@@ -63,81 +65,119 @@ class Decision:
         return Report(event, self.duplicate, self.stored, self.warnings, self.problems, self.replay)
 
 
+@dataclass(frozen=True)
+class Call:
+    """Reports of one caller, at one desk. `commits`: told when they may be durable."""
+
+    desk: Desk
+    drafts: Sequence[Draft]
+    commits: Commits = field(default_factory=Commits)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What the log is to tell of an event: that it was logged, or that a duplicate was counted."""
+
+    kind: str
+    desk: Desk
+    after: EventState
+    before: EventState | None = None
+
+
 @dataclass
 class Course:
-    """A list of reports on its way: what was known before it, and what it has led to so far."""
+    """A list of reports on its way: what was known before it, and what it has led to so far.
+
+    `new`: the events to be stored, `met`: those that were counted, as they are by now.
+    """
 
     receipts: dict[Key, Receipt]
     known: Known
-    new: list[EventState] = field(default_factory=list)
+    new: dict[UUID, EventState] = field(default_factory=dict)
+    met: dict[UUID, EventState] = field(default_factory=dict)
+    steps: list[Step] = field(default_factory=list)
     firsts: list[tuple[EventState, list[Claim]]] = field(default_factory=list)
-    counted: list[tuple[UUID, EventState]] = field(default_factory=list)
     caught: Counter[tuple[UUID, str]] = field(default_factory=Counter)
 
-    def decide(self, draft: Draft, key: Key | None, verdict: Verdict) -> Decision:
+    def decide(self, draft: Draft, desk: Desk, key: Key | None, verdict: Verdict) -> Decision:
         receipt = None if key is None else self.receipts.get(key)
         if receipt is not None:
             return _replayed(draft, receipt)
         if isinstance(verdict, Refused):
             return Decision(problems=verdict.problems)
-        decision = self._accept(verdict)
+        decision = self._accept(verdict, desk)
         if key is not None and decision.event_id is not None:
             self.receipts[key] = Receipt(draft.digest(), decision.event_id)
         return decision
 
-    def _accept(self, verdict: Accepted) -> Decision:
+    def _accept(self, verdict: Accepted, desk: Desk) -> Decision:
         event = verdict.event
         claims = self.known.claims.get(event.id, [])
         match = self.known.ledger.match(claims, event)
         if match is not None:
-            return self._catch(verdict, match)
+            return self._catch(verdict, match, desk)
         self.known.ledger.enter(claims, event, _AFTER_ALL_STORED + len(self.firsts))
         self.firsts.append((event, claims))
-        self.new.append(event)
+        self._log(event, desk)
         return Decision(event.id, stored=True, warnings=verdict.warnings)
 
-    def _catch(self, verdict: Accepted, match: Match) -> Decision:
+    def _catch(self, verdict: Accepted, match: Match, desk: Desk) -> Decision:
         first_id = match.first.event_id
         self.caught[match.claim.key] += 1
         match match.claim.rule.action:
             case DuplicateAction.REJECT:
                 return Decision(problems=(DuplicateProblem.of(match),))
             case DuplicateAction.COUNT:
-                self.counted.append((first_id, verdict.event))
+                self._count(first_id, verdict.event, desk)
                 return Decision(first_id, duplicate=True, warnings=verdict.warnings)
             case DuplicateAction.FLAG:
                 flagged = replace(verdict.event, duplicate_of_id=first_id)
-                self.new.append(flagged)
+                self._log(flagged, desk)
                 return Decision(flagged.id, True, stored=True, warnings=verdict.warnings)
 
+    def _log(self, event: EventState, desk: Desk) -> None:
+        self.new[event.id] = event
+        self.steps.append(Step("LOGGED", desk, event))
 
-async def log_in(session: AsyncSession, desk: Desk, drafts: Sequence[Draft]) -> list[Report]:
+    def _count(self, first_id: UUID, duplicate: EventState, desk: Desk) -> None:
+        here = self.new if first_id in self.new else self.met
+        before = here.get(first_id) or self.known.events[first_id].to_domain()
+        latest = max(before.latest, duplicate.occurred_at)
+        after = replace(before, occurrences=before.occurrences + 1, last_occurred_at=latest)
+        here[first_id] = after
+        self.steps.append(Step("DUPLICATED", desk, after, before))
+
+
+async def log_in(session: AsyncSession, calls: Sequence[Call]) -> list[Report]:
     """Answers one by one, in order; durable when the transaction commits."""
-    await join(session, desk.reporter.organization_id)
-    types = await registered(session, desk, drafts)
+    await join(session, session.info["scope"])
+    said = [(draft, call.desk) for call in calls for draft in call.drafts]
+    types = await registered(session, calls[0].desk, [draft for draft, _ in said])
     verdicts = []
-    for draft in drafts:
+    for draft, desk in said:
         verdicts.append(types.verdict(draft, desk))
         await asyncio.sleep(0)  # guards may take their time: others are served between two drafts
-    keys = [receipts.key_of(draft, desk) for draft in drafts]
-    kept = await receipts.kept(session, {key for key in keys if key is not None})
-    claimed = receipts.claims_of(drafts, keys, verdicts, kept)
-    kept |= await receipts.claim(session, desk, claimed)
+    keys = [receipts.key_of(draft, desk) for draft, desk in said]
+    drafts = (draft for draft, _ in said)
+    claimed = receipts.claims_of(zip(drafts, keys, verdicts, strict=True))
+    kept = await receipts.claim(session, claimed)
+    claimed = {key: each for key, each in claimed.items() if key not in kept}
+    refused = {key for key in keys if key is not None} - claimed.keys() - kept.keys()
+    kept |= await receipts.kept(session, refused)
     fresh = [
         verdict.event
         for key, verdict in zip(keys, verdicts, strict=True)
         if isinstance(verdict, Accepted) and key not in kept
     ]
-    rules = types.duplication_rules
-    course = Course(kept, await duplicates.look_up(session, desk, rules, fresh, hold=True))
+    claims = {event.id: types.claims_of(event) for event in fresh}
+    course = Course(kept, await duplicates.look_up(session, claims, fresh, hold=True))
     decisions = [
-        course.decide(draft, key, verdict)
-        for draft, key, verdict in zip(drafts, keys, verdicts, strict=True)
+        course.decide(draft, desk, key, verdict)
+        for (draft, desk), key, verdict in zip(said, keys, verdicts, strict=True)
     ]
-    rows = course.known.events | await _store(session, desk, course.new)
-    await _count(session, desk, rows, course.counted)
-    await duplicates.remember(session, desk, course.known, course.firsts, course.caught)
-    await receipts.settle(session, desk, claimed, course.receipts)
+    rows = course.known.events | await _store(session, course)
+    await duplicates.remember(session, course.known, course.firsts, course.caught)
+    await receipts.settle(session, claimed, course.receipts)
     wanted = {each.event_id for each in decisions if each.event_id is not None}
     rows |= await met(session, wanted - rows.keys())
     return [decision.report(rows) for decision in decisions]
@@ -152,9 +192,9 @@ def _replayed(draft: Draft, receipt: Receipt) -> Decision:
 
 def entry(
     desk: Desk, kind: str, state: EventState, before: EventState | None = None
-) -> tables.Change:
+) -> changes.NewEntry:
     """The log entry of what the desk did. It rings when it makes the event a notification."""
-    return tables.Change(
+    return changes.NewEntry(
         organization_id=desk.reporter.organization_id,
         subject=changes.EVENT,
         subject_id=state.id,
@@ -175,38 +215,24 @@ async def met(session: AsyncSession, ids: set[UUID]) -> dict[UUID, tables.Event]
     return {row.id: row for row in await session.scalars(statement)}
 
 
-async def _store(
-    session: AsyncSession, desk: Desk, events: Sequence[EventState]
-) -> dict[UUID, tables.Event]:
-    if not events:
+async def _store(session: AsyncSession, course: Course) -> dict[UUID, tables.Event]:
+    """Writes what the course has led to; the new events' rows."""
+    if not course.steps:
         return {}
-    places = await changes.append(session, [entry(desk, "LOGGED", event) for event in events])
-    rows = {}
-    for event, place in zip(events, places, strict=True):
-        row = tables.Event.from_domain(event, desk.reporter.organization_id)
-        if event.notification:
-            row.rang_tx, row.rang_seq = place
-        rows[event.id] = row
-    session.add_all(rows.values())
+    entries = [entry(each.desk, each.kind, each.after, each.before) for each in course.steps]
+    rang: dict[UUID, tuple[int, int]] = {}
+    for told, place in zip(entries, await changes.append(session, entries), strict=True):
+        if told.rings:
+            rang[told.subject_id] = place
+    owner = session.info["scope"]
+    rows = {
+        event.id: tables.Event.from_domain(event, owner, rang.get(event.id, (None, None)))
+        for event in course.new.values()
+    }
+    if rows:
+        await insert_rows(session, tables.Event, [row.columns() for row in rows.values()])
+        await lookup.add(session, owner, course.new.values())
+    for event_id, event in course.met.items():
+        course.known.events[event_id].take(event)
     await session.flush()
-    await lookup.add(session, desk.reporter.organization_id, events)
     return rows
-
-
-async def _count(
-    session: AsyncSession,
-    desk: Desk,
-    rows: dict[UUID, tables.Event],
-    counted: Sequence[tuple[UUID, EventState]],
-) -> None:
-    entries = []
-    for first_id, duplicate in counted:
-        row = rows[first_id]
-        before = row.to_domain()
-        latest = max(before.latest, duplicate.occurred_at)
-        after = replace(before, occurrences=before.occurrences + 1, last_occurred_at=latest)
-        entries.append(entry(desk, "DUPLICATED", after, before))
-        row.take(after)
-    if entries:
-        await changes.append(session, entries)
-        await session.flush()

@@ -126,8 +126,8 @@ async def hold(
     return row, scope
 
 
-def entry(desk: Desk, subject: str, row: Any, kind: str, **told: Any) -> tables.Change:
-    return changes.announcement(
+def entry(desk: Desk, subject: str, row: Any, kind: str, **told: Any) -> changes.NewEntry:
+    return changes.NewEntry(
         subject, row.id, row.organization_id, desk.reporter.name, desk.now, told, kind
     )
 

@@ -278,9 +278,9 @@ async def _write_version(
     await changes.append(session, [_entry(desk, row, kind)])
 
 
-def _entry(desk: Desk, row: tables.EventType, kind: str) -> tables.Change:
+def _entry(desk: Desk, row: tables.EventType, kind: str) -> changes.NewEntry:
     told = {"type": row.type, "name": row.name, "state": row.state.value, "version": row.version}
-    return changes.announcement(
+    return changes.NewEntry(
         changes.EVENT_TYPE, row.id, row.organization_id, desk.reporter.name, desk.now, told, kind
     )
 

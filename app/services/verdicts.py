@@ -1,15 +1,21 @@
-"""The registered types that reports name, and each report's own verdict."""
+"""The registered types that reports name, and each report's own verdict.
+
+A process keeps what it has read of them, with the number of changes at which it did; the number is
+asked for in the transaction of each report, so what is kept is never older than that.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
-from app.domain.duplicates import DuplicationRule
+from app.domain.duplicates import Claim, DuplicationRule, claims_of
+from app.domain.events import EventState
 from app.domain.guards import Guard
 from app.domain.intake import NOTICE, Desk, Draft, Refused, TypeSpec, Verdict, judge
 from app.domain.problems import Problem, UserErrorCode
@@ -17,16 +23,22 @@ from app.domain.values import name_problems, read_id
 from app.services.duplicates import rules_in
 from app.services.event_types import specs
 from app.services.guards import guards_of, in_force
+from app.store import tables
+
+KNOWN = 1_024
 
 
-@dataclass(frozen=True)
+@dataclass
 class Registered:
-    """`duplication_rules`: those of these types and of every type. `guards`: of every type."""
+    """An organization's event types and rules at one of its `definitions`, as far as anybody has
+    asked for them: under a name or an id that no type has is None, and the rules of every type.
+    """
 
-    by_id: dict[UUID, TypeSpec]
-    by_type: dict[str, TypeSpec]
-    duplication_rules: list[DuplicationRule]
-    guards: tuple[Guard, ...]
+    at: int
+    by_id: dict[UUID, TypeSpec | None] = field(default_factory=dict)
+    by_type: dict[str, TypeSpec | None] = field(default_factory=dict)
+    duplication_rules: dict[UUID | None, list[DuplicationRule]] = field(default_factory=dict)
+    guards: tuple[Guard, ...] = ()
 
     def type_of(self, draft: Draft) -> TypeSpec | None:
         """None where the type is free-form, or the id names none."""
@@ -34,6 +46,9 @@ class Registered:
             return self.by_type.get(draft.type or NOTICE)
         event_type_id = read_id(draft.event_type_id)
         return None if event_type_id is None else self.by_id.get(event_type_id)
+
+    def claims_of(self, event: EventState) -> list[Claim]:
+        return claims_of(self.duplication_rules[event.event_type_id], event)
 
     def verdict(self, draft: Draft, desk: Desk) -> Verdict:
         """As if nobody had reported it before."""
@@ -45,25 +60,49 @@ class Registered:
         unknown = Problem(UserErrorCode.NOT_FOUND, message, ("eventTypeId",))
         return Refused((unknown, *(verdict.problems if isinstance(verdict, Refused) else ())))
 
+    async def read(self, session: AsyncSession, ids: set[UUID], types: set[str]) -> None:
+        found = await specs(session, ids, types)
+        own = [spec.id for spec in found]
+        rules = await rules_in(session, own)
+        published = await in_force(session, own)
+        self.guards = guards_of(published, None, None)
+        self.by_id |= dict.fromkeys(ids)
+        self.by_type |= dict.fromkeys(types)
+        for spec in found:
+            guarded = replace(spec, guards=guards_of(published, spec.id, spec.fields))
+            self.by_id[spec.id] = self.by_type[spec.type] = guarded
+        for each in (None, *own):
+            of_it = [rule for rule in rules if rule.event_type_id in (None, each)]
+            self.duplication_rules[each] = of_it
 
-async def registered(
-    session: AsyncSession, desk: Desk, drafts: Sequence[Draft], *, hold: bool = True
-) -> Registered:
-    """`hold`: the types stay what they are until the end of the transaction."""
+
+async def registered(session: AsyncSession, desk: Desk, drafts: Iterable[Draft]) -> Registered:
+    """What the drafts are judged by, as it is in this transaction.
+
+    In one of `join` it stays so. One statement where the process has read it all before.
+    """
+    known = await _known(session)
     ids = {found for draft in drafts if (found := read_id(draft.event_type_id or ""))}
     types = {
         draft.type or NOTICE
         for draft in drafts
         if draft.event_type_id is None and not name_problems(draft.type, desk.limits.name)
     }
-    known = await specs(session, ids, types, hold=hold)
-    known_ids = [spec.id for spec in known]
-    rules = await rules_in(session, known_ids, hold=hold)
-    published = await in_force(session, known_ids)
-    guarded = [replace(spec, guards=guards_of(published, spec.id, spec.fields)) for spec in known]
-    return Registered(
-        {spec.id: spec for spec in guarded},
-        {spec.type: spec for spec in guarded},
-        rules,
-        guards_of(published, None, None),
-    )
+    ids -= known.by_id.keys()
+    types -= known.by_type.keys()
+    if ids or types or None not in known.duplication_rules:
+        await known.read(session, ids, types)
+    return known
+
+
+async def _known(session: AsyncSession) -> Registered:
+    organization_id, kept = session.info["scope"], session.info["kept"]
+    asked = select(_ORGANIZATION.definitions).where(_ORGANIZATION.id == organization_id)
+    at = (await (await session.connection()).execute(asked)).scalar_one()
+    known: Registered | None = kept.get(organization_id)
+    if known is None or known.at != at or len(known.by_id) + len(known.by_type) > KNOWN:
+        known = kept[organization_id] = Registered(at)
+    return known
+
+
+_ORGANIZATION = tables.METADATA.tables["organization"].c

@@ -7,20 +7,21 @@ more: those behind the horizon are complete, so that a reader never passes one t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from types import NoneType
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Select, and_, func, insert, literal, select, true, tuple_
+from sqlalchemy import BigInteger, Select, and_, func, literal, select, true, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from app.domain.events import EventState
 from app.domain.problems import ErrorCode, RequestError
 from app.store import tables
+from app.store.bulk import insert_numbered
 from app.store.columns import Horizon
 from app.store.pages import invalid_cursor, read_cursor, write_cursor
 from app.store.tables import METADATA
@@ -31,6 +32,8 @@ GUARD_RULE = "guard_rule"
 DUPLICATION_RULE = "duplication_rule"
 ORGANIZATION = "organization"
 API_KEY = "api_key"
+# What reports are judged by: `Organization.definitions` counts its changes.
+DEFINITIONS = frozenset({EVENT_TYPE, GUARD_RULE, DUPLICATION_RULE})
 _LAST_SEQ = 2**63 - 1
 _PRUNED = (col(tables.Log.pruned_tx), col(tables.Log.pruned_seq))
 
@@ -91,40 +94,32 @@ class Entry:
         return None if self.kind == "DELETED" else self.state
 
 
-def announcement(
-    subject: str,
-    subject_id: UUID,
-    organization_id: UUID,
-    actor: str,
-    at: datetime,
-    state: dict[str, Any],
-    kind: str = "CREATED",
-) -> tables.Change:
-    """The entry that tells every process of an event type, a key or an organization."""
-    return tables.Change(
-        organization_id=organization_id,
-        subject=subject,
-        subject_id=subject_id,
-        kind=kind,
-        at=at,
-        actor=actor,
-        changes={},
-        state=state,
-    )
+@dataclass
+class NewEntry:
+    """A change that is to be written. Of what is no event it tells every process."""
+
+    subject: str
+    subject_id: UUID
+    organization_id: UUID
+    actor: str
+    at: datetime
+    state: dict[str, Any]
+    kind: str = "CREATED"
+    changes: dict[str, Any] = field(default_factory=dict)
+    rings: bool = False
 
 
-async def append(session: AsyncSession, entries: Sequence[tables.Change]) -> list[Place]:
-    """Writes entries into the log, in the transaction of what they tell."""
-    table = tables.Change
-    rows = [entry.model_dump(exclude={"tx", "seq"}) for entry in entries]
-    # One statement for all. It may return its rows in any order, so they are told apart by name.
-    new = insert(table).returning(
-        col(table.subject_id), col(table.kind), col(table.tx), col(table.seq)
-    )
-    places: dict[tuple[UUID, str], list[Place]] = {}
-    for subject_id, kind, tx, seq in await session.execute(new, rows):
-        places.setdefault((subject_id, kind), []).append(Place(tx or 0, seq or 0))
-    return [places[entry.subject_id, entry.kind].pop() for entry in entries]
+async def append(session: AsyncSession, entries: Sequence[NewEntry]) -> list[Place]:
+    """Writes entries into the log, in the transaction of what they tell; the place of each."""
+    defined = {each.organization_id for each in entries if each.subject in DEFINITIONS}
+    if defined:
+        table = METADATA.tables["organization"]
+        counted = update(table).values(definitions=table.c.definitions + 1)
+        await session.execute(counted.where(table.c.id.in_(defined)))
+    rows = [dict(vars(each)) for each in entries]
+    if not rows:
+        return []
+    return [Place(*each) for each in await insert_numbered(session, tables.Change, rows)]
 
 
 async def read_after(

@@ -28,9 +28,11 @@ from sqlalchemy.orm import (
 from sqlmodel import col
 
 from app.store import dialect, reading
+from app.store.groups import Groups
 from app.store.tables import Owned
 
 ATTEMPTS = 5
+TOGETHER = 500
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
@@ -62,6 +64,11 @@ def commits_watched() -> Iterator[Commits]:
         yield commits
     finally:
         _COMMITS.reset(token)
+
+
+def commits_here() -> Commits:
+    """What tells this task of its commits: for work that another task does for it."""
+    return _COMMITS.get() or Commits()
 
 
 class ScopedSession(Session):
@@ -108,11 +115,18 @@ def _write_inside(session: Session, _context: UOWTransaction, _instances: Any) -
 
 
 class Database:
+    """`reports`: what waits to be logged, for each organization; what is logged together shares a
+    transaction. `session.info["kept"]` holds what was read of an organization and may be used again
+    by who asks in its own transaction whether it still holds.
+    """
+
     def __init__(self, url: str) -> None:
         self.url = dialect.read_url(url)
         self.wake = dialect.wake(self.url)
         self._reader, self._writer = dialect.engines(self.url)
         self.raw_rows = reading.raw_rows(self.url)
+        self.reports = Groups(dialect.lanes(self.url), most=TOGETHER)
+        self._kept: dict[UUID, Any] = {}
 
     @asynccontextmanager
     async def read(self, scope: Scope) -> AsyncIterator[AsyncSession]:
@@ -135,6 +149,7 @@ class Database:
         return int(sum(pool.checkedout() for pool in pools)) + self.raw_rows.in_use
 
     async def close(self) -> None:
+        await self.reports.drained()
         await self.raw_rows.close()
         await self._reader.dispose()
         await self._writer.dispose()
@@ -144,7 +159,7 @@ class Database:
             engine,
             sync_session_class=ScopedSession,
             expire_on_commit=False,
-            info={"scope": scope},
+            info={"scope": scope, "kept": self._kept},
         )
 
 

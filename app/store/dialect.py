@@ -7,39 +7,21 @@ PostgreSQL: asyncpg; the log's order is (transaction, sequence) below the oldest
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Sequence
-from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import (
-    CTE,
-    Connection,
-    Insert,
-    Integer,
-    String,
-    Uuid,
-    bindparam,
-    column,
-    event,
-    func,
-    select,
-    text,
-    type_coerce,
-)
+from sqlalchemy import Connection, Insert, event, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
-from sqlalchemy.types import TypeEngine
 from sqlmodel import SQLModel
 
-from app.store.columns import POSTGRESQL, SQLITE, Instant
+from app.store.columns import POSTGRESQL, SQLITE
 from app.store.wake import DataVersion, ListenNotify, Wake
 
 BUSY_MS = 5_000
@@ -116,6 +98,11 @@ def engines(url: URL) -> tuple[AsyncEngine, AsyncEngine]:
     return reader, writer
 
 
+def lanes(url: URL) -> int:
+    """How many transactions of reports an organization's may be open at a time in a process."""
+    return 1 if url.get_backend_name() == SQLITE else 2
+
+
 def wake(url: URL) -> Wake:
     """How this process hears of what others commit."""
     return DataVersion(url) if url.get_backend_name() == SQLITE else ListenNotify(url)
@@ -160,20 +147,6 @@ def insert_new(session: AsyncSession, table: type[SQLModel]) -> Insert:
     return statement
 
 
-async def hold_rows(
-    session: AsyncSession, table: type[SQLModel], key: Sequence[str], rows: list[dict[str, Any]]
-) -> None:
-    """Locks the rows of these keys until the end of the transaction; makes those that are missing.
-
-    Give them in sorted order, so that two transactions wait for each other in one direction only.
-    """
-    dialect = sqlite if session.get_bind().dialect.name == SQLITE else postgresql
-    new = dialect.insert(table)
-    unchanged = {key[0]: new.excluded[key[0]]}
-    held = new.on_conflict_do_update(index_elements=list(key), set_=unchanged)
-    await session.execute(held, rows)
-
-
 async def join(session: AsyncSession, organization_id: UUID) -> None:
     """For who reports: until the end of the transaction no rule or type is changed beneath it.
 
@@ -191,35 +164,7 @@ async def stop(session: AsyncSession, organization_id: UUID) -> None:
 async def _advise(session: AsyncSession, function: str, organization_id: UUID) -> None:
     if session.get_bind().dialect.name == POSTGRESQL:
         number = int.from_bytes(organization_id.bytes[8:], signed=True)
-        await session.execute(select(getattr(func, function)(number)))
-
-
-def rows_of(session: AsyncSession, rows: Sequence[tuple[int, UUID, str, datetime]]) -> CTE:
-    """The rows as a table: number, rule_id, digest, occurred_at. One parameter, or four.
-
-    VALUES would be compiled anew for each number of rows, at half a millisecond a row.
-    """
-    names = ("number", "rule_id", "digest", "occurred_at")
-    types: tuple[TypeEngine[Any], ...] = (Integer(), Uuid(), String(), Instant())
-    if session.get_bind().dialect.name == POSTGRESQL:
-        arrays = [
-            bindparam(None, list(each), postgresql.ARRAY(type_))
-            for each, type_ in zip(zip(*rows, strict=True), types, strict=True)
-        ]
-        columns = [column(name, type_) for name, type_ in zip(names, types, strict=True)]
-        given = func.unnest(*arrays).table_valued(*columns, name="wanted").render_derived()
-        return select(given).cte("asked")
-    plain = [
-        [number, rule_id.hex, digest, at.astimezone(UTC).isoformat(timespec="microseconds")]
-        for number, rule_id, digest, at in rows
-    ]
-    each = func.json_each(json.dumps(plain)).table_valued("value")
-    return select(
-        *(
-            type_coerce(func.json_extract(each.c.value, f"$[{place}]"), type_).label(name)
-            for place, (name, type_) in enumerate(zip(names, types, strict=True))
-        )
-    ).cte("asked")
+        await (await session.connection()).execute(select(getattr(func, function)(number)))
 
 
 DATABASE_ERRORS = (SQLAlchemyError, OSError)
@@ -228,6 +173,15 @@ DATABASE_ERRORS = (SQLAlchemyError, OSError)
 def was_deadlocked(error: DBAPIError) -> bool:
     """Whether the transaction was undone because it and another one waited for each other."""
     return getattr(error.orig, "sqlstate", None) == "40P01"
+
+
+def meets_everybody(error: BaseException) -> bool:
+    """Whether any other transaction would end so now: the database is away, locked or full.
+
+    A deadlock, a row that is locked and a statement that takes too long are one's own.
+    """
+    own = getattr(getattr(error, "orig", None), "sqlstate", None) in ("40P01", "55P03", "57014")
+    return not own and why_unavailable(error) is not None
 
 
 def why_unavailable(error: BaseException) -> str | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Insert, delete, insert
+from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -17,6 +17,7 @@ from app.domain.events import EventState
 from app.domain.filters import words_of
 from app.domain.predicates import Comparable, comparable, elements, findable
 from app.store import tables
+from app.store.bulk import insert_rows
 
 HEAD = 200
 _TABLES = (tables.EventTag, tables.EventWords, tables.EventValue)
@@ -25,7 +26,7 @@ _TABLES = (tables.EventTag, tables.EventWords, tables.EventValue)
 async def add(session: AsyncSession, organization_id: UUID, events: Iterable[EventState]) -> None:
     """Makes new events findable, in one statement for each table."""
     for table, found in rows(organization_id, events):
-        await session.execute(_insert(table), found)
+        await insert_rows(session, table, found)
 
 
 async def renew(
@@ -37,7 +38,7 @@ async def renew(
         if old.get(table) != new.get(table):
             await session.execute(delete(table).where(col(table.event_id) == after.id))
             if found := new.get(table):
-                await session.execute(_insert(table), found)
+                await insert_rows(session, table, found)
 
 
 def words_in(organization_id: UUID, words: frozenset[str]) -> frozenset[str]:
@@ -50,11 +51,6 @@ def words_in(organization_id: UUID, words: frozenset[str]) -> frozenset[str]:
 
 def halves(text: str) -> tuple[str, str]:
     return text[:HEAD], text[HEAD:]
-
-
-def _insert(table: Any) -> Insert:
-    # Without the option, rows with other columns empty would each be a statement of their own.
-    return insert(table).execution_options(render_nulls=True)
 
 
 def rows(

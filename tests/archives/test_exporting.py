@@ -23,7 +23,7 @@ from app.domain.filters import EventFilter
 from app.domain.intake import Draft
 from app.domain.severity import Outcome
 from app.services import events, pruning
-from app.services.reports import log_in
+from app.services.reports import Call, log_in
 from app.store import tables
 from app.store.database import EVERYWHERE, Database
 from tests.archives.running import an_event, command, ids_in
@@ -240,7 +240,7 @@ async def test_what_is_committed_late_is_not_passed_over(
     desk, file = await a_desk(database), tmp_path / "events.ndjson"
     await log(database, "a")
     async with database.write(desk.reporter.organization_id) as session:
-        await log_in(session, desk, [Draft(source_id="late")])
+        await log_in(session, [Call(desk, [Draft(source_id="late")])])
         await log(database, "b")
 
         held = await exported(database, file)
@@ -276,7 +276,9 @@ async def test_a_killed_export_is_run_again_and_has_everything_once(
     await log(database, *range(500))
     await log(database, *range(500, 600))
     async with database.write(desk.reporter.organization_id) as session:
-        await log_in(session, desk, [Draft(source_id="late")])  # the export will wait for it
+        await log_in(
+            session, [Call(desk, [Draft(source_id="late")])]
+        )  # the export will wait for it
         await log(database, *range(600, 650))
         process = await started(database_url, tmp_path, "--output", str(file))
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -299,7 +301,9 @@ async def test_ctrl_c_tells_where_to_go_on(
     desk = await a_desk(database)
     await log(database, "a", "b")
     async with database.write(desk.reporter.organization_id) as session:
-        await log_in(session, desk, [Draft(source_id="late")])  # the export will wait for it
+        await log_in(
+            session, [Call(desk, [Draft(source_id="late")])]
+        )  # the export will wait for it
         await log(database, "c")
         process = await started(database_url, tmp_path)
         assert process.stdout is not None

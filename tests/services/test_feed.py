@@ -15,7 +15,7 @@ from app.domain.intake import Desk
 from app.domain.problems import ErrorCode, RequestError
 from app.services import events, feed, notifications, subscriptions
 from app.services.feed import Feed
-from app.services.reports import log_in
+from app.services.reports import Call, log_in
 from app.services.selections import Selection
 from app.store import changes
 from app.store.changes import START, Entry, Place
@@ -71,7 +71,7 @@ async def test_what_commits_late_is_not_missed_by_who_resumes_from_a_list(
     late_process = Database(database_url)
     async with following(database) as running:
         async with late_process.write(caller.organization_id) as session:
-            await log_in(session, desk, [ring("late")])
+            await log_in(session, [Call(desk, [ring("late")])])
             if "postgresql" in database_url:  # on SQLite nobody else commits meanwhile
                 await events.log_events(database, desk, [ring("early")])
             bell = await notifications.page(database, caller, ALL, PageRequest(20))
@@ -100,7 +100,7 @@ async def test_a_live_follower_is_not_passed_by_what_commits_late(
         entries = all_of(running, desk, await end_of_log(database))
         heard = asyncio.create_task(take(entries, 2))
         async with late_process.write(desk.reporter.organization_id) as session:
-            await log_in(session, desk, [ring("late")])
+            await log_in(session, [Call(desk, [ring("late")])])
             await events.log_events(database, desk, [ring("early")])
             statements.clear()
             async with asyncio.timeout(PATIENCE_SECONDS):

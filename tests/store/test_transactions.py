@@ -15,7 +15,7 @@ from sqlmodel import col
 from app.domain.access import Permission
 from app.domain.intake import Desk, Draft
 from app.services import events
-from app.services.reports import log_in
+from app.services.reports import Call, log_in
 from app.store import tables
 from app.store.database import EVERYWHERE, Database
 from tests.client import PATIENCE_SECONDS
@@ -108,7 +108,7 @@ async def test_a_transaction_that_fails_leaves_nothing(database: Database) -> No
 
     with pytest.raises(ZeroDivisionError):
         async with database.write(desk.reporter.organization_id) as session:
-            await log_in(session, desk, [Draft(notification=True)])
+            await log_in(session, [Call(desk, [Draft(notification=True)])])
             raise ZeroDivisionError
 
     async with database.read(EVERYWHERE) as session:
@@ -158,7 +158,7 @@ async def test_lists_that_overlap_in_opposite_order_do_not_block_each_other(
 
     with contextlib.suppress(ZeroDivisionError):
         async with holder.write(desk.reporter.organization_id) as session:
-            await log_in(session, desk, [m])
+            await log_in(session, [Call(desk, [m])])
             there = asyncio.create_task(events.log_events(database, desk, [a, m, z]))
             back = asyncio.create_task(events.log_events(database, desk, [z, m, a]))
             await two_wait_for_a_lock(database)

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Index, text
+from sqlalchemy import inspect as sql_inspect
 from sqlmodel import Field
 
 from app.domain.events import Entity, EventState
@@ -84,13 +85,27 @@ class Event(Owned, table=True):
     rang_seq: int | None = Field(default=None, sa_type=LogNumber)
 
     @classmethod
-    def from_domain(cls, state: EventState, organization_id: UUID) -> Event:
-        return cls(organization_id=organization_id, **_columns(state))
+    def from_domain(
+        cls,
+        state: EventState,
+        organization_id: UUID,
+        rang: tuple[int, int] | tuple[None, None] = (None, None),
+    ) -> Event:
+        """As if it had been read: to check each value would take a tenth of a millisecond."""
+        row: Event = sql_inspect(cls).class_manager.new_instance()
+        tx, seq = rang
+        owner = {"organization_id": organization_id, "rang_tx": tx, "rang_seq": seq}
+        vars(row).update(_columns(state), **owner)
+        return row
+
+    def columns(self) -> dict[str, Any]:
+        return {name: each for name, each in vars(self).items() if name != "_sa_instance_state"}
 
     def take(self, state: EventState) -> None:
         """Becomes this state."""
         for name, value in _columns(state).items():
-            setattr(self, name, value)
+            if getattr(self, name) is not value:
+                setattr(self, name, value)
 
     def to_domain(self) -> EventState:
         given = {name: getattr(self, name) for name in _SAME}

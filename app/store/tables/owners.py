@@ -28,9 +28,14 @@ def name_of(enum: type[Enum]) -> Any:
 
 
 class Organization(SQLModel, table=True):
+    """`definitions` counts the changes of its event types and rules: what was read at a number
+    still holds while it is the number.
+    """
+
     id: UUID = Field(primary_key=True)
     key: str = Field(unique=True)
     name: str
+    definitions: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     created_at: datetime = Field(sa_type=Instant)
 
 

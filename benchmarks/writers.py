@@ -1,0 +1,81 @@
+"""A client process that logs events over kept connections: told by one line of JSON, it answers
+with how many were stored in how many seconds. One `logEvent` at a time on each, or lists.
+
+    {"url": "http://127.0.0.1:8000", "connections": 32, "size": 1, "seconds": 5}
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+from benchmarks.processes import KEY
+
+ONE = """mutation ($input: LogEventInput!) {
+  logEvent(input: $input) { event { id } userErrors { code message } } }"""
+LIST = """mutation ($input: [LogEventInput!]!) {
+  logEvents(input: $input) { accepted results { event { id } userErrors { code message } } } }"""
+
+
+def report() -> dict[str, Any]:
+    return {
+        "type": "configuration",
+        "severity": "warn",
+        "summary": "Configuration updated",
+        "content": "System configuration has been updated by admin user",
+        "source": "admin-service",
+        "sourceId": str(uuid4()),
+        "tags": ["a", "b"],
+        "fields": {"volume": 150.5, "cause": "equipment", "number": 17},
+    }
+
+
+def asked(size: int) -> bytes:
+    said: Any = report() if size == 1 else [report() for _ in range(size)]
+    query = ONE if size == 1 else LIST
+    return json.dumps({"query": query, "variables": {"input": said}}).encode()
+
+
+def stored(answer: Any) -> int:
+    """How many of them; a refusal or an error is not an answer."""
+    payload = answer["data"].get("logEvent") or answer["data"].get("logEvents")
+    results = payload.get("results", [payload])
+    assert "errors" not in answer, answer
+    assert all(each["event"] and not each["userErrors"] for each in results), results
+    return len(results)
+
+
+async def write(told: dict[str, Any], end: float) -> int:
+    address = urlsplit(told["url"])
+    reader, writer = await asyncio.open_connection(address.hostname, address.port, limit=2**24)
+    head = (
+        f"POST /graphql HTTP/1.1\r\nHost: {address.netloc}\r\nAuthorization: Bearer {KEY}\r\n"
+        "Content-Type: application/json\r\nContent-Length: "
+    )
+    count = 0
+    while time.perf_counter() < end:
+        body = asked(told["size"])
+        writer.write(f"{head}{len(body)}\r\n\r\n".encode() + body)
+        headers = (await reader.readuntil(b"\r\n\r\n")).lower()
+        length = headers.split(b"content-length:")[1].split(b"\r\n")[0]
+        count += stored(json.loads(await reader.readexactly(int(length))))
+    writer.close()
+    return count
+
+
+async def main() -> None:
+    told = json.loads(sys.stdin.readline())
+    begun = time.perf_counter()
+    end = begun + told["seconds"]
+    counts = await asyncio.gather(*(write(told, end) for _ in range(told["connections"])))
+    taken = time.perf_counter() - begun
+    print(json.dumps({"stored": sum(counts), "seconds": taken}), flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,266 @@
+"""Reports that share a transaction: each has its own verdict, and none harms another."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
+from sqlmodel import col
+
+from app.domain.definitions import TypeDefinition
+from app.domain.duplicates import DuplicateAction
+from app.domain.fields import FieldDefinition, FieldKind
+from app.domain.guards import GuardEnforcement
+from app.domain.intake import Desk, Draft
+from app.domain.lifecycle import EventTypeState
+from app.services import duplication_rules, event_types, events, guard_rules, shaping
+from app.store import tables
+from app.store.database import EVERYWHERE, Database
+from app.store.dialect import stop
+from tests.conftest import Statements
+from tests.worlds import NOON, a_desk
+
+REFUSED_BY_THE_DATABASE = {
+    "sqlite": (
+        "CREATE TRIGGER refuse BEFORE INSERT ON event WHEN NEW.summary = 'bad'"
+        " BEGIN SELECT RAISE(ABORT, 'not this one'); END",
+    ),
+    "postgresql": (
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE 'not this one'; END $$",
+        "CREATE TRIGGER refuse BEFORE INSERT ON event FOR EACH ROW"
+        " WHEN (NEW.summary = 'bad') EXECUTE FUNCTION refuse()",
+    ),
+}
+
+
+async def log_at_once(database: Database, desk: Desk, drafts: Sequence[Draft]) -> list[Any]:
+    """Each by a call of its own; the only report of each, or the error."""
+    calls = (events.log_events(database, desk, [draft]) for draft in drafts)
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    return [answer if isinstance(answer, BaseException) else answer[0] for answer in answers]
+
+
+async def logged(database: Database) -> list[str]:
+    """The summaries, in the order of the log."""
+    table = tables.Change
+    async with database.read(EVERYWHERE) as session:
+        of_events = select(table).where(col(table.subject) == "event", col(table.kind) == "LOGGED")
+        told = await session.scalars(of_events.order_by(col(table.tx), col(table.seq)))
+        return [each.state["summary"] for each in told]
+
+
+@contextlib.asynccontextmanager
+async def nobody_may_report(database_url: str, desk: Desk) -> AsyncIterator[None]:
+    holder = Database(database_url)
+    async with holder.write(desk.reporter.organization_id) as session:
+        await stop(session, desk.reporter.organization_id)
+        yield
+    await holder.close()
+
+
+async def test_calls_at_one_instant_share_a_transaction_in_their_order(
+    database: Database, statements: Statements
+) -> None:
+    desk = await a_desk(database)
+    summaries = [str(n) for n in range(30)]
+
+    reports = await log_at_once(database, desk, [Draft(summary=each) for each in summaries])
+
+    assert [report.event.summary for report in reports] == summaries
+    assert await logged(database) == summaries
+    assert sum(each.startswith("INSERT INTO event (") for each in statements) == 1
+
+
+async def test_each_of_them_has_its_own_verdict(database: Database) -> None:
+    desk = await a_desk(database)
+    given = {"name": "once", "fingerprint": ("subject",), "window": timedelta(hours=1)}
+    rule = given | {"action": DuplicateAction.REJECT}
+    await duplication_rules.create(database, desk, None, rule, enabled=True)
+
+    told = await log_at_once(
+        database,
+        desk,
+        [
+            Draft(summary="first", subject="s"),
+            Draft(summary="second", subject="s"),
+            Draft(summary="x" * 1_001),
+            Draft(summary="replayed", source_id="1"),
+            Draft(summary="replayed", source_id="1"),
+            Draft(summary="another", source_id="1"),
+        ],
+    )
+
+    codes = [[problem.code.name for problem in report.problems] for report in told]
+    assert codes == [[], ["DUPLICATE"], ["INVALID_INPUT"], [], [], ["CONFLICT"]]
+    assert [report.stored for report in told] == [True, False, False, True, False, False]
+    assert [report.replay for report in told] == [False] * 4 + [True, False]
+    assert told[4].event.id == told[3].event.id
+    assert await logged(database) == ["first", "replayed"]
+
+
+async def test_what_is_counted_with_its_original_is_counted_once_each(database: Database) -> None:
+    desk = await a_desk(database)
+    given = {"name": "count", "fingerprint": ("subject",), "window": timedelta(hours=1)}
+    rule = given | {"action": DuplicateAction.COUNT}
+    await duplication_rules.create(database, desk, None, rule, enabled=True)
+
+    told = await log_at_once(database, desk, [Draft(subject="s")] * 5)
+    again = await log_at_once(database, desk, [Draft(subject="s")] * 3)
+
+    async with database.read(EVERYWHERE) as session:
+        [event] = (await session.scalars(select(tables.Event))).all()
+        [words] = (await session.scalars(select(col(tables.EventWords.event_id)))).all()
+        counted = select(col(tables.Change.state)).where(col(tables.Change.kind) == "DUPLICATED")
+        entries = (await session.scalars(counted.order_by(col(tables.Change.seq)))).all()
+    assert event.occurrences == 8
+    assert words == event.id
+    assert [report.duplicate for report in told + again] == [False] + [True] * 7
+    assert {report.event.id for report in told + again} == {event.id}
+    assert [entry["occurrences"] for entry in entries] == [2, 3, 4, 5, 6, 7, 8]
+
+
+async def test_one_that_the_server_fails_at_harms_no_other(database: Database) -> None:
+    desk = await a_desk(database)
+    naive = datetime(2026, 4, 10, 10, 30)  # noqa: DTZ001 - meant
+    drafts = [Draft(summary="a"), Draft(occurred_at=naive), Draft(summary="b")]
+
+    first, failed, last = await log_at_once(database, desk, drafts)
+
+    assert isinstance(failed, TypeError)
+    assert (first.event.summary, last.event.summary) == ("a", "b")
+    assert sorted(await logged(database)) == ["a", "b"]
+
+
+async def test_one_that_the_database_fails_at_harms_no_other(database: Database) -> None:
+    desk = await a_desk(database)
+    async with database.write(EVERYWHERE) as session:
+        for statement in REFUSED_BY_THE_DATABASE[session.get_bind().dialect.name]:
+            await session.execute(text(statement))
+    drafts = [Draft(summary=each, source_id=each) for each in ("a", "bad", "b", "bad")]
+
+    first, failed, last, other = await log_at_once(database, desk, drafts)
+
+    for each in (failed, other):
+        assert isinstance(each, DBAPIError)
+        assert "not this one" in str(each)
+    assert (first.event.summary, last.event.summary) == ("a", "b")
+    assert sorted(await logged(database)) == ["a", "b"]
+    async with database.read(EVERYWHERE) as session:
+        assert set(await session.scalars(select(col(tables.Receipt.source_id)))) == {"a", "b"}
+
+
+async def test_a_caller_who_leaves_takes_nobody_along(
+    database: Database, database_url: str
+) -> None:
+    desk = await a_desk(database)
+    async with nobody_may_report(database_url, desk):
+        stays, leaves, comes = (
+            asyncio.create_task(events.log_events(database, desk, [Draft(summary=each)]))
+            for each in ("stays", "leaves", "comes")
+        )
+        await asyncio.sleep(0)
+        leaves.cancel()
+        await asyncio.wait([leaves])
+    answers = await asyncio.gather(stays, comes)
+
+    assert [report.event.summary for [report] in answers if report.event] == ["stays", "comes"]
+    assert leaves.cancelled()
+    assert set(await logged(database)) - {"leaves"} == {"stays", "comes"}
+
+
+async def test_a_database_is_closed_when_all_are_answered(
+    database: Database, database_url: str
+) -> None:
+    process = Database(database_url)
+    desk = await a_desk(process)
+    summaries = [str(n) for n in range(5)]
+    said = [Draft(summary=each) for each in summaries]
+    calls = [asyncio.create_task(events.log_events(process, desk, [draft])) for draft in said]
+    await asyncio.sleep(0)
+
+    await process.close()
+
+    assert [report.event.summary for [report] in await asyncio.gather(*calls)] == summaries  # type: ignore[union-attr]
+    assert await logged(database) == summaries
+
+
+@pytest.fixture
+async def other(database_url: str) -> AsyncIterator[Database]:
+    """Another process on the same database."""
+    opened = Database(database_url)
+    yield opened
+    await opened.close()
+
+
+async def codes(database: Database, desk: Desk, **given: Any) -> list[str]:
+    [report] = await events.log_events(database, desk, [Draft(type="t", **given)])
+    return [problem.code.name for problem in report.problems]
+
+
+async def test_what_another_process_changes_judges_the_next_report(
+    database: Database, other: Database
+) -> None:
+    desk = await a_desk(database)
+    caller = desk.reporter
+    field = FieldDefinition("a", FieldKind.NUMBER)
+    definition = TypeDefinition("T", "t", None, "c", EventTypeState.PUBLISHED, (field,))
+    guard = {
+        "name": "g",
+        "expression": "event.fields.a < 10.0",
+        "message": "m",
+        "enforcement": GuardEnforcement.REJECT,
+    }
+    rule = {
+        "name": "d",
+        "fingerprint": ("fields.a",),
+        "window": timedelta(hours=1),
+        "action": DuplicateAction.REJECT,
+    }
+
+    free = await codes(database, desk, fields={"b": 1})
+    await shaping.create_event_type(other, desk, definition)
+    typed = await codes(database, desk, fields={"b": 1})
+    kind = await event_types.find(other, caller, type="t")
+    assert kind is not None
+    made = await guard_rules.create(other, desk, kind.id, guard)
+    assert made.rule is not None
+    drafted = await codes(database, desk, fields={"a": 50})
+    await guard_rules.publish(other, desk, made.rule.id, None)
+    guarded = await codes(database, desk, fields={"a": 50})
+    await guard_rules.retire(other, desk, made.rule.id)
+    retired = await codes(database, desk, fields={"a": 50})
+    await duplication_rules.create(other, desk, kind.id, rule, enabled=True)
+    once = await codes(database, desk, fields={"a": 60}, occurred_at=NOON)
+    twice = await codes(database, desk, fields={"a": 60}, occurred_at=NOON)
+    await shaping.transition_event_type(other, desk, kind.id, EventTypeState.ARCHIVED, None)
+    archived = await codes(database, desk, fields={"a": 70})
+
+    assert (free, typed) == ([], ["FIELD_UNKNOWN"])
+    assert (drafted, guarded, retired) == ([], ["GUARD_REJECTED"], [])
+    assert (once, twice) == ([], ["DUPLICATE"])
+    assert archived == ["EVENT_TYPE_CLOSED"]
+
+
+async def test_what_was_read_before_is_asked_for_by_one_number(
+    database: Database, statements: Statements
+) -> None:
+    desk = await a_desk(database)
+    first = await events.log_events(database, desk, [Draft(type="t")])
+    statements.clear()
+
+    second = await events.log_events(database, desk, [Draft(type="t")])
+
+    assert all(report.stored for report in first + second)
+    asked = [each for each in statements if each.startswith(("SELECT", "WITH"))]
+    [number] = [each for each in asked if "definitions" in each]
+    others = [each for each in asked if each is not number]
+    # PostgreSQL: the lock against changes of rules. SQLite: the place in the log.
+    assert len(others) == 1
+    assert "advisory" in others[0] or "sqlite_sequence" in others[0]
