@@ -28,6 +28,7 @@ from benchmarks.faults_site import (
     Site,
     await_no_sockets,
     await_writes,
+    compared,
     finish,
     free_port,
     port_of,
@@ -77,12 +78,7 @@ def cut_sockets(site: Site, figures: Figures, asked: argparse.Namespace) -> None
         child.tell({"do": "cut"})
         assert child.hear() == "cut"
         time.sleep(random.random() / 4)
-    told = finish(writers)
-    asking.log_end()
-    heard = [each for child in children for each in finish(child)]
-    log = asking.log()
-    check_writers(figures, told, log)
-    check_subscribers(figures, heard, log)
+    _, heard = compared(figures, asking, writers, *children)
     figures.tell("sockets resumed", sum(len(each["codes"]) for each in heard))
 
 
@@ -104,12 +100,7 @@ def hold_stuck(site: Site, figures: Figures, asked: argparse.Namespace) -> None:
         most = max(most, resident_mb(server))
         time.sleep(0.25)
     ended = time.monotonic()
-    told = finish(writers)
-    asking.log_end()
-    heard = finish(healthy)
-    log = asking.log()
-    check_writers(figures, told, log)
-    check_subscribers(figures, heard, log)
+    _, heard = compared(figures, asking, writers, healthy)
     figures.tell("memory before, MB", before)
     figures.tell("memory grew by, MB", most - before)
     tell_late(figures, "healthy alone", heard, alone, begun)
@@ -165,12 +156,7 @@ def kill_backends(site: Site, figures: Figures, asked: argparse.Namespace) -> No
         command(site.database_url, KILL_BACKENDS)
         kills.append(time.monotonic())
         await_writes(server, 10 * asked.writers)
-    told = finish(writers)
-    asking.log_end()
-    heard = finish(subscribers)
-    log = asking.log()
-    check_writers(figures, told, log)
-    check_subscribers(figures, heard, log)
+    told, _ = compared(figures, asking, writers, subscribers)
     met = {name: count for name, count in told["met"].items() if name[:1].isdigit()}
     figures.tell("meanwhile answered", told_counts(Counter(met)))
     figures.zero("requests cut", told["met"].get("cut", 0))
@@ -195,12 +181,7 @@ def crash_database(site: Site, figures: Figures, asked: argparse.Namespace) -> N
     site.cluster.start()
     started = time.monotonic()
     await_writes(server, 10 * asked.writers)
-    told = finish(writers)
-    asking.log_end()
-    heard = finish(subscribers)
-    log = asking.log()
-    check_writers(figures, told, log)
-    check_subscribers(figures, heard, log)
+    told, _ = compared(figures, asking, writers, subscribers)
     figures.zero("requests cut", told["met"].get("cut", 0))
     back = back_after(started, told["acknowledged"], asked.writers)
     figures.tell("seconds from its start until every writer has written again", back)

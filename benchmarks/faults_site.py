@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from benchmarks.faults_checks import Asking
+from benchmarks.faults_checks import Asking, Figures, check_subscribers, check_writers
 from benchmarks.processes import TOCSIN, Child, PostgreSQL, Server, settings
 
 WRITERS = "benchmarks.faults_writers"
@@ -78,6 +78,19 @@ class Site(ExitStack):
 def finish(child: Child, patience: float = PATIENCE_SECONDS) -> Any:
     child.tell({"do": "finish", "patience": patience})
     return child.hear()
+
+
+def compared(
+    figures: Figures, asking: Asking, writers: Child, *subscribers: Child
+) -> tuple[Any, list[Any]]:
+    """Ends them, and holds against the log what the writers were told and the subscribers heard."""
+    told = finish(writers)
+    asking.log_end()
+    heard = [each for child in subscribers for each in finish(child)]
+    log = asking.log()
+    check_writers(figures, told, log)
+    check_subscribers(figures, heard, log)
+    return told, heard
 
 
 def await_writes(server: Server, count: int) -> None:

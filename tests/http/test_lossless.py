@@ -20,8 +20,8 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import (
 from app.services.broadcast import Broadcast
 from app.store.changes import Entry
 from benchmarks import faults
-from benchmarks.faults_checks import Asking, Figures, check_subscribers, check_writers
-from benchmarks.faults_site import Site, await_writes, finish, free_port
+from benchmarks.faults_checks import Asking, Figures
+from benchmarks.faults_site import Site, await_writes, compared, free_port
 from tests.conftest import Serve
 from tests.graphql.test_sockets_ending import (
     LARGE,
@@ -81,12 +81,7 @@ def kill_and_cut(site: Site, figures: Figures, _: Namespace) -> None:
     killed.process.kill()
     killed.process.wait()
     await_writes(site.serve(ports[0]), 10)
-    wrote = finish(writers)
-    asking.log_end()
-    heard = finish(subscribers)
-    log = asking.log()
-    check_writers(figures, wrote, log)
-    check_subscribers(figures, heard, log)
+    _, heard = compared(figures, asking, writers, subscribers)
     figures.tell("sockets resumed", sum(len(each["codes"]) for each in heard))
 
 
