@@ -45,6 +45,12 @@ OPERATION_SECONDS = Histogram(
     ["operation", "kind"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
+PLANS = Counter(
+    "tocsin_plans",
+    "Queries over HTTP, by what became of their plan: taken; not_planned: executed, as no plan "
+    "covers it; left: executed, as an argument or the database was not in order; failed.",
+    ["outcome"],
+)
 EVENTS = Counter(
     "tocsin_events",
     "Reported events, by door and verdict: stored, duplicate or refused.",

@@ -66,6 +66,12 @@ class Client:
         [data] = answer["data"].values()
         return data
 
+    async def ask_all(self, query: str, **variables: Any) -> Any:
+        """The data of all root fields. Errors fail the test."""
+        answer = await self.answer(query, **variables)
+        assert "errors" not in answer, answer["errors"]
+        return answer["data"]
+
     async def error(self, query: str, **variables: Any) -> dict[str, Any]:
         """The one error of the answer."""
         [error] = (await self.answer(query, **variables))["errors"]

@@ -9,7 +9,7 @@ import strawberry
 
 from app.domain.access import Permission
 from app.domain.values import read_id
-from app.graphql.context import Info
+from app.graphql.context import Context, Info
 from app.graphql.nodes import Node, id_of, malformed
 from app.graphql.problems import UserError, user_errors
 from app.services import keys
@@ -84,8 +84,7 @@ class ApiKeyPayload:
         )
 
 
-async def api_keys_of(info: Info) -> list[ApiKey]:
-    context = info.context
+async def api_keys_of(context: Context) -> list[ApiKey]:
     now = datetime.now(UTC)
     rows = await keys.of_organization(context.database, context.caller, now, context.limits)
     return [ApiKey.from_row(row) for row in rows]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import strawberry
 from strawberry.scalars import JSON
 
 from app.domain.cloudevents import schema_address, write_cloud_event
-from app.graphql.context import Info
+from app.graphql.context import Context, Info
 from app.graphql.event_mutations import LogEventsPayload
+from app.graphql.plans.declared import Made, reads
 from app.services import cloud_event_pages, cloudevents
 
 
@@ -24,10 +25,38 @@ class CloudEventPage:
     page_number: int = strawberry.field(description="Which page it is, from 0.")
 
 
+async def _page(
+    _root: Any,
+    context: Context,
+    planning_tags: list[str] | None = None,
+    study_id: str | None = None,
+    begin: datetime | None = None,
+    end: datetime | None = None,
+    type: str | None = None,
+    page_size: int | None = cloud_event_pages.PAGE,
+    page_number: int | None = 0,
+) -> CloudEventPage:
+    limits, base = context.limits, context.public_url
+    wanted = cloud_event_pages.wanted_events(
+        planning_tags, study_id, begin, end, type, context.now, limits
+    )
+    place = cloud_event_pages.wanted_page(page_size, page_number, limits)
+    page = await cloud_event_pages.page(context.database, context.caller, wanted, place)
+    return CloudEventPage(
+        events=[
+            JSON(write_cloud_event(event, schema_address(base, event))) for event in page.events
+        ],
+        total=page.total,
+        page_size=place.size,
+        page_number=place.number,
+    )
+
+
 @strawberry.type
 class CloudEventQueries:
     @strawberry.field(
-        description="Events in CloudEvents format, the earliest first. All that is said must hold."
+        description="Events in CloudEvents format, the earliest first. All that is said must hold.",
+        metadata=reads(Made(_page)),
     )
     async def cloud_events(
         self,
@@ -72,22 +101,8 @@ class CloudEventQueries:
             strawberry.argument(description="From 0. Past the end there are no events."),
         ] = 0,
     ) -> CloudEventPage:
-        limits, base = info.context.limits, info.context.public_url
-        wanted = cloud_event_pages.wanted_events(
-            planning_tags, study_id, begin, end, type, info.context.now, limits
-        )
-        place = cloud_event_pages.wanted_page(page_size, page_number, limits)
-        page = await cloud_event_pages.page(
-            info.context.database, info.context.caller, wanted, place
-        )
-        return CloudEventPage(
-            events=[
-                JSON(write_cloud_event(event, schema_address(base, event))) for event in page.events
-            ],
-            total=page.total,
-            page_size=place.size,
-            page_number=place.number,
-        )
+        said = (planning_tags, study_id, begin, end, type, page_size, page_number)
+        return await _page(self, info.context, *said)
 
 
 @strawberry.type

@@ -14,11 +14,13 @@ from app.domain.problems import bad_input
 from app.graphql.context import Info
 from app.graphql.event_types import EventField, EventType
 from app.graphql.nodes import Node, id_of
+from app.graphql.plans.declared import Defined, reads, rows_of
 from app.graphql.predicates import FieldPredicate
 from app.graphql.problems import UserError
 from app.store import tables
 
 
+@rows_of(tables.ConditionalRule)
 @strawberry.type(
     description="While `condition` holds for the other fields' values, the effect applies to "
     "`targets`. A field is visible when it has no SHOW rule or one of them holds, and no HIDE rule "
@@ -36,7 +38,7 @@ class ConditionalRule(Node):
     target_names: strawberry.Private[tuple[str, ...]]
     kept_event_type: strawberry.Private[EventType | None] = None
 
-    @strawberry.field(description="The event type that it belongs to.")
+    @strawberry.field(description="The event type that it belongs to.", metadata=reads(Defined()))
     async def event_type(self, info: Info) -> EventType:
         load = info.context.loaders.event_types.load
         event_type = self.kept_event_type or await load(self.event_type_id)
@@ -44,7 +46,9 @@ class ConditionalRule(Node):
             raise bad_input("The event type was deleted meanwhile.")
         return event_type
 
-    @strawberry.field(description="The fields that it shows, hides or requires.")
+    @strawberry.field(
+        description="The fields that it shows, hides or requires.", metadata=reads(Defined())
+    )
     async def targets(self, info: Info) -> list[EventField]:
         kept = self.kept_event_type and self.kept_event_type.kept_fields
         fields = kept or await info.context.loaders.event_fields.load(self.event_type_id) or []

@@ -50,6 +50,7 @@ class Context(BaseContext):
         self._address = address
         self._asked_at = asked_at
         self._last_event_id = last_event_id
+        self._prepaid = 0
 
     @cached_property
     def loaders(self) -> Loaders:
@@ -93,7 +94,14 @@ class Context(BaseContext):
 
     def spend(self, points: int) -> None:
         """RequestError LIMIT_EXCEEDED where the caller has none left."""
-        self._access.rates.spend(self.caller, points)
+        due, self._prepaid = points - self._prepaid, 0
+        if due:
+            self._access.rates.spend(self.caller, due)
+
+    def prepay(self, points: int) -> None:
+        """As `spend`: what is then executed after all is not paid for twice."""
+        self.spend(points)
+        self._prepaid = points
 
     def forget_key(self, key_id: UUID) -> None:
         """It was revoked: no request is let in by what is remembered of it."""

@@ -10,17 +10,20 @@ import strawberry
 
 from app.domain.duplicates import DuplicateAction
 from app.domain.values import read_id
-from app.graphql.context import Info
+from app.graphql.context import Context, Info
 from app.graphql.event_types import EventType
 from app.graphql.nodes import Node, id_of, malformed, wanted_id
 from app.graphql.pages import After, Connection, First, connection
+from app.graphql.plans.declared import Column, Listed, Shared, reads, rows_of
 from app.graphql.problems import UserError, user_errors
 from app.services import duplication_rules
 from app.services.duplication_rules import Saved
+from app.services.rules import RulePage
 from app.store import tables
 from app.store.pages import page_request
 
 
+@rows_of(tables.DuplicationRule)
 @strawberry.type(
     description="Events with the same fingerprint, whose times lie within the window of each "
     "other, are duplicates of the first. Of several rules the first that finds one acts."
@@ -33,7 +36,8 @@ class DuplicationRule(Node):
         "`fields`, `fields.<name>`. 150 equals 150.0; absent differs from null and from empty."
     )
     window: timedelta = strawberry.field(
-        description="How far from the first, before or after, a duplicate may have occurred."
+        description="How far from the first, before or after, a duplicate may have occurred.",
+        metadata=reads(Column("window_us")),
     )
     action: DuplicateAction = strawberry.field(description="What becomes of a duplicate.")
     enabled: bool = strawberry.field(description="Whether it is in force.")
@@ -45,7 +49,10 @@ class DuplicationRule(Node):
     event_type_id: strawberry.Private[UUID | None]
     kept_caught: strawberry.Private[int | None] = None  # of one that is gone
 
-    @strawberry.field(description="The event type whose events it is for; null for every event.")
+    @strawberry.field(
+        description="The event type whose events it is for; null for every event.",
+        metadata=reads(Shared("event_type_id")),
+    )
     async def event_type(self, info: Info) -> EventType | None:
         if self.event_type_id is None:
             return None
@@ -152,9 +159,23 @@ class ResetDuplicationPayload:
 RuleId = Annotated[strawberry.ID, strawberry.argument(description="The rule's id.")]
 
 
+def _page(
+    _root: Any,
+    context: Context,
+    event_type_id: strawberry.ID | None = None,
+    first: int | None = 20,
+    after: str | None = None,
+) -> RulePage:
+    of_type = None if event_type_id is None else wanted_id(event_type_id, "eventTypeId")
+    return RulePage(of_type, page_request(context.limits, first=first, after=after))
+
+
 @strawberry.type
 class DuplicationRuleQueries:
-    @strawberry.field(description="The organization's duplication rules, in order of creation.")
+    @strawberry.field(
+        description="The organization's duplication rules, in order of creation.",
+        metadata=reads(Listed(_page, duplication_rules.select_page)),
+    )
     async def duplication_rules(
         self,
         info: Info,
@@ -166,9 +187,9 @@ class DuplicationRuleQueries:
         after: After = None,
     ) -> Connection[DuplicationRule]:
         database, caller = info.context.database, info.context.caller
-        of_type = None if event_type_id is None else wanted_id(event_type_id, "eventTypeId")
-        request = page_request(info.context.limits, first=first, after=after)
-        page = await duplication_rules.page(database, caller, of_type, request)
+        wanted = _page(self, info.context, event_type_id, first, after)
+        of_type = wanted.event_type_id
+        page = await duplication_rules.page(database, caller, of_type, wanted.request)
         return connection(
             page,
             duplication_rules.BY_CREATION,

@@ -9,11 +9,16 @@ import strawberry
 
 from app.domain.events import Entity as EntityName
 from app.domain.severity import Outcome, Severity
-from app.graphql.context import Info
+from app.graphql.context import Context, Info
 from app.graphql.event_filters import EventFilter, selected
 from app.graphql.events import Entity
+from app.graphql.plans.declared import Made, reads
 from app.services import event_counts
 from app.services.event_counts import Counted, EventDimension
+
+
+async def _entity_of(counted: EventCount, _context: Context) -> Entity | None:
+    return counted.entity
 
 
 @strawberry.type(
@@ -27,7 +32,7 @@ class EventCount:
         description="By CATEGORY; null for free-form events, too."
     )
     entity: Entity | None = strawberry.field(
-        description="By ENTITY; null for events about none, too."
+        description="By ENTITY; null for events about none, too.", metadata=reads(Made(_entity_of))
     )
     source: str | None = strawberry.field(description="By SOURCE.")
     outcome: Outcome | None = strawberry.field(
@@ -59,11 +64,28 @@ class EventCount:
         )
 
 
+async def _counts(
+    _root: Any,
+    context: Context,
+    by: list[EventDimension],
+    filter: EventFilter | None = None,
+    every: timedelta | None = None,
+    first: int | None = 100,
+) -> list[EventCount]:
+    wanted = selected(filter, context.limits)
+    rows = 100 if first is None else first
+    event_counts.check_request(wanted, every, rows, context.limits)
+    found = await event_counts.count(context.database, context.caller, wanted, by, every, rows)
+    return [EventCount.from_domain(each) for each in found]
+
+
 @strawberry.type
 class EventCountQueries:
     @strawberry.field(
         description="Counts events by their attributes, the largest count first; with `every` over "
-        "time, by `occurredAt`, the earliest stretch first. Combinations without events are absent."
+        "time, by `occurredAt`, the earliest stretch first. Combinations without events are "
+        "absent.",
+        metadata=reads(Made(_counts)),
     )
     async def event_counts(
         self,
@@ -91,11 +113,4 @@ class EventCountQueries:
             ),
         ] = 100,
     ) -> list[EventCount]:
-        limits = info.context.limits
-        wanted = selected(filter, limits)
-        rows = 100 if first is None else first
-        event_counts.check_request(wanted, every, rows, limits)
-        found = await event_counts.count(
-            info.context.database, info.context.caller, wanted, by, every, rows
-        )
-        return [EventCount.from_domain(each) for each in found]
+        return await _counts(self, info.context, by, filter, every, first)

@@ -19,11 +19,11 @@ from app.domain.problems import bad_input
 from app.graphql.context import Info
 from app.graphql.event_filters import storable
 from app.graphql.events import Event, events_field
-from app.graphql.nodes import Node, id_of, wanted_id
-from app.graphql.pages import After, Connection, First, connection
+from app.graphql.nodes import Node, id_of
+from app.graphql.pages import Connection
+from app.graphql.plans.declared import Defined, reads, rows_of
 from app.services import event_types
 from app.store import tables
-from app.store.pages import page_request
 
 if TYPE_CHECKING:
     from app.graphql.conditional_rules import ConditionalRule
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from app.graphql.guard_rules import GuardRule
 
 
+@rows_of(tables.EventType)
 @strawberry.type(
     description="The definition of a kind of event: which fields its events have, and whether it "
     "takes events."
@@ -55,6 +56,7 @@ class EventType(Node):
     events: Connection[Event] = events_field(
         lambda parent: filters.EventFilter(event_type_id=UUID(parent.id)),
         "The events that were checked against it.",
+        planned=False,
     )
 
     # Of a type that was deleted they are as they were.
@@ -64,18 +66,22 @@ class EventType(Node):
     kept_duplication_rules: strawberry.Private[list[DuplicationRule] | None] = None
     kept_form: strawberry.Private[Form | None] = None
 
-    @strawberry.field(description="Where the lifecycle may go from here.")
+    @strawberry.field(
+        description="Where the lifecycle may go from here.", metadata=reads(Defined())
+    )
     def transitions(self) -> list[EventTypeState]:
         return list(ways(self.state))
 
-    @strawberry.field(description="Its fields, in form order.")
+    @strawberry.field(description="Its fields, in form order.", metadata=reads(Defined()))
     async def fields(self, info: Info) -> list[EventField]:
         if self.kept_fields is not None:
             return self.kept_fields
         return await info.context.loaders.event_fields.load(UUID(self.id)) or []
 
     @strawberry.field(
-        description="The rules by which fields are shown, hidden or required, in order of creation."
+        description="The rules by which fields are shown, hidden or required, in order of "
+        "creation.",
+        metadata=reads(Defined()),
     )
     async def conditional_rules(
         self, info: Info
@@ -107,7 +113,8 @@ class EventType(Node):
     @strawberry.field(
         description="JSON Schema 2020-12 of `fields`, conditional rules included, now or at an "
         "earlier version: a form or Ajv judges a value as the server does. It is served at "
-        "`/event-types/TYPE/schema.json` as well."
+        "`/event-types/TYPE/schema.json` as well.",
+        metadata=reads(Defined()),
     )
     async def json_schema(
         self,
@@ -140,6 +147,7 @@ class EventType(Node):
         )
 
 
+@rows_of(tables.EventField)
 @strawberry.type(description="A field that the events of a type have.")
 class EventField(Node):
     name: str = strawberry.field(description="Its key in `Event.fields`.")
@@ -161,7 +169,7 @@ class EventField(Node):
     event_type_id: strawberry.Private[UUID]
     kept_event_type: strawberry.Private[EventType | None] = None
 
-    @strawberry.field(description="The event type that it belongs to.")
+    @strawberry.field(description="The event type that it belongs to.", metadata=reads(Defined()))
     async def event_type(self, info: Info) -> EventType:
         load = info.context.loaders.event_types.load
         event_type = self.kept_event_type or await load(self.event_type_id)
@@ -215,44 +223,4 @@ class EventTypeFilter:
             states=None if self.states is None else tuple(self.states),
             category=storable(self.category, limits, "filter", "category"),
             search=storable(self.search, limits, "filter", "search"),
-        )
-
-
-@strawberry.type
-class EventTypeQueries:
-    @strawberry.field(description="One event type; null where there is none.")
-    async def event_type(
-        self,
-        info: Info,
-        by: Annotated[EventTypeBy, strawberry.argument(description="Its id or its type.")],
-    ) -> EventType | None:
-        database, caller = info.context.database, info.context.caller
-        if by.id:
-            row = await event_types.find(database, caller, id=wanted_id(by.id.value, "by", "id"))
-        else:
-            wanted = by.type.value if by.type else ""
-            storable(wanted, info.context.limits, "by", "type")
-            row = await event_types.find(database, caller, type=wanted)
-        return None if row is None else EventType.from_row(row)
-
-    @strawberry.field(description="The organization's event types, in order of creation.")
-    async def event_types(
-        self,
-        info: Info,
-        filter: Annotated[
-            EventTypeFilter | None, strawberry.argument(description="Only these event types.")
-        ] = None,
-        first: First = 20,
-        after: After = None,
-    ) -> Connection[EventType]:
-        database, caller = info.context.database, info.context.caller
-        wanted = (filter or EventTypeFilter()).to_domain(info.context.limits)
-        request = page_request(info.context.limits, first=first, after=after)
-        page = await event_types.page(database, caller, wanted, request)
-        return connection(
-            page,
-            event_types.BY_CREATION,
-            caller.organization_id,
-            EventType.from_row,
-            lambda: event_types.count(database, caller, wanted),
         )

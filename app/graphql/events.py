@@ -16,15 +16,25 @@ from app.domain.correlations import wanted_depth
 from app.domain.events import Entity as EntityName
 from app.domain.events import EventState
 from app.domain.severity import Outcome, Severity
-from app.graphql.context import Info
+from app.graphql.context import Context, Info
 from app.graphql.enums import SortDirection
-from app.graphql.event_filters import EventFilter, EventOrder, storable
-from app.graphql.nodes import Node, id_of, wanted_id
+from app.graphql.event_filters import EventFilter, EventOrder
+from app.graphql.nodes import Node, id_of
 from app.graphql.pages import After, Before, Connection, First, Last, Offset, connection
+from app.graphql.plans.declared import (
+    Given,
+    Group,
+    Later,
+    Listed,
+    Other,
+    Shared,
+    reads,
+    rows_of,
+)
 from app.services import event_queries
-from app.services.event_queries import EventOrderField
+from app.services.event_queries import EventOrderField, EventPage
 from app.store import tables
-from app.store.pages import PageRequest, page_request
+from app.store.pages import page_request
 
 if TYPE_CHECKING:
     from app.graphql.correlations import CorrelationConnection
@@ -35,6 +45,7 @@ if TYPE_CHECKING:
 LATEST_FIRST = EventOrder(field=EventOrderField.OCCURRED_AT, direction=SortDirection.DESC)
 
 
+@rows_of(tables.Event)
 @strawberry.type(description="Something that happened, as it was reported, checked and stored.")
 class Event(Node):
     type: str = strawberry.field(
@@ -48,7 +59,10 @@ class Event(Node):
         description="The category of its event type, in the version that it was checked against; "
         "null where the type is free-form."
     )
-    entity: Entity | None = strawberry.field(description="What it is about.")
+    entity: Entity | None = strawberry.field(
+        description="What it is about.",
+        metadata=reads(Group({"type": "entity_type", "entity_id": "entity_id"})),
+    )
     severity: Severity = strawberry.field(description="How grave it is.")
     summary: str = strawberry.field(description="What happened, in a line.")
     content: str | None = strawberry.field(description="What happened, at length.")
@@ -70,10 +84,14 @@ class Event(Node):
         "counted."
     )
     last_occurred_at: datetime = strawberry.field(
-        description="When it occurred the last time, counted duplicates included."
+        description="When it occurred the last time, counted duplicates included.",
+        metadata=reads(Later("occurred_at", "last_occurred_at")),
     )
     notification: bool = strawberry.field(description="Whether it is shown in the bell.")
-    acknowledged: bool = strawberry.field(description="Whether somebody has acknowledged it.")
+    acknowledged: bool = strawberry.field(
+        description="Whether somebody has acknowledged it.",
+        metadata=reads(Given("acknowledged_at")),
+    )
     acknowledged_at: datetime | None = strawberry.field(description="When, the first time.")
     acknowledged_by: str | None = strawberry.field(description="Who did, the first time.")
     acknowledgement_note: str | None = strawberry.field(description="What they said of it.")
@@ -85,7 +103,8 @@ class Event(Node):
 
     @strawberry.field(
         description="The event that a duplication rule with FLAG found it to be a duplicate of; "
-        "null once that is deleted."
+        "null once that is deleted.",
+        metadata=reads(Other("duplicate_of_id")),
     )
     async def duplicate_of(self, info: Info) -> Event | None:
         if self.state.duplicate_of_id is None:
@@ -93,7 +112,8 @@ class Event(Node):
         return await info.context.loaders.events.load(self.state.duplicate_of_id)
 
     @strawberry.field(
-        description="The definition that it was checked against; null where the type is free-form."
+        description="The definition that it was checked against; null where the type is free-form.",
+        metadata=reads(Shared("event_type_id")),
     )
     async def event_type(
         self, info: Info
@@ -183,7 +203,9 @@ class Event(Node):
         )
 
 
-def events_field(narrow: Callable[[Any], filters.EventFilter], description: str) -> Any:
+def events_field(
+    narrow: Callable[[Any], filters.EventFilter], description: str, *, planned: bool = True
+) -> Any:
     """A list of events as a field; `narrow` says which ones its parent has."""
 
     async def resolve(
@@ -201,35 +223,61 @@ def events_field(narrow: Callable[[Any], filters.EventFilter], description: str)
         before: Before = None,
         offset: Offset = None,
     ) -> Connection[Event]:
-        limits = info.context.limits
+        return await events_page(
+            info,
+            wanted(
+                root,
+                info.context,
+                filter=filter,
+                order_by=order_by,
+                first=first,
+                after=after,
+                last=last,
+                before=before,
+                offset=offset,
+            ),
+        )
+
+    def wanted(
+        root: Any, context: Context, filter: EventFilter | None = None, **part: Any
+    ) -> EventPage:
         selected = [narrow(root)]
         if filter is not None:
-            selected.append(filter.to_domain(limits))
-        request = page_request(
-            limits, first=first, after=after, last=last, before=before, offset=offset
-        )
-        return await events_page(info, selected, order_by, request)
+            selected.append(filter.to_domain(context.limits))
+        return wanted_page(context, selected, **part)
 
-    return strawberry.field(resolver=resolve, description=description)
+    return strawberry.field(
+        resolver=resolve,
+        description=description,
+        metadata=reads(events_listed(wanted)) if planned else None,
+    )
 
 
-async def events_page(
-    info: Info,
+def events_listed(wanted: Callable[..., EventPage]) -> Listed:
+    return Listed(wanted, event_queries.select_page, ("occurred_at", "recorded_at", "id"))
+
+
+def wanted_page(
+    context: Context,
     selected: Sequence[filters.EventFilter],
-    order_by: EventOrder | None,
-    request: PageRequest,
-) -> Connection[Event]:
-    """A page of the events that all of the filters select."""
-    database, caller = info.context.database, info.context.caller
+    order_by: EventOrder | None = LATEST_FIRST,
+    **part: Any,
+) -> EventPage:
+    """A page of the events that all of the filters select. RequestError BAD_USER_INPUT."""
     by = order_by or LATEST_FIRST
     order = event_queries.order(by.field, by.direction is SortDirection.DESC)
-    page = await event_queries.page(database, caller, selected, order, request)
+    return EventPage(tuple(selected), order, page_request(context.limits, **part))
+
+
+async def events_page(info: Info, wanted: EventPage) -> Connection[Event]:
+    database, caller = info.context.database, info.context.caller
+    page = await event_queries.page(database, caller, wanted.filters, wanted.order, wanted.request)
     return connection(
         page,
-        order,
+        wanted.order,
         caller.organization_id,
         Event.from_row,
-        lambda: event_queries.count(database, caller, selected),
+        lambda: event_queries.count(database, caller, wanted.filters),
     )
 
 
@@ -248,52 +296,3 @@ class Entity:
     @classmethod
     def from_domain(cls, entity: EntityName | None) -> Entity | None:
         return None if entity is None else cls(type=entity.type, entity_id=entity.id)
-
-
-@strawberry.type
-class EventQueries:
-    events: Connection[Event] = events_field(
-        lambda _root: filters.EventFilter(), "The events that a filter selects."
-    )
-
-    @strawberry.field(description="One event; null where there is none of this id.")
-    async def event(
-        self,
-        info: Info,
-        id: Annotated[strawberry.ID, strawberry.argument(description="The event's id.")],
-    ) -> Event | None:
-        row = await event_queries.find(
-            info.context.database, info.context.caller, wanted_id(id, "id")
-        )
-        return None if row is None else Event.from_row(row)
-
-    @strawberry.field(
-        description="The event that a producer reported under its own id; null where there is none."
-    )
-    async def event_by_source(
-        self,
-        info: Info,
-        reporter: Annotated[
-            str, strawberry.argument(name="source", description="The event's source.")
-        ],
-        source_id: Annotated[str, strawberry.argument(description="The producer's own id.")],
-    ) -> Event | None:
-        storable(reporter, info.context.limits, "source")
-        storable(source_id, info.context.limits, "sourceId")
-        row = await event_queries.find_by_source(
-            info.context.database, info.context.caller, reporter, source_id
-        )
-        return None if row is None else Event.from_row(row)
-
-    @strawberry.field(
-        description="What events are about, by its names. It is there whether or not an event is."
-    )
-    async def entity(
-        self,
-        info: Info,
-        type: Annotated[str, strawberry.argument(description="The kind of thing: `Well`.")],
-        id: Annotated[str, strawberry.argument(description="Which one: `well-001`.")],
-    ) -> Entity:
-        storable(type, info.context.limits, "type")
-        storable(id, info.context.limits, "id")
-        return Entity(type=type, entity_id=id)

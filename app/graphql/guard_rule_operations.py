@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import strawberry
@@ -10,7 +10,7 @@ import strawberry
 from app.domain.guards import GuardRuleState
 from app.domain.problems import bad_input
 from app.domain.values import read_id
-from app.graphql.context import Info
+from app.graphql.context import Context, Info
 from app.graphql.events import Event
 from app.graphql.guard_rules import (
     CreateGuardRuleInput,
@@ -22,9 +22,11 @@ from app.graphql.guard_rules import (
 from app.graphql.nodes import malformed, wanted_id
 from app.graphql.pages import After, Connection, First, connection
 from app.graphql.permissions import READ, require
+from app.graphql.plans.declared import Listed, One, reads
 from app.graphql.problems import UserError, user_errors
 from app.services import guard_rules, guards
 from app.services.guard_rules import Saved
+from app.services.rules import RulePage
 from app.store.pages import page_request
 
 
@@ -48,15 +50,37 @@ OfType = Annotated[
 ]
 
 
+def _by_id(_root: Any, _context: Context, id: strawberry.ID) -> UUID:
+    return wanted_id(id, "id")
+
+
+def _page(
+    _root: Any,
+    context: Context,
+    event_type_id: strawberry.ID | None = None,
+    state: GuardRuleState | None = None,
+    first: int | None = 20,
+    after: str | None = None,
+) -> RulePage:
+    of_type = None if event_type_id is None else wanted_id(event_type_id, "eventTypeId")
+    return RulePage(of_type, page_request(context.limits, first=first, after=after), state)
+
+
 @strawberry.type
 class GuardRuleQueries:
-    @strawberry.field(description="One guard rule; null where there is none of this id.")
+    @strawberry.field(
+        description="One guard rule; null where there is none of this id.",
+        metadata=reads(One(_by_id, guards.select_one)),
+    )
     async def guard_rule(self, info: Info, id: RuleId) -> GuardRule | None:
         context = info.context
-        row = await guards.find(context.database, context.caller, wanted_id(id, "id"))
+        row = await guards.find(context.database, context.caller, _by_id(self, context, id))
         return None if row is None else GuardRule.from_row(row)
 
-    @strawberry.field(description="The organization's guard rules, in order of creation.")
+    @strawberry.field(
+        description="The organization's guard rules, in order of creation.",
+        metadata=reads(Listed(_page, guards.select_page)),
+    )
     async def guard_rules(
         self,
         info: Info,
@@ -68,9 +92,9 @@ class GuardRuleQueries:
         after: After = None,
     ) -> Connection[GuardRule]:
         database, caller = info.context.database, info.context.caller
-        of_type = None if event_type_id is None else wanted_id(event_type_id, "eventTypeId")
-        request = page_request(info.context.limits, first=first, after=after)
-        page = await guards.page(database, caller, of_type, state, request)
+        wanted = _page(self, info.context, event_type_id, state, first, after)
+        of_type = wanted.event_type_id
+        page = await guards.page(database, caller, of_type, state, wanted.request)
         return connection(
             page,
             guards.BY_CREATION,

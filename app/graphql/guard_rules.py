@@ -12,6 +12,7 @@ from app.domain.guards import GuardEnforcement, GuardRuleState
 from app.graphql.context import Info
 from app.graphql.event_types import EventType
 from app.graphql.nodes import Node, id_of
+from app.graphql.plans.declared import Shared, reads, rows_of
 from app.graphql.problems import UserError, user_errors
 from app.services.guard_rules import Saved
 from app.store import tables
@@ -38,6 +39,7 @@ class GuardRuleVersion:
         )
 
 
+@rows_of(tables.GuardRule)
 @strawberry.type(
     description="A published guard rule is checked before an event is accepted. Its expression is "
     "CEL over `event`, as `event.fields.volume_mcf > 0.0`, and lets the event pass where it is "
@@ -60,7 +62,8 @@ class GuardRule(Node):
 
     @strawberry.field(
         description="The event type whose events it is for; null: every event of the organization. "
-        "A rule never becomes that by losing its type."
+        "A rule never becomes that by losing its type.",
+        metadata=reads(Shared("event_type_id")),
     )
     async def event_type(self, info: Info) -> EventType | None:
         if self.event_type_id is None:

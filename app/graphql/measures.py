@@ -5,10 +5,11 @@ The name that a client gave its operation is not told: it may be anything, and t
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 
-from graphql import FieldNode, OperationDefinitionNode
+from graphql import FieldNode, GraphQLSchema, OperationDefinitionNode
 from opentelemetry import trace
 from strawberry.extensions import SchemaExtension
 
@@ -34,16 +35,10 @@ class Measured(SchemaExtension):
             raise
         finally:
             operation = self._operation()
-            name = "invalid" if operation is None else self._name(operation)
+            schema = self.execution_context.schema._schema
+            name = "invalid" if operation is None else _name(schema, operation)
             kind = "unknown" if operation is None else operation.operation.value
-            outcome = self._outcome(broken)
-            metrics.operations(name, kind, outcome).inc()
-            span.update_name(f"{kind} {name}")
-            span.set_attributes({"graphql.operation.type": kind, "tocsin.outcome": outcome})
-            span.end()
-            if kind != "subscription":
-                seconds = time.perf_counter() - begun
-                metrics.operation_seconds(name, kind).observe(seconds)
+            _count(span, name, kind, self._outcome(broken), begun)
 
     def _operation(self) -> OperationDefinitionNode | None:
         request = self.execution_context
@@ -53,20 +48,6 @@ class Measured(SchemaExtension):
                 if name == request.operation_name:
                     return each
         return None
-
-    def _name(self, operation: OperationDefinitionNode) -> str:
-        schema = self.execution_context.schema._schema
-        root = schema.get_root_type(operation.operation)
-        asked = operation.selection_set.selections
-        if len(asked) != 1:
-            return "several"
-        [field] = asked
-        if not isinstance(field, FieldNode):
-            return "several"
-        name = field.name.value
-        if name.startswith("__"):
-            return "introspection"
-        return name if root is not None and name in root.fields else "invalid"
 
     def _outcome(self, broken: bool) -> str:
         errors = self.execution_context.pre_execution_errors or ()
@@ -78,3 +59,36 @@ class Measured(SchemaExtension):
         unparsed = self.execution_context.graphql_document is None
         unexpected = ErrorCode.INTERNAL_SERVER_ERROR
         return (ErrorCode.GRAPHQL_PARSE_FAILED if unparsed else unexpected).value
+
+
+@contextlib.contextmanager
+def measured(schema: GraphQLSchema, operation: OperationDefinitionNode) -> Iterator[None]:
+    """Counts and traces an operation that is not executed, unless it is broken off."""
+    begun = time.perf_counter()
+    span = _TRACER.start_span("operation")
+    yield
+    name = _name(schema, operation)
+    _count(span, name, operation.operation.value, "OK", begun)
+
+
+def _count(span: trace.Span, name: str, kind: str, outcome: str, begun: float) -> None:
+    metrics.operations(name, kind, outcome).inc()
+    span.update_name(f"{kind} {name}")
+    span.set_attributes({"graphql.operation.type": kind, "tocsin.outcome": outcome})
+    span.end()
+    if kind != "subscription":
+        metrics.operation_seconds(name, kind).observe(time.perf_counter() - begun)
+
+
+def _name(schema: GraphQLSchema, operation: OperationDefinitionNode) -> str:
+    root = schema.get_root_type(operation.operation)
+    asked = operation.selection_set.selections
+    if len(asked) != 1:
+        return "several"
+    [field] = asked
+    if not isinstance(field, FieldNode):
+        return "several"
+    name = field.name.value
+    if name.startswith("__"):
+        return "introspection"
+    return name if root is not None and name in root.fields else "invalid"

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import strawberry
 
-from app.graphql.context import Info
+from app.graphql.context import Context, Info
 from app.graphql.event_filters import NotificationFilter, selected
 from app.graphql.events import Event
 from app.graphql.following import Followed
 from app.graphql.pages import After, First, PageInfo, Since, page_info
+from app.graphql.plans.declared import Listed, Made, Part, reads
 from app.graphql.problems import UserError, user_errors
 from app.services import feed, notifications, subscriptions
+from app.services.notifications import BellPage
 from app.store.changes import Entry
 from app.store.pages import page_request
 
@@ -26,31 +28,56 @@ Filter = Annotated[
 class NotificationEdge:
     cursor: str = strawberry.field(
         description="Where it rang in the log. As `after` of `notifications` it leads to what "
-        "rang earlier, as `after` of `notificationAdded` to what rang later."
+        "rang earlier, as `after` of `notificationAdded` to what rang later.",
+        metadata=reads(Part.CURSOR),
     )
-    node: Event = strawberry.field(description="The event that rang, as it is now.")
+    node: Event = strawberry.field(
+        description="The event that rang, as it is now.", metadata=reads(Part.NODE)
+    )
 
 
 @strawberry.type(description="A page of the bell, the newest first.")
 class NotificationConnection:
     edges: list[NotificationEdge] = strawberry.field(
-        description="The notifications with their cursors."
+        description="The notifications with their cursors.", metadata=reads(Part.EDGES)
     )
-    page_info: PageInfo = strawberry.field(description="Whether and where the list goes on.")
+    page_info: PageInfo = strawberry.field(
+        description="Whether and where the list goes on.", metadata=reads(Part.PAGE_INFO)
+    )
     count: strawberry.Private[Callable[[], Awaitable[int]]]
     count_unacknowledged: strawberry.Private[Callable[[], Awaitable[int]]]
 
-    @strawberry.field(description="The notifications alone.")
+    @strawberry.field(description="The notifications alone.", metadata=reads(Part.NODES))
     def nodes(self) -> list[Event]:
         return [edge.node for edge in self.edges]
 
-    @strawberry.field(description="How many notifications the filter selects.")
+    @strawberry.field(
+        description="How many notifications the filter selects.", metadata=reads(Part.TOTAL)
+    )
     async def total_count(self) -> int:
         return await self.count()
 
-    @strawberry.field(description="How many of those nobody has acknowledged.")
+    @strawberry.field(
+        description="How many of those nobody has acknowledged.",
+        metadata=reads(Part.UNACKNOWLEDGED),
+    )
     async def unacknowledged_count(self) -> int:
         return await self.count_unacknowledged()
+
+
+def _bell(
+    _root: Any,
+    context: Context,
+    filter: NotificationFilter | None = None,
+    first: int | None = 20,
+    after: str | None = None,
+) -> BellPage:
+    wanted = selected(filter, context.limits)
+    return BellPage(wanted, page_request(context.limits, first=first, after=after))
+
+
+async def _log_head(_root: Any, context: Context) -> str:
+    return await feed.log_head(context.database, context.caller)
 
 
 @strawberry.type
@@ -58,15 +85,16 @@ class NotificationQueries:
     @strawberry.field(
         description="The bell: events that are notifications, in the order in which they rang, "
         "the newest first. To go on live without a gap, subscribe to `notificationAdded` after "
-        "the first edge's cursor, or after `logHead` where the list is empty."
+        "the first edge's cursor, or after `logHead` where the list is empty.",
+        metadata=reads(Listed(_bell, notifications.select_page, ("rang_tx", "rang_seq"))),
     )
     async def notifications(
         self, info: Info, filter: Filter = None, first: First = 20, after: After = None
     ) -> NotificationConnection:
         database, caller = info.context.database, info.context.caller
-        wanted = selected(filter, info.context.limits)
-        request = page_request(info.context.limits, first=first, after=after)
-        bell = await notifications.page(database, caller, wanted, request)
+        page = _bell(self, info.context, filter, first, after)
+        wanted = page.filter
+        bell = await notifications.page(database, caller, wanted, page.request)
         edges = [
             NotificationEdge(cursor=cursor, node=Event.from_row(row)) for cursor, row in bell.rows
         ]
@@ -81,10 +109,11 @@ class NotificationQueries:
 
     @strawberry.field(
         description="The end of the change log as of now: a subscription `after` it misses "
-        "nothing that comes later."
+        "nothing that comes later.",
+        metadata=reads(Made(_log_head)),
     )
     async def log_head(self, info: Info) -> str:
-        return await feed.log_head(info.context.database, info.context.caller)
+        return await _log_head(self, info.context)
 
 
 @strawberry.type(description="What became of acknowledging many notifications.")

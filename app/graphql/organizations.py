@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import strawberry
 
@@ -13,11 +13,19 @@ from app.domain.problems import ErrorCode, RequestError
 from app.domain.severity import Outcome
 from app.graphql.api_keys import ApiKey, api_keys_of
 from app.graphql.conditional_rules import ConditionalRule
-from app.graphql.context import Info
+from app.graphql.context import Context, Info
 from app.graphql.duplication_rules import DuplicationRule
 from app.graphql.event_filters import EventOrder, TimeRange, storable
 from app.graphql.event_types import EventField, EventType
-from app.graphql.events import LATEST_FIRST, Entity, Event, events_field, events_page
+from app.graphql.events import (
+    LATEST_FIRST,
+    Entity,
+    Event,
+    events_field,
+    events_listed,
+    events_page,
+    wanted_page,
+)
 from app.graphql.guard_rules import GuardRule
 from app.graphql.nodes import Node, id_of, wanted_id
 from app.graphql.pages import After, Before, Connection, First, Last, Offset
@@ -28,6 +36,7 @@ from app.graphql.permissions import (
     READ_RULES,
     READ_TYPES,
 )
+from app.graphql.plans.declared import Made, reads
 from app.graphql.problems import UserError, user_errors
 from app.services import (
     duplication_rules,
@@ -37,8 +46,42 @@ from app.services import (
     keys,
     organizations,
 )
+from app.services.event_queries import EventPage
 from app.store import tables
-from app.store.pages import page_request
+
+
+def _containers(
+    organization: Organization,
+    context: Context,
+    container_id: str | None = None,
+    activity: ContainerActivity | None = None,
+    outcome: Outcome | None = None,
+    occurred_at: TimeRange | None = None,
+    order_by: EventOrder | None = LATEST_FIRST,
+    first: int | None = None,
+    after: str | None = None,
+    last: int | None = None,
+    before: str | None = None,
+    offset: int | None = None,
+) -> EventPage:
+    span = None if occurred_at is None else occurred_at.to_domain()
+    named = storable(container_id, context.limits, "containerId")
+    selected = [organization.all_events(), container_filter(named, activity, outcome, span)]
+    part = {"first": first, "after": after, "last": last, "before": before, "offset": offset}
+    return wanted_page(context, selected, order_by, **part)
+
+
+async def _keys(organization: Organization, context: Context) -> list[ApiKey] | None:
+    if not context.caller.may(MANAGE_ORGANIZATION):
+        return None
+    organization.must_be_current("keys")
+    return await api_keys_of(context)
+
+
+async def _container(organization: Organization, context: Context, id: str) -> Entity:
+    organization.all_events()
+    storable(id, context.limits, "id")
+    return Entity(type=ENTITY_TYPE, entity_id=id)
 
 
 @strawberry.type(
@@ -56,7 +99,8 @@ class Organization(Node):
 
     @strawberry.field(
         description="Container events; `by_access`, `by_block`, `by_create` and `by_expire` are "
-        "`activity`, `by_fail` is `activity: ACCESS, outcome: FAILURE`."
+        "`activity`, `by_fail` is `activity: ACCESS, outcome: FAILURE`.",
+        metadata=reads(events_listed(_containers)),
     )
     async def container_events(
         self,
@@ -80,36 +124,28 @@ class Organization(Node):
         before: Before = None,
         offset: Offset = None,
     ) -> Connection[Event]:
-        limits = info.context.limits
-        span = None if occurred_at is None else occurred_at.to_domain()
-        wanted = container_filter(
-            storable(container_id, limits, "containerId"), activity, outcome, span
-        )
-        request = page_request(
-            limits, first=first, after=after, last=last, before=before, offset=offset
-        )
-        return await events_page(info, [self.all_events(), wanted], order_by, request)
+        said = (container_id, activity, outcome, occurred_at, order_by)
+        part = (first, after, last, before, offset)
+        return await events_page(info, _containers(self, info.context, *said, *part))
 
     @strawberry.field(
-        description="A container, by the name of its owner. It is there whether or not an event is."
+        description="A container, by the name of its owner. It is there whether or not an event "
+        "is.",
+        metadata=reads(Made(_container)),
     )
-    def container(
+    async def container(
         self, info: Info, id: Annotated[str, strawberry.argument(description="The container.")]
     ) -> Entity:
-        self.all_events()
-        storable(id, info.context.limits, "id")
-        return Entity(type=ENTITY_TYPE, entity_id=id)
+        return await _container(self, info.context, id)
 
     @strawberry.field(
         description="Its keys, 200 in all: the valid ones, the newest first, then those that were "
         "revoked or have expired, the last of them first. Null without ORGANIZATION_MANAGE. It "
-        "must be the organization that the request acts in."
+        "must be the organization that the request acts in.",
+        metadata=reads(Made(_keys)),
     )
     async def api_keys(self, info: Info) -> list[ApiKey] | None:
-        if not info.context.caller.may(MANAGE_ORGANIZATION):
-            return None
-        self.must_be_current("keys")
-        return await api_keys_of(info)
+        return await _keys(self, info.context)
 
     def all_events(self) -> filters.EventFilter:
         self.must_be_current("events")
@@ -125,40 +161,63 @@ class Organization(Node):
         return cls(id=id_of(row.id), key=row.key, name=row.name, current=current)
 
 
+async def _organization_of(viewer: Viewer, _context: Context) -> Organization:
+    return viewer.organization
+
+
+async def _choices(_viewer: Viewer, context: Context) -> list[Organization]:
+    caller = context.caller
+    found = await organizations.organizations(context.database, caller, context.limits.page)
+    return [Organization.from_row(row, row.id == caller.organization_id) for row in found]
+
+
+async def _viewer(_root: Any, context: Context) -> Viewer:
+    caller = context.caller
+    row = await organizations.organization(context.database, caller)
+    return Viewer(
+        name=caller.name,
+        organization=Organization.from_row(row),
+        permissions=[each for each in Permission if each in caller.permissions],
+    )
+
+
+async def _organization(
+    _root: Any, context: Context, key: str | None = None
+) -> Organization | None:
+    row = await organizations.organization(context.database, context.caller)
+    return Organization.from_row(row) if key in (None, row.key) else None
+
+
 @strawberry.type(description="Who asks.")
 class Viewer:
     name: str = strawberry.field(description="The name of the credential.")
     organization: Organization = strawberry.field(
-        description="The organization that this request acts in."
+        description="The organization that this request acts in.",
+        metadata=reads(Made(_organization_of)),
     )
     permissions: list[Permission] = strawberry.field(description="What the credential may do.")
 
     @strawberry.field(
         description="The organizations that the credential may choose among, up to 100. The "
-        "header `data-partition-id` chooses, by key."
+        "header `data-partition-id` chooses, by key.",
+        metadata=reads(Made(_choices)),
     )
     async def organizations(self, info: Info) -> list[Organization]:
-        found = await organizations.organizations(
-            info.context.database, info.context.caller, info.context.limits.page
-        )
-        here = info.context.caller.organization_id
-        return [Organization.from_row(row, row.id == here) for row in found]
+        return await _choices(self, info.context)
 
 
 @strawberry.type
 class OrganizationQueries:
-    @strawberry.field(description="Who asks, in which organization, with which permissions.")
+    @strawberry.field(
+        description="Who asks, in which organization, with which permissions.",
+        metadata=reads(Made(_viewer)),
+    )
     async def viewer(self, info: Info) -> Viewer:
-        caller = info.context.caller
-        row = await organizations.organization(info.context.database, caller)
-        return Viewer(
-            name=caller.name,
-            organization=Organization.from_row(row),
-            permissions=[each for each in Permission if each in caller.permissions],
-        )
+        return await _viewer(self, info.context)
 
     @strawberry.field(
-        description="The request's organization; with its key, the same; with another key, null."
+        description="The request's organization; with its key, the same; with another key, null.",
+        metadata=reads(Made(_organization)),
     )
     async def organization(
         self,
@@ -167,8 +226,7 @@ class OrganizationQueries:
             str | None, strawberry.argument(description="The organization's key.")
         ] = None,
     ) -> Organization | None:
-        row = await organizations.organization(info.context.database, info.context.caller)
-        return Organization.from_row(row) if key in (None, row.key) else None
+        return await _organization(self, info.context, key)
 
     @strawberry.field(
         description="Whatever has this id: an event, an event type, a field, a rule, a key or "

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import strawberry
 
+from app.graphql.plans.declared import Part, reads
 from app.store.pages import Order, Page
 
 NodeT = TypeVar("NodeT")
@@ -16,35 +17,48 @@ RowT = TypeVar("RowT")
 
 @strawberry.type(description="Whether the list goes on, and from where.")
 class PageInfo:
-    has_next_page: bool = strawberry.field(description="Whether rows follow this page.")
-    has_previous_page: bool = strawberry.field(description="Whether rows precede this page.")
+    has_next_page: bool = strawberry.field(
+        description="Whether rows follow this page.", metadata=reads(Part.HAS_NEXT)
+    )
+    has_previous_page: bool = strawberry.field(
+        description="Whether rows precede this page.", metadata=reads(Part.HAS_PREVIOUS)
+    )
     start_cursor: str | None = strawberry.field(
-        description="The first row's cursor: give it as `before` for the page before this."
+        description="The first row's cursor: give it as `before` for the page before this.",
+        metadata=reads(Part.START),
     )
     end_cursor: str | None = strawberry.field(
-        description="The last row's cursor: give it as `after` for the page after this."
+        description="The last row's cursor: give it as `after` for the page after this.",
+        metadata=reads(Part.END),
     )
 
 
 @strawberry.type(description="A row of a list, with its cursor.")
 class Edge(Generic[NodeT]):
-    cursor: str = strawberry.field(description="The row's place in this list, in this order.")
-    node: NodeT = strawberry.field(description="The row itself.")
+    cursor: str = strawberry.field(
+        description="The row's place in this list, in this order.", metadata=reads(Part.CURSOR)
+    )
+    node: NodeT = strawberry.field(description="The row itself.", metadata=reads(Part.NODE))
 
 
 @strawberry.type(description="A page of a list. Rows that come or go elsewhere move none of it.")
 class Connection(Generic[NodeT]):
-    edges: list[Edge[NodeT]] = strawberry.field(description="The rows with their cursors.")
-    page_info: PageInfo = strawberry.field(description="Whether and where the list goes on.")
+    edges: list[Edge[NodeT]] = strawberry.field(
+        description="The rows with their cursors.", metadata=reads(Part.EDGES)
+    )
+    page_info: PageInfo = strawberry.field(
+        description="Whether and where the list goes on.", metadata=reads(Part.PAGE_INFO)
+    )
     count: strawberry.Private[Callable[[], Awaitable[int]]]
 
-    @strawberry.field(description="The rows alone.")
+    @strawberry.field(description="The rows alone.", metadata=reads(Part.NODES))
     def nodes(self) -> list[NodeT]:
         return [edge.node for edge in self.edges]
 
     @strawberry.field(
         description="How many rows the whole list has. Costs a statement of its own: leave it "
-        "out where nobody looks at it."
+        "out where nobody looks at it.",
+        metadata=reads(Part.TOTAL),
     )
     async def total_count(self) -> int:
         return await self.count()

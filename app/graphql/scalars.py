@@ -45,7 +45,7 @@ def _read_duration(value: Any) -> timedelta:
     )
 
 
-def _write_duration(length: timedelta) -> Any:
+def write_duration(length: timedelta) -> Any:
     # Of 400 days the library would make a year and 35.
     rest = _LENGTH.dump_python(length - timedelta(days=length.days), mode="json")
     if not length.days:
@@ -87,7 +87,7 @@ SCALARS: dict[object, ScalarDefinition] = {
         description="A length of time, ISO 8601: `PT15M`, `P7D`. Months and years are refused: "
         "they have no length of their own.",
         specified_by_url="https://www.iso.org/iso-8601-date-and-time-format.html",
-        serialize=_write_duration,
+        serialize=write_duration,
         parse_value=_read_duration,
     ),
     JSON: strawberry.scalar(

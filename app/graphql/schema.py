@@ -12,6 +12,7 @@ from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.graphql import OperationType
 
 from app.domain.limits import DocumentLimits, Limits, RequestLimits
+from app.domain.problems import RequestError
 from app.graphql.admission import Admission
 from app.graphql.api_keys import ApiKeyMutations
 from app.graphql.checks import CheckQueries
@@ -22,9 +23,9 @@ from app.graphql.documents import Documents
 from app.graphql.duplication_rules import DuplicationRuleMutations, DuplicationRuleQueries
 from app.graphql.event_counts import EventCountQueries
 from app.graphql.event_mutations import EventMutations
+from app.graphql.event_operations import EventQueries
 from app.graphql.event_type_mutations import EventTypeMutations
-from app.graphql.event_types import EventTypeQueries
-from app.graphql.events import EventQueries
+from app.graphql.event_type_operations import EventTypeQueries
 from app.graphql.following import Executor
 from app.graphql.guard_rule_operations import GuardRuleMutations, GuardRuleQueries
 from app.graphql.history import HistoryQueries, HistorySubscriptions
@@ -116,6 +117,13 @@ class Schema(strawberry.Schema):
             return ExecutionResult(data=None, errors=[bad_request(_OVER_A_SOCKET)])
         except CannotGetOperationTypeError:
             return ExecutionResult(data=None, errors=[bad_request(_NO_SUCH_OPERATION)])
+
+    def broken_off(self, error: RequestError, cost: int) -> ExecutionResult:
+        """The answer to an operation that took too long."""
+        errors = [GraphQLError(error.message, original_error=error)]
+        self.process_errors(errors)
+        told = {"requested": cost, "limit": self.documents.limits.cost}
+        return ExecutionResult(data=None, errors=errors, extensions={"cost": told})
 
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None

@@ -19,10 +19,12 @@ from app.domain.intake import Desk
 from app.domain.problems import Problem, invalid
 from app.domain.shapes import gone
 from app.services import rules
-from app.services.rules import Scope, hold_scope
+from app.services.listings import Listing
+from app.services.rules import RulePage, Scope, hold_scope
 from app.store import changes, pages, tables
 from app.store.database import Database
 from app.store.dialect import stop
+from app.store.selection import Selection
 
 BY_CREATION = rules.by_creation(tables.DuplicationRule)
 
@@ -155,6 +157,13 @@ async def page(
     async with database.read(caller.organization_id) as session:
         statement = select(table).where(*rules.of_type(table, event_type_id))
         return await pages.fetch(session, statement, BY_CREATION, request, caller.organization_id)
+
+
+async def select_page(
+    database: Database, caller: Caller, wanted: RulePage, columns: Selection, counts: Sequence[str]
+) -> Listing:
+    table = tables.DuplicationRule
+    return await rules.select_page(database, caller, table, wanted, columns, counts)
 
 
 async def count(database: Database, caller: Caller, event_type_id: UUID | None) -> int:

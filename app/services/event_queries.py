@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -13,8 +15,10 @@ from sqlmodel import col
 
 from app.domain.access import Caller
 from app.domain.filters import EventFilter
-from app.store import pages, tables, where
+from app.services.listings import Listing, listing
+from app.store import pages, selection, tables, templates, where
 from app.store.database import Database
+from app.store.selection import Row, Selection
 
 
 class EventOrderField(Enum):
@@ -22,6 +26,7 @@ class EventOrderField(Enum):
     RECORDED_AT = "RECORDED_AT"
 
 
+@cache
 def order(field: EventOrderField, descending: bool) -> pages.Order[tables.Event]:
     """By an instant, and by id where instants are equal."""
     column: Any = getattr(tables.Event, field.value.lower())
@@ -33,6 +38,23 @@ def order(field: EventOrderField, descending: bool) -> pages.Order[tables.Event]
         plain=lambda key: [key[0].isoformat(), str(key[1])],
         read=lambda parts: (datetime.fromisoformat(parts[0]).astimezone(UTC), UUID(parts[1])),
     )
+
+
+@dataclass(frozen=True)
+class EventPage:
+    """Which part of which list of events is meant: of those that all the filters select."""
+
+    filters: tuple[EventFilter, ...]
+    order: pages.Order[tables.Event]
+    request: pages.PageRequest
+
+
+@dataclass(frozen=True)
+class Reported:
+    """A producer's own name for an event."""
+
+    source: str
+    source_id: str
 
 
 async def find(database: Database, caller: Caller, event_id: UUID) -> tables.Event | None:
@@ -80,3 +102,22 @@ async def count(database: Database, caller: Caller, filters: Sequence[EventFilte
 def _all(filters: Sequence[EventFilter], caller: Caller) -> list[where.Condition]:
     own = caller.organization_id
     return [condition for each in filters for condition in where.events(each, own)]
+
+
+async def select_one(
+    database: Database, caller: Caller, wanted: UUID | Reported, columns: Selection
+) -> Row | None:
+    """The event with this id, or this name of its producer's, by the columns asked for."""
+    if isinstance(wanted, UUID):
+        one = templates.comparing(tables.Event.id, wanted)
+    else:
+        named = EventFilter(source=wanted.source, source_ids=(wanted.source_id,))
+        one = templates.events([named], caller.organization_id)
+    return await selection.one(database, caller.organization_id, columns, one)
+
+
+async def select_page(
+    database: Database, caller: Caller, wanted: EventPage, columns: Selection, counts: Sequence[str]
+) -> Listing:
+    template = templates.events(wanted.filters, caller.organization_id)
+    return await listing(database, caller, columns, template, wanted.order, wanted.request, counts)

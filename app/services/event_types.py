@@ -17,9 +17,11 @@ from app.domain.fields import FieldDefinition
 from app.domain.filters import whole_words
 from app.domain.intake import TypeSpec
 from app.domain.lifecycle import EventTypeState
-from app.store import pages, tables
+from app.services.listings import Listing, listing
+from app.store import pages, selection, tables, templates
 from app.store.columns import Includes
 from app.store.database import Database
+from app.store.selection import Row, Selection
 
 Part = TypeVar("Part", tables.EventField, tables.ConditionalRule)
 Version = tuple[UUID, int]
@@ -184,3 +186,41 @@ def spec_of(row: tables.EventType, version: int, form: Form) -> TypeSpec:
         rules=form.rules,
         sunset_at=row.sunset_at,
     )
+
+
+# All that an event type's answer depends on, but for its id: the rest follows from the version.
+MARKS = ("id", "version", "state", "sunset_at", "updated_at")
+
+
+@dataclass(frozen=True)
+class TypePage:
+    """Which part of the list of event types is meant."""
+
+    filter: TypeFilter
+    request: pages.PageRequest
+    order: pages.Order[tables.EventType] = BY_CREATION
+
+
+async def marks(database: Database, caller: Caller, ids: Sequence[UUID]) -> list[tuple[Any, ...]]:
+    """What tells whether these types were changed, as `selection` reads it of them."""
+    own = Selection(tables.EventType, MARKS)
+    wanted = templates.among(tables.EventType.id, ids)
+    found = await selection.some(database, caller.organization_id, own, wanted)
+    return [tuple(row) for row in found]
+
+
+async def select_one(
+    database: Database, caller: Caller, wanted: Any, columns: Selection
+) -> Row | None:
+    """The type with this id, or this type, by the columns asked for."""
+    table = tables.EventType
+    column = table.id if isinstance(wanted, UUID) else table.type
+    own = templates.comparing(column, wanted)
+    return await selection.one(database, caller.organization_id, columns, own)
+
+
+async def select_page(
+    database: Database, caller: Caller, wanted: TypePage, columns: Selection, counts: Sequence[str]
+) -> Listing:
+    by_value = templates.Template(repr(wanted.filter), {}, lambda: _conditions(wanted.filter))
+    return await listing(database, caller, columns, by_value, wanted.order, wanted.request, counts)

@@ -22,8 +22,11 @@ from app.domain.problems import Problem
 from app.domain.shapes import gone
 from app.services import rules
 from app.services.event_types import forms_in
-from app.store import pages, tables
+from app.services.listings import Listing
+from app.services.rules import RulePage
+from app.store import pages, selection, tables, templates
 from app.store.database import Database
+from app.store.selection import Row, Selection
 
 BY_CREATION = rules.by_creation(tables.GuardRule)
 
@@ -160,6 +163,20 @@ async def page(
     async with database.read(caller.organization_id) as session:
         statement = select(tables.GuardRule).where(*_conditions(event_type_id, state))
         return await pages.fetch(session, statement, BY_CREATION, request, caller.organization_id)
+
+
+async def select_one(
+    database: Database, caller: Caller, wanted: UUID, columns: Selection
+) -> Row | None:
+    own = templates.comparing(tables.GuardRule.id, wanted)
+    return await selection.one(database, caller.organization_id, columns, own)
+
+
+async def select_page(
+    database: Database, caller: Caller, wanted: RulePage, columns: Selection, counts: Sequence[str]
+) -> Listing:
+    table = tables.GuardRule
+    return await rules.select_page(database, caller, table, wanted, columns, counts)
 
 
 async def count(

@@ -17,9 +17,13 @@ from app.domain.intake import Desk
 from app.domain.problems import Problem
 from app.domain.values import text_problems
 from app.services.events import locked, not_found
+from app.services.listings import Listing
 from app.services.reports import Report, entry
-from app.store import changes, pages, tables, where
+from app.store import changes, pages, selection, tables, templates, where
 from app.store.database import Database, repeated_when_undone
+from app.store.moments import MOMENT
+from app.store.selection import Selection
+from app.store.templates import Template
 
 BATCH = 500
 SHOWN = 100
@@ -53,6 +57,77 @@ async def page(
         for row in found[: request.size]
     ]
     return Bell(rows, len(found) > request.size, request.after is not None)
+
+
+@dataclass(frozen=True)
+class BellPage:
+    filter: EventFilter
+    request: pages.PageRequest
+
+
+async def select_page(
+    database: Database, caller: Caller, wanted: BellPage, columns: Selection, counts: Sequence[str]
+) -> Listing | None:
+    """The page by the columns asked for; None where no row tells whether the cursor is in order.
+
+    RequestError INVALID_CURSOR, CURSOR_EXPIRED.
+    """
+    own, request = caller.organization_id, wanted.request
+    numbers = {name: replace(wanted.filter, **_COUNTED[name]) for name in counts}
+    none = {"unacknowledged": 0} if wanted.filter.acknowledged else {}
+    found = await selection.page(
+        database,
+        own,
+        columns,
+        _rings(wanted.filter, own),
+        _BY_PLACE,
+        request,
+        counts={name: _rings(each, own) for name, each in numbers.items() if name not in none},
+        beside=_moment,
+    )
+    totals = {**found.totals, **none}
+    if not found.page.rows:
+        return None if request.after else Listing(found.page, totals)
+    moment = changes.moment_of(found.beside)
+    if request.after is not None:
+        changes.position_of(own, request.after, moment)
+
+    def cursor(key: tuple[int, int]) -> str:
+        return changes.cursor_of(own, moment, changes.Place(*key), complete=False)
+
+    return Listing(found.page, totals, _BY_PLACE.keys, cursor)
+
+
+_COUNTED: dict[str, dict[str, Any]] = {"total": {}, "unacknowledged": {"acknowledged": False}}
+
+
+def _place_in(parts: list[Any]) -> tuple[int, int]:
+    _, tx, seq, _ = parts
+    if not isinstance(tx, int) or not isinstance(seq, int):
+        raise TypeError
+    return tx, seq
+
+
+_BY_PLACE: pages.Order[tables.Event] = pages.Order(
+    name="log",
+    columns=_RANG,
+    descending=True,
+    key=lambda row: (row.rang_tx, row.rang_seq),
+    plain=list,
+    read=_place_in,
+)
+
+
+def _moment() -> list[Any]:
+    return [select(each).scalar_subquery() for each in MOMENT]
+
+
+def _rings(filter: EventFilter, organization_id: UUID) -> Template:
+    """As the list puts it: the bell's indexes serve no other."""
+    rung = templates.events([replace(filter, notification=True)], organization_id)
+    return Template(
+        ("rang", rung.shape), rung.values, lambda: [_RANG[1].is_not(None), *rung.conditions()]
+    )
 
 
 async def count(database: Database, caller: Caller, filter: EventFilter) -> int:

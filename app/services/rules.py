@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
+from functools import cache
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -17,9 +19,12 @@ from app.domain.intake import Desk
 from app.domain.problems import Problem, UserErrorCode
 from app.domain.shapes import gone
 from app.services.event_types import parts
+from app.services.listings import Listing, listing
 from app.store import changes, pages, tables
 from app.store.database import Database
 from app.store.dialect import stop
+from app.store.selection import Selection
+from app.store.templates import Template
 
 Rule = TypeVar("Rule", tables.GuardRule, tables.DuplicationRule)
 
@@ -36,6 +41,7 @@ class Scope:
         return None if self.fields is None else [field.name for field in self.fields]
 
 
+@cache
 def by_creation(table: type[Rule]) -> pages.Order[Rule]:
     return pages.Order(
         name=str(table.__tablename__),
@@ -45,6 +51,32 @@ def by_creation(table: type[Rule]) -> pages.Order[Rule]:
         plain=lambda key: [str(key[0])],
         read=lambda parts: (UUID(parts[0]),),
     )
+
+
+@dataclass(frozen=True)
+class RulePage:
+    """Which part of a list of rules is meant. `state` is a guard rule's."""
+
+    event_type_id: UUID | None
+    request: pages.PageRequest
+    state: Enum | None = None
+
+
+async def select_page(
+    database: Database,
+    caller: Caller,
+    table: Any,
+    wanted: RulePage,
+    columns: Selection,
+    counts: Any,
+) -> Listing:
+    def conditions() -> list[ColumnElement[bool]]:
+        own = of_type(table, wanted.event_type_id)
+        return own if wanted.state is None else [*own, col(table.state) == wanted.state]
+
+    template = Template((wanted.event_type_id, wanted.state), {}, conditions)
+    order = by_creation(table)
+    return await listing(database, caller, columns, template, order, wanted.request, counts)
 
 
 async def hold_scope(

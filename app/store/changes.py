@@ -23,6 +23,7 @@ from app.domain.problems import ErrorCode, RequestError
 from app.store import tables
 from app.store.bulk import insert_numbered
 from app.store.columns import Horizon
+from app.store.moments import MOMENT
 from app.store.pages import invalid_cursor, read_cursor, write_cursor
 from app.store.tables import METADATA
 
@@ -221,12 +222,11 @@ class Moment:
 
 
 async def moment(session: AsyncSession) -> Moment:
-    # A place counts over all organizations: by its bare column, which no scope narrows.
-    seq = METADATA.tables["change"].c.seq
-    last_seq = select(func.coalesce(func.max(seq), 0)).scalar_subquery()
-    log = tables.Log
-    asked = select(col(log.epoch), Horizon(), last_seq, *_PRUNED, col(log.begins_at))
-    epoch, horizon, last, *gone, begins_at = (await session.execute(asked)).one()
+    return moment_of((await session.execute(select(*MOMENT))).one())
+
+
+def moment_of(told: Sequence[Any]) -> Moment:
+    epoch, horizon, last, *gone, begins_at = told
     return Moment(epoch, horizon, max(last, gone[1]), Place(*gone), begins_at)
 
 

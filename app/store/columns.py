@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from enum import Enum
 from typing import Any
 
 from sqlalchemy import (
@@ -21,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TSQUERY, TSVECTOR
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import FunctionElement
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 SQLITE = "sqlite"
 POSTGRESQL = "postgresql"
@@ -230,3 +231,59 @@ def _bucket_on_postgresql(element: Any, compiler: Any, **more: Any) -> str:
     # The first instant is -infinity to asyncpg, which has no epoch.
     finite = f"greatest({instant}, TIMESTAMPTZ '0001-01-01 00:00:00+00')"
     return f"CAST(floor(extract(epoch FROM {finite}) / {width}) AS BIGINT)"
+
+
+class Kind(Enum):
+    """How a value lies in a row, as far as writing it in JSON goes."""
+
+    ID = "id"
+    TEXT = "text"
+    NAME = "name"  # of an enum: needs no escapes
+    WHOLE = "whole"
+    REAL = "real"
+    TRUTH = "truth"
+    INSTANT = "instant"
+    SPAN = "span"
+    JSON = "json"
+
+
+# Code of a JSON value, for an f-string, of what the driver gives for `{0}`. Whoever runs it knows
+# `quoted`, `span` and `TRUTHS`.
+_JSON = {
+    Kind.TEXT: "{{quoted({0})}}",
+    Kind.NAME: '"{{{0}}}"',
+    Kind.WHOLE: "{{{0}}}",
+    Kind.REAL: "{{{0}!r}}",
+    Kind.TRUTH: "{{TRUTHS[{0}]}}",
+    Kind.SPAN: "{{span({0})}}",
+    Kind.JSON: "{{{0}}}",
+}
+_JSON_OF = {
+    SQLITE: _JSON
+    | {
+        Kind.ID: '"{{{0}[:8]}}-{{{0}[8:12]}}-{{{0}[12:16]}}-{{{0}[16:20]}}-{{{0}[20:]}}"',
+        Kind.INSTANT: '"{{{0}[:26]}}Z"',
+    },
+    POSTGRESQL: _JSON
+    | {Kind.ID: '"{{{0}}}"', Kind.INSTANT: '"{{{0}.isoformat("T", "microseconds")[:26]}}Z"'},
+}
+
+
+class Raw:
+    """What the driver gives of a dialect: how it is written in JSON, and what it means."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self.name = dialect.name
+
+    def json_code(self, kind: Kind, name: str) -> str:
+        """Code of the variable's value in JSON, for an f-string in three single quotes."""
+        return _JSON_OF[self._dialect.name][kind].format(name)
+
+    def meaning(self, type_: TypeEngine[Any]) -> Callable[[Any], Any]:
+        """What makes a value of the column's type of what the driver gives."""
+        return type_.dialect_impl(self._dialect).result_processor(self._dialect, None) or _as_it_is
+
+
+def _as_it_is(value: Any) -> Any:
+    return value

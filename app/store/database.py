@@ -15,7 +15,7 @@ from functools import lru_cache, wraps
 from typing import Any, Literal, ParamSpec, TypeVar
 from uuid import UUID
 
-from sqlalchemy import event
+from sqlalchemy import Dialect, Select, Uuid, bindparam, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import (
@@ -28,6 +28,7 @@ from sqlalchemy.orm import (
 from sqlmodel import col
 
 from app.store import dialect, reading
+from app.store.columns import Raw
 from app.store.groups import Groups
 from app.store.tables import Owned
 
@@ -43,6 +44,8 @@ class _All(Enum):
 
 EVERYWHERE = _All.EVERYWHERE
 Scope = UUID | Literal[_All.EVERYWHERE]
+ORGANIZATION = "organization_id"
+_ORGANIZATION: Any = bindparam(ORGANIZATION, None, type_=Uuid())
 
 
 @dataclass
@@ -83,6 +86,20 @@ def _inside(organization_id: UUID) -> tuple[LoaderCriteriaOption, ...]:
         )
         for table in Owned.__subclasses__()
     )
+
+
+# Lambdas, so that they fit what is joined under another name.
+_CONFINED = tuple(
+    with_loader_criteria(
+        table, lambda each: each.organization_id == _ORGANIZATION, include_aliases=True
+    )
+    for table in Owned.__subclasses__()
+)
+
+
+def confined(statement: Select[Any]) -> Select[Any]:
+    """What no session sends gets the same scope: the organization is a value, `ORGANIZATION`."""
+    return statement.options(*_CONFINED)
 
 
 @event.listens_for(ScopedSession, "do_orm_execute")
@@ -127,6 +144,7 @@ class Database:
         self.raw_rows = reading.raw_rows(self.url)
         self.reports = Groups(dialect.lanes(self.url), most=TOGETHER)
         self._kept: dict[UUID, Any] = {}
+        self.raw = Raw(self._reader.dialect)
 
     @asynccontextmanager
     async def read(self, scope: Scope) -> AsyncIterator[AsyncSession]:
@@ -142,6 +160,10 @@ class Database:
             if (commits := _COMMITS.get()) is not None:
                 commits.begun = True
         self.wake.ring()
+
+    @property
+    def dialect(self) -> Dialect:
+        return self._reader.dialect
 
     @property
     def connections_in_use(self) -> int:

@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -106,8 +107,15 @@ class Order(Generic[T]):
     plain: Callable[[tuple[Any, ...]], list[Any]]
     read: Callable[[list[Any]], tuple[Any, ...]]
 
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        return tuple(column.key for column in self.columns)
+
     def cursor(self, organization_id: UUID, row: T) -> str:
-        return write_cursor(organization_id, self.name, *self.plain(self.key(row)))
+        return self.cursor_at(organization_id, self.key(row))
+
+    def cursor_at(self, organization_id: UUID, key: tuple[Any, ...]) -> str:
+        return write_cursor(organization_id, self.name, *self.plain(key))
 
 
 @dataclass(frozen=True)
@@ -115,6 +123,39 @@ class Page(Generic[T]):
     rows: Sequence[T]
     has_next: bool
     has_previous: bool
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A place that a page lies on one side of: `ahead`, where keys are greater."""
+
+    argument: str
+    place: tuple[Any, ...]
+    ahead: bool
+
+
+def bounds(order: Order[Any], page: PageRequest, organization_id: UUID) -> list[Bound]:
+    """Where the page begins or ends. RequestError INVALID_CURSOR."""
+    found = []
+    for argument, cursor in (("after", page.after), ("before", page.before)):
+        if cursor is not None:
+            parts = read_cursor(organization_id, order.name, cursor, argument)
+            try:
+                place = order.read(parts)
+            except (ValueError, TypeError, LookupError, AttributeError, OverflowError):
+                raise invalid_cursor(argument) from None
+            ahead = (argument == "after") is not order.descending
+            found.append(Bound(argument, place, ahead))
+    return found
+
+
+def cut(rows: Sequence[T], page: PageRequest) -> Page[T]:
+    """The page, of its rows and the one behind them, read from its front or from its back."""
+    more, rows = len(rows) > page.size, rows[: page.size]
+    if page.backwards:
+        return Page(rows[::-1], page.before is not None, more or page.after is not None)
+    behind = page.after is not None or page.offset > 0
+    return Page(rows, more or page.before is not None, behind)
 
 
 async def fetch(
@@ -126,23 +167,11 @@ async def fetch(
 ) -> Page[T]:
     """One bounded statement. Rows that are inserted meanwhile move no other to another page."""
     key = tuple_(*order.columns)
-    for argument, cursor in (("after", page.after), ("before", page.before)):
-        if cursor is not None:
-            parts = read_cursor(organization_id, order.name, cursor, argument)
-            try:
-                place = order.read(parts)
-            except (ValueError, TypeError, LookupError, AttributeError, OverflowError):
-                raise invalid_cursor(argument) from None
-            ahead = (argument == "after") is not order.descending
-            statement = statement.where(key > place if ahead else key < place)
+    for bound in bounds(order, page, organization_id):
+        statement = statement.where(key > bound.place if bound.ahead else key < bound.place)
     falling = order.descending is not page.backwards
     statement = statement.order_by(
         *(column.desc() if falling else column.asc() for column in order.columns)
     )
     found = await session.scalars(statement.offset(page.offset or None).limit(page.size + 1))
-    rows = list(found)
-    more, rows = len(rows) > page.size, rows[: page.size]
-    if page.backwards:
-        return Page(rows[::-1], page.before is not None, more or page.after is not None)
-    behind = page.after is not None or page.offset > 0
-    return Page(rows, more or page.before is not None, behind)
+    return cut(list(found), page)

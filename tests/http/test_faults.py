@@ -142,7 +142,7 @@ async def test_what_nobody_expected_is_told_by_a_reference_only(
 
     monkeypatch.setattr("app.services.event_queries.count", broken)
 
-    error = await client.error(COUNT)
+    error = await client.error("{ events { totalCount nodes { cloudEvent } } }")
 
     assert error["message"] == "Something went wrong in the server."
     assert error["extensions"]["code"] == "INTERNAL_SERVER_ERROR"

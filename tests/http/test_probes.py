@@ -107,6 +107,9 @@ async def test_an_answer_carries_the_request_s_id_where_it_is_sane(client: Clien
     assert len(set(told.values())) == 3
 
 
+UNPLANNED = "{ events { totalCount nodes { cloudEvent } } }"
+
+
 async def test_what_is_logged_in_a_request_carries_its_id(
     database_url: str, serve: Serve, logged: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,12 +119,12 @@ async def test_what_is_logged_in_a_request_carries_its_id(
     monkeypatch.setattr("app.services.event_queries.count", broken)
     async with serve(database_url, log_requests=True) as client:
         headers = {"x-request-id": "request-1"}
-        await client.http.post(
-            "/graphql", headers=headers, json={"query": "{ events { totalCount } }"}
-        )
+        await client.http.post("/graphql", headers=headers, json={"query": UNPLANNED})
 
     lines: list[dict[str, Any]] = [json.loads(line) for line in logged.getvalue().splitlines()]
     of_it = [each for each in lines if each.get("request_id") == "request-1"]
+    why, *of_it = of_it
+    assert (why["event"], why["what"]) == ("not_planned", "Event.cloudEvent")
     assert [each["event"] for each in of_it] == ["unexpected", "request"]
     assert of_it[1]["method"] == "POST"
     assert (of_it[1]["path"], of_it[1]["status"]) == ("/graphql", 200)

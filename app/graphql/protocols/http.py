@@ -20,6 +20,7 @@ from app.domain.problems import ErrorCode, RequestError
 from app.doors import RETRY_SECONDS, body_of, said_in
 from app.graphql.admission import OverdueError
 from app.graphql.context import Context
+from app.graphql.plans.answering import Plans
 from app.graphql.protocols.messages import Subscribe, text_of
 from app.graphql.protocols.operations import answers, ends_the_operation
 from app.graphql.protocols.places import Places
@@ -53,6 +54,8 @@ def http_endpoint(
 ) -> Callable[[Request], Awaitable[Response]]:
     """`body_bytes`: of a request at most. `alive_seconds`: between signs of life to who listens."""
 
+    plans = Plans(schema)
+
     async def serve(request: Request) -> Response:
         said = said_in(request)
         media_type = accepted(said.get("accept"))
@@ -69,6 +72,14 @@ def http_endpoint(
             stream = Stream(answers(schema, context, operation), ending, alive_seconds, place)
             events = stream.events(request.app.state.listeners)
             return StreamingResponse(events, headers=_HEADERS, media_type=EVENTS)
+        document = schema.documents.read(operation.query)
+        name, variables = operation.operation_name, operation.variables
+        try:
+            planned = await plans.answer(context, document, name, variables)
+        except OverdueError as error:
+            return _result(schema.broken_off(error, document.cost(name, variables)), media_type)
+        if planned is not None:
+            return Written(planned, media_type)
         types = {OperationType.QUERY, OperationType.MUTATION}
         if request.method != "POST":
             types -= {OperationType.MUTATION}

@@ -1,0 +1,165 @@
+"""Where an operation finds its plan, and what happens where it has none."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from graphql import (
+    DirectiveNode,
+    FragmentDefinitionNode,
+    GraphQLError,
+    OperationDefinitionNode,
+    OperationType,
+    Visitor,
+    get_variable_values,
+    visit,
+)
+from graphql.execution.values import VariableValues
+from strawberry.types.graphql import OperationType as Kind
+
+from app import metrics
+from app.domain.problems import RequestError
+from app.graphql.admission import OverdueError, in_time
+from app.graphql.context import Context
+from app.graphql.documents import Document
+from app.graphql.measures import measured
+from app.graphql.plans.operation import Operation
+from app.graphql.plans.planning import Planner
+from app.graphql.plans.shared import MovedError
+from app.graphql.plans.steps import NotPlannedError, Plan, variables_in
+from app.graphql.plans.writing import Asking, write
+from app.store.dialect import why_unavailable
+
+if TYPE_CHECKING:
+    from app.graphql.schema import Schema
+
+log = structlog.get_logger(__name__)
+KEPT = 1_000
+SHAPES = 64  # of one operation: who has 20 variables for @skip has a million
+_EXPECTED = (GraphQLError, RequestError, MovedError, NotPlannedError)
+
+
+@dataclass
+class _Operation:
+    """What is known of an operation: its plan, for each set of values that it depends on."""
+
+    node: OperationDefinitionNode
+    fragments: dict[str, FragmentDefinitionNode]
+    deciding: tuple[str, ...]
+    plans: dict[Hashable, Plan | None] = field(default_factory=dict)
+
+
+class Plans:
+    """Of one schema, in one process."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+        self._core = schema._schema
+        self._kept: OrderedDict[Hashable, _Operation | None] = OrderedDict()
+
+    async def answer(
+        self,
+        context: Context,
+        document: Document,
+        operation_name: str | None,
+        variables: dict[str, Any] | None,
+    ) -> bytes | None:
+        """The answer in JSON; None where the operation has to be executed, for whatever reason.
+
+        OverdueError when it takes longer than a query may.
+        """
+        operation = self._operation(document, operation_name)
+        if operation is None:
+            return None
+        cost, most = document.cost(operation_name, variables), self._schema.documents.limits.cost
+        outcome = "not_planned"
+        try:
+            planned = self._planned(context, operation, variables) if cost <= most else None
+            if planned is not None:
+                outcome = "left"
+                plan, asking = planned
+                context.prepay(cost)
+                with measured(self._core, operation.node):
+                    async with in_time(Kind.QUERY, self._schema.request_limits):
+                        data = await write(plan, asking)
+                outcome = "taken"
+                told = f'{{"cost":{{"requested":{cost},"limit":{most}}}}}'
+                return f'{{"data":{data},"extensions":{told}}}'.encode()
+        except OverdueError:
+            raise
+        except Exception as error:
+            # Who executes it will say what is wrong.
+            if isinstance(error, _EXPECTED) or why_unavailable(error) is not None:
+                log.debug("plan_left", why=repr(error))
+            else:
+                outcome = "failed"
+                log.error("plan_failed", exc_info=error)
+        finally:
+            metrics.PLANS.labels(outcome).inc()
+        return None
+
+    def _planned(
+        self, context: Context, operation: _Operation, said: dict[str, Any] | None
+    ) -> tuple[Plan, Asking] | None:
+        definitions = operation.node.variable_definitions
+        values = VariableValues({}, {})
+        if definitions:
+            coerced = get_variable_values(self._core, definitions, said or {})
+            if isinstance(coerced, list):
+                raise coerced[0]
+            values = coerced
+        shape = (context.database.raw.name, *map(values.coerced.get, operation.deciding))
+        if shape not in operation.plans:
+            if len(operation.plans) == SHAPES:
+                operation.plans.clear()
+            operation.plans[shape] = self._made(context, operation, values)
+        plan = operation.plans[shape]
+        if plan is None or not all(map(context.caller.may, plan.needed)):
+            return None
+        return plan, Asking(context, values, said)
+
+    def _made(self, context: Context, operation: _Operation, values: VariableValues) -> Plan | None:
+        raw = context.database.raw
+        read = Operation(self._schema, raw, operation.node, operation.fragments, values)
+        try:
+            return Planner(read).plan()
+        except NotPlannedError as error:
+            log.debug("not_planned", what=str(error))
+            return None
+
+    def _operation(self, document: Document, name: str | None) -> _Operation | None:
+        key = (document.text, name)
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key]
+        self._kept[key] = found = _found(document, name)
+        if len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+        return found
+
+
+def _found(document: Document, name: str | None) -> _Operation | None:
+    """The query that is meant; None where there is none, or the document is not valid."""
+    if document.node is None or document.errors:
+        return None
+    definitions = document.node.definitions
+    operations = [each for each in definitions if isinstance(each, OperationDefinitionNode)]
+    named = [each for each in operations if name in (None, each.name and each.name.value)]
+    if len(named) != 1 or named[0].operation is not OperationType.QUERY:
+        return None
+    fragments = {
+        each.name.value: each for each in definitions if isinstance(each, FragmentDefinitionNode)
+    }
+    deciding: set[str] = set()
+
+    class Deciding(Visitor):
+        def enter_directive(self, node: DirectiveNode, *_: Any) -> None:
+            deciding.update(variables_in(node))
+
+    for each in (named[0], *fragments.values()):
+        visit(each, Deciding())
+    return _Operation(named[0], fragments, tuple(sorted(deciding)))

@@ -1,0 +1,282 @@
+"""What is to be read, as a value, made into one statement; the statement is kept.
+
+Every statement stays inside one organization: `_composed` makes them all, and confines each select.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    Text,
+    bindparam,
+    cast,
+    func,
+    literal_column,
+    select,
+    tuple_,
+)
+from sqlalchemy.orm import aliased
+from sqlmodel import col
+
+from app.store import pages, reading
+from app.store.columns import JSONValue
+from app.store.database import ORGANIZATION, Database, confined
+from app.store.pages import Order, Page, PageRequest
+from app.store.tables import Owned
+from app.store.templates import Template
+
+Row = reading.Row
+T = TypeVar("T")
+KEPT = 1_000
+NOTHING: Mapping[str, Template] = {}
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Columns of the row whose id a column has: all None where that has none."""
+
+    by: str
+    table: type[Owned]
+    columns: tuple[str, ...]
+    joined: tuple[Joined, ...] = ()
+
+    @property
+    def width(self) -> int:
+        return len(self.columns) + sum(each.width for each in self.joined)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Columns of a table's rows, then those of the rows that they name, in this order."""
+
+    table: type[Owned]
+    columns: tuple[str, ...]
+    joined: tuple[Joined, ...] = ()
+
+    @property
+    def width(self) -> int:
+        return len(self.columns) + sum(each.width for each in self.joined)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A page of rows; the numbers of all rows that were asked for, and what was read beside.
+
+    Nothing is read beside a page without rows.
+    """
+
+    page: Page[Row]
+    totals: Mapping[str, int]
+    beside: Row = ()
+
+
+@dataclass(frozen=True)
+class _Statement:
+    """Its text, and what fills each of its places: a value by its name, as the driver takes it."""
+
+    text: str
+    slots: tuple[tuple[str, Any, Callable[[Any], Any] | None], ...]
+
+    def parameters(self, values: Mapping[str, Any]) -> list[Any]:
+        filled = ((values.get(name, fixed), process) for name, fixed, process in self.slots)
+        return [value if process is None else process(value) for value, process in filled]
+
+
+_kept: OrderedDict[Hashable, _Statement] = OrderedDict()
+
+
+async def one(
+    database: Database, organization_id: UUID, selection: Selection, template: Template
+) -> Row | None:
+    """The row that the template selects; the first by id, where there are several."""
+    key = (database.dialect.name, selection, template.shape)
+
+    def compose() -> Select[Any]:
+        wanted = select(*_own(selection, ())).where(*template.conditions())
+        first = wanted.order_by(col(_column(selection.table, "id"))).limit(literal_column("1"))
+        return _joined(selection, first, [], [])
+
+    statement = _statement(database, key, compose)
+    given = {**template.values, ORGANIZATION: organization_id}
+    found = await reading.rows(database, statement.text, statement.parameters(given))
+    return found[0] if found else None
+
+
+async def some(
+    database: Database, organization_id: UUID, selection: Selection, template: Template
+) -> list[Row]:
+    """All rows that the template selects, which bounds their number, in no order."""
+    key = (database.dialect.name, selection, template.shape, "some")
+
+    def compose() -> Select[Any]:
+        wanted = select(*_own(selection, ())).where(*template.conditions())
+        return _joined(selection, wanted, [], [])
+
+    statement = _statement(database, key, compose)
+    given = {**template.values, ORGANIZATION: organization_id}
+    return await reading.rows(database, statement.text, statement.parameters(given))
+
+
+async def page(
+    database: Database,
+    organization_id: UUID,
+    selection: Selection,
+    template: Template,
+    order: Order[Any],
+    request: PageRequest,
+    *,
+    counts: Mapping[str, Template] = NOTHING,
+    beside: Callable[[], Sequence[Any]] = tuple,
+) -> Found:
+    """A page, in one statement with numbers of rows. RequestError INVALID_CURSOR.
+
+    Where a cursor or an offset leads beyond the end, there is no row to tell the numbers beside.
+    """
+    bounds = pages.bounds(order, request, organization_id)
+    values = {**template.values, ORGANIZATION: organization_id, "offset": request.offset}
+    for each in counts.values():
+        values |= each.values
+    for bound in bounds:
+        values |= {f"{bound.argument}{n}": value for n, value in enumerate(bound.place)}
+    sides = tuple(bound.argument for bound in bounds)
+    falling = order.descending is not request.backwards
+    skips = request.offset > 0
+    key = (
+        *(database.dialect.name, selection, template.shape, order.name, falling),
+        *(sides, skips, request.size, *((name, each.shape) for name, each in counts.items())),
+    )
+
+    def compose() -> Select[Any]:
+        conditions = template.conditions()
+        places = [_beyond(order, bound) for bound in bounds]
+        alone = not selection.joined and not counts and beside is tuple
+        sorting = () if alone else [column.key for column in order.columns]
+        wanted = select(*_own(selection, sorting)).where(*conditions, *places)
+        wanted = wanted.order_by(*(_sorted(column, falling) for column in order.columns))
+        if skips:
+            wanted = wanted.offset(bindparam("offset", None, type_=Integer()))
+        # A number, so that no database plans for another one.
+        wanted = wanted.limit(literal_column(str(request.size + 1)))
+        more = [
+            confined(_number(selection.table, each)).scalar_subquery() for each in counts.values()
+        ]
+        more += beside()
+        by = [(column.key, falling) for column in order.columns]
+        return _joined(selection, wanted, by, more)
+
+    statement = _statement(database, key, compose)
+    rows = await reading.rows(database, statement.text, statement.parameters(values))
+    if not rows:
+        told = dict.fromkeys(counts, 0)
+        if bounds or skips:
+            for name, each in counts.items():
+                told[name] = await count(database, organization_id, selection.table, each)
+        return Found(pages.cut([], request), told)
+    width = selection.width
+    first = rows[0]
+    if len(first) > width:
+        rows = [row[:width] for row in rows]
+    numbers = dict(zip(counts, first[width:], strict=False))
+    return Found(pages.cut(rows, request), numbers, first[width + len(counts) :])
+
+
+async def count(
+    database: Database, organization_id: UUID, table: type[Owned], template: Template
+) -> int:
+    key = (database.dialect.name, table, template.shape, "count")
+
+    def compose() -> Select[Any]:
+        return _number(table, template)
+
+    statement = _statement(database, key, compose)
+    given = {**template.values, ORGANIZATION: organization_id}
+    [[number]] = await reading.rows(database, statement.text, statement.parameters(given))
+    return int(number)
+
+
+def _number(table: type[Owned], template: Template) -> Select[Any]:
+    return select(func.count()).select_from(table).where(*template.conditions())
+
+
+def _own(selection: Selection, sorting: Sequence[str]) -> list[Any]:
+    """The columns of the table itself: those asked for, and what joins and sorting need."""
+    more = (*(each.by for each in selection.joined), *sorting)
+    return [_read(selection.table, name) for name in dict.fromkeys((*selection.columns, *more))]
+
+
+def _joined(
+    selection: Selection, wanted: Select[Any], by: Sequence[tuple[str, bool]], more: Sequence[Any]
+) -> Select[Any]:
+    """The rows beside those that they name. Joined after the page is cut, and sorted again."""
+    if not selection.joined and not more:
+        return wanted
+    rows = confined(wanted).subquery("page")
+    columns: list[Any] = [rows.c[name] for name in selection.columns]
+    joins: list[tuple[Any, Any]] = []
+    for each in selection.joined:
+        _join(each, rows.c[each.by], columns, joins)
+    statement = select(*columns, *more).select_from(rows)
+    for other, condition in joins:
+        statement = statement.outerjoin(other, condition)
+    return statement.order_by(*(_sorted(rows.c[name], falling) for name, falling in by))
+
+
+def _join(joined: Joined, by: Any, columns: list[Any], joins: list[tuple[Any, Any]]) -> None:
+    other = aliased(joined.table)
+    joins.append((other, _column(other, "id") == by))
+    columns += [_read(other, name) for name in joined.columns]
+    for each in joined.joined:
+        _join(each, _column(other, each.by), columns, joins)
+
+
+def _read(table: Any, name: str) -> Any:
+    column = _column(table, name)
+    # As its text: no driver takes it apart.
+    is_json = isinstance(column.type, JSONValue)
+    return cast(column, Text).label(name) if is_json else column
+
+
+def _column(table: Any, name: str) -> Any:
+    return getattr(table, name)
+
+
+def _sorted(column: Any, falling: bool) -> ColumnElement[Any]:
+    return column.desc() if falling else column.asc()  # type: ignore[no-any-return]
+
+
+def _beyond(order: Order[Any], bound: pages.Bound) -> ColumnElement[bool]:
+    names = (f"{bound.argument}{n}" for n in range(len(order.columns)))
+    pairs = zip(names, order.columns, strict=True)
+    place = tuple_(*(bindparam(name, None, type_=column.type) for name, column in pairs))
+    key = tuple_(*order.columns)
+    return key > place if bound.ahead else key < place
+
+
+def _statement(database: Database, key: Hashable, compose: Callable[[], Select[Any]]) -> _Statement:
+    if (kept := _kept.get(key)) is not None:
+        _kept.move_to_end(key)
+        return kept
+    _kept[key] = made = _composed(database, compose())
+    if len(_kept) > KEPT:
+        _kept.popitem(last=False)
+    return made
+
+
+def _composed(database: Database, statement: Select[Any]) -> _Statement:
+    """The one way into the database from here: it adds the organization."""
+    compiled: Any = confined(statement).compile(dialect=database.dialect)
+    # Lists that belong to the form of a filter get a place for each of their values.
+    whole = compiled.construct_expanded_state()
+    processors = {**compiled._bind_processors, **whole.processors}
+    slots = tuple(
+        (name, whole.parameters[name], processors.get(name)) for name in whole.positiontup
+    )
+    return _Statement(whole.statement, slots)

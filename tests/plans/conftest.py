@@ -1,0 +1,91 @@
+"""An organization with something of everything that plans read."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.store.database import Database
+from tests.plans.both import Both
+
+DEFINE = """
+mutation ($input: CreateEventTypeInput!) {
+  createEventType(input: $input) { eventType { id } userErrors { message path } }
+}
+"""
+CONDITION = """
+mutation ($id: ID!) {
+  addConditionalRule(eventTypeId: $id, rule: {
+    name: "large ones", effect: SHOW, targets: ["hours"],
+    condition: {field: {field: "volume", operator: GTE, value: 100}}
+  }) { userErrors { message } }
+}
+"""
+LOG = """
+mutation ($input: [LogEventInput!]!) {
+  logEvents(input: $input) { accepted rejected results { userErrors { message } event { id } } }
+}
+"""
+FIELDS = [
+    {"name": "volume", "kind": "NUMBER", "minimum": 0.5, "unit": "mcf"},
+    {"name": "cause", "kind": "SELECT", "options": ["wind", '\u00fcber "x"\\']},
+    {"name": "hours", "kind": "NUMBER", "default": 1.0},
+]
+
+
+@pytest.fixture
+async def both(database: Database) -> Both:
+    both = await Both.of(database)
+    for n, state in enumerate(("PUBLISHED", "DRAFT", "PUBLISHED")):
+        said = {"name": f"Type {n}", "category": "c", "type": f"t{n}", "state": state}
+        made = await both.do(DEFINE, input=said | {"fields": FIELDS[: n + 1] if n < 2 else FIELDS})
+        if n == 2:
+            await both.do(CONDITION, id=made["eventType"]["id"])
+    await both.do(
+        """mutation { createDuplicationRule(input: {name: "r", fingerprint: ["subject"],
+             window: "PT1H", action: FLAG}) { userErrors { message } } }"""
+    )
+    for n, of_type in enumerate((made["eventType"]["id"], None)):
+        said = {"name": f"guard {n}", "eventTypeId": of_type, "expression": "true", "message": "m"}
+        rule = await both.do(
+            """mutation ($input: CreateGuardRuleInput!) { createGuardRule(input: $input)
+                 { guardRule { id } userErrors { message } } }""",
+            input=said,
+        )
+    await both.do(
+        "mutation ($id: ID!) { publishGuardRule(id: $id) { userErrors { message } } }",
+        id=rule["guardRule"]["id"],
+    )
+    await both.do(
+        """mutation { logContainerEvent(containerId: "c-1", event: {eventType: ACCESS})
+             { userErrors { message } } }"""
+    )
+    logged = await both.do(LOG, input=[_report(n) for n in range(40)])
+    assert logged["accepted"] == 40, logged
+    ids = [each["event"]["id"] for each in logged["results"]]
+    await both.do(
+        """mutation ($id: ID!) { acknowledgeEvent(id: $id, note: "seen \\"it\\"")
+             { userErrors { message } } }""",
+        id=ids[3],
+    )
+    return both
+
+
+def _report(n: int) -> dict[str, object]:
+    report: dict[str, object] = {
+        "summary": f'Number {n} "quoted" \\ \u00e9\U0001f525\u2028 \t',
+        "occurredAt": f"2026-04-{1 + n % 7:02}T10:30:00{'.5' if n % 3 else ''}Z",
+        "severity": ("info", "warn", "error", "success")[n % 4],
+        "source": f"source-{n % 2}",
+        "sourceId": str(n),
+        "notification": n % 3 == 0,
+    }
+    if n % 2:
+        report |= {"type": "t2", "fields": {"volume": 100 + n / 7, "cause": "wind"}}
+    elif n % 4:
+        report |= {"type": "t0", "fields": {"volume": n + 1}}
+    else:
+        report |= {"fields": {"a": [1, {"b": None}], "big": 2**70, "c\u00e9": 1e300}}
+    if n % 5 == 0:
+        report |= {"entity": {"type": "Well", "id": f"w-{n}"}, "outcome": "FAILURE"}
+        report |= {"tags": ["a:b", f'c"{n}'], "content": "line\nline", "subject": "same"}
+    return report

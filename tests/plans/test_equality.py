@@ -1,0 +1,162 @@
+"""Planned and executed answers are equal, whatever is asked of what plans cover."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from tests.plans.both import Both
+from tests.plans.drawn import Drawn
+from tests.plans.test_coverage import every_field
+
+DOCUMENTS = 100
+FILTERS: list[dict[str, Any]] = [
+    {},
+    {"types": ["t*", "notice"]},
+    {"types": []},
+    {"category": "c", "severities": ["WARN", "ERROR"]},
+    {"source": "source-1", "sourceIds": ["1", "3", "5"]},
+    {"entity": {"type": "Well", "id": "w-5"}},
+    {"entityId": "w-10", "outcome": "FAILURE"},
+    {"occurredAt": {"from": "2026-04-02T00:00:00Z", "to": "2026-04-05T00:00:00+02:00"}},
+    {"recordedAt": {"from": "2026-04-02T00:00:00Z"}},
+    {"notification": True, "acknowledged": False},
+    {"duplicate": True},
+    {"tags": {"all": ["a:b"]}},
+    {"tags": {"any": ["a:b", "c"]}},
+    {"search": "quoted NUMBER"},
+    {"fields": [{"field": "volume", "operator": "GT", "value": 101}]},
+    {"fields": [{"field": "cause", "operator": "EXISTS"}], "subject": "same"},
+    {"or": [{"source": "source-0"}, {"and": [{"category": "c"}, {"not": {"types": ["t2"]}}]}]},
+    {"and": [], "not": {"severities": []}},
+]
+
+
+async def test_whatever_is_asked_is_answered_as_by_execution(both: Both) -> None:
+    arguments = await _arguments(both)
+    used: set[str] = set()
+
+    for seed in range(DOCUMENTS):
+        drawn = Drawn(seed, arguments)
+        await both.ask(drawn.text(), **drawn.variables)
+        used |= drawn.used
+
+    assert {each for each in every_field() if each not in used} == set()
+
+
+async def test_pages_of_every_kind_are_the_same(both: Both) -> None:
+    page = "{ edges { cursor node { id } } pageInfo { hasNextPage hasPreviousPage } totalCount }"
+    for order in ("OCCURRED_AT", "RECORDED_AT"):
+        for direction in ("ASC", "DESC"):
+            by = f"orderBy: {{field: {order}, direction: {direction}}}"
+            whole = await both.ask(f"{{ events(first: 40, {by}) {page} }}")
+            cursors = [each["cursor"] for each in whole["events"]["edges"]]
+            for place in (0, 17, 39):
+                for window in (
+                    f'first: 7, after: "{cursors[place]}"',
+                    f'last: 7, before: "{cursors[place]}"',
+                    f'first: 7, before: "{cursors[place]}"',
+                    f'last: 7, after: "{cursors[place]}"',
+                    f"first: 5, offset: {place}",
+                    "last: 7",
+                ):
+                    query = f"{{ events({window}, {by}) {{ edges {{ cursor node {{ id }} }} }} }}"
+                    await both.ask(query)
+
+
+async def _arguments(both: Both) -> dict[str, list[dict[str, tuple[str, Any]]]]:
+    found = await both.ask(
+        """{ events(first: 40) { edges { cursor node { id source sourceId } } }
+             eventTypes { edges { cursor node { id type } } }
+             guardRules { edges { cursor node { id } } }
+             duplicationRules { edges { cursor } }
+             notifications { edges { cursor } } }"""
+    )
+    events = [each["node"] for each in found["events"]["edges"]]
+    cursors = [each["cursor"] for each in found["events"]["edges"]]
+    types = [each["node"] for each in found["eventTypes"]["edges"]]
+    unknown = str(UUID(int=7))
+    lists: list[dict[str, tuple[str, Any]]] = [
+        {},
+        {"first": ("Int", 3)},
+        {"last": ("Int", 4)},
+        {"first": ("Int", 2), "offset": ("Int", 5)},
+        {"first": ("Int", None), "filter": ("EventFilter", None)},
+        {"after": ("String", cursors[5]), "first": ("Int", 5)},
+        {"before": ("String", cursors[9]), "last": ("Int", 5)},
+        {"orderBy": ("EventOrder", {"field": "RECORDED_AT", "direction": "ASC"})},
+        *({"filter": ("EventFilter", each), "first": ("Int", 5)} for each in FILTERS),
+    ]
+    ids = [each["id"] for each in (*events[:12], {"id": unknown})]
+    return {
+        "Query.events": lists,
+        "Entity.events": lists,
+        "Query.event": [{"id": ("ID!", each)} for each in ids],
+        "Query.eventBySource": [
+            {"source": ("String!", each["source"]), "sourceId": ("String!", each["sourceId"])}
+            for each in (*events[:5], {"source": "x", "sourceId": 'y"'})
+            if each["sourceId"] and '"' not in each["sourceId"]
+        ],
+        "Query.entity": [{"type": ("String!", "Well"), "id": ("String!", "w-5")}],
+        "Query.eventType": [
+            *({"by": ("EventTypeBy!", {"id": each["id"]})} for each in types),
+            *({"by": ("EventTypeBy!", {"type": each["type"]})} for each in types),
+            {"by": ("EventTypeBy!", {"type": "none"})},
+        ],
+        "Query.eventTypes": [
+            {},
+            {"first": ("Int", 1)},
+            {"first": ("Int", 2), "filter": ("EventTypeFilter", {"states": ["PUBLISHED"]})},
+            {"filter": ("EventTypeFilter", {"search": "typ", "category": "c"})},
+        ],
+        "Query.notifications": [
+            {},
+            {"first": ("Int", 3)},
+            {"first": ("Int", 3), "filter": ("NotificationFilter", {"types": ["t*"]})},
+            {"filter": ("NotificationFilter", {"acknowledged": False, "source": "source-1"})},
+            {"after": ("String", found["notifications"]["edges"][4]["cursor"])},
+        ],
+        "Query.guardRules": [
+            {},
+            {"state": ("GuardRuleState", "PUBLISHED")},
+            {"eventTypeId": ("ID", types[2]["id"]), "first": ("Int", 1)},
+            {"after": ("String", found["guardRules"]["edges"][0]["cursor"])},
+        ],
+        "Query.guardRule": [
+            {"id": ("ID!", each["id"])}
+            for each in (found["guardRules"]["edges"][1]["node"], {"id": unknown})
+        ],
+        "Query.duplicationRules": [
+            {},
+            {"eventTypeId": ("ID", types[2]["id"])},
+            {"after": ("String", found["duplicationRules"]["edges"][0]["cursor"])},
+        ],
+        "Query.eventCounts": [
+            {"by": ("[EventDimension!]!", ["SEVERITY", "TYPE", "ENTITY"])},
+            {"by": ("[EventDimension!]!", []), "filter": ("EventFilter", FILTERS[3])},
+            {
+                "by": ("[EventDimension!]!", ["OUTCOME", "ACKNOWLEDGED"]),
+                "every": ("Duration", "P1D"),
+                "filter": ("EventFilter", FILTERS[7]),
+            },
+        ],
+        "Query.cloudEvents": [
+            {
+                "from": ("DateTime", "2026-04-02T00:00:00Z"),
+                "to": ("DateTime", "2026-05-02T00:00:00Z"),
+            },
+            {
+                "from": ("DateTime", "2026-04-02T00:00:00Z"),
+                "planningTags": ("[String!]", ["a:b"]),
+                "pageSize": ("Int", 3),
+            },
+        ],
+        "Query.organization": [{}, {"key": ("String", "default")}, {"key": ("String", "other")}],
+        "Organization.events": lists,
+        "Organization.container": [{"id": ("String!", "c-1")}],
+        "Organization.containerEvents": [
+            {},
+            {"containerId": ("String", "c-1"), "activity": ("ContainerActivity", "ACCESS")},
+            {"occurredAt": ("TimeRange", {"from": "2026-04-02T00:00:00Z"})},
+        ],
+    }

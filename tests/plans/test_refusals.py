@@ -1,0 +1,207 @@
+"""Where no plan answers: what is refused, what is not in order, and who may not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from app import metrics
+from app.domain.access import Permission
+from app.graphql.plans.answering import SHAPES
+from app.store.database import Database
+from tests.client import Client
+from tests.conftest import Statements
+from tests.plans.both import Both
+from tests.worlds import a_key
+
+UNKNOWN = "00000000-0000-7000-8000-000000000000"
+REFUSED: list[tuple[str, dict[str, Any], str]] = [
+    ('{ event(id: "nonsense") { id } }', {}, "BAD_USER_INPUT"),
+    ("query ($id: ID!) { event(id: $id) { id } }", {"id": "x' OR 1=1"}, "BAD_USER_INPUT"),
+    ("query ($id: ID!) { event(id: $id) { id } }", {"id": None}, "BAD_USER_INPUT"),
+    ("query ($id: ID!) { event(id: $id) { id } }", {}, "BAD_USER_INPUT"),
+    ("{ events(first: 0) { totalCount } }", {}, "BAD_USER_INPUT"),
+    ("{ events(first: 101) { totalCount } }", {}, "BAD_USER_INPUT"),
+    ("{ events(first: 1, last: 1) { totalCount } }", {}, "BAD_USER_INPUT"),
+    ("{ events(offset: 10001) { nodes { id } } }", {}, "BAD_USER_INPUT"),
+    ('{ events(after: "nonsense") { nodes { id } } }', {}, "INVALID_CURSOR"),
+    ('{ events(filter: {ids: ["1"]}) { nodes { id } } }', {}, "BAD_USER_INPUT"),
+    ('{ events(filter: {source: "\\u0000"}) { nodes { id } } }', {}, "BAD_USER_INPUT"),
+    ("query ($f: EventFilter) { events(filter: $f) { nodes { id } } }", {"f": 1}, "BAD_USER_INPUT"),
+    ('{ eventType(by: {id: "x"}) { id } }', {}, "BAD_USER_INPUT"),
+    ('{ eventTypes(after: "x") { nodes { id } } }', {}, "INVALID_CURSOR"),
+    ('{ eventBySource(source: "\\u0000", sourceId: "1") { id } }', {}, "BAD_USER_INPUT"),
+    ("{ events { nodes { nonsense } } }", {}, "GRAPHQL_VALIDATION_FAILED"),
+    ("{ events { nodes { id }", {}, "GRAPHQL_PARSE_FAILED"),
+]
+
+
+@pytest.mark.parametrize(("query", "variables", "code"), REFUSED)
+async def test_what_is_not_in_order_is_an_error_of_that_request_alone(
+    client: Client, query: str, variables: dict[str, Any], code: str
+) -> None:
+    await client.log(summary="there")
+
+    [error, *_] = (await client.answer(query, **variables))["errors"]
+    again = await client.ask("{ events { nodes { summary } } }")
+
+    assert error["extensions"]["code"] == code
+    assert again == {"nodes": [{"summary": "there"}]}
+
+
+async def test_an_error_in_one_root_field_leaves_the_others_as_execution_does(
+    client: Client,
+) -> None:
+    event = await client.log(summary="there")
+    query = (
+        f'{{ good: event(id: "{event["id"]}") {{ summary }} bad: event(id: "x") {{ summary }} }}'
+    )
+
+    answer = await client.answer(query)
+
+    assert answer["data"] == {"good": {"summary": "there"}, "bad": None}
+    assert [error["path"] for error in answer["errors"]] == [["bad"]]
+
+
+async def test_a_plan_asks_for_every_permission_on_its_way(
+    client: Client, database: Database
+) -> None:
+    both = await Both.of(database)
+    logged = await client.log(summary="there")
+    creator = both.as_caller(permissions=frozenset({Permission.EVENT_CREATE}))
+    reader = both.as_caller(permissions=frozenset({Permission.EVENT_READ}))
+    of_types = "{ eventTypes { nodes { name } } }"
+    of_events = "{ events { nodes { summary eventType { name } } } }"
+
+    opened = {
+        (name, query): await caller.planned(query) is not None
+        for name, caller in (("creator", creator), ("reader", reader))
+        for query in (of_types, of_events, f'{{ event(id: "{logged["id"]}") {{ id }} }}')
+    }
+
+    assert [query for (name, query), taken in opened.items() if not taken] == [
+        of_events,
+        f'{{ event(id: "{logged["id"]}") {{ id }} }}',
+    ]
+    refused = await creator.executed(of_events)
+    assert refused["errors"][0]["extensions"]["code"] == "FORBIDDEN"
+
+
+async def test_another_organization_sees_nothing_by_a_plan(
+    client: Client, database: Database
+) -> None:
+    await client.ask(
+        """mutation { createEventType(input: {name: "G", type: "g", state: PUBLISHED})
+             { userErrors { code } } }"""
+    )
+    event = await client.log(summary="ours", type="g", source="s", sourceId="1")
+    cursor = await client.ask("{ events { pageInfo { endCursor } } }")
+    stranger = client.as_key(await a_key(database, *Permission, organization="other"))
+    before = _taken()
+
+    answer = await stranger.answer(
+        """query ($id: ID!, $type: ID!) {
+             event(id: $id) { id } events { totalCount nodes { id } }
+             byIds: events(filter: {ids: [$id]}) { totalCount nodes { id } }
+             eventBySource(source: "s", sourceId: "1") { id }
+             eventType(by: {id: $type}) { id } byName: eventType(by: {type: "g"}) { id }
+             eventTypes { totalCount nodes { id } } }""",
+        id=event["id"],
+        type=event["eventType"]["id"],
+    )
+    taken = _taken() - before
+    theirs = await stranger.error(
+        "query ($after: String) { events(after: $after) { nodes { id } } }",
+        after=cursor["pageInfo"]["endCursor"],
+    )
+
+    assert taken == 1
+    nothing = {"totalCount": 0, "nodes": []}
+    assert answer["data"] == {
+        "event": None,
+        "events": nothing,
+        "byIds": nothing,
+        "eventBySource": None,
+        "eventType": None,
+        "byName": None,
+        "eventTypes": nothing,
+    }
+    assert theirs["extensions"]["code"] == "INVALID_CURSOR"
+
+
+async def test_each_root_field_costs_one_statement(client: Client, statements: Statements) -> None:
+    await client.ask(
+        """mutation { createEventType(input: {name: "G", type: "g", state: PUBLISHED,
+             fields: [{name: "a", kind: NUMBER}]}) { userErrors { code } } }"""
+    )
+    for n in range(3):
+        await client.log(type="g", fields={"a": n})
+    query = """{ events { totalCount nodes { id eventType { name fields { name } } } }
+                 eventTypes { nodes { name } } }"""
+    first = await client.ask_all(query)
+    statements.clear()
+
+    again = await client.ask_all(query)
+
+    assert again == first
+    selects = [each for each in statements if each.lstrip().startswith("SELECT")]
+    assert len(selects) == 2
+
+
+def _taken() -> float:
+    return _counted("taken")
+
+
+def _counted(outcome: str) -> float:
+    return float(metrics.PLANS.labels(outcome)._value.get())
+
+
+async def test_what_has_no_plan_is_executed_and_counted(client: Client) -> None:
+    event = await client.log(summary="there")
+    deep = "duplicateOf { " * 7 + "id" + " }" * 7
+    before = _counted("not_planned"), _counted("failed")
+
+    history = await client.ask("{ events { nodes { history { totalCount: nodes { kind } } } } }")
+    nested = await client.ask(f"{{ events {{ nodes {{ id {deep} }} }} }}")
+    introspected = await client.ask("{ __schema { queryType { name } } }")
+
+    assert history == {"nodes": [{"history": {"totalCount": [{"kind": "LOGGED"}]}}]}
+    assert nested == {"nodes": [{"id": event["id"], "duplicateOf": None}]}
+    assert introspected == {"queryType": {"name": "Query"}}
+    assert (_counted("not_planned"), _counted("failed")) == (before[0] + 3, before[1])
+
+
+async def test_an_operation_with_many_shapes_keeps_few_plans(database: Database) -> None:
+    both = await Both.of(database)
+    names = [f"v{n}" for n in range(7)]
+    head = ", ".join(f"${name}: Boolean!" for name in names)
+    fields = " ".join(f"a{name}: summary @skip(if: ${name})" for name in names)
+    query = f"query ({head}) {{ events {{ nodes {{ id {fields} }} }} }}"
+
+    for shape in range(2 * SHAPES):
+        said = {name: bool(shape >> n & 1) for n, name in enumerate(names)}
+        assert (await both.planned(query, **said))["data"] == {"events": {"nodes": []}}
+
+    [operation] = both.plans._kept.values()
+    assert operation is not None
+    assert len(operation.plans) == SHAPES
+
+
+async def test_a_plan_that_breaks_is_logged_and_the_query_executed(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> None:
+        raise RuntimeError("SELECT secret FROM api_key")
+
+    await client.log(summary="there")
+    monkeypatch.setattr("app.store.reading.rows", broken)
+    before = _counted("failed")
+
+    with capture_logs() as logs:
+        page = await client.ask("{ events { nodes { summary } } }")
+
+    assert page == {"nodes": [{"summary": "there"}]}
+    assert "plan_failed" in [each["event"] for each in logs]
+    assert _counted("failed") == before + 1

@@ -1,0 +1,75 @@
+"""Event types are kept by every process, and never shown as they were."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.client import Client
+from tests.services.test_duplicates_under_fire import two_servers
+
+DEFINE = """
+mutation {
+  createEventType(input: {name: "First", type: "g", state: PUBLISHED,
+    fields: [{name: "a", kind: NUMBER}]}) { eventType { id fields { id } } userErrors { code } }
+}
+"""
+CHANGES = [
+    'updateEventType(input: {id: $type, name: "Second"})',
+    'addEventField(eventTypeId: $type, field: {name: "b", kind: NUMBER})',
+    'updateEventField(input: {id: $field, label: "A"})',
+    'addConditionalRule(eventTypeId: $type, rule: {name: "r", effect: SHOW, targets: ["b"], '
+    'condition: {field: {field: "a", operator: EXISTS}}})',
+    "transitionEventType(id: $type, to: DEPRECATED)",
+    'transitionEventType(id: $type, to: DEPRECATED, sunsetAt: "2030-01-01T00:00:00Z")',
+    "transitionEventType(id: $type, to: PUBLISHED)",
+    'updateEventType(input: {id: $type, description: "d", category: "c"})',
+]
+PARTS = "name category description state sunsetAt updatedAt fields { name label } "
+PARTS += "conditionalRules { name targets { name } }"
+READ = f"""{{
+  events {{ nodes {{ eventType {{ {PARTS} }} }} }}
+  eventType(by: {{type: "g"}}) {{ {PARTS} }}
+  eventTypes {{ nodes {{ {PARTS} }} }}
+}}"""
+
+
+async def test_a_type_that_one_process_changed_is_told_by_the_next_answer_of_the_other(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with two_servers(tmp_path, database_url) as [one, other]:
+        made = (await one.ask(DEFINE))["eventType"]
+        await one.log(type="g", fields={"a": 1})
+        seen = [await _read(each) for each in (one, other)]
+        for change in CHANGES:
+            [field] = [each["id"] for each in made["fields"]]
+            head = "mutation ($type: ID!" + (", $field: ID!" if "$field" in change else "") + ")"
+            named = {"type": made["id"]} | ({"field": field} if "$field" in change else {})
+            head = head if "$type" in change else "mutation ($field: ID!)"
+            if "$type" not in change:
+                del named["type"]
+            await one.ask(f"{head} {{ {change} {{ userErrors {{ code message }} }} }}", **named)
+
+            told = [await _read(each) for each in (other, one)]
+
+            assert told[0] == told[1], change
+            assert told[0] not in seen, change
+            seen += told
+        taken = [await _taken(each) for each in (one, other)]
+
+    assert taken == [len(CHANGES) + 1] * 2
+
+
+async def _read(client: Client) -> str:
+    answer = await client.ask_all(READ)
+    told = [*answer["events"]["nodes"], {"eventType": answer["eventType"]}]
+    told += [{"eventType": each} for each in answer["eventTypes"]["nodes"]]
+    assert told == [told[0]] * 3
+    return str(told[0])
+
+
+async def _taken(client: Client) -> float:
+    text = (await client.http.get("/metrics")).text
+    [line] = [
+        each for each in text.splitlines() if each.startswith('tocsin_plans_total{outcome="taken')
+    ]
+    return float(line.split()[-1])

@@ -1,0 +1,110 @@
+"""Statements that no session sends: what they are confined to, and how they are kept."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from app.domain.events import Entity
+from app.domain.filters import EventFilter, TagFilter, TimeRange
+from app.domain.predicates import FieldPredicate, PredicateOperator
+from app.domain.severity import Severity
+from app.services import event_queries, event_types
+from app.services.event_queries import EventOrderField, EventPage
+from app.store import reading, selection, tables, templates
+from app.store.database import Database
+from app.store.pages import PageRequest
+from app.store.selection import Joined, Selection
+from tests.worlds import administrator
+
+EVENT_TYPE = Joined("event_type_id", tables.EventType, ("id", "version"))
+FIRST = Joined("duplicate_of_id", tables.Event, ("id", "fields"), (EVENT_TYPE,))
+WIDE = Selection(tables.Event, ("id", "summary", "fields"), (EVENT_TYPE, FIRST))
+NARROW = Selection(tables.Event, ("summary",))
+FILTERS = [
+    EventFilter(),
+    EventFilter(category="c", entity=Entity("t", "i"), tags=TagFilter(("a", "b"), ("c",))),
+    EventFilter(search="two words", severities=(Severity.WARN, Severity.INFO)),
+    EventFilter(
+        fields=(FieldPredicate("a", PredicateOperator.CONTAINS, "x"),),
+        or_=(EventFilter(source="s"), EventFilter(not_=EventFilter(types=("a", "b.*")))),
+        occurred_at=TimeRange(datetime(2026, 4, 1, tzinfo=UTC)),
+    ),
+]
+OWNED = {str(each.__tablename__) for each in tables.Owned.__subclasses__()}
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[Any]]]:
+    """What is read, which is read nevertheless."""
+    texts: list[tuple[str, list[Any]]] = []
+    real = reading.rows
+
+    async def rows(database: Database, text: str, parameters: Any) -> list[reading.Row]:
+        texts.append((text, list(parameters)))
+        return await real(database, text, parameters)
+
+    monkeypatch.setattr(reading, "rows", rows)
+    return texts
+
+
+async def test_every_table_of_every_statement_is_confined_to_the_organization(
+    database: Database, sent: list[tuple[str, list[Any]]]
+) -> None:
+    caller = await administrator(database)
+    order = event_queries.order(EventOrderField.OCCURRED_AT, True)
+
+    for columns in (WIDE, NARROW):
+        for filter in FILTERS:
+            for counts in ((), ("total",)):
+                for request in (PageRequest(5), PageRequest(5, offset=3, backwards=True)):
+                    wanted = EventPage((filter, EventFilter()), order, request)
+                    await event_queries.select_page(database, caller, wanted, columns, counts)
+        await event_queries.select_one(database, caller, UUID(int=1), columns)
+    await event_types.marks(database, caller, [UUID(int=1), UUID(int=2)])
+
+    assert len(sent) > 30
+    for text, _ in sent:
+        tables_read = re.findall(r"(?:FROM|JOIN|,) (\w+)(?: AS (\w+))?(?=[\s,)])", text)
+        owned = [alias or name for name, alias in tables_read if name in OWNED]
+        assert owned, text
+        for name in set(owned):
+            confined = len(re.findall(rf"\b{name}\.organization_id = ", text))
+            assert confined == owned.count(name), (name, text)
+
+
+async def test_a_statement_is_composed_once_for_a_form_of_filter(
+    database: Database, sent: list[tuple[str, list[Any]]]
+) -> None:
+    caller = await administrator(database)
+    composed: list[str] = []
+
+    for source in ("a", "b"):
+        template = templates.events([EventFilter(source=source)], caller.organization_id)
+        kept = template.conditions
+
+        def conditions(kept: Any = kept, source: str = source) -> Any:
+            composed.append(source)
+            return kept()
+
+        told = templates.Template((template.shape, "test"), template.values, conditions)
+        await selection.one(database, caller.organization_id, NARROW, told)
+
+    assert composed == ["a"]
+    assert sent[0][0] == sent[1][0]
+    assert [[each for each in given if each in ("a", "b")] for _, given in sent] == [["a"], ["b"]]
+
+
+def test_filters_that_only_look_equal_have_statements_of_their_own() -> None:
+    shapes = [
+        templates.events(
+            [EventFilter(fields=(FieldPredicate("a", PredicateOperator.EQ, value),))], UUID(int=1)
+        ).shape
+        for value in (1, 1.0, True, "1")
+    ]
+
+    assert len(set(shapes)) == 4
