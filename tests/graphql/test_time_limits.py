@@ -12,20 +12,28 @@ from sqlalchemy import text
 from app.domain.limits import RequestLimits
 from app.store.database import EVERYWHERE, Database, commits_watched
 from tests.client import LOG_EVENT, PATIENCE_SECONDS, Client
-from tests.conftest import Serve
+from tests.conftest import POSTGRESQL, SQLITE, Serve
 from tests.sending import an_event, kept, send
 
 # Whoever waits for a database waits for longer than no time at all.
 AT_ONCE = {"query_seconds": 0, "mutation_seconds": 0}
-QUERY = "{ events { nodes { id } } }"
+QUERY = "{ eventChanges { nodes { kind } } }"
+PLANNED = "{ events { nodes { id } } }"  # of a file it is read before a clock can ring
 BELL = "subscription { notificationAdded { node { summary } } }"
 ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
 
 
-async def test_a_query_that_takes_too_long_is_broken_off(serve: Serve, database_url: str) -> None:
+@pytest.mark.parametrize(
+    ("query", "database_url"),
+    [(QUERY, SQLITE), (QUERY, POSTGRESQL), (PLANNED, POSTGRESQL)],
+    indirect=["database_url"],
+)
+async def test_a_query_that_takes_too_long_is_broken_off(
+    serve: Serve, database_url: str, query: str
+) -> None:
     async with serve(database_url, requests=AT_ONCE) as client:
-        over_http = await client.post(QUERY)
-        async with client.subscription(QUERY) as asked:
+        over_http = await client.post(query)
+        async with client.subscription(query) as asked:
             over_socket = await asked.error()
         afterwards = await send(client, an_event())
 
