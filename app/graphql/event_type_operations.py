@@ -49,12 +49,10 @@ class EventTypeQueries:
         info: Info,
         by: Annotated[EventTypeBy, strawberry.argument(description="Its id or its type.")],
     ) -> EventType | None:
-        database, caller = info.context.database, info.context.caller
         wanted = _named(self, info.context, by)
         if isinstance(wanted, UUID):
-            row = await event_types.find(database, caller, id=wanted)
-        else:
-            row = await event_types.find(database, caller, type=wanted)
+            return await info.context.loaders.event_types.load(wanted)
+        row = await event_types.find(info.context.database, info.context.caller, type=wanted)
         return None if row is None else EventType.from_row(row)
 
     @strawberry.field(

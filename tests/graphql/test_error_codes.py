@@ -118,6 +118,7 @@ async def test_what_fails_inside_stays_inside(
     async def broken(*_: object) -> None:
         raise failure
 
+    monkeypatch.setattr("app.store.selection.page", broken)  # a plan's
     monkeypatch.setattr("app.services.event_queries.count", broken)
 
     with capture_logs() as logged:
