@@ -188,10 +188,6 @@ def spec_of(row: tables.EventType, version: int, form: Form) -> TypeSpec:
     )
 
 
-# All that an event type's answer depends on, but for its id: the rest follows from the version.
-MARKS = ("id", "version", "state", "sunset_at", "updated_at")
-
-
 @dataclass(frozen=True)
 class TypePage:
     """Which part of the list of event types is meant."""
@@ -199,14 +195,6 @@ class TypePage:
     filter: TypeFilter
     request: pages.PageRequest
     order: pages.Order[tables.EventType] = BY_CREATION
-
-
-async def marks(database: Database, caller: Caller, ids: Sequence[UUID]) -> list[tuple[Any, ...]]:
-    """What tells whether these types were changed, as `selection` reads it of them."""
-    own = Selection(tables.EventType, MARKS)
-    wanted = templates.among(tables.EventType.id, ids)
-    found = await selection.some(database, caller.organization_id, own, wanted)
-    return [tuple(row) for row in found]
 
 
 async def select_one(

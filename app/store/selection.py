@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from sqlalchemy import (
     Integer,
     Select,
     Text,
+    Uuid,
     bindparam,
     cast,
     func,
@@ -30,13 +32,16 @@ from app.store import pages, reading
 from app.store.columns import JSONValue
 from app.store.database import ORGANIZATION, Database, confined
 from app.store.pages import Order, Page, PageRequest
-from app.store.tables import Owned
+from app.store.tables import Organization, Owned
 from app.store.templates import Template
 
 Row = reading.Row
 T = TypeVar("T")
 KEPT = 1_000
 NOTHING: Mapping[str, Template] = {}
+_DEFINITIONS: Select[Any] = select(col(Organization.definitions)).where(
+    col(Organization.id) == bindparam(ORGANIZATION, None, type_=Uuid())
+)
 
 
 @dataclass(frozen=True)
@@ -55,15 +60,27 @@ class Joined:
 
 @dataclass(frozen=True)
 class Selection:
-    """Columns of a table's rows, then those of the rows that they name, in this order."""
+    """Columns of a table's rows, then those of the rows that they name, in this order.
+
+    With `definitions` the last of each row is the number of its organization's definitions.
+    """
 
     table: type[Owned]
     columns: tuple[str, ...]
     joined: tuple[Joined, ...] = ()
+    definitions: bool = False
 
-    @property
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.table, self.columns, self.joined, self.definitions))
+
+    @cached_property
     def width(self) -> int:
-        return len(self.columns) + sum(each.width for each in self.joined)
+        own = len(self.columns) + self.definitions
+        return own + sum(each.width for each in self.joined)
 
 
 @dataclass(frozen=True)
@@ -110,19 +127,12 @@ async def one(
     return found[0] if found else None
 
 
-async def some(
-    database: Database, organization_id: UUID, selection: Selection, template: Template
-) -> list[Row]:
-    """All rows that the template selects, which bounds their number, in no order."""
-    key = (database.dialect.name, selection, template.shape, "some")
-
-    def compose() -> Select[Any]:
-        wanted = select(*_own(selection, ())).where(*template.conditions())
-        return _joined(selection, wanted, [], [])
-
-    statement = _statement(database, key, compose)
-    given = {**template.values, ORGANIZATION: organization_id}
-    return await reading.rows(database, statement.text, statement.parameters(given))
+async def definitions(database: Database, organization_id: UUID) -> int:
+    """The number of the organization's definitions, as it is now."""
+    statement = _statement(database, (database.dialect.name, "definitions"), lambda: _DEFINITIONS)
+    given = {ORGANIZATION: organization_id}
+    [[number]] = await reading.rows(database, statement.text, statement.parameters(given))
+    return int(number)
 
 
 async def page(
@@ -157,7 +167,7 @@ async def page(
     def compose() -> Select[Any]:
         conditions = template.conditions()
         places = [_beyond(order, bound) for bound in bounds]
-        alone = not selection.joined and not counts and beside is tuple
+        alone = selection.width == len(selection.columns) and not counts and beside is tuple
         sorting = () if alone else [column.key for column in order.columns]
         wanted = select(*_own(selection, sorting)).where(*conditions, *places)
         wanted = wanted.order_by(*(_sorted(column, falling) for column in order.columns))
@@ -216,13 +226,15 @@ def _joined(
     selection: Selection, wanted: Select[Any], by: Sequence[tuple[str, bool]], more: Sequence[Any]
 ) -> Select[Any]:
     """The rows beside those that they name. Joined after the page is cut, and sorted again."""
-    if not selection.joined and not more:
+    if selection.width == len(selection.columns) and not more:
         return wanted
     rows = confined(wanted).subquery("page")
     columns: list[Any] = [rows.c[name] for name in selection.columns]
     joins: list[tuple[Any, Any]] = []
     for each in selection.joined:
         _join(each, rows.c[each.by], columns, joins)
+    if selection.definitions:
+        columns.append(_DEFINITIONS.scalar_subquery())
     statement = select(*columns, *more).select_from(rows)
     for other, condition in joins:
         statement = statement.outerjoin(other, condition)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -47,19 +48,14 @@ class Template:
 
 def comparing(column: Any, value: Any) -> Template:
     """The rows that have this value in a column."""
+    place, conditions = _equal(column)
+    return Template(("=", place), {place: value}, conditions)
+
+
+@cache  # a column takes 40 microseconds to tell its name
+def _equal(column: Any) -> tuple[str, Callable[[], Sequence[Any]]]:
     place = column.key
-    wanted = _place(place, column)
-    return Template(("=", place), {place: value}, lambda: [col(column) == wanted])
-
-
-def among(column: Any, values: Sequence[Any]) -> Template:
-    """The rows that have one of these values in a column."""
-    given = {f"v{n}": value for n, value in enumerate(values)}
-
-    def conditions() -> list[Any]:
-        return [col(column).in_([_place(name, column) for name in given])]
-
-    return Template(("in", column.key, len(given)), given, conditions)
+    return place, lambda: [col(column) == _place(place, column)]
 
 
 def events(filters: Sequence[EventFilter], organization_id: UUID) -> Template:

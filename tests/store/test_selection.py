@@ -13,7 +13,7 @@ from app.domain.events import Entity
 from app.domain.filters import EventFilter, TagFilter, TimeRange
 from app.domain.predicates import FieldPredicate, PredicateOperator
 from app.domain.severity import Severity
-from app.services import event_queries, event_types
+from app.services import event_queries
 from app.services.event_queries import EventOrderField, EventPage
 from app.store import reading, selection, tables, templates
 from app.store.database import Database
@@ -24,7 +24,7 @@ from tests.worlds import administrator
 EVENT_TYPE = Joined("event_type_id", tables.EventType, ("id", "version"))
 FIRST = Joined("duplicate_of_id", tables.Event, ("id", "fields"), (EVENT_TYPE,))
 WIDE = Selection(tables.Event, ("id", "summary", "fields"), (EVENT_TYPE, FIRST))
-NARROW = Selection(tables.Event, ("summary",))
+NARROW = Selection(tables.Event, ("summary",), definitions=True)
 FILTERS = [
     EventFilter(),
     EventFilter(category="c", entity=Entity("t", "i"), tags=TagFilter(("a", "b"), ("c",))),
@@ -65,16 +65,17 @@ async def test_every_table_of_every_statement_is_confined_to_the_organization(
                     wanted = EventPage((filter, EventFilter()), order, request)
                     await event_queries.select_page(database, caller, wanted, columns, counts)
         await event_queries.select_one(database, caller, UUID(int=1), columns)
-    await event_types.marks(database, caller, [UUID(int=1), UUID(int=2)])
+    await selection.definitions(database, caller.organization_id)
 
     assert len(sent) > 30
     for text, _ in sent:
         tables_read = re.findall(r"(?:FROM|JOIN|,) (\w+)(?: AS (\w+))?(?=[\s,)])", text)
         owned = [alias or name for name, alias in tables_read if name in OWNED]
-        assert owned, text
+        assert owned or "FROM organization" in text, text
         for name in set(owned):
             confined = len(re.findall(rf"\b{name}\.organization_id = ", text))
             assert confined == owned.count(name), (name, text)
+        assert text.count("FROM organization") == text.count("organization.id = "), text
 
 
 async def test_a_statement_is_composed_once_for_a_form_of_filter(

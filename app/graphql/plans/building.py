@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import itemgetter
 from typing import Any
 
 from graphql import get_named_type
@@ -22,9 +21,8 @@ from app.graphql.plans.declared import (
 )
 from app.graphql.plans.operation import Operation
 from app.graphql.plans.rows import Code, Table
-from app.graphql.plans.shared import MARKS, SharedPart
+from app.graphql.plans.shared import SharedPart
 from app.graphql.plans.steps import NotPlannedError, Rows
-from app.store import tables
 from app.store.tables import Owned
 
 MOST_JOINED = 5  # rows of rows: SQLite joins 64 tables
@@ -37,7 +35,7 @@ class Building:
         self._operation = operation
         self.row = Table(table)
         self._bodies: list[tuple[Code, str]] = []
-        self._shared: list[tuple[SharedPart, tuple[str, ...]]] = []
+        self._shared: list[tuple[SharedPart, str]] = []
         self.cursors = False
 
     def writer(self, type_: Any, details: list[FieldDetails]) -> int:
@@ -52,10 +50,7 @@ class Building:
             self.row.column(name)
         writers = tuple(code.writer(self.row, body) for code, body in self._bodies)
         places = {name: n for n, name in enumerate(self.row.variables)}
-        shared = tuple(
-            (part, itemgetter(*map(places.__getitem__, variables)))
-            for part, variables in self._shared
-        )
+        shared = tuple((part, places[variable]) for part, variable in self._shared)
         read = {name: self.row.meaning(self._operation.raw, name) for name in keys}
         return Rows(self.row.selection, writers, shared, read)
 
@@ -118,11 +113,10 @@ class Building:
         return "{{" + ",".join(members) + "}}"
 
     def _share(self, code: Code, what: Shared, details: list[FieldDetails], row: Table) -> str:
-        part = self._operation.share(details)
-        types = row if what.by is None else row.other(what.by, tables.EventType)
-        variables = tuple(types.column(name) for name in MARKS)
-        self._shared.append((part, variables))
-        return code.shared(part.number, variables)
+        variable = row.column(what.by or "id")
+        self._shared.append((self._operation.share(details), variable))
+        self.row.definitions = True
+        return code.shared(len(self._shared) - 1, variable)
 
 
 def table_for(type_: Any) -> type[Owned]:

@@ -23,7 +23,7 @@ from strawberry.schema.base import BaseSchema
 from app.domain.access import Permission
 from app.graphql.permissions import NEEDED
 from app.graphql.plans.declared import Column, Defined, declared
-from app.graphql.plans.shared import SharedPart, shared_part
+from app.graphql.plans.shared import SharedPart
 from app.graphql.plans.steps import NotPlannedError, variables_in
 from app.store.columns import Raw
 
@@ -73,9 +73,9 @@ class Operation:
         """What is asked of event types here. NotPlannedError."""
         event_type: Any = self.schema.type_map["EventType"]
         self._defined(event_type, details)
-        others = [each.definition for each in self._fragments.values()]
-        nodes = [each.node for each in details]
-        return shared_part(self.schema, self._node, others, nodes)
+        others = tuple(each.definition for each in self._fragments.values())
+        nodes = tuple(each.node for each in details)
+        return SharedPart(self.schema, self._node, others, nodes)
 
     def _defined(self, type_: Any, details: list[FieldDetails]) -> None:
         """NotPlannedError for what follows from more than an event type's version."""

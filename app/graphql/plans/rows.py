@@ -25,7 +25,7 @@ from app.store.columns import Kind, Raw
 from app.store.selection import Joined, Row, Selection
 from app.store.tables import Owned
 
-Write = Callable[[Sequence[Any], Sequence[str], Mapping[Any, str]], list[str]]
+Write = Callable[[Sequence[Any], Sequence[str], Sequence[Mapping[Any, str]]], list[str]]
 _KINDS = {
     "ID": Kind.ID,
     "String": Kind.TEXT,
@@ -53,6 +53,7 @@ class Table:
     def __init__(self, table: type[Owned], prefix: str = "own", depth: int = 0) -> None:
         self.table = table
         self.depth = depth
+        self.definitions = False  # whether rows end with the number of them
         self._prefix = prefix
         self._columns: dict[str, str] = {}
         self._joined: dict[str, Table] = {}
@@ -69,11 +70,11 @@ class Table:
     def variables(self) -> list[str]:
         """In the order of the row."""
         within = [name for each in self._joined.values() for name in each.variables]
-        return [*self._columns.values(), *within]
+        return [*self._columns.values(), *within, *("definitions",) * self.definitions]
 
     @property
     def selection(self) -> Selection:
-        return Selection(self.table, tuple(self._columns), self._others)
+        return Selection(self.table, tuple(self._columns), self._others, self.definitions)
 
     @property
     def _others(self) -> tuple[Joined, ...]:
@@ -128,11 +129,10 @@ class Code:
         self._use(variable)
         return f"{{TRUTHS[{variable} is not None]}}"
 
-    def shared(self, number: int, variables: Sequence[str]) -> str:
-        """What is known under the number and these values; null where the first is missing."""
-        self._use(*variables, "known")
-        key = ", ".join((str(number), *variables))
-        return f'{{"null" if {variables[0]} is None else known[{key}]}}'
+    def shared(self, number: int, variable: str) -> str:
+        """The text that is known by this id; null where there is none."""
+        self._use(variable, "known")
+        return f'{{"null" if {variable} is None else known[{number}][{variable}]}}'
 
     def cursor(self) -> str:
         self._use("cursor")

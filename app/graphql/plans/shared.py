@@ -1,17 +1,17 @@
 """Event types, which many rows name, as JSON that is kept.
 
-A text is kept under all that it can depend on: the part of the document that asked for it, and the
-type's id, version, state, end and time of change. Rows carry these, so nothing has to be forgotten.
+A text holds as long as the organization's number of definitions, which every change of an event
+type or a rule raises in its own transaction. Rows carry the number, as it was when they were read.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from itertools import count
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
+from weakref import WeakSet
 
 from graphql import (
     ArgumentNode,
@@ -29,59 +29,61 @@ from graphql import (
 )
 
 from app.graphql.context import Context
-from app.services import event_types
+from app.store import selection
 
-MARKS = event_types.MARKS
-MOST_CHARACTERS = 64_000_000
-_numbers = count()
-_texts: dict[tuple[Any, ...], str] = {}
-_size = 0
+MOST_CHARACTERS = 64_000_000  # of all texts; past that they are all forgotten
 
 
 class MovedError(Exception):
     """An event type was changed while it was read."""
 
 
-@dataclass(frozen=True)
-class SharedPart:
-    """What one place of a document asks of event types."""
+@dataclass
+class _Known:
+    """An organization's event types at one number of its definitions, by id."""
 
-    number: int
+    at: int
+    texts: dict[Any, str] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
+class SharedPart:
+    """What one place of a document asks of event types, and what is known of the answer."""
+
     schema: GraphQLSchema
     operation: OperationDefinitionNode
     others: tuple[Any, ...]
     nodes: tuple[FieldNode, ...]
+    known: dict[UUID, _Known] = field(default_factory=dict)
 
     async def texts(
-        self, context: Context, variables: dict[str, Any] | None, marks: Iterable[tuple[Any, ...]]
+        self, context: Context, variables: dict[str, Any] | None, at: int, ids: Sequence[Any]
     ) -> Mapping[Any, str]:
-        """The types with these marks, by the part's number and the marks. MovedError."""
-        wanted = {(self.number, *each) for each in marks if each[0] is not None}
-        found = {key: _texts[key] for key in wanted if key in _texts}
-        if missing := wanted - found.keys():
-            made = await self._execute(context, variables, {key[1:] for key in missing})
-            _keep(made)
-            found |= made
-        return found
+        """The types with these ids, as they are at this number of definitions. MovedError."""
+        own = context.caller.organization_id
+        known = self.known.get(own)
+        if known is None or known.at != at:
+            known = self.known[own] = _Known(at)
+        texts = known.texts
+        if missing := {each for each in ids if each not in texts and each is not None}:
+            made = await self._execute(context, variables, list(missing))
+            if await selection.definitions(context.database, own) != at:
+                raise MovedError
+            _count(self, sum(map(len, made)))
+            texts |= zip(missing, made, strict=True)
+        return texts
 
     async def _execute(
-        self, context: Context, variables: dict[str, Any] | None, marks: set[tuple[Any, ...]]
-    ) -> dict[Any, str]:
-        """Asks for the types as any client would, and that nothing changed meanwhile."""
-        ids = {UUID(str(each[0])): each for each in marks}
-        asked = self._document([str(each) for each in ids])
+        self, context: Context, variables: dict[str, Any] | None, ids: Sequence[Any]
+    ) -> list[str]:
+        """Asks for the types as any client would. MovedError where one is gone."""
+        asked = self._document([str(UUID(str(each))) for each in ids])
         result: Any = execute(self.schema, asked, context_value=context, variable_values=variables)
         if not isinstance(result, ExecutionResult):
             result = await result
-        if result.errors or result.data is None:
+        if result.errors or result.data is None or None in result.data.values():
             raise MovedError
-        now = await event_types.marks(context.database, context.caller, list(ids))
-        if set(now) != marks:
-            raise MovedError
-        told = result.data.values()
-        return {
-            (self.number, *each): text_of(one) for each, one in zip(ids.values(), told, strict=True)
-        }
+        return [text_of(each) for each in result.data.values()]
 
     def _document(self, ids: list[str]) -> DocumentNode:
         selections = [
@@ -110,15 +112,6 @@ class SharedPart:
         return DocumentNode(definitions=(operation, *self.others))
 
 
-def shared_part(
-    schema: GraphQLSchema,
-    operation: OperationDefinitionNode,
-    others: Iterable[Any],
-    nodes: Iterable[FieldNode],
-) -> SharedPart:
-    return SharedPart(next(_numbers), schema, operation, tuple(others), tuple(nodes))
-
-
 def _by(type_id: str) -> ArgumentNode:
     own = ObjectFieldNode(name=NameNode(value="id"), value=StringValueNode(value=type_id))
     return ArgumentNode(name=NameNode(value="by"), value=ObjectValueNode(fields=(own,)))
@@ -128,10 +121,16 @@ def text_of(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
-def _keep(made: Mapping[tuple[Any, ...], str]) -> None:
-    global _size
-    _size += sum(map(len, made.values()))
-    if _size > MOST_CHARACTERS:
-        _texts.clear()
-        _size = sum(map(len, made.values()))
-    _texts.update(made)
+_parts: WeakSet[SharedPart] = WeakSet()
+_characters = 0
+
+
+def _count(part: SharedPart, characters: int) -> None:
+    global _characters
+    _parts.add(part)
+    _characters += characters
+    if _characters > MOST_CHARACTERS:
+        for each in _parts:
+            each.known = {}
+        _parts.clear()
+        _characters = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +12,16 @@ from strawberry.schema.base import BaseSchema
 from strawberry.types.arguments import convert_arguments
 
 from app.domain.access import Permission
+from app.domain.limits import Limits
 from app.graphql.context import Context
 from app.graphql.plans.declared import Listed, Made, One, Part, definition_of
 from app.graphql.plans.rows import Write
 from app.graphql.plans.shared import SharedPart
 from app.store.selection import Row, Selection
+
+KEPT = 100
+KEPT_CHARACTERS = 1_000
+_MISSING = object()
 
 
 class NotPlannedError(Exception):
@@ -30,17 +35,21 @@ class Arguments:
         self._schema: Any = schema
         self._field = field
         self._node = node
-        self._fixed = not any(variables_in(each) for each in node.arguments or ())
-        self._wanted: tuple[Any, Any] = None, None
+        self._names = tuple({name for each in node.arguments or () for name in variables_in(each)})
+        self._limits: Limits | None = None
+        self._known: dict[Hashable, Any] = {}
 
     def wanted(self, make: Callable[..., Any], parent: Any, context: Context, given: Any) -> Any:
-        """What `make` says is wanted: once for all where no variable and no parent has a say."""
-        if not self._fixed or parent is not None:
+        """What `make` says is wanted: kept for its variables, where no parent has a say."""
+        values = tuple([given.coerced.get(name, _MISSING) for name in self._names])
+        if parent is not None or not all(map(_is_small, values)):
             return make(parent, context, **self.read(given))
-        limits, wanted = self._wanted
-        if limits is not context.limits:
-            wanted = make(None, context, **self.read(given))
-            self._wanted = context.limits, wanted
+        if self._limits is not context.limits or len(self._known) == KEPT:
+            self._limits, self._known = context.limits, {}
+        # With their types: 1 is equal to True.
+        key = values, tuple(map(type, values))
+        if (wanted := self._known.get(key)) is None:
+            wanted = self._known[key] = make(None, context, **self.read(given))
         return wanted
 
     def read(self, variables: VariableValues) -> dict[str, Any]:
@@ -54,13 +63,22 @@ class Arguments:
         )
 
 
+def _is_small(value: Any) -> bool:
+    if isinstance(value, str):
+        return len(value) <= KEPT_CHARACTERS
+    return value is None or value is _MISSING or isinstance(value, int)
+
+
 @dataclass(frozen=True)
 class Rows:
-    """Rows of one statement: what is read, the writer of each part, and what they share."""
+    """Rows of one statement: what is read, the writer of each part, and what they share.
+
+    `shared`: with the place in the row of the event type's id.
+    """
 
     selection: Selection
     writers: tuple[Write, ...]
-    shared: tuple[tuple[SharedPart, Callable[[Row], tuple[Any, ...]]], ...]
+    shared: tuple[tuple[SharedPart, int], ...]
     keys: Mapping[str, Callable[[Row], Any]]
 
 

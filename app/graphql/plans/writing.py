@@ -83,7 +83,7 @@ def _pieces(
     pieces: Sequence[Piece],
     rows: Rows,
     found: Listing,
-    known: Mapping[Any, str],
+    known: Sequence[Mapping[Any, str]],
     cursors: Sequence[str],
 ) -> str:
     page = found.page
@@ -152,11 +152,14 @@ def _leaf(value: Any, type_: Any) -> str:
     return text_of(get_named_type(type_).serialize(value))
 
 
-async def _known(rows: Rows, asking: Asking, found: Sequence[Row]) -> Mapping[Any, str]:
-    known: dict[Any, str] = {}
-    for part, marks in rows.shared:
-        known |= await part.texts(asking.context, asking.said, set(map(marks, found)))
-    return known
+async def _known(rows: Rows, asking: Asking, found: Sequence[Row]) -> Sequence[Mapping[Any, str]]:
+    if not found:
+        return ()
+    at = found[0][-1]
+    return [
+        await part.texts(asking.context, asking.said, at, [row[place] for row in found])
+        for part, place in rows.shared
+    ]
 
 
 def _truth(value: bool) -> str:
