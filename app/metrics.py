@@ -79,6 +79,11 @@ def operation_seconds(operation: str, kind: str) -> Histogram:
     return OPERATION_SECONDS.labels(operation, kind)
 
 
+@cache
+def plans(outcome: str) -> Counter:
+    return PLANS.labels(outcome)
+
+
 SOCKETS = Gauge("tocsin_sockets", "WebSockets that are open.", multiprocess_mode="livesum")
 SUBSCRIBERS = Gauge(
     "tocsin_subscribers", "Subscriptions that follow the log.", multiprocess_mode="livesum"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from graphql import GraphQLError, OperationDefinitionNode
@@ -28,21 +27,6 @@ if TYPE_CHECKING:
 
 class OverdueError(RequestError):
     """It ran, and was broken off."""
-
-
-@asynccontextmanager
-async def in_time(kind: OperationType, limits: RequestLimits) -> AsyncIterator[None]:
-    """Breaks off what takes longer than it may. OverdueError."""
-    seconds = _seconds(kind, limits)
-    with commits_watched() as commits:
-        try:
-            async with asyncio.timeout(seconds) as clock:
-                yield
-        except TimeoutError as error:
-            if not clock.expired():
-                raise
-            told = _overdue(kind, seconds, commits)
-            raise OverdueError(ErrorCode.LIMIT_EXCEEDED, told) from error
 
 
 class Admission(SchemaExtension):
@@ -68,8 +52,17 @@ class Admission(SchemaExtension):
         yield
 
     async def on_execute(self) -> AsyncIterator[None]:
-        async with in_time(self.execution_context.operation_type, self._schema.request_limits):
-            yield
+        """Breaks off what takes longer than it may. OverdueError."""
+        kind = self.execution_context.operation_type
+        seconds = _seconds(kind, self._schema.request_limits)
+        with commits_watched() as commits:
+            try:
+                async with asyncio.timeout(seconds) as clock:
+                    yield
+            except TimeoutError as error:
+                if not clock.expired():
+                    raise
+                raise overdue(kind, seconds, commits) from error
 
     def get_results(self) -> dict[str, Any]:
         """What the answer tells in `extensions`."""
@@ -110,16 +103,18 @@ def _seconds(kind: OperationType, limits: RequestLimits) -> float:
     return limits.mutation_seconds if kind is OperationType.MUTATION else limits.query_seconds
 
 
-def _overdue(kind: OperationType, seconds: float, commits: Commits) -> str:
+def overdue(kind: OperationType, seconds: float, commits: Commits | None = None) -> OverdueError:
     told = f"The {kind.value} took longer than {seconds:g} s and was broken off"
     if kind is not OperationType.MUTATION:
-        return f"{told}: ask for less."
-    if not commits.begun:
-        return f"{told}: nothing was done."
-    return (
-        f"{told}: it may have been done. Look, before it is sent again; a report with the same "
-        "source and sourceId can be sent again safely."
-    )
+        told += ": ask for less."
+    elif commits is None or not commits.begun:
+        told += ": nothing was done."
+    else:
+        told += (
+            ": it may have been done. Look, before it is sent again; a report with the same "
+            "source and sourceId can be sent again safely."
+        )
+    return OverdueError(ErrorCode.LIMIT_EXCEEDED, told)
 
 
 def _fresh(error: GraphQLError) -> GraphQLError:

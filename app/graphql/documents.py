@@ -64,11 +64,12 @@ class Document:
 
     def cost(self, name: str | None, variables: Mapping[str, Any] | None) -> int:
         """In nodes asked for by the operation of this name; 0 where there is none."""
-        operation = self.operation(name)
-        if operation is None:
-            return 0
-        cost = self.costs.get(_name_of(operation))
+        cost = self.priced(name)
         return 0 if cost is None else cost.of(variables or {})
+
+    def priced(self, name: str | None) -> OperationCost | None:
+        operation = self.operation(name)
+        return None if operation is None else self.costs.get(_name_of(operation))
 
 
 class Documents:

@@ -5,7 +5,6 @@ The name that a client gave its operation is not told: it may be anything, and t
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Iterator
 
@@ -23,9 +22,7 @@ class Measured(SchemaExtension):
     """One span for an operation: one for each resolver made 5 ms into 40."""
 
     def on_operation(self) -> Iterator[None]:
-        begun = time.perf_counter()
-        # Not made current: a subscription may be closed from another task than began it.
-        span = _TRACER.start_span("operation")
+        begun = Begun()
         broken = True
         try:
             yield
@@ -36,9 +33,9 @@ class Measured(SchemaExtension):
         finally:
             operation = self._operation()
             schema = self.execution_context.schema._schema
-            name = "invalid" if operation is None else _name(schema, operation)
+            name = "invalid" if operation is None else root_field(schema, operation)
             kind = "unknown" if operation is None else operation.operation.value
-            _count(span, name, kind, self._outcome(broken), begun)
+            begun.ends(name, kind, self._outcome(broken))
 
     def _operation(self) -> OperationDefinitionNode | None:
         request = self.execution_context
@@ -61,26 +58,26 @@ class Measured(SchemaExtension):
         return (ErrorCode.GRAPHQL_PARSE_FAILED if unparsed else unexpected).value
 
 
-@contextlib.contextmanager
-def measured(schema: GraphQLSchema, operation: OperationDefinitionNode) -> Iterator[None]:
-    """Counts and traces an operation that is not executed, unless it is broken off."""
-    begun = time.perf_counter()
-    span = _TRACER.start_span("operation")
-    yield
-    name = _name(schema, operation)
-    _count(span, name, operation.operation.value, "OK", begun)
+class Begun:
+    """An operation that has begun."""
+
+    def __init__(self) -> None:
+        self._at = time.perf_counter()
+        # Not made current: a subscription may be closed from another task than began it.
+        self._span = _TRACER.start_span("operation")
+
+    def ends(self, field: str, kind: str, outcome: str) -> None:
+        metrics.operations(field, kind, outcome).inc()
+        if self._span.is_recording():
+            self._span.update_name(f"{kind} {field}")
+            self._span.set_attributes({"graphql.operation.type": kind, "tocsin.outcome": outcome})
+        self._span.end()
+        if kind != "subscription":
+            metrics.operation_seconds(field, kind).observe(time.perf_counter() - self._at)
 
 
-def _count(span: trace.Span, name: str, kind: str, outcome: str, begun: float) -> None:
-    metrics.operations(name, kind, outcome).inc()
-    span.update_name(f"{kind} {name}")
-    span.set_attributes({"graphql.operation.type": kind, "tocsin.outcome": outcome})
-    span.end()
-    if kind != "subscription":
-        metrics.operation_seconds(name, kind).observe(time.perf_counter() - begun)
-
-
-def _name(schema: GraphQLSchema, operation: OperationDefinitionNode) -> str:
+def root_field(schema: GraphQLSchema, operation: OperationDefinitionNode) -> str:
+    """What the operation is counted by."""
     root = schema.get_root_type(operation.operation)
     asked = operation.selection_set.selections
     if len(asked) != 1:

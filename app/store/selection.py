@@ -103,8 +103,10 @@ class _Statement:
     slots: tuple[tuple[str, Any, Callable[[Any], Any] | None], ...]
 
     def parameters(self, values: Mapping[str, Any]) -> list[Any]:
-        filled = ((values.get(name, fixed), process) for name, fixed, process in self.slots)
-        return [value if process is None else process(value) for value, process in filled]
+        return [
+            values.get(name, fixed) if process is None else process(values.get(name, fixed))
+            for name, fixed, process in self.slots
+        ]
 
 
 _kept: OrderedDict[Hashable, _Statement] = OrderedDict()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass, field
@@ -23,10 +24,11 @@ from strawberry.types.graphql import OperationType as Kind
 
 from app import metrics
 from app.domain.problems import RequestError
-from app.graphql.admission import OverdueError, in_time
+from app.graphql.admission import OverdueError, overdue
 from app.graphql.context import Context
+from app.graphql.document_costs import OperationCost
 from app.graphql.documents import Document
-from app.graphql.measures import measured
+from app.graphql.measures import Begun, root_field
 from app.graphql.plans.operation import Operation
 from app.graphql.plans.planning import Planner
 from app.graphql.plans.shared import MovedError
@@ -48,6 +50,8 @@ class _Operation:
     """What is known of an operation: its plan, for each set of values that it depends on."""
 
     node: OperationDefinitionNode
+    root: str
+    cost: OperationCost
     fragments: dict[str, FragmentDefinitionNode]
     deciding: tuple[str, ...]
     plans: dict[Hashable, Plan | None] = field(default_factory=dict)
@@ -75,17 +79,16 @@ class Plans:
         operation = self._operation(document, operation_name)
         if operation is None:
             return None
-        cost, most = document.cost(operation_name, variables), self._schema.documents.limits.cost
+        cost, most = operation.cost.of(variables or {}), self._schema.documents.limits.cost
         outcome = "not_planned"
         try:
             planned = self._planned(context, operation, variables) if cost <= most else None
             if planned is not None:
                 outcome = "left"
-                plan, asking = planned
                 context.prepay(cost)
-                with measured(self._core, operation.node):
-                    async with in_time(Kind.QUERY, self._schema.request_limits):
-                        data = await write(plan, asking)
+                begun = Begun()
+                data = await self._written(*planned)
+                begun.ends(operation.root, "query", "OK")
                 outcome = "taken"
                 told = f'{{"cost":{{"requested":{cost},"limit":{most}}}}}'
                 return f'{{"data":{data},"extensions":{told}}}'.encode()
@@ -99,8 +102,18 @@ class Plans:
                 outcome = "failed"
                 log.error("plan_failed", exc_info=error)
         finally:
-            metrics.PLANS.labels(outcome).inc()
+            metrics.plans(outcome).inc()
         return None
+
+    async def _written(self, plan: Plan, asking: Asking) -> str:
+        seconds = self._schema.request_limits.query_seconds
+        try:
+            async with asyncio.timeout(seconds) as clock:
+                return await write(plan, asking)
+        except TimeoutError as error:
+            if not clock.expired():
+                raise
+            raise overdue(Kind.QUERY, seconds) from error
 
     def _planned(
         self, context: Context, operation: _Operation, said: dict[str, Any] | None
@@ -136,30 +149,30 @@ class Plans:
         if key in self._kept:
             self._kept.move_to_end(key)
             return self._kept[key]
-        self._kept[key] = found = _found(document, name)
+        self._kept[key] = found = self._found(document, name)
         if len(self._kept) > KEPT:
             self._kept.popitem(last=False)
         return found
 
+    def _found(self, document: Document, name: str | None) -> _Operation | None:
+        """The query that is meant; None where there is none, or the document is not valid."""
+        node, cost = document.operation(name), document.priced(name)
+        if document.node is None or document.errors or node is None or cost is None:
+            return None
+        if node.operation is not OperationType.QUERY:
+            return None
+        fragments = {
+            each.name.value: each
+            for each in document.node.definitions
+            if isinstance(each, FragmentDefinitionNode)
+        }
+        deciding: set[str] = set()
 
-def _found(document: Document, name: str | None) -> _Operation | None:
-    """The query that is meant; None where there is none, or the document is not valid."""
-    if document.node is None or document.errors:
-        return None
-    definitions = document.node.definitions
-    operations = [each for each in definitions if isinstance(each, OperationDefinitionNode)]
-    named = [each for each in operations if name in (None, each.name and each.name.value)]
-    if len(named) != 1 or named[0].operation is not OperationType.QUERY:
-        return None
-    fragments = {
-        each.name.value: each for each in definitions if isinstance(each, FragmentDefinitionNode)
-    }
-    deciding: set[str] = set()
+        class Deciding(Visitor):
+            def enter_directive(self, node: DirectiveNode, *_: Any) -> None:
+                deciding.update(variables_in(node))
 
-    class Deciding(Visitor):
-        def enter_directive(self, node: DirectiveNode, *_: Any) -> None:
-            deciding.update(variables_in(node))
-
-    for each in (named[0], *fragments.values()):
-        visit(each, Deciding())
-    return _Operation(named[0], fragments, tuple(sorted(deciding)))
+        for each in (node, *fragments.values()):
+            visit(each, Deciding())
+        root = root_field(self._core, node)
+        return _Operation(node, root, cost, fragments, tuple(sorted(deciding)))
