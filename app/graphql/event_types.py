@@ -91,7 +91,8 @@ class EventType(Node):
         return await info.context.loaders.conditional_rules.load(UUID(self.id)) or []
 
     @strawberry.field(
-        description="The guard rules that are for its events alone, in order of creation."
+        description="The guard rules that are for its events alone, in order of creation.",
+        metadata=reads(Defined()),
     )
     async def guard_rules(
         self, info: Info
@@ -101,7 +102,8 @@ class EventType(Node):
         return await info.context.loaders.guard_rules_of.load(UUID(self.id)) or []
 
     @strawberry.field(
-        description="The duplication rules that are for its events alone, in order of creation."
+        description="The duplication rules that are for its events alone, in order of creation.",
+        metadata=reads(Defined()),
     )
     async def duplication_rules(
         self, info: Info

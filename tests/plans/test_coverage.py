@@ -11,7 +11,6 @@ from tests.plans.drawn import CORE, planned
 
 OF_EACH_ROW = "a list of its own below each row: read for all rows together, by a loader"
 LOG = "entries of the log, which are judged before and after the change, in memory"
-NOT_FROM_THE_VERSION = "changes without the event type's version, by which types are kept"
 PUBLISHED = "compares the draft with what was published: a second row"
 ERRORS = "user errors are told by mutations, and by the two fields that try something"
 UNPLANNED = {
@@ -32,9 +31,7 @@ UNPLANNED = {
     "Event.fieldValues": "each value beside the form of its own version, in memory",
     "FieldValue.*": "of fieldValues",
     "Event.cloudEvent": "made of the whole event, in memory",
-    "EventType.guardRules": NOT_FROM_THE_VERSION,
-    "EventType.duplicationRules": NOT_FROM_THE_VERSION,
-    "EventType.events": NOT_FROM_THE_VERSION,
+    "EventType.events": OF_EACH_ROW,
     "GuardRule.publishedVersion": PUBLISHED,
     "GuardRule.hasUnpublishedChanges": PUBLISHED,
     "GuardRule.versions": OF_EACH_ROW,

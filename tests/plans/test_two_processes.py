@@ -23,9 +23,13 @@ CHANGES = [
     'transitionEventType(id: $type, to: DEPRECATED, sunsetAt: "2030-01-01T00:00:00Z")',
     "transitionEventType(id: $type, to: PUBLISHED)",
     'updateEventType(input: {id: $type, description: "d", category: "c"})',
+    'createGuardRule(input: {name: "h", eventTypeId: $type, expression: "true", message: "m"})',
+    'createDuplicationRule(input: {name: "k", eventTypeId: $type, fingerprint: ["source"], '
+    'window: "PT1H", action: COUNT})',
 ]
 PARTS = "name category description state sunsetAt updatedAt fields { name label } "
-PARTS += "conditionalRules { name targets { name } }"
+PARTS += "conditionalRules { name targets { name } } guardRules { name eventType { id } } "
+PARTS += "duplicationRules { name window }"
 READ = f"""{{
   events {{ nodes {{ eventType {{ {PARTS} }} }} }}
   eventType(by: {{type: "g"}}) {{ {PARTS} }}

@@ -71,7 +71,7 @@ class Shared:
 
 @dataclass(frozen=True)
 class Defined:
-    """Follows from the version of an event type, and from nothing else."""
+    """Follows from the organization's event types and rules, and from nothing else."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from strawberry.schema.base import BaseSchema
 
 from app.domain.access import Permission
 from app.graphql.permissions import NEEDED
-from app.graphql.plans.declared import Column, Defined, declared
+from app.graphql.plans.declared import Column, Defined, Shared, declared
 from app.graphql.plans.shared import SharedPart
 from app.graphql.plans.steps import NotPlannedError, variables_in
 from app.store.columns import Raw
@@ -78,7 +78,7 @@ class Operation:
         return SharedPart(self.schema, self._node, others, nodes)
 
     def _defined(self, type_: Any, details: list[FieldDetails]) -> None:
-        """NotPlannedError for what follows from more than an event type's version."""
+        """NotPlannedError for what follows from more than the organization's definitions."""
         for inner in self.below(type_, details).values():
             node = inner[0].node
             name = node.name.value
@@ -87,7 +87,7 @@ class Operation:
             what = self.declared(type_, name)
             if any(variables_in(each) for each in node.arguments or ()):
                 raise NotPlannedError(f"{type_}.{name} with variables")
-            if not isinstance(what, Column | Defined):
+            if not isinstance(what, Column | Defined | Shared):
                 raise NotPlannedError(f"{type_}.{name}")
             within = get_named_type(type_.fields[name].type)
             if isinstance(within, GraphQLObjectType):
