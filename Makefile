@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test check bench bench-peers bench-fanout bench-faults bench-overhead lint types floors schema-check migrations-check schema fuzz lock clean
+.PHONY: help setup serve test check bench bench-peers bench-fanout bench-faults bench-memory bench-overhead lint types floors schema-check migrations-check schema fuzz lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -40,6 +40,9 @@ bench-fanout: setup ## Measure what 1,000 subscribers get, beside plain Strawber
 
 bench-faults: setup ## Break servers, sockets and the database, and count what is lost
 	$(BIN)/python -m benchmarks.faults $(if $(INTO),--into $(INTO))
+
+bench-memory: setup ## Watch the server's memory through 10 minutes of load (ARGS="--minutes 1")
+	$(BIN)/python -m benchmarks.peers.memory $(ARGS)
 
 bench-overhead: setup ## Measure what a request costs beside its answer
 	$(BIN)/python -m benchmarks.overhead

@@ -75,20 +75,20 @@ def measure(
     try:
         for operation in operations:
             for stand in stands:
-                tasks = _tasks(stand, operation, depth_of(events))
+                asked = tasks(stand, operation, depth_of(events))
                 for _ in range(rounds):
-                    for task in tasks:
-                        _turn(load, stand, task, seconds)
-                measured += [asdict(task.measured) for task in tasks]
-                _tell(tasks)
+                    for task in asked:
+                        turn(load, stand, task, seconds)
+                measured += [asdict(task.measured) for task in asked]
+                _tell(asked)
     finally:
         load.kill()
     return measured
 
 
-def _tasks(stand: Stand, operation: str, depth: int) -> list[Task]:
+def tasks(stand: Stand, operation: str, depth: int) -> list[Task]:
     """What each server is asked, once all have answered the same."""
-    tasks: list[Task] = []
+    asking: list[Task] = []
     read: dict[str, list[Any]] = {}
     for server in stand.servers:
         if operation not in server.operations:
@@ -97,10 +97,10 @@ def _tasks(stand: Stand, operation: str, depth: int) -> list[Task]:
         texts = stand.texts(server, asked)
         read[server.name] = [_compared(operation, answers.read(200, text)) for text in texts]
         measured = Measured(stand.database, operation, server.name, bytes=len(texts[0].encode()))
-        tasks.append(Task(server, asked, tuple(texts), measured))
-    if tasks:
+        asking.append(Task(server, asked, tuple(texts), measured))
+    if asking:
         answers.compare(f"{operation}, {stand.database}", read)
-    return tasks
+    return asking
 
 
 def _compared(operation: str, data: Any) -> Any:
@@ -112,7 +112,8 @@ def _compared(operation: str, data: Any) -> Any:
     return len(data["logEvents"]["results"])
 
 
-def _turn(load: Child, stand: Stand, task: Task, seconds: float) -> None:
+def turn(load: Child, stand: Stand, task: Task, seconds: float) -> int:
+    """The number of right answers."""
     operation = task.measured.operation
     writes, bulk = operation not in READS, operation.startswith("bulk")
     url = httpx.URL(task.server.url)
@@ -138,6 +139,7 @@ def _turn(load: Child, stand: Stand, task: Task, seconds: float) -> None:
         stored = stand.events() - before
         if stored < acknowledged:
             raise SystemExit(f"{task.server.name}: {acknowledged} acknowledged, {stored} stored.")
+    return int(told["right_ever"])
 
 
 def _tell(tasks: list[Task]) -> None:
