@@ -169,7 +169,7 @@ async def page(
     def compose() -> Select[Any]:
         conditions = template.conditions()
         places = [_beyond(order, bound) for bound in bounds]
-        alone = selection.width == len(selection.columns) and not counts and beside is tuple
+        alone = not selection.joined and not counts and beside is tuple
         sorting = () if alone else [column.key for column in order.columns]
         wanted = select(*_own(selection, sorting)).where(*conditions, *places)
         wanted = wanted.order_by(*(_sorted(column, falling) for column in order.columns))
@@ -228,16 +228,15 @@ def _joined(
     selection: Selection, wanted: Select[Any], by: Sequence[tuple[str, bool]], more: Sequence[Any]
 ) -> Select[Any]:
     """The rows beside those that they name. Joined after the page is cut, and sorted again."""
-    if selection.width == len(selection.columns) and not more:
-        return wanted
+    number = [_DEFINITIONS.scalar_subquery()] if selection.definitions else []
+    if not selection.joined and not more:
+        return wanted.add_columns(*number)
     rows = confined(wanted).subquery("page")
     columns: list[Any] = [rows.c[name] for name in selection.columns]
     joins: list[tuple[Any, Any]] = []
     for each in selection.joined:
         _join(each, rows.c[each.by], columns, joins)
-    if selection.definitions:
-        columns.append(_DEFINITIONS.scalar_subquery())
-    statement = select(*columns, *more).select_from(rows)
+    statement = select(*columns, *number, *more).select_from(rows)
     for other, condition in joins:
         statement = statement.outerjoin(other, condition)
     return statement.order_by(*(_sorted(rows.c[name], falling) for name, falling in by))
