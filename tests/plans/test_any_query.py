@@ -1,0 +1,59 @@
+"""Any query that the schema allows, wrong arguments included: plans answer as execution does."""
+
+from __future__ import annotations
+
+import json
+
+from graphql.language import ast
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+from hypothesis_graphql import queries
+
+from app.graphql.plans.declared import declared
+from tests.plans.both import SCHEMA, Both
+from tests.plans.drawn import CORE
+
+DOCUMENTS = 300
+PLANNED = 30  # of them at least: most have an id that is none, or ask for what no plan covers
+
+
+async def test_any_query_is_answered_as_by_execution(both: Both) -> None:
+    planned = 0
+
+    for query in _drawn():
+        answer = await both.planned(query)
+        if answer is not None:
+            planned += 1
+            assert json.dumps(answer) == json.dumps(await both.executed(query)), query
+
+    assert planned >= PLANNED
+
+
+def _drawn() -> list[str]:
+    instants = st.sampled_from(["2026-04-01T00:00:00Z", "2026-04-05T12:00:00.5+02:00", "never"])
+    lengths = st.sampled_from(["PT1H", "P1D", "-PT1S", "long"])
+    numbers = st.integers(-3, 120).map(lambda n: ast.IntValueNode(value=str(n)))
+    scalars = {
+        "DateTime": instants.map(lambda text: ast.StringValueNode(value=text)),
+        "Duration": lengths.map(lambda text: ast.StringValueNode(value=text)),
+        "JSON": numbers,
+    }
+    query_type = CORE.query_type
+    assert query_type is not None
+    roots = [name for name in query_type.fields if declared(query_type, name) is not None]
+    found: list[str] = []
+
+    @seed(9)
+    @settings(
+        max_examples=DOCUMENTS,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(queries(SCHEMA.as_str(), fields=roots, custom_scalars=scalars, allow_x00=False))
+    def draw(query: str) -> None:
+        found.append(query)
+
+    draw()
+    return found
