@@ -11,13 +11,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.peers.documents import READS
 from benchmarks.peers.servers import POSTGRESQL, SQLITE, US
 from benchmarks.peers.stands import Stand, stands
 from benchmarks.peers.turns import depth_of, tasks, turn
 from benchmarks.processes import Child
 
-OPERATIONS = (*READS, "log", "bulk")
+OPERATIONS = ("list", "nested", "single", "count", "log", "bulk")
 SECONDS = 5.0
 
 
