@@ -42,7 +42,7 @@ _TOO_MANY_TOKENS = re.compile(
 _TOO_DEEP = "Syntax Error: Document is nested too deeply. Parsing aborted."
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Document:
     """`node` is None where the text does not parse. With `errors` it is not to be run."""
 

@@ -105,6 +105,8 @@ def _place_in(parts: list[Any]) -> tuple[int, int]:
     _, tx, seq, _ = parts
     if not isinstance(tx, int) or not isinstance(seq, int):
         raise TypeError
+    if not (0 <= tx < 2**63 and 0 <= seq < 2**63):
+        raise OverflowError  # no database has such a number
     return tx, seq
 
 

@@ -5,6 +5,7 @@ So there is nothing to reset between two of them, and each statement is prepared
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from app.store.dialect import BUSY_MS, STATEMENT_MS
 from app.store.room import Room
 
 CONNECTIONS = 8
+LONGEST_KEPT = 16_384  # of a statement: the server keeps it, too, and its plan
 
 Row = Sequence[Any]
 
@@ -32,6 +34,7 @@ class PostgreSQLRows:
         self._errors = tuple(getattr(self._driver, name) for name in names)
         self._idle: list[Any] = []
         self._room = Room(CONNECTIONS)
+        self._ending: set[asyncio.Task[None]] = set()
 
     @property
     def in_use(self) -> int:
@@ -40,12 +43,13 @@ class PostgreSQLRows:
     async def of(self, statement: str, parameters: Sequence[Any]) -> list[Row]:
         await self._room.enter()
         try:
-            while (kept := self._kept()) is not None:
+            if (kept := self._kept()) is not None:
                 try:
                     return await self._asked(kept, statement, parameters)
                 except (*self._errors, OSError):
                     if not kept.is_closed():
-                        raise  # else it was lost while nobody used it
+                        raise
+            # It was lost, now or long ago: asked once more, of a new one.
             return await self._asked(await self._open(), statement, parameters)
         except self._errors as error:
             raise DBAPIError(statement, None, error) from error
@@ -54,8 +58,12 @@ class PostgreSQLRows:
 
     async def close(self) -> None:
         while (kept := self._kept()) is not None:
-            with contextlib.suppress(Exception):
-                await kept.close(timeout=2)
+            await self._end(kept)
+        await asyncio.gather(*self._ending)
+
+    async def _end(self, connection: Any) -> None:
+        with contextlib.suppress(Exception):
+            await connection.close(timeout=2)
 
     def _kept(self) -> Any:
         while self._idle:
@@ -66,6 +74,12 @@ class PostgreSQLRows:
     async def _asked(self, connection: Any, statement: str, parameters: Sequence[Any]) -> list[Row]:
         try:
             found: list[Row] = await connection.fetch(statement, *parameters)
+        except asyncio.CancelledError:
+            # `close` first tells the server to stop; `terminate` lets it go on.
+            ending = asyncio.create_task(self._end(connection))
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
+            raise
         except BaseException as error:
             if _is_about_the_statement(error):
                 self._idle.append(connection)
@@ -85,7 +99,7 @@ class PostgreSQLRows:
             "statement_timeout": str(STATEMENT_MS),
             "lock_timeout": str(BUSY_MS),
         }
-        kept = {"statement_cache_size": 500, "max_cacheable_statement_size": 0, **given}
+        kept = {"statement_cache_size": 500, "max_cacheable_statement_size": LONGEST_KEPT, **given}
         return await self._driver.connect(timeout=10, server_settings=settings, **kept)
 
 

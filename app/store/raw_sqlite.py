@@ -23,6 +23,7 @@ from app.store.room import Room
 THREADS = 4
 STEPS = 1_000
 STEPS_ON_THE_LOOP = 20 * STEPS  # of SQLite's machine: about two milliseconds
+SECONDS_ON_THE_LOOP = 0.005
 STEPS_BETWEEN_LOOKS = 100 * STEPS
 LONG_SECONDS = 10.0
 MOST_LONG = 1_000
@@ -42,6 +43,7 @@ class SQLiteRows:
         self._room = Room(THREADS)
         self._long: dict[str, float] = {}
         self._left = 0
+        self._until = 0.0
 
     @property
     def in_use(self) -> int:
@@ -68,6 +70,9 @@ class SQLiteRows:
         self._near, self._far = None, []
 
     def _is_long(self, statement: str) -> bool:
+        # One step looks through a whole text, or through all rows that have a word.
+        if "instr(" in statement or " MATCH " in statement:
+            return True
         until = self._long.get(statement)
         return until is not None and time.monotonic() < until
 
@@ -83,6 +88,7 @@ class SQLiteRows:
             self._near = self._open(0)
             self._near.set_progress_handler(self._is_over, STEPS)
         self._left = STEPS_ON_THE_LOOP // STEPS
+        self._until = time.monotonic() + SECONDS_ON_THE_LOOP
         try:
             return self._near.execute(statement, parameters).fetchall()
         except sqlite3.DatabaseError as error:
@@ -93,7 +99,7 @@ class SQLiteRows:
 
     def _is_over(self) -> bool:
         self._left -= 1
-        return self._left < 0
+        return self._left < 0 or time.monotonic() > self._until
 
     async def _in_a_thread(self, statement: str, parameters: Sequence[Any]) -> list[Row]:
         given_up = threading.Event()

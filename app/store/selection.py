@@ -1,15 +1,11 @@
-"""What is to be read, as a value, made into one statement; the statement is kept.
-
-Every statement stays inside one organization: `_composed` makes them all, and confines each select.
-"""
+"""What is to be read, as a value, made into one statement."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -28,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
-from app.store import pages, reading
+from app.store import pages, reading, statements
 from app.store.columns import JSONValue
 from app.store.database import ORGANIZATION, Database, confined
 from app.store.pages import Order, Page, PageRequest
@@ -36,8 +32,6 @@ from app.store.tables import Organization, Owned
 from app.store.templates import Template
 
 Row = reading.Row
-T = TypeVar("T")
-KEPT = 1_000
 NOTHING: Mapping[str, Template] = {}
 _DEFINITIONS: Select[Any] = select(col(Organization.definitions)).where(
     col(Organization.id) == bindparam(ORGANIZATION, None, type_=Uuid())
@@ -95,45 +89,26 @@ class Found:
     beside: Row = ()
 
 
-@dataclass(frozen=True)
-class _Statement:
-    """Its text, and what fills each of its places: a value by its name, as the driver takes it."""
-
-    text: str
-    slots: tuple[tuple[str, Any, Callable[[Any], Any] | None], ...]
-
-    def parameters(self, values: Mapping[str, Any]) -> list[Any]:
-        return [
-            values.get(name, fixed) if process is None else process(values.get(name, fixed))
-            for name, fixed, process in self.slots
-        ]
-
-
-_kept: OrderedDict[Hashable, _Statement] = OrderedDict()
-
-
 async def one(
     database: Database, organization_id: UUID, selection: Selection, template: Template
 ) -> Row | None:
     """The row that the template selects; the first by id, where there are several."""
-    key = (database.dialect.name, selection, template.shape)
+    key = (selection, template.shape)
 
     def compose() -> Select[Any]:
         wanted = select(*_own(selection, ())).where(*template.conditions())
         first = wanted.order_by(col(_column(selection.table, "id"))).limit(literal_column("1"))
         return _joined(selection, first, [], [])
 
-    statement = _statement(database, key, compose)
     given = {**template.values, ORGANIZATION: organization_id}
-    found = await reading.rows(database, statement.text, statement.parameters(given))
+    found = await statements.read(database, key, compose, given)
     return found[0] if found else None
 
 
 async def definitions(database: Database, organization_id: UUID) -> int:
     """The number of the organization's definitions, as it is now."""
-    statement = _statement(database, (database.dialect.name, "definitions"), lambda: _DEFINITIONS)
     given = {ORGANIZATION: organization_id}
-    [[number]] = await reading.rows(database, statement.text, statement.parameters(given))
+    [[number]] = await statements.read(database, ("definitions",), lambda: _DEFINITIONS, given)
     return int(number)
 
 
@@ -162,8 +137,8 @@ async def page(
     falling = order.descending is not request.backwards
     skips = request.offset > 0
     key = (
-        *(database.dialect.name, selection, template.shape, order.name, falling),
-        *(sides, skips, request.size, *((name, each.shape) for name, each in counts.items())),
+        *(selection, template.shape, order.name, falling, sides, skips, request.size, beside),
+        *((name, each.shape) for name, each in counts.items()),
     )
 
     def compose() -> Select[Any]:
@@ -184,8 +159,7 @@ async def page(
         by = [(column.key, falling) for column in order.columns]
         return _joined(selection, wanted, by, more)
 
-    statement = _statement(database, key, compose)
-    rows = await reading.rows(database, statement.text, statement.parameters(values))
+    rows = await statements.read(database, key, compose, values)
     if not rows:
         told = dict.fromkeys(counts, 0)
         if bounds or skips:
@@ -203,14 +177,13 @@ async def page(
 async def count(
     database: Database, organization_id: UUID, table: type[Owned], template: Template
 ) -> int:
-    key = (database.dialect.name, table, template.shape, "count")
+    key = (table, template.shape, "count")
 
     def compose() -> Select[Any]:
         return _number(table, template)
 
-    statement = _statement(database, key, compose)
     given = {**template.values, ORGANIZATION: organization_id}
-    [[number]] = await reading.rows(database, statement.text, statement.parameters(given))
+    [[number]] = await statements.read(database, key, compose, given)
     return int(number)
 
 
@@ -271,25 +244,3 @@ def _beyond(order: Order[Any], bound: pages.Bound) -> ColumnElement[bool]:
     place = tuple_(*(bindparam(name, None, type_=column.type) for name, column in pairs))
     key = tuple_(*order.columns)
     return key > place if bound.ahead else key < place
-
-
-def _statement(database: Database, key: Hashable, compose: Callable[[], Select[Any]]) -> _Statement:
-    if (kept := _kept.get(key)) is not None:
-        _kept.move_to_end(key)
-        return kept
-    _kept[key] = made = _composed(database, compose())
-    if len(_kept) > KEPT:
-        _kept.popitem(last=False)
-    return made
-
-
-def _composed(database: Database, statement: Select[Any]) -> _Statement:
-    """The one way into the database from here: it adds the organization."""
-    compiled: Any = confined(statement).compile(dialect=database.dialect)
-    # Lists that belong to the form of a filter get a place for each of their values.
-    whole = compiled.construct_expanded_state()
-    processors = {**compiled._bind_processors, **whole.processors}
-    slots = tuple(
-        (name, whole.parameters[name], processors.get(name)) for name in whole.positiontup
-    )
-    return _Statement(whole.statement, slots)

@@ -11,6 +11,7 @@ from app import metrics
 from app.domain.access import Permission
 from app.graphql.plans.answering import SHAPES
 from app.store.database import Database
+from app.store.pages import write_cursor
 from tests.client import Client
 from tests.conftest import Statements
 from tests.plans.both import Both
@@ -184,8 +185,7 @@ async def test_an_operation_with_many_shapes_keeps_few_plans(database: Database)
         said = {name: bool(shape >> n & 1) for n, name in enumerate(names)}
         assert (await both.planned(query, **said))["data"] == {"events": {"nodes": []}}
 
-    [operation] = both.plans._kept.values()
-    assert operation is not None
+    [[operation]] = (each.values() for each in both.plans._kept.values())
     assert len(operation.plans) == SHAPES
 
 
@@ -205,3 +205,31 @@ async def test_a_plan_that_breaks_is_logged_and_the_query_executed(
     assert page == {"nodes": [{"summary": "there"}]}
     assert "plan_failed" in [each["event"] for each in logs]
     assert _counted("failed") == before + 1
+
+
+async def test_nothing_is_kept_of_what_is_no_query(database: Database) -> None:
+    both = await Both.of(database)
+
+    for n in range(3):
+        for query in (f"{{ nothing{n} }}", f"mutation {{ no{n} }}", f"{{ unfinished{n}"):
+            assert await both.planned(query) is None
+
+    assert [name for each in both.plans._kept.values() for name in each] == []
+
+
+BELL = "query ($after: String) { notifications(after: $after) { nodes { id } } }"
+
+
+async def test_a_cursor_that_somebody_forged_is_refused_by_plans_as_well(
+    database: Database,
+) -> None:
+    both = await Both.of(database)
+    cursor = write_cursor(both.caller.organization_id, "log", "", 2**63, 1, None)
+
+    with capture_logs() as logs:
+        planned = await both.planned(BELL, after=cursor)
+    executed = await both.executed(BELL, after=cursor)
+
+    assert planned is None
+    assert [each["log_level"] for each in logs] == ["debug"]
+    assert executed["errors"][0]["extensions"]["code"] == "CURSOR_EXPIRED"

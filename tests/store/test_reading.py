@@ -15,7 +15,7 @@ from sqlmodel import col
 
 from app.store import room, tables
 from app.store.database import EVERYWHERE, Database
-from app.store.dialect import why_unavailable
+from app.store.dialect import STATEMENT_MS, why_unavailable
 from app.store.raw_postgresql import CONNECTIONS
 from app.store.raw_sqlite import THREADS, SQLiteRows
 from app.store.reading import rows
@@ -36,6 +36,12 @@ async def until(true: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
         while not true():
             await asyncio.sleep(0.001)
+
+
+async def seen(database: Database, statement: str) -> list[tuple[Any, ...]]:
+    """By a connection of another pool."""
+    async with database.read(EVERYWHERE) as session:
+        return [tuple(row) for row in await session.execute(text(statement))]
 
 
 async def named(database: Database, name: str) -> None:
@@ -110,6 +116,27 @@ async def test_a_read_that_nobody_waits_for_any_more_ends(database: Database) ->
     assert [tuple(row) for row in await rows(database, LONG, [])] == [(300_000,)]
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_read_that_was_cancelled_ends_in_the_server_as_well(database: Database) -> None:
+    reading = [asyncio.create_task(rows(database, ENDLESS, [])) for _ in range(CONNECTIONS)]
+    await until(lambda: database.connections_in_use == CONNECTIONS)
+    running = (
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND state = 'active' AND query LIKE '%RECURSIVE%n(i)%' "
+        "AND pid <> pg_backend_pid()"
+    )
+    [[before]] = await seen(database, running)
+
+    for each in reading:
+        each.cancel()
+    await asyncio.gather(*reading, return_exceptions=True)
+
+    assert before > 0
+    async with asyncio.timeout(STATEMENT_MS / 3000):  # its own end would come later
+        while (await seen(database, running)) != [(0,)]:
+            await asyncio.sleep(0.01)
+
+
 async def test_who_finds_no_place_is_told_so_after_a_time(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,6 +200,17 @@ async def test_a_database_that_is_not_there_is_unavailable(database_url: str) ->
         "The database file cannot be opened.",
         "The database does not exist.",
     )
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_what_looks_through_texts_is_never_read_on_the_event_loop(database: Database) -> None:
+    reader = database.raw_rows
+    assert isinstance(reader, SQLiteRows)
+
+    found = await rows(database, "SELECT instr('abc', 'c')", [])
+
+    assert found == [(3,)]
+    assert (reader._near, len(reader._far)) == (None, 1)
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import structlog
 from graphql import (
@@ -35,14 +35,14 @@ from app.graphql.plans.shared import MovedError
 from app.graphql.plans.steps import NotPlannedError, Plan, variables_in
 from app.graphql.plans.writing import Asking, write
 from app.store.dialect import why_unavailable
+from app.store.statements import TooWideError
 
 if TYPE_CHECKING:
     from app.graphql.schema import Schema
 
 log = structlog.get_logger(__name__)
-KEPT = 1_000
-SHAPES = 64  # of one operation: who has 20 variables for @skip has a million
-_EXPECTED = (GraphQLError, RequestError, MovedError, NotPlannedError)
+SHAPES = 8  # of one operation: a plan takes 50 kB, and who has 20 variables for @skip has a million
+_EXPECTED = (GraphQLError, RequestError, MovedError, NotPlannedError, TooWideError)
 
 
 @dataclass
@@ -63,7 +63,8 @@ class Plans:
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
         self._core = schema._schema
-        self._kept: OrderedDict[Hashable, _Operation | None] = OrderedDict()
+        # As long as `documents` keeps them: it bounds what they take.
+        self._kept: WeakKeyDictionary[Document, dict[str | None, _Operation]] = WeakKeyDictionary()
 
     async def answer(
         self,
@@ -87,7 +88,11 @@ class Plans:
                 outcome = "left"
                 context.prepay(cost)
                 begun = Begun()
-                data = await self._written(*planned)
+                try:
+                    data = await self._written(*planned)
+                except OverdueError as error:
+                    begun.ends(operation.root, "query", error.code.value)
+                    raise
                 begun.ends(operation.root, "query", "OK")
                 outcome = "taken"
                 told = f'{{"cost":{{"requested":{cost},"limit":{most}}}}}'
@@ -145,14 +150,10 @@ class Plans:
             return None
 
     def _operation(self, document: Document, name: str | None) -> _Operation | None:
-        key = (document.text, name)
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            return self._kept[key]
-        self._kept[key] = found = self._found(document, name)
-        if len(self._kept) > KEPT:
-            self._kept.popitem(last=False)
-        return found
+        kept = self._kept.setdefault(document, {})
+        if (known := kept.get(name)) is None and (known := self._found(document, name)) is not None:
+            kept[name] = known
+        return known
 
     def _found(self, document: Document, name: str | None) -> _Operation | None:
         """The query that is meant; None where there is none, or the document is not valid."""

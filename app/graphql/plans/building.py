@@ -108,6 +108,7 @@ class Building:
             own = definition_of(type_.fields[name]).python_name
             if own not in columns:
                 raise NotPlannedError(f"{type_}.{name}")
+            self._operation.need(type_, name)
             value = code.column(row.column(columns[own]), type_.fields[name].type)
             members.append(f'"{key}":{value}')
         return "{{" + ",".join(members) + "}}"

@@ -61,13 +61,16 @@ class Operation:
 
     def declared(self, parent: GraphQLObjectType, name: str) -> Any:
         """What the field reads; its permission becomes the plan's. NotPlannedError."""
-        coordinate = f"{parent.name}.{name}"
         what = None if name.startswith("__") else declared(parent, name)
         if what is None:
-            raise NotPlannedError(coordinate)
-        if (needed := NEEDED.get(coordinate)) is not None:
-            self.needed.add(needed)
+            raise NotPlannedError(f"{parent.name}.{name}")
+        self.need(parent, name)
         return what
+
+    def need(self, parent: GraphQLObjectType, name: str) -> None:
+        """The permission of a field, whatever it reads, becomes the plan's."""
+        if (needed := NEEDED.get(f"{parent.name}.{name}")) is not None:
+            self.needed.add(needed)
 
     def share(self, details: list[FieldDetails]) -> SharedPart:
         """What is asked of event types here. NotPlannedError."""

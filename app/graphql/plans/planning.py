@@ -112,6 +112,7 @@ class Planner:
             elif (
                 is_leaf_type(get_named_type(field.type)) and not definition_of(field).base_resolver
             ):
+                self._operation.need(type_, name)
                 fields.append((key, field))
             else:
                 fields.append(self._root(type_, key, inner))

@@ -120,7 +120,8 @@ class Code:
             ["value", "other"],
             "value is None",
             self._raw.json_code(Kind.INSTANT, "value"),
-            "if other is not None and other > value: value = other",
+            # As texts: the first instant comes from asyncpg without an offset.
+            "if other is not None and str(other) > str(value): value = other",
         )
         return f"{{{both}({one}, {other})}}"
 

@@ -32,6 +32,7 @@ from app.graphql.context import Context
 from app.store import selection
 
 MOST_CHARACTERS = 64_000_000  # of all texts; past that they are all forgotten
+EACH = 300  # counted for a text beside its own: what it takes in memory
 
 
 class MovedError(Exception):
@@ -69,7 +70,7 @@ class SharedPart:
             made = await self._execute(context, variables, list(missing))
             if await selection.definitions(context.database, own) != at:
                 raise MovedError
-            _count(self, sum(map(len, made)))
+            _count(self, sum(map(len, made)) + EACH * len(made))
             texts |= zip(missing, made, strict=True)
         return texts
 

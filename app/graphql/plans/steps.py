@@ -12,14 +12,12 @@ from strawberry.schema.base import BaseSchema
 from strawberry.types.arguments import convert_arguments
 
 from app.domain.access import Permission
-from app.domain.limits import Limits
 from app.graphql.context import Context
 from app.graphql.plans.declared import Listed, Made, One, Part, definition_of
 from app.graphql.plans.rows import Write
 from app.graphql.plans.shared import SharedPart
 from app.store.selection import Row, Selection
 
-KEPT = 100
 KEPT_CHARACTERS = 1_000
 _MISSING = object()
 
@@ -36,20 +34,22 @@ class Arguments:
         self._field = field
         self._node = node
         self._names = tuple({name for each in node.arguments or () for name in variables_in(each)})
-        self._limits: Limits | None = None
-        self._known: dict[Hashable, Any] = {}
+        self._last: tuple[Hashable, Any] = None, None
 
     def wanted(self, make: Callable[..., Any], parent: Any, context: Context, given: Any) -> Any:
-        """What `make` says is wanted: kept for its variables, where no parent has a say."""
+        """What `make` says is wanted: the last one is kept, where no parent has a say.
+
+        One alone: it may have a hundred filters, and there is one of these for each field and plan.
+        """
         values = tuple([given.coerced.get(name, _MISSING) for name in self._names])
-        if parent is not None or not all(map(_is_small, values)):
+        if parent is not None or not _are_small(values):
             return make(parent, context, **self.read(given))
-        if self._limits is not context.limits or len(self._known) == KEPT:
-            self._limits, self._known = context.limits, {}
-        # With their types: 1 is equal to True.
-        key = values, tuple(map(type, values))
-        if (wanted := self._known.get(key)) is None:
-            wanted = self._known[key] = make(None, context, **self.read(given))
+        # With their types: 1 is equal to True. With the limits themselves, not their values.
+        key = id(context.limits), values, tuple(map(type, values))
+        known, wanted = self._last
+        if known != key:
+            wanted = make(None, context, **self.read(given))
+            self._last = key, wanted
         return wanted
 
     def read(self, variables: VariableValues) -> dict[str, Any]:
@@ -63,10 +63,11 @@ class Arguments:
         )
 
 
-def _is_small(value: Any) -> bool:
-    if isinstance(value, str):
-        return len(value) <= KEPT_CHARACTERS
-    return value is None or value is _MISSING or isinstance(value, int)
+def _are_small(values: tuple[Any, ...]) -> bool:
+    texts = [each for each in values if isinstance(each, str)]
+    others = [each for each in values if not isinstance(each, str)]
+    plain = all(each is None or each is _MISSING or isinstance(each, int) for each in others)
+    return plain and sum(map(len, texts)) <= KEPT_CHARACTERS
 
 
 @dataclass(frozen=True)
