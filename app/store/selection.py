@@ -135,34 +135,24 @@ async def page(
         values |= {f"{bound.argument}{n}": value for n, value in enumerate(bound.place)}
     sides = tuple(bound.argument for bound in bounds)
     falling = order.descending is not request.backwards
-    skips = request.offset > 0
+    cut = sides, request.offset > 0, request.size
     key = (
-        *(selection, template.shape, order.name, falling, sides, skips, request.size, beside),
+        *(selection, template.shape, order.name, falling, cut, beside),
         *((name, each.shape) for name, each in counts.items()),
     )
 
     def compose() -> Select[Any]:
-        conditions = template.conditions()
-        places = [_beyond(order, bound) for bound in bounds]
-        alone = not selection.joined and not counts and beside is tuple
-        sorting = () if alone else [column.key for column in order.columns]
-        wanted = select(*_own(selection, sorting)).where(*conditions, *places)
-        wanted = wanted.order_by(*(_sorted(column, falling) for column in order.columns))
-        if skips:
-            wanted = wanted.offset(bindparam("offset", None, type_=Integer()))
-        # A number, so that no database plans for another one.
-        wanted = wanted.limit(literal_column(str(request.size + 1)))
+        wanted = _page(selection, template, order, request, bounds, not (counts or beside()))
         more = [
             confined(_number(selection.table, each)).scalar_subquery() for each in counts.values()
         ]
-        more += beside()
         by = [(column.key, falling) for column in order.columns]
-        return _joined(selection, wanted, by, more)
+        return _joined(selection, wanted, by, [*more, *beside()])
 
     rows = await statements.read(database, key, compose, values)
     if not rows:
         told = dict.fromkeys(counts, 0)
-        if bounds or skips:
+        if bounds or request.offset > 0:
             for name, each in counts.items():
                 told[name] = await count(database, organization_id, selection.table, each)
         return Found(pages.cut([], request), told)
@@ -185,6 +175,27 @@ async def count(
     given = {**template.values, ORGANIZATION: organization_id}
     [[number]] = await statements.read(database, key, compose, given)
     return int(number)
+
+
+def _page(
+    selection: Selection,
+    template: Template,
+    order: Order[Any],
+    request: PageRequest,
+    bounds: Sequence[pages.Bound],
+    alone: bool,
+) -> Select[Any]:
+    """The page itself, cut; with what it is sorted by, where it is joined or put beside numbers."""
+    sorting = () if alone and not selection.joined else [column.key for column in order.columns]
+    wanted = select(*_own(selection, sorting)).where(
+        *template.conditions(), *(_beyond(order, bound) for bound in bounds)
+    )
+    falling = order.descending is not request.backwards
+    wanted = wanted.order_by(*(_sorted(column, falling) for column in order.columns))
+    if request.offset > 0:
+        wanted = wanted.offset(bindparam("offset", None, type_=Integer()))
+    # A number, so that no database plans for another one.
+    return wanted.limit(literal_column(str(request.size + 1)))
 
 
 def _number(table: type[Owned], template: Template) -> Select[Any]:
