@@ -30,10 +30,15 @@ Render = Callable[[Sequence[Entry]], Awaitable[list[Rendered]]]
 
 
 class Texts(tuple[bytes, ...]):
-    """A batch in UTF-8, for many subscribers. `made` is for whoever sends it to many of them."""
+    """A batch in UTF-8, for many subscribers.
+
+    `around` and `framed` are for whoever sends it to many of them: what comes around so many bytes
+    of each, and what was sent last, behind what it was made with.
+    """
 
     def __init__(self, _: Iterable[bytes]) -> None:
-        self.made: dict[int, list[tuple[bytes, bytes]]] = {}
+        self.around: dict[int, list[tuple[bytes, bytes]]] = {}
+        self.framed = b"", b""
         self.size = sum(map(len, self))
 
 

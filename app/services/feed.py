@@ -24,8 +24,8 @@ from app.store import changes
 from app.store.changes import Entry, Now, Place
 from app.store.database import EVERYWHERE, Database
 from app.store.dialect import DATABASE_ERRORS
+from app.store.tail import BATCH, Tail
 
-BATCH = 500
 RETRY_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
@@ -83,6 +83,7 @@ class Feed:
 
     def __init__(self, database: Database, buffer_entries: int, buffer_bytes: int) -> None:
         self._database = database
+        self._tail = Tail(database)
         self._buffer_entries = buffer_entries
         self._buffer_bytes = buffer_bytes
         self.followers: set[Follower] = set()
@@ -94,8 +95,7 @@ class Feed:
         self._now: WeakValueDictionary[UUID, Now] = WeakValueDictionary()
 
     async def __aenter__(self) -> Feed:
-        async with self._database.read(EVERYWHERE) as session:
-            self.read_up_to = await changes.head(session)
+        self.read_up_to = await self._tail.head()
         await self._database.wake.start()
         self._reading = asyncio.create_task(self._read())
         return self
@@ -188,10 +188,8 @@ class Feed:
             return
         full = True
         while full:
-            async with self._database.read(EVERYWHERE) as session:
-                batch = await changes.read_after(session, self.read_up_to, BATCH)
-                missed = bool(batch) and self.read_up_to < await changes.pruned(session)
-            if missed:  # entries were pruned that nobody here has seen
+            batch, pruned = await self._tail.read_after(self.read_up_to)
+            if self.read_up_to < pruned:  # entries were pruned that nobody here has seen
                 self._lose_followers()
             full = len(batch) == BATCH
             for entry in batch:
@@ -211,8 +209,7 @@ class Feed:
 
     async def _passed_over(self) -> bool:
         """Goes to the end of the log, unless somebody has begun to follow meanwhile."""
-        async with self._database.read(EVERYWHERE) as session:
-            end = await changes.head(session)
+        end = await self._tail.head()
         if self.followers:
             return False
         self.read_up_to = end

@@ -36,7 +36,7 @@ API_KEY = "api_key"
 # What reports are judged by: `Organization.definitions` counts its changes.
 DEFINITIONS = frozenset({EVENT_TYPE, GUARD_RULE, DUPLICATION_RULE})
 _LAST_SEQ = 2**63 - 1
-_PRUNED = (col(tables.Log.pruned_tx), col(tables.Log.pruned_seq))
+PRUNED = (col(tables.Log.pruned_tx), col(tables.Log.pruned_seq))
 
 
 class Place(NamedTuple):
@@ -192,16 +192,22 @@ async def _read(
 
 async def head(session: AsyncSession) -> Place:
     """The last complete entry: whatever is committed later lies behind it."""
+    return head_in((await session.execute(head_statement())).one())
+
+
+def head_statement() -> Select[Any]:
     tx, seq = col(tables.Change.tx), col(tables.Change.seq)
     last = select(tx, seq).where(tx < Horizon()).order_by(tx.desc(), seq.desc()).limit(1).subquery()
-    both = select(*_PRUNED, last.c.tx, last.c.seq).outerjoin(last, true())
-    *gone, last_tx, last_seq = (await session.execute(both)).one()
-    return max(Place(*gone), Place(last_tx or 0, last_seq or 0))
+    return select(*PRUNED, last.c.tx, last.c.seq).outerjoin(last, true())
+
+
+def head_in(row: Sequence[Any]) -> Place:
+    return max(Place(*row[:2]), Place(row[2] or 0, row[3] or 0))
 
 
 async def pruned(session: AsyncSession) -> Place:
     """Entries up to here may have been removed."""
-    return Place(*(await session.execute(select(*_PRUNED))).one())
+    return Place(*(await session.execute(select(*PRUNED))).one())
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Composed statements: each is inside one organization, and kept for those who ask alike."""
+"""Composed statements, kept for those who ask alike; what `read` sends is in one organization."""
 
 from __future__ import annotations
 
@@ -60,16 +60,17 @@ def _statement(database: Database, key: Hashable, compose: Callable[[], Select[A
     if (kept := _kept.get(key)) is not None:
         _kept.move_to_end(key)
         return kept
-    if (made := _composed(database, compose())).weight <= HEAVIEST_KEPT:
+    # The one way in for what is kept here: it adds the organization.
+    if (made := composed(database, confined(compose()))).weight <= HEAVIEST_KEPT:
         _kept[key] = made
         if len(_kept) > KEPT:
             _kept.popitem(last=False)
     return made
 
 
-def _composed(database: Database, statement: Select[Any]) -> Statement:
-    """The one way into the database from here: it adds the organization."""
-    compiled: Any = confined(statement).compile(dialect=database.dialect)
+def composed(database: Database, statement: Select[Any]) -> Statement:
+    """As it is: whoever sends it has put the organization into it. TooWideError."""
+    compiled: Any = statement.compile(dialect=database.dialect)
     # Lists that belong to the form of a filter get a place for each of their values.
     whole = compiled.construct_expanded_state()
     processors = {**compiled._bind_processors, **whole.processors}

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from uvicorn._types import ASGISendEvent
     from websockets.http11 import Request
 
-SendNow = Callable[[bytes, Texts], bool]
-_EXTENSION = "tocsin.send_now"
+_EXTENSION = "tocsin.sender"
 _TOGETHER_BYTES = 65_536  # what the connection buffers before its sender has to wait
 _COMPRESSED_BYTES = 1_024  # shorter texts are not worth it
 _TEXT = 0x81  # the first byte of a text frame that is a whole message
@@ -43,7 +42,7 @@ class Frames(WebSocketsSansIOProtocol):
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
         if not self.close_sent:
-            cast("dict[str, Any]", self.scope["extensions"])[_EXTENSION] = self.send_now
+            cast("dict[str, Any]", self.scope["extensions"])[_EXTENSION] = self._sender
 
     async def send(self, message: ASGISendEvent) -> None:
         said: dict[str, Any] = dict(message)
@@ -61,18 +60,9 @@ class Frames(WebSocketsSansIOProtocol):
             self.writable.set()
         await super().send(message)
 
-    def send_now(self, before: bytes, texts: Texts) -> bool:
-        """Each text between `before` and the brace that closes it, in one write. False, and nothing
-        is sent, when the client is slow or gone, or when they had better go one by one.
-        """
-        if self.close_sent or self.disconnected or self._held_bytes or not self.writable.is_set():
-            return False
+    def _sender(self, before: bytes) -> Sender:
         most = _COMPRESSED_BYTES if self.conn.extensions else _TOGETHER_BYTES
-        if len(before) + texts.size > most or self.transport.is_closing():
-            return False
-        around = texts.made.get(len(before)) or _framed(texts, len(before))
-        self.transport.write(b"".join([head + before + rest for head, rest in around]))
-        return True
+        return Sender(before, most, self.transport)
 
     def _holds(self, size: int) -> bool:
         self._held_bytes += size
@@ -80,16 +70,53 @@ class Frames(WebSocketsSansIOProtocol):
         return open_for_frames and self._held_bytes < _TOGETHER_BYTES
 
 
-def send_now_of(scope: MutableMapping[str, Any]) -> SendNow | None:
-    """How texts are sent at once on the socket of this scope; None on servers other than ours."""
-    send_now: SendNow | None = (scope.get("extensions") or {}).get(_EXTENSION)
-    return send_now
+class Sender:
+    """Sends texts on one socket now, each between `before` and the brace that closes it, in one
+    write. Or it says False, and sends nothing: when the client has not taken what was sent, when it
+    is gone or the sender `ended`, or when they had better go one by one.
+
+    A thousand are asked for one event. As long as each asked its socket and its protocol how they
+    are, a quarter of the time was waiting for memory: it looks at itself and at the transport.
+    """
+
+    __slots__ = ("_before", "_most", "_transport", "ended")
+
+    def __init__(self, before: bytes, most: int, transport: Any) -> None:
+        self._before = before
+        self._most = most
+        self._transport = transport
+        self.ended = False
+
+    def __call__(self, texts: Texts) -> bool:
+        transport = self._transport
+        if self.ended or len(self._before) + texts.size > self._most:
+            return False
+        if transport.get_write_buffer_size() or transport.is_closing():
+            return False
+        transport.write(_framed(self._before, texts))
+        return True
 
 
-def _framed(texts: Texts, before: int) -> list[tuple[bytes, bytes]]:
+def sender_of(scope: MutableMapping[str, Any], before: bytes) -> Sender | None:
+    """Of the socket of this scope; None on servers other than ours."""
+    make: Callable[[bytes], Sender] | None = (scope.get("extensions") or {}).get(_EXTENSION)
+    return make and make(before)
+
+
+def _framed(before: bytes, texts: Texts) -> bytes:
+    """The messages as frames. Many clients give their operation the same id, others ids that are
+    equally long.
+    """
+    if texts.framed[0] != before:
+        around = texts.around.get(len(before)) or _around(texts, len(before))
+        texts.framed = before, b"".join([head + before + rest for head, rest in around])
+    return texts.framed[1]
+
+
+def _around(texts: Texts, before: int) -> list[tuple[bytes, bytes]]:
     """What comes before and behind so many bytes of each message: kept for the next socket."""
     made = [(_head(before + len(text) + 1), text + b"}") for text in texts]
-    texts.made[before] = made
+    texts.around[before] = made
     return made
 
 

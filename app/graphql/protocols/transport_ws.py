@@ -21,7 +21,7 @@ from app.domain.limits import SocketLimits
 from app.domain.problems import ErrorCode, RequestError
 from app.graphql.context import Context
 from app.graphql.protocols.conversation import Conversation
-from app.graphql.protocols.frames import send_now_of
+from app.graphql.protocols.frames import Sender, sender_of
 from app.graphql.protocols.messages import (
     ACKNOWLEDGED,
     PING,
@@ -41,7 +41,6 @@ from app.graphql.protocols.messages import (
 from app.graphql.protocols.operations import answers
 from app.graphql.protocols.places import Pace, Place, Places
 from app.graphql.schema import Schema
-from app.services.broadcast import Push, Texts
 from app.store.dialect import DATABASE_ERRORS, why_unavailable
 
 # A subscription would be waited for in vain; where a word is taken for a mutation, not for long.
@@ -82,6 +81,8 @@ class Socket:
         self._place: Place | None = None
         self._pace = Pace(limits)
         self._operations: dict[str, asyncio.Task[None]] = {}
+        # What is pushed for an operation goes past its task.
+        self._senders: dict[str, Sender] = {}
         self._conversation = Conversation(limits, self._operations)
         self._tasks: set[asyncio.Task[None]] = set()
         self._mutations: set[asyncio.Task[None]] = set()
@@ -94,6 +95,8 @@ class Socket:
         """Closes the socket, whatever it does; with None it is closed already."""
         if not self._ended.done():
             self._ended.set_result(close)
+            for sender in self._senders.values():
+                sender.ended = True
 
     async def serve(self) -> None:
         """Until it ends; then nothing of it goes on."""
@@ -207,7 +210,7 @@ class Socket:
 
     async def _begin(self, message: Subscribe) -> None:
         most = self._limits.operations
-        if self._draining:
+        if self._draining or self._ended.done():
             return
         if len(self._operations) >= most:
             error = {
@@ -217,6 +220,9 @@ class Socket:
             await self._send(error_message(message.id, text_of([error])))
         else:
             self._context.note_use()
+            sender = sender_of(self._websocket.scope, before_payload(message.id).encode())
+            if sender is not None:
+                self._senders[message.id] = sender
             task = self._operations[message.id] = self._start(self._run, message)
             if _MUTATES.search(message.query):
                 self._mutations.add(task)
@@ -224,7 +230,8 @@ class Socket:
 
     async def _run(self, message: Subscribe) -> None:
         last = complete_message(message.id)
-        asked = answers(self._schema, self._context, message, self._push(message.id))
+        sender = self._senders.get(message.id)
+        asked = answers(self._schema, self._context, message, sender)
         async with contextlib.aclosing(asked) as given:
             async for answer in given:
                 if answer.failed:
@@ -232,27 +239,18 @@ class Socket:
                 else:
                     await self._send(next_message(message.id, answer.payload), answer.more)
         # Before it is said: who has read it may use the id again.
-        del self._operations[message.id]
+        self._forget(message.id)
         await self._send(last)
 
-    def _push(self, id: str) -> Push | None:
-        """How an operation's payloads are sent without it, while it waits for the next one."""
-        send_now = send_now_of(self._websocket.scope)
-        if send_now is None:
-            return None
-        before = before_payload(id).encode()
-
-        def push(payloads: Texts) -> bool:
-            # A frame of another operation may be waiting for the client.
-            if self._sending.locked() or self._ended.done() or id not in self._operations:
-                return False
-            return send_now(before, payloads)
-
-        return push
+    def _forget(self, id: str) -> asyncio.Task[None] | None:
+        """Nothing is pushed for the operation from here on."""
+        if (sender := self._senders.pop(id, None)) is not None:
+            sender.ended = True
+        return self._operations.pop(id, None)
 
     async def _stop(self, id: str) -> None:
         """Ends an operation that its client has completed, before the next message is read."""
-        task = self._operations.pop(id, None)
+        task = self._forget(id)
         if task is not None:
             task.cancel()
             await asyncio.wait({task})
