@@ -47,8 +47,9 @@ OPERATION_SECONDS = Histogram(
 )
 PLANS = Counter(
     "tocsin_plans",
-    "Queries over HTTP, by what became of their plan: taken; not_planned: executed, as no plan "
-    "covers it; left: executed, as an argument or the database was not in order; failed.",
+    "Queries, `logEvent` and `logEvents` over HTTP, by what became of their plan: taken; "
+    "not_planned: executed, as no plan covers it; left: executed, as an argument or the database "
+    "was not in order, or a report has more to tell; failed.",
     ["outcome"],
 )
 EVENTS = Counter(

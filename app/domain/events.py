@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import Enum
 from types import NoneType
@@ -86,7 +86,8 @@ class EventState:
 
     def to_json(self) -> dict[str, Any]:
         """As the log keeps it, under the names of the API."""
-        return {name: _plain(getattr(self, attribute)) for attribute, name in _NAMES}
+        said = vars(self)
+        return {name: _plain(said[attribute]) for attribute, name in _NAMES}
 
     @classmethod
     def from_json(cls, kept: Mapping[str, Any]) -> EventState:
@@ -134,6 +135,8 @@ def _read(name: str, kept: Any) -> Any:
 def _plain(value: Any) -> Any:
     if type(value) in _PLAIN:
         return value
+    if (own := _WRITERS.get(type(value))) is not None:
+        return own(value)
     for kind, writer in _WRITERS.items():  # a driver has a subclass of its own for ids
         if isinstance(value, kind):
             return writer(value)
@@ -146,7 +149,7 @@ _WRITERS: dict[type, Callable[[Any], Any]] = {
     UUID: str,
     Severity: lambda severity: severity.value,
     Outcome: lambda outcome: outcome.value,
-    Entity: asdict,
+    Entity: lambda entity: {"type": entity.type, "id": entity.id},
     tuple: list,
 }
 

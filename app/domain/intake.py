@@ -227,13 +227,13 @@ def _guard(
     event: EventState, old: EventState | None, spec: TypeSpec | None, desk: Desk, judged: _Judged
 ) -> None:
     """Asks the guards of an event whose attributes are sound, each about fields that are."""
-    if any(len(each.path) == 1 for each in judged.problems):
-        return  # the fields as a whole cannot be kept: nothing can be asked about them
+    guards = (*(spec.guards if spec else ()), *desk.guards)
+    if not guards or any(len(each.path) == 1 for each in judged.problems):
+        return  # where the fields as a whole cannot be kept, nothing can be asked about them
     unsound = {each.path[1] for each in judged.problems}
     if unsound:
         kept = {n: v for n, v in event.fields.items() if not json_problems({n: v}, desk.limits)}
         event = replace(event, fields=kept)
-    guards = (*(spec.guards if spec else ()), *desk.guards)
     own = spec.fields if spec else None
     for each in violations(guards, event, old, desk.now, desk.limits, own=own, unsound=unsound):
         rejects = each.enforcement is GuardEnforcement.REJECT

@@ -61,7 +61,8 @@ def _ends_month(instant: datetime) -> bool:
 
 def write_instant(instant: datetime) -> str:
     """The instant in UTC with microseconds, as `2026-04-10T10:30:00.000000Z`."""
-    return instant.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    utc = instant if instant.tzinfo is UTC else instant.astimezone(UTC)
+    return f"{utc.isoformat(timespec='microseconds')[:26]}Z"
 
 
 def text_problems(value: str | None, limit: int, *path: str) -> list[Problem]:

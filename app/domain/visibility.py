@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
@@ -57,6 +57,8 @@ def settle(
     where there is no default.
     """
     plan = _plan(fields, rules)
+    if plan.is_plain:
+        return Settled(dict(values), tuple(plan.kinds), plan.required, ())
     settled = dict(values)
     visible, dropped = set(), set()
     for ruled in plan.order:
@@ -134,6 +136,20 @@ class _Ruled:
 class _Plan:
     kinds: dict[str, FieldKind]
     order: tuple[_Ruled, ...]
+
+    @cached_property
+    def is_plain(self) -> bool:
+        """No rule and no default has anything to settle."""
+        return not any(
+            each.show or each.hide or each.require or each.field.default is not None
+            for each in self.order
+        )
+
+    @cached_property
+    def required(self) -> tuple[str, ...]:
+        """Without any rule, in the form's order."""
+        required = {each.field.name for each in self.order if each.field.required}
+        return tuple(name for name in self.kinds if name in required)
 
 
 @lru_cache(maxsize=1024)

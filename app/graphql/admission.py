@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from graphql import GraphQLError, OperationDefinitionNode
@@ -27,6 +28,20 @@ if TYPE_CHECKING:
 
 class OverdueError(RequestError):
     """It ran, and was broken off."""
+
+
+@asynccontextmanager
+async def in_time(kind: OperationType, limits: RequestLimits) -> AsyncIterator[None]:
+    """Breaks off what takes longer than it may. OverdueError."""
+    seconds = _seconds(kind, limits)
+    with commits_watched() as commits:
+        try:
+            async with asyncio.timeout(seconds) as clock:
+                yield
+        except TimeoutError as error:
+            if not clock.expired():
+                raise
+            raise overdue(kind, seconds, commits) from error
 
 
 class Admission(SchemaExtension):
@@ -52,17 +67,8 @@ class Admission(SchemaExtension):
         yield
 
     async def on_execute(self) -> AsyncIterator[None]:
-        """Breaks off what takes longer than it may. OverdueError."""
-        kind = self.execution_context.operation_type
-        seconds = _seconds(kind, self._schema.request_limits)
-        with commits_watched() as commits:
-            try:
-                async with asyncio.timeout(seconds) as clock:
-                    yield
-            except TimeoutError as error:
-                if not clock.expired():
-                    raise
-                raise overdue(kind, seconds, commits) from error
+        async with in_time(self.execution_context.operation_type, self._schema.request_limits):
+            yield
 
     def get_results(self) -> dict[str, Any]:
         """What the answer tells in `extensions`."""

@@ -119,8 +119,8 @@ class CloudEventMutations:
             list[JSON], strawberry.argument(description="CloudEvents, each a JSON object.")
         ],
     ) -> LogEventsPayload:
-        refusal = LogEventsPayload.too_many(len(events), info, "events")
+        refusal = LogEventsPayload.too_many(len(events), info.context, "events")
         if refusal is not None:
             return refusal
         reports = await cloudevents.ingest(info.context.database, info.context.desk, events)
-        return LogEventsPayload.from_reports(reports, info, "events")
+        return LogEventsPayload.from_reports(reports, info.context, "events")

@@ -51,7 +51,7 @@ class ContainerMutations:
         )
         [report] = await events.log_events(info.context.database, info.context.desk, [draft])
         told = replace(report, warnings=_placed(report.warnings), problems=_placed(report.problems))
-        return LogEventPayload.from_report(told, info)
+        return LogEventPayload.from_report(told, info.context)
 
 
 # Where in the arguments of logContainerEvent an attribute of the draft was said.

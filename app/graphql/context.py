@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from asyncio import Future
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -51,6 +52,7 @@ class Context(BaseContext):
         self._asked_at = asked_at
         self._last_event_id = last_event_id
         self._prepaid = 0
+        self.done: Future[Any] | None = None
 
     @cached_property
     def loaders(self) -> Loaders:
@@ -102,6 +104,10 @@ class Context(BaseContext):
         """As `spend`: what is then executed after all is not paid for twice."""
         self.spend(points)
         self._prepaid = points
+
+    async def once(self, do: Callable[..., Awaitable[Any]], *given: Any) -> Any:
+        """What a mutation leads to: a plan that could not tell it has done it already."""
+        return await (do(self, *given) if self.done is None else self.done)
 
     def forget_key(self, key_id: UUID) -> None:
         """It was revoked: no request is let in by what is remembered of it."""

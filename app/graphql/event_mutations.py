@@ -11,19 +11,27 @@ import strawberry
 from app.domain.access import Permission
 from app.domain.problems import invalid
 from app.domain.values import read_id
-from app.graphql.context import Info
+from app.graphql.context import Context, Info
 from app.graphql.event_inputs import LogEventInput, UpdateEventInput
 from app.graphql.events import Event
 from app.graphql.nodes import malformed
+from app.graphql.plans.declared import Done, Held, reads
 from app.graphql.problems import UserError, user_errors
 from app.services import events, notifications
 from app.services.reports import Report
+from app.store import tables
+
+
+def _held(root: strawberry.Parent[LogEventPayload]) -> Event | None:
+    return None if root.row is None else Event.from_row(root.row)
 
 
 @strawberry.type(description="What became of a report.")
 class LogEventPayload:
     event: Event | None = strawberry.field(
-        description="The event; null where it was refused, or was met and may not be read."
+        resolver=_held,
+        description="The event; null where it was refused, or was met and may not be read.",
+        metadata=reads(Held("row")),
     )
     duplicate: bool = strawberry.field(
         description="True for a replay (the same `source` and `sourceId`), and for what a "
@@ -35,11 +43,13 @@ class LogEventPayload:
     )
     user_errors: list[UserError] = strawberry.field(description="Everything that is wrong.")
 
+    row: strawberry.Private[tables.Event | None]
+
     @classmethod
-    def from_report(cls, report: Report, info: Info, *place: str) -> LogEventPayload:
-        may_see = report.stored or info.context.caller.may({Permission.EVENT_READ})
+    def from_report(cls, report: Report, context: Context, *place: str) -> LogEventPayload:
+        may_see = report.stored or context.caller.may({Permission.EVENT_READ})
         return cls(
-            event=Event.from_row(report.event) if report.event and may_see else None,
+            row=report.event if may_see else None,
             duplicate=report.duplicate,
             warnings=user_errors(report.warnings, *place),
             user_errors=user_errors(report.problems, *place),
@@ -62,12 +72,14 @@ class LogEventsPayload:
     )
 
     @classmethod
-    def from_reports(cls, reports: Sequence[Report], info: Info, argument: str) -> LogEventsPayload:
+    def from_reports(
+        cls, reports: Sequence[Report], context: Context, argument: str
+    ) -> LogEventsPayload:
         rejected = sum(report.refused for report in reports)
         stored = sum(report.stored for report in reports)
         return cls(
             results=[
-                LogEventPayload.from_report(report, info, argument, str(index))
+                LogEventPayload.from_report(report, context, argument, str(index))
                 for index, report in enumerate(reports)
             ],
             accepted=stored,
@@ -77,9 +89,9 @@ class LogEventsPayload:
         )
 
     @classmethod
-    def too_many(cls, count: int, info: Info, argument: str) -> LogEventsPayload | None:
+    def too_many(cls, count: int, context: Context, argument: str) -> LogEventsPayload | None:
         """The refusal of a call with this many reports; None where it may have them."""
-        bulk = info.context.limits.bulk
+        bulk = context.limits.bulk
         if count <= bulk:
             return None
         problem = invalid(f"There are {count:,} reports; at most {bulk:,} a call.")
@@ -107,37 +119,47 @@ class UpdateEventPayload:
     user_errors: list[UserError] = strawberry.field(description="Everything that is wrong.")
 
 
+async def _log_one(context: Context, input: LogEventInput) -> LogEventPayload:
+    [report] = await events.log_events(context.database, context.desk, [input.to_domain()])
+    return LogEventPayload.from_report(report, context, "input")
+
+
+async def _log_many(context: Context, input: list[LogEventInput]) -> LogEventsPayload:
+    if (refusal := LogEventsPayload.too_many(len(input), context, "input")) is not None:
+        return refusal
+    drafts = [each.to_domain() for each in input]
+    reports = await events.log_events(context.database, context.desk, drafts)
+    return LogEventsPayload.from_reports(reports, context, "input")
+
+
 EventId = Annotated[strawberry.ID, strawberry.argument(description="The event's id.")]
 
 
 @strawberry.type
 class EventMutations:
-    @strawberry.mutation(description="Reports an event. What is answered is durable.")
+    @strawberry.mutation(
+        description="Reports an event. What is answered is durable.", metadata=reads(Done(_log_one))
+    )
     async def log_event(
         self,
         info: Info,
         input: Annotated[LogEventInput, strawberry.argument(description="The report.")],
     ) -> LogEventPayload:
-        [report] = await events.log_events(
-            info.context.database, info.context.desk, [input.to_domain()]
-        )
-        return LogEventPayload.from_report(report, info, "input")
+        payload: LogEventPayload = await info.context.once(_log_one, input)
+        return payload
 
     @strawberry.mutation(
         description="Reports up to 500 events in one transaction. A refused one does not stop the "
-        "others; all that were accepted are durable when the answer comes."
+        "others; all that were accepted are durable when the answer comes.",
+        metadata=reads(Done(_log_many)),
     )
     async def log_events(
         self,
         info: Info,
         input: Annotated[list[LogEventInput], strawberry.argument(description="The reports.")],
     ) -> LogEventsPayload:
-        refusal = LogEventsPayload.too_many(len(input), info, "input")
-        if refusal is not None:
-            return refusal
-        drafts = [each.to_domain() for each in input]
-        reports = await events.log_events(info.context.database, info.context.desk, drafts)
-        return LogEventsPayload.from_reports(reports, info, "input")
+        payload: LogEventsPayload = await info.context.once(_log_many, input)
+        return payload
 
     @strawberry.mutation(description="Changes an event, judged by the type it was logged under.")
     async def update_event(

@@ -100,6 +100,8 @@ async def remember(
 
     Fingerprints of events that another rule caught have met nothing, and are let go.
     """
+    if not any(known.claims.values()):
+        return
     owner = {"organization_id": session.info["scope"]}
     rows = [
         owner

@@ -7,8 +7,9 @@ duplicate; what an earlier report of the list has become counts for the later on
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
@@ -24,13 +25,14 @@ from app.domain.problems import Problem, UserErrorCode
 from app.services import duplicates, receipts
 from app.services.duplicates import Known
 from app.services.receipts import Key, Receipt
-from app.services.verdicts import registered
+from app.services.verdicts import Registered, registered
 from app.store import changes, lookup, tables
-from app.store.bulk import insert_rows
+from app.store.bulk import Part, insert_all
 from app.store.database import Commits
 from app.store.dialect import join
 
 _AFTER_ALL_STORED = 2**62
+AT_A_STRETCH_SECONDS = 0.002
 
 
 @dataclass(frozen=True)
@@ -153,10 +155,7 @@ async def log_in(session: AsyncSession, calls: Sequence[Call]) -> list[Report]:
     await join(session, session.info["scope"])
     said = [(draft, call.desk) for call in calls for draft in call.drafts]
     types = await registered(session, calls[0].desk, [draft for draft, _ in said])
-    verdicts = []
-    for draft, desk in said:
-        verdicts.append(types.verdict(draft, desk))
-        await asyncio.sleep(0)  # guards may take their time: others are served between two drafts
+    verdicts = await _verdicts(types, said)
     keys = [receipts.key_of(draft, desk) for draft, desk in said]
     drafts = (draft for draft, _ in said)
     claimed = receipts.claims_of(zip(drafts, keys, verdicts, strict=True))
@@ -181,6 +180,17 @@ async def log_in(session: AsyncSession, calls: Sequence[Call]) -> list[Report]:
     wanted = {each.event_id for each in decisions if each.event_id is not None}
     rows |= await met(session, wanted - rows.keys())
     return [decision.report(rows) for decision in decisions]
+
+
+async def _verdicts(types: Registered, said: Iterable[tuple[Draft, Desk]]) -> list[Verdict]:
+    verdicts = []
+    pause = time.monotonic() + AT_A_STRETCH_SECONDS
+    for draft, desk in said:
+        verdicts.append(types.verdict(draft, desk))
+        if time.monotonic() > pause:  # guards may take their time: others are served meanwhile
+            await asyncio.sleep(0)
+            pause = time.monotonic() + AT_A_STRETCH_SECONDS
+    return verdicts
 
 
 def _replayed(draft: Draft, receipt: Receipt) -> Decision:
@@ -220,19 +230,22 @@ async def _store(session: AsyncSession, course: Course) -> dict[UUID, tables.Eve
     if not course.steps:
         return {}
     entries = [entry(each.desk, each.kind, each.after, each.before) for each in course.steps]
-    rang: dict[UUID, tuple[int, int]] = {}
-    for told, place in zip(entries, await changes.append(session, entries), strict=True):
-        if told.rings:
-            rang[told.subject_id] = place
     owner = session.info["scope"]
-    rows = {
-        event.id: tables.Event.from_domain(event, owner, rang.get(event.id, (None, None)))
-        for event in course.new.values()
-    }
-    if rows:
-        await insert_rows(session, tables.Event, [row.columns() for row in rows.values()])
-        await lookup.add(session, owner, course.new.values())
+    rows = {event.id: tables.Event.from_domain(event, owner) for event in course.new.values()}
+    parts = lookup.rows(owner, course.new.values())
+    if any(each.rings for each in entries):  # an event has the place of the entry that rings
+        for told, place in zip(entries, await changes.append(session, entries), strict=True):
+            if told.rings and told.subject_id in rows:
+                rows[told.subject_id].rang_tx, rows[told.subject_id].rang_seq = place
+        await insert_all(session, [_part(rows), *parts])
+    else:
+        await changes.append(session, entries, [_part(rows), *parts] if rows else ())
     for event_id, event in course.met.items():
         course.known.events[event_id].take(event)
-    await session.flush()
+    if course.met:
+        await session.flush()
     return rows
+
+
+def _part(rows: dict[UUID, tables.Event]) -> Part:
+    return tables.Event, [row.columns() for row in rows.values()]

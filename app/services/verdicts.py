@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
 from app.domain.duplicates import Claim, DuplicationRule, claims_of
 from app.domain.events import EventState
+from app.domain.fields import FieldDefinition
 from app.domain.guards import Guard
 from app.domain.intake import NOTICE, Desk, Draft, Refused, TypeSpec, Verdict, judge
 from app.domain.problems import Problem, UserErrorCode
@@ -23,7 +24,7 @@ from app.domain.values import name_problems, read_id
 from app.services.duplicates import rules_in
 from app.services.event_types import specs
 from app.services.guards import guards_of, in_force
-from app.store import tables
+from app.store import definitions
 
 KNOWN = 1_024
 
@@ -53,7 +54,9 @@ class Registered:
     def verdict(self, draft: Draft, desk: Desk) -> Verdict:
         """As if nobody had reported it before."""
         spec = self.type_of(draft)
-        verdict = judge(draft, spec, replace(desk, guards=self.guards), uuid7())
+        if self.guards != desk.guards:
+            desk = replace(desk, guards=self.guards)
+        verdict = judge(draft, spec, desk, uuid7())
         if spec is not None or draft.event_type_id is None:
             return verdict
         message = f"There is no event type {draft.event_type_id[:100]!a}."
@@ -69,11 +72,18 @@ class Registered:
         self.by_id |= dict.fromkeys(ids)
         self.by_type |= dict.fromkeys(types)
         for spec in found:
-            guarded = replace(spec, guards=guards_of(published, spec.id, spec.fields))
+            own_guards = guards_of(published, spec.id, spec.fields)
+            guarded = replace(spec, guards=own_guards, fields=_same(spec.fields))
             self.by_id[spec.id] = self.by_type[spec.type] = guarded
         for each in (None, *own):
             of_it = [rule for rule in rules if rule.event_type_id in (None, each)]
             self.duplication_rules[each] = of_it
+
+
+@lru_cache(maxsize=KNOWN)
+def _same(fields: tuple[FieldDefinition, ...]) -> tuple[FieldDefinition, ...]:
+    """One object for equal ones: what is compiled for them is looked up without comparing them."""
+    return fields
 
 
 async def registered(session: AsyncSession, desk: Desk, drafts: Iterable[Draft]) -> Registered:
@@ -97,12 +107,8 @@ async def registered(session: AsyncSession, desk: Desk, drafts: Iterable[Draft])
 
 async def _known(session: AsyncSession) -> Registered:
     organization_id, kept = session.info["scope"], session.info["kept"]
-    asked = select(_ORGANIZATION.definitions).where(_ORGANIZATION.id == organization_id)
-    at = (await (await session.connection()).execute(asked)).scalar_one()
+    at = await definitions.count(session)
     known: Registered | None = kept.get(organization_id)
     if known is None or known.at != at or len(known.by_id) + len(known.by_type) > KNOWN:
         known = kept[organization_id] = Registered(at)
     return known
-
-
-_ORGANIZATION = tables.METADATA.tables["organization"].c

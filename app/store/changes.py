@@ -21,9 +21,9 @@ from sqlmodel import col
 from app.domain.events import EventState
 from app.domain.problems import ErrorCode, RequestError
 from app.store import tables
-from app.store.bulk import insert_numbered
+from app.store.bulk import Part, insert_numbered
 from app.store.columns import Horizon
-from app.store.moments import MOMENT
+from app.store.moments import MOMENT, PRUNED
 from app.store.pages import invalid_cursor, read_cursor, write_cursor
 from app.store.tables import METADATA
 
@@ -36,7 +36,6 @@ API_KEY = "api_key"
 # What reports are judged by: `Organization.definitions` counts its changes.
 DEFINITIONS = frozenset({EVENT_TYPE, GUARD_RULE, DUPLICATION_RULE})
 _LAST_SEQ = 2**63 - 1
-PRUNED = (col(tables.Log.pruned_tx), col(tables.Log.pruned_seq))
 
 
 class Place(NamedTuple):
@@ -110,17 +109,18 @@ class NewEntry:
     rings: bool = False
 
 
-async def append(session: AsyncSession, entries: Sequence[NewEntry]) -> list[Place]:
-    """Writes entries into the log, in the transaction of what they tell; the place of each."""
+async def append(
+    session: AsyncSession, entries: Sequence[NewEntry], beside: Sequence[Part] = ()
+) -> list[Place]:
+    """Writes entries, and rows `beside`, in the transaction of what they tell: each one's place."""
     defined = {each.organization_id for each in entries if each.subject in DEFINITIONS}
     if defined:
         table = METADATA.tables["organization"]
         counted = update(table).values(definitions=table.c.definitions + 1)
         await session.execute(counted.where(table.c.id.in_(defined)))
     rows = [dict(vars(each)) for each in entries]
-    if not rows:
-        return []
-    return [Place(*each) for each in await insert_numbered(session, tables.Change, rows)]
+    told = await insert_numbered(session, tables.Change, rows, beside) if rows else []
+    return [Place(*each) for each in told]
 
 
 async def read_after(

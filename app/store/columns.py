@@ -26,6 +26,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 SQLITE = "sqlite"
 POSTGRESQL = "postgresql"
+MEMORY = "memory"
 
 
 class JSONValue(TypeDecorator[Any]):
@@ -69,7 +70,7 @@ class Instant(TypeDecorator[datetime]):
             return None
         if value.tzinfo is None:
             raise ValueError(f"{value} has no offset")
-        instant = value.astimezone(UTC)
+        instant = value if value.tzinfo is UTC else value.astimezone(UTC)
         # One width for all, so that the order of the texts is the order of the instants.
         return instant.isoformat(timespec="microseconds") if dialect.name == SQLITE else instant
 
@@ -248,7 +249,7 @@ class Kind(Enum):
 
 
 # Code of a JSON value, for an f-string, of what the driver gives for `{0}`. Whoever runs it knows
-# `quoted`, `span` and `TRUTHS`.
+# `quoted`, `dumps`, `span` and `TRUTHS`.
 _JSON = {
     Kind.TEXT: "{{quoted({0})}}",
     Kind.NAME: '"{{{0}}}"',
@@ -258,30 +259,39 @@ _JSON = {
     Kind.SPAN: "{{span({0})}}",
     Kind.JSON: "{{{0}}}",
 }
+_OBJECTS = {
+    Kind.ID: '"{{{0}}}"',
+    Kind.INSTANT: '"{{{0}.isoformat("T", "microseconds")[:26]}}Z"',
+}
 _JSON_OF = {
     SQLITE: _JSON
     | {
         Kind.ID: '"{{{0}[:8]}}-{{{0}[8:12]}}-{{{0}[12:16]}}-{{{0}[16:20]}}-{{{0}[20:]}}"',
         Kind.INSTANT: '"{{{0}[:26]}}Z"',
     },
-    POSTGRESQL: _JSON
-    | {Kind.ID: '"{{{0}}}"', Kind.INSTANT: '"{{{0}.isoformat("T", "microseconds")[:26]}}Z"'},
+    POSTGRESQL: _JSON | _OBJECTS,
+    MEMORY: _JSON | _OBJECTS | {Kind.NAME: '"{{{0}.name}}"', Kind.JSON: "{{dumps({0})}}"},
 }
 
 
 class Raw:
-    """What the driver gives of a dialect: how it is written in JSON, and what it means."""
+    """What the driver gives of a dialect: how it is written in JSON, and what it means.
 
-    def __init__(self, dialect: Dialect) -> None:
+    Without a dialect it is what rows have in memory, in UTC, which means what it is.
+    """
+
+    def __init__(self, dialect: Dialect | None) -> None:
         self._dialect = dialect
-        self.name = dialect.name
+        self.name = MEMORY if dialect is None else dialect.name
 
     def json_code(self, kind: Kind, name: str) -> str:
         """Code of the variable's value in JSON, for an f-string in three single quotes."""
-        return _JSON_OF[self._dialect.name][kind].format(name)
+        return _JSON_OF[self.name][kind].format(name)
 
     def meaning(self, type_: TypeEngine[Any]) -> Callable[[Any], Any]:
         """What makes a value of the column's type of what the driver gives."""
+        if self._dialect is None:
+            return _as_it_is
         return type_.dialect_impl(self._dialect).result_processor(self._dialect, None) or _as_it_is
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Insert, event, func, select, text
+from sqlalchemy import Connection, Insert, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
@@ -21,6 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlmodel import SQLModel
 
+from app.store import direct
 from app.store.columns import POSTGRESQL, SQLITE
 from app.store.wake import DataVersion, ListenNotify, Wake
 
@@ -94,8 +95,15 @@ def engines(url: URL) -> tuple[AsyncEngine, AsyncEngine]:
             "timeout": 10,
         },
     )
+    dialect: Any = writer.sync_engine.dialect
+    dialect.do_ping = _is_open
     reader = writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     return reader, writer
+
+
+def _is_open(adapted: Any) -> bool:
+    """The driver hears of its end by itself; SQLAlchemy would ask the server, on three ways."""
+    return not adapted.driver_connection.is_closed()
 
 
 def lanes(url: URL) -> int:
@@ -164,7 +172,7 @@ async def stop(session: AsyncSession, organization_id: UUID) -> None:
 async def _advise(session: AsyncSession, function: str, organization_id: UUID) -> None:
     if session.get_bind().dialect.name == POSTGRESQL:
         number = int.from_bytes(organization_id.bytes[8:], signed=True)
-        await (await session.connection()).execute(select(getattr(func, function)(number)))
+        await direct.fetch(session, f"SELECT {function}($1)", [number])
 
 
 DATABASE_ERRORS = (SQLAlchemyError, OSError)
@@ -245,7 +253,7 @@ def _sqlite(
 
     @event.listens_for(engine.sync_engine, "begin")
     def begun(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+        direct.begin(connection, begin)
 
     @event.listens_for(engine.sync_engine, "invalidate")
     def abandoned(connection: Any, *_: Any) -> None:

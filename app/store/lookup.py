@@ -23,12 +23,6 @@ HEAD = 200
 _TABLES = (tables.EventTag, tables.EventWords, tables.EventValue)
 
 
-async def add(session: AsyncSession, organization_id: UUID, events: Iterable[EventState]) -> None:
-    """Makes new events findable, in one statement for each table."""
-    for table, found in rows(organization_id, events):
-        await insert_rows(session, table, found)
-
-
 async def renew(
     session: AsyncSession, organization_id: UUID, before: EventState, after: EventState
 ) -> None:

@@ -11,5 +11,5 @@ from app.store.tables import METADATA, Log
 # A place counts over all organizations: by its bare column, which no scope narrows.
 _SEQ = METADATA.tables["change"].c.seq
 _LAST = select(func.coalesce(func.max(_SEQ), 0)).scalar_subquery()
-_GONE = col(Log.pruned_tx), col(Log.pruned_seq)
-MOMENT = (col(Log.epoch), Horizon(), _LAST, *_GONE, col(Log.begins_at))
+PRUNED = col(Log.pruned_tx), col(Log.pruned_seq)
+MOMENT = (col(Log.epoch), Horizon(), _LAST, *PRUNED, col(Log.begins_at))

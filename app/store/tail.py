@@ -27,6 +27,7 @@ from app.store import changes, reading, tables
 from app.store.changes import Entry, Now, Place
 from app.store.columns import Horizon, JSONValue
 from app.store.database import Database
+from app.store.moments import PRUNED
 from app.store.statements import Statement, composed
 from app.store.tables import METADATA
 
@@ -97,7 +98,7 @@ def _next_entries() -> Select[Any]:
     of_event = entries.c.subject == literal_column(f"'{changes.EVENT}'")
     columns = [_read(column) for column in (*entries.c, *_EVENT)]
     return (
-        select(*columns, *changes.PRUNED)
+        select(*columns, *PRUNED)
         .select_from(entries)
         .join(tables.Log, true())
         .outerjoin(METADATA.tables["event"], and_(of_event, _EVENT.id == entries.c.subject_id))

@@ -75,7 +75,7 @@ async def test_calls_at_one_instant_share_a_transaction_in_their_order(
 
     assert [report.event.summary for report in reports] == summaries
     assert await logged(database) == summaries
-    assert sum(each.startswith("INSERT INTO event (") for each in statements) == 1
+    assert sum("INSERT INTO event (" in each for each in statements) == 1
 
 
 async def test_each_of_them_has_its_own_verdict(database: Database) -> None:
@@ -258,7 +258,8 @@ async def test_what_was_read_before_is_asked_for_by_one_number(
     second = await events.log_events(database, desk, [Draft(type="t")])
 
     assert all(report.stored for report in first + second)
-    asked = [each for each in statements if each.startswith(("SELECT", "WITH"))]
+    asked = [each for each in statements if "INSERT" not in each]
+    asked = [each for each in asked if each.startswith(("SELECT", "WITH"))]
     [number] = [each for each in asked if "definitions" in each]
     others = [each for each in asked if each is not number]
     # PostgreSQL: the lock against changes of rules. SQLite: the place in the log.

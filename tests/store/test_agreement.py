@@ -20,6 +20,7 @@ from app.domain.filters import EventFilter, TagFilter, TimeRange, matches
 from app.domain.predicates import ORDERING, FieldPredicate, PredicateOperator
 from app.domain.severity import Outcome, Severity
 from app.store import lookup, tables, where
+from app.store.bulk import insert_all
 from app.store.database import Database
 from tests.worlds import administrator
 
@@ -217,7 +218,7 @@ async def store(database: Database, owner: UUID, states: Sequence[EventState]) -
     async with database.write(owner) as session:
         session.add_all([tables.Event.from_domain(state, owner) for state in states])
         await session.flush()
-        await lookup.add(session, owner, states)
+        await insert_all(session, lookup.rows(owner, states))
 
 
 async def select_ids(database: Database, owner: UUID, filter: EventFilter) -> set[UUID]:

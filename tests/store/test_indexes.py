@@ -32,6 +32,7 @@ from app.services import event_counts, event_queries, history, notifications
 from app.services.event_counts import EventDimension
 from app.services.event_queries import EventOrderField
 from app.store import changes, dialect, lookup, tables
+from app.store.bulk import insert_all
 from app.store.database import EVERYWHERE, Database
 from app.store.pages import PageRequest
 from tests.conftest import POSTGRESQL, SQLITE
@@ -112,7 +113,7 @@ async def _fill_organization(
         if row["notification"]:
             row |= {"rang_tx": 1, "rang_seq": place}
     await _insert(session, tables.Event, rows)
-    await lookup.add(session, owner, states)
+    await insert_all(session, lookup.rows(owner, states))
     await _insert(session, tables.Change, [_logged(state, owner) for state in states])
 
 

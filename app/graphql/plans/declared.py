@@ -102,6 +102,20 @@ class Made:
     make: Callable[..., Awaitable[Any]]
 
 
+@dataclass(frozen=True)
+class Done:
+    """What a mutation does: `do(context, **arguments)` gives what its resolver answers."""
+
+    do: Callable[..., Awaitable[Any]]
+
+
+@dataclass(frozen=True)
+class Held:
+    """A row that the object has in memory, as this attribute; None is null."""
+
+    attribute: str
+
+
 class Part(Enum):
     """What lists and their edges have beside rows."""
 
@@ -120,7 +134,21 @@ class Part(Enum):
 
 # The numbers of a list, as the services name them.
 NUMBERS = {Part.TOTAL: "total", Part.UNACKNOWLEDGED: "unacknowledged"}
-Reads = Column | Later | Given | Group | Other | Shared | Defined | Listed | One | Made | Part
+Reads = (
+    Column
+    | Later
+    | Given
+    | Group
+    | Other
+    | Shared
+    | Defined
+    | Listed
+    | One
+    | Made
+    | Done
+    | Held
+    | Part
+)
 
 
 def reads(what: Reads) -> dict[str, Reads]:

@@ -21,6 +21,7 @@ from app.doors import RETRY_SECONDS, body_of, said_in
 from app.graphql.admission import OverdueError
 from app.graphql.context import Context
 from app.graphql.plans.answering import Plans
+from app.graphql.plans.deeds import Deeds
 from app.graphql.protocols.messages import Subscribe, text_of
 from app.graphql.protocols.operations import answers, ends_the_operation
 from app.graphql.protocols.places import Places
@@ -54,7 +55,7 @@ def http_endpoint(
 ) -> Callable[[Request], Awaitable[Response]]:
     """`body_bytes`: of a request at most. `alive_seconds`: between signs of life to who listens."""
 
-    plans = Plans(schema)
+    plans, deeds = Plans(schema), Deeds(schema)
 
     async def serve(request: Request) -> Response:
         said = said_in(request)
@@ -76,6 +77,8 @@ def http_endpoint(
         name, variables = operation.operation_name, operation.variables
         try:
             planned = await plans.answer(context, document, name, variables)
+            if planned is None and request.method == "POST":
+                planned = await deeds.answer(context, document, name, variables)
         except OverdueError as error:
             return _result(schema.broken_off(error, document.cost(name, variables)), media_type)
         if planned is not None:

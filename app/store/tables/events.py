@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -99,7 +100,7 @@ class Event(Owned, table=True):
     @classmethod
     def as_read(cls, columns: Mapping[str, Any]) -> Event:
         """Of all its columns: to check each value would take a tenth of a millisecond."""
-        row: Event = sql_inspect(cls).class_manager.new_instance()
+        row: Event = _maker(cls)()
         vars(row).update(columns)
         return row
 
@@ -174,6 +175,12 @@ class Receipt(Owned, table=True):
     source_id: str = Field(primary_key=True)
     digest: str
     event_id: UUID
+
+
+@cache
+def _maker(kind: type[Event]) -> Callable[[], Any]:
+    made: Callable[[], Any] = sql_inspect(kind).class_manager.new_instance
+    return made
 
 
 _SAME = tuple(name for name in EventState.__dataclass_fields__ if name not in ("entity", "tags"))
