@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections import deque
 from collections.abc import AsyncGenerator, Hashable, Sequence
 from dataclasses import replace
@@ -28,7 +27,6 @@ from app.store.dialect import DATABASE_ERRORS
 from app.store.tail import BATCH, Tail
 
 RETRY_SECONDS = 1.0
-REST_SECONDS = 0.4  # shorter than the wake waits
 
 log = structlog.get_logger(__name__)
 
@@ -93,9 +91,6 @@ class Feed:
         self._broadcasting: set[asyncio.Task[None]] = set()
         self.read_up_to = changes.START
         self._reading: asyncio.Task[None] | None = None
-        # Where nobody follows, the end of the log is not looked for after each commit.
-        self._rests_until = 0.0
-        self._behind = False
         # Of the events whose entries somebody still holds: those are told as they are now, too.
         self._now: WeakValueDictionary[UUID, Now] = WeakValueDictionary()
 
@@ -122,8 +117,6 @@ class Feed:
             # Join first, then read up to where the others are: nothing falls in between.
             follower = Follower(selection, self.read_up_to, self._buffer_entries)
             self.followers.add(follower)
-            if self._behind:
-                self._database.wake.ring()
             try:
                 async for batch in self.stored(selection, after, follower.joined):
                     after = batch[-1].place
@@ -191,11 +184,8 @@ class Feed:
             follower.lose()
 
     async def _pass_on(self) -> None:
-        if not self.followers:
-            self._behind = time.monotonic() < self._rests_until
-            if self._behind or await self._passed_over():
-                return
-        self._behind = False
+        if not self.followers and await self._passed_over():
+            return
         full = True
         while full:
             batch, pruned = await self._tail.read_after(self.read_up_to)
@@ -223,7 +213,6 @@ class Feed:
         if self.followers:
             return False
         self.read_up_to = end
-        self._rests_until = time.monotonic() + REST_SECONDS
         return True
 
     def _shared(self, entry: Entry) -> Entry:
