@@ -195,6 +195,21 @@ async def reading_from_us(
         await process.wait()
 
 
+async def until_at_rest(pid: int) -> None:
+    """What is stored is not counted yet: it waits for input when none of its threads has run."""
+
+    def seen() -> list[tuple[str, ...]]:
+        stats = [each.read_text().rpartition(")")[2].split() for each in threads.glob("*/stat")]
+        return [(each[0], *each[11:13]) for each in stats]
+
+    threads = Path(f"/proc/{pid}/task")
+    before: list[tuple[str, ...]] = []
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while (now := seen()) != before or {each[0] for each in now} != {"S"}:
+            before = now
+            await asyncio.sleep(0.1)
+
+
 async def until_stored(database: Database, wanted: int) -> None:
     while await count(database) < wanted:
         await asyncio.sleep(0.05)
@@ -247,6 +262,7 @@ async def test_ctrl_c_ends_the_wait_for_input_and_tells_what_was_done(
         assert process.stdin is not None
         process.stdin.write(events_named(range(600)))
         await until_stored(database, 500)
+        await until_at_rest(process.pid)
         process.send_signal(signal.SIGINT)
         assert await process.wait() == 130
         out, err = await process.communicate()
