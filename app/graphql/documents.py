@@ -9,6 +9,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from graphql import (
@@ -51,6 +52,10 @@ class Document:
     errors: tuple[GraphQLError, ...] = ()
     tokens: int = 0
     costs: Mapping[str | None, OperationCost] = field(default_factory=dict)
+
+    @cached_property
+    def fragments(self) -> dict[str, FragmentDefinitionNode]:
+        return {} if self.node is None else _fragments(self.node)
 
     def operation(self, name: str | None) -> OperationDefinitionNode | None:
         """The operation of this name; without one, the only one."""
@@ -134,11 +139,7 @@ class Documents:
         )
 
     def _costs(self, node: DocumentNode) -> dict[str | None, OperationCost]:
-        fragments = {
-            each.name.value: each
-            for each in node.definitions
-            if isinstance(each, FragmentDefinitionNode)
-        }
+        fragments = _fragments(node)
         return {
             _name_of(each): cost_of(self._schema, each, fragments, self._given)
             for each in node.definitions
@@ -151,6 +152,11 @@ def _too_complex(error: GraphQLError) -> GraphQLError:
     if error.message != "Validation aborted.":
         return error
     return too_large("The document is too complex: too many of its fields have the same name.")
+
+
+def _fragments(node: DocumentNode) -> dict[str, FragmentDefinitionNode]:
+    definitions = (each for each in node.definitions if isinstance(each, FragmentDefinitionNode))
+    return {each.name.value: each for each in definitions}
 
 
 def _name_of(operation: OperationDefinitionNode) -> str | None:

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from typing import Any
-from uuid import UUID
 
-from sqlalchemy import Dialect, bindparam, select
+from sqlalchemy import Dialect, Select, Uuid, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
 
 from app.store import direct
-from app.store.tables import METADATA
+from app.store.database import ORGANIZATION
+from app.store.statements import Statement, composed
+from app.store.tables import Organization
+
+NUMBER: Select[Any] = select(col(Organization.definitions)).where(
+    col(Organization.id) == bindparam(ORGANIZATION, None, type_=Uuid())
+)
 
 
 async def count(session: AsyncSession) -> int:
-    """Of the session's organization."""
-    statement, key_of = _asked(session.get_bind().dialect)
-    [(counted,)] = await direct.fetch(session, statement, [key_of(session.info["scope"])])
+    """Of the session's organization, in its transaction."""
+    asked = _asked(session.get_bind().dialect)
+    given = asked.parameters({ORGANIZATION: session.info["scope"]})
+    [(counted,)] = await direct.fetch(session, asked.text, given)
     return int(counted)
 
 
 @cache
-def _asked(dialect: Dialect) -> tuple[str, Callable[[UUID], Any]]:
-    table = METADATA.tables["organization"]
-    own = bindparam("own", type_=table.c.id.type)
-    asked = select(table.c.definitions).where(table.c.id == own).compile(dialect=dialect)
-    processor = table.c.id.type.dialect_impl(dialect).bind_processor(dialect)
-    return str(asked), processor or (lambda key: key)
+def _asked(dialect: Dialect) -> Statement:
+    return composed(dialect, NUMBER)

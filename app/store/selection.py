@@ -13,7 +13,6 @@ from sqlalchemy import (
     Integer,
     Select,
     Text,
-    Uuid,
     bindparam,
     cast,
     func,
@@ -27,15 +26,13 @@ from sqlmodel import col
 from app.store import pages, reading, statements
 from app.store.columns import JSONValue
 from app.store.database import ORGANIZATION, Database, confined
+from app.store.definitions import NUMBER
 from app.store.pages import Order, Page, PageRequest
-from app.store.tables import Organization, Owned
+from app.store.tables import Owned
 from app.store.templates import Template
 
 Row = reading.Row
 NOTHING: Mapping[str, Template] = {}
-_DEFINITIONS: Select[Any] = select(col(Organization.definitions)).where(
-    col(Organization.id) == bindparam(ORGANIZATION, None, type_=Uuid())
-)
 
 
 @dataclass(frozen=True)
@@ -108,7 +105,7 @@ async def one(
 async def definitions(database: Database, organization_id: UUID) -> int:
     """The number of the organization's definitions, as it is now."""
     given = {ORGANIZATION: organization_id}
-    [[number]] = await statements.read(database, ("definitions",), lambda: _DEFINITIONS, given)
+    [[number]] = await statements.read(database, ("definitions",), lambda: NUMBER, given)
     return int(number)
 
 
@@ -212,7 +209,7 @@ def _joined(
     selection: Selection, wanted: Select[Any], by: Sequence[tuple[str, bool]], more: Sequence[Any]
 ) -> Select[Any]:
     """The rows beside those that they name. Joined after the page is cut, and sorted again."""
-    number = [_DEFINITIONS.scalar_subquery()] if selection.definitions else []
+    number = [NUMBER.scalar_subquery()] if selection.definitions else []
     if not selection.joined and not more:
         return wanted.add_columns(*number)
     rows = confined(wanted).subquery("page")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select
+from sqlalchemy import Dialect, Select
 
 from app.store import reading
 from app.store.database import Database, confined
@@ -61,16 +61,16 @@ def _statement(database: Database, key: Hashable, compose: Callable[[], Select[A
         _kept.move_to_end(key)
         return kept
     # The one way in for what is kept here: it adds the organization.
-    if (made := composed(database, confined(compose()))).weight <= HEAVIEST_KEPT:
+    if (made := composed(database.dialect, confined(compose()))).weight <= HEAVIEST_KEPT:
         _kept[key] = made
         if len(_kept) > KEPT:
             _kept.popitem(last=False)
     return made
 
 
-def composed(database: Database, statement: Select[Any]) -> Statement:
+def composed(dialect: Dialect, statement: Select[Any]) -> Statement:
     """As it is: whoever sends it has put the organization into it. TooWideError."""
-    compiled: Any = statement.compile(dialect=database.dialect)
+    compiled: Any = statement.compile(dialect=dialect)
     # Lists that belong to the form of a filter get a place for each of their values.
     whole = compiled.construct_expanded_state()
     processors = {**compiled._bind_processors, **whole.processors}

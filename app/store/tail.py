@@ -59,11 +59,11 @@ class Tail:
 
     @cached_property
     def _head(self) -> Statement:
-        return composed(self._database, changes.head_statement())
+        return composed(self._database.dialect, changes.head_statement())
 
     @cached_property
     def _next(self) -> Statement:
-        return composed(self._database, _next_entries())
+        return composed(self._database.dialect, _next_entries())
 
     @cached_property
     def _meanings(self) -> list[Callable[[Any], Any]]:

@@ -33,7 +33,7 @@ from app.graphql.plans.operation import Operation
 from app.graphql.plans.planning import Planner
 from app.graphql.plans.shared import MovedError
 from app.graphql.plans.steps import NotPlannedError, Plan, variables_in
-from app.graphql.plans.writing import Asking, write
+from app.graphql.plans.writing import Asking, answer_of, write
 from app.store.dialect import why_unavailable
 from app.store.statements import TooWideError
 
@@ -95,8 +95,7 @@ class Plans:
                     raise
                 begun.ends(operation.root, "query", "OK")
                 outcome = "taken"
-                told = f'{{"cost":{{"requested":{cost},"limit":{most}}}}}'
-                return f'{{"data":{data},"extensions":{told}}}'.encode()
+                return answer_of(data, cost, most)
         except OverdueError:
             raise
         except Exception as error:
@@ -158,15 +157,11 @@ class Plans:
     def _found(self, document: Document, name: str | None) -> _Operation | None:
         """The query that is meant; None where there is none, or the document is not valid."""
         node, cost = document.operation(name), document.priced(name)
-        if document.node is None or document.errors or node is None or cost is None:
+        if document.errors or node is None or cost is None:
             return None
         if node.operation is not OperationType.QUERY:
             return None
-        fragments = {
-            each.name.value: each
-            for each in document.node.definitions
-            if isinstance(each, FragmentDefinitionNode)
-        }
+        fragments = document.fragments
         deciding: set[str] = set()
 
         class Deciding(Visitor):

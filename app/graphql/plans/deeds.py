@@ -14,7 +14,6 @@ from weakref import WeakKeyDictionary
 import structlog
 from graphql import (
     FieldNode,
-    FragmentDefinitionNode,
     GraphQLError,
     OperationType,
     get_named_type,
@@ -35,6 +34,7 @@ from app.graphql.plans.inputs import NotPlainError, PlainArguments
 from app.graphql.plans.operation import Operation
 from app.graphql.plans.outcomes import Outcome
 from app.graphql.plans.steps import NotPlannedError
+from app.graphql.plans.writing import answer_of
 from app.store.columns import Raw
 
 if TYPE_CHECKING:
@@ -94,8 +94,7 @@ class Deeds:
         metrics.plans("left" if told is None else "taken").inc()
         if told is None:
             return None
-        paid = f'{{"cost":{{"requested":{cost},"limit":{most}}}}}'
-        return f'{{"data":{{"{deed.key}":{told}}},"extensions":{paid}}}'.encode()
+        return answer_of(f'{{"{deed.key}":{told}}}', cost, most)
 
     async def _done(self, context: Context, deed: _Deed, arguments: dict[str, Any]) -> str | None:
         """What was done, as text; None where execution has to tell it."""
@@ -132,7 +131,7 @@ class Deeds:
     def _found(self, document: Document, name: str | None) -> _Deed | None:
         """NotPlannedError, NotPlainError."""
         node, cost, core = document.operation(name), document.priced(name), self._core
-        if node is None or cost is None or document.node is None or document.errors:
+        if node is None or cost is None or document.errors:
             return None
         root, selections = core.mutation_type, node.selection_set.selections
         if node.operation is not OperationType.MUTATION or root is None or len(selections) != 1:
@@ -144,12 +143,8 @@ class Deeds:
         what = declared(root, asked.name.value)
         if not isinstance(what, Done) or "@" in document.text:  # a directive, or a text with one
             return None
-        fragments = {
-            each.name.value: each
-            for each in document.node.definitions
-            if isinstance(each, FragmentDefinitionNode)
-        }
-        read = Operation(self._schema, Raw(None), node, fragments, VariableValues({}, {}))
+        no_values = VariableValues({}, {})
+        read = Operation(self._schema, Raw(None), node, document.fragments, no_values)
         read.declared(root, asked.name.value)
         arguments = PlainArguments(core, node, field, asked)
         [(key, details)] = read.roots(root).items()

@@ -35,6 +35,12 @@ class Asking:
     said: dict[str, Any] | None
 
 
+def answer_of(data: str, cost: int, most: int) -> bytes:
+    """The whole answer, with what it cost of so much at most."""
+    told = f'{{"cost":{{"requested":{cost},"limit":{most}}}}}'
+    return f'{{"data":{data},"extensions":{told}}}'.encode()
+
+
 async def write(plan: Plan, asking: Asking) -> str:
     """The data of the operation. Whatever goes wrong is raised."""
     members = [f'"{key}":{await _root(root, asking, None)}' for key, root in plan.roots]
