@@ -16,17 +16,17 @@ from pydantic import ValidationError
 
 from app import key_commands
 from app.archives import commands as archives
-from app.domain.limits import SocketLimits
-from app.domain.values import write_instant
+from app.domain.shared.limits import SocketLimits
+from app.domain.shared.values import write_instant
 from app.graphql.schema import build_schema
 from app.main import prepare, tokens_of
-from app.services import pruning
-from app.services.tokens import TokenSettingsError
+from app.services.auth.tokens import TokenSettingsError
+from app.services.change_log import pruning
 from app.serving.server import run
 from app.serving.workers import Workers
 from app.settings import Settings
-from app.store.database import Database
-from app.store.dialect import DATABASE_ERRORS, BadUrlError, why_unavailable
+from app.store.engine.database import Database
+from app.store.engine.dialect import DATABASE_ERRORS, BadUrlError, why_unavailable
 from app.store.migrate import OtherDatabaseError, check
 from app.telemetry import configure_logs
 

@@ -8,13 +8,13 @@ from typing import Annotated, Any, NoReturn, Protocol, TypeVar
 
 import typer
 
-from app.domain.access import Permission
-from app.domain.values import read_id, read_instant, write_instant
-from app.services import operator_keys
-from app.services.keys import Saved
+from app.domain.access.caller import Permission
+from app.domain.shared.values import read_id, read_instant, write_instant
+from app.services.auth import operator_keys
+from app.services.auth.keys import Saved
 from app.settings import Settings
 from app.store import tables
-from app.store.database import Database
+from app.store.engine.database import Database
 
 Result = TypeVar("Result")
 _OPTIONS = {"expiresAt": "--expires-at", "permissions": "--permission"}

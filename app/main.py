@@ -12,23 +12,23 @@ from fastapi.responses import RedirectResponse
 from fastapi.telemetry import TelemetryConfig
 from starlette.routing import Route
 
-from app.domain.problems import RequestError
-from app.graphql.protocols.router import graphql_routes
+from app.domain.shared.problems import RequestError
 from app.graphql.schema import build_schema
+from app.graphql.transport.router import graphql_routes
 from app.http import cloudevents, graphiql, probes, type_schemas
 from app.http.cross_origin import CrossOrigin, Origins
 from app.http.errors import answer_errors
 from app.http.requests import Requests
 from app.http.shortcut import Shortcut
-from app.services.access import Access, authenticate
-from app.services.feed import Feed
-from app.services.organizations import bootstrap
-from app.services.rates import Rates
-from app.services.throttle import Throttle
-from app.services.tokens import Tokens
-from app.services.vitals import Vitals
+from app.services.auth.access import Access, authenticate
+from app.services.auth.auth_throttle import Throttle
+from app.services.auth.organizations import bootstrap
+from app.services.auth.rate_limits import Rates
+from app.services.auth.tokens import Tokens
+from app.services.change_log.feed import Feed
+from app.services.runtime.health import Vitals
 from app.settings import Settings
-from app.store.database import Database
+from app.store.engine.database import Database
 from app.store.migrate import migrate
 
 log = structlog.get_logger(__name__)

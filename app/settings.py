@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.domain.limits import DocumentLimits, Limits, RequestLimits, Slowing, SocketLimits
+from app.domain.shared.limits import DocumentLimits, Limits, RequestLimits, Slowing, SocketLimits
 from app.http.cross_origin import Origins
 
 

@@ -24,12 +24,12 @@ from uuid import UUID, uuid4
 
 import httpx
 
-from app.domain.access import Caller
-from app.domain.conditions import ConditionalEffect, ConditionalRule
-from app.domain.fields import FieldDefinition, FieldKind
-from app.domain.intake import Accepted, Desk, Draft, TypeSpec, judge
-from app.domain.lifecycle import EventTypeState
-from app.domain.predicates import FieldPredicate, PredicateOperator
+from app.domain.access.caller import Caller
+from app.domain.event_types.conditions import ConditionalEffect, ConditionalRule
+from app.domain.event_types.fields import FieldDefinition, FieldKind
+from app.domain.event_types.lifecycle import EventTypeState
+from app.domain.events.predicates import FieldPredicate, PredicateOperator
+from app.domain.intake.intake import Accepted, Desk, Draft, TypeSpec, judge
 from benchmarks.processes import KEY, TOCSIN, Child, postgresql, serving, settings
 
 NUMBERS = [f"n{index}" for index in range(5)]

@@ -22,13 +22,13 @@ import uvicorn
 from hypothesis import settings as hypothesis_settings
 from sqlalchemy import Engine, event
 
-from app.graphql.protocols.frames import Frames
+from app.graphql.transport.frames import Frames
 from app.main import create_app, prepare
-from app.serving.heads import Heads
+from app.serving.bounded_http import Heads
 from app.settings import Settings
-from app.store.database import Database
-from app.store.raw_postgresql import PostgreSQLRows
-from app.store.raw_sqlite import SQLiteRows
+from app.store.engine.database import Database
+from app.store.engine.raw_postgresql import PostgreSQLRows
+from app.store.engine.raw_sqlite import SQLiteRows
 from tests.client import ADMINISTRATOR, PATIENCE_SECONDS, Client
 
 hypothesis_settings.register_profile("tests", derandomize=True, deadline=None)
@@ -107,7 +107,7 @@ def statements() -> Iterator[Statements]:
     event.listen(Engine, "before_cursor_execute", note)
     with pytest.MonkeyPatch.context() as patched:
         for kind in (SQLiteRows, PostgreSQLRows):
-            patched.setattr(kind, "of", _noting(kind.of, sent))
+            patched.setattr(kind, "fetch_rows", _noting(kind.fetch_rows, sent))
         yield sent
     event.remove(Engine, "before_cursor_execute", note)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from app.store.database import EVERYWHERE, Database
+from app.store.engine.database import EVERYWHERE, Database
 from tests.client import Client
 
 TYPE = """

@@ -9,7 +9,7 @@ import httpx
 from sqlalchemy import text
 
 from app.http.cloudevent_messages import BATCH, EVENT, PATH
-from app.store.database import EVERYWHERE, Database
+from app.store.engine.database import EVERYWHERE, Database
 from tests.client import Client
 
 _FOUND = """query ($id: String!, $source: String!) { eventBySource(source: $source, sourceId: $id) {

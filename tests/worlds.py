@@ -9,13 +9,13 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlmodel import col
 
-from app.domain.access import Caller, Permission
-from app.domain.intake import Desk, Draft
-from app.services import keys
-from app.services.access import Access, authenticate
-from app.services.organizations import add_organization
+from app.domain.access.caller import Caller, Permission
+from app.domain.intake.intake import Desk, Draft
+from app.services.auth import keys
+from app.services.auth.access import Access, authenticate
+from app.services.auth.organizations import add_organization
 from app.store import tables
-from app.store.database import EVERYWHERE, Database
+from app.store.engine.database import EVERYWHERE, Database
 from tests.client import ADMINISTRATOR
 
 NOON = datetime(2026, 4, 10, 12, tzinfo=UTC)

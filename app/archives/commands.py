@@ -20,14 +20,14 @@ from app.archives.exporting import Export
 from app.archives.importing import INTERRUPTED, Import
 from app.archives.output import Output, OutputError, StandardOutput, opened
 from app.archives.reading import read_events
-from app.domain.access import Caller, Permission
-from app.domain.filters import EventFilter, TagFilter, TimeRange
-from app.domain.problems import ErrorCode, RequestError
-from app.domain.severity import Severity, named_severity
-from app.domain.values import name_problems, read_instant, write_instant
-from app.services.organizations import DEFAULT_KEY, organization_named
+from app.domain.access.caller import Caller, Permission
+from app.domain.events.filters import EventFilter, TagFilter, TimeRange
+from app.domain.events.severity import Severity, named_severity
+from app.domain.shared.problems import ErrorCode, RequestError
+from app.domain.shared.values import name_problems, read_instant, write_instant
+from app.services.auth.organizations import DEFAULT_KEY, organization_named
 from app.settings import Settings
-from app.store.database import EVERYWHERE, Database
+from app.store.engine.database import EVERYWHERE, Database
 from app.store.migrate import check
 from app.telemetry import configure_logs
 

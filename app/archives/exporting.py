@@ -9,13 +9,13 @@ from uuid import UUID
 
 from app.archives.importing import INTERRUPTED
 from app.archives.output import Output, OutputError
-from app.domain.cloudevents import schema_address, write_cloud_event
-from app.domain.events import EventState
-from app.domain.filters import EventFilter
-from app.domain.values import write_instant
-from app.services import archives
-from app.store.database import Database
-from app.store.dialect import why_unavailable
+from app.domain.events.cloudevents import schema_address, write_cloud_event
+from app.domain.events.filters import EventFilter
+from app.domain.events.state import EventState
+from app.domain.shared.values import write_instant
+from app.services.events import archives
+from app.store.engine.database import Database
+from app.store.engine.dialect import why_unavailable
 
 
 @dataclass

@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from app.archives.reading import Read
-from app.domain.access import Caller
-from app.domain.intake import Desk
-from app.domain.limits import Limits
-from app.domain.problems import Problem
-from app.domain.values import on_one_line
-from app.services import cloudevents
-from app.services.reports import Report
-from app.store.database import Database
-from app.store.dialect import why_unavailable
+from app.domain.access.caller import Caller
+from app.domain.intake.intake import Desk
+from app.domain.shared.limits import Limits
+from app.domain.shared.problems import Problem
+from app.domain.shared.values import on_one_line
+from app.services.events import cloudevents
+from app.services.events.reports import Report
+from app.store.engine.database import Database
+from app.store.engine.dialect import why_unavailable
 
 BATCH = 500
 TRIES = 5

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from app.domain.json_texts import LENIENT, STRICT
+from app.domain.shared.json_texts import LENIENT, STRICT
 
 CHUNK = 65_536
 _BLANK = b" \t\r\n"

@@ -8,28 +8,23 @@ from uuid import UUID
 
 from strawberry.dataloader import DataLoader
 
-from app.domain.definitions import Form
-from app.graphql.conditional_rules import ConditionalRule
-from app.graphql.context import Context
-from app.graphql.correlations import CorrelationConnection
-from app.graphql.duplication_rules import DuplicationRule
-from app.graphql.event_types import EventField, EventType
-from app.graphql.events import Event
-from app.graphql.field_values import FieldValue
-from app.graphql.guard_rules import GuardRule, GuardRuleVersion
-from app.graphql.history import EventChangeConnection
-from app.services import (
-    correlated,
-    duplication_rules,
-    event_queries,
-    event_types,
-    guards,
-    history,
-    rules,
-)
-from app.services.event_types import Version
+from app.domain.event_types.definitions import Form
+from app.graphql.shared.context import Context
+from app.graphql.types.conditional_rule import ConditionalRule
+from app.graphql.types.correlation import CorrelationConnection
+from app.graphql.types.duplication_rule import DuplicationRule
+from app.graphql.types.event import Event
+from app.graphql.types.event_change import EventChangeConnection
+from app.graphql.types.event_type import EventField, EventType
+from app.graphql.types.field_value import FieldValue
+from app.graphql.types.guard_rule import GuardRule, GuardRuleVersion
+from app.services.change_log import history
+from app.services.definitions import event_types, guards, rules
+from app.services.definitions.event_types import Version
+from app.services.events import correlation_queries, event_queries
+from app.services.rules import duplication_rules
 from app.store import tables
-from app.store.pages import PageRequest
+from app.store.reading.pages import PageRequest
 
 Key = TypeVar("Key")
 Found = TypeVar("Found")
@@ -89,7 +84,7 @@ class Loaders:
     ) -> CorrelationConnection:
         if depth > 1:
             context = self._context
-            page = await correlated.around(
+            page = await correlation_queries.around(
                 context.database, context.caller, request, event_id, depth, context.limits
             )
             return CorrelationConnection.from_neighbours(page)
@@ -105,7 +100,7 @@ class Loaders:
         for request in {request for _, request in keys}:
             ids = [event_id for event_id, own in keys if own == request]
             context = self._context
-            pages = await correlated.direct(
+            pages = await correlation_queries.direct(
                 context.database, context.caller, request, ids, context.limits
             )
             for event_id, page in pages.items():

@@ -11,42 +11,41 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.graphql import OperationType
 
-from app.domain.limits import DocumentLimits, Limits, RequestLimits
-from app.domain.problems import RequestError
-from app.graphql.admission import Admission
-from app.graphql.api_keys import ApiKeyMutations
-from app.graphql.checks import CheckQueries
-from app.graphql.cloudevents import CloudEventMutations, CloudEventQueries
-from app.graphql.containers import ContainerMutations
-from app.graphql.correlations import CorrelationMutations
-from app.graphql.documents import Documents
-from app.graphql.duplication_rules import DuplicationRuleMutations, DuplicationRuleQueries
-from app.graphql.event_counts import EventCountQueries
-from app.graphql.event_mutations import EventMutations
-from app.graphql.event_operations import EventQueries
-from app.graphql.event_type_mutations import EventTypeMutations
-from app.graphql.event_type_operations import EventTypeQueries
-from app.graphql.following import Executor
-from app.graphql.guard_rule_operations import GuardRuleMutations, GuardRuleQueries
-from app.graphql.history import HistoryQueries, HistorySubscriptions
-from app.graphql.measures import Measured
-from app.graphql.notifications import (
+from app.domain.shared.limits import DocumentLimits, Limits, RequestLimits
+from app.domain.shared.problems import RequestError
+from app.graphql.change_log.history import HistoryQueries, HistorySubscriptions
+from app.graphql.change_log.notifications import (
     NotificationMutations,
     NotificationQueries,
     NotificationSubscriptions,
 )
-from app.graphql.organizations import OrganizationMutations, OrganizationQueries
-from app.graphql.permissions import enforce
-from app.graphql.problems import (
+from app.graphql.event_types.mutations import EventTypeMutations
+from app.graphql.event_types.queries import EventTypeQueries
+from app.graphql.events.checks import CheckQueries
+from app.graphql.events.cloudevents import CloudEventMutations, CloudEventQueries
+from app.graphql.events.containers import ContainerMutations
+from app.graphql.events.correlations import CorrelationMutations
+from app.graphql.events.counts import EventCountQueries
+from app.graphql.events.mutations import EventMutations
+from app.graphql.events.queries import EventQueries
+from app.graphql.execution.admission import Admission
+from app.graphql.execution.documents import Documents
+from app.graphql.execution.measures import Measured
+from app.graphql.execution.subscription_execution import Executor
+from app.graphql.organizations.api_keys import ApiKeyMutations
+from app.graphql.organizations.organizations import OrganizationMutations, OrganizationQueries
+from app.graphql.rules.duplication_rules import DuplicationRuleMutations, DuplicationRuleQueries
+from app.graphql.rules.guard_rules import GuardRuleMutations, GuardRuleQueries
+from app.graphql.shared.permissions import enforce
+from app.graphql.shared.problems import bad_request, tell
+from app.graphql.shared.scalars import SCALARS
+from app.graphql.types.user_error import (
     DuplicateError,
     ExpressionError,
     GuardViolation,
     InputError,
     TransitionError,
-    bad_request,
-    tell,
 )
-from app.graphql.scalars import SCALARS
 
 _OVER_A_SOCKET = (
     "A subscription goes over a WebSocket (graphql-transport-ws) or is asked for by `Accept: "

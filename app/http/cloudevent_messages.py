@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from app.domain.json_texts import STRICT
-from app.domain.problems import ErrorCode, UserErrorCode
+from app.domain.shared.json_texts import STRICT
+from app.domain.shared.problems import ErrorCode, UserErrorCode
 
 PATH = "/cloudevents"
 EVENT = "application/cloudevents+json"

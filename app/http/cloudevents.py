@@ -17,17 +17,17 @@ import structlog
 from fastapi import APIRouter, Request, Response
 from starlette.requests import ClientDisconnect
 
-from app.domain.access import Caller, Permission
-from app.domain.intake import Desk
-from app.domain.limits import Limits
-from app.domain.problems import ErrorCode, Problem, RequestError, UserErrorCode
-from app.doors import body_of, caller_behind
+from app.domain.access.caller import Caller, Permission
+from app.domain.intake.intake import Desk
+from app.domain.shared.limits import Limits
+from app.domain.shared.problems import ErrorCode, Problem, RequestError, UserErrorCode
 from app.http.cloudevent_messages import PATH, Flaw, Message, Unreadable, read_message
 from app.http.errors import headers_of, status_of
-from app.services import cloudevents
-from app.services.access import Access
-from app.services.reports import Report
-from app.store.dialect import why_unavailable
+from app.request_io import body_of, caller_behind
+from app.services.auth.access import Access
+from app.services.events import cloudevents
+from app.services.events.reports import Report
+from app.store.engine.dialect import why_unavailable
 
 OTHER_METHODS = ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 router = APIRouter()

@@ -16,7 +16,7 @@ from strawberry.http.websocket_origin import (
     normalize_origin,
 )
 
-from app.services.access import PARTITION_HEADERS
+from app.services.auth.access import PARTITION_HEADERS
 
 # Probes, metrics and the page's own files are for nobody else's page.
 _DOORS = ("/graphql", "/cloudevents", "/event-types/")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from app.domain.problems import ErrorCode, RequestError
-from app.doors import RETRY_SECONDS, TooSlowError
-from app.store.dialect import DATABASE_ERRORS, why_unavailable
+from app.domain.shared.problems import ErrorCode, RequestError
+from app.request_io import RETRY_SECONDS, TooSlowError
+from app.store.engine.dialect import DATABASE_ERRORS, why_unavailable
 
 _STATUS = {
     ErrorCode.UNAUTHENTICATED: 401,

@@ -9,8 +9,8 @@ from fastapi.responses import JSONResponse
 from pydantic import SecretStr
 
 from app import metrics
-from app.domain.problems import ErrorCode, RequestError
-from app.services.vitals import Check, Vitals
+from app.domain.shared.problems import ErrorCode, RequestError
+from app.services.runtime.health import Check, Vitals
 
 router = APIRouter()
 _GOOD = {Check.DATABASE: "reachable", Check.MIGRATIONS: "current", Check.LOG: "read"}

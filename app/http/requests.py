@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import metrics
-from app.domain.problems import ErrorCode
+from app.domain.shared.problems import ErrorCode
 
 _SANE = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 _DOORS = {

@@ -6,9 +6,9 @@ from starlette.requests import Request
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.domain.problems import RequestError
+from app.domain.shared.problems import RequestError
 from app.http.errors import refusal
-from app.store.dialect import DATABASE_ERRORS
+from app.store.engine.dialect import DATABASE_ERRORS
 
 
 class Shortcut:

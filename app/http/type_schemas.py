@@ -9,13 +9,13 @@ import re
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from app.domain.access import READS_TYPES
-from app.domain.json_schema import compile_schema
-from app.domain.problems import ErrorCode, RequestError, bad_input
-from app.domain.values import text_problems
-from app.doors import caller_behind
-from app.services import event_types
-from app.services.access import Access
+from app.domain.access.caller import READS_TYPES
+from app.domain.event_types.json_schema import compile_schema
+from app.domain.shared.problems import ErrorCode, RequestError, bad_input
+from app.domain.shared.values import text_problems
+from app.request_io import caller_behind
+from app.services.auth.access import Access
+from app.services.definitions import event_types
 
 MEDIA_TYPE = "application/schema+json"
 router = APIRouter()

@@ -7,7 +7,8 @@ from alembic import context
 from alembic.autogenerate.api import AutogenContext
 from sqlalchemy import Connection
 
-from app.store import dialect, tables
+from app.store import tables
+from app.store.engine import dialect
 
 
 def render_item(kind: str, item: Any, _context: AutogenContext) -> str | Literal[False]:

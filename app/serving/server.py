@@ -21,11 +21,11 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.types import Message, Receive, Scope, Send
 
-from app.graphql.protocols.frames import Frames
-from app.graphql.protocols.sse import Stream
-from app.graphql.protocols.transport_ws import Socket
+from app.graphql.transport.frames import Frames
+from app.graphql.transport.sse import Stream
+from app.graphql.transport.transport_ws import Socket
 from app.main import create_app
-from app.serving.heads import Heads
+from app.serving.bounded_http import Heads
 from app.settings import Settings
 
 LINGER_SECONDS = 0.5

@@ -12,8 +12,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, update
 from sqlalchemy.engine import URL
 
-from app.store import dialect
-from app.store.fill import fill
+from app.store.data_migrations import fill
+from app.store.engine import dialect
 from app.store.tables import Log
 
 _SCRIPTS = Path(__file__).parent.parent / "migrations"

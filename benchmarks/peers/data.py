@@ -21,17 +21,17 @@ from uuid import UUID
 
 import asyncpg
 
-from app.domain.definitions import TypeDefinition
-from app.domain.events import Entity
-from app.domain.fields import FieldDefinition, FieldKind
-from app.domain.intake import Desk, Draft
-from app.domain.lifecycle import EventTypeState
+from app.domain.event_types.definitions import TypeDefinition
+from app.domain.event_types.fields import FieldDefinition, FieldKind
+from app.domain.event_types.lifecycle import EventTypeState
+from app.domain.events.state import Entity
+from app.domain.intake.intake import Desk, Draft
 from app.main import prepare
-from app.services.access import Access, authenticate
-from app.services.events import log_events
-from app.services.shaping import create_event_type
+from app.services.auth.access import Access, authenticate
+from app.services.event_types.event_type_commands import create_event_type
+from app.services.events.events import log_events
 from app.settings import Settings
-from app.store.database import Database
+from app.store.engine.database import Database
 from app.store.tables import METADATA
 
 TYPES = 50

@@ -12,10 +12,10 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from app.domain.intake import Desk, Draft
-from app.services.access import Access, authenticate
-from app.services.events import log_events
-from app.store.database import Database
+from app.domain.intake.intake import Desk, Draft
+from app.services.auth.access import Access, authenticate
+from app.services.events.events import log_events
+from app.store.engine.database import Database
 from benchmarks.peers.documents import report
 from benchmarks.peers.turns import CONNECTIONS
 from benchmarks.processes import KEY

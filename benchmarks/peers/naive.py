@@ -22,7 +22,7 @@ from strawberry.fastapi import GraphQLRouter
 from strawberry.scalars import JSON
 from uuid_utils.compat import uuid7
 
-from app.domain.severity import Severity
+from app.domain.events.severity import Severity
 from app.store import tables
 from benchmarks.peers.serving import run
 

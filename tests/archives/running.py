@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from app.archives.commands import add_to
 from app.store import tables
-from app.store.database import EVERYWHERE, Database
+from app.store.engine.database import EVERYWHERE, Database
 from tests.conftest import settings_of
 
 

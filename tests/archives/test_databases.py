@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.store.dialect import address_of, read_url
+from app.store.engine.dialect import address_of, read_url
 from tests.http.test_command import an_older_database, lacking
 from tests.http.test_keys_command import several
 

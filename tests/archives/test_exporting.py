@@ -18,14 +18,15 @@ from sqlmodel import col
 
 from app.archives.exporting import Export, Exported
 from app.archives.output import opened
-from app.domain.events import Entity
-from app.domain.filters import EventFilter
-from app.domain.intake import Draft
-from app.domain.severity import Outcome
-from app.services import events, pruning
-from app.services.reports import Call, log_in
+from app.domain.events.filters import EventFilter
+from app.domain.events.severity import Outcome
+from app.domain.events.state import Entity
+from app.domain.intake.intake import Draft
+from app.services.change_log import pruning
+from app.services.events import events
+from app.services.events.reports import Call, log_in
 from app.store import tables
-from app.store.database import EVERYWHERE, Database
+from app.store.engine.database import EVERYWHERE, Database
 from tests.archives.running import an_event, command, ids_in
 from tests.client import PATIENCE_SECONDS
 from tests.conftest import POSTGRESQL, SQLITE, Statements

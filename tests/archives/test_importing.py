@@ -18,12 +18,12 @@ from sqlmodel import col
 
 from app.archives.importing import INTERRUPTED, Import
 from app.archives.reading import Read
-from app.domain.access import Caller, Permission
-from app.domain.duplicates import DuplicateAction
-from app.domain.limits import Limits
-from app.services import duplication_rules
+from app.domain.access.caller import Caller, Permission
+from app.domain.rules.duplicates import DuplicateAction
+from app.domain.shared.limits import Limits
+from app.services.rules import duplication_rules
 from app.store import tables
-from app.store.database import EVERYWHERE, Database
+from app.store.engine.database import EVERYWHERE, Database
 from tests.archives.running import an_event, command, count, events_named
 from tests.client import PATIENCE_SECONDS, Client
 from tests.conftest import SQLITE

@@ -14,8 +14,8 @@ from graphql import (
     is_list_type,
 )
 
-from app.domain.limits import Limits
-from app.graphql.costs import COSTS, FREE
+from app.domain.shared.limits import Limits
+from app.graphql.execution.costs import COSTS, FREE
 from app.graphql.schema import build_schema
 
 SCHEMA = build_schema()._schema

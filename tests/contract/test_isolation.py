@@ -14,10 +14,10 @@ from uuid import uuid4
 import pytest
 from graphql import build_schema as parse
 
-from app.domain.access import Permission
+from app.domain.access.caller import Permission
 from app.graphql.schema import build_schema
 from app.http.cloudevent_messages import BATCH, EVENT, PATH
-from app.store.database import Database
+from app.store.engine.database import Database
 from tests.client import Client
 from tests.worlds import a_key
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic import command
 from sqlalchemy import Connection
 
-from app.store import dialect
+from app.store.engine import dialect
 from app.store.migrate import config, migrate
 
 

@@ -9,12 +9,12 @@ import httpx
 import jwt
 import pytest
 
-from app.domain.access import READS_TYPES, Permission
-from app.graphql.permissions import CREATE, MANAGE_ORGANIZATION, NEEDED
+from app.domain.access.caller import READS_TYPES, Permission
+from app.graphql.shared.permissions import CREATE, MANAGE_ORGANIZATION, NEEDED
 from app.http.cloudevent_messages import BATCH, PATH
-from app.services import operator_keys
-from app.services.access import Access, authenticate
-from app.store.database import Database
+from app.services.auth import operator_keys
+from app.services.auth.access import Access, authenticate
+from app.store.engine.database import Database
 from tests.client import Client
 from tests.conftest import Serve
 from tests.worlds import NOON, a_key

@@ -12,9 +12,9 @@ from graphql import (
     build_schema,
 )
 
-from app.domain.access import Permission
-from app.graphql.permissions import NEEDED
+from app.domain.access.caller import Permission
 from app.graphql.schema import build_schema as build
+from app.graphql.shared.permissions import NEEDED
 
 ROOT = Path(__file__).parents[2]
 FILE = (ROOT / "schema.graphql").read_text()

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from app.domain.access import Caller
-from app.domain.events import Entity, EventState
-from app.domain.fields import FieldDefinition, FieldKind
-from app.domain.intake import Accepted, Desk, Draft, Refused, TypeSpec, Verdict
-from app.domain.lifecycle import EventTypeState
-from app.domain.problems import Problem
-from app.domain.severity import Outcome, Severity
+from app.domain.access.caller import Caller
+from app.domain.event_types.fields import FieldDefinition, FieldKind
+from app.domain.event_types.lifecycle import EventTypeState
+from app.domain.events.severity import Outcome, Severity
+from app.domain.events.state import Entity, EventState
+from app.domain.intake.intake import Accepted, Desk, Draft, Refused, TypeSpec, Verdict
+from app.domain.shared.problems import Problem
 
 NOW = datetime(2026, 4, 10, 10, 30, tzinfo=UTC)
 EARLIER = datetime(2026, 4, 9, 8, 0, tzinfo=UTC)

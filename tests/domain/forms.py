@@ -6,8 +6,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from app.domain.comparisons import operators_of
-from app.domain.conditions import (
+from app.domain.event_types.comparisons import operators_of
+from app.domain.event_types.conditions import (
     AllOf,
     AnyOf,
     Condition,
@@ -15,8 +15,8 @@ from app.domain.conditions import (
     ConditionalRule,
     Not,
 )
-from app.domain.fields import CHOICES, FieldDefinition, FieldKind
-from app.domain.predicates import FieldPredicate, PredicateOperator
+from app.domain.event_types.fields import CHOICES, FieldDefinition, FieldKind
+from app.domain.events.predicates import FieldPredicate, PredicateOperator
 from tests.domain.examples import a_field
 
 CAUSES = ("Maintenance", "Failure", "Other")

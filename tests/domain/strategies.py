@@ -8,10 +8,10 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from app.domain.events import Entity, EventState
-from app.domain.fields import FieldDefinition, FieldKind
-from app.domain.intake import Draft
-from app.domain.severity import Outcome, Severity
+from app.domain.event_types.fields import FieldDefinition, FieldKind
+from app.domain.events.severity import Outcome, Severity
+from app.domain.events.state import Entity, EventState
+from app.domain.intake.intake import Draft
 
 ANY_CHARACTER = st.one_of(
     st.characters(),

@@ -9,13 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.access import (
-    Permission,
-    grant_problems,
-    key_problems,
-    organization_problems,
-)
-from app.domain.limits import Limits
+from app.domain.access.caller import Permission, grant_problems, key_problems, organization_problems
+from app.domain.shared.limits import Limits
 from tests.domain.examples import NOW, a_caller
 from tests.domain.strategies import KEEPABLE_TEXT
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from app.domain.cloudevent_reading import read_cloud_event
-from app.domain.cloudevents import in_cloud_events_words, schema_address, write_cloud_event
-from app.domain.events import Entity
-from app.domain.intake import Draft, judge, revise
-from app.domain.limits import Limits
-from app.domain.problems import invalid
-from app.domain.severity import Outcome, Severity
+from app.domain.events.cloudevents import in_cloud_events_words, schema_address, write_cloud_event
+from app.domain.events.severity import Outcome, Severity
+from app.domain.events.state import Entity
+from app.domain.intake.cloudevent_reading import read_cloud_event
+from app.domain.intake.intake import Draft, judge, revise
+from app.domain.shared.limits import Limits
+from app.domain.shared.problems import invalid
 from tests.domain.examples import (
     EVENT_ID,
     NOW,

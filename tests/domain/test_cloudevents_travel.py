@@ -11,14 +11,14 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.cloudevent_reading import read_cloud_event
-from app.domain.cloudevents import schema_address, write_cloud_event
-from app.domain.events import Entity, EventState
-from app.domain.intake import Draft, TypeSpec, judge, revise
-from app.domain.limits import Limits
-from app.domain.severity import Outcome
-from app.domain.uris import is_uri_reference, uri_reference
-from app.domain.values import write_instant
+from app.domain.events.cloudevents import schema_address, write_cloud_event
+from app.domain.events.severity import Outcome
+from app.domain.events.state import Entity, EventState
+from app.domain.events.uris import is_uri_reference, uri_reference
+from app.domain.intake.cloudevent_reading import read_cloud_event
+from app.domain.intake.intake import Draft, TypeSpec, judge, revise
+from app.domain.shared.limits import Limits
+from app.domain.shared.values import write_instant
 from tests.domain.examples import EVENT_ID, NOW, OTHER_ID, a_desk, a_spec, accepted
 from tests.domain.strategies import INSTANTS, KEEPABLE_JSON, KEEPABLE_OBJECTS, KEEPABLE_TEXT
 

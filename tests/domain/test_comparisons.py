@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.comparisons import (
+from app.domain.event_types.comparisons import (
     LARGEST_NUMBER,
     compares,
     fit_problems,
     operators_of,
     value_schema,
 )
-from app.domain.fields import FieldKind
-from app.domain.limits import Limits
-from app.domain.predicates import FieldPredicate, PredicateOperator
-from app.domain.problems import invalid
+from app.domain.event_types.fields import FieldKind
+from app.domain.events.predicates import FieldPredicate, PredicateOperator
+from app.domain.shared.limits import Limits
+from app.domain.shared.problems import invalid
 from tests.domain.examples import a_field, told
 from tests.domain.strategies import KEEPABLE_JSON, KEEPABLE_TEXT
 

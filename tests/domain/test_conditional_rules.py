@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from app.domain.conditional_rules import rule_problems
-from app.domain.conditions import (
+from app.domain.event_types.conditional_rules import rule_problems
+from app.domain.event_types.conditions import (
     AllOf,
     AnyOf,
     Condition,
@@ -18,9 +18,9 @@ from app.domain.conditions import (
     Not,
     fields_of,
 )
-from app.domain.fields import FieldDefinition, FieldKind
-from app.domain.limits import Limits
-from app.domain.problems import Problem, UserErrorCode, invalid
+from app.domain.event_types.fields import FieldDefinition, FieldKind
+from app.domain.shared.limits import Limits
+from app.domain.shared.problems import Problem, UserErrorCode, invalid
 from tests.domain.examples import a_field, told
 from tests.domain.forms import CAUSES, DRAWN_FIELDS, DRAWN_RULES, a_form, a_rule, asks, present
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.conditions import (
+from app.domain.event_types.conditions import (
     AllOf,
     AnyOf,
     Condition,
@@ -16,7 +16,7 @@ from app.domain.conditions import (
     rules_naming,
     write_condition,
 )
-from app.domain.fields import FieldKind
+from app.domain.event_types.fields import FieldKind
 from tests.domain.forms import a_rule, asks, present
 
 FORMS: list[tuple[dict[str, Any], Condition]] = [

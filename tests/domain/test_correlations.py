@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.correlations import (
+from app.domain.events.correlations import (
     Link,
     Relation,
     call_problems,
@@ -18,8 +18,8 @@ from app.domain.correlations import (
     onward,
     wanted_depth,
 )
-from app.domain.limits import Limits
-from app.domain.problems import ErrorCode, Problem, RequestError, UserErrorCode, invalid
+from app.domain.shared.limits import Limits
+from app.domain.shared.problems import ErrorCode, Problem, RequestError, UserErrorCode, invalid
 
 A, B, C, D, E = EVENTS = [UUID(int=n) for n in range(1, 6)]
 RELATED, CAUSED_BY, CAUSE_OF = Relation

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from app.domain.definitions import TypeDefinition, new_type_problems
-from app.domain.fields import FieldKind
-from app.domain.lifecycle import EventTypeState
-from app.domain.limits import Limits
-from app.domain.problems import Problem, UserErrorCode, invalid
+from app.domain.event_types.definitions import TypeDefinition, new_type_problems
+from app.domain.event_types.fields import FieldKind
+from app.domain.event_types.lifecycle import EventTypeState
+from app.domain.shared.limits import Limits
+from app.domain.shared.problems import Problem, UserErrorCode, invalid
 from tests.domain.examples import a_field, nested, told
 
 INCIDENT = TypeDefinition(name="Flaring Incident", category="Flaring")

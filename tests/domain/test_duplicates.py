@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.domain.duplicates import (
+from app.domain.events.severity import Outcome, Severity
+from app.domain.events.state import Entity, EventState
+from app.domain.rules.duplicates import (
     Claim,
     DuplicateAction,
     DuplicateProblem,
@@ -25,9 +27,7 @@ from app.domain.duplicates import (
     nearest,
     rule_problems,
 )
-from app.domain.events import Entity, EventState
-from app.domain.limits import Limits
-from app.domain.severity import Outcome, Severity
+from app.domain.shared.limits import Limits
 from tests.domain.examples import EVENT_ID, OTHER_ID, TYPE_ID, an_event
 from tests.domain.strategies import EVENTS
 

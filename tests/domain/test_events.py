@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from hypothesis import given
 
-from app.domain.events import Entity, EventState, changes
-from app.domain.severity import Severity
+from app.domain.events.severity import Severity
+from app.domain.events.state import Entity, EventState, changes
 from tests.domain.examples import EARLIER, NOW, an_event
 from tests.domain.strategies import EVENTS
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from app.domain.events import EventState
-from app.domain.expression_scope import Form
-from app.domain.expressions import Expression, compile_expression, evaluate
-from app.domain.fields import FieldDefinition, FieldKind
-from app.domain.limits import Limits
+from app.domain.event_types.fields import FieldDefinition, FieldKind
+from app.domain.events.state import EventState
+from app.domain.rules.expression_scope import Form
+from app.domain.rules.expressions import Expression, compile_expression, evaluate
+from app.domain.shared.limits import Limits
 from tests.domain.examples import EARLIER, NOW, a_field, an_event, nested
 
 FORM = (

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from app.domain.fields import FieldDefinition, FieldKind, definition_problems
-from app.domain.limits import Limits
-from app.domain.problems import Problem, invalid
+from app.domain.event_types.fields import FieldDefinition, FieldKind, definition_problems
+from app.domain.shared.limits import Limits
+from app.domain.shared.problems import Problem, invalid
 from tests.domain.examples import a_field, told
 from tests.domain.strategies import sound_definitions
 

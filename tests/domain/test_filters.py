@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from app.domain.events import Entity
-from app.domain.filters import EventFilter, TagFilter, TimeRange, matches, size_problems
-from app.domain.limits import Limits
-from app.domain.predicates import FieldPredicate, PredicateOperator
-from app.domain.problems import invalid
-from app.domain.severity import Outcome, Severity
+from app.domain.events.filters import EventFilter, TagFilter, TimeRange, matches, size_problems
+from app.domain.events.predicates import FieldPredicate, PredicateOperator
+from app.domain.events.severity import Outcome, Severity
+from app.domain.events.state import Entity
+from app.domain.shared.limits import Limits
+from app.domain.shared.problems import invalid
 from tests.domain.examples import EARLIER, EVENT_ID, NOW, OTHER_ID, TYPE_ID, an_event
 
 A_MOMENT = timedelta(microseconds=1)

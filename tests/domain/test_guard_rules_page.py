@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from app.domain.events import Entity, EventState
-from app.domain.expressions import Expression, compile_expression, evaluate
-from app.domain.fields import FieldKind
-from app.domain.limits import Limits
-from app.domain.severity import Severity
+from app.domain.event_types.fields import FieldKind
+from app.domain.events.severity import Severity
+from app.domain.events.state import Entity, EventState
+from app.domain.rules.expressions import Expression, compile_expression, evaluate
+from app.domain.shared.limits import Limits
 from tests.domain.examples import NOW, a_field, an_event
 
 PAGE = (Path(__file__).parents[2] / "docs/guard-rules.md").read_text()

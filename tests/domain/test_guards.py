@@ -10,11 +10,11 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 
-from app.domain.fields import FieldDefinition, FieldKind
-from app.domain.guards import Guard, GuardEnforcement, Violation, violations
-from app.domain.intake import Accepted, Draft, Refused, TypeSpec, judge, revise
-from app.domain.limits import Limits
-from app.domain.problems import UserErrorCode
+from app.domain.event_types.fields import FieldDefinition, FieldKind
+from app.domain.intake.intake import Accepted, Draft, Refused, TypeSpec, judge, revise
+from app.domain.rules.guards import Guard, GuardEnforcement, Violation, violations
+from app.domain.shared.limits import Limits
+from app.domain.shared.problems import UserErrorCode
 from tests.domain.examples import (
     EVENT_ID,
     FREE_FORM,

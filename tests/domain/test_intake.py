@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from app.domain.events import Entity, EventState
-from app.domain.intake import Accepted, Draft, Refused, TypeSpec, judge
-from app.domain.lifecycle import EventTypeState
-from app.domain.problems import Problem, UserErrorCode, invalid
-from app.domain.severity import Outcome, Severity
+from app.domain.event_types.lifecycle import EventTypeState
+from app.domain.events.severity import Outcome, Severity
+from app.domain.events.state import Entity, EventState
+from app.domain.intake.intake import Accepted, Draft, Refused, TypeSpec, judge
+from app.domain.shared.problems import Problem, UserErrorCode, invalid
 from tests.domain.examples import (
     EARLIER,
     EVENT_ID,

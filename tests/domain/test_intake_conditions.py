@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from app.domain.fields import FieldKind
-from app.domain.intake import Accepted, Draft, TypeSpec, judge, revise
-from app.domain.problems import Problem, UserErrorCode
+from app.domain.event_types.fields import FieldKind
+from app.domain.intake.intake import Accepted, Draft, TypeSpec, judge, revise
+from app.domain.shared.problems import Problem, UserErrorCode
 from tests.domain.examples import EVENT_ID, a_desk, a_field, a_spec, an_event, refused, told
 from tests.domain.forms import CAUSES, a_rule, asks, present
 

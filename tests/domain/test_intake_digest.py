@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.events import Entity
-from app.domain.intake import Draft
-from app.domain.severity import Outcome
+from app.domain.events.severity import Outcome
+from app.domain.events.state import Entity
+from app.domain.intake.intake import Draft
 from tests.domain.examples import (
     EARLIER,
     OTHER_ID,

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from app.domain.events import Entity
-from app.domain.intake import Accepted, Draft, Refused, TypeSpec, Verdict, judge, revise
-from app.domain.limits import Limits
-from app.domain.problems import Problem, invalid
+from app.domain.events.state import Entity
+from app.domain.intake.intake import Accepted, Draft, Refused, TypeSpec, Verdict, judge, revise
+from app.domain.shared.limits import Limits
+from app.domain.shared.problems import Problem, invalid
 from tests.domain.examples import (
     EVENT_ID,
     FLARING,

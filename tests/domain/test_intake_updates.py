@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from app.domain.events import Entity
-from app.domain.intake import Accepted, Refused, revise
-from app.domain.lifecycle import EventTypeState
-from app.domain.problems import invalid
-from app.domain.severity import Outcome, Severity
+from app.domain.event_types.lifecycle import EventTypeState
+from app.domain.events.severity import Outcome, Severity
+from app.domain.events.state import Entity
+from app.domain.intake.intake import Accepted, Refused, revise
+from app.domain.shared.problems import invalid
 from tests.domain.examples import (
     FLARED,
     FLARING,

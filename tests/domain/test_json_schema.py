@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.fields import FieldDefinition, FieldKind
-from app.domain.json_schema import compile_schema, schema_problems, value_problems
-from app.domain.limits import Limits
-from app.domain.problems import Problem, UserErrorCode
+from app.domain.event_types.fields import FieldDefinition, FieldKind
+from app.domain.event_types.json_schema import compile_schema, schema_problems, value_problems
+from app.domain.shared.limits import Limits
+from app.domain.shared.problems import Problem, UserErrorCode
 from tests.domain.examples import a_field, told
 from tests.domain.strategies import sound_definitions
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from app.domain.conditions import AllOf, AnyOf, Condition, Not
-from app.domain.fields import FieldKind
-from app.domain.json_schema import compile_schema, value_problems
-from app.domain.problems import Problem, UserErrorCode
+from app.domain.event_types.conditions import AllOf, AnyOf, Condition, Not
+from app.domain.event_types.fields import FieldKind
+from app.domain.event_types.json_schema import compile_schema, value_problems
+from app.domain.shared.problems import Problem, UserErrorCode
 from tests.domain.examples import a_field
 from tests.domain.forms import a_form, a_rule, asks, present
 

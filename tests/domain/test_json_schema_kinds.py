@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from app.domain.fields import FieldDefinition, FieldKind
-from app.domain.json_schema import value_problems
-from app.domain.problems import Problem, UserErrorCode
+from app.domain.event_types.fields import FieldDefinition, FieldKind
+from app.domain.event_types.json_schema import value_problems
+from app.domain.shared.problems import Problem, UserErrorCode
 from tests.domain.examples import a_field, told
 
 CAUSES = ("Maintenance", "Equipment failure")

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from app.domain.fields import FieldKind
-from app.domain.json_schema import schema_problems
-from app.domain.limits import Limits
-from app.domain.problems import Problem, invalid
+from app.domain.event_types.fields import FieldKind
+from app.domain.event_types.json_schema import schema_problems
+from app.domain.shared.limits import Limits
+from app.domain.shared.problems import Problem, invalid
 from tests.domain.examples import a_field, told
 
 CAUSES = ("Maintenance", "Equipment failure")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.lifecycle import EventTypeState, closed, outdated
-from app.domain.problems import Problem, UserErrorCode
+from app.domain.event_types.lifecycle import EventTypeState, closed, outdated
+from app.domain.shared.problems import Problem, UserErrorCode
 
 
 @pytest.mark.parametrize("named", ["type", "eventTypeId"])

@@ -9,10 +9,10 @@ from functools import cache
 
 import pytest
 
-from app.domain.fields import FieldKind
-from app.domain.json_schema import schema_problems, value_problems
-from app.domain.limits import Limits
-from app.domain.patterns import is_common
+from app.domain.event_types.fields import FieldKind
+from app.domain.event_types.json_schema import schema_problems, value_problems
+from app.domain.event_types.patterns import is_common
+from app.domain.shared.limits import Limits
 from tests.domain.examples import a_field
 
 NODE = shutil.which("node")

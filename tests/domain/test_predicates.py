@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.predicates import (
+from app.domain.events.predicates import (
     Comparable,
     FieldPredicate,
     PredicateOperator,
@@ -18,7 +18,7 @@ from app.domain.predicates import (
     holds,
     predicate_problems,
 )
-from app.domain.problems import invalid
+from app.domain.shared.problems import invalid
 from tests.domain.strategies import FINITE_NUMBERS, KEEPABLE_JSON, KEEPABLE_TEXT
 
 Op = PredicateOperator

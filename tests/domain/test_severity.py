@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import assume, given
 
-from app.domain.severity import Severity, read_severity
+from app.domain.events.severity import Severity, read_severity
 from tests.domain.strategies import ANY_TEXT
 
 WORDS = {

@@ -13,14 +13,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.domain.conditions import AllOf, AnyOf, Condition, ConditionalEffect, ConditionalRule, Not
-from app.domain.definitions import TypeDefinition, type_problems
-from app.domain.fields import FieldDefinition, FieldKind
-from app.domain.json_schema import value_problems
-from app.domain.limits import Limits
-from app.domain.predicates import FieldPredicate, PredicateOperator
-from app.domain.problems import Problem
-from app.domain.shapes import (
+from app.domain.event_types.conditions import (
+    AllOf,
+    AnyOf,
+    Condition,
+    ConditionalEffect,
+    ConditionalRule,
+    Not,
+)
+from app.domain.event_types.definitions import TypeDefinition, type_problems
+from app.domain.event_types.event_type_draft import (
     Edit,
     Shape,
     add_field,
@@ -33,7 +35,12 @@ from app.domain.shapes import (
     update_field,
     update_rule,
 )
-from app.domain.visibility import settle
+from app.domain.event_types.fields import FieldDefinition, FieldKind
+from app.domain.event_types.json_schema import value_problems
+from app.domain.event_types.visibility import settle
+from app.domain.events.predicates import FieldPredicate, PredicateOperator
+from app.domain.shared.limits import Limits
+from app.domain.shared.problems import Problem
 from tests.domain.examples import told
 
 LIMITS = Limits()

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from app.domain.access import Caller, Permission
-from app.domain.problems import ErrorCode, RequestError
-from app.domain.tokens import TokenClaims, TokenTerms, read_claims
+from app.domain.access.caller import Caller, Permission
+from app.domain.access.tokens import TokenClaims, TokenTerms, read_claims
+from app.domain.shared.problems import ErrorCode, RequestError
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 SECONDS = int(NOW.timestamp())

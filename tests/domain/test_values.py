@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.limits import Limits
-from app.domain.problems import invalid
-from app.domain.values import (
+from app.domain.shared.limits import Limits
+from app.domain.shared.problems import invalid
+from app.domain.shared.values import (
     name_problems,
     read_id,
     read_instant,

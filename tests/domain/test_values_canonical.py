@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.values import canonical_json
+from app.domain.shared.values import canonical_json
 from tests.domain.strategies import KEEPABLE_JSON
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from app.domain.limits import Limits
-from app.domain.problems import Problem, invalid
-from app.domain.values import json_problems, object_problems
+from app.domain.shared.limits import Limits
+from app.domain.shared.problems import Problem, invalid
+from app.domain.shared.values import json_problems, object_problems
 from tests.domain.examples import is_utf_8, nested
 from tests.domain.strategies import ANY_JSON, KEEPABLE_JSON, KEEPABLE_OBJECTS
 

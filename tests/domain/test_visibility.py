@@ -10,13 +10,13 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from app.domain.conditional_rules import rule_problems
-from app.domain.conditions import AllOf, AnyOf, ConditionalRule, Not, condition_holds
-from app.domain.fields import FieldDefinition
-from app.domain.json_schema import compile_schema, value_problems
-from app.domain.limits import Limits
-from app.domain.problems import Problem, UserErrorCode
-from app.domain.visibility import Settled, settle
+from app.domain.event_types.conditional_rules import rule_problems
+from app.domain.event_types.conditions import AllOf, AnyOf, ConditionalRule, Not, condition_holds
+from app.domain.event_types.fields import FieldDefinition
+from app.domain.event_types.json_schema import compile_schema, value_problems
+from app.domain.event_types.visibility import Settled, settle
+from app.domain.shared.limits import Limits
+from app.domain.shared.problems import Problem, UserErrorCode
 from tests.domain.examples import a_field
 from tests.domain.forms import (
     DRAWN_FIELDS,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.filters import EventFilter, matches, words, words_of
+from app.domain.events.filters import EventFilter, matches, words, words_of
 from tests.domain.examples import an_event
 from tests.domain.strategies import KEEPABLE_TEXT
 

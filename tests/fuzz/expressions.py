@@ -14,10 +14,10 @@ import sys
 from collections.abc import Iterator
 from itertools import islice
 
-from app.domain.events import EventState
-from app.domain.expressions import Expression, compile_expression, evaluate
-from app.domain.fields import FieldKind
-from app.domain.limits import Limits
+from app.domain.event_types.fields import FieldKind
+from app.domain.events.state import EventState
+from app.domain.rules.expressions import Expression, compile_expression, evaluate
+from app.domain.shared.limits import Limits
 from tests.domain.examples import NOW, a_field, an_event
 
 BATCH = 250

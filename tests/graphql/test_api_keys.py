@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from app.domain.access import Permission
-from app.domain.intake import Desk
-from app.domain.problems import RequestError
-from app.services import keys
-from app.services.access import Access, authenticate
-from app.store import changes
-from app.store.changes import START
-from app.store.database import Database
+from app.domain.access.caller import Permission
+from app.domain.intake.intake import Desk
+from app.domain.shared.problems import RequestError
+from app.services.auth import keys
+from app.services.auth.access import Access, authenticate
+from app.store.change_log import changes
+from app.store.change_log.changes import START
+from app.store.engine.database import Database
 from tests.client import Client
 from tests.conftest import Serve
 from tests.worlds import NOON, a_key, administrator

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.store.database import Database
+from app.store.engine.database import Database
 from tests.client import Client
 from tests.definitions import (
     CHECK,

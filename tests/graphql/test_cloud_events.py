@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.domain.access import Permission
-from app.store.database import Database
+from app.domain.access.caller import Permission
+from app.store.engine.database import Database
 from tests.client import Client
 from tests.conftest import Serve
 from tests.worlds import a_key

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from app.domain.access import Permission
-from app.store.database import Database
+from app.domain.access.caller import Permission
+from app.store.engine.database import Database
 from tests.client import Client
 from tests.graphql.test_correlations import CORRELATE, correlate, seen, some
 from tests.worlds import a_key

@@ -8,8 +8,8 @@ from uuid import UUID
 
 import pytest
 
-from app.domain.access import Permission
-from app.store.database import Database
+from app.domain.access.caller import Permission
+from app.store.engine.database import Database
 from tests.client import Client
 from tests.conftest import Statements
 from tests.worlds import a_key

@@ -7,12 +7,12 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from app.domain.access import Caller, Permission
-from app.domain.limits import RequestLimits
-from app.domain.problems import ErrorCode, RequestError
+from app.domain.access.caller import Caller, Permission
+from app.domain.shared.limits import RequestLimits
+from app.domain.shared.problems import ErrorCode, RequestError
 from app.graphql.schema import build_schema
-from app.services.rates import Rates
-from app.store.database import Database
+from app.services.auth.rate_limits import Rates
+from app.store.engine.database import Database
 from tests.client import Client
 from tests.conftest import Serve
 from tests.sending import an_event, send

@@ -10,9 +10,9 @@ from graphql import GraphQLError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.access import Permission
-from app.graphql.scalars import SCALARS
-from app.store.database import Database
+from app.domain.access.caller import Permission
+from app.graphql.shared.scalars import SCALARS
+from app.store.engine.database import Database
 from tests.client import Client
 from tests.worlds import a_key
 

@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import text
 from websockets.exceptions import ConnectionClosed
 
-from app.domain.access import Permission
-from app.services import keys, operator_keys
-from app.services.access import Access, authenticate
-from app.services.endings import Endings
-from app.store.database import EVERYWHERE, Database
+from app.domain.access.caller import Permission
+from app.services.auth import keys, operator_keys
+from app.services.auth.access import Access, authenticate
+from app.services.auth.credential_watcher import Endings
+from app.store.engine.database import EVERYWHERE, Database
 from tests.client import Client, Subscription
 from tests.conftest import Serve
 from tests.worlds import a_key

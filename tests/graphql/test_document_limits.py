@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from graphql import get_introspection_query
 
-from app.domain.limits import DocumentLimits
-from app.graphql.documents import ERRORS_TOLD, Documents
+from app.domain.shared.limits import DocumentLimits
+from app.graphql.execution.documents import ERRORS_TOLD, Documents
 from app.graphql.schema import build_schema
 from tests.client import Client
 from tests.conftest import Serve
@@ -216,7 +216,7 @@ def test_no_more_than_five_errors_are_told() -> None:
 
 
 def test_a_document_is_read_once_and_few_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.graphql.documents._KEPT_DOCUMENTS", 10)
+    monkeypatch.setattr("app.graphql.execution.documents._KEPT_DOCUMENTS", 10)
     documents = fresh()
     first = documents.read("{ logHead }")
 
@@ -234,7 +234,7 @@ def test_a_document_is_read_once_and_few_are_kept(monkeypatch: pytest.MonkeyPatc
 def test_large_documents_are_kept_as_long_as_there_is_room_for_their_tokens(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("app.graphql.documents._KEPT_TOKENS", 1_000)
+    monkeypatch.setattr("app.graphql.execution.documents._KEPT_TOKENS", 1_000)
     documents = fresh()
 
     for n in range(15):

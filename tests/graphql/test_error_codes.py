@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from structlog.testing import capture_logs
 
-from app.domain.access import Permission
-from app.domain.problems import ErrorCode
-from app.services.pruning import prune
-from app.store.database import Database
+from app.domain.access.caller import Permission
+from app.domain.shared.problems import ErrorCode
+from app.services.change_log.pruning import prune
+from app.store.engine.database import Database
 from tests.client import Client
 from tests.worlds import a_key
 
@@ -118,8 +118,8 @@ async def test_what_fails_inside_stays_inside(
     async def broken(*_: object) -> None:
         raise failure
 
-    monkeypatch.setattr("app.store.selection.page", broken)  # a plan's
-    monkeypatch.setattr("app.services.event_queries.count", broken)
+    monkeypatch.setattr("app.store.reading.projection.page", broken)  # a plan's
+    monkeypatch.setattr("app.services.events.event_queries.count", broken)
 
     with capture_logs() as logged:
         answered, error = await told(client, COUNT)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from app.store.database import Database
+from app.store.engine.database import Database
 from tests.client import LOG_EVENT, Client
 from tests.definitions import (
     ADD_RULE,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.store.database import Database
+from app.store.engine.database import Database
 from tests.client import LOG_EVENT, Client
 from tests.conftest import Serve
 from tests.definitions import (
@@ -143,7 +143,7 @@ async def test_versions_are_read_from_the_database_as_they_were_written(
 
 
 def forget_what_this_process_knows() -> None:
-    from app.services import event_types
+    from app.services.definitions import event_types
 
     event_types._known_forms.clear()
 

@@ -12,11 +12,12 @@ import pytest
 from structlog.testing import capture_logs
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from app.domain.access import Permission
-from app.graphql import notifications, permissions
-from app.services import history
-from app.store.changes import Entry
-from app.store.database import Database
+from app.domain.access.caller import Permission
+from app.graphql.change_log import notifications
+from app.graphql.shared import permissions
+from app.services.change_log import history
+from app.store.change_log.changes import Entry
+from app.store.engine.database import Database
 from tests.client import Client, Socket
 from tests.conftest import Serve, Statements
 from tests.worlds import a_key

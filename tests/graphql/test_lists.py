@@ -10,8 +10,8 @@ from uuid import UUID
 
 import pytest
 
-from app.store import changes
-from app.store.database import EVERYWHERE, Database
+from app.store.change_log import changes
+from app.store.engine.database import EVERYWHERE, Database
 from tests.client import Client
 
 EVENTS = """

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from app.domain.access import Permission
-from app.store.database import Database
+from app.domain.access.caller import Permission
+from app.store.engine.database import Database
 from tests.client import LOG_EVENT, Client
 from tests.worlds import a_key
 

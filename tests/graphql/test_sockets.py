@@ -15,8 +15,8 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from app.domain.access import Permission
-from app.store.database import Database
+from app.domain.access.caller import Permission
+from app.store.engine.database import Database
 from tests.client import LOG_EVENT, ONE_NODE, PROTOCOL, Client, Socket, Subscription
 from tests.conftest import _serve
 from tests.worlds import a_key

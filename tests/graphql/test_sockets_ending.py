@@ -19,13 +19,13 @@ from structlog.testing import capture_logs
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from app.graphql.context import Context
-from app.graphql.protocols import operations, transport_ws
-from app.graphql.protocols.messages import Subscribe
-from app.graphql.protocols.operations import Answer
 from app.graphql.schema import Schema
-from app.services import subscriptions
-from app.services.broadcast import Push, Texts
+from app.graphql.shared.context import Context
+from app.graphql.transport import operations, transport_ws
+from app.graphql.transport.messages import Subscribe
+from app.graphql.transport.operations import Answer
+from app.services.change_log import subscriptions
+from app.services.change_log.broadcast import Push, Texts
 from tests.client import PATIENCE_SECONDS, PROTOCOL, Client, Socket, Subscription
 from tests.conftest import Serve
 

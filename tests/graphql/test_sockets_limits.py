@@ -13,11 +13,11 @@ import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from app.domain.access import Permission
-from app.domain.limits import SocketLimits
-from app.domain.problems import RequestError
-from app.graphql.protocols.places import Places
-from app.store.database import Database
+from app.domain.access.caller import Permission
+from app.domain.shared.limits import SocketLimits
+from app.domain.shared.problems import RequestError
+from app.graphql.transport.connection_slots import Places
+from app.store.engine.database import Database
 from tests.client import PATIENCE_SECONDS, Client, Socket
 from tests.conftest import Serve
 from tests.worlds import a_key

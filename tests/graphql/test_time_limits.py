@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from app.domain.limits import RequestLimits
-from app.store.database import EVERYWHERE, Database, commits_watched
+from app.domain.shared.limits import RequestLimits
+from app.store.engine.database import EVERYWHERE, Database, commits_watched
 from tests.client import LOG_EVENT, PATIENCE_SECONDS, Client
 from tests.conftest import POSTGRESQL, SQLITE, Serve
 from tests.sending import an_event, kept, send

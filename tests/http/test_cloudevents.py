@@ -13,10 +13,10 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from app.domain.access import Permission
-from app.domain.limits import Limits
+from app.domain.access.caller import Permission
+from app.domain.shared.limits import Limits
 from app.http.cloudevent_messages import EVENT, PATH
-from app.store.database import Database
+from app.store.engine.database import Database
 from tests.client import PATIENCE_SECONDS, Client
 from tests.conftest import Serve
 from tests.definitions import define, field
@@ -415,7 +415,7 @@ async def test_what_nobody_expected_is_told_by_a_reference_only(
     async def broken(*_: object) -> None:
         raise RuntimeError("SELECT secret FROM api_key")
 
-    monkeypatch.setattr("app.services.cloudevents.ingest", broken)
+    monkeypatch.setattr("app.services.events.cloudevents.ingest", broken)
 
     answer = await send(client, an_event())
 

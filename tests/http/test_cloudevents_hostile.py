@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from app.http.cloudevent_messages import BATCH, EVENT, PATH
-from app.store.database import Database
+from app.store.engine.database import Database
 from tests.client import Client
 from tests.sending import an_event, found, kept, post, refusal, send, send_binary
 

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import pytest
 
-from app.domain.limits import Limits
+from app.domain.shared.limits import Limits
 from tests.client import Client
 
 TESTS = Path(__file__).parents[1]

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from sqlalchemy import create_engine, text
 
 from app.settings import Settings
-from app.store.dialect import address_of, read_url
+from app.store.engine.dialect import address_of, read_url
 from tests.client import PATIENCE_SECONDS, Client
 
 COMMAND = str(Path(sys.executable).parent / "tocsin")

@@ -140,7 +140,7 @@ async def test_what_nobody_expected_is_told_by_a_reference_only(
     async def broken(*_: object) -> None:
         raise RuntimeError("SELECT secret FROM api_key")
 
-    monkeypatch.setattr("app.services.event_queries.count", broken)
+    monkeypatch.setattr("app.services.events.event_queries.count", broken)
 
     error = await client.error("{ events { totalCount nodes { cloudEvent } } }")
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from app.domain.access import Permission
-from app.store.database import Database
+from app.domain.access.caller import Permission
+from app.store.engine.database import Database
 from tests.client import PATIENCE_SECONDS, Client
 from tests.conftest import Serve
 from tests.worlds import a_key

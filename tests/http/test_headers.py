@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from app.store.database import Database
+from app.store.engine.database import Database
 from tests.client import PROTOCOL, Client
 from tests.conftest import Serve, settings_of
 from tests.sending import an_event, kept

@@ -7,9 +7,9 @@ import json
 import sys
 from pathlib import Path
 
-from app.domain.access import Permission
-from app.services.access import Access, authenticate
-from app.store.database import Database
+from app.domain.access.caller import Permission
+from app.services.auth.access import Access, authenticate
+from app.store.engine.database import Database
 from tests.client import ADMINISTRATOR, PATIENCE_SECONDS
 from tests.http.test_command import an_older_database, environment, lacking, run
 from tests.worlds import a_key

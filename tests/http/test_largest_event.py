@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from app.domain.limits import Limits, SocketLimits
+from app.domain.shared.limits import Limits, SocketLimits
 from tests.archives.running import command
 from tests.client import Client
 from tests.sending import found, send, send_binary

@@ -17,8 +17,8 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import (
     WebSocketsSansIOProtocol as Connection,
 )
 
-from app.services.broadcast import Broadcast
-from app.store.changes import Entry
+from app.services.change_log.broadcast import Broadcast
+from app.store.change_log.changes import Entry
 from benchmarks import faults
 from benchmarks.faults_checks import Asking, Figures
 from benchmarks.faults_site import Site, await_writes, compared, free_port

@@ -14,10 +14,10 @@ import pytest
 import structlog
 from sqlalchemy import text, update
 
-from app.services.feed import Feed
-from app.services.vitals import Check, Vitals
+from app.services.change_log.feed import Feed
+from app.services.runtime.health import Check, Vitals
 from app.store import tables
-from app.store.database import EVERYWHERE, Database
+from app.store.engine.database import EVERYWHERE, Database
 from tests.client import PATIENCE_SECONDS, Client
 from tests.conftest import Serve
 
@@ -116,7 +116,7 @@ async def test_what_is_logged_in_a_request_carries_its_id(
     async def broken(*_: object) -> None:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr("app.services.event_queries.count", broken)
+    monkeypatch.setattr("app.services.events.event_queries.count", broken)
     async with serve(database_url, log_requests=True) as client:
         headers = {"x-request-id": "request-1"}
         await client.http.post("/graphql", headers=headers, json={"query": UNPLANNED})

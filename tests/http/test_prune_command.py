@@ -9,11 +9,12 @@ from typing import Any
 from sqlalchemy import func, select, update
 from sqlmodel import col
 
-from app.services import pruning
-from app.services.feed import Feed, FeedError
-from app.services.selections import Selection
-from app.store import changes, tables
-from app.store.database import EVERYWHERE, Database
+from app.services.change_log import pruning
+from app.services.change_log.feed import Feed, FeedError
+from app.services.change_log.feed_filters import Selection
+from app.store import tables
+from app.store.change_log import changes
+from app.store.engine.database import EVERYWHERE, Database
 from tests.client import Client
 from tests.conftest import Serve
 from tests.http.test_command import run

@@ -10,12 +10,12 @@ from uuid import UUID
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from app.domain.access import Permission
-from app.domain.limits import Slowing
-from app.domain.problems import ErrorCode, RequestError
-from app.services.access import Access, authenticate, caller_of
-from app.services.throttle import Throttle
-from app.store.database import Database
+from app.domain.access.caller import Permission
+from app.domain.shared.limits import Slowing
+from app.domain.shared.problems import ErrorCode, RequestError
+from app.services.auth.access import Access, authenticate, caller_of
+from app.services.auth.auth_throttle import Throttle
+from app.store.engine.database import Database
 from tests.client import ADMINISTRATOR, PATIENCE_SECONDS
 from tests.conftest import Serve
 from tests.worlds import a_key

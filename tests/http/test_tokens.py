@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from app.domain.access import Permission
-from app.store.database import Database
+from app.domain.access.caller import Permission
+from app.store.engine.database import Database
 from tests.client import LOG_EVENT, Client
 from tests.conftest import Serve
 from tests.identity_provider import Provider, SigningKey, identity_provider, signing_key

@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 import pytest
 
-from app.domain.access import Permission
-from app.store.database import Database
+from app.domain.access.caller import Permission
+from app.store.engine.database import Database
 from tests.client import Client
 from tests.definitions import (
     ADD_FIELD,

@@ -8,9 +8,9 @@ from enum import Enum
 from random import Random
 from typing import Any
 
-from app.domain.comparisons import operators_of
-from app.domain.conditional_rules import rule_problems
-from app.domain.conditions import (
+from app.domain.event_types.comparisons import operators_of
+from app.domain.event_types.conditional_rules import rule_problems
+from app.domain.event_types.conditions import (
     AllOf,
     AnyOf,
     Condition,
@@ -20,10 +20,10 @@ from app.domain.conditions import (
     fields_of,
     predicates_in,
 )
-from app.domain.fields import TEXTUAL, FieldDefinition, FieldKind
-from app.domain.limits import Limits
-from app.domain.predicates import FieldPredicate, PredicateOperator
-from app.domain.problems import UserErrorCode
+from app.domain.event_types.fields import TEXTUAL, FieldDefinition, FieldKind
+from app.domain.events.predicates import FieldPredicate, PredicateOperator
+from app.domain.shared.limits import Limits
+from app.domain.shared.problems import UserErrorCode
 
 OPTIONS = ("Maintenance", "Failure", "a.b", "é")
 SOUND: dict[FieldKind, list[Any]] = {

@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from app.domain import visibility
-from app.domain.comparisons import compares
-from app.domain.conditions import ConditionalEffect, condition_holds
-from app.domain.fields import FieldKind
-from app.domain.json_schema import compile_schema, value_problems
-from app.domain.predicates import PredicateOperator
-from app.domain.visibility import settle
+from app.domain.event_types import visibility
+from app.domain.event_types.comparisons import compares
+from app.domain.event_types.conditions import ConditionalEffect, condition_holds
+from app.domain.event_types.fields import FieldKind
+from app.domain.event_types.json_schema import compile_schema, value_problems
+from app.domain.event_types.visibility import settle
+from app.domain.events.predicates import PredicateOperator
 from tests.parity.conftest import Browser
 from tests.parity.drawn import DrawnType, draw_types, draw_values
 
@@ -65,7 +65,7 @@ def _ne_holds_where_absent(monkeypatch: pytest.MonkeyPatch) -> None:
         absent = value is None and predicate.operator is PredicateOperator.NE
         return absent or compares(predicate, kind, value)
 
-    monkeypatch.setattr("app.domain.conditions.compares", broken)
+    monkeypatch.setattr("app.domain.event_types.conditions.compares", broken)
 
 
 def _show_wins(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,14 +9,14 @@ from typing import Any
 from strawberry.http import process_result
 from structlog.testing import capture_logs
 
-from app.domain.access import Caller
-from app.domain.limits import DocumentLimits, Limits
-from app.graphql.context import Context
+from app.domain.access.caller import Caller
+from app.domain.shared.limits import DocumentLimits, Limits
 from app.graphql.loaders import Loaders
 from app.graphql.plans.answering import Plans
 from app.graphql.schema import build_schema
-from app.services.access import Access, authenticate
-from app.store.database import Database
+from app.graphql.shared.context import Context
+from app.services.auth.access import Access, authenticate
+from app.store.engine.database import Database
 from tests.client import ADMINISTRATOR
 
 LIMITS = Limits()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.store.database import Database
+from app.store.engine.database import Database
 from tests.plans.both import Both
 
 DEFINE = """

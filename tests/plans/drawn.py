@@ -8,7 +8,7 @@ from typing import Any
 
 from graphql import GraphQLObjectType, get_named_type, is_leaf_type
 
-from app.graphql.plans.declared import Listed, Made, Shared, declared, definition_of
+from app.graphql.shared.declared import Listed, Made, Shared, declared, definition_of
 from tests.plans.both import SCHEMA
 
 CORE = SCHEMA._schema

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis_graphql import queries
 
-from app.graphql.plans.declared import declared
+from app.graphql.shared.declared import declared
 from tests.plans.both import SCHEMA, Both
 from tests.plans.drawn import CORE
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from strawberry.http import process_result
 
-from app.domain.access import Permission
-from app.graphql.plans.deeds import Deeds
-from app.services import event_queries
-from app.store.database import Database
+from app.domain.access.caller import Permission
+from app.graphql.plans.compiled_mutations import Deeds
+from app.services.events import event_queries
+from app.store.engine.database import Database
 from tests.plans.both import DOCUMENTS, SCHEMA, Both
 
 EVENT = """

@@ -8,10 +8,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from app import metrics
-from app.domain.access import Permission
+from app.domain.access.caller import Permission
 from app.graphql.plans.answering import SHAPES
-from app.store.database import Database
-from app.store.pages import write_cursor
+from app.store.engine.database import Database
+from app.store.engine.raw_postgresql import PostgreSQLRows
+from app.store.engine.raw_sqlite import SQLiteRows
+from app.store.reading.pages import write_cursor
 from tests.client import Client
 from tests.conftest import Statements
 from tests.plans.both import Both
@@ -196,7 +198,8 @@ async def test_a_plan_that_breaks_is_logged_and_the_query_executed(
         raise RuntimeError("SELECT secret FROM api_key")
 
     await client.log(summary="there")
-    monkeypatch.setattr("app.store.reading.rows", broken)
+    for reader in (SQLiteRows, PostgreSQLRows):
+        monkeypatch.setattr(reader, "fetch_rows", broken)
     before = _counted("failed")
 
     with capture_logs() as logs:

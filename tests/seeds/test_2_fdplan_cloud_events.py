@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from app.store.database import Database
+from app.store.engine.database import Database
 from tests.client import Client
 from tests.worlds import a_key
 

@@ -10,10 +10,11 @@ import pytest
 from sqlalchemy import Select, select, text
 from sqlmodel import col
 
-from app.domain.filters import EventFilter
-from app.services import events, notifications
+from app.domain.events.filters import EventFilter
+from app.services.change_log import notifications
+from app.services.events import events
 from app.store import tables
-from app.store.database import EVERYWHERE, Database
+from app.store.engine.database import EVERYWHERE, Database
 from tests.services.test_correlating_at_once import waiting_for_a_lock
 from tests.worlds import a_desk, ring
 

@@ -10,13 +10,13 @@ from random import Random
 
 import pytest
 
-from app.services import events
-from app.services.broadcast import Broadcast, Rendered, Texts
-from app.services.feed import Feed
-from app.services.selections import Selection
-from app.store import changes
-from app.store.changes import START, Entry, Place
-from app.store.database import EVERYWHERE, Database
+from app.services.change_log.broadcast import Broadcast, Rendered, Texts
+from app.services.change_log.feed import Feed
+from app.services.change_log.feed_filters import Selection
+from app.services.events import events
+from app.store.change_log import changes
+from app.store.change_log.changes import START, Entry, Place
+from app.store.engine.database import EVERYWHERE, Database
 from tests.client import PATIENCE_SECONDS
 from tests.worlds import a_desk, ring
 

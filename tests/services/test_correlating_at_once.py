@@ -9,12 +9,12 @@ import pytest
 from sqlalchemy import func, select, text
 from sqlmodel import col
 
-from app.domain.correlations import Relation
-from app.domain.intake import Draft
-from app.domain.problems import UserErrorCode
-from app.services import correlations, events
+from app.domain.events.correlations import Relation
+from app.domain.intake.intake import Draft
+from app.domain.shared.problems import UserErrorCode
+from app.services.events import correlations, events
 from app.store import tables
-from app.store.database import EVERYWHERE, Database
+from app.store.engine.database import EVERYWHERE, Database
 from tests.client import PATIENCE_SECONDS
 from tests.services.test_correlations import kept, some
 from tests.worlds import a_desk

@@ -10,16 +10,16 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
-from app.domain.access import Permission
-from app.domain.correlations import Link, Relation, onward
-from app.domain.intake import Desk, Draft
-from app.domain.limits import Limits
-from app.domain.problems import UserErrorCode
-from app.services import correlated, correlations, events
-from app.services.access import Access, authenticate
+from app.domain.access.caller import Permission
+from app.domain.events.correlations import Link, Relation, onward
+from app.domain.intake.intake import Desk, Draft
+from app.domain.shared.limits import Limits
+from app.domain.shared.problems import UserErrorCode
+from app.services.auth.access import Access, authenticate
+from app.services.events import correlation_queries, correlations, events
 from app.store import tables
-from app.store.database import EVERYWHERE, Database
-from app.store.pages import PageRequest
+from app.store.engine.database import EVERYWHERE, Database
+from app.store.reading.pages import PageRequest
 from tests.conftest import Statements
 from tests.worlds import a_desk, a_key
 
@@ -80,18 +80,20 @@ async def test_what_is_told_is_what_the_links_say(database: Database, seed: int)
     links = await kept(database)
 
     page = PageRequest(100)
-    direct = await correlated.direct(database, desk.reporter, page, ids, limits)
+    direct = await correlation_queries.direct(database, desk.reporter, page, ids, limits)
     for start in ids:
         assert _told(direct[start]) == around(links, start, 1)
         for depth in (1, 2, 3, 5):
-            found = await correlated.around(database, desk.reporter, page, start, depth, limits)
+            found = await correlation_queries.around(
+                database, desk.reporter, page, start, depth, limits
+            )
             assert _told(found) == around(links, start, depth)
             places = [each.place for _, each, _ in found.rows]
             assert places == sorted(places)
             assert [event.id for _, _, event in found.rows] == [each.event_id for each in places]
 
 
-def _told(found: correlated.Neighbours) -> Seen:
+def _told(found: correlation_queries.Neighbours) -> Seen:
     assert found.total == len(found.rows)
     return {each.place.event_id: (each.place.depth, each.relation) for _, each, _ in found.rows}
 
@@ -103,7 +105,7 @@ async def test_a_walk_ends_where_it_has_told_enough(database: Database) -> None:
     await correlations.correlate_events(database, desk, others[0], others[2:], RELATED)
 
     page = PageRequest(100)
-    found = await correlated.around(database, desk.reporter, page, a, 5, limits)
+    found = await correlation_queries.around(database, desk.reporter, page, a, 5, limits)
 
     assert [each.place.event_id for _, each, _ in found.rows] == others[:3]
     assert (found.total, found.has_next) == (3, False)
@@ -150,8 +152,8 @@ async def test_every_statement_on_links_names_the_organization(
     await correlations.correlate_events(database, desk, b, [a], CAUSED_BY)
     await correlations.correlate_events(database, desk, b, [c], CAUSED_BY)
     page, caller, limits = PageRequest(1), desk.reporter, Limits()
-    await correlated.direct(database, caller, page, [a], limits)
-    await correlated.around(database, caller, page, a, 2, limits)
+    await correlation_queries.direct(database, caller, page, [a], limits)
+    await correlation_queries.around(database, caller, page, a, 2, limits)
     await correlations.uncorrelate_events(database, desk, a, [b], None)
 
     asked = [each for each in statements if "FROM correlation" in each]
@@ -172,8 +174,8 @@ async def test_an_event_of_another_organization_is_neither_linked_nor_told(
 
     refused = await correlations.correlate_events(database, desk, a, [theirs], CAUSED_BY)
     page = PageRequest(10)
-    shown = await correlated.direct(database, stranger.reporter, page, [a], Limits())
-    walked = await correlated.around(database, stranger.reporter, page, a, 5, Limits())
+    shown = await correlation_queries.direct(database, stranger.reporter, page, [a], Limits())
+    walked = await correlation_queries.around(database, stranger.reporter, page, a, 5, Limits())
 
     assert [problem.path for problem in refused.problems] == [("relatedIds", "0")]
     assert shown[a].rows == walked.rows == []

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.definitions import TypeDefinition
-from app.domain.fields import FieldDefinition, FieldKind
-from app.domain.lifecycle import EventTypeState
-from app.services import event_types, shaping
-from app.store.database import Database
+from app.domain.event_types.definitions import TypeDefinition
+from app.domain.event_types.fields import FieldDefinition, FieldKind
+from app.domain.event_types.lifecycle import EventTypeState
+from app.services.definitions import event_types
+from app.services.event_types import event_type_commands
+from app.store.engine.database import Database
 from tests.worlds import a_desk
 
 
@@ -20,7 +21,7 @@ async def test_a_full_cache_forgets_nothing_that_is_asked_for(
     for name in ("first", "second"):
         field = FieldDefinition(name, FieldKind.TEXT)
         definition = TypeDefinition(name, state=EventTypeState.PUBLISHED, fields=(field,))
-        saved = await shaping.create_event_type(database, desk, definition)
+        saved = await event_type_commands.create_event_type(database, desk, definition)
         assert saved.event_type is not None
         made.append((saved.event_type.id, 1))
     monkeypatch.setattr(event_types, "KNOWN_FORMS", 1)

@@ -10,19 +10,20 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import text
 
-from app.domain.filters import EventFilter
-from app.domain.intake import Desk
-from app.domain.problems import ErrorCode, RequestError
-from app.services import events, feed, notifications, subscriptions
-from app.services.feed import Feed
-from app.services.reports import Call, log_in
-from app.services.selections import Selection
-from app.store import changes
-from app.store.changes import START, Entry, Place
-from app.store.database import EVERYWHERE, Database
+from app.domain.events.filters import EventFilter
+from app.domain.intake.intake import Desk
+from app.domain.shared.problems import ErrorCode, RequestError
+from app.services.change_log import feed, notifications, subscriptions
+from app.services.change_log.feed import Feed
+from app.services.change_log.feed_filters import Selection
+from app.services.events import events
+from app.services.events.reports import Call, log_in
+from app.store.change_log import changes
+from app.store.change_log.changes import START, Entry, Place
+from app.store.engine.database import EVERYWHERE, Database
+from app.store.engine.wake import DataVersion, ListenNotify, Wake
 from app.store.migrate import migrate
-from app.store.pages import PageRequest
-from app.store.wake import DataVersion, ListenNotify, Wake
+from app.store.reading.pages import PageRequest
 from tests.client import PATIENCE_SECONDS
 from tests.conftest import Statements
 from tests.worlds import a_desk, administrator, ring
@@ -140,7 +141,7 @@ async def test_a_live_follower_gets_entries_in_the_order_of_the_log(
 async def test_a_sign_from_another_process_wakes_the_reader(
     database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.store.wake.POLL_SECONDS", 3600)
+    monkeypatch.setattr("app.store.engine.wake.POLL_SECONDS", 3600)
     await hear_from_another_process(database, database_url)
 
 

@@ -10,12 +10,12 @@ from sqlalchemy import text, update
 from sqlmodel import col
 from uuid_utils.compat import uuid7
 
-from app.domain.intake import Desk
-from app.services import key_uses, keys
-from app.services.access import Access, authenticate
-from app.services.key_uses import KeyUses
+from app.domain.intake.intake import Desk
+from app.services.auth import key_uses, keys
+from app.services.auth.access import Access, authenticate
+from app.services.auth.key_uses import KeyUses
 from app.store import tables
-from app.store.database import EVERYWHERE, Database
+from app.store.engine.database import EVERYWHERE, Database
 from tests.client import ADMINISTRATOR
 from tests.services.test_correlating_at_once import waiting_for_a_lock
 from tests.worlds import a_key

@@ -13,16 +13,19 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import col
 
-from app.domain.definitions import TypeDefinition
-from app.domain.duplicates import DuplicateAction
-from app.domain.fields import FieldDefinition, FieldKind
-from app.domain.guards import GuardEnforcement
-from app.domain.intake import Desk, Draft
-from app.domain.lifecycle import EventTypeState
-from app.services import duplication_rules, event_types, events, guard_rules, shaping
+from app.domain.event_types.definitions import TypeDefinition
+from app.domain.event_types.fields import FieldDefinition, FieldKind
+from app.domain.event_types.lifecycle import EventTypeState
+from app.domain.intake.intake import Desk, Draft
+from app.domain.rules.duplicates import DuplicateAction
+from app.domain.rules.guards import GuardEnforcement
+from app.services.definitions import event_types
+from app.services.event_types import event_type_commands
+from app.services.events import events
+from app.services.rules import duplication_rules, guard_rules
 from app.store import tables
-from app.store.database import EVERYWHERE, Database
-from app.store.dialect import stop
+from app.store.engine.database import EVERYWHERE, Database
+from app.store.engine.dialect import stop
 from tests.conftest import Statements
 from tests.worlds import NOON, a_desk
 
@@ -225,7 +228,7 @@ async def test_what_another_process_changes_judges_the_next_report(
     }
 
     free = await codes(database, desk, fields={"b": 1})
-    await shaping.create_event_type(other, desk, definition)
+    await event_type_commands.create_event_type(other, desk, definition)
     typed = await codes(database, desk, fields={"b": 1})
     kind = await event_types.find(other, caller, type="t")
     assert kind is not None
@@ -239,7 +242,9 @@ async def test_what_another_process_changes_judges_the_next_report(
     await duplication_rules.create(other, desk, kind.id, rule, enabled=True)
     once = await codes(database, desk, fields={"a": 60}, occurred_at=NOON)
     twice = await codes(database, desk, fields={"a": 60}, occurred_at=NOON)
-    await shaping.transition_event_type(other, desk, kind.id, EventTypeState.ARCHIVED, None)
+    await event_type_commands.transition_event_type(
+        other, desk, kind.id, EventTypeState.ARCHIVED, None
+    )
     archived = await codes(database, desk, fields={"a": 70})
 
     assert (free, typed) == ([], ["FIELD_UNKNOWN"])

@@ -12,13 +12,13 @@ import pytest
 from sqlalchemy import Engine, event
 from uuid_utils.compat import uuid7
 
-from app.domain.access import Caller, EndedError, Permission
-from app.domain.problems import ErrorCode, RequestError
-from app.services import operator_keys, remembered
-from app.services.access import Access, caller_of
-from app.services.remembered import Remembered, place_of
-from app.services.tokens import Tokens
-from app.store.database import Database
+from app.domain.access.caller import Caller, EndedError, Permission
+from app.domain.shared.problems import ErrorCode, RequestError
+from app.services.auth import caller_cache, operator_keys
+from app.services.auth.access import Access, caller_of
+from app.services.auth.caller_cache import Remembered, place_of
+from app.services.auth.tokens import Tokens
+from app.store.engine.database import Database
 from tests.client import ADMINISTRATOR
 from tests.conftest import LOOK_UP
 from tests.worlds import NOON, a_key
@@ -148,7 +148,7 @@ def test_a_look_that_began_before_a_revocation_is_not_kept(clock: Clock) -> None
 def test_memory_is_bounded_and_the_oldest_look_goes_first(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remembered, "MOST", 2)
+    monkeypatch.setattr(caller_cache, "MOST", 2)
     known, places = Remembered(clock), [place_of(each, None) for each in "abc"]
 
     for place in (places[0], places[1], places[0], places[2]):

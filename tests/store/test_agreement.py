@@ -15,13 +15,15 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from sqlmodel import col
 
-from app.domain.events import Entity, EventState
-from app.domain.filters import EventFilter, TagFilter, TimeRange, matches
-from app.domain.predicates import ORDERING, FieldPredicate, PredicateOperator
-from app.domain.severity import Outcome, Severity
-from app.store import lookup, tables, where
-from app.store.bulk import insert_all
-from app.store.database import Database
+from app.domain.events.filters import EventFilter, TagFilter, TimeRange, matches
+from app.domain.events.predicates import ORDERING, FieldPredicate, PredicateOperator
+from app.domain.events.severity import Outcome, Severity
+from app.domain.events.state import Entity, EventState
+from app.store import tables
+from app.store.engine.database import Database
+from app.store.reading import where
+from app.store.writing import lookup
+from app.store.writing.bulk import insert_all
 from tests.worlds import administrator
 
 

@@ -15,7 +15,7 @@ from alembic import command
 from sqlalchemy import Connection, MetaData, insert, select
 
 from app.main import prepare
-from app.store import dialect
+from app.store.engine import dialect
 from app.store.migrate import config
 from tests.client import Client
 from tests.conftest import POSTGRESQL, SQLITE, Serve, settings_of

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from app.store.groups import Groups
+from app.store.engine.batch_queue import Groups
 
 
 @dataclass

@@ -22,19 +22,23 @@ import pytest
 from sqlalchemy import Engine, event, insert, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.domain.access import Caller
-from app.domain.events import Entity, EventState
-from app.domain.filters import EventFilter, TagFilter, TimeRange
-from app.domain.lifecycle import EventTypeState
-from app.domain.predicates import FieldPredicate, PredicateOperator
-from app.domain.severity import Outcome, Severity
-from app.services import event_counts, event_queries, history, notifications
-from app.services.event_counts import EventDimension
-from app.services.event_queries import EventOrderField
-from app.store import changes, dialect, lookup, tables
-from app.store.bulk import insert_all
-from app.store.database import EVERYWHERE, Database
-from app.store.pages import PageRequest
+from app.domain.access.caller import Caller
+from app.domain.event_types.lifecycle import EventTypeState
+from app.domain.events.filters import EventFilter, TagFilter, TimeRange
+from app.domain.events.predicates import FieldPredicate, PredicateOperator
+from app.domain.events.severity import Outcome, Severity
+from app.domain.events.state import Entity, EventState
+from app.services.change_log import history, notifications
+from app.services.events import event_counts, event_queries
+from app.services.events.event_counts import EventDimension
+from app.services.events.event_queries import EventOrderField
+from app.store import tables
+from app.store.change_log import changes
+from app.store.engine import dialect
+from app.store.engine.database import EVERYWHERE, Database
+from app.store.reading.pages import PageRequest
+from app.store.writing import lookup
+from app.store.writing.bulk import insert_all
 from tests.conftest import POSTGRESQL, SQLITE
 from tests.worlds import administrator
 

@@ -17,11 +17,12 @@ import pytest
 from alembic import command
 from sqlalchemy import Connection, MetaData, func, select, text
 
-from app.domain.access import Permission
-from app.domain.filters import words
+from app.domain.access.caller import Permission
+from app.domain.events.filters import words
 from app.main import prepare
-from app.store import dialect, tables
-from app.store.database import EVERYWHERE, Database
+from app.store import tables
+from app.store.engine import dialect
+from app.store.engine.database import EVERYWHERE, Database
 from app.store.migrate import config
 from tests.client import LOG_EVENT, Client
 from tests.conftest import POSTGRESQL, SQLITE, Serve, settings_of

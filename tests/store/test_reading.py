@@ -13,12 +13,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlmodel import col
 
-from app.store import room, tables
-from app.store.database import EVERYWHERE, Database
-from app.store.dialect import STATEMENT_MS, why_unavailable
-from app.store.raw_postgresql import CONNECTIONS
-from app.store.raw_sqlite import THREADS, SQLiteRows
-from app.store.reading import rows
+from app.store import tables
+from app.store.engine import reader_limiter
+from app.store.engine.database import EVERYWHERE, Database
+from app.store.engine.dialect import STATEMENT_MS, why_unavailable
+from app.store.engine.raw_postgresql import CONNECTIONS
+from app.store.engine.raw_sqlite import THREADS, SQLiteRows
 from tests.client import PATIENCE_SECONDS
 
 NAMES = "SELECT name FROM organization"
@@ -58,8 +58,8 @@ async def test_rows_are_tuples_in_the_driver_s_own_terms(database: Database) -> 
     compiled: Any = statement.where(col(table.id) == key.id).compile(dialect=bind.dialect)
     is_sqlite = bind.dialect.name == "sqlite"
 
-    [(name, everywhere, at)] = await rows(
-        database, str(compiled), [key.id.hex if is_sqlite else key.id]
+    [(name, everywhere, at)] = await database.raw_rows.fetch_rows(
+        str(compiled), [key.id.hex if is_sqlite else key.id]
     )
 
     assert (name, everywhere) == ("administrator", 1 if is_sqlite else True)
@@ -71,12 +71,12 @@ async def test_rows_are_tuples_in_the_driver_s_own_terms(database: Database) -> 
 async def test_a_read_sees_what_was_committed_before_it_and_nothing_that_was_not(
     database: Database,
 ) -> None:
-    before = await rows(database, NAMES, [])
+    before = await database.raw_rows.fetch_rows(NAMES, [])
 
     async with database.write(EVERYWHERE) as session:
         await session.execute(update(tables.Organization).values(name="Wells"))
-        meanwhile = await rows(database, NAMES, [])
-    after = await rows(database, NAMES, [])
+        meanwhile = await database.raw_rows.fetch_rows(NAMES, [])
+    after = await database.raw_rows.fetch_rows(NAMES, [])
 
     assert [list(map(tuple, each)) for each in (before, meanwhile, after)] == [
         [("Default",)],
@@ -87,17 +87,17 @@ async def test_a_read_sees_what_was_committed_before_it_and_nothing_that_was_not
 
 async def test_nothing_can_be_written(database: Database) -> None:
     with pytest.raises(DBAPIError) as refused:
-        await rows(database, "UPDATE organization SET name = 'Wells'", [])
+        await database.raw_rows.fetch_rows("UPDATE organization SET name = 'Wells'", [])
 
     assert why_unavailable(refused.value) == "The database is read-only."
-    assert [tuple(row) for row in await rows(database, NAMES, [])] == [("Default",)]
+    assert [tuple(row) for row in await database.raw_rows.fetch_rows(NAMES, [])] == [("Default",)]
 
 
 async def test_a_long_read_leaves_the_event_loop_to_others(database: Database) -> None:
-    reading = asyncio.create_task(rows(database, LONG, []))
+    reading = asyncio.create_task(database.raw_rows.fetch_rows(LONG, []))
 
     await until(lambda: database.connections_in_use == 1)
-    short = await rows(database, NAMES, [])
+    short = await database.raw_rows.fetch_rows(NAMES, [])
 
     assert [tuple(row) for row in short] == [("Default",)]
     assert [tuple(row) for row in await reading] == [(300_000,)]
@@ -107,18 +107,22 @@ async def test_a_long_read_leaves_the_event_loop_to_others(database: Database) -
 async def test_a_read_that_nobody_waits_for_any_more_ends(database: Database) -> None:
     size = THREADS if isinstance(database.raw_rows, SQLiteRows) else CONNECTIONS
     for _ in range(2):
-        reading = [asyncio.create_task(rows(database, ENDLESS, [])) for _ in range(size)]
+        reading = [
+            asyncio.create_task(database.raw_rows.fetch_rows(ENDLESS, [])) for _ in range(size)
+        ]
         await until(lambda: database.connections_in_use == size)
         for each in reading:
             each.cancel()
         await asyncio.gather(*reading, return_exceptions=True)
 
-    assert [tuple(row) for row in await rows(database, LONG, [])] == [(300_000,)]
+    assert [tuple(row) for row in await database.raw_rows.fetch_rows(LONG, [])] == [(300_000,)]
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 async def test_a_read_that_was_cancelled_ends_in_the_server_as_well(database: Database) -> None:
-    reading = [asyncio.create_task(rows(database, ENDLESS, [])) for _ in range(CONNECTIONS)]
+    reading = [
+        asyncio.create_task(database.raw_rows.fetch_rows(ENDLESS, [])) for _ in range(CONNECTIONS)
+    ]
     await until(lambda: database.connections_in_use == CONNECTIONS)
     running = (
         "SELECT count(*) FROM pg_stat_activity "
@@ -141,12 +145,12 @@ async def test_who_finds_no_place_is_told_so_after_a_time(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     size = THREADS if isinstance(database.raw_rows, SQLiteRows) else CONNECTIONS
-    reading = [asyncio.create_task(rows(database, ENDLESS, [])) for _ in range(size)]
+    reading = [asyncio.create_task(database.raw_rows.fetch_rows(ENDLESS, [])) for _ in range(size)]
     await until(lambda: database.connections_in_use == size)
-    monkeypatch.setattr(room, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(reader_limiter, "PATIENCE_SECONDS", 0.0)
 
     with pytest.raises(PoolTimeout) as refused:
-        await rows(database, ENDLESS, [])
+        await database.raw_rows.fetch_rows(ENDLESS, [])
 
     assert why_unavailable(refused.value) is not None
     for each in reading:
@@ -157,20 +161,20 @@ async def test_who_finds_no_place_is_told_so_after_a_time(
 async def test_a_statement_that_is_wrong_is_no_fault_of_the_connection(database: Database) -> None:
     for wrong in ("SELECT 1 FROM nowhere", "SELEC"):
         with pytest.raises(DBAPIError) as refused:
-            await rows(database, wrong, [])
+            await database.raw_rows.fetch_rows(wrong, [])
         assert why_unavailable(refused.value) is None
 
-    assert [tuple(row) for row in await rows(database, NAMES, [])] == [("Default",)]
+    assert [tuple(row) for row in await database.raw_rows.fetch_rows(NAMES, [])] == [("Default",)]
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 async def test_a_connection_that_was_lost_is_made_anew(database: Database) -> None:
     own = "SELECT pg_backend_pid()"
-    [[before]] = await rows(database, own, [])
+    [[before]] = await database.raw_rows.fetch_rows(own, [])
 
     async with database.write(EVERYWHERE) as session:
         await session.execute(text(f"SELECT pg_terminate_backend({before})"))
-    [[after]] = await rows(database, own, [])
+    [[after]] = await database.raw_rows.fetch_rows(own, [])
 
     assert after != before
 
@@ -181,8 +185,8 @@ async def test_connections_are_kept_and_never_more_than_there_is_room_for(
 ) -> None:
     own = "SELECT pg_backend_pid() FROM pg_sleep(0.01)"
 
-    one_by_one = {(await rows(database, own, []))[0][0] for _ in range(3)}
-    at_once = await asyncio.gather(*(rows(database, own, []) for _ in range(40)))
+    one_by_one = {(await database.raw_rows.fetch_rows(own, []))[0][0] for _ in range(3)}
+    at_once = await asyncio.gather(*(database.raw_rows.fetch_rows(own, []) for _ in range(40)))
 
     assert len(one_by_one) == 1
     assert len({each[0][0] for each in at_once}) == CONNECTIONS
@@ -193,7 +197,7 @@ async def test_a_database_that_is_not_there_is_unavailable(database_url: str) ->
     away = Database(missing)
 
     with pytest.raises((DBAPIError, OSError)) as refused:
-        await rows(away, NAMES, [])
+        await away.raw_rows.fetch_rows(NAMES, [])
     await away.close()
 
     assert why_unavailable(refused.value) in (
@@ -207,7 +211,7 @@ async def test_what_looks_through_texts_is_never_read_on_the_event_loop(database
     reader = database.raw_rows
     assert isinstance(reader, SQLiteRows)
 
-    found = await rows(database, "SELECT instr('abc', 'c')", [])
+    found = await database.raw_rows.fetch_rows("SELECT instr('abc', 'c')", [])
 
     assert found == [(3,)]
     assert (reader._near, len(reader._far)) == (None, 1)
@@ -217,8 +221,8 @@ async def test_what_looks_through_texts_is_never_read_on_the_event_loop(database
 async def test_what_takes_long_goes_to_a_thread_at_once_from_then_on(database: Database) -> None:
     reader = database.raw_rows
     assert isinstance(reader, SQLiteRows)
-    await rows(database, LONG, [])
-    await rows(database, NAMES, [])
+    await database.raw_rows.fetch_rows(LONG, [])
+    await database.raw_rows.fetch_rows(NAMES, [])
 
     goes_on = [reader._is_long(each) for each in (LONG, NAMES)]
 

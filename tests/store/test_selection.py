@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from app.domain.events import Entity
-from app.domain.filters import EventFilter, TagFilter, TimeRange
-from app.domain.predicates import FieldPredicate, PredicateOperator
-from app.domain.severity import Severity
-from app.services import event_queries
-from app.services.event_queries import EventOrderField, EventPage
-from app.store import reading, selection, tables, templates
-from app.store.database import Database
-from app.store.pages import PageRequest
-from app.store.selection import Joined, Selection
+from app.domain.events.filters import EventFilter, TagFilter, TimeRange
+from app.domain.events.predicates import FieldPredicate, PredicateOperator
+from app.domain.events.severity import Severity
+from app.domain.events.state import Entity
+from app.services.events import event_queries
+from app.services.events.event_queries import EventOrderField, EventPage
+from app.store import tables
+from app.store.engine.database import Database
+from app.store.engine.raw_rows import Row
+from app.store.reading import projection, templates
+from app.store.reading.pages import PageRequest
+from app.store.reading.projection import Joined, Selection
 from tests.worlds import administrator
 
 EVENT_TYPE = Joined("event_type_id", tables.EventType, ("id", "version"))
@@ -39,16 +42,16 @@ OWNED = {str(each.__tablename__) for each in tables.Owned.__subclasses__()}
 
 
 @pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[Any]]]:
+def sent(database: Database, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[Any]]]:
     """What is read, which is read nevertheless."""
     texts: list[tuple[str, list[Any]]] = []
-    real = reading.rows
+    real = database.raw_rows.fetch_rows
 
-    async def rows(database: Database, text: str, parameters: Any) -> list[reading.Row]:
-        texts.append((text, list(parameters)))
-        return await real(database, text, parameters)
+    async def fetch_rows(statement: str, parameters: Sequence[Any]) -> list[Row]:
+        texts.append((statement, list(parameters)))
+        return await real(statement, parameters)
 
-    monkeypatch.setattr(reading, "rows", rows)
+    monkeypatch.setattr(database.raw_rows, "fetch_rows", fetch_rows)
     return texts
 
 
@@ -65,7 +68,7 @@ async def test_every_table_of_every_statement_is_confined_to_the_organization(
                     wanted = EventPage((filter, EventFilter()), order, request)
                     await event_queries.select_page(database, caller, wanted, columns, counts)
         await event_queries.select_one(database, caller, UUID(int=1), columns)
-    await selection.definitions(database, caller.organization_id)
+    await projection.definitions(database, caller.organization_id)
 
     assert len(sent) > 30
     for text, _ in sent:
@@ -93,7 +96,7 @@ async def test_a_statement_is_composed_once_for_a_form_of_filter(
             return kept()
 
         told = templates.Template((template.shape, "test"), template.values, conditions)
-        await selection.one(database, caller.organization_id, NARROW, told)
+        await projection.one(database, caller.organization_id, NARROW, told)
 
     assert composed == ["a"]
     assert sent[0][0] == sent[1][0]

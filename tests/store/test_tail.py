@@ -9,14 +9,15 @@ from uuid import uuid4
 
 from sqlalchemy import update
 
-from app.domain.events import Entity
-from app.domain.severity import Outcome
-from app.services import events
-from app.services.organizations import add_organization
-from app.store import changes, tables
-from app.store.changes import START, Entry, NewEntry, Place
-from app.store.database import EVERYWHERE, Database
-from app.store.tail import BATCH, Tail
+from app.domain.events.severity import Outcome
+from app.domain.events.state import Entity
+from app.services.auth.organizations import add_organization
+from app.services.events import events
+from app.store import tables
+from app.store.change_log import changes
+from app.store.change_log.changes import START, Entry, NewEntry, Place
+from app.store.change_log.tail import BATCH, Tail
+from app.store.engine.database import EVERYWHERE, Database
 from tests.worlds import NOON, a_desk, ring
 
 

@@ -12,12 +12,12 @@ from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.exc import StatementError
 from sqlmodel import col
 
-from app.domain.access import Permission
-from app.domain.intake import Desk, Draft
-from app.services import events
-from app.services.reports import Call, log_in
+from app.domain.access.caller import Permission
+from app.domain.intake.intake import Desk, Draft
+from app.services.events import events
+from app.services.events.reports import Call, log_in
 from app.store import tables
-from app.store.database import EVERYWHERE, Database
+from app.store.engine.database import EVERYWHERE, Database
 from tests.client import PATIENCE_SECONDS
 from tests.worlds import NOON, a_desk, a_key, administrator
 

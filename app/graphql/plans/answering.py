@@ -23,19 +23,19 @@ from graphql.execution.values import VariableValues
 from strawberry.types.graphql import OperationType as Kind
 
 from app import metrics
-from app.domain.problems import RequestError
-from app.graphql.admission import OverdueError, overdue
-from app.graphql.context import Context
-from app.graphql.document_costs import OperationCost
-from app.graphql.documents import Document
-from app.graphql.measures import Begun, root_field
+from app.domain.shared.problems import RequestError
+from app.graphql.execution.admission import OverdueError, overdue
+from app.graphql.execution.document_costs import OperationCost
+from app.graphql.execution.documents import Document
+from app.graphql.execution.measures import Begun, root_field
+from app.graphql.plans.cached_event_types import MovedError
 from app.graphql.plans.operation import Operation
 from app.graphql.plans.planning import Planner
-from app.graphql.plans.shared import MovedError
 from app.graphql.plans.steps import NotPlannedError, Plan, variables_in
 from app.graphql.plans.writing import Asking, answer_of, write
-from app.store.dialect import why_unavailable
-from app.store.statements import TooWideError
+from app.graphql.shared.context import Context
+from app.store.engine.dialect import why_unavailable
+from app.store.reading.statements import TooWideError
 
 if TYPE_CHECKING:
     from app.graphql.schema import Schema

@@ -8,7 +8,11 @@ from typing import Any
 from graphql import get_named_type
 from graphql.execution.collect_fields import FieldDetails
 
-from app.graphql.plans.declared import (
+from app.graphql.plans.cached_event_types import SharedPart
+from app.graphql.plans.operation import Operation
+from app.graphql.plans.rows import Code, Table
+from app.graphql.plans.steps import NotPlannedError, Rows
+from app.graphql.shared.declared import (
     Column,
     Given,
     Group,
@@ -19,10 +23,6 @@ from app.graphql.plans.declared import (
     definition_of,
     table_of,
 )
-from app.graphql.plans.operation import Operation
-from app.graphql.plans.rows import Code, Table
-from app.graphql.plans.shared import SharedPart
-from app.graphql.plans.steps import NotPlannedError, Rows
 from app.store.tables import Owned
 
 MOST_JOINED = 5  # rows of rows: SQLite joins 64 tables

@@ -20,12 +20,12 @@ from graphql.execution.collect_fields import (
 from graphql.execution.values import VariableValues
 from strawberry.schema.base import BaseSchema
 
-from app.domain.access import Permission
-from app.graphql.permissions import NEEDED
-from app.graphql.plans.declared import Column, Defined, Shared, declared
-from app.graphql.plans.shared import SharedPart
+from app.domain.access.caller import Permission
+from app.graphql.plans.cached_event_types import SharedPart
 from app.graphql.plans.steps import NotPlannedError, variables_in
-from app.store.columns import Raw
+from app.graphql.shared.declared import Column, Defined, Shared, declared
+from app.graphql.shared.permissions import NEEDED
+from app.store.tables.columns import Raw
 
 Fields = dict[str, list[FieldDetails]]
 

@@ -16,9 +16,9 @@ from graphql import (
 from graphql.execution.collect_fields import FieldDetails
 
 from app.graphql.plans.building import Building, table_for
-from app.graphql.plans.declared import Held, declared, definition_of
 from app.graphql.plans.operation import Operation
 from app.graphql.plans.steps import NotPlannedError
+from app.graphql.shared.declared import Held, declared, definition_of
 
 Objects = Sequence[Any]
 Texts = Callable[[Objects], Sequence[str]]

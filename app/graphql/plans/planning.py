@@ -12,7 +12,6 @@ from graphql import GraphQLObjectType, get_named_type, is_leaf_type
 from graphql.execution.collect_fields import FieldDetails
 
 from app.graphql.plans.building import Building, table_for
-from app.graphql.plans.declared import NUMBERS, Listed, Made, One, Part, declared, definition_of
 from app.graphql.plans.operation import Operation
 from app.graphql.plans.steps import (
     Arguments,
@@ -23,6 +22,7 @@ from app.graphql.plans.steps import (
     Piece,
     Plan,
 )
+from app.graphql.shared.declared import NUMBERS, Listed, Made, One, Part, declared, definition_of
 
 
 class Planner:

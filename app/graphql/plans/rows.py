@@ -20,11 +20,11 @@ from graphql import (
     get_nullable_type,
 )
 
-from app.graphql.plans.declared import Given, Later
-from app.graphql.scalars import write_duration
-from app.store.columns import Kind, Raw
-from app.store.selection import Joined, Row, Selection
+from app.graphql.shared.declared import Given, Later
+from app.graphql.shared.scalars import write_duration
+from app.store.reading.projection import Joined, Row, Selection
 from app.store.tables import Owned
+from app.store.tables.columns import Kind, Raw
 
 Write = Callable[[Sequence[Any], Sequence[str], Sequence[Mapping[Any, str]]], list[str]]
 _KINDS = {

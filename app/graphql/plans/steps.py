@@ -11,12 +11,12 @@ from graphql.execution.values import VariableValues
 from strawberry.schema.base import BaseSchema
 from strawberry.types.arguments import convert_arguments
 
-from app.domain.access import Permission
-from app.graphql.context import Context
-from app.graphql.plans.declared import Listed, Made, One, Part, definition_of
+from app.domain.access.caller import Permission
+from app.graphql.plans.cached_event_types import SharedPart
 from app.graphql.plans.rows import Write
-from app.graphql.plans.shared import SharedPart
-from app.store.selection import Row, Selection
+from app.graphql.shared.context import Context
+from app.graphql.shared.declared import Listed, Made, One, Part, definition_of
+from app.store.reading.projection import Row, Selection
 
 KEPT_CHARACTERS = 1_000
 _MISSING = object()

@@ -10,20 +10,12 @@ from graphql import GraphQLField, get_named_type, is_list_type
 from graphql.execution.values import VariableValues
 from graphql.type import get_nullable_type
 
-from app.graphql.context import Context
-from app.graphql.plans.declared import NUMBERS, Part, definition_of
-from app.graphql.plans.shared import text_of
-from app.graphql.plans.steps import (
-    ListPlan,
-    MadePlan,
-    NotPlannedError,
-    OnePlan,
-    Piece,
-    Plan,
-    Rows,
-)
-from app.services.listings import Listing
-from app.store.selection import Row
+from app.graphql.plans.cached_event_types import text_of
+from app.graphql.plans.steps import ListPlan, MadePlan, NotPlannedError, OnePlan, Piece, Plan, Rows
+from app.graphql.shared.context import Context
+from app.graphql.shared.declared import NUMBERS, Part, definition_of
+from app.services.shared.listings import Listing
+from app.store.reading.projection import Row
 
 
 @dataclass(frozen=True)

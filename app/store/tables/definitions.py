@@ -10,11 +10,11 @@ from uuid import UUID
 from sqlalchemy import UniqueConstraint
 from sqlmodel import Field
 
-from app.domain import conditions
-from app.domain.conditions import ConditionalEffect
-from app.domain.fields import FieldDefinition, FieldKind
-from app.domain.lifecycle import EventTypeState
-from app.store.columns import Instant, JSONValue
+from app.domain.event_types import conditions
+from app.domain.event_types.conditions import ConditionalEffect
+from app.domain.event_types.fields import FieldDefinition, FieldKind
+from app.domain.event_types.lifecycle import EventTypeState
+from app.store.tables.columns import Instant, JSONValue
 from app.store.tables.owners import Owned, name_of
 
 

@@ -12,9 +12,9 @@ from sqlalchemy import Index, text
 from sqlalchemy import inspect as sql_inspect
 from sqlmodel import Field
 
-from app.domain.events import Entity, EventState
-from app.domain.severity import Outcome, Severity
-from app.store.columns import CodePoints, Instant, JSONValue, LogNumber, Words
+from app.domain.events.severity import Outcome, Severity
+from app.domain.events.state import Entity, EventState
+from app.store.tables.columns import CodePoints, Instant, JSONValue, LogNumber, Words
 from app.store.tables.owners import Owned, name_of
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Index, text
 from sqlmodel import Field, SQLModel
 
-from app.store.columns import CurrentTransaction, Instant, JSONValue, LogNumber
+from app.store.tables.columns import CurrentTransaction, Instant, JSONValue, LogNumber
 from app.store.tables.owners import Owned
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Enum as EnumColumn
 from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
 
-from app.store.columns import Instant, JSONValue
+from app.store.tables.columns import Instant, JSONValue
 
 # Constraints need names before a later migration can change them on SQLite.
 METADATA = SQLModel.metadata

@@ -8,10 +8,10 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Index
 from sqlmodel import Field
 
-from app.domain import duplicates
-from app.domain.duplicates import DuplicateAction
-from app.domain.guards import GuardEnforcement, GuardRuleState
-from app.store.columns import Instant, JSONValue, LogNumber
+from app.domain.rules import duplicates
+from app.domain.rules.duplicates import DuplicateAction
+from app.domain.rules.guards import GuardEnforcement, GuardRuleState
+from app.store.tables.columns import Instant, JSONValue, LogNumber
 from app.store.tables.owners import Owned, name_of
 
 

@@ -1,0 +1,1 @@
+"""Callers, permissions, and the claims of tokens."""

@@ -1,0 +1,1 @@
+"""Event types: their fields, versions, conditional rules, and JSON Schema."""

@@ -1,0 +1,1 @@
+"""Events: their state, attributes, filters, correlations, and their form as CloudEvents."""

@@ -1,0 +1,1 @@
+"""Guard rules and duplication rules, and the expressions that guard rules evaluate."""

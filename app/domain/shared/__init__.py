@@ -1,0 +1,1 @@
+"""Values, limits, problems and JSON texts that the whole domain uses."""

@@ -1,0 +1,1 @@
+"""Queries and subscriptions of the change log and of notifications."""

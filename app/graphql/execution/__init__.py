@@ -1,0 +1,1 @@
+"""What every operation passes: document cache, limits, cost, admission, metrics."""

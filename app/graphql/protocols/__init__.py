@@ -1,1 +1,0 @@
-"""How GraphQL travels: HTTP, and WebSockets by graphql-transport-ws."""

@@ -1,0 +1,1 @@
+"""What the GraphQL modules of all nouns use: context, pages, scalars, permissions."""

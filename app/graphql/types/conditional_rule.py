@@ -1,0 +1,72 @@
+"""Conditional rules: which fields a form shows, hides or requires, and when."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import strawberry
+from strawberry.scalars import JSON
+
+from app.domain.event_types import conditions
+from app.domain.event_types.conditions import ConditionalEffect
+from app.domain.shared.problems import bad_input
+from app.graphql.shared.context import Info
+from app.graphql.shared.declared import Defined, reads, rows_of
+from app.graphql.shared.nodes import Node, id_of
+from app.graphql.types.event_type import EventField, EventType
+from app.graphql.types.loaders import loaders_of
+from app.store import tables
+
+
+@rows_of(tables.ConditionalRule)
+@strawberry.type(
+    description="While `condition` holds for the other fields' values, the effect applies to "
+    "`targets`. A field is visible when it has no SHOW rule or one of them holds, and no HIDE rule "
+    "holds. What is given for a hidden field is dropped, with a warning."
+)
+class ConditionalRule(Node):
+    name: str = strawberry.field(description="What people call it.")
+    effect: ConditionalEffect = strawberry.field(description="What it does to its targets.")
+    condition: JSON = strawberry.field(
+        description="As ConditionInput: `{all: [..]}`, `{any: [..]}`, `{not: ..}` or "
+        "`{field: {field, operator, value}}`; what is read can be sent back."
+    )
+    enabled: bool = strawberry.field(description="Whether it is in force.")
+    event_type_id: strawberry.Private[UUID]
+    target_names: strawberry.Private[tuple[str, ...]]
+    kept_event_type: strawberry.Private[EventType | None] = None
+
+    @strawberry.field(description="The event type that it belongs to.", metadata=reads(Defined()))
+    async def event_type(self, info: Info) -> EventType:
+        load = loaders_of(info).event_types.load
+        event_type = self.kept_event_type or await load(self.event_type_id)
+        if event_type is None:
+            raise bad_input("The event type was deleted meanwhile.")
+        return event_type
+
+    @strawberry.field(
+        description="The fields that it shows, hides or requires.", metadata=reads(Defined())
+    )
+    async def targets(self, info: Info) -> list[EventField]:
+        kept = self.kept_event_type and self.kept_event_type.kept_fields
+        fields = kept or await loaders_of(info).event_fields.load(self.event_type_id) or []
+        by_name = {field.name: field for field in fields}
+        return [by_name[name] for name in self.target_names if name in by_name]
+
+    @classmethod
+    def from_row(cls, row: tables.ConditionalRule) -> ConditionalRule:
+        return cls.from_domain(row.id, row.event_type_id, row.to_domain())
+
+    @classmethod
+    def from_domain(
+        cls, rule_id: UUID, event_type_id: UUID, rule: conditions.ConditionalRule
+    ) -> ConditionalRule:
+        return cls(
+            id=id_of(rule_id),
+            name=rule.name,
+            effect=rule.effect,
+            condition=JSON(conditions.write_condition(rule.condition)),
+            enabled=rule.enabled,
+            event_type_id=event_type_id,
+            target_names=rule.targets,
+        )

@@ -1,0 +1,58 @@
+"""The data loaders that resolvers of object types use.
+
+`app.graphql.loaders` implements them. They load object types, so their signatures stand here and
+not beside the context, which every object type imports.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, cast
+from uuid import UUID
+
+from strawberry.dataloader import DataLoader
+
+from app.domain.event_types.definitions import Form
+from app.graphql.shared.context import Info
+from app.services.definitions.event_types import Version
+from app.store.reading.pages import PageRequest
+
+if TYPE_CHECKING:
+    from app.graphql.types.conditional_rule import ConditionalRule
+    from app.graphql.types.correlation import CorrelationConnection
+    from app.graphql.types.duplication_rule import DuplicationRule
+    from app.graphql.types.event import Event
+    from app.graphql.types.event_change import EventChangeConnection
+    from app.graphql.types.event_type import EventField, EventType
+    from app.graphql.types.field_value import FieldValue
+    from app.graphql.types.guard_rule import GuardRule, GuardRuleVersion
+
+
+class Loaders(Protocol):
+    """Loaders of one HTTP request, or of one socket. A key that has no row loads None."""
+
+    events: DataLoader[UUID, Event | None]
+    event_types: DataLoader[UUID, EventType | None]
+    event_fields: DataLoader[UUID, list[EventField] | None]
+    conditional_rules: DataLoader[UUID, list[ConditionalRule] | None]
+    forms: DataLoader[Version, Form | None]
+    guard_rules: DataLoader[UUID, GuardRule | None]
+    guard_rules_of: DataLoader[UUID, list[GuardRule] | None]
+    guard_version: DataLoader[Version, GuardRuleVersion | None]
+    guard_versions: DataLoader[UUID, list[GuardRuleVersion] | None]
+    duplication_rules: DataLoader[UUID, DuplicationRule | None]
+    duplication_rules_of: DataLoader[UUID, list[DuplicationRule] | None]
+    caught: DataLoader[UUID, int | None]
+    histories: DataLoader[tuple[UUID, PageRequest], EventChangeConnection | None]
+
+    async def field_values(
+        self, event_type_id: UUID, version: int, values: Any
+    ) -> list[FieldValue]: ...
+
+    async def correlations(
+        self, event_id: UUID, depth: int, request: PageRequest
+    ) -> CorrelationConnection: ...
+
+
+def loaders_of(info: Info) -> Loaders:
+    """The loaders of the request that is executed."""
+    return cast("Loaders", info.context.loaders)

@@ -1,0 +1,1 @@
+"""Authentication: API keys, tokens, organizations, and rate limits."""

@@ -1,0 +1,1 @@
+"""Following the change log: feed, broadcast, notifications, history, pruning."""

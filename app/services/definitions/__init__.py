@@ -1,0 +1,1 @@
+"""Reading event types and rules: used by every service that judges events."""

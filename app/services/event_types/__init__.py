@@ -1,0 +1,1 @@
+"""Changing event types, their fields, and their conditional rules."""

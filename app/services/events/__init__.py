@@ -1,0 +1,1 @@
+"""Reporting, changing, finding, counting, correlating and exporting events."""

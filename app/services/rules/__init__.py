@@ -1,0 +1,1 @@
+"""Changing guard rules and duplication rules."""

@@ -1,0 +1,1 @@
+"""Background tasks and health of a server process."""

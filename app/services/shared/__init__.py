@@ -1,0 +1,1 @@
+"""What the services of all nouns use."""

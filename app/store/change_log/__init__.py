@@ -1,0 +1,1 @@
+"""The append-only change log: entries, positions, and the reader that follows it."""

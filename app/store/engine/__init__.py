@@ -1,0 +1,1 @@
+"""Connections to the database: engines, sessions, raw readers, and wake-ups."""

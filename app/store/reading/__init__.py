@@ -1,0 +1,1 @@
+"""Statements that read pages of rows, with their filters and cursors."""

@@ -1,0 +1,1 @@
+"""Statements that write many rows at once, locks, and the search index."""
