@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-import threading
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Annotated, Any, NoReturn, TypeVar
@@ -31,7 +30,6 @@ from app.store.migrate import OtherDatabaseError, check
 from app.telemetry import configure_logs
 
 Result = TypeVar("Result")
-PATIENCE_SECONDS = 10
 
 main = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -122,13 +120,6 @@ def _refuse(message: str, code: int) -> NoReturn:
     raise typer.Exit(code)
 
 
-def _let_connections_end() -> None:
-    """A connection that could not be opened has a thread, which still answers to the loop."""
-    for thread in threading.enumerate():
-        if "_connection_worker_thread" in thread.name:
-            thread.join(PATIENCE_SECONDS)
-
-
 def _listen(host: str, port: int) -> socket.socket:
     """Takes the port before anything else: nobody else has it, or it says who should choose."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -185,11 +176,7 @@ def _at_database(
 def _database(work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
     """Runs it; where the database is what fails, says so in a line."""
     try:
-        with asyncio.Runner() as runner:
-            try:
-                return runner.run(work())
-            finally:
-                _let_connections_end()
+        return asyncio.run(work())
     except OtherDatabaseError as error:
         why: str | None = str(error)
     except BadUrlError as error:

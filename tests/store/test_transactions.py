@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import func, insert, select, text, update
-from sqlalchemy.exc import StatementError
+from sqlalchemy.exc import DBAPIError, StatementError
 from sqlmodel import col
 
 from app.domain.access.caller import Permission
@@ -18,6 +20,8 @@ from app.services.events import events
 from app.services.events.reports import Call, log_in
 from app.store import tables
 from app.store.engine.database import EVERYWHERE, Database
+from app.store.engine.dialect import read_url
+from app.store.migrate import migrate
 from tests.client import PATIENCE_SECONDS
 from tests.worlds import NOON, a_desk, a_key, administrator
 
@@ -181,6 +185,28 @@ async def two_wait_for_a_lock(database: Database) -> None:
                 if (await session.execute(waiting)).scalar_one() == 2:
                     return
             await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("content", [None, b"not a database, " * 1000])
+async def test_no_thread_of_a_sqlite_file_that_cannot_be_opened_outlives_its_loop(
+    tmp_path: Path, content: bytes | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "folder" / "tocsin.db"
+    if content is not None:
+        file.parent.mkdir()
+        file.write_bytes(content)
+    errors: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", errors.append)
+
+    async def fail() -> None:
+        with pytest.raises(DBAPIError):
+            await migrate(read_url(f"sqlite:///{file}"))
+
+    for _ in range(20):
+        await asyncio.to_thread(asyncio.run, fail())
+    await asyncio.sleep(0.1)
+
+    assert errors == []
 
 
 async def test_a_session_sees_its_own_organization_only(database: Database) -> None:

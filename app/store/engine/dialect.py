@@ -8,6 +8,8 @@ PostgreSQL: asyncpg; the log's order is (transaction, sequence) below the oldest
 from __future__ import annotations
 
 import re
+import sqlite3
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -241,15 +243,26 @@ def _sqlite(
         url, pool_size=pool_size, max_overflow=0, connect_args={"timeout": BUSY_MS / 1000}
     )
 
+    # A thread of aiosqlite that outlives the event loop ends with a traceback on stderr. Nobody
+    # waits for the thread of a connection that fails to open, or whose first statements fail.
+    @event.listens_for(engine.sync_engine, "do_connect")
+    def check_file(_dialect: Any, _record: Any, args: Sequence[Any], options: Any) -> None:
+        """Raises sqlite3.Error before aiosqlite starts a thread for an unreadable file."""
+        sqlite3.connect(args[0], timeout=options["timeout"]).close()
+
     @event.listens_for(engine.sync_engine, "connect")
     def connected(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # the driver must not begin transactions of its own
         cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA synchronous=FULL")
-        cursor.execute(f"PRAGMA foreign_keys={foreign_keys:d}")
-        cursor.execute(f"PRAGMA query_only={read_only:d}")
-        cursor.close()
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            cursor.execute("PRAGMA synchronous=FULL")
+            cursor.execute(f"PRAGMA foreign_keys={foreign_keys:d}")
+            cursor.execute(f"PRAGMA query_only={read_only:d}")
+            cursor.close()
+        except BaseException:
+            connection.close()  # the pool does not close a connection that this handler refuses
+            raise
 
     @event.listens_for(engine.sync_engine, "begin")
     def begun(connection: Connection) -> None:
