@@ -1,37 +1,22 @@
-"""The command `tocsin`."""
+"""The command `tocsin`: its commands, their options and their help.
+
+Each command imports its implementation when it runs, so `tocsin --help` imports little but typer.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import socket
-import sys
-from collections.abc import Callable, Coroutine
-from datetime import UTC, datetime
-from typing import Annotated, Any, NoReturn, TypeVar
-from urllib.parse import quote
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
-from app import key_commands
-from app.archives import commands as archives
-from app.domain.shared.limits import SocketLimits
-from app.domain.shared.values import write_instant
-from app.graphql.schema import build_schema
-from app.main import prepare, tokens_of
-from app.services.auth.tokens import TokenSettingsError
-from app.services.change_log import pruning
-from app.serving.server import run
-from app.serving.workers import Workers
-from app.settings import Settings
-from app.store.engine.database import Database
-from app.store.engine.dialect import DATABASE_ERRORS, BadUrlError, why_unavailable
-from app.store.migrate import OtherDatabaseError, check
-from app.telemetry import configure_logs
+from app.domain.access.caller import Permission
 
-Result = TypeVar("Result")
+DEFAULT_ORGANIZATION = "default"
 
 main = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+keys = typer.Typer(no_args_is_help=True)
 
 
 @main.callback()
@@ -48,22 +33,9 @@ def serve(
     ] = 1,
 ) -> None:
     """Serve GraphQL at /graphql. Migrates the database first."""
-    configure_logs()
-    settings = _settings()
-    _check_tokens(settings)
-    listening = _listen(host, port)
-    _let_go_of_the_stuck(listening, settings.sockets)
-    key = _database(lambda: prepare(settings))
-    address = f"http://{host}:{listening.getsockname()[1]}/graphql"
-    if key is not None:
-        typer.echo("This database is new. Its administrator's key, shown this once:\n")
-        typer.echo(f"  {key}\n\nGraphiQL, signed in:\n\n  {address}#key={quote(key, safe='')}\n")
-    typer.echo(f"Tocsin serves {address}")
-    sys.stdout.flush()
-    if workers == 1:
-        run(settings, listening)
-    else:
-        Workers(settings, listening, workers).run()
+    from app.serving.command import serve
+
+    serve(host, port, workers)
 
 
 @main.command()
@@ -76,12 +48,9 @@ def migrate(
     ] = False,
 ) -> None:
     """Bring the database to this version, without serving."""
-    configure_logs()
-    settings = _settings()
-    key = _database(lambda: prepare(settings, new_epoch=new_epoch))
-    typer.echo("The database is up to date.")
-    if key is not None:
-        typer.echo(f"It was new. Its administrator's key, shown this once:\n\n  {key}")
+    from app.database_commands import migrate
+
+    migrate(new_epoch=new_epoch)
 
 
 @main.command()
@@ -97,96 +66,111 @@ def prune(
     ] = False,
 ) -> None:
     """Remove log entries that are older, for good. Events stay. Servers may run meanwhile."""
-    configure_logs()
-    settings = _settings()
-    older_than = before.replace(tzinfo=UTC)
-    if older_than > datetime.now(UTC):
-        typer.echo("--before: lies in the future.", err=True)
-        raise typer.Exit(2)
-    work = pruning.count_older if dry_run else pruning.prune
-    number = _at_database(settings, lambda database: work(database, older_than))
-    what = "would be removed" if dry_run else "were removed"
-    typer.echo(f"{number:,} log entries from before {write_instant(older_than)} {what}.")
+    from app.database_commands import prune
+
+    prune(before, dry_run=dry_run)
 
 
 @main.command()
 def schema() -> None:
     """Print the GraphQL schema, as schema.graphql has it."""
+    from app.graphql.schema import build_schema
+
     typer.echo(build_schema().as_str())
 
 
-def _refuse(message: str, code: int) -> NoReturn:
-    typer.echo(message, err=True)
-    raise typer.Exit(code)
+@main.command("import")
+def import_events(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The file, or - for standard input.")],
+    organization: Annotated[
+        str, typer.Option(help="The key of the organization.")
+    ] = DEFAULT_ORGANIZATION,
+    actor: Annotated[
+        str, typer.Option(help="Who the history says has logged the events.")
+    ] = "tocsin import",
+) -> None:
+    """Import CloudEvents: a JSON array, or one a line. Run again, it imports nothing twice."""
+    from app.archives.commands import import_events
+
+    raise typer.Exit(import_events(file, organization, actor))
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """Takes the port before anything else: nobody else has it, or it says who should choose."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=2048)
-    except (OSError, OverflowError) as error:
-        why = getattr(error, "strerror", None) or error
-        typer.echo(f"Tocsin cannot listen on {host}:{port}: {why}. Choose by --port.", err=True)
-        raise typer.Exit(1) from None
+@main.command("export")
+def export_events(
+    organization: Annotated[
+        str, typer.Option(help="The key of the organization.")
+    ] = DEFAULT_ORGANIZATION,
+    type: Annotated[
+        list[str] | None,
+        typer.Option("--type", help="Of this type, or with * of a prefix; repeat it."),
+    ] = None,
+    category: Annotated[str | None, typer.Option(help="Of an event type of this category.")] = None,
+    tag: Annotated[
+        list[str] | None,
+        typer.Option("--tag", help="With this tag; repeat it for more, all of them."),
+    ] = None,
+    from_: Annotated[
+        str | None,
+        typer.Option("--from", help="Occurred from then on, as 2026-04-10T00:00:00Z."),
+    ] = None,
+    to: Annotated[str | None, typer.Option(help="Occurred before then.")] = None,
+    severity: Annotated[
+        list[str] | None,
+        typer.Option("--severity", help="Of this severity; repeat it for more."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", help="Write to this file; one that an export began goes on."),
+    ] = None,
+    after: Annotated[
+        str | None, typer.Option(help="Go on behind the cursor that a run has told.")
+    ] = None,
+) -> None:
+    """Export events as CloudEvents, one a line, in the order that they were logged."""
+    from app.archives.commands import build_filter, export_events
+
+    filter = build_filter(type, category, tag, from_, to, severity)
+    raise typer.Exit(export_events(filter, organization, output, after))
 
 
-def _let_go_of_the_stuck(listening: socket.socket, limits: SocketLimits) -> None:
-    """Whoever takes nothing for as long as a ping may wait loses the connection itself, where the
-    system can do it (Linux): else it would hold a file, and SIGTERM for all of its grace."""
-    if hasattr(socket, "TCP_USER_TIMEOUT"):
-        milliseconds = int((limits.ping_seconds + limits.pong_seconds) * 1000)
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+@keys.command("create")
+def create_key(
+    name: Annotated[str, typer.Option(help="Who or what will use it.")],
+    permissions: Annotated[
+        list[Permission], typer.Option("--permission", help="What it may do; repeat it.")
+    ],
+    organization: Annotated[
+        str, typer.Option(help="The key of its organization.")
+    ] = DEFAULT_ORGANIZATION,
+    expires_at: Annotated[
+        str | None, typer.Option(help="When it ends, as 2027-01-01T00:00:00Z.")
+    ] = None,
+    every_organization: Annotated[
+        bool, typer.Option("--every-organization", help="It acts in every organization.")
+    ] = False,
+) -> None:
+    """Make a key and print its secret, alone, on standard output."""
+    from app.key_commands import create_key
+
+    create_key(name, permissions, organization, expires_at, every_organization=every_organization)
 
 
-def _check_tokens(settings: Settings) -> None:
-    try:
-        tokens_of(settings)
-    except TokenSettingsError as error:
-        _refuse(f"TOCSIN_JWT_*: {error}", 2)
+@keys.command("list")
+def list_keys() -> None:
+    """List all keys, a line each, separated by tabs: the valid ones first."""
+    from app.key_commands import list_keys
+
+    list_keys()
 
 
-def _settings() -> Settings:
-    try:
-        return Settings()
-    except ValidationError as error:
-        for each in error.errors():
-            place = "__".join(str(step) for step in each["loc"]).upper()
-            typer.echo(f"TOCSIN_{place}: {each['msg']}", err=True)
-        raise typer.Exit(2) from None
+@keys.command("revoke")
+def revoke_key(
+    id: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `list` has it.")],
+) -> None:
+    """End a key for good. Servers that run close the sockets that it opened."""
+    from app.key_commands import revoke_key
+
+    revoke_key(id)
 
 
-def _at_database(
-    settings: Settings, work: Callable[[Database], Coroutine[Any, Any, Result]]
-) -> Result:
-    """Runs it on a database of this version, and changes nothing of any other."""
-
-    async def worked() -> Result:
-        database = Database(settings.database_url)
-        try:
-            await check(database.url)
-            return await work(database)
-        finally:
-            await database.close()
-
-    configure_logs()
-    return _database(worked)
-
-
-def _database(work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
-    """Runs it; where the database is what fails, says so in a line."""
-    try:
-        return asyncio.run(work())
-    except OtherDatabaseError as error:
-        why: str | None = str(error)
-    except BadUrlError as error:
-        why = f"TOCSIN_DATABASE_URL {error}."
-    except DATABASE_ERRORS as error:
-        why = why_unavailable(error)
-        if why is None:
-            raise
-    _refuse(f"Tocsin cannot start. {why}", 1)
-
-
-archives.add_to(main, _settings, _database)
-key_commands.add_to(main, _settings, _at_database)
+main.add_typer(keys, name="keys", help="Make, list and revoke keys, at the database itself.")

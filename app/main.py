@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 
 import structlog
 from fastapi import FastAPI
@@ -12,7 +11,6 @@ from fastapi.responses import RedirectResponse
 from fastapi.telemetry import TelemetryConfig
 from starlette.routing import Route
 
-from app.domain.shared.problems import RequestError
 from app.graphql.schema import build_schema
 from app.graphql.transport.router import graphql_routes
 from app.http import cloudevents, graphiql, probes, type_schemas
@@ -20,16 +18,14 @@ from app.http.cross_origin import CrossOrigin, Origins
 from app.http.errors import answer_errors
 from app.http.requests import Requests
 from app.http.shortcut import Shortcut
-from app.services.auth.access import Access, authenticate
+from app.services.auth.access import Access
 from app.services.auth.auth_throttle import Throttle
-from app.services.auth.organizations import bootstrap
 from app.services.auth.rate_limits import Rates
-from app.services.auth.tokens import Tokens
 from app.services.change_log.feed import Feed
 from app.services.runtime.health import Vitals
 from app.settings import Settings
 from app.store.engine.database import Database
-from app.store.migrate import migrate
+from app.token_settings import tokens_of
 
 log = structlog.get_logger(__name__)
 
@@ -42,41 +38,10 @@ _TELEMETRY: TelemetryConfig = {
 }
 
 
-async def prepare(settings: Settings, *, new_epoch: bool = False) -> str | None:
-    """Brings the database up to date. Returns the administrator's key of one that was empty."""
-    database = Database(settings.database_url)
-    try:
-        await migrate(database.url, new_epoch=new_epoch)
-        key = await bootstrap(database, settings.bootstrap_key, datetime.now(UTC))
-        if key is None and settings.bootstrap_key is not None:
-            await _check_bootstrap_key(database, settings.bootstrap_key)
-        return key
-    finally:
-        await database.close()
-
-
-async def _check_bootstrap_key(database: Database, key: str) -> None:
-    try:
-        await authenticate(Access(database), f"Bearer {key}")
-    except RequestError:
-        log.warning("bootstrap_key_ignored", why="it is for an empty database; this one has keys")
-
-
-def tokens_of(settings: Settings) -> Tokens:
-    secret = settings.jwt_secret
-    return Tokens(
-        secret=None if secret is None else secret.get_secret_value(),
-        jwks_url=settings.jwt_jwks_url,
-        issuer=settings.jwt_issuer,
-        audience=settings.jwt_audience,
-        leeway_seconds=settings.jwt_leeway_seconds,
-    )
-
-
 def create_app(settings: Settings) -> FastAPI:
     """The server, for a database that is prepared. TokenSettingsError."""
     tokens = tokens_of(settings)
-    if tokens.accepted and None in (settings.jwt_issuer, settings.jwt_audience):
+    if tokens is not None and None in (settings.jwt_issuer, settings.jwt_audience):
         log.warning("tokens_for_others_taken", why="set TOCSIN_JWT_ISSUER and TOCSIN_JWT_AUDIENCE")
 
     @asynccontextmanager
@@ -84,7 +49,7 @@ def create_app(settings: Settings) -> FastAPI:
         database = Database(settings.database_url)
         access = Access(
             database,
-            tokens if tokens.accepted else None,
+            tokens,
             Throttle(settings.slowing),
             rates=Rates(settings.requests),
         )
@@ -100,7 +65,8 @@ def create_app(settings: Settings) -> FastAPI:
                 async with vitals.watching() as app.state.vitals:
                     yield
         finally:
-            await tokens.close()
+            if tokens is not None:
+                await tokens.close()
             await database.close()
 
     app = FastAPI(

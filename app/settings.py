@@ -6,7 +6,6 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.domain.shared.limits import DocumentLimits, Limits, RequestLimits, Slowing, SocketLimits
-from app.http.cross_origin import Origins
 
 
 class Settings(BaseSettings):
@@ -75,5 +74,9 @@ class Settings(BaseSettings):
     @field_validator("cors_origins")
     @classmethod
     def _are_origins(cls, value: str | None) -> str | None:
-        Origins.read(value, None)
+        if value is not None:
+            # The web framework, which no command but `serve` needs.
+            from app.http.cross_origin import Origins
+
+            Origins.read(value, None)
         return value

@@ -22,8 +22,9 @@ import uvicorn
 from hypothesis import settings as hypothesis_settings
 from sqlalchemy import Engine, event
 
+from app.database_setup import prepare
 from app.graphql.transport.frames import Frames
-from app.main import create_app, prepare
+from app.main import create_app
 from app.serving.bounded_http import Heads
 from app.settings import Settings
 from app.store.engine.database import Database

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO
 from uuid import UUID
 
 import typer
@@ -20,97 +20,74 @@ from app.archives.exporting import Export
 from app.archives.importing import INTERRUPTED, Import
 from app.archives.output import Output, OutputError, StandardOutput, opened
 from app.archives.reading import read_events
+from app.command_runner import exit_with, read_settings, run_on_database
 from app.domain.access.caller import Caller, Permission
 from app.domain.events.filters import EventFilter, TagFilter, TimeRange
 from app.domain.events.severity import Severity, named_severity
 from app.domain.shared.problems import ErrorCode, RequestError
 from app.domain.shared.values import name_problems, read_instant, write_instant
-from app.services.auth.organizations import DEFAULT_KEY, organization_named
+from app.services.auth.organizations import organization_named
 from app.settings import Settings
 from app.store.engine.database import EVERYWHERE, Database
-from app.store.migrate import check
-from app.telemetry import configure_logs
 
 INTERRUPTED_CODE = 130
-REPORTER = "tocsin import"
 
 Work = Callable[[Database, UUID], Coroutine[Any, Any, int]]
-Run = Callable[[Callable[[], Coroutine[Any, Any, int]]], int]
-
-File = Annotated[str, typer.Argument(metavar="FILE", help="The file, or - for standard input.")]
-Organization = Annotated[str, typer.Option(help="The key of the organization.")]
-Actor = Annotated[str, typer.Option(help="Who the history says has logged the events.")]
-Types = Annotated[
-    list[str] | None, typer.Option("--type", help="Of this type, or with * of a prefix; repeat it.")
-]
-Category = Annotated[str | None, typer.Option(help="Of an event type of this category.")]
-Tags = Annotated[
-    list[str] | None, typer.Option("--tag", help="With this tag; repeat it for more, all of them.")
-]
-From = Annotated[
-    str | None, typer.Option("--from", help="Occurred from then on, as 2026-04-10T00:00:00Z.")
-]
-To = Annotated[str | None, typer.Option(help="Occurred before then.")]
-Severities = Annotated[
-    list[str] | None, typer.Option("--severity", help="Of this severity; repeat it for more.")
-]
-OutputFile = Annotated[
-    Path | None,
-    typer.Option("--output", help="Write to this file; one that an export began goes on."),
-]
-After = Annotated[str | None, typer.Option(help="Go on behind the cursor that a run has told.")]
 
 
-def add_to(main: typer.Typer, settings: Callable[[], Settings], run: Run) -> None:
-    """Adds the commands. `run` runs at the database, and tells what keeps it from answering."""
-
-    @main.command("import")
-    def import_events(
-        file: File, organization: Organization = DEFAULT_KEY, actor: Actor = REPORTER
-    ) -> None:
-        """Import CloudEvents: a JSON array, or one a line. Run again, it imports nothing twice."""
-        _check_actor(actor)
-        given = settings()
-        with _opened(file) as source:
-            work = _importing(given, source, actor)
-            raise typer.Exit(run(lambda: _at(given, organization, work)))
-
-    @main.command("export")
-    def export_events(
-        organization: Organization = DEFAULT_KEY,
-        type: Types = None,
-        category: Category = None,
-        tag: Tags = None,
-        from_: From = None,
-        to: To = None,
-        severity: Severities = None,
-        output: OutputFile = None,
-        after: After = None,
-    ) -> None:
-        """Export events as CloudEvents, one a line, in the order that they were logged."""
-        filter = _filter(type, category, tag, from_, to, severity)
-        given = settings()
-        work = _exporting(given, filter, organization, output, after)
-        raise typer.Exit(run(lambda: _at(given, organization, work)))
+def import_events(file: str, organization: str, actor: str) -> int:
+    """Imports the file, or standard input if its name is "-". Returns the exit code."""
+    _check_actor(actor)
+    settings = read_settings()
+    with _opened(file) as source:
+        return _run_in_organization(settings, organization, _importing(settings, source, actor))
 
 
-async def _at(settings: Settings, organization: str, work: Work) -> int:
-    """Works in the organization, at a database of this version. Answers the exit code.
+def export_events(
+    filter: EventFilter, organization: str, output: Path | None, after: str | None
+) -> int:
+    """Exports to the file `output`, or to standard output. Returns the exit code."""
+    settings = read_settings()
+    work = _exporting(settings, filter, organization, output, after)
+    return _run_in_organization(settings, organization, work)
 
-    OlderDatabaseError, NewerDatabaseError: nothing is migrated beneath a server that runs.
+
+def build_filter(
+    types: list[str] | None,
+    category: str | None,
+    tags: list[str] | None,
+    since: str | None,
+    until: str | None,
+    severities: list[str] | None,
+) -> EventFilter:
+    """The filter that the options of `tocsin export` describe. Exits with code 2 on a bad value."""
+    start, end = _instant("--from", since), _instant("--to", until)
+    if start is not None and end is not None and end <= start:
+        exit_with("--to: Must be later than --from.", 2)
+    return EventFilter(
+        types=tuple(types) if types else None,
+        category=category,
+        tags=TagFilter(all=tuple(tags)) if tags else None,
+        occurred_at=TimeRange(start, end) if start or end else None,
+        severities=tuple(map(_severity, severities)) if severities else None,
+    )
+
+
+def _run_in_organization(settings: Settings, organization: str, work: Work) -> int:
+    """Runs the work on a database of this version. Returns the exit code.
+
+    Nothing is migrated: a server may run on the database.
     """
-    configure_logs()
-    database = Database(settings.database_url)
-    try:
-        await check(database.url)
+
+    async def run(database: Database) -> int:
         async with database.read(EVERYWHERE) as session:
             organization_id = await organization_named(session, organization)
         if organization_id is None:
             _tell(f"There is no organization {organization[:100]!a}.")
             return 2
         return await work(database, organization_id)
-    finally:
-        await database.close()
+
+    return run_on_database(settings, run)
 
 
 def _importing(settings: Settings, file: BinaryIO, actor: str) -> Work:
@@ -168,26 +145,6 @@ def _code(broken: str | None) -> int:
     return INTERRUPTED_CODE if broken == INTERRUPTED else 1
 
 
-def _filter(
-    types: list[str] | None,
-    category: str | None,
-    tags: list[str] | None,
-    since: str | None,
-    until: str | None,
-    severities: list[str] | None,
-) -> EventFilter:
-    start, end = _instant("--from", since), _instant("--to", until)
-    if start is not None and end is not None and end <= start:
-        _refuse("--to: Must be later than --from.")
-    return EventFilter(
-        types=tuple(types) if types else None,
-        category=category,
-        tags=TagFilter(all=tuple(tags)) if tags else None,
-        occurred_at=TimeRange(start, end) if start or end else None,
-        severities=tuple(map(_severity, severities)) if severities else None,
-    )
-
-
 def _asked(filter: EventFilter) -> dict[str, Any]:
     """What the filter says, as JSON: by it, a file is known to be of the same export."""
     times = filter.occurred_at or TimeRange()
@@ -205,20 +162,20 @@ def _asked(filter: EventFilter) -> dict[str, Any]:
 def _instant(option: str, text: str | None) -> datetime | None:
     instant = None if text is None else read_instant(text)
     if text is not None and instant is None:
-        _refuse(f"{option}: Wants an instant with an offset, as 2026-04-10T00:00:00Z.")
+        exit_with(f"{option}: Wants an instant with an offset, as 2026-04-10T00:00:00Z.", 2)
     return instant
 
 
 def _severity(text: str) -> Severity:
     named = named_severity(text)
     if named is None:
-        _refuse(f"--severity: Is one of {', '.join(each.value for each in Severity)}.")
+        exit_with(f"--severity: Is one of {', '.join(each.value for each in Severity)}.", 2)
     return named
 
 
 def _check_actor(actor: str) -> None:
     for problem in name_problems(actor, 255):
-        _refuse(f"--actor: {problem.message}")
+        exit_with(f"--actor: {problem.message}", 2)
 
 
 @contextmanager
@@ -230,7 +187,7 @@ def _opened(name: str) -> Iterator[BinaryIO]:
         try:
             file = held.enter_context(Path(name).open("rb"))
         except OSError as error:
-            _refuse(f"{name} cannot be read: {error.strerror}.")
+            exit_with(f"{name} cannot be read: {error.strerror}.", 2)
         yield file
 
 
@@ -260,8 +217,3 @@ def _progress(file: BinaryIO) -> Iterator[tuple[Callable[[str], None], Callable[
 
 def _tell(line: str) -> None:
     typer.echo(line, err=True)
-
-
-def _refuse(message: str) -> NoReturn:
-    _tell(message)
-    raise typer.Exit(2)

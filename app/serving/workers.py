@@ -21,7 +21,6 @@ from multiprocessing.context import SpawnProcess
 import structlog
 
 from app import metrics
-from app.serving.server import run
 from app.settings import Settings
 from app.telemetry import configure_logs
 
@@ -98,6 +97,9 @@ class Workers:
 
 def serve(settings: Settings, listening: socket.socket) -> None:
     """A worker, in its own process."""
+    # The supervisor, which serves nothing itself, does not import the server.
+    from app.serving.server import run
+
     configure_logs()
     structlog.contextvars.bind_contextvars(worker=os.getpid())
     threading.Thread(target=_end_with_the_parent, daemon=True).start()

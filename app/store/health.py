@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from functools import lru_cache
 
-from alembic.script import ScriptDirectory
 from sqlalchemy import String, column, func, select, table, tuple_
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,7 +13,7 @@ from app.store import tables
 from app.store.change_log import changes
 from app.store.change_log.changes import Place
 from app.store.engine.dialect import why_unavailable
-from app.store.migrate import config
+from app.store.migrate import newest_revision
 
 COUNTED = 10_000
 
@@ -28,7 +26,7 @@ async def is_migrated(session: AsyncSession) -> bool:
         if why_unavailable(error) is not None:
             raise
         return False  # there is no such table
-    return revision.one_or_none() == _newest()
+    return revision.one_or_none() == newest_revision()
 
 
 async def behind(session: AsyncSession, place: Place) -> tuple[int, datetime | None]:
@@ -50,8 +48,3 @@ async def behind(session: AsyncSession, place: Place) -> tuple[int, datetime | N
 
 
 _VERSIONS = table("alembic_version", column("version_num", String()))
-
-
-@lru_cache(maxsize=1)
-def _newest() -> str | None:
-    return ScriptDirectory.from_config(config()).get_current_head()

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from uuid import uuid4
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, String, column, inspect, select, table, update
 from sqlalchemy.engine import URL
 
-from app.store.data_migrations import fill
 from app.store.engine import dialect
 from app.store.tables import Log
 
-_SCRIPTS = Path(__file__).parent.parent / "migrations"
+_SCRIPTS = Path(__file__).parent.parent / "migrations" / "versions"
+_APPLIED = table("alembic_version", column("version_num", String()))
 
 
 class OtherDatabaseError(Exception):
@@ -54,44 +51,43 @@ async def check(url: URL) -> None:
     engine = dialect.migration_engine(url)
     try:
         async with engine.connect() as connection:
-            if await connection.run_sync(_missing):
+            if await connection.run_sync(_current) != newest_revision():
                 lacking = f"The database at {where} lacks tables of this version"
                 raise OlderDatabaseError(f"{lacking}: run `tocsin migrate` first.")
     finally:
         await engine.dispose()
 
 
-def config(connection: Connection | None = None) -> Config:
-    """Alembic's configuration, for a connection that is already open."""
-    made = Config()
-    made.set_main_option("script_location", str(_SCRIPTS))
-    made.attributes["connection"] = connection
-    return made
+def newest_revision() -> str:
+    """The last migration of this version."""
+    return _revisions()[-1]
 
 
 def _upgrade(connection: Connection) -> None:
     dialect.lock_for_migration(connection)
     current = _current(connection)
-    command.upgrade(config(connection), "head")
-    if current is not None:
-        fill(connection, current)
+    if current != newest_revision():
+        # Alembic takes long to import, and most starts find nothing to migrate.
+        from app.store.alembic_upgrade import upgrade
+
+        upgrade(connection, current)
     dialect.renew_restored_log(connection)
-
-
-def _missing(connection: Connection) -> bool:
-    """Whether there is a migration that the database lacks."""
-    scripts = ScriptDirectory.from_config(config(connection))
-    return _current(connection) != scripts.get_current_head()
 
 
 def _current(connection: Connection) -> str | None:
     """The migration that the database is at; None for an empty one. NewerDatabaseError."""
-    scripts = ScriptDirectory.from_config(config(connection))
-    current = MigrationContext.configure(connection).get_current_revision()
-    known = {step.revision for step in scripts.walk_revisions()}
-    if current is not None and current not in known:
+    if not inspect(connection).has_table(_APPLIED.name):
+        return None
+    current = connection.scalars(select(_APPLIED.c.version_num)).one_or_none()
+    if current is not None and current not in _revisions():
         raise NewerDatabaseError(
             f"The database is at migration {current}, which this version does not know: "
             "it was used with a later version of Tocsin."
         )
     return current
+
+
+@cache
+def _revisions() -> tuple[str, ...]:
+    """The migrations of this version, oldest first: their numbers begin their files' names."""
+    return tuple(sorted(file.name.partition("_")[0] for file in _SCRIPTS.glob("[0-9]*_*.py")))

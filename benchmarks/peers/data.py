@@ -21,12 +21,12 @@ from uuid import UUID
 
 import asyncpg
 
+from app.database_setup import prepare
 from app.domain.event_types.definitions import TypeDefinition
 from app.domain.event_types.fields import FieldDefinition, FieldKind
 from app.domain.event_types.lifecycle import EventTypeState
 from app.domain.events.state import Entity
 from app.domain.intake.intake import Desk, Draft
-from app.main import prepare
 from app.services.auth.access import Access, authenticate
 from app.services.event_types.event_type_commands import create_event_type
 from app.services.events.events import log_events

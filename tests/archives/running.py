@@ -11,15 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-import typer
 from sqlalchemy import func, select
 from sqlmodel import col
 from typer.testing import CliRunner
 
-from app.archives.commands import add_to
+from app.cli import main
 from app.store import tables
 from app.store.engine.database import EVERYWHERE, Database
-from tests.conftest import settings_of
+from tests.http.test_command import environment
 
 
 @dataclass(frozen=True)
@@ -41,12 +40,13 @@ class Ran:
 
 
 async def command(database_url: str, *arguments: str | Path) -> Ran:
-    main = typer.Typer(pretty_exceptions_enable=False)
-    add_to(main, lambda: settings_of(database_url), lambda work: asyncio.run(work()))
     kept = structlog.get_config()
     try:
         result = await asyncio.to_thread(
-            CliRunner().invoke, main, [str(each) for each in arguments], catch_exceptions=False
+            CliRunner(env=environment(database_url=database_url)).invoke,
+            main,
+            [str(each) for each in arguments],
+            catch_exceptions=False,
         )
     finally:
         structlog.configure(**kept)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from alembic import command
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
+from app.store.alembic_upgrade import config
 from app.store.engine import dialect
-from app.store.migrate import config, migrate
+from app.store.migrate import migrate, newest_revision
 
 
 async def test_alembic_check_finds_nothing_to_migrate(database_url: str) -> None:
@@ -21,6 +23,10 @@ async def test_migrating_again_changes_nothing(database_url: str) -> None:
     await migrate(dialect.read_url(database_url))
 
     await test_alembic_check_finds_nothing_to_migrate(database_url)
+
+
+def test_the_newest_revision_is_alembic_s_head() -> None:
+    assert newest_revision() == ScriptDirectory.from_config(config()).get_current_head()
 
 
 def _check(connection: Connection) -> None:

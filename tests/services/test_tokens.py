@@ -22,11 +22,11 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from app.domain.access.caller import Permission
-from app.domain.access.tokens import TokenClaims
+from app.domain.access.tokens import TokenClaims, TokenSettingsError
 from app.domain.shared.problems import ErrorCode, RequestError
 from app.services.auth import jwks
 from app.services.auth.jwks import KEEP_HOURS, LARGEST_SET_BYTES, REFETCH_SECONDS, REFRESH_MINUTES
-from app.services.auth.tokens import Tokens, TokenSettingsError
+from app.services.auth.tokens import Tokens
 from tests.client import PATIENCE_SECONDS
 from tests.identity_provider import Provider, SigningKey, identity_provider, signing_key
 

@@ -14,9 +14,9 @@ import pytest
 from alembic import command
 from sqlalchemy import Connection, MetaData, insert, select
 
-from app.main import prepare
+from app.database_setup import prepare
+from app.store.alembic_upgrade import config
 from app.store.engine import dialect
-from app.store.migrate import config
 from tests.client import Client
 from tests.conftest import POSTGRESQL, SQLITE, Serve, settings_of
 from tests.definitions import (

@@ -17,13 +17,13 @@ import pytest
 from alembic import command
 from sqlalchemy import Connection, MetaData, func, select, text
 
+from app.database_setup import prepare
 from app.domain.access.caller import Permission
 from app.domain.events.filters import words
-from app.main import prepare
 from app.store import tables
+from app.store.alembic_upgrade import config
 from app.store.engine import dialect
 from app.store.engine.database import EVERYWHERE, Database
-from app.store.migrate import config
 from tests.client import LOG_EVENT, Client
 from tests.conftest import POSTGRESQL, SQLITE, Serve, settings_of
 from tests.graphql.test_history import DELETE, UPDATE

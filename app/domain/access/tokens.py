@@ -17,6 +17,7 @@ from app.domain.shared.problems import ErrorCode, RequestError
 from app.domain.shared.values import name_problems
 
 EVERY_ORGANIZATION = "*"
+LONGEST_LEEWAY_SECONDS = 3_600
 # DeltaFi's names of the same permissions, beside our own.
 PERMISSION_NAMES = {permission.value: permission for permission in Permission} | {
     "EventRead": Permission.EVENT_READ,
@@ -29,6 +30,10 @@ _LIMITS = Limits()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Room for the leeway before the calendar ends. Times in milliseconds lie beyond it.
 _LATEST_SECONDS = int((datetime(9999, 1, 1, tzinfo=UTC) - _EPOCH).total_seconds())
+
+
+class TokenSettingsError(ValueError):
+    """A setting of tokens is invalid: the server should not start."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,14 @@ class TokenTerms:
     issuer: str | None = None
     audience: str | None = None
     leeway: timedelta = timedelta(0)
+
+
+def check_leeway(seconds: int) -> None:
+    """Raises TokenSettingsError if clocks may not differ by so many seconds."""
+    if not 0 <= seconds <= LONGEST_LEEWAY_SECONDS:
+        raise TokenSettingsError(
+            f"The leeway for tokens must be 0 to {LONGEST_LEEWAY_SECONDS:,} seconds."
+        )
 
 
 def read_claims(claims: Mapping[str, Any], terms: TokenTerms, now: datetime) -> TokenClaims:

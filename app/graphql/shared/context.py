@@ -12,7 +12,6 @@ from typing import Any
 from uuid import UUID
 
 import strawberry
-from strawberry.fastapi import BaseContext
 
 from app.domain.access.caller import Caller
 from app.domain.intake.intake import Desk
@@ -23,7 +22,7 @@ from app.services.auth.credential_watcher import Ending
 from app.services.change_log.feed import Feed
 
 
-class Context(BaseContext):
+class Context:
     """Of one request, or of one socket: it holds no session, and its loaders keep nothing."""
 
     def __init__(
@@ -37,7 +36,6 @@ class Context(BaseContext):
         asked_at: datetime | None = None,
         last_event_id: str | None = None,
     ) -> None:
-        super().__init__()
         self.database = access.database
         self._access = access
         self._client_address = client_address

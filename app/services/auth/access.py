@@ -7,6 +7,7 @@ from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -20,9 +21,11 @@ from app.services.auth.credential_watcher import Endings
 from app.services.auth.key_uses import KeyUses
 from app.services.auth.organizations import DEFAULT_KEY, organization_named
 from app.services.auth.rate_limits import Rates
-from app.services.auth.tokens import Tokens
 from app.store import tables
 from app.store.engine.database import EVERYWHERE, Database
+
+if TYPE_CHECKING:
+    from app.services.auth.tokens import Tokens
 
 PARTITION_HEADERS = ("data-partition-id", "slb-data-partition-id")
 _NO_ORGANIZATION = "The token has no organization to act in: choose one by data-partition-id."

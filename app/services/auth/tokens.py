@@ -16,20 +16,22 @@ import httpx
 import jwt
 from jwt.algorithms import get_default_algorithms
 
-from app.domain.access.tokens import TokenClaims, TokenTerms, read_claims, refusal
+from app.domain.access.tokens import (
+    TokenClaims,
+    TokenSettingsError,
+    TokenTerms,
+    check_leeway,
+    read_claims,
+    refusal,
+)
 from app.services.auth.jwks import ALGORITHMS, KeySet
 
 LARGEST_TOKEN_BYTES = 8 * 1024
 SHORTEST_SECRET_BYTES = 32
 DEFAULT_LEEWAY_SECONDS = 30
-LONGEST_LEEWAY_SECONDS = 3_600
 SECRET_ALGORITHMS = frozenset({"HS256", "HS384", "HS512"})
 
 _VERIFIERS = get_default_algorithms()
-
-
-class TokenSettingsError(ValueError):
-    """The settings of tokens cannot be meant: the server should not start."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +58,7 @@ class Tokens:
         leeway_seconds: int = DEFAULT_LEEWAY_SECONDS,
     ) -> None:
         """TokenSettingsError for a secret, an address or a leeway that cannot be used."""
-        if not 0 <= leeway_seconds <= LONGEST_LEEWAY_SECONDS:
-            raise TokenSettingsError(
-                f"The leeway for tokens must be 0 to {LONGEST_LEEWAY_SECONDS:,} seconds."
-            )
+        check_leeway(leeway_seconds)
         self._secret = None if secret is None else _checked_secret(secret)
         self._key_set = None if jwks_url is None else KeySet(_checked_url(jwks_url))
         self._terms = TokenTerms(issuer, audience, timedelta(seconds=leeway_seconds))

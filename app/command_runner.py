@@ -1,0 +1,73 @@
+"""What the commands share: reading the settings, and running work on a database.
+
+A failure of either is one line on standard error and an exit code, without a traceback.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, NoReturn, TypeVar
+
+import typer
+from pydantic import ValidationError
+
+from app.settings import Settings
+from app.store.engine.database import Database
+from app.store.engine.dialect import DATABASE_ERRORS, BadUrlError, why_unavailable
+from app.store.migrate import OtherDatabaseError, check
+from app.telemetry import configure_logs
+
+Result = TypeVar("Result")
+
+
+def read_settings() -> Settings:
+    """The settings. Exits with code 2 if one of them is invalid."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        for each in error.errors():
+            place = "__".join(str(step) for step in each["loc"]).upper()
+            typer.echo(f"TOCSIN_{place}: {each['msg']}", err=True)
+        raise typer.Exit(2) from None
+
+
+def exit_with(message: str, code: int) -> NoReturn:
+    """Prints the message on standard error and exits with the code."""
+    typer.echo(message, err=True)
+    raise typer.Exit(code)
+
+
+def run_on_database(
+    settings: Settings, work: Callable[[Database], Coroutine[Any, Any, Result]]
+) -> Result:
+    """Runs the work on a database that has the tables of this version, and migrates nothing.
+
+    Exits with code 1 if the database is of another version or fails.
+    """
+
+    async def run() -> Result:
+        database = Database(settings.database_url)
+        try:
+            await check(database.url)
+            return await work(database)
+        finally:
+            await database.close()
+
+    configure_logs()
+    return run_async(run)
+
+
+def run_async(work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+    """Runs the work. Exits with code 1 if the database fails."""
+    try:
+        return asyncio.run(work())
+    except OtherDatabaseError as error:
+        why: str | None = str(error)
+    except BadUrlError as error:
+        why = f"TOCSIN_DATABASE_URL {error}."
+    except DATABASE_ERRORS as error:
+        why = why_unavailable(error)
+        if why is None:
+            raise
+    exit_with(f"Tocsin cannot start. {why}", 1)
