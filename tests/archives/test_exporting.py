@@ -78,7 +78,7 @@ async def test_an_export_selects(database: Database, database_url: str) -> None:
     assert await ids("--category", "none") == []
 
 
-@pytest.mark.parametrize("database_url", [SQLITE], indirect=True)
+@pytest.mark.parametrize("dialect", [SQLITE], indirect=True)
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -137,7 +137,7 @@ async def test_what_is_deleted_stays_in_the_file_only_if_it_was_there(
     assert ids_in(file.read_text()) == ["a", "b", "d"]
 
 
-@pytest.mark.parametrize("database_url", [SQLITE], indirect=True)
+@pytest.mark.parametrize("dialect", [SQLITE], indirect=True)
 async def test_a_file_that_cannot_go_on_is_left_alone(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
@@ -234,7 +234,7 @@ async def exported(database: Database, path: Path, patience_seconds: float = 0) 
         return await export.run(caller.organization_id)
 
 
-@pytest.mark.parametrize("database_url", [POSTGRESQL], indirect=True)
+@pytest.mark.parametrize("dialect", [POSTGRESQL], indirect=True)
 async def test_what_is_committed_late_is_not_passed_over(
     database: Database, tmp_path: Path
 ) -> None:
@@ -269,7 +269,7 @@ async def started(database_url: str, folder: Path, *options: str) -> asyncio.sub
     )
 
 
-@pytest.mark.parametrize("database_url", [POSTGRESQL], indirect=True)
+@pytest.mark.parametrize("dialect", [POSTGRESQL], indirect=True)
 async def test_a_killed_export_is_run_again_and_has_everything_once(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
@@ -295,7 +295,7 @@ async def test_a_killed_export_is_run_again_and_has_everything_once(
     assert ids_in(file.read_text()) == expected
 
 
-@pytest.mark.parametrize("database_url", [POSTGRESQL], indirect=True)
+@pytest.mark.parametrize("dialect", [POSTGRESQL], indirect=True)
 async def test_ctrl_c_tells_where_to_go_on(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:

@@ -32,6 +32,11 @@ from tests.terminals import at_a_terminal, hear_ctrl_c
 from tests.worlds import a_desk, a_key
 
 
+@pytest.fixture
+def client(own_client: Client) -> Client:
+    return own_client
+
+
 async def test_what_is_refused_is_told_with_its_place_and_the_rest_is_stored(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
@@ -137,7 +142,7 @@ async def test_an_export_is_known_again_elsewhere_and_refused_where_it_came_from
     assert await count(database) == 2
 
 
-@pytest.mark.parametrize("database_url", [SQLITE], indirect=True)
+@pytest.mark.parametrize("dialect", [SQLITE], indirect=True)
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -215,7 +220,7 @@ async def until_stored(database: Database, wanted: int) -> None:
         await asyncio.sleep(0.05)
 
 
-@pytest.mark.parametrize("database_url", [SQLITE], indirect=True)
+@pytest.mark.parametrize("dialect", [SQLITE], indirect=True)
 async def test_a_bar_is_shown_on_a_terminal_and_nowhere_else(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
@@ -254,7 +259,7 @@ async def test_what_was_killed_is_run_again_and_everything_is_there_once(
     assert await count(database) == 700
 
 
-@pytest.mark.parametrize("database_url", [SQLITE], indirect=True)
+@pytest.mark.parametrize("dialect", [SQLITE], indirect=True)
 async def test_ctrl_c_ends_the_wait_for_input_and_tells_what_was_done(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
@@ -271,7 +276,7 @@ async def test_ctrl_c_ends_the_wait_for_input_and_tells_what_was_done(
     assert err.decode().startswith("Interrupted. Run it again:")
 
 
-@pytest.mark.parametrize("database_url", [SQLITE], indirect=True)
+@pytest.mark.parametrize("dialect", [SQLITE], indirect=True)
 def test_ctrl_c_between_two_batches_is_heard_before_more_is_waited_for(database_url: str) -> None:
     def reads() -> Iterator[Read]:
         yield Read("line 1", size=1, flaw="Is no JSON.")

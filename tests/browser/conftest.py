@@ -6,7 +6,6 @@ A visitor is one profile of the browser; it keeps count of what its pages ask fo
 import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import pytest
@@ -21,6 +20,7 @@ from playwright.async_api import (
 )
 
 from tests.client import ADMINISTRATOR, Client
+from tests.conftest import SQLITE
 
 PATIENCE_MS = 30_000
 LAUNCH = [
@@ -75,10 +75,14 @@ class Visitor:
 
 
 @pytest.fixture
-def database_url(sqlite_template: Path, tmp_path: Path) -> str:
+def dialect() -> str:
     """SQLite alone: the page cannot tell the databases apart, and this one is quick to copy."""
-    shutil.copy(sqlite_template, tmp_path / "tocsin.db")
-    return f"sqlite:///{tmp_path / 'tocsin.db'}"
+    return SQLITE
+
+
+@pytest.fixture
+def client(own_client: Client) -> Client:
+    return own_client
 
 
 @pytest.fixture(scope="session")

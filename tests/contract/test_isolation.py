@@ -26,6 +26,11 @@ NOT_FOUND, INVALID_CURSOR, FORBIDDEN = "NOT_FOUND", "INVALID_CURSOR", "FORBIDDEN
 ERRORS = "userErrors { code message path }"
 
 
+@pytest.fixture
+def client(own_client: Client) -> Client:
+    return own_client
+
+
 def on(mutation: str, selection: str = "") -> str:
     return f"mutation {{ {mutation} {{ {selection} {ERRORS} }} }}"
 

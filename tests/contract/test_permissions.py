@@ -22,6 +22,11 @@ from tests.worlds import NOON, a_key
 ID = '"018f0000-0000-7000-8000-000000000000"'
 
 
+@pytest.fixture
+def client(own_client: Client) -> Client:
+    return own_client
+
+
 def _of_type(mutation: str) -> str:
     return f"mutation {{ {mutation} {{ eventType {{ id }} }} }}"
 

@@ -32,6 +32,11 @@ mutation ($id: ID!, $others: [ID!]!) {
 """
 
 
+@pytest.fixture
+def client(own_client: Client) -> Client:
+    return own_client
+
+
 @pytest.mark.parametrize("events", [2, 50])
 async def test_a_page_costs_the_same_whatever_it_holds(
     client: Client, statements: Statements, events: int

@@ -17,6 +17,11 @@ VIEWER = "{ viewer { name organization { key } organizations { key } permissions
 NODE = "query ($id: ID!) { node(id: $id) { __typename id } }"
 
 
+@pytest.fixture
+def client(own_client: Client) -> Client:
+    return own_client
+
+
 @pytest.mark.parametrize(
     "authorization",
     ["", "Bearer", "Bearer wrong", "Bearer administrator-ke", "Basic administrator-key"],

@@ -31,6 +31,11 @@ MANAGE = Permission.ORGANIZATION_MANAGE
 FUTURE = "2999-01-01T00:00:00.000000Z"
 
 
+@pytest.fixture
+def client(own_client: Client) -> Client:
+    return own_client
+
+
 async def made(client: Client, **given: Any) -> tuple[dict[str, Any], str]:
     """A key that was accepted, and its secret."""
     said = {"name": "desk", "permissions": ["EVENT_READ"]} | given

@@ -67,17 +67,21 @@ async def test_a_form_is_told_what_to_show_and_what_to_ask_for(client: Client) -
     assert told(failure["userErrors"]) == [("FIELD_REQUIRED", "input.fields.part")]
 
 
-async def test_a_check_stores_nothing_whatever_it_finds(client: Client, database: Database) -> None:
-    made = await define(client, *FORM, conditionalRules=RULES)
+async def test_a_check_stores_nothing_whatever_it_finds(
+    own_client: Client, database: Database
+) -> None:
+    made = await define(own_client, *FORM, conditionalRules=RULES)
     good = {"cause": "failure", "part": "valve", "hours": 4}
     before = await everything(database)
 
-    accepted = await check(client, eventTypeId=made["id"], fields=good, sourceId="1", tags=["t"])
-    refused = await check(client, eventTypeId=made["id"], fields={"hours": "x"}, sourceId="1")
+    accepted = await check(
+        own_client, eventTypeId=made["id"], fields=good, sourceId="1", tags=["t"]
+    )
+    refused = await check(own_client, eventTypeId=made["id"], fields={"hours": "x"}, sourceId="1")
 
     assert (accepted["accepted"], refused["accepted"]) == (True, False)
     assert await everything(database) == before
-    event = await client.log(eventTypeId=made["id"], fields=good, sourceId="1", tags=["t"])
+    event = await own_client.log(eventTypeId=made["id"], fields=good, sourceId="1", tags=["t"])
     assert event["fields"] == good | {"note": "none"}
 
 
@@ -144,16 +148,16 @@ VALUES: list[Any] = [
 
 
 async def test_whatever_is_given_is_judged_as_logging_would(
-    client: Client, database: Database
+    own_client: Client, database: Database
 ) -> None:
-    await define(client, *FORM, conditionalRules=RULES)
+    await define(own_client, *FORM, conditionalRules=RULES)
     log = CHECK.replace("query", "mutation").replace("checkEvent", "logEvent")
     log = log.replace("accepted visibleFields requiredFields duplicateOf", "event")
     before = await everything(database)
 
     for values in VALUES:
-        checked = await check(client, type="gauge", fields=values)
-        logged = await client.ask(log, input={"type": "gauge", "fields": values})
+        checked = await check(own_client, type="gauge", fields=values)
+        logged = await own_client.ask(log, input={"type": "gauge", "fields": values})
         assert (values, logged["event"], checked["accepted"]) == (values, None, False)
         assert checked["userErrors"] == logged["userErrors"]
 

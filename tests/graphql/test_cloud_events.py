@@ -143,12 +143,12 @@ async def test_more_than_500_are_refused_whole(client: Client) -> None:
 
 
 async def test_what_goes_out_can_be_taken_in_by_another_organization(
-    client: Client, database: Database
+    own_client: Client, database: Database
 ) -> None:
     everything = {Permission.EVENT_READ, Permission.EVENT_CREATE, Permission.EVENT_TYPE_MANAGE}
-    other = client.as_key(await a_key(database, *everything, organization="other"))
-    third = client.as_key(await a_key(database, *everything, organization="third"))
-    for here in (client, third):
+    other = own_client.as_key(await a_key(database, *everything, organization="other"))
+    third = own_client.as_key(await a_key(database, *everything, organization="third"))
+    for here in (own_client, third):
         await here.ask(A_TYPE)
     times = [f"2026-04-{day:02}T00:00:00Z" for day in range(1, 12)]
     extended = LEAST | {"traceparent": "00-\U0001f4a7", "retries": 3, "dry": False, "outcome": "ok"}
@@ -164,7 +164,7 @@ async def test_what_goes_out_can_be_taken_in_by_another_organization(
         extended | body | {"type": "free", "id": f"f{n}", "time": time}
         for (n, body), time in zip(enumerate(bodies), times, strict=False)
     ]
-    await ingest(client, *free, LEAST | {"data": {"celsius": 5}, "time": times[6]})
+    await ingest(own_client, *free, LEAST | {"data": {"celsius": 5}, "time": times[6]})
     about: dict[str, Any] = {
         "entity": {"type": "Well \U0001f6e2", "id": "w" * 255},
         "severity": "warn",
@@ -174,9 +174,9 @@ async def test_what_goes_out_can_be_taken_in_by_another_organization(
         "notification": True,
         "tags": ["StudyId:1", "é"],
     }
-    await client.log(**about, occurredAt=times[7])
-    await client.log(type="pump.on", fields={"celsius": 9}, summary="Hot", occurredAt=times[8])
-    first = [node["cloudEvent"] for node in (await client.ask(ALL))["nodes"]]
+    await own_client.log(**about, occurredAt=times[7])
+    await own_client.log(type="pump.on", fields={"celsius": 9}, summary="Hot", occurredAt=times[8])
+    first = [node["cloudEvent"] for node in (await own_client.ask(ALL))["nodes"]]
 
     for there in (other, third):
         assert (await ingest(there, *first))["accepted"] == len(first) == 9
@@ -185,7 +185,7 @@ async def test_what_goes_out_can_be_taken_in_by_another_organization(
         assert [once | {"recordedtime": None} for once in again] == [
             once | {"recordedtime": None} for once in first
         ]
-    assert await counted(client) == 9
+    assert await counted(own_client) == 9
 
 
 async def test_other_data_is_neither_fields_nor_found_by_words(client: Client) -> None:
@@ -268,9 +268,9 @@ async def test_a_host_that_is_none_makes_no_address(client: Client) -> None:
 
 
 async def test_who_only_reports_sees_what_was_stored_and_no_list(
-    client: Client, database: Database
+    own_client: Client, database: Database
 ) -> None:
-    reporter = client.as_key(await a_key(database, Permission.EVENT_CREATE))
+    reporter = own_client.as_key(await a_key(database, Permission.EVENT_CREATE))
 
     first = await ingest(reporter, LEAST)
     again = await ingest(reporter, LEAST)

@@ -256,22 +256,22 @@ async def test_a_deleted_event_takes_its_links_with_it(client: Client) -> None:
 
 
 async def test_another_organization_s_event_is_not_there(
-    client: Client, database: Database
+    own_client: Client, database: Database
 ) -> None:
     everything = (Permission.EVENT_READ, Permission.EVENT_CREATE, Permission.EVENT_UPDATE)
-    foreign = client.as_key(await a_key(database, *everything, organization="acme"))
-    a, b = await some(client, "ab")
+    foreign = own_client.as_key(await a_key(database, *everything, organization="acme"))
+    a, b = await some(own_client, "ab")
     [c] = await some(foreign, "c")
 
     for relation in ("RELATED", "CAUSED_BY", "CAUSE_OF"):
-        assert await refused(client, a, b, c, relation=relation) == [
+        assert await refused(own_client, a, b, c, relation=relation) == [
             ("NOT_FOUND", ["relatedIds", "1"])
         ]
         assert await refused(foreign, a, c, relation=relation) == [("NOT_FOUND", ["eventId"])]
     stranger = await foreign.ask(UNCORRELATE, id=a, others=[b])
 
     assert [each["code"] for each in stranger["userErrors"]] == ["NOT_FOUND", "NOT_FOUND"]
-    assert await seen(client, a) == await seen(foreign, c) == []
+    assert await seen(own_client, a) == await seen(foreign, c) == []
 
 
 async def test_who_loses_a_neighbour_tells_so(client: Client) -> None:

@@ -168,11 +168,11 @@ async def test_links_of_one_call_are_in_order_of_ids(client: Client) -> None:
 
 @pytest.mark.parametrize("depth", [1, 2])
 async def test_a_cursor_of_something_else_is_no_cursor(
-    client: Client, database: Database, depth: int
+    own_client: Client, database: Database, depth: int
 ) -> None:
-    a, b = await some(client, "ab")
-    await correlate(client, a, b)
-    foreign = client.as_key(
+    a, b = await some(own_client, "ab")
+    await correlate(own_client, a, b)
+    foreign = own_client.as_key(
         await a_key(
             database,
             Permission.EVENT_READ,
@@ -184,14 +184,14 @@ async def test_a_cursor_of_something_else_is_no_cursor(
     c, d = await some(foreign, "cd")
     await correlate(foreign, c, d)
     page = await foreign.ask(CORRELATIONS, id=c)
-    listed = await client.ask("{ events { pageInfo { endCursor } } }")
+    listed = await own_client.ask("{ events { pageInfo { endCursor } } }")
 
     for cursor in (
         "nothing",
         page["correlations"]["pageInfo"]["endCursor"],
         listed["pageInfo"]["endCursor"],
     ):
-        error = await client.error(CORRELATIONS, id=a, depth=depth, after=cursor)
+        error = await own_client.error(CORRELATIONS, id=a, depth=depth, after=cursor)
         assert error["extensions"] == {"code": "INVALID_CURSOR", "argument": ["after"]}
 
 
@@ -248,14 +248,14 @@ async def test_what_correlations_lead_to_is_below_a_list_as_well(client: Client)
 
 
 async def test_a_walk_costs_a_statement_a_level_and_one_for_the_page(
-    client: Client, statements: Statements
+    own_client: Client, statements: Statements
 ) -> None:
-    ids = await some(client, "abcdefgh")
+    ids = await some(own_client, "abcdefgh")
     for near, far in pairwise(ids):
-        await correlate(client, near, far)
+        await correlate(own_client, near, far)
     statements.clear()
 
-    assert len(await seen(client, ids[0], depth=4)) == 4
+    assert len(await seen(own_client, ids[0], depth=4)) == 4
 
     reads = [each for each in statements if each.startswith(("SELECT", "WITH"))]
     # The event; four levels; the events of the page.
@@ -280,17 +280,17 @@ async def test_at_most_1_000_events_are_told(client: Client) -> None:
 
 
 async def test_without_event_read_no_correlation_is_shown(
-    client: Client, database: Database
+    own_client: Client, database: Database
 ) -> None:
-    a, b = await some(client, "ab")
-    updater = client.as_key(await a_key(database, Permission.EVENT_UPDATE))
+    a, b = await some(own_client, "ab")
+    updater = own_client.as_key(await a_key(database, Permission.EVENT_UPDATE))
 
     answer = await updater.answer(CORRELATE, id=a, others=[b])
 
     [error] = answer["errors"]
     assert error["extensions"]["code"] == "FORBIDDEN"
     assert error["message"] == "Event.correlations needs the permission EVENT_READ."
-    assert await seen(client, a) == [("RELATED", 1, "b")]
+    assert await seen(own_client, a) == [("RELATED", 1, "b")]
 
 
 def _listed(node: Any) -> tuple[str, int, list[tuple[str, str]], bool]:

@@ -152,21 +152,21 @@ async def test_a_deleted_event_is_not_counted(client: Client) -> None:
 
 
 async def test_events_of_another_organization_are_not_counted(
-    client: Client, database: Database
+    own_client: Client, database: Database
 ) -> None:
-    await a_morning(client)
+    await a_morning(own_client)
     key = await a_key(database, Permission.EVENT_READ, Permission.EVENT_CREATE, organization="acme")
-    other = client.as_key(key)
+    other = own_client.as_key(key)
 
     assert await counted(other, "SEVERITY") == []
     assert await counted(other, every="PT1H", filter=THE_DAY) == []
 
 
 async def test_a_key_without_permission_to_read_counts_nothing(
-    client: Client, database: Database
+    own_client: Client, database: Database
 ) -> None:
-    await a_morning(client)
-    writer = client.as_key(await a_key(database, Permission.EVENT_CREATE))
+    await a_morning(own_client)
+    writer = own_client.as_key(await a_key(database, Permission.EVENT_CREATE))
 
     error = await writer.error(COUNTS, by=["SEVERITY"])
 

@@ -23,6 +23,11 @@ BELL = "subscription { notificationAdded { node { summary } } }"
 READ = Permission.EVENT_READ
 
 
+@pytest.fixture
+def client(own_client: Client) -> Client:
+    return own_client
+
+
 async def ended(heard: Subscription) -> tuple[int, str]:
     """The code and the reason that the socket was closed with."""
     with pytest.raises(ConnectionClosed) as closed:
@@ -64,7 +69,7 @@ async def test_a_socket_ends_when_its_key_expires(client: Client, database: Data
     assert datetime.now(UTC) >= soon
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
 async def test_a_transaction_that_stays_open_holds_up_no_revocation(
     client: Client, database: Database, database_url: str
 ) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +12,7 @@ from app.domain.shared.limits import DocumentLimits
 from app.graphql.execution.documents import ERRORS_TOLD, Documents
 from app.graphql.schema import build_schema
 from tests.client import Client
-from tests.conftest import Serve
+from tests.conftest import SQLITE, Serve
 
 SCHEMA = build_schema()
 DOCUMENTS = SCHEMA.documents
@@ -22,9 +20,9 @@ EVENTS = "text/event-stream"
 
 
 @pytest.fixture
-def database_url(sqlite_template: Path, tmp_path: Path) -> str:
+def dialect() -> str:
     """SQLite alone: a document is the same on both."""
-    return f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'tocsin.db')}"
+    return SQLITE
 
 
 def fresh(**limits: int) -> Documents:

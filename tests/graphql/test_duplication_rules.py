@@ -267,15 +267,15 @@ async def test_a_rule_that_is_not_there_cannot_be_changed(client: Client, wrong:
 
 
 async def test_rules_of_another_organization_are_not_there_and_do_not_act(
-    client: Client, database: Database
+    own_client: Client, database: Database
 ) -> None:
-    kind = await define(client)
-    rule = await make(client, eventTypeId=kind["id"])
-    everywhere = await make(client, "subject")
-    await log(client, subject="s")
-    other = client.as_key(await a_key(database, *Permission, organization="other"))
+    kind = await define(own_client)
+    rule = await make(own_client, eventTypeId=kind["id"])
+    everywhere = await make(own_client, "subject")
+    await log(own_client, subject="s")
+    other = own_client.as_key(await a_key(database, *Permission, organization="other"))
 
-    seen = await client.ask(LIST), await other.ask(LIST)
+    seen = await own_client.ask(LIST), await other.ask(LIST)
     answers = [
         await other.ask(UPDATE, input={"id": rule["id"], "name": "theirs"}),
         await other.ask(DELETE, id=everywhere["id"]),
@@ -285,14 +285,14 @@ async def test_rules_of_another_organization_are_not_there_and_do_not_act(
     of_type = await listed(other, type=kind["id"])
     everything = await other.ask(RESET)
     foreign = [await log(other, subject="s"), await log(other, subject="s")]
-    own = await log(client, subject="s")
+    own = await log(own_client, subject="s")
 
     assert (seen[0]["totalCount"], seen[1]["totalCount"]) == (2, 0)
     assert [codes(each) for each in answers] == [NOT_FOUND] * 4
     assert (of_type, everything["forgotten"]) == ([], 0)
     assert [each["duplicate"] for each in foreign] == [False, False]
     assert own["duplicate"] is True
-    assert await listed(client) == [rule, everywhere | {"caught": 1}]
+    assert await listed(own_client) == [rule, everywhere | {"caught": 1}]
 
 
 FOREIGN = {"name": "f", "fingerprint": ["source"], "window": "PT1M", "action": "COUNT"}
@@ -513,12 +513,12 @@ async def test_a_list_that_makes_no_sense_is_an_error(
 
 
 async def test_who_may_not_read_is_not_shown_what_was_there(
-    client: Client, database: Database
+    own_client: Client, database: Database
 ) -> None:
-    await make(client, "source", name="counts", action="COUNT")
-    await make(client, "subject", name="refuses", action="REJECT")
-    await log(client, source="/x", subject="s")
-    reporter = client.as_key(await a_key(database, Permission.EVENT_CREATE))
+    await make(own_client, "source", name="counts", action="COUNT")
+    await make(own_client, "subject", name="refuses", action="REJECT")
+    await log(own_client, source="/x", subject="s")
+    reporter = own_client.as_key(await a_key(database, Permission.EVENT_CREATE))
 
     counted = await reporter.ask(REPORTED, input={"source": "/x", "occurredAt": NOON})
     refused = await reporter.ask(REPORTED, input={"subject": "s", "occurredAt": NOON})
@@ -586,16 +586,16 @@ async def test_absent_null_empty_and_equal_numbers_of_a_field(client: Client) ->
 
 
 async def test_several_servers_know_the_same_rules(
-    client: Client, database_url: str, serve: Serve
+    own_client: Client, database_url: str, serve: Serve
 ) -> None:
     async with serve(database_url) as elsewhere:
-        rule = await make(client)
+        rule = await make(own_client)
         first = await log(elsewhere)
-        counted = await log(client)
+        counted = await log(own_client)
         await update(elsewhere, rule, action="REJECT")
-        refused = await log(client)
+        refused = await log(own_client)
         await elsewhere.ask(RESET)
-        anew = await log(client)
+        anew = await log(own_client)
 
     assert counted["event"]["id"] == first["event"]["id"]
     assert codes(refused) == ["DUPLICATE"]

@@ -65,9 +65,9 @@ async def test_what_a_document_can_do_wrong(client: Client) -> None:
     assert seen == {code: (code.value, status) for code, (_, status) in WRONG.items()}
 
 
-async def test_who_is_not_known_or_may_not(client: Client, database: Database) -> None:
-    stranger = client.as_key("nobody")
-    reporter = client.as_key(await a_key(database, Permission.EVENT_CREATE))
+async def test_who_is_not_known_or_may_not(own_client: Client, database: Database) -> None:
+    stranger = own_client.as_key("nobody")
+    reporter = own_client.as_key(await a_key(database, Permission.EVENT_CREATE))
 
     unknown = await stranger.post(COUNT)
     status, forbidden = await told(reporter, COUNT)
@@ -77,14 +77,14 @@ async def test_who_is_not_known_or_may_not(client: Client, database: Database) -
     assert (status, forbidden["extensions"]) == (200, {"code": "FORBIDDEN"})
 
 
-async def test_a_place_that_the_log_no_longer_holds(client: Client, database: Database) -> None:
-    await client.log(summary="old")
-    await client.log(summary="old too")
-    edges = (await client.ask("{ eventChanges { edges { cursor } } }"))["edges"]
+async def test_a_place_that_the_log_no_longer_holds(own_client: Client, database: Database) -> None:
+    await own_client.log(summary="old")
+    await own_client.log(summary="old too")
+    edges = (await own_client.ask("{ eventChanges { edges { cursor } } }"))["edges"]
     await prune(database, datetime.now(UTC) + timedelta(days=1))
 
     status, error = await told(
-        client,
+        own_client,
         "query ($after: String) { eventChanges(after: $after) { nodes { kind } } }",
         after=edges[0]["cursor"],
     )

@@ -61,12 +61,12 @@ async def test_a_type_is_made_with_its_fields_and_rules(client: Client) -> None:
 
 
 async def test_all_that_is_wrong_with_a_definition_is_told_at_once(
-    client: Client, database: Database
+    own_client: Client, database: Database
 ) -> None:
     before = await everything(database)
 
     wrong = await refusal(
-        client,
+        own_client,
         CREATE,
         input={
             "name": "",
@@ -132,27 +132,27 @@ async def test_null_clears_what_may_be_empty(client: Client) -> None:
 
 
 async def test_null_for_what_may_not_be_empty_is_refused(
-    client: Client, database: Database
+    own_client: Client, database: Database
 ) -> None:
-    made = await define(client)
+    made = await define(own_client)
     before = await everything(database)
 
-    wrong = await refusal(client, UPDATE, input={"id": made["id"], "name": None, "type": None})
+    wrong = await refusal(own_client, UPDATE, input={"id": made["id"], "name": None, "type": None})
 
     assert wrong == [("INVALID_INPUT", "input.name"), ("INVALID_INPUT", "input.type")]
     assert await everything(database) == before
 
 
 async def test_an_update_of_another_version_is_a_conflict(
-    client: Client, database: Database
+    own_client: Client, database: Database
 ) -> None:
-    made = await define(client)
-    await shape(client, UPDATE, input={"id": made["id"], "name": "second", "ifVersion": 1})
+    made = await define(own_client)
+    await shape(own_client, UPDATE, input={"id": made["id"], "name": "second", "ifVersion": 1})
     before = await everything(database)
 
     for version in (1, 0, -1, 3, 2**31 - 1):
         given = {"id": made["id"], "name": "third", "ifVersion": version}
-        assert await refusal(client, UPDATE, input=given) == [("CONFLICT", "input.ifVersion")]
+        assert await refusal(own_client, UPDATE, input=given) == [("CONFLICT", "input.ifVersion")]
 
     assert await everything(database) == before
 
@@ -169,13 +169,13 @@ async def test_an_update_of_another_version_is_a_conflict(
     ],
 )
 async def test_a_bad_update_is_refused_at_its_place_and_changes_nothing(
-    client: Client, database: Database, given: dict[str, Any], wrong: list[Any]
+    own_client: Client, database: Database, given: dict[str, Any], wrong: list[Any]
 ) -> None:
-    made = await define(client)
-    await define(client, type="other")
+    made = await define(own_client)
+    await define(own_client, type="other")
     before = await everything(database)
 
-    answered = await refusal(client, UPDATE, input={"id": made["id"]} | given)
+    answered = await refusal(own_client, UPDATE, input={"id": made["id"]} | given)
 
     assert answered == [
         each if isinstance(each, tuple) else ("INVALID_INPUT", each) for each in wrong
@@ -183,15 +183,21 @@ async def test_a_bad_update_is_refused_at_its_place_and_changes_nothing(
     assert await everything(database) == before
 
 
-async def test_a_type_is_fixed_once_there_are_events(client: Client, database: Database) -> None:
-    made = await define(client)
+async def test_a_type_is_fixed_once_there_are_events(
+    own_client: Client, database: Database
+) -> None:
+    made = await define(own_client)
     for _ in range(2):
-        await client.log(type="gauge")
+        await own_client.log(type="gauge")
     before = await everything(database)
 
-    payload = await client.ask(UPDATE, input={"id": made["id"], "type": "meter", "name": "Meter"})
+    payload = await own_client.ask(
+        UPDATE, input={"id": made["id"], "type": "meter", "name": "Meter"}
+    )
     unchanged = await everything(database)
-    after = await shape(client, UPDATE, input={"id": made["id"], "type": "gauge", "name": "Meter"})
+    after = await shape(
+        own_client, UPDATE, input={"id": made["id"], "type": "gauge", "name": "Meter"}
+    )
 
     assert told(payload["userErrors"]) == [("IN_USE", "input.type")]
     assert payload["userErrors"][0]["message"].startswith("2 events have the type gauge")
@@ -213,21 +219,23 @@ async def test_a_type_that_was_given_up_can_be_taken(client: Client) -> None:
 
 
 async def test_a_deleted_type_is_answered_as_it_was_and_gone(
-    client: Client, database: Database
+    own_client: Client, database: Database
 ) -> None:
     empty = await everything(database)
-    made = await define(client, *map(field, "ab"), conditionalRules=[rule("SHOW", "b", asks("a"))])
-    made = await shape(client, ADD_FIELD, id=made["id"], field=field("c"))
+    made = await define(
+        own_client, *map(field, "ab"), conditionalRules=[rule("SHOW", "b", asks("a"))]
+    )
+    made = await shape(own_client, ADD_FIELD, id=made["id"], field=field("c"))
 
-    payload = await client.ask(DELETE, id=made["id"])
+    payload = await own_client.ask(DELETE, id=made["id"])
 
     assert payload == {"eventType": made, "userErrors": []}
-    assert await client.ask(FIND, id=made["id"]) is None
-    assert await client.ask(NODE, id=made["fields"][0]["id"]) is None
+    assert await own_client.ask(FIND, id=made["id"]) is None
+    assert await own_client.ask(NODE, id=made["fields"][0]["id"]) is None
     left = await everything(database)
     assert left | {"change": []} == empty | {"change": []}
     assert len(left["change"]) == len(empty["change"]) + 3
-    assert await refusal(client, DELETE, id=made["id"]) == [("NOT_FOUND", "id")]
+    assert await refusal(own_client, DELETE, id=made["id"]) == [("NOT_FOUND", "id")]
 
 
 async def test_of_a_deleted_type_everything_can_be_asked(client: Client) -> None:
@@ -256,13 +264,13 @@ async def test_a_type_that_was_deleted_can_be_made_again(client: Client) -> None
     assert (await client.log(type="gauge", fields={"a": 1}))["fields"] == {"a": 1}
 
 
-async def test_a_type_with_events_is_not_deleted(client: Client, database: Database) -> None:
-    made = await define(client, field("a"))
+async def test_a_type_with_events_is_not_deleted(own_client: Client, database: Database) -> None:
+    made = await define(own_client, field("a"))
     for _ in range(3):
-        await client.log(type="gauge")
+        await own_client.log(type="gauge")
     before = await everything(database)
 
-    payload = await client.ask(DELETE, id=made["id"])
+    payload = await own_client.ask(DELETE, id=made["id"])
 
     assert payload["eventType"] is None
     assert told(payload["userErrors"]) == [("IN_USE", "id")]
@@ -288,10 +296,12 @@ async def test_what_is_not_there_is_not_deleted(client: Client, id: str, code: s
     assert await refusal(client, DELETE, id=id) == [(code, "id")]
 
 
-async def test_another_organization_s_type_is_not_there(client: Client, database: Database) -> None:
-    made = await define(client, field("a"), conditionalRules=[rule("HIDE", "a", {"any": []})])
+async def test_another_organization_s_type_is_not_there(
+    own_client: Client, database: Database
+) -> None:
+    made = await define(own_client, field("a"), conditionalRules=[rule("HIDE", "a", {"any": []})])
     key = await a_key(database, *Permission, organization="other")
-    other, before = client.as_key(key), await everything(database)
+    other, before = own_client.as_key(key), await everything(database)
 
     assert await refusal(other, UPDATE, input={"id": made["id"], "name": "x"}) == [
         ("NOT_FOUND", "input.id")
@@ -419,16 +429,16 @@ PAGE = """{ eventTypes(first: 20) { totalCount nodes {
 
 @pytest.mark.parametrize("types", [1, 20])
 async def test_a_page_of_types_costs_the_same_whatever_it_holds(
-    client: Client, statements: Statements, types: int
+    own_client: Client, statements: Statements, types: int
 ) -> None:
     rules = [rule("SHOW", "b", asks("a"))]
     for n in range(types):
-        await define(client, *map(field, "ab"), type=f"t{n}", conditionalRules=rules)
+        await define(own_client, *map(field, "ab"), type=f"t{n}", conditionalRules=rules)
 
     pages, selects = [], []
     for _ in range(2):
         statements.clear()
-        pages.append(await client.ask(PAGE))
+        pages.append(await own_client.ask(PAGE))
         own = (" ".join(each.split()) for each in statements)
         selects.append(
             len([each for each in own if each.startswith("SELECT") and "FROM change " not in each])
@@ -464,11 +474,11 @@ async def test_one_request_may_shape_a_type_in_several_steps(client: Client) -> 
     }
 
 
-async def test_a_report_names_a_type_once(client: Client, database: Database) -> None:
-    made = await define(client)
+async def test_a_report_names_a_type_once(own_client: Client, database: Database) -> None:
+    made = await define(own_client)
     before = await everything(database)
 
-    payload = await client.ask(LOG_EVENT, input={"eventTypeId": made["id"], "type": "meter"})
+    payload = await own_client.ask(LOG_EVENT, input={"eventTypeId": made["id"], "type": "meter"})
 
     assert told(payload["userErrors"]) == [("INVALID_INPUT", "input.type")]
     assert await everything(database) == before

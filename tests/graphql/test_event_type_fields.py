@@ -82,13 +82,14 @@ REFUSED: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
 
 
 async def test_a_field_that_cannot_be_added_is_told_at_its_place(
-    client: Client, database: Database
+    own_client: Client, database: Database
 ) -> None:
-    made = await define(client, field("a"))
+    made = await define(own_client, field("a"))
     before = await everything(database)
 
     answers = [
-        (said, await refusal(client, ADD_FIELD, id=made["id"], field=said)) for said, _ in REFUSED
+        (said, await refusal(own_client, ADD_FIELD, id=made["id"], field=said))
+        for said, _ in REFUSED
     ]
 
     assert answers == REFUSED
@@ -107,12 +108,12 @@ async def test_what_is_not_there_has_no_fields_to_change(
     assert await refusal(client, REMOVE_FIELD, id=id) == [(code, "id")]
 
 
-async def test_the_two_hundredth_field_is_the_last(client: Client, database: Database) -> None:
-    made = await define(client, *(field(f"f{n}") for n in range(199)))
+async def test_the_two_hundredth_field_is_the_last(own_client: Client, database: Database) -> None:
+    made = await define(own_client, *(field(f"f{n}") for n in range(199)))
 
-    last = await shape(client, ADD_FIELD, id=made["id"], field=field("f199"))
+    last = await shape(own_client, ADD_FIELD, id=made["id"], field=field("f199"))
     before = await everything(database)
-    payload = await client.ask(ADD_FIELD, id=made["id"], field=field("f200"))
+    payload = await own_client.ask(ADD_FIELD, id=made["id"], field=field("f200"))
 
     assert (len(last["fields"]), last["version"]) == (200, 2)
     assert told(payload["userErrors"]) == [("LIMIT_REACHED", "field")]
@@ -172,14 +173,14 @@ BROKEN: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
 
 
 async def test_a_change_that_makes_no_sense_is_told_at_its_place(
-    client: Client, database: Database
+    own_client: Client, database: Database
 ) -> None:
-    made = await define(client, field("a", maxLength=3, default="aaa"))
+    made = await define(own_client, field("a", maxLength=3, default="aaa"))
     here = {"id": made["fields"][0]["id"]}
     before = await everything(database)
 
     answers = [
-        (given, await refusal(client, UPDATE_FIELD, input=here | given)) for given, _ in BROKEN
+        (given, await refusal(own_client, UPDATE_FIELD, input=here | given)) for given, _ in BROKEN
     ]
 
     assert answers == [
@@ -199,17 +200,17 @@ async def test_a_change_that_makes_no_sense_is_told_at_its_place(
     ],
 )
 async def test_a_change_that_a_rule_would_not_fit_is_refused_naming_it(
-    client: Client, database: Database, given: dict[str, Any], blamed: str | None
+    own_client: Client, database: Database, given: dict[str, Any], blamed: str | None
 ) -> None:
     made = await define(
-        client,
+        own_client,
         field("a", "SELECT", options=["x", "y"]),
         field("b"),
         conditionalRules=[rule("SHOW", "b", asks("a", "EQ", "x"), name="on x")],
     )
     before = await everything(database)
 
-    payload = await client.ask(UPDATE_FIELD, input={"id": made["fields"][0]["id"]} | given)
+    payload = await own_client.ask(UPDATE_FIELD, input={"id": made["fields"][0]["id"]} | given)
 
     if blamed is None:
         assert payload["userErrors"] == []
@@ -245,10 +246,10 @@ async def test_a_field_that_was_removed_can_be_made_again(client: Client) -> Non
 
 
 async def test_a_field_that_rules_name_stays_and_all_of_them_are_told(
-    client: Client, database: Database
+    own_client: Client, database: Database
 ) -> None:
     made = await define(
-        client,
+        own_client,
         *map(field, "abc"),
         conditionalRules=[
             rule("SHOW", "b", asks("a"), name="by its condition"),
@@ -259,7 +260,7 @@ async def test_a_field_that_rules_name_stays_and_all_of_them_are_told(
     )
     before = await everything(database)
 
-    payload = await client.ask(REMOVE_FIELD, id=made["fields"][0]["id"])
+    payload = await own_client.ask(REMOVE_FIELD, id=made["fields"][0]["id"])
 
     assert payload == {
         "eventType": None,
@@ -291,9 +292,9 @@ async def test_fields_are_put_into_another_order(client: Client) -> None:
 
 
 async def test_an_order_of_other_fields_is_refused_saying_what_is_wrong(
-    client: Client, database: Database
+    own_client: Client, database: Database
 ) -> None:
-    made = await define(client, *map(field, "abc"))
+    made = await define(own_client, *map(field, "abc"))
     a, b, c = (each["id"] for each in made["fields"])
     cases = {
         "missing: b, c": [a],
@@ -305,11 +306,11 @@ async def test_an_order_of_other_fields_is_refused_saying_what_is_wrong(
     before = await everything(database)
 
     for wrong, ids in cases.items():
-        payload = await client.ask(REORDER, id=made["id"], fieldIds=ids)
+        payload = await own_client.ask(REORDER, id=made["id"], fieldIds=ids)
 
         assert told(payload["userErrors"]) == [("INVALID_INPUT", "fieldIds")]
         assert f"({wrong})" in payload["userErrors"][0]["message"]
-    assert await refusal(client, REORDER, id=made["id"], fieldIds=[a, "b", c]) == [
+    assert await refusal(own_client, REORDER, id=made["id"], fieldIds=[a, "b", c]) == [
         ("INVALID_INPUT", "fieldIds.1")
     ]
     assert await everything(database) == before

@@ -59,14 +59,14 @@ def in_an_hour() -> str:
 @pytest.mark.parametrize("start", WAYS)
 @pytest.mark.parametrize("to", WAYS)
 async def test_the_lifecycle_leads_where_it_leads_and_nowhere_else(
-    client: Client, database: Database, start: str, to: str
+    own_client: Client, database: Database, start: str, to: str
 ) -> None:
-    made = await a_type(client, start)
+    made = await a_type(own_client, start)
     before = await everything(database)
 
-    payload = await client.ask(MOVE, id=made["id"], to=to)
+    payload = await own_client.ask(MOVE, id=made["id"], to=to)
 
-    stored = await client.ask(FIND, id=made["id"])
+    stored = await own_client.ask(FIND, id=made["id"])
     if to == start:
         assert payload == {"eventType": made, "userErrors": []}
         assert await everything(database) == before
@@ -100,14 +100,14 @@ async def test_an_event_type_says_where_it_may_go(client: Client, state: str) ->
 
 @pytest.mark.parametrize("state", ["DRAFT", "ARCHIVED"])
 async def test_a_type_that_is_not_in_use_takes_no_events(
-    client: Client, database: Database, state: str
+    own_client: Client, database: Database, state: str
 ) -> None:
-    made = await a_type(client, state)
+    made = await a_type(own_client, state)
     before = await everything(database)
 
-    by_type = await client.ask(LOG_EVENT, input={"type": made["type"]})
-    by_id = await client.ask(LOG_EVENT, input={"eventTypeId": made["id"]})
-    checked = await client.ask(CHECK, input={"type": made["type"]})
+    by_type = await own_client.ask(LOG_EVENT, input={"type": made["type"]})
+    by_id = await own_client.ask(LOG_EVENT, input={"eventTypeId": made["id"]})
+    checked = await own_client.ask(CHECK, input={"type": made["type"]})
 
     assert (by_type["event"], by_id["event"], checked["accepted"]) == (None, None, False)
     assert told(by_type["userErrors"]) == [("EVENT_TYPE_CLOSED", "input.type")]
@@ -156,14 +156,14 @@ async def test_before_its_sunset_a_type_takes_events_and_says_until_when(client:
 
 
 async def test_from_its_sunset_on_a_type_takes_no_events(
-    client: Client, database: Database
+    own_client: Client, database: Database
 ) -> None:
-    made = await a_type(client, "PUBLISHED")
-    moved = await shape(client, MOVE, id=made["id"], to="DEPRECATED", sunsetAt=LONG_AGO)
+    made = await a_type(own_client, "PUBLISHED")
+    moved = await shape(own_client, MOVE, id=made["id"], to="DEPRECATED", sunsetAt=LONG_AGO)
     before = await everything(database)
 
-    payload = await client.ask(LOG_EVENT, input={"type": "published"})
-    checked = await client.ask(CHECK, input={"type": "published"})
+    payload = await own_client.ask(LOG_EVENT, input={"type": "published"})
+    checked = await own_client.ask(CHECK, input={"type": "published"})
 
     assert moved["sunsetAt"] == "2020-01-01T00:00:00.000000Z"
     assert (payload["event"], payload["warnings"], checked["accepted"]) == (None, [], False)
@@ -198,12 +198,12 @@ async def test_a_sunset_can_be_put_off_and_stays_unless_said(client: Client) -> 
 
 @pytest.mark.parametrize(("start", "to"), [("DRAFT", "PUBLISHED"), ("DEPRECATED", "ARCHIVED")])
 async def test_a_sunset_goes_with_deprecated_alone(
-    client: Client, database: Database, start: str, to: str
+    own_client: Client, database: Database, start: str, to: str
 ) -> None:
-    made = await a_type(client, start)
+    made = await a_type(own_client, start)
     before = await everything(database)
 
-    wrong = await refusal(client, MOVE, id=made["id"], to=to, sunsetAt=in_an_hour())
+    wrong = await refusal(own_client, MOVE, id=made["id"], to=to, sunsetAt=in_an_hour())
 
     assert wrong == [("INVALID_INPUT", "sunsetAt")]
     assert await everything(database) == before

@@ -199,11 +199,11 @@ def _in_order(answer: Any) -> Any:
 
 
 async def test_a_hidden_value_is_told_and_stored_nowhere(
-    client: Client, database: Database
+    own_client: Client, database: Database
 ) -> None:
-    await define(client, *map(field, "ab"), conditionalRules=[rule("HIDE", "b", asks("a"))])
+    await define(own_client, *map(field, "ab"), conditionalRules=[rule("HIDE", "b", asks("a"))])
 
-    payload = await client.ask(
+    payload = await own_client.ask(
         LOG_EVENT, input={"type": "gauge", "fields": {"a": "1", "b": "very secret"}}
     )
 
@@ -218,7 +218,7 @@ async def test_a_hidden_value_is_told_and_stored_nowhere(
     assert "very secret" not in repr(await everything(database))
     found = """query ($fields: [FieldPredicate!]) { events(filter: {fields: $fields}) {
       totalCount } }"""
-    assert await client.ask(found, fields=[{"field": "b", "operator": "EXISTS"}]) == {
+    assert await own_client.ask(found, fields=[{"field": "b", "operator": "EXISTS"}]) == {
         "totalCount": 0
     }
 
@@ -247,19 +247,19 @@ async def test_an_update_that_hides_a_field_drops_its_value_and_the_log_keeps_it
 
 
 async def test_an_update_that_shows_a_required_field_needs_it(
-    client: Client, database: Database
+    own_client: Client, database: Database
 ) -> None:
     await define(
-        client,
+        own_client,
         *(field("a"), field("b", required=True), field("c", default="of old")),
         conditionalRules=[rule("SHOW", "b c", asks("a"))],
     )
-    event = await client.log(type="gauge")
+    event = await own_client.log(type="gauge")
     before = await everything(database)
 
-    refused = await client.ask(UPDATE_EVENT, input={"id": event["id"], "fields": {"a": "1"}})
+    refused = await own_client.ask(UPDATE_EVENT, input={"id": event["id"], "fields": {"a": "1"}})
     unchanged = await everything(database)
-    accepted = await client.ask(
+    accepted = await own_client.ask(
         UPDATE_EVENT, input={"id": event["id"], "fields": {"a": "1", "b": "2"}}
     )
 
@@ -393,15 +393,15 @@ MISFITS: list[tuple[dict[str, Any], str]] = [
 
 
 async def test_what_does_not_fit_the_field_is_refused_at_its_place(
-    client: Client, database: Database
+    own_client: Client, database: Database
 ) -> None:
-    made = await define(client, *KINDS)
+    made = await define(own_client, *KINDS)
     before = await everything(database)
 
     answers = [
         (
             condition,
-            await refusal(client, ADD_RULE, id=made["id"], rule=rule("HIDE", "z", condition)),
+            await refusal(own_client, ADD_RULE, id=made["id"], rule=rule("HIDE", "z", condition)),
         )
         for condition, _ in MISFITS
     ]
@@ -415,8 +415,10 @@ async def test_what_does_not_fit_the_field_is_refused_at_its_place(
     assert await everything(database) == before
 
 
-async def test_a_bad_rule_is_refused_at_its_place(client: Client, database: Database) -> None:
-    made = await define(client, *map(field, "ab"), conditionalRules=[rule("SHOW", "b", asks("a"))])
+async def test_a_bad_rule_is_refused_at_its_place(own_client: Client, database: Database) -> None:
+    made = await define(
+        own_client, *map(field, "ab"), conditionalRules=[rule("SHOW", "b", asks("a"))]
+    )
     [known] = made["conditionalRules"]
     before = await everything(database)
     bad: list[tuple[dict[str, Any], list[str]]] = [
@@ -430,33 +432,33 @@ async def test_a_bad_rule_is_refused_at_its_place(client: Client, database: Data
 
     for given, places in bad:
         said = rule("REQUIRE", "a", asks("b")) | given
-        added = await refusal(client, ADD_RULE, id=made["id"], rule=said)
-        updated = await refusal(client, UPDATE_RULE, input={"id": known["id"]} | given)
+        added = await refusal(own_client, ADD_RULE, id=made["id"], rule=said)
+        updated = await refusal(own_client, UPDATE_RULE, input={"id": known["id"]} | given)
         assert added == [("INVALID_INPUT", f"rule.{place}") for place in places]
         assert updated == [("INVALID_INPUT", f"input.{place}") for place in places]
     cleared = dict.fromkeys(["name", "effect", "targets", "condition", "enabled"])
-    assert await refusal(client, UPDATE_RULE, input={"id": known["id"]} | cleared) == [
+    assert await refusal(own_client, UPDATE_RULE, input={"id": known["id"]} | cleared) == [
         ("INVALID_INPUT", f"input.{name}") for name in cleared
     ]
 
     assert await everything(database) == before
 
 
-async def test_a_cycle_is_refused_naming_the_path(client: Client, database: Database) -> None:
+async def test_a_cycle_is_refused_naming_the_path(own_client: Client, database: Database) -> None:
     made = await define(
-        client,
+        own_client,
         *map(field, "abcd"),
         conditionalRules=[rule("SHOW", "b", asks("a")), rule("HIDE", "c d", {"not": asks("b")})],
     )
     before = await everything(database)
 
-    payload = await client.ask(ADD_RULE, id=made["id"], rule=rule("SHOW", "a", asks("d")))
-    of_itself = await client.ask(
+    payload = await own_client.ask(ADD_RULE, id=made["id"], rule=rule("SHOW", "a", asks("d")))
+    of_itself = await own_client.ask(
         ADD_RULE,
         id=made["id"],
         rule=rule("HIDE", "a", {"any": [{"not": asks("a")}]}, enabled=False),
     )
-    by_update = await client.ask(
+    by_update = await own_client.ask(
         UPDATE_RULE,
         input={"id": made["conditionalRules"][0]["id"], "condition": {"all": [asks("c")]}},
     )
@@ -471,7 +473,7 @@ async def test_a_cycle_is_refused_naming_the_path(client: Client, database: Data
 
 
 async def test_a_new_type_with_a_cycle_is_refused_at_every_rule_in_it(
-    client: Client, database: Database
+    own_client: Client, database: Database
 ) -> None:
     before = await everything(database)
     rules = [
@@ -481,7 +483,7 @@ async def test_a_new_type_with_a_cycle_is_refused_at_every_rule_in_it(
     ]
 
     wrong = await refusal(
-        client,
+        own_client,
         CREATE,
         input={"name": "G", "fields": [*map(field, "abc")], "conditionalRules": rules},
     )
@@ -499,15 +501,15 @@ async def test_require_makes_no_cycle(client: Client) -> None:
     assert (after["version"], itself["version"]) == (2, 3)
 
 
-async def test_the_hundredth_rule_is_the_last(client: Client, database: Database) -> None:
+async def test_the_hundredth_rule_is_the_last(own_client: Client, database: Database) -> None:
     rules = [rule("REQUIRE", "b", asks("a"), name=str(n)) for n in range(99)]
-    made = await define(client, *map(field, "ab"), conditionalRules=rules)
+    made = await define(own_client, *map(field, "ab"), conditionalRules=rules)
 
-    last = await shape(client, ADD_RULE, id=made["id"], rule=rules[0])
+    last = await shape(own_client, ADD_RULE, id=made["id"], rule=rules[0])
     before = await everything(database)
-    payload = await client.ask(ADD_RULE, id=made["id"], rule=rules[0])
+    payload = await own_client.ask(ADD_RULE, id=made["id"], rule=rules[0])
     created = await refusal(
-        client,
+        own_client,
         CREATE,
         input={
             "name": "G",
@@ -530,11 +532,11 @@ def _nested(levels: int) -> dict[str, Any]:
     return condition
 
 
-async def test_a_condition_is_of_bounded_size(client: Client, database: Database) -> None:
-    made = await define(client, *map(field, "ab"))
+async def test_a_condition_is_of_bounded_size(own_client: Client, database: Database) -> None:
+    made = await define(own_client, *map(field, "ab"))
     texts = [str(n) for n in range(101)]
     for fitting in (_nested(5), asks("a", "IN", texts[:100]), {"any": [asks("a")] * 99}):
-        await shape(client, ADD_RULE, id=made["id"], rule=rule("HIDE", "b", fitting))
+        await shape(own_client, ADD_RULE, id=made["id"], rule=rule("HIDE", "b", fitting))
     before = await everything(database)
 
     too_large: list[dict[str, Any]] = [
@@ -546,22 +548,22 @@ async def test_a_condition_is_of_bounded_size(client: Client, database: Database
         {"all": [{"all": []}] * 5_000},
     ]
     for large in too_large:
-        assert await refusal(client, ADD_RULE, id=made["id"], rule=rule("HIDE", "b", large)) == [
-            ("INVALID_INPUT", "rule.condition")
-        ]
+        assert await refusal(
+            own_client, ADD_RULE, id=made["id"], rule=rule("HIDE", "b", large)
+        ) == [("INVALID_INPUT", "rule.condition")]
 
     assert await everything(database) == before
 
 
 async def test_a_rule_has_no_more_targets_than_a_type_has_fields(
-    client: Client, database: Database
+    own_client: Client, database: Database
 ) -> None:
-    made = await define(client, *map(field, "ab"))
+    made = await define(own_client, *map(field, "ab"))
     before = await everything(database)
 
     for targets in (["b"] * 10_000, [f"x{n}" for n in range(10_000)]):
         said = rule("HIDE", "b", asks("a")) | {"targets": targets}
-        assert await refusal(client, ADD_RULE, id=made["id"], rule=said) == [
+        assert await refusal(own_client, ADD_RULE, id=made["id"], rule=said) == [
             ("INVALID_INPUT", "rule.targets")
         ]
 
@@ -570,15 +572,15 @@ async def test_a_rule_has_no_more_targets_than_a_type_has_fields(
 
 @pytest.mark.parametrize("levels", [200, 1_000, 10_000])
 async def test_an_abyss_of_conditions_is_refused(
-    client: Client, database: Database, levels: int
+    own_client: Client, database: Database, levels: int
 ) -> None:
-    made = await define(client, *map(field, "ab"))
+    made = await define(own_client, *map(field, "ab"))
     before = await everything(database)
     deep = '{"not": ' * levels + '{"all": []}' + "}" * levels
     body = json.dumps({"query": ADD_RULE, "variables": {"id": made["id"], "rule": "RULE"}})
     said = json.dumps(rule("HIDE", "b", {})).replace("{}", deep)
 
-    answer = await client.http.post(
+    answer = await own_client.http.post(
         "/graphql",
         content=body.replace('"RULE"', said),
         headers={"content-type": "application/json"},
@@ -605,12 +607,12 @@ async def test_an_abyss_of_conditions_is_refused(
     ],
 )
 async def test_a_condition_is_one_of_four_forms(
-    client: Client, database: Database, condition: dict[str, Any]
+    own_client: Client, database: Database, condition: dict[str, Any]
 ) -> None:
-    made = await define(client, *map(field, "ab"))
+    made = await define(own_client, *map(field, "ab"))
     before = await everything(database)
 
-    error = await client.error(ADD_RULE, id=made["id"], rule=rule("HIDE", "b", condition))
+    error = await own_client.error(ADD_RULE, id=made["id"], rule=rule("HIDE", "b", condition))
 
     assert error["extensions"]["code"] == "BAD_USER_INPUT"
     assert await everything(database) == before

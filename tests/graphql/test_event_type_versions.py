@@ -61,11 +61,11 @@ async def test_every_change_makes_the_next_version(client: Client) -> None:
 
 
 async def test_a_change_that_changes_nothing_makes_no_version(
-    client: Client, database: Database
+    own_client: Client, database: Database
 ) -> None:
     rules = [rule("SHOW", "b", asks("a"))]
     made = await define(
-        client, field("a", default="x"), field("b"), field("c"), conditionalRules=rules
+        own_client, field("a", default="x"), field("b"), field("c"), conditionalRules=rules
     )
     id, ids = made["id"], [each["id"] for each in made["fields"]]
     of_rule = made["conditionalRules"][0]
@@ -84,9 +84,9 @@ async def test_a_change_that_changes_nothing_makes_no_version(
         (UPDATE_RULE, {"id": of_rule["id"]}),
         (UPDATE_RULE, {"id": of_rule["id"], "condition": of_rule["condition"], "enabled": True}),
     ):
-        after = await shape(client, mutation, input=given)
+        after = await shape(own_client, mutation, input=given)
         assert (given, after) == (given, made)
-    assert await shape(client, REORDER, id=id, fieldIds=ids) == made
+    assert await shape(own_client, REORDER, id=id, fieldIds=ids) == made
 
     assert await everything(database) == before
 
@@ -129,11 +129,13 @@ async def test_the_schema_of_every_version_stays_readable(client: Client) -> Non
 
 
 async def test_versions_are_read_from_the_database_as_they_were_written(
-    client: Client, database_url: str, serve: Serve
+    own_client: Client, database_url: str, serve: Serve
 ) -> None:
-    made = await define(client, field("a"), conditionalRules=[rule("HIDE", "a", {"any": []})])
-    await shape(client, ADD_FIELD, id=made["id"], field=field("b", "SELECT", options=["é", "ü"]))
-    seen = [await schema(client, made["id"], version) for version in (1, 2)]
+    made = await define(own_client, field("a"), conditionalRules=[rule("HIDE", "a", {"any": []})])
+    await shape(
+        own_client, ADD_FIELD, id=made["id"], field=field("b", "SELECT", options=["é", "ü"])
+    )
+    seen = [await schema(own_client, made["id"], version) for version in (1, 2)]
     forget_what_this_process_knows()
 
     async with serve(database_url) as later:
@@ -167,20 +169,20 @@ async def test_a_version_that_is_no_int_is_an_error(client: Client) -> None:
 
 
 async def test_an_event_is_updated_by_the_version_that_it_was_checked_against(
-    client: Client, database: Database
+    own_client: Client, database: Database
 ) -> None:
-    made = await define(client, field("a", "NUMBER"), field("b"))
-    event = await client.log(type="gauge", fields={"a": 1, "b": "x"})
-    await shape(client, ADD_FIELD, id=made["id"], field=field("c", required=True))
-    await shape(client, UPDATE_FIELD, input={"id": made["fields"][0]["id"], "maximum": 5})
-    await shape(client, REMOVE_FIELD, id=made["fields"][1]["id"])
+    made = await define(own_client, field("a", "NUMBER"), field("b"))
+    event = await own_client.log(type="gauge", fields={"a": 1, "b": "x"})
+    await shape(own_client, ADD_FIELD, id=made["id"], field=field("c", required=True))
+    await shape(own_client, UPDATE_FIELD, input={"id": made["fields"][0]["id"], "maximum": 5})
+    await shape(own_client, REMOVE_FIELD, id=made["fields"][1]["id"])
 
-    updated = await client.ask(
+    updated = await own_client.ask(
         UPDATE_EVENT, input={"id": event["id"], "fields": {"a": 99, "b": "y"}}
     )
     before = await everything(database)
-    unknown = await client.ask(UPDATE_EVENT, input={"id": event["id"], "fields": {"c": "new"}})
-    late = await client.ask(LOG_EVENT, input={"type": "gauge", "fields": {"a": 99, "b": "y"}})
+    unknown = await own_client.ask(UPDATE_EVENT, input={"id": event["id"], "fields": {"c": "new"}})
+    late = await own_client.ask(LOG_EVENT, input={"type": "gauge", "fields": {"a": 99, "b": "y"}})
 
     assert updated == {
         "event": {"version": 2, "fields": {"a": 99, "b": "y"}, "eventTypeVersion": 1},

@@ -100,18 +100,18 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[Entry]:
 
 
 async def test_twenty_subscribers_cost_one_execution_of_an_entry(
-    client: Client, statements: Statements, shown: list[Entry]
+    own_client: Client, statements: Statements, shown: list[Entry]
 ) -> None:
     async with AsyncExitStack() as stack:
-        head = await client.ask("{ logHead }")
-        first = await stack.enter_async_context(listening(client))
+        head = await own_client.ask("{ logHead }")
+        first = await stack.enter_async_context(listening(own_client))
         await first.follow("alone", NESTED, after=head)
-        await ring(client, "known")
+        await ring(own_client, "known")
         assert summaries((await first.hear(1))["alone"]) == ["known"]
 
-        await ring(client, "to one")
+        await ring(own_client, "to one")
         await first.hear(1)
-        others = [await stack.enter_async_context(listening(client)) for _ in range(4)]
+        others = [await stack.enter_async_context(listening(own_client)) for _ in range(4)]
         for each in others:
             for number in range(5):
                 await each.follow(str(number), NESTED, after=head)
@@ -121,7 +121,7 @@ async def test_twenty_subscribers_cost_one_execution_of_an_entry(
             }
         shown.clear()
         statements.clear()
-        await ring(client, "to all")
+        await ring(own_client, "to all")
         heard = [await each.hear(5) for each in others]
         [own] = (await first.hear(1))["alone"]
         histories = [each for each in statements if "row_number" in each]

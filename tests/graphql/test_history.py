@@ -101,13 +101,13 @@ async def test_a_history_is_paged(client: Client) -> None:
 
 @pytest.mark.parametrize("events", [2, 20])
 async def test_the_histories_of_a_page_cost_one_statement(
-    client: Client, statements: Statements, events: int
+    own_client: Client, statements: Statements, events: int
 ) -> None:
     for n in range(events):
-        await client.log(summary=str(n))
+        await own_client.log(summary=str(n))
     statements.clear()
 
-    page = await client.ask(
+    page = await own_client.ask(
         "{ events(first: 50) { nodes { history(first: 5) { nodes { kind } } } } }"
     )
 

@@ -310,8 +310,10 @@ FORGED = [
 
 
 @pytest.mark.parametrize("payload", FORGED)
-async def test_a_forged_cursor_is_refused(client: Client, database: Database, payload: str) -> None:
-    organization = await client.ask("{ organization { id } }")
+async def test_a_forged_cursor_is_refused(
+    own_client: Client, database: Database, payload: str
+) -> None:
+    organization = await own_client.ask("{ organization { id } }")
     async with database.read(EVERYWHERE) as session:
         epoch = (await changes.moment(session)).epoch
     text = payload.replace('"e"', json.dumps(epoch)).encode()
@@ -320,7 +322,7 @@ async def test_a_forged_cursor_is_refused(client: Client, database: Database, pa
     cursor = base64.urlsafe_b64encode(check + text).decode().rstrip("=")
 
     for field in ("events", "notifications"):
-        error = await client.error(
+        error = await own_client.error(
             f"query ($after: String) {{ {field}(after: $after) {{ nodes {{ id }} }} }}",
             after=cursor,
         )

@@ -195,11 +195,11 @@ async def test_the_same_source_id_with_other_content_is_a_conflict(client: Clien
 
 
 async def test_who_may_only_report_does_not_learn_of_a_replay_s_event(
-    client: Client, database: Database
+    own_client: Client, database: Database
 ) -> None:
-    reporter = client.as_key(await a_key(database, Permission.EVENT_CREATE))
+    reporter = own_client.as_key(await a_key(database, Permission.EVENT_CREATE))
     report = {"summary": "once", "source": "/a", "sourceId": "9"}
-    await client.log(**report)
+    await own_client.log(**report)
 
     replay = await reporter.ask(LOG_EVENT, input=report)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from app.domain.access.caller import Permission
 from app.store.engine.database import Database
 from tests.client import Client
@@ -15,6 +17,11 @@ CREATE = """mutation ($key: String!, $name: String!) { createOrganization(key: $
 CREATE_KEY = """mutation { createApiKey(input: {name: "desk", permissions: [EVENT_READ]}) {
   secret userErrors { code } } }"""
 KEYS = "{ viewer { organizations { key } } }"
+
+
+@pytest.fixture
+def client(own_client: Client) -> Client:
+    return own_client
 
 
 async def keys_of(client: Client) -> list[str]:

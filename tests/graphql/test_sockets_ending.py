@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import shutil
 import socket as sockets
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,7 +25,7 @@ from app.graphql.transport.operations import Answer
 from app.services.change_log import subscriptions
 from app.services.change_log.broadcast import Push, Texts
 from tests.client import PATIENCE_SECONDS, PROTOCOL, Client, Socket, Subscription
-from tests.conftest import Serve
+from tests.conftest import SQLITE, Serve
 
 BELL = """
 subscription Bell($after: String) { notificationAdded(after: $after) { node { summary content } } }
@@ -38,9 +36,9 @@ LARGE = "x" * 100_000
 
 
 @pytest.fixture
-def database_url(sqlite_template: Path, tmp_path: Path) -> str:
+def dialect() -> str:
     """SQLite alone: how a socket ends is the same on both."""
-    return f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'tocsin.db')}"
+    return SQLITE
 
 
 class Watched:

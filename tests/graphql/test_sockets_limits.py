@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -19,7 +17,7 @@ from app.domain.shared.problems import RequestError
 from app.graphql.transport.connection_slots import Places
 from app.store.engine.database import Database
 from tests.client import PATIENCE_SECONDS, Client, Socket
-from tests.conftest import Serve
+from tests.conftest import SQLITE, Serve
 from tests.worlds import a_key
 
 BELL = "subscription ($after: String) { notificationAdded(after: $after) { node { summary } } }"
@@ -29,9 +27,9 @@ PONG = {"type": "pong"}
 
 
 @pytest.fixture
-def database_url(sqlite_template: Path, tmp_path: Path) -> str:
+def dialect() -> str:
     """SQLite alone: what is counted is in memory."""
-    return f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'tocsin.db')}"
+    return SQLITE
 
 
 @contextlib.asynccontextmanager

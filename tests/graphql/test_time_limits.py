@@ -24,9 +24,9 @@ ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELEC
 
 
 @pytest.mark.parametrize(
-    ("query", "database_url"),
+    ("query", "dialect"),
     [(QUERY, SQLITE), (QUERY, POSTGRESQL), (PLANNED, POSTGRESQL)],
-    indirect=["database_url"],
+    indirect=["dialect"],
 )
 async def test_a_query_that_takes_too_long_is_broken_off(
     serve: Serve, database_url: str, query: str
@@ -68,7 +68,7 @@ async def test_a_mutation_that_is_broken_off_before_its_commit_has_done_nothing(
     assert await kept(database) == before
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
 async def test_a_mutation_that_is_broken_off_after_its_commit_may_have_been_done(
     serve: Serve, database_url: str, database: Database
 ) -> None:

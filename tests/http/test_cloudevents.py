@@ -78,11 +78,13 @@ async def test_a_binary_event_rings_the_bell(client: Client) -> None:
 
 
 async def test_a_binary_event_without_specversion_is_told_what_it_lacks(
-    client: Client, database: Database
+    own_client: Client, database: Database
 ) -> None:
     before = await kept(database)
 
-    answer = await post(client, b"{}", content_type="application/json", ce_id="1", ce_type="note")
+    answer = await post(
+        own_client, b"{}", content_type="application/json", ce_id="1", ce_type="note"
+    )
 
     assert refusal(answer) == (400, [("INVALID_INPUT", "specversion"), ("INVALID_INPUT", "source")])
     assert answer.json()["detail"] == "specversion: Is required. And 1 more."
@@ -99,11 +101,13 @@ async def test_all_events_of_a_batch_are_told_in_their_order(client: Client) -> 
     assert (await found(client, "499"))["id"] == results[499]["event"]
 
 
-async def test_a_batch_with_refusals_stores_the_rest(client: Client, database: Database) -> None:
+async def test_a_batch_with_refusals_stores_the_rest(
+    own_client: Client, database: Database
+) -> None:
     before = await kept(database)
 
     answer = await send(
-        client,
+        own_client,
         [
             an_event(),
             an_event(id="2", source="not a uri"),
@@ -117,23 +121,23 @@ async def test_a_batch_with_refusals_stores_the_rest(client: Client, database: D
     first, second, nothing, conflict, odd, last = answer.json()["results"]
     assert answer.status_code == 207
     assert answer.headers["content-type"] == "application/json"
-    assert first == result((await found(client))["id"])
+    assert first == result((await found(own_client))["id"])
     assert (second["id"], second["source"], second["status"]) == ("2", "not a uri", 400)
     [error] = second["errors"]
     assert (error["code"], error["path"]) == ("INVALID_INPUT", ["source"])
     assert (nothing["id"], nothing["source"], nothing["status"]) == (None, None, 400)
     assert (conflict["status"], conflict["errors"][0]["code"]) == (409, "CONFLICT")
     assert (odd["id"], odd["source"], odd["event"]) == (None, "\ud800", None)
-    assert last["event"] == (await found(client, "3"))["id"]
+    assert last["event"] == (await found(own_client, "3"))["id"]
     assert await kept(database) == [count + 2 for count in before]
 
 
-async def test_a_batch_may_have_500_events(client: Client, database: Database) -> None:
+async def test_a_batch_may_have_500_events(own_client: Client, database: Database) -> None:
     before = await kept(database)
 
-    empty = await send(client, [])
-    refusals = await send(client, [1, an_event(type="")])
-    longer = await send(client, [an_event(id=str(number)) for number in range(501)])
+    empty = await send(own_client, [])
+    refusals = await send(own_client, [1, an_event(type="")])
+    longer = await send(own_client, [an_event(id=str(number)) for number in range(501)])
 
     assert (empty.status_code, empty.json()) == (202, {"results": []})
     assert refusals.status_code == 207
@@ -144,14 +148,14 @@ async def test_a_batch_may_have_500_events(client: Client, database: Database) -
 
 
 async def test_an_event_that_is_sent_again_is_a_duplicate(
-    client: Client, database: Database
+    own_client: Client, database: Database
 ) -> None:
     event = an_event(data={"depth": 3})
-    [first] = (await send(client, event)).json()["results"]
+    [first] = (await send(own_client, event)).json()["results"]
     before = await kept(database)
 
-    again = await send(client, event)
-    in_binary = await send_binary(client, b'{"depth": 3}', content_type="application/json")
+    again = await send(own_client, event)
+    in_binary = await send_binary(own_client, b'{"depth": 3}', content_type="application/json")
 
     assert (again.status_code, in_binary.status_code) == (202, 202)
     assert again.json() == {"results": [result(first["event"], duplicate=True)]}
@@ -160,36 +164,36 @@ async def test_an_event_that_is_sent_again_is_a_duplicate(
 
 
 async def test_other_content_under_the_same_id_is_a_conflict(
-    client: Client, database: Database
+    own_client: Client, database: Database
 ) -> None:
-    await send(client, an_event())
+    await send(own_client, an_event())
     before = await kept(database)
 
-    answer = await send(client, an_event(type="other"))
+    answer = await send(own_client, an_event(type="other"))
 
     assert refusal(answer) == (409, [("CONFLICT", "id")])
     assert await kept(database) == before
 
 
 async def test_the_event_s_id_is_told_to_who_made_it_or_may_read_it(
-    client: Client, database: Database
+    own_client: Client, database: Database
 ) -> None:
-    sender = client.as_key(await a_key(database, Permission.EVENT_CREATE))
+    sender = own_client.as_key(await a_key(database, Permission.EVENT_CREATE))
 
     first = await send(sender, an_event())
     again = await send(sender, an_event())
-    reader = await send(client, an_event())
+    reader = await send(own_client, an_event())
 
-    event_id = (await found(client))["id"]
+    event_id = (await found(own_client))["id"]
     assert first.json() == {"results": [result(event_id)]}
     assert again.json() == {"results": [result(None, duplicate=True)]}
     assert reader.json() == {"results": [result(event_id, duplicate=True)]}
 
 
-async def test_without_a_key_nothing_is_read(client: Client, database: Database) -> None:
+async def test_without_a_key_nothing_is_read(own_client: Client, database: Database) -> None:
     before = await kept(database)
 
-    for stranger in (client.as_key(None), client.as_key("wrong")):
+    for stranger in (own_client.as_key(None), own_client.as_key("wrong")):
         for event in (an_event(), [], "no event", [an_event()] * 501):
             answer = await send(stranger, event)
 
@@ -198,13 +202,13 @@ async def test_without_a_key_nothing_is_read(client: Client, database: Database)
     assert await kept(database) == before
 
 
-async def test_sending_needs_event_create(client: Client, database: Database) -> None:
+async def test_sending_needs_event_create(own_client: Client, database: Database) -> None:
     others = set(Permission) - {Permission.EVENT_CREATE}
-    reader = client.as_key(await a_key(database, *others))
+    reader = own_client.as_key(await a_key(database, *others))
     before = await kept(database)
 
     answer = await send(reader, an_event())
-    elsewhere = await send(client, an_event(), data_partition_id="nowhere")
+    elsewhere = await send(own_client, an_event(), data_partition_id="nowhere")
 
     assert refusal(answer) == (403, [("FORBIDDEN", "")])
     assert answer.json()["detail"] == "POST /cloudevents needs the permission EVENT_CREATE."
@@ -213,24 +217,24 @@ async def test_sending_needs_event_create(client: Client, database: Database) ->
 
 
 async def test_the_data_partition_chooses_the_organization(
-    client: Client, database: Database
+    own_client: Client, database: Database
 ) -> None:
     await a_key(database, organization="other")
-    other = client.as_key(client.key, data_partition_id="other")
+    other = own_client.as_key(own_client.key, data_partition_id="other")
 
-    answer = await send(client, an_event(), data_partition_id="other")
+    answer = await send(own_client, an_event(), data_partition_id="other")
 
     assert answer.json()["results"][0]["event"] == (await found(other))["id"]
-    assert await found(client) is None
+    assert await found(own_client) is None
 
 
 async def test_what_the_event_type_says_is_told_about_the_data(
-    client: Client, database: Database
+    own_client: Client, database: Database
 ) -> None:
-    await define(client, field("depth", "NUMBER", required=True), field("note"))
+    await define(own_client, field("depth", "NUMBER", required=True), field("note"))
     before = await kept(database)
 
-    answer = await send(client, an_event(type="gauge", data={"note": 1, "other": 2}))
+    answer = await send(own_client, an_event(type="gauge", data={"note": 1, "other": 2}))
 
     status, errors = refusal(answer)
     assert status == 422
@@ -242,20 +246,22 @@ async def test_what_the_event_type_says_is_told_about_the_data(
     assert await kept(database) == before
 
 
-async def test_what_rules_and_closed_types_say_is_told(client: Client, database: Database) -> None:
-    await define(client, field("depth"), type="closed", name="Closed", state="DRAFT")
-    await enforce(client, "event.severity != 'ERROR'")
-    await enforce(client, "event.severity != 'WARN'", name="warns", enforcement="WARN")
-    await make_duplication_rule(client, action="REJECT", fingerprint=["type"])
-    warned = await send(client, an_event(severitynumber=13))
+async def test_what_rules_and_closed_types_say_is_told(
+    own_client: Client, database: Database
+) -> None:
+    await define(own_client, field("depth"), type="closed", name="Closed", state="DRAFT")
+    await enforce(own_client, "event.severity != 'ERROR'")
+    await enforce(own_client, "event.severity != 'WARN'", name="warns", enforcement="WARN")
+    await make_duplication_rule(own_client, action="REJECT", fingerprint=["type"])
+    warned = await send(own_client, an_event(severitynumber=13))
     before = await kept(database)
 
-    closed = await send(client, an_event(id="2", type="closed"))
-    guarded = await send(client, an_event(id="3", type="grave", severitynumber=17))
-    repeated = await send(client, an_event(id="4"))
+    closed = await send(own_client, an_event(id="2", type="closed"))
+    guarded = await send(own_client, an_event(id="3", type="grave", severitynumber=17))
+    repeated = await send(own_client, an_event(id="4"))
 
     [told] = warned.json()["results"]
-    assert (warned.status_code, told["event"]) == (202, (await found(client))["id"])
+    assert (warned.status_code, told["event"]) == (202, (await found(own_client))["id"])
     assert [each["code"] for each in told["warnings"]] == ["GUARD_REJECTED"]
     assert refusal(closed) == (422, [("EVENT_TYPE_CLOSED", "type")])
     assert refusal(guarded) == (422, [("GUARD_REJECTED", "")])
@@ -264,11 +270,11 @@ async def test_what_rules_and_closed_types_say_is_told(client: Client, database:
 
 
 async def test_a_malformed_event_is_told_with_everything_that_is_wrong(
-    client: Client, database: Database
+    own_client: Client, database: Database
 ) -> None:
     before = await kept(database)
 
-    answer = await send(client, {"specversion": "1.0", "source": "", "comExample": 1})
+    answer = await send(own_client, {"specversion": "1.0", "source": "", "comExample": 1})
 
     status, errors = refusal(answer)
     assert status == 400
@@ -372,7 +378,7 @@ async def raw(client: Client, head: bytes, body: bytes) -> bytes:
     return line
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
 async def test_a_file_that_cannot_be_written_asks_the_sender_to_try_again(
     database_url: str, serve: Serve
 ) -> None:
@@ -391,17 +397,17 @@ async def test_a_file_that_cannot_be_written_asks_the_sender_to_try_again(
     assert nothing is None
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
 async def test_a_database_that_is_gone_asks_the_sender_to_try_again(
-    client: Client, database_url: str
+    own_client: Client, database_url: str
 ) -> None:
     name = database_url.split("@/")[1].split("?")[0]
     administration = await asyncpg.connect(database_url.replace(name, "postgres"))
     await administration.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
-    answer = await send(client, an_event())
+    answer = await send(own_client, an_event())
     await administration.execute(f"CREATE DATABASE {name} TEMPLATE template_of_tests")
-    again = await send(client, an_event())
+    again = await send(own_client, an_event())
     await administration.close()
 
     assert refusal(answer) == (503, [("UNAVAILABLE", "")])

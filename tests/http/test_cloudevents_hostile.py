@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from app.http.cloudevent_messages import BATCH, EVENT, PATH
 from app.store.engine.database import Database
 from tests.client import Client
@@ -77,6 +79,11 @@ HEADERS: list[tuple[str, list[str]]] = [
     ("com-example", ["x"]),
     ("comexample", ["Größe", "€", "a%FFb", "%7F", "a\tb"]),
 ]
+
+
+@pytest.fixture
+def client(own_client: Client) -> Client:
+    return own_client
 
 
 async def test_attributes_that_no_event_may_have(client: Client, database: Database) -> None:

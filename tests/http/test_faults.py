@@ -17,6 +17,11 @@ mutation ($id: ID!) { updateEvent(input: {id: $id, summary: "changed"}) { userEr
 """
 
 
+@pytest.fixture
+def client(own_client: Client) -> Client:
+    return own_client
+
+
 async def test_health_is_told_without_a_key(client: Client) -> None:
     answer = await client.as_key(None).http.get("/health")
 
@@ -36,7 +41,7 @@ async def test_a_subscription_by_post_is_told_where_to_go(client: Client) -> Non
     assert "graphql-transport-ws" in error["message"]
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
 async def test_a_locked_file_is_told_and_nothing_is_written(
     client: Client, database_url: str
 ) -> None:
@@ -54,7 +59,7 @@ async def test_a_locked_file_is_told_and_nothing_is_written(
     assert await client.ask(UPDATE, id=event["id"]) == {"userErrors": []}
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
 async def test_a_locked_row_is_told_and_nothing_is_written(
     client: Client, database_url: str
 ) -> None:
@@ -76,7 +81,7 @@ async def test_a_locked_row_is_told_and_nothing_is_written(
     assert found == {"summary": "kept", "version": 1}
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
 async def test_a_read_only_file_is_read_and_refuses_writes(database_url: str, serve: Serve) -> None:
     # A file whose format only a later SQLite may write: this one must treat it as read-only.
     file = Path(database_url.removeprefix("sqlite:///"))
@@ -95,7 +100,7 @@ async def test_a_read_only_file_is_read_and_refuses_writes(database_url: str, se
     assert listed == {"totalCount": 0}
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
 async def test_a_read_only_database_is_read_and_refuses_writes(
     database_url: str, serve: Serve
 ) -> None:
@@ -113,7 +118,7 @@ async def test_a_read_only_database_is_read_and_refuses_writes(
     assert listed == {"totalCount": 0}
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
 async def test_a_database_that_is_gone_is_503_and_the_server_lives(
     client: Client, database_url: str
 ) -> None:

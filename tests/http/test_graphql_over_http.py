@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +12,7 @@ import pytest
 from app.domain.access.caller import Permission
 from app.store.engine.database import Database
 from tests.client import PATIENCE_SECONDS, Client
-from tests.conftest import Serve
+from tests.conftest import SQLITE, Serve
 from tests.worlds import a_key
 
 JSON = "application/json"
@@ -26,9 +24,9 @@ BELL = "subscription { notificationAdded { node { summary } } }"
 
 
 @pytest.fixture
-def database_url(sqlite_template: Path, tmp_path: Path) -> str:
+def dialect() -> str:
     """SQLite alone: the door is the same on both."""
-    return f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'tocsin.db')}"
+    return SQLITE
 
 
 @pytest.mark.parametrize(
@@ -291,12 +289,12 @@ async def first(count: int, lines: AsyncIterator[str]) -> AsyncIterator[str]:
         yield await anext(lines)
 
 
-async def test_events_end_with_the_credential(client: Client, database: Database) -> None:
+async def test_events_end_with_the_credential(own_client: Client, database: Database) -> None:
     key = await a_key(database, Permission.EVENT_READ)
-    reader = client.as_key(key)
+    reader = own_client.as_key(key)
     [row] = [
         each
-        for each in (await client.ask("{ organization { apiKeys { id name } } }"))["apiKeys"]
+        for each in (await own_client.ask("{ organization { apiKeys { id name } } }"))["apiKeys"]
         if each["name"] == "key of default"
     ]
 
@@ -307,7 +305,7 @@ async def test_events_end_with_the_credential(client: Client, database: Database
         asyncio.timeout(PATIENCE_SECONDS),
     ):
         revoke = "mutation ($id: ID!) { revokeApiKey(id: $id) { userErrors { code } } }"
-        await client.ask(revoke, id=row["id"])
+        await own_client.ask(revoke, id=row["id"])
         lines: list[Any] = [line async for line in heard.aiter_lines()]
 
     assert lines == []

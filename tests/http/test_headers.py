@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,7 +12,7 @@ from websockets.exceptions import InvalidStatus
 
 from app.store.engine.database import Database
 from tests.client import PROTOCOL, Client
-from tests.conftest import Serve, settings_of
+from tests.conftest import SQLITE, Serve, settings_of
 from tests.sending import an_event, kept
 
 JSON = "application/json"
@@ -39,9 +37,9 @@ MUTATION = b'{"query": "mutation { logEvent(input: {summary: \\"by a form\\"}) {
 
 
 @pytest.fixture
-def database_url(sqlite_template: Path, tmp_path: Path) -> str:
+def dialect() -> str:
     """SQLite alone: headers know no database."""
-    return f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'tocsin.db')}"
+    return SQLITE
 
 
 async def ask_first(client: Client, path: str, origin: str = PAGE, **asked: str) -> httpx.Response:
@@ -59,14 +57,14 @@ def allowed(answer: httpx.Response) -> str | None:
 
 
 async def test_what_a_form_can_send_is_415_and_stores_nothing(
-    client: Client, database: Database
+    own_client: Client, database: Database
 ) -> None:
     before = await kept(database)
 
     for path in ("/graphql", "/cloudevents"):
         for content_type in UNASKED:
             headers = {} if content_type is None else {"content-type": content_type}
-            answer = await client.http.post(path, content=MUTATION, headers=headers)
+            answer = await own_client.http.post(path, content=MUTATION, headers=headers)
 
             assert (path, content_type, answer.status_code) == (path, content_type, 415)
     assert await kept(database) == before

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from tests.client import PATIENCE_SECONDS, Client
-from tests.conftest import Serve
+from tests.conftest import SQLITE, Serve
 
 BEGUN = b"GET /health HTTP/1.1\r\nHost: tocsin\r\n"
 ASKED = b"Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
@@ -18,9 +16,9 @@ BELL = "subscription { notificationAdded { cursor } }"
 
 
 @pytest.fixture
-def database_url(sqlite_template: Path, tmp_path: Path) -> str:
+def dialect() -> str:
     """SQLite alone: no head comes as far as a database."""
-    return f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'tocsin.db')}"
+    return SQLITE
 
 
 @pytest.fixture

@@ -164,15 +164,15 @@ async def test_by_cloud_events_in_headers(client: Client) -> None:
     await stored(client, event)
 
 
-async def test_by_import(client: Client, database_url: str, tmp_path: Path) -> None:
+async def test_by_import(own_client: Client, database_url: str, tmp_path: Path) -> None:
     file = tmp_path / "events.ndjson"
     file.write_text("".join(json.dumps(each) + "\n" for each in (WITH_FIELDS, WITH_PAYLOAD)))
 
     ran = await command(database_url, "import", file)
 
     assert ran.code == 0, ran.err
-    await stored(client, WITH_FIELDS)
-    await stored(client, WITH_PAYLOAD)
+    await stored(own_client, WITH_FIELDS)
+    await stored(own_client, WITH_PAYLOAD)
 
 
 @pytest.mark.parametrize("path", ["/graphql", "/cloudevents"])

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from tests.client import ADMINISTRATOR, Client
 from tests.conftest import Serve
 
 FOLLOW = "subscription { notificationAdded { cursor } }"
+
+
+@pytest.fixture
+def client(own_client: Client) -> Client:
+    return own_client
 
 
 async def test_operations_are_counted_by_root_field_kind_and_outcome(client: Client) -> None:

@@ -24,6 +24,11 @@ from tests.conftest import Serve
 READY = {"status": "ready", "database": "reachable", "migrations": "current", "log": "read"}
 
 
+@pytest.fixture
+def client(own_client: Client) -> Client:
+    return own_client
+
+
 async def test_a_server_that_can_do_its_work_is_ready(client: Client) -> None:
     answer = await client.as_key(None).http.get("/ready")
 
@@ -43,7 +48,7 @@ async def test_a_database_of_another_version_is_not_ready(
     assert answer == READY | {"status": "unready", "migrations": why}
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
 async def test_a_database_that_is_gone_is_not_ready_until_it_is_back(
     client: Client, database_url: str
 ) -> None:
@@ -95,7 +100,7 @@ async def test_many_who_ask_at_once_cost_one_look(client: Client, statements: li
     assert sum("alembic_version" in each for each in statements) <= 1
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
 async def test_an_answer_carries_the_request_s_id_where_it_is_sane(client: Client) -> None:
     told = {}
     for given in ("order-7/a.b", "", "two words", "x" * 129):

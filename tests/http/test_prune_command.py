@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import func, select, update
 from sqlmodel import col
 
@@ -37,6 +38,11 @@ query ($after: String) { notifications(first: 1, after: $after) { edges { cursor
 RENAME = """
 mutation ($id: ID!) { updateEvent(input: {id: $id, summary: "new"}) { userErrors { code } } }
 """
+
+
+@pytest.fixture
+def client(own_client: Client) -> Client:
+    return own_client
 
 
 async def test_old_entries_are_removed_beside_a_running_server_and_told(

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-from pathlib import Path
 
 import pytest
 
 from tests.client import Client
+from tests.conftest import SQLITE
 from tests.sending import an_event, found, send, send_binary
 
 
 @pytest.fixture
-def database_url(sqlite_template: Path, tmp_path: Path) -> str:
+def dialect() -> str:
     """SQLite alone: it is about what the process does beside its database."""
-    return f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'tocsin.db')}"
+    return SQLITE
 
 
 async def test_an_address_in_an_event_is_never_called(client: Client) -> None:

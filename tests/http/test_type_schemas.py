@@ -118,10 +118,10 @@ async def test_a_type_of_any_name_has_an_address(client: Client, type_name: str)
 
 @pytest.mark.parametrize("permission", ["EVENT_READ", "EVENT_CREATE", "EVENT_TYPE_MANAGE"])
 async def test_who_reads_event_types_may_read_it(
-    client: Client, database: Database, permission: str
+    own_client: Client, database: Database, permission: str
 ) -> None:
-    await define(client, field("a"))
-    reader = client.as_key(await a_key(database, Permission[permission]))
+    await define(own_client, field("a"))
+    reader = own_client.as_key(await a_key(database, Permission[permission]))
 
     assert (await reader.http.get(address())).status_code == 200
 
@@ -137,10 +137,10 @@ async def test_without_a_key_nothing_is_told(client: Client) -> None:
             assert answer.json()["errors"][0]["extensions"] == {"code": "UNAUTHENTICATED"}
 
 
-async def test_without_a_permission_nothing_is_told(client: Client, database: Database) -> None:
-    await define(client, field("a"))
+async def test_without_a_permission_nothing_is_told(own_client: Client, database: Database) -> None:
+    await define(own_client, field("a"))
     key = await a_key(database, Permission.EVENT_UPDATE, Permission.ORGANIZATION_MANAGE)
-    other = client.as_key(key)
+    other = own_client.as_key(key)
 
     for path in (address(), address("nope")):
         answer = await other.http.get(path)
@@ -184,27 +184,29 @@ async def test_a_bad_version_is_told_as_every_bad_request(client: Client, versio
     assert answer.json()["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
 
 
-async def test_another_organization_s_type_is_not_there(client: Client, database: Database) -> None:
-    await define(client, field("a"))
+async def test_another_organization_s_type_is_not_there(
+    own_client: Client, database: Database
+) -> None:
+    await define(own_client, field("a"))
     key = await a_key(database, Permission.EVENT_READ, organization="other")
 
-    foreign = await client.as_key(key).http.get(address())
-    nowhere = await client.as_key(key).http.get(address("nope"))
+    foreign = await own_client.as_key(key).http.get(address())
+    nowhere = await own_client.as_key(key).http.get(address("nope"))
 
     assert (foreign.status_code, nowhere.status_code) == (404, 404)
     assert foreign.json()["detail"] == "There is no event type 'gauge'."
 
 
 async def test_the_data_partition_chooses_the_organization(
-    client: Client, database: Database
+    own_client: Client, database: Database
 ) -> None:
-    await define(client, field("a"))
+    await define(own_client, field("a"))
     await a_key(database, organization="other")
-    other = client.as_key(client.key, data_partition_id="other")
+    other = own_client.as_key(own_client.key, data_partition_id="other")
     await define(other, field("b"))
 
     answers = [
-        await client.http.get(address(), headers=headers)
+        await own_client.http.get(address(), headers=headers)
         for headers in (
             {"data-partition-id": "other"},
             {"slb-data-partition-id": "other"},
@@ -212,7 +214,7 @@ async def test_the_data_partition_chooses_the_organization(
             {},
         )
     ]
-    unknown = await client.http.get(address(), headers={"data-partition-id": "nope"})
+    unknown = await own_client.http.get(address(), headers={"data-partition-id": "nope"})
 
     assert [[*answer.json()["properties"]] for answer in answers] == [["b"], ["b"], ["a"], ["a"]]
     assert unknown.status_code == 403

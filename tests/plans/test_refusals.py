@@ -69,10 +69,10 @@ async def test_an_error_in_one_root_field_leaves_the_others_as_execution_does(
 
 
 async def test_a_plan_asks_for_every_permission_on_its_way(
-    client: Client, database: Database
+    own_client: Client, database: Database
 ) -> None:
     both = await Both.of(database)
-    logged = await client.log(summary="there")
+    logged = await own_client.log(summary="there")
     creator = both.as_caller(permissions=frozenset({Permission.EVENT_CREATE}))
     reader = both.as_caller(permissions=frozenset({Permission.EVENT_READ}))
     of_types = "{ eventTypes { nodes { name } } }"
@@ -93,15 +93,15 @@ async def test_a_plan_asks_for_every_permission_on_its_way(
 
 
 async def test_another_organization_sees_nothing_by_a_plan(
-    client: Client, database: Database
+    own_client: Client, database: Database
 ) -> None:
-    await client.ask(
+    await own_client.ask(
         """mutation { createEventType(input: {name: "G", type: "g", state: PUBLISHED})
              { userErrors { code } } }"""
     )
-    event = await client.log(summary="ours", type="g", source="s", sourceId="1")
-    cursor = await client.ask("{ events { pageInfo { endCursor } } }")
-    stranger = client.as_key(await a_key(database, *Permission, organization="other"))
+    event = await own_client.log(summary="ours", type="g", source="s", sourceId="1")
+    cursor = await own_client.ask("{ events { pageInfo { endCursor } } }")
+    stranger = own_client.as_key(await a_key(database, *Permission, organization="other"))
     before = _taken()
 
     answer = await stranger.answer(
@@ -134,19 +134,21 @@ async def test_another_organization_sees_nothing_by_a_plan(
     assert theirs["extensions"]["code"] == "INVALID_CURSOR"
 
 
-async def test_each_root_field_costs_one_statement(client: Client, statements: Statements) -> None:
-    await client.ask(
+async def test_each_root_field_costs_one_statement(
+    own_client: Client, statements: Statements
+) -> None:
+    await own_client.ask(
         """mutation { createEventType(input: {name: "G", type: "g", state: PUBLISHED,
              fields: [{name: "a", kind: NUMBER}]}) { userErrors { code } } }"""
     )
     for n in range(3):
-        await client.log(type="g", fields={"a": n})
+        await own_client.log(type="g", fields={"a": n})
     query = """{ events { totalCount nodes { id eventType { name fields { name } } } }
                  eventTypes { nodes { name } } }"""
-    first = await client.ask_all(query)
+    first = await own_client.ask_all(query)
     statements.clear()
 
-    again = await client.ask_all(query)
+    again = await own_client.ask_all(query)
 
     assert again == first
     selects = [each for each in statements if each.lstrip().startswith("SELECT")]

@@ -105,14 +105,14 @@ async def test_the_example_is_answered_with_its_events(client: Client) -> None:
 
 
 async def test_slb_data_partition_id_chooses_the_partition(
-    client: Client, database: Database
+    own_client: Client, database: Database
 ) -> None:
     await a_key(database, organization="other")
-    other = client.as_key(client.key, slb_data_partition_id="other")
-    await ingest(client, *EVENTS)
+    other = own_client.as_key(own_client.key, slb_data_partition_id="other")
+    await ingest(own_client, *EVENTS)
 
     assert await listed(other, **EXAMPLE) == []
-    assert await listed(client, **EXAMPLE) == [FIRST, SECOND]
+    assert await listed(own_client, **EXAMPLE) == [FIRST, SECOND]
 
 
 async def test_planning_tags_study_id_and_type_select(client: Client) -> None:

@@ -19,7 +19,7 @@ from tests.services.test_correlating_at_once import waiting_for_a_lock
 from tests.worlds import a_desk, ring
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
 async def test_an_acknowledgement_that_was_undone_is_made_again(
     database: Database, database_url: str
 ) -> None:

@@ -42,7 +42,7 @@ async def test_two_that_together_would_close_a_cycle_do_not(database_url: str) -
         await process.close()
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
 async def test_who_adds_causes_waits_for_who_adds_causes_and_reporters_do_not(
     database: Database, database_url: str
 ) -> None:
@@ -95,7 +95,7 @@ async def test_an_event_that_is_deleted_meanwhile_is_linked_or_not_found(
         await process.close()
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
 async def test_who_waited_for_a_deletion_finds_nothing(
     database: Database, database_url: str
 ) -> None:

@@ -91,7 +91,7 @@ async def test_what_commits_late_is_not_missed_by_who_resumes_from_a_list(
     assert after_head == after_list
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
 async def test_a_live_follower_is_not_passed_by_what_commits_late(
     database: Database, database_url: str, statements: Statements
 ) -> None:
@@ -258,7 +258,7 @@ async def test_a_cursor_from_beyond_the_log_is_expired(database: Database) -> No
     assert refused.value.code is ErrorCode.CURSOR_EXPIRED
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
 async def test_a_restored_dump_begins_a_new_life_of_the_log(
     database: Database, database_url: str
 ) -> None:

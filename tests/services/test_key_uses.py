@@ -95,7 +95,7 @@ async def test_a_flush_that_fails_loses_nothing(database: Database, tmp_path: ob
     assert await used(database) != [None]
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
 async def test_a_revocation_that_crosses_the_writing_of_uses_is_not_lost(
     database: Database, database_url: str
 ) -> None:

@@ -56,14 +56,14 @@ async def orphans(database: Database) -> int:
 
 
 async def test_of_twenty_updates_of_one_version_one_wins(
-    client: Client, database: Database, database_url: str, serve: Serve
+    own_client: Client, database: Database, database_url: str, serve: Serve
 ) -> None:
-    made = await define(client)
+    made = await define(own_client)
     async with serve(database_url) as second:
         payloads = await at_once(
             *(
                 (server, UPDATE, {"input": {"id": made["id"], "ifVersion": 1, "name": str(n)}})
-                for n, server in zip(range(AT_ONCE), [client, second] * AT_ONCE, strict=False)
+                for n, server in zip(range(AT_ONCE), [own_client, second] * AT_ONCE, strict=False)
             )
         )
 
@@ -71,20 +71,23 @@ async def test_of_twenty_updates_of_one_version_one_wins(
     lost = [told(each["userErrors"]) for each in payloads if not each["eventType"]]
     assert won["version"] == 2
     assert lost == [[("CONFLICT", "input.ifVersion")]] * 19
-    assert await client.ask(FIND, id=made["id"]) == won
+    assert await own_client.ask(FIND, id=made["id"]) == won
     assert await versions(database) == [1, 2]
 
 
 async def test_twenty_fields_added_at_once_are_all_there(
-    client: Client, database: Database
+    own_client: Client, database: Database
 ) -> None:
-    made = await define(client)
+    made = await define(own_client)
 
     payloads = await at_once(
-        *((client, ADD_FIELD, {"id": made["id"], "field": field(f"f{n}")}) for n in range(AT_ONCE))
+        *(
+            (own_client, ADD_FIELD, {"id": made["id"], "field": field(f"f{n}")})
+            for n in range(AT_ONCE)
+        )
     )
 
-    after = await client.ask(FIND, id=made["id"])
+    after = await own_client.ask(FIND, id=made["id"])
     assert [each["userErrors"] for each in payloads] == [[]] * AT_ONCE
     assert sorted(each["eventType"]["version"] for each in payloads) == [*range(2, AT_ONCE + 2)]
     assert {each["name"] for each in after["fields"]} == {f"f{n}" for n in range(AT_ONCE)}
@@ -93,12 +96,12 @@ async def test_twenty_fields_added_at_once_are_all_there(
 
 
 async def test_of_twenty_fields_of_one_name_one_is_added(
-    client: Client, database: Database
+    own_client: Client, database: Database
 ) -> None:
-    made = await define(client)
+    made = await define(own_client)
 
     payloads = await at_once(
-        *((client, ADD_FIELD, {"id": made["id"], "field": field("a")}) for _ in range(AT_ONCE))
+        *((own_client, ADD_FIELD, {"id": made["id"], "field": field("a")}) for _ in range(AT_ONCE))
     )
 
     lost = [told(each["userErrors"]) for each in payloads if each["userErrors"]]
@@ -106,10 +109,12 @@ async def test_of_twenty_fields_of_one_name_one_is_added(
     assert await versions(database) == [1, 2]
 
 
-async def test_of_twenty_types_of_one_name_one_is_made(client: Client, database: Database) -> None:
+async def test_of_twenty_types_of_one_name_one_is_made(
+    own_client: Client, database: Database
+) -> None:
     given = {"input": {"name": "Gauge", "fields": [field("a")]}}
 
-    payloads = await at_once(*((client, CREATE, given) for _ in range(AT_ONCE)))
+    payloads = await at_once(*((own_client, CREATE, given) for _ in range(AT_ONCE)))
 
     lost = [told(each["userErrors"]) for each in payloads if each["userErrors"]]
     assert lost == [[("ALREADY_EXISTS", "input.type")]] * 19
@@ -159,19 +164,19 @@ async def test_a_field_is_removed_or_a_rule_names_it_never_both(client: Client) 
 
 
 async def test_no_event_is_ever_of_a_type_that_is_gone(
-    client: Client, database: Database, database_url: str, serve: Serve
+    own_client: Client, database: Database, database_url: str, serve: Serve
 ) -> None:
     deleted = 0
     async with serve(database_url) as second:
         for n in range(8):
-            made = await define(client, field("a"), type=f"t{n}")
+            made = await define(own_client, field("a"), type=f"t{n}")
             reports = [
                 (
                     server,
                     LOG,
                     {"input": {"type": f"t{n}"} | ({"eventTypeId": made["id"]} if by_id else {})},
                 )
-                for server in (client, second)
+                for server in (own_client, second)
                 for by_id in (False, True)
             ]
 
@@ -191,18 +196,18 @@ async def test_no_event_is_ever_of_a_type_that_is_gone(
 
 
 async def test_an_event_has_the_name_that_its_type_had_never_another(
-    client: Client, database: Database
+    own_client: Client, database: Database
 ) -> None:
     for n in range(8):
-        made = await define(client, type=f"old{n}")
+        made = await define(own_client, type=f"old{n}")
 
         *logged, renamed = await at_once(
-            *((client, LOG, {"input": {"type": name}}) for name in (f"old{n}", f"new{n}")),
-            (client, LOG, {"input": {"eventTypeId": made["id"]}}),
-            (client, UPDATE, {"input": {"id": made["id"], "type": f"new{n}"}}),
+            *((own_client, LOG, {"input": {"type": name}}) for name in (f"old{n}", f"new{n}")),
+            (own_client, LOG, {"input": {"eventTypeId": made["id"]}}),
+            (own_client, UPDATE, {"input": {"id": made["id"], "type": f"new{n}"}}),
         )
 
-        now = await client.ask(FIND, id=made["id"])
+        now = await own_client.ask(FIND, id=made["id"])
         if renamed["eventType"] is None:
             assert told(renamed["userErrors"]) == [("IN_USE", "input.type")]
         for event in (each["event"] for each in logged):
@@ -249,12 +254,12 @@ async def test_events_are_updated_while_their_type_changes(client: Client) -> No
 
 
 async def test_what_one_server_shapes_the_other_judges_by_at_once(
-    client: Client, database_url: str, serve: Serve
+    own_client: Client, database_url: str, serve: Serve
 ) -> None:
     async with serve(database_url) as second:
-        made = await define(client, field("a"))
+        made = await define(own_client, field("a"))
         first = await second.log(type="gauge", fields={"a": "x"})
-        await shape(client, ADD_FIELD, id=made["id"], field=field("b", default="y"))
+        await shape(own_client, ADD_FIELD, id=made["id"], field=field("b", default="y"))
 
         later = await second.log(type="gauge", fields={"a": "x"})
 

@@ -40,6 +40,11 @@ FIELDS = [
 
 
 @pytest.fixture
+def client(own_client: Client) -> Client:
+    return own_client
+
+
+@pytest.fixture
 async def old_url(database_url: str, postgresql: str, tmp_path: Path) -> AsyncIterator[str]:
     """An empty database, on the same server as the one that is there."""
     if database_url.startswith(SQLITE):

@@ -191,25 +191,25 @@ async def test_words_of_an_older_database_stay_inside_their_organization(
         assert await found(client, search=f"event {MANY}") == []
 
 
-async def test_the_index_of_words_stays_in_step(client: Client, database: Database) -> None:
-    ids = [(await client.log(summary=f"pump {n}", fields={"n": n}))["id"] for n in range(4)]
+async def test_the_index_of_words_stays_in_step(own_client: Client, database: Database) -> None:
+    ids = [(await own_client.log(summary=f"pump {n}", fields={"n": n}))["id"] for n in range(4)]
     assert await in_step(database) == (4, 4)
 
-    await client.ask(UPDATE, input={"id": ids[0], "summary": "valve", "content": "pump"})
-    await client.ask(UPDATE, input={"id": ids[1], "fields": {"n": None}})
-    await client.ask(DELETE, id=ids[2])
+    await own_client.ask(UPDATE, input={"id": ids[0], "summary": "valve", "content": "pump"})
+    await own_client.ask(UPDATE, input={"id": ids[1], "fields": {"n": None}})
+    await own_client.ask(DELETE, id=ids[2])
 
     assert await in_step(database) == (3, 3)
-    assert await found(client, search="pump") == ["pump 3", "pump 1", "valve"]
-    assert await found(client, search="2") == []
+    assert await found(own_client, search="pump") == ["pump 3", "pump 1", "valve"]
+    assert await found(own_client, search="2") == []
 
 
 async def test_nothing_is_left_of_an_event_that_is_deleted(
-    client: Client, database: Database
+    own_client: Client, database: Database
 ) -> None:
-    event = await client.log(summary="pump", tags=["a"], fields={"a": ["b", 1], "c": None})
+    event = await own_client.log(summary="pump", tags=["a"], fields={"a": ["b", 1], "c": None})
 
-    await client.ask(DELETE, id=event["id"])
+    await own_client.ask(DELETE, id=event["id"])
 
     async with database.read(EVERYWHERE) as session:
         for table in (tables.EventTag, tables.EventWords, tables.EventValue):
@@ -330,9 +330,9 @@ async def test_names_at_their_limit_are_kept_and_found(client: Client) -> None:
 
 
 async def test_a_field_beyond_64_kib_is_refused_and_nothing_is_kept(
-    client: Client, database: Database
+    own_client: Client, database: Database
 ) -> None:
-    payload = await client.ask(LOG_EVENT, input={"fields": {"a": "x" * 65_536}})
+    payload = await own_client.ask(LOG_EVENT, input={"fields": {"a": "x" * 65_536}})
 
     assert [(error["code"], error["path"]) for error in payload["userErrors"]] == [
         ("INVALID_INPUT", ["input", "fields"])

@@ -118,7 +118,7 @@ async def test_a_read_that_nobody_waits_for_any_more_ends(database: Database) ->
     assert [tuple(row) for row in await database.raw_rows.fetch_rows(LONG, [])] == [(300_000,)]
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
 async def test_a_read_that_was_cancelled_ends_in_the_server_as_well(database: Database) -> None:
     reading = [
         asyncio.create_task(database.raw_rows.fetch_rows(ENDLESS, [])) for _ in range(CONNECTIONS)
@@ -167,7 +167,7 @@ async def test_a_statement_that_is_wrong_is_no_fault_of_the_connection(database:
     assert [tuple(row) for row in await database.raw_rows.fetch_rows(NAMES, [])] == [("Default",)]
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
 async def test_a_connection_that_was_lost_is_made_anew(database: Database) -> None:
     own = "SELECT pg_backend_pid()"
     [[before]] = await database.raw_rows.fetch_rows(own, [])
@@ -179,7 +179,7 @@ async def test_a_connection_that_was_lost_is_made_anew(database: Database) -> No
     assert after != before
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
 async def test_connections_are_kept_and_never_more_than_there_is_room_for(
     database: Database,
 ) -> None:
@@ -206,7 +206,7 @@ async def test_a_database_that_is_not_there_is_unavailable(database_url: str) ->
     )
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
 async def test_what_looks_through_texts_is_never_read_on_the_event_loop(database: Database) -> None:
     reader = database.raw_rows
     assert isinstance(reader, SQLiteRows)
@@ -217,7 +217,7 @@ async def test_what_looks_through_texts_is_never_read_on_the_event_loop(database
     assert (reader._near, len(reader._far)) == (None, 1)
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
 async def test_what_takes_long_goes_to_a_thread_at_once_from_then_on(database: Database) -> None:
     reader = database.raw_rows
     assert isinstance(reader, SQLiteRows)

@@ -152,7 +152,7 @@ async def test_twenty_equal_reports_at_once_are_one_event(database_url: str) -> 
     assert sum(report.duplicate for report in reports) == 19
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
 async def test_lists_that_overlap_in_opposite_order_do_not_block_each_other(
     database: Database, database_url: str
 ) -> None:

@@ -94,7 +94,7 @@ async def test_killed_servers_and_cut_sockets_lose_nothing_and_repeat_nothing(
     assert int(table["sockets resumed"]) >= CUTS
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
 async def test_sigterm_cuts_no_request_and_its_sockets_resume_without_a_gap(
     database_url: str, tmp_path: Path
 ) -> None:

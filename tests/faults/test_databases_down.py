@@ -26,7 +26,12 @@ subscription ($after: String) { eventChanged(after: $after) { cursor event { sum
 """
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.fixture
+def client(own_client: Client) -> Client:
+    return own_client
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
 async def test_every_door_of_a_database_that_is_gone_says_so(
     client: Client, database_url: str
 ) -> None:
@@ -52,7 +57,7 @@ async def test_every_door_of_a_database_that_is_gone_says_so(
     assert await client.ask(COUNT) == {"totalCount": 0}
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
 async def test_nothing_acknowledged_is_lost_when_all_backends_are_killed(
     client: Client, database_url: str
 ) -> None:
@@ -115,7 +120,7 @@ async def test_a_postgresql_that_crashes_and_comes_back_leaves_no_gap_and_needs_
     assert sorted(stored) == sorted(acknowledged)
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
 async def test_a_full_disk_refuses_what_does_not_fit_and_goes_on_when_there_is_room(
     client: Client, room: dict[str, int]
 ) -> None:
