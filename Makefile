@@ -24,10 +24,13 @@ $(READY): requirements.lock pyproject.toml
 serve: setup ## Serve on http://127.0.0.1:8000/graphql
 	@exec $(BIN)/tocsin serve
 
-test: setup ## Run the tests, on SQLite and on PostgreSQL
-	$(BIN)/python -m pytest -n 3 --dist loadscope
+PYTEST := $(BIN)/python -m pytest -n 3 --dist worksteal
 
-check: setup lint types floors schema-check migrations-check test ## Everything that CI checks
+test: setup ## Run the tests that every change needs, on SQLite and on PostgreSQL
+	$(PYTEST) --tier=test
+
+check: setup lint types floors schema-check ## Everything that CI checks: lint, types, all tests
+	$(PYTEST)
 
 bench: setup ## Measure what a report costs, alone, at once and in lists, and what rules add
 	$(BIN)/python -m benchmarks.reports

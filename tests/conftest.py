@@ -35,6 +35,7 @@ from app.store.engine.raw_sqlite import SQLiteRows
 from tests import postgresql_server
 from tests.client import ADMINISTRATOR, PATIENCE_SECONDS, Client
 from tests.postgresql_server import execute
+from tests.tiers import TIERS, tiers_of
 
 hypothesis_settings.register_profile("tests", derandomize=True, deadline=None)
 hypothesis_settings.load_profile("tests")
@@ -46,6 +47,16 @@ BY_THE_CLOCK = ("endings", "key uses", "vitals")
 LOOK_UP = "WHERE api_key.prefix = "
 Statements = list[str]
 Serve = Callable[..., AbstractAsyncContextManager[Client]]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--tier", choices=list(TIERS), help="Run one tier of tests (tests/tiers.py).")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    tier = config.getoption("tier")
+    is_other = collection_path.name.startswith("test_") and tier not in tiers_of(collection_path)
+    return True if tier and is_other else None
 
 
 @pytest.fixture(params=[SQLITE, POSTGRESQL])
