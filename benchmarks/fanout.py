@@ -139,7 +139,7 @@ class Fan:
         return [each["event"]["id"] for each in answer["data"]["logEvents"]["results"]]
 
     def _hear(self, expected: str | None = None) -> list[Any]:
-        heard = [process.hear() for process in self._processes]
+        heard = [process.hear(2 * PATIENCE_SECONDS) for process in self._processes]
         assert expected is None or heard == [expected] * PROCESSES, heard
         return heard
 

@@ -16,7 +16,7 @@ from benchmarks.processes import TOCSIN, Child, PostgreSQL, Server, settings
 
 WRITERS = "benchmarks.faults_writers"
 SUBSCRIBERS = "benchmarks.faults_subscribers"
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 90
 
 
 class Site(ExitStack):
@@ -77,7 +77,7 @@ class Site(ExitStack):
 
 def finish(child: Child, patience: float = PATIENCE_SECONDS) -> Any:
     child.tell({"do": "finish", "patience": patience})
-    return child.hear()
+    return child.hear(patience + PATIENCE_SECONDS)
 
 
 def compared(

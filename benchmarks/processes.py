@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
-import select
+import queue
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,8 +20,70 @@ from typing import IO, Any
 import asyncpg
 
 KEY = "benchmark-key"
+PATIENCE_SECONDS = 180.0
 NODE = Path(__file__).parent.parent / "web" / ".node" / "bin"
 TOCSIN = (sys.executable, "-c", "from app.cli import main; main()", "serve", "--port")
+
+
+class ProcessError(Exception):
+    """A process ended, or printed nothing in time."""
+
+
+class Lines:
+    """The lines that a process prints. Each read has a deadline."""
+
+    def __init__(self, process: subprocess.Popen[str], errors: IO[str] | None = None) -> None:
+        self._process = process
+        self._errors = errors
+        self._lines: queue.Queue[str | None] = queue.Queue()
+        self._reader = threading.Thread(target=self._read_all, daemon=True)
+        self._reader.start()
+
+    def read(self, seconds: float = PATIENCE_SECONDS) -> str:
+        """Returns the next line.
+
+        Raises ProcessError, with the exit status and stderr, if the process has ended or prints
+        no line within `seconds`.
+        """
+        try:
+            line = self._lines.get(timeout=seconds)
+        except queue.Empty:
+            raise ProcessError(self._describe(f"printed nothing for {seconds} s")) from None
+        if line is None:
+            self._lines.put(None)  # for the next read
+            raise ProcessError(self._describe(f"ended with exit status {self._exit_status()}"))
+        return line
+
+    def has_next(self) -> bool:
+        return not self._lines.empty()
+
+    def close(self) -> None:
+        """Ends the process, at once unless it has ended."""
+        self._process.kill()
+        self._process.wait(PATIENCE_SECONDS)
+        if self._process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.close()
+        self._reader.join(PATIENCE_SECONDS)
+
+    def _read_all(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as stdout:
+            for line in stdout:
+                self._lines.put(line)
+        self._lines.put(None)
+
+    def _exit_status(self) -> int | None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self._process.wait(PATIENCE_SECONDS)
+        return None
+
+    def _describe(self, problem: str) -> str:
+        errors = ""
+        if self._errors is not None:
+            self._errors.seek(0)
+            errors = f"\n{self._errors.read()}"
+        return f"{self._process.args!r} {problem}.{errors}"
 
 
 class Server:
@@ -32,13 +97,24 @@ class Server:
         self.process = subprocess.Popen(
             command, env=given, stdout=subprocess.PIPE, stderr=logs, text=True
         )
-        assert self.process.stdout is not None
-        line = next(line for line in self.process.stdout if " serves " in line)
+        self._lines = Lines(self.process)
+        try:
+            while " serves " not in (line := self._lines.read()):
+                pass
+        except ProcessError:
+            self._lines.close()
+            raise
         self.url = line.split()[-1].removesuffix("/graphql")
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(PATIENCE_SECONDS)
 
     def end(self) -> None:
         self.process.terminate()
-        self.process.communicate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(PATIENCE_SECONDS)
+        self._lines.close()
 
 
 @contextmanager
@@ -59,27 +135,34 @@ class Child:
     """A client process, which is told and answers in lines of JSON."""
 
     def __init__(self, module: str, told: Any) -> None:
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by kill()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", module], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", module],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
         )
+        self._lines = Lines(self._process, self._errors)
         self.tell(told)
 
     def tell(self, told: Any) -> None:
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(told) + "\n")
-        self._process.stdin.flush()
+        # A process that has ended is noticed by `hear`, which knows why.
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(json.dumps(told) + "\n")
+            self._process.stdin.flush()
 
-    def hear(self) -> Any:
-        assert self._process.stdout is not None
-        return json.loads(self._process.stdout.readline())
+    def hear(self, seconds: float = PATIENCE_SECONDS) -> Any:
+        """Returns the next answer. Raises ProcessError if there is none within `seconds`."""
+        return json.loads(self._lines.read(seconds))
 
     def has_said(self) -> bool:
-        assert self._process.stdout is not None
-        return bool(select.select([self._process.stdout.fileno()], [], [], 0)[0])
+        return self._lines.has_next()
 
     def kill(self) -> None:
-        self._process.kill()
-        self._process.communicate()
+        self._lines.close()
+        self._errors.close()
 
 
 class PostgreSQL:
@@ -100,7 +183,7 @@ class PostgreSQL:
         """All of it at once, without a last word to anybody."""
         postmaster: Any = self._server.get_postmaster_info().process
         postmaster.send_signal(signal.SIGQUIT)
-        postmaster.wait()
+        postmaster.wait(PATIENCE_SECONDS)
 
     def start(self) -> None:
         self._server.ensure_postgres_running()

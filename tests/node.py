@@ -9,6 +9,8 @@ from pathlib import Path
 # What `make setup` installed where the machine's Node is missing or too old.
 NODE = Path(__file__).parents[1] / "web" / ".node" / "bin"
 
+INSTALL_SECONDS = 240  # below the deadline of a test
+
 
 def environment() -> dict[str, str]:
     return os.environ | {"PATH": f"{NODE}{os.pathsep}{os.environ['PATH']}"}
@@ -20,4 +22,11 @@ def install(folder: Path) -> None:
     if installed.exists() and installed.stat().st_mtime > lock.stat().st_mtime:
         return
     npm = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    subprocess.run(npm, cwd=folder, env=environment(), check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        npm,
+        cwd=folder,
+        env=environment(),
+        check=True,
+        stdout=subprocess.DEVNULL,
+        timeout=INSTALL_SECONDS,
+    )

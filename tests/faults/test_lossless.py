@@ -78,8 +78,7 @@ def kill_and_cut(site: Site, figures: Figures, _: Namespace) -> None:
     for _cut in range(CUTS):
         subscribers.tell({"do": "cut"})
         assert subscribers.hear() == "cut"
-    killed.process.kill()
-    killed.process.wait()
+    killed.kill()
     await_writes(site.serve(ports[0]), 10)
     _, heard = compared(figures, asking, writers, subscribers)
     figures.tell("sockets resumed", sum(len(each["codes"]) for each in heard))

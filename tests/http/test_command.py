@@ -41,8 +41,11 @@ async def run(folder: Path, *arguments: str, **settings: str) -> tuple[int, str,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        out, err = await process.communicate()
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            out, err = await process.communicate()
+    finally:
+        await end(process)
     return process.returncode or 0, out.decode(), err.decode()
 
 
@@ -61,24 +64,32 @@ async def serving(
         env=environment(**settings),
         stdout=asyncio.subprocess.PIPE,
     )
+    try:
+        yield process, await read_until_it_answers(process, port)
+    finally:
+        await end(process)
+
+
+async def read_until_it_answers(process: asyncio.subprocess.Process, port: int) -> str:
     assert process.stdout is not None
     printed = ""
     async with asyncio.timeout(PATIENCE_SECONDS), Client(f"http://127.0.0.1:{port}") as probe:
         while "Tocsin serves" not in printed:
             line = (await process.stdout.readline()).decode()
-            assert line, "it ended"
+            assert line, f"ended with exit status {await process.wait()}"
             printed += line
         while True:
             with contextlib.suppress(Exception):
                 if (await probe.http.get("/health")).status_code == 200:
-                    break
+                    return printed
             await asyncio.sleep(0.05)
-    try:
-        yield process, printed
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+
+
+async def end(process: asyncio.subprocess.Process) -> None:
+    """Kills the process unless it has ended."""
+    if process.returncode is None:
+        process.kill()
+        await process.wait()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from app.domain.access.caller import Permission
 from app.services.auth.access import Access, authenticate
 from app.store.engine.database import Database
 from tests.client import ADMINISTRATOR, PATIENCE_SECONDS
-from tests.http.test_command import an_older_database, environment, lacking, run
+from tests.http.test_command import an_older_database, end, environment, lacking, run
 from tests.worlds import a_key
 
 EVERYTHING = [part for each in Permission for part in ("--permission", each.value)]
@@ -52,8 +52,11 @@ async def several(
         env=environment(**settings),
         stdout=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        out, _ = await process.communicate()
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            out, _ = await process.communicate()
+    finally:
+        await end(process)
     return [(code, printed, told) for code, printed, told in json.loads(out)]
 
 
