@@ -22,7 +22,7 @@ from playwright.async_api import (
 from tests.client import ADMINISTRATOR, Client
 from tests.conftest import SQLITE
 
-PATIENCE_MS = 30_000
+PATIENCE_MS = 90_000
 LAUNCH = [
     "--headless",
     "--no-sandbox",
