@@ -21,7 +21,7 @@ from uuid import uuid4
 import pytest
 import uvicorn
 from hypothesis import settings as hypothesis_settings
-from sqlalchemy import Engine, event
+from sqlalchemy import Connection, Engine, event
 
 from app.database_setup import prepare
 from app.graphql.transport.frames import Frames
@@ -30,6 +30,7 @@ from app.services.auth.organizations import add_organization
 from app.serving.bounded_http import Heads
 from app.settings import Settings
 from app.store.engine.database import EVERYWHERE, Database
+from app.store.engine.dialect import read_url
 from app.store.engine.raw_postgresql import PostgreSQLRows
 from app.store.engine.raw_sqlite import SQLiteRows
 from tests import postgresql_server
@@ -103,18 +104,19 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-def statements() -> Iterator[Statements]:
-    """The SQL that this process sends, from here on: clear it to count from a later point.
+def statements(database_url: str) -> Iterator[Statements]:
+    """The SQL that this process sends to `database_url`: clear it to count from a later point.
 
     Without what servers send by their own clocks, the look-up of a credential among it, which goes
     on for a second; the feed, which is rung, counts.
     """
     sent: Statements = []
+    database = read_url(database_url).database
 
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+    def note(connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         task = asyncio.current_task()
         by_the_clock = task is not None and task.get_name() in BY_THE_CLOCK
-        if not by_the_clock and LOOK_UP not in statement:
+        if not by_the_clock and LOOK_UP not in statement and is_of(connection, database):
             sent.append(statement)
 
     event.listen(Engine, "before_cursor_execute", note)
@@ -123,6 +125,11 @@ def statements() -> Iterator[Statements]:
             patched.setattr(kind, "fetch_rows", _noting(kind.fetch_rows, sent))
         yield sent
     event.remove(Engine, "before_cursor_execute", note)
+
+
+def is_of(connection: Connection, database: str | None) -> bool:
+    """Whether the connection is to the database, not to that of a server that tests share."""
+    return connection.engine.url.database == database
 
 
 def _noting(of: Any, sent: Statements) -> Any:

@@ -24,7 +24,6 @@ SETTINGS = {
     "autovacuum": "off",
     "fsync": "off",
     "full_page_writes": "off",
-    "synchronous_commit": "off",
 }
 
 

@@ -39,7 +39,7 @@ from app.store.engine.database import EVERYWHERE, Database
 from app.store.reading.pages import PageRequest
 from app.store.writing import lookup
 from app.store.writing.bulk import insert_all
-from tests.conftest import POSTGRESQL, SQLITE
+from tests.conftest import POSTGRESQL, SQLITE, is_of
 from tests.worlds import administrator
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -194,12 +194,13 @@ async def _analyse(url: str) -> None:
 
 
 @contextmanager
-def sent() -> Iterator[list[tuple[str, Any]]]:
-    """The statements with their parameters."""
+def sent(database: Database) -> Iterator[list[tuple[str, Any]]]:
+    """The statements that are sent to the database, with their parameters."""
     heard: list[tuple[str, Any]] = []
 
-    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        heard.append((statement, parameters))
+    def note(connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if is_of(connection, database.url.database):
+            heard.append((statement, parameters))
 
     event.listen(Engine, "before_cursor_execute", note)
     yield heard
@@ -208,7 +209,7 @@ def sent() -> Iterator[list[tuple[str, Any]]]:
 
 async def plan_of(world: World, ask: Ask) -> str:
     """How the database goes about the last statement that the question sends."""
-    with sent() as heard:
+    with sent(world.database) as heard:
         await ask(world)
     statement, parameters = heard[-1]
     explain = "EXPLAIN QUERY PLAN" if world.dialect_name == SQLITE else "EXPLAIN"
