@@ -29,6 +29,7 @@ TIERS = {
         "browser",
         "clients",
         "cloudevents",
+        "concurrency",
         "faults",
         "fuzz",
         "manners",

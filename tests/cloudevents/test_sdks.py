@@ -50,6 +50,12 @@ NOT_ASCII = _FIRST | {"subject": "Größe €😀"}
 FORMER_BYTES = _FORMER | {"datacontenttype": "image/png", "bytes": "iVBORwD/"}
 
 
+@pytest.fixture
+def client(own_client: Client) -> Client:
+    """The SDK for JavaScript sends no header that chooses an organization."""
+    return own_client
+
+
 def named(sdk: str, mode: str, events: dict[str, Sent]) -> list[Sent]:
     return [event | {"id": f"{sdk} {mode} {name}"} for name, event in events.items()]
 

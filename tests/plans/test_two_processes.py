@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.client import Client
-from tests.services.test_duplicates_under_fire import two_servers
+from tests.concurrency.test_duplicates_under_fire import two_servers
 
 DEFINE = """
 mutation {

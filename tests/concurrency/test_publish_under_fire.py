@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.client import Client
-from tests.services.test_duplicates_under_fire import Servers, everything, two_servers
+from tests.concurrency.test_duplicates_under_fire import Servers, everything, two_servers
 
 VERSIONS, WRITERS = 30, 4
 TOLD = "{ code message ... on GuardViolation { version rule { name } } }"
