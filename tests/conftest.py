@@ -133,9 +133,9 @@ def is_of(connection: Connection, database: str | None) -> bool:
 
 
 def _noting(of: Any, sent: Statements) -> Any:
-    async def noted(self: Any, statement: str, parameters: Sequence[Any]) -> Any:
+    async def noted(self: Any, statement: str, parameters: Sequence[Any], **options: Any) -> Any:
         sent.append(statement)
-        return await of(self, statement, parameters)
+        return await of(self, statement, parameters, **options)
 
     return noted
 

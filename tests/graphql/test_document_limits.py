@@ -313,3 +313,33 @@ async def test_a_server_takes_its_limits_from_its_settings(serve: Serve, databas
     assert taken["extensions"] == {"cost": {"requested": 20, "limit": 30}}
     assert "at most 20" in refused["message"]
     assert "at most 30" in costly["message"]
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "mutation"),
+    [
+        ("mutation { logEvent(input: {}) { duplicate } }", None, True),
+        ('{ events(filter: {search: "mutation"}) { totalCount } }', None, False),
+        ("subscription mutation { notificationAdded { cursor } }", "mutation", False),
+        ("query A { logHead } mutation B { logEvent(input: {}) { duplicate } }", "A", False),
+        ("query A { logHead } mutation B { logEvent(input: {}) { duplicate } }", "B", True),
+        ("mutation {", None, False),
+    ],
+)
+def test_a_document_knows_which_operations_are_mutations(
+    text: str, name: str | None, mutation: bool
+) -> None:
+    assert DOCUMENTS.read(text).is_mutation(name) is mutation
+
+
+@pytest.mark.parametrize(
+    ("text", "directives"),
+    [
+        ("{ logHead @skip(if: true) }", True),
+        ("query Q { ...F } fragment F on Query { logHead @include(if: true) }", True),
+        ('{ events(filter: {search: "@skip"}) { totalCount } }', False),
+        ("{ logHead } # @skip", False),
+    ],
+)
+def test_a_document_knows_whether_it_has_directives(text: str, directives: bool) -> None:
+    assert DOCUMENTS.read(text).has_directives is directives

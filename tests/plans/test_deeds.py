@@ -150,6 +150,16 @@ async def test_who_may_not_read_events_sees_only_what_is_new(database: Database)
     }
 
 
+async def test_a_comment_with_an_at_sign_is_no_directive(database: Database) -> None:
+    both = await Both.of(database)
+    selected = "logEvent(input: $input) { event { summary } }"
+    query = f"mutation ($input: LogEventInput!) {{ {selected} }} # @skip"
+
+    answer = await planned(both, query, input=REPORT)
+
+    assert answer["data"] == {"logEvent": {"event": {"summary": REPORT["summary"]}}}
+
+
 @pytest.mark.parametrize(
     "selected",
     [

@@ -196,7 +196,7 @@ async def test_an_operation_with_many_shapes_keeps_few_plans(database: Database)
 async def test_a_plan_that_breaks_is_logged_and_the_query_executed(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def broken(*_: object) -> None:
+    async def broken(*_: object, **__: object) -> None:
         raise RuntimeError("SELECT secret FROM api_key")
 
     await client.log(summary="there")

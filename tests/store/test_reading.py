@@ -211,7 +211,7 @@ async def test_what_looks_through_texts_is_never_read_on_the_event_loop(database
     reader = database.raw_rows
     assert isinstance(reader, SQLiteRows)
 
-    found = await database.raw_rows.fetch_rows("SELECT instr('abc', 'c')", [])
+    found = await database.raw_rows.fetch_rows("SELECT instr('abc', 'c')", [], scans_texts=True)
 
     assert found == [(3,)]
     assert (reader._near, len(reader._far)) == (None, 1)

@@ -47,9 +47,9 @@ def sent(database: Database, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str,
     texts: list[tuple[str, list[Any]]] = []
     real = database.raw_rows.fetch_rows
 
-    async def fetch_rows(statement: str, parameters: Sequence[Any]) -> list[Row]:
+    async def fetch_rows(statement: str, parameters: Sequence[Any], **options: Any) -> list[Row]:
         texts.append((statement, list(parameters)))
-        return await real(statement, parameters)
+        return await real(statement, parameters, **options)
 
     monkeypatch.setattr(database.raw_rows, "fetch_rows", fetch_rows)
     return texts
@@ -79,6 +79,29 @@ async def test_every_table_of_every_statement_is_confined_to_the_organization(
             confined = len(re.findall(rf"\b{name}\.organization_id = ", text))
             assert confined == owned.count(name), (name, text)
         assert text.count("FROM organization") == text.count("organization.id = "), text
+
+
+async def test_statements_that_scan_texts_say_so(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caller = await administrator(database)
+    order = event_queries.order(EventOrderField.OCCURRED_AT, True)
+    sent: list[tuple[str, bool]] = []
+    real = database.raw_rows.fetch_rows
+
+    async def fetch_rows(statement: str, *given: Any, scans_texts: bool = False) -> list[Row]:
+        sent.append((statement, scans_texts))
+        return await real(statement, *given, scans_texts=scans_texts)
+
+    monkeypatch.setattr(database.raw_rows, "fetch_rows", fetch_rows)
+    for filter in FILTERS:
+        wanted = EventPage((filter,), order, PageRequest(5))
+        await event_queries.select_page(database, caller, wanted, WIDE, ("total",))
+
+    for statement, scans_texts in sent:
+        found = re.search(r"instr\(|strpos\(| MATCH | @@ ", statement)
+        assert scans_texts is (found is not None), statement
+    assert {scans_texts for _, scans_texts in sent} == {True, False}
 
 
 async def test_a_statement_is_composed_once_for_a_form_of_filter(

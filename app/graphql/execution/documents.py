@@ -6,7 +6,7 @@ What is too large is told before it is validated, which may take much longer tha
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,6 +18,8 @@ from graphql import (
     GraphQLError,
     GraphQLSchema,
     OperationDefinitionNode,
+    OperationType,
+    TokenKind,
     parse,
     specified_rules,
     validate,
@@ -51,6 +53,7 @@ class Document:
     node: DocumentNode | None
     errors: tuple[GraphQLError, ...] = ()
     tokens: int = 0
+    has_directives: bool = False
     costs: Mapping[str | None, OperationCost] = field(default_factory=dict)
 
     @cached_property
@@ -66,6 +69,11 @@ class Document:
             and (name is None or (each.name is not None and each.name.value == name))
         ]
         return named[0] if len(named) == 1 else None
+
+    def is_mutation(self, name: str | None) -> bool:
+        """Whether the operation of this name, or the only one, is a mutation."""
+        operation = self.operation(name)
+        return operation is not None and operation.operation is OperationType.MUTATION
 
     def cost(self, name: str | None, variables: Mapping[str, Any] | None) -> int:
         """In nodes asked for by the operation of this name; 0 where there is none."""
@@ -114,14 +122,15 @@ class Documents:
             node = parse(text, max_lexical_tokens=most, max_comments=most)
         except GraphQLError as error:
             return Document(text, None, (self._unparsed(error),))
-        tokens = _tokens_of(node)
+        kinds = _token_kinds(node)
+        tokens, directives = sum(kinds.values()), kinds[TokenKind.AT] > 0
         if errors := violations(node, self.limits):
-            return Document(text, node, tuple(errors[:ERRORS_TOLD]), tokens)
+            return Document(text, node, tuple(errors[:ERRORS_TOLD]), tokens, directives)
         errors = validate(self._schema, node, _RULES, max_errors=ERRORS_TOLD, hide_suggestions=True)
         if errors:
             errors = [_too_complex(each) for each in errors[:ERRORS_TOLD]]
-            return Document(text, node, tuple(errors), tokens)
-        return Document(text, node, (), tokens, self._costs(node))
+            return Document(text, node, tuple(errors), tokens, directives)
+        return Document(text, node, (), tokens, directives, self._costs(node))
 
     def _unparsed(self, error: GraphQLError) -> GraphQLError:
         code, told = ErrorCode.GRAPHQL_PARSE_FAILED, error.message
@@ -163,9 +172,11 @@ def _name_of(operation: OperationDefinitionNode) -> str | None:
     return None if operation.name is None else operation.name.value
 
 
-def _tokens_of(node: DocumentNode) -> int:
+def _token_kinds(node: DocumentNode) -> Counter[TokenKind]:
+    """How many tokens of each kind the document has. Each directive begins with an AT."""
     token = None if node.loc is None else node.loc.start_token
-    count = 0
+    kinds: Counter[TokenKind] = Counter()
     while token is not None:
-        token, count = token.next, count + 1
-    return count
+        kinds[token.kind] += 1
+        token = token.next
+    return kinds

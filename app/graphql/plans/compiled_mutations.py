@@ -141,7 +141,7 @@ class Deeds:
             return None
         field = root.fields[asked.name.value]
         what = declared(root, asked.name.value)
-        if not isinstance(what, Done) or "@" in document.text:  # a directive, or a text with one
+        if not isinstance(what, Done) or document.has_directives:
             return None
         no_values = VariableValues({}, {})
         read = Operation(self._schema, Raw(None), node, document.fragments, no_values)

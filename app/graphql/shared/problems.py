@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import structlog
-from graphql import GraphQLError
+from graphql import GraphQLError, GraphQLSyntaxError
 from strawberry.exceptions import MissingQueryError
 from strawberry.schema.exceptions import CannotGetOperationTypeError
 
@@ -66,7 +66,7 @@ _ONE_OF = ("OneOf Input Object", "Value for member field")
 
 
 def _code_of(error: GraphQLError) -> ErrorCode:
-    if error.message.startswith("Syntax Error"):
+    if isinstance(error, GraphQLSyntaxError):
         return ErrorCode.GRAPHQL_PARSE_FAILED
     # A variable that does not fit its type has the reason as its cause.
     if error.path or error.original_error or error.message.startswith(_ONE_OF):

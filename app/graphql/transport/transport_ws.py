@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import uuid4
@@ -43,8 +42,6 @@ from app.graphql.transport.messages import (
 from app.graphql.transport.operations import answers
 from app.store.engine.dialect import DATABASE_ERRORS, why_unavailable
 
-# A subscription would be waited for in vain; where a word is taken for a mutation, not for long.
-_MUTATES = re.compile(r"\bmutation\b")
 _REFUSED = (ErrorCode.UNAUTHENTICATED, ErrorCode.FORBIDDEN)
 
 log = structlog.get_logger(__name__)
@@ -224,7 +221,9 @@ class Socket:
             if sender is not None:
                 self._senders[message.id] = sender
             task = self._operations[message.id] = self._start(self._run, message)
-            if _MUTATES.search(message.query):
+            # Read before the task starts: `drain` waits for every mutation that has come in.
+            document = self._schema.documents.read(message.query)
+            if document.is_mutation(message.operation_name):
                 self._mutations.add(task)
                 task.add_done_callback(self._mutations.discard)
 

@@ -40,7 +40,9 @@ class PostgreSQLRows:
     def in_use(self) -> int:
         return self._room.taken
 
-    async def fetch_rows(self, statement: str, parameters: Sequence[Any]) -> list[Row]:
+    async def fetch_rows(
+        self, statement: str, parameters: Sequence[Any], *, scans_texts: bool = False
+    ) -> list[Row]:
         await self._room.enter()
         try:
             if (kept := self._kept()) is not None:

@@ -25,12 +25,17 @@ class RawRows(Protocol):
     def in_use(self) -> int:
         """How many connections are reading."""
 
-    async def fetch_rows(self, statement: str, parameters: Sequence[Any]) -> list[Row]:
+    async def fetch_rows(
+        self, statement: str, parameters: Sequence[Any], *, scans_texts: bool = False
+    ) -> list[Row]:
         """The rows of a SELECT, written as the driver takes it: `$1` or `?` for parameters.
 
         Values are the driver's own. SQLite: IDs and instants are text, booleans are 0 and 1.
         PostgreSQL: UUIDs, aware datetimes and booleans. JSON is text on both. Rows are tuples, or
         on PostgreSQL asyncpg's records, which can be read, sliced and compared like tuples.
+
+        Set `scans_texts` if one step of the statement may look through a whole text, which SQLite
+        cannot interrupt: the statement is then not read on the event loop.
 
         Raises what a session would raise: DBAPIError, OSError, SQLAlchemy's TimeoutError.
         """

@@ -49,9 +49,11 @@ class SQLiteRows:
     def in_use(self) -> int:
         return self._room.taken
 
-    async def fetch_rows(self, statement: str, parameters: Sequence[Any]) -> list[Row]:
+    async def fetch_rows(
+        self, statement: str, parameters: Sequence[Any], *, scans_texts: bool = False
+    ) -> list[Row]:
         try:
-            if not self._is_long(statement):
+            if not scans_texts and not self._is_long(statement):
                 try:
                     return self._at_once(statement, parameters)
                 except sqlite3.OperationalError as error:
@@ -70,9 +72,6 @@ class SQLiteRows:
         self._near, self._far = None, []
 
     def _is_long(self, statement: str) -> bool:
-        # One step looks through a whole text, or through all rows that have a word.
-        if "instr(" in statement or " MATCH " in statement:
-            return True
         until = self._long.get(statement)
         return until is not None and time.monotonic() < until
 

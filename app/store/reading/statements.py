@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Dialect, Select
+from sqlalchemy.sql import visitors
 
 from app.store.engine import raw_rows
 from app.store.engine.database import Database, confined
+from app.store.tables.columns import TextScan
 
 KEPT = 1_000
 HEAVIEST_KEPT = 20_000  # in characters, with the values that belong to the form
@@ -27,6 +29,7 @@ class Statement:
 
     text: str
     slots: tuple[tuple[str, Any, Callable[[Any], Any] | None], ...]
+    scans_texts: bool = False
 
     @property
     def weight(self) -> int:
@@ -53,7 +56,9 @@ async def read(
     TooWideError, and what `RawRows.fetch_rows` raises.
     """
     statement = _statement(database, (database.dialect.name, *key), compose)
-    return await database.raw_rows.fetch_rows(statement.text, statement.parameters(values))
+    return await database.raw_rows.fetch_rows(
+        statement.text, statement.parameters(values), scans_texts=statement.scans_texts
+    )
 
 
 def _statement(database: Database, key: Hashable, compose: Callable[[], Select[Any]]) -> Statement:
@@ -79,4 +84,5 @@ def composed(dialect: Dialect, statement: Select[Any]) -> Statement:
     slots = tuple(
         (name, whole.parameters[name], processors.get(name)) for name in whole.positiontup
     )
-    return Statement(whole.statement, slots)
+    scans_texts = any(isinstance(each, TextScan) for each in visitors.iterate(statement))
+    return Statement(whole.statement, slots, scans_texts)

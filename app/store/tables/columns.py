@@ -169,7 +169,13 @@ def _tokens(words: Iterable[str], dialect: Dialect) -> list[str]:
     ]
 
 
-class HasWords(FunctionElement[bool]):
+class TextScan(FunctionElement[bool]):
+    """A condition that may look through a whole text, or through all rows that have a word."""
+
+    inherit_cache = True
+
+
+class HasWords(TextScan):
     """Whether the row of `event_words` has all of the words: (its id, its words, the words)."""
 
     type = Boolean()
@@ -181,7 +187,7 @@ class HasWords(FunctionElement[bool]):
         super().__init__(row_id, column, type_coerce(frozenset(words), _AllWords()))
 
 
-class Includes(FunctionElement[bool]):
+class Includes(TextScan):
     """Whether a text has another within it, to the letter."""
 
     type = Boolean()

@@ -14,7 +14,9 @@ from uuid import UUID
 
 from sqlalchemy import (
     CTE,
+    JSON,
     Dialect,
+    String,
     bindparam,
     column,
     func,
@@ -138,10 +140,10 @@ def _writing(
 def _array(of: TypeEngine[Any], dialect: Dialect) -> tuple[str, str]:
     """The type of the elements, and the cast to the column's."""
     bare = of.impl_instance if isinstance(of, TypeDecorator) else of
-    name = bare.compile(dialect=dialect)
-    if name.startswith("VARCHAR"):
+    if isinstance(bare, String):
         return "TEXT", ""
-    return ("TEXT", f"::{name}") if name in ("JSON", "TSVECTOR") else (name, "")
+    name = bare.compile(dialect=dialect)
+    return ("TEXT", f"::{name}") if isinstance(bare, JSON | postgresql.TSVECTOR) else (name, "")
 
 
 async def hold_rows(
