@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,18 +21,19 @@ from uuid import uuid4
 import pytest
 import uvicorn
 from hypothesis import settings as hypothesis_settings
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection
+from sqlalchemy.engine import URL
 
 from app.database_setup import prepare
 from app.graphql.transport.frames import Frames
 from app.main import create_app
 from app.services.auth.organizations import add_organization
+from app.services.runtime.background_tasks import in_background
 from app.serving.bounded_http import Heads
 from app.settings import Settings
 from app.store.engine.database import EVERYWHERE, Database
 from app.store.engine.dialect import read_url
-from app.store.engine.raw_postgresql import PostgreSQLRows
-from app.store.engine.raw_sqlite import SQLiteRows
+from app.store.engine.statement_observers import observe_statements
 from tests import postgresql_server
 from tests.client import ADMINISTRATOR, PATIENCE_SECONDS, Client
 from tests.postgresql_server import execute
@@ -44,7 +45,6 @@ hypothesis_settings.load_profile("tests")
 SQLITE = "sqlite"
 POSTGRESQL = "postgresql"
 TEMPLATE = "template_of_tests"
-BY_THE_CLOCK = ("endings", "key uses", "vitals")
 LOOK_UP = "WHERE api_key.prefix = "
 Statements = list[str]
 Serve = Callable[..., AbstractAsyncContextManager[Client]]
@@ -107,37 +107,23 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 def statements(database_url: str) -> Iterator[Statements]:
     """The SQL that this process sends to `database_url`: clear it to count from a later point.
 
-    Without what servers send by their own clocks, the look-up of a credential among it, which goes
-    on for a second; the feed, which is rung, counts.
+    Statements of background tasks and the look-up of a credential, which is cached for a second,
+    are not counted. Those of the feed are.
     """
     sent: Statements = []
     database = read_url(database_url).database
 
-    def note(connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        task = asyncio.current_task()
-        by_the_clock = task is not None and task.get_name() in BY_THE_CLOCK
-        if not by_the_clock and LOOK_UP not in statement and is_of(connection, database):
+    def note(url: URL, statement: str) -> None:
+        if url.database == database and LOOK_UP not in statement and not in_background():
             sent.append(statement)
 
-    event.listen(Engine, "before_cursor_execute", note)
-    with pytest.MonkeyPatch.context() as patched:
-        for kind in (SQLiteRows, PostgreSQLRows):
-            patched.setattr(kind, "fetch_rows", _noting(kind.fetch_rows, sent))
+    with observe_statements(note):
         yield sent
-    event.remove(Engine, "before_cursor_execute", note)
 
 
 def is_of(connection: Connection, database: str | None) -> bool:
     """Whether the connection is to the database, not to that of a server that tests share."""
     return connection.engine.url.database == database
-
-
-def _noting(of: Any, sent: Statements) -> Any:
-    async def noted(self: Any, statement: str, parameters: Sequence[Any], **options: Any) -> Any:
-        sent.append(statement)
-        return await of(self, statement, parameters, **options)
-
-    return noted
 
 
 @pytest.fixture

@@ -5,12 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Coroutine
+from contextvars import ContextVar, copy_context
+
+_in_background: ContextVar[bool] = ContextVar("in_background", default=False)
+
+
+def in_background() -> bool:
+    """Whether a background task runs this code, and not a request."""
+    return _in_background.get()
 
 
 @contextlib.asynccontextmanager
 async def by_the_clock(work: Coroutine[None, None, None], name: str) -> AsyncIterator[None]:
-    """Goes on with the work, a task of this name, until the block is left."""
-    task = asyncio.create_task(work, name=name)
+    """Runs the work until the block is left. The name is for logs and debuggers."""
+    context = copy_context()
+    context.run(_in_background.set, True)
+    task = asyncio.create_task(work, name=name, context=context)
     try:
         yield
     finally:

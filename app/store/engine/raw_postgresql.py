@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.store.engine.dialect import BUSY_MS, STATEMENT_MS
 from app.store.engine.reader_limiter import Room
+from app.store.engine.statement_observers import report_statement
 
 CONNECTIONS = 8
 LONGEST_KEPT = 16_384  # of a statement: the server keeps it, too, and its plan
@@ -43,6 +44,7 @@ class PostgreSQLRows:
     async def fetch_rows(
         self, statement: str, parameters: Sequence[Any], *, scans_texts: bool = False
     ) -> list[Row]:
+        report_statement(self._url, statement)
         await self._room.enter()
         try:
             if (kept := self._kept()) is not None:

@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.store.engine.dialect import BUSY_MS, STATEMENT_MS
 from app.store.engine.reader_limiter import Room
+from app.store.engine.statement_observers import report_statement
 
 THREADS = 4
 STEPS = 1_000
@@ -35,6 +36,7 @@ class SQLiteRows:
     """One connection for the event loop, which is not waited on, and some for threads."""
 
     def __init__(self, url: URL) -> None:
+        self._url = url
         # Whoever reads makes no database.
         self._file = f"file:{quote(url.database or '')}?mode=rw"
         self._near: sqlite3.Connection | None = None
@@ -52,6 +54,7 @@ class SQLiteRows:
     async def fetch_rows(
         self, statement: str, parameters: Sequence[Any], *, scans_texts: bool = False
     ) -> list[Row]:
+        report_statement(self._url, statement)
         try:
             if not scans_texts and not self._is_long(statement):
                 try:

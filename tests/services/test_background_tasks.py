@@ -1,0 +1,49 @@
+"""Background tasks: what they send to the database can be told from what requests send."""
+
+from __future__ import annotations
+
+import asyncio
+
+from sqlalchemy import text
+
+from app.services.runtime.background_tasks import by_the_clock, in_background
+from app.store.engine.database import EVERYWHERE, Database
+from tests.client import PATIENCE_SECONDS
+from tests.conftest import Statements
+
+FIRST, SECOND = "SELECT 1", "SELECT 2"
+
+
+async def read_both_ways(database: Database) -> None:
+    async with database.read(EVERYWHERE) as session:
+        await session.execute(text(FIRST))
+    await database.raw_rows.fetch_rows(SECOND, [])
+
+
+async def test_statements_of_background_tasks_are_not_counted_and_others_are_once(
+    database: Database, statements: Statements
+) -> None:
+    done = asyncio.Event()
+
+    async def work() -> None:
+        await read_both_ways(database)
+        done.set()
+
+    async with by_the_clock(work(), "test"), asyncio.timeout(PATIENCE_SECONDS):
+        await done.wait()
+    in_task = list(statements)
+    await read_both_ways(database)
+
+    assert not {FIRST, SECOND} & set(in_task)
+    assert [each for each in statements if each in (FIRST, SECOND)] == [FIRST, SECOND]
+
+
+async def test_only_the_task_itself_is_in_the_background() -> None:
+    inside: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+    async def work() -> None:
+        inside.set_result(in_background())
+
+    async with by_the_clock(work(), "test"), asyncio.timeout(PATIENCE_SECONDS):
+        assert await inside
+    assert not in_background()
