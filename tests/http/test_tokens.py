@@ -134,7 +134,7 @@ async def test_without_any_keys_of_the_provider_the_answer_is_503_and_api_keys_s
 
 
 async def test_a_socket_ends_with_its_token(server: Client) -> None:
-    short = server.as_key(token(exp=time.time() + 1))
+    short = server.as_key(token(exp=time.time() + 3))
 
     async with short.socket() as socket:
         assert (await socket.receive())["type"] == "connection_ack"
