@@ -10,19 +10,19 @@ from strawberry.http import process_result
 from structlog.testing import capture_logs
 
 from app.domain.access.caller import Caller
-from app.domain.shared.limits import DocumentLimits, Limits
+from app.domain.shared.limits import DocumentLimits, Limits, RequestLimits
 from app.graphql.loaders import Loaders
 from app.graphql.plans.answering import Plans
 from app.graphql.schema import build_schema
 from app.graphql.shared.context import Context
 from app.services.auth.access import Access, authenticate
 from app.store.engine.database import Database
-from tests.client import ADMINISTRATOR
+from tests.client import ADMINISTRATOR, PATIENCE_SECONDS
 
 LIMITS = Limits()
 # What is drawn asks for far more than a client may.
 AMPLE = DocumentLimits(tokens=20_000, aliases=1_000, fields=5_000, depth=50, cost=10_000_000)
-SCHEMA = build_schema(AMPLE)
+SCHEMA = build_schema(AMPLE, RequestLimits(query_seconds=PATIENCE_SECONDS))
 DOCUMENTS = SCHEMA.documents
 
 
