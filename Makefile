@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test check bench bench-peers bench-fanout bench-faults bench-memory bench-overhead lint types floors schema-check migrations-check schema fuzz lock clean
+.PHONY: help setup serve test check bench bench-peers bench-fanout bench-faults bench-memory bench-overhead lint types layers schema-check migrations-check schema fuzz lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -29,7 +29,7 @@ PYTEST := $(BIN)/python -m pytest -n 3 --dist worksteal
 test: setup ## Run the tests that every change needs, on SQLite and on PostgreSQL
 	$(PYTEST) --tier=test
 
-check: setup lint types floors schema-check ## Everything that CI checks: lint, types, all tests
+check: setup lint types layers schema-check ## Everything that CI checks: lint, types, all tests
 	$(PYTEST)
 
 bench: setup ## Measure what a report costs, alone, at once and in lists, and what rules add
@@ -57,7 +57,7 @@ lint: setup
 types: setup
 	$(BIN)/mypy
 
-floors: setup
+layers: setup
 	$(BIN)/lint-imports
 
 schema-check: setup

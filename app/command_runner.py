@@ -14,8 +14,8 @@ from pydantic import ValidationError
 
 from app.settings import Settings
 from app.store.engine.database import Database
-from app.store.engine.dialect import DATABASE_ERRORS, BadUrlError, why_unavailable
-from app.store.migrate import OtherDatabaseError, check
+from app.store.engine.dialect import DATABASE_ERRORS, InvalidDatabaseUrlError, unavailable_reason
+from app.store.migrate import DatabaseVersionError, check_version
 from app.telemetry import configure_logs
 
 Result = TypeVar("Result")
@@ -39,7 +39,7 @@ def exit_with(message: str, code: int) -> NoReturn:
 
 
 def run_on_database(
-    settings: Settings, work: Callable[[Database], Coroutine[Any, Any, Result]]
+    settings: Settings, operation: Callable[[Database], Coroutine[Any, Any, Result]]
 ) -> Result:
     """Runs the work on a database that has the tables of this version, and migrates nothing.
 
@@ -49,8 +49,8 @@ def run_on_database(
     async def run() -> Result:
         database = Database(settings.database_url)
         try:
-            await check(database.url)
-            return await work(database)
+            await check_version(database.url)
+            return await operation(database)
         finally:
             await database.close()
 
@@ -58,16 +58,16 @@ def run_on_database(
     return run_async(run)
 
 
-def run_async(work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+def run_async(operation: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
     """Runs the work. Exits with code 1 if the database fails."""
     try:
-        return asyncio.run(work())
-    except OtherDatabaseError as error:
+        return asyncio.run(operation())
+    except DatabaseVersionError as error:
         why: str | None = str(error)
-    except BadUrlError as error:
+    except InvalidDatabaseUrlError as error:
         why = f"TOCSIN_DATABASE_URL {error}."
     except DATABASE_ERRORS as error:
-        why = why_unavailable(error)
+        why = unavailable_reason(error)
         if why is None:
             raise
     exit_with(f"Tocsin cannot start. {why}", 1)

@@ -7,21 +7,21 @@ from datetime import UTC, datetime
 import structlog
 
 from app.domain.shared.problems import RequestError
-from app.services.auth.access import Access, authenticate
-from app.services.auth.organizations import bootstrap
+from app.services.auth.access import Access, authenticate_credential
+from app.services.auth.organizations import bootstrap_database
 from app.settings import Settings
 from app.store.engine.database import Database
-from app.store.migrate import migrate
+from app.store.migrate import migrate_database
 
 log = structlog.get_logger(__name__)
 
 
-async def prepare(settings: Settings, *, new_epoch: bool = False) -> str | None:
+async def prepare_database(settings: Settings, *, new_epoch: bool = False) -> str | None:
     """Migrates the database. Returns the administrator's key if the database was empty."""
     database = Database(settings.database_url)
     try:
-        await migrate(database.url, new_epoch=new_epoch)
-        key = await bootstrap(database, settings.bootstrap_key, datetime.now(UTC))
+        await migrate_database(database.url, new_epoch=new_epoch)
+        key = await bootstrap_database(database, settings.bootstrap_key, datetime.now(UTC))
         if key is None and settings.bootstrap_key is not None:
             await _check_bootstrap_key(database, settings.bootstrap_key)
         return key
@@ -31,6 +31,6 @@ async def prepare(settings: Settings, *, new_epoch: bool = False) -> str | None:
 
 async def _check_bootstrap_key(database: Database, key: str) -> None:
     try:
-        await authenticate(Access(database), f"Bearer {key}")
+        await authenticate_credential(Access(database), f"Bearer {key}")
     except RequestError:
         log.warning("bootstrap_key_ignored", why="it is for an empty database; this one has keys")

@@ -26,10 +26,10 @@ from prometheus_client import (
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
-_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus-client reads it when it is imported
+_DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # prometheus-client reads it when it is imported
 
-DOOR: ContextVar[str] = ContextVar("door", default="graphql")
-"""Where the request at hand came in."""
+REQUEST_API: ContextVar[str] = ContextVar("request_api", default="graphql")
+"""The API that received the current request."""
 
 RESPONSES = Counter(
     "tocsin_http_responses", "HTTP answers, by door and status.", ["door", "status"]
@@ -57,7 +57,7 @@ EVENTS = Counter(
     "Reported events, by door and verdict: stored, duplicate or refused.",
     ["door", "verdict"],
 )
-TOGETHER = Histogram(
+REPORTS_PER_TRANSACTION = Histogram(
     "tocsin_reports_together",
     "Calls that report events and shared a transaction.",
     buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
@@ -65,23 +65,23 @@ TOGETHER = Histogram(
 
 
 @cache
-def responses(door: str, status: int) -> Counter:
-    """Looking a child up by its labels costs more than counting."""
-    return RESPONSES.labels(door, status)
+def response_counter(api: str, status: int) -> Counter:
+    """Cached, because looking up a child by its labels costs more than counting."""
+    return RESPONSES.labels(api, status)
 
 
 @cache
-def operations(operation: str, kind: str, outcome: str) -> Counter:
+def operation_counter(operation: str, kind: str, outcome: str) -> Counter:
     return OPERATIONS.labels(operation, kind, outcome)
 
 
 @cache
-def operation_seconds(operation: str, kind: str) -> Histogram:
+def operation_histogram(operation: str, kind: str) -> Histogram:
     return OPERATION_SECONDS.labels(operation, kind)
 
 
 @cache
-def plans(outcome: str) -> Counter:
+def plan_counter(outcome: str) -> Counter:
     return PLANS.labels(outcome)
 
 
@@ -89,7 +89,7 @@ SOCKETS = Gauge("tocsin_sockets", "WebSockets that are open.", multiprocess_mode
 SUBSCRIBERS = Gauge(
     "tocsin_subscribers", "Subscriptions that follow the log.", multiprocess_mode="livesum"
 )
-BUFFERED = Gauge(
+BUFFERED_ANSWERS = Gauge(
     "tocsin_buffered_answers",
     "Answers that wait in memory for their subscribers.",
     multiprocess_mode="livesum",
@@ -121,9 +121,9 @@ DATABASE_UP = Gauge(
 )
 
 
-def exposition() -> bytes:
-    """The text that Prometheus scrapes: whichever process is asked, it tells of all."""
-    if _FOLDER not in os.environ:
+def render_metrics() -> bytes:
+    """Renders the metrics of all processes for Prometheus."""
+    if _DIRECTORY_VARIABLE not in os.environ:
         return generate_latest(REGISTRY)
     registry = CollectorRegistry()
     multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
@@ -131,24 +131,24 @@ def exposition() -> bytes:
 
 
 @contextlib.contextmanager
-def shared_by_processes() -> Iterator[None]:
-    """For a parent: the processes that it starts count together."""
-    # In memory where there is such a place: a mapped file on a disk that is full kills its writer.
+def share_between_processes() -> Iterator[None]:
+    """Lets the child processes of the caller share their metrics until the block is left."""
+    # In memory if possible: writing to a mapped file on a full disk kills the process.
     memory = Path("/dev/shm")  # noqa: S108
-    place = memory if os.access(memory, os.W_OK) else None
-    folder = Path(tempfile.mkdtemp(prefix="tocsin-metrics-", dir=place))
-    given = os.environ.get(_FOLDER)
-    os.environ[_FOLDER] = str(folder)
+    parent = memory if os.access(memory, os.W_OK) else None
+    directory = Path(tempfile.mkdtemp(prefix="tocsin-metrics-", dir=parent))
+    previous = os.environ.get(_DIRECTORY_VARIABLE)
+    os.environ[_DIRECTORY_VARIABLE] = str(directory)
     try:
         yield
     finally:
-        if given is None:
-            del os.environ[_FOLDER]
+        if previous is None:
+            del os.environ[_DIRECTORY_VARIABLE]
         else:
-            os.environ[_FOLDER] = given
-        shutil.rmtree(folder, ignore_errors=True)
+            os.environ[_DIRECTORY_VARIABLE] = previous
+        shutil.rmtree(directory, ignore_errors=True)
 
 
-def forget_process(pid: int) -> None:
-    """For a parent: what a process that died was at counts no more; what it has done, does."""
+def mark_process_dead(pid: int) -> None:
+    """Removes the gauges of a dead child process. Its counters are kept."""
     multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]

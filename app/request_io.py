@@ -1,4 +1,4 @@
-"""What every door does with an HTTP request, whatever it answers: who sends it, and its body."""
+"""Request handling shared by all HTTP APIs: authentication, headers and body."""
 
 from __future__ import annotations
 
@@ -8,44 +8,44 @@ from starlette.requests import ClientDisconnect, Request
 
 from app.domain.access.caller import Caller
 from app.domain.shared.problems import ErrorCode, RequestError
-from app.services.auth.access import caller_of
+from app.services.auth.access import authenticate_headers
 
-RETRY_SECONDS = 5  # for who asks while the database cannot answer
-
-
-class TooSlowError(RequestError):
-    """Half a request came, and no more: the answer ends the connection."""
+RETRY_AFTER_SECONDS = 5  # Retry-After while the database is unavailable
 
 
-async def caller_behind(request: Request) -> Caller:
-    """RequestError UNAUTHENTICATED, FORBIDDEN, LIMIT_EXCEEDED."""
+class RequestTimeoutError(RequestError):
+    """The rest of a request did not arrive in time. The response closes the connection."""
+
+
+async def authenticate_request(request: Request) -> Caller:
+    """Authenticates a request. Raises RequestError UNAUTHENTICATED, FORBIDDEN or LIMIT_EXCEEDED."""
     access, client = request.app.state.access, request.client
-    return await caller_of(access, request.headers, client and client.host)
+    return await authenticate_headers(access, request.headers, client and client.host)
 
 
-def said_in(request: Request) -> dict[str, str]:
-    """The headers, of each name the first, for who asks for several of them."""
+def headers_of(request: Request) -> dict[str, str]:
+    """Returns the headers as a dict. The first of a repeated name wins."""
     headers = reversed(request.scope["headers"])
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
 
 
-async def body_of(request: Request, most: int) -> bytes | None:
-    """The body; None as soon as it is known to be longer than that.
+async def receive_body(request: Request, max_bytes: int) -> bytes | None:
+    """Receives the body. Returns None as soon as it exceeds `max_bytes`.
 
-    ClientDisconnect. RequestError LIMIT_EXCEEDED for one that does not come in time: answer 408.
+    Raises ClientDisconnect, and RequestTimeoutError if the body does not arrive in time.
     """
     seconds: float = request.app.state.body_seconds
     try:
         async with asyncio.timeout(seconds):
-            return await _read(request, most)
+            return await _receive_bounded(request, max_bytes)
     except TimeoutError:
-        told = f"The body did not come within {seconds:g} s."
-        raise TooSlowError(ErrorCode.LIMIT_EXCEEDED, told) from None
+        message_text = f"The body did not come within {seconds:g} s."
+        raise RequestTimeoutError(ErrorCode.LIMIT_EXCEEDED, message_text) from None
 
 
-async def _read(request: Request, most: int) -> bytes | None:
+async def _receive_bounded(request: Request, max_bytes: int) -> bytes | None:
     length = request.headers.get("content-length", "")
-    if length.isdecimal() and int(length) > most:
+    if length.isdecimal() and int(length) > max_bytes:
         return None
     body = bytearray()
     while True:
@@ -53,7 +53,7 @@ async def _read(request: Request, most: int) -> bytes | None:
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         body += message.get("body", b"")
-        if len(body) > most:
+        if len(body) > max_bytes:
             return None
         if not message.get("more_body"):
             return bytes(body)

@@ -5,7 +5,13 @@ from __future__ import annotations
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.domain.shared.limits import DocumentLimits, Limits, RequestLimits, Slowing, SocketLimits
+from app.domain.shared.limits import (
+    DocumentLimits,
+    FailedAuthLimits,
+    Limits,
+    RequestLimits,
+    SocketLimits,
+)
 
 
 class Settings(BaseSettings):
@@ -40,7 +46,9 @@ class Settings(BaseSettings):
     jwt_leeway_seconds: int = Field(
         default=30, ge=0, description="How far the clocks of servers may differ."
     )
-    slowing: Slowing = Field(default_factory=Slowing, description="TOCSIN_SLOWING__FREE and so on.")
+    slowing: FailedAuthLimits = Field(
+        default_factory=FailedAuthLimits, description="TOCSIN_SLOWING__FREE and so on."
+    )
     trusted_proxies: str | None = Field(
         default=None,
         description="Addresses whose X-Forwarded-For and -Proto are believed, `*` for all: "
@@ -75,8 +83,8 @@ class Settings(BaseSettings):
     @classmethod
     def _are_origins(cls, value: str | None) -> str | None:
         if value is not None:
-            # The web framework, which no command but `serve` needs.
-            from app.http.cross_origin import Origins
+            # Imported here because it loads the web framework, which only `serve` needs.
+            from app.http.cross_origin import AllowedOrigins
 
-            Origins.read(value, None)
+            AllowedOrigins.from_settings(value, None)
         return value

@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line, on standard error, those of libraries too."""
+"""Server logs: one JSON object per line on standard error, including those of libraries."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ import structlog
 
 
 def configure_logs(level: int = logging.INFO) -> None:
-    shared: list[structlog.typing.Processor] = [
+    shared_processors: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
     ]
     structlog.configure(
-        processors=[*shared, structlog.processors.JSONRenderer()],
+        processors=[*shared_processors, structlog.processors.JSONRenderer()],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    # Of libraries, warnings and worse.
-    lines = logging.StreamHandler(sys.stderr)
-    lines.setFormatter(
+    # Libraries log warnings and errors only.
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+            foreign_pre_chain=[*shared_processors, structlog.stdlib.add_logger_name],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.JSONRenderer(),
             ],
         )
     )
-    logging.basicConfig(level=logging.WARNING, handlers=[lines], force=True)
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)

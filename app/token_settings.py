@@ -8,10 +8,10 @@ from app.domain.access.tokens import check_leeway
 from app.settings import Settings
 
 if TYPE_CHECKING:
-    from app.services.auth.tokens import Tokens
+    from app.services.auth.tokens import TokenVerifier
 
 
-def tokens_of(settings: Settings) -> Tokens | None:
+def create_token_verifier(settings: Settings) -> TokenVerifier | None:
     """Reads tokens as the settings say; None if they accept no tokens.
 
     Raises TokenSettingsError if a setting is invalid.
@@ -21,9 +21,9 @@ def tokens_of(settings: Settings) -> Tokens | None:
     if secret is None and settings.jwt_jwks_url is None:
         return None
     # An HTTP client and cryptography, which take long to import and few servers need.
-    from app.services.auth.tokens import Tokens
+    from app.services.auth.tokens import TokenVerifier
 
-    return Tokens(
+    return TokenVerifier(
         secret=None if secret is None else secret.get_secret_value(),
         jwks_url=settings.jwt_jwks_url,
         issuer=settings.jwt_issuer,

@@ -29,7 +29,13 @@ from app.domain.event_types.conditions import ConditionalEffect, ConditionalRule
 from app.domain.event_types.fields import FieldDefinition, FieldKind
 from app.domain.event_types.lifecycle import EventTypeState
 from app.domain.events.predicates import FieldPredicate, PredicateOperator
-from app.domain.intake.intake import Accepted, Desk, Draft, TypeSpec, judge
+from app.domain.intake.intake import (
+    Accepted,
+    CommandContext,
+    EventDraft,
+    EventTypeSnapshot,
+    validate_report,
+)
 from benchmarks.processes import KEY, TOCSIN, Child, postgresql, serving, settings
 
 NUMBERS = [f"n{index}" for index in range(5)]
@@ -184,14 +190,16 @@ def verdict_seconds(rounds: int) -> float:
     )
     fields = [FieldDefinition(name, FieldKind.NUMBER) for name in NUMBERS]
     fields += [FieldDefinition(name, FieldKind.TEXT) for name in TEXTS]
-    spec = TypeSpec(
+    spec = EventTypeSnapshot(
         UUID(int=1), "t", "T", "general", EventTypeState.PUBLISHED, 1, tuple(fields), rules
     )
-    desk = Desk(Caller("bench", UUID(int=2), frozenset()), datetime.now(UTC))
+    command = CommandContext(Caller("bench", UUID(int=2), frozenset()), datetime.now(UTC))
     taken = []
     for _ in range(rounds + 10):
         begun = time.perf_counter()
-        assert isinstance(judge(Draft(type="t", fields=VALUES), spec, desk, uuid4()), Accepted)
+        assert isinstance(
+            validate_report(EventDraft(type="t", fields=VALUES), spec, command, uuid4()), Accepted
+        )
         taken.append(time.perf_counter() - begun)
     return statistics.median(taken[10:])
 

@@ -12,11 +12,11 @@ import httpx
 from websockets.asyncio.client import ClientConnection, connect
 
 ADMINISTRATOR = "administrator-key"
-PATIENCE_SECONDS = 90.0
+TIMEOUT_SECONDS = 90.0
 
 
 class Client:
-    """Speaks with the key it has; `as_key` gives the same server to another key."""
+    """Uses one API key; `as_key` returns a client of the same server with another key."""
 
     def __init__(self, url: str, key: str | None = ADMINISTRATOR, **headers: str) -> None:
         self.url = url
@@ -28,22 +28,22 @@ class Client:
         self.http = httpx.AsyncClient(
             base_url=url,
             headers=self.headers,
-            timeout=PATIENCE_SECONDS,
+            timeout=TIMEOUT_SECONDS,
             limits=limits,
             verify=False,  # there is no TLS here, and reading the certificates takes 20 ms
         )
-        self.others: list[Client] = []
+        self.derived_clients: list[Client] = []
 
     async def __aenter__(self) -> Client:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for client in (self, *self.others):
+        for client in (self, *self.derived_clients):
             await client.http.aclose()
 
     def as_key(self, key: str | None, **headers: str) -> Client:
-        self.others.append(Client(self.url, key, **headers))
-        return self.others[-1]
+        self.derived_clients.append(Client(self.url, key, **headers))
+        return self.derived_clients[-1]
 
     async def post(self, query: str, **variables: Any) -> httpx.Response:
         # Escaped to ASCII: what UTF-8 cannot carry, a JSON text still can.
@@ -54,32 +54,32 @@ class Client:
             "/graphql", content=body, headers={"content-type": "application/json"}
         )
 
-    async def answer(self, query: str, **variables: Any) -> dict[str, Any]:
-        """The whole answer: `data`, `errors`."""
-        answered: dict[str, Any] = (await self.post(query, **variables)).json()
-        return answered
+    async def execute(self, query: str, **variables: Any) -> dict[str, Any]:
+        """The whole response: `data`, `errors`, `extensions`."""
+        response: dict[str, Any] = (await self.post(query, **variables)).json()
+        return response
 
-    async def ask(self, query: str, **variables: Any) -> Any:
-        """The data of the one root field asked for. Errors fail the test."""
-        answer = await self.answer(query, **variables)
-        assert "errors" not in answer, answer["errors"]
-        [data] = answer["data"].values()
+    async def execute_field(self, query: str, **variables: Any) -> Any:
+        """The value of the only root field. Errors fail the test."""
+        response = await self.execute(query, **variables)
+        assert "errors" not in response, response["errors"]
+        [data] = response["data"].values()
         return data
 
-    async def ask_all(self, query: str, **variables: Any) -> Any:
+    async def execute_data(self, query: str, **variables: Any) -> Any:
         """The data of all root fields. Errors fail the test."""
-        answer = await self.answer(query, **variables)
-        assert "errors" not in answer, answer["errors"]
-        return answer["data"]
+        response = await self.execute(query, **variables)
+        assert "errors" not in response, response["errors"]
+        return response["data"]
 
-    async def error(self, query: str, **variables: Any) -> dict[str, Any]:
-        """The one error of the answer."""
-        [error] = (await self.answer(query, **variables))["errors"]
+    async def expect_error(self, query: str, **variables: Any) -> dict[str, Any]:
+        """The only error of the response."""
+        [error] = (await self.execute(query, **variables))["errors"]
         return dict(error)
 
-    async def log(self, **given: Any) -> Any:
-        """logEvent of this input, accepted: the event."""
-        payload = await self.ask(LOG_EVENT, input=given)
+    async def log_event(self, **overrides: Any) -> Any:
+        """Logs an event, which must succeed; returns the event."""
+        payload = await self.execute_field(LOG_EVENT, input=overrides)
         assert payload["userErrors"] == []
         return payload["event"]
 
@@ -111,7 +111,7 @@ class Socket:
 
     async def receive(self) -> dict[str, Any]:
         """The next message. Pings are answered on the way, as every client does."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             while True:
                 message: dict[str, Any] = json.loads(await self.connection.recv())
                 if message["type"] != "ping":
@@ -123,7 +123,7 @@ class Subscription:
     def __init__(self, socket: Socket) -> None:
         self.socket = socket
 
-    async def next(self) -> Any:
+    async def receive_next(self) -> Any:
         """The data of the root field in the next message."""
         message = await self.socket.receive()
         assert message["type"] == "next", message
@@ -131,10 +131,10 @@ class Subscription:
         [data] = message["payload"]["data"].values()
         return data
 
-    async def take(self, count: int) -> list[Any]:
-        return [await self.next() for _ in range(count)]
+    async def receive_many(self, count: int) -> list[Any]:
+        return [await self.receive_next() for _ in range(count)]
 
-    async def error(self) -> dict[str, Any]:
+    async def receive_error(self) -> dict[str, Any]:
         """The error that the subscription ended with."""
         message = await self.socket.receive()
         payload = message["payload"]

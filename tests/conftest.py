@@ -24,18 +24,18 @@ from hypothesis import settings as hypothesis_settings
 from sqlalchemy import Connection
 from sqlalchemy.engine import URL
 
-from app.database_setup import prepare
-from app.graphql.transport.frames import Frames
+from app.database_setup import prepare_database
+from app.graphql.transport.websocket_protocol import BufferedWebSocketProtocol
 from app.main import create_app
-from app.services.auth.organizations import add_organization
+from app.services.auth.organizations import insert_organization
 from app.services.runtime.background_tasks import in_background
-from app.serving.bounded_http import Heads
+from app.serving.bounded_http import BoundedHttpProtocol
 from app.settings import Settings
-from app.store.engine.database import EVERYWHERE, Database
-from app.store.engine.dialect import read_url
+from app.store.engine.database import ALL_ORGANIZATIONS, Database
+from app.store.engine.dialect import parse_database_url
 from app.store.engine.statement_observers import observe_statements
 from tests import postgresql_server
-from tests.client import ADMINISTRATOR, PATIENCE_SECONDS, Client
+from tests.client import ADMINISTRATOR, TIMEOUT_SECONDS, Client
 from tests.postgresql_server import execute
 from tests.tiers import TIERS, tiers_of
 
@@ -69,7 +69,7 @@ def dialect(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 async def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("template") / "tocsin.db"
-    await prepare(settings_of(f"sqlite:///{file}"))
+    await prepare_database(build_settings(f"sqlite:///{file}"))
     return file
 
 
@@ -78,7 +78,7 @@ async def postgresql() -> str:
     """URL of a PostgreSQL server, in which `{}` stands for the name of a database."""
     address = await postgresql_server.start()
     await execute(address, f"CREATE DATABASE {TEMPLATE}")
-    await prepare(settings_of(address.format(TEMPLATE)))
+    await prepare_database(build_settings(address.format(TEMPLATE)))
     return address
 
 
@@ -111,7 +111,7 @@ def statements(database_url: str) -> Iterator[Statements]:
     are not counted. Those of the feed are.
     """
     sent: Statements = []
-    database = read_url(database_url).database
+    database = parse_database_url(database_url).database
 
     def note(url: URL, statement: str) -> None:
         if url.database == database and LOOK_UP not in statement and not in_background():
@@ -121,7 +121,7 @@ def statements(database_url: str) -> Iterator[Statements]:
         yield sent
 
 
-def is_of(connection: Connection, database: str | None) -> bool:
+def is_connected_to(connection: Connection, database: str | None) -> bool:
     """Whether the connection is to the database, not to that of a server that tests share."""
     return connection.engine.url.database == database
 
@@ -129,13 +129,13 @@ def is_of(connection: Connection, database: str | None) -> bool:
 @pytest.fixture
 def serve() -> Serve:
     """`async with serve(database_url) as client`: a real server on a port of its own."""
-    return _serve
+    return _run_server
 
 
 @pytest.fixture
 async def own_client(database_url: str) -> AsyncIterator[Client]:
     """The administrator, at a server of the test's own on `database_url`."""
-    async with _serve(database_url) as client:
+    async with _run_server(database_url) as client:
         yield client
 
 
@@ -159,8 +159,8 @@ class SharedServer:
     async def add_organization(self) -> str:
         """Returns the key of the new organization."""
         key = f"test-{uuid4().hex}"
-        async with self.database.write(EVERYWHERE) as session:
-            await add_organization(session, key, key, datetime.now(UTC))
+        async with self.database.write(ALL_ORGANIZATIONS) as session:
+            await insert_organization(session, key, key, datetime.now(UTC))
         return key
 
 
@@ -175,7 +175,7 @@ class SharedServers:
     async def get(self, dialect: str) -> SharedServer:
         if dialect not in self._servers:
             database_url = await self._create_database[dialect]()
-            client = await self._stack.enter_async_context(_serve(database_url))
+            client = await self._stack.enter_async_context(_run_server(database_url))
             database = Database(database_url)
             self._stack.push_async_callback(database.close)
             self._servers[dialect] = SharedServer(client.url, database)
@@ -210,18 +210,18 @@ class _Server(uvicorn.Server):
         yield
 
 
-def settings_of(database_url: str, **given: Any) -> Settings:
+def build_settings(database_url: str, **overrides: Any) -> Settings:
     # No test waits for a query to be too slow by chance: a busy machine is.
-    given["requests"] = {"query_seconds": PATIENCE_SECONDS} | given.get("requests", {})
-    return Settings(database_url=database_url, bootstrap_key=ADMINISTRATOR, **given)
+    overrides["requests"] = {"query_seconds": TIMEOUT_SECONDS} | overrides.get("requests", {})
+    return Settings(database_url=database_url, bootstrap_key=ADMINISTRATOR, **overrides)
 
 
 @contextlib.asynccontextmanager
-async def _serve(database_url: str, **given: object) -> AsyncIterator[Client]:
-    settings = settings_of(database_url, **given)
+async def _run_server(database_url: str, **overrides: object) -> AsyncIterator[Client]:
+    settings = build_settings(database_url, **overrides)
     app = create_app(settings)
-    heads = Heads.within(settings.requests)
-    config = uvicorn.Config(app, port=0, http=heads, ws=Frames, log_config=None)
+    heads = BoundedHttpProtocol.with_limits(settings.requests)
+    config = uvicorn.Config(app, port=0, http=heads, ws=BufferedWebSocketProtocol, log_config=None)
     server = _Server(config)
     serving = asyncio.create_task(server.serve())
     while not server.started:

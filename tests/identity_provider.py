@@ -34,12 +34,12 @@ class SigningKey:
     kid: str | None
     private: Any
 
-    def jwk(self, **given: Any) -> dict[str, Any]:
+    def jwk(self, **overrides: Any) -> dict[str, Any]:
         """What is published of it; None leaves a member out."""
         public = ALGORITHMS[self.algorithm].to_jwk(self.private.public_key(), as_dict=True)
         public.pop("key_ops", None)
-        said = public | {"kid": self.kid, "use": "sig", "alg": self.algorithm} | given
-        return {name: value for name, value in said.items() if value is not None}
+        jwk = public | {"kid": self.kid, "use": "sig", "alg": self.algorithm} | overrides
+        return {name: value for name, value in jwk.items() if value is not None}
 
     def sign(self, claims: Any, **header: Any) -> str:
         named = {} if self.kid is None else {"kid": self.kid}
@@ -70,9 +70,9 @@ class Provider:
         self.publish_jwks(*(key.jwk() for key in keys))
 
     def publish_jwks(self, *jwks: Any) -> None:
-        self.say("200 OK", json.dumps({"keys": jwks}).encode())
+        self.respond_with("200 OK", json.dumps({"keys": jwks}).encode())
 
-    def say(self, status: str, body: bytes, *headers: str) -> None:
+    def respond_with(self, status: str, body: bytes, *headers: str) -> None:
         head = [f"HTTP/1.1 {status}", f"content-length: {len(body)}", "connection: close", *headers]
         self.answer = "\r\n".join([*head, "", ""]).encode() + body
 
@@ -89,8 +89,8 @@ class Provider:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            asked = await reader.readuntil(b"\r\n\r\n")
-            assert asked.startswith(b"GET /keys?of=tocsin ")
+            request_head = await reader.readuntil(b"\r\n\r\n")
+            assert request_head.startswith(b"GET /keys?of=tocsin ")
             self.fetches += 1
             await self.answering.wait()
             writer.write(self.answer)

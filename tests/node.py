@@ -12,11 +12,11 @@ NODE = Path(__file__).parents[1] / "web" / ".node" / "bin"
 INSTALL_SECONDS = 240  # below the deadline of a test
 
 
-def environment() -> dict[str, str]:
+def node_environment() -> dict[str, str]:
     return os.environ | {"PATH": f"{NODE}{os.pathsep}{os.environ['PATH']}"}
 
 
-def install(folder: Path) -> None:
+def install_packages(folder: Path) -> None:
     """Installs what the lock file says, unless that has been done since it was written."""
     installed, lock = folder / "node_modules" / ".package-lock.json", folder / "package-lock.json"
     if installed.exists() and installed.stat().st_mtime > lock.stat().st_mtime:
@@ -25,7 +25,7 @@ def install(folder: Path) -> None:
     subprocess.run(
         npm,
         cwd=folder,
-        env=environment(),
+        env=node_environment(),
         check=True,
         stdout=subprocess.DEVNULL,
         timeout=INSTALL_SECONDS,

@@ -1,4 +1,4 @@
-"""Events as CloudEvents, a line each, page by page."""
+"""Export: writes events as CloudEvents, one per line, page by page."""
 
 from __future__ import annotations
 
@@ -8,67 +8,76 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from app.archives.importing import INTERRUPTED
-from app.archives.output import Output, OutputError
-from app.domain.events.cloudevents import schema_address, write_cloud_event
+from app.archives.output import ExportOutput, OutputError
+from app.domain.events.cloudevents import format_cloud_event, schema_url
 from app.domain.events.filters import EventFilter
 from app.domain.events.state import EventState
-from app.domain.shared.values import write_instant
+from app.domain.shared.values import format_instant
 from app.services.events import archives
 from app.store.engine.database import Database
-from app.store.engine.dialect import why_unavailable
+from app.store.engine.dialect import unavailable_reason
 
 
 @dataclass
-class Exported:
-    """How far it has come. `broken`: why it is not all."""
+class ExportResult:
+    """The number of events and the last cursor. `stop_reason` is set if the export is partial."""
 
     events: int
     cursor: str
-    broken: str | None = None
+    stop_reason: str | None = None
 
 
 @dataclass(frozen=True)
-class Export:
-    """`public_url` is where the definitions of event types are; without it, none are named."""
+class Exporter:
+    """Exports events. `public_url` is the base of `dataschema`, which is omitted without it."""
 
     database: Database
-    output: Output
+    output: ExportOutput
     filter: EventFilter
     public_url: str | None
     patience_seconds: float = 30.0
 
-    async def run(self, organization_id: UUID) -> Exported:
-        """Writes them all. RequestError INVALID_CURSOR, CURSOR_EXPIRED; OutputError."""
-        course = await archives.begin(self.database, organization_id, self.output.after)
-        done = Exported(0, course.cursor(course.after))
-        self.output.write(b"", done.cursor)
-        pages = archives.pages(self.database, course, self.filter, self.patience_seconds)
-        place = course.after
+    async def run(self, organization_id: UUID) -> ExportResult:
+        """Writes all matching events.
+
+        Raises RequestError INVALID_CURSOR or CURSOR_EXPIRED, and OutputError.
+        """
+        export_range = await archives.open_range(self.database, organization_id, self.output.after)
+        result = ExportResult(0, export_range.encode_cursor(export_range.after))
+        self.output.write(b"", result.cursor)
+        pages = archives.read_pages(self.database, export_range, self.filter, self.patience_seconds)
+        position = export_range.after
         try:
             async for page in pages:
-                self.output.write(b"".join(map(self._line, page.events)), course.cursor(page.place))
-                place = page.place
-                done.events += len(page.events)
-                done.cursor = course.cursor(place)
-            begins = course.moment.begins_at
-            if place < course.until:
-                done.broken = "Not all: an open transaction holds up what was logged after it"
-            elif self.output.after is None and begins is not None:
-                done.broken = f"Not all: the log was pruned, and begins at {write_instant(begins)}"
+                self.output.write(
+                    b"".join(map(self._format_line, page.events)),
+                    export_range.encode_cursor(page.position),
+                )
+                position = page.position
+                result.events += len(page.events)
+                result.cursor = export_range.encode_cursor(position)
+            log_begins_at = export_range.snapshot.begins_at
+            if position < export_range.until:
+                result.stop_reason = (
+                    "Not all: an open transaction holds up what was logged after it"
+                )
+            elif self.output.after is None and log_begins_at is not None:
+                begins_at = format_instant(log_begins_at)
+                result.stop_reason = f"Not all: the log was pruned, and begins at {begins_at}"
         except asyncio.CancelledError:
-            done.broken = INTERRUPTED
+            result.stop_reason = INTERRUPTED
         except OutputError as error:
-            done.broken = str(error).removesuffix(".")
+            result.stop_reason = str(error).removesuffix(".")
         except Exception as error:
-            if (why := why_unavailable(error)) is None:
+            if (reason := unavailable_reason(error)) is None:
                 raise
-            done.broken = why.removesuffix(".")
+            result.stop_reason = reason.removesuffix(".")
         finally:
             await pages.aclose()
-        return done
+        return result
 
-    def _line(self, event: EventState) -> bytes:
-        schema = schema_address(self.public_url, event) if self.public_url else None
-        written = write_cloud_event(event, schema)
-        # In ASCII: some readers take U+2028 and U+0085 for ends of lines.
-        return json.dumps(written, separators=(",", ":")).encode() + b"\n"
+    def _format_line(self, event: EventState) -> bytes:
+        schema = schema_url(self.public_url, event) if self.public_url else None
+        cloud_event = format_cloud_event(event, schema)
+        # In ASCII: some readers treat U+2028 and U+0085 as line ends.
+        return json.dumps(cloud_event, separators=(",", ":")).encode() + b"\n"

@@ -1,4 +1,4 @@
-"""Events out of a file: batch after batch, each durable before the next one is read."""
+"""Import: results events from a file and stores them in batches, one transaction at a time."""
 
 from __future__ import annotations
 
@@ -10,149 +10,151 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from app.archives.reading import Read
+from app.archives.reading import ParsedEvent
 from app.domain.access.caller import Caller
-from app.domain.intake.intake import Desk
+from app.domain.intake.intake import CommandContext
 from app.domain.shared.limits import Limits
 from app.domain.shared.problems import Problem
-from app.domain.shared.values import on_one_line
+from app.domain.shared.values import replace_control_characters
 from app.services.events import cloudevents
-from app.services.events.reports import Report
+from app.services.events.reports import ReportResult
 from app.store.engine.database import Database
-from app.store.engine.dialect import why_unavailable
+from app.store.engine.dialect import unavailable_reason
 
-BATCH = 500
-TRIES = 5
-PAUSE_SECONDS = 1.0
+BATCH_SIZE = 500
+MAX_ATTEMPTS = 5
+RETRY_DELAY_SECONDS = 1.0
 INTERRUPTED = "Interrupted"
 
 
-class UnreadableError(Exception):
-    """What keeps the file from being read: it is no OSError, which a database may raise, too."""
+class FileReadError(Exception):
+    """The file cannot be read. Not an OSError, because the database may raise these, too."""
 
 
-Tell = Callable[[str], None]
+PrintLine = Callable[[str], None]
 
 
 @dataclass
-class Tally:
-    """What became of the events of a file. `broken`: why the rest of it was left."""
+class ImportTally:
+    """The results of an import. `stop_reason` is set if the rest of the file was not read."""
 
     imported: int = 0
-    known: int = 0
-    counted: int = 0
+    already_present: int = 0
+    counted_duplicates: int = 0
     refused: int = 0
-    broken: str | None = None
+    stop_reason: str | None = None
 
     def __str__(self) -> str:
         return (
-            f"Imported {self.imported:,}, already there {self.known:,}, "
-            f"counted as duplicates {self.counted:,}, refused {self.refused:,}."
+            f"Imported {self.imported:,}, already there {self.already_present:,}, "
+            f"counted as duplicates {self.counted_duplicates:,}, refused {self.refused:,}."
         )
 
-    def add(self, report: Report) -> None:
-        if report.refused:
+    def add(self, report: ReportResult) -> None:
+        if report.is_rejected:
             self.refused += 1
         elif report.replay:
-            self.known += 1
+            self.already_present += 1
         elif report.stored:
             self.imported += 1
         else:
-            self.counted += 1
+            self.counted_duplicates += 1
 
 
 @dataclass
-class Import:
-    """Whoever reports, where to, and who is told of each refusal and of each batch."""
+class Importer:
+    """Imports events. `print_line` receives refusals, `advance` the size of each batch."""
 
     database: Database
     reporter: Caller
     limits: Limits
-    tell: Tell
+    print_line: PrintLine
     advance: Callable[[int], None] = lambda _: None
-    tally: Tally = field(default_factory=Tally)
+    tally: ImportTally = field(default_factory=ImportTally)
 
-    async def run(self, reads: Iterator[Read]) -> Tally:
-        """Takes it all in. What is broken off, by whatever, can be run again: nothing is twice."""
+    async def run(self, results: Iterator[ParsedEvent]) -> ImportTally:
+        """Imports all events. An interrupted import can be repeated without creating duplicates."""
         try:
-            while batch := self._next(reads):
-                await self._take(batch)
+            while batch := self._read_batch(results):
+                await self._import_batch(batch)
                 self.advance(len(batch))
         except (KeyboardInterrupt, asyncio.CancelledError):
-            self.tally.broken = INTERRUPTED
+            self.tally.stop_reason = INTERRUPTED
             with suppress(asyncio.CancelledError):
-                await asyncio.sleep(0)  # a cancellation that is on its way ends here
-        except UnreadableError as error:
-            self.tally.broken = f"The file cannot be read on: {error}"
+                await asyncio.sleep(0)  # consumes a pending cancellation
+        except FileReadError as error:
+            self.tally.stop_reason = f"The file cannot be read on: {error}"
         except Exception as error:
-            if (why := why_unavailable(error)) is None:
+            if (reason := unavailable_reason(error)) is None:
                 raise
-            self.tally.broken = why.removesuffix(".")
+            self.tally.stop_reason = reason.removesuffix(".")
         return self.tally
 
-    def _next(self, reads: Iterator[Read]) -> list[Read]:
-        """The next batch: so many events, or so many bytes, whichever is there first."""
-        batch: list[Read] = []
+    def _read_batch(self, results: Iterator[ParsedEvent]) -> list[ParsedEvent]:
+        """Reads a batch, limited by its number of events and its bytes."""
+        batch: list[ParsedEvent] = []
         size = 0
         try:
             with _interruptible():
-                for read in reads:
-                    batch.append(read)
-                    size += read.size
-                    if len(batch) == BATCH or size >= self.limits.message_bytes:
+                for parsed in results:
+                    batch.append(parsed)
+                    size += parsed.size
+                    if len(batch) == BATCH_SIZE or size >= self.limits.message_bytes:
                         break
         except OSError as error:
-            raise UnreadableError(error.strerror) from None
+            raise FileReadError(error.strerror) from None
         return batch
 
-    async def _take(self, batch: list[Read]) -> None:
-        events = [read.value for read in batch if read.flaw is None]
+    async def _import_batch(self, batch: list[ParsedEvent]) -> None:
+        events = [parsed.value for parsed in batch if parsed.error is None]
         reports = iter(await self._ingest(events))
-        for read in batch:
-            if read.flaw is not None:
+        for parsed in batch:
+            if parsed.error is not None:
                 self.tally.refused += 1
-                self.tell(f"{read.place}: {read.flaw}")
+                self.print_line(f"{parsed.location}: {parsed.error}")
                 continue
             report = next(reports)
             self.tally.add(report)
             for problem in report.problems:
-                self.tell(_line(read.place, problem))
+                self.print_line(_format_problem(parsed.location, problem))
             for warning in report.warnings:
-                self.tell(_line(f"{read.place}: warning", warning))
+                self.print_line(_format_problem(f"{parsed.location}: warning", warning))
 
-    async def _ingest(self, events: list[object]) -> list[Report]:
-        """Tries again where another writer was in the way: what is there already is met again."""
-        tried = 0
+    async def _ingest(self, events: list[object]) -> list[ReportResult]:
+        """Stores events, and retries while the database is unavailable. Retries are idempotent."""
+        attempts = 0
         while True:
             try:
-                desk = Desk(self.reporter, datetime.now(UTC), self.limits)
-                return await cloudevents.ingest(self.database, desk, events)
+                command = CommandContext(self.reporter, datetime.now(UTC), self.limits)
+                return await cloudevents.ingest_cloud_events(self.database, command, events)
             except Exception as error:
-                tried += 1
-                if tried == TRIES or why_unavailable(error) is None:
+                attempts += 1
+                if attempts == MAX_ATTEMPTS or unavailable_reason(error) is None:
                     raise
-                await asyncio.sleep(PAUSE_SECONDS)
+                await asyncio.sleep(RETRY_DELAY_SECONDS)
 
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Ctrl-C ends the wait for a file at once; the loop would be told when there is a line.
+    """Lets Ctrl-C interrupt a blocking read at once; the event loop would handle it afterwards.
 
-    So would a Ctrl-C that the loop was told of, and could not yet act on, when this begins.
+    A Ctrl-C that the loop received but has not handled yet raises KeyboardInterrupt, too.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield  # no signal arrives here
+        yield  # signals arrive in the main thread only
         return
-    kept = signal.getsignal(signal.SIGINT)
+    previous_handler = signal.getsignal(signal.SIGINT)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         if (task := asyncio.current_task()) is not None and task.cancelling():
             raise KeyboardInterrupt
         yield
     finally:
-        signal.signal(signal.SIGINT, kept)
+        signal.signal(signal.SIGINT, previous_handler)
 
 
-def _line(place: str, problem: Problem) -> str:
+def _format_problem(location: str, problem: Problem) -> str:
     path = ".".join(problem.path)
-    return on_one_line(": ".join(part for part in (place, path, problem.message) if part))
+    return replace_control_characters(
+        ": ".join(part for part in (location, path, problem.message) if part)
+    )

@@ -1,7 +1,7 @@
-"""Where an export goes: standard output, or a file that a later run goes on with.
+"""Outputs of an export: standard output, or a file that a later run can resume.
 
-Beside FILE lies FILE.cursor: how many bytes of FILE are good, and the place in the log behind them.
-It is replaced after the lines are on the disk; what FILE has beyond is of a run that was killed.
+FILE.cursor next to FILE has the number of valid bytes in FILE and the log cursor after them. It is
+replaced after the lines are on disk; bytes in FILE beyond it are from a run that was killed.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from typing import Any, Protocol
 
 
 class OutputError(Exception):
-    """Why there can be no output there. `usage`: other options would do."""
+    """The output cannot be written. `usage` is set if other options would work."""
 
     def __init__(self, message: str, *, usage: bool = False) -> None:
         super().__init__(message)
         self.usage = usage
 
 
-class Output(Protocol):
-    """`after` is where the export begins: behind this cursor, or at the beginning."""
+class ExportOutput(Protocol):
+    """An output. The export starts after the cursor `after`, or at the beginning if it is None."""
 
     after: str | None
 
     def write(self, lines: bytes, cursor: str) -> None:
-        """Whole lines, and the cursor behind them. OutputError."""
+        """Writes complete lines and the cursor after them. Raises OutputError."""
 
 
 class StandardOutput:
@@ -45,111 +45,115 @@ class StandardOutput:
             sys.stdout.buffer.write(lines)
             sys.stdout.buffer.flush()
         except OSError as error:
-            # Python would try once more at its end, and complain.
+            # Python would flush again at exit and print an error.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise OutputError(f"Standard output cannot be written: {error.strerror}.") from None
 
 
 @dataclass
-class File:
-    """A file under a lock. Write the first cursor before the first line."""
+class ResumableFile:
+    """A locked file. Write the first cursor before the first line."""
 
     path: Path
     after: str | None
-    asked: dict[str, Any]
+    options: dict[str, Any]
     file: FileIO
 
     def write(self, lines: bytes, cursor: str) -> None:
         try:
-            left = memoryview(lines)
-            while left:
-                left = left[self.file.write(left) :]
+            remaining = memoryview(lines)
+            while remaining:
+                remaining = remaining[self.file.write(remaining) :]
             os.fsync(self.file.fileno())
-            self._keep(cursor, self.file.tell())
+            self._save_state(cursor, self.file.tell())
         except OSError as error:
-            raise _unwritable(self.path, error) from None
+            raise _write_error(self.path, error) from None
 
-    def _keep(self, cursor: str, size: int) -> None:
-        kept = {"cursor": cursor, "bytes": size, "asked": self.asked}
-        new = _beside(self.path, ".cursor.new")
-        with new.open("w") as file:
-            file.write(json.dumps(kept) + "\n")
+    def _save_state(self, cursor: str, size: int) -> None:
+        state = {"cursor": cursor, "bytes": size, "asked": self.options}
+        temporary_path = _sibling_path(self.path, ".cursor.new")
+        with temporary_path.open("w") as file:
+            file.write(json.dumps(state) + "\n")
             file.flush()
             os.fsync(file.fileno())
-        new.replace(_beside(self.path, ".cursor"))
-        folder = os.open(self.path.parent, os.O_RDONLY)
+        temporary_path.replace(_sibling_path(self.path, ".cursor"))
+        directory = os.open(self.path.parent, os.O_RDONLY)
         try:
-            os.fsync(folder)
+            os.fsync(directory)
         finally:
-            os.close(folder)
+            os.close(directory)
 
 
 @contextmanager
-def opened(path: Path, after: str | None, asked: dict[str, Any]) -> Iterator[File]:
-    """A new file, or one that an export of the same events began: cut to what is good of it.
+def open_resumable(
+    path: Path, after: str | None, options: dict[str, Any]
+) -> Iterator[ResumableFile]:
+    """Opens a new file, or one of an earlier export of the same events, cut to its valid bytes.
 
-    OutputError, and nothing is changed.
+    Raises OutputError, without changing anything.
     """
     try:
         file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)
     except OSError as error:
-        raise _unwritable(path, error) from None
+        raise _write_error(path, error) from None
     with file:
-        yield _resumed(path, file, after, asked)
+        yield _resume(path, file, after, options)
 
 
-def _resumed(path: Path, file: FileIO, after: str | None, asked: dict[str, Any]) -> File:
+def _resume(path: Path, file: FileIO, after: str | None, options: dict[str, Any]) -> ResumableFile:
     try:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OutputError(f"{path} is no file.", usage=True)
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        kept = _kept(path, file.seek(0, os.SEEK_END), after, asked)
-        if kept is not None:
-            file.truncate(kept["bytes"])
+        state = _load_state(path, file.seek(0, os.SEEK_END), after, options)
+        if state is not None:
+            file.truncate(state["bytes"])
             file.seek(0, os.SEEK_END)
-            after = kept["cursor"]
-        return File(path, after, asked, file)
+            after = state["cursor"]
+        return ResumableFile(path, after, options, file)
     except BlockingIOError:
         raise OutputError(f"Another export is writing {path}.") from None
     except OSError as error:
-        raise _unwritable(path, error) from None
+        raise _write_error(path, error) from None
 
 
-def _unwritable(path: Path, error: OSError) -> OutputError:
+def _write_error(path: Path, error: OSError) -> OutputError:
     return OutputError(f"{path} cannot be written: {error.strerror}.")
 
 
-def _kept(path: Path, size: int, after: str | None, asked: dict[str, Any]) -> dict[str, Any] | None:
-    """What an earlier run left beside the file; None where there was none."""
-    beside = _beside(path, ".cursor")
+def _load_state(
+    path: Path, size: int, after: str | None, options: dict[str, Any]
+) -> dict[str, Any] | None:
+    """Returns the state that an earlier run saved. None for a new file."""
+    state_path = _sibling_path(path, ".cursor")
     try:
-        kept = json.loads(beside.read_text())
-        begun, good, _ = kept["asked"], int(kept["bytes"]), str(kept["cursor"])
+        state = json.loads(state_path.read_text())
+        saved_options, saved_size, _ = state["asked"], int(state["bytes"]), str(state["cursor"])
     except FileNotFoundError:
         if size:
             raise OutputError(
-                f"{path} is there, and no {beside.name} beside it that says how to go on: "
-                "choose another file, or remove it.",
+                f"{path} is there, and no {state_path.name} beside it that says how to "
+                "go on: choose another file, or remove it.",
                 usage=True,
             ) from None
         return None
     except (ValueError, TypeError, LookupError):
-        raise OutputError(f"{beside} is damaged: remove it and {path} to begin anew.") from None
+        raise OutputError(f"{state_path} is damaged: remove it and {path} to begin anew.") from None
     if after is not None:
-        raise OutputError(f"{path} goes on from {beside.name}: leave --after out.", usage=True)
-    if begun != asked:
+        raise OutputError(f"{path} goes on from {state_path.name}: leave --after out.", usage=True)
+    if saved_options != options:
         raise OutputError(
-            f"{path} was begun with other options, {json.dumps(begun)}: "
+            f"{path} was begun with other options, {json.dumps(saved_options)}: "
             "go on with these, or choose another file.",
             usage=True,
         )
-    if size < good:
+    if size < saved_size:
         raise OutputError(
-            f"{path} has {size:,} bytes, of {good:,} that were written: something else changed "
-            f"it. Remove it and {beside.name} to begin anew."
+            f"{path} has {size:,} bytes, of {saved_size:,} that were written: something else "
+            f"changed it. Remove it and {state_path.name} to begin anew."
         )
-    return dict(kept)
+    return dict(state)
 
 
-def _beside(path: Path, suffix: str) -> Path:
+def _sibling_path(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)

@@ -1,6 +1,6 @@
-"""A file of CloudEvents, read one by one: a JSON array, a line for each, or a single one.
+"""Reads CloudEvents from a file: a JSON array, one event per line, or a single event.
 
-As much of it is in memory as the longest event that is taken, however long the file is.
+Memory is bounded by the longest event that is accepted, regardless of the file size.
 """
 
 from __future__ import annotations
@@ -13,210 +13,218 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from app.domain.shared.json_texts import LENIENT, STRICT
+from app.domain.shared.strict_json import LENIENT_DECODER, STRICT_DECODER
 
-CHUNK = 65_536
-_BLANK = b" \t\r\n"
-_GZIP = b"\x1f\x8b"
-_GAP = re.compile(r"[ \t\r\n]*")
+CHUNK_BYTES = 65_536
+_WHITESPACE_BYTES = b" \t\r\n"
+_GZIP_MAGIC = b"\x1f\x8b"
+_WHITESPACE = re.compile(r"[ \t\r\n]*")
 
 
 @dataclass(frozen=True)
-class Read:
-    """What was found at a place, a JSON value or why there is none; `size` in bytes, or nearly."""
+class ParsedEvent:
+    """The JSON value of an event, or the error that prevented it. `size` is in bytes, or close."""
 
-    place: str
+    location: str
     size: int
     value: Any = None
-    flaw: str | None = None
+    error: str | None = None
 
 
-class Readable(Protocol):
-    """A binary file that is read only."""
+class BinaryReader(Protocol):
+    """The methods of a binary file that are needed."""
 
     def read(self, size: int, /) -> bytes: ...
 
-    def readline(self, most: int, /) -> bytes: ...
+    def readline(self, limit: int, /) -> bytes: ...
 
 
-def read_events(file: Readable, most_bytes: int) -> Iterator[Read]:
-    """The events of a file, or of standard input. One longer than `most_bytes` is a flaw."""
+def read_events(file: BinaryReader, max_bytes: int) -> Iterator[ParsedEvent]:
+    """Reads the events of a file or standard input. Longer ones than `max_bytes` are errors."""
     head = file.read(len(codecs.BOM_UTF8)).removeprefix(codecs.BOM_UTF8)
     lines_before = 0
-    while not head.lstrip(_BLANK):
+    while not head.lstrip(_WHITESPACE_BYTES):
         lines_before += head.count(b"\n")
         if not (head := file.read(1)):
             return
-    begun = head.lstrip(_BLANK)
-    lines_before += head[: len(head) - len(begun)].count(b"\n")
-    if begun.startswith(_GZIP):
-        yield Read("line 1", 0, flaw=_COMPRESSED)
+    start = head.lstrip(_WHITESPACE_BYTES)
+    lines_before += head[: len(head) - len(start)].count(b"\n")
+    if start.startswith(_GZIP_MAGIC):
+        yield ParsedEvent("line 1", 0, error=_COMPRESSED_ERROR)
         return
-    source = _Source(begun, file)
-    if begun.startswith(b"["):
-        yield from _Array(source, most_bytes).elements()
+    source = _BufferedSource(start, file)
+    if start.startswith(b"["):
+        yield from _ArrayReader(source, max_bytes).elements()
     else:
-        yield from _lines(source, lines_before, most_bytes)
+        yield from _read_lines(source, lines_before, max_bytes)
 
 
-class _Source:
-    """What was read ahead, and then the file."""
+class _BufferedSource:
+    """A file with bytes that were already read from it in front."""
 
-    def __init__(self, ahead: bytes, file: Readable) -> None:
-        self._ahead = io.BytesIO(ahead)
+    def __init__(self, buffered: bytes, file: BinaryReader) -> None:
+        self._buffer = io.BytesIO(buffered)
         self._file = file
 
     def read(self, size: int, /) -> bytes:
-        got = self._ahead.read(size)
-        return got if len(got) == size else got + self._file.read(size - len(got))
+        data = self._buffer.read(size)
+        return data if len(data) == size else data + self._file.read(size - len(data))
 
-    def readline(self, most: int, /) -> bytes:
-        got = self._ahead.readline(most)
-        whole = got.endswith(b"\n") or len(got) == most
-        return got if whole else got + self._file.readline(most - len(got))
+    def readline(self, limit: int, /) -> bytes:
+        line = self._buffer.readline(limit)
+        complete = line.endswith(b"\n") or len(line) == limit
+        return line if complete else line + self._file.readline(limit - len(line))
 
 
-def _lines(source: _Source, number: int, most_bytes: int) -> Iterator[Read]:
+def _read_lines(source: _BufferedSource, line_number: int, max_bytes: int) -> Iterator[ParsedEvent]:
     first = True
-    while line := source.readline(most_bytes + 1):
-        number += 1
-        place = f"line {number}"
-        if len(line) > most_bytes:
-            yield Read(place, most_bytes, flaw=_too_long(most_bytes))
+    while line := source.readline(max_bytes + 1):
+        line_number += 1
+        location = f"line {line_number}"
+        if len(line) > max_bytes:
+            yield ParsedEvent(location, max_bytes, error=_size_error(max_bytes))
             while line and not line.endswith(b"\n"):
-                line = source.readline(CHUNK)
-        elif line.strip(_BLANK):
-            read = _parsed(place, line)
-            if first and read.flaw is not None:
-                rest = source.read(most_bytes + 1 - len(line))
-                whole = _parsed(place, line + rest)
-                if whole.flaw is None and len(line) + len(rest) <= most_bytes:
-                    yield whole  # one event, over several lines
+                line = source.readline(CHUNK_BYTES)
+        elif line.strip(_WHITESPACE_BYTES):
+            event = _parse_event(location, line)
+            if first and event.error is not None:
+                rest = source.read(max_bytes + 1 - len(line))
+                single_event = _parse_event(location, line + rest)
+                if single_event.error is None and len(line) + len(rest) <= max_bytes:
+                    yield single_event  # one event that spans several lines
                     return
-                source = _Source(rest, source)
-            yield read
-        first = first and not line.strip(_BLANK)
+                source = _BufferedSource(rest, source)
+            yield event
+        first = first and not line.strip(_WHITESPACE_BYTES)
 
 
-def _parsed(place: str, line: bytes) -> Read:
+def _parse_event(location: str, line: bytes) -> ParsedEvent:
     try:
         text = line.decode()
-        value = STRICT.decode(text)
+        value = STRICT_DECODER.decode(text)
     except UnicodeDecodeError as error:
-        return Read(place, len(line), flaw=f"Byte {error.start + 1} is no UTF-8.")
+        return ParsedEvent(location, len(line), error=f"Byte {error.start + 1} is no UTF-8.")
     except RecursionError:
-        return Read(place, len(line), flaw=_TOO_DEEP)
+        return ParsedEvent(location, len(line), error=_TOO_DEEP_ERROR)
     except json.JSONDecodeError as error:
-        return Read(place, len(line), flaw=f"Is no JSON: {error.msg} (character {error.pos + 1}).")
+        return ParsedEvent(
+            location, len(line), error=f"Is no JSON: {error.msg} (character {error.pos + 1})."
+        )
     except ValueError as error:
-        return Read(place, len(line), flaw=f"Is no JSON: {error}.")
-    return Read(place, len(line), value)
+        return ParsedEvent(location, len(line), error=f"Is no JSON: {error}.")
+    return ParsedEvent(location, len(line), value)
 
 
-class _Array:
-    """Takes one element after the other out of the text, and reads on where one is incomplete."""
+class _ArrayReader:
+    """Decodes the elements of a JSON array one by one, and reads more text when it needs to."""
 
-    def __init__(self, source: _Source, most_bytes: int) -> None:
+    def __init__(self, source: _BufferedSource, max_bytes: int) -> None:
         self._source = source
-        self._most = most_bytes
+        self._max_bytes = max_bytes
         self._decoder = codecs.getincrementaldecoder("utf-8")()
         self._text = ""
-        self._at = 0
-        self._passed = 0  # characters before the text
-        self._ended = False
+        self._index = 0
+        self._consumed_characters = 0  # characters before `_text`
+        self._at_end = False
 
-    def elements(self) -> Iterator[Read]:
+    def elements(self) -> Iterator[ParsedEvent]:
         index = 0
         try:
-            self._take("[")
+            self._expect("[")
             if self._peek() != "]":
-                yield self._element("index 0")
+                yield self._read_element("index 0")
                 index += 1
             while self._peek() != "]":
-                self._take(",")
-                yield self._element(f"index {index}")
+                self._expect(",")
+                yield self._read_element(f"index {index}")
                 index += 1
-            self._take("]")
+            self._expect("]")
             if self._peek():
-                raise _BrokenError("something follows the array")
-        except _BrokenError as error:
-            at = self._passed + self._at + 1
-            flaw = f"The array cannot be read on from character {at:,}: {error}."
-            yield Read(f"index {index}", 0, flaw=flaw)
+                raise _ArrayError("something follows the array")
+        except _ArrayError as error:
+            character = self._consumed_characters + self._index + 1
+            message = f"The array cannot be read on from character {character:,}: {error}."
+            yield ParsedEvent(f"index {index}", 0, error=message)
 
     def _peek(self) -> str:
-        """The next character that is no blank; none at the end of the file."""
+        """Returns the next character that is not whitespace, or an empty text at the end."""
         while True:
-            gap = _GAP.match(self._text, self._at)
-            self._at = gap.end() if gap else self._at
-            if self._at < len(self._text):
-                return self._text[self._at]
-            if self._ended:
+            whitespace = _WHITESPACE.match(self._text, self._index)
+            self._index = whitespace.end() if whitespace else self._index
+            if self._index < len(self._text):
+                return self._text[self._index]
+            if self._at_end:
                 return ""
             self._fill()
 
-    def _take(self, sign: str) -> None:
-        found = self._peek()
-        if found != sign:
-            raise _BrokenError(f"expecting ',' or ']', not {found!a}" if found else _CUT_OFF)
-        self._at += 1
+    def _expect(self, expected: str) -> None:
+        character = self._peek()
+        if character != expected:
+            raise _ArrayError(
+                f"expecting ',' or ']', not {character!a}" if character else _UNEXPECTED_END
+            )
+        self._index += 1
 
-    def _element(self, place: str) -> Read:
+    def _read_element(self, location: str) -> ParsedEvent:
         if not self._peek():
-            raise _BrokenError(_CUT_OFF)
+            raise _ArrayError(_UNEXPECTED_END)
         while True:
             try:
-                value, end, flaw = self._decoded()
+                value, end, error = self._decode_element()
             except RecursionError:
-                raise _BrokenError("it is nested too deeply") from None
-            # A number may go on behind the end of the text.
-            if end is not None and (end < len(self._text) or self._ended):
-                size = end - self._at
-                self._at = end
-                return Read(place, size, value, flaw)
-            if self._ended:
-                raise _BrokenError(flaw or _CUT_OFF)
-            if len(self._text) - self._at > self._most:
-                raise _BrokenError(f"no event within {self._most:,} characters ({flaw})")
+                raise _ArrayError("it is nested too deeply") from None
+            # A number at the end of the text may be incomplete.
+            if end is not None and (end < len(self._text) or self._at_end):
+                size = end - self._index
+                self._index = end
+                return ParsedEvent(location, size, value, error)
+            if self._at_end:
+                raise _ArrayError(error or _UNEXPECTED_END)
+            if len(self._text) - self._index > self._max_bytes:
+                raise _ArrayError(f"no event within {self._max_bytes:,} characters ({error})")
             self._fill()
 
-    def _decoded(self) -> tuple[Any, int | None, str | None]:
-        """The value, where it ends, and what is wrong with it; None for an end not found."""
+    def _decode_element(self) -> tuple[Any, int | None, str | None]:
+        """Returns the value, its end and its error. The end is None if it was not found."""
         try:
-            value, end = STRICT.raw_decode(self._text, self._at)
+            value, end = STRICT_DECODER.raw_decode(self._text, self._index)
         except json.JSONDecodeError as error:
-            return None, None, f"{error.msg} at character {self._passed + error.pos + 1:,}"
+            return (
+                None,
+                None,
+                f"{error.msg} at character {self._consumed_characters + error.pos + 1:,}",
+            )
         except ValueError as error:
             try:
-                _, end = LENIENT.raw_decode(self._text, self._at)
+                _, end = LENIENT_DECODER.raw_decode(self._text, self._index)
             except ValueError:
                 return None, None, str(error)
             return None, end, f"Is no JSON: {error}."
-        if end - self._at > self._most:
-            return None, end, _too_long(self._most)
+        if end - self._index > self._max_bytes:
+            return None, end, _size_error(self._max_bytes)
         return value, end, None
 
     def _fill(self) -> None:
-        """Reads on: as much as is there already, so that a long event is not begun too often."""
-        chunk = self._source.read(max(CHUNK, len(self._text) - self._at))
+        """Doubles the text, so that the number of decoding attempts of a long event is small."""
+        chunk = self._source.read(max(CHUNK_BYTES, len(self._text) - self._index))
         try:
             more = self._decoder.decode(chunk, final=not chunk)
         except UnicodeDecodeError:
-            raise _BrokenError("what follows is no UTF-8") from None
-        self._ended = not chunk
-        self._passed += self._at
-        self._text = self._text[self._at :] + more
-        self._at = 0
+            raise _ArrayError("what follows is no UTF-8") from None
+        self._at_end = not chunk
+        self._consumed_characters += self._index
+        self._text = self._text[self._index :] + more
+        self._index = 0
 
 
-class _BrokenError(Exception):
-    """Why the rest of an array cannot be read."""
+class _ArrayError(Exception):
+    """The rest of the array cannot be read."""
 
 
-_CUT_OFF = "the file ends within it"
-_COMPRESSED = "Is compressed by gzip: zcat FILE | tocsin import -"
-_TOO_DEEP = "Is nested too deeply to be read."
+_UNEXPECTED_END = "the file ends within it"
+_COMPRESSED_ERROR = "Is compressed by gzip: zcat FILE | tocsin import -"
+_TOO_DEEP_ERROR = "Is nested too deeply to be read."
 
 
-def _too_long(most_bytes: int) -> str:
-    return f"Is longer than {most_bytes:,} bytes."
+def _size_error(max_bytes: int) -> str:
+    return f"Is longer than {max_bytes:,} bytes."

@@ -1,4 +1,4 @@
-"""The schema: all rooms together, with the permissions in front."""
+"""The GraphQL schema: all root fields, with permission checks."""
 
 from __future__ import annotations
 
@@ -29,15 +29,16 @@ from app.graphql.events.counts import EventCountQueries
 from app.graphql.events.mutations import EventMutations
 from app.graphql.events.queries import EventQueries
 from app.graphql.execution.admission import Admission
-from app.graphql.execution.documents import Documents
-from app.graphql.execution.measures import Measured
+from app.graphql.execution.documents import DocumentCache
+from app.graphql.execution.operation_metrics import OperationMetrics
 from app.graphql.execution.subscription_execution import Executor
 from app.graphql.organizations.api_keys import ApiKeyMutations
-from app.graphql.organizations.organizations import OrganizationMutations, OrganizationQueries
-from app.graphql.rules.duplication_rules import DuplicationRuleMutations, DuplicationRuleQueries
-from app.graphql.rules.guard_rules import GuardRuleMutations, GuardRuleQueries
-from app.graphql.shared.permissions import enforce
-from app.graphql.shared.problems import bad_request, tell
+from app.graphql.organizations.mutations import OrganizationMutations
+from app.graphql.organizations.queries import OrganizationQueries
+from app.graphql.rules.duplication import DuplicationRuleMutations, DuplicationRuleQueries
+from app.graphql.rules.guards import GuardRuleMutations, GuardRuleQueries
+from app.graphql.shared.permissions import enforce_permissions
+from app.graphql.shared.problems import assign_error_code, create_bad_request_error
 from app.graphql.shared.scalars import SCALARS
 from app.graphql.types.user_error import (
     DuplicateError,
@@ -47,11 +48,11 @@ from app.graphql.types.user_error import (
     TransitionError,
 )
 
-_OVER_A_SOCKET = (
+_SUBSCRIPTION_OVER_HTTP = (
     "A subscription goes over a WebSocket (graphql-transport-ws) or is asked for by `Accept: "
     "text/event-stream`, at this address."
 )
-_NO_SUCH_OPERATION = "The document has no operation, or none of the name that operationName says."
+_OPERATION_NOT_FOUND = "The document has no operation, or none of the name that operationName says."
 
 
 @strawberry.type(
@@ -98,37 +99,41 @@ class Subscription(NotificationSubscriptions, HistorySubscriptions):
 
 
 class Schema(strawberry.Schema):
-    """`documents` and `request_limits` belong to one that is served."""
+    """The schema with the document cache and the request limits of a server."""
 
-    documents: Documents
+    documents: DocumentCache
     request_limits: RequestLimits
 
-    async def execute(self, query: str | None, *given: Any, **more: Any) -> ExecutionResult:
-        """One answer to a query or a mutation; a subscription has many, and needs a socket."""
-        more["allowed_operation_types"] = {OperationType.QUERY, OperationType.MUTATION} & set(
-            more.get("allowed_operation_types") or OperationType
+    async def execute(self, query: str | None, *args: Any, **kwargs: Any) -> ExecutionResult:
+        """Executes a query or a mutation. Subscriptions are rejected: they have many results."""
+        kwargs["allowed_operation_types"] = {OperationType.QUERY, OperationType.MUTATION} & set(
+            kwargs.get("allowed_operation_types") or OperationType
         )
         try:
-            return await super().execute(query, *given, **more)
+            return await super().execute(query, *args, **kwargs)
         except InvalidOperationTypeError as error:
             if error.operation_type is not OperationType.SUBSCRIPTION:
                 raise
-            return ExecutionResult(data=None, errors=[bad_request(_OVER_A_SOCKET)])
+            return ExecutionResult(
+                data=None, errors=[create_bad_request_error(_SUBSCRIPTION_OVER_HTTP)]
+            )
         except CannotGetOperationTypeError:
-            return ExecutionResult(data=None, errors=[bad_request(_NO_SUCH_OPERATION)])
+            return ExecutionResult(
+                data=None, errors=[create_bad_request_error(_OPERATION_NOT_FOUND)]
+            )
 
-    def broken_off(self, error: RequestError, cost: int) -> ExecutionResult:
-        """The answer to an operation that took too long."""
+    def build_timeout_result(self, error: RequestError, cost: int) -> ExecutionResult:
+        """Returns the result of an operation that exceeded its time limit."""
         errors = [GraphQLError(error.message, original_error=error)]
         self.process_errors(errors)
-        told = {"requested": cost, "limit": self.documents.limits.cost}
-        return ExecutionResult(data=None, errors=errors, extensions={"cost": told})
+        cost_extension = {"requested": cost, "limit": self.documents.limits.cost}
+        return ExecutionResult(data=None, errors=errors, extensions={"cost": cost_extension})
 
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
     ) -> None:
         for error in errors:
-            tell(error)
+            assign_error_code(error)
 
 
 def build_schema(
@@ -143,9 +148,11 @@ def build_schema(
         types=[DuplicateError, ExpressionError, GuardViolation, InputError, TransitionError],
         execution_context_class=Executor,
         config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=True),
-        extensions=[Measured, Admission],
+        extensions=[OperationMetrics, Admission],
     )
-    enforce(schema._schema)
-    schema.documents = Documents(schema._schema, documents or DocumentLimits(), limits or Limits())
+    enforce_permissions(schema._schema)
+    schema.documents = DocumentCache(
+        schema._schema, documents or DocumentLimits(), limits or Limits()
+    )
     schema.request_limits = requests or RequestLimits()
     return schema

@@ -1,1 +1,1 @@
-"""The other doors: probes and the GraphiQL page."""
+"""The HTTP APIs beside GraphQL: CloudEvents, event type schemas, probes and GraphiQL."""

@@ -1,6 +1,6 @@
 """CloudEvents over HTTP: `POST /cloudevents`, in structured, batched and binary mode.
 
-What became of each event is told as JSON; what was refused, as `application/problem+json`.
+The result of each event is returned as JSON, and errors as `application/problem+json`.
 """
 
 from __future__ import annotations
@@ -18,23 +18,29 @@ from fastapi import APIRouter, Request, Response
 from starlette.requests import ClientDisconnect
 
 from app.domain.access.caller import Caller, Permission
-from app.domain.intake.intake import Desk
+from app.domain.intake.intake import CommandContext
 from app.domain.shared.limits import Limits
 from app.domain.shared.problems import ErrorCode, Problem, RequestError, UserErrorCode
-from app.http.cloudevent_messages import PATH, Flaw, Message, Unreadable, read_message
-from app.http.errors import headers_of, status_of
-from app.request_io import body_of, caller_behind
+from app.http.cloudevent_messages import (
+    PATH,
+    CloudEventMessage,
+    ErrorDetail,
+    InvalidMessage,
+    read_message,
+)
+from app.http.errors import error_headers, error_status
+from app.request_io import authenticate_request, receive_body
 from app.services.auth.access import Access
 from app.services.events import cloudevents
-from app.services.events.reports import Report
-from app.store.engine.dialect import why_unavailable
+from app.services.events.reports import ReportResult
+from app.store.engine.dialect import unavailable_reason
 
 OTHER_METHODS = ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 router = APIRouter()
 log = structlog.get_logger(__name__)
 
-# What is not named here was understood and judged: 422. Of several, the least tells the most.
-_STATUS = {
+# All other codes are 422. Of several errors, the lowest status is returned.
+_STATUS_BY_CODE = {
     UserErrorCode.INVALID_INPUT: 400,
     UserErrorCode.CONFLICT: 409,
     UserErrorCode.DUPLICATE: 409,
@@ -42,136 +48,146 @@ _STATUS = {
 
 
 @router.post(PATH)
-async def receive(request: Request) -> Response:
-    """202 when all events were accepted, 207 for a batch with refusals; else a problem."""
+async def receive_events(request: Request) -> Response:
+    """Returns 202 if all events were accepted, 207 for a partly refused batch, else a problem."""
     try:
-        return await _receive(request)
+        return await _process_request(request)
     except ClientDisconnect:
-        return Response(status_code=400)  # to nobody
+        return Response(status_code=400)  # the client does not receive it
     except RequestError as error:
-        return _ended(error)
+        return _request_error_response(error)
     except Exception as error:
-        if (why := why_unavailable(error)) is not None:
+        if (reason := unavailable_reason(error)) is not None:
             log.warning("database_unavailable", cause=str(error))
-            return _ended(RequestError(ErrorCode.UNAVAILABLE, why))
+            return _request_error_response(RequestError(ErrorCode.UNAVAILABLE, reason))
         reference = uuid4().hex
         log.exception("unexpected", reference=reference)
-        flaw = Flaw(ErrorCode.INTERNAL_SERVER_ERROR.value, "Something went wrong in the server.")
-        return _problem(500, [flaw], reference=reference)
+        error_detail = ErrorDetail(
+            ErrorCode.INTERNAL_SERVER_ERROR.value, "Something went wrong in the server."
+        )
+        return _problem_response(500, [error_detail], reference=reference)
 
 
 @router.api_route(PATH, methods=OTHER_METHODS)
-async def not_that_way() -> Response:
-    """405: events are sent by POST."""
-    flaw = Flaw(ErrorCode.BAD_USER_INPUT.value, "Send events by POST.")
-    return _problem(405, [flaw], headers={"Allow": "POST"})
+async def reject_method() -> Response:
+    """Returns 405 for methods other than POST."""
+    error_detail = ErrorDetail(ErrorCode.BAD_USER_INPUT.value, "Send events by POST.")
+    return _problem_response(405, [error_detail], headers={"Allow": "POST"})
 
 
-async def _receive(request: Request) -> Response:
+async def _process_request(request: Request) -> Response:
     access: Access = request.app.state.access
     limits: Limits = request.app.state.limits
-    caller = await caller_behind(request)
-    if not caller.may({Permission.EVENT_CREATE}):
+    caller = await authenticate_request(request)
+    if not caller.has_any_permission({Permission.EVENT_CREATE}):
         raise RequestError(ErrorCode.FORBIDDEN, f"POST {PATH} needs the permission EVENT_CREATE.")
-    body = await body_of(request, limits.message_bytes)
+    body = await receive_body(request, limits.message_bytes)
     message = (
-        _too_much(f"The body is longer than {limits.message_bytes:,} bytes.")
+        _message_too_large(f"The body is longer than {limits.message_bytes:,} bytes.")
         if body is None
         else await asyncio.to_thread(read_message, request.headers.raw, body)
     )
-    if isinstance(message, Message) and len(message.events) > limits.bulk:
-        message = _too_much(
+    if isinstance(message, CloudEventMessage) and len(message.events) > limits.bulk:
+        message = _message_too_large(
             f"The batch has {len(message.events):,} events; at most {limits.bulk:,} are taken."
         )
-    if isinstance(message, Unreadable):
-        return _problem(message.status, message.flaws)
-    access.rates.spend(caller, len(message.events))
-    desk = Desk(caller, datetime.now(UTC), limits)
-    reports = await cloudevents.ingest(access.database, desk, message.events)
+    if isinstance(message, InvalidMessage):
+        return _problem_response(message.status, message.errors)
+    access.rate_limits.charge_points(caller, len(message.events))
+    command = CommandContext(caller, datetime.now(UTC), limits)
+    reports = await cloudevents.ingest_cloud_events(access.database, command, message.events)
     results = [
-        _result(event, report, caller, limits)
+        _event_result(event, report, caller, limits)
         for event, report in zip(message.events, reports, strict=True)
     ]
-    refused = [report for report in reports if report.refused]
+    refused = [report for report in reports if report.is_rejected]
     if refused and not message.batched:
-        return _problem(_status(refused[0]), _flaws(refused[0].problems))
-    return _answer(207 if refused else 202, {"results": results}, "application/json")
+        return _problem_response(_report_status(refused[0]), _error_details(refused[0].problems))
+    return _json_response(207 if refused else 202, {"results": results}, "application/json")
 
 
-def _result(event: object, report: Report, caller: Caller, limits: Limits) -> dict[str, Any]:
-    """What became of an event. Its id is told to those who made it or may read it."""
-    may_see = report.stored or caller.may({Permission.EVENT_READ})
+def _event_result(
+    event: object, report: ReportResult, caller: Caller, limits: Limits
+) -> dict[str, Any]:
+    """Returns the result of an event, with its id if the caller created it or may read it."""
+    may_see = report.stored or caller.has_any_permission({Permission.EVENT_READ})
     return {
-        "id": _echo(event, "id", limits),
-        "source": _echo(event, "source", limits),
-        "status": _status(report) if report.refused else 202,
+        "id": _echo_attribute(event, "id", limits),
+        "source": _echo_attribute(event, "source", limits),
+        "status": _report_status(report) if report.is_rejected else 202,
         "duplicate": report.duplicate,
         "event": str(report.event.id) if report.event and may_see else None,
-        "warnings": [_told(flaw) for flaw in _flaws(report.warnings)],
-        "errors": [_told(flaw) for flaw in _flaws(report.problems)],
+        "warnings": [_error_json(error_detail) for error_detail in _error_details(report.warnings)],
+        "errors": [_error_json(error_detail) for error_detail in _error_details(report.problems)],
     }
 
 
-def _echo(event: object, attribute: str, limits: Limits) -> str | None:
-    """What tells the sender which event it was, where that is a text that an event can have."""
-    said = event.get(attribute) if isinstance(event, dict) else None
-    return said if isinstance(said, str) and len(said) <= limits.name else None
+def _echo_attribute(event: object, attribute: str, limits: Limits) -> str | None:
+    """Returns an attribute that identifies the event, or None if it is not a valid text."""
+    value = event.get(attribute) if isinstance(event, dict) else None
+    return value if isinstance(value, str) and len(value) <= limits.name else None
 
 
-def _status(report: Report) -> int:
-    return min(_status_of(problem) for problem in report.problems)
+def _report_status(report: ReportResult) -> int:
+    return min(_problem_status(problem) for problem in report.problems)
 
 
-def _status_of(problem: Problem) -> int:
-    return _STATUS.get(problem.code, 422)
+def _problem_status(problem: Problem) -> int:
+    return _STATUS_BY_CODE.get(problem.code, 422)
 
 
-def _flaws(problems: Sequence[Problem]) -> list[Flaw]:
-    """The problems, with one that decides on the status first."""
-    ranked = sorted(problems, key=_status_of)
-    return [Flaw(each.code.value, each.message, each.path) for each in ranked]
+def _error_details(problems: Sequence[Problem]) -> list[ErrorDetail]:
+    """Returns the problems, with one that determines the status first."""
+    ranked = sorted(problems, key=_problem_status)
+    return [ErrorDetail(problem.code.value, problem.message, problem.path) for problem in ranked]
 
 
-def _too_much(message: str) -> Unreadable:
-    return Unreadable(413, (Flaw(ErrorCode.BAD_USER_INPUT.value, message),))
+def _message_too_large(message: str) -> InvalidMessage:
+    return InvalidMessage(413, (ErrorDetail(ErrorCode.BAD_USER_INPUT.value, message),))
 
 
-def _ended(error: RequestError) -> Response:
-    flaw = Flaw(error.code.value, error.message, error.path)
-    return _problem(status_of(error), [flaw], headers_of(error))
+def _request_error_response(error: RequestError) -> Response:
+    error_detail = ErrorDetail(error.code.value, error.message, error.path)
+    return _problem_response(error_status(error), [error_detail], error_headers(error))
 
 
-def _problem(
+def _problem_response(
     status: int,
-    flaws: Sequence[Flaw],
+    errors: Sequence[ErrorDetail],
     headers: dict[str, str] | None = None,
     **more: str,
 ) -> Response:
-    """RFC 9457. `code` and `detail` are the first flaw's; `detail` says how many there are more."""
-    told = {
+    """Returns a problem by RFC 9457. `code` and `detail` are those of the first error; `detail`
+    has the number of further ones.
+    """
+    problem = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
-        "detail": _detail(flaws),
-        "code": flaws[0].code,
-        "errors": [_told(flaw) for flaw in flaws],
+        "detail": _problem_detail(errors),
+        "code": errors[0].code,
+        "errors": [_error_json(error_detail) for error_detail in errors],
         **more,
     }
-    return _answer(status, told, "application/problem+json", headers)
+    return _json_response(status, problem, "application/problem+json", headers)
 
 
-def _detail(flaws: Sequence[Flaw]) -> str:
-    first = flaws[0]
-    said = ": ".join(part for part in (".".join(first.path), first.message) if part)
-    return said if len(flaws) == 1 else f"{said} And {len(flaws) - 1:,} more."
+def _problem_detail(errors: Sequence[ErrorDetail]) -> str:
+    first = errors[0]
+    detail = ": ".join(part for part in (".".join(first.path), first.message) if part)
+    return detail if len(errors) == 1 else f"{detail} And {len(errors) - 1:,} more."
 
 
-def _told(flaw: Flaw) -> dict[str, Any]:
-    return {"code": flaw.code, "message": flaw.message, "path": list(flaw.path)}
+def _error_json(error_detail: ErrorDetail) -> dict[str, Any]:
+    return {
+        "code": error_detail.code,
+        "message": error_detail.message,
+        "path": list(error_detail.path),
+    }
 
 
-def _answer(
-    status: int, told: dict[str, Any], media_type: str, headers: dict[str, str] | None = None
+def _json_response(
+    status: int, body: dict[str, Any], media_type: str, headers: dict[str, str] | None = None
 ) -> Response:
-    # Escaped to ASCII: what came in may hold what UTF-8 cannot carry.
-    return Response(json.dumps(told).encode(), status, headers, media_type)
+    # Escaped to ASCII: the input may have lone surrogates, which UTF-8 cannot encode.
+    return Response(json.dumps(body).encode(), status, headers, media_type)

@@ -1,6 +1,6 @@
-"""Which pages of other sites may speak with the server: over HTTP by CORS, and over sockets.
+"""Cross-origin access of web pages: CORS for HTTP, and an origin check for sockets.
 
-No credential travels by itself: a page gives a key that it was given, so cookies are not allowed.
+Pages send a key explicitly, so credentials that browsers attach (cookies) are not allowed.
 """
 
 from __future__ import annotations
@@ -18,57 +18,60 @@ from strawberry.http.websocket_origin import (
 
 from app.services.auth.access import PARTITION_HEADERS
 
-# Probes, metrics and the page's own files are for nobody else's page.
-_DOORS = ("/graphql", "/cloudevents", "/event-types/")
-_ASKED = ("authorization", "content-type", "last-event-id", "traceparent", "x-request-id")
-_TOLD = ("etag", "retry-after", "x-request-id")
+# Probes, metrics and the files of GraphiQL have no CORS.
+_CORS_PATHS = ("/graphql", "/cloudevents", "/event-types/")
+_ALLOWED_HEADERS = ("authorization", "content-type", "last-event-id", "traceparent", "x-request-id")
+_EXPOSED_HEADERS = ("etag", "retry-after", "x-request-id")
 
 
 @dataclass(frozen=True)
-class Origins:
-    """Whose pages may speak with the server. Programs send no Origin, and are no page."""
+class AllowedOrigins:
+    """The origins whose pages may access the server. Clients other than browsers have none."""
 
-    others: frozenset[str] = frozenset()
-    own: str | None = None
+    allowed: frozenset[str] = frozenset()
+    public_origin: str | None = None
 
     @classmethod
-    def read(cls, others: str | None, public_url: str | None) -> Origins:
-        """`others`: origins with commas between them, or `*`. ValueError for what is none."""
-        said = (others or "").strip()
-        named = [each.strip() for each in said.split(",")] if said else []
-        own = None if public_url is None else normalize_origin(public_url)
-        return cls(normalize_allowed_origins(named), own)
+    def from_settings(cls, cors_origins: str | None, public_url: str | None) -> AllowedOrigins:
+        """Parses origins separated by commas, or `*`. Raises ValueError for an invalid origin."""
+        text = (cors_origins or "").strip()
+        origins = [origin.strip() for origin in text.split(",")] if text else []
+        public_origin = None if public_url is None else normalize_origin(public_url)
+        return cls(normalize_allowed_origins(origins), public_origin)
 
-    def admit(self, headers: Mapping[str, str]) -> bool:
-        """Whether the page that sends this may: CORS is not asked about sockets."""
+    def allows_request(self, headers: Mapping[str, str]) -> bool:
+        """Whether the request is allowed. Used for sockets, to which CORS does not apply."""
         origin = headers.get("origin")
-        if origin is None or "*" in self.others:
+        if origin is None or "*" in self.allowed:
             return True
-        named = normalize_origin(origin)
+        normalized = normalize_origin(origin)
         return (
-            (named is not None and (named in self.others or named == self.own))
-            # A browser lets no page say this, and it holds behind a proxy that changes Host.
+            (
+                normalized is not None
+                and (normalized in self.allowed or normalized == self.public_origin)
+            )
+            # Pages cannot set this header, and it works behind a proxy that changes Host.
             or headers.get("sec-fetch-site") == "same-origin"
             or is_same_origin(origin, headers.get("host"))
         )
 
 
-class CrossOrigin:
-    """A preflight is answered here: it has no credential."""
+class CrossOriginMiddleware:
+    """Middleware that adds CORS headers and answers preflight requests."""
 
-    def __init__(self, app: ASGIApp, origins: Origins) -> None:
+    def __init__(self, app: ASGIApp, origins: AllowedOrigins) -> None:
         self._app = app
         self._cors = CORSMiddleware(
             app,
-            allow_origins=origins.others,
+            allow_origins=origins.allowed,
             allow_methods=("GET", "HEAD", "POST"),
-            allow_headers=(*_ASKED, *PARTITION_HEADERS),
-            expose_headers=_TOLD,
+            allow_headers=(*_ALLOWED_HEADERS, *PARTITION_HEADERS),
+            expose_headers=_EXPOSED_HEADERS,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        at_a_door = scope["type"] == "http" and any(
-            scope["path"] == door or (door.endswith("/") and scope["path"].startswith(door))
-            for door in _DOORS
+        has_cors = scope["type"] == "http" and any(
+            scope["path"] == path or (path.endswith("/") and scope["path"].startswith(path))
+            for path in _CORS_PATHS
         )
-        await (self._cors if at_a_door else self._app)(scope, receive, send)
+        await (self._cors if has_cors else self._app)(scope, receive, send)

@@ -1,4 +1,4 @@
-"""What ends a request, by status and headers, and before GraphQL runs in the form of its errors."""
+"""Responses to requests that fail before GraphQL runs: status, headers and body."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from app.domain.shared.problems import ErrorCode, RequestError
-from app.request_io import RETRY_SECONDS, TooSlowError
-from app.store.engine.dialect import DATABASE_ERRORS, why_unavailable
+from app.request_io import RETRY_AFTER_SECONDS, RequestTimeoutError
+from app.store.engine.dialect import DATABASE_ERRORS, unavailable_reason
 
-_STATUS = {
+_STATUS_BY_CODE = {
     ErrorCode.UNAUTHENTICATED: 401,
     ErrorCode.FORBIDDEN: 403,
     ErrorCode.LIMIT_EXCEEDED: 429,
@@ -17,38 +17,40 @@ _STATUS = {
 }
 
 
-def status_of(error: RequestError) -> int:
-    if isinstance(error, TooSlowError):
+def error_status(error: RequestError) -> int:
+    if isinstance(error, RequestTimeoutError):
         return 408
-    return _STATUS.get(error.code, 400)
+    return _STATUS_BY_CODE.get(error.code, 400)
 
 
-def headers_of(error: RequestError) -> dict[str, str]:
-    """How to sign in, or when to try again, where that helps."""
+def error_headers(error: RequestError) -> dict[str, str]:
+    """Returns the response headers of an error: authentication scheme or retry time."""
     if error.code is ErrorCode.UNAUTHENTICATED:
         return {"WWW-Authenticate": "Bearer"}
-    if isinstance(error, TooSlowError):
+    if isinstance(error, RequestTimeoutError):
         return {"Connection": "close"}
     unavailable = error.code is ErrorCode.UNAVAILABLE
-    after = RETRY_SECONDS if unavailable and error.retry_after is None else error.retry_after
-    return {} if after is None else {"Retry-After": str(after)}
+    retry_after = error.retry_after
+    if unavailable and retry_after is None:
+        retry_after = RETRY_AFTER_SECONDS
+    return {} if retry_after is None else {"Retry-After": str(retry_after)}
 
 
-def answer_errors(app: FastAPI) -> None:
-    for kind in (RequestError, *DATABASE_ERRORS):
-        app.add_exception_handler(kind, _answered)
+def register_error_handlers(app: FastAPI) -> None:
+    for error_class in (RequestError, *DATABASE_ERRORS):
+        app.add_exception_handler(error_class, _handle_error)
 
 
-def refusal(error: Exception) -> JSONResponse:
-    """The answer to a request that one of these ended. Raises what is no refusal."""
+def error_response(error: Exception) -> JSONResponse:
+    """Returns the response to a RequestError or an unavailable database. Reraises other errors."""
     if not isinstance(error, RequestError):
-        why = why_unavailable(error)
-        if why is None:
+        reason = unavailable_reason(error)
+        if reason is None:
             raise error
-        error = RequestError(ErrorCode.UNAVAILABLE, why)
+        error = RequestError(ErrorCode.UNAVAILABLE, reason)
     body = {"errors": [{"message": error.message, "extensions": {"code": error.code.value}}]}
-    return JSONResponse(body, status_of(error), headers_of(error))
+    return JSONResponse(body, error_status(error), error_headers(error))
 
 
-async def _answered(_request: Request, error: Exception) -> JSONResponse:
-    return refusal(error)
+async def _handle_error(_request: Request, error: Exception) -> JSONResponse:
+    return error_response(error)

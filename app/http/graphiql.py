@@ -1,6 +1,6 @@
-"""The GraphiQL page, as `make setup` built it from web/, and the headers it goes out with.
+"""The GraphiQL page that `make setup` builds from web/, and its security headers.
 
-Nothing it loads or calls lies on another host, and the policy below lets it reach none.
+The page loads and calls nothing on other hosts, and the policy below forbids it.
 """
 
 from os import stat_result
@@ -33,7 +33,7 @@ _POLICY = "; ".join(
 )
 
 # Assets carry the policy as well: a worker obeys the one on its own file, not the page's.
-_GUARDED = {
+_SECURITY_HEADERS = {
     "Content-Security-Policy": _POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
@@ -41,36 +41,39 @@ _GUARDED = {
 }
 
 
-def page() -> Response:
-    """The page, never cached: it names its assets by hash. 503 where it has not been built."""
+def page_response() -> Response:
+    """Returns the page, which is never cached because it has the hashes of its assets.
+
+    Returns 503 if the page has not been built.
+    """
     index = _STATIC / "index.html"
     if not index.is_file():
         return PlainTextResponse(
             "The GraphiQL page has not been built: run `make setup`.\n", status_code=503
         )
-    return FileResponse(index, headers=_GUARDED | {"Cache-Control": "no-store"})
+    return FileResponse(index, headers=_SECURITY_HEADERS | {"Cache-Control": "no-store"})
 
 
-class PageRoute(Route):
-    """The page, for a browser that opens the address of the API; the API itself for all others."""
+class GraphiQLRoute(Route):
+    """Serves the page to browsers that open the URL of the API, and the API to all others."""
 
     def __init__(self, path: str) -> None:
         async def endpoint(_request: Request) -> Response:
-            return page()
+            return page_response()
 
         super().__init__(path, endpoint)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        asks_for_page = scope["type"] == "http" and "text/html" in Headers(scope=scope).get(
+        accepts_html = scope["type"] == "http" and "text/html" in Headers(scope=scope).get(
             "accept", ""
         )
-        if not asks_for_page or b"query=" in scope["query_string"]:
+        if not accepts_html or b"query=" in scope["query_string"]:
             return Match.NONE, {}
         return super().matches(scope)
 
 
-class _Assets(StaticFiles):
-    """Files whose names hold a hash of their content, so that a copy may be kept for good."""
+class _AssetFiles(StaticFiles):
+    """Files with a content hash in their names, which can be cached permanently."""
 
     def file_response(
         self,
@@ -80,14 +83,14 @@ class _Assets(StaticFiles):
         status_code: int = 200,
     ) -> Response:
         response = super().file_response(full_path, stat_result, scope, status_code)
-        response.headers.update(_GUARDED)
+        response.headers.update(_SECURITY_HEADERS)
         response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
         return response
 
     async def check_config(self) -> None:
-        """A server without the built page starts and serves all else; its assets are not found."""
+        """Does nothing: without the built page the server starts and its assets return 404."""
 
 
-def assets() -> StaticFiles:
-    """An application for /graphql/assets."""
-    return _Assets(directory=_STATIC / "assets", check_dir=False)
+def create_assets_app() -> StaticFiles:
+    """Returns the application for /graphql/assets."""
+    return _AssetFiles(directory=_STATIC / "assets", check_dir=False)

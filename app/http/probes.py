@@ -1,4 +1,4 @@
-"""Whether the process is alive, whether it is fit to serve, and what it has counted."""
+"""Liveness and readiness probes, and metrics."""
 
 from __future__ import annotations
 
@@ -10,43 +10,49 @@ from pydantic import SecretStr
 
 from app import metrics
 from app.domain.shared.problems import ErrorCode, RequestError
-from app.services.runtime.health import Check, Vitals
+from app.services.runtime.health import HealthCheck, HealthMonitor
 
 router = APIRouter()
-_GOOD = {Check.DATABASE: "reachable", Check.MIGRATIONS: "current", Check.LOG: "read"}
+_OK_TEXTS = {
+    HealthCheck.DATABASE: "reachable",
+    HealthCheck.MIGRATIONS: "current",
+    HealthCheck.LOG: "read",
+}
 
 
 @router.get("/health")
 async def health() -> JSONResponse:
-    """200 as long as the process serves, whatever the database does."""
+    """Returns 200 as long as the process runs, whatever the state of the database."""
     return JSONResponse({"status": "ok"})
 
 
 @router.get("/ready")
 async def ready(request: Request) -> JSONResponse:
-    """200 when the process can do its work; 503 when not, with what is wrong."""
-    vitals: Vitals = request.app.state.vitals
-    look = await vitals.look()
-    # Without the database nothing is known of what is in it.
-    known = [Check.DATABASE] if Check.DATABASE in look.problems else list(Check)
-    body: dict[str, object] = {"status": "unready" if look.problems else "ready"}
-    body |= {check.value: look.problems.get(check, _GOOD[check]) for check in known}
-    if look.lag is not None:
-        body["lag"] = {"entries": look.lag.entries, "seconds": round(look.lag.seconds, 3)}
-    return JSONResponse(body, 503 if look.problems else 200, {"Cache-Control": "no-store"})
+    """Returns 200 if the process can serve requests, and 503 with the failed checks if not."""
+    monitor: HealthMonitor = request.app.state.health_monitor
+    report = await monitor.check_health()
+    # Without the database the other checks have no results.
+    checks = (
+        [HealthCheck.DATABASE] if HealthCheck.DATABASE in report.problems else list(HealthCheck)
+    )
+    body: dict[str, object] = {"status": "unready" if report.problems else "ready"}
+    body |= {check.value: report.problems.get(check, _OK_TEXTS[check]) for check in checks}
+    if report.lag is not None:
+        body["lag"] = {"entries": report.lag.entries, "seconds": round(report.lag.seconds, 3)}
+    return JSONResponse(body, 503 if report.problems else 200, {"Cache-Control": "no-store"})
 
 
-def metrics_router(token: SecretStr | None) -> APIRouter:
-    """`GET /metrics`; where there is a token, for those alone who give it."""
-    made = APIRouter()
+def create_metrics_router(token: SecretStr | None) -> APIRouter:
+    """Returns the router of `GET /metrics`, which requires the token if there is one."""
+    metrics_routes = APIRouter()
 
-    @made.get("/metrics")
-    def exposition(request: Request) -> Response:
+    @metrics_routes.get("/metrics")
+    def scrape_metrics(request: Request) -> Response:
         if token is not None:
-            given = request.headers.get("authorization", "").removeprefix("Bearer ")
-            if not hmac.compare_digest(given.encode(), token.get_secret_value().encode()):
-                told = "The metrics want TOCSIN_METRICS_TOKEN, as Authorization: Bearer TOKEN."
-                raise RequestError(ErrorCode.UNAUTHENTICATED, told)
-        return Response(metrics.exposition(), media_type=metrics.CONTENT_TYPE)
+            token_header = request.headers.get("authorization", "").removeprefix("Bearer ")
+            if not hmac.compare_digest(token_header.encode(), token.get_secret_value().encode()):
+                message = "The metrics want TOCSIN_METRICS_TOKEN, as Authorization: Bearer TOKEN."
+                raise RequestError(ErrorCode.UNAUTHENTICATED, message)
+        return Response(metrics.render_metrics(), media_type=metrics.CONTENT_TYPE)
 
-    return made
+    return metrics_routes

@@ -1,4 +1,4 @@
-"""The JSON Schema of an event type at an address of its own: CloudEvents' `dataschema`."""
+"""The JSON Schemas of event types, at the URLs of CloudEvents' `dataschema`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import re
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from app.domain.access.caller import READS_TYPES
+from app.domain.access.caller import EVENT_TYPE_READ_PERMISSIONS
 from app.domain.event_types.json_schema import compile_schema
-from app.domain.shared.problems import ErrorCode, RequestError, bad_input
-from app.domain.shared.values import text_problems
-from app.request_io import caller_behind
+from app.domain.shared.problems import ErrorCode, RequestError, bad_user_input
+from app.domain.shared.values import validate_text
+from app.request_io import authenticate_request
 from app.services.auth.access import Access
 from app.services.definitions import event_types
 
@@ -23,50 +23,55 @@ _VERSION = re.compile("[1-9][0-9]{0,8}")
 
 
 @router.get("/event-types/{type_name:path}/schema.json")
-async def type_schema(
+async def read_type_schema(
     request: Request,
     type_name: str,
     version: str | None = None,
 ) -> Response:
-    """The schema of a version, the latest unless told: with an ETag, to be asked for again.
+    """Returns the schema of a version, by default the latest, with an ETag.
 
-    401 without a key, 403 without a permission, 404 where there is no such type or version.
+    Returns 401 without a key, 403 without a permission and 404 for an unknown type or version.
     """
     access: Access = request.app.state.access
     database = access.database
-    caller = await caller_behind(request)
-    if not caller.may(READS_TYPES):
-        names = " or ".join(sorted(each.value for each in READS_TYPES))
+    caller = await authenticate_request(request)
+    if not caller.has_any_permission(EVENT_TYPE_READ_PERMISSIONS):
+        names = " or ".join(sorted(permission.value for permission in EVENT_TYPE_READ_PERMISSIONS))
         raise RequestError(ErrorCode.FORBIDDEN, f"An event type's schema needs {names}.")
-    found = None
-    if not text_problems(type_name, request.app.state.limits.name):
-        found = await event_types.find(database, caller, type=type_name)
-    if found is None:
-        return _missing(f"There is no event type {type_name[:100]!a}.")
-    number = found.version if version is None else _number(version)
-    wanted = (found.id, number)
-    form = (await event_types.forms(database, caller, [wanted])).get(wanted)
-    if form is None:
-        return _missing(f"{found.type} has no version {number}; its latest is {found.version}.")
-    body = json.dumps(compile_schema(form.fields, form.rules)).encode()
-    tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    event_type = None
+    if not validate_text(type_name, request.app.state.limits.name):
+        event_type = await event_types.fetch_event_type(database, caller, type=type_name)
+    if event_type is None:
+        return _not_found_response(f"There is no event type {type_name[:100]!a}.")
+    version_number = event_type.version if version is None else _parse_version(version)
+    version_key = (event_type.id, version_number)
+    definition = (await event_types.fetch_version_definitions(database, caller, [version_key])).get(
+        version_key
+    )
+    if definition is None:
+        return _not_found_response(
+            f"{event_type.type} has no version {version_number}; "
+            f"its latest is {event_type.version}."
+        )
+    body = json.dumps(compile_schema(definition.fields, definition.rules)).encode()
+    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     headers = {
-        "ETag": tag,
+        "ETag": etag,
         "Cache-Control": "private, no-cache",
         "Vary": "Authorization, data-partition-id, slb-data-partition-id",
     }
-    asked = [each.strip() for each in request.headers.get("if-none-match", "").split(",")]
-    if "*" in asked or tag in [each.removeprefix("W/") for each in asked]:
+    known_tags = [value.strip() for value in request.headers.get("if-none-match", "").split(",")]
+    if "*" in known_tags or etag in [value.removeprefix("W/") for value in known_tags]:
         return Response(status_code=304, headers=headers)
     return Response(body, media_type=MEDIA_TYPE, headers=headers)
 
 
-def _number(version: str) -> int:
+def _parse_version(version: str) -> int:
     if _VERSION.fullmatch(version):
         return int(version)
-    raise bad_input("version is a number from 1 to 999999999.", "version")
+    raise bad_user_input("version is a number from 1 to 999999999.", "version")
 
 
-def _missing(message: str) -> Response:
-    told = {"type": "about:blank", "title": "Not Found", "status": 404, "detail": message}
-    return JSONResponse(told, 404, media_type="application/problem+json")
+def _not_found_response(message: str) -> Response:
+    problem = {"type": "about:blank", "title": "Not Found", "status": 404, "detail": message}
+    return JSONResponse(problem, 404, media_type="application/problem+json")

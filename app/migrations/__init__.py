@@ -1,1 +1,1 @@
-"""Alembic's room: `env.py` runs the steps in versions/. A step imports nothing of Tocsin."""
+"""Alembic migrations: `env.py` runs those in versions/. They import nothing of Tocsin."""

@@ -18,7 +18,7 @@ def render_item(kind: str, item: Any, _context: AutogenContext) -> str | Literal
     return {
         "AutoString": "sa.String()",
         "CodePoints": 'sa.String().with_variant(sa.String(collation="C"), "postgresql")',
-        "Instant": 'sa.DateTime(timezone=True).with_variant(sa.String(32), "sqlite")',
+        "UTCDateTime": 'sa.DateTime(timezone=True).with_variant(sa.String(32), "sqlite")',
         "JSONValue": 'sa.JSON().with_variant(sa.Text(), "sqlite")',
         "LogNumber": 'sa.BigInteger().with_variant(sa.Integer(), "sqlite")',
         "Words": 'sa.Text().with_variant(postgresql.TSVECTOR(), "postgresql")',
@@ -51,7 +51,7 @@ def run(connection: Connection) -> None:
 async def run_from_command_line() -> None:
     from app.settings import Settings
 
-    engine = dialect.migration_engine(dialect.read_url(Settings().database_url))
+    engine = dialect.create_migration_engine(dialect.parse_database_url(Settings().database_url))
     async with engine.begin() as connection:
         await connection.run_sync(run)
     await engine.dispose()

@@ -1,1 +1,1 @@
-"""How the server runs: one process that drains when it is asked to end, or several."""
+"""Server processes: a single one that drains on shutdown, or several workers."""

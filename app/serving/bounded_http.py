@@ -1,7 +1,7 @@
-"""What a client may send before a body: so much, and so long. uvicorn and httptools have no bounds.
+"""Limits on the size and the time of request heads, which uvicorn and httptools do not have.
 
-A head is the request's line and its headers. The same time is given to the rest of a body that was
-answered before it was read.
+A head is the request line and the headers. The time limit also applies to the rest of a body whose
+request was answered before it was read.
 """
 
 from __future__ import annotations
@@ -18,39 +18,39 @@ from uvicorn.protocols.http.httptools_impl import (
 from app.domain.shared.limits import RequestLimits
 
 
-class Heads(HttpToolsProtocol):
-    """uvicorn's, which answers a head that is too long by 431 and lets go of one that is late."""
+class BoundedHttpProtocol(HttpToolsProtocol):
+    """uvicorn's protocol with limits: 431 for a head too large, disconnection for one too slow."""
 
     _limits = RequestLimits()
     _in_head = False
     _head_bytes = 0
-    _answering: RequestResponseCycle | None = None
-    _late: asyncio.TimerHandle | None = None
+    _active_cycle: RequestResponseCycle | None = None
+    _head_timer: asyncio.TimerHandle | None = None
 
     @classmethod
-    def within(cls, limits: RequestLimits) -> type[Self]:
+    def with_limits(cls, limits: RequestLimits) -> type[Self]:
         return type(cls.__name__, (cls,), {"_limits": limits})
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._expect_head()
+        self._start_head_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._expect_nothing()
-        self._break_off()
+        self._cancel_head_timer()
+        self._abort_responses()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self.transport.is_closing() or self.transport.get_protocol() is not self:
-            return None  # it is a socket now
+            return None  # upgraded to a WebSocket
         if self._in_head:
-            # Of one header no callback tells before it is whole.
+            # Counted here: httptools has no callback for an incomplete header.
             self._head_bytes += len(data)
-            if self._head_bytes > (most := self._limits.head_bytes):
-                return self._refuse(431, f"A request's head has at most {most:,} bytes.")
-        if self._in_head or self._at_rest():
-            self._expect_head()
+            if self._head_bytes > (max_bytes := self._limits.head_bytes):
+                return self._send_error(431, f"A request's head has at most {max_bytes:,} bytes.")
+        if self._in_head or self._is_idle():
+            self._start_head_timer()
         return None
 
     def on_message_begin(self) -> None:
@@ -59,51 +59,53 @@ class Heads(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        self._expect_nothing()
+        self._cancel_head_timer()
         super().on_headers_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self._answering = cycle  # of several that came together, `self.cycle` is the last
+        self._active_cycle = cycle  # with pipelining, `self.cycle` is the last request
         super()._start_asgi_task(cycle, app)
 
     def send_400_response(self, msg: str) -> None:
-        self._refuse(400, msg)
+        self._send_error(400, msg)
 
-    def _at_rest(self) -> bool:
+    def _is_idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
 
-    def _expect_head(self) -> None:
-        if self._late is None:
-            self._late = self.loop.call_later(self._limits.head_seconds, self._let_go)
+    def _start_head_timer(self) -> None:
+        if self._head_timer is None:
+            self._head_timer = self.loop.call_later(
+                self._limits.head_seconds, self._on_head_timeout
+            )
 
-    def _expect_nothing(self) -> None:
-        if self._late is not None:
-            self._late.cancel()
-            self._late = None
+    def _cancel_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
 
-    def _let_go(self) -> None:
-        self._late = None
-        if self._in_head or self._at_rest():
+    def _on_head_timeout(self) -> None:
+        self._head_timer = None
+        if self._in_head or self._is_idle():
             self._close()
 
     def _close(self) -> None:
-        self._break_off()
+        self._abort_responses()
         self.transport.close()
 
-    def _break_off(self) -> None:
-        """What is answered meanwhile is not written, and what waits behind it is not begun."""
+    def _abort_responses(self) -> None:
+        """Discards the response in progress and the pipelined requests."""
         self.pipeline.clear()
-        if self._answering is not None and not self._answering.response_complete:
-            self._answering.disconnected = True
-            self._answering.message_event.set()
+        if self._active_cycle is not None and not self._active_cycle.response_complete:
+            self._active_cycle.disconnected = True
+            self._active_cycle.message_event.set()
 
-    def _refuse(self, status: int, told: str) -> None:
-        self._expect_nothing()
-        if self._at_rest():  # else it would fall into an answer
+    def _send_error(self, status: int, body: str) -> None:
+        self._cancel_head_timer()
+        if self._is_idle():  # otherwise it would corrupt a response in progress
             head = (
                 "content-type: text/plain; charset=utf-8\r\ncache-control: no-store\r\n"
-                f"x-content-type-options: nosniff\r\ncontent-length: {len(told)}\r\n"
+                f"x-content-type-options: nosniff\r\ncontent-length: {len(body)}\r\n"
                 "connection: close\r\n\r\n"
             )
-            self.transport.write(STATUS_LINE[status] + (head + told).encode())
+            self.transport.write(STATUS_LINE[status] + (head + body).encode())
         self._close()

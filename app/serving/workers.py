@@ -1,8 +1,7 @@
-"""Several server processes at one address. Their parent serves nothing: it starts them, replaces
-those that die, and ends them together.
+"""Several worker processes on one port, and the supervisor that starts, replaces and stops them.
 
-Why not uvicorn's own supervisor: it waits for ever for a worker that does not end, its workers
-outlive a parent that was killed, and it kills a worker whose loop was busy for five seconds.
+uvicorn's own supervisor is not used: it waits without limit for a worker that does not exit, its
+workers outlive a killed parent, and it kills a worker whose loop was busy for five seconds.
 """
 
 from __future__ import annotations
@@ -24,89 +23,92 @@ from app import metrics
 from app.settings import Settings
 from app.telemetry import configure_logs
 
-LONGEST_DRAIN_SECONDS = 9.5
-SHORT_LIFE_SECONDS = 5.0
-PAUSE_SECONDS = 1.0
-_SIGNALS_AT_ONCE = 4096
+MAX_DRAIN_SECONDS = 9.5
+MIN_UPTIME_SECONDS = 5.0
+RESTART_DELAY_SECONDS = 1.0
+_MAX_SIGNALS_READ = 4096
 
 log = structlog.get_logger(__name__)
-# Forked, they would share what the parent has opened; spawned, they read the environment anew.
-_processes = multiprocessing.get_context("spawn")
+# Spawned, not forked: workers must not share what the parent has opened.
+_spawn_context = multiprocessing.get_context("spawn")
 
 
-class Workers:
-    """`run` returns when all of them have ended, after SIGTERM or SIGINT."""
+class WorkerSupervisor:
+    """Supervises the workers. `run` returns after SIGTERM or SIGINT, when all have exited."""
 
-    def __init__(self, settings: Settings, listening: socket.socket, number: int) -> None:
+    def __init__(self, settings: Settings, listener: socket.socket, worker_count: int) -> None:
         self._settings = settings
-        self._listening = listening
-        self._number = number
-        self._running: dict[SpawnProcess, float] = {}
-        self._ending = False
+        self._listener = listener
+        self._worker_count = worker_count
+        self._start_times: dict[SpawnProcess, float] = {}
+        self._stopping = False
 
     def run(self) -> None:
-        with _signals() as rung, metrics.shared_by_processes():
-            for _ in range(self._number):
+        with _open_signal_socket() as signal_socket, metrics.share_between_processes():
+            for _ in range(self._worker_count):
                 self._start()
-            while not self._ending:
-                ended = wait([rung, *(each.sentinel for each in self._running)])
-                if rung in ended:
-                    self._ending = True
+            while not self._stopping:
+                ready = wait([signal_socket, *(worker.sentinel for worker in self._start_times)])
+                if signal_socket in ready:
+                    self._stopping = True
                 else:
-                    self._replace_the_dead(rung)
-            self._end_all(rung)
+                    self._replace_exited(signal_socket)
+            self._stop_all(signal_socket)
 
     def _start(self) -> None:
-        worker = _processes.Process(target=serve, args=(self._settings, self._listening))
-        worker.daemon = True  # should this process break, they are ended with it
-        # Ctrl-C reaches all processes: one that still starts would break off with a traceback.
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        worker = _spawn_context.Process(target=run_worker, args=(self._settings, self._listener))
+        worker.daemon = True  # terminated with this process if it crashes
+        # Ctrl-C reaches all processes: a starting worker would exit with a traceback.
+        previous_handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
         worker.start()
-        signal.signal(signal.SIGINT, before)
-        self._running[worker] = time.monotonic()
+        signal.signal(signal.SIGINT, previous_handler)
+        self._start_times[worker] = time.monotonic()
 
-    def _replace_the_dead(self, rung: socket.socket) -> None:
-        for worker, since in list(self._running.items()):
+    def _replace_exited(self, signal_socket: socket.socket) -> None:
+        for worker, started_at in list(self._start_times.items()):
             if worker.is_alive():
                 continue
-            del self._running[worker]
+            del self._start_times[worker]
             log.warning("worker_replaced", worker=worker.pid, exit_code=worker.exitcode)
-            metrics.forget_process(worker.pid or 0)
-            if time.monotonic() - since < SHORT_LIFE_SECONDS:
-                wait([rung], PAUSE_SECONDS)  # it could not even start: not as fast as it can
+            metrics.mark_process_dead(worker.pid or 0)
+            if time.monotonic() - started_at < MIN_UPTIME_SECONDS:
+                # It may have failed to start: restarts are delayed.
+                wait([signal_socket], RESTART_DELAY_SECONDS)
             self._start()
 
-    def _end_all(self, rung: socket.socket) -> None:
-        """Asks them to drain; kills them after a time, or when Ctrl-C comes twice."""
-        self._listening.close()  # or connections would go on coming in, to nobody
-        for worker in self._running:
+    def _stop_all(self, signal_socket: socket.socket) -> None:
+        """Lets the workers drain, and kills them after a timeout or a second Ctrl-C."""
+        self._listener.close()  # otherwise connections would be accepted but not served
+        for worker in self._start_times:
             worker.terminate()
-        rung.recv(_SIGNALS_AT_ONCE)
-        until = time.monotonic() + LONGEST_DRAIN_SECONDS
-        while left := [each for each in self._running if each.is_alive()]:
-            patience = max(0.0, until - time.monotonic())
-            ended = wait([rung, *(each.sentinel for each in left)], patience)
-            if not ended or (rung in ended and signal.SIGINT in rung.recv(_SIGNALS_AT_ONCE)):
-                log.warning("workers_killed", workers=[each.pid for each in left])
-                for worker in left:
+        signal_socket.recv(_MAX_SIGNALS_READ)
+        deadline = time.monotonic() + MAX_DRAIN_SECONDS
+        while running := [worker for worker in self._start_times if worker.is_alive()]:
+            timeout = max(0.0, deadline - time.monotonic())
+            ready = wait([signal_socket, *(worker.sentinel for worker in running)], timeout)
+            if not ready or (
+                signal_socket in ready and signal.SIGINT in signal_socket.recv(_MAX_SIGNALS_READ)
+            ):
+                log.warning("workers_killed", workers=[worker.pid for worker in running])
+                for worker in running:
                     worker.kill()
                 break
-        for worker in self._running:
+        for worker in self._start_times:
             worker.join()
 
 
-def serve(settings: Settings, listening: socket.socket) -> None:
-    """A worker, in its own process."""
-    # The supervisor, which serves nothing itself, does not import the server.
-    from app.serving.server import run
+def run_worker(settings: Settings, listener: socket.socket) -> None:
+    """Runs a worker in its own process."""
+    # Imported here: the supervisor itself does not need the server.
+    from app.serving.server import run_server
 
     configure_logs()
     structlog.contextvars.bind_contextvars(worker=os.getpid())
-    threading.Thread(target=_end_with_the_parent, daemon=True).start()
-    run(settings, listening)
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
+    run_server(settings, listener)
 
 
-def _end_with_the_parent() -> None:
+def _exit_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait([parent.sentinel])
@@ -114,15 +116,15 @@ def _end_with_the_parent() -> None:
 
 
 @contextlib.contextmanager
-def _signals() -> Iterator[socket.socket]:
-    """A socket that can be read as soon as SIGTERM or SIGINT has come."""
+def _open_signal_socket() -> Iterator[socket.socket]:
+    """Yields a socket that is readable when SIGTERM or SIGINT was received."""
     reading, writing = socket.socketpair()
     with reading, writing:
         writing.setblocking(False)
-        before = signal.set_wakeup_fd(writing.fileno())
-        for each in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(each, lambda *_: None)
+        previous_fd = signal.set_wakeup_fd(writing.fileno())
+        for signal_number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(signal_number, lambda *_: None)
         try:
             yield reading
         finally:
-            signal.set_wakeup_fd(before)
+            signal.set_wakeup_fd(previous_fd)

@@ -1,1 +1,1 @@
-"""The database: how things lie in it. Decides nothing."""
+"""The database: tables, connections, statements, the change log and migrations."""

@@ -8,21 +8,21 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection
 
-from app.store.data_migrations import fill
+from app.store.data_migrations import migrate_data
 
 _SCRIPTS = Path(__file__).parent.parent / "migrations"
 
 
-def config(connection: Connection | None = None) -> Config:
+def alembic_config(connection: Connection | None = None) -> Config:
     """Alembic's configuration, for a connection that is already open."""
-    made = Config()
-    made.set_main_option("script_location", str(_SCRIPTS))
-    made.attributes["connection"] = connection
-    return made
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS))
+    config.attributes["connection"] = connection
+    return config
 
 
-def upgrade(connection: Connection, current: str | None) -> None:
+def upgrade_database(connection: Connection, current: str | None) -> None:
     """Brings a database that is at the migration `current`, or is empty, to the newest one."""
-    command.upgrade(config(connection), "head")
+    command.upgrade(alembic_config(connection), "head")
     if current is not None:
-        fill(connection, current)
+        migrate_data(connection, current)

@@ -1,4 +1,4 @@
-"""What migrations leave to the code that computes it, for a database of an older version."""
+"""Data that migrations leave to application code, for a database of an older version."""
 
 from __future__ import annotations
 
@@ -7,42 +7,51 @@ from uuid import UUID
 from sqlalchemy import Connection, insert, select, update
 from sqlmodel import col
 
-from app.domain.event_types.definitions import Form, TypeDefinition
+from app.domain.event_types.definitions import EventTypeDefinition, VersionDefinition
 from app.store import tables
-from app.store.writing import lookup
+from app.store.writing import search_index
 
 BATCH = 500
 
 
-def fill(connection: Connection, revision: str) -> None:
-    """Completes a database that was at this revision before it was migrated."""
+def migrate_data(connection: Connection, revision: str) -> None:
+    """Completes the data of a database that was at this revision before its migration."""
     if revision < "0002":
-        _make_events_findable(connection)
+        _index_events(connection)
     if revision < "0003":
-        _make_first_versions(connection)
+        _create_first_versions(connection)
 
 
-def _make_events_findable(connection: Connection) -> None:
+def _index_events(connection: Connection) -> None:
     event, words = tables.Event, tables.EventWords
-    known = select(col(words.event_id))
-    missing = select(event).where(col(event.id).not_in(known)).order_by(col(event.id)).limit(BATCH)
-    last = UUID(int=0)
-    while rows := connection.execute(missing.where(col(event.id) > last)).all():
-        last = rows[-1].id
-        for row in (tables.Event(**each._mapping) for each in rows):
-            for table, found in lookup.rows(row.organization_id, [row.to_domain()]):
-                # Their tags lie in their table already.
+    indexed = select(col(words.event_id))
+    unindexed = (
+        select(event).where(col(event.id).not_in(indexed)).order_by(col(event.id)).limit(BATCH)
+    )
+    last_id = UUID(int=0)
+    while rows := connection.execute(unindexed.where(col(event.id) > last_id)).all():
+        last_id = rows[-1].id
+        for event_row in (tables.Event(**row._mapping) for row in rows):
+            for table, index_rows in search_index.build_index_rows(
+                event_row.organization_id, [event_row.to_domain()]
+            ):
+                # The tags are in their table already.
                 if table is not tables.EventTag:
-                    connection.execute(insert(table), found)
+                    connection.execute(insert(table), index_rows)
 
 
-def _make_first_versions(connection: Connection) -> None:
-    """Before there were versions, an event type could not be changed: each is at its first."""
+def _create_first_versions(connection: Connection) -> None:
+    """Creates a first version of each event type; types could not be changed before versions."""
     event_type, field = tables.EventType, tables.EventField
     for row in connection.execute(select(event_type)).all():
-        own = select(field).where(col(field.event_type_id) == row.id).order_by(col(field.position))
-        fields = [tables.EventField(**each._mapping) for each in connection.execute(own)]
-        form = Form(tuple(each.to_domain() for each in fields))
+        fields_query = (
+            select(field).where(col(field.event_type_id) == row.id).order_by(col(field.position))
+        )
+        fields = [
+            tables.EventField(**field_row._mapping)
+            for field_row in connection.execute(fields_query)
+        ]
+        form = VersionDefinition(tuple(field_row.to_domain() for field_row in fields))
         version = {
             "organization_id": row.organization_id,
             "event_type_id": row.id,
@@ -51,6 +60,6 @@ def _make_first_versions(connection: Connection) -> None:
             "created_at": row.updated_at,
         }
         connection.execute(insert(tables.EventTypeVersion), [version])
-        definition = TypeDefinition(row.name, row.type, row.description, row.category)
-        named = update(event_type).where(col(event_type.id) == row.id)
-        connection.execute(named.values(words=definition.words))
+        definition = EventTypeDefinition(row.name, row.type, row.description, row.category)
+        update_words = update(event_type).where(col(event_type.id) == row.id)
+        connection.execute(update_words.values(words=definition.search_words))

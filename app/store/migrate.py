@@ -1,4 +1,4 @@
-"""Brings a database to the tables of this version: one process at a time, all or nothing."""
+"""Migrates a database to the schema of this version, in one transaction, one process at a time."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from app.store.engine import dialect
 from app.store.tables import Log
 
 _SCRIPTS = Path(__file__).parent.parent / "migrations" / "versions"
-_APPLIED = table("alembic_version", column("version_num", String()))
+_ALEMBIC_VERSION = table("alembic_version", column("version_num", String()))
 
 
-class OtherDatabaseError(Exception):
-    """The database has not the tables of this version of Tocsin."""
+class DatabaseVersionError(Exception):
+    """The database is not at the schema of this version of Tocsin."""
 
 
-class NewerDatabaseError(OtherDatabaseError):
+class NewerDatabaseError(DatabaseVersionError):
     """The database was migrated by a later version of Tocsin than this one."""
 
 
-class OlderDatabaseError(OtherDatabaseError):
-    """The database is not there, is empty, or lacks migrations of this version."""
+class OlderDatabaseError(DatabaseVersionError):
+    """The database is missing, is empty, or lacks migrations of this version."""
 
 
-async def migrate(url: URL, *, new_epoch: bool = False) -> None:
-    """Runs the missing migrations. NewerDatabaseError when the database knows more of them.
+async def migrate_database(url: URL, *, new_epoch: bool = False) -> None:
+    """Runs the missing migrations. Raises NewerDatabaseError if the database has unknown ones.
 
-    `new_epoch`: the log begins a new life, and every cursor given out so far is expired.
+    `new_epoch`: starts a new epoch of the log, which expires all cursors issued so far.
     """
-    engine = dialect.migration_engine(url)
+    engine = dialect.create_migration_engine(url)
     try:
         async with engine.begin() as connection:
             await connection.run_sync(_upgrade)
@@ -43,42 +43,44 @@ async def migrate(url: URL, *, new_epoch: bool = False) -> None:
         await engine.dispose()
 
 
-async def check(url: URL) -> None:
-    """Changes nothing. OlderDatabaseError, NewerDatabaseError for other than this version's."""
-    where = dialect.address_of(url)
-    if dialect.is_missing(url):
-        raise OlderDatabaseError(f"There is no database at {where} yet: `tocsin migrate` makes it.")
-    engine = dialect.migration_engine(url)
+async def check_version(url: URL) -> None:
+    """Raises OlderDatabaseError or NewerDatabaseError if it is not at this version's schema."""
+    address = dialect.display_address(url)
+    if dialect.is_missing_file(url):
+        raise OlderDatabaseError(
+            f"There is no database at {address} yet: `tocsin migrate` makes it."
+        )
+    engine = dialect.create_migration_engine(url)
     try:
         async with engine.connect() as connection:
-            if await connection.run_sync(_current) != newest_revision():
-                lacking = f"The database at {where} lacks tables of this version"
-                raise OlderDatabaseError(f"{lacking}: run `tocsin migrate` first.")
+            if await connection.run_sync(_current_revision) != newest_revision():
+                problem = f"The database at {address} lacks tables of this version"
+                raise OlderDatabaseError(f"{problem}: run `tocsin migrate` first.")
     finally:
         await engine.dispose()
 
 
 def newest_revision() -> str:
-    """The last migration of this version."""
+    """The newest migration of this version."""
     return _revisions()[-1]
 
 
 def _upgrade(connection: Connection) -> None:
     dialect.lock_for_migration(connection)
-    current = _current(connection)
+    current = _current_revision(connection)
     if current != newest_revision():
         # Alembic takes long to import, and most starts find nothing to migrate.
-        from app.store.alembic_upgrade import upgrade
+        from app.store.alembic_upgrade import upgrade_database
 
-        upgrade(connection, current)
-    dialect.renew_restored_log(connection)
+        upgrade_database(connection, current)
+    dialect.reset_restored_log(connection)
 
 
-def _current(connection: Connection) -> str | None:
-    """The migration that the database is at; None for an empty one. NewerDatabaseError."""
-    if not inspect(connection).has_table(_APPLIED.name):
+def _current_revision(connection: Connection) -> str | None:
+    """The revision of the database; None if it is empty. Raises NewerDatabaseError."""
+    if not inspect(connection).has_table(_ALEMBIC_VERSION.name):
         return None
-    current = connection.scalars(select(_APPLIED.c.version_num)).one_or_none()
+    current = connection.scalars(select(_ALEMBIC_VERSION.c.version_num)).one_or_none()
     if current is not None and current not in _revisions():
         raise NewerDatabaseError(
             f"The database is at migration {current}, which this version does not know: "
@@ -89,5 +91,5 @@ def _current(connection: Connection) -> str | None:
 
 @cache
 def _revisions() -> tuple[str, ...]:
-    """The migrations of this version, oldest first: their numbers begin their files' names."""
+    """The revisions of this version, oldest first, from the file names of the migrations."""
     return tuple(sorted(file.name.partition("_")[0] for file in _SCRIPTS.glob("[0-9]*_*.py")))

@@ -21,13 +21,13 @@ from uuid import UUID
 
 import asyncpg
 
-from app.database_setup import prepare
-from app.domain.event_types.definitions import TypeDefinition
+from app.database_setup import prepare_database
+from app.domain.event_types.definitions import EventTypeDefinition
 from app.domain.event_types.fields import FieldDefinition, FieldKind
 from app.domain.event_types.lifecycle import EventTypeState
 from app.domain.events.state import Entity
-from app.domain.intake.intake import Desk, Draft
-from app.services.auth.access import Access, authenticate
+from app.domain.intake.intake import CommandContext, EventDraft
+from app.services.auth.access import Access, authenticate_credential
 from app.services.event_types.event_type_commands import create_event_type
 from app.services.events.events import log_events
 from app.settings import Settings
@@ -69,22 +69,22 @@ def build(database_url: str, key: str, events: int) -> None:
 
 
 async def _log_patterns(settings: Settings, count: int) -> None:
-    await prepare(settings)
+    await prepare_database(settings)
     database = Database(settings.database_url)
     try:
-        caller = await authenticate(Access(database), f"Bearer {settings.bootstrap_key}")
-        desk = Desk(caller, FIRST + LATER)
+        caller = await authenticate_credential(Access(database), f"Bearer {settings.bootstrap_key}")
+        command = CommandContext(caller, FIRST + LATER)
         for number in range(TYPES):
-            saved = await create_event_type(database, desk, _definition(number))
+            saved = await create_event_type(database, command, _definition(number))
             assert not saved.problems, saved.problems
-        reports = await log_events(database, desk, [_draft(number) for number in range(count)])
+        reports = await log_events(database, command, [_draft(number) for number in range(count)])
         assert all(report.stored for report in reports), reports
     finally:
         await database.close()
 
 
-def _definition(number: int) -> TypeDefinition:
-    return TypeDefinition(
+def _definition(number: int) -> EventTypeDefinition:
+    return EventTypeDefinition(
         name=f"Process {number:02}",
         type=type_name(number),
         description="What a part of the site reports.",
@@ -94,8 +94,8 @@ def _definition(number: int) -> TypeDefinition:
     )
 
 
-def _draft(number: int) -> Draft:
-    return Draft(
+def _draft(number: int) -> EventDraft:
+    return EventDraft(
         type=type_name(number * 7),
         entity=Entity("Well", f"well-{number % 100:03}"),
         severity=("info", "info", "success", "warn", "error")[number % 5],

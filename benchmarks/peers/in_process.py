@@ -12,8 +12,8 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from app.domain.intake.intake import Desk, Draft
-from app.services.auth.access import Access, authenticate
+from app.domain.intake.intake import CommandContext, EventDraft
+from app.services.auth.access import Access, authenticate_credential
 from app.services.events.events import log_events
 from app.store.engine.database import Database
 from benchmarks.peers.documents import report
@@ -24,25 +24,25 @@ from benchmarks.processes import KEY
 async def rate(database_url: str, seconds: float) -> float:
     database = Database(database_url)
     try:
-        caller = await authenticate(Access(database), f"Bearer {KEY}")
-        await _log(database, Desk(caller, datetime.now(UTC)))
+        caller = await authenticate_credential(Access(database), f"Bearer {KEY}")
+        await _log(database, CommandContext(caller, datetime.now(UTC)))
         stored, begun = 0, time.perf_counter()
         while (taken := time.perf_counter() - begun) < seconds:
-            stored += await _log(database, Desk(caller, datetime.now(UTC)))
+            stored += await _log(database, CommandContext(caller, datetime.now(UTC)))
         return stored / taken
     finally:
         await database.close()
 
 
-async def _log(database: Database, desk: Desk) -> int:
-    reports = await log_events(database, desk, [_draft(number) for number in range(CONNECTIONS)])
+async def _log(database: Database, command: CommandContext) -> int:
+    reports = await log_events(database, command, [_draft(number) for number in range(CONNECTIONS)])
     assert all(each.stored for each in reports)
     return len(reports)
 
 
-def _draft(number: int) -> Draft:
+def _draft(number: int) -> EventDraft:
     given: dict[str, Any] = report(number)
-    return Draft(**given | {"tags": tuple(given["tags"])})
+    return EventDraft(**given | {"tags": tuple(given["tags"])})
 
 
 if __name__ == "__main__":

@@ -6,34 +6,34 @@ from pathlib import Path
 
 import pytest
 
-from app.store.engine.dialect import address_of, read_url
-from tests.http.test_command import an_older_database, lacking
-from tests.http.test_keys_command import several
+from app.store.engine.dialect import display_address, parse_database_url
+from tests.http.test_command import create_older_database, missing_tables_message
+from tests.http.test_keys_command import run_commands
 
 COMMANDS = (("export",), ("export", "--output", "events.ndjson"), ("import", __file__))
 
 
 async def test_a_database_that_is_not_there_is_told_and_not_made(tmp_path: Path) -> None:
-    answers = await several(tmp_path, *COMMANDS)
+    answers = await run_commands(tmp_path, *COMMANDS)
 
-    told = f"There is no database at {tmp_path}/tocsin.db yet: `tocsin migrate` makes it."
-    assert answers == [(1, "", f"Tocsin cannot start. {told}\n")] * 3
+    message = f"There is no database at {tmp_path}/tocsin.db yet: `tocsin migrate` makes it."
+    assert answers == [(1, "", f"Tocsin cannot start. {message}\n")] * 3
     assert list(tmp_path.iterdir()) == []
 
 
 async def test_an_older_database_is_told_and_not_migrated(
     database_url: str, tmp_path: Path
 ) -> None:
-    older = await an_older_database(database_url, tmp_path)
+    older = await create_older_database(database_url, tmp_path)
 
-    answers = await several(tmp_path, *COMMANDS, database_url=older)
+    answers = await run_commands(tmp_path, *COMMANDS, database_url=older)
 
-    assert answers == [(1, "", f"Tocsin cannot start. {lacking(older)}\n")] * 3
+    assert answers == [(1, "", f"Tocsin cannot start. {missing_tables_message(older)}\n")] * 3
     assert not (tmp_path / "events.ndjson").exists()
 
 
 @pytest.mark.parametrize(
-    ("url", "told"),
+    ("url", "expected_message"),
     [
         ("sqlite:////srv/tocsin.db", "/srv/tocsin.db"),
         ("sqlite:///tocsin.db", f"{Path.cwd()}/tocsin.db"),
@@ -44,5 +44,5 @@ async def test_an_older_database_is_told_and_not_migrated(
         ),
     ],
 )
-def test_an_address_is_told_without_the_password(url: str, told: str) -> None:
-    assert address_of(read_url(url)) == told
+def test_an_address_is_told_without_the_password(url: str, expected_message: str) -> None:
+    assert display_address(parse_database_url(url)) == expected_message

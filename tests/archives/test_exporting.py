@@ -16,46 +16,46 @@ import pytest
 from sqlalchemy import select
 from sqlmodel import col
 
-from app.archives.exporting import Export, Exported
-from app.archives.output import opened
+from app.archives.exporting import Exporter, ExportResult
+from app.archives.output import open_resumable
 from app.domain.events.filters import EventFilter
 from app.domain.events.severity import Outcome
 from app.domain.events.state import Entity
-from app.domain.intake.intake import Draft
+from app.domain.intake.intake import EventDraft
 from app.services.change_log import pruning
 from app.services.events import events
-from app.services.events.reports import Call, log_in
+from app.services.events.reports import ReportCall, process_reports
 from app.store import tables
-from app.store.engine.database import EVERYWHERE, Database
-from tests.archives.running import an_event, command, ids_in
-from tests.client import PATIENCE_SECONDS
+from app.store.engine.database import ALL_ORGANIZATIONS, Database
+from tests.archives.command_runner import cloud_event, parse_ids, run_command
+from tests.client import TIMEOUT_SECONDS
 from tests.conftest import POSTGRESQL, SQLITE, Statements
-from tests.http.test_command import COMMAND, environment
-from tests.terminals import hear_ctrl_c
-from tests.worlds import NOON, a_desk, a_key, administrator
+from tests.factories import NOON, admin_caller, admin_command, create_api_key
+from tests.http.test_command import COMMAND, command_environment
+from tests.pseudo_terminal import restore_sigint
 
 
-async def log(database: Database, *names: str | int, **given: Any) -> None:
-    drafts = [Draft(source_id=str(name), **given) for name in names]
-    await events.log_events(database, await a_desk(database), drafts)
+async def log_events(database: Database, *names: str | int, **overrides: Any) -> None:
+    drafts = [EventDraft(source_id=str(name), **overrides) for name in names]
+    await events.log_events(database, await admin_command(database), drafts)
 
 
-async def delete(database: Database, name: str) -> None:
+async def delete_event(database: Database, name: str) -> None:
     named = select(col(tables.Event.id)).where(col(tables.Event.source_id) == name)
-    async with database.read(EVERYWHERE) as session:
+    async with database.read(ALL_ORGANIZATIONS) as session:
         event_id = (await session.scalars(named)).one()
-    await events.delete_event(database, await a_desk(database), event_id)
+    await events.delete_event(database, await admin_command(database), event_id)
 
 
 async def test_an_export_tells_where_to_go_on_and_goes_on_there(
     database: Database, database_url: str
 ) -> None:
-    await log(database, "b", "a")
+    await log_events(database, "b", "a")
 
-    first = await command(database_url, "export")
-    await log(database, "d", "c")
-    second = await command(database_url, "export", "--after", first.cursor)
-    third = await command(database_url, "export", "--after", second.cursor)
+    first = await run_command(database_url, "export")
+    await log_events(database, "d", "c")
+    second = await run_command(database_url, "export", "--after", first.cursor)
+    third = await run_command(database_url, "export", "--after", second.cursor)
 
     assert [each.code for each in (first, second, third)] == [0, 0, 0]
     assert (first.ids, second.ids, third.ids) == (["b", "a"], ["d", "c"], [])
@@ -63,12 +63,12 @@ async def test_an_export_tells_where_to_go_on_and_goes_on_there(
 
 
 async def test_an_export_selects(database: Database, database_url: str) -> None:
-    await log(database, "a", type="x.a", tags=("p", "q"), severity="error", occurred_at=NOON)
-    await log(database, "b", type="x.b", tags=("q",), severity="warn", occurred_at=NOON)
-    await log(database, "c", type="y", tags=("q", "p"), severity="green")
+    await log_events(database, "a", type="x.a", tags=("p", "q"), severity="error", occurred_at=NOON)
+    await log_events(database, "b", type="x.b", tags=("q",), severity="warn", occurred_at=NOON)
+    await log_events(database, "c", type="y", tags=("q", "p"), severity="green")
 
     async def ids(*options: str) -> list[str]:
-        return (await command(database_url, "export", *options)).ids
+        return (await run_command(database_url, "export", *options)).ids
 
     assert await ids("--type", "x.*", "--type", "y") == ["a", "b", "c"]
     assert await ids("--type", "x.a") == ["a"]
@@ -80,7 +80,7 @@ async def test_an_export_selects(database: Database, database_url: str) -> None:
 
 @pytest.mark.parametrize("dialect", [SQLITE], indirect=True)
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected_message"),
     [
         (["--from", "today"], "--from: Wants an instant with an offset"),
         (["--from", "2026-01-02T00:00:00Z", "--to", "2026-01-01T00:00:00Z"], "--to: Must be later"),
@@ -91,13 +91,13 @@ async def test_an_export_selects(database: Database, database_url: str) -> None:
     ],
 )
 async def test_a_mistake_in_the_arguments_is_told_in_a_line(
-    database_url: str, arguments: list[str], told: str
+    database_url: str, arguments: list[str], expected_message: str
 ) -> None:
-    ran = await command(database_url, "export", *arguments)
+    ran = await run_command(database_url, "export", *arguments)
 
     assert (ran.code, ran.out) == (2, "")
     [line] = ran.err
-    assert line.startswith(told)
+    assert line.startswith(expected_message)
 
 
 async def test_a_file_goes_on_from_its_cursor_whatever_a_killed_run_left(
@@ -105,20 +105,20 @@ async def test_a_file_goes_on_from_its_cursor_whatever_a_killed_run_left(
 ) -> None:
     file, cursor = tmp_path / "events.ndjson", tmp_path / "events.ndjson.cursor"
     options = ("export", "--output", file)
-    await log(database, "a", "b")
-    await command(database_url, *options)
-    kept = cursor.read_bytes()
-    await log(database, "c", "d")
-    await command(database_url, *options)
-    cursor.write_bytes(kept)  # killed before it was replaced, and within a line
+    await log_events(database, "a", "b")
+    await run_command(database_url, *options)
+    cursor_bytes = cursor.read_bytes()
+    await log_events(database, "c", "d")
+    await run_command(database_url, *options)
+    cursor.write_bytes(cursor_bytes)  # killed before it was replaced, and within a line
     with file.open("ab") as begun:
         begun.write(b'{"specversion":"1.0","id":"e"')
 
-    again = await command(database_url, *options)
+    again = await run_command(database_url, *options)
 
     assert again.code == 0
     assert again.err == ["Exported 2 events. To go on from there: run it again"]
-    assert ids_in(file.read_text()) == ["a", "b", "c", "d"]
+    assert parse_ids(file.read_text()) == ["a", "b", "c", "d"]
     assert sorted(os.listdir(tmp_path)) >= ["events.ndjson", "events.ndjson.cursor"]
 
 
@@ -126,15 +126,15 @@ async def test_what_is_deleted_stays_in_the_file_only_if_it_was_there(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "events.ndjson"
-    await log(database, "a", "b")
-    await command(database_url, "export", "--output", file)
-    await log(database, "c", "d")
-    await delete(database, "b")
-    await delete(database, "c")
+    await log_events(database, "a", "b")
+    await run_command(database_url, "export", "--output", file)
+    await log_events(database, "c", "d")
+    await delete_event(database, "b")
+    await delete_event(database, "c")
 
-    await command(database_url, "export", "--output", file)
+    await run_command(database_url, "export", "--output", file)
 
-    assert ids_in(file.read_text()) == ["a", "b", "d"]
+    assert parse_ids(file.read_text()) == ["a", "b", "d"]
 
 
 @pytest.mark.parametrize("dialect", [SQLITE], indirect=True)
@@ -144,20 +144,20 @@ async def test_a_file_that_cannot_go_on_is_left_alone(
     file = tmp_path / "events.ndjson"
     options = ("export", "--output", file)
     file.write_text("dear diary\n")
-    of_others = await command(database_url, *options)
+    of_others = await run_command(database_url, *options)
     untouched = file.read_text()
     file.unlink()
-    await log(database, "a")
-    begun = await command(database_url, *options)
+    await log_events(database, "a")
+    begun = await run_command(database_url, *options)
     whole = file.read_bytes()
 
-    selecting = await command(database_url, *options, "--type", "x")
-    placed = await command(database_url, *options, "--after", "abc")
-    with opened(file, None, {"organization": "default"}):
-        at_once = await command(database_url, *options)
+    selecting = await run_command(database_url, *options, "--type", "x")
+    placed = await run_command(database_url, *options, "--after", "abc")
+    with open_resumable(file, None, {"organization": "default"}):
+        at_once = await run_command(database_url, *options)
     unchanged = file.read_bytes()
     file.write_bytes(whole[:-1])
-    cut = await command(database_url, *options)
+    cut = await run_command(database_url, *options)
 
     ran = (of_others, begun, selecting, placed, at_once, cut)
     assert [each.code for each in ran] == [2, 0, 2, 2, 1, 1]
@@ -172,8 +172,8 @@ async def test_a_file_that_cannot_go_on_is_left_alone(
 async def test_an_export_is_imported_elsewhere_and_goes_out_again_the_same(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
-    await a_key(database, organization="acme")
-    await log(
+    await create_api_key(database, organization="acme")
+    await log_events(
         database,
         "full",
         type="flaring",
@@ -186,24 +186,28 @@ async def test_an_export_is_imported_elsewhere_and_goes_out_again_the_same(
         notification=True,
         occurred_at=NOON,
     )
-    await events.log_events(database, await a_desk(database), [Draft(), Draft(summary="no id")])
+    await events.log_events(
+        database, await admin_command(database), [EventDraft(), EventDraft(summary="no id")]
+    )
     came = tmp_path / "came.json"
-    texts = an_event("text", data="<a/>", datacontenttype="text/xml", dataschema="urn:s", ext=True)
-    bytes_ = an_event("bytes", data_base64="AAEC", subject="s", n=-7)
-    came.write_text(json.dumps([texts, bytes_, an_event("null", data=None)]))
-    await command(database_url, "import", came)
+    texts = cloud_event(
+        "text", data="<a/>", datacontenttype="text/xml", dataschema="urn:s", ext=True
+    )
+    bytes_ = cloud_event("bytes", data_base64="AAEC", subject="s", n=-7)
+    came.write_text(json.dumps([texts, bytes_, cloud_event("null", data=None)]))
+    await run_command(database_url, "import", came)
     file = tmp_path / "events.ndjson"
 
-    out = await command(database_url, "export", "--output", file)
-    taken = await command(database_url, "import", file, "--organization", "acme")
-    again = await command(database_url, "export", "--organization", "acme")
+    out = await run_command(database_url, "export", "--output", file)
+    taken = await run_command(database_url, "import", file, "--organization", "acme")
+    again = await run_command(database_url, "export", "--organization", "acme")
 
     assert (out.code, taken.code, again.code) == (0, 0, 0)
     assert taken.out == "Imported 6, already there 0, counted as duplicates 0, refused 0.\n"
-    assert recorded_apart(again.out) == recorded_apart(file.read_text())
+    assert without_recorded_time(again.out) == without_recorded_time(file.read_text())
 
 
-def recorded_apart(lines: str) -> list[dict[str, Any]]:
+def without_recorded_time(lines: str) -> list[dict[str, Any]]:
     read = [json.loads(line) for line in lines.splitlines()]
     return [{name: event[name] for name in event if name != "recordedtime"} for event in read]
 
@@ -213,24 +217,26 @@ async def test_pages_are_bounded_and_cost_the_same_however_many_events_they_have
 ) -> None:
     async def cost(file: str) -> int:
         statements.clear()
-        await exported(database, tmp_path / file)
+        await export_events(database, tmp_path / file)
         return len(statements)
 
-    await log(database, *range(2))
+    await log_events(database, *range(2))
     of_two = await cost("two")
-    await log(database, *range(2, 450))
+    await log_events(database, *range(2, 450))
     of_one_page = await cost("one page")
-    await log(database, *range(450, 501))
+    await log_events(database, *range(450, 501))
     of_two_pages = await cost("two pages")
 
     assert of_one_page == of_two
     assert of_two_pages - of_one_page <= 3  # BEGIN where there is one, the page, the horizon
 
 
-async def exported(database: Database, path: Path, patience_seconds: float = 0) -> Exported:
-    caller = await administrator(database)
-    with opened(path, None, {}) as output:
-        export = Export(database, output, EventFilter(), None, patience_seconds)
+async def export_events(
+    database: Database, path: Path, patience_seconds: float = 0
+) -> ExportResult:
+    caller = await admin_caller(database)
+    with open_resumable(path, None, {}) as output:
+        export = Exporter(database, output, EventFilter(), None, patience_seconds)
         return await export.run(caller.organization_id)
 
 
@@ -238,34 +244,36 @@ async def exported(database: Database, path: Path, patience_seconds: float = 0) 
 async def test_what_is_committed_late_is_not_passed_over(
     database: Database, tmp_path: Path
 ) -> None:
-    desk, file = await a_desk(database), tmp_path / "events.ndjson"
-    await log(database, "a")
-    async with database.write(desk.reporter.organization_id) as session:
-        await log_in(session, [Call(desk, [Draft(source_id="late")])])
-        await log(database, "b")
+    context, file = await admin_command(database), tmp_path / "events.ndjson"
+    await log_events(database, "a")
+    async with database.write(context.actor.organization_id) as session:
+        await process_reports(session, [ReportCall(context, [EventDraft(source_id="late")])])
+        await log_events(database, "b")
 
-        held = await exported(database, file)
-        seen = ids_in(file.read_text())
-        waiting = asyncio.create_task(exported(database, file, patience_seconds=30))
+        held = await export_events(database, file)
+        seen = parse_ids(file.read_text())
+        waiting = asyncio.create_task(export_events(database, file, patience_seconds=30))
     waited = await waiting
 
-    assert held.broken == "Not all: an open transaction holds up what was logged after it"
+    assert held.stop_reason == "Not all: an open transaction holds up what was logged after it"
     assert seen == ["a"]
-    assert (waited.broken, waited.events) == (None, 2)
-    assert ids_in(file.read_text()) == ["a", "late", "b"]
+    assert (waited.stop_reason, waited.events) == (None, 2)
+    assert parse_ids(file.read_text()) == ["a", "late", "b"]
 
 
-async def started(database_url: str, folder: Path, *options: str) -> asyncio.subprocess.Process:
+async def start_export(
+    database_url: str, folder: Path, *options: str
+) -> asyncio.subprocess.Process:
     """`tocsin export`, the command itself."""
     return await asyncio.create_subprocess_exec(
         COMMAND,
         "export",
         *options,
         cwd=folder,
-        env=environment(database_url=database_url) | {"PYTHONPATH": ":".join(sys.path)},
+        env=command_environment(database_url=database_url) | {"PYTHONPATH": ":".join(sys.path)},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        preexec_fn=hear_ctrl_c,
+        preexec_fn=restore_sigint,
     )
 
 
@@ -273,66 +281,66 @@ async def started(database_url: str, folder: Path, *options: str) -> asyncio.sub
 async def test_a_killed_export_is_run_again_and_has_everything_once(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
-    desk, file = await a_desk(database), tmp_path / "events.ndjson"
-    await log(database, *range(500))
-    await log(database, *range(500, 600))
-    async with database.write(desk.reporter.organization_id) as session:
-        await log_in(
-            session, [Call(desk, [Draft(source_id="late")])]
+    context, file = await admin_command(database), tmp_path / "events.ndjson"
+    await log_events(database, *range(500))
+    await log_events(database, *range(500, 600))
+    async with database.write(context.actor.organization_id) as session:
+        await process_reports(
+            session, [ReportCall(context, [EventDraft(source_id="late")])]
         )  # the export will wait for it
-        await log(database, *range(600, 650))
-        process = await started(database_url, tmp_path, "--output", str(file))
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        await log_events(database, *range(600, 650))
+        process = await start_export(database_url, tmp_path, "--output", str(file))
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             while not file.exists() or file.read_bytes().count(b"\n") < 550:
                 await asyncio.sleep(0.05)
         process.kill()
         await process.wait()
 
-    again = await command(database_url, "export", "--output", file)
+    again = await run_command(database_url, "export", "--output", file)
 
     assert again.code == 0
     expected = [*map(str, range(600)), "late", *map(str, range(600, 650))]
-    assert ids_in(file.read_text()) == expected
+    assert parse_ids(file.read_text()) == expected
 
 
 @pytest.mark.parametrize("dialect", [POSTGRESQL], indirect=True)
 async def test_ctrl_c_tells_where_to_go_on(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
-    desk = await a_desk(database)
-    await log(database, "a", "b")
-    async with database.write(desk.reporter.organization_id) as session:
-        await log_in(
-            session, [Call(desk, [Draft(source_id="late")])]
+    context = await admin_command(database)
+    await log_events(database, "a", "b")
+    async with database.write(context.actor.organization_id) as session:
+        await process_reports(
+            session, [ReportCall(context, [EventDraft(source_id="late")])]
         )  # the export will wait for it
-        await log(database, "c")
-        process = await started(database_url, tmp_path)
+        await log_events(database, "c")
+        process = await start_export(database_url, tmp_path)
         assert process.stdout is not None
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             seen = [await process.stdout.readline() for _ in "ab"]
             process.send_signal(signal.SIGINT)
             assert await process.wait() == 130
             rest, err = await process.communicate()
     [cursor] = re.findall(r"--after (\S+)\nInterrupted\.\n$", err.decode())
 
-    after = await command(database_url, "export", "--after", cursor)
+    after = await run_command(database_url, "export", "--after", cursor)
 
-    assert ids_in((b"".join(seen) + rest).decode()) == ["a", "b"]
+    assert parse_ids((b"".join(seen) + rest).decode()) == ["a", "b"]
     assert after.ids == ["late", "c"]
 
 
 async def test_an_export_of_a_pruned_log_says_what_it_lacks(
     database: Database, database_url: str
 ) -> None:
-    await log(database, "a", "b")
-    first = await command(database_url, "export")
+    await log_events(database, "a", "b")
+    first = await run_command(database_url, "export")
     [cursor] = re.findall(r"--after (\S+)", "".join(first.err))
-    await log(database, "c")
-    await pruning.prune(database, datetime.now(UTC))
-    await log(database, "d")
+    await log_events(database, "c")
+    await pruning.prune_entries(database, datetime.now(UTC))
+    await log_events(database, "d")
 
-    lacking = await command(database_url, "export")
-    behind = await command(database_url, "export", "--after", cursor)
+    lacking = await run_command(database_url, "export")
+    behind = await run_command(database_url, "export", "--after", cursor)
 
     assert (lacking.code, lacking.ids) == (1, ["d"])
     assert "Not all: the log was pruned, and begins at" in lacking.err[-1]

@@ -9,17 +9,17 @@ import tracemalloc
 
 import pytest
 
-from app.archives.reading import CHUNK, Read, read_events
-from tests.archives.running import an_event, events_named
+from app.archives.reading import CHUNK_BYTES, ParsedEvent, read_events
+from tests.archives.command_runner import cloud_event, event_lines
 
 MOST = 1_000_000
-A, B = an_event("a"), an_event("b")
+A, B = cloud_event("a"), cloud_event("b")
 
 
-def found(content: bytes | str, most: int = MOST) -> list[tuple[str, object]]:
+def read_all(content: bytes | str, most: int = MOST) -> list[tuple[str, object]]:
     raw = content.encode() if isinstance(content, str) else content
     reads = read_events(io.BytesIO(raw), most)
-    return [(read.place, read.flaw if read.value is None else read.value) for read in reads]
+    return [(read.location, read.error if read.value is None else read.value) for read in reads]
 
 
 @pytest.mark.parametrize(
@@ -32,26 +32,26 @@ def found(content: bytes | str, most: int = MOST) -> list[tuple[str, object]]:
     ],
 )
 def test_lines_and_arrays_are_told_apart(content: str, place_of_b: str) -> None:
-    [(_, first), second] = found(content)
+    [(_, first), second] = read_all(content)
 
     assert first == A
     assert second == (place_of_b, B)
 
 
 def test_a_single_event_may_go_over_several_lines() -> None:
-    assert found(json.dumps(A)) == [("line 1", A)]
-    assert found("\n" + json.dumps(A, indent=2) + "\n") == [("line 2", A)]
+    assert read_all(json.dumps(A)) == [("line 1", A)]
+    assert read_all("\n" + json.dumps(A, indent=2) + "\n") == [("line 2", A)]
 
 
 @pytest.mark.parametrize("content", ["", "\ufeff", " \n\r\n\t", "[]", " [ ] \n"])
 def test_what_holds_nothing_is_empty(content: str) -> None:
-    assert found(content) == []
+    assert read_all(content) == []
 
 
 def test_a_compressed_file_is_told_how_to_be_read() -> None:
-    told = "Is compressed by gzip: zcat FILE | tocsin import -"
+    message = "Is compressed by gzip: zcat FILE | tocsin import -"
 
-    assert found(gzip.compress(json.dumps(A).encode())) == [("line 1", told)]
+    assert read_all(gzip.compress(json.dumps(A).encode())) == [("line 1", message)]
 
 
 STRICTLY = [
@@ -61,24 +61,24 @@ STRICTLY = [
 ]
 
 
-@pytest.mark.parametrize(("bad", "told"), STRICTLY)
-def test_what_a_lenient_reader_would_lose_is_refused_alone(bad: str, told: str) -> None:
-    assert found(f"{bad}\n{json.dumps(B)}") == [("line 1", told), ("line 2", B)]
-    assert found(f"[{bad}, {json.dumps(B)}]") == [("index 0", told), ("index 1", B)]
+@pytest.mark.parametrize(("bad", "expected_message"), STRICTLY)
+def test_what_a_lenient_reader_would_lose_is_refused_alone(bad: str, expected_message: str) -> None:
+    assert read_all(f"{bad}\n{json.dumps(B)}") == [("line 1", expected_message), ("line 2", B)]
+    assert read_all(f"[{bad}, {json.dumps(B)}]") == [("index 0", expected_message), ("index 1", B)]
 
 
 def test_numbers_are_read_as_at_the_other_doors() -> None:
     text = f'{{"a": 1e400, "b": {10**30}, "c": 1{"0" * 5000}}}'
 
     expected = {"a": float("inf"), "b": 10**30, "c": float("inf")}
-    assert found(text) == [("line 1", expected)]
-    assert found(f"[{text}]") == [("index 0", expected)]
+    assert read_all(text) == [("line 1", expected)]
+    assert read_all(f"[{text}]") == [("index 0", expected)]
 
 
 def test_a_line_that_is_no_json_is_told_and_the_others_are_read() -> None:
     content = b"\n".join([b"no", json.dumps(A).encode(), b'{"a": "\xff"}', b"[" * 100_000, b"{}"])
 
-    assert found(content) == [
+    assert read_all(content) == [
         ("line 1", "Is no JSON: Expecting value (character 1)."),
         ("line 2", A),
         ("line 3", "Byte 8 is no UTF-8."),
@@ -88,9 +88,9 @@ def test_a_line_that_is_no_json_is_told_and_the_others_are_read() -> None:
 
 
 def test_a_line_past_the_limit_is_passed_over() -> None:
-    content = f'{{"a": "{"x" * 3 * CHUNK}"}}\n{json.dumps(B)}\n'
+    content = f'{{"a": "{"x" * 3 * CHUNK_BYTES}"}}\n{json.dumps(B)}\n'
 
-    assert found(content, 1000) == [("line 1", "Is longer than 1,000 bytes."), ("line 2", B)]
+    assert read_all(content, 1000) == [("line 1", "Is longer than 1,000 bytes."), ("line 2", B)]
 
 
 @pytest.mark.parametrize(
@@ -111,21 +111,21 @@ def test_a_line_past_the_limit_is_passed_over() -> None:
 def test_a_broken_array_is_told_with_the_place_and_what_came_before_is_read(
     rest: str, why: str
 ) -> None:
-    first, (place, told) = found("[7" + rest, 1000)
+    first, (place, reads) = read_all("[7" + rest, 1000)
 
     assert first == ("index 0", 7)
     assert place == "index 1"
-    assert str(told).startswith("The array cannot be read on " + why)
+    assert str(reads).startswith("The array cannot be read on " + why)
 
 
 def test_an_event_may_lie_across_the_pieces_that_are_read() -> None:
-    events = [an_event(str(n), data={"text": 'é\\"{[' * n}) for n in range(300)]
+    events = [cloud_event(str(n), data={"text": 'é\\"{[' * n}) for n in range(300)]
 
     content = json.dumps(events, ensure_ascii=False)
 
-    assert len(content) > 3 * CHUNK
-    assert [value for _, value in found(content)] == events
-    assert found(f"[{'1' * 2 * CHUNK}]") == [("index 0", float("inf"))]
+    assert len(content) > 3 * CHUNK_BYTES
+    assert [value for _, value in read_all(content)] == events
+    assert read_all(f"[{'1' * 2 * CHUNK_BYTES}]") == [("index 0", float("inf"))]
 
 
 @pytest.mark.parametrize("array", [False, True])
@@ -134,7 +134,7 @@ def test_memory_does_not_grow_with_the_file(array: bool) -> None:
         """So many events, made as they are read."""
 
         def __init__(self, blocks: int) -> None:
-            self.block = events_named(range(1000))
+            self.block = event_lines(range(1000))
             if array:
                 self.block = self.block.replace(b"\n", b",")
             self.left = blocks
@@ -154,7 +154,7 @@ def test_memory_does_not_grow_with_the_file(array: bool) -> None:
 
     def peak(blocks: int) -> int:
         tracemalloc.start()
-        reads = sum(isinstance(read, Read) for read in read_events(Endless(blocks), MOST))
+        reads = sum(isinstance(read, ParsedEvent) for read in read_events(Endless(blocks), MOST))
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert reads >= blocks * 1000

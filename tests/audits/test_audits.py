@@ -9,21 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from tests import node
-from tests.client import ADMINISTRATOR, PATIENCE_SECONDS
+from tests.client import ADMINISTRATOR, TIMEOUT_SECONDS
 from tests.conftest import Serve
 
 HERE = Path(__file__).parent
 
 
-async def run(script: str, *arguments: str) -> Any:
+async def run_script(script: str, *arguments: str) -> Any:
     """What the script prints, as JSON."""
     process = await asyncio.create_subprocess_exec(
         *("node", script, *arguments),
         cwd=HERE,
-        env=node.environment(),
+        env=node.node_environment(),
         stdout=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         printed, _ = await process.communicate()
     assert process.returncode == 0
     return json.loads(printed)
@@ -32,11 +32,11 @@ async def run(script: str, *arguments: str) -> Any:
 async def test_all_audits_of_graphql_over_http_pass(
     sqlite_template: Path, tmp_path: Path, serve: Serve
 ) -> None:
-    node.install(HERE)
+    node.install_packages(HERE)
     file = shutil.copy(sqlite_template, tmp_path / "tocsin.db")
 
     async with serve(f"sqlite:///{file}") as client:
-        audits = await run("audit.mjs", f"{client.url}/graphql", ADMINISTRATOR)
+        audits = await run_script("audit.mjs", f"{client.url}/graphql", ADMINISTRATOR)
 
     assert [each for each in audits if each["status"] != "ok"] == []
     assert len(audits) == 61
@@ -45,16 +45,16 @@ async def test_all_audits_of_graphql_over_http_pass(
 async def test_the_client_of_graphql_sse_follows_the_bell(
     sqlite_template: Path, tmp_path: Path, serve: Serve
 ) -> None:
-    node.install(HERE)
+    node.install_packages(HERE)
     file = shutil.copy(sqlite_template, tmp_path / "tocsin.db")
 
     async with serve(f"sqlite:///{file}") as client:
-        head = await client.ask("{ logHead }")
-        await client.log(summary="before it listens", notification=True)
+        head = await client.execute_field("{ logHead }")
+        await client.log_event(summary="before it listens", notification=True)
         following = asyncio.create_task(
-            run("follow.mjs", f"{client.url}/graphql", ADMINISTRATOR, head, "2")
+            run_script("follow.mjs", f"{client.url}/graphql", ADMINISTRATOR, head, "2")
         )
-        await client.log(summary="zwölf\u2028and\r\nmore", notification=True)
+        await client.log_event(summary="zwölf\u2028and\r\nmore", notification=True)
         printed = await following
 
     assert printed == {

@@ -24,7 +24,7 @@ FEW = 5
 
 
 @contextlib.asynccontextmanager
-async def serving(app: Any) -> AsyncIterator[str]:
+async def run_server(app: Any) -> AsyncIterator[str]:
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None))
     running = asyncio.create_task(server.serve())
     while not server.started:
@@ -46,17 +46,17 @@ async def test_the_peers_answer_what_we_answer(database_url: str, serve: Serve) 
 
     async with (
         serve(database_url) as ours,
-        serving(app_of(database_url)) as naive,
-        serving(Bare(database_url)) as bare,
+        run_server(app_of(database_url)) as naive,
+        run_server(Bare(database_url)) as bare,
     ):
         urls = {US: ours.url, NAIVE: naive, BARE: bare}
         peers = [Peer(name, url, stand.organization_id) for name, url in urls.items()]
-        read = {each: await asyncio.to_thread(_answers, stand, peers, each) for each in READS}
-        logged = await asyncio.to_thread(_answers, stand, peers[:2], "log")
-        bulk = await asyncio.to_thread(_answers, stand, peers[:1], "bulk")
+        read = {each: await asyncio.to_thread(_fetch_answers, stand, peers, each) for each in READS}
+        logged = await asyncio.to_thread(_fetch_answers, stand, peers[:2], "log")
+        bulk = await asyncio.to_thread(_fetch_answers, stand, peers[:1], "bulk")
 
-    for operation, told in read.items():
-        answers.compare(operation, told)
+    for operation, peer_answers in read.items():
+        answers.compare(operation, peer_answers)
     [first], [deep] = read["list"][US], read["deep"][US]
     assert len(first["events"]["nodes"]) == len(deep["events"]["nodes"]) == PAGE
     assert first != deep
@@ -68,28 +68,32 @@ async def test_the_peers_answer_what_we_answer(database_url: str, serve: Serve) 
     assert await asyncio.to_thread(stand.events) == EVENTS + 2 * FEW + BULK
 
 
-def _answers(stand: Stand, peers: list[Peer], operation: str) -> dict[str, list[Any]]:
-    told = {}
+def _fetch_answers(stand: Stand, peers: list[Peer], operation: str) -> dict[str, list[Any]]:
+    answers_by_peer = {}
     for peer in peers:
-        asked = Asked(stand.asked(peer, operation, 100).bodies[:FEW])
-        told[peer.name] = [answers.read(200, text) for text in stand.texts(peer, asked)]
-    return told
+        request_set = Asked(stand.asked(peer, operation, 100).bodies[:FEW])
+        answers_by_peer[peer.name] = [
+            answers.read(200, text) for text in stand.texts(peer, request_set)
+        ]
+    return answers_by_peer
 
 
 async def test_the_bare_endpoint_checks_the_key(database_url: str) -> None:
-    async with serving(Bare(database_url)) as bare:
+    async with run_server(Bare(database_url)) as bare:
         body = '{"operationName": "count", "variables": {}}'
-        async with Client(bare) as known, Client(bare, "another-key") as stranger:
-            answered = [await each.http.post("", content=body) for each in (known, stranger)]
+        async with Client(bare) as authenticated, Client(bare, "another-key") as stranger:
+            answered = [
+                await each.http.post("", content=body) for each in (authenticated, stranger)
+            ]
 
     assert [each.status_code for each in answered] == [200, 401]
 
 
 def test_the_page_says_what_is_kept() -> None:
-    kept = results.runs()
+    stored_runs = results.runs()
 
-    said = page.PAGE.read_text()
+    page_text = page.PAGE.read_text()
 
-    assert page.written(kept) in said
-    for run in [page.main_of(kept)] if kept else []:
+    assert page.written(stored_runs) in page_text
+    for run in [page.main_of(stored_runs)] if stored_runs else []:
         assert page.PICTURE.read_text() == picture(run)

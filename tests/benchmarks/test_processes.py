@@ -14,7 +14,7 @@ from benchmarks.processes import Lines, ProcessError
 
 
 @contextmanager
-def lines_of(program: str) -> Iterator[Lines]:
+def read_lines(program: str) -> Iterator[Lines]:
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(
             [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=errors, text=True
@@ -27,13 +27,13 @@ def lines_of(program: str) -> Iterator[Lines]:
 
 
 def test_lines_are_read_in_order() -> None:
-    with lines_of("print('first'); print('second')") as lines:
+    with read_lines("print('first'); print('second')") as lines:
         assert [lines.read(), lines.read()] == ["first\n", "second\n"]
 
 
 def test_a_process_that_has_ended_is_reported_with_its_exit_status_and_stderr() -> None:
     with (
-        lines_of("import sys; print('first'); sys.exit('out of memory')") as lines,
+        read_lines("import sys; print('first'); sys.exit('out of memory')") as lines,
         pytest.raises(ProcessError, match=r"ended with exit status 1\.\nout of memory"),
     ):
         lines.read()
@@ -42,7 +42,7 @@ def test_a_process_that_has_ended_is_reported_with_its_exit_status_and_stderr() 
 
 def test_a_process_that_prints_nothing_is_reported_after_the_deadline() -> None:
     with (
-        lines_of("import time; time.sleep(600)") as lines,
+        read_lines("import time; time.sleep(600)") as lines,
         pytest.raises(ProcessError, match=r"printed nothing for 0\.1 s"),
     ):
         lines.read(0.1)

@@ -37,7 +37,7 @@ LAUNCH = [
 
 
 @dataclass
-class Visitor:
+class BrowserVisit:
     url: str
     context: BrowserContext
     addresses: list[str] = field(default_factory=list)
@@ -98,9 +98,9 @@ async def chromium() -> AsyncIterator[Browser]:
 
 
 @pytest.fixture
-async def visitor(client: Client, chromium: Browser) -> AsyncIterator[Visitor]:
+async def visitor(client: Client, chromium: Browser) -> AsyncIterator[BrowserVisit]:
     context = await chromium.new_context()
-    somebody = Visitor(client.url, context)
+    somebody = BrowserVisit(client.url, context)
     await somebody.keep_watch()
     yield somebody
     await context.close()

@@ -75,9 +75,11 @@ async def test_a_page_that_was_not_built_says_how_to_build_it(
 ) -> None:
     monkeypatch.setattr(graphiql, "_STATIC", tmp_path)
 
-    transport = httpx.ASGITransport(app=Starlette(routes=[Mount("/", graphiql.assets())]))
+    transport = httpx.ASGITransport(
+        app=Starlette(routes=[Mount("/", graphiql.create_assets_app())])
+    )
     async with httpx.AsyncClient(transport=transport, base_url="http://tocsin") as browser:
-        page = graphiql.page()
+        page = graphiql.page_response()
         asset = await browser.get("/index.js")
 
     assert page.status_code == 503

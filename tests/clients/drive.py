@@ -25,7 +25,7 @@ query ($after: String) {
 """
 
 
-async def use(url: str, key: str) -> dict[str, Any]:
+async def run_scenario(url: str, key: str) -> dict[str, Any]:
     async with http_client(url, key) as session:
 
         async def ask(query: str, **variables: Any) -> Any:
@@ -36,8 +36,8 @@ async def use(url: str, key: str) -> dict[str, Any]:
 
         viewer = await ask(VIEWER)
         for summary in ("1", "2", "3"):
-            given = {"source": SOURCE, "summary": summary}
-            await ask(LOG, input=given | {"occurredAt": f"2026-01-0{summary}T00:00:00Z"})
+            attributes = {"source": SOURCE, "summary": summary}
+            await ask(LOG, input=attributes | {"occurredAt": f"2026-01-0{summary}T00:00:00Z"})
         late = {"source": SOURCE, "summary": "late", "occurredAt": "2999-01-01T00:00:00Z"}
         refused = await ask(LOG, input=late)
         pages = [await ask(PAGE)]

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from tests import node
-from tests.client import ADMINISTRATOR, PATIENCE_SECONDS, Client
+from tests.client import ADMINISTRATOR, TIMEOUT_SECONDS, Client
 from tests.clients.bell import follow_bell
-from tests.clients.drive import use
+from tests.clients.drive import run_scenario
 from tests.conftest import Serve
-from tests.http.test_command import free_port, serving
+from tests.http.test_command import find_free_port, start_server
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -32,32 +32,32 @@ Bell = AsyncGenerator[dict[str, Any], None]
 async def test_each_asks_pages_and_hears_every_event_once_over_a_server_that_was_killed(
     database_url: str, tmp_path: Path, serve: Serve
 ) -> None:
-    node.install(HERE)
-    port = free_port()
+    node.install_packages(HERE)
+    port = find_free_port()
     url = f"http://127.0.0.1:{port}/graphql"
     async with contextlib.AsyncExitStack() as ended, serve(database_url) as elsewhere:
-        async with serving(tmp_path, port, database_url=database_url) as (server, _):
-            clients = await ended.enter_async_context(driven(url))
-            asked = await clients.hear() | {"gql": await use(url, ADMINISTRATOR)}
-            after = await elsewhere.ask("{ logHead }")
-            await clients.say(after)
+        async with start_server(tmp_path, port, database_url=database_url) as (server, _):
+            clients = await ended.enter_async_context(start_node_clients(url))
+            responses = await clients.read_line() | {"gql": await run_scenario(url, ADMINISTRATOR)}
+            after = await elsewhere.execute_field("{ logHead }")
+            await clients.write_line(after)
             bell = follow_bell(url, ADMINISTRATOR, after)
             gql = await ended.enter_async_context(contextlib.aclosing(bell))
-            logged = [await ring(elsewhere, "while they listen")]
-            heard = await hear_one_more(clients, gql, {name: [] for name in FOLLOWERS})
+            logged = [await log_notification(elsewhere, "while they listen")]
+            heard = await wait_for_one_more(clients, gql, {name: [] for name in FOLLOWERS})
 
             server.send_signal(signal.SIGKILL)
             await server.wait()
-        logged.append(await ring(elsewhere, "while their server is down"))
-        async with serving(tmp_path, port, database_url=database_url):
-            heard = await hear_one_more(clients, gql, heard)
-            logged.append(await ring(elsewhere, "once they have resumed"))
-            heard = await hear_one_more(clients, gql, heard)
+        logged.append(await log_notification(elsewhere, "while their server is down"))
+        async with start_server(tmp_path, port, database_url=database_url):
+            heard = await wait_for_one_more(clients, gql, heard)
+            logged.append(await log_notification(elsewhere, "once they have resumed"))
+            heard = await wait_for_one_more(clients, gql, heard)
             for name, id in await clients.rest():
                 heard[name].append(id)
 
     put_together = {"apollo": [["3", "2"], ["3", "2", "1"]]}  # by its cache
-    assert asked == {
+    assert responses == {
         name: {
             "viewer": "administrator",
             "event": None,
@@ -78,11 +78,11 @@ def test_the_page_shows_the_code_that_is_tested(file: str) -> None:
     assert shown[file] == (HERE / file).read_text()
 
 
-async def ring(administrator: Client, summary: str) -> str:
-    return str((await administrator.log(summary=summary, notification=True))["id"])
+async def log_notification(administrator: Client, summary: str) -> str:
+    return str((await administrator.log_event(summary=summary, notification=True))["id"])
 
 
-class Clients:
+class NodeClients:
     """Those of npm, in a process of their own: it is told lines, and tells lines of JSON."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
@@ -91,12 +91,12 @@ class Clients:
         assert process.stdout is not None
         self.told, self.telling = process.stdin, process.stdout
 
-    async def say(self, line: str) -> None:
+    async def write_line(self, line: str) -> None:
         self.told.write(f"{line}\n".encode())
         await self.told.drain()
 
-    async def hear(self) -> Any:
-        async with asyncio.timeout(PATIENCE_SECONDS):
+    async def read_line(self) -> Any:
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             line = await self.telling.readline()
         assert line, "it ended"
         return json.loads(line)
@@ -104,34 +104,34 @@ class Clients:
     async def rest(self) -> list[Any]:
         """What it tells until it has ended, for which it is asked."""
         self.told.close()
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             lines = (await self.telling.read()).splitlines()
             assert await self.process.wait() == 0
         return [json.loads(line) for line in lines]
 
 
-async def hear_one_more(clients: Clients, gql: Bell, heard: Heard) -> Heard:
+async def wait_for_one_more(clients: NodeClients, gql: Bell, heard: Heard) -> Heard:
     """Until each has heard something more. One that hears too much goes on being noted."""
     count = 1 + len(heard["gql"])
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         heard["gql"].append((await anext(gql))["node"]["id"])
     while min(len(ids) for ids in heard.values()) < count:
-        name, id = await clients.hear()
+        name, id = await clients.read_line()
         heard[name].append(id)
     return heard
 
 
 @contextlib.asynccontextmanager
-async def driven(url: str) -> AsyncIterator[Clients]:
+async def start_node_clients(url: str) -> AsyncIterator[NodeClients]:
     process = await asyncio.create_subprocess_exec(
         *("node", "drive.mjs", url, ADMINISTRATOR),
         cwd=HERE,
-        env=node.environment(),
+        env=node.node_environment(),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
     try:
-        yield Clients(process)
+        yield NodeClients(process)
     finally:
         if process.returncode is None:
             process.kill()

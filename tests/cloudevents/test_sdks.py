@@ -21,10 +21,10 @@ from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v03.event import CloudEvent as FormerCloudEvent
 from cloudevents.core.v1.event import CloudEvent
 
-from app.http.cloudevent_messages import BATCH, PATH
+from app.http.cloudevent_messages import BATCH_MEDIA_TYPE, PATH
 from tests.client import Client
-from tests.node import environment, install
-from tests.sending import found, post
+from tests.cloudevent_client import fetch_by_source, post_cloud_events
+from tests.node import install_packages, node_environment
 
 SENDER = Path(__file__).parents[1] / "cloudevents"
 MODES = ("structured", "binary", "batch")
@@ -33,13 +33,13 @@ Sent = dict[str, Any]
 _FIRST: Sent = {"specversion": "1.0", "id": "", "source": "https://sdk.test/wells", "type": "x.y"}
 _FORMER = _FIRST | {"specversion": "0.3"}
 _JSON = {"datacontenttype": "application/json", "data": {"depth": 3.5, "größe": ["€", None]}}
-_SAID = {
+_ATTRIBUTES = {
     "subject": 'w 1/"100%"',
     "time": "2026-04-10T12:00:00.250000Z",
     "comexample": "some value",
 }
 EVENTS: dict[str, Sent] = {
-    "json": _FIRST | _SAID | _JSON | {"dataschema": "https://sdk.test/schema"},
+    "json": _FIRST | _ATTRIBUTES | _JSON | {"dataschema": "https://sdk.test/schema"},
     "text": _FIRST | {"datacontenttype": "text/plain", "data": "Größe €"},
     "bytes": _FIRST | {"datacontenttype": "image/png", "bytes": "iVBORwD/"},
     "nothing": _FIRST | {"severitynumber": 17},
@@ -56,13 +56,13 @@ def client(own_client: Client) -> Client:
     return own_client
 
 
-def named(sdk: str, mode: str, events: dict[str, Sent]) -> list[Sent]:
+def with_sdk_ids(sdk: str, mode: str, events: dict[str, Sent]) -> list[Sent]:
     return [event | {"id": f"{sdk} {mode} {name}"} for name, event in events.items()]
 
 
-async def check(client: Client, sent: Sent) -> None:
+async def check_stored_event(client: Client, sent: Sent) -> None:
     """What is found is what was sent, and goes out as CloudEvents 1.0."""
-    event = await found(client, sent["id"], sent["source"])
+    event = await fetch_by_source(client, sent["id"], sent["source"])
     out = event["cloudEvent"]
     data = sent.get("data")
     JSONFormat().read(None, json.dumps(out))  # which raises for what is no CloudEvent
@@ -81,7 +81,7 @@ async def check(client: Client, sent: Sent) -> None:
         assert out["data"] == sent["data"]
 
 
-def made_in_python(sent: Sent) -> BaseCloudEvent:
+def build_sdk_event(sent: Sent) -> BaseCloudEvent:
     attributes = {name: each for name, each in sent.items() if name not in ("data", "bytes")}
     if "time" in attributes:
         attributes["time"] = datetime.fromisoformat(attributes["time"])
@@ -93,23 +93,27 @@ def made_in_python(sent: Sent) -> BaseCloudEvent:
 @pytest.mark.parametrize("mode", MODES)
 async def test_what_the_python_sdk_sends_is_stored(client: Client, mode: str) -> None:
     events = EVENTS | {"not ASCII": NOT_ASCII, "former bytes": FORMER_BYTES}
-    sent = named("python", mode, events)
-    made = [made_in_python(each) for each in sent]
+    sent = with_sdk_ids("python", mode, events)
+    sdk_events = [build_sdk_event(each) for each in sent]
 
     if mode == "batch":
         for version in ("1.0", "0.3"):
-            bodies = [to_structured_event(e).body for e in made if e.get_specversion() == version]
-            answer = await post(client, b"[" + b",".join(bodies) + b"]", content_type=BATCH)
+            bodies = [
+                to_structured_event(e).body for e in sdk_events if e.get_specversion() == version
+            ]
+            answer = await post_cloud_events(
+                client, b"[" + b",".join(bodies) + b"]", content_type=BATCH_MEDIA_TYPE
+            )
             assert answer.status_code == 202, answer.text
     else:
         to_message = to_binary_event if mode == "binary" else to_structured_event
-        for event in made:
+        for event in sdk_events:
             message = to_message(event)
             answer = await client.http.post(PATH, content=message.body, headers=message.headers)
             assert answer.status_code == 202, answer.text
 
     for each in sent:
-        await check(client, each)
+        await check_stored_event(client, each)
 
 
 async def test_the_python_sdk_leaves_out_the_content_type_of_json(client: Client) -> None:
@@ -119,7 +123,7 @@ async def test_the_python_sdk_leaves_out_the_content_type_of_json(client: Client
     answer = await client.http.post(PATH, content=message.body, headers=message.headers)
 
     assert answer.status_code == 202
-    assert (await found(client, "1", _FIRST["source"]))["fields"] == {"depth": 3}
+    assert (await fetch_by_source(client, "1", _FIRST["source"]))["fields"] == {"depth": 3}
 
 
 async def test_what_the_javascript_sdk_sends_is_stored(client: Client) -> None:
@@ -130,33 +134,33 @@ async def test_what_the_javascript_sdk_sends_is_stored(client: Client) -> None:
     sent = []
     for mode in MODES:
         others = {} if mode == "binary" else {"not ASCII": NOT_ASCII}
-        events = named("javascript", mode, EVENTS | others)
+        events = with_sdk_ids("javascript", mode, EVENTS | others)
         bytes_sent = former_bytes | {"id": f"javascript {mode} former bytes"}
         sent += [*events, FORMER_BYTES | {"id": bytes_sent["id"]}]
         for version in ("1.0", "0.3"):
-            told = [e for e in (*events, bytes_sent) if e["specversion"] == version]
-            sendings.append({"mode": mode, "events": told})
+            matching = [e for e in (*events, bytes_sent) if e["specversion"] == version]
+            sendings.append({"mode": mode, "events": matching})
 
-    answers = await by_javascript(client, sendings)
+    answers = await send_with_javascript(client, sendings)
 
     assert [each["status"] for each in answers] == [202] * len(answers)
     assert len(answers) == 8 + 7 + 2
     for each in sent:
-        await check(client, each)
+        await check_stored_event(client, each)
 
 
-async def by_javascript(client: Client, sendings: list[Any]) -> list[Any]:
-    await asyncio.to_thread(install, SENDER)
+async def send_with_javascript(client: Client, sendings: list[Any]) -> list[Any]:
+    await asyncio.to_thread(install_packages, SENDER)
     node = await asyncio.create_subprocess_exec(
         "node",
         "send.mjs",
         cwd=SENDER,
-        env=environment(),
+        env=node_environment(),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
-    told = {"url": client.url + PATH, "sendings": sendings} | client.headers
-    printed, _ = await node.communicate(json.dumps(told).encode())
+    parameters = {"url": client.url + PATH, "sendings": sendings} | client.headers
+    printed, _ = await node.communicate(json.dumps(parameters).encode())
     assert node.returncode == 0
     answers: list[Any] = json.loads(printed)
     return answers

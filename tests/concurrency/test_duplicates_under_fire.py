@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 from tests.client import Client
-from tests.http.test_command import serving
+from tests.http.test_command import start_server
 
 WRITERS, FINGERPRINTS, REPEATS = map(int, os.environ.get("FIRE", "4,50,4").split(","))
 EACH = WRITERS * REPEATS
@@ -54,11 +54,11 @@ Servers = Sequence[Client]
 
 
 @contextlib.asynccontextmanager
-async def two_servers(folder: Path, database_url: str) -> AsyncIterator[Servers]:
+async def start_two_servers(folder: Path, database_url: str) -> AsyncIterator[Servers]:
     """Two processes of `tocsin serve` on one database, each behind a patient client."""
-    ports = free_ports(2)
+    ports = find_free_ports(2)
     async with contextlib.AsyncExitStack() as started:
-        opened = [serving(folder, port, database_url=database_url) for port in ports]
+        opened = [start_server(folder, port, database_url=database_url) for port in ports]
         await asyncio.gather(*(started.enter_async_context(each) for each in opened))
         clients = [Client(f"http://127.0.0.1:{port}") for port in ports]
         for client in clients:
@@ -67,7 +67,7 @@ async def two_servers(folder: Path, database_url: str) -> AsyncIterator[Servers]
         yield clients
 
 
-def free_ports(count: int) -> list[int]:
+def find_free_ports(count: int) -> list[int]:
     with contextlib.ExitStack() as held:
         free = [held.enter_context(socket.socket()) for _ in range(count)]
         for each in free:
@@ -77,12 +77,12 @@ def free_ports(count: int) -> list[int]:
 
 @pytest.fixture
 async def servers(database_url: str, tmp_path: Path) -> AsyncIterator[Servers]:
-    async with two_servers(tmp_path, database_url) as clients:
+    async with start_two_servers(tmp_path, database_url) as clients:
         yield clients
 
 
 @dataclass(frozen=True)
-class Answer:
+class ReportResult:
     """What became of one report: COUNT, REJECT, FLAG by the rule that acted, or STORED."""
 
     outcome: str
@@ -91,7 +91,7 @@ class Answer:
     first_id: str | None
 
     @classmethod
-    def of(cls, report: dict[str, Any], result: dict[str, Any]) -> Answer:
+    def from_payload(cls, report: dict[str, Any], result: dict[str, Any]) -> ReportResult:
         event, subject = result["event"], report["subject"]
         if result["userErrors"]:
             [error] = result["userErrors"]
@@ -107,48 +107,54 @@ class Answer:
         return cls("FLAG", subject, event["id"], first and first["id"])
 
 
-async def make(client: Client, action: str, fingerprint: Sequence[str], **given: Any) -> None:
-    said = {"name": action, "fingerprint": fingerprint, "window": "PT15M", "action": action}
-    payload = await client.ask(MAKE, input=said | given)
+async def create_rule(
+    client: Client, action: str, fingerprint: Sequence[str], **overrides: Any
+) -> None:
+    defaults = {"name": action, "fingerprint": fingerprint, "window": "PT15M", "action": action}
+    payload = await client.execute_field(MAKE, input=defaults | overrides)
     assert payload["userErrors"] == []
 
 
-def reports(prefix: str = "f", **given: Any) -> list[dict[str, Any]]:
+def build_reports(prefix: str = "f", **overrides: Any) -> list[dict[str, Any]]:
     return [
-        {"subject": f"{prefix}{n}", "occurredAt": NOON, "notification": True} | given
+        {"subject": f"{prefix}{n}", "occurredAt": NOON, "notification": True} | overrides
         for n in range(FINGERPRINTS)
     ]
 
 
-async def fire(servers: Servers, said: Sequence[Sequence[dict[str, Any]]]) -> list[Answer]:
+async def send_concurrently(
+    servers: Servers, reports_by_writer: Sequence[Sequence[dict[str, Any]]]
+) -> list[ReportResult]:
     """Every writer reports what its own list says, one by one, REPEATS times each at once."""
 
-    async def write(number: int) -> list[Answer]:
+    async def write(number: int) -> list[ReportResult]:
         answers = []
-        for report in said[number]:
-            at_once = (one(servers[(number + n) % 2], report) for n in range(REPEATS))
+        for report in reports_by_writer[number]:
+            at_once = (send_report(servers[(number + n) % 2], report) for n in range(REPEATS))
             answers += await asyncio.gather(*at_once)
         return answers
 
     return list(chain.from_iterable(await asyncio.gather(*map(write, range(WRITERS)))))
 
 
-async def one(server: Client, report: dict[str, Any]) -> Answer:
-    return Answer.of(report, await server.ask(LOG, input=report))
+async def send_report(server: Client, report: dict[str, Any]) -> ReportResult:
+    return ReportResult.from_payload(report, await server.execute_field(LOG, input=report))
 
 
-async def fire_lists(servers: Servers, said: Sequence[Sequence[dict[str, Any]]]) -> list[Answer]:
+async def send_lists_concurrently(
+    servers: Servers, reports_by_writer: Sequence[Sequence[dict[str, Any]]]
+) -> list[ReportResult]:
     """Every writer reports lists, every other one from the end."""
 
-    async def write(number: int) -> list[Answer]:
-        listed = list(said[number])[:: 1 - 2 * (number % 2)]
+    async def write(number: int) -> list[ReportResult]:
+        listed = list(reports_by_writer[number])[:: 1 - 2 * (number % 2)]
         answers = []
         for n in range(REPEATS):
             for start in range(0, len(listed), LIST):
                 part = listed[start : start + LIST]
-                payload = await servers[(number + n) % 2].ask(LOG_LIST, input=part)
+                payload = await servers[(number + n) % 2].execute_field(LOG_LIST, input=part)
                 answers += [
-                    Answer.of(report, result)
+                    ReportResult.from_payload(report, result)
                     for report, result in zip(part, payload["results"], strict=True)
                 ]
         return answers
@@ -156,129 +162,136 @@ async def fire_lists(servers: Servers, said: Sequence[Sequence[dict[str, Any]]])
     return list(chain.from_iterable(await asyncio.gather(*map(write, range(WRITERS)))))
 
 
-async def everything(client: Client, query: str) -> list[dict[str, Any]]:
-    found, after = [], None
+async def fetch_all_nodes(client: Client, query: str) -> list[dict[str, Any]]:
+    nodes, after = [], None
     while True:
-        page = await client.ask(query, after=after)
-        found += page["nodes"]
+        page = await client.execute_field(query, after=after)
+        nodes += page["nodes"]
         if not page["pageInfo"]["hasNextPage"]:
-            return found
+            return nodes
         after = page["pageInfo"]["endCursor"]
 
 
-async def caught(client: Client) -> dict[str, int]:
-    return {rule["name"]: rule["caught"] for rule in (await client.ask(CAUGHT))["nodes"]}
+async def fetch_match_counts(client: Client) -> dict[str, int]:
+    return {rule["name"]: rule["caught"] for rule in (await client.execute_field(CAUGHT))["nodes"]}
 
 
-def of_each(answers: Iterable[Answer], outcome: str) -> Counter[str]:
+def count_by_subject(answers: Iterable[ReportResult], outcome: str) -> Counter[str]:
     return Counter(each.subject for each in answers if each.outcome == outcome)
 
 
-ways = pytest.mark.parametrize("shoot", [fire, fire_lists])
+ways = pytest.mark.parametrize("shoot", [send_concurrently, send_lists_concurrently])
 
 
 @ways
 async def test_of_equal_reports_exactly_one_is_stored(servers: Servers, shoot: Any) -> None:
     actions = ["REJECT", "COUNT", "FLAG"]
     for action in actions:
-        await make(servers[0], action, [f"fields.{action}"])
-    said = [report | {"fields": {actions[n % 3]: n}} for n, report in enumerate(reports())]
+        await create_rule(servers[0], action, [f"fields.{action}"])
+    reports_by_writer = [
+        report | {"fields": {actions[n % 3]: n}} for n, report in enumerate(build_reports())
+    ]
 
-    answers = await shoot(servers, [said] * WRITERS)
+    answers = await shoot(servers, [reports_by_writer] * WRITERS)
 
-    stored = await everything(servers[1], STORED)
+    stored = await fetch_all_nodes(servers[1], STORED)
     firsts = {each["subject"]: each["id"] for each in stored if each["duplicateOf"] is None}
     assert len(firsts) == FINGERPRINTS
     assert len(answers) == FINGERPRINTS * EACH
     assert {(each.subject, each.first_id) for each in answers} == set(firsts.items())
-    assert of_each(answers, "STORED") == dict.fromkeys(firsts, 1)
+    assert count_by_subject(answers, "STORED") == dict.fromkeys(firsts, 1)
     for number, action in enumerate(actions):
-        of_it = {report["subject"] for report in said[number::3]}
-        assert of_each(answers, action) == dict.fromkeys(of_it, EACH - 1)
-        kept = [each for each in stored if each["subject"] in of_it]
-        assert len(kept) == len(of_it) * (EACH if action == "FLAG" else 1)
-        assert {each["occurrences"] for each in kept} == {EACH if action == "COUNT" else 1}
-        assert (await caught(servers[1]))[action] == len(of_it) * (EACH - 1)
+        of_it = {report["subject"] for report in reports_by_writer[number::3]}
+        assert count_by_subject(answers, action) == dict.fromkeys(of_it, EACH - 1)
+        matching = [each for each in stored if each["subject"] in of_it]
+        assert len(matching) == len(of_it) * (EACH if action == "FLAG" else 1)
+        assert {each["occurrences"] for each in matching} == {EACH if action == "COUNT" else 1}
+        assert (await fetch_match_counts(servers[1]))[action] == len(of_it) * (EACH - 1)
 
 
-async def overlapping(client: Client) -> list[list[dict[str, Any]]]:
+async def create_overlapping_rules(client: Client) -> list[list[dict[str, Any]]]:
     """Three rules, and what each writer says: every event is met by one, two or three of them."""
-    event_type = (await client.ask(DEFINE))["eventType"]
-    await make(client, "COUNT", ["fields.a"], eventTypeId=event_type["id"])
-    await make(client, "REJECT", ["subject", "summary"])
-    await make(client, "FLAG", ["subject"])
+    event_type = (await client.execute_field(DEFINE))["eventType"]
+    await create_rule(client, "COUNT", ["fields.a"], eventTypeId=event_type["id"])
+    await create_rule(client, "REJECT", ["subject", "summary"])
+    await create_rule(client, "FLAG", ["subject"])
     three = [
-        [report | {"type": "t", "summary": "s", "fields": {"a": n}} for n, report in numbered()],
-        [report | {"summary": "s"} for _, report in numbered()],
-        [report for _, report in numbered()],
+        [
+            report | {"type": "t", "summary": "s", "fields": {"a": n}}
+            for n, report in enumerate_reports()
+        ],
+        [report | {"summary": "s"} for _, report in enumerate_reports()],
+        [report for _, report in enumerate_reports()],
     ]
     # Each writer begins with another kind, and goes round.
     return [[three[(writer + n) % 3][n] for n in range(FINGERPRINTS)] for writer in range(WRITERS)]
 
 
-def numbered() -> Iterable[tuple[int, dict[str, Any]]]:
-    return enumerate(reports())
+def enumerate_reports() -> Iterable[tuple[int, dict[str, Any]]]:
+    return enumerate(build_reports())
 
 
 @ways
 async def test_of_reports_that_three_rules_meet_exactly_one_is_stored(
     servers: Servers, shoot: Any
 ) -> None:
-    said = await overlapping(servers[0])
+    reports_by_writer = await create_overlapping_rules(servers[0])
 
-    answers = await shoot(servers, said)
+    answers = await shoot(servers, reports_by_writer)
 
-    stored = await everything(servers[1], STORED)
+    stored = await fetch_all_nodes(servers[1], STORED)
     firsts = {each["subject"]: each["id"] for each in stored if each["duplicateOf"] is None}
     assert len(firsts) == FINGERPRINTS
     assert len(answers) == FINGERPRINTS * EACH
     assert {(each.subject, each.first_id) for each in answers} == set(firsts.items())
-    assert of_each(answers, "STORED") == dict.fromkeys(firsts, 1)
-    told = {action: of_each(answers, action).total() for action in ("COUNT", "REJECT", "FLAG")}
-    assert await caught(servers[1]) == told
-    assert len(stored) == FINGERPRINTS + told["FLAG"]
+    assert count_by_subject(answers, "STORED") == dict.fromkeys(firsts, 1)
+    totals = {
+        action: count_by_subject(answers, action).total() for action in ("COUNT", "REJECT", "FLAG")
+    }
+    assert await fetch_match_counts(servers[1]) == totals
+    assert len(stored) == FINGERPRINTS + totals["FLAG"]
     counted: Counter[str] = Counter()
     for each in stored:  # those that were flagged have the subject of their first
         counted[each["subject"]] += each["occurrences"] - 1
-    assert +counted == of_each(answers, "COUNT")
+    assert +counted == count_by_subject(answers, "COUNT")
 
 
 @ways
 async def test_nothing_is_lost_while_firsts_are_forgotten_acknowledged_and_deleted(
     servers: Servers, shoot: Any
 ) -> None:
-    said = [each[:FEWER] for each in await overlapping(servers[0])]
+    reports_by_writer = [each[:FEWER] for each in await create_overlapping_rules(servers[0])]
     over = asyncio.Event()
     deleted: set[str] = set()
 
     async def forget() -> None:
         while not over.is_set():
-            assert (await servers[0].ask(RESET))["userErrors"] == []
+            assert (await servers[0].execute_field(RESET))["userErrors"] == []
 
     async def acknowledge() -> None:
         while not over.is_set():
-            assert (await servers[1].ask(ACKNOWLEDGE))["userErrors"] == []
+            assert (await servers[1].execute_field(ACKNOWLEDGE))["userErrors"] == []
 
     async def delete() -> None:
         while not over.is_set():
-            nodes = (await servers[1].ask(STORED))["nodes"]
+            nodes = (await servers[1].execute_field(STORED))["nodes"]
             firsts = [each["id"] for each in nodes if each["duplicateOf"] is None]
             for event_id in firsts[: FEWER // 10]:
-                payload = await servers[1].ask(DELETE, id=event_id)
+                payload = await servers[1].execute_field(DELETE, id=event_id)
                 assert payload["userErrors"] == []
                 deleted.add(event_id)
 
     meanwhile = [asyncio.create_task(each()) for each in (forget, acknowledge, delete)]
     try:
-        answers = await shoot(servers, said)
+        answers = await shoot(servers, reports_by_writer)
     finally:
         over.set()
         await asyncio.gather(*meanwhile)
 
-    stored = {each["id"]: each for each in await everything(servers[0], STORED)}
-    kept = [each for each in answers if each.outcome in ("STORED", "FLAG")]
+    stored = {each["id"]: each for each in await fetch_all_nodes(servers[0], STORED)}
+    stored_answers = [each for each in answers if each.outcome in ("STORED", "FLAG")]
     assert len(answers) == FEWER * EACH
-    assert {each.event_id for each in kept} == stored.keys() | deleted
+    assert {each.event_id for each in stored_answers} == stored.keys() | deleted
     assert not deleted & stored.keys()
     counted = Counter(each.event_id for each in answers if each.outcome == "COUNT")
     assert {each["id"]: each["occurrences"] - 1 for each in stored.values()} == {
@@ -289,12 +302,14 @@ async def test_nothing_is_lost_while_firsts_are_forgotten_acknowledged_and_delet
         first_id = flagged.get(each["id"])
         assert each["duplicateOf"] == ({"id": first_id} if first_id in stored else None)
 
-    await servers[0].ask(RESET)
-    again = await fire_lists(servers, [reports("again", summary="s")] * WRITERS)
+    await servers[0].execute_field(RESET)
+    again = await send_lists_concurrently(servers, [build_reports("again", summary="s")] * WRITERS)
 
-    assert of_each(again, "STORED") == {each["subject"]: 1 for each in reports("again")}
-    assert await caught(servers[0]) == {
+    assert count_by_subject(again, "STORED") == {
+        each["subject"]: 1 for each in build_reports("again")
+    }
+    assert await fetch_match_counts(servers[0]) == {
         "COUNT": 0,
-        "REJECT": of_each(again, "REJECT").total(),
+        "REJECT": count_by_subject(again, "REJECT").total(),
         "FLAG": 0,
     }

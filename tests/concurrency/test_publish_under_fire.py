@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from tests.client import Client
-from tests.concurrency.test_duplicates_under_fire import Servers, everything, two_servers
+from tests.concurrency.test_duplicates_under_fire import Servers, fetch_all_nodes, start_two_servers
 
 VERSIONS, WRITERS = 30, 4
-TOLD = "{ code message ... on GuardViolation { version rule { name } } }"
+ERROR_FIELDS = "{ code message ... on GuardViolation { version rule { name } } }"
 CREATE = """mutation ($input: CreateGuardRuleInput!) {
   createGuardRule(input: $input) { guardRule { id } userErrors { message } } }"""
 EDIT = """mutation ($input: UpdateGuardRuleInput!) {
@@ -27,14 +27,15 @@ PUBLISH = """mutation ($id: ID!, $version: Int) { publishGuardRule(id: $id, vers
   guardRule { publishedVersion { number message } } userErrors { message } } }"""
 LOG = f"""mutation ($input: [LogEventInput!]!) {{
   logEvents(input: $input) {{
-    results {{ event {{ id }} warnings {TOLD} userErrors {TOLD} }} }} }}"""
+    results {{ event {{ id }} warnings {ERROR_FIELDS} userErrors {ERROR_FIELDS} }} }} }}"""
 REVISE = f"""mutation ($input: UpdateEventInput!) {{
-  updateEvent(input: $input) {{ event {{ id }} warnings {TOLD} userErrors {TOLD} }} }}"""
+  updateEvent(input: $input) {{
+    event {{ id }} warnings {ERROR_FIELDS} userErrors {ERROR_FIELDS} }} }}"""
 SUBJECTS = ("refused", "passes", "refused")
 
 
 @dataclass
-class Clock:
+class PublishCounter:
     """How many publishes had begun, and how many were answered."""
 
     begun: int = 0
@@ -43,7 +44,7 @@ class Clock:
     stored: set[str] = field(default_factory=set)
 
 
-def content(version: int) -> dict[str, Any]:
+def rule_content(version: int) -> dict[str, Any]:
     passes = "event.subject == 'passes'" if version % 2 else "false"
     return {
         # Another text each time, so that nothing compiled before serves.
@@ -53,47 +54,47 @@ def content(version: int) -> dict[str, Any]:
     }
 
 
-def judged_by(results: list[dict[str, Any]]) -> int:
+def judging_version(results: list[dict[str, Any]]) -> int:
     """The one version that judged all of these reports, in all that it says."""
-    told = [result["userErrors"] + result["warnings"] for result in results]
-    [first] = told[0]
+    errors = [result["userErrors"] + result["warnings"] for result in results]
+    [first] = errors[0]
     version = int(first["version"])
-    wanted = content(version)
-    for subject, result, violations in zip(SUBJECTS, results, told, strict=True):
+    expected = rule_content(version)
+    for subject, result, violations in zip(SUBJECTS, results, errors, strict=True):
         holds = subject == "passes" and version % 2 == 1
         violation = {
             "code": "GUARD_REJECTED",
-            "message": wanted["message"],
+            "message": expected["message"],
             "version": version,
             "rule": {"name": "g"},
         }
         assert violations == ([] if holds else [violation])
-        assert (result["event"] is not None) == (holds or wanted["enforcement"] == "WARN")
+        assert (result["event"] is not None) == (holds or expected["enforcement"] == "WARN")
         assert bool(result["userErrors"]) == (result["event"] is None)
     return version
 
 
 @pytest.fixture
 async def servers(database_url: str, tmp_path: Path) -> AsyncIterator[Servers]:
-    async with two_servers(tmp_path, database_url) as clients:
+    async with start_two_servers(tmp_path, database_url) as clients:
         yield clients
 
 
-async def report(server: Client, clock: Clock) -> None:
+async def log_reports(server: Client, clock: PublishCounter) -> None:
     """A list of reports, judged by one version: none that was replaced when it began."""
     earliest = clock.answered
 
-    payload = await server.ask(LOG, input=[{"subject": each} for each in SUBJECTS])
+    payload = await server.execute_field(LOG, input=[{"subject": each} for each in SUBJECTS])
 
-    assert earliest <= judged_by(payload["results"]) <= clock.begun
+    assert earliest <= judging_version(payload["results"]) <= clock.begun
     clock.stored |= {each["event"]["id"] for each in payload["results"] if each["event"]}
 
 
-async def revise(server: Client, clock: Clock, event_id: str) -> None:
+async def update_event(server: Client, clock: PublishCounter, event_id: str) -> None:
     """The same of an update."""
     earliest = clock.answered
 
-    payload = await server.ask(REVISE, input={"id": event_id, "content": "revised"})
+    payload = await server.execute_field(REVISE, input={"id": event_id, "content": "revised"})
 
     [violation] = payload["userErrors"] + payload["warnings"]
     assert earliest <= violation["version"] <= clock.begun
@@ -104,30 +105,32 @@ async def revise(server: Client, clock: Clock, event_id: str) -> None:
 async def test_a_report_is_judged_by_the_version_in_force_and_by_no_mixture(
     servers: Servers,
 ) -> None:
-    clock = Clock()
-    free = (await servers[0].log(subject="refused"))["id"]
-    made = await servers[0].ask(CREATE, input={"name": "g"} | content(1))
-    rule_id = made["guardRule"]["id"]
-    await publish(servers[0], clock, rule_id)
+    clock = PublishCounter()
+    free = (await servers[0].log_event(subject="refused"))["id"]
+    payload = await servers[0].execute_field(CREATE, input={"name": "g"} | rule_content(1))
+    rule_id = payload["guardRule"]["id"]
+    await publish_rule(servers[0], clock, rule_id)
 
     async def write(number: int) -> None:
         while not clock.over:
-            await report(servers[number % 2], clock)
-            await revise(servers[(number + 1) % 2], clock, free)
+            await log_reports(servers[number % 2], clock)
+            await update_event(servers[(number + 1) % 2], clock, free)
 
     writers = [asyncio.create_task(write(number)) for number in range(WRITERS)]
     try:
         for version in range(2, VERSIONS + 1):
-            edited = {"id": rule_id} | content(version)
-            assert (await servers[version % 2].ask(EDIT, input=edited))["userErrors"] == []
-            await publish(servers[(version + 1) % 2], clock, rule_id)
+            edited = {"id": rule_id} | rule_content(version)
+            assert (await servers[version % 2].execute_field(EDIT, input=edited))[
+                "userErrors"
+            ] == []
+            await publish_rule(servers[(version + 1) % 2], clock, rule_id)
             for server in servers:
-                await report(server, clock)
+                await log_reports(server, clock)
     finally:
         clock.over = True
         await asyncio.gather(*writers)
 
-    stored = await everything(servers[0], STORED)
+    stored = await fetch_all_nodes(servers[0], STORED)
     assert {each["id"] for each in stored} == clock.stored | {free}
 
 
@@ -135,9 +138,9 @@ STORED = """query ($after: String) {
   events(first: 100, after: $after) { nodes { id } pageInfo { hasNextPage endCursor } } }"""
 
 
-async def publish(server: Client, clock: Clock, rule_id: str) -> None:
+async def publish_rule(server: Client, clock: PublishCounter, rule_id: str) -> None:
     clock.begun += 1
-    payload = await server.ask(PUBLISH, id=rule_id)
+    payload = await server.execute_field(PUBLISH, id=rule_id)
     assert payload["userErrors"] == []
     version = payload["guardRule"]["publishedVersion"]
     assert version == {"number": clock.begun, "message": f"version {clock.begun}"}

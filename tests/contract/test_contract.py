@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from graphql import build_schema
 
-from tests.contract.comparing import differences
+from tests.contract.schema_diff import find_differences
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = re.sub(r'\s*""".*?"""\n', "\n", (ROOT / "schema.graphql").read_text(), flags=re.DOTALL)
@@ -26,11 +26,11 @@ input In { a: Int b: [Int] }
 
 
 def test_the_schema_has_all_that_the_contract_has() -> None:
-    assert differences(CONTRACT, build_schema(SCHEMA)) == []
+    assert find_differences(CONTRACT, build_schema(SCHEMA)) == []
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "expected_message"),
     [
         ("type Viewer {", "interface Viewer {", "Viewer: is of another kind"),
         ("  severity: Severity!\n", "", "Event.severity: field is missing"),
@@ -77,22 +77,22 @@ def test_the_schema_has_all_that_the_contract_has() -> None:
         ),
     ],
 )
-def test_whatever_the_schema_would_lack_is_told(old: str, new: str, told: str) -> None:
+def test_whatever_the_schema_would_lack_is_told(old: str, new: str, expected_message: str) -> None:
     assert old in SCHEMA
 
-    found = differences(CONTRACT, build_schema(SCHEMA.replace(old, new, 1)))
+    differences = find_differences(CONTRACT, build_schema(SCHEMA.replace(old, new, 1)))
 
-    assert found == [told]
+    assert differences == [expected_message]
 
 
 def test_a_type_that_is_gone_is_told_and_whatever_gave_it() -> None:
     gone = SCHEMA.replace("EventCount", "Tally").replace("Mutation", "Change")
 
-    found = differences(
+    differences = find_differences(
         CONTRACT, build_schema(f"schema {{ query: Query mutation: Change }} {gone}")
     )
 
-    assert found == [
+    assert differences == [
         "schema: its mutation_type is not Mutation",
         "schema: its subscription_type is not Subscription",
         "EventCount: is missing",
@@ -102,7 +102,7 @@ def test_a_type_that_is_gone_is_told_and_whatever_gave_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "expected"),
     [
         ("Any = Thing | Other", "Any = Thing", ["Any.Other: member is missing"]),
         ("of: In,", "of: In = {a: 1},", ["Query.any(of): is { a: 1 } by default, not null"]),
@@ -127,8 +127,8 @@ def test_a_type_that_is_gone_is_told_and_whatever_gave_it() -> None:
     ],
 )
 def test_results_may_promise_more_and_inputs_ask_for_less(
-    old: str, new: str, told: list[str]
+    old: str, new: str, expected: list[str]
 ) -> None:
     assert old in SMALL
 
-    assert differences(build_schema(SMALL), build_schema(SMALL.replace(old, new))) == told
+    assert find_differences(build_schema(SMALL), build_schema(SMALL.replace(old, new))) == expected

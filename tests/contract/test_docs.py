@@ -45,31 +45,33 @@ def test_every_module_says_what_it_keeps() -> None:
 
 
 async def test_the_readme_s_examples_run(client: Client) -> None:
-    head = await client.ask("{ logHead }")
+    head = await client.execute_field("{ logHead }")
     subscriptions = [each for each in EXAMPLES if each.startswith("subscription")]
     assert len(EXAMPLES) - len(subscriptions) >= 4
 
     # The last id of each kind, as a reader would carry it over.
-    known = {"causeId": (await client.log(summary="the cause"))["id"]}
+    ids = {"causeId": (await client.log_event(summary="the cause"))["id"]}
     for example in EXAMPLES:
         if example not in subscriptions:
-            answer = await client.answer(example, **_wanted(example, known))
+            answer = await client.execute(example, **_variables_for(example, ids))
             assert "errors" not in answer, (example, answer)
             payloads = [each for each in answer["data"].values() if isinstance(each, dict)]
             assert all(each.get("userErrors", []) == [] for each in payloads), (example, answer)
-            made = [made for payload in payloads for made in payload.items()]
-            known |= {f"{kind}Id": row["id"] for kind, row in made if _has_id(row)}
+            created_items = [
+                created_items for payload in payloads for created_items in payload.items()
+            ]
+            ids |= {f"{kind}Id": row["id"] for kind, row in created_items if _has_id(row)}
 
     for example in subscriptions:
         resumed = example.replace("notificationAdded {", f'notificationAdded(after: "{head}") {{')
         resumed = resumed.replace("eventChanged(", f'eventChanged(after: "{head}", ')
         async with client.subscription(resumed, cursor=head) as heard:
-            assert "Configuration updated" in json.dumps(await heard.next())
+            assert "Configuration updated" in json.dumps(await heard.receive_next())
 
 
-def _wanted(example: str, known: dict[str, str]) -> dict[str, str]:
+def _variables_for(example: str, ids: dict[str, str]) -> dict[str, str]:
     """Values for the variables that the example declares."""
-    return {name: known[name] for name in re.findall(r"\$(\w+Id): ID", example)}
+    return {name: ids[name] for name in re.findall(r"\$(\w+Id): ID", example)}
 
 
 def _has_id(row: object) -> bool:

@@ -16,10 +16,10 @@ from graphql import build_schema as parse
 
 from app.domain.access.caller import Permission
 from app.graphql.schema import build_schema
-from app.http.cloudevent_messages import BATCH, EVENT, PATH
+from app.http.cloudevent_messages import BATCH_MEDIA_TYPE, EVENT_MEDIA_TYPE, PATH
 from app.store.engine.database import Database
 from tests.client import Client
-from tests.worlds import a_key
+from tests.factories import create_api_key
 
 NULL, ANSWERED = "null", "answered"
 NOT_FOUND, INVALID_CURSOR, FORBIDDEN = "NOT_FOUND", "INVALID_CURSOR", "FORBIDDEN"
@@ -31,28 +31,28 @@ def client(own_client: Client) -> Client:
     return own_client
 
 
-def on(mutation: str, selection: str = "") -> str:
+def build_mutation(mutation: str, selection: str = "") -> str:
     return f"mutation {{ {mutation} {{ {selection} {ERRORS} }} }}"
 
 
-def changes_event(mutation: str) -> str:
-    return on(mutation, "event { id summary }")
+def event_mutation(mutation: str) -> str:
+    return build_mutation(mutation, "event { id summary }")
 
 
-def changes_type(mutation: str) -> str:
-    return on(mutation, "eventType { id name }")
+def event_type_mutation(mutation: str) -> str:
+    return build_mutation(mutation, "eventType { id name }")
 
 
 DRAFT = 'source: "/a", summary: "new"'
 RULE = 'name: "r", fingerprint: ["type"], window: "PT1M", action: COUNT'
 GUARD = 'name: "g", expression: "true", message: "m"'
-SHOW = (
+SHOW_RULE = (
     '{name: "s", effect: SHOW, targets: ["b"], condition: {field: {field: "a", operator: EXISTS}}}'
 )
 
 # Each root field with what a stranger may say of the other's, and what it hears then. `$name` is a
 # value of the other's, `$own_name` one of the stranger's.
-TRIED: dict[str, list[tuple[str, str]]] = {
+STRANGER_OPERATIONS: dict[str, list[tuple[str, str]]] = {
     "Query.node": [
         (f'{{ node(id: "${name}") {{ __typename id }} }}', NULL)
         for name in (
@@ -167,7 +167,12 @@ TRIED: dict[str, list[tuple[str, str]]] = {
         )
     ],
     "Mutation.logEvent": [
-        (on(f'logEvent(input: {{eventTypeId: "$event_type", {DRAFT}}})', "duplicate"), NOT_FOUND)
+        (
+            build_mutation(
+                f'logEvent(input: {{eventTypeId: "$event_type", {DRAFT}}})', "duplicate"
+            ),
+            NOT_FOUND,
+        )
     ],
     "Mutation.logEvents": [
         (
@@ -188,22 +193,24 @@ TRIED: dict[str, list[tuple[str, str]]] = {
     # No argument names anything of another's: what is reported is one's own.
     "Mutation.logContainerEvent": [],
     "Mutation.updateEvent": [
-        (changes_event('updateEvent(input: {id: "$event", summary: "mine"})'), NOT_FOUND)
+        (event_mutation('updateEvent(input: {id: "$event", summary: "mine"})'), NOT_FOUND)
     ],
-    "Mutation.deleteEvent": [(changes_event('deleteEvent(id: "$event")'), NOT_FOUND)],
-    "Mutation.acknowledgeEvent": [(changes_event('acknowledgeEvent(id: "$event")'), NOT_FOUND)],
-    "Mutation.unacknowledgeEvent": [(changes_event('unacknowledgeEvent(id: "$event")'), NOT_FOUND)],
+    "Mutation.deleteEvent": [(event_mutation('deleteEvent(id: "$event")'), NOT_FOUND)],
+    "Mutation.acknowledgeEvent": [(event_mutation('acknowledgeEvent(id: "$event")'), NOT_FOUND)],
+    "Mutation.unacknowledgeEvent": [
+        (event_mutation('unacknowledgeEvent(id: "$event")'), NOT_FOUND)
+    ],
     "Mutation.acknowledgeEvents": [
-        (on('acknowledgeEvents(upTo: "$bell")', "acknowledgedCount"), INVALID_CURSOR),
-        (on('acknowledgeEvents(upTo: "$place")', "acknowledgedCount"), INVALID_CURSOR),
+        (build_mutation('acknowledgeEvents(upTo: "$bell")', "acknowledgedCount"), INVALID_CURSOR),
+        (build_mutation('acknowledgeEvents(upTo: "$place")', "acknowledgedCount"), INVALID_CURSOR),
         (
-            on('acknowledgeEvents(filter: {types: ["$type"]})', "acknowledgedCount"),
+            build_mutation('acknowledgeEvents(filter: {types: ["$type"]})', "acknowledgedCount"),
             ANSWERED,
         ),
     ],
     "Mutation.correlateEvents": [
         (
-            changes_event(
+            event_mutation(
                 f'{verb}(eventId: "{one}", relatedIds: ["{other}"], relation: {relation})'
             ),
             NOT_FOUND,
@@ -214,61 +221,77 @@ TRIED: dict[str, list[tuple[str, str]]] = {
     ],
     "Mutation.uncorrelateEvents": [
         (
-            changes_event('uncorrelateEvents(eventId: "$event", relatedIds: ["$own_event"])'),
+            event_mutation('uncorrelateEvents(eventId: "$event", relatedIds: ["$own_event"])'),
             NOT_FOUND,
         ),
         (
-            changes_event('uncorrelateEvents(eventId: "$own_event", relatedIds: ["$event"])'),
+            event_mutation('uncorrelateEvents(eventId: "$own_event", relatedIds: ["$event"])'),
             NOT_FOUND,
         ),
     ],
     "Mutation.createEventType": [],  # names are unique in an organization: a test of its own
     "Mutation.updateEventType": [
-        (changes_type('updateEventType(input: {id: "$event_type", name: "mine"})'), NOT_FOUND)
+        (
+            event_type_mutation('updateEventType(input: {id: "$event_type", name: "mine"})'),
+            NOT_FOUND,
+        )
     ],
-    "Mutation.deleteEventType": [(changes_type('deleteEventType(id: "$event_type")'), NOT_FOUND)],
+    "Mutation.deleteEventType": [
+        (event_type_mutation('deleteEventType(id: "$event_type")'), NOT_FOUND)
+    ],
     "Mutation.transitionEventType": [
-        (changes_type('transitionEventType(id: "$event_type", to: ARCHIVED)'), NOT_FOUND)
+        (event_type_mutation('transitionEventType(id: "$event_type", to: ARCHIVED)'), NOT_FOUND)
     ],
     "Mutation.addEventField": [
         (
-            changes_type(
+            event_type_mutation(
                 'addEventField(eventTypeId: "$event_type", field: {name: "c", kind: TEXT})'
             ),
             NOT_FOUND,
         )
     ],
     "Mutation.updateEventField": [
-        (changes_type('updateEventField(input: {id: "$field", label: "mine"})'), NOT_FOUND)
+        (event_type_mutation('updateEventField(input: {id: "$field", label: "mine"})'), NOT_FOUND)
     ],
-    "Mutation.removeEventField": [(changes_type('removeEventField(id: "$field")'), NOT_FOUND)],
+    "Mutation.removeEventField": [
+        (event_type_mutation('removeEventField(id: "$field")'), NOT_FOUND)
+    ],
     "Mutation.reorderEventFields": [
         (
-            changes_type('reorderEventFields(eventTypeId: "$event_type", fieldIds: ["$field"])'),
+            event_type_mutation(
+                'reorderEventFields(eventTypeId: "$event_type", fieldIds: ["$field"])'
+            ),
             NOT_FOUND,
         ),
         (
-            changes_type(
+            event_type_mutation(
                 'reorderEventFields(eventTypeId: "$own_event_type", fieldIds: ["$field"])'
             ),
             "INVALID_INPUT",
         ),
     ],
     "Mutation.addConditionalRule": [
-        (changes_type(f'addConditionalRule(eventTypeId: "$event_type", rule: {SHOW})'), NOT_FOUND)
+        (
+            event_type_mutation(
+                f'addConditionalRule(eventTypeId: "$event_type", rule: {SHOW_RULE})'
+            ),
+            NOT_FOUND,
+        )
     ],
     "Mutation.updateConditionalRule": [
         (
-            changes_type('updateConditionalRule(input: {id: "$conditional_rule", enabled: false})'),
+            event_type_mutation(
+                'updateConditionalRule(input: {id: "$conditional_rule", enabled: false})'
+            ),
             NOT_FOUND,
         )
     ],
     "Mutation.deleteConditionalRule": [
-        (changes_type('deleteConditionalRule(id: "$conditional_rule")'), NOT_FOUND)
+        (event_type_mutation('deleteConditionalRule(id: "$conditional_rule")'), NOT_FOUND)
     ],
     "Mutation.createGuardRule": [
         (
-            on(
+            build_mutation(
                 f'createGuardRule(input: {{eventTypeId: "$event_type", {GUARD}}})',
                 "guardRule { id }",
             ),
@@ -277,19 +300,21 @@ TRIED: dict[str, list[tuple[str, str]]] = {
     ],
     "Mutation.updateGuardRule": [
         (
-            on('updateGuardRule(input: {id: "$guard_rule", name: "mine"})', "guardRule { id }"),
+            build_mutation(
+                'updateGuardRule(input: {id: "$guard_rule", name: "mine"})', "guardRule { id }"
+            ),
             NOT_FOUND,
         )
     ],
     "Mutation.publishGuardRule": [
-        (on('publishGuardRule(id: "$guard_rule")', "guardRule { id }"), NOT_FOUND)
+        (build_mutation('publishGuardRule(id: "$guard_rule")', "guardRule { id }"), NOT_FOUND)
     ],
     "Mutation.retireGuardRule": [
-        (on('retireGuardRule(id: "$guard_rule")', "guardRule { id }"), NOT_FOUND)
+        (build_mutation('retireGuardRule(id: "$guard_rule")', "guardRule { id }"), NOT_FOUND)
     ],
     "Mutation.createDuplicationRule": [
         (
-            on(
+            build_mutation(
                 f'createDuplicationRule(input: {{eventTypeId: "$event_type", {RULE}}})',
                 "duplicationRule { id }",
             ),
@@ -298,7 +323,7 @@ TRIED: dict[str, list[tuple[str, str]]] = {
     ],
     "Mutation.updateDuplicationRule": [
         (
-            on(
+            build_mutation(
                 'updateDuplicationRule(input: {id: "$duplication_rule", enabled: false})',
                 "duplicationRule { id }",
             ),
@@ -306,19 +331,28 @@ TRIED: dict[str, list[tuple[str, str]]] = {
         )
     ],
     "Mutation.deleteDuplicationRule": [
-        (on('deleteDuplicationRule(id: "$duplication_rule")', "duplicationRule { id }"), NOT_FOUND)
+        (
+            build_mutation(
+                'deleteDuplicationRule(id: "$duplication_rule")', "duplicationRule { id }"
+            ),
+            NOT_FOUND,
+        )
     ],
     "Mutation.resetDuplication": [
-        (on('resetDuplication(ruleId: "$duplication_rule")', "forgotten"), NOT_FOUND)
+        (build_mutation('resetDuplication(ruleId: "$duplication_rule")', "forgotten"), NOT_FOUND)
     ],
     "Mutation.createOrganization": [
         (
-            on('createOrganization(key: "$organization_key", name: "n")', "organization { id }"),
+            build_mutation(
+                'createOrganization(key: "$organization_key", name: "n")', "organization { id }"
+            ),
             FORBIDDEN,
         )
     ],
     "Mutation.createApiKey": [],  # no argument names anything of another's
-    "Mutation.revokeApiKey": [(on('revokeApiKey(id: "$api_key")', "apiKey { id }"), NOT_FOUND)],
+    "Mutation.revokeApiKey": [
+        (build_mutation('revokeApiKey(id: "$api_key")', "apiKey { id }"), NOT_FOUND)
+    ],
     "Subscription.notificationAdded": [
         (f'subscription {{ notificationAdded(after: "{after}") {{ cursor }} }}', INVALID_CURSOR)
         for after in ("$bell", "$place")
@@ -330,18 +364,18 @@ TRIED: dict[str, list[tuple[str, str]]] = {
 }
 
 # The doors beside GraphQL, tried alike: method, address, headers, body, and the status heard.
-SCHEMA, JSON_EVENT = "/event-types/$type/schema.json", {"content-type": EVENT}
+SCHEMA, JSON_EVENT = "/event-types/$type/schema.json", {"content-type": EVENT_MEDIA_TYPE}
 SENT = (
     '{"specversion": "1.0", "id": "$source_id", "source": "/a", "type": "$type", '
     '"time": "2999-01-01T00:00:00Z"}'
 )
-ELSEWHERE = {"data-partition-id": "$organization_key"}
-DOORS: list[tuple[str, str, dict[str, str], str, int]] = [
+OTHER_ORGANIZATION = {"data-partition-id": "$organization_key"}
+HTTP_REQUESTS: list[tuple[str, str, dict[str, str], str, int]] = [
     ("GET", SCHEMA, {}, "", 404),
-    ("GET", SCHEMA, ELSEWHERE, "", 403),
+    ("GET", SCHEMA, OTHER_ORGANIZATION, "", 403),
     ("POST", PATH, JSON_EVENT, SENT, 400),
-    ("POST", PATH, JSON_EVENT | ELSEWHERE, SENT, 403),
-    ("POST", PATH, {"content-type": BATCH}, f"[{SENT}]", 207),
+    ("POST", PATH, JSON_EVENT | OTHER_ORGANIZATION, SENT, 403),
+    ("POST", PATH, {"content-type": BATCH_MEDIA_TYPE}, f"[{SENT}]", 207),
 ]
 
 TYPE = """mutation { createEventType(input: {name: "Gauge", type: "gauge", state: PUBLISHED,
@@ -365,7 +399,7 @@ CURSORS = {
     "change": "{ eventChanges(first: 1) { pageInfo { endCursor } } }",
 }
 # All that an organization holds, but when its keys were last used.
-HELD = (
+STATE_QUERIES = (
     """{ events(first: 20) { totalCount nodes { id type summary version updatedAt fields tags
          acknowledgedAt occurrences duplicateOf { id } history(first: 50) { nodes { cursor } }
          correlations { nodes { relation event { id } } } } } }""",
@@ -380,25 +414,28 @@ HELD = (
 )
 
 
-async def filled(client: Client) -> dict[str, str]:
+async def populate_organization(client: Client) -> dict[str, str]:
     """Fills the organization that the client acts in: its ids and cursors by name."""
-    event_type = (await client.ask(TYPE))["eventType"]
-    guard = (await client.ask(GUARD_RULE, type=event_type["id"]))["guardRule"]
-    await client.ask(on(f'publishGuardRule(id: "{guard["id"]}")'))
-    rule = (await client.ask(DUPLICATION_RULE, type=event_type["id"]))["duplicationRule"]
-    given: dict[str, Any] = {"type": "gauge", "source": "/a", "fields": {"a": 1, "b": "x"}}
+    event_type = (await client.execute_field(TYPE))["eventType"]
+    guard = (await client.execute_field(GUARD_RULE, type=event_type["id"]))["guardRule"]
+    await client.execute_field(build_mutation(f'publishGuardRule(id: "{guard["id"]}")'))
+    rule = (await client.execute_field(DUPLICATION_RULE, type=event_type["id"]))["duplicationRule"]
+    attributes: dict[str, Any] = {"type": "gauge", "source": "/a", "fields": {"a": 1, "b": "x"}}
     well = {"type": "Well", "id": "w"}
-    event = await client.log(**given, sourceId="1", notification=True, entity=well)
-    flagged = await client.log(**given, sourceId="2")
-    await client.ask(
-        changes_event(f'correlateEvents(eventId: "{event["id"]}", relatedIds: ["{flagged["id"]}"])')
+    event = await client.log_event(**attributes, sourceId="1", notification=True, entity=well)
+    flagged = await client.log_event(**attributes, sourceId="2")
+    await client.execute_field(
+        event_mutation(
+            f'correlateEvents(eventId: "{event["id"]}", relatedIds: ["{flagged["id"]}"])'
+        )
     )
-    await client.ask(
+    await client.execute_field(
         'mutation { logContainerEvent(containerId: "c", event: {eventType: ACCESS}) { duplicate } }'
     )
-    key = (await client.ask(KEY))["apiKey"]
+    key = (await client.execute_field(KEY))["apiKey"]
     cursors = {
-        name: (await client.ask(query))["pageInfo"]["endCursor"] for name, query in CURSORS.items()
+        name: (await client.execute_field(query))["pageInfo"]["endCursor"]
+        for name, query in CURSORS.items()
     }
     return cursors | {
         "event": event["id"],
@@ -408,17 +445,19 @@ async def filled(client: Client) -> dict[str, str]:
         "guard_rule": guard["id"],
         "duplication_rule": rule["id"],
         "api_key": key["id"],
-        "organization": (await client.ask("{ organization { id } }"))["id"],
-        "place": await client.ask("{ logHead }"),
+        "organization": (await client.execute_field("{ organization { id } }"))["id"],
+        "place": await client.execute_field("{ logHead }"),
     }
 
 
-async def with_more(client: Client) -> dict[str, str]:
+async def add_unique_names(client: Client) -> dict[str, str]:
     """Adds what only this organization has, by names that people chose."""
-    await client.ask(
-        on('createEventType(input: {name: "Ours", type: "only.ours"})', "eventType { id }")
+    await client.execute_field(
+        build_mutation(
+            'createEventType(input: {name: "Ours", type: "only.ours"})', "eventType { id }"
+        )
     )
-    await client.log(
+    await client.log_event(
         source="/a",
         sourceId="only-ours-1",
         entity={"type": "Well", "id": "only-ours-w"},
@@ -427,7 +466,7 @@ async def with_more(client: Client) -> dict[str, str]:
     return {"type": "only.ours", "source_id": "only-ours-1", "entity": "only-ours-w"}
 
 
-def made_up(names: dict[str, str]) -> dict[str, str]:
+def nonexistent_values(names: dict[str, str]) -> dict[str, str]:
     """Other values of the same kinds, which never were."""
     never = {name: str(uuid4()) for name in names}
     never |= dict.fromkeys([*CURSORS, "place"], "bmV2ZXIgd2FzCg")
@@ -439,24 +478,26 @@ def made_up(names: dict[str, str]) -> dict[str, str]:
     }
 
 
-async def held(client: Client) -> list[Any]:
-    return [await client.ask(query) for query in HELD]
+async def fetch_state(client: Client) -> list[Any]:
+    return [await client.execute_field(query) for query in STATE_QUERIES]
 
 
-async def told(stranger: Client, operation: str, values: dict[str, str]) -> str:
+async def run_as_stranger(stranger: Client, operation: str, values: dict[str, str]) -> str:
     """What the stranger hears, with the values that it named in it taken out."""
-    said = Template(operation).substitute(values)
-    if said.startswith("subscription"):
-        async with stranger.subscription(said) as heard:
-            answer: dict[str, Any] = {"data": None, "errors": [await heard.error()]}
+    substituted = Template(operation).substitute(values)
+    if substituted.startswith("subscription"):
+        async with stranger.subscription(substituted) as heard:
+            answer: dict[str, Any] = {"data": None, "errors": [await heard.receive_error()]}
     else:
-        answer = await stranger.answer(said)
+        answer = await stranger.execute(substituted)
     for error in answer.get("errors", ()):
         error.pop("locations", None)  # further right behind a longer id
-    return without(values, json.dumps(answer))
+    return mask_values(values, json.dumps(answer))
 
 
-async def told_at(stranger: Client, door: tuple[Any, ...], values: dict[str, str]) -> str:
+async def request_as_stranger(
+    stranger: Client, door: tuple[Any, ...], values: dict[str, str]
+) -> str:
     """What the stranger hears at a door beside GraphQL, in the same way."""
     method, address, headers, body, status = door
     answer = await stranger.http.request(
@@ -466,17 +507,17 @@ async def told_at(stranger: Client, door: tuple[Any, ...], values: dict[str, str
         content=Template(body).substitute(values),
     )
     assert answer.status_code == status, (door, answer.text)
-    return without(values, answer.text)
+    return mask_values(values, answer.text)
 
 
-def without(values: dict[str, str], text: str) -> str:
+def mask_values(values: dict[str, str], text: str) -> str:
     for name in sorted(values, key=lambda name: -len(values[name])):
         if not name.startswith("own_"):
             text = text.replace(values[name], f"<{name}>")
     return text
 
 
-def verdict(text: str) -> str:
+def result_code(text: str) -> str:
     answer = json.loads(text)
     if "errors" in answer:
         [code] = {error["extensions"]["code"] for error in answer["errors"]}
@@ -494,60 +535,64 @@ def test_every_root_field_is_tried() -> None:
 
     fields = {f"{root}.{name}" for root in roots if root for name in root.fields}
 
-    assert set(TRIED) == fields
+    assert set(STRANGER_OPERATIONS) == fields
 
 
 async def test_what_is_another_s_is_as_what_never_was(client: Client, database: Database) -> None:
-    key = await a_key(database, *Permission, organization="acme")
+    key = await create_api_key(database, *Permission, organization="acme")
     stranger = client.as_key(key)
-    own = await filled(stranger)
-    theirs = await filled(client) | await with_more(client) | {"organization_key": "default"}
-    never = made_up(theirs)
+    own = await populate_organization(stranger)
+    theirs = (
+        await populate_organization(client)
+        | await add_unique_names(client)
+        | {"organization_key": "default"}
+    )
+    never = nonexistent_values(theirs)
     mine = {f"own_{name}": value for name, value in own.items()}
-    before, own_before = await held(client), await held(stranger)
+    before, own_before = await fetch_state(client), await fetch_state(stranger)
 
-    for place, tries in TRIED.items():
+    for place, tries in STRANGER_OPERATIONS.items():
         for operation, expected in tries:
-            foreign = await told(stranger, operation, theirs | mine)
-            nothing = await told(stranger, operation, never | mine)
+            foreign = await run_as_stranger(stranger, operation, theirs | mine)
+            nothing = await run_as_stranger(stranger, operation, never | mine)
 
             assert foreign == nothing, (place, operation)
-            assert verdict(foreign) == expected, (place, operation, foreign)
+            assert result_code(foreign) == expected, (place, operation, foreign)
             named = {name for name in theirs if f"${name}" in operation}
             for name in set(theirs) - named - {"place"}:
                 assert f"<{name}>" not in foreign, (place, operation, foreign)
 
-    for door in DOORS:
-        foreign = await told_at(stranger, door, theirs | mine)
+    for door in HTTP_REQUESTS:
+        foreign = await request_as_stranger(stranger, door, theirs | mine)
 
-        assert foreign == await told_at(stranger, door, never | mine), door
+        assert foreign == await request_as_stranger(stranger, door, never | mine), door
         assert theirs["organization"] not in foreign, door
 
-    assert await held(client) == before
-    assert await held(stranger) == own_before
+    assert await fetch_state(client) == before
+    assert await fetch_state(stranger) == own_before
 
 
 async def test_what_another_does_changes_no_count_and_takes_no_name(
     client: Client, database: Database
 ) -> None:
-    stranger = client.as_key(await a_key(database, *Permission, organization="acme"))
-    await filled(stranger)
-    before = await held(stranger)
+    stranger = client.as_key(await create_api_key(database, *Permission, organization="acme"))
+    await populate_organization(stranger)
+    before = await fetch_state(stranger)
 
-    await filled(client)
-    await with_more(client)
-    await client.ask("mutation { acknowledgeEvents { acknowledgedCount } }")
-    await client.ask("mutation { resetDuplication { forgotten } }")
+    await populate_organization(client)
+    await add_unique_names(client)
+    await client.execute_field("mutation { acknowledgeEvents { acknowledgedCount } }")
+    await client.execute_field("mutation { resetDuplication { forgotten } }")
 
-    assert await held(stranger) == before
-    await with_more(stranger)  # every name is free here, and every producer's id
+    assert await fetch_state(stranger) == before
+    await add_unique_names(stranger)  # every name is free here, and every producer's id
 
 
 @pytest.mark.parametrize("key", ["default", "nowhere"])
 async def test_the_header_tells_no_organization_of_others_from_none(
     client: Client, database: Database, key: str
 ) -> None:
-    stranger = await a_key(database, *Permission, organization="acme")
+    stranger = await create_api_key(database, *Permission, organization="acme")
 
     answer = await client.as_key(stranger, data_partition_id=key).post("{ logHead }")
 
@@ -567,14 +612,14 @@ async def test_the_header_tells_no_organization_of_others_from_none(
 async def test_a_subscription_hears_nothing_of_another(
     client: Client, database: Database, field: str, selection: str
 ) -> None:
-    stranger = client.as_key(await a_key(database, *Permission, organization="acme"))
-    head = await stranger.ask("{ logHead }")
+    stranger = client.as_key(await create_api_key(database, *Permission, organization="acme"))
+    head = await stranger.execute_field("{ logHead }")
 
     async with stranger.subscription(
         f"subscription ($after: String) {{ {field}(after: $after) {{ {selection} }} }}", after=head
     ) as heard:
-        await client.log(summary="ours", notification=True)
-        await stranger.log(summary="theirs", notification=True)
-        first = await heard.next()
+        await client.log_event(summary="ours", notification=True)
+        await stranger.log_event(summary="theirs", notification=True)
+        first = await heard.receive_next()
 
     assert first == {selection.split()[0]: {"summary": "theirs"}}

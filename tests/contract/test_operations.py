@@ -16,12 +16,12 @@ OPERATIONS = (Path(__file__).parents[2] / "docs/operations.md").read_text()
 
 def test_the_table_of_settings_is_that_of_the_code() -> None:
     rows = [
-        f"| `TOCSIN_{name.upper()}{_nested(field.annotation)}` | {_default(field)} "
+        f"| `TOCSIN_{name.upper()}{_nested_example(field.annotation)}` | {_default_text(field)} "
         f"| {field.description} |"
         for name, field in Settings.model_fields.items()
     ]
 
-    assert _rows_below("| setting | default | |") == rows
+    assert _table_rows("| setting | default | |") == rows
 
 
 def test_the_table_of_metrics_is_that_of_the_code() -> None:
@@ -33,21 +33,21 @@ def test_the_table_of_metrics_is_that_of_the_code() -> None:
         name = described.name + ("_total" if described.type == "counter" else "")
         rows.append(f"| `{name}` | {described.type} | {labels} | {described.documentation} |")
 
-    assert _rows_below("| metric | kind | labels | |") == rows
+    assert _table_rows("| metric | kind | labels | |") == rows
 
 
-def _rows_below(head: str) -> list[str]:
+def _table_rows(head: str) -> list[str]:
     _, _, below = OPERATIONS.partition(head + "\n")
     rows = below.split("\n\n")[0].splitlines()
     return rows[1:]
 
 
-def _nested(annotation: Any) -> str:
+def _nested_example(annotation: Any) -> str:
     fields = dataclasses.fields(annotation) if dataclasses.is_dataclass(annotation) else ()
     return f"__{fields[0].name.upper()}`, `..." if fields else ""
 
 
-def _default(field: Any) -> str:
+def _default_text(field: Any) -> str:
     if field.default_factory is not None:
         first = dataclasses.fields(field.annotation)[0]
         return f"{first.default}, ..."

@@ -9,15 +9,15 @@ import httpx
 import jwt
 import pytest
 
-from app.domain.access.caller import READS_TYPES, Permission
-from app.graphql.shared.permissions import CREATE, MANAGE_ORGANIZATION, NEEDED
-from app.http.cloudevent_messages import BATCH, PATH
+from app.domain.access.caller import EVENT_TYPE_READ_PERMISSIONS, Permission
+from app.graphql.shared.permissions import CREATE_EVENTS, MANAGE_ORGANIZATION, REQUIRED_PERMISSIONS
+from app.http.cloudevent_messages import BATCH_MEDIA_TYPE, PATH
 from app.services.auth import operator_keys
-from app.services.auth.access import Access, authenticate
+from app.services.auth.access import Access, authenticate_credential
 from app.store.engine.database import Database
 from tests.client import Client
 from tests.conftest import Serve
-from tests.worlds import NOON, a_key
+from tests.factories import NOON, create_api_key
 
 ID = '"018f0000-0000-7000-8000-000000000000"'
 
@@ -27,7 +27,7 @@ def client(own_client: Client) -> Client:
     return own_client
 
 
-def _of_type(mutation: str) -> str:
+def _event_type_mutation(mutation: str) -> str:
     return f"mutation {{ {mutation} {{ eventType {{ id }} }} }}"
 
 
@@ -66,21 +66,27 @@ OPERATIONS = {
         'mutation { createEventType(input: {name: ""}) { userErrors { code } } }'
     ),
     "Query.checkEvent": "{ checkEvent(input: {}) { accepted } }",
-    "Mutation.updateEventType": _of_type(f"updateEventType(input: {{id: {ID}}})"),
-    "Mutation.deleteEventType": _of_type(f"deleteEventType(id: {ID})"),
-    "Mutation.transitionEventType": _of_type(f"transitionEventType(id: {ID}, to: DRAFT)"),
-    "Mutation.addEventField": _of_type(
+    "Mutation.updateEventType": _event_type_mutation(f"updateEventType(input: {{id: {ID}}})"),
+    "Mutation.deleteEventType": _event_type_mutation(f"deleteEventType(id: {ID})"),
+    "Mutation.transitionEventType": _event_type_mutation(
+        f"transitionEventType(id: {ID}, to: DRAFT)"
+    ),
+    "Mutation.addEventField": _event_type_mutation(
         f'addEventField(eventTypeId: {ID}, field: {{name: "a", kind: TEXT}})'
     ),
-    "Mutation.updateEventField": _of_type(f"updateEventField(input: {{id: {ID}}})"),
-    "Mutation.removeEventField": _of_type(f"removeEventField(id: {ID})"),
-    "Mutation.reorderEventFields": _of_type(f"reorderEventFields(eventTypeId: {ID}, fieldIds: [])"),
-    "Mutation.addConditionalRule": _of_type(
+    "Mutation.updateEventField": _event_type_mutation(f"updateEventField(input: {{id: {ID}}})"),
+    "Mutation.removeEventField": _event_type_mutation(f"removeEventField(id: {ID})"),
+    "Mutation.reorderEventFields": _event_type_mutation(
+        f"reorderEventFields(eventTypeId: {ID}, fieldIds: [])"
+    ),
+    "Mutation.addConditionalRule": _event_type_mutation(
         f"addConditionalRule(eventTypeId: {ID}, rule: "
         '{name: "r", effect: SHOW, targets: [], condition: {all: []}})'
     ),
-    "Mutation.updateConditionalRule": _of_type(f"updateConditionalRule(input: {{id: {ID}}})"),
-    "Mutation.deleteConditionalRule": _of_type(f"deleteConditionalRule(id: {ID})"),
+    "Mutation.updateConditionalRule": _event_type_mutation(
+        f"updateConditionalRule(input: {{id: {ID}}})"
+    ),
+    "Mutation.deleteConditionalRule": _event_type_mutation(f"deleteConditionalRule(id: {ID})"),
     "Query.guardRule": f"{{ guardRule(id: {ID}) {{ id eventType {{ id }} }} }}",
     "Query.guardRules": "{ guardRules { nodes { id } } }",
     "Mutation.createGuardRule": (
@@ -131,14 +137,18 @@ KEYS, SEND, SCHEMA = (
     "POST /cloudevents",
     "GET /event-types/TYPE/schema.json",
 )
-BESIDE = {KEYS: MANAGE_ORGANIZATION, SEND: CREATE, SCHEMA: READS_TYPES}
-EVERYTHING = set(OPERATIONS) | set(BESIDE)
+HTTP_PERMISSIONS = {
+    KEYS: MANAGE_ORGANIZATION,
+    SEND: CREATE_EVENTS,
+    SCHEMA: EVENT_TYPE_READ_PERMISSIONS,
+}
+EVERYTHING = set(OPERATIONS) | set(HTTP_PERMISSIONS)
 GAUGE = 'mutation { createEventType(input: {name: "Gauge"}) { userErrors { code } } }'
 SECRET = "a secret of no less than 32 bytes"
 # For those who act in every organization, and have the permission.
 EVERYWHERE_ONLY = {"Mutation.createOrganization"}
 # Reached by EVENT_READ alone, or told by a socket: tests of their own below.
-ELSEWHERE = {
+CHECKED_ELSEWHERE = {
     "DuplicationRule.eventType",
     "GuardRule.eventType",
     "Query.tryGuardRule",
@@ -158,29 +168,29 @@ ELSEWHERE = {
 
 
 def test_every_row_of_the_table_is_walked() -> None:
-    assert set(OPERATIONS) | ELSEWHERE == set(NEEDED)
+    assert set(OPERATIONS) | CHECKED_ELSEWHERE == set(REQUIRED_PERMISSIONS)
 
 
 @pytest.mark.parametrize("permission", Permission)
 async def test_a_permission_opens_what_the_table_says_and_nothing_else(
     client: Client, database: Database, permission: Permission
 ) -> None:
-    await client.ask(GAUGE)
-    holder = client.as_key(await a_key(database, permission))
+    await client.execute_field(GAUGE)
+    holder = client.as_key(await create_api_key(database, permission))
 
-    opened = await _opened(holder)
+    opened = await _allowed_operations(holder)
 
-    assert opened == _opened_by(permission)
+    assert opened == _operations_allowed_by(permission)
 
 
 @pytest.mark.parametrize("everywhere", [False, True])
 async def test_an_administrator_may_do_everything_where_he_is_one(
     client: Client, database: Database, everywhere: bool
 ) -> None:
-    await client.ask(GAUGE)
-    key = await a_key(database, *Permission, every_organization=everywhere)
+    await client.execute_field(GAUGE)
+    key = await create_api_key(database, *Permission, every_organization=everywhere)
 
-    opened = await _opened(client.as_key(key))
+    opened = await _allowed_operations(client.as_key(key))
 
     assert opened == EVERYTHING - (set() if everywhere else EVERYWHERE_ONLY)
 
@@ -188,7 +198,7 @@ async def test_an_administrator_may_do_everything_where_he_is_one(
 async def test_a_token_opens_what_its_claims_say_and_nothing_else(
     serve: Serve, database_url: str, database: Database
 ) -> None:
-    await a_key(database, organization="acme")
+    await create_api_key(database, organization="acme")
     everything = [each.value for each in Permission]
     kinds: list[tuple[dict[str, Any], set[str]]] = [
         ({"organization": "default", "permissions": everything}, EVERYTHING - EVERYWHERE_ONLY),
@@ -197,27 +207,30 @@ async def test_a_token_opens_what_its_claims_say_and_nothing_else(
             EVERYTHING - EVERYWHERE_ONLY,
         ),
         ({"organization": "*", "permissions": everything}, EVERYTHING),
-        ({"organization": "*", "scope": "EventRead"}, _opened_by(Permission.EVENT_READ)),
+        (
+            {"organization": "*", "scope": "EventRead"},
+            _operations_allowed_by(Permission.EVENT_READ),
+        ),
         ({"organization": "*"}, set()),
     ]
 
     async with serve(database_url, jwt_secret=SECRET) as client:
-        await client.ask(GAUGE)
+        await client.execute_field(GAUGE)
         for claims, expected in kinds:
-            said = {"sub": "desk", "exp": time.time() + 600} | claims
-            token = jwt.encode(said, SECRET, "HS256")
+            token_claims = {"sub": "desk", "exp": time.time() + 600} | claims
+            token = jwt.encode(token_claims, SECRET, "HS256")
 
-            assert await _opened(client.as_key(token)) == expected, claims
+            assert await _allowed_operations(client.as_key(token)) == expected, claims
 
 
 async def test_a_credential_that_is_none_opens_nothing(
     serve: Serve, database_url: str, database: Database
 ) -> None:
-    expired = await a_key(database, *Permission, expires_at=NOON)
-    revoked = await a_key(database, *Permission)
-    known = await authenticate(Access(database), f"Bearer {revoked}")
-    assert known.credential_id is not None
-    await operator_keys.revoke(database, known.credential_id, NOON)
+    expired = await create_api_key(database, *Permission, expires_at=NOON)
+    revoked = await create_api_key(database, *Permission)
+    revoked_caller = await authenticate_credential(Access(database), f"Bearer {revoked}")
+    assert revoked_caller.credential_id is not None
+    await operator_keys.revoke(database, revoked_caller.credential_id, NOON)
     bad = {
         None: "Give a key, as Authorization: Bearer KEY.",
         "wrong": "The key is not valid.",
@@ -235,21 +248,24 @@ async def test_a_credential_that_is_none_opens_nothing(
                 assert answer.json() == {
                     "errors": [{"message": message, "extensions": {"code": "UNAUTHENTICATED"}}]
                 }
-            for place, answer in {SEND: await _send(caller), SCHEMA: await _form(caller)}.items():
+            for place, answer in {
+                SEND: await _send_cloud_events(caller),
+                SCHEMA: await _fetch_json_schema(caller),
+            }.items():
                 assert answer.status_code == 401, place
                 [error] = answer.json()["errors"]
                 assert error["message"] == message, place
 
 
 async def test_no_way_leads_round_to_a_definition(client: Client, database: Database) -> None:
-    await client.ask(
+    await client.execute_field(
         """mutation { createEventType(input: {name: "Gauge", state: PUBLISHED,
              fields: [{name: "a", kind: NUMBER}]}) { userErrors { code } } }"""
     )
-    event = await client.log(type="general.gauge", fields={"a": 1})
-    updater = client.as_key(await a_key(database, Permission.EVENT_UPDATE))
+    event = await client.log_event(type="general.gauge", fields={"a": 1})
+    updater = client.as_key(await create_api_key(database, Permission.EVENT_UPDATE))
 
-    answer = await updater.answer(
+    answer = await updater.execute(
         """mutation ($id: ID!) { updateEvent(input: {id: $id}) { event {
              fieldValues { name field { eventType { id } } } } } }""",
         id=event["id"],
@@ -264,10 +280,10 @@ async def test_no_way_leads_round_to_a_definition(client: Client, database: Data
 async def test_without_the_permission_a_subscription_ends_with_forbidden(
     client: Client, database: Database, field: str
 ) -> None:
-    reporter = client.as_key(await a_key(database, Permission.EVENT_CREATE))
+    reporter = client.as_key(await create_api_key(database, Permission.EVENT_CREATE))
 
     async with reporter.subscription(f"subscription {{ {field} {{ cursor }} }}") as heard:
-        error = await heard.error()
+        error = await heard.receive_error()
 
     assert error["extensions"]["code"] == "FORBIDDEN"
     assert "EVENT_READ" in error["message"]
@@ -284,56 +300,63 @@ async def test_without_the_permission_a_subscription_ends_with_forbidden(
 async def test_to_try_a_rule_takes_two_permissions(
     client: Client, database: Database, permissions: set[Permission], allowed: bool
 ) -> None:
-    author = client.as_key(await a_key(database, *permissions))
+    author = client.as_key(await create_api_key(database, *permissions))
 
-    answer = await author.answer('{ tryGuardRule(expression: "true") { checked } }')
+    answer = await author.execute('{ tryGuardRule(expression: "true") { checked } }')
 
     codes = [error["extensions"]["code"] for error in answer.get("errors", ())]
     assert codes == ([] if allowed else ["FORBIDDEN"])
 
 
 async def test_the_error_names_what_would_be_enough(client: Client, database: Database) -> None:
-    reader = client.as_key(await a_key(database, Permission.EVENT_READ))
+    reader = client.as_key(await create_api_key(database, Permission.EVENT_READ))
 
-    error = await reader.error(OPERATIONS["Mutation.deleteEvent"])
+    error = await reader.expect_error(OPERATIONS["Mutation.deleteEvent"])
 
     assert error["message"] == "Mutation.deleteEvent needs the permission EVENT_DELETE."
 
 
-async def _opened(caller: Client) -> set[str]:
+async def _allowed_operations(caller: Client) -> set[str]:
     """The operations that are not forbidden."""
     opened = set()
     for place, operation in OPERATIONS.items():
-        answer = await caller.answer(operation)
+        answer = await caller.execute(operation)
         codes = {error["extensions"]["code"] for error in answer.get("errors", ())}
         assert codes <= {"FORBIDDEN"}, (place, answer)
         if not codes:
             opened.add(place)
-    organization = (await caller.answer("{ organization { apiKeys { id } } }"))["data"][
+    organization = (await caller.execute("{ organization { apiKeys { id } } }"))["data"][
         "organization"
     ]
     if organization is not None and organization["apiKeys"] is not None:
         opened.add(KEYS)
-    for place, answered in {SEND: await _send(caller), SCHEMA: await _form(caller)}.items():
+    for place, answered in {
+        SEND: await _send_cloud_events(caller),
+        SCHEMA: await _fetch_json_schema(caller),
+    }.items():
         assert answered.status_code in (200, 202, 403), (place, answered.text)
         if answered.status_code != 403:
             opened.add(place)
     return opened
 
 
-async def _send(caller: Client) -> httpx.Response:
-    return await caller.http.post(PATH, content=b"[]", headers={"content-type": BATCH})
+async def _send_cloud_events(caller: Client) -> httpx.Response:
+    return await caller.http.post(PATH, content=b"[]", headers={"content-type": BATCH_MEDIA_TYPE})
 
 
-async def _form(caller: Client) -> httpx.Response:
+async def _fetch_json_schema(caller: Client) -> httpx.Response:
     return await caller.http.get("/event-types/general.gauge/schema.json")
 
 
-def _opened_by(permission: Permission) -> set[str]:
-    return {place for place in EVERYTHING - EVERYWHERE_ONLY if permission in _needed(place)}
+def _operations_allowed_by(permission: Permission) -> set[str]:
+    return {
+        place
+        for place in EVERYTHING - EVERYWHERE_ONLY
+        if permission in _required_permissions(place)
+    }
 
 
-def _needed(place: str) -> frozenset[Permission]:
+def _required_permissions(place: str) -> frozenset[Permission]:
     """What the whole operation needs: the way to a field below the roots as well."""
     way = {
         "EventType.events": "Query.eventTypes",
@@ -343,6 +366,6 @@ def _needed(place: str) -> frozenset[Permission]:
         "Organization.containerEvents": "Query.organization",
         "Organization.events": "Query.organization",
     }
-    if place in BESIDE:
-        return BESIDE[place]
-    return NEEDED[place] & NEEDED[way.get(place, place)]
+    if place in HTTP_PERMISSIONS:
+        return HTTP_PERMISSIONS[place]
+    return REQUIRED_PERMISSIONS[place] & REQUIRED_PERMISSIONS[way.get(place, place)]

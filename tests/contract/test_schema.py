@@ -14,7 +14,7 @@ from graphql import (
 
 from app.domain.access.caller import Permission
 from app.graphql.schema import build_schema as build
-from app.graphql.shared.permissions import NEEDED
+from app.graphql.shared.permissions import REQUIRED_PERMISSIONS
 
 ROOT = Path(__file__).parents[2]
 FILE = (ROOT / "schema.graphql").read_text()
@@ -37,23 +37,29 @@ def test_every_root_field_needs_a_permission() -> None:
     roots = [OURS.query_type, OURS.mutation_type, OURS.subscription_type]
     fields = {f"{root}.{name}" for root in roots if root for name in root.fields}
 
-    below = {place for place in NEEDED if place.split(".")[0] not in {str(root) for root in roots}}
+    below = {
+        place
+        for place in REQUIRED_PERMISSIONS
+        if place.split(".")[0] not in {str(root) for root in roots}
+    }
 
-    assert set(NEEDED) - below == fields
-    assert all(needed and needed <= set(Permission) for needed in NEEDED.values())
+    assert set(REQUIRED_PERMISSIONS) - below == fields
+    assert all(needed and needed <= set(Permission) for needed in REQUIRED_PERMISSIONS.values())
 
 
 def _descriptions() -> list[tuple[str, str | None]]:
-    found: list[tuple[str, str | None]] = []
+    results: list[tuple[str, str | None]] = []
     for name, type_ in OURS.type_map.items():
         if name.startswith("__") or name in ("String", "Int", "Float", "Boolean", "ID"):
             continue
-        found.append((name, type_.description))
+        results.append((name, type_.description))
         if isinstance(type_, GraphQLObjectType | GraphQLInterfaceType | GraphQLInputObjectType):
             for field_name, field in type_.fields.items():
-                found.append((f"{name}.{field_name}", field.description))
+                results.append((f"{name}.{field_name}", field.description))
                 for argument_name, argument in getattr(field, "args", {}).items():
-                    found.append((f"{name}.{field_name}({argument_name})", argument.description))
+                    results.append((f"{name}.{field_name}({argument_name})", argument.description))
         if isinstance(type_, GraphQLEnumType):
-            found += [(f"{name}.{value}", each.description) for value, each in type_.values.items()]
-    return found
+            results += [
+                (f"{name}.{value}", each.description) for value, each in type_.values.items()
+            ]
+    return results

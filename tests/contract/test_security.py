@@ -11,29 +11,29 @@ PAGE = (ROOT / "docs/security.md").read_text()
 _NAMED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 
 
-def rows() -> list[list[str]]:
+def table_rows() -> list[list[str]]:
     _, _, below = PAGE.partition("| attack | defence | test |\n|---|---|---|\n")
     table = below.split("\n\n")[0].splitlines()
     return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in table]
 
 
 def test_every_defence_names_a_test() -> None:
-    assert len(rows()) >= 30
-    assert [row for row in rows() if len(row) != 3] == []
-    assert [attack for attack, _, test in rows() if not _NAMED.search(test)] == []
+    assert len(table_rows()) >= 30
+    assert [row for row in table_rows() if len(row) != 3] == []
+    assert [attack for attack, _, test in table_rows() if not _NAMED.search(test)] == []
 
 
 def test_every_test_that_the_page_names_is_there() -> None:
     missing = [
         f"{file}::{name}"
         for file, name in _NAMED.findall(PAGE)
-        if not re.search(rf"^(async )?def {name}\(", _text(ROOT / file), re.MULTILINE)
+        if not re.search(rf"^(async )?def {name}\(", _read_if_file(ROOT / file), re.MULTILINE)
     ]
 
     assert missing == []
 
 
-def _text(file: Path) -> str:
+def _read_if_file(file: Path) -> str:
     return file.read_text() if file.is_file() else ""
 
 
@@ -42,7 +42,7 @@ def test_every_dependency_is_locked_by_its_hash() -> None:
     pinned = [line for file in locks for line in _requirements(file)]
     packages = [
         (file.parent.name, name, each)
-        for file in _locks()
+        for file in _lock_files()
         for name, each in json.loads(file.read_text())["packages"].items()
         if name
     ]
@@ -58,7 +58,7 @@ def _requirements(file: Path) -> list[str]:
     return [line for line in whole.splitlines() if line.strip() and not line.startswith(("#", " "))]
 
 
-def _locks() -> list[Path]:
-    found = [*ROOT.glob("web/package-lock.json"), *ROOT.glob("tests/*/package-lock.json")]
-    assert len(found) >= 5
-    return found
+def _lock_files() -> list[Path]:
+    lock_files = [*ROOT.glob("web/package-lock.json"), *ROOT.glob("tests/*/package-lock.json")]
+    assert len(lock_files) >= 5
+    return lock_files

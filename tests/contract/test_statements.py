@@ -42,46 +42,46 @@ async def test_a_page_costs_the_same_whatever_it_holds(
     client: Client, statements: Statements, events: int
 ) -> None:
     for n in range(5):
-        await client.ask(
+        await client.execute_field(
             """mutation ($type: String!) { createEventType(input: {name: "G", type: $type,
                  state: PUBLISHED, fields: [{name: "a", kind: NUMBER}]}) { eventType { id } } }""",
             type=f"g{n}",
         )
     reports = [{"type": f"g{n % 5}", "fields": {"a": n}, "tags": ["t"]} for n in range(events)]
-    logged = await client.ask(LOG_EVENTS, input=reports)
+    logged = await client.execute_field(LOG_EVENTS, input=reports)
     first, *others = [result["event"]["id"] for result in logged["results"]]
-    await client.ask(CORRELATE, id=first, others=others)
+    await client.execute_field(CORRELATE, id=first, others=others)
     statements.clear()
 
-    page = await client.ask(PAGE)
+    page = await client.execute_field(PAGE)
 
     assert len(page["nodes"]) == events
     correlated = sum(node["correlations"]["totalCount"] for node in page["nodes"])
     assert correlated == 2 * (events - 1)
     # The page, the count, the types, their fields, the fields' types, the correlations.
-    assert len(_selects(statements)) == 6
+    assert len(_select_statements(statements)) == 6
 
 
 @pytest.mark.parametrize("events", [2, 50])
 async def test_a_page_of_cloud_events_costs_the_same_whatever_it_holds(
     client: Client, statements: Statements, events: int
 ) -> None:
-    await client.ask(
+    await client.execute_field(
         """mutation { createEventType(input: {name: "G", type: "g", state: PUBLISHED,
              fields: [{name: "a", kind: NUMBER}]}) { eventType { id } } }"""
     )
     reports = [{"type": "g", "fields": {"a": n}, "tags": ["t"]} for n in range(events)]
-    await client.ask(LOG_EVENTS, input=reports)
+    await client.execute_field(LOG_EVENTS, input=reports)
     statements.clear()
 
-    page = await client.ask(
+    page = await client.execute_field(
         """{ cloudEvents(planningTags: ["t"], studyId: null, type: "g*", pageSize: 500) {
              total events } }"""
     )
 
     assert len(page["events"]) == page["total"] == events
     assert all("version=" in each["dataschema"] for each in page["events"])
-    assert len(_selects(statements)) == 2  # the count, the page
+    assert len(_select_statements(statements)) == 2  # the count, the page
 
 
 @pytest.mark.parametrize("events", [1, 500])
@@ -92,10 +92,10 @@ async def test_logging_costs_the_same_for_one_and_for_many(
         {"tags": ["t"], "sourceId": str(n), "notification": True, "fields": {"a": n, "b": ["c"]}}
         for n in range(events)
     ]
-    await client.ask(LOG_EVENTS, input=[{}])
+    await client.execute_field(LOG_EVENTS, input=[{}])
     statements.clear()
 
-    logged = await client.ask(LOG_EVENTS, input=reports)
+    logged = await client.execute_field(LOG_EVENTS, input=reports)
 
     assert logged["accepted"] == events
     # Receipts, log entries, events, and what they are found by: tags, words, values. On PostgreSQL
@@ -103,32 +103,32 @@ async def test_logging_costs_the_same_for_one_and_for_many(
     assert sum(each.count("INSERT INTO") for each in statements) == 6
     # Whether types and rules are still the same; then on PostgreSQL a lock, on SQLite the place in
     # the log.
-    assert len(_selects(statements)) == 2
+    assert len(_select_statements(statements)) == 2
 
 
 @pytest.mark.parametrize("events", [2, 100])
 async def test_counting_costs_the_same_for_few_and_for_many(
     client: Client, statements: Statements, events: int
 ) -> None:
-    await client.ask(
+    await client.execute_field(
         """mutation { createDuplicationRule(input: {name: "r", fingerprint: ["fields.a"],
              window: "PT1H", action: COUNT}) { userErrors { code } } }"""
     )
     reports = [{"fields": {"a": n}} for n in range(events)]
-    await client.ask(LOG_EVENTS, input=reports)
+    await client.execute_field(LOG_EVENTS, input=reports)
     statements.clear()
 
     again = [report | {"sourceId": str(n)} for n, report in enumerate(reports)]
-    await client.ask(LOG_EVENTS, input=again)
+    await client.execute_field(LOG_EVENTS, input=again)
 
     updates = [each for each in statements if each.startswith("UPDATE")]
     assert len(updates) == 3  # the fingerprints, the receipts, the events
     # The definitions, the firsts and the events that were met; then on PostgreSQL a lock, on SQLite
     # the place in the log.
-    assert len(_selects(statements)) == 4
+    assert len(_select_statements(statements)) == 4
 
 
-def _selects(statements: Statements) -> list[str]:
+def _select_statements(statements: Statements) -> list[str]:
     """Without those of the feed, which reads the log by its own clock."""
     return [
         each

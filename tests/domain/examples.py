@@ -1,4 +1,4 @@
-"""Examples of what the domain speaks of: a test says only what matters to it."""
+"""Factories of domain objects: a test sets only the attributes that matter to it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ from app.domain.event_types.fields import FieldDefinition, FieldKind
 from app.domain.event_types.lifecycle import EventTypeState
 from app.domain.events.severity import Outcome, Severity
 from app.domain.events.state import Entity, EventState
-from app.domain.intake.intake import Accepted, Desk, Draft, Refused, TypeSpec, Verdict
+from app.domain.intake.intake import (
+    Accepted,
+    CommandContext,
+    EventDraft,
+    EventTypeSnapshot,
+    Rejected,
+    ValidationResult,
+)
 from app.domain.shared.problems import Problem
 
 NOW = datetime(2026, 4, 10, 10, 30, tzinfo=UTC)
@@ -22,27 +29,27 @@ TYPE_ID = UUID("0196201a-0000-7000-8000-00000000000f")
 OTHER_ID = UUID("0196201a-0000-7000-8000-0000000000ff")
 
 
-def a_caller(**given: Any) -> Caller:
-    said: dict[str, Any] = {
+def make_caller(**overrides: Any) -> Caller:
+    defaults: dict[str, Any] = {
         "name": "field desk",
         "organization_id": OTHER_ID,
         "permissions": frozenset(),
     }
-    return Caller(**said | given)
+    return Caller(**defaults | overrides)
 
 
-def a_desk(**given: Any) -> Desk:
-    said: dict[str, Any] = {"reporter": a_caller(), "now": NOW}
-    return Desk(**said | given)
+def make_command_context(**overrides: Any) -> CommandContext:
+    defaults: dict[str, Any] = {"actor": make_caller(), "now": NOW}
+    return CommandContext(**defaults | overrides)
 
 
-def a_field(**given: Any) -> FieldDefinition:
-    said: dict[str, Any] = {"name": "volume", "kind": FieldKind.NUMBER}
-    return FieldDefinition(**said | given)
+def make_field(**overrides: Any) -> FieldDefinition:
+    defaults: dict[str, Any] = {"name": "volume", "kind": FieldKind.NUMBER}
+    return FieldDefinition(**defaults | overrides)
 
 
-def a_spec(*fields: FieldDefinition, **given: Any) -> TypeSpec:
-    said: dict[str, Any] = {
+def make_event_type(*fields: FieldDefinition, **overrides: Any) -> EventTypeSnapshot:
+    defaults: dict[str, Any] = {
         "id": TYPE_ID,
         "type": "flaring.flaring_incident",
         "name": "Flaring Incident",
@@ -51,12 +58,12 @@ def a_spec(*fields: FieldDefinition, **given: Any) -> TypeSpec:
         "version": 3,
         "fields": fields,
     }
-    return TypeSpec(**said | given)
+    return EventTypeSnapshot(**defaults | overrides)
 
 
-def a_draft(**given: Any) -> Draft:
-    """A report that says everything, except which registered type it is of."""
-    said: dict[str, Any] = {
+def make_draft(**overrides: Any) -> EventDraft:
+    """A draft with every attribute set, except the registered type."""
+    defaults: dict[str, Any] = {
         "type": "pump.tripped",
         "entity": Entity("Well", "well-001"),
         "severity": "warn",
@@ -74,11 +81,11 @@ def a_draft(**given: Any) -> Draft:
         "extensions": {"traceparent": "00-1"},
         "payload": {"datacontenttype": "application/vnd.acme+json"},
     }
-    return Draft(**said | given)
+    return EventDraft(**defaults | overrides)
 
 
-def an_event(**given: Any) -> EventState:
-    said: dict[str, Any] = {
+def make_event(**overrides: Any) -> EventState:
+    defaults: dict[str, Any] = {
         "id": EVENT_ID,
         "type": "pump.tripped",
         "event_type_id": TYPE_ID,
@@ -105,25 +112,25 @@ def an_event(**given: Any) -> EventState:
         "extensions": {"traceparent": "00-1"},
         "payload": {"datacontenttype": "application/vnd.acme+json"},
     }
-    return EventState(**said | given)
+    return EventState(**defaults | overrides)
 
 
-def accepted(verdict: Verdict) -> EventState:
+def accepted_event(verdict: ValidationResult) -> EventState:
     assert isinstance(verdict, Accepted), verdict
     return verdict.event
 
 
-def refused(verdict: Verdict) -> tuple[Problem, ...]:
-    assert isinstance(verdict, Refused), verdict
+def rejected_problems(verdict: ValidationResult) -> tuple[Problem, ...]:
+    assert isinstance(verdict, Rejected), verdict
     return verdict.problems
 
 
-def told(problems: Iterable[Problem]) -> list[tuple[str, tuple[str, ...]]]:
-    """Code and path of each, in an order that does not depend on who found what first."""
+def codes_and_paths(problems: Iterable[Problem]) -> list[tuple[str, tuple[str, ...]]]:
+    """Code and path of each, sorted."""
     return sorted((problem.code.value, problem.path) for problem in problems)
 
 
-def nested(levels: int, innermost: Any = None, *, key: str | None = None) -> Any:
+def nest_value(levels: int, innermost: Any = None, *, key: str | None = None) -> Any:
     """A value inside so many lists, or objects where there is a key."""
     value = innermost
     for _ in range(levels):
@@ -139,12 +146,12 @@ def is_utf_8(text: str) -> bool:
     return True
 
 
-FLARING = a_spec(
-    a_field(name="volume", required=True, minimum=0.0),
-    a_field(name="cause", kind=FieldKind.SELECT, options=("Maintenance", "Failure")),
-    a_field(name="remarks", kind=FieldKind.TEXT),
+FLARING = make_event_type(
+    make_field(name="volume", required=True, minimum=0.0),
+    make_field(name="cause", kind=FieldKind.SELECT, options=("Maintenance", "Failure")),
+    make_field(name="remarks", kind=FieldKind.TEXT),
 )
-FREE_FORM = an_event(event_type_id=None, event_type_version=None, fields={"a": 1, "b": 2})
-FLARED = an_event(
+FREE_FORM = make_event(event_type_id=None, event_type_version=None, fields={"a": 1, "b": 2})
+FLARED = make_event(
     type=FLARING.type, fields={"volume": 150, "cause": "Maintenance", "remarks": "None."}
 )

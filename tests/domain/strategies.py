@@ -11,7 +11,7 @@ from hypothesis.strategies import SearchStrategy
 from app.domain.event_types.fields import FieldDefinition, FieldKind
 from app.domain.events.severity import Outcome, Severity
 from app.domain.events.state import Entity, EventState
-from app.domain.intake.intake import Draft
+from app.domain.intake.intake import EventDraft
 
 ANY_CHARACTER = st.one_of(
     st.characters(),
@@ -73,7 +73,7 @@ EVENTS = st.builds(
 FIELD_NAMES = st.sampled_from(["volume", "cause", "a_1"])
 SOME_TEXT = st.none() | ANY_TEXT
 DRAFTS = st.builds(
-    Draft,
+    EventDraft,
     type=SOME_TEXT,
     entity=st.none() | st.builds(Entity, ANY_TEXT, ANY_TEXT),
     severity=SOME_TEXT,
@@ -95,19 +95,19 @@ DRAFTS = st.builds(
 def sound_definitions(draw: st.DrawFn) -> FieldDefinition:
     """A field definition with which nothing is wrong."""
     kind = draw(st.sampled_from(FieldKind))
-    given: dict[str, Any] = {
+    attributes: dict[str, Any] = {
         "label": draw(st.none() | st.just("Volume of gas")),
         "help_text": draw(st.none() | KEEPABLE_TEXT),
         "required": draw(st.booleans()),
     }
     if kind in (FieldKind.NUMBER, FieldKind.INTEGER):
         low, high = sorted(draw(st.tuples(st.floats(-1e9, 1e9), st.floats(-1e9, 1e9))))
-        given |= {"minimum": draw(st.sampled_from([None, low])), "maximum": high}
+        attributes |= {"minimum": draw(st.sampled_from([None, low])), "maximum": high}
     if kind in (FieldKind.TEXT, FieldKind.LONG_TEXT, FieldKind.URL, FieldKind.EMAIL):
         short, long = sorted(draw(st.tuples(st.integers(0, 99), st.integers(0, 99))))
-        given |= {"min_length": draw(st.sampled_from([None, short])), "max_length": long}
-        given["pattern"] = draw(st.sampled_from([None, "^[A-Z]{2}-[0-9]+$", "é+"]))
+        attributes |= {"min_length": draw(st.sampled_from([None, short])), "max_length": long}
+        attributes["pattern"] = draw(st.sampled_from([None, "^[A-Z]{2}-[0-9]+$", "é+"]))
     if kind in (FieldKind.SELECT, FieldKind.MULTI_SELECT):
         options = st.lists(st.text("abcé ", min_size=1), min_size=1, max_size=4, unique=True)
-        given["options"] = tuple(draw(options))
-    return FieldDefinition(name=draw(FIELD_NAMES), kind=kind, **given)
+        attributes["options"] = tuple(draw(options))
+    return FieldDefinition(name=draw(FIELD_NAMES), kind=kind, **attributes)

@@ -9,9 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.access.caller import Permission, grant_problems, key_problems, organization_problems
+from app.domain.access.caller import (
+    Permission,
+    validate_grants,
+    validate_key,
+    validate_organization,
+)
 from app.domain.shared.limits import Limits
-from tests.domain.examples import NOW, a_caller
+from tests.domain.examples import NOW, make_caller
 from tests.domain.strategies import KEEPABLE_TEXT
 
 READ, CREATE, DELETE = Permission.EVENT_READ, Permission.EVENT_CREATE, Permission.EVENT_DELETE
@@ -32,17 +37,17 @@ READ, CREATE, DELETE = Permission.EVENT_READ, Permission.EVENT_CREATE, Permissio
 def test_one_of_the_permissions_is_enough_and_none_is_not(
     has: set[Permission], any_of: set[Permission], may: bool
 ) -> None:
-    caller = a_caller(permissions=frozenset(has))
+    caller = make_caller(permissions=frozenset(has))
 
-    allowed = caller.may(any_of)
+    allowed = caller.has_any_permission(any_of)
 
     assert allowed is may
 
 
 def test_a_caller_of_every_organization_still_needs_the_permission() -> None:
-    caller = a_caller(permissions=frozenset({READ}), every_organization=True)
+    caller = make_caller(permissions=frozenset({READ}), every_organization=True)
 
-    allowed = caller.may({DELETE})
+    allowed = caller.has_any_permission({DELETE})
 
     assert allowed is False
 
@@ -59,12 +64,12 @@ def test_a_caller_of_every_organization_still_needs_the_permission() -> None:
     ],
 )
 def test_the_source_of_a_caller_is_its_name_percent_encoded(name: str, source: str) -> None:
-    assert a_caller(name=name).source == source
+    assert make_caller(name=name).source == source
 
 
 @given(KEEPABLE_TEXT)
 def test_the_source_of_a_caller_is_a_uri_reference_that_tells_its_name(name: str) -> None:
-    source = a_caller(name=name).source
+    source = make_caller(name=name).source
 
     assert unquote(source) == name
     assert source.isascii()
@@ -88,7 +93,7 @@ def test_the_source_of_a_caller_is_a_uri_reference_that_tells_its_name(name: str
     ],
 )
 def test_an_organization_s_key_can_travel_in_a_header(key: str, fits: bool) -> None:
-    problems = organization_problems(key, "Acme", Limits())
+    problems = validate_organization(key, "Acme", Limits())
 
     assert (problems == []) is fits
     assert {problem.path for problem in problems} <= {("key",)}
@@ -96,15 +101,15 @@ def test_an_organization_s_key_can_travel_in_a_header(key: str, fits: bool) -> N
 
 @given(st.text(max_size=300))
 def test_a_key_s_name_makes_a_source_that_can_be_kept(name: str) -> None:
-    problems = key_problems(name, [READ], None, NOW, Limits())
+    problems = validate_key(name, [READ], None, NOW, Limits())
 
     if not problems:
-        assert len(a_caller(name=name).source) <= 255
+        assert len(make_caller(name=name).source) <= 255
 
 
 def test_a_key_ends_in_the_future() -> None:
     def problems(ends: datetime | None) -> list[tuple[str, ...]]:
-        return [each.path for each in key_problems("desk", [READ], ends, NOW, Limits())]
+        return [each.path for each in validate_key("desk", [READ], ends, NOW, Limits())]
 
     assert problems(None) == []
     assert problems(NOW + timedelta(microseconds=1)) == []
@@ -112,8 +117,8 @@ def test_a_key_ends_in_the_future() -> None:
 
 
 def test_nobody_grants_what_he_lacks() -> None:
-    creator = a_caller(permissions=frozenset({READ, DELETE}))
+    creator = make_caller(permissions=frozenset({READ, DELETE}))
 
-    problems = grant_problems([READ, CREATE, DELETE, CREATE], creator)
+    problems = validate_grants([READ, CREATE, DELETE, CREATE], creator)
 
     assert [problem.path for problem in problems] == [("permissions", "1"), ("permissions", "3")]

@@ -9,52 +9,57 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from app.domain.events.cloudevents import in_cloud_events_words, schema_address, write_cloud_event
+from app.domain.events.cloudevents import format_cloud_event, schema_url, translate_problem_path
 from app.domain.events.severity import Outcome, Severity
 from app.domain.events.state import Entity
-from app.domain.intake.cloudevent_reading import read_cloud_event
-from app.domain.intake.intake import Draft, judge, revise
+from app.domain.intake.cloudevent_parsing import parse_cloud_event
+from app.domain.intake.intake import EventDraft, validate_report, validate_update
 from app.domain.shared.limits import Limits
-from app.domain.shared.problems import invalid
+from app.domain.shared.problems import invalid_input
 from tests.domain.examples import (
     EVENT_ID,
     NOW,
-    a_desk,
-    a_draft,
-    a_field,
-    a_spec,
-    accepted,
-    an_event,
-    nested,
-    refused,
-    told,
+    accepted_event,
+    codes_and_paths,
+    make_command_context,
+    make_draft,
+    make_event,
+    make_event_type,
+    make_field,
+    nest_value,
+    rejected_problems,
 )
 from tests.domain.strategies import ANY_JSON
 
 LEAST: dict[str, Any] = {"specversion": "1.0", "id": "17", "source": "/pumps/3", "type": "pump.on"}
 
 
-def draft_of(**given: Any) -> Draft:
-    read = read_cloud_event(LEAST | given, Limits())
-    assert isinstance(read, Draft), read
+def parse_draft(**overrides: Any) -> EventDraft:
+    read = parse_cloud_event(LEAST | overrides, Limits())
+    assert isinstance(read, EventDraft), read
     return read
 
 
-def wrong_with(value: object, **limits: int) -> list[tuple[str, ...]]:
+def problem_paths(value: object, **limits: int) -> list[tuple[str, ...]]:
     """The places of the problems of a CloudEvent that is refused."""
-    read = read_cloud_event(value, Limits(**limits))
+    read = parse_cloud_event(value, Limits(**limits))
     assert isinstance(read, list)
     assert read
     assert {problem.code.value for problem in read} == {"INVALID_INPUT"}
     return sorted(problem.path for problem in read)
 
 
-def event_of(**given: Any) -> dict[str, Any]:
-    return write_cloud_event(accepted(judge(draft_of(**given), None, a_desk(), EVENT_ID)), None)
+def round_trip_event(**overrides: Any) -> dict[str, Any]:
+    return format_cloud_event(
+        accepted_event(
+            validate_report(parse_draft(**overrides), None, make_command_context(), EVENT_ID)
+        ),
+        None,
+    )
 
 
 def test_a_cloud_event_becomes_a_report() -> None:
-    draft = draft_of(
+    draft = parse_draft(
         subject="bearing",
         time="2026-04-10T12:30:00.5+02:00",
         datacontenttype="application/json",
@@ -67,7 +72,7 @@ def test_a_cloud_event_becomes_a_report() -> None:
         data={"celsius": 91.5},
     )
 
-    assert draft == Draft(
+    assert draft == EventDraft(
         type="pump.on",
         source="/pumps/3",
         source_id="17",
@@ -85,12 +90,12 @@ def test_what_is_null_is_not_there() -> None:
         ("subject", "time", "datacontenttype", "dataschema", "planningtags", "severitynumber", "x1")
     )
 
-    assert draft_of(**nothing) == draft_of()
-    assert wrong_with(LEAST | {"id": None}) == [("id",)]
+    assert parse_draft(**nothing) == parse_draft()
+    assert problem_paths(LEAST | {"id": None}) == [("id",)]
 
 
 def test_version_0_3_has_other_names_for_the_schema_and_for_bytes() -> None:
-    draft = draft_of(
+    draft = parse_draft(
         specversion="0.3",
         schemaurl="https://example.com/s",
         datacontentencoding="Base64",
@@ -107,7 +112,7 @@ def test_version_0_3_has_other_names_for_the_schema_and_for_bytes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "places"),
+    ("attributes", "places"),
     [
         ({"datacontentencoding": "gzip", "data": "a"}, [("datacontentencoding",)]),
         ({"datacontentencoding": "base64", "data": "a"}, [("data",)]),
@@ -117,14 +122,14 @@ def test_version_0_3_has_other_names_for_the_schema_and_for_bytes() -> None:
     ],
 )
 def test_what_version_0_3_has_no_sense_for_is_refused(
-    given: dict[str, Any], places: list[tuple[str, ...]]
+    attributes: dict[str, Any], places: list[tuple[str, ...]]
 ) -> None:
-    assert wrong_with(LEAST | {"specversion": "0.3"} | given) == places
+    assert problem_paths(LEAST | {"specversion": "0.3"} | attributes) == places
 
 
 @pytest.mark.parametrize("value", [None, [], "{}", 1, True])
 def test_what_is_no_object_is_no_cloud_event(value: object) -> None:
-    assert wrong_with(value) == [()]
+    assert problem_paths(value) == [()]
 
 
 def test_everything_that_is_wrong_is_told_at_once() -> None:
@@ -149,7 +154,7 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
         "data_base64": "%",
     }
 
-    assert wrong_with(value) == [
+    assert problem_paths(value) == [
         ("Trace-Parent",),
         ("data_base64",),
         ("data_base64",),
@@ -177,7 +182,7 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
 @pytest.mark.parametrize("attribute", ["specversion", "id", "source", "type"])
 @pytest.mark.parametrize("value", [None, "", 1, True, ["a"], {}])
 def test_four_attributes_are_required_and_are_texts(attribute: str, value: object) -> None:
-    assert {place[0] for place in wrong_with(LEAST | {attribute: value})} == {attribute}
+    assert {place[0] for place in problem_paths(LEAST | {attribute: value})} == {attribute}
 
 
 @pytest.mark.parametrize(
@@ -195,7 +200,7 @@ def test_four_attributes_are_required_and_are_texts(attribute: str, value: objec
     ],
 )
 def test_a_source_is_a_uri_reference(source: str) -> None:
-    assert draft_of(source=source).source == source
+    assert parse_draft(source=source).source == source
 
 
 @pytest.mark.parametrize(
@@ -203,12 +208,12 @@ def test_a_source_is_a_uri_reference(source: str) -> None:
     ["a b", "a%2", "ü", "1:2", "<a>", "a#b#c", "http://[::1", "//h:port/", "a\\b", "a|b", "^"],
 )
 def test_what_is_no_uri_reference_is_refused_as_a_source(source: str) -> None:
-    assert wrong_with(LEAST | {"source": source}) == [("source",)]
+    assert problem_paths(LEAST | {"source": source}) == [("source",)]
 
 
 @pytest.mark.parametrize("schema", ["https://example.com/s#a", "urn:schema:1"])
 def test_a_data_schema_is_kept(schema: str) -> None:
-    assert event_of(dataschema=schema)["dataschema"] == schema
+    assert round_trip_event(dataschema=schema)["dataschema"] == schema
 
 
 @pytest.mark.parametrize(
@@ -239,21 +244,21 @@ def test_a_data_schema_is_kept(schema: str) -> None:
     ],
 )
 def test_what_an_attribute_cannot_be_is_refused_there(attribute: str, value: object) -> None:
-    assert wrong_with(LEAST | {attribute: value}) == [(attribute,)]
+    assert problem_paths(LEAST | {attribute: value}) == [(attribute,)]
 
 
 def test_the_name_of_an_attribute_is_told_as_utf_8_can_carry_it() -> None:
-    assert wrong_with(LEAST | {"\ud800" * 200: 1}) == [("\N{REPLACEMENT CHARACTER}" * 100,)]
+    assert problem_paths(LEAST | {"\ud800" * 200: 1}) == [("\N{REPLACEMENT CHARACTER}" * 100,)]
 
 
 def test_planning_tags_may_come_as_the_text_of_an_array() -> None:
-    draft = draft_of(planningtags='["StudyId:1", "ScenarioId:2"]')
+    draft = parse_draft(planningtags='["StudyId:1", "ScenarioId:2"]')
 
     assert draft.tags == ("StudyId:1", "ScenarioId:2")
 
 
 @pytest.mark.parametrize(
-    ("given", "severity"),
+    ("attributes", "severity"),
     [
         ({}, Severity.INFO),
         ({"severitytext": "red"}, Severity.ERROR),
@@ -272,20 +277,22 @@ def test_planning_tags_may_come_as_the_text_of_an_array() -> None:
     ],
 )
 def test_a_text_that_names_a_severity_wins_over_its_number(
-    given: dict[str, Any], severity: Severity
+    attributes: dict[str, Any], severity: Severity
 ) -> None:
-    event = accepted(judge(draft_of(**given), None, a_desk(), EVENT_ID))
+    event = accepted_event(
+        validate_report(parse_draft(**attributes), None, make_command_context(), EVENT_ID)
+    )
 
     assert event.severity is severity
 
 
 @pytest.mark.parametrize("data", [None, "a\nb", "", [1, {"a": None}], 1.5, 0, True, False])
 def test_data_that_is_no_object_is_given_back_as_it_came(data: object) -> None:
-    draft = draft_of(data=data, datacontenttype="text/plain; charset=utf-8")
-    event = accepted(judge(draft, None, a_desk(), EVENT_ID))
+    draft = parse_draft(data=data, datacontenttype="text/plain; charset=utf-8")
+    event = accepted_event(validate_report(draft, None, make_command_context(), EVENT_ID))
 
     assert event.fields == {}
-    out = write_cloud_event(event, None)
+    out = format_cloud_event(event, None)
     assert out["data"] == data
     assert type(out["data"]) is type(data)
     assert out["datacontenttype"] == "text/plain; charset=utf-8"
@@ -294,7 +301,7 @@ def test_data_that_is_no_object_is_given_back_as_it_came(data: object) -> None:
 @pytest.mark.parametrize("content_type", [{}, {"datacontenttype": "application/json"}])
 @pytest.mark.parametrize("text", ["", "AAEC", "AA==", "+/+/"])
 def test_bytes_are_given_back_as_they_came(text: str, content_type: dict[str, Any]) -> None:
-    out = event_of(data_base64=text, **content_type)
+    out = round_trip_event(data_base64=text, **content_type)
 
     assert out["data_base64"] == text
     assert "data" not in out
@@ -303,27 +310,29 @@ def test_bytes_are_given_back_as_they_came(text: str, content_type: dict[str, An
 
 @pytest.mark.parametrize("text", ["A", "AA", "AA=", "A A=", "-_-_", "é", 5, ["AA=="]])
 def test_what_is_not_base64_is_refused(text: object) -> None:
-    assert wrong_with(LEAST | {"data_base64": text}) == [("data_base64",)]
+    assert problem_paths(LEAST | {"data_base64": text}) == [("data_base64",)]
 
 
 def test_an_object_becomes_the_fields_and_keeps_its_content_type() -> None:
-    out = event_of(data={"a": 1}, datacontenttype="application/vnd.acme+json")
+    out = round_trip_event(data={"a": 1}, datacontenttype="application/vnd.acme+json")
 
     assert out["data"] == {"a": 1}
     assert out["datacontenttype"] == "application/vnd.acme+json"
 
 
 def test_without_data_the_fields_are_empty() -> None:
-    out = event_of()
+    out = round_trip_event()
 
     assert (out["data"], out["datacontenttype"]) == ({}, "application/json")
 
 
 def test_a_registered_type_wants_its_data_to_be_an_object() -> None:
-    spec = a_spec(a_field(required=True), type="pump.on")
-    problems = refused(judge(draft_of(data="text"), spec, a_desk(), EVENT_ID))
+    spec = make_event_type(make_field(required=True), type="pump.on")
+    problems = rejected_problems(
+        validate_report(parse_draft(data="text"), spec, make_command_context(), EVENT_ID)
+    )
 
-    [problem] = map(in_cloud_events_words, problems)
+    [problem] = map(translate_problem_path, problems)
     assert (problem.path, problem.message) == (
         ("data",),
         "The type pump.on has fields: the data must be a JSON object.",
@@ -331,27 +340,35 @@ def test_a_registered_type_wants_its_data_to_be_an_object() -> None:
 
 
 def test_fields_of_an_update_take_the_place_of_other_data() -> None:
-    event = accepted(judge(draft_of(data="text"), None, a_desk(), EVENT_ID))
+    event = accepted_event(
+        validate_report(parse_draft(data="text"), None, make_command_context(), EVENT_ID)
+    )
 
-    kept = accepted(revise(event, {"outcome": None, "fields": {}}, None, a_desk()))
-    replaced = accepted(revise(event, {"fields": {"a": 1}}, None, a_desk()))
+    updated = accepted_event(
+        validate_update(event, {"outcome": None, "fields": {}}, None, make_command_context())
+    )
+    replaced = accepted_event(
+        validate_update(event, {"fields": {"a": 1}}, None, make_command_context())
+    )
 
-    assert write_cloud_event(kept, None)["data"] == "text"
-    assert write_cloud_event(replaced, None)["data"] == {"a": 1}
+    assert format_cloud_event(updated, None)["data"] == "text"
+    assert format_cloud_event(replaced, None)["data"] == {"a": 1}
 
 
 def test_what_tocsin_adds_is_read_by_another() -> None:
-    event = accepted(judge(a_draft(content=None), None, a_desk(), EVENT_ID))
+    event = accepted_event(
+        validate_report(make_draft(content=None), None, make_command_context(), EVENT_ID)
+    )
 
-    draft = read_cloud_event(write_cloud_event(event, None), Limits())
+    draft = parse_cloud_event(format_cloud_event(event, None), Limits())
 
-    assert draft == replace(a_draft(content=None), severity="WARN", acknowledged=None)
+    assert draft == replace(make_draft(content=None), severity="WARN", acknowledged=None)
 
 
 def test_an_event_is_written_with_all_that_it_has() -> None:
-    event = an_event(subject=None, extensions={"traceparent": "00-1"}, payload=None)
+    event = make_event(subject=None, extensions={"traceparent": "00-1"}, payload=None)
 
-    out = write_cloud_event(event, schema_address("https://tocsin.example/", event))
+    out = format_cloud_event(event, schema_url("https://tocsin.example/", event))
 
     assert out == {
         "specversion": "1.0",
@@ -378,9 +395,11 @@ def test_an_event_is_written_with_all_that_it_has() -> None:
 
 
 def test_what_has_nothing_to_say_is_not_written() -> None:
-    event = accepted(judge(Draft(source="/a"), None, a_desk(), EVENT_ID))
+    event = accepted_event(
+        validate_report(EventDraft(source="/a"), None, make_command_context(), EVENT_ID)
+    )
 
-    out = write_cloud_event(event, None)
+    out = format_cloud_event(event, None)
 
     assert out == {
         "specversion": "1.0",
@@ -398,7 +417,7 @@ def test_what_has_nothing_to_say_is_not_written() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "key"),
+    ("attributes", "key"),
     [
         ({}, "/pumps/3"),
         ({"subject": "bearing"}, "bearing"),
@@ -408,13 +427,13 @@ def test_what_has_nothing_to_say_is_not_written() -> None:
     ],
 )
 def test_the_partition_key_is_the_one_given_or_what_it_is_about(
-    given: dict[str, Any], key: object
+    attributes: dict[str, Any], key: object
 ) -> None:
-    assert event_of(**given)["partitionkey"] == key
+    assert round_trip_event(**attributes)["partitionkey"] == key
 
 
 @pytest.mark.parametrize(
-    "given",
+    "attributes",
     [
         {"entitytype": "Well"},
         {"entityid": "well-001"},
@@ -430,16 +449,16 @@ def test_the_partition_key_is_the_one_given_or_what_it_is_about(
     ],
 )
 def test_what_tocsin_would_not_have_added_is_an_extension_like_all_others(
-    given: dict[str, Any],
+    attributes: dict[str, Any],
 ) -> None:
-    draft = draft_of(**given)
+    draft = parse_draft(**attributes)
 
-    assert draft == replace(draft_of(), extensions=given)
-    assert {name: event_of(**given)[name] for name in given} == given
+    assert draft == replace(parse_draft(), extensions=attributes)
+    assert {name: round_trip_event(**attributes)[name] for name in attributes} == attributes
 
 
 def test_an_entity_an_outcome_a_bell_and_a_summary_are_read() -> None:
-    draft = draft_of(
+    draft = parse_draft(
         entitytype="Well", entityid="1", outcome="FAILURE", notification=True, summary="Trip"
     )
 
@@ -453,15 +472,21 @@ def test_an_entity_an_outcome_a_bell_and_a_summary_are_read() -> None:
 
 
 def test_a_summary_goes_out_on_one_line_and_only_where_it_was_given() -> None:
-    spec = a_spec(a_field(), type="pump.on")
-    silent = accepted(judge(draft_of(), spec, a_desk(), EVENT_ID))
-    said = accepted(judge(draft_of(summary="Flaring Incident"), spec, a_desk(), EVENT_ID))
-    lines = accepted(judge(Draft(summary="one\r\ntwo"), None, a_desk(), EVENT_ID))
+    spec = make_event_type(make_field(), type="pump.on")
+    silent = accepted_event(validate_report(parse_draft(), spec, make_command_context(), EVENT_ID))
+    event = accepted_event(
+        validate_report(
+            parse_draft(summary="Flaring Incident"), spec, make_command_context(), EVENT_ID
+        )
+    )
+    lines = accepted_event(
+        validate_report(EventDraft(summary="one\r\ntwo"), None, make_command_context(), EVENT_ID)
+    )
 
-    assert silent.summary == said.summary == "Flaring Incident"
-    assert "summary" not in write_cloud_event(silent, None)
-    assert write_cloud_event(said, None)["summary"] == "Flaring Incident"
-    assert write_cloud_event(lines, None)["summary"] == "one  two"
+    assert silent.summary == event.summary == "Flaring Incident"
+    assert "summary" not in format_cloud_event(silent, None)
+    assert format_cloud_event(event, None)["summary"] == "Flaring Incident"
+    assert format_cloud_event(lines, None)["summary"] == "one  two"
 
 
 @pytest.mark.parametrize(
@@ -477,11 +502,11 @@ def test_a_summary_goes_out_on_one_line_and_only_where_it_was_given() -> None:
     ],
 )
 def test_a_source_that_is_no_uri_reference_is_made_one(source: str, written: str) -> None:
-    assert write_cloud_event(an_event(source=source), None)["source"] == written
+    assert format_cloud_event(make_event(source=source), None)["source"] == written
 
 
 @pytest.mark.parametrize(
-    ("given", "place", "told"),
+    ("attributes", "place", "expected_message"),
     [
         ({"id": "x" * 256}, ("id",), "255"),
         ({"subject": "x" * 256}, ("subject",), "255"),
@@ -489,7 +514,7 @@ def test_a_source_that_is_no_uri_reference_is_made_one(source: str, written: str
         ({"planningtags": ["a"] * 101}, ("planningtags",), "100"),
         ({"planningtags": ["x" * 256]}, ("planningtags", "0"), "255"),
         ({"data": "x" * 131_071}, ("data",), "131,072"),
-        ({"data": nested(51)}, ("data",), "50"),
+        ({"data": nest_value(51)}, ("data",), "50"),
         ({"data_base64": "AAAA" * 32_768}, ("data_base64",), "131,072"),
         ({f"x{n}": n for n in range(101)}, (), "100"),
         ({f"x{n}": "y" * 9_000 for n in range(2)}, (), "16,384"),
@@ -497,37 +522,40 @@ def test_a_source_that_is_no_uri_reference_is_made_one(source: str, written: str
     ],
 )
 def test_what_is_too_much_is_refused_with_the_limit(
-    given: dict[str, Any], place: tuple[str, ...], told: str
+    attributes: dict[str, Any], place: tuple[str, ...], expected_message: str
 ) -> None:
-    read = read_cloud_event(LEAST | given, Limits())
+    read = parse_cloud_event(LEAST | attributes, Limits())
 
     assert isinstance(read, list)
     [problem] = read
     assert problem.path == place
-    assert told in problem.message
+    assert expected_message in problem.message
 
 
 def test_a_hundred_extensions_and_a_key_that_goes_without_saying_are_kept() -> None:
-    given = {f"x{n}": n for n in range(100)} | {"partitionkey": "/pumps/3"}
+    attributes = {f"x{n}": n for n in range(100)} | {"partitionkey": "/pumps/3"}
 
-    assert event_of(**given)["x99"] == 99
+    assert round_trip_event(**attributes)["x99"] == 99
 
 
 @given(ANY_JSON)
 def test_whatever_comes_is_read_or_refused(value: object) -> None:
     for each in (value, {"data": value}, LEAST | {"data": value}, LEAST | {"a1": value}):
-        read = read_cloud_event(each, Limits())
-        assert isinstance(read, Draft) or read
+        read = parse_cloud_event(each, Limits())
+        assert isinstance(read, EventDraft) or read
 
 
 def test_a_problem_of_a_report_is_told_where_the_cloud_event_has_it() -> None:
     ahead = NOW.replace(year=2027)
-    draft = draft_of(time=ahead.isoformat(), data={"volume": "many"})
-    spec = a_spec(a_field(), type="pump.on")
+    draft = parse_draft(time=ahead.isoformat(), data={"volume": "many"})
+    spec = make_event_type(make_field(), type="pump.on")
 
-    problems = refused(judge(draft, spec, a_desk(), EVENT_ID))
+    problems = rejected_problems(validate_report(draft, spec, make_command_context(), EVENT_ID))
 
-    renamed = [in_cloud_events_words(each) for each in problems]
-    assert told(renamed) == [("FIELD_INVALID", ("data", "volume")), ("INVALID_INPUT", ("time",))]
-    entity = in_cloud_events_words(invalid("", "entity", "type"))
+    renamed = [translate_problem_path(each) for each in problems]
+    assert codes_and_paths(renamed) == [
+        ("FIELD_INVALID", ("data", "volume")),
+        ("INVALID_INPUT", ("time",)),
+    ]
+    entity = translate_problem_path(invalid_input("", "entity", "type"))
     assert entity.path == ("entitytype",)

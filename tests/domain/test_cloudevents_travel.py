@@ -11,19 +11,26 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.events.cloudevents import schema_address, write_cloud_event
+from app.domain.events.cloudevents import format_cloud_event, schema_url
 from app.domain.events.severity import Outcome
 from app.domain.events.state import Entity, EventState
-from app.domain.events.uris import is_uri_reference, uri_reference
-from app.domain.intake.cloudevent_reading import read_cloud_event
-from app.domain.intake.intake import Draft, TypeSpec, judge, revise
+from app.domain.events.uris import is_uri_reference, to_uri_reference
+from app.domain.intake.cloudevent_parsing import parse_cloud_event
+from app.domain.intake.intake import EventDraft, EventTypeSnapshot, validate_report, validate_update
 from app.domain.shared.limits import Limits
-from app.domain.shared.values import write_instant
-from tests.domain.examples import EVENT_ID, NOW, OTHER_ID, a_desk, a_spec, accepted
+from app.domain.shared.values import format_instant
+from tests.domain.examples import (
+    EVENT_ID,
+    NOW,
+    OTHER_ID,
+    accepted_event,
+    make_command_context,
+    make_event_type,
+)
 from tests.domain.strategies import INSTANTS, KEEPABLE_JSON, KEEPABLE_OBJECTS, KEEPABLE_TEXT
 
 BASE = "https://tocsin.example"
-HERE, THERE = a_desk(), a_desk(now=NOW + timedelta(hours=1))
+HERE, THERE = make_command_context(), make_command_context(now=NOW + timedelta(hours=1))
 ON_A_LINE = st.characters(codec="utf-8", exclude_categories=["Cc", "Cn"])
 NAMES = st.text(ON_A_LINE, min_size=1, max_size=30)
 LONG_NAMES = st.builds(lambda each, times: (each * times)[:255], NAMES, st.integers(1, 255))
@@ -32,10 +39,10 @@ SOURCES = st.sampled_from(["/a/b", "urn:x:y", "https://x/?q#f"]) | ODD_SOURCES |
 TYPES = st.just("flaring.flaring_incident") | NAMES.filter(lambda name: not name.endswith("*"))
 ENTITIES = st.builds(Entity, LONG_NAMES, LONG_NAMES)
 TIMES = INSTANTS.filter(lambda instant: instant <= NOW)
-SPECS = st.none() | st.just(a_spec())
+SPECS = st.none() | st.just(make_event_type())
 
 DRAFTS = st.builds(
-    Draft,
+    EventDraft,
     type=st.none() | TYPES,
     entity=st.none() | ENTITIES,
     severity=st.sampled_from([None, "error", "warn", "info", "success"]),
@@ -66,13 +73,13 @@ CLOUD_EVENTS = st.fixed_dictionaries(
     },
     optional={
         "subject": NAMES | st.just("Well/well-001"),
-        "time": TIMES.map(write_instant),
+        "time": TIMES.map(format_instant),
         "datacontenttype": st.sampled_from(["application/json", "text/plain; charset=utf-8"]),
         "dataschema": st.just("https://example.com/schema#a"),
         "planningtags": st.lists(NAMES, max_size=3),
         "severitytext": st.sampled_from(["ERROR", "FATAL", ""]),
         "severitynumber": st.integers(1, 24),
-        "recordedtime": TIMES.map(write_instant),
+        "recordedtime": TIMES.map(format_instant),
         **dict.fromkeys(EXTENSIONS, VALUES),
     },
 )
@@ -96,58 +103,61 @@ UPDATES = st.fixed_dictionaries(
 )
 
 
-def written(event: EventState) -> dict[str, Any]:
+def serialize_event(event: EventState) -> dict[str, Any]:
     """As it goes over the wire."""
-    out = write_cloud_event(event, schema_address(BASE, event))
+    out = format_cloud_event(event, schema_url(BASE, event))
     sent: dict[str, Any] = json.loads(json.dumps(out, allow_nan=False).encode())
     return sent
 
 
-def taken_in(value: object, spec: TypeSpec | None, desk: Any = THERE) -> EventState:
-    draft = read_cloud_event(value, Limits())
-    assert isinstance(draft, Draft), draft
-    return accepted(judge(draft, spec, desk, OTHER_ID))
+def accept_event(value: object, spec: EventTypeSnapshot | None, command: Any = THERE) -> EventState:
+    draft = parse_cloud_event(value, Limits())
+    assert isinstance(draft, EventDraft), draft
+    return accepted_event(validate_report(draft, spec, command, OTHER_ID))
 
 
-def travels(event: EventState, there: TypeSpec | None = None) -> None:
-    first = written(event)
+def assert_round_trip(event: EventState, there: EventTypeSnapshot | None = None) -> None:
+    first = serialize_event(event)
 
-    again = written(taken_in(first, there))
+    again = serialize_event(accept_event(first, there))
 
     assert {**again, "recordedtime": first["recordedtime"]} == first
 
 
 @given(DRAFTS, st.uuids())
-def test_every_event_travels(draft: Draft, event_id: UUID) -> None:
-    travels(accepted(judge(draft, None, HERE, event_id)))
+def test_every_event_travels(draft: EventDraft, event_id: UUID) -> None:
+    assert_round_trip(accepted_event(validate_report(draft, None, HERE, event_id)))
 
 
 @given(CLOUD_EVENTS, DATA)
 def test_every_cloud_event_travels_on(value: dict[str, Any], data: dict[str, Any]) -> None:
-    travels(taken_in(value | data, None, HERE))
+    assert_round_trip(accept_event(value | data, None, HERE))
 
 
 @given(CLOUD_EVENTS, DATA, UPDATES)
 def test_it_travels_after_an_update_too(
     value: dict[str, Any], data: dict[str, Any], update: dict[str, Any]
 ) -> None:
-    event = taken_in(value | data, None, HERE)
+    event = accept_event(value | data, None, HERE)
 
-    travels(accepted(revise(event, update, None, HERE)))
+    assert_round_trip(accepted_event(validate_update(event, update, None, HERE)))
 
 
 @given(DRAFTS, st.booleans())
-def test_it_travels_where_its_type_is_registered(draft: Draft, registered_there: bool) -> None:
-    spec = a_spec()
-    named = Draft(**vars(draft) | {"type": spec.type, "fields": None})
+def test_it_travels_where_its_type_is_registered(draft: EventDraft, registered_there: bool) -> None:
+    spec = make_event_type()
+    named = EventDraft(**vars(draft) | {"type": spec.type, "fields": None})
 
-    travels(accepted(judge(named, spec, HERE, EVENT_ID)), spec if registered_there else None)
+    assert_round_trip(
+        accepted_event(validate_report(named, spec, HERE, EVENT_ID)),
+        spec if registered_there else None,
+    )
 
 
 @given(CLOUD_EVENTS, DATA)
 def test_what_came_is_given_back(value: dict[str, Any], data: dict[str, Any]) -> None:
     """But for what Tocsin says itself: severities, its instant, and what goes without saying."""
-    out = written(taken_in(value | data, None, HERE))
+    out = serialize_event(accept_event(value | data, None, HERE))
 
     ours = {"severitytext", "severitynumber", "recordedtime", "planningtags", "time"}
     came = {name: each for name, each in (value | data).items() if name not in ours}
@@ -156,8 +166,8 @@ def test_what_came_is_given_back(value: dict[str, Any], data: dict[str, Any]) ->
 
 @given(SOURCES)
 def test_every_source_has_a_uri_reference_that_stands_for_it(source: str) -> None:
-    reference = uri_reference(source)
+    reference = to_uri_reference(source)
 
     assert is_uri_reference(reference)
-    assert uri_reference(reference) == reference
+    assert to_uri_reference(reference) == reference
     assert reference == source or len(reference) <= 255

@@ -10,17 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.event_types.comparisons import (
-    LARGEST_NUMBER,
-    compares,
-    fit_problems,
-    operators_of,
-    value_schema,
+    MAX_SAFE_INTEGER,
+    build_value_schema,
+    supported_operators,
+    validate_field_predicate,
+    value_satisfies,
 )
 from app.domain.event_types.fields import FieldKind
 from app.domain.events.predicates import FieldPredicate, PredicateOperator
 from app.domain.shared.limits import Limits
-from app.domain.shared.problems import invalid
-from tests.domain.examples import a_field, told
+from app.domain.shared.problems import invalid_input
+from tests.domain.examples import codes_and_paths, make_field
 from tests.domain.strategies import KEEPABLE_JSON, KEEPABLE_TEXT
 
 OPTIONS = ("Maintenance", "Failure")
@@ -53,7 +53,7 @@ MEANING: list[tuple[str, str, Any, list[Any], list[Any]]] = [
     ("NUMBER", "GTE", 1, [1, 2], [0.999, None]),
     ("NUMBER", "LT", 0, [-0.001], [0, -0.0, None, False]),
     ("NUMBER", "LTE", 0, [0, -0.0, -1], [5e-324, None]),
-    ("INTEGER", "GT", LARGEST_NUMBER, [2**53, 2**53 + 1], [LARGEST_NUMBER]),
+    ("INTEGER", "GT", MAX_SAFE_INTEGER, [2**53, 2**53 + 1], [MAX_SAFE_INTEGER]),
     ("BOOLEAN", "EQ", True, [True], [False, 1, "true", None]),
     ("BOOLEAN", "NE", True, [False], [True, 0, None]),
     ("DATE", "EQ", "2026-04-10", ["2026-04-10"], ["2026-04-11", None]),
@@ -75,43 +75,45 @@ VALUES = KEEPABLE_JSON | DATES | st.lists(st.sampled_from(OPTIONS))
 
 @pytest.mark.parametrize("kind", FieldKind)
 def test_each_kind_has_its_operators(kind: FieldKind) -> None:
-    operators = {operator.value for operator in operators_of(kind)}
+    operators = {operator.value for operator in supported_operators(kind)}
 
     assert operators == OPERATORS[kind.value]
 
 
-@pytest.mark.parametrize(("kind", "operator", "asked", "holding", "failing"), MEANING)
+@pytest.mark.parametrize(("kind", "operator", "operand", "holding", "failing"), MEANING)
 def test_a_predicate_holds_for_some_values_and_for_others_it_does_not(
-    kind: str, operator: str, asked: Any, holding: list[Any], failing: list[Any]
+    kind: str, operator: str, operand: Any, holding: list[Any], failing: list[Any]
 ) -> None:
-    predicate = FieldPredicate("f", PredicateOperator(operator), asked)
+    predicate = FieldPredicate("f", PredicateOperator(operator), operand)
 
-    answers = [compares(predicate, FieldKind(kind), value) for value in holding + failing]
+    answers = [value_satisfies(predicate, FieldKind(kind), value) for value in holding + failing]
 
     assert answers == [True] * len(holding) + [False] * len(failing)
 
 
-@pytest.mark.parametrize(("kind", "operator", "asked", "holding", "failing"), MEANING)
+@pytest.mark.parametrize(("kind", "operator", "operand", "holding", "failing"), MEANING)
 def test_its_schema_takes_the_same_values(
-    kind: str, operator: str, asked: Any, holding: list[Any], failing: list[Any]
+    kind: str, operator: str, operand: Any, holding: list[Any], failing: list[Any]
 ) -> None:
-    predicate = FieldPredicate("f", PredicateOperator(operator), asked)
+    predicate = FieldPredicate("f", PredicateOperator(operator), operand)
 
-    answers = [_by_schema(predicate, FieldKind(kind), value) for value in holding + failing]
+    answers = [_holds_by_schema(predicate, FieldKind(kind), value) for value in holding + failing]
 
     assert answers == [True] * len(holding) + [False] * len(failing)
 
 
 @given(st.data())
 def test_a_predicate_that_can_be_saved_means_the_same_in_its_schema(data: st.DataObject) -> None:
-    field = a_field(name="f", kind=data.draw(st.sampled_from(FieldKind)), options=OPTIONS)
-    operator = data.draw(st.sampled_from(sorted(operators_of(field.kind), key=str)))
-    asked = data.draw(_fitting(field.kind, operator))
-    predicate = FieldPredicate("f", operator, asked)
-    value = data.draw(VALUES | _fitting(field.kind, PredicateOperator.EQ))
+    field = make_field(name="f", kind=data.draw(st.sampled_from(FieldKind)), options=OPTIONS)
+    operator = data.draw(st.sampled_from(sorted(supported_operators(field.kind), key=str)))
+    operand = data.draw(_matching_values(field.kind, operator))
+    predicate = FieldPredicate("f", operator, operand)
+    value = data.draw(VALUES | _matching_values(field.kind, PredicateOperator.EQ))
 
-    assert fit_problems(predicate, field, Limits()) == []
-    assert compares(predicate, field.kind, value) == _by_schema(predicate, field.kind, value)
+    assert validate_field_predicate(predicate, field, Limits()) == []
+    assert value_satisfies(predicate, field.kind, value) == _holds_by_schema(
+        predicate, field.kind, value
+    )
 
 
 @pytest.mark.parametrize("operator", [PredicateOperator(each) for each in ORDER])
@@ -122,12 +124,12 @@ def test_dates_are_ordered_by_a_pattern(
     predicate = FieldPredicate("f", operator, bound)
 
     for each in (value, bound):
-        by_pattern = _by_schema(predicate, FieldKind.DATE, each)
-        assert compares(predicate, FieldKind.DATE, each) == by_pattern
+        by_pattern = _holds_by_schema(predicate, FieldKind.DATE, each)
+        assert value_satisfies(predicate, FieldKind.DATE, each) == by_pattern
 
 
 @pytest.mark.parametrize(
-    ("kind", "operator", "asked", "path"),
+    ("kind", "operator", "operand", "path"),
     [
         ("NUMBER", "CONTAINS", 1, ("operator",)),
         ("TEXT", "GT", "a", ("operator",)),
@@ -140,7 +142,7 @@ def test_dates_are_ordered_by_a_pattern(
         ("NUMBER", "EQ", "1", ("value",)),
         ("NUMBER", "EQ", True, ("value",)),
         ("NUMBER", "EQ", (1,), ("value",)),
-        ("NUMBER", "EQ", LARGEST_NUMBER + 1, ("value",)),
+        ("NUMBER", "EQ", MAX_SAFE_INTEGER + 1, ("value",)),
         ("NUMBER", "GT", float("inf"), ("value",)),
         ("NUMBER", "LT", float("nan"), ("value",)),
         ("NUMBER", "IN", 1, ("value",)),
@@ -164,38 +166,38 @@ def test_dates_are_ordered_by_a_pattern(
     ],
 )
 def test_an_operator_or_value_that_does_not_fit_the_kind_is_refused(
-    kind: str, operator: str, asked: Any, path: tuple[str, ...]
+    kind: str, operator: str, operand: Any, path: tuple[str, ...]
 ) -> None:
     options = OPTIONS if "SELECT" in kind else None
-    field = a_field(name="f", kind=FieldKind(kind), options=options)
+    field = make_field(name="f", kind=FieldKind(kind), options=options)
 
-    problems = fit_problems(
-        FieldPredicate("f", PredicateOperator(operator), asked), field, Limits()
+    problems = validate_field_predicate(
+        FieldPredicate("f", PredicateOperator(operator), operand), field, Limits()
     )
 
-    assert told(problems) == [("INVALID_INPUT", path)]
+    assert codes_and_paths(problems) == [("INVALID_INPUT", path)]
 
 
 def test_a_refused_operator_is_told_with_those_that_the_kind_takes() -> None:
     predicate = FieldPredicate("causes", PredicateOperator.EQ, "Failure")
-    field = a_field(name="causes", kind=FieldKind.MULTI_SELECT, options=OPTIONS)
+    field = make_field(name="causes", kind=FieldKind.MULTI_SELECT, options=OPTIONS)
 
-    problems = fit_problems(predicate, field, Limits())
+    problems = validate_field_predicate(predicate, field, Limits())
 
     message = "causes is of kind MULTI_SELECT, which takes CONTAINS, EXISTS, NOT_EXISTS."
-    assert problems == [invalid(message, "operator")]
+    assert problems == [invalid_input(message, "operator")]
 
 
-def _by_schema(predicate: FieldPredicate, kind: FieldKind, value: Any) -> bool:
-    schema = {"properties": {"f": value_schema(predicate, kind)}, "required": ["f"]}
+def _holds_by_schema(predicate: FieldPredicate, kind: FieldKind, value: Any) -> bool:
+    schema = {"properties": {"f": build_value_schema(predicate, kind)}, "required": ["f"]}
     holds = jsonschema_rs.is_valid(schema, {} if value is None else {"f": value})
     return holds != (predicate.operator is PredicateOperator.NOT_EXISTS)
 
 
-def _fitting(kind: FieldKind, operator: PredicateOperator) -> st.SearchStrategy[Any]:
+def _matching_values(kind: FieldKind, operator: PredicateOperator) -> st.SearchStrategy[Any]:
     if operator in (PredicateOperator.EXISTS, PredicateOperator.NOT_EXISTS):
         return st.none()
-    integers = st.integers(-LARGEST_NUMBER, LARGEST_NUMBER)
+    integers = st.integers(-MAX_SAFE_INTEGER, MAX_SAFE_INTEGER)
     scalars: dict[FieldKind, st.SearchStrategy[Any]] = {
         FieldKind.NUMBER: integers | st.floats(-1e9, 1e9),
         FieldKind.INTEGER: integers,

@@ -12,44 +12,47 @@ from app.domain.event_types.conditions import (
     Condition,
     Not,
     condition_holds,
-    read_condition,
-    rules_naming,
-    write_condition,
+    find_rules_using,
+    format_condition,
+    parse_condition,
 )
 from app.domain.event_types.fields import FieldKind
-from tests.domain.forms import a_rule, asks, present
+from tests.domain.rule_examples import field_exists, make_predicate, make_rule
 
 FORMS: list[tuple[dict[str, Any], Condition]] = [
     (
         {"field": {"field": "cause", "operator": "EQ", "value": "Failure"}},
-        asks("cause", "EQ", "Failure"),
+        make_predicate("cause", "EQ", "Failure"),
     ),
-    ({"field": {"field": "a", "operator": "IN", "value": [1, 2.5]}}, asks("a", "IN", (1, 2.5))),
-    ({"field": {"field": "a", "operator": "EQ", "value": False}}, asks("a", "EQ", False)),
-    ({"field": {"field": "a", "operator": "EXISTS"}}, present("a")),
-    ({"not": {"field": {"field": "a", "operator": "EXISTS"}}}, Not(present("a"))),
+    (
+        {"field": {"field": "a", "operator": "IN", "value": [1, 2.5]}},
+        make_predicate("a", "IN", (1, 2.5)),
+    ),
+    ({"field": {"field": "a", "operator": "EQ", "value": False}}, make_predicate("a", "EQ", False)),
+    ({"field": {"field": "a", "operator": "EXISTS"}}, field_exists("a")),
+    ({"not": {"field": {"field": "a", "operator": "EXISTS"}}}, Not(field_exists("a"))),
     ({"all": []}, AllOf(())),
     (
         {"any": [{"all": [{"field": {"field": "a", "operator": "EXISTS"}}]}, {"any": []}]},
-        AnyOf((AllOf((present("a"),)), AnyOf(()))),
+        AnyOf((AllOf((field_exists("a"),)), AnyOf(()))),
     ),
 ]
 
 
 @pytest.mark.parametrize(("form", "condition"), FORMS)
 def test_a_condition_is_read_from_its_json_form(form: dict[str, Any], condition: Condition) -> None:
-    assert read_condition(form) == condition
+    assert parse_condition(form) == condition
 
 
 @pytest.mark.parametrize(("form", "condition"), FORMS)
 def test_what_is_written_can_be_read_again(form: dict[str, Any], condition: Condition) -> None:
-    assert write_condition(condition) == form
+    assert format_condition(condition) == form
 
 
 def test_a_null_that_is_no_value_is_read_as_none() -> None:
     form = {"field": {"field": "a", "operator": "EXISTS", "value": None}}
 
-    assert read_condition(form) == present("a")
+    assert parse_condition(form) == field_exists("a")
 
 
 @pytest.mark.parametrize(
@@ -57,15 +60,15 @@ def test_a_null_that_is_no_value_is_read_as_none() -> None:
     [
         (AllOf(()), True),
         (AnyOf(()), False),
-        (AllOf((present("a"), present("b"))), False),
-        (AnyOf((present("a"), present("b"))), True),
-        (Not(present("a")), False),
+        (AllOf((field_exists("a"), field_exists("b"))), False),
+        (AnyOf((field_exists("a"), field_exists("b"))), True),
+        (Not(field_exists("a")), False),
         (Not(AnyOf(())), True),
-        (AllOf((present("a"), Not(present("b")))), True),
-        (asks("a", "NE", 2), True),
-        (asks("b", "NE", 2), False),
-        (Not(asks("b", "EQ", 2)), True),
-        (asks("b", "NOT_EXISTS"), True),
+        (AllOf((field_exists("a"), Not(field_exists("b")))), True),
+        (make_predicate("a", "NE", 2), True),
+        (make_predicate("b", "NE", 2), False),
+        (Not(make_predicate("b", "EQ", 2)), True),
+        (make_predicate("b", "NOT_EXISTS"), True),
     ],
 )
 def test_all_of_nothing_holds_and_any_of_nothing_does_not(
@@ -77,9 +80,9 @@ def test_all_of_nothing_holds_and_any_of_nothing_does_not(
 
 
 def test_a_rule_names_its_targets_and_every_field_that_its_condition_asks() -> None:
-    first = a_rule("SHOW", "a", AllOf((present("b"), Not(present("c")))))
-    second = a_rule("REQUIRE", "d", present("a"), enabled=False)
+    first = make_rule("SHOW", "a", AllOf((field_exists("b"), Not(field_exists("c")))))
+    second = make_rule("REQUIRE", "d", field_exists("a"), enabled=False)
 
-    naming = {name: rules_naming(name, [first, second]) for name in "abcde"}
+    naming = {name: find_rules_using(name, [first, second]) for name in "abcde"}
 
     assert naming == {"a": [first, second], "b": [first], "c": [first], "d": [second], "e": []}

@@ -12,14 +12,20 @@ from hypothesis import strategies as st
 from app.domain.events.correlations import (
     Link,
     Relation,
-    call_problems,
-    causal_cycle,
+    combine_relations,
     cycle_problem,
-    onward,
-    wanted_depth,
+    find_causal_cycle,
+    resolve_depth,
+    validate_related_ids,
 )
 from app.domain.shared.limits import Limits
-from app.domain.shared.problems import ErrorCode, Problem, RequestError, UserErrorCode, invalid
+from app.domain.shared.problems import (
+    ErrorCode,
+    Problem,
+    RequestError,
+    UserErrorCode,
+    invalid_input,
+)
 
 A, B, C, D, E = EVENTS = [UUID(int=n) for n in range(1, 6)]
 RELATED, CAUSED_BY, CAUSE_OF = Relation
@@ -27,7 +33,7 @@ ENDS = st.tuples(st.sampled_from(EVENTS), st.sampled_from(EVENTS))
 CAUSAL = ENDS.filter(lambda ends: ends[0] != ends[1]).map(lambda ends: Link(*ends, True))
 
 
-def acyclic(links: list[Link]) -> bool:
+def is_acyclic(links: list[Link]) -> bool:
     """By trying every order: in one of them, each cause goes before its effects."""
     return any(
         all(order.index(link.other_id) < order.index(link.event_id) for link in links)
@@ -36,9 +42,17 @@ def acyclic(links: list[Link]) -> bool:
 
 
 def test_a_link_is_kept_once_whichever_end_it_is_made_from() -> None:
-    assert Link.of(A, RELATED, B) == Link.of(B, RELATED, A) == Link(A, B, causal=False)
-    assert Link.of(A, CAUSED_BY, B) == Link.of(B, CAUSE_OF, A) == Link(A, B, causal=True)
-    assert Link.of(B, CAUSED_BY, A) == Link(B, A, causal=True)
+    assert (
+        Link.from_relation(A, RELATED, B)
+        == Link.from_relation(B, RELATED, A)
+        == Link(A, B, causal=False)
+    )
+    assert (
+        Link.from_relation(A, CAUSED_BY, B)
+        == Link.from_relation(B, CAUSE_OF, A)
+        == Link(A, B, causal=True)
+    )
+    assert Link.from_relation(B, CAUSED_BY, A) == Link(B, A, causal=True)
 
 
 @pytest.mark.parametrize("relation", Relation)
@@ -46,7 +60,7 @@ def test_a_link_is_kept_once_whichever_end_it_is_made_from() -> None:
 def test_each_end_of_a_link_sees_the_other(relation: Relation, near: UUID, far: UUID) -> None:
     back = {RELATED: RELATED, CAUSED_BY: CAUSE_OF, CAUSE_OF: CAUSED_BY}
 
-    link = Link.of(near, relation, far)
+    link = Link.from_relation(near, relation, far)
 
     assert link.other_end(near) == (relation, far)
     assert link.other_end(far) == (back[relation], near)
@@ -68,42 +82,42 @@ def test_each_end_of_a_link_sees_the_other(relation: Relation, near: UUID, far: 
 def test_only_a_way_of_causes_leads_to_a_cause(
     so_far: Relation | None, step: Relation, relation: Relation
 ) -> None:
-    assert onward(so_far, step) is relation
+    assert combine_relations(so_far, step) is relation
 
 
 @given(st.lists(CAUSAL, max_size=8), CAUSAL)
-def test_a_link_is_refused_just_when_it_closes_a_cycle(given: list[Link], new: Link) -> None:
-    known: list[Link] = []
-    for link in given:
-        if acyclic([*known, link]):
-            known.append(link)
+def test_a_link_is_refused_just_when_it_closes_a_cycle(candidates: list[Link], new: Link) -> None:
+    accepted_links: list[Link] = []
+    for link in candidates:
+        if is_acyclic([*accepted_links, link]):
+            accepted_links.append(link)
 
-    found = causal_cycle(known, [new])
+    found = find_causal_cycle(accepted_links, [new])
 
-    assert (found is None) is acyclic([*known, new])
+    assert (found is None) is is_acyclic([*accepted_links, new])
     if found:
         link, cycle = found
         steps = {Link(*pair, True) for pair in pairwise(cycle)}
         assert link == new
         assert cycle[0] == cycle[-1] == new.event_id
-        assert steps <= {*known, new}
+        assert steps <= {*accepted_links, new}
         assert len(steps) == len(cycle) - 1 == len(set(cycle))
 
 
 def test_the_shortest_cycle_of_the_first_link_that_closes_one_is_told() -> None:
-    known = [Link(*ends, True) for ends in ((A, B), (B, C), (C, D), (B, D))]
+    links = [Link(*ends, True) for ends in ((A, B), (B, C), (C, D), (B, D))]
 
-    found = causal_cycle(known, [Link(D, E, True), Link(D, A, True), Link(D, C, True)])
+    cycle = find_causal_cycle(links, [Link(D, E, True), Link(D, A, True), Link(D, C, True)])
 
-    assert found == (Link(D, A, True), [D, A, B, D])
+    assert cycle == (Link(D, A, True), [D, A, B, D])
 
 
 def test_a_cycle_names_its_events_but_not_a_thousand() -> None:
     short = cycle_problem([A, B, A], "relatedIds", "0")
     long = cycle_problem([UUID(int=n) for n in range(1, 1_501)])
 
-    told = f"An event would be its own cause, each caused by the next: {A}, {B}, {A}."
-    assert short == Problem(UserErrorCode.CYCLE, told, ("relatedIds", "0"))
+    message = f"An event would be its own cause, each caused by the next: {A}, {B}, {A}."
+    assert short == Problem(UserErrorCode.CYCLE, message, ("relatedIds", "0"))
     assert f"{E}, (1,490 more), {UUID(int=1_496)}" in long.message
     assert long.message.endswith(f"{UUID(int=1_500)}.")
 
@@ -111,23 +125,23 @@ def test_a_cycle_names_its_events_but_not_a_thousand() -> None:
 def test_an_event_is_not_linked_to_itself_nor_to_more_than_fit_in_a_call() -> None:
     limits = Limits(correlated_per_call=2)
 
-    assert call_problems(A, [], limits) == call_problems(A, [B, C], limits) == []
-    assert call_problems(A, [B, A], limits) == [
-        invalid("An event is not linked to itself.", "relatedIds", "1")
+    assert validate_related_ids(A, [], limits) == validate_related_ids(A, [B, C], limits) == []
+    assert validate_related_ids(A, [B, A], limits) == [
+        invalid_input("An event is not linked to itself.", "relatedIds", "1")
     ]
-    assert call_problems(A, [A, B, C], limits) == [
-        invalid("There are 3 ids; at most 2 a call.", "relatedIds")
+    assert validate_related_ids(A, [A, B, C], limits) == [
+        invalid_input("There are 3 ids; at most 2 a call.", "relatedIds")
     ]
 
 
 @pytest.mark.parametrize(("depth", "in_list"), [(0, False), (6, False), (6, True), (2, True)])
 def test_a_depth_that_leads_too_far_is_refused(depth: int, in_list: bool) -> None:
     with pytest.raises(RequestError) as refusal:
-        wanted_depth(depth, in_list, Limits())
+        resolve_depth(depth, in_list, Limits())
 
     assert (refusal.value.code, refusal.value.path) == (ErrorCode.BAD_USER_INPUT, ("depth",))
 
 
 def test_the_depth_is_1_if_left_out() -> None:
-    assert wanted_depth(None, True, Limits()) == 1
-    assert [wanted_depth(depth, False, Limits()) for depth in (1, 5)] == [1, 5]
+    assert resolve_depth(None, True, Limits()) == 1
+    assert [resolve_depth(depth, False, Limits()) for depth in (1, 5)] == [1, 5]

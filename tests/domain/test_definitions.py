@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from app.domain.event_types.definitions import TypeDefinition, new_type_problems
+from app.domain.event_types.definitions import EventTypeDefinition, validate_new_definition
 from app.domain.event_types.fields import FieldKind
 from app.domain.event_types.lifecycle import EventTypeState
 from app.domain.shared.limits import Limits
-from app.domain.shared.problems import Problem, UserErrorCode, invalid
-from tests.domain.examples import a_field, nested, told
+from app.domain.shared.problems import Problem, UserErrorCode, invalid_input
+from tests.domain.examples import codes_and_paths, make_field, nest_value
 
-INCIDENT = TypeDefinition(name="Flaring Incident", category="Flaring")
+INCIDENT = EventTypeDefinition(name="Flaring Incident", category="Flaring")
 
 
 @pytest.mark.parametrize(
@@ -33,83 +33,86 @@ INCIDENT = TypeDefinition(name="Flaring Incident", category="Flaring")
 def test_a_type_that_is_left_out_is_made_of_category_and_name(
     name: str, category: str | None, type_name: str
 ) -> None:
-    assert TypeDefinition(name=name, category=category).type_name == type_name
+    assert EventTypeDefinition(name=name, category=category).type_name == type_name
 
 
 def test_a_type_that_is_given_is_kept_as_it_is() -> None:
     definition = replace(INCIDENT, type="com.acme/Flaring Incident")
 
     assert definition.type_name == "com.acme/Flaring Incident"
-    assert new_type_problems(definition, Limits()) == []
+    assert validate_new_definition(definition, Limits()) == []
 
 
 @pytest.mark.parametrize(
-    ("given", "problem"),
+    ("attributes", "problem"),
     [
-        ({"type": ""}, invalid("Must not be empty.", "type")),
-        ({"type": "a\nb"}, invalid("Character 2 is U+000A, which cannot be kept.", "type")),
+        ({"type": ""}, invalid_input("Must not be empty.", "type")),
+        ({"type": "a\nb"}, invalid_input("Character 2 is U+000A, which cannot be kept.", "type")),
         (
             {"type": "pump.*"},
-            invalid("Must not end in '*': in a filter that is a prefix.", "type"),
+            invalid_input("Must not end in '*': in a filter that is a prefix.", "type"),
         ),
-        ({"name": ""}, invalid("Must not be empty.", "name")),
-        ({"name": "x" * 256}, invalid("Is 256 characters long; at most 255 are kept.", "name")),
-        ({"category": ""}, invalid("Must not be empty.", "category")),
+        ({"name": ""}, invalid_input("Must not be empty.", "name")),
+        (
+            {"name": "x" * 256},
+            invalid_input("Is 256 characters long; at most 255 are kept.", "name"),
+        ),
+        ({"category": ""}, invalid_input("Must not be empty.", "category")),
         (
             {"category": "\ud800"},
-            invalid("Character 1 is U+D800, which cannot be kept.", "category"),
+            invalid_input("Character 1 is U+D800, which cannot be kept.", "category"),
         ),
         (
             {"description": "x" * 100_001},
-            invalid("Is 100,001 characters long; at most 100,000 are kept.", "description"),
+            invalid_input("Is 100,001 characters long; at most 100,000 are kept.", "description"),
         ),
         (
             {"name": "x" * 200, "category": "y" * 100},
-            invalid("Is 301 characters long; at most 255 are kept.", "type"),
+            invalid_input("Is 301 characters long; at most 255 are kept.", "type"),
         ),
     ],
 )
-def test_a_text_of_a_definition_has_its_limit(given: dict[str, Any], problem: Problem) -> None:
-    assert new_type_problems(replace(INCIDENT, **given), Limits()) == [problem]
+def test_a_text_of_a_definition_has_its_limit(attributes: dict[str, Any], problem: Problem) -> None:
+    assert validate_new_definition(replace(INCIDENT, **attributes), Limits()) == [problem]
 
 
 @pytest.mark.parametrize("state", [EventTypeState.DRAFT, EventTypeState.PUBLISHED])
 def test_a_type_begins_as_draft_or_published(state: EventTypeState) -> None:
-    assert new_type_problems(replace(INCIDENT, state=state), Limits()) == []
+    assert validate_new_definition(replace(INCIDENT, state=state), Limits()) == []
 
 
 @pytest.mark.parametrize("state", [EventTypeState.DEPRECATED, EventTypeState.ARCHIVED])
 def test_a_type_does_not_begin_at_its_end(state: EventTypeState) -> None:
-    problems = new_type_problems(replace(INCIDENT, state=state), Limits())
+    problems = validate_new_definition(replace(INCIDENT, state=state), Limits())
 
-    assert problems == [invalid("An event type begins as DRAFT or PUBLISHED.", "state")]
+    assert problems == [invalid_input("An event type begins as DRAFT or PUBLISHED.", "state")]
 
 
 def test_a_type_has_200_fields_and_no_more() -> None:
-    fields = tuple(a_field(name=f"f{number}") for number in range(201))
+    fields = tuple(make_field(name=f"f{number}") for number in range(201))
 
-    full = new_type_problems(replace(INCIDENT, fields=fields[:200]), Limits())
-    too_many = new_type_problems(replace(INCIDENT, name="", fields=fields), Limits())
+    full = validate_new_definition(replace(INCIDENT, fields=fields[:200]), Limits())
+    too_many = validate_new_definition(replace(INCIDENT, name="", fields=fields), Limits())
 
     message = "An event type has at most 200 fields."
     assert full == []
     assert too_many == [
-        invalid("Must not be empty.", "name"),
+        invalid_input("Must not be empty.", "name"),
         Problem(UserErrorCode.LIMIT_REACHED, message, ("fields",)),
     ]
 
 
 def test_what_is_wrong_with_a_field_is_told_under_fields_its_index_and_attribute() -> None:
-    fields = (a_field(), a_field(name="cause", kind=FieldKind.SELECT))
+    fields = (make_field(), make_field(name="cause", kind=FieldKind.SELECT))
 
-    problems = new_type_problems(replace(INCIDENT, fields=fields), Limits())
+    problems = validate_new_definition(replace(INCIDENT, fields=fields), Limits())
 
     message = "SELECT needs at least one option."
-    assert problems == [invalid(message, "fields", "1", "options")]
+    assert problems == [invalid_input(message, "fields", "1", "options")]
 
 
 @pytest.mark.parametrize(
-    ("given", "attribute"),
+    ("attributes", "attribute"),
     [
         ({"kind": FieldKind.TEXT, "pattern": "("}, "pattern"),
         ({"kind": FieldKind.TEXT, "default": 1}, "default"),
@@ -118,13 +121,13 @@ def test_what_is_wrong_with_a_field_is_told_under_fields_its_index_and_attribute
     ],
 )
 def test_a_pattern_and_a_default_are_judged_with_the_definition(
-    given: dict[str, Any], attribute: str
+    attributes: dict[str, Any], attribute: str
 ) -> None:
-    fields = (a_field(), a_field(name="cause", **given))
+    fields = (make_field(), make_field(name="cause", **attributes))
 
-    problems = new_type_problems(replace(INCIDENT, fields=fields), Limits())
+    problems = validate_new_definition(replace(INCIDENT, fields=fields), Limits())
 
-    assert told(problems) == [("INVALID_INPUT", ("fields", "1", attribute))]
+    assert codes_and_paths(problems) == [("INVALID_INPUT", ("fields", "1", attribute))]
 
 
 @pytest.mark.parametrize(
@@ -134,13 +137,13 @@ def test_a_pattern_and_a_default_are_judged_with_the_definition(
         pytest.param(FieldKind.TEXT, "a\0", id="U+0000"),
         pytest.param(FieldKind.TEXT, "x" * 65_537, id="more than fields can hold"),
         pytest.param(FieldKind.NUMBER, 10**400, id="not finite as a double"),
-        pytest.param(FieldKind.TEXT, nested(5_000), id="5,000 lists"),
+        pytest.param(FieldKind.TEXT, nest_value(5_000), id="5,000 lists"),
     ],
 )
 def test_a_default_that_no_event_could_have_is_refused(kind: FieldKind, default: Any) -> None:
-    fields = (a_field(kind=kind, default=default),)
+    fields = (make_field(kind=kind, default=default),)
 
-    problems = new_type_problems(replace(INCIDENT, fields=fields), Limits())
+    problems = validate_new_definition(replace(INCIDENT, fields=fields), Limits())
 
     assert {(problem.code, problem.path) for problem in problems} == {
         (UserErrorCode.INVALID_INPUT, ("fields", "0", "default"))
@@ -149,14 +152,14 @@ def test_a_default_that_no_event_could_have_is_refused(kind: FieldKind, default:
 
 def test_a_field_that_is_unsound_does_not_hide_the_pattern_of_another() -> None:
     fields = (
-        a_field(name="Volume", kind=FieldKind.TEXT, pattern="("),
-        a_field(name="cause", kind=FieldKind.TEXT, pattern="("),
-        a_field(name="remarks", kind=FieldKind.TEXT, default=1),
+        make_field(name="Volume", kind=FieldKind.TEXT, pattern="("),
+        make_field(name="cause", kind=FieldKind.TEXT, pattern="("),
+        make_field(name="remarks", kind=FieldKind.TEXT, default=1),
     )
 
-    problems = new_type_problems(replace(INCIDENT, fields=fields), Limits())
+    problems = validate_new_definition(replace(INCIDENT, fields=fields), Limits())
 
-    assert told(problems) == [
+    assert codes_and_paths(problems) == [
         ("INVALID_INPUT", ("fields", "0", "name")),
         ("INVALID_INPUT", ("fields", "1", "pattern")),
         ("INVALID_INPUT", ("fields", "2", "default")),
@@ -164,18 +167,18 @@ def test_a_field_that_is_unsound_does_not_hide_the_pattern_of_another() -> None:
 
 
 def test_everything_that_is_wrong_is_told_at_once() -> None:
-    definition = TypeDefinition(
+    definition = EventTypeDefinition(
         type="a\0",
         name="",
         description="\0",
         category="x" * 256,
         state=EventTypeState.ARCHIVED,
-        fields=(a_field(name="1"), a_field(name="2")),
+        fields=(make_field(name="1"), make_field(name="2")),
     )
 
-    problems = new_type_problems(definition, Limits())
+    problems = validate_new_definition(definition, Limits())
 
-    assert told(problems) == [
+    assert codes_and_paths(problems) == [
         ("INVALID_INPUT", ("category",)),
         ("INVALID_INPUT", ("description",)),
         ("INVALID_INPUT", ("fields", "0", "name")),

@@ -15,20 +15,20 @@ from hypothesis import strategies as st
 from app.domain.events.severity import Outcome, Severity
 from app.domain.events.state import Entity, EventState
 from app.domain.rules.duplicates import (
-    Claim,
     DuplicateAction,
+    DuplicateMatch,
     DuplicateProblem,
     DuplicationRule,
-    First,
-    Ledger,
-    Match,
-    claims_of,
-    fields_of,
-    nearest,
-    rule_problems,
+    OriginalEvent,
+    OriginalEvents,
+    RuleFingerprint,
+    compute_fingerprints,
+    find_nearest_original,
+    fingerprint_fields,
+    validate_duplication_rule,
 )
 from app.domain.shared.limits import Limits
-from tests.domain.examples import EVENT_ID, OTHER_ID, TYPE_ID, an_event
+from tests.domain.examples import EVENT_ID, OTHER_ID, TYPE_ID, make_event
 from tests.domain.strategies import EVENTS
 
 NOON = datetime(2026, 4, 10, 12, tzinfo=UTC)
@@ -38,27 +38,27 @@ END = datetime.max.replace(tzinfo=UTC)
 LONGEST = timedelta(days=Limits().window_days)
 
 
-def a_rule(*fingerprint: str, **given: Any) -> DuplicationRule:
-    said: dict[str, Any] = {
+def make_rule(*fingerprint: str, **overrides: Any) -> DuplicationRule:
+    rule_attributes: dict[str, Any] = {
         "id": UUID(int=1),
         "name": "same again",
         "window": 15 * MINUTE,
         "action": DuplicateAction.REJECT,
     }
-    return DuplicationRule(fingerprint=fingerprint, **said | given)
+    return DuplicationRule(fingerprint=fingerprint, **rule_attributes | overrides)
 
 
-def a_first(minutes: int, order: int) -> First:
-    return First(UUID(int=order), NOON + minutes * MINUTE, order)
+def make_original(minutes: int, order: int) -> OriginalEvent:
+    return OriginalEvent(UUID(int=order), NOON + minutes * MINUTE, order)
 
 
-def digest_of(event: EventState, *fingerprint: str) -> str | None:
-    claims = claims_of([a_rule(*fingerprint)], event)
+def compute_digest(event: EventState, *fingerprint: str) -> str | None:
+    claims = compute_fingerprints([make_rule(*fingerprint)], event)
     return claims[0].digest if claims else None
 
 
-def fields(**values: Any) -> EventState:
-    return an_event(fields=values)
+def event_with_fields(**values: Any) -> EventState:
+    return make_event(fields=values)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,9 @@ def fields(**values: Any) -> EventState:
 def test_fingerprints_are_equal_where_the_values_are(
     one: dict[str, Any], other: dict[str, Any]
 ) -> None:
-    assert digest_of(fields(**one), "fields.a") == digest_of(fields(**other), "fields.a")
+    assert compute_digest(event_with_fields(**one), "fields.a") == compute_digest(
+        event_with_fields(**other), "fields.a"
+    )
 
 
 @pytest.mark.parametrize(
@@ -109,15 +111,19 @@ def test_fingerprints_are_equal_where_the_values_are(
 def test_fingerprints_differ_where_the_values_do(
     one: dict[str, Any], other: dict[str, Any]
 ) -> None:
-    digests = {digest_of(fields(**each), "fields.a", "fields.b") for each in (one, other)}
+    digests = {
+        compute_digest(event_with_fields(**each), "fields.a", "fields.b") for each in (one, other)
+    }
 
     assert len(digests) == 2
 
 
 def test_the_order_of_the_paths_belongs_to_the_fingerprint() -> None:
-    event = fields(a=1, b=2)
+    event = event_with_fields(a=1, b=2)
 
-    assert digest_of(event, "fields.a", "fields.b") != digest_of(event, "fields.b", "fields.a")
+    assert compute_digest(event, "fields.a", "fields.b") != compute_digest(
+        event, "fields.b", "fields.a"
+    )
 
 
 @pytest.mark.parametrize(
@@ -145,21 +151,21 @@ def test_the_order_of_the_paths_belongs_to_the_fingerprint() -> None:
 def test_each_path_tells_events_apart_by_what_it_names_alone(
     path: str, changed: dict[str, Any]
 ) -> None:
-    event = an_event(fields={"pressure": 4.5}, tags=("a",), outcome=Outcome.FAILURE)
+    event = make_event(fields={"pressure": 4.5}, tags=("a",), outcome=Outcome.FAILURE)
     elsewhere = replace(
         event, id=OTHER_ID, source_id="other", occurred_at=NOON, recorded_at=NOON, version=9
     )
 
     other = replace(event, **changed)
 
-    assert digest_of(event, path) != digest_of(other, path)
-    assert digest_of(event, path) == digest_of(elsewhere, path)
+    assert compute_digest(event, path) != compute_digest(other, path)
+    assert compute_digest(event, path) == compute_digest(elsewhere, path)
 
 
 def test_an_entity_of_the_same_type_alone_is_no_other_type() -> None:
-    event, other = (an_event(entity=Entity("Well", each)) for each in ("1", "2"))
+    event, other = (make_event(entity=Entity("Well", each)) for each in ("1", "2"))
 
-    assert digest_of(event, "entity.type") == digest_of(other, "entity.type")
+    assert compute_digest(event, "entity.type") == compute_digest(other, "entity.type")
 
 
 @pytest.mark.parametrize(
@@ -172,45 +178,45 @@ def test_an_entity_of_the_same_type_alone_is_no_other_type() -> None:
     ],
 )
 def test_a_rule_does_not_apply_where_all_its_paths_are_absent(fingerprint: Sequence[str]) -> None:
-    bare = an_event(subject=None, content=None, outcome=None, entity=None, fields={})
+    bare = make_event(subject=None, content=None, outcome=None, entity=None, fields={})
 
-    assert claims_of([a_rule(*fingerprint)], bare) == []
+    assert compute_fingerprints([make_rule(*fingerprint)], bare) == []
 
 
 @pytest.mark.parametrize(
     ("fingerprint", "event"),
     [
-        (("subject", "source"), an_event(subject=None)),
-        (("fields.a",), fields(a=None)),
-        (("fields.a",), fields(a="")),
-        (("fields.a", "fields.b"), fields(b=None)),
-        (("subject",), an_event(subject="")),
+        (("subject", "source"), make_event(subject=None)),
+        (("fields.a",), event_with_fields(a=None)),
+        (("fields.a",), event_with_fields(a="")),
+        (("fields.a", "fields.b"), event_with_fields(b=None)),
+        (("subject",), make_event(subject="")),
     ],
 )
 def test_a_rule_applies_where_one_of_its_paths_is_there(
     fingerprint: Sequence[str], event: EventState
 ) -> None:
-    assert len(claims_of([a_rule(*fingerprint)], event)) == 1
+    assert len(compute_fingerprints([make_rule(*fingerprint)], event)) == 1
 
 
 @pytest.mark.parametrize("name", ["a.b", "été", "\U0001f525", " ", "a\u2028b", "fields.a"])
 def test_a_path_names_a_field_to_the_letter(name: str) -> None:
-    there = an_event(fields={name: 1})
+    there = make_event(fields={name: 1})
 
-    assert digest_of(there, f"fields.{name}") is not None
-    assert digest_of(an_event(fields={name.strip() + "x": 1}), f"fields.{name}") is None
-    assert digest_of(an_event(fields={"a": {"b": 1}}), f"fields.{name}") is None
-    assert list(fields_of([f"fields.{name}"])) == [name]
+    assert compute_digest(there, f"fields.{name}") is not None
+    assert compute_digest(make_event(fields={name.strip() + "x": 1}), f"fields.{name}") is None
+    assert compute_digest(make_event(fields={"a": {"b": 1}}), f"fields.{name}") is None
+    assert list(fingerprint_fields([f"fields.{name}"])) == [name]
 
 
 def test_rules_of_other_event_types_make_no_claim() -> None:
-    everywhere = a_rule("source")
-    of_it = a_rule("source", id=UUID(int=2), event_type_id=TYPE_ID)
-    of_another = a_rule("source", id=UUID(int=3), event_type_id=OTHER_ID)
+    everywhere = make_rule("source")
+    of_it = make_rule("source", id=UUID(int=2), event_type_id=TYPE_ID)
+    of_another = make_rule("source", id=UUID(int=3), event_type_id=OTHER_ID)
     rules = [everywhere, of_another, of_it]
 
-    typed = claims_of(rules, an_event(event_type_id=TYPE_ID))
-    free = claims_of(rules, an_event(event_type_id=None))
+    typed = compute_fingerprints(rules, make_event(event_type_id=TYPE_ID))
+    free = compute_fingerprints(rules, make_event(event_type_id=None))
 
     assert [claim.rule for claim in typed] == [everywhere, of_it]
     assert [claim.rule for claim in free] == [everywhere]
@@ -221,16 +227,16 @@ def test_any_event_has_a_fingerprint_of_any_paths(event: EventState, data: st.Da
     paths = ["type", "entity", "entity.id", "tags", "fields", "content", "outcome"]
     paths += [f"fields.{name}" for name in event.fields if name]
     fingerprint = data.draw(st.lists(st.sampled_from(paths), min_size=1, unique=True))
-    rule = a_rule(*fingerprint)
+    rule = make_rule(*fingerprint)
 
-    claims = claims_of([rule], event)
+    claims = compute_fingerprints([rule], event)
 
-    assert claims == claims_of([rule], EventState.from_json(event.to_json()))
+    assert claims == compute_fingerprints([rule], EventState.from_json(event.to_json()))
     assert all(len(claim.digest) == 64 for claim in claims)
 
 
 @pytest.mark.parametrize(
-    ("minutes", "window", "found"),
+    ("minutes", "window", "expected"),
     [
         (0, timedelta(), True),
         (15, 15 * MINUTE, True),
@@ -241,46 +247,48 @@ def test_any_event_has_a_fingerprint_of_any_paths(event: EventState, data: st.Da
     ],
 )
 def test_a_window_reaches_both_ways_and_holds_its_ends(
-    minutes: int, window: timedelta, found: bool
+    minutes: int, window: timedelta, expected: bool
 ) -> None:
-    first = a_first(0, 1)
+    first = make_original(0, 1)
 
-    assert nearest([first], NOON + minutes * MINUTE, window) == (first if found else None)
+    assert find_nearest_original([first], NOON + minutes * MINUTE, window) == (
+        first if expected else None
+    )
 
 
 @pytest.mark.parametrize(
-    ("firsts", "wanted"),
+    ("firsts", "expected"),
     [
-        ([a_first(-3, 1), a_first(2, 2)], 2),
-        ([a_first(-2, 1), a_first(3, 2)], 1),
-        ([a_first(-2, 2), a_first(2, 1)], 1),
-        ([a_first(-2, 1), a_first(2, 2)], 1),
-        ([a_first(0, 3), a_first(0, 2)], 2),
-        ([a_first(-20, 1)], None),
+        ([make_original(-3, 1), make_original(2, 2)], 2),
+        ([make_original(-2, 1), make_original(3, 2)], 1),
+        ([make_original(-2, 2), make_original(2, 1)], 1),
+        ([make_original(-2, 1), make_original(2, 2)], 1),
+        ([make_original(0, 3), make_original(0, 2)], 2),
+        ([make_original(-20, 1)], None),
         ([], None),
     ],
 )
 def test_the_nearest_in_time_is_matched_and_of_equally_near_ones_the_earliest_logged(
-    firsts: list[First], wanted: int | None
+    firsts: list[OriginalEvent], expected: int | None
 ) -> None:
-    found = nearest(firsts, NOON, 15 * MINUTE)
+    match = find_nearest_original(firsts, NOON, 15 * MINUTE)
 
-    assert (found and found.order) == wanted
+    assert (match and match.order) == expected
 
 
 def test_the_first_and_the_last_instant_are_no_trap() -> None:
-    first, last = First(EVENT_ID, BEGINNING, 1), First(OTHER_ID, END, 2)
+    first, last = OriginalEvent(EVENT_ID, BEGINNING, 1), OriginalEvent(OTHER_ID, END, 2)
 
-    assert nearest([first, last], BEGINNING, LONGEST) == first
-    assert nearest([first, last], END, LONGEST) == last
-    assert nearest([first, last], NOON, LONGEST) is None
+    assert find_nearest_original([first, last], BEGINNING, LONGEST) == first
+    assert find_nearest_original([first, last], END, LONGEST) == last
+    assert find_nearest_original([first, last], NOON, LONGEST) is None
 
 
 PATHS = ("type", "entity", "fields", "source", "fields.volume_mcf")
 
 
 @pytest.mark.parametrize(
-    ("given", "places"),
+    ("attributes", "places"),
     [
         ({"fingerprint": PATHS}, []),
         ({"fingerprint": ()}, [("fingerprint",)]),
@@ -314,31 +322,31 @@ PATHS = ("type", "entity", "fields", "source", "fields.volume_mcf")
     ],
 )
 def test_everything_that_is_wrong_with_a_rule_is_told(
-    given: dict[str, Any], places: list[tuple[str, ...]]
+    attributes: dict[str, Any], places: list[tuple[str, ...]]
 ) -> None:
-    said: dict[str, Any] = {
+    rule_attributes: dict[str, Any] = {
         "name": "r",
         "fingerprint": ("source",),
         "window": MINUTE,
         "fields": ["volume_mcf"],
     }
 
-    problems = rule_problems(**said | given, limits=Limits())
+    problems = validate_duplication_rule(**rule_attributes | attributes, limits=Limits())
 
     assert [problem.path for problem in problems] == places
 
 
 def test_the_fields_of_a_fingerprint_are_told_from_its_attributes() -> None:
-    assert list(fields_of(["type", "fields", "fields.a", "entity.id", "fields.b.c"])) == [
+    assert list(fingerprint_fields(["type", "fields", "fields.a", "entity.id", "fields.b.c"])) == [
         "a",
         "b.c",
     ]
 
 
 def test_a_refusal_names_the_rule_and_what_was_there() -> None:
-    claim = Claim(a_rule("source"), "0" * 64)
+    claim = RuleFingerprint(make_rule("source"), "0" * 64)
 
-    problem = DuplicateProblem.of(Match(claim, First(EVENT_ID, NOON, 1)))
+    problem = DuplicateProblem.from_match(DuplicateMatch(claim, OriginalEvent(EVENT_ID, NOON, 1)))
 
     assert (problem.rule_id, problem.existing_id) == (claim.rule.id, EVENT_ID)
     assert problem.path == ()
@@ -348,7 +356,7 @@ def test_a_refusal_names_the_rule_and_what_was_there() -> None:
 
 
 @dataclass(frozen=True)
-class Seen:
+class ModelEvent:
     """An event of the model: what it was, and since when no rule may remember it."""
 
     event: EventState
@@ -361,7 +369,7 @@ class Model:
     """Keeps every event as it is, and compares each new one with all of them."""
 
     rules: Sequence[DuplicationRule]
-    seen: list[Seen] = field(default_factory=list)
+    seen: list[ModelEvent] = field(default_factory=list)
 
     def report(self, event: EventState) -> tuple[UUID, UUID] | None:
         """(rule, first) where it is a duplicate."""
@@ -375,9 +383,9 @@ class Model:
             near = [each for each in likely if each[0] <= rule.window.total_seconds()]
             if near:
                 if rule.action is DuplicateAction.FLAG:
-                    self.seen.append(Seen(event, is_first=False))
+                    self.seen.append(ModelEvent(event, is_first=False))
                 return rule.id, min(near, key=lambda each: each[:2])[2].event.id
-        self.seen.append(Seen(event, is_first=True))
+        self.seen.append(ModelEvent(event, is_first=True))
         return None
 
     def forget(self, rule_id: UUID) -> None:
@@ -399,8 +407,8 @@ class Model:
             ]
             for each in (one, other)
         ]
-        kept = [[(p, v) for p, v in each if v not in (None, ABSENT)] for each in values]
-        return bool(kept[0]) and kept[0] == kept[1]
+        present_values = [[(p, v) for p, v in each if v not in (None, ABSENT)] for each in values]
+        return bool(present_values[0]) and present_values[0] == present_values[1]
 
 
 ABSENT = object()
@@ -418,7 +426,7 @@ RULES = st.lists(
     max_size=4,
 ).map(
     lambda drawn: [
-        a_rule(*paths, id=UUID(int=n + 1), window=window, action=action, event_type_id=of_type)
+        make_rule(*paths, id=UUID(int=n + 1), window=window, action=action, event_type_id=of_type)
         for n, (paths, window, action, of_type) in enumerate(drawn)
     ]
 )
@@ -447,14 +455,16 @@ STEPS = st.lists(
 )
 
 
-def met(ledger: Ledger, rules: Sequence[DuplicationRule], event: EventState, order: int) -> Any:
+def match_original(
+    ledger: OriginalEvents, rules: Sequence[DuplicationRule], event: EventState, order: int
+) -> Any:
     """What a course does with a ledger: (rule, first), None where the event is a new first."""
-    claims = claims_of(rules, event)
-    match = ledger.match(claims, event)
+    claims = compute_fingerprints(rules, event)
+    match = ledger.find_match(claims, event)
     if match is None:
-        ledger.enter(claims, event, order)
+        ledger.add_original(claims, event, order)
         return None
-    return match.claim.rule.id, match.first.event_id
+    return match.fingerprint.rule.id, match.original.event_id
 
 
 @settings(max_examples=1000)
@@ -462,21 +472,21 @@ def met(ledger: Ledger, rules: Sequence[DuplicationRule], event: EventState, ord
 def test_the_rules_find_what_looking_at_every_event_finds(
     rules: list[DuplicationRule], steps: list[tuple[str, Any]]
 ) -> None:
-    model, ledger = Model(rules), Ledger()
+    model, ledger = Model(rules), OriginalEvents()
 
     for number, (kind, what) in enumerate(steps):
         match kind:
             case "report":
-                event = an_event(id=UUID(int=1000 + number), **what)
-                assert met(ledger, rules, event, number) == model.report(event)
+                event = make_event(id=UUID(int=1000 + number), **what)
+                assert match_original(ledger, rules, event, number) == model.report(event)
             case "forget":
                 rule_id = rules[what % len(rules)].id
                 model.forget(rule_id)
-                ledger.firsts = {k: v for k, v in ledger.firsts.items() if k[0] != rule_id}
+                ledger.originals = {k: v for k, v in ledger.originals.items() if k[0] != rule_id}
             case "delete":
                 event_id = UUID(int=1000 + what)
                 model.delete(event_id)
-                ledger.firsts = {
+                ledger.originals = {
                     key: [first for first in firsts if first.event_id != event_id]
-                    for key, firsts in ledger.firsts.items()
+                    for key, firsts in ledger.originals.items()
                 }

@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given
 
 from app.domain.events.severity import Severity
-from app.domain.events.state import Entity, EventState, changes
-from tests.domain.examples import EARLIER, NOW, an_event
+from app.domain.events.state import Entity, EventState, diff_states
+from tests.domain.examples import EARLIER, NOW, make_event
 from tests.domain.strategies import EVENTS
 
 
 def test_the_log_keeps_an_event_under_the_names_of_the_api() -> None:
-    event = an_event()
+    event = make_event()
 
-    kept = event.to_json()
+    serialized = event.to_json()
 
-    assert kept == {
+    assert serialized == {
         "id": "0196201a-0000-7000-8000-00000000000e",
         "type": "pump.tripped",
         "severity": "WARN",
@@ -55,12 +55,12 @@ def test_the_log_keeps_an_event_under_the_names_of_the_api() -> None:
 
 def test_the_log_keeps_instants_in_utc() -> None:
     india = timezone(timedelta(hours=5, minutes=30))
-    event = an_event(occurred_at=datetime(2026, 4, 10, 1, 0, 0, 7, tzinfo=india))
+    event = make_event(occurred_at=datetime(2026, 4, 10, 1, 0, 0, 7, tzinfo=india))
 
-    kept = event.to_json()
+    serialized = event.to_json()
 
-    assert kept["occurredAt"] == "2026-04-09T19:30:00.000007Z"
-    assert EventState.from_json(kept).occurred_at.tzinfo is UTC
+    assert serialized["occurredAt"] == "2026-04-09T19:30:00.000007Z"
+    assert EventState.from_json(serialized).occurred_at.tzinfo is UTC
 
 
 @given(EVENTS)
@@ -73,28 +73,28 @@ def test_every_event_is_read_back_from_the_text_of_the_log(event: EventState) ->
 
 
 def test_what_an_older_log_did_not_keep_gets_its_default() -> None:
-    kept = an_event().to_json()
+    serialized = make_event().to_json()
     for name in ("tags", "entity", "notification", "acknowledgedAt", "version", "fields"):
-        del kept[name]
+        del serialized[name]
 
-    read = EventState.from_json(kept)
+    read = EventState.from_json(serialized)
 
-    assert read == an_event(
+    assert read == make_event(
         tags=(), entity=None, notification=False, acknowledged_at=None, version=1, fields={}
     )
 
 
 def test_what_the_log_keeps_beside_the_event_is_passed_over() -> None:
-    kept = an_event().to_json() | {"weather": "fine"}
+    serialized = make_event().to_json() | {"weather": "fine"}
 
-    read = EventState.from_json(kept)
+    read = EventState.from_json(serialized)
 
-    assert read == an_event()
+    assert read == make_event()
 
 
 def test_a_change_is_told_as_before_and_after() -> None:
-    before = an_event(tags=("a",), content=None)
-    after = an_event(
+    before = make_event(tags=("a",), content=None)
+    after = make_event(
         tags=("a", "b"),
         content="It was the bearing.",
         severity=Severity.ERROR,
@@ -103,9 +103,9 @@ def test_a_change_is_told_as_before_and_after() -> None:
         fields={"pressure": 5},
     )
 
-    told = changes(before, after)
+    changes = diff_states(before, after)
 
-    assert told == {
+    assert changes == {
         "tags": [["a"], ["a", "b"]],
         "content": [None, "It was the bearing."],
         "severity": ["WARN", "ERROR"],
@@ -116,44 +116,44 @@ def test_a_change_is_told_as_before_and_after() -> None:
 
 
 def test_the_clockwork_is_no_change() -> None:
-    before = an_event(version=2, updated_at=EARLIER)
-    after = an_event(version=3, updated_at=NOW)
+    before = make_event(version=2, updated_at=EARLIER)
+    after = make_event(version=3, updated_at=NOW)
 
-    told = changes(before, after)
+    changes = diff_states(before, after)
 
-    assert told == {}
+    assert changes == {}
 
 
 @pytest.mark.parametrize(("old", "new"), [(1, True), (False, 0), ([1.0], [True])])
 def test_a_number_that_becomes_a_truth_value_is_a_change(old: object, new: object) -> None:
-    before, after = an_event(fields={"running": old}), an_event(fields={"running": new})
+    before, after = make_event(fields={"running": old}), make_event(fields={"running": new})
 
-    told = changes(before, after)
+    changes = diff_states(before, after)
 
-    assert list(told) == ["fields"]
+    assert list(changes) == ["fields"]
 
 
 @given(EVENTS, EVENTS)
 def test_the_changes_lead_from_before_to_after(before: EventState, other: EventState) -> None:
     after = replace(other, id=before.id)
 
-    told = changes(before, after)
+    changes = diff_states(before, after)
 
     clockwork = {name: after.to_json()[name] for name in ("updatedAt", "version", "summaryGiven")}
-    reached = before.to_json() | {name: new for name, [_, new] in told.items()} | clockwork
+    reached = before.to_json() | {name: new for name, [_, new] in changes.items()} | clockwork
     assert reached == after.to_json()
-    assert all(old != new for old, new in told.values())
+    assert all(old != new for old, new in changes.values())
 
 
 def test_of_a_logged_event_everything_it_has_is_new() -> None:
-    told = changes(None, an_event(content=None, tags=("a",)))
+    changes = diff_states(None, make_event(content=None, tags=("a",)))
 
-    assert told["tags"] == [None, ["a"]]
-    assert not {"id", "content", "updatedAt", "version"} & told.keys()
+    assert changes["tags"] == [None, ["a"]]
+    assert not {"id", "content", "updatedAt", "version"} & changes.keys()
 
 
 def test_of_a_deleted_event_everything_it_had_is_gone() -> None:
-    told = changes(an_event(content=None, tags=("a",)), None)
+    changes = diff_states(make_event(content=None, tags=("a",)), None)
 
-    assert told["tags"] == [["a"], None]
-    assert not {"id", "content", "updatedAt", "version"} & told.keys()
+    assert changes["tags"] == [["a"], None]
+    assert not {"id", "content", "updatedAt", "version"} & changes.keys()

@@ -9,21 +9,21 @@ import pytest
 
 from app.domain.event_types.fields import FieldDefinition, FieldKind
 from app.domain.events.state import EventState
-from app.domain.rules.expression_scope import Form
-from app.domain.rules.expressions import Expression, compile_expression, evaluate
+from app.domain.rules.expression_messages import TypeFields
+from app.domain.rules.expressions import Expression, compile_expression, evaluate_expression
 from app.domain.shared.limits import Limits
-from tests.domain.examples import EARLIER, NOW, a_field, an_event, nested
+from tests.domain.examples import EARLIER, NOW, make_event, make_field, nest_value
 
 FORM = (
-    a_field(name="volume_mcf"),
-    a_field(name="wells_shut_in", kind=FieldKind.INTEGER),
-    a_field(name="cause", kind=FieldKind.SELECT, options=("equipment", "weather", "other")),
-    a_field(name="wells", kind=FieldKind.MULTI_SELECT, options=("w-1", "w-2")),
-    a_field(name="started_at", kind=FieldKind.DATETIME),
-    a_field(name="ended_at", kind=FieldKind.DATETIME),
-    a_field(name="reported_on", kind=FieldKind.DATE),
-    a_field(name="planned", kind=FieldKind.BOOLEAN),
-    a_field(name="remarks", kind=FieldKind.LONG_TEXT),
+    make_field(name="volume_mcf"),
+    make_field(name="wells_shut_in", kind=FieldKind.INTEGER),
+    make_field(name="cause", kind=FieldKind.SELECT, options=("equipment", "weather", "other")),
+    make_field(name="wells", kind=FieldKind.MULTI_SELECT, options=("w-1", "w-2")),
+    make_field(name="started_at", kind=FieldKind.DATETIME),
+    make_field(name="ended_at", kind=FieldKind.DATETIME),
+    make_field(name="reported_on", kind=FieldKind.DATE),
+    make_field(name="planned", kind=FieldKind.BOOLEAN),
+    make_field(name="remarks", kind=FieldKind.LONG_TEXT),
 )
 FULL: dict[str, Any] = {
     "volume_mcf": 150,
@@ -37,19 +37,21 @@ FULL: dict[str, Any] = {
 }
 
 
-def compiled(text: str, form: Form = FORM) -> Expression:
+def compile_valid(text: str, form: TypeFields = FORM) -> Expression:
     expression = compile_expression(text, form, Limits())
     assert isinstance(expression, Expression), expression
     return expression
 
 
-def holds(
-    text: str, values: dict[str, Any], form: Form = FORM, old: EventState | None = None
+def evaluate_text(
+    text: str, values: dict[str, Any], form: TypeFields = FORM, old: EventState | None = None
 ) -> bool | str:
-    return evaluate(compiled(text, form), an_event(fields=values), old, NOW)
+    return evaluate_expression(compile_valid(text, form), make_event(fields=values), old, NOW)
 
 
-def told(text: str, form: Form = FORM, limits: Limits | None = None) -> list[tuple[int, int, str]]:
+def compile_problems(
+    text: str, form: TypeFields = FORM, limits: Limits | None = None
+) -> list[tuple[int, int, str]]:
     problems = compile_expression(text, form, limits or Limits())
     assert isinstance(problems, list), problems
     assert {problem.code.value for problem in problems} == {"EXPRESSION_INVALID"}
@@ -83,7 +85,7 @@ def told(text: str, form: Form = FORM, limits: Limits | None = None) -> list[tup
     ],
 )
 def test_a_typed_expression_answers_from_the_values(text: str, answer: bool) -> None:
-    assert holds(text, FULL) is answer
+    assert evaluate_text(text, FULL) is answer
 
 
 @pytest.mark.parametrize(
@@ -105,38 +107,43 @@ def test_a_typed_expression_answers_from_the_values(text: str, answer: bool) -> 
     ],
 )
 def test_the_attributes_of_the_event_are_in_scope(text: str, answer: bool) -> None:
-    assert holds(text, {}) is answer
+    assert evaluate_text(text, {}) is answer
 
 
 @pytest.mark.parametrize("field", FORM, ids=lambda field: field.kind.value)
 def test_an_absent_field_is_null_and_has_says_so(field: FieldDefinition) -> None:
     name = field.name
 
-    assert holds(f"has(event.fields.{name})", {}) is False
+    assert evaluate_text(f"has(event.fields.{name})", {}) is False
     if field.kind is FieldKind.MULTI_SELECT:
-        assert holds(f"event.fields.{name} == []", {}) is True
+        assert evaluate_text(f"event.fields.{name} == []", {}) is True
     else:
-        assert holds(f"event.fields.{name} == null", {}) is True
-        assert holds(f"event.fields.{name} != null", FULL | {"ended_at": "2026-04-10T09:00:00Z"})
+        assert evaluate_text(f"event.fields.{name} == null", {}) is True
+        assert evaluate_text(
+            f"event.fields.{name} != null", FULL | {"ended_at": "2026-04-10T09:00:00Z"}
+        )
 
 
 @pytest.mark.parametrize(("name", "value"), FULL.items())
 def test_a_field_that_is_there_is_had(name: str, value: Any) -> None:
-    assert holds(f"has(event.fields.{name})", {name: value}) is True
+    assert evaluate_text(f"has(event.fields.{name})", {name: value}) is True
 
 
 @pytest.mark.parametrize(
     ("name", "value"), [("volume_mcf", 0), ("remarks", ""), ("planned", False)]
 )
 def test_what_is_nought_is_not_absent(name: str, value: Any) -> None:
-    assert holds(f"has(event.fields.{name}) && event.fields.{name} != null", {name: value}) is True
+    assert (
+        evaluate_text(f"has(event.fields.{name}) && event.fields.{name} != null", {name: value})
+        is True
+    )
 
 
 @pytest.mark.parametrize("attribute", ["content", "subject", "outcome", "source_id", "entity"])
 def test_an_absent_attribute_is_not_had(attribute: str) -> None:
-    event = an_event(**{attribute: None})
+    event = make_event(**{attribute: None})
 
-    assert evaluate(compiled(f"has(event.{attribute})"), event, None, NOW) is False
+    assert evaluate_expression(compile_valid(f"has(event.{attribute})"), event, None, NOW) is False
 
 
 @pytest.mark.parametrize(
@@ -155,29 +162,34 @@ def test_an_absent_attribute_is_not_had(attribute: str) -> None:
     ],
 )
 def test_what_cannot_be_evaluated_is_told_and_does_not_hold(text: str, reason: str) -> None:
-    answer = holds(text, {})
+    answer = evaluate_text(text, {})
 
     assert isinstance(answer, str)
     assert reason in answer
 
 
 def test_an_error_that_does_not_matter_does_not_count() -> None:
-    assert holds("event.fields.volume_mcf > 1 || true", {}) is True
+    assert evaluate_text("event.fields.volume_mcf > 1 || true", {}) is True
 
 
 def test_old_is_the_event_before_the_update() -> None:
     text = "old == null || event.fields.volume_mcf >= old.fields.volume_mcf"
 
-    assert holds(text, {"volume_mcf": 1}) is True
-    assert holds(text, {"volume_mcf": 1}, old=an_event(fields={"volume_mcf": 0})) is True
-    assert holds(text, {"volume_mcf": 1}, old=an_event(fields={"volume_mcf": 2})) is False
+    assert evaluate_text(text, {"volume_mcf": 1}) is True
+    assert evaluate_text(text, {"volume_mcf": 1}, old=make_event(fields={"volume_mcf": 0})) is True
+    assert evaluate_text(text, {"volume_mcf": 1}, old=make_event(fields={"volume_mcf": 2})) is False
 
 
 def test_now_is_when_the_event_is_judged() -> None:
-    within_a_day = compiled("now - event.occurred_at <= duration('24h')")
+    within_a_day = compile_valid("now - event.occurred_at <= duration('24h')")
 
-    assert evaluate(within_a_day, an_event(), None, EARLIER + timedelta(hours=24)) is True
-    assert evaluate(within_a_day, an_event(), None, EARLIER + timedelta(hours=25)) is False
+    assert (
+        evaluate_expression(within_a_day, make_event(), None, EARLIER + timedelta(hours=24)) is True
+    )
+    assert (
+        evaluate_expression(within_a_day, make_event(), None, EARLIER + timedelta(hours=25))
+        is False
+    )
 
 
 @pytest.mark.parametrize(
@@ -205,7 +217,7 @@ def test_now_is_when_the_event_is_judged() -> None:
 def test_what_is_wrong_is_told_with_its_line_and_column(
     text: str, problems: list[tuple[int, int, str]]
 ) -> None:
-    assert told(text) == problems
+    assert compile_problems(text) == problems
 
 
 @pytest.mark.parametrize(
@@ -213,7 +225,7 @@ def test_what_is_wrong_is_told_with_its_line_and_column(
     [("", 1, 1), ("true &&", 1, 8), ("true\n  && &", 2, 6), ("for == 1", 1, 1), ("1 ? 2", 1, 6)],
 )
 def test_a_syntax_error_is_told_where_it_is(text: str, line: int, column: int) -> None:
-    assert told(text)[0][:2] == (line, column)
+    assert compile_problems(text)[0][:2] == (line, column)
 
 
 _DEEP = "Is nested deeper than 32 levels, or chains more than 32 operations."
@@ -247,7 +259,7 @@ _NO_ZONE = "A time zone must be a literal, as 'Europe/Berlin' or '+02:00', and b
     ],
 )
 def test_what_could_harm_the_server_is_refused(text: str, column: int, message: str) -> None:
-    assert (1, column, message) in told(text)
+    assert (1, column, message) in compile_problems(text)
 
 
 @pytest.mark.parametrize(
@@ -261,7 +273,7 @@ def test_what_could_harm_the_server_is_refused(text: str, column: int, message: 
     ],
 )
 def test_what_could_take_long_is_refused(text: str) -> None:
-    [(line, column, message)] = told(text)
+    [(line, column, message)] = compile_problems(text)
 
     assert (line, column) == (1, 1)
     assert message.startswith("With the largest event this could take ")
@@ -275,7 +287,9 @@ def test_an_evaluation_ends_by_its_budget_of_iterations() -> None:
     assert isinstance(expression, Expression)
 
     answers = [
-        evaluate(expression, an_event(fields={str(i): 1 for i in range(count)}), None, NOW)
+        evaluate_expression(
+            expression, make_event(fields={str(i): 1 for i in range(count)}), None, NOW
+        )
         for count in (20, 22)
     ]
 
@@ -302,7 +316,7 @@ def test_an_evaluation_ends_by_its_budget_of_iterations() -> None:
 def test_an_expression_for_every_event_sees_the_fields_as_a_map(text: str, answer: bool) -> None:
     values = {"volume": 150, "unset": None, "readings": [1, 2.5, 2], "pump": {"name": "P-3"}}
 
-    assert holds(text, values, None) is answer
+    assert evaluate_text(text, values, None) is answer
 
 
 @pytest.mark.parametrize(
@@ -315,18 +329,18 @@ def test_an_expression_for_every_event_sees_the_fields_as_a_map(text: str, answe
     ],
 )
 def test_an_expression_for_every_event_fails_on_what_is_not_there(text: str, reason: str) -> None:
-    answer = holds(text, {"volume": 150}, None)
+    answer = evaluate_text(text, {"volume": 150}, None)
 
     assert isinstance(answer, str)
     assert reason in answer
 
 
 def test_what_lies_too_deep_is_null() -> None:
-    values = {"deep": nested(49, 1, key="a")}
+    values = {"deep": nest_value(49, 1, key="a")}
     text = "[event.fields.deep" + ".a" * 14 + "].all(deeper, deeper"
 
-    assert holds(text + ".a" * 14 + " != null)", values, None) is True
-    assert holds(text + ".a" * 15 + " == null)", values, None) is True
+    assert evaluate_text(text + ".a" * 14 + " != null)", values, None) is True
+    assert evaluate_text(text + ".a" * 15 + " == null)", values, None) is True
 
 
 @pytest.mark.parametrize(
@@ -341,7 +355,7 @@ def test_what_lies_too_deep_is_null() -> None:
     ],
 )
 def test_the_fields_that_an_expression_names_are_known(text: str, fields: set[str]) -> None:
-    assert compiled(text).fields == fields
+    assert compile_valid(text).field_names == fields
 
 
 @pytest.mark.parametrize(
@@ -349,21 +363,23 @@ def test_the_fields_that_an_expression_names_are_known(text: str, fields: set[st
     ["event.fields.cause == 'a'", "event.fields['cause'] == 'a'", "has(old.fields.cause)"],
 )
 def test_the_fields_that_an_expression_for_every_event_names_are_known(text: str) -> None:
-    assert compiled(text, None).fields == {"cause"}
+    assert compile_valid(text, None).field_names == {"cause"}
 
 
 def test_an_expression_is_compiled_anew_for_changed_fields() -> None:
     text = "event.fields.cause > 5"
 
-    assert told(text) == [(1, 20, "> does not go with (string, int).")]
-    assert compiled(text, (a_field(name="cause"),)).text == text
+    assert compile_problems(text) == [(1, 20, "> does not go with (string, int).")]
+    assert compile_valid(text, (make_field(name="cause"),)).text == text
 
 
 def test_two_fields_that_json_would_give_one_name_stand_in_one_form() -> None:
-    form = (a_field(name="a_b"), a_field(name="a__b"))
+    form = (make_field(name="a_b"), make_field(name="a__b"))
 
-    assert holds("event.fields.a_b < event.fields.a__b", {"a_b": 1, "a__b": 2}, form) is True
+    assert (
+        evaluate_text("event.fields.a_b < event.fields.a__b", {"a_b": 1, "a__b": 2}, form) is True
+    )
 
 
 def test_a_value_that_no_longer_fits_its_field_is_absent() -> None:
-    assert holds("has(event.fields.volume_mcf)", {"volume_mcf": "150"}) is False
+    assert evaluate_text("has(event.fields.volume_mcf)", {"volume_mcf": "150"}) is False

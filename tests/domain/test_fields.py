@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from app.domain.event_types.fields import FieldDefinition, FieldKind, definition_problems
+from app.domain.event_types.fields import FieldDefinition, FieldKind, validate_fields
 from app.domain.shared.limits import Limits
-from app.domain.shared.problems import Problem, invalid
-from tests.domain.examples import a_field, told
+from app.domain.shared.problems import Problem, invalid_input
+from tests.domain.examples import codes_and_paths, make_field
 from tests.domain.strategies import sound_definitions
 
 NAMING = "Must be 1 to 63 of a-z, 0-9 and _, and begin with a letter."
@@ -40,14 +40,14 @@ def test_nothing_is_wrong_with_a_sound_definition(field: FieldDefinition) -> Non
 
 @pytest.mark.parametrize("name", ["a", "volume_mcf", "a1_", "a" * 63, "double", "event"])
 def test_a_name_of_small_letters_digits_and_underscores_is_a_field_name(name: str) -> None:
-    assert _problems(a_field(name=name)) == []
+    assert _problems(make_field(name=name)) == []
 
 
 @pytest.mark.parametrize(
     "name", ["", "a" * 64, "1a", "_a", "A", "aB", "a-b", "a.b", "a b", "é", "a\n", "a\ud800", "a١"]
 )
 def test_any_other_name_is_none(name: str) -> None:
-    assert _problems(a_field(name=name)) == [invalid(NAMING, "0", "name")]
+    assert _problems(make_field(name=name)) == [invalid_input(NAMING, "0", "name")]
 
 
 @pytest.mark.parametrize(
@@ -77,126 +77,145 @@ def test_any_other_name_is_none(name: str) -> None:
     ],
 )
 def test_the_reserved_words_of_cel_are_no_field_names(name: str) -> None:
-    problems = _problems(a_field(name=name))
+    problems = _problems(make_field(name=name))
 
-    assert problems == [invalid(f"{name} is a reserved word of CEL.", "0", "name")]
+    assert problems == [invalid_input(f"{name} is a reserved word of CEL.", "0", "name")]
 
 
 def test_a_name_that_is_there_twice_is_told_where_it_comes_again() -> None:
-    fields = [a_field(name="a"), a_field(name="b"), a_field(name="a"), a_field(name="a")]
+    fields = [
+        make_field(name="a"),
+        make_field(name="b"),
+        make_field(name="a"),
+        make_field(name="a"),
+    ]
 
     problems = _problems(*fields)
 
     message = "Field a is there twice."
-    assert problems == [invalid(message, "2", "name"), invalid(message, "3", "name")]
+    assert problems == [invalid_input(message, "2", "name"), invalid_input(message, "3", "name")]
 
 
 @pytest.mark.parametrize(("kind", "attribute"), list(product(FieldKind, BOUNDS)))
 def test_bounds_go_with_the_kinds_that_have_them(kind: FieldKind, attribute: str) -> None:
     value, api_name, kinds = BOUNDS[attribute]
     options = ("a",) if kind.value in ("SELECT", "MULTI_SELECT") else None
-    field = a_field(**{"kind": kind, "options": options} | {attribute: value})
+    field = make_field(**{"kind": kind, "options": options} | {attribute: value})
 
     problems = _problems(field)
 
     message = f"A field of kind {kind.value} has no {api_name}."
-    assert problems == ([] if kind.value in kinds else [invalid(message, "0", api_name)])
+    assert problems == ([] if kind.value in kinds else [invalid_input(message, "0", api_name)])
 
 
 @pytest.mark.parametrize("options", [None, ()])
 @pytest.mark.parametrize("kind", [FieldKind.SELECT, FieldKind.MULTI_SELECT])
 def test_a_choice_has_at_least_one_option(kind: FieldKind, options: Any) -> None:
-    problems = _problems(a_field(kind=kind, options=options))
+    problems = _problems(make_field(kind=kind, options=options))
 
-    assert problems == [invalid(f"{kind.value} needs at least one option.", "0", "options")]
+    assert problems == [invalid_input(f"{kind.value} needs at least one option.", "0", "options")]
 
 
 @pytest.mark.parametrize("kind", [FieldKind.SELECT, FieldKind.MULTI_SELECT])
 def test_a_choice_has_no_option_twice(kind: FieldKind) -> None:
-    problems = _problems(a_field(kind=kind, options=("a", "b", "a")))
+    problems = _problems(make_field(kind=kind, options=("a", "b", "a")))
 
-    assert problems == [invalid("An option is there twice.", "0", "options")]
+    assert problems == [invalid_input("An option is there twice.", "0", "options")]
 
 
 def test_options_that_differ_in_case_or_blanks_are_two() -> None:
-    assert _problems(a_field(kind=FieldKind.SELECT, options=("a", "A", "a "))) == []
+    assert _problems(make_field(kind=FieldKind.SELECT, options=("a", "A", "a "))) == []
 
 
 def test_every_option_that_cannot_be_kept_is_told_by_its_index() -> None:
-    problems = _problems(a_field(kind=FieldKind.SELECT, options=("a", "", "b\0", "x" * 256)))
+    problems = _problems(make_field(kind=FieldKind.SELECT, options=("a", "", "b\0", "x" * 256)))
 
     assert problems == [
-        invalid("Must not be empty.", "0", "options", "1"),
-        invalid("Character 2 is U+0000, which cannot be kept.", "0", "options", "2"),
-        invalid("Is 256 characters long; at most 255 are kept.", "0", "options", "3"),
+        invalid_input("Must not be empty.", "0", "options", "1"),
+        invalid_input("Character 2 is U+0000, which cannot be kept.", "0", "options", "2"),
+        invalid_input("Is 256 characters long; at most 255 are kept.", "0", "options", "3"),
     ]
 
 
 @pytest.mark.parametrize(
-    ("given", "problem"),
+    ("attributes", "problem"),
     [
-        ({"label": "x" * 256}, invalid("Is 256 characters long; at most 255 are kept.", "label")),
-        ({"label": ""}, invalid("Must not be empty.", "label")),
-        ({"unit": "x" * 256}, invalid("Is 256 characters long; at most 255 are kept.", "unit")),
+        (
+            {"label": "x" * 256},
+            invalid_input("Is 256 characters long; at most 255 are kept.", "label"),
+        ),
+        ({"label": ""}, invalid_input("Must not be empty.", "label")),
+        (
+            {"unit": "x" * 256},
+            invalid_input("Is 256 characters long; at most 255 are kept.", "unit"),
+        ),
         (
             {"help_text": "x" * 1_001},
-            invalid("Is 1,001 characters long; at most 1,000 are kept.", "helpText"),
+            invalid_input("Is 1,001 characters long; at most 1,000 are kept.", "helpText"),
         ),
         (
             {"kind": FieldKind.TEXT, "pattern": "x" * 1_001},
-            invalid("Is 1,001 characters long; at most 1,000 are kept.", "pattern"),
+            invalid_input("Is 1,001 characters long; at most 1,000 are kept.", "pattern"),
         ),
         (
             {"kind": FieldKind.TEXT, "pattern": "\ud800"},
-            invalid("Character 1 is U+D800, which cannot be kept.", "pattern"),
+            invalid_input("Character 1 is U+D800, which cannot be kept.", "pattern"),
         ),
     ],
 )
-def test_a_text_of_a_definition_has_its_limit(given: dict[str, Any], problem: Problem) -> None:
-    assert _problems(a_field(), a_field(name="b", **given)) == [problem.under("1")]
+def test_a_text_of_a_definition_has_its_limit(attributes: dict[str, Any], problem: Problem) -> None:
+    assert _problems(make_field(), make_field(name="b", **attributes)) == [
+        problem.prepend_path("1")
+    ]
 
 
 @pytest.mark.parametrize(
-    ("given", "problem"),
+    ("attributes", "problem"),
     [
-        ({"minimum": math.nan}, invalid("Must be a finite number.", "minimum")),
-        ({"minimum": -math.inf}, invalid("Must be a finite number.", "minimum")),
-        ({"maximum": math.inf}, invalid("Must be a finite number.", "maximum")),
-        ({"minimum": 2.0, "maximum": 1.0}, invalid("Is above the maximum.", "minimum")),
-        ({"kind": FieldKind.TEXT, "min_length": -1}, invalid("Must not be negative.", "minLength")),
-        ({"kind": FieldKind.TEXT, "max_length": -1}, invalid("Must not be negative.", "maxLength")),
+        ({"minimum": math.nan}, invalid_input("Must be a finite number.", "minimum")),
+        ({"minimum": -math.inf}, invalid_input("Must be a finite number.", "minimum")),
+        ({"maximum": math.inf}, invalid_input("Must be a finite number.", "maximum")),
+        ({"minimum": 2.0, "maximum": 1.0}, invalid_input("Is above the maximum.", "minimum")),
+        (
+            {"kind": FieldKind.TEXT, "min_length": -1},
+            invalid_input("Must not be negative.", "minLength"),
+        ),
+        (
+            {"kind": FieldKind.TEXT, "max_length": -1},
+            invalid_input("Must not be negative.", "maxLength"),
+        ),
         (
             {"kind": FieldKind.TEXT, "min_length": 2, "max_length": 1},
-            invalid("Is above maxLength.", "minLength"),
+            invalid_input("Is above maxLength.", "minLength"),
         ),
     ],
 )
-def test_bounds_leave_something_between_them(given: dict[str, Any], problem: Problem) -> None:
-    assert _problems(a_field(**given)) == [problem.under("0")]
+def test_bounds_leave_something_between_them(attributes: dict[str, Any], problem: Problem) -> None:
+    assert _problems(make_field(**attributes)) == [problem.prepend_path("0")]
 
 
 @pytest.mark.parametrize(
-    "given",
+    "attributes",
     [
         {"minimum": 1.0, "maximum": 1.0},
         {"minimum": -1e308, "maximum": 1e308},
         {"kind": FieldKind.TEXT, "min_length": 0, "max_length": 0},
     ],
 )
-def test_bounds_may_meet(given: dict[str, Any]) -> None:
-    assert _problems(a_field(**given)) == []
+def test_bounds_may_meet(attributes: dict[str, Any]) -> None:
+    assert _problems(make_field(**attributes)) == []
 
 
 def test_everything_that_is_wrong_is_told_at_once() -> None:
     fields = [
-        a_field(name="Volume", minimum=2.0, maximum=1.0, pattern="x"),
-        a_field(name="cause", kind=FieldKind.SELECT, label="", minimum=math.inf),
-        a_field(name="cause"),
+        make_field(name="Volume", minimum=2.0, maximum=1.0, pattern="x"),
+        make_field(name="cause", kind=FieldKind.SELECT, label="", minimum=math.inf),
+        make_field(name="cause"),
     ]
 
     problems = _problems(*fields)
 
-    assert told(problems) == [
+    assert codes_and_paths(problems) == [
         ("INVALID_INPUT", ("0", "minimum")),
         ("INVALID_INPUT", ("0", "name")),
         ("INVALID_INPUT", ("0", "pattern")),
@@ -209,4 +228,4 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
 
 
 def _problems(*fields: FieldDefinition) -> list[Problem]:
-    return definition_problems(fields, Limits())
+    return validate_fields(fields, Limits())

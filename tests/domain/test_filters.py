@@ -8,13 +8,19 @@ from typing import Any
 
 import pytest
 
-from app.domain.events.filters import EventFilter, TagFilter, TimeRange, matches, size_problems
+from app.domain.events.filters import (
+    EventFilter,
+    TagFilter,
+    TimeRange,
+    filter_matches,
+    validate_filter_size,
+)
 from app.domain.events.predicates import FieldPredicate, PredicateOperator
 from app.domain.events.severity import Outcome, Severity
 from app.domain.events.state import Entity
 from app.domain.shared.limits import Limits
-from app.domain.shared.problems import invalid
-from tests.domain.examples import EARLIER, EVENT_ID, NOW, OTHER_ID, TYPE_ID, an_event
+from app.domain.shared.problems import invalid_input
+from tests.domain.examples import EARLIER, EVENT_ID, NOW, OTHER_ID, TYPE_ID, make_event
 
 A_MOMENT = timedelta(microseconds=1)
 
@@ -73,28 +79,28 @@ ATTRIBUTES = [attribute.name for attribute in fields(EventFilter)]
 
 
 def test_a_filter_that_says_nothing_selects_every_event() -> None:
-    assert matches(EventFilter(), an_event())
+    assert filter_matches(EventFilter(), make_event())
 
 
 @pytest.mark.parametrize("attribute", ATTRIBUTES)
 def test_an_attribute_selects_what_it_names(attribute: str) -> None:
-    wanted = _saying(attribute, SELECTING[attribute])
+    expected = _filter_by(attribute, SELECTING[attribute])
 
-    assert matches(wanted, an_event())
+    assert filter_matches(expected, make_event())
 
 
 @pytest.mark.parametrize("attribute", ATTRIBUTES)
 def test_all_that_is_said_must_hold(attribute: str) -> None:
-    wanted = replace(EventFilter(**SELECTING), **{attribute: MISSING[attribute]})
+    expected = replace(EventFilter(**SELECTING), **{attribute: MISSING[attribute]})
 
-    assert not matches(wanted, an_event())
+    assert not filter_matches(expected, make_event())
 
 
 @pytest.mark.parametrize("attribute", ["ids", "types", "severities", "source_ids"])
 def test_an_empty_list_selects_nothing(attribute: str) -> None:
-    wanted = _saying(attribute, ())
+    expected = _filter_by(attribute, ())
 
-    assert not matches(wanted, an_event())
+    assert not filter_matches(expected, make_event())
 
 
 @pytest.mark.parametrize(
@@ -110,17 +116,17 @@ def test_an_empty_list_selects_nothing(attribute: str) -> None:
     ],
 )
 def test_what_an_event_does_not_have_is_not_what_is_asked_for(attribute: str, absent: str) -> None:
-    wanted = _saying(attribute, SELECTING[attribute])
+    expected = _filter_by(attribute, SELECTING[attribute])
 
-    assert not matches(wanted, an_event(**{absent: None}))
+    assert not filter_matches(expected, make_event(**{absent: None}))
 
 
 @pytest.mark.parametrize("attribute", ["notification", "acknowledged"])
 def test_false_is_said_and_asks_for_the_others(attribute: str) -> None:
-    wanted = _saying(attribute, False)
+    expected = _filter_by(attribute, False)
 
-    assert matches(wanted, an_event(notification=False, acknowledged_at=None))
-    assert not matches(wanted, an_event())
+    assert filter_matches(expected, make_event(notification=False, acknowledged_at=None))
+    assert not filter_matches(expected, make_event())
 
 
 @pytest.mark.parametrize(
@@ -144,9 +150,9 @@ def test_false_is_said_and_asks_for_the_others(attribute: str) -> None:
 def test_a_type_is_exact_and_a_prefix_where_it_ends_in_a_star(
     name: str, type_name: str, selected: bool
 ) -> None:
-    wanted = EventFilter(types=(name,))
+    expected = EventFilter(types=(name,))
 
-    assert matches(wanted, an_event(type=type_name)) is selected
+    assert filter_matches(expected, make_event(type=type_name)) is selected
 
 
 @pytest.mark.parametrize("attribute", ["occurred_at", "recorded_at"])
@@ -166,18 +172,18 @@ def test_a_type_is_exact_and_a_prefix_where_it_ends_in_a_star(
 def test_a_range_includes_its_start_and_excludes_its_end(
     attribute: str, start: datetime | None, end: datetime | None, selected: bool
 ) -> None:
-    wanted = _saying(attribute, TimeRange(start, end))
+    expected = _filter_by(attribute, TimeRange(start, end))
 
-    assert matches(wanted, an_event()) is selected
+    assert filter_matches(expected, make_event()) is selected
 
 
-def _saying(attribute: str, value: Any) -> EventFilter:
-    said: dict[str, Any] = {attribute: value}
-    return EventFilter(**said)
+def _filter_by(attribute: str, value: Any) -> EventFilter:
+    attributes: dict[str, Any] = {attribute: value}
+    return EventFilter(**attributes)
 
 
 @pytest.mark.parametrize(
-    ("wanted", "selected"),
+    ("filter", "selected"),
     [
         (EventFilter(and_=()), True),
         (EventFilter(or_=()), False),
@@ -188,8 +194,8 @@ def _saying(attribute: str, value: Any) -> EventFilter:
         (EventFilter(tags=TagFilter(any=("other",))), False),
     ],
 )
-def test_what_is_empty(wanted: EventFilter, selected: bool) -> None:
-    assert matches(wanted, an_event()) is selected
+def test_what_is_empty(filter: EventFilter, selected: bool) -> None:
+    assert filter_matches(filter, make_event()) is selected
 
 
 def test_a_filter_is_at_most_5_deep() -> None:
@@ -197,16 +203,16 @@ def test_a_filter_is_at_most_5_deep() -> None:
     for _ in range(4):
         nested = EventFilter(not_=nested)
 
-    assert size_problems(nested, Limits()) == []
-    assert size_problems(EventFilter(and_=(nested,)), Limits()) == [
-        invalid("Is 6 filters deep; at most 5.")
+    assert validate_filter_size(nested, Limits()) == []
+    assert validate_filter_size(EventFilter(and_=(nested,)), Limits()) == [
+        invalid_input("Is 6 filters deep; at most 5.")
     ]
 
 
 def test_a_filter_says_at_most_100_things() -> None:
     two = EventFilter(subject="a", tags=TagFilter(any=("b",)))
 
-    assert size_problems(EventFilter(or_=(two,) * 50), Limits()) == []
-    assert size_problems(EventFilter(or_=(two,) * 50, source="c"), Limits()) == [
-        invalid("Says 101 things; at most 100.")
+    assert validate_filter_size(EventFilter(or_=(two,) * 50), Limits()) == []
+    assert validate_filter_size(EventFilter(or_=(two,) * 50, source="c"), Limits()) == [
+        invalid_input("Says 101 things; at most 100.")
     ]

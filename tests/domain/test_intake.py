@@ -12,29 +12,35 @@ from hypothesis import given
 from app.domain.event_types.lifecycle import EventTypeState
 from app.domain.events.severity import Outcome, Severity
 from app.domain.events.state import Entity, EventState
-from app.domain.intake.intake import Accepted, Draft, Refused, TypeSpec, judge
-from app.domain.shared.problems import Problem, UserErrorCode, invalid
+from app.domain.intake.intake import (
+    Accepted,
+    EventDraft,
+    EventTypeSnapshot,
+    Rejected,
+    validate_report,
+)
+from app.domain.shared.problems import Problem, UserErrorCode, invalid_input
 from tests.domain.examples import (
     EARLIER,
     EVENT_ID,
     FLARING,
     NOW,
     TYPE_ID,
-    a_caller,
-    a_desk,
-    a_draft,
-    a_spec,
-    accepted,
-    refused,
-    told,
+    accepted_event,
+    codes_and_paths,
+    make_caller,
+    make_command_context,
+    make_draft,
+    make_event_type,
+    rejected_problems,
 )
 from tests.domain.strategies import KEEPABLE_OBJECTS
 
 
 def test_a_report_that_says_nothing_is_a_notice_of_now() -> None:
-    desk = a_desk(reporter=a_caller(name="field desk №1"))
+    command = make_command_context(actor=make_caller(name="field desk №1"))
 
-    verdict = judge(Draft(), None, desk, EVENT_ID)
+    verdict = validate_report(EventDraft(), None, command, EVENT_ID)
 
     assert verdict == Accepted(
         EventState(
@@ -56,9 +62,9 @@ def test_a_report_that_says_nothing_is_a_notice_of_now() -> None:
 
 
 def test_a_report_that_says_everything_is_kept_as_it_is() -> None:
-    draft = a_draft()
+    draft = make_draft()
 
-    verdict = judge(draft, None, a_desk(), EVENT_ID)
+    verdict = validate_report(draft, None, make_command_context(), EVENT_ID)
 
     assert verdict == Accepted(
         EventState(
@@ -85,9 +91,9 @@ def test_a_report_that_says_everything_is_kept_as_it_is() -> None:
 
 
 def test_a_registered_type_gives_its_name_and_the_version_it_judged_with() -> None:
-    draft = Draft(event_type_id=str(TYPE_ID), fields={"volume": 150})
+    draft = EventDraft(event_type_id=str(TYPE_ID), fields={"volume": 150})
 
-    event = accepted(judge(draft, FLARING, a_desk(), EVENT_ID))
+    event = accepted_event(validate_report(draft, FLARING, make_command_context(), EVENT_ID))
 
     assert event.type == "flaring.flaring_incident"
     assert event.event_type_id == TYPE_ID
@@ -96,41 +102,57 @@ def test_a_registered_type_gives_its_name_and_the_version_it_judged_with() -> No
 
 
 def test_the_summary_of_a_free_form_event_is_its_type() -> None:
-    event = accepted(judge(Draft(type="pump.tripped"), None, a_desk(), EVENT_ID))
+    event = accepted_event(
+        validate_report(EventDraft(type="pump.tripped"), None, make_command_context(), EVENT_ID)
+    )
 
     assert event.summary == "pump.tripped"
 
 
-@pytest.mark.parametrize("spec", [None, a_spec()])
-def test_an_empty_summary_is_not_left_out(spec: TypeSpec | None) -> None:
-    event = accepted(judge(Draft(summary=""), spec, a_desk(), EVENT_ID))
+@pytest.mark.parametrize("spec", [None, make_event_type()])
+def test_an_empty_summary_is_not_left_out(spec: EventTypeSnapshot | None) -> None:
+    event = accepted_event(
+        validate_report(EventDraft(summary=""), spec, make_command_context(), EVENT_ID)
+    )
 
     assert event.summary == ""
 
 
 def test_an_event_that_comes_acknowledged_is_acknowledged_by_its_reporter() -> None:
-    event = accepted(judge(Draft(acknowledged=True), None, a_desk(), EVENT_ID))
+    event = accepted_event(
+        validate_report(EventDraft(acknowledged=True), None, make_command_context(), EVENT_ID)
+    )
 
     assert event.acknowledged
     assert (event.acknowledged_at, event.acknowledged_by) == (NOW, "field desk")
 
 
 def test_tags_are_kept_in_their_order_and_once() -> None:
-    event = accepted(judge(Draft(tags=("b", "a", "b", "B")), None, a_desk(), EVENT_ID))
+    event = accepted_event(
+        validate_report(
+            EventDraft(tags=("b", "a", "b", "B")), None, make_command_context(), EVENT_ID
+        )
+    )
 
     assert event.tags == ("b", "a", "B")
 
 
 @pytest.mark.parametrize("ahead", [timedelta(minutes=5), timedelta(0), timedelta(days=-365 * 900)])
 def test_an_event_may_be_of_any_time_up_to_5_minutes_ahead(ahead: timedelta) -> None:
-    event = accepted(judge(Draft(occurred_at=NOW + ahead), None, a_desk(), EVENT_ID))
+    event = accepted_event(
+        validate_report(EventDraft(occurred_at=NOW + ahead), None, make_command_context(), EVENT_ID)
+    )
 
     assert event.occurred_at == NOW + ahead
 
 
 @given(KEEPABLE_OBJECTS)
 def test_a_type_that_is_not_registered_takes_any_object(values: dict[str, Any]) -> None:
-    event = accepted(judge(Draft(type="pump.tripped", fields=values), None, a_desk(), EVENT_ID))
+    event = accepted_event(
+        validate_report(
+            EventDraft(type="pump.tripped", fields=values), None, make_command_context(), EVENT_ID
+        )
+    )
 
     assert event.fields == values
     assert (event.event_type_id, event.event_type_version) == (None, None)
@@ -138,26 +160,35 @@ def test_a_type_that_is_not_registered_takes_any_object(values: dict[str, Any]) 
 
 @pytest.mark.parametrize("state", [EventTypeState.DRAFT, EventTypeState.ARCHIVED])
 def test_a_type_that_is_not_in_use_refuses_its_events(state: EventTypeState) -> None:
-    verdict = judge(Draft(type="a"), a_spec(type="a", state=state), a_desk(), EVENT_ID)
+    verdict = validate_report(
+        EventDraft(type="a"),
+        make_event_type(type="a", state=state),
+        make_command_context(),
+        EVENT_ID,
+    )
 
     message = f"Event type a is {state.value} and takes no events."
-    assert verdict == Refused((Problem(UserErrorCode.EVENT_TYPE_CLOSED, message, ("type",)),))
+    assert verdict == Rejected((Problem(UserErrorCode.EVENT_TYPE_CLOSED, message, ("type",)),))
 
 
 def test_a_type_that_is_named_by_its_id_alone_is_refused_under_the_id() -> None:
-    spec = a_spec(type="a", state=EventTypeState.ARCHIVED)
+    spec = make_event_type(type="a", state=EventTypeState.ARCHIVED)
 
-    verdict = judge(Draft(event_type_id=str(TYPE_ID)), spec, a_desk(), EVENT_ID)
+    verdict = validate_report(
+        EventDraft(event_type_id=str(TYPE_ID)), spec, make_command_context(), EVENT_ID
+    )
 
     message = "Event type a is ARCHIVED and takes no events."
     path = ("eventTypeId",)
-    assert verdict == Refused((Problem(UserErrorCode.EVENT_TYPE_CLOSED, message, path),))
+    assert verdict == Rejected((Problem(UserErrorCode.EVENT_TYPE_CLOSED, message, path),))
 
 
 def test_a_deprecated_type_that_is_named_by_its_id_alone_warns_under_the_id() -> None:
-    spec = a_spec(type="a", state=EventTypeState.DEPRECATED)
+    spec = make_event_type(type="a", state=EventTypeState.DEPRECATED)
 
-    verdict = judge(Draft(event_type_id=str(TYPE_ID)), spec, a_desk(), EVENT_ID)
+    verdict = validate_report(
+        EventDraft(event_type_id=str(TYPE_ID)), spec, make_command_context(), EVENT_ID
+    )
 
     message, path = "Event type a is DEPRECATED.", ("eventTypeId",)
     assert isinstance(verdict, Accepted)
@@ -165,9 +196,9 @@ def test_a_deprecated_type_that_is_named_by_its_id_alone_warns_under_the_id() ->
 
 
 def test_a_deprecated_type_takes_its_events_with_a_warning() -> None:
-    spec = a_spec(type="a", state=EventTypeState.DEPRECATED)
+    spec = make_event_type(type="a", state=EventTypeState.DEPRECATED)
 
-    verdict = judge(Draft(type="a"), spec, a_desk(), EVENT_ID)
+    verdict = validate_report(EventDraft(type="a"), spec, make_command_context(), EVENT_ID)
 
     warning = Problem(UserErrorCode.EVENT_TYPE_CLOSED, "Event type a is DEPRECATED.", ("type",))
     assert isinstance(verdict, Accepted)
@@ -176,25 +207,29 @@ def test_a_deprecated_type_takes_its_events_with_a_warning() -> None:
 
 
 def test_a_published_type_takes_its_events_without_a_warning() -> None:
-    verdict = judge(Draft(type="a"), a_spec(type="a"), a_desk(), EVENT_ID)
+    verdict = validate_report(
+        EventDraft(type="a"), make_event_type(type="a"), make_command_context(), EVENT_ID
+    )
 
     assert isinstance(verdict, Accepted)
     assert verdict.warnings == ()
 
 
 def test_an_id_and_a_type_that_do_not_agree_are_refused() -> None:
-    draft = Draft(event_type_id=str(TYPE_ID), type="pump.tripped")
+    draft = EventDraft(event_type_id=str(TYPE_ID), type="pump.tripped")
 
-    verdict = judge(draft, a_spec(), a_desk(), EVENT_ID)
+    verdict = validate_report(draft, make_event_type(), make_command_context(), EVENT_ID)
 
     message = "eventTypeId names the type flaring.flaring_incident."
-    assert verdict == Refused((invalid(message, "type"),))
+    assert verdict == Rejected((invalid_input(message, "type"),))
 
 
 def test_an_id_and_the_type_that_it_names_agree() -> None:
-    draft = Draft(event_type_id=str(TYPE_ID), type="flaring.flaring_incident")
+    draft = EventDraft(event_type_id=str(TYPE_ID), type="flaring.flaring_incident")
 
-    assert isinstance(judge(draft, a_spec(), a_desk(), EVENT_ID), Accepted)
+    assert isinstance(
+        validate_report(draft, make_event_type(), make_command_context(), EVENT_ID), Accepted
+    )
 
 
 @pytest.mark.parametrize(
@@ -211,13 +246,13 @@ def test_an_id_and_the_type_that_it_names_agree() -> None:
 def test_a_registered_type_refuses_values_that_do_not_fit(
     values: Any, problems: list[tuple[str, tuple[str, ...]]]
 ) -> None:
-    verdict = judge(Draft(fields=values), FLARING, a_desk(), EVENT_ID)
+    verdict = validate_report(EventDraft(fields=values), FLARING, make_command_context(), EVENT_ID)
 
-    assert told(refused(verdict)) == problems
+    assert codes_and_paths(rejected_problems(verdict)) == problems
 
 
 def test_everything_that_is_wrong_with_a_report_is_told_at_once() -> None:
-    draft = Draft(
+    draft = EventDraft(
         type="pump.tripped",
         entity=Entity("", "\0"),
         summary="x" * 1_001,
@@ -230,9 +265,11 @@ def test_everything_that_is_wrong_with_a_report_is_told_at_once() -> None:
         tags=("", *("a",) * 98, "\0", "b"),
     )
 
-    verdict = judge(draft, replace(FLARING, state=EventTypeState.ARCHIVED), a_desk(), EVENT_ID)
+    verdict = validate_report(
+        draft, replace(FLARING, state=EventTypeState.ARCHIVED), make_command_context(), EVENT_ID
+    )
 
-    assert told(refused(verdict)) == [
+    assert codes_and_paths(rejected_problems(verdict)) == [
         ("EVENT_TYPE_CLOSED", ("type",)),
         ("FIELD_INVALID", ("fields", "cause")),
         ("FIELD_INVALID", ("fields", "remarks")),

@@ -1,4 +1,4 @@
-"""Conditional rules at the desk: what is hidden is dropped with a warning, logged or updated."""
+"""Conditional rules in reports and updates: values of hidden fields are dropped with a warning."""
 
 from __future__ import annotations
 
@@ -7,31 +7,45 @@ from typing import Any
 import pytest
 
 from app.domain.event_types.fields import FieldKind
-from app.domain.intake.intake import Accepted, Draft, TypeSpec, judge, revise
+from app.domain.intake.intake import (
+    Accepted,
+    EventDraft,
+    EventTypeSnapshot,
+    validate_report,
+    validate_update,
+)
 from app.domain.shared.problems import Problem, UserErrorCode
-from tests.domain.examples import EVENT_ID, a_desk, a_field, a_spec, an_event, refused, told
-from tests.domain.forms import CAUSES, a_rule, asks, present
+from tests.domain.examples import (
+    EVENT_ID,
+    codes_and_paths,
+    make_command_context,
+    make_event,
+    make_event_type,
+    make_field,
+    rejected_problems,
+)
+from tests.domain.rule_examples import CAUSES, field_exists, make_predicate, make_rule
 
-SPEC = a_spec(
-    a_field(name="cause", kind=FieldKind.SELECT, options=CAUSES),
-    a_field(name="remarks", kind=FieldKind.TEXT, required=True, default="None."),
-    a_field(name="hours"),
-    a_field(name="late", default=1),
+SPEC = make_event_type(
+    make_field(name="cause", kind=FieldKind.SELECT, options=CAUSES),
+    make_field(name="remarks", kind=FieldKind.TEXT, required=True, default="None."),
+    make_field(name="hours"),
+    make_field(name="late", default=1),
     rules=(
-        a_rule("SHOW", "remarks", asks("cause", "EQ", "Other")),
-        a_rule("REQUIRE", "hours", present("remarks")),
-        a_rule("HIDE", "late", asks("hours", "LT", 24)),
+        make_rule("SHOW", "remarks", make_predicate("cause", "EQ", "Other")),
+        make_rule("REQUIRE", "hours", field_exists("remarks")),
+        make_rule("HIDE", "late", make_predicate("hours", "LT", 24)),
     ),
 )
 
 
-def hidden(name: str) -> Problem:
+def hidden_problem(name: str) -> Problem:
     message = f"{name} is hidden by a conditional rule: its value was dropped."
     return Problem(UserErrorCode.FIELD_HIDDEN, message, ("fields", name))
 
 
 @pytest.mark.parametrize(
-    ("given", "kept", "warnings"),
+    ("values", "stored", "warnings"),
     [
         ({}, {"late": 1}, ()),
         (None, {"late": 1}, ()),
@@ -48,17 +62,17 @@ def hidden(name: str) -> Problem:
     ],
 )
 def test_a_report_keeps_what_is_visible(
-    given: Any, kept: dict[str, Any], warnings: tuple[str, ...]
+    values: Any, stored: dict[str, Any], warnings: tuple[str, ...]
 ) -> None:
-    verdict = judge(Draft(fields=given), SPEC, a_desk(), EVENT_ID)
+    verdict = validate_report(EventDraft(fields=values), SPEC, make_command_context(), EVENT_ID)
 
     assert isinstance(verdict, Accepted), verdict
-    assert verdict.event.fields == kept
-    assert verdict.warnings == tuple(map(hidden, warnings))
+    assert verdict.event.fields == stored
+    assert verdict.warnings == tuple(map(hidden_problem, warnings))
 
 
 @pytest.mark.parametrize(
-    ("given", "problems"),
+    ("values", "problems"),
     [
         ({"cause": "Other"}, [("FIELD_REQUIRED", ("fields", "hours"))]),
         ({"cause": "Weather", "remarks": "x"}, [("FIELD_INVALID", ("fields", "cause"))]),
@@ -74,28 +88,33 @@ def test_a_report_keeps_what_is_visible(
     ],
 )
 def test_a_report_is_refused_for_what_is_wrong_with_what_is_visible(
-    given: Any, problems: list[tuple[str, tuple[str, ...]]]
+    values: Any, problems: list[tuple[str, tuple[str, ...]]]
 ) -> None:
-    verdict = judge(Draft(fields=given), SPEC, a_desk(), EVENT_ID)
+    verdict = validate_report(EventDraft(fields=values), SPEC, make_command_context(), EVENT_ID)
 
-    assert told(refused(verdict)) == problems
+    assert codes_and_paths(rejected_problems(verdict)) == problems
 
 
 def test_a_value_that_cannot_be_kept_still_counts_in_conditions() -> None:
-    spec = a_spec(
-        a_field(name="a", kind=FieldKind.TEXT),
-        a_field(name="b", required=True),
-        a_field(name="c"),
-        rules=(a_rule("HIDE", "b", present("a")), a_rule("SHOW", "c", present("a"))),
+    spec = make_event_type(
+        make_field(name="a", kind=FieldKind.TEXT),
+        make_field(name="b", required=True),
+        make_field(name="c"),
+        rules=(
+            make_rule("HIDE", "b", field_exists("a")),
+            make_rule("SHOW", "c", field_exists("a")),
+        ),
     )
 
-    verdict = judge(Draft(fields={"a": "\0", "c": 1}), spec, a_desk(), EVENT_ID)
+    verdict = validate_report(
+        EventDraft(fields={"a": "\0", "c": 1}), spec, make_command_context(), EVENT_ID
+    )
 
-    assert told(refused(verdict)) == [("INVALID_INPUT", ("fields", "a"))]
+    assert codes_and_paths(rejected_problems(verdict)) == [("INVALID_INPUT", ("fields", "a"))]
 
 
 @pytest.mark.parametrize(
-    ("stored", "given", "kept", "warnings"),
+    ("stored", "values", "kept", "warnings"),
     [
         # hides a field: its stored value goes
         (
@@ -132,32 +151,36 @@ def test_a_value_that_cannot_be_kept_still_counts_in_conditions() -> None:
 )
 def test_an_update_settles_the_merged_values(
     stored: dict[str, Any],
-    given: dict[str, Any] | None,
+    values: dict[str, Any] | None,
     kept: dict[str, Any],
     warnings: tuple[str, ...],
 ) -> None:
-    event = an_event(fields=stored)
+    event = make_event(fields=stored)
 
-    verdict = revise(event, {"fields": given}, SPEC, a_desk())
+    verdict = validate_update(event, {"fields": values}, SPEC, make_command_context())
 
     assert isinstance(verdict, Accepted), verdict
     assert verdict.event.fields == kept
-    assert verdict.warnings == tuple(map(hidden, warnings))
+    assert verdict.warnings == tuple(map(hidden_problem, warnings))
 
 
 def test_an_update_that_removes_what_is_required_is_refused() -> None:
-    event = an_event(fields={"cause": "Other", "remarks": "x", "hours": 24})
+    event = make_event(fields={"cause": "Other", "remarks": "x", "hours": 24})
 
-    verdict = revise(event, {"fields": {"remarks": None}}, SPEC, a_desk())
+    verdict = validate_update(event, {"fields": {"remarks": None}}, SPEC, make_command_context())
 
-    assert told(refused(verdict)) == [("FIELD_REQUIRED", ("fields", "remarks"))]
+    assert codes_and_paths(rejected_problems(verdict)) == [
+        ("FIELD_REQUIRED", ("fields", "remarks"))
+    ]
 
 
 @pytest.mark.parametrize("spec", [SPEC, None])
-def test_an_update_of_something_else_leaves_the_values_alone(spec: TypeSpec | None) -> None:
-    event = an_event(fields={"hours": 3, "late": 1})
+def test_an_update_of_something_else_leaves_the_values_alone(
+    spec: EventTypeSnapshot | None,
+) -> None:
+    event = make_event(fields={"hours": 3, "late": 1})
 
-    verdict = revise(event, {"summary": "Over."}, spec, a_desk())
+    verdict = validate_update(event, {"summary": "Over."}, spec, make_command_context())
 
     assert isinstance(verdict, Accepted)
     assert (verdict.event.fields, verdict.warnings) == ({"hours": 3, "late": 1}, ())

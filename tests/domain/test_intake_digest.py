@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from app.domain.events.severity import Outcome
 from app.domain.events.state import Entity
-from app.domain.intake.intake import Draft
+from app.domain.intake.intake import EventDraft
 from tests.domain.examples import (
     EARLIER,
     OTHER_ID,
     TYPE_ID,
-    a_draft,
-    nested,
+    make_draft,
+    nest_value,
 )
 from tests.domain.strategies import DRAFTS
 
@@ -47,12 +47,12 @@ OTHERWISE: dict[str, Any] = {
 }
 
 
-ATTRIBUTES = [attribute.name for attribute in fields(Draft)]
+ATTRIBUTES = [attribute.name for attribute in fields(EventDraft)]
 
 
 @pytest.mark.parametrize("attribute", ATTRIBUTES)
 def test_another_value_of_one_attribute_is_another_report(attribute: str) -> None:
-    draft = a_draft(event_type_id=str(TYPE_ID))
+    draft = make_draft(event_type_id=str(TYPE_ID))
     other = replace(draft, **{attribute: OTHERWISE[attribute]})
 
     assert draft.digest() != other.digest()
@@ -60,7 +60,7 @@ def test_another_value_of_one_attribute_is_another_report(attribute: str) -> Non
 
 @pytest.mark.parametrize("attribute", ATTRIBUTES)
 def test_an_attribute_that_is_left_out_makes_another_report(attribute: str) -> None:
-    draft = a_draft(event_type_id=str(TYPE_ID))
+    draft = make_draft(event_type_id=str(TYPE_ID))
     other = replace(draft, **{attribute: None})
 
     assert draft.digest() != other.digest()
@@ -88,19 +88,19 @@ def test_an_attribute_that_is_left_out_makes_another_report(attribute: str) -> N
 def test_reports_that_are_nearly_the_same_are_two(
     one: dict[str, Any], other: dict[str, Any]
 ) -> None:
-    assert Draft(**one).digest() != Draft(**other).digest()
+    assert EventDraft(**one).digest() != EventDraft(**other).digest()
 
 
 @given(DRAFTS, st.sampled_from(ATTRIBUTES), st.data())
 def test_two_reports_are_one_only_if_they_say_the_same(
-    draft: Draft, attribute: str, data: st.DataObject
+    draft: EventDraft, attribute: str, data: st.DataObject
 ) -> None:
     other = data.draw(DRAFTS)
     mixed = replace(draft, **{attribute: getattr(other, attribute)})
 
     same = draft.digest() == mixed.digest()
 
-    assert same == (_as_said(draft) == _as_said(mixed))
+    assert same == (_comparable_attributes(draft) == _comparable_attributes(mixed))
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_two_reports_are_one_only_if_they_say_the_same(
 def test_a_report_that_is_only_written_otherwise_is_the_same(
     one: dict[str, Any], other: dict[str, Any]
 ) -> None:
-    digests = {a_draft(**said).digest() for said in (one, other)}
+    digests = {make_draft(**report).digest() for report in (one, other)}
 
     assert len(digests) == 1
     assert len(str(digests.pop())) == 64
@@ -124,33 +124,33 @@ def test_a_report_that_is_only_written_otherwise_is_the_same(
 def test_two_instants_of_long_ago_are_two(year: int) -> None:
     instant = datetime(year, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
 
-    digests = [Draft(occurred_at=at).digest() for at in (instant, instant + A_MOMENT)]
+    digests = [EventDraft(occurred_at=at).digest() for at in (instant, instant + A_MOMENT)]
 
     assert digests[0] != digests[1]
 
 
 def test_values_too_deep_to_have_been_accepted_have_no_digest() -> None:
-    assert Draft(fields={"a": nested(5_000)}).digest() is None
+    assert EventDraft(fields={"a": nest_value(5_000)}).digest() is None
 
 
 def test_a_number_too_large_to_have_been_accepted_does_not_break_the_digest() -> None:
-    draft = Draft(fields={"a": 10**5_000})
+    draft = EventDraft(fields={"a": 10**5_000})
 
     digest = draft.digest()
 
-    assert digest != Draft(fields={"a": 1}).digest()
+    assert digest != EventDraft(fields={"a": 1}).digest()
 
 
-def _as_said(draft: Draft) -> list[Any]:
+def _comparable_attributes(draft: EventDraft) -> list[Any]:
     """The draft's words, with truth values told from numbers and NaN equal to itself."""
-    return [_told_apart(getattr(draft, attribute)) for attribute in ATTRIBUTES]
+    return [_comparable_value(getattr(draft, attribute)) for attribute in ATTRIBUTES]
 
 
-def _told_apart(value: Any) -> Any:
+def _comparable_value(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _told_apart(inner) for key, inner in value.items()}
+        return {key: _comparable_value(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_told_apart(inner) for inner in value]
+        return [_comparable_value(inner) for inner in value]
     if isinstance(value, float) and math.isnan(value):
         return "NaN", None
     return isinstance(value, bool), value

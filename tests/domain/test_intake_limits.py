@@ -13,18 +13,26 @@ import pytest
 from hypothesis import given
 
 from app.domain.events.state import Entity
-from app.domain.intake.intake import Accepted, Draft, Refused, TypeSpec, Verdict, judge, revise
+from app.domain.intake.intake import (
+    Accepted,
+    EventDraft,
+    EventTypeSnapshot,
+    Rejected,
+    ValidationResult,
+    validate_report,
+    validate_update,
+)
 from app.domain.shared.limits import Limits
-from app.domain.shared.problems import Problem, invalid
+from app.domain.shared.problems import Problem, invalid_input
 from tests.domain.examples import (
     EVENT_ID,
     FLARING,
     FREE_FORM,
     NOW,
-    a_desk,
-    nested,
-    refused,
-    told,
+    codes_and_paths,
+    make_command_context,
+    nest_value,
+    rejected_problems,
 )
 from tests.domain.strategies import ANY_JSON, ANY_TEXT, DRAFTS
 
@@ -32,50 +40,59 @@ A_MOMENT = timedelta(microseconds=1)
 AHEAD = "Is more than 300 seconds ahead of the server's clock."
 
 PAST_A_LIMIT: list[tuple[dict[str, Any], Problem]] = [
-    ({"type": "x" * 256}, invalid("Is 256 characters long; at most 255 are kept.", "type")),
-    ({"type": ""}, invalid("Must not be empty.", "type")),
-    ({"type": "a\tb"}, invalid("Character 2 is U+0009, which cannot be kept.", "type")),
+    ({"type": "x" * 256}, invalid_input("Is 256 characters long; at most 255 are kept.", "type")),
+    ({"type": ""}, invalid_input("Must not be empty.", "type")),
+    ({"type": "a\tb"}, invalid_input("Character 2 is U+0009, which cannot be kept.", "type")),
     (
         {"type": "pump.*"},
-        invalid("Must not end in '*': in a filter that is a prefix.", "type"),
+        invalid_input("Must not end in '*': in a filter that is a prefix.", "type"),
     ),
-    ({"source": "x" * 256}, invalid("Is 256 characters long; at most 255 are kept.", "source")),
-    ({"source": ""}, invalid("Must not be empty.", "source")),
+    (
+        {"source": "x" * 256},
+        invalid_input("Is 256 characters long; at most 255 are kept.", "source"),
+    ),
+    ({"source": ""}, invalid_input("Must not be empty.", "source")),
     (
         {"source_id": "x" * 256},
-        invalid("Is 256 characters long; at most 255 are kept.", "sourceId"),
+        invalid_input("Is 256 characters long; at most 255 are kept.", "sourceId"),
     ),
-    ({"source_id": ""}, invalid("Must not be empty.", "sourceId")),
-    ({"subject": "x" * 256}, invalid("Is 256 characters long; at most 255 are kept.", "subject")),
-    ({"subject": "\n"}, invalid("Character 1 is U+000A, which cannot be kept.", "subject")),
+    ({"source_id": ""}, invalid_input("Must not be empty.", "sourceId")),
+    (
+        {"subject": "x" * 256},
+        invalid_input("Is 256 characters long; at most 255 are kept.", "subject"),
+    ),
+    ({"subject": "\n"}, invalid_input("Character 1 is U+000A, which cannot be kept.", "subject")),
     (
         {"summary": "x" * 1_001},
-        invalid("Is 1,001 characters long; at most 1,000 are kept.", "summary"),
+        invalid_input("Is 1,001 characters long; at most 1,000 are kept.", "summary"),
     ),
-    ({"summary": "\0"}, invalid("Character 1 is U+0000, which cannot be kept.", "summary")),
+    ({"summary": "\0"}, invalid_input("Character 1 is U+0000, which cannot be kept.", "summary")),
     (
         {"content": "x" * 100_001},
-        invalid("Is 100,001 characters long; at most 100,000 are kept.", "content"),
+        invalid_input("Is 100,001 characters long; at most 100,000 are kept.", "content"),
     ),
-    ({"content": "\ud800"}, invalid("Character 1 is U+D800, which cannot be kept.", "content")),
-    ({"entity": Entity("", "1")}, invalid("Must not be empty.", "entity", "type")),
+    (
+        {"content": "\ud800"},
+        invalid_input("Character 1 is U+D800, which cannot be kept.", "content"),
+    ),
+    ({"entity": Entity("", "1")}, invalid_input("Must not be empty.", "entity", "type")),
     (
         {"entity": Entity("Well", "x" * 256)},
-        invalid("Is 256 characters long; at most 255 are kept.", "entity", "id"),
+        invalid_input("Is 256 characters long; at most 255 are kept.", "entity", "id"),
     ),
-    ({"tags": ("a",) * 101}, invalid("There are 101 tags; at most 100.", "tags")),
+    ({"tags": ("a",) * 101}, invalid_input("There are 101 tags; at most 100.", "tags")),
     (
         {"tags": ("a", "x" * 256)},
-        invalid("Is 256 characters long; at most 255 are kept.", "tags", "1"),
+        invalid_input("Is 256 characters long; at most 255 are kept.", "tags", "1"),
     ),
-    ({"tags": ("a", "b", "")}, invalid("Must not be empty.", "tags", "2")),
-    ({"occurred_at": NOW + timedelta(minutes=5) + A_MOMENT}, invalid(AHEAD, "occurredAt")),
-    ({"fields": [1]}, invalid("Must be a JSON object.", "fields")),
+    ({"tags": ("a", "b", "")}, invalid_input("Must not be empty.", "tags", "2")),
+    ({"occurred_at": NOW + timedelta(minutes=5) + A_MOMENT}, invalid_input(AHEAD, "occurredAt")),
+    ({"fields": [1]}, invalid_input("Must be a JSON object.", "fields")),
     (
         {"fields": {"t": "x" * 65_529}},
-        invalid("Is 65,537 bytes of JSON; at most 65,536 are kept.", "fields"),
+        invalid_input("Is 65,537 bytes of JSON; at most 65,536 are kept.", "fields"),
     ),
-    ({"fields": {"n": [math.inf]}}, invalid("Must be a finite number.", "fields", "n", "0")),
+    ({"fields": {"n": [math.inf]}}, invalid_input("Must be a finite number.", "fields", "n", "0")),
 ]
 IN_AN_UPDATE = [
     row
@@ -84,19 +101,19 @@ IN_AN_UPDATE = [
 ]
 
 
-@pytest.mark.parametrize(("said", "problem"), PAST_A_LIMIT)
+@pytest.mark.parametrize(("attributes", "problem"), PAST_A_LIMIT)
 def test_a_report_past_a_limit_is_told_the_number_and_the_path(
-    said: dict[str, Any], problem: Problem
+    attributes: dict[str, Any], problem: Problem
 ) -> None:
-    draft = Draft(**said)
+    draft = EventDraft(**attributes)
 
-    verdict = judge(draft, None, a_desk(), EVENT_ID)
+    verdict = validate_report(draft, None, make_command_context(), EVENT_ID)
 
-    assert verdict == Refused((problem,))
+    assert verdict == Rejected((problem,))
 
 
 @pytest.mark.parametrize(
-    "said",
+    "attributes",
     [
         {"type": "x" * 255, "source": "x" * 255, "source_id": "x" * 255, "subject": "x" * 255},
         {"summary": "é" * 1_000, "content": "\U0001f600" * 100_000},
@@ -104,62 +121,70 @@ def test_a_report_past_a_limit_is_told_the_number_and_the_path(
         {"fields": {"t": "x" * 65_528}},
     ],
 )
-def test_a_report_up_to_its_limits_is_accepted(said: dict[str, Any]) -> None:
-    assert isinstance(judge(Draft(**said), None, a_desk(), EVENT_ID), Accepted)
+def test_a_report_up_to_its_limits_is_accepted(attributes: dict[str, Any]) -> None:
+    assert isinstance(
+        validate_report(EventDraft(**attributes), None, make_command_context(), EVENT_ID), Accepted
+    )
 
 
 @pytest.mark.parametrize(
-    ("limits", "said", "problem"),
+    ("limits", "attributes", "problem"),
     [
         (
             Limits(summary=3),
             {"summary": "abcd"},
-            invalid("Is 4 characters long; at most 3 are kept.", "summary"),
+            invalid_input("Is 4 characters long; at most 3 are kept.", "summary"),
         ),
-        (Limits(tags=1), {"tags": ("a", "b")}, invalid("There are 2 tags; at most 1.", "tags")),
+        (
+            Limits(tags=1),
+            {"tags": ("a", "b")},
+            invalid_input("There are 2 tags; at most 1.", "tags"),
+        ),
         (
             Limits(fields_bytes=8),
             {"fields": {"a": 123}},
-            invalid("Is 9 bytes of JSON; at most 8 are kept.", "fields"),
+            invalid_input("Is 9 bytes of JSON; at most 8 are kept.", "fields"),
         ),
         (
             Limits(fields_depth=3),
             {"fields": {"a": [[[]]]}},
-            invalid("Is nested deeper than 3 levels.", "fields"),
+            invalid_input("Is nested deeper than 3 levels.", "fields"),
         ),
         (
             Limits(future_seconds=60),
             {"occurred_at": NOW + timedelta(seconds=61)},
-            invalid("Is more than 60 seconds ahead of the server's clock.", "occurredAt"),
+            invalid_input("Is more than 60 seconds ahead of the server's clock.", "occurredAt"),
         ),
     ],
 )
 def test_a_limit_that_was_set_is_the_one_that_is_told(
-    limits: Limits, said: dict[str, Any], problem: Problem
+    limits: Limits, attributes: dict[str, Any], problem: Problem
 ) -> None:
-    verdict = judge(Draft(**said), None, a_desk(limits=limits), EVENT_ID)
+    verdict = validate_report(
+        EventDraft(**attributes), None, make_command_context(limits=limits), EVENT_ID
+    )
 
-    assert verdict == Refused((problem,))
+    assert verdict == Rejected((problem,))
 
 
-@pytest.mark.parametrize(("said", "problem"), IN_AN_UPDATE)
+@pytest.mark.parametrize(("attributes", "problem"), IN_AN_UPDATE)
 def test_an_update_past_a_limit_is_told_the_number_and_the_path(
-    said: dict[str, Any], problem: Problem
+    attributes: dict[str, Any], problem: Problem
 ) -> None:
     event = replace(FREE_FORM, fields={})
 
-    verdict = revise(event, said, None, a_desk())
+    verdict = validate_update(event, attributes, None, make_command_context())
 
-    assert verdict == Refused((problem,))
+    assert verdict == Rejected((problem,))
 
 
 def test_the_merged_values_and_not_the_given_ones_are_measured() -> None:
     event = replace(FREE_FORM, fields={"a": "x" * 40_000})
 
-    verdict = revise(event, {"fields": {"b": "x" * 40_000}}, None, a_desk())
+    verdict = validate_update(event, {"fields": {"b": "x" * 40_000}}, None, make_command_context())
 
     message = "Is 80,015 bytes of JSON; at most 65,536 are kept."
-    assert verdict == Refused((invalid(message, "fields"),))
+    assert verdict == Rejected((invalid_input(message, "fields"),))
 
 
 @pytest.mark.parametrize(
@@ -187,7 +212,7 @@ def test_the_merged_values_and_not_the_given_ones_are_measured() -> None:
         ),
         (
             FLARING,
-            {"remarks": nested(50)},
+            {"remarks": nest_value(50)},
             [("FIELD_REQUIRED", ("fields", "volume")), ("INVALID_INPUT", ("fields",))],
         ),
         (
@@ -198,84 +223,86 @@ def test_the_merged_values_and_not_the_given_ones_are_measured() -> None:
     ],
 )
 def test_a_value_that_cannot_be_kept_does_not_hide_what_else_is_wrong(
-    spec: TypeSpec | None, values: Any, problems: list[tuple[str, tuple[str, ...]]]
+    spec: EventTypeSnapshot | None, values: Any, problems: list[tuple[str, tuple[str, ...]]]
 ) -> None:
-    verdict = judge(Draft(fields=values), spec, a_desk(), EVENT_ID)
+    verdict = validate_report(EventDraft(fields=values), spec, make_command_context(), EVENT_ID)
 
-    assert told(refused(verdict)) == problems
+    assert codes_and_paths(rejected_problems(verdict)) == problems
 
 
 @pytest.mark.parametrize("spec", [None, FLARING], ids=["free-form", "registered"])
 @given(draft=DRAFTS)
 def test_whatever_comes_is_accepted_and_can_be_kept_or_refused_and_can_be_told(
-    spec: TypeSpec | None, draft: Draft
+    spec: EventTypeSnapshot | None, draft: EventDraft
 ) -> None:
-    verdict = judge(draft, spec, a_desk(), EVENT_ID)
+    verdict = validate_report(draft, spec, make_command_context(), EVENT_ID)
 
-    _assert_kept_or_told(verdict)
+    _assert_stored_or_reported(verdict)
 
 
 @pytest.mark.parametrize("spec", [None, FLARING], ids=["free-form", "registered"])
 @pytest.mark.parametrize(
     ("values", "problem"),
     [
-        pytest.param(nested(5_000), invalid("Must be a JSON object.", "fields"), id="5,000 lists"),
         pytest.param(
-            {"volume": nested(5_000)},
-            invalid("Is nested deeper than 50 levels.", "fields"),
+            nest_value(5_000), invalid_input("Must be a JSON object.", "fields"), id="5,000 lists"
+        ),
+        pytest.param(
+            {"volume": nest_value(5_000)},
+            invalid_input("Is nested deeper than 50 levels.", "fields"),
             id="5,000 lists in a field",
         ),
         pytest.param(
-            nested(5_000, key="volume"),
-            invalid("Is nested deeper than 50 levels.", "fields"),
+            nest_value(5_000, key="volume"),
+            invalid_input("Is nested deeper than 50 levels.", "fields"),
             id="5,000 objects",
         ),
         pytest.param(
             {"volume": 10**5_000},
-            invalid("Must be a finite number.", "fields", "volume"),
+            invalid_input("Must be a finite number.", "fields", "volume"),
             id="10^5000",
         ),
         pytest.param(
             {"volume": math.nan},
-            invalid("Must be a finite number.", "fields", "volume"),
+            invalid_input("Must be a finite number.", "fields", "volume"),
             id="NaN",
         ),
     ],
 )
 def test_values_that_break_parsers_are_refused(
-    values: Any, problem: Problem, spec: TypeSpec | None
+    values: Any, problem: Problem, spec: EventTypeSnapshot | None
 ) -> None:
-    verdict = judge(Draft(fields=values), spec, a_desk(), EVENT_ID)
+    verdict = validate_report(EventDraft(fields=values), spec, make_command_context(), EVENT_ID)
 
-    assert verdict == Refused((problem,))
+    assert verdict == Rejected((problem,))
 
 
 @given(ANY_JSON, ANY_TEXT)
 def test_whatever_an_update_gives_is_accepted_and_can_be_kept_or_refused_and_can_be_told(
     values: Any, text: str
 ) -> None:
-    given = {"fields": values, "summary": text, "content": text, "tags": (text,)}
+    attributes = {"fields": values, "summary": text, "content": text, "tags": (text,)}
 
-    verdict = revise(FREE_FORM, given, None, a_desk())
+    verdict = validate_update(FREE_FORM, attributes, None, make_command_context())
 
-    _assert_kept_or_told(verdict)
+    _assert_stored_or_reported(verdict)
 
 
-def _assert_kept_or_told(verdict: Verdict) -> None:
+def _assert_stored_or_reported(verdict: ValidationResult) -> None:
     """The event is JSON that UTF-8 and PostgreSQL hold; the problems are such texts too."""
     if isinstance(verdict, Accepted):
         assert json.dumps(verdict.event.to_json(), allow_nan=False)
-        texts = [*_texts(verdict.event.to_json())]
+        texts = [*_iterate_texts(verdict.event.to_json())]
     else:
         texts = [text for each in verdict.problems for text in (each.message, *each.path)]
         assert texts
     assert all("\0" not in text and text.encode().decode() == text for text in texts)
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _iterate_texts(value: Any) -> Iterator[str]:
     """Every key and text in a JSON value."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict | list):
         for inner in [*value, *value.values()] if isinstance(value, dict) else value:
-            yield from _texts(inner)
+            yield from _iterate_texts(inner)

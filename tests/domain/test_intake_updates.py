@@ -11,22 +11,22 @@ import pytest
 from app.domain.event_types.lifecycle import EventTypeState
 from app.domain.events.severity import Outcome, Severity
 from app.domain.events.state import Entity
-from app.domain.intake.intake import Accepted, Refused, revise
-from app.domain.shared.problems import invalid
+from app.domain.intake.intake import Accepted, Rejected, validate_update
+from app.domain.shared.problems import invalid_input
 from tests.domain.examples import (
     FLARED,
     FLARING,
     FREE_FORM,
     NOW,
-    a_desk,
-    accepted,
-    refused,
-    told,
+    accepted_event,
+    codes_and_paths,
+    make_command_context,
+    rejected_problems,
 )
 
 
 def test_an_update_changes_what_is_given_and_nothing_else() -> None:
-    given = {
+    attributes = {
         "entity": Entity("Pump", "3"),
         "severity": " Green ",
         "summary": "",
@@ -37,7 +37,7 @@ def test_an_update_changes_what_is_given_and_nothing_else() -> None:
         "notification": False,
     }
 
-    verdict = revise(FREE_FORM, given, None, a_desk())
+    verdict = validate_update(FREE_FORM, attributes, None, make_command_context())
 
     assert verdict == Accepted(
         replace(
@@ -57,7 +57,7 @@ def test_an_update_changes_what_is_given_and_nothing_else() -> None:
 
 
 def test_an_update_that_gives_nothing_changes_nothing_but_the_clockwork() -> None:
-    verdict = revise(FREE_FORM, {}, None, a_desk())
+    verdict = validate_update(FREE_FORM, {}, None, make_command_context())
 
     assert verdict == Accepted(replace(FREE_FORM, updated_at=NOW, version=3))
 
@@ -67,7 +67,9 @@ def test_an_update_that_gives_nothing_changes_nothing_but_the_clockwork() -> Non
     [("entity", None), ("content", None), ("outcome", None), ("tags", ()), ("fields", {})],
 )
 def test_null_clears_what_may_be_empty(attribute: str, cleared: Any) -> None:
-    event = accepted(revise(FREE_FORM, {attribute: None}, None, a_desk()))
+    event = accepted_event(
+        validate_update(FREE_FORM, {attribute: None}, None, make_command_context())
+    )
 
     assert event == replace(FREE_FORM, **{attribute: cleared}, updated_at=NOW, version=3)
 
@@ -82,13 +84,13 @@ def test_null_clears_what_may_be_empty(attribute: str, cleared: Any) -> None:
     ],
 )
 def test_null_is_refused_for_what_may_not_be_empty(attribute: str, path: str) -> None:
-    verdict = revise(FREE_FORM, {attribute: None}, None, a_desk())
+    verdict = validate_update(FREE_FORM, {attribute: None}, None, make_command_context())
 
-    assert verdict == Refused((invalid("Must not be null.", path),))
+    assert verdict == Rejected((invalid_input("Must not be null.", path),))
 
 
 @pytest.mark.parametrize(
-    ("given", "merged"),
+    ("attributes", "merged"),
     [
         ({}, {"a": 1, "b": {"c": 2}}),
         ({"a": 3}, {"a": 3, "b": {"c": 2}}),
@@ -101,11 +103,13 @@ def test_null_is_refused_for_what_may_not_be_empty(attribute: str, path: str) ->
     ],
 )
 def test_fields_are_merged_by_name_and_null_removes_one(
-    given: dict[str, Any], merged: dict[str, Any]
+    attributes: dict[str, Any], merged: dict[str, Any]
 ) -> None:
     event = replace(FREE_FORM, fields={"a": 1, "b": {"c": 2}})
 
-    revised = accepted(revise(event, {"fields": given}, None, a_desk()))
+    revised = accepted_event(
+        validate_update(event, {"fields": attributes}, None, make_command_context())
+    )
 
     assert revised.fields == merged
     assert event.fields == {"a": 1, "b": {"c": 2}}
@@ -114,13 +118,15 @@ def test_fields_are_merged_by_name_and_null_removes_one(
 def test_a_stored_null_that_the_update_does_not_name_stays() -> None:
     event = replace(FREE_FORM, fields={"a": None, "b": 2})
 
-    revised = accepted(revise(event, {"fields": {"b": 3}}, None, a_desk()))
+    revised = accepted_event(
+        validate_update(event, {"fields": {"b": 3}}, None, make_command_context())
+    )
 
     assert revised.fields == {"a": None, "b": 3}
 
 
 @pytest.mark.parametrize(
-    ("given", "problems"),
+    ("value", "problems"),
     [
         ({"volume": None}, [("FIELD_REQUIRED", ("fields", "volume"))]),
         (None, [("FIELD_REQUIRED", ("fields", "volume"))]),
@@ -131,30 +137,32 @@ def test_a_stored_null_that_the_update_does_not_name_stays() -> None:
     ],
 )
 def test_the_merged_values_are_judged_by_the_type(
-    given: Any, problems: list[tuple[str, tuple[str, ...]]]
+    value: Any, problems: list[tuple[str, tuple[str, ...]]]
 ) -> None:
-    verdict = revise(FLARED, {"fields": given}, FLARING, a_desk())
+    verdict = validate_update(FLARED, {"fields": value}, FLARING, make_command_context())
 
-    assert told(refused(verdict)) == problems
+    assert codes_and_paths(rejected_problems(verdict)) == problems
 
 
 def test_the_merged_values_and_not_the_given_ones_must_be_complete() -> None:
-    given = {"fields": {"cause": None, "remarks": "Over."}}
+    attributes = {"fields": {"cause": None, "remarks": "Over."}}
 
-    event = accepted(revise(FLARED, given, FLARING, a_desk()))
+    event = accepted_event(validate_update(FLARED, attributes, FLARING, make_command_context()))
 
     assert event.fields == {"volume": 150, "remarks": "Over."}
 
 
 @pytest.mark.parametrize("state", EventTypeState)
 def test_an_event_can_be_updated_whatever_became_of_its_type(state: EventTypeState) -> None:
-    verdict = revise(FLARED, {"summary": "Over."}, replace(FLARING, state=state), a_desk())
+    verdict = validate_update(
+        FLARED, {"summary": "Over."}, replace(FLARING, state=state), make_command_context()
+    )
 
-    assert accepted(verdict).summary == "Over."
+    assert accepted_event(verdict).summary == "Over."
 
 
 def test_everything_that_is_wrong_with_an_update_is_told_at_once() -> None:
-    given = {
+    attributes = {
         "severity": None,
         "summary": "x" * 1_001,
         "occurred_at": NOW + timedelta(hours=1),
@@ -163,9 +171,9 @@ def test_everything_that_is_wrong_with_an_update_is_told_at_once() -> None:
         "tags": ("", "a"),
     }
 
-    verdict = revise(FLARED, given, FLARING, a_desk())
+    verdict = validate_update(FLARED, attributes, FLARING, make_command_context())
 
-    assert told(refused(verdict)) == [
+    assert codes_and_paths(rejected_problems(verdict)) == [
         ("FIELD_INVALID", ("fields", "cause")),
         ("FIELD_REQUIRED", ("fields", "volume")),
         ("INVALID_INPUT", ("notification",)),

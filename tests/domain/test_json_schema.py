@@ -10,10 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.event_types.fields import FieldDefinition, FieldKind
-from app.domain.event_types.json_schema import compile_schema, schema_problems, value_problems
+from app.domain.event_types.json_schema import (
+    compile_schema,
+    validate_field_schema,
+    validate_values,
+)
 from app.domain.shared.limits import Limits
 from app.domain.shared.problems import Problem, UserErrorCode
-from tests.domain.examples import a_field, told
+from tests.domain.examples import codes_and_paths, make_field
 from tests.domain.strategies import sound_definitions
 
 CAUSES = ("Maintenance", "Equipment failure")
@@ -21,7 +25,7 @@ CAUSES = ("Maintenance", "Equipment failure")
 
 def test_the_schema_says_what_the_definitions_say() -> None:
     fields = [
-        a_field(
+        make_field(
             name="volume",
             label="Volume",
             required=True,
@@ -30,15 +34,17 @@ def test_the_schema_says_what_the_definitions_say() -> None:
             minimum=0.0,
             maximum=1e6,
         ),
-        a_field(name="hours", kind=FieldKind.INTEGER, required=True, default=1),
-        a_field(name="planned", kind=FieldKind.BOOLEAN, default=False),
-        a_field(name="day", kind=FieldKind.DATE),
-        a_field(name="cause", kind=FieldKind.SELECT, options=CAUSES),
-        a_field(
+        make_field(name="hours", kind=FieldKind.INTEGER, required=True, default=1),
+        make_field(name="planned", kind=FieldKind.BOOLEAN, default=False),
+        make_field(name="day", kind=FieldKind.DATE),
+        make_field(name="cause", kind=FieldKind.SELECT, options=CAUSES),
+        make_field(
             name="causes", kind=FieldKind.MULTI_SELECT, options=CAUSES, default=["Maintenance"]
         ),
-        a_field(name="permit", kind=FieldKind.TEXT, min_length=2, max_length=9, pattern="^[A-Z]"),
-        a_field(name="remarks", kind=FieldKind.LONG_TEXT),
+        make_field(
+            name="permit", kind=FieldKind.TEXT, min_length=2, max_length=9, pattern="^[A-Z]"
+        ),
+        make_field(name="remarks", kind=FieldKind.LONG_TEXT),
     ]
 
     schema = compile_schema(fields)
@@ -85,11 +91,11 @@ def test_sound_definitions_make_a_valid_schema(fields: list[FieldDefinition]) ->
     schema = compile_schema(fields)
 
     assert jsonschema_rs.meta.is_valid(schema)
-    assert [schema_problems(field, Limits()) for field in fields] == [[]] * len(fields)
+    assert [validate_field_schema(field, Limits()) for field in fields] == [[]] * len(fields)
 
 
 @pytest.mark.parametrize(
-    ("given", "value", "bound"),
+    ("attributes", "value", "bound"),
     [
         ({"minimum": 17.0}, 1, "17"),
         ({"maximum": 17.0}, 18, "17"),
@@ -102,20 +108,20 @@ def test_sound_definitions_make_a_valid_schema(fields: list[FieldDefinition]) ->
         ({"kind": FieldKind.SELECT, "options": CAUSES}, "W" * 500, "Equipment failure"),
     ],
 )
-def test_a_refusal_names_the_bound(given: dict[str, Any], value: Any, bound: str) -> None:
-    field = a_field(**{"name": "f"} | given)
+def test_a_refusal_names_the_bound(attributes: dict[str, Any], value: Any, bound: str) -> None:
+    field = make_field(**{"name": "f"} | attributes)
 
-    [problem] = value_problems((field,), {"f": value})
+    [problem] = validate_values((field,), {"f": value})
 
     assert bound in problem.message
     assert not problem.message.endswith("…")
 
 
 def test_a_pattern_is_served_with_its_dots_spelled_out_and_told_as_it_was_written() -> None:
-    field = a_field(name="f", kind=FieldKind.TEXT, pattern=r"^a.[.]\.$")
+    field = make_field(name="f", kind=FieldKind.TEXT, pattern=r"^a.[.]\.$")
 
     schema = compile_schema([field])
-    [problem] = value_problems((field,), {"f": "a\r.."})
+    [problem] = validate_values((field,), {"f": "a\r.."})
 
     spelled_out = r"^a[^\n\r\u2028\u2029][.]\.$"
     assert schema["properties"]["f"]["allOf"] == [{"pattern": spelled_out}]
@@ -123,24 +129,28 @@ def test_a_pattern_is_served_with_its_dots_spelled_out_and_told_as_it_was_writte
 
 
 def test_a_refusal_does_not_repeat_the_whole_of_a_long_value() -> None:
-    field = a_field(name="f", kind=FieldKind.TEXT, max_length=17)
+    field = make_field(name="f", kind=FieldKind.TEXT, max_length=17)
 
-    [problem] = value_problems((field,), {"f": "a" * 60_000})
+    [problem] = validate_values((field,), {"f": "a" * 60_000})
 
     reason = '" is longer than 17 characters'
     assert problem.message == "…" + "a" * (300 - len(reason)) + reason
 
 
 def test_a_required_field_that_is_absent_is_told_under_its_name() -> None:
-    fields = (a_field(name="a", required=True), a_field(name="b", required=True), a_field(name="c"))
+    fields = (
+        make_field(name="a", required=True),
+        make_field(name="b", required=True),
+        make_field(name="c"),
+    )
 
-    problems = value_problems(fields, {"b": 1})
+    problems = validate_values(fields, {"b": 1})
 
     assert problems == [Problem(UserErrorCode.FIELD_REQUIRED, "a is required.", ("a",))]
 
 
 def test_a_field_that_the_type_does_not_have_is_told_under_its_name() -> None:
-    problems = value_problems((a_field(name="a"),), {"a": 1, "A": 1, "b.c": None})
+    problems = validate_values((make_field(name="a"),), {"a": 1, "A": 1, "b.c": None})
 
     unknown = UserErrorCode.FIELD_UNKNOWN
     assert sorted(problems, key=lambda problem: problem.path) == [
@@ -150,25 +160,25 @@ def test_a_field_that_the_type_does_not_have_is_told_under_its_name() -> None:
 
 
 def test_a_type_without_fields_takes_no_values() -> None:
-    accepted, refused = value_problems((), {}), value_problems((), {"a": 1})
+    accepted, refused = validate_values((), {}), validate_values((), {"a": 1})
 
     assert accepted == []
-    assert told(refused) == [("FIELD_UNKNOWN", ("a",))]
+    assert codes_and_paths(refused) == [("FIELD_UNKNOWN", ("a",))]
 
 
 def test_everything_that_is_wrong_with_the_values_is_told_at_once() -> None:
     fields = (
-        a_field(name="volume", required=True),
-        a_field(name="hours", required=True),
-        a_field(name="cause", kind=FieldKind.SELECT, options=CAUSES),
-        a_field(name="causes", kind=FieldKind.MULTI_SELECT, options=CAUSES),
-        a_field(name="permit", kind=FieldKind.TEXT, min_length=4, pattern="^[A-Z]"),
+        make_field(name="volume", required=True),
+        make_field(name="hours", required=True),
+        make_field(name="cause", kind=FieldKind.SELECT, options=CAUSES),
+        make_field(name="causes", kind=FieldKind.MULTI_SELECT, options=CAUSES),
+        make_field(name="permit", kind=FieldKind.TEXT, min_length=4, pattern="^[A-Z]"),
     )
     values = {"cause": 1, "causes": ["Weather"], "permit": "x", "weather": "fine", "wind": 3}
 
-    problems = value_problems(fields, values)
+    problems = validate_values(fields, values)
 
-    assert sorted(set(told(problems))) == [
+    assert sorted(set(codes_and_paths(problems))) == [
         ("FIELD_INVALID", ("cause",)),
         ("FIELD_INVALID", ("causes", "0")),
         ("FIELD_INVALID", ("permit",)),
@@ -181,19 +191,19 @@ def test_everything_that_is_wrong_with_the_values_is_told_at_once() -> None:
 
 
 def test_a_default_that_is_a_list_does_not_stand_in_the_way_of_a_verdict() -> None:
-    causes = a_field(kind=FieldKind.MULTI_SELECT, options=CAUSES, default=["Maintenance"])
+    causes = make_field(kind=FieldKind.MULTI_SELECT, options=CAUSES, default=["Maintenance"])
 
-    problems = value_problems((causes,), {"volume": ["Equipment failure"]})
+    problems = validate_values((causes,), {"volume": ["Equipment failure"]})
 
     assert problems == []
 
 
 def test_types_whose_fields_differ_in_one_bound_judge_differently() -> None:
-    one, other = a_field(name="f", maximum=1.0), a_field(name="f", maximum=2.0)
+    one, other = make_field(name="f", maximum=1.0), make_field(name="f", maximum=2.0)
 
-    verdicts = [value_problems((field,), {"f": 1.5}) for field in (one, other, one)]
+    verdicts = [validate_values((field,), {"f": 1.5}) for field in (one, other, one)]
 
-    assert [told(problems) for problems in verdicts] == [
+    assert [codes_and_paths(problems) for problems in verdicts] == [
         [("FIELD_INVALID", ("f",))],
         [],
         [("FIELD_INVALID", ("f",))],
@@ -201,8 +211,8 @@ def test_types_whose_fields_differ_in_one_bound_judge_differently() -> None:
 
 
 def test_a_pattern_is_judged_in_time_linear_in_the_text() -> None:
-    field = a_field(name="f", kind=FieldKind.TEXT, pattern="^(a+)+$")
+    field = make_field(name="f", kind=FieldKind.TEXT, pattern="^(a+)+$")
 
-    problems = value_problems((field,), {"f": "a" * 50_000 + "!"})
+    problems = validate_values((field,), {"f": "a" * 50_000 + "!"})
 
-    assert told(problems) == [("FIELD_INVALID", ("f",))]
+    assert codes_and_paths(problems) == [("FIELD_INVALID", ("f",))]

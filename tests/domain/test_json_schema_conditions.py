@@ -8,10 +8,10 @@ import pytest
 
 from app.domain.event_types.conditions import AllOf, AnyOf, Condition, Not
 from app.domain.event_types.fields import FieldKind
-from app.domain.event_types.json_schema import compile_schema, value_problems
+from app.domain.event_types.json_schema import compile_schema, validate_values
 from app.domain.shared.problems import Problem, UserErrorCode
-from tests.domain.examples import a_field
-from tests.domain.forms import a_form, a_rule, asks, present
+from tests.domain.examples import make_field
+from tests.domain.rule_examples import field_exists, make_number_fields, make_predicate, make_rule
 
 A_IS_THERE = {"properties": {"a": {"type": "number"}}, "required": ["a"]}
 A_IS_1 = {"properties": {"a": {"type": "number", "const": 1}}, "required": ["a"]}
@@ -20,35 +20,35 @@ MUST_NOT = {"properties": {"b": False}}
 
 
 def test_fields_without_rules_in_force_have_no_conditions() -> None:
-    rule = a_rule("SHOW", "b", present("a"), enabled=False)
+    rule = make_rule("SHOW", "b", field_exists("a"), enabled=False)
 
-    schema = compile_schema(a_form("a", "b", required=True), [rule])
+    schema = compile_schema(make_number_fields("a", "b", required=True), [rule])
 
-    assert schema == compile_schema(a_form("a", "b", required=True))
+    assert schema == compile_schema(make_number_fields("a", "b", required=True))
     assert "allOf" not in schema
 
 
 @pytest.mark.parametrize(
     ("required", "rules", "conditions"),
     [
-        (False, [("SHOW", present("a"))], [{"if": A_IS_THERE, "else": MUST_NOT}]),
-        (True, [("SHOW", present("a"))], [{"if": A_IS_THERE, "then": MUST, "else": MUST_NOT}]),
-        (False, [("HIDE", present("a"))], [{"if": {"not": A_IS_THERE}, "else": MUST_NOT}]),
-        (False, [("REQUIRE", present("a"))], [{"if": A_IS_THERE, "then": MUST}]),
-        (True, [("REQUIRE", present("a"))], []),
+        (False, [("SHOW", field_exists("a"))], [{"if": A_IS_THERE, "else": MUST_NOT}]),
+        (True, [("SHOW", field_exists("a"))], [{"if": A_IS_THERE, "then": MUST, "else": MUST_NOT}]),
+        (False, [("HIDE", field_exists("a"))], [{"if": {"not": A_IS_THERE}, "else": MUST_NOT}]),
+        (False, [("REQUIRE", field_exists("a"))], [{"if": A_IS_THERE, "then": MUST}]),
+        (True, [("REQUIRE", field_exists("a"))], []),
         (
             False,
-            [("SHOW", asks("a", "EQ", 1)), ("SHOW", present("a"))],
+            [("SHOW", make_predicate("a", "EQ", 1)), ("SHOW", field_exists("a"))],
             [{"if": {"anyOf": [A_IS_1, A_IS_THERE]}, "else": MUST_NOT}],
         ),
         (
             False,
-            [("SHOW", present("a")), ("HIDE", asks("a", "EQ", 1))],
+            [("SHOW", field_exists("a")), ("HIDE", make_predicate("a", "EQ", 1))],
             [{"if": {"allOf": [A_IS_THERE, {"not": A_IS_1}]}, "else": MUST_NOT}],
         ),
         (
             False,
-            [("SHOW", present("a")), ("REQUIRE", asks("a", "EQ", 1))],
+            [("SHOW", field_exists("a")), ("REQUIRE", make_predicate("a", "EQ", 1))],
             [{"if": A_IS_THERE, "then": {"if": A_IS_1, "then": MUST}, "else": MUST_NOT}],
         ),
     ],
@@ -56,9 +56,11 @@ def test_fields_without_rules_in_force_have_no_conditions() -> None:
 def test_a_field_is_said_to_be_there_while_it_is_visible(
     required: bool, rules: list[tuple[str, Condition]], conditions: list[dict[str, Any]]
 ) -> None:
-    fields = (*a_form("a"), *a_form("b", required=required))
+    fields = (*make_number_fields("a"), *make_number_fields("b", required=required))
 
-    schema = compile_schema(fields, [a_rule(effect, "b", asked) for effect, asked in rules])
+    schema = compile_schema(
+        fields, [make_rule(effect, "b", condition) for effect, condition in rules]
+    )
 
     assert schema.get("allOf", []) == conditions
     hideable = any(effect != "REQUIRE" for effect, _ in rules)
@@ -71,27 +73,30 @@ def test_a_field_is_said_to_be_there_while_it_is_visible(
     [
         (AllOf(()), {}),
         (AnyOf(()), {"not": {}}),
-        (AllOf((present("a"), AnyOf(()))), {"allOf": [A_IS_THERE, {"not": {}}]}),
-        (AnyOf((present("a"),)), {"anyOf": [A_IS_THERE]}),
-        (Not(present("a")), {"not": A_IS_THERE}),
-        (asks("a", "NOT_EXISTS"), {"not": A_IS_THERE}),
+        (AllOf((field_exists("a"), AnyOf(()))), {"allOf": [A_IS_THERE, {"not": {}}]}),
+        (AnyOf((field_exists("a"),)), {"anyOf": [A_IS_THERE]}),
+        (Not(field_exists("a")), {"not": A_IS_THERE}),
+        (make_predicate("a", "NOT_EXISTS"), {"not": A_IS_THERE}),
     ],
 )
 def test_a_condition_is_said_as_it_is_nested(condition: Condition, schema: dict[str, Any]) -> None:
-    compiled = compile_schema(a_form("a", "b"), [a_rule("SHOW", "b", condition)])
+    compiled = compile_schema(make_number_fields("a", "b"), [make_rule("SHOW", "b", condition)])
 
     assert compiled["allOf"] == [{"if": schema, "else": MUST_NOT}]
 
 
 def test_what_goes_against_the_rules_is_told_in_words_and_at_once() -> None:
-    fields = (*a_form("a", "b", "c", "d", required=True), a_field(name="e", kind=FieldKind.TEXT))
+    fields = (
+        *make_number_fields("a", "b", "c", "d", required=True),
+        make_field(name="e", kind=FieldKind.TEXT),
+    )
     rules = (
-        a_rule("HIDE", "b", present("a"), targets=("b", "e")),
-        a_rule("SHOW", "c", present("a")),
-        a_rule("REQUIRE", "e", present("a")),
+        make_rule("HIDE", "b", field_exists("a"), targets=("b", "e")),
+        make_rule("SHOW", "c", field_exists("a")),
+        make_rule("REQUIRE", "e", field_exists("a")),
     )
 
-    problems = value_problems(fields, {"a": 1, "b": 2, "d": "x", "e": "hidden"}, rules)
+    problems = validate_values(fields, {"a": 1, "b": 2, "d": "x", "e": "hidden"}, rules)
 
     hidden, required = UserErrorCode.FIELD_HIDDEN, UserErrorCode.FIELD_REQUIRED
     assert sorted(problems, key=lambda problem: problem.path) == [
@@ -103,17 +108,17 @@ def test_what_goes_against_the_rules_is_told_in_words_and_at_once() -> None:
 
 
 def test_a_field_that_several_rules_require_is_told_once() -> None:
-    rules = (a_rule("REQUIRE", "b", AllOf(())), a_rule("REQUIRE", "b", present("a")))
+    rules = (make_rule("REQUIRE", "b", AllOf(())), make_rule("REQUIRE", "b", field_exists("a")))
 
-    problems = value_problems(a_form("a", "b"), {"a": 1}, rules)
+    problems = validate_values(make_number_fields("a", "b"), {"a": 1}, rules)
 
     assert problems == [Problem(UserErrorCode.FIELD_REQUIRED, "b is required.", ("b",))]
 
 
 def test_types_whose_rules_differ_judge_differently() -> None:
-    fields = a_form("a", "b")
-    rules = [(a_rule("SHOW", "b", asks("a", "EQ", value)),) for value in (1, 2, 1)]
+    fields = make_number_fields("a", "b")
+    rules = [(make_rule("SHOW", "b", make_predicate("a", "EQ", value)),) for value in (1, 2, 1)]
 
-    verdicts = [value_problems(fields, {"a": 1, "b": 1}, each) == [] for each in rules]
+    verdicts = [validate_values(fields, {"a": 1, "b": 1}, each) == [] for each in rules]
 
     assert verdicts == [True, False, True]

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from app.domain.event_types.fields import FieldDefinition, FieldKind
-from app.domain.event_types.json_schema import value_problems
+from app.domain.event_types.json_schema import validate_values
 from app.domain.shared.problems import Problem, UserErrorCode
-from tests.domain.examples import a_field, told
+from tests.domain.examples import codes_and_paths, make_field
 
 CAUSES = ("Maintenance", "Equipment failure")
 
@@ -81,20 +81,20 @@ REFUSED: dict[str, list[Any]] = {
     ("kind", "value"), [(kind, value) for kind, values in ACCEPTED.items() for value in values]
 )
 def test_a_field_takes_the_values_of_its_kind(kind: str, value: Any) -> None:
-    field = _of_kind(kind)
+    field = _field_of_kind(kind)
 
-    assert value_problems((field,), {"f": value}) == []
+    assert validate_values((field,), {"f": value}) == []
 
 
 @pytest.mark.parametrize(
     ("kind", "value"), [(kind, value) for kind, values in REFUSED.items() for value in values]
 )
 def test_a_field_refuses_every_other_value(kind: str, value: Any) -> None:
-    field = _of_kind(kind)
+    field = _field_of_kind(kind)
 
-    problems = value_problems((field,), {"f": value})
+    problems = validate_values((field,), {"f": value})
 
-    assert set(told(problems)) == {("FIELD_INVALID", ("f",))}
+    assert set(codes_and_paths(problems)) == {("FIELD_INVALID", ("f",))}
 
 
 @pytest.mark.parametrize(
@@ -108,23 +108,26 @@ def test_a_field_refuses_every_other_value(kind: str, value: Any) -> None:
 def test_what_a_pattern_of_ours_refuses_is_told_once_and_in_words(
     kind: str, value: str, message: str
 ) -> None:
-    field = _of_kind(kind)
+    field = _field_of_kind(kind)
 
-    problems = value_problems((field,), {"f": value})
+    problems = validate_values((field,), {"f": value})
 
     assert problems == [Problem(UserErrorCode.FIELD_INVALID, message, ("f",))]
 
 
 def test_an_option_that_does_not_exist_is_told_by_its_place_in_the_list() -> None:
-    field = _of_kind("MULTI_SELECT")
+    field = _field_of_kind("MULTI_SELECT")
 
-    problems = value_problems((field,), {"f": ["Maintenance", "Weather", 3]})
+    problems = validate_values((field,), {"f": ["Maintenance", "Weather", 3]})
 
-    assert set(told(problems)) == {("FIELD_INVALID", ("f", "1")), ("FIELD_INVALID", ("f", "2"))}
+    assert set(codes_and_paths(problems)) == {
+        ("FIELD_INVALID", ("f", "1")),
+        ("FIELD_INVALID", ("f", "2")),
+    }
 
 
 @pytest.mark.parametrize(
-    ("given", "value", "accepted"),
+    ("attributes", "value", "accepted"),
     [
         ({"minimum": 1.0}, 1, True),
         ({"minimum": 1.0}, 0.999, False),
@@ -148,15 +151,15 @@ def test_an_option_that_does_not_exist_is_told_by_its_place_in_the_list() -> Non
     ],
 )
 def test_bounds_are_inclusive_and_count_characters(
-    given: dict[str, Any], value: Any, accepted: bool
+    attributes: dict[str, Any], value: Any, accepted: bool
 ) -> None:
-    field = a_field(**{"name": "f"} | given)
+    field = make_field(**{"name": "f"} | attributes)
 
-    problems = value_problems((field,), {"f": value})
+    problems = validate_values((field,), {"f": value})
 
-    assert told(problems) == ([] if accepted else [("FIELD_INVALID", ("f",))])
+    assert codes_and_paths(problems) == ([] if accepted else [("FIELD_INVALID", ("f",))])
 
 
-def _of_kind(kind: str) -> FieldDefinition:
+def _field_of_kind(kind: str) -> FieldDefinition:
     options = CAUSES if kind in ("SELECT", "MULTI_SELECT") else None
-    return a_field(name="f", kind=FieldKind(kind), options=options)
+    return make_field(name="f", kind=FieldKind(kind), options=options)

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from app.domain.event_types.fields import FieldKind
-from app.domain.event_types.json_schema import schema_problems
+from app.domain.event_types.json_schema import validate_field_schema
 from app.domain.shared.limits import Limits
-from app.domain.shared.problems import Problem, invalid
-from tests.domain.examples import a_field, told
+from app.domain.shared.problems import Problem, invalid_input
+from tests.domain.examples import codes_and_paths, make_field
 
 CAUSES = ("Maintenance", "Equipment failure")
 NO_PATTERN = (
@@ -24,11 +24,11 @@ NO_PATTERN = (
     "pattern", ["^(?=a)", "(?!a)", "(?<=a)b", "(?<!a)b", r"(a)\1", "(", "[", "a{"]
 )
 def test_a_pattern_compiles_without_lookaround_and_backreference(pattern: str) -> None:
-    field = a_field(kind=FieldKind.TEXT, pattern=pattern)
+    field = make_field(kind=FieldKind.TEXT, pattern=pattern)
 
-    problems = schema_problems(field, Limits())
+    problems = validate_field_schema(field, Limits())
 
-    assert problems == [invalid(NO_PATTERN, "pattern")]
+    assert problems == [invalid_input(NO_PATTERN, "pattern")]
 
 
 @pytest.mark.parametrize(
@@ -43,23 +43,23 @@ def test_a_pattern_compiles_without_lookaround_and_backreference(pattern: str) -
     ],
 )
 def test_a_pattern_that_a_browser_does_not_compile_is_refused(pattern: str) -> None:
-    field = a_field(kind=FieldKind.TEXT, pattern=pattern)
+    field = make_field(kind=FieldKind.TEXT, pattern=pattern)
 
-    problems = schema_problems(field, Limits())
+    problems = validate_field_schema(field, Limits())
 
-    assert problems == [invalid(NO_PATTERN, "pattern")]
+    assert problems == [invalid_input(NO_PATTERN, "pattern")]
 
 
 def test_a_pattern_that_does_not_compile_is_told_without_its_default() -> None:
-    field = a_field(kind=FieldKind.TEXT, pattern="(", default=1)
+    field = make_field(kind=FieldKind.TEXT, pattern="(", default=1)
 
-    problems = schema_problems(field, Limits())
+    problems = validate_field_schema(field, Limits())
 
-    assert problems == [invalid(NO_PATTERN, "pattern")]
+    assert problems == [invalid_input(NO_PATTERN, "pattern")]
 
 
 @pytest.mark.parametrize(
-    "given",
+    "attributes",
     [
         {"kind": FieldKind.NUMBER, "default": 0},
         {"kind": FieldKind.BOOLEAN, "default": False},
@@ -69,12 +69,12 @@ def test_a_pattern_that_does_not_compile_is_told_without_its_default() -> None:
         {"kind": FieldKind.DATE, "default": "2026-04-10"},
     ],
 )
-def test_a_default_that_its_field_takes_is_right(given: dict[str, Any]) -> None:
-    assert schema_problems(a_field(**given), Limits()) == []
+def test_a_default_that_its_field_takes_is_right(attributes: dict[str, Any]) -> None:
+    assert validate_field_schema(make_field(**attributes), Limits()) == []
 
 
 @pytest.mark.parametrize(
-    "given",
+    "attributes",
     [
         {"kind": FieldKind.NUMBER, "default": "0"},
         {"kind": FieldKind.NUMBER, "minimum": 1.0, "default": 0},
@@ -86,33 +86,35 @@ def test_a_default_that_its_field_takes_is_right(given: dict[str, Any]) -> None:
         {"kind": FieldKind.DATE, "default": "tomorrow"},
     ],
 )
-def test_a_default_that_its_own_field_refuses_is_wrong(given: dict[str, Any]) -> None:
-    problems = schema_problems(a_field(**given), Limits())
+def test_a_default_that_its_own_field_refuses_is_wrong(attributes: dict[str, Any]) -> None:
+    problems = validate_field_schema(make_field(**attributes), Limits())
 
-    assert told(problems) == [("INVALID_INPUT", ("default",))]
+    assert codes_and_paths(problems) == [("INVALID_INPUT", ("default",))]
 
 
 def test_everything_that_is_wrong_with_a_default_is_told_at_once() -> None:
-    field = a_field(kind=FieldKind.TEXT, min_length=3, pattern="^a", default="b")
+    field = make_field(kind=FieldKind.TEXT, min_length=3, pattern="^a", default="b")
 
-    problems = schema_problems(field, Limits())
+    problems = validate_field_schema(field, Limits())
 
-    assert told(problems) == [("INVALID_INPUT", ("default",))] * 2
+    assert codes_and_paths(problems) == [("INVALID_INPUT", ("default",))] * 2
 
 
 @pytest.mark.parametrize(
-    ("given", "problem"),
+    ("attributes", "problem"),
     [
         (
             {"kind": FieldKind.TEXT, "default": "a\0"},
-            invalid("Character 2 is U+0000, which cannot be kept.", "default"),
+            invalid_input("Character 2 is U+0000, which cannot be kept.", "default"),
         ),
-        ({"default": math.inf}, invalid("Must be a finite number.", "default")),
+        ({"default": math.inf}, invalid_input("Must be a finite number.", "default")),
         (
             {"kind": FieldKind.TEXT, "default": "x" * 15},
-            invalid("Is 17 bytes of JSON; at most 16 are kept.", "default"),
+            invalid_input("Is 17 bytes of JSON; at most 16 are kept.", "default"),
         ),
     ],
 )
-def test_a_default_that_cannot_be_kept_is_told_why(given: dict[str, Any], problem: Problem) -> None:
-    assert schema_problems(a_field(**given), Limits(fields_bytes=16)) == [problem]
+def test_a_default_that_cannot_be_kept_is_told_why(
+    attributes: dict[str, Any], problem: Problem
+) -> None:
+    assert validate_field_schema(make_field(**attributes), Limits(fields_bytes=16)) == [problem]

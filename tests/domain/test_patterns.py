@@ -10,10 +10,10 @@ from functools import cache
 import pytest
 
 from app.domain.event_types.fields import FieldKind
-from app.domain.event_types.json_schema import schema_problems, value_problems
-from app.domain.event_types.patterns import is_common
+from app.domain.event_types.json_schema import validate_field_schema, validate_values
+from app.domain.event_types.patterns import is_portable_pattern
 from app.domain.shared.limits import Limits
-from tests.domain.examples import a_field
+from tests.domain.examples import make_field
 
 NODE = shutil.which("node")
 IN_A_BROWSER = """
@@ -187,20 +187,20 @@ NOT_COMMON = [
 
 @pytest.mark.parametrize("pattern", COMMON)
 def test_what_both_engines_know_is_common(pattern: str) -> None:
-    field = a_field(kind=FieldKind.TEXT, pattern=pattern)
+    field = make_field(kind=FieldKind.TEXT, pattern=pattern)
 
-    assert is_common(pattern)
-    assert schema_problems(field, Limits()) == []
+    assert is_portable_pattern(pattern)
+    assert validate_field_schema(field, Limits()) == []
 
 
 @pytest.mark.parametrize("pattern", NOT_COMMON)
 def test_what_one_engine_does_not_know_or_reads_otherwise_is_not_common(pattern: str) -> None:
-    assert not is_common(pattern)
+    assert not is_portable_pattern(pattern)
 
 
 @pytest.mark.skipif(NODE is None, reason="needs node, whose engine is a browser's")
 def test_every_common_pattern_compiles_in_a_browser() -> None:
-    refused = [pattern for pattern, verdicts in _browser().items() if verdicts is None]
+    refused = [pattern for pattern, verdicts in _match_in_browser().items() if verdicts is None]
 
     assert refused == []
 
@@ -208,11 +208,11 @@ def test_every_common_pattern_compiles_in_a_browser() -> None:
 @pytest.mark.skipif(NODE is None, reason="needs node, whose engine is a browser's")
 @pytest.mark.parametrize("pattern", COMMON)
 def test_a_browser_and_the_server_take_the_same_texts(pattern: str) -> None:
-    field = a_field(name="f", kind=FieldKind.TEXT, pattern=pattern)
+    field = make_field(name="f", kind=FieldKind.TEXT, pattern=pattern)
 
-    taken = [value_problems((field,), {"f": text}) == [] for text in TEXTS]
+    taken = [validate_values((field,), {"f": text}) == [] for text in TEXTS]
 
-    assert taken == _browser()[pattern]
+    assert taken == _match_in_browser()[pattern]
 
 
 @pytest.mark.parametrize(
@@ -237,15 +237,15 @@ def test_a_browser_and_the_server_take_the_same_texts(pattern: str) -> None:
 def test_a_pattern_of_1000_characters_is_judged_in_one_pass(
     piece: str, times: int, rest: str, common: bool
 ) -> None:
-    assert is_common(piece * times + rest) == common
+    assert is_portable_pattern(piece * times + rest) == common
 
 
 @cache
-def _browser() -> dict[str, list[bool] | None]:
+def _match_in_browser() -> dict[str, list[bool] | None]:
     """Which texts each common pattern finds something in; None where it does not compile."""
     assert NODE is not None
-    asked = json.dumps([COMMON, TEXTS])
+    request = json.dumps([COMMON, TEXTS])
     ran = subprocess.run(
-        [NODE, "-e", IN_A_BROWSER], input=asked, capture_output=True, text=True, check=True
+        [NODE, "-e", IN_A_BROWSER], input=request, capture_output=True, text=True, check=True
     )
     return dict(zip(COMMON, json.loads(ran.stdout), strict=True))

@@ -12,13 +12,13 @@ from app.domain.events.predicates import (
     Comparable,
     FieldPredicate,
     PredicateOperator,
-    comparable,
-    elements,
-    findable,
-    holds,
-    predicate_problems,
+    comparable_elements,
+    indexed_fields,
+    predicate_holds,
+    to_comparable,
+    validate_predicate,
 )
-from app.domain.shared.problems import invalid
+from app.domain.shared.problems import invalid_input
 from tests.domain.strategies import FINITE_NUMBERS, KEEPABLE_JSON, KEEPABLE_TEXT
 
 Op = PredicateOperator
@@ -88,18 +88,18 @@ HOLDING: list[tuple[PredicateOperator, Any, tuple[Any, ...]]] = [
 ]
 
 
-@pytest.mark.parametrize(("operator", "wanted", "values"), HOLDING)
+@pytest.mark.parametrize(("operator", "operand", "values"), HOLDING)
 def test_an_operator_holds_for_these_values_and_no_others(
-    operator: PredicateOperator, wanted: Any, values: tuple[Any, ...]
+    operator: PredicateOperator, operand: Any, values: tuple[Any, ...]
 ) -> None:
-    predicate = FieldPredicate("field", operator, wanted)
+    predicate = FieldPredicate("field", operator, operand)
 
-    held = [each for each in VALUES if holds(predicate, _having(each))]
+    held = [each for each in VALUES if predicate_holds(predicate, _fields_with(each))]
 
     assert held == list(values)
 
 
-def _having(value: Any) -> dict[str, Any]:
+def _fields_with(value: Any) -> dict[str, Any]:
     return {"other": 1} if value is ABSENT else {"field": value, "other": 1}
 
 
@@ -109,7 +109,7 @@ def _having(value: Any) -> dict[str, Any]:
         (0, Comparable(number=0.0)),
         (-0.0, Comparable(number=0.0)),
         (2**53 + 1, Comparable(number=2.0**53)),
-        (False, Comparable(truth=False)),
+        (False, Comparable(boolean=False)),
         ("", Comparable(text="")),
         ("é", Comparable(text="é")),
         ("2026-04-10T12:00:00Z", Comparable(text="2026-04-10T12:00:00.000000Z")),
@@ -125,49 +125,49 @@ def _having(value: Any) -> dict[str, Any]:
     ],
 )
 def test_a_scalar_is_compared_as(value: Any, compared: Comparable | None) -> None:
-    assert comparable(value) == compared
+    assert to_comparable(value) == compared
 
 
 def test_the_elements_of_a_list_are_its_scalars_each_once() -> None:
-    assert elements(["a", 1, 1.0, True, None, ["b"], {"c": 1}, "a", False]) == [
-        *(Comparable(text="a"), Comparable(number=1.0), Comparable(truth=True)),
-        Comparable(truth=False),
+    assert comparable_elements(["a", 1, 1.0, True, None, ["b"], {"c": 1}, "a", False]) == [
+        *(Comparable(text="a"), Comparable(number=1.0), Comparable(boolean=True)),
+        Comparable(boolean=False),
     ]
     for other in ("ab", 1, True, None, {"a": 1}, ("a",)):
-        assert elements(other) == []
+        assert comparable_elements(other) == []
 
 
 def test_a_list_is_looked_at_as_far_as_its_100th_element() -> None:
     fields = {"list": [*range(100), "beyond"]}
 
-    assert holds(FieldPredicate("list", Op.CONTAINS, 99), fields)
-    assert not holds(FieldPredicate("list", Op.CONTAINS, "beyond"), fields)
+    assert predicate_holds(FieldPredicate("list", Op.CONTAINS, 99), fields)
+    assert not predicate_holds(FieldPredicate("list", Op.CONTAINS, "beyond"), fields)
     # Equal ones and those that are no scalars count among the 100.
-    assert elements([None] * 100 + ["beyond"]) == []
+    assert comparable_elements([None] * 100 + ["beyond"]) == []
 
 
 def test_an_event_is_found_by_its_first_1_000_names_in_their_order() -> None:
     fields: dict[str, Any] = {f"{n:04}": n for n in reversed(range(1_001))}
 
-    assert holds(FieldPredicate("0999", Op.EQ, 999), fields)
-    assert holds(FieldPredicate("1000", Op.NOT_EXISTS), fields)
-    assert not holds(FieldPredicate("1000", Op.EQ, 1000), fields)
-    assert set(findable(fields)) == set(fields) - {"1000"}
+    assert predicate_holds(FieldPredicate("0999", Op.EQ, 999), fields)
+    assert predicate_holds(FieldPredicate("1000", Op.NOT_EXISTS), fields)
+    assert not predicate_holds(FieldPredicate("1000", Op.EQ, 1000), fields)
+    assert set(indexed_fields(fields)) == set(fields) - {"1000"}
 
 
 def test_null_and_long_names_take_no_place_among_the_1_000() -> None:
     fields: dict[str, Any] = {f"{n:04}": n for n in range(1_000)}
     fields |= {f"-{n}": None for n in range(100)} | {"+" * 256: 1}
 
-    assert len(findable(fields)) == 1_000
-    assert holds(FieldPredicate("0999", Op.EQ, 999), fields)
+    assert len(indexed_fields(fields)) == 1_000
+    assert predicate_holds(FieldPredicate("0999", Op.EQ, 999), fields)
 
 
 def test_a_name_is_a_field_s_up_to_255_characters() -> None:
     fields = {"x" * 255: 1, "x" * 256: 1}
 
-    assert holds(FieldPredicate("x" * 255, Op.EXISTS), fields)
-    assert holds(FieldPredicate("x" * 256, Op.NOT_EXISTS), fields)
+    assert predicate_holds(FieldPredicate("x" * 255, Op.EXISTS), fields)
+    assert predicate_holds(FieldPredicate("x" * 256, Op.NOT_EXISTS), fields)
 
 
 SCALARS = KEEPABLE_TEXT | FINITE_NUMBERS | st.booleans()
@@ -176,50 +176,54 @@ VALUED = SCALARS | st.none() | st.lists(SCALARS, max_size=2) | st.just({"a": 1})
 
 
 @given(st.dictionaries(NAMES, VALUED, max_size=2), SCALARS)
-def test_exactly_one_of_equal_unequal_and_absent_holds(fields: dict[str, Any], wanted: Any) -> None:
+def test_exactly_one_of_equal_unequal_and_absent_holds(
+    fields: dict[str, Any], operand: Any
+) -> None:
     for name in ("a", "b"):
         held = [
-            holds(FieldPredicate(name, operator, value), fields)
-            for operator, value in ((Op.EQ, wanted), (Op.NE, wanted), (Op.NOT_EXISTS, None))
+            predicate_holds(FieldPredicate(name, operator, value), fields)
+            for operator, value in ((Op.EQ, operand), (Op.NE, operand), (Op.NOT_EXISTS, None))
         ]
         assert sum(held) == 1
 
 
 @given(FINITE_NUMBERS | KEEPABLE_TEXT, FINITE_NUMBERS | KEEPABLE_TEXT)
-def test_of_two_that_can_be_compared_one_is_less_equal_or_greater(value: Any, wanted: Any) -> None:
+def test_of_two_that_can_be_compared_one_is_less_equal_or_greater(value: Any, operand: Any) -> None:
     fields = {"a": value}
     less, equal, greater, most, least = (
-        holds(FieldPredicate("a", operator, wanted), fields)
+        predicate_holds(FieldPredicate("a", operator, operand), fields)
         for operator in (Op.LT, Op.EQ, Op.GT, Op.LTE, Op.GTE)
     )
 
-    assert less + equal + greater == (isinstance(value, str) is isinstance(wanted, str))
+    assert less + equal + greater == (isinstance(value, str) is isinstance(operand, str))
     assert (most, least) == (less or equal, greater or equal)
 
 
 @given(SCALARS, st.lists(SCALARS, max_size=4))
-def test_a_value_is_one_of_a_list_where_it_equals_one(value: Any, wanted: list[Any]) -> None:
+def test_a_value_is_one_of_a_list_where_it_equals_one(value: Any, operand: list[Any]) -> None:
     fields = {"a": value}
 
-    within = holds(FieldPredicate("a", Op.IN, tuple(wanted)), fields)
+    within = predicate_holds(FieldPredicate("a", Op.IN, tuple(operand)), fields)
 
-    assert within is any(holds(FieldPredicate("a", Op.EQ, each), fields) for each in wanted)
+    assert within is any(
+        predicate_holds(FieldPredicate("a", Op.EQ, each), fields) for each in operand
+    )
 
 
 @given(st.lists(SCALARS, max_size=4), SCALARS)
-def test_a_list_contains_what_one_of_its_elements_is(value: list[Any], wanted: Any) -> None:
-    contained = holds(FieldPredicate("a", Op.CONTAINS, wanted), {"a": value})
+def test_a_list_contains_what_one_of_its_elements_is(value: list[Any], operand: Any) -> None:
+    contained = predicate_holds(FieldPredicate("a", Op.CONTAINS, operand), {"a": value})
 
-    equal = FieldPredicate("a", Op.EQ, wanted)
-    assert contained is any(holds(equal, {"a": each}) for each in value)
+    equal = FieldPredicate("a", Op.EQ, operand)
+    assert contained is any(predicate_holds(equal, {"a": each}) for each in value)
 
 
 @given(SCALARS | st.lists(KEEPABLE_JSON, max_size=4))
 def test_what_an_event_has_does_not_depend_on_its_other_fields(value: Any) -> None:
     crowd: dict[str, Any] = {f"z{n}": n for n in range(1_000)}
 
-    assert findable({"a": value} | crowd)["a"] == value
-    assert findable({"a": None} | crowd) == crowd
+    assert indexed_fields({"a": value} | crowd)["a"] == value
+    assert indexed_fields({"a": None} | crowd) == crowd
 
 
 SOUND: list[tuple[PredicateOperator, Any]] = [
@@ -248,11 +252,13 @@ UNSOUND: list[tuple[PredicateOperator, Any, str]] = [
 
 @pytest.mark.parametrize(("operator", "value"), SOUND)
 def test_an_operator_takes(operator: PredicateOperator, value: Any) -> None:
-    assert predicate_problems(FieldPredicate("a", operator, value)) == []
+    assert validate_predicate(FieldPredicate("a", operator, value)) == []
 
 
-@pytest.mark.parametrize(("operator", "value", "told"), UNSOUND)
-def test_an_operator_does_not_take(operator: PredicateOperator, value: Any, told: str) -> None:
-    problems = predicate_problems(FieldPredicate("a", operator, value))
+@pytest.mark.parametrize(("operator", "value", "expected_message"), UNSOUND)
+def test_an_operator_does_not_take(
+    operator: PredicateOperator, value: Any, expected_message: str
+) -> None:
+    problems = validate_predicate(FieldPredicate("a", operator, value))
 
-    assert problems == [invalid(f"{operator.value} {told}", "value")]
+    assert problems == [invalid_input(f"{operator.value} {expected_message}", "value")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import assume, given
 
-from app.domain.events.severity import Severity, read_severity
+from app.domain.events.severity import Severity, parse_severity
 from tests.domain.strategies import ANY_TEXT
 
 WORDS = {
@@ -24,23 +24,23 @@ WORDS = {
 
 @pytest.mark.parametrize(("word", "severity"), WORDS.items())
 def test_a_known_word_has_its_severity(word: str, severity: Severity) -> None:
-    assert read_severity(word) is severity
+    assert parse_severity(word) is severity
 
 
 @pytest.mark.parametrize("word", ["ERROR", "Error", " error", "error ", "\tFailure\n", "\u00a0reD"])
 def test_case_and_blanks_around_a_word_do_not_matter(word: str) -> None:
-    assert read_severity(word) is Severity.ERROR
+    assert parse_severity(word) is Severity.ERROR
 
 
 @pytest.mark.parametrize("text", [None, "", "  ", "fatal", "error!", "errors", "blue", "e r r o r"])
 def test_a_word_that_nobody_knows_means_info(text: str | None) -> None:
-    assert read_severity(text) is Severity.INFO
+    assert parse_severity(text) is Severity.INFO
 
 
 @given(ANY_TEXT)
 def test_every_other_text_means_info(text: str) -> None:
     assume(text.strip().casefold() not in WORDS)
 
-    severity = read_severity(text)
+    severity = parse_severity(text)
 
     assert severity is Severity.INFO

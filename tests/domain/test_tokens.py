@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.domain.access.caller import Caller, Permission
-from app.domain.access.tokens import TokenClaims, TokenTerms, read_claims
+from app.domain.access.tokens import TokenClaims, TokenRequirements, parse_claims
 from app.domain.shared.problems import ErrorCode, RequestError
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -21,21 +21,21 @@ NOT_FINITE = (float("nan"), float("inf"), float("-inf"))
 EARLY = "The token was issued in the future (iat): do the clocks differ?"
 
 
-def read(terms: TokenTerms | None = None, **given: Any) -> TokenClaims:
+def parse_token(terms: TokenRequirements | None = None, **overrides: Any) -> TokenClaims:
     usual = {"sub": "scada", "organization": "wells", "exp": SECONDS + 60}
-    said = {name: value for name, value in (usual | given).items() if value is not ABSENT}
-    return read_claims(said, terms or TokenTerms(leeway=timedelta(seconds=30)), NOW)
+    defaults = {name: value for name, value in (usual | overrides).items() if value is not ABSENT}
+    return parse_claims(defaults, terms or TokenRequirements(leeway=timedelta(seconds=30)), NOW)
 
 
-def refused(terms: TokenTerms | None = None, **given: Any) -> str:
+def rejection_message(terms: TokenRequirements | None = None, **overrides: Any) -> str:
     with pytest.raises(RequestError) as raised:
-        read(terms, **given)
+        parse_token(terms, **overrides)
     assert raised.value.code is ErrorCode.UNAUTHENTICATED
     return raised.value.message
 
 
 def test_a_token_says_who_where_what_and_until_when() -> None:
-    claims = read(permissions=["EVENT_READ"])
+    claims = parse_token(permissions=["EVENT_READ"])
 
     assert claims == TokenClaims(
         name="scada",
@@ -60,12 +60,12 @@ def test_a_token_says_who_where_what_and_until_when() -> None:
 def test_the_organization_is_a_key_a_list_of_keys_or_every_one(
     organization: Any, organizations: set[str] | None
 ) -> None:
-    assert read(organization=organization).organizations == organizations
+    assert parse_token(organization=organization).organizations == organizations
 
 
 @pytest.mark.parametrize("organization", [ABSENT, None, []])
 def test_a_token_without_an_organization_is_refused(organization: Any) -> None:
-    message = refused(organization=organization)
+    message = rejection_message(organization=organization)
 
     assert message == "The token names no organization: the claim organization is missing."
 
@@ -74,13 +74,13 @@ def test_a_token_without_an_organization_is_refused(organization: Any) -> None:
     "organization", ["", 7, True, {"key": "wells"}, ["wells", 7], [["wells"]], "a\n", "x" * 256]
 )
 def test_an_organization_that_is_no_key_is_refused(organization: Any) -> None:
-    message = refused(organization=organization)
+    message = rejection_message(organization=organization)
 
     assert message == "The token's organization must be a key, a list of keys, or *."
 
 
 @pytest.mark.parametrize(
-    ("given", "permissions"),
+    ("attributes", "permissions"),
     [
         ({"permissions": ["EVENT_READ", "EVENT_CREATE"]}, {READ, CREATE}),
         ({"permissions": ["EventRead", "EventCreate"]}, {READ, CREATE}),
@@ -99,22 +99,22 @@ def test_an_organization_that_is_no_key_is_refused(organization: Any) -> None:
     ],
 )
 def test_permissions_have_our_names_or_deltafi_s_and_others_are_ignored(
-    given: dict[str, Any], permissions: set[Permission]
+    attributes: dict[str, Any], permissions: set[Permission]
 ) -> None:
-    assert read(**given).permissions == permissions
+    assert parse_token(**attributes).permissions == permissions
 
 
 @pytest.mark.parametrize("claim", ["permissions", "scope"])
-@pytest.mark.parametrize("said", [7, {"EVENT_READ": True}, ["EVENT_READ", 7], [["EVENT_READ"]]])
-def test_permissions_that_are_no_names_are_refused(claim: str, said: Any) -> None:
-    message = refused(**{claim: said})
+@pytest.mark.parametrize("value", [7, {"EVENT_READ": True}, ["EVENT_READ", 7], [["EVENT_READ"]]])
+def test_permissions_that_are_no_names_are_refused(claim: str, value: Any) -> None:
+    message = rejection_message(**{claim: value})
 
     assert message == f"The token's {claim} must be a list of names, or a text of them."
 
 
 @pytest.mark.parametrize("name", ["scada", "Büro №1", "https://id/users/7", "x" * 255, "ü" * 42])
 def test_the_name_is_the_subject(name: str) -> None:
-    claims = read(sub=name)
+    claims = parse_token(sub=name)
 
     assert claims.name == name
     assert len(Caller(name, None, frozenset()).source) <= 255  # type: ignore[arg-type]
@@ -134,7 +134,7 @@ def test_the_name_is_the_subject(name: str) -> None:
     ],
 )
 def test_a_subject_that_cannot_be_a_name_is_refused(name: Any, message: str) -> None:
-    assert refused(sub=name) == f"The token{message}"
+    assert rejection_message(sub=name) == f"The token{message}"
 
 
 @pytest.mark.parametrize(
@@ -151,51 +151,51 @@ def test_a_subject_that_cannot_be_a_name_is_refused(name: Any, message: str) -> 
 def test_times_are_honoured_to_the_second_with_a_leeway_of_30(
     claim: str, passing: float, failing: float, message: str
 ) -> None:
-    said: dict[str, Any] = {claim: failing}
+    claims: dict[str, Any] = {claim: failing}
 
-    read(**(said | {claim: passing}))
+    parse_token(**(claims | {claim: passing}))
 
-    assert refused(**said) == message
+    assert rejection_message(**claims) == message
 
 
 @pytest.mark.parametrize("claim", ["exp", "nbf", "iat"])
 @pytest.mark.parametrize(
-    "said",
+    "value",
     [None, True, "1", [1], {}, -1, -0.5, SECONDS * 1000, 10**400, 1e300, *NOT_FINITE],
     ids=str,
 )
-def test_a_time_that_is_none_is_refused(claim: str, said: Any) -> None:
-    message = refused(**{claim: said})
+def test_a_time_that_is_none_is_refused(claim: str, value: Any) -> None:
+    message = rejection_message(**{claim: value})
 
     assert message == f"The token's {claim} must be a time in seconds since 1970."
 
 
 def test_a_token_that_never_expires_is_refused() -> None:
-    assert refused(exp=ABSENT) == "The token does not say until when it is valid (exp)."
+    assert rejection_message(exp=ABSENT) == "The token does not say until when it is valid (exp)."
 
 
-@pytest.mark.parametrize("said", ["https://id", ABSENT, None, "https://id/", ["https://id"], 7])
-def test_the_issuer_is_checked_where_one_is_configured(said: Any) -> None:
-    read(iss=said)
-    if said == "https://id":
-        read(TokenTerms(issuer="https://id"), iss=said)
+@pytest.mark.parametrize("value", ["https://id", ABSENT, None, "https://id/", ["https://id"], 7])
+def test_the_issuer_is_checked_where_one_is_configured(value: Any) -> None:
+    parse_token(iss=value)
+    if value == "https://id":
+        parse_token(TokenRequirements(issuer="https://id"), iss=value)
         return
 
-    message = refused(TokenTerms(issuer="https://id"), iss=said)
+    message = rejection_message(TokenRequirements(issuer="https://id"), iss=value)
 
     assert message == "The token is not from the issuer that this server trusts (iss)."
 
 
-@pytest.mark.parametrize("said", ["tocsin", ["tocsin"], ["other", "tocsin"]])
-def test_the_audience_may_be_one_of_several(said: Any) -> None:
-    read(TokenTerms(audience="tocsin"), aud=said)
-    read(aud=said)
+@pytest.mark.parametrize("value", ["tocsin", ["tocsin"], ["other", "tocsin"]])
+def test_the_audience_may_be_one_of_several(value: Any) -> None:
+    parse_token(TokenRequirements(audience="tocsin"), aud=value)
+    parse_token(aud=value)
 
 
 @pytest.mark.parametrize(
-    "said", [ABSENT, None, "tocsin2", "other tocsin", [], [["tocsin"]], {"tocsin": 1}]
+    "value", [ABSENT, None, "tocsin2", "other tocsin", [], [["tocsin"]], {"tocsin": 1}]
 )
-def test_another_audience_is_refused_where_one_is_configured(said: Any) -> None:
-    message = refused(TokenTerms(audience="tocsin"), aud=said)
+def test_another_audience_is_refused_where_one_is_configured(value: Any) -> None:
+    message = rejection_message(TokenRequirements(audience="tocsin"), aud=value)
 
     assert message == "The token is not meant for this server: it has another audience (aud)."

@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.shared.limits import Limits
-from app.domain.shared.problems import invalid
+from app.domain.shared.problems import invalid_input
 from app.domain.shared.values import (
-    name_problems,
-    read_id,
-    read_instant,
-    text_problems,
-    type_name_problems,
-    write_instant,
+    format_instant,
+    parse_id,
+    parse_instant,
+    validate_name,
+    validate_text,
+    validate_type_name,
 )
 from tests.domain.examples import is_utf_8
 from tests.domain.strategies import ANY_TEXT
@@ -27,7 +27,7 @@ FAMILY = "\U0001f469\u200d\U0001f467"  # three characters, one to the eye
 
 @given(st.uuids())
 def test_an_id_is_read_in_small_and_in_capital_letters(id: UUID) -> None:
-    read = (read_id(str(id)), read_id(str(id).upper()))
+    read = (parse_id(str(id)), parse_id(str(id).upper()))
 
     assert read == (id, id)
 
@@ -49,7 +49,7 @@ def test_an_id_is_read_in_small_and_in_capital_letters(id: UUID) -> None:
     ],
 )
 def test_a_text_of_any_other_form_is_no_id(text: str) -> None:
-    assert read_id(text) is None
+    assert parse_id(text) is None
 
 
 @pytest.mark.parametrize(
@@ -65,10 +65,10 @@ def test_a_text_of_any_other_form_is_no_id(text: str) -> None:
     ],
 )
 def test_leap_seconds_and_any_fraction_are_read(text: str, instant: str) -> None:
-    read = read_instant(text)
+    read = parse_instant(text)
 
     assert read is not None
-    assert write_instant(read) == instant
+    assert format_instant(read) == instant
 
 
 @pytest.mark.parametrize(
@@ -86,14 +86,14 @@ def test_leap_seconds_and_any_fraction_are_read(text: str, instant: str) -> None
     ],
 )
 def test_a_second_60_is_read_where_a_month_ends_alone(text: str) -> None:
-    assert read_instant(text) is None
+    assert parse_instant(text) is None
 
 
 @pytest.mark.parametrize(
     "text", [None, "", "0123456789", "é" * 10, "\U0001f600" * 10, "\t\r\n\x01"]
 )
 def test_a_text_of_up_to_its_limit_is_kept(text: str | None) -> None:
-    assert text_problems(text, 10, "content") == []
+    assert validate_text(text, 10, "content") == []
 
 
 @pytest.mark.parametrize(
@@ -106,9 +106,9 @@ def test_a_text_of_up_to_its_limit_is_kept(text: str | None) -> None:
     ],
 )
 def test_a_text_past_its_limit_is_told_both_numbers(text: str, limit: int, message: str) -> None:
-    problems = text_problems(text, limit, "input", "content")
+    problems = validate_text(text, limit, "input", "content")
 
-    assert problems == [invalid(message, "input", "content")]
+    assert problems == [invalid_input(message, "input", "content")]
 
 
 @pytest.mark.parametrize(
@@ -121,16 +121,16 @@ def test_a_text_past_its_limit_is_told_both_numbers(text: str, limit: int, messa
     ],
 )
 def test_a_text_that_no_database_keeps_is_told_the_place(text: str, message: str) -> None:
-    problems = text_problems(text, 10, "content")
+    problems = validate_text(text, 10, "content")
 
-    assert problems == [invalid(message, "content")]
+    assert problems == [invalid_input(message, "content")]
 
 
 @given(ANY_TEXT)
 def test_a_text_is_kept_exactly_if_utf_8_and_postgresql_can_hold_it(text: str) -> None:
-    kept = not text_problems(text, 10)
+    is_valid = not validate_text(text, 10)
 
-    assert kept == (len(text) <= 10 and "\0" not in text and is_utf_8(text))
+    assert is_valid == (len(text) <= 10 and "\0" not in text and is_utf_8(text))
 
 
 @pytest.mark.parametrize(
@@ -149,19 +149,19 @@ def test_a_text_is_kept_exactly_if_utf_8_and_postgresql_can_hold_it(text: str) -
     ],
 )
 def test_a_name_is_not_empty_not_long_and_has_no_control_character(name: str, problem: str) -> None:
-    assert name_problems(name, 10, "tags", "3") == [invalid(problem, "tags", "3")]
+    assert validate_name(name, 10, "tags", "3") == [invalid_input(problem, "tags", "3")]
 
 
 @pytest.mark.parametrize(
     "name", [None, " ", "1234567890", "a b", "\xa0", "Größe", "\U0001f600" * 10]
 )
 def test_any_other_name_is_kept(name: str | None) -> None:
-    assert name_problems(name, 10, "tags") == []
+    assert validate_name(name, 10, "tags") == []
 
 
 @given(ANY_TEXT)
 def test_every_name_that_is_kept_can_be_a_cloudevents_attribute(name: str) -> None:
-    kept = not name_problems(name, 10)
+    is_valid = not validate_name(name, 10)
 
     forbidden = any(
         character < " "
@@ -170,7 +170,7 @@ def test_every_name_that_is_kept_can_be_a_cloudevents_attribute(name: str) -> No
         or ord(character) & 0xFFFE == 0xFFFE
         for character in name
     )
-    assert kept == (1 <= len(name) <= 10 and not forbidden and is_utf_8(name))
+    assert is_valid == (1 <= len(name) <= 10 and not forbidden and is_utf_8(name))
 
 
 @pytest.mark.parametrize(
@@ -187,9 +187,9 @@ def test_every_name_that_is_kept_can_be_a_cloudevents_attribute(name: str) -> No
     ],
 )
 def test_the_name_of_a_type_is_a_name_and_no_prefix(name: str, problem: str) -> None:
-    assert type_name_problems(name, Limits(), "type") == [invalid(problem, "type")]
+    assert validate_type_name(name, Limits(), "type") == [invalid_input(problem, "type")]
 
 
 @pytest.mark.parametrize("name", [None, "pump.tripped", "*.tripped", "a*b", "pump.* ", "x" * 255])
 def test_any_other_name_of_a_type_is_kept(name: str | None) -> None:
-    assert type_name_problems(name, Limits(), "type") == []
+    assert validate_type_name(name, Limits(), "type") == []

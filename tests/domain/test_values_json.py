@@ -11,72 +11,78 @@ import pytest
 from hypothesis import given
 
 from app.domain.shared.limits import Limits
-from app.domain.shared.problems import Problem, invalid
-from app.domain.shared.values import json_problems, object_problems
-from tests.domain.examples import is_utf_8, nested
+from app.domain.shared.problems import Problem, invalid_input
+from app.domain.shared.values import validate_json, validate_json_object
+from tests.domain.examples import is_utf_8, nest_value
 from tests.domain.strategies import ANY_JSON, KEEPABLE_JSON, KEEPABLE_OBJECTS
 
 
 @given(KEEPABLE_OBJECTS)
 def test_every_object_of_keepable_values_is_kept(value: dict[str, Any]) -> None:
-    assert object_problems(value, Limits()) == []
+    assert validate_json_object(value, Limits()) == []
 
 
 @given(KEEPABLE_JSON)
 def test_every_json_value_of_keepable_values_is_kept(value: Any) -> None:
-    assert json_problems(value, Limits()) == []
+    assert validate_json(value, Limits()) == []
 
 
 @pytest.mark.parametrize(
     ("value", "problem"),
     [
-        (math.nan, invalid("Must be a finite number.", "default")),
-        ("a\0", invalid("Character 2 is U+0000, which cannot be kept.", "default")),
-        ([1, 2**1024], invalid("Must be a finite number.", "default", "1")),
-        ({"a": "\ud800"}, invalid("Character 1 is U+D800, which cannot be kept.", "default", "a")),
-        ("x" * 65_535, invalid("Is 65,537 bytes of JSON; at most 65,536 are kept.", "default")),
-        (nested(51), invalid("Is nested deeper than 50 levels.", "default")),
+        (math.nan, invalid_input("Must be a finite number.", "default")),
+        ("a\0", invalid_input("Character 2 is U+0000, which cannot be kept.", "default")),
+        ([1, 2**1024], invalid_input("Must be a finite number.", "default", "1")),
+        (
+            {"a": "\ud800"},
+            invalid_input("Character 1 is U+D800, which cannot be kept.", "default", "a"),
+        ),
+        (
+            "x" * 65_535,
+            invalid_input("Is 65,537 bytes of JSON; at most 65,536 are kept.", "default"),
+        ),
+        (nest_value(51), invalid_input("Is nested deeper than 50 levels.", "default")),
     ],
 )
 def test_a_json_value_that_cannot_be_kept_is_told_where(value: Any, problem: Problem) -> None:
-    assert json_problems(value, Limits(), "default") == [problem]
+    assert validate_json(value, Limits(), "default") == [problem]
 
 
 def test_every_value_that_cannot_be_kept_is_told_at_once() -> None:
     value = {"n": [math.nan, 1, -math.inf], "\0": {"t": "a\ud800", "whole": "text"}, "k\0": "\0"}
 
-    problems = object_problems(value, Limits(), "fields")
+    problems = validate_json_object(value, Limits(), "fields")
 
     assert sorted(problems, key=lambda problem: (problem.path, problem.message)) == [
-        invalid("Character 1 is U+0000, which cannot be kept.", "fields", "k\ufffd"),
-        invalid("Character 2 is U+0000, which cannot be kept.", "fields", "k\ufffd"),
-        invalid("Must be a finite number.", "fields", "n", "0"),
-        invalid("Must be a finite number.", "fields", "n", "2"),
-        invalid("Character 1 is U+0000, which cannot be kept.", "fields", "\ufffd"),
-        invalid("Character 2 is U+D800, which cannot be kept.", "fields", "\ufffd", "t"),
+        invalid_input("Character 1 is U+0000, which cannot be kept.", "fields", "k\ufffd"),
+        invalid_input("Character 2 is U+0000, which cannot be kept.", "fields", "k\ufffd"),
+        invalid_input("Must be a finite number.", "fields", "n", "0"),
+        invalid_input("Must be a finite number.", "fields", "n", "2"),
+        invalid_input("Character 1 is U+0000, which cannot be kept.", "fields", "\ufffd"),
+        invalid_input("Character 2 is U+D800, which cannot be kept.", "fields", "\ufffd", "t"),
     ]
 
 
 @given(ANY_JSON)
 def test_as_many_problems_are_told_as_there_are_values_that_cannot_be_kept(value: Any) -> None:
-    problems = json_problems(value, Limits(), "fields")
+    problems = validate_json(value, Limits(), "fields")
 
-    assert len(problems) == _unkeepable(value)
+    assert len(problems) == _count_unstorable(value)
 
 
 def test_a_value_that_is_nested_too_deep_is_told_alone() -> None:
-    value = {"a": math.nan, "deep": nested(50), "b": "\0"}
+    value = {"a": math.nan, "deep": nest_value(50), "b": "\0"}
 
-    problems = object_problems(value, Limits(), "fields")
+    problems = validate_json_object(value, Limits(), "fields")
 
-    assert problems == [invalid("Is nested deeper than 50 levels.", "fields")]
+    assert problems == [invalid_input("Is nested deeper than 50 levels.", "fields")]
 
 
 @pytest.mark.parametrize("value", [None, [], [{}], "{}", 1, True])
 def test_what_is_no_object_is_refused(value: Any) -> None:
-    problems = object_problems(value, Limits(), "fields")
+    problems = validate_json_object(value, Limits(), "fields")
 
-    assert problems == [invalid("Must be a JSON object.", "fields")]
+    assert problems == [invalid_input("Must be a JSON object.", "fields")]
 
 
 @pytest.mark.parametrize(
@@ -90,14 +96,14 @@ def test_what_is_no_object_is_refused(value: Any) -> None:
     ],
 )
 def test_a_number_that_is_not_finite_is_told_where_it_is(number: float) -> None:
-    problems = object_problems({"a": [1, {"b": number}]}, Limits(), "fields")
+    problems = validate_json_object({"a": [1, {"b": number}]}, Limits(), "fields")
 
-    assert problems == [invalid("Must be a finite number.", "fields", "a", "1", "b")]
+    assert problems == [invalid_input("Must be a finite number.", "fields", "a", "1", "b")]
 
 
 @pytest.mark.parametrize("number", [1.7976931348623157e308, 2**1023, -0.0, 5e-324, 2**64, True])
 def test_every_finite_number_is_kept(number: float) -> None:
-    assert object_problems({"n": number}, Limits()) == []
+    assert validate_json_object({"n": number}, Limits()) == []
 
 
 @pytest.mark.parametrize(
@@ -105,26 +111,26 @@ def test_every_finite_number_is_kept(number: float) -> None:
     [
         (
             {"a": ["x", "y\0"]},
-            invalid("Character 2 is U+0000, which cannot be kept.", "fields", "a", "1"),
+            invalid_input("Character 2 is U+0000, which cannot be kept.", "fields", "a", "1"),
         ),
         (
             {"a": {"b": "\udc80"}},
-            invalid("Character 1 is U+DC80, which cannot be kept.", "fields", "a", "b"),
+            invalid_input("Character 1 is U+DC80, which cannot be kept.", "fields", "a", "b"),
         ),
         (
             {"a": {"b\0": 1}},
-            invalid("Character 2 is U+0000, which cannot be kept.", "fields", "a", "b\ufffd"),
+            invalid_input("Character 2 is U+0000, which cannot be kept.", "fields", "a", "b\ufffd"),
         ),
         (
             {"\ud800": {}},
-            invalid("Character 1 is U+D800, which cannot be kept.", "fields", "\ufffd"),
+            invalid_input("Character 1 is U+D800, which cannot be kept.", "fields", "\ufffd"),
         ),
     ],
 )
 def test_a_text_or_key_that_cannot_be_kept_is_told_in_a_path_that_can(
     value: Any, problem: Problem
 ) -> None:
-    assert object_problems(value, Limits(), "fields") == [problem]
+    assert validate_json_object(value, Limits(), "fields") == [problem]
 
 
 @pytest.mark.parametrize(
@@ -137,59 +143,59 @@ def test_a_text_or_key_that_cannot_be_kept_is_told_in_a_path_that_can(
     ],
 )
 def test_64_kib_are_counted_in_bytes_of_compact_utf_8(value: dict[str, Any]) -> None:
-    fitting = object_problems(value, Limits(), "fields")
-    too_large = object_problems(value | {"more": None}, Limits(), "fields")
+    fitting = validate_json_object(value, Limits(), "fields")
+    too_large = validate_json_object(value | {"more": None}, Limits(), "fields")
 
     size = len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
     message = f"Is {size + 12:,} bytes of JSON; at most 65,536 are kept."
     assert size in (65_535, 65_536)
     assert fitting == []
-    assert too_large == [invalid(message, "fields")]
+    assert too_large == [invalid_input(message, "fields")]
 
 
 @pytest.mark.parametrize("key", [None, "a"])
 @pytest.mark.parametrize("levels", [50, 51, 5_000])
 def test_a_value_that_is_nested_too_deep_is_refused(levels: int, key: str | None) -> None:
-    value = {"deep": nested(levels, key=key)}
+    value = {"deep": nest_value(levels, key=key)}
 
-    problems = object_problems(value, Limits(), "fields")
+    problems = validate_json_object(value, Limits(), "fields")
 
-    assert problems == [invalid("Is nested deeper than 50 levels.", "fields")]
+    assert problems == [invalid_input("Is nested deeper than 50 levels.", "fields")]
 
 
 @pytest.mark.parametrize("key", [None, "a"])
 @pytest.mark.parametrize("innermost", [None, 1, "text", True])
 def test_a_scalar_in_50_containers_is_kept(innermost: Any, key: str | None) -> None:
-    value = nested(50, innermost, key=key)
+    value = nest_value(50, innermost, key=key)
 
-    assert json_problems(value, Limits(), "default") == []
-    assert object_problems({"deep": value[key or 0]}, Limits(), "fields") == []
+    assert validate_json(value, Limits(), "default") == []
+    assert validate_json_object({"deep": value[key or 0]}, Limits(), "fields") == []
 
 
 @pytest.mark.parametrize("key", [None, "a"])
 @pytest.mark.parametrize("innermost", [[], {}])
 def test_a_51st_container_is_too_deep_though_it_is_empty(innermost: Any, key: str | None) -> None:
-    fitting, too_deep = nested(49, innermost, key=key), nested(50, innermost, key=key)
+    fitting, too_deep = nest_value(49, innermost, key=key), nest_value(50, innermost, key=key)
 
-    problems = [json_problems(value, Limits(), "default") for value in (fitting, too_deep)]
+    problems = [validate_json(value, Limits(), "default") for value in (fitting, too_deep)]
 
-    assert problems == [[], [invalid("Is nested deeper than 50 levels.", "default")]]
+    assert problems == [[], [invalid_input("Is nested deeper than 50 levels.", "default")]]
 
 
 @pytest.mark.parametrize("key", [None, "a"])
 def test_a_scalar_in_50_containers_that_cannot_be_kept_is_told_where(key: str | None) -> None:
-    problems = json_problems(nested(50, math.nan, key=key), Limits(), "default")
+    problems = validate_json(nest_value(50, math.nan, key=key), Limits(), "default")
 
     path = ("default", *(key or "0",) * 50)
-    assert problems == [invalid("Must be a finite number.", *path)]
+    assert problems == [invalid_input("Must be a finite number.", *path)]
 
 
-def _unkeepable(value: Any) -> int:
+def _count_unstorable(value: Any) -> int:
     """How many keys, texts and numbers of the value neither UTF-8, PostgreSQL nor a double hold."""
     if isinstance(value, dict):
-        return sum(map(_unkeepable, [*value, *value.values()]))
+        return sum(map(_count_unstorable, [*value, *value.values()]))
     if isinstance(value, list):
-        return sum(map(_unkeepable, value))
+        return sum(map(_count_unstorable, value))
     if isinstance(value, str):
         return int("\0" in value or not is_utf_8(value))
     finite = not isinstance(value, int | float) or abs(value) <= sys.float_info.max

@@ -10,29 +10,29 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from app.domain.event_types.conditional_rules import rule_problems
+from app.domain.event_types.conditional_rules import validate_conditional_rules
 from app.domain.event_types.conditions import AllOf, AnyOf, ConditionalRule, Not, condition_holds
 from app.domain.event_types.fields import FieldDefinition
-from app.domain.event_types.json_schema import compile_schema, value_problems
-from app.domain.event_types.visibility import Settled, settle
+from app.domain.event_types.json_schema import compile_schema, validate_values
+from app.domain.event_types.visibility import ResolvedFields, resolve_fields
 from app.domain.shared.limits import Limits
 from app.domain.shared.problems import Problem, UserErrorCode
-from tests.domain.examples import a_field
-from tests.domain.forms import (
+from tests.domain.examples import make_field
+from tests.domain.rule_examples import (
     DRAWN_FIELDS,
     DRAWN_RULES,
     DRAWN_VALUES,
-    a_form,
-    a_rule,
-    asks,
-    present,
+    field_exists,
+    make_number_fields,
+    make_predicate,
+    make_rule,
 )
 
 ALWAYS, NEVER = AllOf(()), AnyOf(())
 CHAIN = (
-    a_rule("SHOW", "b", asks("a", "EQ", 1)),
-    a_rule("SHOW", "c", asks("b", "EQ", 2)),
-    a_rule("SHOW", "d", asks("c", "EQ", 3)),
+    make_rule("SHOW", "b", make_predicate("a", "EQ", 1)),
+    make_rule("SHOW", "c", make_predicate("b", "EQ", 2)),
+    make_rule("SHOW", "d", make_predicate("c", "EQ", 3)),
 )
 
 
@@ -55,9 +55,9 @@ CHAIN = (
     ],
 )
 def test_hide_wins_and_one_show_is_enough(rules: list[tuple[str, Any]], visible: bool) -> None:
-    ruled = tuple(a_rule(effect, "a", condition) for effect, condition in rules)
+    ruled = tuple(make_rule(effect, "a", condition) for effect, condition in rules)
 
-    settled = settle(a_form("a"), ruled, {"a": 1})
+    settled = resolve_fields(make_number_fields("a"), ruled, {"a": 1})
 
     assert settled.visible == (("a",) if visible else ())
     assert settled.values == ({"a": 1} if visible else {})
@@ -67,11 +67,11 @@ def test_hide_wins_and_one_show_is_enough(rules: list[tuple[str, Any]], visible:
 
 @pytest.mark.parametrize("effect", ["SHOW", "HIDE", "REQUIRE"])
 def test_a_rule_that_is_not_enabled_has_no_effect(effect: str) -> None:
-    rule = a_rule(effect, "a", NEVER if effect == "SHOW" else ALWAYS, enabled=False)
+    rule = make_rule(effect, "a", NEVER if effect == "SHOW" else ALWAYS, enabled=False)
 
-    settled = settle(a_form("a"), (rule,), {"a": 1})
+    settled = resolve_fields(make_number_fields("a"), (rule,), {"a": 1})
 
-    assert settled == Settled({"a": 1}, visible=("a",), required=(), dropped=())
+    assert settled == ResolvedFields({"a": 1}, visible=("a",), required=(), dropped=())
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_a_rule_that_is_not_enabled_has_no_effect(effect: str) -> None:
     ],
 )
 def test_a_chain_settles_from_the_top(values: dict[str, Any], visible: str, dropped: str) -> None:
-    settled = settle(a_form("d", "c", "b", "a"), CHAIN, values)
+    settled = resolve_fields(make_number_fields("d", "c", "b", "a"), CHAIN, values)
 
     assert settled.visible == tuple(reversed(visible))
     assert settled.dropped == tuple(reversed(dropped))
@@ -95,43 +95,47 @@ def test_a_chain_settles_from_the_top(values: dict[str, Any], visible: str, drop
 
 def test_a_predicate_on_a_hidden_field_is_false_and_not_exists_is_there_for_that() -> None:
     rules = (
-        a_rule("HIDE", "a", ALWAYS),
-        a_rule("SHOW", "b", asks("a", "NE", 2)),
-        a_rule("SHOW", "c", asks("a", "NOT_EXISTS")),
-        a_rule("SHOW", "d", Not(asks("a", "EQ", 1))),
+        make_rule("HIDE", "a", ALWAYS),
+        make_rule("SHOW", "b", make_predicate("a", "NE", 2)),
+        make_rule("SHOW", "c", make_predicate("a", "NOT_EXISTS")),
+        make_rule("SHOW", "d", Not(make_predicate("a", "EQ", 1))),
     )
 
-    settled = settle(a_form("a", "b", "c", "d"), rules, {"a": 1})
+    settled = resolve_fields(make_number_fields("a", "b", "c", "d"), rules, {"a": 1})
 
     assert settled.visible == ("c", "d")
 
 
 def test_a_default_is_for_what_is_visible_and_its_dependents_see_it() -> None:
-    fields = (a_field(name="a", default=1), a_field(name="b", default=2), *a_form("c", "off"))
-    rules = (*CHAIN[:2], a_rule("HIDE", "a", present("off")))
+    fields = (
+        make_field(name="a", default=1),
+        make_field(name="b", default=2),
+        *make_number_fields("c", "off"),
+    )
+    rules = (*CHAIN[:2], make_rule("HIDE", "a", field_exists("off")))
 
-    filled = settle(fields, rules, {"c": 5})
-    hidden = settle(fields, rules, {"c": 5, "off": 1})
+    filled = resolve_fields(fields, rules, {"c": 5})
+    hidden = resolve_fields(fields, rules, {"c": 5, "off": 1})
 
-    assert filled == Settled({"a": 1, "b": 2, "c": 5}, ("a", "b", "c", "off"), (), ())
-    assert hidden == Settled({"off": 1}, ("off",), (), ("c",))
+    assert filled == ResolvedFields({"a": 1, "b": 2, "c": 5}, ("a", "b", "c", "off"), (), ())
+    assert hidden == ResolvedFields({"off": 1}, ("off",), (), ("c",))
 
 
 def test_a_null_counts_as_absent() -> None:
-    fields = (a_field(name="a", default=1), *a_form("b", "c"))
-    rules = (a_rule("SHOW", "c", present("b")),)
+    fields = (make_field(name="a", default=1), *make_number_fields("b", "c"))
+    rules = (make_rule("SHOW", "c", field_exists("b")),)
 
-    settled = settle(fields, rules, {"a": None, "b": None, "c": None})
+    settled = resolve_fields(fields, rules, {"a": None, "b": None, "c": None})
 
-    assert settled == Settled({"a": 1, "b": None}, ("a", "b"), (), ())
+    assert settled == ResolvedFields({"a": 1, "b": None}, ("a", "b"), (), ())
 
 
 def test_defaults_can_be_kept_to_some_fields() -> None:
-    fields = a_form("a", "b", default=1)
+    fields = make_number_fields("a", "b", default=1)
 
-    assert settle(fields, (), {}, {"b"}).values == {"b": 1}
-    assert settle(fields, (), {}, ()).values == {}
-    assert settle(fields, (), {"a": 2}).values == {"a": 2, "b": 1}
+    assert resolve_fields(fields, (), {}, {"b"}).values == {"b": 1}
+    assert resolve_fields(fields, (), {}, ()).values == {}
+    assert resolve_fields(fields, (), {"a": 2}).values == {"a": 2, "b": 1}
 
 
 @pytest.mark.parametrize(
@@ -151,13 +155,15 @@ def test_defaults_can_be_kept_to_some_fields() -> None:
 def test_only_what_is_visible_is_required(
     required: bool, rules: list[tuple[str, Any]], names: tuple[str, ...]
 ) -> None:
-    ruled = tuple(a_rule(effect, "a", condition) for effect, condition in rules)
+    ruled = tuple(make_rule(effect, "a", condition) for effect, condition in rules)
 
-    assert settle(a_form("a", required=required), ruled, {}).required == names
+    assert resolve_fields(make_number_fields("a", required=required), ruled, {}).required == names
 
 
 def test_what_was_dropped_is_told_under_its_name() -> None:
-    settled = settle(a_form("a", "b"), (a_rule("HIDE", "b", present("a")),), {"a": 1, "b": 2})
+    settled = resolve_fields(
+        make_number_fields("a", "b"), (make_rule("HIDE", "b", field_exists("a")),), {"a": 1, "b": 2}
+    )
 
     message = "b is hidden by a conditional rule: its value was dropped."
     assert settled.warnings == [Problem(UserErrorCode.FIELD_HIDDEN, message, ("b",))]
@@ -171,11 +177,11 @@ def test_the_order_of_rules_and_fields_never_matters(
     values: dict[str, Any],
     random: Any,
 ) -> None:
-    assume(not rule_problems(rules, fields, Limits()))
-    settled = settle(fields, rules, values)
+    assume(not validate_conditional_rules(rules, fields, Limits()))
+    settled = resolve_fields(fields, rules, values)
 
     for mixed in (random.sample(rules, len(rules)), rules[::-1]):
-        again = settle(fields[::-1], tuple(mixed), values)
+        again = resolve_fields(fields[::-1], tuple(mixed), values)
         assert again.values == settled.values
         assert again.visible == settled.visible[::-1]
         assert again.required == settled.required[::-1]
@@ -186,12 +192,12 @@ def test_the_order_of_rules_and_fields_never_matters(
 def test_rules_that_can_be_saved_settle_in_the_one_way_that_is_consistent(
     fields: tuple[FieldDefinition, ...], rules: tuple[ConditionalRule, ...], values: dict[str, Any]
 ) -> None:
-    assume(not rule_problems(rules, fields, Limits()))
+    assume(not validate_conditional_rules(rules, fields, Limits()))
 
-    settled = settle(fields, rules, values)
+    settled = resolve_fields(fields, rules, values)
 
-    assert _consistent(fields, rules, values) == [(settled.visible, settled.values)]
-    assert settle(fields, rules, settled.values) == Settled(
+    assert _consistent_choices(fields, rules, values) == [(settled.visible, settled.values)]
+    assert resolve_fields(fields, rules, settled.values) == ResolvedFields(
         settled.values, settled.visible, settled.required, ()
     )
 
@@ -201,40 +207,40 @@ def test_rules_that_can_be_saved_settle_in_the_one_way_that_is_consistent(
 def test_rules_that_can_be_saved_make_a_schema_that_judges_as_they_say(
     fields: tuple[FieldDefinition, ...], rules: tuple[ConditionalRule, ...], values: dict[str, Any]
 ) -> None:
-    assume(not rule_problems(rules, fields, Limits()))
-    settled = settle(fields, rules, values)
+    assume(not validate_conditional_rules(rules, fields, Limits()))
+    settled = resolve_fields(fields, rules, values)
 
-    problems = value_problems(fields, settled.values, rules)
+    problems = validate_values(fields, settled.values, rules)
     hidden = [each.name for each in fields if each.name not in settled.visible]
-    shown_anyway = value_problems(fields, settled.values | dict.fromkeys(hidden), rules)
+    shown_anyway = validate_values(fields, settled.values | dict.fromkeys(hidden), rules)
 
     assert jsonschema_rs.meta.is_valid(compile_schema(fields, rules))
     missing = {name for name in settled.required if name not in settled.values}
-    assert _told(problems, UserErrorCode.FIELD_REQUIRED) == missing
-    assert _told(problems, UserErrorCode.FIELD_HIDDEN) == set()
-    assert _told(shown_anyway, UserErrorCode.FIELD_HIDDEN) == set(hidden)
+    assert _problem_fields(problems, UserErrorCode.FIELD_REQUIRED) == missing
+    assert _problem_fields(problems, UserErrorCode.FIELD_HIDDEN) == set()
+    assert _problem_fields(shown_anyway, UserErrorCode.FIELD_HIDDEN) == set(hidden)
 
 
-def _told(problems: list[Problem], code: UserErrorCode) -> set[str]:
+def _problem_fields(problems: list[Problem], code: UserErrorCode) -> set[str]:
     return {problem.path[0] for problem in problems if problem.code is code}
 
 
-def _consistent(
+def _consistent_choices(
     fields: tuple[FieldDefinition, ...], rules: tuple[ConditionalRule, ...], values: dict[str, Any]
 ) -> list[tuple[tuple[str, ...], dict[str, Any]]]:
     """Every choice of visible fields that the rules agree with, once its values are there."""
     kinds = {field.name: field.kind for field in fields}
-    found = []
+    results = []
     for count in range(len(fields) + 1):
         for shown in combinations(fields, count):
             names = tuple(field.name for field in shown)
-            given = {name: value for name, value in values.items() if name in names}
+            attributes = {name: value for name, value in values.items() if name in names}
             defaults = {
                 field.name: field.default
                 for field in shown
-                if field.default is not None and given.get(field.name) is None
+                if field.default is not None and attributes.get(field.name) is None
             }
-            here = given | defaults
+            here = attributes | defaults
             effects = {
                 (rule.effect.value, target, condition_holds(rule.condition, kinds, here))
                 for rule in rules
@@ -248,5 +254,5 @@ def _consistent(
                 and (("SHOW", name, True) in effects or ("SHOW", name, False) not in effects)
             )
             if agreed == names:
-                found.append((names, here))
-    return found
+                results.append((names, here))
+    return results

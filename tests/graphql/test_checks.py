@@ -8,43 +8,43 @@ import pytest
 
 from app.store.engine.database import Database
 from tests.client import Client
-from tests.definitions import (
+from tests.event_type_client import (
     CHECK,
     DELETE,
-    MOVE,
-    NOWHERE,
-    asks,
-    define,
-    everything,
-    field,
-    rule,
-    shape,
-    told,
+    TRANSITION,
+    UNKNOWN_ID,
+    change_event_type,
+    codes_and_paths,
+    define_event_type,
+    fetch_all_rows,
+    field_input,
+    predicate_input,
+    rule_input,
 )
 
 FORM = [
-    field("cause", "SELECT", options=["weather", "failure"], required=True),
-    field("part"),
-    field("hours", "NUMBER", required=True, minimum=0),
-    field("note", default="none"),
+    field_input("cause", "SELECT", options=["weather", "failure"], required=True),
+    field_input("part"),
+    field_input("hours", "NUMBER", required=True, minimum=0),
+    field_input("note", default="none"),
 ]
 RULES = [
-    rule("SHOW", "part", asks("cause", "EQ", "failure")),
-    rule("REQUIRE", "part", asks("cause", "EQ", "failure")),
-    rule("HIDE", "hours", asks("cause", "NOT_EXISTS")),
+    rule_input("SHOW", "part", predicate_input("cause", "EQ", "failure")),
+    rule_input("REQUIRE", "part", predicate_input("cause", "EQ", "failure")),
+    rule_input("HIDE", "hours", predicate_input("cause", "NOT_EXISTS")),
 ]
 
 
-async def check(client: Client, **report: Any) -> Any:
-    return await client.ask(CHECK, input=report)
+async def check_event(client: Client, **report: Any) -> Any:
+    return await client.execute_field(CHECK, input=report)
 
 
 async def test_a_form_is_told_what_to_show_and_what_to_ask_for(client: Client) -> None:
-    await define(client, *FORM, conditionalRules=RULES)
+    await define_event_type(client, *FORM, conditionalRules=RULES)
 
-    empty = await check(client, type="gauge")
-    weather = await check(client, type="gauge", fields={"cause": "weather"})
-    failure = await check(client, type="gauge", fields={"cause": "failure", "hours": 1})
+    empty = await check_event(client, type="gauge")
+    weather = await check_event(client, type="gauge", fields={"cause": "weather"})
+    failure = await check_event(client, type="gauge", fields={"cause": "failure", "hours": 1})
 
     assert empty == {
         "accepted": False,
@@ -64,80 +64,84 @@ async def test_a_form_is_told_what_to_show_and_what_to_ask_for(client: Client) -
     assert weather["requiredFields"] == ["cause", "hours"]
     assert failure["visibleFields"] == ["cause", "part", "hours", "note"]
     assert failure["requiredFields"] == ["cause", "part", "hours"]
-    assert told(failure["userErrors"]) == [("FIELD_REQUIRED", "input.fields.part")]
+    assert codes_and_paths(failure["userErrors"]) == [("FIELD_REQUIRED", "input.fields.part")]
 
 
 async def test_a_check_stores_nothing_whatever_it_finds(
     own_client: Client, database: Database
 ) -> None:
-    made = await define(own_client, *FORM, conditionalRules=RULES)
+    event_type = await define_event_type(own_client, *FORM, conditionalRules=RULES)
     good = {"cause": "failure", "part": "valve", "hours": 4}
-    before = await everything(database)
+    before = await fetch_all_rows(database)
 
-    accepted = await check(
-        own_client, eventTypeId=made["id"], fields=good, sourceId="1", tags=["t"]
+    accepted = await check_event(
+        own_client, eventTypeId=event_type["id"], fields=good, sourceId="1", tags=["t"]
     )
-    refused = await check(own_client, eventTypeId=made["id"], fields={"hours": "x"}, sourceId="1")
+    refused = await check_event(
+        own_client, eventTypeId=event_type["id"], fields={"hours": "x"}, sourceId="1"
+    )
 
     assert (accepted["accepted"], refused["accepted"]) == (True, False)
-    assert await everything(database) == before
-    event = await own_client.log(eventTypeId=made["id"], fields=good, sourceId="1", tags=["t"])
+    assert await fetch_all_rows(database) == before
+    event = await own_client.log_event(
+        eventTypeId=event_type["id"], fields=good, sourceId="1", tags=["t"]
+    )
     assert event["fields"] == good | {"note": "none"}
 
 
 async def test_what_is_hidden_is_warned_of(client: Client) -> None:
-    await define(client, *FORM, conditionalRules=RULES)
+    await define_event_type(client, *FORM, conditionalRules=RULES)
 
-    checked = await check(
+    checked = await check_event(
         client, type="gauge", fields={"cause": "weather", "part": "valve", "hours": 1}
     )
 
     assert (checked["accepted"], checked["userErrors"]) == (True, [])
-    assert told(checked["warnings"]) == [("FIELD_HIDDEN", "input.fields.part")]
+    assert codes_and_paths(checked["warnings"]) == [("FIELD_HIDDEN", "input.fields.part")]
     assert "part" not in checked["visibleFields"]
 
 
 async def test_a_replay_would_be_accepted_and_other_content_not(client: Client) -> None:
     report = {"type": "free", "sourceId": "1", "source": "//pump", "summary": "s"}
-    await client.log(**report)
+    await client.log_event(**report)
 
-    again = await check(client, **report)
-    other = await check(client, **report | {"summary": "other"})
+    again = await check_event(client, **report)
+    other = await check_event(client, **report | {"summary": "other"})
 
     assert (again["accepted"], again["userErrors"]) == (True, [])
-    assert (other["accepted"], told(other["userErrors"])) == (
+    assert (other["accepted"], codes_and_paths(other["userErrors"])) == (
         *(False, [("CONFLICT", "input.sourceId")]),
     )
 
 
 async def test_a_free_form_report_has_no_fields_to_show(client: Client) -> None:
-    checked = await check(client, type="free", fields={"any": [1]})
+    checked = await check_event(client, type="free", fields={"any": [1]})
 
     assert (checked["accepted"], checked["visibleFields"], checked["requiredFields"]) == (
         *(True, [], []),
     )
 
 
-@pytest.mark.parametrize(("id", "code"), [("no id", "NOT_FOUND"), (NOWHERE, "NOT_FOUND")])
+@pytest.mark.parametrize(("id", "code"), [("no id", "NOT_FOUND"), (UNKNOWN_ID, "NOT_FOUND")])
 async def test_a_type_that_there_is_not_is_told(client: Client, id: str, code: str) -> None:
-    checked = await check(client, eventTypeId=id)
+    checked = await check_event(client, eventTypeId=id)
 
     assert (checked["accepted"], checked["visibleFields"]) == (False, [])
-    assert told(checked["userErrors"]) == [(code, "input.eventTypeId")]
+    assert codes_and_paths(checked["userErrors"]) == [(code, "input.eventTypeId")]
 
 
 async def test_a_draft_shows_its_form_but_takes_nothing(client: Client) -> None:
-    made = await define(client, *FORM, state="DRAFT")
+    event_type = await define_event_type(client, *FORM, state="DRAFT")
 
-    checked = await check(client, type="gauge", fields={"cause": "weather", "hours": 1})
+    checked = await check_event(client, type="gauge", fields={"cause": "weather", "hours": 1})
 
     assert checked["visibleFields"] == ["cause", "part", "hours", "note"]
-    assert told(checked["userErrors"]) == [("EVENT_TYPE_CLOSED", "input.type")]
-    await shape(client, MOVE, id=made["id"], to="PUBLISHED")
-    checked = await check(client, type="gauge", fields={"cause": "weather", "hours": 1})
+    assert codes_and_paths(checked["userErrors"]) == [("EVENT_TYPE_CLOSED", "input.type")]
+    await change_event_type(client, TRANSITION, id=event_type["id"], to="PUBLISHED")
+    checked = await check_event(client, type="gauge", fields={"cause": "weather", "hours": 1})
     assert checked["accepted"] is True
-    await shape(client, DELETE, id=made["id"])
-    assert (await check(client, type="gauge"))["visibleFields"] == []
+    await change_event_type(client, DELETE, id=event_type["id"])
+    assert (await check_event(client, type="gauge"))["visibleFields"] == []
 
 
 VALUES: list[Any] = [
@@ -150,15 +154,15 @@ VALUES: list[Any] = [
 async def test_whatever_is_given_is_judged_as_logging_would(
     own_client: Client, database: Database
 ) -> None:
-    await define(own_client, *FORM, conditionalRules=RULES)
+    await define_event_type(own_client, *FORM, conditionalRules=RULES)
     log = CHECK.replace("query", "mutation").replace("checkEvent", "logEvent")
     log = log.replace("accepted visibleFields requiredFields duplicateOf", "event")
-    before = await everything(database)
+    before = await fetch_all_rows(database)
 
     for values in VALUES:
-        checked = await check(own_client, type="gauge", fields=values)
-        logged = await own_client.ask(log, input={"type": "gauge", "fields": values})
+        checked = await check_event(own_client, type="gauge", fields=values)
+        logged = await own_client.execute_field(log, input={"type": "gauge", "fields": values})
         assert (values, logged["event"], checked["accepted"]) == (values, None, False)
         assert checked["userErrors"] == logged["userErrors"]
 
-    assert await everything(database) == before
+    assert await fetch_all_rows(database) == before

@@ -8,7 +8,7 @@ from app.domain.access.caller import Permission
 from app.store.engine.database import Database
 from tests.client import Client
 from tests.conftest import Serve
-from tests.worlds import a_key
+from tests.factories import create_api_key
 
 INGEST = """
 mutation ($events: [JSON!]!) {
@@ -37,18 +37,18 @@ mutation {
 """
 
 
-async def ingest(client: Client, *events: object) -> Any:
-    payload = await client.ask(INGEST, events=list(events))
+async def ingest_events(client: Client, *events: object) -> Any:
+    payload = await client.execute_field(INGEST, events=list(events))
     assert payload["userErrors"] == []
     return payload
 
 
-async def counted(client: Client) -> int:
-    return int((await client.ask(COUNT))["totalCount"])
+async def count_events(client: Client) -> int:
+    return int((await client.execute_field(COUNT))["totalCount"])
 
 
 async def test_a_cloud_event_is_an_event_like_all_others(client: Client) -> None:
-    given = LEAST | {
+    attributes = LEAST | {
         "time": "2026-04-10T12:30:00+02:00",
         "severitynumber": 17,
         "planningtags": ["StudyId:1"],
@@ -56,7 +56,7 @@ async def test_a_cloud_event_is_an_event_like_all_others(client: Client) -> None
         "data": {"celsius": 91.5},
     }
 
-    [result] = (await ingest(client, given))["results"]
+    [result] = (await ingest_events(client, attributes))["results"]
 
     event = result["event"]
     recorded = event["cloudEvent"]["recordedtime"]
@@ -74,7 +74,7 @@ async def test_a_cloud_event_is_an_event_like_all_others(client: Client) -> None
         "outcome": None,
         "notification": False,
         "entity": None,
-        "cloudEvent": given
+        "cloudEvent": attributes
         | {
             "time": "2026-04-10T10:30:00.000000Z",
             "datacontenttype": "application/json",
@@ -83,7 +83,7 @@ async def test_a_cloud_event_is_an_event_like_all_others(client: Client) -> None
             "partitionkey": "/pumps/3",
         },
     }
-    stored = await client.ask(
+    stored = await client.execute_field(
         '{ cloudEvents(type: "pump.*", from: "2026-04-10T00:00:00Z") { events } }'
     )
     assert stored["events"] == [event["cloudEvent"]]
@@ -92,7 +92,7 @@ async def test_a_cloud_event_is_an_event_like_all_others(client: Client) -> None
 async def test_a_malformed_one_is_refused_alone_and_told_in_cloudevents_words(
     client: Client,
 ) -> None:
-    await client.ask(A_TYPE)
+    await client.execute_field(A_TYPE)
     sound = [LEAST | {"id": str(n), "data": {"celsius": n}} for n in range(2)]
     replay = sound[0]
     malformed = {"specversion": "1.0", "id": "a", "source": "a b", "planningtags": ["x", 5]}
@@ -104,13 +104,15 @@ async def test_a_malformed_one_is_refused_alone_and_told_in_cloudevents_words(
     text = LEAST | {"id": "c", "data": "hot"}
     other = LEAST | {"id": "1", "data": {"celsius": 50}}
 
-    payload = await ingest(client, sound[0], malformed, sound[1], unfit, replay, text, 5, other)
+    payload = await ingest_events(
+        client, sound[0], malformed, sound[1], unfit, replay, text, 5, other
+    )
 
-    told = [
+    errors = [
         sorted((error["code"], *error["path"]) for error in result["userErrors"])
         for result in payload["results"]
     ]
-    assert told == [
+    assert errors == [
         [],
         [
             ("INVALID_INPUT", "events", "1", "planningtags", "1"),
@@ -130,26 +132,28 @@ async def test_a_malformed_one_is_refused_alone_and_told_in_cloudevents_words(
     ]
     assert [payload[each] for each in ("accepted", "duplicates", "rejected")] == [2, 1, 5]
     assert payload["results"][4]["duplicate"] is True
-    assert await counted(client) == 2
+    assert await count_events(client) == 2
 
 
 async def test_more_than_500_are_refused_whole(client: Client) -> None:
-    payload = await client.ask(INGEST, events=[LEAST | {"id": str(n)} for n in range(501)])
+    payload = await client.execute_field(
+        INGEST, events=[LEAST | {"id": str(n)} for n in range(501)]
+    )
 
     [error] = payload["userErrors"]
     assert (error["code"], error["path"]) == ("INVALID_INPUT", ["events"])
     assert "500" in error["message"]
-    assert (payload["results"], await counted(client)) == ([], 0)
+    assert (payload["results"], await count_events(client)) == ([], 0)
 
 
 async def test_what_goes_out_can_be_taken_in_by_another_organization(
     own_client: Client, database: Database
 ) -> None:
     everything = {Permission.EVENT_READ, Permission.EVENT_CREATE, Permission.EVENT_TYPE_MANAGE}
-    other = own_client.as_key(await a_key(database, *everything, organization="other"))
-    third = own_client.as_key(await a_key(database, *everything, organization="third"))
+    other = own_client.as_key(await create_api_key(database, *everything, organization="other"))
+    third = own_client.as_key(await create_api_key(database, *everything, organization="third"))
     for here in (own_client, third):
-        await here.ask(A_TYPE)
+        await here.execute_field(A_TYPE)
     times = [f"2026-04-{day:02}T00:00:00Z" for day in range(1, 12)]
     extended = LEAST | {"traceparent": "00-\U0001f4a7", "retries": 3, "dry": False, "outcome": "ok"}
     bodies: list[dict[str, Any]] = [
@@ -164,7 +168,7 @@ async def test_what_goes_out_can_be_taken_in_by_another_organization(
         extended | body | {"type": "free", "id": f"f{n}", "time": time}
         for (n, body), time in zip(enumerate(bodies), times, strict=False)
     ]
-    await ingest(own_client, *free, LEAST | {"data": {"celsius": 5}, "time": times[6]})
+    await ingest_events(own_client, *free, LEAST | {"data": {"celsius": 5}, "time": times[6]})
     about: dict[str, Any] = {
         "entity": {"type": "Well \U0001f6e2", "id": "w" * 255},
         "severity": "warn",
@@ -174,32 +178,34 @@ async def test_what_goes_out_can_be_taken_in_by_another_organization(
         "notification": True,
         "tags": ["StudyId:1", "é"],
     }
-    await own_client.log(**about, occurredAt=times[7])
-    await own_client.log(type="pump.on", fields={"celsius": 9}, summary="Hot", occurredAt=times[8])
-    first = [node["cloudEvent"] for node in (await own_client.ask(ALL))["nodes"]]
+    await own_client.log_event(**about, occurredAt=times[7])
+    await own_client.log_event(
+        type="pump.on", fields={"celsius": 9}, summary="Hot", occurredAt=times[8]
+    )
+    first = [node["cloudEvent"] for node in (await own_client.execute_field(ALL))["nodes"]]
 
     for there in (other, third):
-        assert (await ingest(there, *first))["accepted"] == len(first) == 9
-        again = [node["cloudEvent"] for node in (await there.ask(ALL))["nodes"]]
+        assert (await ingest_events(there, *first))["accepted"] == len(first) == 9
+        again = [node["cloudEvent"] for node in (await there.execute_field(ALL))["nodes"]]
 
         assert [once | {"recordedtime": None} for once in again] == [
             once | {"recordedtime": None} for once in first
         ]
-    assert await counted(own_client) == 9
+    assert await count_events(own_client) == 9
 
 
 async def test_other_data_is_neither_fields_nor_found_by_words(client: Client) -> None:
-    [result] = (await ingest(client, LEAST | {"data": "bearing"}))["results"]
+    [result] = (await ingest_events(client, LEAST | {"data": "bearing"}))["results"]
 
     assert result["event"]["fields"] == {}
-    found = await client.ask('{ events(filter: {search: "bearing"}) { totalCount } }')
-    assert found == {"totalCount": 0}
+    payload = await client.execute_field('{ events(filter: {search: "bearing"}) { totalCount } }')
+    assert payload == {"totalCount": 0}
 
 
 async def test_fields_that_are_updated_take_the_place_of_other_data(client: Client) -> None:
-    [result] = (await ingest(client, LEAST | {"data": "bearing"}))["results"]
+    [result] = (await ingest_events(client, LEAST | {"data": "bearing"}))["results"]
 
-    payload = await client.ask(
+    payload = await client.execute_field(
         """mutation ($id: ID!) { updateEvent(input: {id: $id, fields: {a: 1}, summary: "New"}) {
              event { cloudEvent history { nodes { changes } } } } }""",
         id=result["event"]["id"],
@@ -217,15 +223,15 @@ async def test_fields_that_are_updated_take_the_place_of_other_data(client: Clie
 async def test_the_schema_s_address_is_that_of_the_version_it_was_checked_against(
     client: Client,
 ) -> None:
-    made = await client.ask(A_TYPE)
-    await ingest(client, LEAST | {"data": {"celsius": 5}})
-    await client.ask(
+    event_type = await client.execute_field(A_TYPE)
+    await ingest_events(client, LEAST | {"data": {"celsius": 5}})
+    await client.execute_field(
         """mutation ($id: ID!) { addEventField(eventTypeId: $id, field: {name: "x", kind: TEXT}) {
              userErrors { code } } }""",
-        id=made["eventType"]["id"],
+        id=event_type["eventType"]["id"],
     )
 
-    [node] = (await client.ask(ALL))["nodes"]
+    [node] = (await client.execute_field(ALL))["nodes"]
 
     address = node["cloudEvent"]["dataschema"]
     assert address == f"{client.url}/event-types/pump.on/schema.json?version=1"
@@ -234,11 +240,11 @@ async def test_the_schema_s_address_is_that_of_the_version_it_was_checked_agains
 
 
 async def test_over_a_socket_the_address_is_the_same(client: Client) -> None:
-    await client.ask(A_TYPE)
+    await client.execute_field(A_TYPE)
     follow = "subscription { eventChanged { event { cloudEvent } } }"
     async with client.subscription(follow) as heard:
-        await ingest(client, LEAST | {"data": {"celsius": 5}})
-        change = await heard.next()
+        await ingest_events(client, LEAST | {"data": {"celsius": 5}})
+        change = await heard.receive_next()
 
     address = change["event"]["cloudEvent"]["dataschema"]
     assert address == f"{client.url}/event-types/pump.on/schema.json?version=1"
@@ -248,16 +254,16 @@ async def test_the_address_is_the_public_one_where_it_is_set(
     database_url: str, serve: Serve
 ) -> None:
     async with serve(database_url, public_url="https://events.example/tocsin/") as client:
-        await client.ask(A_TYPE)
-        [result] = (await ingest(client, LEAST | {"data": {"celsius": 5}}))["results"]
+        await client.execute_field(A_TYPE)
+        [result] = (await ingest_events(client, LEAST | {"data": {"celsius": 5}}))["results"]
 
     public = "https://events.example/tocsin/event-types/pump.on/schema.json?version=1"
     assert result["event"]["cloudEvent"]["dataschema"] == public
 
 
 async def test_a_host_that_is_none_makes_no_address(client: Client) -> None:
-    await client.ask(A_TYPE)
-    await ingest(client, LEAST | {"data": {"celsius": 5}})
+    await client.execute_field(A_TYPE)
+    await ingest_events(client, LEAST | {"data": {"celsius": 5}})
 
     for host in ("a b", "[", "<x>", "a/../b"):
         answer = await client.http.post("/graphql", json={"query": ALL}, headers={"host": host})
@@ -270,12 +276,12 @@ async def test_a_host_that_is_none_makes_no_address(client: Client) -> None:
 async def test_who_only_reports_sees_what_was_stored_and_no_list(
     own_client: Client, database: Database
 ) -> None:
-    reporter = own_client.as_key(await a_key(database, Permission.EVENT_CREATE))
+    reporter = own_client.as_key(await create_api_key(database, Permission.EVENT_CREATE))
 
-    first = await ingest(reporter, LEAST)
-    again = await ingest(reporter, LEAST)
+    first = await ingest_events(reporter, LEAST)
+    again = await ingest_events(reporter, LEAST)
 
     assert first["results"][0]["event"]["sourceId"] == "17"
     assert (again["results"][0]["duplicate"], again["results"][0]["event"]) == (True, None)
-    error = await reporter.error("{ cloudEvents { total } }")
+    error = await reporter.expect_error("{ cloudEvents { total } }")
     assert error["extensions"]["code"] == "FORBIDDEN"

@@ -11,12 +11,12 @@ from app.domain.access.caller import Caller, Permission
 from app.domain.shared.limits import RequestLimits
 from app.domain.shared.problems import ErrorCode, RequestError
 from app.graphql.schema import build_schema
-from app.services.auth.rate_limits import Rates
+from app.services.auth.rate_limits import RateLimits
 from app.store.engine.database import Database
 from tests.client import Client
+from tests.cloudevent_client import cloud_event, send_structured
 from tests.conftest import Serve
-from tests.sending import an_event, send
-from tests.worlds import a_key
+from tests.factories import create_api_key
 
 DOCUMENTS = build_schema().documents
 
@@ -104,16 +104,16 @@ COSTS: list[tuple[int, str, dict[str, Any]]] = [
 def test_an_operation_costs_the_nodes_it_asks_for(
     cost: int, text: str, variables: dict[str, Any]
 ) -> None:
-    document = DOCUMENTS.read(text)
+    document = DOCUMENTS.get_document(text)
 
     assert document.errors == ()
-    assert document.cost(None, variables) == cost
+    assert document.calculate_cost(None, variables) == cost
 
 
 def test_of_several_operations_each_has_its_own_cost() -> None:
-    document = DOCUMENTS.read("query A { logHead } query B { events { nodes { id } } }")
+    document = DOCUMENTS.get_document("query A { logHead } query B { events { nodes { id } } }")
 
-    costs = [document.cost(name, {}) for name in ("A", "B", "C", None)]
+    costs = [document.calculate_cost(name, {}) for name in ("A", "B", "C", None)]
 
     assert costs == [1, 21, 0, 0]
 
@@ -121,10 +121,10 @@ def test_of_several_operations_each_has_its_own_cost() -> None:
 async def test_what_was_asked_for_is_told_in_each_answer(client: Client) -> None:
     query = "query ($n: Int) { events(first: $n) { nodes { id } } }"
 
-    over_http = await client.answer(query, n=7)
-    failed = await client.answer('{ events(after: "nowhere") { nodes { id } } }')
-    async with client.subscription(query, n=7) as asked:
-        over_socket = (await asked.socket.receive())["payload"]
+    over_http = await client.execute(query, n=7)
+    failed = await client.execute('{ events(after: "nowhere") { nodes { id } } }')
+    async with client.subscription(query, n=7) as subscription:
+        over_socket = (await subscription.socket.receive())["payload"]
 
     assert over_http["extensions"] == {"cost": {"requested": 8, "limit": 2_000}}
     assert failed["extensions"] == {"cost": {"requested": 21, "limit": 2_000}}
@@ -135,10 +135,10 @@ async def test_eight_large_pages_at_once_are_refused(client: Client) -> None:
     pages = " ".join(f"p{n}: cloudEvents(pageSize: $n) {{ events }}" for n in range(8))
     text = f"query ($n: Int) {{ {pages} }}"
 
-    answer = await client.answer(text, n=500)
-    async with client.subscription(text, n=500) as asked:
-        over_socket = await asked.error()
-    fewer = await client.answer(text, n=200)
+    answer = await client.execute(text, n=500)
+    async with client.subscription(text, n=500) as subscription:
+        over_socket = await subscription.receive_error()
+    fewer = await client.execute(text, n=200)
 
     assert answer == {
         "errors": [
@@ -159,10 +159,12 @@ async def test_eight_large_pages_at_once_are_refused(client: Client) -> None:
 async def test_a_mutation_that_costs_too_much_stores_nothing(client: Client) -> None:
     bulks = " ".join(f"b{n}: logEvents(input: $i) {{ accepted }}" for n in range(5))
 
-    error = await client.error(f"mutation ($i: [LogEventInput!]!) {{ {bulks} }}", i=[{}] * 401)
+    error = await client.expect_error(
+        f"mutation ($i: [LogEventInput!]!) {{ {bulks} }}", i=[{}] * 401
+    )
 
     assert error["extensions"] == {"code": "LIMIT_EXCEEDED"}
-    assert await client.ask("{ events { totalCount } }") == {"totalCount": 0}
+    assert await client.execute_field("{ events { totalCount } }") == {"totalCount": 0}
 
 
 async def test_what_one_credential_spends_is_bounded(
@@ -170,26 +172,26 @@ async def test_what_one_credential_spends_is_bounded(
 ) -> None:
     limits = {"points": 60}
     page = "{ events(first: 49) { nodes { id } } }"
-    told = (
+    message = (
         "This credential may spend 60 points of cost a minute, and this request costs 50: "
         "try again in "
     )
     async with serve(database_url, requests=limits) as client:
-        other = client.as_key(await a_key(database, *Permission))
+        other = client.as_key(await create_api_key(database, *Permission))
         first = await client.post(page)
 
         second = await client.post(page)
-        async with client.subscription(page) as asked:
-            over_socket = await asked.error()
+        async with client.subscription(page) as subscription:
+            over_socket = await subscription.receive_error()
         unharmed = await other.post(page)
 
     [error] = second.json()["errors"]
     assert (first.status_code, second.status_code, unharmed.status_code) == (200, 429, 200)
     assert 1 <= int(second.headers["retry-after"]) <= 40
-    assert error["message"].startswith(told)
+    assert error["message"].startswith(message)
     assert error["extensions"]["code"] == "LIMIT_EXCEEDED"
     assert error["extensions"]["retryAfterSeconds"] == int(second.headers["retry-after"])
-    assert over_socket["message"].startswith(told)
+    assert over_socket["message"].startswith(message)
     assert over_socket["extensions"].keys() == {"code", "retryAfterSeconds"}
 
 
@@ -197,22 +199,22 @@ async def test_cloud_events_are_paid_for_at_their_own_door_too(
     serve: Serve, database_url: str
 ) -> None:
     async with serve(database_url, requests={"points": 3}) as client:
-        taken = await send(client, [an_event(id=str(n)) for n in range(3)])
-        refused = await send(client, an_event(id="4"))
+        taken = await send_structured(client, [cloud_event(id=str(n)) for n in range(3)])
+        refused = await send_structured(client, cloud_event(id="4"))
 
     assert (taken.status_code, refused.status_code) == (202, 429)
     assert refused.json()["code"] == "LIMIT_EXCEEDED"
     assert 1 <= int(refused.headers["retry-after"]) <= 20
 
 
-def caller(name: str = "desk", credential: UUID | None = None) -> Caller:
+def make_caller(name: str = "desk", credential: UUID | None = None) -> Caller:
     return Caller(name, uuid4(), frozenset(), credential_id=credential)
 
 
-def refused_for(rates: Rates, who: Caller, points: int) -> int | None:
+def retry_after(rates: RateLimits, who: Caller, points: int) -> int | None:
     """The seconds to wait; None where it was not refused."""
     try:
-        rates.spend(who, points)
+        rates.charge_points(who, points)
     except RequestError as error:
         return error.retry_after if error.code is ErrorCode.LIMIT_EXCEEDED else -1
     return None
@@ -220,44 +222,44 @@ def refused_for(rates: Rates, who: Caller, points: int) -> int | None:
 
 def test_a_bucket_fills_again_and_a_refusal_costs_nothing() -> None:
     now = [0.0]
-    rates = Rates(RequestLimits(points=60), lambda: now[0])
-    desk = caller()
+    rates = RateLimits(RequestLimits(points=60), lambda: now[0])
+    command = make_caller()
     spent = []
 
     for at, points in [(0, 50), (0, 20), (9, 20), (10, 20), (10, 1), (1_000, 60), (1_000, 1)]:
         now[0] = float(at)
-        spent.append(refused_for(rates, desk, points))
+        spent.append(retry_after(rates, command, points))
 
     assert spent == [None, 10, 1, None, 1, None, 1]
 
 
 def test_what_is_larger_than_the_bucket_waits_until_it_is_full_and_is_paid_off() -> None:
     now = [0.0]
-    rates = Rates(RequestLimits(points=60), lambda: now[0])
-    desk = caller()
+    rates = RateLimits(RequestLimits(points=60), lambda: now[0])
+    command = make_caller()
 
-    assert refused_for(rates, desk, 180) is None
-    assert refused_for(rates, desk, 1) == 121
+    assert retry_after(rates, command, 180) is None
+    assert retry_after(rates, command, 1) == 121
     now[0] = 121.0
-    assert refused_for(rates, desk, 1) is None
+    assert retry_after(rates, command, 1) is None
 
 
 def test_a_key_is_one_principal_in_every_organization_and_few_are_remembered() -> None:
-    rates = Rates(RequestLimits(points=1, principals=3), lambda: 0.0)
+    rates = RateLimits(RequestLimits(points=1, principals=3), lambda: 0.0)
     key = uuid4()
 
-    spent = [refused_for(rates, caller(str(n), key), 1) for n in range(2)]
+    spent = [retry_after(rates, make_caller(str(n), key), 1) for n in range(2)]
     for n in range(10):
-        rates.spend(caller(str(n)), 1)
+        rates.charge_points(make_caller(str(n)), 1)
 
     assert spent == [None, 60]
     assert len(rates) == 3
 
 
 def test_nothing_is_counted_where_no_rate_is_set() -> None:
-    rates = Rates()
+    rates = RateLimits()
 
     for _ in range(3):
-        rates.spend(caller(), 1_000_000)
+        rates.charge_points(make_caller(), 1_000_000)
 
     assert len(rates) == 0

@@ -14,7 +14,7 @@ from app.domain.access.caller import Permission
 from app.graphql.shared.scalars import SCALARS
 from app.store.engine.database import Database
 from tests.client import Client
-from tests.worlds import a_key
+from tests.factories import create_api_key
 
 COUNTS = """
 query ($by: [EventDimension!]!, $filter: EventFilter, $every: Duration, $first: Int) {
@@ -33,32 +33,34 @@ THE_DAY = {"occurredAt": {"from": "2026-04-10T00:00:00Z", "to": "2026-04-11T00:0
 ALL_TIME = {"occurredAt": {"from": "0001-01-01T00:00:00Z", "to": "9999-12-31T23:59:59Z"}}
 
 
-async def a_morning(client: Client) -> None:
+async def log_sample_events(client: Client) -> None:
     """Four events: two of a registered type, three about wells."""
-    await client.ask(
+    await client.execute_field(
         CREATE,
         input={"name": "Trip", "type": "pump.trip", "category": "pumps", "state": "PUBLISHED"},
     )
-    for said in (
+    for attributes in (
         {"type": "pump.trip", "severity": "error", "entity": WELL, "outcome": "FAILURE"},
         {"type": "pump.trip", "severity": "error", "entity": WELL, "source": "/b"},
         {"type": "flare", "entity": {"type": "Well", "id": "2"}, "acknowledged": True},
         {"type": "flare", "severity": "error", "outcome": "SUCCESS"},
     ):
-        await client.log(**{"source": "/a", "occurredAt": "2026-04-10T10:00:00Z"} | said)
+        await client.log_event(
+            **{"source": "/a", "occurredAt": "2026-04-10T10:00:00Z"} | attributes
+        )
 
 
-async def counted(client: Client, *by: str, **given: Any) -> list[dict[str, Any]]:
+async def fetch_counts(client: Client, *by: str, **overrides: Any) -> list[dict[str, Any]]:
     """The rows, without what is null."""
-    rows = await client.ask(COUNTS, by=by, **given)
+    rows = await client.execute_field(COUNTS, by=by, **overrides)
     return [{name: value for name, value in row.items() if value is not None} for row in rows]
 
 
-async def bucketed(client: Client, every: str, *instants: str) -> list[tuple[str, int]]:
+async def count_by_bucket(client: Client, every: str, *instants: str) -> list[tuple[str, int]]:
     """Logs an event at each instant: the starts of the buckets, and how many each has."""
     for instant in instants:
-        await client.log(occurredAt=instant)
-    rows = await client.ask(COUNTS, by=[], every=every, filter=ALL_TIME)
+        await client.log_event(occurredAt=instant)
+    rows = await client.execute_field(COUNTS, by=[], every=every, filter=ALL_TIME)
     return [(row["bucket"].removesuffix(":00.000000Z"), row["count"]) for row in rows]
 
 
@@ -94,15 +96,15 @@ async def bucketed(client: Client, every: str, *instants: str) -> list[tuple[str
 async def test_events_are_counted_by_a_dimension_the_largest_first(
     client: Client, dimension: str, rows: list[dict[str, Any]]
 ) -> None:
-    await a_morning(client)
+    await log_sample_events(client)
 
-    assert await counted(client, dimension) == rows
+    assert await fetch_counts(client, dimension) == rows
 
 
 async def test_dimensions_combine_and_the_same_one_twice_is_one(client: Client) -> None:
-    await a_morning(client)
+    await log_sample_events(client)
 
-    rows = await counted(client, "TYPE", "SEVERITY", "TYPE")
+    rows = await fetch_counts(client, "TYPE", "SEVERITY", "TYPE")
 
     assert rows == [
         {"type": "pump.trip", "severity": "ERROR", "count": 2},
@@ -113,62 +115,64 @@ async def test_dimensions_combine_and_the_same_one_twice_is_one(client: Client) 
 
 async def test_equal_counts_are_ordered_by_their_values_by_code_point(client: Client) -> None:
     for source in ("/b", "/B", "/é", "/a"):
-        await client.log(source=source, summary="x")
+        await client.log_event(source=source, summary="x")
 
-    rows = await counted(client, "SOURCE")
+    rows = await fetch_counts(client, "SOURCE")
 
     assert [row["source"] for row in rows] == ["/B", "/a", "/b", "/é"]
 
 
 async def test_without_a_dimension_there_is_one_row_in_all(client: Client) -> None:
-    await a_morning(client)
+    await log_sample_events(client)
 
-    assert await counted(client) == [{"count": 4}]
+    assert await fetch_counts(client) == [{"count": 4}]
 
 
 async def test_where_nothing_is_counted_there_is_no_row(client: Client) -> None:
-    assert await counted(client) == []
-    assert await counted(client, "SEVERITY") == []
-    assert await counted(client, every="PT1H", filter=THE_DAY) == []
+    assert await fetch_counts(client) == []
+    assert await fetch_counts(client, "SEVERITY") == []
+    assert await fetch_counts(client, every="PT1H", filter=THE_DAY) == []
 
 
 async def test_only_what_the_filter_selects_is_counted(client: Client) -> None:
-    await a_morning(client)
+    await log_sample_events(client)
 
-    assert await counted(client, "TYPE", filter={"severities": ["INFO"]}) == [
+    assert await fetch_counts(client, "TYPE", filter={"severities": ["INFO"]}) == [
         {"type": "flare", "count": 1}
     ]
-    assert await counted(client, filter={"category": "pumps"}) == [{"count": 2}]
-    assert await counted(client, filter={"search": "trip"}) == [{"count": 2}]
-    assert await counted(client, filter={"or": []}) == []
+    assert await fetch_counts(client, filter={"category": "pumps"}) == [{"count": 2}]
+    assert await fetch_counts(client, filter={"search": "trip"}) == [{"count": 2}]
+    assert await fetch_counts(client, filter={"or": []}) == []
 
 
 async def test_a_deleted_event_is_not_counted(client: Client) -> None:
-    event = await client.log(summary="x")
+    event = await client.log_event(summary="x")
 
-    await client.ask(DELETE, id=event["id"])
+    await client.execute_field(DELETE, id=event["id"])
 
-    assert await counted(client) == []
+    assert await fetch_counts(client) == []
 
 
 async def test_events_of_another_organization_are_not_counted(
     own_client: Client, database: Database
 ) -> None:
-    await a_morning(own_client)
-    key = await a_key(database, Permission.EVENT_READ, Permission.EVENT_CREATE, organization="acme")
+    await log_sample_events(own_client)
+    key = await create_api_key(
+        database, Permission.EVENT_READ, Permission.EVENT_CREATE, organization="acme"
+    )
     other = own_client.as_key(key)
 
-    assert await counted(other, "SEVERITY") == []
-    assert await counted(other, every="PT1H", filter=THE_DAY) == []
+    assert await fetch_counts(other, "SEVERITY") == []
+    assert await fetch_counts(other, every="PT1H", filter=THE_DAY) == []
 
 
 async def test_a_key_without_permission_to_read_counts_nothing(
     own_client: Client, database: Database
 ) -> None:
-    await a_morning(own_client)
-    writer = own_client.as_key(await a_key(database, Permission.EVENT_CREATE))
+    await log_sample_events(own_client)
+    writer = own_client.as_key(await create_api_key(database, Permission.EVENT_CREATE))
 
-    error = await writer.error(COUNTS, by=["SEVERITY"])
+    error = await writer.expect_error(COUNTS, by=["SEVERITY"])
 
     assert error["extensions"]["code"] == "FORBIDDEN"
 
@@ -180,9 +184,9 @@ async def test_over_time_the_earliest_bucket_is_first_and_in_it_the_largest(
         *(("10:59:59.999999", "info"), ("11:00:00", "info")),
         *(("11:59:59", "error"), ("11:30:00", "error"), ("13:00:00", "warn")),
     ):
-        await client.log(occurredAt=f"2026-04-10T{instant}Z", severity=severity)
+        await client.log_event(occurredAt=f"2026-04-10T{instant}Z", severity=severity)
 
-    rows = await counted(client, "SEVERITY", every="PT1H", filter=THE_DAY)
+    rows = await fetch_counts(client, "SEVERITY", every="PT1H", filter=THE_DAY)
 
     assert rows == [
         {"severity": "INFO", "bucket": "2026-04-10T10:00:00.000000Z", "count": 1},
@@ -231,16 +235,16 @@ async def test_over_time_the_earliest_bucket_is_first_and_in_it_the_largest(
 async def test_a_stretch_holds_its_start_and_not_its_end(
     client: Client, every: str, instants: tuple[str, ...], buckets: list[tuple[str, int]]
 ) -> None:
-    assert await bucketed(client, every, *instants) == buckets
+    assert await count_by_bucket(client, every, *instants) == buckets
 
 
 async def test_the_largest_are_kept_where_there_are_more_rows_than_first(client: Client) -> None:
     reports = [{"source": f"/{n % 101}"} for n in range(102)]
-    await client.ask(LOG_EVENTS, input=reports)
+    await client.execute_field(LOG_EVENTS, input=reports)
 
-    default = await counted(client, "SOURCE")
-    null = await counted(client, "SOURCE", first=None)
-    two = await counted(client, "SOURCE", first=2)
+    default = await fetch_counts(client, "SOURCE")
+    null = await fetch_counts(client, "SOURCE", first=None)
+    two = await fetch_counts(client, "SOURCE", first=2)
 
     assert len(default) == len(null) == 100
     assert two == [{"source": "/0", "count": 2}, {"source": "/1", "count": 1}]
@@ -275,17 +279,17 @@ async def test_the_largest_are_kept_where_there_are_more_rows_than_first(client:
 async def test_an_argument_that_asks_for_too_much_is_an_error_that_names_it(
     client: Client, arguments: dict[str, Any], argument: list[str]
 ) -> None:
-    error = await client.error(COUNTS, by=["SEVERITY"], **arguments)
+    error = await client.expect_error(COUNTS, by=["SEVERITY"], **arguments)
 
     assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": argument}
     assert error["path"] == ["eventCounts"]
 
 
 async def test_the_greatest_of_each_is_taken(client: Client) -> None:
-    await client.log(summary="x")
+    await client.log_event(summary="x")
 
-    assert await counted(client, first=1_000) == [{"count": 1}]
-    assert await counted(client, first=10_000, every="PT60S", filter=THE_DAY) == []
+    assert await fetch_counts(client, first=1_000) == [{"count": 1}]
+    assert await fetch_counts(client, first=10_000, every="PT60S", filter=THE_DAY) == []
 
 
 @pytest.mark.parametrize(
@@ -298,7 +302,7 @@ async def test_the_greatest_of_each_is_taken(client: Client) -> None:
     ],
 )
 async def test_no_other_text_is_a_duration(client: Client, text: str) -> None:
-    answer = await client.answer(COUNTS, by=[], every=text, filter=THE_DAY)
+    answer = await client.execute(COUNTS, by=[], every=text, filter=THE_DAY)
 
     [error] = answer["errors"]
     assert answer.get("data") is None
@@ -307,13 +311,13 @@ async def test_no_other_text_is_a_duration(client: Client, text: str) -> None:
 
 @pytest.mark.parametrize("value", [60, 60.5, True, ["PT1M"], {"minutes": 1}])
 async def test_no_other_value_is_a_duration(client: Client, value: Any) -> None:
-    answer = await client.answer(COUNTS, by=[], every=value, filter=THE_DAY)
+    answer = await client.execute(COUNTS, by=[], every=value, filter=THE_DAY)
 
     assert "Duration wants an ISO 8601 length of time" in answer["errors"][0]["message"]
 
 
 async def test_a_duration_can_stand_in_the_query_itself(client: Client) -> None:
-    rows = await client.ask(
+    rows = await client.execute_field(
         """{ eventCounts(by: [], every: "PT1H30M", filter: {occurredAt: {
              from: "2026-04-10T00:00:00Z", to: "2026-04-11T00:00:00Z"}}) { count } }"""
     )

@@ -12,12 +12,12 @@ from websockets.exceptions import ConnectionClosed
 
 from app.domain.access.caller import Permission
 from app.services.auth import keys, operator_keys
-from app.services.auth.access import Access, authenticate
-from app.services.auth.credential_watcher import Endings
-from app.store.engine.database import EVERYWHERE, Database
+from app.services.auth.access import Access, authenticate_credential
+from app.services.auth.credential_watcher import CredentialWatcher
+from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from tests.client import Client, Subscription
 from tests.conftest import Serve
-from tests.worlds import a_key
+from tests.factories import create_api_key
 
 BELL = "subscription { notificationAdded { node { summary } } }"
 READ = Permission.EVENT_READ
@@ -28,7 +28,7 @@ def client(own_client: Client) -> Client:
     return own_client
 
 
-async def ended(heard: Subscription) -> tuple[int, str]:
+async def receive_close(heard: Subscription) -> tuple[int, str]:
     """The code and the reason that the socket was closed with."""
     with pytest.raises(ConnectionClosed) as closed:
         await heard.socket.receive()
@@ -39,8 +39,8 @@ async def ended(heard: Subscription) -> tuple[int, str]:
 async def test_a_socket_ends_when_its_key_is_revoked_by_another_process(
     client: Client, database: Database
 ) -> None:
-    revoked, other = await a_key(database, READ), await a_key(database, READ)
-    caller = await authenticate(Access(database), f"Bearer {revoked}")
+    revoked, other = await create_api_key(database, READ), await create_api_key(database, READ)
+    caller = await authenticate_credential(Access(database), f"Bearer {revoked}")
     assert caller.credential_id is not None
 
     async with (
@@ -50,19 +50,19 @@ async def test_a_socket_ends_when_its_key_is_revoked_by_another_process(
         # `database` is one of its own: the server learns of the commit by the log alone.
         await operator_keys.revoke(database, caller.credential_id, datetime.now(UTC))
 
-        assert await ended(heard) == (4403, "The key was revoked.")
-        await client.log(summary="later", notification=True)
-        assert await going_on.next() == {"node": {"summary": "later"}}
+        assert await receive_close(heard) == (4403, "The key was revoked.")
+        await client.log_event(summary="later", notification=True)
+        assert await going_on.receive_next() == {"node": {"summary": "later"}}
 
 
 async def test_a_socket_ends_when_its_key_expires(client: Client, database: Database) -> None:
     end = None
     for seconds in (1, 4, 16):  # on a busy machine a socket may take longer than its key lasts
         soon = datetime.now(UTC) + timedelta(seconds=seconds)
-        key = await a_key(database, READ, expires_at=soon)
+        key = await create_api_key(database, READ, expires_at=soon)
         with contextlib.suppress(ConnectionClosed):
             async with client.as_key(key).subscription(BELL) as heard:
-                end = await ended(heard)
+                end = await receive_close(heard)
                 break
 
     assert end == (4403, "The credential has expired.")
@@ -73,50 +73,56 @@ async def test_a_socket_ends_when_its_key_expires(client: Client, database: Data
 async def test_a_transaction_that_stays_open_holds_up_no_revocation(
     client: Client, database: Database, database_url: str
 ) -> None:
-    revoked = await a_key(database, READ)
-    caller = await authenticate(Access(database), f"Bearer {revoked}")
+    revoked = await create_api_key(database, READ)
+    caller = await authenticate_credential(Access(database), f"Bearer {revoked}")
     assert caller.credential_id is not None
     stuck = Database(database_url)
 
     async with (
         client.as_key(revoked).subscription(BELL) as heard,
-        stuck.write(EVERYWHERE) as session,
+        stuck.write(ALL_ORGANIZATIONS) as session,
     ):
         await session.execute(text("SELECT pg_current_xact_id()"))
         await operator_keys.revoke(database, caller.credential_id, datetime.now(UTC))
 
-        assert await ended(heard) == (4403, "The key was revoked.")
+        assert await receive_close(heard) == (4403, "The key was revoked.")
     await stuck.close()
 
 
 async def test_all_sockets_are_looked_after_by_one_statement(
     database: Database, statements: list[str]
 ) -> None:
-    caller = await authenticate(Access(database), f"Bearer {await a_key(database, READ)}")
-    other = await authenticate(Access(database), f"Bearer {await a_key(database, READ)}")
+    caller = await authenticate_credential(
+        Access(database), f"Bearer {await create_api_key(database, READ)}"
+    )
+    other = await authenticate_credential(
+        Access(database), f"Bearer {await create_api_key(database, READ)}"
+    )
     assert caller.credential_id is not None
-    endings = Endings()
-    held = [endings.of(caller), endings.of(caller), endings.of(other)]
+    endings = CredentialWatcher()
+    held = [endings.track_caller(caller), endings.track_caller(caller), endings.track_caller(other)]
     await operator_keys.revoke(database, caller.credential_id, datetime.now(UTC))
     statements.clear()
 
-    await endings.look(database)
+    await endings.check_revocations(database)
 
     assert len([each for each in statements if "api_key" in each]) == 1
     assert [each.revoked.is_set() for each in held] == [True, True, False]
     statements.clear()
     del held
-    await endings.look(database)
+    await endings.check_revocations(database)
     assert statements == []
 
 
 async def test_what_ended_before_its_time_tells_so_at_once(database: Database) -> None:
     past = datetime.now(UTC) - timedelta(seconds=1)
-    caller = await authenticate(Access(database), f"Bearer {await a_key(database, READ)}")
+    caller = await authenticate_credential(
+        Access(database), f"Bearer {await create_api_key(database, READ)}"
+    )
 
-    ending = Endings().of(replace(caller, expires_at=past))
+    ending = CredentialWatcher().track_caller(replace(caller, expires_at=past))
 
-    assert await ending.wait() == "The credential has expired."
+    assert await ending.wait_until_ended() == "The credential has expired."
 
 
 async def test_an_operation_on_a_socket_is_a_use_of_its_key(
@@ -129,7 +135,7 @@ async def test_an_operation_on_a_socket_is_a_use_of_its_key(
         await socket.send(id="1", type="subscribe", payload={"query": "{ __typename }"})
         assert (await socket.receive())["type"] == "next"
 
-    async with database.read(EVERYWHERE) as session:
-        [key] = await keys.listed(session, connected)
+    async with database.read(ALL_ORGANIZATIONS) as session:
+        [key] = await keys.list_keys(session, connected)
     assert key.last_used_at is not None
     assert key.last_used_at > connected

@@ -9,7 +9,7 @@ import pytest
 from graphql import get_introspection_query
 
 from app.domain.shared.limits import DocumentLimits
-from app.graphql.execution.documents import ERRORS_TOLD, Documents
+from app.graphql.execution.documents import MAX_REPORTED_ERRORS, DocumentCache
 from app.graphql.schema import build_schema
 from tests.client import Client
 from tests.conftest import SQLITE, Serve
@@ -25,24 +25,24 @@ def dialect() -> str:
     return SQLITE
 
 
-def fresh(**limits: int) -> Documents:
-    return Documents(SCHEMA._schema, DocumentLimits(**limits), SCHEMA.documents._given)
+def new_document_cache(**limits: int) -> DocumentCache:
+    return DocumentCache(SCHEMA._schema, DocumentLimits(**limits), SCHEMA.documents._request_limits)
 
 
-def refusals(text: str) -> list[tuple[str, int | None]]:
+def limit_errors(text: str) -> list[tuple[str, int | None]]:
     """Message and line of each error, all of which tell of a limit."""
-    errors = DOCUMENTS.read(text).errors
+    errors = DOCUMENTS.get_document(text).errors
     assert {(error.extensions or {})["code"] for error in errors} <= {"LIMIT_EXCEEDED"}
     return [
         (error.message, error.locations[0].line if error.locations else None) for error in errors
     ]
 
 
-def aliases(count: int) -> str:
+def aliased_query(count: int) -> str:
     return "{" + " ".join(f"a{n}: logHead" for n in range(count)) + "}"
 
 
-def nested(depth: int) -> str:
+def nested_query(depth: int) -> str:
     """A duplicate of a duplicate, so many fields deep."""
     return "{ event(id: 1)" + "{ duplicateOf" * (depth - 2) + "{ id" + "}" * depth
 
@@ -77,16 +77,16 @@ LARGE = {
         "The document has too many directives at a place: at most 3.",
     ),
     "aliases": (
-        aliases(16),
+        aliased_query(16),
         "The operation has too many aliases, with its fragments: at most 15.",
     ),
     "fields": (
         "{" + "logHead " * 401 + "}",
         "The operation has too many fields, with its fragments: at most 400.",
     ),
-    "depth": (nested(13), "The operation is nested 13 fields deep: at most 12."),
+    "depth": (nested_query(13), "The operation is nested 13 fields deep: at most 12."),
     "nesting": (
-        nested(300),
+        nested_query(300),
         "The document is nested too deeply: at most 12 fields.",
     ),
     "a deep value": (
@@ -102,8 +102,8 @@ WITHIN = {
     + " ".join(f"...F{n}" for n in range(30))
     + "}",
     "directives": "query ($b: Boolean!) {" + "logHead @skip(if: $b) " * 50 + "}",
-    "aliases": aliases(15),
-    "depth": nested(12),
+    "aliases": aliased_query(15),
+    "depth": nested_query(12),
     "introspection": get_introspection_query(),
     "everything that can be introspected": get_introspection_query(
         specified_by_url=True,
@@ -118,32 +118,35 @@ WITHIN = {
 def test_a_document_beyond_a_limit_is_told_the_limit(kind: str) -> None:
     text, message = LARGE[kind]
 
-    told = refusals(text)
+    errors = limit_errors(text)
 
-    assert [each for each, _ in told] == [message]
-    assert (told[0][1] is None) == (kind == "characters")  # all others have a place
+    assert [each for each, _ in errors] == [message]
+    assert (errors[0][1] is None) == (kind == "characters")  # all others have a place
 
 
 @pytest.mark.parametrize("kind", WITHIN)
 def test_a_document_at_a_limit_passes(kind: str) -> None:
-    document = DOCUMENTS.read(WITHIN[kind])
+    document = DOCUMENTS.get_document(WITHIN[kind])
 
     assert document.errors == ()
 
 
 def test_a_limit_is_told_at_the_first_place_beyond_it() -> None:
-    of_operations = refusals(LARGE["operations"][0])
-    of_fragments = refusals(LARGE["fragments"][0])
+    of_operations = limit_errors(LARGE["operations"][0])
+    of_fragments = limit_errors(LARGE["fragments"][0])
 
     assert [line for _, line in of_operations + of_fragments] == [11, 31]
 
 
 def test_each_limit_is_a_setting() -> None:
-    documents = fresh(aliases=2, depth=1, fields=2)
+    documents = new_document_cache(aliases=2, depth=1, fields=2)
 
-    told = [error.message for error in documents.read("{ a: viewer { b: name c: name } }").errors]
+    messages = [
+        error.message
+        for error in documents.get_document("{ a: viewer { b: name c: name } }").errors
+    ]
 
-    assert told == [
+    assert messages == [
         "The operation has too many fields, with its fragments: at most 2.",
         "The operation has too many aliases, with its fragments: at most 2.",
         "The operation is nested 2 fields deep: at most 1.",
@@ -156,10 +159,10 @@ def test_a_fragment_counts_as_often_as_it_is_spread() -> None:
     )
     text = f"{{ event(id: 1) {{ ...F0 }} }} {doubling} fragment F28 on Event {{ id }}"
 
-    told = refusals(text)
+    errors = limit_errors(text)
 
-    assert len(told) == ERRORS_TOLD
-    assert told[0] == ("The operation has too many fields, with its fragments: at most 400.", 1)
+    assert len(errors) == MAX_REPORTED_ERRORS
+    assert errors[0] == ("The operation has too many fields, with its fragments: at most 400.", 1)
 
 
 def test_depth_goes_through_fragments() -> None:
@@ -168,17 +171,17 @@ def test_depth_goes_through_fragments() -> None:
     )
     text = f"{{ event(id: 1) {{ ...F0 }} }} {chain} fragment F12 on Event {{ id }}"
 
-    told = refusals(text)
+    errors = limit_errors(text)
 
-    assert told[0] == ("The operation is nested 14 fields deep: at most 12.", 1)
+    assert errors[0] == ("The operation is nested 14 fields deep: at most 12.", 1)
 
 
 def test_introspection_is_deeper_and_hides_nothing_that_is_not() -> None:
     deep = "{ __type(name: 1) { " + "ofType {" * 15 + "name" + "}" * 17
     beside = "{ __schema { description } event(id: 1)" + "{ duplicateOf" * 11 + "{ id" + "}" * 13
 
-    assert refusals(deep) == [("The introspection is nested 17 fields deep: at most 15.", 1)]
-    assert refusals(beside) == [("The operation is nested 13 fields deep: at most 12.", 1)]
+    assert limit_errors(deep) == [("The introspection is nested 17 fields deep: at most 15.", 1)]
+    assert limit_errors(beside) == [("The operation is nested 13 fields deep: at most 12.", 1)]
 
 
 @pytest.mark.parametrize(
@@ -190,7 +193,7 @@ def test_introspection_is_deeper_and_hides_nothing_that_is_not() -> None:
     ],
 )
 def test_fragments_that_lead_nowhere_are_left_to_validation(text: str) -> None:
-    [error, *_] = DOCUMENTS.read(text).errors
+    [error, *_] = DOCUMENTS.get_document(text).errors
 
     assert "Cannot spread fragment" in error.message or "Unknown fragment" in error.message
 
@@ -198,15 +201,15 @@ def test_fragments_that_lead_nowhere_are_left_to_validation(text: str) -> None:
 def test_what_takes_too_long_to_validate_is_given_up() -> None:
     fragments = " ".join(f"fragment F{n} on Event {{ {'id ' * 390} }}" for n in range(4))
 
-    told = refusals(f"{{ event(id: 1) {{ ...F0 }} }} {fragments}")
+    errors = limit_errors(f"{{ event(id: 1) {{ ...F0 }} }} {fragments}")
 
-    assert told == [
+    assert errors == [
         ("The document is too complex: too many of its fields have the same name.", None)
     ]
 
 
 def test_no_more_than_five_errors_are_told() -> None:
-    errors = DOCUMENTS.read("{ a1 a2 a3 a4 a5 a6 a7 }").errors
+    errors = DOCUMENTS.get_document("{ a1 a2 a3 a4 a5 a6 a7 }").errors
 
     assert [error.message for error in errors] == [
         f"Cannot query field 'a{n}' on type 'Query'." for n in range(1, 6)
@@ -214,29 +217,29 @@ def test_no_more_than_five_errors_are_told() -> None:
 
 
 def test_a_document_is_read_once_and_few_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.graphql.execution.documents._KEPT_DOCUMENTS", 10)
-    documents = fresh()
-    first = documents.read("{ logHead }")
+    monkeypatch.setattr("app.graphql.execution.documents._MAX_CACHED_DOCUMENTS", 10)
+    documents = new_document_cache()
+    first = documents.get_document("{ logHead }")
 
-    again = documents.read("{ logHead }")
+    again = documents.get_document("{ logHead }")
     for n in range(15):
-        documents.read(f"query Q{n} {{ logHead }}")
-    long = documents.read("{ logHead } #" + "x" * 70_000)
+        documents.get_document(f"query Q{n} {{ logHead }}")
+    long = documents.get_document("{ logHead } #" + "x" * 70_000)
 
     assert again is first
     assert len(documents) == 10
-    assert documents.read(first.text) is not first
-    assert documents.read(long.text) is not long
+    assert documents.get_document(first.text) is not first
+    assert documents.get_document(long.text) is not long
 
 
 def test_large_documents_are_kept_as_long_as_there_is_room_for_their_tokens(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("app.graphql.execution.documents._KEPT_TOKENS", 1_000)
-    documents = fresh()
+    monkeypatch.setattr("app.graphql.execution.documents._MAX_CACHED_TOKENS", 1_000)
+    documents = new_document_cache()
 
     for n in range(15):
-        documents.read(f"query Q{n} {{ " + "x " * 96 + "}")
+        documents.get_document(f"query Q{n} {{ " + "x " * 96 + "}")
 
     assert len(documents) == 1_000 // 102
 
@@ -252,7 +255,7 @@ async def test_every_door_of_graphql_tells_it_alike(client: Client) -> None:
     answered = await client.post(text)
     streamed = await client.http.post("/graphql", json={"query": text}, headers={"accept": EVENTS})
     async with client.subscription(text) as heard:
-        over_socket = await heard.error()
+        over_socket = await heard.receive_error()
 
     assert (answered.status_code, answered.json()) == (200, {"errors": [error]})
     assert f"data: {json.dumps({'errors': [error]}, separators=(',', ':'))}\n" in streamed.text
@@ -296,19 +299,19 @@ async def test_no_name_is_suggested_to_who_guesses(client: Client) -> None:
 async def test_no_more_than_five_wrong_variables_are_told(client: Client) -> None:
     wrong = [{"nothing": 1}] * 9
 
-    answer = await client.answer(
+    answer = await client.execute(
         "mutation ($i: [LogEventInput!]!) { logEvents(input: $i) { accepted } }", i=wrong
     )
 
-    assert len(answer["errors"]) == ERRORS_TOLD
+    assert len(answer["errors"]) == MAX_REPORTED_ERRORS
     assert {error["extensions"]["code"] for error in answer["errors"]} == {"BAD_USER_INPUT"}
 
 
 async def test_a_server_takes_its_limits_from_its_settings(serve: Serve, database_url: str) -> None:
     async with serve(database_url, documents={"aliases": 20, "cost": 30}) as client:
-        taken = await client.answer(aliases(20))
-        refused = await client.error(aliases(21))
-        costly = await client.error("{ events(first: 30) { nodes { id } } }")
+        taken = await client.execute(aliased_query(20))
+        refused = await client.expect_error(aliased_query(21))
+        costly = await client.expect_error("{ events(first: 30) { nodes { id } } }")
 
     assert taken["extensions"] == {"cost": {"requested": 20, "limit": 30}}
     assert "at most 20" in refused["message"]
@@ -329,7 +332,7 @@ async def test_a_server_takes_its_limits_from_its_settings(serve: Serve, databas
 def test_a_document_knows_which_operations_are_mutations(
     text: str, name: str | None, mutation: bool
 ) -> None:
-    assert DOCUMENTS.read(text).is_mutation(name) is mutation
+    assert DOCUMENTS.get_document(text).is_mutation(name) is mutation
 
 
 @pytest.mark.parametrize(
@@ -342,4 +345,4 @@ def test_a_document_knows_which_operations_are_mutations(
     ],
 )
 def test_a_document_knows_whether_it_has_directives(text: str, directives: bool) -> None:
-    assert DOCUMENTS.read(text).has_directives is directives
+    assert DOCUMENTS.get_document(text).has_directives is directives

@@ -31,26 +31,26 @@ RULES = "{ duplicationRules { nodes { name caught enabled resetAt } } }"
 NOON = "2026-04-10T12:00:00Z"
 
 
-async def make(client: Client, **given: Any) -> Any:
-    said = {"name": "same source", "fingerprint": ["source"], "window": "PT15M"} | given
-    payload = await client.ask(CREATE, input=said)
+async def create_rule(client: Client, **overrides: Any) -> Any:
+    rule_input = {"name": "same source", "fingerprint": ["source"], "window": "PT15M"} | overrides
+    payload = await client.execute_field(CREATE, input=rule_input)
     assert payload["userErrors"] == []
     return payload["duplicationRule"]
 
 
-async def log(client: Client, at: str = NOON, **given: Any) -> Any:
-    return await client.ask(LOG, input={"source": "/a", "occurredAt": at} | given)
+async def log_event(client: Client, at: str = NOON, **overrides: Any) -> Any:
+    return await client.execute_field(LOG, input={"source": "/a", "occurredAt": at} | overrides)
 
 
-async def count(client: Client) -> int:
-    return int((await client.ask("{ events { totalCount } }"))["totalCount"])
+async def count_events(client: Client) -> int:
+    return int((await client.execute_field("{ events { totalCount } }"))["totalCount"])
 
 
 async def test_a_duplicate_is_refused_with_the_original(client: Client) -> None:
-    await make(client, action="REJECT")
-    first = await log(client)
+    await create_rule(client, action="REJECT")
+    first = await log_event(client)
 
-    again = await log(client, "2026-04-10T12:10:00Z")
+    again = await log_event(client, "2026-04-10T12:10:00Z")
 
     assert again["event"] is None
     assert again["duplicate"] is False
@@ -58,16 +58,16 @@ async def test_a_duplicate_is_refused_with_the_original(client: Client) -> None:
     assert (error["code"], error["path"]) == ("DUPLICATE", ["input"])
     assert error["rule"] == {"name": "same source"}
     assert error["existing"] == {"id": first["event"]["id"]}
-    assert await count(client) == 1
-    assert (await client.ask(RULES))["nodes"][0]["caught"] == 1
+    assert await count_events(client) == 1
+    assert (await client.execute_field(RULES))["nodes"][0]["caught"] == 1
 
 
 async def test_a_repeat_is_counted_not_stored(client: Client) -> None:
-    await make(client, action="COUNT")
-    first = await log(client)
+    await create_rule(client, action="COUNT")
+    first = await log_event(client)
 
-    again = await log(client, "2026-04-10T12:10:00Z")
-    late = await log(client, "2026-04-10T11:50:00Z")
+    again = await log_event(client, "2026-04-10T12:10:00Z")
+    late = await log_event(client, "2026-04-10T11:50:00Z")
 
     assert again["duplicate"] is True
     assert again["event"] == {
@@ -78,29 +78,29 @@ async def test_a_repeat_is_counted_not_stored(client: Client) -> None:
     }
     assert late["event"]["occurrences"] == 3
     assert late["event"]["lastOccurredAt"] == "2026-04-10T12:10:00.000000Z"
-    assert await count(client) == 1
+    assert await count_events(client) == 1
 
 
 async def test_a_flagged_duplicate_is_stored_and_never_a_first(client: Client) -> None:
-    await make(client, action="FLAG")
-    first = await log(client)
+    await create_rule(client, action="FLAG")
+    first = await log_event(client)
 
-    second = await log(client, "2026-04-10T12:14:00Z")
-    third = await log(client, "2026-04-10T12:28:00Z")
+    second = await log_event(client, "2026-04-10T12:14:00Z")
+    third = await log_event(client, "2026-04-10T12:28:00Z")
 
     assert second["duplicate"] is True
     assert second["event"]["duplicateOf"] == {"id": first["event"]["id"]}
     # Within the window of the flagged one, but not of the first.
     assert third["duplicate"] is False
     assert third["event"]["duplicateOf"] is None
-    flagged = await client.ask("{ events(filter: {duplicate: true}) { nodes { id } } }")
+    flagged = await client.execute_field("{ events(filter: {duplicate: true}) { nodes { id } } }")
     assert flagged["nodes"] == [{"id": second["event"]["id"]}]
 
 
 async def test_equal_reports_of_one_list_are_one_event(client: Client) -> None:
-    await make(client, action="COUNT")
+    await create_rule(client, action="COUNT")
 
-    payload = await client.ask(
+    payload = await client.execute_field(
         """mutation ($input: [LogEventInput!]!) { logEvents(input: $input) {
              accepted duplicates rejected results { duplicate event { id occurrences } } } }""",
         input=[{"source": "/a", "occurredAt": NOON}] * 5,
@@ -108,16 +108,16 @@ async def test_equal_reports_of_one_list_are_one_event(client: Client) -> None:
 
     assert (payload["accepted"], payload["duplicates"], payload["rejected"]) == (1, 4, 0)
     assert len({each["event"]["id"] for each in payload["results"]}) == 1
-    listed = await client.ask("{ events { nodes { occurrences } } }")
+    listed = await client.execute_field("{ events { nodes { occurrences } } }")
     assert listed["nodes"] == [{"occurrences": 5}]
 
 
 async def test_a_counted_report_leaves_a_receipt_and_a_rejected_one_none(client: Client) -> None:
-    await make(client, action="COUNT")
-    first = await log(client)
+    await create_rule(client, action="COUNT")
+    first = await log_event(client)
 
-    counted = await log(client, sourceId="1")
-    replayed = await log(client, sourceId="1")
+    counted = await log_event(client, sourceId="1")
+    replayed = await log_event(client, sourceId="1")
 
     assert counted["event"]["occurrences"] == 2
     assert replayed["duplicate"] is True
@@ -126,13 +126,15 @@ async def test_a_counted_report_leaves_a_receipt_and_a_rejected_one_none(client:
 
 
 async def test_a_rejected_report_may_be_sent_again_after_a_reset(client: Client) -> None:
-    await make(client, action="REJECT")
-    await log(client)
-    refused = await log(client, sourceId="1")
+    await create_rule(client, action="REJECT")
+    await log_event(client)
+    refused = await log_event(client, sourceId="1")
     assert refused["event"] is None
 
-    reset = await client.ask("mutation { resetDuplication { forgotten userErrors { code } } }")
-    accepted = await log(client, sourceId="1")
+    reset = await client.execute_field(
+        "mutation { resetDuplication { forgotten userErrors { code } } }"
+    )
+    accepted = await log_event(client, sourceId="1")
 
     assert reset == {"forgotten": 1, "userErrors": []}
     assert accepted["event"] is not None
@@ -140,16 +142,16 @@ async def test_a_rejected_report_may_be_sent_again_after_a_reset(client: Client)
 
 
 async def test_deleting_the_first_forgets_it(client: Client) -> None:
-    await make(client, action="FLAG")
-    first = await log(client)
-    second = await log(client)
+    await create_rule(client, action="FLAG")
+    first = await log_event(client)
+    second = await log_event(client)
 
-    await client.ask(
+    await client.execute_field(
         "mutation ($id: ID!) { deleteEvent(id: $id) { event { id } } }", id=first["event"]["id"]
     )
-    third = await log(client)
+    third = await log_event(client)
 
-    listed = await client.ask("{ events { nodes { id duplicateOf { id } } } }")
+    listed = await client.execute_field("{ events { nodes { id duplicateOf { id } } } }")
     assert {each["id"]: each["duplicateOf"] for each in listed["nodes"]} == {
         second["event"]["id"]: None,
         third["event"]["id"]: None,
@@ -158,10 +160,10 @@ async def test_deleting_the_first_forgets_it(client: Client) -> None:
 
 
 async def test_a_check_stores_nothing_and_names_the_original(client: Client) -> None:
-    await make(client, action="REJECT")
-    first = await log(client)
+    await create_rule(client, action="REJECT")
+    first = await log_event(client)
 
-    check = await client.ask(
+    check = await client.execute_field(
         """query ($input: LogEventInput!) { checkEvent(input: $input) {
              accepted duplicateOf { id } userErrors { code } } }""",
         input={"source": "/a", "occurredAt": NOON},
@@ -172,11 +174,11 @@ async def test_a_check_stores_nothing_and_names_the_original(client: Client) -> 
         "duplicateOf": {"id": first["event"]["id"]},
         "userErrors": [{"code": "DUPLICATE"}],
     }
-    assert (await client.ask(RULES))["nodes"][0]["caught"] == 0
+    assert (await client.execute_field(RULES))["nodes"][0]["caught"] == 0
 
 
 @pytest.mark.parametrize(
-    ("given", "path"),
+    ("attributes", "path"),
     [
         ({"fingerprint": []}, ["input", "fingerprint"]),
         ({"fingerprint": ["colour"]}, ["input", "fingerprint", "0"]),
@@ -187,21 +189,21 @@ async def test_a_check_stores_nothing_and_names_the_original(client: Client) -> 
     ],
 )
 async def test_a_rule_that_makes_no_sense_is_refused(
-    client: Client, given: dict[str, Any], path: list[str]
+    client: Client, attributes: dict[str, Any], path: list[str]
 ) -> None:
-    said = {"name": "r", "fingerprint": ["source"], "window": "PT1M", "action": "FLAG"}
+    rule_input = {"name": "r", "fingerprint": ["source"], "window": "PT1M", "action": "FLAG"}
 
-    payload = await client.ask(CREATE, input=said | given)
+    payload = await client.execute_field(CREATE, input=rule_input | attributes)
 
     assert payload["duplicationRule"] is None
     assert [error["path"] for error in payload["userErrors"]] == [path]
-    assert await client.ask("{ duplicationRules { totalCount } }") == {"totalCount": 0}
+    assert await client.execute_field("{ duplicationRules { totalCount } }") == {"totalCount": 0}
 
 
 async def test_an_ordinary_report_is_not_touched(client: Client) -> None:
-    await make(client, action="REJECT", fingerprint=["fields.a"])
+    await create_rule(client, action="REJECT", fingerprint=["fields.a"])
 
-    payloads = [await client.ask(LOG_EVENT, input={"fields": {"b": n}}) for n in (1, 1)]
+    payloads = [await client.execute_field(LOG_EVENT, input={"fields": {"b": n}}) for n in (1, 1)]
 
     # All of the fingerprint is absent.
     assert [payload["duplicate"] for payload in payloads] == [False, False]

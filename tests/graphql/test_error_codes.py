@@ -11,10 +11,10 @@ from structlog.testing import capture_logs
 
 from app.domain.access.caller import Permission
 from app.domain.shared.problems import ErrorCode
-from app.services.change_log.pruning import prune
+from app.services.change_log.pruning import prune_entries
 from app.store.engine.database import Database
 from tests.client import Client
-from tests.worlds import a_key
+from tests.factories import create_api_key
 
 COUNT = "{ events { totalCount } }"
 GRAPHQL_JSON = "application/graphql-response+json"
@@ -27,7 +27,7 @@ WRONG = {
     ErrorCode.INVALID_CURSOR: ('{ events(after: "nowhere") { totalCount } }', 200),
 }
 # Those that need more than a document: tests of their own below.
-ELSEWHERE = {
+TESTED_ELSEWHERE = {
     ErrorCode.UNAUTHENTICATED,
     ErrorCode.FORBIDDEN,
     ErrorCode.CURSOR_EXPIRED,
@@ -37,29 +37,32 @@ ELSEWHERE = {
 }
 
 
-async def told(client: Client, text: str, **variables: Any) -> tuple[int, dict[str, Any]]:
+async def fetch_error(client: Client, text: str, **variables: Any) -> tuple[int, dict[str, Any]]:
     """Status and the one error, which a socket tells alike."""
     body = {"query": text, "variables": variables}
     answer = await client.http.post("/graphql", json=body, headers={"accept": GRAPHQL_JSON})
-    async with client.subscription(text, **variables) as asked:
-        over_socket = await asked.error()
+    async with client.subscription(text, **variables) as subscription:
+        over_socket = await subscription.receive_error()
     [error] = answer.json()["errors"]
-    known = {"reference"}
-    assert {name: error["extensions"][name] for name in error["extensions"].keys() - known} == {
-        name: over_socket["extensions"][name] for name in over_socket["extensions"].keys() - known
+    ignored_extensions = {"reference"}
+    assert {
+        name: error["extensions"][name] for name in error["extensions"].keys() - ignored_extensions
+    } == {
+        name: over_socket["extensions"][name]
+        for name in over_socket["extensions"].keys() - ignored_extensions
     }
     assert error["message"] == over_socket["message"]
     return answer.status_code, error
 
 
 def test_there_is_a_test_for_each_code() -> None:
-    assert WRONG.keys() | ELSEWHERE == set(ErrorCode)
+    assert WRONG.keys() | TESTED_ELSEWHERE == set(ErrorCode)
 
 
 async def test_what_a_document_can_do_wrong(client: Client) -> None:
     seen = {}
     for code, (text, _) in WRONG.items():
-        status, error = await told(client, text)
+        status, error = await fetch_error(client, text)
         seen[code] = (error["extensions"]["code"], status)
 
     assert seen == {code: (code.value, status) for code, (_, status) in WRONG.items()}
@@ -67,10 +70,10 @@ async def test_what_a_document_can_do_wrong(client: Client) -> None:
 
 async def test_who_is_not_known_or_may_not(own_client: Client, database: Database) -> None:
     stranger = own_client.as_key("nobody")
-    reporter = own_client.as_key(await a_key(database, Permission.EVENT_CREATE))
+    reporter = own_client.as_key(await create_api_key(database, Permission.EVENT_CREATE))
 
     unknown = await stranger.post(COUNT)
-    status, forbidden = await told(reporter, COUNT)
+    status, forbidden = await fetch_error(reporter, COUNT)
 
     assert unknown.status_code == 401
     assert unknown.json()["errors"][0]["extensions"] == {"code": "UNAUTHENTICATED"}
@@ -78,12 +81,12 @@ async def test_who_is_not_known_or_may_not(own_client: Client, database: Databas
 
 
 async def test_a_place_that_the_log_no_longer_holds(own_client: Client, database: Database) -> None:
-    await own_client.log(summary="old")
-    await own_client.log(summary="old too")
-    edges = (await own_client.ask("{ eventChanges { edges { cursor } } }"))["edges"]
-    await prune(database, datetime.now(UTC) + timedelta(days=1))
+    await own_client.log_event(summary="old")
+    await own_client.log_event(summary="old too")
+    edges = (await own_client.execute_field("{ eventChanges { edges { cursor } } }"))["edges"]
+    await prune_entries(database, datetime.now(UTC) + timedelta(days=1))
 
-    status, error = await told(
+    status, error = await fetch_error(
         own_client,
         "query ($after: String) { eventChanges(after: $after) { nodes { kind } } }",
         after=edges[0]["cursor"],
@@ -118,11 +121,11 @@ async def test_what_fails_inside_stays_inside(
     async def broken(*_: object) -> None:
         raise failure
 
-    monkeypatch.setattr("app.store.reading.projection.page", broken)  # a plan's
-    monkeypatch.setattr("app.services.events.event_queries.count", broken)
+    monkeypatch.setattr("app.store.reading.projection.fetch_page", broken)  # a plan's
+    monkeypatch.setattr("app.services.events.event_queries.count_events", broken)
 
     with capture_logs() as logged:
-        answered, error = await told(client, COUNT)
+        answered, error = await fetch_error(client, COUNT)
 
     assert (answered, error["extensions"]["code"]) == (status, code)
     assert "secret" not in str(error)

@@ -10,24 +10,24 @@ from app.domain.access.caller import Permission
 from app.store.engine.database import Database
 from tests.client import LOG_EVENT, Client
 from tests.conftest import Statements
-from tests.definitions import (
+from tests.event_type_client import (
     ADD_FIELD,
     CREATE,
     DELETE,
     FIND,
-    MOVE,
-    NOWHERE,
+    TRANSITION,
+    UNKNOWN_ID,
     UPDATE,
-    asks,
-    define,
-    everything,
-    field,
-    refusal,
-    rule,
-    shape,
-    told,
+    change_event_type,
+    codes_and_paths,
+    define_event_type,
+    fetch_all_rows,
+    fetch_refusal,
+    field_input,
+    predicate_input,
+    rule_input,
 )
-from tests.worlds import a_key
+from tests.factories import create_api_key
 
 LIST = """query ($filter: EventTypeFilter, $first: Int, $after: String) {
   eventTypes(filter: $filter, first: $first, after: $after) {
@@ -37,35 +37,43 @@ NODE = """query ($id: ID!) { node(id: $id) { id __typename
 
 
 async def test_a_type_is_made_with_its_fields_and_rules(client: Client) -> None:
-    said = [
-        rule("SHOW", "b", asks("a", "EQ", "x")),
-        rule("REQUIRE", "b c", {"all": [asks("a"), {"not": asks("c")}]}, enabled=False),
+    rules = [
+        rule_input("SHOW", "b", predicate_input("a", "EQ", "x")),
+        rule_input(
+            "REQUIRE",
+            "b c",
+            {"all": [predicate_input("a"), {"not": predicate_input("c")}]},
+            enabled=False,
+        ),
     ]
 
-    made = await define(client, *map(field, "abc"), conditionalRules=said)
+    event_type = await define_event_type(client, *map(field_input, "abc"), conditionalRules=rules)
 
-    show, require = made["conditionalRules"]
+    show, require = event_type["conditionalRules"]
     assert show == {
         "id": show["id"],
         "name": "show b",
         "effect": "SHOW",
         "enabled": True,
-        "condition": asks("a", "EQ", "x"),
+        "condition": predicate_input("a", "EQ", "x"),
         "targets": [{"name": "b"}],
     }
     assert (require["effect"], require["enabled"]) == ("REQUIRE", False)
-    assert require["condition"] == said[1]["condition"]
+    assert require["condition"] == rules[1]["condition"]
     assert require["targets"] == [{"name": "b"}, {"name": "c"}]
-    assert (made["version"], [each["position"] for each in made["fields"]]) == (1, [0, 1, 2])
-    assert await client.ask(FIND, id=made["id"]) == made
+    assert (event_type["version"], [each["position"] for each in event_type["fields"]]) == (
+        1,
+        [0, 1, 2],
+    )
+    assert await client.execute_field(FIND, id=event_type["id"]) == event_type
 
 
 async def test_all_that_is_wrong_with_a_definition_is_told_at_once(
     own_client: Client, database: Database
 ) -> None:
-    before = await everything(database)
+    before = await fetch_all_rows(database)
 
-    wrong = await refusal(
+    wrong = await fetch_refusal(
         own_client,
         CREATE,
         input={
@@ -75,15 +83,19 @@ async def test_all_that_is_wrong_with_a_definition_is_told_at_once(
             "description": "\ud800",
             "state": "ARCHIVED",
             "fields": [
-                field("A"),
-                field("a", "SELECT"),
-                field("b", "NUMBER", default="x"),
-                field("b", pattern="("),
+                field_input("A"),
+                field_input("a", "SELECT"),
+                field_input("b", "NUMBER", default="x"),
+                field_input("b", pattern="("),
             ],
             "conditionalRules": [
-                rule("SHOW", "", asks("b"), name="", targets=[]),
-                rule("HIDE", "b nope", {"any": [asks("b", "GT"), {"not": asks("gone")}]}),
-                rule("SHOW", "a", asks("a", "EXISTS", 1)),
+                rule_input("SHOW", "", predicate_input("b"), name="", targets=[]),
+                rule_input(
+                    "HIDE",
+                    "b nope",
+                    {"any": [predicate_input("b", "GT"), {"not": predicate_input("gone")}]},
+                ),
+                rule_input("SHOW", "a", predicate_input("a", "EXISTS", 1)),
             ],
         },
     )
@@ -107,25 +119,29 @@ async def test_all_that_is_wrong_with_a_definition_is_told_at_once(
         ("INVALID_INPUT", "input.state"),
         ("INVALID_INPUT", "input.type"),
     ]
-    assert await everything(database) == before
+    assert await fetch_all_rows(database) == before
 
 
 async def test_an_update_changes_what_is_given_and_makes_a_version(client: Client) -> None:
-    made = await define(client, field("a"), description="old", category="gauges")
+    event_type = await define_event_type(
+        client, field_input("a"), description="old", category="gauges"
+    )
     renamed = {"name": "Meter", "type": "com.acme.meter"}
 
-    after = await shape(client, UPDATE, input={"id": made["id"], "ifVersion": 1} | renamed)
+    after = await change_event_type(
+        client, UPDATE, input={"id": event_type["id"], "ifVersion": 1} | renamed
+    )
 
-    assert after == made | renamed | {"version": 2, "updatedAt": after["updatedAt"]}
-    assert after["updatedAt"] > made["updatedAt"]
-    assert await client.ask(FIND, id=made["id"]) == after
+    assert after == event_type | renamed | {"version": 2, "updatedAt": after["updatedAt"]}
+    assert after["updatedAt"] > event_type["updatedAt"]
+    assert await client.execute_field(FIND, id=event_type["id"]) == after
 
 
 async def test_null_clears_what_may_be_empty(client: Client) -> None:
-    made = await define(client, description="old", category="gauges")
+    event_type = await define_event_type(client, description="old", category="gauges")
 
-    after = await shape(
-        client, UPDATE, input={"id": made["id"], "description": None, "category": None}
+    after = await change_event_type(
+        client, UPDATE, input={"id": event_type["id"], "description": None, "category": None}
     )
 
     assert (after["description"], after["category"], after["version"]) == (None, "general", 2)
@@ -134,34 +150,40 @@ async def test_null_clears_what_may_be_empty(client: Client) -> None:
 async def test_null_for_what_may_not_be_empty_is_refused(
     own_client: Client, database: Database
 ) -> None:
-    made = await define(own_client)
-    before = await everything(database)
+    event_type = await define_event_type(own_client)
+    before = await fetch_all_rows(database)
 
-    wrong = await refusal(own_client, UPDATE, input={"id": made["id"], "name": None, "type": None})
+    wrong = await fetch_refusal(
+        own_client, UPDATE, input={"id": event_type["id"], "name": None, "type": None}
+    )
 
     assert wrong == [("INVALID_INPUT", "input.name"), ("INVALID_INPUT", "input.type")]
-    assert await everything(database) == before
+    assert await fetch_all_rows(database) == before
 
 
 async def test_an_update_of_another_version_is_a_conflict(
     own_client: Client, database: Database
 ) -> None:
-    made = await define(own_client)
-    await shape(own_client, UPDATE, input={"id": made["id"], "name": "second", "ifVersion": 1})
-    before = await everything(database)
+    event_type = await define_event_type(own_client)
+    await change_event_type(
+        own_client, UPDATE, input={"id": event_type["id"], "name": "second", "ifVersion": 1}
+    )
+    before = await fetch_all_rows(database)
 
     for version in (1, 0, -1, 3, 2**31 - 1):
-        given = {"id": made["id"], "name": "third", "ifVersion": version}
-        assert await refusal(own_client, UPDATE, input=given) == [("CONFLICT", "input.ifVersion")]
+        attributes = {"id": event_type["id"], "name": "third", "ifVersion": version}
+        assert await fetch_refusal(own_client, UPDATE, input=attributes) == [
+            ("CONFLICT", "input.ifVersion")
+        ]
 
-    assert await everything(database) == before
+    assert await fetch_all_rows(database) == before
 
 
 @pytest.mark.parametrize(
-    ("given", "wrong"),
+    ("attributes", "wrong"),
     [
         ({"id": "no id"}, [("INVALID_INPUT", "input.id")]),
-        ({"id": NOWHERE}, [("NOT_FOUND", "input.id")]),
+        ({"id": UNKNOWN_ID}, [("NOT_FOUND", "input.id")]),
         ({"name": "n" * 256}, [("INVALID_INPUT", "input.name")]),
         ({"description": "\0", "category": ""}, ["input.category", "input.description"]),
         ({"type": "other"}, [("ALREADY_EXISTS", "input.type")]),
@@ -169,162 +191,174 @@ async def test_an_update_of_another_version_is_a_conflict(
     ],
 )
 async def test_a_bad_update_is_refused_at_its_place_and_changes_nothing(
-    own_client: Client, database: Database, given: dict[str, Any], wrong: list[Any]
+    own_client: Client, database: Database, attributes: dict[str, Any], wrong: list[Any]
 ) -> None:
-    made = await define(own_client)
-    await define(own_client, type="other")
-    before = await everything(database)
+    event_type = await define_event_type(own_client)
+    await define_event_type(own_client, type="other")
+    before = await fetch_all_rows(database)
 
-    answered = await refusal(own_client, UPDATE, input={"id": made["id"]} | given)
+    answered = await fetch_refusal(own_client, UPDATE, input={"id": event_type["id"]} | attributes)
 
     assert answered == [
         each if isinstance(each, tuple) else ("INVALID_INPUT", each) for each in wrong
     ]
-    assert await everything(database) == before
+    assert await fetch_all_rows(database) == before
 
 
 async def test_a_type_is_fixed_once_there_are_events(
     own_client: Client, database: Database
 ) -> None:
-    made = await define(own_client)
+    event_type = await define_event_type(own_client)
     for _ in range(2):
-        await own_client.log(type="gauge")
-    before = await everything(database)
+        await own_client.log_event(type="gauge")
+    before = await fetch_all_rows(database)
 
-    payload = await own_client.ask(
-        UPDATE, input={"id": made["id"], "type": "meter", "name": "Meter"}
+    payload = await own_client.execute_field(
+        UPDATE, input={"id": event_type["id"], "type": "meter", "name": "Meter"}
     )
-    unchanged = await everything(database)
-    after = await shape(
-        own_client, UPDATE, input={"id": made["id"], "type": "gauge", "name": "Meter"}
+    unchanged = await fetch_all_rows(database)
+    after = await change_event_type(
+        own_client, UPDATE, input={"id": event_type["id"], "type": "gauge", "name": "Meter"}
     )
 
-    assert told(payload["userErrors"]) == [("IN_USE", "input.type")]
+    assert codes_and_paths(payload["userErrors"]) == [("IN_USE", "input.type")]
     assert payload["userErrors"][0]["message"].startswith("2 events have the type gauge")
     assert unchanged == before
     assert (after["type"], after["name"], after["version"]) == ("gauge", "Meter", 2)
 
 
 async def test_a_type_that_was_given_up_can_be_taken(client: Client) -> None:
-    made = await define(client)
-    await shape(client, UPDATE, input={"id": made["id"], "type": "meter"})
+    event_type = await define_event_type(client)
+    await change_event_type(client, UPDATE, input={"id": event_type["id"], "type": "meter"})
 
-    free_form = await client.log(type="gauge", fields={"any": 1})
-    registered = await client.log(type="meter")
-    again = await define(client)
+    free_form = await client.log_event(type="gauge", fields={"any": 1})
+    registered = await client.log_event(type="meter")
+    again = await define_event_type(client)
 
     assert free_form["eventType"] is None
-    assert registered["eventType"]["id"] == made["id"]
-    assert again["id"] != made["id"]
+    assert registered["eventType"]["id"] == event_type["id"]
+    assert again["id"] != event_type["id"]
 
 
 async def test_a_deleted_type_is_answered_as_it_was_and_gone(
     own_client: Client, database: Database
 ) -> None:
-    empty = await everything(database)
-    made = await define(
-        own_client, *map(field, "ab"), conditionalRules=[rule("SHOW", "b", asks("a"))]
+    empty = await fetch_all_rows(database)
+    event_type = await define_event_type(
+        own_client,
+        *map(field_input, "ab"),
+        conditionalRules=[rule_input("SHOW", "b", predicate_input("a"))],
     )
-    made = await shape(own_client, ADD_FIELD, id=made["id"], field=field("c"))
+    event_type = await change_event_type(
+        own_client, ADD_FIELD, id=event_type["id"], field=field_input("c")
+    )
 
-    payload = await own_client.ask(DELETE, id=made["id"])
+    payload = await own_client.execute_field(DELETE, id=event_type["id"])
 
-    assert payload == {"eventType": made, "userErrors": []}
-    assert await own_client.ask(FIND, id=made["id"]) is None
-    assert await own_client.ask(NODE, id=made["fields"][0]["id"]) is None
-    left = await everything(database)
+    assert payload == {"eventType": event_type, "userErrors": []}
+    assert await own_client.execute_field(FIND, id=event_type["id"]) is None
+    assert await own_client.execute_field(NODE, id=event_type["fields"][0]["id"]) is None
+    left = await fetch_all_rows(database)
     assert left | {"change": []} == empty | {"change": []}
     assert len(left["change"]) == len(empty["change"]) + 3
-    assert await refusal(own_client, DELETE, id=made["id"]) == [("NOT_FOUND", "id")]
+    assert await fetch_refusal(own_client, DELETE, id=event_type["id"]) == [("NOT_FOUND", "id")]
 
 
 async def test_of_a_deleted_type_everything_can_be_asked(client: Client) -> None:
-    rules = [rule("SHOW", "b", asks("a"))]
-    made = await define(client, *map(field, "ab"), conditionalRules=rules)
-    asked = """{ type jsonSchema events { totalCount } fields { name eventType { type } }
+    rules = [rule_input("SHOW", "b", predicate_input("a"))]
+    event_type = await define_event_type(client, *map(field_input, "ab"), conditionalRules=rules)
+    selection = """{ type jsonSchema events { totalCount } fields { name eventType { type } }
       conditionalRules { name targets { name } eventType { type jsonSchema } } }"""
-    find = f"query ($id: ID!) {{ eventType(by: {{id: $id}}) {asked} }}"
-    before = await client.ask(find, id=made["id"])
+    find = f"query ($id: ID!) {{ eventType(by: {{id: $id}}) {selection} }}"
+    before = await client.execute_field(find, id=event_type["id"])
 
-    deleted = await client.ask(
-        f"mutation ($id: ID!) {{ deleteEventType(id: $id) {{ eventType {asked} }} }}",
-        id=made["id"],
+    deleted = await client.execute_field(
+        f"mutation ($id: ID!) {{ deleteEventType(id: $id) {{ eventType {selection} }} }}",
+        id=event_type["id"],
     )
 
     assert deleted["eventType"] == before
 
 
 async def test_a_type_that_was_deleted_can_be_made_again(client: Client) -> None:
-    made = await define(client, field("a"))
-    await shape(client, DELETE, id=made["id"])
+    event_type = await define_event_type(client, field_input("a"))
+    await change_event_type(client, DELETE, id=event_type["id"])
 
-    again = await define(client, field("a", "NUMBER"))
+    again = await define_event_type(client, field_input("a", "NUMBER"))
 
-    assert (again["version"], again["id"] != made["id"]) == (1, True)
-    assert (await client.log(type="gauge", fields={"a": 1}))["fields"] == {"a": 1}
+    assert (again["version"], again["id"] != event_type["id"]) == (1, True)
+    assert (await client.log_event(type="gauge", fields={"a": 1}))["fields"] == {"a": 1}
 
 
 async def test_a_type_with_events_is_not_deleted(own_client: Client, database: Database) -> None:
-    made = await define(own_client, field("a"))
+    event_type = await define_event_type(own_client, field_input("a"))
     for _ in range(3):
-        await own_client.log(type="gauge")
-    before = await everything(database)
+        await own_client.log_event(type="gauge")
+    before = await fetch_all_rows(database)
 
-    payload = await own_client.ask(DELETE, id=made["id"])
+    payload = await own_client.execute_field(DELETE, id=event_type["id"])
 
     assert payload["eventType"] is None
-    assert told(payload["userErrors"]) == [("IN_USE", "id")]
+    assert codes_and_paths(payload["userErrors"]) == [("IN_USE", "id")]
     assert payload["userErrors"][0]["message"] == "3 events have the type gauge: archive it."
-    assert await everything(database) == before
+    assert await fetch_all_rows(database) == before
 
 
 async def test_events_of_before_the_type_was_registered_do_not_count(client: Client) -> None:
-    event = await client.log(type="gauge", fields={"any": 1})
-    made = await define(client, field("a"))
+    event = await client.log_event(type="gauge", fields={"any": 1})
+    event_type = await define_event_type(client, field_input("a"))
 
-    payload = await client.ask(DELETE, id=made["id"])
+    payload = await client.execute_field(DELETE, id=event_type["id"])
 
     assert payload["userErrors"] == []
-    found = await client.ask(
+    found = await client.execute_field(
         "query ($id: ID!) { event(id: $id) { type fields eventType { id } } }", id=event["id"]
     )
     assert found == {"type": "gauge", "fields": {"any": 1}, "eventType": None}
 
 
-@pytest.mark.parametrize(("id", "code"), [("no id", "INVALID_INPUT"), (NOWHERE, "NOT_FOUND")])
+@pytest.mark.parametrize(("id", "code"), [("no id", "INVALID_INPUT"), (UNKNOWN_ID, "NOT_FOUND")])
 async def test_what_is_not_there_is_not_deleted(client: Client, id: str, code: str) -> None:
-    assert await refusal(client, DELETE, id=id) == [(code, "id")]
+    assert await fetch_refusal(client, DELETE, id=id) == [(code, "id")]
 
 
 async def test_another_organization_s_type_is_not_there(
     own_client: Client, database: Database
 ) -> None:
-    made = await define(own_client, field("a"), conditionalRules=[rule("HIDE", "a", {"any": []})])
-    key = await a_key(database, *Permission, organization="other")
-    other, before = own_client.as_key(key), await everything(database)
+    event_type = await define_event_type(
+        own_client, field_input("a"), conditionalRules=[rule_input("HIDE", "a", {"any": []})]
+    )
+    key = await create_api_key(database, *Permission, organization="other")
+    other, before = own_client.as_key(key), await fetch_all_rows(database)
 
-    assert await refusal(other, UPDATE, input={"id": made["id"], "name": "x"}) == [
+    assert await fetch_refusal(other, UPDATE, input={"id": event_type["id"], "name": "x"}) == [
         ("NOT_FOUND", "input.id")
     ]
-    assert await refusal(other, DELETE, id=made["id"]) == [("NOT_FOUND", "id")]
-    assert await refusal(other, MOVE, id=made["id"], to="ARCHIVED") == [("NOT_FOUND", "id")]
-    assert await refusal(other, ADD_FIELD, id=made["id"], field=field("b")) == [
+    assert await fetch_refusal(other, DELETE, id=event_type["id"]) == [("NOT_FOUND", "id")]
+    assert await fetch_refusal(other, TRANSITION, id=event_type["id"], to="ARCHIVED") == [
+        ("NOT_FOUND", "id")
+    ]
+    assert await fetch_refusal(other, ADD_FIELD, id=event_type["id"], field=field_input("b")) == [
         ("NOT_FOUND", "eventTypeId")
     ]
-    for node in (made, *made["fields"], *made["conditionalRules"]):
-        assert await other.ask(NODE, id=node["id"]) is None
-    assert await everything(database) == before
-    assert (await define(other))["type"] == "gauge"
+    for node in (event_type, *event_type["fields"], *event_type["conditionalRules"]):
+        assert await other.execute_field(NODE, id=node["id"]) is None
+    assert await fetch_all_rows(database) == before
+    assert (await define_event_type(other))["type"] == "gauge"
 
 
 async def test_a_node_is_a_type_a_field_or_a_rule(client: Client) -> None:
-    made = await define(client, field("a"), conditionalRules=[rule("HIDE", "a", {"any": []})])
-    [of_field], [of_rule] = made["fields"], made["conditionalRules"]
+    event_type = await define_event_type(
+        client, field_input("a"), conditionalRules=[rule_input("HIDE", "a", {"any": []})]
+    )
+    [of_field], [of_rule] = event_type["fields"], event_type["conditionalRules"]
 
-    found = [await client.ask(NODE, id=each["id"]) for each in (made, of_field, of_rule)]
+    payload = [
+        await client.execute_field(NODE, id=each["id"]) for each in (event_type, of_field, of_rule)
+    ]
 
-    assert found == [
-        {"id": made["id"], "__typename": "EventType", "name": "Gauge"},
+    assert payload == [
+        {"id": event_type["id"], "__typename": "EventType", "name": "Gauge"},
         {"id": of_field["id"], "__typename": "EventField", "name": "a"},
         {"id": of_rule["id"], "__typename": "ConditionalRule", "name": "hide a"},
     ]
@@ -341,7 +375,7 @@ SHELF: list[dict[str, Any]] = [
         "category": "海上石油平台补给船事件记录",
     },
 ]
-FOUND: list[tuple[dict[str, Any] | None, list[str]]] = [
+EVENT_TYPE_FILTERS: list[tuple[dict[str, Any] | None, list[str]]] = [
     (None, [each["type"] for each in SHELF]),
     ({}, [each["type"] for each in SHELF]),
     ({"states": None, "category": None, "search": None}, [each["type"] for each in SHELF]),
@@ -368,23 +402,28 @@ FOUND: list[tuple[dict[str, Any] | None, list[str]]] = [
 
 
 async def test_event_types_are_found_by_what_the_filter_says(client: Client) -> None:
-    for said in SHELF:
-        await shape(client, CREATE, input=said)
+    for attributes in SHELF:
+        await change_event_type(client, CREATE, input=attributes)
 
-    answers = [(filter, await client.ask(LIST, filter=filter)) for filter, _ in FOUND]
+    answers = [
+        (filter, await client.execute_field(LIST, filter=filter))
+        for filter, _ in EVENT_TYPE_FILTERS
+    ]
 
     assert [
         (filter, [node["type"] for node in page["nodes"]], page["totalCount"])
         for filter, page in answers
-    ] == [(filter, types, len(types)) for filter, types in FOUND]
+    ] == [(filter, types, len(types)) for filter, types in EVENT_TYPE_FILTERS]
 
 
 async def test_a_type_is_found_by_what_it_has_become(client: Client) -> None:
-    made = await define(client, description="pressure")
-    await shape(client, UPDATE, input={"id": made["id"], "description": "heat", "name": "Probe"})
+    event_type = await define_event_type(client, description="pressure")
+    await change_event_type(
+        client, UPDATE, input={"id": event_type["id"], "description": "heat", "name": "Probe"}
+    )
 
     totals = {
-        word: (await client.ask(LIST, filter={"search": word}))["totalCount"]
+        word: (await client.execute_field(LIST, filter={"search": word}))["totalCount"]
         for word in ("press", "heat", "probe", "gauge", "general")
     }
 
@@ -394,11 +433,15 @@ async def test_a_type_is_found_by_what_it_has_become(client: Client) -> None:
 async def test_a_page_goes_on_with_its_filter(client: Client) -> None:
     for n in range(5):
         state = "PUBLISHED" if n % 2 == 0 else "DRAFT"
-        await shape(client, CREATE, input={"name": str(n), "type": f"t{n}", "state": state})
+        await change_event_type(
+            client, CREATE, input={"name": str(n), "type": f"t{n}", "state": state}
+        )
     filter = {"states": ["PUBLISHED"], "search": "t"}
 
-    first = await client.ask(LIST, filter=filter, first=2)
-    second = await client.ask(LIST, filter=filter, first=2, after=first["pageInfo"]["endCursor"])
+    first = await client.execute_field(LIST, filter=filter, first=2)
+    second = await client.execute_field(
+        LIST, filter=filter, first=2, after=first["pageInfo"]["endCursor"]
+    )
 
     assert [node["type"] for node in first["nodes"]] == ["t0", "t2"]
     assert [node["type"] for node in second["nodes"]] == ["t4"]
@@ -417,7 +460,7 @@ async def test_a_page_goes_on_with_its_filter(client: Client) -> None:
 async def test_what_no_type_can_be_asked_is_an_error(
     client: Client, filter: dict[str, Any], argument: list[str]
 ) -> None:
-    error = await client.error(LIST, filter=filter)
+    error = await client.expect_error(LIST, filter=filter)
 
     assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": argument}
 
@@ -431,14 +474,16 @@ PAGE = """{ eventTypes(first: 20) { totalCount nodes {
 async def test_a_page_of_types_costs_the_same_whatever_it_holds(
     own_client: Client, statements: Statements, types: int
 ) -> None:
-    rules = [rule("SHOW", "b", asks("a"))]
+    rules = [rule_input("SHOW", "b", predicate_input("a"))]
     for n in range(types):
-        await define(own_client, *map(field, "ab"), type=f"t{n}", conditionalRules=rules)
+        await define_event_type(
+            own_client, *map(field_input, "ab"), type=f"t{n}", conditionalRules=rules
+        )
 
     pages, selects = [], []
     for _ in range(2):
         statements.clear()
-        pages.append(await own_client.ask(PAGE))
+        pages.append(await own_client.execute_field(PAGE))
         own = (" ".join(each.split()) for each in statements)
         selects.append(
             len([each for each in own if each.startswith("SELECT") and "FROM change " not in each])
@@ -455,17 +500,17 @@ async def test_a_page_of_types_costs_the_same_whatever_it_holds(
 
 
 async def test_one_request_may_shape_a_type_in_several_steps(client: Client) -> None:
-    made = await define(client)
+    event_type = await define_event_type(client)
     step = "addEventField(eventTypeId: $id, field: {name: %s, kind: TEXT}) { eventType { %s } }"
-    asked = "version fields { name }"
+    selection = "version fields { name }"
 
-    answer = await client.answer(
+    answer = await client.execute(
         "mutation ($id: ID!) {"
         + " ".join(
-            f"{name}: {step % (repr(name).replace(chr(39), chr(34)), asked)}" for name in "ab"
+            f"{name}: {step % (repr(name).replace(chr(39), chr(34)), selection)}" for name in "ab"
         )
         + "}",
-        id=made["id"],
+        id=event_type["id"],
     )
 
     assert answer["data"] == {
@@ -475,10 +520,12 @@ async def test_one_request_may_shape_a_type_in_several_steps(client: Client) -> 
 
 
 async def test_a_report_names_a_type_once(own_client: Client, database: Database) -> None:
-    made = await define(own_client)
-    before = await everything(database)
+    event_type = await define_event_type(own_client)
+    before = await fetch_all_rows(database)
 
-    payload = await own_client.ask(LOG_EVENT, input={"eventTypeId": made["id"], "type": "meter"})
+    payload = await own_client.execute_field(
+        LOG_EVENT, input={"eventTypeId": event_type["id"], "type": "meter"}
+    )
 
-    assert told(payload["userErrors"]) == [("INVALID_INPUT", "input.type")]
-    assert await everything(database) == before
+    assert codes_and_paths(payload["userErrors"]) == [("INVALID_INPUT", "input.type")]
+    assert await fetch_all_rows(database) == before

@@ -8,31 +8,33 @@ import pytest
 
 from app.store.engine.database import Database
 from tests.client import Client
-from tests.definitions import (
+from tests.event_type_client import (
     ADD_FIELD,
     FIND,
-    NOWHERE,
     REMOVE_FIELD,
     REORDER,
+    UNKNOWN_ID,
     UPDATE_FIELD,
-    asks,
-    define,
-    everything,
-    field,
-    refusal,
-    rule,
-    shape,
-    told,
+    change_event_type,
+    codes_and_paths,
+    define_event_type,
+    fetch_all_rows,
+    fetch_refusal,
+    field_input,
+    predicate_input,
+    rule_input,
 )
 
 
 async def test_a_field_is_added_at_the_end_of_the_form(client: Client) -> None:
-    made = await define(client, field("a"))
-    said = field(
+    event_type = await define_event_type(client, field_input("a"))
+    new_field = field_input(
         *("b", "NUMBER"), label="B", required=True, helpText="h", unit="mcf", minimum=0, maximum=9
     )
 
-    after = await shape(client, ADD_FIELD, id=made["id"], field=said | {"default": 3})
+    after = await change_event_type(
+        client, ADD_FIELD, id=event_type["id"], field=new_field | {"default": 3}
+    )
 
     added = after["fields"][1]
     assert after["version"] == 2
@@ -53,21 +55,21 @@ async def test_a_field_is_added_at_the_end_of_the_form(client: Client) -> None:
         "pattern": None,
         "default": 3,
     }
-    assert await client.ask(FIND, id=made["id"]) == after
+    assert await client.execute_field(FIND, id=event_type["id"]) == after
 
 
 REFUSED: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
-    (field("a", "NUMBER"), [("ALREADY_EXISTS", "field.name")]),
-    (field("B"), [("INVALID_INPUT", "field.name")]),
-    (field("while"), [("INVALID_INPUT", "field.name")]),
-    (field("\ud800"), [("INVALID_INPUT", "field.name")]),
-    (field("b", "NUMBER", default="x"), [("INVALID_INPUT", "field.default")]),
-    (field("b", default={"a": [1]}), [("INVALID_INPUT", "field.default")]),
-    (field("b", "NUMBER", default=10**400), [("INVALID_INPUT", "field.default")]),
-    (field("b", pattern="(?<=x)y"), [("INVALID_INPUT", "field.pattern")]),
-    (field("b", helpText="\0"), [("INVALID_INPUT", "field.helpText")]),
+    (field_input("a", "NUMBER"), [("ALREADY_EXISTS", "field.name")]),
+    (field_input("B"), [("INVALID_INPUT", "field.name")]),
+    (field_input("while"), [("INVALID_INPUT", "field.name")]),
+    (field_input("\ud800"), [("INVALID_INPUT", "field.name")]),
+    (field_input("b", "NUMBER", default="x"), [("INVALID_INPUT", "field.default")]),
+    (field_input("b", default={"a": [1]}), [("INVALID_INPUT", "field.default")]),
+    (field_input("b", "NUMBER", default=10**400), [("INVALID_INPUT", "field.default")]),
+    (field_input("b", pattern="(?<=x)y"), [("INVALID_INPUT", "field.pattern")]),
+    (field_input("b", helpText="\0"), [("INVALID_INPUT", "field.helpText")]),
     (
-        field("b", "SELECT", options=[], minimum=1, label=""),
+        field_input("b", "SELECT", options=[], minimum=1, label=""),
         [
             ("INVALID_INPUT", "field.label"),
             ("INVALID_INPUT", "field.options"),
@@ -75,7 +77,7 @@ REFUSED: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
         ],
     ),
     (
-        field("b", "MULTI_SELECT", options=["x", "", "x"]),
+        field_input("b", "MULTI_SELECT", options=["x", "", "x"]),
         [("INVALID_INPUT", "field.options.1"), ("INVALID_INPUT", "field.options")],
     ),
 ]
@@ -84,41 +86,50 @@ REFUSED: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
 async def test_a_field_that_cannot_be_added_is_told_at_its_place(
     own_client: Client, database: Database
 ) -> None:
-    made = await define(own_client, field("a"))
-    before = await everything(database)
+    event_type = await define_event_type(own_client, field_input("a"))
+    before = await fetch_all_rows(database)
 
     answers = [
-        (said, await refusal(own_client, ADD_FIELD, id=made["id"], field=said))
-        for said, _ in REFUSED
+        (
+            attributes,
+            await fetch_refusal(own_client, ADD_FIELD, id=event_type["id"], field=attributes),
+        )
+        for attributes, _ in REFUSED
     ]
 
     assert answers == REFUSED
-    assert await everything(database) == before
+    assert await fetch_all_rows(database) == before
 
 
-@pytest.mark.parametrize(("id", "code"), [("no id", "INVALID_INPUT"), (NOWHERE, "NOT_FOUND")])
+@pytest.mark.parametrize(("id", "code"), [("no id", "INVALID_INPUT"), (UNKNOWN_ID, "NOT_FOUND")])
 async def test_what_is_not_there_has_no_fields_to_change(
     client: Client, id: str, code: str
 ) -> None:
-    assert await refusal(client, ADD_FIELD, id=id, field=field("a")) == [(code, "eventTypeId")]
-    assert await refusal(client, REORDER, id=id, fieldIds=[]) == [(code, "eventTypeId")]
-    assert await refusal(client, UPDATE_FIELD, input={"id": id, "label": "x"}) == [
+    assert await fetch_refusal(client, ADD_FIELD, id=id, field=field_input("a")) == [
+        (code, "eventTypeId")
+    ]
+    assert await fetch_refusal(client, REORDER, id=id, fieldIds=[]) == [(code, "eventTypeId")]
+    assert await fetch_refusal(client, UPDATE_FIELD, input={"id": id, "label": "x"}) == [
         (code, "input.id")
     ]
-    assert await refusal(client, REMOVE_FIELD, id=id) == [(code, "id")]
+    assert await fetch_refusal(client, REMOVE_FIELD, id=id) == [(code, "id")]
 
 
 async def test_the_two_hundredth_field_is_the_last(own_client: Client, database: Database) -> None:
-    made = await define(own_client, *(field(f"f{n}") for n in range(199)))
+    event_type = await define_event_type(own_client, *(field_input(f"f{n}") for n in range(199)))
 
-    last = await shape(own_client, ADD_FIELD, id=made["id"], field=field("f199"))
-    before = await everything(database)
-    payload = await own_client.ask(ADD_FIELD, id=made["id"], field=field("f200"))
+    last = await change_event_type(
+        own_client, ADD_FIELD, id=event_type["id"], field=field_input("f199")
+    )
+    before = await fetch_all_rows(database)
+    payload = await own_client.execute_field(
+        ADD_FIELD, id=event_type["id"], field=field_input("f200")
+    )
 
     assert (len(last["fields"]), last["version"]) == (200, 2)
-    assert told(payload["userErrors"]) == [("LIMIT_REACHED", "field")]
+    assert codes_and_paths(payload["userErrors"]) == [("LIMIT_REACHED", "field")]
     assert "200" in payload["userErrors"][0]["message"]
-    assert await everything(database) == before
+    assert await fetch_all_rows(database) == before
 
 
 CHANGES: list[tuple[dict[str, Any], dict[str, Any]]] = [
@@ -145,17 +156,19 @@ CHANGES: list[tuple[dict[str, Any], dict[str, Any]]] = [
 
 
 async def test_each_attribute_of_a_field_can_be_changed(client: Client) -> None:
-    made = await define(client, field("cause"))
-    expected, version = made["fields"][0], 1
+    event_type = await define_event_type(client, field_input("cause"))
+    expected, version = event_type["fields"][0], 1
 
-    for given, changed in CHANGES:
-        after = await shape(client, UPDATE_FIELD, input={"id": expected["id"]} | given)
+    for attributes, changed in CHANGES:
+        after = await change_event_type(
+            client, UPDATE_FIELD, input={"id": expected["id"]} | attributes
+        )
 
-        known = dict(expected)
+        expected_field = dict(expected)
         expected |= changed
-        version += expected != known
-        assert (given, after["fields"], after["version"]) == (given, [expected], version)
-    assert (await client.ask(FIND, id=made["id"]))["fields"] == [expected]
+        version += expected != expected_field
+        assert (attributes, after["fields"], after["version"]) == (attributes, [expected], version)
+    assert (await client.execute_field(FIND, id=event_type["id"]))["fields"] == [expected]
 
 
 BROKEN: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
@@ -175,22 +188,24 @@ BROKEN: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
 async def test_a_change_that_makes_no_sense_is_told_at_its_place(
     own_client: Client, database: Database
 ) -> None:
-    made = await define(own_client, field("a", maxLength=3, default="aaa"))
-    here = {"id": made["fields"][0]["id"]}
-    before = await everything(database)
+    event_type = await define_event_type(own_client, field_input("a", maxLength=3, default="aaa"))
+    here = {"id": event_type["fields"][0]["id"]}
+    before = await fetch_all_rows(database)
 
     answers = [
-        (given, await refusal(own_client, UPDATE_FIELD, input=here | given)) for given, _ in BROKEN
+        (attributes, await fetch_refusal(own_client, UPDATE_FIELD, input=here | attributes))
+        for attributes, _ in BROKEN
     ]
 
     assert answers == [
-        (given, [(code, f"input.{path}") for code, path in wrong]) for given, wrong in BROKEN
+        (attributes, [(code, f"input.{path}") for code, path in wrong])
+        for attributes, wrong in BROKEN
     ]
-    assert await everything(database) == before
+    assert await fetch_all_rows(database) == before
 
 
 @pytest.mark.parametrize(
-    ("given", "blamed"),
+    ("attributes", "blamed"),
     [
         ({"kind": "TEXT", "options": None}, None),
         ({"kind": "BOOLEAN", "options": None}, "kind"),
@@ -200,67 +215,83 @@ async def test_a_change_that_makes_no_sense_is_told_at_its_place(
     ],
 )
 async def test_a_change_that_a_rule_would_not_fit_is_refused_naming_it(
-    own_client: Client, database: Database, given: dict[str, Any], blamed: str | None
+    own_client: Client, database: Database, attributes: dict[str, Any], blamed: str | None
 ) -> None:
-    made = await define(
+    event_type = await define_event_type(
         own_client,
-        field("a", "SELECT", options=["x", "y"]),
-        field("b"),
-        conditionalRules=[rule("SHOW", "b", asks("a", "EQ", "x"), name="on x")],
+        field_input("a", "SELECT", options=["x", "y"]),
+        field_input("b"),
+        conditionalRules=[rule_input("SHOW", "b", predicate_input("a", "EQ", "x"), name="on x")],
     )
-    before = await everything(database)
+    before = await fetch_all_rows(database)
 
-    payload = await own_client.ask(UPDATE_FIELD, input={"id": made["fields"][0]["id"]} | given)
+    payload = await own_client.execute_field(
+        UPDATE_FIELD, input={"id": event_type["fields"][0]["id"]} | attributes
+    )
 
     if blamed is None:
         assert payload["userErrors"] == []
         assert payload["eventType"]["version"] == 2
     else:
-        assert told(payload["userErrors"]) == [("IN_USE", f"input.{blamed}")]
+        assert codes_and_paths(payload["userErrors"]) == [("IN_USE", f"input.{blamed}")]
         assert "The conditional rule on x would not fit" in payload["userErrors"][0]["message"]
-        assert await everything(database) == before
+        assert await fetch_all_rows(database) == before
 
 
 async def test_a_field_is_removed_and_its_values_stay(client: Client) -> None:
-    made = await define(client, field("a"), field("b"), field("c"))
-    event = await client.log(type="gauge", fields={"a": "1", "b": "2"})
+    event_type = await define_event_type(
+        client, field_input("a"), field_input("b"), field_input("c")
+    )
+    event = await client.log_event(type="gauge", fields={"a": "1", "b": "2"})
 
-    after = await shape(client, REMOVE_FIELD, id=made["fields"][1]["id"])
+    after = await change_event_type(client, REMOVE_FIELD, id=event_type["fields"][1]["id"])
 
     assert [(each["name"], each["position"]) for each in after["fields"]] == [("a", 0), ("c", 1)]
     assert after["version"] == 2
-    stored = await client.ask("query ($id: ID!) { event(id: $id) { fields } }", id=event["id"])
+    stored = await client.execute_field(
+        "query ($id: ID!) { event(id: $id) { fields } }", id=event["id"]
+    )
     assert stored == {"fields": {"a": "1", "b": "2"}}
-    assert await refusal(client, REMOVE_FIELD, id=made["fields"][1]["id"]) == [("NOT_FOUND", "id")]
+    assert await fetch_refusal(client, REMOVE_FIELD, id=event_type["fields"][1]["id"]) == [
+        ("NOT_FOUND", "id")
+    ]
 
 
 async def test_a_field_that_was_removed_can_be_made_again(client: Client) -> None:
-    made = await define(client, field("a"))
-    await shape(client, REMOVE_FIELD, id=made["fields"][0]["id"])
+    event_type = await define_event_type(client, field_input("a"))
+    await change_event_type(client, REMOVE_FIELD, id=event_type["fields"][0]["id"])
 
-    after = await shape(client, ADD_FIELD, id=made["id"], field=field("a", "NUMBER"))
+    after = await change_event_type(
+        client, ADD_FIELD, id=event_type["id"], field=field_input("a", "NUMBER")
+    )
 
     assert [(each["name"], each["kind"]) for each in after["fields"]] == [("a", "NUMBER")]
-    assert after["fields"][0]["id"] != made["fields"][0]["id"]
+    assert after["fields"][0]["id"] != event_type["fields"][0]["id"]
     assert after["version"] == 3
 
 
 async def test_a_field_that_rules_name_stays_and_all_of_them_are_told(
     own_client: Client, database: Database
 ) -> None:
-    made = await define(
+    event_type = await define_event_type(
         own_client,
-        *map(field, "abc"),
+        *map(field_input, "abc"),
         conditionalRules=[
-            rule("SHOW", "b", asks("a"), name="by its condition"),
-            rule("REQUIRE", "c", asks("b"), name="not this one"),
-            rule("REQUIRE", "b a", {"all": []}, name="as target"),
-            rule("HIDE", "c", {"not": {"any": [asks("a")]}}, name="deep, not", enabled=False),
+            rule_input("SHOW", "b", predicate_input("a"), name="by its condition"),
+            rule_input("REQUIRE", "c", predicate_input("b"), name="not this one"),
+            rule_input("REQUIRE", "b a", {"all": []}, name="as target"),
+            rule_input(
+                "HIDE",
+                "c",
+                {"not": {"any": [predicate_input("a")]}},
+                name="deep, not",
+                enabled=False,
+            ),
         ],
     )
-    before = await everything(database)
+    before = await fetch_all_rows(database)
 
-    payload = await own_client.ask(REMOVE_FIELD, id=made["fields"][0]["id"])
+    payload = await own_client.execute_field(REMOVE_FIELD, id=event_type["fields"][0]["id"])
 
     assert payload == {
         "eventType": None,
@@ -273,54 +304,54 @@ async def test_a_field_that_rules_name_stays_and_all_of_them_are_told(
             }
         ],
     }
-    assert await everything(database) == before
+    assert await fetch_all_rows(database) == before
 
 
 async def test_fields_are_put_into_another_order(client: Client) -> None:
-    made = await define(client, *map(field, "abc"))
-    a, b, c = (each["id"] for each in made["fields"])
+    event_type = await define_event_type(client, *map(field_input, "abc"))
+    a, b, c = (each["id"] for each in event_type["fields"])
 
-    after = await shape(client, REORDER, id=made["id"], fieldIds=[c, a, b])
-    same = await shape(client, REORDER, id=made["id"], fieldIds=[c, a, b])
+    after = await change_event_type(client, REORDER, id=event_type["id"], fieldIds=[c, a, b])
+    same = await change_event_type(client, REORDER, id=event_type["id"], fieldIds=[c, a, b])
 
     assert [(each["name"], each["position"]) for each in after["fields"]] == [
         *(("c", 0), ("a", 1), ("b", 2))
     ]
     assert {each["id"] for each in after["fields"]} == {a, b, c}
     assert (after["version"], same["version"]) == (2, 2)
-    assert await client.ask(FIND, id=made["id"]) == after
+    assert await client.execute_field(FIND, id=event_type["id"]) == after
 
 
 async def test_an_order_of_other_fields_is_refused_saying_what_is_wrong(
     own_client: Client, database: Database
 ) -> None:
-    made = await define(own_client, *map(field, "abc"))
-    a, b, c = (each["id"] for each in made["fields"])
+    event_type = await define_event_type(own_client, *map(field_input, "abc"))
+    a, b, c = (each["id"] for each in event_type["fields"])
     cases = {
         "missing: b, c": [a],
         "missing: a, b, c": [],
-        f"not of this type: {NOWHERE}": [a, b, c, NOWHERE],
+        f"not of this type: {UNKNOWN_ID}": [a, b, c, UNKNOWN_ID],
         "repeated: a": [a, b, c, a],
-        f"missing: c; not of this type: {NOWHERE}; repeated: b": [a, b, b, NOWHERE],
+        f"missing: c; not of this type: {UNKNOWN_ID}; repeated: b": [a, b, b, UNKNOWN_ID],
     }
-    before = await everything(database)
+    before = await fetch_all_rows(database)
 
     for wrong, ids in cases.items():
-        payload = await own_client.ask(REORDER, id=made["id"], fieldIds=ids)
+        payload = await own_client.execute_field(REORDER, id=event_type["id"], fieldIds=ids)
 
-        assert told(payload["userErrors"]) == [("INVALID_INPUT", "fieldIds")]
+        assert codes_and_paths(payload["userErrors"]) == [("INVALID_INPUT", "fieldIds")]
         assert f"({wrong})" in payload["userErrors"][0]["message"]
-    assert await refusal(own_client, REORDER, id=made["id"], fieldIds=[a, "b", c]) == [
+    assert await fetch_refusal(own_client, REORDER, id=event_type["id"], fieldIds=[a, "b", c]) == [
         ("INVALID_INPUT", "fieldIds.1")
     ]
-    assert await everything(database) == before
+    assert await fetch_all_rows(database) == before
 
 
 async def test_an_order_of_many_unknown_fields_is_refused_in_few_words(client: Client) -> None:
-    made = await define(client, field("a"))
+    event_type = await define_event_type(client, field_input("a"))
     ids = [f"018f0000-0000-7000-8000-{n:012}" for n in range(5_000)]
 
-    payload = await client.ask(REORDER, id=made["id"], fieldIds=ids)
+    payload = await client.execute_field(REORDER, id=event_type["id"], fieldIds=ids)
 
-    assert told(payload["userErrors"]) == [("INVALID_INPUT", "fieldIds")]
+    assert codes_and_paths(payload["userErrors"]) == [("INVALID_INPUT", "fieldIds")]
     assert len(payload["userErrors"][0]["message"]) < 1_000

@@ -11,20 +11,20 @@ import pytest
 
 from app.store.engine.database import Database
 from tests.client import LOG_EVENT, Client
-from tests.definitions import (
+from tests.event_type_client import (
     ADD_FIELD,
     CHECK,
     CREATE,
     FIND,
-    MOVE,
-    NOWHERE,
+    TRANSITION,
+    UNKNOWN_ID,
     UPDATE_EVENT,
-    define,
-    everything,
-    field,
-    refusal,
-    shape,
-    told,
+    change_event_type,
+    codes_and_paths,
+    define_event_type,
+    fetch_all_rows,
+    fetch_refusal,
+    field_input,
 )
 
 # Where each state leads; to itself every state may go.
@@ -44,12 +44,14 @@ STEPS = {
 LONG_AGO = "2020-01-01T00:00:00Z"
 
 
-async def a_type(client: Client, state: str) -> Any:
+async def create_in_state(client: Client, state: str) -> Any:
     """An event type that has come to this state."""
-    made = await shape(client, CREATE, input={"name": state, "type": state.lower()})
+    event_type = await change_event_type(
+        client, CREATE, input={"name": state, "type": state.lower()}
+    )
     for step in STEPS[state]:
-        made = await shape(client, MOVE, id=made["id"], to=step)
-    return made
+        event_type = await change_event_type(client, TRANSITION, id=event_type["id"], to=step)
+    return event_type
 
 
 def in_an_hour() -> str:
@@ -61,19 +63,19 @@ def in_an_hour() -> str:
 async def test_the_lifecycle_leads_where_it_leads_and_nowhere_else(
     own_client: Client, database: Database, start: str, to: str
 ) -> None:
-    made = await a_type(own_client, start)
-    before = await everything(database)
+    event_type = await create_in_state(own_client, start)
+    before = await fetch_all_rows(database)
 
-    payload = await own_client.ask(MOVE, id=made["id"], to=to)
+    payload = await own_client.execute_field(TRANSITION, id=event_type["id"], to=to)
 
-    stored = await own_client.ask(FIND, id=made["id"])
+    stored = await own_client.execute_field(FIND, id=event_type["id"])
     if to == start:
-        assert payload == {"eventType": made, "userErrors": []}
-        assert await everything(database) == before
+        assert payload == {"eventType": event_type, "userErrors": []}
+        assert await fetch_all_rows(database) == before
     elif to in WAYS[start]:
         assert payload == {"eventType": stored, "userErrors": []}
         assert (stored["state"], stored["version"], stored["transitions"]) == (to, 1, WAYS[to])
-        assert len((await everything(database))["change"]) == len(before["change"]) + 1
+        assert len((await fetch_all_rows(database))["change"]) == len(before["change"]) + 1
     else:
         allowed = " or ".join(WAYS[start])
         assert payload == {
@@ -88,50 +90,52 @@ async def test_the_lifecycle_leads_where_it_leads_and_nowhere_else(
                 }
             ],
         }
-        assert await everything(database) == before
+        assert await fetch_all_rows(database) == before
 
 
 @pytest.mark.parametrize("state", WAYS)
 async def test_an_event_type_says_where_it_may_go(client: Client, state: str) -> None:
-    made = await a_type(client, state)
+    event_type = await create_in_state(client, state)
 
-    assert (made["state"], made["transitions"]) == (state, WAYS[state])
+    assert (event_type["state"], event_type["transitions"]) == (state, WAYS[state])
 
 
 @pytest.mark.parametrize("state", ["DRAFT", "ARCHIVED"])
 async def test_a_type_that_is_not_in_use_takes_no_events(
     own_client: Client, database: Database, state: str
 ) -> None:
-    made = await a_type(own_client, state)
-    before = await everything(database)
+    event_type = await create_in_state(own_client, state)
+    before = await fetch_all_rows(database)
 
-    by_type = await own_client.ask(LOG_EVENT, input={"type": made["type"]})
-    by_id = await own_client.ask(LOG_EVENT, input={"eventTypeId": made["id"]})
-    checked = await own_client.ask(CHECK, input={"type": made["type"]})
+    by_type = await own_client.execute_field(LOG_EVENT, input={"type": event_type["type"]})
+    by_id = await own_client.execute_field(LOG_EVENT, input={"eventTypeId": event_type["id"]})
+    checked = await own_client.execute_field(CHECK, input={"type": event_type["type"]})
 
     assert (by_type["event"], by_id["event"], checked["accepted"]) == (None, None, False)
-    assert told(by_type["userErrors"]) == [("EVENT_TYPE_CLOSED", "input.type")]
-    assert told(by_id["userErrors"]) == [("EVENT_TYPE_CLOSED", "input.eventTypeId")]
-    assert told(checked["userErrors"]) == [("EVENT_TYPE_CLOSED", "input.type")]
+    assert codes_and_paths(by_type["userErrors"]) == [("EVENT_TYPE_CLOSED", "input.type")]
+    assert codes_and_paths(by_id["userErrors"]) == [("EVENT_TYPE_CLOSED", "input.eventTypeId")]
+    assert codes_and_paths(checked["userErrors"]) == [("EVENT_TYPE_CLOSED", "input.type")]
     assert state in by_type["userErrors"][0]["message"]
-    assert await everything(database) == before
+    assert await fetch_all_rows(database) == before
 
 
 async def test_events_of_an_archived_type_can_still_be_updated(client: Client) -> None:
-    made = await define(client, field("a"))
-    event = await client.log(type="gauge", fields={"a": "before"})
-    await shape(client, MOVE, id=made["id"], to="ARCHIVED")
+    event_type = await define_event_type(client, field_input("a"))
+    event = await client.log_event(type="gauge", fields={"a": "before"})
+    await change_event_type(client, TRANSITION, id=event_type["id"], to="ARCHIVED")
 
-    payload = await client.ask(UPDATE_EVENT, input={"id": event["id"], "fields": {"a": "after"}})
+    payload = await client.execute_field(
+        UPDATE_EVENT, input={"id": event["id"], "fields": {"a": "after"}}
+    )
 
     assert payload["userErrors"] == []
     assert payload["event"]["fields"] == {"a": "after"}
 
 
 async def test_a_deprecated_type_takes_events_with_a_warning(client: Client) -> None:
-    await a_type(client, "DEPRECATED")
+    await create_in_state(client, "DEPRECATED")
 
-    payload = await client.ask(LOG_EVENT, input={"type": "deprecated"})
+    payload = await client.execute_field(LOG_EVENT, input={"type": "deprecated"})
 
     assert payload["userErrors"] == []
     assert payload["event"]["type"] == "deprecated"
@@ -145,51 +149,61 @@ async def test_a_deprecated_type_takes_events_with_a_warning(client: Client) -> 
 
 
 async def test_before_its_sunset_a_type_takes_events_and_says_until_when(client: Client) -> None:
-    made = await a_type(client, "PUBLISHED")
-    moved = await shape(client, MOVE, id=made["id"], to="DEPRECATED", sunsetAt=in_an_hour())
+    event_type = await create_in_state(client, "PUBLISHED")
+    moved = await change_event_type(
+        client, TRANSITION, id=event_type["id"], to="DEPRECATED", sunsetAt=in_an_hour()
+    )
 
-    payload = await client.ask(LOG_EVENT, input={"eventTypeId": made["id"]})
+    payload = await client.execute_field(LOG_EVENT, input={"eventTypeId": event_type["id"]})
 
     assert payload["event"]["type"] == "published"
-    assert told(payload["warnings"]) == [("EVENT_TYPE_CLOSED", "input.eventTypeId")]
+    assert codes_and_paths(payload["warnings"]) == [("EVENT_TYPE_CLOSED", "input.eventTypeId")]
     assert moved["sunsetAt"] in payload["warnings"][0]["message"]
 
 
 async def test_from_its_sunset_on_a_type_takes_no_events(
     own_client: Client, database: Database
 ) -> None:
-    made = await a_type(own_client, "PUBLISHED")
-    moved = await shape(own_client, MOVE, id=made["id"], to="DEPRECATED", sunsetAt=LONG_AGO)
-    before = await everything(database)
+    event_type = await create_in_state(own_client, "PUBLISHED")
+    moved = await change_event_type(
+        own_client, TRANSITION, id=event_type["id"], to="DEPRECATED", sunsetAt=LONG_AGO
+    )
+    before = await fetch_all_rows(database)
 
-    payload = await own_client.ask(LOG_EVENT, input={"type": "published"})
-    checked = await own_client.ask(CHECK, input={"type": "published"})
+    payload = await own_client.execute_field(LOG_EVENT, input={"type": "published"})
+    checked = await own_client.execute_field(CHECK, input={"type": "published"})
 
     assert moved["sunsetAt"] == "2020-01-01T00:00:00.000000Z"
     assert (payload["event"], payload["warnings"], checked["accepted"]) == (None, [], False)
-    assert told(payload["userErrors"]) == [("EVENT_TYPE_CLOSED", "input.type")]
+    assert codes_and_paths(payload["userErrors"]) == [("EVENT_TYPE_CLOSED", "input.type")]
     assert moved["sunsetAt"] in payload["userErrors"][0]["message"]
-    assert await everything(database) == before
+    assert await fetch_all_rows(database) == before
 
 
 @pytest.mark.parametrize("to", ["PUBLISHED", "ARCHIVED"])
 async def test_a_sunset_goes_when_the_type_does(client: Client, to: str) -> None:
-    made = await a_type(client, "PUBLISHED")
-    await shape(client, MOVE, id=made["id"], to="DEPRECATED", sunsetAt=LONG_AGO)
+    event_type = await create_in_state(client, "PUBLISHED")
+    await change_event_type(
+        client, TRANSITION, id=event_type["id"], to="DEPRECATED", sunsetAt=LONG_AGO
+    )
 
-    moved = await shape(client, MOVE, id=made["id"], to=to)
-    again = await shape(client, MOVE, id=made["id"], to="DEPRECATED")
+    moved = await change_event_type(client, TRANSITION, id=event_type["id"], to=to)
+    again = await change_event_type(client, TRANSITION, id=event_type["id"], to="DEPRECATED")
 
     assert (moved["sunsetAt"], again["sunsetAt"]) == (None, None)
-    assert (await client.log(type="published"))["type"] == "published"
+    assert (await client.log_event(type="published"))["type"] == "published"
 
 
 async def test_a_sunset_can_be_put_off_and_stays_unless_said(client: Client) -> None:
-    made = await a_type(client, "DEPRECATED")
-    await shape(client, MOVE, id=made["id"], to="DEPRECATED", sunsetAt=LONG_AGO)
+    event_type = await create_in_state(client, "DEPRECATED")
+    await change_event_type(
+        client, TRANSITION, id=event_type["id"], to="DEPRECATED", sunsetAt=LONG_AGO
+    )
 
-    later = await shape(client, MOVE, id=made["id"], to="DEPRECATED", sunsetAt=in_an_hour())
-    stayed = await shape(client, MOVE, id=made["id"], to="DEPRECATED")
+    later = await change_event_type(
+        client, TRANSITION, id=event_type["id"], to="DEPRECATED", sunsetAt=in_an_hour()
+    )
+    stayed = await change_event_type(client, TRANSITION, id=event_type["id"], to="DEPRECATED")
 
     assert later["sunsetAt"] > LONG_AGO
     assert stayed == later
@@ -200,26 +214,30 @@ async def test_a_sunset_can_be_put_off_and_stays_unless_said(client: Client) -> 
 async def test_a_sunset_goes_with_deprecated_alone(
     own_client: Client, database: Database, start: str, to: str
 ) -> None:
-    made = await a_type(own_client, start)
-    before = await everything(database)
+    event_type = await create_in_state(own_client, start)
+    before = await fetch_all_rows(database)
 
-    wrong = await refusal(own_client, MOVE, id=made["id"], to=to, sunsetAt=in_an_hour())
+    wrong = await fetch_refusal(
+        own_client, TRANSITION, id=event_type["id"], to=to, sunsetAt=in_an_hour()
+    )
 
     assert wrong == [("INVALID_INPUT", "sunsetAt")]
-    assert await everything(database) == before
+    assert await fetch_all_rows(database) == before
 
 
-@pytest.mark.parametrize(("id", "code"), [("no id", "INVALID_INPUT"), (NOWHERE, "NOT_FOUND")])
+@pytest.mark.parametrize(("id", "code"), [("no id", "INVALID_INPUT"), (UNKNOWN_ID, "NOT_FOUND")])
 async def test_only_a_type_that_is_there_can_move(client: Client, id: str, code: str) -> None:
-    assert await refusal(client, MOVE, id=id, to="PUBLISHED") == [(code, "id")]
+    assert await fetch_refusal(client, TRANSITION, id=id, to="PUBLISHED") == [(code, "id")]
 
 
 async def test_a_draft_can_be_shaped_and_then_takes_events(client: Client) -> None:
-    made = await a_type(client, "DRAFT")
-    await shape(client, ADD_FIELD, id=made["id"], field=field("a", "NUMBER", required=True))
+    event_type = await create_in_state(client, "DRAFT")
+    await change_event_type(
+        client, ADD_FIELD, id=event_type["id"], field=field_input("a", "NUMBER", required=True)
+    )
 
-    moved = await shape(client, MOVE, id=made["id"], to="PUBLISHED")
-    event = await client.log(type="draft", fields={"a": 1})
+    moved = await change_event_type(client, TRANSITION, id=event_type["id"], to="PUBLISHED")
+    event = await client.log_event(type="draft", fields={"a": 1})
 
     assert (moved["state"], moved["version"]) == ("PUBLISHED", 2)
     assert (event["eventTypeVersion"], event["fields"]) == (2, {"a": 1})

@@ -11,49 +11,49 @@ import pytest
 
 from app.store.engine.database import Database
 from tests.client import LOG_EVENT, Client
-from tests.definitions import (
+from tests.event_type_client import (
     ADD_RULE,
     CHECK,
     CREATE,
     DELETE_RULE,
     FIND,
-    NOWHERE,
+    UNKNOWN_ID,
     UPDATE_EVENT,
     UPDATE_RULE,
-    asks,
-    define,
-    everything,
-    field,
-    refusal,
-    rule,
-    shape,
-    told,
+    change_event_type,
+    codes_and_paths,
+    define_event_type,
+    fetch_all_rows,
+    fetch_refusal,
+    field_input,
+    predicate_input,
+    rule_input,
 )
 
-BOTH = {"all": [asks("a", "EQ", "x"), {"not": asks("b")}]}
+BOTH = {"all": [predicate_input("a", "EQ", "x"), {"not": predicate_input("b")}]}
 
 
-async def outcome(client: Client, values: dict[str, Any]) -> Any:
+async def log_outcome(client: Client, values: dict[str, Any]) -> Any:
     """What logging a gauge of these values comes to: the fields kept, or what is wrong; warnings.
 
     checkEvent must say the same.
     """
     report = {"type": "gauge", "fields": values}
-    checked = await client.ask(CHECK, input=report)
-    logged = await client.ask(LOG_EVENT, input=report)
+    checked = await client.execute_field(CHECK, input=report)
+    logged = await client.execute_field(LOG_EVENT, input=report)
     assert checked["accepted"] == (logged["event"] is not None)
     assert checked["warnings"] == logged["warnings"]
     assert checked["userErrors"] == logged["userErrors"]
     if logged["event"] is None:
-        return told(logged["userErrors"])
-    return logged["event"]["fields"], told(logged["warnings"])
+        return codes_and_paths(logged["userErrors"])
+    return logged["event"]["fields"], codes_and_paths(logged["warnings"])
 
 
-def hidden(*names: str) -> list[tuple[str, str]]:
+def hidden_errors(*names: str) -> list[tuple[str, str]]:
     return [("FIELD_HIDDEN", f"input.fields.{name}") for name in names]
 
 
-def missing(*names: str) -> list[tuple[str, str]]:
+def missing_errors(*names: str) -> list[tuple[str, str]]:
     return [("FIELD_REQUIRED", f"input.fields.{name}") for name in names]
 
 
@@ -61,117 +61,141 @@ def missing(*names: str) -> list[tuple[str, str]]:
 Case = tuple[list[dict[str, Any]], list[dict[str, Any]], list[tuple[dict[str, Any], Any]]]
 CASES: dict[str, Case] = {
     "SHOW shows while it holds": (
-        [field("a"), field("b")],
-        [rule("SHOW", "b", asks("a", "EQ", "x"))],
+        [field_input("a"), field_input("b")],
+        [rule_input("SHOW", "b", predicate_input("a", "EQ", "x"))],
         [
             ({"a": "x", "b": "1"}, ({"a": "x", "b": "1"}, [])),
-            ({"a": "y", "b": "1"}, ({"a": "y"}, hidden("b"))),
-            ({"b": "1"}, ({}, hidden("b"))),
+            ({"a": "y", "b": "1"}, ({"a": "y"}, hidden_errors("b"))),
+            ({"b": "1"}, ({}, hidden_errors("b"))),
             ({"a": "y"}, ({"a": "y"}, [])),
         ],
     ),
     "one of several SHOW is enough": (
-        [field("a"), field("b"), field("c")],
-        [rule("SHOW", "c", asks("a")), rule("SHOW", "c", asks("b"))],
+        [field_input("a"), field_input("b"), field_input("c")],
+        [
+            rule_input("SHOW", "c", predicate_input("a")),
+            rule_input("SHOW", "c", predicate_input("b")),
+        ],
         [
             ({"b": "1", "c": "2"}, ({"b": "1", "c": "2"}, [])),
-            ({"c": "2"}, ({}, hidden("c"))),
+            ({"c": "2"}, ({}, hidden_errors("c"))),
         ],
     ),
     "HIDE hides while it holds, and wins": (
-        [field("a"), field("b"), field("c")],
-        [rule("SHOW", "c", asks("a")), rule("HIDE", "c", asks("b"))],
+        [field_input("a"), field_input("b"), field_input("c")],
+        [
+            rule_input("SHOW", "c", predicate_input("a")),
+            rule_input("HIDE", "c", predicate_input("b")),
+        ],
         [
             ({"a": "1", "c": "2"}, ({"a": "1", "c": "2"}, [])),
-            ({"a": "1", "b": "1", "c": "2"}, ({"a": "1", "b": "1"}, hidden("c"))),
-            ({"b": "1", "c": "2"}, ({"b": "1"}, hidden("c"))),
+            ({"a": "1", "b": "1", "c": "2"}, ({"a": "1", "b": "1"}, hidden_errors("c"))),
+            ({"b": "1", "c": "2"}, ({"b": "1"}, hidden_errors("c"))),
         ],
     ),
     "REQUIRE requires what is visible": (
-        [field("a"), field("b"), field("c")],
-        [rule("REQUIRE", "b", asks("a")), rule("HIDE", "b", asks("c"))],
+        [field_input("a"), field_input("b"), field_input("c")],
+        [
+            rule_input("REQUIRE", "b", predicate_input("a")),
+            rule_input("HIDE", "b", predicate_input("c")),
+        ],
         [
             ({}, ({}, [])),
-            ({"a": "1"}, missing("b")),
+            ({"a": "1"}, missing_errors("b")),
             ({"a": "1", "b": "2"}, ({"a": "1", "b": "2"}, [])),
             ({"a": "1", "c": "1"}, ({"a": "1", "c": "1"}, [])),
         ],
     ),
     "both or neither is two REQUIRE": (
-        [field("a"), field("b")],
-        [rule("REQUIRE", "b", asks("a")), rule("REQUIRE", "a", asks("b"))],
-        [({}, ({}, [])), ({"a": "1"}, missing("b")), ({"b": "1"}, missing("a"))],
+        [field_input("a"), field_input("b")],
+        [
+            rule_input("REQUIRE", "b", predicate_input("a")),
+            rule_input("REQUIRE", "a", predicate_input("b")),
+        ],
+        [({}, ({}, [])), ({"a": "1"}, missing_errors("b")), ({"b": "1"}, missing_errors("a"))],
     ),
     "hidden and required is not required": (
-        [field("a"), field("b", required=True)],
-        [rule("SHOW", "b", asks("a"))],
-        [({}, ({}, [])), ({"a": "1"}, missing("b")), ({"b": "1"}, ({}, hidden("b")))],
+        [field_input("a"), field_input("b", required=True)],
+        [rule_input("SHOW", "b", predicate_input("a"))],
+        [({}, ({}, [])), ({"a": "1"}, missing_errors("b")), ({"b": "1"}, ({}, hidden_errors("b")))],
     ),
     "hidden with a default gets none": (
-        [field("a"), field("b", "NUMBER", default=7), field("c")],
-        [rule("SHOW", "b", asks("a")), rule("SHOW", "c", asks("b", "EQ", 7))],
+        [field_input("a"), field_input("b", "NUMBER", default=7), field_input("c")],
+        [
+            rule_input("SHOW", "b", predicate_input("a")),
+            rule_input("SHOW", "c", predicate_input("b", "EQ", 7)),
+        ],
         [
             ({}, ({}, [])),
             ({"a": "1"}, ({"a": "1", "b": 7}, [])),
             ({"a": "1", "c": "2"}, ({"a": "1", "b": 7, "c": "2"}, [])),
-            ({"a": "1", "b": 8, "c": "2"}, ({"a": "1", "b": 8}, hidden("c"))),
-            ({"c": "2"}, ({}, hidden("c"))),
+            ({"a": "1", "b": 8, "c": "2"}, ({"a": "1", "b": 8}, hidden_errors("c"))),
+            ({"c": "2"}, ({}, hidden_errors("c"))),
         ],
     ),
     "a chain settles from the top": (
-        [field("d"), field("c"), field("b"), field("a")],
+        [field_input("d"), field_input("c"), field_input("b"), field_input("a")],
         [
-            rule("SHOW", "d", asks("c")),
-            rule("SHOW", "c", asks("b")),
-            rule("HIDE", "b", asks("a", "NOT_EXISTS")),
+            rule_input("SHOW", "d", predicate_input("c")),
+            rule_input("SHOW", "c", predicate_input("b")),
+            rule_input("HIDE", "b", predicate_input("a", "NOT_EXISTS")),
         ],
         [
             (dict.fromkeys("abcd", "1"), (dict.fromkeys("abcd", "1"), [])),
-            (dict.fromkeys("bcd", "1"), ({}, hidden("d", "c", "b"))),
-            (dict.fromkeys("acd", "1"), ({"a": "1"}, hidden("d", "c"))),
+            (dict.fromkeys("bcd", "1"), ({}, hidden_errors("d", "c", "b"))),
+            (dict.fromkeys("acd", "1"), ({"a": "1"}, hidden_errors("d", "c"))),
         ],
     ),
     "what is absent or hidden makes a test false, NE included": (
-        [field("a"), field("b"), field("c")],
-        [rule("SHOW", "b", asks("a")), rule("SHOW", "c", asks("b", "NE", "x"))],
+        [field_input("a"), field_input("b"), field_input("c")],
+        [
+            rule_input("SHOW", "b", predicate_input("a")),
+            rule_input("SHOW", "c", predicate_input("b", "NE", "x")),
+        ],
         [
             ({"a": "1", "b": "y", "c": "2"}, ({"a": "1", "b": "y", "c": "2"}, [])),
-            ({"a": "1", "c": "2"}, ({"a": "1"}, hidden("c"))),
-            ({"b": "y", "c": "2"}, ({}, hidden("b", "c"))),
+            ({"a": "1", "c": "2"}, ({"a": "1"}, hidden_errors("c"))),
+            ({"b": "y", "c": "2"}, ({}, hidden_errors("b", "c"))),
         ],
     ),
     "conditions nest": (
-        [field("a"), field("b"), field("c", "NUMBER"), field("d")],
+        [field_input("a"), field_input("b"), field_input("c", "NUMBER"), field_input("d")],
         [
-            rule(
+            rule_input(
                 "SHOW",
                 "d",
-                {"any": [BOTH, {"all": [{"any": []}]}, {"not": {"not": asks("c", "GTE", 2)}}]},
+                {
+                    "any": [
+                        BOTH,
+                        {"all": [{"any": []}]},
+                        {"not": {"not": predicate_input("c", "GTE", 2)}},
+                    ]
+                },
             )
         ],
         [
             ({"a": "x", "d": "1"}, ({"a": "x", "d": "1"}, [])),
-            ({"a": "x", "b": "y", "d": "1"}, ({"a": "x", "b": "y"}, hidden("d"))),
+            ({"a": "x", "b": "y", "d": "1"}, ({"a": "x", "b": "y"}, hidden_errors("d"))),
             ({"c": 2.0, "d": "1"}, ({"c": 2.0, "d": "1"}, [])),
-            ({"c": 1.9, "d": "1"}, ({"c": 1.9}, hidden("d"))),
+            ({"c": 1.9, "d": "1"}, ({"c": 1.9}, hidden_errors("d"))),
         ],
     ),
     "a rule that is not enabled does nothing": (
-        [field("a"), field("b", required=True)],
-        [rule("HIDE", "b", {"all": []}, enabled=False)],
-        [({"b": "1"}, ({"b": "1"}, [])), ({}, missing("b"))],
+        [field_input("a"), field_input("b", required=True)],
+        [rule_input("HIDE", "b", {"all": []}, enabled=False)],
+        [({"b": "1"}, ({"b": "1"}, [])), ({}, missing_errors("b"))],
     ),
     "what is hidden is not judged": (
-        [field("a"), field("b", "NUMBER", maximum=5)],
-        [rule("HIDE", "b", asks("a"))],
+        [field_input("a"), field_input("b", "NUMBER", maximum=5)],
+        [rule_input("HIDE", "b", predicate_input("a"))],
         [
-            ({"a": "1", "b": 9}, ({"a": "1"}, hidden("b"))),
+            ({"a": "1", "b": 9}, ({"a": "1"}, hidden_errors("b"))),
             ({"b": 9}, [("FIELD_INVALID", "input.fields.b")]),
         ],
     ),
     "a warning does not hide what is wrong": (
-        [field("a"), field("b"), field("c", "NUMBER")],
-        [rule("HIDE", "b", asks("a"))],
+        [field_input("a"), field_input("b"), field_input("c", "NUMBER")],
+        [rule_input("HIDE", "b", predicate_input("a"))],
         [
             (
                 {"a": "1", "b": "2", "c": "x", "z": 1},
@@ -185,25 +209,29 @@ CASES: dict[str, Case] = {
 @pytest.mark.parametrize("case", CASES)
 async def test_rules_show_hide_and_require(client: Client, case: str) -> None:
     fields, rules, expected = CASES[case]
-    await define(client, *fields, conditionalRules=rules)
+    await define_event_type(client, *fields, conditionalRules=rules)
 
-    answers = [(values, await outcome(client, values)) for values, _ in expected]
+    answers = [(values, await log_outcome(client, values)) for values, _ in expected]
 
-    assert [(values, _in_order(answer)) for values, answer in answers] == [
-        (values, _in_order(answer)) for values, answer in expected
+    assert [(values, _sort_errors(answer)) for values, answer in answers] == [
+        (values, _sort_errors(answer)) for values, answer in expected
     ]
 
 
-def _in_order(answer: Any) -> Any:
+def _sort_errors(answer: Any) -> Any:
     return sorted(answer) if isinstance(answer, list) else answer
 
 
 async def test_a_hidden_value_is_told_and_stored_nowhere(
     own_client: Client, database: Database
 ) -> None:
-    await define(own_client, *map(field, "ab"), conditionalRules=[rule("HIDE", "b", asks("a"))])
+    await define_event_type(
+        own_client,
+        *map(field_input, "ab"),
+        conditionalRules=[rule_input("HIDE", "b", predicate_input("a"))],
+    )
 
-    payload = await own_client.ask(
+    payload = await own_client.execute_field(
         LOG_EVENT, input={"type": "gauge", "fields": {"a": "1", "b": "very secret"}}
     )
 
@@ -215,33 +243,39 @@ async def test_a_hidden_value_is_told_and_stored_nowhere(
             "path": ["input", "fields", "b"],
         }
     ]
-    assert "very secret" not in repr(await everything(database))
-    found = """query ($fields: [FieldPredicate!]) { events(filter: {fields: $fields}) {
+    assert "very secret" not in repr(await fetch_all_rows(database))
+    count_query = """query ($fields: [FieldPredicate!]) { events(filter: {fields: $fields}) {
       totalCount } }"""
-    assert await own_client.ask(found, fields=[{"field": "b", "operator": "EXISTS"}]) == {
-        "totalCount": 0
-    }
+    assert await own_client.execute_field(
+        count_query, fields=[{"field": "b", "operator": "EXISTS"}]
+    ) == {"totalCount": 0}
 
 
 async def test_an_update_that_hides_a_field_drops_its_value_and_the_log_keeps_it(
     client: Client,
 ) -> None:
-    await define(client, *map(field, "ab"), conditionalRules=[rule("HIDE", "b", asks("a"))])
-    event = await client.log(type="gauge", fields={"b": "kept"})
+    await define_event_type(
+        client,
+        *map(field_input, "ab"),
+        conditionalRules=[rule_input("HIDE", "b", predicate_input("a"))],
+    )
+    event = await client.log_event(type="gauge", fields={"b": "kept"})
 
-    payload = await client.ask(UPDATE_EVENT, input={"id": event["id"], "fields": {"a": "1"}})
+    payload = await client.execute_field(
+        UPDATE_EVENT, input={"id": event["id"], "fields": {"a": "1"}}
+    )
 
     assert payload == {
         "event": {"version": 2, "fields": {"a": "1"}, "eventTypeVersion": 1},
         "warnings": [{"code": "FIELD_HIDDEN", "path": ["input", "fields", "b"]}],
         "userErrors": [],
     }
-    found = await client.ask(
+    count_query = await client.execute_field(
         "query ($id: ID!) { event(id: $id) { fields history { nodes { kind changes } } } }",
         id=event["id"],
     )
-    logged, updated = found["history"]["nodes"]
-    assert found["fields"] == {"a": "1"}
+    logged, updated = count_query["history"]["nodes"]
+    assert count_query["fields"] == {"a": "1"}
     assert (logged["kind"], updated["kind"]) == ("LOGGED", "UPDATED")
     assert updated["changes"]["fields"] == [{"b": "kept"}, {"a": "1"}]
 
@@ -249,21 +283,23 @@ async def test_an_update_that_hides_a_field_drops_its_value_and_the_log_keeps_it
 async def test_an_update_that_shows_a_required_field_needs_it(
     own_client: Client, database: Database
 ) -> None:
-    await define(
+    await define_event_type(
         own_client,
-        *(field("a"), field("b", required=True), field("c", default="of old")),
-        conditionalRules=[rule("SHOW", "b c", asks("a"))],
+        *(field_input("a"), field_input("b", required=True), field_input("c", default="of old")),
+        conditionalRules=[rule_input("SHOW", "b c", predicate_input("a"))],
     )
-    event = await own_client.log(type="gauge")
-    before = await everything(database)
+    event = await own_client.log_event(type="gauge")
+    before = await fetch_all_rows(database)
 
-    refused = await own_client.ask(UPDATE_EVENT, input={"id": event["id"], "fields": {"a": "1"}})
-    unchanged = await everything(database)
-    accepted = await own_client.ask(
+    refused = await own_client.execute_field(
+        UPDATE_EVENT, input={"id": event["id"], "fields": {"a": "1"}}
+    )
+    unchanged = await fetch_all_rows(database)
+    accepted = await own_client.execute_field(
         UPDATE_EVENT, input={"id": event["id"], "fields": {"a": "1", "b": "2"}}
     )
 
-    assert told(refused["userErrors"]) == missing("b")
+    assert codes_and_paths(refused["userErrors"]) == missing_errors("b")
     assert unchanged == before
     assert accepted["event"]["fields"] == {"a": "1", "b": "2", "c": "of old"}
 
@@ -271,137 +307,170 @@ async def test_an_update_that_shows_a_required_field_needs_it(
 async def test_what_is_read_of_a_condition_can_be_sent_back(client: Client) -> None:
     conditions: list[dict[str, Any]] = [
         {"all": []},
-        {"any": [asks("a", "IN", ["x", "y"]), {"not": asks("n", "LT", -1.5)}]},
         {
-            "all": [
-                asks("t", "EQ", False),
-                asks("m", "CONTAINS", "x"),
-                asks("d", "GTE", "2026-04-10"),
+            "any": [
+                predicate_input("a", "IN", ["x", "y"]),
+                {"not": predicate_input("n", "LT", -1.5)},
             ]
         },
-        asks("a", "EQ", ""),
-        asks("a", "EQ", 'ü"\\/\n😀'),
-        asks("n", "EQ", 9007199254740991),
-        {"not": {"not": {"not": {"not": asks("a", "NOT_EXISTS")}}}},
+        {
+            "all": [
+                predicate_input("t", "EQ", False),
+                predicate_input("m", "CONTAINS", "x"),
+                predicate_input("d", "GTE", "2026-04-10"),
+            ]
+        },
+        predicate_input("a", "EQ", ""),
+        predicate_input("a", "EQ", 'ü"\\/\n😀'),
+        predicate_input("n", "EQ", 9007199254740991),
+        {"not": {"not": {"not": {"not": predicate_input("a", "NOT_EXISTS")}}}},
     ]
     fields = [
-        *(field("a"), field("n", "NUMBER"), field("t", "BOOLEAN"), field("d", "DATE"), field("z")),
-        field("m", "MULTI_SELECT", options=["x"]),
+        *(
+            field_input("a"),
+            field_input("n", "NUMBER"),
+            field_input("t", "BOOLEAN"),
+            field_input("d", "DATE"),
+            field_input("z"),
+        ),
+        field_input("m", "MULTI_SELECT", options=["x"]),
     ]
-    rules = [rule("SHOW", "z", each, name=str(n)) for n, each in enumerate(conditions)]
-    made = await define(client, *fields, conditionalRules=rules)
+    rules = [rule_input("SHOW", "z", each, name=str(n)) for n, each in enumerate(conditions)]
+    event_type = await define_event_type(client, *fields, conditionalRules=rules)
 
-    read = [each["condition"] for each in made["conditionalRules"]]
+    read = [each["condition"] for each in event_type["conditionalRules"]]
     again = [
-        await shape(client, UPDATE_RULE, input={"id": each["id"], "condition": each["condition"]})
-        for each in made["conditionalRules"]
+        await change_event_type(
+            client, UPDATE_RULE, input={"id": each["id"], "condition": each["condition"]}
+        )
+        for each in event_type["conditionalRules"]
     ]
 
     assert read == conditions
-    assert again == [made] * len(conditions)
+    assert again == [event_type] * len(conditions)
 
 
 async def test_a_rule_is_added_changed_and_taken_away(client: Client) -> None:
-    made = await define(client, *map(field, "abc"))
+    event_type = await define_event_type(client, *map(field_input, "abc"))
 
-    added = await client.ask(ADD_RULE, id=made["id"], rule=rule("SHOW", "b", asks("a")))
+    added = await client.execute_field(
+        ADD_RULE, id=event_type["id"], rule=rule_input("SHOW", "b", predicate_input("a"))
+    )
     id = added["conditionalRule"]["id"]
-    changed = await client.ask(
+    changed = await client.execute_field(
         UPDATE_RULE,
         input={
             "id": id,
             "name": "other",
             "effect": "HIDE",
             "targets": ["c", "b"],
-            "condition": BOTH | {"all": [asks("a")]},
+            "condition": BOTH | {"all": [predicate_input("a")]},
             "enabled": False,
         },
     )
-    deleted = await client.ask(DELETE_RULE, id=id)
+    deleted = await client.execute_field(DELETE_RULE, id=id)
 
     assert added["conditionalRule"] == {
         "id": id,
         "name": "show b",
         "effect": "SHOW",
         "enabled": True,
-        "condition": asks("a"),
+        "condition": predicate_input("a"),
         "targets": [{"name": "b"}],
-        "eventType": {"id": made["id"]},
+        "eventType": {"id": event_type["id"]},
     }
     assert changed["conditionalRule"] == added["conditionalRule"] | {
         "name": "other",
         "effect": "HIDE",
         "enabled": False,
-        "condition": {"all": [asks("a")]},
+        "condition": {"all": [predicate_input("a")]},
         "targets": [{"name": "c"}, {"name": "b"}],
     }
     assert deleted["conditionalRule"] == changed["conditionalRule"]
     assert [each["eventType"]["version"] for each in (added, changed, deleted)] == [2, 3, 4]
     assert deleted["eventType"]["conditionalRules"] == []
-    assert await refusal(client, DELETE_RULE, id=id) == [("NOT_FOUND", "id")]
+    assert await fetch_refusal(client, DELETE_RULE, id=id) == [("NOT_FOUND", "id")]
 
 
-@pytest.mark.parametrize(("id", "code"), [("no id", "INVALID_INPUT"), (NOWHERE, "NOT_FOUND")])
+@pytest.mark.parametrize(("id", "code"), [("no id", "INVALID_INPUT"), (UNKNOWN_ID, "NOT_FOUND")])
 async def test_what_is_not_there_has_no_rules_to_change(client: Client, id: str, code: str) -> None:
-    assert await refusal(client, ADD_RULE, id=id, rule=rule("SHOW", "a", asks("b"))) == [
-        (code, "eventTypeId")
+    assert await fetch_refusal(
+        client, ADD_RULE, id=id, rule=rule_input("SHOW", "a", predicate_input("b"))
+    ) == [(code, "eventTypeId")]
+    assert await fetch_refusal(client, UPDATE_RULE, input={"id": id, "name": "x"}) == [
+        (code, "input.id")
     ]
-    assert await refusal(client, UPDATE_RULE, input={"id": id, "name": "x"}) == [(code, "input.id")]
-    assert await refusal(client, DELETE_RULE, id=id) == [(code, "id")]
+    assert await fetch_refusal(client, DELETE_RULE, id=id) == [(code, "id")]
 
 
 KINDS = [
-    *(field("t"), field("n", "NUMBER"), field("i", "INTEGER"), field("y", "BOOLEAN")),
-    *(field("d", "DATE"), field("at", "DATETIME"), field("u", "URL"), field("e", "EMAIL")),
-    *(field("s", "SELECT", options=["x"]), field("m", "MULTI_SELECT", options=["x"]), field("z")),
+    *(
+        field_input("t"),
+        field_input("n", "NUMBER"),
+        field_input("i", "INTEGER"),
+        field_input("y", "BOOLEAN"),
+    ),
+    *(
+        field_input("d", "DATE"),
+        field_input("at", "DATETIME"),
+        field_input("u", "URL"),
+        field_input("e", "EMAIL"),
+    ),
+    *(
+        field_input("s", "SELECT", options=["x"]),
+        field_input("m", "MULTI_SELECT", options=["x"]),
+        field_input("z"),
+    ),
 ]
 HUGE = 10**400
 MISFITS: list[tuple[dict[str, Any], str]] = [
-    (asks("t", "GT", "x"), "field.operator"),
-    (asks("at", "EQ", "2026-04-10T10:30:00Z"), "field.operator"),
-    (asks("m", "EQ", ["x"]), "field.operator"),
-    (asks("y", "CONTAINS", True), "field.operator"),
-    (asks("t", "EQ"), "field.value"),
-    (asks("t", "EQ", None), "field.value"),
-    (asks("t", "EQ", 1), "field.value"),
-    (asks("t", "EQ", {"a": 1}), "field.value"),
-    (asks("t", "EQ", ["x"]), "field.value"),
-    (asks("t", "EQ", "\0"), "field.value"),
-    (asks("t", "EQ", "\ud800"), "field.value"),
-    (asks("t", "CONTAINS", "x" * 256), "field.value"),
-    (asks("t", "IN", "x"), "field.value"),
-    (asks("t", "IN", []), "field.value"),
-    (asks("t", "IN", ["x", ["x"]]), "field.value.1"),
-    (asks("t", "EXISTS", False), "field.value"),
-    (asks("n", "EQ", "1"), "field.value"),
-    (asks("n", "EQ", True), "field.value"),
-    (asks("n", "GT", HUGE), "field.value"),
-    (asks("n", "GT", float("inf")), "field.value"),
-    (asks("n", "EQ", 2**53), "field.value"),
-    (asks("i", "EQ", 1.5), "field.value"),
-    (asks("i", "IN", [1, 1.5]), "field.value.1"),
-    (asks("y", "EQ", 1), "field.value"),
-    (asks("d", "EQ", "2026-02-30"), "field.value"),
-    (asks("s", "EQ", "y"), "field.value"),
-    (asks("s", "IN", ["x", "y"]), "field.value.1"),
-    (asks("m", "CONTAINS", "y"), "field.value"),
-    (asks("nope"), "field.field"),
-    (asks("\ud800"), "field.field"),
-    (asks("nope", "IN", [[{}]]), "field.field"),
-    ({"any": [{"all": []}, {"not": asks("s", "LT", "x")}]}, "any.1.not.field.operator"),
+    (predicate_input("t", "GT", "x"), "field.operator"),
+    (predicate_input("at", "EQ", "2026-04-10T10:30:00Z"), "field.operator"),
+    (predicate_input("m", "EQ", ["x"]), "field.operator"),
+    (predicate_input("y", "CONTAINS", True), "field.operator"),
+    (predicate_input("t", "EQ"), "field.value"),
+    (predicate_input("t", "EQ", None), "field.value"),
+    (predicate_input("t", "EQ", 1), "field.value"),
+    (predicate_input("t", "EQ", {"a": 1}), "field.value"),
+    (predicate_input("t", "EQ", ["x"]), "field.value"),
+    (predicate_input("t", "EQ", "\0"), "field.value"),
+    (predicate_input("t", "EQ", "\ud800"), "field.value"),
+    (predicate_input("t", "CONTAINS", "x" * 256), "field.value"),
+    (predicate_input("t", "IN", "x"), "field.value"),
+    (predicate_input("t", "IN", []), "field.value"),
+    (predicate_input("t", "IN", ["x", ["x"]]), "field.value.1"),
+    (predicate_input("t", "EXISTS", False), "field.value"),
+    (predicate_input("n", "EQ", "1"), "field.value"),
+    (predicate_input("n", "EQ", True), "field.value"),
+    (predicate_input("n", "GT", HUGE), "field.value"),
+    (predicate_input("n", "GT", float("inf")), "field.value"),
+    (predicate_input("n", "EQ", 2**53), "field.value"),
+    (predicate_input("i", "EQ", 1.5), "field.value"),
+    (predicate_input("i", "IN", [1, 1.5]), "field.value.1"),
+    (predicate_input("y", "EQ", 1), "field.value"),
+    (predicate_input("d", "EQ", "2026-02-30"), "field.value"),
+    (predicate_input("s", "EQ", "y"), "field.value"),
+    (predicate_input("s", "IN", ["x", "y"]), "field.value.1"),
+    (predicate_input("m", "CONTAINS", "y"), "field.value"),
+    (predicate_input("nope"), "field.field"),
+    (predicate_input("\ud800"), "field.field"),
+    (predicate_input("nope", "IN", [[{}]]), "field.field"),
+    ({"any": [{"all": []}, {"not": predicate_input("s", "LT", "x")}]}, "any.1.not.field.operator"),
 ]
 
 
 async def test_what_does_not_fit_the_field_is_refused_at_its_place(
     own_client: Client, database: Database
 ) -> None:
-    made = await define(own_client, *KINDS)
-    before = await everything(database)
+    event_type = await define_event_type(own_client, *KINDS)
+    before = await fetch_all_rows(database)
 
     answers = [
         (
             condition,
-            await refusal(own_client, ADD_RULE, id=made["id"], rule=rule("HIDE", "z", condition)),
+            await fetch_refusal(
+                own_client, ADD_RULE, id=event_type["id"], rule=rule_input("HIDE", "z", condition)
+            ),
         )
         for condition, _ in MISFITS
     ]
@@ -412,184 +481,215 @@ async def test_what_does_not_fit_the_field_is_refused_at_its_place(
             for condition, place in MISFITS
         ]
     )
-    assert await everything(database) == before
+    assert await fetch_all_rows(database) == before
 
 
 async def test_a_bad_rule_is_refused_at_its_place(own_client: Client, database: Database) -> None:
-    made = await define(
-        own_client, *map(field, "ab"), conditionalRules=[rule("SHOW", "b", asks("a"))]
+    event_type = await define_event_type(
+        own_client,
+        *map(field_input, "ab"),
+        conditionalRules=[rule_input("SHOW", "b", predicate_input("a"))],
     )
-    [known] = made["conditionalRules"]
-    before = await everything(database)
+    [rules] = event_type["conditionalRules"]
+    before = await fetch_all_rows(database)
     bad: list[tuple[dict[str, Any], list[str]]] = [
         ({"name": ""}, ["name"]),
         ({"name": "n" * 256}, ["name"]),
         ({"name": "\0", "targets": []}, ["name", "targets"]),
         ({"targets": ["b", "b", "nope"]}, ["targets.1", "targets.2"]),
         ({"targets": ["\ud800"]}, ["targets.0"]),
-        ({"condition": asks("b", "GT", "x"), "effect": "REQUIRE"}, ["condition.field.operator"]),
+        (
+            {"condition": predicate_input("b", "GT", "x"), "effect": "REQUIRE"},
+            ["condition.field.operator"],
+        ),
     ]
 
-    for given, places in bad:
-        said = rule("REQUIRE", "a", asks("b")) | given
-        added = await refusal(own_client, ADD_RULE, id=made["id"], rule=said)
-        updated = await refusal(own_client, UPDATE_RULE, input={"id": known["id"]} | given)
+    for overrides, places in bad:
+        new_rule = rule_input("REQUIRE", "a", predicate_input("b")) | overrides
+        added = await fetch_refusal(own_client, ADD_RULE, id=event_type["id"], rule=new_rule)
+        updated = await fetch_refusal(
+            own_client, UPDATE_RULE, input={"id": rules["id"]} | overrides
+        )
         assert added == [("INVALID_INPUT", f"rule.{place}") for place in places]
         assert updated == [("INVALID_INPUT", f"input.{place}") for place in places]
     cleared = dict.fromkeys(["name", "effect", "targets", "condition", "enabled"])
-    assert await refusal(own_client, UPDATE_RULE, input={"id": known["id"]} | cleared) == [
+    assert await fetch_refusal(own_client, UPDATE_RULE, input={"id": rules["id"]} | cleared) == [
         ("INVALID_INPUT", f"input.{name}") for name in cleared
     ]
 
-    assert await everything(database) == before
+    assert await fetch_all_rows(database) == before
 
 
 async def test_a_cycle_is_refused_naming_the_path(own_client: Client, database: Database) -> None:
-    made = await define(
+    event_type = await define_event_type(
         own_client,
-        *map(field, "abcd"),
-        conditionalRules=[rule("SHOW", "b", asks("a")), rule("HIDE", "c d", {"not": asks("b")})],
+        *map(field_input, "abcd"),
+        conditionalRules=[
+            rule_input("SHOW", "b", predicate_input("a")),
+            rule_input("HIDE", "c d", {"not": predicate_input("b")}),
+        ],
     )
-    before = await everything(database)
+    before = await fetch_all_rows(database)
 
-    payload = await own_client.ask(ADD_RULE, id=made["id"], rule=rule("SHOW", "a", asks("d")))
-    of_itself = await own_client.ask(
+    payload = await own_client.execute_field(
+        ADD_RULE, id=event_type["id"], rule=rule_input("SHOW", "a", predicate_input("d"))
+    )
+    of_itself = await own_client.execute_field(
         ADD_RULE,
-        id=made["id"],
-        rule=rule("HIDE", "a", {"any": [{"not": asks("a")}]}, enabled=False),
+        id=event_type["id"],
+        rule=rule_input("HIDE", "a", {"any": [{"not": predicate_input("a")}]}, enabled=False),
     )
-    by_update = await own_client.ask(
+    by_update = await own_client.execute_field(
         UPDATE_RULE,
-        input={"id": made["conditionalRules"][0]["id"], "condition": {"all": [asks("c")]}},
+        input={
+            "id": event_type["conditionalRules"][0]["id"],
+            "condition": {"all": [predicate_input("c")]},
+        },
     )
 
-    assert told(payload["userErrors"]) == [("CYCLE", "rule.condition")]
-    assert told(of_itself["userErrors"]) == [("CYCLE", "rule.condition")]
-    assert told(by_update["userErrors"]) == [("CYCLE", "input.condition")]
+    assert codes_and_paths(payload["userErrors"]) == [("CYCLE", "rule.condition")]
+    assert codes_and_paths(of_itself["userErrors"]) == [("CYCLE", "rule.condition")]
+    assert codes_and_paths(by_update["userErrors"]) == [("CYCLE", "input.condition")]
     ways = ("a -> b -> d -> a", "b -> d -> a -> b", "d -> a -> b -> d")
     assert any(way in payload["userErrors"][0]["message"] for way in ways)
     assert "a -> a" in of_itself["userErrors"][0]["message"]
-    assert await everything(database) == before
+    assert await fetch_all_rows(database) == before
 
 
 async def test_a_new_type_with_a_cycle_is_refused_at_every_rule_in_it(
     own_client: Client, database: Database
 ) -> None:
-    before = await everything(database)
+    before = await fetch_all_rows(database)
     rules = [
-        rule("SHOW", "b", asks("a")),
-        rule("REQUIRE", "c", asks("a")),
-        rule("HIDE", "a", asks("b")),
+        rule_input("SHOW", "b", predicate_input("a")),
+        rule_input("REQUIRE", "c", predicate_input("a")),
+        rule_input("HIDE", "a", predicate_input("b")),
     ]
 
-    wrong = await refusal(
+    wrong = await fetch_refusal(
         own_client,
         CREATE,
-        input={"name": "G", "fields": [*map(field, "abc")], "conditionalRules": rules},
+        input={"name": "G", "fields": [*map(field_input, "abc")], "conditionalRules": rules},
     )
 
     assert wrong == [("CYCLE", f"input.conditionalRules.{index}.condition") for index in (0, 2)]
-    assert await everything(database) == before
+    assert await fetch_all_rows(database) == before
 
 
 async def test_require_makes_no_cycle(client: Client) -> None:
-    made = await define(client, *map(field, "ab"), conditionalRules=[rule("SHOW", "b", asks("a"))])
+    event_type = await define_event_type(
+        client,
+        *map(field_input, "ab"),
+        conditionalRules=[rule_input("SHOW", "b", predicate_input("a"))],
+    )
 
-    after = await shape(client, ADD_RULE, id=made["id"], rule=rule("REQUIRE", "a", asks("b")))
-    itself = await shape(client, ADD_RULE, id=made["id"], rule=rule("REQUIRE", "a", asks("a")))
+    after = await change_event_type(
+        client, ADD_RULE, id=event_type["id"], rule=rule_input("REQUIRE", "a", predicate_input("b"))
+    )
+    itself = await change_event_type(
+        client, ADD_RULE, id=event_type["id"], rule=rule_input("REQUIRE", "a", predicate_input("a"))
+    )
 
     assert (after["version"], itself["version"]) == (2, 3)
 
 
 async def test_the_hundredth_rule_is_the_last(own_client: Client, database: Database) -> None:
-    rules = [rule("REQUIRE", "b", asks("a"), name=str(n)) for n in range(99)]
-    made = await define(own_client, *map(field, "ab"), conditionalRules=rules)
+    rules = [rule_input("REQUIRE", "b", predicate_input("a"), name=str(n)) for n in range(99)]
+    event_type = await define_event_type(
+        own_client, *map(field_input, "ab"), conditionalRules=rules
+    )
 
-    last = await shape(own_client, ADD_RULE, id=made["id"], rule=rules[0])
-    before = await everything(database)
-    payload = await own_client.ask(ADD_RULE, id=made["id"], rule=rules[0])
-    created = await refusal(
+    last = await change_event_type(own_client, ADD_RULE, id=event_type["id"], rule=rules[0])
+    before = await fetch_all_rows(database)
+    payload = await own_client.execute_field(ADD_RULE, id=event_type["id"], rule=rules[0])
+    created = await fetch_refusal(
         own_client,
         CREATE,
         input={
             "name": "G",
-            "fields": [*map(field, "ab")],
+            "fields": [*map(field_input, "ab")],
             "conditionalRules": [*rules, *rules[:2]],
         },
     )
 
     assert (len(last["conditionalRules"]), last["version"]) == (100, 2)
-    assert told(payload["userErrors"]) == [("LIMIT_REACHED", "rule")]
+    assert codes_and_paths(payload["userErrors"]) == [("LIMIT_REACHED", "rule")]
     assert "100" in payload["userErrors"][0]["message"]
     assert created == [("LIMIT_REACHED", "input.conditionalRules")]
-    assert await everything(database) == before
+    assert await fetch_all_rows(database) == before
 
 
-def _nested(levels: int) -> dict[str, Any]:
-    condition: dict[str, Any] = asks("a")
+def _nested_condition(levels: int) -> dict[str, Any]:
+    condition: dict[str, Any] = predicate_input("a")
     for _ in range(levels - 1):
         condition = {"not": condition}
     return condition
 
 
 async def test_a_condition_is_of_bounded_size(own_client: Client, database: Database) -> None:
-    made = await define(own_client, *map(field, "ab"))
+    event_type = await define_event_type(own_client, *map(field_input, "ab"))
     texts = [str(n) for n in range(101)]
-    for fitting in (_nested(5), asks("a", "IN", texts[:100]), {"any": [asks("a")] * 99}):
-        await shape(own_client, ADD_RULE, id=made["id"], rule=rule("HIDE", "b", fitting))
-    before = await everything(database)
+    for fitting in (
+        _nested_condition(5),
+        predicate_input("a", "IN", texts[:100]),
+        {"any": [predicate_input("a")] * 99},
+    ):
+        await change_event_type(
+            own_client, ADD_RULE, id=event_type["id"], rule=rule_input("HIDE", "b", fitting)
+        )
+    before = await fetch_all_rows(database)
 
     too_large: list[dict[str, Any]] = [
-        _nested(6),
-        _nested(100),
-        asks("a", "IN", texts),
-        {"all": [asks("a")] * 101},
+        _nested_condition(6),
+        _nested_condition(100),
+        predicate_input("a", "IN", texts),
+        {"all": [predicate_input("a")] * 101},
         {"all": [{"any": []}] * 101},
         {"all": [{"all": []}] * 5_000},
     ]
     for large in too_large:
-        assert await refusal(
-            own_client, ADD_RULE, id=made["id"], rule=rule("HIDE", "b", large)
+        assert await fetch_refusal(
+            own_client, ADD_RULE, id=event_type["id"], rule=rule_input("HIDE", "b", large)
         ) == [("INVALID_INPUT", "rule.condition")]
 
-    assert await everything(database) == before
+    assert await fetch_all_rows(database) == before
 
 
 async def test_a_rule_has_no_more_targets_than_a_type_has_fields(
     own_client: Client, database: Database
 ) -> None:
-    made = await define(own_client, *map(field, "ab"))
-    before = await everything(database)
+    event_type = await define_event_type(own_client, *map(field_input, "ab"))
+    before = await fetch_all_rows(database)
 
     for targets in (["b"] * 10_000, [f"x{n}" for n in range(10_000)]):
-        said = rule("HIDE", "b", asks("a")) | {"targets": targets}
-        assert await refusal(own_client, ADD_RULE, id=made["id"], rule=said) == [
+        new_rule = rule_input("HIDE", "b", predicate_input("a")) | {"targets": targets}
+        assert await fetch_refusal(own_client, ADD_RULE, id=event_type["id"], rule=new_rule) == [
             ("INVALID_INPUT", "rule.targets")
         ]
 
-    assert await everything(database) == before
+    assert await fetch_all_rows(database) == before
 
 
 @pytest.mark.parametrize("levels", [200, 1_000, 10_000])
 async def test_an_abyss_of_conditions_is_refused(
     own_client: Client, database: Database, levels: int
 ) -> None:
-    made = await define(own_client, *map(field, "ab"))
-    before = await everything(database)
+    event_type = await define_event_type(own_client, *map(field_input, "ab"))
+    before = await fetch_all_rows(database)
     deep = '{"not": ' * levels + '{"all": []}' + "}" * levels
-    body = json.dumps({"query": ADD_RULE, "variables": {"id": made["id"], "rule": "RULE"}})
-    said = json.dumps(rule("HIDE", "b", {})).replace("{}", deep)
+    body = json.dumps({"query": ADD_RULE, "variables": {"id": event_type["id"], "rule": "RULE"}})
+    new_rule = json.dumps(rule_input("HIDE", "b", {})).replace("{}", deep)
 
     answer = await own_client.http.post(
         "/graphql",
-        content=body.replace('"RULE"', said),
+        content=body.replace('"RULE"', new_rule),
         headers={"content-type": "application/json"},
     )
 
     assert answer.status_code in (200, 400)
     assert '"conditionalRule"' not in answer.text
     assert "INTERNAL" not in answer.text
-    assert await everything(database) == before
+    assert await fetch_all_rows(database) == before
 
 
 @pytest.mark.parametrize(
@@ -609,29 +709,35 @@ async def test_an_abyss_of_conditions_is_refused(
 async def test_a_condition_is_one_of_four_forms(
     own_client: Client, database: Database, condition: dict[str, Any]
 ) -> None:
-    made = await define(own_client, *map(field, "ab"))
-    before = await everything(database)
+    event_type = await define_event_type(own_client, *map(field_input, "ab"))
+    before = await fetch_all_rows(database)
 
-    error = await own_client.error(ADD_RULE, id=made["id"], rule=rule("HIDE", "b", condition))
+    error = await own_client.expect_error(
+        ADD_RULE, id=event_type["id"], rule=rule_input("HIDE", "b", condition)
+    )
 
     assert error["extensions"]["code"] == "BAD_USER_INPUT"
-    assert await everything(database) == before
+    assert await fetch_all_rows(database) == before
 
 
 async def test_a_rule_finds_the_fields_under_their_names(client: Client) -> None:
-    made = await define(client, *map(field, "ab"), conditionalRules=[rule("SHOW", "b", asks("a"))])
-
-    found = await client.ask(
-        """query ($id: ID!) { node(id: $id) { ... on ConditionalRule {
-             targets { id name } eventType { id conditionalRules { id } } } } }""",
-        id=made["conditionalRules"][0]["id"],
+    event_type = await define_event_type(
+        client,
+        *map(field_input, "ab"),
+        conditionalRules=[rule_input("SHOW", "b", predicate_input("a"))],
     )
 
-    assert found == {
-        "targets": [{"id": made["fields"][1]["id"], "name": "b"}],
+    count_query = await client.execute_field(
+        """query ($id: ID!) { node(id: $id) { ... on ConditionalRule {
+             targets { id name } eventType { id conditionalRules { id } } } } }""",
+        id=event_type["conditionalRules"][0]["id"],
+    )
+
+    assert count_query == {
+        "targets": [{"id": event_type["fields"][1]["id"], "name": "b"}],
         "eventType": {
-            "id": made["id"],
-            "conditionalRules": [{"id": made["conditionalRules"][0]["id"]}],
+            "id": event_type["id"],
+            "conditionalRules": [{"id": event_type["conditionalRules"][0]["id"]}],
         },
     }
-    assert (await client.ask(FIND, id=made["id"])) == made
+    assert (await client.execute_field(FIND, id=event_type["id"])) == event_type

@@ -30,33 +30,33 @@ FIELDS = [
 
 
 async def test_an_event_type_is_made_as_defined(client: Client) -> None:
-    payload = await client.ask(
+    payload = await client.execute_field(
         CREATE, input={"name": "Flaring Incident", "category": "flaring", "fields": FIELDS}
     )
 
-    made = payload["eventType"]
-    volume, cause = made["fields"]
+    event_type = payload["eventType"]
+    volume, cause = event_type["fields"]
     assert payload["userErrors"] == []
-    assert (made["type"], made["state"], made["version"]) == (
+    assert (event_type["type"], event_type["state"], event_type["version"]) == (
         *("flaring.flaring_incident", "DRAFT", 1),
     )
     assert (volume["name"], volume["label"], volume["position"]) == ("volume_mcf", "volume_mcf", 0)
     assert (volume["required"], volume["unit"], volume["minimum"]) == (True, "mcf", 0.0)
     assert (cause["label"], cause["required"], cause["position"]) == ("Cause", False, 1)
     assert cause["options"] == ["equipment", "weather"]
-    assert cause["eventType"] == {"id": made["id"]}
+    assert cause["eventType"] == {"id": event_type["id"]}
 
 
 async def test_a_type_that_is_taken_is_refused(client: Client) -> None:
-    await client.ask(CREATE, input={"name": "Gauge", "type": "com.acme.gauge"})
+    await client.execute_field(CREATE, input={"name": "Gauge", "type": "com.acme.gauge"})
 
-    payload = await client.ask(CREATE, input={"name": "Other", "type": "com.acme.gauge"})
+    payload = await client.execute_field(CREATE, input={"name": "Other", "type": "com.acme.gauge"})
 
     assert payload["eventType"] is None
     assert [(error["code"], error["path"]) for error in payload["userErrors"]] == [
         ("ALREADY_EXISTS", ["input", "type"])
     ]
-    assert await client.ask(COUNT) == {"totalCount": 1}
+    assert await client.execute_field(COUNT) == {"totalCount": 1}
 
 
 @pytest.mark.parametrize(
@@ -83,19 +83,19 @@ async def test_a_type_that_is_taken_is_refused(client: Client) -> None:
 async def test_a_field_that_makes_no_sense_is_refused_at_its_place(
     client: Client, field: dict[str, Any], place: list[str]
 ) -> None:
-    payload = await client.ask(CREATE, input={"name": "Gauge", "fields": [field]})
+    payload = await client.execute_field(CREATE, input={"name": "Gauge", "fields": [field]})
 
     assert payload["eventType"] is None
     assert [(error["code"], error["path"]) for error in payload["userErrors"]] == [
         ("INVALID_INPUT", ["input", "fields", "0", *place])
     ]
-    assert await client.ask(COUNT) == {"totalCount": 0}
+    assert await client.execute_field(COUNT) == {"totalCount": 0}
 
 
 async def test_a_field_is_there_once(client: Client) -> None:
     twice = [{"name": "a", "kind": "TEXT"}, {"name": "a", "kind": "NUMBER"}]
 
-    payload = await client.ask(CREATE, input={"name": "Gauge", "fields": twice})
+    payload = await client.execute_field(CREATE, input={"name": "Gauge", "fields": twice})
 
     assert [error["path"] for error in payload["userErrors"]] == [["input", "fields", "1", "name"]]
 
@@ -103,7 +103,7 @@ async def test_a_field_is_there_once(client: Client) -> None:
 async def test_an_event_type_has_at_most_200_fields(client: Client) -> None:
     fields = [{"name": f"f{n}", "kind": "TEXT"} for n in range(201)]
 
-    payload = await client.ask(CREATE, input={"name": "Gauge", "fields": fields})
+    payload = await client.execute_field(CREATE, input={"name": "Gauge", "fields": fields})
 
     assert [(error["code"], error["path"]) for error in payload["userErrors"]] == [
         ("LIMIT_REACHED", ["input", "fields"])
@@ -113,7 +113,7 @@ async def test_an_event_type_has_at_most_200_fields(client: Client) -> None:
 
 @pytest.mark.parametrize("state", ["DEPRECATED", "ARCHIVED"])
 async def test_an_event_type_begins_as_draft_or_published(client: Client, state: str) -> None:
-    payload = await client.ask(CREATE, input={"name": "Gauge", "state": state})
+    payload = await client.execute_field(CREATE, input={"name": "Gauge", "state": state})
 
     assert [(error["code"], error["path"]) for error in payload["userErrors"]] == [
         ("INVALID_INPUT", ["input", "state"])
@@ -121,9 +121,9 @@ async def test_an_event_type_begins_as_draft_or_published(client: Client, state:
 
 
 async def test_a_draft_takes_no_events(client: Client) -> None:
-    await client.ask(CREATE, input={"name": "Gauge", "type": "gauge"})
+    await client.execute_field(CREATE, input={"name": "Gauge", "type": "gauge"})
 
-    payload = await client.ask(LOG_EVENT, input={"type": "gauge"})
+    payload = await client.execute_field(LOG_EVENT, input={"type": "gauge"})
 
     assert payload["event"] is None
     assert [(error["code"], error["path"]) for error in payload["userErrors"]] == [
@@ -152,12 +152,12 @@ async def test_a_value_must_fit_its_field(
     client: Client, kind: str, more: dict[str, Any], good: Any, bad: Any
 ) -> None:
     field = {"name": "a", "kind": kind} | more
-    await client.ask(
+    await client.execute_field(
         CREATE, input={"name": "G", "type": "g", "state": "PUBLISHED", "fields": [field]}
     )
 
-    accepted = await client.log(type="g", fields={"a": good})
-    refused = await client.ask(LOG_EVENT, input={"type": "g", "fields": {"a": bad}})
+    accepted = await client.log_event(type="g", fields={"a": good})
+    refused = await client.execute_field(LOG_EVENT, input={"type": "g", "fields": {"a": bad}})
 
     assert accepted["fields"] == {"a": good}
     assert accepted["eventTypeVersion"] == 1
@@ -166,11 +166,11 @@ async def test_a_value_must_fit_its_field(
 
 
 async def test_every_value_that_does_not_fit_is_told(client: Client) -> None:
-    await client.ask(
+    await client.execute_field(
         CREATE, input={"name": "G", "type": "g", "state": "PUBLISHED", "fields": FIELDS}
     )
 
-    payload = await client.ask(
+    payload = await client.execute_field(
         LOG_EVENT, input={"type": "g", "fields": {"cause": "bad luck", "depth": 1}}
     )
 
@@ -182,12 +182,12 @@ async def test_every_value_that_does_not_fit_is_told(client: Client) -> None:
 
 
 async def test_an_update_is_judged_by_the_event_s_type(client: Client) -> None:
-    await client.ask(
+    await client.execute_field(
         CREATE, input={"name": "G", "type": "g", "state": "PUBLISHED", "fields": FIELDS}
     )
-    event = await client.log(type="g", fields={"volume_mcf": 1, "cause": "weather"})
+    event = await client.log_event(type="g", fields={"volume_mcf": 1, "cause": "weather"})
 
-    payload = await client.ask(
+    payload = await client.execute_field(
         """mutation ($input: UpdateEventInput!) { updateEvent(input: $input) {
              event { id } userErrors { code path } } }""",
         input={"id": event["id"], "fields": {"volume_mcf": None, "cause": "equipment"}},
@@ -200,29 +200,33 @@ async def test_an_update_is_judged_by_the_event_s_type(client: Client) -> None:
 
 
 async def test_event_types_are_found_by_id_and_by_type(client: Client) -> None:
-    made = (await client.ask(CREATE, input={"name": "Gauge", "type": "gauge"}))["eventType"]
+    event_type = (await client.execute_field(CREATE, input={"name": "Gauge", "type": "gauge"}))[
+        "eventType"
+    ]
     find = "query ($by: EventTypeBy!) { eventType(by: $by) { name } }"
 
-    assert await client.ask(find, by={"id": made["id"]}) == {"name": "Gauge"}
-    assert await client.ask(find, by={"type": "gauge"}) == {"name": "Gauge"}
-    assert await client.ask(find, by={"type": "gaug"}) is None
+    assert await client.execute_field(find, by={"id": event_type["id"]}) == {"name": "Gauge"}
+    assert await client.execute_field(find, by={"type": "gauge"}) == {"name": "Gauge"}
+    assert await client.execute_field(find, by={"type": "gaug"}) is None
 
 
 @pytest.mark.parametrize("by", [{}, {"id": None}, {"id": "1", "type": "gauge"}])
 async def test_an_event_type_is_named_in_one_way(client: Client, by: dict[str, Any]) -> None:
-    error = await client.error("query ($by: EventTypeBy!) { eventType(by: $by) { name } }", by=by)
+    error = await client.expect_error(
+        "query ($by: EventTypeBy!) { eventType(by: $by) { name } }", by=by
+    )
 
     assert error["extensions"]["code"] == "BAD_USER_INPUT"
 
 
 async def test_event_types_are_paged_in_order_of_creation(client: Client) -> None:
     for name in ("b", "a", "c"):
-        await client.ask(CREATE, input={"name": name})
+        await client.execute_field(CREATE, input={"name": name})
     page = """query ($after: String) { eventTypes(first: 2, after: $after) {
                 totalCount nodes { name } pageInfo { hasNextPage endCursor } } }"""
-    first = await client.ask(page)
+    first = await client.execute_field(page)
 
-    second = await client.ask(page, after=first["pageInfo"]["endCursor"])
+    second = await client.execute_field(page, after=first["pageInfo"]["endCursor"])
 
     assert [node["name"] for node in first["nodes"]] == ["b", "a"]
     assert (first["totalCount"], first["pageInfo"]["hasNextPage"]) == (3, True)
@@ -236,15 +240,15 @@ async def test_a_field_that_is_left_out_gets_its_default(client: Client) -> None
         {"name": "b", "kind": "MULTI_SELECT", "options": ["x", "y"], "default": ["y"]},
         {"name": "c", "kind": "TEXT"},
     ]
-    await client.ask(
+    await client.execute_field(
         CREATE, input={"name": "G", "type": "g", "state": "PUBLISHED", "fields": fields}
     )
 
-    filled = await client.log(type="g")
-    given = await client.log(type="g", fields={"a": 1, "b": []})
+    filled = await client.log_event(type="g")
+    event = await client.log_event(type="g", fields={"a": 1, "b": []})
 
     assert filled["fields"] == {"a": 7, "b": ["y"]}
-    assert given["fields"] == {"a": 1, "b": []}
+    assert event["fields"] == {"a": 1, "b": []}
 
 
 @pytest.mark.parametrize("literal", ["9223372036854775808", "1.0", "-0.0", '"1.0"', '"007"'])
@@ -257,17 +261,17 @@ async def test_a_default_is_kept_as_it_was_given(client: Client, literal: str) -
       ]}) { eventType { fields { default } } }
     }"""
 
-    made = await client.post(mutation.replace("KIND", kind).replace("DEFAULT", literal))
+    response = await client.post(mutation.replace("KIND", kind).replace("DEFAULT", literal))
     logged = await client.post('mutation { logEvent(input: {type: "g"}) { event { fields } } }')
 
-    assert f'"default":{literal}}}' in made.text.replace(" ", "")
+    assert f'"default":{literal}}}' in response.text.replace(" ", "")
     assert f'"a":{literal}}}' in logged.text.replace(" ", "")
 
 
 async def test_a_pattern_that_would_take_long_is_refused(client: Client) -> None:
     slow = "(?:[ab]{0,300}a[ab]{0,300}b){30}c"
 
-    payload = await client.ask(
+    payload = await client.execute_field(
         CREATE, input={"name": "G", "fields": [{"name": "a", "kind": "TEXT", "pattern": slow}]}
     )
 

@@ -20,7 +20,7 @@ from app.store.change_log.changes import Entry
 from app.store.engine.database import Database
 from tests.client import Client, Socket
 from tests.conftest import Serve, Statements
-from tests.worlds import a_key
+from tests.factories import create_api_key
 
 NESTED = """
 subscription ($filter: NotificationFilter, $after: String) {
@@ -46,19 +46,19 @@ mutation ($input: UpdateEventInput!) { updateEvent(input: $input) { userErrors {
 """
 
 
-class Listener:
+class SubscriptionListener:
     """One socket with several subscriptions: what each of them heard, as it was sent."""
 
     def __init__(self, socket: Socket) -> None:
         self._socket = socket
         self._heard: dict[str, list[str]] = {}
 
-    async def follow(self, id: str, query: str, **variables: Any) -> None:
+    async def subscribe(self, id: str, query: str, **variables: Any) -> None:
         self._heard[id] = []
         payload = {"query": query, "variables": variables}
         await self._socket.send(id=id, type="subscribe", payload=payload)
 
-    async def hear(self, count: int) -> dict[str, list[Any]]:
+    async def receive_messages(self, count: int) -> dict[str, list[Any]]:
         """The next payloads of each subscription, in its order: so many in all."""
         for _ in range(count):
             message = await self._socket.receive()
@@ -70,32 +70,32 @@ class Listener:
 
 
 @contextlib.asynccontextmanager
-async def listening(client: Client) -> AsyncIterator[Listener]:
+async def open_listener(client: Client) -> AsyncIterator[SubscriptionListener]:
     async with client.socket() as socket:
         assert (await socket.receive())["type"] == "connection_ack"
-        yield Listener(socket)
+        yield SubscriptionListener(socket)
 
 
-def summaries(payloads: list[Any], field: str = "node") -> list[str]:
+def extract_summaries(payloads: list[Any], field: str = "node") -> list[str]:
     return [edge[field]["summary"] for each in payloads for edge in each["data"].values()]
 
 
-async def ring(client: Client, *few: str, **given: Any) -> None:
-    reports = [{"summary": each, "notification": True} | given for each in few]
-    await client.ask(LOG, input=reports)
+async def log_notifications(client: Client, *few: str, **overrides: Any) -> None:
+    reports = [{"summary": each, "notification": True} | overrides for each in few]
+    await client.execute_field(LOG, input=reports)
 
 
 @pytest.fixture
 def shown(monkeypatch: pytest.MonkeyPatch) -> list[Entry]:
     """The entries that were executed, as often as they were."""
     seen: list[Entry] = []
-    show = notifications._rung
+    show = notifications._to_notification_edge
 
     def noting(cursor: str, entry: Entry) -> notifications.NotificationEdge | None:
         seen.append(entry)
         return show(cursor, entry)
 
-    monkeypatch.setattr(notifications, "_rung", noting)
+    monkeypatch.setattr(notifications, "_to_notification_edge", noting)
     return seen
 
 
@@ -103,27 +103,27 @@ async def test_twenty_subscribers_cost_one_execution_of_an_entry(
     own_client: Client, statements: Statements, shown: list[Entry]
 ) -> None:
     async with AsyncExitStack() as stack:
-        head = await own_client.ask("{ logHead }")
-        first = await stack.enter_async_context(listening(own_client))
-        await first.follow("alone", NESTED, after=head)
-        await ring(own_client, "known")
-        assert summaries((await first.hear(1))["alone"]) == ["known"]
+        head = await own_client.execute_field("{ logHead }")
+        first = await stack.enter_async_context(open_listener(own_client))
+        await first.subscribe("alone", NESTED, after=head)
+        await log_notifications(own_client, "known")
+        assert extract_summaries((await first.receive_messages(1))["alone"]) == ["known"]
 
-        await ring(own_client, "to one")
-        await first.hear(1)
-        others = [await stack.enter_async_context(listening(own_client)) for _ in range(4)]
+        await log_notifications(own_client, "to one")
+        await first.receive_messages(1)
+        others = [await stack.enter_async_context(open_listener(own_client)) for _ in range(4)]
         for each in others:
             for number in range(5):
-                await each.follow(str(number), NESTED, after=head)
+                await each.subscribe(str(number), NESTED, after=head)
         for each in others:  # from the log, each by itself: its own place, everybody's answers
-            assert {tuple(summaries(v)) for v in (await each.hear(10)).values()} == {
-                ("known", "to one")
-            }
+            assert {
+                tuple(extract_summaries(v)) for v in (await each.receive_messages(10)).values()
+            } == {("known", "to one")}
         shown.clear()
         statements.clear()
-        await ring(own_client, "to all")
-        heard = [await each.hear(5) for each in others]
-        [own] = (await first.hear(1))["alone"]
+        await log_notifications(own_client, "to all")
+        heard = [await each.receive_messages(5) for each in others]
+        [own] = (await first.receive_messages(1))["alone"]
         histories = [each for each in statements if "row_number" in each]
 
     assert [entry.state.summary for entry in shown] == ["to all"]
@@ -142,12 +142,12 @@ async def test_answers_that_are_there_leave_in_one_write(
         await write(protocol, message)
 
     monkeypatch.setattr(WebSocketsSansIOProtocol, "send", noting)
-    head = await client.ask("{ logHead }")
+    head = await client.execute_field("{ logHead }")
     logged = [str(n) for n in range(30)]
-    await ring(client, *logged)
-    async with listening(client) as listener:
-        await listener.follow("1", SHORT, after=head)
-        heard = summaries((await listener.hear(30))["1"])
+    await log_notifications(client, *logged)
+    async with open_listener(client) as listener:
+        await listener.subscribe("1", SHORT, after=head)
+        heard = extract_summaries((await listener.receive_messages(30))["1"])
 
     assert heard == logged
     assert len([each for each in written if '"next"' in each]) == 1
@@ -177,20 +177,24 @@ async def test_each_group_gets_what_its_filter_selects_in_the_order_of_the_log(
         "typed": [str(n) for n in range(60) if n % 2 == 0],
         "changed": [str(n) for n in range(60) if n % 6 == 0],
     }
-    head = await client.ask("{ logHead }")
+    head = await client.execute_field("{ logHead }")
     async with AsyncExitStack() as stack:
-        listeners = [await stack.enter_async_context(listening(client)) for _ in range(3)]
+        listeners = [await stack.enter_async_context(open_listener(client)) for _ in range(3)]
         for each in listeners:
             for name, (query, filter) in groups.items():
-                await each.follow(name, query, filter=filter, after=head)
+                await each.subscribe(name, query, filter=filter, after=head)
         for start in range(0, 60, 20):
-            await client.ask(LOG, input=logged[start : start + 20])
-        heard = [await each.hear(sum(map(len, expected.values()))) for each in listeners]
+            await client.execute_field(LOG, input=logged[start : start + 20])
+        heard = [
+            await each.receive_messages(sum(map(len, expected.values()))) for each in listeners
+        ]
 
     for own in heard:
-        told = {name: summaries(own[name]) for name in ("all", "grave", "typed")}
-        told["changed"] = summaries(own["changed"], "event")
-        assert told == expected
+        summaries_by_group = {
+            name: extract_summaries(own[name]) for name in ("all", "grave", "typed")
+        }
+        summaries_by_group["changed"] = extract_summaries(own["changed"], "event")
+        assert summaries_by_group == expected
 
 
 async def test_who_lacks_a_permission_shares_no_answer_with_who_has_it(
@@ -199,25 +203,25 @@ async def test_who_lacks_a_permission_shares_no_answer_with_who_has_it(
     serve: Serve,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(permissions.NEEDED, "Event.history", permissions.MANAGE_RULES)
-    key = await a_key(database, Permission.EVENT_READ)
-    blind = await a_key(database, Permission.EVENT_CREATE)
+    monkeypatch.setitem(permissions.REQUIRED_PERMISSIONS, "Event.history", permissions.MANAGE_RULES)
+    key = await create_api_key(database, Permission.EVENT_READ)
+    blind = await create_api_key(database, Permission.EVENT_CREATE)
     async with (
         serve(database_url) as client,
-        listening(client) as all_seeing,
-        listening(client.as_key(key)) as reading,
-        listening(client.as_key(blind)) as writing,
+        open_listener(client) as all_seeing,
+        open_listener(client.as_key(key)) as reading,
+        open_listener(client.as_key(blind)) as writing,
     ):
-        head = await client.ask("{ logHead }")
+        head = await client.execute_field("{ logHead }")
         for each in (all_seeing, reading, writing):
-            await each.follow("1", NESTED, after=head)
-        [refused] = (await writing.hear(1))["1"]
-        await ring(client, "heard")
-        [seen] = (await all_seeing.hear(1))["1"]
-        [unseen] = (await reading.hear(1))["1"]
+            await each.subscribe("1", NESTED, after=head)
+        [refused] = (await writing.receive_messages(1))["1"]
+        await log_notifications(client, "heard")
+        [seen] = (await all_seeing.receive_messages(1))["1"]
+        [unseen] = (await reading.receive_messages(1))["1"]
 
     assert refused[0]["extensions"]["code"] == "FORBIDDEN"
-    assert summaries([seen]) == ["heard"]
+    assert extract_summaries([seen]) == ["heard"]
     assert unseen["data"] is None
     assert [each["extensions"]["code"] for each in unseen["errors"]] == ["FORBIDDEN"]
 
@@ -225,27 +229,27 @@ async def test_who_lacks_a_permission_shares_no_answer_with_who_has_it(
 async def test_an_error_in_an_entry_reaches_all_alike_and_is_logged_once(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with listening(client) as one, listening(client) as another:
-        head = await client.ask("{ logHead }")
+    async with open_listener(client) as one, open_listener(client) as another:
+        head = await client.execute_field("{ logHead }")
         for listener in (one, another):
             for id in ("1", "2"):
-                await listener.follow(id, NESTED, after=head)
-        await ring(client, "fine")
+                await listener.subscribe(id, NESTED, after=head)
+        await log_notifications(client, "fine")
         assert {
-            tuple(summaries(payloads))
+            tuple(extract_summaries(payloads))
             for listener in (one, another)
-            for payloads in (await listener.hear(2)).values()
+            for payloads in (await listener.receive_messages(2)).values()
         } == {("fine",)}
 
         async def failing(*_: Any) -> Any:
             raise KeyError("secret")
 
         with monkeypatch.context() as patched, capture_logs() as logged:
-            patched.setattr(history, "of_events", failing)
-            await ring(client, "broken")
-            heard = [await listener.hear(2) for listener in (one, another)]
-        await ring(client, "fine again")
-        after = [summaries(each) for each in (await one.hear(2)).values()]
+            patched.setattr(history, "read_pages", failing)
+            await log_notifications(client, "broken")
+            heard = [await listener.receive_messages(2) for listener in (one, another)]
+        await log_notifications(client, "fine again")
+        after = [extract_summaries(each) for each in (await one.receive_messages(2)).values()]
 
     [error] = heard[0]["1"][0]["errors"]
     assert error["message"] == "Something went wrong in the server."
@@ -262,15 +266,15 @@ async def test_a_filter_that_only_python_takes_for_another_is_asked_by_itself(
     def of(value: object) -> dict[str, object]:
         return {"fields": [{"field": "n", "operator": "EQ", "value": value}]}
 
-    async with listening(client) as listener:
-        head = await client.ask("{ logHead }")
+    async with open_listener(client) as listener:
+        head = await client.execute_field("{ logHead }")
         for name, value in (("one", 1), ("true", True)):
-            await listener.follow(name, CHANGED, filter=of(value), after=head)
+            await listener.subscribe(name, CHANGED, filter=of(value), after=head)
         reports = [{"summary": str(value), "fields": {"n": value}} for value in (1, True)]
-        await client.ask(LOG, input=reports)
-        heard = await listener.hear(2)
+        await client.execute_field(LOG, input=reports)
+        heard = await listener.receive_messages(2)
 
-    assert {name: summaries(each, "event") for name, each in heard.items()} == {
+    assert {name: extract_summaries(each, "event") for name, each in heard.items()} == {
         "one": ["1"],
         "true": ["True"],
     }
@@ -286,14 +290,14 @@ async def test_a_cursor_that_answers_depend_on_is_not_left_out_of_what_is_shared
       }
     }
     """
-    before = await client.ask("{ logHead }")
-    event = await client.log(summary="rings later")
-    between = await client.ask("{ logHead }")
-    async with listening(client) as listener:
-        await listener.follow("early", query, after=before)
-        await listener.follow("late", query, after=between)
-        await client.ask(UPDATE, input={"id": event["id"], "notification": True})
-        heard = await listener.hear(2)
+    before = await client.execute_field("{ logHead }")
+    event = await client.log_event(summary="rings later")
+    between = await client.execute_field("{ logHead }")
+    async with open_listener(client) as listener:
+        await listener.subscribe("early", query, after=before)
+        await listener.subscribe("late", query, after=between)
+        await client.execute_field(UPDATE, input={"id": event["id"], "notification": True})
+        heard = await listener.receive_messages(2)
 
     kinds = {
         id: payload["data"]["notificationAdded"]["node"]["history"]["nodes"]

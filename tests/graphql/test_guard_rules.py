@@ -25,12 +25,14 @@ PUBLISH = f"""mutation ($id: ID!, $version: Int) {{
 RETIRE = f"""mutation ($id: ID!) {{
   retireGuardRule(id: $id) {{ guardRule {RULE} userErrors {ERRORS} }}
 }}"""
-TOLD = "{ code message path ... on GuardViolation { rule { name } version } }"
+ERROR_FIELDS = "{ code message path ... on GuardViolation { rule { name } version } }"
 LOG = f"""mutation ($input: LogEventInput!) {{
-  logEvent(input: $input) {{ event {{ id version }} warnings {TOLD} userErrors {TOLD} }}
+  logEvent(input: $input) {{
+    event {{ id version }} warnings {ERROR_FIELDS} userErrors {ERROR_FIELDS} }}
 }}"""
 UPDATE_EVENT = f"""mutation ($input: UpdateEventInput!) {{
-  updateEvent(input: $input) {{ event {{ id fields }} warnings {TOLD} userErrors {TOLD} }}
+  updateEvent(input: $input) {{
+    event {{ id fields }} warnings {ERROR_FIELDS} userErrors {ERROR_FIELDS} }}
 }}"""
 DEFINE = """
 mutation {
@@ -42,44 +44,48 @@ mutation {
 TYPE = "flaring.flaring_incident"
 
 
-async def define(client: Client) -> Any:
-    return (await client.ask(DEFINE))["eventType"]
+async def create_event_type(client: Client) -> Any:
+    return (await client.execute_field(DEFINE))["eventType"]
 
 
-async def draft(client: Client, expression: str, **given: Any) -> Any:
-    said = {"name": "volume", "expression": expression, "message": "Too much."} | given
-    return await client.ask(CREATE, input=said)
+async def create_draft_rule(client: Client, expression: str, **overrides: Any) -> Any:
+    defaults = {"name": "volume", "expression": expression, "message": "Too much."} | overrides
+    return await client.execute_field(CREATE, input=defaults)
 
 
-async def enforce(client: Client, expression: str, **given: Any) -> Any:
-    payload = await draft(client, expression, **given)
+async def create_published_rule(client: Client, expression: str, **overrides: Any) -> Any:
+    payload = await create_draft_rule(client, expression, **overrides)
     assert payload["userErrors"] == []
-    published = await client.ask(PUBLISH, id=payload["guardRule"]["id"])
+    published = await client.execute_field(PUBLISH, id=payload["guardRule"]["id"])
     assert published["userErrors"] == []
     return published["guardRule"]
 
 
-async def log(client: Client, **fields: Any) -> Any:
-    return await client.ask(LOG, input={"type": TYPE, "fields": fields})
+async def log_event(client: Client, **fields: Any) -> Any:
+    return await client.execute_field(LOG, input={"type": TYPE, "fields": fields})
 
 
 async def test_a_draft_enforces_nothing(client: Client) -> None:
-    kind = await define(client)
+    kind = await create_event_type(client)
 
-    payload = await draft(client, "event.fields.volume_mcf < 100", eventTypeId=kind["id"])
+    payload = await create_draft_rule(
+        client, "event.fields.volume_mcf < 100", eventTypeId=kind["id"]
+    )
 
     rule = payload["guardRule"]
     assert (rule["state"], rule["publishedVersion"], rule["versions"]) == ("DRAFT", None, [])
     assert rule["hasUnpublishedChanges"] is True
-    assert (await log(client, volume_mcf=150))["userErrors"] == []
+    assert (await log_event(client, volume_mcf=150))["userErrors"] == []
 
 
 async def test_what_is_published_refuses_what_does_not_hold(client: Client) -> None:
-    kind = await define(client)
-    rule = await enforce(client, "event.fields.volume_mcf < 100", eventTypeId=kind["id"])
+    kind = await create_event_type(client)
+    rule = await create_published_rule(
+        client, "event.fields.volume_mcf < 100", eventTypeId=kind["id"]
+    )
 
-    refused = await log(client, volume_mcf=150)
-    passed = await log(client, volume_mcf=99)
+    refused = await log_event(client, volume_mcf=150)
+    passed = await log_event(client, volume_mcf=99)
 
     assert rule["publishedVersion"] == {
         "number": 1,
@@ -99,45 +105,47 @@ async def test_what_is_published_refuses_what_does_not_hold(client: Client) -> N
         ],
     }
     assert passed["event"] is not None
-    assert await client.ask("{ events { totalCount } }") == {"totalCount": 1}
+    assert await client.execute_field("{ events { totalCount } }") == {"totalCount": 1}
 
 
 async def test_a_rule_that_warns_lets_the_event_pass(client: Client) -> None:
-    kind = await define(client)
-    await enforce(
+    kind = await create_event_type(client)
+    await create_published_rule(
         client, "event.fields.volume_mcf < 100", eventTypeId=kind["id"], enforcement="WARN"
     )
 
-    accepted = await log(client, volume_mcf=150)
+    accepted = await log_event(client, volume_mcf=150)
 
     assert accepted["event"] is not None
     assert [warning["code"] for warning in accepted["warnings"]] == ["GUARD_REJECTED"]
 
 
 async def test_every_rule_of_the_type_and_of_the_organization_is_told(client: Client) -> None:
-    kind = await define(client)
-    await enforce(client, "event.fields.volume_mcf < 100", eventTypeId=kind["id"])
-    await enforce(client, "event.severity == 'ERROR'", name="grave")
+    kind = await create_event_type(client)
+    await create_published_rule(client, "event.fields.volume_mcf < 100", eventTypeId=kind["id"])
+    await create_published_rule(client, "event.severity == 'ERROR'", name="grave")
 
-    refused = await log(client, volume_mcf=150)
-    free_form = await client.ask(LOG, input={"summary": "free"})
+    refused = await log_event(client, volume_mcf=150)
+    free_form = await client.execute_field(LOG, input={"summary": "free"})
 
     assert [error["rule"]["name"] for error in refused["userErrors"]] == ["volume", "grave"]
     assert [error["rule"]["name"] for error in free_form["userErrors"]] == ["grave"]
 
 
 async def test_the_published_version_enforces_until_the_next_publish(client: Client) -> None:
-    kind = await define(client)
-    rule = await enforce(client, "event.fields.volume_mcf < 100", eventTypeId=kind["id"])
+    kind = await create_event_type(client)
+    rule = await create_published_rule(
+        client, "event.fields.volume_mcf < 100", eventTypeId=kind["id"]
+    )
 
-    edited = await client.ask(
+    edited = await client.execute_field(
         UPDATE, input={"id": rule["id"], "expression": "event.fields.volume_mcf < 200"}
     )
-    before = await log(client, volume_mcf=150)
-    await client.ask(PUBLISH, id=rule["id"])
-    after = await log(client, volume_mcf=150)
-    back = await client.ask(PUBLISH, id=rule["id"], version=1)
-    again = await log(client, volume_mcf=150)
+    before = await log_event(client, volume_mcf=150)
+    await client.execute_field(PUBLISH, id=rule["id"])
+    after = await log_event(client, volume_mcf=150)
+    back = await client.execute_field(PUBLISH, id=rule["id"], version=1)
+    again = await log_event(client, volume_mcf=150)
 
     assert edited["guardRule"]["hasUnpublishedChanges"] is True
     assert before["userErrors"][0]["version"] == 1
@@ -147,11 +155,11 @@ async def test_the_published_version_enforces_until_the_next_publish(client: Cli
 
 
 async def test_publishing_the_same_again_is_a_conflict(client: Client) -> None:
-    rule = await enforce(client, "event.severity == 'INFO'")
+    rule = await create_published_rule(client, "event.severity == 'INFO'")
 
-    again = await client.ask(PUBLISH, id=rule["id"])
-    retired = await client.ask(RETIRE, id=rule["id"])
-    back = await client.ask(PUBLISH, id=rule["id"])
+    again = await client.execute_field(PUBLISH, id=rule["id"])
+    retired = await client.execute_field(RETIRE, id=rule["id"])
+    back = await client.execute_field(PUBLISH, id=rule["id"])
 
     assert [error["code"] for error in again["userErrors"]] == ["CONFLICT"]
     assert retired["guardRule"]["state"] == "RETIRED"
@@ -160,11 +168,11 @@ async def test_publishing_the_same_again_is_a_conflict(client: Client) -> None:
 
 
 async def test_a_retired_rule_enforces_nothing(client: Client) -> None:
-    rule = await enforce(client, "false")
+    rule = await create_published_rule(client, "false")
 
-    await client.ask(RETIRE, id=rule["id"])
+    await client.execute_field(RETIRE, id=rule["id"])
 
-    assert (await client.ask(LOG, input={"summary": "passes"}))["userErrors"] == []
+    assert (await client.execute_field(LOG, input={"summary": "passes"}))["userErrors"] == []
 
 
 @pytest.mark.parametrize(
@@ -178,63 +186,67 @@ async def test_a_retired_rule_enforces_nothing(client: Client) -> None:
 async def test_an_expression_that_does_not_fit_is_told_with_its_place(
     client: Client, expression: str, line: int, column: int
 ) -> None:
-    kind = await define(client)
+    kind = await create_event_type(client)
 
-    payload = await draft(client, expression, eventTypeId=kind["id"])
+    payload = await create_draft_rule(client, expression, eventTypeId=kind["id"])
 
     assert payload["guardRule"] is None
     [error] = payload["userErrors"]
     assert error["code"] == "EXPRESSION_INVALID"
     assert error["path"] == ["input", "expression"]
     assert (error["line"], error["column"]) == (line, column)
-    assert await client.ask("{ guardRules { totalCount } }") == {"totalCount": 0}
+    assert await client.execute_field("{ guardRules { totalCount } }") == {"totalCount": 0}
 
 
 async def test_an_update_is_judged_by_the_guards_of_today_and_sees_the_old_event(
     client: Client,
 ) -> None:
-    kind = await define(client)
-    event = (await log(client, volume_mcf=150))["event"]
-    await enforce(
+    kind = await create_event_type(client)
+    event = (await log_event(client, volume_mcf=150))["event"]
+    await create_published_rule(
         client,
         "old == null || event.fields.volume_mcf >= old.fields.volume_mcf",
         eventTypeId=kind["id"],
         message="Never less.",
     )
 
-    less = await client.ask(UPDATE_EVENT, input={"id": event["id"], "fields": {"volume_mcf": 1}})
-    more = await client.ask(UPDATE_EVENT, input={"id": event["id"], "fields": {"volume_mcf": 200}})
+    less = await client.execute_field(
+        UPDATE_EVENT, input={"id": event["id"], "fields": {"volume_mcf": 1}}
+    )
+    more = await client.execute_field(
+        UPDATE_EVENT, input={"id": event["id"], "fields": {"volume_mcf": 200}}
+    )
 
     assert [error["message"] for error in less["userErrors"]] == ["Never less."]
     assert more["event"]["fields"] == {"volume_mcf": 200}
 
 
 async def test_a_field_that_a_guard_names_stays_as_it_is(client: Client) -> None:
-    kind = await define(client)
-    await enforce(client, "event.fields.volume_mcf < 100", eventTypeId=kind["id"])
+    kind = await create_event_type(client)
+    await create_published_rule(client, "event.fields.volume_mcf < 100", eventTypeId=kind["id"])
     [volume] = [field for field in kind["fields"] if field["name"] == "volume_mcf"]
 
-    removed = await client.ask(
+    removed = await client.execute_field(
         "mutation ($id: ID!) { removeEventField(id: $id) { userErrors { code message path } } }",
         id=volume["id"],
     )
-    changed = await client.ask(
+    changed = await client.execute_field(
         """mutation ($id: ID!) { updateEventField(input: {id: $id, kind: TEXT}) {
              userErrors { code message path } } }""",
         id=volume["id"],
     )
 
-    told = {"code": "IN_USE", "message": "The guard rule volume would not fit any more."}
-    assert removed["userErrors"] == [told | {"path": ["id"]}]
-    assert changed["userErrors"] == [told | {"path": ["input", "kind"]}]
+    error = {"code": "IN_USE", "message": "The guard rule volume would not fit any more."}
+    assert removed["userErrors"] == [error | {"path": ["id"]}]
+    assert changed["userErrors"] == [error | {"path": ["input", "kind"]}]
 
 
 async def test_an_expression_is_tried_over_stored_events(client: Client) -> None:
-    kind = await define(client)
+    kind = await create_event_type(client)
     for volume in (50, 150, 250):
-        await log(client, volume_mcf=volume)
+        await log_event(client, volume_mcf=volume)
 
-    trial = await client.ask(
+    trial = await client.execute_field(
         """query ($id: ID!) { tryGuardRule(expression: "event.fields.volume_mcf < 100",
              eventTypeId: $id) { checked rejected examples { fields } userErrors { code } } }""",
         id=kind["id"],
@@ -252,12 +264,12 @@ async def test_rules_that_together_take_too_long_are_not_published(client: Clien
     slow = "event.content.matches('(a|b)*c') || event.summary != ''"
     published = 0
     while True:
-        payload = await draft(client, slow, name=f"slow {published}")
-        told = await client.ask(PUBLISH, id=payload["guardRule"]["id"])
-        if told["userErrors"]:
+        payload = await create_draft_rule(client, slow, name=f"slow {published}")
+        response = await client.execute_field(PUBLISH, id=payload["guardRule"]["id"])
+        if response["userErrors"]:
             break
         published += 1
 
-    assert [error["code"] for error in told["userErrors"]] == ["LIMIT_REACHED"]
-    assert "20,000,000" in told["userErrors"][0]["message"]
+    assert [error["code"] for error in response["userErrors"]] == ["LIMIT_REACHED"]
+    assert "20,000,000" in response["userErrors"][0]["message"]
     assert 1 <= published < 100

@@ -49,22 +49,26 @@ mutation ($filter: NotificationFilter, $upTo: String, $note: String) {
 """
 
 
-async def a_life(client: Client) -> str:
+async def log_event_lifecycle(client: Client) -> str:
     """An event that is logged, updated, acknowledged and deleted."""
-    event = await client.log(summary="before", severity="error", fields={"a": 1})
+    event = await client.log_event(summary="before", severity="error", fields={"a": 1})
     event_id: str = event["id"]
-    await client.ask(UPDATE, input={"id": event_id, "summary": "after", "severity": "info"})
-    await client.ask(ACKNOWLEDGE, id=event_id)
-    await client.ask(DELETE, id=event_id)
+    await client.execute_field(
+        UPDATE, input={"id": event_id, "summary": "after", "severity": "info"}
+    )
+    await client.execute_field(ACKNOWLEDGE, id=event_id)
+    await client.execute_field(DELETE, id=event_id)
     return event_id
 
 
 async def test_an_event_s_history_tells_what_changed(client: Client) -> None:
-    event = await client.log(summary="before", fields={"a": 1})
-    await client.ask(UPDATE, input={"id": event["id"], "summary": "after", "fields": {"b": 2}})
-    await client.ask(ACKNOWLEDGE, id=event["id"])
+    event = await client.log_event(summary="before", fields={"a": 1})
+    await client.execute_field(
+        UPDATE, input={"id": event["id"], "summary": "after", "fields": {"b": 2}}
+    )
+    await client.execute_field(ACKNOWLEDGE, id=event["id"])
 
-    history = (await client.ask(HISTORY, id=event["id"]))["history"]
+    history = (await client.execute_field(HISTORY, id=event["id"]))["history"]
 
     logged, updated, acknowledged = history["nodes"]
     assert (logged["kind"], updated["kind"], acknowledged["kind"]) == (
@@ -82,17 +86,19 @@ async def test_an_event_s_history_tells_what_changed(client: Client) -> None:
 
 
 async def test_a_history_is_paged(client: Client) -> None:
-    event = await client.log(summary="0")
+    event = await client.log_event(summary="0")
     for n in range(1, 5):
-        await client.ask(UPDATE, input={"id": event["id"], "summary": str(n)})
-    first = (await client.ask(HISTORY, id=event["id"], first=3))["history"]
+        await client.execute_field(UPDATE, input={"id": event["id"], "summary": str(n)})
+    first = (await client.execute_field(HISTORY, id=event["id"], first=3))["history"]
 
     second = (
-        await client.ask(HISTORY, id=event["id"], first=3, after=first["pageInfo"]["endCursor"])
+        await client.execute_field(
+            HISTORY, id=event["id"], first=3, after=first["pageInfo"]["endCursor"]
+        )
     )["history"]
 
-    told = [node["changes"]["summary"][1] for node in first["nodes"] + second["nodes"]]
-    assert told == ["0", "1", "2", "3", "4"]
+    summaries = [node["changes"]["summary"][1] for node in first["nodes"] + second["nodes"]]
+    assert summaries == ["0", "1", "2", "3", "4"]
     assert first["pageInfo"]["hasNextPage"] is True
     assert (second["pageInfo"]["hasNextPage"], second["pageInfo"]["hasPreviousPage"]) == (
         *(False, True),
@@ -104,10 +110,10 @@ async def test_the_histories_of_a_page_cost_one_statement(
     own_client: Client, statements: Statements, events: int
 ) -> None:
     for n in range(events):
-        await own_client.log(summary=str(n))
+        await own_client.log_event(summary=str(n))
     statements.clear()
 
-    page = await own_client.ask(
+    page = await own_client.execute_field(
         "{ events(first: 50) { nodes { history(first: 5) { nodes { kind } } } } }"
     )
 
@@ -116,10 +122,10 @@ async def test_the_histories_of_a_page_cost_one_statement(
 
 
 async def test_the_log_tells_of_deleted_events_too(client: Client) -> None:
-    event_id = await a_life(client)
-    await client.log(summary="other")
+    event_id = await log_event_lifecycle(client)
+    await client.log_event(summary="other")
 
-    log = await client.ask(CHANGES, eventId=event_id)
+    log = await client.execute_field(CHANGES, eventId=event_id)
 
     assert [node["kind"] for node in log["nodes"]] == [
         *("LOGGED", "UPDATED", "ACKNOWLEDGED", "DELETED")
@@ -130,10 +136,10 @@ async def test_the_log_tells_of_deleted_events_too(client: Client) -> None:
 
 
 async def test_a_filter_is_asked_before_and_after_the_change(client: Client) -> None:
-    await a_life(client)
+    await log_event_lifecycle(client)
 
-    errors = await client.ask(CHANGES, filter={"severities": ["ERROR"]})
-    mild = await client.ask(CHANGES, filter={"severities": ["INFO"]})
+    errors = await client.execute_field(CHANGES, filter={"severities": ["ERROR"]})
+    mild = await client.execute_field(CHANGES, filter={"severities": ["INFO"]})
 
     assert [node["kind"] for node in errors["nodes"]] == ["LOGGED", "UPDATED"]
     assert [node["kind"] for node in mild["nodes"]] == ["UPDATED", "ACKNOWLEDGED", "DELETED"]
@@ -141,25 +147,25 @@ async def test_a_filter_is_asked_before_and_after_the_change(client: Client) -> 
 
 async def test_the_log_is_paged_through_a_filter_that_finds_little(client: Client) -> None:
     for n in range(12):
-        await client.log(summary=str(n), severity="error" if n % 5 == 0 else "info")
+        await client.log_event(summary=str(n), severity="error" if n % 5 == 0 else "info")
     selected: dict[str, Any] = {"filter": {"severities": ["ERROR"]}, "first": 2}
-    first = await client.ask(CHANGES, **selected)
+    first = await client.execute_field(CHANGES, **selected)
 
-    second = await client.ask(CHANGES, **selected, after=first["pageInfo"]["endCursor"])
+    second = await client.execute_field(CHANGES, **selected, after=first["pageInfo"]["endCursor"])
 
-    told = [node["changes"]["summary"][1] for node in first["nodes"] + second["nodes"]]
-    assert told == ["0", "5", "10"]
+    summaries = [node["changes"]["summary"][1] for node in first["nodes"] + second["nodes"]]
+    assert summaries == ["0", "5", "10"]
     assert [page["pageInfo"]["hasNextPage"] for page in (first, second)] == [True, False]
 
 
 async def test_a_follower_hears_every_change_and_resumes(client: Client) -> None:
-    head = await client.ask("{ logHead }")
+    head = await client.execute_field("{ logHead }")
     async with client.subscription(CHANGED, after=head) as heard:
-        event_id = await a_life(client)
-        live = await heard.take(4)
+        event_id = await log_event_lifecycle(client)
+        live = await heard.receive_many(4)
 
     async with client.subscription(CHANGED, after=live[1]["cursor"]) as heard:
-        replayed = await heard.take(2)
+        replayed = await heard.receive_many(2)
 
     assert [each["kind"] for each in live] == ["LOGGED", "UPDATED", "ACKNOWLEDGED", "DELETED"]
     assert {each["eventId"] for each in live} == {event_id}
@@ -168,31 +174,31 @@ async def test_a_follower_hears_every_change_and_resumes(client: Client) -> None
 
 
 async def test_a_follower_hears_what_leaves_its_filter(client: Client) -> None:
-    head = await client.ask("{ logHead }")
+    head = await client.execute_field("{ logHead }")
 
     async with client.subscription(CHANGED, filter={"severities": ["ERROR"]}, after=head) as heard:
-        await a_life(client)
-        await client.log(summary="end", severity="error")
-        changes = await heard.take(3)
+        await log_event_lifecycle(client)
+        await client.log_event(summary="end", severity="error")
+        changes = await heard.receive_many(3)
 
     assert [each["kind"] for each in changes] == ["LOGGED", "UPDATED", "LOGGED"]
 
 
 async def test_an_event_is_found_by_its_producer_s_id(client: Client) -> None:
-    event = await client.log(source="/a", sourceId="7")
+    event = await client.log_event(source="/a", sourceId="7")
     find = "query ($s: String!, $i: String!) { eventBySource(source: $s, sourceId: $i) { id } }"
 
-    assert await client.ask(find, s="/a", i="7") == {"id": event["id"]}
-    assert await client.ask(find, s="/b", i="7") is None
-    error = await client.error(find, s="/a\0", i="7")
+    assert await client.execute_field(find, s="/a", i="7") == {"id": event["id"]}
+    assert await client.execute_field(find, s="/b", i="7") is None
+    error = await client.expect_error(find, s="/a\0", i="7")
     assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": ["source"]}
 
 
 async def test_an_entity_lists_its_events(client: Client) -> None:
-    await client.log(summary="its", entity={"type": "Well", "id": "1"})
-    await client.log(summary="other's", entity={"type": "Pump", "id": "1"})
+    await client.log_event(summary="its", entity={"type": "Well", "id": "1"})
+    await client.log_event(summary="other's", entity={"type": "Pump", "id": "1"})
 
-    entity = await client.ask(
+    entity = await client.execute_field(
         """{ entity(type: "Well", id: "1") { type entityId events { nodes { summary } } } }"""
     )
 
@@ -201,10 +207,12 @@ async def test_an_entity_lists_its_events(client: Client) -> None:
 
 async def test_many_are_acknowledged_at_once(client: Client) -> None:
     for summary, severity in (("a", "error"), ("b", "info"), ("c", "error")):
-        await client.log(summary=summary, severity=severity, notification=True)
-    await client.log(summary="no notification", severity="error")
+        await client.log_event(summary=summary, severity=severity, notification=True)
+    await client.log_event(summary="no notification", severity="error")
 
-    done = await client.ask(ACKNOWLEDGE_ALL, filter={"severities": ["ERROR"]}, note="seen")
+    done = await client.execute_field(
+        ACKNOWLEDGE_ALL, filter={"severities": ["ERROR"]}, note="seen"
+    )
 
     assert done == {
         "acknowledgedCount": 2,
@@ -214,22 +222,22 @@ async def test_many_are_acknowledged_at_once(client: Client) -> None:
         ],
         "userErrors": [],
     }
-    assert await client.ask("{ notifications { unacknowledgedCount } }") == {
+    assert await client.execute_field("{ notifications { unacknowledgedCount } }") == {
         "unacknowledgedCount": 1
     }
-    again = await client.ask(ACKNOWLEDGE_ALL, filter={"severities": ["ERROR"]})
+    again = await client.execute_field(ACKNOWLEDGE_ALL, filter={"severities": ["ERROR"]})
     assert again["acknowledgedCount"] == 0
 
 
 async def test_what_was_not_seen_yet_stays_unacknowledged(client: Client) -> None:
-    await client.log(summary="seen", notification=True)
-    bell = await client.ask("{ notifications { edges { cursor } } }")
-    await client.log(summary="unseen", notification=True)
+    await client.log_event(summary="seen", notification=True)
+    bell = await client.execute_field("{ notifications { edges { cursor } } }")
+    await client.log_event(summary="unseen", notification=True)
 
-    done = await client.ask(ACKNOWLEDGE_ALL, upTo=bell["edges"][0]["cursor"])
+    done = await client.execute_field(ACKNOWLEDGE_ALL, upTo=bell["edges"][0]["cursor"])
 
     assert [event["summary"] for event in done["events"]] == ["seen"]
-    left = await client.ask(
+    left = await client.execute_field(
         "{ notifications(filter: {acknowledged: false}) { nodes { summary } } }"
     )
     assert left == {"nodes": [{"summary": "unseen"}]}
@@ -238,22 +246,22 @@ async def test_what_was_not_seen_yet_stays_unacknowledged(client: Client) -> Non
 async def test_more_than_a_batch_is_acknowledged_and_100_are_shown(client: Client) -> None:
     log_events = "mutation ($input: [LogEventInput!]!) { logEvents(input: $input) { accepted } }"
     for _ in range(3):
-        await client.ask(log_events, input=[{"notification": True}] * 250)
+        await client.execute_field(log_events, input=[{"notification": True}] * 250)
 
-    done = await client.ask(ACKNOWLEDGE_ALL)
+    done = await client.execute_field(ACKNOWLEDGE_ALL)
 
     assert (done["acknowledgedCount"], len(done["events"])) == (750, 100)
-    assert await client.ask("{ notifications { unacknowledgedCount } }") == {
+    assert await client.execute_field("{ notifications { unacknowledgedCount } }") == {
         "unacknowledgedCount": 0
     }
 
 
 async def test_a_cursor_of_nothing_acknowledges_nothing(client: Client) -> None:
-    await client.log(notification=True)
+    await client.log_event(notification=True)
 
-    error = await client.error(ACKNOWLEDGE_ALL, upTo="nothing")
+    error = await client.expect_error(ACKNOWLEDGE_ALL, upTo="nothing")
 
     assert error["extensions"] == {"code": "INVALID_CURSOR", "argument": ["upTo"]}
-    assert await client.ask("{ notifications { unacknowledgedCount } }") == {
+    assert await client.execute_field("{ notifications { unacknowledgedCount } }") == {
         "unacknowledgedCount": 1
     }

@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from app.store.change_log import changes
-from app.store.engine.database import EVERYWHERE, Database
+from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from tests.client import Client
 
 EVENTS = """
@@ -35,39 +35,47 @@ RECORDED_LAST_FIRST = {"field": "RECORDED_AT", "direction": "DESC"}
 
 async def log_days(client: Client, *days: int) -> None:
     for day in days:
-        await client.log(summary=str(day), occurredAt=f"2026-04-{day:02}T10:00:00Z")
+        await client.log_event(summary=str(day), occurredAt=f"2026-04-{day:02}T10:00:00Z")
 
 
-def summaries(page: Any) -> list[str]:
+def extract_summaries(page: Any) -> list[str]:
     return [node["summary"] for node in page["nodes"]]
 
 
 async def test_the_latest_is_first_unless_told_otherwise(client: Client) -> None:
     await log_days(client, 2, 3, 1)
 
-    assert summaries(await client.ask(EVENTS)) == ["3", "2", "1"]
-    assert summaries(await client.ask(EVENTS, orderBy=OLDEST_FIRST)) == ["1", "2", "3"]
-    assert summaries(await client.ask(EVENTS, orderBy=RECORDED_LAST_FIRST)) == ["1", "3", "2"]
+    assert extract_summaries(await client.execute_field(EVENTS)) == ["3", "2", "1"]
+    assert extract_summaries(await client.execute_field(EVENTS, orderBy=OLDEST_FIRST)) == [
+        "1",
+        "2",
+        "3",
+    ]
+    assert extract_summaries(await client.execute_field(EVENTS, orderBy=RECORDED_LAST_FIRST)) == [
+        "1",
+        "3",
+        "2",
+    ]
 
 
 async def test_instants_are_compared_not_their_texts(client: Client) -> None:
-    await client.log(summary="later", occurredAt="2026-04-10T10:00:00-05:00")
-    await client.log(summary="earlier", occurredAt="2026-04-10T12:00:00+00:00")
+    await client.log_event(summary="later", occurredAt="2026-04-10T10:00:00-05:00")
+    await client.log_event(summary="earlier", occurredAt="2026-04-10T12:00:00+00:00")
 
-    assert summaries(await client.ask(EVENTS)) == ["later", "earlier"]
+    assert extract_summaries(await client.execute_field(EVENTS)) == ["later", "earlier"]
 
 
 async def test_pages_forward_hold_every_row_once_while_others_are_inserted(client: Client) -> None:
     await log_days(client, *range(1, 6))
     seen: list[str] = []
-    page = await client.ask(EVENTS, first=2)
-    seen += summaries(page)
+    page = await client.execute_field(EVENTS, first=2)
+    seen += extract_summaries(page)
 
     for late in (10, 11, 12):
         await log_days(client, late)
         if page["pageInfo"]["hasNextPage"]:
-            page = await client.ask(EVENTS, first=2, after=page["pageInfo"]["endCursor"])
-            seen += summaries(page)
+            page = await client.execute_field(EVENTS, first=2, after=page["pageInfo"]["endCursor"])
+            seen += extract_summaries(page)
 
     assert seen == ["5", "4", "3", "2", "1"]
     assert page["pageInfo"]["hasNextPage"] is False
@@ -75,13 +83,13 @@ async def test_pages_forward_hold_every_row_once_while_others_are_inserted(clien
 
 async def test_pages_backward_hold_every_row_once(client: Client) -> None:
     await log_days(client, *range(1, 6))
-    last = await client.ask(EVENTS, last=2)
+    last = await client.execute_field(EVENTS, last=2)
 
-    middle = await client.ask(EVENTS, last=2, before=last["pageInfo"]["startCursor"])
+    middle = await client.execute_field(EVENTS, last=2, before=last["pageInfo"]["startCursor"])
     await log_days(client, 10)
-    front = await client.ask(EVENTS, last=3, before=middle["pageInfo"]["startCursor"])
+    front = await client.execute_field(EVENTS, last=3, before=middle["pageInfo"]["startCursor"])
 
-    assert [summaries(page) for page in (last, middle, front)] == [
+    assert [extract_summaries(page) for page in (last, middle, front)] == [
         ["2", "1"],
         ["4", "3"],
         ["10", "5"],
@@ -94,22 +102,22 @@ async def test_pages_backward_hold_every_row_once(client: Client) -> None:
 
 async def test_equal_instants_are_ordered_by_id(client: Client) -> None:
     for summary in "abcd":
-        await client.log(summary=summary, occurredAt="2026-04-10T10:00:00Z")
-    first = await client.ask(EVENTS, orderBy=OLDEST_FIRST, first=3)
+        await client.log_event(summary=summary, occurredAt="2026-04-10T10:00:00Z")
+    first = await client.execute_field(EVENTS, orderBy=OLDEST_FIRST, first=3)
 
-    second = await client.ask(
+    second = await client.execute_field(
         EVENTS, orderBy=OLDEST_FIRST, first=3, after=first["pageInfo"]["endCursor"]
     )
 
-    assert summaries(first) + summaries(second) == ["a", "b", "c", "d"]
+    assert extract_summaries(first) + extract_summaries(second) == ["a", "b", "c", "d"]
 
 
 async def test_an_offset_passes_rows_over(client: Client) -> None:
     await log_days(client, *range(1, 6))
 
-    page = await client.ask(EVENTS, first=2, offset=2)
+    page = await client.execute_field(EVENTS, first=2, offset=2)
 
-    assert summaries(page) == ["3", "2"]
+    assert extract_summaries(page) == ["3", "2"]
     assert page["totalCount"] == 5
     assert page["pageInfo"]["hasPreviousPage"] is True
 
@@ -117,9 +125,9 @@ async def test_an_offset_passes_rows_over(client: Client) -> None:
 async def test_a_page_is_20_rows_unless_told_otherwise(client: Client) -> None:
     await log_days(client, *range(1, 25))
 
-    page = await client.ask(EVENTS)
+    page = await client.execute_field(EVENTS)
 
-    assert summaries(page) == [str(day) for day in range(24, 4, -1)]
+    assert extract_summaries(page) == [str(day) for day in range(24, 4, -1)]
     assert page["totalCount"] == 24
 
 
@@ -151,7 +159,7 @@ async def test_a_page_is_20_rows_unless_told_otherwise(client: Client) -> None:
 async def test_an_argument_that_does_not_fit_is_an_error_that_names_it(
     client: Client, arguments: dict[str, Any], argument: list[str]
 ) -> None:
-    error = await client.error(EVENTS, **arguments)
+    error = await client.expect_error(EVENTS, **arguments)
 
     assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": argument}
     assert error["path"] == ["events"]
@@ -159,10 +167,10 @@ async def test_an_argument_that_does_not_fit_is_an_error_that_names_it(
 
 async def test_two_cursors_or_a_cursor_with_an_offset_are_errors(client: Client) -> None:
     await log_days(client, 1, 2)
-    cursor = (await client.ask(EVENTS))["pageInfo"]["startCursor"]
+    cursor = (await client.execute_field(EVENTS))["pageInfo"]["startCursor"]
 
-    both = await client.error(EVENTS, after=cursor, before=cursor)
-    offset = await client.error(EVENTS, after=cursor, offset=1)
+    both = await client.expect_error(EVENTS, after=cursor, before=cursor)
+    offset = await client.expect_error(EVENTS, after=cursor, offset=1)
 
     assert both["extensions"] == {"code": "BAD_USER_INPUT", "argument": ["before"]}
     assert offset["extensions"] == {"code": "BAD_USER_INPUT", "argument": ["offset"]}
@@ -171,18 +179,18 @@ async def test_two_cursors_or_a_cursor_with_an_offset_are_errors(client: Client)
 @pytest.mark.parametrize("damage", ["", "x", "!", "é", "\0", "A" * 100])
 async def test_a_damaged_cursor_is_refused(client: Client, damage: str) -> None:
     await log_days(client, 1)
-    cursor = (await client.ask(EVENTS))["pageInfo"]["startCursor"]
+    cursor = (await client.execute_field(EVENTS))["pageInfo"]["startCursor"]
 
-    error = await client.error(EVENTS, after=cursor[:-1] + damage)
+    error = await client.expect_error(EVENTS, after=cursor[:-1] + damage)
 
     assert error["extensions"] == {"code": "INVALID_CURSOR", "argument": ["after"]}
 
 
 async def test_a_cursor_of_another_order_is_refused(client: Client) -> None:
     await log_days(client, 1)
-    cursor = (await client.ask(EVENTS))["pageInfo"]["startCursor"]
+    cursor = (await client.execute_field(EVENTS))["pageInfo"]["startCursor"]
 
-    error = await client.error(EVENTS, after=cursor, orderBy=OLDEST_FIRST)
+    error = await client.expect_error(EVENTS, after=cursor, orderBy=OLDEST_FIRST)
 
     assert error["extensions"] == {"code": "INVALID_CURSOR", "argument": ["after"]}
 
@@ -228,12 +236,14 @@ FILTERED = {
     ],
 )
 async def test_a_filter_selects_what_it_says(client: Client, filter: dict[str, Any]) -> None:
-    await client.log(**FILTERED)
-    await client.log(type="COM.ACME.DISK_FULL", summary="other", occurredAt="2026-04-10T09:00:00Z")
+    await client.log_event(**FILTERED)
+    await client.log_event(
+        type="COM.ACME.DISK_FULL", summary="other", occurredAt="2026-04-10T09:00:00Z"
+    )
 
-    page = await client.ask(EVENTS, filter=filter)
+    page = await client.execute_field(EVENTS, filter=filter)
 
-    assert summaries(page) == ["wanted"]
+    assert extract_summaries(page) == ["wanted"]
     assert page["totalCount"] == 1
 
 
@@ -260,42 +270,42 @@ async def test_a_filter_selects_what_it_says(client: Client, filter: dict[str, A
     ],
 )
 async def test_a_filter_selects_nothing_else(client: Client, filter: dict[str, Any]) -> None:
-    await client.log(**FILTERED)
+    await client.log_event(**FILTERED)
 
-    page = await client.ask(EVENTS, filter=filter)
+    page = await client.execute_field(EVENTS, filter=filter)
 
-    assert summaries(page) == []
+    assert extract_summaries(page) == []
 
 
 async def test_null_in_a_filter_is_not_said(client: Client) -> None:
-    await client.log(**FILTERED)
+    await client.log_event(**FILTERED)
 
-    page = await client.ask(EVENTS, filter={"types": None, "occurredAt": {"from": None}})
+    page = await client.execute_field(EVENTS, filter={"types": None, "occurredAt": {"from": None}})
 
-    assert summaries(page) == ["wanted"]
+    assert extract_summaries(page) == ["wanted"]
 
 
 async def test_an_entity_a_type_and_the_organization_list_their_own_events(client: Client) -> None:
-    event_type = await client.ask(
+    event_type = await client.execute_field(
         """mutation { createEventType(input: {name: "Gauge", state: PUBLISHED}) {
              eventType { id type } } }"""
     )
     type_name = event_type["eventType"]["type"]
-    await client.log(summary="typed", type=type_name, entity={"type": "Well", "id": "1"})
-    await client.log(summary="same entity", entity={"type": "Well", "id": "1"})
-    await client.log(summary="other")
+    await client.log_event(summary="typed", type=type_name, entity={"type": "Well", "id": "1"})
+    await client.log_event(summary="same entity", entity={"type": "Well", "id": "1"})
+    await client.log_event(summary="other")
 
-    event = await client.ask(
+    event = await client.execute_field(
         """{ events(filter: {types: ["general.gauge"]}) { nodes {
                entity { events(orderBy: {field: RECORDED_AT, direction: ASC}) {
                  nodes { summary } totalCount } }
                eventType { events { nodes { summary } totalCount } } } } }"""
     )
-    organization = await client.ask("{ organization { events { totalCount } } }")
+    organization = await client.execute_field("{ organization { events { totalCount } } }")
 
     [node] = event["nodes"]
-    assert summaries(node["entity"]["events"]) == ["typed", "same entity"]
-    assert summaries(node["eventType"]["events"]) == ["typed"]
+    assert extract_summaries(node["entity"]["events"]) == ["typed", "same entity"]
+    assert extract_summaries(node["eventType"]["events"]) == ["typed"]
     assert organization["events"]["totalCount"] == 3
 
 
@@ -313,16 +323,16 @@ FORGED = [
 async def test_a_forged_cursor_is_refused(
     own_client: Client, database: Database, payload: str
 ) -> None:
-    organization = await own_client.ask("{ organization { id } }")
-    async with database.read(EVERYWHERE) as session:
-        epoch = (await changes.moment(session)).epoch
+    organization = await own_client.execute_field("{ organization { id } }")
+    async with database.read(ALL_ORGANIZATIONS) as session:
+        epoch = (await changes.fetch_snapshot(session)).epoch
     text = payload.replace('"e"', json.dumps(epoch)).encode()
     key = UUID(organization["id"]).bytes
     check = hashlib.blake2s(text, key=key, digest_size=6).digest()
     cursor = base64.urlsafe_b64encode(check + text).decode().rstrip("=")
 
     for field in ("events", "notifications"):
-        error = await own_client.error(
+        error = await own_client.expect_error(
             f"query ($after: String) {{ {field}(after: $after) {{ nodes {{ id }} }} }}",
             after=cursor,
         )
@@ -332,8 +342,8 @@ async def test_a_forged_cursor_is_refused(
 
 async def test_a_cursor_has_one_spelling(client: Client) -> None:
     await log_days(client, 1)
-    cursor = (await client.ask(EVENTS))["pageInfo"]["startCursor"]
+    cursor = (await client.execute_field(EVENTS))["pageInfo"]["startCursor"]
 
-    error = await client.error(EVENTS, after=cursor + "=")
+    error = await client.expect_error(EVENTS, after=cursor + "=")
 
     assert error["extensions"]["code"] == "INVALID_CURSOR"

@@ -10,7 +10,7 @@ import pytest
 from app.domain.access.caller import Permission
 from app.store.engine.database import Database
 from tests.client import LOG_EVENT, Client
-from tests.worlds import a_key
+from tests.factories import create_api_key
 
 COUNT = "{ events { totalCount } }"
 LOG_EVENTS = """
@@ -25,7 +25,7 @@ mutation ($input: [LogEventInput!]!) {
 
 
 async def test_an_event_is_answered_and_stored_as_it_was_reported(client: Client) -> None:
-    given = {
+    attributes = {
         "type": "com.acme.disk_full",
         "entity": {"type": "Well", "id": "well-001"},
         "severity": "yellow",
@@ -41,9 +41,9 @@ async def test_an_event_is_answered_and_stored_as_it_was_reported(client: Client
         "notification": True,
     }
 
-    event = await client.log(**given)
+    event = await client.log_event(**attributes)
 
-    assert event == given | {
+    assert event == attributes | {
         "id": event["id"],
         "entity": {"type": "Well", "entityId": "well-001"},
         "severity": "WARN",
@@ -58,14 +58,14 @@ async def test_an_event_is_answered_and_stored_as_it_was_reported(client: Client
         "eventTypeVersion": None,
         "eventType": None,
     }
-    stored = await client.ask(
+    stored = await client.execute_field(
         "query ($id: ID!) { event(id: $id) { summary fields tags occurredAt } }", id=event["id"]
     )
     assert stored == {name: event[name] for name in ("summary", "fields", "tags", "occurredAt")}
 
 
 async def test_what_is_left_out_is_filled_in(client: Client) -> None:
-    event = await client.log()
+    event = await client.log_event()
 
     assert (event["type"], event["summary"]) == ("notice", "notice")
     assert (event["source"], event["severity"]) == ("administrator", "INFO")
@@ -73,7 +73,7 @@ async def test_what_is_left_out_is_filled_in(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "code", "path"),
+    ("attributes", "code", "path"),
     [
         ({"summary": "s" * 1001}, "INVALID_INPUT", ["input", "summary"]),
         ({"content": "c" * 100_001}, "INVALID_INPUT", ["input", "content"]),
@@ -92,19 +92,19 @@ async def test_what_is_left_out_is_filled_in(client: Client) -> None:
     ],
 )
 async def test_a_bad_report_is_refused_at_its_place_and_nothing_is_stored(
-    client: Client, given: dict[str, Any], code: str, path: list[str]
+    client: Client, attributes: dict[str, Any], code: str, path: list[str]
 ) -> None:
-    payload = await client.ask(LOG_EVENT, input=given)
+    payload = await client.execute_field(LOG_EVENT, input=attributes)
 
     assert payload["event"] is None
     assert [(error["code"], error["path"]) for error in payload["userErrors"]] == [(code, path)]
-    assert await client.ask(COUNT) == {"totalCount": 0}
+    assert await client.execute_field(COUNT) == {"totalCount": 0}
 
 
 async def test_everything_that_is_wrong_is_told_at_once(client: Client) -> None:
     later = (datetime.now(UTC) + timedelta(minutes=6)).isoformat()
 
-    payload = await client.ask(
+    payload = await client.execute_field(
         LOG_EVENT, input={"summary": "s" * 1001, "occurredAt": later, "tags": [""], "fields": 1}
     )
 
@@ -124,7 +124,7 @@ async def test_a_list_is_answered_one_by_one_and_a_refusal_stops_nobody(client: 
         {"summary": "last"},
     ]
 
-    payload = await client.ask(LOG_EVENTS, input=reports)
+    payload = await client.execute_field(LOG_EVENTS, input=reports)
 
     results = payload["results"]
     assert (payload["accepted"], payload["duplicates"], payload["rejected"]) == (2, 1, 2)
@@ -134,11 +134,11 @@ async def test_a_list_is_answered_one_by_one_and_a_refusal_stops_nobody(client: 
         {"code": "INVALID_INPUT", "path": ["input", "1", "tags", "0"]}
     ]
     assert results[3]["userErrors"] == [{"code": "CONFLICT", "path": ["input", "3", "sourceId"]}]
-    assert await client.ask(COUNT) == {"totalCount": 2}
+    assert await client.execute_field(COUNT) == {"totalCount": 2}
 
 
 async def test_a_list_that_is_too_long_is_refused_whole(client: Client) -> None:
-    payload = await client.ask(LOG_EVENTS, input=[{}] * 501)
+    payload = await client.execute_field(LOG_EVENTS, input=[{}] * 501)
 
     assert payload["results"] == []
     assert payload["userErrors"] == [
@@ -148,60 +148,62 @@ async def test_a_list_that_is_too_long_is_refused_whole(client: Client) -> None:
             "path": ["input"],
         }
     ]
-    assert await client.ask(COUNT) == {"totalCount": 0}
+    assert await client.execute_field(COUNT) == {"totalCount": 0}
 
 
 async def test_a_list_of_500_is_stored_whole(client: Client) -> None:
-    payload = await client.ask(LOG_EVENTS, input=[{"summary": str(n)} for n in range(500)])
+    payload = await client.execute_field(
+        LOG_EVENTS, input=[{"summary": str(n)} for n in range(500)]
+    )
 
     assert [result["event"]["summary"] for result in payload["results"]] == [
         str(n) for n in range(500)
     ]
-    assert await client.ask(COUNT) == {"totalCount": 500}
+    assert await client.execute_field(COUNT) == {"totalCount": 500}
 
 
 async def test_a_replay_is_answered_with_the_first_event(client: Client) -> None:
-    first = await client.log(summary="once", sourceId="9")
+    first = await client.log_event(summary="once", sourceId="9")
 
-    replay = await client.ask(LOG_EVENT, input={"summary": "once", "sourceId": "9"})
+    replay = await client.execute_field(LOG_EVENT, input={"summary": "once", "sourceId": "9"})
 
     assert replay["duplicate"] is True
     assert replay["event"] == first
-    assert await client.ask(COUNT) == {"totalCount": 1}
+    assert await client.execute_field(COUNT) == {"totalCount": 1}
 
 
 async def test_a_replay_of_a_deleted_event_stores_nothing_anew(client: Client) -> None:
-    first = await client.log(summary="once", sourceId="9")
-    await client.ask(
+    first = await client.log_event(summary="once", sourceId="9")
+    await client.execute_field(
         "mutation ($id: ID!) { deleteEvent(id: $id) { userErrors { code } } }", id=first["id"]
     )
 
-    replay = await client.ask(LOG_EVENT, input={"summary": "once", "sourceId": "9"})
+    replay = await client.execute_field(LOG_EVENT, input={"summary": "once", "sourceId": "9"})
 
     assert (replay["duplicate"], replay["event"], replay["userErrors"]) == (True, None, [])
-    assert await client.ask(COUNT) == {"totalCount": 0}
+    assert await client.execute_field(COUNT) == {"totalCount": 0}
 
 
 async def test_the_same_source_id_with_other_content_is_a_conflict(client: Client) -> None:
-    await client.log(summary="once", sourceId="9")
+    await client.log_event(summary="once", sourceId="9")
 
-    second = await client.ask(LOG_EVENT, input={"summary": "twice", "sourceId": "9"})
+    second = await client.execute_field(LOG_EVENT, input={"summary": "twice", "sourceId": "9"})
 
     assert second["event"] is None
     assert [(error["code"], error["path"]) for error in second["userErrors"]] == [
         ("CONFLICT", ["input", "sourceId"])
     ]
-    assert await client.ask(COUNT) == {"totalCount": 1}
+    assert await client.execute_field(COUNT) == {"totalCount": 1}
 
 
 async def test_who_may_only_report_does_not_learn_of_a_replay_s_event(
     own_client: Client, database: Database
 ) -> None:
-    reporter = own_client.as_key(await a_key(database, Permission.EVENT_CREATE))
+    reporter = own_client.as_key(await create_api_key(database, Permission.EVENT_CREATE))
     report = {"summary": "once", "source": "/a", "sourceId": "9"}
-    await own_client.log(**report)
+    await own_client.log_event(**report)
 
-    replay = await reporter.ask(LOG_EVENT, input=report)
+    replay = await reporter.execute_field(LOG_EVENT, input=report)
 
     assert (replay["duplicate"], replay["event"]) == (True, None)
 
@@ -210,7 +212,7 @@ async def test_who_may_only_report_does_not_learn_of_a_replay_s_event(
 async def test_an_infinite_number_in_a_literal_is_refused(client: Client, literal: str) -> None:
     mutation = "mutation { logEvent(input: {fields: {a: NUMBER}}) { userErrors { code path } } }"
 
-    payload = await client.ask(mutation.replace("NUMBER", literal))
+    payload = await client.execute_field(mutation.replace("NUMBER", literal))
 
     assert payload["userErrors"] == [{"code": "INVALID_INPUT", "path": ["input", "fields", "a"]}]
 
@@ -225,12 +227,12 @@ async def test_an_infinite_number_in_a_literal_is_refused(client: Client, litera
 async def test_an_instant_without_offset_or_off_the_calendar_is_an_error(
     client: Client, instant: object
 ) -> None:
-    error = await client.error(LOG_EVENT, input={"occurredAt": instant})
+    error = await client.expect_error(LOG_EVENT, input={"occurredAt": instant})
 
     assert error["extensions"]["code"] == "BAD_USER_INPUT"
     assert "at .occurredAt" in error["message"]
     assert "timedelta" not in error["message"]
-    assert await client.ask(COUNT) == {"totalCount": 0}
+    assert await client.execute_field(COUNT) == {"totalCount": 0}
 
 
 async def test_a_refused_report_is_told_its_own_problems_whatever_comes_after_it(
@@ -238,7 +240,7 @@ async def test_a_refused_report_is_told_its_own_problems_whatever_comes_after_it
 ) -> None:
     reports = [{"sourceId": "x", "summary": "s" * 1001}, {"sourceId": "x", "summary": "fine"}]
 
-    payload = await client.ask(LOG_EVENTS, input=reports)
+    payload = await client.execute_field(LOG_EVENTS, input=reports)
 
     refused, accepted = payload["results"]
     assert refused["userErrors"] == [{"code": "INVALID_INPUT", "path": ["input", "0", "summary"]}]
@@ -246,7 +248,7 @@ async def test_a_refused_report_is_told_its_own_problems_whatever_comes_after_it
 
 
 async def test_a_variable_that_is_left_out_leaves_out_its_value(client: Client) -> None:
-    payload = await client.ask(
+    payload = await client.execute_field(
         """mutation ($x: String) {
              logEvent(input: {fields: {a: $x, b: {c: $x}, d: [1, $x]}}) { event { fields } } }"""
     )
@@ -256,22 +258,22 @@ async def test_a_variable_that_is_left_out_leaves_out_its_value(client: Client) 
 
 @pytest.mark.parametrize("instant", ["0001-01-01T00:00:00.000000Z", "1969-12-31T23:59:59.999999Z"])
 async def test_an_event_of_long_ago_is_heard_and_read(client: Client, instant: str) -> None:
-    head = await client.ask("{ logHead }")
+    head = await client.execute_field("{ logHead }")
     added = """subscription ($after: String) {
                  notificationAdded(after: $after) { node { occurredAt } } }"""
 
     async with client.subscription(added, after=head) as heard:
-        await client.log(occurredAt=instant, notification=True)
-        told = await heard.next()
+        await client.log_event(occurredAt=instant, notification=True)
+        message = await heard.receive_next()
 
-    assert told == {"node": {"occurredAt": instant}}
-    assert await client.ask("{ events { nodes { occurredAt } } }") == {
+    assert message == {"node": {"occurredAt": instant}}
+    assert await client.execute_field("{ events { nodes { occurredAt } } }") == {
         "nodes": [{"occurredAt": instant}]
     }
 
 
 async def test_a_typed_variable_within_json_is_what_the_client_said(client: Client) -> None:
-    payload = await client.ask(
+    payload = await client.execute_field(
         """mutation ($at: DateTime, $how: Outcome, $n: [Int]) {
              logEvent(input: {fields: {at: $at, how: [$how], n: $n}}) { event { fields } } }""",
         at="2026-04-10T12:30:00+02:00",
@@ -290,9 +292,11 @@ async def test_of_several_operations_none_is_run_by_guess(client: Client) -> Non
     both = """mutation a { logEvent(input: {summary: "a"}) { duplicate } }
               mutation b { logEvent(input: {summary: "b"}) { duplicate } }"""
 
-    error = await client.error(both)
+    error = await client.expect_error(both)
     named = await client.http.post("/graphql", json={"query": both, "operationName": "b"})
 
     assert error["extensions"] == {"code": "BAD_USER_INPUT"}
     assert named.json()["data"] == {"logEvent": {"duplicate": False}}
-    assert await client.ask("{ events { nodes { summary } } }") == {"nodes": [{"summary": "b"}]}
+    assert await client.execute_field("{ events { nodes { summary } } }") == {
+        "nodes": [{"summary": "b"}]
+    }

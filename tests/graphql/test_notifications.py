@@ -46,31 +46,31 @@ HEAD = "{ logHead }"
 LOG_EVENTS = "mutation ($input: [LogEventInput!]!) { logEvents(input: $input) { accepted } }"
 
 
-async def ring(client: Client, *summaries: str, **given: object) -> list[str]:
+async def log_notifications(client: Client, *summaries: str, **overrides: object) -> list[str]:
     """Logs notifications; their ids."""
     return [
-        (await client.log(summary=summary, notification=True, **given))["id"]
+        (await client.log_event(summary=summary, notification=True, **overrides))["id"]
         for summary in summaries
     ]
 
 
 async def test_the_bell_shows_notifications_in_the_order_they_rang(client: Client) -> None:
-    await ring(client, "first")
-    await ring(client, "back-dated", occurredAt="2020-01-01T00:00:00Z")
-    await client.log(summary="no notification")
+    await log_notifications(client, "first")
+    await log_notifications(client, "back-dated", occurredAt="2020-01-01T00:00:00Z")
+    await client.log_event(summary="no notification")
 
-    bell = await client.ask(BELL)
+    bell = await client.execute_field(BELL)
 
     assert [node["summary"] for node in bell["nodes"]] == ["back-dated", "first"]
     assert (bell["totalCount"], bell["unacknowledgedCount"]) == (2, 2)
 
 
 async def test_the_bell_pages_by_place_and_new_ones_shift_nothing(client: Client) -> None:
-    await ring(client, "1", "2", "3")
-    first = await client.ask(BELL, first=2)
-    await ring(client, "4")
+    await log_notifications(client, "1", "2", "3")
+    first = await client.execute_field(BELL, first=2)
+    await log_notifications(client, "4")
 
-    second = await client.ask(BELL, first=2, after=first["pageInfo"]["endCursor"])
+    second = await client.execute_field(BELL, first=2, after=first["pageInfo"]["endCursor"])
 
     assert [node["summary"] for node in first["nodes"]] == ["3", "2"]
     assert first["pageInfo"]["hasNextPage"] is True
@@ -80,28 +80,28 @@ async def test_the_bell_pages_by_place_and_new_ones_shift_nothing(client: Client
 
 
 async def test_an_event_that_becomes_a_notification_rings_then(client: Client) -> None:
-    quiet = await client.log(summary="quiet")
-    await ring(client, "loud")
+    quiet = await client.log_event(summary="quiet")
+    await log_notifications(client, "loud")
 
-    await client.ask(UPDATE, input={"id": quiet["id"], "notification": True})
+    await client.execute_field(UPDATE, input={"id": quiet["id"], "notification": True})
 
-    bell = await client.ask(BELL)
+    bell = await client.execute_field(BELL)
     assert [node["summary"] for node in bell["nodes"]] == ["quiet", "loud"]
 
 
 async def test_an_event_that_is_no_notification_any_more_leaves_the_bell(client: Client) -> None:
-    [event_id] = await ring(client, "loud")
+    [event_id] = await log_notifications(client, "loud")
 
-    await client.ask(UPDATE, input={"id": event_id, "notification": False})
+    await client.execute_field(UPDATE, input={"id": event_id, "notification": False})
 
-    assert (await client.ask(BELL))["nodes"] == []
+    assert (await client.execute_field(BELL))["nodes"] == []
 
 
 async def test_acknowledging_keeps_the_first_actor_time_and_note(client: Client) -> None:
-    [event_id] = await ring(client, "loud")
-    first = await client.ask(ACKNOWLEDGE, id=event_id, note="on it")
+    [event_id] = await log_notifications(client, "loud")
+    first = await client.execute_field(ACKNOWLEDGE, id=event_id, note="on it")
 
-    second = await client.ask(ACKNOWLEDGE, id=event_id, note="me too")
+    second = await client.execute_field(ACKNOWLEDGE, id=event_id, note="me too")
 
     assert first["event"]["acknowledgedBy"] == "administrator"
     assert first["event"]["acknowledgementNote"] == "on it"
@@ -110,12 +110,12 @@ async def test_acknowledging_keeps_the_first_actor_time_and_note(client: Client)
 
 
 async def test_the_counts_tell_acknowledged_ones_apart(client: Client) -> None:
-    [event_id, _] = await ring(client, "seen", "unseen")
-    await client.ask(ACKNOWLEDGE, id=event_id)
+    [event_id, _] = await log_notifications(client, "seen", "unseen")
+    await client.execute_field(ACKNOWLEDGE, id=event_id)
 
-    bell = await client.ask(BELL)
-    unseen = await client.ask(BELL, filter={"acknowledged": False})
-    seen = await client.ask(BELL, filter={"acknowledged": True})
+    bell = await client.execute_field(BELL)
+    unseen = await client.execute_field(BELL, filter={"acknowledged": False})
+    seen = await client.execute_field(BELL, filter={"acknowledged": True})
 
     assert (bell["totalCount"], bell["unacknowledgedCount"]) == (2, 1)
     assert (unseen["totalCount"], unseen["unacknowledgedCount"]) == (1, 1)
@@ -123,10 +123,10 @@ async def test_the_counts_tell_acknowledged_ones_apart(client: Client) -> None:
 
 
 async def test_an_acknowledgement_can_be_taken_back(client: Client) -> None:
-    [event_id] = await ring(client, "loud")
-    await client.ask(ACKNOWLEDGE, id=event_id, note="on it")
+    [event_id] = await log_notifications(client, "loud")
+    await client.execute_field(ACKNOWLEDGE, id=event_id, note="on it")
 
-    payload = await client.ask(UNACKNOWLEDGE, id=event_id)
+    payload = await client.execute_field(UNACKNOWLEDGE, id=event_id)
 
     assert payload["event"] == {
         "acknowledged": False,
@@ -138,90 +138,92 @@ async def test_an_acknowledgement_can_be_taken_back(client: Client) -> None:
 
 
 async def test_a_note_has_a_limit(client: Client) -> None:
-    [event_id] = await ring(client, "loud")
+    [event_id] = await log_notifications(client, "loud")
 
-    payload = await client.ask(ACKNOWLEDGE, id=event_id, note="n" * 1001)
+    payload = await client.execute_field(ACKNOWLEDGE, id=event_id, note="n" * 1001)
 
     assert payload["userErrors"] == [{"code": "INVALID_INPUT", "path": ["note"]}]
-    assert (await client.ask(BELL))["unacknowledgedCount"] == 1
+    assert (await client.execute_field(BELL))["unacknowledgedCount"] == 1
 
 
 async def test_a_subscriber_hears_of_an_event_as_it_is_logged(client: Client) -> None:
-    head = await client.ask(HEAD)
+    head = await client.execute_field(HEAD)
 
     async with client.subscription(ADDED, after=head) as heard:
-        await ring(client, "a", "b")
-        await client.log(summary="no notification")
-        await ring(client, "c")
-        added = await heard.take(3)
+        await log_notifications(client, "a", "b")
+        await client.log_event(summary="no notification")
+        await log_notifications(client, "c")
+        added = await heard.receive_many(3)
 
     assert [each["node"]["summary"] for each in added] == ["a", "b", "c"]
 
 
 async def test_a_subscriber_without_a_cursor_hears_only_what_is_new(client: Client) -> None:
-    await ring(client, "old")
+    await log_notifications(client, "old")
 
     async with client.subscription(ADDED) as heard:
         # When the subscription begins is not known: events are logged until it hears one.
-        first = asyncio.create_task(heard.next())
+        first = asyncio.create_task(heard.receive_next())
         while not first.done():
-            await ring(client, "new")
+            await log_notifications(client, "new")
             await asyncio.wait({first}, timeout=0.05)
 
     assert first.result()["node"]["summary"] == "new"
 
 
 async def test_a_subscriber_hears_only_what_its_filter_selects(client: Client) -> None:
-    head = await client.ask(HEAD)
+    head = await client.execute_field(HEAD)
 
     async with client.subscription(ADDED, filter={"severities": ["ERROR"]}, after=head) as heard:
-        await ring(client, "mild", severity="info")
-        await ring(client, "grave", severity="red")
-        added = await heard.next()
+        await log_notifications(client, "mild", severity="info")
+        await log_notifications(client, "grave", severity="red")
+        added = await heard.receive_next()
 
     assert added["node"] == {"summary": "grave", "severity": "ERROR"}
 
 
 async def test_a_subscriber_resumes_where_it_left_off(client: Client) -> None:
-    head = await client.ask(HEAD)
+    head = await client.execute_field(HEAD)
     async with client.subscription(ADDED, after=head) as heard:
-        await ring(client, "a")
-        last = (await heard.next())["cursor"]
-    await ring(client, "b", "c")
+        await log_notifications(client, "a")
+        last = (await heard.receive_next())["cursor"]
+    await log_notifications(client, "b", "c")
 
     async with client.subscription(ADDED, after=last) as heard:
-        await ring(client, "d")
-        added = await heard.take(3)
+        await log_notifications(client, "d")
+        added = await heard.receive_many(3)
 
     assert [each["node"]["summary"] for each in added] == ["b", "c", "d"]
 
 
 async def test_from_the_bell_s_first_cursor_nothing_is_missed_or_repeated(client: Client) -> None:
-    await ring(client, "listed")
-    bell = await client.ask(BELL)
-    await ring(client, "between")
+    await log_notifications(client, "listed")
+    bell = await client.execute_field(BELL)
+    await log_notifications(client, "between")
 
     async with client.subscription(ADDED, after=bell["edges"][0]["cursor"]) as heard:
-        await ring(client, "live")
-        added = await heard.take(2)
+        await log_notifications(client, "live")
+        added = await heard.receive_many(2)
 
     assert [each["node"]["summary"] for each in added] == ["between", "live"]
 
 
 async def test_a_replay_gives_what_a_live_subscriber_got(client: Client) -> None:
-    head = await client.ask(HEAD)
+    head = await client.execute_field(HEAD)
     errors = {"severities": ["ERROR"]}
     async with client.subscription(ADDED, filter=errors, after=head) as heard:
-        ids = await ring(client, "a", "b", "c", severity="error")
-        live = await heard.take(3)
-    await client.ask(UPDATE, input={"id": ids[0], "severity": "info", "summary": "a, mild now"})
-    [late] = await ring(client, "d", severity="info")
-    await client.ask(UPDATE, input={"id": late, "severity": "error"})
-    await client.ask(DELETE, id=ids[1])
+        ids = await log_notifications(client, "a", "b", "c", severity="error")
+        live = await heard.receive_many(3)
+    await client.execute_field(
+        UPDATE, input={"id": ids[0], "severity": "info", "summary": "a, mild now"}
+    )
+    [late] = await log_notifications(client, "d", severity="info")
+    await client.execute_field(UPDATE, input={"id": late, "severity": "error"})
+    await client.execute_field(DELETE, id=ids[1])
 
     async with client.subscription(ADDED, filter=errors, after=head) as heard:
-        await ring(client, "end", severity="error")
-        replayed = await heard.take(3)
+        await log_notifications(client, "end", severity="error")
+        replayed = await heard.receive_many(3)
 
     # What it selected is judged by the entries, so "a" is there and "d" is not; the event itself
     # is told as it is now, and the deleted one cannot be.
@@ -232,22 +234,22 @@ async def test_a_replay_gives_what_a_live_subscriber_got(client: Client) -> None
 async def test_a_server_tells_what_another_on_the_same_database_stored(
     own_client: Client, database_url: str, serve: Serve
 ) -> None:
-    head = await own_client.ask(HEAD)
+    head = await own_client.execute_field(HEAD)
 
     async with serve(database_url) as other, other.subscription(ADDED, after=head) as heard:
-        await ring(own_client, "from next door")
-        added = await heard.next()
+        await log_notifications(own_client, "from next door")
+        added = await heard.receive_next()
 
     assert added["node"]["summary"] == "from next door"
 
 
 async def test_a_slow_subscriber_is_late_and_never_poorer(database_url: str, serve: Serve) -> None:
     async with serve(database_url, buffer_entries=1) as client:
-        head = await client.ask(HEAD)
+        head = await client.execute_field(HEAD)
         async with client.subscription(ADDED, after=head) as heard:
             reports = [{"summary": str(n), "notification": True} for n in range(300)]
             for start in range(0, 300, 100):
-                await client.ask(LOG_EVENTS, input=reports[start : start + 100])
-            added = await heard.take(300)
+                await client.execute_field(LOG_EVENTS, input=reports[start : start + 100])
+            added = await heard.receive_many(300)
 
     assert [each["node"]["summary"] for each in added] == [str(n) for n in range(300)]

@@ -10,7 +10,7 @@ import pytest
 from app.domain.access.caller import Permission
 from app.store.engine.database import Database
 from tests.client import Client
-from tests.worlds import a_key
+from tests.factories import create_api_key
 
 CREATE = """mutation ($key: String!, $name: String!) { createOrganization(key: $key, name: $name) {
   organization { id key name } userErrors { code message path } } }"""
@@ -24,24 +24,24 @@ def client(own_client: Client) -> Client:
     return own_client
 
 
-async def keys_of(client: Client) -> list[str]:
-    found = (await client.ask(KEYS))["organizations"]
-    return [each["key"] for each in found]
+async def list_organization_keys(client: Client) -> list[str]:
+    payload = (await client.execute_field(KEYS))["organizations"]
+    return [each["key"] for each in payload]
 
 
 async def test_a_new_organization_is_chosen_by_its_key_and_gets_keys_of_its_own(
     client: Client,
 ) -> None:
-    payload = await client.ask(CREATE, key="acme", name="Acme Inc.")
+    payload = await client.execute_field(CREATE, key="acme", name="Acme Inc.")
 
-    made = payload["organization"]
+    organization = payload["organization"]
     there = client.as_key("administrator-key", data_partition_id="acme")
-    secret = (await there.ask(CREATE_KEY))["secret"]
-    own = await client.as_key(secret).ask("{ organization { id key name } }")
+    secret = (await there.execute_field(CREATE_KEY))["secret"]
+    own = await client.as_key(secret).execute_field("{ organization { id key name } }")
     assert payload["userErrors"] == []
-    assert (made["key"], made["name"]) == ("acme", "Acme Inc.")
-    assert own == made
-    assert await keys_of(client) == ["acme", "default"]
+    assert (organization["key"], organization["name"]) == ("acme", "Acme Inc.")
+    assert own == organization
+    assert await list_organization_keys(client) == ["acme", "default"]
 
 
 REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
@@ -63,45 +63,47 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
 
 
 async def test_an_organization_that_cannot_be_is_refused_with_its_reason(client: Client) -> None:
-    for given, code, message, place in REFUSED:
-        payload = await client.ask(CREATE, **{"key": "acme", "name": "Acme"} | given)
+    for attributes, code, message, place in REFUSED:
+        payload = await client.execute_field(CREATE, **{"key": "acme", "name": "Acme"} | attributes)
 
         assert payload["organization"] is None
         assert payload["userErrors"] == [{"code": code, "message": message, "path": [place]}]
-    assert await keys_of(client) == ["default"]
+    assert await list_organization_keys(client) == ["default"]
 
 
 async def test_of_equal_ones_made_at_once_there_is_one(client: Client) -> None:
     payloads = await asyncio.gather(
-        *(client.ask(CREATE, key="acme", name="Acme") for _ in range(5))
+        *(client.execute_field(CREATE, key="acme", name="Acme") for _ in range(5))
     )
 
     codes = [error["code"] for each in payloads for error in each["userErrors"]]
     assert codes == ["ALREADY_EXISTS"] * 4
-    assert await keys_of(client) == ["acme", "default"]
+    assert await list_organization_keys(client) == ["acme", "default"]
 
 
 async def test_who_has_one_organization_makes_none_and_learns_of_none(
     client: Client, database: Database
 ) -> None:
-    manager = client.as_key(await a_key(database, *Permission))
+    manager = client.as_key(await create_api_key(database, *Permission))
 
-    taken = await manager.error(CREATE, key="default", name="Acme")
-    free = await manager.error(CREATE, key="acme", name="Acme")
+    taken = await manager.expect_error(CREATE, key="default", name="Acme")
+    free = await manager.expect_error(CREATE, key="acme", name="Acme")
 
     assert taken["extensions"] == {"code": "FORBIDDEN"}
     assert free["message"] == taken["message"]
-    assert await keys_of(client) == ["default"]
+    assert await list_organization_keys(client) == ["default"]
 
 
 async def test_who_acts_everywhere_still_needs_the_permission(
     client: Client, database: Database
 ) -> None:
-    reader = client.as_key(await a_key(database, Permission.EVENT_READ, every_organization=True))
+    reader = client.as_key(
+        await create_api_key(database, Permission.EVENT_READ, every_organization=True)
+    )
 
-    error = await reader.error(CREATE, key="acme", name="Acme")
+    error = await reader.expect_error(CREATE, key="acme", name="Acme")
 
     assert error["message"] == (
         "Mutation.createOrganization needs the permission ORGANIZATION_MANAGE."
     )
-    assert await keys_of(client) == ["default"]
+    assert await list_organization_keys(client) == ["default"]

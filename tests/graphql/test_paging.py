@@ -36,7 +36,7 @@ LASTING, PASSING, SIZE = 24, 24, 5
 Page = Callable[[dict[str, Any]], Awaitable[Any]]
 
 
-def some(chance: Random, number: int) -> list[dict[str, Any]]:
+def random_events(chance: Random, number: int) -> list[dict[str, Any]]:
     """Events of all days of a month, some of them at the same instant."""
     return [
         {
@@ -48,7 +48,7 @@ def some(chance: Random, number: int) -> list[dict[str, Any]]:
     ]
 
 
-class Others:
+class ConcurrentWriter:
     """Who writes meanwhile: new events, updates of those that last, deletions of those that pass.
 
     Every other event passes, so that gaps open before and behind the page.
@@ -66,27 +66,33 @@ class Others:
         await asyncio.gather(self._log(), self._update(), self._delete())
 
     async def _log(self) -> None:
-        results = await self.client.ask(LOG_EVENTS, input=some(self.chance, 3))
+        results = await self.client.execute_field(LOG_EVENTS, input=random_events(self.chance, 3))
         self.new += [result["event"]["id"] for result in results["results"]]
 
     async def _update(self) -> None:
         changed = {"summary": f"changed {self.chance.random()}", "severity": "error"}
-        await self.client.ask(UPDATE, input={"id": self.chance.choice(self.lasting)} | changed)
+        await self.client.execute_field(
+            UPDATE, input={"id": self.chance.choice(self.lasting)} | changed
+        )
 
     async def _delete(self) -> None:
         passing = self.passing or self.new
         if passing:
-            await self.client.ask(DELETE, id=passing.pop())
+            await self.client.execute_field(DELETE, id=passing.pop())
 
 
 @pytest.fixture
-async def others(client: Client) -> Others:
+async def others(client: Client) -> ConcurrentWriter:
     chance = Random(7)
-    results = await client.ask(LOG_EVENTS, input=some(chance, LASTING + PASSING))
-    return Others(client, [result["event"]["id"] for result in results["results"]], chance)
+    results = await client.execute_field(LOG_EVENTS, input=random_events(chance, LASTING + PASSING))
+    return ConcurrentWriter(
+        client, [result["event"]["id"] for result in results["results"]], chance
+    )
 
 
-async def pages(others: Others, ask: Page, *, backwards: bool = False) -> list[list[Any]]:
+async def read_all_pages(
+    others: ConcurrentWriter, ask: Page, *, backwards: bool = False
+) -> list[list[Any]]:
     """The nodes of all pages, in the order in which they were read."""
     size, cursor, more, end = ("first", "after", "hasNextPage", "endCursor")
     if backwards:
@@ -107,13 +113,18 @@ async def pages(others: Others, ask: Page, *, backwards: bool = False) -> list[l
     ("field", "attribute"), [("OCCURRED_AT", "occurredAt"), ("RECORDED_AT", "recordedAt")]
 )
 async def test_events_come_once_in_their_order(
-    client: Client, others: Others, field: str, attribute: str, direction: str, backwards: bool
+    client: Client,
+    others: ConcurrentWriter,
+    field: str,
+    attribute: str,
+    direction: str,
+    backwards: bool,
 ) -> None:
     order = {"field": field, "direction": direction}
 
-    read = await pages(
+    read = await read_all_pages(
         others,
-        lambda arguments: client.ask(EVENTS, orderBy=order, **arguments),
+        lambda arguments: client.execute_field(EVENTS, orderBy=order, **arguments),
         backwards=backwards,
     )
 
@@ -125,22 +136,30 @@ async def test_events_come_once_in_their_order(
     assert keys == sorted(keys, reverse=direction == "DESC")
 
 
-async def test_events_that_a_filter_selects_come_once(client: Client, others: Others) -> None:
+async def test_events_that_a_filter_selects_come_once(
+    client: Client, others: ConcurrentWriter
+) -> None:
     filter = {"search": "event", "or": [{"notification": True}, {"severities": ["ERROR"]}]}
     untouched = others.lasting[::2]
     others.lasting = others.lasting[1::2]  # an update takes the word away
 
-    read = await pages(others, lambda arguments: client.ask(EVENTS, filter=filter, **arguments))
+    read = await read_all_pages(
+        others, lambda arguments: client.execute_field(EVENTS, filter=filter, **arguments)
+    )
 
     ids = [node["id"] for page in read for node in page]
     assert len(ids) == len(set(ids))
     assert set(untouched) <= set(ids)
 
 
-async def test_the_bell_comes_once_in_the_order_it_rang(client: Client, others: Others) -> None:
-    read = await pages(
+async def test_the_bell_comes_once_in_the_order_it_rang(
+    client: Client, others: ConcurrentWriter
+) -> None:
+    read = await read_all_pages(
         others,
-        lambda arguments: client.ask(BELL.replace("{ summary }", "{ id recordedAt }"), **arguments),
+        lambda arguments: client.execute_field(
+            BELL.replace("{ summary }", "{ id recordedAt }"), **arguments
+        ),
     )
 
     nodes = [node for page in read for node in page]
@@ -153,15 +172,15 @@ async def test_the_bell_comes_once_in_the_order_it_rang(client: Client, others: 
 
 @pytest.mark.parametrize("filter", [None, {"search": "event"}])
 async def test_the_log_comes_once_and_whole(
-    client: Client, others: Others, filter: dict[str, Any] | None
+    client: Client, others: ConcurrentWriter, filter: dict[str, Any] | None
 ) -> None:
     """It goes on while it is read, and ends once nobody writes."""
-    before = await whole_log(client, filter)
+    before = await read_change_log(client, filter)
     entries: list[Any] = []
     arguments: dict[str, Any] = {"first": SIZE}
     for turn in range(200):
-        asked = client.ask(CHANGES, filter=filter, **arguments)
-        page, _ = await asyncio.gather(asked, others.write() if turn < 6 else asyncio.sleep(0))
+        request = client.execute_field(CHANGES, filter=filter, **arguments)
+        page, _ = await asyncio.gather(request, others.write() if turn < 6 else asyncio.sleep(0))
         entries += page["edges"]
         arguments = {"first": SIZE, "after": page["pageInfo"]["endCursor"]}
         if turn >= 6 and not page["pageInfo"]["hasNextPage"]:
@@ -170,14 +189,14 @@ async def test_the_log_comes_once_and_whole(
     read = [entry["cursor"] for entry in entries]
     assert len(read) == len(set(read))
     assert read[: len(before)] == before
-    assert read == await whole_log(client, filter)
+    assert read == await read_change_log(client, filter)
 
 
-async def whole_log(client: Client, filter: dict[str, Any] | None) -> list[str]:
+async def read_change_log(client: Client, filter: dict[str, Any] | None) -> list[str]:
     cursors: list[str] = []
     after = None
     while True:
-        page = await client.ask(CHANGES, filter=filter, first=100, after=after)
+        page = await client.execute_field(CHANGES, filter=filter, first=100, after=after)
         cursors += [edge["cursor"] for edge in page["edges"]]
         after = page["pageInfo"]["endCursor"]
         if not page["pageInfo"]["hasNextPage"]:
@@ -185,24 +204,24 @@ async def whole_log(client: Client, filter: dict[str, Any] | None) -> list[str]:
 
 
 async def test_a_history_comes_once_and_whole_while_it_goes_on(
-    client: Client, others: Others
+    client: Client, others: ConcurrentWriter
 ) -> None:
     changed = others.lasting[0]
     others.lasting = [changed]
     for n in range(12):
-        await client.ask(UPDATE, input={"id": changed, "summary": f"before {n}"})
-    told: list[Any] = []
+        await client.execute_field(UPDATE, input={"id": changed, "summary": f"before {n}"})
+    summaries: list[Any] = []
     after = None
     for turn in range(50):
-        asked = client.ask(HISTORY, id=changed, first=3, after=after)
-        event, _ = await asyncio.gather(asked, others.write() if turn < 5 else asyncio.sleep(0))
+        request = client.execute_field(HISTORY, id=changed, first=3, after=after)
+        event, _ = await asyncio.gather(request, others.write() if turn < 5 else asyncio.sleep(0))
         page = event["history"]
-        told += [node["changes"]["summary"] for node in page["nodes"]]
+        summaries += [node["changes"]["summary"] for node in page["nodes"]]
         after = page["pageInfo"]["endCursor"] or after
         if turn >= 5 and not page["pageInfo"]["hasNextPage"]:
             break
 
     # Each entry begins where the one before it ended.
-    assert [after for _, after in told[1:13]] == [f"before {n}" for n in range(12)]
-    assert [before for before, _ in told[1:]] == [after for _, after in told[:-1]]
-    assert len(told) == 1 + 12 + 5
+    assert [after for _, after in summaries[1:13]] == [f"before {n}" for n in range(12)]
+    assert [before for before, _ in summaries[1:]] == [after for _, after in summaries[:-1]]
+    assert len(summaries) == 1 + 12 + 5

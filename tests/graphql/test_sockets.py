@@ -18,8 +18,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from app.domain.access.caller import Permission
 from app.store.engine.database import Database
 from tests.client import LOG_EVENT, ONE_NODE, PROTOCOL, Client, Socket, Subscription
-from tests.conftest import _serve
-from tests.worlds import a_key
+from tests.conftest import _run_server
+from tests.factories import create_api_key
 
 SIBLING = """
 subscription ($after: String) {
@@ -44,13 +44,13 @@ async def file(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture(scope="module")
 async def server(file: Path) -> AsyncIterator[Client]:
-    async with _serve(f"sqlite:///{file}") as client:
+    async with _run_server(f"sqlite:///{file}") as client:
         yield client
 
 
 @pytest.fixture(scope="module")
 async def sibling(server: Client) -> AsyncIterator[Subscription]:
-    head = await server.ask("{ logHead }")
+    head = await server.execute_field("{ logHead }")
     async with server.subscription(SIBLING, after=head) as heard:
         yield heard
 
@@ -59,14 +59,14 @@ async def sibling(server: Client) -> AsyncIterator[Subscription]:
 async def nobody_else_is_hurt(server: Client, sibling: Subscription) -> AsyncIterator[None]:
     yield
     summary = uuid4().hex
-    await server.log(summary=summary, source="sibling", notification=True)
-    assert await sibling.next() == {"node": {"summary": summary}}
+    await server.log_event(summary=summary, source="sibling", notification=True)
+    assert await sibling.receive_next() == {"node": {"summary": summary}}
 
 
 @pytest.fixture
 async def connection(server: Client) -> AsyncIterator[ClientConnection]:
     """A socket on which nothing has been said."""
-    async with connect(address(server), subprotocols=[PROTOCOL]) as opened:
+    async with connect(socket_url(server), subprotocols=[PROTOCOL]) as opened:
         yield opened
 
 
@@ -78,11 +78,11 @@ async def socket(server: Client) -> AsyncIterator[Socket]:
         yield opened
 
 
-def address(server: Client) -> str:
+def socket_url(server: Client) -> str:
     return server.url.replace("http", "ws", 1) + "/graphql"
 
 
-async def closing(connection: ClientConnection) -> tuple[int, str]:
+async def receive_close(connection: ClientConnection) -> tuple[int, str]:
     """The code and the reason that the server closes with; what it says before is not expected."""
     with pytest.raises(ConnectionClosed) as closed:
         await Socket(connection).receive()
@@ -94,22 +94,22 @@ async def subscribe(socket: Socket, query: str = QUERY, id: str = "1", **payload
     await socket.send(id=id, type="subscribe", payload={"query": query, **payload})
 
 
-async def bell(socket: Socket, server: Client, id: str) -> None:
+async def subscribe_to_bell(socket: Socket, server: Client, id: str) -> None:
     """A subscription that has its place in the log."""
-    head = await server.ask("{ logHead }")
+    head = await server.execute_field("{ logHead }")
     await subscribe(socket, BELL, id, variables={"after": head})
 
 
-async def ring(server: Client, summary: str) -> None:
-    await server.log(summary=summary, source="table", notification=True)
+async def log_notification(server: Client, summary: str) -> None:
+    await server.log_event(summary=summary, source="table", notification=True)
 
 
-def said(**message: Any) -> str:
+def encode_message(**message: Any) -> str:
     return json.dumps(message)
 
 
-def told(**payload: Any) -> str:
-    return said(id="1", type="subscribe", payload=payload)
+def encode_subscribe(**payload: Any) -> str:
+    return encode_message(id="1", type="subscribe", payload=payload)
 
 
 DEEP = "[" * 100_000
@@ -145,128 +145,140 @@ INVALID = {
         "The message is nested too deeply.",
     ),
     "no type": ("{}", "A message's 'type' is a string, not null."),
-    "a type that is a number": (said(type=7), "A message's 'type' is a string, not a number."),
-    "a type that is an array": (said(type=[]), "A message's 'type' is a string, not an array."),
-    "an empty type": (said(type=""), "There is no message of the type ''."),
-    "an unknown type": (said(type="nope"), "There is no message of the type 'nope'."),
-    "a type in capitals": (said(type="PING"), "There is no message of the type 'PING'."),
+    "a type that is a number": (
+        encode_message(type=7),
+        "A message's 'type' is a string, not a number.",
+    ),
+    "a type that is an array": (
+        encode_message(type=[]),
+        "A message's 'type' is a string, not an array.",
+    ),
+    "an empty type": (encode_message(type=""), "There is no message of the type ''."),
+    "an unknown type": (encode_message(type="nope"), "There is no message of the type 'nope'."),
+    "a type in capitals": (encode_message(type="PING"), "There is no message of the type 'PING'."),
     "the legacy protocol's start": (
-        said(type="start", id="1", payload={"query": QUERY}),
+        encode_message(type="start", id="1", payload={"query": QUERY}),
         "There is no message of the type 'start'.",
     ),
     "the legacy protocol's stop": (
-        said(type="stop", id="1"),
+        encode_message(type="stop", id="1"),
         "There is no message of the type 'stop'.",
     ),
     "a type of lone surrogates": (
-        said(type="\ud800" * 500),
+        encode_message(type="\ud800" * 500),
         "There is no message of the type '" + "?" * 90,
     ),
     "a type of many bytes": (
-        said(type="ü" * 500),
+        encode_message(type="ü" * 500),
         "There is no message of the type '" + "ü" * 45,
     ),
     "a server's acknowledgement": (
-        said(type="connection_ack"),
+        encode_message(type="connection_ack"),
         "'connection_ack' is what servers send.",
     ),
     "a server's next": (
-        said(type="next", id="1", payload={}),
+        encode_message(type="next", id="1", payload={}),
         "'next' is what servers send.",
     ),
     "a server's error": (
-        said(type="error", id="1", payload=[]),
+        encode_message(type="error", id="1", payload=[]),
         "'error' is what servers send.",
     ),
     "a ping of an array": (
-        said(type="ping", payload=[]),
+        encode_message(type="ping", payload=[]),
         "'payload' of 'ping' is an object, not an array.",
     ),
     "a pong of a string": (
-        said(type="pong", payload="x"),
+        encode_message(type="pong", payload="x"),
         "'payload' of 'pong' is an object, not a string.",
     ),
     "an initialisation by a string": (
-        said(type="connection_init", payload="x"),
+        encode_message(type="connection_init", payload="x"),
         "'payload' of 'connection_init' is an object, not a string.",
     ),
     "an initialisation by false": (
-        said(type="connection_init", payload=False),
+        encode_message(type="connection_init", payload=False),
         "'payload' of 'connection_init' is an object, not a boolean.",
     ),
     "no id": (
-        said(type="subscribe", payload={"query": QUERY}),
+        encode_message(type="subscribe", payload={"query": QUERY}),
         "'id' of 'subscribe' is a string, not null.",
     ),
     "an id that is a number": (
-        said(type="subscribe", id=1, payload={"query": QUERY}),
+        encode_message(type="subscribe", id=1, payload={"query": QUERY}),
         "'id' of 'subscribe' is a string, not a number.",
     ),
     "an id that is an object": (
-        said(type="subscribe", id={}, payload={"query": QUERY}),
+        encode_message(type="subscribe", id={}, payload={"query": QUERY}),
         "'id' of 'subscribe' is a string, not an object.",
     ),
     "an empty id": (
-        said(type="subscribe", id="", payload={"query": QUERY}),
+        encode_message(type="subscribe", id="", payload={"query": QUERY}),
         "'id' of 'subscribe' is empty.",
     ),
     "an endless id": (
-        said(type="subscribe", id="x" * 256, payload={"query": QUERY}),
+        encode_message(type="subscribe", id="x" * 256, payload={"query": QUERY}),
         "'id' of 'subscribe' is longer than 255 characters.",
     ),
     "no payload": (
-        said(type="subscribe", id="1"),
+        encode_message(type="subscribe", id="1"),
         "'payload' of 'subscribe' is an object, not null.",
     ),
     "a payload that is null": (
-        said(type="subscribe", id="1", payload=None),
+        encode_message(type="subscribe", id="1", payload=None),
         "'payload' of 'subscribe' is an object, not null.",
     ),
     "a payload that is a string": (
-        said(type="subscribe", id="1", payload=QUERY),
+        encode_message(type="subscribe", id="1", payload=QUERY),
         "'payload' of 'subscribe' is an object, not a string.",
     ),
     "a payload that is a batch": (
-        said(type="subscribe", id="1", payload=[{"query": QUERY}]),
+        encode_message(type="subscribe", id="1", payload=[{"query": QUERY}]),
         "'payload' of 'subscribe' is an object, not an array.",
     ),
-    "no query": (told(), "'query' of 'subscribe' is a string, not null."),
-    "a query that is null": (told(query=None), "'query' of 'subscribe' is a string, not null."),
+    "no query": (encode_subscribe(), "'query' of 'subscribe' is a string, not null."),
+    "a query that is null": (
+        encode_subscribe(query=None),
+        "'query' of 'subscribe' is a string, not null.",
+    ),
     "a query that is a number": (
-        told(query=7),
+        encode_subscribe(query=7),
         "'query' of 'subscribe' is a string, not a number.",
     ),
     "a query that is a document": (
-        told(query={"kind": "Document"}),
+        encode_subscribe(query={"kind": "Document"}),
         "'query' of 'subscribe' is a string, not an object.",
     ),
     "an operation name that is a number": (
-        told(query=QUERY, operationName=7),
+        encode_subscribe(query=QUERY, operationName=7),
         "'operationName' of 'subscribe' is a string, not a number.",
     ),
     "variables in an array": (
-        told(query=QUERY, variables=[]),
+        encode_subscribe(query=QUERY, variables=[]),
         "'variables' of 'subscribe' is an object, not an array.",
     ),
     "variables in a string": (
-        told(query=QUERY, variables="{}"),
+        encode_subscribe(query=QUERY, variables="{}"),
         "'variables' of 'subscribe' is an object, not a string.",
     ),
     "extensions in an array": (
-        told(query=QUERY, extensions=[]),
+        encode_subscribe(query=QUERY, extensions=[]),
         "'extensions' of 'subscribe' is an object, not an array.",
     ),
     "a completion without an id": (
-        said(type="complete"),
+        encode_message(type="complete"),
         "'id' of 'complete' is a string, not null.",
     ),
     "a completion of a number": (
-        said(type="complete", id=1),
+        encode_message(type="complete", id=1),
         "'id' of 'complete' is a string, not a number.",
     ),
-    "a completion of nothing": (said(type="complete", id=""), "'id' of 'complete' is empty."),
+    "a completion of nothing": (
+        encode_message(type="complete", id=""),
+        "'id' of 'complete' is empty.",
+    ),
     "a binary message": (
-        said(type="ping").encode(),
+        encode_message(type="ping").encode(),
         "A message is a text frame, not a binary one.",
     ),
     "binary garbage": (b"\xff\xfe\0", "A message is a text frame, not a binary one."),
@@ -279,27 +291,29 @@ async def test_an_invalid_message_closes_the_socket_and_says_why(
 ) -> None:
     await socket.connection.send(frame)
 
-    code, why = await closing(socket.connection)
+    code, why = await receive_close(socket.connection)
 
     assert code == 4400
     assert why.startswith(reason)
     assert len(why.encode()) <= 123
 
 
-@pytest.mark.parametrize("frame", ["nope", "[]", said(type="nope"), said(type="subscribe")])
+@pytest.mark.parametrize(
+    "frame", ["nope", "[]", encode_message(type="nope"), encode_message(type="subscribe")]
+)
 async def test_it_does_so_before_the_initialisation_too(
     connection: ClientConnection, frame: str
 ) -> None:
     await connection.send(frame)
 
-    assert (await closing(connection))[0] == 4400
+    assert (await receive_close(connection))[0] == 4400
 
 
 @pytest.mark.parametrize("size", [2 * MIB + 1, 3 * MIB, 17 * MIB])
 async def test_a_message_has_at_most_2_mib(socket: Socket, size: int) -> None:
     await socket.connection.send(" " * size)
 
-    code, _ = await closing(socket.connection)
+    code, _ = await receive_close(socket.connection)
 
     assert code == 1009
 
@@ -307,11 +321,14 @@ async def test_a_message_has_at_most_2_mib(socket: Socket, size: int) -> None:
 async def test_the_size_of_a_message_is_counted_in_bytes(socket: Socket) -> None:
     await socket.connection.send("ü" * (MIB + 1))
 
-    assert await closing(socket.connection) == (1009, "A message has at most 2,097,152 bytes.")
+    assert await receive_close(socket.connection) == (
+        1009,
+        "A message has at most 2,097,152 bytes.",
+    )
 
 
 async def test_a_message_may_have_2_mib(socket: Socket) -> None:
-    ping = said(type="ping", payload={"at": 1})
+    ping = encode_message(type="ping", payload={"at": 1})
 
     await socket.connection.send(ping + " " * (2 * MIB - len(ping)))
 
@@ -323,7 +340,7 @@ async def test_text_that_is_not_utf_8_is_refused_as_the_web_socket_protocol_says
 ) -> None:
     await socket.connection.send(b'{"type":"\xff"}', text=True)
 
-    assert (await closing(socket.connection))[0] == 1007
+    assert (await receive_close(socket.connection))[0] == 1007
 
 
 async def test_a_message_may_come_in_several_frames(socket: Socket) -> None:
@@ -336,8 +353,8 @@ async def test_a_message_may_come_in_several_frames(socket: Socket) -> None:
 async def test_another_subprotocol_is_not_acceptable(
     server: Client, protocols: list[Any] | None
 ) -> None:
-    async with connect(address(server), subprotocols=protocols) as connection:
-        closed = await closing(connection)
+    async with connect(socket_url(server), subprotocols=protocols) as connection:
+        closed = await receive_close(connection)
 
     assert connection.subprotocol is None
     assert closed == (4406, "Subprotocol not acceptable")
@@ -345,13 +362,13 @@ async def test_another_subprotocol_is_not_acceptable(
 
 async def test_of_several_subprotocols_ours_is_taken(server: Client) -> None:
     offered: Any = ["graphql-ws", "graphql-transport-ws"]
-    async with connect(address(server), subprotocols=offered) as connection:
+    async with connect(socket_url(server), subprotocols=offered) as connection:
         assert connection.subprotocol == "graphql-transport-ws"
 
 
 async def test_a_page_of_another_site_gets_no_socket(server: Client) -> None:
     with pytest.raises(InvalidStatus) as refused:
-        await connect(address(server), subprotocols=[PROTOCOL], origin="http://evil.example")  # type: ignore[arg-type]
+        await connect(socket_url(server), subprotocols=[PROTOCOL], origin="http://evil.example")  # type: ignore[arg-type]
 
     assert refused.value.response.status_code == 403
 
@@ -360,9 +377,9 @@ async def test_a_page_of_another_site_gets_no_socket(server: Client) -> None:
 async def test_nothing_runs_before_the_acknowledgement(
     connection: ClientConnection, query: str
 ) -> None:
-    await connection.send(told(query=query))
+    await connection.send(encode_subscribe(query=query))
 
-    assert await closing(connection) == (4401, "Unauthorized")
+    assert await receive_close(connection) == (4401, "Unauthorized")
 
 
 @pytest.mark.parametrize(
@@ -379,9 +396,9 @@ async def test_nothing_runs_before_the_acknowledgement(
 async def test_a_credential_that_is_not_valid_is_forbidden(
     connection: ClientConnection, payload: dict[str, Any] | None
 ) -> None:
-    await connection.send(said(type="connection_init", payload=payload))
+    await connection.send(encode_message(type="connection_init", payload=payload))
 
-    assert await closing(connection) == (4403, "Forbidden")
+    assert await receive_close(connection) == (4403, "Forbidden")
 
 
 async def test_the_names_in_the_initialisation_are_read_like_headers(
@@ -389,7 +406,7 @@ async def test_the_names_in_the_initialisation_are_read_like_headers(
 ) -> None:
     payload = {"Authorization": "bearer administrator-key", "Data-Partition-Id": "default", "x": 1}
 
-    await connection.send(said(type="connection_init", payload=payload))
+    await connection.send(encode_message(type="connection_init", payload=payload))
 
     assert await Socket(connection).receive() == {"type": "connection_ack"}
 
@@ -397,24 +414,24 @@ async def test_the_names_in_the_initialisation_are_read_like_headers(
 async def test_a_second_initialisation_is_one_too_many(socket: Socket) -> None:
     await socket.send(type="connection_init")
 
-    assert await closing(socket.connection) == (4429, "Too many initialisation requests")
+    assert await receive_close(socket.connection) == (4429, "Too many initialisation requests")
 
 
 async def test_it_is_so_before_the_first_is_answered_too(connection: ClientConnection) -> None:
     for _ in range(2):
-        await connection.send(said(type="connection_init"))
+        await connection.send(encode_message(type="connection_init"))
 
-    assert (await closing(connection))[0] in {4429, 4403}  # whichever was judged first
+    assert (await receive_close(connection))[0] in {4429, 4403}  # whichever was judged first
 
 
 @pytest.mark.parametrize("id", ["1", "ü", "\ud800", "x" * 255])
 async def test_an_id_that_is_taken_closes_the_socket(
     server: Client, socket: Socket, id: str
 ) -> None:
-    await bell(socket, server, id)
+    await subscribe_to_bell(socket, server, id)
     await subscribe(socket, QUERY, id)
 
-    code, reason = await closing(socket.connection)
+    code, reason = await receive_close(socket.connection)
 
     expected = f"Subscriber for {id} already exists".encode(errors="replace")[:123]
     assert (code, reason) == (4409, expected.decode())
@@ -435,7 +452,7 @@ async def test_an_id_that_is_taken_closes_the_socket(
 async def test_a_ping_is_answered_with_its_payload_at_any_time(
     connection: ClientConnection, payload: dict[str, Any], echoed: dict[str, Any]
 ) -> None:
-    await connection.send(said(type="ping", **payload))
+    await connection.send(encode_message(type="ping", **payload))
 
     assert await Socket(connection).receive() == {"type": "pong", **echoed}
 
@@ -443,10 +460,10 @@ async def test_a_ping_is_answered_with_its_payload_at_any_time(
 @pytest.mark.parametrize(
     "frame",
     [
-        said(type="pong"),
-        said(type="pong", payload={"unasked": True}),
-        said(type="complete", id="unknown"),
-        said(type="ping", id=7, more="is ignored"),
+        encode_message(type="pong"),
+        encode_message(type="pong", payload={"unasked": True}),
+        encode_message(type="complete", id="unknown"),
+        encode_message(type="ping", id=7, more="is ignored"),
     ],
 )
 async def test_what_needs_no_answer_changes_nothing(socket: Socket, frame: str) -> None:
@@ -493,7 +510,9 @@ async def test_a_mutation_is_answered_once_and_stored(server: Client, socket: So
     completed = await socket.receive()
 
     event = answer["payload"]["data"]["logEvent"]["event"]
-    stored = await server.ask("query ($id: ID!) { event(id: $id) { summary } }", id=event["id"])
+    stored = await server.execute_field(
+        "query ($id: ID!) { event(id: $id) { summary } }", id=event["id"]
+    )
     assert stored == {"summary": "over a socket"}
     assert completed == {"id": "1", "type": "complete"}
 
@@ -546,10 +565,10 @@ SOCKETS_ONLY: dict[str, tuple[dict[str, Any], str]] = {
 async def test_an_operation_that_cannot_run_ends_alone(
     server: Client, socket: Socket, payload: dict[str, Any], code: str
 ) -> None:
-    await bell(socket, server, "other")
+    await subscribe_to_bell(socket, server, "other")
     await subscribe(socket, **payload)
     failed = await socket.receive()
-    await ring(server, "still heard")
+    await log_notification(server, "still heard")
     heard = await socket.receive()
     await subscribe(socket)
     again = await socket.receive()
@@ -565,13 +584,13 @@ async def test_an_operation_that_cannot_run_ends_alone(
 async def test_its_errors_are_those_that_http_gives(
     server: Client, socket: Socket, payload: dict[str, Any]
 ) -> None:
-    asked = await server.http.post(
+    response = await server.http.post(
         "/graphql", content=json.dumps(payload), headers={"content-type": "application/json"}
     )
 
     await subscribe(socket, **payload)
 
-    assert (await socket.receive())["payload"] == asked.json()["errors"]
+    assert (await socket.receive())["payload"] == response.json()["errors"]
 
 
 @pytest.mark.parametrize(("query", "kind"), [(BELL, "error"), ("{ logHead }", "next")])
@@ -579,7 +598,7 @@ async def test_a_missing_permission_is_told_as_on_http(
     server: Client, file: Path, query: str, kind: str
 ) -> None:
     database = Database(f"sqlite:///{file}")
-    key = await a_key(database, Permission.EVENT_CREATE)
+    key = await create_api_key(database, Permission.EVENT_CREATE)
     await database.close()
 
     async with server.as_key(key).socket() as socket:
@@ -607,11 +626,11 @@ async def test_what_is_nested_beyond_reason_ends_the_operation_alone(socket: Soc
 
 async def test_several_subscriptions_share_a_socket(server: Client, socket: Socket) -> None:
     for id in ("a", "b"):
-        await bell(socket, server, id)
-    await ring(server, "both")
+        await subscribe_to_bell(socket, server, id)
+    await log_notification(server, "both")
     both = [await socket.receive() for _ in range(2)]
     await socket.send(id="a", type="complete")
-    await ring(server, "one")
+    await log_notification(server, "one")
     one = await socket.receive()
 
     assert {message["id"] for message in both} == {"a", "b"}
@@ -621,7 +640,7 @@ async def test_several_subscriptions_share_a_socket(server: Client, socket: Sock
 
 async def test_a_completed_id_may_be_used_again_at_once(server: Client, socket: Socket) -> None:
     for _ in range(20):
-        await bell(socket, server, "1")
+        await subscribe_to_bell(socket, server, "1")
         await socket.send(id="1", type="complete")
     await subscribe(socket)
 
@@ -631,7 +650,7 @@ async def test_a_completed_id_may_be_used_again_at_once(server: Client, socket: 
 
 async def test_a_socket_carries_50_operations(server: Client, socket: Socket) -> None:
     for n in range(50):
-        await bell(socket, server, str(n))
+        await subscribe_to_bell(socket, server, str(n))
     await subscribe(socket, QUERY, "50")
     refused = await socket.receive()
     await socket.send(id="0", type="complete")

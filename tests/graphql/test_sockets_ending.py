@@ -19,12 +19,12 @@ from websockets.exceptions import ConnectionClosed
 
 from app.graphql.schema import Schema
 from app.graphql.shared.context import Context
-from app.graphql.transport import operations, transport_ws
+from app.graphql.transport import operation_responses, transport_ws
 from app.graphql.transport.messages import Subscribe
-from app.graphql.transport.operations import Answer
+from app.graphql.transport.operation_responses import OperationResponse
 from app.services.change_log import subscriptions
-from app.services.change_log.broadcast import Push, Texts
-from tests.client import PATIENCE_SECONDS, PROTOCOL, Client, Socket, Subscription
+from app.services.change_log.broadcast import EncodedBatch, Push
+from tests.client import PROTOCOL, TIMEOUT_SECONDS, Client, Socket, Subscription
 from tests.conftest import SQLITE, Serve
 
 BELL = """
@@ -41,7 +41,7 @@ def dialect() -> str:
     return SQLITE
 
 
-class Watched:
+class WatchedOperations:
     """How many answers each operation has given, and which have ended."""
 
     def __init__(self) -> None:
@@ -50,8 +50,8 @@ class Watched:
 
     async def answers(
         self, schema: Schema, context: Context, operation: Subscribe, push: Push
-    ) -> AsyncGenerator[Answer, None]:
-        def pushed(payloads: Texts) -> bool:
+    ) -> AsyncGenerator[OperationResponse, None]:
+        def pushed(payloads: EncodedBatch) -> bool:
             went = push(payloads)
             self.given[operation.id] += len(payloads) if went else 0
             return went
@@ -59,7 +59,7 @@ class Watched:
         ended = self.ended[operation.id] = asyncio.Event()
         try:
             async with contextlib.aclosing(
-                operations.answers(schema, context, operation, pushed)
+                operation_responses.stream_responses(schema, context, operation, pushed)
             ) as answered:
                 async for answer in answered:
                     self.given[operation.id] += 1
@@ -67,41 +67,43 @@ class Watched:
         finally:
             ended.set()
 
-    async def end_of(self, id: str) -> None:
-        async with asyncio.timeout(PATIENCE_SECONDS):
+    async def wait_for_end(self, id: str) -> None:
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             await self.ended[id].wait()
 
 
 @pytest.fixture
-def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
-    watched = Watched()
-    monkeypatch.setattr(transport_ws, "answers", watched.answers)
+def watched(monkeypatch: pytest.MonkeyPatch) -> WatchedOperations:
+    watched = WatchedOperations()
+    monkeypatch.setattr(transport_ws, "stream_responses", watched.answers)
     return watched
 
 
 @contextlib.asynccontextmanager
-async def opened(client: Client, **given: Any) -> AsyncIterator[ClientConnection]:
+async def open_connection(client: Client, **overrides: Any) -> AsyncIterator[ClientConnection]:
     address = client.url.replace("http", "ws", 1) + "/graphql"
     # Uncompressed: the large ones are meant to be large.
-    async with connect(address, subprotocols=[PROTOCOL], compression=None, **given) as connection:
+    async with connect(
+        address, subprotocols=[PROTOCOL], compression=None, **overrides
+    ) as connection:
         yield connection
 
 
-async def initialise(connection: ClientConnection, client: Client) -> None:
+async def initialize_connection(connection: ClientConnection, client: Client) -> None:
     await connection.send(json.dumps({"type": "connection_init", "payload": client.headers}))
     assert json.loads(await connection.recv()) == ACKNOWLEDGED
 
 
-async def follow(connection: ClientConnection, client: Client, id: str) -> None:
-    variables = {"after": await client.ask("{ logHead }")}
+async def subscribe(connection: ClientConnection, client: Client, id: str) -> None:
+    variables = {"after": await client.execute_field("{ logHead }")}
     payload = {"query": BELL, "variables": variables}
     await connection.send(json.dumps({"id": id, "type": "subscribe", "payload": payload}))
 
 
-async def closing(connection: ClientConnection) -> tuple[int, str]:
+async def receive_close(connection: ClientConnection) -> tuple[int, str]:
     """What it is closed with. Pings before that stay without an answer."""
     with pytest.raises(ConnectionClosed) as closed:
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             while True:
                 await connection.recv()
     assert closed.value.rcvd is not None
@@ -111,17 +113,17 @@ async def closing(connection: ClientConnection) -> tuple[int, str]:
 async def test_who_does_not_initialise_in_time_is_closed(database_url: str, serve: Serve) -> None:
     async with (
         serve(database_url, sockets={"init_seconds": 0.1}) as client,
-        opened(client) as connection,
+        open_connection(client) as connection,
     ):
-        assert await closing(connection) == (4408, "Connection initialisation timeout")
+        assert await receive_close(connection) == (4408, "Connection initialisation timeout")
 
 
 async def test_an_idle_client_that_answers_pings_stays(database_url: str, serve: Serve) -> None:
     async with (
         serve(database_url, sockets={"ping_seconds": 0.02}) as client,
-        opened(client) as connection,
+        open_connection(client) as connection,
     ):
-        await initialise(connection, client)
+        await initialize_connection(connection, client)
         for _ in range(5):
             assert json.loads(await connection.recv()) == {"type": "ping"}
             await connection.send('{"type":"pong"}')
@@ -131,77 +133,79 @@ async def test_an_idle_client_that_answers_pings_stays(database_url: str, serve:
 
 
 async def test_a_client_that_is_gone_is_closed_and_nothing_of_it_goes_on(
-    database_url: str, serve: Serve, watched: Watched
+    database_url: str, serve: Serve, watched: WatchedOperations
 ) -> None:
     impatient = {"ping_seconds": 0.05, "pong_seconds": 1.5}
     async with (
         serve(database_url, sockets=impatient) as client,
-        opened(client) as connection,
+        open_connection(client) as connection,
     ):
-        await initialise(connection, client)
-        await follow(connection, client, "1")
+        await initialize_connection(connection, client)
+        await subscribe(connection, client, "1")
 
-        assert await closing(connection) == (4408, "No answer to a ping within 1.5 seconds")
-        await watched.end_of("1")
+        assert await receive_close(connection) == (4408, "No answer to a ping within 1.5 seconds")
+        await watched.wait_for_end("1")
 
 
 async def test_a_client_that_leaves_leaves_nothing_behind(
-    database_url: str, serve: Serve, watched: Watched
+    database_url: str, serve: Serve, watched: WatchedOperations
 ) -> None:
     async with serve(database_url) as client:
-        async with opened(client) as connection:
-            await initialise(connection, client)
+        async with open_connection(client) as connection:
+            await initialize_connection(connection, client)
             for id in ("1", "2"):
-                await follow(connection, client, id)
-            await client.log(summary="heard by both", notification=True)
+                await subscribe(connection, client, id)
+            await client.log_event(summary="heard by both", notification=True)
             for _ in range(2):
                 await connection.recv()
 
         for id in ("1", "2"):
-            await watched.end_of(id)
+            await watched.wait_for_end(id)
 
 
 async def test_a_client_that_is_cut_off_leaves_nothing_behind(
-    database_url: str, serve: Serve, watched: Watched
+    database_url: str, serve: Serve, watched: WatchedOperations
 ) -> None:
-    async with serve(database_url) as client, opened(client) as connection:
-        await initialise(connection, client)
+    async with serve(database_url) as client, open_connection(client) as connection:
+        await initialize_connection(connection, client)
         for id in ("1", "2", "3"):
-            await follow(connection, client, id)
-        await client.log(summary="heard", notification=True)
+            await subscribe(connection, client, id)
+        await client.log_event(summary="heard", notification=True)
         await connection.recv()
 
         with capture_logs() as logged:
             connection.transport.abort()
-            await flood(client, 20)
+            await log_large_notifications(client, 20)
             for id in ("1", "2", "3"):
-                await watched.end_of(id)
+                await watched.wait_for_end(id)
 
     assert logged == []
 
 
 async def test_a_server_that_ends_says_so_to_every_socket(
-    database_url: str, serve: Serve, watched: Watched
+    database_url: str, serve: Serve, watched: WatchedOperations
 ) -> None:
     async with AsyncExitStack() as clients:
         async with serve(database_url) as client:
-            silent = await clients.enter_async_context(opened(client))
-            idle, busy = [await clients.enter_async_context(opened(client)) for _ in range(2)]
+            silent = await clients.enter_async_context(open_connection(client))
+            idle, busy = [
+                await clients.enter_async_context(open_connection(client)) for _ in range(2)
+            ]
             for connection in (idle, busy):
-                await initialise(connection, client)
-            await follow(busy, client, "1")
-            await client.log(summary="heard", content=LARGE, notification=True)
+                await initialize_connection(connection, client)
+            await subscribe(busy, client, "1")
+            await client.log_event(summary="heard", content=LARGE, notification=True)
             while not watched.given["1"]:
                 await asyncio.sleep(0.005)
         heard = json.loads(await busy.recv())
-        codes = [(await closing(connection))[0] for connection in (silent, idle, busy)]
+        codes = [(await receive_close(connection))[0] for connection in (silent, idle, busy)]
 
     assert heard["payload"]["data"]["notificationAdded"]["node"]["content"] == LARGE
     assert codes == [1012, 1012, 1012]
     assert watched.ended["1"].is_set()
 
 
-def a_narrow_socket(client: Client) -> sockets.socket:
+def open_small_buffer_socket(client: Client) -> sockets.socket:
     """A connection that holds a few kilobytes before the sender has to wait."""
     narrow = sockets.socket()
     narrow.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)
@@ -210,32 +214,36 @@ def a_narrow_socket(client: Client) -> sockets.socket:
     return narrow
 
 
-async def flood(client: Client, count: int) -> list[str]:
+async def log_large_notifications(client: Client, count: int) -> list[str]:
     """Logs large notifications; their summaries."""
     summaries = [str(n) for n in range(count)]
     for start in range(0, count, 20):
         few = summaries[start : start + 20]
         reports = [{"summary": each, "content": LARGE, "notification": True} for each in few]
-        await client.ask(LOG_EVENTS, input=reports)
+        await client.execute_field(LOG_EVENTS, input=reports)
     return summaries
 
 
 async def test_who_reads_slowly_waits_alone_and_misses_nothing(
-    database_url: str, serve: Serve, watched: Watched
+    database_url: str, serve: Serve, watched: WatchedOperations
 ) -> None:
     async with (
         serve(database_url, buffer_entries=5) as client,
-        opened(client, sock=a_narrow_socket(client), max_queue=1) as slow,
-        opened(client) as quick,
+        open_connection(client, sock=open_small_buffer_socket(client), max_queue=1) as slow,
+        open_connection(client) as quick,
     ):
         for connection, id in ((slow, "slow"), (quick, "quick")):
-            await initialise(connection, client)
-            await follow(connection, client, id)
-        logged = asyncio.create_task(flood(client, 100))
-        heard = [each["node"]["summary"] for each in await Subscription(Socket(quick)).take(100)]
+            await initialize_connection(connection, client)
+            await subscribe(connection, client, id)
+        logged = asyncio.create_task(log_large_notifications(client, 100))
+        heard = [
+            each["node"]["summary"] for each in await Subscription(Socket(quick)).receive_many(100)
+        ]
         summaries = await logged
         waited = watched.given["slow"]
-        late = [each["node"]["summary"] for each in await Subscription(Socket(slow)).take(100)]
+        late = [
+            each["node"]["summary"] for each in await Subscription(Socket(slow)).receive_many(100)
+        ]
 
     assert heard == summaries
     assert late == summaries
@@ -243,27 +251,29 @@ async def test_who_reads_slowly_waits_alone_and_misses_nothing(
 
 
 async def test_who_reads_nothing_is_given_up_and_holds_up_nobody(
-    database_url: str, serve: Serve, watched: Watched
+    database_url: str, serve: Serve, watched: WatchedOperations
 ) -> None:
     impatient = {"ping_seconds": 0.2, "pong_seconds": 2, "close_seconds": 0.1}
     async with (
         serve(database_url, sockets=impatient) as client,
-        opened(client, sock=a_narrow_socket(client), max_queue=1) as stuck,
+        open_connection(client, sock=open_small_buffer_socket(client), max_queue=1) as stuck,
     ):
-        await initialise(stuck, client)
-        await follow(stuck, client, "stuck")
-        await flood(client, 100)
+        await initialize_connection(stuck, client)
+        await subscribe(stuck, client, "stuck")
+        await log_large_notifications(client, 100)
 
-        await watched.end_of("stuck")
+        await watched.wait_for_end("stuck")
         waited = watched.given["stuck"]
-        met = await closing(stuck)  # it reads on, and finds the reason behind what was on its way
+        met = await receive_close(
+            stuck
+        )  # it reads on, and finds the reason behind what was on its way
 
     assert waited < 100
     assert met == (4408, "No answer to a ping within 2 seconds")
 
 
 @pytest.mark.parametrize(
-    ("fault", "code", "told"),
+    ("fault", "code", "expected_message"),
     [
         (OSError("the host is gone"), 1013, "The database cannot be reached."),
         (KeyError("secret"), 4500, "Something went wrong in the server: "),
@@ -275,32 +285,32 @@ async def test_a_fault_while_the_credential_is_checked_is_told_without_its_cause
     monkeypatch: pytest.MonkeyPatch,
     fault: Exception,
     code: int,
-    told: str,
+    expected_message: str,
 ) -> None:
     async def failing(*_: Any) -> None:
         raise fault
 
     monkeypatch.setattr(Context, "authenticate", failing)
-    async with serve(database_url) as client, opened(client) as connection:
+    async with serve(database_url) as client, open_connection(client) as connection:
         await connection.send('{"type":"connection_init"}')
 
-        closed_by, reason = await closing(connection)
+        closed_by, reason = await receive_close(connection)
 
     assert closed_by == code
-    assert reason.startswith(told)
+    assert reason.startswith(expected_message)
     assert "secret" not in reason
 
 
 async def test_a_fault_in_an_operation_is_told_by_a_reference_and_ends_it_alone(
     database_url: str, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def failing(*_: Any) -> subscriptions.Following:
+    async def failing(*_: Any) -> subscriptions.LogSubscription:
         raise KeyError("secret")
 
-    monkeypatch.setattr(subscriptions, "notifications_added", failing)
+    monkeypatch.setattr(subscriptions, "subscribe_to_notifications", failing)
     async with serve(database_url) as client, client.subscription(BELL) as heard:
         with capture_logs() as logged:
-            error = await heard.error()
+            error = await heard.receive_error()
         await heard.socket.send(id="1", type="subscribe", payload={"query": "{ __typename }"})
         answer = await heard.socket.receive()
 

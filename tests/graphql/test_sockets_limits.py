@@ -14,11 +14,11 @@ from websockets.exceptions import ConnectionClosed
 from app.domain.access.caller import Permission
 from app.domain.shared.limits import SocketLimits
 from app.domain.shared.problems import RequestError
-from app.graphql.transport.connection_slots import Places
+from app.graphql.transport.connection_slots import ConnectionSlots
 from app.store.engine.database import Database
-from tests.client import PATIENCE_SECONDS, Client, Socket
+from tests.client import TIMEOUT_SECONDS, Client, Socket
 from tests.conftest import SQLITE, Serve
-from tests.worlds import a_key
+from tests.factories import create_api_key
 
 BELL = "subscription ($after: String) { notificationAdded(after: $after) { node { summary } } }"
 EVENTS = {"accept": "text/event-stream"}
@@ -33,21 +33,21 @@ def dialect() -> str:
 
 
 @contextlib.asynccontextmanager
-async def acknowledged(client: Client) -> AsyncIterator[Socket]:
+async def open_acknowledged_socket(client: Client) -> AsyncIterator[Socket]:
     async with client.socket() as socket:
         assert await socket.receive() == {"type": "connection_ack"}
         yield socket
 
 
 @contextlib.asynccontextmanager
-async def stream(client: Client) -> AsyncIterator[httpx.Response]:
+async def open_event_stream(client: Client) -> AsyncIterator[httpx.Response]:
     async with client.http.stream(
         "POST", "/graphql", json={"query": BELL}, headers=EVENTS
     ) as answer:
         yield answer
 
 
-async def refused(client: Client) -> tuple[int, str]:
+async def receive_refusal(client: Client) -> tuple[int, str]:
     async with client.socket() as socket:
         with pytest.raises(ConnectionClosed) as closed:
             await socket.receive()
@@ -58,27 +58,27 @@ async def refused(client: Client) -> tuple[int, str]:
 async def test_a_credential_has_so_many_sockets_and_one_more_is_closed(
     database: Database, database_url: str, serve: Serve
 ) -> None:
-    key = await a_key(database, Permission.EVENT_READ)
+    key = await create_api_key(database, Permission.EVENT_READ)
     async with (
         serve(database_url, sockets={"per_credential": 2}) as client,
-        acknowledged(client) as first,
+        open_acknowledged_socket(client) as first,
     ):
-        async with acknowledged(client):
-            third = await refused(client)
-            async with acknowledged(client.as_key(key)) as of_another:
+        async with open_acknowledged_socket(client):
+            third = await receive_refusal(client)
+            async with open_acknowledged_socket(client.as_key(key)) as of_another:
                 await of_another.send(type="ping")
                 heard = await of_another.receive()
             await first.send(type="ping")
             unhurt = await first.receive()
-        async with asyncio.timeout(PATIENCE_SECONDS):  # until the server knows that it left
-            while await opens(client) is False:
+        async with asyncio.timeout(TIMEOUT_SECONDS):  # until the server knows that it left
+            while await can_open_socket(client) is False:
                 await asyncio.sleep(0.01)
 
     assert third == (1013, FULL)
     assert (heard, unhurt) == (PONG, PONG)
 
 
-async def opens(client: Client) -> bool:
+async def can_open_socket(client: Client) -> bool:
     async with client.socket() as socket:
         try:
             return await socket.receive() == {"type": "connection_ack"}
@@ -90,18 +90,18 @@ async def test_streams_of_events_count_as_well_and_one_more_is_429(
     database_url: str, serve: Serve
 ) -> None:
     async with serve(database_url, sockets={"per_credential": 2}) as client:
-        async with acknowledged(client), stream(client) as taken:
-            async with stream(client) as answer:
-                told: Any = await answer.aread()
-            queried = await client.ask("{ __typename }")
-            socket = await refused(client)
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while await opens(client) is False:
+        async with open_acknowledged_socket(client), open_event_stream(client) as taken:
+            async with open_event_stream(client) as answer:
+                body: Any = await answer.aread()
+            queried = await client.execute_field("{ __typename }")
+            socket = await receive_refusal(client)
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            while await can_open_socket(client) is False:
                 await asyncio.sleep(0.01)
 
     assert taken.status_code == 200
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "5")
-    assert httpx.Response(429, content=told).json() == {
+    assert httpx.Response(429, content=body).json() == {
         "errors": [{"message": FULL, "extensions": {"code": "LIMIT_EXCEEDED"}}]
     }
     assert queried == "Query"
@@ -109,34 +109,37 @@ async def test_streams_of_events_count_as_well_and_one_more_is_429(
 
 
 def test_by_default_a_credential_has_a_thousand_and_each_that_leaves_makes_room() -> None:
-    places = Places(SocketLimits())
-    taken = [places.take("a key") for _ in range(1_000)]
+    places = ConnectionSlots(SocketLimits())
+    taken = [places.acquire("a key") for _ in range(1_000)]
 
     with pytest.raises(RequestError, match="at most 1,000 sockets"):
-        places.take("a key")
-    others = places.take("another key")
-    taken.pop().leave()
-    again = places.take("a key")
+        places.acquire("a key")
+    others = places.acquire("another key")
+    taken.pop().release()
+    again = places.acquire("a key")
     taken.pop()  # as a stream that was never begun
-    once_more = places.take("a key")
+    once_more = places.acquire("a key")
 
     for place in (*taken, others, again, once_more):
-        place.leave()
-    assert places._of == {}
+        place.release()
+    assert places._slots_by_credential == {}
 
 
 async def test_who_speaks_too_fast_is_read_later_and_goes_on_hearing(
     database_url: str, serve: Serve
 ) -> None:
     slow = {"messages_at_once": 10, "messages_per_second": 0.001, "ping_seconds": 0.5}
-    async with serve(database_url, sockets=slow) as client, acknowledged(client) as socket:
-        head = await client.ask("{ logHead }")
+    async with (
+        serve(database_url, sockets=slow) as client,
+        open_acknowledged_socket(client) as socket,
+    ):
+        head = await client.execute_field("{ logHead }")
         payload = {"query": BELL, "variables": {"after": head}}
         await socket.send(id="1", type="subscribe", payload=payload)
         for _ in range(20):
             await socket.send(type="ping")
         answered = [await socket.receive() for _ in range(8)]  # connection_init was one, too
-        await client.log(summary="heard", notification=True)
+        await client.log_event(summary="heard", notification=True)
         next_one = await socket.receive()
         socket.connection.transport.abort()  # to close is a message, too, and would be read later
 
@@ -146,7 +149,10 @@ async def test_who_speaks_too_fast_is_read_later_and_goes_on_hearing(
 
 async def test_what_waited_is_read_when_its_time_has_come(database_url: str, serve: Serve) -> None:
     slow = {"messages_at_once": 1, "messages_per_second": 500}
-    async with serve(database_url, sockets=slow) as client, acknowledged(client) as socket:
+    async with (
+        serve(database_url, sockets=slow) as client,
+        open_acknowledged_socket(client) as socket,
+    ):
         for n in range(20):
             await socket.send(type="ping", payload={"n": n})
         answered = [await socket.receive() for _ in range(20)]
@@ -156,12 +162,15 @@ async def test_what_waited_is_read_when_its_time_has_come(database_url: str, ser
 
 async def test_fifty_subscriptions_can_be_made_at_once(database_url: str, serve: Serve) -> None:
     pressed = {"messages_per_second": 0.001}
-    async with serve(database_url, sockets=pressed) as client, acknowledged(client) as socket:
-        head = await client.ask("{ logHead }")
+    async with (
+        serve(database_url, sockets=pressed) as client,
+        open_acknowledged_socket(client) as socket,
+    ):
+        head = await client.execute_field("{ logHead }")
         payload = {"query": BELL, "variables": {"after": head}}
         for n in range(50):
             await socket.send(id=str(n), type="subscribe", payload=payload)
-        await client.log(summary="to all", notification=True)
+        await client.log_event(summary="to all", notification=True)
         heard = {(await socket.receive())["id"] for _ in range(50)}
 
     assert heard == {str(n) for n in range(50)}

@@ -10,10 +10,10 @@ import pytest
 from sqlalchemy import text
 
 from app.domain.shared.limits import RequestLimits
-from app.store.engine.database import EVERYWHERE, Database, commits_watched
-from tests.client import LOG_EVENT, PATIENCE_SECONDS, Client
+from app.store.engine.database import ALL_ORGANIZATIONS, Database, track_commits
+from tests.client import LOG_EVENT, TIMEOUT_SECONDS, Client
+from tests.cloudevent_client import cloud_event, count_rows, send_structured
 from tests.conftest import POSTGRESQL, SQLITE, Serve
-from tests.sending import an_event, kept, send
 
 # Whoever waits for a database waits for longer than no time at all.
 AT_ONCE = {"query_seconds": 0, "mutation_seconds": 0}
@@ -33,39 +33,39 @@ async def test_a_query_that_takes_too_long_is_broken_off(
 ) -> None:
     async with serve(database_url, requests=AT_ONCE) as client:
         over_http = await client.post(query)
-        async with client.subscription(query) as asked:
-            over_socket = await asked.error()
-        afterwards = await send(client, an_event())
+        async with client.subscription(query) as subscription:
+            over_socket = await subscription.receive_error()
+        afterwards = await send_structured(client, cloud_event())
 
-    told = {
+    error = {
         "message": "The query took longer than 0 s and was broken off: ask for less.",
         "extensions": {"code": "LIMIT_EXCEEDED"},
     }
     assert over_http.status_code == 200
     assert over_http.json() == {
         "data": None,
-        "errors": [told],
+        "errors": [error],
         "extensions": {"cost": {"requested": 21, "limit": 2_000}},
     }
-    assert over_socket == told
+    assert over_socket == error
     assert afterwards.status_code == 202
 
 
 async def test_a_mutation_that_is_broken_off_before_its_commit_has_done_nothing(
     serve: Serve, database_url: str, database: Database
 ) -> None:
-    before = await kept(database)
+    before = await count_rows(database)
     async with serve(database_url, requests=AT_ONCE) as client:
-        over_http = await client.error(LOG_EVENT, input={"summary": "a"})
-        async with client.subscription(LOG_EVENT, input={"summary": "b"}) as asked:
-            over_socket = await asked.error()
+        over_http = await client.expect_error(LOG_EVENT, input={"summary": "a"})
+        async with client.subscription(LOG_EVENT, input={"summary": "b"}) as subscription:
+            over_socket = await subscription.receive_error()
 
     assert over_http == over_socket
     assert over_http["extensions"] == {"code": "LIMIT_EXCEEDED"}
     assert over_http["message"] == (
         "The mutation took longer than 0 s and was broken off: nothing was done."
     )
-    assert await kept(database) == before
+    assert await count_rows(database) == before
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
@@ -76,10 +76,10 @@ async def test_a_mutation_that_is_broken_off_after_its_commit_may_have_been_done
     mutation = """mutation { logEvent(input: {source: "/a", sourceId: "1"}) {
       event { correlations { totalCount } } duplicate } }"""
     async with serve(database_url, requests={"mutation_seconds": 1}) as client:
-        async with database.write(EVERYWHERE) as session:
+        async with database.write(ALL_ORGANIZATIONS) as session:
             await session.execute(text("LOCK TABLE correlation IN ACCESS EXCLUSIVE MODE"))
-            error = await client.error(mutation)
-        again = await client.ask(mutation)
+            error = await client.expect_error(mutation)
+        again = await client.execute_field(mutation)
 
     assert error["extensions"] == {"code": "LIMIT_EXCEEDED"}
     assert error["message"] == (
@@ -98,35 +98,35 @@ async def test_a_subscription_goes_on_for_longer_than_a_query(
         client.subscription(BELL) as heard,
     ):
         for number in range(5):
-            await send(client, an_event(id=str(number), notification=True))
+            await send_structured(client, cloud_event(id=str(number), notification=True))
             await asyncio.sleep(query_seconds / 4)
-        await heard.take(5)
+        await heard.receive_many(5)
 
 
 async def test_a_commit_is_told_from_the_moment_it_begins(database: Database) -> None:
-    with commits_watched() as undone, pytest.raises(ValueError, match="no"):
-        async with database.write(EVERYWHERE):
+    with track_commits() as undone, pytest.raises(ValueError, match="no"):
+        async with database.write(ALL_ORGANIZATIONS):
             raise ValueError("no")
-    with commits_watched() as read:
-        async with database.read(EVERYWHERE):
+    with track_commits() as read:
+        async with database.read(ALL_ORGANIZATIONS):
             pass
-    with commits_watched() as written:
-        async with database.write(EVERYWHERE):
-            before = written.begun
+    with track_commits() as written:
+        async with database.write(ALL_ORGANIZATIONS):
+            before = written.started
 
-    assert (undone.begun, read.begun, before, written.begun) == (False, False, False, True)
+    assert (undone.started, read.started, before, written.started) == (False, False, False, True)
 
 
 async def test_the_statement_of_who_does_not_wait_any_more_ends_with_him(
     database: Database,
 ) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.1), database.read(EVERYWHERE) as session:
+            async with asyncio.timeout(0.1), database.read(ALL_ORGANIZATIONS) as session:
                 await session.execute(text(ENDLESS))
 
     assert database.connections_in_use == 0
-    async with database.read(EVERYWHERE) as session:
+    async with database.read(ALL_ORGANIZATIONS) as session:
         assert (await session.execute(text("SELECT 1"))).scalar() == 1
 
 
@@ -136,7 +136,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for(
 ) -> None:
     database_url = f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'tocsin.db')}"
     async with serve(database_url, requests={"body_seconds": 0.2}) as client:
-        answer = await half_a_request(client, path)
+        answer = await send_partial_request(client, path)
 
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 408 ")
@@ -145,7 +145,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for(
     assert b"LIMIT_EXCEEDED" in body
 
 
-async def half_a_request(client: Client, path: str) -> bytes:
+async def send_partial_request(client: Client, path: str) -> bytes:
     """All that the server answers, until it closes the connection."""
     host, port = client.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
@@ -153,7 +153,7 @@ async def half_a_request(client: Client, path: str) -> bytes:
         f"POST {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: {client.headers['authorization']}"
         "\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{".encode()
     )
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         answer = await reader.read()
     writer.close()
     return answer

@@ -28,9 +28,11 @@ ONE = "query ($id: ID!) { event(id: $id) { version summary fields } }"
 
 
 async def test_an_update_changes_what_is_given_and_nothing_else(client: Client) -> None:
-    event = await client.log(summary="before", content="kept", fields={"a": 1, "b": 2, "c": 3})
+    event = await client.log_event(
+        summary="before", content="kept", fields={"a": 1, "b": 2, "c": 3}
+    )
 
-    payload = await client.ask(
+    payload = await client.execute_field(
         UPDATE,
         input={
             "id": event["id"],
@@ -51,12 +53,12 @@ async def test_an_update_changes_what_is_given_and_nothing_else(client: Client) 
 
 
 async def test_null_clears_what_may_be_empty(client: Client) -> None:
-    event = await client.log(
+    event = await client.log_event(
         content="c", outcome="SUCCESS", tags=["x"], entity={"type": "Well", "id": "1"}
     )
     cleared = {"content": None, "outcome": None, "tags": None, "entity": None}
 
-    payload = await client.ask(UPDATE, input={"id": event["id"]} | cleared)
+    payload = await client.execute_field(UPDATE, input={"id": event["id"]} | cleared)
 
     after = payload["event"]
     assert [after[name] for name in cleared] == [None, None, [], None]
@@ -64,31 +66,35 @@ async def test_null_clears_what_may_be_empty(client: Client) -> None:
 
 @pytest.mark.parametrize("name", ["severity", "summary", "occurredAt", "notification"])
 async def test_null_for_what_may_not_be_empty_is_refused(client: Client, name: str) -> None:
-    event = await client.log(summary="kept")
+    event = await client.log_event(summary="kept")
 
-    payload = await client.ask(UPDATE, input={"id": event["id"], name: None})
+    payload = await client.execute_field(UPDATE, input={"id": event["id"], name: None})
 
     assert [(error["code"], error["path"]) for error in payload["userErrors"]] == [
         ("INVALID_INPUT", ["input", name])
     ]
-    assert (await client.ask(ONE, id=event["id"]))["version"] == 1
+    assert (await client.execute_field(ONE, id=event["id"]))["version"] == 1
 
 
 async def test_an_update_of_another_version_is_a_conflict(client: Client) -> None:
-    event = await client.log(summary="kept")
-    await client.ask(UPDATE, input={"id": event["id"], "summary": "second", "ifVersion": 1})
+    event = await client.log_event(summary="kept")
+    await client.execute_field(
+        UPDATE, input={"id": event["id"], "summary": "second", "ifVersion": 1}
+    )
 
-    late = await client.ask(UPDATE, input={"id": event["id"], "summary": "third", "ifVersion": 1})
+    late = await client.execute_field(
+        UPDATE, input={"id": event["id"], "summary": "third", "ifVersion": 1}
+    )
 
     assert [(error["code"], error["path"]) for error in late["userErrors"]] == [
         ("CONFLICT", ["input", "ifVersion"])
     ]
-    stored = await client.ask(ONE, id=event["id"])
+    stored = await client.execute_field(ONE, id=event["id"])
     assert (stored["version"], stored["summary"]) == (2, "second")
 
 
 @pytest.mark.parametrize(
-    ("given", "code", "path"),
+    ("attributes", "code", "path"),
     [
         ({"summary": "s" * 1001}, "INVALID_INPUT", ["input", "summary"]),
         ({"fields": "text"}, "INVALID_INPUT", ["input", "fields"]),
@@ -98,31 +104,31 @@ async def test_an_update_of_another_version_is_a_conflict(client: Client) -> Non
     ],
 )
 async def test_a_bad_update_is_refused_at_its_place_and_changes_nothing(
-    client: Client, given: dict[str, Any], code: str, path: list[str]
+    client: Client, attributes: dict[str, Any], code: str, path: list[str]
 ) -> None:
-    event = await client.log(summary="kept", fields={"a": 1})
+    event = await client.log_event(summary="kept", fields={"a": 1})
 
-    payload = await client.ask(UPDATE, input={"id": event["id"]} | given)
+    payload = await client.execute_field(UPDATE, input={"id": event["id"]} | attributes)
 
     assert payload["event"] is None
     assert [(error["code"], error["path"]) for error in payload["userErrors"]] == [(code, path)]
-    stored = await client.ask(ONE, id=event["id"])
+    stored = await client.execute_field(ONE, id=event["id"])
     assert stored == {"version": 1, "summary": "kept", "fields": {"a": 1}}
 
 
 async def test_a_deleted_event_is_answered_as_it_was_and_gone(client: Client) -> None:
-    event = await client.log(summary="gone", tags=["x"])
+    event = await client.log_event(summary="gone", tags=["x"])
 
-    payload = await client.ask(DELETE, id=event["id"])
+    payload = await client.execute_field(DELETE, id=event["id"])
 
     assert payload == {"event": {"id": event["id"], "summary": "gone"}, "userErrors": []}
-    assert await client.ask(ONE, id=event["id"]) is None
+    assert await client.execute_field(ONE, id=event["id"]) is None
 
 
 async def test_deleting_twice_finds_nothing(client: Client) -> None:
-    event = await client.log()
-    await client.ask(DELETE, id=event["id"])
+    event = await client.log_event()
+    await client.execute_field(DELETE, id=event["id"])
 
-    payload = await client.ask(DELETE, id=event["id"])
+    payload = await client.execute_field(DELETE, id=event["id"])
 
     assert payload == {"event": None, "userErrors": [{"code": "NOT_FOUND", "path": ["id"]}]}

@@ -8,40 +8,49 @@ from typing import Any
 
 import pytest
 
-from app.http.cloudevent_messages import BATCH, EVENT, Flaw, Message, Unreadable, read_message
+from app.http.cloudevent_messages import (
+    BATCH_MEDIA_TYPE,
+    EVENT_MEDIA_TYPE,
+    CloudEventMessage,
+    ErrorDetail,
+    InvalidMessage,
+    read_message,
+)
 
 FIRST = {"specversion": "1.0", "id": "1", "source": "/wells", "type": "gauge"}
 
 
-def structured(body: object, content_type: str = EVENT, **headers: str) -> Message | Unreadable:
+def read_structured(
+    body: object, content_type: str = EVENT_MEDIA_TYPE, **headers: str
+) -> CloudEventMessage | InvalidMessage:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return read_message(raw_headers({"content-type": content_type} | headers), raw)
+    return read_message(encode_headers({"content-type": content_type} | headers), raw)
 
 
-def binary(
+def read_binary(
     body: bytes = b"", content_type: str | None = None, **headers: str
-) -> Message | Unreadable:
+) -> CloudEventMessage | InvalidMessage:
     """The first event in binary mode, with these attributes in place of its own."""
-    given = {f"ce-{name}": value for name, value in (FIRST | headers).items()}
+    attributes = {f"ce-{name}": value for name, value in (FIRST | headers).items()}
     if content_type is not None:
-        given["content-type"] = content_type
-    return read_message(raw_headers(given), body)
+        attributes["content-type"] = content_type
+    return read_message(encode_headers(attributes), body)
 
 
-def raw_headers(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
+def encode_headers(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
     return [(name.encode(), value.encode()) for name, value in headers.items()]
 
 
-def the_event(read: Message | Unreadable) -> Any:
-    assert isinstance(read, Message), read
+def only_event(read: CloudEventMessage | InvalidMessage) -> Any:
+    assert isinstance(read, CloudEventMessage), read
     [event] = read.events
     return event
 
 
-def the_flaw(read: Message | Unreadable) -> tuple[int, str, tuple[str, ...]]:
+def only_error(read: CloudEventMessage | InvalidMessage) -> tuple[int, str, tuple[str, ...]]:
     """Status, code and path of the one thing that is wrong."""
-    assert isinstance(read, Unreadable), read
-    [flaw] = read.flaws
+    assert isinstance(read, InvalidMessage), read
+    [flaw] = read.errors
     return read.status, flaw.code, flaw.path
 
 
@@ -55,52 +64,54 @@ CONTENT_TYPES = [
 
 @pytest.mark.parametrize("content_type", CONTENT_TYPES)
 def test_a_structured_event_is_the_body(content_type: str) -> None:
-    assert structured(FIRST, content_type) == Message((FIRST,))
+    assert read_structured(FIRST, content_type) == CloudEventMessage((FIRST,))
 
 
 def test_a_structured_event_may_be_in_another_charset_that_is_named() -> None:
     event = FIRST | {"subject": "Größe"}
     body = json.dumps(event, ensure_ascii=False).encode("iso-8859-1")
 
-    assert structured(body, f"{EVENT}; charset=ISO-8859-1") == Message((event,))
+    assert read_structured(body, f"{EVENT_MEDIA_TYPE}; charset=ISO-8859-1") == CloudEventMessage(
+        (event,)
+    )
 
 
 def test_in_structured_mode_the_payload_counts_and_headers_do_not() -> None:
     headers = {"ce-specversion": "1.0", "ce-id": "another", "ce-subject": "%C0%A0"}
 
-    assert structured(FIRST, **headers) == Message((FIRST,))
+    assert read_structured(FIRST, **headers) == CloudEventMessage((FIRST,))
 
 
 def test_a_batch_is_an_array_of_events() -> None:
     second = FIRST | {"id": "2"}
 
-    read = structured([FIRST, second], f"{BATCH}; charset=utf-8")
+    read = read_structured([FIRST, second], f"{BATCH_MEDIA_TYPE}; charset=utf-8")
 
-    assert read == Message((FIRST, second), batched=True)
+    assert read == CloudEventMessage((FIRST, second), batched=True)
 
 
 def test_a_batch_may_be_empty() -> None:
-    assert structured([], BATCH) == Message((), batched=True)
+    assert read_structured([], BATCH_MEDIA_TYPE) == CloudEventMessage((), batched=True)
 
 
 def test_a_batch_keeps_what_is_no_event_for_the_judge_of_single_events() -> None:
     odd: list[object] = [None, 1, "x", [], {}, {"specversion": ["1.0"]}, FIRST]
 
-    assert structured(odd, BATCH) == Message(tuple(odd), batched=True)
+    assert read_structured(odd, BATCH_MEDIA_TYPE) == CloudEventMessage(tuple(odd), batched=True)
 
 
 def test_a_batch_of_two_specversions_is_refused() -> None:
     mixed = [FIRST, FIRST | {"specversion": "0.3"}]
 
-    assert the_flaw(structured(mixed, BATCH)) == (400, "BAD_USER_INPUT", ())
+    assert only_error(read_structured(mixed, BATCH_MEDIA_TYPE)) == (400, "BAD_USER_INPUT", ())
 
 
 def test_an_event_is_no_batch_and_a_batch_no_event() -> None:
-    assert the_flaw(structured(FIRST, BATCH)) == (400, "BAD_USER_INPUT", ())
-    assert the_flaw(array := structured([FIRST])) == (400, "BAD_USER_INPUT", ())
-    assert isinstance(array, Unreadable)
-    assert BATCH in array.flaws[0].message
-    assert structured(17) == Message((17,))  # what is no object is no event
+    assert only_error(read_structured(FIRST, BATCH_MEDIA_TYPE)) == (400, "BAD_USER_INPUT", ())
+    assert only_error(array := read_structured([FIRST])) == (400, "BAD_USER_INPUT", ())
+    assert isinstance(array, InvalidMessage)
+    assert BATCH_MEDIA_TYPE in array.errors[0].message
+    assert read_structured(17) == CloudEventMessage((17,))  # what is no object is no event
 
 
 UNSUPPORTED = [
@@ -121,18 +132,18 @@ UNSUPPORTED = [
 
 @pytest.mark.parametrize("content_type", UNSUPPORTED)
 def test_another_content_type_is_not_supported(content_type: str) -> None:
-    assert the_flaw(structured(FIRST, content_type)) == (415, "BAD_USER_INPUT", ())
+    assert only_error(read_structured(FIRST, content_type)) == (415, "BAD_USER_INPUT", ())
 
 
 def test_an_unknown_event_format_is_not_taken_for_binary_mode() -> None:
-    read = structured(b"<event/>", "application/cloudevents+xml", **{"ce-specversion": "1.0"})
+    read = read_structured(b"<event/>", "application/cloudevents+xml", **{"ce-specversion": "1.0"})
 
-    assert the_flaw(read) == (415, "BAD_USER_INPUT", ())
+    assert only_error(read) == (415, "BAD_USER_INPUT", ())
 
 
 def test_a_body_that_is_compressed_is_not_supported() -> None:
-    assert the_flaw(structured(FIRST, **{"content-encoding": "gzip"}))[0] == 415
-    assert the_event(structured(FIRST, **{"content-encoding": "identity"})) == FIRST
+    assert only_error(read_structured(FIRST, **{"content-encoding": "gzip"}))[0] == 415
+    assert only_event(read_structured(FIRST, **{"content-encoding": "identity"})) == FIRST
 
 
 NO_JSON: list[tuple[bytes, str]] = [
@@ -154,44 +165,52 @@ NO_JSON: list[tuple[bytes, str]] = [
 
 
 @pytest.mark.parametrize(("body", "message"), NO_JSON, ids=[m for _, m in NO_JSON])
-@pytest.mark.parametrize("content_type", [EVENT, BATCH])
+@pytest.mark.parametrize("content_type", [EVENT_MEDIA_TYPE, BATCH_MEDIA_TYPE])
 def test_what_is_no_json_is_refused(body: bytes, message: str, content_type: str) -> None:
-    read = structured(body, content_type)
+    read = read_structured(body, content_type)
 
-    assert the_flaw(read) == (400, "BAD_USER_INPUT", ())
-    assert isinstance(read, Unreadable)
-    assert message in read.flaws[0].message
+    assert only_error(read) == (400, "BAD_USER_INPUT", ())
+    assert isinstance(read, InvalidMessage)
+    assert message in read.errors[0].message
 
 
 def test_a_byte_order_mark_is_passed_over() -> None:
-    assert structured(b"\xef\xbb\xbf" + json.dumps(FIRST).encode()) == Message((FIRST,))
+    assert read_structured(b"\xef\xbb\xbf" + json.dumps(FIRST).encode()) == CloudEventMessage(
+        (FIRST,)
+    )
 
 
 def test_a_number_that_no_double_holds_is_infinite_for_the_judge_of_the_event() -> None:
-    read = structured(b'[{"data": 1' + b"0" * 5_000 + b'}, {"data": 1e400}, {"data": 12}]', BATCH)
+    read = read_structured(
+        b'[{"data": 1' + b"0" * 5_000 + b'}, {"data": 1e400}, {"data": 12}]', BATCH_MEDIA_TYPE
+    )
 
-    assert read == Message(({"data": math.inf}, {"data": math.inf}, {"data": 12}), batched=True)
+    assert read == CloudEventMessage(
+        ({"data": math.inf}, {"data": math.inf}, {"data": 12}), batched=True
+    )
 
 
 def test_a_binary_event_has_its_attributes_in_headers() -> None:
-    event = the_event(binary(time="2026-04-10T12:00:00Z", subject="w-1", comexample="5"))
+    event = only_event(read_binary(time="2026-04-10T12:00:00Z", subject="w-1", comexample="5"))
 
     assert event == FIRST | {"time": "2026-04-10T12:00:00Z", "subject": "w-1", "comexample": "5"}
 
 
 @pytest.mark.parametrize("name", ["id", "source", "type", "subject"])
 def test_one_header_of_an_event_is_enough_for_binary_mode(name: str) -> None:
-    read = read_message(raw_headers({f"ce-{name}": "x", "content-type": "application/json"}), b"1")
+    read = read_message(
+        encode_headers({f"ce-{name}": "x", "content-type": "application/json"}), b"1"
+    )
 
-    assert the_event(read) == {name: "x", "datacontenttype": "application/json", "data": 1}
+    assert only_event(read) == {name: "x", "datacontenttype": "application/json", "data": 1}
 
 
 def test_a_notification_is_a_boolean_and_every_other_text_stays_one() -> None:
-    event = the_event(binary(notification="true", comexample="true"))
+    event = only_event(read_binary(notification="true", comexample="true"))
 
     assert event == FIRST | {"notification": True, "comexample": "true"}
-    assert the_event(binary(notification="false"))["notification"] is False
-    assert the_event(binary(notification="True"))["notification"] == "True"
+    assert only_event(read_binary(notification="false"))["notification"] is False
+    assert only_event(read_binary(notification="True"))["notification"] == "True"
 
 
 def test_header_names_are_read_in_any_case() -> None:
@@ -199,7 +218,7 @@ def test_header_names_are_read_in_any_case() -> None:
 
     read = read_message(headers, b"words")
 
-    assert the_event(read) == {
+    assert only_event(read) == {
         "specversion": "1.0",
         "id": "1",
         "datacontenttype": "text/plain",
@@ -208,71 +227,74 @@ def test_header_names_are_read_in_any_case() -> None:
 
 
 def test_headers_without_the_prefix_are_no_attributes() -> None:
-    headers = raw_headers({f"ce-{name}": value for name, value in FIRST.items()})
+    headers = encode_headers({f"ce-{name}": value for name, value in FIRST.items()})
 
     read = read_message([*headers, (b"x-id", b"2"), (b"id", b"3"), (b"cecilia", b"4")], b"")
 
-    assert the_event(read) == FIRST
+    assert only_event(read) == FIRST
 
 
 def test_content_type_is_the_datacontenttype() -> None:
-    event = the_event(binary(b"{}", "application/json; charset=UTF-8"))
+    event = only_event(read_binary(b"{}", "application/json; charset=UTF-8"))
 
     assert event == FIRST | {"datacontenttype": "application/json; charset=UTF-8", "data": {}}
 
 
 def test_ce_datacontenttype_is_refused() -> None:
-    read = binary(b"{}", "application/json", datacontenttype="application/json")
+    read = read_binary(b"{}", "application/json", datacontenttype="application/json")
 
-    assert the_flaw(read) == (400, "INVALID_INPUT", ("datacontenttype",))
+    assert only_error(read) == (400, "INVALID_INPUT", ("datacontenttype",))
 
 
 @pytest.mark.parametrize("name", ["data", "data_base64"])
 def test_data_is_no_header(name: str) -> None:
-    headers = raw_headers({f"ce-{each}": value for each, value in (FIRST | {name: "x"}).items()})
+    headers = encode_headers({f"ce-{each}": value for each, value in (FIRST | {name: "x"}).items()})
 
-    assert the_flaw(read_message(headers, b"")) == (400, "INVALID_INPUT", (name,))
+    assert only_error(read_message(headers, b"")) == (400, "INVALID_INPUT", (name,))
 
 
 @pytest.mark.parametrize("name", ["ce-id", "CE-ID"])
 def test_a_header_that_is_there_twice_is_refused(name: str) -> None:
-    headers = raw_headers({f"ce-{name}": value for name, value in FIRST.items()})
+    headers = encode_headers({f"ce-{name}": value for name, value in FIRST.items()})
 
     read = read_message([*headers, (name.encode(), b"1")], b"")
 
-    assert the_flaw(read) == (400, "INVALID_INPUT", ("id",))
+    assert only_error(read) == (400, "INVALID_INPUT", ("id",))
 
 
 def test_a_content_type_that_is_there_twice_is_refused() -> None:
-    headers = [(b"content-type", EVENT.encode()), (b"content-type", BATCH.encode())]
+    headers = [
+        (b"content-type", EVENT_MEDIA_TYPE.encode()),
+        (b"content-type", BATCH_MEDIA_TYPE.encode()),
+    ]
 
-    assert the_flaw(read_message(headers, b"[]")) == (400, "BAD_USER_INPUT", ())
+    assert only_error(read_message(headers, b"[]")) == (400, "BAD_USER_INPUT", ())
 
 
 def test_everything_that_is_wrong_with_the_headers_is_told() -> None:
-    read = binary(subject="%C0%A0", comexample="%FF")
+    read = read_binary(subject="%C0%A0", comexample="%FF")
 
-    assert isinstance(read, Unreadable)
-    assert [flaw.path for flaw in read.flaws] == [("subject",), ("comexample",)]
-    assert all(isinstance(flaw, Flaw) for flaw in read.flaws)
+    assert isinstance(read, InvalidMessage)
+    assert [flaw.path for flaw in read.errors] == [("subject",), ("comexample",)]
+    assert all(isinstance(flaw, ErrorDetail) for flaw in read.errors)
 
 
 def test_values_are_percent_decoded() -> None:
     euro = "Euro%20%E2%82%AC%20%F0%9F%98%80"
 
-    assert the_event(binary(subject=euro))["subject"] == "Euro € 😀"
+    assert only_event(read_binary(subject=euro))["subject"] == "Euro € 😀"
 
 
 def test_percent_decoding_happens_once() -> None:
-    assert the_event(binary(subject="%2541%2525"))["subject"] == "%41%25"
+    assert only_event(read_binary(subject="%2541%2525"))["subject"] == "%41%25"
 
 
 def test_lower_case_hexadecimal_digits_are_read() -> None:
-    assert the_event(binary(subject="%e2%82%ac%c3%bC"))["subject"] == "€ü"
+    assert only_event(read_binary(subject="%e2%82%ac%c3%bC"))["subject"] == "€ü"
 
 
 def test_what_was_encoded_without_need_is_read() -> None:
-    assert the_event(binary(subject="%41%7e%2Fb"))["subject"] == "A~/b"
+    assert only_event(read_binary(subject="%41%7e%2Fb"))["subject"] == "A~/b"
 
 
 INVALID_UTF_8 = ["%C0%A0", "%FF", "%E2%82", "a%80b", "%ED%A0%BD%ED%B8%80", "%F5%80%80%80"]
@@ -280,17 +302,17 @@ INVALID_UTF_8 = ["%C0%A0", "%FF", "%E2%82", "a%80b", "%ED%A0%BD%ED%B8%80", "%F5%
 
 @pytest.mark.parametrize("value", INVALID_UTF_8)
 def test_what_decodes_to_invalid_utf_8_is_refused(value: str) -> None:
-    assert the_flaw(binary(subject=value)) == (400, "INVALID_INPUT", ("subject",))
+    assert only_error(read_binary(subject=value)) == (400, "INVALID_INPUT", ("subject",))
 
 
 @pytest.mark.parametrize("value", ["%", "100%", "%4", "%zz", "50% of it", "%%34"])
 def test_a_percent_sign_that_begins_no_code_stays_one(value: str) -> None:
-    assert the_event(binary(subject=value))["subject"] == value.replace("%34", "4")
+    assert only_event(read_binary(subject=value))["subject"] == value.replace("%34", "4")
 
 
 @pytest.mark.parametrize("value", ["Größe", "€", "\N{NO-BREAK SPACE}"])
 def test_a_header_that_is_not_ascii_is_refused(value: str) -> None:
-    assert the_flaw(binary(subject=value)) == (400, "INVALID_INPUT", ("subject",))
+    assert only_error(read_binary(subject=value)) == (400, "INVALID_INPUT", ("subject",))
 
 
 QUOTED = [
@@ -307,12 +329,12 @@ QUOTED = [
 
 @pytest.mark.parametrize(("value", "attribute"), QUOTED)
 def test_a_quoted_value_is_unquoted_before_it_is_decoded(value: str, attribute: str) -> None:
-    assert the_event(binary(subject=value))["subject"] == attribute
+    assert only_event(read_binary(subject=value))["subject"] == attribute
 
 
 @pytest.mark.parametrize("value", ['"', '"a', '"a"b"', '"a\\"', '"a" b'])
 def test_a_quote_that_does_not_end_the_value_is_refused(value: str) -> None:
-    assert the_flaw(binary(subject=value)) == (400, "INVALID_INPUT", ("subject",))
+    assert only_error(read_binary(subject=value)) == (400, "INVALID_INPUT", ("subject",))
 
 
 JSON_TYPES = ["application/json", "text/json; charset=utf-8", "application/vnd.x+json", "A/B+JSON"]
@@ -321,14 +343,14 @@ JSON_TYPES = ["application/json", "text/json; charset=utf-8", "application/vnd.x
 @pytest.mark.parametrize("content_type", JSON_TYPES)
 @pytest.mark.parametrize("value", [{"a": 1}, [1], "I'm just a string", "{}", 1.5, True, None])
 def test_a_json_body_becomes_the_data(content_type: str, value: object) -> None:
-    event = the_event(binary(json.dumps(value).encode(), content_type))
+    event = only_event(read_binary(json.dumps(value).encode(), content_type))
 
     assert event == FIRST | {"datacontenttype": content_type, "data": value}
 
 
 @pytest.mark.parametrize("body", [b"just words", b"{", b"NaN", b"\xff", b"[" * 100_000])
 def test_a_json_body_that_is_no_json_is_refused(body: bytes) -> None:
-    assert the_flaw(binary(body, "application/json")) == (400, "BAD_USER_INPUT", ("data",))
+    assert only_error(read_binary(body, "application/json")) == (400, "BAD_USER_INPUT", ("data",))
 
 
 TEXTS = [
@@ -341,7 +363,7 @@ TEXTS = [
 
 @pytest.mark.parametrize(("content_type", "body", "text"), TEXTS)
 def test_a_text_becomes_a_string(content_type: str, body: bytes, text: str) -> None:
-    event = the_event(binary(body, content_type))
+    event = only_event(read_binary(body, content_type))
 
     assert event == FIRST | {"datacontenttype": content_type, "data": text}
 
@@ -358,19 +380,19 @@ BYTES = [
 
 @pytest.mark.parametrize(("content_type", "body", "encoded"), BYTES)
 def test_any_other_body_is_kept_byte_for_byte(content_type: str, body: bytes, encoded: str) -> None:
-    event = the_event(binary(body, content_type))
+    event = only_event(read_binary(body, content_type))
 
     assert event == FIRST | {"datacontenttype": content_type, "data_base64": encoded}
 
 
 def test_without_a_content_type_json_is_data_and_all_else_bytes() -> None:
-    assert the_event(binary(b'{"a": 1}')) == FIRST | {"data": {"a": 1}}
-    assert the_event(binary(b"\0\1")) == FIRST | {"data_base64": "AAE="}
+    assert only_event(read_binary(b'{"a": 1}')) == FIRST | {"data": {"a": 1}}
+    assert only_event(read_binary(b"\0\1")) == FIRST | {"data_base64": "AAE="}
 
 
 def test_an_empty_body_is_no_data() -> None:
-    assert the_event(binary(b"")) == FIRST
-    assert the_event(binary(b"", "application/json")) == FIRST | {
+    assert only_event(read_binary(b"")) == FIRST
+    assert only_event(read_binary(b"", "application/json")) == FIRST | {
         "datacontenttype": "application/json"
     }
 
@@ -378,9 +400,9 @@ def test_an_empty_body_is_no_data() -> None:
 def test_version_0_3_has_its_own_way_with_bytes() -> None:
     old = {"specversion": "0.3"}
 
-    as_bytes = the_event(binary(b"\0\1", "image/png", **old))
-    encoded = the_event(binary(b"AAE=", "image/png", datacontentencoding="Base64", **old))
-    linked = the_event(binary(b"{}", "application/json", schemaurl="/schema", **old))
+    as_bytes = only_event(read_binary(b"\0\1", "image/png", **old))
+    encoded = only_event(read_binary(b"AAE=", "image/png", datacontentencoding="Base64", **old))
+    linked = only_event(read_binary(b"{}", "application/json", schemaurl="/schema", **old))
 
     data = {"datacontenttype": "image/png", "data": "AAE="}
     assert as_bytes == FIRST | old | data | {"datacontentencoding": "base64"}

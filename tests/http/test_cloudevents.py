@@ -15,18 +15,26 @@ import pytest
 
 from app.domain.access.caller import Permission
 from app.domain.shared.limits import Limits
-from app.http.cloudevent_messages import EVENT, PATH
+from app.http.cloudevent_messages import EVENT_MEDIA_TYPE, PATH
 from app.store.engine.database import Database
-from tests.client import PATIENCE_SECONDS, Client
+from tests.client import TIMEOUT_SECONDS, Client
+from tests.cloudevent_client import (
+    cloud_event,
+    count_rows,
+    fetch_by_source,
+    parse_refusal,
+    post_cloud_events,
+    send_binary,
+    send_structured,
+)
 from tests.conftest import Serve
-from tests.definitions import define, field
-from tests.graphql.test_duplicates import make as make_duplication_rule
-from tests.graphql.test_guard_rules import enforce
-from tests.sending import an_event, found, kept, post, refusal, send, send_binary
-from tests.worlds import a_key
+from tests.event_type_client import define_event_type, field_input
+from tests.factories import create_api_key
+from tests.graphql.test_duplicates import create_rule as make_duplication_rule
+from tests.graphql.test_guard_rules import create_published_rule
 
 
-def result(event_id: str | None, **given: Any) -> dict[str, Any]:
+def expected_result(event_id: str | None, **overrides: Any) -> dict[str, Any]:
     """What is told of the first event."""
     return {
         "id": "1",
@@ -36,16 +44,16 @@ def result(event_id: str | None, **given: Any) -> dict[str, Any]:
         "event": event_id,
         "warnings": [],
         "errors": [],
-    } | given
+    } | overrides
 
 
 async def test_an_accepted_event_is_stored_and_told(client: Client) -> None:
-    answer = await send(client, an_event(data={"depth": 3}))
+    answer = await send_structured(client, cloud_event(data={"depth": 3}))
 
-    event = await found(client)
+    event = await fetch_by_source(client)
     assert answer.status_code == 202
     assert answer.headers["content-type"] == "application/json"
-    assert answer.json() == {"results": [result(event["id"])]}
+    assert answer.json() == {"results": [expected_result(event["id"])]}
     assert (event["type"], event["fields"]) == ("note", {"depth": 3})
 
 
@@ -60,9 +68,9 @@ async def test_a_binary_event_is_stored_and_told(client: Client) -> None:
         ce_time="2026-04-10T12:00:00Z",
     )
 
-    event = await found(client)
+    event = await fetch_by_source(client)
     assert answer.status_code == 202
-    assert answer.json() == {"results": [result(event["id"])]}
+    assert answer.json() == {"results": [expected_result(event["id"])]}
     assert (event["subject"], event["severity"]) == ('"w" €', "ERROR")
     assert (event["tags"], event["fields"]) == (["StudyId:1", "night"], {"depth": 3})
     assert event["occurredAt"] == "2026-04-10T12:00:00.000000Z"
@@ -70,225 +78,245 @@ async def test_a_binary_event_is_stored_and_told(client: Client) -> None:
 
 async def test_a_binary_event_rings_the_bell(client: Client) -> None:
     in_binary = await send_binary(client, ce_notification="true")
-    in_structured = await send(client, an_event(notification=True))
+    in_structured = await send_structured(client, cloud_event(notification=True))
 
     assert (in_binary.status_code, in_structured.status_code) == (202, 202)
     assert in_structured.json()["results"][0]["duplicate"]
-    assert (await client.ask("{ notifications { totalCount } }")) == {"totalCount": 1}
+    assert (await client.execute_field("{ notifications { totalCount } }")) == {"totalCount": 1}
 
 
 async def test_a_binary_event_without_specversion_is_told_what_it_lacks(
     own_client: Client, database: Database
 ) -> None:
-    before = await kept(database)
+    before = await count_rows(database)
 
-    answer = await post(
+    answer = await post_cloud_events(
         own_client, b"{}", content_type="application/json", ce_id="1", ce_type="note"
     )
 
-    assert refusal(answer) == (400, [("INVALID_INPUT", "specversion"), ("INVALID_INPUT", "source")])
+    assert parse_refusal(answer) == (
+        400,
+        [("INVALID_INPUT", "specversion"), ("INVALID_INPUT", "source")],
+    )
     assert answer.json()["detail"] == "specversion: Is required. And 1 more."
-    assert await kept(database) == before
+    assert await count_rows(database) == before
 
 
 async def test_all_events_of_a_batch_are_told_in_their_order(client: Client) -> None:
-    answer = await send(client, [an_event(id=str(number)) for number in range(500)])
+    answer = await send_structured(client, [cloud_event(id=str(number)) for number in range(500)])
 
     results = answer.json()["results"]
     assert answer.status_code == 202
     assert [each["id"] for each in results] == [str(number) for number in range(500)]
     assert len({UUID(each["event"]) for each in results}) == 500
-    assert (await found(client, "499"))["id"] == results[499]["event"]
+    assert (await fetch_by_source(client, "499"))["id"] == results[499]["event"]
 
 
 async def test_a_batch_with_refusals_stores_the_rest(
     own_client: Client, database: Database
 ) -> None:
-    before = await kept(database)
+    before = await count_rows(database)
 
-    answer = await send(
+    answer = await send_structured(
         own_client,
         [
-            an_event(),
-            an_event(id="2", source="not a uri"),
+            cloud_event(),
+            cloud_event(id="2", source="not a uri"),
             None,
-            an_event(data={"other": "content"}),
+            cloud_event(data={"other": "content"}),
             {"id": ["x"], "source": "\ud800"},
-            an_event(id="3"),
+            cloud_event(id="3"),
         ],
     )
 
     first, second, nothing, conflict, odd, last = answer.json()["results"]
     assert answer.status_code == 207
     assert answer.headers["content-type"] == "application/json"
-    assert first == result((await found(own_client))["id"])
+    assert first == expected_result((await fetch_by_source(own_client))["id"])
     assert (second["id"], second["source"], second["status"]) == ("2", "not a uri", 400)
     [error] = second["errors"]
     assert (error["code"], error["path"]) == ("INVALID_INPUT", ["source"])
     assert (nothing["id"], nothing["source"], nothing["status"]) == (None, None, 400)
     assert (conflict["status"], conflict["errors"][0]["code"]) == (409, "CONFLICT")
     assert (odd["id"], odd["source"], odd["event"]) == (None, "\ud800", None)
-    assert last["event"] == (await found(own_client, "3"))["id"]
-    assert await kept(database) == [count + 2 for count in before]
+    assert last["event"] == (await fetch_by_source(own_client, "3"))["id"]
+    assert await count_rows(database) == [count + 2 for count in before]
 
 
 async def test_a_batch_may_have_500_events(own_client: Client, database: Database) -> None:
-    before = await kept(database)
+    before = await count_rows(database)
 
-    empty = await send(own_client, [])
-    refusals = await send(own_client, [1, an_event(type="")])
-    longer = await send(own_client, [an_event(id=str(number)) for number in range(501)])
+    empty = await send_structured(own_client, [])
+    refusals = await send_structured(own_client, [1, cloud_event(type="")])
+    longer = await send_structured(
+        own_client, [cloud_event(id=str(number)) for number in range(501)]
+    )
 
     assert (empty.status_code, empty.json()) == (202, {"results": []})
     assert refusals.status_code == 207
     assert [each["status"] for each in refusals.json()["results"]] == [400, 400]
-    assert refusal(longer) == (413, [("BAD_USER_INPUT", "")])
+    assert parse_refusal(longer) == (413, [("BAD_USER_INPUT", "")])
     assert longer.json()["detail"] == "The batch has 501 events; at most 500 are taken."
-    assert await kept(database) == before
+    assert await count_rows(database) == before
 
 
 async def test_an_event_that_is_sent_again_is_a_duplicate(
     own_client: Client, database: Database
 ) -> None:
-    event = an_event(data={"depth": 3})
-    [first] = (await send(own_client, event)).json()["results"]
-    before = await kept(database)
+    event = cloud_event(data={"depth": 3})
+    [first] = (await send_structured(own_client, event)).json()["results"]
+    before = await count_rows(database)
 
-    again = await send(own_client, event)
+    again = await send_structured(own_client, event)
     in_binary = await send_binary(own_client, b'{"depth": 3}', content_type="application/json")
 
     assert (again.status_code, in_binary.status_code) == (202, 202)
-    assert again.json() == {"results": [result(first["event"], duplicate=True)]}
+    assert again.json() == {"results": [expected_result(first["event"], duplicate=True)]}
     assert in_binary.json() == again.json()
-    assert await kept(database) == before
+    assert await count_rows(database) == before
 
 
 async def test_other_content_under_the_same_id_is_a_conflict(
     own_client: Client, database: Database
 ) -> None:
-    await send(own_client, an_event())
-    before = await kept(database)
+    await send_structured(own_client, cloud_event())
+    before = await count_rows(database)
 
-    answer = await send(own_client, an_event(type="other"))
+    answer = await send_structured(own_client, cloud_event(type="other"))
 
-    assert refusal(answer) == (409, [("CONFLICT", "id")])
-    assert await kept(database) == before
+    assert parse_refusal(answer) == (409, [("CONFLICT", "id")])
+    assert await count_rows(database) == before
 
 
 async def test_the_event_s_id_is_told_to_who_made_it_or_may_read_it(
     own_client: Client, database: Database
 ) -> None:
-    sender = own_client.as_key(await a_key(database, Permission.EVENT_CREATE))
+    sender = own_client.as_key(await create_api_key(database, Permission.EVENT_CREATE))
 
-    first = await send(sender, an_event())
-    again = await send(sender, an_event())
-    reader = await send(own_client, an_event())
+    first = await send_structured(sender, cloud_event())
+    again = await send_structured(sender, cloud_event())
+    reader = await send_structured(own_client, cloud_event())
 
-    event_id = (await found(own_client))["id"]
-    assert first.json() == {"results": [result(event_id)]}
-    assert again.json() == {"results": [result(None, duplicate=True)]}
-    assert reader.json() == {"results": [result(event_id, duplicate=True)]}
+    event_id = (await fetch_by_source(own_client))["id"]
+    assert first.json() == {"results": [expected_result(event_id)]}
+    assert again.json() == {"results": [expected_result(None, duplicate=True)]}
+    assert reader.json() == {"results": [expected_result(event_id, duplicate=True)]}
 
 
 async def test_without_a_key_nothing_is_read(own_client: Client, database: Database) -> None:
-    before = await kept(database)
+    before = await count_rows(database)
 
     for stranger in (own_client.as_key(None), own_client.as_key("wrong")):
-        for event in (an_event(), [], "no event", [an_event()] * 501):
-            answer = await send(stranger, event)
+        for event in (cloud_event(), [], "no event", [cloud_event()] * 501):
+            answer = await send_structured(stranger, event)
 
-            assert refusal(answer) == (401, [("UNAUTHENTICATED", "")])
+            assert parse_refusal(answer) == (401, [("UNAUTHENTICATED", "")])
             assert answer.headers["www-authenticate"] == "Bearer"
-    assert await kept(database) == before
+    assert await count_rows(database) == before
 
 
 async def test_sending_needs_event_create(own_client: Client, database: Database) -> None:
     others = set(Permission) - {Permission.EVENT_CREATE}
-    reader = own_client.as_key(await a_key(database, *others))
-    before = await kept(database)
+    reader = own_client.as_key(await create_api_key(database, *others))
+    before = await count_rows(database)
 
-    answer = await send(reader, an_event())
-    elsewhere = await send(own_client, an_event(), data_partition_id="nowhere")
+    answer = await send_structured(reader, cloud_event())
+    elsewhere = await send_structured(own_client, cloud_event(), data_partition_id="nowhere")
 
-    assert refusal(answer) == (403, [("FORBIDDEN", "")])
+    assert parse_refusal(answer) == (403, [("FORBIDDEN", "")])
     assert answer.json()["detail"] == "POST /cloudevents needs the permission EVENT_CREATE."
-    assert refusal(elsewhere) == (403, [("FORBIDDEN", "")])
-    assert await kept(database) == before
+    assert parse_refusal(elsewhere) == (403, [("FORBIDDEN", "")])
+    assert await count_rows(database) == before
 
 
 async def test_the_data_partition_chooses_the_organization(
     own_client: Client, database: Database
 ) -> None:
-    await a_key(database, organization="other")
+    await create_api_key(database, organization="other")
     other = own_client.as_key(own_client.key, data_partition_id="other")
 
-    answer = await send(own_client, an_event(), data_partition_id="other")
+    answer = await send_structured(own_client, cloud_event(), data_partition_id="other")
 
-    assert answer.json()["results"][0]["event"] == (await found(other))["id"]
-    assert await found(own_client) is None
+    assert answer.json()["results"][0]["event"] == (await fetch_by_source(other))["id"]
+    assert await fetch_by_source(own_client) is None
 
 
 async def test_what_the_event_type_says_is_told_about_the_data(
     own_client: Client, database: Database
 ) -> None:
-    await define(own_client, field("depth", "NUMBER", required=True), field("note"))
-    before = await kept(database)
+    await define_event_type(
+        own_client, field_input("depth", "NUMBER", required=True), field_input("note")
+    )
+    before = await count_rows(database)
 
-    answer = await send(own_client, an_event(type="gauge", data={"note": 1, "other": 2}))
+    answer = await send_structured(
+        own_client, cloud_event(type="gauge", data={"note": 1, "other": 2})
+    )
 
-    status, errors = refusal(answer)
+    status, errors = parse_refusal(answer)
     assert status == 422
     assert sorted(errors) == [
         ("FIELD_INVALID", "data.note"),
         ("FIELD_REQUIRED", "data.depth"),
         ("FIELD_UNKNOWN", "data.other"),
     ]
-    assert await kept(database) == before
+    assert await count_rows(database) == before
 
 
 async def test_what_rules_and_closed_types_say_is_told(
     own_client: Client, database: Database
 ) -> None:
-    await define(own_client, field("depth"), type="closed", name="Closed", state="DRAFT")
-    await enforce(own_client, "event.severity != 'ERROR'")
-    await enforce(own_client, "event.severity != 'WARN'", name="warns", enforcement="WARN")
+    await define_event_type(
+        own_client, field_input("depth"), type="closed", name="Closed", state="DRAFT"
+    )
+    await create_published_rule(own_client, "event.severity != 'ERROR'")
+    await create_published_rule(
+        own_client, "event.severity != 'WARN'", name="warns", enforcement="WARN"
+    )
     await make_duplication_rule(own_client, action="REJECT", fingerprint=["type"])
-    warned = await send(own_client, an_event(severitynumber=13))
-    before = await kept(database)
+    warned = await send_structured(own_client, cloud_event(severitynumber=13))
+    before = await count_rows(database)
 
-    closed = await send(own_client, an_event(id="2", type="closed"))
-    guarded = await send(own_client, an_event(id="3", type="grave", severitynumber=17))
-    repeated = await send(own_client, an_event(id="4"))
+    closed = await send_structured(own_client, cloud_event(id="2", type="closed"))
+    guarded = await send_structured(
+        own_client, cloud_event(id="3", type="grave", severitynumber=17)
+    )
+    repeated = await send_structured(own_client, cloud_event(id="4"))
 
-    [told] = warned.json()["results"]
-    assert (warned.status_code, told["event"]) == (202, (await found(own_client))["id"])
-    assert [each["code"] for each in told["warnings"]] == ["GUARD_REJECTED"]
-    assert refusal(closed) == (422, [("EVENT_TYPE_CLOSED", "type")])
-    assert refusal(guarded) == (422, [("GUARD_REJECTED", "")])
-    assert refusal(repeated) == (409, [("DUPLICATE", "")])
-    assert await kept(database) == before
+    [results] = warned.json()["results"]
+    assert (warned.status_code, results["event"]) == (
+        202,
+        (await fetch_by_source(own_client))["id"],
+    )
+    assert [each["code"] for each in results["warnings"]] == ["GUARD_REJECTED"]
+    assert parse_refusal(closed) == (422, [("EVENT_TYPE_CLOSED", "type")])
+    assert parse_refusal(guarded) == (422, [("GUARD_REJECTED", "")])
+    assert parse_refusal(repeated) == (409, [("DUPLICATE", "")])
+    assert await count_rows(database) == before
 
 
 async def test_a_malformed_event_is_told_with_everything_that_is_wrong(
     own_client: Client, database: Database
 ) -> None:
-    before = await kept(database)
+    before = await count_rows(database)
 
-    answer = await send(own_client, {"specversion": "1.0", "source": "", "comExample": 1})
+    answer = await send_structured(
+        own_client, {"specversion": "1.0", "source": "", "comExample": 1}
+    )
 
-    status, errors = refusal(answer)
+    status, errors = parse_refusal(answer)
     assert status == 400
     assert {path for _, path in errors} == {"id", "source", "type", "comExample"}
     assert {code for code, _ in errors} == {"INVALID_INPUT"}
     assert answer.json()["title"] == "Bad Request"
-    assert await kept(database) == before
+    assert await count_rows(database) == before
 
 
 async def test_events_are_sent_by_post_alone(client: Client) -> None:
     for method in ("GET", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"):
         answer = await client.http.request(method, PATH)
 
-        assert (method, refusal(answer)) == (method, (405, [("BAD_USER_INPUT", "")]))
+        assert (method, parse_refusal(answer)) == (method, (405, [("BAD_USER_INPUT", "")]))
         assert answer.headers["allow"] == "POST"
 
     head, odd = [await client.http.request(method, PATH) for method in ("HEAD", "PROPFIND")]
@@ -297,25 +325,25 @@ async def test_events_are_sent_by_post_alone(client: Client) -> None:
 
 
 async def test_an_event_of_64_kilobytes_is_accepted_in_every_mode(client: Client) -> None:
-    said = len(json.dumps(an_event(data={"text": ""})))
-    event = an_event(data={"text": "x" * (65_536 - said)})
+    size = len(json.dumps(cloud_event(data={"text": ""})))
+    event = cloud_event(data={"text": "x" * (65_536 - size)})
     data = json.dumps(event["data"]).encode()
 
     answers = [
-        await send(client, event),
-        await send(client, [event | {"id": "2"}]),
+        await send_structured(client, event),
+        await send_structured(client, [event | {"id": "2"}]),
         await send_binary(client, data, ce_id="3", content_type="application/json"),
     ]
 
     assert [answer.status_code for answer in answers] == [202, 202, 202]
-    assert len((await found(client, "3"))["fields"]["text"]) == 65_536 - said
+    assert len((await fetch_by_source(client, "3"))["fields"]["text"]) == 65_536 - size
 
 
 async def test_a_json_text_is_not_read_as_json_again(client: Client) -> None:
-    await send(client, an_event(data='{"depth": 3}'))
+    await send_structured(client, cloud_event(data='{"depth": 3}'))
     await send_binary(client, b'"{\\"depth\\": 3}"', ce_id="2", content_type="application/json")
 
-    events = [await found(client, "1"), await found(client, "2")]
+    events = [await fetch_by_source(client, "1"), await fetch_by_source(client, "2")]
 
     assert [event["cloudEvent"]["data"] for event in events] == ['{"depth": 3}'] * 2
     assert [event["fields"] for event in events] == [{}, {}]
@@ -329,22 +357,22 @@ async def strict(database_url: str, serve: Serve) -> AsyncIterator[Client]:
 
 
 async def test_a_body_may_be_as_long_as_the_limit(strict: Client, database: Database) -> None:
-    body = json.dumps(an_event()).encode().ljust(1_000)
+    body = json.dumps(cloud_event()).encode().ljust(1_000)
 
-    longest = await post(strict, body, content_type=EVENT)
-    before = await kept(database)
-    longer = await post(strict, body + b" ", content_type=EVENT)
+    longest = await post_cloud_events(strict, body, content_type=EVENT_MEDIA_TYPE)
+    before = await count_rows(database)
+    longer = await post_cloud_events(strict, body + b" ", content_type=EVENT_MEDIA_TYPE)
 
     assert longest.status_code == 202
-    assert refusal(longer) == (413, [("BAD_USER_INPUT", "")])
+    assert parse_refusal(longer) == (413, [("BAD_USER_INPUT", "")])
     assert longer.json()["detail"] == "The body is longer than 1,000 bytes."
-    assert await kept(database) == before
+    assert await count_rows(database) == before
 
 
 async def test_a_body_that_says_that_it_is_too_long_is_not_waited_for(strict: Client) -> None:
     head = b"Content-Length: 1001\r\nExpect: 100-continue\r\n"
 
-    answer = await raw(strict, head, b"")
+    answer = await send_raw(strict, head, b"")
 
     assert answer.startswith(b"HTTP/1.1 413")
 
@@ -353,26 +381,28 @@ async def test_a_body_without_a_length_is_read_up_to_the_limit(
     strict: Client, database: Database
 ) -> None:
     async def chunks() -> AsyncIterator[bytes]:
-        for byte in json.dumps(an_event()):
+        for byte in json.dumps(cloud_event()):
             yield byte.encode()
 
-    whole = await post(strict, chunks(), content_type=EVENT)
-    before = await kept(database)
+    whole = await post_cloud_events(strict, chunks(), content_type=EVENT_MEDIA_TYPE)
+    before = await count_rows(database)
     endless = b"64\r\n" + b" " * 100 + b"\r\n"
-    answer = await raw(strict, b"Transfer-Encoding: chunked\r\n", endless * 11)
+    answer = await send_raw(strict, b"Transfer-Encoding: chunked\r\n", endless * 11)
 
     assert whole.status_code == 202
     assert answer.startswith(b"HTTP/1.1 413")
-    assert await kept(database) == before
+    assert await count_rows(database) == before
 
 
-async def raw(client: Client, head: bytes, body: bytes) -> bytes:
+async def send_raw(client: Client, head: bytes, body: bytes) -> bytes:
     """Sends a message that may not be whole; the first line of the answer."""
     address = urlsplit(client.url)
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     start = f"POST {PATH} HTTP/1.1\r\nHost: tocsin\r\nAuthorization: Bearer {client.key}\r\n"
-    writer.write(start.encode() + f"Content-Type: {EVENT}\r\n".encode() + head + b"\r\n" + body)
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    writer.write(
+        start.encode() + f"Content-Type: {EVENT_MEDIA_TYPE}\r\n".encode() + head + b"\r\n" + body
+    )
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         line = await reader.readline()
     writer.close()
     return line
@@ -389,10 +419,10 @@ async def test_a_file_that_cannot_be_written_asks_the_sender_to_try_again(
     file.write_bytes(content)
 
     async with serve(database_url) as client:
-        answer = await send(client, an_event())
-        nothing = await found(client)
+        answer = await send_structured(client, cloud_event())
+        nothing = await fetch_by_source(client)
 
-    assert refusal(answer) == (503, [("UNAVAILABLE", "")])
+    assert parse_refusal(answer) == (503, [("UNAVAILABLE", "")])
     assert answer.headers["retry-after"] == "5"
     assert nothing is None
 
@@ -405,12 +435,12 @@ async def test_a_database_that_is_gone_asks_the_sender_to_try_again(
     administration = await asyncpg.connect(database_url.replace(name, "postgres"))
     await administration.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
-    answer = await send(own_client, an_event())
+    answer = await send_structured(own_client, cloud_event())
     await administration.execute(f"CREATE DATABASE {name} TEMPLATE template_of_tests")
-    again = await send(own_client, an_event())
+    again = await send_structured(own_client, cloud_event())
     await administration.close()
 
-    assert refusal(answer) == (503, [("UNAVAILABLE", "")])
+    assert parse_refusal(answer) == (503, [("UNAVAILABLE", "")])
     assert answer.headers["retry-after"] == "5"
     assert (again.status_code, again.json()["results"][0]["duplicate"]) == (202, False)
 
@@ -421,10 +451,10 @@ async def test_what_nobody_expected_is_told_by_a_reference_only(
     async def broken(*_: object) -> None:
         raise RuntimeError("SELECT secret FROM api_key")
 
-    monkeypatch.setattr("app.services.events.cloudevents.ingest", broken)
+    monkeypatch.setattr("app.services.events.cloudevents.ingest_cloud_events", broken)
 
-    answer = await send(client, an_event())
+    answer = await send_structured(client, cloud_event())
 
-    assert refusal(answer) == (500, [("INTERNAL_SERVER_ERROR", "")])
+    assert parse_refusal(answer) == (500, [("INTERNAL_SERVER_ERROR", "")])
     assert answer.json()["detail"] == "Something went wrong in the server."
     assert len(answer.json()["reference"]) == 32

@@ -7,10 +7,18 @@ from typing import Any
 
 import pytest
 
-from app.http.cloudevent_messages import BATCH, EVENT, PATH
+from app.http.cloudevent_messages import BATCH_MEDIA_TYPE, EVENT_MEDIA_TYPE, PATH
 from app.store.engine.database import Database
 from tests.client import Client
-from tests.sending import an_event, found, kept, post, refusal, send, send_binary
+from tests.cloudevent_client import (
+    cloud_event,
+    count_rows,
+    fetch_by_source,
+    parse_refusal,
+    post_cloud_events,
+    send_binary,
+    send_structured,
+)
 
 MISSING: Any = object()
 ATTRIBUTES: list[tuple[str, list[object]]] = [
@@ -87,125 +95,127 @@ def client(own_client: Client) -> Client:
 
 
 async def test_attributes_that_no_event_may_have(client: Client, database: Database) -> None:
-    before = await kept(database)
+    before = await count_rows(database)
 
     for attribute, values in ATTRIBUTES:
         for value in values:
-            event = an_event() | {attribute: value}
+            event = cloud_event() | {attribute: value}
             if value is MISSING:
                 del event[attribute]
-            said = (attribute, value)
-            answer = await send(client, event)
+            pair = (attribute, value)
+            answer = await send_structured(client, event)
 
-            assert (said, answer.status_code) == (said, 400)
-            status, errors = refusal(answer)
+            assert (pair, answer.status_code) == (pair, 400)
+            status, errors = parse_refusal(answer)
             places = {path.partition(".")[0] for _, path in errors}
-            assert (said, status, places) == (said, 400, {attribute})
+            assert (pair, status, places) == (pair, 400, {attribute})
             assert {code for code, _ in errors} == {"INVALID_INPUT"}
-    assert await kept(database) == before
+    assert await count_rows(database) == before
 
 
 async def test_data_and_data_base64_exclude_each_other(client: Client, database: Database) -> None:
-    before = await kept(database)
+    before = await count_rows(database)
 
-    answer = await send(client, an_event(data={"depth": 3}, data_base64="AAE="))
+    answer = await send_structured(client, cloud_event(data={"depth": 3}, data_base64="AAE="))
 
-    assert refusal(answer) == (400, [("INVALID_INPUT", "data_base64")])
-    assert await kept(database) == before
+    assert parse_refusal(answer) == (400, [("INVALID_INPUT", "data_base64")])
+    assert await count_rows(database) == before
 
 
 async def test_bodies_that_are_no_event(client: Client, database: Database) -> None:
-    before = await kept(database)
+    before = await count_rows(database)
 
     for name, body, errors in BODIES:
-        answer = await post(client, body, content_type=EVENT)
+        answer = await post_cloud_events(client, body, content_type=EVENT_MEDIA_TYPE)
 
-        assert (name, refusal(answer)) == (name, (400, errors))
-    assert await kept(database) == before
+        assert (name, parse_refusal(answer)) == (name, (400, errors))
+    assert await count_rows(database) == before
 
 
 async def test_bodies_that_are_no_batch(client: Client, database: Database) -> None:
-    before = await kept(database)
+    before = await count_rows(database)
 
     for name, body, _ in BODIES[:-1]:
-        answer = await post(client, body, content_type=BATCH)
+        answer = await post_cloud_events(client, body, content_type=BATCH_MEDIA_TYPE)
 
-        assert (name, refusal(answer)) == (name, (400, [("BAD_USER_INPUT", "")]))
-    assert await kept(database) == before
+        assert (name, parse_refusal(answer)) == (name, (400, [("BAD_USER_INPUT", "")]))
+    assert await count_rows(database) == before
 
 
 async def test_data_that_cannot_be_kept(client: Client, database: Database) -> None:
-    before = await kept(database)
+    before = await count_rows(database)
 
     for name, value in VALUES:
-        body = json.dumps(an_event(data=0)).encode().replace(b'"data": 0', b'"data": ' + value)
-        in_structured = await post(client, body, content_type=EVENT)
+        body = json.dumps(cloud_event(data=0)).encode().replace(b'"data": 0', b'"data": ' + value)
+        in_structured = await post_cloud_events(client, body, content_type=EVENT_MEDIA_TYPE)
         in_binary = await send_binary(client, value, content_type="application/json")
 
         for answer in (in_structured, in_binary):
-            status, [(code, path)] = refusal(answer)
+            status, [(code, path)] = parse_refusal(answer)
             assert (name, status, code) == (name, 400, "INVALID_INPUT")
             assert path.partition(".")[0] == "data"
-    assert await kept(database) == before
+    assert await count_rows(database) == before
 
 
 async def test_one_event_that_cannot_be_kept_does_not_stop_a_batch(
     client: Client, database: Database
 ) -> None:
-    before = await kept(database)
+    before = await count_rows(database)
     values = [value for _, value in VALUES]
     events = [
-        json.dumps(an_event(id=str(number), data=0)).encode().replace(b'"data": 0', said)
+        json.dumps(cloud_event(id=str(number), data=0)).encode().replace(b'"data": 0', said)
         for number, said in enumerate([b'"data": 0', *(b'"data": ' + value for value in values)])
     ]
 
-    answer = await post(client, b"[" + b",".join(events) + b"]", content_type=BATCH)
+    answer = await post_cloud_events(
+        client, b"[" + b",".join(events) + b"]", content_type=BATCH_MEDIA_TYPE
+    )
 
     results = answer.json()["results"]
     assert (answer.status_code, len(results)) == (207, len(values) + 1)
     assert [each["status"] for each in results] == [202] + [400] * len(values)
-    assert (await found(client, "0"))["id"] == results[0]["event"]
-    assert await kept(database) == [count + 1 for count in before]
+    assert (await fetch_by_source(client, "0"))["id"] == results[0]["event"]
+    assert await count_rows(database) == [count + 1 for count in before]
 
 
 async def test_headers_that_no_event_may_have(client: Client, database: Database) -> None:
-    before = await kept(database)
+    before = await count_rows(database)
 
     for attribute, values in HEADERS:
         for value in values:
             answer = await client.http.post(
                 PATH,
                 headers=[
-                    *((f"ce-{n}".encode(), v.encode()) for n, v in an_event().items()
+                    *((f"ce-{n}".encode(), v.encode()) for n, v in cloud_event().items()
                       if n != attribute),
                     (f"CE-{attribute}".encode(), value.encode()),
                 ],
             )  # fmt: skip
 
-            said = (attribute, value)
-            status, errors = refusal(answer)
-            assert (said, status, errors) == (said, 400, [("INVALID_INPUT", attribute)])
-    assert await kept(database) == before
+            pair = (attribute, value)
+            status, errors = parse_refusal(answer)
+            assert (pair, status, errors) == (pair, 400, [("INVALID_INPUT", attribute)])
+    assert await count_rows(database) == before
 
 
 async def test_headers_that_are_missing_or_there_twice(client: Client, database: Database) -> None:
-    before = await kept(database)
+    before = await count_rows(database)
 
     for attribute in ("id", "source", "type"):
-        pairs = [(f"ce-{name}", value) for name, value in an_event().items()]
+        pairs = [(f"ce-{name}", value) for name, value in cloud_event().items()]
         header = f"ce-{attribute}"
 
         missing = await client.http.post(PATH, headers=[p for p in pairs if p[0] != header])
         twice = await client.http.post(PATH, headers=[*pairs, (header.upper(), "x")])
 
         for answer in (missing, twice):
-            assert refusal(answer) == (400, [("INVALID_INPUT", attribute)])
-    assert await kept(database) == before
+            assert parse_refusal(answer) == (400, [("INVALID_INPUT", attribute)])
+    assert await count_rows(database) == before
 
 
 async def test_what_is_no_cloud_event_is_not_supported(client: Client, database: Database) -> None:
-    before = await kept(database)
-    event = json.dumps(an_event()).encode()
+    before = await count_rows(database)
+    event = json.dumps(cloud_event()).encode()
 
     for headers in (
         {},
@@ -213,23 +223,23 @@ async def test_what_is_no_cloud_event_is_not_supported(client: Client, database:
         {"content_type": "application/cloudevents+xml", "ce_specversion": "1.0"},
         {"content_type": "application/cloudevents+avro"},
         {"content_type": "application/cloudevents-batch+xml"},
-        {"content_type": f"{EVENT}; charset=utf-7"},
-        {"content_type": EVENT, "content_encoding": "gzip"},
+        {"content_type": f"{EVENT_MEDIA_TYPE}; charset=utf-7"},
+        {"content_type": EVENT_MEDIA_TYPE, "content_encoding": "gzip"},
         {"content_type": "x" * 5_000},
     ):
-        answer = await post(client, event, **headers)
+        answer = await post_cloud_events(client, event, **headers)
 
-        assert (headers, refusal(answer)) == (headers, (415, [("BAD_USER_INPUT", "")]))
+        assert (headers, parse_refusal(answer)) == (headers, (415, [("BAD_USER_INPUT", "")]))
         assert len(answer.content) < 1_000
-    assert await kept(database) == before
+    assert await count_rows(database) == before
 
 
 async def test_ten_thousand_mistakes_are_not_all_told(client: Client, database: Database) -> None:
-    before = await kept(database)
+    before = await count_rows(database)
     wrong: dict[str, Any] = {f"X{number}": [] for number in range(10_000)}
 
-    answer = await send(client, an_event(**wrong))
+    answer = await send_structured(client, cloud_event(**wrong))
 
-    assert refusal(answer)[0] == 400
+    assert parse_refusal(answer)[0] == 400
     assert len(answer.content) < 50_000
-    assert await kept(database) == before
+    assert await count_rows(database) == before

@@ -24,7 +24,7 @@ NAMED = re.findall(r"`(test_\w+)`", PAGE)
 STATUSES = ("202", "202", "207", "400")
 
 
-def names_in(*files: Path) -> Counter[str]:
+def count_test_names(*files: Path) -> Counter[str]:
     """How often each name of a test is there."""
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
     return Counter(
@@ -35,11 +35,11 @@ def names_in(*files: Path) -> Counter[str]:
     )
 
 
-def without_ids(told: dict[str, Any]) -> dict[str, Any]:
+def mask_ids(answer: dict[str, Any]) -> dict[str, Any]:
     """The answer with a mark in place of each id that the server chose."""
-    for each in told.get("results", []):
+    for each in answer.get("results", []):
         each["event"] = each["event"] and str(UUID(each["event"])) and "an id"
-    return told
+    return answer
 
 
 async def test_each_example_is_answered_as_the_page_says(client: Client) -> None:
@@ -53,20 +53,20 @@ async def test_each_example_is_answered_as_the_page_says(client: Client) -> None
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
-        printed, told = await curl.communicate()
+        printed, output = await curl.communicate()
 
-        assert told.decode() == status
-        assert without_ids(json.loads(printed)) == without_ids(json.loads(answer))
+        assert output.decode() == status
+        assert mask_ids(json.loads(printed)) == mask_ids(json.loads(answer))
 
 
 def test_every_test_that_the_page_names_is_there_once() -> None:
-    there = names_in(*TESTS.rglob("test_*.py"))
+    there = count_test_names(*TESTS.rglob("test_*.py"))
 
     assert {name: there[name] for name in NAMED if there[name] != 1} == {}
 
 
 def test_every_test_of_the_binding_is_on_the_page() -> None:
-    binding = names_in(TESTS / "http" / "test_cloudevent_messages.py")
+    binding = count_test_names(TESTS / "http" / "test_cloudevent_messages.py")
 
     assert sorted(binding.keys() - set(NAMED)) == []
 

@@ -18,39 +18,41 @@ from pydantic import SecretStr
 from sqlalchemy import create_engine, text
 
 from app.settings import Settings
-from app.store.engine.dialect import address_of, read_url
-from tests.client import PATIENCE_SECONDS, Client
+from app.store.engine.dialect import display_address, parse_database_url
+from tests.client import TIMEOUT_SECONDS, Client
 
 COMMAND = str(Path(sys.executable).parent / "tocsin")
 COUNT = "{ events { totalCount } }"
 
 
-def environment(**given: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")}
-    given = {"requests__query_seconds": str(PATIENCE_SECONDS)} | given
-    return kept | {f"TOCSIN_{name.upper()}": value for name, value in given.items()}
+def command_environment(**overrides: str) -> dict[str, str]:
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")
+    }
+    overrides = {"requests__query_seconds": str(TIMEOUT_SECONDS)} | overrides
+    return inherited | {f"TOCSIN_{name.upper()}": value for name, value in overrides.items()}
 
 
-async def run(folder: Path, *arguments: str, **settings: str) -> tuple[int, str, str]:
+async def run_command(folder: Path, *arguments: str, **settings: str) -> tuple[int, str, str]:
     """The command's exit code and what it printed."""
     process = await asyncio.create_subprocess_exec(
         COMMAND,
         *arguments,
         cwd=folder,
-        env=environment(**settings),
+        env=command_environment(**settings),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             out, err = await process.communicate()
     finally:
-        await end(process)
+        await end_process(process)
     return process.returncode or 0, out.decode(), err.decode()
 
 
 @contextlib.asynccontextmanager
-async def serving(
+async def start_server(
     folder: Path, port: int, *arguments: str, **settings: str
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
     """`tocsin serve`, with what it printed until it answered."""
@@ -61,19 +63,19 @@ async def serving(
         str(port),
         *arguments,
         cwd=folder,
-        env=environment(**settings),
+        env=command_environment(**settings),
         stdout=asyncio.subprocess.PIPE,
     )
     try:
         yield process, await read_until_it_answers(process, port)
     finally:
-        await end(process)
+        await end_process(process)
 
 
 async def read_until_it_answers(process: asyncio.subprocess.Process, port: int) -> str:
     assert process.stdout is not None
     printed = ""
-    async with asyncio.timeout(PATIENCE_SECONDS), Client(f"http://127.0.0.1:{port}") as probe:
+    async with asyncio.timeout(TIMEOUT_SECONDS), Client(f"http://127.0.0.1:{port}") as probe:
         while "Tocsin serves" not in printed:
             line = (await process.stdout.readline()).decode()
             assert line, f"ended with exit status {await process.wait()}"
@@ -85,7 +87,7 @@ async def read_until_it_answers(process: asyncio.subprocess.Process, port: int) 
             await asyncio.sleep(0.05)
 
 
-async def end(process: asyncio.subprocess.Process) -> None:
+async def end_process(process: asyncio.subprocess.Process) -> None:
     """Kills the process unless it has ended."""
     if process.returncode is None:
         process.kill()
@@ -94,10 +96,10 @@ async def end(process: asyncio.subprocess.Process) -> None:
 
 @pytest.fixture
 def port() -> int:
-    return free_port()
+    return find_free_port()
 
 
-def free_port() -> int:
+def find_free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
@@ -106,18 +108,18 @@ def free_port() -> int:
 async def test_an_empty_folder_gets_a_database_and_a_link_that_is_shown_once(
     tmp_path: Path, port: int
 ) -> None:
-    async with serving(tmp_path, port) as (process, first):
+    async with start_server(tmp_path, port) as (process, first):
         link = re.search(r"http://127\.0\.0\.1:\d+/graphql#key=(\S+)", first)
         assert link is not None
         async with Client(f"http://127.0.0.1:{port}", unquote(link[1])) as administrator:
-            await administrator.log(summary="kept")
+            await administrator.log_event(summary="kept")
         process.send_signal(signal.SIGTERM)
         assert await process.wait() == 0
     async with (
-        serving(tmp_path, port) as (_, second),
+        start_server(tmp_path, port) as (_, second),
         Client(f"http://127.0.0.1:{port}", unquote(link[1])) as administrator,
     ):
-        counted = await administrator.ask(COUNT)
+        counted = await administrator.execute_field(COUNT)
 
     assert link[0].startswith(f"http://127.0.0.1:{port}/")
     assert (tmp_path / "tocsin.db").exists()
@@ -127,10 +129,10 @@ async def test_an_empty_folder_gets_a_database_and_a_link_that_is_shown_once(
 
 async def test_the_bootstrap_key_can_be_set(tmp_path: Path, port: int) -> None:
     async with (
-        serving(tmp_path, port, bootstrap_key="a key/of my+own") as (_, printed),
+        start_server(tmp_path, port, bootstrap_key="a key/of my+own") as (_, printed),
         Client(f"http://127.0.0.1:{port}", "a key/of my+own") as administrator,
     ):
-        counted = await administrator.ask(COUNT)
+        counted = await administrator.execute_field(COUNT)
 
     assert f"http://127.0.0.1:{port}/graphql#key=a%20key%2Fof%20my%2Bown" in printed
     assert counted == {"totalCount": 0}
@@ -142,7 +144,7 @@ async def test_sigterm_ends_sockets_and_streams_so_that_they_resume(
     bell = "subscription { notificationAdded { cursor } }"
     events = {"accept": "text/event-stream"}
     async with (
-        serving(tmp_path, port, bootstrap_key="k") as (process, _),
+        start_server(tmp_path, port, bootstrap_key="k") as (process, _),
         Client(f"http://127.0.0.1:{port}", "k") as client,
         client.subscription(bell) as heard,
         client.http.stream("POST", "/graphql", json={"query": bell}, headers=events) as stream,
@@ -160,10 +162,10 @@ async def test_sigterm_ends_sockets_and_streams_so_that_they_resume(
 async def test_several_starters_make_one_database_and_one_key(
     database_url: str, tmp_path: Path
 ) -> None:
-    empty = await an_empty_database(database_url, tmp_path)
+    empty = await create_empty_database(database_url, tmp_path)
 
     answers = await asyncio.gather(
-        *(run(tmp_path, "migrate", database_url=empty) for _ in range(4))
+        *(run_command(tmp_path, "migrate", database_url=empty) for _ in range(4))
     )
 
     assert [code for code, _, _ in answers] == [0, 0, 0, 0]
@@ -171,7 +173,7 @@ async def test_several_starters_make_one_database_and_one_key(
 
 
 @pytest.mark.parametrize(
-    ("url", "told"),
+    ("url", "expected_message"),
     [
         ("mysql://a/b", "names mysql; Tocsin runs on sqlite and postgresql"),
         ("no url", "is no database URL"),
@@ -181,19 +183,19 @@ async def test_several_starters_make_one_database_and_one_key(
     ],
 )
 async def test_a_database_that_cannot_be_opened_is_told_in_a_line(
-    tmp_path: Path, url: str, told: str
+    tmp_path: Path, url: str, expected_message: str
 ) -> None:
-    code, out, err = await run(tmp_path, "serve", database_url=url)
+    code, out, err = await run_command(tmp_path, "serve", database_url=url)
 
     assert (code, out) == (1, "")
-    assert told in err
+    assert expected_message in err
     assert "Traceback" not in err
     assert len(err.splitlines()) == 1
 
 
 async def test_a_port_that_is_taken_is_told_and_nothing_is_made(tmp_path: Path, port: int) -> None:
     with socket.create_server(("127.0.0.1", port)):
-        code, out, err = await run(tmp_path, "serve", "--port", str(port))
+        code, out, err = await run_command(tmp_path, "serve", "--port", str(port))
 
     assert (code, out) == (1, "")
     assert f"cannot listen on 127.0.0.1:{port}" in err
@@ -201,10 +203,10 @@ async def test_a_port_that_is_taken_is_told_and_nothing_is_made(tmp_path: Path, 
 
 
 async def test_a_bootstrap_key_that_comes_too_late_is_warned_of(tmp_path: Path) -> None:
-    await run(tmp_path, "migrate", bootstrap_key="first")
+    await run_command(tmp_path, "migrate", bootstrap_key="first")
 
-    same = await run(tmp_path, "migrate", bootstrap_key="first")
-    other = await run(tmp_path, "migrate", bootstrap_key="second")
+    same = await run_command(tmp_path, "migrate", bootstrap_key="first")
+    other = await run_command(tmp_path, "migrate", bootstrap_key="second")
 
     assert "bootstrap_key_ignored" not in same[2]
     assert "bootstrap_key_ignored" in other[2]
@@ -215,7 +217,7 @@ async def test_a_file_that_is_no_database_is_told_and_left_alone(tmp_path: Path)
     file = tmp_path / "tocsin.db"
     file.write_text("dear diary, " * 1000)
 
-    code, _, err = await run(tmp_path, "serve")
+    code, _, err = await run_command(tmp_path, "serve")
 
     assert code == 1
     assert "The database file is damaged." in err
@@ -223,20 +225,20 @@ async def test_a_file_that_is_no_database_is_told_and_left_alone(tmp_path: Path)
 
 
 async def test_a_database_of_a_later_version_is_refused(tmp_path: Path) -> None:
-    await run(tmp_path, "migrate")
+    await run_command(tmp_path, "migrate")
     engine = create_engine(f"sqlite:///{tmp_path}/tocsin.db")
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     engine.dispose()
 
-    code, _, err = await run(tmp_path, "serve")
+    code, _, err = await run_command(tmp_path, "serve")
 
     assert code == 1
     assert "used with a later version of Tocsin" in err
 
 
 async def test_a_setting_that_does_not_fit_is_told_by_name(tmp_path: Path) -> None:
-    code, _, err = await run(tmp_path, "serve", limits__page="many")
+    code, _, err = await run_command(tmp_path, "serve", limits__page="many")
 
     assert code == 2
     assert err.startswith("TOCSIN_LIMITS__PAGE: ")
@@ -249,13 +251,13 @@ def test_settings_that_are_printed_hold_no_secret() -> None:
 
 
 async def test_the_schema_is_printed_as_the_file_has_it(tmp_path: Path) -> None:
-    code, out, _ = await run(tmp_path, "schema")
+    code, out, _ = await run_command(tmp_path, "schema")
 
     assert code == 0
     assert out == (Path(__file__).parents[2] / "schema.graphql").read_text()
 
 
-async def an_empty_database(database_url: str, folder: Path) -> str:
+async def create_empty_database(database_url: str, folder: Path) -> str:
     if database_url.startswith("sqlite"):
         return f"sqlite:///{folder}/empty.db"
     import asyncpg
@@ -266,9 +268,9 @@ async def an_empty_database(database_url: str, folder: Path) -> str:
     return database_url
 
 
-async def an_older_database(database_url: str, folder: Path) -> str:
+async def create_older_database(database_url: str, folder: Path) -> str:
     """One that lacks migrations; on PostgreSQL all of them."""
-    older = await an_empty_database(database_url, folder)
+    older = await create_empty_database(database_url, folder)
     if older.startswith("sqlite"):
         engine = create_engine(older)
         with engine.begin() as connection:
@@ -278,7 +280,7 @@ async def an_older_database(database_url: str, folder: Path) -> str:
     return older
 
 
-def lacking(database_url: str) -> str:
+def missing_tables_message(database_url: str) -> str:
     """What is told of such a database."""
-    where = address_of(read_url(database_url))
+    where = display_address(parse_database_url(database_url))
     return f"The database at {where} lacks tables of this version: run `tocsin migrate` first."

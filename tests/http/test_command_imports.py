@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.client import PATIENCE_SECONDS
-from tests.http.test_command import environment
+from tests.client import TIMEOUT_SECONDS
+from tests.http.test_command import command_environment
 
 PRINT_PACKAGES = """
 import json, sys
@@ -28,7 +28,7 @@ GRAPHQL = {"graphql", "strawberry"}
 DATABASE = {"aiosqlite", "asyncpg", "sqlalchemy", "sqlmodel"}
 
 
-async def imported(folder: Path, code: str, *arguments: str) -> set[str]:
+async def list_imports(folder: Path, code: str, *arguments: str) -> set[str]:
     """The packages that a new process has imported after it ran the code."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -36,17 +36,17 @@ async def imported(folder: Path, code: str, *arguments: str) -> set[str]:
         PRINT_PACKAGES.format(code=code),
         *arguments,
         cwd=folder,
-        env=environment(),
+        env=command_environment(),
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         _, err = await process.communicate()
     return set(json.loads(err.decode().splitlines()[-1]))
 
 
-async def imported_by_command(folder: Path, *arguments: str) -> set[str]:
-    return await imported(folder, "from app.cli import main; main()", *arguments)
+async def list_command_imports(folder: Path, *arguments: str) -> set[str]:
+    return await list_imports(folder, "from app.cli import main; main()", *arguments)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ async def imported_by_command(folder: Path, *arguments: str) -> set[str]:
 async def test_help_and_usage_errors_import_no_implementation(
     tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
-    packages = await imported_by_command(tmp_path, *arguments)
+    packages = await list_command_imports(tmp_path, *arguments)
 
     unneeded = DATABASE | GRAPHQL | WEB | TOKENS | MIGRATION | {"pydantic_settings", "structlog"}
     assert packages & unneeded == set()
@@ -63,7 +63,7 @@ async def test_help_and_usage_errors_import_no_implementation(
 
 
 async def test_printing_the_schema_imports_no_web_framework(tmp_path: Path) -> None:
-    packages = await imported_by_command(tmp_path, "schema")
+    packages = await list_command_imports(tmp_path, "schema")
 
     assert packages & (WEB | TOKENS | MIGRATION) == set()
     assert packages >= GRAPHQL
@@ -72,12 +72,12 @@ async def test_printing_the_schema_imports_no_web_framework(tmp_path: Path) -> N
 async def test_commands_at_a_database_import_no_server_and_migrations_only_to_migrate(
     tmp_path: Path,
 ) -> None:
-    new = await imported_by_command(tmp_path, "migrate")
+    new = await list_command_imports(tmp_path, "migrate")
     others = await asyncio.gather(
-        imported_by_command(tmp_path, "migrate"),
-        imported_by_command(tmp_path, "prune", "--before", "2026-01-01"),
-        imported_by_command(tmp_path, "keys", "list"),
-        imported_by_command(tmp_path, "export"),
+        list_command_imports(tmp_path, "migrate"),
+        list_command_imports(tmp_path, "prune", "--before", "2026-01-01"),
+        list_command_imports(tmp_path, "keys", "list"),
+        list_command_imports(tmp_path, "export"),
     )
 
     assert new >= MIGRATION
@@ -88,13 +88,13 @@ async def test_commands_at_a_database_import_no_server_and_migrations_only_to_mi
 
 
 async def test_the_server_imports_no_packages_of_other_commands(tmp_path: Path) -> None:
-    packages = await imported(tmp_path, "import app.main")
+    packages = await list_imports(tmp_path, "import app.main")
 
     assert packages & (TOKENS | MIGRATION | {"asyncpg", "typer"}) == set()
     assert packages >= GRAPHQL | WEB
 
 
 async def test_the_supervisor_of_workers_imports_no_server(tmp_path: Path) -> None:
-    packages = await imported(tmp_path, "import app.serving.command")
+    packages = await list_imports(tmp_path, "import app.serving.command")
 
     assert packages & (GRAPHQL | WEB | TOKENS | MIGRATION) == set()

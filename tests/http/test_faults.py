@@ -35,7 +35,7 @@ async def test_the_root_leads_to_graphql(client: Client) -> None:
 
 
 async def test_a_subscription_by_post_is_told_where_to_go(client: Client) -> None:
-    error = await client.error("subscription { notificationAdded { cursor } }")
+    error = await client.expect_error("subscription { notificationAdded { cursor } }")
 
     assert error["extensions"] == {"code": "BAD_USER_INPUT"}
     assert "graphql-transport-ws" in error["message"]
@@ -45,40 +45,40 @@ async def test_a_subscription_by_post_is_told_where_to_go(client: Client) -> Non
 async def test_a_locked_file_is_told_and_nothing_is_written(
     client: Client, database_url: str
 ) -> None:
-    event = await client.log(summary="kept")
+    event = await client.log_event(summary="kept")
     other = sqlite3.connect(database_url.removeprefix("sqlite:///"), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
 
-    logged = await client.error(LOG_EVENT, input={})
+    logged = await client.expect_error(LOG_EVENT, input={})
     other.execute("ROLLBACK")
     other.close()
 
     assert logged["extensions"]["code"] == "UNAVAILABLE"
     assert logged["message"] == "The database is locked by another process."
-    assert await client.ask(COUNT) == {"totalCount": 1}
-    assert await client.ask(UPDATE, id=event["id"]) == {"userErrors": []}
+    assert await client.execute_field(COUNT) == {"totalCount": 1}
+    assert await client.execute_field(UPDATE, id=event["id"]) == {"userErrors": []}
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
 async def test_a_locked_row_is_told_and_nothing_is_written(
     client: Client, database_url: str
 ) -> None:
-    event = await client.log(summary="kept")
+    event = await client.log_event(summary="kept")
     other = await asyncpg.connect(database_url)
     holding = other.transaction()
     await holding.start()
     await other.execute("UPDATE event SET summary = 'held'")
 
-    updated = await client.error(UPDATE, id=event["id"])
+    updated = await client.expect_error(UPDATE, id=event["id"])
     await holding.rollback()
     await other.close()
 
     assert updated["extensions"]["code"] == "UNAVAILABLE"
     assert updated["message"] == "The database is locked by another process."
-    found = await client.ask(
+    payload = await client.execute_field(
         "query ($id: ID!) { event(id: $id) { summary version } }", id=event["id"]
     )
-    assert found == {"summary": "kept", "version": 1}
+    assert payload == {"summary": "kept", "version": 1}
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
@@ -91,7 +91,7 @@ async def test_a_read_only_file_is_read_and_refuses_writes(database_url: str, se
 
     async with serve(database_url) as client:
         refused = await client.post(LOG_EVENT, input={})
-        listed = await client.ask(COUNT)
+        listed = await client.execute_field(COUNT)
 
     [error] = refused.json()["errors"]
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
@@ -110,8 +110,8 @@ async def test_a_read_only_database_is_read_and_refuses_writes(
     await administration.close()
 
     async with serve(database_url) as client:
-        error = await client.error(LOG_EVENT, input={})
-        listed = await client.ask(COUNT)
+        error = await client.expect_error(LOG_EVENT, input={})
+        listed = await client.execute_field(COUNT)
 
     assert error["extensions"]["code"] == "UNAVAILABLE"
     assert error["message"] == "The database is read-only."
@@ -129,7 +129,7 @@ async def test_a_database_that_is_gone_is_503_and_the_server_lives(
     gone = await client.post(COUNT)
     health = await client.http.get("/health")
     await administration.execute(f"CREATE DATABASE {name} TEMPLATE template_of_tests")
-    back = await client.ask(COUNT)
+    back = await client.execute_field(COUNT)
     await administration.close()
 
     assert gone.status_code == 503
@@ -145,9 +145,9 @@ async def test_what_nobody_expected_is_told_by_a_reference_only(
     async def broken(*_: object) -> None:
         raise RuntimeError("SELECT secret FROM api_key")
 
-    monkeypatch.setattr("app.services.events.event_queries.count", broken)
+    monkeypatch.setattr("app.services.events.event_queries.count_events", broken)
 
-    error = await client.error("{ events { totalCount nodes { cloudEvent } } }")
+    error = await client.expect_error("{ events { totalCount nodes { cloudEvent } } }")
 
     assert error["message"] == "Something went wrong in the server."
     assert error["extensions"]["code"] == "INTERNAL_SERVER_ERROR"

@@ -11,9 +11,9 @@ import pytest
 
 from app.domain.access.caller import Permission
 from app.store.engine.database import Database
-from tests.client import PATIENCE_SECONDS, Client
+from tests.client import TIMEOUT_SECONDS, Client
 from tests.conftest import SQLITE, Serve
-from tests.worlds import a_key
+from tests.factories import create_api_key
 
 JSON = "application/json"
 GRAPHQL_JSON = "application/graphql-response+json"
@@ -30,7 +30,7 @@ def dialect() -> str:
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "expected_message"),
     [
         (b"", "The body is not JSON"),
         (b"null", "A request is a JSON object"),
@@ -53,13 +53,15 @@ def dialect() -> str:
         (DEEP, "nested too deeply"),
     ],
 )
-async def test_a_body_that_is_no_request_is_400(client: Client, body: bytes, told: str) -> None:
+async def test_a_body_that_is_no_request_is_400(
+    client: Client, body: bytes, expected_message: str
+) -> None:
     answer = await client.http.post("/graphql", content=body, headers={"content-type": JSON})
 
     [error] = answer.json()["errors"]
     assert answer.status_code == 400
     assert error["extensions"] == {"code": "BAD_USER_INPUT"}
-    assert told in error["message"]
+    assert expected_message in error["message"]
     assert answer.json().keys() == {"errors"}
 
 
@@ -183,18 +185,18 @@ async def test_get_runs_queries_and_no_mutation(client: Client) -> None:
     variables = json.dumps({"type": "Well"})
     mutation = 'mutation { logEvent(input: {summary: "by GET"}) { event { id } } }'
 
-    asked = await client.http.get("/graphql", params={"query": query, "variables": variables})
+    response = await client.http.get("/graphql", params={"query": query, "variables": variables})
     changed = await client.http.get("/graphql", params={"query": mutation})
     twice = await client.http.get("/graphql?query={a}&query={b}")
     broken = await client.http.get("/graphql", params={"query": query, "variables": "{"})
     nothing = await client.http.get("/graphql", headers={"accept": JSON})
 
-    assert asked.json()["data"] == {"entity": {"type": "Well"}}
+    assert response.json()["data"] == {"entity": {"type": "Well"}}
     assert (changed.status_code, changed.headers["allow"]) == (405, "POST")
     assert (twice.status_code, broken.status_code, nothing.status_code) == (400, 400, 400)
     assert "the parameter query is there more than once" in twice.text.lower()
     assert "variables is not JSON" in broken.json()["errors"][0]["message"]
-    assert await client.ask("{ events { totalCount } }") == {"totalCount": 0}
+    assert await client.execute_field("{ events { totalCount } }") == {"totalCount": 0}
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
@@ -228,21 +230,21 @@ async def test_a_body_over_the_limit_is_413_however_it_comes(
 
     async with serve(database_url, limits={"message_bytes": 4_000}) as client:
         headers = {"content-type": JSON}
-        told = await client.http.post("/graphql", content=b" " * 4_001, headers=headers)
+        response = await client.http.post("/graphql", content=b" " * 4_001, headers=headers)
         untold = await client.http.post("/graphql", content=chunks(), headers=headers)
         fitting = await client.http.post("/graphql", content=TYPENAME.ljust(4_000), headers=headers)
 
-    assert (told.status_code, untold.status_code, fitting.status_code) == (413, 413, 200)
-    assert told.json()["errors"][0]["message"] == "A request has at most 4,000 bytes."
+    assert (response.status_code, untold.status_code, fitting.status_code) == (413, 413, 200)
+    assert response.json()["errors"][0]["message"] == "A request has at most 4,000 bytes."
 
 
 async def test_a_subscription_is_heard_as_events_and_resumed_by_the_last_one_s_id(
     client: Client,
 ) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        head = await client.ask("{ logHead }")
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        head = await client.execute_field("{ logHead }")
         query = f'subscription {{ notificationAdded(after: "{head}") {{ node {{ summary }} }} }}'
-        await client.log(summary="a\nb", notification=True)
+        await client.log_event(summary="a\nb", notification=True)
         headers = {"accept": EVENTS}
 
         async with client.http.stream(
@@ -250,7 +252,7 @@ async def test_a_subscription_is_heard_as_events_and_resumed_by_the_last_one_s_i
         ) as heard:
             lines = heard.aiter_lines()
             event = [await anext(lines) for _ in range(4)]
-        await client.log(summary="later", notification=True)
+        await client.log_event(summary="later", notification=True)
         resumed = headers | {"last-event-id": event[1].removeprefix("id: ")}
         async with client.http.stream(
             "POST", "/graphql", json={"query": query}, headers=resumed
@@ -279,22 +281,24 @@ async def test_who_listens_is_told_that_the_server_is_there(
         client.http.stream(
             "POST", "/graphql", json={"query": BELL}, headers={"accept": EVENTS}
         ) as heard,
-        asyncio.timeout(PATIENCE_SECONDS),
+        asyncio.timeout(TIMEOUT_SECONDS),
     ):
-        assert [line async for line in first(2, heard.aiter_lines())] == [":", ""]
+        assert [line async for line in take_first(2, heard.aiter_lines())] == [":", ""]
 
 
-async def first(count: int, lines: AsyncIterator[str]) -> AsyncIterator[str]:
+async def take_first(count: int, lines: AsyncIterator[str]) -> AsyncIterator[str]:
     for _ in range(count):
         yield await anext(lines)
 
 
 async def test_events_end_with_the_credential(own_client: Client, database: Database) -> None:
-    key = await a_key(database, Permission.EVENT_READ)
+    key = await create_api_key(database, Permission.EVENT_READ)
     reader = own_client.as_key(key)
     [row] = [
         each
-        for each in (await own_client.ask("{ organization { apiKeys { id name } } }"))["apiKeys"]
+        for each in (await own_client.execute_field("{ organization { apiKeys { id name } } }"))[
+            "apiKeys"
+        ]
         if each["name"] == "key of default"
     ]
 
@@ -302,10 +306,10 @@ async def test_events_end_with_the_credential(own_client: Client, database: Data
         reader.http.stream(
             "POST", "/graphql", json={"query": BELL}, headers={"accept": EVENTS}
         ) as heard,
-        asyncio.timeout(PATIENCE_SECONDS),
+        asyncio.timeout(TIMEOUT_SECONDS),
     ):
         revoke = "mutation ($id: ID!) { revokeApiKey(id: $id) { userErrors { code } } }"
-        await own_client.ask(revoke, id=row["id"])
+        await own_client.execute_field(revoke, id=row["id"])
         lines: list[Any] = [line async for line in heard.aiter_lines()]
 
     assert lines == []

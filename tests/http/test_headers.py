@@ -12,8 +12,8 @@ from websockets.exceptions import InvalidStatus
 
 from app.store.engine.database import Database
 from tests.client import PROTOCOL, Client
-from tests.conftest import SQLITE, Serve, settings_of
-from tests.sending import an_event, kept
+from tests.cloudevent_client import cloud_event, count_rows
+from tests.conftest import SQLITE, Serve, build_settings
 
 JSON = "application/json"
 PAGE = "https://forms.example"
@@ -24,7 +24,7 @@ GUARDS = {
     "x-content-type-options": "nosniff",
 }
 # What a form of any page sends without asking, and what a page sends that says nothing.
-UNASKED = [
+SIMPLE_CONTENT_TYPES = [
     "application/x-www-form-urlencoded",
     "multipart/form-data; boundary=x",
     "text/plain",
@@ -42,7 +42,9 @@ def dialect() -> str:
     return SQLITE
 
 
-async def ask_first(client: Client, path: str, origin: str = PAGE, **asked: str) -> httpx.Response:
+async def send_preflight(
+    client: Client, path: str, origin: str = PAGE, **asked: str
+) -> httpx.Response:
     """A browser's preflight, which has no credential."""
     headers = {"origin": origin, "access-control-request-method": asked.get("method", "POST")}
     if "headers" in asked:
@@ -50,7 +52,7 @@ async def ask_first(client: Client, path: str, origin: str = PAGE, **asked: str)
     return await client.as_key(None).http.options(path, headers=headers)
 
 
-def allowed(answer: httpx.Response) -> str | None:
+def allowed_origin(answer: httpx.Response) -> str | None:
     assert "access-control-allow-credentials" not in answer.headers
     origin: str | None = answer.headers.get("access-control-allow-origin")
     return origin
@@ -59,15 +61,15 @@ def allowed(answer: httpx.Response) -> str | None:
 async def test_what_a_form_can_send_is_415_and_stores_nothing(
     own_client: Client, database: Database
 ) -> None:
-    before = await kept(database)
+    before = await count_rows(database)
 
     for path in ("/graphql", "/cloudevents"):
-        for content_type in UNASKED:
+        for content_type in SIMPLE_CONTENT_TYPES:
             headers = {} if content_type is None else {"content-type": content_type}
             answer = await own_client.http.post(path, content=MUTATION, headers=headers)
 
             assert (path, content_type, answer.status_code) == (path, content_type, 415)
-    assert await kept(database) == before
+    assert await count_rows(database) == before
 
 
 async def test_every_answer_is_guarded(client: Client) -> None:
@@ -75,14 +77,14 @@ async def test_every_answer_is_guarded(client: Client) -> None:
     answers = [
         await client.post("{ __typename }"),
         await client.http.post("/graphql", json={"query": "{"}),
-        await client.http.post("/cloudevents", json=an_event()),
+        await client.http.post("/cloudevents", json=cloud_event()),
         await client.http.get("/cloudevents"),
         await client.http.put("/graphql"),
         await client.http.get("/nowhere"),
         await client.http.get("/event-types/none/schema.json"),
         await client.http.get("/graphql/assets/../../../app/settings.py"),
         await nobody.post("/graphql", json={"query": "{ __typename }"}),
-        await nobody.post("/cloudevents", json=an_event()),
+        await nobody.post("/cloudevents", json=cloud_event()),
         await nobody.get("/event-types/none/schema.json"),
         await nobody.get("/"),
         *[await nobody.get(f"/{probe}") for probe in ("health", "ready", "metrics")],
@@ -104,7 +106,7 @@ async def test_an_answer_that_nobody_expected_is_guarded_and_tells_nothing(
     async def broken(*_: object) -> None:
         raise RuntimeError("SELECT secret FROM api_key")
 
-    monkeypatch.setattr("app.http.type_schemas.event_types.find", broken)
+    monkeypatch.setattr("app.http.type_schemas.event_types.fetch_event_type", broken)
     headers = {"x-request-id": "request-1"}
 
     answer = await client.http.get("/event-types/any/schema.json", headers=headers)
@@ -132,37 +134,41 @@ async def test_a_cookie_is_no_credential(client: Client) -> None:
 
 
 async def test_without_the_setting_no_page_of_another_site_is_let_in(client: Client) -> None:
-    before = await ask_first(client, "/graphql", headers="authorization,content-type")
+    before = await send_preflight(client, "/graphql", headers="authorization,content-type")
     headers = {"origin": PAGE}
 
     answer = await client.http.post("/graphql", json={"query": "{ __typename }"}, headers=headers)
 
     assert before.status_code == 405
-    assert (allowed(before), allowed(answer)) == (None, None)
+    assert (allowed_origin(before), allowed_origin(answer)) == (None, None)
 
 
 async def test_a_named_origin_may_ask_at_every_door(database_url: str, serve: Serve) -> None:
-    asked = (
+    requested_headers = (
         "authorization, content-type, data-partition-id, slb-data-partition-id, "
         "last-event-id, traceparent, x-request-id"
     )
 
     async with serve(database_url, cors_origins=f"https://b.example:8443, {PAGE}/") as client:
         for path in ("/graphql", "/cloudevents", "/event-types/a.b/schema.json"):
-            first = await ask_first(client, path, headers=asked)
-            answer = await client.http.post(path, json=an_event(), headers={"origin": PAGE})
-            stranger = await ask_first(client, path, "https://evil.example")
+            first = await send_preflight(client, path, headers=requested_headers)
+            answer = await client.http.post(path, json=cloud_event(), headers={"origin": PAGE})
+            stranger = await send_preflight(client, path, "https://evil.example")
             heard = await client.http.post(path, headers={"origin": "https://evil.example"})
-            other = await ask_first(client, path, headers="cookie")
-            deleting = await ask_first(client, path, method="DELETE")
+            other = await send_preflight(client, path, headers="cookie")
+            deleting = await send_preflight(client, path, method="DELETE")
 
-            assert (first.status_code, allowed(first)) == (200, PAGE)
+            assert (first.status_code, allowed_origin(first)) == (200, PAGE)
             assert "x-request-id" in first.headers
-            assert allowed(answer) == PAGE
+            assert allowed_origin(answer) == PAGE
             assert "Origin" in answer.headers["vary"]
             exposed = set(answer.headers["access-control-expose-headers"].split(", "))
             assert exposed == {"etag", "retry-after", "x-request-id"}
-            assert (stranger.status_code, allowed(stranger), allowed(heard)) == (400, None, None)
+            assert (stranger.status_code, allowed_origin(stranger), allowed_origin(heard)) == (
+                400,
+                None,
+                None,
+            )
             assert (other.status_code, deleting.status_code) == (400, 400)
 
 
@@ -172,28 +178,28 @@ async def test_a_named_origin_hears_events_and_refusals(database_url: str, serve
 
     async with serve(database_url, cors_origins=PAGE) as client:
         async with client.http.stream("POST", "/graphql", json=query, headers=headers) as heard:
-            assert (heard.status_code, allowed(heard)) == (200, PAGE)
+            assert (heard.status_code, allowed_origin(heard)) == (200, PAGE)
         refused = await client.as_key("wrong").http.post("/graphql", json=query, headers=headers)
         probe = await client.http.get("/metrics", headers={"origin": PAGE})
 
-    assert (refused.status_code, allowed(refused)) == (401, PAGE)
-    assert allowed(probe) is None
+    assert (refused.status_code, allowed_origin(refused)) == (401, PAGE)
+    assert allowed_origin(probe) is None
 
 
 async def test_a_star_lets_every_page_in_without_credentials_of_its_own(
     database_url: str, serve: Serve
 ) -> None:
     async with serve(database_url, cors_origins="*") as client:
-        first = await ask_first(client, "/graphql", "null", headers="authorization")
+        first = await send_preflight(client, "/graphql", "null", headers="authorization")
         answer = await client.http.post("/graphql", json={}, headers={"origin": "null"})
-        assert await handshake(client, origin="https://any.example") == 101
+        assert await open_handshake(client, origin="https://any.example") == 101
 
-    assert (allowed(first), allowed(answer)) == ("*", "*")
+    assert (allowed_origin(first), allowed_origin(answer)) == ("*", "*")
 
 
 async def test_an_empty_setting_is_none(database_url: str, serve: Serve) -> None:
     async with serve(database_url, cors_origins=" ") as client:
-        assert allowed(await ask_first(client, "/graphql")) is None
+        assert allowed_origin(await send_preflight(client, "/graphql")) is None
 
 
 @pytest.mark.parametrize(
@@ -201,16 +207,16 @@ async def test_an_empty_setting_is_none(database_url: str, serve: Serve) -> None
 )
 def test_a_setting_that_names_no_origin_is_refused(origins: str) -> None:
     with pytest.raises(ValidationError, match="Invalid origin"):
-        settings_of("sqlite://", cors_origins=origins)
+        build_settings("sqlite://", cors_origins=origins)
 
 
-async def handshake(client: Client, **headers: str) -> int:
+async def open_handshake(client: Client, **headers: str) -> int:
     """The status that a socket's handshake is answered with."""
     address = client.url.replace("http", "ws", 1) + "/graphql"
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    given: Any = {"additional_headers": named, "subprotocols": [PROTOCOL]}
+    attributes: Any = {"additional_headers": named, "subprotocols": [PROTOCOL]}
     try:
-        async with connect(address, **given):
+        async with connect(address, **attributes):
             return 101
     except InvalidStatus as refused:
         return refused.response.status_code
@@ -238,14 +244,14 @@ async def test_a_socket_is_for_programs_and_for_pages_of_this_server(client: Cli
         "*": 403,
     }
 
-    assert await handshake(client) == 101
-    assert {origin: await handshake(client, origin=origin) for origin in tried} == tried
+    assert await open_handshake(client) == 101
+    assert {origin: await open_handshake(client, origin=origin) for origin in tried} == tried
 
 
 async def test_what_a_proxy_is_said_to_have_said_makes_no_page_ours(client: Client) -> None:
     forwarded = {"x_forwarded_host": "evil.example", "forwarded": "host=evil.example"}
 
-    assert await handshake(client, origin="http://evil.example", **forwarded) == 403
+    assert await open_handshake(client, origin="http://evil.example", **forwarded) == 403
 
 
 async def test_a_socket_is_for_pages_of_the_public_address_and_of_named_origins(
@@ -263,6 +269,6 @@ async def test_a_socket_is_for_pages_of_the_public_address_and_of_named_origins(
     }
 
     async with serve(database_url, public_url=public, cors_origins=PAGE) as client:
-        told = {origin: await handshake(client, origin=origin) for origin in tried}
+        statuses = {origin: await open_handshake(client, origin=origin) for origin in tried}
 
-    assert told == tried
+    assert statuses == tried

@@ -8,11 +8,17 @@ import sys
 from pathlib import Path
 
 from app.domain.access.caller import Permission
-from app.services.auth.access import Access, authenticate
+from app.services.auth.access import Access, authenticate_credential
 from app.store.engine.database import Database
-from tests.client import ADMINISTRATOR, PATIENCE_SECONDS
-from tests.http.test_command import an_older_database, end, environment, lacking, run
-from tests.worlds import a_key
+from tests.client import ADMINISTRATOR, TIMEOUT_SECONDS
+from tests.factories import create_api_key
+from tests.http.test_command import (
+    command_environment,
+    create_older_database,
+    end_process,
+    missing_tables_message,
+    run_command,
+)
 
 EVERYTHING = [part for each in Permission for part in ("--permission", each.value)]
 CREATE = ("create", "--permission", "EVENT_READ", "--name")
@@ -32,14 +38,14 @@ print(json.dumps(done))
 """
 
 
-async def keys(
+async def run_keys_commands(
     folder: Path, *commands: tuple[str, ...], **settings: str
 ) -> list[tuple[int, str, str]]:
     """Of each `tocsin keys ...`: the exit code and what it printed."""
-    return await several(folder, *(("keys", *command) for command in commands), **settings)
+    return await run_commands(folder, *(("keys", *command) for command in commands), **settings)
 
 
-async def several(
+async def run_commands(
     folder: Path, *commands: tuple[str, ...], **settings: str
 ) -> list[tuple[int, str, str]]:
     """Of each `tocsin ...`: the exit code and what it printed."""
@@ -49,23 +55,25 @@ async def several(
         SEVERAL,
         json.dumps(commands),
         cwd=folder,
-        env=environment(**settings),
+        env=command_environment(**settings),
         stdout=asyncio.subprocess.PIPE,
     )
     try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             out, _ = await process.communicate()
     finally:
-        await end(process)
-    return [(code, printed, told) for code, printed, told in json.loads(out)]
+        await end_process(process)
+    return [(code, printed, stderr) for code, printed, stderr in json.loads(out)]
 
 
 async def test_a_lost_administrator_s_key_is_replaced_and_revoked(
     database_url: str, database: Database, tmp_path: Path
 ) -> None:
-    lost = (await authenticate(Access(database), f"Bearer {ADMINISTRATOR}")).credential_id
+    lost = (
+        await authenticate_credential(Access(database), f"Bearer {ADMINISTRATOR}")
+    ).credential_id
 
-    before, created, revoked, again, after = await keys(
+    before, created, revoked, again, after = await run_keys_commands(
         tmp_path,
         ("list",),
         ("create", "--name", "new administrator", "--every-organization", *EVERYTHING),
@@ -85,7 +93,7 @@ async def test_a_lost_administrator_s_key_is_replaced_and_revoked(
     assert (code, len(secret.splitlines())) == (0, 1)
     assert secret.startswith("tocsin_")
     assert secret.strip() not in words
-    administrator = await authenticate(Access(database), f"Bearer {secret.strip()}")
+    administrator = await authenticate_credential(Access(database), f"Bearer {secret.strip()}")
     assert administrator.name == "new administrator"
     assert administrator.every_organization
     assert administrator.permissions == frozenset(Permission)
@@ -102,12 +110,14 @@ async def test_a_lost_administrator_s_key_is_replaced_and_revoked(
 async def test_a_key_is_of_the_organization_that_is_named_and_ends_when_it_should(
     database_url: str, database: Database, tmp_path: Path
 ) -> None:
-    await a_key(database, organization="acme")
+    await create_api_key(database, organization="acme")
 
     ends = ("--organization", "acme", "--expires-at", "2999-01-01T01:00:00+01:00")
-    [(code, secret, _)] = await keys(tmp_path, (*CREATE, "desk", *ends), database_url=database_url)
+    [(code, secret, _)] = await run_keys_commands(
+        tmp_path, (*CREATE, "desk", *ends), database_url=database_url
+    )
 
-    caller = await authenticate(Access(database), f"Bearer {secret.strip()}", "acme")
+    caller = await authenticate_credential(Access(database), f"Bearer {secret.strip()}", "acme")
     assert code == 0
     assert caller.permissions == {Permission.EVENT_READ}
     assert not caller.every_organization
@@ -139,16 +149,16 @@ async def test_what_is_wrong_is_told_in_a_line_each_and_nothing_is_made(
         ),
     }
 
-    *answers, (_, listed, _) = await keys(
+    *answers, (_, listed, _) = await run_keys_commands(
         tmp_path, *attempts, ("list",), database_url=database_url, limits__api_keys="1"
     )
 
-    assert answers == [(code, "", f"{told}\n") for code, told in attempts.values()]
+    assert answers == [(code, "", f"{stderr}\n") for code, stderr in attempts.values()]
     assert [line.split("\t")[5] for line in listed.splitlines()] == ["administrator"]
 
 
 async def test_a_database_that_is_not_there_is_told_and_not_made(tmp_path: Path) -> None:
-    code, out, err = await run(tmp_path, "keys", "list")
+    code, out, err = await run_command(tmp_path, "keys", "list")
 
     assert (code, out) == (1, "")
     assert err == (
@@ -161,8 +171,8 @@ async def test_a_database_that_is_not_there_is_told_and_not_made(tmp_path: Path)
 async def test_a_database_of_another_version_is_told_and_not_migrated(
     database_url: str, tmp_path: Path
 ) -> None:
-    older = await an_older_database(database_url, tmp_path)
+    older = await create_older_database(database_url, tmp_path)
 
-    [answer] = await keys(tmp_path, ("list",), database_url=older)
+    [answer] = await run_keys_commands(tmp_path, ("list",), database_url=older)
 
-    assert answer == (1, "", f"Tocsin cannot start. {lacking(older)}\n")
+    assert answer == (1, "", f"Tocsin cannot start. {missing_tables_message(older)}\n")

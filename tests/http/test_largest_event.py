@@ -10,9 +10,9 @@ from urllib.parse import quote
 import pytest
 
 from app.domain.shared.limits import Limits, SocketLimits
-from tests.archives.running import command
+from tests.archives.command_runner import run_command
 from tests.client import Client
-from tests.sending import found, send, send_binary
+from tests.cloudevent_client import fetch_by_source, send_binary, send_structured
 
 LIMITS = Limits()
 # One character, four bytes in UTF-8, twelve of JSON where it is escaped: the worst that one can be.
@@ -25,7 +25,7 @@ READ = """query ($source: String!, $id: String!) { eventBySource(source: $source
   type entity { type entityId } summary content subject tags fields cloudEvent } }"""
 
 
-def wide(length: int, distinct: str = "") -> str:
+def wide_text(length: int, distinct: str = "") -> str:
     return distinct + WIDE * (length - len(distinct))
 
 
@@ -41,22 +41,22 @@ def deep_fields() -> dict[str, Any]:
 
 NAME = LIMITS.name
 SOURCE = "/" + "s" * (NAME - 1)
-TAGS = [wide(NAME, f"{n:03}") for n in range(LIMITS.tags)]
+TAGS = [wide_text(NAME, f"{n:03}") for n in range(LIMITS.tags)]
 EVENT: dict[str, Any] = {
-    "type": wide(NAME, "t"),
-    "entity": {"type": wide(NAME, "e"), "id": wide(NAME, "i")},
-    "severity": wide(NAME),
-    "summary": wide(LIMITS.summary),
-    "content": wide(LIMITS.content),
+    "type": wide_text(NAME, "t"),
+    "entity": {"type": wide_text(NAME, "e"), "id": wide_text(NAME, "i")},
+    "severity": wide_text(NAME),
+    "summary": wide_text(LIMITS.summary),
+    "content": wide_text(LIMITS.content),
     "source": SOURCE,
-    "subject": wide(NAME, "s"),
+    "subject": wide_text(NAME, "s"),
     "fields": deep_fields(),
     "tags": TAGS,
-    "sourceId": wide(NAME, "n"),
+    "sourceId": wide_text(NAME, "n"),
 }
 
 
-def extensions() -> dict[str, str]:
+def largest_extensions() -> dict[str, str]:
     """As many as there may be, and in bytes as large."""
     named = {f"x{n:03}": "" for n in range(LIMITS.extensions)}
     left = LIMITS.extensions_bytes - len(json.dumps(named, separators=(",", ":")))
@@ -65,87 +65,87 @@ def extensions() -> dict[str, str]:
     return named | {"x000": named["x000"] + "x" * (left - each * len(named))}
 
 
-def cloud_event(**given: Any) -> dict[str, Any]:
+def largest_cloud_event(**overrides: Any) -> dict[str, Any]:
     return {
         "specversion": "1.0",
-        "id": wide(NAME, "c"),
+        "id": wide_text(NAME, "c"),
         "source": SOURCE,
-        "type": wide(NAME, "t"),
-        "subject": wide(NAME, "s"),
+        "type": wide_text(NAME, "t"),
+        "subject": wide_text(NAME, "s"),
         "time": "2026-04-10T12:00:00.000000Z",
-        "severitytext": wide(NAME),
+        "severitytext": wide_text(NAME),
         "dataschema": "https://example.com/" + "d" * (LIMITS.schema_address - 20),
         "planningtags": TAGS,
-        **extensions(),
-        **given,
+        **largest_extensions(),
+        **overrides,
     }
 
 
-WITH_FIELDS = cloud_event(data=deep_fields())
-WITH_PAYLOAD = cloud_event(
-    id=wide(NAME, "p"),
+WITH_FIELDS = largest_cloud_event(data=deep_fields())
+WITH_PAYLOAD = largest_cloud_event(
+    id=wide_text(NAME, "p"),
     datacontenttype="text/plain",
     data=WIDE * ((LIMITS.payload_bytes - 2) // 4) + "xx",
 )
 
 
-async def stored(client: Client, event: dict[str, Any]) -> None:
+async def assert_stored(client: Client, event: dict[str, Any]) -> None:
     """That it came out as it went in."""
-    read = (await found(client, event["id"], event["source"]))["cloudEvent"]
+    read = (await fetch_by_source(client, event["id"], event["source"]))["cloudEvent"]
     assert {name: read[name] for name in event if name != "severitytext"} == {
         name: event[name] for name in event if name != "severitytext"
     }
 
 
-async def logged(client: Client) -> None:
-    read = await client.ask(READ, source=SOURCE, id=EVENT["sourceId"])
+async def assert_logged(client: Client) -> None:
+    read = await client.execute_field(READ, source=SOURCE, id=EVENT["sourceId"])
     assert read["entity"] == {"type": EVENT["entity"]["type"], "entityId": EVENT["entity"]["id"]}
     for name in ("type", "summary", "content", "subject", "tags", "fields"):
         assert read[name] == EVENT[name], name
 
 
 async def test_over_http_by_graphql(client: Client) -> None:
-    payload = await client.ask(LOG, input=EVENT)
-    taken = await client.ask(INGEST, events=[WITH_FIELDS, WITH_PAYLOAD])
+    payload = await client.execute_field(LOG, input=EVENT)
+    taken = await client.execute_field(INGEST, events=[WITH_FIELDS, WITH_PAYLOAD])
 
     assert payload["userErrors"] == []
     assert taken["accepted"] == 2, taken
-    await logged(client)
-    await stored(client, WITH_FIELDS)
-    await stored(client, WITH_PAYLOAD)
+    await assert_logged(client)
+    await assert_stored(client, WITH_FIELDS)
+    await assert_stored(client, WITH_PAYLOAD)
 
 
 async def test_over_a_socket(client: Client) -> None:
     message = len(json.dumps({"query": LOG, "variables": {"input": EVENT}}))
 
-    said: list[tuple[str, dict[str, Any]]] = [
+    requests: list[tuple[str, dict[str, Any]]] = [
         (LOG, {"input": EVENT}),
         (INGEST, {"events": [WITH_FIELDS]}),
         (INGEST, {"events": [WITH_PAYLOAD]}),
     ]
-    for query, variables in said:
-        async with client.subscription(query, **variables) as asked:
-            payload = await asked.next()
+    for query, variables in requests:
+        async with client.subscription(query, **variables) as subscription:
+            payload = await subscription.receive_next()
             assert payload["userErrors"] == []
 
     assert 1_700_000 < message < SocketLimits().message_bytes
-    await logged(client)
-    await stored(client, WITH_FIELDS)
-    await stored(client, WITH_PAYLOAD)
+    await assert_logged(client)
+    await assert_stored(client, WITH_FIELDS)
+    await assert_stored(client, WITH_PAYLOAD)
 
 
 async def test_by_cloud_events_structured_and_batched(client: Client) -> None:
-    structured = await send(client, WITH_FIELDS)
-    batched = await send(client, [WITH_FIELDS, WITH_PAYLOAD])
+    structured = await send_structured(client, WITH_FIELDS)
+    batched = await send_structured(client, [WITH_FIELDS, WITH_PAYLOAD])
 
     assert (structured.status_code, batched.status_code) == (202, 202), structured.text
     assert [each["duplicate"] for each in batched.json()["results"]] == [True, False]
-    await stored(client, WITH_FIELDS)
-    await stored(client, WITH_PAYLOAD)
+    await assert_stored(client, WITH_FIELDS)
+    await assert_stored(client, WITH_PAYLOAD)
 
 
 async def test_by_cloud_events_in_headers(client: Client) -> None:
-    event = WITH_FIELDS | {"id": wide(NAME, "b")}
+    event = WITH_FIELDS | {"id": wide_text(NAME, "b")}
     headers = {
         f"ce-{name}": quote(
             json.dumps(value, ensure_ascii=False) if name == "planningtags" else value
@@ -161,18 +161,18 @@ async def test_by_cloud_events_in_headers(client: Client) -> None:
     )
 
     assert answer.status_code == 202, answer.text
-    await stored(client, event)
+    await assert_stored(client, event)
 
 
 async def test_by_import(own_client: Client, database_url: str, tmp_path: Path) -> None:
     file = tmp_path / "events.ndjson"
     file.write_text("".join(json.dumps(each) + "\n" for each in (WITH_FIELDS, WITH_PAYLOAD)))
 
-    ran = await command(database_url, "import", file)
+    ran = await run_command(database_url, "import", file)
 
     assert ran.code == 0, ran.err
-    await stored(own_client, WITH_FIELDS)
-    await stored(own_client, WITH_PAYLOAD)
+    await assert_stored(own_client, WITH_FIELDS)
+    await assert_stored(own_client, WITH_PAYLOAD)
 
 
 @pytest.mark.parametrize("path", ["/graphql", "/cloudevents"])
@@ -189,18 +189,18 @@ async def test_a_body_over_8_mib_is_413(client: Client, path: str) -> None:
 
 async def test_one_more_of_anything_is_refused_with_its_limit(client: Client) -> None:
     one_more = {
-        "type": wide(NAME + 1),
-        "summary": wide(LIMITS.summary + 1),
-        "content": wide(LIMITS.content + 1),
+        "type": wide_text(NAME + 1),
+        "summary": wide_text(LIMITS.summary + 1),
+        "content": wide_text(LIMITS.content + 1),
         "source": SOURCE + "s",
-        "sourceId": wide(NAME + 1),
-        "subject": wide(NAME + 1),
+        "sourceId": wide_text(NAME + 1),
+        "subject": wide_text(NAME + 1),
         "tags": [*TAGS, "one more"],
         "fields": {"deep": deep_fields()},
     }
 
-    payload = await client.ask(LOG, input=EVENT | one_more)
-    stored = await client.ask("{ events { totalCount } }")
+    payload = await client.execute_field(LOG, input=EVENT | one_more)
+    stored = await client.execute_field("{ events { totalCount } }")
 
     assert {each["path"][1] for each in payload["userErrors"]} == set(one_more)
     assert {each["code"] for each in payload["userErrors"]} == {"INVALID_INPUT"}

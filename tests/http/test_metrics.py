@@ -18,18 +18,18 @@ def client(own_client: Client) -> Client:
 
 
 async def test_operations_are_counted_by_root_field_kind_and_outcome(client: Client) -> None:
-    before = await scrape(client)
+    before = await scrape_metrics(client)
 
-    await client.ask("query AnyNameAtAll { logHead }")
-    await client.answer("{ logHead events { totalCount } }")
-    await client.answer("{ noSuchField }")
-    await client.answer("{ nonsense")
-    await client.answer("{ __typename }")
-    await client.error('{ eventChanges(after: "nonsense") { nodes { kind } } }')
-    await client.log(summary="counted")
-    after = await scrape(client)
+    await client.execute_field("query AnyNameAtAll { logHead }")
+    await client.execute("{ logHead events { totalCount } }")
+    await client.execute("{ noSuchField }")
+    await client.execute("{ nonsense")
+    await client.execute("{ __typename }")
+    await client.expect_error('{ eventChanges(after: "nonsense") { nodes { kind } } }')
+    await client.log_event(summary="counted")
+    after = await scrape_metrics(client)
 
-    assert grown(before, after, "tocsin_operations_total") == {
+    assert metric_increases(before, after, "tocsin_operations_total") == {
         '{kind="query",operation="logHead",outcome="OK"}': 1,
         '{kind="query",operation="several",outcome="OK"}': 1,
         '{kind="query",operation="invalid",outcome="GRAPHQL_VALIDATION_FAILED"}': 1,
@@ -39,7 +39,7 @@ async def test_operations_are_counted_by_root_field_kind_and_outcome(client: Cli
         '{kind="mutation",operation="logEvent",outcome="OK"}': 1,
     }
     assert (
-        grown(before, after, "tocsin_operation_seconds_count")[
+        metric_increases(before, after, "tocsin_operation_seconds_count")[
             '{kind="mutation",operation="logEvent"}'
         ]
         == 1
@@ -47,16 +47,16 @@ async def test_operations_are_counted_by_root_field_kind_and_outcome(client: Cli
 
 
 async def test_events_are_counted_by_verdict_and_door(client: Client) -> None:
-    before = await scrape(client)
+    before = await scrape_metrics(client)
 
     for _ in range(2):
-        await client.log(source="probe", sourceId="1")
-    await client.ask(
+        await client.log_event(source="probe", sourceId="1")
+    await client.execute_field(
         'mutation { logEvents(input: [{summary: "a"}, {tags: [""]}]) { results { duplicate } } }'
     )
-    after = await scrape(client)
+    after = await scrape_metrics(client)
 
-    assert grown(before, after, "tocsin_events_total") == {
+    assert metric_increases(before, after, "tocsin_events_total") == {
         '{door="graphql",verdict="stored"}': 2,
         '{door="graphql",verdict="duplicate"}': 1,
         '{door="graphql",verdict="refused"}': 1,
@@ -64,18 +64,18 @@ async def test_events_are_counted_by_verdict_and_door(client: Client) -> None:
 
 
 async def test_sockets_are_counted_while_they_are_open(client: Client) -> None:
-    before = await scrape(client)
+    before = await scrape_metrics(client)
     async with client.subscription(FOLLOW) as follower:
-        await client.log(notification=True)
-        await follower.next()
-        during = await scrape(client)
+        await client.log_event(notification=True)
+        await follower.receive_next()
+        during = await scrape_metrics(client)
 
     assert during["tocsin_sockets"] == before["tocsin_sockets"] + 1
 
 
 async def test_nothing_tells_of_an_organization_or_a_secret(client: Client) -> None:
-    await client.ask("query SecretOperation { logHead }")
-    await client.answer(f'{{ "{ADMINISTRATOR}" }}')
+    await client.execute_field("query SecretOperation { logHead }")
+    await client.execute(f'{{ "{ADMINISTRATOR}" }}')
 
     text = (await client.as_key(None).http.get("/metrics")).text
 
@@ -106,12 +106,14 @@ async def test_they_can_be_off(database_url: str, serve: Serve) -> None:
     assert answer.status_code == 404
 
 
-async def scrape(client: Client) -> dict[str, float]:
+async def scrape_metrics(client: Client) -> dict[str, float]:
     text = (await client.as_key(None).http.get("/metrics")).text
     return {name: float(value) for name, value in re.findall(r"^(\w\S*) (\S+)$", text, re.M)}
 
 
-def grown(before: dict[str, float], after: dict[str, float], name: str) -> dict[str, float]:
+def metric_increases(
+    before: dict[str, float], after: dict[str, float], name: str
+) -> dict[str, float]:
     """What was added since, by labels."""
     return {
         each.removeprefix(name): value - before.get(each, 0)

@@ -15,10 +15,10 @@ import structlog
 from sqlalchemy import text, update
 
 from app.services.change_log.feed import Feed
-from app.services.runtime.health import Check, Vitals
+from app.services.runtime.health import HealthCheck, HealthMonitor
 from app.store import tables
-from app.store.engine.database import EVERYWHERE, Database
-from tests.client import PATIENCE_SECONDS, Client
+from app.store.engine.database import ALL_ORGANIZATIONS, Database
+from tests.client import TIMEOUT_SECONDS, Client
 from tests.conftest import Serve
 
 READY = {"status": "ready", "database": "reachable", "migrations": "current", "log": "read"}
@@ -39,10 +39,10 @@ async def test_a_server_that_can_do_its_work_is_ready(client: Client) -> None:
 async def test_a_database_of_another_version_is_not_ready(
     client: Client, database: Database
 ) -> None:
-    async with database.write(EVERYWHERE) as session:
+    async with database.write(ALL_ORGANIZATIONS) as session:
         await session.execute(text("UPDATE alembic_version SET version_num = '0001'"))
 
-    answer = await ready(client, 503)
+    answer = await wait_for_ready(client, 503)
 
     why = "The database has tables of another version of Tocsin."
     assert answer == READY | {"status": "unready", "migrations": why}
@@ -56,11 +56,11 @@ async def test_a_database_that_is_gone_is_not_ready_until_it_is_back(
     administration = await asyncpg.connect(database_url.replace(name, "postgres"))
     await administration.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
-    gone = await ready(client, 503)
+    gone = await wait_for_ready(client, 503)
     alive = await client.http.get("/health")
     await administration.execute(f"CREATE DATABASE {name} TEMPLATE template_of_tests")
     await administration.close()
-    back = await ready(client, 200)
+    back = await wait_for_ready(client, 200)
 
     assert gone["status"] == "unready"
     assert gone.keys() == {"status", "database"}
@@ -77,18 +77,20 @@ async def test_a_reader_behind_the_log_is_told_by_entries_and_seconds(
     client: Client, database: Database
 ) -> None:
     feed = Feed(database, 10, 1_000_000)  # it is at the start of the log, and does not read
-    vitals = Vitals(database, feed, longest_lag_seconds=30)
-    await client.log(summary="unread")
-    async with database.write(EVERYWHERE) as session:
+    vitals = HealthMonitor(database, feed, max_lag_seconds=30)
+    await client.log_event(summary="unread")
+    async with database.write(ALL_ORGANIZATIONS) as session:
         hour_ago = datetime.now(UTC) - timedelta(hours=1)
         await session.execute(update(tables.Change).values(at=hour_ago))
 
-    look = await vitals.look()
+    look = await vitals.check_health()
 
-    assert look.problems == {Check.LOG: "Subscribers are more than 30 seconds behind the log."}
+    assert look.problems == {
+        HealthCheck.LOG: "Subscribers are more than 30 seconds behind the log."
+    }
     assert look.lag is not None
     assert look.lag.entries >= 1
-    assert 3600 <= look.lag.seconds < 3600 + PATIENCE_SECONDS
+    assert 3600 <= look.lag.seconds < 3600 + TIMEOUT_SECONDS
 
 
 async def test_many_who_ask_at_once_cost_one_look(client: Client, statements: list[str]) -> None:
@@ -102,14 +104,14 @@ async def test_many_who_ask_at_once_cost_one_look(client: Client, statements: li
 
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
 async def test_an_answer_carries_the_request_s_id_where_it_is_sane(client: Client) -> None:
-    told = {}
-    for given in ("order-7/a.b", "", "two words", "x" * 129):
-        answer = await client.http.get("/health", headers={"x-request-id": given})
-        told[given] = answer.headers["x-request-id"]
+    ids_by_request = {}
+    for request_id in ("order-7/a.b", "", "two words", "x" * 129):
+        answer = await client.http.get("/health", headers={"x-request-id": request_id})
+        ids_by_request[request_id] = answer.headers["x-request-id"]
 
-    assert told.pop("order-7/a.b") == "order-7/a.b"
-    assert [len(made) for made in told.values()] == [32, 32, 32]
-    assert len(set(told.values())) == 3
+    assert ids_by_request.pop("order-7/a.b") == "order-7/a.b"
+    assert [len(generated_id) for generated_id in ids_by_request.values()] == [32, 32, 32]
+    assert len(set(ids_by_request.values())) == 3
 
 
 UNPLANNED = "{ events { totalCount nodes { cloudEvent } } }"
@@ -121,7 +123,7 @@ async def test_what_is_logged_in_a_request_carries_its_id(
     async def broken(*_: object) -> None:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr("app.services.events.event_queries.count", broken)
+    monkeypatch.setattr("app.services.events.event_queries.count_events", broken)
     async with serve(database_url, log_requests=True) as client:
         headers = {"x-request-id": "request-1"}
         await client.http.post("/graphql", headers=headers, json={"query": UNPLANNED})
@@ -152,9 +154,9 @@ def logged() -> Iterator[io.StringIO]:
     structlog.configure(**before)
 
 
-async def ready(client: Client, status: int) -> Any:
+async def wait_for_ready(client: Client, status: int) -> Any:
     """What /ready tells, as soon as it has that status."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         while True:
             answer = await client.http.get("/ready")
             if answer.status_code == status:

@@ -12,13 +12,13 @@ from sqlmodel import col
 
 from app.services.change_log import pruning
 from app.services.change_log.feed import Feed, FeedError
-from app.services.change_log.feed_filters import Selection
+from app.services.change_log.feed_filters import FeedFilter
 from app.store import tables
 from app.store.change_log import changes
-from app.store.engine.database import EVERYWHERE, Database
+from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from tests.client import Client
 from tests.conftest import Serve
-from tests.http.test_command import run
+from tests.http.test_command import run_command
 
 OLD = datetime(2026, 1, 1, tzinfo=UTC)
 HISTORY = """
@@ -48,17 +48,17 @@ def client(own_client: Client) -> Client:
 async def test_old_entries_are_removed_beside_a_running_server_and_told(
     client: Client, database: Database, database_url: str, tmp_path: Path
 ) -> None:
-    event = await client.log(summary="old", notification=True)
-    await client.log(summary="old too", notification=True)
-    cursors = [each["cursor"] for each in (await client.ask(CHANGES))["edges"]]
-    bell = (await client.ask(BELL))["edges"][0]["cursor"]
-    await all_entries_are_of(database, OLD)
-    await client.ask(RENAME, id=event["id"])
+    event = await client.log_event(summary="old", notification=True)
+    await client.log_event(summary="old too", notification=True)
+    cursors = [each["cursor"] for each in (await client.execute_field(CHANGES))["edges"]]
+    bell = (await client.execute_field(BELL))["edges"][0]["cursor"]
+    await set_entry_times(database, OLD)
+    await client.execute_field(RENAME, id=event["id"])
 
     arguments = ("prune", "--before", "2026-01-02")
-    dry = await run(tmp_path, *arguments, "--dry-run", database_url=database_url)
-    untouched = await client.ask(CHANGES)
-    pruned = await run(tmp_path, *arguments, database_url=database_url)
+    dry = await run_command(tmp_path, *arguments, "--dry-run", database_url=database_url)
+    untouched = await client.execute_field(CHANGES)
+    pruned = await run_command(tmp_path, *arguments, database_url=database_url)
 
     number = dry[1].split()[0]
     assert dry == (0, f"{number} {WHAT} would be removed.\n", "")
@@ -66,37 +66,37 @@ async def test_old_entries_are_removed_beside_a_running_server_and_told(
     assert (len(untouched["nodes"]), untouched["beginsAt"]) == (3, None)
     begins = "2026-01-02T00:00:00.000000Z"
     updated = {"nodes": [{"kind": "UPDATED"}], "beginsAt": begins}
-    assert await client.ask(HISTORY, id=event["id"]) == {"history": updated}
-    left = await client.ask(CHANGES, after=cursors[1])
+    assert await client.execute_field(HISTORY, id=event["id"]) == {"history": updated}
+    left = await client.execute_field(CHANGES, after=cursors[1])
     assert left == updated | {"edges": left["edges"]}
-    for wanted, given in ((CHANGES, {}), (HISTORY, {"id": event["id"]})):
-        error = await client.error(wanted, after=cursors[0], **given)
+    for expected, given in ((CHANGES, {}), (HISTORY, {"id": event["id"]})):
+        error = await client.expect_error(expected, after=cursors[0], **given)
         assert error["extensions"] == {"code": "CURSOR_EXPIRED", "argument": ["after"]}
     # What the bell lists is no part of the log.
-    assert len((await client.ask(BELL, after=bell))["edges"]) == 1
+    assert len((await client.execute_field(BELL, after=bell))["edges"]) == 1
 
 
 async def test_a_subscription_goes_on_behind_what_was_pruned_and_not_before(
     client: Client, database: Database
 ) -> None:
-    await client.log(summary="old")
-    first = (await client.ask(CHANGES))["edges"][0]["cursor"]
-    await client.log(summary="old too")
-    last = await client.ask("{ logHead }")
-    await all_entries_are_of(database, OLD)
+    await client.log_event(summary="old")
+    first = (await client.execute_field(CHANGES))["edges"][0]["cursor"]
+    await client.log_event(summary="old too")
+    last = await client.execute_field("{ logHead }")
+    await set_entry_times(database, OLD)
 
-    removed = await pruning.prune(database, OLD + timedelta(days=1))
+    removed = await pruning.prune_entries(database, OLD + timedelta(days=1))
     async with client.subscription(FOLLOW, after=first) as behind:
-        refused = await behind.error()
+        refused = await behind.receive_error()
     async with client.subscription(FOLLOW, after=last) as follower:
-        event = await client.log(summary="new")
-        heard = await follower.next()
+        event = await client.log_event(summary="new")
+        heard = await follower.receive_next()
 
     assert removed >= 2
     assert refused["extensions"]["code"] == "CURSOR_EXPIRED"
     assert heard["kind"] == "LOGGED"
-    assert await client.ask("{ logHead }") == heard["cursor"]
-    history = (await client.ask(HISTORY, id=event["id"]))["history"]
+    assert await client.execute_field("{ logHead }") == heard["cursor"]
+    history = (await client.execute_field(HISTORY, id=event["id"]))["history"]
     assert [each["kind"] for each in history["nodes"]] == ["LOGGED"]
 
 
@@ -104,18 +104,18 @@ async def test_a_reader_that_slept_through_a_pruning_says_so(
     database: Database, client: Client
 ) -> None:
     feed = Feed(database, 10, 1_000_000)
-    async with database.read(EVERYWHERE) as session:
+    async with database.read(ALL_ORGANIZATIONS) as session:
         organization_id = (await session.scalars(select(col(tables.Organization.id)))).one()
-        start = feed.read_up_to = await changes.head(session)
-    follower = feed.follow(Selection(organization_id), start)
-    await client.log(summary="missed")
-    await all_entries_are_of(database, OLD)
+        start = feed.read_position = await changes.fetch_head(session)
+    follower = feed.follow_entries(FeedFilter(organization_id), start)
+    await client.log_event(summary="missed")
+    await set_entry_times(database, OLD)
 
-    await pruning.prune(database, OLD + timedelta(days=1))
-    await client.log(summary="new")
+    await pruning.prune_entries(database, OLD + timedelta(days=1))
+    await client.log_event(summary="new")
     heard: Any = None
     async with feed:
-        feed.read_up_to = start
+        feed.read_position = start
         try:
             heard = await anext(follower)
         except FeedError as error:
@@ -128,31 +128,31 @@ async def test_batches_remove_each_old_entry_and_nothing_else(
     database: Database, client: Client
 ) -> None:
     for _ in range(5):
-        await client.log()
-    await all_entries_are_of(database, OLD)
-    kept = [await client.log() for _ in range(3)]
+        await client.log_event()
+    await set_entry_times(database, OLD)
+    recent_events = [await client.log_event() for _ in range(3)]
 
-    pruning.BATCH, usual = 2, pruning.BATCH
+    pruning.BATCH_SIZE, usual = 2, pruning.BATCH_SIZE
     try:
-        await pruning.prune(database, OLD + timedelta(seconds=1))
+        await pruning.prune_entries(database, OLD + timedelta(seconds=1))
     finally:
-        pruning.BATCH = usual
+        pruning.BATCH_SIZE = usual
 
-    async with database.read(EVERYWHERE) as session:
+    async with database.read(ALL_ORGANIZATIONS) as session:
         left = list(await session.scalars(select(col(tables.Change.subject_id))))
         events = (await session.scalars(select(func.count()).select_from(tables.Event))).one()
-    assert sorted(map(str, left)) == sorted(each["id"] for each in kept)
+    assert sorted(map(str, left)) == sorted(each["id"] for each in recent_events)
     assert events == 8
 
 
 async def test_the_future_is_refused(tmp_path: Path) -> None:
-    answer = await run(tmp_path, "prune", "--before", "2999-01-01")
+    answer = await run_command(tmp_path, "prune", "--before", "2999-01-01")
 
     assert answer == (2, "", "--before: lies in the future.\n")
 
 
 async def test_a_database_that_was_never_migrated_is_left_alone(tmp_path: Path) -> None:
-    code, out, err = await run(tmp_path, "prune", "--before", "2026-01-01")
+    code, out, err = await run_command(tmp_path, "prune", "--before", "2026-01-01")
 
     assert (code, out) == (1, "")
     assert "`tocsin migrate`" in err
@@ -162,21 +162,23 @@ async def test_a_new_epoch_expires_every_cursor(
     database_url: str, tmp_path: Path, serve: Serve
 ) -> None:
     async with serve(database_url) as client:
-        await client.log(summary="kept")
-        cursor = await client.ask("{ logHead }")
-        assert (await client.ask(CHANGES, after=cursor))["nodes"] == []
+        await client.log_event(summary="kept")
+        cursor = await client.execute_field("{ logHead }")
+        assert (await client.execute_field(CHANGES, after=cursor))["nodes"] == []
 
-    code, _, _ = await run(tmp_path, "migrate", "--new-epoch", database_url=database_url)
+    code, _, _ = await run_command(tmp_path, "migrate", "--new-epoch", database_url=database_url)
 
     async with serve(database_url) as client:
-        error = await client.error(CHANGES, after=cursor)
+        error = await client.expect_error(CHANGES, after=cursor)
         assert (code, error["extensions"]["code"]) == (0, "CURSOR_EXPIRED")
-        assert [each["kind"] for each in (await client.ask(CHANGES))["nodes"]] == ["LOGGED"]
+        assert [each["kind"] for each in (await client.execute_field(CHANGES))["nodes"]] == [
+            "LOGGED"
+        ]
 
 
 WHAT = "log entries from before 2026-01-02T00:00:00.000000Z"
 
 
-async def all_entries_are_of(database: Database, instant: datetime) -> None:
-    async with database.write(EVERYWHERE) as session:
+async def set_entry_times(database: Database, instant: datetime) -> None:
+    async with database.write(ALL_ORGANIZATIONS) as session:
         await session.execute(update(tables.Change).values(at=instant))

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from tests.client import Client
+from tests.cloudevent_client import cloud_event, fetch_by_source, send_binary, send_structured
 from tests.conftest import SQLITE
-from tests.sending import an_event, found, send, send_binary
 
 
 @pytest.fixture
@@ -24,10 +24,10 @@ async def test_an_address_in_an_event_is_never_called(client: Client) -> None:
     address = f"http://127.0.0.1:{port}/schema.json"
 
     async with trap:
-        structured = await send(client, an_event(dataschema=address, source=address))
+        structured = await send_structured(client, cloud_event(dataschema=address, source=address))
         binary = await send_binary(client, ce_id="2", ce_dataschema=address)
-        stored = await found(client, source=address)
-        await client.ask(
+        stored = await fetch_by_source(client, source=address)
+        await client.execute_field(
             "mutation ($s: String!) { logEvent(input: {source: $s, fields: "
             "{schema: {_ref: $s}}}) { duplicate } }",
             s=address,
@@ -51,7 +51,7 @@ async def test_a_name_that_is_nearly_right_is_not_put_right(client: Client) -> N
     }
 
     for query, right in nearly.items():
-        messages = [each["message"] for each in (await client.answer(query))["errors"]]
+        messages = [each["message"] for each in (await client.execute(query))["errors"]]
 
         assert messages, query
         assert [each for each in messages if "Did you mean" in each or right in each] == [], query

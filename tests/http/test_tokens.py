@@ -13,8 +13,8 @@ from app.domain.access.caller import Permission
 from app.store.engine.database import Database
 from tests.client import LOG_EVENT, Client
 from tests.conftest import Serve
+from tests.factories import create_api_key
 from tests.identity_provider import Provider, SigningKey, identity_provider, signing_key
-from tests.worlds import a_key
 
 VIEWER = "{ viewer { name organization { key } organizations { key } permissions } }"
 KEY, OTHER = signing_key("A"), signing_key("B")
@@ -32,7 +32,7 @@ async def server(
     provider: Provider, database_url: str, database: Database, serve: Serve
 ) -> AsyncIterator[Client]:
     """The administrator, at a server that trusts the provider and has the organization acme."""
-    await a_key(database, organization="acme")
+    await create_api_key(database, organization="acme")
     async with serve(
         database_url,
         jwt_jwks_url=provider.url,
@@ -43,18 +43,18 @@ async def server(
         yield client
 
 
-def token(key: SigningKey = KEY, **given: Any) -> str:
+def sign_token(key: SigningKey = KEY, **overrides: Any) -> str:
     usual = {"iss": ISSUER, "aud": AUDIENCE, "sub": "Büro 1", "organization": "acme"}
-    return key.sign(usual | {"exp": time.time() + 600} | given)
+    return key.sign(usual | {"exp": time.time() + 600} | overrides)
 
 
 async def test_a_token_acts_in_its_organization_with_its_permissions(server: Client) -> None:
-    reader = server.as_key(token(permissions=["EventRead", "ReadFlows"]))
-    writer = server.as_key(token(scope="openid EVENT_READ EVENT_CREATE"))
+    reader = server.as_key(sign_token(permissions=["EventRead", "ReadFlows"]))
+    writer = server.as_key(sign_token(scope="openid EVENT_READ EVENT_CREATE"))
 
-    viewer = await reader.ask(VIEWER)
-    event = await writer.log(summary="reported with a token")
-    error = await reader.error(LOG_EVENT, input={"summary": "not allowed"})
+    viewer = await reader.execute_field(VIEWER)
+    event = await writer.log_event(summary="reported with a token")
+    error = await reader.expect_error(LOG_EVENT, input={"summary": "not allowed"})
 
     assert viewer == {
         "name": "Büro 1",
@@ -64,17 +64,17 @@ async def test_a_token_acts_in_its_organization_with_its_permissions(server: Cli
     }
     assert event["source"] == "B%C3%BCro%201"
     assert error["extensions"]["code"] == "FORBIDDEN"
-    assert await reader.ask("{ events { totalCount } }") == {"totalCount": 1}
-    assert await server.ask("{ events { totalCount } }") == {"totalCount": 0}
+    assert await reader.execute_field("{ events { totalCount } }") == {"totalCount": 1}
+    assert await server.execute_field("{ events { totalCount } }") == {"totalCount": 0}
 
 
 async def test_the_header_chooses_among_the_organizations_of_a_token(server: Client) -> None:
-    several = token(organization=["acme", "default", "gone"], scope="EventRead")
+    several = sign_token(organization=["acme", "default", "gone"], scope="EventRead")
 
-    default = await server.as_key(several).ask(VIEWER)
-    acme = await server.as_key(several, data_partition_id="acme").ask(VIEWER)
+    default = await server.as_key(several).execute_field(VIEWER)
+    acme = await server.as_key(several, data_partition_id="acme").execute_field(VIEWER)
     gone = await server.as_key(several, data_partition_id="gone").post(VIEWER)
-    foreign = await server.as_key(token(), slb_data_partition_id="default").post(VIEWER)
+    foreign = await server.as_key(sign_token(), slb_data_partition_id="default").post(VIEWER)
 
     assert default["organization"] == {"key": "default"}
     assert acme["organization"] == {"key": "acme"}
@@ -88,15 +88,15 @@ async def test_the_header_chooses_among_the_organizations_of_a_token(server: Cli
 
 async def test_a_token_for_every_organization_acts_in_each_and_makes_more(server: Client) -> None:
     make = 'mutation { createOrganization(key: "new", name: "New") { userErrors { code } } }'
-    everywhere = token(organization="*", permissions=[each.value for each in Permission])
-    acme_only = token(permissions=[each.value for each in Permission])
+    everywhere = sign_token(organization="*", permissions=[each.value for each in Permission])
+    acme_only = sign_token(permissions=[each.value for each in Permission])
 
-    error = await server.as_key(acme_only).error(make)
-    made = await server.as_key(everywhere).ask(make)
-    viewer = await server.as_key(everywhere, data_partition_id="new").ask(VIEWER)
+    error = await server.as_key(acme_only).expect_error(make)
+    payload = await server.as_key(everywhere).execute_field(make)
+    viewer = await server.as_key(everywhere, data_partition_id="new").execute_field(VIEWER)
 
     assert error["extensions"]["code"] == "FORBIDDEN"
-    assert made == {"userErrors": []}
+    assert payload == {"userErrors": []}
     assert viewer["organization"] == {"key": "new"}
     assert viewer["organizations"] == [{"key": "acme"}, {"key": "default"}, {"key": "new"}]
 
@@ -106,9 +106,9 @@ async def test_a_token_that_is_not_valid_is_401_and_says_why(server: Client) -> 
     elsewhere = "The token is not meant for this server: it has another audience (aud)."
     unknown = "The token names the key 'B', and the identity provider publishes none that fits it "
     refused = {
-        token(exp=time.time() - 1): expired,
-        token(aud="elsewhere"): elsewhere,
-        token(OTHER): unknown + "and ES256.",
+        sign_token(exp=time.time() - 1): expired,
+        sign_token(aud="elsewhere"): elsewhere,
+        sign_token(OTHER): unknown + "and ES256.",
     }
 
     for bad, message in refused.items():
@@ -126,15 +126,15 @@ async def test_without_any_keys_of_the_provider_the_answer_is_503_and_api_keys_s
 ) -> None:
     await provider.stop()
 
-    answer = await server.as_key(token()).post(VIEWER)
+    answer = await server.as_key(sign_token()).post(VIEWER)
 
     assert answer.status_code == 503
     assert answer.json()["errors"][0]["extensions"] == {"code": "UNAVAILABLE"}
-    assert (await server.ask(VIEWER))["name"] == "administrator"
+    assert (await server.execute_field(VIEWER))["name"] == "administrator"
 
 
 async def test_a_socket_ends_with_its_token(server: Client) -> None:
-    short = server.as_key(token(exp=time.time() + 3))
+    short = server.as_key(sign_token(exp=time.time() + 3))
 
     async with short.socket() as socket:
         assert (await socket.receive())["type"] == "connection_ack"

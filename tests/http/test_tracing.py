@@ -10,21 +10,23 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from tests.client import Client
-from tests.http.test_command import free_port, serving
+from tests.http.test_command import find_free_port, start_server
 
 
 async def test_an_operation_is_one_span_within_that_of_its_request(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     received: list[bytes] = []
-    collector = await asyncio.start_server(lambda *given: collect(received, *given), "127.0.0.1")
+    collector = await asyncio.start_server(
+        lambda *given: serve_collector(received, *given), "127.0.0.1"
+    )
     address = collector.sockets[0].getsockname()
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{address[1]}")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "none")
 
-    async with serving(tmp_path, port := free_port(), bootstrap_key="k") as (process, _):
+    async with start_server(tmp_path, port := find_free_port(), bootstrap_key="k") as (process, _):
         async with Client(f"http://127.0.0.1:{port}", "k") as client:
-            await client.ask("query Secret { events { nodes { id tags } totalCount } }")
+            await client.execute_field("query Secret { events { nodes { id tags } totalCount } }")
         process.send_signal(signal.SIGTERM)
         await process.wait()
     collector.close()
@@ -43,7 +45,7 @@ async def test_an_operation_is_one_span_within_that_of_its_request(
     assert not any(b"Secret" in body for body in received)
 
 
-async def collect(
+async def serve_collector(
     received: list[bytes], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
     """Takes what is sent and says yes."""

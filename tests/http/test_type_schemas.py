@@ -10,46 +10,49 @@ import pytest
 from app.domain.access.caller import Permission
 from app.store.engine.database import Database
 from tests.client import Client
-from tests.definitions import (
+from tests.event_type_client import (
     ADD_FIELD,
     SCHEMA,
     UPDATE,
-    asks,
-    define,
-    field,
-    rule,
-    shape,
+    change_event_type,
+    define_event_type,
+    field_input,
+    predicate_input,
+    rule_input,
 )
-from tests.worlds import a_key
+from tests.factories import create_api_key
 
 
-def address(type_name: str = "gauge") -> str:
+def schema_url(type_name: str = "gauge") -> str:
     return f"/event-types/{quote(type_name, safe='')}/schema.json"
 
 
 async def test_it_equals_what_graphql_tells(client: Client) -> None:
-    made = await define(
+    event_type = await define_event_type(
         client,
-        *(field("a", "NUMBER", label="Größe ≥ 0", minimum=0), field("b", required=True)),
-        conditionalRules=[rule("SHOW", "b", asks("a", "GT", 1.5))],
+        *(
+            field_input("a", "NUMBER", label="Größe ≥ 0", minimum=0),
+            field_input("b", required=True),
+        ),
+        conditionalRules=[rule_input("SHOW", "b", predicate_input("a", "GT", 1.5))],
     )
 
-    answer = await client.http.get(address())
+    answer = await client.http.get(schema_url())
 
-    told = await client.ask(SCHEMA, id=made["id"])
+    response = await client.execute_field(SCHEMA, id=event_type["id"])
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/schema+json")
-    assert answer.json() == told["jsonSchema"]
+    assert answer.json() == response["jsonSchema"]
     assert list(answer.json()["properties"]) == ["a", "b"]
     assert answer.headers["cache-control"] == "private, no-cache"
     assert answer.headers["vary"] == "Authorization, data-partition-id, slb-data-partition-id"
 
 
 async def test_every_version_stays_at_its_address(client: Client) -> None:
-    made = await define(client, field("a"))
-    await shape(client, ADD_FIELD, id=made["id"], field=field("b"))
+    event_type = await define_event_type(client, field_input("a"))
+    await change_event_type(client, ADD_FIELD, id=event_type["id"], field=field_input("b"))
 
     answers = [
-        await client.http.get(address(), params=params)
+        await client.http.get(schema_url(), params=params)
         for params in ({"version": "1"}, {"version": "2"}, {})
     ]
 
@@ -60,7 +63,7 @@ async def test_every_version_stays_at_its_address(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "status"),
+    ("header_template", "status"),
     [
         ("{tag}", 304),
         ("W/{tag}", 304),
@@ -72,24 +75,28 @@ async def test_every_version_stays_at_its_address(client: Client) -> None:
         ("not quoted", 200),
     ],
 )
-async def test_what_is_known_is_not_sent_again(client: Client, asked: str, status: int) -> None:
-    await define(client, field("a"))
-    tag = (await client.http.get(address())).headers["etag"]
+async def test_what_is_known_is_not_sent_again(
+    client: Client, header_template: str, status: int
+) -> None:
+    await define_event_type(client, field_input("a"))
+    tag = (await client.http.get(schema_url())).headers["etag"]
 
-    answer = await client.http.get(address(), headers={"if-none-match": asked.format(tag=tag)})
+    answer = await client.http.get(
+        schema_url(), headers={"if-none-match": header_template.format(tag=tag)}
+    )
 
     assert (answer.status_code, answer.headers["etag"]) == (status, tag)
     assert (answer.content == b"") == (status == 304)
 
 
 async def test_a_change_of_the_form_is_another_entity(client: Client) -> None:
-    made = await define(client, field("a"))
-    first = (await client.http.get(address())).headers["etag"]
-    await shape(client, UPDATE, input={"id": made["id"], "description": "new"})
-    same = await client.http.get(address(), headers={"if-none-match": first})
-    await shape(client, ADD_FIELD, id=made["id"], field=field("b"))
+    event_type = await define_event_type(client, field_input("a"))
+    first = (await client.http.get(schema_url())).headers["etag"]
+    await change_event_type(client, UPDATE, input={"id": event_type["id"], "description": "new"})
+    same = await client.http.get(schema_url(), headers={"if-none-match": first})
+    await change_event_type(client, ADD_FIELD, id=event_type["id"], field=field_input("b"))
 
-    changed = await client.http.get(address(), headers={"if-none-match": first})
+    changed = await client.http.get(schema_url(), headers={"if-none-match": first})
 
     assert (same.status_code, changed.status_code) == (304, 200)
 
@@ -109,9 +116,9 @@ async def test_a_change_of_the_form_is_another_entity(client: Client) -> None:
     ],
 )
 async def test_a_type_of_any_name_has_an_address(client: Client, type_name: str) -> None:
-    await define(client, field("a"), type=type_name)
+    await define_event_type(client, field_input("a"), type=type_name)
 
-    answer = await client.http.get(address(type_name))
+    answer = await client.http.get(schema_url(type_name))
 
     assert (answer.status_code, [*answer.json()["properties"]]) == (200, ["a"])
 
@@ -120,17 +127,17 @@ async def test_a_type_of_any_name_has_an_address(client: Client, type_name: str)
 async def test_who_reads_event_types_may_read_it(
     own_client: Client, database: Database, permission: str
 ) -> None:
-    await define(own_client, field("a"))
-    reader = own_client.as_key(await a_key(database, Permission[permission]))
+    await define_event_type(own_client, field_input("a"))
+    reader = own_client.as_key(await create_api_key(database, Permission[permission]))
 
-    assert (await reader.http.get(address())).status_code == 200
+    assert (await reader.http.get(schema_url())).status_code == 200
 
 
 async def test_without_a_key_nothing_is_told(client: Client) -> None:
-    await define(client, field("a"))
+    await define_event_type(client, field_input("a"))
 
     for stranger in (client.as_key(None), client.as_key("wrong")):
-        for path in (address(), address("nope"), address() + "?version=x"):
+        for path in (schema_url(), schema_url("nope"), schema_url() + "?version=x"):
             answer = await stranger.http.get(path)
             assert answer.status_code == 401
             assert answer.headers["www-authenticate"] == "Bearer"
@@ -138,47 +145,47 @@ async def test_without_a_key_nothing_is_told(client: Client) -> None:
 
 
 async def test_without_a_permission_nothing_is_told(own_client: Client, database: Database) -> None:
-    await define(own_client, field("a"))
-    key = await a_key(database, Permission.EVENT_UPDATE, Permission.ORGANIZATION_MANAGE)
+    await define_event_type(own_client, field_input("a"))
+    key = await create_api_key(database, Permission.EVENT_UPDATE, Permission.ORGANIZATION_MANAGE)
     other = own_client.as_key(key)
 
-    for path in (address(), address("nope")):
+    for path in (schema_url(), schema_url("nope")):
         answer = await other.http.get(path)
         assert answer.status_code == 403
         assert answer.json()["errors"][0]["extensions"] == {"code": "FORBIDDEN"}
 
 
 MISSING: list[tuple[str, str]] = [
-    (address("nope"), "There is no event type 'nope'."),
-    (address("gaug"), "There is no event type 'gaug'."),
-    (address("Gauge"), "There is no event type 'Gauge'."),
+    (schema_url("nope"), "There is no event type 'nope'."),
+    (schema_url("gaug"), "There is no event type 'gaug'."),
+    (schema_url("Gauge"), "There is no event type 'Gauge'."),
     ("/event-types//schema.json", "There is no event type ''."),
-    (address("\0"), "There is no event type '\\x00'."),
+    (schema_url("\0"), "There is no event type '\\x00'."),
     ("/event-types/%ff%ed%a0%80/schema.json", "There is no event type '\\ufffd"),
-    (address("x" * 5_000), "There is no event type 'xxx"),
-    (address() + "?version=2", "gauge has no version 2; its latest is 1."),
-    (address() + "?version=999999999", "gauge has no version 999999999; its latest is 1."),
+    (schema_url("x" * 5_000), "There is no event type 'xxx"),
+    (schema_url() + "?version=2", "gauge has no version 2; its latest is 1."),
+    (schema_url() + "?version=999999999", "gauge has no version 999999999; its latest is 1."),
 ]
 
 
 async def test_what_is_not_there_is_a_problem(client: Client) -> None:
-    await define(client, field("a"))
+    await define_event_type(client, field_input("a"))
 
     for path, detail in MISSING:
         answer = await client.http.get(path)
 
-        told: dict[str, Any] = answer.json()
+        body: dict[str, Any] = answer.json()
         assert (path, answer.status_code) == (path, 404)
         assert answer.headers["content-type"] == "application/problem+json"
-        assert told.pop("detail").startswith(detail)
-        assert told == {"type": "about:blank", "title": "Not Found", "status": 404}
+        assert body.pop("detail").startswith(detail)
+        assert body == {"type": "about:blank", "title": "Not Found", "status": 404}
 
 
 @pytest.mark.parametrize("version", ["", "x", "0", "-1", "1.0", "+1", "2147483648", "9" * 5_000])
 async def test_a_bad_version_is_told_as_every_bad_request(client: Client, version: str) -> None:
-    await define(client, field("a"))
+    await define_event_type(client, field_input("a"))
 
-    answer = await client.http.get(address(), params={"version": version})
+    answer = await client.http.get(schema_url(), params={"version": version})
 
     assert answer.status_code == 400
     assert answer.json()["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
@@ -187,11 +194,11 @@ async def test_a_bad_version_is_told_as_every_bad_request(client: Client, versio
 async def test_another_organization_s_type_is_not_there(
     own_client: Client, database: Database
 ) -> None:
-    await define(own_client, field("a"))
-    key = await a_key(database, Permission.EVENT_READ, organization="other")
+    await define_event_type(own_client, field_input("a"))
+    key = await create_api_key(database, Permission.EVENT_READ, organization="other")
 
-    foreign = await own_client.as_key(key).http.get(address())
-    nowhere = await own_client.as_key(key).http.get(address("nope"))
+    foreign = await own_client.as_key(key).http.get(schema_url())
+    nowhere = await own_client.as_key(key).http.get(schema_url("nope"))
 
     assert (foreign.status_code, nowhere.status_code) == (404, 404)
     assert foreign.json()["detail"] == "There is no event type 'gauge'."
@@ -200,13 +207,13 @@ async def test_another_organization_s_type_is_not_there(
 async def test_the_data_partition_chooses_the_organization(
     own_client: Client, database: Database
 ) -> None:
-    await define(own_client, field("a"))
-    await a_key(database, organization="other")
+    await define_event_type(own_client, field_input("a"))
+    await create_api_key(database, organization="other")
     other = own_client.as_key(own_client.key, data_partition_id="other")
-    await define(other, field("b"))
+    await define_event_type(other, field_input("b"))
 
     answers = [
-        await own_client.http.get(address(), headers=headers)
+        await own_client.http.get(schema_url(), headers=headers)
         for headers in (
             {"data-partition-id": "other"},
             {"slb-data-partition-id": "other"},
@@ -214,7 +221,7 @@ async def test_the_data_partition_chooses_the_organization(
             {},
         )
     ]
-    unknown = await own_client.http.get(address(), headers={"data-partition-id": "nope"})
+    unknown = await own_client.http.get(schema_url(), headers={"data-partition-id": "nope"})
 
     assert [[*answer.json()["properties"]] for answer in answers] == [["b"], ["b"], ["a"], ["a"]]
     assert unknown.status_code == 403

@@ -14,8 +14,8 @@ import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from tests.client import PATIENCE_SECONDS, Client
-from tests.http.test_command import an_empty_database, free_port, serving
+from tests.client import TIMEOUT_SECONDS, Client
+from tests.http.test_command import create_empty_database, find_free_port, start_server
 
 RINGS = """
 subscription ($after: String) { notificationAdded(after: $after) { cursor node { summary } } }
@@ -31,21 +31,21 @@ HEAD = "{ logHead }"
 async def test_what_one_worker_stores_all_deliver_and_a_killed_one_is_replaced(
     database_url: str, tmp_path: Path
 ) -> None:
-    empty = await an_empty_database(database_url, tmp_path)
-    port = free_port()
+    empty = await create_empty_database(database_url, tmp_path)
+    port = find_free_port()
     settings = {"database_url": empty, "bootstrap_key": "k"}
-    async with serving(tmp_path, port, "--workers", "3", **settings) as (parent, printed):
+    async with start_server(tmp_path, port, "--workers", "3", **settings) as (parent, printed):
         async with Client(f"http://127.0.0.1:{port}", "k") as client:
-            head = await client.ask(HEAD)
-        readers = [asyncio.create_task(read(port, head, 40)) for _ in range(6)]
-        workers = await workers_of(parent.pid, 3)
+            head = await client.execute_field(HEAD)
+        readers = [asyncio.create_task(read_notifications(port, head, 40)) for _ in range(6)]
+        workers = await find_workers(parent.pid, 3)
 
-        await log(port, range(20))
+        await log_events(port, range(20))
         os.kill(workers[0], signal.SIGKILL)
-        await log(port, range(20, 40))
+        await log_events(port, range(20, 40))
         heard = await asyncio.gather(*readers)
-        after = await workers_of(parent.pid, 3)
-        counted = await metrics(port)
+        after = await find_workers(parent.pid, 3)
+        counted = await scrape_metrics(port)
 
         async with Client(f"http://127.0.0.1:{port}", "k") as client:
             async with client.subscription(RINGS) as follower:
@@ -63,21 +63,21 @@ async def test_what_one_worker_stores_all_deliver_and_a_killed_one_is_replaced(
 
 
 async def test_workers_do_not_outlive_a_parent_that_was_killed(tmp_path: Path) -> None:
-    async with serving(tmp_path, port := free_port(), "--workers", "2") as (parent, _):
-        workers = await workers_of(parent.pid, 2)
+    async with start_server(tmp_path, port := find_free_port(), "--workers", "2") as (parent, _):
+        workers = await find_workers(parent.pid, 2)
 
         parent.kill()
 
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             while any(Path(f"/proc/{each}").exists() for each in workers):
                 await asyncio.sleep(0.05)
     with pytest.raises(httpx.ConnectError):
-        await metrics(port)
+        await scrape_metrics(port)
 
 
 async def test_no_request_is_cut_when_the_server_ends(tmp_path: Path) -> None:
-    async with serving(tmp_path, port := free_port(), bootstrap_key="k") as (process, _):
-        half_sent = [await half_a_request(port, part) for part in (b"", b"\r\n\r\n{")]
+    async with start_server(tmp_path, port := find_free_port(), bootstrap_key="k") as (process, _):
+        half_sent = [await send_partial_request(port, part) for part in (b"", b"\r\n\r\n{")]
         writing = [log_until_refused(port) for _ in range(4)]
         writing += [mutate_until_closed(port) for _ in range(4)]
         writers = [asyncio.create_task(each) for each in writing]
@@ -90,25 +90,28 @@ async def test_no_request_is_cut_when_the_server_ends(tmp_path: Path) -> None:
         for _, writer in half_sent:
             writer.close()
 
-    async with serving(tmp_path, port := free_port()), Client(f"http://127.0.0.1:{port}", "k") as c:
-        stored = await c.ask("{ events { totalCount } }")
+    async with (
+        start_server(tmp_path, port := find_free_port()),
+        Client(f"http://127.0.0.1:{port}", "k") as c,
+    ):
+        stored = await c.execute_field("{ events { totalCount } }")
     assert (ended, left) == (0, [b"", b""])
     assert min(answered) > 0
     assert stored == {"totalCount": sum(answered)}
 
 
-async def log(port: int, numbers: range) -> None:
+async def log_events(port: int, numbers: range) -> None:
     """Each on a connection of its own; on another one where a worker was killed beneath it."""
     async with Client(f"http://127.0.0.1:{port}", "k", connection="close") as client:
         for number in numbers:
             answer: Any = None
             while answer is None:
                 with contextlib.suppress(httpx.TransportError):
-                    answer = await client.answer(LOG, summary=f"{number:02}", id=str(number))
+                    answer = await client.execute(LOG, summary=f"{number:02}", id=str(number))
             assert "errors" not in answer, answer
 
 
-async def read(port: int, after: str, count: int) -> list[str]:
+async def read_notifications(port: int, after: str, count: int) -> list[str]:
     """What rang, resumed by the last cursor when the socket breaks."""
     heard: list[str] = []
     while len(heard) < count:
@@ -118,7 +121,7 @@ async def read(port: int, after: str, count: int) -> list[str]:
                 client.subscription(RINGS, after=after) as follower,
             ):
                 while len(heard) < count:
-                    rung: Any = await follower.next()
+                    rung: Any = await follower.receive_next()
                     heard.append(rung["node"]["summary"])
                     after = rung["cursor"]
     return heard
@@ -130,7 +133,7 @@ async def log_until_refused(port: int) -> int:
     async with Client(f"http://127.0.0.1:{port}", "k") as client:
         while True:
             try:
-                await client.log(summary="kept")
+                await client.log_event(summary="kept")
             except httpx.ConnectError:
                 return answered
             answered += 1
@@ -154,7 +157,7 @@ async def mutate_until_closed(port: int) -> int:
     return answered
 
 
-async def half_a_request(
+async def send_partial_request(
     port: int, more: bytes
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -166,24 +169,24 @@ async def half_a_request(
     return reader, writer
 
 
-async def metrics(port: int) -> dict[str, float]:
+async def scrape_metrics(port: int) -> dict[str, float]:
     async with httpx.AsyncClient() as http:
         text = (await http.get(f"http://127.0.0.1:{port}/metrics")).text
     return {name: float(value) for name, value in re.findall(r"^(\w\S*) (\S+)$", text, re.M)}
 
 
-async def workers_of(parent: int, count: int) -> list[int]:
+async def find_workers(parent: int, count: int) -> list[int]:
     """The processes that serve, as soon as there are so many."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         while True:
             children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-            serving = [int(each) for each in children if "spawn_main" in command_of(each)]
+            serving = [int(each) for each in children if "spawn_main" in read_command_line(each)]
             if len(serving) == count:
                 return serving
             await asyncio.sleep(0.05)
 
 
-def command_of(process: str) -> str:
+def read_command_line(process: str) -> str:
     try:
         return Path(f"/proc/{process}/cmdline").read_text()
     except OSError:  # it has ended

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests import node
-from tests.client import PATIENCE_SECONDS
+from tests.client import TIMEOUT_SECONDS
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -23,21 +23,21 @@ ONE_OF_LOST = "DIRECTIVE_USAGE_INPUT_OBJECT_REMOVED"
 
 @pytest.fixture(scope="module", autouse=True)
 def packages() -> None:
-    node.install(HERE)
+    node.install_packages(HERE)
 
 
 def test_relay_compiles_lists_that_page_and_nodes_that_are_fetched_again(tmp_path: Path) -> None:
-    project = project_of("relay", tmp_path)
+    project = copy_project("relay", tmp_path)
     (project / "made").mkdir()
 
-    compiled = run(project, "relay-compiler/cli.js")
-    typed = run(project, "typescript/bin/tsc")
+    compiled = run_script(project, "relay-compiler/cli.js")
+    typed = run_script(project, "typescript/bin/tsc")
 
     assert (compiled.returncode, typed.returncode) == (0, 0), compiled.stdout + typed.stdout
     refetched = {
-        found[0]
+        match[0]
         for file in (project / "made").iterdir()
-        for found in re.finditer(
+        for match in re.finditer(
             r"\bnode\(id: \$id\)|\b(events|notifications)\(first: ", file.read_text()
         )
     }
@@ -45,32 +45,34 @@ def test_relay_compiles_lists_that_page_and_nodes_that_are_fetched_again(tmp_pat
 
 
 def test_relay_s_compiler_sees_what_is_wrong_with_a_connection(tmp_path: Path) -> None:
-    project = project_of("relay", tmp_path, changed("  node: Event!\n", "  nodes: [Event!]!\n"))
+    project = copy_project(
+        "relay", tmp_path, replace_in_schema("  node: Event!\n", "  nodes: [Event!]!\n")
+    )
     (project / "made").mkdir()
 
-    compiled = run(project, "relay-compiler/cli.js")
+    compiled = run_script(project, "relay-compiler/cli.js")
 
     assert compiled.returncode != 0
     assert "EventEdge" in compiled.stdout + compiled.stderr
 
 
 def test_what_codegen_makes_is_accepted_by_tsc_with_a_program_that_uses_it(tmp_path: Path) -> None:
-    project = project_of("codegen", tmp_path)
+    project = copy_project("codegen", tmp_path)
 
-    made = run(HERE, "../generate.mjs", str(project / "schema.graphql"), str(project))
-    typed = run(project, "typescript/bin/tsc")
+    process = run_script(HERE, "../generate.mjs", str(project / "schema.graphql"), str(project))
+    typed = run_script(project, "typescript/bin/tsc")
 
-    assert (made.returncode, made.stderr) == (0, "")
+    assert (process.returncode, process.stderr) == (0, "")
     assert (typed.returncode, typed.stdout) == (0, "")
     assert json.loads((project / "tsconfig.json").read_text())["compilerOptions"]["strict"] is True
 
 
 def test_the_program_does_not_compile_where_one_of_is_lost(tmp_path: Path) -> None:
-    lost = changed("input EventTypeBy @oneOf", "input EventTypeBy")
-    project = project_of("codegen", tmp_path, lost)
+    lost = replace_in_schema("input EventTypeBy @oneOf", "input EventTypeBy")
+    project = copy_project("codegen", tmp_path, lost)
 
-    run(HERE, "../generate.mjs", str(project / "schema.graphql"), str(project))
-    typed = run(project, "typescript/bin/tsc")
+    run_script(HERE, "../generate.mjs", str(project / "schema.graphql"), str(project))
+    typed = run_script(project, "typescript/bin/tsc")
 
     assert "Unused '@ts-expect-error' directive" in typed.stdout
 
@@ -78,19 +80,21 @@ def test_the_program_does_not_compile_where_one_of_is_lost(tmp_path: Path) -> No
 def test_eslint_has_nothing_to_say(tmp_path: Path) -> None:
     (tmp_path / "schema.graphql").write_text(SCHEMA)
 
-    assert linted(tmp_path) == []
+    assert lint_schema(tmp_path) == []
 
 
 def test_eslint_sees_a_broken_connection_and_what_is_not_described(tmp_path: Path) -> None:
-    broken = changed('  """Whether rows precede this page."""\n', "")
+    broken = replace_in_schema('  """Whether rows precede this page."""\n', "")
     broken = broken.replace("EventEdge", "EventLink").replace("Viewer", "ViewerType")
     (tmp_path / "schema.graphql").write_text(broken)
 
-    assert {"naming-convention", "relay-edge-types", "require-description"} <= set(linted(tmp_path))
+    assert {"naming-convention", "relay-edge-types", "require-description"} <= set(
+        lint_schema(tmp_path)
+    )
 
 
 def test_inspector_finds_no_breaking_change_on_the_way_from_the_contract(tmp_path: Path) -> None:
-    changes = inspected(tmp_path, SCHEMA)["changes"]
+    changes = inspect_schema(tmp_path, SCHEMA)["changes"]
 
     assert [change for change in changes if change["level"] == "BREAKING"] == []
     assert [change for change in changes if change["type"] == ONE_OF_LOST] == []
@@ -99,12 +103,14 @@ def test_inspector_finds_no_breaking_change_on_the_way_from_the_contract(tmp_pat
 def test_inspector_knows_one_of(tmp_path: Path) -> None:
     both = 'query Both { eventType(by: { id: "1", type: "2" }) { id } }'
 
-    lost = inspected(tmp_path, changed("input EventTypeBy @oneOf", "input EventTypeBy"))["changes"]
-    [told] = inspected(tmp_path, SCHEMA, {"both": both})["told"]
+    lost = inspect_schema(
+        tmp_path, replace_in_schema("input EventTypeBy @oneOf", "input EventTypeBy")
+    )["changes"]
+    [messages] = inspect_schema(tmp_path, SCHEMA, {"both": both})["told"]
 
     found = [change["message"] for change in lost if change["type"] == ONE_OF_LOST]
     assert found == ["Directive 'oneOf' was removed from input object 'EventTypeBy'"]
-    assert told["errors"] == ['OneOf Input Object "EventTypeBy" must specify exactly one key.']
+    assert messages["errors"] == ['OneOf Input Object "EventTypeBy" must specify exactly one key.']
 
 
 def test_inspector_accepts_every_document_of_the_readme_and_the_docs(tmp_path: Path) -> None:
@@ -116,19 +122,19 @@ def test_inspector_accepts_every_document_of_the_readme_and_the_docs(tmp_path: P
         )
     }
 
-    told = inspected(tmp_path, SCHEMA, documents)["told"]
+    messages = inspect_schema(tmp_path, SCHEMA, documents)["told"]
 
-    assert told == []
+    assert messages == []
     assert len(documents) > 20
 
 
-def changed(old: str, new: str) -> str:
+def replace_in_schema(old: str, new: str) -> str:
     """The schema with one thing in it changed."""
     assert old in SCHEMA
     return SCHEMA.replace(old, new)
 
 
-def project_of(name: str, folder: Path, schema: str = SCHEMA) -> Path:
+def copy_project(name: str, folder: Path, schema: str = SCHEMA) -> Path:
     """A copy of that project: what is made in it stays out of the repository."""
     project = shutil.copytree(HERE / name, folder / name)
     (project / "node_modules").symlink_to(HERE / "node_modules")
@@ -136,33 +142,35 @@ def project_of(name: str, folder: Path, schema: str = SCHEMA) -> Path:
     return project
 
 
-def run(folder: Path, script: str, *arguments: str, given: str = "") -> Any:
+def run_script(folder: Path, script: str, *arguments: str, stdin: str = "") -> Any:
     """A script of a package, or of ours, run in the folder."""
     return subprocess.run(
         ["node", str(HERE / "node_modules" / script), *arguments],
         cwd=folder,
-        env=node.environment(),
-        input=given,
+        env=node.node_environment(),
+        input=stdin,
         capture_output=True,
         text=True,
         check=False,
-        timeout=2 * PATIENCE_SECONDS,
+        timeout=2 * TIMEOUT_SECONDS,
     )
 
 
-def linted(folder: Path) -> list[str]:
+def lint_schema(folder: Path) -> list[str]:
     """The rules that the schema of the folder breaks."""
     config = ("--config", str(HERE / "eslint.config.js"))
-    said = run(folder, "eslint/bin/eslint.js", *config, "--format", "json", "schema.graphql")
-    [file] = json.loads(said.stdout)
+    process = run_script(
+        folder, "eslint/bin/eslint.js", *config, "--format", "json", "schema.graphql"
+    )
+    [file] = json.loads(process.stdout)
     return [str(message["ruleId"]).split("/")[-1] for message in file["messages"]]
 
 
-def inspected(folder: Path, schema: str, documents: dict[str, str] | None = None) -> Any:
+def inspect_schema(folder: Path, schema: str, documents: dict[str, str] | None = None) -> Any:
     for name, text in (("contract.graphql", CONTRACT), ("schema.graphql", schema)):
         (folder / name).write_text(text)
-    given = [{"name": name, "body": body} for name, body in (documents or {}).items()]
+    named_documents = [{"name": name, "body": body} for name, body in (documents or {}).items()]
     files = (str(folder / "contract.graphql"), str(folder / "schema.graphql"))
-    said = run(HERE, "../inspect.mjs", *files, given=json.dumps(given))
-    assert said.returncode == 0, said.stderr
-    return json.loads(said.stdout)
+    process = run_script(HERE, "../inspect.mjs", *files, stdin=json.dumps(named_documents))
+    assert process.returncode == 0, process.stderr
+    return json.loads(process.stdout)

@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 
 from app.domain.event_types import visibility
-from app.domain.event_types.comparisons import compares
+from app.domain.event_types.comparisons import value_satisfies
 from app.domain.event_types.conditions import ConditionalEffect, condition_holds
 from app.domain.event_types.fields import FieldKind
-from app.domain.event_types.json_schema import compile_schema, value_problems
-from app.domain.event_types.visibility import settle
+from app.domain.event_types.json_schema import compile_schema, validate_values
+from app.domain.event_types.visibility import resolve_fields
 from app.domain.events.predicates import PredicateOperator
 from tests.parity.conftest import Browser
-from tests.parity.drawn import DrawnType, draw_types, draw_values
+from tests.parity.random_event_types import RandomEventType, draw_types, draw_values
 
 TYPES = 2_000
 BROKEN_TYPES = 200
@@ -31,8 +31,8 @@ PARTS: tuple[Enum, ...] = (*FieldKind, *ConditionalEffect, *PredicateOperator)
 
 
 @dataclass(frozen=True)
-class Verdict:
-    drawn: DrawnType
+class ParityResult:
+    drawn: RandomEventType
     given: dict[str, Any]
     server: dict[str, list[str]]
     browser: dict[str, list[str]]
@@ -43,7 +43,7 @@ def test_a_browser_judges_and_shows_what_the_server_does(
 ) -> None:
     types = list(draw_types(SEED, TYPES))
 
-    verdicts = list(_judged(browser, types))
+    verdicts = list(_compare_results(browser, types))
 
     accepted = sum(not each.server["wrong"] for each in verdicts)
     hidden = sum(len(each.server["visible"]) < len(each.drawn.fields) for each in verdicts)
@@ -60,46 +60,46 @@ def test_a_browser_judges_and_shows_what_the_server_does(
     assert min(occurred[each] for each in PARTS) >= 50
 
 
-def _ne_holds_where_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+def _break_not_equal(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(predicate: Any, kind: Any, value: Any) -> bool:
         absent = value is None and predicate.operator is PredicateOperator.NE
-        return absent or compares(predicate, kind, value)
+        return absent or value_satisfies(predicate, kind, value)
 
-    monkeypatch.setattr("app.domain.event_types.conditions.compares", broken)
+    monkeypatch.setattr("app.domain.event_types.conditions.value_satisfies", broken)
 
 
-def _show_wins(monkeypatch: pytest.MonkeyPatch) -> None:
-    sound = visibility._Ruled.is_visible
+def _break_hide_precedence(monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = visibility._FieldRules.is_visible
 
     def broken(ruled: Any, kinds: Any, values: Any) -> bool:
         shown = any(condition_holds(each, kinds, values) for each in ruled.show)
         return shown or sound(ruled, kinds, values)
 
-    monkeypatch.setattr(visibility._Ruled, "is_visible", broken)
+    monkeypatch.setattr(visibility._FieldRules, "is_visible", broken)
 
 
-def _dependents_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    sound = visibility._plan
+def _break_resolution_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = visibility._build_resolution_order
 
-    def broken(*given: Any) -> Any:
-        plan = sound(*given)
-        return visibility._Plan(plan.kinds, plan.order[::-1])
+    def broken(*values: Any) -> Any:
+        plan = sound(*values)
+        return visibility._ResolutionOrder(plan.kinds, plan.order[::-1])
 
-    monkeypatch.setattr(visibility, "_plan", broken)
+    monkeypatch.setattr(visibility, "_build_resolution_order", broken)
 
 
-def _rules_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    sound = value_problems
+def _break_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = validate_values
 
     def broken(fields: Any, values: Any, rules: Any) -> Any:
         return sound(fields, values)
 
-    monkeypatch.setattr("tests.parity.test_parity.value_problems", broken)
+    monkeypatch.setattr("tests.parity.test_parity.validate_values", broken)
 
 
 @pytest.mark.parametrize(
     "break_it",
-    [_ne_holds_where_absent, _show_wins, _dependents_come_first, _rules_are_forgotten],
+    [_break_not_equal, _break_hide_precedence, _break_resolution_order, _break_rules],
 )
 def test_a_broken_validator_is_caught(
     browser: Browser,
@@ -110,7 +110,7 @@ def test_a_broken_validator_is_caught(
     types = list(draw_types(SEED, BROKEN_TYPES))
     break_it(monkeypatch)
 
-    verdicts = list(_judged(browser, types))
+    verdicts = list(_compare_results(browser, types))
 
     caught = sum(each.server != each.browser for each in verdicts)
     with capsys.disabled():
@@ -118,14 +118,14 @@ def test_a_broken_validator_is_caught(
     assert caught > 0
 
 
-def _judged(browser: Browser, types: Sequence[DrawnType]) -> Iterator[Verdict]:
+def _compare_results(browser: Browser, types: Sequence[RandomEventType]) -> Iterator[ParityResult]:
     random = Random(SEED)
     for drawn in types:
-        given = [draw_values(random, drawn) for _ in range(VALUES_PER_TYPE)]
-        settled = [settle(drawn.fields, drawn.rules, values) for values in given]
+        drawn_values = [draw_values(random, drawn) for _ in range(VALUES_PER_TYPE)]
+        settled = [resolve_fields(drawn.fields, drawn.rules, values) for values in drawn_values]
         answers = browser(compile_schema(drawn.fields, drawn.rules), [s.values for s in settled])
-        for values, here, answer in zip(given, settled, answers, strict=True):
-            problems = value_problems(drawn.fields, here.values, drawn.rules)
+        for values, here, answer in zip(drawn_values, settled, answers, strict=True):
+            problems = validate_values(drawn.fields, here.values, drawn.rules)
             wrong = sorted({problem.path[0] for problem in problems})
             server = {
                 "wrong": wrong,
@@ -133,4 +133,4 @@ def _judged(browser: Browser, types: Sequence[DrawnType]) -> Iterator[Verdict]:
                 "visible": [*here.visible],
                 "required": [*here.required],
             }
-            yield Verdict(drawn, values, server, answer)
+            yield ParityResult(drawn, values, server, answer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.store.engine.database import Database
-from tests.plans.both import Both
+from tests.plans.plan_and_execution import PlanAndExecution
 
 DEFINE = """
 mutation ($input: CreateEventTypeInput!) {
@@ -33,36 +33,38 @@ FIELDS = [
 
 
 @pytest.fixture
-async def both(database: Database) -> Both:
-    both = await Both.of(database)
+async def both(database: Database) -> PlanAndExecution:
+    both = await PlanAndExecution.create(database)
     for n, state in enumerate(("PUBLISHED", "DRAFT", "PUBLISHED")):
-        said = {"name": f"Type {n}", "category": "c", "type": f"t{n}", "state": state}
-        made = await both.do(DEFINE, input=said | {"fields": FIELDS[: n + 1] if n < 2 else FIELDS})
+        input = {"name": f"Type {n}", "category": "c", "type": f"t{n}", "state": state}
+        payload = await both.run_mutation(
+            DEFINE, input=input | {"fields": FIELDS[: n + 1] if n < 2 else FIELDS}
+        )
         if n == 2:
-            await both.do(CONDITION, id=made["eventType"]["id"])
-    await both.do(
+            await both.run_mutation(CONDITION, id=payload["eventType"]["id"])
+    await both.run_mutation(
         """mutation { createDuplicationRule(input: {name: "r", fingerprint: ["subject"],
              window: "PT1H", action: FLAG}) { userErrors { message } } }"""
     )
-    for n, of_type in enumerate((made["eventType"]["id"], None)):
-        said = {"name": f"guard {n}", "eventTypeId": of_type, "expression": "true", "message": "m"}
-        rule = await both.do(
+    for n, of_type in enumerate((payload["eventType"]["id"], None)):
+        input = {"name": f"guard {n}", "eventTypeId": of_type, "expression": "true", "message": "m"}
+        rule = await both.run_mutation(
             """mutation ($input: CreateGuardRuleInput!) { createGuardRule(input: $input)
                  { guardRule { id } userErrors { message } } }""",
-            input=said,
+            input=input,
         )
-    await both.do(
+    await both.run_mutation(
         "mutation ($id: ID!) { publishGuardRule(id: $id) { userErrors { message } } }",
         id=rule["guardRule"]["id"],
     )
-    await both.do(
+    await both.run_mutation(
         """mutation { logContainerEvent(containerId: "c-1", event: {eventType: ACCESS})
              { userErrors { message } } }"""
     )
-    logged = await both.do(LOG, input=[_report(n) for n in range(40)])
+    logged = await both.run_mutation(LOG, input=[_build_report(n) for n in range(40)])
     assert logged["accepted"] == 40, logged
     ids = [each["event"]["id"] for each in logged["results"]]
-    await both.do(
+    await both.run_mutation(
         """mutation ($id: ID!) { acknowledgeEvent(id: $id, note: "seen \\"it\\"")
              { userErrors { message } } }""",
         id=ids[3],
@@ -70,7 +72,7 @@ async def both(database: Database) -> Both:
     return both
 
 
-def _report(n: int) -> dict[str, object]:
+def _build_report(n: int) -> dict[str, object]:
     report: dict[str, object] = {
         "summary": f'Number {n} "quoted" \\ \u00e9\U0001f525\u2028 \t',
         "occurredAt": f"2026-04-{1 + n % 7:02}T10:30:00{'.5' if n % 3 else ''}Z",

@@ -7,7 +7,7 @@ from fnmatch import fnmatch
 
 from graphql import GraphQLInterfaceType, GraphQLObjectType, get_named_type
 
-from tests.plans.drawn import CORE, planned
+from tests.plans.random_documents import CORE, is_planned
 
 OF_EACH_ROW = "a list of its own below each row: read for all rows together, by a loader"
 LOG = "entries of the log, which are judged before and after the change, in memory"
@@ -45,9 +45,9 @@ UNPLANNED = {
 def test_every_field_that_can_be_read_is_planned_or_has_a_reason() -> None:
     unplanned = {
         f"{type_.name}.{name}"
-        for type_ in _reachable()
+        for type_ in _reachable_types()
         for name in type_.fields
-        if not planned(type_, name)
+        if not is_planned(type_, name)
     }
 
     missing = {each for each in unplanned if not any(fnmatch(each, row) for row in UNPLANNED)}
@@ -57,17 +57,17 @@ def test_every_field_that_can_be_read_is_planned_or_has_a_reason() -> None:
     assert stale == []
 
 
-def every_field() -> set[str]:
+def list_planned_fields() -> set[str]:
     """All that plans cover."""
     return {
         f"{type_.name}.{name}"
-        for type_ in _reachable()
+        for type_ in _reachable_types()
         for name in type_.fields
-        if planned(type_, name)
+        if is_planned(type_, name)
     }
 
 
-def _reachable() -> Iterator[GraphQLObjectType]:
+def _reachable_types() -> Iterator[GraphQLObjectType]:
     waiting = [CORE.type_map["Query"]]
     seen = set()
     while waiting:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from tests.plans.both import Both
-from tests.plans.drawn import Drawn
-from tests.plans.test_coverage import every_field
+from tests.plans.plan_and_execution import PlanAndExecution
+from tests.plans.random_documents import RandomDocument
+from tests.plans.test_coverage import list_planned_fields
 
 DOCUMENTS = 100
 FILTERS: list[dict[str, Any]] = [
@@ -32,24 +32,24 @@ FILTERS: list[dict[str, Any]] = [
 ]
 
 
-async def test_whatever_is_asked_is_answered_as_by_execution(both: Both) -> None:
-    arguments = await _arguments(both)
+async def test_whatever_is_asked_is_answered_as_by_execution(both: PlanAndExecution) -> None:
+    arguments = await _argument_choices(both)
     used: set[str] = set()
 
     for seed in range(DOCUMENTS):
-        drawn = Drawn(seed, arguments)
-        await both.ask(drawn.text(), **drawn.variables)
+        drawn = RandomDocument(seed, arguments)
+        await both.execute_both(drawn.text(), **drawn.variables)
         used |= drawn.used
 
-    assert {each for each in every_field() if each not in used} == set()
+    assert {each for each in list_planned_fields() if each not in used} == set()
 
 
-async def test_pages_of_every_kind_are_the_same(both: Both) -> None:
+async def test_pages_of_every_kind_are_the_same(both: PlanAndExecution) -> None:
     page = "{ edges { cursor node { id } } pageInfo { hasNextPage hasPreviousPage } totalCount }"
     for order in ("OCCURRED_AT", "RECORDED_AT"):
         for direction in ("ASC", "DESC"):
             by = f"orderBy: {{field: {order}, direction: {direction}}}"
-            whole = await both.ask(f"{{ events(first: 40, {by}) {page} }}")
+            whole = await both.execute_both(f"{{ events(first: 40, {by}) {page} }}")
             cursors = [each["cursor"] for each in whole["events"]["edges"]]
             for place in (0, 17, 39):
                 for window in (
@@ -61,20 +61,20 @@ async def test_pages_of_every_kind_are_the_same(both: Both) -> None:
                     "last: 7",
                 ):
                     query = f"{{ events({window}, {by}) {{ edges {{ cursor node {{ id }} }} }} }}"
-                    await both.ask(query)
+                    await both.execute_both(query)
 
 
-async def _arguments(both: Both) -> dict[str, list[dict[str, tuple[str, Any]]]]:
-    found = await both.ask(
+async def _argument_choices(both: PlanAndExecution) -> dict[str, list[dict[str, tuple[str, Any]]]]:
+    data = await both.execute_both(
         """{ events(first: 40) { edges { cursor node { id source sourceId } } }
              eventTypes { edges { cursor node { id type } } }
              guardRules { edges { cursor node { id } } }
              duplicationRules { edges { cursor } }
              notifications { edges { cursor } } }"""
     )
-    events = [each["node"] for each in found["events"]["edges"]]
-    cursors = [each["cursor"] for each in found["events"]["edges"]]
-    types = [each["node"] for each in found["eventTypes"]["edges"]]
+    events = [each["node"] for each in data["events"]["edges"]]
+    cursors = [each["cursor"] for each in data["events"]["edges"]]
+    types = [each["node"] for each in data["eventTypes"]["edges"]]
     unknown = str(UUID(int=7))
     lists: list[dict[str, tuple[str, Any]]] = [
         {},
@@ -114,22 +114,22 @@ async def _arguments(both: Both) -> dict[str, list[dict[str, tuple[str, Any]]]]:
             {"first": ("Int", 3)},
             {"first": ("Int", 3), "filter": ("NotificationFilter", {"types": ["t*"]})},
             {"filter": ("NotificationFilter", {"acknowledged": False, "source": "source-1"})},
-            {"after": ("String", found["notifications"]["edges"][4]["cursor"])},
+            {"after": ("String", data["notifications"]["edges"][4]["cursor"])},
         ],
         "Query.guardRules": [
             {},
             {"state": ("GuardRuleState", "PUBLISHED")},
             {"eventTypeId": ("ID", types[2]["id"]), "first": ("Int", 1)},
-            {"after": ("String", found["guardRules"]["edges"][0]["cursor"])},
+            {"after": ("String", data["guardRules"]["edges"][0]["cursor"])},
         ],
         "Query.guardRule": [
             {"id": ("ID!", each["id"])}
-            for each in (found["guardRules"]["edges"][1]["node"], {"id": unknown})
+            for each in (data["guardRules"]["edges"][1]["node"], {"id": unknown})
         ],
         "Query.duplicationRules": [
             {},
             {"eventTypeId": ("ID", types[2]["id"])},
-            {"after": ("String", found["duplicationRules"]["edges"][0]["cursor"])},
+            {"after": ("String", data["duplicationRules"]["edges"][0]["cursor"])},
         ],
         "Query.eventCounts": [
             {"by": ("[EventDimension!]!", ["SEVERITY", "TYPE", "ENTITY"])},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.plans.both import Both
+from tests.plans.plan_and_execution import PlanAndExecution
 
 EVERYTHING = """
   id type eventTypeVersion category entity { type entityId __typename } severity summary content
@@ -18,15 +18,15 @@ EVERYTHING = """
 """
 
 
-async def test_a_page_says_what_execution_says(both: Both) -> None:
+async def test_a_page_says_what_execution_says(both: PlanAndExecution) -> None:
     query = f"""{{ events(first: 41) {{
         totalCount __typename
         pageInfo {{ hasNextPage hasPreviousPage startCursor endCursor __typename }}
         edges {{ cursor __typename node {{ {EVERYTHING} }} }}
         nodes {{ {EVERYTHING} }} }} }}"""
 
-    first = await both.ask(query)
-    again = await both.ask(query)
+    first = await both.execute_both(query)
+    again = await both.execute_both(query)
 
     assert first == again
     assert first["events"]["totalCount"] == 41

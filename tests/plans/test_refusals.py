@@ -9,15 +9,15 @@ from structlog.testing import capture_logs
 
 from app import metrics
 from app.domain.access.caller import Permission
-from app.graphql.plans.answering import SHAPES
+from app.graphql.plans.query_executor import MAX_PLANS_PER_OPERATION
 from app.store.engine.database import Database
-from app.store.engine.raw_postgresql import PostgreSQLRows
-from app.store.engine.raw_sqlite import SQLiteRows
-from app.store.reading.pages import write_cursor
+from app.store.engine.postgresql_reader import PostgreSQLReader
+from app.store.engine.sqlite_reader import SQLiteReader
+from app.store.reading.pages import encode_cursor
 from tests.client import Client
 from tests.conftest import Statements
-from tests.plans.both import Both
-from tests.worlds import a_key
+from tests.factories import create_api_key
+from tests.plans.plan_and_execution import PlanAndExecution
 
 UNKNOWN = "00000000-0000-7000-8000-000000000000"
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
@@ -45,10 +45,10 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
 async def test_what_is_not_in_order_is_an_error_of_that_request_alone(
     client: Client, query: str, variables: dict[str, Any], code: str
 ) -> None:
-    await client.log(summary="there")
+    await client.log_event(summary="there")
 
-    [error, *_] = (await client.answer(query, **variables))["errors"]
-    again = await client.ask("{ events { nodes { summary } } }")
+    [error, *_] = (await client.execute(query, **variables))["errors"]
+    again = await client.execute_field("{ events { nodes { summary } } }")
 
     assert error["extensions"]["code"] == code
     assert again == {"nodes": [{"summary": "there"}]}
@@ -57,12 +57,12 @@ async def test_what_is_not_in_order_is_an_error_of_that_request_alone(
 async def test_an_error_in_one_root_field_leaves_the_others_as_execution_does(
     client: Client,
 ) -> None:
-    event = await client.log(summary="there")
+    event = await client.log_event(summary="there")
     query = (
         f'{{ good: event(id: "{event["id"]}") {{ summary }} bad: event(id: "x") {{ summary }} }}'
     )
 
-    answer = await client.answer(query)
+    answer = await client.execute(query)
 
     assert answer["data"] == {"good": {"summary": "there"}, "bad": None}
     assert [error["path"] for error in answer["errors"]] == [["bad"]]
@@ -71,15 +71,15 @@ async def test_an_error_in_one_root_field_leaves_the_others_as_execution_does(
 async def test_a_plan_asks_for_every_permission_on_its_way(
     own_client: Client, database: Database
 ) -> None:
-    both = await Both.of(database)
-    logged = await own_client.log(summary="there")
+    both = await PlanAndExecution.create(database)
+    logged = await own_client.log_event(summary="there")
     creator = both.as_caller(permissions=frozenset({Permission.EVENT_CREATE}))
     reader = both.as_caller(permissions=frozenset({Permission.EVENT_READ}))
     of_types = "{ eventTypes { nodes { name } } }"
     of_events = "{ events { nodes { summary eventType { name } } } }"
 
     opened = {
-        (name, query): await caller.planned(query) is not None
+        (name, query): await caller.execute_plan(query) is not None
         for name, caller in (("creator", creator), ("reader", reader))
         for query in (of_types, of_events, f'{{ event(id: "{logged["id"]}") {{ id }} }}')
     }
@@ -88,23 +88,23 @@ async def test_a_plan_asks_for_every_permission_on_its_way(
         of_events,
         f'{{ event(id: "{logged["id"]}") {{ id }} }}',
     ]
-    refused = await creator.executed(of_events)
+    refused = await creator.execute_schema(of_events)
     assert refused["errors"][0]["extensions"]["code"] == "FORBIDDEN"
 
 
 async def test_another_organization_sees_nothing_by_a_plan(
     own_client: Client, database: Database
 ) -> None:
-    await own_client.ask(
+    await own_client.execute_field(
         """mutation { createEventType(input: {name: "G", type: "g", state: PUBLISHED})
              { userErrors { code } } }"""
     )
-    event = await own_client.log(summary="ours", type="g", source="s", sourceId="1")
-    cursor = await own_client.ask("{ events { pageInfo { endCursor } } }")
-    stranger = own_client.as_key(await a_key(database, *Permission, organization="other"))
-    before = _taken()
+    event = await own_client.log_event(summary="ours", type="g", source="s", sourceId="1")
+    cursor = await own_client.execute_field("{ events { pageInfo { endCursor } } }")
+    stranger = own_client.as_key(await create_api_key(database, *Permission, organization="other"))
+    before = _count_taken()
 
-    answer = await stranger.answer(
+    answer = await stranger.execute(
         """query ($id: ID!, $type: ID!) {
              event(id: $id) { id } events { totalCount nodes { id } }
              byIds: events(filter: {ids: [$id]}) { totalCount nodes { id } }
@@ -114,8 +114,8 @@ async def test_another_organization_sees_nothing_by_a_plan(
         id=event["id"],
         type=event["eventType"]["id"],
     )
-    taken = _taken() - before
-    theirs = await stranger.error(
+    taken = _count_taken() - before
+    theirs = await stranger.expect_error(
         "query ($after: String) { events(after: $after) { nodes { id } } }",
         after=cursor["pageInfo"]["endCursor"],
     )
@@ -137,60 +137,62 @@ async def test_another_organization_sees_nothing_by_a_plan(
 async def test_each_root_field_costs_one_statement(
     own_client: Client, statements: Statements
 ) -> None:
-    await own_client.ask(
+    await own_client.execute_field(
         """mutation { createEventType(input: {name: "G", type: "g", state: PUBLISHED,
              fields: [{name: "a", kind: NUMBER}]}) { userErrors { code } } }"""
     )
     for n in range(3):
-        await own_client.log(type="g", fields={"a": n})
+        await own_client.log_event(type="g", fields={"a": n})
     query = """{ events { totalCount nodes { id eventType { name fields { name } } } }
                  eventTypes { nodes { name } } }"""
-    first = await own_client.ask_all(query)
+    first = await own_client.execute_data(query)
     statements.clear()
 
-    again = await own_client.ask_all(query)
+    again = await own_client.execute_data(query)
 
     assert again == first
     selects = [each for each in statements if each.lstrip().startswith("SELECT")]
     assert len(selects) == 2
 
 
-def _taken() -> float:
-    return _counted("taken")
+def _count_taken() -> float:
+    return _count_plans("taken")
 
 
-def _counted(outcome: str) -> float:
+def _count_plans(outcome: str) -> float:
     return float(metrics.PLANS.labels(outcome)._value.get())
 
 
 async def test_what_has_no_plan_is_executed_and_counted(client: Client) -> None:
-    event = await client.log(summary="there")
+    event = await client.log_event(summary="there")
     deep = "duplicateOf { " * 7 + "id" + " }" * 7
-    before = _counted("not_planned"), _counted("failed")
+    before = _count_plans("not_planned"), _count_plans("failed")
 
-    history = await client.ask("{ events { nodes { history { totalCount: nodes { kind } } } } }")
-    nested = await client.ask(f"{{ events {{ nodes {{ id {deep} }} }} }}")
-    introspected = await client.ask("{ __schema { queryType { name } } }")
+    history = await client.execute_field(
+        "{ events { nodes { history { totalCount: nodes { kind } } } } }"
+    )
+    nested = await client.execute_field(f"{{ events {{ nodes {{ id {deep} }} }} }}")
+    introspected = await client.execute_field("{ __schema { queryType { name } } }")
 
     assert history == {"nodes": [{"history": {"totalCount": [{"kind": "LOGGED"}]}}]}
     assert nested == {"nodes": [{"id": event["id"], "duplicateOf": None}]}
     assert introspected == {"queryType": {"name": "Query"}}
-    assert (_counted("not_planned"), _counted("failed")) == (before[0] + 3, before[1])
+    assert (_count_plans("not_planned"), _count_plans("failed")) == (before[0] + 3, before[1])
 
 
 async def test_an_operation_with_many_shapes_keeps_few_plans(database: Database) -> None:
-    both = await Both.of(database)
+    both = await PlanAndExecution.create(database)
     names = [f"v{n}" for n in range(7)]
     head = ", ".join(f"${name}: Boolean!" for name in names)
     fields = " ".join(f"a{name}: summary @skip(if: ${name})" for name in names)
     query = f"query ({head}) {{ events {{ nodes {{ id {fields} }} }} }}"
 
-    for shape in range(2 * SHAPES):
-        said = {name: bool(shape >> n & 1) for n, name in enumerate(names)}
-        assert (await both.planned(query, **said))["data"] == {"events": {"nodes": []}}
+    for shape in range(2 * MAX_PLANS_PER_OPERATION):
+        variables = {name: bool(shape >> n & 1) for n, name in enumerate(names)}
+        assert (await both.execute_plan(query, **variables))["data"] == {"events": {"nodes": []}}
 
-    [[operation]] = (each.values() for each in both.plans._kept.values())
-    assert len(operation.plans) == SHAPES
+    [[operation]] = (each.values() for each in both.plans._queries.values())
+    assert len(operation.plans) == MAX_PLANS_PER_OPERATION
 
 
 async def test_a_plan_that_breaks_is_logged_and_the_query_executed(
@@ -199,27 +201,27 @@ async def test_a_plan_that_breaks_is_logged_and_the_query_executed(
     async def broken(*_: object, **__: object) -> None:
         raise RuntimeError("SELECT secret FROM api_key")
 
-    await client.log(summary="there")
-    for reader in (SQLiteRows, PostgreSQLRows):
+    await client.log_event(summary="there")
+    for reader in (SQLiteReader, PostgreSQLReader):
         monkeypatch.setattr(reader, "fetch_rows", broken)
-    before = _counted("failed")
+    before = _count_plans("failed")
 
     with capture_logs() as logs:
-        page = await client.ask("{ events { nodes { summary } } }")
+        page = await client.execute_field("{ events { nodes { summary } } }")
 
     assert page == {"nodes": [{"summary": "there"}]}
     assert "plan_failed" in [each["event"] for each in logs]
-    assert _counted("failed") == before + 1
+    assert _count_plans("failed") == before + 1
 
 
 async def test_nothing_is_kept_of_what_is_no_query(database: Database) -> None:
-    both = await Both.of(database)
+    both = await PlanAndExecution.create(database)
 
     for n in range(3):
         for query in (f"{{ nothing{n} }}", f"mutation {{ no{n} }}", f"{{ unfinished{n}"):
-            assert await both.planned(query) is None
+            assert await both.execute_plan(query) is None
 
-    assert [name for each in both.plans._kept.values() for name in each] == []
+    assert [name for each in both.plans._queries.values() for name in each] == []
 
 
 BELL = "query ($after: String) { notifications(after: $after) { nodes { id } } }"
@@ -228,12 +230,12 @@ BELL = "query ($after: String) { notifications(after: $after) { nodes { id } } }
 async def test_a_cursor_that_somebody_forged_is_refused_by_plans_as_well(
     database: Database,
 ) -> None:
-    both = await Both.of(database)
-    cursor = write_cursor(both.caller.organization_id, "log", "", 2**63, 1, None)
+    both = await PlanAndExecution.create(database)
+    cursor = encode_cursor(both.caller.organization_id, "log", "", 2**63, 1, None)
 
     with capture_logs() as logs:
-        planned = await both.planned(BELL, after=cursor)
-    executed = await both.executed(BELL, after=cursor)
+        planned = await both.execute_plan(BELL, after=cursor)
+    executed = await both.execute_schema(BELL, after=cursor)
 
     assert planned is None
     assert [each["log_level"] for each in logs] == ["debug"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.client import Client
-from tests.concurrency.test_duplicates_under_fire import two_servers
+from tests.concurrency.test_duplicates_under_fire import start_two_servers
 
 DEFINE = """
 mutation {
@@ -40,38 +40,40 @@ READ = f"""{{
 async def test_a_type_that_one_process_changed_is_told_by_the_next_answer_of_the_other(
     database_url: str, tmp_path: Path
 ) -> None:
-    async with two_servers(tmp_path, database_url) as [one, other]:
-        made = (await one.ask(DEFINE))["eventType"]
-        await one.log(type="g", fields={"a": 1})
-        seen = [await _read(each) for each in (one, other)]
+    async with start_two_servers(tmp_path, database_url) as [one, other]:
+        event_type = (await one.execute_field(DEFINE))["eventType"]
+        await one.log_event(type="g", fields={"a": 1})
+        seen = [await _read_event_type(each) for each in (one, other)]
         for change in CHANGES:
-            [field] = [each["id"] for each in made["fields"]]
+            [field] = [each["id"] for each in event_type["fields"]]
             head = "mutation ($type: ID!" + (", $field: ID!" if "$field" in change else "") + ")"
-            named = {"type": made["id"]} | ({"field": field} if "$field" in change else {})
+            named = {"type": event_type["id"]} | ({"field": field} if "$field" in change else {})
             head = head if "$type" in change else "mutation ($field: ID!)"
             if "$type" not in change:
                 del named["type"]
-            await one.ask(f"{head} {{ {change} {{ userErrors {{ code message }} }} }}", **named)
+            await one.execute_field(
+                f"{head} {{ {change} {{ userErrors {{ code message }} }} }}", **named
+            )
 
-            told = [await _read(each) for each in (other, one)]
+            readings = [await _read_event_type(each) for each in (other, one)]
 
-            assert told[0] == told[1], change
-            assert told[0] not in seen, change
-            seen += told
-        taken = [await _taken(each) for each in (one, other)]
+            assert readings[0] == readings[1], change
+            assert readings[0] not in seen, change
+            seen += readings
+        taken = [await _count_taken(each) for each in (one, other)]
 
     assert taken == [len(CHANGES) + 1] * 2
 
 
-async def _read(client: Client) -> str:
-    answer = await client.ask_all(READ)
-    told = [*answer["events"]["nodes"], {"eventType": answer["eventType"]}]
-    told += [{"eventType": each} for each in answer["eventTypes"]["nodes"]]
-    assert told == [told[0]] * 3
-    return str(told[0])
+async def _read_event_type(client: Client) -> str:
+    answer = await client.execute_data(READ)
+    nodes = [*answer["events"]["nodes"], {"eventType": answer["eventType"]}]
+    nodes += [{"eventType": each} for each in answer["eventTypes"]["nodes"]]
+    assert nodes == [nodes[0]] * 3
+    return str(nodes[0])
 
 
-async def _taken(client: Client) -> float:
+async def _count_taken(client: Client) -> float:
     text = (await client.http.get("/metrics")).text
     [line] = [
         each for each in text.splitlines() if each.startswith('tocsin_plans_total{outcome="taken')

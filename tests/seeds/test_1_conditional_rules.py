@@ -5,82 +5,88 @@ from __future__ import annotations
 from typing import Any
 
 from tests.client import LOG_EVENT, Client
-from tests.definitions import (
+from tests.event_type_client import (
     ADD_RULE,
     DELETE_RULE,
     UPDATE_RULE,
-    asks,
-    define,
-    field,
-    rule,
-    shape,
-    told,
+    change_event_type,
+    codes_and_paths,
+    define_event_type,
+    field_input,
+    predicate_input,
+    rule_input,
 )
 
-ON_WEATHER = rule("SHOW", "wind_speed", asks("cause", "EQ", "weather"))
+ON_WEATHER = rule_input("SHOW", "wind_speed", predicate_input("cause", "EQ", "weather"))
 
 
-async def flaring_incident(client: Client) -> Any:
-    return await define(
+async def create_flaring_incident(client: Client) -> Any:
+    return await define_event_type(
         client,
-        field("volume_mcf", "NUMBER", required=True),
-        field("cause", "SELECT", options=["equipment", "weather", "other"]),
-        field("wind_speed", "NUMBER"),
+        field_input("volume_mcf", "NUMBER", required=True),
+        field_input("cause", "SELECT", options=["equipment", "weather", "other"]),
+        field_input("wind_speed", "NUMBER"),
     )
 
 
 async def test_post_conditional_rules_adds_one(client: Client) -> None:
-    made = await flaring_incident(client)
+    event_type = await create_flaring_incident(client)
 
-    payload = await client.ask(ADD_RULE, id=made["id"], rule=ON_WEATHER)
+    payload = await client.execute_field(ADD_RULE, id=event_type["id"], rule=ON_WEATHER)
 
     added = payload["conditionalRule"]
     assert payload["userErrors"] == []
     assert (added["name"], added["effect"]) == ("show wind_speed", "SHOW")
     assert (added["targets"], added["enabled"]) == ([{"name": "wind_speed"}], True)
-    assert added["condition"] == asks("cause", "EQ", "weather")
+    assert added["condition"] == predicate_input("cause", "EQ", "weather")
 
 
 async def test_get_conditional_rules_lists_them(client: Client) -> None:
-    made = await flaring_incident(client)
-    await shape(client, ADD_RULE, id=made["id"], rule=ON_WEATHER)
+    event_type = await create_flaring_incident(client)
+    await change_event_type(client, ADD_RULE, id=event_type["id"], rule=ON_WEATHER)
 
-    listed = await client.ask(
+    listed = await client.execute_field(
         "query ($id: ID!) { eventType(by: {id: $id}) { conditionalRules { name effect } } }",
-        id=made["id"],
+        id=event_type["id"],
     )
 
     assert listed == {"conditionalRules": [{"name": "show wind_speed", "effect": "SHOW"}]}
 
 
 async def test_patch_conditional_rules_rid_updates_one(client: Client) -> None:
-    made = await flaring_incident(client)
-    [added] = (await shape(client, ADD_RULE, id=made["id"], rule=ON_WEATHER))["conditionalRules"]
+    event_type = await create_flaring_incident(client)
+    [added] = (await change_event_type(client, ADD_RULE, id=event_type["id"], rule=ON_WEATHER))[
+        "conditionalRules"
+    ]
 
-    after = await shape(client, UPDATE_RULE, input={"id": added["id"], "effect": "REQUIRE"})
+    after = await change_event_type(
+        client, UPDATE_RULE, input={"id": added["id"], "effect": "REQUIRE"}
+    )
 
     assert after["conditionalRules"] == [added | {"effect": "REQUIRE"}]
 
 
 async def test_delete_conditional_rules_rid_deletes_one(client: Client) -> None:
-    made = await flaring_incident(client)
-    [added] = (await shape(client, ADD_RULE, id=made["id"], rule=ON_WEATHER))["conditionalRules"]
+    event_type = await create_flaring_incident(client)
+    [added] = (await change_event_type(client, ADD_RULE, id=event_type["id"], rule=ON_WEATHER))[
+        "conditionalRules"
+    ]
 
-    after = await shape(client, DELETE_RULE, id=added["id"])
+    after = await change_event_type(client, DELETE_RULE, id=added["id"])
 
     assert after["conditionalRules"] == []
 
 
 async def test_conditional_rules_control_visibility_by_other_fields_values(client: Client) -> None:
-    made = await flaring_incident(client)
-    await shape(client, ADD_RULE, id=made["id"], rule=ON_WEATHER)
+    event_type = await create_flaring_incident(client)
+    await change_event_type(client, ADD_RULE, id=event_type["id"], rule=ON_WEATHER)
     values = {"volume_mcf": 150, "wind_speed": 12}
 
-    shown = await client.log(type="gauge", fields=values | {"cause": "weather"})
-    hidden = await client.ask(
+    shown = await client.log_event(type="gauge", fields=values | {"cause": "weather"})
+    hidden = await client.execute_field(
         LOG_EVENT, input={"type": "gauge", "fields": values | {"cause": "other"}}
     )
 
     assert shown["fields"] == values | {"cause": "weather"}
     assert hidden["event"]["fields"] == {"volume_mcf": 150, "cause": "other"}
-    assert told(hidden["warnings"]) == [("FIELD_HIDDEN", "input.fields.wind_speed")]
+    assert codes_and_paths(hidden["warnings"]) == [("FIELD_HIDDEN", "input.fields.wind_speed")]

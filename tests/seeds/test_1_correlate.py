@@ -16,11 +16,13 @@ mutation ($id: ID!, $related: [ID!]!) {
 
 
 async def test_post_events_id_correlate(client: Client) -> None:
-    flaring = await client.log(summary="Flaring", **EVENT)
-    trip = await client.log(summary="Compressor trip", **EVENT)
-    outage = await client.log(summary="Power outage", **EVENT)
+    flaring = await client.log_event(summary="Flaring", **EVENT)
+    trip = await client.log_event(summary="Compressor trip", **EVENT)
+    outage = await client.log_event(summary="Power outage", **EVENT)
 
-    payload = await client.ask(CORRELATE, id=flaring["id"], related=[trip["id"], outage["id"]])
+    payload = await client.execute_field(
+        CORRELATE, id=flaring["id"], related=[trip["id"], outage["id"]]
+    )
 
     related = {"relation": "RELATED", "depth": 1, "createdBy": "administrator"}
     assert payload == {
@@ -35,7 +37,7 @@ async def test_post_events_id_correlate(client: Client) -> None:
         },
         "userErrors": [],
     }
-    back = await client.ask(
+    back = await client.execute_field(
         "query ($id: ID!) { event(id: $id) { correlations { nodes { event { summary } } } } }",
         id=outage["id"],
     )

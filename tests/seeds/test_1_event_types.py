@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from tests.client import Client
-from tests.definitions import (
+from tests.event_type_client import (
     ADD_FIELD,
     CREATE,
     DELETE,
     FIND,
-    MOVE,
     REMOVE_FIELD,
     REORDER,
+    TRANSITION,
     UPDATE,
     UPDATE_FIELD,
-    field,
-    shape,
+    change_event_type,
+    field_input,
 )
 
 # As given; `type` of a field is `kind` here.
@@ -31,18 +31,18 @@ FLARING_INCIDENT: dict[str, Any] = {
 }
 
 
-async def flaring_incident(client: Client) -> Any:
-    return await shape(client, CREATE, input=FLARING_INCIDENT)
+async def create_flaring_incident(client: Client) -> Any:
+    return await change_event_type(client, CREATE, input=FLARING_INCIDENT)
 
 
 async def test_post_event_types_creates_an_event_type(client: Client) -> None:
-    made = await flaring_incident(client)
+    event_type = await create_flaring_incident(client)
 
-    volume, cause = made["fields"]
-    assert (made["name"], made["description"], made["category"]) == (
+    volume, cause = event_type["fields"]
+    assert (event_type["name"], event_type["description"], event_type["category"]) == (
         *("Flaring Incident", "Unplanned flaring event", "flaring"),
     )
-    assert (made["type"], made["state"], made["version"]) == (
+    assert (event_type["type"], event_type["state"], event_type["version"]) == (
         *("flaring.flaring_incident", "DRAFT", 1),
     )
     assert (volume["name"], volume["kind"], volume["required"]) == ("volume_mcf", "NUMBER", True)
@@ -50,23 +50,25 @@ async def test_post_event_types_creates_an_event_type(client: Client) -> None:
 
 
 async def test_get_event_types_lists_them(client: Client) -> None:
-    await flaring_incident(client)
+    await create_flaring_incident(client)
 
-    listed = await client.ask("{ eventTypes { totalCount nodes { name } } }")
+    listed = await client.execute_field("{ eventTypes { totalCount nodes { name } } }")
 
     assert listed == {"totalCount": 1, "nodes": [{"name": "Flaring Incident"}]}
 
 
 async def test_get_event_types_id_gets_the_details(client: Client) -> None:
-    made = await flaring_incident(client)
+    event_type = await create_flaring_incident(client)
 
-    assert await client.ask(FIND, id=made["id"]) == made
+    assert await client.execute_field(FIND, id=event_type["id"]) == event_type
 
 
 async def test_patch_event_types_id_updates_it(client: Client) -> None:
-    made = await flaring_incident(client)
+    event_type = await create_flaring_incident(client)
 
-    after = await shape(client, UPDATE, input={"id": made["id"], "description": "Any flaring"})
+    after = await change_event_type(
+        client, UPDATE, input={"id": event_type["id"], "description": "Any flaring"}
+    )
 
     assert (after["description"], after["name"], after["version"]) == (
         *("Any flaring", "Flaring Incident", 2),
@@ -74,18 +76,18 @@ async def test_patch_event_types_id_updates_it(client: Client) -> None:
 
 
 async def test_delete_event_types_id_deletes_it(client: Client) -> None:
-    made = await flaring_incident(client)
+    event_type = await create_flaring_incident(client)
 
-    await shape(client, DELETE, id=made["id"])
+    await change_event_type(client, DELETE, id=event_type["id"])
 
-    assert await client.ask(FIND, id=made["id"]) is None
+    assert await client.execute_field(FIND, id=event_type["id"]) is None
 
 
 async def test_post_event_types_id_transition_moves_it_through_its_life(client: Client) -> None:
-    made = await flaring_incident(client)
+    event_type = await create_flaring_incident(client)
 
     states = [
-        (await shape(client, MOVE, id=made["id"], to=to))["state"]
+        (await change_event_type(client, TRANSITION, id=event_type["id"], to=to))["state"]
         for to in ("PUBLISHED", "DEPRECATED", "ARCHIVED")
     ]
 
@@ -93,18 +95,21 @@ async def test_post_event_types_id_transition_moves_it_through_its_life(client: 
 
 
 async def test_post_event_types_id_fields_adds_a_field(client: Client) -> None:
-    made = await flaring_incident(client)
+    event_type = await create_flaring_incident(client)
 
-    after = await shape(client, ADD_FIELD, id=made["id"], field=field("duration_hours", "NUMBER"))
+    after = await change_event_type(
+        client, ADD_FIELD, id=event_type["id"], field=field_input("duration_hours", "NUMBER")
+    )
 
     assert [each["name"] for each in after["fields"]] == ["volume_mcf", "cause", "duration_hours"]
 
 
 async def test_get_event_types_id_fields_lists_them(client: Client) -> None:
-    made = await flaring_incident(client)
+    event_type = await create_flaring_incident(client)
 
-    listed = await client.ask(
-        "query ($id: ID!) { eventType(by: {id: $id}) { fields { name position } } }", id=made["id"]
+    listed = await client.execute_field(
+        "query ($id: ID!) { eventType(by: {id: $id}) { fields { name position } } }",
+        id=event_type["id"],
     )
 
     assert listed["fields"] == [
@@ -114,27 +119,29 @@ async def test_get_event_types_id_fields_lists_them(client: Client) -> None:
 
 
 async def test_patch_event_types_id_fields_fid_updates_a_field(client: Client) -> None:
-    made = await flaring_incident(client)
-    cause = made["fields"][1]
+    event_type = await create_flaring_incident(client)
+    cause = event_type["fields"][1]
     options = ["equipment_malfunction", "weather", "other"]
 
-    after = await shape(client, UPDATE_FIELD, input={"id": cause["id"], "options": options})
+    after = await change_event_type(
+        client, UPDATE_FIELD, input={"id": cause["id"], "options": options}
+    )
 
     assert after["fields"][1] == cause | {"options": options}
 
 
 async def test_delete_event_types_id_fields_fid_removes_a_field(client: Client) -> None:
-    made = await flaring_incident(client)
+    event_type = await create_flaring_incident(client)
 
-    after = await shape(client, REMOVE_FIELD, id=made["fields"][1]["id"])
+    after = await change_event_type(client, REMOVE_FIELD, id=event_type["fields"][1]["id"])
 
     assert [each["name"] for each in after["fields"]] == ["volume_mcf"]
 
 
 async def test_put_event_types_id_fields_reorder_reorders_them(client: Client) -> None:
-    made = await flaring_incident(client)
-    volume, cause = (each["id"] for each in made["fields"])
+    event_type = await create_flaring_incident(client)
+    volume, cause = (each["id"] for each in event_type["fields"])
 
-    after = await shape(client, REORDER, id=made["id"], fieldIds=[cause, volume])
+    after = await change_event_type(client, REORDER, id=event_type["id"], fieldIds=[cause, volume])
 
     assert [each["name"] for each in after["fields"]] == ["cause", "volume_mcf"]

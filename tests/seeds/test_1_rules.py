@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.client import LOG_EVENT, Client
-from tests.seeds.test_1_event_endpoints import EVENT, FLARING_INCIDENT, create
+from tests.seeds.test_1_event_endpoints import EVENT, FLARING_INCIDENT, create_event_type
 
 CREATE_GUARD = """mutation ($input: CreateGuardRuleInput!) { createGuardRule(input: $input) {
   guardRule { id name state expression eventType { type } } userErrors { code message } } }"""
@@ -37,36 +37,38 @@ SAME_WELL = {
 }
 
 
-async def flaring(client: Client) -> Any:
-    return await create(client, THREE_FIELDS)
+async def create_flaring(client: Client) -> Any:
+    return await create_event_type(client, THREE_FIELDS)
 
 
-async def drafted(client: Client, kind: Any) -> Any:
-    payload = await client.ask(CREATE_GUARD, input=DAY_LONG | {"eventTypeId": kind["id"]})
+async def create_draft_rule(client: Client, kind: Any) -> Any:
+    payload = await client.execute_field(CREATE_GUARD, input=DAY_LONG | {"eventTypeId": kind["id"]})
     assert payload["userErrors"] == []
     return payload["guardRule"]
 
 
-async def made(client: Client, kind: Any) -> Any:
-    payload = await client.ask(CREATE_DUPLICATION, input=SAME_WELL | {"eventTypeId": kind["id"]})
+async def create_duplication_rule(client: Client, kind: Any) -> Any:
+    payload = await client.execute_field(
+        CREATE_DUPLICATION, input=SAME_WELL | {"eventTypeId": kind["id"]}
+    )
     assert payload["userErrors"] == []
     return payload["duplicationRule"]
 
 
-async def report(client: Client, kind: Any, **fields: Any) -> Any:
+async def log_report(client: Client, kind: Any, **fields: Any) -> Any:
     """Its event, with other values."""
-    given = EVENT | {"eventTypeId": kind["id"], "fields": EVENT["fields"] | fields}
-    return await client.ask(LOG_EVENT, input=given)
+    attributes = EVENT | {"eventTypeId": kind["id"], "fields": EVENT["fields"] | fields}
+    return await client.execute_field(LOG_EVENT, input=attributes)
 
 
-def codes(payload: Any) -> list[str]:
+def error_codes(payload: Any) -> list[str]:
     return [error["code"] for error in payload["userErrors"]]
 
 
 async def test_post_guard_rules(client: Client) -> None:
-    kind = await flaring(client)
+    kind = await create_flaring(client)
 
-    rule = await drafted(client, kind)
+    rule = await create_draft_rule(client, kind)
 
     assert rule == {
         "id": rule["id"],
@@ -78,9 +80,9 @@ async def test_post_guard_rules(client: Client) -> None:
 
 
 async def test_get_guard_rules(client: Client) -> None:
-    rule = await drafted(client, await flaring(client))
+    rule = await create_draft_rule(client, await create_flaring(client))
 
-    listed = await client.ask("{ guardRules { totalCount nodes { id name state } } }")
+    listed = await client.execute_field("{ guardRules { totalCount nodes { id name state } } }")
 
     assert listed == {
         "totalCount": 1,
@@ -89,9 +91,9 @@ async def test_get_guard_rules(client: Client) -> None:
 
 
 async def test_patch_guard_rules_id(client: Client) -> None:
-    rule = await drafted(client, await flaring(client))
+    rule = await create_draft_rule(client, await create_flaring(client))
 
-    payload = await client.ask(
+    payload = await client.execute_field(
         """mutation ($id: ID!) {
              updateGuardRule(input: {id: $id, expression: "event.fields.duration_hours < 12"}) {
                guardRule { id name state expression } userErrors { code } } }""",
@@ -110,9 +112,9 @@ async def test_patch_guard_rules_id(client: Client) -> None:
 
 
 async def test_post_guard_rules_id_publish(client: Client) -> None:
-    rule = await drafted(client, await flaring(client))
+    rule = await create_draft_rule(client, await create_flaring(client))
 
-    payload = await client.ask(PUBLISH_GUARD, id=rule["id"])
+    payload = await client.execute_field(PUBLISH_GUARD, id=rule["id"])
 
     assert payload == {
         "guardRule": {
@@ -126,13 +128,13 @@ async def test_post_guard_rules_id_publish(client: Client) -> None:
 async def test_guard_rules_enforce_validation_before_events_can_be_submitted(
     client: Client,
 ) -> None:
-    kind = await flaring(client)
-    rule = await drafted(client, kind)
-    before = await report(client, kind, duration_hours=25)
-    await client.ask(PUBLISH_GUARD, id=rule["id"])
+    kind = await create_flaring(client)
+    rule = await create_draft_rule(client, kind)
+    before = await log_report(client, kind, duration_hours=25)
+    await client.execute_field(PUBLISH_GUARD, id=rule["id"])
 
-    refused = await report(client, kind, duration_hours=25)
-    accepted = await report(client, kind)
+    refused = await log_report(client, kind, duration_hours=25)
+    accepted = await log_report(client, kind)
 
     assert before["event"] is not None
     assert refused["event"] is None
@@ -144,13 +146,13 @@ async def test_guard_rules_enforce_validation_before_events_can_be_submitted(
         }
     ]
     assert accepted["event"]["fields"] == EVENT["fields"]
-    assert await client.ask("{ events { totalCount } }") == {"totalCount": 2}
+    assert await client.execute_field("{ events { totalCount } }") == {"totalCount": 2}
 
 
 async def test_post_duplication_rules(client: Client) -> None:
-    kind = await flaring(client)
+    kind = await create_flaring(client)
 
-    rule = await made(client, kind)
+    rule = await create_duplication_rule(client, kind)
 
     assert rule == SAME_WELL | {
         "id": rule["id"],
@@ -158,21 +160,23 @@ async def test_post_duplication_rules(client: Client) -> None:
         "eventType": {"type": "flaring.flaring_incident"},
     }
     first, again, other = [
-        await report(client, kind, volume_mcf=volume) for volume in (150, 150.0, 151)
+        await log_report(client, kind, volume_mcf=volume) for volume in (150, 150.0, 151)
     ]
     assert first["event"] is not None
-    assert (again["event"], codes(again)) == (None, ["DUPLICATE"])
+    assert (again["event"], error_codes(again)) == (None, ["DUPLICATE"])
     assert other["event"] is not None
-    assert await client.ask("{ events { totalCount } }") == {"totalCount": 2}
+    assert await client.execute_field("{ events { totalCount } }") == {"totalCount": 2}
 
 
 async def test_get_duplication_rules(client: Client) -> None:
-    kind = await flaring(client)
-    rule = await made(client, kind)
-    await report(client, kind)
-    await report(client, kind)
+    kind = await create_flaring(client)
+    rule = await create_duplication_rule(client, kind)
+    await log_report(client, kind)
+    await log_report(client, kind)
 
-    listed = await client.ask("{ duplicationRules { totalCount nodes { id name caught } } }")
+    listed = await client.execute_field(
+        "{ duplicationRules { totalCount nodes { id name caught } } }"
+    )
 
     assert listed == {
         "totalCount": 1,
@@ -181,16 +185,16 @@ async def test_get_duplication_rules(client: Client) -> None:
 
 
 async def test_patch_duplication_rules_id(client: Client) -> None:
-    kind = await flaring(client)
-    rule = await made(client, kind)
-    await report(client, kind)
+    kind = await create_flaring(client)
+    rule = await create_duplication_rule(client, kind)
+    await log_report(client, kind)
 
-    payload = await client.ask(
+    payload = await client.execute_field(
         """mutation ($id: ID!) { updateDuplicationRule(input: {id: $id, action: COUNT}) {
              duplicationRule { id name action } userErrors { code } } }""",
         id=rule["id"],
     )
-    counted = await report(client, kind)
+    counted = await log_report(client, kind)
 
     assert payload == {
         "duplicationRule": {
@@ -200,19 +204,21 @@ async def test_patch_duplication_rules_id(client: Client) -> None:
         },
         "userErrors": [],
     }
-    assert (counted["duplicate"], codes(counted)) == (True, [])
-    listed = await client.ask("{ events { nodes { occurrences } } }")
+    assert (counted["duplicate"], error_codes(counted)) == (True, [])
+    listed = await client.execute_field("{ events { nodes { occurrences } } }")
     assert listed == {"nodes": [{"occurrences": 2}]}
 
 
 async def test_post_duplication_rules_reset(client: Client) -> None:
-    kind = await flaring(client)
-    await made(client, kind)
-    await report(client, kind)
-    assert codes(await report(client, kind)) == ["DUPLICATE"]
+    kind = await create_flaring(client)
+    await create_duplication_rule(client, kind)
+    await log_report(client, kind)
+    assert error_codes(await log_report(client, kind)) == ["DUPLICATE"]
 
-    reset = await client.ask("mutation { resetDuplication { forgotten userErrors { code } } }")
+    reset = await client.execute_field(
+        "mutation { resetDuplication { forgotten userErrors { code } } }"
+    )
 
     assert reset == {"forgotten": 1, "userErrors": []}
-    assert (await report(client, kind))["event"] is not None
-    assert await client.ask("{ events { totalCount } }") == {"totalCount": 2}
+    assert (await log_report(client, kind))["event"] is not None
+    assert await client.execute_field("{ events { totalCount } }") == {"totalCount": 2}

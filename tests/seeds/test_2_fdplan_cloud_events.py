@@ -7,7 +7,7 @@ from typing import Any
 
 from app.store.engine.database import Database
 from tests.client import Client
-from tests.worlds import a_key
+from tests.factories import create_api_key
 
 TYPE = "com.slb.cloud.fdplan.evaluation.computation_required_ix_v1.v1"
 STUDY, SCENARIO = "StudyId:01ED4CMJ4N9N504E3QJT1A68JY", "ScenarioId:01ED4CNEQDGBEWAK107ZFNT61S"
@@ -64,26 +64,26 @@ EXAMPLE = {
 FIRST, SECOND = (event["id"] for event in EVENTS)
 
 
-async def ingest(client: Client, *events: dict[str, Any]) -> None:
-    payload = await client.ask(INGEST, events=list(events))
+async def ingest_events(client: Client, *events: dict[str, Any]) -> None:
+    payload = await client.execute_field(INGEST, events=list(events))
     assert payload["accepted"] == len(events), payload
 
 
-async def listed(client: Client, **arguments: Any) -> list[str]:
+async def list_ids(client: Client, **arguments: Any) -> list[str]:
     """The ids, of one page."""
-    page = await client.ask(LIST, **arguments)
+    page = await client.execute_field(LIST, **arguments)
     return [event["id"] for event in page["events"]]
 
 
-def of(id: str, time: datetime | str, **given: Any) -> dict[str, Any]:
+def cloud_event_at(id: str, time: datetime | str, **overrides: Any) -> dict[str, Any]:
     text = time if isinstance(time, str) else time.isoformat()
-    return {"specversion": "1.0", "id": id, "source": "/s", "type": "t", "time": text} | given
+    return {"specversion": "1.0", "id": id, "source": "/s", "type": "t", "time": text} | overrides
 
 
 async def test_the_example_is_answered_with_its_events(client: Client) -> None:
-    await ingest(client, *EVENTS)
+    await ingest_events(client, *EVENTS)
 
-    page = await client.ask(LIST, **EXAMPLE)
+    page = await client.execute_field(LIST, **EXAMPLE)
 
     assert page == {
         "events": [
@@ -107,21 +107,21 @@ async def test_the_example_is_answered_with_its_events(client: Client) -> None:
 async def test_slb_data_partition_id_chooses_the_partition(
     own_client: Client, database: Database
 ) -> None:
-    await a_key(database, organization="other")
+    await create_api_key(database, organization="other")
     other = own_client.as_key(own_client.key, slb_data_partition_id="other")
-    await ingest(own_client, *EVENTS)
+    await ingest_events(own_client, *EVENTS)
 
-    assert await listed(other, **EXAMPLE) == []
-    assert await listed(own_client, **EXAMPLE) == [FIRST, SECOND]
+    assert await list_ids(other, **EXAMPLE) == []
+    assert await list_ids(own_client, **EXAMPLE) == [FIRST, SECOND]
 
 
 async def test_planning_tags_study_id_and_type_select(client: Client) -> None:
     other = {"id": "x", "planningtags": [STUDY], "type": TYPE.replace(".v1", ".v2")}
-    await ingest(client, *EVENTS, EVENTS[0] | other)
+    await ingest_events(client, *EVENTS, EVENTS[0] | other)
     span = {"from": EXAMPLE["from"], "to": EXAMPLE["to"]}
 
     async def selected(**arguments: Any) -> list[str]:
-        return await listed(client, **span, **arguments)
+        return await list_ids(client, **span, **arguments)
 
     assert await selected() == [FIRST, "x", SECOND]
     assert len(await selected(planningTags=[STUDY])) == 3
@@ -145,39 +145,41 @@ async def test_planning_tags_study_id_and_type_select(client: Client) -> None:
 async def test_both_ends_are_inclusive(client: Client) -> None:
     ends = ["2021-01-04T14:24:52.189Z", "2021-01-09T14:24:52.189Z"]
     before, after = "2021-01-04T14:24:52.188999Z", "2021-01-09T14:24:52.189001Z"
-    await ingest(client, *EVENTS, of("before", before), of("after", after))
+    await ingest_events(
+        client, *EVENTS, cloud_event_at("before", before), cloud_event_at("after", after)
+    )
 
-    assert await listed(client, **{"from": ends[0], "to": ends[1]}) == [FIRST, SECOND]
+    assert await list_ids(client, **{"from": ends[0], "to": ends[1]}) == [FIRST, SECOND]
 
 
 async def test_the_default_is_the_last_ten_days(client: Client) -> None:
     now, day = datetime.now(UTC), timedelta(days=1)
-    await ingest(
+    await ingest_events(
         client,
-        of("too old", now - 10 * day - timedelta(minutes=1)),
-        of("old enough", now - 10 * day + timedelta(minutes=1)),
-        of("just now", now - timedelta(seconds=1)),
-        of("ahead", now + timedelta(minutes=4)),
+        cloud_event_at("too old", now - 10 * day - timedelta(minutes=1)),
+        cloud_event_at("old enough", now - 10 * day + timedelta(minutes=1)),
+        cloud_event_at("just now", now - timedelta(seconds=1)),
+        cloud_event_at("ahead", now + timedelta(minutes=4)),
     )
     later = (now + day).isoformat()
 
-    assert await listed(client) == ["old enough", "just now"]
+    assert await list_ids(client) == ["old enough", "just now"]
     # Ten days before now, which is earlier than `to`.
-    assert await listed(client, to=later) == ["old enough", "just now", "ahead"]
+    assert await list_ids(client, to=later) == ["old enough", "just now", "ahead"]
     # Ten days before `to`, which is earlier than now.
     earlier = (now - 5 * day).isoformat()
-    assert await listed(client, to=earlier) == ["too old", "old enough"]
+    assert await list_ids(client, to=earlier) == ["too old", "old enough"]
     since = {"from": (now - 11 * day).isoformat()}
-    assert await listed(client, **since) == ["too old", "old enough", "just now"]
+    assert await list_ids(client, **since) == ["too old", "old enough", "just now"]
 
 
 async def test_pages_are_numbered_from_zero_and_the_earliest_comes_first(client: Client) -> None:
     times = ["2021-01-02T00:00:00Z", "2021-01-03T00:00:00Z"]
-    reports = [of(f"{n}", times[n < 2]) for n in range(5)]
-    await ingest(client, *reports)
+    reports = [cloud_event_at(f"{n}", times[n < 2]) for n in range(5)]
+    await ingest_events(client, *reports)
     span = {"from": EXAMPLE["from"], "to": EXAMPLE["to"]}
 
-    pages = [await client.ask(LIST, **span, pageSize=2, pageNumber=n) for n in range(4)]
+    pages = [await client.execute_field(LIST, **span, pageSize=2, pageNumber=n) for n in range(4)]
 
     assert [[each["id"] for each in page["events"]] for page in pages] == [
         ["2", "3"],
@@ -188,10 +190,10 @@ async def test_pages_are_numbered_from_zero_and_the_earliest_comes_first(client:
     assert [(page["total"], page["pageSize"], page["pageNumber"]) for page in pages] == [
         (5, 2, n) for n in range(4)
     ]
-    far = await client.ask(LIST, **span, pageSize=500, pageNumber=2**31 - 1)
+    far = await client.execute_field(LIST, **span, pageSize=500, pageNumber=2**31 - 1)
     assert (far["events"], far["total"]) == ([], 5)
     all_left_out = {"pageSize": None, "pageNumber": None}
-    assert len(await listed(client, **span, **all_left_out)) == 5
+    assert len(await list_ids(client, **span, **all_left_out)) == 5
 
 
 WRONG: list[tuple[dict[str, Any], list[str]]] = [
@@ -213,15 +215,15 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
 
 async def test_what_makes_no_sense_is_told_with_the_argument(client: Client) -> None:
     for arguments, path in WRONG:
-        error = await client.error(LIST, **arguments)
+        error = await client.expect_error(LIST, **arguments)
 
         assert error["extensions"]["code"] == "BAD_USER_INPUT", arguments
         assert error["extensions"]["argument"] == path
 
 
 async def test_the_first_and_the_last_instant_that_may_be_asked_for(client: Client) -> None:
-    await ingest(client, *EVENTS)
+    await ingest_events(client, *EVENTS)
 
     whole = {"from": "1980-01-01T00:00:00Z", "to": "9999-12-31T23:59:59.999999Z"}
-    assert await listed(client, **whole) == [FIRST, SECOND]
-    assert await listed(client, to="1980-01-02T00:00:00Z") == []
+    assert await list_ids(client, **whole) == [FIRST, SECOND]
+    assert await list_ids(client, to="1980-01-02T00:00:00Z") == []

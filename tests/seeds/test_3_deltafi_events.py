@@ -38,29 +38,29 @@ ADDED = "subscription ($after: String) { notificationAdded(after: $after) { node
 
 
 async def test_create_event(client: Client) -> None:
-    event = await client.log(**CONFIGURATION_UPDATED)
+    event = await client.log_event(**CONFIGURATION_UPDATED)
 
-    told = {name: event[name] for name in CONFIGURATION_UPDATED}
-    assert told == CONFIGURATION_UPDATED | {"severity": "WARN"}
+    attributes = {name: event[name] for name in CONFIGURATION_UPDATED}
+    assert attributes == CONFIGURATION_UPDATED | {"severity": "WARN"}
     assert event["id"]
     assert event["occurredAt"] == event["recordedAt"]
     assert event["type"] == "notice"
 
 
 async def test_get_events_by_severity(client: Client) -> None:
-    await client.log(**SYSTEM_ERROR)
-    await client.log(**CONFIGURATION_UPDATED)
+    await client.log_event(**SYSTEM_ERROR)
+    await client.log_event(**CONFIGURATION_UPDATED)
 
-    listed = await client.ask(LIST, offset=0, first=10, filter={"severities": ["ERROR"]})
+    listed = await client.execute_field(LIST, offset=0, first=10, filter={"severities": ["ERROR"]})
 
     assert [event["summary"] for event in listed["nodes"]] == ["System error occurred"]
 
 
 async def test_get_events_with_count(client: Client) -> None:
     for _ in range(25):
-        await client.log(**SYSTEM_ERROR)
+        await client.log_event(**SYSTEM_ERROR)
 
-    listed = await client.ask(LIST, offset=0, first=10)
+    listed = await client.execute_field(LIST, offset=0, first=10)
 
     assert (listed["totalCount"], len(listed["nodes"])) == (25, 10)
     event = listed["nodes"][0]
@@ -73,19 +73,21 @@ async def test_get_events_with_count(client: Client) -> None:
 
 async def test_get_events_has_20_unless_told_otherwise(client: Client) -> None:
     for _ in range(21):
-        await client.log(**SYSTEM_ERROR)
+        await client.log_event(**SYSTEM_ERROR)
 
-    listed = await client.ask(LIST)
+    listed = await client.execute_field(LIST)
 
     assert len(listed["nodes"]) == 20
 
 
 async def test_get_single_event(client: Client) -> None:
-    event = await client.log(**SYSTEM_ERROR)
+    event = await client.log_event(**SYSTEM_ERROR)
 
-    found = await client.ask("query ($id: ID!) { event(id: $id) { summary } }", id=event["id"])
+    payload = await client.execute_field(
+        "query ($id: ID!) { event(id: $id) { summary } }", id=event["id"]
+    )
 
-    assert found == {"summary": "System error occurred"}
+    assert payload == {"summary": "System error occurred"}
 
 
 @pytest.mark.parametrize(
@@ -94,9 +96,9 @@ async def test_get_single_event(client: Client) -> None:
 async def test_acknowledge_and_unacknowledge_event(
     client: Client, mutation: str, acknowledged: bool
 ) -> None:
-    event = await client.log(**SYSTEM_ERROR | {"acknowledged": not acknowledged})
+    event = await client.log_event(**SYSTEM_ERROR | {"acknowledged": not acknowledged})
 
-    payload = await client.ask(
+    payload = await client.execute_field(
         f"mutation ($id: ID!) {{ {mutation}(id: $id) {{ event {{ id acknowledged }} }} }}",
         id=event["id"],
     )
@@ -105,14 +107,14 @@ async def test_acknowledge_and_unacknowledge_event(
 
 
 async def test_delete_event(client: Client) -> None:
-    event = await client.log(**SYSTEM_ERROR)
+    event = await client.log_event(**SYSTEM_ERROR)
 
-    payload = await client.ask(
+    payload = await client.execute_field(
         "mutation ($id: ID!) { deleteEvent(id: $id) { event { id summary } } }", id=event["id"]
     )
 
     assert payload == {"event": {"id": event["id"], "summary": "System error occurred"}}
-    assert (await client.ask(LIST))["totalCount"] == 0
+    assert (await client.execute_field(LIST))["totalCount"] == 0
 
 
 SEVERITIES = [
@@ -125,7 +127,7 @@ SEVERITIES = [
 
 @pytest.mark.parametrize(("given", "severity"), SEVERITIES)
 async def test_severities(client: Client, given: str, severity: str) -> None:
-    event = await client.log(severity=given)
+    event = await client.log_event(severity=given)
 
     assert event["severity"] == severity
 
@@ -133,21 +135,21 @@ async def test_severities(client: Client, given: str, severity: str) -> None:
 async def test_content_of_up_to_100_000_characters(client: Client) -> None:
     content = "ß" * 100_000
 
-    event = await client.log(content=content)
-    refused = await client.ask(LOG_EVENT, input={"content": content + "ß"})
+    event = await client.log_event(content=content)
+    refused = await client.execute_field(LOG_EVENT, input={"content": content + "ß"})
 
     assert event["content"] == content
     assert [error["path"] for error in refused["userErrors"]] == [["input", "content"]]
 
 
 async def test_notifications_reach_the_bell_as_they_are_created(client: Client) -> None:
-    head = await client.ask("{ logHead }")
+    head = await client.execute_field("{ logHead }")
     heard: list[Any] = []
 
     async with client.subscription(ADDED, after=head) as bell:
         for event in (SYSTEM_ERROR, CONFIGURATION_UPDATED):
-            await client.log(**event)
-            heard.append(await bell.next())
+            await client.log_event(**event)
+            heard.append(await bell.receive_next())
 
     assert [each["node"]["summary"] for each in heard] == [
         *("System error occurred", "Configuration updated")
@@ -170,30 +172,32 @@ PARAMETERS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("parameter", PARAMETERS)
 async def test_get_events_with_a_filter_parameter(client: Client, parameter: str) -> None:
-    await client.log(**SYSTEM_ERROR)
-    await client.log(severity="info", summary="Heartbeat", source="node-1", acknowledged=True)
+    await client.log_event(**SYSTEM_ERROR)
+    await client.log_event(severity="info", summary="Heartbeat", source="node-1", acknowledged=True)
 
-    listed = await client.ask(LIST, offset=0, first=10, filter=PARAMETERS[parameter])
+    listed = await client.execute_field(LIST, offset=0, first=10, filter=PARAMETERS[parameter])
 
     assert [event["summary"] for event in listed["nodes"]] == ["System error occurred"]
     assert listed["totalCount"] == 1
 
 
 async def test_get_events_by_id(client: Client) -> None:
-    event = await client.log(**SYSTEM_ERROR)
-    await client.log(**SYSTEM_ERROR)
+    event = await client.log_event(**SYSTEM_ERROR)
+    await client.log_event(**SYSTEM_ERROR)
 
-    listed = await client.ask(LIST, filter={"ids": [event["id"]]})
+    listed = await client.execute_field(LIST, filter={"ids": [event["id"]]})
 
     assert [each["id"] for each in listed["nodes"]] == [event["id"]]
 
 
 async def test_get_events_with_several_filter_parameters(client: Client) -> None:
-    await client.log(**SYSTEM_ERROR)
-    await client.log(**SYSTEM_ERROR | {"source": "other-service"})
-    await client.log(**SYSTEM_ERROR | {"severity": "warn"})
+    await client.log_event(**SYSTEM_ERROR)
+    await client.log_event(**SYSTEM_ERROR | {"source": "other-service"})
+    await client.log_event(**SYSTEM_ERROR | {"severity": "warn"})
 
-    listed = await client.ask(LIST, filter={"severities": ["ERROR"], "source": "core-service"})
+    listed = await client.execute_field(
+        LIST, filter={"severities": ["ERROR"], "source": "core-service"}
+    )
 
     assert listed["totalCount"] == 1
 
@@ -203,21 +207,21 @@ async def test_get_events_with_count_from_an_offset(
     client: Client, offset: int, count: int
 ) -> None:
     for n in range(25):
-        await client.log(**SYSTEM_ERROR | {"summary": f"{n}"})
+        await client.log_event(**SYSTEM_ERROR | {"summary": f"{n}"})
 
-    listed = await client.ask(LIST, offset=offset, first=10)
+    listed = await client.execute_field(LIST, offset=offset, first=10)
 
     assert (len(listed["nodes"]), listed["totalCount"]) == (count, 25)
     # All at one instant: the last logged is first.
-    told = [event["summary"] for event in listed["nodes"]]
-    assert told == [str(24 - n) for n in range(offset, offset + count)]
+    summaries = [event["summary"] for event in listed["nodes"]]
+    assert summaries == [str(24 - n) for n in range(offset, offset + count)]
 
 
 async def test_get_events_with_count_counts_what_the_filter_selects(client: Client) -> None:
     for severity in ("error", "warn", "error"):
-        await client.log(**SYSTEM_ERROR | {"severity": severity})
+        await client.log_event(**SYSTEM_ERROR | {"severity": severity})
 
-    listed = await client.ask(LIST, offset=1, first=10, filter={"severities": ["ERROR"]})
+    listed = await client.execute_field(LIST, offset=1, first=10, filter={"severities": ["ERROR"]})
 
     assert (len(listed["nodes"]), listed["totalCount"]) == (1, 2)
 
@@ -226,15 +230,15 @@ async def test_acknowledged_events_are_hidden_from_the_bell_and_stay_in_the_list
     client: Client,
 ) -> None:
     """The alarm bell of the GUI: notifications alone, acknowledged ones hidden."""
-    seen = await client.log(**SYSTEM_ERROR)
-    await client.log(**CONFIGURATION_UPDATED)
-    await client.log(**SYSTEM_ERROR | {"notification": False})
+    seen = await client.log_event(**SYSTEM_ERROR)
+    await client.log_event(**CONFIGURATION_UPDATED)
+    await client.log_event(**SYSTEM_ERROR | {"notification": False})
 
-    await client.ask(
+    await client.execute_field(
         "mutation ($id: ID!) { acknowledgeEvent(id: $id) { event { id } } }", id=seen["id"]
     )
 
-    bell = await client.ask(
+    bell = await client.execute_field(
         """{ notifications(filter: {acknowledged: false}) {
              totalCount unacknowledgedCount nodes { summary } } }"""
     )
@@ -243,8 +247,8 @@ async def test_acknowledged_events_are_hidden_from_the_bell_and_stay_in_the_list
         "unacknowledgedCount": 1,
         "nodes": [{"summary": "Configuration updated"}],
     }
-    assert (await client.ask(LIST, filter={"notification": True}))["totalCount"] == 2
-    assert (await client.ask("{ notifications { totalCount unacknowledgedCount } }")) == {
+    assert (await client.execute_field(LIST, filter={"notification": True}))["totalCount"] == 2
+    assert (await client.execute_field("{ notifications { totalCount unacknowledgedCount } }")) == {
         "totalCount": 2,
         "unacknowledgedCount": 1,
     }

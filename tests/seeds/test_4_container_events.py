@@ -20,26 +20,26 @@ mutation ($id: String!, $event: ContainerEventInput!) {
 ACCESS = {"eventType": "ACCESS", "timestamp": "2023-11-18T12:00:00Z", "status": "SUCCESS"}
 
 
-async def log(client: Client, container_id: str, **event: Any) -> Any:
-    payload = await client.ask(LOG, id=container_id, event=event)
+async def log_container_event(client: Client, container_id: str, **event: Any) -> Any:
+    payload = await client.execute_field(LOG, id=container_id, event=event)
     assert payload["userErrors"] == []
     return payload["event"]
 
 
-async def listed(client: Client, arguments: str) -> list[str]:
+async def list_container_events(client: Client, arguments: str) -> list[str]:
     """Container and activity of each event of /orgs/{org_id}/container_events, earliest first."""
-    found = await client.ask(
+    payload = await client.execute_field(
         f"""{{ organization {{ containerEvents({arguments}
               orderBy: {{field: OCCURRED_AT, direction: ASC}}) {{
               nodes {{ type entity {{ entityId }} }} }} }} }}"""
     )
     return [
         f"{each['entity']['entityId']} {each['type'].removeprefix('container.')}"
-        for each in found["containerEvents"]["nodes"]
+        for each in payload["containerEvents"]["nodes"]
     ]
 
 
-async def a_day(client: Client) -> None:
+async def log_sample_events(client: Client) -> None:
     """An event of each kind, and what is none of a container."""
     moments = [
         ("c1", "CREATE", "SUCCESS"),
@@ -49,13 +49,15 @@ async def a_day(client: Client) -> None:
     moments += [("c2", "BLOCK", "SUCCESS"), ("c1", "EXPIRE", "SUCCESS")]
     for hour, (container_id, activity, status) in enumerate(moments):
         at = f"2023-11-18T{hour:02}:00:00Z"
-        await log(client, container_id, eventType=activity, status=status, timestamp=at)
-    await client.log(type="container.access", entity={"type": "Door", "id": "c1"})
-    await client.log(summary="something else")
+        await log_container_event(
+            client, container_id, eventType=activity, status=status, timestamp=at
+        )
+    await client.log_event(type="container.access", entity={"type": "Door", "id": "c1"})
+    await client.log_event(summary="something else")
 
 
 async def test_create_a_container_event(client: Client) -> None:
-    event = await log(client, "c1", **ACCESS)
+    event = await log_container_event(client, "c1", **ACCESS)
 
     assert event == {
         "id": event["id"],
@@ -68,11 +70,11 @@ async def test_create_a_container_event(client: Client) -> None:
 
 
 async def test_retrieve_events_for_an_organization(client: Client) -> None:
-    await a_day(client)
+    await log_sample_events(client)
 
-    found = await client.ask("{ organization { events { totalCount } } }")
+    payload = await client.execute_field("{ organization { events { totalCount } } }")
 
-    assert found == {"events": {"totalCount": 7}}
+    assert payload == {"events": {"totalCount": 7}}
 
 
 @pytest.mark.parametrize(
@@ -94,25 +96,25 @@ async def test_retrieve_events_for_an_organization(client: Client) -> None:
 async def test_retrieve_container_events(
     client: Client, arguments: str, expected: list[str]
 ) -> None:
-    await a_day(client)
+    await log_sample_events(client)
 
-    assert await listed(client, arguments) == expected
+    assert await list_container_events(client, arguments) == expected
 
 
 async def test_retrieve_the_events_of_one_container(client: Client) -> None:
-    await a_day(client)
+    await log_sample_events(client)
 
-    by_argument = await listed(client, 'containerId: "c2"')
-    found = await client.ask(
+    by_argument = await list_container_events(client, 'containerId: "c2"')
+    payload = await client.execute_field(
         '{ organization { container(id: "c2") { entityId events { totalCount } } } }'
     )
 
     assert by_argument == ["c2 access", "c2 block"]
-    assert found == {"container": {"entityId": "c2", "events": {"totalCount": 2}}}
+    assert payload == {"container": {"entityId": "c2", "events": {"totalCount": 2}}}
 
 
 @pytest.mark.parametrize(
-    ("container_id", "given", "path"),
+    ("container_id", "attributes", "path"),
     [
         ("", {}, ["containerId"]),
         ("c1", {"timestamp": "9999-01-01T00:00:00Z"}, ["event", "timestamp"]),
@@ -120,13 +122,15 @@ async def test_retrieve_the_events_of_one_container(client: Client) -> None:
     ],
 )
 async def test_invalid_input_names_its_place_and_stores_nothing(
-    client: Client, container_id: str, given: dict[str, Any], path: list[str]
+    client: Client, container_id: str, attributes: dict[str, Any], path: list[str]
 ) -> None:
-    payload = await client.ask(LOG, id=container_id, event={"eventType": "ACCESS"} | given)
+    payload = await client.execute_field(
+        LOG, id=container_id, event={"eventType": "ACCESS"} | attributes
+    )
 
     assert payload["event"] is None
     assert [error["path"] for error in payload["userErrors"]] == [path]
-    assert await client.ask("{ events { totalCount } }") == {"totalCount": 0}
+    assert await client.execute_field("{ events { totalCount } }") == {"totalCount": 0}
 
 
 async def test_without_a_key_it_is_401(client: Client) -> None:

@@ -49,36 +49,36 @@ def test_the_table_has_every_endpoint_of_the_four_systems() -> None:
 
 
 async def test_each_operation_runs(client: Client) -> None:
-    known: dict[str, str] = {}
+    ids: dict[str, str] = {}
     for number, (endpoint, operation) in enumerate(ROWS):
-        known = known or await a_world(client, f"Flaring {number}")
-        wanted = {name: known[name] for name in re.findall(r"\$(\w+): ID!", operation)}
+        ids = ids or await create_sample_data(client, f"Flaring {number}")
+        expected = {name: ids[name] for name in re.findall(r"\$(\w+): ID!", operation)}
 
-        answer = await client.answer(operation, **wanted)
+        answer = await client.execute(operation, **expected)
 
         assert "errors" not in answer, (endpoint, answer)
         [data] = answer["data"].values()
         assert data, endpoint
         assert data.get("userErrors", []) == [], (endpoint, data)
         if "DELETE" in endpoint:
-            known = {}
+            ids = {}
 
 
-async def a_world(client: Client, name: str) -> dict[str, str]:
+async def create_sample_data(client: Client, name: str) -> dict[str, str]:
     """Ids by the names of the table's variables."""
-    made = (await client.answer(WORLD, name=name, unused=f"{name}, unused"))["data"]
-    event_type = made["eventType"]["eventType"]
+    data = (await client.execute(WORLD, name=name, unused=f"{name}, unused"))["data"]
+    event_type = data["eventType"]["eventType"]
     volume, cause, notes = (each["id"] for each in event_type["fields"])
-    rules: dict[str, Any] = (await client.answer(RULES, eventTypeId=event_type["id"]))["data"]
-    assert all(each["userErrors"] == [] for each in (*made.values(), *rules.values()))
+    rules: dict[str, Any] = (await client.execute(RULES, eventTypeId=event_type["id"]))["data"]
+    assert all(each["userErrors"] == [] for each in (*data.values(), *rules.values()))
     return {
         "eventTypeId": event_type["id"],
-        "unusedTypeId": made["unusedType"]["eventType"]["id"],
+        "unusedTypeId": data["unusedType"]["eventType"]["id"],
         "fieldId": volume,
         "causeId": cause,
         "spareFieldId": notes,
-        "eventId": made["event"]["event"]["id"],
-        "relatedId": made["related"]["event"]["id"],
+        "eventId": data["event"]["event"]["id"],
+        "relatedId": data["related"]["event"]["id"],
         "ruleId": rules["rule"]["conditionalRule"]["id"],
         "guardRuleId": rules["guardRule"]["guardRule"]["id"],
         "duplicationRuleId": rules["duplicationRule"]["duplicationRule"]["id"],

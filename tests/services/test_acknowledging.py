@@ -14,29 +14,31 @@ from app.domain.events.filters import EventFilter
 from app.services.change_log import notifications
 from app.services.events import events
 from app.store import tables
-from app.store.engine.database import EVERYWHERE, Database
-from tests.services.test_correlating_at_once import waiting_for_a_lock
-from tests.worlds import a_desk, ring
+from app.store.engine.database import ALL_ORGANIZATIONS, Database
+from tests.factories import admin_command, notification_draft
+from tests.services.test_correlating_at_once import wait_for_blocked_locks
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
 async def test_an_acknowledgement_that_was_undone_is_made_again(
     database: Database, database_url: str
 ) -> None:
-    desk = await a_desk(database)
-    reports = await events.log_events(database, desk, [ring("low"), ring("high")])
+    command = await admin_command(database)
+    reports = await events.log_events(
+        database, command, [notification_draft("low"), notification_draft("high")]
+    )
     low, high = sorted(report.event.id for report in reports if report.event)
     holder = Database(database_url)
 
-    async with holder.write(EVERYWHERE) as session:
+    async with holder.write(ALL_ORGANIZATIONS) as session:
         # Who looks for a deadlock first is undone: the other one waits far longer before it looks.
         await session.execute(text("SET LOCAL deadlock_timeout = '1min'"))
-        await session.execute(_locked(high))
+        await session.execute(_lock_statement(high))
         acknowledging = asyncio.create_task(
-            notifications.acknowledge_events(database, desk, EventFilter(), None, None)
+            notifications.acknowledge_events(database, command, EventFilter(), None, None)
         )
-        await waiting_for_a_lock(database, 1)
-        await session.execute(_locked(low))  # which the acknowledgement held
+        await wait_for_blocked_locks(database, 1)
+        await session.execute(_lock_statement(low))  # which the acknowledgement held
     acknowledged = await acknowledging
     await holder.close()
 
@@ -47,19 +49,25 @@ async def test_an_acknowledgement_that_was_undone_is_made_again(
 async def test_more_than_a_batch_is_acknowledged_and_the_newest_are_told(
     database: Database,
 ) -> None:
-    desk = await a_desk(database)
-    rung = [f"{n}" for n in range(notifications.BATCH + 10)]
-    for start in (0, notifications.BATCH):
-        drafts = [ring(each) for each in rung[start : start + notifications.BATCH]]
-        await events.log_events(database, desk, drafts)
+    command = await admin_command(database)
+    rung = [f"{n}" for n in range(notifications.BATCH_SIZE + 10)]
+    for start in (0, notifications.BATCH_SIZE):
+        drafts = [
+            notification_draft(each) for each in rung[start : start + notifications.BATCH_SIZE]
+        ]
+        await events.log_events(database, command, drafts)
 
-    acknowledged = await notifications.acknowledge_events(database, desk, EventFilter(), None, None)
+    acknowledged = await notifications.acknowledge_events(
+        database, command, EventFilter(), None, None
+    )
 
     assert acknowledged.count == len(rung)
-    assert [row.summary for row in acknowledged.rows] == rung[: -notifications.SHOWN - 1 : -1]
-    left = await notifications.unacknowledged_count(database, desk.reporter, EventFilter())
+    assert [row.summary for row in acknowledged.rows] == rung[
+        : -notifications.MAX_RETURNED_EVENTS - 1 : -1
+    ]
+    left = await notifications.count_unacknowledged(database, command.actor, EventFilter())
     assert left == 0
 
 
-def _locked(event_id: UUID) -> Select[Any]:
+def _lock_statement(event_id: UUID) -> Select[Any]:
     return select(tables.Event).where(col(tables.Event.id) == event_id).with_for_update()

@@ -6,18 +6,18 @@ import asyncio
 
 from sqlalchemy import text
 
-from app.services.runtime.background_tasks import by_the_clock, in_background
-from app.store.engine.database import EVERYWHERE, Database
-from tests.client import PATIENCE_SECONDS
+from app.services.runtime.background_tasks import in_background, run_in_background
+from app.store.engine.database import ALL_ORGANIZATIONS, Database
+from tests.client import TIMEOUT_SECONDS
 from tests.conftest import Statements
 
 FIRST, SECOND = "SELECT 1", "SELECT 2"
 
 
 async def read_both_ways(database: Database) -> None:
-    async with database.read(EVERYWHERE) as session:
+    async with database.read(ALL_ORGANIZATIONS) as session:
         await session.execute(text(FIRST))
-    await database.raw_rows.fetch_rows(SECOND, [])
+    await database.row_reader.fetch_rows(SECOND, [])
 
 
 async def test_statements_of_background_tasks_are_not_counted_and_others_are_once(
@@ -29,7 +29,7 @@ async def test_statements_of_background_tasks_are_not_counted_and_others_are_onc
         await read_both_ways(database)
         done.set()
 
-    async with by_the_clock(work(), "test"), asyncio.timeout(PATIENCE_SECONDS):
+    async with run_in_background(work(), "test"), asyncio.timeout(TIMEOUT_SECONDS):
         await done.wait()
     in_task = list(statements)
     await read_both_ways(database)
@@ -44,6 +44,6 @@ async def test_only_the_task_itself_is_in_the_background() -> None:
     async def work() -> None:
         inside.set_result(in_background())
 
-    async with by_the_clock(work(), "test"), asyncio.timeout(PATIENCE_SECONDS):
+    async with run_in_background(work(), "test"), asyncio.timeout(TIMEOUT_SECONDS):
         assert await inside
     assert not in_background()

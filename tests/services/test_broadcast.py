@@ -10,42 +10,42 @@ from random import Random
 
 import pytest
 
-from app.services.change_log.broadcast import Broadcast, Rendered, Texts
+from app.services.change_log.broadcast import Broadcast, EncodedBatch, RenderedEntry
 from app.services.change_log.feed import Feed
-from app.services.change_log.feed_filters import Selection
+from app.services.change_log.feed_filters import FeedFilter
 from app.services.events import events
 from app.store.change_log import changes
-from app.store.change_log.changes import START, Entry, Place
-from app.store.engine.database import EVERYWHERE, Database
-from tests.client import PATIENCE_SECONDS
-from tests.worlds import a_desk, ring
+from app.store.change_log.changes import LOG_START, Entry, LogPosition
+from app.store.engine.database import ALL_ORGANIZATIONS, Database
+from tests.client import TIMEOUT_SECONDS
+from tests.factories import admin_command, notification_draft
 
-Answers = AsyncGenerator[list[Rendered], None]
+Answers = AsyncGenerator[list[RenderedEntry], None]
 
 
-class Rendering:
+class CountingRenderer:
     """Makes an answer of an entry's summary, and counts."""
 
     def __init__(self, width: int = 1) -> None:
         self.made: Counter[str] = Counter()
         self._width = width
 
-    async def render(self, entries: Sequence[Entry]) -> list[Rendered]:
+    async def render(self, entries: Sequence[Entry]) -> list[RenderedEntry]:
         self.made.update(entry.state.summary for entry in entries)
-        return [(each.place, each.state.summary.ljust(self._width)) for each in entries]
+        return [(each.position, each.state.summary.ljust(self._width)) for each in entries]
 
 
-async def take(answers: Answers, count: int) -> list[str]:
+async def take_answers(answers: Answers, count: int) -> list[str]:
     """At least so many, as they come."""
     taken: list[str] = []
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         while len(taken) < count:
             taken += [text.strip() for _, text in await anext(answers)]
     return taken
 
 
-async def joined(broadcast: Broadcast, count: int) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
+async def wait_for_subscribers(broadcast: Broadcast, count: int) -> None:
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         while len(broadcast.subscribers) < count:
             await asyncio.sleep(0)
 
@@ -57,20 +57,20 @@ async def feed(database: Database) -> AsyncGenerator[Feed, None]:
 
 
 @pytest.fixture
-async def everything(database: Database) -> Selection:
-    return Selection((await a_desk(database)).reporter.organization_id)
+async def everything(database: Database) -> FeedFilter:
+    return FeedFilter((await admin_command(database)).actor.organization_id)
 
 
 async def test_twenty_who_follow_the_same_cost_one_answer_for_an_entry(
-    database: Database, feed: Feed, everything: Selection
+    database: Database, feed: Feed, everything: FeedFilter
 ) -> None:
-    desk, rendering = await a_desk(database), Rendering()
-    broadcast = feed.broadcast("same", everything, rendering.render)
-    many = [broadcast.follow(feed.read_up_to) for _ in range(20)]
-    heard = [asyncio.create_task(take(answers, 3)) for answers in many]
-    await joined(broadcast, 20)
+    command, rendering = await admin_command(database), CountingRenderer()
+    broadcast = feed.get_broadcast("same", everything, rendering.render)
+    many = [broadcast.subscribe(feed.read_position) for _ in range(20)]
+    heard = [asyncio.create_task(take_answers(answers, 3)) for answers in many]
+    await wait_for_subscribers(broadcast, 20)
 
-    await events.log_events(database, desk, [ring(summary) for summary in "abc"])
+    await events.log_events(database, command, [notification_draft(summary) for summary in "abc"])
 
     assert await asyncio.gather(*heard) == [["a", "b", "c"]] * 20
     assert rendering.made == {"a": 1, "b": 1, "c": 1}
@@ -79,13 +79,13 @@ async def test_twenty_who_follow_the_same_cost_one_answer_for_an_entry(
 
 
 async def test_the_last_who_leaves_ends_it(
-    database: Database, feed: Feed, everything: Selection
+    database: Database, feed: Feed, everything: FeedFilter
 ) -> None:
-    broadcast = feed.broadcast("same", everything, Rendering().render)
-    two = [broadcast.follow(feed.read_up_to) for _ in range(2)]
-    heard = [asyncio.create_task(take(answers, 1)) for answers in two]
-    await joined(broadcast, 2)
-    await events.log_events(database, await a_desk(database), [ring("heard")])
+    broadcast = feed.get_broadcast("same", everything, CountingRenderer().render)
+    two = [broadcast.subscribe(feed.read_position) for _ in range(2)]
+    heard = [asyncio.create_task(take_answers(answers, 1)) for answers in two]
+    await wait_for_subscribers(broadcast, 2)
+    await events.log_events(database, await admin_command(database), [notification_draft("heard")])
     await asyncio.gather(*heard)
 
     await two[0].aclose()
@@ -94,30 +94,30 @@ async def test_the_last_who_leaves_ends_it(
 
     assert still_there
     assert feed.broadcasts == {}
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         while feed.followers:
             await asyncio.sleep(0)
 
 
 async def test_who_is_slow_is_late_and_never_poorer_while_others_go_on(
-    database: Database, feed: Feed, everything: Selection
+    database: Database, feed: Feed, everything: FeedFilter
 ) -> None:
-    desk = await a_desk(database)
-    broadcast = feed.broadcast("same", everything, Rendering(width=300).render)
-    slow, quick = [broadcast.follow(feed.read_up_to) for _ in range(2)]
-    both = asyncio.gather(take(slow, 1), take(quick, 1))
-    await joined(broadcast, 2)
-    await events.log_events(database, desk, [ring("first")])
+    command = await admin_command(database)
+    broadcast = feed.get_broadcast("same", everything, CountingRenderer(width=300).render)
+    slow, quick = [broadcast.subscribe(feed.read_position) for _ in range(2)]
+    both = asyncio.gather(take_answers(slow, 1), take_answers(quick, 1))
+    await wait_for_subscribers(broadcast, 2)
+    await events.log_events(database, command, [notification_draft("first")])
     await both
 
     heard, held = [], []
     for n in range(8):
-        await events.log_events(database, desk, [ring(str(n))])
-        heard += await take(quick, 1)
-        held.append(max(each.held_bytes for each in broadcast.subscribers))
-    late = await take(slow, 8)
-    [_] = await events.log_events(database, desk, [ring("last")])
-    joined_again = [await take(each, 1) for each in (slow, quick)]
+        await events.log_events(database, command, [notification_draft(str(n))])
+        heard += await take_answers(quick, 1)
+        held.append(max(each.buffered_bytes for each in broadcast.subscribers))
+    late = await take_answers(slow, 8)
+    [_] = await events.log_events(database, command, [notification_draft("last")])
+    joined_again = [await take_answers(each, 1) for each in (slow, quick)]
 
     assert heard == [str(n) for n in range(8)]
     assert held == [600, 900, 900, 900, 900, 900, 900, 900]  # a fourth would be beyond 1,000
@@ -127,59 +127,65 @@ async def test_who_is_slow_is_late_and_never_poorer_while_others_go_on(
         await answers.aclose()
 
 
-class Pushed:
+class PushReceiver:
     """Takes what is pushed, while it is open."""
 
     def __init__(self) -> None:
         self.open = True
         self.texts: list[str] = []
 
-    def push(self, texts: Texts) -> bool:
+    def push(self, texts: EncodedBatch) -> bool:
         if self.open:
             self.texts += [each.decode() for each in texts]
         return self.open
 
 
 async def test_who_waits_is_pushed_what_comes_and_queues_what_cannot_be_pushed(
-    database: Database, feed: Feed, everything: Selection
+    database: Database, feed: Feed, everything: FeedFilter
 ) -> None:
-    desk, pushed = await a_desk(database), Pushed()
-    broadcast = feed.broadcast("same", everything, Rendering().render)
-    pushing, quiet = broadcast.follow(feed.read_up_to, pushed.push), broadcast.follow(START)
-    waiting = asyncio.create_task(take(pushing, 2))
+    command, pushed = await admin_command(database), PushReceiver()
+    broadcast = feed.get_broadcast("same", everything, CountingRenderer().render)
+    pushing, quiet = (
+        broadcast.subscribe(feed.read_position, pushed.push),
+        broadcast.subscribe(LOG_START),
+    )
+    waiting = asyncio.create_task(take_answers(pushing, 2))
 
     for summary in "abcd":
         pushed.open = summary in "ad"
-        await joined(broadcast, 1)
-        await events.log_events(database, desk, [ring(summary)])
-        await take(quiet, 1)
+        await wait_for_subscribers(broadcast, 1)
+        await events.log_events(database, command, [notification_draft(summary)])
+        await take_answers(quiet, 1)
     queued = await waiting
 
     # `d` could have been pushed, but `b` and `c` had not been taken before it.
     assert pushed.texts == ["a"]
     assert queued == ["b", "c"]
-    assert await take(pushing, 1) == ["d"]
+    assert await take_answers(pushing, 1) == ["d"]
     for answers in (pushing, quiet):
         await answers.aclose()
 
 
 async def test_who_was_pushed_to_goes_on_behind_it_when_it_was_too_slow(
-    database: Database, feed: Feed, everything: Selection
+    database: Database, feed: Feed, everything: FeedFilter
 ) -> None:
-    desk, pushed = await a_desk(database), Pushed()
-    broadcast = feed.broadcast("same", everything, Rendering(width=300).render)
-    slow, quick = broadcast.follow(feed.read_up_to, pushed.push), broadcast.follow(START)
-    first = asyncio.create_task(take(slow, 1))
-    await joined(broadcast, 1)
+    command, pushed = await admin_command(database), PushReceiver()
+    broadcast = feed.get_broadcast("same", everything, CountingRenderer(width=300).render)
+    slow, quick = (
+        broadcast.subscribe(feed.read_position, pushed.push),
+        broadcast.subscribe(LOG_START),
+    )
+    first = asyncio.create_task(take_answers(slow, 1))
+    await wait_for_subscribers(broadcast, 1)
 
-    await events.log_events(database, desk, [ring("pushed")])
-    await take(quick, 1)
+    await events.log_events(database, command, [notification_draft("pushed")])
+    await take_answers(quick, 1)
     pushed.open = False
     heard = []
     for n in range(8):
-        await events.log_events(database, desk, [ring(str(n))])
-        heard += await take(quick, 1)
-    late = await first + await take(slow, 7)
+        await events.log_events(database, command, [notification_draft(str(n))])
+        heard += await take_answers(quick, 1)
+    late = await first + await take_answers(slow, 7)
 
     assert [each.strip() for each in pushed.texts] == ["pushed"]
     assert late == heard == [str(n) for n in range(8)]
@@ -187,75 +193,80 @@ async def test_who_was_pushed_to_goes_on_behind_it_when_it_was_too_slow(
         await answers.aclose()
 
 
-async def test_who_has_left_is_pushed_nothing_more(feed: Feed, everything: Selection) -> None:
-    pushed = Pushed()
-    broadcast = feed.broadcast("same", everything, Rendering().render)
-    leaving = asyncio.create_task(take(broadcast.follow(feed.read_up_to, pushed.push), 1))
-    await joined(broadcast, 1)
+async def test_who_has_left_is_pushed_nothing_more(feed: Feed, everything: FeedFilter) -> None:
+    pushed = PushReceiver()
+    broadcast = feed.get_broadcast("same", everything, CountingRenderer().render)
+    leaving = asyncio.create_task(
+        take_answers(broadcast.subscribe(feed.read_position, pushed.push), 1)
+    )
+    await wait_for_subscribers(broadcast, 1)
     [subscriber] = broadcast.subscribers
 
     leaving.cancel()
     await asyncio.wait({leaving})
     # Whoever was handing out may still know it.
-    subscriber.offer([(Place(10**6, 1), "late")], Texts([b"late"]))
+    subscriber.push_or_queue([(LogPosition(10**6, 1), "late")], EncodedBatch([b"late"]))
 
     assert pushed.texts == []
     assert broadcast.subscribers == set()
 
 
 async def test_a_failure_ends_it_for_all_and_the_next_begin_anew(
-    database: Database, feed: Feed, everything: Selection
+    database: Database, feed: Feed, everything: FeedFilter
 ) -> None:
-    async def failing(_: Sequence[Entry]) -> list[Rendered]:
+    async def failing(_: Sequence[Entry]) -> list[RenderedEntry]:
         raise KeyError("secret")
 
-    broadcast = feed.broadcast("same", everything, failing)
-    heard = [asyncio.create_task(take(broadcast.follow(feed.read_up_to), 1)) for _ in range(3)]
-    await joined(broadcast, 3)
-    before = feed.read_up_to
+    broadcast = feed.get_broadcast("same", everything, failing)
+    heard = [
+        asyncio.create_task(take_answers(broadcast.subscribe(feed.read_position), 1))
+        for _ in range(3)
+    ]
+    await wait_for_subscribers(broadcast, 3)
+    before = feed.read_position
 
-    await events.log_events(database, await a_desk(database), [ring("lost")])
+    await events.log_events(database, await admin_command(database), [notification_draft("lost")])
     failures = await asyncio.gather(*heard, return_exceptions=True)
-    anew = feed.broadcast("same", everything, Rendering().render).follow(before)
+    anew = feed.get_broadcast("same", everything, CountingRenderer().render).subscribe(before)
 
     assert [type(each) for each in failures] == [KeyError] * 3
-    assert await take(anew, 1) == ["lost"]
+    assert await take_answers(anew, 1) == ["lost"]
     await anew.aclose()
 
 
 async def test_what_a_late_one_reads_from_the_log_is_bounded_by_bytes(
-    database: Database, feed: Feed, everything: Selection
+    database: Database, feed: Feed, everything: FeedFilter
 ) -> None:
-    desk = await a_desk(database)
-    drafts = [ring(str(n), content="x" * 600) for n in range(5)]
-    await events.log_events(database, desk, drafts)
-    async with database.read(EVERYWHERE) as session:
-        end = await changes.head(session)
+    command = await admin_command(database)
+    drafts = [notification_draft(str(n), content="x" * 600) for n in range(5)]
+    await events.log_events(database, command, drafts)
+    async with database.read(ALL_ORGANIZATIONS) as session:
+        end = await changes.fetch_head(session)
 
     batches = [
         [entry.state.summary for entry in batch]
-        async for batch in feed.stored(everything, START, end)
+        async for batch in feed.read_stored(everything, LOG_START, end)
     ]
 
     assert batches == [["0"], ["1"], ["2"], ["3"], ["4"]]
 
 
 async def test_who_comes_goes_and_resumes_during_writes_hears_everything_once_in_order(
-    database: Database, database_url: str, feed: Feed, everything: Selection
+    database: Database, database_url: str, feed: Feed, everything: FeedFilter
 ) -> None:
-    desk = await a_desk(database)
+    command = await admin_command(database)
     writers = [Database(database_url) for _ in range(3)]
-    rendering = Rendering()
+    rendering = CountingRenderer()
 
     async def write(process: Database, name: int) -> None:
         for n in range(40):
-            await events.log_events(process, desk, [ring(f"{name}.{n}")])
+            await events.log_events(process, command, [notification_draft(f"{name}.{n}")])
 
     async def come_and_go(seed: int) -> list[str]:
         random, after, heard = Random(seed), begun, list[str]()
         while len(heard) < 120:
-            broadcast = feed.broadcast("same", everything, rendering.render)
-            async with contextlib.aclosing(broadcast.follow(after)) as answers:
+            broadcast = feed.get_broadcast("same", everything, rendering.render)
+            async with contextlib.aclosing(broadcast.subscribe(after)) as answers:
                 for _ in range(random.randrange(1, 6)):
                     for place, text in await anext(answers):
                         after = place
@@ -265,16 +276,16 @@ async def test_who_comes_goes_and_resumes_during_writes_hears_everything_once_in
                         break
         return heard
 
-    begun: Place = feed.read_up_to
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    begun: LogPosition = feed.read_position
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         *heard, _ = await asyncio.gather(
             *(come_and_go(seed) for seed in range(8)),
             asyncio.gather(*(write(each, name) for name, each in enumerate(writers))),
         )
-    async with database.read(EVERYWHERE) as session:
+    async with database.read(ALL_ORGANIZATIONS) as session:
         logged = [
             entry.state.summary
-            for entry in await changes.read_after(session, begun, 1000)
+            for entry in await changes.fetch_entries_after(session, begun, 1000)
             if entry.subject == changes.EVENT
         ]
     for process in writers:

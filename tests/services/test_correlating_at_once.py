@@ -10,34 +10,34 @@ from sqlalchemy import func, select, text
 from sqlmodel import col
 
 from app.domain.events.correlations import Relation
-from app.domain.intake.intake import Draft
+from app.domain.intake.intake import EventDraft
 from app.domain.shared.problems import UserErrorCode
 from app.services.events import correlations, events
 from app.store import tables
-from app.store.engine.database import EVERYWHERE, Database
-from tests.client import PATIENCE_SECONDS
-from tests.services.test_correlations import kept, some
-from tests.worlds import a_desk
+from app.store.engine.database import ALL_ORGANIZATIONS, Database
+from tests.client import TIMEOUT_SECONDS
+from tests.factories import admin_command
+from tests.services.test_correlations import fetch_links, log_events
 
 RELATED, CAUSED_BY, CAUSE_OF = Relation
 
 
 async def test_two_that_together_would_close_a_cycle_do_not(database_url: str) -> None:
     processes = [Database(database_url) for _ in range(2)]
-    desk = await a_desk(processes[0])
+    command = await admin_command(processes[0])
 
     for _ in range(5):
-        a, b, c, d = await some(processes[0], desk, 4)
-        await correlations.correlate_events(processes[0], desk, a, [b], CAUSED_BY)
-        await correlations.correlate_events(processes[0], desk, c, [d], CAUSED_BY)
+        a, b, c, d = await log_events(processes[0], command, 4)
+        await correlations.correlate_events(processes[0], command, a, [b], CAUSED_BY)
+        await correlations.correlate_events(processes[0], command, c, [d], CAUSED_BY)
         done = await asyncio.gather(
-            correlations.correlate_events(processes[0], desk, b, [c], CAUSED_BY),
-            correlations.correlate_events(processes[1], desk, a, [d], CAUSE_OF),
+            correlations.correlate_events(processes[0], command, b, [c], CAUSED_BY),
+            correlations.correlate_events(processes[1], command, a, [d], CAUSE_OF),
         )
         refused = [problem.code for report in done for problem in report.problems]
         assert refused == [UserErrorCode.CYCLE]
 
-    assert len(await kept(processes[0])) == 5 * 3
+    assert len(await fetch_links(processes[0])) == 5 * 3
     for process in processes:
         await process.close()
 
@@ -46,24 +46,24 @@ async def test_two_that_together_would_close_a_cycle_do_not(database_url: str) -
 async def test_who_adds_causes_waits_for_who_adds_causes_and_reporters_do_not(
     database: Database, database_url: str
 ) -> None:
-    desk = await a_desk(database)
-    a, b, c, d = await some(database, desk, 4)
-    await correlations.correlate_events(database, desk, a, [b], CAUSED_BY)
-    await correlations.correlate_events(database, desk, c, [d], CAUSED_BY)
+    command = await admin_command(database)
+    a, b, c, d = await log_events(database, command, 4)
+    await correlations.correlate_events(database, command, a, [b], CAUSED_BY)
+    await correlations.correlate_events(database, command, c, [d], CAUSED_BY)
     holder = Database(database_url)
 
     with contextlib.suppress(ZeroDivisionError):
-        async with holder.write(desk.reporter.organization_id) as session:
-            await correlations._lock_causes(session, desk.reporter.organization_id)
+        async with holder.write(command.actor.organization_id) as session:
+            await correlations._lock_causal_links(session, command.actor.organization_id)
             one = asyncio.create_task(
-                correlations.correlate_events(database, desk, b, [c], CAUSED_BY)
+                correlations.correlate_events(database, command, b, [c], CAUSED_BY)
             )
             other = asyncio.create_task(
-                correlations.correlate_events(database, desk, d, [a], CAUSED_BY)
+                correlations.correlate_events(database, command, d, [a], CAUSED_BY)
             )
-            await waiting_for_a_lock(database, 2)
-            [reported] = await events.log_events(database, desk, [Draft()])
-            related = await correlations.correlate_events(database, desk, a, [c], RELATED)
+            await wait_for_blocked_locks(database, 2)
+            [reported] = await events.log_events(database, command, [EventDraft()])
+            related = await correlations.correlate_events(database, command, a, [c], RELATED)
             raise ZeroDivisionError
     done = [await one, await other]
     await holder.close()
@@ -77,20 +77,20 @@ async def test_an_event_that_is_deleted_meanwhile_is_linked_or_not_found(
     database_url: str, relation: Relation
 ) -> None:
     processes = [Database(database_url) for _ in range(2)]
-    desk = await a_desk(processes[0])
-    [hub] = await some(processes[0], desk, 1)
+    command = await admin_command(processes[0])
+    [hub] = await log_events(processes[0], command, 1)
 
-    for event_id in await some(processes[0], desk, 8):
+    for event_id in await log_events(processes[0], command, 8):
         linked, deleted = await asyncio.gather(
-            correlations.correlate_events(processes[0], desk, hub, [event_id], relation),
-            events.delete_event(processes[1], desk, event_id),
+            correlations.correlate_events(processes[0], command, hub, [event_id], relation),
+            events.delete_event(processes[1], command, event_id),
         )
         assert deleted.problems == ()
         assert [(each.code, each.path) for each in linked.problems] in (
             *([], [(UserErrorCode.NOT_FOUND, ("relatedIds", "0"))]),
         )
 
-    assert await kept(processes[0]) == set()
+    assert await fetch_links(processes[0]) == set()
     for process in processes:
         await process.close()
 
@@ -99,56 +99,56 @@ async def test_an_event_that_is_deleted_meanwhile_is_linked_or_not_found(
 async def test_who_waited_for_a_deletion_finds_nothing(
     database: Database, database_url: str
 ) -> None:
-    desk = await a_desk(database)
-    a, b = await some(database, desk, 2)
+    command = await admin_command(database)
+    a, b = await log_events(database, command, 2)
     holder = Database(database_url)
 
-    async with holder.write(desk.reporter.organization_id) as session:
-        row = await events.locked(session, b)
+    async with holder.write(command.actor.organization_id) as session:
+        row = await events.lock_event(session, b)
         await session.delete(row)
         await session.flush()
         linking = asyncio.create_task(
-            correlations.correlate_events(database, desk, a, [b], RELATED)
+            correlations.correlate_events(database, command, a, [b], RELATED)
         )
-        await waiting_for_a_lock(database, 1)
+        await wait_for_blocked_locks(database, 1)
     report = await linking
     await holder.close()
 
     assert [each.code for each in report.problems] == [UserErrorCode.NOT_FOUND]
-    assert await kept(database) == set()
+    assert await fetch_links(database) == set()
 
 
 async def test_the_same_links_made_at_once_are_made_once(database_url: str) -> None:
     processes = [Database(database_url) for _ in range(4)]
-    desk = await a_desk(processes[0])
-    hub, *others = await some(processes[0], desk, 6)
+    command = await admin_command(processes[0])
+    hub, *others = await log_events(processes[0], command, 6)
 
     reports = await asyncio.gather(
         *(
             correlations.correlate_events(
-                processes[n % 4], desk, hub, others if n % 2 else others[::-1], CAUSED_BY
+                processes[n % 4], command, hub, others if n % 2 else others[::-1], CAUSED_BY
             )
             for n in range(12)
         )
     )
 
     assert [report.problems for report in reports] == [()] * 12
-    assert len(await kept(processes[0])) == 5
-    async with processes[0].read(EVERYWHERE) as session:
-        told = select(func.count()).where(col(tables.Change.kind) == "CORRELATED")
-        assert (await session.scalars(told)).one() == 6
+    assert len(await fetch_links(processes[0])) == 5
+    async with processes[0].read(ALL_ORGANIZATIONS) as session:
+        count_statement = select(func.count()).where(col(tables.Change.kind) == "CORRELATED")
+        assert (await session.scalars(count_statement)).one() == 6
     for process in processes:
         await process.close()
 
 
-async def waiting_for_a_lock(database: Database, count: int) -> None:
+async def wait_for_blocked_locks(database: Database, count: int) -> None:
     waiting = text(
         "SELECT count(*) FROM pg_stat_activity"
         " WHERE datname = current_database() AND wait_event_type = 'Lock'"
     )
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         while True:
-            async with database.read(EVERYWHERE) as session:
+            async with database.read(ALL_ORGANIZATIONS) as session:
                 if (await session.execute(waiting)).scalar_one() == count:
                     return
             await asyncio.sleep(0.01)

@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.event_types.definitions import TypeDefinition
+from app.domain.event_types.definitions import EventTypeDefinition
 from app.domain.event_types.fields import FieldDefinition, FieldKind
 from app.domain.event_types.lifecycle import EventTypeState
 from app.services.definitions import event_types
 from app.services.event_types import event_type_commands
 from app.store.engine.database import Database
-from tests.worlds import a_desk
+from tests.factories import admin_command
 
 
 async def test_a_full_cache_forgets_nothing_that_is_asked_for(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk = await a_desk(database)
-    made = []
+    command = await admin_command(database)
+    versions = []
     for name in ("first", "second"):
         field = FieldDefinition(name, FieldKind.TEXT)
-        definition = TypeDefinition(name, state=EventTypeState.PUBLISHED, fields=(field,))
-        saved = await event_type_commands.create_event_type(database, desk, definition)
+        definition = EventTypeDefinition(name, state=EventTypeState.PUBLISHED, fields=(field,))
+        saved = await event_type_commands.create_event_type(database, command, definition)
         assert saved.event_type is not None
-        made.append((saved.event_type.id, 1))
-    monkeypatch.setattr(event_types, "KNOWN_FORMS", 1)
-    await event_types.forms(database, desk.reporter, made[:1])
+        versions.append((saved.event_type.id, 1))
+    monkeypatch.setattr(event_types, "MAX_CACHED_VERSIONS", 1)
+    await event_types.fetch_version_definitions(database, command.actor, versions[:1])
 
-    found = await event_types.forms(database, desk.reporter, made)
+    definitions = await event_types.fetch_version_definitions(database, command.actor, versions)
 
-    assert [found[version].fields[0].name for version in made] == ["first", "second"]
+    assert [definitions[version].fields[0].name for version in versions] == ["first", "second"]

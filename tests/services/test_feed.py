@@ -11,78 +11,84 @@ import pytest
 from sqlalchemy import text
 
 from app.domain.events.filters import EventFilter
-from app.domain.intake.intake import Desk
+from app.domain.intake.intake import CommandContext
 from app.domain.shared.problems import ErrorCode, RequestError
 from app.services.change_log import feed, notifications, subscriptions
 from app.services.change_log.feed import Feed
-from app.services.change_log.feed_filters import Selection
+from app.services.change_log.feed_filters import FeedFilter
 from app.services.events import events
-from app.services.events.reports import Call, log_in
+from app.services.events.reports import ReportCall, process_reports
 from app.store.change_log import changes
-from app.store.change_log.changes import START, Entry, Place
-from app.store.engine.database import EVERYWHERE, Database
-from app.store.engine.wake import DataVersion, ListenNotify, Wake
-from app.store.migrate import migrate
+from app.store.change_log.changes import LOG_START, Entry, LogPosition
+from app.store.engine.database import ALL_ORGANIZATIONS, Database
+from app.store.engine.wake import DataVersionPoller, NotificationListener, WakeSignal
+from app.store.migrate import migrate_database
 from app.store.reading.pages import PageRequest
-from tests.client import PATIENCE_SECONDS
+from tests.client import TIMEOUT_SECONDS
 from tests.conftest import Statements
-from tests.worlds import a_desk, administrator, ring
+from tests.factories import admin_caller, admin_command, notification_draft
 
 ALL = EventFilter()
 BUFFER_BYTES = 1024 * 1024
 
 
 @contextlib.asynccontextmanager
-async def following(database: Database, buffer_entries: int = 100) -> AsyncIterator[Feed]:
+async def run_feed(database: Database, buffer_entries: int = 100) -> AsyncIterator[Feed]:
     async with Feed(database, buffer_entries, BUFFER_BYTES) as running:
         yield running
 
 
-async def each_of(running: Feed, selection: Selection, after: Place) -> AsyncGenerator[Entry, None]:
+async def iterate_entries(
+    running: Feed, selection: FeedFilter, after: LogPosition
+) -> AsyncGenerator[Entry, None]:
     """What is followed, one by one."""
-    async with contextlib.aclosing(running.follow(selection, after)) as followed:
+    async with contextlib.aclosing(running.follow_entries(selection, after)) as followed:
         async for batch in followed:
             for entry in batch:
                 yield entry
 
 
-def all_of(running: Feed, desk: Desk, after: Place) -> AsyncGenerator[Entry, None]:
-    return each_of(running, Selection(desk.reporter.organization_id), after)
+def follow_organization(
+    running: Feed, command: CommandContext, after: LogPosition
+) -> AsyncGenerator[Entry, None]:
+    return iterate_entries(running, FeedFilter(command.actor.organization_id), after)
 
 
-async def take(entries: AsyncIterator[Entry], count: int) -> list[str]:
+async def take_summaries(entries: AsyncIterator[Entry], count: int) -> list[str]:
     """The summaries of the next entries."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         return [(await anext(entries)).state.summary for _ in range(count)]
 
 
-async def added(database: Database, running: Feed, after: str, count: int) -> list[str]:
+async def fetch_added_summaries(
+    database: Database, running: Feed, after: str, count: int
+) -> list[str]:
     """The summaries of the next notifications after the cursor."""
-    caller = await administrator(database)
-    following = await subscriptions.notifications_added(database, caller, ALL, after)
-    heard = each_of(running, following.selection, following.after)
+    caller = await admin_caller(database)
+    following = await subscriptions.subscribe_to_notifications(database, caller, ALL, after)
+    heard = iterate_entries(running, following.feed_filter, following.after)
     async with contextlib.aclosing(heard):
-        return await take(heard, count)
+        return await take_summaries(heard, count)
 
 
 async def test_what_commits_late_is_not_missed_by_who_resumes_from_a_list(
     database: Database, database_url: str
 ) -> None:
-    caller, desk = await administrator(database), await a_desk(database)
+    caller, command = await admin_caller(database), await admin_command(database)
     late_process = Database(database_url)
-    async with following(database) as running:
+    async with run_feed(database) as running:
         async with late_process.write(caller.organization_id) as session:
-            await log_in(session, [Call(desk, [ring("late")])])
+            await process_reports(session, [ReportCall(command, [notification_draft("late")])])
             if "postgresql" in database_url:  # on SQLite nobody else commits meanwhile
-                await events.log_events(database, desk, [ring("early")])
-            bell = await notifications.page(database, caller, ALL, PageRequest(20))
-            head = await feed.log_head(database, caller)
+                await events.log_events(database, command, [notification_draft("early")])
+            bell = await notifications.read_page(database, caller, ALL, PageRequest(20))
+            head = await feed.fetch_log_head(database, caller)
         cursor = bell.rows[0][0] if bell.rows else head
-        await events.log_events(database, desk, [ring("end")])
+        await events.log_events(database, command, [notification_draft("end")])
 
         seen = [row.summary for _, row in bell.rows]
-        after_list = await added(database, running, cursor, 3 if bell.rows else 2)
-        after_head = await added(database, running, head, len(after_list))
+        after_list = await fetch_added_summaries(database, running, cursor, 3 if bell.rows else 2)
+        after_head = await fetch_added_summaries(database, running, head, len(after_list))
     await late_process.close()
 
     assert "late" not in seen
@@ -95,16 +101,16 @@ async def test_what_commits_late_is_not_missed_by_who_resumes_from_a_list(
 async def test_a_live_follower_is_not_passed_by_what_commits_late(
     database: Database, database_url: str, statements: Statements
 ) -> None:
-    desk = await a_desk(database)
+    command = await admin_command(database)
     late_process = Database(database_url)
-    async with following(database) as running:
-        entries = all_of(running, desk, await end_of_log(database))
-        heard = asyncio.create_task(take(entries, 2))
-        async with late_process.write(desk.reporter.organization_id) as session:
-            await log_in(session, [Call(desk, [ring("late")])])
-            await events.log_events(database, desk, [ring("early")])
+    async with run_feed(database) as running:
+        entries = follow_organization(running, command, await fetch_log_head(database))
+        heard = asyncio.create_task(take_summaries(entries, 2))
+        async with late_process.write(command.actor.organization_id) as session:
+            await process_reports(session, [ReportCall(command, [notification_draft("late")])])
+            await events.log_events(database, command, [notification_draft("early")])
             statements.clear()
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(TIMEOUT_SECONDS):
                 while sum("FROM change" in each for each in statements) < 2:
                     await asyncio.sleep(0.01)  # the reader has looked, and seen "early" at most
         order = await heard
@@ -117,18 +123,18 @@ async def test_a_live_follower_is_not_passed_by_what_commits_late(
 async def test_a_live_follower_gets_entries_in_the_order_of_the_log(
     database: Database, database_url: str
 ) -> None:
-    desk = await a_desk(database)
+    command = await admin_command(database)
     processes = [Database(database_url) for _ in range(3)]
-    async with following(database) as running:
-        entries = all_of(running, desk, await end_of_log(database))
-        live = asyncio.create_task(take(entries, 120))
-        await asyncio.gather(*(write_40(process, desk) for process in processes))
+    async with run_feed(database) as running:
+        entries = follow_organization(running, command, await fetch_log_head(database))
+        live = asyncio.create_task(take_summaries(entries, 120))
+        await asyncio.gather(*(log_40_events(process, command) for process in processes))
         heard = await live
         await entries.aclose()
-    async with database.read(EVERYWHERE) as session:
+    async with database.read(ALL_ORGANIZATIONS) as session:
         logged = [
             entry.state.summary
-            for entry in await changes.read_after(session, START, 1000)
+            for entry in await changes.fetch_entries_after(session, LOG_START, 1000)
             if entry.subject == changes.EVENT
         ]
     for process in processes:
@@ -142,42 +148,42 @@ async def test_a_sign_from_another_process_wakes_the_reader(
     database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.store.engine.wake.POLL_SECONDS", 3600)
-    await hear_from_another_process(database, database_url)
+    await receive_from_other_process(database, database_url)
 
 
 async def test_without_any_sign_the_reader_looks_by_itself(
     database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def deaf(_wake: Wake) -> None:
+    async def deaf(_wake: WakeSignal) -> None:
         await asyncio.Event().wait()
 
-    for kind in (DataVersion, ListenNotify):
+    for kind in (DataVersionPoller, NotificationListener):
         monkeypatch.setattr(kind, "_listen", deaf)
-    await hear_from_another_process(database, database_url)
+    await receive_from_other_process(database, database_url)
 
 
-async def hear_from_another_process(database: Database, database_url: str) -> None:
-    desk = await a_desk(database)
+async def receive_from_other_process(database: Database, database_url: str) -> None:
+    command = await admin_command(database)
     other = Database(database_url)
     # The sender of a sign has to be running, as the feed of every process is.
-    async with following(database) as running, following(other):
-        entries = all_of(running, desk, await end_of_log(database))
+    async with run_feed(database) as running, run_feed(other):
+        entries = follow_organization(running, command, await fetch_log_head(database))
         for summary in ("first", "second"):
-            await events.log_events(other, desk, [ring(summary)])
-            assert await take(entries, 1) == [summary]
+            await events.log_events(other, command, [notification_draft(summary)])
+            assert await take_summaries(entries, 1) == [summary]
         await entries.aclose()
     await other.close()
 
 
 async def test_a_follower_whose_buffer_is_overrun_reads_the_log(database: Database) -> None:
-    desk = await a_desk(database)
-    async with following(database, buffer_entries=2) as running:
-        entries = all_of(running, desk, await end_of_log(database))
-        await events.log_events(database, desk, [ring("first")])
-        first = await take(entries, 1)
+    command = await admin_command(database)
+    async with run_feed(database, buffer_entries=2) as running:
+        entries = follow_organization(running, command, await fetch_log_head(database))
+        await events.log_events(database, command, [notification_draft("first")])
+        first = await take_summaries(entries, 1)
         for n in range(20):
-            await events.log_events(database, desk, [ring(str(n))])
-        rest = await take(entries, 20)
+            await events.log_events(database, command, [notification_draft(str(n))])
+        rest = await take_summaries(entries, 20)
         await entries.aclose()
 
     assert first == ["first"]
@@ -185,17 +191,17 @@ async def test_a_follower_whose_buffer_is_overrun_reads_the_log(database: Databa
 
 
 async def test_a_follower_s_buffer_is_bounded(database: Database) -> None:
-    desk = await a_desk(database)
-    async with following(database, buffer_entries=5) as running:
-        entries = all_of(running, desk, await end_of_log(database))
-        await events.log_events(database, desk, [ring("first")])
-        await take(entries, 1)
+    command = await admin_command(database)
+    async with run_feed(database, buffer_entries=5) as running:
+        entries = follow_organization(running, command, await fetch_log_head(database))
+        await events.log_events(database, command, [notification_draft("first")])
+        await take_summaries(entries, 1)
         [follower] = running.followers
-        await events.log_events(database, desk, [ring(str(n)) for n in range(50)])
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while not follower.overrun:
+        await events.log_events(database, command, [notification_draft(str(n)) for n in range(50)])
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            while not follower.overflowed:
                 await asyncio.sleep(0)
-        waiting = follower.waiting
+        waiting = follower.queued_entries
         await entries.aclose()
 
     assert waiting == 0
@@ -203,15 +209,17 @@ async def test_a_follower_s_buffer_is_bounded(database: Database) -> None:
 
 
 async def test_one_reader_serves_all_followers(database: Database, statements: Statements) -> None:
-    desk = await a_desk(database)
-    async with following(database) as running:
-        here = await end_of_log(database)
-        many = [all_of(running, desk, here) for _ in range(20)]
-        heard = [asyncio.create_task(take(entries, 3)) for entries in many]
+    command = await admin_command(database)
+    async with run_feed(database) as running:
+        here = await fetch_log_head(database)
+        many = [follow_organization(running, command, here) for _ in range(20)]
+        heard = [asyncio.create_task(take_summaries(entries, 3)) for entries in many]
         while len(running.followers) < 20:
             await asyncio.sleep(0)
         statements.clear()
-        await events.log_events(database, desk, [ring(summary) for summary in "abc"])
+        await events.log_events(
+            database, command, [notification_draft(summary) for summary in "abc"]
+        )
         answers = await asyncio.gather(*heard)
         read = [each for each in statements if "FROM change" in each]
         for entries in many:
@@ -222,38 +230,38 @@ async def test_one_reader_serves_all_followers(database: Database, statements: S
 
 
 async def test_a_cursor_of_another_life_of_the_log_is_expired(database: Database) -> None:
-    caller = await administrator(database)
-    async with database.read(EVERYWHERE) as session:
-        moment = await changes.moment(session)
+    caller = await admin_caller(database)
+    async with database.read(ALL_ORGANIZATIONS) as session:
+        moment = await changes.fetch_snapshot(session)
     old = replace(moment, epoch="another epoch")
-    cursor = changes.cursor_of(caller.organization_id, old, START, complete=True)
+    cursor = changes.encode_log_cursor(caller.organization_id, old, LOG_START, complete=True)
 
     with pytest.raises(RequestError) as refused:
-        await notifications.page(database, caller, ALL, PageRequest(20, after=cursor))
+        await notifications.read_page(database, caller, ALL, PageRequest(20, after=cursor))
 
     assert refused.value.code is ErrorCode.CURSOR_EXPIRED
     assert refused.value.path == ("after",)
 
 
-async def end_of_log(database: Database) -> changes.Place:
-    async with database.read(EVERYWHERE) as session:
-        return await changes.head(session)
+async def fetch_log_head(database: Database) -> changes.LogPosition:
+    async with database.read(ALL_ORGANIZATIONS) as session:
+        return await changes.fetch_head(session)
 
 
-async def write_40(process: Database, desk: Desk) -> None:
+async def log_40_events(process: Database, command: CommandContext) -> None:
     for n in range(40):
-        await events.log_events(process, desk, [ring(str(n))])
+        await events.log_events(process, command, [notification_draft(str(n))])
 
 
 async def test_a_cursor_from_beyond_the_log_is_expired(database: Database) -> None:
-    caller = await administrator(database)
-    async with database.read(EVERYWHERE) as session:
-        moment = await changes.moment(session)
-    beyond = changes.Place(0, moment.last_seq + 1)
-    cursor = changes.cursor_of(caller.organization_id, moment, beyond, complete=True)
+    caller = await admin_caller(database)
+    async with database.read(ALL_ORGANIZATIONS) as session:
+        moment = await changes.fetch_snapshot(session)
+    beyond = changes.LogPosition(0, moment.last_seq + 1)
+    cursor = changes.encode_log_cursor(caller.organization_id, moment, beyond, complete=True)
 
     with pytest.raises(RequestError) as refused:
-        await notifications.page(database, caller, ALL, PageRequest(20, after=cursor))
+        await notifications.read_page(database, caller, ALL, PageRequest(20, after=cursor))
 
     assert refused.value.code is ErrorCode.CURSOR_EXPIRED
 
@@ -262,39 +270,48 @@ async def test_a_cursor_from_beyond_the_log_is_expired(database: Database) -> No
 async def test_a_restored_dump_begins_a_new_life_of_the_log(
     database: Database, database_url: str
 ) -> None:
-    caller, desk = await administrator(database), await a_desk(database)
-    await events.log_events(database, desk, [ring("old 1"), ring("old 2")])
-    old = await feed.log_head(database, caller)
-    async with database.write(EVERYWHERE) as session:  # as if transactions had begun anew since
+    caller, command = await admin_caller(database), await admin_command(database)
+    await events.log_events(
+        database, command, [notification_draft("old 1"), notification_draft("old 2")]
+    )
+    old = await feed.fetch_log_head(database, caller)
+    async with database.write(
+        ALL_ORGANIZATIONS
+    ) as session:  # as if transactions had begun anew since
         await session.execute(text("UPDATE change SET tx = tx + 1000000"))
         await session.execute(text("UPDATE event SET rang_tx = rang_tx + 1000000"))
 
-    await migrate(database.url)
+    await migrate_database(database.url)
 
-    await events.log_events(database, desk, [ring("new")])
-    bell = await notifications.page(database, caller, ALL, PageRequest(20))
+    await events.log_events(database, command, [notification_draft("new")])
+    bell = await notifications.read_page(database, caller, ALL, PageRequest(20))
     assert [row.summary for _, row in bell.rows] == ["new", "old 2", "old 1"]
     with pytest.raises(RequestError) as refused:
-        await notifications.page(database, caller, ALL, PageRequest(20, after=old))
+        await notifications.read_page(database, caller, ALL, PageRequest(20, after=old))
     assert refused.value.code is ErrorCode.CURSOR_EXPIRED
-    async with following(database) as running:
-        assert await added(database, running, bell.rows[2][0], 2) == ["old 2", "new"]
+    async with run_feed(database) as running:
+        assert await fetch_added_summaries(database, running, bell.rows[2][0], 2) == [
+            "old 2",
+            "new",
+        ]
 
 
 async def test_who_is_late_finds_events_as_they_are_now(database: Database) -> None:
-    desk = await a_desk(database)
-    async with following(database) as running:
-        heard = all_of(running, desk, await end_of_log(database))
-        [_] = await events.log_events(database, desk, [ring("first")])
-        assert (await take(heard, 1)) == ["first"]
-        [gone, changed] = await events.log_events(database, desk, [ring("gone"), ring("before")])
+    command = await admin_command(database)
+    async with run_feed(database) as running:
+        heard = follow_organization(running, command, await fetch_log_head(database))
+        [_] = await events.log_events(database, command, [notification_draft("first")])
+        assert (await take_summaries(heard, 1)) == ["first"]
+        [gone, changed] = await events.log_events(
+            database, command, [notification_draft("gone"), notification_draft("before")]
+        )
         assert gone.event is not None
         assert changed.event is not None
-        await events.delete_event(database, desk, gone.event.id)
-        await events.update_event(database, desk, changed.event.id, {"summary": "after"})
+        await events.delete_event(database, command, gone.event.id)
+        await events.update_event(database, command, changed.event.id, {"summary": "after"})
         [follower] = running.followers
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while follower.waiting < 4:
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            while follower.queued_entries < 4:
                 await asyncio.sleep(0.01)
 
         logged = [await anext(heard) for _ in range(2)]
@@ -307,12 +324,12 @@ async def test_who_is_late_finds_events_as_they_are_now(database: Database) -> N
 async def test_a_feed_that_nobody_follows_reads_no_entries(
     database: Database, statements: Statements
 ) -> None:
-    desk = await a_desk(database)
-    async with following(database) as running:
-        await events.log_events(database, desk, [ring("unheard")])
-        end = await end_of_log(database)
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while running.read_up_to < end:
+    command = await admin_command(database)
+    async with run_feed(database) as running:
+        await events.log_events(database, command, [notification_draft("unheard")])
+        end = await fetch_log_head(database)
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            while running.read_position < end:
                 await asyncio.sleep(0.01)
 
     assert [each for each in statements if "JOIN event" in each] == []

@@ -10,39 +10,39 @@ from sqlalchemy import text, update
 from sqlmodel import col
 from uuid_utils.compat import uuid7
 
-from app.domain.intake.intake import Desk
+from app.domain.intake.intake import CommandContext
 from app.services.auth import key_uses, keys
-from app.services.auth.access import Access, authenticate
-from app.services.auth.key_uses import KeyUses
+from app.services.auth.access import Access, authenticate_credential
+from app.services.auth.key_uses import KeyUseRecorder
 from app.store import tables
-from app.store.engine.database import EVERYWHERE, Database
+from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from tests.client import ADMINISTRATOR
-from tests.services.test_correlating_at_once import waiting_for_a_lock
-from tests.worlds import a_key
+from tests.factories import create_api_key
+from tests.services.test_correlating_at_once import wait_for_blocked_locks
 
 NOW = datetime(2026, 4, 10, 12, tzinfo=UTC)
 
 
-async def used(database: Database) -> list[datetime | None]:
-    async with database.read(EVERYWHERE) as session:
-        return [each.last_used_at for each in await keys.listed(session, NOW)]
+async def fetch_last_uses(database: Database) -> list[datetime | None]:
+    async with database.read(ALL_ORGANIZATIONS) as session:
+        return [each.last_used_at for each in await keys.list_keys(session, NOW)]
 
 
 @pytest.mark.parametrize(("seconds", "noted"), [(0, 0), (29, 0), (30, 1), (3600, 1)])
 def test_a_use_is_noted_when_the_one_that_is_written_is_old(seconds: int, noted: int) -> None:
-    uses = KeyUses()
+    uses = KeyUseRecorder()
 
-    uses.note(uuid7(), NOW, NOW - timedelta(seconds=seconds))
+    uses.record_use(uuid7(), NOW, NOW - timedelta(seconds=seconds))
 
     assert len(uses) == noted
 
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(key_uses, "MOST", 3)
-    uses = KeyUses()
+    monkeypatch.setattr(key_uses, "MAX_PENDING_KEYS", 3)
+    uses = KeyUseRecorder()
 
     for _ in range(5):
-        uses.note(uuid7(), NOW)
+        uses.record_use(uuid7(), NOW)
 
     assert len(uses) == 3
 
@@ -50,12 +50,12 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_many_keys_are_written_in_one_statement_each_with_its_latest_use(
     database: Database, statements: list[str]
 ) -> None:
-    await a_key(database)
-    async with database.read(EVERYWHERE) as session:
-        [one, other] = await keys.listed(session, NOW)
-    uses = KeyUses()
+    await create_api_key(database)
+    async with database.read(ALL_ORGANIZATIONS) as session:
+        [one, other] = await keys.list_keys(session, NOW)
+    uses = KeyUseRecorder()
     for key, minutes in ((one, 1), (other, 2), (one, 3)):
-        uses.note(key.id, NOW + timedelta(minutes=minutes))
+        uses.record_use(key.id, NOW + timedelta(minutes=minutes))
     statements.clear()
 
     await uses.flush(database)
@@ -63,57 +63,64 @@ async def test_many_keys_are_written_in_one_statement_each_with_its_latest_use(
 
     assert len([each for each in statements if each.startswith("UPDATE")]) == 1
     assert len(uses) == 0
-    assert await used(database) == [NOW + timedelta(minutes=3), NOW + timedelta(minutes=2)]
+    assert await fetch_last_uses(database) == [
+        NOW + timedelta(minutes=3),
+        NOW + timedelta(minutes=2),
+    ]
 
 
 async def test_an_earlier_use_of_another_process_does_not_take_the_place_of_a_later_one(
     database: Database,
 ) -> None:
-    async with database.read(EVERYWHERE) as session:
-        [key] = await keys.listed(session, NOW)
-    here, there = KeyUses(), KeyUses()
-    here.note(key.id, NOW + timedelta(minutes=2))
-    there.note(key.id, NOW + timedelta(minutes=1))
+    async with database.read(ALL_ORGANIZATIONS) as session:
+        [key] = await keys.list_keys(session, NOW)
+    here, there = KeyUseRecorder(), KeyUseRecorder()
+    here.record_use(key.id, NOW + timedelta(minutes=2))
+    there.record_use(key.id, NOW + timedelta(minutes=1))
 
     await here.flush(database)
     await there.flush(database)
 
-    assert await used(database) == [NOW + timedelta(minutes=2)]
+    assert await fetch_last_uses(database) == [NOW + timedelta(minutes=2)]
 
 
 async def test_a_flush_that_fails_loses_nothing(database: Database, tmp_path: object) -> None:
     broken = Database(f"sqlite:///{tmp_path}/empty.db")
     access = Access(database)
-    await authenticate(access, f"Bearer {ADMINISTRATOR}")
+    await authenticate_credential(access, f"Bearer {ADMINISTRATOR}")
 
-    await access.uses.flush(broken)
+    await access.key_uses.flush(broken)
     await broken.close()
 
-    assert len(access.uses) == 1
-    assert await used(database) == [None]
-    await access.uses.flush(database)
-    assert await used(database) != [None]
+    assert len(access.key_uses) == 1
+    assert await fetch_last_uses(database) == [None]
+    await access.key_uses.flush(database)
+    assert await fetch_last_uses(database) != [None]
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
 async def test_a_revocation_that_crosses_the_writing_of_uses_is_not_lost(
     database: Database, database_url: str
 ) -> None:
-    older = await authenticate(Access(database), f"Bearer {await a_key(database)}")
-    newer = await authenticate(Access(database), f"Bearer {await a_key(database)}")
+    older = await authenticate_credential(
+        Access(database), f"Bearer {await create_api_key(database)}"
+    )
+    newer = await authenticate_credential(
+        Access(database), f"Bearer {await create_api_key(database)}"
+    )
     assert older.credential_id is not None
     assert newer.credential_id is not None
     writing = Database(database_url)
 
-    async with writing.write(EVERYWHERE) as session:
+    async with writing.write(ALL_ORGANIZATIONS) as session:
         # Who looks for a deadlock first is undone: the other one waits far longer before it looks.
         await session.execute(text("SET LOCAL deadlock_timeout = '1min'"))
         used = update(tables.ApiKey).values(last_used_at=NOW)
         await session.execute(used.where(col(tables.ApiKey.id) == older.credential_id))
         revoking = asyncio.create_task(
-            keys.revoke(database, Desk(newer, datetime.now(UTC)), older.credential_id)
+            keys.revoke(database, CommandContext(newer, datetime.now(UTC)), older.credential_id)
         )
-        await waiting_for_a_lock(database, 1)
+        await wait_for_blocked_locks(database, 1)
         await session.execute(used.where(col(tables.ApiKey.id) == newer.credential_id))
     saved = await revoking
     await writing.close()

@@ -13,10 +13,10 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import col
 
-from app.domain.event_types.definitions import TypeDefinition
+from app.domain.event_types.definitions import EventTypeDefinition
 from app.domain.event_types.fields import FieldDefinition, FieldKind
 from app.domain.event_types.lifecycle import EventTypeState
-from app.domain.intake.intake import Desk, Draft
+from app.domain.intake.intake import CommandContext, EventDraft
 from app.domain.rules.duplicates import DuplicateAction
 from app.domain.rules.guards import GuardEnforcement
 from app.services.definitions import event_types
@@ -24,10 +24,10 @@ from app.services.event_types import event_type_commands
 from app.services.events import events
 from app.services.rules import duplication_rules, guard_rules
 from app.store import tables
-from app.store.engine.database import EVERYWHERE, Database
-from app.store.engine.dialect import stop
+from app.store.engine.database import ALL_ORGANIZATIONS, Database
+from app.store.engine.dialect import lock_definitions_exclusive
 from tests.conftest import Statements
-from tests.worlds import NOON, a_desk
+from tests.factories import NOON, admin_command
 
 REFUSED_BY_THE_DATABASE = {
     "sqlite": (
@@ -43,27 +43,29 @@ REFUSED_BY_THE_DATABASE = {
 }
 
 
-async def log_at_once(database: Database, desk: Desk, drafts: Sequence[Draft]) -> list[Any]:
+async def log_concurrently(
+    database: Database, command: CommandContext, drafts: Sequence[EventDraft]
+) -> list[Any]:
     """Each by a call of its own; the only report of each, or the error."""
-    calls = (events.log_events(database, desk, [draft]) for draft in drafts)
+    calls = (events.log_events(database, command, [draft]) for draft in drafts)
     answers = await asyncio.gather(*calls, return_exceptions=True)
     return [answer if isinstance(answer, BaseException) else answer[0] for answer in answers]
 
 
-async def logged(database: Database) -> list[str]:
+async def fetch_logged_summaries(database: Database) -> list[str]:
     """The summaries, in the order of the log."""
     table = tables.Change
-    async with database.read(EVERYWHERE) as session:
+    async with database.read(ALL_ORGANIZATIONS) as session:
         of_events = select(table).where(col(table.subject) == "event", col(table.kind) == "LOGGED")
-        told = await session.scalars(of_events.order_by(col(table.tx), col(table.seq)))
-        return [each.state["summary"] for each in told]
+        changes = await session.scalars(of_events.order_by(col(table.tx), col(table.seq)))
+        return [each.state["summary"] for each in changes]
 
 
 @contextlib.asynccontextmanager
-async def nobody_may_report(database_url: str, desk: Desk) -> AsyncIterator[None]:
+async def block_reports(database_url: str, command: CommandContext) -> AsyncIterator[None]:
     holder = Database(database_url)
-    async with holder.write(desk.reporter.organization_id) as session:
-        await stop(session, desk.reporter.organization_id)
+    async with holder.write(command.actor.organization_id) as session:
+        await lock_definitions_exclusive(session, command.actor.organization_id)
         yield
     await holder.close()
 
@@ -71,101 +73,103 @@ async def nobody_may_report(database_url: str, desk: Desk) -> AsyncIterator[None
 async def test_calls_at_one_instant_share_a_transaction_in_their_order(
     database: Database, statements: Statements
 ) -> None:
-    desk = await a_desk(database)
+    command = await admin_command(database)
     summaries = [str(n) for n in range(30)]
 
-    reports = await log_at_once(database, desk, [Draft(summary=each) for each in summaries])
+    reports = await log_concurrently(
+        database, command, [EventDraft(summary=each) for each in summaries]
+    )
 
     assert [report.event.summary for report in reports] == summaries
-    assert await logged(database) == summaries
+    assert await fetch_logged_summaries(database) == summaries
     assert sum("INSERT INTO event (" in each for each in statements) == 1
 
 
 async def test_each_of_them_has_its_own_verdict(database: Database) -> None:
-    desk = await a_desk(database)
-    given = {"name": "once", "fingerprint": ("subject",), "window": timedelta(hours=1)}
-    rule = given | {"action": DuplicateAction.REJECT}
-    await duplication_rules.create(database, desk, None, rule, enabled=True)
+    command = await admin_command(database)
+    attributes = {"name": "once", "fingerprint": ("subject",), "window": timedelta(hours=1)}
+    rule = attributes | {"action": DuplicateAction.REJECT}
+    await duplication_rules.create_rule(database, command, None, rule, enabled=True)
 
-    told = await log_at_once(
+    reports = await log_concurrently(
         database,
-        desk,
+        command,
         [
-            Draft(summary="first", subject="s"),
-            Draft(summary="second", subject="s"),
-            Draft(summary="x" * 1_001),
-            Draft(summary="replayed", source_id="1"),
-            Draft(summary="replayed", source_id="1"),
-            Draft(summary="another", source_id="1"),
+            EventDraft(summary="first", subject="s"),
+            EventDraft(summary="second", subject="s"),
+            EventDraft(summary="x" * 1_001),
+            EventDraft(summary="replayed", source_id="1"),
+            EventDraft(summary="replayed", source_id="1"),
+            EventDraft(summary="another", source_id="1"),
         ],
     )
 
-    codes = [[problem.code.name for problem in report.problems] for report in told]
+    codes = [[problem.code.name for problem in report.problems] for report in reports]
     assert codes == [[], ["DUPLICATE"], ["INVALID_INPUT"], [], [], ["CONFLICT"]]
-    assert [report.stored for report in told] == [True, False, False, True, False, False]
-    assert [report.replay for report in told] == [False] * 4 + [True, False]
-    assert told[4].event.id == told[3].event.id
-    assert await logged(database) == ["first", "replayed"]
+    assert [report.stored for report in reports] == [True, False, False, True, False, False]
+    assert [report.replay for report in reports] == [False] * 4 + [True, False]
+    assert reports[4].event.id == reports[3].event.id
+    assert await fetch_logged_summaries(database) == ["first", "replayed"]
 
 
 async def test_what_is_counted_with_its_original_is_counted_once_each(database: Database) -> None:
-    desk = await a_desk(database)
-    given = {"name": "count", "fingerprint": ("subject",), "window": timedelta(hours=1)}
-    rule = given | {"action": DuplicateAction.COUNT}
-    await duplication_rules.create(database, desk, None, rule, enabled=True)
+    command = await admin_command(database)
+    attributes = {"name": "count", "fingerprint": ("subject",), "window": timedelta(hours=1)}
+    rule = attributes | {"action": DuplicateAction.COUNT}
+    await duplication_rules.create_rule(database, command, None, rule, enabled=True)
 
-    told = await log_at_once(database, desk, [Draft(subject="s")] * 5)
-    again = await log_at_once(database, desk, [Draft(subject="s")] * 3)
+    reports = await log_concurrently(database, command, [EventDraft(subject="s")] * 5)
+    again = await log_concurrently(database, command, [EventDraft(subject="s")] * 3)
 
-    async with database.read(EVERYWHERE) as session:
+    async with database.read(ALL_ORGANIZATIONS) as session:
         [event] = (await session.scalars(select(tables.Event))).all()
         [words] = (await session.scalars(select(col(tables.EventWords.event_id)))).all()
         counted = select(col(tables.Change.state)).where(col(tables.Change.kind) == "DUPLICATED")
         entries = (await session.scalars(counted.order_by(col(tables.Change.seq)))).all()
     assert event.occurrences == 8
     assert words == event.id
-    assert [report.duplicate for report in told + again] == [False] + [True] * 7
-    assert {report.event.id for report in told + again} == {event.id}
+    assert [report.duplicate for report in reports + again] == [False] + [True] * 7
+    assert {report.event.id for report in reports + again} == {event.id}
     assert [entry["occurrences"] for entry in entries] == [2, 3, 4, 5, 6, 7, 8]
 
 
 async def test_one_that_the_server_fails_at_harms_no_other(database: Database) -> None:
-    desk = await a_desk(database)
+    command = await admin_command(database)
     naive = datetime(2026, 4, 10, 10, 30)  # noqa: DTZ001 - meant
-    drafts = [Draft(summary="a"), Draft(occurred_at=naive), Draft(summary="b")]
+    drafts = [EventDraft(summary="a"), EventDraft(occurred_at=naive), EventDraft(summary="b")]
 
-    first, failed, last = await log_at_once(database, desk, drafts)
+    first, failed, last = await log_concurrently(database, command, drafts)
 
     assert isinstance(failed, TypeError)
     assert (first.event.summary, last.event.summary) == ("a", "b")
-    assert sorted(await logged(database)) == ["a", "b"]
+    assert sorted(await fetch_logged_summaries(database)) == ["a", "b"]
 
 
 async def test_one_that_the_database_fails_at_harms_no_other(database: Database) -> None:
-    desk = await a_desk(database)
-    async with database.write(EVERYWHERE) as session:
+    command = await admin_command(database)
+    async with database.write(ALL_ORGANIZATIONS) as session:
         for statement in REFUSED_BY_THE_DATABASE[session.get_bind().dialect.name]:
             await session.execute(text(statement))
-    drafts = [Draft(summary=each, source_id=each) for each in ("a", "bad", "b", "bad")]
+    drafts = [EventDraft(summary=each, source_id=each) for each in ("a", "bad", "b", "bad")]
 
-    first, failed, last, other = await log_at_once(database, desk, drafts)
+    first, failed, last, other = await log_concurrently(database, command, drafts)
 
     for each in (failed, other):
         assert isinstance(each, DBAPIError)
         assert "not this one" in str(each)
     assert (first.event.summary, last.event.summary) == ("a", "b")
-    assert sorted(await logged(database)) == ["a", "b"]
-    async with database.read(EVERYWHERE) as session:
+    assert sorted(await fetch_logged_summaries(database)) == ["a", "b"]
+    async with database.read(ALL_ORGANIZATIONS) as session:
         assert set(await session.scalars(select(col(tables.Receipt.source_id)))) == {"a", "b"}
 
 
 async def test_a_caller_who_leaves_takes_nobody_along(
     database: Database, database_url: str
 ) -> None:
-    desk = await a_desk(database)
-    async with nobody_may_report(database_url, desk):
+    command = await admin_command(database)
+    async with block_reports(database_url, command):
         stays, leaves, comes = (
-            asyncio.create_task(events.log_events(database, desk, [Draft(summary=each)]))
+            asyncio.create_task(events.log_events(database, command, [EventDraft(summary=each)]))
             for each in ("stays", "leaves", "comes")
         )
         await asyncio.sleep(0)
@@ -175,23 +179,23 @@ async def test_a_caller_who_leaves_takes_nobody_along(
 
     assert [report.event.summary for [report] in answers if report.event] == ["stays", "comes"]
     assert leaves.cancelled()
-    assert set(await logged(database)) - {"leaves"} == {"stays", "comes"}
+    assert set(await fetch_logged_summaries(database)) - {"leaves"} == {"stays", "comes"}
 
 
 async def test_a_database_is_closed_when_all_are_answered(
     database: Database, database_url: str
 ) -> None:
     process = Database(database_url)
-    desk = await a_desk(process)
+    command = await admin_command(process)
     summaries = [str(n) for n in range(5)]
-    said = [Draft(summary=each) for each in summaries]
-    calls = [asyncio.create_task(events.log_events(process, desk, [draft])) for draft in said]
+    drafts = [EventDraft(summary=each) for each in summaries]
+    calls = [asyncio.create_task(events.log_events(process, command, [draft])) for draft in drafts]
     await asyncio.sleep(0)
 
     await process.close()
 
     assert [report.event.summary for [report] in await asyncio.gather(*calls)] == summaries  # type: ignore[union-attr]
-    assert await logged(database) == summaries
+    assert await fetch_logged_summaries(database) == summaries
 
 
 @pytest.fixture
@@ -202,18 +206,20 @@ async def other(database_url: str) -> AsyncIterator[Database]:
     await opened.close()
 
 
-async def codes(database: Database, desk: Desk, **given: Any) -> list[str]:
-    [report] = await events.log_events(database, desk, [Draft(type="t", **given)])
+async def report_error_codes(
+    database: Database, command: CommandContext, **overrides: Any
+) -> list[str]:
+    [report] = await events.log_events(database, command, [EventDraft(type="t", **overrides)])
     return [problem.code.name for problem in report.problems]
 
 
 async def test_what_another_process_changes_judges_the_next_report(
     database: Database, other: Database
 ) -> None:
-    desk = await a_desk(database)
-    caller = desk.reporter
+    command = await admin_command(database)
+    caller = command.actor
     field = FieldDefinition("a", FieldKind.NUMBER)
-    definition = TypeDefinition("T", "t", None, "c", EventTypeState.PUBLISHED, (field,))
+    definition = EventTypeDefinition("T", "t", None, "c", EventTypeState.PUBLISHED, (field,))
     guard = {
         "name": "g",
         "expression": "event.fields.a < 10.0",
@@ -227,25 +233,25 @@ async def test_what_another_process_changes_judges_the_next_report(
         "action": DuplicateAction.REJECT,
     }
 
-    free = await codes(database, desk, fields={"b": 1})
-    await event_type_commands.create_event_type(other, desk, definition)
-    typed = await codes(database, desk, fields={"b": 1})
-    kind = await event_types.find(other, caller, type="t")
+    free = await report_error_codes(database, command, fields={"b": 1})
+    await event_type_commands.create_event_type(other, command, definition)
+    typed = await report_error_codes(database, command, fields={"b": 1})
+    kind = await event_types.fetch_event_type(other, caller, type="t")
     assert kind is not None
-    made = await guard_rules.create(other, desk, kind.id, guard)
+    made = await guard_rules.create_rule(other, command, kind.id, guard)
     assert made.rule is not None
-    drafted = await codes(database, desk, fields={"a": 50})
-    await guard_rules.publish(other, desk, made.rule.id, None)
-    guarded = await codes(database, desk, fields={"a": 50})
-    await guard_rules.retire(other, desk, made.rule.id)
-    retired = await codes(database, desk, fields={"a": 50})
-    await duplication_rules.create(other, desk, kind.id, rule, enabled=True)
-    once = await codes(database, desk, fields={"a": 60}, occurred_at=NOON)
-    twice = await codes(database, desk, fields={"a": 60}, occurred_at=NOON)
+    drafted = await report_error_codes(database, command, fields={"a": 50})
+    await guard_rules.publish_rule(other, command, made.rule.id, None)
+    guarded = await report_error_codes(database, command, fields={"a": 50})
+    await guard_rules.retire_rule(other, command, made.rule.id)
+    retired = await report_error_codes(database, command, fields={"a": 50})
+    await duplication_rules.create_rule(other, command, kind.id, rule, enabled=True)
+    once = await report_error_codes(database, command, fields={"a": 60}, occurred_at=NOON)
+    twice = await report_error_codes(database, command, fields={"a": 60}, occurred_at=NOON)
     await event_type_commands.transition_event_type(
-        other, desk, kind.id, EventTypeState.ARCHIVED, None
+        other, command, kind.id, EventTypeState.ARCHIVED, None
     )
-    archived = await codes(database, desk, fields={"a": 70})
+    archived = await report_error_codes(database, command, fields={"a": 70})
 
     assert (free, typed) == ([], ["FIELD_UNKNOWN"])
     assert (drafted, guarded, retired) == ([], ["GUARD_REJECTED"], [])
@@ -256,17 +262,17 @@ async def test_what_another_process_changes_judges_the_next_report(
 async def test_what_was_read_before_is_asked_for_by_one_number(
     database: Database, statements: Statements
 ) -> None:
-    desk = await a_desk(database)
-    first = await events.log_events(database, desk, [Draft(type="t")])
+    command = await admin_command(database)
+    first = await events.log_events(database, command, [EventDraft(type="t")])
     statements.clear()
 
-    second = await events.log_events(database, desk, [Draft(type="t")])
+    second = await events.log_events(database, command, [EventDraft(type="t")])
 
     assert all(report.stored for report in first + second)
-    asked = [each for each in statements if "INSERT" not in each]
-    asked = [each for each in asked if each.startswith(("SELECT", "WITH"))]
-    [number] = [each for each in asked if "definitions" in each]
-    others = [each for each in asked if each is not number]
+    queries = [each for each in statements if "INSERT" not in each]
+    queries = [each for each in queries if each.startswith(("SELECT", "WITH"))]
+    [number] = [each for each in queries if "definitions" in each]
+    others = [each for each in queries if each is not number]
     # PostgreSQL: the lock against changes of rules. SQLite: the place in the log.
     assert len(others) == 1
     assert "advisory" in others[0] or "sqlite_sequence" in others[0]

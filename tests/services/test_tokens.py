@@ -25,9 +25,9 @@ from app.domain.access.caller import Permission
 from app.domain.access.tokens import TokenClaims, TokenSettingsError
 from app.domain.shared.problems import ErrorCode, RequestError
 from app.services.auth import jwks
-from app.services.auth.jwks import KEEP_HOURS, LARGEST_SET_BYTES, REFETCH_SECONDS, REFRESH_MINUTES
-from app.services.auth.tokens import Tokens
-from tests.client import PATIENCE_SECONDS
+from app.services.auth.jwks import KEEP_HOURS, MAX_KEY_SET_BYTES, REFETCH_SECONDS, REFRESH_MINUTES
+from app.services.auth.tokens import TokenVerifier
+from tests.client import TIMEOUT_SECONDS
 from tests.identity_provider import Provider, SigningKey, identity_provider, signing_key
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -38,7 +38,7 @@ CLAIMS = {
     "permissions": ["EventRead"],
     "exp": (NOW + timedelta(days=30)).timestamp(),
 }
-MEANT = TokenClaims(
+EXPECTED_CLAIMS = TokenClaims(
     "scada",
     frozenset({"wells"}),
     frozenset({Permission.EVENT_READ}),
@@ -52,37 +52,39 @@ ASYMMETRIC += ["ES256", "ES384", "ES512", "EdDSA", "Ed448"]
 
 
 @contextlib.asynccontextmanager
-async def reading(**settings: Any) -> AsyncIterator[Tokens]:
-    tokens = Tokens(**settings)
+async def open_verifier(**settings: Any) -> AsyncIterator[TokenVerifier]:
+    tokens = TokenVerifier(**settings)
     try:
         yield tokens
     finally:
         await tokens.close()
 
 
-async def refused(
-    tokens: Tokens,
+async def rejection_message(
+    tokens: TokenVerifier,
     token: str,
     now: datetime = NOW,
     code: ErrorCode = ErrorCode.UNAUTHENTICATED,
 ) -> str:
     with pytest.raises(RequestError) as raised:
-        await tokens.claims(token, now)
+        await tokens.verify_token(token, now)
     assert raised.value.code is code
     assert all(part not in raised.value.message for part in token.split(".") if len(part) > 20)
     return raised.value.message
 
 
-def segment(value: Any) -> str:
+def encode_segment(value: Any) -> str:
     text = value if isinstance(value, bytes) else json.dumps(value).encode()
     return base64.urlsafe_b64encode(text).decode().rstrip("=")
 
 
-def signed_with_secret(payload: bytes, secret: str = SECRET, **header: Any) -> str:
+def sign_with_secret(payload: bytes, secret: str = SECRET, **header: Any) -> str:
     """By hand, since PyJWT warns of what an attacker does."""
-    head = segment({"alg": "HS256"} | header)
-    signed = f"{head}.{segment(payload)}"
-    return f"{signed}.{segment(hmac.digest(secret.encode(), signed.encode(), hashlib.sha256))}"
+    head = encode_segment({"alg": "HS256"} | header)
+    signed = f"{head}.{encode_segment(payload)}"
+    return (
+        f"{signed}.{encode_segment(hmac.digest(secret.encode(), signed.encode(), hashlib.sha256))}"
+    )
 
 
 # The shared secret
@@ -93,35 +95,37 @@ def signed_with_secret(payload: bytes, secret: str = SECRET, **header: Any) -> s
 async def test_a_token_signed_with_the_secret_is_good(algorithm: str) -> None:
     token = jwt.encode(CLAIMS, SECRET, algorithm)
 
-    async with reading(secret=SECRET) as tokens:
-        claims = await tokens.claims(token, NOW)
+    async with open_verifier(secret=SECRET) as tokens:
+        claims = await tokens.verify_token(token, NOW)
 
-    assert claims == MEANT
+    assert claims == EXPECTED_CLAIMS
 
 
 async def test_a_token_signed_with_another_secret_is_refused() -> None:
     token = jwt.encode(CLAIMS, SECRET + "!", "HS256")
 
-    async with reading(secret=SECRET) as tokens:
-        message = await refused(tokens, token)
+    async with open_verifier(secret=SECRET) as tokens:
+        message = await rejection_message(tokens, token)
 
     assert message == "The token's signature is not valid."
 
 
 async def test_issuer_audience_and_leeway_are_the_settings() -> None:
     token = jwt.encode(CLAIMS | {"iss": "https://id", "aud": ["a", "tocsin"]}, SECRET, "HS256")
-    late = MEANT.expires_at + timedelta(seconds=30)
+    late = EXPECTED_CLAIMS.expires_at + timedelta(seconds=30)
 
     async with (
-        reading(secret=SECRET, issuer="https://id", audience="tocsin", leeway_seconds=61) as right,
-        reading(secret=SECRET, issuer="https://di") as other_issuer,
-        reading(secret=SECRET, audience="tocsin2") as other_audience,
+        open_verifier(
+            secret=SECRET, issuer="https://id", audience="tocsin", leeway_seconds=61
+        ) as right,
+        open_verifier(secret=SECRET, issuer="https://di") as other_issuer,
+        open_verifier(secret=SECRET, audience="tocsin2") as other_audience,
     ):
-        await right.claims(token, late)
+        await right.verify_token(token, late)
         messages = [
-            await refused(right, token, late + timedelta(seconds=1)),
-            await refused(other_issuer, token),
-            await refused(other_audience, token),
+            await rejection_message(right, token, late + timedelta(seconds=1)),
+            await rejection_message(other_issuer, token),
+            await rejection_message(other_audience, token),
         ]
 
     assert [message[-6:] for message in messages] == ["(exp).", "(iss).", "(aud)."]
@@ -154,14 +158,14 @@ def test_settings_that_cannot_be_meant_are_refused_at_the_start(
     settings: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(TokenSettingsError) as raised:
-        Tokens(**settings)
+        TokenVerifier(**settings)
 
     assert str(raised.value) == message
 
 
 def test_a_secret_of_32_bytes_is_enough() -> None:
-    assert Tokens(secret="ü" * 16).accepted
-    assert not Tokens().accepted
+    assert TokenVerifier(secret="ü" * 16).is_configured
+    assert not TokenVerifier().is_configured
 
 
 # Algorithms, keys, and their confusion
@@ -172,11 +176,11 @@ async def test_a_token_signed_with_a_published_key_is_good(algorithm: str) -> No
     key, other = signing_key("a", algorithm), signing_key("b", algorithm)
     forged = SigningKey(key.algorithm, "a", other.private)
 
-    async with identity_provider(key, other) as id, reading(jwks_url=id.url) as tokens:
-        claims = await tokens.claims(key.sign(CLAIMS), NOW)
-        message = await refused(tokens, forged.sign(CLAIMS))
+    async with identity_provider(key, other) as id, open_verifier(jwks_url=id.url) as tokens:
+        claims = await tokens.verify_token(key.sign(CLAIMS), NOW)
+        message = await rejection_message(tokens, forged.sign(CLAIMS))
 
-    assert claims == MEANT
+    assert claims == EXPECTED_CLAIMS
     assert message == "The token's signature is not valid."
     assert id.fetches == 1
 
@@ -185,25 +189,27 @@ async def test_with_both_configured_the_algorithm_chooses_and_nothing_crosses() 
     key = signing_key("a", "RS256")
     public = key.private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     published = json.dumps(key.jwk())
-    symmetric = {"kty": "oct", "kid": "s", "k": segment(SECRET.encode()), "alg": "HS256"}
+    symmetric = {"kty": "oct", "kid": "s", "k": encode_segment(SECRET.encode()), "alg": "HS256"}
 
-    async with identity_provider() as id, reading(secret=SECRET, jwks_url=id.url) as both:
+    async with identity_provider() as id, open_verifier(secret=SECRET, jwks_url=id.url) as both:
         id.publish_jwks(key.jwk(), symmetric)
         genuine = [
-            await both.claims(key.sign(CLAIMS), NOW),
-            await both.claims(jwt.encode(CLAIMS, SECRET, "HS256"), NOW),
+            await both.verify_token(key.sign(CLAIMS), NOW),
+            await both.verify_token(jwt.encode(CLAIMS, SECRET, "HS256"), NOW),
         ]
         payload = json.dumps(CLAIMS).encode()
         confused = [
-            await refused(both, signed_with_secret(payload, secret, kid="a"))
+            await rejection_message(both, sign_with_secret(payload, secret, kid="a"))
             for secret in (public.decode(), public.decode().strip(), published)
         ]
-        async with reading(jwks_url=id.url) as published_only:
-            symmetric_refused = await refused(published_only, signed_with_secret(payload, kid="s"))
-    async with reading(secret=SECRET) as secret_only:
-        asymmetric_refused = await refused(secret_only, key.sign(CLAIMS))
+        async with open_verifier(jwks_url=id.url) as published_only:
+            symmetric_refused = await rejection_message(
+                published_only, sign_with_secret(payload, kid="s")
+            )
+    async with open_verifier(secret=SECRET) as secret_only:
+        asymmetric_refused = await rejection_message(secret_only, key.sign(CLAIMS))
 
-    assert genuine == [MEANT, MEANT]
+    assert genuine == [EXPECTED_CLAIMS, EXPECTED_CLAIMS]
     assert confused == ["The token's signature is not valid."] * 3
     assert symmetric_refused == "This server takes no tokens signed with 'HS256' (alg)."
     assert asymmetric_refused == "This server takes no tokens signed with 'RS256' (alg)."
@@ -216,20 +222,20 @@ async def test_with_both_configured_the_algorithm_chooses_and_nothing_crosses() 
 async def test_no_signature_and_unknown_algorithms_are_refused(
     algorithm: str, signature: str
 ) -> None:
-    token = f"{segment({'alg': algorithm, 'kid': 'a'})}.{segment(CLAIMS)}.{signature}"
+    token = f"{encode_segment({'alg': algorithm, 'kid': 'a'})}.{encode_segment(CLAIMS)}.{signature}"
 
     async with (
         identity_provider(signing_key("a")) as id,
-        reading(secret=SECRET, jwks_url=id.url) as tokens,
+        open_verifier(secret=SECRET, jwks_url=id.url) as tokens,
     ):
-        message = await refused(tokens, token)
+        message = await rejection_message(tokens, token)
 
     assert message == f"This server takes no tokens signed with {algorithm[:20]!a} (alg)."
     assert id.fetches == 0
 
 
 @pytest.mark.parametrize(
-    ("algorithm", "given"),
+    ("algorithm", "attributes"),
     [
         ("RS256", {"alg": "PS256"}),
         ("RS256", {"alg": "RS512"}),
@@ -252,19 +258,21 @@ async def test_no_signature_and_unknown_algorithms_are_refused(
         ("ES256", {"crv": "secp256k1"}),
         ("ES256", {"crv": ["P-256"]}),
         ("ES256", {"x": "AQAB"}),
-        ("ES256", {"x": segment(bytes(32)), "y": segment(bytes(32))}),
+        ("ES256", {"x": encode_segment(bytes(32)), "y": encode_segment(bytes(32))}),
         ("EdDSA", {"crv": "X25519"}),
         ("EdDSA", {"x": "AQAB"}),
     ],
     ids=str,
 )
-async def test_a_key_that_does_not_fit_is_no_key(algorithm: str, given: dict[str, Any]) -> None:
+async def test_a_key_that_does_not_fit_is_no_key(
+    algorithm: str, attributes: dict[str, Any]
+) -> None:
     key, sound = signing_key("a", algorithm), signing_key("b")
 
-    async with identity_provider() as id, reading(jwks_url=id.url) as tokens:
-        id.publish_jwks(key.jwk(**given), sound.jwk(), "no key", None, {})
-        message = await refused(tokens, key.sign(CLAIMS))
-        await tokens.claims(sound.sign(CLAIMS), NOW)
+    async with identity_provider() as id, open_verifier(jwks_url=id.url) as tokens:
+        id.publish_jwks(key.jwk(**attributes), sound.jwk(), "no key", None, {})
+        message = await rejection_message(tokens, key.sign(CLAIMS))
+        await tokens.verify_token(sound.sign(CLAIMS), NOW)
 
     assert message == (
         "The token names the key 'a', and the identity provider publishes none that fits it "
@@ -276,19 +284,21 @@ async def test_a_key_that_says_no_more_than_it_must_is_good_for_all_of_its_famil
     key = signing_key("a", "RS256")
     probabilistic = SigningKey("PS512", "a", key.private)
 
-    async with identity_provider() as id, reading(jwks_url=id.url) as tokens:
+    async with identity_provider() as id, open_verifier(jwks_url=id.url) as tokens:
         id.publish_jwks(key.jwk(use=None, alg=None, key_ops=["verify"]))
-        claims = [await tokens.claims(each.sign(CLAIMS), NOW) for each in (key, probabilistic)]
+        claims = [
+            await tokens.verify_token(each.sign(CLAIMS), NOW) for each in (key, probabilistic)
+        ]
 
-    assert claims == [MEANT, MEANT]
+    assert claims == [EXPECTED_CLAIMS, EXPECTED_CLAIMS]
 
 
 async def test_a_key_that_is_published_with_its_private_part_is_no_key() -> None:
     key = signing_key("a", "EdDSA")
 
-    async with identity_provider() as id, reading(jwks_url=id.url) as tokens:
-        id.publish_jwks(key.jwk(d=segment(key.private.private_bytes_raw())))
-        message = await refused(tokens, key.sign(CLAIMS))
+    async with identity_provider() as id, open_verifier(jwks_url=id.url) as tokens:
+        id.publish_jwks(key.jwk(d=encode_segment(key.private.private_bytes_raw())))
+        message = await rejection_message(tokens, key.sign(CLAIMS))
 
     assert message.startswith("The token names the key 'a', and")
 
@@ -298,8 +308,8 @@ async def test_a_short_rsa_key_is_no_key() -> None:
     with pytest.warns(jwt.warnings.InsecureKeyLengthWarning):
         token = key.sign(CLAIMS)
 
-    async with identity_provider(key) as id, reading(jwks_url=id.url) as tokens:
-        message = await refused(tokens, token)
+    async with identity_provider(key) as id, open_verifier(jwks_url=id.url) as tokens:
+        message = await rejection_message(tokens, token)
 
     assert message.startswith("The token names the key 'a', and")
 
@@ -310,23 +320,23 @@ async def test_a_token_that_names_no_key_is_good_if_exactly_one_fits() -> None:
     unnamed = SigningKey("ES256", None, curve.private)
 
     async with identity_provider(curve, rsa_key) as id:
-        async with reading(jwks_url=id.url) as tokens:
-            claims = await tokens.claims(unnamed.sign(CLAIMS), NOW)
+        async with open_verifier(jwks_url=id.url) as tokens:
+            claims = await tokens.verify_token(unnamed.sign(CLAIMS), NOW)
         id.publish(curve, rsa_key, another)
-        async with reading(jwks_url=id.url) as tokens:
-            several = await refused(tokens, unnamed.sign(CLAIMS))
+        async with open_verifier(jwks_url=id.url) as tokens:
+            several = await rejection_message(tokens, unnamed.sign(CLAIMS))
         id.publish(rsa_key)
-        async with reading(jwks_url=id.url) as tokens:
-            none = await refused(tokens, unnamed.sign(CLAIMS))
+        async with open_verifier(jwks_url=id.url) as tokens:
+            none = await rejection_message(tokens, unnamed.sign(CLAIMS))
 
-    assert claims == MEANT
+    assert claims == EXPECTED_CLAIMS
     assert several.startswith("Of the identity provider's keys 2 fit the token")
     assert none.startswith("The token names no key (kid), and")
 
 
 # Hostile tokens
 
-GOOD = signed_with_secret(json.dumps(CLAIMS).encode())
+GOOD = sign_with_secret(json.dumps(CLAIMS).encode())
 HEAD, BODY, SIGNATURE = GOOD.split(".")
 UNREADABLE = "The token cannot be read: it must be a signed JWT."
 NO_CLAIMS = "The token's claims cannot be read: they must be a JSON object."
@@ -352,23 +362,26 @@ NO_CLAIMS = "The token's claims cannot be read: they must be a JSON object."
         (f"ü{HEAD}.{BODY}.{SIGNATURE}", UNREADABLE),
         (f"\ud800{HEAD}.{BODY}.{SIGNATURE}", UNREADABLE),
         (f"\x00.{BODY}.{SIGNATURE}", UNREADABLE),
-        (f"{segment(b'[]')}.{BODY}.{SIGNATURE}", UNREADABLE),
-        (f"{segment(b'null')}.{BODY}.{SIGNATURE}", UNREADABLE),
-        (f"{segment(bytes([255, 254]))}.{BODY}.{SIGNATURE}", UNREADABLE),
-        (f"{segment(b'[' * 5000)}.e30.AAAA", UNREADABLE),
-        (f"{segment(b'{' + b'{'.join([b'a:'] * 1500))}.e30.AAAA", UNREADABLE),
-        (f"{segment(b'9' * 5000)}.e30.AAAA", UNREADABLE),
-        (f"{segment({})}.{BODY}.{SIGNATURE}", "The token does not say how it is signed (alg)."),
+        (f"{encode_segment(b'[]')}.{BODY}.{SIGNATURE}", UNREADABLE),
+        (f"{encode_segment(b'null')}.{BODY}.{SIGNATURE}", UNREADABLE),
+        (f"{encode_segment(bytes([255, 254]))}.{BODY}.{SIGNATURE}", UNREADABLE),
+        (f"{encode_segment(b'[' * 5000)}.e30.AAAA", UNREADABLE),
+        (f"{encode_segment(b'{' + b'{'.join([b'a:'] * 1500))}.e30.AAAA", UNREADABLE),
+        (f"{encode_segment(b'9' * 5000)}.e30.AAAA", UNREADABLE),
         (
-            f"{segment({'alg': ['HS256']})}.{BODY}.{SIGNATURE}",
+            f"{encode_segment({})}.{BODY}.{SIGNATURE}",
             "The token does not say how it is signed (alg).",
         ),
         (
-            f"{segment({'alg': None})}.{BODY}.{SIGNATURE}",
+            f"{encode_segment({'alg': ['HS256']})}.{BODY}.{SIGNATURE}",
             "The token does not say how it is signed (alg).",
         ),
-        (signed_with_secret(b"{}", kid=7), UNREADABLE),
-        (signed_with_secret(b"{}", b64=False), UNREADABLE),
+        (
+            f"{encode_segment({'alg': None})}.{BODY}.{SIGNATURE}",
+            "The token does not say how it is signed (alg).",
+        ),
+        (sign_with_secret(b"{}", kid=7), UNREADABLE),
+        (sign_with_secret(b"{}", b64=False), UNREADABLE),
         ("x" * 8193, "The token is 8,193 characters long; at most 8,192 are read."),
         ("x" * 8192, UNREADABLE),
         ("e30." * 250_000, "The token is 1,000,000 characters long; at most 8,192 are read."),
@@ -376,16 +389,16 @@ NO_CLAIMS = "The token's claims cannot be read: they must be a JSON object."
     ids=lambda told: told[:30],
 )
 async def test_a_broken_token_is_refused(token: str, message: str) -> None:
-    async with reading(secret=SECRET) as tokens:
-        assert await refused(tokens, token) == message
+    async with open_verifier(secret=SECRET) as tokens:
+        assert await rejection_message(tokens, token) == message
 
 
 @pytest.mark.parametrize("critical", [["exp"], ["b64"], ["http://example.org/x"], [], "b64", None])
 async def test_a_critical_extension_is_refused(critical: Any) -> None:
-    token = signed_with_secret(json.dumps(CLAIMS).encode(), crit=critical, b64=True, exp=1)
+    token = sign_with_secret(json.dumps(CLAIMS).encode(), crit=critical, b64=True, exp=1)
 
-    async with reading(secret=SECRET) as tokens:
-        message = await refused(tokens, token)
+    async with open_verifier(secret=SECRET) as tokens:
+        message = await rejection_message(tokens, token)
 
     assert message in (
         UNREADABLE,
@@ -397,8 +410,8 @@ async def test_a_key_that_the_token_brings_along_is_not_used() -> None:
     key = signing_key("mine")
     elsewhere = {"jwk": key.jwk(), "jku": "http://127.0.0.1:9/keys", "x5u": "http://127.0.0.1:9"}
 
-    async with identity_provider(signing_key("a")) as id, reading(jwks_url=id.url) as tokens:
-        message = await refused(tokens, key.sign(CLAIMS, **elsewhere))
+    async with identity_provider(signing_key("a")) as id, open_verifier(jwks_url=id.url) as tokens:
+        message = await rejection_message(tokens, key.sign(CLAIMS, **elsewhere))
 
     assert message.startswith("The token names the key 'mine', and")
 
@@ -426,17 +439,17 @@ async def test_a_key_that_the_token_brings_along_is_not_used() -> None:
 async def test_claims_that_are_none_are_refused_however_well_signed(
     payload: bytes, message: str
 ) -> None:
-    async with reading(secret=SECRET) as tokens:
-        assert await refused(tokens, signed_with_secret(payload)) == message
+    async with open_verifier(secret=SECRET) as tokens:
+        assert await rejection_message(tokens, sign_with_secret(payload)) == message
 
 
 @given(st.text(st.sampled_from(GOOD + '=!\x00ü\ud800{}[]"'), max_size=400), st.integers(0, 400))
 async def test_whatever_a_token_holds_nothing_but_unauthenticated_comes_of_it(
     text: str, at: int
 ) -> None:
-    async with reading(secret=SECRET) as tokens:
+    async with open_verifier(secret=SECRET) as tokens:
         for token in (text, GOOD[:at] + text[:3] + "~" + GOOD[at:], f"{HEAD}.{text}.{SIGNATURE}"):
-            await refused(tokens, token)
+            await rejection_message(tokens, token)
 
 
 @pytest.mark.parametrize("algorithm", ASYMMETRIC)
@@ -446,9 +459,11 @@ async def test_whatever_a_signature_is_it_is_refused(algorithm: str) -> None:
     sizes = (0, 1, 63, 64, 65, 96, 114, 132, 255, 256, 257, 3000)
     forged = [bytes([value]) * size for size in sizes for value in (0, 1, 255)]
 
-    async with identity_provider(key) as id, reading(jwks_url=id.url) as tokens:
-        messages = {await refused(tokens, f"{signed}.{segment(each)}") for each in forged}
-        messages.add(await refused(tokens, f"{signed}.AAAA{good[4:]}"))
+    async with identity_provider(key) as id, open_verifier(jwks_url=id.url) as tokens:
+        messages = {
+            await rejection_message(tokens, f"{signed}.{encode_segment(each)}") for each in forged
+        }
+        messages.add(await rejection_message(tokens, f"{signed}.AAAA{good[4:]}"))
 
     assert messages == {"The token's signature is not valid."}
 
@@ -465,26 +480,26 @@ async def provider() -> AsyncIterator[Provider]:
 
 
 @pytest.fixture
-async def tokens(provider: Provider) -> AsyncIterator[Tokens]:
-    async with reading(jwks_url=provider.url) as tokens:
+async def tokens(provider: Provider) -> AsyncIterator[TokenVerifier]:
+    async with open_verifier(jwks_url=provider.url) as tokens:
         yield tokens
 
 
-async def test_keys_rotate_from_a_over_both_to_b(provider: Provider, tokens: Tokens) -> None:
-    await tokens.claims(A.sign(CLAIMS), NOW)
-    await tokens.claims(A.sign(CLAIMS), NOW + timedelta(minutes=9))
+async def test_keys_rotate_from_a_over_both_to_b(provider: Provider, tokens: TokenVerifier) -> None:
+    await tokens.verify_token(A.sign(CLAIMS), NOW)
+    await tokens.verify_token(A.sign(CLAIMS), NOW + timedelta(minutes=9))
     assert provider.fetches == 1
 
     provider.publish(A, B)
-    await tokens.claims(B.sign(CLAIMS), NOW + timedelta(minutes=9))
-    await tokens.claims(A.sign(CLAIMS), NOW + timedelta(minutes=9))
+    await tokens.verify_token(B.sign(CLAIMS), NOW + timedelta(minutes=9))
+    await tokens.verify_token(A.sign(CLAIMS), NOW + timedelta(minutes=9))
     assert provider.fetches == 2
 
     provider.publish(B)
-    await tokens.claims(A.sign(CLAIMS), NOW + timedelta(minutes=18))
+    await tokens.verify_token(A.sign(CLAIMS), NOW + timedelta(minutes=18))
     assert provider.fetches == 2
-    message = await refused(tokens, A.sign(CLAIMS), NOW + timedelta(minutes=19))
-    await tokens.claims(B.sign(CLAIMS), NOW + timedelta(minutes=19))
+    message = await rejection_message(tokens, A.sign(CLAIMS), NOW + timedelta(minutes=19))
+    await tokens.verify_token(B.sign(CLAIMS), NOW + timedelta(minutes=19))
     assert provider.fetches == 3
     assert message == (
         "The token names the key 'A', and the identity provider publishes none that fits it "
@@ -493,70 +508,74 @@ async def test_keys_rotate_from_a_over_both_to_b(provider: Provider, tokens: Tok
 
 
 async def test_fifty_unknown_keys_at_once_cause_one_fetch(
-    provider: Provider, tokens: Tokens
+    provider: Provider, tokens: TokenVerifier
 ) -> None:
-    await tokens.claims(A.sign(CLAIMS), NOW)
+    await tokens.verify_token(A.sign(CLAIMS), NOW)
     made_up = [UNKNOWN.sign(CLAIMS, kid=f"made up {number}") for number in range(50)]
 
-    at_once = await asyncio.gather(*(refused(tokens, token, NOW + REFETCH) for token in made_up))
+    at_once = await asyncio.gather(
+        *(rejection_message(tokens, token, NOW + REFETCH) for token in made_up)
+    )
 
     assert len(set(at_once)) == 50
     assert provider.fetches == 2
 
 
 async def test_unknown_keys_one_after_the_other_cause_one_fetch_in_ten_seconds(
-    provider: Provider, tokens: Tokens
+    provider: Provider, tokens: TokenVerifier
 ) -> None:
     for second in range(30):
-        await refused(tokens, UNKNOWN.sign(CLAIMS), NOW + timedelta(seconds=second))
+        await rejection_message(tokens, UNKNOWN.sign(CLAIMS), NOW + timedelta(seconds=second))
 
     assert provider.fetches == 3
 
 
 async def test_a_clock_that_was_set_back_does_not_stop_the_fetching(
-    provider: Provider, tokens: Tokens
+    provider: Provider, tokens: TokenVerifier
 ) -> None:
-    await tokens.claims(A.sign(CLAIMS), NOW)
+    await tokens.verify_token(A.sign(CLAIMS), NOW)
     provider.publish(B)
 
-    await tokens.claims(B.sign(CLAIMS), NOW - timedelta(days=1))
+    await tokens.verify_token(B.sign(CLAIMS), NOW - timedelta(days=1))
 
     assert provider.fetches == 2
 
 
-async def test_the_first_fifty_tokens_share_one_fetch(provider: Provider, tokens: Tokens) -> None:
-    claims = await asyncio.gather(*(tokens.claims(A.sign(CLAIMS), NOW) for _ in range(50)))
+async def test_the_first_fifty_tokens_share_one_fetch(
+    provider: Provider, tokens: TokenVerifier
+) -> None:
+    claims = await asyncio.gather(*(tokens.verify_token(A.sign(CLAIMS), NOW) for _ in range(50)))
 
-    assert claims == [MEANT] * 50
+    assert claims == [EXPECTED_CLAIMS] * 50
     assert provider.fetches == 1
 
 
 async def test_who_hangs_up_does_not_end_the_fetch_of_the_others(
-    provider: Provider, tokens: Tokens
+    provider: Provider, tokens: TokenVerifier
 ) -> None:
-    first = asyncio.create_task(tokens.claims(A.sign(CLAIMS), NOW))
-    second = asyncio.create_task(tokens.claims(A.sign(CLAIMS), NOW))
+    first = asyncio.create_task(tokens.verify_token(A.sign(CLAIMS), NOW))
+    second = asyncio.create_task(tokens.verify_token(A.sign(CLAIMS), NOW))
     await asyncio.sleep(0)
 
     first.cancel()
 
-    assert await second == MEANT
+    assert await second == EXPECTED_CLAIMS
     assert first.cancelled()
     assert provider.fetches == 1
 
 
 async def test_while_the_provider_is_down_known_keys_are_good_for_a_day(
-    provider: Provider, tokens: Tokens
+    provider: Provider, tokens: TokenVerifier
 ) -> None:
-    await tokens.claims(A.sign(CLAIMS), NOW)
+    await tokens.verify_token(A.sign(CLAIMS), NOW)
     await provider.stop()
 
     with capture_logs() as logs:
         for later in (REFRESH, REFRESH + REFETCH, KEEP - timedelta(seconds=1)):
-            assert await tokens.claims(A.sign(CLAIMS), NOW + later) == MEANT
-        message = await refused(tokens, A.sign(CLAIMS), NOW + KEEP, ErrorCode.UNAVAILABLE)
+            assert await tokens.verify_token(A.sign(CLAIMS), NOW + later) == EXPECTED_CLAIMS
+        message = await rejection_message(tokens, A.sign(CLAIMS), NOW + KEEP, ErrorCode.UNAVAILABLE)
         await provider.start()
-        assert await tokens.claims(A.sign(CLAIMS), NOW + KEEP + REFETCH) == MEANT
+        assert await tokens.verify_token(A.sign(CLAIMS), NOW + KEEP + REFETCH) == EXPECTED_CLAIMS
 
     assert message == "The identity provider's keys cannot be had at the moment. Try again soon."
     down, *_, up = logs
@@ -572,35 +591,35 @@ async def test_while_the_provider_is_down_known_keys_are_good_for_a_day(
 
 
 async def test_without_any_keys_a_token_can_be_neither_good_nor_bad(
-    provider: Provider, tokens: Tokens
+    provider: Provider, tokens: TokenVerifier
 ) -> None:
-    provider.say("503 Service Unavailable", b"")
+    provider.respond_with("503 Service Unavailable", b"")
 
     for second in range(REFETCH_SECONDS):
         now = NOW + timedelta(seconds=second)
-        await refused(tokens, A.sign(CLAIMS), now, ErrorCode.UNAVAILABLE)
+        await rejection_message(tokens, A.sign(CLAIMS), now, ErrorCode.UNAVAILABLE)
     assert provider.fetches == 1
 
     provider.publish(A)
-    assert await tokens.claims(A.sign(CLAIMS), NOW + REFETCH) == MEANT
+    assert await tokens.verify_token(A.sign(CLAIMS), NOW + REFETCH) == EXPECTED_CLAIMS
 
 
 async def test_while_the_provider_says_nothing_only_the_first_waits(
-    provider: Provider, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
+    provider: Provider, tokens: TokenVerifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await tokens.claims(A.sign(CLAIMS), NOW)
+    await tokens.verify_token(A.sign(CLAIMS), NOW)
     provider.answering.clear()
     monkeypatch.setattr(jwks, "FETCH_TIMEOUT_SECONDS", 0.05)
     with capture_logs() as logs:
-        assert await tokens.claims(A.sign(CLAIMS), NOW + REFRESH) == MEANT
+        assert await tokens.verify_token(A.sign(CLAIMS), NOW + REFRESH) == EXPECTED_CLAIMS
     assert [line["why"] for line in logs] == ["TimeoutError"]
 
-    monkeypatch.setattr(jwks, "FETCH_TIMEOUT_SECONDS", PATIENCE_SECONDS)
-    assert await tokens.claims(A.sign(CLAIMS), NOW + REFRESH + REFETCH) == MEANT
+    monkeypatch.setattr(jwks, "FETCH_TIMEOUT_SECONDS", TIMEOUT_SECONDS)
+    assert await tokens.verify_token(A.sign(CLAIMS), NOW + REFRESH + REFETCH) == EXPECTED_CLAIMS
 
     provider.publish(B)
     provider.answering.set()
-    assert await tokens.claims(B.sign(CLAIMS), NOW + REFRESH + REFETCH) == MEANT
+    assert await tokens.verify_token(B.sign(CLAIMS), NOW + REFRESH + REFETCH) == EXPECTED_CLAIMS
     assert provider.fetches == 3
 
 
@@ -621,7 +640,7 @@ async def test_while_the_provider_says_nothing_only_the_first_waits(
         ("200 OK", b'{"keys": {"A": {}}}', "x: y", "its answer has no list of keys"),
         (
             "200 OK",
-            b" " * (LARGEST_SET_BYTES + 1),
+            b" " * (MAX_KEY_SET_BYTES + 1),
             "x: y",
             "its answer is larger than 262,144 bytes",
         ),
@@ -629,27 +648,27 @@ async def test_while_the_provider_says_nothing_only_the_first_waits(
     ids=["moved", "missing", "a page", "nested", "compressed", "a list", "an object", "large"],
 )
 async def test_an_answer_that_is_no_set_of_keys_changes_nothing(
-    provider: Provider, tokens: Tokens, status: str, body: bytes, header: str, why: str
+    provider: Provider, tokens: TokenVerifier, status: str, body: bytes, header: str, why: str
 ) -> None:
-    await tokens.claims(A.sign(CLAIMS), NOW)
-    provider.say(status, body, header)
+    await tokens.verify_token(A.sign(CLAIMS), NOW)
+    provider.respond_with(status, body, header)
 
     with capture_logs() as logs:
-        claims = await tokens.claims(A.sign(CLAIMS), NOW + REFRESH)
+        claims = await tokens.verify_token(A.sign(CLAIMS), NOW + REFRESH)
 
-    assert claims == MEANT
+    assert claims == EXPECTED_CLAIMS
     assert [(line["event"], line["why"]) for line in logs] == [("jwks_not_fetched", why)]
     assert provider.fetches == 2
 
 
 async def test_a_provider_that_publishes_no_key_has_taken_all_back(
-    provider: Provider, tokens: Tokens
+    provider: Provider, tokens: TokenVerifier
 ) -> None:
-    await tokens.claims(A.sign(CLAIMS), NOW)
+    await tokens.verify_token(A.sign(CLAIMS), NOW)
     provider.publish()
 
     with capture_logs() as logs:
-        message = await refused(tokens, A.sign(CLAIMS), NOW + REFRESH)
+        message = await rejection_message(tokens, A.sign(CLAIMS), NOW + REFRESH)
 
     assert message.startswith("The token names the key 'A', and")
     assert [line["event"] for line in logs] == ["jwks_without_usable_keys", "jwks_fetched"]
@@ -657,8 +676,8 @@ async def test_a_provider_that_publishes_no_key_has_taken_all_back(
 
 async def test_closing_ends_a_fetch_that_is_under_way(provider: Provider) -> None:
     provider.answering.clear()
-    async with reading(jwks_url=provider.url) as tokens:
-        waiting = asyncio.create_task(tokens.claims(A.sign(CLAIMS), NOW))
+    async with open_verifier(jwks_url=provider.url) as tokens:
+        waiting = asyncio.create_task(tokens.verify_token(A.sign(CLAIMS), NOW))
         while provider.fetches == 0:
             await asyncio.sleep(0)
 

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from tests import node
-from tests.client import ADMINISTRATOR, PATIENCE_SECONDS
+from tests.client import ADMINISTRATOR, TIMEOUT_SECONDS
 from tests.conftest import Serve
 
 HERE = Path(__file__).parent
@@ -17,17 +17,17 @@ HERE = Path(__file__).parent
 async def test_its_client_subscribes_asks_completes_and_pings(
     sqlite_template: Path, tmp_path: Path, serve: Serve
 ) -> None:
-    node.install(HERE)
+    node.install_packages(HERE)
     file = shutil.copy(sqlite_template, tmp_path / "tocsin.db")
     async with serve(f"sqlite:///{file}", sockets={"ping_seconds": 0.05}) as client:
         address = client.url.replace("http", "ws", 1) + "/graphql"
         process = await asyncio.create_subprocess_exec(
             *("node", "client.mjs", address, ADMINISTRATOR),
             cwd=HERE,
-            env=node.environment(),
+            env=node.node_environment(),
             stdout=asyncio.subprocess.PIPE,
         )
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             printed, _ = await process.communicate()
 
     assert process.returncode == 0

@@ -15,25 +15,25 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from sqlmodel import col
 
-from app.domain.events.filters import EventFilter, TagFilter, TimeRange, matches
-from app.domain.events.predicates import ORDERING, FieldPredicate, PredicateOperator
+from app.domain.events.filters import EventFilter, TagFilter, TimeRange, filter_matches
+from app.domain.events.predicates import ORDERING_OPERATORS, FieldPredicate, PredicateOperator
 from app.domain.events.severity import Outcome, Severity
 from app.domain.events.state import Entity, EventState
 from app.store import tables
 from app.store.engine.database import Database
-from app.store.reading import where
-from app.store.writing import lookup
-from app.store.writing.bulk import insert_all
-from tests.worlds import administrator
+from app.store.reading import event_conditions
+from app.store.writing import search_index
+from app.store.writing.bulk import insert_into_tables
+from tests.factories import admin_caller
 
 
-def _of_all_of_unicode(chance: Random) -> str:
+def _random_unicode(chance: Random) -> str:
     """One to three characters of any plane, without what no text may have."""
     points = [chance.randrange(1, 0x110000 if chance.random() < 0.5 else 0x3000) for _ in range(3)]
     return "".join(chr(each) for each in points if not 0xD800 <= each < 0xE000) or "x"
 
 
-def _spelt_otherwise(text: str) -> tuple[str, ...]:
+def _spelling_variants(text: str) -> tuple[str, ...]:
     folds = (text.upper(), text.casefold(), *(unicodedata.normalize(f, text) for f in ("NFD",)))
     return (text, *folds)
 
@@ -70,8 +70,8 @@ CONFUSABLE = (
 TEXTS = tuple(
     dict.fromkeys(
         spelling
-        for text in (*CONFUSABLE, *(_of_all_of_unicode(Random(n)) for n in range(60)))
-        for spelling in _spelt_otherwise(text)
+        for text in (*CONFUSABLE, *(_random_unicode(Random(n)) for n in range(60)))
+        for spelling in _spelling_variants(text)
     )
 )
 NUMBERS = (0, -0.0, 1, 1.0, -1, 1.5, 2**53 + 1, 10**300, 5e-324, -1e308)
@@ -118,7 +118,7 @@ events = st.builds(
 
 
 @st.composite
-def said(draw: st.DrawFn, values: st.SearchStrategy[object]) -> object:
+def sometimes(draw: st.DrawFn, values: st.SearchStrategy[object]) -> object:
     """Mostly left out, so that a filter says few things and selects something."""
     return draw(values) if draw(st.integers(0, 6)) == 0 else None
 
@@ -129,7 +129,7 @@ def predicates(draw: st.DrawFn) -> FieldPredicate:
     value: Any = None
     if operator is PredicateOperator.IN:
         value = draw(st.lists(scalars, max_size=3).map(tuple))
-    elif operator in ORDERING:
+    elif operator in ORDERING_OPERATORS:
         value = draw(st.one_of(texts, st.sampled_from(NUMBERS)))
     elif operator not in (PredicateOperator.EXISTS, PredicateOperator.NOT_EXISTS):
         value = draw(scalars)
@@ -139,54 +139,60 @@ def predicates(draw: st.DrawFn) -> FieldPredicate:
 spans = st.builds(TimeRange, st.none() | instants, st.none() | instants)
 simple = st.builds(
     EventFilter,
-    ids=said(st.lists(st.integers(0, len(IDS) - 1).map(IDS.__getitem__), max_size=60).map(tuple)),
-    types=said(st.lists(names, max_size=3).map(tuple)),
-    category=said(texts),
-    entity=said(st.builds(Entity, texts, texts)),
-    entity_id=said(texts),
-    entity_type=said(texts),
-    severities=said(st.lists(st.sampled_from(Severity), max_size=3).map(tuple)),
-    source=said(texts),
-    source_ids=said(some_texts),
-    subject=said(texts),
-    outcome=said(st.sampled_from(Outcome)),
-    duplicate=said(st.booleans()),
-    occurred_at=said(spans),
-    recorded_at=said(spans),
-    notification=said(st.booleans()),
-    acknowledged=said(st.booleans()),
-    tags=said(st.builds(TagFilter, st.none() | some_texts, st.none() | some_texts)),
-    search=said(texts),
-    fields=said(st.lists(predicates(), max_size=2).map(tuple)),
+    ids=sometimes(
+        st.lists(st.integers(0, len(IDS) - 1).map(IDS.__getitem__), max_size=60).map(tuple)
+    ),
+    types=sometimes(st.lists(names, max_size=3).map(tuple)),
+    category=sometimes(texts),
+    entity=sometimes(st.builds(Entity, texts, texts)),
+    entity_id=sometimes(texts),
+    entity_type=sometimes(texts),
+    severities=sometimes(st.lists(st.sampled_from(Severity), max_size=3).map(tuple)),
+    source=sometimes(texts),
+    source_ids=sometimes(some_texts),
+    subject=sometimes(texts),
+    outcome=sometimes(st.sampled_from(Outcome)),
+    duplicate=sometimes(st.booleans()),
+    occurred_at=sometimes(spans),
+    recorded_at=sometimes(spans),
+    notification=sometimes(st.booleans()),
+    acknowledged=sometimes(st.booleans()),
+    tags=sometimes(st.builds(TagFilter, st.none() | some_texts, st.none() | some_texts)),
+    search=sometimes(texts),
+    fields=sometimes(st.lists(predicates(), max_size=2).map(tuple)),
 )
 composed = st.recursive(
     simple,
     lambda inner: st.builds(
         EventFilter,
-        severities=said(st.just((Severity.ERROR, Severity.WARN))),
-        and_=said(st.lists(inner, max_size=2).map(tuple)),
-        or_=said(st.lists(inner, max_size=3).map(tuple)),
-        not_=said(inner),
+        severities=sometimes(st.just((Severity.ERROR, Severity.WARN))),
+        and_=sometimes(st.lists(inner, max_size=2).map(tuple)),
+        or_=sometimes(st.lists(inner, max_size=3).map(tuple)),
+        not_=sometimes(inner),
     ),
     max_leaves=6,
 )
 
 
 async def test_sql_and_memory_select_the_same_events(database: Database) -> None:
-    caller = await administrator(database)
-    stored = [*{event.id: event for event in drawn(events, 600)}.values()]
+    caller = await admin_caller(database)
+    stored = [*{event.id: event for event in draw_examples(events, 600)}.values()]
     stored = [
         *stored[:-40],
         *(replace(each, duplicate_of_id=stored[0].id) for each in stored[-40:]),
     ]
-    await store(database, caller.organization_id, stored)
-    searched = drawn(st.builds(EventFilter, search=texts), 300)
-    tested = drawn(st.builds(EventFilter, fields=predicates().map(lambda each: (each,))), 400)
-    prefixed = drawn(st.builds(EventFilter, types=st.lists(names, max_size=2).map(tuple)), 200)
+    await insert_events(database, caller.organization_id, stored)
+    searched = draw_examples(st.builds(EventFilter, search=texts), 300)
+    tested = draw_examples(
+        st.builds(EventFilter, fields=predicates().map(lambda each: (each,))), 400
+    )
+    prefixed = draw_examples(
+        st.builds(EventFilter, types=st.lists(names, max_size=2).map(tuple)), 200
+    )
 
     telling = {}
     for kind, filters in (
-        ("composed", drawn(composed, 600)),
+        ("composed", draw_examples(composed, 600)),
         ("search", searched),
         ("fields", tested),
         ("types", prefixed),
@@ -194,7 +200,7 @@ async def test_sql_and_memory_select_the_same_events(database: Database) -> None
         counts = []
         for filter in filters:
             selected = await select_ids(database, caller.organization_id, filter)
-            expected = {event.id for event in stored if matches(filter, event)}
+            expected = {event.id for event in stored if filter_matches(filter, event)}
             assert selected == expected, filter
             counts.append(len(expected))
         telling[kind] = sum(0 < count < len(stored) for count in counts)
@@ -203,27 +209,29 @@ async def test_sql_and_memory_select_the_same_events(database: Database) -> None
     assert all(count >= 40 for count in telling.values()), telling
 
 
-def drawn(strategy: st.SearchStrategy[Any], count: int) -> list[Any]:
+def draw_examples(strategy: st.SearchStrategy[Any], count: int) -> list[Any]:
     """The same on every run."""
-    found: list[Any] = []
+    examples: list[Any] = []
 
     @settings(max_examples=count, suppress_health_check=list(HealthCheck))
     @given(strategy)
     def collect(value: Any) -> None:
-        found.append(value)
+        examples.append(value)
 
     collect()
-    return found
+    return examples
 
 
-async def store(database: Database, owner: UUID, states: Sequence[EventState]) -> None:
+async def insert_events(database: Database, owner: UUID, states: Sequence[EventState]) -> None:
     async with database.write(owner) as session:
         session.add_all([tables.Event.from_domain(state, owner) for state in states])
         await session.flush()
-        await insert_all(session, lookup.rows(owner, states))
+        await insert_into_tables(session, search_index.build_index_rows(owner, states))
 
 
 async def select_ids(database: Database, owner: UUID, filter: EventFilter) -> set[UUID]:
     async with database.read(owner) as session:
-        statement = select(col(tables.Event.id)).where(*where.events(filter, owner))
+        statement = select(col(tables.Event.id)).where(
+            *event_conditions.build_conditions(filter, owner)
+        )
         return set(await session.scalars(statement))

@@ -14,28 +14,28 @@ import pytest
 from alembic import command
 from sqlalchemy import Connection, MetaData, insert, select
 
-from app.database_setup import prepare
-from app.store.alembic_upgrade import config
+from app.database_setup import prepare_database
+from app.store.alembic_upgrade import alembic_config
 from app.store.engine import dialect
 from tests.client import Client
-from tests.conftest import POSTGRESQL, SQLITE, Serve, settings_of
-from tests.definitions import (
+from tests.conftest import POSTGRESQL, SQLITE, Serve, build_settings
+from tests.event_type_client import (
     ADD_FIELD,
     FIND,
     SCHEMA,
     UPDATE_EVENT,
-    define,
-    field,
-    shape,
-    told,
+    change_event_type,
+    codes_and_paths,
+    define_event_type,
+    field_input,
 )
 
 # What an older version wrote, in the order in which it can be written again.
-KEPT = ("organization", "api_key", "event_type", "event_field", "event", "event_tag")
+COPIED_TABLES = ("organization", "api_key", "event_type", "event_field", "event", "event_tag")
 FIELDS = [
-    field("volume", "NUMBER", label="Volume", minimum=0, default=1.5, required=True),
-    field("cause", "SELECT", options=["weather", "failure"]),
-    field("note", maxLength=3, pattern="^[a-z]*$"),
+    field_input("volume", "NUMBER", label="Volume", minimum=0, default=1.5, required=True),
+    field_input("cause", "SELECT", options=["weather", "failure"]),
+    field_input("note", maxLength=3, pattern="^[a-z]*$"),
 ]
 
 
@@ -59,14 +59,14 @@ async def old_url(database_url: str, postgresql: str, tmp_path: Path) -> AsyncIt
     await connection.close()
 
 
-async def written_at(revision: str, url: str, source_url: str) -> None:
+async def copy_to_revision(revision: str, url: str, source_url: str) -> None:
     """Writes what lies in the source into a new database, as this revision keeps it."""
-    source = dialect.migration_engine(dialect.read_url(source_url))
-    old = dialect.migration_engine(dialect.read_url(url))
+    source = dialect.create_migration_engine(dialect.parse_database_url(source_url))
+    old = dialect.create_migration_engine(dialect.parse_database_url(url))
     async with old.begin() as connection:
-        metadata = await connection.run_sync(_tables_of, revision)
+        metadata = await connection.run_sync(_reflect_tables, revision)
         async with source.begin() as there:
-            for name in KEPT:
+            for name in COPIED_TABLES:
                 table = metadata.tables[name]
                 rows = [dict(row) for row in (await there.execute(select(table))).mappings()]
                 if rows:
@@ -75,10 +75,10 @@ async def written_at(revision: str, url: str, source_url: str) -> None:
     await source.dispose()
 
 
-def _tables_of(connection: Connection, revision: str) -> MetaData:
-    command.upgrade(config(connection), revision)
+def _reflect_tables(connection: Connection, revision: str) -> MetaData:
+    command.upgrade(alembic_config(connection), revision)
     metadata = MetaData()
-    metadata.reflect(connection, only=KEPT)
+    metadata.reflect(connection, only=COPIED_TABLES)
     return metadata
 
 
@@ -86,23 +86,25 @@ def _tables_of(connection: Connection, revision: str) -> MetaData:
 async def test_types_and_events_of_an_older_version_go_on(
     client: Client, database_url: str, old_url: str, serve: Serve, revision: str
 ) -> None:
-    made = await define(client, *FIELDS, name="Flaring Incident", category="flaring")
-    await define(client, type="bare", name="Bare", description="nothing in it")
-    event = await client.log(type="gauge", fields={"volume": 2, "note": "abc"}, tags=["t"])
-    schema = await client.ask(SCHEMA, id=made["id"])
-    await written_at(revision, old_url, database_url)
+    event_type = await define_event_type(
+        client, *FIELDS, name="Flaring Incident", category="flaring"
+    )
+    await define_event_type(client, type="bare", name="Bare", description="nothing in it")
+    event = await client.log_event(type="gauge", fields={"volume": 2, "note": "abc"}, tags=["t"])
+    schema = await client.execute_field(SCHEMA, id=event_type["id"])
+    await copy_to_revision(revision, old_url, database_url)
 
-    await prepare(settings_of(old_url))
+    await prepare_database(build_settings(old_url))
 
     async with serve(old_url) as later:
-        found = await later.ask(FIND, id=made["id"])
-        assert found == made | {"sunsetAt": None, "conditionalRules": []}
-        assert await later.ask(SCHEMA, id=made["id"], version=1) == schema
-        await _is_found_by_words(later)
-        await _is_updated_and_judged_by_version_1(later, event["id"], made["id"])
+        payload = await later.execute_field(FIND, id=event_type["id"])
+        assert payload == event_type | {"sunsetAt": None, "conditionalRules": []}
+        assert await later.execute_field(SCHEMA, id=event_type["id"], version=1) == schema
+        await _assert_found_by_words(later)
+        await _assert_updated_by_version_1(later, event["id"], event_type["id"])
 
 
-async def _is_found_by_words(client: Client) -> None:
+async def _assert_found_by_words(client: Client) -> None:
     listed = "query ($s: String) { eventTypes(filter: {search: $s}) { nodes { type } } }"
     for words, types in {
         "flar inc": ["gauge"],
@@ -111,43 +113,45 @@ async def _is_found_by_words(client: Client) -> None:
         "general": ["bare"],
         "nope": [],
     }.items():
-        nodes = (await client.ask(listed, s=words))["nodes"]
+        nodes = (await client.execute_field(listed, s=words))["nodes"]
         assert (words, [node["type"] for node in nodes]) == (words, types)
 
 
-async def _is_updated_and_judged_by_version_1(client: Client, id: str, type_id: str) -> None:
-    after = await shape(client, ADD_FIELD, id=type_id, field=field("new", required=True))
+async def _assert_updated_by_version_1(client: Client, id: str, type_id: str) -> None:
+    after = await change_event_type(
+        client, ADD_FIELD, id=type_id, field=field_input("new", required=True)
+    )
     values: dict[str, Any] = {"id": id, "fields": {"note": "abcd"}}
-    refused = await client.ask(UPDATE_EVENT, input=values)
-    updated = await client.ask(UPDATE_EVENT, input=values | {"fields": {"note": "xyz"}})
+    refused = await client.execute_field(UPDATE_EVENT, input=values)
+    updated = await client.execute_field(UPDATE_EVENT, input=values | {"fields": {"note": "xyz"}})
 
     assert (after["version"], [each["name"] for each in after["fields"]]) == (
         *(2, ["volume", "cause", "note", "new"]),
     )
-    assert told(refused["userErrors"]) == [("FIELD_INVALID", "input.fields.note")]
+    assert codes_and_paths(refused["userErrors"]) == [("FIELD_INVALID", "input.fields.note")]
     assert updated["event"] == {
         "version": 2,
         "fields": {"volume": 2, "note": "xyz"},
         "eventTypeVersion": 1,
     }
-    logged = await client.log(type="gauge", fields={"volume": 1, "new": "n"})
+    logged = await client.log_event(type="gauge", fields={"volume": 1, "new": "n"})
     assert logged["eventTypeVersion"] == 2
 
 
 async def test_a_type_of_an_older_version_is_served_and_changed_no_more_than_said(
     client: Client, database_url: str, old_url: str, serve: Serve
 ) -> None:
-    made = await define(client, *FIELDS)
-    await written_at("0002", old_url, database_url)
-    await prepare(settings_of(old_url))
-    await prepare(settings_of(old_url))
+    event_type = await define_event_type(client, *FIELDS)
+    await copy_to_revision("0002", old_url, database_url)
+    await prepare_database(build_settings(old_url))
+    await prepare_database(build_settings(old_url))
 
     async with serve(old_url) as later:
-        same = await shape(
+        same = await change_event_type(
             later,
             "mutation ($id: ID!) { updateEventType(input: {id: $id}) "
             "{ eventType { version } userErrors { code } } }",
-            id=made["id"],
+            id=event_type["id"],
         )
 
     assert same == {"version": 1}

@@ -35,12 +35,12 @@ from app.services.events.event_queries import EventOrderField
 from app.store import tables
 from app.store.change_log import changes
 from app.store.engine import dialect
-from app.store.engine.database import EVERYWHERE, Database
+from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from app.store.reading.pages import PageRequest
-from app.store.writing import lookup
-from app.store.writing.bulk import insert_all
-from tests.conftest import POSTGRESQL, SQLITE, is_of
-from tests.worlds import administrator
+from app.store.writing import search_index
+from app.store.writing.bulk import insert_into_tables
+from tests.conftest import POSTGRESQL, SQLITE, is_connected_to
+from tests.factories import admin_caller
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 EVENTS = 20_000
@@ -53,13 +53,13 @@ TYPED = 10
 
 
 @dataclass(frozen=True)
-class World:
+class IndexedDatabase:
     database: Database
     caller: Caller
     dialect_name: str
 
 
-Ask = Callable[[World], Awaitable[Any]]
+Ask = Callable[[IndexedDatabase], Awaitable[Any]]
 
 
 @pytest.fixture(scope="module", params=[SQLITE, POSTGRESQL])
@@ -68,7 +68,7 @@ async def world(
     sqlite_template: Path,
     postgresql: str,
     tmp_path_factory: pytest.TempPathFactory,
-) -> AsyncIterator[World]:
+) -> AsyncIterator[IndexedDatabase]:
     """A database of its own for the tests of this module, which only read it."""
     if request.param == SQLITE:
         file = tmp_path_factory.mktemp("indexes") / "tocsin.db"
@@ -81,17 +81,17 @@ async def world(
         await connection.execute(f"CREATE DATABASE {name} TEMPLATE template_of_tests")
         await connection.close()
     database = Database(url)
-    caller = await administrator(database)
+    caller = await admin_caller(database)
     await _fill(database, caller.organization_id)
     await _analyse(url)
-    yield World(database, caller, request.param)
+    yield IndexedDatabase(database, caller, request.param)
     await database.close()
 
 
 async def _fill(database: Database, own: UUID) -> None:
     chance = Random(3)
     owners = {own: EVENTS - sum(OTHERS.values())}
-    async with database.write(EVERYWHERE) as session:
+    async with database.write(ALL_ORGANIZATIONS) as session:
         for key, number in OTHERS.items():
             owners[uuid4()] = number
             session.add(tables.Organization(id=[*owners][-1], key=key, name=key, created_at=START))
@@ -117,7 +117,7 @@ async def _fill_organization(
         if row["notification"]:
             row |= {"rang_tx": 1, "rang_seq": place}
     await _insert(session, tables.Event, rows)
-    await insert_all(session, lookup.rows(owner, states))
+    await insert_into_tables(session, search_index.build_index_rows(owner, states))
     await _insert(session, tables.Change, [_logged(state, owner) for state in states])
 
 
@@ -187,19 +187,19 @@ def _logged(state: EventState, owner: UUID) -> dict[str, Any]:
 
 
 async def _analyse(url: str) -> None:
-    engine = dialect.migration_engine(dialect.read_url(url))
+    engine = dialect.create_migration_engine(dialect.parse_database_url(url))
     async with engine.begin() as connection:
         await connection.execute(text("ANALYZE"))
     await engine.dispose()
 
 
 @contextmanager
-def sent(database: Database) -> Iterator[list[tuple[str, Any]]]:
+def capture_statements(database: Database) -> Iterator[list[tuple[str, Any]]]:
     """The statements that are sent to the database, with their parameters."""
     heard: list[tuple[str, Any]] = []
 
     def note(connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        if is_of(connection, database.url.database):
+        if is_connected_to(connection, database.url.database):
             heard.append((statement, parameters))
 
     event.listen(Engine, "before_cursor_execute", note)
@@ -207,13 +207,13 @@ def sent(database: Database) -> Iterator[list[tuple[str, Any]]]:
     event.remove(Engine, "before_cursor_execute", note)
 
 
-async def plan_of(world: World, ask: Ask) -> str:
+async def explain_query(world: IndexedDatabase, ask: Ask) -> str:
     """How the database goes about the last statement that the question sends."""
-    with sent(world.database) as heard:
+    with capture_statements(world.database) as heard:
         await ask(world)
     statement, parameters = heard[-1]
     explain = "EXPLAIN QUERY PLAN" if world.dialect_name == SQLITE else "EXPLAIN"
-    async with world.database.read(EVERYWHERE) as session:
+    async with world.database.read(ALL_ORGANIZATIONS) as session:
         connection = await session.connection()
         if world.dialect_name == POSTGRESQL:
             await connection.execute(text("SET LOCAL enable_seqscan = off"))
@@ -221,20 +221,22 @@ async def plan_of(world: World, ask: Ask) -> str:
         return "\n".join(str(row[-1]) for row in rows)
 
 
-def page(
-    field: EventOrderField = EventOrderField.OCCURRED_AT, descending: bool = True, **said: Any
+def fetch_page_with(
+    field: EventOrderField = EventOrderField.OCCURRED_AT, descending: bool = True, **attributes: Any
 ) -> Ask:
-    by = event_queries.order(field, descending)
-    return lambda world: event_queries.page(
-        world.database, world.caller, [EventFilter(**said)], by, PAGE
+    by = event_queries.event_order(field, descending)
+    return lambda world: event_queries.fetch_page(
+        world.database, world.caller, [EventFilter(**attributes)], by, PAGE
     )
 
 
-def count(**said: Any) -> Ask:
-    return lambda world: event_queries.count(world.database, world.caller, [EventFilter(**said)])
+def count_events_with(**attributes: Any) -> Ask:
+    return lambda world: event_queries.count_events(
+        world.database, world.caller, [EventFilter(**attributes)]
+    )
 
 
-def field(name: str, operator: PredicateOperator, value: Any) -> dict[str, Any]:
+def field_filter(name: str, operator: PredicateOperator, value: Any) -> dict[str, Any]:
     return {"fields": (FieldPredicate(name, operator, value),)}
 
 
@@ -249,83 +251,106 @@ BY_ID = ("sqlite_autoindex_event_1", "pk_event")
 
 # What is asked, and the index that serves it: where two are named, SQLite's and PostgreSQL's.
 QUERIES: dict[str, tuple[Ask, str | tuple[str, str]]] = {
-    "the latest": (page(), LATEST),
-    "the oldest": (page(descending=False), LATEST),
-    "of a day": (page(occurred_at=A_DAY), LATEST),
+    "the latest": (fetch_page_with(), LATEST),
+    "the oldest": (fetch_page_with(descending=False), LATEST),
+    "of a day": (fetch_page_with(occurred_at=A_DAY), LATEST),
     "the last recorded": (
-        page(EventOrderField.RECORDED_AT),
+        fetch_page_with(EventOrderField.RECORDED_AT),
         "ix_event_organization_id_recorded_at_id",
     ),
-    "recorded on a day": (count(recorded_at=A_DAY), "ix_event_organization_id_recorded_at_id"),
-    "of a type": (page(types=(TYPES[30],)), "ix_event_organization_id_type_occurred_at_id"),
+    "recorded on a day": (
+        count_events_with(recorded_at=A_DAY),
+        "ix_event_organization_id_recorded_at_id",
+    ),
+    "of a type": (
+        fetch_page_with(types=(TYPES[30],)),
+        "ix_event_organization_id_type_occurred_at_id",
+    ),
     "of a rare prefix": (
-        page(types=("com.acme.rig.v9*",)),
+        fetch_page_with(types=("com.acme.rig.v9*",)),
         "ix_event_organization_id_type_occurred_at_id",
     ),
     "the number of a prefix": (
-        count(types=("com.acme.rig.*",)),
+        count_events_with(types=("com.acme.rig.*",)),
         "ix_event_organization_id_type_occurred_at_id",
     ),
-    "of an event type": (page(event_type_id=UUID(int=1)), "ix_event_event_type_id"),
+    "of an event type": (fetch_page_with(event_type_id=UUID(int=1)), "ix_event_event_type_id"),
     "of a category": (
-        page(category="pump"),
+        fetch_page_with(category="pump"),
         "ix_event_organization_id_category_occurred_at_id",
     ),
     "of a rare severity": (
-        page(severities=(Severity.ERROR,)),
+        fetch_page_with(severities=(Severity.ERROR,)),
         "ix_event_organization_id_severity_occurred_at_id",
     ),
     "about an entity": (
-        page(entity=Entity("Well", "well-400")),
+        fetch_page_with(entity=Entity("Well", "well-400")),
         "ix_event_organization_id_entity_id_occurred_at_id",
     ),
     "about an id": (
-        page(entity_id="well-400"),
+        fetch_page_with(entity_id="well-400"),
         "ix_event_organization_id_entity_id_occurred_at_id",
     ),
     "of a producer's ids": (
-        page(source="/hosts/40", source_ids=("17", "18")),
+        fetch_page_with(source="/hosts/40", source_ids=("17", "18")),
         "ix_event_organization_id_source_source_id",
     ),
     "by source": (
-        lambda world: event_queries.find_by_source(world.database, world.caller, "/hosts/1", "17"),
+        lambda world: event_queries.fetch_event_by_source(
+            world.database, world.caller, "/hosts/1", "17"
+        ),
         "ix_event_organization_id_source_source_id",
     ),
-    "with all tags": (page(tags=TagFilter(all=("StudyId:399", "Team:9"))), TAGGED),
-    "with any tag": (page(tags=TagFilter(any=("StudyId:399", "StudyId:398"))), TAGGED),
-    "with a field's text": (page(**field("cause", PredicateOperator.EQ, "cause 290")), HEAD),
-    "with one of some texts": (
-        page(**field("cause", PredicateOperator.IN, ("cause 290", "cause 291"))),
+    "with all tags": (fetch_page_with(tags=TagFilter(all=("StudyId:399", "Team:9"))), TAGGED),
+    "with any tag": (fetch_page_with(tags=TagFilter(any=("StudyId:399", "StudyId:398"))), TAGGED),
+    "with a field's text": (
+        fetch_page_with(**field_filter("cause", PredicateOperator.EQ, "cause 290")),
         HEAD,
     ),
-    "with texts behind one": (page(**field("cause", PredicateOperator.GT, "cause 99")), HEAD),
-    "with a field's number": (page(**field("pressure", PredicateOperator.EQ, 17.5)), NUMBER),
-    "with numbers from one on": (page(**field("pressure", PredicateOperator.GTE, 999)), NUMBER),
-    "with any value": (page(**field("nothing", PredicateOperator.EXISTS, None)), NUMBER),
-    "of these ids": (page(ids=(UUID(int=1), UUID(int=2))), BY_ID),
+    "with one of some texts": (
+        fetch_page_with(**field_filter("cause", PredicateOperator.IN, ("cause 290", "cause 291"))),
+        HEAD,
+    ),
+    "with texts behind one": (
+        fetch_page_with(**field_filter("cause", PredicateOperator.GT, "cause 99")),
+        HEAD,
+    ),
+    "with a field's number": (
+        fetch_page_with(**field_filter("pressure", PredicateOperator.EQ, 17.5)),
+        NUMBER,
+    ),
+    "with numbers from one on": (
+        fetch_page_with(**field_filter("pressure", PredicateOperator.GTE, 999)),
+        NUMBER,
+    ),
+    "with any value": (
+        fetch_page_with(**field_filter("nothing", PredicateOperator.EXISTS, None)),
+        NUMBER,
+    ),
+    "of these ids": (fetch_page_with(ids=(UUID(int=1), UUID(int=2))), BY_ID),
     "one": (
-        lambda world: event_queries.find(world.database, world.caller, UUID(int=1)),
+        lambda world: event_queries.fetch_event(world.database, world.caller, UUID(int=1)),
         BY_ID,
     ),
-    "duplicates": (page(duplicate=True), "ix_event_duplicate_of_id"),
+    "duplicates": (fetch_page_with(duplicate=True), "ix_event_duplicate_of_id"),
     "the bell": (
-        lambda world: notifications.page(world.database, world.caller, ALL, PAGE),
+        lambda world: notifications.read_page(world.database, world.caller, ALL, PAGE),
         "ix_event_bell",
     ),
     "the number in the bell": (
-        lambda world: notifications.count(world.database, world.caller, ALL),
+        lambda world: notifications.count_notifications(world.database, world.caller, ALL),
         "ix_event_bell",
     ),
     "the bell, unacknowledged": (
-        lambda world: notifications.page(world.database, world.caller, NEW, PAGE),
+        lambda world: notifications.read_page(world.database, world.caller, NEW, PAGE),
         "ix_event_bell_unacknowledged",
     ),
     "the number unacknowledged": (
-        lambda world: notifications.unacknowledged_count(world.database, world.caller, ALL),
+        lambda world: notifications.count_unacknowledged(world.database, world.caller, ALL),
         "ix_event_bell_unacknowledged",
     ),
     "counts of a day": (
-        lambda world: event_counts.count(
+        lambda world: event_counts.count_events(
             world.database,
             world.caller,
             EventFilter(occurred_at=A_DAY),
@@ -336,15 +361,15 @@ QUERIES: dict[str, tuple[Ask, str | tuple[str, str]]] = {
         LATEST,
     ),
     "the log": (
-        lambda world: history.page(world.database, world.caller, PAGE),
+        lambda world: history.read_page(world.database, world.caller, PAGE),
         "ix_change_place_of_organization",
     ),
     "the log of an event": (
-        lambda world: history.page(world.database, world.caller, PAGE, event_id=UUID(int=1)),
+        lambda world: history.read_page(world.database, world.caller, PAGE, event_id=UUID(int=1)),
         "ix_change_place_of_subject",
     ),
     "histories": (
-        lambda world: history.of_events(
+        lambda world: history.read_pages(
             world.database, world.caller, PAGE, [UUID(int=1), UUID(int=2)]
         ),
         "ix_change_place_of_subject",
@@ -353,12 +378,12 @@ QUERIES: dict[str, tuple[Ask, str | tuple[str, str]]] = {
 
 
 @pytest.mark.parametrize("query", QUERIES)
-async def test_a_common_query_uses_its_index(world: World, query: str) -> None:
+async def test_a_common_query_uses_its_index(world: IndexedDatabase, query: str) -> None:
     ask, index = QUERIES[query]
     if isinstance(index, tuple):
         index = index[world.dialect_name == POSTGRESQL]
 
-    plan = await plan_of(world, ask)
+    plan = await explain_query(world, ask)
 
     assert re.search(rf"\b{index}\b", plan), plan
     assert not re.search(r"\bSCAN (event|change)\b|Seq Scan on (event|change)\b", plan), plan
@@ -366,9 +391,9 @@ async def test_a_common_query_uses_its_index(world: World, query: str) -> None:
 
 @pytest.mark.parametrize("search", ["word1990", "word0 word1990", "WORD1990, word1991"])
 async def test_a_search_asks_the_index_of_words_and_reads_no_others(
-    world: World, search: str
+    world: IndexedDatabase, search: str
 ) -> None:
-    plan = await plan_of(world, page(search=search))
+    plan = await explain_query(world, fetch_page_with(search=search))
 
     if world.dialect_name == POSTGRESQL:
         assert "Bitmap Index Scan on ix_event_words_words" in plan, plan

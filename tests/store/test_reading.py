@@ -15,11 +15,11 @@ from sqlmodel import col
 
 from app.store import tables
 from app.store.engine import reader_limiter
-from app.store.engine.database import EVERYWHERE, Database
-from app.store.engine.dialect import STATEMENT_MS, why_unavailable
-from app.store.engine.raw_postgresql import CONNECTIONS
-from app.store.engine.raw_sqlite import THREADS, SQLiteRows
-from tests.client import PATIENCE_SECONDS
+from app.store.engine.database import ALL_ORGANIZATIONS, Database
+from app.store.engine.dialect import STATEMENT_TIMEOUT_MS, unavailable_reason
+from app.store.engine.postgresql_reader import CONNECTIONS
+from app.store.engine.sqlite_reader import THREADS, SQLiteReader
+from tests.client import TIMEOUT_SECONDS
 
 NAMES = "SELECT name FROM organization"
 LONG = """
@@ -32,33 +32,33 @@ SELECT count(*) FROM n
 """
 
 
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
+async def wait_until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         while not true():
             await asyncio.sleep(0.001)
 
 
-async def seen(database: Database, statement: str) -> list[tuple[Any, ...]]:
+async def fetch_committed_rows(database: Database, statement: str) -> list[tuple[Any, ...]]:
     """By a connection of another pool."""
-    async with database.read(EVERYWHERE) as session:
+    async with database.read(ALL_ORGANIZATIONS) as session:
         return [tuple(row) for row in await session.execute(text(statement))]
 
 
-async def named(database: Database, name: str) -> None:
-    async with database.write(EVERYWHERE) as session:
+async def rename_organizations(database: Database, name: str) -> None:
+    async with database.write(ALL_ORGANIZATIONS) as session:
         await session.execute(update(tables.Organization).values(name=name))
 
 
 async def test_rows_are_tuples_in_the_driver_s_own_terms(database: Database) -> None:
     table = tables.ApiKey
-    async with database.read(EVERYWHERE) as session:
+    async with database.read(ALL_ORGANIZATIONS) as session:
         bind = session.get_bind()
         key = (await session.scalars(select(table))).one()
     statement = select(col(table.name), col(table.every_organization), col(table.created_at))
     compiled: Any = statement.where(col(table.id) == key.id).compile(dialect=bind.dialect)
     is_sqlite = bind.dialect.name == "sqlite"
 
-    [(name, everywhere, at)] = await database.raw_rows.fetch_rows(
+    [(name, everywhere, at)] = await database.row_reader.fetch_rows(
         str(compiled), [key.id.hex if is_sqlite else key.id]
     )
 
@@ -71,12 +71,12 @@ async def test_rows_are_tuples_in_the_driver_s_own_terms(database: Database) -> 
 async def test_a_read_sees_what_was_committed_before_it_and_nothing_that_was_not(
     database: Database,
 ) -> None:
-    before = await database.raw_rows.fetch_rows(NAMES, [])
+    before = await database.row_reader.fetch_rows(NAMES, [])
 
-    async with database.write(EVERYWHERE) as session:
+    async with database.write(ALL_ORGANIZATIONS) as session:
         await session.execute(update(tables.Organization).values(name="Wells"))
-        meanwhile = await database.raw_rows.fetch_rows(NAMES, [])
-    after = await database.raw_rows.fetch_rows(NAMES, [])
+        meanwhile = await database.row_reader.fetch_rows(NAMES, [])
+    after = await database.row_reader.fetch_rows(NAMES, [])
 
     assert [list(map(tuple, each)) for each in (before, meanwhile, after)] == [
         [("Default",)],
@@ -87,17 +87,17 @@ async def test_a_read_sees_what_was_committed_before_it_and_nothing_that_was_not
 
 async def test_nothing_can_be_written(database: Database) -> None:
     with pytest.raises(DBAPIError) as refused:
-        await database.raw_rows.fetch_rows("UPDATE organization SET name = 'Wells'", [])
+        await database.row_reader.fetch_rows("UPDATE organization SET name = 'Wells'", [])
 
-    assert why_unavailable(refused.value) == "The database is read-only."
-    assert [tuple(row) for row in await database.raw_rows.fetch_rows(NAMES, [])] == [("Default",)]
+    assert unavailable_reason(refused.value) == "The database is read-only."
+    assert [tuple(row) for row in await database.row_reader.fetch_rows(NAMES, [])] == [("Default",)]
 
 
 async def test_a_long_read_leaves_the_event_loop_to_others(database: Database) -> None:
-    reading = asyncio.create_task(database.raw_rows.fetch_rows(LONG, []))
+    reading = asyncio.create_task(database.row_reader.fetch_rows(LONG, []))
 
-    await until(lambda: database.connections_in_use == 1)
-    short = await database.raw_rows.fetch_rows(NAMES, [])
+    await wait_until(lambda: database.connections_in_use == 1)
+    short = await database.row_reader.fetch_rows(NAMES, [])
 
     assert [tuple(row) for row in short] == [("Default",)]
     assert [tuple(row) for row in await reading] == [(300_000,)]
@@ -105,54 +105,56 @@ async def test_a_long_read_leaves_the_event_loop_to_others(database: Database) -
 
 
 async def test_a_read_that_nobody_waits_for_any_more_ends(database: Database) -> None:
-    size = THREADS if isinstance(database.raw_rows, SQLiteRows) else CONNECTIONS
+    size = THREADS if isinstance(database.row_reader, SQLiteReader) else CONNECTIONS
     for _ in range(2):
         reading = [
-            asyncio.create_task(database.raw_rows.fetch_rows(ENDLESS, [])) for _ in range(size)
+            asyncio.create_task(database.row_reader.fetch_rows(ENDLESS, [])) for _ in range(size)
         ]
-        await until(lambda: database.connections_in_use == size)
+        await wait_until(lambda: database.connections_in_use == size)
         for each in reading:
             each.cancel()
         await asyncio.gather(*reading, return_exceptions=True)
 
-    assert [tuple(row) for row in await database.raw_rows.fetch_rows(LONG, [])] == [(300_000,)]
+    assert [tuple(row) for row in await database.row_reader.fetch_rows(LONG, [])] == [(300_000,)]
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
 async def test_a_read_that_was_cancelled_ends_in_the_server_as_well(database: Database) -> None:
     reading = [
-        asyncio.create_task(database.raw_rows.fetch_rows(ENDLESS, [])) for _ in range(CONNECTIONS)
+        asyncio.create_task(database.row_reader.fetch_rows(ENDLESS, [])) for _ in range(CONNECTIONS)
     ]
-    await until(lambda: database.connections_in_use == CONNECTIONS)
+    await wait_until(lambda: database.connections_in_use == CONNECTIONS)
     running = (
         "SELECT count(*) FROM pg_stat_activity "
         "WHERE datname = current_database() AND state = 'active' AND query LIKE '%RECURSIVE%n(i)%' "
         "AND pid <> pg_backend_pid()"
     )
-    [[before]] = await seen(database, running)
+    [[before]] = await fetch_committed_rows(database, running)
 
     for each in reading:
         each.cancel()
     await asyncio.gather(*reading, return_exceptions=True)
 
     assert before > 0
-    async with asyncio.timeout(STATEMENT_MS / 3000):  # its own end would come later
-        while (await seen(database, running)) != [(0,)]:
+    async with asyncio.timeout(STATEMENT_TIMEOUT_MS / 3000):  # its own end would come later
+        while (await fetch_committed_rows(database, running)) != [(0,)]:
             await asyncio.sleep(0.01)
 
 
 async def test_who_finds_no_place_is_told_so_after_a_time(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    size = THREADS if isinstance(database.raw_rows, SQLiteRows) else CONNECTIONS
-    reading = [asyncio.create_task(database.raw_rows.fetch_rows(ENDLESS, [])) for _ in range(size)]
-    await until(lambda: database.connections_in_use == size)
-    monkeypatch.setattr(reader_limiter, "PATIENCE_SECONDS", 0.0)
+    size = THREADS if isinstance(database.row_reader, SQLiteReader) else CONNECTIONS
+    reading = [
+        asyncio.create_task(database.row_reader.fetch_rows(ENDLESS, [])) for _ in range(size)
+    ]
+    await wait_until(lambda: database.connections_in_use == size)
+    monkeypatch.setattr(reader_limiter, "ACQUIRE_TIMEOUT_SECONDS", 0.0)
 
     with pytest.raises(PoolTimeout) as refused:
-        await database.raw_rows.fetch_rows(ENDLESS, [])
+        await database.row_reader.fetch_rows(ENDLESS, [])
 
-    assert why_unavailable(refused.value) is not None
+    assert unavailable_reason(refused.value) is not None
     for each in reading:
         each.cancel()
     await asyncio.gather(*reading, return_exceptions=True)
@@ -161,20 +163,20 @@ async def test_who_finds_no_place_is_told_so_after_a_time(
 async def test_a_statement_that_is_wrong_is_no_fault_of_the_connection(database: Database) -> None:
     for wrong in ("SELECT 1 FROM nowhere", "SELEC"):
         with pytest.raises(DBAPIError) as refused:
-            await database.raw_rows.fetch_rows(wrong, [])
-        assert why_unavailable(refused.value) is None
+            await database.row_reader.fetch_rows(wrong, [])
+        assert unavailable_reason(refused.value) is None
 
-    assert [tuple(row) for row in await database.raw_rows.fetch_rows(NAMES, [])] == [("Default",)]
+    assert [tuple(row) for row in await database.row_reader.fetch_rows(NAMES, [])] == [("Default",)]
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
 async def test_a_connection_that_was_lost_is_made_anew(database: Database) -> None:
     own = "SELECT pg_backend_pid()"
-    [[before]] = await database.raw_rows.fetch_rows(own, [])
+    [[before]] = await database.row_reader.fetch_rows(own, [])
 
-    async with database.write(EVERYWHERE) as session:
+    async with database.write(ALL_ORGANIZATIONS) as session:
         await session.execute(text(f"SELECT pg_terminate_backend({before})"))
-    [[after]] = await database.raw_rows.fetch_rows(own, [])
+    [[after]] = await database.row_reader.fetch_rows(own, [])
 
     assert after != before
 
@@ -185,8 +187,8 @@ async def test_connections_are_kept_and_never_more_than_there_is_room_for(
 ) -> None:
     own = "SELECT pg_backend_pid() FROM pg_sleep(0.01)"
 
-    one_by_one = {(await database.raw_rows.fetch_rows(own, []))[0][0] for _ in range(3)}
-    at_once = await asyncio.gather(*(database.raw_rows.fetch_rows(own, []) for _ in range(40)))
+    one_by_one = {(await database.row_reader.fetch_rows(own, []))[0][0] for _ in range(3)}
+    at_once = await asyncio.gather(*(database.row_reader.fetch_rows(own, []) for _ in range(40)))
 
     assert len(one_by_one) == 1
     assert len({each[0][0] for each in at_once}) == CONNECTIONS
@@ -197,10 +199,10 @@ async def test_a_database_that_is_not_there_is_unavailable(database_url: str) ->
     away = Database(missing)
 
     with pytest.raises((DBAPIError, OSError)) as refused:
-        await away.raw_rows.fetch_rows(NAMES, [])
+        await away.row_reader.fetch_rows(NAMES, [])
     await away.close()
 
-    assert why_unavailable(refused.value) in (
+    assert unavailable_reason(refused.value) in (
         "The database file cannot be opened.",
         "The database does not exist.",
     )
@@ -208,22 +210,22 @@ async def test_a_database_that_is_not_there_is_unavailable(database_url: str) ->
 
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
 async def test_what_looks_through_texts_is_never_read_on_the_event_loop(database: Database) -> None:
-    reader = database.raw_rows
-    assert isinstance(reader, SQLiteRows)
+    reader = database.row_reader
+    assert isinstance(reader, SQLiteReader)
 
-    found = await database.raw_rows.fetch_rows("SELECT instr('abc', 'c')", [], scans_texts=True)
+    rows = await database.row_reader.fetch_rows("SELECT instr('abc', 'c')", [], scans_texts=True)
 
-    assert found == [(3,)]
-    assert (reader._near, len(reader._far)) == (None, 1)
+    assert rows == [(3,)]
+    assert (reader._loop_connection, len(reader._thread_connections)) == (None, 1)
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
 async def test_what_takes_long_goes_to_a_thread_at_once_from_then_on(database: Database) -> None:
-    reader = database.raw_rows
-    assert isinstance(reader, SQLiteRows)
-    await database.raw_rows.fetch_rows(LONG, [])
-    await database.raw_rows.fetch_rows(NAMES, [])
+    reader = database.row_reader
+    assert isinstance(reader, SQLiteReader)
+    await database.row_reader.fetch_rows(LONG, [])
+    await database.row_reader.fetch_rows(NAMES, [])
 
-    goes_on = [reader._is_long(each) for each in (LONG, NAMES)]
+    goes_on = [reader._is_slow(each) for each in (LONG, NAMES)]
 
     assert goes_on == [True, False]

@@ -11,30 +11,33 @@ from sqlalchemy import update
 
 from app.domain.events.severity import Outcome
 from app.domain.events.state import Entity
-from app.services.auth.organizations import add_organization
+from app.services.auth.organizations import insert_organization
 from app.services.events import events
 from app.store import tables
 from app.store.change_log import changes
-from app.store.change_log.changes import START, Entry, NewEntry, Place
-from app.store.change_log.tail import BATCH, Tail
-from app.store.engine.database import EVERYWHERE, Database
-from tests.worlds import NOON, a_desk, ring
+from app.store.change_log.changes import LOG_START, Entry, LogPosition, NewEntry
+from app.store.change_log.tail import BATCH_SIZE, LogTail
+from app.store.engine.database import ALL_ORGANIZATIONS, Database
+from tests.factories import NOON, admin_command, notification_draft
 
 
-def told(entry: Entry) -> dict[str, Any]:
+def comparable_entry(entry: Entry) -> dict[str, Any]:
     """All of it; the event by its columns."""
     event = entry.event
-    return vars(replace(entry)) | {"now": event and event.columns()}
+    return vars(replace(entry)) | {"now": event and event.to_columns()}
 
 
-async def as_a_session_reads(database: Database, limit: int = 1000) -> list[dict[str, Any]]:
-    async with database.read(EVERYWHERE) as session:
-        return [told(entry) for entry in await changes.read_after(session, START, limit)]
+async def read_with_session(database: Database, limit: int = 1000) -> list[dict[str, Any]]:
+    async with database.read(ALL_ORGANIZATIONS) as session:
+        return [
+            comparable_entry(entry)
+            for entry in await changes.fetch_entries_after(session, LOG_START, limit)
+        ]
 
 
 async def test_the_tail_reads_what_a_session_reads(database: Database) -> None:
-    desk = await a_desk(database)
-    full = ring(
+    command = await admin_command(database)
+    full = notification_draft(
         "full \u2028 \U0001f514",
         type="pump.failed",
         severity="error",
@@ -49,18 +52,18 @@ async def test_the_tail_reads_what_a_session_reads(database: Database) -> None:
         extensions={"trace": "1"},
         occurred_at=NOON,
     )
-    drafts = [full, ring("bare"), ring("gone")]
-    _, bare, gone = [each.event for each in await events.log_events(database, desk, drafts)]
+    drafts = [full, notification_draft("bare"), notification_draft("gone")]
+    _, bare, gone = [each.event for each in await events.log_events(database, command, drafts)]
     assert bare is not None
     assert gone is not None
-    await events.update_event(database, desk, bare.id, {"fields": {"later": 1.5}})
-    await events.delete_event(database, desk, gone.id)
-    async with database.write(EVERYWHERE) as session:  # what is no event, elsewhere
-        await add_organization(session, "other", "Other", NOON + timedelta(microseconds=1))
+    await events.update_event(database, command, bare.id, {"fields": {"later": 1.5}})
+    await events.delete_event(database, command, gone.id)
+    async with database.write(ALL_ORGANIZATIONS) as session:  # what is no event, elsewhere
+        await insert_organization(session, "other", "Other", NOON + timedelta(microseconds=1))
 
-    entries, pruned = await Tail(database).read_after(START)
+    entries, pruned = await LogTail(database).fetch_entries_after(LOG_START)
 
-    assert [told(entry) for entry in entries] == await as_a_session_reads(database)
+    assert [comparable_entry(entry) for entry in entries] == await read_with_session(database)
     kinds = [entry.kind for entry in entries if entry.subject == changes.EVENT]
     assert kinds == ["LOGGED", "LOGGED", "LOGGED", "UPDATED", "DELETED"]
     assert [entry.event is None for entry in entries[-6:]] == [
@@ -71,39 +74,39 @@ async def test_the_tail_reads_what_a_session_reads(database: Database) -> None:
         True,
         True,
     ]
-    assert pruned == START
+    assert pruned == LOG_START
 
 
 async def test_the_tail_reads_on_from_a_place_and_tells_what_was_pruned(database: Database) -> None:
-    desk = await a_desk(database)
-    await events.log_events(database, desk, [ring(str(n)) for n in range(3)])
-    tail = Tail(database)
-    *_, before_last, last = (await tail.read_after(START))[0]
-    async with database.write(EVERYWHERE) as session:
-        tx, seq = before_last.place
+    command = await admin_command(database)
+    await events.log_events(database, command, [notification_draft(str(n)) for n in range(3)])
+    tail = LogTail(database)
+    *_, before_last, last = (await tail.fetch_entries_after(LOG_START))[0]
+    async with database.write(ALL_ORGANIZATIONS) as session:
+        tx, seq = before_last.position
         await session.execute(update(tables.Log).values(pruned_tx=tx, pruned_seq=seq))
 
-    entries, pruned = await tail.read_after(before_last.place)
+    entries, pruned = await tail.fetch_entries_after(before_last.position)
 
-    assert [entry.place for entry in entries] == [last.place]
-    assert pruned == before_last.place
-    assert await tail.read_after(last.place) == ([], START)
-    assert await tail.head() == last.place
+    assert [entry.position for entry in entries] == [last.position]
+    assert pruned == before_last.position
+    assert await tail.fetch_entries_after(last.position) == ([], LOG_START)
+    assert await tail.fetch_head() == last.position
 
 
 async def test_the_tail_reads_a_batch_at_a_time(database: Database) -> None:
-    desk = await a_desk(database)
-    organization_id = desk.reporter.organization_id
+    command = await admin_command(database)
+    organization_id = command.actor.organization_id
     async with database.write(organization_id) as session:
         every = [
             NewEntry("organization", uuid4(), organization_id, "test", NOON, {"n": n})
-            for n in range(BATCH + 1)
+            for n in range(BATCH_SIZE + 1)
         ]
-        places = await changes.append(session, every)
-    tail, before = Tail(database), Place(places[0].tx, places[0].seq - 1)
+        places = await changes.append_entries(session, every)
+    tail, before = LogTail(database), LogPosition(places[0].tx, places[0].seq - 1)
 
-    first, _ = await tail.read_after(before)
-    second, _ = await tail.read_after(first[-1].place)
+    first, _ = await tail.fetch_entries_after(before)
+    second, _ = await tail.fetch_entries_after(first[-1].position)
 
-    assert [entry.state_json["n"] for entry in first] == list(range(BATCH))
-    assert [entry.place for entry in second] == places[BATCH:]
+    assert [entry.state_json["n"] for entry in first] == list(range(BATCH_SIZE))
+    assert [entry.position for entry in second] == places[BATCH_SIZE:]

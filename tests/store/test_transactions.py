@@ -15,32 +15,32 @@ from sqlalchemy.exc import DBAPIError, StatementError
 from sqlmodel import col
 
 from app.domain.access.caller import Permission
-from app.domain.intake.intake import Desk, Draft
+from app.domain.intake.intake import CommandContext, EventDraft
 from app.services.events import events
-from app.services.events.reports import Call, log_in
+from app.services.events.reports import ReportCall, process_reports
 from app.store import tables
-from app.store.engine.database import EVERYWHERE, Database
-from app.store.engine.dialect import read_url
-from app.store.migrate import migrate
-from tests.client import PATIENCE_SECONDS
-from tests.worlds import NOON, a_desk, a_key, administrator
+from app.store.engine.database import ALL_ORGANIZATIONS, Database
+from app.store.engine.dialect import parse_database_url
+from app.store.migrate import migrate_database
+from tests.client import TIMEOUT_SECONDS
+from tests.factories import NOON, admin_caller, admin_command, create_api_key
 
 
 async def test_no_update_is_lost_among_writers_of_several_processes(database_url: str) -> None:
     processes = [Database(database_url) for _ in range(4)]
-    desk = await a_desk(processes[0])
-    [report] = await events.log_events(processes[0], desk, [Draft()])
+    command = await admin_command(processes[0])
+    [report] = await events.log_events(processes[0], command, [EventDraft()])
     assert report.event is not None
     event_id = report.event.id
 
     await asyncio.gather(
         *(
-            events.update_event(processes[n % 4], desk, event_id, {"fields": {f"f{n}": n}})
+            events.update_event(processes[n % 4], command, event_id, {"fields": {f"f{n}": n}})
             for n in range(40)
         )
     )
 
-    async with processes[0].read(EVERYWHERE) as session:
+    async with processes[0].read(ALL_ORGANIZATIONS) as session:
         event = await session.get_one(tables.Event, event_id)
     for process in processes:
         await process.close()
@@ -49,31 +49,31 @@ async def test_no_update_is_lost_among_writers_of_several_processes(database_url
 
 
 async def test_a_naive_instant_is_refused_before_it_is_stored(database: Database) -> None:
-    desk = await a_desk(database)
-    naive = Draft(occurred_at=datetime(2026, 4, 10, 10, 30))  # noqa: DTZ001 - meant
+    command = await admin_command(database)
+    naive = EventDraft(occurred_at=datetime(2026, 4, 10, 10, 30))  # noqa: DTZ001 - meant
 
     with pytest.raises((StatementError, TypeError)):
-        await events.log_events(database, desk, [naive])
+        await events.log_events(database, command, [naive])
 
-    async with database.read(EVERYWHERE) as session:
+    async with database.read(ALL_ORGANIZATIONS) as session:
         assert (await session.scalars(select(func.count()).select_from(tables.Event))).one() == 0
 
 
 async def test_an_instant_column_takes_no_naive_instant(database: Database) -> None:
     with pytest.raises(StatementError, match="has no offset"):
-        async with database.write(EVERYWHERE) as session:
+        async with database.write(ALL_ORGANIZATIONS) as session:
             await session.execute(
                 update(tables.Organization).values(created_at=datetime(2026, 4, 10))  # noqa: DTZ001
             )
 
 
 async def test_an_instant_comes_back_in_utc_as_it_went_in(database: Database) -> None:
-    async with database.write(EVERYWHERE) as session:
+    async with database.write(ALL_ORGANIZATIONS) as session:
         await session.execute(update(tables.Organization).values(created_at=NOON))
 
-    async with database.read(EVERYWHERE) as session:
-        kept = (await session.scalars(select(col(tables.Organization.created_at)))).one()
-    assert (kept, kept.utcoffset()) == (NOON, NOON.utcoffset())
+    async with database.read(ALL_ORGANIZATIONS) as session:
+        stored_at = (await session.scalars(select(col(tables.Organization.created_at)))).one()
+    assert (stored_at, stored_at.utcoffset()) == (NOON, NOON.utcoffset())
 
 
 @pytest.mark.parametrize(
@@ -82,40 +82,40 @@ async def test_an_instant_comes_back_in_utc_as_it_went_in(database: Database) ->
 async def test_the_first_and_the_last_instant_are_instants(
     database: Database, instant: datetime
 ) -> None:
-    async with database.write(EVERYWHERE) as session:
+    async with database.write(ALL_ORGANIZATIONS) as session:
         await session.execute(update(tables.Organization).values(created_at=instant))
 
-    async with database.read(EVERYWHERE) as session:
-        kept = (await session.scalars(select(col(tables.Organization.created_at)))).one()
-    assert kept == instant
+    async with database.read(ALL_ORGANIZATIONS) as session:
+        stored_at = (await session.scalars(select(col(tables.Organization.created_at)))).one()
+    assert stored_at == instant
 
 
 async def test_values_and_tags_that_an_update_changes_are_saved(database: Database) -> None:
-    desk = await a_desk(database)
-    draft = Draft(fields={"deep": {"list": [1]}, "kept": True}, tags=("a", "b"))
-    [report] = await events.log_events(database, desk, [draft])
+    command = await admin_command(database)
+    draft = EventDraft(fields={"deep": {"list": [1]}, "kept": True}, tags=("a", "b"))
+    [report] = await events.log_events(database, command, [draft])
     assert report.event is not None
 
     changed = {"fields": {"deep": {"list": [1, 2]}}, "tags": ("b", "c")}
-    await events.update_event(database, desk, report.event.id, changed)
+    await events.update_event(database, command, report.event.id, changed)
 
-    async with database.read(EVERYWHERE) as session:
+    async with database.read(ALL_ORGANIZATIONS) as session:
         event = await session.get_one(tables.Event, report.event.id)
-        found = await session.scalars(select(col(tables.EventTag.tag)))
+        tags = await session.scalars(select(col(tables.EventTag.tag)))
     assert event.fields == {"deep": {"list": [1, 2]}, "kept": True}
     assert event.tags == ["b", "c"]
-    assert sorted(found) == ["b", "c"]
+    assert sorted(tags) == ["b", "c"]
 
 
 async def test_a_transaction_that_fails_leaves_nothing(database: Database) -> None:
-    desk = await a_desk(database)
+    command = await admin_command(database)
 
     with pytest.raises(ZeroDivisionError):
-        async with database.write(desk.reporter.organization_id) as session:
-            await log_in(session, [Call(desk, [Draft(notification=True)])])
+        async with database.write(command.actor.organization_id) as session:
+            await process_reports(session, [ReportCall(command, [EventDraft(notification=True)])])
             raise ZeroDivisionError
 
-    async with database.read(EVERYWHERE) as session:
+    async with database.read(ALL_ORGANIZATIONS) as session:
         for table in (tables.Event, tables.Change):
             logged = select(func.count()).select_from(table)
             if table is tables.Change:
@@ -125,24 +125,26 @@ async def test_a_transaction_that_fails_leaves_nothing(database: Database) -> No
 
 async def test_a_writer_s_commit_survives_a_power_cut(database: Database) -> None:
     durable = {"sqlite": ("PRAGMA synchronous", 2), "postgresql": ("SHOW synchronous_commit", "on")}
-    async with database.write(EVERYWHERE) as session:
-        asked, wanted = durable[session.get_bind().dialect.name]
+    async with database.write(ALL_ORGANIZATIONS) as session:
+        query, expected = durable[session.get_bind().dialect.name]
 
-        assert (await session.execute(text(asked))).scalar_one() == wanted
+        assert (await session.execute(text(query))).scalar_one() == expected
 
 
 async def test_twenty_equal_reports_at_once_are_one_event(database_url: str) -> None:
     processes = [Database(database_url) for _ in range(2)]
-    desk = await a_desk(processes[0])
+    command = await admin_command(processes[0])
 
     answers = await asyncio.gather(
         *(
-            events.log_events(processes[n % 2], desk, [Draft(summary="once", source_id="1")])
+            events.log_events(
+                processes[n % 2], command, [EventDraft(summary="once", source_id="1")]
+            )
             for n in range(20)
         )
     )
 
-    async with processes[0].read(EVERYWHERE) as session:
+    async with processes[0].read(ALL_ORGANIZATIONS) as session:
         stored = (await session.scalars(select(col(tables.Event.id)))).all()
     for process in processes:
         await process.close()
@@ -156,16 +158,16 @@ async def test_twenty_equal_reports_at_once_are_one_event(database_url: str) -> 
 async def test_lists_that_overlap_in_opposite_order_do_not_block_each_other(
     database: Database, database_url: str
 ) -> None:
-    desk = await a_desk(database)
-    a, m, z = (Draft(summary="same", source_id=each) for each in "amz")
+    command = await admin_command(database)
+    a, m, z = (EventDraft(summary="same", source_id=each) for each in "amz")
     holder = Database(database_url)
 
     with contextlib.suppress(ZeroDivisionError):
-        async with holder.write(desk.reporter.organization_id) as session:
-            await log_in(session, [Call(desk, [m])])
-            there = asyncio.create_task(events.log_events(database, desk, [a, m, z]))
-            back = asyncio.create_task(events.log_events(database, desk, [z, m, a]))
-            await two_wait_for_a_lock(database)
+        async with holder.write(command.actor.organization_id) as session:
+            await process_reports(session, [ReportCall(command, [m])])
+            there = asyncio.create_task(events.log_events(database, command, [a, m, z]))
+            back = asyncio.create_task(events.log_events(database, command, [z, m, a]))
+            await wait_for_two_blocked(database)
             raise ZeroDivisionError
     reports = [*await there, *await back]
     await holder.close()
@@ -174,14 +176,14 @@ async def test_lists_that_overlap_in_opposite_order_do_not_block_each_other(
     assert sum(report.duplicate for report in reports) == 3
 
 
-async def two_wait_for_a_lock(database: Database) -> None:
+async def wait_for_two_blocked(database: Database) -> None:
     waiting = text(
         "SELECT count(*) FROM pg_stat_activity"
         " WHERE datname = current_database() AND wait_event_type = 'Lock'"
     )
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         while True:
-            async with database.read(EVERYWHERE) as session:
+            async with database.read(ALL_ORGANIZATIONS) as session:
                 if (await session.execute(waiting)).scalar_one() == 2:
                     return
             await asyncio.sleep(0.01)
@@ -200,7 +202,7 @@ async def test_no_thread_of_a_sqlite_file_that_cannot_be_opened_outlives_its_loo
 
     async def fail() -> None:
         with pytest.raises(DBAPIError):
-            await migrate(read_url(f"sqlite:///{file}"))
+            await migrate_database(parse_database_url(f"sqlite:///{file}"))
 
     for _ in range(20):
         await asyncio.to_thread(asyncio.run, fail())
@@ -210,17 +212,17 @@ async def test_no_thread_of_a_sqlite_file_that_cannot_be_opened_outlives_its_loo
 
 
 async def test_a_session_sees_its_own_organization_only(database: Database) -> None:
-    await a_key(database, Permission.EVENT_READ, organization="acme")
-    desk = await a_desk(database)
-    await events.log_events(database, desk, [Draft(tags=("t",), source_id="1")])
-    async with database.read(EVERYWHERE) as session:
+    await create_api_key(database, Permission.EVENT_READ, organization="acme")
+    command = await admin_command(database)
+    await events.log_events(database, command, [EventDraft(tags=("t",), source_id="1")])
+    async with database.read(ALL_ORGANIZATIONS) as session:
         acme = (
             await session.scalars(
                 select(col(tables.Organization.id)).where(col(tables.Organization.key) == "acme")
             )
         ).one()
 
-    for table in tables.Owned.__subclasses__():
+    for table in tables.OrganizationOwned.__subclasses__():
         own = select(col(table.organization_id))
         async with database.read(acme) as session:
             assert set(await session.scalars(own)) <= {acme}, table
@@ -229,10 +231,10 @@ async def test_a_session_sees_its_own_organization_only(database: Database) -> N
 
 
 async def test_a_session_changes_no_row_of_another_organization(database: Database) -> None:
-    await a_key(database, Permission.EVENT_READ, organization="acme")
-    caller = await administrator(database)
-    await events.log_events(database, Desk(caller, NOON), [Draft(summary="kept")])
-    async with database.read(EVERYWHERE) as session:
+    await create_api_key(database, Permission.EVENT_READ, organization="acme")
+    caller = await admin_caller(database)
+    await events.log_events(database, CommandContext(caller, NOON), [EventDraft(summary="kept")])
+    async with database.read(ALL_ORGANIZATIONS) as session:
         acme = (
             await session.scalars(
                 select(col(tables.Organization.id)).where(col(tables.Organization.key) == "acme")
@@ -256,7 +258,7 @@ async def test_a_session_changes_no_row_of_another_organization(database: Databa
         async with database.write(caller.organization_id) as session:
             (await session.scalars(select(tables.Event))).one().organization_id = acme
 
-    async with database.read(EVERYWHERE) as session:
+    async with database.read(ALL_ORGANIZATIONS) as session:
         assert (await session.scalars(select(col(tables.Event.summary)))).all() == ["kept"]
 
 
@@ -264,5 +266,5 @@ async def test_a_reader_writes_nothing(database: Database) -> None:
     row = {"epoch": "another"}
 
     with pytest.raises(Exception, match=r"readonly database|read-only transaction"):
-        async with database.read(EVERYWHERE) as session:
+        async with database.read(ALL_ORGANIZATIONS) as session:
             await session.execute(insert(tables.Log).values(row))

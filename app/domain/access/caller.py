@@ -1,4 +1,4 @@
-"""Who may do what, and where; what a key and an organization may be called."""
+"""Callers and permissions; validation of API keys and organizations."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from urllib.parse import quote
 from uuid import UUID
 
 from app.domain.shared.limits import Limits
-from app.domain.shared.problems import ErrorCode, Problem, RequestError, invalid
-from app.domain.shared.values import name_problems
+from app.domain.shared.problems import ErrorCode, Problem, RequestError, invalid_input
+from app.domain.shared.values import validate_name
 
 
-class EndedError(RequestError):
-    """The credential was a good one: it was revoked, or has expired."""
+class InactiveCredentialError(RequestError):
+    """The credential was valid, and is now revoked or expired."""
 
     def __init__(self, message: str) -> None:
         super().__init__(ErrorCode.UNAUTHENTICATED, message)
@@ -32,7 +32,7 @@ class Permission(Enum):
     ORGANIZATION_MANAGE = "ORGANIZATION_MANAGE"
 
 
-READS_TYPES = frozenset(
+EVENT_TYPE_READ_PERMISSIONS = frozenset(
     {Permission.EVENT_READ, Permission.EVENT_CREATE, Permission.EVENT_TYPE_MANAGE}
 )
 
@@ -53,51 +53,56 @@ class Caller:
     credential_id: UUID | None = None
     expires_at: datetime | None = None
 
-    def may(self, any_of: Iterable[Permission]) -> bool:
-        return not self.permissions.isdisjoint(any_of)
+    def has_any_permission(self, required: Iterable[Permission]) -> bool:
+        return not self.permissions.isdisjoint(required)
 
     @property
     def source(self) -> str:
-        """The caller's name as a URI-reference: the source of what it reports."""
-        return source_of(self.name)
+        """The caller's name as a URI reference: the default source of its events."""
+        return format_source(self.name)
 
 
-def source_of(name: str) -> str:
+def format_source(name: str) -> str:
+    """Formats a caller's name as a URI reference."""
     return quote(name, safe="-._~")
 
 
-def key_problems(
+def validate_key(
     name: str,
     permissions: Sequence[Permission],
     expires_at: datetime | None,
     now: datetime,
     limits: Limits,
 ) -> list[Problem]:
-    """What is wrong with a new key, whoever makes it."""
-    problems = caller_name_problems(name, limits, "name")
+    """Validates a new API key, whoever creates it."""
+    problems = validate_caller_name(name, limits, "name")
     if not permissions:
-        problems.append(invalid("A key without a permission opens nothing.", "permissions"))
+        problems.append(invalid_input("A key without a permission opens nothing.", "permissions"))
     if expires_at is not None and expires_at <= now:
-        problems.append(invalid("Must be in the future.", "expiresAt"))
+        problems.append(invalid_input("Must be in the future.", "expiresAt"))
     return problems
 
 
-def grant_problems(permissions: Sequence[Permission], creator: Caller) -> list[Problem]:
-    """A key grants no permission that its creator lacks."""
+def validate_grants(permissions: Sequence[Permission], creator: Caller) -> list[Problem]:
+    """Validates that a key grants no permission that its creator lacks."""
     return [
-        invalid(f"You do not have {each.value}, so you cannot grant it.", "permissions", str(i))
-        for i, each in enumerate(permissions)
-        if each not in creator.permissions
+        invalid_input(
+            f"You do not have {permission.value}, so you cannot grant it.",
+            "permissions",
+            str(index),
+        )
+        for index, permission in enumerate(permissions)
+        if permission not in creator.permissions
     ]
 
 
-def caller_name_problems(name: str, limits: Limits, *path: str) -> list[Problem]:
-    """A caller's name becomes the source of its reports: percent-encoded it has to fit there."""
-    if problems := name_problems(name, limits.name, *path):
+def validate_caller_name(name: str, limits: Limits, *path: str) -> list[Problem]:
+    """Validates the name, which percent-encoded is the default source of the caller's events."""
+    if problems := validate_name(name, limits.name, *path):
         return problems
-    if (length := len(source_of(name))) > limits.name:
+    if (length := len(format_source(name))) > limits.name:
         return [
-            invalid(
+            invalid_input(
                 f"Is {length:,} characters long as a source, percent-encoded; at most "
                 f"{limits.name:,} are kept.",
                 *path,
@@ -106,13 +111,14 @@ def caller_name_problems(name: str, limits: Limits, *path: str) -> list[Problem]
     return []
 
 
-# It travels in headers, and "*" in a token means every organization.
+# The key is sent in headers, and "*" in a token means all organizations.
 _ORGANIZATION_KEY = re.compile("[!-~]+")
 
 
-def organization_problems(key: str, name: str, limits: Limits) -> list[Problem]:
-    problems = name_problems(key, limits.name, "key")
+def validate_organization(key: str, name: str, limits: Limits) -> list[Problem]:
+    """Validates the key and the name of an organization."""
+    problems = validate_name(key, limits.name, "key")
     if not problems and (not _ORGANIZATION_KEY.fullmatch(key) or key == "*"):
-        told = "Must be visible ASCII characters without blanks, and not '*' alone."
-        problems = [invalid(told, "key")]
-    return problems + name_problems(name, limits.name, "name")
+        message = "Must be visible ASCII characters without blanks, and not '*' alone."
+        problems = [invalid_input(message, "key")]
+    return problems + validate_name(name, limits.name, "name")

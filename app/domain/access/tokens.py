@@ -1,7 +1,7 @@
-"""What a token claims: who sends it, for which organizations, with which permissions, until when.
+"""The claims of a token: its subject, organizations, permissions and expiration time.
 
-A token's claims come here once its signature is known to be good. What cannot be used is refused
-whole, with the claim that it is about; the token itself is never told.
+The signature has been verified before. An invalid claim rejects the token with an error message
+that names the claim and never contains the token.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from app.domain.access.caller import EndedError, Permission, caller_name_problems
+from app.domain.access.caller import InactiveCredentialError, Permission, validate_caller_name
 from app.domain.shared.limits import Limits
 from app.domain.shared.problems import ErrorCode, RequestError
-from app.domain.shared.values import name_problems
+from app.domain.shared.values import validate_name
 
-EVERY_ORGANIZATION = "*"
-LONGEST_LEEWAY_SECONDS = 3_600
-# DeltaFi's names of the same permissions, beside our own.
+ORGANIZATION_WILDCARD = "*"
+MAX_LEEWAY_SECONDS = 3_600
+# DeltaFi's names of the same permissions are accepted, too.
 PERMISSION_NAMES = {permission.value: permission for permission in Permission} | {
     "EventRead": Permission.EVENT_READ,
     "EventCreate": Permission.EVENT_CREATE,
@@ -28,7 +28,7 @@ PERMISSION_NAMES = {permission.value: permission for permission in Permission} |
 
 _LIMITS = Limits()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# Room for the leeway before the calendar ends. Times in milliseconds lie beyond it.
+# Leaves a margin for the leeway before the calendar ends. Times in milliseconds lie beyond it.
 _LATEST_SECONDS = int((datetime(9999, 1, 1, tzinfo=UTC) - _EPOCH).total_seconds())
 
 
@@ -38,9 +38,9 @@ class TokenSettingsError(ValueError):
 
 @dataclass(frozen=True)
 class TokenClaims:
-    """`organizations` are keys, None stands for every one.
+    """`organizations` are keys; None means all organizations.
 
-    `expires_at` is the first instant at which the token is refused: its `exp`, and the leeway.
+    `expires_at` is the first instant at which the token is rejected: its `exp` plus the leeway.
     """
 
     name: str
@@ -50,8 +50,8 @@ class TokenClaims:
 
 
 @dataclass(frozen=True)
-class TokenTerms:
-    """What every token must say: None asks for nothing. The leeway is for clocks that differ."""
+class TokenRequirements:
+    """What every token must claim; None if not required. The leeway allows for clock skew."""
 
     issuer: str | None = None
     audience: str | None = None
@@ -59,93 +59,100 @@ class TokenTerms:
 
 
 def check_leeway(seconds: int) -> None:
-    """Raises TokenSettingsError if clocks may not differ by so many seconds."""
-    if not 0 <= seconds <= LONGEST_LEEWAY_SECONDS:
+    """Raises TokenSettingsError if the leeway is out of range."""
+    if not 0 <= seconds <= MAX_LEEWAY_SECONDS:
         raise TokenSettingsError(
-            f"The leeway for tokens must be 0 to {LONGEST_LEEWAY_SECONDS:,} seconds."
+            f"The leeway for tokens must be 0 to {MAX_LEEWAY_SECONDS:,} seconds."
         )
 
 
-def read_claims(claims: Mapping[str, Any], terms: TokenTerms, now: datetime) -> TokenClaims:
-    """The claims that count. RequestError UNAUTHENTICATED for any that cannot be used."""
-    expires_at = _checked_times(claims, terms.leeway, now)
-    _check_issuer(claims, terms.issuer)
-    _check_audience(claims, terms.audience)
+def parse_claims(
+    claims: Mapping[str, Any], requirements: TokenRequirements, now: datetime
+) -> TokenClaims:
+    """Parses the claims. Raises RequestError UNAUTHENTICATED if one is missing or invalid."""
+    expires_at = _parse_expiration(claims, requirements.leeway, now)
+    _check_issuer(claims, requirements.issuer)
+    _check_audience(claims, requirements.audience)
     return TokenClaims(
-        name=_name(claims),
-        organizations=_organizations(claims),
-        permissions=_permissions(claims),
+        name=_parse_name(claims),
+        organizations=_parse_organizations(claims),
+        permissions=_parse_permissions(claims),
         expires_at=expires_at,
     )
 
 
-def refusal(message: str) -> RequestError:
+def unauthenticated(message: str) -> RequestError:
     return RequestError(ErrorCode.UNAUTHENTICATED, message)
 
 
-def _checked_times(claims: Mapping[str, Any], leeway: timedelta, now: datetime) -> datetime:
+def _parse_expiration(claims: Mapping[str, Any], leeway: timedelta, now: datetime) -> datetime:
     if "exp" not in claims:
-        raise refusal("The token does not say until when it is valid (exp).")
-    expires_at = _instant(claims, "exp") + leeway
+        raise unauthenticated("The token does not say until when it is valid (exp).")
+    expires_at = _parse_time(claims, "exp") + leeway
     if now >= expires_at:
-        raise EndedError("The token has expired (exp).")
-    if "nbf" in claims and now < _instant(claims, "nbf") - leeway:
-        raise refusal("The token is not valid yet (nbf).")
-    if "iat" in claims and now < _instant(claims, "iat") - leeway:
-        raise refusal("The token was issued in the future (iat): do the clocks differ?")
+        raise InactiveCredentialError("The token has expired (exp).")
+    if "nbf" in claims and now < _parse_time(claims, "nbf") - leeway:
+        raise unauthenticated("The token is not valid yet (nbf).")
+    if "iat" in claims and now < _parse_time(claims, "iat") - leeway:
+        raise unauthenticated("The token was issued in the future (iat): do the clocks differ?")
     return expires_at
 
 
-def _instant(claims: Mapping[str, Any], claim: str) -> datetime:
+def _parse_time(claims: Mapping[str, Any], claim: str) -> datetime:
     seconds = claims[claim]
-    number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
     # NaN compares false, infinity and an integer that no double can hold compare exactly.
-    if not (number and 0 <= seconds <= _LATEST_SECONDS):
-        raise refusal(f"The token's {claim} must be a time in seconds since 1970.")
+    if not (is_number and 0 <= seconds <= _LATEST_SECONDS):
+        raise unauthenticated(f"The token's {claim} must be a time in seconds since 1970.")
     return _EPOCH + timedelta(seconds=seconds)
 
 
 def _check_issuer(claims: Mapping[str, Any], issuer: str | None) -> None:
     if issuer is not None and claims.get("iss") != issuer:
-        raise refusal("The token is not from the issuer that this server trusts (iss).")
+        raise unauthenticated("The token is not from the issuer that this server trusts (iss).")
 
 
 def _check_audience(claims: Mapping[str, Any], audience: str | None) -> None:
-    said = claims.get("aud")
-    if audience is not None and audience not in (said if isinstance(said, list) else [said]):
-        raise refusal("The token is not meant for this server: it has another audience (aud).")
+    audiences = claims.get("aud")
+    if audience is not None and audience not in (
+        audiences if isinstance(audiences, list) else [audiences]
+    ):
+        raise unauthenticated(
+            "The token is not meant for this server: it has another audience (aud)."
+        )
 
 
-def _name(claims: Mapping[str, Any]) -> str:
+def _parse_name(claims: Mapping[str, Any]) -> str:
     name = claims.get("sub")
     if not isinstance(name, str) or not name:
-        raise refusal("The token does not name its bearer (sub).")
-    if problems := caller_name_problems(name, _LIMITS):
-        raise refusal(f"The token's sub cannot be used: {problems[0].message}")
+        raise unauthenticated("The token does not name its bearer (sub).")
+    if problems := validate_caller_name(name, _LIMITS):
+        raise unauthenticated(f"The token's sub cannot be used: {problems[0].message}")
     return name
 
 
-def _organizations(claims: Mapping[str, Any]) -> frozenset[str] | None:
-    said = claims.get("organization")
-    if said is None or said == []:
-        raise refusal("The token names no organization: the claim organization is missing.")
+def _parse_organizations(claims: Mapping[str, Any]) -> frozenset[str] | None:
+    value = claims.get("organization")
+    if value is None or value == []:
+        raise unauthenticated("The token names no organization: the claim organization is missing.")
     keys: set[str] = set()
-    for key in said if isinstance(said, list) else [said]:
-        if not isinstance(key, str) or name_problems(key, _LIMITS.name):
-            raise refusal(
-                f"The token's organization must be a key, a list of keys, or {EVERY_ORGANIZATION}."
+    for key in value if isinstance(value, list) else [value]:
+        if not isinstance(key, str) or validate_name(key, _LIMITS.name):
+            raise unauthenticated(
+                "The token's organization must be a key, a list of keys, or "
+                f"{ORGANIZATION_WILDCARD}."
             )
         keys.add(key)
-    return None if EVERY_ORGANIZATION in keys else frozenset(keys)
+    return None if ORGANIZATION_WILDCARD in keys else frozenset(keys)
 
 
-def _permissions(claims: Mapping[str, Any]) -> frozenset[Permission]:
-    """Those of `permissions`, or of `scope` where it is absent. Names of other systems are none."""
+def _parse_permissions(claims: Mapping[str, Any]) -> frozenset[Permission]:
+    """Parses `permissions`, or `scope` if it is absent. Unknown names are ignored."""
     claim = "permissions" if claims.get("permissions") is not None else "scope"
-    said = claims.get(claim)
-    if said is None:
+    value = claims.get(claim)
+    if value is None:
         return frozenset()
-    names = said.split() if isinstance(said, str) else said
+    names = value.split() if isinstance(value, str) else value
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise refusal(f"The token's {claim} must be a list of names, or a text of them.")
+        raise unauthenticated(f"The token's {claim} must be a list of names, or a text of them.")
     return frozenset(PERMISSION_NAMES[name] for name in names if name in PERMISSION_NAMES)

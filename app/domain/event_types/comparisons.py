@@ -1,9 +1,9 @@
-"""What a predicate of a conditional rule means on a field of each kind, said twice: `compares`
-decides a value here, `value_schema` says the same in JSON Schema, with no keyword of our own.
+"""Predicates of conditional rules on fields of each kind, in two equivalent forms.
 
-A value that is absent, null or not of its field's JSON type makes every predicate false but
-NOT_EXISTS. Instants have no order here: ajv-formats 2 (react-jsonschema-form) compares their texts,
-ajv-formats 3 cuts them to milliseconds, and one instant is written in many ways.
+`value_satisfies` evaluates a predicate here; `build_value_schema` expresses it in standard JSON
+Schema. If the value is absent, null or not of the field's JSON type, every predicate is false
+except NOT_EXISTS. Instants have no order here: ajv-formats 2 (react-jsonschema-form) compares their
+texts, ajv-formats 3 truncates them to milliseconds, and an instant has several notations.
 """
 
 from __future__ import annotations
@@ -14,26 +14,32 @@ from datetime import date
 from operator import ge, gt, le, lt
 from typing import Any
 
-from app.domain.event_types.fields import CHOICES, NUMERIC, TEXTUAL, FieldDefinition, FieldKind
+from app.domain.event_types.fields import (
+    CHOICE_KINDS,
+    NUMERIC_KINDS,
+    TEXT_KINDS,
+    FieldDefinition,
+    FieldKind,
+)
 from app.domain.events.predicates import FieldPredicate, PredicateOperator
 from app.domain.shared.limits import Limits
-from app.domain.shared.problems import Problem, invalid
-from app.domain.shared.values import text_problems
+from app.domain.shared.problems import Problem, invalid_input
+from app.domain.shared.values import validate_text
 
 Op = PredicateOperator
 
-# A browser reads JSON numbers as doubles, which tell integers apart up to here.
-LARGEST_NUMBER = 2**53 - 1
+# Browsers read JSON numbers as doubles, which are exact for integers up to this one.
+MAX_SAFE_INTEGER = 2**53 - 1
 
-_PRESENCE = frozenset({Op.EXISTS, Op.NOT_EXISTS})
-_EQUALITY = frozenset({Op.EQ, Op.NE, Op.IN})
-_ORDER: dict[PredicateOperator, Callable[[Any, Any], bool]] = {
+_PRESENCE_OPERATORS = frozenset({Op.EXISTS, Op.NOT_EXISTS})
+_EQUALITY_OPERATORS = frozenset({Op.EQ, Op.NE, Op.IN})
+_ORDER_OPERATORS: dict[PredicateOperator, Callable[[Any, Any], bool]] = {
     Op.GT: gt,
     Op.GTE: ge,
     Op.LT: lt,
     Op.LTE: le,
 }
-_BOUND = {
+_BOUND_KEYWORDS = {
     Op.GT: "exclusiveMinimum",
     Op.GTE: "minimum",
     Op.LT: "exclusiveMaximum",
@@ -42,119 +48,121 @@ _BOUND = {
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
-def operators_of(kind: FieldKind) -> frozenset[PredicateOperator]:
-    """The operators that a conditional rule may ask a field of this kind with."""
-    if kind in TEXTUAL:
-        return _PRESENCE | _EQUALITY | {Op.CONTAINS}
-    if kind in NUMERIC or kind is FieldKind.DATE:
-        return _PRESENCE | _EQUALITY | _ORDER.keys()
+def supported_operators(kind: FieldKind) -> frozenset[PredicateOperator]:
+    """Returns the operators that conditional rules support for fields of this kind."""
+    if kind in TEXT_KINDS:
+        return _PRESENCE_OPERATORS | _EQUALITY_OPERATORS | {Op.CONTAINS}
+    if kind in NUMERIC_KINDS or kind is FieldKind.DATE:
+        return _PRESENCE_OPERATORS | _EQUALITY_OPERATORS | _ORDER_OPERATORS.keys()
     if kind is FieldKind.MULTI_SELECT:
-        return _PRESENCE | {Op.CONTAINS}
+        return _PRESENCE_OPERATORS | {Op.CONTAINS}
     if kind is FieldKind.DATETIME:
-        return _PRESENCE
-    return _PRESENCE | _EQUALITY
+        return _PRESENCE_OPERATORS
+    return _PRESENCE_OPERATORS | _EQUALITY_OPERATORS
 
 
-def compares(predicate: FieldPredicate, kind: FieldKind, value: Any) -> bool:
-    """Whether the predicate holds for the field's value, None where it is absent."""
-    if not _is_of(kind, value):
+def value_satisfies(predicate: FieldPredicate, kind: FieldKind, value: Any) -> bool:
+    """Whether the predicate holds for a field's value; None if absent."""
+    if not _has_json_type(kind, value):
         return predicate.operator is Op.NOT_EXISTS
-    wanted = predicate.value
+    expected = predicate.value
     match predicate.operator:
         case Op.EXISTS:
             return True
         case Op.NOT_EXISTS:
             return False
         case Op.EQ:
-            return bool(value == wanted)
+            return bool(value == expected)
         case Op.NE:
-            return bool(value != wanted)
+            return bool(value != expected)
         case Op.IN:
-            return value in wanted
+            return value in expected
         case Op.CONTAINS:
-            return wanted in value
+            return expected in value
         case order:
-            sound = kind in NUMERIC or _DATE.fullmatch(value) is not None
-            return sound and _ORDER[order](value, wanted)
+            is_comparable = kind in NUMERIC_KINDS or _DATE.fullmatch(value) is not None
+            return is_comparable and _ORDER_OPERATORS[order](value, expected)
 
 
-def value_schema(predicate: FieldPredicate, kind: FieldKind) -> dict[str, Any]:
-    """The schema of the values that are there and for which the predicate holds.
+def build_value_schema(predicate: FieldPredicate, kind: FieldKind) -> dict[str, Any]:
+    """Returns the JSON Schema of the present values for which the predicate holds.
 
-    NOT_EXISTS has none: it holds where EXISTS does not.
+    NOT_EXISTS has none: it holds if EXISTS does not.
     """
-    wanted = predicate.value
+    expected = predicate.value
     match predicate.operator:
         case Op.EQ:
-            told: dict[str, Any] = {"const": wanted}
+            keywords: dict[str, Any] = {"const": expected}
         case Op.NE:
-            told = {"not": {"const": wanted}}
+            keywords = {"not": {"const": expected}}
         case Op.IN:
-            told = {"enum": list(wanted)}
+            keywords = {"enum": list(expected)}
         case Op.CONTAINS if kind is FieldKind.MULTI_SELECT:
-            told = {"contains": {"const": wanted}}
+            keywords = {"contains": {"const": expected}}
         case Op.CONTAINS:
-            told = {"pattern": re.sub(r"[\\^$.*+?()\[\]{}|/]", r"\\\g<0>", wanted)}
-        case order if order in _BOUND and kind in NUMERIC:
-            told = {_BOUND[order]: wanted}
-        case order if order in _BOUND:
-            told = {"pattern": _dates(order, wanted)}
+            keywords = {"pattern": re.sub(r"[\\^$.*+?()\[\]{}|/]", r"\\\g<0>", expected)}
+        case order if order in _BOUND_KEYWORDS and kind in NUMERIC_KINDS:
+            keywords = {_BOUND_KEYWORDS[order]: expected}
+        case order if order in _BOUND_KEYWORDS:
+            keywords = {"pattern": _date_pattern(order, expected)}
         case _:
-            told = {}
-    return {"type": _json_type(kind)} | told
+            keywords = {}
+    return {"type": _json_type(kind)} | keywords
 
 
-def fit_problems(
+def validate_field_predicate(
     predicate: FieldPredicate, field: FieldDefinition, limits: Limits
 ) -> list[Problem]:
-    """An operator or a value that does not fit the field's kind."""
+    """Validates that the operator and the value fit the kind of the field."""
     kind, name, value = field.kind, predicate.operator.value, predicate.value
-    if predicate.operator not in (fitting := operators_of(kind)):
-        takes = ", ".join(each.value for each in Op if each in fitting)
-        return [invalid(f"{field.name} is of kind {kind.value}, which takes {takes}.", "operator")]
-    if predicate.operator in _PRESENCE:
-        return [] if value is None else [invalid(f"{name} takes no value.", "value")]
+    if predicate.operator not in (supported := supported_operators(kind)):
+        names = ", ".join(operator.value for operator in Op if operator in supported)
+        return [
+            invalid_input(f"{field.name} is of kind {kind.value}, which takes {names}.", "operator")
+        ]
+    if predicate.operator in _PRESENCE_OPERATORS:
+        return [] if value is None else [invalid_input(f"{name} takes no value.", "value")]
     if predicate.operator is not Op.IN:
-        return _value_problems(value, field, limits, "value")
+        return _validate_value(value, field, limits, "value")
     if not isinstance(value, tuple) or not value:
-        return [invalid("IN takes a list of at least one value.", "value")]
+        return [invalid_input("IN takes a list of at least one value.", "value")]
     return [
         problem
-        for index, each in enumerate(value)
-        for problem in _value_problems(each, field, limits, "value", str(index))
+        for index, item in enumerate(value)
+        for problem in _validate_value(item, field, limits, "value", str(index))
     ]
 
 
-def _value_problems(
+def _validate_value(
     value: Any, field: FieldDefinition, limits: Limits, *path: str
 ) -> list[Problem]:
-    if field.kind in CHOICES:
-        known = isinstance(value, str) and value in (field.options or ())
-        return [] if known else [invalid(f"Is no option of {field.name}.", *path)]
-    if field.kind in TEXTUAL:
+    if field.kind in CHOICE_KINDS:
+        is_option = isinstance(value, str) and value in (field.options or ())
+        return [] if is_option else [invalid_input(f"Is no option of {field.name}.", *path)]
+    if field.kind in TEXT_KINDS:
         if not isinstance(value, str):
-            return [invalid("Must be a text.", *path)]
-        return text_problems(value, limits.name, *path)
+            return [invalid_input("Must be a text.", *path)]
+        return validate_text(value, limits.name, *path)
     if field.kind is FieldKind.BOOLEAN:
-        return [] if isinstance(value, bool) else [invalid("Must be true or false.", *path)]
+        return [] if isinstance(value, bool) else [invalid_input("Must be true or false.", *path)]
     if field.kind is FieldKind.DATE:
-        return [] if _is_date(value) else [invalid("Must be a date, as 2026-04-10.", *path)]
-    if not _is_of(field.kind, value) or not -LARGEST_NUMBER <= value <= LARGEST_NUMBER:
-        return [invalid(f"Must be a number of at most {LARGEST_NUMBER:,}.", *path)]
+        return [] if _is_date(value) else [invalid_input("Must be a date, as 2026-04-10.", *path)]
+    if not _has_json_type(field.kind, value) or not -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER:
+        return [invalid_input(f"Must be a number of at most {MAX_SAFE_INTEGER:,}.", *path)]
     if field.kind is FieldKind.INTEGER and value != int(value):
-        return [invalid("Must be a whole number.", *path)]
+        return [invalid_input("Must be a whole number.", *path)]
     return []
 
 
 def _json_type(kind: FieldKind) -> str:
-    if kind in NUMERIC:
+    if kind in NUMERIC_KINDS:
         return "number"
     if kind is FieldKind.BOOLEAN:
         return "boolean"
     return "array" if kind is FieldKind.MULTI_SELECT else "string"
 
 
-def _is_of(kind: FieldKind, value: Any) -> bool:
+def _has_json_type(kind: FieldKind, value: Any) -> bool:
     match _json_type(kind):
         case "number":
             return isinstance(value, int | float) and not isinstance(value, bool)
@@ -176,13 +184,13 @@ def _is_date(value: Any) -> bool:
     return True
 
 
-def _dates(order: PredicateOperator, bound: str) -> str:
-    """A pattern of the dates on one side of the bound, by the first digit that differs."""
-    later = order in (Op.GT, Op.GTE)
-    sides = [bound] if order in (Op.GTE, Op.LTE) else []
-    for place, digit in enumerate(bound):
-        others = "0123456789".partition(digit)[2 if later else 0]
-        if digit != "-" and others:
-            rest = re.sub("[0-9]", "[0-9]", bound[place + 1 :])
-            sides.append(f"{bound[:place]}[{others}]{rest}")
-    return f"^(?:{'|'.join(sides)})$"
+def _date_pattern(order: PredicateOperator, bound: str) -> str:
+    """Returns a pattern of the dates on one side of the bound, by the first differing digit."""
+    is_lower_bound = order in (Op.GT, Op.GTE)
+    alternatives = [bound] if order in (Op.GTE, Op.LTE) else []
+    for position, digit in enumerate(bound):
+        digits = "0123456789".partition(digit)[2 if is_lower_bound else 0]
+        if digit != "-" and digits:
+            rest = re.sub("[0-9]", "[0-9]", bound[position + 1 :])
+            alternatives.append(f"{bound[:position]}[{digits}]{rest}")
+    return f"^(?:{'|'.join(alternatives)})$"

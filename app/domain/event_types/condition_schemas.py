@@ -1,9 +1,9 @@
-"""Conditional rules in JSON Schema: per field what hangs on them. Flat, without a field defined in
-a branch, so that `additionalProperties: false` holds and a form finds every field in `properties`.
+"""Conditional rules in JSON Schema, per field. No branch defines a field, so that
+`additionalProperties: false` works and a form finds every field in `properties`.
 
-Conditions are written out where they are used: react-jsonschema-form keeps compiled conditions by
-their text, so that a `$ref` would mean what it meant in the form that was shown first.
-`properties` beside each `required`, and `type` everywhere, are what Ajv's strict mode asks for.
+Conditions are inlined: react-jsonschema-form caches compiled conditions by their text, so that a
+`$ref` would resolve to the definition in the form that was shown first. Ajv's strict mode requires
+`properties` beside each `required`, and `type` everywhere.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from app.domain.event_types.comparisons import value_schema
+from app.domain.event_types.comparisons import build_value_schema
 from app.domain.event_types.conditions import (
     AllOf,
     AnyOf,
@@ -19,7 +19,7 @@ from app.domain.event_types.conditions import (
     ConditionalEffect,
     ConditionalRule,
     Not,
-    in_force,
+    select_enabled_rules,
 )
 from app.domain.event_types.fields import FieldDefinition, FieldKind
 from app.domain.events.predicates import FieldPredicate, PredicateOperator
@@ -27,20 +27,20 @@ from app.domain.events.predicates import FieldPredicate, PredicateOperator
 Schema = dict[str, Any]
 
 
-def field_conditions(
+def build_field_conditions(
     fields: Sequence[FieldDefinition], rules: Sequence[ConditionalRule]
 ) -> Iterator[Schema]:
-    """What the rules say about each field: when it may be there, and when it must."""
+    """Yields the schemas of when each field may be present, and when it must be."""
     kinds = {field.name: field.kind for field in fields}
     for field in fields:
         name = field.name
-        must: Schema = {"properties": {name: {}}, "required": [name]}
-        visible = _visible(name, rules, kinds)
-        require = _holds(ConditionalEffect.REQUIRE, name, rules, kinds)
+        present: Schema = {"properties": {name: {}}, "required": [name]}
+        visible = _visibility_schema(name, rules, kinds)
+        require = _effect_schema(ConditionalEffect.REQUIRE, name, rules, kinds)
         if field.required:
-            required = None if visible is None else must
+            required = None if visible is None else present
         else:
-            required = None if require is None else {"if": require, "then": must}
+            required = None if require is None else {"if": require, "then": present}
         if visible is not None:
             then = {} if required is None else {"then": required}
             yield {"if": visible} | then | {"else": {"properties": {name: False}}}
@@ -48,43 +48,46 @@ def field_conditions(
             yield required
 
 
-def _visible(
+def _visibility_schema(
     name: str, rules: Sequence[ConditionalRule], kinds: dict[str, FieldKind]
 ) -> Schema | None:
-    """When the field is visible; None: always."""
-    show = _holds(ConditionalEffect.SHOW, name, rules, kinds)
-    hide = _holds(ConditionalEffect.HIDE, name, rules, kinds)
+    """Returns the schema of when the field is visible; None if always."""
+    show = _effect_schema(ConditionalEffect.SHOW, name, rules, kinds)
+    hide = _effect_schema(ConditionalEffect.HIDE, name, rules, kinds)
     if hide is None:
         return show
     return {"not": hide} if show is None else {"allOf": [show, {"not": hide}]}
 
 
-def _holds(
+def _effect_schema(
     effect: ConditionalEffect,
     name: str,
     rules: Sequence[ConditionalRule],
     kinds: dict[str, FieldKind],
 ) -> Schema | None:
-    """When a rule with this effect on the field holds; None: there is no such rule."""
-    found = [_schema(rule.condition, kinds) for rule in in_force(rules, effect, name)]
-    if not found:
+    """Returns the schema of when a rule with this effect holds; None if there is no such rule."""
+    schemas = [
+        _condition_schema(rule.condition, kinds)
+        for rule in select_enabled_rules(rules, effect, name)
+    ]
+    if not schemas:
         return None
-    return {"anyOf": found} if len(found) > 1 else found[0]
+    return {"anyOf": schemas} if len(schemas) > 1 else schemas[0]
 
 
-def _schema(condition: Condition, kinds: dict[str, FieldKind]) -> Schema:
+def _condition_schema(condition: Condition, kinds: dict[str, FieldKind]) -> Schema:
     match condition:
         case AllOf(()):
             return {}
         case AnyOf(()):
             return {"not": {}}
-        case AllOf(parts):
-            return {"allOf": [_schema(part, kinds) for part in parts]}
-        case AnyOf(parts):
-            return {"anyOf": [_schema(part, kinds) for part in parts]}
-        case Not(part):
-            return {"not": _schema(part, kinds)}
+        case AllOf(operands):
+            return {"allOf": [_condition_schema(operand, kinds) for operand in operands]}
+        case AnyOf(operands):
+            return {"anyOf": [_condition_schema(operand, kinds) for operand in operands]}
+        case Not(operand):
+            return {"not": _condition_schema(operand, kinds)}
         case FieldPredicate(field, operator):
-            values = value_schema(condition, kinds[field])
-            there = {"properties": {field: values}, "required": [field]}
-            return {"not": there} if operator is PredicateOperator.NOT_EXISTS else there
+            values = build_value_schema(condition, kinds[field])
+            present = {"properties": {field: values}, "required": [field]}
+            return {"not": present} if operator is PredicateOperator.NOT_EXISTS else present

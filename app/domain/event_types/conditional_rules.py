@@ -1,5 +1,6 @@
-"""Which conditional rules make sense on a type's fields. All of it is told, whether or not a rule
-is enabled, so that enabling one is never refused.
+"""Validates the conditional rules of an event type.
+
+Disabled rules are validated, too, so that enabling a rule never fails.
 """
 
 from __future__ import annotations
@@ -7,123 +8,125 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from app.domain.event_types.comparisons import fit_problems
+from app.domain.event_types.comparisons import validate_field_predicate
 from app.domain.event_types.conditions import (
     AllOf,
     AnyOf,
     Condition,
     ConditionalRule,
     Not,
-    predicates_in,
+    iterate_predicates,
 )
 from app.domain.event_types.fields import FieldDefinition
-from app.domain.event_types.visibility import decides, dependency_cycle
+from app.domain.event_types.visibility import affects_visibility, find_dependency_cycle
 from app.domain.events.predicates import FieldPredicate
 from app.domain.shared.limits import Limits
-from app.domain.shared.problems import Problem, UserErrorCode, invalid
-from app.domain.shared.values import name_problems
+from app.domain.shared.problems import Problem, UserErrorCode, invalid_input
+from app.domain.shared.values import validate_name
 
 
-def rule_problems(
+def validate_conditional_rules(
     rules: Sequence[ConditionalRule], fields: Sequence[FieldDefinition], limits: Limits
 ) -> list[Problem]:
-    """What is wrong with a type's rules, each told under its index.
+    """Validates the rules of an event type. Paths start with the index of the rule.
 
-    A cycle is told under every rule that takes part in it.
+    A cycle is reported for every rule in it.
     """
     if len(rules) > limits.rules_per_type:
-        full = f"An event type has at most {limits.rules_per_type} conditional rules."
-        return [Problem(UserErrorCode.LIMIT_REACHED, full)]
+        message = f"An event type has at most {limits.rules_per_type} conditional rules."
+        return [Problem(UserErrorCode.LIMIT_REACHED, message)]
     by_name = {field.name: field for field in fields}
     problems = [
-        problem.under(str(index))
+        problem.prepend_path(str(index))
         for index, rule in enumerate(rules)
         for problem in (
-            *name_problems(rule.name, limits.name, "name"),
-            *_target_problems(rule.targets, by_name, limits),
-            *_condition_problems(rule.condition, by_name, limits),
+            *validate_name(rule.name, limits.name, "name"),
+            *_validate_targets(rule.targets, by_name, limits),
+            *_validate_condition(rule.condition, by_name, limits),
         )
     ]
-    problems += _cycle_problems(rules)
-    written = sum(_size(rule.condition) * len(rule.targets) for rule in rules)
-    if not problems and written > limits.rule_values:
-        full = (
+    problems += _validate_acyclic(rules)
+    total_values = sum(_count_values(rule.condition) * len(rule.targets) for rule in rules)
+    if not problems and total_values > limits.rule_values:
+        message = (
             f"The rules of a type ask for at most {limits.rule_values:,} values, for each target."
         )
-        problems.append(Problem(UserErrorCode.LIMIT_REACHED, full))
+        problems.append(Problem(UserErrorCode.LIMIT_REACHED, message))
     return problems
 
 
-def _target_problems(
+def _validate_targets(
     targets: tuple[str, ...], fields: dict[str, FieldDefinition], limits: Limits
 ) -> list[Problem]:
     if not targets:
-        return [invalid("A rule has at least one target.", "targets")]
+        return [invalid_input("A rule has at least one target.", "targets")]
     if len(targets) > limits.fields_per_type:
         return [
-            invalid(f"Has {len(targets):,} targets; at most {limits.fields_per_type}.", "targets")
+            invalid_input(
+                f"Has {len(targets):,} targets; at most {limits.fields_per_type}.", "targets"
+            )
         ]
     problems = []
     for index, target in enumerate(targets):
         if target not in fields:
-            problems.append(_unknown(target, "targets", str(index)))
+            problems.append(_unknown_field(target, "targets", str(index)))
         elif target in targets[:index]:
-            problems.append(invalid(f"Field {target} is there twice.", "targets", str(index)))
+            problems.append(invalid_input(f"Field {target} is there twice.", "targets", str(index)))
     return problems
 
 
-def _condition_problems(
+def _validate_condition(
     condition: Condition, fields: dict[str, FieldDefinition], limits: Limits
 ) -> list[Problem]:
-    if (deep := _depth(condition)) > limits.condition_depth:
-        told = f"Is {deep} conditions deep; at most {limits.condition_depth}."
-        return [invalid(told, "condition")]
-    if (said := _size(condition)) > limits.condition_values:
-        told = f"Asks for {said:,} values; at most {limits.condition_values}."
-        return [invalid(told, "condition")]
+    if (depth := _measure_depth(condition)) > limits.condition_depth:
+        message = f"Is {depth} conditions deep; at most {limits.condition_depth}."
+        return [invalid_input(message, "condition")]
+    if (count := _count_values(condition)) > limits.condition_values:
+        message = f"Asks for {count:,} values; at most {limits.condition_values}."
+        return [invalid_input(message, "condition")]
     problems = []
-    for path, predicate in predicates_in(condition, "condition"):
+    for path, predicate in iterate_predicates(condition, "condition"):
         if (field := fields.get(predicate.field)) is None:
-            problems.append(_unknown(predicate.field, *path, "field"))
+            problems.append(_unknown_field(predicate.field, *path, "field"))
         else:
-            wrong = fit_problems(predicate, field, limits)
-            problems += [problem.under(*path) for problem in wrong]
+            predicate_problems = validate_field_predicate(predicate, field, limits)
+            problems += [problem.prepend_path(*path) for problem in predicate_problems]
     return problems
 
 
-def _cycle_problems(rules: Sequence[ConditionalRule]) -> list[Problem]:
-    cycle = dependency_cycle(rules)
+def _validate_acyclic(rules: Sequence[ConditionalRule]) -> list[Problem]:
+    cycle = find_dependency_cycle(rules)
     if cycle is None:
         return []
-    told = f"The visibility of a field would hang on itself: {' -> '.join(cycle)}."
+    message = f"The visibility of a field would hang on itself: {' -> '.join(cycle)}."
     return [
-        Problem(UserErrorCode.CYCLE, told, (str(index), "condition"))
+        Problem(UserErrorCode.CYCLE, message, (str(index), "condition"))
         for index, rule in enumerate(rules)
-        if any(decides(rule, field, target) for field, target in pairwise(cycle))
+        if any(affects_visibility(rule, field, target) for field, target in pairwise(cycle))
     ]
 
 
-def _unknown(name: str, *path: str) -> Problem:
-    return invalid(f"The type has no field {name[:100]}.", *path)
+def _unknown_field(name: str, *path: str) -> Problem:
+    return invalid_input(f"The type has no field {name[:100]}.", *path)
 
 
-def _size(condition: Condition) -> int:
-    """How many values it asks for: IN as many as it lists, and whatever asks for none, one."""
+def _count_values(condition: Condition) -> int:
+    """Counts the values in a condition: those listed by IN, and one for everything else."""
     match condition:
-        case AllOf(parts) | AnyOf(parts):
-            return max(1, sum(map(_size, parts)))
-        case Not(part):
-            return _size(part)
+        case AllOf(operands) | AnyOf(operands):
+            return max(1, sum(map(_count_values, operands)))
+        case Not(operand):
+            return _count_values(operand)
         case FieldPredicate(value=value):
             return len(value) if isinstance(value, tuple) else 1
 
 
-def _depth(condition: Condition) -> int:
-    """How deep conditions lie within it, itself counted."""
+def _measure_depth(condition: Condition) -> int:
+    """Returns the nesting depth of a condition, itself included."""
     match condition:
-        case AllOf(parts) | AnyOf(parts):
-            return 1 + max(map(_depth, parts), default=0)
-        case Not(part):
-            return 1 + _depth(part)
+        case AllOf(operands) | AnyOf(operands):
+            return 1 + max(map(_measure_depth, operands), default=0)
+        case Not(operand):
+            return 1 + _measure_depth(operand)
         case FieldPredicate():
             return 1

@@ -1,7 +1,7 @@
 """Conditional rules as values: while the condition holds, the effect applies to the targets.
 
 The JSON form is ConditionInput's: {all: [..]}, {any: [..]}, {not: ..} or
-{field: {field, operator, value}}. All of nothing holds, any of nothing does not.
+{field: {field, operator, value}}. An empty `all` holds, an empty `any` does not.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from app.domain.event_types.comparisons import compares
+from app.domain.event_types.comparisons import value_satisfies
 from app.domain.event_types.fields import FieldKind
 from app.domain.events.predicates import FieldPredicate, PredicateOperator
 
@@ -24,17 +24,17 @@ class ConditionalEffect(Enum):
 
 @dataclass(frozen=True)
 class AllOf:
-    parts: tuple[Condition, ...]
+    operands: tuple[Condition, ...]
 
 
 @dataclass(frozen=True)
 class AnyOf:
-    parts: tuple[Condition, ...]
+    operands: tuple[Condition, ...]
 
 
 @dataclass(frozen=True)
 class Not:
-    part: Condition
+    operand: Condition
 
 
 Condition = AllOf | AnyOf | Not | FieldPredicate
@@ -51,57 +51,58 @@ class ConditionalRule:
     enabled: bool = True
 
 
-def read_condition(given: Mapping[str, Any]) -> Condition:
-    """A condition in its JSON form, which has exactly one of the four keys."""
-    [(form, inner)] = given.items()
-    match form:
+def parse_condition(condition: Mapping[str, Any]) -> Condition:
+    """Parses the JSON form of a condition, which has exactly one of the four keys."""
+    [(key, content)] = condition.items()
+    match key:
         case "all":
-            return AllOf(tuple(map(read_condition, inner)))
+            return AllOf(tuple(map(parse_condition, content)))
         case "any":
-            return AnyOf(tuple(map(read_condition, inner)))
+            return AnyOf(tuple(map(parse_condition, content)))
         case "not":
-            return Not(read_condition(inner))
+            return Not(parse_condition(content))
         case _:
-            value = inner.get("value")
+            value = content.get("value")
             return FieldPredicate(
-                inner["field"],
-                PredicateOperator(inner["operator"]),
+                content["field"],
+                PredicateOperator(content["operator"]),
                 tuple(value) if isinstance(value, list) else value,
             )
 
 
-def write_condition(condition: Condition) -> dict[str, Any]:
-    """The JSON form, which can be read back."""
+def format_condition(condition: Condition) -> dict[str, Any]:
+    """Formats a condition as JSON for `parse_condition`."""
     match condition:
-        case AllOf(parts):
-            return {"all": [write_condition(part) for part in parts]}
-        case AnyOf(parts):
-            return {"any": [write_condition(part) for part in parts]}
-        case Not(part):
-            return {"not": write_condition(part)}
+        case AllOf(operands):
+            return {"all": [format_condition(operand) for operand in operands]}
+        case AnyOf(operands):
+            return {"any": [format_condition(operand) for operand in operands]}
+        case Not(operand):
+            return {"not": format_condition(operand)}
         case FieldPredicate(field, operator, value):
-            kept = list(value) if isinstance(value, tuple) else value
-            said = {} if kept is None else {"value": kept}
-            return {"field": {"field": field, "operator": operator.value} | said}
+            json_value = list(value) if isinstance(value, tuple) else value
+            content = {} if json_value is None else {"value": json_value}
+            return {"field": {"field": field, "operator": operator.value} | content}
 
 
-def read_rule(kept: Mapping[str, Any]) -> ConditionalRule:
-    """A rule as `write_rule` wrote it."""
+def parse_rule(rule: Mapping[str, Any]) -> ConditionalRule:
+    """Parses a rule that `format_rule` formatted."""
     return ConditionalRule(
-        kept["name"],
-        ConditionalEffect(kept["effect"]),
-        tuple(kept["targets"]),
-        read_condition(kept["condition"]),
-        kept["enabled"],
+        rule["name"],
+        ConditionalEffect(rule["effect"]),
+        tuple(rule["targets"]),
+        parse_condition(rule["condition"]),
+        rule["enabled"],
     )
 
 
-def write_rule(rule: ConditionalRule) -> dict[str, Any]:
+def format_rule(rule: ConditionalRule) -> dict[str, Any]:
+    """Formats a rule as JSON for `parse_rule`."""
     return {
         "name": rule.name,
         "effect": rule.effect.value,
         "targets": list(rule.targets),
-        "condition": write_condition(rule.condition),
+        "condition": format_condition(rule.condition),
         "enabled": rule.enabled,
     }
 
@@ -109,54 +110,56 @@ def write_rule(rule: ConditionalRule) -> dict[str, Any]:
 def condition_holds(
     condition: Condition, kinds: Mapping[str, FieldKind], values: Mapping[str, Any]
 ) -> bool:
-    """Whether the condition holds for values from which hidden ones have been dropped."""
+    """Whether the condition holds for values without those of hidden fields."""
     match condition:
-        case AllOf(parts):
-            return all(condition_holds(part, kinds, values) for part in parts)
-        case AnyOf(parts):
-            return any(condition_holds(part, kinds, values) for part in parts)
-        case Not(part):
-            return not condition_holds(part, kinds, values)
+        case AllOf(operands):
+            return all(condition_holds(operand, kinds, values) for operand in operands)
+        case AnyOf(operands):
+            return any(condition_holds(operand, kinds, values) for operand in operands)
+        case Not(operand):
+            return not condition_holds(operand, kinds, values)
         case FieldPredicate(field):
-            return compares(condition, kinds[field], values.get(field))
+            return value_satisfies(condition, kinds[field], values.get(field))
 
 
-def predicates_in(
+def iterate_predicates(
     condition: Condition, *path: str
 ) -> Iterator[tuple[tuple[str, ...], FieldPredicate]]:
-    """Every predicate of the condition, with its place in the JSON form."""
+    """Yields every predicate of the condition with its path in the JSON form."""
     match condition:
-        case AllOf(parts) | AnyOf(parts):
-            form = "all" if isinstance(condition, AllOf) else "any"
-            for index, part in enumerate(parts):
-                yield from predicates_in(part, *path, form, str(index))
-        case Not(part):
-            yield from predicates_in(part, *path, "not")
+        case AllOf(operands) | AnyOf(operands):
+            key = "all" if isinstance(condition, AllOf) else "any"
+            for index, operand in enumerate(operands):
+                yield from iterate_predicates(operand, *path, key, str(index))
+        case Not(operand):
+            yield from iterate_predicates(operand, *path, "not")
         case FieldPredicate():
             yield (*path, "field"), condition
 
 
-def fields_of(condition: Condition) -> tuple[str, ...]:
-    """The names that the condition asks about, each once."""
-    return tuple(dict.fromkeys(predicate.field for _, predicate in predicates_in(condition)))
+def condition_fields(condition: Condition) -> tuple[str, ...]:
+    """Returns the distinct names of the fields in the condition."""
+    return tuple(dict.fromkeys(predicate.field for _, predicate in iterate_predicates(condition)))
 
 
-def rules_naming(field: str, rules: Iterable[ConditionalRule]) -> list[ConditionalRule]:
-    """The rules that the field cannot be removed under: it is a target, or asked about."""
-    return [rule for rule in rules if field in rule.targets or field in fields_of(rule.condition)]
+def find_rules_using(field: str, rules: Iterable[ConditionalRule]) -> list[ConditionalRule]:
+    """Returns the rules that use the field, as a target or in the condition."""
+    return [
+        rule for rule in rules if field in rule.targets or field in condition_fields(rule.condition)
+    ]
 
 
-def in_force(
+def select_enabled_rules(
     rules: Iterable[ConditionalRule], effect: ConditionalEffect, target: str
 ) -> list[ConditionalRule]:
-    """The enabled rules with this effect on the field."""
+    """Returns the enabled rules with this effect on the field."""
     return [
         rule for rule in rules if rule.enabled and rule.effect is effect and target in rule.targets
     ]
 
 
-def may_hide(rules: Iterable[ConditionalRule], target: str) -> bool:
-    """Whether the field is visible only while something holds, or does not."""
+def is_conditionally_visible(rules: Iterable[ConditionalRule], target: str) -> bool:
+    """Whether the visibility of the field depends on a condition."""
     return any(
         rule.enabled and rule.effect is not ConditionalEffect.REQUIRE and target in rule.targets
         for rule in rules

@@ -1,4 +1,4 @@
-"""An event type as people define it: its name, its state, its fields and conditional rules."""
+"""Definitions of event types: name, state, fields and conditional rules."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.domain.event_types.conditional_rules import rule_problems
-from app.domain.event_types.conditions import ConditionalRule, read_rule, write_rule
-from app.domain.event_types.fields import FieldDefinition, definition_problems
-from app.domain.event_types.json_schema import schema_problems
+from app.domain.event_types.conditional_rules import validate_conditional_rules
+from app.domain.event_types.conditions import ConditionalRule, format_rule, parse_rule
+from app.domain.event_types.fields import FieldDefinition, validate_fields
+from app.domain.event_types.json_schema import validate_field_schema
 from app.domain.event_types.lifecycle import EventTypeState
-from app.domain.events.filters import whole_words
+from app.domain.events.filters import extract_full_words
 from app.domain.shared.limits import Limits
-from app.domain.shared.problems import Problem, UserErrorCode, invalid
-from app.domain.shared.values import name_problems, text_problems, type_name_problems
+from app.domain.shared.problems import Problem, UserErrorCode, invalid_input
+from app.domain.shared.values import validate_name, validate_text, validate_type_name
 
-GENERAL = "general"
-_FIRST_STATES = (EventTypeState.DRAFT, EventTypeState.PUBLISHED)
+DEFAULT_CATEGORY = "general"
+_INITIAL_STATES = (EventTypeState.DRAFT, EventTypeState.PUBLISHED)
 
 
 @dataclass(frozen=True)
-class Form:
-    """What the events of a type may hold: one version of a definition. It never changes."""
+class VersionDefinition:
+    """The fields and conditional rules of one version of an event type. It never changes."""
 
     fields: tuple[FieldDefinition, ...] = ()
     rules: tuple[ConditionalRule, ...] = ()
@@ -31,20 +31,20 @@ class Form:
     def to_json(self) -> dict[str, Any]:
         return {
             "fields": [field.to_json() for field in self.fields],
-            "rules": [write_rule(rule) for rule in self.rules],
+            "rules": [format_rule(rule) for rule in self.rules],
         }
 
     @classmethod
-    def from_json(cls, kept: Mapping[str, Any]) -> Form:
+    def from_json(cls, stored: Mapping[str, Any]) -> VersionDefinition:
         return cls(
-            tuple(map(FieldDefinition.from_json, kept["fields"])),
-            tuple(map(read_rule, kept["rules"])),
+            tuple(map(FieldDefinition.from_json, stored["fields"])),
+            tuple(map(parse_rule, stored["rules"])),
         )
 
 
 @dataclass(frozen=True)
-class TypeDefinition:
-    """An event type. A type that is left out is made of category and name."""
+class EventTypeDefinition:
+    """The definition of an event type. `type` defaults to a name made of category and name."""
 
     name: str
     type: str | None = None
@@ -55,59 +55,60 @@ class TypeDefinition:
     rules: tuple[ConditionalRule, ...] = ()
 
     @property
-    def form(self) -> Form:
-        return Form(self.fields, self.rules)
+    def version_definition(self) -> VersionDefinition:
+        return VersionDefinition(self.fields, self.rules)
 
     @property
-    def words(self) -> str:
-        """The words that it is found by, each between blanks."""
-        said = (self.type_name, self.name, self.category or GENERAL, self.description)
-        return f" {' '.join(sorted(whole_words(' '.join(each for each in said if each))))} "
+    def search_words(self) -> str:
+        """The words for searches, each between spaces."""
+        texts = (self.type_name, self.name, self.category or DEFAULT_CATEGORY, self.description)
+        return f" {' '.join(sorted(extract_full_words(' '.join(filter(None, texts)))))} "
 
     @property
     def type_name(self) -> str:
-        return self.type or f"{_slug(self.category or GENERAL)}.{_slug(self.name)}"
+        return self.type or f"{_slugify(self.category or DEFAULT_CATEGORY)}.{_slugify(self.name)}"
 
 
-def new_type_problems(definition: TypeDefinition, limits: Limits) -> list[Problem]:
-    """Everything that is wrong with a new event type."""
-    problems = type_problems(definition, limits)
-    if definition.state not in _FIRST_STATES:
-        problems.append(invalid("An event type begins as DRAFT or PUBLISHED.", "state"))
+def validate_new_definition(definition: EventTypeDefinition, limits: Limits) -> list[Problem]:
+    """Validates a new event type."""
+    problems = validate_definition(definition, limits)
+    if definition.state not in _INITIAL_STATES:
+        problems.append(invalid_input("An event type begins as DRAFT or PUBLISHED.", "state"))
     return problems
 
 
-def type_problems(definition: TypeDefinition, limits: Limits) -> list[Problem]:
-    """Everything that is wrong with a definition, under the names of CreateEventTypeInput."""
+def validate_definition(definition: EventTypeDefinition, limits: Limits) -> list[Problem]:
+    """Validates a definition. Paths use the names of CreateEventTypeInput."""
     problems = [
-        *type_name_problems(definition.type, limits, "type"),
-        *name_problems(definition.name, limits.name, "name"),
-        *name_problems(definition.category, limits.name, "category"),
-        *text_problems(definition.description, limits.content, "description"),
+        *validate_type_name(definition.type, limits, "type"),
+        *validate_name(definition.name, limits.name, "name"),
+        *validate_name(definition.category, limits.name, "category"),
+        *validate_text(definition.description, limits.content, "description"),
     ]
     if not problems:
-        problems = name_problems(definition.type_name, limits.name, "type")
-    return problems + form_problems(definition.form, limits)
+        problems = validate_name(definition.type_name, limits.name, "type")
+    return problems + validate_version_definition(definition.version_definition, limits)
 
 
-def form_problems(form: Form, limits: Limits) -> list[Problem]:
-    if len(form.fields) > limits.fields_per_type:
-        full = f"An event type has at most {limits.fields_per_type} fields."
-        return [Problem(UserErrorCode.LIMIT_REACHED, full, ("fields",))]
-    told = definition_problems(form.fields, limits)
-    unsound = {problem.path[0] for problem in told}
-    told += [
-        problem.under(str(index))
-        for index, field in enumerate(form.fields)
-        if str(index) not in unsound  # a schema can be made of a sound definition only
-        for problem in schema_problems(field, limits)
+def validate_version_definition(definition: VersionDefinition, limits: Limits) -> list[Problem]:
+    """Validates fields and conditional rules."""
+    if len(definition.fields) > limits.fields_per_type:
+        message = f"An event type has at most {limits.fields_per_type} fields."
+        return [Problem(UserErrorCode.LIMIT_REACHED, message, ("fields",))]
+    field_problems = validate_fields(definition.fields, limits)
+    invalid_indexes = {problem.path[0] for problem in field_problems}
+    field_problems += [
+        problem.prepend_path(str(index))
+        for index, field in enumerate(definition.fields)
+        if str(index) not in invalid_indexes  # only a valid definition has a schema
+        for problem in validate_field_schema(field, limits)
     ]
-    rules = rule_problems(form.rules, form.fields, limits)
+    rule_problems = validate_conditional_rules(definition.rules, definition.fields, limits)
     return [
-        *(problem.under("fields") for problem in told),
-        *(problem.under("conditionalRules") for problem in rules),
+        *(problem.prepend_path("fields") for problem in field_problems),
+        *(problem.prepend_path("conditionalRules") for problem in rule_problems),
     ]
 
 
-def _slug(words: str) -> str:
+def _slugify(words: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", words.lower())

@@ -1,7 +1,7 @@
-"""A definition in work: its fields and rules by their ids, and the edits that people make of it.
+"""Drafts of event type definitions, and the edits that change them.
 
-An edit changes the shape in place and says what it minds. Then the whole that it led to is judged.
-Every problem is told at its place in the arguments of the mutation that the edit is named after.
+An edit changes the draft in place and returns its own problems; then the resulting definition is
+validated. Paths of problems are those of the arguments of the mutation named like the edit.
 """
 
 from __future__ import annotations
@@ -12,24 +12,30 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
-from app.domain.event_types.conditions import ConditionalRule, rules_naming
-from app.domain.event_types.definitions import GENERAL, TypeDefinition, type_problems
+from app.domain.event_types.conditions import ConditionalRule, find_rules_using
+from app.domain.event_types.definitions import (
+    DEFAULT_CATEGORY,
+    EventTypeDefinition,
+    validate_definition,
+)
 from app.domain.event_types.fields import FieldDefinition
 from app.domain.shared.limits import Limits
-from app.domain.shared.problems import Problem, UserErrorCode, invalid
+from app.domain.shared.problems import Problem, UserErrorCode, invalid_input
 
-Path = tuple[str, ...]
-_MOST_NAMED = 10
+ProblemPath = tuple[str, ...]
+_MAX_LISTED_NAMES = 10
 
 
 @dataclass
-class Shape:
-    definition: TypeDefinition
+class EventTypeDraft:
+    """An event type definition that is being edited: fields and rules by their IDs."""
+
+    definition: EventTypeDefinition
     fields: dict[UUID, FieldDefinition] = field(default_factory=dict)
     rules: dict[UUID, ConditionalRule] = field(default_factory=dict)
-    taken: ConditionalRule | None = None  # the rule that an edit took away
+    removed_rule: ConditionalRule | None = None  # the rule that an edit deleted
 
-    def whole(self) -> TypeDefinition:
+    def to_definition(self) -> EventTypeDefinition:
         return replace(
             self.definition,
             fields=tuple(self.fields.values()),
@@ -38,45 +44,51 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Edited:
-    """What an edit minds, and where in its input it said what.
+class EditResult:
+    """The problems of an edit, and how paths of the definition map to paths of its input.
 
-    `places` leads from a path in the definition to one in the input. What is wrong elsewhere, as a
-    rule that would not fit any more, is told at `otherwise`.
+    Problems whose path is not in `path_mapping`, such as a rule that becomes invalid, are reported
+    at `fallback_path`.
     """
 
     problems: Sequence[Problem] = ()
-    places: Mapping[Path, Path] = field(default_factory=dict)
-    otherwise: Path = ()
+    path_mapping: Mapping[ProblemPath, ProblemPath] = field(default_factory=dict)
+    fallback_path: ProblemPath = ()
 
 
-Edit = Callable[[Shape], Edited]
+Edit = Callable[[EventTypeDraft], EditResult]
 
 
-def problems_of(
-    before: TypeDefinition, shape: Shape, done: Edited, limits: Limits
+def validate_edit(
+    before: EventTypeDefinition, draft: EventTypeDraft, result: EditResult, limits: Limits
 ) -> list[Problem]:
-    """What is wrong with the definition that an edit led to, told where the edit said it.
+    """Validates the definition that results from an edit. Paths are those of the edit's input.
 
-    What was wrong before, under wider limits, stands in no edit's way.
+    Problems that existed before, under wider limits, do not prevent an edit.
     """
-    if done.problems:
-        return list(done.problems)
-    after = shape.whole()
-    limits = _wide_enough(before, limits)
-    known = {problem.message for problem in type_problems(before, limits)}
-    new = [each for each in type_problems(after, limits) if each.message not in known]
-    # A cycle is told under every rule in it: once is enough, where the edit closed it.
-    here = {each.message for each in new if _place(each.path, done) is not None}
+    if result.problems:
+        return list(result.problems)
+    after = draft.to_definition()
+    limits = _widen_limits(before, limits)
+    known_messages = {problem.message for problem in validate_definition(before, limits)}
+    new_problems = [
+        problem
+        for problem in validate_definition(after, limits)
+        if problem.message not in known_messages
+    ]
+    # A cycle is reported for every rule in it: the one that the edit changed is enough.
+    located_messages = {
+        problem.message for problem in new_problems if _map_path(problem.path, result) is not None
+    }
     return [
-        _placed(problem, after, done)
-        for problem in new
-        if problem.message not in here or _place(problem.path, done) is not None
+        _map_problem(problem, after, result)
+        for problem in new_problems
+        if problem.message not in located_messages or _map_path(problem.path, result) is not None
     ]
 
 
-def _wide_enough(before: TypeDefinition, limits: Limits) -> Limits:
-    """No more of anything than there may be, or than there was; all there is, is judged."""
+def _widen_limits(before: EventTypeDefinition, limits: Limits) -> Limits:
+    """Raises limits to the current counts, so that all fields and rules are validated."""
     return replace(
         limits,
         fields_per_type=max(limits.fields_per_type, len(before.fields)),
@@ -84,159 +96,178 @@ def _wide_enough(before: TypeDefinition, limits: Limits) -> Limits:
     )
 
 
-def _place(path: Path, done: Edited) -> Path | None:
-    """Where in its input the edit said what lies at this path of the definition."""
+def _map_path(path: ProblemPath, result: EditResult) -> ProblemPath | None:
+    """Maps a path of the definition to one of the edit's input. None if it is not in the input."""
     for length in range(len(path), -1, -1):
-        place = done.places.get(path[:length])
-        # What is wrong with a list is told where it grew, what is wrong with an item is not.
-        if place is not None and not (length == 1 < len(path)):
-            return (*place, *path[length:])
+        mapped = result.path_mapping.get(path[:length])
+        # Problems of a list are reported where it grew, problems of its items are not.
+        if mapped is not None and not (length == 1 < len(path)):
+            return (*mapped, *path[length:])
     return None
 
 
-def _placed(problem: Problem, definition: TypeDefinition, done: Edited) -> Problem:
-    if (place := _place(problem.path, done)) is not None:
-        return replace(problem, path=place)
+def _map_problem(problem: Problem, definition: EventTypeDefinition, result: EditResult) -> Problem:
+    if (path := _map_path(problem.path, result)) is not None:
+        return replace(problem, path=path)
     kind, index, *_ = (*problem.path, "", "")
     message = problem.message
     if kind == "conditionalRules" and index:
         rule = definition.rules[int(index)].name
         message = f"The conditional rule {rule} would not fit any more: {message}"
-    return Problem(UserErrorCode.IN_USE, message, done.otherwise)
+    return Problem(UserErrorCode.IN_USE, message, result.fallback_path)
 
 
-def update_attributes(given: Mapping[str, Any]) -> Edit:
-    """New name, type, description, category; None clears what may be empty."""
+def update_attributes(changes: Mapping[str, Any]) -> Edit:
+    """Returns an edit of name, type, description and category; None clears optional ones."""
 
-    def edit(shape: Shape) -> Edited:
-        missing = _not_null(given, "name", "type")
-        if not missing:
-            shape.definition = replace(shape.definition, **_or(given, category=GENERAL))
-        return Edited(missing, {(): ("input",)})
+    def edit(draft: EventTypeDraft) -> EditResult:
+        problems = _validate_not_null(changes, "name", "type")
+        if not problems:
+            draft.definition = replace(
+                draft.definition, **_replace_nulls(changes, category=DEFAULT_CATEGORY)
+            )
+        return EditResult(problems, {(): ("input",)})
 
     return edit
 
 
 def add_field(field_id: UUID, added: FieldDefinition) -> Edit:
-    def edit(shape: Shape) -> Edited:
-        if any(each.name == added.name for each in shape.fields.values()):
+    """Returns an edit that appends a field."""
+
+    def edit(draft: EventTypeDraft) -> EditResult:
+        if any(definition.name == added.name for definition in draft.fields.values()):
             message = f"The event type has a field {added.name} already."
-            return Edited([Problem(UserErrorCode.ALREADY_EXISTS, message, ("field", "name"))])
-        index = str(len(shape.fields))
-        shape.fields[field_id] = added
-        return Edited(places={("fields", index): ("field",), ("fields",): ("field",)})
+            return EditResult([Problem(UserErrorCode.ALREADY_EXISTS, message, ("field", "name"))])
+        index = str(len(draft.fields))
+        draft.fields[field_id] = added
+        return EditResult(path_mapping={("fields", index): ("field",), ("fields",): ("field",)})
 
     return edit
 
 
-def update_field(field_id: UUID, given: Mapping[str, Any]) -> Edit:
-    """New attributes of a field; its name is its own for good."""
+def update_field(field_id: UUID, changes: Mapping[str, Any]) -> Edit:
+    """Returns an edit of the attributes of a field. Its name cannot be changed."""
 
-    def edit(shape: Shape) -> Edited:
-        if field_id not in shape.fields:
-            return _gone("field", field_id, "input", "id")
-        if missing := _not_null(given, "kind", "required"):
-            return Edited(missing)
-        index = list(shape.fields).index(field_id)
-        known = shape.fields[field_id]
-        shape.fields[field_id] = replace(known, **_or(given, label=known.name))
-        blamed = "options" if "options" in given and "kind" not in given else "kind"
-        places: dict[Path, Path] = {("fields", str(index)): ("input",)}
-        return Edited(places=places, otherwise=("input", blamed))
+    def edit(draft: EventTypeDraft) -> EditResult:
+        if field_id not in draft.fields:
+            return _edit_not_found("field", field_id, "input", "id")
+        if problems := _validate_not_null(changes, "kind", "required"):
+            return EditResult(problems)
+        index = list(draft.fields).index(field_id)
+        current = draft.fields[field_id]
+        draft.fields[field_id] = replace(current, **_replace_nulls(changes, label=current.name))
+        attribute = "options" if "options" in changes and "kind" not in changes else "kind"
+        path_mapping: dict[ProblemPath, ProblemPath] = {("fields", str(index)): ("input",)}
+        return EditResult(path_mapping=path_mapping, fallback_path=("input", attribute))
 
     return edit
 
 
 def remove_field(field_id: UUID) -> Edit:
-    """Stored values stay as they are. A field that a rule names stays, too."""
+    """Returns an edit that removes a field which no rule uses. Stored values remain."""
 
-    def edit(shape: Shape) -> Edited:
-        if field_id not in shape.fields:
-            return _gone("field", field_id, "id")
-        name = shape.fields[field_id].name
-        del shape.fields[field_id]
-        if naming := [rule.name for rule in rules_naming(name, shape.rules.values())]:
-            message = f"Conditional rules name the field {name}: {', '.join(naming)}."
-            return Edited([Problem(UserErrorCode.IN_USE, message, ("id",))])
-        return Edited(otherwise=("id",))
+    def edit(draft: EventTypeDraft) -> EditResult:
+        if field_id not in draft.fields:
+            return _edit_not_found("field", field_id, "id")
+        name = draft.fields[field_id].name
+        del draft.fields[field_id]
+        if rule_names := [rule.name for rule in find_rules_using(name, draft.rules.values())]:
+            message = f"Conditional rules name the field {name}: {', '.join(rule_names)}."
+            return EditResult([Problem(UserErrorCode.IN_USE, message, ("id",))])
+        return EditResult(fallback_path=("id",))
 
     return edit
 
 
 def reorder_fields(field_ids: Sequence[UUID]) -> Edit:
-    """All of the type's fields, each once, in their new order."""
+    """Returns an edit that reorders the fields. All fields must be given, each once."""
 
-    def edit(shape: Shape) -> Edited:
-        names = {field_id: each.name for field_id, each in shape.fields.items()}
-        given = Counter(field_ids)
-        told = {
-            "missing": [name for each, name in names.items() if each not in given],
-            "not of this type": [str(each) for each in given if each not in names],
-            "repeated": [name for each, name in names.items() if given[each] > 1],
+    def edit(draft: EventTypeDraft) -> EditResult:
+        names = {field_id: definition.name for field_id, definition in draft.fields.items()}
+        counts = Counter(field_ids)
+        errors = {
+            "missing": [name for field_id, name in names.items() if field_id not in counts],
+            "not of this type": [str(field_id) for field_id in counts if field_id not in names],
+            "repeated": [name for field_id, name in names.items() if counts[field_id] > 1],
         }
-        wrong = [f"{what}: {_listed(each)}" for what, each in told.items() if each]
-        if wrong:
-            message = f"Give each field of the type once ({'; '.join(wrong)})."
-            return Edited([invalid(message, "fieldIds")])
-        shape.fields = {field_id: shape.fields[field_id] for field_id in field_ids}
-        return Edited()
+        descriptions = [
+            f"{error}: {_join_names(fields)}" for error, fields in errors.items() if fields
+        ]
+        if descriptions:
+            message = f"Give each field of the type once ({'; '.join(descriptions)})."
+            return EditResult([invalid_input(message, "fieldIds")])
+        draft.fields = {field_id: draft.fields[field_id] for field_id in field_ids}
+        return EditResult()
 
     return edit
 
 
 def add_rule(rule_id: UUID, added: ConditionalRule) -> Edit:
-    def edit(shape: Shape) -> Edited:
-        index = str(len(shape.rules))
-        shape.rules[rule_id] = added
-        here = ("conditionalRules", index)
-        places: dict[Path, Path] = {here: ("rule",), here[:1]: ("rule",)}
-        return Edited(places=places, otherwise=("rule", "condition"))
+    """Returns an edit that appends a conditional rule."""
+
+    def edit(draft: EventTypeDraft) -> EditResult:
+        index = str(len(draft.rules))
+        draft.rules[rule_id] = added
+        path = ("conditionalRules", index)
+        path_mapping: dict[ProblemPath, ProblemPath] = {path: ("rule",), path[:1]: ("rule",)}
+        return EditResult(path_mapping=path_mapping, fallback_path=("rule", "condition"))
 
     return edit
 
 
-def update_rule(rule_id: UUID, given: Mapping[str, Any]) -> Edit:
-    def edit(shape: Shape) -> Edited:
-        if rule_id not in shape.rules:
-            return _gone("conditional rule", rule_id, "input", "id")
-        if missing := _not_null(given, *given):
-            return Edited(missing)
-        index = list(shape.rules).index(rule_id)
-        shape.rules[rule_id] = replace(shape.rules[rule_id], **given)
-        places: dict[Path, Path] = {("conditionalRules", str(index)): ("input",)}
-        return Edited(places=places, otherwise=("input", "condition"))
+def update_rule(rule_id: UUID, changes: Mapping[str, Any]) -> Edit:
+    """Returns an edit of the attributes of a conditional rule."""
+
+    def edit(draft: EventTypeDraft) -> EditResult:
+        if rule_id not in draft.rules:
+            return _edit_not_found("conditional rule", rule_id, "input", "id")
+        if problems := _validate_not_null(changes, *changes):
+            return EditResult(problems)
+        index = list(draft.rules).index(rule_id)
+        draft.rules[rule_id] = replace(draft.rules[rule_id], **changes)
+        path_mapping: dict[ProblemPath, ProblemPath] = {
+            ("conditionalRules", str(index)): ("input",)
+        }
+        return EditResult(path_mapping=path_mapping, fallback_path=("input", "condition"))
 
     return edit
 
 
 def delete_rule(rule_id: UUID) -> Edit:
-    def edit(shape: Shape) -> Edited:
-        if rule_id not in shape.rules:
-            return _gone("conditional rule", rule_id, "id")
-        shape.taken = shape.rules.pop(rule_id)
-        return Edited()
+    """Returns an edit that deletes a conditional rule."""
+
+    def edit(draft: EventTypeDraft) -> EditResult:
+        if rule_id not in draft.rules:
+            return _edit_not_found("conditional rule", rule_id, "id")
+        draft.removed_rule = draft.rules.pop(rule_id)
+        return EditResult()
 
     return edit
 
 
-def _listed(names: Sequence[str]) -> str:
-    some = ", ".join(names[:_MOST_NAMED])
-    return some if len(names) <= _MOST_NAMED else f"{some} and {len(names) - _MOST_NAMED:,} more"
+def _join_names(names: Sequence[str]) -> str:
+    listed = ", ".join(names[:_MAX_LISTED_NAMES])
+    return (
+        listed
+        if len(names) <= _MAX_LISTED_NAMES
+        else f"{listed} and {len(names) - _MAX_LISTED_NAMES:,} more"
+    )
 
 
-def gone(noun: str, missing: object, *path: str) -> Problem:
+def not_found(noun: str, missing: object, *path: str) -> Problem:
+    """Returns the problem of an ID that does not exist."""
     return Problem(UserErrorCode.NOT_FOUND, f"There is no {noun} {missing}.", path)
 
 
-def _gone(noun: str, missing: UUID, *path: str) -> Edited:
-    return Edited([gone(noun, missing, *path)])
+def _edit_not_found(noun: str, missing: UUID, *path: str) -> EditResult:
+    return EditResult([not_found(noun, missing, *path)])
 
 
-def _or(given: Mapping[str, Any], **unsaid: Any) -> dict[str, Any]:
-    """What was given, with these values in place of null."""
-    return {name: unsaid.get(name) if value is None else value for name, value in given.items()}
+def _replace_nulls(changes: Mapping[str, Any], **defaults: Any) -> dict[str, Any]:
+    """Replaces nulls with these defaults."""
+    return {name: defaults.get(name) if value is None else value for name, value in changes.items()}
 
 
-def _not_null(given: Mapping[str, Any], *names: str) -> list[Problem]:
-    missing = [name for name in names if name in given and given[name] is None]
-    return [invalid("Must not be null.", "input", name) for name in missing]
+def _validate_not_null(changes: Mapping[str, Any], *names: str) -> list[Problem]:
+    null_names = [name for name in names if name in changes and changes[name] is None]
+    return [invalid_input("Must not be null.", "input", name) for name in null_names]

@@ -1,4 +1,4 @@
-"""The fields that people give an event type, and which definitions make sense."""
+"""Field definitions of event types, and their validation."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from enum import Enum
 from typing import Any
 
 from app.domain.shared.limits import Limits
-from app.domain.shared.problems import Problem, invalid
-from app.domain.shared.values import name_problems, text_problems
+from app.domain.shared.problems import Problem, invalid_input
+from app.domain.shared.values import validate_name, validate_text
 
 
 class FieldKind(Enum):
@@ -28,11 +28,11 @@ class FieldKind(Enum):
     EMAIL = "EMAIL"
 
 
-TEXTUAL = frozenset({FieldKind.TEXT, FieldKind.LONG_TEXT, FieldKind.URL, FieldKind.EMAIL})
-NUMERIC = frozenset({FieldKind.NUMBER, FieldKind.INTEGER})
-CHOICES = frozenset({FieldKind.SELECT, FieldKind.MULTI_SELECT})
+TEXT_KINDS = frozenset({FieldKind.TEXT, FieldKind.LONG_TEXT, FieldKind.URL, FieldKind.EMAIL})
+NUMERIC_KINDS = frozenset({FieldKind.NUMBER, FieldKind.INTEGER})
+CHOICE_KINDS = frozenset({FieldKind.SELECT, FieldKind.MULTI_SELECT})
 
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_FIELD_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _CEL_RESERVED = frozenset(
     [
         "as",
@@ -79,119 +79,123 @@ class FieldDefinition:
     default: Any = None
 
     def __hash__(self) -> int:
-        """Reckoned once: compiled schemas and expressions are looked up by all of a type's fields.
+        """Computed once: caches of schemas and expressions are keyed by the fields of a type.
 
-        A default has none: it may be a list.
+        The default is left out: it may be an unhashable list.
         """
-        known: int | None = self.__dict__.get("_hash")
-        if known is None:
-            known = hash((self.name, self.kind, self.options, self.minimum, self.maximum))
-            object.__setattr__(self, "_hash", known)
-        return known
+        cached_hash: int | None = self.__dict__.get("_hash")
+        if cached_hash is None:
+            cached_hash = hash((self.name, self.kind, self.options, self.minimum, self.maximum))
+            object.__setattr__(self, "_hash", cached_hash)
+        return cached_hash
 
     def to_json(self) -> dict[str, Any]:
-        """What was said of it, as a version keeps it."""
-        said = {each.name: getattr(self, each.name) for each in fields(self)}
-        said["kind"] = self.kind.value
-        said["options"] = None if self.options is None else list(self.options)
-        return {name: value for name, value in said.items() if value is not None}
+        """Returns the JSON form that a version stores, without attributes that are None."""
+        attributes = {attribute.name: getattr(self, attribute.name) for attribute in fields(self)}
+        attributes["kind"] = self.kind.value
+        attributes["options"] = None if self.options is None else list(self.options)
+        return {name: value for name, value in attributes.items() if value is not None}
 
     @classmethod
-    def from_json(cls, kept: Mapping[str, Any]) -> FieldDefinition:
-        options = kept.get("options")
+    def from_json(cls, stored: Mapping[str, Any]) -> FieldDefinition:
+        options = stored.get("options")
         return cls(
-            **{**kept, "kind": FieldKind(kept["kind"])}
+            **{**stored, "kind": FieldKind(stored["kind"])}
             | {"options": None if options is None else tuple(options)}
         )
 
 
-def definition_problems(definitions: Sequence[FieldDefinition], limits: Limits) -> list[Problem]:
-    """What is wrong with a type's fields, each told under its index and attribute.
+def validate_fields(definitions: Sequence[FieldDefinition], limits: Limits) -> list[Problem]:
+    """Validates the fields of an event type. Paths are the index and the attribute.
 
-    A default and a pattern are judged by `json_schema.schema_problems`.
+    Defaults and patterns are validated by `json_schema.validate_field_schema`.
     """
     problems = [
-        problem.under(str(index))
+        problem.prepend_path(str(index))
         for index, definition in enumerate(definitions)
-        for problem in _field_problems(definition, limits)
+        for problem in _validate_field(definition, limits)
     ]
     seen: set[str] = set()
     for index, definition in enumerate(definitions):
         if definition.name in seen:
-            twice = f"Field {definition.name} is there twice."
-            problems.append(invalid(twice, str(index), "name"))
+            message = f"Field {definition.name} is there twice."
+            problems.append(invalid_input(message, str(index), "name"))
         seen.add(definition.name)
     return problems
 
 
-def _field_problems(field: FieldDefinition, limits: Limits) -> list[Problem]:
+def _validate_field(field: FieldDefinition, limits: Limits) -> list[Problem]:
     return [
-        *_naming(field),
-        *name_problems(field.label, limits.name, "label"),
-        *name_problems(field.unit, limits.name, "unit"),
-        *text_problems(field.help_text, limits.summary, "helpText"),
-        *text_problems(field.pattern, limits.summary, "pattern"),
-        *_choices(field, limits),
-        *_misplaced(field),
-        *_bounds(field),
+        *_validate_field_name(field),
+        *validate_name(field.label, limits.name, "label"),
+        *validate_name(field.unit, limits.name, "unit"),
+        *validate_text(field.help_text, limits.summary, "helpText"),
+        *validate_text(field.pattern, limits.summary, "pattern"),
+        *_validate_options(field, limits),
+        *_validate_applicable_attributes(field),
+        *_validate_bounds(field),
     ]
 
 
-def _naming(field: FieldDefinition) -> list[Problem]:
-    if not _NAME.fullmatch(field.name):
+def _validate_field_name(field: FieldDefinition) -> list[Problem]:
+    if not _FIELD_NAME.fullmatch(field.name):
         rule = "Must be 1 to 63 of a-z, 0-9 and _, and begin with a letter."
-        return [invalid(rule, "name")]
+        return [invalid_input(rule, "name")]
     if field.name in _CEL_RESERVED:
-        return [invalid(f"{field.name} is a reserved word of CEL.", "name")]
+        return [invalid_input(f"{field.name} is a reserved word of CEL.", "name")]
     return []
 
 
-def _choices(field: FieldDefinition, limits: Limits) -> list[Problem]:
+def _validate_options(field: FieldDefinition, limits: Limits) -> list[Problem]:
     options = field.options
-    if field.kind not in CHOICES or options is None:
-        missing = field.kind in CHOICES
-        return [invalid(f"{field.kind.value} needs at least one option.", "options")] * missing
+    if field.kind not in CHOICE_KINDS or options is None:
+        missing = field.kind in CHOICE_KINDS
+        return [
+            invalid_input(f"{field.kind.value} needs at least one option.", "options")
+        ] * missing
     if len(options) > limits.options:
         return [
-            invalid(f"There are {len(options):,} options; at most {limits.options:,}.", "options")
+            invalid_input(
+                f"There are {len(options):,} options; at most {limits.options:,}.", "options"
+            )
         ]
     problems = [
         problem
         for index, option in enumerate(options)
-        for problem in name_problems(option, limits.name, "options", str(index))
+        for problem in validate_name(option, limits.name, "options", str(index))
     ]
     if not options:
-        problems.append(invalid(f"{field.kind.value} needs at least one option.", "options"))
+        problems.append(invalid_input(f"{field.kind.value} needs at least one option.", "options"))
     if len(set(options)) < len(options):
-        problems.append(invalid("An option is there twice.", "options"))
+        problems.append(invalid_input("An option is there twice.", "options"))
     return problems
 
 
-def _misplaced(field: FieldDefinition) -> list[Problem]:
-    """Attributes that the field's kind has no use for."""
-    given = {
-        "options": (field.options, CHOICES),
-        "minimum": (field.minimum, NUMERIC),
-        "maximum": (field.maximum, NUMERIC),
-        "minLength": (field.min_length, TEXTUAL),
-        "maxLength": (field.max_length, TEXTUAL),
-        "pattern": (field.pattern, TEXTUAL),
+def _validate_applicable_attributes(field: FieldDefinition) -> list[Problem]:
+    """Validates that all attributes apply to the kind of the field."""
+    attributes = {
+        "options": (field.options, CHOICE_KINDS),
+        "minimum": (field.minimum, NUMERIC_KINDS),
+        "maximum": (field.maximum, NUMERIC_KINDS),
+        "minLength": (field.min_length, TEXT_KINDS),
+        "maxLength": (field.max_length, TEXT_KINDS),
+        "pattern": (field.pattern, TEXT_KINDS),
     }
     return [
-        invalid(f"A field of kind {field.kind.value} has no {attribute}.", attribute)
-        for attribute, (value, kinds) in given.items()
+        invalid_input(f"A field of kind {field.kind.value} has no {attribute}.", attribute)
+        for attribute, (value, kinds) in attributes.items()
         if value is not None and field.kind not in kinds
     ]
 
 
-def _bounds(field: FieldDefinition) -> list[Problem]:
+def _validate_bounds(field: FieldDefinition) -> list[Problem]:
     problems = [
-        invalid("Must be a finite number.", attribute)
+        invalid_input("Must be a finite number.", attribute)
         for attribute, bound in (("minimum", field.minimum), ("maximum", field.maximum))
         if bound is not None and not math.isfinite(bound)
     ]
     problems += [
-        invalid("Must not be negative.", attribute)
+        invalid_input("Must not be negative.", attribute)
         for attribute, bound in (
             ("minLength", field.min_length),
             ("maxLength", field.max_length),
@@ -199,11 +203,11 @@ def _bounds(field: FieldDefinition) -> list[Problem]:
         if bound is not None and bound < 0
     ]
     if field.minimum is not None and field.maximum is not None and field.minimum > field.maximum:
-        problems.append(invalid("Is above the maximum.", "minimum"))
+        problems.append(invalid_input("Is above the maximum.", "minimum"))
     if (
         field.min_length is not None
         and field.max_length is not None
         and field.min_length > field.max_length
     ):
-        problems.append(invalid("Is above maxLength.", "minLength"))
+        problems.append(invalid_input("Is above maxLength.", "minLength"))
     return problems

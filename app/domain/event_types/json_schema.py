@@ -1,8 +1,8 @@
-"""An event type's fields and conditional rules as JSON Schema 2020-12, which is also what judges
-values here, once they are settled.
+"""An event type's fields and conditional rules as JSON Schema 2020-12, which also validates values
+here, once they are resolved.
 
-Only what Ajv 8 and jsonschema-rs judge alike goes in: e-mail addresses and URLs are patterns,
-not formats, and an author's pattern must compile without lookaround or backreference.
+Only keywords that Ajv 8 and jsonschema-rs evaluate alike are used: e-mail addresses and URLs are
+patterns, not formats, and custom patterns must compile without lookaround or backreference.
 """
 
 from __future__ import annotations
@@ -19,101 +19,108 @@ from jsonschema_rs import (
     ValidationErrorKind,
 )
 
-from app.domain.event_types.condition_schemas import field_conditions
-from app.domain.event_types.conditions import ConditionalRule, may_hide
+from app.domain.event_types.condition_schemas import build_field_conditions
+from app.domain.event_types.conditions import ConditionalRule, is_conditionally_visible
 from app.domain.event_types.fields import FieldDefinition, FieldKind
-from app.domain.event_types.patterns import NO_LINE_END, is_common, spelled_out
+from app.domain.event_types.patterns import NON_LINE_TERMINATOR, expand_dots, is_portable_pattern
 from app.domain.shared.limits import Limits
-from app.domain.shared.problems import Problem, UserErrorCode, invalid
-from app.domain.shared.values import json_problems
+from app.domain.shared.problems import Problem, UserErrorCode, invalid_input
+from app.domain.shared.values import validate_json
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_URL = r"^[A-Za-z][A-Za-z0-9+.-]*://[^\s]+$"
-_EMAIL = r"^[^\s@]+@[^\s@]+[.][^\s@.]+$"
-# The format "date-time" alone takes a blank for the T, leap seconds and the year 0.
+_URL_PATTERN = r"^[A-Za-z][A-Za-z0-9+.-]*://[^\s]+$"
+_EMAIL_PATTERN = r"^[^\s@]+@[^\s@]+[.][^\s@.]+$"
+# The format "date-time" alone would allow a space for the T, leap seconds and the year 0.
 _YEAR = "(?:[1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])"
 _HOUR_AND_MINUTE = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"
-_INSTANT = (
+_INSTANT_PATTERN = (
     f"^{_YEAR}-[0-9]{{2}}-[0-9]{{2}}T{_HOUR_AND_MINUTE}:[0-5][0-9]([.][0-9]{{1,9}})?"
     f"(Z|[+-]{_HOUR_AND_MINUTE})$"
 )
-PATTERN_BYTES = 262_144
-_IN_WORDS = {
-    _URL: "Must be an absolute URL, as https://example.com/a.",
-    _EMAIL: "Must be an e-mail address.",
-    _INSTANT: "Must be an instant with an offset, as 2026-04-10T10:30:00Z.",
+MAX_PATTERN_BYTES = 262_144
+_PATTERN_MESSAGES = {
+    _URL_PATTERN: "Must be an absolute URL, as https://example.com/a.",
+    _EMAIL_PATTERN: "Must be an e-mail address.",
+    _INSTANT_PATTERN: "Must be an instant with an offset, as 2026-04-10T10:30:00Z.",
 }
-_LONGEST_MESSAGE = 300
+_MAX_MESSAGE_LENGTH = 300
 
 
 def compile_schema(
     fields: Sequence[FieldDefinition], rules: Sequence[ConditionalRule] = ()
 ) -> dict[str, Any]:
-    """The JSON Schema of `Event.fields` for a type of these fields and conditional rules."""
+    """Returns the JSON Schema of `Event.fields` for these fields and conditional rules."""
     schema = {
         "$schema": DIALECT,
         "type": "object",
-        "properties": {field.name: _property(field) for field in fields},
+        "properties": {field.name: _property_schema(field) for field in fields},
         "required": [
-            field.name for field in fields if field.required and not may_hide(rules, field.name)
+            field.name
+            for field in fields
+            if field.required and not is_conditionally_visible(rules, field.name)
         ],
         "additionalProperties": False,
     }
-    if conditions := list(field_conditions(fields, rules)):
+    if conditions := list(build_field_conditions(fields, rules)):
         schema["allOf"] = conditions
     return schema
 
 
-def value_problems(
+def validate_values(
     fields: tuple[FieldDefinition, ...],
     values: Mapping[str, Any],
     rules: tuple[ConditionalRule, ...] = (),
 ) -> list[Problem]:
-    """Everything that is wrong with settled values, each under the name of its field."""
-    errors = _validator(fields, rules).iter_errors(values)
-    problems = [problem for error in errors for problem in _told(error)]
-    return list(dict.fromkeys(problems))  # an instant is wrong by its format and its pattern
+    """Validates resolved values. Paths start with the name of the field."""
+    errors = _cached_validator(fields, rules).iter_errors(values)
+    problems = [problem for error in errors for problem in _to_problems(error)]
+    return list(
+        dict.fromkeys(problems)
+    )  # an invalid instant violates both its format and its pattern
 
 
-def schema_problems(field: FieldDefinition, limits: Limits) -> list[Problem]:
-    """A pattern that does not compile, or a default that the field itself refuses."""
-    if field.pattern is not None and not is_common(field.pattern):
-        return [_NO_PATTERN]
+def validate_field_schema(field: FieldDefinition, limits: Limits) -> list[Problem]:
+    """Validates that the pattern compiles and that the field accepts its own default."""
+    if field.pattern is not None and not is_portable_pattern(field.pattern):
+        return [_INVALID_PATTERN]
     try:
-        validator = _compiled(_property(replace(field, default=None)))
+        validator = _compile_validator(_property_schema(replace(field, default=None)))
     except ValidationError:
-        return [_NO_PATTERN]
+        return [_INVALID_PATTERN]
     if field.default is None:
         return []
-    if problems := json_problems(field.default, limits, "default"):
+    if problems := validate_json(field.default, limits, "default"):
         return problems
-    return [invalid(_message(e), "default") for e in validator.iter_errors(field.default)]
+    return [
+        invalid_input(_format_message(error), "default")
+        for error in validator.iter_errors(field.default)
+    ]
 
 
-_NO_PATTERN = invalid(
+_INVALID_PATTERN = invalid_input(
     "Is no regular expression that server and browsers read alike (no lookaround, backreference, "
-    f"flag or named group), or is larger than {PATTERN_BYTES:,} bytes with its repetitions "
+    f"flag or named group), or is larger than {MAX_PATTERN_BYTES:,} bytes with its repetitions "
     "written out.",
     "pattern",
 )
 
 
 @lru_cache(maxsize=1024)
-def _validator(
+def _cached_validator(
     fields: tuple[FieldDefinition, ...], rules: tuple[ConditionalRule, ...]
 ) -> Draft202012Validator:
-    return _compiled(compile_schema(fields, rules))
+    return _compile_validator(compile_schema(fields, rules))
 
 
-def _compiled(schema: dict[str, Any]) -> Draft202012Validator:
-    # RegexOptions: the engine without lookaround, whose time is the text's length times the size
-    # of the pattern, repetitions written out.
-    engine = RegexOptions(size_limit=PATTERN_BYTES)
+def _compile_validator(schema: dict[str, Any]) -> Draft202012Validator:
+    # RegexOptions selects the engine without lookaround, whose time is the length of the text times
+    # the size of the pattern with repetitions expanded.
+    engine = RegexOptions(size_limit=MAX_PATTERN_BYTES)
     return Draft202012Validator(schema, validate_formats=True, pattern_options=engine)
 
 
-def _property(field: FieldDefinition) -> dict[str, Any]:
-    given = {
+def _property_schema(field: FieldDefinition) -> dict[str, Any]:
+    keywords = {
         "title": field.label or field.name,
         "description": field.help_text,
         "default": field.default,
@@ -122,13 +129,15 @@ def _property(field: FieldDefinition) -> dict[str, Any]:
         "minLength": field.min_length,
         "maxLength": field.max_length,
     }
-    schema = _kind(field) | {key: value for key, value in given.items() if value is not None}
+    schema = _kind_schema(field) | {
+        key: value for key, value in keywords.items() if value is not None
+    }
     if field.pattern is not None:
-        schema["allOf"] = [{"pattern": spelled_out(field.pattern)}]
+        schema["allOf"] = [{"pattern": expand_dots(field.pattern)}]
     return schema
 
 
-def _kind(field: FieldDefinition) -> dict[str, Any]:
+def _kind_schema(field: FieldDefinition) -> dict[str, Any]:
     options = list(field.options or ())
     match field.kind:
         case FieldKind.TEXT | FieldKind.LONG_TEXT:
@@ -142,20 +151,20 @@ def _kind(field: FieldDefinition) -> dict[str, Any]:
         case FieldKind.DATE:
             return {"type": "string", "format": "date"}
         case FieldKind.DATETIME:
-            return {"type": "string", "format": "date-time", "pattern": _INSTANT}
+            return {"type": "string", "format": "date-time", "pattern": _INSTANT_PATTERN}
         case FieldKind.SELECT:
             return {"type": "string", "enum": options}
         case FieldKind.MULTI_SELECT:
             items = {"type": "string", "enum": options}
             return {"type": "array", "items": items, "uniqueItems": True}
         case FieldKind.URL:
-            return {"type": "string", "pattern": _URL}
+            return {"type": "string", "pattern": _URL_PATTERN}
         case FieldKind.EMAIL:
-            return {"type": "string", "pattern": _EMAIL}
+            return {"type": "string", "pattern": _EMAIL_PATTERN}
 
 
-def _told(error: ValidationError) -> list[Problem]:
-    at = tuple(str(step) for step in error.instance_path)
+def _to_problems(error: ValidationError) -> list[Problem]:
+    path = tuple(str(step) for step in error.instance_path)
     match error.kind:
         case ValidationErrorKind.Required(property=name):
             return [Problem(UserErrorCode.FIELD_REQUIRED, f"{name} is required.", (name,))]
@@ -167,18 +176,18 @@ def _told(error: ValidationError) -> list[Problem]:
                 for name in names
             ]
         case ValidationErrorKind.FalseSchema():
-            hidden = f"{at[0]} is hidden by a conditional rule."
-            return [Problem(UserErrorCode.FIELD_HIDDEN, hidden, at)]
+            hidden = f"{path[0]} is hidden by a conditional rule."
+            return [Problem(UserErrorCode.FIELD_HIDDEN, hidden, path)]
         case _:
-            return [Problem(UserErrorCode.FIELD_INVALID, _message(error), at)]
+            return [Problem(UserErrorCode.FIELD_INVALID, _format_message(error), path)]
 
 
-def _message(error: ValidationError) -> str:
+def _format_message(error: ValidationError) -> str:
     match error.kind:
         case ValidationErrorKind.Format(format="date-time"):
-            return _IN_WORDS[_INSTANT]
-        case ValidationErrorKind.Pattern(pattern=pattern) if pattern in _IN_WORDS:
-            return _IN_WORDS[pattern]
-    message = error.message.replace(NO_LINE_END, ".")
+            return _PATTERN_MESSAGES[_INSTANT_PATTERN]
+        case ValidationErrorKind.Pattern(pattern=pattern) if pattern in _PATTERN_MESSAGES:
+            return _PATTERN_MESSAGES[pattern]
+    message = error.message.replace(NON_LINE_TERMINATOR, ".")
     # The value comes first and may be long; the reason is at the end.
-    return message if len(message) <= _LONGEST_MESSAGE else "…" + message[-_LONGEST_MESSAGE:]
+    return message if len(message) <= _MAX_MESSAGE_LENGTH else "…" + message[-_MAX_MESSAGE_LENGTH:]

@@ -1,4 +1,4 @@
-"""The states of an event type, where each may go, and what each means for a report."""
+"""The states of an event type, the transitions between them, and their effect on reports."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
-from app.domain.shared.problems import Problem, UserErrorCode, invalid
-from app.domain.shared.values import write_instant
+from app.domain.shared.problems import Problem, UserErrorCode, invalid_input
+from app.domain.shared.values import format_instant
 
 
 class EventTypeState(Enum):
@@ -17,7 +17,7 @@ class EventTypeState(Enum):
     ARCHIVED = "ARCHIVED"
 
 
-_WAYS: dict[EventTypeState, tuple[EventTypeState, ...]] = {
+_TRANSITIONS: dict[EventTypeState, tuple[EventTypeState, ...]] = {
     EventTypeState.DRAFT: (EventTypeState.PUBLISHED, EventTypeState.ARCHIVED),
     EventTypeState.PUBLISHED: (EventTypeState.DEPRECATED, EventTypeState.ARCHIVED),
     EventTypeState.DEPRECATED: (EventTypeState.PUBLISHED, EventTypeState.ARCHIVED),
@@ -27,54 +27,54 @@ _WAYS: dict[EventTypeState, tuple[EventTypeState, ...]] = {
 
 @dataclass(frozen=True)
 class TransitionProblem(Problem):
-    """The lifecycle does not lead there: where it is, and where it may go."""
+    """The transition is not allowed from the current state."""
 
     state: EventTypeState = EventTypeState.DRAFT
     allowed: tuple[EventTypeState, ...] = ()
 
 
-def ways(state: EventTypeState) -> tuple[EventTypeState, ...]:
-    """The states that the lifecycle leads to from this one."""
-    return _WAYS[state]
+def allowed_transitions(state: EventTypeState) -> tuple[EventTypeState, ...]:
+    """Returns the states that an event type may move to from this one."""
+    return _TRANSITIONS[state]
 
 
-def transition_problems(
+def validate_transition(
     state: EventTypeState, to: EventTypeState, sunset_at: datetime | None
 ) -> list[Problem]:
-    """Why an event type cannot move. To stay where it is, is no error."""
-    if to is not state and to not in ways(state):
-        allowed = " or ".join(each.value for each in ways(state))
+    """Validates a transition. A transition to the current state is no error."""
+    if to is not state and to not in allowed_transitions(state):
+        allowed = " or ".join(target.value for target in allowed_transitions(state))
         message = f"From {state.value} it may become {allowed}, not {to.value}."
         code = UserErrorCode.ILLEGAL_TRANSITION
-        return [TransitionProblem(code, message, ("to",), state, ways(state))]
+        return [TransitionProblem(code, message, ("to",), state, allowed_transitions(state))]
     if sunset_at is not None and to is not EventTypeState.DEPRECATED:
-        return [invalid("Goes with DEPRECATED alone.", "sunsetAt")]
+        return [invalid_input("Goes with DEPRECATED alone.", "sunsetAt")]
     return []
 
 
-def closed(
+def validate_accepts_events(
     type_name: str,
     state: EventTypeState,
-    named: str,
+    argument: str,
     sunset_at: datetime | None = None,
     now: datetime | None = None,
 ) -> list[Problem]:
-    """Why an event type in this state takes no events, told of the input that named it."""
+    """Validates that an event type accepts events. `argument` is the input that named it."""
     if state in (EventTypeState.DRAFT, EventTypeState.ARCHIVED):
         message = f"Event type {type_name} is {state.value} and takes no events."
     elif sunset_at is not None and now is not None and sunset_at <= now:
-        message = f"Event type {type_name} takes no events since {write_instant(sunset_at)}."
+        message = f"Event type {type_name} takes no events since {format_instant(sunset_at)}."
     else:
         return []
-    return [Problem(UserErrorCode.EVENT_TYPE_CLOSED, message, (named,))]
+    return [Problem(UserErrorCode.EVENT_TYPE_CLOSED, message, (argument,))]
 
 
-def outdated(
-    type_name: str, state: EventTypeState, named: str, sunset_at: datetime | None = None
+def deprecation_warnings(
+    type_name: str, state: EventTypeState, argument: str, sunset_at: datetime | None = None
 ) -> list[Problem]:
-    """The warning that goes with an event of a type which is on its way out."""
+    """Returns the warning for an event of a deprecated type."""
     if state is not EventTypeState.DEPRECATED:
         return []
-    until = "" if sunset_at is None else f" and takes no events from {write_instant(sunset_at)} on"
+    until = "" if sunset_at is None else f" and takes no events from {format_instant(sunset_at)} on"
     message = f"Event type {type_name} is DEPRECATED{until}."
-    return [Problem(UserErrorCode.EVENT_TYPE_CLOSED, message, (named,))]
+    return [Problem(UserErrorCode.EVENT_TYPE_CLOSED, message, (argument,))]

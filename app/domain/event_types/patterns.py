@@ -1,28 +1,30 @@
-"""Which regular expressions mean the same to the server and to a browser.
+"""Portable regular expressions: those with the same meaning on the server and in browsers.
 
-What both engines know is allowed: jsonschema-rs (linear time, no lookaround) and ECMAScript with
-the flag `u`, as Ajv compiles it. Everything else is refused when the field is saved.
+Only syntax that both engines support is allowed: jsonschema-rs (linear time, no lookaround) and
+ECMAScript with the flag `u`, as Ajv compiles it. Other patterns are rejected when a field is saved.
 """
 
 from __future__ import annotations
 
 import re
 
-_ESCAPES = r"\\[dDwWsStnrfv.*+?()\[\]{}|^$/\\]"  # \b goes by Unicode in one, by ASCII in the other
+_ESCAPES = r"\\[dDwWsStnrfv.*+?()\[\]{}|^$/\\]"  # \b is Unicode-aware in one, ASCII in the other
 _CLASS = rf"\[\^?(?:{_ESCAPES}|(?!&&|--|~~)[^\[\]\\])+\]"
 _ATOM = rf"(?:{_ESCAPES}|{_CLASS}|\)|[^\\\[\]{{}}()|^$*+?])"
 _QUANTIFIER = r"(?:[*+?]|\{[0-9]+(?:,[0-9]*)?\})\??"
-_UNCOUNTED = r"\((?:\?:)?|[|^$]"
+_UNQUANTIFIED = r"\((?:\?:)?|[|^$]"
 _DOT = re.compile(rf"\\.|{_CLASS}|[.]", re.DOTALL)
-NO_LINE_END = r"[^\n\r\u2028\u2029]"
-_COMMON = re.compile(rf"(?:{_ATOM}(?:{_QUANTIFIER})?|{_UNCOUNTED})*")
+NON_LINE_TERMINATOR = r"[^\n\r\u2028\u2029]"
+_PORTABLE_PATTERN = re.compile(rf"(?:{_ATOM}(?:{_QUANTIFIER})?|{_UNQUANTIFIED})*")
 
 
-def is_common(pattern: str) -> bool:
-    """Whether the pattern is written in what both engines know. It may still not compile."""
-    return _COMMON.fullmatch(pattern) is not None
+def is_portable_pattern(pattern: str) -> bool:
+    """Whether the pattern uses only syntax that both engines support. It may still not compile."""
+    return _PORTABLE_PATTERN.fullmatch(pattern) is not None
 
 
-def spelled_out(pattern: str) -> str:
-    """The same pattern for both engines: a dot, which takes other line ends in each, as a class."""
-    return _DOT.sub(lambda found: NO_LINE_END if found.group() == "." else found.group(), pattern)
+def expand_dots(pattern: str) -> str:
+    """Replaces dots, which match different line terminators in each engine, with a class."""
+    return _DOT.sub(
+        lambda match: NON_LINE_TERMINATOR if match.group() == "." else match.group(), pattern
+    )

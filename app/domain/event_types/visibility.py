@@ -1,7 +1,7 @@
-"""Which fields of an event are visible, and what becomes of the values of those that are not.
+"""Resolves which fields of an event are visible and required, and applies defaults.
 
-`visible = (no SHOW rule, or one of them holds) and no HIDE rule holds`, settled in dependency
-order, so that a predicate never sees the value of a hidden field. The order of rules never matters.
+`visible = (no SHOW rule, or one of them holds) and no HIDE rule holds`, resolved in dependency
+order, so that a predicate never sees the value of a hidden field. The order of rules is irrelevant.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from app.domain.event_types.conditions import (
     Condition,
     ConditionalEffect,
     ConditionalRule,
+    condition_fields,
     condition_holds,
-    fields_of,
-    in_force,
+    select_enabled_rules,
 )
 from app.domain.event_types.fields import FieldDefinition, FieldKind
 from app.domain.shared.problems import Problem, UserErrorCode
 
 
 @dataclass(frozen=True)
-class Settled:
-    """Values without those of hidden fields and with defaults; names are in the form's order."""
+class ResolvedFields:
+    """Values without those of hidden fields and with defaults; names in field order."""
 
     values: dict[str, Any]
     visible: tuple[str, ...]
@@ -45,76 +45,77 @@ class Settled:
         ]
 
 
-def settle(
+def resolve_fields(
     fields: tuple[FieldDefinition, ...],
     rules: tuple[ConditionalRule, ...],
     values: Mapping[str, Any],
     defaults: Container[str] | None = None,
-) -> Settled:
-    """Drops what is hidden and fills in defaults, field by field, each after those it depends on.
+) -> ResolvedFields:
+    """Drops values of hidden fields and applies defaults, in dependency order.
 
-    `defaults` names the fields that may get theirs, None: all. A null counts as absent, and stays
-    where there is no default.
+    `defaults` names the fields whose default may be applied; None for all. A null counts as
+    absent, and remains if there is no default.
     """
-    plan = _plan(fields, rules)
-    if plan.is_plain:
-        return Settled(dict(values), tuple(plan.kinds), plan.required, ())
-    settled = dict(values)
+    resolution = _build_resolution_order(fields, rules)
+    if resolution.is_trivial:
+        return ResolvedFields(dict(values), tuple(resolution.kinds), resolution.required, ())
+    resolved_values = dict(values)
     visible, dropped = set(), set()
-    for ruled in plan.order:
-        name, default = ruled.field.name, ruled.field.default
-        if not ruled.is_visible(plan.kinds, settled):
-            if settled.pop(name, None) is not None:
+    for field_rules in resolution.order:
+        name, default = field_rules.field.name, field_rules.field.default
+        if not field_rules.is_visible(resolution.kinds, resolved_values):
+            if resolved_values.pop(name, None) is not None:
                 dropped.add(name)
             continue
         visible.add(name)
-        may_default = default is not None and (defaults is None or name in defaults)
-        if may_default and settled.get(name) is None:
-            settled[name] = default
+        applies_default = default is not None and (defaults is None or name in defaults)
+        if applies_default and resolved_values.get(name) is None:
+            resolved_values[name] = default
     required = {
-        ruled.field.name
-        for ruled in plan.order
-        if ruled.field.name in visible and ruled.is_required(plan.kinds, settled)
+        field_rules.field.name
+        for field_rules in resolution.order
+        if field_rules.field.name in visible
+        and field_rules.is_required(resolution.kinds, resolved_values)
     }
-    return Settled(
-        settled,
-        tuple(name for name in plan.kinds if name in visible),
-        tuple(name for name in plan.kinds if name in required),
-        tuple(name for name in plan.kinds if name in dropped),
+    return ResolvedFields(
+        resolved_values,
+        tuple(name for name in resolution.kinds if name in visible),
+        tuple(name for name in resolution.kinds if name in required),
+        tuple(name for name in resolution.kinds if name in dropped),
     )
 
 
-def dependency_cycle(rules: Iterable[ConditionalRule]) -> list[str] | None:
-    """Fields whose visibility hangs on itself, each named before the one it decides.
+def find_dependency_cycle(rules: Iterable[ConditionalRule]) -> list[str] | None:
+    """Finds fields whose visibility depends on itself, each before the one that depends on it.
 
-    Rules that are not enabled count, so that enabling one is never refused.
+    Disabled rules are included, so that enabling a rule never fails.
     """
     try:
-        _sorter(rules).prepare()
+        _build_sorter(rules).prepare()
     except CycleError as error:
         cycle: list[str] = error.args[1]
         return cycle
     return None
 
 
-def decides(rule: ConditionalRule, field: str, target: str) -> bool:
+def affects_visibility(rule: ConditionalRule, field: str, target: str) -> bool:
     """Whether the rule makes the target's visibility depend on the field."""
     if rule.effect is ConditionalEffect.REQUIRE or target not in rule.targets:
         return False
-    return field in fields_of(rule.condition)
+    return field in condition_fields(rule.condition)
 
 
-def _sorter(rules: Iterable[ConditionalRule]) -> TopologicalSorter[str]:
+def _build_sorter(rules: Iterable[ConditionalRule]) -> TopologicalSorter[str]:
     sorter = TopologicalSorter[str]()
     for rule in rules:
         if rule.effect is not ConditionalEffect.REQUIRE:
             for target in rule.targets:
-                sorter.add(target, *fields_of(rule.condition))
+                sorter.add(target, *condition_fields(rule.condition))
     return sorter
 
 
 @dataclass(frozen=True)
-class _Ruled:
+class _FieldRules:
     """A field and the conditions on it."""
 
     field: FieldDefinition
@@ -123,50 +124,56 @@ class _Ruled:
     require: tuple[Condition, ...]
 
     def is_visible(self, kinds: Mapping[str, FieldKind], values: Mapping[str, Any]) -> bool:
-        shown = not self.show or any(condition_holds(each, kinds, values) for each in self.show)
-        return shown and not any(condition_holds(each, kinds, values) for each in self.hide)
+        is_shown = not self.show or any(
+            condition_holds(condition, kinds, values) for condition in self.show
+        )
+        return is_shown and not any(
+            condition_holds(condition, kinds, values) for condition in self.hide
+        )
 
     def is_required(self, kinds: Mapping[str, FieldKind], values: Mapping[str, Any]) -> bool:
         return self.field.required or any(
-            condition_holds(each, kinds, values) for each in self.require
+            condition_holds(condition, kinds, values) for condition in self.require
         )
 
 
 @dataclass(frozen=True)
-class _Plan:
+class _ResolutionOrder:
     kinds: dict[str, FieldKind]
-    order: tuple[_Ruled, ...]
+    order: tuple[_FieldRules, ...]
 
     @cached_property
-    def is_plain(self) -> bool:
-        """No rule and no default has anything to settle."""
+    def is_trivial(self) -> bool:
+        """Whether there are no rules and no defaults."""
         return not any(
-            each.show or each.hide or each.require or each.field.default is not None
-            for each in self.order
+            rules.show or rules.hide or rules.require or rules.field.default is not None
+            for rules in self.order
         )
 
     @cached_property
     def required(self) -> tuple[str, ...]:
-        """Without any rule, in the form's order."""
-        required = {each.field.name for each in self.order if each.field.required}
+        """The fields that are required without any rule, in field order."""
+        required = {rules.field.name for rules in self.order if rules.field.required}
         return tuple(name for name in self.kinds if name in required)
 
 
 @lru_cache(maxsize=1024)
-def _plan(fields: tuple[FieldDefinition, ...], rules: tuple[ConditionalRule, ...]) -> _Plan:
+def _build_resolution_order(
+    fields: tuple[FieldDefinition, ...], rules: tuple[ConditionalRule, ...]
+) -> _ResolutionOrder:
     by_name = {field.name: field for field in fields}
-    sorter = _sorter(rules)
+    sorter = _build_sorter(rules)
     for name in by_name:
         sorter.add(name)
-    order = (_ruled(by_name[name], rules) for name in sorter.static_order())
-    return _Plan({field.name: field.kind for field in fields}, tuple(order))
+    order = (_collect_rules(by_name[name], rules) for name in sorter.static_order())
+    return _ResolutionOrder({field.name: field.kind for field in fields}, tuple(order))
 
 
-def _ruled(field: FieldDefinition, rules: tuple[ConditionalRule, ...]) -> _Ruled:
+def _collect_rules(field: FieldDefinition, rules: tuple[ConditionalRule, ...]) -> _FieldRules:
     def conditions(effect: ConditionalEffect) -> tuple[Condition, ...]:
-        return tuple(rule.condition for rule in in_force(rules, effect, field.name))
+        return tuple(rule.condition for rule in select_enabled_rules(rules, effect, field.name))
 
-    return _Ruled(
+    return _FieldRules(
         field,
         conditions(ConditionalEffect.SHOW),
         conditions(ConditionalEffect.HIDE),

@@ -1,4 +1,4 @@
-"""The attributes of an event, but for its fields: which can be kept."""
+"""Validates the attributes of an event, except its fields."""
 
 from __future__ import annotations
 
@@ -7,30 +7,34 @@ from datetime import datetime
 from typing import Any
 
 from app.domain.shared.limits import Limits
-from app.domain.shared.problems import Problem, invalid
-from app.domain.shared.values import name_problems, text_problems, type_name_problems
+from app.domain.shared.problems import Problem, invalid_input
+from app.domain.shared.values import validate_name, validate_text, validate_type_name
 
 
-def attribute_problems(given: Mapping[str, Any], limits: Limits, now: datetime) -> list[Problem]:
-    """Everything that is wrong with the attributes given, under the names of the API."""
+def validate_attributes(
+    attributes: Mapping[str, Any], limits: Limits, now: datetime
+) -> list[Problem]:
+    """Validates the attributes that are present. Paths use API names."""
     problems = [
-        *type_name_problems(given.get("type"), limits, "type"),
-        *name_problems(given.get("source"), limits.name, "source"),
-        *name_problems(given.get("source_id"), limits.name, "sourceId"),
-        *name_problems(given.get("subject"), limits.name, "subject"),
-        *text_problems(given.get("summary"), limits.summary, "summary"),
-        *text_problems(given.get("content"), limits.content, "content"),
+        *validate_type_name(attributes.get("type"), limits, "type"),
+        *validate_name(attributes.get("source"), limits.name, "source"),
+        *validate_name(attributes.get("source_id"), limits.name, "sourceId"),
+        *validate_name(attributes.get("subject"), limits.name, "subject"),
+        *validate_text(attributes.get("summary"), limits.summary, "summary"),
+        *validate_text(attributes.get("content"), limits.content, "content"),
     ]
-    if entity := given.get("entity"):
-        problems += name_problems(entity.type, limits.name, "entity", "type")
-        problems += name_problems(entity.id, limits.name, "entity", "id")
-    tags = given.get("tags") or ()
+    if entity := attributes.get("entity"):
+        problems += validate_name(entity.type, limits.name, "entity", "type")
+        problems += validate_name(entity.id, limits.name, "entity", "id")
+    tags = attributes.get("tags") or ()
     if len(tags) > limits.tags:
-        problems.append(invalid(f"There are {len(tags):,} tags; at most {limits.tags}.", "tags"))
+        problems.append(
+            invalid_input(f"There are {len(tags):,} tags; at most {limits.tags}.", "tags")
+        )
     for index, tag in enumerate(tags[: limits.tags]):
-        problems += name_problems(tag, limits.name, "tags", str(index))
-    occurred_at = given.get("occurred_at")
-    if occurred_at is not None and occurred_at > now + limits.future:
+        problems += validate_name(tag, limits.name, "tags", str(index))
+    occurred_at = attributes.get("occurred_at")
+    if occurred_at is not None and occurred_at > now + limits.max_clock_skew:
         ahead = f"Is more than {limits.future_seconds} seconds ahead of the server's clock."
-        problems.append(invalid(ahead, "occurredAt"))
+        problems.append(invalid_input(ahead, "occurredAt"))
     return problems

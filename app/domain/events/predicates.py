@@ -1,8 +1,8 @@
-"""A test on one custom field, as filters and conditional rules put it.
+"""Predicates on one custom field, as in filters and conditional rules.
 
-A field that is absent makes every test false but NOT_EXISTS; NE is false then, too. Numbers are
-compared with numbers, truth values with truth values, texts with texts by code point, and among
-texts instants by time: a value of another JSON type is just another value.
+If the field is absent, every predicate is false except NOT_EXISTS; NE is false, too. Numbers are
+compared with numbers, booleans with booleans, strings with strings by code point, and strings that
+are instants by time. Values of different JSON types are unequal and have no order.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from enum import Enum
 from itertools import islice
 from typing import Any
 
-from app.domain.shared.problems import Problem, invalid
-from app.domain.shared.values import read_instant, write_instant
+from app.domain.shared.problems import Problem, invalid_input
+from app.domain.shared.values import format_instant, parse_instant
 
 
 class PredicateOperator(Enum):
@@ -40,121 +40,125 @@ class FieldPredicate:
     value: Any = None
 
 
-ORDERING: dict[PredicateOperator, Callable[[Any, Any], Any]] = {
+ORDERING_OPERATORS: dict[PredicateOperator, Callable[[Any, Any], Any]] = {
     PredicateOperator.GT: operator.gt,
     PredicateOperator.GTE: operator.ge,
     PredicateOperator.LT: operator.lt,
     PredicateOperator.LTE: operator.le,
 }
 
-# An event is found by so many of its fields and elements of a list: who sends more has a
-# document, not fields. Names longer than this are no field's either.
-MOST_FIELDS = 1_000
-MOST_ELEMENTS = 100
-LONGEST_NAME = 255
+# Only so many fields of an event and elements of a list are indexed, and no longer names.
+MAX_INDEXED_FIELDS = 1_000
+MAX_INDEXED_ELEMENTS = 100
+MAX_INDEXED_NAME_LENGTH = 255
 
 
 @dataclass(frozen=True)
 class Comparable:
-    """A JSON scalar as it is compared: one of the three is not None."""
+    """A JSON scalar for comparisons: exactly one of the attributes is not None."""
 
     number: float | None = None
     text: str | None = None
-    truth: bool | None = None
+    boolean: bool | None = None
 
 
-def comparable(value: Any) -> Comparable | None:
-    """None for what is no scalar: a list, an object, null."""
+def to_comparable(value: Any) -> Comparable | None:
+    """Returns the comparable form of a scalar. None for a list, an object or null."""
     if isinstance(value, bool):
-        return Comparable(truth=value)
+        return Comparable(boolean=value)
     if isinstance(value, int | float):
         return Comparable(number=float(value))
     if isinstance(value, str):
-        instant = read_instant(value)
-        return Comparable(text=value if instant is None else write_instant(instant))
+        instant = parse_instant(value)
+        return Comparable(text=value if instant is None else format_instant(instant))
     return None
 
 
-def findable(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields that an event can be found by; one that is null is absent."""
+def indexed_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the fields that filters can match; a null field is absent."""
     names = [
-        name for name, value in fields.items() if value is not None and len(name) <= LONGEST_NAME
+        name
+        for name, value in fields.items()
+        if value is not None and len(name) <= MAX_INDEXED_NAME_LENGTH
     ]
-    if len(names) > MOST_FIELDS:
-        names = sorted(names)[:MOST_FIELDS]
+    if len(names) > MAX_INDEXED_FIELDS:
+        names = sorted(names)[:MAX_INDEXED_FIELDS]
     return {name: fields[name] for name in names}
 
 
-def elements(value: Any) -> list[Comparable]:
-    """The scalars of a list, each once; nothing of any other value."""
+def comparable_elements(value: Any) -> list[Comparable]:
+    """Returns the distinct scalars of a list; empty for any other value."""
     if not isinstance(value, list):
         return []
-    found = (comparable(each) for each in islice(value, MOST_ELEMENTS))
-    return list(dict.fromkeys(each for each in found if each is not None))
+    scalars = (to_comparable(element) for element in islice(value, MAX_INDEXED_ELEMENTS))
+    return list(dict.fromkeys(scalar for scalar in scalars if scalar is not None))
 
 
-def holds(predicate: FieldPredicate, fields: Mapping[str, Any]) -> bool:
-    value = _found(fields, predicate.field)
+def predicate_holds(predicate: FieldPredicate, fields: Mapping[str, Any]) -> bool:
+    """Whether the predicate holds for these fields."""
+    value = _indexed_value(fields, predicate.field)
     if value is None:
         return predicate.operator is PredicateOperator.NOT_EXISTS
-    here = comparable(value)
+    actual = to_comparable(value)
     match predicate.operator:
         case PredicateOperator.EXISTS:
             return True
         case PredicateOperator.NOT_EXISTS:
             return False
         case PredicateOperator.EQ:
-            return here == comparable(predicate.value)
+            return actual == to_comparable(predicate.value)
         case PredicateOperator.NE:
-            return here != comparable(predicate.value)
+            return actual != to_comparable(predicate.value)
         case PredicateOperator.IN:
-            return here is not None and here in map(comparable, predicate.value)
+            return actual is not None and actual in map(to_comparable, predicate.value)
         case PredicateOperator.CONTAINS:
-            return _contains(value, here, comparable(predicate.value))
+            return _contains(value, actual, to_comparable(predicate.value))
         case ordering:
-            return _ordered(ordering, here, comparable(predicate.value))
+            return _compare(ordering, actual, to_comparable(predicate.value))
 
 
-def predicate_problems(predicate: FieldPredicate) -> list[Problem]:
-    """A value that the operator cannot be asked with, whatever the field holds."""
+def validate_predicate(predicate: FieldPredicate) -> list[Problem]:
+    """Validates that the operator can take the value, whatever the kind of the field."""
     name, value = predicate.operator.value, predicate.value
     match predicate.operator:
         case PredicateOperator.EXISTS | PredicateOperator.NOT_EXISTS:
-            told = None if value is None else f"{name} takes no value."
+            error = None if value is None else f"{name} takes no value."
         case PredicateOperator.IN:
-            several = isinstance(value, tuple)
-            told = None if several and all(map(comparable, value)) else f"{name} takes a list."
-        case each if each in ORDERING:
-            sound = comparable(value)
-            told = f"{name} takes a number, a text or an instant."
-            if sound is not None and sound.truth is None:
-                told = None
+            is_list = isinstance(value, tuple)
+            error = None if is_list and all(map(to_comparable, value)) else f"{name} takes a list."
+        case ordering if ordering in ORDERING_OPERATORS:
+            bound = to_comparable(value)
+            error = f"{name} takes a number, a text or an instant."
+            if bound is not None and bound.boolean is None:
+                error = None
         case _:
-            told = None if comparable(value) else f"{name} takes a text, a number, true or false."
-    return [] if told is None else [invalid(told, "value")]
+            error = (
+                None if to_comparable(value) else f"{name} takes a text, a number, true or false."
+            )
+    return [] if error is None else [invalid_input(error, "value")]
 
 
-def _found(fields: Mapping[str, Any], name: str) -> Any:
-    beyond = len(name) > LONGEST_NAME or (
-        len(fields) > MOST_FIELDS and name not in findable(fields)
+def _indexed_value(fields: Mapping[str, Any], name: str) -> Any:
+    is_not_indexed = len(name) > MAX_INDEXED_NAME_LENGTH or (
+        len(fields) > MAX_INDEXED_FIELDS and name not in indexed_fields(fields)
     )
-    return None if beyond else fields.get(name)
+    return None if is_not_indexed else fields.get(name)
 
 
-def _contains(value: Any, here: Comparable | None, wanted: Comparable | None) -> bool:
-    if wanted is None:
+def _contains(value: Any, actual: Comparable | None, element: Comparable | None) -> bool:
+    if element is None:
         return False
-    if here is not None and here.text is not None:
-        return wanted.text is not None and wanted.text in here.text
-    return wanted in elements(value)
+    if actual is not None and actual.text is not None:
+        return element.text is not None and element.text in actual.text
+    return element in comparable_elements(value)
 
 
-def _ordered(
-    ordering: PredicateOperator, here: Comparable | None, bound: Comparable | None
+def _compare(
+    ordering: PredicateOperator, actual: Comparable | None, bound: Comparable | None
 ) -> bool:
-    if here is None or bound is None:
+    if actual is None or bound is None:
         return False
-    for own, other in ((here.number, bound.number), (here.text, bound.text)):
-        if own is not None and other is not None:
-            return bool(ORDERING[ordering](own, other))
+    for left, right in ((actual.number, bound.number), (actual.text, bound.text)):
+        if left is not None and right is not None:
+            return bool(ORDERING_OPERATORS[ordering](left, right))
     return False

@@ -1,4 +1,4 @@
-"""How grave an event is, and how what it tells of went."""
+"""The severity of an event and the outcome of the activity that it reports."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Outcome(Enum):
     FAILURE = "FAILURE"
 
 
-_WORDS = {
+_SEVERITIES_BY_NAME = {
     "info": Severity.INFO,
     **dict.fromkeys(("error", "failure", "red"), Severity.ERROR),
     **dict.fromkeys(("warn", "warning", "yellow"), Severity.WARN),
@@ -25,11 +25,11 @@ _WORDS = {
 }
 
 
-def read_severity(text: str | None) -> Severity:
-    """Any text is a severity: words that are not known mean INFO."""
-    return named_severity(text) or Severity.INFO
+def parse_severity(text: str | None) -> Severity:
+    """Parses a severity; unknown names mean INFO."""
+    return lookup_severity(text) or Severity.INFO
 
 
-def named_severity(text: str | None) -> Severity | None:
-    """The severity that the text names; None for words that are not known."""
-    return _WORDS.get((text or "").strip().casefold())
+def lookup_severity(text: str | None) -> Severity | None:
+    """Returns the severity with this name. None if unknown."""
+    return _SEVERITIES_BY_NAME.get((text or "").strip().casefold())

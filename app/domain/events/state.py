@@ -1,4 +1,4 @@
-"""An event as a value: what a verdict makes, the log keeps and a filter judges."""
+"""The state of an event, as validation creates it, the change log stores it and filters test it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from app.domain.events.severity import Outcome, Severity
-from app.domain.shared.values import canonical_json, write_instant
+from app.domain.shared.values import canonical_json, format_instant
 
 
 class EventChangeKind(Enum):
@@ -28,7 +28,7 @@ class EventChangeKind(Enum):
 
 @dataclass(frozen=True)
 class Entity:
-    """What an event is about."""
+    """The entity that an event is about."""
 
     type: str
     id: str
@@ -36,7 +36,7 @@ class Entity:
 
 @dataclass(frozen=True)
 class EventState:
-    """All of an event that its organization can see. Instants are in UTC.
+    """The attributes of an event that its organization can see. Instants are in UTC.
 
     `last_occurred_at` is None until a duplicate was counted. `summary_given` is false where the
     summary is only the name of the type. `extensions` are the CloudEvents attributes that Tocsin
@@ -76,8 +76,8 @@ class EventState:
     payload: dict[str, Any] | None = None
 
     @property
-    def latest(self) -> datetime:
-        """When it occurred, or its latest duplicate."""
+    def latest_occurrence(self) -> datetime:
+        """When the event, or its latest duplicate, occurred."""
         return max(self.occurred_at, self.last_occurred_at or self.occurred_at)
 
     @property
@@ -85,21 +85,21 @@ class EventState:
         return self.acknowledged_at is not None
 
     def to_json(self) -> dict[str, Any]:
-        """As the log keeps it, under the names of the API."""
-        said = vars(self)
-        return {name: _plain(said[attribute]) for attribute, name in _NAMES}
+        """Returns the JSON form that the change log stores, under API names."""
+        attributes = vars(self)
+        return {name: _to_json_value(attributes[attribute]) for attribute, name in _JSON_NAMES}
 
     @classmethod
-    def from_json(cls, kept: Mapping[str, Any]) -> EventState:
-        """Reads what any version of `to_json` wrote; what came later gets its default."""
-        known = {attribute: kept[name] for attribute, name in _NAMES if name in kept}
-        return cls(**{name: _read(name, value) for name, value in known.items()})
+    def from_json(cls, stored: Mapping[str, Any]) -> EventState:
+        """Reads what any version of `to_json` wrote; newer attributes get their defaults."""
+        attributes = {attribute: stored[name] for attribute, name in _JSON_NAMES if name in stored}
+        return cls(**{name: _from_json_value(name, value) for name, value in attributes.items()})
 
 
-def changes(before: EventState | None, after: EventState | None) -> dict[str, list[Any]]:
-    """{attribute: [before, after]} under the names of the API, without the clockwork.
+def diff_states(before: EventState | None, after: EventState | None) -> dict[str, list[Any]]:
+    """Returns {attribute: [before, after]} under API names, without bookkeeping attributes.
 
-    None before: it was logged; None after: it was deleted.
+    `before` is None if the event was logged, `after` if it was deleted.
     """
     old = {} if before is None else before.to_json()
     new = {} if after is None else after.to_json()
@@ -111,13 +111,13 @@ def changes(before: EventState | None, after: EventState | None) -> dict[str, li
     }
 
 
-_READERS: dict[str, Callable[[Any], Any]] = {
+_PARSERS: dict[str, Callable[[Any], Any]] = {
     "id": UUID,
     "event_type_id": UUID,
     "duplicate_of_id": UUID,
     "severity": Severity,
     "outcome": Outcome,
-    "entity": lambda kept: Entity(**kept),
+    "entity": lambda stored: Entity(**stored),
     "tags": tuple,
     "occurred_at": datetime.fromisoformat,
     "last_occurred_at": datetime.fromisoformat,
@@ -127,25 +127,25 @@ _READERS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def _read(name: str, kept: Any) -> Any:
-    reader = _READERS.get(name)
-    return kept if kept is None or reader is None else reader(kept)
+def _from_json_value(name: str, value: Any) -> Any:
+    parser = _PARSERS.get(name)
+    return value if value is None or parser is None else parser(value)
 
 
-def _plain(value: Any) -> Any:
-    if type(value) in _PLAIN:
+def _to_json_value(value: Any) -> Any:
+    if type(value) in _JSON_TYPES:
         return value
-    if (own := _WRITERS.get(type(value))) is not None:
-        return own(value)
-    for kind, writer in _WRITERS.items():  # a driver has a subclass of its own for ids
+    if (formatter := _FORMATTERS.get(type(value))) is not None:
+        return formatter(value)
+    for kind, formatter in _FORMATTERS.items():  # drivers may have subclasses of UUID
         if isinstance(value, kind):
-            return writer(value)
+            return formatter(value)
     return value
 
 
-_PLAIN = frozenset({str, int, bool, float, dict, NoneType})
-_WRITERS: dict[type, Callable[[Any], Any]] = {
-    datetime: write_instant,
+_JSON_TYPES = frozenset({str, int, bool, float, dict, NoneType})
+_FORMATTERS: dict[type, Callable[[Any], Any]] = {
+    datetime: format_instant,
     UUID: str,
     Severity: lambda severity: severity.value,
     Outcome: lambda outcome: outcome.value,
@@ -154,8 +154,10 @@ _WRITERS: dict[type, Callable[[Any], Any]] = {
 }
 
 
-def _camel(name: str) -> str:
-    return re.sub(r"_([a-z])", lambda found: found.group(1).upper(), name)
+def _to_camel_case(name: str) -> str:
+    return re.sub(r"_([a-z])", lambda match: match.group(1).upper(), name)
 
 
-_NAMES = tuple((each.name, _camel(each.name)) for each in fields(EventState))
+_JSON_NAMES = tuple(
+    (attribute.name, _to_camel_case(attribute.name)) for attribute in fields(EventState)
+)

@@ -1,4 +1,4 @@
-"""Container events: the audit trail of what happens to containers, as events like all others."""
+"""Container events: the audit trail of containers, stored as events."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 from app.domain.events.filters import EventFilter, TimeRange
 from app.domain.events.severity import Outcome
 from app.domain.events.state import Entity
-from app.domain.intake.intake import Draft
+from app.domain.intake.intake import EventDraft
 
-ENTITY_TYPE = "Container"
+CONTAINER_ENTITY_TYPE = "Container"
 
 
 class ContainerActivity(Enum):
@@ -25,33 +25,34 @@ class ContainerActivity(Enum):
         return f"container.{self.value.lower()}"
 
 
-def container_draft(
+def build_container_draft(
     container_id: str,
     activity: ContainerActivity,
     occurred_at: datetime | None,
     outcome: Outcome | None,
     fields: Any,
-) -> Draft:
-    return Draft(
+) -> EventDraft:
+    """Builds the report of a container activity."""
+    return EventDraft(
         type=activity.type_name,
-        entity=Entity(ENTITY_TYPE, container_id),
+        entity=Entity(CONTAINER_ENTITY_TYPE, container_id),
         occurred_at=occurred_at,
         outcome=outcome,
         fields=fields,
     )
 
 
-def container_filter(
+def build_container_filter(
     container_id: str | None,
     activity: ContainerActivity | None,
     outcome: Outcome | None,
     occurred_at: TimeRange | None,
 ) -> EventFilter:
-    """Every activity, and every container, that is not said."""
+    """Builds a filter; without an activity or a container ID it matches all."""
     activities = ContainerActivity if activity is None else (activity,)
     return EventFilter(
-        types=tuple(each.type_name for each in activities),
-        entity_type=ENTITY_TYPE,
+        types=tuple(activity.type_name for activity in activities),
+        entity_type=CONTAINER_ENTITY_TYPE,
         entity_id=container_id,
         outcome=outcome,
         occurred_at=occurred_at,

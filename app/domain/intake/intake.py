@@ -1,6 +1,6 @@
-"""The verdict on a report and on an update: everything that is wrong with it, or the event.
+"""Validates reports and updates of events: the result is the event, or its problems.
 
-Every door makes a `Draft`; nothing here knows which door it was, and nothing is stored here.
+Every API creates an `EventDraft`; validation does not depend on the API, and stores nothing.
 """
 
 from __future__ import annotations
@@ -16,24 +16,28 @@ from uuid import UUID
 from app.domain.access.caller import Caller
 from app.domain.event_types.conditions import ConditionalRule
 from app.domain.event_types.fields import FieldDefinition
-from app.domain.event_types.json_schema import value_problems
-from app.domain.event_types.lifecycle import EventTypeState, closed, outdated
-from app.domain.event_types.visibility import Settled, settle
-from app.domain.events.attributes import attribute_problems
-from app.domain.events.severity import Outcome, read_severity
+from app.domain.event_types.json_schema import validate_values
+from app.domain.event_types.lifecycle import (
+    EventTypeState,
+    deprecation_warnings,
+    validate_accepts_events,
+)
+from app.domain.event_types.visibility import ResolvedFields, resolve_fields
+from app.domain.events.attributes import validate_attributes
+from app.domain.events.severity import Outcome, parse_severity
 from app.domain.events.state import Entity, EventState
-from app.domain.rules.guards import Guard, GuardEnforcement, violations
+from app.domain.rules.guards import Guard, GuardEnforcement, find_violations
 from app.domain.shared.limits import Limits
-from app.domain.shared.problems import Problem, UserErrorCode, invalid
-from app.domain.shared.values import canonical_json, json_problems, object_problems
+from app.domain.shared.problems import Problem, UserErrorCode, invalid_input
+from app.domain.shared.values import canonical_json, validate_json, validate_json_object
 
-NOTICE = "notice"
+DEFAULT_TYPE = "notice"
 
 
 @dataclass(frozen=True)
-class Draft:
-    """A report as it was given: what was left out is None. `fields` is any JSON value;
-    `extensions` and `payload` are sound, and as an event has them.
+class EventDraft:
+    """A report before validation. Omitted attributes are None. `fields` is any JSON value;
+    `extensions` and `payload` are valid, in the form that an event has them.
     """
 
     event_type_id: str | None = None
@@ -55,31 +59,32 @@ class Draft:
     payload: dict[str, Any] | None = None
 
     def digest(self) -> str | None:
-        """SHA-256 of the draft as given: equal for a replay, and hardly for anything else.
+        """Returns the SHA-256 of the draft, which identifies a repeated report.
 
-        None for fields so deep, or numbers so long, that they cannot have been accepted before.
+        None if fields are nested too deeply, or numbers too long, to have been accepted before.
         """
         return self._digest
 
     @cached_property
     def _digest(self) -> str | None:
-        said = {name: value for name, value in vars(self).items() if value is not None}
+        values = {name: value for name, value in vars(self).items() if value is not None}
         if self.entity is not None:
-            said["entity"] = [self.entity.type, self.entity.id]
+            values["entity"] = [self.entity.type, self.entity.id]
         if self.outcome is not None:
-            said["outcome"] = self.outcome.value
+            values["outcome"] = self.outcome.value
         if self.occurred_at is not None:
-            said["occurred_at"] = self.occurred_at.astimezone(UTC).isoformat()
+            values["occurred_at"] = self.occurred_at.astimezone(UTC).isoformat()
         try:
-            return hashlib.sha256(canonical_json(said)).hexdigest()
+            return hashlib.sha256(canonical_json(values)).hexdigest()
         except (RecursionError, ValueError):
             return None
 
 
 @dataclass(frozen=True)
-class TypeSpec:
-    """An event type at one version: all that a verdict asks of it.
-    `guards` are the type's rules as they are published now, whatever the version.
+class EventTypeSnapshot:
+    """One version of an event type, with everything that validation needs.
+
+    `guards` are the currently published rules of the type, whatever the version.
     """
 
     id: UUID
@@ -101,200 +106,238 @@ class Accepted:
 
 
 @dataclass(frozen=True)
-class Refused:
+class Rejected:
     problems: tuple[Problem, ...]
 
 
-Verdict = Accepted | Refused
+ValidationResult = Accepted | Rejected
 
 
 @dataclass(frozen=True)
-class Desk:
-    """Where and when a verdict is given: by whom the event is reported, the clock, the limits.
+class CommandContext:
+    """The context of a command: its actor, the current time and the limits.
 
-    `guards` are the published rules of the whole organization.
+    `guards` are the published rules of the organization that apply to all event types.
     """
 
-    reporter: Caller
+    actor: Caller
     now: datetime
     limits: Limits = field(default_factory=Limits)
     guards: tuple[Guard, ...] = ()
 
 
-def judge(draft: Draft, spec: TypeSpec | None, desk: Desk, event_id: UUID) -> Verdict:
-    """Judges a report. `spec` is the registered type it names, None for a free-form one."""
-    if spec is not None and has_data(draft.payload):
-        not_fields = f"The type {spec.type} has fields: the data must be a JSON object."
-        judged = _Judged({}, [invalid(not_fields, "payload")])
+def validate_report(
+    draft: EventDraft, event_type: EventTypeSnapshot | None, command: CommandContext, event_id: UUID
+) -> ValidationResult:
+    """Validates a report. `event_type` is None if the report names no registered type."""
+    if event_type is not None and has_opaque_data(draft.payload):
+        message = f"The type {event_type.type} has fields: the data must be a JSON object."
+        result = _FieldsResult({}, [invalid_input(message, "payload")])
     else:
-        judged = _judged_values({} if draft.fields is None else draft.fields, spec, desk)
-    problems = attribute_problems(vars(draft), desk.limits, desk.now)
+        result = _validate_fields({} if draft.fields is None else draft.fields, event_type, command)
+    problems = validate_attributes(vars(draft), command.limits, command.now)
     if not problems:
-        event = _event(draft, spec, judged.values, desk, event_id)
-        _guard(event, None, spec, desk, judged)
-    problems += judged.problems
-    warnings = judged.warnings
-    if spec is not None:
-        named = "type" if draft.event_type_id is None else "eventTypeId"
-        problems += closed(spec.type, spec.state, named, spec.sunset_at, desk.now)
-        warnings += outdated(spec.type, spec.state, named, spec.sunset_at)
-        if draft.type not in (None, spec.type):
-            problems.append(invalid(f"eventTypeId names the type {spec.type}.", "type"))
+        event = _build_event(draft, event_type, result.values, command, event_id)
+        _apply_guards(event, None, event_type, command, result)
+    problems += result.problems
+    warnings = result.warnings
+    if event_type is not None:
+        argument = "type" if draft.event_type_id is None else "eventTypeId"
+        problems += validate_accepts_events(
+            event_type.type, event_type.state, argument, event_type.sunset_at, command.now
+        )
+        warnings += deprecation_warnings(
+            event_type.type, event_type.state, argument, event_type.sunset_at
+        )
+        if draft.type not in (None, event_type.type):
+            problems.append(invalid_input(f"eventTypeId names the type {event_type.type}.", "type"))
     if problems:
-        return Refused(tuple(problems))
+        return Rejected(tuple(problems))
     return Accepted(event, tuple(warnings))
 
 
-def revise(
-    event: EventState, given: Mapping[str, Any], spec: TypeSpec | None, desk: Desk
-) -> Verdict:
-    """Judges an update. `given` holds new values by attribute; None clears what may be empty."""
+def validate_update(
+    event: EventState,
+    changes: Mapping[str, Any],
+    event_type: EventTypeSnapshot | None,
+    command: CommandContext,
+) -> ValidationResult:
+    """Validates an update. `changes` are new values by attribute; None clears optional ones."""
     problems = [
-        invalid("Must not be null.", _CALLED.get(name, name))
+        invalid_input("Must not be null.", _API_NAMES.get(name, name))
         for name in ("severity", "summary", "occurred_at", "notification")
-        if name in given and given[name] is None
+        if name in changes and changes[name] is None
     ]
-    problems += attribute_problems(given, desk.limits, desk.now)
-    judged = _Judged(event.fields)
-    if "fields" in given:
-        merged = _merged(event.fields, given["fields"])
-        appearing = _appearing(event.fields, given["fields"], spec)
-        judged = _judged_values(merged, spec, desk, appearing)
+    problems += validate_attributes(changes, command.limits, command.now)
+    result = _FieldsResult(event.fields)
+    if "fields" in changes:
+        merged = _merge_fields(event.fields, changes["fields"])
+        appearing = _find_appearing_fields(event.fields, changes["fields"], event_type)
+        result = _validate_fields(merged, event_type, command, appearing)
     if problems:
-        return Refused((*problems, *judged.problems))
-    changed = dict(given) | {"fields": judged.values}
-    if "severity" in given:
-        changed["severity"] = read_severity(given["severity"])
-    if "tags" in given:
-        changed["tags"] = _once(given["tags"] or ())
-    if "summary" in given:
-        changed["summary_given"] = True
-    if judged.values and has_data(event.payload):
-        changed["payload"] = None  # fields have come in its place
-    revised = replace(event, **changed, updated_at=desk.now, version=event.version + 1)
-    _guard(revised, event, spec, desk, judged)
-    if judged.problems:
-        return Refused(tuple(judged.problems))
-    return Accepted(revised, tuple(judged.warnings))
+        return Rejected((*problems, *result.problems))
+    attributes = dict(changes) | {"fields": result.values}
+    if "severity" in changes:
+        attributes["severity"] = parse_severity(changes["severity"])
+    if "tags" in changes:
+        attributes["tags"] = _remove_repeated(changes["tags"] or ())
+    if "summary" in changes:
+        attributes["summary_given"] = True
+    if result.values and has_opaque_data(event.payload):
+        attributes["payload"] = None  # replaced by the fields
+    revised = replace(event, **attributes, updated_at=command.now, version=event.version + 1)
+    _apply_guards(revised, event, event_type, command, result)
+    if result.problems:
+        return Rejected(tuple(result.problems))
+    return Accepted(revised, tuple(result.warnings))
 
 
-def has_data(payload: Mapping[str, Any] | None) -> bool:
-    """Whether it is data that `fields` cannot hold, and not only what is said of the data."""
+def has_opaque_data(payload: Mapping[str, Any] | None) -> bool:
+    """Whether the payload contains data that `fields` cannot hold, not only metadata."""
     return payload is not None and not {"data", "data_base64"}.isdisjoint(payload)
 
 
-_CALLED = {"occurred_at": "occurredAt", "source_id": "sourceId"}
+_API_NAMES = {"occurred_at": "occurredAt", "source_id": "sourceId"}
 
 
 @dataclass
-class _Judged:
-    """Values as they would be kept, and what is told about them."""
+class _FieldsResult:
+    """Fields as they would be stored, with their problems and warnings."""
 
     values: Any
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
 
 
-def _judged_values(
-    given: Any, spec: TypeSpec | None, desk: Desk, defaults: Collection[str] | None = None
-) -> _Judged:
-    """Settles the values and judges them. `defaults` names the fields that may get theirs."""
-    if spec is None or not isinstance(given, dict):
-        return _Judged(given, object_problems(given, desk.limits, "fields"))
-    settled = settle(spec.fields, spec.rules, given, defaults)
-    problems = object_problems(settled.values, desk.limits, "fields")
-    sound = settled.values
-    if problems:  # the type judges what can be kept, so that everything is told at once
-        sound = {n: v for n, v in sound.items() if not object_problems({n: v}, desk.limits)}
-    unsound = settled.values.keys() - sound.keys()
-    told = value_problems(spec.fields, sound, spec.rules)
+def _validate_fields(
+    values: Any,
+    event_type: EventTypeSnapshot | None,
+    command: CommandContext,
+    defaults: Collection[str] | None = None,
+) -> _FieldsResult:
+    """Resolves and validates fields. `defaults` names the fields whose default may be applied."""
+    if event_type is None or not isinstance(values, dict):
+        return _FieldsResult(values, validate_json_object(values, command.limits, "fields"))
+    resolved = resolve_fields(event_type.fields, event_type.rules, values, defaults)
+    problems = validate_json_object(resolved.values, command.limits, "fields")
+    storable = resolved.values
+    if problems:  # storable values are validated by the type as well, to report all problems
+        storable = {
+            name: value
+            for name, value in storable.items()
+            if not validate_json_object({name: value}, command.limits)
+        }
+    unstorable_names = resolved.values.keys() - storable.keys()
+    type_problems = validate_values(event_type.fields, storable, event_type.rules)
     problems += [
-        each.under("fields")
-        for each in told
-        if each.path[0] not in unsound and _stands(each, settled)
+        problem.prepend_path("fields")
+        for problem in type_problems
+        if problem.path[0] not in unstorable_names and _is_reported(problem, resolved)
     ]
-    return _Judged(settled.values, problems, [each.under("fields") for each in settled.warnings])
+    return _FieldsResult(
+        resolved.values, problems, [warning.prepend_path("fields") for warning in resolved.warnings]
+    )
 
 
-def _stands(problem: Problem, settled: Settled) -> bool:
-    """Whether the problem is there also when conditions see the values that cannot be kept."""
+def _is_reported(problem: Problem, resolved: ResolvedFields) -> bool:
+    """Whether the problem remains if conditions are evaluated with the unstorable values, too."""
     if problem.code is UserErrorCode.FIELD_REQUIRED:
-        return problem.path[0] in settled.required
+        return problem.path[0] in resolved.required
     return problem.code is not UserErrorCode.FIELD_HIDDEN
 
 
-def _guard(
-    event: EventState, old: EventState | None, spec: TypeSpec | None, desk: Desk, judged: _Judged
+def _apply_guards(
+    event: EventState,
+    before: EventState | None,
+    event_type: EventTypeSnapshot | None,
+    command: CommandContext,
+    result: _FieldsResult,
 ) -> None:
-    """Asks the guards of an event whose attributes are sound, each about fields that are."""
-    guards = (*(spec.guards if spec else ()), *desk.guards)
-    if not guards or any(len(each.path) == 1 for each in judged.problems):
-        return  # where the fields as a whole cannot be kept, nothing can be asked about them
-    unsound = {each.path[1] for each in judged.problems}
-    if unsound:
-        kept = {n: v for n, v in event.fields.items() if not json_problems({n: v}, desk.limits)}
-        event = replace(event, fields=kept)
-    own = spec.fields if spec else None
-    for each in violations(guards, event, old, desk.now, desk.limits, own=own, unsound=unsound):
-        rejects = each.enforcement is GuardEnforcement.REJECT
-        (judged.problems if rejects else judged.warnings).append(each)
+    """Evaluates the guards on valid fields, for an event with valid attributes."""
+    guards = (*(event_type.guards if event_type else ()), *command.guards)
+    if not guards or any(len(problem.path) == 1 for problem in result.problems):
+        return  # the fields as a whole are invalid, so no guard can be evaluated
+    invalid_fields = {problem.path[1] for problem in result.problems}
+    if invalid_fields:
+        valid_values = {
+            name: value
+            for name, value in event.fields.items()
+            if not validate_json({name: value}, command.limits)
+        }
+        event = replace(event, fields=valid_values)
+    version_fields = event_type.fields if event_type else None
+    for violation in find_violations(
+        guards,
+        event,
+        before,
+        command.now,
+        command.limits,
+        version_fields=version_fields,
+        invalid_fields=invalid_fields,
+    ):
+        is_rejecting = violation.enforcement is GuardEnforcement.REJECT
+        (result.problems if is_rejecting else result.warnings).append(violation)
 
 
-def _appearing(stored: Mapping[str, Any], given: Any, spec: TypeSpec | None) -> frozenset[str]:
-    """The fields that an update may show for the first time: these alone get their default."""
-    if spec is None or not isinstance(given, dict):
+def _find_appearing_fields(
+    stored: Mapping[str, Any], changes: Any, event_type: EventTypeSnapshot | None
+) -> frozenset[str]:
+    """Returns the fields that an update may make visible: only these get their default."""
+    if event_type is None or not isinstance(changes, dict):
         return frozenset()
-    visible = settle(spec.fields, spec.rules, stored, ()).visible
-    removed = {name for name, value in given.items() if value is None}
-    return frozenset(each.name for each in spec.fields) - removed.union(visible)
+    visible = resolve_fields(event_type.fields, event_type.rules, stored, ()).visible
+    removed = {name for name, value in changes.items() if value is None}
+    return frozenset(field.name for field in event_type.fields) - removed.union(visible)
 
 
-def _merged(stored: Mapping[str, Any], given: Any) -> Any:
-    """The stored values with the given ones over them; a null that is given takes one away."""
-    if given is None:
+def _merge_fields(stored: Mapping[str, Any], changes: Any) -> Any:
+    """Merges changes into stored values; null removes a value."""
+    if changes is None:
         return {}
-    if not isinstance(given, dict):
-        return given
-    removed = {name for name, value in given.items() if value is None}
-    return {name: value for name, value in {**stored, **given}.items() if name not in removed}
+    if not isinstance(changes, dict):
+        return changes
+    removed = {name for name, value in changes.items() if value is None}
+    return {name: value for name, value in {**stored, **changes}.items() if name not in removed}
 
 
-def _event(
-    draft: Draft,
-    spec: TypeSpec | None,
+def _build_event(
+    draft: EventDraft,
+    event_type: EventTypeSnapshot | None,
     values: dict[str, Any],
-    desk: Desk,
+    command: CommandContext,
     event_id: UUID,
 ) -> EventState:
-    type_name = spec.type if spec else draft.type or NOTICE
+    type_name = event_type.type if event_type else draft.type or DEFAULT_TYPE
     acknowledged = bool(draft.acknowledged)
     return EventState(
         id=event_id,
         type=type_name,
-        event_type_id=spec.id if spec else None,
-        event_type_version=spec.version if spec else None,
-        category=spec.category if spec else None,
+        event_type_id=event_type.id if event_type else None,
+        event_type_version=event_type.version if event_type else None,
+        category=event_type.category if event_type else None,
         entity=draft.entity,
-        severity=read_severity(draft.severity),
-        summary=draft.summary if draft.summary is not None else (spec.name if spec else type_name),
+        severity=parse_severity(draft.severity),
+        summary=draft.summary
+        if draft.summary is not None
+        else (event_type.name if event_type else type_name),
         content=draft.content,
-        source=draft.source or desk.reporter.source,
+        source=draft.source or command.actor.source,
         source_id=draft.source_id,
         subject=draft.subject,
         outcome=draft.outcome,
-        occurred_at=draft.occurred_at or desk.now,
-        recorded_at=desk.now,
-        updated_at=desk.now,
+        occurred_at=draft.occurred_at or command.now,
+        recorded_at=command.now,
+        updated_at=command.now,
         fields=values,
-        tags=_once(draft.tags or ()),
+        tags=_remove_repeated(draft.tags or ()),
         notification=bool(draft.notification),
-        acknowledged_at=desk.now if acknowledged else None,
-        acknowledged_by=desk.reporter.name if acknowledged else None,
+        acknowledged_at=command.now if acknowledged else None,
+        acknowledged_by=command.actor.name if acknowledged else None,
         summary_given=draft.summary is not None,
         extensions=draft.extensions,
         payload=draft.payload,
     )
 
 
-def _once(tags: tuple[str, ...]) -> tuple[str, ...]:
+def _remove_repeated(tags: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(tags))

@@ -1,7 +1,7 @@
-"""Duplication rules: which events are the same thing reported again, and what becomes of them.
+"""Duplication rules: which events are duplicates of others, and how they are treated.
 
-Two events match when their fingerprints are equal and their times lie within the rule's window of
-each other, whichever came first.
+Two events match if their fingerprints are equal and their times lie within the rule's window of
+each other, whichever was logged first.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from uuid import UUID
 
 from app.domain.events.state import EventState
 from app.domain.shared.limits import Limits
-from app.domain.shared.problems import Problem, UserErrorCode, invalid
-from app.domain.shared.values import canonical_json, name_problems
+from app.domain.shared.problems import Problem, UserErrorCode, invalid_input
+from app.domain.shared.values import canonical_json, validate_name
 
 
 class DuplicateAction(Enum):
@@ -29,7 +29,7 @@ class DuplicateAction(Enum):
 
 @dataclass(frozen=True)
 class DuplicationRule:
-    """`event_type_id` None: for events of every type. `fingerprint`: paths into the event."""
+    """A rule, for events of all types if `event_type_id` is None. `fingerprint` lists paths."""
 
     id: UUID
     name: str
@@ -40,8 +40,8 @@ class DuplicationRule:
 
 
 @dataclass(frozen=True)
-class Claim:
-    """A fingerprint under a rule: who holds it decides alone about the events of it."""
+class RuleFingerprint:
+    """The fingerprint of an event under a rule. Events that share one are processed serially."""
 
     rule: DuplicationRule
     digest: str
@@ -52,8 +52,8 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class First:
-    """An event that later ones may be duplicates of. `order`: smaller was logged earlier."""
+class OriginalEvent:
+    """An event that later ones may duplicate. A smaller `order` was logged earlier."""
 
     event_id: UUID
     occurred_at: datetime
@@ -61,134 +61,148 @@ class First:
 
 
 @dataclass(frozen=True)
-class Match:
-    """The event is a duplicate of that first, by that rule."""
+class DuplicateMatch:
+    """An event is a duplicate of this original, by the rule of this fingerprint."""
 
-    claim: Claim
-    first: First
+    fingerprint: RuleFingerprint
+    original: OriginalEvent
 
 
 @dataclass(frozen=True)
 class DuplicateProblem(Problem):
-    """A REJECT rule found the event that was there already."""
+    """A REJECT rule matched an existing event."""
 
     rule_id: UUID | None = None
     existing_id: UUID | None = None
 
     @classmethod
-    def of(cls, match: Match) -> DuplicateProblem:
-        message = f"It was reported already, by the rule {match.claim.rule.name}."
+    def from_match(cls, match: DuplicateMatch) -> DuplicateProblem:
+        message = f"It was reported already, by the rule {match.fingerprint.rule.name}."
         code = UserErrorCode.DUPLICATE
-        return cls(code, message, (), match.claim.rule.id, match.first.event_id)
+        return cls(code, message, (), match.fingerprint.rule.id, match.original.event_id)
 
 
-_ATTRIBUTES = (
+_ATTRIBUTE_PATHS = (
     *("type", "severity", "summary", "content", "source", "subject", "outcome", "tags"),
     *("entity", "entity.type", "entity.id", "fields"),
 )
-_FIELD = re.compile(r"fields[.](.+)", re.DOTALL)
+_FIELD_PATH = re.compile(r"fields[.](.+)", re.DOTALL)
 
 
-def claims_of(rules: Iterable[DuplicationRule], event: EventState) -> list[Claim]:
-    """The fingerprints of the event, in the order of the rules; none where all paths are absent."""
-    own = [rule for rule in rules if rule.event_type_id in (None, event.event_type_id)]
-    if not own:
+def compute_fingerprints(
+    rules: Iterable[DuplicationRule], event: EventState
+) -> list[RuleFingerprint]:
+    """Computes the event's fingerprints, in rule order; none if all paths of a rule are absent."""
+    applicable = [rule for rule in rules if rule.event_type_id in (None, event.event_type_id)]
+    if not applicable:
         return []
     state = event.to_json()
     return [
-        Claim(rule, digest)
-        for rule in own
-        if (digest := _digest(rule.fingerprint, state)) is not None
+        RuleFingerprint(rule, digest)
+        for rule in applicable
+        if (digest := _compute_digest(rule.fingerprint, state)) is not None
     ]
 
 
-def nearest(firsts: Iterable[First], occurred_at: datetime, window: timedelta) -> First | None:
-    """The first within the window that is nearest in time; of equally near ones the earliest."""
-    within = [each for each in firsts if abs(each.occurred_at - occurred_at) <= window]
+def find_nearest_original(
+    originals: Iterable[OriginalEvent], occurred_at: datetime, window: timedelta
+) -> OriginalEvent | None:
+    """Finds the original within the window that is nearest in time; the earliest of equals."""
+    candidates = [
+        original for original in originals if abs(original.occurred_at - occurred_at) <= window
+    ]
     return min(
-        within,
-        key=lambda each: (abs(each.occurred_at - occurred_at), each.order),
+        candidates,
+        key=lambda original: (abs(original.occurred_at - occurred_at), original.order),
         default=None,
     )
 
 
 @dataclass
-class Ledger:
-    """The firsts of the fingerprints claimed: those that were there, and those of this list."""
+class OriginalEvents:
+    """Original events by rule fingerprint: those stored, and those of the current batch."""
 
-    firsts: dict[tuple[UUID, str], list[First]] = field(default_factory=dict)
+    originals: dict[tuple[UUID, str], list[OriginalEvent]] = field(default_factory=dict)
 
-    def match(self, claims: Sequence[Claim], event: EventState) -> Match | None:
-        """By the first rule that finds one."""
-        for claim in claims:
-            known = self.firsts.get(claim.key, ())
-            found = nearest(known, event.occurred_at, claim.rule.window)
-            if found is not None:
-                return Match(claim, found)
+    def find_match(
+        self, fingerprints: Sequence[RuleFingerprint], event: EventState
+    ) -> DuplicateMatch | None:
+        """Returns the match of the first rule that has one."""
+        for fingerprint in fingerprints:
+            originals = self.originals.get(fingerprint.key, ())
+            original = find_nearest_original(originals, event.occurred_at, fingerprint.rule.window)
+            if original is not None:
+                return DuplicateMatch(fingerprint, original)
         return None
 
-    def enter(self, claims: Sequence[Claim], event: EventState, order: int) -> None:
-        """The event is a first of all its fingerprints."""
-        first = First(event.id, event.occurred_at, order)
-        for claim in claims:
-            self.firsts.setdefault(claim.key, []).append(first)
+    def add_original(
+        self, fingerprints: Sequence[RuleFingerprint], event: EventState, order: int
+    ) -> None:
+        """Adds the event as an original for all its fingerprints."""
+        original = OriginalEvent(event.id, event.occurred_at, order)
+        for fingerprint in fingerprints:
+            self.originals.setdefault(fingerprint.key, []).append(original)
 
 
-def rule_problems(
+def validate_duplication_rule(
     name: str,
     fingerprint: Sequence[str],
     window: timedelta,
     fields: Iterable[str] | None,
     limits: Limits,
 ) -> list[Problem]:
-    """What is wrong with a rule. `fields`: the names of the type's fields, None for every type."""
-    problems = name_problems(name, limits.name, "name")
+    """Validates a rule. `fields`: names of the event type's fields, None if for all types."""
+    problems = validate_name(name, limits.name, "name")
     if not fingerprint:
-        problems.append(invalid("A fingerprint has at least one path.", "fingerprint"))
+        problems.append(invalid_input("A fingerprint has at least one path.", "fingerprint"))
     if len(fingerprint) > limits.fingerprint_paths:
-        many = f"There are {len(fingerprint):,} paths; at most {limits.fingerprint_paths}."
-        return [*problems, invalid(many, "fingerprint")]
-    known = None if fields is None else set(fields)
+        message = f"There are {len(fingerprint):,} paths; at most {limits.fingerprint_paths}."
+        return [*problems, invalid_input(message, "fingerprint")]
+    field_names = None if fields is None else set(fields)
     for index, path in enumerate(fingerprint):
-        told = _path_problems(path, known, limits)
-        if not told and path in fingerprint[:index]:
-            told = [invalid(f"{path} is there twice.")]
-        problems += [problem.under("fingerprint", str(index)) for problem in told]
-    longest = timedelta(days=limits.window_days)
-    if not timedelta() <= window <= longest:
-        problems.append(invalid(f"Must be from PT0S to P{limits.window_days}D.", "window"))
+        path_problems = _validate_path(path, field_names, limits)
+        if not path_problems and path in fingerprint[:index]:
+            path_problems = [invalid_input(f"{path} is there twice.")]
+        problems += [problem.prepend_path("fingerprint", str(index)) for problem in path_problems]
+    max_window = timedelta(days=limits.window_days)
+    if not timedelta() <= window <= max_window:
+        problems.append(invalid_input(f"Must be from PT0S to P{limits.window_days}D.", "window"))
     return problems
 
 
-def fields_of(fingerprint: Iterable[str]) -> Iterator[str]:
-    """The names of the custom fields that a fingerprint is taken over."""
+def fingerprint_fields(fingerprint: Iterable[str]) -> Iterator[str]:
+    """Yields the names of the custom fields in a fingerprint."""
     for path in fingerprint:
-        if found := _FIELD.fullmatch(path):
-            yield found.group(1)
+        if match := _FIELD_PATH.fullmatch(path):
+            yield match.group(1)
 
 
-def _path_problems(path: str, fields: set[str] | None, limits: Limits) -> list[Problem]:
-    if problems := name_problems(path, limits.name):
+def _validate_path(path: str, fields: set[str] | None, limits: Limits) -> list[Problem]:
+    if problems := validate_name(path, limits.name):
         return problems
-    found = _FIELD.fullmatch(path)
-    if found is None:
-        named = ", ".join(_ATTRIBUTES)
-        return [] if path in _ATTRIBUTES else [invalid(f"Is none of {named}, fields.<name>.")]
-    if fields is not None and found.group(1) not in fields:
-        return [invalid(f"The type has no field {found.group(1)[:100]}.")]
+    match = _FIELD_PATH.fullmatch(path)
+    if match is None:
+        allowed = ", ".join(_ATTRIBUTE_PATHS)
+        return (
+            []
+            if path in _ATTRIBUTE_PATHS
+            else [invalid_input(f"Is none of {allowed}, fields.<name>.")]
+        )
+    if fields is not None and match.group(1) not in fields:
+        return [invalid_input(f"The type has no field {match.group(1)[:100]}.")]
     return []
 
 
-def _digest(fingerprint: Sequence[str], state: dict[str, Any]) -> str | None:
-    pairs = [[path, value] for path in fingerprint for value in _at(path, state)]
+def _compute_digest(fingerprint: Sequence[str], state: dict[str, Any]) -> str | None:
+    pairs = [[path, value] for path in fingerprint for value in _values_at(path, state)]
     return hashlib.sha256(canonical_json(pairs)).hexdigest() if pairs else None
 
 
-def _at(path: str, state: dict[str, Any]) -> Iterator[Any]:
-    """The value there; nothing where it is absent. A field alone can be there and null or empty."""
-    if found := _FIELD.fullmatch(path):
-        if found.group(1) in state["fields"]:
-            yield state["fields"][found.group(1)]
+def _values_at(path: str, state: dict[str, Any]) -> Iterator[Any]:
+    """Yields the value at the path, if present. Only a custom field may be null or empty."""
+    if match := _FIELD_PATH.fullmatch(path):
+        if match.group(1) in state["fields"]:
+            yield state["fields"][match.group(1)]
         return
     value: Any = state
     for step in path.split("."):

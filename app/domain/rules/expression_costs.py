@@ -1,7 +1,7 @@
-"""What an expression may cost at worst, before it runs.
+"""Estimates the maximum cost of an expression before it is evaluated.
 
-CEL bounds the iterations of an evaluation and nothing else: a regular expression over a long text,
-or a value doubled by each of thirty macros, would take seconds and gigabytes. A step is about what
+CEL limits only the iterations of an evaluation: a regular expression over a long text, or a value
+doubled by each of thirty macros, could take seconds and gigabytes. A step is about the time that
 a regular expression takes for one character.
 """
 
@@ -12,174 +12,187 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import reduce
 
-from app.domain.event_types.fields import NUMERIC, FieldKind
-from app.domain.rules.expression_scope import ATTRIBUTES, EVENT, FIELDS, Form
-from app.domain.rules.expression_trees import Node, Tree, inner, literal_text
+from app.domain.event_types.fields import NUMERIC_KINDS, FieldKind
+from app.domain.rules.expression_messages import (
+    EVENT_ATTRIBUTES,
+    EVENT_MESSAGE,
+    FIELDS_MESSAGE,
+    TypeFields,
+)
+from app.domain.rules.expression_trees import ExpressionTree, Node, child_nodes, literal_string
 from app.domain.shared.limits import Limits
 
-# The budget that CEL gives an evaluation: no macro goes further.
-ITERATIONS = 10_000
-_VISIT = 4
-_PER_PART = 8
-_PER_COPY = 4
+# The iteration budget of CEL: no macro exceeds it.
+MAX_ITERATIONS = 10_000
+_STEPS_PER_VISIT = 4
+_STEPS_PER_VALUE = 8
+_STEPS_PER_COPY = 4
 
 
 @dataclass(frozen=True)
-class Extent:
-    """How large a value may be: the values in it, itself counted, and the characters of all."""
+class ValueSize:
+    """Maximum size of a value: the number of values in it, itself included, and of characters."""
 
-    parts: int = 1
+    values: int = 1
     characters: int = 0
 
-    def __add__(self, other: Extent) -> Extent:
-        return Extent(self.parts + other.parts, self.characters + other.characters)
+    def __add__(self, other: ValueSize) -> ValueSize:
+        return ValueSize(self.values + other.values, self.characters + other.characters)
 
-    def __or__(self, other: Extent) -> Extent:
+    def __or__(self, other: ValueSize) -> ValueSize:
         characters = max(self.characters, other.characters)
-        return Extent(max(self.parts, other.parts), characters)
+        return ValueSize(max(self.values, other.values), characters)
 
-    def times(self, count: int) -> Extent:
-        return Extent(self.parts * count, self.characters * count)
+    def multiply(self, count: int) -> ValueSize:
+        return ValueSize(self.values * count, self.characters * count)
 
     @property
     def steps(self) -> int:
-        return self.parts * _PER_PART + self.characters
+        return self.values * _STEPS_PER_VALUE + self.characters
 
 
-_ONE = Extent()
+_SCALAR = ValueSize()
 
 
-def extents(form: Form, limits: Limits) -> dict[str, dict[str, Extent]]:
-    """How large the attributes and fields of an event may be, by message."""
-    name = Extent(1, limits.name)
-    whole = Extent(limits.fields_bytes // 2, limits.fields_bytes)
-    event = dict.fromkeys(ATTRIBUTES, name) | {
-        "summary": Extent(1, limits.summary),
-        "content": Extent(1, limits.content),
-        "tags": Extent(1 + limits.tags, limits.tags * limits.name),
-        "entity": Extent(3, 2 * limits.name),
-        "fields": whole,
+def max_value_sizes(type_fields: TypeFields, limits: Limits) -> dict[str, dict[str, ValueSize]]:
+    """Returns the maximum sizes of an event's attributes and fields, by message type."""
+    name = ValueSize(1, limits.name)
+    all_fields = ValueSize(limits.fields_bytes // 2, limits.fields_bytes)
+    event = dict.fromkeys(EVENT_ATTRIBUTES, name) | {
+        "summary": ValueSize(1, limits.summary),
+        "content": ValueSize(1, limits.content),
+        "tags": ValueSize(1 + limits.tags, limits.tags * limits.name),
+        "entity": ValueSize(3, 2 * limits.name),
+        "fields": all_fields,
     }
     fields = {}
-    for field in form or ():
-        if field.kind in NUMERIC or field.kind in (FieldKind.BOOLEAN, FieldKind.DATETIME):
-            fields[field.name] = _ONE
+    for field in type_fields or ():
+        if field.kind in NUMERIC_KINDS or field.kind in (FieldKind.BOOLEAN, FieldKind.DATETIME):
+            fields[field.name] = _SCALAR
         elif field.kind is FieldKind.MULTI_SELECT:
             options = field.options or ()
-            fields[field.name] = Extent(1 + len(options), sum(map(len, options)))
+            fields[field.name] = ValueSize(1 + len(options), sum(map(len, options)))
         else:
-            fields[field.name] = Extent(1, limits.fields_bytes)
-    return {EVENT: event, FIELDS: fields}
+            fields[field.name] = ValueSize(1, limits.fields_bytes)
+    return {EVENT_MESSAGE: event, FIELDS_MESSAGE: fields}
 
 
-def cost(tree: Tree, form: Form, limits: Limits) -> int:
-    """The steps that the expression takes at most."""
-    known = extents(form, limits)
-    event = reduce(Extent.__add__, known[EVENT].values())
-    _, steps = _Reckoning(tree, known).of(tree.root, {"event": event, "old": event})
+def estimate_cost(tree: ExpressionTree, type_fields: TypeFields, limits: Limits) -> int:
+    """Returns the maximum number of steps that the expression takes."""
+    sizes = max_value_sizes(type_fields, limits)
+    event = reduce(ValueSize.__add__, sizes[EVENT_MESSAGE].values())
+    _, steps = _CostEstimator(tree, sizes).estimate(tree.root, {"event": event, "old": event})
     return steps
 
 
-def pattern_size(pattern: str) -> int:
-    """The size of a regular expression with its counted repetitions written out."""
+def compute_pattern_size(pattern: str) -> int:
+    """Returns the size of a regular expression with its counted repetitions expanded."""
     sizes, last = [0], 0
-    for token in _TOKEN.finditer(pattern):
-        said = token.group()
-        if said == "(":
+    for match in _PATTERN_TOKEN.finditer(pattern):
+        symbol = match.group()
+        if symbol == "(":
             sizes.append(0)
             last = 0
-        elif said == ")" and len(sizes) > 1:
+        elif symbol == ")" and len(sizes) > 1:
             last = sizes.pop() + 1
             sizes[-1] += last
-        elif counted := token.group("least"):
-            times = max(int(counted), int(token.group("most") or 0))
-            sizes[-1] += last * max(times - 1, 0)
-            last *= max(times, 1)
+        elif minimum := match.group("minimum"):
+            repetitions = max(int(minimum), int(match.group("maximum") or 0))
+            sizes[-1] += last * max(repetitions - 1, 0)
+            last *= max(repetitions, 1)
         else:
             # A class, an escape or a character of several bytes is several instructions.
-            last = 1 if len(said) == 1 and said.isascii() and said != "." else 8 + len(said)
+            last = 1 if len(symbol) == 1 and symbol.isascii() and symbol != "." else 8 + len(symbol)
             sizes[-1] += last
     return 1 + sum(sizes)
 
 
-_TOKEN = re.compile(
-    r"\\.|\[(?:\\.|[^\]\\])*\]|\{(?P<least>[0-9]{1,9})(?:,(?P<most>[0-9]{0,9}))?\}|.", re.DOTALL
+_PATTERN_TOKEN = re.compile(
+    r"\\.|\[(?:\\.|[^\]\\])*\]|\{(?P<minimum>[0-9]{1,9})(?:,(?P<maximum>[0-9]{0,9}))?\}|.",
+    re.DOTALL,
 )
-_FREE_OF_SIZE = frozenset({"_&&_", "_||_", "!_", "_?_:_", "_[_]", "dyn", "@not_strictly_false"})
-_STOPS_AT_THE_SHORTER = frozenset(
+_SIZE_INDEPENDENT_FUNCTIONS = frozenset(
+    {"_&&_", "_||_", "!_", "_?_:_", "_[_]", "dyn", "@not_strictly_false"}
+)
+_SHORTER_OPERAND_FUNCTIONS = frozenset(
     {"_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_", "startsWith", "endsWith"}
 )
 
 
 @dataclass(frozen=True)
-class _Reckoning:
-    tree: Tree
-    known: Mapping[str, Mapping[str, Extent]]
+class _CostEstimator:
+    tree: ExpressionTree
+    sizes: Mapping[str, Mapping[str, ValueSize]]
 
-    def of(self, node: Node, scope: Mapping[str, Extent]) -> tuple[Extent, int]:
-        """How large the node's value may be, and the steps to it."""
+    def estimate(self, node: Node, variables: Mapping[str, ValueSize]) -> tuple[ValueSize, int]:
+        """Returns the maximum size of the node's value, and the steps to compute it."""
         match node.WhichOneof("kind"):
             case "const":
                 text = node.const.text or node.const.bytes
-                return Extent(1, len(text)), _VISIT
+                return ValueSize(1, len(text)), _STEPS_PER_VISIT
             case "ident":
-                return scope.get(node.ident.name, _ONE), _VISIT
+                return variables.get(node.ident.name, _SCALAR), _STEPS_PER_VISIT
             case "comprehension":
-                return self._comprehension(node.comprehension, scope)
-        parts = [self.of(each, scope) for each in inner(node)]
-        steps = _VISIT + sum(each for _, each in parts)
-        given = [extent for extent, _ in parts]
+                return self._estimate_comprehension(node.comprehension, variables)
+        operands = [self.estimate(child, variables) for child in child_nodes(node)]
+        steps = _STEPS_PER_VISIT + sum(cost for _, cost in operands)
+        sizes = [size for size, _ in operands]
         match node.WhichOneof("kind"):
             case "select":
-                return self._selected(node, given[0]), steps
+                return self._field_size(node, sizes[0]), steps
             case "call":
-                made, own = self._called(node, given)
-                return _ONE if self.tree.is_scalar(node) else made, steps + own
+                result, cost = self._estimate_call(node, sizes)
+                return _SCALAR if self.tree.is_scalar(node) else result, steps + cost
             case _:
-                made = reduce(Extent.__add__, given, _ONE)
-                return made, steps + _PER_PART * len(given)
+                result = reduce(ValueSize.__add__, sizes, _SCALAR)
+                return result, steps + _STEPS_PER_VALUE * len(sizes)
 
-    def _selected(self, node: Node, operand: Extent) -> Extent:
+    def _field_size(self, node: Node, operand: ValueSize) -> ValueSize:
         if node.select.test_only or self.tree.is_scalar(node):
-            return _ONE
-        named = self.known.get(self.tree.message_of(node.select.operand), {})
-        return named.get(node.select.field, operand)
+            return _SCALAR
+        field_sizes = self.sizes.get(self.tree.message_type(node.select.operand), {})
+        return field_sizes.get(node.select.field, operand)
 
-    def _called(self, node: Node, given: list[Extent]) -> tuple[Extent, int]:
+    def _estimate_call(self, node: Node, arguments: list[ValueSize]) -> tuple[ValueSize, int]:
         function = node.call.function
-        whole = reduce(Extent.__add__, given, _ONE)
+        total = reduce(ValueSize.__add__, arguments, _SCALAR)
         if function == "_?_:_":
-            return given[1] | given[2], 0
-        if function in _FREE_OF_SIZE:
-            return given[0], 0
-        if function in _STOPS_AT_THE_SHORTER:
-            return _ONE, 2 * min(given[0].steps, given[1].steps)
+            return arguments[1] | arguments[2], 0
+        if function in _SIZE_INDEPENDENT_FUNCTIONS:
+            return arguments[0], 0
+        if function in _SHORTER_OPERAND_FUNCTIONS:
+            return _SCALAR, 2 * min(arguments[0].steps, arguments[1].steps)
         if function == "matches":
-            return _ONE, given[0].characters * pattern_size(literal_text(inner(node)[1]) or "")
+            return _SCALAR, arguments[0].characters * compute_pattern_size(
+                literal_string(child_nodes(node)[1]) or ""
+            )
         if function == "contains":
-            return _ONE, given[0].characters * (1 + given[1].characters // 1024)
+            return _SCALAR, arguments[0].characters * (1 + arguments[1].characters // 1024)
         if function in ("string", "bytes"):
-            longest = whole.characters * (4 if function == "bytes" else 1)  # UTF-8; or a number
-            return Extent(1, 32 + longest), whole.characters
+            characters = total.characters * (4 if function == "bytes" else 1)  # UTF-8; or a number
+            return ValueSize(1, 32 + characters), total.characters
         if function in ("size", "int", "uint", "double", "timestamp", "duration", "type"):
-            return _ONE, whole.characters
-        return whole, whole.steps
+            return _SCALAR, total.characters
+        return total, total.steps
 
-    def _comprehension(self, of: Node, scope: Mapping[str, Extent]) -> tuple[Extent, int]:
-        """Steps never grow less than evenly with an element's size: at worst, one element is as
-        large as all, and the others are as small as can be.
+    def _estimate_comprehension(
+        self, loop: Node, variables: Mapping[str, ValueSize]
+    ) -> tuple[ValueSize, int]:
+        """Assumes one element as large as the whole list and all others of minimum size.
+
+        That is the worst case, because steps grow at least linearly with the size of an element.
         """
-        over, steps = self.of(of.iter_range, scope)
-        made, first = self.of(of.accu_init, scope)
-        steps += first
-        if not self.tree.is_scalar(of.accu_init):
-            # map() and filter() copy what they have gathered at every element.
-            steps += _PER_COPY * min(over.parts, ITERATIONS) ** 2
-        for element, count in ((over, 1), (_ONE, min(over.parts, ITERATIONS))):
-            inside = {**scope, of.iter_var: element, of.accu_var: _ONE}
-            _, asked = self.of(of.condition, inside)
-            grown, taken = self.of(of.step, inside)
-            made += grown.times(count)
-            steps += (asked + taken) * count
-        result, last = self.of(of.result, {**scope, of.accu_var: made})
-        return result, steps + last
+        elements, steps = self.estimate(loop.iter_range, variables)
+        accumulator, initial_cost = self.estimate(loop.accu_init, variables)
+        steps += initial_cost
+        if not self.tree.is_scalar(loop.accu_init):
+            # map() and filter() copy the list so far for every element.
+            steps += _STEPS_PER_COPY * min(elements.values, MAX_ITERATIONS) ** 2
+        for element, count in ((elements, 1), (_SCALAR, min(elements.values, MAX_ITERATIONS))):
+            loop_variables = {**variables, loop.iter_var: element, loop.accu_var: _SCALAR}
+            _, condition_cost = self.estimate(loop.condition, loop_variables)
+            increment, step_cost = self.estimate(loop.step, loop_variables)
+            accumulator += increment.multiply(count)
+            steps += (condition_cost + step_cost) * count
+        result, result_cost = self.estimate(loop.result, {**variables, loop.accu_var: accumulator})
+        return result, steps + result_cost

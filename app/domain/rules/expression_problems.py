@@ -1,4 +1,4 @@
-"""What is wrong with an expression, in words for its author, and where."""
+"""Errors in expressions, with their position and a message for the author."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from app.domain.rules.expression_scope import EVENT, FIELDS
+from app.domain.rules.expression_messages import EVENT_MESSAGE, FIELDS_MESSAGE
 from app.domain.shared.problems import Problem, UserErrorCode
 
 
@@ -18,60 +18,70 @@ class ExpressionProblem(Problem):
     column: int = 1
 
 
-def wrong(message: str, text: str, offset: int = 0) -> ExpressionProblem:
-    """A problem at an offset of the expression's text."""
-    begin = text.rfind("\n", 0, offset) + 1
+def expression_problem(message: str, text: str, offset: int = 0) -> ExpressionProblem:
+    """Returns a problem at an offset of the expression's text."""
+    line_start = text.rfind("\n", 0, offset) + 1
     line = text.count("\n", 0, offset) + 1
     code = UserErrorCode.EXPRESSION_INVALID
-    return ExpressionProblem(code, message, (), line, offset - begin + 1)
+    return ExpressionProblem(code, message, (), line, offset - line_start + 1)
 
 
-def told(error: str, text: str) -> Iterator[tuple[int, str]]:
-    """What CEL says of the text: offset and message of each error."""
-    found = list(_ISSUE.finditer(error))
-    if not found:
-        yield 0, _in_words(_STATUS.sub("", error))
-    starts = [0, *(each.end() for each in re.finditer("\n", text))]
-    for each in found:
-        if any(sign in each["message"] for sign in _CONSEQUENCES):
+def parse_cel_errors(error: str, text: str) -> Iterator[tuple[int, str]]:
+    """Parses CEL's error message. Yields the offset and the message of each error."""
+    matches = list(_CEL_ERROR.finditer(error))
+    if not matches:
+        yield 0, _translate_message(_STATUS_CODE.sub("", error))
+    line_starts = [0, *(newline.end() for newline in re.finditer("\n", text))]
+    for match in matches:
+        if any(sign in match["message"] for sign in _FOLLOW_UP_ERRORS):
             continue
-        line, column = int(each["line"]), int(each["column"])
-        # What CEL knows no place of, it puts at -1:-1.
-        offset = starts[min(line, len(starts)) - 1] + max(column, 1) - 1 if line > 0 else 0
-        yield offset, _in_words(each["message"])
+        line, column = int(match["line"]), int(match["column"])
+        # CEL reports -1:-1 if it does not know the position.
+        offset = (
+            line_starts[min(line, len(line_starts)) - 1] + max(column, 1) - 1 if line > 0 else 0
+        )
+        yield offset, _translate_message(match["message"])
 
 
-DEEPEST = 32
-TOO_DEEP = f"Is nested deeper than {DEEPEST} levels, or chains more than {DEEPEST} operations."
-NO_OVERLOAD = "does not go with"
-_LONGEST_MESSAGE = 300
+MAX_DEPTH = 32
+TOO_DEEP_MESSAGE = (
+    f"Is nested deeper than {MAX_DEPTH} levels, or chains more than {MAX_DEPTH} operations."
+)
+NO_OVERLOAD_MESSAGE = "does not go with"
+_MAX_MESSAGE_LENGTH = 300
 
-_ISSUE = re.compile(
+_CEL_ERROR = re.compile(
     r"^(?:[A-Z_]+: )?ERROR: <input>:(?P<line>-?\d+):(?P<column>-?\d+): (?P<message>.*)$", re.M
 )
-_CONSEQUENCES = ("'*error*'", "<<nil>>")  # of an error that is told as well
-_STATUS = re.compile(r"^[A-Z_]+: | \[[A-Z_]+\]$")
-_WORDS: list[tuple[re.Pattern[str], str]] = [
-    (re.compile(r".*(?:recursion (?:depth|limit)|deep).*", re.I), TOO_DEEP),
+_FOLLOW_UP_ERRORS = ("'*error*'", "<<nil>>")  # of another error that is reported, too
+_STATUS_CODE = re.compile(r"^[A-Z_]+: | \[[A-Z_]+\]$")
+_TRANSLATIONS: list[tuple[re.Pattern[str], str]] = [
+    (re.compile(r".*(?:recursion (?:depth|limit)|deep).*", re.I), TOO_DEEP_MESSAGE),
     (
-        re.compile(rf"undefined field '(\w+)' not found in struct '{FIELDS}'"),
+        re.compile(rf"undefined field '(\w+)' not found in struct '{FIELDS_MESSAGE}'"),
         r"The type has no field \1.",
     ),
-    (re.compile(rf"undefined field '(\w+)' not found in struct '{EVENT}'"), r"An event has no \1."),
+    (
+        re.compile(rf"undefined field '(\w+)' not found in struct '{EVENT_MESSAGE}'"),
+        r"An event has no \1.",
+    ),
     (
         re.compile(r"undeclared reference to '(.+)' \(in container ''\)"),
         r"Nothing here is called \1.",
     ),
 ]
-_CLASH = re.compile(r"found no matching overload for '(?P<called>.+)' applied to '(?P<given>.*)'")
+_OVERLOAD_ERROR = re.compile(
+    r"found no matching overload for '(?P<function>.+)' applied to '(?P<arguments>.*)'"
+)
 
 
-def _in_words(message: str) -> str:
-    message = _STATUS.sub("", message)
-    if clash := _CLASH.fullmatch(message):
-        given = re.sub(r"wrapper\((\w+)\)", r"\1", clash["given"]).replace("tocsin.", "")
-        return f"{clash['called'].replace('_', ' ').strip(' @')} {NO_OVERLOAD} {given}."
-    for pattern, words in _WORDS:
-        if found := pattern.fullmatch(message):
-            return found.expand(words)
-    return message[:_LONGEST_MESSAGE]
+def _translate_message(message: str) -> str:
+    message = _STATUS_CODE.sub("", message)
+    if match := _OVERLOAD_ERROR.fullmatch(message):
+        arguments = re.sub(r"wrapper\((\w+)\)", r"\1", match["arguments"]).replace("tocsin.", "")
+        function = match["function"].replace("_", " ").strip(" @")
+        return f"{function} {NO_OVERLOAD_MESSAGE} {arguments}."
+    for pattern, template in _TRANSLATIONS:
+        if match := pattern.fullmatch(message):
+            return match.expand(template)
+    return message[:_MAX_MESSAGE_LENGTH]

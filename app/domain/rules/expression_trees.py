@@ -1,7 +1,7 @@
-"""An expression as CEL parsed it: what is looked up in its tree, and the few places changed there.
+"""The syntax tree of an expression as parsed by CEL, with the queries and changes needed here.
 
-A tree is a protobuf message `cel.expr.ParsedExpr` or `CheckedExpr`. Only what is asked for has a
-name here; the rest is carried along.
+A tree is a protobuf message `cel.expr.ParsedExpr` or `CheckedExpr`. Only the fields in use are
+declared; the others are preserved as unknown fields.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from google.protobuf.message_factory import GetMessageClass
 
 Node = Any
 
-# name, number and type of each field of cel.expr's checked.proto and syntax.proto that is asked for
-_MESSAGES = {
-    "Checked": "references 2 *ReferenceAt, types 3 *TypeAt, root 4 Node, source 5 Source",
+# Name, number and type of the fields of cel.expr's checked.proto and syntax.proto in use.
+_MESSAGE_TYPES = {
+    "Checked": "references 2 *ReferenceEntry, types 3 *TypeEntry, root 4 Node, source 5 Source",
     "Parsed": "root 2 Node, source 3 Source",
-    "ReferenceAt": "key 1 int64, value 2 Reference",
+    "ReferenceEntry": "key 1 int64, value 2 Reference",
     "Reference": "overloads 3 *string",
-    "TypeAt": "key 1 int64, value 2 Type",
+    "TypeEntry": "key 1 int64, value 2 Type",
     "Type": "dyn 1 Empty, null 2 int32, primitive 3 int32, wrapper 4 int32, well_known 5 int32, "
     "list 6 Empty, map 7 Map, message 9 string",
     "Map": "key 1 Type, value 2 Type",
     "Empty": "",
-    "Source": "positions 4 *PositionAt",
-    "PositionAt": "key 1 int64, value 2 int32",
+    "Source": "positions 4 *PositionEntry",
+    "PositionEntry": "key 1 int64, value 2 int32",
     "Node": "id 2 int64, const 3 Const, ident 4 Ident, select 5 Select, call 6 Call, list 7 List, "
     "struct 8 Struct, comprehension 9 Comprehension",
     "Const": "null 1 int32, boolean 2 bool, int64 3 int64, uint64 4 uint64, double 5 double, "
@@ -44,21 +44,21 @@ _MESSAGES = {
 }
 
 
-def _classes() -> tuple[Any, Any]:
+def _build_message_classes() -> tuple[Any, Any]:
     file = FileDescriptorProto(name="tree.proto", package="tree", syntax="proto2")
-    for name, described in _MESSAGES.items():
+    for name, declarations in _MESSAGE_TYPES.items():
         message = file.message_type.add(name=name)
         if name == "Node":
             message.oneof_decl.add(name="kind")
-        for said in filter(None, described.split(", ")):
-            field, number, kind = said.split()
+        for declaration in filter(None, declarations.split(", ")):
+            field, number, kind = declaration.split()
             label = FieldDescriptorProto.LABEL_OPTIONAL
             if kind.startswith("*"):
                 kind, label = kind[1:], FieldDescriptorProto.LABEL_REPEATED
             added = message.field.add(name=field, number=int(number), label=label)
             if name == "Node" and field != "id":
                 added.oneof_index = 0
-            if kind in _MESSAGES:
+            if kind in _MESSAGE_TYPES:
                 added.type, added.type_name = FieldDescriptorProto.TYPE_MESSAGE, f".tree.{kind}"
             else:
                 added.type = getattr(FieldDescriptorProto, f"TYPE_{kind.upper()}")
@@ -68,11 +68,11 @@ def _classes() -> tuple[Any, Any]:
     return GetMessageClass(checked), GetMessageClass(parsed)
 
 
-_Checked, _Parsed = _classes()
+_Checked, _Parsed = _build_message_classes()
 _CHECKED_URL = "type.googleapis.com/cel.expr.CheckedExpr"
 
 
-class Tree:
+class ExpressionTree:
     """The nodes of an expression with their types (none before the check) and offsets in its text.
 
     Raises DecodeError for a tree deeper than protobuf reads.
@@ -84,22 +84,22 @@ class Tree:
         self._message = kind.FromString(packed.value)
         self.root: Node = self._message.root
         types = self._message.types if kind is _Checked else ()
-        self.types: dict[int, Any] = {at.key: at.value for at in types}
-        self.offsets = {at.key: at.value for at in self._message.source.positions}
+        self.types: dict[int, Any] = {entry.key: entry.value for entry in types}
+        self.offsets = {entry.key: entry.value for entry in self._message.source.positions}
 
-    def serialized(self) -> bytes:
+    def serialize(self) -> bytes:
         value = self._message.SerializeToString()
         return bytes(Packed(type_url=_CHECKED_URL, value=value).SerializeToString())
 
-    def nodes(self) -> Iterator[Node]:
-        waiting = [self.root]
-        while waiting:
-            node = waiting.pop()
+    def iterate_nodes(self) -> Iterator[Node]:
+        stack = [self.root]
+        while stack:
+            node = stack.pop()
             yield node
-            waiting += inner(node)
+            stack += child_nodes(node)
 
-    def message_of(self, node: Node) -> str:
-        """The name of the message type that the node has, if it has one."""
+    def message_type(self, node: Node) -> str:
+        """Returns the name of the node's message type; empty if it has none."""
         return str(self.types[node.id].message) if node.id in self.types else ""
 
     def is_dynamic(self, node: Node) -> bool:
@@ -110,42 +110,43 @@ class Tree:
         return bool(kind.HasField("map") and kind.map.value.HasField("dyn"))
 
     def is_scalar(self, node: Node) -> bool:
-        """Whether the node's value has one size: a number, a truth value, an instant, null."""
+        """Whether the node's value has one size: a number, a boolean, an instant, null."""
         kind = self.types.get(node.id)
         if kind is None:
             return False
         return kind.HasField("null") or bool(
-            (kind.primitive or kind.wrapper) in _SIZED or kind.well_known in _INSTANTS
+            (kind.primitive or kind.wrapper) in _SCALAR_PRIMITIVES
+            or kind.well_known in _SCALAR_WELL_KNOWN
         )
 
-    def is_truth(self, node: Node) -> bool:
-        """Whether the node may be true or false. A value that is told when it runs may be."""
+    def may_be_boolean(self, node: Node) -> bool:
+        """Whether the node may be a boolean; a dynamic value may be."""
         kind = self.types[node.id]
-        return bool((kind.primitive or kind.wrapper) == _BOOL or kind.HasField("dyn"))
+        return bool((kind.primitive or kind.wrapper) == _BOOL_PRIMITIVE or kind.HasField("dyn"))
 
-    def ask_for_null(self, select: Node) -> None:
-        """Makes of `has(x.y)` the same question as `x.y != null`."""
-        asked = max(self.offsets) + 1 + len(self._message.references)
+    def replace_has_with_null_check(self, select: Node) -> None:
+        """Replaces `has(x.y)` with `x.y != null`."""
+        new_id = max(self.offsets) + 1 + len(self._message.references)
         copy = type(select)()
         copy.CopyFrom(select)
-        copy.id, copy.select.test_only = asked, False
+        copy.id, copy.select.test_only = new_id, False
         call = type(select)(id=select.id)
         call.call.function = "_!=_"
         call.call.args.append(copy)
-        null = call.call.args.add(id=asked + 1)
+        null = call.call.args.add(id=new_id + 1)
         null.const.null = 0
         reference = self._message.references.add(key=select.id)
         reference.value.overloads.append("not_equals")
         select.CopyFrom(call)
 
 
-_BOOL = 1
-_SIZED = frozenset({1, 2, 3, 4})  # bool, int64, uint64, double
-_INSTANTS = frozenset({2, 3})  # timestamp, duration
+_BOOL_PRIMITIVE = 1
+_SCALAR_PRIMITIVES = frozenset({1, 2, 3, 4})  # bool, int64, uint64, double
+_SCALAR_WELL_KNOWN = frozenset({2, 3})  # timestamp, duration
 
 
-def inner(node: Node) -> list[Node]:
-    """The nodes right below a node."""
+def child_nodes(node: Node) -> list[Node]:
+    """Returns the direct children of a node."""
     match node.WhichOneof("kind"):
         case "select":
             return [node.select.operand]
@@ -154,53 +155,54 @@ def inner(node: Node) -> list[Node]:
         case "list":
             return list(node.list.elements)
         case "struct":
-            return [each for entry in node.struct.entries for each in (entry.key, entry.value)]
+            return [child for entry in node.struct.entries for child in (entry.key, entry.value)]
         case "comprehension":
-            of = node.comprehension
-            return [of.iter_range, of.accu_init, of.condition, of.step, of.result]
+            loop = node.comprehension
+            return [loop.iter_range, loop.accu_init, loop.condition, loop.step, loop.result]
     return []
 
 
-def literal_text(node: Node) -> str | None:
-    """The text that the node spells out, if it does."""
+def literal_string(node: Node) -> str | None:
+    """Returns the value of a string literal. None for any other node."""
     if node.WhichOneof("kind") == "const" and node.const.HasField("text"):
         return str(node.const.text)
     return None
 
 
-def whole_numbers(node: Node) -> list[Node]:
-    """The integer literals of a node that is made of nothing else, as `-2`, `60 * 60`, `[1, 2]`."""
+def integer_literals(node: Node) -> list[Node]:
+    """Returns the integer literals of a node that consists of nothing else: `60 * 60`, `[1, 2]`."""
     match node.WhichOneof("kind"):
         case "const":
             return [node] if node.const.HasField("int64") else []
         case "list":
-            parts = list(node.list.elements)
+            operands = list(node.list.elements)
         case "call" if is_arithmetic(node):
-            parts = list(node.call.args)
+            operands = list(node.call.args)
         case "call" if node.call.function == "_?_:_":
-            parts = list(node.call.args)[1:]
+            operands = list(node.call.args)[1:]
         case _:
             return []
-    found = [whole_numbers(part) for part in parts]
-    return [literal for each in found for literal in each] if all(found) else []
+    literals = [integer_literals(operand) for operand in operands]
+    return [literal for group in literals for literal in group] if all(literals) else []
 
 
 def is_arithmetic(node: Node) -> bool:
-    return node.WhichOneof("kind") == "call" and node.call.function in _ARITHMETIC
+    """Whether the node is an arithmetic operation."""
+    return node.WhichOneof("kind") == "call" and node.call.function in _ARITHMETIC_OPERATORS
 
 
-def takes_numbers(node: Node) -> bool:
+def is_numeric_operator(node: Node) -> bool:
     """Whether the node is an operator that takes numbers of one type only."""
     return is_arithmetic(node) or (
-        node.WhichOneof("kind") == "call" and node.call.function in _COMPARING
+        node.WhichOneof("kind") == "call" and node.call.function in _COMPARISON_OPERATORS
     )
 
 
-def macros_deep(node: Node) -> int:
-    """How many macros lie within or behind one another."""
-    own = int(node.WhichOneof("kind") == "comprehension")
-    return own + max(map(macros_deep, inner(node)), default=0)
+def macro_depth(node: Node) -> int:
+    """Returns how many macros are nested in or chained to one another."""
+    depth = int(node.WhichOneof("kind") == "comprehension")
+    return depth + max(map(macro_depth, child_nodes(node)), default=0)
 
 
-_ARITHMETIC = frozenset({"_+_", "_-_", "_*_", "_/_", "-_"})
-_COMPARING = frozenset({"_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_", "@in", "_?_:_"})
+_ARITHMETIC_OPERATORS = frozenset({"_+_", "_-_", "_*_", "_/_", "-_"})
+_COMPARISON_OPERATORS = frozenset({"_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_", "@in", "_?_:_"})

@@ -1,7 +1,7 @@
-"""Expressions in CEL: what they may say of an event, and whether they hold. The one room of CEL.
+"""Compiles and evaluates expressions in CEL. No other module uses CEL.
 
-Nothing reaches CEL that could hang it or end the process: texts are short, a tree is looked
-through before its types are checked, and its cost is reckoned before it runs.
+Nothing that could hang CEL or crash the process reaches it: the length of texts is limited, trees
+are validated before the type check, and the cost is estimated before evaluation.
 """
 
 from __future__ import annotations
@@ -17,288 +17,322 @@ from typing import Any
 from cel_expr_python import cel
 from google.protobuf.message import DecodeError
 
-from app.domain.event_types.patterns import is_common
+from app.domain.event_types.patterns import is_portable_pattern
 from app.domain.events.state import EventState
-from app.domain.rules.expression_costs import cost
-from app.domain.rules.expression_problems import (
-    NO_OVERLOAD,
-    TOO_DEEP,
-    ExpressionProblem,
-    told,
-    wrong,
+from app.domain.rules.expression_costs import estimate_cost
+from app.domain.rules.expression_messages import (
+    EVENT_MESSAGE,
+    FIELDS_MESSAGE,
+    EventMessages,
+    TypeFields,
+    to_timestamp,
 )
-from app.domain.rules.expression_scope import EVENT, FIELDS, Form, Scope, stamp
+from app.domain.rules.expression_problems import (
+    NO_OVERLOAD_MESSAGE,
+    TOO_DEEP_MESSAGE,
+    ExpressionProblem,
+    expression_problem,
+    parse_cel_errors,
+)
 from app.domain.rules.expression_trees import (
+    ExpressionTree,
     Node,
-    Tree,
-    inner,
+    child_nodes,
+    integer_literals,
     is_arithmetic,
-    literal_text,
-    macros_deep,
-    takes_numbers,
-    whole_numbers,
+    is_numeric_operator,
+    literal_string,
+    macro_depth,
 )
 from app.domain.shared.limits import Limits
-from app.domain.shared.values import text_problems
+from app.domain.shared.values import validate_text
 
 
 @dataclass(frozen=True)
 class Expression:
-    """An expression that compiled against a form; None: against any event of the organization.
+    """An expression compiled for the fields of an event type; None for events of all types.
 
-    `fields` are the custom fields that it names, `steps` what it may cost at worst.
+    `field_names` are the custom fields that it uses, `steps` is its maximum cost.
     """
 
     text: str
-    form: Form
-    fields: frozenset[str]
+    type_fields: TypeFields
+    field_names: frozenset[str]
     steps: int
-    language: _Language = field(repr=False, compare=False)
+    environments: _Environments = field(repr=False, compare=False)
     program: Any = field(repr=False, compare=False)
 
 
 def compile_expression(
-    text: str, form: Form, limits: Limits
+    text: str, type_fields: TypeFields, limits: Limits
 ) -> Expression | list[ExpressionProblem]:
-    """The expression, or everything that is wrong with it."""
-    compiled = _compiled(text, form, limits)
+    """Compiles an expression, or returns its errors."""
+    compiled = _compile_cached(text, type_fields, limits)
     return compiled if isinstance(compiled, Expression) else list(compiled)
 
 
-class Occasion:
-    """What expressions are asked about: an event, the one before it, now. It is read once a form,
-    for an event of many values takes a tenth of a second to read.
+class EvaluationContext:
+    """The variables of an evaluation: the event, its previous state, and the time.
+
+    Messages are cached per environment: a large event takes 0.1 s to convert.
     """
 
     def __init__(self, event: EventState, old: EventState | None, now: datetime) -> None:
-        self._event, self._old, self._now = event, old, stamp(now)
-        self._read: dict[_Language, dict[str, Any]] = {}
+        self._event, self._old, self._now = event, old, to_timestamp(now)
+        self._variables: dict[_Environments, dict[str, Any]] = {}
 
-    def holds(self, expression: Expression) -> bool | str:
-        """Whether the expression is true, or why that cannot be said: then it does not hold."""
-        language = expression.language
-        if language not in self._read:
-            message = language.scope.message
-            old = None if self._old is None else message(self._old)
-            self._read[language] = {"event": message(self._event), "old": old, "now": self._now}
-        return _ran(expression.program, self._read[language])
+    def evaluate(self, expression: Expression) -> bool | str:
+        """Returns the result of the expression, or the error message of the evaluation."""
+        environments = expression.environments
+        if environments not in self._variables:
+            build_message = environments.messages.build_message
+            old = None if self._old is None else build_message(self._old)
+            self._variables[environments] = {
+                "event": build_message(self._event),
+                "old": old,
+                "now": self._now,
+            }
+        return _run_program(expression.program, self._variables[environments])
 
 
-def evaluate(
+def evaluate_expression(
     expression: Expression, event: EventState, old: EventState | None, now: datetime
 ) -> bool | str:
-    """Whether the expression holds, or why that cannot be said."""
-    return Occasion(event, old, now).holds(expression)
+    """Evaluates one expression. Returns its result or an error message."""
+    return EvaluationContext(event, old, now).evaluate(expression)
 
 
-def _ran(program: Any, given: dict[str, Any]) -> bool | str:
+def _run_program(program: Any, variables: dict[str, Any]) -> bool | str:
     try:
-        result = program.eval(data=given)
-        # No other value is read: that of a NULL result frees None once too often, which ends
+        result = program.eval(data=variables)
+        # No other value is read: reading a NULL result frees None once too often, which crashes
         # CPython.
         kind = result.type().name()
-        said = result.value() if kind in ("BOOL", "ERROR") else f"Is {kind}, not true or false."
-    except Exception as error:  # the iteration budget, a key that is there twice
-        said = str(error)
-    return said if isinstance(said, bool) else str(said)[:_LONGEST_ERROR]
+        value = result.value() if kind in ("BOOL", "ERROR") else f"Is {kind}, not true or false."
+    except Exception as error:  # the iteration budget is exceeded, or a key is repeated
+        value = str(error)
+    return value if isinstance(value, bool) else str(value)[:_MAX_ERROR_LENGTH]
 
 
-_LONGEST_ERROR = 300
+_MAX_ERROR_LENGTH = 300
 
 
 class _ExpressionError(Exception):
-    """What is wrong with a text, each with its offset."""
+    """Errors in a text, each with its offset."""
 
-    def __init__(self, found: list[tuple[int, str]]) -> None:
-        super().__init__(found)
-        self.found = found
+    def __init__(self, errors: list[tuple[int, str]]) -> None:
+        super().__init__(errors)
+        self.errors = errors
 
 
 @lru_cache(maxsize=1024)
-def _compiled(text: str, form: Form, limits: Limits) -> Expression | tuple[ExpressionProblem, ...]:
+def _compile_cached(
+    text: str, type_fields: TypeFields, limits: Limits
+) -> Expression | tuple[ExpressionProblem, ...]:
     try:
-        _look_at_text(text, limits)
-        language = _language(form)
-        parsed = _tree(text, language.checker, disable_check=True)
-        _look_at_tree(parsed, limits)
-        checked = _checked(text, parsed, language.checker)
-        steps = cost(checked, form, limits)
-        _look_at_verdict(checked, steps, limits)
-        fields = _fields_named(checked)
-        _ask_instants_for_null(checked, language.scope)
-        program = language.runner.deserialize(checked.serialized())
-        return Expression(text, form, fields, steps, language, program)
-    except _ExpressionError as refused:
-        problems = [wrong(message, text, offset) for offset, message in sorted(refused.found)]
+        _validate_expression_text(text, limits)
+        environments = _get_environments(type_fields)
+        parsed = _parse_tree(text, environments.checker, disable_check=True)
+        _validate_tree(parsed, limits)
+        tree = _check_types(text, parsed, environments.checker)
+        steps = estimate_cost(tree, type_fields, limits)
+        _validate_result(tree, steps, limits)
+        field_names = _find_field_names(tree)
+        _replace_instant_has_checks(tree, environments.messages)
+        program = environments.runner.deserialize(tree.serialize())
+        return Expression(text, type_fields, field_names, steps, environments, program)
+    except _ExpressionError as error:
+        problems = [
+            expression_problem(message, text, offset) for offset, message in sorted(error.errors)
+        ]
         return tuple(dict.fromkeys(problems))
 
 
-class _Language:
-    """The scope of a form and its two environments: expressions are checked in one and run in the
-    other, where `old` may be null, as no variable of a message type can.
+class _Environments:
+    """The message types for an event type's fields, and the two CEL environments that use them.
+
+    Expressions are checked in one and run in the other, where `old` may be null, which a variable
+    of a message type cannot be.
     """
 
-    def __init__(self, form: Form) -> None:
-        self.scope = Scope(form)
-        typed = {"event": cel.Type(EVENT), "old": cel.Type(EVENT), "now": cel.Type.TIMESTAMP}
-        untyped = dict.fromkeys(typed, cel.Type.DYN)
-        self.checker = cel.NewEnv(self.scope.checked, variables=typed)
-        self.runner = cel.NewEnv(self.scope.running, variables=untyped)
+    def __init__(self, type_fields: TypeFields) -> None:
+        self.messages = EventMessages(type_fields)
+        checked_variables = {
+            "event": cel.Type(EVENT_MESSAGE),
+            "old": cel.Type(EVENT_MESSAGE),
+            "now": cel.Type.TIMESTAMP,
+        }
+        runtime_variables = dict.fromkeys(checked_variables, cel.Type.DYN)
+        self.checker = cel.NewEnv(self.messages.checker_pool, variables=checked_variables)
+        self.runner = cel.NewEnv(self.messages.runtime_pool, variables=runtime_variables)
 
 
-_language = lru_cache(maxsize=256)(_Language)
+_get_environments = lru_cache(maxsize=256)(_Environments)
 
 
-def _tree(text: str, language: Any, *, disable_check: bool = False) -> Tree:
+def _parse_tree(text: str, environment: Any, *, disable_check: bool = False) -> ExpressionTree:
     try:
-        return Tree(language.compile(text, disable_check=disable_check).serialize())
+        return ExpressionTree(environment.compile(text, disable_check=disable_check).serialize())
     except DecodeError:
-        raise _ExpressionError([(0, TOO_DEEP)]) from None
+        raise _ExpressionError([(0, TOO_DEEP_MESSAGE)]) from None
     except RuntimeError as error:
-        raise _ExpressionError(list(told(str(error), text))) from None
+        raise _ExpressionError(list(parse_cel_errors(str(error), text))) from None
 
 
-def _look_at_text(text: str, limits: Limits) -> None:
-    if unkept := text_problems(text, limits.expression):
-        raise _ExpressionError([(0, each.message) for each in unkept])
+def _validate_expression_text(text: str, limits: Limits) -> None:
+    if problems := validate_text(text, limits.expression):
+        raise _ExpressionError([(0, problem.message) for problem in problems])
 
 
-def _look_at_tree(tree: Tree, limits: Limits) -> None:
-    """Refuses what the check of types, or the run, could hang on."""
-    found = [
+def _validate_tree(tree: ExpressionTree, limits: Limits) -> None:
+    """Rejects what the type check or the evaluation could hang on."""
+    errors = [
         (tree.offsets.get(node.id, 0), message)
-        for node in tree.nodes()
-        for message in _hazards(node)
+        for node in tree.iterate_nodes()
+        for message in _find_hazards(node)
     ]
-    if macros_deep(tree.root) > limits.expression_macros:
-        found.append((0, f"Has macros more than {limits.expression_macros} deep."))
-    if found:
-        raise _ExpressionError(found)
+    if macro_depth(tree.root) > limits.expression_macros:
+        errors.append((0, f"Has macros more than {limits.expression_macros} deep."))
+    if errors:
+        raise _ExpressionError(errors)
 
 
-def _look_at_verdict(tree: Tree, steps: int, limits: Limits) -> None:
-    if not tree.is_truth(tree.root):
+def _validate_result(tree: ExpressionTree, steps: int, limits: Limits) -> None:
+    if not tree.may_be_boolean(tree.root):
         raise _ExpressionError([(0, "Must be true or false.")])
     if steps > limits.expression_steps:
-        most = f"could take {steps:,} steps; at most {limits.expression_steps:,}"
-        raise _ExpressionError([(0, f"With the largest event this {most}.")])
+        cost = f"could take {steps:,} steps; at most {limits.expression_steps:,}"
+        raise _ExpressionError([(0, f"With the largest event this {cost}.")])
 
 
-def _hazards(node: Node) -> Iterator[str]:
+def _find_hazards(node: Node) -> Iterator[str]:
     kind = node.WhichOneof("kind")
     if kind == "struct" and node.struct.message:
         yield f"{node.struct.message} cannot be made in an expression."
     elif kind == "struct":
-        # The type of {a: a} is twice as long as that of a: thirty of them in a chain hang.
+        # The type of {a: a} is twice as long as that of a: a chain of thirty hangs.
         if any(entry.key.WhichOneof("kind") != "const" for entry in node.struct.entries):
             yield "The keys of a map must be literals."
-    elif kind == "call" and (given := inner(node)):
-        said = literal_text(given[-1])
-        if node.call.function == "matches" and not _is_pattern(said):
-            yield _NO_PATTERN
-        if node.call.function.startswith("get") and node.call.args and not _is_zone(said):
-            yield _NO_ZONE
+    elif kind == "call" and (operands := child_nodes(node)):
+        literal = literal_string(operands[-1])
+        if node.call.function == "matches" and not _is_pattern(literal):
+            yield _INVALID_PATTERN_MESSAGE
+        if node.call.function.startswith("get") and node.call.args and not _is_time_zone(literal):
+            yield _INVALID_TIME_ZONE_MESSAGE
 
 
-_NO_PATTERN = (
+_INVALID_PATTERN_MESSAGE = (
     "A pattern must be a literal, and a regular expression that server and browsers read alike "
     "(no lookaround, backreference or named group; the flag (?i) may come first)."
 )
-_NO_ZONE = "A time zone must be a literal, as 'Europe/Berlin' or '+02:00', and be known."
-_PROBE = cel.NewEnv(variables={"said": cel.Type.STRING})
-_PATTERN = _PROBE.compile("''.matches(said)")
-_HOURS = _PROBE.compile("timestamp(0).getHours(said) >= 0")
-# CEL reads a zone from the file of its name: a path could name a pipe, and wait for ever.
-_ZONE = re.compile(r"[A-Z]\w*(?:[/+-]\w+)*|[+-][0-9]{2}:[0-9]{2}", re.ASCII)
+_INVALID_TIME_ZONE_MESSAGE = (
+    "A time zone must be a literal, as 'Europe/Berlin' or '+02:00', and be known."
+)
+_PROBE_ENVIRONMENT = cel.NewEnv(variables={"argument": cel.Type.STRING})
+_PATTERN_PROBE = _PROBE_ENVIRONMENT.compile("''.matches(argument)")
+_TIME_ZONE_PROBE = _PROBE_ENVIRONMENT.compile("timestamp(0).getHours(argument) >= 0")
+# CEL reads a time zone from the file of its name: a path could name a pipe and block forever.
+_TIME_ZONE = re.compile(r"[A-Z]\w*(?:[/+-]\w+)*|[+-][0-9]{2}:[0-9]{2}", re.ASCII)
 
 
-def _is_pattern(said: str | None) -> bool:
-    if said is None or not is_common(said.removeprefix("(?i)")):
+def _is_pattern(literal: str | None) -> bool:
+    if literal is None or not is_portable_pattern(literal.removeprefix("(?i)")):
         return False
-    return isinstance(_ran(_PATTERN, {"said": said}), bool)
+    return isinstance(_run_program(_PATTERN_PROBE, {"argument": literal}), bool)
 
 
-def _is_zone(said: str | None) -> bool:
-    if said is None or not _ZONE.fullmatch(said):
+def _is_time_zone(literal: str | None) -> bool:
+    if literal is None or not _TIME_ZONE.fullmatch(literal):
         return False
-    return isinstance(_ran(_HOURS, {"said": said}), bool)
+    return isinstance(_run_program(_TIME_ZONE_PROBE, {"argument": literal}), bool)
 
 
-def _checked(text: str, parsed: Tree, language: Any) -> Tree:
-    """The tree with its types. Where only a double fits, an integer literal is written as one."""
-    ends: set[int] = set()
+def _check_types(text: str, parsed: ExpressionTree, environment: Any) -> ExpressionTree:
+    """Checks types. Integer literals become doubles where only a double fits."""
+    suffix_positions: set[int] = set()
     while True:
-        written = _written(text, ends)
+        suffixed = _insert_double_suffixes(text, suffix_positions)
         try:
-            tree = _tree(written, language)
-            clashing = {
-                _unwritten(tree.offsets.get(node.id, 0), ends)
-                for node in tree.nodes()
-                if is_arithmetic(node) and any(map(tree.is_dynamic, inner(node)))
+            tree = _parse_tree(suffixed, environment)
+            mismatches = {
+                _to_original_offset(tree.offsets.get(node.id, 0), suffix_positions)
+                for node in tree.iterate_nodes()
+                if is_arithmetic(node) and any(map(tree.is_dynamic, child_nodes(node)))
             }
-            found = []
-        except _ExpressionError as refused:
-            found = [
-                (_unwritten(offset, ends), message) for offset, message in sorted(refused.found)
+            errors = []
+        except _ExpressionError as error:
+            errors = [
+                (_to_original_offset(offset, suffix_positions), message)
+                for offset, message in sorted(error.errors)
             ]
-            clashing = {at for at, said in found if NO_OVERLOAD in said and "double" in said}
-        wanted = {
+            mismatches = {
+                offset
+                for offset, message in errors
+                if NO_OVERLOAD_MESSAGE in message and "double" in message
+            }
+        required_positions = {
             end
-            for node in parsed.nodes()
-            if takes_numbers(node) and parsed.offsets.get(node.id) in clashing
-            for end in _literal_ends(text, parsed, node)
+            for node in parsed.iterate_nodes()
+            if is_numeric_operator(node) and parsed.offsets.get(node.id) in mismatches
+            for end in _find_literal_ends(text, parsed, node)
         }
-        if wanted <= ends:
-            if found:
-                raise _ExpressionError(found)
+        if required_positions <= suffix_positions:
+            if errors:
+                raise _ExpressionError(errors)
             return tree
-        ends |= wanted
+        suffix_positions |= required_positions
 
 
-def _literal_ends(text: str, tree: Tree, node: Node) -> Iterator[int]:
-    for literal in (each for part in inner(node) for each in whole_numbers(part)):
-        if found := _WHOLE_NUMBER.match(text, tree.offsets[literal.id]):
-            yield found.end()
+def _find_literal_ends(text: str, tree: ExpressionTree, node: Node) -> Iterator[int]:
+    for literal in (
+        literal for operand in child_nodes(node) for literal in integer_literals(operand)
+    ):
+        if match := _WHOLE_NUMBER.match(text, tree.offsets[literal.id]):
+            yield match.end()
 
 
 _WHOLE_NUMBER = re.compile(r"-?\s*[0-9]+(?![0-9xX])")
 
 
-def _written(text: str, ends: set[int]) -> str:
-    parts = [text[begin:end] for begin, end in pairwise([0, *sorted(ends), len(text)])]
-    return ".0".join(parts)
+def _insert_double_suffixes(text: str, suffix_positions: set[int]) -> str:
+    segments = [
+        text[begin:end] for begin, end in pairwise([0, *sorted(suffix_positions), len(text)])
+    ]
+    return ".0".join(segments)
 
 
-def _unwritten(offset: int, ends: set[int]) -> int:
-    """The offset in the text as it was given."""
-    for end in sorted(ends):
+def _to_original_offset(offset: int, suffix_positions: set[int]) -> int:
+    """Converts an offset in the suffixed text to one in the original text."""
+    for end in sorted(suffix_positions):
         if offset >= end + len(".0"):
             offset -= len(".0")
     return offset
 
 
-def _fields_named(tree: Tree) -> frozenset[str]:
-    """The custom fields that are asked for, by whichever way the expression came to them."""
-    named = set()
-    for node in tree.nodes():
+def _find_field_names(tree: ExpressionTree) -> frozenset[str]:
+    """Finds the custom fields that an expression uses, whichever way it accesses them."""
+    names = set()
+    for node in tree.iterate_nodes():
         if node.WhichOneof("kind") == "select":
             operand, name = node.select.operand, node.select.field
         elif node.WhichOneof("kind") == "call" and node.call.function == "_[_]":
-            operand, name = node.call.args[0], literal_text(node.call.args[1])
+            operand, name = node.call.args[0], literal_string(node.call.args[1])
         else:
             continue
-        if name is not None and (tree.message_of(operand) == FIELDS or tree.is_dynamic(operand)):
-            named.add(name)
-    return frozenset(named)
+        if name is not None and (
+            tree.message_type(operand) == FIELDS_MESSAGE or tree.is_dynamic(operand)
+        ):
+            names.add(name)
+    return frozenset(names)
 
 
-def _ask_instants_for_null(tree: Tree, scope: Scope) -> None:
-    """An instant is there in every event, as a null where it is absent: has() must not say so."""
-    for node in list(tree.nodes()):
+def _replace_instant_has_checks(tree: ExpressionTree, messages: EventMessages) -> None:
+    """Replaces has() of instants, which are always present: as null if the event has none."""
+    for node in list(tree.iterate_nodes()):
         if (
             node.WhichOneof("kind") == "select"
             and node.select.test_only
-            and tree.message_of(node.select.operand) == FIELDS
-            and scope.is_instant(node.select.field)
+            and tree.message_type(node.select.operand) == FIELDS_MESSAGE
+            and messages.is_instant_field(node.select.field)
         ):
-            tree.ask_for_null(node)
+            tree.replace_has_with_null_check(node)

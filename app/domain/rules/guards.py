@@ -1,7 +1,7 @@
-"""Guard rules: what each is, and which of them an event violates.
+"""Guard rules, and which of them an event violates.
 
-A rule holds when its expression is true; an expression that cannot be evaluated, or no longer
-compiles, does not hold.
+An event violates a rule unless its expression is true; an expression that cannot be evaluated, or
+no longer compiles, is a violation.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from enum import Enum
 from uuid import UUID
 
 from app.domain.events.state import EventState
-from app.domain.rules.expression_scope import Form, same_kind
-from app.domain.rules.expressions import Expression, Occasion, compile_expression
+from app.domain.rules.expression_messages import TypeFields, have_same_type
+from app.domain.rules.expressions import EvaluationContext, Expression, compile_expression
 from app.domain.shared.limits import Limits
 from app.domain.shared.problems import Problem, UserErrorCode
 
@@ -34,7 +34,7 @@ class GuardEnforcement(Enum):
 class Guard:
     """A published version of a guard rule.
 
-    `form` is the type's fields as they are now, None for a rule of the whole organization.
+    `type_fields` are the current fields of the event type, None for a rule of the organization.
     """
 
     id: UUID
@@ -43,48 +43,50 @@ class Guard:
     expression: str
     message: str
     enforcement: GuardEnforcement = GuardEnforcement.REJECT
-    form: Form = None
+    type_fields: TypeFields = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Violation(Problem):
-    """A rule that does not hold: which, and in which version."""
+    """A violated rule and its version."""
 
     rule_id: UUID
     version: int
     enforcement: GuardEnforcement
 
 
-def violations(
+def find_violations(
     guards: Iterable[Guard],
     event: EventState,
     old: EventState | None,
     now: datetime,
     limits: Limits,
     *,
-    own: Form = None,
-    unsound: Collection[str] = (),
+    version_fields: TypeFields = None,
+    invalid_fields: Collection[str] = (),
 ) -> list[Violation]:
-    """Every rule that does not hold for the event. `old` is None when it is logged.
+    """Returns the violations of an event. `old` is None when the event is logged.
 
-    `own` are the fields of the event's own version: a rule of the type that names another is
-    skipped. So is one that names an unsound field: what is wrong with the field is told already.
+    `version_fields` are the fields of the event's type version: rules of the event type that use
+    other fields are skipped. So are rules that use invalid fields, which are reported already.
     """
-    found = []
-    occasion = Occasion(event, old, now)
+    result = []
+    context = EvaluationContext(event, old, now)
     for guard in guards:
-        expression = compile_expression(guard.expression, guard.form, limits)
+        expression = compile_expression(guard.expression, guard.type_fields, limits)
         if isinstance(expression, Expression):
-            if _lacking(expression, own) or not expression.fields.isdisjoint(unsound):
+            if _lacks_fields(expression, version_fields) or not expression.field_names.isdisjoint(
+                invalid_fields
+            ):
                 continue
-            if occasion.holds(expression) is True:
+            if context.evaluate(expression) is True:
                 continue
-        found.append(_violation(guard, expression))
-    return found
+        result.append(_to_violation(guard, expression))
+    return result
 
 
-def _violation(guard: Guard, expression: object) -> Violation:
-    names_fields = isinstance(expression, Expression) and expression.fields
+def _to_violation(guard: Guard, expression: object) -> Violation:
+    names_fields = isinstance(expression, Expression) and expression.field_names
     return Violation(
         UserErrorCode.GUARD_REJECTED,
         guard.message,
@@ -95,13 +97,13 @@ def _violation(guard: Guard, expression: object) -> Violation:
     )
 
 
-def _lacking(expression: Expression, own: Form) -> bool:
-    """Whether a rule of the type names what the event's own version has not, or not of its kind."""
-    if expression.form is None:
+def _lacks_fields(expression: Expression, version_fields: TypeFields) -> bool:
+    """Whether the rule uses fields that the version lacks, or has with another type."""
+    if expression.type_fields is None:
         return False
-    there = {field.name: field for field in own or ()}
+    fields_by_name = {field.name: field for field in version_fields or ()}
     return any(
-        field.name not in there or not same_kind(field, there[field.name])
-        for field in expression.form
-        if field.name in expression.fields
+        field.name not in fields_by_name or not have_same_type(field, fields_by_name[field.name])
+        for field in expression.type_fields
+        if field.name in expression.field_names
     )

@@ -1,4 +1,4 @@
-"""How much of everything. The settings may change these numbers; every refusal names its own."""
+"""Default limits. The settings can change them; every error message names the limit it is about."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Limits:
     api_keys_listed: int = 200
 
     @property
-    def future(self) -> timedelta:
+    def max_clock_skew(self) -> timedelta:
         return timedelta(seconds=self.future_seconds)
 
 
@@ -80,11 +80,12 @@ class SocketLimits:
 
 
 @dataclass(frozen=True)
-class Slowing:
-    """How bad credentials are slowed: for each address, after `free` failures within `seconds`.
+class FailedAuthLimits:
+    """Rate limit for failed authentication attempts, per client address.
 
-    The next is answered after `first_delay` seconds, each further one after twice the time, up to
-    `longest_delay`. Of one address `waiting` wait at a time; more are refused.
+    After `free` failures within `seconds` the next response is delayed by `first_delay` seconds;
+    the delay doubles with each further failure, up to `longest_delay`. At most `waiting` requests
+    of one address are delayed at a time; more are rejected.
     """
 
     free: int = 5
@@ -92,7 +93,7 @@ class Slowing:
     first_delay: float = 0.25
     longest_delay: float = 8
     waiting: int = 10
-    addresses: int = 10_000  # remembered, and as many good credentials
+    addresses: int = 10_000  # tracked, and as many valid credentials
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ class DocumentLimits:
 
 @dataclass(frozen=True)
 class RequestLimits:
-    """How long a request may take, and how much one principal may ask of a process.
+    """How long a request may take, and how much one principal may request from a process.
 
     A mutation has longer: what is broken off is undone, and the largest bulk (500 events, 6.5 MB)
     took two cores that were busy with other things 10 s. `points` are of the cost, a minute; with

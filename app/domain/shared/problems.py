@@ -1,7 +1,7 @@
-"""What can be wrong, as values.
+"""Errors as values.
 
-A `Problem` is an answer about an input (a mutation's userErrors and warnings). A
-`RequestError` ends the request or the part of it that raised it (GraphQL's errors).
+A `Problem` is an error or a warning about an input (userErrors and warnings of a mutation). A
+`RequestError` ends the request, or the part of it that raised it (GraphQL errors).
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ class Problem:
     message: str
     path: tuple[str, ...] = ()
 
-    def under(self, *place: str) -> Problem:
-        """The same problem, told from further out."""
-        return replace(self, path=(*place, *self.path))
+    def prepend_path(self, *prefix: str) -> Problem:
+        """Returns a copy whose path starts with `prefix`."""
+        return replace(self, path=(*prefix, *self.path))
 
 
-def invalid(message: str, *path: str) -> Problem:
+def invalid_input(message: str, *path: str) -> Problem:
     return Problem(UserErrorCode.INVALID_INPUT, message, path)
 
 
@@ -74,5 +74,5 @@ class RequestError(Exception):
         self.retry_after = retry_after
 
 
-def bad_input(message: str, *path: str) -> RequestError:
+def bad_user_input(message: str, *path: str) -> RequestError:
     return RequestError(ErrorCode.BAD_USER_INPUT, message, *path)

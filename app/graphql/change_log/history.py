@@ -1,4 +1,4 @@
-"""The change log as clients read and follow it."""
+"""Query and subscription of the change log."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Annotated
 
 import strawberry
 
-from app.graphql.execution.subscription_execution import Followed
+from app.graphql.execution.subscription_execution import FollowedFeed
 from app.graphql.shared.context import Info
-from app.graphql.shared.nodes import wanted_id
-from app.graphql.shared.pages import After, First, Since
+from app.graphql.shared.nodes import parse_id_argument
+from app.graphql.shared.pages import After, First, SubscribeAfter
 from app.graphql.types.event_change import EventChange, EventChangeConnection
-from app.graphql.types.event_filter import EventFilter, selected
+from app.graphql.types.event_filter import EventFilter, parse_event_filter
 from app.services.change_log import history, subscriptions
-from app.store.reading.pages import page_request
+from app.store.reading.pages import parse_page_request
 
-Filter = Annotated[
+FilterArgument = Annotated[
     EventFilter | None,
     strawberry.argument(description="Only changes of the events that this selects."),
 ]
@@ -31,7 +31,7 @@ class HistoryQueries:
     async def event_changes(
         self,
         info: Info,
-        filter: Filter = None,
+        filter: FilterArgument = None,
         event_id: Annotated[
             strawberry.ID | None, strawberry.argument(description="Only changes of this event.")
         ] = None,
@@ -39,12 +39,12 @@ class HistoryQueries:
         after: After = None,
     ) -> EventChangeConnection:
         context = info.context
-        page = await history.page(
+        page = await history.read_page(
             context.database,
             context.caller,
-            page_request(context.limits, first=first, after=after),
-            selected(filter, info.context.limits),
-            None if event_id is None else wanted_id(event_id, "eventId"),
+            parse_page_request(context.limits, first=first, after=after),
+            parse_event_filter(filter, info.context.limits),
+            None if event_id is None else parse_id_argument(event_id, "eventId"),
         )
         return EventChangeConnection.from_history(page)
 
@@ -57,11 +57,11 @@ class HistorySubscriptions:
         "`notificationAdded`."
     )
     async def event_changed(
-        self, info: Info, filter: Filter = None, after: Since = None
+        self, info: Info, filter: FilterArgument = None, after: SubscribeAfter = None
     ) -> AsyncIterator[EventChange]:
         context = info.context
-        wanted = selected(filter, context.limits)
-        following = await subscriptions.events_changed(
-            context.database, context.caller, wanted, context.behind(after)
+        event_filter = parse_event_filter(filter, context.limits)
+        feed = await subscriptions.subscribe_to_changes(
+            context.database, context.caller, event_filter, context.resume_cursor(after)
         )
-        return Followed(following, EventChange.from_entry)
+        return FollowedFeed(feed, EventChange.from_entry)

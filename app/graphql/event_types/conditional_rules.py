@@ -1,4 +1,4 @@
-"""Conditional rules: which fields a form shows, hides or requires, and when."""
+"""Inputs and payload of conditional rules."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import strawberry
 
 from app.domain.event_types import conditions
 from app.domain.event_types.conditions import Condition, ConditionalEffect
-from app.domain.shared.problems import bad_input
+from app.domain.shared.problems import bad_user_input
 from app.graphql.types.conditional_rule import ConditionalRule
 from app.graphql.types.event_type import EventType
 from app.graphql.types.field_predicate import FieldPredicate
@@ -35,14 +35,14 @@ class ConditionInput:
 
     def to_domain(self) -> Condition:
         if self.all is not None:
-            return conditions.AllOf(tuple(each.to_domain() for each in self.all.value))
+            return conditions.AllOf(tuple(condition.to_domain() for condition in self.all.value))
         if self.any is not None:
-            return conditions.AnyOf(tuple(each.to_domain() for each in self.any.value))
+            return conditions.AnyOf(tuple(condition.to_domain() for condition in self.any.value))
         if self.not_ is not None:
             return conditions.Not(self.not_.value.to_domain())
         if self.field is not None:
             return self.field.value.to_domain()
-        raise bad_input("A condition has one of all, any, not and field.", "condition")
+        raise bad_user_input("A condition has one of all, any, not and field.", "condition")
 
 
 @strawberry.input(description="A conditional rule of an event type.")
@@ -81,14 +81,16 @@ class UpdateConditionalRuleInput:
     enabled: strawberry.Maybe[bool | None] = strawberry.field(description="Whether it is in force.")
 
     def to_domain(self) -> dict[str, Any]:
-        """The attributes that were given, as `domain.shapes.update_rule` takes them."""
+        """Returns the provided attributes, for `event_type_draft.update_rule`."""
         names = ("name", "effect", "targets", "condition", "enabled")
-        given = {name: maybe.value for name in names if (maybe := getattr(self, name)) is not None}
-        if given.get("targets") is not None:
-            given["targets"] = tuple(given["targets"])
-        if given.get("condition") is not None:
-            given["condition"] = given["condition"].to_domain()
-        return given
+        attributes = {
+            name: maybe.value for name in names if (maybe := getattr(self, name)) is not None
+        }
+        if attributes.get("targets") is not None:
+            attributes["targets"] = tuple(attributes["targets"])
+        if attributes.get("condition") is not None:
+            attributes["condition"] = attributes["condition"].to_domain()
+        return attributes
 
 
 @strawberry.type(description="What became of a change of a conditional rule.")

@@ -1,4 +1,4 @@
-"""What a client says of an event type: a definition, or new attributes."""
+"""Inputs and filters of event types."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 import strawberry
 from strawberry.scalars import JSON
 
-from app.domain.event_types.definitions import TypeDefinition
+from app.domain.event_types.definitions import EventTypeDefinition
 from app.domain.event_types.fields import FieldDefinition, FieldKind
 from app.domain.event_types.lifecycle import EventTypeState
 from app.domain.shared.limits import Limits
 from app.graphql.event_types.conditional_rules import ConditionalRuleInput
-from app.graphql.types.event_filter import storable
+from app.graphql.types.event_filter import check_text_argument
 from app.services.definitions import event_types
 
 
@@ -94,8 +94,8 @@ class CreateEventTypeInput:
         default=None, description="Its conditional rules: up to 100."
     )
 
-    def to_domain(self) -> TypeDefinition:
-        return TypeDefinition(
+    def to_domain(self) -> EventTypeDefinition:
+        return EventTypeDefinition(
             name=self.name,
             type=self.type,
             description=self.description,
@@ -142,12 +142,12 @@ class UpdateEventFieldInput:
     )
 
     def to_domain(self) -> dict[str, Any]:
-        """The attributes that were given, as `domain.shapes.update_field` takes them."""
+        """Returns the provided attributes, for `event_type_draft.update_field`."""
         names = [name for name in FieldDefinition.__dataclass_fields__ if name != "name"]
-        given = _given(self, *names)
-        if given.get("options") is not None:
-            given["options"] = tuple(given["options"])
-        return given
+        attributes = _get_provided_attributes(self, *names)
+        if attributes.get("options") is not None:
+            attributes["options"] = tuple(attributes["options"])
+        return attributes
 
 
 @strawberry.input(
@@ -170,12 +170,12 @@ class UpdateEventTypeInput:
     )
 
     def to_domain(self) -> dict[str, Any]:
-        """The attributes that were given, as `domain.shapes.update_attributes` takes them."""
-        return _given(self, "type", "name", "description", "category")
+        """Returns the provided attributes, for `event_type_draft.update_attributes`."""
+        return _get_provided_attributes(self, "type", "name", "description", "category")
 
 
-def _given(said: Any, *names: str) -> dict[str, Any]:
-    return {name: maybe.value for name in names if (maybe := getattr(said, name)) is not None}
+def _get_provided_attributes(input: Any, *names: str) -> dict[str, Any]:
+    return {name: maybe.value for name in names if (maybe := getattr(input, name)) is not None}
 
 
 @strawberry.input(one_of=True, description="An event type, by its id or by its type.")
@@ -196,10 +196,10 @@ class EventTypeFilter:
         "Flaring Incident.",
     )
 
-    def to_domain(self, limits: Limits) -> event_types.TypeFilter:
-        """RequestError BAD_USER_INPUT for what no event type can be asked."""
-        return event_types.TypeFilter(
+    def to_domain(self, limits: Limits) -> event_types.EventTypeFilter:
+        """Converts the filter. Raises RequestError BAD_USER_INPUT if a text is invalid."""
+        return event_types.EventTypeFilter(
             states=None if self.states is None else tuple(self.states),
-            category=storable(self.category, limits, "filter", "category"),
-            search=storable(self.search, limits, "filter", "search"),
+            category=check_text_argument(self.category, limits, "filter", "category"),
+            search=check_text_argument(self.search, limits, "filter", "search"),
         )

@@ -11,7 +11,7 @@ import strawberry
 
 from app.domain.event_types import event_type_draft
 from app.domain.event_types.lifecycle import EventTypeState
-from app.domain.shared.values import read_id
+from app.domain.shared.values import parse_id
 from app.graphql.event_types.conditional_rules import (
     ConditionalRuleInput,
     ConditionalRulePayload,
@@ -25,15 +25,15 @@ from app.graphql.event_types.inputs import (
     UpdateEventTypeInput,
 )
 from app.graphql.shared.context import Info
-from app.graphql.shared.nodes import malformed
+from app.graphql.shared.nodes import invalid_id_problem
 from app.graphql.types.conditional_rule import ConditionalRule
 from app.graphql.types.duplication_rule import DuplicationRule
 from app.graphql.types.event_type import EventField, EventType
 from app.graphql.types.guard_rule import GuardRule
-from app.graphql.types.user_error import UserError, user_errors
+from app.graphql.types.user_error import UserError, to_user_errors
 from app.services.definitions import event_types
 from app.services.event_types import event_type_commands
-from app.services.event_types.event_type_commands import Saved
+from app.services.event_types.event_type_commands import EventTypeResult
 from app.store import tables
 
 
@@ -45,11 +45,11 @@ class EventTypePayload:
     user_errors: list[UserError] = strawberry.field(description="Everything that is wrong.")
 
     @classmethod
-    def from_saved(cls, saved: Saved, *place: str) -> EventTypePayload:
-        row = saved.event_type
+    def from_result(cls, result: EventTypeResult, *argument_path: str) -> EventTypePayload:
+        row = result.event_type
         return cls(
             event_type=None if row is None else EventType.from_row(row),
-            user_errors=user_errors(saved.problems, *place),
+            user_errors=to_user_errors(result.problems, *argument_path),
         )
 
 
@@ -69,10 +69,10 @@ class EventTypeMutations:
         input: Annotated[CreateEventTypeInput, strawberry.argument(description="The definition.")],
     ) -> EventTypePayload:
         context = info.context
-        saved = await event_type_commands.create_event_type(
-            context.database, context.desk, input.to_domain()
+        result = await event_type_commands.create_event_type(
+            context.database, context.command, input.to_domain()
         )
-        return EventTypePayload.from_saved(saved, "input")
+        return EventTypePayload.from_result(result, "input")
 
     @strawberry.mutation(description="Changes what an event type is called and belongs to.")
     async def update_event_type(
@@ -81,9 +81,9 @@ class EventTypeMutations:
         input: Annotated[UpdateEventTypeInput, strawberry.argument(description="What to change.")],
     ) -> EventTypePayload:
         edit = event_type_draft.update_attributes(input.to_domain())
-        where = ("input", "id")
-        return EventTypePayload.from_saved(
-            await _change(info, input.id, edit, *where, if_version=input.if_version)
+        id_path = ("input", "id")
+        return EventTypePayload.from_result(
+            await _apply_edit(info, input.id, edit, *id_path, if_version=input.if_version)
         )
 
     @strawberry.mutation(
@@ -91,25 +91,33 @@ class EventTypeMutations:
         "after that, archive it."
     )
     async def delete_event_type(self, info: Info, id: TypeId) -> EventTypePayload:
-        event_type_id = read_id(id)
+        event_type_id = parse_id(id)
         if event_type_id is None:
-            return EventTypePayload.from_saved(Saved(problems=(malformed("id"),)))
+            return EventTypePayload.from_result(
+                EventTypeResult(problems=(invalid_id_problem("id"),))
+            )
         deleted = await event_type_commands.delete_event_type(
-            info.context.database, info.context.desk, event_type_id
+            info.context.database, info.context.command, event_type_id
         )
-        payload = EventTypePayload.from_saved(Saved(deleted.event_type, deleted.problems))
-        if (gone := payload.event_type) is not None:
-            gone.kept_form = deleted.form
-            gone.kept_fields = [EventField.from_row(row) for row in deleted.fields]
-            gone.kept_rules = [ConditionalRule.from_row(row) for row in deleted.rules]
-            gone.kept_guard_rules = [GuardRule.from_row(row) for row in deleted.guard_rules]
-            gone.kept_duplication_rules = [
+        payload = EventTypePayload.from_result(
+            EventTypeResult(deleted.event_type, deleted.problems)
+        )
+        if (event_type := payload.event_type) is not None:
+            event_type.preloaded_definition = deleted.definition
+            event_type.preloaded_fields = [EventField.from_row(row) for row in deleted.fields]
+            event_type.preloaded_conditional_rules = [
+                ConditionalRule.from_row(row) for row in deleted.rules
+            ]
+            event_type.preloaded_guard_rules = [
+                GuardRule.from_row(row) for row in deleted.guard_rules
+            ]
+            event_type.preloaded_duplication_rules = [
                 DuplicationRule.from_row(row) for row in deleted.duplication_rules
             ]
-            for field in gone.kept_fields:
-                field.kept_event_type = gone
-            for rule in gone.kept_rules:
-                rule.kept_event_type = gone
+            for field in event_type.preloaded_fields:
+                field.preloaded_event_type = event_type
+            for rule in event_type.preloaded_conditional_rules:
+                rule.preloaded_event_type = event_type
         return payload
 
     @strawberry.mutation(
@@ -128,13 +136,15 @@ class EventTypeMutations:
             ),
         ] = None,
     ) -> EventTypePayload:
-        event_type_id = read_id(id)
+        event_type_id = parse_id(id)
         if event_type_id is None:
-            return EventTypePayload.from_saved(Saved(problems=(malformed("id"),)))
+            return EventTypePayload.from_result(
+                EventTypeResult(problems=(invalid_id_problem("id"),))
+            )
         context = info.context
-        return EventTypePayload.from_saved(
+        return EventTypePayload.from_result(
             await event_type_commands.transition_event_type(
-                context.database, context.desk, event_type_id, to, sunset_at
+                context.database, context.command, event_type_id, to, sunset_at
             )
         )
 
@@ -145,13 +155,15 @@ class EventTypeMutations:
         event_type_id: TypeId,
         field: Annotated[EventFieldInput, strawberry.argument(description="The field.")],
     ) -> EventTypePayload:
-        owner = read_id(event_type_id)
-        if owner is None:
-            return EventTypePayload.from_saved(Saved(problems=(malformed("eventTypeId"),)))
+        parsed_type_id = parse_id(event_type_id)
+        if parsed_type_id is None:
+            return EventTypePayload.from_result(
+                EventTypeResult(problems=(invalid_id_problem("eventTypeId"),))
+            )
         context = info.context
-        return EventTypePayload.from_saved(
+        return EventTypePayload.from_result(
             await event_type_commands.add_event_field(
-                context.database, context.desk, owner, field.to_domain()
+                context.database, context.command, parsed_type_id, field.to_domain()
             )
         )
 
@@ -164,8 +176,8 @@ class EventTypeMutations:
         info: Info,
         input: Annotated[UpdateEventFieldInput, strawberry.argument(description="What to change.")],
     ) -> EventTypePayload:
-        return EventTypePayload.from_saved(
-            await _change_part(
+        return EventTypePayload.from_result(
+            await _apply_part_edit(
                 info, tables.EventField, input.id, event_type_draft.update_field, input.to_domain()
             )
         )
@@ -175,8 +187,8 @@ class EventTypeMutations:
         "stays: IN_USE."
     )
     async def remove_event_field(self, info: Info, id: FieldId) -> EventTypePayload:
-        return EventTypePayload.from_saved(
-            await _change_part(info, tables.EventField, id, event_type_draft.remove_field)
+        return EventTypePayload.from_result(
+            await _apply_part_edit(info, tables.EventField, id, event_type_draft.remove_field)
         )
 
     @strawberry.mutation(description="Puts the fields of an event type into another order.")
@@ -189,12 +201,16 @@ class EventTypeMutations:
             strawberry.argument(description="All of the type's fields, each once, in their order."),
         ],
     ) -> EventTypePayload:
-        ids = [read_id(each) for each in field_ids]
+        ids = [parse_id(field_id) for field_id in field_ids]
         if None in ids:
-            wrong = malformed("fieldIds", str(ids.index(None)))
-            return EventTypePayload.from_saved(Saved(problems=(wrong,)))
-        edit = event_type_draft.reorder_fields([each for each in ids if each is not None])
-        return EventTypePayload.from_saved(await _change(info, event_type_id, edit, "eventTypeId"))
+            problem = invalid_id_problem("fieldIds", str(ids.index(None)))
+            return EventTypePayload.from_result(EventTypeResult(problems=(problem,)))
+        edit = event_type_draft.reorder_fields(
+            [field_id for field_id in ids if field_id is not None]
+        )
+        return EventTypePayload.from_result(
+            await _apply_edit(info, event_type_id, edit, "eventTypeId")
+        )
 
     @strawberry.mutation(description="Adds a conditional rule to an event type.")
     async def add_conditional_rule(
@@ -203,14 +219,18 @@ class EventTypeMutations:
         event_type_id: TypeId,
         rule: Annotated[ConditionalRuleInput, strawberry.argument(description="The rule.")],
     ) -> ConditionalRulePayload:
-        owner = read_id(event_type_id)
-        if owner is None:
-            return _rule_payload(Saved(problems=(malformed("eventTypeId"),)))
+        parsed_type_id = parse_id(event_type_id)
+        if parsed_type_id is None:
+            return _build_rule_payload(
+                EventTypeResult(problems=(invalid_id_problem("eventTypeId"),))
+            )
         context = info.context
-        saved = await event_type_commands.add_conditional_rule(
-            context.database, context.desk, owner, rule.to_domain()
+        result = await event_type_commands.add_conditional_rule(
+            context.database, context.command, parsed_type_id, rule.to_domain()
         )
-        return _rule_payload(saved, None if saved.shape is None else list(saved.shape.rules)[-1])
+        return _build_rule_payload(
+            result, None if result.draft is None else list(result.draft.rules)[-1]
+        )
 
     @strawberry.mutation(description="Changes a conditional rule.")
     async def update_conditional_rule(
@@ -221,61 +241,69 @@ class EventTypeMutations:
         ],
     ) -> ConditionalRulePayload:
         table = tables.ConditionalRule
-        given = input.to_domain()
-        saved = await _change_part(info, table, input.id, event_type_draft.update_rule, given)
-        return _rule_payload(saved, read_id(input.id))
+        attributes = input.to_domain()
+        result = await _apply_part_edit(
+            info, table, input.id, event_type_draft.update_rule, attributes
+        )
+        return _build_rule_payload(result, parse_id(input.id))
 
     @strawberry.mutation(description="Takes a conditional rule away, and answers with it.")
     async def delete_conditional_rule(self, info: Info, id: RuleId) -> ConditionalRulePayload:
-        saved = await _change_part(info, tables.ConditionalRule, id, event_type_draft.delete_rule)
-        payload = _rule_payload(saved)
-        rule_id, row, shape = read_id(id), saved.event_type, saved.shape
+        result = await _apply_part_edit(
+            info, tables.ConditionalRule, id, event_type_draft.delete_rule
+        )
+        payload = _build_rule_payload(result)
+        rule_id, row, shape = parse_id(id), result.event_type, result.draft
         if (
             rule_id is not None
             and row is not None
             and shape is not None
-            and shape.taken is not None
+            and shape.removed_rule is not None
         ):
-            payload.conditional_rule = ConditionalRule.from_domain(rule_id, row.id, shape.taken)
+            payload.conditional_rule = ConditionalRule.from_domain(
+                rule_id, row.id, shape.removed_rule
+            )
         return payload
 
 
-async def _change(
-    info: Info, id: str, edit: event_type_draft.Edit, *named: str, if_version: int | None = None
-) -> Saved:
-    event_type_id = read_id(id)
+async def _apply_edit(
+    info: Info, id: str, edit: event_type_draft.Edit, *id_path: str, if_version: int | None = None
+) -> EventTypeResult:
+    event_type_id = parse_id(id)
     if event_type_id is None:
-        return Saved(problems=(malformed(*named),))
+        return EventTypeResult(problems=(invalid_id_problem(*id_path),))
     context = info.context
-    return await event_type_commands.change(
-        context.database, context.desk, event_type_id, edit, *named, if_version=if_version
+    return await event_type_commands.edit_event_type(
+        context.database, context.command, event_type_id, edit, *id_path, if_version=if_version
     )
 
 
-async def _change_part(
+async def _apply_part_edit(
     info: Info,
-    table: type[event_types.Part],
+    table: type[event_types.TypePart],
     id: str,
     edit: Callable[..., event_type_draft.Edit],
-    *given: Mapping[str, Any],
-) -> Saved:
-    named = ("input", "id") if given else ("id",)
-    part_id = read_id(id)
+    *attributes: Mapping[str, Any],
+) -> EventTypeResult:
+    id_path = ("input", "id") if attributes else ("id",)
+    part_id = parse_id(id)
     if part_id is None:
-        return Saved(problems=(malformed(*named),))
+        return EventTypeResult(problems=(invalid_id_problem(*id_path),))
     context = info.context
-    return await event_type_commands.change_part(
-        context.database, context.desk, table, part_id, edit(part_id, *given), *named
+    return await event_type_commands.edit_part(
+        context.database, context.command, table, part_id, edit(part_id, *attributes), *id_path
     )
 
 
-def _rule_payload(saved: Saved, rule_id: UUID | None = None) -> ConditionalRulePayload:
-    row, shape = saved.event_type, saved.shape
+def _build_rule_payload(
+    result: EventTypeResult, rule_id: UUID | None = None
+) -> ConditionalRulePayload:
+    row, shape = result.event_type, result.draft
     rule = None
     if row is not None and shape is not None and rule_id is not None:
         rule = ConditionalRule.from_domain(rule_id, row.id, shape.rules[rule_id])
     return ConditionalRulePayload(
         conditional_rule=rule,
         event_type=None if row is None else EventType.from_row(row),
-        user_errors=user_errors(saved.problems),
+        user_errors=to_user_errors(result.problems),
     )

@@ -1,4 +1,4 @@
-"""What is asked of event types: one, or a list of them."""
+"""Queries of event types."""
 
 from __future__ import annotations
 
@@ -9,57 +9,59 @@ import strawberry
 
 from app.graphql.event_types.inputs import EventTypeBy, EventTypeFilter
 from app.graphql.shared.context import Context, Info
-from app.graphql.shared.declared import Listed, One, reads
-from app.graphql.shared.nodes import wanted_id
-from app.graphql.shared.pages import After, Connection, First, connection
-from app.graphql.types.event_filter import storable
+from app.graphql.shared.field_sources import Listed, One, declare_source
+from app.graphql.shared.nodes import parse_id_argument
+from app.graphql.shared.pages import After, Connection, First, build_connection
+from app.graphql.types.event_filter import check_text_argument
 from app.graphql.types.event_type import EventType
-from app.graphql.types.loaders import loaders_of
+from app.graphql.types.loaders import get_loaders
 from app.services.definitions import event_types
-from app.services.definitions.event_types import TypePage
-from app.store.reading.pages import page_request
+from app.services.definitions.event_types import EventTypePage
+from app.store.reading.pages import parse_page_request
 
 
-def _named(_root: Any, context: Context, by: EventTypeBy) -> UUID | str:
-    """The id or the type. RequestError BAD_USER_INPUT."""
+def _parse_event_type_key(_root: Any, context: Context, by: EventTypeBy) -> UUID | str:
+    """Returns the id or the type. Raises RequestError BAD_USER_INPUT if it is invalid."""
     if by.id:
-        return wanted_id(by.id.value, "by", "id")
-    named = by.type.value if by.type else ""
-    storable(named, context.limits, "by", "type")
-    return named
+        return parse_id_argument(by.id.value, "by", "id")
+    type_name = by.type.value if by.type else ""
+    check_text_argument(type_name, context.limits, "by", "type")
+    return type_name
 
 
-def _page(
+def _build_page_request(
     _root: Any,
     context: Context,
     filter: EventTypeFilter | None = None,
     first: int | None = 20,
     after: str | None = None,
-) -> TypePage:
-    wanted = (filter or EventTypeFilter()).to_domain(context.limits)
-    return TypePage(wanted, page_request(context.limits, first=first, after=after))
+) -> EventTypePage:
+    type_filter = (filter or EventTypeFilter()).to_domain(context.limits)
+    return EventTypePage(type_filter, parse_page_request(context.limits, first=first, after=after))
 
 
 @strawberry.type
 class EventTypeQueries:
     @strawberry.field(
         description="One event type; null where there is none.",
-        metadata=reads(One(_named, event_types.select_one)),
+        metadata=declare_source(One(_parse_event_type_key, event_types.select_event_type)),
     )
     async def event_type(
         self,
         info: Info,
         by: Annotated[EventTypeBy, strawberry.argument(description="Its id or its type.")],
     ) -> EventType | None:
-        wanted = _named(self, info.context, by)
-        if isinstance(wanted, UUID):
-            return await loaders_of(info).event_types.load(wanted)
-        row = await event_types.find(info.context.database, info.context.caller, type=wanted)
+        key = _parse_event_type_key(self, info.context, by)
+        if isinstance(key, UUID):
+            return await get_loaders(info).event_types.load(key)
+        row = await event_types.fetch_event_type(
+            info.context.database, info.context.caller, type=key
+        )
         return None if row is None else EventType.from_row(row)
 
     @strawberry.field(
         description="The organization's event types, in order of creation.",
-        metadata=reads(Listed(_page, event_types.select_page)),
+        metadata=declare_source(Listed(_build_page_request, event_types.select_page)),
     )
     async def event_types(
         self,
@@ -71,12 +73,14 @@ class EventTypeQueries:
         after: After = None,
     ) -> Connection[EventType]:
         database, caller = info.context.database, info.context.caller
-        wanted = _page(self, info.context, filter, first, after)
-        page = await event_types.page(database, caller, wanted.filter, wanted.request)
-        return connection(
+        page_request = _build_page_request(self, info.context, filter, first, after)
+        page = await event_types.fetch_page(
+            database, caller, page_request.filter, page_request.request
+        )
+        return build_connection(
             page,
-            wanted.order,
+            page_request.order,
             caller.organization_id,
             EventType.from_row,
-            lambda: event_types.count(database, caller, wanted.filter),
+            lambda: event_types.count_event_types(database, caller, page_request.filter),
         )

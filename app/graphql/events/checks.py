@@ -1,4 +1,4 @@
-"""What a report would lead to, without reporting."""
+"""checkEvent: the result of logging an event, without storing it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from app.domain.access.caller import Permission
 from app.graphql.events.inputs import LogEventInput
 from app.graphql.shared.context import Info
 from app.graphql.types.event import Event
-from app.graphql.types.user_error import UserError, user_errors
+from app.graphql.types.user_error import UserError, to_user_errors
 from app.services.events import checks
 
 
@@ -42,14 +42,14 @@ class CheckQueries:
         input: Annotated[LogEventInput, strawberry.argument(description="The report.")],
     ) -> EventCheck:
         context = info.context
-        check = await checks.check_event(context.database, context.desk, input.to_domain())
-        may_see = context.caller.may({Permission.EVENT_READ})
-        original = check.duplicate_of if may_see else None
+        check = await checks.check_event(context.database, context.command, input.to_domain())
+        can_read = context.caller.has_any_permission({Permission.EVENT_READ})
+        original = check.duplicate_of if can_read else None
         return EventCheck(
             accepted=not check.decision.problems,
             visible_fields=list(check.visible),
             required_fields=list(check.required),
             duplicate_of=None if original is None else Event.from_row(original),
-            warnings=user_errors(check.decision.warnings, "input"),
-            user_errors=user_errors(check.decision.problems, "input"),
+            warnings=to_user_errors(check.decision.warnings, "input"),
+            user_errors=to_user_errors(check.decision.problems, "input"),
         )

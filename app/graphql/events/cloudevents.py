@@ -1,4 +1,4 @@
-"""CloudEvents: taken in, and given out page by page as FDPlan does."""
+"""CloudEvents: ingestion, and pages in the format of FDPlan."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Annotated, Any
 import strawberry
 from strawberry.scalars import JSON
 
-from app.domain.events.cloudevents import schema_address, write_cloud_event
+from app.domain.events.cloudevents import format_cloud_event, schema_url
 from app.graphql.events.mutations import LogEventsPayload
 from app.graphql.shared.context import Context, Info
-from app.graphql.shared.declared import Made, reads
+from app.graphql.shared.field_sources import ComputedField, declare_source
 from app.services.events import cloud_event_pages, cloudevents
 
 
@@ -25,7 +25,7 @@ class CloudEventPage:
     page_number: int = strawberry.field(description="Which page it is, from 0.")
 
 
-async def _page(
+async def _fetch_cloud_event_page(
     _root: Any,
     context: Context,
     planning_tags: list[str] | None = None,
@@ -33,22 +33,24 @@ async def _page(
     begin: datetime | None = None,
     end: datetime | None = None,
     type: str | None = None,
-    page_size: int | None = cloud_event_pages.PAGE,
+    page_size: int | None = cloud_event_pages.DEFAULT_PAGE_SIZE,
     page_number: int | None = 0,
 ) -> CloudEventPage:
-    limits, base = context.limits, context.public_url
-    wanted = cloud_event_pages.wanted_events(
+    limits, public_url = context.limits, context.public_url
+    event_filter = cloud_event_pages.build_filter(
         planning_tags, study_id, begin, end, type, context.now, limits
     )
-    place = cloud_event_pages.wanted_page(page_size, page_number, limits)
-    page = await cloud_event_pages.page(context.database, context.caller, wanted, place)
+    requested_page = cloud_event_pages.parse_page_number(page_size, page_number, limits)
+    page = await cloud_event_pages.fetch_page(
+        context.database, context.caller, event_filter, requested_page
+    )
     return CloudEventPage(
         events=[
-            JSON(write_cloud_event(event, schema_address(base, event))) for event in page.events
+            JSON(format_cloud_event(event, schema_url(public_url, event))) for event in page.events
         ],
         total=page.total,
-        page_size=place.size,
-        page_number=place.number,
+        page_size=requested_page.size,
+        page_number=requested_page.number,
     )
 
 
@@ -56,7 +58,7 @@ async def _page(
 class CloudEventQueries:
     @strawberry.field(
         description="Events in CloudEvents format, the earliest first. All that is said must hold.",
-        metadata=reads(Made(_page)),
+        metadata=declare_source(ComputedField(_fetch_cloud_event_page)),
     )
     async def cloud_events(
         self,
@@ -95,14 +97,14 @@ class CloudEventQueries:
         ] = None,
         page_size: Annotated[
             int | None, strawberry.argument(description="From 1 to 500.")
-        ] = cloud_event_pages.PAGE,
+        ] = cloud_event_pages.DEFAULT_PAGE_SIZE,
         page_number: Annotated[
             int | None,
             strawberry.argument(description="From 0. Past the end there are no events."),
         ] = 0,
     ) -> CloudEventPage:
-        said = (planning_tags, study_id, begin, end, type, page_size, page_number)
-        return await _page(self, info.context, *said)
+        arguments = (planning_tags, study_id, begin, end, type, page_size, page_number)
+        return await _fetch_cloud_event_page(self, info.context, *arguments)
 
 
 @strawberry.type
@@ -119,8 +121,10 @@ class CloudEventMutations:
             list[JSON], strawberry.argument(description="CloudEvents, each a JSON object.")
         ],
     ) -> LogEventsPayload:
-        refusal = LogEventsPayload.too_many(len(events), info.context, "events")
-        if refusal is not None:
-            return refusal
-        reports = await cloudevents.ingest(info.context.database, info.context.desk, events)
+        error_payload = LogEventsPayload.check_batch_size(len(events), info.context, "events")
+        if error_payload is not None:
+            return error_payload
+        reports = await cloudevents.ingest_cloud_events(
+            info.context.database, info.context.command, events
+        )
         return LogEventsPayload.from_reports(reports, info.context, "events")

@@ -1,4 +1,4 @@
-"""Container events: what clients report of containers, and read of them."""
+"""logContainerEvent and its input."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import strawberry
 from strawberry.scalars import JSON
 
 from app.domain.events.severity import Outcome
-from app.domain.intake.containers import ContainerActivity, container_draft
+from app.domain.intake.containers import ContainerActivity, build_container_draft
 from app.domain.shared.problems import Problem
 from app.graphql.events.mutations import LogEventPayload
 from app.graphql.shared.context import Info
@@ -46,16 +46,20 @@ class ContainerMutations:
             ContainerEventInput, strawberry.argument(description="What happened to it.")
         ],
     ) -> LogEventPayload:
-        draft = container_draft(
+        draft = build_container_draft(
             container_id, event.event_type, event.timestamp, event.status, event.fields
         )
-        [report] = await events.log_events(info.context.database, info.context.desk, [draft])
-        told = replace(report, warnings=_placed(report.warnings), problems=_placed(report.problems))
-        return LogEventPayload.from_report(told, info.context)
+        [report] = await events.log_events(info.context.database, info.context.command, [draft])
+        report_for_arguments = replace(
+            report,
+            warnings=_with_argument_paths(report.warnings),
+            problems=_with_argument_paths(report.problems),
+        )
+        return LogEventPayload.from_report(report_for_arguments, info.context)
 
 
-# Where in the arguments of logContainerEvent an attribute of the draft was said.
-_PLACES = {
+# Path of each draft attribute in the arguments of logContainerEvent.
+_ARGUMENT_PATHS = {
     ("entity", "id"): ("containerId",),
     ("occurredAt",): ("event", "timestamp"),
     ("outcome",): ("event", "status"),
@@ -63,7 +67,8 @@ _PLACES = {
 }
 
 
-def _placed(problems: Sequence[Problem]) -> tuple[Problem, ...]:
+def _with_argument_paths(problems: Sequence[Problem]) -> tuple[Problem, ...]:
     return tuple(
-        replace(each, path=_PLACES.get(each.path, ("event", *each.path))) for each in problems
+        replace(problem, path=_ARGUMENT_PATHS.get(problem.path, ("event", *problem.path)))
+        for problem in problems
     )

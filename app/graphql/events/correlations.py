@@ -1,4 +1,4 @@
-"""Correlations as clients read and make them."""
+"""Mutations of correlations."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from uuid import UUID
 import strawberry
 
 from app.domain.events.correlations import Relation
-from app.domain.shared.problems import Problem, invalid
-from app.domain.shared.values import read_id
+from app.domain.shared.problems import Problem, invalid_input
+from app.domain.shared.values import parse_id
 from app.graphql.events.mutations import EventPayload
 from app.graphql.shared.context import Info
-from app.graphql.types.user_error import user_errors
+from app.graphql.types.user_error import to_user_errors
 from app.services.events import correlations
 
 EventId = Annotated[strawberry.ID, strawberry.argument(description="The event's id.")]
@@ -41,7 +41,9 @@ class CorrelationMutations:
         ] = Relation.RELATED,
     ) -> EventPayload:
         relation = relation or Relation.RELATED
-        return await _change(info, correlations.correlate_events, event_id, related_ids, relation)
+        return await _apply_change(
+            info, correlations.correlate_events, event_id, related_ids, relation
+        )
 
     @strawberry.mutation(
         description="Takes away what links an event to others. It is no error where nothing does. "
@@ -59,25 +61,30 @@ class CorrelationMutations:
             ),
         ] = None,
     ) -> EventPayload:
-        return await _change(info, correlations.uncorrelate_events, event_id, related_ids, relation)
+        return await _apply_change(
+            info, correlations.uncorrelate_events, event_id, related_ids, relation
+        )
 
 
-async def _change(
+async def _apply_change(
     info: Info, service: Any, event_id: str, related_ids: list[strawberry.ID], relation: Any
 ) -> EventPayload:
     problems: list[Problem] = []
-    known = _read(event_id, problems, "eventId")
-    others = [_read(each, problems, "relatedIds", str(at)) for at, each in enumerate(related_ids)]
+    parsed_event_id = _parse_id(event_id, problems, "eventId")
+    parsed_related_ids = [
+        _parse_id(related_id, problems, "relatedIds", str(index))
+        for index, related_id in enumerate(related_ids)
+    ]
     if problems:
-        return EventPayload(event=None, user_errors=user_errors(problems))
-    desk = info.context.desk
+        return EventPayload(event=None, user_errors=to_user_errors(problems))
+    command = info.context.command
     return EventPayload.from_report(
-        await service(info.context.database, desk, known, others, relation)
+        await service(info.context.database, command, parsed_event_id, parsed_related_ids, relation)
     )
 
 
-def _read(text: str, problems: list[Problem], *path: str) -> UUID | None:
-    found = read_id(text)
-    if found is None:
-        problems.append(invalid("Is no id; ids are UUIDs.", *path))
-    return found
+def _parse_id(text: str, problems: list[Problem], *path: str) -> UUID | None:
+    parsed_id = parse_id(text)
+    if parsed_id is None:
+        problems.append(invalid_input("Is no id; ids are UUIDs.", *path))
+    return parsed_id

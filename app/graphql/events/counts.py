@@ -1,4 +1,4 @@
-"""Counts of events, as dashboards draw them."""
+"""Counts of events by attributes and time, for dashboards."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import strawberry
 from app.domain.events.severity import Outcome, Severity
 from app.domain.events.state import Entity as EntityName
 from app.graphql.shared.context import Context, Info
-from app.graphql.shared.declared import Made, reads
+from app.graphql.shared.field_sources import ComputedField, declare_source
 from app.graphql.types.event import Entity
-from app.graphql.types.event_filter import EventFilter, selected
+from app.graphql.types.event_filter import EventFilter, parse_event_filter
 from app.services.events import event_counts
-from app.services.events.event_counts import Counted, EventDimension
+from app.services.events.event_counts import EventCountRow, EventDimension
 
 
-async def _entity_of(counted: EventCount, _context: Context) -> Entity | None:
+async def _get_entity(counted: EventCount, _context: Context) -> Entity | None:
     return counted.entity
 
 
@@ -32,7 +32,8 @@ class EventCount:
         description="By CATEGORY; null for free-form events, too."
     )
     entity: Entity | None = strawberry.field(
-        description="By ENTITY; null for events about none, too.", metadata=reads(Made(_entity_of))
+        description="By ENTITY; null for events about none, too.",
+        metadata=declare_source(ComputedField(_get_entity)),
     )
     source: str | None = strawberry.field(description="By SOURCE.")
     outcome: Outcome | None = strawberry.field(
@@ -46,25 +47,26 @@ class EventCount:
     count: int = strawberry.field(description="How many events.")
 
     @classmethod
-    def from_domain(cls, counted: Counted) -> EventCount:
-        def of(dimension: EventDimension) -> Any:
+    def from_domain(cls, counted: EventCountRow) -> EventCount:
+        def get_value(dimension: EventDimension) -> Any:
             return counted.values.get(dimension, (None,))[0]
 
-        named = counted.values.get(EventDimension.ENTITY, (None, None))
+        entity_values = counted.values.get(EventDimension.ENTITY, (None, None))
+        entity = None if None in entity_values else Entity.from_domain(EntityName(*entity_values))
         return cls(
-            severity=of(EventDimension.SEVERITY),
-            type=of(EventDimension.TYPE),
-            category=of(EventDimension.CATEGORY),
-            entity=None if None in named else Entity.from_domain(EntityName(*named)),
-            source=of(EventDimension.SOURCE),
-            outcome=of(EventDimension.OUTCOME),
-            acknowledged=of(EventDimension.ACKNOWLEDGED),
+            severity=get_value(EventDimension.SEVERITY),
+            type=get_value(EventDimension.TYPE),
+            category=get_value(EventDimension.CATEGORY),
+            entity=entity,
+            source=get_value(EventDimension.SOURCE),
+            outcome=get_value(EventDimension.OUTCOME),
+            acknowledged=get_value(EventDimension.ACKNOWLEDGED),
             bucket=counted.bucket,
             count=counted.count,
         )
 
 
-async def _counts(
+async def _fetch_event_counts(
     _root: Any,
     context: Context,
     by: list[EventDimension],
@@ -72,11 +74,13 @@ async def _counts(
     every: timedelta | None = None,
     first: int | None = 100,
 ) -> list[EventCount]:
-    wanted = selected(filter, context.limits)
-    rows = 100 if first is None else first
-    event_counts.check_request(wanted, every, rows, context.limits)
-    found = await event_counts.count(context.database, context.caller, wanted, by, every, rows)
-    return [EventCount.from_domain(each) for each in found]
+    event_filter = parse_event_filter(filter, context.limits)
+    row_limit = 100 if first is None else first
+    event_counts.validate_count_request(event_filter, every, row_limit, context.limits)
+    counts = await event_counts.count_events(
+        context.database, context.caller, event_filter, by, every, row_limit
+    )
+    return [EventCount.from_domain(count) for count in counts]
 
 
 @strawberry.type
@@ -85,7 +89,7 @@ class EventCountQueries:
         description="Counts events by their attributes, the largest count first; with `every` over "
         "time, by `occurredAt`, the earliest stretch first. Combinations without events are "
         "absent.",
-        metadata=reads(Made(_counts)),
+        metadata=declare_source(ComputedField(_fetch_event_counts)),
     )
     async def event_counts(
         self,
@@ -113,4 +117,4 @@ class EventCountQueries:
             ),
         ] = 100,
     ) -> list[EventCount]:
-        return await _counts(self, info.context, by, filter, every, first)
+        return await _fetch_event_counts(self, info.context, by, filter, every, first)

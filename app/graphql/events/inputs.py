@@ -1,4 +1,4 @@
-"""What a client says of an event: a report, or new values."""
+"""Inputs of logEvent and updateEvent."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from strawberry.types.base import get_object_definition
 from strawberry.utils.str_converters import to_camel_case
 
 from app.domain.events.severity import Outcome
-from app.domain.intake.intake import Draft
+from app.domain.intake.intake import EventDraft
 from app.graphql.types.event_filter import EntityInput
 
 
@@ -74,8 +74,8 @@ class LogEventInput:
         "same id is a CONFLICT.",
     )
 
-    def to_domain(self) -> Draft:
-        return Draft(
+    def to_domain(self) -> EventDraft:
+        return EventDraft(
             event_type_id=self.event_type_id,
             type=self.type,
             entity=None if self.entity is None else self.entity.to_domain(),
@@ -94,17 +94,21 @@ class LogEventInput:
         )
 
 
-def _read(kind: type[LogEventInput], given: Mapping[str, Any], _context: Any) -> LogEventInput:
-    """Strawberry's own way asks for the type and the name of each field of each report anew."""
-    said = {_PYTHON_NAMES[name]: value for name, value in given.items()}
-    if said.get("entity") is not None:
-        said["entity"] = EntityInput(**said["entity"])
-    return kind(**said)
+def _build_log_event_input(
+    input_type: type[LogEventInput], values: Mapping[str, Any], _context: Any
+) -> LogEventInput:
+    """Builds the input. Strawberry's default looks up types and names of fields every time."""
+    attributes = {_PYTHON_NAMES[name]: value for name, value in values.items()}
+    if attributes.get("entity") is not None:
+        attributes["entity"] = EntityInput(**attributes["entity"])
+    return input_type(**attributes)
 
 
 _DEFINITION = get_object_definition(LogEventInput, strict=True)
-_DEFINITION.from_input = _read
-_PYTHON_NAMES = {to_camel_case(each.python_name): each.python_name for each in _DEFINITION.fields}
+_DEFINITION.from_input = _build_log_event_input
+_PYTHON_NAMES = {
+    to_camel_case(field.python_name): field.python_name for field in _DEFINITION.fields
+}
 
 
 @strawberry.input(
@@ -143,14 +147,16 @@ class UpdateEventInput:
     )
 
     def to_domain(self) -> dict[str, Any]:
-        """The attributes that were given, as `domain.intake.revise` takes them."""
+        """Returns the provided attributes, for `intake.validate_update`."""
         names = (
             *("entity", "severity", "summary", "content", "outcome", "occurred_at"),
             *("fields", "tags", "notification"),
         )
-        given = {name: maybe.value for name in names if (maybe := getattr(self, name)) is not None}
-        if given.get("entity") is not None:
-            given["entity"] = given["entity"].to_domain()
-        if given.get("tags") is not None:
-            given["tags"] = tuple(given["tags"])
-        return given
+        attributes = {
+            name: maybe.value for name in names if (maybe := getattr(self, name)) is not None
+        }
+        if attributes.get("entity") is not None:
+            attributes["entity"] = attributes["entity"].to_domain()
+        if attributes.get("tags") is not None:
+            attributes["tags"] = tuple(attributes["tags"])
+        return attributes

@@ -9,30 +9,30 @@ from uuid import UUID
 import strawberry
 
 from app.domain.access.caller import Permission
-from app.domain.shared.problems import invalid
-from app.domain.shared.values import read_id
+from app.domain.shared.problems import invalid_input
+from app.domain.shared.values import parse_id
 from app.graphql.events.inputs import LogEventInput, UpdateEventInput
 from app.graphql.shared.context import Context, Info
-from app.graphql.shared.declared import Done, Held, reads
-from app.graphql.shared.nodes import malformed
+from app.graphql.shared.field_sources import InMemoryRow, MutationHandler, declare_source
+from app.graphql.shared.nodes import invalid_id_problem
 from app.graphql.types.event import Event
-from app.graphql.types.user_error import UserError, user_errors
+from app.graphql.types.user_error import UserError, to_user_errors
 from app.services.change_log import notifications
 from app.services.events import events
-from app.services.events.reports import Report
+from app.services.events.reports import ReportResult
 from app.store import tables
 
 
-def _held(root: strawberry.Parent[LogEventPayload]) -> Event | None:
+def _resolve_event(root: strawberry.Parent[LogEventPayload]) -> Event | None:
     return None if root.row is None else Event.from_row(root.row)
 
 
 @strawberry.type(description="What became of a report.")
 class LogEventPayload:
     event: Event | None = strawberry.field(
-        resolver=_held,
+        resolver=_resolve_event,
         description="The event; null where it was refused, or was met and may not be read.",
-        metadata=reads(Held("row")),
+        metadata=declare_source(InMemoryRow("row")),
     )
     duplicate: bool = strawberry.field(
         description="True for a replay (the same `source` and `sourceId`), and for what a "
@@ -47,13 +47,15 @@ class LogEventPayload:
     row: strawberry.Private[tables.Event | None]
 
     @classmethod
-    def from_report(cls, report: Report, context: Context, *place: str) -> LogEventPayload:
-        may_see = report.stored or context.caller.may({Permission.EVENT_READ})
+    def from_report(
+        cls, report: ReportResult, context: Context, *argument_path: str
+    ) -> LogEventPayload:
+        can_read = report.stored or context.caller.has_any_permission({Permission.EVENT_READ})
         return cls(
-            row=report.event if may_see else None,
+            row=report.event if can_read else None,
             duplicate=report.duplicate,
-            warnings=user_errors(report.warnings, *place),
-            user_errors=user_errors(report.problems, *place),
+            warnings=to_user_errors(report.warnings, *argument_path),
+            user_errors=to_user_errors(report.problems, *argument_path),
         )
 
 
@@ -74,9 +76,9 @@ class LogEventsPayload:
 
     @classmethod
     def from_reports(
-        cls, reports: Sequence[Report], context: Context, argument: str
+        cls, reports: Sequence[ReportResult], context: Context, argument: str
     ) -> LogEventsPayload:
-        rejected = sum(report.refused for report in reports)
+        rejected = sum(report.is_rejected for report in reports)
         stored = sum(report.stored for report in reports)
         return cls(
             results=[
@@ -90,14 +92,16 @@ class LogEventsPayload:
         )
 
     @classmethod
-    def too_many(cls, count: int, context: Context, argument: str) -> LogEventsPayload | None:
-        """The refusal of a call with this many reports; None where it may have them."""
-        bulk = context.limits.bulk
-        if count <= bulk:
+    def check_batch_size(
+        cls, count: int, context: Context, argument: str
+    ) -> LogEventsPayload | None:
+        """Returns the error payload if a call has too many reports, else None."""
+        max_reports = context.limits.bulk
+        if count <= max_reports:
             return None
-        problem = invalid(f"There are {count:,} reports; at most {bulk:,} a call.")
-        told = user_errors([problem], argument)
-        return cls(results=[], accepted=0, duplicates=0, rejected=0, user_errors=told)
+        problem = invalid_input(f"There are {count:,} reports; at most {max_reports:,} a call.")
+        errors = to_user_errors([problem], argument)
+        return cls(results=[], accepted=0, duplicates=0, rejected=0, user_errors=errors)
 
 
 @strawberry.type(description="What became of a change of an event.")
@@ -106,10 +110,10 @@ class EventPayload:
     user_errors: list[UserError] = strawberry.field(description="Everything that is wrong.")
 
     @classmethod
-    def from_report(cls, report: Report) -> EventPayload:
+    def from_report(cls, report: ReportResult) -> EventPayload:
         return cls(
             event=None if report.event is None else Event.from_row(report.event),
-            user_errors=user_errors(report.problems),
+            user_errors=to_user_errors(report.problems),
         )
 
 
@@ -120,16 +124,18 @@ class UpdateEventPayload:
     user_errors: list[UserError] = strawberry.field(description="Everything that is wrong.")
 
 
-async def _log_one(context: Context, input: LogEventInput) -> LogEventPayload:
-    [report] = await events.log_events(context.database, context.desk, [input.to_domain()])
+async def _log_event(context: Context, input: LogEventInput) -> LogEventPayload:
+    [report] = await events.log_events(context.database, context.command, [input.to_domain()])
     return LogEventPayload.from_report(report, context, "input")
 
 
-async def _log_many(context: Context, input: list[LogEventInput]) -> LogEventsPayload:
-    if (refusal := LogEventsPayload.too_many(len(input), context, "input")) is not None:
-        return refusal
-    drafts = [each.to_domain() for each in input]
-    reports = await events.log_events(context.database, context.desk, drafts)
+async def _log_events(context: Context, input: list[LogEventInput]) -> LogEventsPayload:
+    if (
+        error_payload := LogEventsPayload.check_batch_size(len(input), context, "input")
+    ) is not None:
+        return error_payload
+    drafts = [item.to_domain() for item in input]
+    reports = await events.log_events(context.database, context.command, drafts)
     return LogEventsPayload.from_reports(reports, context, "input")
 
 
@@ -139,27 +145,28 @@ EventId = Annotated[strawberry.ID, strawberry.argument(description="The event's 
 @strawberry.type
 class EventMutations:
     @strawberry.mutation(
-        description="Reports an event. What is answered is durable.", metadata=reads(Done(_log_one))
+        description="Reports an event. What is answered is durable.",
+        metadata=declare_source(MutationHandler(_log_event)),
     )
     async def log_event(
         self,
         info: Info,
         input: Annotated[LogEventInput, strawberry.argument(description="The report.")],
     ) -> LogEventPayload:
-        payload: LogEventPayload = await info.context.once(_log_one, input)
+        payload: LogEventPayload = await info.context.run_mutation_once(_log_event, input)
         return payload
 
     @strawberry.mutation(
         description="Reports up to 500 events in one transaction. A refused one does not stop the "
         "others; all that were accepted are durable when the answer comes.",
-        metadata=reads(Done(_log_many)),
+        metadata=declare_source(MutationHandler(_log_events)),
     )
     async def log_events(
         self,
         info: Info,
         input: Annotated[list[LogEventInput], strawberry.argument(description="The reports.")],
     ) -> LogEventsPayload:
-        payload: LogEventsPayload = await info.context.once(_log_many, input)
+        payload: LogEventsPayload = await info.context.run_mutation_once(_log_events, input)
         return payload
 
     @strawberry.mutation(description="Changes an event, judged by the type it was logged under.")
@@ -168,13 +175,13 @@ class EventMutations:
         info: Info,
         input: Annotated[UpdateEventInput, strawberry.argument(description="What to change.")],
     ) -> UpdateEventPayload:
-        event_id = read_id(input.id)
+        event_id = parse_id(input.id)
         report = (
-            Report(problems=(malformed("id"),))
+            ReportResult(problems=(invalid_id_problem("id"),))
             if event_id is None
             else await events.update_event(
                 info.context.database,
-                info.context.desk,
+                info.context.command,
                 event_id,
                 input.to_domain(),
                 input.if_version,
@@ -182,15 +189,15 @@ class EventMutations:
         )
         return UpdateEventPayload(
             event=None if report.event is None else Event.from_row(report.event),
-            warnings=user_errors(report.warnings, "input"),
-            user_errors=user_errors(report.problems, "input"),
+            warnings=to_user_errors(report.warnings, "input"),
+            user_errors=to_user_errors(report.problems, "input"),
         )
 
     @strawberry.mutation(
         description="Takes an event away, and answers with it as it was. The log keeps an entry."
     )
     async def delete_event(self, info: Info, id: EventId) -> EventPayload:
-        return await _change(id, info, events.delete_event)
+        return await _change_event(id, info, events.delete_event)
 
     @strawberry.mutation(
         description="Marks an event as acknowledged. A second time is no error and keeps who did "
@@ -204,16 +211,16 @@ class EventMutations:
             str | None, strawberry.argument(description="What there is to say of it.")
         ] = None,
     ) -> EventPayload:
-        return await _change(id, info, notifications.acknowledge_event, note)
+        return await _change_event(id, info, notifications.acknowledge_event, note)
 
     @strawberry.mutation(description="Takes an acknowledgement back.")
     async def unacknowledge_event(self, info: Info, id: EventId) -> EventPayload:
-        return await _change(id, info, notifications.unacknowledge_event)
+        return await _change_event(id, info, notifications.unacknowledge_event)
 
 
-async def _change(id: str, info: Info, service: Any, *more: Any) -> EventPayload:
-    event_id: UUID | None = read_id(id)
+async def _change_event(id: str, info: Info, service: Any, *arguments: Any) -> EventPayload:
+    event_id: UUID | None = parse_id(id)
     if event_id is None:
-        return EventPayload.from_report(Report(problems=(malformed("id"),)))
-    report = await service(info.context.database, info.context.desk, event_id, *more)
+        return EventPayload.from_report(ReportResult(problems=(invalid_id_problem("id"),)))
+    report = await service(info.context.database, info.context.command, event_id, *arguments)
     return EventPayload.from_report(report)

@@ -1,4 +1,4 @@
-"""What is asked of events: one, a list of them, or what they are about."""
+"""Queries of events and entities."""
 
 from __future__ import annotations
 
@@ -9,54 +9,56 @@ import strawberry
 
 from app.domain.events import filters
 from app.graphql.shared.context import Context, Info
-from app.graphql.shared.declared import Made, One, reads
-from app.graphql.shared.nodes import wanted_id
+from app.graphql.shared.field_sources import ComputedField, One, declare_source
+from app.graphql.shared.nodes import parse_id_argument
 from app.graphql.shared.pages import Connection
-from app.graphql.types.event import Entity, Event, events_field
-from app.graphql.types.event_filter import storable
+from app.graphql.types.event import Entity, Event, create_events_field
+from app.graphql.types.event_filter import check_text_argument
 from app.services.events import event_queries
-from app.services.events.event_queries import Reported
+from app.services.events.event_queries import SourceIdentity
 
 
-def _by_id(_root: Any, _context: Context, id: strawberry.ID) -> UUID:
-    return wanted_id(id, "id")
+def _parse_event_id(_root: Any, _context: Context, id: strawberry.ID) -> UUID:
+    return parse_id_argument(id, "id")
 
 
-def _by_source(_root: Any, context: Context, reporter: str, source_id: str) -> Reported:
-    storable(reporter, context.limits, "source")
-    storable(source_id, context.limits, "sourceId")
-    return Reported(reporter, source_id)
+def _parse_source_key(
+    _root: Any, context: Context, reporter: str, source_id: str
+) -> SourceIdentity:
+    check_text_argument(reporter, context.limits, "source")
+    check_text_argument(source_id, context.limits, "sourceId")
+    return SourceIdentity(reporter, source_id)
 
 
-async def _entity(_root: Any, context: Context, type: str, id: str) -> Entity:
-    storable(type, context.limits, "type")
-    storable(id, context.limits, "id")
+async def _resolve_entity(_root: Any, context: Context, type: str, id: str) -> Entity:
+    check_text_argument(type, context.limits, "type")
+    check_text_argument(id, context.limits, "id")
     return Entity(type=type, entity_id=id)
 
 
 @strawberry.type
 class EventQueries:
-    events: Connection[Event] = events_field(
+    events: Connection[Event] = create_events_field(
         lambda _root: filters.EventFilter(), "The events that a filter selects."
     )
 
     @strawberry.field(
         description="One event; null where there is none of this id.",
-        metadata=reads(One(_by_id, event_queries.select_one)),
+        metadata=declare_source(One(_parse_event_id, event_queries.select_event)),
     )
     async def event(
         self,
         info: Info,
         id: Annotated[strawberry.ID, strawberry.argument(description="The event's id.")],
     ) -> Event | None:
-        wanted = _by_id(self, info.context, id)
-        row = await event_queries.find(info.context.database, info.context.caller, wanted)
+        event_id = _parse_event_id(self, info.context, id)
+        row = await event_queries.fetch_event(info.context.database, info.context.caller, event_id)
         return None if row is None else Event.from_row(row)
 
     @strawberry.field(
         description="The event that a producer reported under its own id; null where there is "
         "none.",
-        metadata=reads(One(_by_source, event_queries.select_one)),
+        metadata=declare_source(One(_parse_source_key, event_queries.select_event)),
     )
     async def event_by_source(
         self,
@@ -66,15 +68,15 @@ class EventQueries:
         ],
         source_id: Annotated[str, strawberry.argument(description="The producer's own id.")],
     ) -> Event | None:
-        wanted = _by_source(self, info.context, reporter, source_id)
-        row = await event_queries.find_by_source(
-            info.context.database, info.context.caller, wanted.source, wanted.source_id
+        source_key = _parse_source_key(self, info.context, reporter, source_id)
+        row = await event_queries.fetch_event_by_source(
+            info.context.database, info.context.caller, source_key.source, source_key.source_id
         )
         return None if row is None else Event.from_row(row)
 
     @strawberry.field(
         description="What events are about, by its names. It is there whether or not an event is.",
-        metadata=reads(Made(_entity)),
+        metadata=declare_source(ComputedField(_resolve_entity)),
     )
     async def entity(
         self,
@@ -82,4 +84,4 @@ class EventQueries:
         type: Annotated[str, strawberry.argument(description="The kind of thing: `Well`.")],
         id: Annotated[str, strawberry.argument(description="Which one: `well-001`.")],
     ) -> Entity:
-        return await _entity(self, info.context, type, id)
+        return await _resolve_entity(self, info.context, type, id)

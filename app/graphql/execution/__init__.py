@@ -1,1 +1,1 @@
-"""What every operation passes: document cache, limits, cost, admission, metrics."""
+"""Steps of every operation: document cache, limits, cost, admission, metrics, subscriptions."""

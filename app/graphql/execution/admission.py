@@ -1,6 +1,7 @@
-"""What every operation passes before it runs, and how long it may run: over HTTP and sockets alike.
+"""Admission of operations, over HTTP and WebSockets alike.
 
-A document that is sound, a cost within the limit, points that its principal still has.
+An operation runs only if its document is valid, its cost is within the limit, and its caller has
+enough points left. It is cancelled when it takes too long.
 """
 
 from __future__ import annotations
@@ -16,40 +17,42 @@ from strawberry.types.graphql import OperationType
 
 from app.domain.shared.limits import RequestLimits
 from app.domain.shared.problems import ErrorCode, RequestError
-from app.graphql.execution.document_limits import too_large
-from app.graphql.execution.documents import Document, Documents
+from app.graphql.execution.document_limits import create_limit_error
+from app.graphql.execution.documents import Document, DocumentCache
 from app.graphql.shared.context import Context
-from app.graphql.shared.problems import bad_request
-from app.store.engine.database import Commits, commits_watched
+from app.graphql.shared.problems import create_bad_request_error
+from app.store.engine.database import CommitTracker, track_commits
 
 
 class LimitedSchema(Protocol):
     """What admission needs of the schema: its document cache and the limits of a request."""
 
-    documents: Documents
+    documents: DocumentCache
     request_limits: RequestLimits
 
 
-class OverdueError(RequestError):
-    """It ran, and was broken off."""
+class OperationTimeoutError(RequestError):
+    """The operation was cancelled because it exceeded its time limit."""
 
 
 @asynccontextmanager
-async def in_time(kind: OperationType, limits: RequestLimits) -> AsyncIterator[None]:
-    """Breaks off what takes longer than it may. OverdueError."""
-    seconds = _seconds(kind, limits)
-    with commits_watched() as commits:
+async def enforce_timeout(
+    operation_type: OperationType, limits: RequestLimits
+) -> AsyncIterator[None]:
+    """Cancels the body at the time limit. Raises OperationTimeoutError."""
+    seconds = _timeout_seconds(operation_type, limits)
+    with track_commits() as commits:
         try:
-            async with asyncio.timeout(seconds) as clock:
+            async with asyncio.timeout(seconds) as deadline:
                 yield
         except TimeoutError as error:
-            if not clock.expired():
+            if not deadline.expired():
                 raise
-            raise overdue(kind, seconds, commits) from error
+            raise create_timeout_error(operation_type, seconds, commits) from error
 
 
 class Admission(SchemaExtension):
-    """One for each operation."""
+    """Checks one operation before it runs, and limits its execution time."""
 
     def __init__(self) -> None:
         self._errors: list[GraphQLError] = []
@@ -57,78 +60,86 @@ class Admission(SchemaExtension):
 
     def on_parse(self) -> Iterator[None]:
         request = self.execution_context
-        document = self._schema.documents.read(request.query or "")
-        self._errors = list(document.errors) or self._refusals(document)
+        document = self._schema.documents.get_document(request.query or "")
+        self._errors = list(document.errors) or self._check_operation(document)
         if document.node is None:
             request.pre_execution_errors = self._errors
-            raise _fresh(self._errors[0])
+            raise _copy_error(self._errors[0])
         request.graphql_document = document.node
         yield
 
     def on_validate(self) -> Iterator[None]:
-        # Strawberry validates where nobody has: an empty list says that somebody has.
+        # Strawberry validates the document itself if this is None.
         self.execution_context.pre_execution_errors = self._errors
         yield
 
     async def on_execute(self) -> AsyncIterator[None]:
-        async with in_time(self.execution_context.operation_type, self._schema.request_limits):
+        async with enforce_timeout(
+            self.execution_context.operation_type, self._schema.request_limits
+        ):
             yield
 
     def get_results(self) -> dict[str, Any]:
-        """What the answer tells in `extensions`."""
+        """Returns the `extensions` of the response."""
         return {} if self._cost is None else {"cost": self._cost}
 
     @property
     def _schema(self) -> LimitedSchema:
         return cast("LimitedSchema", self.execution_context.schema)
 
-    def _refusals(self, document: Document) -> list[GraphQLError]:
+    def _check_operation(self, document: Document) -> list[GraphQLError]:
         request = self.execution_context
-        name, most = request._provided_operation_name, self._schema.documents.limits.cost
-        operation = document.operation(name)
+        name, max_cost = request._provided_operation_name, self._schema.documents.limits.cost
+        operation = document.find_operation(name)
         if operation is None:
-            several = name is None and document.costs
-            which = "The document has several operations: say which one by operationName."
-            return [bad_request(which)] if several else []
-        cost = document.cost(name, request.variables)
+            is_ambiguous = name is None and document.costs
+            message = "The document has several operations: say which one by operationName."
+            return [create_bad_request_error(message)] if is_ambiguous else []
+        cost = document.calculate_cost(name, request.variables)
         if operation.operation.value != OperationType.SUBSCRIPTION.value:
-            self._cost = {"requested": cost, "limit": most}
-        if cost > most:
-            return [_too_costly(cost, most, operation)]
+            self._cost = {"requested": cost, "limit": max_cost}
+        if cost > max_cost:
+            return [_create_cost_error(cost, max_cost, operation)]
         context = cast("Context | None", request.context)
         try:
             if context is not None:
-                context.spend(cost)
+                context.charge(cost)
         except RequestError as error:
             return [GraphQLError(error.message, original_error=error)]
         return []
 
 
-def _too_costly(cost: int, most: int, operation: OperationDefinitionNode) -> GraphQLError:
-    told = f"The operation asks for {cost:,} nodes: at most {most:,}. Ask for smaller pages."
-    return too_large(told, operation)
+def _create_cost_error(cost: int, limit: int, operation: OperationDefinitionNode) -> GraphQLError:
+    message = f"The operation asks for {cost:,} nodes: at most {limit:,}. Ask for smaller pages."
+    return create_limit_error(message, operation)
 
 
-def _seconds(kind: OperationType, limits: RequestLimits) -> float:
-    return limits.mutation_seconds if kind is OperationType.MUTATION else limits.query_seconds
+def _timeout_seconds(operation_type: OperationType, limits: RequestLimits) -> float:
+    return (
+        limits.mutation_seconds
+        if operation_type is OperationType.MUTATION
+        else limits.query_seconds
+    )
 
 
-def overdue(kind: OperationType, seconds: float, commits: Commits | None = None) -> OverdueError:
-    told = f"The {kind.value} took longer than {seconds:g} s and was broken off"
-    if kind is not OperationType.MUTATION:
-        told += ": ask for less."
-    elif commits is None or not commits.begun:
-        told += ": nothing was done."
+def create_timeout_error(
+    operation_type: OperationType, seconds: float, commits: CommitTracker | None = None
+) -> OperationTimeoutError:
+    message = f"The {operation_type.value} took longer than {seconds:g} s and was broken off"
+    if operation_type is not OperationType.MUTATION:
+        message += ": ask for less."
+    elif commits is None or not commits.started:
+        message += ": nothing was done."
     else:
-        told += (
+        message += (
             ": it may have been done. Look, before it is sent again; a report with the same "
             "source and sourceId can be sent again safely."
         )
-    return OverdueError(ErrorCode.LIMIT_EXCEEDED, told)
+    return OperationTimeoutError(ErrorCode.LIMIT_EXCEEDED, message)
 
 
-def _fresh(error: GraphQLError) -> GraphQLError:
-    """To be raised: the frames of whoever raises it stay with it."""
+def _copy_error(error: GraphQLError) -> GraphQLError:
+    """Copies a cached error, so that raising it does not keep the traceback's frames alive."""
     return GraphQLError(
         error.message,
         source=error.source,

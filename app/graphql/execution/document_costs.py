@@ -1,7 +1,7 @@
-"""What an operation costs: a shape made of the table of prices once, and counted with variables.
+"""Cost of an operation: terms built once from the table of field costs, evaluated with variables.
 
-Fields that are executed as one are paid as one. `@skip` and `@include` change nothing: what may be
-asked for is what counts.
+Fields that are merged for execution are charged once. `@skip` and `@include` are ignored: a field
+that may be selected is charged.
 """
 
 from __future__ import annotations
@@ -30,180 +30,219 @@ from graphql import (
 )
 
 from app.domain.shared.limits import Limits
-from app.graphql.execution.costs import COSTS, ONE, Price
+from app.graphql.execution.field_costs import COSTS, ONE_ROW, FieldCost
 
 Variables = Mapping[str, Any]
-Count = Callable[[Variables], int]
+CountRows = Callable[[Variables], int]
 
 
 @dataclass(frozen=True)
-class Shape:
-    """`rows` times: what a row costs itself, and what is asked for below it."""
+class CostTerm:
+    """The number of rows times the cost of a row and its children."""
 
-    rows: Count | None  # 1 where there is none
-    own: float = 0
-    below: tuple[Shape, ...] = ()
+    count_rows: CountRows | None  # None: one row
+    row_cost: float = 0
+    children: tuple[CostTerm, ...] = ()
 
-    def cost(self, variables: Variables) -> float:
-        rows = 1 if self.rows is None else self.rows(variables)
-        return rows * (self.own + sum(each.cost(variables) for each in self.below))
+    def evaluate(self, variables: Variables) -> float:
+        rows = 1 if self.count_rows is None else self.count_rows(variables)
+        return rows * (self.row_cost + sum(child.evaluate(variables) for child in self.children))
 
 
 @dataclass(frozen=True)
 class OperationCost:
-    """Of one operation, at least 1."""
+    """Cost of one operation, at least 1."""
 
-    shapes: tuple[Shape, ...]
+    terms: tuple[CostTerm, ...]
 
-    def of(self, variables: Variables) -> int:
-        return max(1, ceil(sum(each.cost(variables) for each in self.shapes)))
+    def calculate(self, variables: Variables) -> int:
+        return max(1, ceil(sum(term.evaluate(variables) for term in self.terms)))
 
 
-def cost_of(
+def build_operation_cost(
     schema: GraphQLSchema,
     operation: OperationDefinitionNode,
     fragments: Mapping[str, FragmentDefinitionNode],
     limits: Limits,
 ) -> OperationCost:
-    """Of an operation that is valid."""
+    """Builds the cost of a valid operation."""
     root = schema.get_root_type(operation.operation)
     if root is None:
         return OperationCost(())
-    pricing = _Pricing(schema, fragments, limits, _defaults(operation))
-    return OperationCost(pricing.shapes(root, [operation.selection_set], is_root=True))
+    builder = _CostBuilder(schema, fragments, limits, _default_values(operation))
+    return OperationCost(builder.build_terms(root, [operation.selection_set], is_root=True))
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """A field of the answer: all that is selected below it, wherever the document says so."""
+class _CollectedField:
+    """A field of the response, with all selection sets that are merged below it."""
 
     parent: GraphQLNamedType
     node: FieldNode
-    below: list[SelectionSetNode]
+    selection_sets: list[SelectionSetNode]
 
 
 @dataclass(frozen=True)
-class _Pricing:
+class _CostBuilder:
     schema: GraphQLSchema
     fragments: Mapping[str, FragmentDefinitionNode]
     limits: Limits
     defaults: Mapping[str, ValueNode]
 
-    def shapes(
+    def build_terms(
         self,
         parent: GraphQLNamedType,
         selections: Sequence[SelectionSetNode],
-        shown: Mapping[str, Shape] | None = None,
+        row_field_terms: Mapping[str, CostTerm] | None = None,
         is_root: bool = False,
-    ) -> tuple[Shape, ...]:
-        """`shown`: the prices of fields that have the rows of the field above."""
-        found = []
-        for asked in self._asked(parent, selections):
-            field = self.schema.get_field(asked.parent, asked.node.name.value)  # type: ignore[arg-type]
-            name = asked.node.name.value
+    ) -> tuple[CostTerm, ...]:
+        """`row_field_terms`: costs of the subfields that contain the rows of the parent field."""
+        terms = []
+        for collected in self._collect_fields(parent, selections):
+            field = self.schema.get_field(collected.parent, collected.node.name.value)  # type: ignore[arg-type]
+            name = collected.node.name.value
             if field is None or name == "__typename":
                 continue
-            if shown is not None and name in shown:
-                rows = shown[name]
-                found.append(Shape(rows.rows, rows.own, self._below(field, asked)))
+            if row_field_terms is not None and name in row_field_terms:
+                row_term = row_field_terms[name]
+                terms.append(
+                    CostTerm(
+                        row_term.count_rows,
+                        row_term.row_cost,
+                        self._build_child_terms(field, collected),
+                    )
+                )
                 continue
-            price = COSTS.get(f"{asked.parent.name}.{name}", ONE if is_root else None)
-            found += self._priced(price, field, asked)
-        return tuple(found)
+            field_cost = COSTS.get(f"{collected.parent.name}.{name}", ONE_ROW if is_root else None)
+            terms += self._build_field_terms(field_cost, field, collected)
+        return tuple(terms)
 
-    def _priced(self, price: Price | None, field: GraphQLField, asked: _Asked) -> list[Shape]:
-        if price is None:
-            return list(self._below(field, asked))
-        rows = self._count(price, asked.node)
-        if not price.shown and not price.at_once:
-            return [Shape(rows, price.each, self._below(field, asked))]
-        each = Shape(rows, 0 if price.at_once else price.each)
-        below = self._below(field, asked, dict.fromkeys(price.shown, each))
-        if not price.at_once:
-            return [Shape(None, 1), *below]
-        return [Shape(self._times(price, rows, asked.node), price.each), *below]
+    def _build_field_terms(
+        self, field_cost: FieldCost | None, field: GraphQLField, collected: _CollectedField
+    ) -> list[CostTerm]:
+        if field_cost is None:
+            return list(self._build_child_terms(field, collected))
+        count_rows = self._row_counter(field_cost, collected.node)
+        if not field_cost.row_fields and not field_cost.charges_rows_once:
+            return [
+                CostTerm(count_rows, field_cost.row_cost, self._build_child_terms(field, collected))
+            ]
+        row_term = CostTerm(count_rows, 0 if field_cost.charges_rows_once else field_cost.row_cost)
+        children = self._build_child_terms(
+            field, collected, dict.fromkeys(field_cost.row_fields, row_term)
+        )
+        if not field_cost.charges_rows_once:
+            return [CostTerm(None, 1), *children]
+        return [
+            CostTerm(
+                self._multiplied_counter(field_cost, count_rows, collected.node),
+                field_cost.row_cost,
+            ),
+            *children,
+        ]
 
-    def _below(
-        self, field: GraphQLField, asked: _Asked, shown: Mapping[str, Shape] | None = None
-    ) -> tuple[Shape, ...]:
-        of = get_named_type(field.type)
-        if not asked.below or not is_composite_type(of):
+    def _build_child_terms(
+        self,
+        field: GraphQLField,
+        collected: _CollectedField,
+        row_field_terms: Mapping[str, CostTerm] | None = None,
+    ) -> tuple[CostTerm, ...]:
+        named_type = get_named_type(field.type)
+        if not collected.selection_sets or not is_composite_type(named_type):
             return ()
         return tuple(
-            shape for shape in self.shapes(of, asked.below, shown) if shape.own or shape.below
+            term
+            for term in self.build_terms(named_type, collected.selection_sets, row_field_terms)
+            if term.row_cost or term.children
         )
 
-    def _asked(
+    def _collect_fields(
         self, parent: GraphQLNamedType, selections: Sequence[SelectionSetNode]
-    ) -> list[_Asked]:
-        """The fields by their names in the answer, put together as the executor does."""
-        asked: dict[tuple[str, str], _Asked] = {}
-        spread: set[tuple[str, str]] = set()
-        waiting = [(parent, each) for each in reversed(selections)]
-        while waiting:
-            of, selection_set = waiting.pop()
-            for each in selection_set.selections:
-                if isinstance(each, FieldNode):
-                    key = (of.name, (each.alias or each.name).value)
-                    same = asked.setdefault(key, _Asked(of, each, []))
-                    if each.selection_set is not None:
-                        same.below.append(each.selection_set)
-                elif isinstance(each, InlineFragmentNode):
-                    waiting.append((self._narrowed(of, each), each.selection_set))
-                elif (of.name, each.name.value) not in spread:  # type: ignore[attr-defined]
-                    spread.add((of.name, each.name.value))  # type: ignore[attr-defined]
-                    fragment = self.fragments[each.name.value]  # type: ignore[attr-defined]
-                    waiting.append((self._narrowed(of, fragment), fragment.selection_set))
-        return list(asked.values())
+    ) -> list[_CollectedField]:
+        """Collects the fields by response key, merged as the executor merges them."""
+        collected: dict[tuple[str, str], _CollectedField] = {}
+        visited_spreads: set[tuple[str, str]] = set()
+        pending = [(parent, selection) for selection in reversed(selections)]
+        while pending:
+            parent_type, selection_set = pending.pop()
+            for selection in selection_set.selections:
+                if isinstance(selection, FieldNode):
+                    key = (parent_type.name, (selection.alias or selection.name).value)
+                    field = collected.setdefault(key, _CollectedField(parent_type, selection, []))
+                    if selection.selection_set is not None:
+                        field.selection_sets.append(selection.selection_set)
+                elif isinstance(selection, InlineFragmentNode):
+                    pending.append(
+                        (self._condition_type(parent_type, selection), selection.selection_set)
+                    )
+                elif (parent_type.name, selection.name.value) not in visited_spreads:  # type: ignore[attr-defined]
+                    visited_spreads.add((parent_type.name, selection.name.value))  # type: ignore[attr-defined]
+                    fragment = self.fragments[selection.name.value]  # type: ignore[attr-defined]
+                    pending.append(
+                        (self._condition_type(parent_type, fragment), fragment.selection_set)
+                    )
+        return list(collected.values())
 
-    def _narrowed(
-        self, of: GraphQLNamedType, node: InlineFragmentNode | FragmentDefinitionNode
+    def _condition_type(
+        self, parent: GraphQLNamedType, node: InlineFragmentNode | FragmentDefinitionNode
     ) -> GraphQLNamedType:
         condition = node.type_condition
         if condition is None:
-            return of
-        return self.schema.get_type(condition.name.value) or of
+            return parent
+        return self.schema.get_type(condition.name.value) or parent
 
-    def _count(self, price: Price, node: FieldNode) -> Count:
-        most = 1_000_000 if price.most is None else getattr(self.limits, price.most)
-        return self._argument(price.by, node, price.rows, most)
+    def _row_counter(self, field_cost: FieldCost, node: FieldNode) -> CountRows:
+        max_rows = (
+            1_000_000
+            if field_cost.limit_name is None
+            else getattr(self.limits, field_cost.limit_name)
+        )
+        return self._argument_counter(
+            field_cost.size_arguments, node, field_cost.default_rows, max_rows
+        )
 
-    def _times(self, price: Price, rows: Count, node: FieldNode) -> Count:
-        if price.times is None:
-            return rows
-        times = self._argument((price.times,), node, 1, self.limits.correlation_depth)
-        return lambda variables: rows(variables) * times(variables)
+    def _multiplied_counter(
+        self, field_cost: FieldCost, count_rows: CountRows, node: FieldNode
+    ) -> CountRows:
+        if field_cost.multiplier_argument is None:
+            return count_rows
+        multiplier = self._argument_counter(
+            (field_cost.multiplier_argument,), node, 1, self.limits.correlation_depth
+        )
+        return lambda variables: count_rows(variables) * multiplier(variables)
 
-    def _argument(self, names: tuple[str, ...], node: FieldNode, usual: int, most: int) -> Count:
-        """The first of the arguments that says a number, or the length of the list it is."""
-        given = {each.name.value: each.value for each in node.arguments or ()}
-        sizes = [self._size(given[name]) for name in names if name in given]
+    def _argument_counter(
+        self, names: tuple[str, ...], node: FieldNode, default: int, max_count: int
+    ) -> CountRows:
+        """Counts by the first argument that is a number or a list."""
+        values = {argument.name.value: argument.value for argument in node.arguments or ()}
+        readers = [self._size_reader(values[name]) for name in names if name in values]
 
         def count(variables: Variables) -> int:
-            said = (size(variables) for size in sizes)
-            found = next((each for each in said if each is not None), usual)
-            return max(0, min(found, most))
+            sizes = (read_size(variables) for read_size in readers)
+            size = next((size for size in sizes if size is not None), default)
+            return max(0, min(size, max_count))
 
         return count
 
-    def _size(self, value: ValueNode) -> Callable[[Variables], int | None]:
+    def _size_reader(self, value: ValueNode) -> Callable[[Variables], int | None]:
         if not isinstance(value, VariableNode):
-            constant = _constant(value)
-            return lambda _: constant
+            size = _literal_size(value)
+            return lambda _: size
         name = value.name.value
-        default = _constant(self.defaults[name]) if name in self.defaults else None
-        return lambda variables: _said(variables[name]) if name in variables else default
+        default = _literal_size(self.defaults[name]) if name in self.defaults else None
+        return lambda variables: _variable_size(variables[name]) if name in variables else default
 
 
-def _defaults(operation: OperationDefinitionNode) -> dict[str, ValueNode]:
+def _default_values(operation: OperationDefinitionNode) -> dict[str, ValueNode]:
     return {
-        each.variable.name.value: each.default_value
-        for each in operation.variable_definitions or ()
-        if each.default_value is not None
+        definition.variable.name.value: definition.default_value
+        for definition in operation.variable_definitions or ()
+        if definition.default_value is not None
     }
 
 
-def _constant(value: ValueNode) -> int | None:
+def _literal_size(value: ValueNode) -> int | None:
     if isinstance(value, NullValueNode):
         return None
     if isinstance(value, IntValueNode):
@@ -211,8 +250,8 @@ def _constant(value: ValueNode) -> int | None:
     return len(value.values) if isinstance(value, ListValueNode) else 1
 
 
-def _said(value: Any) -> int | None:
-    """None where nothing is said, or what no number is: then the variables do not fit."""
+def _variable_size(value: Any) -> int | None:
+    """None if absent or not a number."""
     if isinstance(value, list):
         return len(value)
     if isinstance(value, dict):

@@ -1,7 +1,7 @@
-"""How large a document is, counted before it is validated: in one pass, and without recursion.
+"""Size limits of documents, checked before validation, in one pass and without recursion.
 
-A fragment is measured once, and counts in each operation as often as it is spread there. One that
-spreads itself counts nothing there: validation refuses it.
+A fragment is measured once and counted at each spread. A fragment that spreads itself adds nothing
+there: validation rejects it.
 """
 
 from __future__ import annotations
@@ -27,73 +27,75 @@ _INTROSPECTION = ("__schema", "__type")
 
 
 @dataclass(frozen=True)
-class Measures:
-    """Of an operation or a fragment, everything that it spreads included."""
+class DocumentSize:
+    """Size of an operation or a fragment, including the fragments that it spreads."""
 
     fields: int = 0
     aliases: int = 0
     depth: int = 0
     introspection_depth: int = 0
 
-    def plus(self, other: Measures, depth: int, introspecting: bool) -> Measures:
-        """With `other` spread at this depth."""
-        plain, introspection = other.depth, other.introspection_depth
-        if introspecting:
-            plain, introspection = 0, max(plain, introspection)
-        return Measures(
-            self.fields + other.fields,
-            self.aliases + other.aliases,
-            max(self.depth, plain and depth + plain),
-            max(self.introspection_depth, introspection and depth + introspection),
+    def add_spread(self, spread: DocumentSize, depth: int, in_introspection: bool) -> DocumentSize:
+        """Returns the size with a fragment spread at this depth."""
+        regular_depth, introspection_depth = spread.depth, spread.introspection_depth
+        if in_introspection:
+            regular_depth, introspection_depth = 0, max(regular_depth, introspection_depth)
+        return DocumentSize(
+            self.fields + spread.fields,
+            self.aliases + spread.aliases,
+            max(self.depth, regular_depth and depth + regular_depth),
+            max(self.introspection_depth, introspection_depth and depth + introspection_depth),
         )
 
 
-def too_large(
-    message: str, nodes: Node | Iterable[Node] | None = None, **more: object
+def create_limit_error(
+    message: str, nodes: Node | Iterable[Node] | None = None, **details: object
 ) -> GraphQLError:
-    """The error of a document that passes a limit, which the message names."""
-    told = {"code": ErrorCode.LIMIT_EXCEEDED.value, **more}
-    places = [nodes] if isinstance(nodes, Node) else list(nodes or ())
-    return GraphQLError(message, places or None, extensions=told)
+    """Creates the error for a document that exceeds a limit."""
+    extensions = {"code": ErrorCode.LIMIT_EXCEEDED.value, **details}
+    error_nodes = [nodes] if isinstance(nodes, Node) else list(nodes or ())
+    return GraphQLError(message, error_nodes or None, extensions=extensions)
 
 
-def measure(document: DocumentNode) -> dict[Node, Measures]:
-    """Each operation and each fragment, expanded."""
-    parts = {
-        each: _Part.of(each.selection_set, _introspects(each))
-        for each in document.definitions
-        if isinstance(each, OperationDefinitionNode | FragmentDefinitionNode)
+def measure_definitions(document: DocumentNode) -> dict[Node, DocumentSize]:
+    """Measures each operation and fragment, with its spreads expanded."""
+    sizes = {
+        definition: _DefinitionSize.from_selection_set(
+            definition.selection_set, _is_introspection(definition)
+        )
+        for definition in document.definitions
+        if isinstance(definition, OperationDefinitionNode | FragmentDefinitionNode)
     }
-    named = {
-        each.name.value: part
-        for each, part in parts.items()
-        if isinstance(each, FragmentDefinitionNode)
+    fragments = {
+        definition.name.value: size
+        for definition, size in sizes.items()
+        if isinstance(definition, FragmentDefinitionNode)
     }
-    expanded: dict[str, Measures] = {}
-    for name in named:
-        _expand(name, named, expanded)
-    return {node: part.total(expanded) for node, part in parts.items()}
+    expanded: dict[str, DocumentSize] = {}
+    for name in fragments:
+        _expand_fragment(name, fragments, expanded)
+    return {node: size.expanded_size(expanded) for node, size in sizes.items()}
 
 
-def violations(document: DocumentNode, limits: DocumentLimits) -> list[GraphQLError]:
-    """What of the document is too much; the first place of each kind."""
-    of_kind = {kind: _Count(kind, most) for kind, most in _kinds(limits).items()}
-    of_kind["operations"].add(_all(document, OperationDefinitionNode))
-    of_kind["fragments"].add(_all(document, FragmentDefinitionNode))
-    for place in _places_of_directives(document):
-        directives = place.directives or ()  # type: ignore[attr-defined]
-        of_kind["directives"].add(directives)
-        of_kind["directives at a place"].add(directives, anew=True)
-    errors = [error for each in of_kind.values() for error in each.error()]
-    # Where there are too many definitions, what they come to is not worth the time.
+def find_limit_violations(document: DocumentNode, limits: DocumentLimits) -> list[GraphQLError]:
+    """Returns the first violation of each limit."""
+    counters = {kind: _NodeCounter(kind, limit) for kind, limit in _limits_by_kind(limits).items()}
+    counters["operations"].add(_definitions_of_kind(document, OperationDefinitionNode))
+    counters["fragments"].add(_definitions_of_kind(document, FragmentDefinitionNode))
+    for node in _nodes_with_directives(document):
+        directives = node.directives or ()  # type: ignore[attr-defined]
+        counters["directives"].add(directives)
+        counters["directives at a place"].add(directives, restart=True)
+    errors = [error for counter in counters.values() for error in counter.errors()]
+    # If there are too many definitions, measuring them takes too long.
     return errors or [
         error
-        for node, measures in measure(document).items()
-        for error in _excess(node, measures, limits)
+        for node, size in measure_definitions(document).items()
+        for error in _find_size_violations(node, size, limits)
     ]
 
 
-def _kinds(limits: DocumentLimits) -> dict[str, int]:
+def _limits_by_kind(limits: DocumentLimits) -> dict[str, int]:
     return {
         "operations": limits.operations,
         "fragments": limits.fragments,
@@ -103,116 +105,127 @@ def _kinds(limits: DocumentLimits) -> dict[str, int]:
 
 
 @dataclass
-class _Count:
+class _NodeCounter:
     kind: str
-    most: int
+    limit: int
     count: int = 0
     first_beyond: Node | None = None
 
-    def add(self, nodes: Iterable[Node], anew: bool = False) -> None:
-        if anew:
+    def add(self, nodes: Iterable[Node], restart: bool = False) -> None:
+        if restart:
             self.count = 0
         for node in nodes:
             self.count += 1
-            if self.count > self.most and self.first_beyond is None:
+            if self.count > self.limit and self.first_beyond is None:
                 self.first_beyond = node
 
-    def error(self) -> Iterator[GraphQLError]:
+    def errors(self) -> Iterator[GraphQLError]:
         if self.first_beyond is not None:
-            told = f"The document has too many {self.kind}: at most {self.most:,}."
-            yield too_large(told, self.first_beyond)
+            message = f"The document has too many {self.kind}: at most {self.limit:,}."
+            yield create_limit_error(message, self.first_beyond)
 
 
-def _excess(node: Node, measures: Measures, limits: DocumentLimits) -> Iterator[GraphQLError]:
-    what = "operation" if isinstance(node, OperationDefinitionNode) else "fragment"
-    if measures.fields > limits.fields:
-        told = f"The {what} has too many fields, with its fragments: at most {limits.fields:,}."
-        yield too_large(told, node)
-    if measures.aliases > limits.aliases:
-        told = f"The {what} has too many aliases, with its fragments: at most {limits.aliases:,}."
-        yield too_large(told, node)
-    if measures.depth > limits.depth:
-        told = f"The {what} is nested {measures.depth:,} fields deep: at most {limits.depth:,}."
-        yield too_large(told, node)
-    if (deep := measures.introspection_depth) > limits.introspection_depth:
-        most = limits.introspection_depth
-        yield too_large(
-            f"The introspection is nested {deep:,} fields deep: at most {most:,}.", node
+def _find_size_violations(
+    node: Node, size: DocumentSize, limits: DocumentLimits
+) -> Iterator[GraphQLError]:
+    kind = "operation" if isinstance(node, OperationDefinitionNode) else "fragment"
+    if size.fields > limits.fields:
+        message = f"The {kind} has too many fields, with its fragments: at most {limits.fields:,}."
+        yield create_limit_error(message, node)
+    if size.aliases > limits.aliases:
+        message = (
+            f"The {kind} has too many aliases, with its fragments: at most {limits.aliases:,}."
+        )
+        yield create_limit_error(message, node)
+    if size.depth > limits.depth:
+        message = f"The {kind} is nested {size.depth:,} fields deep: at most {limits.depth:,}."
+        yield create_limit_error(message, node)
+    if (depth := size.introspection_depth) > limits.introspection_depth:
+        max_depth = limits.introspection_depth
+        yield create_limit_error(
+            f"The introspection is nested {depth:,} fields deep: at most {max_depth:,}.", node
         )
 
 
 @dataclass
-class _Part:
-    """What a definition says itself, and what it spreads: where, and whether in introspection."""
+class _DefinitionSize:
+    """Size of a definition without its fragments, and its spreads: name, depth, introspection."""
 
-    own: Measures
+    direct_size: DocumentSize
     spreads: list[tuple[str, int, bool]] = field(default_factory=list)
 
     @classmethod
-    def of(cls, selection_set: SelectionSetNode, introspects: bool) -> _Part:
+    def from_selection_set(
+        cls, selection_set: SelectionSetNode, is_introspection: bool
+    ) -> _DefinitionSize:
         spreads: list[tuple[str, int, bool]] = []
         fields = aliases = deepest = deepest_introspection = 0
-        waiting = [(selection_set, 0, introspects)]
-        while waiting:
-            selections, depth, introspecting = waiting.pop()
-            for each in selections.selections:
-                if isinstance(each, FragmentSpreadNode):
-                    spreads.append((each.name.value, depth, introspecting))
+        pending = [(selection_set, 0, is_introspection)]
+        while pending:
+            selections, depth, in_introspection = pending.pop()
+            for selection in selections.selections:
+                if isinstance(selection, FragmentSpreadNode):
+                    spreads.append((selection.name.value, depth, in_introspection))
                     continue
-                below, inside = depth, introspecting
-                if isinstance(each, FieldNode):
-                    below, inside = depth + 1, inside or each.name.value in _INTROSPECTION
+                child_depth, child_in_introspection = depth, in_introspection
+                if isinstance(selection, FieldNode):
+                    child_depth, child_in_introspection = (
+                        depth + 1,
+                        child_in_introspection or selection.name.value in _INTROSPECTION,
+                    )
                     fields += 1
-                    aliases += each.alias is not None
-                    if inside:
-                        deepest_introspection = max(deepest_introspection, below)
+                    aliases += selection.alias is not None
+                    if child_in_introspection:
+                        deepest_introspection = max(deepest_introspection, child_depth)
                     else:
-                        deepest = max(deepest, below)
-                if each.selection_set is not None:  # type: ignore[attr-defined]
-                    waiting.append((each.selection_set, below, inside))  # type: ignore[attr-defined]
-        return cls(Measures(fields, aliases, deepest, deepest_introspection), spreads)
+                        deepest = max(deepest, child_depth)
+                if selection.selection_set is not None:  # type: ignore[attr-defined]
+                    pending.append((selection.selection_set, child_depth, child_in_introspection))  # type: ignore[attr-defined]
+        return cls(DocumentSize(fields, aliases, deepest, deepest_introspection), spreads)
 
-    def total(self, expanded: Mapping[str, Measures]) -> Measures:
-        total = self.own
-        for name, depth, introspecting in self.spreads:
-            total = total.plus(expanded.get(name, Measures()), depth, introspecting)
+    def expanded_size(self, expanded: Mapping[str, DocumentSize]) -> DocumentSize:
+        total = self.direct_size
+        for name, depth, in_introspection in self.spreads:
+            total = total.add_spread(expanded.get(name, DocumentSize()), depth, in_introspection)
         return total
 
 
-def _expand(root: str, named: Mapping[str, _Part], expanded: dict[str, Measures]) -> None:
-    """Those that a fragment spreads first."""
+def _expand_fragment(
+    root: str, fragments: Mapping[str, _DefinitionSize], expanded: dict[str, DocumentSize]
+) -> None:
+    """Expands a fragment, after the fragments that it spreads."""
     path = [root]
     while path:
         missing = [
             name
-            for name, _, _ in named[path[-1]].spreads
-            if name in named and name not in expanded and name not in path
+            for name, _, _ in fragments[path[-1]].spreads
+            if name in fragments and name not in expanded and name not in path
         ]
         if missing:
             path.append(missing[0])
         else:
             name = path.pop()
-            expanded[name] = named[name].total(expanded)
+            expanded[name] = fragments[name].expanded_size(expanded)
 
 
-def _introspects(node: OperationDefinitionNode | FragmentDefinitionNode) -> bool:
+def _is_introspection(node: OperationDefinitionNode | FragmentDefinitionNode) -> bool:
     condition = getattr(node, "type_condition", None)
     return condition is not None and condition.name.value.startswith("__")
 
 
-def _all(document: DocumentNode, kind: type[Node]) -> list[Node]:
-    return [each for each in document.definitions if isinstance(each, kind)]
+def _definitions_of_kind(document: DocumentNode, kind: type[Node]) -> list[Node]:
+    return [definition for definition in document.definitions if isinstance(definition, kind)]
 
 
-def _places_of_directives(document: DocumentNode) -> Iterator[Node]:
+def _nodes_with_directives(document: DocumentNode) -> Iterator[Node]:
     for definition in document.definitions:
         if not isinstance(definition, OperationDefinitionNode | FragmentDefinitionNode):
             continue
         yield definition
         yield from definition.variable_definitions or ()
-        waiting = [definition.selection_set]
-        while waiting:
-            for each in waiting.pop().selections:
-                yield each
-                if (below := getattr(each, "selection_set", None)) is not None:
-                    waiting.append(below)
+        pending = [definition.selection_set]
+        while pending:
+            for selection in pending.pop().selections:
+                yield selection
+                if (selection_set := getattr(selection, "selection_set", None)) is not None:
+                    pending.append(selection_set)

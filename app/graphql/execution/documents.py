@@ -1,6 +1,6 @@
-"""Documents, read once: parsed, measured, validated and priced, whatever carries them.
+"""Cache of documents: each is parsed, measured, validated and costed once.
 
-What is too large is told before it is validated, which may take much longer than to measure it.
+Size limits are checked before validation, which may take much longer than measuring.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from app.domain.shared.limits import DocumentLimits, Limits
 from app.domain.shared.problems import ErrorCode
-from app.graphql.execution.document_costs import OperationCost, cost_of
-from app.graphql.execution.document_limits import too_large, violations
+from app.graphql.execution.document_costs import OperationCost, build_operation_cost
+from app.graphql.execution.document_limits import create_limit_error, find_limit_violations
 
-ERRORS_TOLD = 5
-_KEPT_DOCUMENTS = 1_000
-_KEPT_CHARACTERS = 65_536  # of one document: a longer one is read anew each time
-_KEPT_TOKENS = 200_000  # of all: a token takes up to 700 bytes of memory
+MAX_REPORTED_ERRORS = 5
+_MAX_CACHED_DOCUMENTS = 1_000
+_MAX_CACHED_CHARACTERS = 65_536  # of one document: longer ones are not cached
+_MAX_CACHED_TOKENS = 200_000  # of all: a token takes up to 700 bytes of memory
 
 # Strawberry's are about its `Maybe` and its one-of inputs.
 _RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
@@ -47,7 +47,7 @@ _TOO_DEEP = "Syntax Error: Document is nested too deeply. Parsing aborted."
 
 @dataclass(frozen=True, eq=False)
 class Document:
-    """`node` is None where the text does not parse. With `errors` it is not to be run."""
+    """A parsed document. `node` is None if the text does not parse; do not run it if `errors`."""
 
     text: str
     node: DocumentNode | None
@@ -58,117 +58,129 @@ class Document:
 
     @cached_property
     def fragments(self) -> dict[str, FragmentDefinitionNode]:
-        return {} if self.node is None else _fragments(self.node)
+        return {} if self.node is None else _fragments_by_name(self.node)
 
-    def operation(self, name: str | None) -> OperationDefinitionNode | None:
-        """The operation of this name; without one, the only one."""
-        named = [
-            each
-            for each in (self.node.definitions if self.node else ())
-            if isinstance(each, OperationDefinitionNode)
-            and (name is None or (each.name is not None and each.name.value == name))
+    def find_operation(self, name: str | None) -> OperationDefinitionNode | None:
+        """Returns the operation of this name, or the only operation if the name is None."""
+        matches = [
+            definition
+            for definition in (self.node.definitions if self.node else ())
+            if isinstance(definition, OperationDefinitionNode)
+            and (name is None or (definition.name is not None and definition.name.value == name))
         ]
-        return named[0] if len(named) == 1 else None
+        return matches[0] if len(matches) == 1 else None
 
     def is_mutation(self, name: str | None) -> bool:
         """Whether the operation of this name, or the only one, is a mutation."""
-        operation = self.operation(name)
+        operation = self.find_operation(name)
         return operation is not None and operation.operation is OperationType.MUTATION
 
-    def cost(self, name: str | None, variables: Mapping[str, Any] | None) -> int:
-        """In nodes asked for by the operation of this name; 0 where there is none."""
-        cost = self.priced(name)
-        return 0 if cost is None else cost.of(variables or {})
+    def calculate_cost(self, name: str | None, variables: Mapping[str, Any] | None) -> int:
+        """Returns the cost of an operation in nodes; 0 if there is no such operation."""
+        cost = self.find_operation_cost(name)
+        return 0 if cost is None else cost.calculate(variables or {})
 
-    def priced(self, name: str | None) -> OperationCost | None:
-        operation = self.operation(name)
-        return None if operation is None else self.costs.get(_name_of(operation))
+    def find_operation_cost(self, name: str | None) -> OperationCost | None:
+        operation = self.find_operation(name)
+        return None if operation is None else self.costs.get(_operation_name(operation))
 
 
-class Documents:
-    """Those that were read last are kept: 1,000 of them, fewer where they are large."""
+class DocumentCache:
+    """LRU cache of up to 1,000 documents; fewer if they are large."""
 
-    def __init__(self, schema: GraphQLSchema, limits: DocumentLimits, given: Limits) -> None:
+    def __init__(
+        self, schema: GraphQLSchema, limits: DocumentLimits, request_limits: Limits
+    ) -> None:
         self.limits = limits
         self._schema = schema
-        self._given = given
-        self._kept: OrderedDict[str, Document] = OrderedDict()
+        self._request_limits = request_limits
+        self._documents: OrderedDict[str, Document] = OrderedDict()
         self._tokens = 0
 
     def __len__(self) -> int:
-        """How many are kept."""
-        return len(self._kept)
+        """Number of cached documents."""
+        return len(self._documents)
 
-    def read(self, text: str) -> Document:
-        """The document of this text. Its errors are the same ones each time: do not raise them."""
-        document = self._kept.get(text)
+    def get_document(self, text: str) -> Document:
+        """Returns the document of this text. Its errors are shared: do not raise them."""
+        document = self._documents.get(text)
         if document is not None:
-            self._kept.move_to_end(text)
+            self._documents.move_to_end(text)
             return document
-        document = self._read(text)
-        if len(text) <= _KEPT_CHARACTERS:
-            self._kept[text] = document
+        document = self._build_document(text)
+        if len(text) <= _MAX_CACHED_CHARACTERS:
+            self._documents[text] = document
             self._tokens += document.tokens
-            while len(self._kept) > _KEPT_DOCUMENTS or self._tokens > _KEPT_TOKENS:
-                self._tokens -= self._kept.popitem(last=False)[1].tokens
+            while len(self._documents) > _MAX_CACHED_DOCUMENTS or self._tokens > _MAX_CACHED_TOKENS:
+                self._tokens -= self._documents.popitem(last=False)[1].tokens
         return document
 
-    def _read(self, text: str) -> Document:
-        if len(text) > (most := self.limits.characters):
-            told = f"The document has {len(text):,} characters: at most {most:,}."
-            return Document(text, None, (too_large(told),))
-        most = self.limits.tokens
+    def _build_document(self, text: str) -> Document:
+        if len(text) > (limit := self.limits.characters):
+            message = f"The document has {len(text):,} characters: at most {limit:,}."
+            return Document(text, None, (create_limit_error(message),))
+        limit = self.limits.tokens
         try:
-            node = parse(text, max_lexical_tokens=most, max_comments=most)
+            node = parse(text, max_lexical_tokens=limit, max_comments=limit)
         except GraphQLError as error:
-            return Document(text, None, (self._unparsed(error),))
-        kinds = _token_kinds(node)
-        tokens, directives = sum(kinds.values()), kinds[TokenKind.AT] > 0
-        if errors := violations(node, self.limits):
-            return Document(text, node, tuple(errors[:ERRORS_TOLD]), tokens, directives)
-        errors = validate(self._schema, node, _RULES, max_errors=ERRORS_TOLD, hide_suggestions=True)
+            return Document(text, None, (self._create_parse_error(error),))
+        token_kinds = _token_kinds(node)
+        tokens, has_directives = sum(token_kinds.values()), token_kinds[TokenKind.AT] > 0
+        if errors := find_limit_violations(node, self.limits):
+            return Document(text, node, tuple(errors[:MAX_REPORTED_ERRORS]), tokens, has_directives)
+        errors = validate(
+            self._schema, node, _RULES, max_errors=MAX_REPORTED_ERRORS, hide_suggestions=True
+        )
         if errors:
-            errors = [_too_complex(each) for each in errors[:ERRORS_TOLD]]
-            return Document(text, node, tuple(errors), tokens, directives)
-        return Document(text, node, (), tokens, directives, self._costs(node))
+            errors = [_translate_validation_error(error) for error in errors[:MAX_REPORTED_ERRORS]]
+            return Document(text, node, tuple(errors), tokens, has_directives)
+        return Document(text, node, (), tokens, has_directives, self._build_costs(node))
 
-    def _unparsed(self, error: GraphQLError) -> GraphQLError:
-        code, told = ErrorCode.GRAPHQL_PARSE_FAILED, error.message
-        if _TOO_MANY_TOKENS.fullmatch(told):
+    def _create_parse_error(self, error: GraphQLError) -> GraphQLError:
+        code, message = ErrorCode.GRAPHQL_PARSE_FAILED, error.message
+        if _TOO_MANY_TOKENS.fullmatch(message):
             code = ErrorCode.LIMIT_EXCEEDED
-            told = f"The document has too many tokens: at most {self.limits.tokens:,}."
-        elif told == _TOO_DEEP:
+            message = f"The document has too many tokens: at most {self.limits.tokens:,}."
+        elif message == _TOO_DEEP:
             code = ErrorCode.LIMIT_EXCEEDED
-            told = f"The document is nested too deeply: at most {self.limits.depth:,} fields."
+            message = f"The document is nested too deeply: at most {self.limits.depth:,} fields."
         return GraphQLError(
-            told,
+            message,
             source=error.source,
             positions=error.positions,
             extensions={"code": code.value},
         )
 
-    def _costs(self, node: DocumentNode) -> dict[str | None, OperationCost]:
-        fragments = _fragments(node)
+    def _build_costs(self, node: DocumentNode) -> dict[str | None, OperationCost]:
+        fragments = _fragments_by_name(node)
         return {
-            _name_of(each): cost_of(self._schema, each, fragments, self._given)
-            for each in node.definitions
-            if isinstance(each, OperationDefinitionNode)
+            _operation_name(definition): build_operation_cost(
+                self._schema, definition, fragments, self._request_limits
+            )
+            for definition in node.definitions
+            if isinstance(definition, OperationDefinitionNode)
         }
 
 
-def _too_complex(error: GraphQLError) -> GraphQLError:
-    """graphql-core compares fields of one name up to 250,000 times, and gives up."""
+def _translate_validation_error(error: GraphQLError) -> GraphQLError:
+    """Translates the error of graphql-core's limit of 250,000 comparisons of fields."""
     if error.message != "Validation aborted.":
         return error
-    return too_large("The document is too complex: too many of its fields have the same name.")
+    return create_limit_error(
+        "The document is too complex: too many of its fields have the same name."
+    )
 
 
-def _fragments(node: DocumentNode) -> dict[str, FragmentDefinitionNode]:
-    definitions = (each for each in node.definitions if isinstance(each, FragmentDefinitionNode))
-    return {each.name.value: each for each in definitions}
+def _fragments_by_name(node: DocumentNode) -> dict[str, FragmentDefinitionNode]:
+    definitions = (
+        definition
+        for definition in node.definitions
+        if isinstance(definition, FragmentDefinitionNode)
+    )
+    return {definition.name.value: definition for definition in definitions}
 
 
-def _name_of(operation: OperationDefinitionNode) -> str | None:
+def _operation_name(operation: OperationDefinitionNode) -> str | None:
     return None if operation.name is None else operation.name.value
 
 

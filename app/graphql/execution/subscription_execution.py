@@ -1,8 +1,8 @@
-"""How a subscription is run: opened for each subscriber, executed once for all who share it.
+"""Execution of subscriptions: opened for each subscriber, executed once for all that share it.
 
-Opening checks permissions, arguments and cursor, and hands over what is followed (`Opened`).
-`Opened.follow` joins those of the same organization, permissions, document and variables: where
-each begins is its own, the answers are everybody's.
+Opening checks permissions, arguments and cursor, and returns an `OpenedSubscription`.
+`OpenedSubscription.stream_entries` shares the execution among subscribers of the same organization,
+permissions, document and variables. Each starts at its own cursor.
 """
 
 from __future__ import annotations
@@ -23,43 +23,43 @@ from graphql import (
 )
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from app.graphql.execution.documents import ERRORS_TOLD
+from app.graphql.execution.documents import MAX_REPORTED_ERRORS
 from app.graphql.shared.context import Context
-from app.services.change_log.broadcast import Push, Rendered
-from app.services.change_log.subscriptions import Following
+from app.services.change_log.broadcast import Push, RenderedEntry
+from app.services.change_log.subscriptions import LogSubscription
 from app.store.change_log.changes import Entry
 
 Item = TypeVar("Item")
-# What of a result goes to the client, as JSON.
-Write = Callable[[ExecutionResult], str]
+# Returns the JSON that is sent to the client.
+SerializeResult = Callable[[ExecutionResult], str]
 
 
 @dataclass(frozen=True)
-class Followed(AsyncIterator[Item], Generic[Item]):
-    """What a subscription's resolver gives: what is followed, and how an entry is shown.
+class FollowedFeed(AsyncIterator[Item], Generic[Item]):
+    """Result of a subscription's resolver: the log subscription, and a function from entry to item.
 
-    As a source it gives itself, once: it is the executor that makes `Opened` of it.
+    As an event source it yields itself once; the executor turns it into an `OpenedSubscription`.
     """
 
-    following: Following
-    show: Callable[[str, Entry], Item | None]
+    subscription: LogSubscription
+    build_item: Callable[[str, Entry], Item | None]
 
     async def __anext__(self) -> Item:
         return cast("Item", self)
 
 
 class Executor(StrawberryGraphQLCoreExecutionContext):
-    """Hands a subscription over, instead of executing it for one subscriber."""
+    """Returns an `OpenedSubscription` instead of executing a subscription per subscriber."""
 
     @classmethod
-    def build(cls, *given: Any, **named: Any) -> Any:
-        """An executor, or what is wrong with the variables: no names that it does not name."""
-        built = super().build(*given, **{**named, "hide_suggestions": True})
-        return built[:ERRORS_TOLD] if isinstance(built, list) else built
+    def build(cls, *args: Any, **kwargs: Any) -> Any:
+        """Returns an executor, or the errors of the variables, without suggestions of names."""
+        result = super().build(*args, **{**kwargs, "hide_suggestions": True})
+        return result[:MAX_REPORTED_ERRORS] if isinstance(result, list) else result
 
     def execute_operation(self, serially: bool | None = None) -> Any:
-        if isinstance(self.root_value, Followed):
-            return ExecutionResult(data=cast("Any", Opened(self, self.root_value)))
+        if isinstance(self.root_value, FollowedFeed):
+            return ExecutionResult(data=cast("Any", OpenedSubscription(self, self.root_value)))
         return super().execute_operation(serially)
 
     def build_per_event_executor(self, payload: Any) -> Any:
@@ -70,82 +70,99 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
 
 
 @dataclass(frozen=True)
-class Opened:
-    """A subscription that is allowed, and knows where it begins."""
+class OpenedSubscription:
+    """An authorized subscription with its start position."""
 
     executor: Executor
-    followed: Followed[Any]
+    feed: FollowedFeed[Any]
 
-    async def follow(
-        self, query: str, variables: dict[str, Any] | None, write: Write, push: Push | None
-    ) -> AsyncGenerator[list[Rendered], None]:
-        """The answers as JSON, each beside its place in the log: all that are there at once.
-
-        Without those that could be pushed.
-        """
+    async def stream_entries(
+        self,
+        query: str,
+        variables: dict[str, Any] | None,
+        serialize_result: SerializeResult,
+        push: Push | None,
+    ) -> AsyncGenerator[list[RenderedEntry], None]:
+        """Yields batches of rendered entries with their log positions, without the pushed ones."""
         context: Context = self.executor.context_value
-        following = self.followed.following
-        own = _variable_of_cursor(self.executor)
-        said = {name: value for name, value in (variables or {}).items() if name != own}
+        subscription = self.feed.subscription
+        cursor_variable = _find_cursor_variable(self.executor)
+        shared_variables = {
+            name: value for name, value in (variables or {}).items() if name != cursor_variable
+        }
         name = self.executor.operation.name
         key = (
-            following.key,
-            context.audience,
+            subscription.broadcast_key,
+            context.audience_key,
             query,
             name and name.value,
-            json.dumps(said, sort_keys=True),  # as text: True is equal to 1
+            json.dumps(shared_variables, sort_keys=True),  # as text: True is equal to 1
         )
-        shared = _Execution(self, context.shared(), write)
-        broadcast = context.feed.broadcast(key, following.selection, shared.render)
-        async with contextlib.aclosing(broadcast.follow(following.after, push)) as answers:
-            async for rendered in answers:
+        execution = _SharedExecution(self, context.shared_context(), serialize_result)
+        broadcast = context.feed.get_broadcast(
+            key, subscription.feed_filter, execution.render_entries
+        )
+        async with contextlib.aclosing(broadcast.subscribe(subscription.after, push)) as batches:
+            async for rendered in batches:
                 yield rendered
 
 
-class _Execution:
-    """Executes entries for everybody: nothing of the one who opened it is left in it."""
+class _SharedExecution:
+    """Executes entries for all subscribers; keeps no state of the one that opened it."""
 
-    def __init__(self, opened: Opened, context: Context, write: Write) -> None:
-        self._executor = opened.executor.build_per_event_executor(None)
+    def __init__(
+        self,
+        opened_subscription: OpenedSubscription,
+        context: Context,
+        serialize_result: SerializeResult,
+    ) -> None:
+        self._executor = opened_subscription.executor.build_per_event_executor(None)
         self._executor.context_value = context
-        self._followed = opened.followed
-        self._write = write
+        self._feed = opened_subscription.feed
+        self._serialize_result = serialize_result
 
-    async def render(self, entries: Sequence[Entry]) -> list[Rendered]:
-        """What is shown of the entries; what they ask for is read together."""
-        shown = []
+    async def render_entries(self, entries: Sequence[Entry]) -> list[RenderedEntry]:
+        """Renders the entries concurrently, so that the loaders batch their reads."""
+        items = []
         for entry in entries:
-            item = self._followed.show(self._followed.following.cursor(entry.place), entry)
+            item = self._feed.build_item(
+                self._feed.subscription.encode_cursor(entry.position), entry
+            )
             if item is not None:
-                shown.append((entry.place, item))
+                items.append((entry.position, item))
         results: list[Any] = [
             self._executor.build_per_event_executor(item).execute_operation(False)
-            for _, item in shown
+            for _, item in items
         ]
-        waiting = {n: each for n, each in enumerate(results) if asyncio.iscoroutine(each)}
-        for n, result in zip(waiting, await asyncio.gather(*waiting.values()), strict=True):
-            results[n] = result
+        pending = {
+            index: result for index, result in enumerate(results) if asyncio.iscoroutine(result)
+        }
+        for index, result in zip(pending, await asyncio.gather(*pending.values()), strict=True):
+            results[index] = result
         return [
-            (place, self._write(result)) for (place, _), result in zip(shown, results, strict=True)
+            (position, self._serialize_result(result))
+            for (position, _), result in zip(items, results, strict=True)
         ]
 
 
-def _variable_of_cursor(executor: Executor) -> str | None:
-    """The variable that is the subscription's `after` and nothing else, by its name."""
-    [field, *others] = executor.operation.selection_set.selections
-    if others or not isinstance(field, FieldNode):
+def _find_cursor_variable(executor: Executor) -> str | None:
+    """Returns the name of the variable used only as the subscription's `after` argument."""
+    [field, *other_fields] = executor.operation.selection_set.selections
+    if other_fields or not isinstance(field, FieldNode):
         return None
-    given = [each.value for each in field.arguments or () if each.name.value == "after"]
-    if not given or not isinstance(given[0], VariableNode):
+    values = [
+        argument.value for argument in field.arguments or () if argument.name.value == "after"
+    ]
+    if not values or not isinstance(values[0], VariableNode):
         return None
-    name = given[0].name.value
-    uses = _Uses(name)
+    name = values[0].name.value
+    uses = _VariableUses(name)
     for node in (executor.operation.selection_set, *executor.fragment_definitions.values()):
         visit(node, uses)
     return name if uses.count == 1 else None
 
 
-class _Uses(Visitor):
+class _VariableUses(Visitor):
     def __init__(self, name: str) -> None:
         super().__init__()
         self._name = name

@@ -1,4 +1,4 @@
-"""API keys: read, made and revoked."""
+"""Mutations of API keys."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Annotated
 import strawberry
 
 from app.domain.access.caller import Permission
-from app.domain.shared.values import read_id
+from app.domain.shared.values import parse_id
 from app.graphql.shared.context import Info
-from app.graphql.shared.nodes import malformed
+from app.graphql.shared.nodes import invalid_id_problem
 from app.graphql.types.api_key import ApiKey
-from app.graphql.types.user_error import UserError, user_errors
+from app.graphql.types.user_error import UserError, to_user_errors
 from app.services.auth import keys
-from app.services.auth.keys import Saved
+from app.services.auth.keys import ApiKeyResult
 
 
 @strawberry.input(description="A new key of the organization that the request acts in.")
@@ -43,11 +43,11 @@ class ApiKeyPayload:
     user_errors: list[UserError] = strawberry.field(description="Everything that is wrong.")
 
     @classmethod
-    def from_saved(cls, saved: Saved, *place: str) -> ApiKeyPayload:
+    def from_result(cls, result: ApiKeyResult, *argument_path: str) -> ApiKeyPayload:
         return cls(
-            api_key=None if saved.key is None else ApiKey.from_row(saved.key),
-            secret=saved.secret,
-            user_errors=user_errors(saved.problems, *place),
+            api_key=None if result.key is None else ApiKey.from_row(result.key),
+            secret=result.secret,
+            user_errors=to_user_errors(result.problems, *argument_path),
         )
 
 
@@ -62,14 +62,14 @@ class ApiKeyMutations:
         info: Info,
         input: Annotated[CreateApiKeyInput, strawberry.argument(description="The key.")],
     ) -> ApiKeyPayload:
-        saved = await keys.create(
+        result = await keys.create(
             info.context.database,
-            info.context.desk,
+            info.context.command,
             input.name,
             input.permissions,
             input.expires_at,
         )
-        return ApiKeyPayload.from_saved(saved, "input")
+        return ApiKeyPayload.from_result(result, "input")
 
     @strawberry.mutation(
         description="Ends a key for good, and the sockets that it opened. A second time changes "
@@ -81,9 +81,9 @@ class ApiKeyMutations:
         info: Info,
         id: Annotated[strawberry.ID, strawberry.argument(description="The key's id.")],
     ) -> ApiKeyPayload:
-        key_id = read_id(id)
+        key_id = parse_id(id)
         if key_id is None:
-            return ApiKeyPayload.from_saved(Saved(problems=(malformed("id"),)))
-        saved = await keys.revoke(info.context.database, info.context.desk, key_id)
-        info.context.forget_key(key_id)
-        return ApiKeyPayload.from_saved(saved)
+            return ApiKeyPayload.from_result(ApiKeyResult(problems=(invalid_id_problem("id"),)))
+        result = await keys.revoke(info.context.database, info.context.command, key_id)
+        info.context.evict_cached_caller(key_id)
+        return ApiKeyPayload.from_result(result)

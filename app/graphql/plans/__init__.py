@@ -1,1 +1,1 @@
-"""Queries answered by a plan: one statement for a root field, and a writer made for its rows."""
+"""Compiled operations: one statement per root field of a query, and writers of its rows."""

@@ -1,7 +1,7 @@
-"""Event types, which many rows name, as JSON that is kept.
+"""Cache of event types as JSON, because many rows refer to the same event type.
 
-A text holds as long as the organization's number of definitions, which every change of an event
-type or a rule raises in its own transaction. Rows carry the number, as it was when they were read.
+An entry is valid for one definitions version of the organization; every change of an event type or
+a rule increments the version in its transaction. Rows carry the version at which they were read.
 """
 
 from __future__ import annotations
@@ -31,107 +31,120 @@ from graphql import (
 from app.graphql.shared.context import Context
 from app.store.reading import projection
 
-MOST_CHARACTERS = 64_000_000  # of all texts; past that they are all forgotten
-EACH = 300  # counted for a text beside its own: what it takes in memory
+MAX_CACHED_CHARACTERS = 64_000_000  # of all caches; beyond it they are all cleared
+ENTRY_OVERHEAD = 300  # characters counted per entry for its memory overhead
 
 
-class MovedError(Exception):
-    """An event type was changed while it was read."""
+class StaleCacheError(Exception):
+    """The definitions of the organization changed while event types were read."""
 
 
 @dataclass
-class _Known:
-    """An organization's event types at one number of its definitions, by id."""
+class _VersionedTexts:
+    """JSON of event types by ID, at one definitions version of an organization."""
 
-    at: int
-    texts: dict[Any, str] = field(default_factory=dict)
+    definitions_version: int
+    texts_by_id: dict[Any, str] = field(default_factory=dict)
 
 
 @dataclass(eq=False)
-class SharedPart:
-    """What one place of a document asks of event types, and what is known of the answer."""
+class CachedEventTypes:
+    """The selection of event types at one place of a document, and the cached JSON."""
 
     schema: GraphQLSchema
     operation: OperationDefinitionNode
-    others: tuple[Any, ...]
+    fragments: tuple[Any, ...]
     nodes: tuple[FieldNode, ...]
-    known: dict[UUID, _Known] = field(default_factory=dict)
+    texts_by_organization: dict[UUID, _VersionedTexts] = field(default_factory=dict)
 
-    async def texts(
-        self, context: Context, variables: dict[str, Any] | None, at: int, ids: Sequence[Any]
+    async def fetch_texts(
+        self,
+        context: Context,
+        variables: dict[str, Any] | None,
+        definitions_version: int,
+        ids: Sequence[Any],
     ) -> Mapping[Any, str]:
-        """The types with these ids, as they are at this number of definitions. MovedError."""
-        own = context.caller.organization_id
-        known = self.known.get(own)
-        if known is None or known.at != at:
-            known = self.known[own] = _Known(at)
-        texts = known.texts
-        if missing := {each for each in ids if each not in texts and each is not None}:
-            made = await self._execute(context, variables, list(missing))
-            if await projection.definitions(context.database, own) != at:
-                raise MovedError
-            _count(self, sum(map(len, made)) + EACH * len(made))
-            texts |= zip(missing, made, strict=True)
+        """Returns the JSON of the event types by ID, at this definitions version.
+
+        Raises StaleCacheError if the definitions changed meanwhile.
+        """
+        organization_id = context.caller.organization_id
+        entry = self.texts_by_organization.get(organization_id)
+        if entry is None or entry.definitions_version != definitions_version:
+            entry = self.texts_by_organization[organization_id] = _VersionedTexts(
+                definitions_version
+            )
+        texts = entry.texts_by_id
+        if missing := {type_id for type_id in ids if type_id not in texts and type_id is not None}:
+            new_texts = await self._execute_document(context, variables, list(missing))
+            if (
+                await projection.fetch_definitions_version(context.database, organization_id)
+                != definitions_version
+            ):
+                raise StaleCacheError
+            _record_size(self, sum(map(len, new_texts)) + ENTRY_OVERHEAD * len(new_texts))
+            texts |= zip(missing, new_texts, strict=True)
         return texts
 
-    async def _execute(
+    async def _execute_document(
         self, context: Context, variables: dict[str, Any] | None, ids: Sequence[Any]
     ) -> list[str]:
-        """Asks for the types as any client would. MovedError where one is gone."""
-        asked = self._document([str(UUID(str(each))) for each in ids])
-        result: Any = execute(self.schema, asked, context_value=context, variable_values=variables)
+        """Queries the event types by graphql-core. Raises StaleCacheError if one is missing."""
+        document = self._build_document([str(UUID(str(type_id))) for type_id in ids])
+        result: Any = execute(
+            self.schema, document, context_value=context, variable_values=variables
+        )
         if not isinstance(result, ExecutionResult):
             result = await result
         if result.errors or result.data is None or None in result.data.values():
-            raise MovedError
-        return [text_of(each) for each in result.data.values()]
+            raise StaleCacheError
+        return [encode_json(event_type) for event_type in result.data.values()]
 
-    def _document(self, ids: list[str]) -> DocumentNode:
+    def _build_document(self, ids: list[str]) -> DocumentNode:
         selections = [
-            each
+            selection
             for node in self.nodes
-            for each in (node.selection_set.selections if node.selection_set else ())
+            for selection in (node.selection_set.selections if node.selection_set else ())
         ]
         roots = [
             FieldNode(
-                alias=NameNode(value=f"t{n}"),
+                alias=NameNode(value=f"t{index}"),
                 name=NameNode(value="eventType"),
-                arguments=(_by(each),),
+                arguments=(_build_id_argument(type_id),),
                 directives=(),
                 selection_set=SelectionSetNode(selections=tuple(selections)),
             )
-            for n, each in enumerate(ids)
+            for index, type_id in enumerate(ids)
         ]
-        own = self.operation
         operation = OperationDefinitionNode(
-            operation=own.operation,
-            name=own.name,
-            variable_definitions=own.variable_definitions,
+            operation=self.operation.operation,
+            name=self.operation.name,
+            variable_definitions=self.operation.variable_definitions,
             directives=(),
             selection_set=SelectionSetNode(selections=tuple(roots)),
         )
-        return DocumentNode(definitions=(operation, *self.others))
+        return DocumentNode(definitions=(operation, *self.fragments))
 
 
-def _by(type_id: str) -> ArgumentNode:
-    own = ObjectFieldNode(name=NameNode(value="id"), value=StringValueNode(value=type_id))
-    return ArgumentNode(name=NameNode(value="by"), value=ObjectValueNode(fields=(own,)))
+def _build_id_argument(type_id: str) -> ArgumentNode:
+    field = ObjectFieldNode(name=NameNode(value="id"), value=StringValueNode(value=type_id))
+    return ArgumentNode(name=NameNode(value="by"), value=ObjectValueNode(fields=(field,)))
 
 
-def text_of(value: Any) -> str:
+def encode_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
-_parts: WeakSet[SharedPart] = WeakSet()
-_characters = 0
+_caches: WeakSet[CachedEventTypes] = WeakSet()
+_cached_characters = 0
 
 
-def _count(part: SharedPart, characters: int) -> None:
-    global _characters
-    _parts.add(part)
-    _characters += characters
-    if _characters > MOST_CHARACTERS:
-        for each in _parts:
-            each.known = {}
-        _parts.clear()
-        _characters = 0
+def _record_size(cache: CachedEventTypes, characters: int) -> None:
+    global _cached_characters
+    _caches.add(cache)
+    _cached_characters += characters
+    if _cached_characters > MAX_CACHED_CHARACTERS:
+        for used_cache in _caches:
+            used_cache.texts_by_organization = {}
+        _caches.clear()
+        _cached_characters = 0

@@ -1,7 +1,7 @@
-"""Mutations that report events, answered without graphql-core: what they lead to is in memory.
+"""Execution of mutations that report events by compiled plans: their results are in memory.
 
-What has nothing to say but what was done is written at once. An argument that is not plain, an
-error and a warning are told by execution, which gets what was done and does not do it again.
+Only successful payloads are written here. Unsupported arguments, errors and warnings fall back to
+graphql-core, which gets the result of the mutation and does not run it again.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from graphql import (
     get_named_type,
 )
 from graphql.execution.values import VariableValues
-from strawberry.types.graphql import OperationType as Kind
+from strawberry.types.graphql import OperationType as StrawberryOperationType
 
 from app import metrics
 from app.domain.access.caller import Permission
 from app.domain.shared.problems import RequestError
-from app.graphql.execution.admission import OverdueError, in_time
+from app.graphql.execution.admission import OperationTimeoutError, enforce_timeout
 from app.graphql.execution.document_costs import OperationCost
 from app.graphql.execution.documents import Document
-from app.graphql.execution.measures import Begun, root_field
-from app.graphql.plans.inputs import NotPlainError, PlainArguments
-from app.graphql.plans.operation import Operation
-from app.graphql.plans.outcomes import Outcome
-from app.graphql.plans.steps import NotPlannedError
-from app.graphql.plans.writing import answer_of
+from app.graphql.execution.operation_metrics import OperationRecorder, root_field_label
+from app.graphql.plans.argument_readers import ArgumentReader, UnsupportedInputError
+from app.graphql.plans.object_writer import ObjectWriter
+from app.graphql.plans.plan_steps import NotPlannedError
+from app.graphql.plans.planned_operation import PlannedOperation
+from app.graphql.plans.response_writer import build_response
 from app.graphql.shared.context import Context
-from app.graphql.shared.declared import Done, declared
-from app.store.tables.columns import Raw
+from app.graphql.shared.field_sources import MutationHandler, get_field_source
+from app.store.tables.columns import DriverCodec
 
 if TYPE_CHECKING:
     from app.graphql.schema import Schema
@@ -44,110 +44,130 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class _Deed:
-    """An operation of one mutation: what it is given, what it does and how that is told."""
+class MutationPlan:
+    """A compiled operation with one mutation: argument reader, handler and payload writer."""
 
-    root: str
-    key: str
+    root_field: str
+    response_key: str
     cost: OperationCost
-    what: Done
-    arguments: PlainArguments
-    outcome: Outcome
-    needed: frozenset[frozenset[Permission]]
+    handler: MutationHandler
+    argument_reader: ArgumentReader
+    payload_writer: ObjectWriter
+    required_permissions: frozenset[frozenset[Permission]]
 
 
-class Deeds:
-    """Of one schema, in one process."""
+class CompiledMutations:
+    """Executes mutations by cached plans."""
 
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
-        self._core = schema._schema
-        # As long as `documents` keeps them: it bounds what they take.
-        self._kept: WeakKeyDictionary[Document, dict[str | None, _Deed | None]] = (
+        self._graphql_schema = schema._schema
+        # Entries live as long as their document in the cache, which bounds their number.
+        self._plans: WeakKeyDictionary[Document, dict[str | None, MutationPlan | None]] = (
             WeakKeyDictionary()
         )
 
-    async def answer(
+    async def execute_mutation(
         self,
         context: Context,
         document: Document,
         operation_name: str | None,
         variables: dict[str, Any] | None,
     ) -> bytes | None:
-        """The answer in JSON; None where the operation has to be executed, for whatever reason.
+        """Returns the response as JSON, or None if graphql-core must execute the operation.
 
-        OverdueError when it takes longer than a mutation may.
+        Raises OperationTimeoutError if the mutation exceeds its time limit.
         """
-        deed = self._deed(document, operation_name)
-        if deed is None or not all(map(context.caller.may, deed.needed)):
+        plan = self._get_plan(document, operation_name)
+        if plan is None or not all(
+            map(context.caller.has_any_permission, plan.required_permissions)
+        ):
             return None
-        cost, most = deed.cost.of(variables or {}), self._schema.documents.limits.cost
-        if cost > most:
+        cost, max_cost = plan.cost.calculate(variables or {}), self._schema.documents.limits.cost
+        if cost > max_cost:
             return None
         try:
-            arguments = deed.arguments.read(variables or {})
-            context.prepay(cost)
-        except (NotPlainError, GraphQLError, RequestError):
-            metrics.plans("left").inc()
+            arguments = plan.argument_reader.read_arguments(variables or {})
+            context.charge_in_advance(cost)
+        except (UnsupportedInputError, GraphQLError, RequestError):
+            metrics.plan_counter("left").inc()
             return None
-        told = await self._done(context, deed, arguments)
-        metrics.plans("left" if told is None else "taken").inc()
-        if told is None:
+        payload = await self._run_mutation(context, plan, arguments)
+        metrics.plan_counter("left" if payload is None else "taken").inc()
+        if payload is None:
             return None
-        return answer_of(f'{{"{deed.key}":{told}}}', cost, most)
+        return build_response(f'{{"{plan.response_key}":{payload}}}', cost, max_cost)
 
-    async def _done(self, context: Context, deed: _Deed, arguments: dict[str, Any]) -> str | None:
-        """What was done, as text; None where execution has to tell it."""
-        context.done = asyncio.get_running_loop().create_future()
-        begun = Begun()
+    async def _run_mutation(
+        self, context: Context, plan: MutationPlan, arguments: dict[str, Any]
+    ) -> str | None:
+        """Returns the payload as JSON, or None if graphql-core must report the result."""
+        context.mutation_result = asyncio.get_running_loop().create_future()
+        recorder = OperationRecorder()
         try:
-            async with in_time(Kind.MUTATION, self._schema.request_limits):
-                context.done.set_result(await deed.what.do(context, **arguments))
-            [told] = deed.outcome.texts([context.done.result()])
-            begun.ends(deed.root, "mutation", "OK")
-            return told
-        except OverdueError as error:
-            begun.ends(deed.root, "mutation", error.code.value)
+            async with enforce_timeout(
+                StrawberryOperationType.MUTATION, self._schema.request_limits
+            ):
+                context.mutation_result.set_result(await plan.handler.handle(context, **arguments))
+            [payload] = plan.payload_writer.write_objects([context.mutation_result.result()])
+            recorder.record_end(plan.root_field, "mutation", "OK")
+            return payload
+        except OperationTimeoutError as error:
+            recorder.record_end(plan.root_field, "mutation", error.code.value)
             raise
         except NotPlannedError:
             return None
         except Exception as error:
-            if context.done.done():
+            if context.mutation_result.done():
                 log.error("plan_failed", exc_info=error)
             else:
-                context.done.set_exception(error)
+                context.mutation_result.set_exception(error)
         return None
 
-    def _deed(self, document: Document, name: str | None) -> _Deed | None:
-        kept = self._kept.setdefault(document, {})
-        if name not in kept and document.operation(name) is not None:
+    def _get_plan(self, document: Document, name: str | None) -> MutationPlan | None:
+        plans = self._plans.setdefault(document, {})
+        if name not in plans and document.find_operation(name) is not None:
             try:
-                kept[name] = self._found(document, name)
-            except (NotPlannedError, NotPlainError) as error:
+                plans[name] = self._compile_plan(document, name)
+            except (NotPlannedError, UnsupportedInputError) as error:
                 log.debug("not_planned", what=str(error))
-                kept[name] = None
-        return kept.get(name)
+                plans[name] = None
+        return plans.get(name)
 
-    def _found(self, document: Document, name: str | None) -> _Deed | None:
-        """NotPlannedError, NotPlainError."""
-        node, cost, core = document.operation(name), document.priced(name), self._core
+    def _compile_plan(self, document: Document, name: str | None) -> MutationPlan | None:
+        """Raises NotPlannedError, UnsupportedInputError."""
+        node, cost, graphql_schema = (
+            document.find_operation(name),
+            document.find_operation_cost(name),
+            self._graphql_schema,
+        )
         if node is None or cost is None or document.errors:
             return None
-        root, selections = core.mutation_type, node.selection_set.selections
+        root, selections = graphql_schema.mutation_type, node.selection_set.selections
         if node.operation is not OperationType.MUTATION or root is None or len(selections) != 1:
             return None
-        [asked] = selections
-        if not isinstance(asked, FieldNode) or asked.name.value.startswith("__"):
+        [field_node] = selections
+        if not isinstance(field_node, FieldNode) or field_node.name.value.startswith("__"):
             return None
-        field = root.fields[asked.name.value]
-        what = declared(root, asked.name.value)
-        if not isinstance(what, Done) or document.has_directives:
+        field = root.fields[field_node.name.value]
+        handler = get_field_source(root, field_node.name.value)
+        if not isinstance(handler, MutationHandler) or document.has_directives:
             return None
         no_values = VariableValues({}, {})
-        read = Operation(self._schema, Raw(None), node, document.fragments, no_values)
-        read.declared(root, asked.name.value)
-        arguments = PlainArguments(core, node, field, asked)
-        [(key, details)] = read.roots(root).items()
-        outcome = Outcome(read, get_named_type(field.type), details)
-        root_name = root_field(core, node)
-        return _Deed(root_name, key, cost, what, arguments, outcome, frozenset(read.needed))
+        operation = PlannedOperation(
+            self._schema, DriverCodec(None), node, document.fragments, no_values
+        )
+        operation.resolve_source(root, field_node.name.value)
+        argument_reader = ArgumentReader(graphql_schema, node, field, field_node)
+        [(response_key, details)] = operation.collect_root_fields(root).items()
+        payload_writer = ObjectWriter(operation, get_named_type(field.type), details)
+        root_field = root_field_label(graphql_schema, node)
+        return MutationPlan(
+            root_field,
+            response_key,
+            cost,
+            handler,
+            argument_reader,
+            payload_writer,
+            frozenset(operation.required_permissions),
+        )

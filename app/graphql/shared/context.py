@@ -1,4 +1,4 @@
-"""What a resolver may reach: the caller, the database, the feed, the loaders, the clock."""
+"""The execution context of GraphQL operations: caller, database, feed, data loaders and time."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from uuid import UUID
 import strawberry
 
 from app.domain.access.caller import Caller
-from app.domain.intake.intake import Desk
+from app.domain.intake.intake import CommandContext
 from app.domain.shared.limits import Limits
 from app.domain.shared.problems import ErrorCode, RequestError
-from app.services.auth.access import Access, caller_of
-from app.services.auth.credential_watcher import Ending
+from app.services.auth.access import Access, authenticate_headers
+from app.services.auth.credential_watcher import CredentialLifetime
 from app.services.change_log.feed import Feed
 
 
 class Context:
-    """Of one request, or of one socket: it holds no session, and its loaders keep nothing."""
+    """Context of one HTTP request or of one WebSocket. It holds no database session."""
 
     def __init__(
         self,
         access: Access,
         feed: Feed,
         limits: Limits,
-        make_loaders: Callable[[Context], object],
-        address: Callable[[], str],
+        create_loaders: Callable[[Context], object],
+        get_public_url: Callable[[], str],
         client_address: str | None = None,
-        asked_at: datetime | None = None,
+        received_at: datetime | None = None,
         last_event_id: str | None = None,
     ) -> None:
         self.database = access.database
@@ -41,99 +41,117 @@ class Context:
         self._client_address = client_address
         self.feed = feed
         self.limits = limits
-        self._make_loaders = make_loaders
-        self.authenticated: Caller | None = None
-        self._address = address
-        self._asked_at = asked_at
+        self._create_loaders = create_loaders
+        self.authenticated_caller: Caller | None = None
+        self._get_public_url = get_public_url
+        self._received_at = received_at
         self._last_event_id = last_event_id
-        self._prepaid = 0
-        self.done: Future[Any] | None = None
+        self._charged_in_advance = 0
+        self.mutation_result: Future[Any] | None = None
 
     @cached_property
     def loaders(self) -> object:
-        """Read them by `types.loaders.loaders_of`, which knows their type."""
-        return self._make_loaders(self)
+        """The data loaders. Use `types.loaders.get_loaders`, which returns them with their type."""
+        return self._create_loaders(self)
 
     @cached_property
     def public_url(self) -> str:
-        """The server, as its clients address it."""
-        return self._address()
+        """Base URL under which clients reach the server."""
+        return self._get_public_url()
 
     @property
     def now(self) -> datetime:
-        """One instant for all of an HTTP request; a socket asks for a long time."""
-        return self._asked_at or datetime.now(UTC)
+        """Time of the HTTP request; on a WebSocket the current time."""
+        return self._received_at or datetime.now(UTC)
 
-    async def authenticate(self, said: Mapping[str, str]) -> None:
-        """Learns who speaks, from headers or the payload of connection_init.
+    async def authenticate(self, headers: Mapping[str, str]) -> None:
+        """Authenticates the caller by headers or by the payload of connection_init.
 
-        RequestError UNAUTHENTICATED, FORBIDDEN, LIMIT_EXCEEDED.
+        Raises RequestError UNAUTHENTICATED, FORBIDDEN or LIMIT_EXCEEDED.
         """
-        self.authenticated = await caller_of(self._access, said, self._client_address)
+        self.authenticated_caller = await authenticate_headers(
+            self._access, headers, self._client_address
+        )
 
-    def behind(self, after: str | None) -> str | None:
-        """Where a subscription begins: what a browser resumes by wins over the document."""
+    def resume_cursor(self, after: str | None) -> str | None:
+        """Returns the cursor after which a subscription starts. Last-Event-ID overrides `after`."""
         return self._last_event_id or after
 
-    def ending(self) -> Ending:
-        """The end of the caller's credential, for what goes on until then."""
-        return self._access.endings.of(self.caller)
+    def credential_lifetime(self) -> CredentialLifetime:
+        """Returns the lifetime of the caller's credential, which ends a stream or a socket."""
+        return self._access.credential_watcher.track_caller(self.caller)
 
     @property
-    def credential(self) -> Hashable:
-        """What the caller is counted by: the key, or whom the token names."""
+    def caller_identity(self) -> Hashable:
+        """Identity of the caller in limits: the API key, or name and organization of the token."""
         caller = self.caller
         return caller.credential_id or (caller.name, caller.organization_id)
 
-    def note_use(self) -> None:
-        """For each operation of a socket: its credential was looked at once."""
+    def record_key_use(self) -> None:
+        """Records that an operation used the caller's API key.
+
+        A WebSocket authenticates once and calls this for each operation.
+        """
         if (key_id := self.caller.credential_id) is not None:
-            self._access.uses.note(key_id, datetime.now(UTC))
+            self._access.key_uses.record_use(key_id, datetime.now(UTC))
 
-    def spend(self, points: int) -> None:
-        """RequestError LIMIT_EXCEEDED where the caller has none left."""
-        due, self._prepaid = points - self._prepaid, 0
-        if due:
-            self._access.rates.spend(self.caller, due)
+    def charge(self, points: int) -> None:
+        """Charges the cost of an operation to the caller's rate limit.
 
-    def prepay(self, points: int) -> None:
-        """As `spend`: what is then executed after all is not paid for twice."""
-        self.spend(points)
-        self._prepaid = points
+        Raises RequestError LIMIT_EXCEEDED if the limit is exhausted.
+        """
+        amount, self._charged_in_advance = points - self._charged_in_advance, 0
+        if amount:
+            self._access.rate_limits.charge_points(self.caller, amount)
 
-    async def once(self, do: Callable[..., Awaitable[Any]], *given: Any) -> Any:
-        """What a mutation leads to: a plan that could not tell it has done it already."""
-        return await (do(self, *given) if self.done is None else self.done)
+    def charge_in_advance(self, points: int) -> None:
+        """Charges the cost now. If graphql-core executes after all, it is not charged again."""
+        self.charge(points)
+        self._charged_in_advance = points
 
-    def forget_key(self, key_id: UUID) -> None:
-        """It was revoked: no request is let in by what is remembered of it."""
-        self._access.remembered.forget(key_id)
+    async def run_mutation_once(
+        self, handler: Callable[..., Awaitable[Any]], *arguments: Any
+    ) -> Any:
+        """Runs a mutation's handler, unless a compiled mutation has already run it.
+
+        A compiled mutation that cannot encode its result leaves it in `mutation_result`.
+        """
+        return await (
+            handler(self, *arguments) if self.mutation_result is None else self.mutation_result
+        )
+
+    def evict_cached_caller(self, key_id: UUID) -> None:
+        """Removes the callers of a revoked API key from the caller cache."""
+        self._access.caller_cache.invalidate_key(key_id)
 
     @property
     def caller(self) -> Caller:
-        if self.authenticated is None:
+        if self.authenticated_caller is None:
             raise RequestError(ErrorCode.UNAUTHENTICATED, "Give a key.")
-        return self.authenticated
+        return self.authenticated_caller
 
     @property
-    def audience(self) -> Hashable:
-        """All of the asker that an answer may depend on: those who are alike share answers."""
-        return self._unnamed, self.public_url
+    def audience_key(self) -> Hashable:
+        """Everything about the caller that a result may depend on. Equal keys share results."""
+        return self._anonymous_caller, self.public_url
 
-    def shared(self) -> Context:
-        """What answers for an audience are made with: it knows no name and no credential."""
-        shared = copy(self)
-        shared.authenticated = self._unnamed
-        shared.__dict__.pop("loaders", None)
-        return shared
+    def shared_context(self) -> Context:
+        """Returns the context that executes results for all callers with the same audience key.
+
+        Its caller has neither a name nor a credential.
+        """
+        context = copy(self)
+        context.authenticated_caller = self._anonymous_caller
+        context.__dict__.pop("loaders", None)
+        return context
 
     @property
-    def _unnamed(self) -> Caller:
+    def _anonymous_caller(self) -> Caller:
         return replace(self.caller, name="", credential_id=None, expires_at=None)
 
     @property
-    def desk(self) -> Desk:
-        return Desk(self.caller, datetime.now(UTC), self.limits)
+    def command(self) -> CommandContext:
+        return CommandContext(self.caller, datetime.now(UTC), self.limits)
 
 
 Info = strawberry.Info[Context, Any]

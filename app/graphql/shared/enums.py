@@ -27,14 +27,14 @@ class SortDirection(Enum):
     DESC = "DESC"
 
 
-def _describe(enum: type[Enum], description: str, **values: str) -> None:
-    """Offers the enum under its own name. KeyError for a value without a description."""
+def _register_enum(enum: type[Enum], description: str, **descriptions: str) -> None:
+    """Registers the enum under its own name. Raises KeyError if a value has no description."""
     strawberry.enum(enum, description=description)
     for value in enum.__strawberry_definition__.values:  # type: ignore[attr-defined]
-        value.description = values[value.name]
+        value.description = descriptions[value.name]
 
 
-_describe(
+_register_enum(
     Severity,
     "How grave an event is.",
     ERROR="Needs attention at once; shown red.",
@@ -42,13 +42,13 @@ _describe(
     INFO="Good to know; shown blue.",
     SUCCESS="Something went well; shown green.",
 )
-_describe(
+_register_enum(
     Outcome,
     "How what the event tells of went.",
     SUCCESS="It worked.",
     FAILURE="It did not.",
 )
-_describe(
+_register_enum(
     ContainerActivity,
     "What is done to a container.",
     ACCESS="Somebody opened it, or tried to.",
@@ -56,7 +56,7 @@ _describe(
     CREATE="It was made.",
     EXPIRE="Its time was over.",
 )
-_describe(
+_register_enum(
     EventChangeKind,
     "What happened to an event.",
     LOGGED="It was reported, and stored.",
@@ -68,14 +68,14 @@ _describe(
     DUPLICATED="It was reported once more, and counted.",
     DELETED="It was taken away.",
 )
-_describe(
+_register_enum(
     Relation,
     "What another event is to an event.",
     RELATED="They have to do with each other: it goes both ways.",
     CAUSED_BY="The other is its cause.",
     CAUSE_OF="The other is its effect.",
 )
-_describe(
+_register_enum(
     EventTypeState,
     "Where an event type is in its life.",
     DRAFT="Being shaped: takes no events yet.",
@@ -83,7 +83,7 @@ _describe(
     DEPRECATED="On its way out: still takes events, with a warning.",
     ARCHIVED="Takes no events any more; those it has stay.",
 )
-_describe(
+_register_enum(
     FieldKind,
     "What values a field takes.",
     TEXT="A short text.",
@@ -98,34 +98,34 @@ _describe(
     URL="An absolute address, as `https://example.com/a`.",
     EMAIL="An e-mail address.",
 )
-_describe(
+_register_enum(
     ConditionalEffect,
     "What a conditional rule does to its targets while its condition holds.",
     SHOW="A target is hidden unless one of its SHOW rules holds.",
     HIDE="A target is hidden, whatever shows it.",
     REQUIRE="A target that is visible must have a value.",
 )
-_describe(
+_register_enum(
     DuplicateAction,
     "What becomes of a duplicate.",
     REJECT="It is refused, with the original.",
     COUNT="The original's `occurrences` rise, and it is the answer.",
     FLAG="It is stored with `duplicateOf`, and is never an original itself.",
 )
-_describe(
+_register_enum(
     GuardRuleState,
     "Whether a guard rule is in force.",
     DRAFT="Never published: it enforces nothing.",
     PUBLISHED="A version of it is checked before events are accepted.",
     RETIRED="Taken out of force; its history stays.",
 )
-_describe(
+_register_enum(
     GuardEnforcement,
     "What becomes of an event for which a guard rule does not hold.",
     REJECT="It is refused.",
     WARN="It is accepted, with a warning.",
 )
-_describe(
+_register_enum(
     Permission,
     "What a credential may do. Each MANAGE permission also reads what it manages.",
     EVENT_READ="Read events and all that goes with them; subscribe.",
@@ -136,13 +136,13 @@ _describe(
     RULE_MANAGE="Shape guard rules and duplication rules.",
     ORGANIZATION_MANAGE="Manage the organization's keys.",
 )
-_describe(
+_register_enum(
     EventOrderField,
     "What a list of events is sorted by; equal times are sorted by id.",
     OCCURRED_AT="When it happened.",
     RECORDED_AT="When Tocsin accepted it.",
 )
-_describe(
+_register_enum(
     EventDimension,
     "What events are counted by.",
     SEVERITY="How grave they are.",
@@ -153,7 +153,7 @@ _describe(
     OUTCOME="How what they tell of went.",
     ACKNOWLEDGED="Whether somebody has acknowledged them.",
 )
-_describe(
+_register_enum(
     PredicateOperator,
     "How a field's value is tested. On a field without a value each test fails but NOT_EXISTS.",
     EQ="It is this value: `150` is `150.0`, and instants are equal whatever their offset.",
@@ -168,13 +168,13 @@ _describe(
     EXISTS="It has a value, whatever it is.",
     NOT_EXISTS="It has none.",
 )
-_describe(
+_register_enum(
     SortDirection,
     "Which end of a list comes first.",
     ASC="The earliest first.",
     DESC="The latest first.",
 )
-_describe(
+_register_enum(
     UserErrorCode,
     "What is wrong with an input, or stands in its way: for programs, as `message` is for people.",
     INVALID_INPUT="The input itself is wrong: malformed, too long, or out of range.",

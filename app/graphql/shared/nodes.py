@@ -1,4 +1,4 @@
-"""What has an id."""
+"""The Node interface, and IDs in arguments."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from uuid import UUID
 
 import strawberry
 
-from app.domain.shared.problems import Problem, bad_input, invalid
-from app.domain.shared.values import read_id
+from app.domain.shared.problems import Problem, bad_user_input, invalid_input
+from app.domain.shared.values import parse_id
 
 
 @strawberry.interface(description="Whatever has an id of its own: `node(id:)` finds it.")
@@ -15,18 +15,18 @@ class Node:
     id: strawberry.ID = strawberry.field(description="A UUIDv7; later ids are greater.")
 
 
-def id_of(row_id: UUID) -> strawberry.ID:
+def format_id(row_id: UUID) -> strawberry.ID:
     return strawberry.ID(str(row_id))
 
 
-def malformed(*argument: str) -> Problem:
-    """What is wrong with the id in a mutation's argument."""
-    return invalid("Is no id; ids are UUIDs.", *argument)
+def invalid_id_problem(*argument: str) -> Problem:
+    """Returns the problem of an invalid ID in an argument of a mutation."""
+    return invalid_input("Is no id; ids are UUIDs.", *argument)
 
 
-def wanted_id(text: str, *argument: str) -> UUID:
-    """The id of a query's argument. RequestError BAD_USER_INPUT where it is none."""
-    found = read_id(text)
-    if found is None:
-        raise bad_input(f"{text[:100]!r} is no id; ids are UUIDs.", *argument)
-    return found
+def parse_id_argument(text: str, *argument: str) -> UUID:
+    """Returns the ID in an argument of a query. Raises RequestError BAD_USER_INPUT if invalid."""
+    parsed_id = parse_id(text)
+    if parsed_id is None:
+        raise bad_user_input(f"{text[:100]!r} is no id; ids are UUIDs.", *argument)
+    return parsed_id

@@ -1,4 +1,4 @@
-"""Connections: pages of a list with a cursor for each row. `totalCount` is counted when asked."""
+"""Connections: pages of a list with a cursor for each row. `totalCount` is counted on demand."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from uuid import UUID
 
 import strawberry
 
-from app.graphql.shared.declared import Part, reads
+from app.graphql.shared.field_sources import ConnectionPart, declare_source
 from app.store.reading.pages import Order, Page
 
 NodeT = TypeVar("NodeT")
@@ -18,72 +18,79 @@ RowT = TypeVar("RowT")
 @strawberry.type(description="Whether the list goes on, and from where.")
 class PageInfo:
     has_next_page: bool = strawberry.field(
-        description="Whether rows follow this page.", metadata=reads(Part.HAS_NEXT)
+        description="Whether rows follow this page.",
+        metadata=declare_source(ConnectionPart.HAS_NEXT_PAGE),
     )
     has_previous_page: bool = strawberry.field(
-        description="Whether rows precede this page.", metadata=reads(Part.HAS_PREVIOUS)
+        description="Whether rows precede this page.",
+        metadata=declare_source(ConnectionPart.HAS_PREVIOUS_PAGE),
     )
     start_cursor: str | None = strawberry.field(
         description="The first row's cursor: give it as `before` for the page before this.",
-        metadata=reads(Part.START),
+        metadata=declare_source(ConnectionPart.START_CURSOR),
     )
     end_cursor: str | None = strawberry.field(
         description="The last row's cursor: give it as `after` for the page after this.",
-        metadata=reads(Part.END),
+        metadata=declare_source(ConnectionPart.END_CURSOR),
     )
 
 
 @strawberry.type(description="A row of a list, with its cursor.")
 class Edge(Generic[NodeT]):
     cursor: str = strawberry.field(
-        description="The row's place in this list, in this order.", metadata=reads(Part.CURSOR)
+        description="The row's place in this list, in this order.",
+        metadata=declare_source(ConnectionPart.CURSOR),
     )
-    node: NodeT = strawberry.field(description="The row itself.", metadata=reads(Part.NODE))
+    node: NodeT = strawberry.field(
+        description="The row itself.", metadata=declare_source(ConnectionPart.NODE)
+    )
 
 
 @strawberry.type(description="A page of a list. Rows that come or go elsewhere move none of it.")
 class Connection(Generic[NodeT]):
     edges: list[Edge[NodeT]] = strawberry.field(
-        description="The rows with their cursors.", metadata=reads(Part.EDGES)
+        description="The rows with their cursors.", metadata=declare_source(ConnectionPart.EDGES)
     )
     page_info: PageInfo = strawberry.field(
-        description="Whether and where the list goes on.", metadata=reads(Part.PAGE_INFO)
+        description="Whether and where the list goes on.",
+        metadata=declare_source(ConnectionPart.PAGE_INFO),
     )
     count: strawberry.Private[Callable[[], Awaitable[int]]]
 
-    @strawberry.field(description="The rows alone.", metadata=reads(Part.NODES))
+    @strawberry.field(description="The rows alone.", metadata=declare_source(ConnectionPart.NODES))
     def nodes(self) -> list[NodeT]:
         return [edge.node for edge in self.edges]
 
     @strawberry.field(
         description="How many rows the whole list has. Costs a statement of its own: leave it "
         "out where nobody looks at it.",
-        metadata=reads(Part.TOTAL),
+        metadata=declare_source(ConnectionPart.TOTAL_COUNT),
     )
     async def total_count(self) -> int:
         return await self.count()
 
 
-def connection(
+def build_connection(
     page: Page[RowT],
     order: Order[RowT],
     organization_id: UUID,
     to_node: Callable[[RowT], NodeT],
     count: Callable[[], Awaitable[int]],
 ) -> Connection[NodeT]:
-    """A page of rows as clients see it."""
+    """Builds the connection of a page of rows."""
     edges = [
-        Edge(cursor=order.cursor(organization_id, row), node=to_node(row)) for row in page.rows
+        Edge(cursor=order.encode_row_cursor(organization_id, row), node=to_node(row))
+        for row in page.rows
     ]
     cursors = [edge.cursor for edge in edges]
     return Connection(
         edges=edges,
-        page_info=page_info(cursors, page.has_next, page.has_previous),
+        page_info=build_page_info(cursors, page.has_next, page.has_previous),
         count=count,
     )
 
 
-def page_info(cursors: Sequence[str], has_next: bool, has_previous: bool) -> PageInfo:
+def build_page_info(cursors: Sequence[str], has_next: bool, has_previous: bool) -> PageInfo:
     return PageInfo(
         has_next_page=has_next,
         has_previous_page=has_previous,
@@ -99,7 +106,7 @@ First = Annotated[
 After = Annotated[
     str | None, strawberry.argument(description="Only what comes after the row of this cursor.")
 ]
-Since = Annotated[
+SubscribeAfter = Annotated[
     str | None,
     strawberry.argument(
         description="First send what came later than this cursor: one of `notifications`, of "

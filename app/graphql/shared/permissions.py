@@ -1,7 +1,7 @@
-"""Which permission opens which field. A root field that is not in the table does not start.
+"""The permissions that fields require. Every root field must be in the table.
 
-One of the permissions named is enough. Below the roots, only the steps are named that lead from
-what one permission opens to what needs another.
+One of the permissions of a field is enough. Below the roots, the table has only the fields that
+require another permission than their parent.
 """
 
 from __future__ import annotations
@@ -11,62 +11,64 @@ from typing import Any
 
 from graphql import GraphQLField, GraphQLSchema
 
-from app.domain.access.caller import READS_TYPES, Permission
+from app.domain.access.caller import EVENT_TYPE_READ_PERMISSIONS, Permission
 from app.domain.shared.problems import ErrorCode, RequestError
 
-READ = frozenset({Permission.EVENT_READ})
-CREATE = frozenset({Permission.EVENT_CREATE})
-UPDATE = frozenset({Permission.EVENT_UPDATE})
-DELETE = frozenset({Permission.EVENT_DELETE})
-MANAGE_TYPES = frozenset({Permission.EVENT_TYPE_MANAGE})
-READ_TYPES = READS_TYPES
+READ_EVENTS = frozenset({Permission.EVENT_READ})
+CREATE_EVENTS = frozenset({Permission.EVENT_CREATE})
+UPDATE_EVENTS = frozenset({Permission.EVENT_UPDATE})
+DELETE_EVENTS = frozenset({Permission.EVENT_DELETE})
+MANAGE_EVENT_TYPES = frozenset({Permission.EVENT_TYPE_MANAGE})
+READ_EVENT_TYPES = EVENT_TYPE_READ_PERMISSIONS
 MANAGE_RULES = frozenset({Permission.RULE_MANAGE})
-READ_RULES = READ | CREATE | MANAGE_RULES
+READ_RULES = READ_EVENTS | CREATE_EVENTS | MANAGE_RULES
 MANAGE_ORGANIZATION = frozenset({Permission.ORGANIZATION_MANAGE})
-READ_ORGANIZATION = READ | MANAGE_ORGANIZATION
+READ_ORGANIZATION = READ_EVENTS | MANAGE_ORGANIZATION
 
-NEEDED: dict[str, frozenset[Permission]] = {
-    "Query.node": READ_TYPES | READ_RULES | READ_ORGANIZATION,  # its resolver asks again, by kind
-    "Query.viewer": READ,
-    "Query.logHead": READ,
+REQUIRED_PERMISSIONS: dict[str, frozenset[Permission]] = {
+    "Query.node": READ_EVENT_TYPES
+    | READ_RULES
+    | READ_ORGANIZATION,  # its resolver checks each kind of object
+    "Query.viewer": READ_EVENTS,
+    "Query.logHead": READ_EVENTS,
     "Query.organization": READ_ORGANIZATION,
-    "Query.event": READ,
-    "Query.events": READ,
-    "Query.eventBySource": READ,
-    "Query.eventChanges": READ,
-    "Query.eventCounts": READ,
-    "Query.cloudEvents": READ,
-    "Query.entity": READ,
-    "Query.notifications": READ,
-    "Query.eventType": READ_TYPES,
-    "Query.eventTypes": READ_TYPES,
+    "Query.event": READ_EVENTS,
+    "Query.events": READ_EVENTS,
+    "Query.eventBySource": READ_EVENTS,
+    "Query.eventChanges": READ_EVENTS,
+    "Query.eventCounts": READ_EVENTS,
+    "Query.cloudEvents": READ_EVENTS,
+    "Query.entity": READ_EVENTS,
+    "Query.notifications": READ_EVENTS,
+    "Query.eventType": READ_EVENT_TYPES,
+    "Query.eventTypes": READ_EVENT_TYPES,
     "Query.guardRule": READ_RULES,
     "Query.guardRules": READ_RULES,
-    "Query.tryGuardRule": MANAGE_RULES,  # its resolver asks for READ as well
+    "Query.tryGuardRule": MANAGE_RULES,  # its resolver also requires READ_EVENTS
     "Query.duplicationRules": READ_RULES,
-    "Query.checkEvent": CREATE,
-    "Mutation.logEvent": CREATE,
-    "Mutation.logEvents": CREATE,
-    "Mutation.ingestCloudEvents": CREATE,
-    "Mutation.logContainerEvent": CREATE,
-    "Mutation.updateEvent": UPDATE,
-    "Mutation.acknowledgeEvent": UPDATE,
-    "Mutation.unacknowledgeEvent": UPDATE,
-    "Mutation.acknowledgeEvents": UPDATE,
-    "Mutation.correlateEvents": UPDATE,
-    "Mutation.uncorrelateEvents": UPDATE,
-    "Mutation.deleteEvent": DELETE,
-    "Mutation.createEventType": MANAGE_TYPES,
-    "Mutation.updateEventType": MANAGE_TYPES,
-    "Mutation.deleteEventType": MANAGE_TYPES,
-    "Mutation.transitionEventType": MANAGE_TYPES,
-    "Mutation.addEventField": MANAGE_TYPES,
-    "Mutation.updateEventField": MANAGE_TYPES,
-    "Mutation.removeEventField": MANAGE_TYPES,
-    "Mutation.reorderEventFields": MANAGE_TYPES,
-    "Mutation.addConditionalRule": MANAGE_TYPES,
-    "Mutation.updateConditionalRule": MANAGE_TYPES,
-    "Mutation.deleteConditionalRule": MANAGE_TYPES,
+    "Query.checkEvent": CREATE_EVENTS,
+    "Mutation.logEvent": CREATE_EVENTS,
+    "Mutation.logEvents": CREATE_EVENTS,
+    "Mutation.ingestCloudEvents": CREATE_EVENTS,
+    "Mutation.logContainerEvent": CREATE_EVENTS,
+    "Mutation.updateEvent": UPDATE_EVENTS,
+    "Mutation.acknowledgeEvent": UPDATE_EVENTS,
+    "Mutation.unacknowledgeEvent": UPDATE_EVENTS,
+    "Mutation.acknowledgeEvents": UPDATE_EVENTS,
+    "Mutation.correlateEvents": UPDATE_EVENTS,
+    "Mutation.uncorrelateEvents": UPDATE_EVENTS,
+    "Mutation.deleteEvent": DELETE_EVENTS,
+    "Mutation.createEventType": MANAGE_EVENT_TYPES,
+    "Mutation.updateEventType": MANAGE_EVENT_TYPES,
+    "Mutation.deleteEventType": MANAGE_EVENT_TYPES,
+    "Mutation.transitionEventType": MANAGE_EVENT_TYPES,
+    "Mutation.addEventField": MANAGE_EVENT_TYPES,
+    "Mutation.updateEventField": MANAGE_EVENT_TYPES,
+    "Mutation.removeEventField": MANAGE_EVENT_TYPES,
+    "Mutation.reorderEventFields": MANAGE_EVENT_TYPES,
+    "Mutation.addConditionalRule": MANAGE_EVENT_TYPES,
+    "Mutation.updateConditionalRule": MANAGE_EVENT_TYPES,
+    "Mutation.deleteConditionalRule": MANAGE_EVENT_TYPES,
     "Mutation.createGuardRule": MANAGE_RULES,
     "Mutation.updateGuardRule": MANAGE_RULES,
     "Mutation.publishGuardRule": MANAGE_RULES,
@@ -75,63 +77,63 @@ NEEDED: dict[str, frozenset[Permission]] = {
     "Mutation.updateDuplicationRule": MANAGE_RULES,
     "Mutation.deleteDuplicationRule": MANAGE_RULES,
     "Mutation.resetDuplication": MANAGE_RULES,
-    # Its service asks for a caller of every organization as well.
+    # Its service also requires a caller of all organizations.
     "Mutation.createOrganization": MANAGE_ORGANIZATION,
     "Mutation.createApiKey": MANAGE_ORGANIZATION,
     "Mutation.revokeApiKey": MANAGE_ORGANIZATION,
-    "Subscription.notificationAdded": READ,
-    "Subscription.eventChanged": READ,
-    "Event.history": READ,
-    "Event.correlations": READ,
-    "Event.eventType": READ_TYPES,
-    "Event.duplicateOf": READ,
-    "EventType.events": READ,
+    "Subscription.notificationAdded": READ_EVENTS,
+    "Subscription.eventChanged": READ_EVENTS,
+    "Event.history": READ_EVENTS,
+    "Event.correlations": READ_EVENTS,
+    "Event.eventType": READ_EVENT_TYPES,
+    "Event.duplicateOf": READ_EVENTS,
+    "EventType.events": READ_EVENTS,
     "EventType.guardRules": READ_RULES,
     "EventType.duplicationRules": READ_RULES,
-    "GuardRule.eventType": READ_TYPES,
-    "FieldValue.field": READ_TYPES,
-    "EventField.eventType": READ_TYPES,
-    # Who met a rule may read what it said, but not its drafts and its history.
+    "GuardRule.eventType": READ_EVENT_TYPES,
+    "FieldValue.field": READ_EVENT_TYPES,
+    "EventField.eventType": READ_EVENT_TYPES,
+    # GuardViolation.rule exposes a rule to callers who cannot read its draft and its history.
     "GuardRule.versions": READ_RULES,
     "GuardRule.expression": READ_RULES,
     "GuardRule.hasUnpublishedChanges": READ_RULES,
-    "DuplicationRule.eventType": READ_TYPES,
-    "Entity.events": READ,
-    "Organization.events": READ,
-    "Organization.containerEvents": READ,
-    "Organization.container": READ,
+    "DuplicationRule.eventType": READ_EVENT_TYPES,
+    "Entity.events": READ_EVENTS,
+    "Organization.events": READ_EVENTS,
+    "Organization.containerEvents": READ_EVENTS,
+    "Organization.container": READ_EVENTS,
 }
 
 
-def enforce(schema: GraphQLSchema) -> None:
-    """Puts the table in front of the resolvers. KeyError for a root field without a row."""
+def enforce_permissions(schema: GraphQLSchema) -> None:
+    """Adds permission checks to resolvers. Raises KeyError if a root field is not in the table."""
     for root in (schema.query_type, schema.mutation_type, schema.subscription_type):
         for name in root.fields if root else ():
-            NEEDED[f"{root}.{name}"]
-    for coordinate, needed in NEEDED.items():
+            REQUIRED_PERMISSIONS[f"{root}.{name}"]
+    for coordinate, permissions in REQUIRED_PERMISSIONS.items():
         type_name, field_name = coordinate.split(".")
         field: GraphQLField = schema.type_map[type_name].fields[field_name]  # type: ignore[attr-defined]
         if type_name == "Subscription":
-            field.subscribe = _guarded(field.subscribe, needed, coordinate)
+            field.subscribe = _require_permission_first(field.subscribe, permissions, coordinate)
         else:
-            field.resolve = _guarded(field.resolve, needed, coordinate)
+            field.resolve = _require_permission_first(field.resolve, permissions, coordinate)
 
 
-def require(info: Any, needed: frozenset[Permission], coordinate: str) -> None:
-    """RequestError FORBIDDEN, naming what would be enough; UNAUTHENTICATED without a caller."""
-    if not info.context.caller.may(needed):
-        names = " or ".join(sorted(permission.value for permission in needed))
+def require_permission(info: Any, permissions: frozenset[Permission], coordinate: str) -> None:
+    """Raises RequestError FORBIDDEN if the caller has none of the permissions."""
+    if not info.context.caller.has_any_permission(permissions):
+        names = " or ".join(sorted(permission.value for permission in permissions))
         raise RequestError(ErrorCode.FORBIDDEN, f"{coordinate} needs the permission {names}.")
 
 
-def _guarded(
-    inner: Callable[..., Any] | None, needed: frozenset[Permission], coordinate: str
+def _require_permission_first(
+    resolver: Callable[..., Any] | None, permissions: frozenset[Permission], coordinate: str
 ) -> Callable[..., Any]:
-    if inner is None:
+    if resolver is None:
         raise KeyError(coordinate)
 
-    def guarded(parent: Any, info: Any, /, **arguments: Any) -> Any:
-        require(info, needed, coordinate)
-        return inner(parent, info, **arguments)
+    def resolve(parent: Any, info: Any, /, **arguments: Any) -> Any:
+        require_permission(info, permissions, coordinate)
+        return resolver(parent, info, **arguments)
 
-    return guarded
+    return resolve

@@ -1,4 +1,4 @@
-"""The scalars: instants with an offset, JSON with finite numbers. Nothing is guessed."""
+"""The scalars: DateTime with an offset, Duration, and JSON with finite numbers."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pydantic import TypeAdapter, ValidationError
 from strawberry.scalars import JSON
 from strawberry.types.scalar import ScalarDefinition
 
-from app.domain.shared.values import read_instant, write_instant
+from app.domain.shared.values import format_instant, parse_instant
 
 
-def _read_instant(value: Any) -> datetime:
-    instant = read_instant(value) if isinstance(value, str) else None
+def _parse_datetime(value: Any) -> datetime:
+    instant = parse_instant(value) if isinstance(value, str) else None
     if instant is None:
         raise GraphQLError(
             "DateTime wants an RFC 3339 instant with an offset, as '2026-04-10T10:30:00Z', on the "
@@ -27,46 +27,48 @@ def _read_instant(value: Any) -> datetime:
     return instant
 
 
-_DURATION = re.compile(
+_DURATION_PATTERN = re.compile(
     r"P(?=[0-9T])([0-9]+W)?([0-9]+D)?(T(?=[0-9])([0-9]+H)?([0-9]+M)?([0-9]+([.][0-9]{1,6})?S)?)?"
 )
-_LENGTH = TypeAdapter(timedelta)
+_TIMEDELTA_ADAPTER = TypeAdapter(timedelta)
 
 
-def _read_duration(value: Any) -> timedelta:
-    if isinstance(value, str) and _DURATION.fullmatch(value):
+def _parse_duration(value: Any) -> timedelta:
+    if isinstance(value, str) and _DURATION_PATTERN.fullmatch(value):
         try:
-            return _LENGTH.validate_python(value)
+            return _TIMEDELTA_ADAPTER.validate_python(value)
         except ValidationError:
-            pass  # longer than the calendar
+            pass  # exceeds the range of timedelta
     raise GraphQLError(
         "Duration wants an ISO 8601 length of time in weeks, days, hours, minutes and seconds, as "
         "'PT15M' or 'P7D'; months and years have no length of their own."
     )
 
 
-def write_duration(length: timedelta) -> Any:
-    # Of 400 days the library would make a year and 35.
-    rest = _LENGTH.dump_python(length - timedelta(days=length.days), mode="json")
-    if not length.days:
-        return rest
-    return f"P{length.days}D{'' if rest == 'PT0S' else rest[1:]}"
+def format_duration(duration: timedelta) -> Any:
+    # Pydantic would format 400 days as a year and 35 days.
+    time_part = _TIMEDELTA_ADAPTER.dump_python(
+        duration - timedelta(days=duration.days), mode="json"
+    )
+    if not duration.days:
+        return time_part
+    return f"P{duration.days}D{'' if time_part == 'PT0S' else time_part[1:]}"
 
 
-def _read_json(node: ValueNode, variables: dict[str, Any] | None = None) -> Any:
-    return _said(value_from_ast_untyped(node, variables))
+def _parse_json_literal(node: ValueNode, variables: dict[str, Any] | None = None) -> Any:
+    return _to_json_value(value_from_ast_untyped(node, variables))
 
 
-def _said(value: Any) -> Any:
-    """What the client said: variables of other types as their JSON, without those left out."""
+def _to_json_value(value: Any) -> Any:
+    """Converts variables of other types to JSON values and drops undefined ones."""
     if isinstance(value, datetime):
-        return write_instant(value)
+        return format_instant(value)
     if isinstance(value, Enum):
         return value.name
     if isinstance(value, dict):
-        return {name: _said(each) for name, each in value.items() if each is not Undefined}
+        return {name: _to_json_value(item) for name, item in value.items() if item is not Undefined}
     if isinstance(value, list):
-        return [None if each is Undefined else _said(each) for each in value]
+        return [None if item is Undefined else _to_json_value(item) for item in value]
     return value
 
 
@@ -79,16 +81,16 @@ SCALARS: dict[object, ScalarDefinition] = {
             "on output always UTC with microseconds, as `2026-04-10T10:30:00.000000Z`."
         ),
         specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
-        serialize=write_instant,
-        parse_value=_read_instant,
+        serialize=format_instant,
+        parse_value=_parse_datetime,
     ),
     timedelta: strawberry.scalar(
         name="Duration",
         description="A length of time, ISO 8601: `PT15M`, `P7D`. Months and years are refused: "
         "they have no length of their own.",
         specified_by_url="https://www.iso.org/iso-8601-date-and-time-format.html",
-        serialize=write_duration,
-        parse_value=_read_duration,
+        serialize=format_duration,
+        parse_value=_parse_duration,
     ),
     JSON: strawberry.scalar(
         name="JSON",
@@ -96,6 +98,6 @@ SCALARS: dict[object, ScalarDefinition] = {
         specified_by_url="https://www.rfc-editor.org/rfc/rfc8259",
         serialize=lambda value: value,
         parse_value=lambda value: value,
-        parse_literal=_read_json,
+        parse_literal=_parse_json_literal,
     ),
 }

@@ -1,4 +1,4 @@
-"""How much of a process one credential, and one socket, may take up. Nothing here waits."""
+"""Limits of connections per credential and of messages per socket. Nothing here waits."""
 
 from __future__ import annotations
 
@@ -7,49 +7,52 @@ from weakref import WeakSet
 
 from app.domain.shared.limits import SocketLimits
 from app.domain.shared.problems import ErrorCode, RequestError
-from app.request_io import RETRY_SECONDS
+from app.request_io import RETRY_AFTER_SECONDS
 
 
-class Place:
-    """Of one socket or stream. It is free again when it is left, or when nobody holds it."""
+class ConnectionSlot:
+    """Slot of one socket or stream. It is free again when released or garbage-collected."""
 
-    def __init__(self, of: dict[Hashable, WeakSet[Place]], credential: Hashable) -> None:
-        self._of = of
+    def __init__(
+        self, slots_by_credential: dict[Hashable, WeakSet[ConnectionSlot]], credential: Hashable
+    ) -> None:
+        self._slots_by_credential = slots_by_credential
         self._credential = credential
-        of.setdefault(credential, WeakSet()).add(self)
+        slots_by_credential.setdefault(credential, WeakSet()).add(self)
 
-    def leave(self) -> None:
-        places = self._of.get(self._credential, WeakSet())
-        places.discard(self)
-        if not places:
-            self._of.pop(self._credential, None)
-
-
-class Places:
-    """All of a process."""
-
-    def __init__(self, limits: SocketLimits) -> None:
-        self._most = limits.per_credential
-        self._of: dict[Hashable, WeakSet[Place]] = {}
-
-    def take(self, credential: Hashable) -> Place:
-        """RequestError LIMIT_EXCEEDED when the credential has as many as it may."""
-        if len(self._of.get(credential, ())) >= self._most:
-            told = f"A credential has at most {self._most:,} sockets and streams at a time."
-            raise RequestError(ErrorCode.LIMIT_EXCEEDED, told, retry_after=RETRY_SECONDS)
-        return Place(self._of, credential)
+    def release(self) -> None:
+        slots = self._slots_by_credential.get(self._credential, WeakSet())
+        slots.discard(self)
+        if not slots:
+            self._slots_by_credential.pop(self._credential, None)
 
 
-class Pace:
-    """The messages of one socket: a few at once, and then so many a second."""
+class ConnectionSlots:
+    """Connection slots of a process."""
 
     def __init__(self, limits: SocketLimits) -> None:
-        self._seconds_each = 1 / limits.messages_per_second
-        self._ahead = (limits.messages_at_once - 1) * self._seconds_each
-        self._due = float("-inf")
+        self._max_per_credential = limits.per_credential
+        self._slots_by_credential: dict[Hashable, WeakSet[ConnectionSlot]] = {}
 
-    def wait_for(self, now: float) -> float:
-        """The seconds until the message that has come at this instant may be read."""
-        wait = max(0.0, self._due - self._ahead - now)
-        self._due = max(self._due, now) + self._seconds_each
-        return wait
+    def acquire(self, credential: Hashable) -> ConnectionSlot:
+        """Raises RequestError LIMIT_EXCEEDED if the credential has no free slot."""
+        limit = self._max_per_credential
+        if len(self._slots_by_credential.get(credential, ())) >= limit:
+            message = f"A credential has at most {limit:,} sockets and streams at a time."
+            raise RequestError(ErrorCode.LIMIT_EXCEEDED, message, retry_after=RETRY_AFTER_SECONDS)
+        return ConnectionSlot(self._slots_by_credential, credential)
+
+
+class MessageRateLimiter:
+    """Limits the message rate of one socket, with a burst."""
+
+    def __init__(self, limits: SocketLimits) -> None:
+        self._interval_seconds = 1 / limits.messages_per_second
+        self._burst_seconds = (limits.messages_at_once - 1) * self._interval_seconds
+        self._next_due = float("-inf")
+
+    def reserve_delay(self, now: float) -> float:
+        """Returns the seconds to wait before a message received at `now` may be processed."""
+        delay = max(0.0, self._next_due - self._burst_seconds - now)
+        self._next_due = max(self._next_due, now) + self._interval_seconds
+        return delay

@@ -1,6 +1,6 @@
-"""What travels on a socket, by the document of graphql-transport-ws. Nothing here waits.
+"""Messages of the graphql-transport-ws protocol. Nothing here waits.
 
-Whatever a client sends is a message, or a reason to close: `parse` raises nothing.
+`parse_message` never raises: an invalid frame is a reason to close the socket.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ PROTOCOL = "graphql-transport-ws"
 ACKNOWLEDGED = '{"type":"connection_ack"}'
 PING = '{"type":"ping"}'
 _ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
-_REASON_BYTES = 123  # what RFC 6455 leaves for it in a control frame
+_REASON_BYTES = 123  # maximum in a control frame (RFC 6455)
 _FROM_SERVERS = {"connection_ack", "next", "error"}
 
 
@@ -34,7 +34,7 @@ class CloseCode(IntEnum):
 
 @dataclass(frozen=True)
 class Close:
-    """Why a socket is closed: the reason is cut to what a close frame can carry."""
+    """Close code and reason; the reason is truncated to fit a close frame."""
 
     code: CloseCode
     reason: str
@@ -51,9 +51,9 @@ class ConnectionInit:
 
 @dataclass(frozen=True)
 class Ping:
-    """`answer` is the pong to it, with the same payload."""
+    """`pong`: the encoded response, with the same payload."""
 
-    answer: str
+    pong: str
 
 
 @dataclass(frozen=True)
@@ -78,121 +78,127 @@ class Complete:
 Message = ConnectionInit | Ping | Pong | Subscribe | Complete
 
 
-class _InvalidError(Exception):
+class _InvalidMessageError(Exception):
     pass
 
 
-def parse(frame: str | bytes, id_characters: int) -> Message | Close:
-    """The message in a frame, whose id has at most so many characters."""
+def parse_message(frame: str | bytes, id_characters: int) -> Message | Close:
+    """Parses a frame. `id_characters`: maximum length of an operation ID."""
     try:
-        return _message(_json(frame), id_characters)
-    except _InvalidError as error:
+        return _parse_object(_decode_frame(frame), id_characters)
+    except _InvalidMessageError as error:
         return Close(CloseCode.INVALID_MESSAGE, str(error))
     except RecursionError:
         return Close(CloseCode.INVALID_MESSAGE, "The message is nested too deeply.")
 
 
-def text_of(value: Any) -> str:
-    """JSON, which carries lone surrogates, too: it is ASCII. ValueError for what is no number."""
+def encode_json(value: Any) -> str:
+    """Encodes ASCII JSON, which may contain lone surrogates. ValueError for NaN, Infinity."""
     return _ENCODER.encode(value)
 
 
-def next_message(id: str, payload: str) -> str:
-    """The payload is JSON already: it was written once, for whoever gets it."""
-    return before_payload(id) + payload + "}"
+def build_next_message(id: str, payload: str) -> str:
+    """Builds a `next` message. `payload`: JSON, encoded once for all subscribers."""
+    return build_next_prefix(id) + payload + "}"
 
 
-def before_payload(id: str) -> str:
-    """How a `next` begins: its payload and a brace complete it."""
-    return f'{{"id":{text_of(id)},"type":"next","payload":'
+def build_next_prefix(id: str) -> str:
+    """Builds the start of a `next` message; the payload and a brace complete it."""
+    return f'{{"id":{encode_json(id)},"type":"next","payload":'
 
 
-def error_message(id: str, payload: str) -> str:
-    return f'{{"id":{text_of(id)},"type":"error","payload":{payload}}}'
+def build_error_message(id: str, payload: str) -> str:
+    return f'{{"id":{encode_json(id)},"type":"error","payload":{payload}}}'
 
 
-def complete_message(id: str) -> str:
-    return f'{{"id":{text_of(id)},"type":"complete"}}'
+def build_complete_message(id: str) -> str:
+    return f'{{"id":{encode_json(id)},"type":"complete"}}'
 
 
-def _json(frame: str | bytes) -> Any:
+def _decode_frame(frame: str | bytes) -> Any:
     if isinstance(frame, bytes):
-        raise _InvalidError("A message is a text frame, not a binary one.")
+        raise _InvalidMessageError("A message is a text frame, not a binary one.")
     try:
-        return json.loads(frame, parse_constant=_no_number)
+        return json.loads(frame, parse_constant=_reject_constant)
     except json.JSONDecodeError as error:
-        raise _InvalidError(f"The message is not JSON: {error}.") from None
+        raise _InvalidMessageError(f"The message is not JSON: {error}.") from None
     except ValueError:  # an integer of thousands of digits
-        raise _InvalidError("The message has a number that is too long.") from None
+        raise _InvalidMessageError("The message has a number that is too long.") from None
 
 
-def _no_number(constant: str) -> NoReturn:
-    raise _InvalidError(f"The message is not JSON: {constant} is no number.")
+def _reject_constant(constant: str) -> NoReturn:
+    raise _InvalidMessageError(f"The message is not JSON: {constant} is no number.")
 
 
-def _message(said: Any, id_characters: int) -> Message:
-    if not isinstance(said, dict):
-        raise _InvalidError(f"A message is an object, not {_kind(said)}.")
-    kind = said.get("type")
+def _parse_object(fields: Any, id_characters: int) -> Message:
+    if not isinstance(fields, dict):
+        raise _InvalidMessageError(f"A message is an object, not {_describe_type(fields)}.")
+    kind = fields.get("type")
     if not isinstance(kind, str):
-        raise _InvalidError(f"A message's 'type' is a string, not {_kind(kind)}.")
+        raise _InvalidMessageError(f"A message's 'type' is a string, not {_describe_type(kind)}.")
     match kind:
         case "connection_init":
-            return ConnectionInit(_object(said, "payload", kind) or {})
+            return ConnectionInit(_read_object(fields, "payload", kind) or {})
         case "ping":
-            return Ping(_pong(_object(said, "payload", kind)))
+            return Ping(_build_pong(_read_object(fields, "payload", kind)))
         case "pong":
-            _object(said, "payload", kind)
+            _read_object(fields, "payload", kind)
             return Pong()
         case "subscribe":
-            return _subscribe(_id(said, kind, id_characters), said)
+            return _parse_subscribe(_read_id(fields, kind, id_characters), fields)
         case "complete":
-            return Complete(_id(said, kind, id_characters))
+            return Complete(_read_id(fields, kind, id_characters))
     if kind in _FROM_SERVERS:
-        raise _InvalidError(f"'{kind}' is what servers send.")
-    raise _InvalidError(f"There is no message of the type '{kind}'.")
+        raise _InvalidMessageError(f"'{kind}' is what servers send.")
+    raise _InvalidMessageError(f"There is no message of the type '{kind}'.")
 
 
-def _subscribe(id: str, said: dict[str, Any]) -> Subscribe:
-    payload = _object(said, "payload", "subscribe")
+def _parse_subscribe(id: str, fields: dict[str, Any]) -> Subscribe:
+    payload = _read_object(fields, "payload", "subscribe")
     if payload is None:
-        raise _InvalidError("'payload' of 'subscribe' is an object, not null.")
+        raise _InvalidMessageError("'payload' of 'subscribe' is an object, not null.")
     query, name = payload.get("query"), payload.get("operationName")
     if not isinstance(query, str):
-        raise _InvalidError(f"'query' of 'subscribe' is a string, not {_kind(query)}.")
+        raise _InvalidMessageError(
+            f"'query' of 'subscribe' is a string, not {_describe_type(query)}."
+        )
     if name is not None and not isinstance(name, str):
-        raise _InvalidError(f"'operationName' of 'subscribe' is a string, not {_kind(name)}.")
-    variables = _object(payload, "variables", "subscribe")
-    return Subscribe(id, query, name, variables, _object(payload, "extensions", "subscribe"))
+        raise _InvalidMessageError(
+            f"'operationName' of 'subscribe' is a string, not {_describe_type(name)}."
+        )
+    variables = _read_object(payload, "variables", "subscribe")
+    return Subscribe(id, query, name, variables, _read_object(payload, "extensions", "subscribe"))
 
 
-def _object(said: dict[str, Any], name: str, kind: str) -> dict[str, Any] | None:
-    value = said.get(name)
+def _read_object(fields: dict[str, Any], name: str, kind: str) -> dict[str, Any] | None:
+    value = fields.get(name)
     if value is None or isinstance(value, dict):
         return value
-    raise _InvalidError(f"'{name}' of '{kind}' is an object, not {_kind(value)}.")
+    raise _InvalidMessageError(f"'{name}' of '{kind}' is an object, not {_describe_type(value)}.")
 
 
-def _id(said: dict[str, Any], kind: str, most: int) -> str:
-    id = said.get("id")
+def _read_id(fields: dict[str, Any], kind: str, max_characters: int) -> str:
+    id = fields.get("id")
     if not isinstance(id, str):
-        raise _InvalidError(f"'id' of '{kind}' is a string, not {_kind(id)}.")
+        raise _InvalidMessageError(f"'id' of '{kind}' is a string, not {_describe_type(id)}.")
     if not id:
-        raise _InvalidError(f"'id' of '{kind}' is empty.")
-    if len(id) > most:
-        raise _InvalidError(f"'id' of '{kind}' is longer than {most:,} characters.")
+        raise _InvalidMessageError(f"'id' of '{kind}' is empty.")
+    if len(id) > max_characters:
+        raise _InvalidMessageError(
+            f"'id' of '{kind}' is longer than {max_characters:,} characters."
+        )
     return id
 
 
-def _pong(payload: dict[str, Any] | None) -> str:
+def _build_pong(payload: dict[str, Any] | None) -> str:
     if payload is None:
         return '{"type":"pong"}'
     try:
-        return f'{{"type":"pong","payload":{text_of(payload)}}}'
+        return f'{{"type":"pong","payload":{encode_json(payload)}}}'
     except ValueError:  # 1e400 was read as infinity
-        raise _InvalidError("'payload' of 'ping' has a number that is too large.") from None
+        raise _InvalidMessageError("'payload' of 'ping' has a number that is too large.") from None
 
 
-def _kind(value: Any) -> str:
+def _describe_type(value: Any) -> str:
     kinds = {type(None): "null", bool: "a boolean", str: "a string", list: "an array"}
     return kinds.get(type(value), "an object" if isinstance(value, dict) else "a number")

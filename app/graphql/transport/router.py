@@ -1,6 +1,6 @@
-"""GraphQL at one address: POST and GET by `http`, the socket by `transport_ws`.
+"""Routes of GraphQL: HTTP and WebSocket at one path.
 
-Nothing runs before the credential is known: 401 on HTTP, close code 4403 on a socket.
+Nothing runs before authentication: 401 over HTTP, close code 4403 over a WebSocket.
 """
 
 from __future__ import annotations
@@ -14,35 +14,35 @@ from starlette.requests import HTTPConnection, Request
 from starlette.routing import Route, WebSocketRoute
 
 from app.domain.shared.limits import Limits, SocketLimits
-from app.graphql.loaders import Loaders
+from app.graphql.loaders import RequestLoaders
 from app.graphql.schema import Schema
 from app.graphql.shared.context import Context
-from app.graphql.transport.connection_slots import Places
-from app.graphql.transport.handshakes import socket_endpoint
-from app.graphql.transport.http import http_endpoint
+from app.graphql.transport.connection_slots import ConnectionSlots
+from app.graphql.transport.http_endpoint import create_http_endpoint
+from app.graphql.transport.websocket_endpoint import create_websocket_endpoint
 
-# A host that is not a host would make no URI.
+# Other values of Host would make an invalid URI.
 _HOST = re.compile(r"([A-Za-z0-9.\-_~]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 
 
-def address_of(connection: HTTPConnection) -> str:
-    """The server's address as the client wrote it; that of the socket where it wrote none."""
+def build_base_url(connection: HTTPConnection) -> str:
+    """Returns the server's base URL by the Host header, or by the listening socket."""
     scheme = {"ws": "http", "wss": "https"}.get(connection.scope["scheme"])
     name, port = connection.scope.get("server") or ("", None)
-    named = (connection.headers.get("host", ""), f"{name}:{port}", "localhost")
-    host = next(each for each in named if _HOST.fullmatch(each))
+    hosts = (connection.headers.get("host", ""), f"{name}:{port}", "localhost")
+    host = next(candidate for candidate in hosts if _HOST.fullmatch(candidate))
     root = quote(connection.scope.get("root_path", ""))
     return f"{scheme or connection.scope['scheme']}://{host}{root}"
 
 
-def graphql_routes(
+def create_graphql_routes(
     schema: Schema, limits: Limits, sockets: SocketLimits, public_url: str | None = None
 ) -> tuple[Route, WebSocketRoute]:
-    """`public_url`: the server as its clients address it; without it, as each of them did."""
+    """Creates the routes. `public_url`: base URL of the server; default: that of each request."""
 
-    def context(
+    def create_context(
         connection: HTTPConnection,
-        asked_at: datetime | None = None,
+        received_at: datetime | None = None,
         last_event_id: str | None = None,
     ) -> Context:
         state, client = connection.app.state, connection.client
@@ -50,21 +50,29 @@ def graphql_routes(
             state.access,
             state.feed,
             limits,
-            Loaders,
-            lambda: public_url or address_of(connection),
+            RequestLoaders,
+            lambda: public_url or build_base_url(connection),
             client and client.host,
-            asked_at,
+            received_at,
             last_event_id,
         )
 
-    async def of_request(request: Request, said: Mapping[str, str]) -> Context:
-        made = context(request, datetime.now(UTC), said.get("last-event-id"))
-        await made.authenticate(said)
-        return made
+    async def create_authenticated_context(request: Request, headers: Mapping[str, str]) -> Context:
+        context = create_context(request, datetime.now(UTC), headers.get("last-event-id"))
+        await context.authenticate(headers)
+        return context
 
-    places = Places(sockets)
-    http = http_endpoint(schema, of_request, limits.message_bytes, sockets.ping_seconds, places)
+    connection_slots = ConnectionSlots(sockets)
+    http_handler = create_http_endpoint(
+        schema,
+        create_authenticated_context,
+        limits.message_bytes,
+        sockets.ping_seconds,
+        connection_slots,
+    )
     return (
-        Route("/graphql", http, methods=["GET", "POST"]),
-        WebSocketRoute("/graphql", socket_endpoint(schema, sockets, context, places)),
+        Route("/graphql", http_handler, methods=["GET", "POST"]),
+        WebSocketRoute(
+            "/graphql", create_websocket_endpoint(schema, sockets, create_context, connection_slots)
+        ),
     )

@@ -1,7 +1,7 @@
-"""Answers as events (SSE), by graphql-sse's mode of distinct connections: `next`, then `complete`.
+"""Responses as server-sent events (graphql-sse, distinct connections): `next`, then `complete`.
 
-The id of an event is a subscription's cursor: `Last-Event-ID` resumes behind it. A stream ends with
-its credential, and when the server ends, without `complete`: clients resume.
+The event ID is the subscription's cursor: `Last-Event-ID` resumes after it. A stream ends without
+`complete` when its credential ends or the server shuts down: clients resume.
 """
 
 from __future__ import annotations
@@ -11,75 +11,79 @@ import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Any
 
-from app.graphql.transport.connection_slots import Place
-from app.graphql.transport.operations import Answer
-from app.services.auth.credential_watcher import Ending
+from app.graphql.transport.connection_slots import ConnectionSlot
+from app.graphql.transport.operation_responses import OperationResponse
+from app.services.auth.credential_watcher import CredentialLifetime
 
-_ALIVE = ":\n\n"
-_COMPLETE = "event: complete\ndata:\n\n"
+_KEEP_ALIVE = ":\n\n"
+_COMPLETE_EVENT = "event: complete\ndata:\n\n"
 
 
-class Stream:
-    """The events of one operation."""
+class EventStream:
+    """Event stream of one operation."""
 
     def __init__(
         self,
-        answers: AsyncGenerator[Answer, None],
-        ending: Ending,
-        alive_seconds: float,
-        place: Place,
+        responses: AsyncGenerator[OperationResponse, None],
+        credential_lifetime: CredentialLifetime,
+        keep_alive_seconds: float,
+        slot: ConnectionSlot,
     ) -> None:
-        self._answers = answers
-        self._ending = ending
-        self._alive_seconds = alive_seconds
-        self._place = place
-        self._drained = asyncio.Event()
+        self._responses = responses
+        self._credential_lifetime = credential_lifetime
+        self._keep_alive_seconds = keep_alive_seconds
+        self._slot = slot
+        self._drain_requested = asyncio.Event()
 
     async def drain(self) -> None:
-        """Ends it, as the server does."""
-        self._drained.set()
+        """Ends the stream because the server shuts down."""
+        self._drain_requested.set()
 
-    async def events(self, open_ones: set[Any]) -> AsyncIterator[str]:
-        """It is among the open ones until it ends; comments tell that it is there."""
-        ends = [
-            asyncio.ensure_future(self._ending.wait()),
-            asyncio.ensure_future(self._drained.wait()),
+    async def stream_events(self, open_streams: set[Any]) -> AsyncIterator[str]:
+        """Yields the events. The stream is in `open_streams` until it ends."""
+        end_futures = [
+            asyncio.ensure_future(self._credential_lifetime.wait_until_ended()),
+            asyncio.ensure_future(self._drain_requested.wait()),
         ]
-        open_ones.add(self)
+        open_streams.add(self)
         try:
-            async with contextlib.aclosing(self._answers) as answers:
-                async for event in self._until(ends, answers):
+            async with contextlib.aclosing(self._responses) as responses:
+                async for event in self._stream_until(end_futures, responses):
                     yield event
         finally:
-            open_ones.discard(self)
-            self._place.leave()
-            for each in ends:
-                each.cancel()
+            open_streams.discard(self)
+            self._slot.release()
+            for future in end_futures:
+                future.cancel()
 
-    async def _until(
-        self, ends: Sequence[asyncio.Future[Any]], answers: AsyncGenerator[Answer, None]
+    async def _stream_until(
+        self,
+        end_futures: Sequence[asyncio.Future[Any]],
+        responses: AsyncGenerator[OperationResponse, None],
     ) -> AsyncIterator[str]:
-        coming = asyncio.ensure_future(anext(answers, None))
+        next_response = asyncio.ensure_future(anext(responses, None))
         try:
             while True:
                 done, _ = await asyncio.wait(
-                    {coming, *ends},
-                    timeout=self._alive_seconds,
+                    {next_response, *end_futures},
+                    timeout=self._keep_alive_seconds,
                     return_when=asyncio.FIRST_COMPLETED,
                 )
-                if done.intersection(ends):
+                if done.intersection(end_futures):
                     return
                 if not done:
-                    yield _ALIVE
+                    yield _KEEP_ALIVE
                     continue
-                answer = coming.result()
-                if answer is None:
-                    yield _COMPLETE
+                response = next_response.result()
+                if response is None:
+                    yield _COMPLETE_EVENT
                     return
-                payload = f'{{"errors":{answer.payload}}}' if answer.failed else answer.payload
-                place = "" if answer.cursor is None else f"id: {answer.cursor()}\n"
-                yield f"event: next\n{place}data: {payload}\n\n"
-                coming = asyncio.ensure_future(anext(answers, None))
+                payload = (
+                    f'{{"errors":{response.payload}}}' if response.failed else response.payload
+                )
+                id_line = "" if response.get_cursor is None else f"id: {response.get_cursor()}\n"
+                yield f"event: next\n{id_line}data: {payload}\n\n"
+                next_response = asyncio.ensure_future(anext(responses, None))
         finally:
-            coming.cancel()
-            await asyncio.gather(coming, return_exceptions=True)
+            next_response.cancel()
+            await asyncio.gather(next_response, return_exceptions=True)

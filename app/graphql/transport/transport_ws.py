@@ -1,8 +1,8 @@
-"""The socket: GraphQL by graphql-transport-ws.
+"""GraphQL over WebSocket by graphql-transport-ws.
 
-One frame is on its way at a time, and an operation waits until its own is: memory is bounded by
-what the connection buffers. Whatever ends a socket goes through `end`, and the first reason counts.
-`docs/sockets.md` tells clients what the codes mean.
+One frame is sent at a time, and operations wait for their turn, so memory is bounded by the buffer
+of the connection. A socket is closed by `request_close`; the first reason wins. `docs/sockets.md`
+documents the close codes.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ from app.domain.shared.limits import SocketLimits
 from app.domain.shared.problems import ErrorCode, RequestError
 from app.graphql.schema import Schema
 from app.graphql.shared.context import Context
-from app.graphql.transport.connection_slots import Pace, Place, Places
-from app.graphql.transport.conversation import Conversation
-from app.graphql.transport.frames import Sender, sender_of
+from app.graphql.transport.connection_slots import (
+    ConnectionSlot,
+    ConnectionSlots,
+    MessageRateLimiter,
+)
 from app.graphql.transport.messages import (
     ACKNOWLEDGED,
     PING,
@@ -33,34 +35,36 @@ from app.graphql.transport.messages import (
     Message,
     Ping,
     Subscribe,
-    before_payload,
-    complete_message,
-    error_message,
-    next_message,
-    text_of,
+    build_complete_message,
+    build_error_message,
+    build_next_message,
+    build_next_prefix,
+    encode_json,
 )
-from app.graphql.transport.operations import answers
-from app.store.engine.dialect import DATABASE_ERRORS, why_unavailable
+from app.graphql.transport.operation_responses import stream_responses
+from app.graphql.transport.protocol_state import ProtocolState
+from app.graphql.transport.websocket_protocol import BatchSender, create_batch_sender
+from app.store.engine.dialect import DATABASE_ERRORS, unavailable_reason
 
-_REFUSED = (ErrorCode.UNAUTHENTICATED, ErrorCode.FORBIDDEN)
+_AUTH_ERROR_CODES = (ErrorCode.UNAUTHENTICATED, ErrorCode.FORBIDDEN)
 
 log = structlog.get_logger(__name__)
 
 
-def _refusal(error: Exception) -> Close:
-    """What the client of a connection that is not acknowledged is told."""
+def _create_rejection_close(error: Exception) -> Close:
+    """Creates the close message for a connection that was not acknowledged."""
     if isinstance(error, RequestError):
-        if error.code in _REFUSED:
+        if error.code in _AUTH_ERROR_CODES:
             return Close(CloseCode.FORBIDDEN, "Forbidden")
         return Close(CloseCode.TRY_AGAIN_LATER, error.message)
-    if (why := why_unavailable(error)) is None:
+    if (reason := unavailable_reason(error)) is None:
         raise error
     log.warning("database_unavailable", cause=str(error))
-    return Close(CloseCode.TRY_AGAIN_LATER, why)
+    return Close(CloseCode.TRY_AGAIN_LATER, reason)
 
 
-class Socket:
-    """One client's socket, from its handshake to its end."""
+class WebSocketConnection:
+    """WebSocket connection of one client."""
 
     def __init__(
         self,
@@ -68,194 +72,204 @@ class Socket:
         schema: Schema,
         limits: SocketLimits,
         context: Context,
-        places: Places,
+        connection_slots: ConnectionSlots,
     ) -> None:
         self._websocket = websocket
         self._schema = schema
         self._limits = limits
         self._context = context
-        self._places = places
-        self._place: Place | None = None
-        self._pace = Pace(limits)
+        self._connection_slots = connection_slots
+        self._slot: ConnectionSlot | None = None
+        self._rate_limiter = MessageRateLimiter(limits)
         self._operations: dict[str, asyncio.Task[None]] = {}
-        # What is pushed for an operation goes past its task.
-        self._senders: dict[str, Sender] = {}
-        self._conversation = Conversation(limits, self._operations)
+        # Senders push payloads of an operation directly, without its task.
+        self._senders: dict[str, BatchSender] = {}
+        self._protocol_state = ProtocolState(limits, self._operations)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._mutations: set[asyncio.Task[None]] = set()
+        self._mutation_tasks: set[asyncio.Task[None]] = set()
         self._draining = False
-        self._sending = asyncio.Lock()
-        self._heard = asyncio.Event()
-        self._ended: asyncio.Future[Close | None] = asyncio.get_running_loop().create_future()
+        self._send_lock = asyncio.Lock()
+        self._frame_received = asyncio.Event()
+        self._close_requested: asyncio.Future[Close | None] = (
+            asyncio.get_running_loop().create_future()
+        )
 
-    def end(self, close: Close | None) -> None:
-        """Closes the socket, whatever it does; with None it is closed already."""
-        if not self._ended.done():
-            self._ended.set_result(close)
+    def request_close(self, close: Close | None) -> None:
+        """Closes the socket. None: it is closed already."""
+        if not self._close_requested.done():
+            self._close_requested.set_result(close)
             for sender in self._senders.values():
-                sender.ended = True
+                sender.closed = True
 
     async def serve(self) -> None:
-        """Until it ends; then nothing of it goes on."""
+        """Serves the connection until it is closed, then cancels its tasks."""
         close: Close | None = None
         listeners: set[Any] = self._websocket.app.state.listeners
         listeners.add(self)
-        self._start(self._listen)
-        self._start(self._expect_init)
+        self._start_task(self._receive_frames)
+        self._start_task(self._enforce_init_timeout)
         try:
-            close = await self._ended
+            close = await self._close_requested
         finally:
             listeners.discard(self)
-            if self._place is not None:
-                self._place.leave()
+            if self._slot is not None:
+                self._slot.release()
             tasks = list(self._tasks)
             for task in tasks:
                 task.cancel()
-            await self._close(close)
+            await self._close_websocket(close)
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def drain(self) -> None:
-        """Begins nothing any more, and ends when the mutations that have begun are answered."""
+        """Starts no more operations, and closes once the running mutations have responded."""
         self._draining = True
-        if self._mutations:
-            await asyncio.wait(self._mutations)
-        self.end(Close(CloseCode.SERVICE_RESTART, "The server ends"))
+        if self._mutation_tasks:
+            await asyncio.wait(self._mutation_tasks)
+        self.request_close(Close(CloseCode.SERVICE_RESTART, "The server ends"))
 
-    def _start(self, work: Callable[..., Awaitable[None]], *given: Any) -> asyncio.Task[None]:
-        task = asyncio.create_task(self._guarded(work, *given))
+    def _start_task(self, work: Callable[..., Awaitable[None]], *args: Any) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._run_guarded(work, *args))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _guarded(self, work: Callable[..., Awaitable[None]], *given: Any) -> None:
+    async def _run_guarded(self, work: Callable[..., Awaitable[None]], *args: Any) -> None:
         try:
-            await work(*given)
+            await work(*args)
         except WebSocketDisconnect:
-            self.end(None)
+            self.request_close(None)
         except Exception:
             reference = uuid4().hex
             log.exception("socket_failed", reference=reference)
-            told = f"Something went wrong in the server: {reference}"
-            self.end(Close(CloseCode.INTERNAL_ERROR, told))
+            reason = f"Something went wrong in the server: {reference}"
+            self.request_close(Close(CloseCode.INTERNAL_ERROR, reason))
 
-    async def _listen(self) -> None:
-        while not self._ended.done():
+    async def _receive_frames(self) -> None:
+        while not self._close_requested.done():
             event = await self._websocket.receive()
             if event["type"] == "websocket.disconnect":
-                self.end(None)
+                self.request_close(None)
                 return
-            self._heard.set()
-            # Who sends too fast is read more slowly: its connection fills, and nothing is lost.
-            if wait := self._pace.wait_for(asyncio.get_running_loop().time()):
-                await asyncio.sleep(wait)
+            self._frame_received.set()
+            # A client that sends too fast is read more slowly; no message is lost.
+            if delay := self._rate_limiter.reserve_delay(asyncio.get_running_loop().time()):
+                await asyncio.sleep(delay)
             text = event.get("text")
-            await self._take(self._conversation.hear(event["bytes"] if text is None else text))
-            # Frames that have come in together would keep the loop from everybody else.
+            await self._handle_message(
+                self._protocol_state.parse_frame(event["bytes"] if text is None else text)
+            )
+            # Let other tasks run between frames that arrived together.
             await asyncio.sleep(0)
 
-    async def _take(self, message: Message | Close) -> None:
+    async def _handle_message(self, message: Message | Close) -> None:
         match message:
             case Close():
-                self.end(message)
+                self.request_close(message)
             case ConnectionInit():
-                self._start(self._authenticate, message)
+                self._start_task(self._handle_connection_init, message)
             case Ping():
-                await self._send(message.answer)
+                await self._send(message.pong)
             case Subscribe():
-                await self._begin(message)
+                await self._handle_subscribe(message)
             case Complete():
-                await self._stop(message.id)
+                await self._handle_complete(message.id)
 
-    async def _expect_init(self) -> None:
+    async def _enforce_init_timeout(self) -> None:
         await asyncio.sleep(self._limits.init_seconds)
-        if not self._conversation.initialised:
-            self.end(Close(CloseCode.TIMEOUT, "Connection initialisation timeout"))
+        if not self._protocol_state.initialised:
+            self.request_close(Close(CloseCode.TIMEOUT, "Connection initialisation timeout"))
 
-    async def _authenticate(self, message: ConnectionInit) -> None:
-        # What is no text is no name of anything, but it was said: it is refused, not passed over.
-        said = {
-            name.lower(): value if isinstance(value, str) else text_of(value)
+    async def _handle_connection_init(self, message: ConnectionInit) -> None:
+        # Values that are not strings are not ignored: authentication rejects them.
+        headers = {
+            name.lower(): value if isinstance(value, str) else encode_json(value)
             for name, value in message.payload.items()
             if value is not None
         }
         try:
-            await self._context.authenticate(said)
-            self._place = self._places.take(self._context.credential)
+            await self._context.authenticate(headers)
+            self._slot = self._connection_slots.acquire(self._context.caller_identity)
         except (RequestError, *DATABASE_ERRORS) as error:
-            self.end(_refusal(error))
+            self.request_close(_create_rejection_close(error))
         else:
-            self._start(self._end_with_credential)
-            self._start(self._look_after)
-            self._conversation.acknowledged = True
+            self._start_task(self._close_with_credential)
+            self._start_task(self._ping_client)
+            self._protocol_state.acknowledged = True
             await self._send(ACKNOWLEDGED)
 
-    async def _end_with_credential(self) -> None:
-        self.end(Close(CloseCode.FORBIDDEN, await self._context.ending().wait()))
+    async def _close_with_credential(self) -> None:
+        self.request_close(
+            Close(CloseCode.FORBIDDEN, await self._context.credential_lifetime().wait_until_ended())
+        )
 
-    async def _look_after(self) -> None:
-        """Closes the socket of a client that is gone. Whatever it sends shows that it is there."""
+    async def _ping_client(self) -> None:
+        """Pings the client, and closes the socket if it sends nothing in time."""
         while True:
             await asyncio.sleep(self._limits.ping_seconds)
-            self._heard.clear()
+            self._frame_received.clear()
             try:
                 async with asyncio.timeout(self._limits.pong_seconds):
                     await self._send(PING)
-                    await self._heard.wait()
+                    await self._frame_received.wait()
             except TimeoutError:
-                told = f"No answer to a ping within {self._limits.pong_seconds:g} seconds"
-                return self.end(Close(CloseCode.TIMEOUT, told))
+                reason = f"No answer to a ping within {self._limits.pong_seconds:g} seconds"
+                return self.request_close(Close(CloseCode.TIMEOUT, reason))
 
-    async def _begin(self, message: Subscribe) -> None:
-        most = self._limits.operations
-        if self._draining or self._ended.done():
+    async def _handle_subscribe(self, message: Subscribe) -> None:
+        max_operations = self._limits.operations
+        if self._draining or self._close_requested.done():
             return
-        if len(self._operations) >= most:
+        if len(self._operations) >= max_operations:
             error = {
-                "message": f"A socket carries at most {most:,} operations at a time.",
+                "message": f"A socket carries at most {max_operations:,} operations at a time.",
                 "extensions": {"code": ErrorCode.LIMIT_EXCEEDED.value},
             }
-            await self._send(error_message(message.id, text_of([error])))
+            await self._send(build_error_message(message.id, encode_json([error])))
         else:
-            self._context.note_use()
-            sender = sender_of(self._websocket.scope, before_payload(message.id).encode())
+            self._context.record_key_use()
+            sender = create_batch_sender(
+                self._websocket.scope, build_next_prefix(message.id).encode()
+            )
             if sender is not None:
                 self._senders[message.id] = sender
-            task = self._operations[message.id] = self._start(self._run, message)
+            task = self._operations[message.id] = self._start_task(self._run_operation, message)
             # Read before the task starts: `drain` waits for every mutation that has come in.
-            document = self._schema.documents.read(message.query)
+            document = self._schema.documents.get_document(message.query)
             if document.is_mutation(message.operation_name):
-                self._mutations.add(task)
-                task.add_done_callback(self._mutations.discard)
+                self._mutation_tasks.add(task)
+                task.add_done_callback(self._mutation_tasks.discard)
 
-    async def _run(self, message: Subscribe) -> None:
-        last = complete_message(message.id)
+    async def _run_operation(self, message: Subscribe) -> None:
+        final_message = build_complete_message(message.id)
         sender = self._senders.get(message.id)
-        asked = answers(self._schema, self._context, message, sender)
-        async with contextlib.aclosing(asked) as given:
-            async for answer in given:
-                if answer.failed:
-                    last = error_message(message.id, answer.payload)
+        responses = stream_responses(self._schema, self._context, message, sender)
+        async with contextlib.aclosing(responses) as open_responses:
+            async for response in open_responses:
+                if response.failed:
+                    final_message = build_error_message(message.id, response.payload)
                 else:
-                    await self._send(next_message(message.id, answer.payload), answer.more)
-        # Before it is said: who has read it may use the id again.
-        self._forget(message.id)
-        await self._send(last)
+                    await self._send(
+                        build_next_message(message.id, response.payload), response.has_more
+                    )
+        # Before sending: a client that has read it may use the ID again.
+        self._remove_operation(message.id)
+        await self._send(final_message)
 
-    def _forget(self, id: str) -> asyncio.Task[None] | None:
-        """Nothing is pushed for the operation from here on."""
+    def _remove_operation(self, id: str) -> asyncio.Task[None] | None:
+        """Removes the operation and closes its sender."""
         if (sender := self._senders.pop(id, None)) is not None:
-            sender.ended = True
+            sender.closed = True
         return self._operations.pop(id, None)
 
-    async def _stop(self, id: str) -> None:
-        """Ends an operation that its client has completed, before the next message is read."""
-        task = self._forget(id)
+    async def _handle_complete(self, id: str) -> None:
+        """Cancels a completed operation before the next message is read."""
+        task = self._remove_operation(id)
         if task is not None:
             task.cancel()
             await asyncio.wait({task})
 
     async def _send(self, message: str, more: bool = False) -> None:
-        async with self._sending:
+        async with self._send_lock:
             try:
                 await self._websocket.send(
                     {"type": "websocket.send", "text": message, "more": more}
@@ -263,7 +277,7 @@ class Socket:
             except RuntimeError:  # closed meanwhile, by us or below us
                 raise WebSocketDisconnect from None
 
-    async def _close(self, close: Close | None) -> None:
+    async def _close_websocket(self, close: Close | None) -> None:
         if close is None:
             return
         # A client that reads nothing never gets it.

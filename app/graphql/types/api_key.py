@@ -8,7 +8,7 @@ import strawberry
 
 from app.domain.access.caller import Permission
 from app.graphql.shared.context import Context
-from app.graphql.shared.nodes import Node, id_of
+from app.graphql.shared.nodes import Node, format_id
 from app.services.auth import keys
 from app.store import tables
 
@@ -36,9 +36,11 @@ class ApiKey(Node):
     @classmethod
     def from_row(cls, row: tables.ApiKey) -> ApiKey:
         return cls(
-            id=id_of(row.id),
+            id=format_id(row.id),
             name=row.name,
-            permissions=[each for each in Permission if each.value in row.permissions],
+            permissions=[
+                permission for permission in Permission if permission.value in row.permissions
+            ],
             created_at=row.created_at,
             expires_at=row.expires_at,
             last_used_at=row.last_used_at,
@@ -46,7 +48,7 @@ class ApiKey(Node):
         )
 
 
-async def api_keys_of(context: Context) -> list[ApiKey]:
+async def list_api_keys(context: Context) -> list[ApiKey]:
     now = datetime.now(UTC)
-    rows = await keys.of_organization(context.database, context.caller, now, context.limits)
+    rows = await keys.list_for_organization(context.database, context.caller, now, context.limits)
     return [ApiKey.from_row(row) for row in rows]

@@ -1,4 +1,4 @@
-"""Conditional rules: which fields a form shows, hides or requires, and when."""
+"""Conditional rules: which fields a form shows, hides or requires, and under which condition."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from strawberry.scalars import JSON
 
 from app.domain.event_types import conditions
 from app.domain.event_types.conditions import ConditionalEffect
-from app.domain.shared.problems import bad_input
+from app.domain.shared.problems import bad_user_input
 from app.graphql.shared.context import Info
-from app.graphql.shared.declared import Defined, reads, rows_of
-from app.graphql.shared.nodes import Node, id_of
+from app.graphql.shared.field_sources import DefinitionField, backed_by_table, declare_source
+from app.graphql.shared.nodes import Node, format_id
 from app.graphql.types.event_type import EventField, EventType
-from app.graphql.types.loaders import loaders_of
+from app.graphql.types.loaders import get_loaders
 from app.store import tables
 
 
-@rows_of(tables.ConditionalRule)
+@backed_by_table(tables.ConditionalRule)
 @strawberry.type(
     description="While `condition` holds for the other fields' values, the effect applies to "
     "`targets`. A field is visible when it has no SHOW rule or one of them holds, and no HIDE rule "
@@ -34,22 +34,27 @@ class ConditionalRule(Node):
     enabled: bool = strawberry.field(description="Whether it is in force.")
     event_type_id: strawberry.Private[UUID]
     target_names: strawberry.Private[tuple[str, ...]]
-    kept_event_type: strawberry.Private[EventType | None] = None
+    preloaded_event_type: strawberry.Private[EventType | None] = None
 
-    @strawberry.field(description="The event type that it belongs to.", metadata=reads(Defined()))
+    @strawberry.field(
+        description="The event type that it belongs to.", metadata=declare_source(DefinitionField())
+    )
     async def event_type(self, info: Info) -> EventType:
-        load = loaders_of(info).event_types.load
-        event_type = self.kept_event_type or await load(self.event_type_id)
+        load = get_loaders(info).event_types.load
+        event_type = self.preloaded_event_type or await load(self.event_type_id)
         if event_type is None:
-            raise bad_input("The event type was deleted meanwhile.")
+            raise bad_user_input("The event type was deleted meanwhile.")
         return event_type
 
     @strawberry.field(
-        description="The fields that it shows, hides or requires.", metadata=reads(Defined())
+        description="The fields that it shows, hides or requires.",
+        metadata=declare_source(DefinitionField()),
     )
     async def targets(self, info: Info) -> list[EventField]:
-        kept = self.kept_event_type and self.kept_event_type.kept_fields
-        fields = kept or await loaders_of(info).event_fields.load(self.event_type_id) or []
+        preloaded_fields = self.preloaded_event_type and self.preloaded_event_type.preloaded_fields
+        fields = (
+            preloaded_fields or await get_loaders(info).event_fields.load(self.event_type_id) or []
+        )
         by_name = {field.name: field for field in fields}
         return [by_name[name] for name in self.target_names if name in by_name]
 
@@ -62,10 +67,10 @@ class ConditionalRule(Node):
         cls, rule_id: UUID, event_type_id: UUID, rule: conditions.ConditionalRule
     ) -> ConditionalRule:
         return cls(
-            id=id_of(rule_id),
+            id=format_id(rule_id),
             name=rule.name,
             effect=rule.effect,
-            condition=JSON(conditions.write_condition(rule.condition)),
+            condition=JSON(conditions.format_condition(rule.condition)),
             enabled=rule.enabled,
             event_type_id=event_type_id,
             target_names=rule.targets,

@@ -7,9 +7,9 @@ from datetime import datetime
 import strawberry
 
 from app.domain.events.correlations import Relation
-from app.graphql.shared.pages import PageInfo, page_info
+from app.graphql.shared.pages import PageInfo, build_page_info
 from app.graphql.types.event import Event
-from app.services.events.correlation_queries import Neighbours
+from app.services.events.correlation_queries import CorrelationPage
 
 
 @strawberry.type(
@@ -57,23 +57,23 @@ class CorrelationConnection:
         return [edge.node for edge in self.edges]
 
     @classmethod
-    def from_neighbours(cls, page: Neighbours) -> CorrelationConnection:
+    def from_neighbours(cls, page: CorrelationPage) -> CorrelationConnection:
         edges = [
             CorrelationEdge(
                 cursor=cursor,
                 node=Correlation(
-                    relation=each.relation,
-                    depth=each.place.depth,
+                    relation=neighbour.relation,
+                    depth=neighbour.key.depth,
                     event=Event.from_row(event),
-                    created_at=each.place.created_at,
-                    created_by=each.created_by,
+                    created_at=neighbour.key.created_at,
+                    created_by=neighbour.created_by,
                 ),
             )
-            for cursor, each, event in page.rows
+            for cursor, neighbour, event in page.rows
         ]
         cursors = [edge.cursor for edge in edges]
         return cls(
             edges=edges,
-            page_info=page_info(cursors, page.has_next, page.has_previous),
+            page_info=build_page_info(cursors, page.has_next, page.has_previous),
             total_count=page.total,
         )

@@ -9,14 +9,19 @@ import strawberry
 
 from app.domain.rules.duplicates import DuplicateAction
 from app.graphql.shared.context import Info
-from app.graphql.shared.declared import Column, Shared, reads, rows_of
-from app.graphql.shared.nodes import Node, id_of
+from app.graphql.shared.field_sources import (
+    Column,
+    EventTypeReference,
+    backed_by_table,
+    declare_source,
+)
+from app.graphql.shared.nodes import Node, format_id
 from app.graphql.types.event_type import EventType
-from app.graphql.types.loaders import loaders_of
+from app.graphql.types.loaders import get_loaders
 from app.store import tables
 
 
-@rows_of(tables.DuplicationRule)
+@backed_by_table(tables.DuplicationRule)
 @strawberry.type(
     description="Events with the same fingerprint, whose times lie within the window of each "
     "other, are duplicates of the first. Of several rules the first that finds one acts."
@@ -30,7 +35,7 @@ class DuplicationRule(Node):
     )
     window: timedelta = strawberry.field(
         description="How far from the first, before or after, a duplicate may have occurred.",
-        metadata=reads(Column("window_us")),
+        metadata=declare_source(Column("window_us")),
     )
     action: DuplicateAction = strawberry.field(description="What becomes of a duplicate.")
     enabled: bool = strawberry.field(description="Whether it is in force.")
@@ -40,27 +45,27 @@ class DuplicationRule(Node):
     created_at: datetime = strawberry.field(description="When it was made.")
     updated_at: datetime = strawberry.field(description="When it was last changed.")
     event_type_id: strawberry.Private[UUID | None]
-    kept_caught: strawberry.Private[int | None] = None  # of one that is gone
+    preloaded_match_count: strawberry.Private[int | None] = None  # of a deleted rule
 
     @strawberry.field(
         description="The event type whose events it is for; null for every event.",
-        metadata=reads(Shared("event_type_id")),
+        metadata=declare_source(EventTypeReference("event_type_id")),
     )
     async def event_type(self, info: Info) -> EventType | None:
         if self.event_type_id is None:
             return None
-        return await loaders_of(info).event_types.load(self.event_type_id)
+        return await get_loaders(info).event_types.load(self.event_type_id)
 
     @strawberry.field(description="Duplicates caught since the last reset.")
     async def caught(self, info: Info) -> int:
-        if self.kept_caught is not None:
-            return self.kept_caught
-        return await loaders_of(info).caught.load(UUID(self.id)) or 0
+        if self.preloaded_match_count is not None:
+            return self.preloaded_match_count
+        return await get_loaders(info).match_counts.load(UUID(self.id)) or 0
 
     @classmethod
     def from_row(cls, row: tables.DuplicationRule) -> DuplicationRule:
         return cls(
-            id=id_of(row.id),
+            id=format_id(row.id),
             name=row.name,
             fingerprint=list(row.fingerprint),
             window=timedelta(microseconds=row.window_us),

@@ -1,4 +1,4 @@
-"""Events and what they are about, as clients read them."""
+"""Events and entities."""
 
 from __future__ import annotations
 
@@ -11,22 +11,39 @@ import strawberry
 from strawberry.scalars import JSON
 
 from app.domain.events import filters
-from app.domain.events.cloudevents import schema_address, write_cloud_event
-from app.domain.events.correlations import wanted_depth
+from app.domain.events.cloudevents import format_cloud_event, schema_url
+from app.domain.events.correlations import resolve_depth
 from app.domain.events.severity import Outcome, Severity
 from app.domain.events.state import Entity as EntityName
 from app.domain.events.state import EventState
 from app.graphql.shared.context import Context, Info
-from app.graphql.shared.declared import Given, Group, Later, Listed, Other, Shared, reads, rows_of
 from app.graphql.shared.enums import SortDirection
-from app.graphql.shared.nodes import Node, id_of
-from app.graphql.shared.pages import After, Before, Connection, First, Last, Offset, connection
+from app.graphql.shared.field_sources import (
+    EmbeddedObject,
+    EventTypeReference,
+    ForeignRow,
+    IsNotNull,
+    LatestOf,
+    Listed,
+    backed_by_table,
+    declare_source,
+)
+from app.graphql.shared.nodes import Node, format_id
+from app.graphql.shared.pages import (
+    After,
+    Before,
+    Connection,
+    First,
+    Last,
+    Offset,
+    build_connection,
+)
 from app.graphql.types.event_filter import EventFilter, EventOrder
-from app.graphql.types.loaders import loaders_of
+from app.graphql.types.loaders import get_loaders
 from app.services.events import event_queries
 from app.services.events.event_queries import EventOrderField, EventPage
 from app.store import tables
-from app.store.reading.pages import page_request
+from app.store.reading.pages import parse_page_request
 
 if TYPE_CHECKING:
     from app.graphql.types.correlation import CorrelationConnection
@@ -37,7 +54,7 @@ if TYPE_CHECKING:
 LATEST_FIRST = EventOrder(field=EventOrderField.OCCURRED_AT, direction=SortDirection.DESC)
 
 
-@rows_of(tables.Event)
+@backed_by_table(tables.Event)
 @strawberry.type(description="Something that happened, as it was reported, checked and stored.")
 class Event(Node):
     type: str = strawberry.field(
@@ -53,7 +70,7 @@ class Event(Node):
     )
     entity: Entity | None = strawberry.field(
         description="What it is about.",
-        metadata=reads(Group({"type": "entity_type", "entity_id": "entity_id"})),
+        metadata=declare_source(EmbeddedObject({"type": "entity_type", "entity_id": "entity_id"})),
     )
     severity: Severity = strawberry.field(description="How grave it is.")
     summary: str = strawberry.field(description="What happened, in a line.")
@@ -77,12 +94,12 @@ class Event(Node):
     )
     last_occurred_at: datetime = strawberry.field(
         description="When it occurred the last time, counted duplicates included.",
-        metadata=reads(Later("occurred_at", "last_occurred_at")),
+        metadata=declare_source(LatestOf("occurred_at", "last_occurred_at")),
     )
     notification: bool = strawberry.field(description="Whether it is shown in the bell.")
     acknowledged: bool = strawberry.field(
         description="Whether somebody has acknowledged it.",
-        metadata=reads(Given("acknowledged_at")),
+        metadata=declare_source(IsNotNull("acknowledged_at")),
     )
     acknowledged_at: datetime | None = strawberry.field(description="When, the first time.")
     acknowledged_by: str | None = strawberry.field(description="Who did, the first time.")
@@ -96,23 +113,23 @@ class Event(Node):
     @strawberry.field(
         description="The event that a duplication rule with FLAG found it to be a duplicate of; "
         "null once that is deleted.",
-        metadata=reads(Other("duplicate_of_id")),
+        metadata=declare_source(ForeignRow("duplicate_of_id")),
     )
     async def duplicate_of(self, info: Info) -> Event | None:
         if self.state.duplicate_of_id is None:
             return None
-        return await loaders_of(info).events.load(self.state.duplicate_of_id)
+        return await get_loaders(info).events.load(self.state.duplicate_of_id)
 
     @strawberry.field(
         description="The definition that it was checked against; null where the type is free-form.",
-        metadata=reads(Shared("event_type_id")),
+        metadata=declare_source(EventTypeReference("event_type_id")),
     )
     async def event_type(
         self, info: Info
     ) -> Annotated[EventType, strawberry.lazy("app.graphql.types.event_type")] | None:
         if self.state.event_type_id is None:
             return None
-        return await loaders_of(info).event_types.load(self.state.event_type_id)
+        return await get_loaders(info).event_types.load(self.state.event_type_id)
 
     @strawberry.field(
         description="The same values beside their definitions, in the order of the form; none "
@@ -121,25 +138,25 @@ class Event(Node):
     async def field_values(
         self, info: Info
     ) -> list[Annotated[FieldValue, strawberry.lazy("app.graphql.types.field_value")]]:
-        owner, version = self.state.event_type_id, self.event_type_version
-        if owner is None or version is None:
+        event_type_id, version = self.state.event_type_id, self.event_type_version
+        if event_type_id is None or version is None:
             return []
-        return await loaders_of(info).field_values(owner, version, self.fields)
+        return await get_loaders(info).field_values(event_type_id, version, self.fields)
 
     @strawberry.field(description="It in CloudEvents 1.0 JSON format.")
     def cloud_event(self, info: Info) -> JSON:
-        address = schema_address(info.context.public_url, self.state)
-        return JSON(write_cloud_event(self.state, address))
+        address = schema_url(info.context.public_url, self.state)
+        return JSON(format_cloud_event(self.state, address))
 
     @strawberry.field(description="What happened to it, oldest first.")
     async def history(
         self, info: Info, first: First = 20, after: After = None
     ) -> Annotated[EventChangeConnection, strawberry.lazy("app.graphql.types.event_change")]:
-        request = page_request(info.context.limits, first=first, after=after)
-        found = await loaders_of(info).histories.load((UUID(self.id), request))
-        if found is None:
+        request = parse_page_request(info.context.limits, first=first, after=after)
+        connection = await get_loaders(info).event_histories.load((UUID(self.id), request))
+        if connection is None:
             raise KeyError(self.id)
-        return found
+        return connection
 
     @strawberry.field(
         description="The events that it is linked to, each once at its least depth, up to 1,000."
@@ -158,15 +175,15 @@ class Event(Node):
     ) -> Annotated[CorrelationConnection, strawberry.lazy("app.graphql.types.correlation")]:
         limits = info.context.limits
         in_list = any(isinstance(step, int) for step in info.path.as_list())
-        wanted = wanted_depth(depth, in_list, limits)
-        request = page_request(limits, first=first, after=after)
-        return await loaders_of(info).correlations(UUID(self.id), wanted, request)
+        checked_depth = resolve_depth(depth, in_list, limits)
+        request = parse_page_request(limits, first=first, after=after)
+        return await get_loaders(info).correlations(UUID(self.id), checked_depth, request)
 
     @classmethod
     def from_row(cls, row: tables.Event) -> Event:
         state = row.to_domain()
         return cls(
-            id=id_of(state.id),
+            id=format_id(state.id),
             type=state.type,
             event_type_version=state.event_type_version,
             category=state.category,
@@ -184,7 +201,7 @@ class Event(Node):
             fields=JSON(state.fields),
             tags=list(state.tags),
             occurrences=state.occurrences,
-            last_occurred_at=state.latest,
+            last_occurred_at=state.latest_occurrence,
             notification=state.notification,
             acknowledged=state.acknowledged,
             acknowledged_at=state.acknowledged_at,
@@ -195,10 +212,13 @@ class Event(Node):
         )
 
 
-def events_field(
-    narrow: Callable[[Any], filters.EventFilter], description: str, *, planned: bool = True
+def create_events_field(
+    build_parent_filter: Callable[[Any], filters.EventFilter],
+    description: str,
+    *,
+    has_source: bool = True,
 ) -> Any:
-    """A list of events as a field; `narrow` says which ones its parent has."""
+    """Creates a field that lists events. `build_parent_filter` selects the events of its parent."""
 
     async def resolve(
         root: strawberry.Parent[Any],
@@ -215,9 +235,9 @@ def events_field(
         before: Before = None,
         offset: Offset = None,
     ) -> Connection[Event]:
-        return await events_page(
+        return await fetch_event_connection(
             info,
-            wanted(
+            build_request(
                 root,
                 info.context,
                 filter=filter,
@@ -230,46 +250,55 @@ def events_field(
             ),
         )
 
-    def wanted(
-        root: Any, context: Context, filter: EventFilter | None = None, **part: Any
+    def build_request(
+        root: Any, context: Context, filter: EventFilter | None = None, **page_arguments: Any
     ) -> EventPage:
-        selected = [narrow(root)]
+        event_filters = [build_parent_filter(root)]
         if filter is not None:
-            selected.append(filter.to_domain(context.limits))
-        return wanted_page(context, selected, **part)
+            event_filters.append(filter.to_domain(context.limits))
+        return build_event_page_request(context, event_filters, **page_arguments)
 
     return strawberry.field(
         resolver=resolve,
         description=description,
-        metadata=reads(events_listed(wanted)) if planned else None,
+        metadata=declare_source(create_event_list_source(build_request)) if has_source else None,
     )
 
 
-def events_listed(wanted: Callable[..., EventPage]) -> Listed:
-    return Listed(wanted, event_queries.select_page, ("occurred_at", "recorded_at", "id"))
+def create_event_list_source(build_request: Callable[..., EventPage]) -> Listed:
+    return Listed(build_request, event_queries.select_page, ("occurred_at", "recorded_at", "id"))
 
 
-def wanted_page(
+def build_event_page_request(
     context: Context,
-    selected: Sequence[filters.EventFilter],
+    event_filters: Sequence[filters.EventFilter],
     order_by: EventOrder | None = LATEST_FIRST,
-    **part: Any,
+    **page_arguments: Any,
 ) -> EventPage:
-    """A page of the events that all of the filters select. RequestError BAD_USER_INPUT."""
-    by = order_by or LATEST_FIRST
-    order = event_queries.order(by.field, by.direction is SortDirection.DESC)
-    return EventPage(tuple(selected), order, page_request(context.limits, **part))
+    """Builds the request for a page of the events that match all filters.
+
+    Raises RequestError BAD_USER_INPUT for invalid page arguments.
+    """
+    order_input = order_by or LATEST_FIRST
+    order = event_queries.event_order(
+        order_input.field, order_input.direction is SortDirection.DESC
+    )
+    return EventPage(
+        tuple(event_filters), order, parse_page_request(context.limits, **page_arguments)
+    )
 
 
-async def events_page(info: Info, wanted: EventPage) -> Connection[Event]:
+async def fetch_event_connection(info: Info, page_request: EventPage) -> Connection[Event]:
     database, caller = info.context.database, info.context.caller
-    page = await event_queries.page(database, caller, wanted.filters, wanted.order, wanted.request)
-    return connection(
+    page = await event_queries.fetch_page(
+        database, caller, page_request.filters, page_request.order, page_request.request
+    )
+    return build_connection(
         page,
-        wanted.order,
+        page_request.order,
         caller.organization_id,
         Event.from_row,
-        lambda: event_queries.count(database, caller, wanted.filters),
+        lambda: event_queries.count_events(database, caller, page_request.filters),
     )
 
 
@@ -280,7 +309,7 @@ async def events_page(info: Info, wanted: EventPage) -> Connection[Event]:
 class Entity:
     type: str = strawberry.field(description="The kind of thing: `Well`.")
     entity_id: str = strawberry.field(description="Which one: `well-001`.")
-    events: Connection[Event] = events_field(
+    events: Connection[Event] = create_events_field(
         lambda entity: filters.EventFilter(entity=EntityName(entity.type, entity.entity_id)),
         "All that was reported about it.",
     )

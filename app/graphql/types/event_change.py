@@ -8,8 +8,8 @@ import strawberry
 from strawberry.scalars import JSON
 
 from app.domain.events.state import EventChangeKind
-from app.domain.events.state import changes as differences
-from app.graphql.shared.nodes import id_of
+from app.domain.events.state import diff_states as diff_states
+from app.graphql.shared.nodes import format_id
 from app.graphql.shared.pages import PageInfo
 from app.graphql.types.event import Event
 from app.services.change_log import history
@@ -44,10 +44,10 @@ class EventChange:
             kind=EventChangeKind(entry.kind),
             at=entry.at,
             actor=entry.actor,
-            event_id=id_of(entry.subject_id),
+            event_id=format_id(entry.subject_id),
             event=None if entry.event is None else Event.from_row(entry.event),
-            # Links are no attributes of the event: only the entry itself tells of them.
-            changes=JSON(differences(entry.before, entry.after) or entry.changes),
+            # Correlations are not attributes of the event: only the log entry contains them.
+            changes=JSON(diff_states(entry.before, entry.after) or entry.changes),
         )
 
 
@@ -74,7 +74,7 @@ class EventChangeConnection:
         return [edge.node for edge in self.edges]
 
     @classmethod
-    def from_history(cls, page: history.History) -> EventChangeConnection:
+    def from_history(cls, page: history.HistoryPage) -> EventChangeConnection:
         edges = [
             EventChangeEdge(cursor=cursor, node=EventChange.from_entry(cursor, entry))
             for cursor, entry in page.entries

@@ -1,4 +1,4 @@
-"""The inputs that select and order events."""
+"""Inputs that filter and sort events."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from app.domain.events.predicates import FieldPredicate as Predicate
 from app.domain.events.severity import Outcome, Severity
 from app.domain.events.state import Entity
 from app.domain.shared.limits import Limits
-from app.domain.shared.problems import bad_input
-from app.domain.shared.values import text_problems
+from app.domain.shared.problems import bad_user_input
+from app.domain.shared.values import validate_text
 from app.graphql.shared.enums import SortDirection
-from app.graphql.shared.nodes import wanted_id
+from app.graphql.shared.nodes import parse_id_argument
 from app.graphql.types.field_predicate import FieldPredicate
 from app.services.events.event_queries import EventOrderField
 
@@ -122,46 +122,49 @@ class EventFilter:
     )
 
     def to_domain(self, limits: Limits) -> filters.EventFilter:
-        """RequestError BAD_USER_INPUT, with the path, for what no filter can mean."""
-        filter = self._at(_Place(limits, ("filter",)))
-        for problem in filters.size_problems(filter, limits):
-            raise bad_input(problem.message, "filter")
+        """Converts the filter. Raises RequestError BAD_USER_INPUT with a path if it is invalid."""
+        filter = self._to_domain_at(FilterPath(limits, ("filter",)))
+        for problem in filters.validate_filter_size(filter, limits):
+            raise bad_user_input(problem.message, "filter")
         return filter
 
-    def _at(self, place: _Place) -> filters.EventFilter:
+    def _to_domain_at(self, path: FilterPath) -> filters.EventFilter:
         return filters.EventFilter(
-            ids=place.ids(self.ids, "ids"),
-            event_type_id=place.id(self.event_type_id, "eventTypeId"),
-            types=place.texts(self.types, "types"),
-            category=place.text(self.category, "category"),
-            entity=place.entity(self.entity),
-            entity_id=place.text(self.entity_id, "entityId"),
-            severities=place.some(self.severities, "severities"),
-            source=place.text(self.source, "source"),
-            source_ids=place.texts(self.source_ids, "sourceIds"),
-            subject=place.text(self.subject, "subject"),
+            ids=path.parse_ids(self.ids, "ids"),
+            event_type_id=path.parse_id(self.event_type_id, "eventTypeId"),
+            types=path.check_texts(self.types, "types"),
+            category=path.check_text(self.category, "category"),
+            entity=path.parse_entity(self.entity),
+            entity_id=path.check_text(self.entity_id, "entityId"),
+            severities=path.check_size(self.severities, "severities"),
+            source=path.check_text(self.source, "source"),
+            source_ids=path.check_texts(self.source_ids, "sourceIds"),
+            subject=path.check_text(self.subject, "subject"),
             outcome=self.outcome,
             duplicate=self.duplicate,
             occurred_at=None if self.occurred_at is None else self.occurred_at.to_domain(),
             recorded_at=None if self.recorded_at is None else self.recorded_at.to_domain(),
             notification=self.notification,
             acknowledged=self.acknowledged,
-            tags=place.tags(self.tags),
-            search=place.text(self.search, "search"),
-            fields=place.predicates(self.fields, "fields"),
-            and_=self._parts(self.and_, place, "and"),
-            or_=self._parts(self.or_, place, "or"),
-            not_=None if self.not_ is None else self.not_._at(place.within("not")),
+            tags=path.parse_tags(self.tags),
+            search=path.check_text(self.search, "search"),
+            fields=path.parse_predicates(self.fields, "fields"),
+            and_=self._convert_filters(self.and_, path, "and"),
+            or_=self._convert_filters(self.or_, path, "or"),
+            not_=None if self.not_ is None else self.not_._to_domain_at(path.child("not")),
         )
 
     @staticmethod
-    def _parts(
-        parts: list[EventFilter] | None, place: _Place, name: str
+    def _convert_filters(
+        event_filters: list[EventFilter] | None, path: FilterPath, name: str
     ) -> tuple[filters.EventFilter, ...] | None:
-        some = place.some(parts, name)
-        if some is None:
+        checked_filters = path.check_size(event_filters, name)
+        if checked_filters is None:
             return None
-        return tuple(part._at(place.within(name, str(i))) for i, part in enumerate(some))
+        return tuple(
+            event_filter._to_domain_at(path.child(name, str(index)))
+            for index, event_filter in enumerate(checked_filters)
+        )
 
 
 @strawberry.input(description="Which notifications are meant. All that is said must hold.")
@@ -179,21 +182,21 @@ class NotificationFilter:
     )
 
     def to_domain(self, limits: Limits) -> filters.EventFilter:
-        """RequestError BAD_USER_INPUT, with the path, for what no filter can mean."""
-        place = _Place(limits, ("filter",))
+        """Converts the filter. Raises RequestError BAD_USER_INPUT with a path if it is invalid."""
+        path = FilterPath(limits, ("filter",))
         return filters.EventFilter(
-            types=place.texts(self.types, "types"),
-            entity=place.entity(self.entity),
-            severities=place.some(self.severities, "severities"),
-            source=place.text(self.source, "source"),
+            types=path.check_texts(self.types, "types"),
+            entity=path.parse_entity(self.entity),
+            severities=path.check_size(self.severities, "severities"),
+            source=path.check_text(self.source, "source"),
             acknowledged=self.acknowledged,
         )
 
 
-def selected(
+def parse_event_filter(
     filter: EventFilter | NotificationFilter | None, limits: Limits
 ) -> filters.EventFilter:
-    """What a filter argument selects: everything, where it was left out."""
+    """Converts a filter argument. Without a filter, all events match."""
     return filters.EventFilter() if filter is None else filter.to_domain(limits)
 
 
@@ -204,71 +207,74 @@ class EventOrder:
 
 
 @dataclass(frozen=True)
-class _Place:
-    """Where in the filter something is read, so that an error can name it."""
+class FilterPath:
+    """Path of an input object in a filter. It converts values and names their paths in errors."""
 
     limits: Limits
     path: tuple[str, ...]
 
-    def within(self, *names: str) -> _Place:
-        return _Place(self.limits, (*self.path, *names))
+    def child(self, *names: str) -> FilterPath:
+        return FilterPath(self.limits, (*self.path, *names))
 
-    def some(self, values: Sequence[T] | None, name: str) -> tuple[T, ...] | None:
-        most = self.limits.filter_values
-        if values is not None and len(values) > most:
-            many = f"There are {len(values):,} values; at most {most}."
-            raise bad_input(many, *self.path, name)
+    def check_size(self, values: Sequence[T] | None, name: str) -> tuple[T, ...] | None:
+        max_values = self.limits.filter_values
+        if values is not None and len(values) > max_values:
+            message = f"There are {len(values):,} values; at most {max_values}."
+            raise bad_user_input(message, *self.path, name)
         return None if values is None else tuple(values)
 
-    def text(self, value: str | None, *names: str) -> str | None:
-        return storable(value, self.limits, *self.path, *names)
+    def check_text(self, value: str | None, *names: str) -> str | None:
+        return check_text_argument(value, self.limits, *self.path, *names)
 
-    def texts(self, values: Sequence[str] | None, *names: str) -> tuple[str, ...] | None:
-        some = self.within(*names[:-1]).some(values, names[-1])
-        for index, value in enumerate(some or ()):
-            self.text(value, *names, str(index))
-        return some
+    def check_texts(self, values: Sequence[str] | None, *names: str) -> tuple[str, ...] | None:
+        checked_values = self.child(*names[:-1]).check_size(values, names[-1])
+        for index, value in enumerate(checked_values or ()):
+            self.check_text(value, *names, str(index))
+        return checked_values
 
-    def ids(self, values: Sequence[str] | None, name: str) -> tuple[UUID, ...] | None:
-        some = self.some(values, name)
-        if some is None:
-            return None
-        return tuple(wanted_id(text, *self.path, name, str(i)) for i, text in enumerate(some))
-
-    def id(self, value: str | None, name: str) -> UUID | None:
-        return None if value is None else wanted_id(value, *self.path, name)
-
-    def entity(self, entity: EntityInput | None) -> Entity | None:
-        if entity is None:
-            return None
-        self.text(entity.type, "entity", "type")
-        self.text(entity.id, "entity", "id")
-        return entity.to_domain()
-
-    def predicates(
-        self, given: Sequence[FieldPredicate] | None, name: str
-    ) -> tuple[Predicate, ...] | None:
-        some = self.some(given, name)
-        if some is None:
+    def parse_ids(self, values: Sequence[str] | None, name: str) -> tuple[UUID, ...] | None:
+        checked_values = self.check_size(values, name)
+        if checked_values is None:
             return None
         return tuple(
-            each.checked(self.limits, *self.path, name, str(index))
-            for index, each in enumerate(some)
+            parse_id_argument(text, *self.path, name, str(i))
+            for i, text in enumerate(checked_values)
         )
 
-    def tags(self, tags: TagFilter | None) -> filters.TagFilter | None:
+    def parse_id(self, value: str | None, name: str) -> UUID | None:
+        return None if value is None else parse_id_argument(value, *self.path, name)
+
+    def parse_entity(self, entity: EntityInput | None) -> Entity | None:
+        if entity is None:
+            return None
+        self.check_text(entity.type, "entity", "type")
+        self.check_text(entity.id, "entity", "id")
+        return entity.to_domain()
+
+    def parse_predicates(
+        self, predicates: Sequence[FieldPredicate] | None, name: str
+    ) -> tuple[Predicate, ...] | None:
+        checked_predicates = self.check_size(predicates, name)
+        if checked_predicates is None:
+            return None
+        return tuple(
+            predicate.to_validated_domain(self.limits, *self.path, name, str(index))
+            for index, predicate in enumerate(checked_predicates)
+        )
+
+    def parse_tags(self, tags: TagFilter | None) -> filters.TagFilter | None:
         if tags is None:
             return None
         return filters.TagFilter(
-            self.texts(tags.all, "tags", "all"), self.texts(tags.any, "tags", "any")
+            self.check_texts(tags.all, "tags", "all"), self.check_texts(tags.any, "tags", "any")
         )
 
 
-def storable(value: str | None, limits: Limits, *argument: str) -> str | None:
-    """The text; RequestError BAD_USER_INPUT for one that nothing stored can be equal to.
+def check_text_argument(value: str | None, limits: Limits, *argument: str) -> str | None:
+    """Returns the text. Raises RequestError BAD_USER_INPUT if no stored text can be equal to it.
 
-    PostgreSQL refuses such a text even to compare with.
+    PostgreSQL rejects such a text even in a comparison.
     """
-    for problem in text_problems(value, limits.name, *argument):
-        raise bad_input(problem.message, *problem.path)
+    for problem in validate_text(value, limits.name, *argument):
+        raise bad_user_input(problem.message, *problem.path)
     return value

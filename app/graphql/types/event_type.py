@@ -1,4 +1,4 @@
-"""Event types and their fields, as people define them."""
+"""Event types and their fields."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from uuid import UUID
 import strawberry
 from strawberry.scalars import JSON
 
-from app.domain.event_types.definitions import Form
+from app.domain.event_types.definitions import VersionDefinition
 from app.domain.event_types.fields import FieldKind
 from app.domain.event_types.json_schema import compile_schema
-from app.domain.event_types.lifecycle import EventTypeState, ways
+from app.domain.event_types.lifecycle import EventTypeState, allowed_transitions
 from app.domain.events import filters
-from app.domain.shared.problems import bad_input
+from app.domain.shared.problems import bad_user_input
 from app.graphql.shared.context import Info
-from app.graphql.shared.declared import Defined, reads, rows_of
-from app.graphql.shared.nodes import Node, id_of
+from app.graphql.shared.field_sources import DefinitionField, backed_by_table, declare_source
+from app.graphql.shared.nodes import Node, format_id
 from app.graphql.shared.pages import Connection
-from app.graphql.types.event import Event, events_field
-from app.graphql.types.loaders import loaders_of
+from app.graphql.types.event import Event, create_events_field
+from app.graphql.types.loaders import get_loaders
 from app.store import tables
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from app.graphql.types.guard_rule import GuardRule
 
 
-@rows_of(tables.EventType)
+@backed_by_table(tables.EventType)
 @strawberry.type(
     description="The definition of a kind of event: which fields its events have, and whether it "
     "takes events."
@@ -51,70 +51,73 @@ class EventType(Node):
     )
     created_at: datetime = strawberry.field(description="When it was made.")
     updated_at: datetime = strawberry.field(description="When it was last changed.")
-    events: Connection[Event] = events_field(
+    events: Connection[Event] = create_events_field(
         lambda parent: filters.EventFilter(event_type_id=UUID(parent.id)),
         "The events that were checked against it.",
-        planned=False,
+        has_source=False,
     )
 
-    # Of a type that was deleted they are as they were.
-    kept_fields: strawberry.Private[list[EventField] | None] = None
-    kept_rules: strawberry.Private[list[ConditionalRule] | None] = None
-    kept_guard_rules: strawberry.Private[list[GuardRule] | None] = None
-    kept_duplication_rules: strawberry.Private[list[DuplicationRule] | None] = None
-    kept_form: strawberry.Private[Form | None] = None
+    # Set for a deleted event type, whose rows can no longer be loaded.
+    preloaded_fields: strawberry.Private[list[EventField] | None] = None
+    preloaded_conditional_rules: strawberry.Private[list[ConditionalRule] | None] = None
+    preloaded_guard_rules: strawberry.Private[list[GuardRule] | None] = None
+    preloaded_duplication_rules: strawberry.Private[list[DuplicationRule] | None] = None
+    preloaded_definition: strawberry.Private[VersionDefinition | None] = None
 
     @strawberry.field(
-        description="Where the lifecycle may go from here.", metadata=reads(Defined())
+        description="Where the lifecycle may go from here.",
+        metadata=declare_source(DefinitionField()),
     )
     def transitions(self) -> list[EventTypeState]:
-        return list(ways(self.state))
+        return list(allowed_transitions(self.state))
 
-    @strawberry.field(description="Its fields, in form order.", metadata=reads(Defined()))
+    @strawberry.field(
+        description="Its fields, in form order.", metadata=declare_source(DefinitionField())
+    )
     async def fields(self, info: Info) -> list[EventField]:
-        if self.kept_fields is not None:
-            return self.kept_fields
-        return await loaders_of(info).event_fields.load(UUID(self.id)) or []
+        if self.preloaded_fields is not None:
+            return self.preloaded_fields
+        return await get_loaders(info).event_fields.load(UUID(self.id)) or []
 
     @strawberry.field(
         description="The rules by which fields are shown, hidden or required, in order of "
         "creation.",
-        metadata=reads(Defined()),
+        metadata=declare_source(DefinitionField()),
     )
     async def conditional_rules(
         self, info: Info
     ) -> list[Annotated[ConditionalRule, strawberry.lazy("app.graphql.types.conditional_rule")]]:
-        if self.kept_rules is not None:
-            return self.kept_rules
-        return await loaders_of(info).conditional_rules.load(UUID(self.id)) or []
+        if self.preloaded_conditional_rules is not None:
+            return self.preloaded_conditional_rules
+        return await get_loaders(info).conditional_rules.load(UUID(self.id)) or []
 
     @strawberry.field(
         description="The guard rules that are for its events alone, in order of creation.",
-        metadata=reads(Defined()),
+        metadata=declare_source(DefinitionField()),
     )
     async def guard_rules(
         self, info: Info
     ) -> list[Annotated[GuardRule, strawberry.lazy("app.graphql.types.guard_rule")]]:
-        if self.kept_guard_rules is not None:
-            return self.kept_guard_rules
-        return await loaders_of(info).guard_rules_of.load(UUID(self.id)) or []
+        if self.preloaded_guard_rules is not None:
+            return self.preloaded_guard_rules
+        return await get_loaders(info).guard_rules_by_event_type.load(UUID(self.id)) or []
 
     @strawberry.field(
         description="The duplication rules that are for its events alone, in order of creation.",
-        metadata=reads(Defined()),
+        metadata=declare_source(DefinitionField()),
     )
     async def duplication_rules(
         self, info: Info
     ) -> list[Annotated[DuplicationRule, strawberry.lazy("app.graphql.types.duplication_rule")]]:
-        if self.kept_duplication_rules is not None:
-            return self.kept_duplication_rules
-        return await loaders_of(info).duplication_rules_of.load(UUID(self.id)) or []
+        if self.preloaded_duplication_rules is not None:
+            return self.preloaded_duplication_rules
+        return await get_loaders(info).duplication_rules_by_event_type.load(UUID(self.id)) or []
 
     @strawberry.field(
         description="JSON Schema 2020-12 of `fields`, conditional rules included, now or at an "
         "earlier version: a form or Ajv judges a value as the server does. It is served at "
         "`/event-types/TYPE/schema.json` as well.",
-        metadata=reads(Defined()),
+        metadata=declare_source(DefinitionField()),
     )
     async def json_schema(
         self,
@@ -123,18 +126,20 @@ class EventType(Node):
             int | None, strawberry.argument(description="The version; the latest, if left out.")
         ] = None,
     ) -> JSON:
-        number = self.version if version is None else version
-        form = self.kept_form if number == self.version else None
-        form = form or await loaders_of(info).forms.load((UUID(self.id), number))
-        if form is None:
-            latest = f"{self.type} has no version {number}; its latest is {self.version}."
-            raise bad_input(latest, "version")
-        return JSON(compile_schema(form.fields, form.rules))
+        version_number = self.version if version is None else version
+        definition = self.preloaded_definition if version_number == self.version else None
+        definition = definition or await get_loaders(info).version_definitions.load(
+            (UUID(self.id), version_number)
+        )
+        if definition is None:
+            latest = f"{self.type} has no version {version_number}; its latest is {self.version}."
+            raise bad_user_input(latest, "version")
+        return JSON(compile_schema(definition.fields, definition.rules))
 
     @classmethod
     def from_row(cls, row: tables.EventType) -> EventType:
         return cls(
-            id=id_of(row.id),
+            id=format_id(row.id),
             type=row.type,
             name=row.name,
             description=row.description,
@@ -147,7 +152,7 @@ class EventType(Node):
         )
 
 
-@rows_of(tables.EventField)
+@backed_by_table(tables.EventField)
 @strawberry.type(description="A field that the events of a type have.")
 class EventField(Node):
     name: str = strawberry.field(description="Its key in `Event.fields`.")
@@ -167,20 +172,22 @@ class EventField(Node):
     )
     default: JSON | None = strawberry.field(description="The value of an event that gives none.")
     event_type_id: strawberry.Private[UUID]
-    kept_event_type: strawberry.Private[EventType | None] = None
+    preloaded_event_type: strawberry.Private[EventType | None] = None
 
-    @strawberry.field(description="The event type that it belongs to.", metadata=reads(Defined()))
+    @strawberry.field(
+        description="The event type that it belongs to.", metadata=declare_source(DefinitionField())
+    )
     async def event_type(self, info: Info) -> EventType:
-        load = loaders_of(info).event_types.load
-        event_type = self.kept_event_type or await load(self.event_type_id)
+        load = get_loaders(info).event_types.load
+        event_type = self.preloaded_event_type or await load(self.event_type_id)
         if event_type is None:
-            raise bad_input("The event type was deleted meanwhile.")
+            raise bad_user_input("The event type was deleted meanwhile.")
         return event_type
 
     @classmethod
     def from_row(cls, row: tables.EventField) -> EventField:
         return cls(
-            id=id_of(row.id),
+            id=format_id(row.id),
             event_type_id=row.event_type_id,
             name=row.name,
             label=row.label,

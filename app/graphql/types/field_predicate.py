@@ -1,4 +1,4 @@
-"""A test on one custom field, as filters and conditions are given it."""
+"""A predicate on one custom field, in filters and conditions."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import strawberry
 from strawberry.scalars import JSON
 
 from app.domain.events import predicates
-from app.domain.events.predicates import PredicateOperator, predicate_problems
+from app.domain.events.predicates import PredicateOperator, validate_predicate
 from app.domain.shared.limits import Limits
-from app.domain.shared.problems import bad_input, invalid
-from app.domain.shared.values import json_problems, text_problems
+from app.domain.shared.problems import bad_user_input, invalid_input
+from app.domain.shared.values import validate_json, validate_text
 
 
 @strawberry.input(
@@ -30,15 +30,15 @@ class FieldPredicate:
         value = tuple(self.value) if isinstance(self.value, list) else self.value
         return predicates.FieldPredicate(self.field, self.operator, value)
 
-    def checked(self, limits: Limits, *place: str) -> predicates.FieldPredicate:
-        """RequestError BAD_USER_INPUT, with the path, for what no event can be asked."""
+    def to_validated_domain(self, limits: Limits, *path: str) -> predicates.FieldPredicate:
+        """Converts the predicate. Raises RequestError BAD_USER_INPUT with its path if invalid."""
         predicate = self.to_domain()
-        problems = text_problems(self.field, limits.name, "field")
+        problems = validate_text(self.field, limits.name, "field")
         if isinstance(self.value, list) and len(self.value) > limits.filter_values:
-            many = f"There are {len(self.value):,} values; at most {limits.filter_values}."
-            problems.append(invalid(many, "value"))
-        # What cannot be kept cannot be compared either.
-        problems = problems or json_problems(self.value, limits, "value")
-        for problem in problems or predicate_problems(predicate):
-            raise bad_input(problem.message, *place, *problem.path)
+            message = f"There are {len(self.value):,} values; at most {limits.filter_values}."
+            problems.append(invalid_input(message, "value"))
+        # A value that cannot be stored cannot be compared either.
+        problems = problems or validate_json(self.value, limits, "value")
+        for problem in problems or validate_predicate(predicate):
+            raise bad_user_input(problem.message, *path, *problem.path)
         return predicate

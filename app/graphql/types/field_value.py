@@ -1,4 +1,4 @@
-"""An event's values beside the definitions of their fields."""
+"""Values of an event with the definitions of their fields."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from strawberry.scalars import JSON
 from app.domain.event_types.fields import FieldDefinition, FieldKind
 from app.graphql.shared.context import Info
 from app.graphql.types.event_type import EventField
-from app.graphql.types.loaders import loaders_of
+from app.graphql.types.loaders import get_loaders
 
 
 @strawberry.type(description="A value as the event's own version of its type defines it.")
@@ -25,11 +25,11 @@ class FieldValue:
 
     @strawberry.field(description="The field as defined now; null once removed.")
     async def field(self, info: Info) -> EventField | None:
-        fields = await loaders_of(info).event_fields.load(self.event_type_id) or []
+        fields = await get_loaders(info).event_fields.load(self.event_type_id) or []
         return next((field for field in fields if field.name == self.name), None)
 
     @classmethod
-    def of(cls, event_type_id: UUID, field: FieldDefinition, value: Any) -> FieldValue:
+    def from_definition(cls, event_type_id: UUID, field: FieldDefinition, value: Any) -> FieldValue:
         return cls(
             name=field.name,
             label=field.label or field.name,

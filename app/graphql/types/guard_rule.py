@@ -9,10 +9,10 @@ import strawberry
 
 from app.domain.rules.guards import GuardEnforcement, GuardRuleState
 from app.graphql.shared.context import Info
-from app.graphql.shared.declared import Shared, reads, rows_of
-from app.graphql.shared.nodes import Node, id_of
+from app.graphql.shared.field_sources import EventTypeReference, backed_by_table, declare_source
+from app.graphql.shared.nodes import Node, format_id
 from app.graphql.types.event_type import EventType
-from app.graphql.types.loaders import loaders_of
+from app.graphql.types.loaders import get_loaders
 from app.store import tables
 
 
@@ -37,7 +37,7 @@ class GuardRuleVersion:
         )
 
 
-@rows_of(tables.GuardRule)
+@backed_by_table(tables.GuardRule)
 @strawberry.type(
     description="A published guard rule is checked before an event is accepted. Its expression is "
     "CEL over `event`, as `event.fields.volume_mcf > 0.0`, and lets the event pass where it is "
@@ -61,12 +61,12 @@ class GuardRule(Node):
     @strawberry.field(
         description="The event type whose events it is for; null: every event of the organization. "
         "A rule never becomes that by losing its type.",
-        metadata=reads(Shared("event_type_id")),
+        metadata=declare_source(EventTypeReference("event_type_id")),
     )
     async def event_type(self, info: Info) -> EventType | None:
         if self.event_type_id is None:
             return None
-        return await loaders_of(info).event_types.load(self.event_type_id)
+        return await get_loaders(info).event_types.load(self.event_type_id)
 
     @strawberry.field(
         description="The version in force; null until the first publish, and once RETIRED."
@@ -74,31 +74,35 @@ class GuardRule(Node):
     async def published_version(self, info: Info) -> GuardRuleVersion | None:
         if self.state is not GuardRuleState.PUBLISHED:
             return None
-        return await self._last(info)
+        return await self._load_last_version(info)
 
     @strawberry.field(description="All that was published, the first version first.")
     async def versions(self, info: Info) -> list[GuardRuleVersion]:
-        return await loaders_of(info).guard_versions.load(UUID(self.id)) or []
+        return await get_loaders(info).guard_rule_versions.load(UUID(self.id)) or []
 
     @strawberry.field(
         description="Whether the draft says something else than what was published last."
     )
     async def has_unpublished_changes(self, info: Info) -> bool:
-        last = await self._last(info)
-        if last is None:
+        last_version = await self._load_last_version(info)
+        if last_version is None:
             return True
-        said = (last.expression, last.message, last.enforcement)
-        return said != (self.expression, self.message, self.enforcement)
+        published_content = (
+            last_version.expression,
+            last_version.message,
+            last_version.enforcement,
+        )
+        return published_content != (self.expression, self.message, self.enforcement)
 
-    async def _last(self, info: Info) -> GuardRuleVersion | None:
+    async def _load_last_version(self, info: Info) -> GuardRuleVersion | None:
         if self.published is None:
             return None
-        return await loaders_of(info).guard_version.load((UUID(self.id), self.published))
+        return await get_loaders(info).guard_rule_version.load((UUID(self.id), self.published))
 
     @classmethod
     def from_row(cls, row: tables.GuardRule) -> GuardRule:
         return cls(
-            id=id_of(row.id),
+            id=format_id(row.id),
             name=row.name,
             state=row.state,
             expression=row.expression,

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from strawberry.dataloader import DataLoader
 
-from app.domain.event_types.definitions import Form
+from app.domain.event_types.definitions import VersionDefinition
 from app.graphql.shared.context import Info
 from app.services.definitions.event_types import Version
 from app.store.reading.pages import PageRequest
@@ -34,15 +34,15 @@ class Loaders(Protocol):
     event_types: DataLoader[UUID, EventType | None]
     event_fields: DataLoader[UUID, list[EventField] | None]
     conditional_rules: DataLoader[UUID, list[ConditionalRule] | None]
-    forms: DataLoader[Version, Form | None]
+    version_definitions: DataLoader[Version, VersionDefinition | None]
     guard_rules: DataLoader[UUID, GuardRule | None]
-    guard_rules_of: DataLoader[UUID, list[GuardRule] | None]
-    guard_version: DataLoader[Version, GuardRuleVersion | None]
-    guard_versions: DataLoader[UUID, list[GuardRuleVersion] | None]
+    guard_rules_by_event_type: DataLoader[UUID, list[GuardRule] | None]
+    guard_rule_version: DataLoader[Version, GuardRuleVersion | None]
+    guard_rule_versions: DataLoader[UUID, list[GuardRuleVersion] | None]
     duplication_rules: DataLoader[UUID, DuplicationRule | None]
-    duplication_rules_of: DataLoader[UUID, list[DuplicationRule] | None]
-    caught: DataLoader[UUID, int | None]
-    histories: DataLoader[tuple[UUID, PageRequest], EventChangeConnection | None]
+    duplication_rules_by_event_type: DataLoader[UUID, list[DuplicationRule] | None]
+    match_counts: DataLoader[UUID, int | None]
+    event_histories: DataLoader[tuple[UUID, PageRequest], EventChangeConnection | None]
 
     async def field_values(
         self, event_type_id: UUID, version: int, values: Any
@@ -53,6 +53,6 @@ class Loaders(Protocol):
     ) -> CorrelationConnection: ...
 
 
-def loaders_of(info: Info) -> Loaders:
+def get_loaders(info: Info) -> Loaders:
     """The loaders of the request that is executed."""
     return cast("Loaders", info.context.loaders)

@@ -8,31 +8,33 @@ import strawberry
 
 from app.domain.events import filters
 from app.domain.events.severity import Outcome
-from app.domain.intake.containers import ENTITY_TYPE, ContainerActivity, container_filter
+from app.domain.intake.containers import (
+    CONTAINER_ENTITY_TYPE,
+    ContainerActivity,
+    build_container_filter,
+)
 from app.domain.shared.problems import ErrorCode, RequestError
 from app.graphql.shared.context import Context, Info
-from app.graphql.shared.declared import Made, reads
-from app.graphql.shared.nodes import Node, id_of
+from app.graphql.shared.field_sources import ComputedField, declare_source
+from app.graphql.shared.nodes import Node, format_id
 from app.graphql.shared.pages import After, Before, Connection, First, Last, Offset
-from app.graphql.shared.permissions import (
-    MANAGE_ORGANIZATION,
-)
-from app.graphql.types.api_key import ApiKey, api_keys_of
+from app.graphql.shared.permissions import MANAGE_ORGANIZATION
+from app.graphql.types.api_key import ApiKey, list_api_keys
 from app.graphql.types.event import (
     LATEST_FIRST,
     Entity,
     Event,
-    events_field,
-    events_listed,
-    events_page,
-    wanted_page,
+    build_event_page_request,
+    create_event_list_source,
+    create_events_field,
+    fetch_event_connection,
 )
-from app.graphql.types.event_filter import EventOrder, TimeRange, storable
+from app.graphql.types.event_filter import EventOrder, TimeRange, check_text_argument
 from app.services.events.event_queries import EventPage
 from app.store import tables
 
 
-def _containers(
+def _build_container_events_request(
     organization: Organization,
     context: Context,
     container_id: str | None = None,
@@ -46,24 +48,35 @@ def _containers(
     before: str | None = None,
     offset: int | None = None,
 ) -> EventPage:
-    span = None if occurred_at is None else occurred_at.to_domain()
-    named = storable(container_id, context.limits, "containerId")
-    selected = [organization.all_events(), container_filter(named, activity, outcome, span)]
-    part = {"first": first, "after": after, "last": last, "before": before, "offset": offset}
-    return wanted_page(context, selected, order_by, **part)
+    time_range = None if occurred_at is None else occurred_at.to_domain()
+    checked_id = check_text_argument(container_id, context.limits, "containerId")
+    event_filters = [
+        organization.build_events_filter(),
+        build_container_filter(checked_id, activity, outcome, time_range),
+    ]
+    return build_event_page_request(
+        context,
+        event_filters,
+        order_by,
+        first=first,
+        after=after,
+        last=last,
+        before=before,
+        offset=offset,
+    )
 
 
-async def _keys(organization: Organization, context: Context) -> list[ApiKey] | None:
-    if not context.caller.may(MANAGE_ORGANIZATION):
+async def _list_api_keys(organization: Organization, context: Context) -> list[ApiKey] | None:
+    if not context.caller.has_any_permission(MANAGE_ORGANIZATION):
         return None
-    organization.must_be_current("keys")
-    return await api_keys_of(context)
+    organization.require_current("keys")
+    return await list_api_keys(context)
 
 
-async def _container(organization: Organization, context: Context, id: str) -> Entity:
-    organization.all_events()
-    storable(id, context.limits, "id")
-    return Entity(type=ENTITY_TYPE, entity_id=id)
+async def _resolve_container(organization: Organization, context: Context, id: str) -> Entity:
+    organization.build_events_filter()
+    check_text_argument(id, context.limits, "id")
+    return Entity(type=CONTAINER_ENTITY_TYPE, entity_id=id)
 
 
 @strawberry.type(
@@ -74,15 +87,15 @@ class Organization(Node):
     key: str = strawberry.field(description="Its key in headers and tokens.")
     name: str = strawberry.field(description="What people call it.")
     current: strawberry.Private[bool] = True
-    events: Connection[Event] = events_field(
-        lambda organization: organization.all_events(),
+    events: Connection[Event] = create_events_field(
+        lambda organization: organization.build_events_filter(),
         "The events of the organization, which must be the one that the request acts in.",
     )
 
     @strawberry.field(
         description="Container events; `by_access`, `by_block`, `by_create` and `by_expire` are "
         "`activity`, `by_fail` is `activity: ACCESS, outcome: FAILURE`.",
-        metadata=reads(events_listed(_containers)),
+        metadata=declare_source(create_event_list_source(_build_container_events_request)),
     )
     async def container_events(
         self,
@@ -106,38 +119,41 @@ class Organization(Node):
         before: Before = None,
         offset: Offset = None,
     ) -> Connection[Event]:
-        said = (container_id, activity, outcome, occurred_at, order_by)
-        part = (first, after, last, before, offset)
-        return await events_page(info, _containers(self, info.context, *said, *part))
+        filter_arguments = (container_id, activity, outcome, occurred_at, order_by)
+        page_arguments = (first, after, last, before, offset)
+        return await fetch_event_connection(
+            info,
+            _build_container_events_request(self, info.context, *filter_arguments, *page_arguments),
+        )
 
     @strawberry.field(
         description="A container, by the name of its owner. It is there whether or not an event "
         "is.",
-        metadata=reads(Made(_container)),
+        metadata=declare_source(ComputedField(_resolve_container)),
     )
     async def container(
         self, info: Info, id: Annotated[str, strawberry.argument(description="The container.")]
     ) -> Entity:
-        return await _container(self, info.context, id)
+        return await _resolve_container(self, info.context, id)
 
     @strawberry.field(
         description="Its keys, 200 in all: the valid ones, the newest first, then those that were "
         "revoked or have expired, the last of them first. Null without ORGANIZATION_MANAGE. It "
         "must be the organization that the request acts in.",
-        metadata=reads(Made(_keys)),
+        metadata=declare_source(ComputedField(_list_api_keys)),
     )
     async def api_keys(self, info: Info) -> list[ApiKey] | None:
-        return await _keys(self, info.context)
+        return await _list_api_keys(self, info.context)
 
-    def all_events(self) -> filters.EventFilter:
-        self.must_be_current("events")
+    def build_events_filter(self) -> filters.EventFilter:
+        self.require_current("events")
         return filters.EventFilter()
 
-    def must_be_current(self, wanted: str) -> None:
+    def require_current(self, resource: str) -> None:
         if not self.current:
-            choose = f"To see its {wanted}, choose {self.key} by the header data-partition-id."
-            raise RequestError(ErrorCode.FORBIDDEN, choose)
+            message = f"To see its {resource}, choose {self.key} by the header data-partition-id."
+            raise RequestError(ErrorCode.FORBIDDEN, message)
 
     @classmethod
     def from_row(cls, row: tables.Organization, current: bool = True) -> Organization:
-        return cls(id=id_of(row.id), key=row.key, name=row.name, current=current)
+        return cls(id=format_id(row.id), key=row.key, name=row.name, current=current)

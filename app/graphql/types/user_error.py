@@ -13,10 +13,10 @@ from app.domain.event_types.lifecycle import EventTypeState, TransitionProblem
 from app.domain.rules.duplicates import DuplicateProblem
 from app.domain.rules.expression_problems import ExpressionProblem
 from app.domain.rules.guards import Violation
-from app.domain.shared.problems import Problem, UserErrorCode, bad_input
+from app.domain.shared.problems import Problem, UserErrorCode, bad_user_input
 from app.graphql.shared import enums  # noqa: F401 (they are described before a type has them)
 from app.graphql.shared.context import Info
-from app.graphql.types.loaders import loaders_of
+from app.graphql.types.loaders import get_loaders
 
 if TYPE_CHECKING:
     from app.graphql.types.duplication_rule import DuplicationRule
@@ -60,10 +60,10 @@ class GuardViolation(UserError):  # noqa: N818 (no exception: an error as data)
     async def rule(
         self, info: Info
     ) -> Annotated[GuardRule, strawberry.lazy("app.graphql.types.guard_rule")]:
-        found = await loaders_of(info).guard_rules.load(self.rule_id)
-        if found is None:
-            raise bad_input("The guard rule was deleted meanwhile.")
-        return found
+        guard_rule = await get_loaders(info).guard_rules.load(self.rule_id)
+        if guard_rule is None:
+            raise bad_user_input("The guard rule was deleted meanwhile.")
+        return guard_rule
 
 
 @strawberry.type(description="An expression does not parse, or does not fit the event type.")
@@ -83,30 +83,34 @@ class DuplicateError(UserError):
     ) -> Annotated[DuplicationRule, strawberry.lazy("app.graphql.types.duplication_rule")] | None:
         if self.rule_id is None:
             return None
-        return await loaders_of(info).duplication_rules.load(self.rule_id)
+        return await get_loaders(info).duplication_rules.load(self.rule_id)
 
     @strawberry.field(description="The event that was there. Null without EVENT_READ.")
     async def existing(
         self, info: Info
     ) -> Annotated[Event, strawberry.lazy("app.graphql.types.event")] | None:
-        if self.existing_id is None or not info.context.caller.may({Permission.EVENT_READ}):
+        if self.existing_id is None or not info.context.caller.has_any_permission(
+            {Permission.EVENT_READ}
+        ):
             return None
-        return await loaders_of(info).events.load(self.existing_id)
+        return await get_loaders(info).events.load(self.existing_id)
 
 
-def user_errors(problems: Sequence[Problem], *place: str) -> list[UserError]:
-    """The problems with the argument they are about in front of their paths."""
-    return [_user_error(problem.under(*place)) for problem in problems]
+def to_user_errors(problems: Sequence[Problem], *argument_path: str) -> list[UserError]:
+    """Converts problems to user errors and prepends the path of the argument to their paths."""
+    return [_to_user_error(problem.prepend_path(*argument_path)) for problem in problems]
 
 
-def _user_error(problem: Problem) -> UserError:
-    told: Any = {"message": problem.message, "code": problem.code, "path": list(problem.path)}
+def _to_user_error(problem: Problem) -> UserError:
+    attributes: Any = {"message": problem.message, "code": problem.code, "path": list(problem.path)}
     if isinstance(problem, TransitionProblem):
-        return TransitionError(**told, from_=problem.state, allowed=list(problem.allowed))
+        return TransitionError(**attributes, from_=problem.state, allowed=list(problem.allowed))
     if isinstance(problem, Violation):
-        return GuardViolation(**told, version=problem.version, rule_id=problem.rule_id)
+        return GuardViolation(**attributes, version=problem.version, rule_id=problem.rule_id)
     if isinstance(problem, ExpressionProblem):
-        return ExpressionError(**told, line=problem.line, column=problem.column)
+        return ExpressionError(**attributes, line=problem.line, column=problem.column)
     if isinstance(problem, DuplicateProblem):
-        return DuplicateError(**told, rule_id=problem.rule_id, existing_id=problem.existing_id)
-    return InputError(**told)
+        return DuplicateError(
+            **attributes, rule_id=problem.rule_id, existing_id=problem.existing_id
+        )
+    return InputError(**attributes)

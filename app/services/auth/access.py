@@ -1,4 +1,4 @@
-"""Credentials: who a request comes from, and which organization it acts in."""
+"""Authentication: resolves the caller of a request and the organization that it acts in."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.domain.access.caller import Caller, EndedError, Permission
+from app.domain.access.caller import Caller, InactiveCredentialError, Permission
 from app.domain.access.tokens import TokenClaims
 from app.domain.shared.problems import ErrorCode, RequestError
 from app.services.auth import keys
-from app.services.auth.auth_throttle import Throttle
-from app.services.auth.caller_cache import Remembered, place_of
-from app.services.auth.credential_watcher import Endings
-from app.services.auth.key_uses import KeyUses
-from app.services.auth.organizations import DEFAULT_KEY, organization_named
-from app.services.auth.rate_limits import Rates
+from app.services.auth.auth_throttle import AuthThrottle
+from app.services.auth.caller_cache import CallerCache, create_cache_key
+from app.services.auth.credential_watcher import CredentialWatcher
+from app.services.auth.key_uses import KeyUseRecorder
+from app.services.auth.organizations import DEFAULT_KEY, find_organization_id
+from app.services.auth.rate_limits import RateLimits
 from app.store import tables
-from app.store.engine.database import EVERYWHERE, Database
+from app.store.engine.database import ALL_ORGANIZATIONS, Database
 
 if TYPE_CHECKING:
-    from app.services.auth.tokens import Tokens
+    from app.services.auth.tokens import TokenVerifier
 
 PARTITION_HEADERS = ("data-partition-id", "slb-data-partition-id")
 _NO_ORGANIZATION = "The token has no organization to act in: choose one by data-partition-id."
@@ -33,84 +33,89 @@ _NO_ORGANIZATION = "The token has no organization to act in: choose one by data-
 
 @dataclass(frozen=True)
 class Access:
-    """What it takes to know a caller: one for a process. Without `tokens` only keys are known."""
+    """The authentication state of a process. Without `tokens` only API keys are accepted."""
 
     database: Database
-    tokens: Tokens | None = None
-    throttle: Throttle = field(default_factory=Throttle)
-    uses: KeyUses = field(default_factory=KeyUses)
-    endings: Endings = field(default_factory=Endings)
-    rates: Rates = field(default_factory=Rates)
-    remembered: Remembered = field(default_factory=Remembered)
+    tokens: TokenVerifier | None = None
+    throttle: AuthThrottle = field(default_factory=AuthThrottle)
+    key_uses: KeyUseRecorder = field(default_factory=KeyUseRecorder)
+    credential_watcher: CredentialWatcher = field(default_factory=CredentialWatcher)
+    rate_limits: RateLimits = field(default_factory=RateLimits)
+    caller_cache: CallerCache = field(default_factory=CallerCache)
 
 
-async def caller_of(access: Access, said: Mapping[str, str], address: str | None) -> Caller:
-    """The caller behind a request's headers, or behind the payload of a socket's connection_init.
+async def authenticate_headers(
+    access: Access, headers: Mapping[str, str], address: str | None
+) -> Caller:
+    """Authenticates the headers of a request, or the payload of a socket's connection_init.
 
-    `address` is the client's: from one that has sent bad credentials, further bad ones are
-    answered later, and from a certain number on none is looked at that was not good lately.
-    RequestError UNAUTHENTICATED, FORBIDDEN, LIMIT_EXCEEDED.
+    Failed attempts are rate-limited by `address`, the address of the client. Raises RequestError
+    UNAUTHENTICATED, FORBIDDEN or LIMIT_EXCEEDED.
     """
-    partition = next((said[name] for name in PARTITION_HEADERS if name in said), None)
-    credential = _credential(said.get("authorization"))
+    partition = next((headers[name] for name in PARTITION_HEADERS if name in headers), None)
+    credential = _parse_bearer_credential(headers.get("authorization"))
     now = datetime.now(UTC)
-    place = place_of(credential, partition)
-    if (known := access.remembered.at(place, now)) is not None:
-        if (key_id := known.caller.credential_id) is not None:
-            access.uses.note(key_id, now, known.written)
-        return known.caller
-    access.throttle.admit(address, credential)
-    look = access.remembered.look()
+    cache_key = create_cache_key(credential, partition)
+    if (cached := access.caller_cache.get(cache_key, now)) is not None:
+        if (key_id := cached.caller.credential_id) is not None:
+            access.key_uses.record_use(key_id, now, cached.last_used_at)
+        return cached.caller
+    access.throttle.check_allowed(address, credential)
+    lookup = access.caller_cache.begin_lookup()
     try:
-        caller, written = await _known(access, credential, partition)
+        caller, last_used_at = await _look_up_caller(access, credential, partition)
     except RequestError as error:
-        access.remembered.drop(place)
-        # Who has one that has ended had a good one: it is no guess.
-        if error.code is ErrorCode.UNAUTHENTICATED and not isinstance(error, EndedError):
-            await access.throttle.fail(address)
+        access.caller_cache.discard(cache_key)
+        # A revoked or expired credential was valid once, so it is not a guess.
+        if error.code is ErrorCode.UNAUTHENTICATED and not isinstance(
+            error, InactiveCredentialError
+        ):
+            await access.throttle.delay_failure(address)
         raise
-    access.throttle.remember(credential)
-    access.remembered.keep(place, caller, written, look)
+    access.throttle.record_success(credential)
+    access.caller_cache.store(cache_key, caller, last_used_at, lookup)
     return caller
 
 
-async def authenticate(
+async def authenticate_credential(
     access: Access, authorization: str | None, organization_key: str | None = None
 ) -> Caller:
-    """The caller behind `Authorization: Bearer KEY`, in the organization that it asks for.
+    """Authenticates an Authorization header, without cache and rate limit of failed attempts.
 
-    RequestError: UNAUTHENTICATED without a valid credential; FORBIDDEN for an organization that
-    does not exist or is not the credential's, which are told apart by nothing.
+    Raises RequestError UNAUTHENTICATED without a valid credential, and FORBIDDEN if the
+    organization does not exist or the credential may not act in it, with the same message.
     """
-    caller, _ = await _known(access, _credential(authorization), organization_key)
+    caller, _ = await _look_up_caller(
+        access, _parse_bearer_credential(authorization), organization_key
+    )
     return caller
 
 
-def _credential(authorization: str | None) -> str:
+def _parse_bearer_credential(authorization: str | None) -> str:
     scheme, _, credential = (authorization or "").strip().partition(" ")
     if scheme.lower() != "bearer" or not credential.strip():
-        raise keys.unauthenticated("Give a key, as Authorization: Bearer KEY.")
+        raise keys.unauthenticated_error("Give a key, as Authorization: Bearer KEY.")
     return credential.strip()
 
 
-async def _known(
+async def _look_up_caller(
     access: Access, credential: str, organization_key: str | None
 ) -> tuple[Caller, datetime | None]:
-    """The caller, and the key's last use that is written."""
+    """Returns the caller and the time of the key's last use that the database has."""
     now = datetime.now(UTC)
-    if access.tokens is not None and _looks_like_a_token(credential):
-        claims = await access.tokens.claims(credential, now)
-        async with access.database.read(EVERYWHERE) as session:
-            return await _of_token(session, claims, organization_key), None
-    async with access.database.read(EVERYWHERE) as session:
-        key = await keys.behind(session, credential, now)
-        caller = await _of_key(session, key, organization_key)
-    access.uses.note(key.id, now, key.last_used_at)
+    if access.tokens is not None and _is_jwt(credential):
+        claims = await access.tokens.verify_token(credential, now)
+        async with access.database.read(ALL_ORGANIZATIONS) as session:
+            return await _caller_from_claims(session, claims, organization_key), None
+    async with access.database.read(ALL_ORGANIZATIONS) as session:
+        key = await keys.authenticate_secret(session, credential, now)
+        caller = await _caller_from_key(session, key, organization_key)
+    access.key_uses.record_use(key.id, now, key.last_used_at)
     return caller, key.last_used_at
 
 
-def _looks_like_a_token(credential: str) -> bool:
-    """Three parts, of which the first is a JSON object: a key that people chose may have dots."""
+def _is_jwt(credential: str) -> bool:
+    """Whether it has three parts and a JSON header. Keys that users chose may have dots, too."""
     parts = credential.split(".")
     if len(parts) != 3:
         return False
@@ -121,15 +126,15 @@ def _looks_like_a_token(credential: str) -> bool:
     return isinstance(header, dict)
 
 
-async def _of_key(
+async def _caller_from_key(
     session: AsyncSession, key: tables.ApiKey, organization_key: str | None
 ) -> Caller:
     organization_id = key.organization_id
     if organization_key is not None:
-        found = await organization_named(session, organization_key)
-        if found is None or not (key.every_organization or found == organization_id):
-            raise _not_opened("key", organization_key)
-        organization_id = found
+        requested_id = await find_organization_id(session, organization_key)
+        if requested_id is None or not (key.every_organization or requested_id == organization_id):
+            raise _organization_forbidden_error("key", organization_key)
+        organization_id = requested_id
     return Caller(
         name=key.name,
         organization_id=organization_id,
@@ -140,30 +145,34 @@ async def _of_key(
     )
 
 
-async def _of_token(
+async def _caller_from_claims(
     session: AsyncSession, claims: TokenClaims, organization_key: str | None
 ) -> Caller:
-    own = claims.organizations
-    wanted = organization_key
-    if wanted is None:
-        wanted = next(iter(own)) if own is not None and len(own) == 1 else DEFAULT_KEY
-    found = None
-    if own is None or wanted in own:
-        found = await organization_named(session, wanted)
-    if found is None:
+    allowed_keys = claims.organizations
+    requested_key = organization_key
+    if requested_key is None:
+        requested_key = (
+            next(iter(allowed_keys))
+            if allowed_keys is not None and len(allowed_keys) == 1
+            else DEFAULT_KEY
+        )
+    organization_id = None
+    if allowed_keys is None or requested_key in allowed_keys:
+        organization_id = await find_organization_id(session, requested_key)
+    if organization_id is None:
         if organization_key is None:
             raise RequestError(ErrorCode.FORBIDDEN, _NO_ORGANIZATION)
-        raise _not_opened("token", organization_key)
+        raise _organization_forbidden_error("token", organization_key)
     return Caller(
         name=claims.name,
-        organization_id=found,
+        organization_id=organization_id,
         permissions=claims.permissions,
-        every_organization=own is None,
-        organization_keys=own or frozenset(),
+        every_organization=allowed_keys is None,
+        organization_keys=allowed_keys or frozenset(),
         expires_at=claims.expires_at,
     )
 
 
-def _not_opened(credential: str, organization_key: str) -> RequestError:
+def _organization_forbidden_error(credential: str, organization_key: str) -> RequestError:
     message = f"The {credential} does not open the organization {organization_key[:100]!a}."
     return RequestError(ErrorCode.FORBIDDEN, message)

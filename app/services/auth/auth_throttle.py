@@ -1,7 +1,8 @@
-"""Bad credentials are slowed, by the address that they come from.
+"""Failed authentication attempts are rate-limited by client address.
 
-Where so many of an address wait that no more may, a credential is looked at only if it was good
-lately: else guesses sent in parallel would be judged as fast as ever. Nobody else is slowed.
+When the maximum number of failures of an address is delayed, only credentials that were valid
+recently are checked; otherwise parallel guesses would not be slowed down. Other clients are not
+affected.
 """
 
 from __future__ import annotations
@@ -13,73 +14,73 @@ from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address, ip_network
 from math import ceil
 
-from app.domain.shared.limits import Slowing
+from app.domain.shared.limits import FailedAuthLimits
 from app.domain.shared.problems import ErrorCode, RequestError
 
 
 @dataclass
 class _Failures:
-    """Of one address: when the latest were, and how many of them still wait for their answer."""
+    """The latest failures of one address: their times and how many responses are delayed."""
 
-    at: deque[float]
-    waiting: int = field(default=0)
+    times: deque[float]
+    delayed: int = field(default=0)
 
 
-class Throttle:
-    """Remembers the addresses that failed last, as many as `slowing` says."""
+class AuthThrottle:
+    """Tracks the latest addresses with failures, `addresses` of the limits at most."""
 
-    def __init__(self, slowing: Slowing | None = None) -> None:
-        self._slowing = slowing or Slowing()
+    def __init__(self, limits: FailedAuthLimits | None = None) -> None:
+        self._limits = limits or FailedAuthLimits()
         self._failures: OrderedDict[str, _Failures] = OrderedDict()
-        self._good: OrderedDict[bytes, None] = OrderedDict()
-        self._steps = self._slowing.free + 32  # twice the time, so often, is beyond any longest
+        self._recent_credentials: OrderedDict[bytes, None] = OrderedDict()
+        self._max_failures = self._limits.free + 32  # 32 doublings exceed any longest delay
 
     def __len__(self) -> int:
-        """How many addresses are remembered."""
+        """Number of tracked addresses."""
         return len(self._failures)
 
-    def waiting(self, address: str | None) -> int:
-        """How many failures of the address wait for their answer."""
-        failures = self._failures.get(_network(address))
-        return 0 if failures is None else failures.waiting
+    def count_delayed(self, address: str | None) -> int:
+        """Number of failures of the address whose responses are delayed."""
+        failures = self._failures.get(_network_of(address))
+        return 0 if failures is None else failures.delayed
 
-    def admit(self, address: str | None, credential: str) -> None:
-        """Before the credential is looked at.
+    def check_allowed(self, address: str | None, credential: str) -> None:
+        """Raises RequestError LIMIT_EXCEEDED if too many failures of the address are delayed.
 
-        RequestError LIMIT_EXCEEDED where too many of the address wait, and it was not good lately.
+        Credentials that were valid recently are allowed. Call it before the credential is checked.
         """
-        failures = self._failures.get(_network(address))
-        if failures is not None and _digest(credential) not in self._good:
-            self._forget_old(failures)
-            if len(failures.at) >= self._slowing.free:
-                self._check_room(failures)
+        failures = self._failures.get(_network_of(address))
+        if failures is not None and _digest(credential) not in self._recent_credentials:
+            self._remove_expired(failures)
+            if len(failures.times) >= self._limits.free:
+                self._check_delayed_limit(failures)
 
-    def remember(self, credential: str) -> None:
-        """That it was good."""
+    def record_success(self, credential: str) -> None:
+        """Records that the credential is valid."""
         digest = _digest(credential)
-        self._good[digest] = None
-        self._good.move_to_end(digest)
-        if len(self._good) > self._slowing.addresses:
-            self._good.popitem(last=False)
+        self._recent_credentials[digest] = None
+        self._recent_credentials.move_to_end(digest)
+        if len(self._recent_credentials) > self._limits.addresses:
+            self._recent_credentials.popitem(last=False)
 
-    async def fail(self, address: str | None) -> None:
-        """Returns when the failure may be answered. Hold no session meanwhile.
+    async def delay_failure(self, address: str | None) -> None:
+        """Records a failure and waits until it may be answered. Hold no session meanwhile.
 
-        RequestError LIMIT_EXCEEDED, at once, where too many of the address wait already.
+        Raises RequestError LIMIT_EXCEEDED at once if too many failures of the address are delayed.
         """
-        failures = self._noted(_network(address))
-        if len(failures.at) <= self._slowing.free:
+        failures = self._record_failure(_network_of(address))
+        if len(failures.times) <= self._limits.free:
             return
-        self._check_room(failures)
+        self._check_delayed_limit(failures)
         delay = self._delay(failures)
-        failures.waiting += 1
+        failures.delayed += 1
         try:
             await asyncio.sleep(delay)
         finally:
-            failures.waiting -= 1
+            failures.delayed -= 1
 
-    def _check_room(self, failures: _Failures) -> None:
-        if failures.waiting >= self._slowing.waiting:
+    def _check_delayed_limit(self, failures: _Failures) -> None:
+        if failures.delayed >= self._limits.waiting:
             raise RequestError(
                 ErrorCode.LIMIT_EXCEEDED,
                 "Too many bad credentials came from this address: try later.",
@@ -87,34 +88,34 @@ class Throttle:
             )
 
     def _delay(self, failures: _Failures) -> float:
-        beyond = max(1, len(failures.at) - self._slowing.free)
-        return min(self._slowing.longest_delay, self._slowing.first_delay * 2.0 ** (beyond - 1))
+        excess = max(1, len(failures.times) - self._limits.free)
+        return min(self._limits.longest_delay, self._limits.first_delay * 2.0 ** (excess - 1))
 
-    def _noted(self, network: str) -> _Failures:
-        failures = self._failures.setdefault(network, _Failures(deque(maxlen=self._steps)))
+    def _record_failure(self, network: str) -> _Failures:
+        failures = self._failures.setdefault(network, _Failures(deque(maxlen=self._max_failures)))
         self._failures.move_to_end(network)
-        self._forget_old(failures)
-        failures.at.append(asyncio.get_running_loop().time())
-        while len(self._failures) > self._slowing.addresses:
+        self._remove_expired(failures)
+        failures.times.append(asyncio.get_running_loop().time())
+        while len(self._failures) > self._limits.addresses:
             self._failures.popitem(last=False)
         return failures
 
-    def _forget_old(self, failures: _Failures) -> None:
+    def _remove_expired(self, failures: _Failures) -> None:
         now = asyncio.get_running_loop().time()
-        while failures.at and failures.at[0] <= now - self._slowing.seconds:
-            failures.at.popleft()
+        while failures.times and failures.times[0] <= now - self._limits.seconds:
+            failures.times.popleft()
 
 
 def _digest(credential: str) -> bytes:
     return hashlib.sha256(credential.encode(errors="replace")).digest()
 
 
-def _network(address: str | None) -> str:
-    """The address; of IPv6 the network of 64 bits, all of which one client may have."""
+def _network_of(address: str | None) -> str:
+    """Returns the address, or its /64 network for IPv6: one client may have all of it."""
     try:
-        read = ip_address((address or "").partition("%")[0])
+        parsed = ip_address((address or "").partition("%")[0])
     except ValueError:
         return address or "unknown"
-    if isinstance(read, IPv6Address) and read.ipv4_mapped is None:
-        return str(ip_network((read, 64), strict=False))
-    return str(read)
+    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is None:
+        return str(ip_network((parsed, 64), strict=False))
+    return str(parsed)

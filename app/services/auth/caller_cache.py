@@ -1,7 +1,7 @@
-"""Callers that were looked up within the last second: requests by the same credential ask no more.
+"""A cache of authenticated callers, which saves the database lookup for a second.
 
-What another process revokes is refused a second later at most, as its sockets are ended; what this
-one revokes, at once. Whether a credential has expired is asked every time.
+A key that another process revoked is rejected after a second at most, a key that this process
+revoked at once. Expiration is checked on every request.
 """
 
 from __future__ import annotations
@@ -15,81 +15,83 @@ from uuid import UUID
 
 from app.domain.access.caller import Caller
 
-GOOD_SECONDS = 1.0
-RENEWED_SECONDS = 0.5
-MOST = 10_000
+TTL_SECONDS = 1.0
+REFRESH_AFTER_SECONDS = 0.5
+MAX_CALLERS = 10_000
 
-Place = tuple[bytes, str | None]
+CacheKey = tuple[bytes, str | None]
 
 
-def place_of(credential: str, organization_key: str | None) -> Place:
-    """What a caller is remembered by: a credential, without keeping it, and what it asked for."""
+def create_cache_key(credential: str, organization_key: str | None) -> CacheKey:
+    """Returns the hash of the credential, which is not kept itself, and the organization key."""
     return hashlib.sha256(credential.encode(errors="replace")).digest(), organization_key
 
 
 @dataclass
-class Known:
-    """`written`: the key's last use that the database had when it was looked up."""
+class CachedCaller:
+    """`last_used_at` is the last use of the key that the database had at the lookup."""
 
     caller: Caller
-    written: datetime | None
-    looked_at: float
-    renewing: bool = field(default=False)
+    last_used_at: datetime | None
+    looked_up_at: float
+    refreshing: bool = field(default=False)
 
 
 @dataclass(frozen=True)
-class Look:
-    """A look-up that has begun: when, and after how many revocations."""
+class CacheLookup:
+    """A database lookup: its start time and the number of revocations before it."""
 
-    at: float
-    revocations: int
+    started_at: float
+    revocation_count: int
 
 
-class Remembered:
-    """Those that were looked up last, `MOST` at most. `clock`: seconds that never run back."""
+class CallerCache:
+    """The latest callers, `MAX_CALLERS` at most. `clock` returns monotonic seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._known: dict[Place, Known] = {}
-        self._revocations = 0
+        self._entries: dict[CacheKey, CachedCaller] = {}
+        self._revocation_count = 0
 
     def __len__(self) -> int:
-        return len(self._known)
+        return len(self._entries)
 
-    def at(self, place: Place, now: datetime) -> Known | None:
-        """Who is known there; None for who has to look it up.
+    def get(self, key: CacheKey, now: datetime) -> CachedCaller | None:
+        """Returns the caller, or None if it must be looked up.
 
-        When half of its time is over one is sent to look, and the others are still answered.
+        When half of the TTL has passed, one request gets None and refreshes the entry.
         """
-        known = self._known.get(place)
-        if known is None:
+        entry = self._entries.get(key)
+        if entry is None:
             return None
-        age = self._clock() - known.looked_at
-        if age >= RENEWED_SECONDS and (age >= GOOD_SECONDS or not known.renewing):
-            known.renewing = True
+        age = self._clock() - entry.looked_up_at
+        if age >= REFRESH_AFTER_SECONDS and (age >= TTL_SECONDS or not entry.refreshing):
+            entry.refreshing = True
             return None
-        expires_at = known.caller.expires_at
-        return known if expires_at is None or now < expires_at else None
+        expires_at = entry.caller.expires_at
+        return entry if expires_at is None or now < expires_at else None
 
-    def look(self) -> Look:
-        """Before the look-up: what is read later may have been revoked meanwhile."""
-        return Look(self._clock(), self._revocations)
+    def begin_lookup(self) -> CacheLookup:
+        """Call it before the lookup, so that `store` can detect revocations in between."""
+        return CacheLookup(self._clock(), self._revocation_count)
 
-    def keep(self, place: Place, caller: Caller, written: datetime | None, look: Look) -> None:
-        if look.revocations != self._revocations:
-            return  # it may be the one
-        self._known.pop(place, None)  # the oldest look is always the first
-        self._known[place] = Known(caller, written, look.at)
-        if len(self._known) > MOST:
-            del self._known[next(iter(self._known))]
+    def store(
+        self, key: CacheKey, caller: Caller, last_used_at: datetime | None, lookup: CacheLookup
+    ) -> None:
+        if lookup.revocation_count != self._revocation_count:
+            return  # the key may be the revoked one
+        self._entries.pop(key, None)  # keeps the entries in order of their lookups
+        self._entries[key] = CachedCaller(caller, last_used_at, lookup.started_at)
+        if len(self._entries) > MAX_CALLERS:
+            del self._entries[next(iter(self._entries))]
 
-    def drop(self, place: Place) -> None:
-        """It was looked up, and is good no more."""
-        self._known.pop(place, None)
+    def discard(self, key: CacheKey) -> None:
+        """Removes a credential that is no longer valid."""
+        self._entries.pop(key, None)
 
-    def forget(self, key_id: UUID) -> None:
-        """This process has revoked the key."""
-        self._revocations += 1
-        for place, known in list(self._known.items()):
-            if known.caller.credential_id == key_id:
-                del self._known[place]
+    def invalidate_key(self, key_id: UUID) -> None:
+        """Removes all entries of a key that this process revoked."""
+        self._revocation_count += 1
+        for cache_key, entry in list(self._entries.items()):
+            if entry.caller.credential_id == key_id:
+                del self._entries[cache_key]

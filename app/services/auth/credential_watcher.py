@@ -1,6 +1,6 @@
-"""How sockets and streams of events hear that their credential has ended: expired, or revoked.
+"""Notifies sockets and event streams when their credential expires or is revoked.
 
-Revocations are looked up once a second, for all of them in one statement. The log tells of them,
+Revocations are polled once a second, in one statement for all credentials. The change log has them,
 too, but on PostgreSQL no entry is read while an older transaction is open anywhere.
 """
 
@@ -18,72 +18,72 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from app.domain.access.caller import Caller
-from app.services.runtime.background_tasks import by_the_clock
+from app.services.runtime.background_tasks import run_in_background
 from app.store import tables
-from app.store.engine.database import EVERYWHERE, Database
+from app.store.engine.database import ALL_ORGANIZATIONS, Database
 
-EVERY_SECONDS = 1.0
-_LOOK_SECONDS = 3_600.0  # clocks are set, and timers have a longest time
+POLL_SECONDS = 1.0
+_MAX_TIMER_SECONDS = 3_600.0  # wall clocks may be set, and timers have a maximum
 
 log = structlog.get_logger(__name__)
 
 
-class Ending:
-    """Of one socket's or stream's credential. It is looked after as long as somebody holds it."""
+class CredentialLifetime:
+    """The credential of a socket or stream. It is watched as long as it is referenced."""
 
     def __init__(self, expires_at: datetime | None) -> None:
         self.revoked = asyncio.Event()
         self._expires_at = expires_at
 
-    async def wait(self) -> str:
-        """Returns when the credential has ended, and says how."""
+    async def wait_until_ended(self) -> str:
+        """Waits until the credential expires or is revoked, and returns the reason."""
         while True:
-            left = _LOOK_SECONDS
+            remaining = _MAX_TIMER_SECONDS
             if self._expires_at is not None:
-                left = min(left, (self._expires_at - datetime.now(UTC)).total_seconds())
-            if left <= 0:
+                remaining = min(remaining, (self._expires_at - datetime.now(UTC)).total_seconds())
+            if remaining <= 0:
                 return "The credential has expired."
             try:
-                async with asyncio.timeout(left):
+                async with asyncio.timeout(remaining):
                     await self.revoked.wait()
             except TimeoutError:
                 continue
             return "The key was revoked."
 
 
-class Endings:
-    """All of a process: `async with endings.watched(database)` looks after them."""
+class CredentialWatcher:
+    """Watches the credentials of a process, within `async with start_watching(database)`."""
 
     def __init__(self) -> None:
-        self._of: defaultdict[UUID, WeakSet[Ending]] = defaultdict(WeakSet)
+        self._lifetimes: defaultdict[UUID, WeakSet[CredentialLifetime]] = defaultdict(WeakSet)
 
-    def of(self, caller: Caller) -> Ending:
-        ending = Ending(caller.expires_at)
+    def track_caller(self, caller: Caller) -> CredentialLifetime:
+        lifetime = CredentialLifetime(caller.expires_at)
         if caller.credential_id is not None:
-            self._of[caller.credential_id].add(ending)
-        return ending
+            self._lifetimes[caller.credential_id].add(lifetime)
+        return lifetime
 
-    def watched(self, database: Database) -> AbstractAsyncContextManager[None]:
-        return by_the_clock(self._watch(database), "endings")
+    def start_watching(self, database: Database) -> AbstractAsyncContextManager[None]:
+        return run_in_background(self._watch(database), "credential watcher")
 
     async def _watch(self, database: Database) -> None:
         while True:
-            await asyncio.sleep(EVERY_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
             try:
-                await self.look(database)
-            except Exception as error:  # whatever it was, the next look may go well
+                await self.check_revocations(database)
+            except Exception as error:  # the next poll may succeed
                 log.warning("revocations_unread", cause=str(error))
 
-    async def look(self, database: Database) -> None:
-        """Tells those whose key was revoked."""
-        for gone in [key_id for key_id, endings in self._of.items() if not endings]:
-            del self._of[gone]
-        if not self._of:
+    async def check_revocations(self, database: Database) -> None:
+        """Sets `revoked` of the lifetimes whose keys were revoked."""
+        for key_id in [id for id, lifetimes in self._lifetimes.items() if not lifetimes]:
+            del self._lifetimes[key_id]
+        if not self._lifetimes:
             return
         key = tables.ApiKey
-        held = (col(key.id).in_(list(self._of)), col(key.revoked_at).is_not(None))
-        async with database.read(EVERYWHERE) as session:
-            revoked = list(await session.scalars(select(col(key.id)).where(*held)))
+        conditions = (col(key.id).in_(list(self._lifetimes)), col(key.revoked_at).is_not(None))
+        async with database.read(ALL_ORGANIZATIONS) as session:
+            revoked = list(await session.scalars(select(col(key.id)).where(*conditions)))
         for key_id in revoked:
-            for ending in self._of.pop(key_id, ()):
-                ending.revoked.set()
+            for lifetime in self._lifetimes.pop(key_id, ()):
+                lifetime.revoked.set()

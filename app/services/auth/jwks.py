@@ -1,7 +1,7 @@
-"""The identity provider's public keys (JWKS): fetched, cached, and fetched anew when they change.
+"""The identity provider's public keys (JWKS): fetched, cached and refreshed.
 
-One fetch runs at a time, and all who wait share it. A provider that does not answer is asked
-again, without anybody waiting for it, while the keys known so far stay good for a day.
+One fetch runs at a time and is shared by all requests that need it. If the provider does not
+answer, the fetch is retried in the background and the cached keys stay valid for a day.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ import jwt
 import structlog
 from cryptography.exceptions import UnsupportedAlgorithm
 
-from app.domain.access.tokens import refusal
+from app.domain.access.tokens import unauthenticated
 from app.domain.shared.problems import ErrorCode, RequestError
 
 REFRESH_MINUTES = 10
-# Whatever kids a client makes up, the provider is not asked more often.
+# The minimum time between fetches, whatever key ids clients send.
 REFETCH_SECONDS = 10
 KEEP_HOURS = 24
 FETCH_TIMEOUT_SECONDS = 5.0
-LARGEST_SET_BYTES = 256 * 1024
-SHORTEST_RSA_BITS = 2048
+MAX_KEY_SET_BYTES = 256 * 1024
+MIN_RSA_BITS = 2048
 
 _RSA = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"})
-_FITTING = {
+_ALGORITHMS_BY_KEY_TYPE = {
     ("RSA", None): _RSA,
     ("EC", "P-256"): frozenset({"ES256"}),
     ("EC", "P-384"): frozenset({"ES384"}),
@@ -37,18 +37,18 @@ _FITTING = {
     ("OKP", "Ed25519"): frozenset({"EdDSA"}),
     ("OKP", "Ed448"): frozenset({"EdDSA"}),
 }
-ALGORITHMS: frozenset[str] = frozenset().union(*_FITTING.values())
+ALGORITHMS: frozenset[str] = frozenset().union(*_ALGORITHMS_BY_KEY_TYPE.values())
 
 log = structlog.get_logger(__name__)
 
 
-class SetError(Exception):
-    """The provider's answer is no set of keys."""
+class KeySetError(Exception):
+    """The provider's response is not a valid key set."""
 
 
 @dataclass(frozen=True)
 class PublicKey:
-    """`key` is the prepared key of its family, good for these algorithms and for no other."""
+    """`key` is the prepared key. It is used with these algorithms only."""
 
     kid: str | None
     algorithms: frozenset[str]
@@ -56,128 +56,136 @@ class PublicKey:
 
 
 class KeySet:
-    """The keys behind one address. Ages are told by the `now` of who asks."""
+    """The keys at a URL. Ages are relative to the `now` argument."""
 
     def __init__(self, url: str) -> None:
         self._url = url
-        # Idle connections would be dead by the next fetch, minutes later.
+        # Idle connections would be closed by the next fetch, minutes later.
         limits = httpx.Limits(max_keepalive_connections=0)
         self._http = httpx.AsyncClient(timeout=FETCH_TIMEOUT_SECONDS, limits=limits)
         self._keys: tuple[PublicKey, ...] = ()
         self._fetched_at: datetime | None = None
-        self._tried_at: datetime | None = None
-        self._fetching: asyncio.Task[None] | None = None
+        self._attempted_at: datetime | None = None
+        self._fetch_task: asyncio.Task[None] | None = None
 
     async def close(self) -> None:
-        if self._fetching is not None:
-            self._fetching.cancel()
-            await asyncio.wait([self._fetching])
+        if self._fetch_task is not None:
+            self._fetch_task.cancel()
+            await asyncio.wait([self._fetch_task])
         await self._http.aclose()
 
-    async def key(self, kid: str | None, algorithm: str, now: datetime) -> PublicKey:
-        """The one key that fits. RequestError UNAUTHENTICATED, or UNAVAILABLE without any keys."""
-        old = timedelta(minutes=REFRESH_MINUTES)
-        if _passed(self._fetched_at, old, now):
-            # Who has just been left without an answer is asked in the background.
-            known = not _passed(self._fetched_at, timedelta(hours=KEEP_HOURS), now)
-            await self._refresh(now, wait=not known or _passed(self._tried_at, old, now))
-        if _passed(self._fetched_at, timedelta(hours=KEEP_HOURS), now):
+    async def find_key(self, kid: str | None, algorithm: str, now: datetime) -> PublicKey:
+        """Returns the key of a token.
+
+        Raises RequestError UNAUTHENTICATED if not exactly one key matches, and UNAVAILABLE without
+        any keys.
+        """
+        max_age = timedelta(minutes=REFRESH_MINUTES)
+        if _has_elapsed(self._fetched_at, max_age, now):
+            # If the last fetch failed, it is retried in the background.
+            usable = not _has_elapsed(self._fetched_at, timedelta(hours=KEEP_HOURS), now)
+            await self._refresh(
+                now, wait=not usable or _has_elapsed(self._attempted_at, max_age, now)
+            )
+        if _has_elapsed(self._fetched_at, timedelta(hours=KEEP_HOURS), now):
             message = "The identity provider's keys cannot be had at the moment. Try again soon."
             raise RequestError(ErrorCode.UNAVAILABLE, message)
-        if not self._fitting(kid, algorithm):
+        if not self._matching_keys(kid, algorithm):
             await self._refresh(now, wait=True)
-        match self._fitting(kid, algorithm):
+        match self._matching_keys(kid, algorithm):
             case [key]:
                 return key
             case []:
-                named = "no key (kid)" if kid is None else f"the key {kid[:100]!a}"
-                told = f"The token names {named}, and the identity provider"
-                raise refusal(f"{told} publishes none that fits it and {algorithm}.")
-            case several:
-                raise refusal(
-                    f"Of the identity provider's keys {len(several)} fit the token: "
+                key_name = "no key (kid)" if kid is None else f"the key {kid[:100]!a}"
+                prefix = f"The token names {key_name}, and the identity provider"
+                raise unauthenticated(f"{prefix} publishes none that fits it and {algorithm}.")
+            case matching:
+                raise unauthenticated(
+                    f"Of the identity provider's keys {len(matching)} fit the token: "
                     "it must name one that is alone in its name (kid)."
                 )
 
-    def _fitting(self, kid: str | None, algorithm: str) -> list[PublicKey]:
-        able = [key for key in self._keys if algorithm in key.algorithms]
-        return [key for key in able if kid is None or key.kid == kid]
+    def _matching_keys(self, kid: str | None, algorithm: str) -> list[PublicKey]:
+        candidates = [key for key in self._keys if algorithm in key.algorithms]
+        return [key for key in candidates if kid is None or key.kid == kid]
 
     async def _refresh(self, now: datetime, *, wait: bool) -> None:
-        """Joins the fetch that is under way, or starts one where the last is long enough ago."""
-        if self._fetching is None:
-            if not _passed(self._tried_at, timedelta(seconds=REFETCH_SECONDS), now):
+        """Joins the running fetch, or starts one if the last attempt is long enough ago."""
+        if self._fetch_task is None:
+            if not _has_elapsed(self._attempted_at, timedelta(seconds=REFETCH_SECONDS), now):
                 return
-            self._fetching = asyncio.create_task(self._fetch(now))
+            self._fetch_task = asyncio.create_task(self._fetch(now))
         if wait:
-            # Shielded: the others wait for it still when this one's client has hung up.
-            await asyncio.shield(self._fetching)
+            # Shielded: other requests still need the fetch if this one is cancelled.
+            await asyncio.shield(self._fetch_task)
 
     async def _fetch(self, now: datetime) -> None:
         try:
             async with asyncio.timeout(FETCH_TIMEOUT_SECONDS):
-                document = await self._document()
-            self._keys = _keys_of(document)
+                document = await self._fetch_document()
+            self._keys = _parse_keys(document)
             self._fetched_at = now
             log.info("jwks_fetched", kids=[key.kid for key in self._keys])
-        except Exception as error:  # nobody may be waiting: whatever it is, it is told here
-            why = str(error) or type(error).__name__
+        except Exception as error:  # possibly nothing awaits the task, so it is logged here
+            reason = str(error) or type(error).__name__
             log.warning(
                 "jwks_not_fetched",
                 host=httpx.URL(self._url).host,
-                why=why,
+                why=reason,
                 known_keys=len(self._keys),
                 known_since=self._fetched_at and self._fetched_at.isoformat(),
             )
         finally:
-            self._tried_at = now
-            self._fetching = None
+            self._attempted_at = now
+            self._fetch_task = None
 
-    async def _document(self) -> object:
-        plain = {"accept": "application/json", "accept-encoding": "identity"}
-        async with self._http.stream("GET", self._url, headers=plain) as response:
+    async def _fetch_document(self) -> object:
+        headers = {"accept": "application/json", "accept-encoding": "identity"}
+        async with self._http.stream("GET", self._url, headers=headers) as response:
             if response.status_code != 200:
-                raise SetError(f"it answered {response.status_code}")
+                raise KeySetError(f"it answered {response.status_code}")
             body = bytearray()
-            # Raw: what is small when compressed may be large.
-            async for part in response.aiter_raw():
-                body += part
-                if len(body) > LARGEST_SET_BYTES:
-                    raise SetError(f"its answer is larger than {LARGEST_SET_BYTES:,} bytes")
+            # Raw: a small compressed body may be large when decompressed.
+            async for chunk in response.aiter_raw():
+                body += chunk
+                if len(body) > MAX_KEY_SET_BYTES:
+                    raise KeySetError(f"its answer is larger than {MAX_KEY_SET_BYTES:,} bytes")
         try:
             return json.loads(body)
         except (ValueError, RecursionError):
-            raise SetError("its answer is no JSON") from None
+            raise KeySetError("its answer is no JSON") from None
 
 
-def _passed(since: datetime | None, duration: timedelta, now: datetime) -> bool:
-    # A clock that was set back has moved as well: nothing may wait until it catches up.
+def _has_elapsed(since: datetime | None, duration: timedelta, now: datetime) -> bool:
+    # abs: a clock that was set back must not delay a fetch until it catches up.
     return since is None or abs(now - since) >= duration
 
 
-def _keys_of(document: object) -> tuple[PublicKey, ...]:
+def _parse_keys(document: object) -> tuple[PublicKey, ...]:
     keys = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(keys, list):
-        raise SetError("its answer has no list of keys")
-    usable = [key for jwk in keys if (key := _public_key(jwk)) is not None]
+        raise KeySetError("its answer has no list of keys")
+    usable = [key for jwk in keys if (key := _parse_public_key(jwk)) is not None]
     if not usable:
         log.warning("jwks_without_usable_keys", published=len(keys))
     return tuple(usable)
 
 
-def _public_key(jwk: object) -> PublicKey | None:
-    """None for a key that is for something else, unknown, too weak, or not public any more."""
+def _parse_public_key(jwk: object) -> PublicKey | None:
+    """Returns None for a key of another use or unknown type, a weak key or a private key."""
     if not isinstance(jwk, dict) or jwk.get("use", "sig") != "sig" or "d" in jwk:
         return None
     kid, operations = jwk.get("kid"), jwk.get("key_ops", ["verify"])
     if not isinstance(kid, str | None) or not isinstance(operations, list):
         return None
-    family = (jwk.get("kty"), jwk.get("crv"))
-    # Compared, not looked up: either may be anything.
-    fitting = [able for known, able in _FITTING.items() if known == family]
-    if not fitting or "verify" not in operations:
+    key_type = (jwk.get("kty"), jwk.get("crv"))
+    # Compared, not looked up: the values may be unhashable.
+    matches = [
+        names for known_type, names in _ALGORITHMS_BY_KEY_TYPE.items() if known_type == key_type
+    ]
+    if not matches or "verify" not in operations:
         return None
-    [algorithms] = fitting
+    [algorithms] = matches
     if "alg" in jwk:
         algorithms &= {jwk["alg"]} if isinstance(jwk["alg"], str) else set()
     if not algorithms:
@@ -186,6 +194,6 @@ def _public_key(jwk: object) -> PublicKey | None:
         key = jwt.PyJWK(jwk, algorithm=min(algorithms)).key
     except (jwt.PyJWTError, UnsupportedAlgorithm, ValueError, TypeError):
         return None
-    if family[0] == "RSA" and key.key_size < SHORTEST_RSA_BITS:
+    if key_type[0] == "RSA" and key.key_size < MIN_RSA_BITS:
         return None
     return PublicKey(kid, algorithms, key)

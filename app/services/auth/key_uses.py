@@ -1,7 +1,7 @@
-"""When keys were last used: noted in memory, written now and then, by no request.
+"""Last use of API keys: recorded in memory and written periodically, outside of requests.
 
-What is told is at most a minute old: a use is noted when the one that is written is older than
-half a minute, and written within the other half.
+The stored time is at most a minute behind: a use is recorded if the stored one is at least half a
+minute old, and written within another half minute.
 """
 
 from __future__ import annotations
@@ -15,70 +15,70 @@ from uuid import UUID
 import structlog
 from sqlalchemy import bindparam, or_, update
 
-from app.services.runtime.background_tasks import by_the_clock
+from app.services.runtime.background_tasks import run_in_background
 from app.store import tables
-from app.store.engine.database import EVERYWHERE, Database
+from app.store.engine.database import ALL_ORGANIZATIONS, Database
 
-FRESH = timedelta(seconds=30)
-EVERY_SECONDS = 30.0
-MOST = 10_000
+MIN_RECORD_INTERVAL = timedelta(seconds=30)
+FLUSH_SECONDS = 30.0
+MAX_PENDING_KEYS = 10_000
 
 log = structlog.get_logger(__name__)
-_KEYS = tables.METADATA.tables["api_key"]
-_WRITTEN = _KEYS.c.last_used_at
-_LATER = (
-    update(_KEYS)
-    .where(_KEYS.c.id == bindparam("key_id"))
-    .where(or_(_WRITTEN.is_(None), bindparam("used_at") > _WRITTEN))
+_KEY_TABLE = tables.METADATA.tables["api_key"]
+_LAST_USED_AT = _KEY_TABLE.c.last_used_at
+_UPDATE_LAST_USED = (
+    update(_KEY_TABLE)
+    .where(_KEY_TABLE.c.id == bindparam("key_id"))
+    .where(or_(_LAST_USED_AT.is_(None), bindparam("used_at") > _LAST_USED_AT))
     .values(last_used_at=bindparam("used_at"))
 )
 
 
-class KeyUses:
-    """Notes uses; `async with uses.written_to(database)` writes them, the last ones at its end."""
+class KeyUseRecorder:
+    """Records uses. `async with start_flushing(database)` writes them, and the rest at its end."""
 
     def __init__(self) -> None:
-        self._latest: dict[UUID, datetime] = {}
+        self._pending: dict[UUID, datetime] = {}
 
     def __len__(self) -> int:
-        """How many keys have uses that are not written yet."""
-        return len(self._latest)
+        """Number of keys with uses that are not written yet."""
+        return len(self._pending)
 
-    def note(self, key_id: UUID, now: datetime, written: datetime | None = None) -> None:
-        """`written`: the last use that the database has, where that is known."""
-        if written is not None and now - written < FRESH:
+    def record_use(self, key_id: UUID, now: datetime, last_used_at: datetime | None = None) -> None:
+        """Records a use. `last_used_at` is the use that the database has, None if unknown."""
+        if last_used_at is not None and now - last_used_at < MIN_RECORD_INTERVAL:
             return
-        # A key beyond the bound is noted at its next use.
-        if key_id in self._latest or len(self._latest) < MOST:
-            self._latest[key_id] = now
+        # A key beyond the maximum is recorded at its next use.
+        if key_id in self._pending or len(self._pending) < MAX_PENDING_KEYS:
+            self._pending[key_id] = now
 
     @contextlib.asynccontextmanager
-    async def written_to(self, database: Database) -> AsyncIterator[None]:
+    async def start_flushing(self, database: Database) -> AsyncIterator[None]:
         try:
-            async with by_the_clock(self._write(database), "key uses"):
+            async with run_in_background(self._flush_periodically(database), "key uses"):
                 yield
         finally:
             await self.flush(database)
 
-    async def _write(self, database: Database) -> None:
+    async def _flush_periodically(self, database: Database) -> None:
         while True:
-            await asyncio.sleep(EVERY_SECONDS)
+            await asyncio.sleep(FLUSH_SECONDS)
             await self.flush(database)
 
     async def flush(self, database: Database) -> None:
-        """Writes what was noted, in one statement; what cannot be written now is kept."""
-        taken, self._latest = self._latest, {}
-        if not taken:
+        """Writes the recorded uses in one statement. If that fails, they are kept."""
+        uses, self._pending = self._pending, {}
+        if not uses:
             return
-        # In one order, so that two processes wait for each other in one direction only.
-        rows = [{"key_id": key_id, "used_at": taken[key_id]} for key_id in sorted(taken)]
+        # In a fixed order, so that two processes cannot deadlock.
+        rows = [{"key_id": key_id, "used_at": uses[key_id]} for key_id in sorted(uses)]
         written = False
         try:
-            async with database.write(EVERYWHERE) as session:
-                await (await session.connection()).execute(_LATER, rows)
+            async with database.write(ALL_ORGANIZATIONS) as session:
+                await (await session.connection()).execute(_UPDATE_LAST_USED, rows)
             written = True
-        except Exception as error:  # whatever it was, the next flush tries again
-            log.warning("key_uses_unwritten", keys=len(taken), cause=str(error))
+        except Exception as error:  # the next flush tries again
+            log.warning("key_uses_unwritten", keys=len(uses), cause=str(error))
         finally:
             if not written:
-                self._latest = taken | self._latest
+                self._pending = uses | self._pending

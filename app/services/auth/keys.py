@@ -1,4 +1,4 @@
-"""API keys: found by their secret, made, revoked, listed."""
+"""API keys: authentication, creation, revocation and listing."""
 
 from __future__ import annotations
 
@@ -15,73 +15,81 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 from uuid_utils.compat import uuid7
 
-from app.domain.access.caller import Caller, EndedError, Permission, grant_problems, key_problems
-from app.domain.event_types.event_type_draft import gone
-from app.domain.intake.intake import Desk
+from app.domain.access.caller import (
+    Caller,
+    InactiveCredentialError,
+    Permission,
+    validate_grants,
+    validate_key,
+)
+from app.domain.event_types.event_type_draft import not_found
+from app.domain.intake.intake import CommandContext
 from app.domain.shared.limits import Limits
 from app.domain.shared.problems import ErrorCode, Problem, RequestError, UserErrorCode
-from app.domain.shared.values import write_instant
+from app.domain.shared.values import format_instant
 from app.store import tables
 from app.store.change_log import changes
-from app.store.engine.database import Database, repeated_when_undone
+from app.store.engine.database import Database, retry_on_deadlock
 
 REVOKED = "REVOKED"
 _PREFIX_LENGTH = 16
-_KEYS = tables.METADATA.tables["api_key"]
+_KEY_TABLE = tables.METADATA.tables["api_key"]
 
 
 @dataclass(frozen=True)
-class Saved:
-    """A key as it lies after a mutation, with the secret of a new one; or why nothing changed."""
+class ApiKeyResult:
+    """The key after a change, with the secret of a new key, or the problems that prevented it."""
 
     key: tables.ApiKey | None = None
     secret: str | None = None
     problems: tuple[Problem, ...] = ()
 
 
-async def behind(session: AsyncSession, secret: str, now: datetime) -> tables.ApiKey:
-    """The valid key of this secret. RequestError UNAUTHENTICATED.
+async def authenticate_secret(session: AsyncSession, secret: str, now: datetime) -> tables.ApiKey:
+    """Returns the valid key with this secret.
 
-    Who holds the secret of a key may know what became of it.
+    Raises RequestError UNAUTHENTICATED, with the reason if the key was revoked or has expired.
     """
     digest = _digest(secret)
-    kept = select(tables.ApiKey).where(col(tables.ApiKey.prefix) == digest[:_PREFIX_LENGTH])
-    for key in await session.scalars(kept):
+    candidates = select(tables.ApiKey).where(col(tables.ApiKey.prefix) == digest[:_PREFIX_LENGTH])
+    for key in await session.scalars(candidates):
         if hmac.compare_digest(key.digest, digest):
             if key.revoked_at is not None:
-                raise EndedError("The key was revoked.")
+                raise InactiveCredentialError("The key was revoked.")
             if key.expires_at is not None and key.expires_at <= now:
-                raise EndedError("The key has expired.")
+                raise InactiveCredentialError("The key has expired.")
             return key
-    raise unauthenticated("The key is not valid.")
+    raise unauthenticated_error("The key is not valid.")
 
 
-def unauthenticated(message: str) -> RequestError:
+def unauthenticated_error(message: str) -> RequestError:
     return RequestError(ErrorCode.UNAUTHENTICATED, message)
 
 
-@repeated_when_undone
+@retry_on_deadlock
 async def create(
     database: Database,
-    desk: Desk,
+    command: CommandContext,
     name: str,
     permissions: Sequence[Permission],
     expires_at: datetime | None,
-) -> Saved:
-    """A key of the organization that the request acts in, with permissions that its maker has."""
-    creator, now = desk.reporter, desk.now
+) -> ApiKeyResult:
+    """Creates a key in the caller's organization, with a subset of the caller's permissions."""
+    creator, now = command.actor, command.now
     problems = [
-        *key_problems(name, permissions, expires_at, now, desk.limits),
-        *grant_problems(permissions, creator),
+        *validate_key(name, permissions, expires_at, now, command.limits),
+        *validate_grants(permissions, creator),
     ]
     if problems:
-        return Saved(problems=tuple(problems))
+        return ApiKeyResult(problems=tuple(problems))
     async with database.write(creator.organization_id) as session:
-        await hold(session, creator.organization_id)
-        await _still_valid(session, creator)
-        if problems := await full(session, creator.organization_id, now, desk.limits):
-            return Saved(problems=tuple(problems))
-        key, secret = await add(
+        await lock_organization(session, creator.organization_id)
+        await _check_not_revoked(session, creator)
+        if problems := await key_limit_problems(
+            session, creator.organization_id, now, command.limits
+        ):
+            return ApiKeyResult(problems=tuple(problems))
+        key, secret = await insert_key(
             session,
             creator.organization_id,
             name,
@@ -90,10 +98,10 @@ async def create(
             actor=creator.name,
             expires_at=expires_at,
         )
-        return Saved(key, secret)
+        return ApiKeyResult(key, secret)
 
 
-async def add(
+async def insert_key(
     session: AsyncSession,
     organization_id: UUID,
     name: str,
@@ -105,7 +113,10 @@ async def add(
     every_organization: bool = False,
     expires_at: datetime | None = None,
 ) -> tuple[tables.ApiKey, str]:
-    """Writes a key and its log entry. The secret, 32 random bytes unless given, is kept nowhere."""
+    """Writes a key and its log entry and returns the key with its secret, which is not stored.
+
+    Without `secret`, it has 32 random bytes.
+    """
     secret = secret or f"tocsin_{secrets.token_urlsafe(32)}"
     digest = _digest(secret)
     key = tables.ApiKey(
@@ -120,35 +131,37 @@ async def add(
         expires_at=expires_at,
     )
     session.add(key)
-    await changes.append(session, [_entry(key, "CREATED", actor, now)])
+    await changes.append_entries(session, [_log_entry(key, "CREATED", actor, now)])
     return key, secret
 
 
-@repeated_when_undone
-async def revoke(database: Database, desk: Desk, key_id: UUID) -> Saved:
-    """Revokes a key for good; a second time changes nothing.
+@retry_on_deadlock
+async def revoke(database: Database, command: CommandContext, key_id: UUID) -> ApiKeyResult:
+    """Revokes a key permanently. Revoking it again changes nothing.
 
-    RequestError FORBIDDEN for a key of every organization, unless the caller has them all too.
+    Raises RequestError FORBIDDEN for a key of all organizations if the caller does not have them.
     """
-    caller = desk.reporter
+    caller = command.actor
     async with database.write(caller.organization_id) as session:
-        await hold(session, caller.organization_id)
-        await _still_valid(session, caller)
+        await lock_organization(session, caller.organization_id)
+        await _check_not_revoked(session, caller)
         key = await session.get(tables.ApiKey, key_id)
         if key is None:
-            return Saved(problems=(gone("API key", key_id, "id"),))
+            return ApiKeyResult(problems=(not_found("API key", key_id, "id"),))
         if key.every_organization and not caller.every_organization:
             message = "Only who acts in every organization may revoke a key of every organization."
             raise RequestError(ErrorCode.FORBIDDEN, message)
-        await end(session, key, caller.name, desk.now)
-        return Saved(key)
+        await mark_revoked(session, key, caller.name, command.now)
+        return ApiKeyResult(key)
 
 
-async def end(session: AsyncSession, key: tables.ApiKey, actor: str, now: datetime) -> None:
-    """In the transaction of who holds the key's organization."""
+async def mark_revoked(
+    session: AsyncSession, key: tables.ApiKey, actor: str, now: datetime
+) -> None:
+    """Marks the key as revoked. The transaction must hold the lock of its organization."""
     if key.revoked_at is None:
         key.revoked_at = now
-        await changes.append(session, [_entry(key, REVOKED, actor, now)])
+        await changes.append_entries(session, [_log_entry(key, REVOKED, actor, now)])
 
 
 async def find(database: Database, caller: Caller, key_id: UUID) -> tables.ApiKey | None:
@@ -156,66 +169,74 @@ async def find(database: Database, caller: Caller, key_id: UUID) -> tables.ApiKe
         return await session.get(tables.ApiKey, key_id)
 
 
-async def listed(
+async def list_keys(
     session: AsyncSession, now: datetime, limit: int | None = None
 ) -> list[tables.ApiKey]:
-    """Those in the session's scope: the valid ones, the newest first, then the last that ended."""
+    """Lists the keys in the session's scope: valid ones, newest first, then inactive ones, latest
+    first.
+    """
     table = tables.ApiKey
-    ended = case((~_valid(now), func.coalesce(col(table.revoked_at), col(table.expires_at))))
-    order = (ended.is_not(None), ended.desc(), col(table.id).desc())
+    inactive_since = case(
+        (~_is_valid(now), func.coalesce(col(table.revoked_at), col(table.expires_at)))
+    )
+    order = (inactive_since.is_not(None), inactive_since.desc(), col(table.id).desc())
     return list(await session.scalars(select(table).order_by(*order).limit(limit)))
 
 
-async def of_organization(
+async def list_for_organization(
     database: Database, caller: Caller, now: datetime, limits: Limits
 ) -> list[tables.ApiKey]:
     async with database.read(caller.organization_id) as session:
-        return await listed(session, now, limits.api_keys_listed)
+        return await list_keys(session, now, limits.api_keys_listed)
 
 
-async def hold(session: AsyncSession, organization_id: UUID) -> None:
-    """Until the end of the transaction, nobody else makes or revokes keys of the organization."""
-    own = col(tables.Organization.id) == organization_id
-    # Reporters share the row by their foreign keys: those do not wait.
-    await session.execute(select(tables.Organization).where(own).with_for_update(key_share=True))
+async def lock_organization(session: AsyncSession, organization_id: UUID) -> None:
+    """Locks out creation and revocation of the organization's keys until the transaction ends."""
+    statement = select(tables.Organization).where(col(tables.Organization.id) == organization_id)
+    # key_share: the foreign key locks of reported events do not wait for it.
+    await session.execute(statement.with_for_update(key_share=True))
 
 
-async def full(
+async def key_limit_problems(
     session: AsyncSession, organization_id: UUID, now: datetime, limits: Limits
 ) -> list[Problem]:
-    """Whether the organization has as many valid keys as it may have."""
-    own = col(tables.ApiKey.organization_id) == organization_id
-    valid = select(func.count()).select_from(tables.ApiKey).where(own, _valid(now))
-    if (await session.scalars(valid)).one() < limits.api_keys:
+    """Returns a problem if the organization has the maximum number of valid keys."""
+    in_organization = col(tables.ApiKey.organization_id) == organization_id
+    statement = (
+        select(func.count()).select_from(tables.ApiKey).where(in_organization, _is_valid(now))
+    )
+    if (await session.scalars(statement)).one() < limits.api_keys:
         return []
     message = f"An organization has at most {limits.api_keys:,} valid keys: revoke one."
     return [Problem(UserErrorCode.LIMIT_REACHED, message)]
 
 
-async def _still_valid(session: AsyncSession, caller: Caller) -> None:
-    """A key that was revoked meanwhile leaves none behind. RequestError UNAUTHENTICATED."""
+async def _check_not_revoked(session: AsyncSession, caller: Caller) -> None:
+    """Raises RequestError UNAUTHENTICATED if the caller's key was revoked meanwhile."""
     if caller.credential_id is None:
         return
-    # By its bare columns, which no scope narrows: the key may be another organization's.
-    own = _KEYS.c.id == caller.credential_id
-    asked = select(_KEYS.c.id).where(own, _KEYS.c.revoked_at.is_(None)).with_for_update(read=True)
-    if (await session.execute(asked)).one_or_none() is None:
-        raise EndedError("The key was revoked.")
+    # By the table's columns, which no scope restricts: the key may be of another organization.
+    not_revoked = (_KEY_TABLE.c.id == caller.credential_id, _KEY_TABLE.c.revoked_at.is_(None))
+    statement = select(_KEY_TABLE.c.id).where(*not_revoked).with_for_update(read=True)
+    if (await session.execute(statement)).one_or_none() is None:
+        raise InactiveCredentialError("The key was revoked.")
 
 
-def _valid(now: datetime) -> ColumnElement[bool]:
+def _is_valid(now: datetime) -> ColumnElement[bool]:
     table = tables.ApiKey
-    lasting = or_(col(table.expires_at).is_(None), col(table.expires_at) > now)
-    return and_(col(table.revoked_at).is_(None), lasting)
+    unexpired = or_(col(table.expires_at).is_(None), col(table.expires_at) > now)
+    return and_(col(table.revoked_at).is_(None), unexpired)
 
 
-def _entry(key: tables.ApiKey, kind: str, actor: str, now: datetime) -> changes.NewEntry:
-    told = {
+def _log_entry(key: tables.ApiKey, kind: str, actor: str, now: datetime) -> changes.NewEntry:
+    attributes = {
         "name": key.name,
         "permissions": key.permissions,
-        "expires_at": key.expires_at and write_instant(key.expires_at),
+        "expires_at": key.expires_at and format_instant(key.expires_at),
     }
-    return changes.NewEntry(changes.API_KEY, key.id, key.organization_id, actor, now, told, kind)
+    return changes.NewEntry(
+        changes.API_KEY, key.id, key.organization_id, actor, now, attributes, kind
+    )
 
 
 def _digest(secret: str) -> str:

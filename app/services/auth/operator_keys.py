@@ -1,4 +1,4 @@
-"""What an operator does with keys, at the database itself: nobody's permission is asked."""
+"""API key commands of an operator on the database. Permissions are not checked."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlmodel import col
 
-from app.domain.access.caller import Permission, key_problems
-from app.domain.event_types.event_type_draft import gone
+from app.domain.access.caller import Permission, validate_key
+from app.domain.event_types.event_type_draft import not_found
 from app.domain.shared.limits import Limits
 from app.domain.shared.problems import Problem, UserErrorCode
-from app.domain.shared.values import name_problems
+from app.domain.shared.values import validate_name
 from app.services.auth import keys
-from app.services.auth.keys import Saved
+from app.services.auth.keys import ApiKeyResult
 from app.store import tables
-from app.store.engine.database import EVERYWHERE, Database, repeated_when_undone
+from app.store.engine.database import ALL_ORGANIZATIONS, Database, retry_on_deadlock
 
 ACTOR = "tocsin keys"
 
 
-@repeated_when_undone
+@retry_on_deadlock
 async def create(
     database: Database,
     organization_key: str,
@@ -33,23 +33,23 @@ async def create(
     limits: Limits,
     *,
     every_organization: bool = False,
-) -> Saved:
-    problems = key_problems(name, permissions, expires_at, now, limits)
-    missing = f"There is no organization {organization_key[:100]!a}."
-    unknown = Problem(UserErrorCode.NOT_FOUND, missing, ("organization",))
-    if name_problems(organization_key, limits.name):
-        problems.append(unknown)
+) -> ApiKeyResult:
+    problems = validate_key(name, permissions, expires_at, now, limits)
+    message = f"There is no organization {organization_key[:100]!a}."
+    unknown_organization = Problem(UserErrorCode.NOT_FOUND, message, ("organization",))
+    if validate_name(organization_key, limits.name):
+        problems.append(unknown_organization)
     if problems:
-        return Saved(problems=tuple(problems))
-    own = col(tables.Organization.key) == organization_key
-    async with database.write(EVERYWHERE) as session:
-        organization = (await session.scalars(select(tables.Organization).where(own))).one_or_none()
+        return ApiKeyResult(problems=tuple(problems))
+    by_key = select(tables.Organization).where(col(tables.Organization.key) == organization_key)
+    async with database.write(ALL_ORGANIZATIONS) as session:
+        organization = (await session.scalars(by_key)).one_or_none()
         if organization is None:
-            return Saved(problems=(unknown,))
-        await keys.hold(session, organization.id)
-        if problems := await keys.full(session, organization.id, now, limits):
-            return Saved(problems=tuple(problems))
-        key, secret = await keys.add(
+            return ApiKeyResult(problems=(unknown_organization,))
+        await keys.lock_organization(session, organization.id)
+        if problems := await keys.key_limit_problems(session, organization.id, now, limits):
+            return ApiKeyResult(problems=tuple(problems))
+        key, secret = await keys.insert_key(
             session,
             organization.id,
             name,
@@ -59,24 +59,27 @@ async def create(
             every_organization=every_organization,
             expires_at=expires_at,
         )
-        return Saved(key, secret)
+        return ApiKeyResult(key, secret)
 
 
-@repeated_when_undone
-async def revoke(database: Database, key_id: UUID, now: datetime) -> Saved:
-    async with database.write(EVERYWHERE) as session:
-        found = await session.get(tables.ApiKey, key_id)
-        if found is None:
-            return Saved(problems=(gone("API key", key_id),))
-        await keys.hold(session, found.organization_id)
-        await session.refresh(found)
-        await keys.end(session, found, ACTOR, now)
-        return Saved(found)
+@retry_on_deadlock
+async def revoke(database: Database, key_id: UUID, now: datetime) -> ApiKeyResult:
+    async with database.write(ALL_ORGANIZATIONS) as session:
+        key = await session.get(tables.ApiKey, key_id)
+        if key is None:
+            return ApiKeyResult(problems=(not_found("API key", key_id),))
+        await keys.lock_organization(session, key.organization_id)
+        await session.refresh(key)
+        await keys.mark_revoked(session, key, ACTOR, now)
+        return ApiKeyResult(key)
 
 
-async def listed(database: Database, now: datetime) -> list[tuple[str, tables.ApiKey]]:
-    """Every key beside its organization's: the valid ones first, then the last that ended."""
-    async with database.read(EVERYWHERE) as session:
+async def list_keys(database: Database, now: datetime) -> list[tuple[str, tables.ApiKey]]:
+    """Lists all keys with the keys of their organizations: valid ones first, then inactive ones."""
+    async with database.read(ALL_ORGANIZATIONS) as session:
         organizations = await session.scalars(select(tables.Organization))
-        names = {each.id: each.key for each in organizations}
-        return [(names[key.organization_id], key) for key in await keys.listed(session, now)]
+        organization_keys = {row.id: row.key for row in organizations}
+        return [
+            (organization_keys[key.organization_id], key)
+            for key in await keys.list_keys(session, now)
+        ]

@@ -1,4 +1,4 @@
-"""Organizations, and how an empty database gets its first."""
+"""Organizations, and the bootstrap of an empty database."""
 
 from __future__ import annotations
 
@@ -12,42 +12,42 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 from uuid_utils.compat import uuid7
 
-from app.domain.access.caller import Caller, Permission, organization_problems
-from app.domain.intake.intake import Desk
+from app.domain.access.caller import Caller, Permission, validate_organization
+from app.domain.intake.intake import CommandContext
 from app.domain.shared.problems import ErrorCode, Problem, RequestError, UserErrorCode
-from app.domain.shared.values import name_problems
+from app.domain.shared.values import validate_name
 from app.services.auth import keys
 from app.store import tables
 from app.store.change_log import changes
-from app.store.engine.database import EVERYWHERE, Database
-from app.store.engine.dialect import insert_new
+from app.store.engine.database import ALL_ORGANIZATIONS, Database
+from app.store.engine.dialect import insert_if_absent
 
 ADMINISTRATOR = "administrator"
 DEFAULT_KEY = "default"
-_LONGEST_KEY = 255
+_MAX_KEY_LENGTH = 255
 
 
 @dataclass(frozen=True)
-class Saved:
-    """An organization as it was made, or why none was."""
+class OrganizationResult:
+    """The created organization, or the problems that prevented it."""
 
     organization: tables.Organization | None = None
     problems: tuple[Problem, ...] = ()
 
 
-async def bootstrap(database: Database, key: str | None, now: datetime) -> str | None:
-    """Gives an empty database its organization and its administrator's key.
+async def bootstrap_database(database: Database, key: str | None, now: datetime) -> str | None:
+    """Creates the default organization and its administrator's key in an empty database.
 
-    Returns the key, or None where there was something already. Of several processes that start
-    at once, one gets the key.
+    Returns the key, or None if the database is not empty. If several processes start at once, one
+    of them gets the key.
     """
-    async with database.write(EVERYWHERE) as session:
+    async with database.write(ALL_ORGANIZATIONS) as session:
         if (await session.scalars(select(col(tables.Organization.id)).limit(1))).first():
             return None
-        organization_id = await add_organization(session, DEFAULT_KEY, "Default", now)
+        organization_id = await insert_organization(session, DEFAULT_KEY, "Default", now)
         if organization_id is None:
             return None
-        _, secret = await keys.add(
+        _, secret = await keys.insert_key(
             session,
             organization_id,
             ADMINISTRATOR,
@@ -60,33 +60,37 @@ async def bootstrap(database: Database, key: str | None, now: datetime) -> str |
         return secret
 
 
-async def create(database: Database, desk: Desk, key: str, name: str) -> Saved:
-    """An organization, empty: who makes it chooses it by its key, and makes keys there.
+async def create(
+    database: Database, command: CommandContext, key: str, name: str
+) -> OrganizationResult:
+    """Creates an empty organization.
 
-    RequestError FORBIDDEN unless the caller acts in every organization.
+    Raises RequestError FORBIDDEN unless the caller has all organizations.
     """
-    if not desk.reporter.every_organization:
+    if not command.actor.every_organization:
         message = "Only who acts in every organization may make one."
         raise RequestError(ErrorCode.FORBIDDEN, message)
-    if problems := organization_problems(key, name, desk.limits):
-        return Saved(problems=tuple(problems))
-    async with database.write(EVERYWHERE) as session:
-        actor = desk.reporter.name
-        made = await add_organization(session, key, name, desk.now, actor)
-        if made is None:
-            taken = f"There is an organization {key} already."
-            return Saved(problems=(Problem(UserErrorCode.ALREADY_EXISTS, taken, ("key",)),))
-        return Saved(await session.get_one(tables.Organization, made))
+    if problems := validate_organization(key, name, command.limits):
+        return OrganizationResult(problems=tuple(problems))
+    async with database.write(ALL_ORGANIZATIONS) as session:
+        actor = command.actor.name
+        organization_id = await insert_organization(session, key, name, command.now, actor)
+        if organization_id is None:
+            message = f"There is an organization {key} already."
+            return OrganizationResult(
+                problems=(Problem(UserErrorCode.ALREADY_EXISTS, message, ("key",)),)
+            )
+        return OrganizationResult(await session.get_one(tables.Organization, organization_id))
 
 
-async def add_organization(
+async def insert_organization(
     session: AsyncSession, key: str, name: str, now: datetime, actor: str = ADMINISTRATOR
 ) -> UUID | None:
-    """Writes an organization and its log entry; None where the key is taken."""
+    """Writes an organization and its log entry. Returns None if the key is taken."""
     table = tables.Organization
     row = {"id": uuid7(), "key": key, "name": name, "created_at": now}
-    new = insert_new(session, table).returning(col(table.id))
-    organization_id = (await session.scalars(new, [row])).one_or_none()
+    statement = insert_if_absent(session, table).returning(col(table.id))
+    organization_id = (await session.scalars(statement, [row])).one_or_none()
     if organization_id is not None:
         entry = changes.NewEntry(
             changes.ORGANIZATION,
@@ -96,32 +100,32 @@ async def add_organization(
             now,
             {"key": key, "name": name},
         )
-        await changes.append(session, [entry])
+        await changes.append_entries(session, [entry])
     return organization_id
 
 
-async def organization_named(session: AsyncSession, key: str) -> UUID | None:
-    """The id of the organization with this key, whatever text the key is. Needs EVERYWHERE."""
-    if name_problems(key, _LONGEST_KEY):
+async def find_organization_id(session: AsyncSession, key: str) -> UUID | None:
+    """Returns the id of the organization with this key. Needs a session of ALL_ORGANIZATIONS."""
+    if validate_name(key, _MAX_KEY_LENGTH):
         return None
-    asked = select(col(tables.Organization.id)).where(col(tables.Organization.key) == key)
-    return (await session.scalars(asked)).one_or_none()
+    statement = select(col(tables.Organization.id)).where(col(tables.Organization.key) == key)
+    return (await session.scalars(statement)).one_or_none()
 
 
-async def organization(database: Database, caller: Caller) -> tables.Organization:
-    """The organization that the request acts in."""
+async def fetch_organization(database: Database, caller: Caller) -> tables.Organization:
+    """Fetches the organization that the request acts in."""
     async with database.read(caller.organization_id) as session:
         return await session.get_one(tables.Organization, caller.organization_id)
 
 
-async def organizations(
+async def list_organizations(
     database: Database, caller: Caller, limit: int
 ) -> Sequence[tables.Organization]:
-    """Those that the caller's credential may choose among, up to `limit`, by key."""
+    """Lists the organizations that the caller may act in, ordered by key, up to `limit`."""
     table = tables.Organization
-    async with database.read(EVERYWHERE) as session:
+    async with database.read(ALL_ORGANIZATIONS) as session:
         statement = select(table).order_by(col(table.key)).limit(limit)
         if not caller.every_organization:
-            named = col(table.key).in_(sorted(caller.organization_keys))
-            statement = statement.where(or_(col(table.id) == caller.organization_id, named))
+            by_key = col(table.key).in_(sorted(caller.organization_keys))
+            statement = statement.where(or_(col(table.id) == caller.organization_id, by_key))
         return list(await session.scalars(statement))

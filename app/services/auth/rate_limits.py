@@ -1,7 +1,7 @@
-"""How much each principal may ask of this process, in points of cost: a bucket that fills again.
+"""Rate limits: a token bucket per principal and process, in points of cost.
 
-What is asked at once may be more than a bucket holds: then the bucket is full first, and in debt
-afterwards.
+A request may cost more than the bucket's capacity. It then needs a full bucket, and leaves it with
+a negative balance.
 """
 
 from __future__ import annotations
@@ -16,44 +16,47 @@ from app.domain.shared.limits import RequestLimits
 from app.domain.shared.problems import ErrorCode, RequestError
 
 
-class Rates:
-    """Remembers so many principals, those that asked last; a full bucket needs no memory."""
+class RateLimits:
+    """The buckets of the latest principals. A principal without a bucket has a full one."""
 
     def __init__(
         self, limits: RequestLimits | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         limits = limits or RequestLimits()
-        self._most = limits.points
-        self._principals = limits.principals
+        self._points_per_minute = limits.points
+        self._max_principals = limits.principals
         self._clock = clock
-        self._left: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()
+        self._buckets: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()
 
     def __len__(self) -> int:
-        """How many principals are remembered."""
-        return len(self._left)
+        """Number of principals with a bucket."""
+        return len(self._buckets)
 
-    def spend(self, caller: Caller, points: int) -> None:
-        """RequestError LIMIT_EXCEEDED, with the seconds after which it would pass; spends nothing
-        then."""
-        if not self._most:
+    def charge_points(self, caller: Caller, points: int) -> None:
+        """Takes points from the caller's bucket.
+
+        Raises RequestError LIMIT_EXCEEDED with `retry_after` in seconds if there are too few; then
+        nothing is taken.
+        """
+        if not self._points_per_minute:
             return
-        principal = _principal(caller)
-        now, a_second = self._clock(), self._most / 60
-        left, at = self._left.pop(principal, (float(self._most), now))
-        left = min(self._most, left + (now - at) * a_second)
-        missing = min(points, self._most) - left
-        self._left[principal] = (left if missing > 0 else left - points, now)
-        if len(self._left) > self._principals:
-            self._left.popitem(last=False)
+        principal = _principal_of(caller)
+        now, points_per_second = self._clock(), self._points_per_minute / 60
+        balance, updated_at = self._buckets.pop(principal, (float(self._points_per_minute), now))
+        balance = min(self._points_per_minute, balance + (now - updated_at) * points_per_second)
+        missing = min(points, self._points_per_minute) - balance
+        self._buckets[principal] = (balance if missing > 0 else balance - points, now)
+        if len(self._buckets) > self._max_principals:
+            self._buckets.popitem(last=False)
         if missing > 0:
-            after = ceil(missing / a_second)
-            told = (
-                f"This credential may spend {self._most:,} points of cost a minute, and this "
-                f"request costs {points:,}: try again in {after:,} s."
+            retry_after = ceil(missing / points_per_second)
+            message = (
+                f"This credential may spend {self._points_per_minute:,} points of cost a minute, "
+                f"and this request costs {points:,}: try again in {retry_after:,} s."
             )
-            raise RequestError(ErrorCode.LIMIT_EXCEEDED, told, retry_after=after)
+            raise RequestError(ErrorCode.LIMIT_EXCEEDED, message, retry_after=retry_after)
 
 
-def _principal(caller: Caller) -> Hashable:
-    """The credential: a key by its id, a token by its subject."""
+def _principal_of(caller: Caller) -> Hashable:
+    """Returns the identity of the credential: the id of a key or the subject of a token."""
     return caller.credential_id or caller.name

@@ -1,7 +1,7 @@
-"""Tokens (JWT) of an identity provider: whether they are genuine, and what they claim.
+"""Verification of the tokens (JWT) of an identity provider.
 
-A token's algorithm chooses the key: HS* the shared secret and nothing else, all others the
-provider's published keys and nothing else. What a token says of its own key is not followed.
+The algorithm of a token selects the key: HS* only the shared secret, all others only the published
+keys of the provider. Keys or key addresses in the token itself are ignored.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from jwt.algorithms import get_default_algorithms
 
 from app.domain.access.tokens import (
     TokenClaims,
+    TokenRequirements,
     TokenSettingsError,
-    TokenTerms,
     check_leeway,
-    read_claims,
-    refusal,
+    parse_claims,
+    unauthenticated,
 )
 from app.services.auth.jwks import ALGORITHMS, KeySet
 
-LARGEST_TOKEN_BYTES = 8 * 1024
-SHORTEST_SECRET_BYTES = 32
+MAX_TOKEN_BYTES = 8 * 1024
+MIN_SECRET_BYTES = 32
 DEFAULT_LEEWAY_SECONDS = 30
 SECRET_ALGORITHMS = frozenset({"HS256", "HS384", "HS512"})
 
@@ -35,8 +35,8 @@ _VERIFIERS = get_default_algorithms()
 
 
 @dataclass(frozen=True)
-class _Parts:
-    """A token taken apart: nothing in it is trusted yet."""
+class _ParsedToken:
+    """The parts of a token that is not verified yet."""
 
     algorithm: str
     kid: str | None
@@ -45,8 +45,8 @@ class _Parts:
     payload: bytes
 
 
-class Tokens:
-    """Reads tokens. One for each process, which closes it: it keeps the provider's keys."""
+class TokenVerifier:
+    """Verifies tokens and caches the provider's keys. Each process has one and closes it."""
 
     def __init__(
         self,
@@ -57,56 +57,62 @@ class Tokens:
         audience: str | None = None,
         leeway_seconds: int = DEFAULT_LEEWAY_SECONDS,
     ) -> None:
-        """TokenSettingsError for a secret, an address or a leeway that cannot be used."""
+        """Raises TokenSettingsError for an unusable secret, URL or leeway."""
         check_leeway(leeway_seconds)
-        self._secret = None if secret is None else _checked_secret(secret)
-        self._key_set = None if jwks_url is None else KeySet(_checked_url(jwks_url))
-        self._terms = TokenTerms(issuer, audience, timedelta(seconds=leeway_seconds))
+        self._secret = None if secret is None else _validate_secret(secret)
+        self._key_set = None if jwks_url is None else KeySet(_validate_url(jwks_url))
+        self._requirements = TokenRequirements(issuer, audience, timedelta(seconds=leeway_seconds))
 
     @property
-    def accepted(self) -> bool:
-        """Whether there is anything that a token could be checked with."""
+    def is_configured(self) -> bool:
+        """Whether there is a secret or a JWKS URL to verify tokens with."""
         return self._secret is not None or self._key_set is not None
 
     async def close(self) -> None:
         if self._key_set is not None:
             await self._key_set.close()
 
-    async def claims(self, token: str, now: datetime) -> TokenClaims:
-        """What a genuine token claims.
+    async def verify_token(self, token: str, now: datetime) -> TokenClaims:
+        """Verifies a token and returns its claims.
 
-        RequestError: UNAUTHENTICATED for any other, saying what is wrong with it; UNAVAILABLE
-        while no keys of the provider are known.
+        Raises RequestError UNAUTHENTICATED for an invalid token, with the reason, and UNAVAILABLE
+        while there are no keys of the provider.
         """
-        parts = _taken_apart(token)
-        key = await self._key(parts, now)
-        if not _VERIFIERS[parts.algorithm].verify(parts.signed, key, parts.signature):
-            raise refusal("The token's signature is not valid.")
-        return read_claims(_payload(parts.payload), self._terms, now)
+        parsed_token = _parse_token(token)
+        key = await self._select_key(parsed_token, now)
+        if not _VERIFIERS[parsed_token.algorithm].verify(
+            parsed_token.signed, key, parsed_token.signature
+        ):
+            raise unauthenticated("The token's signature is not valid.")
+        return parse_claims(_decode_claims(parsed_token.payload), self._requirements, now)
 
-    async def _key(self, parts: _Parts, now: datetime) -> Any:
-        if parts.algorithm in SECRET_ALGORITHMS and self._secret is not None:
+    async def _select_key(self, parsed_token: _ParsedToken, now: datetime) -> Any:
+        if parsed_token.algorithm in SECRET_ALGORITHMS and self._secret is not None:
             return self._secret
-        if parts.algorithm in ALGORITHMS and self._key_set is not None:
-            return (await self._key_set.key(parts.kid, parts.algorithm, now)).key
-        raise refusal(f"This server takes no tokens signed with {parts.algorithm[:20]!a} (alg).")
+        if parsed_token.algorithm in ALGORITHMS and self._key_set is not None:
+            return (await self._key_set.find_key(parsed_token.kid, parsed_token.algorithm, now)).key
+        raise unauthenticated(
+            f"This server takes no tokens signed with {parsed_token.algorithm[:20]!a} (alg)."
+        )
 
 
-def _taken_apart(token: str) -> _Parts:
-    if len(token) > LARGEST_TOKEN_BYTES:
-        size = f"{len(token):,} characters long; at most {LARGEST_TOKEN_BYTES:,}"
-        raise refusal(f"The token is {size} are read.")
+def _parse_token(token: str) -> _ParsedToken:
+    if len(token) > MAX_TOKEN_BYTES:
+        size = f"{len(token):,} characters long; at most {MAX_TOKEN_BYTES:,}"
+        raise unauthenticated(f"The token is {size} are read.")
     try:
         unverified: dict[str, Any] = {"verify_signature": False}
         parsed = jwt.PyJWS().decode_complete(token.encode("ascii"), options=unverified)  # type: ignore[arg-type]
     except (jwt.PyJWTError, ValueError):
-        raise refusal("The token cannot be read: it must be a signed JWT.") from None
+        raise unauthenticated("The token cannot be read: it must be a signed JWT.") from None
     header = parsed["header"]
     if "crit" in header:
-        raise refusal("The token asks for extensions that this server does not know (crit).")
+        raise unauthenticated(
+            "The token asks for extensions that this server does not know (crit)."
+        )
     if not isinstance(header.get("alg"), str):
-        raise refusal("The token does not say how it is signed (alg).")
-    return _Parts(
+        raise unauthenticated("The token does not say how it is signed (alg).")
+    return _ParsedToken(
         algorithm=header["alg"],
         kid=header.get("kid"),
         signed=token.rpartition(".")[0].encode("ascii"),
@@ -115,33 +121,32 @@ def _taken_apart(token: str) -> _Parts:
     )
 
 
-def _payload(text: bytes) -> dict[str, Any]:
+def _decode_claims(text: bytes) -> dict[str, Any]:
     try:
         claims = json.loads(text)
     except (ValueError, RecursionError):
         claims = None
     if not isinstance(claims, dict):
-        raise refusal("The token's claims cannot be read: they must be a JSON object.")
+        raise unauthenticated("The token's claims cannot be read: they must be a JSON object.")
     return claims
 
 
-def _checked_secret(secret: str) -> bytes:
+def _validate_secret(secret: str) -> bytes:
     size = len(secret.encode())
-    if size < SHORTEST_SECRET_BYTES:
+    if size < MIN_SECRET_BYTES:
         raise TokenSettingsError(
-            f"The secret for tokens is {size} bytes long; "
-            f"at least {SHORTEST_SECRET_BYTES} are needed."
+            f"The secret for tokens is {size} bytes long; at least {MIN_SECRET_BYTES} are needed."
         )
     try:
-        prepared: bytes = _VERIFIERS["HS256"].prepare_key(secret)
+        signing_key: bytes = _VERIFIERS["HS256"].prepare_key(secret)
     except jwt.InvalidKeyError:
         raise TokenSettingsError(
             "The secret for tokens is a public or private key: publish it as a JWKS instead."
         ) from None
-    return prepared
+    return signing_key
 
 
-def _checked_url(text: str) -> str:
+def _validate_url(text: str) -> str:
     try:
         url, split = httpx.URL(text), urlsplit(text)
         # httpx takes brackets that nobody closes, and urlsplit looks at a port when asked for it.

@@ -1,1 +1,1 @@
-"""Following the change log: feed, broadcast, notifications, history, pruning."""
+"""Readers of the change log: feed, broadcast, notifications, history, pruning."""

@@ -1,8 +1,9 @@
-"""One answer for all who follow the same: it is made once for an entry, and its text goes to each.
+"""Broadcasts: each log entry is rendered once, and the text is delivered to all subscribers.
 
-Who waits and has a way to be told at once (`Push`) is told so, without a task being woken for it.
-Else a subscriber has a bounded queue of references to those texts. Who is too slow for it loses the
-queue, reads the log at its own pace, and joins the others again: late, never poorer.
+An idle subscriber with a `Push` callback receives the text directly, without waking a task. Other
+subscribers have a bounded queue of references to the encoded. When the queue of a slow subscriber
+overflows, it is dropped; the subscriber reads the log at its own pace and then rejoins. It falls
+behind but does not lose entries.
 """
 
 from __future__ import annotations
@@ -14,207 +15,215 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Seque
 from contextvars import Context
 from typing import Protocol
 
-from app.services.change_log.feed_filters import Selection
-from app.store.change_log.changes import Entry, Place
+from app.services.change_log.feed_filters import FeedFilter
+from app.store.change_log.changes import Entry, LogPosition
 
-# Entries whose answers are made at the same time: what they ask for is read together.
-TOGETHER = 50
-# Subscribers who are told before others, who do something else, have their turn.
-TURN = 200
+# Entries that are rendered together, so that the loaders batch their reads.
+RENDER_BATCH_SIZE = 50
+# Subscribers that are served before the loop yields to other tasks.
+SUBSCRIBERS_PER_YIELD = 200
 
-Rendered = tuple[Place, str]
-Render = Callable[[Sequence[Entry]], Awaitable[list[Rendered]]]
+RenderedEntry = tuple[LogPosition, str]
+Render = Callable[[Sequence[Entry]], Awaitable[list[RenderedEntry]]]
 
 
-class Texts(tuple[bytes, ...]):
-    """A batch in UTF-8, for many subscribers.
+class EncodedBatch(tuple[bytes, ...]):
+    """The encoded of a batch in UTF-8, shared by all subscribers.
 
-    `around` and `framed` are for whoever sends it to many of them: what comes around so many bytes
-    of each, and what was sent last, behind what it was made with.
+    The transport caches its frames here: `frames_by_prefix_size` has the frame header and the rest
+    of each text by the length of the prefix, and `last_frames` the last prefix and its frames.
     """
 
     def __init__(self, _: Iterable[bytes]) -> None:
-        self.around: dict[int, list[tuple[bytes, bytes]]] = {}
-        self.framed = b"", b""
+        self.frames_by_prefix_size: dict[int, list[tuple[bytes, bytes]]] = {}
+        self.last_frames = b"", b""
         self.size = sum(map(len, self))
 
 
-# Sends texts now and in whole; False when it cannot, and then nothing of them.
-Push = Callable[[Texts], bool]
+# Sends the whole batch now and returns True, or sends nothing and returns False.
+Push = Callable[[EncodedBatch], bool]
 
 
 class Subscriber:
-    """Waits for texts. `overrun` when they were too many for it, or too long.
+    """A bounded queue of rendered entries. `overflowed` is set when they exceed the limits.
 
-    What it has taken counts until it asks for more: then it is on its way. `told` is the place up
-    to which it was told everything.
+    A batch that was taken counts as buffered until the next one is requested. All entries up to
+    `delivered_position` were delivered.
     """
 
-    def __init__(self, joined: Place, most: int, most_bytes: int, push: Push | None = None) -> None:
-        self.joined = joined
-        self.told = joined
-        self.overrun = False
-        self.held = 0
-        self.held_bytes = 0
-        self._most = most
-        self._most_bytes = most_bytes
+    def __init__(
+        self, joined_at: LogPosition, max_entries: int, max_bytes: int, push: Push | None = None
+    ) -> None:
+        self.joined_at = joined_at
+        self.delivered_position = joined_at
+        self.overflowed = False
+        self.buffered_entries = 0
+        self.buffered_bytes = 0
+        self._max_entries = max_entries
+        self._max_bytes = max_bytes
         self._push = push
-        # All that it has taken is on its way, and it has asked for more.
-        self._resting = False
-        self._failure: Exception | None = None
-        self._waiting: deque[Rendered] = deque()
-        self._arrived = asyncio.Event()
+        # The queue is empty and the consumer waits for the next batch.
+        self._idle = False
+        self._error: Exception | None = None
+        self._pending: deque[RenderedEntry] = deque()
+        self._wake_event = asyncio.Event()
 
-    def offer(self, batch: Sequence[Rendered], texts: Texts) -> None:
-        """A batch, whose texts are there in UTF-8 as well: pushed in whole, or queued."""
-        behind = self._resting and batch[0][0] > self.told
-        if behind and self._push is not None and self._push(texts):
-            self.told = batch[-1][0]
+    def push_or_queue(self, batch: Sequence[RenderedEntry], encoded: EncodedBatch) -> None:
+        """Pushes the whole batch if the subscriber is idle, and queues it otherwise."""
+        can_push = self._idle and batch[0][0] > self.delivered_position
+        if can_push and self._push is not None and self._push(encoded):
+            self.delivered_position = batch[-1][0]
             return
-        # Nothing is pushed past what is queued.
-        self._resting = False
-        for each in batch:
-            self._queue(each)
+        # Later batches must not overtake queued entries.
+        self._idle = False
+        for rendered in batch:
+            self._enqueue(rendered)
 
-    def _queue(self, rendered: Rendered) -> None:
-        if self.overrun:
+    def _enqueue(self, rendered: RenderedEntry) -> None:
+        if self.overflowed:
             return
         size = len(rendered[1])
-        if self.held >= self._most or self.held_bytes + size > self._most_bytes:
-            self.overrun = True
-            self._waiting.clear()
+        if (
+            self.buffered_entries >= self._max_entries
+            or self.buffered_bytes + size > self._max_bytes
+        ):
+            self.overflowed = True
+            self._pending.clear()
         else:
-            self._waiting.append(rendered)
-            self.held += 1
-            self.held_bytes += size
-        self._arrived.set()
+            self._pending.append(rendered)
+            self.buffered_entries += 1
+            self.buffered_bytes += size
+        self._wake_event.set()
 
-    def fail(self, failure: Exception) -> None:
-        self._failure = failure
-        self._arrived.set()
+    def set_error(self, error: Exception) -> None:
+        self._error = error
+        self._wake_event.set()
 
-    async def take(self) -> list[Rendered]:
-        """What has arrived, once something has; nothing when the queue was overrun."""
-        self.held = len(self._waiting)
-        self.held_bytes = sum(len(text) for _, text in self._waiting)
-        self._resting = not self._waiting and not self.overrun
+    async def wait_for_batch(self) -> list[RenderedEntry]:
+        """Waits for entries and returns them. The list is empty if the queue overflowed."""
+        self.buffered_entries = len(self._pending)
+        self.buffered_bytes = sum(len(text) for _, text in self._pending)
+        self._idle = not self._pending and not self.overflowed
         try:
-            await self._arrived.wait()
+            await self._wake_event.wait()
         finally:
-            self._resting = False  # who has left is told nothing, though it may be offered more
-        self._arrived.clear()
-        if self._failure is not None:
-            raise self._failure.with_traceback(None)  # each who waits raises the same one
-        taken = list(self._waiting)
-        self._waiting.clear()
-        return taken
+            self._idle = False  # a consumer that was cancelled must not be pushed to
+        self._wake_event.clear()
+        if self._error is not None:
+            raise self._error.with_traceback(None)  # all subscribers raise the same exception
+        batch = list(self._pending)
+        self._pending.clear()
+        return batch
 
 
 class EntryReader(Protocol):
-    """The change log as a broadcast reads it; the feed implements it."""
+    """The part of the feed that a broadcast reads the change log through."""
 
-    read_up_to: Place
+    read_position: LogPosition
 
-    def stored(
-        self, selection: Selection, after: Place, until: Place
+    def read_stored(
+        self, feed_filter: FeedFilter, after: LogPosition, until: LogPosition
     ) -> AsyncGenerator[list[Entry], None]:
-        """Stored entries of the selection between two positions, `until` included."""
+        """Yields the matching entries between two positions, `until` included."""
 
-    def follow(self, selection: Selection, after: Place) -> AsyncGenerator[list[Entry], None]:
-        """Entries of the selection after the position: once each, in order, without end."""
+    def follow_entries(
+        self, feed_filter: FeedFilter, after: LogPosition
+    ) -> AsyncGenerator[list[Entry], None]:
+        """Yields the matching entries after the position: once each, in order, without end."""
 
 
 class Broadcast:
-    """The live answers of one selection. It ends when the last who follows it leaves."""
+    """The rendered entries of one feed filter. It ends when its last subscriber leaves."""
 
     def __init__(
         self,
         reader: EntryReader,
-        selection: Selection,
+        feed_filter: FeedFilter,
         render: Render,
-        most: int,
-        most_bytes: int,
+        max_entries: int,
+        max_bytes: int,
     ) -> None:
         self._reader = reader
-        self._selection = selection
+        self._feed_filter = feed_filter
         self._render = render
-        self._most = most
-        self._most_bytes = most_bytes
-        self._following = 0
+        self._max_entries = max_entries
+        self._max_bytes = max_bytes
+        self._subscriber_count = 0
         self.subscribers: set[Subscriber] = set()
-        # Whatever is selected behind it is still to be handed out.
-        self.position = reader.read_up_to
+        # Entries after this position have not been delivered yet.
+        self.position = reader.read_position
 
-    def start(self, ended: Callable[[], object]) -> asyncio.Task[None]:
-        self._ended = ended
-        # A context of its own: it serves more than the one who happened to come first.
-        self._running = asyncio.create_task(self._run(), context=Context())
-        return self._running
+    def start(self, on_end: Callable[[], object]) -> asyncio.Task[None]:
+        self._on_end = on_end
+        # An empty context: the task serves all subscribers, not only the first one.
+        self._task = asyncio.create_task(self._run(), context=Context())
+        return self._task
 
-    async def follow(
-        self, after: Place, push: Push | None = None
-    ) -> AsyncGenerator[list[Rendered], None]:
-        """Every answer after the place, once, in order, without end: all that is there at once.
+    async def subscribe(
+        self, after: LogPosition, push: Push | None = None
+    ) -> AsyncGenerator[list[RenderedEntry], None]:
+        """Yields all rendered entries after the position: once each, in order, without end.
 
-        What can be pushed while it waits for the next is pushed instead.
+        While the caller waits for the next batch, entries may go to `push` instead.
         """
-        self._following += 1
+        self._subscriber_count += 1
         try:
             while True:
-                subscriber = Subscriber(self.position, self._most, self._most_bytes, push)
+                subscriber = Subscriber(self.position, self._max_entries, self._max_bytes, push)
                 self.subscribers.add(subscriber)
-                async with contextlib.aclosing(self._heard(subscriber, after)) as heard:
-                    async for rendered in heard:
-                        yield rendered
-                after = subscriber.told
+                async with contextlib.aclosing(self._stream_rendered(subscriber, after)) as batches:
+                    async for batch in batches:
+                        yield batch
+                after = subscriber.delivered_position
         finally:
-            self._following -= 1
-            if not self._following:
-                self._ended()
-                self._running.cancel()
+            self._subscriber_count -= 1
+            if not self._subscriber_count:
+                self._on_end()
+                self._task.cancel()
 
-    async def _heard(
-        self, subscriber: Subscriber, after: Place
-    ) -> AsyncGenerator[list[Rendered], None]:
-        """The log up to where the others are, then what they get: until it is overrun."""
+    async def _stream_rendered(
+        self, subscriber: Subscriber, after: LogPosition
+    ) -> AsyncGenerator[list[RenderedEntry], None]:
+        """Yields stored entries up to the broadcast's position, then live ones, until overflow."""
         try:
-            stored = self._reader.stored(self._selection, after, subscriber.joined)
+            stored = self._reader.read_stored(self._feed_filter, after, subscriber.joined_at)
             async with contextlib.aclosing(stored):
                 async for batch in stored:
                     while batch:
-                        if rendered := await self._render(batch[:TOGETHER]):
+                        if rendered := await self._render(batch[:RENDER_BATCH_SIZE]):
                             yield rendered
-                        del batch[:TOGETHER]
-            # A cursor may be from beyond what the feed has read.
-            subscriber.told = max(after, subscriber.joined)
-            while not subscriber.overrun:
-                taken = await subscriber.take()
-                if rendered := [each for each in taken if each[0] > subscriber.told]:
-                    subscriber.told = rendered[-1][0]
+                        del batch[:RENDER_BATCH_SIZE]
+            # A cursor may be ahead of what the feed has read.
+            subscriber.delivered_position = max(after, subscriber.joined_at)
+            while not subscriber.overflowed:
+                received = await subscriber.wait_for_batch()
+                position = subscriber.delivered_position
+                if rendered := [entry for entry in received if entry[0] > position]:
+                    subscriber.delivered_position = rendered[-1][0]
                     yield rendered
         finally:
             self.subscribers.discard(subscriber)
 
     async def _run(self) -> None:
-        followed = self._reader.follow(self._selection, self.position)
+        batches = self._reader.follow_entries(self._feed_filter, self.position)
         try:
-            async with contextlib.aclosing(followed):
-                async for batch in followed:
-                    for start in range(0, len(batch), TOGETHER):
-                        await self._hand_out(batch[start : start + TOGETHER])
-        except Exception as failure:
-            self._ended()
+            async with contextlib.aclosing(batches):
+                async for batch in batches:
+                    for start in range(0, len(batch), RENDER_BATCH_SIZE):
+                        await self._deliver(batch[start : start + RENDER_BATCH_SIZE])
+        except Exception as error:
+            self._on_end()
             for subscriber in self.subscribers:
-                subscriber.fail(failure)
+                subscriber.set_error(error)
 
-    async def _hand_out(self, entries: Sequence[Entry]) -> None:
+    async def _deliver(self, entries: Sequence[Entry]) -> None:
         rendered = await self._render(entries)
-        # At the same instant: who joins from here on has them behind it, and reads the log.
-        subscribers, self.position = list(self.subscribers), entries[-1].place
+        # No await in between: a subscriber that joins later reads these entries from the log.
+        subscribers, self.position = list(self.subscribers), entries[-1].position
         if not rendered:
             return
-        texts = Texts(text.encode() for _, text in rendered)
+        encoded = EncodedBatch(text.encode() for _, text in rendered)
         for number, subscriber in enumerate(subscribers, 1):
-            subscriber.offer(rendered, texts)
-            if not number % TURN:
+            subscriber.push_or_queue(rendered, encoded)
+            if not number % SUBSCRIBERS_PER_YIELD:
                 await asyncio.sleep(0)

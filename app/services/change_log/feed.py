@@ -1,8 +1,8 @@
-"""The live feed: one reader of the log in a process, and all who follow it.
+"""The live feed: one reader of the change log per process, and its followers.
 
-A filter is asked about an entry once, for all followers that have it. A follower has a bounded
-buffer. Whoever is too slow for it loses the buffer, not the entries: it reads them from the log
-again, and joins the others when it has caught up.
+Each filter is evaluated once per entry for all followers that share it. A follower has a bounded
+buffer. When the buffer of a slow follower overflows, it is dropped, but no entry is lost: the
+follower reads the entries from the log again and rejoins when it has caught up.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ import structlog
 
 from app.domain.access.caller import Caller
 from app.services.change_log.broadcast import Broadcast, Render
-from app.services.change_log.feed_filters import Selection
+from app.services.change_log.feed_filters import FeedFilter
 from app.store.change_log import changes
-from app.store.change_log.changes import Entry, Now, Place
-from app.store.change_log.tail import BATCH, Tail
-from app.store.engine.database import EVERYWHERE, Database
+from app.store.change_log.changes import CurrentEvent, Entry, LogPosition
+from app.store.change_log.tail import BATCH_SIZE, LogTail
+from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from app.store.engine.dialect import DATABASE_ERRORS
 
 RETRY_SECONDS = 1.0
@@ -32,217 +32,225 @@ log = structlog.get_logger(__name__)
 
 
 class FeedError(Exception):
-    """The log could not be read on: whoever followed it should resume."""
+    """The log can no longer be read. Subscribers should resume from their cursors."""
 
 
 class Follower:
-    """Waits for the entries of a selection.
+    """A bounded buffer of the entries that match a feed filter.
 
-    `overrun` when its buffer was too small, `lost` when the log could not be read on.
+    `overflowed` is set when the buffer was too small, `failed` when the log cannot be read.
     """
 
-    def __init__(self, selection: Selection, joined: Place, size: int) -> None:
-        self.selection = selection
-        self.joined = joined
-        self.overrun = False
-        self.lost = False
-        self._size = size
-        self._waiting: deque[Entry] = deque()
-        self._arrived = asyncio.Event()
+    def __init__(self, feed_filter: FeedFilter, joined_at: LogPosition, max_entries: int) -> None:
+        self.feed_filter = feed_filter
+        self.joined_at = joined_at
+        self.overflowed = False
+        self.failed = False
+        self._max_entries = max_entries
+        self._pending: deque[Entry] = deque()
+        self._wake_event = asyncio.Event()
 
     @property
-    def waiting(self) -> int:
-        """Entries in the buffer."""
-        return len(self._waiting)
+    def queued_entries(self) -> int:
+        """Number of entries in the buffer."""
+        return len(self._pending)
 
-    def offer(self, entry: Entry) -> None:
-        if len(self._waiting) >= self._size:
-            self.overrun = True
-            self._waiting.clear()
-        if not self.overrun:
-            self._waiting.append(entry)
-        self._arrived.set()
+    def enqueue(self, entry: Entry) -> None:
+        if len(self._pending) >= self._max_entries:
+            self.overflowed = True
+            self._pending.clear()
+        if not self.overflowed:
+            self._pending.append(entry)
+        self._wake_event.set()
 
-    def lose(self) -> None:
-        self.lost = True
-        self._arrived.set()
+    def fail(self) -> None:
+        self.failed = True
+        self._wake_event.set()
 
-    async def take(self) -> list[Entry]:
-        """What has arrived, once something has; nothing when the buffer was overrun."""
-        await self._arrived.wait()
-        self._arrived.clear()
-        if self.lost:
+    async def wait_for_batch(self) -> list[Entry]:
+        """Waits for entries and returns them. The list is empty if the buffer overflowed."""
+        await self._wake_event.wait()
+        self._wake_event.clear()
+        if self.failed:
             raise FeedError
-        taken = list(self._waiting)
-        self._waiting.clear()
-        return taken
+        batch = list(self._pending)
+        self._pending.clear()
+        return batch
 
 
 class Feed:
-    """Start it before the first follower; `async with` does."""
+    """The feed of a process. Enter it with `async with` before the first follower joins."""
 
     def __init__(self, database: Database, buffer_entries: int, buffer_bytes: int) -> None:
         self._database = database
-        self._tail = Tail(database)
+        self._tail = LogTail(database)
         self._buffer_entries = buffer_entries
         self._buffer_bytes = buffer_bytes
         self.followers: set[Follower] = set()
         self.broadcasts: dict[Hashable, Broadcast] = {}
-        self._broadcasting: set[asyncio.Task[None]] = set()
-        self.read_up_to = changes.START
-        self._reading: asyncio.Task[None] | None = None
-        # Of the events whose entries somebody still holds: those are told as they are now, too.
-        self._now: WeakValueDictionary[UUID, Now] = WeakValueDictionary()
+        self._broadcast_tasks: set[asyncio.Task[None]] = set()
+        self.read_position = changes.LOG_START
+        self._reader_task: asyncio.Task[None] | None = None
+        # One object per event with entries in memory, so that all of them show its current state.
+        self._current_events: WeakValueDictionary[UUID, CurrentEvent] = WeakValueDictionary()
 
     async def __aenter__(self) -> Feed:
-        self.read_up_to = await self._tail.head()
+        self.read_position = await self._tail.fetch_head()
         await self._database.wake.start()
-        self._reading = asyncio.create_task(self._read())
+        self._reader_task = asyncio.create_task(self._run())
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._reading is not None:
-            self._reading.cancel()
+        if self._reader_task is not None:
+            self._reader_task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._reading
-        broadcasting = list(self._broadcasting)
-        for task in broadcasting:
+                await self._reader_task
+        broadcast_tasks = list(self._broadcast_tasks)
+        for task in broadcast_tasks:
             task.cancel()
-        await asyncio.gather(*broadcasting, return_exceptions=True)
+        await asyncio.gather(*broadcast_tasks, return_exceptions=True)
         await self._database.wake.stop()
 
-    async def follow(self, selection: Selection, after: Place) -> AsyncGenerator[list[Entry], None]:
-        """Every entry of the selection after the place, once, in order, without end: in batches."""
+    async def follow_entries(
+        self, feed_filter: FeedFilter, after: LogPosition
+    ) -> AsyncGenerator[list[Entry], None]:
+        """Yields batches of matching entries after the position: once each, in order, endlessly."""
         while True:
-            # Join first, then read up to where the others are: nothing falls in between.
-            follower = Follower(selection, self.read_up_to, self._buffer_entries)
+            # Join first, then read up to the feed's position: no entry is missed in between.
+            follower = Follower(feed_filter, self.read_position, self._buffer_entries)
             self.followers.add(follower)
             try:
-                async for batch in self.stored(selection, after, follower.joined):
-                    after = batch[-1].place
+                async for batch in self.read_stored(feed_filter, after, follower.joined_at):
+                    after = batch[-1].position
                     yield batch
-                after = max(after, follower.joined)
-                while not follower.overrun:
-                    if batch := [each for each in await follower.take() if each.place > after]:
-                        after = batch[-1].place
+                after = max(after, follower.joined_at)
+                while not follower.overflowed:
+                    if batch := [
+                        entry for entry in await follower.wait_for_batch() if entry.position > after
+                    ]:
+                        after = batch[-1].position
                         yield batch
             finally:
                 self.followers.discard(follower)
 
-    async def stored(
-        self, selection: Selection, after: Place, until: Place
+    async def read_stored(
+        self, feed_filter: FeedFilter, after: LogPosition, until: LogPosition
     ) -> AsyncGenerator[list[Entry], None]:
-        """What the log holds of a selection between two places, `until` included."""
+        """Yields batches of matching entries between two positions, `until` included."""
         while after < until:
-            async with self._database.read(selection.organization_id) as session:
-                if after < await changes.pruned(session):
-                    raise changes.expired("after")
-                batch = await changes.read_after(session, after, BATCH, until, selection.rings_only)
-            full = len(batch) == BATCH
-            after = batch[-1].place if batch else until
-            selected = [entry for entry in batch if selection.selects(entry)]
-            held = _held(selected, self._buffer_bytes)
-            if len(held) < len(selected):
-                full, after = True, held[-1].place
-            del batch, selected  # whoever is slow holds no more than the buffer
-            if held:
-                yield [self._shared(entry) for entry in held]
+            async with self._database.read(feed_filter.organization_id) as session:
+                if after < await changes.fetch_pruned_position(session):
+                    raise changes.expired_cursor_error("after")
+                batch = await changes.fetch_entries_after(
+                    session, after, BATCH_SIZE, until, feed_filter.notifications_only
+                )
+            full = len(batch) == BATCH_SIZE
+            after = batch[-1].position if batch else until
+            matching = [entry for entry in batch if feed_filter.matches_entry(entry)]
+            entries = _limit_size(matching, self._buffer_bytes)
+            if len(entries) < len(matching):
+                full, after = True, entries[-1].position
+            del batch, matching  # a slow consumer keeps no more than the buffer in memory
+            if entries:
+                yield [self._with_shared_event(entry) for entry in entries]
             if not full:
                 return
 
-    def broadcast(self, key: Hashable, selection: Selection, render: Render) -> Broadcast:
-        """What all get who follow under this key: they join the one that is there."""
-        if (broadcast := self.broadcasts.get(key)) is not None:
-            return broadcast
-        made = Broadcast(self, selection, render, self._buffer_entries, self._buffer_bytes)
-        self.broadcasts[key] = made
+    def get_broadcast(self, key: Hashable, feed_filter: FeedFilter, render: Render) -> Broadcast:
+        """Returns the broadcast of this key and starts it if there is none."""
+        if (existing := self.broadcasts.get(key)) is not None:
+            return existing
+        broadcast = Broadcast(self, feed_filter, render, self._buffer_entries, self._buffer_bytes)
+        self.broadcasts[key] = broadcast
 
-        def ended() -> None:
-            if self.broadcasts.get(key) is made:
+        def remove_broadcast() -> None:
+            if self.broadcasts.get(key) is broadcast:
                 del self.broadcasts[key]
 
-        task = made.start(ended)
-        self._broadcasting.add(task)
-        task.add_done_callback(self._broadcasting.discard)
-        return made
+        task = broadcast.start(remove_broadcast)
+        self._broadcast_tasks.add(task)
+        task.add_done_callback(self._broadcast_tasks.discard)
+        return broadcast
 
-    async def _read(self) -> None:
+    async def _run(self) -> None:
         while True:
             await self._database.wake.wait()
             try:
-                await self._pass_on()
+                await self._distribute_new_entries()
             except DATABASE_ERRORS as error:
                 log.warning("log_unreadable", cause=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
-            except Exception:  # a mistake of ours: nobody should wait for what never comes
+            except Exception:  # a bug: followers must not wait for entries that never arrive
                 log.exception("log_unreadable")
-                self._lose_followers()
+                self._fail_followers()
                 await asyncio.sleep(RETRY_SECONDS)
 
-    def _lose_followers(self) -> None:
+    def _fail_followers(self) -> None:
         for follower in self.followers:
-            follower.lose()
+            follower.fail()
 
-    async def _pass_on(self) -> None:
-        if not self.followers and await self._passed_over():
+    async def _distribute_new_entries(self) -> None:
+        if not self.followers and await self._skip_to_head():
             return
         full = True
         while full:
-            batch, pruned = await self._tail.read_after(self.read_up_to)
-            if self.read_up_to < pruned:  # entries were pruned that nobody here has seen
-                self._lose_followers()
-            full = len(batch) == BATCH
+            batch, pruned = await self._tail.fetch_entries_after(self.read_position)
+            if self.read_position < pruned:  # unread entries were pruned
+                self._fail_followers()
+            full = len(batch) == BATCH_SIZE
             for entry in batch:
-                shared = self._shared(entry)
-                shared.now.event = entry.event
-                self._offer(shared)
-                self.read_up_to = entry.place
+                shared_entry = self._with_shared_event(entry)
+                shared_entry.current.event = entry.event
+                self._distribute(shared_entry)
+                self.read_position = entry.position
 
-    def _offer(self, entry: Entry) -> None:
-        selected: dict[Selection, bool] = {}
+    def _distribute(self, entry: Entry) -> None:
+        matches: dict[FeedFilter, bool] = {}
         for follower in self.followers:
-            selection = follower.selection
-            if selection not in selected:
-                selected[selection] = selection.selects(entry)
-            if selected[selection]:
-                follower.offer(entry)
+            feed_filter = follower.feed_filter
+            if feed_filter not in matches:
+                matches[feed_filter] = feed_filter.matches_entry(entry)
+            if matches[feed_filter]:
+                follower.enqueue(entry)
 
-    async def _passed_over(self) -> bool:
-        """Goes to the end of the log, unless somebody has begun to follow meanwhile."""
-        end = await self._tail.head()
+    async def _skip_to_head(self) -> bool:
+        """Moves to the end of the log, unless a follower joins meanwhile."""
+        head = await self._tail.fetch_head()
         if self.followers:
             return False
-        self.read_up_to = end
+        self.read_position = head
         return True
 
-    def _shared(self, entry: Entry) -> Entry:
-        """The entry beside the one `Now` of its event."""
-        return replace(entry, now=self._now.setdefault(entry.subject_id, entry.now))
+    def _with_shared_event(self, entry: Entry) -> Entry:
+        """Returns the entry with the shared `CurrentEvent` of its event."""
+        return replace(
+            entry, current=self._current_events.setdefault(entry.subject_id, entry.current)
+        )
 
 
-async def start_of(
+async def resolve_start(
     database: Database, caller: Caller, after: str | None
-) -> tuple[changes.Moment, Place]:
-    """Where a subscription begins: behind the cursor, or at the end of the log."""
-    async with database.read(EVERYWHERE) as session:
-        moment = await changes.moment(session)
+) -> tuple[changes.LogSnapshot, LogPosition]:
+    """Returns the start of a subscription: after the cursor, or the end of the log without one."""
+    async with database.read(ALL_ORGANIZATIONS) as session:
+        snapshot = await changes.fetch_snapshot(session)
         if after is None:
-            return moment, await changes.head(session)
-    position = changes.position_of(caller.organization_id, after, moment)
-    return moment, moment.held(position.resume)
+            return snapshot, await changes.fetch_head(session)
+    position = changes.decode_log_cursor(caller.organization_id, after, snapshot)
+    return snapshot, snapshot.check_not_pruned(position.subscription_position)
 
 
-async def log_head(database: Database, caller: Caller) -> str:
-    """The end of the log as a cursor."""
-    moment, place = await start_of(database, caller, None)
-    return changes.cursor_of(caller.organization_id, moment, place, complete=True)
+async def fetch_log_head(database: Database, caller: Caller) -> str:
+    """Returns the end of the log as a cursor."""
+    snapshot, position = await resolve_start(database, caller, None)
+    return changes.encode_log_cursor(caller.organization_id, snapshot, position, complete=True)
 
 
-def _held(entries: Sequence[Entry], most_bytes: int) -> Sequence[Entry]:
-    """As many of them as so many bytes hold: at least one, where there is one."""
-    held = 0
+def _limit_size(entries: Sequence[Entry], max_bytes: int) -> Sequence[Entry]:
+    """Returns the first entries that fit into the bytes, at least one if there are any."""
+    size = 0
     for index, entry in enumerate(entries):
-        held += len(repr(entry.state_json))
-        if held > most_bytes and index:
+        size += len(repr(entry.state_json))
+        if size > max_bytes and index:
             return entries[:index]
     return entries

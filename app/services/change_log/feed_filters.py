@@ -1,42 +1,42 @@
-"""Which entries of the log somebody follows."""
+"""Filters of the feed: the change log entries that a subscriber receives."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from app.domain.events.filters import EventFilter, matches
+from app.domain.events.filters import EventFilter, filter_matches
 from app.store.change_log.changes import EVENT, Entry
 
 
 @dataclass(frozen=True)
-class Selection:
-    """The entries of events of an organization that a filter selects, or those of them that rang.
+class FeedFilter:
+    """Selects entries of an organization's events, or only those that are notifications.
 
-    Equal ones select the same, so that one is asked for all who follow it.
+    Equal filters match the same entries, so the feed evaluates each of them once per entry.
     """
 
     organization_id: UUID
     filter: EventFilter = field(default=EventFilter(), compare=False)
-    rings_only: bool = False
-    # In Python 1 equals True; as they are written they differ.
-    _written: str = field(init=False, repr=False)
+    notifications_only: bool = False
+    # Compared instead of the filter: in Python 1 equals True, but their texts differ.
+    _filter_text: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_written", repr(self.filter))
+        object.__setattr__(self, "_filter_text", repr(self.filter))
 
-    def selects(self, entry: Entry) -> bool:
-        """A notification is judged as it was when it rang, so that a replay selects what the live
-        subscription selected."""
+    def matches_entry(self, entry: Entry) -> bool:
+        """Whether the entry matches. A notification is matched in its state when it was raised, so
+        that a replay selects the same entries as the live subscription."""
         if entry.organization_id != self.organization_id or entry.subject != EVENT:
             return False
-        if self.rings_only:
-            return entry.rings and matches(self.filter, entry.state)
-        return concerns(self.filter, entry)
+        if self.notifications_only:
+            return entry.rings and filter_matches(self.filter, entry.state)
+        return matches_before_or_after(self.filter, entry)
 
 
-def concerns(filter: EventFilter, entry: Entry) -> bool:
-    """Whether the filter selects the event as it was before or after: a list drops what left it."""
+def matches_before_or_after(filter: EventFilter, entry: Entry) -> bool:
+    """Whether the event matches before or after the change, so that lists can drop what left."""
     return any(
-        state is not None and matches(filter, state) for state in (entry.before, entry.after)
+        state is not None and filter_matches(filter, state) for state in (entry.before, entry.after)
     )

@@ -1,4 +1,4 @@
-"""The change log as people read it: what happened to an event, and to all of them."""
+"""History: pages of the change log, of one event or of all events."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from uuid import UUID
 
 from app.domain.access.caller import Caller
 from app.domain.events.filters import EventFilter
-from app.services.change_log.feed_filters import concerns
+from app.services.change_log.feed_filters import matches_before_or_after
 from app.store.change_log import changes
-from app.store.change_log.changes import Entry, Place
+from app.store.change_log.changes import Entry, LogPosition
 from app.store.engine.database import Database
 from app.store.reading import pages
 
-SCANNED = 10_000
-BATCH = 500
-EVERYTHING = EventFilter()
+MAX_SCANNED_ENTRIES = 10_000
+BATCH_SIZE = 500
+MATCH_ALL = EventFilter()
 
 
 @dataclass(frozen=True)
-class History:
-    """Entries beside their cursors; `end` is where the next page begins.
+class HistoryPage:
+    """A page of entries with their cursors. `end` is the cursor that the next page starts after.
 
-    Entries before `begins_at` were removed from the log; None while it holds all of them.
+    Entries before `begins_at` were pruned; None if the log is complete.
     """
 
     entries: list[tuple[str, Entry]]
@@ -34,70 +34,80 @@ class History:
     begins_at: datetime | None
 
 
-async def page(
+async def read_page(
     database: Database,
     caller: Caller,
     request: pages.PageRequest,
-    filter: EventFilter = EVERYTHING,
+    filter: EventFilter = MATCH_ALL,
     event_id: UUID | None = None,
-) -> History:
-    """Entries of events, oldest first: of all that the filter selects, or of one.
+) -> HistoryPage:
+    """Returns a page of entries, oldest first, of the matching events or of one event.
 
-    The filter is asked in memory, of up to SCANNED entries for a page: where those hold fewer than
-    were asked for, the page is short and goes on. RequestError INVALID_CURSOR, CURSOR_EXPIRED.
+    The filter is evaluated in memory, on up to MAX_SCANNED_ENTRIES entries. If fewer of them match
+    than were requested, the page is short but has a next one. Raises RequestError INVALID_CURSOR
+    or CURSOR_EXPIRED.
     """
-    batch_size = request.size + 1 if filter == EVERYTHING else BATCH
-    found: list[Entry] = []
+    batch_size = request.size + 1 if filter == MATCH_ALL else BATCH_SIZE
+    matching: list[Entry] = []
     async with database.read(caller.organization_id) as session:
-        moment = await changes.moment(session)
-        looked_at = _after(caller, request, moment)
+        snapshot = await changes.fetch_snapshot(session)
+        position = _start_position(caller, request, snapshot)
         scanned, exhausted = 0, False
-        while len(found) <= request.size and scanned < SCANNED and not exhausted:
-            batch = await changes.list_events(session, looked_at, batch_size, event_id)
-            found += [entry for entry in batch if concerns(filter, entry)]
+        while len(matching) <= request.size and scanned < MAX_SCANNED_ENTRIES and not exhausted:
+            batch = await changes.list_event_entries(session, position, batch_size, event_id)
+            matching += [entry for entry in batch if matches_before_or_after(filter, entry)]
             scanned += len(batch)
             exhausted = len(batch) < batch_size
-            looked_at = batch[-1].place if batch else looked_at
-    return _history(caller, request, moment, found, None if exhausted else looked_at)
+            position = batch[-1].position if batch else position
+    return _build_page(caller, request, snapshot, matching, None if exhausted else position)
 
 
-async def of_events(
+async def read_pages(
     database: Database, caller: Caller, request: pages.PageRequest, event_ids: Sequence[UUID]
-) -> dict[UUID, History]:
-    """The same page of the history of each event."""
+) -> dict[UUID, HistoryPage]:
+    """Returns the same page of the history of each event."""
     async with database.read(caller.organization_id) as session:
-        moment = await changes.moment(session)
-        after = _after(caller, request, moment)
-        entries = await changes.list_histories(session, after, request.size + 1, event_ids)
-    found: dict[UUID, list[Entry]] = {event_id: [] for event_id in event_ids}
+        snapshot = await changes.fetch_snapshot(session)
+        after = _start_position(caller, request, snapshot)
+        entries = await changes.list_event_histories(session, after, request.size + 1, event_ids)
+    entries_by_event: dict[UUID, list[Entry]] = {event_id: [] for event_id in event_ids}
     for entry in entries:
-        found[entry.subject_id].append(entry)
+        entries_by_event[entry.subject_id].append(entry)
     return {
-        event_id: _history(caller, request, moment, own, None) for event_id, own in found.items()
+        event_id: _build_page(caller, request, snapshot, event_entries, None)
+        for event_id, event_entries in entries_by_event.items()
     }
 
 
-def _after(caller: Caller, request: pages.PageRequest, moment: changes.Moment) -> Place:
+def _start_position(
+    caller: Caller, request: pages.PageRequest, snapshot: changes.LogSnapshot
+) -> LogPosition:
     if request.after is None:
-        return changes.START
-    return moment.held(changes.position_of(caller.organization_id, request.after, moment).place)
+        return changes.LOG_START
+    return snapshot.check_not_pruned(
+        changes.decode_log_cursor(caller.organization_id, request.after, snapshot).list_position
+    )
 
 
-def _history(
+def _build_page(
     caller: Caller,
     request: pages.PageRequest,
-    moment: changes.Moment,
-    found: list[Entry],
-    looked_at: Place | None,
-) -> History:
-    """The page of what was found; `looked_at` is where the look at the log was broken off."""
-    shown = found[: request.size]
-    entries = [
-        (changes.cursor_of(caller.organization_id, moment, entry.place, complete=False), entry)
-        for entry in shown
+    snapshot: changes.LogSnapshot,
+    matching: list[Entry],
+    position: LogPosition | None,
+) -> HistoryPage:
+    """Builds the page. `position` is where the scan of the log stopped, None at its end."""
+    edges = [
+        (
+            changes.encode_log_cursor(
+                caller.organization_id, snapshot, entry.position, complete=False
+            ),
+            entry,
+        )
+        for entry in matching[: request.size]
     ]
-    end = entries[-1][0] if entries else None
-    if len(found) <= request.size and looked_at is not None:
-        end = changes.cursor_of(caller.organization_id, moment, looked_at, complete=False)
-    has_next = len(found) > request.size or looked_at is not None
-    return History(entries, has_next, request.after is not None, end, moment.begins_at)
+    end = edges[-1][0] if edges else None
+    if len(matching) <= request.size and position is not None:
+        end = changes.encode_log_cursor(caller.organization_id, snapshot, position, complete=False)
+    has_next = len(matching) > request.size or position is not None
+    return HistoryPage(edges, has_next, request.after is not None, end, snapshot.begins_at)

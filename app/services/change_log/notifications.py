@@ -1,4 +1,4 @@
-"""The bell: events that are notifications, in the order in which they rang."""
+"""Notifications: events that were raised as notifications, in the order of the change log."""
 
 from __future__ import annotations
 
@@ -13,247 +13,297 @@ from sqlmodel import col
 
 from app.domain.access.caller import Caller
 from app.domain.events.filters import EventFilter
-from app.domain.intake.intake import Desk
+from app.domain.intake.intake import CommandContext
 from app.domain.shared.problems import Problem
-from app.domain.shared.values import text_problems
-from app.services.events.events import locked, not_found
-from app.services.events.reports import Report, entry
-from app.services.shared.listings import Listing
+from app.domain.shared.values import validate_text
+from app.services.events.events import event_not_found, lock_event
+from app.services.events.reports import ReportResult, build_log_entry
+from app.services.shared.listings import ListPage
 from app.store import tables
 from app.store.change_log import changes
-from app.store.change_log.log_snapshot import MOMENT
-from app.store.engine.database import Database, repeated_when_undone
-from app.store.reading import pages, projection, templates, where
-from app.store.reading.projection import Selection
-from app.store.reading.templates import Template
+from app.store.change_log.log_snapshot import SNAPSHOT_COLUMNS
+from app.store.engine.database import Database, retry_on_deadlock
+from app.store.reading import condition_templates, event_conditions, pages, projection
+from app.store.reading.condition_templates import ConditionTemplate
+from app.store.reading.projection import Projection
 
-BATCH = 500
-SHOWN = 100
-_RANG = (col(tables.Event.rang_tx), col(tables.Event.rang_seq))
-_LAST = tuple(column.desc() for column in _RANG)
+BATCH_SIZE = 500
+MAX_RETURNED_EVENTS = 100
+_POSITION_COLUMNS = (col(tables.Event.rang_tx), col(tables.Event.rang_seq))
+_NEWEST_FIRST = tuple(column.desc() for column in _POSITION_COLUMNS)
 
 
 @dataclass(frozen=True)
-class Bell:
-    """A page of notifications, newest first, each beside its cursor."""
+class NotificationPage:
+    """A page of notifications with their cursors, newest first."""
 
     rows: list[tuple[str, tables.Event]]
     has_next: bool
     has_previous: bool
 
 
-async def page(
+async def read_page(
     database: Database, caller: Caller, filter: EventFilter, request: pages.PageRequest
-) -> Bell:
-    """The cursors are places in the log. RequestError INVALID_CURSOR, CURSOR_EXPIRED."""
+) -> NotificationPage:
+    """Returns a page, with log positions as cursors.
+
+    Raises RequestError INVALID_CURSOR or CURSOR_EXPIRED.
+    """
     organization_id = caller.organization_id
     async with database.read(organization_id) as session:
-        moment = await changes.moment(session)
-        statement = select(tables.Event).where(_RANG[1].is_not(None), *_rung(filter, caller))
+        snapshot = await changes.fetch_snapshot(session)
+        statement = select(tables.Event).where(
+            _POSITION_COLUMNS[1].is_not(None), *_notification_conditions(filter, caller)
+        )
         if request.after is not None:
-            after = changes.position_of(organization_id, request.after, moment)
-            statement = statement.where(tuple_(*_RANG) < changes.bound(after.place))
-        found = list(await session.scalars(statement.order_by(*_LAST).limit(request.size + 1)))
+            after = changes.decode_log_cursor(organization_id, request.after, snapshot)
+            statement = statement.where(
+                tuple_(*_POSITION_COLUMNS) < changes.position_literal(after.list_position)
+            )
+        fetched = list(
+            await session.scalars(statement.order_by(*_NEWEST_FIRST).limit(request.size + 1))
+        )
     rows = [
-        (changes.cursor_of(organization_id, moment, _place(row), complete=False), row)
-        for row in found[: request.size]
+        (
+            changes.encode_log_cursor(organization_id, snapshot, _position_of(row), complete=False),
+            row,
+        )
+        for row in fetched[: request.size]
     ]
-    return Bell(rows, len(found) > request.size, request.after is not None)
+    return NotificationPage(rows, len(fetched) > request.size, request.after is not None)
 
 
 @dataclass(frozen=True)
-class BellPage:
+class NotificationPageRequest:
     filter: EventFilter
     request: pages.PageRequest
 
 
-async def select_page(
-    database: Database, caller: Caller, wanted: BellPage, columns: Selection, counts: Sequence[str]
-) -> Listing | None:
-    """The page by the columns asked for; None where no row tells whether the cursor is in order.
+async def select_page_columns(
+    database: Database,
+    caller: Caller,
+    page_request: NotificationPageRequest,
+    columns: Projection,
+    counts: Sequence[str],
+) -> ListPage | None:
+    """Returns the page with the selected columns only.
 
-    RequestError INVALID_CURSOR, CURSOR_EXPIRED.
+    None if the page is empty and its cursor could therefore not be validated. Raises RequestError
+    INVALID_CURSOR or CURSOR_EXPIRED.
     """
-    own, request = caller.organization_id, wanted.request
-    numbers = {name: replace(wanted.filter, **_COUNTED[name]) for name in counts}
-    none = {"unacknowledged": 0} if wanted.filter.acknowledged else {}
-    found = await projection.page(
+    organization_id, request = caller.organization_id, page_request.request
+    count_filters = {
+        name: replace(page_request.filter, **_COUNT_OVERRIDES[name]) for name in counts
+    }
+    known_counts = {"unacknowledged": 0} if page_request.filter.acknowledged else {}
+    result = await projection.fetch_page(
         database,
-        own,
+        organization_id,
         columns,
-        _rings(wanted.filter, own),
-        _BY_PLACE,
+        _notification_template(page_request.filter, organization_id),
+        _BY_POSITION,
         request,
-        counts={name: _rings(each, own) for name, each in numbers.items() if name not in none},
-        beside=_moment,
+        counts={
+            name: _notification_template(count_filter, organization_id)
+            for name, count_filter in count_filters.items()
+            if name not in known_counts
+        },
+        extra_columns=_snapshot_columns,
     )
-    totals = {**found.totals, **none}
-    if not found.page.rows:
-        return None if request.after else Listing(found.page, totals)
-    moment = changes.moment_of(found.beside)
+    totals = {**result.totals, **known_counts}
+    if not result.page.rows:
+        return None if request.after else ListPage(result.page, totals)
+    snapshot = changes.snapshot_from_row(result.extra_values)
     if request.after is not None:
-        changes.position_of(own, request.after, moment)
+        changes.decode_log_cursor(organization_id, request.after, snapshot)
 
-    def cursor(key: tuple[int, int]) -> str:
-        return changes.cursor_of(own, moment, changes.Place(*key), complete=False)
+    def encode_cursor(key: tuple[int, int]) -> str:
+        position = changes.LogPosition(*key)
+        return changes.encode_log_cursor(organization_id, snapshot, position, complete=False)
 
-    return Listing(found.page, totals, _BY_PLACE.keys, cursor)
-
-
-_COUNTED: dict[str, dict[str, Any]] = {"total": {}, "unacknowledged": {"acknowledged": False}}
+    return ListPage(result.page, totals, _BY_POSITION.column_names, encode_cursor)
 
 
-def _place_in(parts: list[Any]) -> tuple[int, int]:
+_COUNT_OVERRIDES: dict[str, dict[str, Any]] = {
+    "total": {},
+    "unacknowledged": {"acknowledged": False},
+}
+
+
+def _key_from_json(parts: list[Any]) -> tuple[int, int]:
     _, tx, seq, _ = parts
     if not isinstance(tx, int) or not isinstance(seq, int):
         raise TypeError
     if not (0 <= tx < 2**63 and 0 <= seq < 2**63):
-        raise OverflowError  # no database has such a number
+        raise OverflowError  # out of range of a bigint column
     return tx, seq
 
 
-_BY_PLACE: pages.Order[tables.Event] = pages.Order(
+_BY_POSITION: pages.Order[tables.Event] = pages.Order(
     name="log",
-    columns=_RANG,
+    columns=_POSITION_COLUMNS,
     descending=True,
-    key=lambda row: (row.rang_tx, row.rang_seq),
-    plain=list,
-    read=_place_in,
+    row_key=lambda row: (row.rang_tx, row.rang_seq),
+    key_to_json=list,
+    key_from_json=_key_from_json,
 )
 
 
-def _moment() -> list[Any]:
-    return [select(each).scalar_subquery() for each in MOMENT]
+def _snapshot_columns() -> list[Any]:
+    return [select(column).scalar_subquery() for column in SNAPSHOT_COLUMNS]
 
 
-def _rings(filter: EventFilter, organization_id: UUID) -> Template:
-    """As the list puts it: the bell's indexes serve no other."""
-    rung = templates.events([replace(filter, notification=True)], organization_id)
-    return Template(
-        ("rang", rung.shape), rung.values, lambda: [_RANG[1].is_not(None), *rung.conditions()]
+def _notification_template(filter: EventFilter, organization_id: UUID) -> ConditionTemplate:
+    """The conditions of the list, in the form that the partial indexes of notifications need."""
+    events = condition_templates.match_filters(
+        [replace(filter, notification=True)], organization_id
+    )
+    return ConditionTemplate(
+        ("rang", events.cache_key),
+        events.values,
+        lambda: [_POSITION_COLUMNS[1].is_not(None), *events.conditions()],
     )
 
 
-async def count(database: Database, caller: Caller, filter: EventFilter) -> int:
+async def count_notifications(database: Database, caller: Caller, filter: EventFilter) -> int:
     async with database.read(caller.organization_id) as session:
         statement = select(func.count()).select_from(tables.Event)
-        # As the list puts it: the bell's indexes serve no other.
-        rung = (_RANG[1].is_not(None), *_rung(filter, caller))
-        return (await session.scalars(statement.where(*rung))).one()
+        # In the form of the list: the partial indexes of notifications need it.
+        conditions = (_POSITION_COLUMNS[1].is_not(None), *_notification_conditions(filter, caller))
+        return (await session.scalars(statement.where(*conditions))).one()
 
 
-async def unacknowledged_count(database: Database, caller: Caller, filter: EventFilter) -> int:
-    """The number of notifications that the same filter finds with `acknowledged: false`."""
+async def count_unacknowledged(database: Database, caller: Caller, filter: EventFilter) -> int:
+    """Counts the notifications that match the filter with `acknowledged: false`."""
     if filter.acknowledged:
         return 0
-    return await count(database, caller, replace(filter, acknowledged=False))
+    return await count_notifications(database, caller, replace(filter, acknowledged=False))
 
 
 async def acknowledge_event(
-    database: Database, desk: Desk, event_id: UUID, note: str | None
-) -> Report:
-    """Keeps who acknowledged it first, and when; a second time changes nothing."""
-    if problems := text_problems(note, desk.limits.note, "note"):
-        return Report(problems=tuple(problems))
-    return await _mark(database, desk, event_id, "ACKNOWLEDGED", _marks(desk, note))
+    database: Database, command: CommandContext, event_id: UUID, note: str | None
+) -> ReportResult:
+    """Acknowledges a notification. Acknowledging it again changes nothing."""
+    if problems := validate_text(note, command.limits.note, "note"):
+        return ReportResult(problems=tuple(problems))
+    return await _update_event(
+        database, command, event_id, "ACKNOWLEDGED", _acknowledgement_values(command, note)
+    )
 
 
 @dataclass(frozen=True)
-class Acknowledged:
-    """How many were acknowledged, and the first `SHOWN` of them, the newest first."""
+class AcknowledgementResult:
+    """The number of acknowledged events and the newest `MAX_RETURNED_EVENTS` of them."""
 
     count: int = 0
     rows: tuple[tables.Event, ...] = ()
     problems: tuple[Problem, ...] = ()
 
 
-@repeated_when_undone
+@retry_on_deadlock
 async def acknowledge_events(
-    database: Database, desk: Desk, filter: EventFilter, up_to: str | None, note: str | None
-) -> Acknowledged:
-    """Acknowledges all unacknowledged notifications that the filter selects, in one transaction.
+    database: Database,
+    command: CommandContext,
+    filter: EventFilter,
+    up_to: str | None,
+    note: str | None,
+) -> AcknowledgementResult:
+    """Acknowledges all unacknowledged notifications that match the filter, in one transaction.
 
-    With `up_to`, a cursor, what rang later stays, and so does what may have rung later.
-    RequestError INVALID_CURSOR, CURSOR_EXPIRED.
+    Notifications after the cursor `up_to` are left, and so are those that may be after it.
+    Raises RequestError INVALID_CURSOR or CURSOR_EXPIRED.
     """
-    if problems := text_problems(note, desk.limits.note, "note"):
-        return Acknowledged(problems=tuple(problems))
+    if problems := validate_text(note, command.limits.note, "note"):
+        return AcknowledgementResult(problems=tuple(problems))
     if filter.acknowledged:
-        return Acknowledged()
-    organization_id = desk.reporter.organization_id
-    wanted = [_RANG[1].is_not(None), *_rung(replace(filter, acknowledged=False), desk.reporter)]
+        return AcknowledgementResult()
+    organization_id = command.actor.organization_id
+    conditions = [
+        _POSITION_COLUMNS[1].is_not(None),
+        *_notification_conditions(replace(filter, acknowledged=False), command.actor),
+    ]
     count = 0
-    shown: list[tables.Event] = []
+    newest: list[tables.Event] = []
     async with database.write(organization_id) as session:
         if up_to is not None:
-            moment = await changes.moment(session)
-            place = changes.position_of(organization_id, up_to, moment, "upTo").resume
-            wanted.append(tuple_(*_RANG) <= changes.bound(place))
-        # In order of ids over all batches: whoever locks several events takes them so.
-        ids = select(col(tables.Event.id)).where(*wanted).order_by(col(tables.Event.id))
-        found = await session.stream_scalars(ids, execution_options={"yield_per": BATCH})
-        async for batch in found.partitions():
-            rows = await _locked(session, batch, wanted)
+            snapshot = await changes.fetch_snapshot(session)
+            position = changes.decode_log_cursor(
+                organization_id, up_to, snapshot, "upTo"
+            ).subscription_position
+            conditions.append(tuple_(*_POSITION_COLUMNS) <= changes.position_literal(position))
+        # Ordered by id over all batches: every transaction locks events in this order.
+        ids = select(col(tables.Event.id)).where(*conditions).order_by(col(tables.Event.id))
+        stream = await session.stream_scalars(ids, execution_options={"yield_per": BATCH_SIZE})
+        async for batch in stream.partitions():
+            rows = await _lock_matching(session, batch, conditions)
             count += len(rows)
-            shown = sorted([*shown, *rows], key=_place, reverse=True)[:SHOWN]
-            await _mark_all(session, desk, rows, "ACKNOWLEDGED", _marks(desk, note))
-    return Acknowledged(count, tuple(shown))
+            newest = sorted([*newest, *rows], key=_position_of, reverse=True)[:MAX_RETURNED_EVENTS]
+            await _update_rows(
+                session, command, rows, "ACKNOWLEDGED", _acknowledgement_values(command, note)
+            )
+    return AcknowledgementResult(count, tuple(newest))
 
 
-async def _locked(
-    session: AsyncSession, ids: Sequence[UUID], wanted: Sequence[where.Condition]
+async def _lock_matching(
+    session: AsyncSession, ids: Sequence[UUID], conditions: Sequence[event_conditions.Condition]
 ) -> list[tables.Event]:
-    """Those that are still wanted."""
+    """Locks and returns the rows that still match."""
     event = tables.Event
-    statement = select(event).where(col(event.id).in_(ids), *wanted).order_by(col(event.id))
+    statement = select(event).where(col(event.id).in_(ids), *conditions).order_by(col(event.id))
     return list(await session.scalars(statement.with_for_update()))
 
 
-async def unacknowledge_event(database: Database, desk: Desk, event_id: UUID) -> Report:
-    cleared = dict.fromkeys(("acknowledged_at", "acknowledged_by", "acknowledgement_note"))
-    return await _mark(database, desk, event_id, "UNACKNOWLEDGED", cleared)
+async def unacknowledge_event(
+    database: Database, command: CommandContext, event_id: UUID
+) -> ReportResult:
+    values = dict.fromkeys(("acknowledged_at", "acknowledged_by", "acknowledgement_note"))
+    return await _update_event(database, command, event_id, "UNACKNOWLEDGED", values)
 
 
-async def _mark(
-    database: Database, desk: Desk, event_id: UUID, kind: str, marks: dict[str, Any]
-) -> Report:
-    async with database.write(desk.reporter.organization_id) as session:
-        row = await locked(session, event_id)
+async def _update_event(
+    database: Database, command: CommandContext, event_id: UUID, kind: str, values: dict[str, Any]
+) -> ReportResult:
+    async with database.write(command.actor.organization_id) as session:
+        row = await lock_event(session, event_id)
         if row is None:
-            return not_found(event_id)
-        if (row.acknowledged_at is None) is not (marks["acknowledged_at"] is None):
-            await _mark_all(session, desk, [row], kind, marks)
-        return Report(row)
+            return event_not_found(event_id)
+        if (row.acknowledged_at is None) is not (values["acknowledged_at"] is None):
+            await _update_rows(session, command, [row], kind, values)
+        return ReportResult(row)
 
 
-async def _mark_all(
+async def _update_rows(
     session: AsyncSession,
-    desk: Desk,
+    command: CommandContext,
     rows: Sequence[tables.Event],
     kind: str,
-    marks: Mapping[str, Any],
+    values: Mapping[str, Any],
 ) -> None:
     entries = []
     for row in rows:
         before = row.to_domain()
-        after = replace(before, **marks)
-        entries.append(entry(desk, kind, after, before))
-        row.take(after)
-    await changes.append(session, entries)
+        after = replace(before, **values)
+        entries.append(build_log_entry(command, kind, after, before))
+        row.update_from(after)
+    await changes.append_entries(session, entries)
     await session.flush()
 
 
-def _marks(desk: Desk, note: str | None) -> dict[str, Any]:
+def _acknowledgement_values(command: CommandContext, note: str | None) -> dict[str, Any]:
     return {
-        "acknowledged_at": desk.now,
-        "acknowledged_by": desk.reporter.name,
+        "acknowledged_at": command.now,
+        "acknowledged_by": command.actor.name,
         "acknowledgement_note": note,
     }
 
 
-def _rung(filter: EventFilter, caller: Caller) -> list[where.Condition]:
-    return where.events(replace(filter, notification=True), caller.organization_id)
+def _notification_conditions(
+    filter: EventFilter, caller: Caller
+) -> list[event_conditions.Condition]:
+    return event_conditions.build_conditions(
+        replace(filter, notification=True), caller.organization_id
+    )
 
 
-def _place(row: tables.Event) -> changes.Place:
-    return changes.Place(row.rang_tx or 0, row.rang_seq or 0)
+def _position_of(row: tables.Event) -> changes.LogPosition:
+    return changes.LogPosition(row.rang_tx or 0, row.rang_seq or 0)

@@ -1,4 +1,4 @@
-"""Old entries, removed from the log: only when the operator says so."""
+"""Pruning: removes old entries from the change log, only on an operator's command."""
 
 from __future__ import annotations
 
@@ -12,62 +12,78 @@ from sqlmodel import col
 
 from app.store import tables
 from app.store.change_log import changes
-from app.store.change_log.changes import Place
-from app.store.engine.database import EVERYWHERE, Database
-from app.store.reading.where import Condition
+from app.store.change_log.changes import LogPosition
+from app.store.engine.database import ALL_ORGANIZATIONS, Database
+from app.store.reading.event_conditions import Condition
 from app.store.tables.columns import Horizon
 
-BATCH = 1_000
-_PLACE = (col(tables.Change.tx), col(tables.Change.seq))
+BATCH_SIZE = 1_000
+_POSITION_COLUMNS = (col(tables.Change.tx), col(tables.Change.seq))
 
 
-async def count_older(database: Database, before: datetime) -> int:
-    """How many entries `prune` would remove."""
-    async with database.read(EVERYWHERE) as session:
-        counted = select(func.count()).select_from(tables.Change).where(*_removable(before))
-        return (await session.scalars(counted)).one()
+async def count_prunable_entries(database: Database, before: datetime) -> int:
+    """Counts the entries that `prune_entries` would remove."""
+    async with database.read(ALL_ORGANIZATIONS) as session:
+        statement = (
+            select(func.count()).select_from(tables.Change).where(*_prunable_conditions(before))
+        )
+        return (await session.scalars(statement)).one()
 
 
-async def prune(database: Database, before: datetime) -> int:
-    """Removes the entries that are older than the instant, in batches; returns how many.
+async def prune_entries(database: Database, before: datetime) -> int:
+    """Removes the entries before the time, in batches, and returns their number.
 
-    Where it is broken off, what is gone is known to be gone. Between two batches it rests as long
-    as one took: others write meanwhile.
+    If it is interrupted, the log's start position matches the removed entries. It pauses between
+    batches for as long as a batch took, so that other transactions can write.
     """
-    removed, place = 0, changes.START
+    removed, position = 0, changes.LOG_START
     while True:
-        begun = time.monotonic()
-        found = await _older(database, before, place)
-        if not found:
+        started = time.monotonic()
+        batch = await _find_prunable(database, before, position)
+        if not batch:
             return removed
-        place = found[-1]
-        await _remove(database, before, found)
-        removed += len(found)
-        await asyncio.sleep(time.monotonic() - begun)
+        position = batch[-1]
+        await _remove_entries(database, before, batch)
+        removed += len(batch)
+        await asyncio.sleep(time.monotonic() - started)
 
 
-def _removable(before: datetime) -> tuple[Condition, ...]:
-    # What lies beyond the horizon nobody has read yet.
-    return col(tables.Change.at) < before, _PLACE[0] < Horizon()
+def _prunable_conditions(before: datetime) -> tuple[Condition, ...]:
+    # Entries beyond the horizon have not been read yet.
+    return col(tables.Change.at) < before, _POSITION_COLUMNS[0] < Horizon()
 
 
-async def _older(database: Database, before: datetime, after: Place) -> Sequence[Place]:
-    """Looked for in a read: on SQLite nobody else could write meanwhile."""
-    async with database.read(EVERYWHERE) as session:
-        wanted = (*_removable(before), tuple_(*_PLACE) > changes.bound(after))
-        found = select(*_PLACE).where(*wanted).order_by(*_PLACE).limit(BATCH)
-        return [Place(tx or 0, seq or 0) for tx, seq in await session.execute(found)]
+async def _find_prunable(
+    database: Database, before: datetime, after: LogPosition
+) -> Sequence[LogPosition]:
+    """Uses a read transaction: on SQLite a write transaction would block all writers."""
+    async with database.read(ALL_ORGANIZATIONS) as session:
+        conditions = (
+            *_prunable_conditions(before),
+            tuple_(*_POSITION_COLUMNS) > changes.position_literal(after),
+        )
+        statement = (
+            select(*_POSITION_COLUMNS)
+            .where(*conditions)
+            .order_by(*_POSITION_COLUMNS)
+            .limit(BATCH_SIZE)
+        )
+        return [LogPosition(tx or 0, seq or 0) for tx, seq in await session.execute(statement)]
 
 
-async def _remove(database: Database, before: datetime, places: Sequence[Place]) -> None:
-    """The entries, and the word of it, in one transaction."""
+async def _remove_entries(
+    database: Database, before: datetime, positions: Sequence[LogPosition]
+) -> None:
+    """Removes the entries and moves the log's start position, in one transaction."""
     log = tables.Log
-    async with database.write(EVERYWHERE) as session:
-        numbers = [place.seq for place in places]
-        await session.execute(delete(tables.Change).where(col(tables.Change.seq).in_(numbers)))
-        kept = select(col(log.pruned_tx), col(log.pruned_seq), col(log.begins_at))
-        tx, seq, begins_at = (await session.execute(kept.with_for_update())).one()
-        last = max(Place(tx, seq), places[-1])
+    async with database.write(ALL_ORGANIZATIONS) as session:
+        sequence_numbers = [position.seq for position in positions]
+        await session.execute(
+            delete(tables.Change).where(col(tables.Change.seq).in_(sequence_numbers))
+        )
+        statement = select(col(log.pruned_tx), col(log.pruned_seq), col(log.begins_at))
+        tx, seq, begins_at = (await session.execute(statement.with_for_update())).one()
+        last = max(LogPosition(tx, seq), positions[-1])
         begins = before if begins_at is None else max(begins_at, before)
         await session.execute(
             update(log).values(pruned_tx=last.tx, pruned_seq=last.seq, begins_at=begins)

@@ -1,4 +1,4 @@
-"""What can be subscribed to: a selection of the log, from a cursor on."""
+"""Subscriptions to the change log: a feed filter and a start position."""
 
 from __future__ import annotations
 
@@ -7,44 +7,48 @@ from dataclasses import dataclass
 
 from app.domain.access.caller import Caller
 from app.domain.events.filters import EventFilter
-from app.services.change_log.feed import start_of
-from app.services.change_log.feed_filters import Selection
+from app.services.change_log.feed import resolve_start
+from app.services.change_log.feed_filters import FeedFilter
 from app.store.change_log import changes
-from app.store.change_log.changes import Place
+from app.store.change_log.changes import LogPosition
 from app.store.engine.database import Database
 
 
 @dataclass(frozen=True)
-class Following:
-    """What somebody follows, and from where on."""
+class LogSubscription:
+    """The entries that a subscription delivers and the position that it starts after."""
 
-    selection: Selection
-    after: Place
-    moment: changes.Moment
+    feed_filter: FeedFilter
+    after: LogPosition
+    snapshot: changes.LogSnapshot
 
     @property
-    def key(self) -> Hashable:
-        """Of those who follow the same, wherever they begin."""
-        return self.selection, self.moment.epoch
+    def broadcast_key(self) -> Hashable:
+        """Equal for subscriptions that share a broadcast, wherever they start."""
+        return self.feed_filter, self.snapshot.epoch
 
-    def cursor(self, place: Place) -> str:
-        return changes.cursor_of(self.selection.organization_id, self.moment, place, complete=True)
+    def encode_cursor(self, position: LogPosition) -> str:
+        return changes.encode_log_cursor(
+            self.feed_filter.organization_id, self.snapshot, position, complete=True
+        )
 
 
-async def notifications_added(
+async def subscribe_to_notifications(
     database: Database, caller: Caller, filter: EventFilter, after: str | None
-) -> Following:
-    """Each notification as it rings. RequestError INVALID_CURSOR, CURSOR_EXPIRED."""
-    moment, start = await start_of(database, caller, after)
-    return Following(Selection(caller.organization_id, filter, rings_only=True), start, moment)
+) -> LogSubscription:
+    """Subscribes to new notifications. Raises RequestError INVALID_CURSOR or CURSOR_EXPIRED."""
+    snapshot, start = await resolve_start(database, caller, after)
+    return LogSubscription(
+        FeedFilter(caller.organization_id, filter, notifications_only=True), start, snapshot
+    )
 
 
-async def events_changed(
+async def subscribe_to_changes(
     database: Database, caller: Caller, filter: EventFilter, after: str | None
-) -> Following:
-    """Every change of the events that the filter selects, before or after it.
+) -> LogSubscription:
+    """Subscribes to changes of events that match the filter before or after the change.
 
-    RequestError INVALID_CURSOR, CURSOR_EXPIRED.
+    Raises RequestError INVALID_CURSOR or CURSOR_EXPIRED.
     """
-    moment, start = await start_of(database, caller, after)
-    return Following(Selection(caller.organization_id, filter), start, moment)
+    snapshot, start = await resolve_start(database, caller, after)
+    return LogSubscription(FeedFilter(caller.organization_id, filter), start, snapshot)

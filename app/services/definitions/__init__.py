@@ -1,1 +1,1 @@
-"""Reading event types and rules: used by every service that judges events."""
+"""Reading event types and rules, for every service that validates events."""

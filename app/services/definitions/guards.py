@@ -1,4 +1,4 @@
-"""Guard rules, read: those in force, their versions, and what an expression would refuse."""
+"""Reads guard rules: published ones, their versions, and trials of an expression."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from sqlmodel import col
 from uuid_utils.compat import uuid7
 
 from app.domain.access.caller import Caller
-from app.domain.event_types.event_type_draft import gone
-from app.domain.intake.intake import Desk
-from app.domain.rules.expression_scope import Form
+from app.domain.event_types.event_type_draft import not_found
+from app.domain.intake.intake import CommandContext
+from app.domain.rules.expression_messages import TypeFields
 from app.domain.rules.expressions import Expression, compile_expression
-from app.domain.rules.guards import Guard, GuardRuleState, violations
+from app.domain.rules.guards import Guard, GuardRuleState, find_violations
 from app.domain.shared.problems import Problem
 from app.services.definitions import rules
-from app.services.definitions.event_types import forms_in
+from app.services.definitions.event_types import load_version_definitions
 from app.services.definitions.rules import RulePage
-from app.services.shared.listings import Listing
+from app.services.shared.listings import ListPage
 from app.store import tables
 from app.store.engine.database import Database
-from app.store.reading import pages, projection, templates
-from app.store.reading.projection import Row, Selection
+from app.store.reading import condition_templates, pages, projection
+from app.store.reading.projection import DriverRow, Projection
 
-BY_CREATION = rules.by_creation(tables.GuardRule)
+BY_CREATION = rules.creation_order(tables.GuardRule)
 
 
 @dataclass(frozen=True)
-class Trial:
-    """`rejected`: the events that the expression would have refused, newest first."""
+class GuardTrial:
+    """Result of trying an expression. `rejected`: events that it would refuse, newest first."""
 
     checked: int = 0
     rejected: tuple[tables.Event, ...] = ()
@@ -42,47 +42,57 @@ class Trial:
 
 
 async def try_expression(
-    database: Database, desk: Desk, expression: str, event_type_id: UUID | None, last: int
-) -> Trial:
-    """Runs an expression over the `last` events logged, and writes nothing."""
-    event, caller = tables.Event, desk.reporter
+    database: Database,
+    command: CommandContext,
+    expression: str,
+    event_type_id: UUID | None,
+    count: int,
+) -> GuardTrial:
+    """Evaluates an expression over the `count` events logged last. Writes nothing."""
+    event, caller = tables.Event, command.actor
     async with database.read(caller.organization_id) as session:
-        form = None
+        type_fields = None
         newest = select(event).order_by(col(event.recorded_at).desc(), col(event.id).desc())
         if event_type_id is not None:
-            kind = await session.get(tables.EventType, event_type_id)
-            if kind is None:
-                return Trial(problems=(gone("event type", event_type_id, "eventTypeId"),))
-            version = (kind.id, kind.version)
-            form = (await forms_in(session, [version]))[version].fields
+            event_type = await session.get(tables.EventType, event_type_id)
+            if event_type is None:
+                return GuardTrial(problems=(not_found("event type", event_type_id, "eventTypeId"),))
+            version = (event_type.id, event_type.version)
+            type_fields = (await load_version_definitions(session, [version]))[version].fields
             newest = newest.where(col(event.event_type_id) == event_type_id)
-        compiled = compile_expression(expression, form, desk.limits)
+        compiled = compile_expression(expression, type_fields, command.limits)
         if not isinstance(compiled, Expression):
-            return Trial(problems=tuple(each.under("expression") for each in compiled))
-        rows = list(await session.scalars(newest.limit(last)))
-        known = await forms_in(session, _versions_of(rows) if form is not None else ())
-    guard = Guard(uuid7(), "", 0, expression, "", form=form)
+            return GuardTrial(problems=tuple(each.prepend_path("expression") for each in compiled))
+        rows = list(await session.scalars(newest.limit(count)))
+        definitions = await load_version_definitions(
+            session, _event_versions(rows) if type_fields is not None else ()
+        )
+    guard = Guard(uuid7(), "", 0, expression, "", type_fields=type_fields)
     rejected = []
     for row in rows:
-        own = known.get((row.event_type_id, row.event_type_version))  # type: ignore[arg-type]
-        fields = None if own is None else own.fields
+        definition = definitions.get((row.event_type_id, row.event_type_version))  # type: ignore[arg-type]
+        fields = None if definition is None else definition.fields
         state = row.to_domain()
-        if violations([guard], state, None, desk.now, desk.limits, own=fields):
+        if find_violations(
+            [guard], state, None, command.now, command.limits, version_fields=fields
+        ):
             rejected.append(row)
-        await asyncio.sleep(0)  # others are served between two events
-    return Trial(len(rows), tuple(rejected))
+        await asyncio.sleep(0)  # let other requests run between two events
+    return GuardTrial(len(rows), tuple(rejected))
 
 
 @dataclass(frozen=True)
-class Published:
-    """A rule beside the version of it that is in force."""
+class PublishedRule:
+    """A rule with its published version."""
 
     rule: tables.GuardRule
     version: tables.GuardRuleVersion
 
 
-async def in_force(session: AsyncSession, event_type_ids: Iterable[UUID]) -> list[Published]:
-    """The versions in force for these types and for every type, in order of creation."""
+async def load_published_rules(
+    session: AsyncSession, event_type_ids: Iterable[UUID]
+) -> list[PublishedRule]:
+    """Published versions for these types and for all types, in order of creation."""
     rule, version = tables.GuardRule, tables.GuardRuleVersion
     current = and_(
         col(version.guard_rule_id) == col(rule.id), col(version.number) == col(rule.published)
@@ -96,13 +106,13 @@ async def in_force(session: AsyncSession, event_type_ids: Iterable[UUID]) -> lis
         )
         .order_by(col(rule.id))
     )
-    return [Published(each, content) for each, content in await session.execute(statement)]
+    return [PublishedRule(*row) for row in await session.execute(statement)]
 
 
-def guards_of(
-    published: Sequence[Published], event_type_id: UUID | None, fields: Form
+def build_guards(
+    published: Sequence[PublishedRule], event_type_id: UUID | None, fields: TypeFields
 ) -> tuple[Guard, ...]:
-    """Those of an event type with these fields now; those of every type for None."""
+    """Guards of an event type with these fields; guards of all types if the ID is None."""
     return tuple(
         Guard(
             each.rule.id,
@@ -118,43 +128,44 @@ def guards_of(
     )
 
 
-def fits(expression: str, fields: Form, desk: Desk) -> bool:
-    return isinstance(compile_expression(expression, fields, desk.limits), Expression)
+def expression_compiles(expression: str, fields: TypeFields, command: CommandContext) -> bool:
+    """Returns whether the expression compiles for an event type with these fields."""
+    return isinstance(compile_expression(expression, fields, command.limits), Expression)
 
 
-async def find(database: Database, caller: Caller, rule_id: UUID) -> tables.GuardRule | None:
-    return (await by_ids(database, caller, [rule_id])).get(rule_id)
+async def fetch_rule(database: Database, caller: Caller, rule_id: UUID) -> tables.GuardRule | None:
+    return (await fetch_rules(database, caller, [rule_id])).get(rule_id)
 
 
-async def by_ids(
+async def fetch_rules(
     database: Database, caller: Caller, ids: Sequence[UUID]
 ) -> dict[UUID, tables.GuardRule]:
     table = tables.GuardRule
     async with database.read(caller.organization_id) as session:
-        found = await session.scalars(select(table).where(col(table.id).in_(ids)))
-        return {row.id: row for row in found}
+        rows = await session.scalars(select(table).where(col(table.id).in_(ids)))
+        return {row.id: row for row in rows}
 
 
-async def versions_at(
-    database: Database, caller: Caller, places: Sequence[tuple[UUID, int]]
+async def fetch_versions(
+    database: Database, caller: Caller, versions: Sequence[tuple[UUID, int]]
 ) -> dict[tuple[UUID, int], tables.GuardRuleVersion]:
-    """One version of each of several rules."""
+    """Returns versions by rule ID and version number."""
     table = tables.GuardRuleVersion
-    place = tuple_(col(table.guard_rule_id), col(table.number))
+    version_key = tuple_(col(table.guard_rule_id), col(table.number))
     async with database.read(caller.organization_id) as session:
-        rows = await session.scalars(select(table).where(place.in_(places)))
+        rows = await session.scalars(select(table).where(version_key.in_(versions)))
         return {(row.guard_rule_id, row.number): row for row in rows}
 
 
-async def versions_of(
+async def fetch_all_versions(
     database: Database, caller: Caller, ids: Sequence[UUID]
 ) -> dict[UUID, list[tables.GuardRuleVersion]]:
-    """The versions of each rule, the first first."""
+    """All versions of each rule, in order of their numbers."""
     async with database.read(caller.organization_id) as session:
-        return await versions_in(session, ids)
+        return await load_versions(session, ids)
 
 
-async def page(
+async def fetch_page(
     database: Database,
     caller: Caller,
     event_type_id: UUID | None,
@@ -163,50 +174,52 @@ async def page(
 ) -> pages.Page[tables.GuardRule]:
     async with database.read(caller.organization_id) as session:
         statement = select(tables.GuardRule).where(*_conditions(event_type_id, state))
-        return await pages.fetch(session, statement, BY_CREATION, request, caller.organization_id)
+        return await pages.fetch_page(
+            session, statement, BY_CREATION, request, caller.organization_id
+        )
 
 
-async def select_one(
-    database: Database, caller: Caller, wanted: UUID, columns: Selection
-) -> Row | None:
-    own = templates.comparing(tables.GuardRule.id, wanted)
-    return await projection.one(database, caller.organization_id, columns, own)
+async def select_rule(
+    database: Database, caller: Caller, rule_id: UUID, columns: Projection
+) -> DriverRow | None:
+    condition = condition_templates.column_equals(tables.GuardRule.id, rule_id)
+    return await projection.fetch_row(database, caller.organization_id, columns, condition)
 
 
 async def select_page(
-    database: Database, caller: Caller, wanted: RulePage, columns: Selection, counts: Sequence[str]
-) -> Listing:
+    database: Database, caller: Caller, page: RulePage, columns: Projection, counts: Sequence[str]
+) -> ListPage:
     table = tables.GuardRule
-    return await rules.select_page(database, caller, table, wanted, columns, counts)
+    return await rules.select_page(database, caller, table, page, columns, counts)
 
 
-async def count(
+async def count_rules(
     database: Database, caller: Caller, event_type_id: UUID | None, state: GuardRuleState | None
 ) -> int:
     async with database.read(caller.organization_id) as session:
-        counted = select(func.count()).select_from(tables.GuardRule)
-        return (await session.scalars(counted.where(*_conditions(event_type_id, state)))).one()
+        statement = select(func.count()).select_from(tables.GuardRule)
+        return (await session.scalars(statement.where(*_conditions(event_type_id, state)))).one()
 
 
 def _conditions(event_type_id: UUID | None, state: GuardRuleState | None) -> list[Any]:
-    conditions: list[Any] = rules.of_type(tables.GuardRule, event_type_id)
+    conditions: list[Any] = rules.type_conditions(tables.GuardRule, event_type_id)
     if state is not None:
         conditions.append(col(tables.GuardRule.state) == state)
     return conditions
 
 
-async def versions_in(
+async def load_versions(
     session: AsyncSession, ids: Sequence[UUID]
 ) -> dict[UUID, list[tables.GuardRuleVersion]]:
     table = tables.GuardRuleVersion
-    found: dict[UUID, list[tables.GuardRuleVersion]] = {each: [] for each in ids}
-    own = select(table).where(col(table.guard_rule_id).in_(ids)).order_by(col(table.number))
-    for row in await session.scalars(own):
-        found[row.guard_rule_id].append(row)
-    return found
+    versions: dict[UUID, list[tables.GuardRuleVersion]] = {each: [] for each in ids}
+    statement = select(table).where(col(table.guard_rule_id).in_(ids)).order_by(col(table.number))
+    for row in await session.scalars(statement):
+        versions[row.guard_rule_id].append(row)
+    return versions
 
 
-def _versions_of(rows: Iterable[tables.Event]) -> set[tuple[UUID, int]]:
+def _event_versions(rows: Iterable[tables.Event]) -> set[tuple[UUID, int]]:
     return {
         (row.event_type_id, row.event_type_version)
         for row in rows

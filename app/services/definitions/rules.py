@@ -1,4 +1,4 @@
-"""What guard rules and duplication rules have in common: an event type, or all of them."""
+"""What guard rules and duplication rules share: a scope of one event type, or of all."""
 
 from __future__ import annotations
 
@@ -14,50 +14,50 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from app.domain.access.caller import Caller
-from app.domain.event_types.event_type_draft import gone
+from app.domain.event_types.event_type_draft import not_found
 from app.domain.event_types.fields import FieldDefinition
-from app.domain.intake.intake import Desk
+from app.domain.intake.intake import CommandContext
 from app.domain.shared.problems import Problem, UserErrorCode
-from app.services.definitions.event_types import parts
-from app.services.shared.listings import Listing, listing
+from app.services.definitions.event_types import load_parts
+from app.services.shared.listings import ListPage, fetch_list_page
 from app.store import tables
 from app.store.change_log import changes
 from app.store.engine.database import Database
-from app.store.engine.dialect import stop
+from app.store.engine.dialect import lock_definitions_exclusive
 from app.store.reading import pages
-from app.store.reading.projection import Selection
-from app.store.reading.templates import Template
+from app.store.reading.condition_templates import ConditionTemplate
+from app.store.reading.projection import Projection
 
 Rule = TypeVar("Rule", tables.GuardRule, tables.DuplicationRule)
 
 
 @dataclass(frozen=True)
-class Scope:
-    """The event type that a rule is for, with its fields; neither for one of every type."""
+class RuleScope:
+    """The event type of a rule, and its fields. Both are None for a rule of all types."""
 
     event_type: tables.EventType | None = None
     fields: tuple[FieldDefinition, ...] | None = None
 
     @property
-    def names(self) -> list[str] | None:
+    def field_names(self) -> list[str] | None:
         return None if self.fields is None else [field.name for field in self.fields]
 
 
 @cache
-def by_creation(table: type[Rule]) -> pages.Order[Rule]:
+def creation_order(table: type[Rule]) -> pages.Order[Rule]:
     return pages.Order(
         name=str(table.__tablename__),
         columns=(col(table.id),),
         descending=False,
-        key=lambda row: (row.id,),
-        plain=lambda key: [str(key[0])],
-        read=lambda parts: (UUID(parts[0]),),
+        row_key=lambda row: (row.id,),
+        key_to_json=lambda key: [str(key[0])],
+        key_from_json=lambda parts: (UUID(parts[0]),),
     )
 
 
 @dataclass(frozen=True)
 class RulePage:
-    """Which part of a list of rules is meant. `state` is a guard rule's."""
+    """Which page of a list of rules to read. `state` applies to guard rules only."""
 
     event_type_id: UUID | None
     request: pages.PageRequest
@@ -68,104 +68,110 @@ async def select_page(
     database: Database,
     caller: Caller,
     table: Any,
-    wanted: RulePage,
-    columns: Selection,
+    page: RulePage,
+    columns: Projection,
     counts: Any,
-) -> Listing:
+) -> ListPage:
     def conditions() -> list[ColumnElement[bool]]:
-        own = of_type(table, wanted.event_type_id)
-        return own if wanted.state is None else [*own, col(table.state) == wanted.state]
+        conditions = type_conditions(table, page.event_type_id)
+        return conditions if page.state is None else [*conditions, col(table.state) == page.state]
 
-    template = Template((wanted.event_type_id, wanted.state), {}, conditions)
-    order = by_creation(table)
-    return await listing(database, caller, columns, template, order, wanted.request, counts)
+    template = ConditionTemplate((page.event_type_id, page.state), {}, conditions)
+    order = creation_order(table)
+    return await fetch_list_page(database, caller, columns, template, order, page.request, counts)
 
 
-async def hold_scope(
-    session: AsyncSession, desk: Desk, event_type_id: UUID | None
-) -> Scope | Problem:
-    """Until the end of the transaction nobody else makes rules for it, or changes its fields."""
-    await stop(session, desk.reporter.organization_id)
+async def lock_rule_scope(
+    session: AsyncSession, command: CommandContext, event_type_id: UUID | None
+) -> RuleScope | Problem:
+    """Locks the scope until the transaction ends: no rule is added to it, no field changed."""
+    await lock_definitions_exclusive(session, command.actor.organization_id)
     if event_type_id is None:
-        own = col(tables.Organization.id) == desk.reporter.organization_id
-        # Reporters hold the row as well, by their foreign keys: those do not wait.
+        is_own_organization = col(tables.Organization.id) == command.actor.organization_id
+        # Reports lock the row by their foreign keys, too; they do not wait for this lock.
         await session.execute(
-            select(tables.Organization).where(own).with_for_update(key_share=True)
+            select(tables.Organization).where(is_own_organization).with_for_update(key_share=True)
         )
-        return Scope()
+        return RuleScope()
     table = tables.EventType
-    held = select(table).where(col(table.id) == event_type_id).with_for_update(key_share=True)
-    event_type = (await session.scalars(held)).one_or_none()
+    statement = select(table).where(col(table.id) == event_type_id).with_for_update(key_share=True)
+    event_type = (await session.scalars(statement)).one_or_none()
     if event_type is None:
-        return gone("event type", event_type_id, "eventTypeId")
-    fields = await parts(session, tables.EventField, [event_type_id])
-    return Scope(event_type, tuple(field.to_domain() for field in fields[event_type_id]))
+        return not_found("event type", event_type_id, "eventTypeId")
+    fields = await load_parts(session, tables.EventField, [event_type_id])
+    return RuleScope(event_type, tuple(field.to_domain() for field in fields[event_type_id]))
 
 
-async def full(
-    session: AsyncSession, desk: Desk, table: type[Rule], event_type_id: UUID | None
+async def check_rule_limit(
+    session: AsyncSession, command: CommandContext, table: type[Rule], event_type_id: UUID | None
 ) -> list[Problem]:
-    """Whether there are as many rules of a kind as an event type may have."""
-    of_scope = select(func.count()).select_from(table).where(_of(table, event_type_id))
-    most = desk.limits.rules_per_type
-    if (await session.scalars(of_scope)).one() < most:
+    """A problem if the scope already has as many rules as allowed."""
+    rule_count = select(func.count()).select_from(table).where(_same_scope(table, event_type_id))
+    maximum = command.limits.rules_per_type
+    if (await session.scalars(rule_count)).one() < maximum:
         return []
     noun = str(table.__tablename__).replace("_", " ")
     owner = "Every type" if event_type_id is None else "An event type"
-    return [Problem(UserErrorCode.LIMIT_REACHED, f"{owner} has at most {most} {noun}s.")]
+    return [Problem(UserErrorCode.LIMIT_REACHED, f"{owner} has at most {maximum} {noun}s.")]
 
 
-async def of_types(
+async def fetch_rules_by_type(
     database: Database, caller: Caller, table: type[Rule], event_type_ids: Sequence[UUID]
 ) -> dict[UUID, list[Rule]]:
-    """The rules of each of these event types alone, in order of creation."""
-    found: dict[UUID, list[Rule]] = {each: [] for each in event_type_ids}
-    own = col(table.event_type_id).in_(event_type_ids)
+    """Rules of each of these event types, in order of creation. Rules of all types are left out."""
+    rules: dict[UUID, list[Rule]] = {each: [] for each in event_type_ids}
+    of_types = col(table.event_type_id).in_(event_type_ids)
     async with database.read(caller.organization_id) as session:
-        for row in await session.scalars(select(table).where(own).order_by(col(table.id))):
+        for row in await session.scalars(select(table).where(of_types).order_by(col(table.id))):
             if row.event_type_id is not None:
-                found[row.event_type_id].append(row)
-    return found
+                rules[row.event_type_id].append(row)
+    return rules
 
 
-async def held_of(session: AsyncSession, table: type[Rule], event_type_id: UUID) -> list[Rule]:
-    """The rules of an event type, which nobody changes or applies until the end."""
-    own = select(table).where(col(table.event_type_id) == event_type_id)
-    return list(await session.scalars(own.order_by(col(table.id)).with_for_update()))
+async def lock_rules_of_type(
+    session: AsyncSession, table: type[Rule], event_type_id: UUID
+) -> list[Rule]:
+    """Locks the rules of an event type until the transaction ends."""
+    statement = select(table).where(col(table.event_type_id) == event_type_id)
+    return list(await session.scalars(statement.order_by(col(table.id)).with_for_update()))
 
 
-def of_type(table: type[Rule], event_type_id: UUID | None) -> list[ColumnElement[bool]]:
-    """Conditions on a list of rules: those of one event type, or all."""
+def type_conditions(table: type[Rule], event_type_id: UUID | None) -> list[ColumnElement[bool]]:
+    """Conditions that limit a list of rules to one event type; none if the ID is None."""
     return [] if event_type_id is None else [col(table.event_type_id) == event_type_id]
 
 
-async def hold(
-    session: AsyncSession, desk: Desk, table: type[Rule], rule_id: UUID
-) -> tuple[Rule, Scope] | Problem:
-    """A rule that nobody else changes or applies until the end of the transaction.
+async def lock_rule(
+    session: AsyncSession, command: CommandContext, table: type[Rule], rule_id: UUID
+) -> tuple[Rule, RuleScope] | Problem:
+    """Locks a rule until the transaction ends: it is neither changed nor applied elsewhere.
 
-    Its event type is locked first, as whoever deletes that locks it before its rules.
+    Locks its event type first, in the same order as deleting a type does.
     """
     noun = str(table.__tablename__).replace("_", " ")
-    missing = gone(noun, rule_id, "id")
-    wanted = select(table).where(col(table.id) == rule_id)
-    seen = (await session.scalars(wanted)).one_or_none()
-    if seen is None:
-        return missing
-    scope = await hold_scope(session, desk, seen.event_type_id)
-    locked = wanted.with_for_update().execution_options(populate_existing=True)
-    row = (await session.scalars(locked)).one_or_none()
+    not_found_problem = not_found(noun, rule_id, "id")
+    statement = select(table).where(col(table.id) == rule_id)
+    unlocked_row = (await session.scalars(statement)).one_or_none()
+    if unlocked_row is None:
+        return not_found_problem
+    scope = await lock_rule_scope(session, command, unlocked_row.event_type_id)
+    locking_statement = statement.with_for_update().execution_options(populate_existing=True)
+    row = (await session.scalars(locking_statement)).one_or_none()
     if row is None or isinstance(scope, Problem):
-        return missing
+        return not_found_problem
     return row, scope
 
 
-def entry(desk: Desk, subject: str, row: Any, kind: str, **told: Any) -> changes.NewEntry:
+def build_log_entry(
+    command: CommandContext, subject: str, row: Any, kind: str, **changed_values: Any
+) -> changes.NewEntry:
     return changes.NewEntry(
-        subject, row.id, row.organization_id, desk.reporter.name, desk.now, told, kind
+        subject, row.id, row.organization_id, command.actor.name, command.now, changed_values, kind
     )
 
 
-def _of(table: type[Rule], event_type_id: UUID | None) -> Any:
-    of_type = col(table.event_type_id)
-    return of_type.is_(None) if event_type_id is None else of_type == event_type_id
+def _same_scope(table: type[Rule], event_type_id: UUID | None) -> Any:
+    event_type_column = col(table.event_type_id)
+    return (
+        event_type_column.is_(None) if event_type_id is None else event_type_column == event_type_id
+    )

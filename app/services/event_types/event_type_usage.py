@@ -1,4 +1,4 @@
-"""What needs an event type: its events, and the rules that name its fields."""
+"""What uses an event type: its events, and the rules that name its fields."""
 
 from __future__ import annotations
 
@@ -9,74 +9,75 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from app.domain.event_types.event_type_draft import Edited, Shape
+from app.domain.event_types.event_type_draft import EditResult, EventTypeDraft
 from app.domain.event_types.fields import FieldDefinition
-from app.domain.intake.intake import Desk
-from app.domain.rules.duplicates import fields_of
+from app.domain.intake.intake import CommandContext
+from app.domain.rules.duplicates import fingerprint_fields
 from app.domain.rules.guards import GuardRuleState
 from app.domain.shared.problems import Problem, UserErrorCode
-from app.services.definitions.guards import fits, in_force
+from app.services.definitions.guards import expression_compiles, load_published_rules
 from app.store import tables
 
 
-async def uses(session: AsyncSession, row: tables.EventType) -> int:
-    """How many events have the type."""
+async def count_events(session: AsyncSession, row: tables.EventType) -> int:
+    """Number of events of the type."""
     of_type = col(tables.Event.event_type_id) == row.id
     statement = select(func.count()).select_from(tables.Event).where(of_type)
     return (await session.scalars(statement)).one()
 
 
-async def unfit(
+async def find_broken_rules(
     session: AsyncSession,
-    desk: Desk,
+    command: CommandContext,
     row: tables.EventType,
     before: tuple[FieldDefinition, ...],
-    shape: Shape,
-    done: Edited,
+    draft: EventTypeDraft,
+    edit_result: EditResult,
 ) -> list[Problem]:
-    """What rules of the type would not fit its fields any more, told where the edit says."""
-    after = tuple(shape.fields.values())
-    if _as_rules_see(after) == _as_rules_see(before):
+    """Problems for rules that the edited fields would break."""
+    after = tuple(draft.fields.values())
+    if _attributes_used_by_rules(after) == _attributes_used_by_rules(before):
         return []
-    guards = [
+    guard_messages = [
         f"The guard rule {name} would not fit any more."
-        for name, expression in await _expressions(session, row.id)
-        if fits(expression, before, desk) and not fits(expression, after, desk)
+        for name, expression in await _fetch_expressions(session, row.id)
+        if expression_compiles(expression, before, command)
+        and not expression_compiles(expression, after, command)
     ]
-    names = {field.name for field in after}
-    duplication = [
+    field_names = {field.name for field in after}
+    duplication_messages = [
         f"The duplication rule {rule.name} names {', '.join(missing)}."
-        for rule in await _duplication_rules(session, row.id)
-        if (missing := _missing(fields_of(rule.fingerprint), names))
+        for rule in await _fetch_duplication_rules(session, row.id)
+        if (missing := _missing_fields(fingerprint_fields(rule.fingerprint), field_names))
     ]
-    told = dict.fromkeys([*guards, *duplication])
-    place = done.otherwise or ("id",)
-    return [Problem(UserErrorCode.IN_USE, message, place) for message in told]
+    messages = dict.fromkeys([*guard_messages, *duplication_messages])
+    path = edit_result.fallback_path or ("id",)
+    return [Problem(UserErrorCode.IN_USE, message, path) for message in messages]
 
 
-def _as_rules_see(fields: Iterable[FieldDefinition]) -> list[tuple[object, ...]]:
+def _attributes_used_by_rules(fields: Iterable[FieldDefinition]) -> list[tuple[object, ...]]:
     return [(field.name, field.kind, field.options) for field in fields]
 
 
-def _missing(named: Iterable[str], there: set[str]) -> list[str]:
-    return [name for name in named if name not in there]
+def _missing_fields(names: Iterable[str], existing_names: set[str]) -> list[str]:
+    return [name for name in names if name not in existing_names]
 
 
-async def _expressions(session: AsyncSession, event_type_id: UUID) -> list[tuple[str, str]]:
-    """Name and expression of what rules say, in force or as a draft, unless they are RETIRED."""
+async def _fetch_expressions(session: AsyncSession, event_type_id: UUID) -> list[tuple[str, str]]:
+    """Names and expressions of rules that are not RETIRED: drafts and published versions."""
     rule = tables.GuardRule
-    own = select(rule).where(
+    statement = select(rule).where(
         col(rule.event_type_id) == event_type_id, col(rule.state) != GuardRuleState.RETIRED
     )
-    drafts = [(row.name, row.expression) for row in await session.scalars(own)]
+    drafts = [(row.name, row.expression) for row in await session.scalars(statement)]
     return drafts + [
         (each.rule.name, each.version.expression)
-        for each in await in_force(session, [event_type_id])
+        for each in await load_published_rules(session, [event_type_id])
         if each.rule.event_type_id == event_type_id
     ]
 
 
-async def _duplication_rules(
+async def _fetch_duplication_rules(
     session: AsyncSession, event_type_id: UUID
 ) -> list[tables.DuplicationRule]:
     rule = tables.DuplicationRule

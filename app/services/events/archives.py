@@ -1,7 +1,7 @@
-"""What an archive is made of: an organization's events in the order that they were logged.
+"""Reads an organization's events in the order in which they were logged, for exports.
 
-The order is the log's, which is commit order: who goes on from a place misses no event that was
-committed late, and meets none twice.
+That order is commit order: an export that resumes at a position misses no event that was committed
+late, and repeats none.
 """
 
 from __future__ import annotations
@@ -15,108 +15,122 @@ from sqlalchemy import and_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from app.domain.events.filters import EventFilter, matches
+from app.domain.events.filters import EventFilter, filter_matches
 from app.domain.events.state import EventState
 from app.store import tables
 from app.store.change_log import changes
-from app.store.change_log.changes import Moment, Place
+from app.store.change_log.changes import LogPosition, LogSnapshot
 from app.store.engine.database import Database
 from app.store.tables.columns import Horizon
 
-PAGE = 500
-LOOK_AGAIN_SECONDS = 0.2
+PAGE_SIZE = 500
+RETRY_INTERVAL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
-class Course:
-    """A way through an organization's log: behind `after`, up to what was there at its begin."""
+class ExportRange:
+    """A range of an organization's change log: after `after`, up to `until`."""
 
     organization_id: UUID
-    moment: Moment
-    after: Place
-    until: Place
+    snapshot: LogSnapshot
+    after: LogPosition
+    until: LogPosition
 
-    def cursor(self, place: Place) -> str:
-        return changes.cursor_of(self.organization_id, self.moment, place, complete=True)
+    def encode_cursor(self, position: LogPosition) -> str:
+        return changes.encode_log_cursor(
+            self.organization_id, self.snapshot, position, complete=True
+        )
 
 
 @dataclass(frozen=True)
-class Page:
-    """Events as they are now, and the place behind the last entry that was looked at."""
+class ExportPage:
+    """Events as they are now, and the position of the last entry that was read."""
 
     events: list[EventState]
-    place: Place
+    position: LogPosition
 
 
 @dataclass(frozen=True)
-class _Looked:
-    page: Page
+class _ScannedPage:
+    page: ExportPage
     full: bool
     complete: bool
 
 
-async def begin(database: Database, organization_id: UUID, after: str | None) -> Course:
-    """RequestError INVALID_CURSOR, CURSOR_EXPIRED."""
-    async with database.read(organization_id) as session:
-        moment = await changes.moment(session)
-        place = changes.START
-        if after is not None:
-            place = moment.held(changes.position_of(organization_id, after, moment).resume)
-        return Course(organization_id, moment, place, max(place, await _last(session)))
+async def open_range(database: Database, organization_id: UUID, after: str | None) -> ExportRange:
+    """Opens the range after a cursor, up to the end of the log.
 
-
-async def pages(
-    database: Database, course: Course, filter: EventFilter, patience_seconds: float
-) -> AsyncGenerator[Page, None]:
-    """Each event that the filter selects, once: in bounded pages, some of them empty.
-
-    What was logged while an older transaction is still open is waited for, until patience ends:
-    the last page lies at `course.until` only where nothing is missing.
+    Raises RequestError INVALID_CURSOR or CURSOR_EXPIRED.
     """
-    place, waited = course.after, 0.0
-    while place < course.until:
-        looked = await _look(database, course, place, filter)
-        if looked.page.place > place:
-            yield looked.page
-        place = looked.page.place
-        if not looked.full and not looked.complete:
-            if waited >= patience_seconds:
+    async with database.read(organization_id) as session:
+        snapshot = await changes.fetch_snapshot(session)
+        position = changes.LOG_START
+        if after is not None:
+            position = snapshot.check_not_pruned(
+                changes.decode_log_cursor(organization_id, after, snapshot).subscription_position
+            )
+        return ExportRange(
+            organization_id, snapshot, position, max(position, await _last_position(session))
+        )
+
+
+async def read_pages(
+    database: Database, export_range: ExportRange, filter: EventFilter, max_wait_seconds: float
+) -> AsyncGenerator[ExportPage, None]:
+    """Yields each event that the filter selects, once, in bounded pages that may be empty.
+
+    Waits up to `max_wait_seconds` for older transactions that are still open. The last page ends at
+    `export_range.until` only if nothing is missing.
+    """
+    position, waited_seconds = export_range.after, 0.0
+    while position < export_range.until:
+        scanned = await _scan_page(database, export_range, position, filter)
+        if scanned.page.position > position:
+            yield scanned.page
+        position = scanned.page.position
+        if not scanned.full and not scanned.complete:
+            if waited_seconds >= max_wait_seconds:
                 return
-            await asyncio.sleep(LOOK_AGAIN_SECONDS)
-            waited += LOOK_AGAIN_SECONDS
+            await asyncio.sleep(RETRY_INTERVAL_SECONDS)
+            waited_seconds += RETRY_INTERVAL_SECONDS
 
 
-async def _look(database: Database, course: Course, after: Place, filter: EventFilter) -> _Looked:
-    """The next entries that tell of new events, beside these as they are now: one statement."""
+async def _scan_page(
+    database: Database, export_range: ExportRange, after: LogPosition, filter: EventFilter
+) -> _ScannedPage:
+    """Reads the next LOGGED entries with their events as they are now, by one statement."""
     change, event = tables.Change, tables.Event
-    at = tuple_(col(change.tx), col(change.seq))
-    logged = (
+    entry_position = tuple_(col(change.tx), col(change.seq))
+    statement = (
         select(col(change.tx), col(change.seq), event)
         .outerjoin(event, col(event.id) == col(change.subject_id))
         .where(
             and_(col(change.subject) == changes.EVENT, col(change.kind) == "LOGGED"),
-            and_(at > changes.bound(after), at <= changes.bound(course.until)),
+            and_(
+                entry_position > changes.position_literal(after),
+                entry_position <= changes.position_literal(export_range.until),
+            ),
             col(change.tx) < Horizon(),
         )
         .order_by(col(change.tx), col(change.seq))
-        .limit(PAGE)
+        .limit(PAGE_SIZE)
     )
-    async with database.read(course.organization_id) as session:
-        rows = (await session.execute(logged)).all()
+    async with database.read(export_range.organization_id) as session:
+        rows = (await session.execute(statement)).all()
         horizon = (await session.scalars(select(Horizon()))).one()
     states = [row.to_domain() for _, _, row in rows if row is not None]
-    full, complete = len(rows) == PAGE, course.until.tx < horizon
-    place = Place(rows[-1][0] or 0, rows[-1][1] or 0) if rows else after
+    full, complete = len(rows) == PAGE_SIZE, export_range.until.tx < horizon
+    position = LogPosition(rows[-1][0] or 0, rows[-1][1] or 0) if rows else after
     if complete and not full:
-        place = course.until
-    page = Page([state for state in states if matches(filter, state)], place)
-    return _Looked(page, full, complete)
+        position = export_range.until
+    page = ExportPage([state for state in states if filter_matches(filter, state)], position)
+    return _ScannedPage(page, full, complete)
 
 
-async def _last(session: AsyncSession) -> Place:
-    """The organization's last entry, whether or not an older one may still come."""
+async def _last_position(session: AsyncSession) -> LogPosition:
+    """Position of the organization's last entry. An older entry may still be committed."""
     change = tables.Change
-    places = select(col(change.tx), col(change.seq))
-    last = places.order_by(col(change.tx).desc(), col(change.seq).desc()).limit(1)
-    row = (await session.execute(last)).one_or_none()
-    return changes.START if row is None else Place(row[0] or 0, row[1] or 0)
+    positions = select(col(change.tx), col(change.seq))
+    statement = positions.order_by(col(change.tx).desc(), col(change.seq).desc()).limit(1)
+    row = (await session.execute(statement)).one_or_none()
+    return changes.LOG_START if row is None else LogPosition(row[0] or 0, row[1] or 0)

@@ -1,23 +1,23 @@
-"""What a report would lead to, without reporting."""
+"""Checks what reporting an event would do, without reporting it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.domain.event_types.visibility import settle
-from app.domain.intake.intake import Accepted, Desk, Draft
+from app.domain.event_types.visibility import resolve_fields
+from app.domain.intake.intake import Accepted, CommandContext, EventDraft
 from app.services.events import duplicates, receipts
-from app.services.events.reports import Course, Decision
-from app.services.events.validation import registered
+from app.services.events.reports import Decision, ReportBatch
+from app.services.events.validation import load_definitions
 from app.store import tables
 from app.store.engine.database import Database
 
 
 @dataclass(frozen=True)
-class Check:
-    """`visible`, `required`: names of the registered type's fields, in form order.
+class EventCheckResult:
+    """Result of a dry run. `duplicate_of`: the event that the draft would duplicate.
 
-    `duplicate_of`: the event that it would be a duplicate of.
+    `visible`, `required`: field names of the registered type, in form order.
     """
 
     decision: Decision
@@ -26,23 +26,31 @@ class Check:
     required: tuple[str, ...] = ()
 
 
-async def check_event(database: Database, desk: Desk, draft: Draft) -> Check:
-    """Judges a draft as `log_events` would, and stores nothing."""
-    key = receipts.key_of(draft, desk)
-    async with database.read(desk.reporter.organization_id) as session:
-        types = await registered(session, desk, [draft])
-        verdict = types.verdict(draft, desk)
-        kept = {} if key is None else await receipts.kept(session, {key})
-        fresh = [verdict.event] if isinstance(verdict, Accepted) and key not in kept else []
-        claims = {event.id: types.claims_of(event) for event in fresh}
-        known = await duplicates.look_up(session, claims, fresh, hold=False)
-    matches = [known.ledger.match(known.claims[event.id], event) for event in fresh]
-    found = [known.events[match.first.event_id] for match in matches if match is not None]
-    decision = Course(kept, known).decide(draft, desk, key, verdict)
-    original = found[0] if found else None
-    spec = types.type_of(draft)
-    if spec is None:
-        return Check(decision, original)
+async def check_event(
+    database: Database, command: CommandContext, draft: EventDraft
+) -> EventCheckResult:
+    """Validates a draft as `log_events` would. Stores nothing."""
+    key = receipts.replay_key(draft, command)
+    async with database.read(command.actor.organization_id) as session:
+        definitions = await load_definitions(session, command, [draft])
+        validation = definitions.validate(draft, command)
+        receipts_by_key = {} if key is None else await receipts.fetch_receipts(session, {key})
+        new_events = (
+            [validation.event]
+            if isinstance(validation, Accepted) and key not in receipts_by_key
+            else []
+        )
+        fingerprints = {event.id: definitions.fingerprints_of(event) for event in new_events}
+        lookup = await duplicates.find_duplicates(session, fingerprints, new_events, lock=False)
+    matches = [
+        lookup.originals.find_match(lookup.fingerprints[event.id], event) for event in new_events
+    ]
+    originals = [lookup.events[match.original.event_id] for match in matches if match is not None]
+    decision = ReportBatch(receipts_by_key, lookup).decide(draft, command, key, validation)
+    original = originals[0] if originals else None
+    event_type = definitions.find_type(draft)
+    if event_type is None:
+        return EventCheckResult(decision, original)
     values = draft.fields if isinstance(draft.fields, dict) else {}
-    settled = settle(spec.fields, spec.rules, values)
-    return Check(decision, original, settled.visible, settled.required)
+    resolution = resolve_fields(event_type.fields, event_type.rules, values)
+    return EventCheckResult(decision, original, resolution.visible, resolution.required)

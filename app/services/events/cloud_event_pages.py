@@ -13,21 +13,21 @@ from app.domain.access.caller import Caller
 from app.domain.events.filters import EventFilter, TagFilter, TimeRange
 from app.domain.events.state import EventState
 from app.domain.shared.limits import Limits
-from app.domain.shared.problems import bad_input
-from app.domain.shared.values import text_problems
+from app.domain.shared.problems import bad_user_input
+from app.domain.shared.values import validate_text
 from app.store import tables
 from app.store.engine.database import Database
-from app.store.reading import where
+from app.store.reading import event_conditions
 
-PAGE = 20
+DEFAULT_PAGE_SIZE = 20
 EARLIEST = datetime(1980, 1, 1, tzinfo=UTC)
-_USUAL_SPAN = timedelta(days=10)
-_INSTANT = timedelta(microseconds=1)
+_DEFAULT_TIME_SPAN = timedelta(days=10)
+_TIME_RESOLUTION = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
-class Place:
-    """Which page, of how many events."""
+class PageNumber:
+    """Size and number of a page."""
 
     size: int
     number: int
@@ -39,7 +39,7 @@ class CloudEventPage:
     total: int
 
 
-def wanted_events(
+def build_filter(
     planning_tags: Sequence[str] | None,
     study_id: str | None,
     begin: datetime | None,
@@ -48,64 +48,69 @@ def wanted_events(
     now: datetime,
     limits: Limits,
 ) -> EventFilter:
-    """What the arguments select. RequestError BAD_USER_INPUT names the one that does not fit."""
+    """Builds the filter that the arguments describe.
+
+    Raises RequestError BAD_USER_INPUT, which names the invalid argument.
+    """
     tags = None if planning_tags is None else list(planning_tags)
     if tags is not None and len(tags) > limits.filter_values:
-        most = f"at most {limits.filter_values}"
-        raise bad_input(f"There are {len(tags):,} values; {most}.", "planningTags")
+        message = f"There are {len(tags):,} values; at most {limits.filter_values}."
+        raise bad_user_input(message, "planningTags")
     for index, tag in enumerate(tags or ()):
-        _storable(tag, limits, "planningTags", str(index))
-    study = None if study_id is None else f"StudyId:{study_id}"
-    _storable(study_id, limits, "studyId")
-    _storable(type_name, limits, "type")
+        _check_text(tag, limits, "planningTags", str(index))
+    study_tag = None if study_id is None else f"StudyId:{study_id}"
+    _check_text(study_id, limits, "studyId")
+    _check_text(type_name, limits, "type")
     return EventFilter(
         types=None if type_name is None else (type_name,),
-        occurred_at=_span(begin, end, now),
+        occurred_at=_parse_time_range(begin, end, now),
         tags=None if tags is None else TagFilter(all=tuple(tags)),
-        and_=None if study is None else (EventFilter(tags=TagFilter(all=(study,))),),
+        and_=None if study_tag is None else (EventFilter(tags=TagFilter(all=(study_tag,))),),
     )
 
 
-def wanted_page(size: int | None, number: int | None, limits: Limits) -> Place:
-    """RequestError BAD_USER_INPUT for a page that there cannot be."""
-    size = PAGE if size is None else size
+def parse_page_number(size: int | None, number: int | None, limits: Limits) -> PageNumber:
+    """Raises RequestError BAD_USER_INPUT for a size or number out of range."""
+    size = DEFAULT_PAGE_SIZE if size is None else size
     number = 0 if number is None else number
     if not 1 <= size <= limits.cloud_events_page:
-        raise bad_input(f"pageSize must be from 1 to {limits.cloud_events_page}.", "pageSize")
+        raise bad_user_input(f"pageSize must be from 1 to {limits.cloud_events_page}.", "pageSize")
     if number < 0:
-        raise bad_input("pageNumber must be 0 or more.", "pageNumber")
-    return Place(size, number)
+        raise bad_user_input("pageNumber must be 0 or more.", "pageNumber")
+    return PageNumber(size, number)
 
 
-async def page(
-    database: Database, caller: Caller, wanted: EventFilter, place: Place
+async def fetch_page(
+    database: Database, caller: Caller, event_filter: EventFilter, page_number: PageNumber
 ) -> CloudEventPage:
-    """The earliest first, equal times by id. Past the end no events, and how many there are."""
+    """Events ordered by time and ID. Past the end there are no events, but the true total."""
     event = tables.Event
-    selected = where.events(wanted, caller.organization_id)
-    statement = select(event).where(*selected).order_by(col(event.occurred_at), col(event.id))
-    statement = statement.offset(place.size * place.number).limit(place.size)
+    conditions = event_conditions.build_conditions(event_filter, caller.organization_id)
+    statement = select(event).where(*conditions).order_by(col(event.occurred_at), col(event.id))
+    statement = statement.offset(page_number.size * page_number.number).limit(page_number.size)
     async with database.read(caller.organization_id) as session:
-        count = select(func.count()).select_from(event).where(*selected)
+        count = select(func.count()).select_from(event).where(*conditions)
         total = (await session.scalars(count)).one()
         rows = await session.scalars(statement)
         return CloudEventPage([row.to_domain() for row in rows], total)
 
 
-def _span(begin: datetime | None, end: datetime | None, now: datetime) -> TimeRange:
-    """Both ends inclusive."""
+def _parse_time_range(begin: datetime | None, end: datetime | None, now: datetime) -> TimeRange:
+    """The time range between two instants, both inclusive."""
     if begin is not None and begin < EARLIEST:
-        raise bad_input("from must be 1980-01-01T00:00:00Z or later.", "from")
+        raise bad_user_input("from must be 1980-01-01T00:00:00Z or later.", "from")
     until = now if end is None else end
     latest = min(until, now)
-    since = begin or (latest - _USUAL_SPAN if latest - EARLIEST > _USUAL_SPAN else EARLIEST)
+    since = begin or (
+        latest - _DEFAULT_TIME_SPAN if latest - EARLIEST > _DEFAULT_TIME_SPAN else EARLIEST
+    )
     if since >= until:
-        wrong = "to" if begin is None else "from"
-        raise bad_input("from must be before to, and from 1980 on.", wrong)
-    ends = until < datetime.max.replace(tzinfo=UTC)
-    return TimeRange(since, until + _INSTANT if ends else None)
+        argument = "to" if begin is None else "from"
+        raise bad_user_input("from must be before to, and from 1980 on.", argument)
+    is_bounded = until < datetime.max.replace(tzinfo=UTC)
+    return TimeRange(since, until + _TIME_RESOLUTION if is_bounded else None)
 
 
-def _storable(text: str | None, limits: Limits, *argument: str) -> None:
-    for problem in text_problems(text, limits.name, *argument):
-        raise bad_input(problem.message, *problem.path)
+def _check_text(text: str | None, limits: Limits, *argument: str) -> None:
+    for problem in validate_text(text, limits.name, *argument):
+        raise bad_user_input(problem.message, *problem.path)

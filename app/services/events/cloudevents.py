@@ -1,4 +1,4 @@
-"""CloudEvents, taken in: every door that receives them hands them over here, and nothing else."""
+"""Ingests CloudEvents. Every API that receives them calls this."""
 
 from __future__ import annotations
 
@@ -6,35 +6,44 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from app.domain.events.cloudevents import in_cloud_events_words
-from app.domain.intake.cloudevent_reading import read_cloud_event
-from app.domain.intake.intake import Desk, Draft
+from app.domain.events.cloudevents import translate_problem_path
+from app.domain.intake.cloudevent_parsing import parse_cloud_event
+from app.domain.intake.intake import CommandContext, EventDraft
 from app.domain.shared.problems import Problem
 from app.services.events.events import log_events
-from app.services.events.reports import Report
+from app.services.events.reports import ReportResult
 from app.store.engine.database import Database
 
 
-async def ingest(database: Database, desk: Desk, events: Sequence[object]) -> list[Report]:
-    """Logs CloudEvents in JSON format, as `log_events` does; answers one by one, in order.
+async def ingest_cloud_events(
+    database: Database, command: CommandContext, events: Sequence[object]
+) -> list[ReportResult]:
+    """Logs CloudEvents in JSON format as `log_events` does. Results are in the order of the events.
 
-    A malformed one is refused alone. Paths name CloudEvents attributes: `("data", "volume")`.
+    A malformed event does not stop the others. Paths name CloudEvents attributes: `("data",
+    "volume")`.
     """
-    read = []
+    parsed_events = []
     for event in events:
-        read.append(read_cloud_event(event, desk.limits))
-        await asyncio.sleep(0)  # others are served between two of them
-    drafts = [each for each in read if isinstance(each, Draft)]
-    reports = iter(await log_events(database, desk, drafts) if drafts else ())
+        parsed_events.append(parse_cloud_event(event, command.limits))
+        await asyncio.sleep(0)  # let other requests run between two events
+    drafts = [each for each in parsed_events if isinstance(each, EventDraft)]
+    results = iter(await log_events(database, command, drafts) if drafts else ())
     return [
-        _told(next(reports)) if isinstance(each, Draft) else Report(problems=tuple(each))
-        for each in read
+        _with_attribute_paths(next(results))
+        if isinstance(each, EventDraft)
+        else ReportResult(problems=tuple(each))
+        for each in parsed_events
     ]
 
 
-def _told(report: Report) -> Report:
-    return replace(report, warnings=_renamed(report.warnings), problems=_renamed(report.problems))
+def _with_attribute_paths(result: ReportResult) -> ReportResult:
+    return replace(
+        result,
+        warnings=_translate_paths(result.warnings),
+        problems=_translate_paths(result.problems),
+    )
 
 
-def _renamed(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    return tuple(in_cloud_events_words(problem) for problem in problems)
+def _translate_paths(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    return tuple(translate_problem_path(problem) for problem in problems)

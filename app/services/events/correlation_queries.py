@@ -1,8 +1,8 @@
-"""Correlations, read: the events that links lead to from an event, each once at its least depth.
+"""Reads correlations: the events that are linked to an event, each once at its least depth.
 
-Nearer events come first, at the same depth those linked earlier, then by id. What an event is to
-the one asked is `domain.correlations.onward`; of several links that lead to it at its depth, one
-that makes it a cause or an effect is told, then the earliest.
+Ordered by depth, then by the time of the link, then by ID.
+`domain.events.correlations.combine_relations` defines the relation over several links. If several
+links lead to an event at its depth, a causal one comes first, then the earliest.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from app.domain.access.caller import Caller
-from app.domain.events.correlations import Relation, onward
+from app.domain.events.correlations import Relation, combine_relations
 from app.domain.shared.limits import Limits
-from app.services.events.reports import met
+from app.services.events.reports import fetch_events
 from app.store import tables
 from app.store.engine.database import Database
 from app.store.reading import pages
@@ -28,8 +28,8 @@ from app.store.reading import pages
 _KIND = "correlations"
 
 
-class Place(NamedTuple):
-    """Where an event is in the list."""
+class CorrelationKey(NamedTuple):
+    """Sort key of a correlated event in the list."""
 
     depth: int
     created_at: datetime
@@ -37,96 +37,103 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Correlated:
-    """An event as the one asked sees it, by the last link on the way there."""
+class CorrelatedEvent:
+    """A correlated event with its relation to the start event, and the last link on the way."""
 
-    place: Place
+    key: CorrelationKey
     relation: Relation
     created_by: str
 
 
 @dataclass(frozen=True)
-class Neighbours:
-    """A page of them, each beside its cursor, and how many there are."""
+class CorrelationPage:
+    """A page of correlated events with their cursors, and the total."""
 
-    rows: list[tuple[str, Correlated, tables.Event]]
+    rows: list[tuple[str, CorrelatedEvent, tables.Event]]
     has_next: bool
     has_previous: bool
     total: int
 
 
-async def direct(
+async def fetch_direct_pages(
     database: Database,
     caller: Caller,
     request: pages.PageRequest,
     event_ids: Sequence[UUID],
     limits: Limits,
-) -> dict[UUID, Neighbours]:
-    """What a link joins to each of these events, in one statement. RequestError INVALID_CURSOR."""
-    after = _after(caller, request)
+) -> dict[UUID, CorrelationPage]:
+    """Directly linked events of several events, by one statement.
+
+    Raises RequestError INVALID_CURSOR.
+    """
+    after = _decode_after(caller, request)
     async with database.read(caller.organization_id) as session:
-        statement = _page_of_each(event_ids, after, request.size, limits.correlations)
-        found: dict[UUID, list[Any]] = {event_id: [] for event_id in event_ids}
+        statement = _direct_pages_statement(event_ids, after, request.size, limits.correlations)
+        rows_by_event: dict[UUID, list[Any]] = {event_id: [] for event_id in event_ids}
         for row in await session.execute(statement):
-            found[row.near].append(row)
+            rows_by_event[row.near].append(row)
     return {
-        event_id: _page(
+        event_id: _build_page(
             caller,
             request,
-            [(_correlated(row, 1), row.Event) for row in rows if row.number > row.passed],
+            [(_to_correlated_event(row, 1), row.Event) for row in rows if row.number > row.passed],
             min(rows[0].total, limits.correlations) if rows else 0,
         )
-        for event_id, rows in found.items()
+        for event_id, rows in rows_by_event.items()
     }
 
 
-async def around(
+async def fetch_page(
     database: Database,
     caller: Caller,
     request: pages.PageRequest,
     event_id: UUID,
     depth: int,
     limits: Limits,
-) -> Neighbours:
-    """The events up to `depth` links away from one, a statement for each link on the way.
+) -> CorrelationPage:
+    """Events up to `depth` links away, by one statement per level.
 
-    RequestError INVALID_CURSOR.
+    Raises RequestError INVALID_CURSOR.
     """
-    after = _after(caller, request)
+    after = _decode_after(caller, request)
     async with database.read(caller.organization_id) as session:
-        everything = await _walk(session, event_id, depth, limits.correlations)
-        behind = [each for each in everything if after is None or each.place > after]
-        shown = behind[: request.size + 1]
-        events = await met(session, {each.place.event_id for each in shown})
-    rows = [(each, events[each.place.event_id]) for each in shown]
-    return _page(caller, request, rows, len(everything))
+        correlated = await _find_correlated(session, event_id, depth, limits.correlations)
+        remaining = [each for each in correlated if after is None or each.key > after]
+        page_items = remaining[: request.size + 1]
+        events = await fetch_events(session, {each.key.event_id for each in page_items})
+    rows = [(each, events[each.key.event_id]) for each in page_items]
+    return _build_page(caller, request, rows, len(correlated))
 
 
-async def _walk(session: AsyncSession, start: UUID, depth: int, most: int) -> list[Correlated]:
-    everything: list[Correlated] = []
-    seen = {start}
-    outermost: dict[UUID, Relation | None] = {start: None}
+async def _find_correlated(
+    session: AsyncSession, start: UUID, depth: int, maximum: int
+) -> list[CorrelatedEvent]:
+    correlated: list[CorrelatedEvent] = []
+    visited = {start}
+    frontier: dict[UUID, Relation | None] = {start: None}
     for level in range(1, depth + 1):
-        best = _best(outermost, seen, "far")
-        order = (best.c.created_at, best.c.far)
-        nearest = select(best).order_by(*order).limit(most - len(everything))
-        found = [_correlated(row, level) for row in await session.execute(nearest)]
-        everything += found
-        outermost = {each.place.event_id: each.relation for each in found}
-        seen |= outermost.keys()
-        if not found or len(everything) == most:
+        best_links = _best_links(frontier, visited, "far")
+        order = (best_links.c.created_at, best_links.c.far)
+        nearest = select(best_links).order_by(*order).limit(maximum - len(correlated))
+        level_events = [_to_correlated_event(row, level) for row in await session.execute(nearest)]
+        correlated += level_events
+        frontier = {each.key.event_id: each.relation for each in level_events}
+        visited |= frontier.keys()
+        if not level_events or len(correlated) == maximum:
             break
-    return everything
+    return correlated
 
 
-def _page_of_each(event_ids: Sequence[UUID], after: Place | None, size: int, most: int) -> Any:
-    """The first of each event's, which tells how many there are, and the page of each."""
-    best = _best(dict.fromkeys(event_ids), (), "near", "far")
-    place = tuple_(literal(1), best.c.created_at, best.c.far)
-    is_before = literal(0) if after is None else case((place <= after, 1), else_=0)
-    near, order = best.c.near, (best.c.created_at, best.c.far)
+def _direct_pages_statement(
+    event_ids: Sequence[UUID], after: CorrelationKey | None, size: int, maximum: int
+) -> Any:
+    """Rows of the page of each event, and of each event's first link, which carries the total."""
+    best_links = _best_links(dict.fromkeys(event_ids), (), "near", "far")
+    key = tuple_(literal(1), best_links.c.created_at, best_links.c.far)
+    is_before = literal(0) if after is None else case((key <= after, 1), else_=0)
+    near, order = best_links.c.near, (best_links.c.created_at, best_links.c.far)
     numbered = select(
-        *best.c,
+        *best_links.c,
         func.row_number().over(partition_by=near, order_by=order).label("number"),
         func.count().over(partition_by=near).label("total"),
         func.sum(is_before).over(partition_by=near).label("passed"),
@@ -135,81 +142,89 @@ def _page_of_each(event_ids: Sequence[UUID], after: Place | None, size: int, mos
     return (
         select(numbered, tables.Event)
         .join(tables.Event, col(tables.Event.id) == numbered.c.far)
-        .where(number <= most, number <= passed + size + 1, or_(number == 1, number > passed))
+        .where(number <= maximum, number <= passed + size + 1, or_(number == 1, number > passed))
         .order_by(numbered.c.near, number)
     )
 
 
-def _best(
-    outermost: Mapping[UUID, Relation | None], seen: Collection[UUID], *once: str
+def _best_links(
+    frontier: Mapping[UUID, Relation | None], visited: Collection[UUID], *unique_by: str
 ) -> Subquery:
-    """Of the links that lead on from the outermost events to unseen ones, one for each of `once`.
+    """The best link from the frontier to each unvisited event, unique by the columns `unique_by`.
 
-    `relation`: what the far event is to the one asked. RELATED sorts behind the others.
+    `relation` is the relation of the far event to the start event. RELATED sorts last.
     """
     table = tables.Correlation
     first, second = col(table.event_id), col(table.other_id)
-    steps = [
-        _steps(first, second, Relation.CAUSED_BY, outermost, seen),
-        _steps(second, first, Relation.CAUSE_OF, outermost, seen),
+    directions = [
+        _links_from(first, second, Relation.CAUSED_BY, frontier, visited),
+        _links_from(second, first, Relation.CAUSE_OF, frontier, visited),
     ]
-    links = union_all(*steps).subquery()
-    by = (links.c.relation, links.c.created_at, links.c.near)
-    rank = func.row_number().over(partition_by=[links.c[each] for each in once], order_by=by)
+    links = union_all(*directions).subquery()
+    preference = (links.c.relation, links.c.created_at, links.c.near)
+    rank = func.row_number().over(
+        partition_by=[links.c[each] for each in unique_by], order_by=preference
+    )
     ranked = select(links, rank.label("rank")).subquery()
     return select(ranked).where(ranked.c.rank == 1).subquery()
 
 
-def _steps(
+def _links_from(
     near: Any,
     far: Any,
     cause: Relation,
-    outermost: Mapping[UUID, Relation | None],
-    seen: Collection[UUID],
+    frontier: Mapping[UUID, Relation | None],
+    visited: Collection[UUID],
 ) -> Any:
-    """The links that have the nearer event at this end; `cause`: what a causal one leads to."""
+    """Links that have their nearer event at this end. `cause` is the relation of a causal link."""
     table = tables.Correlation
-    in_line = [each for each, so_far in outermost.items() if onward(so_far, cause) is cause]
-    relation = case(
-        (and_(col(table.causal), near.in_(in_line)), cause.value), else_=Relation.RELATED.value
+    causal_ids = [
+        event_id
+        for event_id, relation in frontier.items()
+        if combine_relations(relation, cause) is cause
+    ]
+    far_relation = case(
+        (and_(col(table.causal), near.in_(causal_ids)), cause.value), else_=Relation.RELATED.value
     )
     return select(
         near.label("near"),
         far.label("far"),
-        relation.label("relation"),
+        far_relation.label("relation"),
         col(table.created_at).label("created_at"),
         col(table.created_by).label("created_by"),
-    ).where(near.in_(outermost), far.not_in(seen))
+    ).where(near.in_(frontier), far.not_in(visited))
 
 
-def _correlated(row: Any, depth: int) -> Correlated:
-    return Correlated(Place(depth, row.created_at, row.far), Relation(row.relation), row.created_by)
+def _to_correlated_event(row: Any, depth: int) -> CorrelatedEvent:
+    return CorrelatedEvent(
+        CorrelationKey(depth, row.created_at, row.far), Relation(row.relation), row.created_by
+    )
 
 
-def _page(
+def _build_page(
     caller: Caller,
     request: pages.PageRequest,
-    found: Sequence[tuple[Correlated, tables.Event]],
+    items: Sequence[tuple[CorrelatedEvent, tables.Event]],
     total: int,
-) -> Neighbours:
-    """The page of what was found, up to one more than it has room for."""
-    rows = [(_cursor(caller, each), each, event) for each, event in found[: request.size]]
-    return Neighbours(rows, len(found) > request.size, request.after is not None, total)
+) -> CorrelationPage:
+    """The page of these items, which may contain one more than fits."""
+    rows = [(_encode_cursor(caller, each), each, event) for each, event in items[: request.size]]
+    return CorrelationPage(rows, len(items) > request.size, request.after is not None, total)
 
 
-def _cursor(caller: Caller, each: Correlated) -> str:
-    depth, created_at, event_id = each.place
+def _encode_cursor(caller: Caller, correlated: CorrelatedEvent) -> str:
+    depth, created_at, event_id = correlated.key
     parts = (depth, created_at.isoformat(), str(event_id))
-    return pages.write_cursor(caller.organization_id, _KIND, *parts)
+    return pages.encode_cursor(caller.organization_id, _KIND, *parts)
 
 
-def _after(caller: Caller, request: pages.PageRequest) -> Place | None:
+def _decode_after(caller: Caller, request: pages.PageRequest) -> CorrelationKey | None:
     if request.after is None:
         return None
-    parts = pages.read_cursor(caller.organization_id, _KIND, request.after, "after")
+    parts = pages.decode_cursor(caller.organization_id, _KIND, request.after, "after")
     try:
         depth, created_at, event_id = parts
-        instant = datetime.fromisoformat(created_at).astimezone(UTC)
-        return Place(int(depth), instant, UUID(event_id))
+        linked_at = datetime.fromisoformat(created_at).astimezone(UTC)
+        return CorrelationKey(int(depth), linked_at, UUID(event_id))
     except (ValueError, TypeError, AttributeError, OverflowError):
-        raise pages.invalid_cursor("after") from None
+        raise pages.invalid_cursor_error("after") from None

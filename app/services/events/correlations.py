@@ -1,8 +1,8 @@
-"""Correlations, written: events are linked, and links are taken away.
+"""Writes correlations: links events, and removes links.
 
-A call is refused whole. Events are locked in the order of their ids, and whoever adds causes locks
-the organization before them: of two transactions that together would close a cycle, the later one
-sees what the earlier one linked.
+A call is refused as a whole. Events are locked in the order of their IDs, and whoever adds causal
+links locks the organization before them: of two transactions that together would close a cycle, the
+later one sees the links of the earlier one.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from sqlmodel import col
 from app.domain.events.correlations import (
     Link,
     Relation,
-    call_problems,
-    causal_cycle,
     cycle_problem,
+    find_causal_cycle,
+    validate_related_ids,
 )
-from app.domain.intake.intake import Desk
+from app.domain.intake.intake import CommandContext
 from app.domain.shared.problems import Problem, UserErrorCode
-from app.services.events.reports import Report, entry, met
+from app.services.events.reports import ReportResult, build_log_entry, fetch_events
 from app.store import tables
 from app.store.change_log import changes
-from app.store.engine.database import Database, repeated_when_undone
-from app.store.engine.dialect import insert_new
+from app.store.engine.database import Database, retry_on_deadlock
+from app.store.engine.dialect import insert_if_absent
 
-BATCH = 500
+LINKS_PER_ENTRY_BATCH = 500
 _LINK = (
     col(tables.Correlation.event_id),
     col(tables.Correlation.other_id),
@@ -39,74 +39,83 @@ _LINK = (
 )
 
 
-@repeated_when_undone
+@retry_on_deadlock
 async def correlate_events(
-    database: Database, desk: Desk, event_id: UUID, related_ids: Sequence[UUID], relation: Relation
-) -> Report:
-    """Links the event to the others, which are its `relation`. What is linked so stays as it is."""
-    if problems := call_problems(event_id, related_ids, desk.limits):
-        return Report(problems=tuple(problems))
-    organization_id = desk.reporter.organization_id
-    links = {Link.of(event_id, relation, each): each for each in related_ids}
+    database: Database,
+    command: CommandContext,
+    event_id: UUID,
+    related_ids: Sequence[UUID],
+    relation: Relation,
+) -> ReportResult:
+    """Links the event to the others, which are its `relation`. Existing links stay as they are."""
+    if problems := validate_related_ids(event_id, related_ids, command.limits):
+        return ReportResult(problems=tuple(problems))
+    organization_id = command.actor.organization_id
+    links = {Link.from_relation(event_id, relation, each): each for each in related_ids}
     async with database.write(organization_id) as session:
         if relation is not Relation.RELATED:
-            await _lock_causes(session, organization_id)
-        rows = await _locked(session, {event_id, *related_ids})
-        if problems := _missing(rows, event_id, related_ids):
-            return Report(problems=tuple(problems))
-        if relation is not Relation.RELATED and (found := await _cycle(session, links)):
-            link, cycle = found
-            at = ("relatedIds", str(related_ids.index(links[link])))
-            return Report(problems=(cycle_problem(cycle, *at),))
-        made = await _insert(session, desk, links)
-        await _tell(session, desk, rows, made, "CORRELATED")
-        return Report(rows[event_id])
+            await _lock_causal_links(session, organization_id)
+        rows = await _lock_events(session, {event_id, *related_ids})
+        if problems := _missing_event_problems(rows, event_id, related_ids):
+            return ReportResult(problems=tuple(problems))
+        if relation is not Relation.RELATED and (
+            closed_cycle := await _find_closed_cycle(session, links)
+        ):
+            link, cycle = closed_cycle
+            path = ("relatedIds", str(related_ids.index(links[link])))
+            return ReportResult(problems=(cycle_problem(cycle, *path),))
+        new_links = await _insert_links(session, command, links)
+        await _append_entries(session, command, rows, new_links, "CORRELATED")
+        return ReportResult(rows[event_id])
 
 
-@repeated_when_undone
+@retry_on_deadlock
 async def uncorrelate_events(
     database: Database,
-    desk: Desk,
+    command: CommandContext,
     event_id: UUID,
     related_ids: Sequence[UUID],
     relation: Relation | None,
-) -> Report:
-    """Takes away what links the event to the others: links of this relation, or all."""
-    if problems := call_problems(event_id, related_ids, desk.limits):
-        return Report(problems=tuple(problems))
-    async with database.write(desk.reporter.organization_id) as session:
-        rows = await _locked(session, {event_id, *related_ids})
-        if problems := _missing(rows, event_id, related_ids):
-            return Report(problems=tuple(problems))
-        gone = delete(tables.Correlation).where(*_between(event_id, related_ids, relation))
-        taken = [Link(*row) for row in await session.execute(gone.returning(*_LINK))]
-        await _tell(session, desk, rows, taken, "UNCORRELATED")
-        return Report(rows[event_id])
+) -> ReportResult:
+    """Removes links between the event and the others: those of this relation, or all."""
+    if problems := validate_related_ids(event_id, related_ids, command.limits):
+        return ReportResult(problems=tuple(problems))
+    async with database.write(command.actor.organization_id) as session:
+        rows = await _lock_events(session, {event_id, *related_ids})
+        if problems := _missing_event_problems(rows, event_id, related_ids):
+            return ReportResult(problems=tuple(problems))
+        statement = delete(tables.Correlation).where(
+            *_link_conditions(event_id, related_ids, relation)
+        )
+        removed_links = [Link(*row) for row in await session.execute(statement.returning(*_LINK))]
+        await _append_entries(session, command, rows, removed_links, "UNCORRELATED")
+        return ReportResult(rows[event_id])
 
 
-def linked_to(event_id: UUID) -> CompoundSelect[Any]:
-    """The ids of the events that links join to this one."""
+def linked_event_ids(event_id: UUID) -> CompoundSelect[Any]:
+    """IDs of the events that are linked to this one."""
     event, other, _ = _LINK
     return select(other).where(event == event_id).union(select(event).where(other == event_id))
 
 
-async def release(session: AsyncSession, desk: Desk, event_id: UUID) -> None:
-    """Takes away all links of an event that goes, as the other ends' history tells."""
+async def remove_all_links(session: AsyncSession, command: CommandContext, event_id: UUID) -> None:
+    """Removes all links of an event that is deleted, with log entries for the other events."""
     event, other, _ = _LINK
-    mine = delete(tables.Correlation).where(or_(event == event_id, other == event_id))
-    gone = sorted(
-        (Link(*row) for row in await session.execute(mine.returning(*_LINK))), key=astuple
+    statement = delete(tables.Correlation).where(or_(event == event_id, other == event_id))
+    removed_links = sorted(
+        (Link(*row) for row in await session.execute(statement.returning(*_LINK))), key=astuple
     )
-    for start in range(0, len(gone), BATCH):
-        links = gone[start : start + BATCH]
-        ends = {each for link in links for each in (link.event_id, link.other_id)} - {event_id}
-        await _tell(session, desk, await met(session, ends), links, "UNCORRELATED")
+    for start in range(0, len(removed_links), LINKS_PER_ENTRY_BATCH):
+        links = removed_links[start : start + LINKS_PER_ENTRY_BATCH]
+        linked_ids = {id for link in links for id in (link.event_id, link.other_id)} - {event_id}
+        rows = await fetch_events(session, linked_ids)
+        await _append_entries(session, command, rows, links, "UNCORRELATED")
 
 
-async def _lock_causes(session: AsyncSession, organization_id: UUID) -> None:
-    """Until the end of the transaction, nobody else adds causes in this organization.
+async def _lock_causal_links(session: AsyncSession, organization_id: UUID) -> None:
+    """Locks causal links of the organization against additions until the transaction ends.
 
-    FOR NO KEY UPDATE: whoever reports an event refers to the row, and need not wait.
+    FOR NO KEY UPDATE: reports refer to the organization's row, and do not wait for this lock.
     """
     statement = select(col(tables.Organization.id)).where(
         col(tables.Organization.id) == organization_id
@@ -114,44 +123,46 @@ async def _lock_causes(session: AsyncSession, organization_id: UUID) -> None:
     await session.execute(statement.with_for_update(key_share=True))
 
 
-async def _locked(session: AsyncSession, ids: set[UUID]) -> dict[UUID, tables.Event]:
-    """The events that are there, which nobody changes or deletes until the end."""
+async def _lock_events(session: AsyncSession, ids: set[UUID]) -> dict[UUID, tables.Event]:
+    """Locks the existing ones of these events against changes until the transaction ends."""
     table = tables.Event
     statement = select(table).where(col(table.id).in_(sorted(ids))).order_by(col(table.id))
     rows = await session.scalars(statement.with_for_update(key_share=True))
     return {row.id: row for row in rows}
 
 
-def _missing(
+def _missing_event_problems(
     rows: Mapping[UUID, tables.Event], event_id: UUID, related_ids: Sequence[UUID]
 ) -> list[Problem]:
-    named: dict[tuple[str, ...], UUID] = {("eventId",): event_id}
-    named |= {("relatedIds", str(index)): each for index, each in enumerate(related_ids)}
+    ids_by_path: dict[tuple[str, ...], UUID] = {("eventId",): event_id}
+    ids_by_path |= {("relatedIds", str(index)): id for index, id in enumerate(related_ids)}
     return [
-        Problem(UserErrorCode.NOT_FOUND, f"There is no event {each}.", path)
-        for path, each in named.items()
-        if each not in rows
+        Problem(UserErrorCode.NOT_FOUND, f"There is no event {id}.", path)
+        for path, id in ids_by_path.items()
+        if id not in rows
     ]
 
 
-def _between(
+def _link_conditions(
     event_id: UUID, related_ids: Sequence[UUID], relation: Relation | None
 ) -> list[ColumnElement[bool]]:
-    """The links between the event and the others: of this relation, or all."""
+    """Conditions for the links between the event and the others: of this relation, or all."""
     event, other, causal = _LINK
     ends = []
     if relation is not Relation.CAUSE_OF:
         ends.append(and_(event == event_id, other.in_(related_ids)))
     if relation is not Relation.CAUSED_BY:
         ends.append(and_(other == event_id, event.in_(related_ids)))
-    of_kind = [] if relation is None else [causal == (relation is not Relation.RELATED)]
-    return [or_(*ends), *of_kind]
+    kind_conditions = [] if relation is None else [causal == (relation is not Relation.RELATED)]
+    return [or_(*ends), *kind_conditions]
 
 
-async def _cycle(session: AsyncSession, links: Iterable[Link]) -> tuple[Link, list[UUID]] | None:
-    """The first of the new causal links that would close a cycle, and the cycle.
+async def _find_closed_cycle(
+    session: AsyncSession, links: Iterable[Link]
+) -> tuple[Link, list[UUID]] | None:
+    """The first new causal link that would close a cycle, and the cycle.
 
-    Each new link begins at the same event, or each ends there: no cycle has two of them.
+    All new links start at the same event, or all end there, so no cycle has two of them.
     """
     event, other, causal = _LINK
     effects = [link.event_id for link in links]
@@ -162,44 +173,48 @@ async def _cycle(session: AsyncSession, links: Iterable[Link]) -> tuple[Link, li
     if (await session.scalars(closing)).one_or_none() is None:
         return None
     within = or_(other.in_(effects), other.in_(select(reached.c.id)))
-    known = await session.execute(select(*_LINK).where(causal, within))
-    return causal_cycle([Link(*row) for row in known], links)
+    rows = await session.execute(select(*_LINK).where(causal, within))
+    return find_causal_cycle([Link(*row) for row in rows], links)
 
 
-async def _insert(session: AsyncSession, desk: Desk, links: Iterable[Link]) -> list[Link]:
-    """The links that were not there."""
-    made = {
-        "organization_id": desk.reporter.organization_id,
-        "created_at": desk.now,
-        "created_by": desk.reporter.name,
+async def _insert_links(
+    session: AsyncSession, command: CommandContext, links: Iterable[Link]
+) -> list[Link]:
+    """Inserts the links, and returns those that did not exist."""
+    shared_values = {
+        "organization_id": command.actor.organization_id,
+        "created_at": command.now,
+        "created_by": command.actor.name,
     }
-    if not (rows := [asdict(link) | made for link in links]):
+    if not (rows := [asdict(link) | shared_values for link in links]):
         return []
-    new = insert_new(session, tables.Correlation).returning(*_LINK)
-    return [Link(*row) for row in await session.execute(new, rows)]
+    statement = insert_if_absent(session, tables.Correlation).returning(*_LINK)
+    return [Link(*row) for row in await session.execute(statement, rows)]
 
 
-async def _tell(
+async def _append_entries(
     session: AsyncSession,
-    desk: Desk,
+    command: CommandContext,
     rows: Mapping[UUID, tables.Event],
     links: Iterable[Link],
     kind: str,
 ) -> None:
-    """One entry for each event of the links: which were made, or taken away."""
-    ends: dict[UUID, list[dict[str, str]]] = {}
+    """Appends one log entry per linked event, listing the links that were added or removed."""
+    links_by_event: dict[UUID, list[dict[str, str]]] = {}
     for link in sorted(links, key=astuple):
         for event_id in (link.event_id, link.other_id):
             relation, other_id = link.other_end(event_id)
-            end = {"eventId": str(other_id), "relation": relation.value}
-            ends.setdefault(event_id, []).append(end)
+            logged_link = {"eventId": str(other_id), "relation": relation.value}
+            links_by_event.setdefault(event_id, []).append(logged_link)
     entries = []
-    for event_id, told in ends.items():
-        if event_id not in rows:  # the one that is being deleted tells of that
+    for event_id, logged_links in links_by_event.items():
+        if event_id not in rows:  # the event that is being deleted has an entry of its own
             continue
         state = rows[event_id].to_domain()
-        change = entry(desk, kind, state, state)
-        change.changes = {"correlations": [[], told] if kind == "CORRELATED" else [told, []]}
-        entries.append(change)
+        log_entry = build_log_entry(command, kind, state, state)
+        log_entry.changes = {
+            "correlations": [[], logged_links] if kind == "CORRELATED" else [logged_links, []]
+        }
+        entries.append(log_entry)
     if entries:
-        await changes.append(session, entries)
+        await changes.append_entries(session, entries)

@@ -1,7 +1,7 @@
-"""Duplicates, found in the transaction of a report, under the locks of their fingerprints.
+"""Finds duplicates in the transaction of a report, under locks on their fingerprints.
 
-Twenty equal reports at one instant queue at the fingerprint's row: one is stored, the others meet
-it. Fingerprints, and then the events that were met, are locked in sorted order.
+Twenty equal reports at one instant wait for the fingerprint's row: one is stored, the others are
+duplicates of it. Fingerprints, and then original events, are locked in sorted order.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -29,145 +30,176 @@ from sqlalchemy.types import TypeEngine
 from sqlmodel import col
 
 from app.domain.events.state import EventState
-from app.domain.rules.duplicates import Claim, DuplicationRule, First, Ledger
+from app.domain.rules.duplicates import (
+    DuplicationRule,
+    OriginalEvent,
+    OriginalEvents,
+    RuleFingerprint,
+)
 from app.store import tables
-from app.store.tables.columns import Instant
-from app.store.writing.bulk import hold_rows, insert_rows, rows_of
+from app.store.tables.columns import UTCDateTime
+from app.store.writing.bulk import build_rows_cte, insert_rows, lock_rows
 
-LOOKED_UP = 10_000
-_ASKED: dict[str, TypeEngine[Any]] = {
+MAX_KEYS_PER_STATEMENT = 10_000
+_KEY_COLUMNS: dict[str, TypeEngine[Any]] = {
     "number": Integer(),
     "rule_id": Uuid(),
     "digest": String(),
-    "occurred_at": Instant(),
+    "occurred_at": UTCDateTime(),
 }
 
 
 @dataclass
-class Known:
-    """What the fingerprints of a list lead to: firsts, and the events that are theirs."""
+class DuplicateLookup:
+    """Original events by fingerprint, and their rows, for a list of reports."""
 
-    claims: dict[UUID, list[Claim]]
-    ledger: Ledger = field(default_factory=Ledger)
+    fingerprints: dict[UUID, list[RuleFingerprint]]
+    originals: OriginalEvents = field(default_factory=OriginalEvents)
     events: dict[UUID, tables.Event] = field(default_factory=dict)
 
+    def sorted_keys(self) -> list[tuple[UUID, str]]:
+        """Returns the keys of all fingerprints, in the order in which they are locked."""
+        fingerprints = chain.from_iterable(self.fingerprints.values())
+        return sorted({fingerprint.key for fingerprint in fingerprints})
 
-async def rules_in(session: AsyncSession, event_type_ids: Iterable[UUID]) -> list[DuplicationRule]:
-    """The enabled rules of these types and of every type, in order of creation."""
+
+async def fetch_enabled_rules(
+    session: AsyncSession, event_type_ids: Iterable[UUID]
+) -> list[DuplicationRule]:
+    """Enabled rules of these types and of all types, in order of creation."""
     table = tables.DuplicationRule
-    mine = or_(
+    of_types = or_(
         col(table.event_type_id).is_(None), col(table.event_type_id).in_(list(event_type_ids))
     )
-    statement = select(table).where(col(table.enabled), mine).order_by(col(table.id))
+    statement = select(table).where(col(table.enabled), of_types).order_by(col(table.id))
     return [row.to_domain() for row in await session.scalars(statement)]
 
 
-async def look_up(
+async def find_duplicates(
     session: AsyncSession,
-    claims: dict[UUID, list[Claim]],
+    fingerprints: dict[UUID, list[RuleFingerprint]],
     events: Sequence[EventState],
     *,
-    hold: bool,
-) -> Known:
-    """Finds what the events may be duplicates of. `hold`: nobody else decides about them now."""
-    known = Known(claims)
-    keys = sorted({claim.key for claims in known.claims.values() for claim in claims})
-    if not keys:
-        return known
-    if hold:
-        owner = {"organization_id": session.info["scope"], "caught": 0}
-        rows = [owner | {"rule_id": rule_id, "digest": digest} for rule_id, digest in keys]
-        await hold_rows(session, tables.Fingerprint, ("rule_id", "digest"), rows)
-    while True:
-        firsts = await _firsts(session, known.claims, events)
-        known.events = await _events(session, {row.event_id for row in firsts}, hold=hold)
-        # One that was deleted since is looked for no more: its firsts went with it.
-        if all(row.event_id in known.events for row in firsts):
-            break
-    for row in firsts:
-        first = First(row.event_id, row.occurred_at, row.id or 0)
-        known.ledger.firsts.setdefault((row.rule_id, row.digest), []).append(first)
-    return known
+    lock: bool,
+) -> DuplicateLookup:
+    """Finds the original events that the events may be duplicates of.
 
-
-async def remember(
-    session: AsyncSession,
-    known: Known,
-    firsts: Iterable[tuple[EventState, Sequence[Claim]]],
-    caught: Counter[tuple[UUID, str]],
-) -> None:
-    """Writes the new firsts, and how many duplicates were caught, under the locks that are held.
-
-    Fingerprints of events that another rule caught have met nothing, and are let go.
+    `lock` locks the fingerprints and the original events until the transaction ends.
     """
-    if not any(known.claims.values()):
+    lookup = DuplicateLookup(fingerprints)
+    keys = lookup.sorted_keys()
+    if not keys:
+        return lookup
+    if lock:
+        shared_values = {"organization_id": session.info["scope"], "caught": 0}
+        rows = [shared_values | {"rule_id": rule_id, "digest": digest} for rule_id, digest in keys]
+        await lock_rows(session, tables.Fingerprint, ("rule_id", "digest"), rows)
+    while True:
+        originals = await _fetch_nearest_originals(session, lookup.fingerprints, events)
+        lookup.events = await _fetch_originals(
+            session, {row.event_id for row in originals}, lock=lock
+        )
+        # A deleted event took its originals with it: search again without them.
+        if all(row.event_id in lookup.events for row in originals):
+            break
+    for row in originals:
+        original = OriginalEvent(row.event_id, row.occurred_at, row.id or 0)
+        lookup.originals.originals.setdefault((row.rule_id, row.digest), []).append(original)
+    return lookup
+
+
+async def store_originals(
+    session: AsyncSession,
+    lookup: DuplicateLookup,
+    new_originals: Iterable[tuple[EventState, Sequence[RuleFingerprint]]],
+    duplicate_counts: Counter[tuple[UUID, str]],
+) -> None:
+    """Stores the new originals and the duplicate counts, under the locks that are held.
+
+    Deletes fingerprints that have no original, because another rule handled their event.
+    """
+    if not any(lookup.fingerprints.values()):
         return
-    owner = {"organization_id": session.info["scope"]}
+    shared_values = {"organization_id": session.info["scope"]}
     rows = [
-        owner
+        shared_values
         | {
-            "rule_id": claim.rule.id,
-            "digest": claim.digest,
+            "rule_id": fingerprint.rule.id,
+            "digest": fingerprint.digest,
             "event_id": event.id,
             "occurred_at": event.occurred_at,
         }
-        for event, claims in firsts
-        for claim in claims
+        for event, event_fingerprints in new_originals
+        for fingerprint in event_fingerprints
     ]
     if rows:
         await insert_rows(session, tables.First, rows)
-    held = {claim.key for claims in known.claims.values() for claim in claims}
-    prints = tables.METADATA.tables["fingerprint"].c
-    table = prints.rule_id.table
-    here = (prints.rule_id == bindparam("rule"), prints.digest == bindparam("print"))
-    if bare := sorted(key for key in held if not known.ledger.firsts.get(key)):
-        none = delete(table).where(*here, prints.caught == 0)
-        keys = [{"rule": rule_id, "print": digest} for rule_id, digest in bare]
-        await (await session.connection()).execute(none, keys)
-    if caught:
-        more = update(table).where(*here).values(caught=prints.caught + bindparam("more"))
-        counted = [
-            {"rule": rule_id, "print": digest, "more": count}
-            for (rule_id, digest), count in sorted(caught.items())
+    columns = tables.METADATA.tables["fingerprint"].c
+    table = columns.rule_id.table
+    same_key = (
+        columns.rule_id == bindparam("key_rule_id"),
+        columns.digest == bindparam("key_digest"),
+    )
+    if unused_keys := [
+        key for key in lookup.sorted_keys() if not lookup.originals.originals.get(key)
+    ]:
+        delete_unused = delete(table).where(*same_key, columns.caught == 0)
+        keys = [{"key_rule_id": rule_id, "key_digest": digest} for rule_id, digest in unused_keys]
+        await (await session.connection()).execute(delete_unused, keys)
+    if duplicate_counts:
+        add_counts = (
+            update(table).where(*same_key).values(caught=columns.caught + bindparam("added_count"))
+        )
+        count_values = [
+            {"key_rule_id": rule_id, "key_digest": digest, "added_count": count}
+            for (rule_id, digest), count in sorted(duplicate_counts.items())
         ]
-        await (await session.connection()).execute(more, counted)
+        await (await session.connection()).execute(add_counts, count_values)
 
 
-async def _firsts(
-    session: AsyncSession, claims: Mapping[UUID, Sequence[Claim]], events: Sequence[EventState]
+async def _fetch_nearest_originals(
+    session: AsyncSession,
+    fingerprints: Mapping[UUID, Sequence[RuleFingerprint]],
+    events: Sequence[EventState],
 ) -> list[tables.First]:
-    """Of each event and fingerprint the nearest first before it, and the nearest after it."""
-    asked = [
-        (number, claim.rule.id, claim.digest, event.occurred_at)
-        for number, (event, claim) in enumerate(
-            (event, claim) for event in events for claim in claims[event.id]
+    """For each event and fingerprint, the nearest original before it and the nearest after it."""
+    keys = [
+        (number, fingerprint.rule.id, fingerprint.digest, event.occurred_at)
+        for number, (event, fingerprint) in enumerate(
+            (event, fingerprint) for event in events for fingerprint in fingerprints[event.id]
         )
     ]
-    found: dict[int | None, tables.First] = {}
-    for start in range(0, len(asked), LOOKED_UP):
-        nearest = or_(*_nearest(rows_of(session, _ASKED, asked[start : start + LOOKED_UP])))
+    originals: dict[int | None, tables.First] = {}
+    for start in range(0, len(keys), MAX_KEYS_PER_STATEMENT):
+        nearest = or_(
+            *_nearest_conditions(
+                build_rows_cte(session, _KEY_COLUMNS, keys[start : start + MAX_KEYS_PER_STATEMENT])
+            )
+        )
         rows = await session.scalars(select(tables.First).where(nearest))
-        found |= {row.id: row for row in rows}
-    return list(found.values())
+        originals |= {row.id: row for row in rows}
+    return list(originals.values())
 
 
-def _nearest(wanted: CTE) -> list[ColumnElement[bool]]:
+def _nearest_conditions(keys: CTE) -> list[ColumnElement[bool]]:
     table = tables.First
     row_id, at = col(table.id), col(table.occurred_at)
-    same = (col(table.rule_id) == wanted.c.rule_id, col(table.digest) == wanted.c.digest)
-    before = select(row_id).where(*same, at <= wanted.c.occurred_at).order_by(at.desc(), row_id)
-    after = select(row_id).where(*same, at >= wanted.c.occurred_at).order_by(at, row_id)
+    same_key = (col(table.rule_id) == keys.c.rule_id, col(table.digest) == keys.c.digest)
+    before = select(row_id).where(*same_key, at <= keys.c.occurred_at).order_by(at.desc(), row_id)
+    after = select(row_id).where(*same_key, at >= keys.c.occurred_at).order_by(at, row_id)
     return [
-        row_id.in_(select(each.limit(1).correlate(wanted).scalar_subquery()).select_from(wanted))
+        row_id.in_(select(each.limit(1).correlate(keys).scalar_subquery()).select_from(keys))
         for each in (before, after)
     ]
 
 
-async def _events(session: AsyncSession, ids: set[UUID], *, hold: bool) -> dict[UUID, tables.Event]:
+async def _fetch_originals(
+    session: AsyncSession, ids: set[UUID], *, lock: bool
+) -> dict[UUID, tables.Event]:
     if not ids:
         return {}
     table = tables.Event
     statement = select(table).where(col(table.id).in_(ids)).order_by(col(table.id))
-    if hold:
+    if lock:
         statement = statement.with_for_update().execution_options(populate_existing=True)
     return {row.id: row for row in await session.scalars(statement)}

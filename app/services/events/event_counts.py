@@ -1,4 +1,4 @@
-"""How many events there are, by their attributes and over time."""
+"""Counts events by attributes and over time."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from sqlmodel import col
 from app.domain.access.caller import Caller
 from app.domain.events.filters import EventFilter
 from app.domain.shared.limits import Limits
-from app.domain.shared.problems import bad_input
+from app.domain.shared.problems import bad_user_input
 from app.store import tables
 from app.store.engine.database import Database
-from app.store.reading import where
-from app.store.tables.columns import Bucket
+from app.store.reading import event_conditions
+from app.store.tables.columns import TimeBucket
 
-SHORTEST = timedelta(minutes=1)
+MINIMUM_BUCKET = timedelta(minutes=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_INSTANT = datetime.min.replace(tzinfo=UTC)
 
@@ -47,74 +47,76 @@ _COLUMNS: dict[EventDimension, tuple[Any, ...]] = {
 
 
 @dataclass(frozen=True)
-class Counted:
-    """A combination of values, in the order of the dimension's columns, and how often it is."""
+class EventCountRow:
+    """A combination of values, in the order of the dimensions' columns, and its count."""
 
     count: int
     bucket: datetime | None = None
     values: dict[EventDimension, tuple[Any, ...]] = field(default_factory=dict)
 
 
-def check_request(filter: EventFilter, every: timedelta | None, first: int, limits: Limits) -> None:
-    """RequestError BAD_USER_INPUT names the argument that asks for too much, or for nothing."""
-    most = limits.counts if every is None else limits.counts_over_time
-    if not 1 <= first <= most:
-        raise bad_input(f"first must be from 1 to {most:,}.", "first")
+def validate_count_request(
+    filter: EventFilter, every: timedelta | None, first: int, limits: Limits
+) -> None:
+    """Raises RequestError BAD_USER_INPUT naming the argument that is out of range."""
+    maximum = limits.counts if every is None else limits.counts_over_time
+    if not 1 <= first <= maximum:
+        raise bad_user_input(f"first must be from 1 to {maximum:,}.", "first")
     if every is None:
         return
-    if every < SHORTEST or every.microseconds:
-        raise bad_input("every must be at least PT1M, in whole seconds.", "every")
+    if every < MINIMUM_BUCKET or every.microseconds:
+        raise bad_user_input("every must be at least PT1M, in whole seconds.", "every")
     span = filter.occurred_at
     if span is None or span.start is None or span.end is None:
-        bounds = "every needs bounds: say from and to in filter.occurredAt."
-        raise bad_input(bounds, "filter", "occurredAt")
+        message = "every needs bounds: say from and to in filter.occurredAt."
+        raise bad_user_input(message, "filter", "occurredAt")
 
 
-async def count(
+async def count_events(
     database: Database,
     caller: Caller,
     filter: EventFilter,
     by: Sequence[EventDimension],
     every: timedelta | None,
     first: int,
-) -> list[Counted]:
-    """The largest counts first; with `every`, the earliest bucket first. Empty ones are absent."""
+) -> list[EventCountRow]:
+    """Largest counts first; with `every`, earliest bucket first. Empty buckets are absent."""
     dimensions = list(dict.fromkeys(by))
     grouped = [column for each in dimensions for column in _COLUMNS[each]]
     buckets = []
     if every is not None:
         width = int(every.total_seconds())
-        buckets = [Bucket(col(tables.Event.occurred_at), width).label("bucket")]
+        buckets = [TimeBucket(col(tables.Event.occurred_at), width).label("bucket")]
     number = func.count().label("number")
-    conditions = where.events(filter, caller.organization_id)
+    conditions = event_conditions.build_conditions(filter, caller.organization_id)
     statement = (
         select(number, *buckets, *grouped)
         .select_from(tables.Event)
         .where(*conditions)
         .group_by(*buckets, *grouped)
-        .having(number > 0)  # without a dimension, nothing would count as one
+        .having(number > 0)  # without a dimension, no event would give a row of 0
         .order_by(*buckets, number.desc(), *(column.asc().nulls_last() for column in grouped))
         .limit(first)
     )
     async with database.read(caller.organization_id) as session:
         rows = [list(row) for row in await session.execute(statement)]
-    return [_counted(row, dimensions, every) for row in rows]
+    return [_parse_row(row, dimensions, every) for row in rows]
 
 
-def _counted(
+def _parse_row(
     row: list[Any], dimensions: Sequence[EventDimension], every: timedelta | None
-) -> Counted:
+) -> EventCountRow:
     number, *rest = row
-    bucket = None if every is None else _start(rest.pop(0), every)
+    bucket = None if every is None else _bucket_start(rest.pop(0), every)
     values = {}
     for each in dimensions:
         width = len(_COLUMNS[each])
         values[each], rest = tuple(rest[:width]), rest[width:]
-    return Counted(number, bucket, values)
+    return EventCountRow(number, bucket, values)
 
 
-def _start(number: int, every: timedelta) -> datetime:
+def _bucket_start(number: int, every: timedelta) -> datetime:
     try:
         return _EPOCH + number * every
-    except OverflowError:  # the first of all, which begins before the calendar does
+    except OverflowError:  # the first bucket begins before the first datetime
         return _FIRST_INSTANT

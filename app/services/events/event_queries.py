@@ -1,4 +1,4 @@
-"""Events, read: one, a page of those that a filter selects, their number."""
+"""Reads events: one event, a page of those that filters select, and their number."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from sqlmodel import col
 
 from app.domain.access.caller import Caller
 from app.domain.events.filters import EventFilter
-from app.services.shared.listings import Listing, listing
+from app.services.shared.listings import ListPage, fetch_list_page
 from app.store import tables
 from app.store.engine.database import Database
-from app.store.reading import pages, projection, templates, where
-from app.store.reading.projection import Row, Selection
+from app.store.reading import condition_templates, event_conditions, pages, projection
+from app.store.reading.projection import DriverRow, Projection
 
 
 class EventOrderField(Enum):
@@ -28,22 +28,25 @@ class EventOrderField(Enum):
 
 
 @cache
-def order(field: EventOrderField, descending: bool) -> pages.Order[tables.Event]:
-    """By an instant, and by id where instants are equal."""
+def event_order(field: EventOrderField, descending: bool) -> pages.Order[tables.Event]:
+    """Orders by a time, then by ID."""
     column: Any = getattr(tables.Event, field.value.lower())
     return pages.Order(
         name=f"events {field.value} {'DESC' if descending else 'ASC'}",
         columns=(col(column), col(tables.Event.id)),
         descending=descending,
-        key=lambda row: (getattr(row, column.key), row.id),
-        plain=lambda key: [key[0].isoformat(), str(key[1])],
-        read=lambda parts: (datetime.fromisoformat(parts[0]).astimezone(UTC), UUID(parts[1])),
+        row_key=lambda row: (getattr(row, column.key), row.id),
+        key_to_json=lambda key: [key[0].isoformat(), str(key[1])],
+        key_from_json=lambda parts: (
+            datetime.fromisoformat(parts[0]).astimezone(UTC),
+            UUID(parts[1]),
+        ),
     )
 
 
 @dataclass(frozen=True)
 class EventPage:
-    """Which part of which list of events is meant: of those that all the filters select."""
+    """Which page of which list to read: of the events that all the filters select."""
 
     filters: tuple[EventFilter, ...]
     order: pages.Order[tables.Event]
@@ -51,20 +54,20 @@ class EventPage:
 
 
 @dataclass(frozen=True)
-class Reported:
-    """A producer's own name for an event."""
+class SourceIdentity:
+    """The producer's own ID of an event."""
 
     source: str
     source_id: str
 
 
-async def find(database: Database, caller: Caller, event_id: UUID) -> tables.Event | None:
+async def fetch_event(database: Database, caller: Caller, event_id: UUID) -> tables.Event | None:
     async with database.read(caller.organization_id) as session:
         statement = select(tables.Event).where(col(tables.Event.id) == event_id)
         return (await session.scalars(statement)).one_or_none()
 
 
-async def by_ids(
+async def fetch_events(
     database: Database, caller: Caller, ids: Sequence[UUID]
 ) -> dict[UUID, tables.Event]:
     async with database.read(caller.organization_id) as session:
@@ -72,53 +75,67 @@ async def by_ids(
         return {row.id: row for row in await session.scalars(statement)}
 
 
-async def find_by_source(
+async def fetch_event_by_source(
     database: Database, caller: Caller, source: str, source_id: str
 ) -> tables.Event | None:
     async with database.read(caller.organization_id) as session:
-        named = (col(tables.Event.source) == source, col(tables.Event.source_id) == source_id)
-        # A flagged duplicate shares nothing with its first: at most one has the name.
-        statement = select(tables.Event).where(*named).order_by(col(tables.Event.id)).limit(1)
+        conditions = (col(tables.Event.source) == source, col(tables.Event.source_id) == source_id)
+        # A flagged duplicate has no receipt of its own: at most one event matches.
+        statement = select(tables.Event).where(*conditions).order_by(col(tables.Event.id)).limit(1)
         return (await session.scalars(statement)).one_or_none()
 
 
-async def page(
+async def fetch_page(
     database: Database,
     caller: Caller,
     filters: Sequence[EventFilter],
-    by: pages.Order[tables.Event],
+    order: pages.Order[tables.Event],
     request: pages.PageRequest,
 ) -> pages.Page[tables.Event]:
     async with database.read(caller.organization_id) as session:
-        statement = select(tables.Event).where(*_all(filters, caller))
-        return await pages.fetch(session, statement, by, request, caller.organization_id)
+        statement = select(tables.Event).where(*_all_conditions(filters, caller))
+        return await pages.fetch_page(session, statement, order, request, caller.organization_id)
 
 
-async def count(database: Database, caller: Caller, filters: Sequence[EventFilter]) -> int:
+async def count_events(database: Database, caller: Caller, filters: Sequence[EventFilter]) -> int:
     async with database.read(caller.organization_id) as session:
-        statement = select(func.count()).select_from(tables.Event).where(*_all(filters, caller))
+        statement = (
+            select(func.count()).select_from(tables.Event).where(*_all_conditions(filters, caller))
+        )
         return (await session.scalars(statement)).one()
 
 
-def _all(filters: Sequence[EventFilter], caller: Caller) -> list[where.Condition]:
-    own = caller.organization_id
-    return [condition for each in filters for condition in where.events(each, own)]
+def _all_conditions(
+    filters: Sequence[EventFilter], caller: Caller
+) -> list[event_conditions.Condition]:
+    organization_id = caller.organization_id
+    return [
+        condition
+        for each in filters
+        for condition in event_conditions.build_conditions(each, organization_id)
+    ]
 
 
-async def select_one(
-    database: Database, caller: Caller, wanted: UUID | Reported, columns: Selection
-) -> Row | None:
-    """The event with this id, or this name of its producer's, by the columns asked for."""
-    if isinstance(wanted, UUID):
-        one = templates.comparing(tables.Event.id, wanted)
+async def select_event(
+    database: Database, caller: Caller, identity: UUID | SourceIdentity, columns: Projection
+) -> DriverRow | None:
+    """The requested columns of the event with this ID or this source identity."""
+    if isinstance(identity, UUID):
+        condition = condition_templates.column_equals(tables.Event.id, identity)
     else:
-        named = EventFilter(source=wanted.source, source_ids=(wanted.source_id,))
-        one = templates.events([named], caller.organization_id)
-    return await projection.one(database, caller.organization_id, columns, one)
+        filter = EventFilter(source=identity.source, source_ids=(identity.source_id,))
+        condition = condition_templates.match_filters([filter], caller.organization_id)
+    return await projection.fetch_row(database, caller.organization_id, columns, condition)
 
 
 async def select_page(
-    database: Database, caller: Caller, wanted: EventPage, columns: Selection, counts: Sequence[str]
-) -> Listing:
-    template = templates.events(wanted.filters, caller.organization_id)
-    return await listing(database, caller, columns, template, wanted.order, wanted.request, counts)
+    database: Database,
+    caller: Caller,
+    page: EventPage,
+    columns: Projection,
+    counts: Sequence[str],
+) -> ListPage:
+    template = condition_templates.match_filters(page.filters, caller.organization_id)
+    return await fetch_list_page(
+        database, caller, columns, template, page.order, page.request, counts
+    )

@@ -1,9 +1,10 @@
-"""Receipts: by the producer's own id, a replay is known and answered with the first event."""
+"""Receipts detect replays: a report with a known source ID gets the first event as its result."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -11,12 +12,12 @@ from sqlalchemy import String, bindparam, delete, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from app.domain.intake.intake import Accepted, Desk, Draft, Verdict
-from app.domain.shared.values import name_problems
+from app.domain.intake.intake import Accepted, CommandContext, EventDraft, ValidationResult
+from app.domain.shared.values import validate_name
 from app.store import tables
-from app.store.writing.bulk import insert_rows, rows_of
+from app.store.writing.bulk import build_rows_cte, insert_rows
 
-Key = tuple[str, str]
+ReplayKey = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -25,46 +26,50 @@ class Receipt:
     event_id: UUID
 
 
-def key_of(draft: Draft, desk: Desk) -> Key | None:
-    """The replay key of a draft: its source and the producer's own id."""
+def replay_key(draft: EventDraft, command: CommandContext) -> ReplayKey | None:
+    """The replay key of a draft: its source and its source ID. None if it has none."""
     if draft.source_id is None:
         return None
-    source = draft.source if draft.source is not None else desk.reporter.source
-    limit = desk.limits.name
-    if name_problems(source, limit) or name_problems(draft.source_id, limit):
+    source = draft.source if draft.source is not None else command.actor.source
+    limit = command.limits.name
+    if validate_name(source, limit) or validate_name(draft.source_id, limit):
         return None
     return source, draft.source_id
 
 
-async def kept(session: AsyncSession, keys: set[Key]) -> dict[Key, Receipt]:
+async def fetch_receipts(session: AsyncSession, keys: set[ReplayKey]) -> dict[ReplayKey, Receipt]:
     if not keys:
         return {}
     table = tables.Receipt
-    asked = rows_of(session, {"source": String(), "source_id": String()}, sorted(keys))
+    key_rows = build_rows_cte(session, {"source": String(), "source_id": String()}, sorted(keys))
     key = (col(table.source), col(table.source_id))
-    told = select(*key, col(table.digest), col(table.event_id))
-    # Not a join: SQLite would walk through all receipts, and through the list for each.
-    found = await session.execute(told.where(tuple_(*key).in_(select(asked))))
+    statement = select(*key, col(table.digest), col(table.event_id))
+    # Not a join: SQLite would scan all receipts, and the list for each of them.
+    rows = await session.execute(statement.where(tuple_(*key).in_(select(key_rows))))
     return {
         (source, source_id): Receipt(digest, event_id)
-        for source, source_id, digest, event_id in found
+        for source, source_id, digest, event_id in rows
     }
 
 
-def claims_of(calls: Iterable[tuple[Draft, Key | None, Verdict]]) -> dict[Key, Receipt]:
-    """The receipts that this list would leave: of one key, the first accepted draft's."""
-    claims: dict[Key, Receipt] = {}
-    for draft, key, verdict in calls:
-        if key is not None and isinstance(verdict, Accepted):
-            claims.setdefault(key, Receipt(draft.digest(), verdict.event.id))
-    return claims
+def build_receipts(
+    reports: Iterable[tuple[EventDraft, ReplayKey | None, ValidationResult]],
+) -> dict[ReplayKey, Receipt]:
+    """Receipts of the accepted drafts; of several with the same key, the first one's."""
+    receipts: dict[ReplayKey, Receipt] = {}
+    for draft, key, validation in reports:
+        if key is not None and isinstance(validation, Accepted):
+            receipts.setdefault(key, Receipt(draft.digest(), validation.event.id))
+    return receipts
 
 
-async def claim(session: AsyncSession, claims: dict[Key, Receipt]) -> dict[Key, Receipt]:
-    """Leaves the receipts that are new. Answers with those that were there, or came faster."""
-    if not claims:
+async def claim_receipts(
+    session: AsyncSession, new_receipts: dict[ReplayKey, Receipt]
+) -> dict[ReplayKey, Receipt]:
+    """Inserts the new receipts. Returns those that another report has already inserted."""
+    if not new_receipts:
         return {}
-    # In sorted order, so that two lists wait for each other in one direction only.
+    # In sorted order, so that two lists cannot deadlock.
     rows = [
         {
             "organization_id": session.info["scope"],
@@ -73,35 +78,49 @@ async def claim(session: AsyncSession, claims: dict[Key, Receipt]) -> dict[Key, 
             "digest": receipt.digest,
             "event_id": receipt.event_id,
         }
-        for (source, source_id), receipt in sorted(claims.items(), key=lambda claim: claim[0])
+        for (source, source_id), receipt in sorted(new_receipts.items(), key=itemgetter(0))
     ]
-    left = await insert_rows(session, tables.Receipt, rows, " ON CONFLICT DO NOTHING")
-    if left.rowcount == len(rows):
+    inserted = await insert_rows(session, tables.Receipt, rows, " ON CONFLICT DO NOTHING")
+    if inserted.rowcount == len(rows):
         return {}
-    there = await kept(session, set(claims))
-    return {key: each for key, each in there.items() if each.event_id != claims[key].event_id}
+    existing = await fetch_receipts(session, set(new_receipts))
+    return {
+        key: each for key, each in existing.items() if each.event_id != new_receipts[key].event_id
+    }
 
 
-async def settle(
+async def finalize_receipts(
     session: AsyncSession,
-    claims: Mapping[Key, Receipt],
-    final: Mapping[Key, Receipt],
+    claimed: Mapping[ReplayKey, Receipt],
+    final: Mapping[ReplayKey, Receipt],
 ) -> None:
-    """Corrects what was left before it was known which event a report would come to, if to any."""
+    """Corrects claimed receipts once it is decided which event, if any, a report results in."""
     table = tables.Receipt
-    void = sorted(claims.keys() - final.keys())
-    if void:
+    unused_keys = sorted(claimed.keys() - final.keys())
+    if unused_keys:
         key = tuple_(col(table.source), col(table.source_id))
-        await session.execute(delete(table).where(key.in_(void)))
-    wrong = {key: final[key] for key in claims if key in final and final[key] != claims[key]}
-    if wrong:
-        kept = tables.METADATA.tables["receipt"].c
-        own = kept.organization_id == session.info["scope"]
-        here = (own, kept.source == bindparam("by"), kept.source_id == bindparam("under"))
-        told: dict[str, Any] = {"digest": bindparam("content"), "event_id": bindparam("event")}
+        await session.execute(delete(table).where(key.in_(unused_keys)))
+    changed = {key: final[key] for key in claimed if key in final and final[key] != claimed[key]}
+    if changed:
+        columns = tables.METADATA.tables["receipt"].c
+        same_organization = columns.organization_id == session.info["scope"]
+        same_key = (
+            same_organization,
+            columns.source == bindparam("key_source"),
+            columns.source_id == bindparam("key_source_id"),
+        )
+        new_values: dict[str, Any] = {
+            "digest": bindparam("new_digest"),
+            "event_id": bindparam("new_event_id"),
+        }
         corrections = [
-            {"by": by, "under": under, "content": each.digest, "event": each.event_id}
-            for (by, under), each in sorted(wrong.items(), key=lambda each: each[0])
+            {
+                "key_source": source,
+                "key_source_id": source_id,
+                "new_digest": receipt.digest,
+                "new_event_id": receipt.event_id,
+            }
+            for (source, source_id), receipt in sorted(changed.items(), key=itemgetter(0))
         ]
-        settled = update(kept.digest.table).where(*here).values(told)
-        await (await session.connection()).execute(settled, corrections)
+        statement = update(columns.digest.table).where(*same_key).values(new_values)
+        await (await session.connection()).execute(statement, corrections)

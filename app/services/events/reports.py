@@ -1,7 +1,7 @@
-"""What becomes of a list of reports, in one transaction: each is stored, refused or met.
+"""Processes a list of reports in one transaction: each is stored, rejected, or a duplicate.
 
-In the order of the list a report is told apart from a replay, judged, and looked at as a
-duplicate; what an earlier report of the list has become counts for the later ones.
+Reports are processed in the order of the list: replay check, validation, duplication rules. The
+result of an earlier report counts for the later ones.
 """
 
 from __future__ import annotations
@@ -17,29 +17,39 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from app.domain.events.state import EventState
-from app.domain.events.state import changes as differences
-from app.domain.intake.intake import Accepted, Desk, Draft, Refused, Verdict
-from app.domain.rules.duplicates import Claim, DuplicateAction, DuplicateProblem, Match
+from app.domain.events.state import EventState, diff_states
+from app.domain.intake.intake import (
+    Accepted,
+    CommandContext,
+    EventDraft,
+    Rejected,
+    ValidationResult,
+)
+from app.domain.rules.duplicates import (
+    DuplicateAction,
+    DuplicateMatch,
+    DuplicateProblem,
+    RuleFingerprint,
+)
 from app.domain.shared.problems import Problem, UserErrorCode
 from app.services.events import duplicates, receipts
-from app.services.events.duplicates import Known
-from app.services.events.receipts import Key, Receipt
-from app.services.events.validation import Registered, registered
+from app.services.events.duplicates import DuplicateLookup
+from app.services.events.receipts import Receipt, ReplayKey
+from app.services.events.validation import CachedDefinitions, load_definitions
 from app.store import tables
 from app.store.change_log import changes
-from app.store.engine.database import Commits
-from app.store.engine.dialect import join
-from app.store.writing import lookup
-from app.store.writing.bulk import Part, insert_all
+from app.store.engine.database import CommitTracker
+from app.store.engine.dialect import lock_definitions_shared
+from app.store.writing import search_index
+from app.store.writing.bulk import TableRows, insert_into_tables
 
-_AFTER_ALL_STORED = 2**62
-AT_A_STRETCH_SECONDS = 0.002
+_AFTER_STORED_ORIGINALS = 2**62
+MAX_SECONDS_BETWEEN_YIELDS = 0.002
 
 
 @dataclass(frozen=True)
-class Report:
-    """What became of a draft: the event that it made or met, or why it was refused."""
+class ReportResult:
+    """Result of logging one event: the stored or existing event, or why it was rejected."""
 
     event: tables.Event | None = None
     duplicate: bool = False
@@ -49,13 +59,13 @@ class Report:
     replay: bool = False
 
     @property
-    def refused(self) -> bool:
+    def is_rejected(self) -> bool:
         return bool(self.problems)
 
 
 @dataclass(frozen=True)
 class Decision:
-    """The same before anything is written: the event by its id."""
+    """The result before anything is written: the event by its ID."""
 
     event_id: UUID | None = None
     duplicate: bool = False
@@ -64,190 +74,225 @@ class Decision:
     problems: tuple[Problem, ...] = ()
     replay: bool = False
 
-    def report(self, rows: dict[UUID, tables.Event]) -> Report:
+    def to_result(self, rows: dict[UUID, tables.Event]) -> ReportResult:
         event = None if self.event_id is None else rows.get(self.event_id)
-        return Report(event, self.duplicate, self.stored, self.warnings, self.problems, self.replay)
+        return ReportResult(
+            event, self.duplicate, self.stored, self.warnings, self.problems, self.replay
+        )
 
 
 @dataclass(frozen=True)
-class Call:
-    """Reports of one caller, at one desk. `commits`: told when they may be durable."""
+class ReportCall:
+    """Reports of one call. `commit_tracker` is set once they may be durable."""
 
-    desk: Desk
-    drafts: Sequence[Draft]
-    commits: Commits = field(default_factory=Commits)
+    command: CommandContext
+    drafts: Sequence[EventDraft]
+    commit_tracker: CommitTracker = field(default_factory=CommitTracker)
 
 
 @dataclass(frozen=True)
-class Step:
-    """What the log is to tell of an event: that it was logged, or that a duplicate was counted."""
+class PendingEntry:
+    """A change log entry to write: the event was logged, or a duplicate was counted."""
 
     kind: str
-    desk: Desk
+    command: CommandContext
     after: EventState
     before: EventState | None = None
 
 
 @dataclass
-class Course:
-    """A list of reports on its way: what was known before it, and what it has led to so far.
+class ReportBatch:
+    """A list of reports in progress: the state before it, and what it has led to so far.
 
-    `new`: the events to be stored, `met`: those that were counted, as they are by now.
+    `new_events`: events to store. `counted_events`: existing events with increased counts.
     """
 
-    receipts: dict[Key, Receipt]
-    known: Known
-    new: dict[UUID, EventState] = field(default_factory=dict)
-    met: dict[UUID, EventState] = field(default_factory=dict)
-    steps: list[Step] = field(default_factory=list)
-    firsts: list[tuple[EventState, list[Claim]]] = field(default_factory=list)
-    caught: Counter[tuple[UUID, str]] = field(default_factory=Counter)
+    receipts: dict[ReplayKey, Receipt]
+    lookup: DuplicateLookup
+    new_events: dict[UUID, EventState] = field(default_factory=dict)
+    counted_events: dict[UUID, EventState] = field(default_factory=dict)
+    pending_entries: list[PendingEntry] = field(default_factory=list)
+    new_originals: list[tuple[EventState, list[RuleFingerprint]]] = field(default_factory=list)
+    duplicate_counts: Counter[tuple[UUID, str]] = field(default_factory=Counter)
 
-    def decide(self, draft: Draft, desk: Desk, key: Key | None, verdict: Verdict) -> Decision:
+    def decide(
+        self,
+        draft: EventDraft,
+        command: CommandContext,
+        key: ReplayKey | None,
+        validation: ValidationResult,
+    ) -> Decision:
         receipt = None if key is None else self.receipts.get(key)
         if receipt is not None:
-            return _replayed(draft, receipt)
-        if isinstance(verdict, Refused):
-            return Decision(problems=verdict.problems)
-        decision = self._accept(verdict, desk)
+            return _decide_replay(draft, receipt)
+        if isinstance(validation, Rejected):
+            return Decision(problems=validation.problems)
+        decision = self._accept(validation, command)
         if key is not None and decision.event_id is not None:
             self.receipts[key] = Receipt(draft.digest(), decision.event_id)
         return decision
 
-    def _accept(self, verdict: Accepted, desk: Desk) -> Decision:
-        event = verdict.event
-        claims = self.known.claims.get(event.id, [])
-        match = self.known.ledger.match(claims, event)
+    def _accept(self, validation: Accepted, command: CommandContext) -> Decision:
+        event = validation.event
+        fingerprints = self.lookup.fingerprints.get(event.id, [])
+        match = self.lookup.originals.find_match(fingerprints, event)
         if match is not None:
-            return self._catch(verdict, match, desk)
-        self.known.ledger.enter(claims, event, _AFTER_ALL_STORED + len(self.firsts))
-        self.firsts.append((event, claims))
-        self._log(event, desk)
-        return Decision(event.id, stored=True, warnings=verdict.warnings)
+            return self._handle_duplicate(validation, match, command)
+        self.lookup.originals.add_original(
+            fingerprints, event, _AFTER_STORED_ORIGINALS + len(self.new_originals)
+        )
+        self.new_originals.append((event, fingerprints))
+        self._store_new(event, command)
+        return Decision(event.id, stored=True, warnings=validation.warnings)
 
-    def _catch(self, verdict: Accepted, match: Match, desk: Desk) -> Decision:
-        first_id = match.first.event_id
-        self.caught[match.claim.key] += 1
-        match match.claim.rule.action:
+    def _handle_duplicate(
+        self, validation: Accepted, match: DuplicateMatch, command: CommandContext
+    ) -> Decision:
+        original_id = match.original.event_id
+        self.duplicate_counts[match.fingerprint.key] += 1
+        match match.fingerprint.rule.action:
             case DuplicateAction.REJECT:
-                return Decision(problems=(DuplicateProblem.of(match),))
+                return Decision(problems=(DuplicateProblem.from_match(match),))
             case DuplicateAction.COUNT:
-                self._count(first_id, verdict.event, desk)
-                return Decision(first_id, duplicate=True, warnings=verdict.warnings)
+                self._count_duplicate(original_id, validation.event, command)
+                return Decision(original_id, duplicate=True, warnings=validation.warnings)
             case DuplicateAction.FLAG:
-                flagged = replace(verdict.event, duplicate_of_id=first_id)
-                self._log(flagged, desk)
-                return Decision(flagged.id, True, stored=True, warnings=verdict.warnings)
+                flagged = replace(validation.event, duplicate_of_id=original_id)
+                self._store_new(flagged, command)
+                return Decision(flagged.id, True, stored=True, warnings=validation.warnings)
 
-    def _log(self, event: EventState, desk: Desk) -> None:
-        self.new[event.id] = event
-        self.steps.append(Step("LOGGED", desk, event))
+    def _store_new(self, event: EventState, command: CommandContext) -> None:
+        self.new_events[event.id] = event
+        self.pending_entries.append(PendingEntry("LOGGED", command, event))
 
-    def _count(self, first_id: UUID, duplicate: EventState, desk: Desk) -> None:
-        here = self.new if first_id in self.new else self.met
-        before = here.get(first_id) or self.known.events[first_id].to_domain()
-        latest = max(before.latest, duplicate.occurred_at)
+    def _count_duplicate(
+        self, original_id: UUID, duplicate: EventState, command: CommandContext
+    ) -> None:
+        states = self.new_events if original_id in self.new_events else self.counted_events
+        before = states.get(original_id) or self.lookup.events[original_id].to_domain()
+        latest = max(before.latest_occurrence, duplicate.occurred_at)
         after = replace(before, occurrences=before.occurrences + 1, last_occurred_at=latest)
-        here[first_id] = after
-        self.steps.append(Step("DUPLICATED", desk, after, before))
+        states[original_id] = after
+        self.pending_entries.append(PendingEntry("DUPLICATED", command, after, before))
 
 
-async def log_in(session: AsyncSession, calls: Sequence[Call]) -> list[Report]:
-    """Answers one by one, in order; durable when the transaction commits."""
-    await join(session, session.info["scope"])
-    said = [(draft, call.desk) for call in calls for draft in call.drafts]
-    types = await registered(session, calls[0].desk, [draft for draft, _ in said])
-    verdicts = await _verdicts(types, said)
-    keys = [receipts.key_of(draft, desk) for draft, desk in said]
-    drafts = (draft for draft, _ in said)
-    claimed = receipts.claims_of(zip(drafts, keys, verdicts, strict=True))
-    kept = await receipts.claim(session, claimed)
-    claimed = {key: each for key, each in claimed.items() if key not in kept}
-    refused = {key for key in keys if key is not None} - claimed.keys() - kept.keys()
-    kept |= await receipts.kept(session, refused)
-    fresh = [
-        verdict.event
-        for key, verdict in zip(keys, verdicts, strict=True)
-        if isinstance(verdict, Accepted) and key not in kept
+async def process_reports(session: AsyncSession, calls: Sequence[ReportCall]) -> list[ReportResult]:
+    """Results are in the order of the reports, and durable when the transaction commits."""
+    await lock_definitions_shared(session, session.info["scope"])
+    reports = [(draft, call.command) for call in calls for draft in call.drafts]
+    definitions = await load_definitions(session, calls[0].command, [draft for draft, _ in reports])
+    validations = await _validate_all(definitions, reports)
+    replay_keys = [receipts.replay_key(draft, command) for draft, command in reports]
+    drafts = (draft for draft, _ in reports)
+    new_receipts = receipts.build_receipts(zip(drafts, replay_keys, validations, strict=True))
+    existing_receipts = await receipts.claim_receipts(session, new_receipts)
+    new_receipts = {key: each for key, each in new_receipts.items() if key not in existing_receipts}
+    other_keys = (
+        {key for key in replay_keys if key is not None}
+        - new_receipts.keys()
+        - existing_receipts.keys()
+    )
+    existing_receipts |= await receipts.fetch_receipts(session, other_keys)
+    new_events = [
+        validation.event
+        for key, validation in zip(replay_keys, validations, strict=True)
+        if isinstance(validation, Accepted) and key not in existing_receipts
     ]
-    claims = {event.id: types.claims_of(event) for event in fresh}
-    course = Course(kept, await duplicates.look_up(session, claims, fresh, hold=True))
+    fingerprints = {event.id: definitions.fingerprints_of(event) for event in new_events}
+    batch = ReportBatch(
+        existing_receipts,
+        await duplicates.find_duplicates(session, fingerprints, new_events, lock=True),
+    )
     decisions = [
-        course.decide(draft, desk, key, verdict)
-        for (draft, desk), key, verdict in zip(said, keys, verdicts, strict=True)
+        batch.decide(draft, command, key, validation)
+        for (draft, command), key, validation in zip(reports, replay_keys, validations, strict=True)
     ]
-    rows = course.known.events | await _store(session, course)
-    await duplicates.remember(session, course.known, course.firsts, course.caught)
-    await receipts.settle(session, claimed, course.receipts)
-    wanted = {each.event_id for each in decisions if each.event_id is not None}
-    rows |= await met(session, wanted - rows.keys())
-    return [decision.report(rows) for decision in decisions]
+    rows = batch.lookup.events | await _write_batch(session, batch)
+    await duplicates.store_originals(
+        session, batch.lookup, batch.new_originals, batch.duplicate_counts
+    )
+    await receipts.finalize_receipts(session, new_receipts, batch.receipts)
+    event_ids = {each.event_id for each in decisions if each.event_id is not None}
+    rows |= await fetch_events(session, event_ids - rows.keys())
+    return [decision.to_result(rows) for decision in decisions]
 
 
-async def _verdicts(types: Registered, said: Iterable[tuple[Draft, Desk]]) -> list[Verdict]:
-    verdicts = []
-    pause = time.monotonic() + AT_A_STRETCH_SECONDS
-    for draft, desk in said:
-        verdicts.append(types.verdict(draft, desk))
-        if time.monotonic() > pause:  # guards may take their time: others are served meanwhile
+async def _validate_all(
+    definitions: CachedDefinitions, reports: Iterable[tuple[EventDraft, CommandContext]]
+) -> list[ValidationResult]:
+    results = []
+    yield_at = time.monotonic() + MAX_SECONDS_BETWEEN_YIELDS
+    for draft, command in reports:
+        results.append(definitions.validate(draft, command))
+        if time.monotonic() > yield_at:  # guard rules may be slow: let other requests run
             await asyncio.sleep(0)
-            pause = time.monotonic() + AT_A_STRETCH_SECONDS
-    return verdicts
+            yield_at = time.monotonic() + MAX_SECONDS_BETWEEN_YIELDS
+    return results
 
 
-def _replayed(draft: Draft, receipt: Receipt) -> Decision:
+def _decide_replay(draft: EventDraft, receipt: Receipt) -> Decision:
     if receipt.digest == draft.digest():
         return Decision(receipt.event_id, duplicate=True, replay=True)
     message = f"{draft.source_id} was reported with other content before."
     return Decision(problems=(Problem(UserErrorCode.CONFLICT, message, ("sourceId",)),))
 
 
-def entry(
-    desk: Desk, kind: str, state: EventState, before: EventState | None = None
+def build_log_entry(
+    command: CommandContext, kind: str, state: EventState, before: EventState | None = None
 ) -> changes.NewEntry:
-    """The log entry of what the desk did. It rings when it makes the event a notification."""
+    """The log entry of a command. It rings if the command makes the event a notification."""
     return changes.NewEntry(
-        organization_id=desk.reporter.organization_id,
+        organization_id=command.actor.organization_id,
         subject=changes.EVENT,
         subject_id=state.id,
         kind=kind,
-        at=desk.now,
-        actor=desk.reporter.name,
+        at=command.now,
+        actor=command.actor.name,
         rings=state.notification and (before is None or not before.notification),
-        changes={} if before is None else differences(before, state),
+        changes={} if before is None else diff_states(before, state),
         state=state.to_json(),
     )
 
 
-async def met(session: AsyncSession, ids: set[UUID]) -> dict[UUID, tables.Event]:
-    """The events that replays met; a deleted one is missing."""
+async def fetch_events(session: AsyncSession, ids: set[UUID]) -> dict[UUID, tables.Event]:
+    """Events by ID. Deleted ones are missing."""
     if not ids:
         return {}
     statement = select(tables.Event).where(col(tables.Event.id).in_(sorted(ids)))
     return {row.id: row for row in await session.scalars(statement)}
 
 
-async def _store(session: AsyncSession, course: Course) -> dict[UUID, tables.Event]:
-    """Writes what the course has led to; the new events' rows."""
-    if not course.steps:
+async def _write_batch(session: AsyncSession, batch: ReportBatch) -> dict[UUID, tables.Event]:
+    """Writes what the batch led to, and returns the rows of the new events."""
+    if not batch.pending_entries:
         return {}
-    entries = [entry(each.desk, each.kind, each.after, each.before) for each in course.steps]
-    owner = session.info["scope"]
-    rows = {event.id: tables.Event.from_domain(event, owner) for event in course.new.values()}
-    parts = lookup.rows(owner, course.new.values())
-    if any(each.rings for each in entries):  # an event has the place of the entry that rings
-        for told, place in zip(entries, await changes.append(session, entries), strict=True):
-            if told.rings and told.subject_id in rows:
-                rows[told.subject_id].rang_tx, rows[told.subject_id].rang_seq = place
-        await insert_all(session, [_part(rows), *parts])
+    entries = [
+        build_log_entry(each.command, each.kind, each.after, each.before)
+        for each in batch.pending_entries
+    ]
+    organization_id = session.info["scope"]
+    rows = {
+        event.id: tables.Event.from_domain(event, organization_id)
+        for event in batch.new_events.values()
+    }
+    index_rows = search_index.build_index_rows(organization_id, batch.new_events.values())
+    if any(each.rings for each in entries):  # an event stores the position of the entry that rang
+        for entry, position in zip(
+            entries, await changes.append_entries(session, entries), strict=True
+        ):
+            if entry.rings and entry.subject_id in rows:
+                rows[entry.subject_id].rang_tx, rows[entry.subject_id].rang_seq = position
+        await insert_into_tables(session, [_event_rows(rows), *index_rows])
     else:
-        await changes.append(session, entries, [_part(rows), *parts] if rows else ())
-    for event_id, event in course.met.items():
-        course.known.events[event_id].take(event)
-    if course.met:
+        await changes.append_entries(
+            session, entries, [_event_rows(rows), *index_rows] if rows else ()
+        )
+    for event_id, event in batch.counted_events.items():
+        batch.lookup.events[event_id].update_from(event)
+    if batch.counted_events:
         await session.flush()
     return rows
 
 
-def _part(rows: dict[UUID, tables.Event]) -> Part:
-    return tables.Event, [row.columns() for row in rows.values()]
+def _event_rows(rows: dict[UUID, tables.Event]) -> TableRows:
+    return tables.Event, [row.to_columns() for row in rows.values()]

@@ -1,7 +1,7 @@
-"""The registered types that reports name, and each report's own verdict.
+"""Validates reports against the event types and rules of their organization.
 
-A process keeps what it has read of them, with the number of changes at which it did; the number is
-asked for in the transaction of each report, so what is kept is never older than that.
+A process caches what it has read of them, with the version of the definitions. The version is read
+in the transaction of each report, so the cache is never older than that.
 """
 
 from __future__ import annotations
@@ -16,99 +16,115 @@ from uuid_utils.compat import uuid7
 
 from app.domain.event_types.fields import FieldDefinition
 from app.domain.events.state import EventState
-from app.domain.intake.intake import NOTICE, Desk, Draft, Refused, TypeSpec, Verdict, judge
-from app.domain.rules.duplicates import Claim, DuplicationRule, claims_of
+from app.domain.intake.intake import (
+    DEFAULT_TYPE,
+    CommandContext,
+    EventDraft,
+    EventTypeSnapshot,
+    Rejected,
+    ValidationResult,
+    validate_report,
+)
+from app.domain.rules.duplicates import DuplicationRule, RuleFingerprint, compute_fingerprints
 from app.domain.rules.guards import Guard
 from app.domain.shared.problems import Problem, UserErrorCode
-from app.domain.shared.values import name_problems, read_id
-from app.services.definitions.event_types import specs
-from app.services.definitions.guards import guards_of, in_force
-from app.services.events.duplicates import rules_in
+from app.domain.shared.values import parse_id, validate_name
+from app.services.definitions.event_types import load_snapshots
+from app.services.definitions.guards import build_guards, load_published_rules
+from app.services.events.duplicates import fetch_enabled_rules
 from app.store.reading import definitions_version
 
-KNOWN = 1_024
+MAX_CACHED_TYPES = 1_024
 
 
 @dataclass
-class Registered:
-    """An organization's event types and rules at one of its `definitions`, as far as anybody has
-    asked for them: under a name or an id that no type has is None, and the rules of every type.
+class CachedDefinitions:
+    """Event types and rules of an organization at one version of its definitions.
+
+    IDs and type names that do not exist map to None. Rules of all types are included.
     """
 
-    at: int
-    by_id: dict[UUID, TypeSpec | None] = field(default_factory=dict)
-    by_type: dict[str, TypeSpec | None] = field(default_factory=dict)
+    version: int
+    by_id: dict[UUID, EventTypeSnapshot | None] = field(default_factory=dict)
+    by_type: dict[str, EventTypeSnapshot | None] = field(default_factory=dict)
     duplication_rules: dict[UUID | None, list[DuplicationRule]] = field(default_factory=dict)
     guards: tuple[Guard, ...] = ()
 
-    def type_of(self, draft: Draft) -> TypeSpec | None:
-        """None where the type is free-form, or the id names none."""
+    def find_type(self, draft: EventDraft) -> EventTypeSnapshot | None:
+        """None if the type is free-form, or if no type has the ID."""
         if draft.event_type_id is None:
-            return self.by_type.get(draft.type or NOTICE)
-        event_type_id = read_id(draft.event_type_id)
+            return self.by_type.get(draft.type or DEFAULT_TYPE)
+        event_type_id = parse_id(draft.event_type_id)
         return None if event_type_id is None else self.by_id.get(event_type_id)
 
-    def claims_of(self, event: EventState) -> list[Claim]:
-        return claims_of(self.duplication_rules[event.event_type_id], event)
+    def fingerprints_of(self, event: EventState) -> list[RuleFingerprint]:
+        return compute_fingerprints(self.duplication_rules[event.event_type_id], event)
 
-    def verdict(self, draft: Draft, desk: Desk) -> Verdict:
-        """As if nobody had reported it before."""
-        spec = self.type_of(draft)
-        if self.guards != desk.guards:
-            desk = replace(desk, guards=self.guards)
-        verdict = judge(draft, spec, desk, uuid7())
-        if spec is not None or draft.event_type_id is None:
-            return verdict
+    def validate(self, draft: EventDraft, command: CommandContext) -> ValidationResult:
+        """Validates the draft as if it had not been reported before."""
+        event_type = self.find_type(draft)
+        if self.guards != command.guards:
+            command = replace(command, guards=self.guards)
+        result = validate_report(draft, event_type, command, uuid7())
+        if event_type is not None or draft.event_type_id is None:
+            return result
         message = f"There is no event type {draft.event_type_id[:100]!a}."
         unknown = Problem(UserErrorCode.NOT_FOUND, message, ("eventTypeId",))
-        return Refused((unknown, *(verdict.problems if isinstance(verdict, Refused) else ())))
+        return Rejected((unknown, *(result.problems if isinstance(result, Rejected) else ())))
 
-    async def read(self, session: AsyncSession, ids: set[UUID], types: set[str]) -> None:
-        found = await specs(session, ids, types)
-        own = [spec.id for spec in found]
-        rules = await rules_in(session, own)
-        published = await in_force(session, own)
-        self.guards = guards_of(published, None, None)
+    async def load_types(self, session: AsyncSession, ids: set[UUID], types: set[str]) -> None:
+        event_types = await load_snapshots(session, ids, types)
+        type_ids = [event_type.id for event_type in event_types]
+        rules = await fetch_enabled_rules(session, type_ids)
+        published = await load_published_rules(session, type_ids)
+        self.guards = build_guards(published, None, None)
         self.by_id |= dict.fromkeys(ids)
         self.by_type |= dict.fromkeys(types)
-        for spec in found:
-            own_guards = guards_of(published, spec.id, spec.fields)
-            guarded = replace(spec, guards=own_guards, fields=_same(spec.fields))
-            self.by_id[spec.id] = self.by_type[spec.type] = guarded
-        for each in (None, *own):
-            of_it = [rule for rule in rules if rule.event_type_id in (None, each)]
-            self.duplication_rules[each] = of_it
+        for event_type in event_types:
+            guards = build_guards(published, event_type.id, event_type.fields)
+            guarded = replace(event_type, guards=guards, fields=_intern_fields(event_type.fields))
+            self.by_id[event_type.id] = self.by_type[event_type.type] = guarded
+        for each in (None, *type_ids):
+            type_rules = [rule for rule in rules if rule.event_type_id in (None, each)]
+            self.duplication_rules[each] = type_rules
 
 
-@lru_cache(maxsize=KNOWN)
-def _same(fields: tuple[FieldDefinition, ...]) -> tuple[FieldDefinition, ...]:
-    """One object for equal ones: what is compiled for them is looked up without comparing them."""
+@lru_cache(maxsize=MAX_CACHED_TYPES)
+def _intern_fields(fields: tuple[FieldDefinition, ...]) -> tuple[FieldDefinition, ...]:
+    """One object for equal fields, so that caches of compiled schemas look it up by identity."""
     return fields
 
 
-async def registered(session: AsyncSession, desk: Desk, drafts: Iterable[Draft]) -> Registered:
-    """What the drafts are judged by, as it is in this transaction.
+async def load_definitions(
+    session: AsyncSession, command: CommandContext, drafts: Iterable[EventDraft]
+) -> CachedDefinitions:
+    """The definitions that the drafts need, as of this transaction.
 
-    In one of `join` it stays so. One statement where the process has read it all before.
+    They stay valid until the transaction ends if it holds `lock_definitions_shared`. One statement
+    if everything is cached.
     """
-    known = await _known(session)
-    ids = {found for draft in drafts if (found := read_id(draft.event_type_id or ""))}
+    definitions = await _current_definitions(session)
+    ids = {id for draft in drafts if (id := parse_id(draft.event_type_id or ""))}
     types = {
-        draft.type or NOTICE
+        draft.type or DEFAULT_TYPE
         for draft in drafts
-        if draft.event_type_id is None and not name_problems(draft.type, desk.limits.name)
+        if draft.event_type_id is None and not validate_name(draft.type, command.limits.name)
     }
-    ids -= known.by_id.keys()
-    types -= known.by_type.keys()
-    if ids or types or None not in known.duplication_rules:
-        await known.read(session, ids, types)
-    return known
+    ids -= definitions.by_id.keys()
+    types -= definitions.by_type.keys()
+    if ids or types or None not in definitions.duplication_rules:
+        await definitions.load_types(session, ids, types)
+    return definitions
 
 
-async def _known(session: AsyncSession) -> Registered:
-    organization_id, kept = session.info["scope"], session.info["kept"]
-    at = await definitions_version.count(session)
-    known: Registered | None = kept.get(organization_id)
-    if known is None or known.at != at or len(known.by_id) + len(known.by_type) > KNOWN:
-        known = kept[organization_id] = Registered(at)
-    return known
+async def _current_definitions(session: AsyncSession) -> CachedDefinitions:
+    organization_id, caches = session.info["scope"], session.info["organization_caches"]
+    version = await definitions_version.fetch_definitions_version(session)
+    definitions: CachedDefinitions | None = caches.get(organization_id)
+    if (
+        definitions is None
+        or definitions.version != version
+        or len(definitions.by_id) + len(definitions.by_type) > MAX_CACHED_TYPES
+    ):
+        definitions = caches[organization_id] = CachedDefinitions(version)
+    return definitions

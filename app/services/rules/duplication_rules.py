@@ -1,4 +1,4 @@
-"""Duplication rules: made, changed, deleted, and what they remember forgotten."""
+"""Creates, changes and deletes duplication rules, and clears their fingerprints."""
 
 from __future__ import annotations
 
@@ -14,142 +14,152 @@ from sqlmodel import col
 from uuid_utils.compat import uuid7
 
 from app.domain.access.caller import Caller
-from app.domain.event_types.event_type_draft import gone
-from app.domain.intake.intake import Desk
-from app.domain.rules.duplicates import DuplicationRule, rule_problems
-from app.domain.shared.problems import Problem, invalid
+from app.domain.event_types.event_type_draft import not_found
+from app.domain.intake.intake import CommandContext
+from app.domain.rules.duplicates import DuplicationRule, validate_duplication_rule
+from app.domain.shared.problems import Problem, invalid_input
 from app.services.definitions import rules
-from app.services.definitions.rules import RulePage, Scope, hold_scope
-from app.services.shared.listings import Listing
+from app.services.definitions.rules import RulePage, RuleScope, lock_rule_scope
+from app.services.shared.listings import ListPage
 from app.store import tables
 from app.store.change_log import changes
 from app.store.engine.database import Database
-from app.store.engine.dialect import stop
+from app.store.engine.dialect import lock_definitions_exclusive
 from app.store.reading import pages
-from app.store.reading.projection import Selection
+from app.store.reading.projection import Projection
 
-BY_CREATION = rules.by_creation(tables.DuplicationRule)
+BY_CREATION = rules.creation_order(tables.DuplicationRule)
 
 
 @dataclass(frozen=True)
-class Saved:
-    """A rule as it lies after a mutation (deleted: as it was), or why nothing was changed."""
+class DuplicationRuleResult:
+    """The rule after a mutation (its last state if deleted), or the problems."""
 
     rule: tables.DuplicationRule | None = None
     problems: tuple[Problem, ...] = ()
-    caught: int | None = None  # of a rule that is gone
+    match_count: int | None = None  # of a deleted rule
 
 
-async def create(
+async def create_rule(
     database: Database,
-    desk: Desk,
+    command: CommandContext,
     event_type_id: UUID | None,
-    given: Mapping[str, Any],
+    attributes: Mapping[str, Any],
     enabled: bool,
-) -> Saved:
-    rule = DuplicationRule(uuid7(), event_type_id=event_type_id, **given)
-    async with database.write(desk.reporter.organization_id) as session:
-        scope = await hold_scope(session, desk, rule.event_type_id)
+) -> DuplicationRuleResult:
+    rule = DuplicationRule(uuid7(), event_type_id=event_type_id, **attributes)
+    async with database.write(command.actor.organization_id) as session:
+        scope = await lock_rule_scope(session, command, rule.event_type_id)
         if isinstance(scope, Problem):
-            return Saved(problems=(scope,))
+            return DuplicationRuleResult(problems=(scope,))
         table = tables.DuplicationRule
         problems = [
-            *_problems(rule, scope, desk),
-            *await rules.full(session, desk, table, rule.event_type_id),
+            *_validate_rule(rule, scope, command),
+            *await rules.check_rule_limit(session, command, table, rule.event_type_id),
         ]
         if problems:
-            return Saved(problems=tuple(problems))
+            return DuplicationRuleResult(problems=tuple(problems))
         row = table(
             id=rule.id,
-            organization_id=desk.reporter.organization_id,
+            organization_id=command.actor.organization_id,
             event_type_id=rule.event_type_id,
             enabled=enabled,
-            created_at=desk.now,
-            updated_at=desk.now,
-            **_columns(rule),
+            created_at=command.now,
+            updated_at=command.now,
+            **_column_values(rule),
         )
         session.add(row)
-        await changes.append(session, [_entry(desk, row, "CREATED")])
-        return Saved(row)
+        await changes.append_entries(session, [_log_entry(command, row, "CREATED")])
+        return DuplicationRuleResult(row)
 
 
-async def update(database: Database, desk: Desk, rule_id: UUID, given: Mapping[str, Any]) -> Saved:
-    """Another fingerprint or window forgets what the rule has seen."""
-    missing = [invalid("Must not be null.", name) for name in given if given[name] is None]
-    if missing:
-        return Saved(problems=tuple(missing))
-    async with database.write(desk.reporter.organization_id) as session:
-        held = await rules.hold(session, desk, tables.DuplicationRule, rule_id)
-        if isinstance(held, Problem):
-            return Saved(problems=(held,))
-        row, scope = held
+async def update_rule(
+    database: Database, command: CommandContext, rule_id: UUID, attributes: Mapping[str, Any]
+) -> DuplicationRuleResult:
+    """Another fingerprint or window clears the fingerprints that the rule has stored."""
+    null_problems = [
+        invalid_input("Must not be null.", name) for name in attributes if attributes[name] is None
+    ]
+    if null_problems:
+        return DuplicationRuleResult(problems=tuple(null_problems))
+    async with database.write(command.actor.organization_id) as session:
+        locked = await rules.lock_rule(session, command, tables.DuplicationRule, rule_id)
+        if isinstance(locked, Problem):
+            return DuplicationRuleResult(problems=(locked,))
+        row, scope = locked
         before = row.to_domain()
-        said = {name: value for name, value in given.items() if name != "enabled"}
-        after = replace(before, **said)
-        if problems := _problems(after, scope, desk):
-            return Saved(problems=tuple(problems))
+        rule_attributes = {name: value for name, value in attributes.items() if name != "enabled"}
+        after = replace(before, **rule_attributes)
+        if problems := _validate_rule(after, scope, command):
+            return DuplicationRuleResult(problems=tuple(problems))
         if (after.fingerprint, after.window) != (before.fingerprint, before.window):
-            await _forget(session, desk, [row])
-        for name, value in _columns(after).items():
+            await _clear_fingerprints(session, command, [row])
+        for name, value in _column_values(after).items():
             setattr(row, name, value)
-        row.enabled = given.get("enabled", row.enabled)
-        row.updated_at = desk.now
-        await changes.append(session, [_entry(desk, row, "UPDATED")])
-        return Saved(row)
+        row.enabled = attributes.get("enabled", row.enabled)
+        row.updated_at = command.now
+        await changes.append_entries(session, [_log_entry(command, row, "UPDATED")])
+        return DuplicationRuleResult(row)
 
 
-async def remove(database: Database, desk: Desk, rule_id: UUID) -> Saved:
-    async with database.write(desk.reporter.organization_id) as session:
-        held = await rules.hold(session, desk, tables.DuplicationRule, rule_id)
-        if isinstance(held, Problem):
-            return Saved(problems=(held,))
-        row, _ = held
-        counted = await _caught(session, [rule_id])
-        await changes.append(session, [_entry(desk, row, "DELETED")])
+async def delete_rule(
+    database: Database, command: CommandContext, rule_id: UUID
+) -> DuplicationRuleResult:
+    async with database.write(command.actor.organization_id) as session:
+        locked = await rules.lock_rule(session, command, tables.DuplicationRule, rule_id)
+        if isinstance(locked, Problem):
+            return DuplicationRuleResult(problems=(locked,))
+        row, _ = locked
+        match_counts = await _load_match_counts(session, [rule_id])
+        await changes.append_entries(session, [_log_entry(command, row, "DELETED")])
         await session.delete(row)
-        return Saved(row, caught=counted.get(rule_id, 0))
+        return DuplicationRuleResult(row, match_count=match_counts.get(rule_id, 0))
 
 
 @dataclass(frozen=True)
-class Reset:
-    forgotten: int = 0
+class ResetResult:
+    cleared_count: int = 0
     problems: tuple[Problem, ...] = ()
 
 
-async def reset(database: Database, desk: Desk, rule_id: UUID | None) -> Reset:
-    """Forgets what one rule has seen, or every rule: the next event is taken as new."""
+async def reset_rules(
+    database: Database, command: CommandContext, rule_id: UUID | None
+) -> ResetResult:
+    """Clears the fingerprints of one rule, or of all: the next event counts as new."""
     table = tables.DuplicationRule
     statement = select(table).order_by(col(table.id)).with_for_update()
     if rule_id is not None:
         statement = statement.where(col(table.id) == rule_id)
-    async with database.write(desk.reporter.organization_id) as session:
-        await stop(session, desk.reporter.organization_id)
+    async with database.write(command.actor.organization_id) as session:
+        await lock_definitions_exclusive(session, command.actor.organization_id)
         rows = list(await session.scalars(statement))
         if rule_id is not None and not rows:
-            return Reset(problems=(gone("duplication rule", rule_id, "ruleId"),))
+            return ResetResult(problems=(not_found("duplication rule", rule_id, "ruleId"),))
         if not rows:
-            return Reset()
-        forgotten = await _forget(session, desk, rows)
-        await changes.append(session, [_entry(desk, row, "RESET") for row in rows])
-        return Reset(forgotten)
+            return ResetResult()
+        cleared_count = await _clear_fingerprints(session, command, rows)
+        await changes.append_entries(session, [_log_entry(command, row, "RESET") for row in rows])
+        return ResetResult(cleared_count)
 
 
-async def by_ids(
+async def fetch_rules(
     database: Database, caller: Caller, ids: Sequence[UUID]
 ) -> dict[UUID, tables.DuplicationRule]:
     table = tables.DuplicationRule
     async with database.read(caller.organization_id) as session:
-        found = await session.scalars(select(table).where(col(table.id).in_(ids)))
-        return {row.id: row for row in found}
+        rows = await session.scalars(select(table).where(col(table.id).in_(ids)))
+        return {row.id: row for row in rows}
 
 
-async def caught(database: Database, caller: Caller, ids: Sequence[UUID]) -> dict[UUID, int]:
-    """How many duplicates each rule has caught since it last forgot."""
+async def fetch_match_counts(
+    database: Database, caller: Caller, ids: Sequence[UUID]
+) -> dict[UUID, int]:
+    """Number of duplicates that each rule has found since its last reset."""
     async with database.read(caller.organization_id) as session:
-        return await _caught(session, ids)
+        return await _load_match_counts(session, ids)
 
 
-async def page(
+async def fetch_page(
     database: Database,
     caller: Caller,
     event_type_id: UUID | None,
@@ -157,49 +167,59 @@ async def page(
 ) -> pages.Page[tables.DuplicationRule]:
     table = tables.DuplicationRule
     async with database.read(caller.organization_id) as session:
-        statement = select(table).where(*rules.of_type(table, event_type_id))
-        return await pages.fetch(session, statement, BY_CREATION, request, caller.organization_id)
+        statement = select(table).where(*rules.type_conditions(table, event_type_id))
+        return await pages.fetch_page(
+            session, statement, BY_CREATION, request, caller.organization_id
+        )
 
 
 async def select_page(
-    database: Database, caller: Caller, wanted: RulePage, columns: Selection, counts: Sequence[str]
-) -> Listing:
+    database: Database, caller: Caller, page: RulePage, columns: Projection, counts: Sequence[str]
+) -> ListPage:
     table = tables.DuplicationRule
-    return await rules.select_page(database, caller, table, wanted, columns, counts)
+    return await rules.select_page(database, caller, table, page, columns, counts)
 
 
-async def count(database: Database, caller: Caller, event_type_id: UUID | None) -> int:
+async def count_rules(database: Database, caller: Caller, event_type_id: UUID | None) -> int:
     table = tables.DuplicationRule
     async with database.read(caller.organization_id) as session:
-        counted = select(func.count()).select_from(table)
-        return (await session.scalars(counted.where(*rules.of_type(table, event_type_id)))).one()
+        statement = select(func.count()).select_from(table)
+        return (
+            await session.scalars(statement.where(*rules.type_conditions(table, event_type_id)))
+        ).one()
 
 
-async def _caught(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, int]:
+async def _load_match_counts(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, int]:
     table = tables.Fingerprint
-    summed = (
+    statement = (
         select(col(table.rule_id), func.sum(table.caught))
         .where(col(table.rule_id).in_(ids))
         .group_by(col(table.rule_id))
     )
-    return {rule_id: int(total) for rule_id, total in await session.execute(summed)}
+    return {rule_id: int(total) for rule_id, total in await session.execute(statement)}
 
 
-def _problems(rule: DuplicationRule, scope: Scope, desk: Desk) -> list[Problem]:
-    return rule_problems(rule.name, rule.fingerprint, rule.window, scope.names, desk.limits)
+def _validate_rule(
+    rule: DuplicationRule, scope: RuleScope, command: CommandContext
+) -> list[Problem]:
+    return validate_duplication_rule(
+        rule.name, rule.fingerprint, rule.window, scope.field_names, command.limits
+    )
 
 
-async def _forget(session: AsyncSession, desk: Desk, rows: Sequence[tables.DuplicationRule]) -> int:
+async def _clear_fingerprints(
+    session: AsyncSession, command: CommandContext, rows: Sequence[tables.DuplicationRule]
+) -> int:
     ids = [row.id for row in rows]
     await session.execute(delete(tables.First).where(col(tables.First.rule_id).in_(ids)))
-    prints = delete(tables.Fingerprint).where(col(tables.Fingerprint.rule_id).in_(ids))
-    forgotten: Any = await session.execute(prints)
+    statement = delete(tables.Fingerprint).where(col(tables.Fingerprint.rule_id).in_(ids))
+    deleted: Any = await session.execute(statement)
     for row in rows:
-        row.reset_at = desk.now
-    return int(forgotten.rowcount)
+        row.reset_at = command.now
+    return int(deleted.rowcount)
 
 
-def _columns(rule: DuplicationRule) -> dict[str, Any]:
+def _column_values(rule: DuplicationRule) -> dict[str, Any]:
     return {
         "name": rule.name,
         "fingerprint": list(rule.fingerprint),
@@ -208,11 +228,11 @@ def _columns(rule: DuplicationRule) -> dict[str, Any]:
     }
 
 
-def _entry(desk: Desk, row: tables.DuplicationRule, kind: str) -> changes.NewEntry:
-    told = {
+def _log_entry(command: CommandContext, row: tables.DuplicationRule, kind: str) -> changes.NewEntry:
+    changed_values = {
         "name": row.name,
         "fingerprint": row.fingerprint,
         "action": row.action.value,
         "enabled": row.enabled,
     }
-    return rules.entry(desk, changes.DUPLICATION_RULE, row, kind, **told)
+    return rules.build_log_entry(command, changes.DUPLICATION_RULE, row, kind, **changed_values)

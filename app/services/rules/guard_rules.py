@@ -1,7 +1,7 @@
-"""Guard rules: drafted, published in numbered versions, retired, and tried out.
+"""Creates, changes, publishes and retires guard rules.
 
-A rule enforces what was published, not its draft. It is read in the transaction of each report, so
-that a report which begins after a publish was answered is judged by it, in every process.
+The published version is enforced, not the draft. It is read in the transaction of each report, so
+that a report which begins after a publication was answered is judged by it, in every process.
 """
 
 from __future__ import annotations
@@ -14,176 +14,201 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
-from app.domain.intake.intake import Desk
+from app.domain.intake.intake import CommandContext
 from app.domain.rules.expressions import Expression, compile_expression
 from app.domain.rules.guards import GuardRuleState
-from app.domain.shared.problems import Problem, UserErrorCode, invalid
-from app.domain.shared.values import name_problems
+from app.domain.shared.problems import Problem, UserErrorCode, invalid_input
+from app.domain.shared.values import validate_name
 from app.services.definitions import rules
-from app.services.definitions.guards import in_force, versions_in
-from app.services.definitions.rules import Scope, hold_scope
+from app.services.definitions.guards import load_published_rules, load_versions
+from app.services.definitions.rules import RuleScope, lock_rule_scope
 from app.store import tables
 from app.store.change_log import changes
 from app.store.engine.database import Database
 
-_CONTENT = ("expression", "message", "enforcement")
+_VERSIONED_ATTRIBUTES = ("expression", "message", "enforcement")
 
 
 @dataclass(frozen=True)
-class Saved:
-    """A rule as it lies after a mutation, or why nothing was changed."""
+class GuardRuleResult:
+    """The rule after a mutation, or the problems."""
 
     rule: tables.GuardRule | None = None
     problems: tuple[Problem, ...] = ()
 
 
-async def create(
-    database: Database, desk: Desk, event_type_id: UUID | None, given: Mapping[str, Any]
-) -> Saved:
-    async with database.write(desk.reporter.organization_id) as session:
-        scope = await hold_scope(session, desk, event_type_id)
+async def create_rule(
+    database: Database,
+    command: CommandContext,
+    event_type_id: UUID | None,
+    attributes: Mapping[str, Any],
+) -> GuardRuleResult:
+    async with database.write(command.actor.organization_id) as session:
+        scope = await lock_rule_scope(session, command, event_type_id)
         if isinstance(scope, Problem):
-            return Saved(problems=(scope,))
+            return GuardRuleResult(problems=(scope,))
         table = tables.GuardRule
         problems = [
-            *_problems(given, scope, desk),
-            *await rules.full(session, desk, table, event_type_id),
+            *_validate_attributes(attributes, scope, command),
+            *await rules.check_rule_limit(session, command, table, event_type_id),
         ]
         if problems:
-            return Saved(problems=tuple(problems))
+            return GuardRuleResult(problems=tuple(problems))
         row = table(
             id=uuid7(),
-            organization_id=desk.reporter.organization_id,
+            organization_id=command.actor.organization_id,
             event_type_id=event_type_id,
             state=GuardRuleState.DRAFT,
-            created_at=desk.now,
-            updated_at=desk.now,
-            **given,
+            created_at=command.now,
+            updated_at=command.now,
+            **attributes,
         )
         session.add(row)
-        await changes.append(session, [_entry(desk, row, "CREATED")])
-        return Saved(row)
+        await changes.append_entries(session, [_log_entry(command, row, "CREATED")])
+        return GuardRuleResult(row)
 
 
-async def update(database: Database, desk: Desk, rule_id: UUID, given: Mapping[str, Any]) -> Saved:
-    """Edits the draft: what is published keeps enforcing."""
-    missing = [invalid("Must not be null.", name) for name in given if given[name] is None]
-    if missing:
-        return Saved(problems=tuple(missing))
-    async with database.write(desk.reporter.organization_id) as session:
-        held = await rules.hold(session, desk, tables.GuardRule, rule_id)
-        if isinstance(held, Problem):
-            return Saved(problems=(held,))
-        row, scope = held
-        if problems := _problems(given, scope, desk):
-            return Saved(problems=tuple(problems))
-        for name, value in given.items():
+async def update_draft(
+    database: Database, command: CommandContext, rule_id: UUID, attributes: Mapping[str, Any]
+) -> GuardRuleResult:
+    """Edits the draft. The published version stays in force."""
+    null_problems = [
+        invalid_input("Must not be null.", name) for name in attributes if attributes[name] is None
+    ]
+    if null_problems:
+        return GuardRuleResult(problems=tuple(null_problems))
+    async with database.write(command.actor.organization_id) as session:
+        locked = await rules.lock_rule(session, command, tables.GuardRule, rule_id)
+        if isinstance(locked, Problem):
+            return GuardRuleResult(problems=(locked,))
+        row, scope = locked
+        if problems := _validate_attributes(attributes, scope, command):
+            return GuardRuleResult(problems=tuple(problems))
+        for name, value in attributes.items():
             setattr(row, name, value)
-        row.updated_at = desk.now
-        await changes.append(session, [_entry(desk, row, "UPDATED")])
-        return Saved(row)
+        row.updated_at = command.now
+        await changes.append_entries(session, [_log_entry(command, row, "UPDATED")])
+        return GuardRuleResult(row)
 
 
-async def publish(database: Database, desk: Desk, rule_id: UUID, version: int | None) -> Saved:
-    """Puts the draft in force as a new version, or an earlier version's content once more."""
-    async with database.write(desk.reporter.organization_id) as session:
-        held = await rules.hold(session, desk, tables.GuardRule, rule_id)
-        if isinstance(held, Problem):
-            return Saved(problems=(held,))
-        row, scope = held
-        versions = {each.number: each for each in (await versions_in(session, [rule_id]))[rule_id]}
+async def publish_rule(
+    database: Database, command: CommandContext, rule_id: UUID, version: int | None
+) -> GuardRuleResult:
+    """Publishes the draft as a new version, or an earlier version again."""
+    async with database.write(command.actor.organization_id) as session:
+        locked = await rules.lock_rule(session, command, tables.GuardRule, rule_id)
+        if isinstance(locked, Problem):
+            return GuardRuleResult(problems=(locked,))
+        row, scope = locked
+        versions = {
+            each.number: each for each in (await load_versions(session, [rule_id]))[rule_id]
+        }
         if version is not None and version not in versions:
             message = f"There is no version {version} of {row.name}."
-            return Saved(problems=(Problem(UserErrorCode.NOT_FOUND, message, ("version",)),))
+            return GuardRuleResult(
+                problems=(Problem(UserErrorCode.NOT_FOUND, message, ("version",)),)
+            )
         content = _content(row if version is None else versions[version])
-        problems = _publishing_problems(row, content, versions, scope, desk)
-        if problems := problems or await _too_costly(session, row, content, scope, desk):
-            named = "id" if version is None else "version"
-            return Saved(problems=tuple(replace(each, path=(named,)) for each in problems))
+        problems = _validate_publication(row, content, versions, scope, command)
+        if problems := problems or await _check_total_cost(session, row, content, scope, command):
+            argument = "id" if version is None else "version"
+            return GuardRuleResult(
+                problems=tuple(replace(each, path=(argument,)) for each in problems)
+            )
         row.state, row.published, row.updated_at = (
             GuardRuleState.PUBLISHED,
             max(versions, default=0) + 1,
-            desk.now,
+            command.now,
         )
         session.add(
             tables.GuardRuleVersion(
                 organization_id=row.organization_id,
                 guard_rule_id=row.id,
                 number=row.published,
-                published_at=desk.now,
-                published_by=desk.reporter.name,
+                published_at=command.now,
+                published_by=command.actor.name,
                 **content,
             )
         )
-        await changes.append(session, [_entry(desk, row, "PUBLISHED")])
-        return Saved(row)
+        await changes.append_entries(session, [_log_entry(command, row, "PUBLISHED")])
+        return GuardRuleResult(row)
 
 
-async def retire(database: Database, desk: Desk, rule_id: UUID) -> Saved:
-    """Stops enforcing; what was published stays readable. A second time changes nothing."""
-    async with database.write(desk.reporter.organization_id) as session:
-        held = await rules.hold(session, desk, tables.GuardRule, rule_id)
-        if isinstance(held, Problem):
-            return Saved(problems=(held,))
-        row, _ = held
+async def retire_rule(
+    database: Database, command: CommandContext, rule_id: UUID
+) -> GuardRuleResult:
+    """Stops enforcing the rule. Its versions stay readable. Retiring again changes nothing."""
+    async with database.write(command.actor.organization_id) as session:
+        locked = await rules.lock_rule(session, command, tables.GuardRule, rule_id)
+        if isinstance(locked, Problem):
+            return GuardRuleResult(problems=(locked,))
+        row, _ = locked
         if row.state is not GuardRuleState.RETIRED:
-            row.state, row.updated_at = GuardRuleState.RETIRED, desk.now
-            await changes.append(session, [_entry(desk, row, "RETIRED")])
-        return Saved(row)
+            row.state, row.updated_at = GuardRuleState.RETIRED, command.now
+            await changes.append_entries(session, [_log_entry(command, row, "RETIRED")])
+        return GuardRuleResult(row)
 
 
-def _problems(given: Mapping[str, Any], scope: Scope, desk: Desk) -> list[Problem]:
+def _validate_attributes(
+    attributes: Mapping[str, Any], scope: RuleScope, command: CommandContext
+) -> list[Problem]:
     problems = [
-        *name_problems(given.get("name"), desk.limits.name, "name"),
-        *name_problems(given.get("message"), desk.limits.summary, "message"),
+        *validate_name(attributes.get("name"), command.limits.name, "name"),
+        *validate_name(attributes.get("message"), command.limits.summary, "message"),
     ]
-    if "expression" in given:
-        compiled = compile_expression(given["expression"], scope.fields, desk.limits)
+    if "expression" in attributes:
+        compiled = compile_expression(attributes["expression"], scope.fields, command.limits)
         if not isinstance(compiled, Expression):
-            problems += [each.under("expression") for each in compiled]
+            problems += [each.prepend_path("expression") for each in compiled]
     return problems
 
 
-def _publishing_problems(
+def _validate_publication(
     row: tables.GuardRule,
     content: dict[str, Any],
     versions: Mapping[int, tables.GuardRuleVersion],
-    scope: Scope,
-    desk: Desk,
+    scope: RuleScope,
+    command: CommandContext,
 ) -> list[Problem]:
-    if len(versions) >= desk.limits.versions_per_rule:
-        full = f"A rule has at most {desk.limits.versions_per_rule:,} versions."
-        return [Problem(UserErrorCode.LIMIT_REACHED, full)]
-    in_force = versions.get(row.published or 0)
-    if row.state is GuardRuleState.PUBLISHED and in_force and _content(in_force) == content:
+    if len(versions) >= command.limits.versions_per_rule:
+        message = f"A rule has at most {command.limits.versions_per_rule:,} versions."
+        return [Problem(UserErrorCode.LIMIT_REACHED, message)]
+    published = versions.get(row.published or 0)
+    if row.state is GuardRuleState.PUBLISHED and published and _content(published) == content:
         message = f"Version {row.published} of {row.name} says the same, and is in force."
         return [Problem(UserErrorCode.CONFLICT, message)]
-    return _problems(content, scope, desk)
+    return _validate_attributes(content, scope, command)
 
 
-async def _too_costly(
-    session: AsyncSession, row: tables.GuardRule, content: dict[str, Any], scope: Scope, desk: Desk
+async def _check_total_cost(
+    session: AsyncSession,
+    row: tables.GuardRule,
+    content: dict[str, Any],
+    scope: RuleScope,
+    command: CommandContext,
 ) -> list[Problem]:
-    """All rules of a type run for each of its events: together, too, they must come to an end."""
-    others = await in_force(session, [] if row.event_type_id is None else [row.event_type_id])
-    texts = [each.version.expression for each in others if each.rule.id != row.id]
+    """A problem if all rules that run for an event together exceed the step limit."""
+    published = await load_published_rules(
+        session, [] if row.event_type_id is None else [row.event_type_id]
+    )
+    expressions = [each.version.expression for each in published if each.rule.id != row.id]
     steps = 0
-    for text in (*texts, content["expression"]):
-        compiled = compile_expression(text, scope.fields, desk.limits)
+    for expression in (*expressions, content["expression"]):
+        compiled = compile_expression(expression, scope.fields, command.limits)
         steps += compiled.steps if isinstance(compiled, Expression) else 0
-    if steps <= desk.limits.guard_steps:
+    if steps <= command.limits.guard_steps:
         return []
     message = (
         f"Together with the rules in force this could take {steps:,} steps for an event; at most "
-        f"{desk.limits.guard_steps:,}."
+        f"{command.limits.guard_steps:,}."
     )
     return [Problem(UserErrorCode.LIMIT_REACHED, message)]
 
 
-def _content(said: tables.GuardRule | tables.GuardRuleVersion) -> dict[str, Any]:
-    return {name: getattr(said, name) for name in _CONTENT}
+def _content(source: tables.GuardRule | tables.GuardRuleVersion) -> dict[str, Any]:
+    return {name: getattr(source, name) for name in _VERSIONED_ATTRIBUTES}
 
 
-def _entry(desk: Desk, row: tables.GuardRule, kind: str) -> changes.NewEntry:
-    told = {"name": row.name, "state": row.state.value, "published": row.published}
-    return rules.entry(desk, changes.GUARD_RULE, row, kind, **told)
+def _log_entry(command: CommandContext, row: tables.GuardRule, kind: str) -> changes.NewEntry:
+    changed_values = {"name": row.name, "state": row.state.value, "published": row.published}
+    return rules.build_log_entry(command, changes.GUARD_RULE, row, kind, **changed_values)

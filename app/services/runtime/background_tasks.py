@@ -1,4 +1,4 @@
-"""Work that a process does by its own clock, beside what it is asked for."""
+"""Background tasks of a process."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ def in_background() -> bool:
 
 
 @contextlib.asynccontextmanager
-async def by_the_clock(work: Coroutine[None, None, None], name: str) -> AsyncIterator[None]:
-    """Runs the work until the block is left. The name is for logs and debuggers."""
+async def run_in_background(
+    coroutine: Coroutine[None, None, None], name: str
+) -> AsyncIterator[None]:
+    """Runs the coroutine until the block is left. The name is for logs and debuggers."""
     context = copy_context()
     context.run(_in_background.set, True)
-    task = asyncio.create_task(work, name=name, context=context)
+    task = asyncio.create_task(coroutine, name=name, context=context)
     try:
         yield
     finally:

@@ -1,6 +1,6 @@
-"""Whether this server is fit to serve, and what its gauges show.
+"""Health of the server process and its gauges.
 
-`look` asks the database at most once a second, however many ask; `watching` looks by itself.
+`check_health` queries the database at most once a second; `start_monitoring` runs it periodically.
 """
 
 from __future__ import annotations
@@ -17,105 +17,107 @@ import structlog
 
 from app import metrics
 from app.services.change_log.feed import Feed
-from app.services.runtime.background_tasks import by_the_clock
+from app.services.runtime.background_tasks import run_in_background
 from app.store import health
-from app.store.engine.database import EVERYWHERE, Database
-from app.store.engine.dialect import DATABASE_ERRORS, why_unavailable
+from app.store.engine.database import ALL_ORGANIZATIONS, Database
+from app.store.engine.dialect import DATABASE_ERRORS, unavailable_reason
 
-FRESH_SECONDS = 1.0
-WATCH_SECONDS = 2.0
-PATIENCE_SECONDS = 5.0
+CACHE_SECONDS = 1.0
+MONITOR_INTERVAL_SECONDS = 2.0
+CHECK_TIMEOUT_SECONDS = 5.0
 
 log = structlog.get_logger(__name__)
 
 
-class Check(StrEnum):
+class HealthCheck(StrEnum):
     DATABASE = "database"
     MIGRATIONS = "migrations"
     LOG = "log"
 
 
 @dataclass(frozen=True)
-class Lag:
-    """How far the reader of the log is behind its end."""
+class LogLag:
+    """How far the feed is behind the end of the change log."""
 
     entries: int = 0
     seconds: float = 0.0
 
 
 @dataclass(frozen=True)
-class Look:
-    """What was wrong, and the lag where it could be seen."""
+class HealthReport:
+    """The failed checks with their problems, and the lag. None if it could not be measured."""
 
-    problems: dict[Check, str]
-    lag: Lag | None = None
+    problems: dict[HealthCheck, str]
+    lag: LogLag | None = None
 
 
-class Vitals:
-    def __init__(self, database: Database, feed: Feed, longest_lag_seconds: float) -> None:
+class HealthMonitor:
+    def __init__(self, database: Database, feed: Feed, max_lag_seconds: float) -> None:
         self._database = database
         self._feed = feed
-        self._longest_lag_seconds = longest_lag_seconds
-        self._looking = asyncio.Lock()
-        self._last = Look({})
-        self._looked_at = float("-inf")
+        self._max_lag_seconds = max_lag_seconds
+        self._lock = asyncio.Lock()
+        self._last_report = HealthReport({})
+        self._checked_at = float("-inf")
 
-    async def look(self) -> Look:
-        async with self._looking:
-            if time.monotonic() - self._looked_at > FRESH_SECONDS:
-                self._last = await self._look()
-                self._looked_at = time.monotonic()
-            return self._last
+    async def check_health(self) -> HealthReport:
+        async with self._lock:
+            if time.monotonic() - self._checked_at > CACHE_SECONDS:
+                self._last_report = await self._run_with_timeout()
+                self._checked_at = time.monotonic()
+            return self._last_report
 
     @contextlib.asynccontextmanager
-    async def watching(self) -> AsyncIterator[Vitals]:
-        """Keeps the gauges up to date."""
-        async with by_the_clock(self._watch(), "vitals"):
+    async def start_monitoring(self) -> AsyncIterator[HealthMonitor]:
+        """Updates the gauges periodically until the block is left."""
+        async with run_in_background(self._monitor(), "health monitor"):
             yield self
 
-    async def _watch(self) -> None:
+    async def _monitor(self) -> None:
         while True:
             try:
-                self._show(await self.look())
-            except Exception:  # a mistake of ours: gauges that stand still would tell lies
+                self._update_gauges(await self.check_health())
+            except Exception:  # a bug: gauges must not keep stale values
                 log.exception("vitals_unreadable")
                 metrics.DATABASE_UP.set(0)
-            await asyncio.sleep(WATCH_SECONDS)
+            await asyncio.sleep(MONITOR_INTERVAL_SECONDS)
 
-    async def _look(self) -> Look:
+    async def _run_with_timeout(self) -> HealthReport:
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                return await self._ask()
+            async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
+                return await self._run_checks()
         except TimeoutError:
-            why = f"The database did not answer within {PATIENCE_SECONDS:g} seconds."
-            return Look({Check.DATABASE: why})
+            problem = f"The database did not answer within {CHECK_TIMEOUT_SECONDS:g} seconds."
+            return HealthReport({HealthCheck.DATABASE: problem})
         except DATABASE_ERRORS as error:
-            told = why_unavailable(error)
-            if told is None:
+            reason = unavailable_reason(error)
+            if reason is None:
                 raise
-            return Look({Check.DATABASE: told})
+            return HealthReport({HealthCheck.DATABASE: reason})
 
-    async def _ask(self) -> Look:
-        async with self._database.read(EVERYWHERE) as session:
+    async def _run_checks(self) -> HealthReport:
+        async with self._database.read(ALL_ORGANIZATIONS) as session:
             if not await health.is_migrated(session):
-                why = "The database has tables of another version of Tocsin."
-                return Look({Check.MIGRATIONS: why})
-            entries, oldest = await health.behind(session, self._feed.read_up_to)
+                problem = "The database has tables of another version of Tocsin."
+                return HealthReport({HealthCheck.MIGRATIONS: problem})
+            entries, oldest = await health.count_pending_entries(session, self._feed.read_position)
         seconds = 0.0 if oldest is None else (datetime.now(UTC) - oldest).total_seconds()
-        lag = Lag(entries, max(0.0, seconds))
-        if lag.seconds <= self._longest_lag_seconds:
-            return Look({}, lag)
-        why = f"Subscribers are more than {self._longest_lag_seconds:g} seconds behind the log."
-        return Look({Check.LOG: why}, lag)
+        lag = LogLag(entries, max(0.0, seconds))
+        if lag.seconds <= self._max_lag_seconds:
+            return HealthReport({}, lag)
+        problem = f"Subscribers are more than {self._max_lag_seconds:g} seconds behind the log."
+        return HealthReport({HealthCheck.LOG: problem}, lag)
 
-    def _show(self, look: Look) -> None:
+    def _update_gauges(self, report: HealthReport) -> None:
         broadcasts = self._feed.broadcasts.values()
-        subscribers = [each for broadcast in broadcasts for each in broadcast.subscribers]
+        subscribers = [
+            subscriber for broadcast in broadcasts for subscriber in broadcast.subscribers
+        ]
         metrics.SUBSCRIBERS.set(len(subscribers))
-        metrics.BUFFERED.set(sum(each.held for each in subscribers))
-        metrics.BUFFERED_BYTES.set(sum(each.held_bytes for each in subscribers))
+        metrics.BUFFERED_ANSWERS.set(sum(subscriber.buffered_entries for subscriber in subscribers))
+        metrics.BUFFERED_BYTES.set(sum(subscriber.buffered_bytes for subscriber in subscribers))
         metrics.CONNECTIONS.set(self._database.connections_in_use)
-        metrics.DATABASE_UP.set(Check.DATABASE not in look.problems)
-        if look.lag is not None:
-            metrics.LAG_ENTRIES.set(look.lag.entries)
-            metrics.LAG_SECONDS.set(look.lag.seconds)
+        metrics.DATABASE_UP.set(HealthCheck.DATABASE not in report.problems)
+        if report.lag is not None:
+            metrics.LAG_ENTRIES.set(report.lag.entries)
+            metrics.LAG_SECONDS.set(report.lag.seconds)

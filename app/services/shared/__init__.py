@@ -1,1 +1,1 @@
-"""What the services of all nouns use."""
+"""Helpers used by the services of all nouns."""

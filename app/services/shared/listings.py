@@ -1,4 +1,4 @@
-"""A page of a list by the columns asked for, with the way in which its rows have cursors."""
+"""Reads a page of a list, limited to the requested columns."""
 
 from __future__ import annotations
 
@@ -10,34 +10,41 @@ from typing import Any
 from app.domain.access.caller import Caller
 from app.store.engine.database import Database
 from app.store.reading import projection
+from app.store.reading.condition_templates import ConditionTemplate
 from app.store.reading.pages import Order, Page, PageRequest
-from app.store.reading.projection import Row, Selection
-from app.store.reading.templates import Template
+from app.store.reading.projection import DriverRow, Projection
 
 TOTAL = "total"
 
 
 @dataclass(frozen=True)
-class Listing:
-    """`keys` are the columns whose values `cursor` makes a row's cursor of."""
+class ListPage:
+    """A page of rows. `make_cursor` builds a row's cursor from its values of `key_columns`."""
 
-    page: Page[Row]
+    page: Page[DriverRow]
     totals: Mapping[str, int]
-    keys: Sequence[str] = ()
-    cursor: Callable[[Any], str] = str
+    key_columns: Sequence[str] = ()
+    make_cursor: Callable[[Any], str] = str
 
 
-async def listing(
+async def fetch_list_page(
     database: Database,
     caller: Caller,
-    columns: Selection,
-    template: Template,
+    columns: Projection,
+    template: ConditionTemplate,
     order: Order[Any],
     request: PageRequest,
     counts: Sequence[str],
-) -> Listing:
-    """RequestError INVALID_CURSOR."""
-    own = caller.organization_id
-    counted = {TOTAL: template} if TOTAL in counts else projection.NOTHING
-    found = await projection.page(database, own, columns, template, order, request, counts=counted)
-    return Listing(found.page, found.totals, order.keys, partial(order.cursor_at, own))
+) -> ListPage:
+    """Fetches a page of the list. Raises RequestError INVALID_CURSOR."""
+    organization_id = caller.organization_id
+    count_templates = {TOTAL: template} if TOTAL in counts else projection.NO_COUNTS
+    result = await projection.fetch_page(
+        database, organization_id, columns, template, order, request, counts=count_templates
+    )
+    return ListPage(
+        result.page,
+        result.totals,
+        order.column_names,
+        partial(order.encode_key_cursor, organization_id),
+    )

@@ -1,7 +1,7 @@
-"""The append-only change log: entries, places in it, and cursors that name a place.
+"""The append-only change log: entries, positions, and cursors that encode a position.
 
-Places are in commit order. On PostgreSQL an entry is read once no older transaction is open any
-more: those behind the horizon are complete, so that a reader never passes one that commits late.
+Positions are in commit order. On PostgreSQL, readers see an entry once no older transaction is
+open: entries before the horizon are complete, so a reader never skips one that commits late.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from sqlmodel import col
 from app.domain.events.state import EventState
 from app.domain.shared.problems import ErrorCode, RequestError
 from app.store import tables
-from app.store.change_log.log_snapshot import MOMENT, PRUNED
-from app.store.reading.pages import invalid_cursor, read_cursor, write_cursor
+from app.store.change_log.log_snapshot import PRUNED_COLUMNS, SNAPSHOT_COLUMNS
+from app.store.reading.pages import decode_cursor, encode_cursor, invalid_cursor_error
 from app.store.tables import METADATA
 from app.store.tables.columns import Horizon
-from app.store.writing.bulk import Part, insert_numbered
+from app.store.writing.bulk import TableRows, insert_log_entries
 
 EVENT = "event"
 EVENT_TYPE = "event_type"
@@ -33,33 +33,33 @@ GUARD_RULE = "guard_rule"
 DUPLICATION_RULE = "duplication_rule"
 ORGANIZATION = "organization"
 API_KEY = "api_key"
-# What reports are judged by: `Organization.definitions` counts its changes.
-DEFINITIONS = frozenset({EVENT_TYPE, GUARD_RULE, DUPLICATION_RULE})
-_LAST_SEQ = 2**63 - 1
+# Reports are validated with these; `Organization.definitions` counts their changes.
+DEFINITION_SUBJECTS = frozenset({EVENT_TYPE, GUARD_RULE, DUPLICATION_RULE})
+_MAX_SEQUENCE = 2**63 - 1
 
 
-class Place(NamedTuple):
+class LogPosition(NamedTuple):
     """(transaction, sequence): greater is later."""
 
     tx: int
     seq: int
 
 
-START = Place(0, 0)
+LOG_START = LogPosition(0, 0)
 
 
 @dataclass
-class Now:
-    """An event as it is now; None once it is gone. Who reads on in the log keeps it up to date."""
+class CurrentEvent:
+    """The current state of an event; None once it is deleted. The log's reader keeps it current."""
 
     event: tables.Event | None
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A change as it was written, beside its event as it is now."""
+    """An entry of the log as it was written, with the current state of its event."""
 
-    place: Place
+    position: LogPosition
     organization_id: UUID
     subject: str
     subject_id: UUID
@@ -69,11 +69,11 @@ class Entry:
     rings: bool
     changes: dict[str, Any]
     state_json: dict[str, Any]
-    now: Now
+    current: CurrentEvent
 
     @property
     def event(self) -> tables.Event | None:
-        return self.now.event
+        return self.current.event
 
     @cached_property
     def state(self) -> EventState:
@@ -82,7 +82,7 @@ class Entry:
 
     @cached_property
     def before(self) -> EventState | None:
-        """The event before the change; None where it was logged."""
+        """The event before the change; None if the change logged it."""
         if self.kind == "LOGGED":
             return None
         old = {name: pair[0] for name, pair in self.changes.items()}
@@ -90,13 +90,13 @@ class Entry:
 
     @property
     def after(self) -> EventState | None:
-        """The event after the change; None where it was deleted."""
+        """The event after the change; None if the change deleted it."""
         return None if self.kind == "DELETED" else self.state
 
 
 @dataclass
 class NewEntry:
-    """A change that is to be written. Of what is no event it tells every process."""
+    """An entry to append. Entries of other subjects than events notify all processes."""
 
     subject: str
     subject_id: UUID
@@ -109,184 +109,194 @@ class NewEntry:
     rings: bool = False
 
 
-async def append(
-    session: AsyncSession, entries: Sequence[NewEntry], beside: Sequence[Part] = ()
-) -> list[Place]:
-    """Writes entries, and rows `beside`, in the transaction of what they tell: each one's place."""
-    defined = {each.organization_id for each in entries if each.subject in DEFINITIONS}
-    if defined:
+async def append_entries(
+    session: AsyncSession, entries: Sequence[NewEntry], other_rows: Sequence[TableRows] = ()
+) -> list[LogPosition]:
+    """Writes entries, and rows of other tables, and returns the positions of the entries."""
+    organization_ids = {
+        entry.organization_id for entry in entries if entry.subject in DEFINITION_SUBJECTS
+    }
+    if organization_ids:
         table = METADATA.tables["organization"]
-        counted = update(table).values(definitions=table.c.definitions + 1)
-        await session.execute(counted.where(table.c.id.in_(defined)))
-    rows = [dict(vars(each)) for each in entries]
-    told = await insert_numbered(session, tables.Change, rows, beside) if rows else []
-    return [Place(*each) for each in told]
+        increment = update(table).values(definitions=table.c.definitions + 1)
+        await session.execute(increment.where(table.c.id.in_(organization_ids)))
+    rows = [dict(vars(entry)) for entry in entries]
+    positions = await insert_log_entries(session, tables.Change, rows, other_rows) if rows else []
+    return [LogPosition(*position) for position in positions]
 
 
-async def read_after(
+async def fetch_entries_after(
     session: AsyncSession,
-    after: Place,
+    after: LogPosition,
     limit: int,
-    until: Place | None = None,
+    until: LogPosition | None = None,
     rings_only: bool = False,
 ) -> list[Entry]:
-    """The next complete entries in order, as far as the session's scope reaches."""
-    statement = _entries(after, limit).where(col(tables.Change.tx) < Horizon())
+    """The next complete entries in the session's scope, in order."""
+    statement = _entries_statement(after, limit).where(col(tables.Change.tx) < Horizon())
     if until is not None:
-        statement = statement.where(_place() <= bound(until))
+        statement = statement.where(_position_columns() <= position_literal(until))
     if rings_only:
         statement = statement.where(col(tables.Change.rings))
-    return await _read(session, statement)
+    return await _fetch_entries(session, statement)
 
 
-async def list_events(
-    session: AsyncSession, after: Place, limit: int, event_id: UUID | None = None
+async def list_event_entries(
+    session: AsyncSession, after: LogPosition, limit: int, event_id: UUID | None = None
 ) -> list[Entry]:
-    """The next entries of events in order, those beyond the horizon too: for a list."""
-    statement = _entries(after, limit).where(col(tables.Change.subject) == EVENT)
+    """The next entries of events in order, including those beyond the horizon."""
+    statement = _entries_statement(after, limit).where(col(tables.Change.subject) == EVENT)
     if event_id is not None:
         statement = statement.where(col(tables.Change.subject_id) == event_id)
-    return await _read(session, statement)
+    return await _fetch_entries(session, statement)
 
 
-async def list_histories(
-    session: AsyncSession, after: Place, limit: int, event_ids: Sequence[UUID]
+async def list_event_histories(
+    session: AsyncSession, after: LogPosition, limit: int, event_ids: Sequence[UUID]
 ) -> list[Entry]:
     """The next `limit` entries of each of these events, in one statement."""
     table = tables.Change
-    place = (col(table.tx), col(table.seq))
+    position = (col(table.tx), col(table.seq))
     numbered = (
         select(
             col(table.seq),
             func.row_number()
-            .over(partition_by=col(table.subject_id), order_by=place)
+            .over(partition_by=col(table.subject_id), order_by=position)
             .label("number"),
         )
-        .where(col(table.subject_id).in_(event_ids), _place() > bound(after))
+        .where(col(table.subject_id).in_(event_ids), _position_columns() > position_literal(after))
         .subquery()
     )
-    nearest = select(numbered.c.seq).where(numbered.c.number <= limit)
-    statement = _entries(after, limit * len(event_ids)).where(col(table.seq).in_(nearest))
-    return await _read(session, statement)
+    sequences = select(numbered.c.seq).where(numbered.c.number <= limit)
+    statement = _entries_statement(after, limit * len(event_ids)).where(
+        col(table.seq).in_(sequences)
+    )
+    return await _fetch_entries(session, statement)
 
 
-def _entries(after: Place, limit: int) -> Select[tables.Change, tables.Event]:
-    event_now = and_(
+def _entries_statement(after: LogPosition, limit: int) -> Select[tables.Change, tables.Event]:
+    is_event_of_entry = and_(
         col(tables.Change.subject) == EVENT,
         col(tables.Event.id) == col(tables.Change.subject_id),
     )
     return (
         select(tables.Change, tables.Event)
-        .outerjoin(tables.Event, event_now)
-        .where(_place() > bound(after))
+        .outerjoin(tables.Event, is_event_of_entry)
+        .where(_position_columns() > position_literal(after))
         .order_by(col(tables.Change.tx), col(tables.Change.seq))
         .limit(limit)
     )
 
 
-async def _read(
+async def _fetch_entries(
     session: AsyncSession, statement: Select[tables.Change, tables.Event]
 ) -> list[Entry]:
-    return [_entry(change, event) for change, event in await session.execute(statement)]
+    return [_entry_from_row(change, event) for change, event in await session.execute(statement)]
 
 
-async def head(session: AsyncSession) -> Place:
-    """The last complete entry: whatever is committed later lies behind it."""
-    return head_in((await session.execute(head_statement())).one())
+async def fetch_head(session: AsyncSession) -> LogPosition:
+    """Position of the last complete entry: all later commits have greater positions."""
+    return head_from_row((await session.execute(head_statement())).one())
 
 
 def head_statement() -> Select[Any]:
     tx, seq = col(tables.Change.tx), col(tables.Change.seq)
-    last = select(tx, seq).where(tx < Horizon()).order_by(tx.desc(), seq.desc()).limit(1).subquery()
-    return select(*PRUNED, last.c.tx, last.c.seq).outerjoin(last, true())
+    last_entry = (
+        select(tx, seq).where(tx < Horizon()).order_by(tx.desc(), seq.desc()).limit(1).subquery()
+    )
+    return select(*PRUNED_COLUMNS, last_entry.c.tx, last_entry.c.seq).outerjoin(last_entry, true())
 
 
-def head_in(row: Sequence[Any]) -> Place:
-    return max(Place(*row[:2]), Place(row[2] or 0, row[3] or 0))
+def head_from_row(row: Sequence[Any]) -> LogPosition:
+    return max(LogPosition(*row[:2]), LogPosition(row[2] or 0, row[3] or 0))
 
 
-async def pruned(session: AsyncSession) -> Place:
-    """Entries up to here may have been removed."""
-    return Place(*(await session.execute(select(*PRUNED))).one())
+async def fetch_pruned_position(session: AsyncSession) -> LogPosition:
+    """The position up to which entries may have been pruned."""
+    return LogPosition(*(await session.execute(select(*PRUNED_COLUMNS))).one())
 
 
 @dataclass(frozen=True)
-class Moment:
-    """What cursors are made and read with, as of one snapshot: read it in the list's session."""
+class LogSnapshot:
+    """State of the log that cursors depend on. Fetch it in the session that reads the list."""
 
     epoch: str
     horizon: int
     last_seq: int
-    pruned: Place
+    pruned: LogPosition
     begins_at: datetime | None
 
-    def held(self, place: Place) -> Place:
-        """The place to go on from. RequestError CURSOR_EXPIRED where what follows was pruned."""
-        if place < self.pruned:
-            raise expired("after")
-        return place
+    def check_not_pruned(self, position: LogPosition) -> LogPosition:
+        """Returns the position. Raises CURSOR_EXPIRED if entries after it may have been pruned."""
+        if position < self.pruned:
+            raise expired_cursor_error("after")
+        return position
 
 
-async def moment(session: AsyncSession) -> Moment:
-    return moment_of((await session.execute(select(*MOMENT))).one())
+async def fetch_snapshot(session: AsyncSession) -> LogSnapshot:
+    return snapshot_from_row((await session.execute(select(*SNAPSHOT_COLUMNS))).one())
 
 
-def moment_of(told: Sequence[Any]) -> Moment:
-    epoch, horizon, last, *gone, begins_at = told
-    return Moment(epoch, horizon, max(last, gone[1]), Place(*gone), begins_at)
+def snapshot_from_row(row: Sequence[Any]) -> LogSnapshot:
+    epoch, horizon, last_seq, *pruned, begins_at = row
+    return LogSnapshot(epoch, horizon, max(last_seq, pruned[1]), LogPosition(*pruned), begins_at)
 
 
-def cursor_of(organization_id: UUID, moment: Moment, place: Place, *, complete: bool) -> str:
-    """Names the place. Of an entry that may not be complete it keeps the horizon too.
+def encode_log_cursor(
+    organization_id: UUID, snapshot: LogSnapshot, position: LogPosition, *, complete: bool
+) -> str:
+    """Encodes the position, with the horizon if the entry may be beyond it.
 
-    `complete`: it was read from the log; a list may show what lies beyond the horizon.
+    `complete`: the entry is before the horizon; lists may contain entries beyond it.
     """
-    open_since = None if complete or place.tx < moment.horizon else moment.horizon
-    return write_cursor(organization_id, "log", moment.epoch, *place, open_since)
+    open_since = None if complete or position.tx < snapshot.horizon else snapshot.horizon
+    return encode_cursor(organization_id, "log", snapshot.epoch, *position, open_since)
 
 
 @dataclass(frozen=True)
-class Position:
-    """A cursor, read: a list goes on from `place`, a subscription from `resume`."""
+class CursorPosition:
+    """A decoded cursor: the positions from which a list and a subscription continue."""
 
-    place: Place
-    resume: Place
+    list_position: LogPosition
+    subscription_position: LogPosition
 
 
-def position_of(
-    organization_id: UUID, cursor: str, moment: Moment, argument: str = "after"
-) -> Position:
-    """RequestError: INVALID_CURSOR, or CURSOR_EXPIRED for one of another life of the log."""
-    parts = read_cursor(organization_id, "log", cursor, argument)
+def decode_log_cursor(
+    organization_id: UUID, cursor: str, snapshot: LogSnapshot, argument: str = "after"
+) -> CursorPosition:
+    """Raises INVALID_CURSOR, or CURSOR_EXPIRED if the cursor is of another epoch of the log."""
+    parts = decode_cursor(organization_id, "log", cursor, argument)
     if [type(part) for part in parts] not in ([str, int, int, NoneType], [str, int, int, int]):
-        raise invalid_cursor(argument)
+        raise invalid_cursor_error(argument)
     epoch, tx, seq, open_since = parts
-    place = Place(tx, seq)
-    resume = place if open_since is None else Place(open_since - 1, _LAST_SEQ)
-    # Beyond the end: the database was restored from before the cursor was given out.
-    beyond = resume.tx >= moment.horizon or seq > moment.last_seq
-    if epoch != moment.epoch or beyond:
-        raise expired(argument)
-    return Position(place, resume)
+    position = LogPosition(tx, seq)
+    subscription_position = (
+        position if open_since is None else LogPosition(open_since - 1, _MAX_SEQUENCE)
+    )
+    # Beyond the end: the database was restored from a backup older than the cursor.
+    is_beyond_end = subscription_position.tx >= snapshot.horizon or seq > snapshot.last_seq
+    if epoch != snapshot.epoch or is_beyond_end:
+        raise expired_cursor_error(argument)
+    return CursorPosition(position, subscription_position)
 
 
-def expired(argument: str) -> RequestError:
-    told = "The log does not hold the place of this cursor any more: load the list anew."
-    return RequestError(ErrorCode.CURSOR_EXPIRED, told, argument)
+def expired_cursor_error(argument: str) -> RequestError:
+    message = "The log does not hold the place of this cursor any more: load the list anew."
+    return RequestError(ErrorCode.CURSOR_EXPIRED, message, argument)
 
 
-def _place() -> Any:
+def _position_columns() -> Any:
     return tuple_(col(tables.Change.tx), col(tables.Change.seq))
 
 
-def bound(place: Place) -> Any:
-    """The place as SQL, to compare a pair of columns with."""
-    return tuple_(literal(place.tx, BigInteger()), literal(place.seq, BigInteger()))
+def position_literal(position: LogPosition) -> Any:
+    """The position as SQL, to compare a pair of columns with it."""
+    return tuple_(literal(position.tx, BigInteger()), literal(position.seq, BigInteger()))
 
 
-def _entry(change: tables.Change, event: tables.Event | None) -> Entry:
+def _entry_from_row(change: tables.Change, event: tables.Event | None) -> Entry:
     return Entry(
-        place=Place(change.tx or 0, change.seq or 0),  # the database has given both
+        position=LogPosition(change.tx or 0, change.seq or 0),  # the database has set both
         organization_id=change.organization_id,
         subject=change.subject,
         subject_id=change.subject_id,
@@ -296,5 +306,5 @@ def _entry(change: tables.Change, event: tables.Event | None) -> Entry:
         rings=change.rings,
         changes=change.changes,
         state_json=change.state,
-        now=Now(event),
+        current=CurrentEvent(event),
     )

@@ -1,4 +1,4 @@
-"""What a moment is of, as columns that any statement may have beside its own."""
+"""The columns of a `LogSnapshot`, which any statement can select as extra columns."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from sqlmodel import col
 from app.store.tables import METADATA, Log
 from app.store.tables.columns import Horizon
 
-# A place counts over all organizations: by its bare column, which no scope narrows.
-_SEQ = METADATA.tables["change"].c.seq
-_LAST = select(func.coalesce(func.max(_SEQ), 0)).scalar_subquery()
-PRUNED = col(Log.pruned_tx), col(Log.pruned_seq)
-MOMENT = (col(Log.epoch), Horizon(), _LAST, *PRUNED, col(Log.begins_at))
+# Sequences count over all organizations: the bare column, to which no scope is added.
+_SEQUENCE = METADATA.tables["change"].c.seq
+_LAST_SEQUENCE = select(func.coalesce(func.max(_SEQUENCE), 0)).scalar_subquery()
+PRUNED_COLUMNS = col(Log.pruned_tx), col(Log.pruned_seq)
+SNAPSHOT_COLUMNS = (col(Log.epoch), Horizon(), _LAST_SEQUENCE, *PRUNED_COLUMNS, col(Log.begins_at))

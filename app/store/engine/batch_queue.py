@@ -1,5 +1,7 @@
-"""Calls that share their work: whoever finds nobody at it goes at once, alone; who comes meanwhile
-goes together next. Nobody waits for company, and each call has its own answer.
+"""A queue that processes concurrent calls in batches.
+
+A call that finds a free slot starts at once. Calls that arrive while all slots are busy form the
+next batch: no call waits for a batch to fill. Each call gets its own result.
 """
 
 from __future__ import annotations
@@ -12,109 +14,112 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-Work = Callable[[Sequence[Any]], Awaitable[Sequence[Any]]]
+BatchHandler = Callable[[Sequence[Any]], Awaitable[Sequence[Any]]]
 
 
 @dataclass(eq=False)
-class _Waiter:
-    call: Any
+class _PendingCall:
+    payload: Any
     size: int
-    answer: asyncio.Future[Any]
-    group: _Group | None = None
+    future: asyncio.Future[Any]
+    batch: _Batch | None = None
 
 
 @dataclass(eq=False)
-class _Group:
-    waiters: list[_Waiter]
+class _Batch:
+    calls: list[_PendingCall]
     task: asyncio.Task[None] | None
 
-    def leave(self) -> None:
-        """Who was cancelled leaves alone; work that nobody waits for any more ends."""
-        if self.task is not None and all(each.answer.cancelled() for each in self.waiters):
+    def cancel_if_abandoned(self) -> None:
+        """Cancels the task of the batch once all of its calls are cancelled."""
+        if self.task is not None and all(call.future.cancelled() for call in self.calls):
             self.task.cancel()
 
 
 @dataclass(eq=False)
-class _Line:
-    waiting: deque[_Waiter] = field(default_factory=deque)
-    at_work: int = 0
+class _KeyQueue:
+    pending: deque[_PendingCall] = field(default_factory=deque)
+    running_batches: int = 0
 
-    def first(self, most: int) -> list[_Waiter]:
-        """Those who came first, of `most` in size together; one that is larger goes alone."""
-        group: list[_Waiter] = []
+    def take_batch(self, max_size: int) -> list[_PendingCall]:
+        """Removes the oldest calls, up to `max_size` in total, but at least one."""
+        calls: list[_PendingCall] = []
         size = 0
-        while self.waiting:
-            size += self.waiting[0].size
-            if group and size > most:
+        while self.pending:
+            size += self.pending[0].size
+            if calls and size > max_size:
                 break
-            group.append(self.waiting.popleft())
-        return group
+            calls.append(self.pending.popleft())
+        return calls
 
 
-class Groups:
-    """A line for each key, of which so many groups are at work at a time as there are `lanes`."""
+class BatchQueue:
+    """Processes at most `concurrency` batches of each key at the same time."""
 
-    def __init__(self, lanes: int, most: int) -> None:
-        self._lanes, self._most = lanes, most
-        self._lines: dict[Hashable, _Line] = {}
+    def __init__(self, concurrency: int, max_batch_size: int) -> None:
+        self._concurrency, self._max_batch_size = concurrency, max_batch_size
+        self._queues: dict[Hashable, _KeyQueue] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def join(self, key: Hashable, call: Any, size: int, work: Work) -> Any:
-        """The call's own answer. `work` answers each of its calls; an error is raised.
+    async def submit(self, key: Hashable, payload: Any, size: int, handler: BatchHandler) -> Any:
+        """Processes the payload in a batch and returns its result.
 
-        All calls of a key come with the same work.
+        `handler` returns one result for each payload, in order. A result that is an exception is
+        raised. All calls of a key must pass the same handler.
         """
-        line = self._lines.setdefault(key, _Line())
-        waiter = _Waiter(call, size, asyncio.get_running_loop().create_future())
-        line.waiting.append(waiter)
-        self._start(key, work)
+        queue = self._queues.setdefault(key, _KeyQueue())
+        pending_call = _PendingCall(payload, size, asyncio.get_running_loop().create_future())
+        queue.pending.append(pending_call)
+        self._start_batch(key, handler)
         try:
-            return await waiter.answer
+            return await pending_call.future
         except asyncio.CancelledError:
-            if waiter.group is not None:
-                waiter.group.leave()
-            elif waiter in line.waiting:
-                line.waiting.remove(waiter)
+            if pending_call.batch is not None:
+                pending_call.batch.cancel_if_abandoned()
+            elif pending_call in queue.pending:
+                queue.pending.remove(pending_call)
             raise
 
-    async def drained(self) -> None:
-        """Returns when nobody waits any more."""
+    async def drain(self) -> None:
+        """Waits until no batch is pending or running."""
         while self._tasks:
             await asyncio.wait(self._tasks)
-            await asyncio.sleep(0)  # so that those who come next have begun
+            await asyncio.sleep(0)  # lets the next batches start
 
-    def _start(self, key: Hashable, work: Work) -> None:
-        line = self._lines[key]
-        if line.at_work < self._lanes:
-            line.at_work += 1
-            # Of no request: what is logged or traced there is nobody's alone.
-            task = asyncio.create_task(_work_off(line, self._most, work), context=Context())
+    def _start_batch(self, key: Hashable, handler: BatchHandler) -> None:
+        queue = self._queues[key]
+        if queue.running_batches < self._concurrency:
+            queue.running_batches += 1
+            # An empty context: logs and traces of a batch belong to no single request.
+            task = asyncio.create_task(
+                _run_batch(queue, self._max_batch_size, handler), context=Context()
+            )
             self._tasks.add(task)
-            task.add_done_callback(partial(self._ended, key, work))
+            task.add_done_callback(partial(self._finish_batch, key, handler))
 
-    def _ended(self, key: Hashable, work: Work, task: asyncio.Task[None]) -> None:
+    def _finish_batch(self, key: Hashable, handler: BatchHandler, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        line = self._lines[key]
-        line.at_work -= 1
-        if line.waiting:
-            self._start(key, work)
-        elif not line.at_work:
-            del self._lines[key]
+        queue = self._queues[key]
+        queue.running_batches -= 1
+        if queue.pending:
+            self._start_batch(key, handler)
+        elif not queue.running_batches:
+            del self._queues[key]
 
 
-async def _work_off(line: _Line, most: int, work: Work) -> None:
-    group = _Group(line.first(most), asyncio.current_task())
-    for waiter in group.waiters:
-        waiter.group = group
-    answers: Sequence[Any]
+async def _run_batch(queue: _KeyQueue, max_size: int, handler: BatchHandler) -> None:
+    batch = _Batch(queue.take_batch(max_size), asyncio.current_task())
+    for call in batch.calls:
+        call.batch = batch
+    results: Sequence[Any]
     try:
-        answers = await work([each.call for each in group.waiters]) if group.waiters else ()
+        results = await handler([call.payload for call in batch.calls]) if batch.calls else ()
     except (Exception, asyncio.CancelledError) as error:
-        answers = [error] * len(group.waiters)
-    for waiter, answer in zip(group.waiters, answers, strict=True):
-        if waiter.answer.done():  # cancelled
+        results = [error] * len(batch.calls)
+    for call, result in zip(batch.calls, results, strict=True):
+        if call.future.done():  # cancelled
             continue
-        if isinstance(answer, BaseException):
-            waiter.answer.set_exception(answer)
+        if isinstance(result, BaseException):
+            call.future.set_exception(result)
         else:
-            waiter.answer.set_result(answer)
+            call.future.set_result(result)

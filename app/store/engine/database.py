@@ -1,7 +1,7 @@
-"""The one injected object: sessions to read and to write with, and the wake of the log.
+"""The one injected object: sessions for reads and writes, and the wake signal of the change log.
 
-Every session has a scope: it sees and writes the rows of one organization, and only who says
-EVERYWHERE sees them all. Only `write()` commits.
+Every session has a scope: it reads and writes the rows of one organization, or of all of them with
+ALL_ORGANIZATIONS. Only `write()` commits.
 """
 
 from __future__ import annotations
@@ -27,139 +27,148 @@ from sqlalchemy.orm import (
 )
 from sqlmodel import col
 
-from app.store.engine import dialect, raw_rows
-from app.store.engine.batch_queue import Groups
-from app.store.tables import Owned
-from app.store.tables.columns import Raw
+from app.store.engine import dialect, row_reader
+from app.store.engine.batch_queue import BatchQueue
+from app.store.tables import OrganizationOwned
+from app.store.tables.columns import DriverCodec
 
-ATTEMPTS = 5
-TOGETHER = 500
+MAX_ATTEMPTS = 5
+MAX_REPORTS_PER_TRANSACTION = 500
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
 
-class _All(Enum):
-    EVERYWHERE = "everywhere"
+class _AllOrganizations(Enum):
+    ALL_ORGANIZATIONS = "everywhere"
 
 
-EVERYWHERE = _All.EVERYWHERE
-Scope = UUID | Literal[_All.EVERYWHERE]
-ORGANIZATION = "organization_id"
-_ORGANIZATION: Any = bindparam(ORGANIZATION, None, type_=Uuid())
+ALL_ORGANIZATIONS = _AllOrganizations.ALL_ORGANIZATIONS
+OrganizationScope = UUID | Literal[_AllOrganizations.ALL_ORGANIZATIONS]
+ORGANIZATION_PARAMETER = "organization_id"
+_ORGANIZATION_ID: Any = bindparam(ORGANIZATION_PARAMETER, None, type_=Uuid())
 
 
 @dataclass
-class Commits:
-    """`begun`: what was written may be durable, whatever becomes of the one who wrote it."""
+class CommitTracker:
+    """`started`: a commit was started, so the writes may be durable even if the caller fails."""
 
-    begun: bool = False
+    started: bool = False
 
 
-_COMMITS: ContextVar[Commits | None] = ContextVar("commits", default=None)
+_COMMIT_TRACKER: ContextVar[CommitTracker | None] = ContextVar("commits", default=None)
 
 
 @contextmanager
-def commits_watched() -> Iterator[Commits]:
-    """Tells of the commits that begin meanwhile, in this task and in those that it starts."""
-    commits = Commits()
-    token = _COMMITS.set(commits)
+def track_commits() -> Iterator[CommitTracker]:
+    """Tracks the commits that this task and the tasks it creates start inside the block."""
+    tracker = CommitTracker()
+    token = _COMMIT_TRACKER.set(tracker)
     try:
-        yield commits
+        yield tracker
     finally:
-        _COMMITS.reset(token)
+        _COMMIT_TRACKER.reset(token)
 
 
-def commits_here() -> Commits:
-    """What tells this task of its commits: for work that another task does for it."""
-    return _COMMITS.get() or Commits()
+def current_commit_tracker() -> CommitTracker:
+    """The commit tracker of this task, to pass to another task that works for it."""
+    return _COMMIT_TRACKER.get() or CommitTracker()
 
 
 class ScopedSession(Session):
-    """Adds the organization to every statement on an `Owned` table."""
+    """Adds the organization to every statement on an `OrganizationOwned` table."""
 
 
 @lru_cache(maxsize=1024)
-def _inside(organization_id: UUID) -> tuple[LoaderCriteriaOption, ...]:
+def _organization_criteria(organization_id: UUID) -> tuple[LoaderCriteriaOption, ...]:
     return tuple(
         with_loader_criteria(
             table, col(table.organization_id) == organization_id, include_aliases=True
         )
-        for table in Owned.__subclasses__()
+        for table in OrganizationOwned.__subclasses__()
     )
 
 
-# Lambdas, so that they fit what is joined under another name.
-_CONFINED = tuple(
+# Lambdas, so that the criteria apply to aliased tables too.
+_SCOPE_CRITERIA = tuple(
     with_loader_criteria(
-        table, lambda each: each.organization_id == _ORGANIZATION, include_aliases=True
+        table, lambda row_class: row_class.organization_id == _ORGANIZATION_ID, include_aliases=True
     )
-    for table in Owned.__subclasses__()
+    for table in OrganizationOwned.__subclasses__()
 )
 
 
-def confined(statement: Select[Any]) -> Select[Any]:
-    """What no session sends gets the same scope: the organization is a value, `ORGANIZATION`."""
-    return statement.options(*_CONFINED)
+def scoped_to_organization(statement: Select[Any]) -> Select[Any]:
+    """Adds a session's scope to a statement that is executed without a session.
+
+    The value of `ORGANIZATION_PARAMETER` is the organization.
+    """
+    return statement.options(*_SCOPE_CRITERIA)
 
 
 @event.listens_for(ScopedSession, "do_orm_execute")
-def _stay_inside(state: ORMExecuteState) -> None:
-    scope: Scope = state.session.info["scope"]
-    if scope is EVERYWHERE:
+def _scope_statement(state: ORMExecuteState) -> None:
+    scope: OrganizationScope = state.session.info["scope"]
+    if scope is ALL_ORGANIZATIONS:
         return
     if state.is_insert:
-        _refuse_rows_of_others(state, scope)
+        _check_inserted_rows(state, scope)
     else:
-        state.statement = state.statement.options(*_inside(scope))
+        state.statement = state.statement.options(*_organization_criteria(scope))
 
 
-def _refuse_rows_of_others(state: ORMExecuteState, organization_id: UUID) -> None:
+def _check_inserted_rows(state: ORMExecuteState, organization_id: UUID) -> None:
     mapper = state.bind_mapper
-    if mapper is None or not issubclass(mapper.class_, Owned):
+    if mapper is None or not issubclass(mapper.class_, OrganizationOwned):
         return
-    given = state.parameters or {}
-    rows = [given] if isinstance(given, Mapping) else given
+    parameters = state.parameters or {}
+    rows = [parameters] if isinstance(parameters, Mapping) else parameters
     if any(row.get("organization_id") != organization_id for row in rows):
         raise AssertionError(f"a {mapper.class_.__name__} of another organization")
 
 
 @event.listens_for(ScopedSession, "before_flush")
-def _write_inside(session: Session, _context: UOWTransaction, _instances: Any) -> None:
-    scope: Scope = session.info["scope"]
+def _check_flushed_rows(session: Session, _context: UOWTransaction, _instances: Any) -> None:
+    scope: OrganizationScope = session.info["scope"]
     for row in (*session.new, *session.dirty):
-        if isinstance(row, Owned) and scope not in (EVERYWHERE, row.organization_id):
+        if isinstance(row, OrganizationOwned) and scope not in (
+            ALL_ORGANIZATIONS,
+            row.organization_id,
+        ):
             raise AssertionError(f"a {type(row).__name__} of another organization")
 
 
 class Database:
-    """`reports`: what waits to be logged, for each organization; what is logged together shares a
-    transaction. `session.info["kept"]` holds what was read of an organization and may be used again
-    by who asks in its own transaction whether it still holds.
+    """`report_queue`: reports that wait to be logged, by organization; a batch is one transaction.
+
+    `session.info["organization_caches"]` caches data by organization. A reader must check in its
+    own transaction that the data is still valid.
     """
 
     def __init__(self, url: str) -> None:
-        self.url = dialect.read_url(url)
-        self.wake = dialect.wake(self.url)
-        self._reader, self._writer = dialect.engines(self.url)
-        self.raw_rows = raw_rows.raw_rows(self.url)
-        self.reports = Groups(dialect.lanes(self.url), most=TOGETHER)
-        self._kept: dict[UUID, Any] = {}
-        self.raw = Raw(self._reader.dialect)
+        self.url = dialect.parse_database_url(url)
+        self.wake = dialect.create_wake_signal(self.url)
+        self._reader, self._writer = dialect.create_engines(self.url)
+        self.row_reader = row_reader.create_row_reader(self.url)
+        self.report_queue = BatchQueue(
+            dialect.max_report_transactions(self.url), max_batch_size=MAX_REPORTS_PER_TRANSACTION
+        )
+        self._organization_caches: dict[UUID, Any] = {}
+        self.driver_codec = DriverCodec(self._reader.dialect)
 
     @asynccontextmanager
-    async def read(self, scope: Scope) -> AsyncIterator[AsyncSession]:
-        """A session on one snapshot of the database. Hold it shortly, and never while waiting."""
+    async def read(self, scope: OrganizationScope) -> AsyncIterator[AsyncSession]:
+        """A session on one snapshot of the database. Keep it short, and never wait inside it."""
         async with self._session(self._reader, scope) as session, session.begin():
             yield session
 
     @asynccontextmanager
-    async def write(self, scope: Scope) -> AsyncIterator[AsyncSession]:
-        """A transaction: committed at the end of the block, undone by whatever leaves it early."""
+    async def write(self, scope: OrganizationScope) -> AsyncIterator[AsyncSession]:
+        """A transaction: committed at the end of the block, rolled back on any exception."""
         async with self._session(self._writer, scope) as session, session.begin():
             yield session
-            if (commits := _COMMITS.get()) is not None:
-                commits.begun = True
-        self.wake.ring()
+            if (tracker := _COMMIT_TRACKER.get()) is not None:
+                tracker.started = True
+        self.wake.notify()
 
     @property
     def dialect(self) -> Dialect:
@@ -168,39 +177,39 @@ class Database:
     @property
     def connections_in_use(self) -> int:
         pools: set[Any] = {self._reader.pool, self._writer.pool}  # one pool on PostgreSQL
-        return int(sum(pool.checkedout() for pool in pools)) + self.raw_rows.in_use
+        return int(sum(pool.checkedout() for pool in pools)) + self.row_reader.connections_in_use
 
     async def close(self) -> None:
-        await self.reports.drained()
-        await self.raw_rows.close()
+        await self.report_queue.drain()
+        await self.row_reader.close()
         await self._reader.dispose()
         await self._writer.dispose()
 
-    def _session(self, engine: AsyncEngine, scope: Scope) -> AsyncSession:
+    def _session(self, engine: AsyncEngine, scope: OrganizationScope) -> AsyncSession:
         return AsyncSession(
             engine,
             sync_session_class=ScopedSession,
             expire_on_commit=False,
-            info={"scope": scope, "kept": self._kept},
+            info={"scope": scope, "organization_caches": self._organization_caches},
         )
 
 
-def repeated_when_undone(
+def retry_on_deadlock(
     operation: Callable[Parameters, Coroutine[Any, Any, Result]],
 ) -> Callable[Parameters, Coroutine[Any, Any, Result]]:
-    """For an operation of one transaction that locks several rows of a table.
+    """Retries an operation that PostgreSQL rolled back to resolve a deadlock.
 
-    It begins anew when PostgreSQL undid it to end a deadlock: nothing of it was stored.
+    Only for operations of one transaction, so that nothing of a failed attempt is stored.
     """
 
     @wraps(operation)
-    async def attempted(*args: Parameters.args, **given: Parameters.kwargs) -> Result:
-        for _ in range(ATTEMPTS - 1):
+    async def run_with_retries(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        for _ in range(MAX_ATTEMPTS - 1):
             try:
-                return await operation(*args, **given)
+                return await operation(*args, **kwargs)
             except DBAPIError as error:
-                if not dialect.was_deadlocked(error):
+                if not dialect.is_deadlock(error):
                     raise
-        return await operation(*args, **given)
+        return await operation(*args, **kwargs)
 
-    return attempted
+    return run_with_retries

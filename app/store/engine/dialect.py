@@ -1,4 +1,4 @@
-"""Where SQLite and PostgreSQL differ: connections and statements. `columns` keeps the types.
+"""Where SQLite and PostgreSQL differ: connections and statements. Types are in `columns`.
 
 SQLite: WAL, `synchronous=FULL` (a commit survives a power cut), driver autocommit with an explicit
 BEGIN, so that a writer takes its lock at once (`BEGIN IMMEDIATE`) and no update is lost.
@@ -23,48 +23,50 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlmodel import SQLModel
 
-from app.store.engine import direct
-from app.store.engine.wake import DataVersion, ListenNotify, Wake
+from app.store.engine import driver_statements
+from app.store.engine.wake import DataVersionPoller, NotificationListener, WakeSignal
 from app.store.tables.columns import POSTGRESQL, SQLITE
 
-BUSY_MS = 5_000
-OPEN_TRANSACTION_MS = 60_000
-STATEMENT_MS = 30_000
+LOCK_TIMEOUT_MS = 5_000
+IDLE_TRANSACTION_TIMEOUT_MS = 60_000
+STATEMENT_TIMEOUT_MS = 30_000
 MIGRATION_LOCK = 0x70C51  # any number, as long as every Tocsin takes the same
 
 
-class BadUrlError(ValueError):
-    """Says what a database URL should look like."""
+class InvalidDatabaseUrlError(ValueError):
+    """A database URL that Tocsin cannot use. The message says how to fix it."""
 
 
-def read_url(text_url: str) -> URL:
-    """The URL with the driver that Tocsin uses. BadUrlError for one that it cannot use."""
+def parse_database_url(text_url: str) -> URL:
+    """The URL with the driver that Tocsin uses. Raises InvalidDatabaseUrlError."""
     try:
         url = make_url(text_url)
     except ArgumentError as error:
-        raise BadUrlError("is no database URL; try sqlite:///tocsin.db") from error
+        raise InvalidDatabaseUrlError("is no database URL; try sqlite:///tocsin.db") from error
     name = url.get_backend_name()
     if name in (POSTGRESQL, "postgres"):
         if find_spec("asyncpg") is None:
-            raise BadUrlError(
+            raise InvalidDatabaseUrlError(
                 "names PostgreSQL; install its driver: pip install 'tocsin[postgres]'"
             )
-        query = {"ssl" if name == "sslmode" else name: each for name, each in url.query.items()}
+        query = {"ssl" if name == "sslmode" else name: value for name, value in url.query.items()}
         return url.set(drivername="postgresql+asyncpg", query=query)
     if name != SQLITE:
-        raise BadUrlError(f"names {name}; Tocsin runs on sqlite and postgresql")
+        raise InvalidDatabaseUrlError(f"names {name}; Tocsin runs on sqlite and postgresql")
     if url.database in (None, "", ":memory:") or url.query:
-        raise BadUrlError("names no file; a SQLite database must be a file: sqlite:///tocsin.db")
+        raise InvalidDatabaseUrlError(
+            "names no file; a SQLite database must be a file: sqlite:///tocsin.db"
+        )
     return url.set(drivername="sqlite+aiosqlite")
 
 
-def is_missing(url: URL) -> bool:
-    """Whether opening the database would make it."""
+def is_missing_file(url: URL) -> bool:
+    """Whether it is a SQLite file that does not exist, so that opening it would create it."""
     return url.get_backend_name() == SQLITE and not Path(url.database or "").exists()
 
 
-def address_of(url: URL) -> str:
-    """Where the database is, for people: without the password, and without options."""
+def display_address(url: URL) -> str:
+    """Address of the database for messages, without the password and the options."""
     if url.get_backend_name() == SQLITE:
         return str(Path(url.database or "").absolute())
     hosts = {"host": url.query["host"]} if "host" in url.query else {}
@@ -74,17 +76,17 @@ def address_of(url: URL) -> str:
     return plain.render_as_string()
 
 
-def engines(url: URL) -> tuple[AsyncEngine, AsyncEngine]:
-    """One engine to read and one to write with; reads see one snapshot for each transaction."""
+def create_engines(url: URL) -> tuple[AsyncEngine, AsyncEngine]:
+    """The engines for reads and for writes. A read transaction sees one snapshot."""
     if url.get_backend_name() == SQLITE:
-        # Writers of one process queue in the pool, where waiting costs nothing.
-        return _sqlite(url, "BEGIN", pool_size=4, read_only=True), _sqlite(
-            url, "BEGIN IMMEDIATE", pool_size=1
-        )
-    patience = {
-        "idle_in_transaction_session_timeout": str(OPEN_TRANSACTION_MS),
-        "lock_timeout": str(BUSY_MS),
-        "statement_timeout": str(STATEMENT_MS),
+        # Writers of one process wait in the pool, where waiting costs nothing.
+        return _create_sqlite_engine(
+            url, "BEGIN", pool_size=4, read_only=True
+        ), _create_sqlite_engine(url, "BEGIN IMMEDIATE", pool_size=1)
+    timeouts = {
+        "idle_in_transaction_session_timeout": str(IDLE_TRANSACTION_TIMEOUT_MS),
+        "lock_timeout": str(LOCK_TIMEOUT_MS),
+        "statement_timeout": str(STATEMENT_TIMEOUT_MS),
     }
     writer = create_async_engine(
         url,
@@ -93,49 +95,49 @@ def engines(url: URL) -> tuple[AsyncEngine, AsyncEngine]:
         max_overflow=8,
         pool_pre_ping=True,
         connect_args={
-            "server_settings": {"application_name": "tocsin", **patience},
+            "server_settings": {"application_name": "tocsin", **timeouts},
             "timeout": 10,
         },
     )
     dialect: Any = writer.sync_engine.dialect
-    dialect.do_ping = _is_open
+    dialect.do_ping = _ping_connection
     reader = writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     return reader, writer
 
 
-def _is_open(adapted: Any) -> bool:
-    """The driver hears of its end by itself; SQLAlchemy would ask the server, on three ways."""
-    return not adapted.driver_connection.is_closed()
+def _ping_connection(adapter: Any) -> bool:
+    """Replaces SQLAlchemy's ping, three round trips: asyncpg notices a closed connection itself."""
+    return not adapter.driver_connection.is_closed()
 
 
-def lanes(url: URL) -> int:
-    """How many transactions of reports an organization's may be open at a time in a process."""
+def max_report_transactions(url: URL) -> int:
+    """Maximum number of concurrent report transactions of an organization in a process."""
     return 1 if url.get_backend_name() == SQLITE else 2
 
 
-def wake(url: URL) -> Wake:
-    """How this process hears of what others commit."""
-    return DataVersion(url) if url.get_backend_name() == SQLITE else ListenNotify(url)
+def create_wake_signal(url: URL) -> WakeSignal:
+    """The wake signal of this process, which is also set by commits of other processes."""
+    return DataVersionPoller(url) if url.get_backend_name() == SQLITE else NotificationListener(url)
 
 
-def migration_engine(url: URL) -> AsyncEngine:
-    """For one transaction that changes tables, with foreign keys off where that needs it."""
+def create_migration_engine(url: URL) -> AsyncEngine:
+    """An engine for one migration transaction; on SQLite, foreign keys are off."""
     if url.get_backend_name() == SQLITE:
-        return _sqlite(url, "BEGIN IMMEDIATE", pool_size=1, foreign_keys=False)
+        return _create_sqlite_engine(url, "BEGIN IMMEDIATE", pool_size=1, foreign_keys=False)
     return create_async_engine(url, pool_size=1)
 
 
 def lock_for_migration(connection: Connection) -> None:
-    """Until the end of the transaction, no other process migrates (BEGIN IMMEDIATE on SQLite)."""
+    """Locks out other migrations until the transaction ends (SQLite: BEGIN IMMEDIATE does)."""
     if connection.dialect.name == POSTGRESQL:
         connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
 
 
-def renew_restored_log(connection: Connection) -> None:
-    """Begins a new life of the log where a dump was restored (PostgreSQL).
+def reset_restored_log(connection: Connection) -> None:
+    """Starts a new epoch of the log if a dump was restored (PostgreSQL).
 
-    Transactions count from the start there: old entries would lie in the future, hidden from
-    readers and in front of new ones. They are moved to transaction 0, in the order of `seq`.
+    A new server counts transactions from the start: old entries would be beyond the horizon,
+    hidden from readers and after new ones. They are moved to transaction 0, in the order of `seq`.
     """
     if connection.dialect.name != POSTGRESQL:
         return
@@ -147,73 +149,79 @@ def renew_restored_log(connection: Connection) -> None:
         connection.execute(text("UPDATE log SET epoch = gen_random_uuid()::text, pruned_tx = 0"))
 
 
-def insert_new(session: AsyncSession, table: type[SQLModel]) -> Insert:
-    """INSERT that passes over rows whose key is taken; add `returning` to learn which were new.
+def insert_if_absent(session: AsyncSession, table: type[SQLModel]) -> Insert:
+    """An INSERT that skips rows whose key exists; add `returning` to get the inserted ones.
 
-    On PostgreSQL it waits for an open transaction that holds the key.
+    On PostgreSQL it waits for an open transaction that has written the key.
     """
     dialect = sqlite if session.get_bind().dialect.name == SQLITE else postgresql
     statement: Insert = dialect.insert(table).on_conflict_do_nothing()
     return statement
 
 
-async def join(session: AsyncSession, organization_id: UUID) -> None:
-    """For who reports: until the end of the transaction no rule or type is changed beneath it.
+async def lock_definitions_shared(session: AsyncSession, organization_id: UUID) -> None:
+    """Locks the organization's definitions for reading, until the transaction ends.
 
-    Row locks would do, but on PostgreSQL whoever wants a row alone waits as long as others come
-    and share it; advisory locks are given in the order of arrival.
+    Advisory locks, because they are granted in order of arrival: with shared row locks, a writer
+    would wait as long as new readers arrive. On SQLite, writers are serialized anyway.
     """
-    await _advise(session, "pg_advisory_xact_lock_shared", organization_id)
+    await _take_advisory_lock(session, "pg_advisory_xact_lock_shared", organization_id)
 
 
-async def stop(session: AsyncSession, organization_id: UUID) -> None:
-    """For who changes a rule or a type: waits for those who report now, and lets none begin."""
-    await _advise(session, "pg_advisory_xact_lock", organization_id)
+async def lock_definitions_exclusive(session: AsyncSession, organization_id: UUID) -> None:
+    """Locks the organization's definitions for a change, until the transaction ends."""
+    await _take_advisory_lock(session, "pg_advisory_xact_lock", organization_id)
 
 
-async def _advise(session: AsyncSession, function: str, organization_id: UUID) -> None:
+async def _take_advisory_lock(session: AsyncSession, function: str, organization_id: UUID) -> None:
     if session.get_bind().dialect.name == POSTGRESQL:
         number = int.from_bytes(organization_id.bytes[8:], signed=True)
-        await direct.fetch(session, f"SELECT {function}($1)", [number])
+        await driver_statements.fetch_rows(session, f"SELECT {function}($1)", [number])
 
 
 DATABASE_ERRORS = (SQLAlchemyError, OSError)
 
 
-def was_deadlocked(error: DBAPIError) -> bool:
-    """Whether the transaction was undone because it and another one waited for each other."""
+def is_deadlock(error: DBAPIError) -> bool:
+    """Whether the transaction was rolled back to resolve a deadlock."""
     return getattr(error.orig, "sqlstate", None) == "40P01"
 
 
-def meets_everybody(error: BaseException) -> bool:
-    """Whether any other transaction would end so now: the database is away, locked or full.
+def affects_every_transaction(error: BaseException) -> bool:
+    """Whether any other transaction would fail too: the database is down, locked or full.
 
-    A deadlock, a row that is locked and a statement that takes too long are one's own.
+    A deadlock, a locked row and a statement timeout affect one transaction only.
     """
-    own = getattr(getattr(error, "orig", None), "sqlstate", None) in ("40P01", "55P03", "57014")
-    return not own and why_unavailable(error) is not None
+    is_own_error = getattr(getattr(error, "orig", None), "sqlstate", None) in (
+        "40P01",
+        "55P03",
+        "57014",
+    )
+    return not is_own_error and unavailable_reason(error) is not None
 
 
-def why_unavailable(error: BaseException) -> str | None:
-    """What keeps the database from answering, in words for a client; None for any other error."""
+def unavailable_reason(error: BaseException) -> str | None:
+    """Why the database is unavailable, as a message for clients; None for any other error."""
     if isinstance(error, PoolTimeout):
         return "The database is busy: no connection became free in time."
     if isinstance(error, OSError):
         return "The database cannot be reached."
     if not isinstance(error, DBAPIError):
         return None
-    told = str(error.orig).lower()
-    for sign, cause in _SIGNS.items():
-        if re.search(sign, told):
-            return cause
-    refused = str(getattr(error.orig, "sqlstate", None) or "")[:2] in _REFUSING
-    return "The database cannot be reached." if refused or error.connection_invalidated else None
+    message = str(error.orig).lower()
+    for pattern, reason in _REASONS_BY_PATTERN.items():
+        if re.search(pattern, message):
+            return reason
+    is_refused = (
+        str(getattr(error.orig, "sqlstate", None) or "")[:2] in _UNAVAILABLE_SQLSTATE_CLASSES
+    )
+    return "The database cannot be reached." if is_refused or error.connection_invalidated else None
 
 
-# Classes of SQLSTATE: connection, authorization, catalog, resources, operator's intervention.
-_REFUSING = frozenset({"08", "28", "3D", "53", "57"})
+# SQLSTATE classes: connection, authorization, catalog, resources, operator intervention.
+_UNAVAILABLE_SQLSTATE_CLASSES = frozenset({"08", "28", "3D", "53", "57"})
 
-_SIGNS = {
+_REASONS_BY_PATTERN = {
     "database is locked": "The database is locked by another process.",
     "lock timeout": "The database is locked by another process.",
     "statement timeout": "The database took too long: ask for less.",
@@ -236,11 +244,11 @@ _SIGNS = {
 }
 
 
-def _sqlite(
+def _create_sqlite_engine(
     url: URL, begin: str, pool_size: int, read_only: bool = False, foreign_keys: bool = True
 ) -> AsyncEngine:
     engine = create_async_engine(
-        url, pool_size=pool_size, max_overflow=0, connect_args={"timeout": BUSY_MS / 1000}
+        url, pool_size=pool_size, max_overflow=0, connect_args={"timeout": LOCK_TIMEOUT_MS / 1000}
     )
 
     # A thread of aiosqlite that outlives the event loop ends with a traceback on stderr. Nobody
@@ -266,7 +274,7 @@ def _sqlite(
 
     @event.listens_for(engine.sync_engine, "begin")
     def begun(connection: Connection) -> None:
-        direct.begin(connection, begin)
+        driver_statements.begin_transaction(connection, begin)
 
     @event.listens_for(engine.sync_engine, "invalidate")
     def abandoned(connection: Any, *_: Any) -> None:

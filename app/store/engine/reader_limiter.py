@@ -1,4 +1,4 @@
-"""For so many readers at once: the others wait, and are told when that takes too long."""
+"""Limits concurrent readers. The others wait in order, with a timeout."""
 
 from __future__ import annotations
 
@@ -7,49 +7,49 @@ from collections import deque
 
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-PATIENCE_SECONDS = 30.0
+ACQUIRE_TIMEOUT_SECONDS = 30.0
 
 
-class Room:
-    """Whoever leaves gives the place to the first who waits."""
+class ReaderLimiter:
+    """A semaphore of `size` slots; `release` passes the slot to the first waiter."""
 
     def __init__(self, size: int) -> None:
-        self._free = size
+        self._free_slots = size
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self.taken = 0
+        self.in_use = 0
 
-    async def enter(self) -> None:
-        if self._free:
-            self._free -= 1
+    async def acquire(self) -> None:
+        if self._free_slots:
+            self._free_slots -= 1
         else:
-            await self._place()
-        self.taken += 1
+            await self._wait_for_slot()
+        self.in_use += 1
 
-    def leave(self) -> None:
-        self.taken -= 1
+    def release(self) -> None:
+        self.in_use -= 1
         while self._waiting:
-            first = self._waiting.popleft()
-            if not first.done():
-                return first.set_result(None)
-        self._free += 1
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                return waiter.set_result(None)
+        self._free_slots += 1
         return None
 
-    async def _place(self) -> None:
+    async def _wait_for_slot(self) -> None:
         loop = asyncio.get_running_loop()
-        place = loop.create_future()
-        self._waiting.append(place)
-        patience = loop.call_later(PATIENCE_SECONDS, _refuse, place)
+        slot = loop.create_future()
+        self._waiting.append(slot)
+        timeout = loop.call_later(ACQUIRE_TIMEOUT_SECONDS, _time_out, slot)
         try:
-            await place
+            await slot
         except asyncio.CancelledError:
-            if place.done() and not place.cancelled() and place.exception() is None:
-                self.taken += 1  # it was given the place meanwhile
-                self.leave()
+            if slot.done() and not slot.cancelled() and slot.exception() is None:
+                self.in_use += 1  # the slot was assigned before the cancellation
+                self.release()
             raise
         finally:
-            patience.cancel()
+            timeout.cancel()
 
 
-def _refuse(place: asyncio.Future[None]) -> None:
-    if not place.done():
-        place.set_exception(PoolTimeout("all connections are in use"))
+def _time_out(slot: asyncio.Future[None]) -> None:
+    if not slot.done():
+        slot.set_exception(PoolTimeout("all connections are in use"))

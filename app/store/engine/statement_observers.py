@@ -1,4 +1,4 @@
-"""Observers of the SQL that this process sends, through sessions and past them."""
+"""Observers of the SQL statements that this process sends, with or without a session."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def observe_statements(observer: Observer) -> Iterator[None]:
         event.remove(Engine, "before_cursor_execute", forward)
 
 
-def report_statement(url: URL, statement: str) -> None:
-    """Tells the observers of a statement that SQLAlchemy does not send."""
+def notify_observers(url: URL, statement: str) -> None:
+    """Notifies the observers of a statement that is sent without SQLAlchemy."""
     for observer in _observers:
         observer(url, statement)

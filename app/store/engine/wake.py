@@ -1,6 +1,6 @@
-"""How a process hears that the log has grown: its own writes at once, those of others by a sign.
+"""Wakes the readers of the change log after commits of this process and of other processes.
 
-A sign can be missed, so whoever waits looks at the log every `POLL_SECONDS` as well.
+A notification can be lost, so waiters also poll the log every `POLL_SECONDS`.
 """
 
 from __future__ import annotations
@@ -24,40 +24,40 @@ CHANNEL = "tocsin_log"
 log = structlog.get_logger(__name__)
 
 
-class Wake:
-    """Rings on the process's own commits. A subclass listens for those of other processes."""
+class WakeSignal:
+    """Set by the commits of this process. A subclass listens for those of other processes."""
 
     def __init__(self) -> None:
-        self._rung = asyncio.Event()
-        self._listening: asyncio.Task[None] | None = None
+        self._notified = asyncio.Event()
+        self._listener_task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        self._listening = asyncio.create_task(self._listen())
+        self._listener_task = asyncio.create_task(self._listen())
 
     async def stop(self) -> None:
-        if self._listening is not None:
-            self._listening.cancel()
+        if self._listener_task is not None:
+            self._listener_task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._listening
+                await self._listener_task
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         """Call after each commit of this process."""
-        self._rung.set()
+        self._notified.set()
 
     async def wait(self) -> None:
         """Returns when the log may have grown, after POLL_SECONDS at the latest."""
         # Not wait_for: on Python 3.11 it loses a cancellation that comes as it returns.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(POLL_SECONDS):
-                await self._rung.wait()
-        self._rung.clear()
+                await self._notified.wait()
+        self._notified.clear()
 
     async def _listen(self) -> None:
         raise NotImplementedError
 
 
-class DataVersion(Wake):
-    """SQLite: a number on a connection of its own changes when another connection commits."""
+class DataVersionPoller(WakeSignal):
+    """SQLite: polls `PRAGMA data_version`, which changes when another connection commits."""
 
     def __init__(self, url: URL) -> None:
         super().__init__()
@@ -65,29 +65,29 @@ class DataVersion(Wake):
 
     async def _listen(self) -> None:
         connection: sqlite3.Connection | None = None
-        seen = None
+        last_version = None
         try:
             while True:
                 try:
                     if connection is None:
                         connection = sqlite3.connect(self._file, timeout=0)
                     # A read of shared memory, 1.5 us: cheaper here than in another thread.
-                    now = connection.execute("PRAGMA data_version").fetchone()
-                except sqlite3.Error:  # locked or gone: whoever reads the log will tell
-                    now = None
-                if now != seen:
-                    seen = now
-                    self._rung.set()
+                    version = connection.execute("PRAGMA data_version").fetchone()
+                except sqlite3.Error:  # locked or missing: the next read of the log reports it
+                    version = None
+                if version != last_version:
+                    last_version = version
+                    self._notified.set()
                 await asyncio.sleep(DATA_VERSION_SECONDS)
         finally:
             if connection is not None:
                 connection.close()
 
 
-class ListenNotify(Wake):
-    """PostgreSQL: NOTIFY after commits, one for all within NOTIFY_SECONDS.
+class NotificationListener(WakeSignal):
+    """PostgreSQL: LISTEN, and one NOTIFY for all commits within NOTIFY_SECONDS.
 
-    It has a connection of its own: in the writing transactions it cut writes to a third.
+    Uses a connection of its own: NOTIFY in the write transactions reduced writes to a third.
     """
 
     def __init__(self, url: URL) -> None:
@@ -98,11 +98,11 @@ class ListenNotify(Wake):
             isolation_level="AUTOCOMMIT",
             connect_args={"timeout": 10},
         )
-        self._told = asyncio.Event()
+        self._send_requested = asyncio.Event()
 
-    def ring(self) -> None:
-        super().ring()
-        self._told.set()
+    def notify(self) -> None:
+        super().notify()
+        self._send_requested.set()
 
     async def stop(self) -> None:
         await super().stop()
@@ -112,18 +112,18 @@ class ListenNotify(Wake):
         while True:
             try:
                 async with self._engine.connect() as connection:
-                    await self._serve(connection)
-            except Exception as error:  # asyncpg's own among them; polling goes on meanwhile
+                    await self._exchange_notifications(connection)
+            except Exception as error:  # asyncpg's errors too; polling continues meanwhile
                 log.warning("log_listener_lost", cause=str(error))
             await asyncio.sleep(RECONNECT_SECONDS)
 
-    async def _serve(self, connection: AsyncConnection) -> None:
-        raw: Any = (await connection.get_raw_connection()).driver_connection
-        await raw.add_listener(CHANNEL, lambda *_: self._rung.set())
-        raw.add_termination_listener(lambda *_: self._told.set())
-        self._rung.set()  # what was committed while nobody listened
+    async def _exchange_notifications(self, connection: AsyncConnection) -> None:
+        driver_connection: Any = (await connection.get_raw_connection()).driver_connection
+        await driver_connection.add_listener(CHANNEL, lambda *_: self._notified.set())
+        driver_connection.add_termination_listener(lambda *_: self._send_requested.set())
+        self._notified.set()  # for commits before LISTEN
         while True:
-            await self._told.wait()
+            await self._send_requested.wait()
             await asyncio.sleep(NOTIFY_SECONDS)
-            self._told.clear()
+            self._send_requested.clear()
             await connection.exec_driver_sql(f"NOTIFY {CHANNEL}")

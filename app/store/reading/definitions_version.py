@@ -1,4 +1,4 @@
-"""How often what an organization's reports are judged by was changed: `changes.append` counts."""
+"""The version of an organization's definitions, incremented by `changes.append_entries`."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from sqlalchemy import Dialect, Select, Uuid, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from app.store.engine import direct
-from app.store.engine.database import ORGANIZATION
-from app.store.reading.statements import Statement, composed
+from app.store.engine import driver_statements
+from app.store.engine.database import ORGANIZATION_PARAMETER
+from app.store.reading.statements import CompiledStatement, compile_statement
 from app.store.tables import Organization
 
-NUMBER: Select[Any] = select(col(Organization.definitions)).where(
-    col(Organization.id) == bindparam(ORGANIZATION, None, type_=Uuid())
+DEFINITIONS_VERSION: Select[Any] = select(col(Organization.definitions)).where(
+    col(Organization.id) == bindparam(ORGANIZATION_PARAMETER, None, type_=Uuid())
 )
 
 
-async def count(session: AsyncSession) -> int:
-    """Of the session's organization, in its transaction."""
-    asked = _asked(session.get_bind().dialect)
-    given = asked.parameters({ORGANIZATION: session.info["scope"]})
-    [(counted,)] = await direct.fetch(session, asked.text, given)
-    return int(counted)
+async def fetch_definitions_version(session: AsyncSession) -> int:
+    """The version of the session's organization, read in its transaction."""
+    statement = _compiled_version_statement(session.get_bind().dialect)
+    values = statement.bind_values({ORGANIZATION_PARAMETER: session.info["scope"]})
+    [(version,)] = await driver_statements.fetch_rows(session, statement.text, values)
+    return int(version)
 
 
 @cache
-def _asked(dialect: Dialect) -> Statement:
-    return composed(dialect, NUMBER)
+def _compiled_version_statement(dialect: Dialect) -> CompiledStatement:
+    return compile_statement(dialect, DEFINITIONS_VERSION)

@@ -1,4 +1,4 @@
-"""Pages by key and the opaque cursors that name a place in a list.
+"""Keyset pagination with opaque cursors.
 
 A cursor is bound to its organization and to the order of its list: any other is INVALID_CURSOR.
 """
@@ -19,50 +19,52 @@ from sqlalchemy import Select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.shared.limits import Limits
-from app.domain.shared.problems import ErrorCode, RequestError, bad_input
+from app.domain.shared.problems import ErrorCode, RequestError, bad_user_input
 
 T = TypeVar("T")
-DEFAULT_PAGE = 20
-_CHECK_BYTES = 6
+DEFAULT_PAGE_SIZE = 20
+_CHECKSUM_BYTES = 6
 
 
-def write_cursor(organization_id: UUID, kind: str, *parts: Any) -> str:
+def encode_cursor(organization_id: UUID, kind: str, *parts: Any) -> str:
     payload = json.dumps([kind, *parts], separators=(",", ":")).encode()
-    return base64.urlsafe_b64encode(_check(organization_id, payload) + payload).decode().rstrip("=")
+    return (
+        base64.urlsafe_b64encode(_checksum(organization_id, payload) + payload).decode().rstrip("=")
+    )
 
 
-def read_cursor(organization_id: UUID, kind: str, cursor: str, argument: str) -> list[Any]:
-    """The parts that were written. RequestError INVALID_CURSOR for any that was not."""
+def decode_cursor(organization_id: UUID, kind: str, cursor: str, argument: str) -> list[Any]:
+    """The parts of the cursor. Raises INVALID_CURSOR if `encode_cursor` did not produce it."""
     try:
-        sealed = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        decoded = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
-        raise invalid_cursor(argument) from None
-    check, payload = sealed[:_CHECK_BYTES], sealed[_CHECK_BYTES:]
-    one_way = base64.urlsafe_b64encode(sealed).decode().rstrip("=") == cursor
-    if not one_way or check != _check(organization_id, payload):
-        raise invalid_cursor(argument)
+        raise invalid_cursor_error(argument) from None
+    checksum, payload = decoded[:_CHECKSUM_BYTES], decoded[_CHECKSUM_BYTES:]
+    is_canonical = base64.urlsafe_b64encode(decoded).decode().rstrip("=") == cursor
+    if not is_canonical or checksum != _checksum(organization_id, payload):
+        raise invalid_cursor_error(argument)
     try:
-        written, *parts = json.loads(payload)
-    except (ValueError, TypeError):  # the check keeps mistakes out, not a forger
-        raise invalid_cursor(argument) from None
-    if written != kind:
-        raise invalid_cursor(argument, "It is of another kind of list, or of another order.")
+        cursor_kind, *parts = json.loads(payload)
+    except (ValueError, TypeError):  # the checksum detects mistakes, not forgeries
+        raise invalid_cursor_error(argument) from None
+    if cursor_kind != kind:
+        raise invalid_cursor_error(argument, "It is of another kind of list, or of another order.")
     return list(parts)
 
 
-def invalid_cursor(
+def invalid_cursor_error(
     argument: str, why: str = "It is damaged, or of another organization."
 ) -> RequestError:
     return RequestError(ErrorCode.INVALID_CURSOR, f"No valid cursor. {why}", argument)
 
 
-def _check(organization_id: UUID, payload: bytes) -> bytes:
-    return hashlib.blake2s(payload, key=organization_id.bytes, digest_size=_CHECK_BYTES).digest()
+def _checksum(organization_id: UUID, payload: bytes) -> bytes:
+    return hashlib.blake2s(payload, key=organization_id.bytes, digest_size=_CHECKSUM_BYTES).digest()
 
 
 @dataclass(frozen=True)
 class PageRequest:
-    """Which part of a list: the first `size` from the front, or the last from the back."""
+    """The requested part of a list: the first `size` rows or, if `backwards`, the last."""
 
     size: int
     backwards: bool = False
@@ -71,7 +73,7 @@ class PageRequest:
     offset: int = 0
 
 
-def page_request(
+def parse_page_request(
     limits: Limits,
     *,
     first: int | None = None,
@@ -80,42 +82,42 @@ def page_request(
     before: str | None = None,
     offset: int | None = None,
 ) -> PageRequest:
-    """Checks the arguments of a list. RequestError BAD_USER_INPUT names what does not fit."""
+    """Validates the arguments of a list. Raises BAD_USER_INPUT with the invalid argument."""
     if first is not None and last is not None:
-        raise bad_input("Give first or last, not both.", "last")
+        raise bad_user_input("Give first or last, not both.", "last")
     if after is not None and before is not None:
-        raise bad_input("Give after or before, not both.", "before")
+        raise bad_user_input("Give after or before, not both.", "before")
     if offset is not None and (after is not None or before is not None or last is not None):
-        raise bad_input("offset goes with first alone, not with a cursor or last.", "offset")
+        raise bad_user_input("offset goes with first alone, not with a cursor or last.", "offset")
     if offset is not None and not 0 <= offset <= limits.offset:
-        raise bad_input(f"offset must be from 0 to {limits.offset:,}.", "offset")
+        raise bad_user_input(f"offset must be from 0 to {limits.offset:,}.", "offset")
     argument, size = ("first", first) if last is None else ("last", last)
-    size = DEFAULT_PAGE if size is None else size
+    size = DEFAULT_PAGE_SIZE if size is None else size
     if not 1 <= size <= limits.page:
-        raise bad_input(f"{argument} must be from 1 to {limits.page}.", argument)
+        raise bad_user_input(f"{argument} must be from 1 to {limits.page}.", argument)
     return PageRequest(size, last is not None, after, before, offset or 0)
 
 
 @dataclass(frozen=True)
 class Order(Generic[T]):
-    """The unique key that rows lie in order of, and how it goes in and out of a cursor."""
+    """A sort order by a unique key, and the conversion of the key to and from a cursor."""
 
     name: str
     columns: tuple[Any, ...]
     descending: bool
-    key: Callable[[T], tuple[Any, ...]]
-    plain: Callable[[tuple[Any, ...]], list[Any]]
-    read: Callable[[list[Any]], tuple[Any, ...]]
+    row_key: Callable[[T], tuple[Any, ...]]
+    key_to_json: Callable[[tuple[Any, ...]], list[Any]]
+    key_from_json: Callable[[list[Any]], tuple[Any, ...]]
 
     @cached_property
-    def keys(self) -> tuple[str, ...]:
+    def column_names(self) -> tuple[str, ...]:
         return tuple(column.key for column in self.columns)
 
-    def cursor(self, organization_id: UUID, row: T) -> str:
-        return self.cursor_at(organization_id, self.key(row))
+    def encode_row_cursor(self, organization_id: UUID, row: T) -> str:
+        return self.encode_key_cursor(organization_id, self.row_key(row))
 
-    def cursor_at(self, organization_id: UUID, key: tuple[Any, ...]) -> str:
-        return write_cursor(organization_id, self.name, *self.plain(key))
+    def encode_key_cursor(self, organization_id: UUID, key: tuple[Any, ...]) -> str:
+        return encode_cursor(organization_id, self.name, *self.key_to_json(key))
 
 
 @dataclass(frozen=True)
@@ -126,52 +128,54 @@ class Page(Generic[T]):
 
 
 @dataclass(frozen=True)
-class Bound:
-    """A place that a page lies on one side of: `ahead`, where keys are greater."""
+class PageBound:
+    """A key that bounds a page: all keys of the page are greater, or all are less."""
 
     argument: str
-    place: tuple[Any, ...]
-    ahead: bool
+    key: tuple[Any, ...]
+    is_lower_bound: bool
 
 
-def bounds(order: Order[Any], page: PageRequest, organization_id: UUID) -> list[Bound]:
-    """Where the page begins or ends. RequestError INVALID_CURSOR."""
-    found = []
+def decode_page_bounds(
+    order: Order[Any], page: PageRequest, organization_id: UUID
+) -> list[PageBound]:
+    """The bounds that the cursors of the request set. Raises INVALID_CURSOR."""
+    bounds = []
     for argument, cursor in (("after", page.after), ("before", page.before)):
         if cursor is not None:
-            parts = read_cursor(organization_id, order.name, cursor, argument)
+            parts = decode_cursor(organization_id, order.name, cursor, argument)
             try:
-                place = order.read(parts)
+                key = order.key_from_json(parts)
             except (ValueError, TypeError, LookupError, AttributeError, OverflowError):
-                raise invalid_cursor(argument) from None
-            ahead = (argument == "after") is not order.descending
-            found.append(Bound(argument, place, ahead))
-    return found
+                raise invalid_cursor_error(argument) from None
+            is_lower_bound = (argument == "after") is not order.descending
+            bounds.append(PageBound(argument, key, is_lower_bound))
+    return bounds
 
 
-def cut(rows: Sequence[T], page: PageRequest) -> Page[T]:
-    """The page, of its rows and the one behind them, read from its front or from its back."""
-    more, rows = len(rows) > page.size, rows[: page.size]
+def build_page(rows: Sequence[T], page: PageRequest) -> Page[T]:
+    """Builds a page from its rows and, if it exists, one row more, in the order of the read."""
+    has_more, rows = len(rows) > page.size, rows[: page.size]
     if page.backwards:
-        return Page(rows[::-1], page.before is not None, more or page.after is not None)
-    behind = page.after is not None or page.offset > 0
-    return Page(rows, more or page.before is not None, behind)
+        return Page(rows[::-1], page.before is not None, has_more or page.after is not None)
+    has_previous = page.after is not None or page.offset > 0
+    return Page(rows, has_more or page.before is not None, has_previous)
 
 
-async def fetch(
+async def fetch_page(
     session: AsyncSession,
     statement: Select[T],
     order: Order[T],
     page: PageRequest,
     organization_id: UUID,
 ) -> Page[T]:
-    """One bounded statement. Rows that are inserted meanwhile move no other to another page."""
+    """Fetches a page in one statement. Concurrent inserts do not move rows to other pages."""
     key = tuple_(*order.columns)
-    for bound in bounds(order, page, organization_id):
-        statement = statement.where(key > bound.place if bound.ahead else key < bound.place)
-    falling = order.descending is not page.backwards
+    for bound in decode_page_bounds(order, page, organization_id):
+        statement = statement.where(key > bound.key if bound.is_lower_bound else key < bound.key)
+    descending = order.descending is not page.backwards
     statement = statement.order_by(
-        *(column.desc() if falling else column.asc() for column in order.columns)
+        *(column.desc() if descending else column.asc() for column in order.columns)
     )
-    found = await session.scalars(statement.offset(page.offset or None).limit(page.size + 1))
-    return cut(list(found), page)
+    rows = await session.scalars(statement.offset(page.offset or None).limit(page.size + 1))
+    return build_page(list(rows), page)

@@ -1,4 +1,4 @@
-"""What is to be read, as a value, made into one statement."""
+"""Reads rows and pages of declared columns, each in one statement."""
 
 from __future__ import annotations
 
@@ -23,218 +23,246 @@ from sqlalchemy import (
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
-from app.store.engine import raw_rows
-from app.store.engine.database import ORGANIZATION, Database, confined
+from app.store.engine import row_reader
+from app.store.engine.database import ORGANIZATION_PARAMETER, Database, scoped_to_organization
 from app.store.reading import pages, statements
-from app.store.reading.definitions_version import NUMBER
+from app.store.reading.condition_templates import ConditionTemplate
+from app.store.reading.definitions_version import DEFINITIONS_VERSION
 from app.store.reading.pages import Order, Page, PageRequest
-from app.store.reading.templates import Template
-from app.store.tables import Owned
+from app.store.tables import OrganizationOwned
 from app.store.tables.columns import JSONValue
 
-Row = raw_rows.Row
-NOTHING: Mapping[str, Template] = {}
+DriverRow = row_reader.DriverRow
+NO_COUNTS: Mapping[str, ConditionTemplate] = {}
 
 
 @dataclass(frozen=True)
-class Joined:
-    """Columns of the row whose id a column has: all None where that has none."""
+class Join:
+    """Columns of the row that a foreign key references; all None if there is none."""
 
-    by: str
-    table: type[Owned]
+    foreign_key: str
+    table: type[OrganizationOwned]
     columns: tuple[str, ...]
-    joined: tuple[Joined, ...] = ()
+    joins: tuple[Join, ...] = ()
 
     @property
     def width(self) -> int:
-        return len(self.columns) + sum(each.width for each in self.joined)
+        return len(self.columns) + sum(join.width for join in self.joins)
 
 
 @dataclass(frozen=True)
-class Selection:
-    """Columns of a table's rows, then those of the rows that they name, in this order.
+class Projection:
+    """Columns of a table, then those of the joined rows, in this order.
 
-    With `definitions` the last of each row is the number of its organization's definitions.
+    With `with_definitions_version`, the version of the organization's definitions comes last.
     """
 
-    table: type[Owned]
+    table: type[OrganizationOwned]
     columns: tuple[str, ...]
-    joined: tuple[Joined, ...] = ()
-    definitions: bool = False
+    joins: tuple[Join, ...] = ()
+    with_definitions_version: bool = False
 
     def __hash__(self) -> int:
         return self._hash
 
     @cached_property
     def _hash(self) -> int:
-        return hash((self.table, self.columns, self.joined, self.definitions))
+        return hash((self.table, self.columns, self.joins, self.with_definitions_version))
 
     @cached_property
     def width(self) -> int:
-        own = len(self.columns) + self.definitions
-        return own + sum(each.width for each in self.joined)
+        own_width = len(self.columns) + self.with_definitions_version
+        return own_width + sum(join.width for join in self.joins)
 
 
 @dataclass(frozen=True)
-class Found:
-    """A page of rows; the numbers of all rows that were asked for, and what was read beside.
+class PageResult:
+    """A page of rows, the requested totals, and the values of the extra columns.
 
-    Nothing is read beside a page without rows.
+    A page without rows has no extra values.
     """
 
-    page: Page[Row]
+    page: Page[DriverRow]
     totals: Mapping[str, int]
-    beside: Row = ()
+    extra_values: DriverRow = ()
 
 
-async def one(
-    database: Database, organization_id: UUID, selection: Selection, template: Template
-) -> Row | None:
-    """The row that the template selects; the first by id, where there are several."""
-    key = (selection, template.shape)
+async def fetch_row(
+    database: Database, organization_id: UUID, projection: Projection, template: ConditionTemplate
+) -> DriverRow | None:
+    """The row that the template selects; the first by ID if there are several."""
+    key = (projection, template.cache_key)
 
-    def compose() -> Select[Any]:
-        wanted = select(*_own(selection, ())).where(*template.conditions())
-        first = wanted.order_by(col(_column(selection.table, "id"))).limit(literal_column("1"))
-        return _joined(selection, first, [], [])
+    def build() -> Select[Any]:
+        statement = select(*_table_columns(projection, ())).where(*template.conditions())
+        statement = statement.order_by(col(_column(projection.table, "id"))).limit(
+            literal_column("1")
+        )
+        return _with_joins(projection, statement, [], [])
 
-    given = {**template.values, ORGANIZATION: organization_id}
-    found = await statements.read(database, key, compose, given)
-    return found[0] if found else None
-
-
-async def definitions(database: Database, organization_id: UUID) -> int:
-    """The number of the organization's definitions, as it is now."""
-    given = {ORGANIZATION: organization_id}
-    [[number]] = await statements.read(database, ("definitions",), lambda: NUMBER, given)
-    return int(number)
+    values = {**template.values, ORGANIZATION_PARAMETER: organization_id}
+    rows = await statements.fetch_rows(database, key, build, values)
+    return rows[0] if rows else None
 
 
-async def page(
+async def fetch_definitions_version(database: Database, organization_id: UUID) -> int:
+    """The current version of the organization's definitions."""
+    values = {ORGANIZATION_PARAMETER: organization_id}
+    [[version]] = await statements.fetch_rows(
+        database, ("definitions",), lambda: DEFINITIONS_VERSION, values
+    )
+    return int(version)
+
+
+async def fetch_page(
     database: Database,
     organization_id: UUID,
-    selection: Selection,
-    template: Template,
+    projection: Projection,
+    template: ConditionTemplate,
     order: Order[Any],
     request: PageRequest,
     *,
-    counts: Mapping[str, Template] = NOTHING,
-    beside: Callable[[], Sequence[Any]] = tuple,
-) -> Found:
-    """A page, in one statement with numbers of rows. RequestError INVALID_CURSOR.
+    counts: Mapping[str, ConditionTemplate] = NO_COUNTS,
+    extra_columns: Callable[[], Sequence[Any]] = tuple,
+) -> PageResult:
+    """Fetches a page and totals in one statement. Raises INVALID_CURSOR.
 
-    Where a cursor or an offset leads beyond the end, there is no row to tell the numbers beside.
+    A page beyond the end has no row that carries the totals: they are fetched separately.
     """
-    bounds = pages.bounds(order, request, organization_id)
-    values = {**template.values, ORGANIZATION: organization_id, "offset": request.offset}
-    for each in counts.values():
-        values |= each.values
+    bounds = pages.decode_page_bounds(order, request, organization_id)
+    values = {**template.values, ORGANIZATION_PARAMETER: organization_id, "offset": request.offset}
+    for count_template in counts.values():
+        values |= count_template.values
     for bound in bounds:
-        values |= {f"{bound.argument}{n}": value for n, value in enumerate(bound.place)}
-    sides = tuple(bound.argument for bound in bounds)
-    falling = order.descending is not request.backwards
-    cut = sides, request.offset > 0, request.size
+        values |= {f"{bound.argument}{n}": value for n, value in enumerate(bound.key)}
+    arguments = tuple(bound.argument for bound in bounds)
+    descending = order.descending is not request.backwards
+    window = arguments, request.offset > 0, request.size
     key = (
-        *(selection, template.shape, order.name, falling, cut, beside),
-        *((name, each.shape) for name, each in counts.items()),
+        *(projection, template.cache_key, order.name, descending, window, extra_columns),
+        *((name, count_template.cache_key) for name, count_template in counts.items()),
     )
 
-    def compose() -> Select[Any]:
-        wanted = _page(selection, template, order, request, bounds, not (counts or beside()))
-        more = [
-            confined(_number(selection.table, each)).scalar_subquery() for each in counts.values()
+    def build() -> Select[Any]:
+        statement = _page_statement(
+            projection, template, order, request, bounds, not (counts or extra_columns())
+        )
+        totals = [
+            scoped_to_organization(
+                _count_statement(projection.table, count_template)
+            ).scalar_subquery()
+            for count_template in counts.values()
         ]
-        by = [(column.key, falling) for column in order.columns]
-        return _joined(selection, wanted, by, [*more, *beside()])
+        sort_keys = [(column.key, descending) for column in order.columns]
+        return _with_joins(projection, statement, sort_keys, [*totals, *extra_columns()])
 
-    rows = await statements.read(database, key, compose, values)
+    rows = await statements.fetch_rows(database, key, build, values)
     if not rows:
-        told = dict.fromkeys(counts, 0)
+        totals = dict.fromkeys(counts, 0)
         if bounds or request.offset > 0:
-            for name, each in counts.items():
-                told[name] = await count(database, organization_id, selection.table, each)
-        return Found(pages.cut([], request), told)
-    width = selection.width
-    first = rows[0]
-    if len(first) > width:
+            for name, count_template in counts.items():
+                totals[name] = await count_rows(
+                    database, organization_id, projection.table, count_template
+                )
+        return PageResult(pages.build_page([], request), totals)
+    width = projection.width
+    first_row = rows[0]
+    if len(first_row) > width:
         rows = [row[:width] for row in rows]
-    numbers = dict(zip(counts, first[width:], strict=False))
-    return Found(pages.cut(rows, request), numbers, first[width + len(counts) :])
+    totals = dict(zip(counts, first_row[width:], strict=False))
+    return PageResult(pages.build_page(rows, request), totals, first_row[width + len(counts) :])
 
 
-async def count(
-    database: Database, organization_id: UUID, table: type[Owned], template: Template
+async def count_rows(
+    database: Database,
+    organization_id: UUID,
+    table: type[OrganizationOwned],
+    template: ConditionTemplate,
 ) -> int:
-    key = (table, template.shape, "count")
+    key = (table, template.cache_key, "count")
 
-    def compose() -> Select[Any]:
-        return _number(table, template)
+    def build() -> Select[Any]:
+        return _count_statement(table, template)
 
-    given = {**template.values, ORGANIZATION: organization_id}
-    [[number]] = await statements.read(database, key, compose, given)
-    return int(number)
+    values = {**template.values, ORGANIZATION_PARAMETER: organization_id}
+    [[count]] = await statements.fetch_rows(database, key, build, values)
+    return int(count)
 
 
-def _page(
-    selection: Selection,
-    template: Template,
+def _page_statement(
+    projection: Projection,
+    template: ConditionTemplate,
     order: Order[Any],
     request: PageRequest,
-    bounds: Sequence[pages.Bound],
-    alone: bool,
+    bounds: Sequence[pages.PageBound],
+    rows_only: bool,
 ) -> Select[Any]:
-    """The page itself, cut; with what it is sorted by, where it is joined or put beside numbers."""
-    sorting = () if alone and not selection.joined else [column.key for column in order.columns]
-    wanted = select(*_own(selection, sorting)).where(
-        *template.conditions(), *(_beyond(order, bound) for bound in bounds)
+    """The rows of the page, with the sort columns if it gets joins, totals or extra columns."""
+    sort_columns = (
+        () if rows_only and not projection.joins else [column.key for column in order.columns]
     )
-    falling = order.descending is not request.backwards
-    wanted = wanted.order_by(*(_sorted(column, falling) for column in order.columns))
+    statement = select(*_table_columns(projection, sort_columns)).where(
+        *template.conditions(), *(_bound_condition(order, bound) for bound in bounds)
+    )
+    descending = order.descending is not request.backwards
+    statement = statement.order_by(
+        *(_sort_expression(column, descending) for column in order.columns)
+    )
     if request.offset > 0:
-        wanted = wanted.offset(bindparam("offset", None, type_=Integer()))
-    # A number, so that no database plans for another one.
-    return wanted.limit(literal_column(str(request.size + 1)))
+        statement = statement.offset(bindparam("offset", None, type_=Integer()))
+    # A literal, so that the database plans for this limit.
+    return statement.limit(literal_column(str(request.size + 1)))
 
 
-def _number(table: type[Owned], template: Template) -> Select[Any]:
+def _count_statement(table: type[OrganizationOwned], template: ConditionTemplate) -> Select[Any]:
     return select(func.count()).select_from(table).where(*template.conditions())
 
 
-def _own(selection: Selection, sorting: Sequence[str]) -> list[Any]:
-    """The columns of the table itself: those asked for, and what joins and sorting need."""
-    more = (*(each.by for each in selection.joined), *sorting)
-    return [_read(selection.table, name) for name in dict.fromkeys((*selection.columns, *more))]
+def _table_columns(projection: Projection, sort_columns: Sequence[str]) -> list[Any]:
+    """The columns of the table itself: the requested ones, foreign keys and sort columns."""
+    needed = (*(join.foreign_key for join in projection.joins), *sort_columns)
+    return [
+        _selectable(projection.table, name)
+        for name in dict.fromkeys((*projection.columns, *needed))
+    ]
 
 
-def _joined(
-    selection: Selection, wanted: Select[Any], by: Sequence[tuple[str, bool]], more: Sequence[Any]
+def _with_joins(
+    projection: Projection,
+    statement: Select[Any],
+    sort_keys: Sequence[tuple[str, bool]],
+    extra_columns: Sequence[Any],
 ) -> Select[Any]:
-    """The rows beside those that they name. Joined after the page is cut, and sorted again."""
-    number = [NUMBER.scalar_subquery()] if selection.definitions else []
-    if not selection.joined and not more:
-        return wanted.add_columns(*number)
-    rows = confined(wanted).subquery("page")
-    columns: list[Any] = [rows.c[name] for name in selection.columns]
+    """Joins rows to the limited page, adds the extra columns, and sorts again."""
+    version = [DEFINITIONS_VERSION.scalar_subquery()] if projection.with_definitions_version else []
+    if not projection.joins and not extra_columns:
+        return statement.add_columns(*version)
+    rows = scoped_to_organization(statement).subquery("page")
+    columns: list[Any] = [rows.c[name] for name in projection.columns]
     joins: list[tuple[Any, Any]] = []
-    for each in selection.joined:
-        _join(each, rows.c[each.by], columns, joins)
-    statement = select(*columns, *number, *more).select_from(rows)
-    for other, condition in joins:
-        statement = statement.outerjoin(other, condition)
-    return statement.order_by(*(_sorted(rows.c[name], falling) for name, falling in by))
+    for join in projection.joins:
+        _add_join(join, rows.c[join.foreign_key], columns, joins)
+    statement = select(*columns, *version, *extra_columns).select_from(rows)
+    for joined_table, condition in joins:
+        statement = statement.outerjoin(joined_table, condition)
+    return statement.order_by(
+        *(_sort_expression(rows.c[name], descending) for name, descending in sort_keys)
+    )
 
 
-def _join(joined: Joined, by: Any, columns: list[Any], joins: list[tuple[Any, Any]]) -> None:
-    other = aliased(joined.table)
-    joins.append((other, _column(other, "id") == by))
-    columns += [_read(other, name) for name in joined.columns]
-    for each in joined.joined:
-        _join(each, _column(other, each.by), columns, joins)
+def _add_join(
+    join: Join, foreign_key: Any, columns: list[Any], joins: list[tuple[Any, Any]]
+) -> None:
+    joined_table = aliased(join.table)
+    joins.append((joined_table, _column(joined_table, "id") == foreign_key))
+    columns += [_selectable(joined_table, name) for name in join.columns]
+    for nested in join.joins:
+        _add_join(nested, _column(joined_table, nested.foreign_key), columns, joins)
 
 
-def _read(table: Any, name: str) -> Any:
+def _selectable(table: Any, name: str) -> Any:
     column = _column(table, name)
-    # As its text: no driver takes it apart.
+    # JSON as text: the driver does not parse it.
     is_json = isinstance(column.type, JSONValue)
     return cast(column, Text).label(name) if is_json else column
 
@@ -243,13 +271,13 @@ def _column(table: Any, name: str) -> Any:
     return getattr(table, name)
 
 
-def _sorted(column: Any, falling: bool) -> ColumnElement[Any]:
-    return column.desc() if falling else column.asc()  # type: ignore[no-any-return]
+def _sort_expression(column: Any, descending: bool) -> ColumnElement[Any]:
+    return column.desc() if descending else column.asc()  # type: ignore[no-any-return]
 
 
-def _beyond(order: Order[Any], bound: pages.Bound) -> ColumnElement[bool]:
+def _bound_condition(order: Order[Any], bound: pages.PageBound) -> ColumnElement[bool]:
     names = (f"{bound.argument}{n}" for n in range(len(order.columns)))
     pairs = zip(names, order.columns, strict=True)
-    place = tuple_(*(bindparam(name, None, type_=column.type) for name, column in pairs))
+    bound_key = tuple_(*(bindparam(name, None, type_=column.type) for name, column in pairs))
     key = tuple_(*order.columns)
-    return key > place if bound.ahead else key < place
+    return key > bound_key if bound.is_lower_bound else key < bound_key

@@ -1,4 +1,4 @@
-"""Composed statements, kept for those who ask alike; what `read` sends is in one organization."""
+"""Executes compiled statements from a cache, each scoped to one organization."""
 
 from __future__ import annotations
 
@@ -10,79 +10,83 @@ from typing import Any
 from sqlalchemy import Dialect, Select
 from sqlalchemy.sql import visitors
 
-from app.store.engine import raw_rows
-from app.store.engine.database import Database, confined
+from app.store.engine import row_reader
+from app.store.engine.database import Database, scoped_to_organization
 from app.store.tables.columns import TextScan
 
-KEPT = 1_000
-HEAVIEST_KEPT = 20_000  # in characters, with the values that belong to the form
-MOST_VALUES = 32_766  # of a statement: either database's own limit, or one less
+MAX_CACHED_STATEMENTS = 1_000
+MAX_CACHED_STATEMENT_SIZE = 20_000  # in characters, including fixed values
+MAX_PARAMETERS = 32_766  # the lower limit of the two databases
 
 
-class TooWideError(Exception):
-    """The statement would have more values than a database takes."""
+class TooManyParametersError(Exception):
+    """The statement has more parameters than a database accepts."""
 
 
 @dataclass(frozen=True)
-class Statement:
-    """Its text, and what fills each of its places: a value by its name, as the driver takes it."""
+class CompiledStatement:
+    """A statement as text, and its parameters: name, default value and driver conversion."""
 
     text: str
-    slots: tuple[tuple[str, Any, Callable[[Any], Any] | None], ...]
+    parameters: tuple[tuple[str, Any, Callable[[Any], Any] | None], ...]
     scans_texts: bool = False
 
     @property
-    def weight(self) -> int:
-        return len(self.text) + sum(50 + len(str(fixed)) for _, fixed, _ in self.slots)
+    def size(self) -> int:
+        return len(self.text) + sum(50 + len(str(fixed)) for _, fixed, _ in self.parameters)
 
-    def parameters(self, values: Mapping[str, Any]) -> list[Any]:
+    def bind_values(self, values: Mapping[str, Any]) -> list[Any]:
         return [
             values.get(name, fixed) if process is None else process(values.get(name, fixed))
-            for name, fixed, process in self.slots
+            for name, fixed, process in self.parameters
         ]
 
 
-_kept: OrderedDict[Hashable, Statement] = OrderedDict()
+_cache: OrderedDict[Hashable, CompiledStatement] = OrderedDict()
 
 
-async def read(
+async def fetch_rows(
     database: Database,
     key: tuple[Hashable, ...],
-    compose: Callable[[], Select[Any]],
+    build: Callable[[], Select[Any]],
     values: Mapping[str, Any],
-) -> list[raw_rows.Row]:
-    """The rows of the statement under this key, which is composed where it is not kept.
+) -> list[row_reader.DriverRow]:
+    """The rows of the statement with this key, which is built and compiled if it is not cached.
 
-    TooWideError, and what `RawRows.fetch_rows` raises.
+    Raises TooManyParametersError, and what `RowReader.fetch_rows` raises.
     """
-    statement = _statement(database, (database.dialect.name, *key), compose)
-    return await database.raw_rows.fetch_rows(
-        statement.text, statement.parameters(values), scans_texts=statement.scans_texts
+    statement = _cached_statement(database, (database.dialect.name, *key), build)
+    return await database.row_reader.fetch_rows(
+        statement.text, statement.bind_values(values), scans_texts=statement.scans_texts
     )
 
 
-def _statement(database: Database, key: Hashable, compose: Callable[[], Select[Any]]) -> Statement:
-    if (kept := _kept.get(key)) is not None:
-        _kept.move_to_end(key)
-        return kept
-    # The one way in for what is kept here: it adds the organization.
-    if (made := composed(database.dialect, confined(compose()))).weight <= HEAVIEST_KEPT:
-        _kept[key] = made
-        if len(_kept) > KEPT:
-            _kept.popitem(last=False)
-    return made
+def _cached_statement(
+    database: Database, key: Hashable, build: Callable[[], Select[Any]]
+) -> CompiledStatement:
+    if (cached := _cache.get(key)) is not None:
+        _cache.move_to_end(key)
+        return cached
+    # The only place that fills the cache: it adds the condition on the organization.
+    if (
+        compiled := compile_statement(database.dialect, scoped_to_organization(build()))
+    ).size <= MAX_CACHED_STATEMENT_SIZE:
+        _cache[key] = compiled
+        if len(_cache) > MAX_CACHED_STATEMENTS:
+            _cache.popitem(last=False)
+    return compiled
 
 
-def composed(dialect: Dialect, statement: Select[Any]) -> Statement:
-    """As it is: whoever sends it has put the organization into it. TooWideError."""
+def compile_statement(dialect: Dialect, statement: Select[Any]) -> CompiledStatement:
+    """Compiles a statement; the caller adds the scope. Raises TooManyParametersError."""
     compiled: Any = statement.compile(dialect=dialect)
-    # Lists that belong to the form of a filter get a place for each of their values.
-    whole = compiled.construct_expanded_state()
-    processors = {**compiled._bind_processors, **whole.processors}
-    if len(whole.positiontup) > MOST_VALUES:
-        raise TooWideError
-    slots = tuple(
-        (name, whole.parameters[name], processors.get(name)) for name in whole.positiontup
+    # A list in a filter gets one parameter for each of its values.
+    expanded = compiled.construct_expanded_state()
+    processors = {**compiled._bind_processors, **expanded.processors}
+    if len(expanded.positiontup) > MAX_PARAMETERS:
+        raise TooManyParametersError
+    parameters = tuple(
+        (name, expanded.parameters[name], processors.get(name)) for name in expanded.positiontup
     )
-    scans_texts = any(isinstance(each, TextScan) for each in visitors.iterate(statement))
-    return Statement(whole.statement, slots, scans_texts)
+    scans_texts = any(isinstance(element, TextScan) for element in visitors.iterate(statement))
+    return CompiledStatement(expanded.statement, parameters, scans_texts)

@@ -1,9 +1,9 @@
-"""How things lie in the database."""
+"""The tables of the database."""
 
-from app.store.tables.definitions import ConditionalRule, EventField, EventType, EventTypeVersion
+from app.store.tables.event_types import ConditionalRule, EventField, EventType, EventTypeVersion
 from app.store.tables.events import Event, EventTag, EventValue, EventWords, Receipt
 from app.store.tables.log import Change, Log
-from app.store.tables.owners import METADATA, ApiKey, Organization, Owned
+from app.store.tables.organizations import METADATA, ApiKey, Organization, OrganizationOwned
 from app.store.tables.rules import (
     Correlation,
     DuplicationRule,
@@ -33,6 +33,6 @@ __all__ = [
     "GuardRuleVersion",
     "Log",
     "Organization",
-    "Owned",
+    "OrganizationOwned",
     "Receipt",
 ]

@@ -1,4 +1,4 @@
-"""Where SQLite and PostgreSQL differ: column types, and functions that each writes its own way."""
+"""Where SQLite and PostgreSQL differ: column types, SQL functions and driver values."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 SQLITE = "sqlite"
 POSTGRESQL = "postgresql"
-MEMORY = "memory"
+IN_MEMORY = "memory"
 
 
 class JSONValue(TypeDecorator[Any]):
-    """JSON, kept as text. Assign a new value to change it: a change in place is not seen."""
+    """JSON, stored as text. Assign a new value to change it: mutations are not detected."""
 
     impl = JSON(none_as_null=True)
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> Any:
-        # A column declared JSON has numeric affinity on SQLite: it would keep "1.0" as 1.
+        # A column declared JSON has numeric affinity on SQLite: it would store "1.0" as 1.
         text_or_json = Text() if dialect.name == SQLITE else self.impl_instance
         return dialect.type_descriptor(text_or_json)
 
@@ -48,14 +48,14 @@ class JSONValue(TypeDecorator[Any]):
 
 
 class LogNumber(TypeDecorator[int]):
-    """64 bits. SQLite counts up only what is declared INTEGER, which is as wide there."""
+    """A 64-bit integer. INTEGER on SQLite, which autoincrements no other type."""
 
     impl = BigInteger().with_variant(Integer(), SQLITE)
     cache_ok = True
 
 
-class Instant(TypeDecorator[datetime]):
-    """An aware instant, in UTC both ways. A naive one is refused: it would shift silently."""
+class UTCDateTime(TypeDecorator[datetime]):
+    """An aware datetime in UTC. Rejects naive datetimes, which would be shifted silently."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -70,22 +70,22 @@ class Instant(TypeDecorator[datetime]):
             return None
         if value.tzinfo is None:
             raise ValueError(f"{value} has no offset")
-        instant = value if value.tzinfo is UTC else value.astimezone(UTC)
-        # One width for all, so that the order of the texts is the order of the instants.
-        return instant.isoformat(timespec="microseconds") if dialect.name == SQLITE else instant
+        in_utc = value if value.tzinfo is UTC else value.astimezone(UTC)
+        # A fixed width, so that texts sort in the order of time.
+        return in_utc.isoformat(timespec="microseconds") if dialect.name == SQLITE else in_utc
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         if value is None:
             return None
         if dialect.name == SQLITE:
             return datetime.fromisoformat(value)
-        # The first and the last instant are infinite to asyncpg, and come back without an offset.
-        instant: datetime = value
-        return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+        # asyncpg returns infinity as datetime.min and datetime.max, without an offset.
+        stored: datetime = value
+        return stored.replace(tzinfo=UTC) if stored.tzinfo is None else stored.astimezone(UTC)
 
 
 class CurrentTransaction(FunctionElement[int]):
-    """The number that puts a log entry in its transaction; 0 on SQLite, where writers queue."""
+    """The ID of the current transaction; 0 on SQLite, where writers are serialized."""
 
     type = BigInteger()
     inherit_cache = True
@@ -119,7 +119,7 @@ def _horizon_on_postgresql(*_: Any, **__: Any) -> str:
 
 
 class CodePoints(TypeDecorator[str]):
-    """Text in the order of its code points, which is SQLite's own and Python's."""
+    """Text that sorts by code point, as in SQLite and Python."""
 
     impl = String
     cache_ok = True
@@ -130,10 +130,10 @@ class CodePoints(TypeDecorator[str]):
 
 
 class Words(TypeDecorator[Any]):
-    """A set of words to find a row by. They are written, never read.
+    """A set of words for full-text search. Write-only.
 
-    SQLite's FTS5 would take a text apart by rules of its own: there, a word is one token of a-z and
-    0-9. A word has no quote and no backslash.
+    SQLite's FTS5 has a tokenizer of its own: there, each word is encoded as one token of a-z and
+    0-9. Words contain no quotes and no backslashes.
     """
 
     impl = Text
@@ -146,8 +146,8 @@ class Words(TypeDecorator[Any]):
         return None if value is None else " ".join(sorted(_tokens(value, dialect)))
 
 
-class _AllWords(TypeDecorator[Any]):
-    """The question whether all of the words are there."""
+class _AllWordsQuery(TypeDecorator[Any]):
+    """A full-text query that matches if all of the words are present."""
 
     impl = Text
     cache_ok = True
@@ -156,8 +156,8 @@ class _AllWords(TypeDecorator[Any]):
         return dialect.type_descriptor(Text() if dialect.name == SQLITE else TSQUERY())
 
     def process_bind_param(self, value: Iterable[str] | None, dialect: Dialect) -> str | None:
-        both = " AND " if dialect.name == SQLITE else " & "
-        return None if value is None else both.join(sorted(_tokens(value, dialect)))
+        operator = " AND " if dialect.name == SQLITE else " & "
+        return None if value is None else operator.join(sorted(_tokens(value, dialect)))
 
 
 def _tokens(words: Iterable[str], dialect: Dialect) -> list[str]:
@@ -170,7 +170,7 @@ def _tokens(words: Iterable[str], dialect: Dialect) -> list[str]:
 
 
 class TextScan(FunctionElement[bool]):
-    """A condition that may look through a whole text, or through all rows that have a word."""
+    """A condition that may scan a whole text, or all rows that have a word."""
 
     inherit_cache = True
 
@@ -180,126 +180,128 @@ class HasWords(TextScan):
 
     type = Boolean()
     inherit_cache = True
-    # Otherwise "= 1" is put behind it on SQLite, which no index serves: all words would be read.
+    # Otherwise SQLAlchemy appends "= 1" on SQLite, which prevents the use of the index.
     _is_implicitly_boolean = True
 
     def __init__(self, row_id: Any, column: Any, words: Iterable[str]) -> None:
-        super().__init__(row_id, column, type_coerce(frozenset(words), _AllWords()))
+        super().__init__(row_id, column, type_coerce(frozenset(words), _AllWordsQuery()))
 
 
-class Includes(TextScan):
-    """Whether a text has another within it, to the letter."""
+class ContainsText(TextScan):
+    """Whether a text contains another one, case-sensitively."""
 
     type = Boolean()
     inherit_cache = True
 
 
-class Bucket(FunctionElement[int]):
-    """Which stretch of so many seconds an instant lies in, counted from the epoch."""
+class TimeBucket(FunctionElement[int]):
+    """Number of the time bucket of a time: (time, width in seconds), from the Unix epoch."""
 
     type = BigInteger()
     inherit_cache = True
 
 
 @compiles(HasWords, SQLITE)
-def _has_words_on_sqlite(element: Any, compiler: Any, **more: Any) -> str:
-    row_id, _, wanted = (compiler.process(each, **more) for each in element.clauses)
-    found = f"SELECT rowid FROM event_search WHERE event_search MATCH {wanted}"  # noqa: S608
-    return f"{row_id} IN ({found})"
+def _has_words_on_sqlite(element: Any, compiler: Any, **options: Any) -> str:
+    row_id, _, query = (compiler.process(clause, **options) for clause in element.clauses)
+    matches = f"SELECT rowid FROM event_search WHERE event_search MATCH {query}"  # noqa: S608
+    return f"{row_id} IN ({matches})"
 
 
 @compiles(HasWords, POSTGRESQL)
-def _has_words_on_postgresql(element: Any, compiler: Any, **more: Any) -> str:
-    _, column, wanted = (compiler.process(each, **more) for each in element.clauses)
-    return f"{column} @@ {wanted}"
+def _has_words_on_postgresql(element: Any, compiler: Any, **options: Any) -> str:
+    _, column, query = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"{column} @@ {query}"
 
 
-@compiles(Includes, SQLITE)
-def _includes_on_sqlite(element: Any, compiler: Any, **more: Any) -> str:
-    return f"(instr({compiler.process(element.clauses, **more)}) > 0)"
+@compiles(ContainsText, SQLITE)
+def _contains_text_on_sqlite(element: Any, compiler: Any, **options: Any) -> str:
+    return f"(instr({compiler.process(element.clauses, **options)}) > 0)"
 
 
-@compiles(Includes, POSTGRESQL)
-def _includes_on_postgresql(element: Any, compiler: Any, **more: Any) -> str:
-    return f"(strpos({compiler.process(element.clauses, **more)}) > 0)"
+@compiles(ContainsText, POSTGRESQL)
+def _contains_text_on_postgresql(element: Any, compiler: Any, **options: Any) -> str:
+    return f"(strpos({compiler.process(element.clauses, **options)}) > 0)"
 
 
-# Whole seconds are cut from the text on SQLite: strftime would round up what is nearly the next.
-@compiles(Bucket, SQLITE)
-def _bucket_on_sqlite(element: Any, compiler: Any, **more: Any) -> str:
-    instant, width = (compiler.process(each, **more) for each in element.clauses)
-    seconds = f"CAST(strftime('%s', substr({instant}, 1, 19)) AS INTEGER)"
+# Takes whole seconds from the text on SQLite: strftime would round up.
+@compiles(TimeBucket, SQLITE)
+def _time_bucket_on_sqlite(element: Any, compiler: Any, **options: Any) -> str:
+    time, width = (compiler.process(clause, **options) for clause in element.clauses)
+    seconds = f"CAST(strftime('%s', substr({time}, 1, 19)) AS INTEGER)"
     return f"(({seconds} - (({seconds} % {width}) + {width}) % {width}) / {width})"
 
 
-@compiles(Bucket, POSTGRESQL)
-def _bucket_on_postgresql(element: Any, compiler: Any, **more: Any) -> str:
-    instant, width = (compiler.process(each, **more) for each in element.clauses)
-    # The first instant is -infinity to asyncpg, which has no epoch.
-    finite = f"greatest({instant}, TIMESTAMPTZ '0001-01-01 00:00:00+00')"
+@compiles(TimeBucket, POSTGRESQL)
+def _time_bucket_on_postgresql(element: Any, compiler: Any, **options: Any) -> str:
+    time, width = (compiler.process(clause, **options) for clause in element.clauses)
+    # asyncpg stores datetime.min as -infinity, which has no epoch.
+    finite = f"greatest({time}, TIMESTAMPTZ '0001-01-01 00:00:00+00')"
     return f"CAST(floor(extract(epoch FROM {finite}) / {width}) AS BIGINT)"
 
 
-class Kind(Enum):
-    """How a value lies in a row, as far as writing it in JSON goes."""
+class ValueKind(Enum):
+    """The kind of a column value, which determines its JSON encoding."""
 
     ID = "id"
     TEXT = "text"
-    NAME = "name"  # of an enum: needs no escapes
-    WHOLE = "whole"
-    REAL = "real"
-    TRUTH = "truth"
-    INSTANT = "instant"
-    SPAN = "span"
+    ENUM_NAME = "name"  # of an enum member: needs no escapes
+    INTEGER = "whole"
+    FLOAT = "real"
+    BOOLEAN = "truth"
+    DATETIME = "instant"
+    DURATION = "span"
     JSON = "json"
 
 
-# Code of a JSON value, for an f-string, of what the driver gives for `{0}`. Whoever runs it knows
-# `quoted`, `dumps`, `span` and `TRUTHS`.
-_JSON = {
-    Kind.TEXT: "{{quoted({0})}}",
-    Kind.NAME: '"{{{0}}}"',
-    Kind.WHOLE: "{{{0}}}",
-    Kind.REAL: "{{{0}!r}}",
-    Kind.TRUTH: "{{TRUTHS[{0}]}}",
-    Kind.SPAN: "{{span({0})}}",
-    Kind.JSON: "{{{0}}}",
+# f-string code of the JSON encoding of the driver value `{0}`. The namespace that executes it
+# defines `quoted`, `dumps`, `span` and `TRUTHS`.
+_COMMON_JSON = {
+    ValueKind.TEXT: "{{quoted({0})}}",
+    ValueKind.ENUM_NAME: '"{{{0}}}"',
+    ValueKind.INTEGER: "{{{0}}}",
+    ValueKind.FLOAT: "{{{0}!r}}",
+    ValueKind.BOOLEAN: "{{TRUTHS[{0}]}}",
+    ValueKind.DURATION: "{{span({0})}}",
+    ValueKind.JSON: "{{{0}}}",
 }
-_OBJECTS = {
-    Kind.ID: '"{{{0}}}"',
-    Kind.INSTANT: '"{{{0}.isoformat("T", "microseconds")[:26]}}Z"',
+_OBJECT_JSON = {
+    ValueKind.ID: '"{{{0}}}"',
+    ValueKind.DATETIME: '"{{{0}.isoformat("T", "microseconds")[:26]}}Z"',
 }
-_JSON_OF = {
-    SQLITE: _JSON
+_JSON_BY_DIALECT = {
+    SQLITE: _COMMON_JSON
     | {
-        Kind.ID: '"{{{0}[:8]}}-{{{0}[8:12]}}-{{{0}[12:16]}}-{{{0}[16:20]}}-{{{0}[20:]}}"',
-        Kind.INSTANT: '"{{{0}[:26]}}Z"',
+        ValueKind.ID: '"{{{0}[:8]}}-{{{0}[8:12]}}-{{{0}[12:16]}}-{{{0}[16:20]}}-{{{0}[20:]}}"',
+        ValueKind.DATETIME: '"{{{0}[:26]}}Z"',
     },
-    POSTGRESQL: _JSON | _OBJECTS,
-    MEMORY: _JSON | _OBJECTS | {Kind.NAME: '"{{{0}.name}}"', Kind.JSON: "{{dumps({0})}}"},
+    POSTGRESQL: _COMMON_JSON | _OBJECT_JSON,
+    IN_MEMORY: _COMMON_JSON
+    | _OBJECT_JSON
+    | {ValueKind.ENUM_NAME: '"{{{0}.name}}"', ValueKind.JSON: "{{dumps({0})}}"},
 }
 
 
-class Raw:
-    """What the driver gives of a dialect: how it is written in JSON, and what it means.
+class DriverCodec:
+    """JSON encoding and decoding of the values that the driver of a dialect returns.
 
-    Without a dialect it is what rows have in memory, in UTC, which means what it is.
+    Without a dialect: of the values of in-memory rows, in UTC, which need no decoding.
     """
 
     def __init__(self, dialect: Dialect | None) -> None:
         self._dialect = dialect
-        self.name = MEMORY if dialect is None else dialect.name
+        self.name = IN_MEMORY if dialect is None else dialect.name
 
-    def json_code(self, kind: Kind, name: str) -> str:
-        """Code of the variable's value in JSON, for an f-string in three single quotes."""
-        return _JSON_OF[self.name][kind].format(name)
+    def json_expression(self, kind: ValueKind, dialect_name: str) -> str:
+        """f-string code (for three single quotes) that encodes the variable's value as JSON."""
+        return _JSON_BY_DIALECT[self.name][kind].format(dialect_name)
 
-    def meaning(self, type_: TypeEngine[Any]) -> Callable[[Any], Any]:
-        """What makes a value of the column's type of what the driver gives."""
+    def value_decoder(self, type_: TypeEngine[Any]) -> Callable[[Any], Any]:
+        """Returns a function that converts a driver value to a value of the column's type."""
         if self._dialect is None:
-            return _as_it_is
-        return type_.dialect_impl(self._dialect).result_processor(self._dialect, None) or _as_it_is
+            return _identity
+        return type_.dialect_impl(self._dialect).result_processor(self._dialect, None) or _identity
 
 
-def _as_it_is(value: Any) -> Any:
+def _identity(value: Any) -> Any:
     return value

@@ -9,12 +9,12 @@ from uuid import UUID
 from sqlalchemy import Index, text
 from sqlmodel import Field, SQLModel
 
-from app.store.tables.columns import CurrentTransaction, Instant, JSONValue, LogNumber
-from app.store.tables.owners import Owned
+from app.store.tables.columns import CurrentTransaction, JSONValue, LogNumber, UTCDateTime
+from app.store.tables.organizations import OrganizationOwned
 
 
-class Change(Owned, table=True):
-    """An entry of the change log. (tx, seq) is its place; the order of places is commit order."""
+class Change(OrganizationOwned, table=True):
+    """An entry of the change log. (tx, seq) is its position; positions are in commit order."""
 
     __table_args__ = (
         Index("ix_change_place", "tx", "seq", unique=True),
@@ -41,7 +41,7 @@ class Change(Owned, table=True):
     subject: str
     subject_id: UUID
     kind: str
-    at: datetime = Field(sa_type=Instant)
+    at: datetime = Field(sa_type=UTCDateTime)
     actor: str
     rings: bool = False
     changes: dict[str, Any] = Field(sa_type=JSONValue)
@@ -49,12 +49,12 @@ class Change(Owned, table=True):
 
 
 class Log(SQLModel, table=True):
-    """One row: the life of the log that cursors belong to, and how much of it is left.
+    """One row: the epoch of the log, to which cursors belong, and how far it is pruned.
 
-    Entries up to the pruned place were removed where they were older than `begins_at`.
+    Of the entries up to the pruned position, those older than `begins_at` were removed.
     """
 
     epoch: str = Field(primary_key=True)
     pruned_tx: int = Field(default=0, sa_type=LogNumber, sa_column_kwargs={"server_default": "0"})
     pruned_seq: int = Field(default=0, sa_type=LogNumber, sa_column_kwargs={"server_default": "0"})
-    begins_at: datetime | None = Field(default=None, sa_type=Instant)
+    begins_at: datetime | None = Field(default=None, sa_type=UTCDateTime)

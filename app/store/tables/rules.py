@@ -1,4 +1,4 @@
-"""Guard rules and duplication rules, and what duplication rules remember."""
+"""Guard rules, duplication rules with their fingerprints, and correlations."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from sqlmodel import Field
 from app.domain.rules import duplicates
 from app.domain.rules.duplicates import DuplicateAction
 from app.domain.rules.guards import GuardEnforcement, GuardRuleState
-from app.store.tables.columns import Instant, JSONValue, LogNumber
-from app.store.tables.owners import Owned, name_of
+from app.store.tables.columns import JSONValue, LogNumber, UTCDateTime
+from app.store.tables.organizations import OrganizationOwned, enum_column
 
 
-class GuardRule(Owned, table=True):
+class GuardRule(OrganizationOwned, table=True):
     """`expression`, `message` and `enforcement` are the draft's; versions keep what was published.
 
     `published`: the number of the version in force or, once RETIRED, that was the last.
@@ -29,17 +29,17 @@ class GuardRule(Owned, table=True):
         default=None, foreign_key="event_type.id", ondelete="CASCADE"
     )
     name: str
-    state: GuardRuleState = Field(sa_type=name_of(GuardRuleState))
+    state: GuardRuleState = Field(sa_type=enum_column(GuardRuleState))
     expression: str
     message: str
-    enforcement: GuardEnforcement = Field(sa_type=name_of(GuardEnforcement))
+    enforcement: GuardEnforcement = Field(sa_type=enum_column(GuardEnforcement))
     published: int | None = None
-    created_at: datetime = Field(sa_type=Instant)
-    updated_at: datetime = Field(sa_type=Instant)
+    created_at: datetime = Field(sa_type=UTCDateTime)
+    updated_at: datetime = Field(sa_type=UTCDateTime)
 
 
-class GuardRuleVersion(Owned, table=True):
-    """What was published. It is never changed."""
+class GuardRuleVersion(OrganizationOwned, table=True):
+    """A published version of a guard rule. Immutable."""
 
     __tablename__ = "guard_rule_version"
 
@@ -47,12 +47,12 @@ class GuardRuleVersion(Owned, table=True):
     number: int = Field(primary_key=True)
     expression: str
     message: str
-    enforcement: GuardEnforcement = Field(sa_type=name_of(GuardEnforcement))
-    published_at: datetime = Field(sa_type=Instant)
+    enforcement: GuardEnforcement = Field(sa_type=enum_column(GuardEnforcement))
+    published_at: datetime = Field(sa_type=UTCDateTime)
     published_by: str
 
 
-class DuplicationRule(Owned, table=True):
+class DuplicationRule(OrganizationOwned, table=True):
     __tablename__ = "duplication_rule"
     __table_args__ = (Index(None, "organization_id", "event_type_id"),)
 
@@ -63,11 +63,11 @@ class DuplicationRule(Owned, table=True):
     name: str
     fingerprint: list[str] = Field(sa_type=JSONValue)
     window_us: int = Field(sa_type=BigInteger)
-    action: DuplicateAction = Field(sa_type=name_of(DuplicateAction))
+    action: DuplicateAction = Field(sa_type=enum_column(DuplicateAction))
     enabled: bool = True
-    reset_at: datetime | None = Field(default=None, sa_type=Instant)
-    created_at: datetime = Field(sa_type=Instant)
-    updated_at: datetime = Field(sa_type=Instant)
+    reset_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    created_at: datetime = Field(sa_type=UTCDateTime)
+    updated_at: datetime = Field(sa_type=UTCDateTime)
 
     def to_domain(self) -> duplicates.DuplicationRule:
         return duplicates.DuplicationRule(
@@ -80,16 +80,16 @@ class DuplicationRule(Owned, table=True):
         )
 
 
-class Fingerprint(Owned, table=True):
-    """One that a rule has met. Who reports an event of it locks the row until the commit."""
+class Fingerprint(OrganizationOwned, table=True):
+    """A fingerprint of a rule. A report with this fingerprint locks the row until the commit."""
 
     rule_id: UUID = Field(primary_key=True, foreign_key="duplication_rule.id", ondelete="CASCADE")
     digest: str = Field(primary_key=True)
     caught: int = 0
 
 
-class First(Owned, table=True):
-    """An event that others of its fingerprint are duplicates of. Ids rise as they were logged."""
+class First(OrganizationOwned, table=True):
+    """An event whose fingerprint marks others as duplicates. IDs ascend in log order."""
 
     __tablename__ = "first_event"
     __table_args__ = (
@@ -101,10 +101,10 @@ class First(Owned, table=True):
     rule_id: UUID = Field(foreign_key="duplication_rule.id", ondelete="CASCADE")
     digest: str
     event_id: UUID = Field(foreign_key="event.id", index=True, ondelete="CASCADE")
-    occurred_at: datetime = Field(sa_type=Instant)
+    occurred_at: datetime = Field(sa_type=UTCDateTime)
 
 
-class Correlation(Owned, table=True):
+class Correlation(OrganizationOwned, table=True):
     """A link. CAUSED_BY: `event_id` was caused by `other_id`; RELATED: the smaller id first."""
 
     __table_args__ = (Index(None, "other_id", "event_id"),)
@@ -112,5 +112,5 @@ class Correlation(Owned, table=True):
     event_id: UUID = Field(primary_key=True, foreign_key="event.id", ondelete="CASCADE")
     other_id: UUID = Field(primary_key=True, foreign_key="event.id", ondelete="CASCADE")
     causal: bool = Field(primary_key=True)
-    created_at: datetime = Field(sa_type=Instant)
+    created_at: datetime = Field(sa_type=UTCDateTime)
     created_by: str

@@ -1,0 +1,300 @@
+"""Parses CloudEvents 1.0 and 0.3 in JSON format as drafts, or returns all their problems."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from app.domain.events.cloudevents import (
+    JSON_MEDIA_TYPE,
+    SEVERITY_NUMBERS,
+    default_partition_key,
+    entity_subject,
+    extract_tocsin_attributes,
+)
+from app.domain.events.severity import Severity, lookup_severity
+from app.domain.events.uris import is_uri, is_uri_reference
+from app.domain.intake.intake import EventDraft
+from app.domain.shared.limits import Limits
+from app.domain.shared.problems import Problem, invalid_input
+from app.domain.shared.values import (
+    parse_instant,
+    replace_unstorable,
+    validate_json,
+    validate_line,
+    validate_name,
+    validate_text,
+)
+
+_DATA_NAMES = ("data", "data_base64")
+_CONTEXT_NAMES = (
+    *("specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema"),
+    *("severitytext", "severitynumber", "recordedtime", "planningtags"),
+)
+_DEFINED_NAMES = (*_DATA_NAMES, *_CONTEXT_NAMES, "schemaurl", "datacontentencoding", "partitionkey")
+_ATTRIBUTE_NAME = re.compile("[a-z0-9]+")
+_TCHARS = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_MEDIA_TYPE = re.compile(
+    rf"""{_TCHARS}/{_TCHARS}([ ]*;[ ]*{_TCHARS}=({_TCHARS}|"([^"\\]|\\.)*"))*""",
+    re.ASCII,
+)
+_WHOLE_NUMBER = re.compile("-?[0-9]{1,10}")
+_MIN_INTEGER, _MAX_INTEGER = -(2**31), 2**31 - 1
+_MAX_SHOWN_NAME_LENGTH = 100
+_MAX_PROBLEMS = 100
+
+
+def parse_cloud_event(value: object, limits: Limits) -> EventDraft | list[Problem]:
+    """Parses a CloudEvent as a draft, or returns its problems.
+
+    `value` is parsed JSON. As in HTTP binary mode, `severitynumber` and `planningtags` may also be
+    strings: an integer and a JSON array.
+    """
+    if not isinstance(value, dict):
+        return [invalid_input("Must be a CloudEvent: a JSON object.")]
+    max_attributes = len(_DEFINED_NAMES) + limits.extensions
+    if len(value) > max_attributes:
+        return [
+            invalid_input(
+                f"There are {len(value):,} attributes; at most {max_attributes:,} are read."
+            )
+        ]
+    parser = _CloudEventParser(value, limits)
+    draft = parser.parse_draft()
+    return parser.problems[:_MAX_PROBLEMS] or draft
+
+
+@dataclass
+class _CloudEventParser:
+    value: dict[str, Any]
+    limits: Limits
+    problems: list[Problem] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        # Null means absent, except for data, which may be the JSON value null.
+        attributes = {name: value for name, value in self.value.items() if value is not None}
+        self.data = {name: attributes.pop(name) for name in _DATA_NAMES if name in attributes}
+        if not self.data and "data" in self.value:
+            self.data = {"data": None}
+        self.attributes: dict[str, Any] = attributes
+
+    def parse_draft(self) -> EventDraft:
+        if self.attributes.get("specversion") == "0.3":
+            self._translate_version_0_3()
+        elif self._parse_required("specversion") not in (None, "1.0"):
+            self.add_problem("Must be 1.0 or 0.3.", "specversion")
+        type, source, source_id = (self._parse_required(name) for name in ("type", "source", "id"))
+        if source is not None and not is_uri_reference(source):
+            self.add_problem(
+                "Must be a URI-reference: percent-encode what it may not have.", "source"
+            )
+        subject = self._parse_text("subject", None)
+        severity = self._parse_severity()
+        occurred_at = self._parse_time()
+        tags = self._parse_tags()
+        payload = self._parse_payload()
+        extensions = self._collect_extensions()
+        tocsin_attributes = extract_tocsin_attributes(extensions, self.limits)
+        entity = tocsin_attributes.get("entity")
+        if entity is not None and subject == entity_subject(entity):
+            subject = None
+        if extensions.get("partitionkey", "") == default_partition_key(
+            entity, subject, source or ""
+        ):
+            extensions.pop("partitionkey", None)
+        self._validate_sizes(subject, extensions)
+        return EventDraft(
+            **tocsin_attributes,
+            type=type,
+            source=source,
+            source_id=source_id,
+            subject=subject,
+            severity=severity,
+            occurred_at=occurred_at,
+            tags=tags,
+            fields=payload.pop("data") if isinstance(payload.get("data"), dict) else None,
+            payload=payload or None,
+            extensions=extensions or None,
+        )
+
+    def add_problem(self, message: str, *path: str) -> None:
+        self.problems.append(invalid_input(message, *path))
+
+    def _translate_version_0_3(self) -> None:
+        """Renames the attributes of CloudEvents 0.3 for the schema and for binary data."""
+        attributes = self.attributes
+        if "dataschema" in attributes:
+            self.add_problem("Is called schemaurl in 0.3.", "dataschema")
+        if "schemaurl" in attributes:
+            attributes["dataschema"] = attributes.pop("schemaurl")
+        encoding = attributes.pop("datacontentencoding", None)
+        if encoding is None:
+            return
+        if not isinstance(encoding, str) or encoding.lower() != "base64":
+            self.add_problem("Must be base64.", "datacontentencoding")
+        elif "data_base64" not in self.data and self.data.get("data") is not None:
+            self.data = {"data_base64": self.data["data"]}
+
+    def _parse_required(self, name: str) -> str | None:
+        if name not in self.attributes:
+            self.add_problem("Is required.", name)
+        return self._parse_text(name, self.limits.name)
+
+    def _parse_text(self, name: str, limit: int | None) -> str | None:
+        """Returns a string attribute. None if absent or invalid."""
+        value = self.attributes.get(name)
+        if value is None:
+            return None
+        if not isinstance(value, str):
+            self.add_problem("Must be a string.", name)
+            return None
+        problems = validate_name(value, len(value) if limit is None else limit, name)
+        self.problems += problems
+        return None if problems else value
+
+    def _parse_time(self) -> datetime | None:
+        text = self._parse_text("time", self.limits.name)
+        instant = None if text is None else parse_instant(text)
+        if text is not None and instant is None:
+            self.add_problem("Must be an RFC 3339 instant, as 2026-04-10T10:30:00Z.", "time")
+        return instant
+
+    def _parse_severity(self) -> str | None:
+        """A severity name takes precedence over the number, which has OpenTelemetry's ranges."""
+        text, number = (self.attributes.get(f"severity{kind}") for kind in ("text", "number"))
+        if text is not None and not isinstance(text, str):
+            self.add_problem("Must be a string.", "severitytext")
+            text = None
+        self.problems += validate_line(text, self.limits.name, "severitytext")
+        if isinstance(number, str) and _WHOLE_NUMBER.fullmatch(number):
+            number = int(number)
+        if number is not None and not _is_integer(number):
+            self.add_problem("Must be a 32-bit integer.", "severitynumber")
+        elif number is not None and lookup_severity(text) is None:
+            return _severity_of_number(number).value
+        return text
+
+    def _parse_tags(self) -> tuple[str, ...] | None:
+        tags = self.attributes.get("planningtags")
+        if isinstance(tags, str):
+            tags = _parse_json(tags)
+        if tags is None and "planningtags" not in self.attributes:
+            return None
+        if not isinstance(tags, list):
+            self.add_problem("Must be an array of strings.", "planningtags")
+            return None
+        max_tags = self.limits.tags
+        if len(tags) > max_tags:
+            self.add_problem(
+                f"There are {len(tags):,} tags; at most {max_tags} are kept.", "planningtags"
+            )
+        for index, tag in enumerate(tags[:max_tags]):
+            path = ("planningtags", str(index))
+            if isinstance(tag, str):
+                self.problems += validate_name(tag, self.limits.name, *path)
+            else:
+                self.add_problem("Must be a string.", *path)
+        return tuple(tags)
+
+    def _parse_payload(self) -> dict[str, Any]:
+        """Returns the data and its metadata under the names of CloudEvents 1.0."""
+        payload = dict(self.data)
+        if len(payload) > 1:
+            self.add_problem("Is given beside data: an event has one of the two.", "data_base64")
+        if "data" in payload:
+            # An object becomes the fields, and is validated as such.
+            max_bytes = self.limits.payload_bytes
+            if not isinstance(payload["data"], dict):
+                self.problems += validate_json(
+                    payload["data"], self.limits, "data", max_bytes=max_bytes
+                )
+        if "data_base64" in payload:
+            self._check_bytes(payload["data_base64"])
+        content_type = self._parse_text("datacontenttype", self.limits.name)
+        if content_type is not None and not _MEDIA_TYPE.fullmatch(content_type):
+            self.add_problem("Must be a media type, as application/json.", "datacontenttype")
+        if content_type is not None and (
+            content_type != JSON_MEDIA_TYPE or "data_base64" in payload
+        ):
+            payload["datacontenttype"] = content_type
+        schema = self._parse_text("dataschema", self.limits.schema_address)
+        if schema is not None and not is_uri(schema):
+            self.add_problem("Must be an absolute URI.", "dataschema")
+        if schema is not None:
+            payload["dataschema"] = schema
+        return payload
+
+    def _check_bytes(self, text: Any) -> None:
+        name = "data_base64" if "data_base64" in self.value else "data"
+        if not isinstance(text, str):
+            return self.add_problem("Must be a string.", name)
+        if problems := validate_json(text, self.limits, name, max_bytes=self.limits.payload_bytes):
+            self.problems += problems
+            return None
+        try:
+            base64.b64decode(text, validate=True)
+        except (binascii.Error, ValueError):
+            self.add_problem("Must be base64.", name)
+        return None
+
+    def _collect_extensions(self) -> dict[str, Any]:
+        """Returns the attributes that neither CloudEvents nor Tocsin defines."""
+        for name, value in self.attributes.items():
+            shown_name = replace_unstorable(name[:_MAX_SHOWN_NAME_LENGTH])
+            if not _ATTRIBUTE_NAME.fullmatch(name):
+                self.add_problem(
+                    "Is no attribute's name, which has a to z and 0 to 9 only.", shown_name
+                )
+            elif name not in _CONTEXT_NAMES or name == "recordedtime":
+                self._check_extension(value, shown_name)
+        return {
+            name: value for name, value in self.attributes.items() if name not in _CONTEXT_NAMES
+        }
+
+    def _check_extension(self, value: Any, name: str) -> None:
+        if isinstance(value, str):
+            self.problems += validate_line(value, self.limits.extensions_bytes, name)
+        elif not isinstance(value, bool) and not _is_integer(value):
+            self.add_problem("Must be a boolean, a 32-bit integer or a string.", name)
+
+    def _validate_sizes(self, subject: str | None, extensions: dict[str, Any]) -> None:
+        """Validates the size of the subject and of the extension attributes."""
+        self.problems += validate_text(subject, self.limits.name, "subject")
+        max_extensions = self.limits.extensions
+        if len(extensions) > max_extensions:
+            count = f"There are {len(extensions):,} extension attributes"
+            self.add_problem(f"{count}; at most {max_extensions:,} are kept.")
+        valid = {name: value for name, value in extensions.items() if isinstance(value, str | int)}
+        text = json.dumps(valid, ensure_ascii=False, separators=(",", ":"))
+        size, max_bytes = len(text.encode(errors="surrogatepass")), self.limits.extensions_bytes
+        if size > max_bytes:
+            self.add_problem(
+                f"The extension attributes are {size:,} bytes of JSON; at most {max_bytes:,}."
+            )
+
+
+def _is_integer(value: Any) -> bool:
+    is_integer = isinstance(value, int) and not isinstance(value, bool)
+    return is_integer and _MIN_INTEGER <= value <= _MAX_INTEGER
+
+
+def _severity_of_number(number: int) -> Severity:
+    if number >= SEVERITY_NUMBERS[Severity.ERROR]:
+        return Severity.ERROR
+    if number >= SEVERITY_NUMBERS[Severity.WARN]:
+        return Severity.WARN
+    is_success = number == SEVERITY_NUMBERS[Severity.SUCCESS]
+    return Severity.SUCCESS if is_success else Severity.INFO
+
+
+def _parse_json(text: str) -> Any:
+    """Parses JSON. None if the text is not JSON."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,36 @@
+"""A strict JSON decoder: it rejects what a lenient one would drop or change."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from typing import Any, NoReturn
+
+_MAX_INTEGER_DIGITS = 400  # more than any double has
+
+
+def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Builds an object. Raises ValueError for a repeated member, which would be lost."""
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        counts = Counter(name for name, _ in pairs)
+        name = next(name for name, count in counts.items() if count > 1)
+        raise ValueError(f"an object has the member {name[:100]!a} more than once")
+    return members
+
+
+def _parse_integer(digits: str) -> float:
+    """Parses an integer; infinity if too long for a double, which validation then rejects."""
+    return int(digits) if len(digits) < _MAX_INTEGER_DIGITS else math.inf
+
+
+def _reject_constant(word: str) -> NoReturn:
+    raise ValueError(f"{word} is no JSON")
+
+
+STRICT_DECODER = json.JSONDecoder(
+    object_pairs_hook=_build_object, parse_int=_parse_integer, parse_constant=_reject_constant
+)
+# Finds the end of a value that is well-formed but that STRICT_DECODER rejects.
+LENIENT_DECODER = json.JSONDecoder(parse_int=len)

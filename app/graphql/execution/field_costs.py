@@ -1,0 +1,123 @@
+"""Cost of each field, in nodes.
+
+A node is a row that is read and returned. A field that is not in the table costs nothing, a root
+field costs 1. The selection below a list is charged once for each row of the list.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class FieldCost:
+    """Cost of a field.
+
+    `default_rows`: number of rows if no size argument is given.
+    `size_arguments`: arguments that set the number of rows: a number, or a list that is counted.
+    `limit_name`: the limit that caps the number of rows; the resolver rejects larger values.
+    `row_cost`: cost of each row.
+    `row_fields`: subfields that contain the rows, such as `nodes`; without them the field itself is
+    the list. Each selection of one is charged for all rows, and the field itself costs 1.
+    `charges_rows_once`: the field is charged for its rows whatever is selected below it.
+    `multiplier_argument`: an argument that multiplies the rows charged once.
+    """
+
+    default_rows: int = 1
+    size_arguments: tuple[str, ...] = ()
+    limit_name: str | None = None
+    row_cost: float = 1
+    row_fields: tuple[str, ...] = ()
+    charges_rows_once: bool = False
+    multiplier_argument: str | None = None
+
+
+ONE_ROW = FieldCost()
+PAGE = FieldCost(20, ("first", "last"), "page", row_fields=("edges", "nodes"))
+INTROSPECTION = FieldCost(
+    row_cost=500
+)  # the whole of it is some thousand nodes, all of them in memory
+
+COSTS: dict[str, FieldCost] = {
+    "Query.events": PAGE,
+    "Query.eventChanges": PAGE,
+    "Query.notifications": PAGE,
+    "Query.eventTypes": PAGE,
+    "Query.guardRules": PAGE,
+    "Query.duplicationRules": PAGE,
+    "Query.cloudEvents": FieldCost(20, ("pageSize",), "cloud_events_page", row_fields=("events",)),
+    # A row is a few numbers: ten of them are a node.
+    "Query.eventCounts": FieldCost(100, ("first",), "counts_over_time", row_cost=0.1),
+    "Query.tryGuardRule": FieldCost(
+        100, ("last",), "trial", row_fields=("examples",), charges_rows_once=True
+    ),
+    "Query.__schema": INTROSPECTION,
+    "Query.__type": FieldCost(row_cost=20),
+    "Event.history": PAGE,
+    # Each step of the traversal reads a page, whatever is selected.
+    "Event.correlations": FieldCost(
+        20,
+        ("first",),
+        "page",
+        row_fields=("edges", "nodes"),
+        charges_rows_once=True,
+        multiplier_argument="depth",
+    ),
+    "Event.duplicateOf": ONE_ROW,
+    "Event.eventType": ONE_ROW,
+    "Event.fieldValues": FieldCost(5),  # by how many fields types usually have, here and below
+    "EventChange.event": ONE_ROW,
+    "EventCheck.duplicateOf": ONE_ROW,
+    "FieldValue.field": ONE_ROW,
+    "Entity.events": PAGE,
+    "EventType.events": PAGE,
+    "EventType.fields": FieldCost(5),
+    "EventType.conditionalRules": FieldCost(3),
+    "EventType.guardRules": FieldCost(2),
+    "EventType.duplicationRules": FieldCost(2),
+    "EventType.jsonSchema": ONE_ROW,
+    "EventField.eventType": ONE_ROW,
+    "ConditionalRule.eventType": ONE_ROW,
+    "ConditionalRule.targets": FieldCost(2),
+    "GuardRule.eventType": ONE_ROW,
+    "GuardRule.versions": FieldCost(5),
+    "GuardViolation.rule": ONE_ROW,
+    "DuplicationRule.eventType": ONE_ROW,
+    "DuplicateError.rule": ONE_ROW,
+    "DuplicateError.existing": ONE_ROW,
+    "Organization.events": PAGE,
+    "Organization.containerEvents": PAGE,
+    "Organization.apiKeys": FieldCost(20),
+    "Viewer.organization": ONE_ROW,
+    "Viewer.organizations": FieldCost(10),
+    # A bulk mutation is charged for its inputs; this covers the returned rows.
+    "Mutation.logEvents": FieldCost(
+        1, ("input",), "bulk", row_fields=("results",), charges_rows_once=True
+    ),
+    "Mutation.ingestCloudEvents": FieldCost(
+        1, ("events",), "bulk", row_fields=("results",), charges_rows_once=True
+    ),
+    "Mutation.correlateEvents": FieldCost(
+        1, ("relatedIds",), "correlated_per_call", charges_rows_once=True
+    ),
+    "Mutation.uncorrelateEvents": FieldCost(
+        1, ("relatedIds",), "correlated_per_call", charges_rows_once=True
+    ),
+    "AcknowledgeEventsPayload.events": FieldCost(100),
+}
+
+# Lists that cost nothing, by reason.
+FREE_LISTS: dict[str, set[str]] = {
+    "values of a row that is paid for": {
+        "ApiKey.permissions",
+        "DuplicationRule.fingerprint",
+        "Event.tags",
+        "EventCheck.requiredFields",
+        "EventCheck.visibleFields",
+        "EventField.options",
+        "EventType.transitions",
+        "TransitionError.allowed",
+        "Viewer.permissions",
+    },
+    "what is wrong with an input, which was paid for": {"*.path", "*.userErrors", "*.warnings"},
+}

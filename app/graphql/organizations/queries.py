@@ -1,0 +1,136 @@
+"""Queries of organizations, of the viewer, and of any node by its ID."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import strawberry
+
+from app.domain.access.caller import Permission
+from app.graphql.shared.context import Context, Info
+from app.graphql.shared.field_sources import ComputedField, declare_source
+from app.graphql.shared.nodes import Node, parse_id_argument
+from app.graphql.shared.permissions import (
+    MANAGE_ORGANIZATION,
+    READ_EVENT_TYPES,
+    READ_EVENTS,
+    READ_ORGANIZATION,
+    READ_RULES,
+)
+from app.graphql.types.api_key import ApiKey
+from app.graphql.types.conditional_rule import ConditionalRule
+from app.graphql.types.duplication_rule import DuplicationRule
+from app.graphql.types.event import Event
+from app.graphql.types.event_type import EventField, EventType
+from app.graphql.types.guard_rule import GuardRule
+from app.graphql.types.organization import Organization
+from app.services.auth import keys, organizations
+from app.services.definitions import event_types, guards
+from app.services.events import event_queries
+from app.services.rules import duplication_rules
+from app.store import tables
+
+
+async def _get_organization(viewer: Viewer, _context: Context) -> Organization:
+    return viewer.organization
+
+
+async def _list_organizations(_parent: Viewer, context: Context) -> list[Organization]:
+    caller = context.caller
+    rows = await organizations.list_organizations(context.database, caller, context.limits.page)
+    return [Organization.from_row(row, row.id == caller.organization_id) for row in rows]
+
+
+async def _resolve_viewer(_root: Any, context: Context) -> Viewer:
+    caller = context.caller
+    row = await organizations.fetch_organization(context.database, caller)
+    return Viewer(
+        name=caller.name,
+        organization=Organization.from_row(row),
+        permissions=[permission for permission in Permission if permission in caller.permissions],
+    )
+
+
+async def _resolve_organization(
+    _root: Any, context: Context, key: str | None = None
+) -> Organization | None:
+    row = await organizations.fetch_organization(context.database, context.caller)
+    return Organization.from_row(row) if key in (None, row.key) else None
+
+
+@strawberry.type(description="Who asks.")
+class Viewer:
+    name: str = strawberry.field(description="The name of the credential.")
+    organization: Organization = strawberry.field(
+        description="The organization that this request acts in.",
+        metadata=declare_source(ComputedField(_get_organization)),
+    )
+    permissions: list[Permission] = strawberry.field(description="What the credential may do.")
+
+    @strawberry.field(
+        description="The organizations that the credential may choose among, up to 100. The "
+        "header `data-partition-id` chooses, by key.",
+        metadata=declare_source(ComputedField(_list_organizations)),
+    )
+    async def organizations(self, info: Info) -> list[Organization]:
+        return await _list_organizations(self, info.context)
+
+
+@strawberry.type
+class OrganizationQueries:
+    @strawberry.field(
+        description="Who asks, in which organization, with which permissions.",
+        metadata=declare_source(ComputedField(_resolve_viewer)),
+    )
+    async def viewer(self, info: Info) -> Viewer:
+        return await _resolve_viewer(self, info.context)
+
+    @strawberry.field(
+        description="The request's organization; with its key, the same; with another key, null.",
+        metadata=declare_source(ComputedField(_resolve_organization)),
+    )
+    async def organization(
+        self,
+        info: Info,
+        key: Annotated[
+            str | None, strawberry.argument(description="The organization's key.")
+        ] = None,
+    ) -> Organization | None:
+        return await _resolve_organization(self, info.context, key)
+
+    @strawberry.field(
+        description="Whatever has this id: an event, an event type, a field, a rule, a key or "
+        "the organization; null where nothing has."
+    )
+    async def node(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="The id.")],
+    ) -> Node | None:
+        database, caller = info.context.database, info.context.caller
+        node_id = parse_id_argument(id, "id")
+        if caller.has_any_permission(READ_EVENTS) and (
+            event := await event_queries.fetch_event(database, caller, node_id)
+        ):
+            return Event.from_row(event)
+        if caller.has_any_permission(READ_EVENT_TYPES):
+            if event_type := await event_types.fetch_event_type(database, caller, id=node_id):
+                return EventType.from_row(event_type)
+            if field := await event_types.fetch_part(database, caller, tables.EventField, node_id):
+                return EventField.from_row(field)
+            rules = tables.ConditionalRule
+            if rule := await event_types.fetch_part(database, caller, rules, node_id):
+                return ConditionalRule.from_row(rule)
+        if caller.has_any_permission(READ_RULES):
+            if guard := await guards.fetch_rule(database, caller, node_id):
+                return GuardRule.from_row(guard)
+            rules_by_id = await duplication_rules.fetch_rules(database, caller, [node_id])
+            if node_id in rules_by_id:
+                return DuplicationRule.from_row(rules_by_id[node_id])
+        if caller.has_any_permission(MANAGE_ORGANIZATION) and (
+            key := await keys.find(database, caller, node_id)
+        ):
+            return ApiKey.from_row(key)
+        if caller.has_any_permission(READ_ORGANIZATION) and node_id == caller.organization_id:
+            return Organization.from_row(await organizations.fetch_organization(database, caller))
+        return None

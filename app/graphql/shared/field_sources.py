@@ -1,0 +1,202 @@
+"""Declarations of what each field reads, as data for the query planner. They contain no SQL.
+
+A field without a resolver, of a type that is `backed_by_table`, reads the column of its own name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any, TypeVar
+
+from graphql import GraphQLField, GraphQLObjectType
+from strawberry.schema.schema_converter import GraphQLCoreConverter
+from strawberry.types.field import StrawberryField
+
+from app.domain.access.caller import Caller
+from app.services.shared.listings import ListPage
+from app.store.engine.database import Database
+from app.store.reading.projection import DriverRow, Projection
+from app.store.tables import OrganizationOwned
+
+Type = TypeVar("Type", bound=type)
+_METADATA_KEY = "source"
+_TABLES_BY_TYPE: dict[type, type[OrganizationOwned]] = {}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the row."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class LatestOf:
+    """The later of two timestamp columns, the second of which is nullable."""
+
+    column: str
+    nullable_column: str
+
+
+@dataclass(frozen=True)
+class IsNotNull:
+    """True if the column is not null."""
+
+    column: str
+
+
+@dataclass(frozen=True)
+class EmbeddedObject:
+    """An object whose fields are columns of the same row. Null if one of the columns is null."""
+
+    columns: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class ForeignRow:
+    """The row of the same table that the column references by id."""
+
+    id_column: str
+
+
+@dataclass(frozen=True)
+class EventTypeReference:
+    """The event type that the column references by id. It is encoded once for all rows.
+
+    `id_column` is None if the row itself is the event type.
+    """
+
+    id_column: str | None
+
+
+@dataclass(frozen=True)
+class DefinitionField:
+    """A field that depends on the organization's event types and rules only."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A page of rows. `build_request(parent, context, **arguments)` returns the request for `read`.
+
+    `sort_columns` are all columns that the list can be sorted by. The last argument of `read`
+    lists the requested counts, by the names in `COUNT_NAMES`.
+    """
+
+    build_request: Callable[..., Any]
+    read: Callable[[Database, Caller, Any, Projection, Sequence[str]], Awaitable[ListPage | None]]
+    sort_columns: tuple[str, ...] = ("id",)
+
+
+@dataclass(frozen=True)
+class One:
+    """A single row, or null. `build_request(parent, context, **arguments)` returns its key."""
+
+    build_request: Callable[..., Any]
+    read: Callable[[Database, Caller, Any, Projection], Awaitable[DriverRow | None]]
+
+
+@dataclass(frozen=True)
+class ComputedField:
+    """An object, a list or a value that `compute(parent, context, **arguments)` returns."""
+
+    compute: Callable[..., Awaitable[Any]]
+
+
+@dataclass(frozen=True)
+class MutationHandler:
+    """The handler of a mutation. `handle(context, **arguments)` returns the payload."""
+
+    handle: Callable[..., Awaitable[Any]]
+
+
+@dataclass(frozen=True)
+class InMemoryRow:
+    """A row that the object holds in an attribute. Null if the attribute is None."""
+
+    attribute: str
+
+
+class ConnectionPart(Enum):
+    """A field of a connection, of its edges or of its page information."""
+
+    EDGES = auto()
+    NODES = auto()
+    PAGE_INFO = auto()
+    TOTAL_COUNT = auto()
+    UNACKNOWLEDGED_COUNT = auto()
+    CURSOR = auto()
+    NODE = auto()
+    HAS_NEXT_PAGE = auto()
+    HAS_PREVIOUS_PAGE = auto()
+    START_CURSOR = auto()
+    END_CURSOR = auto()
+
+
+# The names by which the services know the counts of a list.
+COUNT_NAMES = {
+    ConnectionPart.TOTAL_COUNT: "total",
+    ConnectionPart.UNACKNOWLEDGED_COUNT: "unacknowledged",
+}
+FieldSource = (
+    Column
+    | LatestOf
+    | IsNotNull
+    | EmbeddedObject
+    | ForeignRow
+    | EventTypeReference
+    | DefinitionField
+    | Listed
+    | One
+    | ComputedField
+    | MutationHandler
+    | InMemoryRow
+    | ConnectionPart
+)
+
+
+def declare_source(source: FieldSource) -> dict[str, FieldSource]:
+    """Returns the `metadata` of a Strawberry field that reads this source."""
+    return {_METADATA_KEY: source}
+
+
+def backed_by_table(table: type[OrganizationOwned]) -> Callable[[Type], Type]:
+    """Declares that the objects of a type are rows of this table."""
+
+    def register_table(type_: Type) -> Type:
+        _TABLES_BY_TYPE[type_] = table
+        return type_
+
+    return register_table
+
+
+def get_strawberry_field(field: GraphQLField) -> StrawberryField:
+    strawberry_field: StrawberryField = field.extensions[GraphQLCoreConverter.DEFINITION_BACKREF]
+    return strawberry_field
+
+
+def get_python_type(type_: GraphQLObjectType) -> type:
+    python_type: type = type_.extensions[GraphQLCoreConverter.DEFINITION_BACKREF].origin
+    return python_type
+
+
+def get_backing_table(type_: GraphQLObjectType) -> type[OrganizationOwned] | None:
+    return _TABLES_BY_TYPE.get(get_python_type(type_))
+
+
+def get_field_source(type_: GraphQLObjectType, name: str) -> FieldSource | None:
+    """Returns what a field reads. None if it is not declared."""
+    strawberry_field = get_strawberry_field(type_.fields[name])
+    metadata: Mapping[Any, FieldSource] = strawberry_field.metadata or {}
+    if (source := metadata.get(_METADATA_KEY)) is not None:
+        return source
+    table = get_backing_table(type_)
+    column_name = strawberry_field.python_name
+    if (
+        table is not None
+        and strawberry_field.base_resolver is None
+        and column_name in table.model_fields
+    ):
+        return Column(column_name)
+    return None

@@ -1,0 +1,127 @@
+"""Middleware of all requests: request id, security headers, metrics and request log.
+
+The id is the client's `X-Request-Id` if it is valid, otherwise a new one. The response and all log
+lines of the request have it. A socket is one request.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from random import getrandbits
+
+import structlog
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app import metrics
+from app.domain.shared.problems import ErrorCode
+
+_VALID_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
+_API_BY_PATH = {
+    "/graphql": "graphql",
+    "/cloudevents": "cloudevents",
+    "/health": "probes",
+    "/ready": "probes",
+    "/metrics": "probes",
+}
+_API_BY_PREFIX = {"/graphql/assets/": "page", "/event-types/": "schemas"}
+
+# Defaults of all responses: browsers do not cache them, sniff their type, execute anything in them,
+# show them in a frame or send their URL to other sites.
+_SECURITY_HEADERS = (
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+)
+
+log = structlog.get_logger(__name__)
+
+
+class RequestMiddleware:
+    def __init__(self, app: ASGIApp, log_requests: bool) -> None:
+        self._app = app
+        self._log_requests = log_requests
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            return await self._app(scope, receive, send)
+        request_id = _read_request_id(scope)
+        api = _API_BY_PATH.get(scope["path"]) or _find_api_by_prefix(scope["path"])
+        metrics.REQUEST_API.set(api)
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        response = _ResponseSender(send, request_id)
+        started_at = time.monotonic()
+        try:
+            if scope["type"] == "websocket":
+                with metrics.SOCKETS.track_inprogress():
+                    await self._app(scope, receive, response.send)
+            else:
+                await self._app(scope, receive, response.send)
+        except ClientDisconnect:
+            pass  # the client sent a partial request and does not wait for the response
+        except Exception:
+            if scope["type"] == "websocket" or response.status is not None:
+                raise
+            log.exception("unexpected", reference=request_id)
+            await response.send_error()
+        finally:
+            if scope["type"] == "http":
+                metrics.response_counter(api, response.status or 499).inc()
+            if self._log_requests:
+                log.info(
+                    "request",
+                    method=scope.get("method", "WEBSOCKET"),
+                    path=scope["path"],
+                    status=response.status,
+                    milliseconds=round((time.monotonic() - started_at) * 1000, 1),
+                )
+        return None
+
+
+class _ResponseSender:
+    """Sends the response. `status` is the HTTP status, or the close code of the server."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._request_id = request_id
+        self.status: int | None = None
+
+    async def send(self, message: Message) -> None:
+        header = (b"x-request-id", self._request_id.encode())
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = message.get("headers", ())
+            names = {name for name, _ in headers}
+            defaults = [default for default in _SECURITY_HEADERS if default[0] not in names]
+            message["headers"] = [*headers, *defaults, header]
+        elif message["type"] == "websocket.accept":
+            message["headers"] = [*message.get("headers", ()), header]
+        elif message["type"] == "websocket.close":
+            self.status = message.get("code", 1000)
+        await self._send(message)
+
+    async def send_error(self) -> None:
+        """Sends the response to an unexpected error, with the request id as its reference."""
+        extensions = {
+            "code": ErrorCode.INTERNAL_SERVER_ERROR.value,
+            "reference": self._request_id,
+        }
+        error = {"message": "Something went wrong in the server.", "extensions": extensions}
+        headers = [(b"content-type", b"application/json")]
+        await self.send({"type": "http.response.start", "status": 500, "headers": headers})
+        body = json.dumps({"errors": [error]}).encode()
+        await self.send({"type": "http.response.body", "body": body})
+
+
+def _find_api_by_prefix(path: str) -> str:
+    return next((api for prefix, api in _API_BY_PREFIX.items() if path.startswith(prefix)), "other")
+
+
+def _read_request_id(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _VALID_REQUEST_ID.fullmatch(value):
+            return str(value.decode())
+    return f"{getrandbits(128):032x}"  # not a secret: it only identifies the request

@@ -1,0 +1,161 @@
+"""Reads rows from SQLite without a session. Short statements run on the event loop.
+
+A statement that exceeds `MAX_STEPS_ON_LOOP` there is interrupted and run again in a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
+
+from app.store.engine.dialect import LOCK_TIMEOUT_MS, STATEMENT_TIMEOUT_MS
+from app.store.engine.reader_limiter import ReaderLimiter
+from app.store.engine.statement_observers import notify_observers
+
+THREADS = 4
+STEPS_PER_CHECK = 1_000
+MAX_STEPS_ON_LOOP = 20 * STEPS_PER_CHECK  # of SQLite's virtual machine: about two milliseconds
+MAX_CPU_SECONDS_ON_LOOP = 0.005  # CPU time: waiting for the processor does not count
+STEPS_PER_THREAD_CHECK = 100 * STEPS_PER_CHECK
+SLOW_STATEMENT_SECONDS = 10.0
+MAX_SLOW_STATEMENTS = 1_000
+
+DriverRow = Sequence[Any]
+
+
+class SQLiteReader:
+    """One connection for the event loop, which never waits for locks, and several for threads."""
+
+    def __init__(self, url: URL) -> None:
+        self._url = url
+        # A reader must not create the database.
+        self._file = f"file:{quote(url.database or '')}?mode=rw"
+        self._loop_connection: sqlite3.Connection | None = None
+        self._thread_connections: list[sqlite3.Connection] = []
+        self._threads = ThreadPoolExecutor(THREADS, "tocsin-reads")
+        self._limiter = ReaderLimiter(THREADS)
+        self._slow_statements: dict[str, float] = {}
+        self._remaining_checks = 0
+        self._loop_deadline = 0.0
+
+    @property
+    def connections_in_use(self) -> int:
+        return self._limiter.in_use
+
+    async def fetch_rows(
+        self, statement: str, parameters: Sequence[Any], *, scans_texts: bool = False
+    ) -> list[DriverRow]:
+        notify_observers(self._url, statement)
+        try:
+            if not scans_texts and not self._is_slow(statement):
+                try:
+                    return self._fetch_on_loop(statement, parameters)
+                except sqlite3.OperationalError as error:
+                    if not _can_retry_in_thread(error):
+                        raise
+                    self._mark_slow(statement)
+            return await self._fetch_in_thread(statement, parameters)
+        except sqlite3.Error as error:
+            raise DBAPIError(statement, None, error) from error
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._threads.shutdown)
+        for connection in (self._loop_connection, *self._thread_connections):
+            if connection is not None:
+                connection.close()
+        self._loop_connection, self._thread_connections = None, []
+
+    def _is_slow(self, statement: str) -> bool:
+        slow_until = self._slow_statements.get(statement)
+        return slow_until is not None and time.monotonic() < slow_until
+
+    def _mark_slow(self, statement: str) -> None:
+        """Runs the statement in a thread for the next SLOW_STATEMENT_SECONDS."""
+        self._slow_statements.pop(statement, None)
+        self._slow_statements[statement] = time.monotonic() + SLOW_STATEMENT_SECONDS
+        if len(self._slow_statements) > MAX_SLOW_STATEMENTS:
+            del self._slow_statements[next(iter(self._slow_statements))]
+
+    def _fetch_on_loop(self, statement: str, parameters: Sequence[Any]) -> list[DriverRow]:
+        if self._loop_connection is None:
+            self._loop_connection = self._open_connection(0)
+            self._loop_connection.set_progress_handler(self._exceeds_loop_budget, STEPS_PER_CHECK)
+        self._remaining_checks = MAX_STEPS_ON_LOOP // STEPS_PER_CHECK
+        self._loop_deadline = time.thread_time() + MAX_CPU_SECONDS_ON_LOOP
+        try:
+            return self._loop_connection.execute(statement, parameters).fetchall()
+        except sqlite3.DatabaseError as error:
+            if not _can_retry_in_thread(error):
+                self._loop_connection.close()
+                self._loop_connection = None
+            raise
+
+    def _exceeds_loop_budget(self) -> bool:
+        self._remaining_checks -= 1
+        return self._remaining_checks < 0 or time.thread_time() > self._loop_deadline
+
+    async def _fetch_in_thread(self, statement: str, parameters: Sequence[Any]) -> list[DriverRow]:
+        cancelled = threading.Event()
+        loop = asyncio.get_running_loop()
+        await self._limiter.acquire()
+        try:
+            return await loop.run_in_executor(
+                self._threads, self._run_in_thread, statement, parameters, cancelled
+            )
+        finally:
+            cancelled.set()
+            self._limiter.release()
+
+    def _run_in_thread(
+        self, statement: str, parameters: Sequence[Any], cancelled: threading.Event
+    ) -> list[DriverRow]:
+        try:
+            connection = self._thread_connections.pop()
+        except IndexError:
+            connection = self._open_connection(LOCK_TIMEOUT_MS / 1000)
+        deadline = time.monotonic() + STATEMENT_TIMEOUT_MS / 1000
+
+        def must_stop() -> bool:
+            return cancelled.is_set() or time.monotonic() > deadline
+
+        connection.set_progress_handler(must_stop, STEPS_PER_THREAD_CHECK)
+        try:
+            rows = connection.execute(statement, parameters).fetchall()
+        except sqlite3.Error as error:
+            connection.close()
+            if _primary_error_code(error) == sqlite3.SQLITE_INTERRUPT:
+                raise sqlite3.OperationalError("statement timeout") from error
+            raise
+        self._thread_connections.append(connection)
+        return rows
+
+    def _open_connection(self, timeout: float) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._file,
+            timeout=timeout,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=500,
+            uri=True,
+        )
+        connection.execute("PRAGMA query_only=1")
+        return connection
+
+
+def _primary_error_code(error: sqlite3.Error) -> int:
+    """SQLite's primary result code of the error; 0 for an error of the driver itself."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _can_retry_in_thread(error: sqlite3.Error) -> bool:
+    """Whether the statement took too long, or met a lock that a thread can wait for."""
+    return _primary_error_code(error) in (sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_BUSY)

@@ -1,0 +1,64 @@
+"""Organizations and their API keys, and the base class of their rows, `OrganizationOwned`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Enum as EnumColumn
+from sqlalchemy import Index
+from sqlmodel import Field, SQLModel
+
+from app.store.tables.columns import JSONValue, UTCDateTime
+
+# Constraints need names before a later migration can change them on SQLite.
+METADATA = SQLModel.metadata
+METADATA.naming_convention = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+def enum_column(enum: type[Enum]) -> Any:
+    return EnumColumn(enum, native_enum=False, length=32)
+
+
+class Organization(SQLModel, table=True):
+    """`definitions` is a version that counts the changes of its event types and rules.
+
+    Cached definitions are valid as long as the version is the same.
+    """
+
+    id: UUID = Field(primary_key=True)
+    key: str = Field(unique=True)
+    name: str
+    definitions: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    created_at: datetime = Field(sa_type=UTCDateTime)
+
+
+class OrganizationOwned(SQLModel):
+    """A row of one organization. `Database` hides it from other organizations."""
+
+    organization_id: UUID = Field(foreign_key="organization.id")
+
+
+class ApiKey(OrganizationOwned, table=True):
+    """An API key. Only its SHA-256 is stored; `prefix` is the start of it, for the lookup."""
+
+    __tablename__ = "api_key"
+    __table_args__ = (Index("ix_api_key_organization_id_id", "organization_id", "id"),)
+
+    id: UUID = Field(primary_key=True)
+    name: str
+    prefix: str = Field(index=True)
+    digest: str
+    permissions: list[str] = Field(sa_type=JSONValue)
+    every_organization: bool = False
+    created_at: datetime = Field(sa_type=UTCDateTime)
+    expires_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    last_used_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    revoked_at: datetime | None = Field(default=None, sa_type=UTCDateTime)

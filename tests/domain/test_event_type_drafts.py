@@ -1,0 +1,287 @@
+"""Edits of a definition: what each minds, where it says so, and that whatever is accepted is
+sound as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app.domain.event_types.conditions import (
+    AllOf,
+    AnyOf,
+    Condition,
+    ConditionalEffect,
+    ConditionalRule,
+    Not,
+)
+from app.domain.event_types.definitions import EventTypeDefinition, validate_definition
+from app.domain.event_types.event_type_draft import (
+    Edit,
+    EventTypeDraft,
+    add_field,
+    add_rule,
+    delete_rule,
+    remove_field,
+    reorder_fields,
+    update_attributes,
+    update_field,
+    update_rule,
+    validate_edit,
+)
+from app.domain.event_types.fields import FieldDefinition, FieldKind
+from app.domain.event_types.json_schema import validate_values
+from app.domain.event_types.visibility import resolve_fields
+from app.domain.events.predicates import FieldPredicate, PredicateOperator
+from app.domain.shared.limits import Limits
+from app.domain.shared.problems import Problem
+from tests.domain.examples import codes_and_paths
+
+LIMITS = Limits()
+A, B, C, D, RULE, OTHER = (UUID(int=n) for n in range(6))
+EXISTS = PredicateOperator.EXISTS
+
+
+def make_rule(target: str, condition_field: str, **overrides: Any) -> ConditionalRule:
+    defaults: dict[str, Any] = {
+        "name": f"{target} by {condition_field}",
+        "effect": ConditionalEffect.SHOW,
+        "targets": (target,),
+        "condition": FieldPredicate(condition_field, EXISTS),
+    }
+    return ConditionalRule(**defaults | overrides)
+
+
+def make_draft() -> EventTypeDraft:
+    """Fields a (a number), b and c; b is shown by a."""
+    fields = {
+        A: FieldDefinition("a", FieldKind.NUMBER, label="a", default=1),
+        B: FieldDefinition("b", FieldKind.TEXT, label="b"),
+        C: FieldDefinition("c", FieldKind.SELECT, label="c", options=("x", "y")),
+    }
+    rules = {RULE: make_rule("b", "a", condition=FieldPredicate("a", PredicateOperator.GT, 0))}
+    return EventTypeDraft(EventTypeDefinition("Gauge", "gauge", category="general"), fields, rules)
+
+
+def apply_edit(shape: EventTypeDraft, edit: Edit, limits: Limits = LIMITS) -> list[Problem]:
+    """What is wrong; the shape is changed only where nothing is."""
+    work = EventTypeDraft(shape.definition, dict(shape.fields), dict(shape.rules))
+    problems = validate_edit(shape.to_definition(), work, edit(work), limits)
+    if not problems:
+        shape.definition, shape.fields, shape.rules = work.definition, work.fields, work.rules
+    return problems
+
+
+ACCEPTED: list[tuple[Edit, Callable[[EventTypeDraft], Any], Any]] = [
+    (update_attributes({"name": "N", "type": "t"}), lambda s: s.definition.type, "t"),
+    (update_attributes({"description": None}), lambda s: s.definition.description, None),
+    (update_attributes({"category": None}), lambda s: s.definition.category, "general"),
+    (add_field(D, FieldDefinition("d", FieldKind.DATE)), lambda s: [*s.fields], [A, B, C, D]),
+    (update_field(A, {"minimum": 0.5}), lambda s: s.fields[A].minimum, 0.5),
+    (update_field(A, {"label": None}), lambda s: s.fields[A].label, "a"),
+    (update_field(A, {"default": None}), lambda s: s.fields[A].default, None),
+    (update_field(A, {"kind": FieldKind.INTEGER}), lambda s: s.fields[A].kind, FieldKind.INTEGER),
+    (remove_field(C), lambda s: [*s.fields], [A, B]),
+    (reorder_fields([C, A, B]), lambda s: [*s.fields], [C, A, B]),
+    (add_rule(OTHER, make_rule("c", "b")), lambda s: [*s.rules], [RULE, OTHER]),
+    (update_rule(RULE, {"enabled": False}), lambda s: s.rules[RULE].enabled, False),
+    (update_rule(RULE, {"targets": ("c", "b")}), lambda s: s.rules[RULE].targets, ("c", "b")),
+    (delete_rule(RULE), lambda s: s.rules, {}),
+]
+
+
+@pytest.mark.parametrize(("edit", "read", "expected"), ACCEPTED)
+def test_an_edit_that_fits_is_made(
+    edit: Edit, read: Callable[[EventTypeDraft], Any], expected: Any
+) -> None:
+    shape = make_draft()
+
+    problems = apply_edit(shape, edit)
+
+    assert (problems, read(shape)) == ([], expected)
+
+
+REFUSED: list[tuple[Edit, list[str]]] = [
+    (
+        update_attributes({"name": None, "type": None}),
+        ["INVALID_INPUT input.name", "INVALID_INPUT input.type"],
+    ),
+    (
+        update_attributes({"name": "", "type": "a*"}),
+        ["INVALID_INPUT input.name", "INVALID_INPUT input.type"],
+    ),
+    (add_field(D, FieldDefinition("a", FieldKind.TEXT)), ["ALREADY_EXISTS field.name"]),
+    (add_field(D, FieldDefinition("d", FieldKind.SELECT)), ["INVALID_INPUT field.options"]),
+    (
+        add_field(D, FieldDefinition("d", FieldKind.TEXT, default=1)),
+        ["INVALID_INPUT field.default"],
+    ),
+    (update_field(D, {}), ["NOT_FOUND input.id"]),
+    (update_field(A, {"kind": None}), ["INVALID_INPUT input.kind"]),
+    (update_field(A, {"maximum": 0.5}), ["INVALID_INPUT input.default"]),
+    (update_field(A, {"kind": FieldKind.BOOLEAN, "default": None}), ["IN_USE input.kind"]),
+    (
+        update_field(A, {"kind": FieldKind.BOOLEAN}),
+        ["INVALID_INPUT input.default", "IN_USE input.kind"],
+    ),
+    (remove_field(A), ["IN_USE id"]),
+    (remove_field(B), ["IN_USE id"]),
+    (remove_field(D), ["NOT_FOUND id"]),
+    (reorder_fields([A, B]), ["INVALID_INPUT fieldIds"]),
+    (reorder_fields([A, B, C, A]), ["INVALID_INPUT fieldIds"]),
+    (reorder_fields([A, B, C, D]), ["INVALID_INPUT fieldIds"]),
+    (
+        add_rule(OTHER, make_rule("nope", "gone")),
+        ["INVALID_INPUT rule.targets.0", "INVALID_INPUT rule.condition.field.field"],
+    ),
+    (add_rule(OTHER, make_rule("a", "b")), ["CYCLE rule.condition"]),
+    (add_rule(OTHER, make_rule("c", "c")), ["CYCLE rule.condition"]),
+    (update_rule(RULE, {"targets": ("a",)}), ["CYCLE input.condition"]),
+    (
+        update_rule(RULE, {"condition": FieldPredicate("a", PredicateOperator.GT, "x")}),
+        ["INVALID_INPUT input.condition.field.value"],
+    ),
+    (
+        update_rule(RULE, {"name": None, "enabled": None}),
+        ["INVALID_INPUT input.enabled", "INVALID_INPUT input.name"],
+    ),
+    (update_rule(OTHER, {}), ["NOT_FOUND input.id"]),
+    (delete_rule(OTHER), ["NOT_FOUND id"]),
+]
+
+
+@pytest.mark.parametrize(("edit", "expected"), REFUSED)
+def test_an_edit_that_does_not_fit_is_told_at_its_place(edit: Edit, expected: list[str]) -> None:
+    shape = make_draft()
+
+    problems = apply_edit(shape, edit)
+
+    assert [f"{code} {'.'.join(path)}" for code, path in codes_and_paths(problems)] == sorted(
+        expected
+    )
+    assert shape == make_draft()
+
+
+def test_what_was_too_much_before_stands_in_no_edit_s_way() -> None:
+    narrow = replace(LIMITS, fields_per_type=2, rules_per_type=0)
+
+    assert apply_edit(make_draft(), update_field(B, {"label": "B"}), narrow) == []
+    assert apply_edit(make_draft(), update_rule(RULE, {"name": "other"}), narrow) == []
+    assert apply_edit(make_draft(), remove_field(C), narrow) == []
+
+
+def test_where_there_is_too_much_nothing_is_added() -> None:
+    narrow = replace(LIMITS, fields_per_type=2, rules_per_type=0)
+
+    one_more = apply_edit(make_draft(), add_field(D, FieldDefinition("d", FieldKind.TEXT)), narrow)
+    one_rule = apply_edit(make_draft(), add_rule(OTHER, make_rule("c", "b")), narrow)
+
+    assert codes_and_paths(one_more) == [("LIMIT_REACHED", ("field",))]
+    assert codes_and_paths(one_rule) == [("LIMIT_REACHED", ("rule",))]
+
+
+def test_where_there_is_too_much_the_rest_is_judged() -> None:
+    narrow = replace(LIMITS, fields_per_type=2, rules_per_type=0)
+
+    pattern = apply_edit(make_draft(), update_field(B, {"pattern": "("}), narrow)
+    cycle = apply_edit(make_draft(), update_rule(RULE, {"targets": ("a",)}), narrow)
+
+    assert codes_and_paths(pattern) == [("INVALID_INPUT", ("input", "pattern"))]
+    assert codes_and_paths(cycle) == [("CYCLE", ("input", "condition"))]
+
+
+IDS = st.integers(0, 5).map(lambda n: UUID(int=n))
+NAMES = st.sampled_from(["a", "b", "c", "d", "if", ""])
+VALUES: st.SearchStrategy[Any] = st.sampled_from(
+    [None, 1, 1.5, True, "x", "y", "2026-04-10", ("x",), (1, "x"), ()]
+)
+PREDICATES = st.builds(FieldPredicate, NAMES, st.sampled_from(PredicateOperator), VALUES)
+
+
+def _combined_conditions(inner: st.SearchStrategy[Condition]) -> st.SearchStrategy[Condition]:
+    several = st.lists(inner, max_size=2).map(tuple)
+    return st.builds(AllOf, several) | st.builds(AnyOf, several) | st.builds(Not, inner)
+
+
+CONDITIONS: st.SearchStrategy[Condition] = st.recursive(
+    PREDICATES, _combined_conditions, max_leaves=4
+)
+TARGETS = st.lists(NAMES, max_size=2).map(tuple)
+EFFECTS = st.sampled_from(ConditionalEffect)
+RULES = st.builds(ConditionalRule, st.just("r"), EFFECTS, TARGETS, CONDITIONS, st.booleans())
+ATTRIBUTES: dict[str, st.SearchStrategy[Any]] = {
+    "kind": st.sampled_from(FieldKind),
+    "required": st.booleans(),
+    "label": st.sampled_from([None, "L", ""]),
+    "options": st.sampled_from([None, (), ("x",), ("x", "y"), ("y", "y")]),
+    "minimum": st.sampled_from([None, 0.0, 2.0]),
+    "maximum": st.sampled_from([None, 1.0, float("inf")]),
+    "min_length": st.sampled_from([None, 0, 2, -1]),
+    "max_length": st.sampled_from([None, 1]),
+    "pattern": st.sampled_from([None, "^x", "(", "[a-"]),
+    "default": st.sampled_from([None, 1, "x", ["x"], True, {"a": 1}]),
+}
+FIELDS = st.fixed_dictionaries(
+    {"kind": ATTRIBUTES["kind"]},
+    optional={name: ATTRIBUTES[name] for name in ("options", "required", "default")},
+)
+ATTRIBUTE_CHANGES = st.fixed_dictionaries({}, optional=ATTRIBUTES)
+RULE_CHANGES = st.fixed_dictionaries(
+    {},
+    optional={
+        "effect": EFFECTS,
+        "targets": TARGETS,
+        "condition": CONDITIONS,
+        "enabled": st.booleans(),
+    },
+)
+EDITS: st.SearchStrategy[Edit] = st.one_of(
+    st.builds(
+        lambda field_id, name, given: add_field(field_id, FieldDefinition(name, **given)),
+        *(IDS, NAMES, FIELDS),
+    ),
+    st.builds(update_field, IDS, ATTRIBUTE_CHANGES),
+    st.builds(remove_field, IDS),
+    st.builds(reorder_fields, st.permutations([A, B, C, D]) | st.lists(IDS, max_size=4)),
+    st.builds(add_rule, IDS, RULES),
+    st.builds(update_rule, IDS, RULE_CHANGES),
+    st.builds(delete_rule, IDS),
+    st.builds(
+        update_attributes,
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "name": st.sampled_from([None, "", "N"]),
+                "category": st.sampled_from([None, "c", "\0"]),
+            },
+        ),
+    ),
+)
+DRAWN = dict.fromkeys("abcd", ATTRIBUTES["default"])
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    edits=st.lists(EDITS, min_size=1, max_size=12),
+    values=st.fixed_dictionaries({}, optional=DRAWN),
+)
+def test_whatever_is_accepted_is_sound_as_a_whole_and_judges_values(
+    edits: Sequence[Edit], values: dict[str, Any]
+) -> None:
+    shape = make_draft()
+
+    for edit in edits:
+        apply_edit(shape, edit)
+
+    whole = shape.to_definition()
+    settled = resolve_fields(whole.fields, whole.rules, values)
+    validation = validate_values(whole.fields, settled.values, whole.rules)
+    assert validate_definition(whole, LIMITS) == []
+    assert "FIELD_HIDDEN" not in {problem.code.value for problem in validation}
+    assert {*settled.required} <= {*settled.visible} <= {field.name for field in whole.fields}

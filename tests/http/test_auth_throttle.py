@@ -1,0 +1,186 @@
+"""Bad credentials are slowed and bounded, address by address; good ones never are."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from app.domain.access.caller import Permission
+from app.domain.shared.limits import FailedAuthLimits
+from app.domain.shared.problems import ErrorCode, RequestError
+from app.services.auth.access import Access, authenticate_credential, authenticate_headers
+from app.services.auth.auth_throttle import AuthThrottle
+from app.store.engine.database import Database
+from tests.client import ADMINISTRATOR, TIMEOUT_SECONDS
+from tests.conftest import Serve
+from tests.factories import create_api_key
+
+NEVER = 1e6
+READ = Permission.EVENT_READ
+REVOKE = "mutation ($id: ID!) { revokeApiKey(id: $id) { apiKey { revokedAt } } }"
+
+
+async def wait_until_delayed(throttle: AuthThrottle, waiting: int) -> None:
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        while throttle.count_delayed("a") != waiting:
+            await asyncio.sleep(0)
+
+
+async def test_too_many_failures_are_refused_at_every_door_and_known_keys_are_served(
+    serve: Serve, database_url: str, database: Database
+) -> None:
+    slowing = {"free": 2, "first_delay": 7, "longest_delay": 7, "waiting": 0}
+    revoked, never_seen = await create_api_key(database, READ), await create_api_key(database, READ)
+    async with serve(database_url, slowing=slowing) as client:
+        was_good = client.as_key(revoked)
+        before = [(await each.post("{ logHead }")).status_code for each in (client, was_good)]
+        [key_id] = await fetch_key_ids(database, revoked)
+        await client.execute_field(REVOKE, id=str(key_id))
+        guesser = client.as_key("wrong")
+        free = [(await guesser.post("{ logHead }")).status_code for _ in range(2)]
+
+        refused = [
+            await guesser.post("{ logHead }"),
+            await guesser.http.get("/event-types/a/schema.json"),
+        ]
+        async with guesser.socket() as socket:
+            with pytest.raises(ConnectionClosed) as closed:
+                await socket.receive()
+        served = await client.post("{ logHead }")
+        unsaid = await client.as_key(None).post("{ logHead }")
+        ended = await was_good.post("{ logHead }")
+        refused.append(await client.as_key(never_seen).post("{ logHead }"))
+
+    assert before == [200, 200]
+    assert free == [401, 401]
+    for each in refused:
+        assert each.status_code == 429
+        assert each.headers["retry-after"] == "7"
+        assert each.json()["errors"] == [
+            {
+                "message": "Too many bad credentials came from this address: try later.",
+                "extensions": {"code": "LIMIT_EXCEEDED"},
+            }
+        ]
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1013
+    assert served.status_code == 200
+    assert (unsaid.status_code, ended.status_code) == (401, 401)
+
+
+async def test_who_waits_holds_no_connection_to_the_database(database: Database) -> None:
+    throttle = AuthThrottle(
+        FailedAuthLimits(free=0, first_delay=NEVER, longest_delay=NEVER, waiting=41)
+    )
+    access = Access(database, throttle=throttle)
+    wrong = {"authorization": "Bearer wrong"}
+    # More than a pool has connections.
+    failures = [asyncio.ensure_future(authenticate_headers(access, wrong, "a")) for _ in range(40)]
+    await wait_until_delayed(throttle, 40)
+
+    caller = await authenticate_headers(access, {"authorization": f"Bearer {ADMINISTRATOR}"}, "a")
+
+    assert caller.name == "administrator"
+    await cancel_tasks(failures)
+
+
+async def fetch_key_ids(database: Database, secret: str) -> list[UUID]:
+    caller = await authenticate_credential(Access(database), f"Bearer {secret}")
+    return [caller.credential_id] if caller.credential_id else []
+
+
+async def cancel_tasks(tasks: Sequence[asyncio.Future[Any]]) -> None:
+    for each in tasks:
+        each.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_each_wait_is_twice_the_last_and_has_a_longest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waited: list[float] = []
+    own_task, actual_sleep = asyncio.current_task(), asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        if asyncio.current_task() is not own_task:  # the servers that tests share
+            return await actual_sleep(seconds)
+        return waited.append(seconds)
+
+    throttle = AuthThrottle(FailedAuthLimits(free=2, first_delay=0.25, longest_delay=1.5))
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+
+    for _ in range(50):
+        await throttle.delay_failure("a")
+
+    assert waited == [0.25, 0.5, 1.0] + [1.5] * 45
+
+
+async def test_an_address_answers_for_itself_alone() -> None:
+    slowing = FailedAuthLimits(free=2, first_delay=NEVER, longest_delay=NEVER, waiting=3)
+    throttle = AuthThrottle(slowing)
+    for _ in range(2):
+        await throttle.delay_failure("a")
+    waiting = [asyncio.ensure_future(throttle.delay_failure("a")) for _ in range(3)]
+    await wait_until_delayed(throttle, 3)
+
+    await throttle.delay_failure("b")
+    with pytest.raises(RequestError) as refused:
+        await throttle.delay_failure("a")
+
+    assert refused.value.code is ErrorCode.LIMIT_EXCEEDED
+    await cancel_tasks(waiting)
+    assert throttle.count_delayed("a") == 0
+
+
+async def test_failures_are_forgotten_in_time() -> None:
+    throttle = AuthThrottle(
+        FailedAuthLimits(free=1, seconds=0, first_delay=NEVER, longest_delay=NEVER)
+    )
+
+    for _ in range(5):
+        await throttle.delay_failure("a")
+
+    assert throttle.count_delayed("a") == 0
+
+
+async def test_the_addresses_remembered_are_bounded_and_the_latest_stay() -> None:
+    throttle = AuthThrottle(
+        FailedAuthLimits(free=2, first_delay=NEVER, longest_delay=NEVER, addresses=3)
+    )
+
+    for address in ("a", "b", "c", "a", "d"):
+        await throttle.delay_failure(address)
+
+    assert len(throttle) == 3
+    waiting = asyncio.ensure_future(throttle.delay_failure("a"))  # the third of a
+    await wait_until_delayed(throttle, 1)
+    await throttle.delay_failure("b")  # forgotten: this is the first again
+    await cancel_tasks([waiting])
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("192.0.2.1", "192.0.2.2", False),
+        ("192.0.2.1", "::ffff:192.0.2.1", False),
+        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
+        ("2001:db8::1", "2001:db8::2", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("fe80::1%eth0", "fe80::1", True),
+        (None, "", True),
+    ],
+)
+async def test_a_client_is_an_address_or_a_network_of_ipv6(
+    one: str | None, other: str | None, same: bool
+) -> None:
+    throttle = AuthThrottle()
+
+    await throttle.delay_failure(one)
+    await throttle.delay_failure(other)
+
+    assert len(throttle) == (1 if same else 2)

@@ -1,0 +1,126 @@
+"""What comes before a body is bounded in size and time, whoever sends it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.client import TIMEOUT_SECONDS, Client
+from tests.conftest import SQLITE, Serve
+
+REQUEST_START = b"GET /health HTTP/1.1\r\nHost: tocsin\r\n"
+BODY_HEADERS = b"Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
+BELL = "subscription { notificationAdded { cursor } }"
+
+
+@pytest.fixture
+def dialect() -> str:
+    """SQLite alone: no head comes as far as a database."""
+    return SQLITE
+
+
+@pytest.fixture
+async def hasty(serve: Serve, database_url: str) -> AsyncIterator[Client]:
+    async with serve(database_url, requests={"head_seconds": 0.2}) as client:
+        yield client
+
+
+def server_port(client: Client) -> int:
+    return int(client.url.rpartition(":")[2])
+
+
+async def send_and_read(client: Client, *pieces: bytes) -> bytes:
+    """All that comes back until the server closes the connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server_port(client))
+    try:
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            for piece in pieces:
+                writer.write(piece)
+                await writer.drain()
+            return await reader.read()
+    finally:
+        writer.transport.abort()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"", b"\r\n", b"G", REQUEST_START, REQUEST_START + b"X: " + b"a" * 1_000],
+    ids=["nothing", "a line", "a letter", "half a head", "half a header"],
+)
+async def test_who_does_not_finish_a_head_is_let_go(hasty: Client, sent: bytes) -> None:
+    assert await send_and_read(hasty, sent) == b""
+
+
+async def test_who_does_not_finish_a_body_that_was_answered_is_let_go(
+    hasty: Client,
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", server_port(hasty))
+    writer.write(b"POST /graphql HTTP/1.1\r\nHost: a\r\n" + BODY_HEADERS)
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        answer = await reader.readuntil(b"}}]}")
+        writer.write(b"{")
+        rest = await reader.read()
+        writer.transport.abort()
+
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    assert rest == b""
+
+
+@pytest.mark.parametrize(
+    "more", [b"X: " + b"a" * 530_000, b"X: a\r\n" * 90_000], ids=["one header", "many headers"]
+)
+async def test_a_head_that_is_too_long_is_431(client: Client, more: bytes) -> None:
+    pieces = [more[at : at + 1_000] for at in range(0, 530_000, 1_000)]
+
+    answer = await send_and_read(client, REQUEST_START, *pieces)
+
+    assert answer.startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
+    assert answer.endswith(b"A request's head has at most 524,288 bytes.")
+
+
+async def test_a_head_that_is_none_is_400_and_guarded(client: Client) -> None:
+    answer = await send_and_read(client, b"no request at all\r\n\r\n")
+
+    head, _, told = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert b"\r\nx-content-type-options: nosniff\r\n" in head
+    assert told == b"Invalid HTTP request received."
+
+
+@pytest.mark.parametrize(
+    "lengths",
+    [
+        b"Content-Length: 6\r\nTransfer-Encoding: chunked",
+        b"Transfer-Encoding: chunked\r\nContent-Length: 6",
+        b"Content-Length: 6\r\nContent-Length: 5",
+        b"Transfer-Encoding: chunked, identity",
+        b"Transfer-Encoding: xchunked\r\nContent-Length: 6",
+    ],
+)
+async def test_a_body_of_two_lengths_smuggles_nothing(client: Client, lengths: bytes) -> None:
+    smuggled = b"0\r\n\r\nGET /health HTTP/1.1\r\nHost: a\r\n\r\n"
+
+    answer = await send_and_read(
+        client, REQUEST_START.replace(b"GET", b"POST") + lengths + b"\r\n\r\n", smuggled
+    )
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
+async def test_who_listens_is_not_let_go(hasty: Client) -> None:
+    headers = {"accept": "text/event-stream"}
+    async with (
+        hasty.subscription(BELL) as socket,
+        hasty.http.stream("POST", "/graphql", json={"query": BELL}, headers=headers) as stream,
+        asyncio.timeout(TIMEOUT_SECONDS),
+    ):
+        assert await send_and_read(hasty) == b""  # as long as it takes to let others go
+        await hasty.log_event(summary="later", notification=True)
+
+        assert (await socket.receive_next())["cursor"]
+        lines = stream.aiter_lines()
+        while not (await anext(lines)).startswith("data: "):
+            pass

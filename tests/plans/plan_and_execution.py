@@ -1,0 +1,78 @@
+"""Runs the same operation twice: by its plan, and by graphql-core."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from strawberry.http import process_result
+from structlog.testing import capture_logs
+
+from app.domain.access.caller import Caller
+from app.domain.shared.limits import DocumentLimits, Limits, RequestLimits
+from app.graphql.loaders import RequestLoaders
+from app.graphql.plans.query_executor import QueryExecutor
+from app.graphql.schema import build_schema
+from app.graphql.shared.context import Context
+from app.services.auth.access import Access, authenticate_credential
+from app.store.engine.database import Database
+from tests.client import ADMINISTRATOR, TIMEOUT_SECONDS
+
+LIMITS = Limits()
+# What is drawn asks for far more than a client may.
+AMPLE = DocumentLimits(tokens=20_000, aliases=1_000, fields=5_000, depth=50, cost=10_000_000)
+SCHEMA = build_schema(AMPLE, RequestLimits(query_seconds=TIMEOUT_SECONDS))
+DOCUMENTS = SCHEMA.documents
+
+
+class PlanAndExecution:
+    """Executes operations both ways; `execute_both` requires equal JSON, including member order."""
+
+    def __init__(self, database: Database, caller: Caller) -> None:
+        self.access = Access(database)
+        self.caller = caller
+        self.plans = QueryExecutor(SCHEMA)
+
+    @classmethod
+    async def create(cls, database: Database) -> PlanAndExecution:
+        caller = await authenticate_credential(Access(database), f"Bearer {ADMINISTRATOR}")
+        return cls(database, caller)
+
+    def as_caller(self, **other: Any) -> PlanAndExecution:
+        return PlanAndExecution(self.access.database, replace(self.caller, **other))
+
+    async def execute_plan(self, query: str, **variables: Any) -> Any:
+        """The response of the plan; None if the operation has no plan."""
+        document = DOCUMENTS.get_document(query)
+        answer = await self.plans.execute_query(self.context, document, None, variables)
+        return None if answer is None else json.loads(answer)
+
+    async def execute_schema(self, query: str, **variables: Any) -> Any:
+        result = await SCHEMA.execute(query, variable_values=variables, context_value=self.context)
+        return json.loads(json.dumps(process_result(result)))
+
+    async def execute_both(self, query: str, **variables: Any) -> Any:
+        """The data, which must be the same both ways; the plan must be used."""
+        with capture_logs() as logs:
+            planned = await self.execute_plan(query, **variables)
+        executed = await self.execute_schema(query, **variables)
+        assert planned is not None, (logs, query, executed)
+        assert "errors" not in executed, executed["errors"]
+        assert json.dumps(planned) == json.dumps(executed), query
+        return planned["data"]
+
+    async def run_mutation(self, mutation: str, **variables: Any) -> Any:
+        """Runs one mutation, which must succeed; returns its payload."""
+        answer = await self.execute_schema(mutation, **variables)
+        assert "errors" not in answer, answer["errors"]
+        [payload] = answer["data"].values()
+        assert not payload.get("userErrors"), payload
+        return payload
+
+    @property
+    def context(self) -> Context:
+        feed: Any = None  # no subscription is asked for
+        context = Context(self.access, feed, LIMITS, RequestLoaders, lambda: "http://tocsin.test")
+        context.authenticated_caller = self.caller
+        return context

@@ -1,0 +1,370 @@
+"""What events are found by lies beside them: of older databases, after changes, at every limit."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+from alembic import command
+from sqlalchemy import Connection, MetaData, func, select, text
+
+from app.database_setup import prepare_database
+from app.domain.access.caller import Permission
+from app.domain.events.filters import extract_words
+from app.store import tables
+from app.store.alembic_upgrade import alembic_config
+from app.store.engine import dialect
+from app.store.engine.database import ALL_ORGANIZATIONS, Database
+from tests.client import LOG_EVENT, Client
+from tests.conftest import POSTGRESQL, SQLITE, Serve, build_settings
+from tests.factories import create_api_key
+from tests.graphql.test_history import DELETE, UPDATE
+from tests.graphql.test_lists import EVENTS, extract_summaries
+
+DEFAULT, OTHER, TYPE = (UUID(int=n) for n in (1, 2, 3))
+NOON = datetime(2026, 4, 10, 12, tzinfo=UTC)
+MANY = 1_100  # of more than two batches
+
+
+@pytest.fixture(params=[SQLITE, POSTGRESQL])
+async def empty_url(
+    request: pytest.FixtureRequest, postgresql: str, tmp_path: Path
+) -> AsyncIterator[str]:
+    """A database without any table."""
+    if request.param == SQLITE:
+        yield f"sqlite:///{tmp_path / 'older.db'}"
+        return
+    name = f"older_{uuid4().hex}"
+    connection = await asyncpg.connect(postgresql.format("postgres"))
+    await connection.execute(f"CREATE DATABASE {name}")
+    yield postgresql.format(name)
+    await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await connection.close()
+
+
+async def create_older_database(url: str) -> None:
+    """As the first version of Tocsin left it, with events of two organizations."""
+    engine = dialect.create_migration_engine(dialect.parse_database_url(url))
+    async with engine.begin() as connection:
+        await connection.run_sync(lambda each: command.upgrade(alembic_config(each), "0001"))
+        await connection.run_sync(_fill)
+    await engine.dispose()
+
+
+def _fill(connection: Connection) -> None:
+    metadata = MetaData()
+    metadata.reflect(connection)
+
+    def add(table: str, *rows: dict[str, Any]) -> None:
+        plain = _plain_on_sqlite if connection.dialect.name == SQLITE else dict
+        connection.execute(metadata.tables[table].insert(), [plain(row) for row in rows])
+
+    for key, owner in (("default", DEFAULT), ("acme", OTHER)):
+        add("organization", {"id": owner, "key": key, "name": key, "created_at": NOON})
+    event_type = {
+        "id": TYPE,
+        "type": "pump.trip",
+        "name": "Trip",
+        "category": "pumps",
+        "version": 1,
+    }
+    times = {"created_at": NOON, "updated_at": NOON}
+    add("event_type", {"organization_id": DEFAULT, "state": "PUBLISHED"} | event_type | times)
+    events = [_build_older_event(n, DEFAULT) for n in range(MANY)]
+    typed = {"type": "pump.trip", "event_type_id": TYPE, "event_type_version": 1}
+    events[7] |= typed | {"summary": "Pump 7 tripped"}
+    events.append(_build_older_event(MANY, OTHER))
+    add("event", *events)
+    for each in events:
+        owned = {"organization_id": each["organization_id"], "event_id": each["id"]}
+        add("event_tag", *(owned | {"tag": tag} for tag in each["tags"]))
+
+
+def _build_older_event(number: int, owner: UUID) -> dict[str, Any]:
+    at = NOON + timedelta(seconds=number)
+    return {
+        "organization_id": owner,
+        "id": UUID(int=1_000_000 + number),
+        "type": "notice",
+        "event_type_id": None,
+        "event_type_version": None,
+        "severity": "INFO",
+        "summary": f"Event {number}",
+        "content": "The CAFÉ is closed." if number == MANY - 1 else None,
+        "source": "/older",
+        "occurred_at": at,
+        "recorded_at": at,
+        "updated_at": at,
+        "fields": {"n": number, "parts": ["bearing", number], "cause": "wear"},
+        "tags": ["StudyId:1", f"N:{number}"],
+        "notification": False,
+        "version": 1,
+    }
+
+
+def _plain_on_sqlite(row: dict[str, Any]) -> dict[str, Any]:
+    def plain(value: Any) -> Any:
+        if isinstance(value, UUID):
+            return value.hex
+        if isinstance(value, datetime):
+            return value.isoformat(timespec="microseconds")
+        return json.dumps(value) if isinstance(value, dict | list) else value
+
+    return {name: plain(value) for name, value in row.items()}
+
+
+async def create_reader_key(url: str, organization: str) -> str:
+    """The older database has no key that anyone knows."""
+    database = Database(url)
+    key = await create_api_key(database, Permission.EVENT_READ, organization=organization)
+    await database.close()
+    return key
+
+
+async def check_index_sync(database: Database) -> tuple[int, int]:
+    """How many events and rows of words there are; an error where FTS5 is not as these say."""
+    async with database.write(ALL_ORGANIZATIONS) as session:
+        if database.url.get_backend_name() == SQLITE:
+            check = "INSERT INTO event_search(event_search, rank) VALUES ('integrity-check', 1)"
+            await session.execute(text(check))
+        counts = [
+            (await session.scalars(select(func.count()).select_from(table))).one()
+            for table in (tables.Event, tables.EventWords)
+        ]
+    return counts[0], counts[1]
+
+
+async def find_summaries(client: Client, **filter: Any) -> list[str]:
+    return extract_summaries(await client.execute_field(EVENTS, filter=filter))
+
+
+def field_filter(name: str, operator: str, value: Any) -> dict[str, Any]:
+    return {"fields": [{"field": name, "operator": operator, "value": value}]}
+
+
+async def test_events_of_an_older_database_are_found(empty_url: str, serve: Serve) -> None:
+    await create_older_database(empty_url)
+
+    await prepare_database(build_settings(empty_url))
+
+    async with serve(empty_url) as server:
+        client = server.as_key(await create_reader_key(empty_url, "default"))
+        assert await find_summaries(client, search="EVENT 500") == ["Event 500"]
+        assert await find_summaries(client, search="café closed") == [f"Event {MANY - 1}"]
+        assert await find_summaries(client, **field_filter("n", "GTE", MANY - 2)) == [
+            *(f"Event {MANY - 1}", f"Event {MANY - 2}")
+        ]
+        assert await find_summaries(client, **field_filter("parts", "CONTAINS", 501)) == [
+            "Event 501"
+        ]
+        assert await find_summaries(client, tags={"all": ["StudyId:1", "N:3"]}) == ["Event 3"]
+        assert await find_summaries(client, category="pumps") == ["Pump 7 tripped"]
+        assert await find_summaries(client, search="pump", types=["pump.*"]) == ["Pump 7 tripped"]
+        everything = await client.execute_field(
+            EVENTS, filter={"search": "event"} | field_filter("n", "GTE", 0)
+        )
+        assert everything["totalCount"] == MANY - 1  # without the pump, and without acme's
+
+
+async def test_each_event_of_an_older_database_has_its_words_once(empty_url: str) -> None:
+    await create_older_database(empty_url)
+
+    for _ in range(2):
+        await prepare_database(build_settings(empty_url))
+
+    database = Database(empty_url)
+    assert await check_index_sync(database) == (MANY + 1, MANY + 1)
+    await database.close()
+
+
+async def test_words_of_an_older_database_stay_inside_their_organization(
+    empty_url: str, serve: Serve
+) -> None:
+    await create_older_database(empty_url)
+    await prepare_database(build_settings(empty_url))
+
+    async with serve(empty_url) as server:
+        client = server.as_key(await create_reader_key(empty_url, "default"))
+        acme = server.as_key(await create_reader_key(empty_url, "acme"))
+
+        assert await find_summaries(acme, search="event") == [f"Event {MANY}"]
+        assert await find_summaries(acme, **field_filter("n", "GTE", 0)) == [f"Event {MANY}"]
+        assert await find_summaries(client, search=f"event {MANY}") == []
+
+
+async def test_the_index_of_words_stays_in_step(own_client: Client, database: Database) -> None:
+    ids = [
+        (await own_client.log_event(summary=f"pump {n}", fields={"n": n}))["id"] for n in range(4)
+    ]
+    assert await check_index_sync(database) == (4, 4)
+
+    await own_client.execute_field(
+        UPDATE, input={"id": ids[0], "summary": "valve", "content": "pump"}
+    )
+    await own_client.execute_field(UPDATE, input={"id": ids[1], "fields": {"n": None}})
+    await own_client.execute_field(DELETE, id=ids[2])
+
+    assert await check_index_sync(database) == (3, 3)
+    assert await find_summaries(own_client, search="pump") == ["pump 3", "pump 1", "valve"]
+    assert await find_summaries(own_client, search="2") == []
+
+
+async def test_nothing_is_left_of_an_event_that_is_deleted(
+    own_client: Client, database: Database
+) -> None:
+    event = await own_client.log_event(
+        summary="pump", tags=["a"], fields={"a": ["b", 1], "c": None}
+    )
+
+    await own_client.execute_field(DELETE, id=event["id"])
+
+    async with database.read(ALL_ORGANIZATIONS) as session:
+        for table in (tables.EventTag, tables.EventWords, tables.EventValue):
+            assert (await session.scalars(select(func.count()).select_from(table))).one() == 0
+    assert await check_index_sync(database) == (0, 0)
+
+
+SQUARES = "㌇㌕㌖㌗㌙㌚㌠㌫㌮㌲㌴㌶㍇㍊㍖"  # each is a word of five or six katakana
+BETWEEN = "⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞½¾⅐⅑↉㎯㏆℀℁℅℆㎧㏞㏟⒑⒒⒓⒔⒕⒖⒗⒘⒙⒚⒛㏇🄇🄉🄊ŀ"
+
+
+def longest_words(characters: int) -> str:
+    """A text with nearly as many different words of 32 and more bytes as there can be.
+
+    Two squares are 30 bytes or more, and what lies between ends one word and begins the next, as
+    the 1 and 2 of a half do.
+    """
+    between: dict[str, dict[str, str]] = {"": {"": " "}}
+    for each in BETWEEN:
+        ends, *_, begins = re.split(r"[\W_]+", unicodedata.normalize("NFKC", each).casefold())
+        between.setdefault(ends, {})[begins] = each
+    pairs = ["".join(pair) for pair in product(SQUARES, SQUARES)]
+    begun = {begins for choices in between.values() for begins in choices}
+    unused = {begins: {ends: list(pairs) for ends in between} for begins in begun}
+    left = {begins: len(pairs) * len(between) for begins in begun}
+    text, begins = "", ""
+    while len(text) + 3 <= characters:
+        _, ends, following = max(
+            (left[following] - 5_000 * (len(begins + ends) < 2), ends, following)
+            for ends, choices in between.items()
+            for following in choices
+            if unused[begins][ends]
+        )
+        text += unused[begins][ends].pop() + between[ends][following]
+        left[begins] -= 1
+        begins = following
+    return text
+
+
+async def test_100_000_characters_of_the_longest_words_are_kept_and_found(client: Client) -> None:
+    content = longest_words(100_000)
+    assert len(extract_words(content)) > 33_300
+
+    event = await client.log_event(summary="long", content=content)
+
+    assert event["content"] == content
+    first = re.split(r"[\W_]+", unicodedata.normalize("NFKC", content))[0]
+    assert await find_summaries(client, search=f"long {first}") == ["long"]
+
+
+FOUR_BYTES = "".join(chr(0x20000 + n) for n in range(255))  # letters that UTF-8 writes with four
+AT_THE_LIMIT: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "a long list": (
+        {"list": [n % 100 for n in range(20_000)]},
+        field_filter("list", "CONTAINS", 99),
+    ),
+    "many names": ({f"{n:04}": n for n in range(5_000)}, field_filter("0999", "EQ", 999)),
+    "long names": (
+        {FOUR_BYTES[:-2] + f"{n:02}": FOUR_BYTES for n in range(30)},
+        field_filter(FOUR_BYTES[:-2] + "29", "EQ", FOUR_BYTES),
+    ),
+    "a long text": ({"text": "é" * 32_000 + "x"}, field_filter("text", "CONTAINS", "éx")),
+    "long texts": (
+        {str(n): FOUR_BYTES * 2 + str(n) for n in range(30)},
+        field_filter("29", "GT", FOUR_BYTES * 2 + "28"),
+    ),
+    "many lists": (
+        {str(n): [f"{n} {m}" for m in range(100)] for n in range(60)},
+        field_filter("59", "CONTAINS", "59 99"),
+    ),
+    "great numbers": (
+        {"n": [10**300, -(10**300), 2**63, 5e-324]},
+        field_filter("n", "CONTAINS", 2**63),
+    ),
+}
+
+
+@pytest.mark.parametrize("limit", AT_THE_LIMIT)
+async def test_fields_at_a_limit_are_kept_and_found(client: Client, limit: str) -> None:
+    fields, filter = AT_THE_LIMIT[limit]
+
+    event = await client.log_event(summary="full", fields=fields)
+
+    assert event["fields"] == fields
+    assert await find_summaries(client, **filter) == ["full"]
+    await client.execute_field(UPDATE, input={"id": event["id"], "fields": dict.fromkeys(fields)})
+    assert await find_summaries(client, **filter) == []
+
+
+async def test_texts_that_differ_late_are_told_apart(client: Client) -> None:
+    for end in ("a", "b"):
+        await client.log_event(
+            summary=end, fields={"text": "é" * 300 + end, "list": ["é" * 300 + end]}
+        )
+
+    for operator in ("EQ", "GTE"):
+        assert await find_summaries(client, **field_filter("text", operator, "é" * 300 + "b")) == [
+            "b"
+        ]
+    assert await find_summaries(client, **field_filter("text", "NE", "é" * 300 + "b")) == ["a"]
+    assert await find_summaries(
+        client, **field_filter("text", "IN", ["é" * 300 + "a", "é" * 200])
+    ) == ["a"]
+    assert await find_summaries(client, **field_filter("list", "CONTAINS", "é" * 300 + "a")) == [
+        "a"
+    ]
+
+
+async def test_names_at_their_limit_are_kept_and_found(client: Client) -> None:
+    names = [FOUR_BYTES[n:] + FOUR_BYTES[:n] for n in range(100)]
+    attributes = {
+        "type": FOUR_BYTES,
+        "source": names[1],
+        "sourceId": names[2],
+        "subject": names[3],
+        "entity": {"type": names[4], "id": names[5]},
+        "tags": names,
+        "summary": "full",
+    }
+
+    await client.log_event(**attributes)
+
+    assert await find_summaries(
+        client,
+        types=[FOUR_BYTES[:254] + "*"],
+        source=names[1],
+        sourceIds=[names[2]],
+        subject=names[3],
+        entity=attributes["entity"],
+        tags={"all": names},
+    ) == ["full"]
+
+
+async def test_a_field_beyond_64_kib_is_refused_and_nothing_is_kept(
+    own_client: Client, database: Database
+) -> None:
+    payload = await own_client.execute_field(LOG_EVENT, input={"fields": {"a": "x" * 65_536}})
+
+    assert [(error["code"], error["path"]) for error in payload["userErrors"]] == [
+        ("INVALID_INPUT", ["input", "fields"])
+    ]
+    assert await check_index_sync(database) == (0, 0)
