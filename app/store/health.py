@@ -1,50 +1,48 @@
-"""What tells whether a server on this database is fit to serve."""
+"""Health checks of the database: its migrations, and the entries that a reader has not read."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import String, column, func, select, table, tuple_
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import String, column, func, inspect, select, table, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from app.store import tables
 from app.store.change_log import changes
-from app.store.change_log.changes import Place
-from app.store.engine.dialect import why_unavailable
+from app.store.change_log.changes import LogPosition
 from app.store.migrate import newest_revision
 
-COUNTED = 10_000
+MAX_COUNTED_ENTRIES = 10_000
 
 
 async def is_migrated(session: AsyncSession) -> bool:
-    """Whether the database has the tables of this version, no earlier and no later ones."""
-    try:
-        revision = await session.scalars(select(_VERSIONS.c.version_num))
-    except DBAPIError as error:
-        if why_unavailable(error) is not None:
-            raise
-        return False  # there is no such table
+    """Whether the database is at the newest migration of this version."""
+    connection = await session.connection()
+    if not await connection.run_sync(lambda sync: inspect(sync).has_table(_ALEMBIC_VERSION.name)):
+        return False
+    revision = await session.scalars(select(_ALEMBIC_VERSION.c.version_num))
     return revision.one_or_none() == newest_revision()
 
 
-async def behind(session: AsyncSession, place: Place) -> tuple[int, datetime | None]:
-    """How many entries follow the place, up to COUNTED, and when the first of them was written.
+async def count_pending_entries(
+    session: AsyncSession, position: LogPosition
+) -> tuple[int, datetime | None]:
+    """Number of entries after the position, at most MAX_COUNTED_ENTRIES, and the oldest one's time.
 
-    Those beyond the horizon count: a transaction that is left open keeps them from every reader.
+    Includes entries beyond the horizon: an open transaction hides them from every reader.
     """
     change = tables.Change
-    following = (
+    pending_entries = (
         select(col(change.at))
-        .where(tuple_(col(change.tx), col(change.seq)) > changes.bound(place))
+        .where(tuple_(col(change.tx), col(change.seq)) > changes.position_literal(position))
         .order_by(col(change.tx), col(change.seq))
-        .limit(COUNTED)
+        .limit(MAX_COUNTED_ENTRIES)
         .subquery()
     )
-    counted = await session.execute(select(func.count(), func.min(following.c.at)))
-    entries, oldest = counted.one()
+    result = await session.execute(select(func.count(), func.min(pending_entries.c.at)))
+    entries, oldest = result.one()
     return entries, oldest
 
 
-_VERSIONS = table("alembic_version", column("version_num", String()))
+_ALEMBIC_VERSION = table("alembic_version", column("version_num", String()))
