@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
-from app.domain.event_types.lifecycle import EventTypeState, closed, outdated
+from app.domain.event_types.lifecycle import (
+    EventTypeState,
+    deprecation_warnings,
+    validate_accepts_events,
+)
 from app.domain.shared.problems import Problem, UserErrorCode
 
 
@@ -13,7 +19,7 @@ from app.domain.shared.problems import Problem, UserErrorCode
 def test_a_type_that_is_not_yet_or_no_longer_in_use_is_closed(
     state: EventTypeState, named: str
 ) -> None:
-    problems = closed("pump.tripped", state, named)
+    problems = validate_accepts_events("pump.tripped", state, named)
 
     message = f"Event type pump.tripped is {state.value} and takes no events."
     assert problems == [Problem(UserErrorCode.EVENT_TYPE_CLOSED, message, (named,))]
@@ -21,12 +27,12 @@ def test_a_type_that_is_not_yet_or_no_longer_in_use_is_closed(
 
 @pytest.mark.parametrize("state", [EventTypeState.PUBLISHED, EventTypeState.DEPRECATED])
 def test_a_type_in_use_is_open(state: EventTypeState) -> None:
-    assert closed("pump.tripped", state, "type") == []
+    assert validate_accepts_events("pump.tripped", state, "type") == []
 
 
 @pytest.mark.parametrize("named", ["type", "eventTypeId"])
 def test_a_deprecated_type_warns(named: str) -> None:
-    warnings = outdated("pump.tripped", EventTypeState.DEPRECATED, named)
+    warnings = deprecation_warnings("pump.tripped", EventTypeState.DEPRECATED, named)
 
     message = "Event type pump.tripped is DEPRECATED."
     assert warnings == [Problem(UserErrorCode.EVENT_TYPE_CLOSED, message, (named,))]
@@ -34,4 +40,22 @@ def test_a_deprecated_type_warns(named: str) -> None:
 
 @pytest.mark.parametrize("state", [s for s in EventTypeState if s is not EventTypeState.DEPRECATED])
 def test_a_type_in_any_other_state_does_not_warn(state: EventTypeState) -> None:
-    assert outdated("pump.tripped", state, "type") == []
+    assert deprecation_warnings("pump.tripped", state, "type") == []
+
+
+@pytest.mark.parametrize(
+    ("microseconds_after_sunset", "is_closed"), [(-1, False), (0, True), (1, True)]
+)
+def test_a_deprecated_type_is_closed_from_its_sunset_on(
+    microseconds_after_sunset: int, is_closed: bool
+) -> None:
+    sunset_at = datetime(2026, 4, 10, 12, tzinfo=UTC)
+    now = sunset_at + timedelta(microseconds=microseconds_after_sunset)
+
+    problems = validate_accepts_events(
+        "pump.tripped", EventTypeState.DEPRECATED, "type", sunset_at, now
+    )
+
+    message = "Event type pump.tripped takes no events since 2026-04-10T12:00:00.000000Z."
+    closed = Problem(UserErrorCode.EVENT_TYPE_CLOSED, message, ("type",))
+    assert problems == ([closed] if is_closed else [])
