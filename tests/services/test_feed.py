@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import text
@@ -13,7 +14,7 @@ from sqlalchemy import text
 from app.domain.events.filters import EventFilter
 from app.domain.intake.intake import CommandContext
 from app.domain.shared.problems import ErrorCode, RequestError
-from app.services.change_log import feed, notifications, subscriptions
+from app.services.change_log import feed, notifications, pruning, subscriptions
 from app.services.change_log.feed import Feed
 from app.services.change_log.feed_filters import FeedFilter
 from app.services.events import events
@@ -188,6 +189,24 @@ async def test_a_follower_whose_buffer_is_overrun_reads_the_log(database: Databa
 
     assert first == ["first"]
     assert rest == [str(n) for n in range(20)]
+
+
+async def test_a_follower_that_is_behind_what_was_pruned_is_told_that_its_cursor_expired(
+    database: Database,
+) -> None:
+    command = await admin_command(database)
+    await events.log_events(database, command, [notification_draft("first")])
+    behind = await fetch_log_head(database)
+    await events.log_events(database, command, [notification_draft("pruned")])
+    await pruning.prune_entries(database, datetime.now(UTC) + timedelta(hours=1))
+    await events.log_events(database, command, [notification_draft("last")])
+
+    async with run_feed(database) as running:
+        followed = follow_organization(running, command, behind)
+        with pytest.raises(RequestError) as expired:
+            await take_summaries(followed, 1)
+
+    assert (expired.value.code, expired.value.path) == (ErrorCode.CURSOR_EXPIRED, ("after",))
 
 
 async def test_a_follower_s_buffer_is_bounded(database: Database) -> None:
