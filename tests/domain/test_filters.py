@@ -24,7 +24,7 @@ from tests.domain.examples import EARLIER, EVENT_ID, NOW, OTHER_ID, TYPE_ID, mak
 
 A_MOMENT = timedelta(microseconds=1)
 
-# Of every attribute: what selects `an_event()`, and what does not.
+# Of every attribute: what selects `make_event()`, and what does not.
 SELECTING: dict[str, Any] = {
     "ids": (OTHER_ID, EVENT_ID),
     "event_type_id": TYPE_ID,
