@@ -60,7 +60,7 @@ class EventTypeDefinition:
 
     @property
     def search_words(self) -> str:
-        """The words for searches, each between spaces."""
+        """The words that a search finds, as one text with a space around each word."""
         texts = (self.type_name, self.name, self.category or DEFAULT_CATEGORY, self.description)
         return f" {' '.join(sorted(extract_full_words(' '.join(filter(None, texts)))))} "
 

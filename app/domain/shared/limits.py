@@ -1,4 +1,4 @@
-"""Default limits. The settings can change them; every error message names the limit it is about."""
+"""Default limits. Settings can change them; an error message tells the limit that was exceeded."""
 
 from __future__ import annotations
 
@@ -122,8 +122,8 @@ class RequestLimits:
     """How long a request may take, and how much one principal may request from a process.
 
     A mutation has longer: what is broken off is undone, and the largest bulk (500 events, 6.5 MB)
-    took two cores that were busy with other things 10 s. `points` are of the cost, a minute; with
-    0 nobody counts.
+    took two cores that were busy with other things 10 s. `points` is
+    the cost that a principal may spend per minute; 0 means unlimited.
     """
 
     query_seconds: float = 5

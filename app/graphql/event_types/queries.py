@@ -16,7 +16,7 @@ from app.graphql.types.event_filter import check_text_argument
 from app.graphql.types.event_type import EventType
 from app.graphql.types.loaders import get_loaders
 from app.services.definitions import event_types
-from app.services.definitions.event_types import EventTypePage
+from app.services.definitions.event_types import EventTypePageRequest
 from app.store.reading.pages import parse_page_request
 
 
@@ -35,9 +35,11 @@ def _build_page_request(
     filter: EventTypeFilter | None = None,
     first: int | None = 20,
     after: str | None = None,
-) -> EventTypePage:
+) -> EventTypePageRequest:
     type_filter = (filter or EventTypeFilter()).to_domain(context.limits)
-    return EventTypePage(type_filter, parse_page_request(context.limits, first=first, after=after))
+    return EventTypePageRequest(
+        type_filter, parse_page_request(context.limits, first=first, after=after)
+    )
 
 
 @strawberry.type

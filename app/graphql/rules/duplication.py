@@ -15,7 +15,7 @@ from app.graphql.shared.nodes import invalid_id_problem, parse_id_argument
 from app.graphql.shared.pages import After, Connection, First, build_connection
 from app.graphql.types.duplication_rule import DuplicationRule
 from app.graphql.types.user_error import UserError, to_user_errors
-from app.services.definitions.rules import RulePage
+from app.services.definitions.rules import RulePageRequest
 from app.services.rules import duplication_rules
 from app.services.rules.duplication_rules import DuplicationRuleResult
 from app.store.reading.pages import parse_page_request
@@ -112,11 +112,13 @@ def _build_page_request(
     event_type_id: strawberry.ID | None = None,
     first: int | None = 20,
     after: str | None = None,
-) -> RulePage:
+) -> RulePageRequest:
     parsed_type_id = (
         None if event_type_id is None else parse_id_argument(event_type_id, "eventTypeId")
     )
-    return RulePage(parsed_type_id, parse_page_request(context.limits, first=first, after=after))
+    return RulePageRequest(
+        parsed_type_id, parse_page_request(context.limits, first=first, after=after)
+    )
 
 
 @strawberry.type

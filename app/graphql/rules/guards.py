@@ -25,7 +25,7 @@ from app.graphql.types.event import Event
 from app.graphql.types.guard_rule import GuardRule
 from app.graphql.types.user_error import UserError, to_user_errors
 from app.services.definitions import guards
-from app.services.definitions.rules import RulePage
+from app.services.definitions.rules import RulePageRequest
 from app.services.rules import guard_rules
 from app.services.rules.guard_rules import GuardRuleResult
 from app.store.reading.pages import parse_page_request
@@ -62,11 +62,11 @@ def _build_page_request(
     state: GuardRuleState | None = None,
     first: int | None = 20,
     after: str | None = None,
-) -> RulePage:
+) -> RulePageRequest:
     parsed_type_id = (
         None if event_type_id is None else parse_id_argument(event_type_id, "eventTypeId")
     )
-    return RulePage(
+    return RulePageRequest(
         parsed_type_id, parse_page_request(context.limits, first=first, after=after), state
     )
 

@@ -41,7 +41,7 @@ from app.graphql.shared.pages import (
 from app.graphql.types.event_filter import EventFilter, EventOrder
 from app.graphql.types.loaders import get_loaders
 from app.services.events import event_queries
-from app.services.events.event_queries import EventOrderField, EventPage
+from app.services.events.event_queries import EventOrderField, EventPageRequest
 from app.store import tables
 from app.store.reading.pages import parse_page_request
 
@@ -252,7 +252,7 @@ def create_events_field(
 
     def build_request(
         root: Any, context: Context, filter: EventFilter | None = None, **page_arguments: Any
-    ) -> EventPage:
+    ) -> EventPageRequest:
         event_filters = [build_parent_filter(root)]
         if filter is not None:
             event_filters.append(filter.to_domain(context.limits))
@@ -265,7 +265,7 @@ def create_events_field(
     )
 
 
-def create_event_list_source(build_request: Callable[..., EventPage]) -> Listed:
+def create_event_list_source(build_request: Callable[..., EventPageRequest]) -> Listed:
     return Listed(build_request, event_queries.select_page, ("occurred_at", "recorded_at", "id"))
 
 
@@ -274,7 +274,7 @@ def build_event_page_request(
     event_filters: Sequence[filters.EventFilter],
     order_by: EventOrder | None = LATEST_FIRST,
     **page_arguments: Any,
-) -> EventPage:
+) -> EventPageRequest:
     """Builds the request for a page of the events that match all filters.
 
     Raises RequestError BAD_USER_INPUT for invalid page arguments.
@@ -283,12 +283,12 @@ def build_event_page_request(
     order = event_queries.event_order(
         order_input.field, order_input.direction is SortDirection.DESC
     )
-    return EventPage(
+    return EventPageRequest(
         tuple(event_filters), order, parse_page_request(context.limits, **page_arguments)
     )
 
 
-async def fetch_event_connection(info: Info, page_request: EventPage) -> Connection[Event]:
+async def fetch_event_connection(info: Info, page_request: EventPageRequest) -> Connection[Event]:
     database, caller = info.context.database, info.context.caller
     page = await event_queries.fetch_page(
         database, caller, page_request.filters, page_request.order, page_request.request

@@ -30,7 +30,7 @@ from app.graphql.types.event import (
     fetch_event_connection,
 )
 from app.graphql.types.event_filter import EventOrder, TimeRange, check_text_argument
-from app.services.events.event_queries import EventPage
+from app.services.events.event_queries import EventPageRequest
 from app.store import tables
 
 
@@ -47,7 +47,7 @@ def _build_container_events_request(
     last: int | None = None,
     before: str | None = None,
     offset: int | None = None,
-) -> EventPage:
+) -> EventPageRequest:
     time_range = None if occurred_at is None else occurred_at.to_domain()
     checked_id = check_text_argument(container_id, context.limits, "containerId")
     event_filters = [

@@ -1,7 +1,7 @@
 """Broadcasts: each log entry is rendered once, and the text is delivered to all subscribers.
 
 An idle subscriber with a `Push` callback receives the text directly, without waking a task. Other
-subscribers have a bounded queue of references to the encoded. When the queue of a slow subscriber
+subscribers have a bounded queue of references to the texts. When the queue of a slow subscriber
 overflows, it is dropped; the subscriber reads the log at its own pace and then rejoins. It falls
 behind but does not lose entries.
 """
@@ -28,7 +28,7 @@ Render = Callable[[Sequence[Entry]], Awaitable[list[RenderedEntry]]]
 
 
 class EncodedBatch(tuple[bytes, ...]):
-    """The encoded of a batch in UTF-8, shared by all subscribers.
+    """The texts of a batch, encoded as UTF-8 once for all subscribers.
 
     The transport caches its frames here: `frames_by_prefix_size` has the frame header and the rest
     of each text by the length of the prefix, and `last_frames` the last prefix and its frames.

@@ -206,7 +206,7 @@ def build_snapshot(
 
 
 @dataclass(frozen=True)
-class EventTypePage:
+class EventTypePageRequest:
     """Which page of the list of event types to read."""
 
     filter: EventTypeFilter
@@ -227,7 +227,7 @@ async def select_event_type(
 async def select_page(
     database: Database,
     caller: Caller,
-    page: EventTypePage,
+    page: EventTypePageRequest,
     columns: Projection,
     counts: Sequence[str],
 ) -> ListPage:

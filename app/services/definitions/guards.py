@@ -22,7 +22,7 @@ from app.domain.rules.guards import Guard, GuardRuleState, find_violations
 from app.domain.shared.problems import Problem
 from app.services.definitions import rules
 from app.services.definitions.event_types import load_version_definitions
-from app.services.definitions.rules import RulePage
+from app.services.definitions.rules import RulePageRequest
 from app.services.shared.listings import ListPage
 from app.store import tables
 from app.store.engine.database import Database
@@ -187,7 +187,11 @@ async def select_rule(
 
 
 async def select_page(
-    database: Database, caller: Caller, page: RulePage, columns: Projection, counts: Sequence[str]
+    database: Database,
+    caller: Caller,
+    page: RulePageRequest,
+    columns: Projection,
+    counts: Sequence[str],
 ) -> ListPage:
     table = tables.GuardRule
     return await rules.select_page(database, caller, table, page, columns, counts)

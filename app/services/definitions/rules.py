@@ -56,7 +56,7 @@ def creation_order(table: type[Rule]) -> pages.Order[Rule]:
 
 
 @dataclass(frozen=True)
-class RulePage:
+class RulePageRequest:
     """Which page of a list of rules to read. `state` applies to guard rules only."""
 
     event_type_id: UUID | None
@@ -68,7 +68,7 @@ async def select_page(
     database: Database,
     caller: Caller,
     table: Any,
-    page: RulePage,
+    page: RulePageRequest,
     columns: Projection,
     counts: Any,
 ) -> ListPage:

@@ -45,7 +45,7 @@ def event_order(field: EventOrderField, descending: bool) -> pages.Order[tables.
 
 
 @dataclass(frozen=True)
-class EventPage:
+class EventPageRequest:
     """Which page of which list to read: of the events that all the filters select."""
 
     filters: tuple[EventFilter, ...]
@@ -131,7 +131,7 @@ async def select_event(
 async def select_page(
     database: Database,
     caller: Caller,
-    page: EventPage,
+    page: EventPageRequest,
     columns: Projection,
     counts: Sequence[str],
 ) -> ListPage:

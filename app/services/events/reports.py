@@ -1,7 +1,7 @@
 """Processes a list of reports in one transaction: each is stored, rejected, or a duplicate.
 
-Reports are processed in the order of the list: replay check, validation, duplication rules. The
-result of an earlier report counts for the later ones.
+All reports are validated first. Then each is decided on, in the order of the list: a replay,
+rejected, a duplicate, or new. The result of an earlier report counts for the later ones.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class ReportCall:
-    """Reports of one call. `commit_tracker` is set once they may be durable."""
+    """Reports of one call. `commit_tracker.started` is set once they may be durable."""
 
     command: CommandContext
     drafts: Sequence[EventDraft]

@@ -19,7 +19,7 @@ from app.domain.intake.intake import CommandContext
 from app.domain.rules.duplicates import DuplicationRule, validate_duplication_rule
 from app.domain.shared.problems import Problem, invalid_input
 from app.services.definitions import rules
-from app.services.definitions.rules import RulePage, RuleScope, lock_rule_scope
+from app.services.definitions.rules import RulePageRequest, RuleScope, lock_rule_scope
 from app.services.shared.listings import ListPage
 from app.store import tables
 from app.store.change_log import changes
@@ -174,7 +174,11 @@ async def fetch_page(
 
 
 async def select_page(
-    database: Database, caller: Caller, page: RulePage, columns: Projection, counts: Sequence[str]
+    database: Database,
+    caller: Caller,
+    page: RulePageRequest,
+    columns: Projection,
+    counts: Sequence[str],
 ) -> ListPage:
     table = tables.DuplicationRule
     return await rules.select_page(database, caller, table, page, columns, counts)

@@ -96,7 +96,7 @@ class Entry:
 
 @dataclass
 class NewEntry:
-    """An entry to append. Entries of other subjects than events notify all processes."""
+    """An entry to append. Entries of event types and rules raise the definitions version."""
 
     subject: str
     subject_id: UUID

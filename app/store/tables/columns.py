@@ -292,9 +292,9 @@ class DriverCodec:
         self._dialect = dialect
         self.name = IN_MEMORY if dialect is None else dialect.name
 
-    def json_expression(self, kind: ValueKind, dialect_name: str) -> str:
+    def json_expression(self, kind: ValueKind, variable: str) -> str:
         """f-string code (for three single quotes) that encodes the variable's value as JSON."""
-        return _JSON_BY_DIALECT[self.name][kind].format(dialect_name)
+        return _JSON_BY_DIALECT[self.name][kind].format(variable)
 
     def value_decoder(self, type_: TypeEngine[Any]) -> Callable[[Any], Any]:
         """Returns a function that converts a driver value to a value of the column's type."""
