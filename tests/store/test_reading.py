@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import pytest
 from sqlalchemy import select, text, update
 from sqlalchemy.exc import DBAPIError
@@ -229,3 +230,13 @@ async def test_what_takes_long_goes_to_a_thread_at_once_from_then_on(database: D
     goes_on = [reader._is_slow(each) for each in (LONG, NAMES)]
 
     assert goes_on == [True, False]
+
+
+def test_a_connection_that_the_server_is_ending_is_told_as_closed() -> None:
+    ending = asyncpg.InternalClientError(
+        "cannot switch to state 15; another operation (2) is in progress"
+    )
+
+    assert unavailable_reason(DBAPIError("BEGIN", None, ending)) == (
+        "The database closed the connection."
+    )

@@ -7,9 +7,10 @@ The event ID is the subscription's cursor: `Last-Event-ID` resumes after it. A s
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Any
+
+import anyio
 
 from app.graphql.transport.connection_slots import ConnectionSlot
 from app.graphql.transport.operation_responses import OperationResponse
@@ -17,6 +18,15 @@ from app.services.auth.credential_watcher import CredentialLifetime
 
 _KEEP_ALIVE = ":\n\n"
 _COMPLETE_EVENT = "event: complete\ndata:\n\n"
+
+
+def _uninterrupted() -> anyio.CancelScope:
+    """A scope for the clean-up of a stream whose client has left.
+
+    Starlette then cancels every await of the stream, not only the first one: without the scope, the
+    rollback of a read would be cancelled, too, and its connection lost.
+    """
+    return anyio.CancelScope(shield=True)
 
 
 class EventStream:
@@ -47,21 +57,18 @@ class EventStream:
         ]
         open_streams.add(self)
         try:
-            async with contextlib.aclosing(self._responses) as responses:
-                async for event in self._stream_until(end_futures, responses):
-                    yield event
+            async for event in self._stream_until(end_futures):
+                yield event
         finally:
+            with _uninterrupted():
+                await self._responses.aclose()
             open_streams.discard(self)
             self._slot.release()
             for future in end_futures:
                 future.cancel()
 
-    async def _stream_until(
-        self,
-        end_futures: Sequence[asyncio.Future[Any]],
-        responses: AsyncGenerator[OperationResponse, None],
-    ) -> AsyncIterator[str]:
-        next_response = asyncio.ensure_future(anext(responses, None))
+    async def _stream_until(self, end_futures: Sequence[asyncio.Future[Any]]) -> AsyncIterator[str]:
+        next_response = asyncio.ensure_future(anext(self._responses, None))
         try:
             while True:
                 done, _ = await asyncio.wait(
@@ -83,7 +90,8 @@ class EventStream:
                 )
                 id_line = "" if response.get_cursor is None else f"id: {response.get_cursor()}\n"
                 yield f"event: next\n{id_line}data: {payload}\n\n"
-                next_response = asyncio.ensure_future(anext(responses, None))
+                next_response = asyncio.ensure_future(anext(self._responses, None))
         finally:
             next_response.cancel()
-            await asyncio.gather(next_response, return_exceptions=True)
+            with _uninterrupted():
+                await asyncio.gather(next_response, return_exceptions=True)

@@ -237,6 +237,8 @@ _REASONS_BY_PATTERN = {
     "connection was closed": "The database closed the connection.",
     "connection is closed": "The database closed the connection.",
     "terminating connection": "The database closed the connection.",
+    # asyncpg: the idle connection is about to read that the server terminates it.
+    r"another operation \(2\) is in progress": "The database closed the connection.",
     "not currently accepting connections": "The database accepts no connections.",
     "the database system is": "The database is starting up or shutting down.",
     'database ".*" does not exist': "The database does not exist.",
