@@ -127,9 +127,9 @@ def export_events(
     ] = None,
 ) -> None:
     """Export events as CloudEvents, one a line, in the order that they were logged."""
-    from app.archives.commands import build_filter, export_events
+    from app.archives.commands import export_events, parse_filter_options
 
-    filter = build_filter(type, category, tag, from_, to, severity)
+    filter = parse_filter_options(type, category, tag, from_, to, severity)
     raise typer.Exit(export_events(filter, organization, output, after))
 
 

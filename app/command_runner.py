@@ -26,9 +26,9 @@ def read_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        for each in error.errors():
-            place = "__".join(str(step) for step in each["loc"]).upper()
-            typer.echo(f"TOCSIN_{place}: {each['msg']}", err=True)
+        for detail in error.errors():
+            variable = "__".join(str(step) for step in detail["loc"]).upper()
+            typer.echo(f"TOCSIN_{variable}: {detail['msg']}", err=True)
         raise typer.Exit(2) from None
 
 
@@ -39,9 +39,9 @@ def exit_with(message: str, code: int) -> NoReturn:
 
 
 def run_on_database(
-    settings: Settings, operation: Callable[[Database], Coroutine[Any, Any, Result]]
+    settings: Settings, function: Callable[[Database], Coroutine[Any, Any, Result]]
 ) -> Result:
-    """Runs the work on a database that has the tables of this version, and migrates nothing.
+    """Calls the function with a database that has the tables of this version. Migrates nothing.
 
     Exits with code 1 if the database is of another version or fails.
     """
@@ -50,7 +50,7 @@ def run_on_database(
         database = Database(settings.database_url)
         try:
             await check_version(database.url)
-            return await operation(database)
+            return await function(database)
         finally:
             await database.close()
 
@@ -58,16 +58,16 @@ def run_on_database(
     return run_async(run)
 
 
-def run_async(operation: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
-    """Runs the work. Exits with code 1 if the database fails."""
+def run_async(function: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+    """Runs the coroutine function. Exits with code 1 if the database fails."""
     try:
-        return asyncio.run(operation())
+        return asyncio.run(function())
     except DatabaseVersionError as error:
-        why: str | None = str(error)
+        reason: str | None = str(error)
     except InvalidDatabaseUrlError as error:
-        why = f"TOCSIN_DATABASE_URL {error}."
+        reason = f"TOCSIN_DATABASE_URL {error}."
     except DATABASE_ERRORS as error:
-        why = unavailable_reason(error)
-        if why is None:
+        reason = unavailable_reason(error)
+        if reason is None:
             raise
-    exit_with(f"Tocsin cannot start. {why}", 1)
+    exit_with(f"Tocsin cannot start. {reason}", 1)

@@ -1,6 +1,6 @@
 """What is counted while the server runs, for Prometheus; of all worker processes together.
 
-Nothing here tells one organization from another, and every label has a bounded set of values.
+Metrics never identify an organization, and every label has a bounded set of values.
 """
 
 from __future__ import annotations

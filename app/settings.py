@@ -1,4 +1,7 @@
-"""The settings, from TOCSIN_* in the environment. Read at the edge, handed inwards as values."""
+"""Settings, read from TOCSIN_* environment variables.
+
+Only the composition root and the commands read them; everything else gets values.
+"""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def export_events(
     return _run_in_organization(settings, organization, job)
 
 
-def build_filter(
+def parse_filter_options(
     types: list[str] | None,
     category: str | None,
     tags: list[str] | None,

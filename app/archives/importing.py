@@ -1,4 +1,4 @@
-"""Import: results events from a file and stores them in batches, one transaction at a time."""
+"""Import: reads events from a file and stores them in batches, one transaction per batch."""
 
 from __future__ import annotations
 

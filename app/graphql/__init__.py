@@ -1,1 +1,1 @@
-"""The GraphQL door: schema, permissions, protocols."""
+"""The GraphQL API: schema, permissions, execution and transports."""

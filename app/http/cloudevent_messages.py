@@ -1,6 +1,6 @@
 """Reads HTTP messages as JSON-format events, in the modes of CloudEvents' HTTP binding 1.0.2.
 
-Pure functions of headers and body. The events themselves are validated by `domain.cloudevents`.
+Pure functions of headers and body. `domain.intake.cloudevent_parsing` validates the events.
 """
 
 from __future__ import annotations

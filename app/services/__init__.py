@@ -1,1 +1,1 @@
-"""What can be done: one function for each sentence of the API."""
+"""Use cases: one function per operation of the API."""

@@ -31,7 +31,7 @@ KEEP_ALIVE_DRAIN_SECONDS = 0.5
 INCOMPLETE_REQUEST_SECONDS = 2.0
 MUTATION_DRAIN_SECONDS = 3.0
 GRACEFUL_SHUTDOWN_SECONDS = 5
-GC_THRESHOLD = 10_000  # allocations before a garbage collection
+GC_THRESHOLD = 10_000  # allocations minus deallocations that trigger a garbage collection
 
 log = structlog.get_logger(__name__)
 

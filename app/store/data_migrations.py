@@ -1,4 +1,6 @@
-"""Data that migrations leave to application code, for a database of an older version."""
+"""Data migrations that need application code. They run after the schema migrations of an older
+database.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from app.domain.event_types.definitions import EventTypeDefinition, VersionDefin
 from app.store import tables
 from app.store.writing import search_index
 
-BATCH = 500
+BATCH_SIZE = 500
 
 
 def migrate_data(connection: Connection, revision: str) -> None:
@@ -26,7 +28,7 @@ def _index_events(connection: Connection) -> None:
     event, words = tables.Event, tables.EventWords
     indexed = select(col(words.event_id))
     unindexed = (
-        select(event).where(col(event.id).not_in(indexed)).order_by(col(event.id)).limit(BATCH)
+        select(event).where(col(event.id).not_in(indexed)).order_by(col(event.id)).limit(BATCH_SIZE)
     )
     last_id = UUID(int=0)
     while rows := connection.execute(unindexed.where(col(event.id) > last_id)).all():

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import String, column, func, inspect, select, table, tuple_
+from sqlalchemy import func, inspect, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from app.store import tables
 from app.store.change_log import changes
 from app.store.change_log.changes import LogPosition
-from app.store.migrate import newest_revision
+from app.store.migrate import ALEMBIC_VERSION, newest_revision
 
 MAX_COUNTED_ENTRIES = 10_000
 
@@ -19,9 +19,9 @@ MAX_COUNTED_ENTRIES = 10_000
 async def is_migrated(session: AsyncSession) -> bool:
     """Whether the database is at the newest migration of this version."""
     connection = await session.connection()
-    if not await connection.run_sync(lambda sync: inspect(sync).has_table(_ALEMBIC_VERSION.name)):
+    if not await connection.run_sync(lambda sync: inspect(sync).has_table(ALEMBIC_VERSION.name)):
         return False
-    revision = await session.scalars(select(_ALEMBIC_VERSION.c.version_num))
+    revision = await session.scalars(select(ALEMBIC_VERSION.c.version_num))
     return revision.one_or_none() == newest_revision()
 
 
@@ -43,6 +43,3 @@ async def count_pending_entries(
     result = await session.execute(select(func.count(), func.min(pending_entries.c.at)))
     entries, oldest = result.one()
     return entries, oldest
-
-
-_ALEMBIC_VERSION = table("alembic_version", column("version_num", String()))

@@ -13,7 +13,7 @@ from app.store.engine import dialect
 from app.store.tables import Log
 
 _SCRIPTS = Path(__file__).parent.parent / "migrations" / "versions"
-_ALEMBIC_VERSION = table("alembic_version", column("version_num", String()))
+ALEMBIC_VERSION = table("alembic_version", column("version_num", String()))
 
 
 class DatabaseVersionError(Exception):
@@ -78,9 +78,9 @@ def _upgrade(connection: Connection) -> None:
 
 def _current_revision(connection: Connection) -> str | None:
     """The revision of the database; None if it is empty. Raises NewerDatabaseError."""
-    if not inspect(connection).has_table(_ALEMBIC_VERSION.name):
+    if not inspect(connection).has_table(ALEMBIC_VERSION.name):
         return None
-    current = connection.scalars(select(_ALEMBIC_VERSION.c.version_num)).one_or_none()
+    current = connection.scalars(select(ALEMBIC_VERSION.c.version_num)).one_or_none()
     if current is not None and current not in _revisions():
         raise NewerDatabaseError(
             f"The database is at migration {current}, which this version does not know: "

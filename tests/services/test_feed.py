@@ -82,7 +82,7 @@ async def test_what_commits_late_is_not_missed_by_who_resumes_from_a_list(
             await process_reports(session, [ReportCall(command, [notification_draft("late")])])
             if "postgresql" in database_url:  # on SQLite nobody else commits meanwhile
                 await events.log_events(database, command, [notification_draft("early")])
-            bell = await notifications.read_page(database, caller, ALL, PageRequest(20))
+            bell = await notifications.fetch_page(database, caller, ALL, PageRequest(20))
             head = await feed.fetch_log_head(database, caller)
         cursor = bell.rows[0][0] if bell.rows else head
         await events.log_events(database, command, [notification_draft("end")])
@@ -256,7 +256,7 @@ async def test_a_cursor_of_another_life_of_the_log_is_expired(database: Database
     cursor = changes.encode_log_cursor(caller.organization_id, old, LOG_START, complete=True)
 
     with pytest.raises(RequestError) as refused:
-        await notifications.read_page(database, caller, ALL, PageRequest(20, after=cursor))
+        await notifications.fetch_page(database, caller, ALL, PageRequest(20, after=cursor))
 
     assert refused.value.code is ErrorCode.CURSOR_EXPIRED
     assert refused.value.path == ("after",)
@@ -280,7 +280,7 @@ async def test_a_cursor_from_beyond_the_log_is_expired(database: Database) -> No
     cursor = changes.encode_log_cursor(caller.organization_id, moment, beyond, complete=True)
 
     with pytest.raises(RequestError) as refused:
-        await notifications.read_page(database, caller, ALL, PageRequest(20, after=cursor))
+        await notifications.fetch_page(database, caller, ALL, PageRequest(20, after=cursor))
 
     assert refused.value.code is ErrorCode.CURSOR_EXPIRED
 
@@ -303,10 +303,10 @@ async def test_a_restored_dump_begins_a_new_life_of_the_log(
     await migrate_database(database.url)
 
     await events.log_events(database, command, [notification_draft("new")])
-    bell = await notifications.read_page(database, caller, ALL, PageRequest(20))
+    bell = await notifications.fetch_page(database, caller, ALL, PageRequest(20))
     assert [row.summary for _, row in bell.rows] == ["new", "old 2", "old 1"]
     with pytest.raises(RequestError) as refused:
-        await notifications.read_page(database, caller, ALL, PageRequest(20, after=old))
+        await notifications.fetch_page(database, caller, ALL, PageRequest(20, after=old))
     assert refused.value.code is ErrorCode.CURSOR_EXPIRED
     async with run_feed(database) as running:
         assert await fetch_added_summaries(database, running, bell.rows[2][0], 2) == [

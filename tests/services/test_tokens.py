@@ -163,9 +163,15 @@ def test_settings_that_cannot_be_meant_are_refused_at_the_start(
     assert str(raised.value) == message
 
 
-def test_a_secret_of_32_bytes_is_enough() -> None:
-    assert TokenVerifier(secret="ü" * 16).is_configured
-    assert not TokenVerifier().is_configured
+async def test_a_secret_of_32_bytes_is_enough() -> None:
+    secret = "ü" * 16
+
+    async with open_verifier(secret=secret) as tokens:
+        claims = await tokens.verify_token(
+            sign_with_secret(json.dumps(CLAIMS).encode(), secret), NOW
+        )
+
+    assert claims == EXPECTED_CLAIMS
 
 
 # Algorithms, keys, and their confusion

@@ -334,7 +334,7 @@ QUERIES: dict[str, tuple[Ask, str | tuple[str, str]]] = {
     ),
     "duplicates": (fetch_page_with(duplicate=True), "ix_event_duplicate_of_id"),
     "the bell": (
-        lambda world: notifications.read_page(world.database, world.caller, ALL, PAGE),
+        lambda world: notifications.fetch_page(world.database, world.caller, ALL, PAGE),
         "ix_event_bell",
     ),
     "the number in the bell": (
@@ -342,7 +342,7 @@ QUERIES: dict[str, tuple[Ask, str | tuple[str, str]]] = {
         "ix_event_bell",
     ),
     "the bell, unacknowledged": (
-        lambda world: notifications.read_page(world.database, world.caller, NEW, PAGE),
+        lambda world: notifications.fetch_page(world.database, world.caller, NEW, PAGE),
         "ix_event_bell_unacknowledged",
     ),
     "the number unacknowledged": (
@@ -350,7 +350,7 @@ QUERIES: dict[str, tuple[Ask, str | tuple[str, str]]] = {
         "ix_event_bell_unacknowledged",
     ),
     "counts of a day": (
-        lambda world: event_counts.count_events(
+        lambda world: event_counts.count_by_dimensions(
             world.database,
             world.caller,
             EventFilter(occurred_at=A_DAY),
@@ -361,11 +361,11 @@ QUERIES: dict[str, tuple[Ask, str | tuple[str, str]]] = {
         LATEST,
     ),
     "the log": (
-        lambda world: history.read_page(world.database, world.caller, PAGE),
+        lambda world: history.fetch_page(world.database, world.caller, PAGE),
         "ix_change_place_of_organization",
     ),
     "the log of an event": (
-        lambda world: history.read_page(world.database, world.caller, PAGE, event_id=UUID(int=1)),
+        lambda world: history.fetch_page(world.database, world.caller, PAGE, event_id=UUID(int=1)),
         "ix_change_place_of_subject",
     ),
     "histories": (

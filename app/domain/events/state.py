@@ -38,11 +38,10 @@ class Entity:
 class EventState:
     """The attributes of an event that its organization can see. Instants are in UTC.
 
-    `last_occurred_at` is None until a duplicate was counted. `summary_given` is false where the
-    summary is only the name of the type. `extensions` are the CloudEvents attributes that Tocsin
-    does not know, and `payload` what CloudEvents says of the data and `fields` cannot, under the
-    same names: `datacontenttype`, `dataschema`, and what is no JSON object as `data` or
-    `data_base64`. Both are None where there is nothing to say.
+    `last_occurred_at` is None until a duplicate was counted. `summary_given` is false if the
+    summary is only the name of the type. `extensions`: CloudEvents attributes that Tocsin does not
+    define. `payload`: `datacontenttype`, `dataschema`, and data that is not a JSON object, as
+    `data` or `data_base64`. Both are None if empty.
     """
 
     id: UUID

@@ -119,11 +119,10 @@ class DocumentLimits:
 
 @dataclass(frozen=True)
 class RequestLimits:
-    """How long a request may take, and how much one principal may request from a process.
+    """Time limits of a request, and rate limits per credential and process.
 
-    A mutation has longer: what is broken off is undone, and the largest bulk (500 events, 6.5 MB)
-    took two cores that were busy with other things 10 s. `points` is
-    the cost that a principal may spend per minute; 0 means unlimited.
+    Mutations get more time, because a cancelled one is rolled back: 500 events (6.5 MB) took 10 s
+    on two busy cores. `points`: cost per minute; 0 disables the limit.
     """
 
     query_seconds: float = 5

@@ -39,7 +39,7 @@ class HistoryQueries:
         after: After = None,
     ) -> EventChangeConnection:
         context = info.context
-        page = await history.read_page(
+        page = await history.fetch_page(
             context.database,
             context.caller,
             parse_page_request(context.limits, first=first, after=after),

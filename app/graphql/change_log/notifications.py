@@ -104,7 +104,7 @@ class NotificationQueries:
         database, caller = info.context.database, info.context.caller
         page_request = _build_page_request(self, info.context, filter, first, after)
         event_filter = page_request.filter
-        page = await notifications.read_page(database, caller, event_filter, page_request.request)
+        page = await notifications.fetch_page(database, caller, event_filter, page_request.request)
         edges = [
             NotificationEdge(cursor=cursor, node=Event.from_row(row)) for cursor, row in page.rows
         ]

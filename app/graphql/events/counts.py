@@ -76,8 +76,8 @@ async def _fetch_event_counts(
 ) -> list[EventCount]:
     event_filter = parse_event_filter(filter, context.limits)
     row_limit = 100 if first is None else first
-    event_counts.validate_count_request(event_filter, every, row_limit, context.limits)
-    counts = await event_counts.count_events(
+    event_counts.check_count_request(event_filter, every, row_limit, context.limits)
+    counts = await event_counts.count_by_dimensions(
         context.database, context.caller, event_filter, by, every, row_limit
     )
     return [EventCount.from_domain(count) for count in counts]

@@ -19,7 +19,7 @@ _TRACER = trace.get_tracer("tocsin")  # does nothing where no exporter is set
 
 
 class OperationMetrics(SchemaExtension):
-    """Records each operation in one span; a span per resolver made 5 ms into 40."""
+    """Records one span per operation. A span per resolver would turn 5 ms into 40 ms."""
 
     def on_operation(self) -> Iterator[None]:
         recorder = OperationRecorder()

@@ -83,7 +83,9 @@ class Context:
 
     @property
     def caller_identity(self) -> Hashable:
-        """Identity of the caller in limits: the API key, or name and organization of the token."""
+        """Identity of the caller for connection slots: the API key, or name and organization of the
+        token.
+        """
         caller = self.caller
         return caller.credential_id or (caller.name, caller.organization_id)
 

@@ -233,11 +233,17 @@ class WebSocketConnection:
             if sender is not None:
                 self._senders[message.id] = sender
             task = self._operations[message.id] = self._start_task(self._run_operation, message)
-            # Read before the task starts: `drain` waits for every mutation that has come in.
-            document = self._schema.documents.get_document(message.query)
-            if document.is_mutation(message.operation_name):
+            # Before the task starts: `drain` waits for every mutation that has come in.
+            if self._is_mutation(message):
                 self._mutation_tasks.add(task)
                 task.add_done_callback(self._mutation_tasks.discard)
+
+    def _is_mutation(self, message: Subscribe) -> bool:
+        try:
+            document = self._schema.documents.get_document(message.query)
+        except Exception:  # a bug: the operation's own task reports it, and the socket stays open
+            return False
+        return document.is_mutation(message.operation_name)
 
     async def _run_operation(self, message: Subscribe) -> None:
         final_message = build_complete_message(message.id)

@@ -19,7 +19,7 @@ from app.services.auth.auth_throttle import AuthThrottle
 from app.services.auth.caller_cache import CallerCache, create_cache_key
 from app.services.auth.credential_watcher import CredentialWatcher
 from app.services.auth.key_uses import KeyUseRecorder
-from app.services.auth.organizations import DEFAULT_KEY, find_organization_id
+from app.services.auth.organizations import DEFAULT_ORGANIZATION_KEY, find_organization_id
 from app.services.auth.rate_limits import RateLimits
 from app.store import tables
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
@@ -154,7 +154,7 @@ async def _caller_from_claims(
         requested_key = (
             next(iter(allowed_keys))
             if allowed_keys is not None and len(allowed_keys) == 1
-            else DEFAULT_KEY
+            else DEFAULT_ORGANIZATION_KEY
         )
     organization_id = None
     if allowed_keys is None or requested_key in allowed_keys:

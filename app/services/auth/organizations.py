@@ -23,7 +23,7 @@ from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from app.store.engine.dialect import insert_if_absent
 
 ADMINISTRATOR = "administrator"
-DEFAULT_KEY = "default"
+DEFAULT_ORGANIZATION_KEY = "default"
 _MAX_KEY_LENGTH = 255
 
 
@@ -44,7 +44,9 @@ async def bootstrap_database(database: Database, key: str | None, now: datetime)
     async with database.write(ALL_ORGANIZATIONS) as session:
         if (await session.scalars(select(col(tables.Organization.id)).limit(1))).first():
             return None
-        organization_id = await insert_organization(session, DEFAULT_KEY, "Default", now)
+        organization_id = await insert_organization(
+            session, DEFAULT_ORGANIZATION_KEY, "Default", now
+        )
         if organization_id is None:
             return None
         _, secret = await keys.insert_key(

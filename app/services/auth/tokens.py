@@ -63,11 +63,6 @@ class TokenVerifier:
         self._key_set = None if jwks_url is None else KeySet(_validate_url(jwks_url))
         self._requirements = TokenRequirements(issuer, audience, timedelta(seconds=leeway_seconds))
 
-    @property
-    def is_configured(self) -> bool:
-        """Whether there is a secret or a JWKS URL to verify tokens with."""
-        return self._secret is not None or self._key_set is not None
-
     async def close(self) -> None:
         if self._key_set is not None:
             await self._key_set.close()

@@ -34,7 +34,7 @@ class HistoryPage:
     begins_at: datetime | None
 
 
-async def read_page(
+async def fetch_page(
     database: Database,
     caller: Caller,
     request: pages.PageRequest,

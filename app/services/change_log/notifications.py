@@ -1,4 +1,4 @@
-"""Notifications: events that were raised as notifications, in the order of the change log."""
+"""Notifications: events with `notification: true`, in the order in which they rang."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class NotificationPage:
     has_previous: bool
 
 
-async def read_page(
+async def fetch_page(
     database: Database, caller: Caller, filter: EventFilter, request: pages.PageRequest
 ) -> NotificationPage:
     """Returns a page, with log positions as cursors.

@@ -102,7 +102,7 @@ async def lock_rule_scope(
     return RuleScope(event_type, tuple(field.to_domain() for field in fields[event_type_id]))
 
 
-async def check_rule_limit(
+async def validate_rule_limit(
     session: AsyncSession, command: CommandContext, table: type[Rule], event_type_id: UUID | None
 ) -> list[Problem]:
     """A problem if the scope already has as many rules as allowed."""

@@ -41,7 +41,7 @@ async def check_event(
             else []
         )
         fingerprints = {event.id: definitions.fingerprints_of(event) for event in new_events}
-        lookup = await duplicates.find_duplicates(session, fingerprints, new_events, lock=False)
+        lookup = await duplicates.look_up_originals(session, fingerprints, new_events, lock=False)
     matches = [
         lookup.originals.find_match(lookup.fingerprints[event.id], event) for event in new_events
     ]

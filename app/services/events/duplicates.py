@@ -75,7 +75,7 @@ async def fetch_enabled_rules(
     return [row.to_domain() for row in await session.scalars(statement)]
 
 
-async def find_duplicates(
+async def look_up_originals(
     session: AsyncSession,
     fingerprints: dict[UUID, list[RuleFingerprint]],
     events: Sequence[EventState],
@@ -96,7 +96,7 @@ async def find_duplicates(
         await lock_rows(session, tables.Fingerprint, ("rule_id", "digest"), rows)
     while True:
         originals = await _fetch_nearest_originals(session, lookup.fingerprints, events)
-        lookup.events = await _fetch_originals(
+        lookup.events = await _fetch_original_events(
             session, {row.event_id for row in originals}, lock=lock
         )
         # A deleted event took its originals with it: search again without them.
@@ -193,7 +193,7 @@ def _nearest_conditions(keys: CTE) -> list[ColumnElement[bool]]:
     ]
 
 
-async def _fetch_originals(
+async def _fetch_original_events(
     session: AsyncSession, ids: set[UUID], *, lock: bool
 ) -> dict[UUID, tables.Event]:
     if not ids:

@@ -55,7 +55,7 @@ class EventCountRow:
     values: dict[EventDimension, tuple[Any, ...]] = field(default_factory=dict)
 
 
-def validate_count_request(
+def check_count_request(
     filter: EventFilter, every: timedelta | None, first: int, limits: Limits
 ) -> None:
     """Raises RequestError BAD_USER_INPUT naming the argument that is out of range."""
@@ -72,7 +72,7 @@ def validate_count_request(
         raise bad_user_input(message, "filter", "occurredAt")
 
 
-async def count_events(
+async def count_by_dimensions(
     database: Database,
     caller: Caller,
     filter: EventFilter,

@@ -102,7 +102,8 @@ class PendingEntry:
 
 @dataclass
 class ReportBatch:
-    """A list of reports in progress: the state before it, and what it has led to so far.
+    """State of a batch while its reports are decided on: the receipts and originals that existed
+    before, and the changes to write.
 
     `new_events`: events to store. `counted_events`: existing events with increased counts.
     """
@@ -201,7 +202,7 @@ async def process_reports(session: AsyncSession, calls: Sequence[ReportCall]) ->
     fingerprints = {event.id: definitions.fingerprints_of(event) for event in new_events}
     batch = ReportBatch(
         existing_receipts,
-        await duplicates.find_duplicates(session, fingerprints, new_events, lock=True),
+        await duplicates.look_up_originals(session, fingerprints, new_events, lock=True),
     )
     decisions = [
         batch.decide(draft, command, key, validation)

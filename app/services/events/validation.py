@@ -51,7 +51,7 @@ class CachedDefinitions:
     guards: tuple[Guard, ...] = ()
 
     def find_type(self, draft: EventDraft) -> EventTypeSnapshot | None:
-        """None if the type is free-form, or if no type has the ID."""
+        """The event type of a draft. None if the draft names no registered type."""
         if draft.event_type_id is None:
             return self.by_type.get(draft.type or DEFAULT_TYPE)
         event_type_id = parse_id(draft.event_type_id)

@@ -55,7 +55,7 @@ async def create_rule(
         table = tables.DuplicationRule
         problems = [
             *_validate_rule(rule, scope, command),
-            *await rules.check_rule_limit(session, command, table, rule.event_type_id),
+            *await rules.validate_rule_limit(session, command, table, rule.event_type_id),
         ]
         if problems:
             return DuplicationRuleResult(problems=tuple(problems))

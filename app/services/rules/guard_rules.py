@@ -50,7 +50,7 @@ async def create_rule(
         table = tables.GuardRule
         problems = [
             *_validate_attributes(attributes, scope, command),
-            *await rules.check_rule_limit(session, command, table, event_type_id),
+            *await rules.validate_rule_limit(session, command, table, event_type_id),
         ]
         if problems:
             return GuardRuleResult(problems=tuple(problems))
@@ -110,7 +110,9 @@ async def publish_rule(
             )
         content = _content(row if version is None else versions[version])
         problems = _validate_publication(row, content, versions, scope, command)
-        if problems := problems or await _check_total_cost(session, row, content, scope, command):
+        if problems := problems or await _validate_total_cost(
+            session, row, content, scope, command
+        ):
             argument = "id" if version is None else "version"
             return GuardRuleResult(
                 problems=tuple(replace(each, path=(argument,)) for each in problems)
@@ -180,7 +182,7 @@ def _validate_publication(
     return _validate_attributes(content, scope, command)
 
 
-async def _check_total_cost(
+async def _validate_total_cost(
     session: AsyncSession,
     row: tables.GuardRule,
     content: dict[str, Any],

@@ -1,4 +1,6 @@
-"""The columns of a `LogSnapshot`, which any statement can select as extra columns."""
+"""Columns that make a `LogSnapshot`. A page query can select them, so that its cursors need no
+second statement.
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Connections to the database: engines, sessions, raw readers, and wake-ups."""
+"""Connections to the database: engines, sessions, row readers, and wake-ups."""

@@ -50,7 +50,7 @@ _ORGANIZATION_ID: Any = bindparam(ORGANIZATION_PARAMETER, None, type_=Uuid())
 
 @dataclass
 class CommitTracker:
-    """`started`: a commit was started, so the writes may be durable even if the caller fails."""
+    """`started`: a commit has begun, so the writes may be durable even if the caller fails."""
 
     started: bool = False
 
@@ -195,21 +195,21 @@ class Database:
 
 
 def retry_on_deadlock(
-    operation: Callable[Parameters, Coroutine[Any, Any, Result]],
+    function: Callable[Parameters, Coroutine[Any, Any, Result]],
 ) -> Callable[Parameters, Coroutine[Any, Any, Result]]:
     """Retries an operation that PostgreSQL rolled back to resolve a deadlock.
 
     Only for operations of one transaction, so that nothing of a failed attempt is stored.
     """
 
-    @wraps(operation)
+    @wraps(function)
     async def run_with_retries(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         for _ in range(MAX_ATTEMPTS - 1):
             try:
-                return await operation(*args, **kwargs)
+                return await function(*args, **kwargs)
             except DBAPIError as error:
                 if not dialect.is_deadlock(error):
                     raise
-        return await operation(*args, **kwargs)
+        return await function(*args, **kwargs)
 
     return run_with_retries

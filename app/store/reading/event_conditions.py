@@ -1,4 +1,4 @@
-"""Filters as SQL conditions. Must select the same events as `domain.filters.matches`."""
+"""Filters as SQL conditions. They select the events that `filters.filter_matches` selects."""
 
 from __future__ import annotations
 
