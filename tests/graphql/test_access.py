@@ -6,10 +6,13 @@ import json
 from typing import Any
 
 import pytest
+from sqlalchemy import select
+from sqlmodel import col
 from websockets.exceptions import ConnectionClosed
 
 from app.domain.access.caller import Permission
-from app.store.engine.database import Database
+from app.store.engine.database import ALL_ORGANIZATIONS, Database
+from app.store.tables import ApiKey
 from tests.client import Client
 from tests.factories import create_api_key
 
@@ -34,6 +37,22 @@ async def test_without_a_valid_key_nothing_runs(client: Client, authorization: s
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == "Bearer"
     assert answer.json()["errors"][0]["extensions"] == {"code": "UNAUTHENTICATED"}
+
+
+async def test_a_key_that_shares_only_the_looked_up_prefix_of_a_digest_is_refused(
+    client: Client, database: Database
+) -> None:
+    secret = await create_api_key(database, Permission.EVENT_READ)
+    async with database.write(ALL_ORGANIZATIONS) as session:
+        key = (
+            await session.scalars(select(ApiKey).where(col(ApiKey.name) != "administrator"))
+        ).one()
+        key.digest = key.digest[:-1] + ("0" if key.digest[-1] != "0" else "1")
+
+    answer = await client.as_key(secret).post("{ __typename }")
+
+    assert key.digest.startswith(key.prefix)
+    assert answer.status_code == 401
 
 
 @pytest.mark.parametrize("payload", [{}, {"authorization": "Bearer wrong"}, {"authorization": 7}])
