@@ -6,7 +6,6 @@ a rule increments the version in its transaction. Rows carry the version at whic
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +27,7 @@ from graphql import (
     execute,
 )
 
+from app.graphql.plans.row_writers import encode_json
 from app.graphql.shared.context import Context
 from app.store.reading import projection
 
@@ -129,10 +129,6 @@ class CachedEventTypes:
 def _build_id_argument(type_id: str) -> ArgumentNode:
     field = ObjectFieldNode(name=NameNode(value="id"), value=StringValueNode(value=type_id))
     return ArgumentNode(name=NameNode(value="by"), value=ObjectValueNode(fields=(field,)))
-
-
-def encode_json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 _caches: WeakSet[CachedEventTypes] = WeakSet()

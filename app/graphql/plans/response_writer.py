@@ -10,7 +10,6 @@ from graphql import GraphQLField, get_named_type, is_list_type
 from graphql.execution.values import VariableValues
 from graphql.type import get_nullable_type
 
-from app.graphql.plans.cached_event_types import encode_json
 from app.graphql.plans.plan_steps import (
     ComputedPlan,
     ListPlan,
@@ -20,6 +19,7 @@ from app.graphql.plans.plan_steps import (
     RowPlan,
     SelectedField,
 )
+from app.graphql.plans.row_writers import encode_json
 from app.graphql.shared.context import Context
 from app.graphql.shared.field_sources import COUNT_NAMES, ConnectionPart, get_strawberry_field
 from app.services.shared.listings import ListPage

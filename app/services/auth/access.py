@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.access.caller import Caller, InactiveCredentialError, Permission
-from app.domain.access.tokens import TokenClaims
+from app.domain.access.tokens import TokenClaims, unauthenticated
 from app.domain.shared.problems import ErrorCode, RequestError
 from app.services.auth import keys
 from app.services.auth.auth_throttle import AuthThrottle
@@ -94,7 +94,7 @@ async def authenticate_credential(
 def _parse_bearer_credential(authorization: str | None) -> str:
     scheme, _, credential = (authorization or "").strip().partition(" ")
     if scheme.lower() != "bearer" or not credential.strip():
-        raise keys.unauthenticated_error("Give a key, as Authorization: Bearer KEY.")
+        raise unauthenticated("Give a key, as Authorization: Bearer KEY.")
     return credential.strip()
 
 

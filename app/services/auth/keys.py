@@ -22,6 +22,7 @@ from app.domain.access.caller import (
     validate_grants,
     validate_key,
 )
+from app.domain.access.tokens import unauthenticated
 from app.domain.event_types.event_type_draft import not_found
 from app.domain.intake.intake import CommandContext
 from app.domain.shared.limits import Limits
@@ -59,11 +60,7 @@ async def authenticate_secret(session: AsyncSession, secret: str, now: datetime)
             if key.expires_at is not None and key.expires_at <= now:
                 raise InactiveCredentialError("The key has expired.")
             return key
-    raise unauthenticated_error("The key is not valid.")
-
-
-def unauthenticated_error(message: str) -> RequestError:
-    return RequestError(ErrorCode.UNAUTHENTICATED, message)
+    raise unauthenticated("The key is not valid.")
 
 
 @retry_on_deadlock
