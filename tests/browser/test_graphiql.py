@@ -34,11 +34,13 @@ async def start_subscription(page: Page) -> None:
 async def log_example_event(page: Page) -> str:
     """Runs the first example as it stands, and answers with the id of the event."""
     await open_tab(page, "LogAnEvent")
-    await execute_query(page)
-    await expect(result_window(page)).to_contain_text('"userErrors": []')
-    logged = re.search(r'"id":\s"([^"]+)"', await result_window(page).inner_text())
-    assert logged
-    return logged[1]
+    async with page.expect_response(f"{page.url}") as answered:
+        await execute_query(page)
+    payload = (await (await answered.value).json())["data"]["logEvent"]
+    assert payload["userErrors"] == []
+    event = str(payload["event"]["id"])
+    await expect(result_window(page)).to_contain_text(event)
+    return event
 
 
 async def read_storage(page: Page, storage: str) -> str:
