@@ -12,9 +12,9 @@ export function apolloClient(url, key) {
       connectionParams: { authorization },
     }),
   );
-  const live = ({ operationType }) => operationType === "subscription";
+  const isSubscription = ({ operationType }) => operationType === "subscription";
   return new ApolloClient({
-    link: ApolloLink.split(live, socket, http),
+    link: ApolloLink.split(isSubscription, socket, http),
     cache: new InMemoryCache({
       typePolicies: {
         Query: { fields: { events: relayStylePagination(["filter", "orderBy"]) } },
@@ -37,11 +37,14 @@ const BELL = gql`
   }
 `;
 
-/** Tells of each notification after the cursor, once and in order; answers with how to stop. */
-export function followBell(client, after, heard, failed) {
-  const following = client.subscribe({ query: BELL, variables: { after } }).subscribe({
-    next: ({ data, error }) => (error ? failed(error) : heard(data.notificationAdded)),
-    error: failed,
+/**
+ * Calls `onNotification` once for each notification after the cursor, in order.
+ * Returns a function that unsubscribes.
+ */
+export function followBell(client, after, onNotification, onError) {
+  const subscription = client.subscribe({ query: BELL, variables: { after } }).subscribe({
+    next: ({ data, error }) => (error ? onError(error) : onNotification(data.notificationAdded)),
+    error: onError,
   });
-  return () => following.unsubscribe();
+  return () => subscription.unsubscribe();
 }

@@ -1,4 +1,4 @@
-"""Queries over HTTP, and the bell over a socket, with gql."""
+"""Queries over HTTP and notifications over a WebSocket, with gql."""
 
 import asyncio
 import random
@@ -31,20 +31,20 @@ def socket_client(url: str, key: str) -> Client:
 
 
 async def follow_bell(url: str, key: str, after: str) -> AsyncGenerator[dict[str, Any], None]:
-    """Each notification after the cursor, once and in order."""
+    """Yields each notification after the cursor once, in order."""
     retries = 0
     while True:
         try:
             async with socket_client(url, key) as session:
                 request = gql(BELL)
                 request.variable_values = {"after": after}
-                async for answer in session.subscribe(request):
-                    entry = answer["notificationAdded"]
+                async for result in session.subscribe(request):
+                    entry = result["notificationAdded"]
                     after, retries = entry["cursor"], 0
                     yield entry
-        except TransportConnectionFailed as broken:
-            closed = getattr(broken.__cause__, "rcvd", None)
-            if closed and 4400 <= closed.code < 4500 and closed.code != 4408:
-                raise  # It would be the same again: with 4403, sign in first.
+        except TransportConnectionFailed as error:
+            close = getattr(error.__cause__, "rcvd", None)
+            if close and 4400 <= close.code < 4500 and close.code != 4408:
+                raise  # A retry would fail again. After 4403, sign in first.
             await asyncio.sleep(min(0.1 * 2 ** min(retries, 7), 10) * random.uniform(0.5, 1))
             retries += 1

@@ -20,7 +20,7 @@ const LOG = gql`
   }
 `;
 
-/** Reports an event; sent again with the same `sourceId`, it is stored once all the same. */
+/** Logs an event. Sent again with the same `sourceId`, it is stored only once. */
 export async function logEvent(client, input) {
   const { logEvent } = await client.request(LOG, { input });
   return logEvent;
@@ -40,7 +40,7 @@ const PAGE = gql`
   }
 `;
 
-/** The events that the filter selects, page by page. */
+/** Yields the events that match the filter, page by page. */
 export async function* pages(client, filter) {
   for (let after = null, more = true; more; ) {
     const { events } = await client.request(PAGE, { filter, after });

@@ -1,22 +1,22 @@
 import { createClient } from "graphql-ws";
 
-/** A client of graphql-ws whose subscriptions go on after the last `cursor` that they heard. */
+/** A graphql-ws client that resumes each subscription after the last `cursor` that it received. */
 export function resumingClient(options) {
   const client = createClient({
     retryAttempts: Infinity,
     retryWait: (retries) => pause(Math.min(100 * 2 ** retries, 10_000) * (0.5 + Math.random() / 2)),
-    // After 4403 nothing opens until somebody signs in again.
+    // 4403: the credential is not valid. Retries would fail until the user signs in again.
     shouldRetry: (event) => event.code !== 4403,
     ...options,
   });
   const subscribe = (payload, sink) => {
     const variables = { ...payload.variables };
-    const next = (answer) => {
-      const [entry] = Object.values(answer.data ?? {});
+    const next = (result) => {
+      const [entry] = Object.values(result.data ?? {});
       if (entry?.cursor) variables.after = entry.cursor;
-      sink.next(answer);
+      sink.next(result);
     };
-    // On a new socket graphql-ws sends the payload as it is by then.
+    // graphql-ws sends this object again after it reconnects, with the changed variables.
     return client.subscribe({ ...payload, variables }, { ...sink, next });
   };
   return { ...client, subscribe };

@@ -31,11 +31,14 @@ const BELL = gql`
   }
 `;
 
-/** Tells of each notification after the cursor, once and in order; answers with how to stop. */
-export function followBell(client, after, heard, failed) {
-  const following = client.subscription(BELL, { after }).subscribe(({ data, error }) => {
-    if (error) failed(error);
-    else heard(data.notificationAdded);
+/**
+ * Calls `onNotification` once for each notification after the cursor, in order.
+ * Returns a function that unsubscribes.
+ */
+export function followBell(client, after, onNotification, onError) {
+  const subscription = client.subscription(BELL, { after }).subscribe(({ data, error }) => {
+    if (error) onError(error);
+    else onNotification(data.notificationAdded);
   });
-  return () => following.unsubscribe();
+  return () => subscription.unsubscribe();
 }

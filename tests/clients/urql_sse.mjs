@@ -23,26 +23,29 @@ const BELL = gql`
   }
 `;
 
-/** Tells of each notification after the cursor, once and in order; answers with how to stop. */
-export function followBell(client, after, heard, failed) {
-  let following;
+/**
+ * Calls `onNotification` once for each notification after the cursor, in order.
+ * Returns a function that unsubscribes.
+ */
+export function followBell(client, after, onNotification, onError) {
+  let subscription;
   let timer;
   let retries = 0;
   const stop = () => {
     clearTimeout(timer);
-    following.unsubscribe();
+    subscription.unsubscribe();
   };
   const follow = () => {
-    following = client.subscription(BELL, { after }).subscribe(({ data, error, hasNext }) => {
+    subscription = client.subscription(BELL, { after }).subscribe(({ data, error, hasNext }) => {
       if (isFinal(error)) {
         stop();
-        failed(error);
+        onError(error);
       } else if (hasNext) {
         retries = 0;
         after = data.notificationAdded.cursor;
-        heard(data.notificationAdded);
+        onNotification(data.notificationAdded);
       } else {
-        // The stream broke. Without an error this result repeats the one before it.
+        // The stream ended. If there is no error, this result repeats the previous one.
         const milliseconds = Math.min(100 * 2 ** retries++, 10_000) * (0.5 + Math.random() / 2);
         timer = setTimeout(follow, milliseconds);
       }
@@ -52,5 +55,5 @@ export function followBell(client, after, heard, failed) {
   return stop;
 }
 
-/** Whether it would be the same again: not so with a network, and a server that is not ready. */
+/** Whether a retry would fail again. Network errors and statuses of 429 and above are retried. */
 const isFinal = (error) => error?.graphQLErrors.length > 0 && !(error.response?.status >= 429);
