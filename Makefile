@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test check bench bench-peers bench-fanout bench-faults bench-memory bench-overhead lint types layers schema-check migrations-check schema fuzz lock clean
+.PHONY: help setup serve test check docs reference bench bench-peers bench-fanout bench-faults bench-memory bench-overhead lint types layers schema-check migrations-check schema fuzz lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -29,8 +29,11 @@ PYTEST := $(BIN)/python -m pytest -n 3 --dist worksteal
 test: setup ## Run the tests that every change needs, on SQLite and on PostgreSQL
 	$(PYTEST) --tier=test
 
-check: setup lint types layers schema-check ## Everything that CI checks: lint, types, all tests
+check: setup lint types layers schema-check docs ## Everything that CI checks: lint, types, the documentation, all tests
 	$(PYTEST)
+
+docs: setup ## Build the documentation into dist/docs, and check its links (open index.html)
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --config-file docs/site/mkdocs.yml
 
 bench: setup ## Measure what a report costs, alone, at once and in lists, and what rules add
 	$(BIN)/python -m benchmarks.reports

@@ -1,4 +1,4 @@
-"""The table of `docs/seeds.md`: each endpoint of the four systems, and what stands for it."""
+"""The guides for users of the four source systems list an operation for every endpoint."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 
 from tests.client import Client
 
-PAGE = (Path(__file__).parents[2] / "docs/seeds.md").read_text()
-ROWS = re.findall(r"^\| (.+) \| `((?:\{|query|mutation) ?.+)` \|$", PAGE, re.MULTILINE)
-# What the rows speak of, made anew after each that takes something away.
+GUIDES = Path(__file__).parents[2] / "docs/guides"
+PAGES = [file.read_text() for file in sorted(GUIDES.glob("coming-from-*.md"))]
+ROWS = re.findall(r"^\| (.+) \| `((?:\{|query|mutation) ?.+)` \|$", "\n".join(PAGES), re.MULTILINE)
+# What the operations need. Created again after each row that deletes some of it.
 WORLD = """
 mutation ($name: String!, $unused: String!) {
   eventType: createEventType(input: {name: $name, state: PUBLISHED, fields: [
@@ -40,7 +41,7 @@ mutation ($eventTypeId: ID!) {
 """
 
 
-def test_the_table_has_every_endpoint_of_the_four_systems() -> None:
+def test_the_guides_list_every_endpoint_of_the_four_systems() -> None:
     endpoints = [
         endpoint for endpoint, _ in ROWS if re.match("`(GET|POST|PATCH|PUT|DELETE) ", endpoint)
     ]
@@ -65,7 +66,7 @@ async def test_each_operation_runs(client: Client) -> None:
 
 
 async def create_sample_data(client: Client, name: str) -> dict[str, str]:
-    """Ids by the names of the table's variables."""
+    """Ids by the names of the variables in the guides."""
     data = (await client.execute(WORLD, name=name, unused=f"{name}, unused"))["data"]
     event_type = data["eventType"]["eventType"]
     volume, cause, notes = (each["id"] for each in event_type["fields"])
