@@ -39,7 +39,7 @@ async def receive_body(request: Request, max_bytes: int) -> bytes | None:
         async with asyncio.timeout(seconds):
             return await _receive_bounded(request, max_bytes)
     except TimeoutError:
-        message_text = f"The body did not come within {seconds:g} s."
+        message_text = f"The request body was not received within {seconds:g} s."
         raise RequestTimeoutError(ErrorCode.LIMIT_EXCEEDED, message_text) from None
 
 

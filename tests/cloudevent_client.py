@@ -63,7 +63,9 @@ def parse_refusal(answer: httpx.Response) -> tuple[int, list[tuple[str, str]]]:
     assert answer.headers["content-type"] == "application/problem+json"
     assert (body["status"], body["type"]) == (answer.status_code, "about:blank")
     path, message = errors[0][1], body["errors"][0]["message"]
-    more = f" And {len(errors) - 1} more." if len(errors) > 1 else ""
+    more = {1: "", 2: " 1 more error: see errors."}.get(
+        len(errors), f" {len(errors) - 1} more errors: see errors."
+    )
     assert body["code"] == errors[0][0]
     assert body["detail"] == (f"{path}: {message}" if path else message) + more
     return answer.status_code, errors

@@ -23,7 +23,8 @@ _HEADER_PREFIX = "ce-"
 # The allowed charsets: Python has codecs that are not charsets, and unsafe ones.
 _CHARSETS = {"utf-8", "utf8", "us-ascii", "iso-8859-1", "windows-1252", "utf-16"}
 _CHARSET_PARAMETER = re.compile(r';\s*charset\s*=\s*"?([^\s;"]+)"?', re.IGNORECASE)
-# CloudEvents' text form of booleans. Of the known attributes, only `notification` is a boolean.
+# Booleans in the string encoding of CloudEvents. Of the known attributes, only `notification` is
+# a boolean.
 _BOOLEANS = {"true": True, "false": False}
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
@@ -40,7 +41,7 @@ class CloudEventMessage:
 
 @dataclass(frozen=True)
 class ErrorDetail:
-    """An error with a code of the GraphQL API and the path of the attribute."""
+    """An error with an error code of the GraphQL API and the path of the attribute."""
 
     code: str
     message: str
@@ -60,21 +61,21 @@ def read_message(headers: Headers, body: bytes) -> CloudEventMessage | InvalidMe
     header_list = [(name.decode("latin-1").lower(), value) for name, value in headers]
     headers_by_name = dict(header_list)
     if [name for name, _ in header_list].count("content-type") > 1:
-        return _malformed_message("The header content-type is there more than once.")
+        return _malformed_message("The header content-type is given more than once.")
     content_type = headers_by_name.get("content-type", b"").decode("latin-1").strip()
     coding = headers_by_name.get("content-encoding", b"identity").decode("latin-1").strip().lower()
     if coding not in ("", "identity"):
         return _unsupported_media_type(
-            f"The body is encoded as {coding[:100]!a}: send it as it is."
+            f"Unsupported Content-Encoding {coding[:100]!a}: send the body unencoded."
         )
     if content_type.lower().startswith(_MEDIA_TYPE_PREFIX):
         return _read_structured(content_type, body)
     if any(name.startswith(_HEADER_PREFIX) for name in headers_by_name):
         return _read_binary(header_list, content_type, body)
     return _unsupported_media_type(
-        f"The Content-Type is {content_type[:100]!a}: send {EVENT_MEDIA_TYPE} or "
-        f"{BATCH_MEDIA_TYPE}, or any other with the event's attributes in the headers "
-        "ce-specversion, ce-id and so on."
+        f"The Content-Type {content_type[:100]!a} is not a CloudEvents media type: send "
+        f"{EVENT_MEDIA_TYPE} or {BATCH_MEDIA_TYPE}, or send the event's attributes in headers "
+        "(ce-specversion, ce-id and so on)."
     )
 
 
@@ -82,23 +83,23 @@ def _read_structured(content_type: str, body: bytes) -> CloudEventMessage | Inva
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type not in (EVENT_MEDIA_TYPE, BATCH_MEDIA_TYPE):
         return _unsupported_media_type(
-            f"{media_type[:100]!a} is no event format known here: send {EVENT_MEDIA_TYPE}."
+            f"Unsupported event format {media_type[:100]!a}: send {EVENT_MEDIA_TYPE}."
         )
     read = _read_json(body, content_type)
     if isinstance(read, InvalidMessage):
         return read
     if media_type == EVENT_MEDIA_TYPE and isinstance(read.value, list):
         return _malformed_message(
-            f"Is an array, where one event is expected: send a batch as {BATCH_MEDIA_TYPE}."
+            f"Expected one event, not an array: send a batch as {BATCH_MEDIA_TYPE}."
         )
     if media_type == EVENT_MEDIA_TYPE:
         return CloudEventMessage((read.value,))
     if not isinstance(read.value, list):
-        return _malformed_message("A batch is a JSON array of events.")
+        return _malformed_message("A batch must be a JSON array of events.")
     versions = [event.get("specversion") for event in read.value if isinstance(event, dict)]
     if "1.0" in versions and "0.3" in versions:
         return _malformed_message(
-            "The events of a batch have one specversion: these have 0.3 and 1.0."
+            "All events of a batch must have the same specversion: these have 0.3 and 1.0."
         )
     return CloudEventMessage(tuple(read.value), batched=True)
 
@@ -114,7 +115,7 @@ def _read_binary(
         attribute = name.removeprefix(_HEADER_PREFIX)
         read = _read_value(attribute, value)
         if attribute in event:  # ambiguous
-            read = _attribute_error(f"The header {name[:100]} is there more than once.", attribute)
+            read = _attribute_error(f"The header {name[:100]} is given more than once.", attribute)
         if isinstance(read, ErrorDetail):
             errors.append(read)
         else:
@@ -132,26 +133,29 @@ def _read_binary(
 def _read_value(attribute: str, raw: bytes) -> str | ErrorDetail:
     """Decodes a header value: unquoted, then percent-decoded once (section 3.1.3.2)."""
     if attribute == "datacontenttype":
-        return _attribute_error(
-            "Is told by Content-Type in binary mode, not by a header of its own.", attribute
-        )
+        return _attribute_error("Must not be a header in binary mode: use Content-Type.", attribute)
     if attribute in ("data", "data_base64"):
-        return _attribute_error("Is the body in binary mode, not a header.", attribute)
+        return _attribute_error(
+            "Must not be a header in binary mode: send the data as the body.", attribute
+        )
     if not raw.isascii():
         return _attribute_error(
-            "Holds a byte that is not ASCII: percent-encode its UTF-8.", attribute
+            "Must be ASCII: percent-encode other characters as UTF-8.", attribute
         )
     text = raw.decode("ascii").strip(" \t")
     if text.startswith('"'):
         quoted = _QUOTED.fullmatch(text)
         if quoted is None:
-            return _attribute_error("Begins with a quote that does not end it.", attribute)
+            return _attribute_error(
+                "Begins with a quotation mark, but the quoted string does not end the value.",
+                attribute,
+            )
         text = re.sub(r"\\(.)", r"\1", quoted[1])
     try:
         # A % without two hex digits is kept: some SDKs do not encode values.
         return unquote_to_bytes(text).decode()
     except UnicodeDecodeError:
-        return _attribute_error("Is no UTF-8 after percent-decoding.", attribute)
+        return _attribute_error("Is not valid UTF-8 after percent-decoding.", attribute)
 
 
 def _read_data(
@@ -192,18 +196,16 @@ class _JsonValue:
 def _read_json(body: bytes, content_type: str, *path: str) -> _JsonValue | InvalidMessage:
     charset = _charset(content_type)
     if charset not in _CHARSETS:
-        return _unsupported_media_type(
-            f"The charset {charset[:100]!a} is not known here: send UTF-8."
-        )
+        return _unsupported_media_type(f"Unsupported charset {charset[:100]!a}: send UTF-8.")
     text = _read_text(body, content_type)
     if text is None:
-        return _malformed_message(f"The JSON is not {charset.upper()}.", *path)
+        return _malformed_message(f"The JSON is not valid {charset.upper()}.", *path)
     try:
         value = STRICT_DECODER.decode(text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}"))
     except RecursionError:
-        return _malformed_message("The JSON is nested too deeply to be read.", *path)
+        return _malformed_message("The JSON is nested too deeply.", *path)
     except ValueError as error:
-        return _malformed_message(f"The JSON cannot be read: {error}.", *path)
+        return _malformed_message(f"Invalid JSON: {error}.", *path)
     return _JsonValue(value)
 
 

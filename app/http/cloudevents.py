@@ -20,7 +20,13 @@ from starlette.requests import ClientDisconnect
 from app.domain.access.caller import Caller, Permission
 from app.domain.intake.intake import CommandContext
 from app.domain.shared.limits import Limits
-from app.domain.shared.problems import ErrorCode, Problem, RequestError, UserErrorCode
+from app.domain.shared.problems import (
+    INTERNAL_ERROR,
+    ErrorCode,
+    Problem,
+    RequestError,
+    UserErrorCode,
+)
 from app.http.cloudevent_messages import (
     PATH,
     CloudEventMessage,
@@ -33,7 +39,7 @@ from app.request_io import authenticate_request, receive_body
 from app.services.auth.access import Access
 from app.services.events import cloudevents
 from app.services.events.reports import ReportResult
-from app.store.engine.dialect import unavailable_reason
+from app.store.engine.dialect import unavailable_message
 
 OTHER_METHODS = ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 router = APIRouter()
@@ -49,7 +55,7 @@ _STATUS_BY_CODE = {
 
 @router.post(PATH)
 async def receive_events(request: Request) -> Response:
-    """Returns 202 if all events were accepted, 207 for a partly refused batch, else a problem."""
+    """Returns 202 if all events were accepted, 207 if some of a batch were not, else a problem."""
     try:
         return await _process_request(request)
     except ClientDisconnect:
@@ -57,21 +63,21 @@ async def receive_events(request: Request) -> Response:
     except RequestError as error:
         return _request_error_response(error)
     except Exception as error:
-        if (reason := unavailable_reason(error)) is not None:
+        if (reason := unavailable_message(error)) is not None:
             log.warning("database_unavailable", cause=str(error))
             return _request_error_response(RequestError(ErrorCode.UNAVAILABLE, reason))
         reference = uuid4().hex
         log.exception("unexpected", reference=reference)
-        error_detail = ErrorDetail(
-            ErrorCode.INTERNAL_SERVER_ERROR.value, "Something went wrong in the server."
-        )
+        error_detail = ErrorDetail(ErrorCode.INTERNAL_SERVER_ERROR.value, INTERNAL_ERROR)
         return _problem_response(500, [error_detail], reference=reference)
 
 
 @router.api_route(PATH, methods=OTHER_METHODS)
 async def reject_method() -> Response:
     """Returns 405 for methods other than POST."""
-    error_detail = ErrorDetail(ErrorCode.BAD_USER_INPUT.value, "Send events by POST.")
+    error_detail = ErrorDetail(
+        ErrorCode.BAD_USER_INPUT.value, "Unsupported method: send events by POST."
+    )
     return _problem_response(405, [error_detail], headers={"Allow": "POST"})
 
 
@@ -80,16 +86,20 @@ async def _process_request(request: Request) -> Response:
     limits: Limits = request.app.state.limits
     caller = await authenticate_request(request)
     if not caller.has_any_permission({Permission.EVENT_CREATE}):
-        raise RequestError(ErrorCode.FORBIDDEN, f"POST {PATH} needs the permission EVENT_CREATE.")
+        raise RequestError(
+            ErrorCode.FORBIDDEN, f"POST {PATH} requires the permission EVENT_CREATE."
+        )
     body = await receive_body(request, limits.message_bytes)
     message = (
-        _message_too_large(f"The body is longer than {limits.message_bytes:,} bytes.")
+        _message_too_large(
+            f"The request body is too large; the maximum is {limits.message_bytes:,} bytes."
+        )
         if body is None
         else await asyncio.to_thread(read_message, request.headers.raw, body)
     )
     if isinstance(message, CloudEventMessage) and len(message.events) > limits.bulk:
         message = _message_too_large(
-            f"The batch has {len(message.events):,} events; at most {limits.bulk:,} are taken."
+            f"The batch has {len(message.events):,} events; the maximum is {limits.bulk:,}."
         )
     if isinstance(message, InvalidMessage):
         return _problem_response(message.status, message.errors)
@@ -100,10 +110,10 @@ async def _process_request(request: Request) -> Response:
         _event_result(event, report, caller, limits)
         for event, report in zip(message.events, reports, strict=True)
     ]
-    refused = [report for report in reports if report.is_rejected]
-    if refused and not message.batched:
-        return _problem_response(_report_status(refused[0]), _error_details(refused[0].problems))
-    return _json_response(207 if refused else 202, {"results": results}, "application/json")
+    rejected = [report for report in reports if report.is_rejected]
+    if rejected and not message.batched:
+        return _problem_response(_report_status(rejected[0]), _error_details(rejected[0].problems))
+    return _json_response(207 if rejected else 202, {"results": results}, "application/json")
 
 
 def _event_result(
@@ -123,7 +133,7 @@ def _event_result(
 
 
 def _echo_attribute(event: object, attribute: str, limits: Limits) -> str | None:
-    """Returns an attribute that identifies the event, or None if it is not a valid text."""
+    """Returns an attribute that identifies the event, or None if it is not a valid string."""
     value = event.get(attribute) if isinstance(event, dict) else None
     return value if isinstance(value, str) and len(value) <= limits.name else None
 
@@ -175,7 +185,12 @@ def _problem_response(
 def _problem_detail(errors: Sequence[ErrorDetail]) -> str:
     first = errors[0]
     detail = ": ".join(part for part in (".".join(first.path), first.message) if part)
-    return detail if len(errors) == 1 else f"{detail} And {len(errors) - 1:,} more."
+    return detail if len(errors) == 1 else _count_more(detail, len(errors) - 1)
+
+
+def _count_more(detail: str, count: int) -> str:
+    noun = "error" if count == 1 else "errors"
+    return f"{detail} {count:,} more {noun}: see errors."
 
 
 def _error_json(error_detail: ErrorDetail) -> dict[str, Any]:

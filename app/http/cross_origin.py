@@ -1,4 +1,4 @@
-"""Cross-origin access of web pages: CORS for HTTP, and an origin check for sockets.
+"""Cross-origin access of web pages: CORS for HTTP, and an origin check for WebSockets.
 
 Pages send a key explicitly, so credentials that browsers attach (cookies) are not allowed.
 """
@@ -26,7 +26,7 @@ _EXPOSED_HEADERS = ("etag", "retry-after", "x-request-id")
 
 @dataclass(frozen=True)
 class AllowedOrigins:
-    """The origins whose pages may access the server. Clients other than browsers have none."""
+    """The origins whose pages may access the server. Only browsers send an origin."""
 
     allowed: frozenset[str] = frozenset()
     public_origin: str | None = None
@@ -40,7 +40,7 @@ class AllowedOrigins:
         return cls(normalize_allowed_origins(origins), public_origin)
 
     def allows_request(self, headers: Mapping[str, str]) -> bool:
-        """Whether the request is allowed. Used for sockets, to which CORS does not apply."""
+        """Whether the request is allowed. Used for WebSockets, to which CORS does not apply."""
         origin = headers.get("origin")
         if origin is None or "*" in self.allowed:
             return True

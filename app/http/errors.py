@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse
 
 from app.domain.shared.problems import ErrorCode, RequestError
 from app.request_io import RETRY_AFTER_SECONDS, RequestTimeoutError
-from app.store.engine.dialect import DATABASE_ERRORS, unavailable_reason
+from app.store.engine.dialect import DATABASE_ERRORS, unavailable_message
 
 _STATUS_BY_CODE = {
     ErrorCode.UNAUTHENTICATED: 401,
@@ -44,7 +44,7 @@ def register_error_handlers(app: FastAPI) -> None:
 def error_response(error: Exception) -> JSONResponse:
     """Returns the response to a RequestError or an unavailable database. Reraises other errors."""
     if not isinstance(error, RequestError):
-        reason = unavailable_reason(error)
+        reason = unavailable_message(error)
         if reason is None:
             raise error
         error = RequestError(ErrorCode.UNAVAILABLE, reason)

@@ -20,10 +20,10 @@ _POLICY = "; ".join(
         "default-src 'none'",
         "script-src 'self'",
         "worker-src 'self'",
-        "connect-src 'self'",  # The WebSocket too: 'self' covers ws: and wss: on the same host.
+        "connect-src 'self'",  # WebSockets, too: 'self' covers ws: and wss: on the same host.
         # Monaco writes its themes into <style> elements and its layout into style attributes.
         "style-src 'self' 'unsafe-inline'",
-        # GraphiQL's style sheet carries its fonts and a few icons as data: addresses.
+        # GraphiQL's style sheet has its fonts and a few icons as data: URLs.
         "font-src 'self' data:",
         "img-src 'self' data:",
         "frame-ancestors 'none'",
@@ -32,7 +32,7 @@ _POLICY = "; ".join(
     )
 )
 
-# Assets carry the policy as well: a worker obeys the one on its own file, not the page's.
+# Assets have the policy, too: a web worker obeys the policy of its own file, not the page's.
 _SECURITY_HEADERS = {
     "Content-Security-Policy": _POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",

@@ -1,7 +1,7 @@
 """Middleware of all requests: request id, security headers, metrics and request log.
 
 The id is the client's `X-Request-Id` if it is valid, otherwise a new one. The response and all log
-lines of the request have it. A socket is one request.
+lines of the request have it. A WebSocket connection is one request.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import metrics
-from app.domain.shared.problems import ErrorCode
+from app.domain.shared.problems import INTERNAL_ERROR, ErrorCode
 
 _VALID_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 _API_BY_PATH = {
@@ -109,7 +109,7 @@ class _ResponseSender:
             "code": ErrorCode.INTERNAL_SERVER_ERROR.value,
             "reference": self._request_id,
         }
-        error = {"message": "Something went wrong in the server.", "extensions": extensions}
+        error = {"message": INTERNAL_ERROR, "extensions": extensions}
         headers = [(b"content-type", b"application/json")]
         await self.send({"type": "http.response.start", "status": 500, "headers": headers})
         body = json.dumps({"errors": [error]}).encode()

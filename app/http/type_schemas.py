@@ -37,7 +37,9 @@ async def read_type_schema(
     caller = await authenticate_request(request)
     if not caller.has_any_permission(EVENT_TYPE_READ_PERMISSIONS):
         names = " or ".join(sorted(permission.value for permission in EVENT_TYPE_READ_PERMISSIONS))
-        raise RequestError(ErrorCode.FORBIDDEN, f"An event type's schema needs {names}.")
+        raise RequestError(
+            ErrorCode.FORBIDDEN, f"The schema of an event type requires the permission {names}."
+        )
     event_type = None
     if not validate_text(type_name, request.app.state.limits.name):
         event_type = await event_types.fetch_event_type(database, caller, type=type_name)
@@ -50,8 +52,8 @@ async def read_type_schema(
     )
     if definition is None:
         return _not_found_response(
-            f"{event_type.type} has no version {version_number}; "
-            f"its latest is {event_type.version}."
+            f"Event type {event_type.type!a} has no version {version_number}; "
+            f"its latest version is {event_type.version}."
         )
     body = json.dumps(compile_schema(definition.fields, definition.rules)).encode()
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
@@ -69,7 +71,9 @@ async def read_type_schema(
 def _parse_version(version: str) -> int:
     if _VERSION.fullmatch(version):
         return int(version)
-    raise bad_user_input("version is a number from 1 to 999999999.", "version")
+    raise bad_user_input(
+        f"Invalid version {version[:100]!a}: expected a number from 1 to 999,999,999.", "version"
+    )
 
 
 def _not_found_response(message: str) -> Response:

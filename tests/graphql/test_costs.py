@@ -143,8 +143,8 @@ async def test_eight_large_pages_at_once_are_refused(client: Client) -> None:
     assert answer == {
         "errors": [
             {
-                "message": "The operation asks for 4,008 nodes: at most 2,000. "
-                "Ask for smaller pages.",
+                "message": "The operation costs 4,008 points; the maximum is 2,000. "
+                "Request smaller pages.",
                 "locations": [{"line": 1, "column": 1}],
                 "extensions": {"code": "LIMIT_EXCEEDED"},
             }

@@ -50,48 +50,48 @@ def nested_query(depth: int) -> str:
 LARGE = {
     "tokens": (
         "{" + "logHead " * 1_999 + "}",
-        "The document has too many tokens: at most 2,000.",
+        "The document has too many tokens; the maximum is 2,000.",
     ),
     "comments": (
         "#\n" * 2_001 + "{ logHead }",
-        "The document has too many tokens: at most 2,000.",
+        "The document has too many tokens; the maximum is 2,000.",
     ),
     "characters": (
         "{ logHead }" + " " * 1_000_000,
-        "The document has 1,000,011 characters: at most 1,000,000.",
+        "The document has 1,000,011 characters; the maximum is 1,000,000.",
     ),
     "operations": (
         "\n".join(f"query Q{n} {{ logHead }}" for n in range(11)),
-        "The document has too many operations: at most 10.",
+        "The document has too many operations; the maximum is 10.",
     ),
     "fragments": (
         "\n".join(f"fragment F{n} on Query {{ logHead }}" for n in range(31)) + "{ logHead }",
-        "The document has too many fragments: at most 30.",
+        "The document has too many fragments; the maximum is 30.",
     ),
     "directives": (
         "query ($b: Boolean!) {" + "logHead @skip(if: $b) " * 51 + "}",
-        "The document has too many directives: at most 50.",
+        "The document has too many directives; the maximum is 50.",
     ),
-    "directives at a place": (
+    "directives at one location": (
         "{ logHead" + " @include(if: true)" * 4 + "}",
-        "The document has too many directives at a place: at most 3.",
+        "The document has too many directives at one location; the maximum is 3.",
     ),
     "aliases": (
         aliased_query(16),
-        "The operation has too many aliases, with its fragments: at most 15.",
+        "The operation has too many aliases, including those of its fragments; the maximum is 15.",
     ),
     "fields": (
         "{" + "logHead " * 401 + "}",
-        "The operation has too many fields, with its fragments: at most 400.",
+        "The operation has too many fields, including those of its fragments; the maximum is 400.",
     ),
-    "depth": (nested_query(13), "The operation is nested 13 fields deep: at most 12."),
+    "depth": (nested_query(13), "The operation is nested 13 fields deep; the maximum is 12."),
     "nesting": (
         nested_query(300),
-        "The document is nested too deeply: at most 12 fields.",
+        "The document is nested too deeply; the maximum is 12 fields.",
     ),
     "a deep value": (
         "{ checkEvent(input: {fields: " + "[" * 300 + "]" * 300 + "}) { accepted } }",
-        "The document is nested too deeply: at most 12 fields.",
+        "The document is nested too deeply; the maximum is 12 fields.",
     ),
 }
 WITHIN = {
@@ -147,9 +147,9 @@ def test_each_limit_is_a_setting() -> None:
     ]
 
     assert messages == [
-        "The operation has too many fields, with its fragments: at most 2.",
-        "The operation has too many aliases, with its fragments: at most 2.",
-        "The operation is nested 2 fields deep: at most 1.",
+        "The operation has too many fields, including those of its fragments; the maximum is 2.",
+        "The operation has too many aliases, including those of its fragments; the maximum is 2.",
+        "The operation is nested 2 fields deep; the maximum is 1.",
     ]
 
 
@@ -162,7 +162,10 @@ def test_a_fragment_counts_as_often_as_it_is_spread() -> None:
     errors = limit_errors(text)
 
     assert len(errors) == MAX_REPORTED_ERRORS
-    assert errors[0] == ("The operation has too many fields, with its fragments: at most 400.", 1)
+    assert errors[0] == (
+        "The operation has too many fields, including those of its fragments; the maximum is 400.",
+        1,
+    )
 
 
 def test_depth_goes_through_fragments() -> None:
@@ -173,15 +176,19 @@ def test_depth_goes_through_fragments() -> None:
 
     errors = limit_errors(text)
 
-    assert errors[0] == ("The operation is nested 14 fields deep: at most 12.", 1)
+    assert errors[0] == ("The operation is nested 14 fields deep; the maximum is 12.", 1)
 
 
 def test_introspection_is_deeper_and_hides_nothing_that_is_not() -> None:
     deep = "{ __type(name: 1) { " + "ofType {" * 15 + "name" + "}" * 17
     beside = "{ __schema { description } event(id: 1)" + "{ duplicateOf" * 11 + "{ id" + "}" * 13
 
-    assert limit_errors(deep) == [("The introspection is nested 17 fields deep: at most 15.", 1)]
-    assert limit_errors(beside) == [("The operation is nested 13 fields deep: at most 12.", 1)]
+    assert limit_errors(deep) == [
+        ("The introspection is nested 17 fields deep; the maximum is 15.", 1)
+    ]
+    assert limit_errors(beside) == [
+        ("The operation is nested 13 fields deep; the maximum is 12.", 1)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -204,7 +211,10 @@ def test_what_takes_too_long_to_validate_is_given_up() -> None:
     errors = limit_errors(f"{{ event(id: 1) {{ ...F0 }} }} {fragments}")
 
     assert errors == [
-        ("The document is too complex: too many of its fields have the same name.", None)
+        (
+            "The document is too complex to validate: too many of its fields have the same name.",
+            None,
+        )
     ]
 
 
@@ -314,8 +324,8 @@ async def test_a_server_takes_its_limits_from_its_settings(serve: Serve, databas
         costly = await client.expect_error("{ events(first: 30) { nodes { id } } }")
 
     assert taken["extensions"] == {"cost": {"requested": 20, "limit": 30}}
-    assert "at most 20" in refused["message"]
-    assert "at most 30" in costly["message"]
+    assert "maximum is 20" in refused["message"]
+    assert "maximum is 30" in costly["message"]
 
 
 @pytest.mark.parametrize(

@@ -252,7 +252,10 @@ async def test_an_error_in_an_entry_reaches_all_alike_and_is_logged_once(
         after = [extract_summaries(each) for each in (await one.receive_messages(2)).values()]
 
     [error] = heard[0]["1"][0]["errors"]
-    assert error["message"] == "Something went wrong in the server."
+    assert (
+        error["message"]
+        == "Internal server error. Include the reference when you report this error."
+    )
     assert [each["reference"] for each in logged if each["event"] == "unexpected"] == [
         error["extensions"]["reference"]
     ]

@@ -114,21 +114,30 @@ def encode_subscribe(**payload: Any) -> str:
 
 DEEP = "[" * 100_000
 INVALID = {
-    "no JSON": ("nope", "The message is not JSON: Expecting value: line 1 column 1 (char 0)."),
-    "nothing": ("", "The message is not JSON: Expecting value: line 1 column 1 (char 0)."),
-    "half a message": ('{"type":', "The message is not JSON: Expecting value: line 1 column 9"),
-    "two messages": ('{"type":"ping"}{"type":"ping"}', "The message is not JSON: Extra data"),
-    "a byte order mark": ('\ufeff{"type":"ping"}', "The message is not JSON: Unexpected UTF-8 BOM"),
-    "single quotes": ("{'type':'ping'}", "The message is not JSON: Expecting property name"),
-    "an array": ("[]", "A message is an object, not an array."),
-    "null": ("null", "A message is an object, not null."),
-    "a number": ("7", "A message is an object, not a number."),
-    "a string": ('"ping"', "A message is an object, not a string."),
-    "a boolean": ("true", "A message is an object, not a boolean."),
-    "NaN": ("NaN", "The message is not JSON: NaN is no number."),
+    "no JSON": (
+        "nope",
+        "The message is not valid JSON: Expecting value: line 1 column 1 (char 0).",
+    ),
+    "nothing": ("", "The message is not valid JSON: Expecting value: line 1 column 1 (char 0)."),
+    "half a message": (
+        '{"type":',
+        "The message is not valid JSON: Expecting value: line 1 column 9",
+    ),
+    "two messages": ('{"type":"ping"}{"type":"ping"}', "The message is not valid JSON: Extra data"),
+    "a byte order mark": (
+        '\ufeff{"type":"ping"}',
+        "The message is not valid JSON: Unexpected UTF-8 BOM",
+    ),
+    "single quotes": ("{'type':'ping'}", "The message is not valid JSON: Expecting property name"),
+    "an array": ("[]", "A message must be an object, not an array."),
+    "null": ("null", "A message must be an object, not null."),
+    "a number": ("7", "A message must be an object, not a number."),
+    "a string": ('"ping"', "A message must be an object, not a string."),
+    "a boolean": ("true", "A message must be an object, not a boolean."),
+    "NaN": ("NaN", "The message is not valid JSON: NaN is not allowed."),
     "infinity": (
         '{"type":"ping","payload":{"n":-Infinity}}',
-        "The message is not JSON: -Infinity is no number.",
+        "The message is not valid JSON: -Infinity is not allowed.",
     ),
     "a number beyond every double": (
         '{"type":"ping","payload":{"n":1e400}}',
@@ -136,7 +145,7 @@ INVALID = {
     ),
     "a number of 5,000 digits": (
         '{"type":"ping","payload":{"n":' + "1" * 5000 + "}}",
-        "The message has a number that is too long.",
+        "The message has a number with too many digits.",
     ),
     "a deep array": (DEEP, "The message is nested too deeply."),
     "a deep object": ('{"a":' * 50_000, "The message is nested too deeply."),
@@ -144,144 +153,144 @@ INVALID = {
         '{"type":"ping","payload":{"a":' + DEEP + "]" * 100_000 + "}}",
         "The message is nested too deeply.",
     ),
-    "no type": ("{}", "A message's 'type' is a string, not null."),
+    "no type": ("{}", "'type' of a message must be a string, not null."),
     "a type that is a number": (
         encode_message(type=7),
-        "A message's 'type' is a string, not a number.",
+        "'type' of a message must be a string, not a number.",
     ),
     "a type that is an array": (
         encode_message(type=[]),
-        "A message's 'type' is a string, not an array.",
+        "'type' of a message must be a string, not an array.",
     ),
-    "an empty type": (encode_message(type=""), "There is no message of the type ''."),
-    "an unknown type": (encode_message(type="nope"), "There is no message of the type 'nope'."),
-    "a type in capitals": (encode_message(type="PING"), "There is no message of the type 'PING'."),
+    "an empty type": (encode_message(type=""), "Unknown message type ''."),
+    "an unknown type": (encode_message(type="nope"), "Unknown message type 'nope'."),
+    "a type in capitals": (encode_message(type="PING"), "Unknown message type 'PING'."),
     "the legacy protocol's start": (
         encode_message(type="start", id="1", payload={"query": QUERY}),
-        "There is no message of the type 'start'.",
+        "Unknown message type 'start'.",
     ),
     "the legacy protocol's stop": (
         encode_message(type="stop", id="1"),
-        "There is no message of the type 'stop'.",
+        "Unknown message type 'stop'.",
     ),
     "a type of lone surrogates": (
         encode_message(type="\ud800" * 500),
-        "There is no message of the type '" + "?" * 90,
+        "Unknown message type '" + "?" * 101,
     ),
     "a type of many bytes": (
         encode_message(type="ü" * 500),
-        "There is no message of the type '" + "ü" * 45,
+        "Unknown message type '" + "ü" * 50,
     ),
     "a server's acknowledgement": (
         encode_message(type="connection_ack"),
-        "'connection_ack' is what servers send.",
+        "Only the server sends messages of type 'connection_ack'.",
     ),
     "a server's next": (
         encode_message(type="next", id="1", payload={}),
-        "'next' is what servers send.",
+        "Only the server sends messages of type 'next'.",
     ),
     "a server's error": (
         encode_message(type="error", id="1", payload=[]),
-        "'error' is what servers send.",
+        "Only the server sends messages of type 'error'.",
     ),
     "a ping of an array": (
         encode_message(type="ping", payload=[]),
-        "'payload' of 'ping' is an object, not an array.",
+        "'payload' of 'ping' must be an object, not an array.",
     ),
     "a pong of a string": (
         encode_message(type="pong", payload="x"),
-        "'payload' of 'pong' is an object, not a string.",
+        "'payload' of 'pong' must be an object, not a string.",
     ),
     "an initialisation by a string": (
         encode_message(type="connection_init", payload="x"),
-        "'payload' of 'connection_init' is an object, not a string.",
+        "'payload' of 'connection_init' must be an object, not a string.",
     ),
     "an initialisation by false": (
         encode_message(type="connection_init", payload=False),
-        "'payload' of 'connection_init' is an object, not a boolean.",
+        "'payload' of 'connection_init' must be an object, not a boolean.",
     ),
     "no id": (
         encode_message(type="subscribe", payload={"query": QUERY}),
-        "'id' of 'subscribe' is a string, not null.",
+        "'id' of 'subscribe' must be a string, not null.",
     ),
     "an id that is a number": (
         encode_message(type="subscribe", id=1, payload={"query": QUERY}),
-        "'id' of 'subscribe' is a string, not a number.",
+        "'id' of 'subscribe' must be a string, not a number.",
     ),
     "an id that is an object": (
         encode_message(type="subscribe", id={}, payload={"query": QUERY}),
-        "'id' of 'subscribe' is a string, not an object.",
+        "'id' of 'subscribe' must be a string, not an object.",
     ),
     "an empty id": (
         encode_message(type="subscribe", id="", payload={"query": QUERY}),
-        "'id' of 'subscribe' is empty.",
+        "'id' of 'subscribe' must not be empty.",
     ),
     "an endless id": (
         encode_message(type="subscribe", id="x" * 256, payload={"query": QUERY}),
-        "'id' of 'subscribe' is longer than 255 characters.",
+        "'id' of 'subscribe' is too long; the maximum is 255 characters.",
     ),
     "no payload": (
         encode_message(type="subscribe", id="1"),
-        "'payload' of 'subscribe' is an object, not null.",
+        "'payload' of 'subscribe' must be an object, not null.",
     ),
     "a payload that is null": (
         encode_message(type="subscribe", id="1", payload=None),
-        "'payload' of 'subscribe' is an object, not null.",
+        "'payload' of 'subscribe' must be an object, not null.",
     ),
     "a payload that is a string": (
         encode_message(type="subscribe", id="1", payload=QUERY),
-        "'payload' of 'subscribe' is an object, not a string.",
+        "'payload' of 'subscribe' must be an object, not a string.",
     ),
     "a payload that is a batch": (
         encode_message(type="subscribe", id="1", payload=[{"query": QUERY}]),
-        "'payload' of 'subscribe' is an object, not an array.",
+        "'payload' of 'subscribe' must be an object, not an array.",
     ),
-    "no query": (encode_subscribe(), "'query' of 'subscribe' is a string, not null."),
+    "no query": (encode_subscribe(), "'query' of 'subscribe' must be a string, not null."),
     "a query that is null": (
         encode_subscribe(query=None),
-        "'query' of 'subscribe' is a string, not null.",
+        "'query' of 'subscribe' must be a string, not null.",
     ),
     "a query that is a number": (
         encode_subscribe(query=7),
-        "'query' of 'subscribe' is a string, not a number.",
+        "'query' of 'subscribe' must be a string, not a number.",
     ),
     "a query that is a document": (
         encode_subscribe(query={"kind": "Document"}),
-        "'query' of 'subscribe' is a string, not an object.",
+        "'query' of 'subscribe' must be a string, not an object.",
     ),
     "an operation name that is a number": (
         encode_subscribe(query=QUERY, operationName=7),
-        "'operationName' of 'subscribe' is a string, not a number.",
+        "'operationName' of 'subscribe' must be a string, not a number.",
     ),
     "variables in an array": (
         encode_subscribe(query=QUERY, variables=[]),
-        "'variables' of 'subscribe' is an object, not an array.",
+        "'variables' of 'subscribe' must be an object, not an array.",
     ),
     "variables in a string": (
         encode_subscribe(query=QUERY, variables="{}"),
-        "'variables' of 'subscribe' is an object, not a string.",
+        "'variables' of 'subscribe' must be an object, not a string.",
     ),
     "extensions in an array": (
         encode_subscribe(query=QUERY, extensions=[]),
-        "'extensions' of 'subscribe' is an object, not an array.",
+        "'extensions' of 'subscribe' must be an object, not an array.",
     ),
     "a completion without an id": (
         encode_message(type="complete"),
-        "'id' of 'complete' is a string, not null.",
+        "'id' of 'complete' must be a string, not null.",
     ),
     "a completion of a number": (
         encode_message(type="complete", id=1),
-        "'id' of 'complete' is a string, not a number.",
+        "'id' of 'complete' must be a string, not a number.",
     ),
     "a completion of nothing": (
         encode_message(type="complete", id=""),
-        "'id' of 'complete' is empty.",
+        "'id' of 'complete' must not be empty.",
     ),
     "a binary message": (
         encode_message(type="ping").encode(),
-        "A message is a text frame, not a binary one.",
+        "A message must be a text frame, not a binary frame.",
     ),
-    "binary garbage": (b"\xff\xfe\0", "A message is a text frame, not a binary one."),
+    "binary garbage": (b"\xff\xfe\0", "A message must be a text frame, not a binary frame."),
 }
 
 
@@ -323,7 +332,7 @@ async def test_the_size_of_a_message_is_counted_in_bytes(socket: Socket) -> None
 
     assert await receive_close(socket.connection) == (
         1009,
-        "A message has at most 2,097,152 bytes.",
+        "The message is too large; the maximum is 2,097,152 bytes.",
     )
 
 
@@ -662,7 +671,8 @@ async def test_a_socket_carries_50_operations(server: Client, socket: Socket) ->
         "type": "error",
         "payload": [
             {
-                "message": "A socket carries at most 50 operations at a time.",
+                "message": "This WebSocket connection has too many operations; "
+                "the maximum is 50. Complete one.",
                 "extensions": {"code": "LIMIT_EXCEEDED"},
             }
         ],

@@ -143,7 +143,7 @@ async def test_a_client_that_is_gone_is_closed_and_nothing_of_it_goes_on(
         await initialize_connection(connection, client)
         await subscribe(connection, client, "1")
 
-        assert await receive_close(connection) == (4408, "No answer to a ping within 1.5 seconds")
+        assert await receive_close(connection) == (4408, "No response to a ping within 1.5 s.")
         await watched.wait_for_end("1")
 
 
@@ -269,14 +269,18 @@ async def test_who_reads_nothing_is_given_up_and_holds_up_nobody(
         )  # it reads on, and finds the reason behind what was on its way
 
     assert waited < 100
-    assert met == (4408, "No answer to a ping within 2 seconds")
+    assert met == (4408, "No response to a ping within 2 s.")
 
 
 @pytest.mark.parametrize(
     ("fault", "code", "expected_message"),
     [
-        (OSError("the host is gone"), 1013, "The database cannot be reached."),
-        (KeyError("secret"), 4500, "Something went wrong in the server: "),
+        (
+            OSError("the host is gone"),
+            1013,
+            "The database is temporarily unavailable. Retry the request.",
+        ),
+        (KeyError("secret"), 4500, "Internal server error. Reference: "),
     ],
 )
 async def test_a_fault_while_the_credential_is_checked_is_told_without_its_cause(
@@ -315,7 +319,10 @@ async def test_a_fault_in_an_operation_is_told_by_a_reference_and_ends_it_alone(
         answer = await heard.socket.receive()
 
     [entry] = logged
-    assert error["message"] == "Something went wrong in the server."
+    assert (
+        error["message"]
+        == "Internal server error. Include the reference when you report this error."
+    )
     assert error["extensions"]["code"] == "INTERNAL_SERVER_ERROR"
     assert error["extensions"]["reference"] == entry["reference"]
     assert answer["payload"]["data"] == {"__typename": "Query"}

@@ -22,7 +22,10 @@ from tests.factories import create_api_key
 
 BELL = "subscription ($after: String) { notificationAdded(after: $after) { node { summary } } }"
 EVENTS = {"accept": "text/event-stream"}
-FULL = "A credential has at most 2 sockets and streams at a time."
+FULL = (
+    "This credential has too many WebSocket connections and event streams; "
+    "the maximum is 2. Close one."
+)
 PONG = {"type": "pong"}
 
 
@@ -112,7 +115,7 @@ def test_by_default_a_credential_has_a_thousand_and_each_that_leaves_makes_room(
     places = ConnectionSlots(SocketLimits())
     taken = [places.acquire("a key") for _ in range(1_000)]
 
-    with pytest.raises(RequestError, match="at most 1,000 sockets"):
+    with pytest.raises(RequestError, match="the maximum is 1,000"):
         places.acquire("a key")
     others = places.acquire("another key")
     taken.pop().release()

@@ -38,7 +38,7 @@ async def test_a_query_that_takes_too_long_is_broken_off(
         afterwards = await send_structured(client, cloud_event())
 
     error = {
-        "message": "The query took longer than 0 s and was broken off: ask for less.",
+        "message": "The query took longer than 0 s and was cancelled. Request less data.",
         "extensions": {"code": "LIMIT_EXCEEDED"},
     }
     assert over_http.status_code == 200
@@ -63,7 +63,7 @@ async def test_a_mutation_that_is_broken_off_before_its_commit_has_done_nothing(
     assert over_http == over_socket
     assert over_http["extensions"] == {"code": "LIMIT_EXCEEDED"}
     assert over_http["message"] == (
-        "The mutation took longer than 0 s and was broken off: nothing was done."
+        "The mutation took longer than 0 s and was cancelled. Nothing was changed."
     )
     assert await count_rows(database) == before
 
@@ -83,8 +83,8 @@ async def test_a_mutation_that_is_broken_off_after_its_commit_may_have_been_done
 
     assert error["extensions"] == {"code": "LIMIT_EXCEEDED"}
     assert error["message"] == (
-        "The mutation took longer than 1 s and was broken off: it may have been done. Look, before "
-        "it is sent again; a report with the same source and sourceId can be sent again safely."
+        "The mutation took longer than 1 s and was cancelled. Its changes may have been saved: "
+        "verify that before you retry. An event with a sourceId can be logged again safely."
     )
     assert again["duplicate"] is True
 
@@ -141,7 +141,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for(
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 408 ")
     assert b"connection: close" in head.lower()
-    assert b"The body did not come within 0.2 s." in body
+    assert b"The request body was not received within 0.2 s." in body
     assert b"LIMIT_EXCEEDED" in body
 
 

@@ -98,7 +98,7 @@ async def test_a_binary_event_without_specversion_is_told_what_it_lacks(
         400,
         [("INVALID_INPUT", "specversion"), ("INVALID_INPUT", "source")],
     )
-    assert answer.json()["detail"] == "specversion: Is required. And 1 more."
+    assert answer.json()["detail"] == "specversion: Is required. 1 more error: see errors."
     assert await count_rows(database) == before
 
 
@@ -156,7 +156,7 @@ async def test_a_batch_may_have_500_events(own_client: Client, database: Databas
     assert refusals.status_code == 207
     assert [each["status"] for each in refusals.json()["results"]] == [400, 400]
     assert parse_refusal(longer) == (413, [("BAD_USER_INPUT", "")])
-    assert longer.json()["detail"] == "The batch has 501 events; at most 500 are taken."
+    assert longer.json()["detail"] == "The batch has 501 events; the maximum is 500."
     assert await count_rows(database) == before
 
 
@@ -224,7 +224,7 @@ async def test_sending_needs_event_create(own_client: Client, database: Database
     elsewhere = await send_structured(own_client, cloud_event(), data_partition_id="nowhere")
 
     assert parse_refusal(answer) == (403, [("FORBIDDEN", "")])
-    assert answer.json()["detail"] == "POST /cloudevents needs the permission EVENT_CREATE."
+    assert answer.json()["detail"] == "POST /cloudevents requires the permission EVENT_CREATE."
     assert parse_refusal(elsewhere) == (403, [("FORBIDDEN", "")])
     assert await count_rows(database) == before
 
@@ -365,7 +365,7 @@ async def test_a_body_may_be_as_long_as_the_limit(strict: Client, database: Data
 
     assert longest.status_code == 202
     assert parse_refusal(longer) == (413, [("BAD_USER_INPUT", "")])
-    assert longer.json()["detail"] == "The body is longer than 1,000 bytes."
+    assert longer.json()["detail"] == "The request body is too large; the maximum is 1,000 bytes."
     assert await count_rows(database) == before
 
 
@@ -456,5 +456,8 @@ async def test_what_nobody_expected_is_told_by_a_reference_only(
     answer = await send_structured(client, cloud_event())
 
     assert parse_refusal(answer) == (500, [("INTERNAL_SERVER_ERROR", "")])
-    assert answer.json()["detail"] == "Something went wrong in the server."
+    assert (
+        answer.json()["detail"]
+        == "Internal server error. Include the reference when you report this error."
+    )
     assert len(answer.json()["reference"]) == 32

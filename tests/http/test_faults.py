@@ -149,6 +149,9 @@ async def test_what_nobody_expected_is_told_by_a_reference_only(
 
     error = await client.expect_error("{ events { totalCount nodes { cloudEvent } } }")
 
-    assert error["message"] == "Something went wrong in the server."
+    assert (
+        error["message"]
+        == "Internal server error. Include the reference when you report this error."
+    )
     assert error["extensions"]["code"] == "INTERNAL_SERVER_ERROR"
     assert len(error["extensions"]["reference"]) == 32

@@ -32,24 +32,24 @@ def dialect() -> str:
 @pytest.mark.parametrize(
     ("body", "expected_message"),
     [
-        (b"", "The body is not JSON"),
-        (b"null", "A request is a JSON object"),
-        (b"17", "A request is a JSON object"),
-        (b'"{ __typename }"', "A request is a JSON object"),
-        (b"[" + TYPENAME + b"]", "lists of them are not taken"),
+        (b"", "The request body is not valid JSON"),
+        (b"null", "must be a JSON object"),
+        (b"17", "must be a JSON object"),
+        (b'"{ __typename }"', "must be a JSON object"),
+        (b"[" + TYPENAME + b"]", "batches are not supported"),
         (b"[" * 100_000, "nested too deeply"),
-        (b"{}", "`query` is a string"),
-        (b'{"query": null}', "`query` is a string"),
-        (b'{"query": 1}', "`query` is a string"),
-        (b'{"query": ""}', "`query` is a string"),
-        (TYPENAME + b"}", "The body is not JSON"),
+        (b"{}", "`query` must be a string"),
+        (b'{"query": null}', "`query` must be a string"),
+        (b'{"query": 1}', "`query` must be a string"),
+        (b'{"query": ""}', "`query` must be a string"),
+        (TYPENAME + b"}", "The request body is not valid JSON"),
         (b'{"query": "{ __typename }", "query": "{ a }"}', "more than once"),
-        (b'{"query": "{ __typename }", "variables": [1]}', "`variables` is an object"),
-        (b'{"query": "{ __typename }", "variables": "{}"}', "`variables` is an object"),
+        (b'{"query": "{ __typename }", "variables": [1]}', "`variables` must be an object"),
+        (b'{"query": "{ __typename }", "variables": "{}"}', "`variables` must be an object"),
         (b'{"query": "{ __typename }", "variables": {"a": NaN}}', "NaN is no JSON"),
-        (b'{"query": "{ __typename }", "operationName": 1}', "`operationName` is a string"),
-        (b'{"query": "{ __typename }", "extensions": 1}', "`extensions` is an object"),
-        (b'{"query": "\xff"}', "not UTF-8"),
+        (b'{"query": "{ __typename }", "operationName": 1}', "`operationName` must be a string"),
+        (b'{"query": "{ __typename }", "extensions": 1}', "`extensions` must be an object"),
+        (b'{"query": "\xff"}', "not valid UTF-8"),
         (DEEP, "nested too deeply"),
     ],
 )
@@ -194,8 +194,8 @@ async def test_get_runs_queries_and_no_mutation(client: Client) -> None:
     assert response.json()["data"] == {"entity": {"type": "Well"}}
     assert (changed.status_code, changed.headers["allow"]) == (405, "POST")
     assert (twice.status_code, broken.status_code, nothing.status_code) == (400, 400, 400)
-    assert "the parameter query is there more than once" in twice.text.lower()
-    assert "variables is not JSON" in broken.json()["errors"][0]["message"]
+    assert "the query parameter query is given more than once" in twice.text.lower()
+    assert "variables is not valid JSON" in broken.json()["errors"][0]["message"]
     assert await client.execute_field("{ events { totalCount } }") == {"totalCount": 0}
 
 
@@ -235,7 +235,10 @@ async def test_a_body_over_the_limit_is_413_however_it_comes(
         fitting = await client.http.post("/graphql", content=TYPENAME.ljust(4_000), headers=headers)
 
     assert (response.status_code, untold.status_code, fitting.status_code) == (413, 413, 200)
-    assert response.json()["errors"][0]["message"] == "A request has at most 4,000 bytes."
+    assert (
+        response.json()["errors"][0]["message"]
+        == "The request body is too large; the maximum is 4,000 bytes."
+    )
 
 
 async def test_a_subscription_is_heard_as_events_and_resumed_by_the_last_one_s_id(

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from app.domain.shared.problems import INTERNAL_ERROR
 from app.store.engine.database import Database
 from tests.client import PROTOCOL, Client
 from tests.cloudevent_client import cloud_event, count_rows
@@ -115,7 +116,7 @@ async def test_an_answer_that_nobody_expected_is_guarded_and_tells_nothing(
     assert answer.json() == {
         "errors": [
             {
-                "message": "Something went wrong in the server.",
+                "message": INTERNAL_ERROR,
                 "extensions": {"code": "INTERNAL_SERVER_ERROR", "reference": "request-1"},
             }
         ]

@@ -163,8 +163,11 @@ MISSING: list[tuple[str, str]] = [
     (schema_url("\0"), "There is no event type '\\x00'."),
     ("/event-types/%ff%ed%a0%80/schema.json", "There is no event type '\\ufffd"),
     (schema_url("x" * 5_000), "There is no event type 'xxx"),
-    (schema_url() + "?version=2", "gauge has no version 2; its latest is 1."),
-    (schema_url() + "?version=999999999", "gauge has no version 999999999; its latest is 1."),
+    (schema_url() + "?version=2", "Event type 'gauge' has no version 2; its latest version is 1."),
+    (
+        schema_url() + "?version=999999999",
+        "Event type 'gauge' has no version 999999999; its latest version is 1.",
+    ),
 ]
 
 

@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 
+# Message of every unexpected error. The response has a reference, too, that is in the server logs.
+INTERNAL_ERROR = "Internal server error. Include the reference when you report this error."
+
 
 class UserErrorCode(Enum):
     INVALID_INPUT = "INVALID_INPUT"

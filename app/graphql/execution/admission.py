@@ -25,7 +25,7 @@ from app.store.engine.database import CommitTracker, track_commits
 
 
 class LimitedSchema(Protocol):
-    """What admission needs of the schema: its document cache and the limits of a request."""
+    """The part of the schema that admission uses: document cache and limits of a request."""
 
     documents: DocumentCache
     request_limits: RequestLimits
@@ -52,7 +52,7 @@ async def enforce_timeout(
 
 
 class Admission(SchemaExtension):
-    """Checks one operation before it runs, and limits its execution time."""
+    """Validates one operation before it runs, and limits its execution time."""
 
     def __init__(self) -> None:
         self._errors: list[GraphQLError] = []
@@ -93,7 +93,7 @@ class Admission(SchemaExtension):
         operation = document.find_operation(name)
         if operation is None:
             is_ambiguous = name is None and document.costs
-            message = "The document has several operations: say which one by operationName."
+            message = "The document has several operations: set operationName to select one."
             return [create_bad_request_error(message)] if is_ambiguous else []
         cost = document.calculate_cost(name, request.variables)
         if operation.operation.value != OperationType.SUBSCRIPTION.value:
@@ -110,7 +110,9 @@ class Admission(SchemaExtension):
 
 
 def _create_cost_error(cost: int, limit: int, operation: OperationDefinitionNode) -> GraphQLError:
-    message = f"The operation asks for {cost:,} nodes: at most {limit:,}. Ask for smaller pages."
+    message = (
+        f"The operation costs {cost:,} points; the maximum is {limit:,}. Request smaller pages."
+    )
     return create_limit_error(message, operation)
 
 
@@ -125,15 +127,15 @@ def _timeout_seconds(operation_type: OperationType, limits: RequestLimits) -> fl
 def create_timeout_error(
     operation_type: OperationType, seconds: float, commits: CommitTracker | None = None
 ) -> OperationTimeoutError:
-    message = f"The {operation_type.value} took longer than {seconds:g} s and was broken off"
+    message = f"The {operation_type.value} took longer than {seconds:g} s and was cancelled."
     if operation_type is not OperationType.MUTATION:
-        message += ": ask for less."
+        message += " Request less data."
     elif commits is None or not commits.started:
-        message += ": nothing was done."
+        message += " Nothing was changed."
     else:
         message += (
-            ": it may have been done. Look, before it is sent again; a report with the same "
-            "source and sourceId can be sent again safely."
+            " Its changes may have been saved: verify that before you retry. An event with a "
+            "sourceId can be logged again safely."
         )
     return OperationTimeoutError(ErrorCode.LIMIT_EXCEEDED, message)
 

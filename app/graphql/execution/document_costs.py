@@ -246,7 +246,7 @@ def _literal_size(value: ValueNode) -> int | None:
     if isinstance(value, NullValueNode):
         return None
     if isinstance(value, IntValueNode):
-        return int(value.value[:20])  # thousands of digits are no number that Python reads
+        return int(value.value[:20])  # Python rejects numbers with thousands of digits
     return len(value.values) if isinstance(value, ListValueNode) else 1
 
 

@@ -85,7 +85,7 @@ def find_limit_violations(document: DocumentNode, limits: DocumentLimits) -> lis
     for node in _nodes_with_directives(document):
         directives = node.directives or ()  # type: ignore[attr-defined]
         counters["directives"].add(directives)
-        counters["directives at a place"].add(directives, restart=True)
+        counters["directives at one location"].add(directives, restart=True)
     errors = [error for counter in counters.values() for error in counter.errors()]
     # If there are too many definitions, measuring them takes too long.
     return errors or [
@@ -100,7 +100,7 @@ def _limits_by_kind(limits: DocumentLimits) -> dict[str, int]:
         "operations": limits.operations,
         "fragments": limits.fragments,
         "directives": limits.directives,
-        "directives at a place": limits.directives_at_a_place,
+        "directives at one location": limits.directives_at_a_place,
     }
 
 
@@ -121,7 +121,7 @@ class _NodeCounter:
 
     def errors(self) -> Iterator[GraphQLError]:
         if self.first_beyond is not None:
-            message = f"The document has too many {self.kind}: at most {self.limit:,}."
+            message = f"The document has too many {self.kind}; the maximum is {self.limit:,}."
             yield create_limit_error(message, self.first_beyond)
 
 
@@ -130,20 +130,27 @@ def _find_size_violations(
 ) -> Iterator[GraphQLError]:
     kind = "operation" if isinstance(node, OperationDefinitionNode) else "fragment"
     if size.fields > limits.fields:
-        message = f"The {kind} has too many fields, with its fragments: at most {limits.fields:,}."
+        message = (
+            f"The {kind} has too many fields, including those of its fragments; "
+            f"the maximum is {limits.fields:,}."
+        )
         yield create_limit_error(message, node)
     if size.aliases > limits.aliases:
         message = (
-            f"The {kind} has too many aliases, with its fragments: at most {limits.aliases:,}."
+            f"The {kind} has too many aliases, including those of its fragments; "
+            f"the maximum is {limits.aliases:,}."
         )
         yield create_limit_error(message, node)
     if size.depth > limits.depth:
-        message = f"The {kind} is nested {size.depth:,} fields deep: at most {limits.depth:,}."
+        message = (
+            f"The {kind} is nested {size.depth:,} fields deep; the maximum is {limits.depth:,}."
+        )
         yield create_limit_error(message, node)
     if (depth := size.introspection_depth) > limits.introspection_depth:
         max_depth = limits.introspection_depth
         yield create_limit_error(
-            f"The introspection is nested {depth:,} fields deep: at most {max_depth:,}.", node
+            f"The introspection is nested {depth:,} fields deep; the maximum is {max_depth:,}.",
+            node,
         )
 
 

@@ -35,9 +35,9 @@ from app.graphql.execution.document_limits import create_limit_error, find_limit
 MAX_REPORTED_ERRORS = 5
 _MAX_CACHED_DOCUMENTS = 1_000
 _MAX_CACHED_CHARACTERS = 65_536  # of one document: longer ones are not cached
-_MAX_CACHED_TOKENS = 200_000  # of all: a token takes up to 700 bytes of memory
+_MAX_CACHED_TOKENS = 200_000  # of all documents: a token takes up to 700 bytes of memory
 
-# Strawberry's are about its `Maybe` and its one-of inputs.
+# Strawberry's rules validate its `Maybe` type and its one-of inputs.
 _RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
 _TOO_MANY_TOKENS = re.compile(
     r"Syntax Error: Document contains more than \d+ (tokens|comments)\..*"
@@ -76,7 +76,7 @@ class Document:
         return operation is not None and operation.operation is OperationType.MUTATION
 
     def calculate_cost(self, name: str | None, variables: Mapping[str, Any] | None) -> int:
-        """Returns the cost of an operation in nodes; 0 if there is no such operation."""
+        """Returns the cost of an operation in points; 0 if there is no such operation."""
         cost = self.find_operation_cost(name)
         return 0 if cost is None else cost.calculate(variables or {})
 
@@ -117,7 +117,7 @@ class DocumentCache:
 
     def _build_document(self, text: str) -> Document:
         if len(text) > (limit := self.limits.characters):
-            message = f"The document has {len(text):,} characters: at most {limit:,}."
+            message = f"The document has {len(text):,} characters; the maximum is {limit:,}."
             return Document(text, None, (create_limit_error(message),))
         limit = self.limits.tokens
         try:
@@ -140,10 +140,12 @@ class DocumentCache:
         code, message = ErrorCode.GRAPHQL_PARSE_FAILED, error.message
         if _TOO_MANY_TOKENS.fullmatch(message):
             code = ErrorCode.LIMIT_EXCEEDED
-            message = f"The document has too many tokens: at most {self.limits.tokens:,}."
+            message = f"The document has too many tokens; the maximum is {self.limits.tokens:,}."
         elif message == _TOO_DEEP:
             code = ErrorCode.LIMIT_EXCEEDED
-            message = f"The document is nested too deeply: at most {self.limits.depth:,} fields."
+            message = (
+                f"The document is nested too deeply; the maximum is {self.limits.depth:,} fields."
+            )
         return GraphQLError(
             message,
             source=error.source,
@@ -167,7 +169,7 @@ def _translate_validation_error(error: GraphQLError) -> GraphQLError:
     if error.message != "Validation aborted.":
         return error
     return create_limit_error(
-        "The document is too complex: too many of its fields have the same name."
+        "The document is too complex to validate: too many of its fields have the same name."
     )
 
 
@@ -185,7 +187,7 @@ def _operation_name(operation: OperationDefinitionNode) -> str | None:
 
 
 def _token_kinds(node: DocumentNode) -> Counter[TokenKind]:
-    """How many tokens of each kind the document has. Each directive begins with an AT."""
+    """Returns the number of tokens of each kind. Each directive begins with an AT."""
     token = None if node.loc is None else node.loc.start_token
     kinds: Counter[TokenKind] = Counter()
     while token is not None:

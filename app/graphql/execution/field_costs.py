@@ -1,7 +1,7 @@
-"""Cost of each field, in nodes.
+"""Cost of each field, in points.
 
-A node is a row that is read and returned. A field that is not in the table costs nothing, a root
-field costs 1. The selection below a list is charged once for each row of the list.
+A row that is read and returned costs 1 point. A field that is not in the table costs nothing, but
+a root field costs 1 point. The selection below a list is charged once for each row of the list.
 """
 
 from __future__ import annotations
@@ -34,9 +34,8 @@ class FieldCost:
 
 ONE_ROW = FieldCost()
 PAGE = FieldCost(20, ("first", "last"), "page", row_fields=("edges", "nodes"))
-INTROSPECTION = FieldCost(
-    row_cost=500
-)  # the whole of it is some thousand nodes, all of them in memory
+# The complete introspection returns a few thousand objects, all of them in memory.
+INTROSPECTION = FieldCost(row_cost=500)
 
 COSTS: dict[str, FieldCost] = {
     "Query.events": PAGE,
@@ -46,7 +45,7 @@ COSTS: dict[str, FieldCost] = {
     "Query.guardRules": PAGE,
     "Query.duplicationRules": PAGE,
     "Query.cloudEvents": FieldCost(20, ("pageSize",), "cloud_events_page", row_fields=("events",)),
-    # A row is a few numbers: ten of them are a node.
+    # A row is a few numbers: ten rows cost a point.
     "Query.eventCounts": FieldCost(100, ("first",), "counts_over_time", row_cost=0.1),
     "Query.tryGuardRule": FieldCost(
         100, ("last",), "trial", row_fields=("examples",), charges_rows_once=True
@@ -65,7 +64,7 @@ COSTS: dict[str, FieldCost] = {
     ),
     "Event.duplicateOf": ONE_ROW,
     "Event.eventType": ONE_ROW,
-    "Event.fieldValues": FieldCost(5),  # by how many fields types usually have, here and below
+    "Event.fieldValues": FieldCost(5),  # the usual number of fields of a type, here and below
     "EventChange.event": ONE_ROW,
     "EventCheck.duplicateOf": ONE_ROW,
     "FieldValue.field": ONE_ROW,
@@ -108,7 +107,7 @@ COSTS: dict[str, FieldCost] = {
 
 # Lists that cost nothing, by reason.
 FREE_LISTS: dict[str, set[str]] = {
-    "values of a row that is paid for": {
+    "values of a row that is already charged": {
         "ApiKey.permissions",
         "DuplicationRule.fingerprint",
         "Event.tags",
@@ -119,5 +118,5 @@ FREE_LISTS: dict[str, set[str]] = {
         "TransitionError.allowed",
         "Viewer.permissions",
     },
-    "what is wrong with an input, which was paid for": {"*.path", "*.userErrors", "*.warnings"},
+    "errors of an input that is already charged": {"*.path", "*.userErrors", "*.warnings"},
 }

@@ -15,7 +15,7 @@ from strawberry.extensions import SchemaExtension
 from app import metrics
 from app.domain.shared.problems import ErrorCode
 
-_TRACER = trace.get_tracer("tocsin")  # does nothing where no exporter is set
+_TRACER = trace.get_tracer("tocsin")  # does nothing unless an exporter is set
 
 
 class OperationMetrics(SchemaExtension):
@@ -27,7 +27,7 @@ class OperationMetrics(SchemaExtension):
         try:
             yield
             failed = False
-        except GeneratorExit:  # a subscription that its client has ended
+        except GeneratorExit:  # the client ended the subscription
             failed = False
             raise
         finally:
@@ -63,7 +63,7 @@ class OperationRecorder:
 
     def __init__(self) -> None:
         self._started_at = time.perf_counter()
-        # Not made current: a subscription may be closed from another task than began it.
+        # Not made current: a subscription may be closed by another task than the one that began it.
         self._span = _TRACER.start_span("operation")
 
     def record_end(self, root_field: str, operation_type: str, outcome: str) -> None:

@@ -36,7 +36,7 @@ SerializeResult = Callable[[ExecutionResult], str]
 
 @dataclass(frozen=True)
 class FollowedFeed(AsyncIterator[Item], Generic[Item]):
-    """Result of a subscription's resolver: the log subscription, and a function from entry to item.
+    """Result of a subscription's resolver: a log subscription, and a function from entry to item.
 
     As an event source it yields itself once; the executor turns it into an `OpenedSubscription`.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from uuid import uuid4
 
 import structlog
@@ -10,9 +11,9 @@ from graphql import GraphQLError, GraphQLSyntaxError
 from strawberry.exceptions import MissingQueryError
 from strawberry.schema.exceptions import CannotGetOperationTypeError
 
-from app.domain.shared.problems import ErrorCode, RequestError
+from app.domain.shared.problems import INTERNAL_ERROR, ErrorCode, RequestError
 from app.graphql.shared import enums  # noqa: F401 (they are described before a type has them)
-from app.store.engine.dialect import unavailable_reason
+from app.store.engine.dialect import unavailable_message
 
 log = structlog.get_logger(__name__)
 
@@ -39,17 +40,19 @@ def assign_error_code(error: GraphQLError) -> None:
         _set_extensions(error, cause.code, argument=path, retryAfterSeconds=retry_after)
     elif isinstance(cause, MissingQueryError | CannotGetOperationTypeError):
         _set_extensions(error, ErrorCode.BAD_USER_INPUT)
-    elif cause is not None and (reason := unavailable_reason(cause)) is not None:
+    elif cause is not None and (reason := unavailable_message(cause)) is not None:
         log.warning("database_unavailable", cause=str(cause))
         error.message = reason
         _set_extensions(error, ErrorCode.UNAVAILABLE)
     elif isinstance(cause, ValueError) and str(cause).startswith(_DIGIT_LIMIT_MESSAGE):
-        error.message = "A number has more digits than can be read."
+        error.message = (
+            f"A number has too many digits; the maximum is {sys.get_int_max_str_digits():,}."
+        )
         _set_extensions(error, ErrorCode.BAD_USER_INPUT)
     elif cause is not None and not isinstance(cause, GraphQLError):
         reference = uuid4().hex
         log.error("unexpected", reference=reference, path=error.path, exc_info=cause)
-        error.message = "Something went wrong in the server."
+        error.message = INTERNAL_ERROR
         _set_extensions(error, ErrorCode.INTERNAL_SERVER_ERROR, reference=reference)
     elif "code" not in (error.extensions or {}):
         _set_extensions(error, _get_error_code(error))

@@ -1,4 +1,4 @@
-"""Limits of connections per credential and of messages per socket. Nothing here waits."""
+"""Limits of connections per credential and of messages per WebSocket connection. No I/O."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from app.request_io import RETRY_AFTER_SECONDS
 
 
 class ConnectionSlot:
-    """Slot of one socket or stream. It is free again when released or garbage-collected."""
+    """Slot of one WebSocket connection or event stream. It is freed by `release` or the garbage
+    collector.
+    """
 
     def __init__(
         self, slots_by_credential: dict[Hashable, WeakSet[ConnectionSlot]], credential: Hashable
@@ -38,13 +40,16 @@ class ConnectionSlots:
         """Raises RequestError LIMIT_EXCEEDED if the credential has no free slot."""
         limit = self._max_per_credential
         if len(self._slots_by_credential.get(credential, ())) >= limit:
-            message = f"A credential has at most {limit:,} sockets and streams at a time."
+            message = (
+                "This credential has too many WebSocket connections and event streams; "
+                f"the maximum is {limit:,}. Close one."
+            )
             raise RequestError(ErrorCode.LIMIT_EXCEEDED, message, retry_after=RETRY_AFTER_SECONDS)
         return ConnectionSlot(self._slots_by_credential, credential)
 
 
 class MessageRateLimiter:
-    """Limits the message rate of one socket, with a burst."""
+    """Limits the message rate of one WebSocket connection, with a burst."""
 
     def __init__(self, limits: SocketLimits) -> None:
         self._interval_seconds = 1 / limits.messages_per_second

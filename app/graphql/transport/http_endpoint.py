@@ -61,7 +61,10 @@ def create_http_endpoint(
         media_type = negotiate_media_type(headers.get("accept"))
         context = await create_context(request, headers)
         if media_type is None:
-            message = f"Accept {GRAPHQL_JSON}, {JSON} or, for subscriptions, {EVENTS}."
+            message = (
+                "The Accept header allows none of the supported media types: "
+                f"{GRAPHQL_JSON}, {JSON} and, for subscriptions, {EVENTS}."
+            )
             return _create_rejection_response(RequestRejection(406, message), JSON)
         operation = await _parse_request(request, headers, max_body_bytes)
         if isinstance(operation, RequestRejection):
@@ -104,8 +107,13 @@ def create_http_endpoint(
                 allowed_operation_types=allowed_types,
                 operation_extensions=operation.extensions,
             )
-        except InvalidOperationTypeError:
-            rejection = RequestRejection(405, "GET runs queries alone: send a mutation by POST.")
+        except InvalidOperationTypeError as error:
+            message = (
+                f"Subscriptions need Accept: {EVENTS} or a WebSocket connection."
+                if error.operation_type is OperationType.SUBSCRIPTION
+                else "GET requests can only run queries: send mutations by POST."
+            )
+            rejection = RequestRejection(405, message)
             return _create_rejection_response(rejection, media_type, Allow="POST")
         return _create_result_response(result, media_type)
 
@@ -122,20 +130,22 @@ async def _parse_request(
     try:
         body = await receive_body(request, max_body_bytes)
     except ClientDisconnect:
-        return RequestRejection(400, "The request broke off.")
+        return RequestRejection(400, "The client disconnected before the request was complete.")
     if body is None:
-        return RequestRejection(413, f"A request has at most {max_body_bytes:,} bytes.")
+        return RequestRejection(
+            413, f"The request body is too large; the maximum is {max_body_bytes:,} bytes."
+        )
     return parse_body(body)
 
 
 def _create_result_response(result: ExecutionResult, media_type: str) -> Response:
     payload: dict[str, Any] = dict(process_result(result))
     codes = {(error.extensions or {}).get("code") for error in result.errors or ()}
-    # An operation that timed out has run.
+    # An operation that timed out has started to run.
     is_rejected = is_request_error(result) and not any(
         isinstance(error.original_error, OperationTimeoutError) for error in result.errors or ()
     )
-    if is_rejected:  # no data is not the same as data that is null
+    if is_rejected:  # absent data means that nothing ran; null means that execution failed
         payload.pop("data", None)
     if is_rejected and (seconds := _find_retry_after(result)) is not None:
         return _create_json_response(429, payload, media_type, {"Retry-After": str(seconds)})

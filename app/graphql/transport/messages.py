@@ -1,6 +1,6 @@
-"""Messages of the graphql-transport-ws protocol. Nothing here waits.
+"""Messages of the graphql-transport-ws protocol. No I/O.
 
-`parse_message` never raises: an invalid frame is a reason to close the socket.
+`parse_message` never raises: an invalid frame closes the connection.
 """
 
 from __future__ import annotations
@@ -117,25 +117,27 @@ def build_complete_message(id: str) -> str:
 
 def _decode_frame(frame: str | bytes) -> Any:
     if isinstance(frame, bytes):
-        raise _InvalidMessageError("A message is a text frame, not a binary one.")
+        raise _InvalidMessageError("A message must be a text frame, not a binary frame.")
     try:
         return json.loads(frame, parse_constant=_reject_constant)
     except json.JSONDecodeError as error:
-        raise _InvalidMessageError(f"The message is not JSON: {error}.") from None
+        raise _InvalidMessageError(f"The message is not valid JSON: {error}.") from None
     except ValueError:  # an integer of thousands of digits
-        raise _InvalidMessageError("The message has a number that is too long.") from None
+        raise _InvalidMessageError("The message has a number with too many digits.") from None
 
 
 def _reject_constant(constant: str) -> NoReturn:
-    raise _InvalidMessageError(f"The message is not JSON: {constant} is no number.")
+    raise _InvalidMessageError(f"The message is not valid JSON: {constant} is not allowed.")
 
 
 def _parse_object(fields: Any, id_characters: int) -> Message:
     if not isinstance(fields, dict):
-        raise _InvalidMessageError(f"A message is an object, not {_describe_type(fields)}.")
+        raise _InvalidMessageError(f"A message must be an object, not {_describe_type(fields)}.")
     kind = fields.get("type")
     if not isinstance(kind, str):
-        raise _InvalidMessageError(f"A message's 'type' is a string, not {_describe_type(kind)}.")
+        raise _InvalidMessageError(
+            f"'type' of a message must be a string, not {_describe_type(kind)}."
+        )
     match kind:
         case "connection_init":
             return ConnectionInit(_read_object(fields, "payload", kind) or {})
@@ -149,22 +151,22 @@ def _parse_object(fields: Any, id_characters: int) -> Message:
         case "complete":
             return Complete(_read_id(fields, kind, id_characters))
     if kind in _FROM_SERVERS:
-        raise _InvalidMessageError(f"'{kind}' is what servers send.")
-    raise _InvalidMessageError(f"There is no message of the type '{kind}'.")
+        raise _InvalidMessageError(f"Only the server sends messages of type '{kind}'.")
+    raise _InvalidMessageError(f"Unknown message type '{kind}'.")
 
 
 def _parse_subscribe(id: str, fields: dict[str, Any]) -> Subscribe:
     payload = _read_object(fields, "payload", "subscribe")
     if payload is None:
-        raise _InvalidMessageError("'payload' of 'subscribe' is an object, not null.")
+        raise _InvalidMessageError("'payload' of 'subscribe' must be an object, not null.")
     query, name = payload.get("query"), payload.get("operationName")
     if not isinstance(query, str):
         raise _InvalidMessageError(
-            f"'query' of 'subscribe' is a string, not {_describe_type(query)}."
+            f"'query' of 'subscribe' must be a string, not {_describe_type(query)}."
         )
     if name is not None and not isinstance(name, str):
         raise _InvalidMessageError(
-            f"'operationName' of 'subscribe' is a string, not {_describe_type(name)}."
+            f"'operationName' of 'subscribe' must be a string, not {_describe_type(name)}."
         )
     variables = _read_object(payload, "variables", "subscribe")
     return Subscribe(id, query, name, variables, _read_object(payload, "extensions", "subscribe"))
@@ -174,18 +176,20 @@ def _read_object(fields: dict[str, Any], name: str, kind: str) -> dict[str, Any]
     value = fields.get(name)
     if value is None or isinstance(value, dict):
         return value
-    raise _InvalidMessageError(f"'{name}' of '{kind}' is an object, not {_describe_type(value)}.")
+    raise _InvalidMessageError(
+        f"'{name}' of '{kind}' must be an object, not {_describe_type(value)}."
+    )
 
 
 def _read_id(fields: dict[str, Any], kind: str, max_characters: int) -> str:
     id = fields.get("id")
     if not isinstance(id, str):
-        raise _InvalidMessageError(f"'id' of '{kind}' is a string, not {_describe_type(id)}.")
+        raise _InvalidMessageError(f"'id' of '{kind}' must be a string, not {_describe_type(id)}.")
     if not id:
-        raise _InvalidMessageError(f"'id' of '{kind}' is empty.")
+        raise _InvalidMessageError(f"'id' of '{kind}' must not be empty.")
     if len(id) > max_characters:
         raise _InvalidMessageError(
-            f"'id' of '{kind}' is longer than {max_characters:,} characters."
+            f"'id' of '{kind}' is too long; the maximum is {max_characters:,} characters."
         )
     return id
 

@@ -64,7 +64,9 @@ async def stream_responses(
         async with contextlib.aclosing(results):
             async for result in results:
                 if not isinstance(result, ExecutionResult):
-                    raise TypeError("A part of a result: @defer and @stream are off.")
+                    raise TypeError(
+                        "Received a partial result, although @defer and @stream are disabled."
+                    )
                 if is_request_error(result):
                     yield _create_failed_response(result.errors or ())
                     return

@@ -1,4 +1,4 @@
-"""Protocol state of a socket: which messages are allowed next. Nothing here waits."""
+"""Protocol state of a WebSocket connection: which messages are allowed next. No I/O."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from app.graphql.transport.messages import (
 
 
 class ProtocolState:
-    """Checks messages against the state. `active`: IDs of the running operations."""
+    """Validates messages by the state. `active`: IDs of the running operations."""
 
     def __init__(self, limits: SocketLimits, active: Container[str]) -> None:
         self.initialised = False
@@ -25,10 +25,11 @@ class ProtocolState:
         self._active = active
 
     def parse_frame(self, frame: str | bytes) -> Message | Close:
-        """Returns the message in a frame, or the reason to close the socket."""
+        """Returns the message in a frame, or the close code and reason if it is not allowed."""
         max_bytes = self._limits.message_bytes
         if len(frame) > max_bytes or (isinstance(frame, str) and len(frame.encode()) > max_bytes):
-            return Close(CloseCode.MESSAGE_TOO_BIG, f"A message has at most {max_bytes:,} bytes.")
+            reason = f"The message is too large; the maximum is {max_bytes:,} bytes."
+            return Close(CloseCode.MESSAGE_TOO_BIG, reason)
         message = parse_message(frame, self._limits.id_characters)
         if isinstance(message, ConnectionInit):
             if self.initialised:

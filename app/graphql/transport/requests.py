@@ -1,4 +1,4 @@
-"""Parses GraphQL requests from HTTP bodies and query parameters. Nothing here waits.
+"""Parses GraphQL requests from HTTP bodies and query parameters. No I/O.
 
 Follows the draft "GraphQL over HTTP", sections 4 to 6.
 """
@@ -76,8 +76,10 @@ def _check_content_type(header: str) -> RequestRejection | None:
     charset = parameters.get("charset", "utf-8").strip('"').lower()
     if f"{kind}/{subtype}".lower() == JSON and charset in _CHARSETS:
         return None
-    message = f"Send the request as {JSON} in UTF-8, not as {(header or 'nothing')[:100]!a}."
-    return RequestRejection(415, message)
+    problem = (
+        f"Unsupported Content-Type {header[:100]!a}" if header else "The Content-Type is missing"
+    )
+    return RequestRejection(415, f"{problem}: send the request as {JSON} in UTF-8.")
 
 
 def parse_body(body: bytes) -> Subscribe | RequestRejection:
@@ -85,9 +87,9 @@ def parse_body(body: bytes) -> Subscribe | RequestRejection:
     try:
         return _build_request(_decode_json(body.decode()))
     except UnicodeDecodeError:
-        return RequestRejection(400, "The body is not UTF-8.")
+        return RequestRejection(400, "The request body is not valid UTF-8.")
     except _UnreadableError as error:
-        return RequestRejection(400, f"The body {error}.")
+        return RequestRejection(400, f"The request body {error}.")
 
 
 def parse_query_parameters(pairs: Iterable[tuple[str, str]]) -> Subscribe | RequestRejection:
@@ -97,43 +99,43 @@ def parse_query_parameters(pairs: Iterable[tuple[str, str]]) -> Subscribe | Requ
         if name not in _PARAMETERS:
             continue
         if name in parameters:
-            return RequestRejection(400, f"The parameter {name} is there more than once.")
+            return RequestRejection(400, f"The query parameter {name} is given more than once.")
         try:
             parameters[name] = _decode_json(value) if name in ("variables", "extensions") else value
         except _UnreadableError as error:
-            return RequestRejection(400, f"The parameter {name} {error}.")
+            return RequestRejection(400, f"The query parameter {name} {error}.")
     return _build_request(parameters)
 
 
 class _UnreadableError(Exception):
-    """The text is not valid JSON. The message says why."""
+    """The text is not valid JSON. The message has the reason, as a predicate."""
 
 
 def _decode_json(text: str) -> Any:
     try:
         return STRICT_DECODER.decode(text)
     except RecursionError:
-        raise _UnreadableError("is nested too deeply to be read") from None
+        raise _UnreadableError("is nested too deeply") from None
     except ValueError as error:
-        raise _UnreadableError(f"is not JSON: {error}") from None
+        raise _UnreadableError(f"is not valid JSON: {error}") from None
 
 
 def _build_request(body: Any) -> Subscribe | RequestRejection:
     if not isinstance(body, dict):
         return RequestRejection(
-            400, "A request is a JSON object with `query`; lists of them are not taken."
+            400, "The request must be a JSON object with `query`; batches are not supported."
         )
     query, name = body.get("query"), body.get("operationName")
     variables, extensions = body.get("variables"), body.get("extensions")
     if name is not None and not isinstance(name, str):
-        return RequestRejection(400, "`operationName` is a string or null.")
+        return RequestRejection(400, "`operationName` must be a string or null.")
     for parameter, value in (("variables", variables), ("extensions", extensions)):
         if value is not None and not isinstance(value, dict):
-            return RequestRejection(400, f"`{parameter}` is an object or null.")
+            return RequestRejection(400, f"`{parameter}` must be an object or null.")
     if query is None and extensions is not None and "persistedQuery" in extensions:
         # Apollo's link sends the whole query if it gets this message.
         unsupported = ErrorCode.PERSISTED_QUERY_NOT_SUPPORTED
         return RequestRejection(200, "PersistedQueryNotSupported", unsupported)
     if not isinstance(query, str) or not query:
-        return RequestRejection(400, "`query` is a string with the document.")
+        return RequestRejection(400, "`query` must be a string with the GraphQL document.")
     return Subscribe("", query, name, variables, extensions)

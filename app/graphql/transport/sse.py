@@ -21,7 +21,7 @@ _COMPLETE_EVENT = "event: complete\ndata:\n\n"
 
 
 def _uninterrupted() -> anyio.CancelScope:
-    """A scope for the clean-up of a stream whose client has left.
+    """Returns a scope for the clean-up of a stream whose client has disconnected.
 
     Starlette then cancels every await of the stream, not only the first one: without the scope, the
     rollback of a read would be cancelled, too, and its connection lost.

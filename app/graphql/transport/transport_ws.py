@@ -1,7 +1,7 @@
 """GraphQL over WebSocket by graphql-transport-ws.
 
 One frame is sent at a time, and operations wait for their turn, so memory is bounded by the buffer
-of the connection. A socket is closed by `request_close`; the first reason wins. `docs/sockets.md`
+of the connection. `request_close` closes the connection; the first reason wins. `docs/sockets.md`
 documents the close codes.
 """
 
@@ -44,7 +44,7 @@ from app.graphql.transport.messages import (
 from app.graphql.transport.operation_responses import stream_responses
 from app.graphql.transport.protocol_state import ProtocolState
 from app.graphql.transport.websocket_protocol import BatchSender, create_batch_sender
-from app.store.engine.dialect import DATABASE_ERRORS, unavailable_reason
+from app.store.engine.dialect import DATABASE_ERRORS, unavailable_message
 
 _AUTH_ERROR_CODES = (ErrorCode.UNAUTHENTICATED, ErrorCode.FORBIDDEN)
 
@@ -57,7 +57,7 @@ def _create_rejection_close(error: Exception) -> Close:
         if error.code in _AUTH_ERROR_CODES:
             return Close(CloseCode.FORBIDDEN, "Forbidden")
         return Close(CloseCode.TRY_AGAIN_LATER, error.message)
-    if (reason := unavailable_reason(error)) is None:
+    if (reason := unavailable_message(error)) is None:
         raise error
     log.warning("database_unavailable", cause=str(error))
     return Close(CloseCode.TRY_AGAIN_LATER, reason)
@@ -95,7 +95,7 @@ class WebSocketConnection:
         )
 
     def request_close(self, close: Close | None) -> None:
-        """Closes the socket. None: it is closed already."""
+        """Closes the connection. None: it is closed already."""
         if not self._close_requested.done():
             self._close_requested.set_result(close)
             for sender in self._senders.values():
@@ -125,7 +125,9 @@ class WebSocketConnection:
         self._draining = True
         if self._mutation_tasks:
             await asyncio.wait(self._mutation_tasks)
-        self.request_close(Close(CloseCode.SERVICE_RESTART, "The server ends"))
+        self.request_close(
+            Close(CloseCode.SERVICE_RESTART, "The server is shutting down. Reconnect.")
+        )
 
     def _start_task(self, work: Callable[..., Awaitable[None]], *args: Any) -> asyncio.Task[None]:
         task = asyncio.create_task(self._run_guarded(work, *args))
@@ -141,7 +143,7 @@ class WebSocketConnection:
         except Exception:
             reference = uuid4().hex
             log.exception("socket_failed", reference=reference)
-            reason = f"Something went wrong in the server: {reference}"
+            reason = f"Internal server error. Reference: {reference}"
             self.request_close(Close(CloseCode.INTERNAL_ERROR, reason))
 
     async def _receive_frames(self) -> None:
@@ -180,7 +182,7 @@ class WebSocketConnection:
             self.request_close(Close(CloseCode.TIMEOUT, "Connection initialisation timeout"))
 
     async def _handle_connection_init(self, message: ConnectionInit) -> None:
-        # Values that are not strings are not ignored: authentication rejects them.
+        # Values that are not strings are kept, so that authentication rejects them.
         headers = {
             name.lower(): value if isinstance(value, str) else encode_json(value)
             for name, value in message.payload.items()
@@ -203,7 +205,7 @@ class WebSocketConnection:
         )
 
     async def _ping_client(self) -> None:
-        """Pings the client, and closes the socket if it sends nothing in time."""
+        """Pings the client, and closes the connection if the client sends nothing in time."""
         while True:
             await asyncio.sleep(self._limits.ping_seconds)
             self._frame_received.clear()
@@ -212,7 +214,7 @@ class WebSocketConnection:
                     await self._send(PING)
                     await self._frame_received.wait()
             except TimeoutError:
-                reason = f"No answer to a ping within {self._limits.pong_seconds:g} seconds"
+                reason = f"No response to a ping within {self._limits.pong_seconds:g} s."
                 return self.request_close(Close(CloseCode.TIMEOUT, reason))
 
     async def _handle_subscribe(self, message: Subscribe) -> None:
@@ -221,7 +223,10 @@ class WebSocketConnection:
             return
         if len(self._operations) >= max_operations:
             error = {
-                "message": f"A socket carries at most {max_operations:,} operations at a time.",
+                "message": (
+                    "This WebSocket connection has too many operations; "
+                    f"the maximum is {max_operations:,}. Complete one."
+                ),
                 "extensions": {"code": ErrorCode.LIMIT_EXCEEDED.value},
             }
             await self._send(build_error_message(message.id, encode_json([error])))
@@ -233,7 +238,7 @@ class WebSocketConnection:
             if sender is not None:
                 self._senders[message.id] = sender
             task = self._operations[message.id] = self._start_task(self._run_operation, message)
-            # Before the task starts: `drain` waits for every mutation that has come in.
+            # Before the task starts: `drain` waits for every mutation that was received.
             if self._is_mutation(message):
                 self._mutation_tasks.add(task)
                 task.add_done_callback(self._mutation_tasks.discard)
@@ -241,7 +246,7 @@ class WebSocketConnection:
     def _is_mutation(self, message: Subscribe) -> bool:
         try:
             document = self._schema.documents.get_document(message.query)
-        except Exception:  # a bug: the operation's own task reports it, and the socket stays open
+        except Exception:  # a bug: the operation's task reports it, and the connection stays open
             return False
         return document.is_mutation(message.operation_name)
 
@@ -257,7 +262,7 @@ class WebSocketConnection:
                     await self._send(
                         build_next_message(message.id, response.payload), response.has_more
                     )
-        # Before sending: a client that has read it may use the ID again.
+        # Before sending: a client may reuse the ID as soon as it has read the message.
         self._remove_operation(message.id)
         await self._send(final_message)
 
@@ -280,13 +285,13 @@ class WebSocketConnection:
                 await self._websocket.send(
                     {"type": "websocket.send", "text": message, "more": more}
                 )
-            except RuntimeError:  # closed meanwhile, by us or below us
+            except RuntimeError:  # closed meanwhile, by this class or by the protocol below it
                 raise WebSocketDisconnect from None
 
     async def _close_websocket(self, close: Close | None) -> None:
         if close is None:
             return
-        # A client that reads nothing never gets it.
+        # A client that does not read never receives the close frame.
         with contextlib.suppress(TimeoutError, WebSocketDisconnect, RuntimeError):
             async with asyncio.timeout(self._limits.close_seconds):
                 await self._websocket.close(close.code, close.reason)

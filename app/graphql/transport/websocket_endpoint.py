@@ -26,7 +26,7 @@ def create_websocket_endpoint(
             OSError, WebSocketDisconnect
         ):  # the client disconnected during the handshake
             if not websocket.app.state.origins.allows_request(websocket.headers):
-                await websocket.close()  # before it is accepted: the handshake is answered by 403
+                await websocket.close()  # before it is accepted: the handshake fails with 403
             elif PROTOCOL not in websocket.scope["subprotocols"]:
                 await websocket.accept()
                 reason = "Subprotocol not acceptable"

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from websockets.http11 import Request
 
 _EXTENSION = "tocsin.sender"
-_MAX_BUFFERED_BYTES = 65_536  # what the connection buffers before its sender has to wait
-_MIN_COMPRESSED_BYTES = 1_024  # shorter texts are not worth it
+_MAX_BUFFERED_BYTES = 65_536  # buffered by the connection before its sender has to wait
+_MIN_COMPRESSED_BYTES = 1_024  # compressing shorter texts is not worth it
 _TEXT_FRAME = 0x81  # the first byte of a text frame that is a whole message
 
 

@@ -201,11 +201,11 @@ def affects_every_transaction(error: BaseException) -> bool:
 
 
 def unavailable_reason(error: BaseException) -> str | None:
-    """Why the database is unavailable, as a message for clients; None for any other error."""
+    """Why the database is unavailable, for server logs and the CLI; None for any other error."""
     if isinstance(error, PoolTimeout):
         return "The database is busy: no connection became free in time."
     if isinstance(error, OSError):
-        return "The database cannot be reached."
+        return _UNREACHABLE
     if not isinstance(error, DBAPIError):
         return None
     message = str(error.orig).lower()
@@ -215,7 +215,18 @@ def unavailable_reason(error: BaseException) -> str | None:
     is_refused = (
         str(getattr(error.orig, "sqlstate", None) or "")[:2] in _UNAVAILABLE_SQLSTATE_CLASSES
     )
-    return "The database cannot be reached." if is_refused or error.connection_invalidated else None
+    return _UNREACHABLE if is_refused or error.connection_invalidated else None
+
+
+def unavailable_message(error: BaseException) -> str | None:
+    """Why the database is unavailable, as a message for clients; None for any other error."""
+    reason = unavailable_reason(error)
+    if reason == _UNREACHABLE:
+        return "The database is temporarily unavailable. Retry the request."
+    return reason
+
+
+_UNREACHABLE = "The database cannot be reached."
 
 
 # SQLSTATE classes: connection, authorization, catalog, resources, operator intervention.
