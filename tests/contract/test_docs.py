@@ -1,18 +1,25 @@
-"""The documents tell the truth: their paths exist, and their examples run."""
+"""The documentation is true: its links lead somewhere, and its examples run."""
 
 from __future__ import annotations
 
-import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.client import Client
+from tests.contract.doc_examples import Reader, parse_blocks
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
-EXAMPLES = re.findall(r"```graphql\n(.*?)```", README, re.DOTALL)
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "docs/tutorial.md",
+    ROOT / "docs/change-log.md",
+    *sorted((ROOT / "docs/guides").glob("*.md")),
+]
 
 
 @pytest.mark.parametrize(
@@ -44,35 +51,57 @@ def test_every_module_says_what_it_keeps() -> None:
     assert silent == []
 
 
-async def test_the_readme_s_examples_run(client: Client) -> None:
-    head = await client.execute_field("{ logHead }")
-    subscriptions = [each for each in EXAMPLES if each.startswith("subscription")]
-    assert len(EXAMPLES) - len(subscriptions) >= 4
+@pytest.mark.parametrize("file", PAGES, ids=lambda file: file.name)
+async def test_the_examples_of_a_page_run_in_the_order_in_which_a_reader_follows_it(
+    file: Path, own_client: Client, database_url: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "reader"
+    folder.mkdir()
 
-    # The last id of each kind, as a reader would carry it over.
-    ids = {"causeId": (await client.log_event(summary="the cause"))["id"]}
-    for example in EXAMPLES:
-        if example not in subscriptions:
-            answer = await client.execute(example, **_variables_for(example, ids))
-            assert "errors" not in answer, (example, answer)
-            payloads = [each for each in answer["data"].values() if isinstance(each, dict)]
-            assert all(each.get("userErrors", []) == [] for each in payloads), (example, answer)
-            created_items = [
-                created_items for payload in payloads for created_items in payload.items()
-            ]
-            ids |= {f"{kind}Id": row["id"] for kind, row in created_items if _has_id(row)}
-
-    for example in subscriptions:
-        resumed = example.replace("notificationAdded {", f'notificationAdded(after: "{head}") {{')
-        resumed = resumed.replace("eventChanged(", f'eventChanged(after: "{head}", ')
-        async with client.subscription(resumed, cursor=head) as heard:
-            assert "Configuration updated" in json.dumps(await heard.receive_next())
+    await Reader(own_client, folder, database_url).follow(file.read_text())
 
 
-def _variables_for(example: str, ids: dict[str, str]) -> dict[str, str]:
-    """Values for the variables that the example declares."""
-    return {name: ids[name] for name in re.findall(r"\$(\w+Id): ID", example)}
+@pytest.mark.parametrize("file", PAGES, ids=lambda file: file.name)
+def test_every_block_of_a_page_is_run_or_compared(file: Path) -> None:
+    kinds = {(block.language, block.title) for block in parse_blocks(file.read_text())}
+
+    assert kinds <= {
+        ("graphql", None),
+        ("json", "Variables"),
+        ("json", "Response"),
+        ("json", "Message"),
+        ("sh", None),
+        ("python", None),
+        ("text", "Output"),
+        ("text", None),  # what a server prints
+    }
+    fences = re.findall(r"^ *```", file.read_text(), re.MULTILINE)
+    assert len(fences) == 2 * len(parse_blocks(file.read_text()))
 
 
-def _has_id(row: object) -> bool:
-    return isinstance(row, dict) and "id" in row
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) < 150
+
+
+def test_the_site_builds_and_loads_nothing_from_other_hosts(tmp_path: Path) -> None:
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict"),
+            *("--config-file", ROOT / "docs/site/mkdocs.yml", "--site-dir", tmp_path),
+        ],
+        check=True,
+        env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
+        timeout=120,
+    )
+
+    pages = list(tmp_path.rglob("*.html"))
+    loaded = {
+        address
+        for page in pages
+        for address in re.findall(
+            r"<(?:script|link|img|iframe)\b[^>]*?(?:src|href)=\"?(https?:[^\"\s>]+)",
+            page.read_text(),
+        )
+    }
+    assert loaded == set()
+    assert len(pages) > 30
