@@ -178,14 +178,15 @@ def main() -> None:
             one_by_one = fan.measure(asked.events // 4, 1, 0)
             measured[name] = fan.measure(asked.events, asked.bulk, 0), one_by_one, at_rest
             loads.append(os.getloadavg()[0])
-    what = f"{asked.sockets:,} sockets, {asked.events} events by {asked.bulk} a call."
+    what = f"{asked.sockets:,} sockets, {asked.events} events, {asked.bulk} per call."
     publish("fan-out", [machine(loads), what, "", *table_of(measured)], asked.into)
 
 
 def table_of(measured: dict[str, tuple[Measured, ...]]) -> list[str]:
     lines = [
-        "| server | deliveries/s | Tocsin's ratio | p99, ms | one a call: deliveries/s "
-        "| Tocsin's ratio | p99, ms | one a second: p50, ms | p99, ms |",
+        "| server | several per call: deliveries/s | Tocsin's ratio | p99, ms "
+        "| one per call: deliveries/s | Tocsin's ratio | p99, ms "
+        "| one per second: p50, ms | p99, ms |",
         "|---" * 9 + "|",
     ]
     first, first_by_one, _ = next(iter(measured.values()))
@@ -197,7 +198,7 @@ def table_of(measured: dict[str, tuple[Measured, ...]]) -> list[str]:
             f"| {at_rest.late_by(0.5):,.0f} | {at_rest.late_by(0.99):,.0f} |"
         )
     busy = ", ".join(f"{name} {each[0].busiest_client:.0%}" for name, each in measured.items())
-    return [*lines, "", f"The busier client process used so much of a core: {busy}."]
+    return [*lines, "", f"Use of one core by the busier client process: {busy}."]
 
 
 def install() -> None:

@@ -44,7 +44,7 @@ WHERE datname = current_database() AND pid <> pg_backend_pid()
 
 
 def kill_servers(site: Site, figures: Figures, asked: argparse.Namespace) -> None:
-    figures.about(f"{asked.kills} × `kill -9` under {asked.writers} writers")
+    figures.about(f"{asked.kills} × `kill -9`, {asked.writers} writers")
     port = free_port()
     server = site.serve(port)
     writers = site.write([port], asked.writers)
@@ -59,13 +59,13 @@ def kill_servers(site: Site, figures: Figures, asked: argparse.Namespace) -> Non
         seconds.append(time.monotonic() - begun)
     told = finish(writers)
     check_writers(figures, told, Asking(server.url).log())
-    figures.tell("unanswered, sent again", told["met"].get("sent again", 0))
-    figures.tell("of these stored already", told["met"].get("stored already", 0))
-    figures.tell("seconds until it writes again, longest", max(seconds))
+    figures.tell("requests without a response, sent again", told["met"].get("sent again", 0))
+    figures.tell("of these, already stored", told["met"].get("stored already", 0))
+    figures.tell("longest time until the next write, s", max(seconds))
 
 
 def cut_sockets(site: Site, figures: Figures, asked: argparse.Namespace) -> None:
-    figures.about(f"{asked.cuts} cut sockets, 8 writers, 3 processes")
+    figures.about(f"{asked.cuts} dropped WebSockets, 8 writers, 3 processes")
     servers = [site.serve() for _ in range(3)]
     ports = [port_of(each) for each in servers]
     asking = Asking(servers[0].url)
@@ -78,11 +78,11 @@ def cut_sockets(site: Site, figures: Figures, asked: argparse.Namespace) -> None
         assert child.hear() == "cut"
         time.sleep(random.random() / 4)
     _, heard = compared(figures, asking, writers, *children)
-    figures.tell("sockets resumed", sum(len(each["codes"]) for each in heard))
+    figures.tell("WebSockets resumed", sum(len(each["codes"]) for each in heard))
 
 
 def hold_stuck(site: Site, figures: Figures, asked: argparse.Namespace) -> None:
-    figures.about(f"{asked.stuck} stuck beside {asked.stuck} healthy, {asked.seconds} s")
+    figures.about(f"{asked.stuck} stalled and {asked.stuck} healthy subscribers, {asked.seconds} s")
     server = site.serve()
     ports = [port_of(server)]
     asking = Asking(server.url)
@@ -101,12 +101,12 @@ def hold_stuck(site: Site, figures: Figures, asked: argparse.Namespace) -> None:
     ended = time.monotonic()
     _, heard = compared(figures, asking, writers, healthy)
     figures.tell("memory before, MB", before)
-    figures.tell("memory grew by, MB", most - before)
-    tell_late(figures, "healthy alone", heard, alone, begun)
-    tell_late(figures, "healthy beside them", heard, begun, ended)
+    figures.tell("memory growth, MB", most - before)
+    tell_late(figures, "latency of healthy subscribers alone", heard, alone, begun)
+    tell_late(figures, "latency beside stalled ones", heard, begun, ended)
     await_no_sockets(server)
-    figures.tell("the stuck were let go of after at most, s", time.monotonic() - begun)
-    figures.tell("what they met when they read on", told_counts(Counter(finish(stuck))))
+    figures.tell("stalled subscribers disconnected after at most, s", time.monotonic() - begun)
+    figures.tell("how their connections ended", told_counts(Counter(finish(stuck))))
 
 
 def tell_late(figures: Figures, who: str, heard: Any, since: float, until: float) -> None:
@@ -116,7 +116,7 @@ def tell_late(figures: Figures, who: str, heard: Any, since: float, until: float
 
 
 def drain(site: Site, figures: Figures, asked: argparse.Namespace) -> None:
-    figures.about(f"SIGTERM under {asked.writers} writers")
+    figures.about(f"SIGTERM, {asked.writers} writers")
     port = free_port()
     server = site.serve(port)
     subscribers = site.subscribe([port], Asking(server.url).head(), 8)
@@ -132,18 +132,18 @@ def drain(site: Site, figures: Figures, asked: argparse.Namespace) -> None:
     heard = finish(subscribers)
     log = asking.log()
     check_writers(figures, told, log)
-    figures.zero("requests cut", told["met"].get("cut", 0))
+    figures.zero("aborted requests", told["met"].get("cut", 0))
     check_subscribers(figures, heard, log)
     closed = Counter(str(code or "none") for each in heard for code in each["codes"])
-    figures.tell("sockets closed with", told_counts(closed))
-    figures.tell("seconds until exit", seconds)
+    figures.tell("WebSocket close codes", told_counts(closed))
+    figures.tell("time until exit, s", seconds)
     figures.zero("exit code", code)
 
 
 def kill_backends(site: Site, figures: Figures, asked: argparse.Namespace) -> None:
     if site.database_url.startswith("sqlite"):
         return
-    figures.about(f"{asked.backends} × all backends killed under {asked.writers} writers")
+    figures.about(f"{asked.backends} × all PostgreSQL backends killed, {asked.writers} writers")
     server = site.serve()
     ports = [port_of(server)]
     asking = Asking(server.url)
@@ -157,16 +157,16 @@ def kill_backends(site: Site, figures: Figures, asked: argparse.Namespace) -> No
         await_writes(server, 10 * asked.writers)
     told, _ = compared(figures, asking, writers, subscribers)
     met = {name: count for name, count in told["met"].items() if name[:1].isdigit()}
-    figures.tell("meanwhile answered", told_counts(Counter(met)))
-    figures.zero("requests cut", told["met"].get("cut", 0))
+    figures.tell("error responses meanwhile", told_counts(Counter(met)))
+    figures.zero("aborted requests", told["met"].get("cut", 0))
     back = [back_after(kill, told["acknowledged"], asked.writers) for kill in kills]
-    figures.tell("seconds until every writer has written again, longest", max(back))
+    figures.tell("longest time until every writer succeeded again, s", max(back))
 
 
 def crash_database(site: Site, figures: Figures, asked: argparse.Namespace) -> None:
     if site.cluster is None:
         return
-    figures.about(f"PostgreSQL crashed and started again under {asked.writers} writers")
+    figures.about(f"PostgreSQL crashed and restarted, {asked.writers} writers")
     server = site.serve()
     ports = [port_of(server)]
     asking = Asking(server.url)
@@ -176,14 +176,16 @@ def crash_database(site: Site, figures: Figures, asked: argparse.Namespace) -> N
     site.cluster.crash()
     while httpx.get(f"{server.url}/ready").status_code != 503:
         time.sleep(0.05)
-    figures.zero("not alive meanwhile", httpx.get(f"{server.url}/health").status_code != 200)
+    figures.zero(
+        "failed liveness checks meanwhile", httpx.get(f"{server.url}/health").status_code != 200
+    )
     site.cluster.start()
     started = time.monotonic()
     await_writes(server, 10 * asked.writers)
     told, _ = compared(figures, asking, writers, subscribers)
-    figures.zero("requests cut", told["met"].get("cut", 0))
+    figures.zero("aborted requests", told["met"].get("cut", 0))
     back = back_after(started, told["acknowledged"], asked.writers)
-    figures.tell("seconds from its start until every writer has written again", back)
+    figures.tell("time from its start until every writer succeeded again, s", back)
 
 
 def back_after(kill: float, acknowledged: list[Any], writers: int) -> float:
@@ -237,7 +239,7 @@ def measure(site_of: Callable[[str], Site], asked: argparse.Namespace) -> Figure
         if asked.only in fault.__name__:
             with site_of(fault.__name__) as site:
                 fault(site, figures, asked)
-                figures.zero("errors in the servers' logs", site.errors_logged())
+                figures.zero("errors in the server logs", site.errors_logged())
             print(f"{fault.__name__} is over.", file=sys.stderr)
     return figures
 

@@ -12,14 +12,14 @@ from benchmarks.peers.data import type_name
 READS = ("list", "nested", "single", "deep", "count")
 WRITES = ("log", "bulk", "bulk at once")
 TOLD = {
-    "list": "list of 50 with type",
-    "nested": "50 with type, its fields, tags",
+    "list": "list of 50 with event type",
+    "nested": "list of 50 with event type, its fields, tags",
     "single": "one event",
     "deep": "page deep in the list, by cursor",
     "count": "`totalCount` of all",
     "log": "`logEvent`",
     "bulk": "`logEvents` of 500",
-    "bulk at once": "`logEvents` of 500; naive commits once",
+    "bulk at once": "`logEvents` of 500; naive Strawberry commits once",
 }
 PAGE = 50
 BULK = 500

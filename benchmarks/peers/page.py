@@ -1,6 +1,6 @@
-"""`docs/performance.md`, written from the kept results: `python -m benchmarks.peers.page`.
+"""Writes the results into `docs/performance.md`: `python -m benchmarks.peers.page`.
 
-Only what stands between the marks is written; the rest of the page is written by people.
+Only the text between the marks is generated.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ def write() -> None:
 
 
 def main_of(kept: Sequence[Run]) -> Run:
-    """The run that the page is about: of 200,000 events, or the largest where there is none."""
+    """Returns the run of 200,000 events, or the largest run if there is none."""
     return next((run for run in kept if run.events == MAIN), kept[-1])
 
 
 def written(kept: Sequence[Run]) -> str:
-    """What stands between the marks."""
+    """Returns the generated text between the marks."""
     if not kept:
-        return "\nNo run is kept yet: `make bench-peers` makes one.\n\n"
+        return "\nThere are no results yet. Run `make bench-peers`.\n\n"
     main = main_of(kept)
     parts = [
         _made(main),
@@ -58,37 +58,40 @@ def _made(run: Run) -> str:
     kept = run.kept
     load = " and ".join(f"{each:g}" for each in kept["load"])
     lines = [
-        f"{run.events:,} events of 50 types, {kept['rounds']} rounds of {kept['seconds']:g} s for "
-        f"each server and operation, {kept['at'][:10]}. The machine's load was {load} at the "
-        "beginning and at the end; the servers themselves make about 2.",
+        f"{run.events:,} events of 50 types, {kept['rounds']} rounds of {kept['seconds']:g} s per "
+        f"server and operation, {kept['at'][:10]}. The load of the machine was {load} at the start "
+        "and at the end; the servers themselves cause a load of about 2.",
         "",
-        f"![Answers in a second, by server](images/{PICTURE.name})",
+        f"![Responses per second, by server](images/{PICTURE.name})",
         "",
     ]
     if max(kept["load"]) > BUSY:
-        lines += ["**Others used the machine meanwhile: the rates say little.**", ""]
+        lines += [
+            "**Other processes used the machine during this run: the rates are not reliable.**",
+            "",
+        ]
     wrong = run.wrong()
     if wrong:
-        lines += ["Not answers, and not counted as such: " + "; ".join(wrong) + ".", ""]
+        lines += ["Not counted as responses: " + "; ".join(wrong) + ".", ""]
     return "\n".join(lines)
 
 
 def _rates(run: Run) -> str:
-    head = "### Answers in a second\n\nBulk calls in events.\n"
+    head = "### Responses per second\n\nBulk calls are counted in events per second.\n"
     return f"{head}\n{_by_server(run, run.rate, _whole, _ALL)}"
 
 
 def _ratios(run: Run) -> str:
-    head = "### Tocsin's rate, as a multiple of the others'\n"
+    head = "### Tocsin's rate relative to the others\n"
     return f"{head}\n{_by_server(run, run.ratio, _times, [name for name in _ALL if name != US])}"
 
 
 def _processor(run: Run) -> str:
     head = (
-        "### What an answer costs\n\n"
-        "Microseconds of processor time of the server's process, for an answer or an event of a "
-        "bulk call. What PostgreSQL uses is not in it, what SQLite uses is. It says more than the "
-        "rates where others use the machine.\n"
+        "### CPU time per response\n\n"
+        "Microseconds of CPU time of the server process per response, or per event of a bulk call. "
+        "The time of PostgreSQL is not included, the time of SQLite is. These figures are more "
+        "reliable than the rates if other processes use the machine.\n"
     )
     return f"{head}\n{_by_server(run, run.cpu_us, _whole, _ALL)}"
 
@@ -109,7 +112,7 @@ def _by_server(
 
 
 def _targets(run: Run, largest: Run) -> str:
-    head = "### What was to be reached\n"
+    head = "### Goals\n"
     rows = [
         [
             each.what,
@@ -120,11 +123,11 @@ def _targets(run: Run, largest: Run) -> str:
         ]
         for each in targets(run, largest, TOLD)
     ]
-    return f"{head}\n{_table(['', '', 'wanted', 'measured', 'reached'], rows)}"
+    return f"{head}\n{_table(['', '', 'goal', 'measured', 'reached'], rows)}"
 
 
 def _growth(kept: Sequence[Run]) -> str:
-    head = "### How cost grows\n\nTocsin's answers in a second, by the number of events.\n"
+    head = "### Growth with the number of events\n\nTocsin's responses per second.\n"
     rows = []
     for operation in READS + WRITES[:2]:
         for database in _DATABASES:
@@ -137,7 +140,7 @@ def _growth(kept: Sequence[Run]) -> str:
         for run in kept
     )
     table = _table(["", "", *(f"{run.events:,}" for run in kept)], rows)
-    return f"{head}\n{table}\nDeep is {deep}. The data was built: {built}.\n"
+    return f"{head}\n{table}\nPosition of the deep page: {deep}. Time to build the data: {built}.\n"
 
 
 def _machine(run: Run) -> str:
@@ -150,18 +153,18 @@ def _machine(run: Run) -> str:
     clients = [each for row in run.kept["measured"] for each in row["client_busy"]]
     in_process = run.kept["in_process"]
     logged = (
-        f"\n`log_events` in process, 32 a transaction, on SQLite: {in_process:,.0f} events/s.\n"
+        f"\n`log_events` in process, 32 per transaction, on SQLite: {in_process:,.0f} events/s.\n"
     )
     return (
-        f"### Machine and memory\n\n{facts}.\n\nThe resident set of Tocsin's process: {grown} "
-        f"all of its turns.\n\nThe client used {max(clients, default=0):.0%} of a core at most.\n\n"
+        f"### Machine and memory\n\n{facts}.\n\nResident memory of the Tocsin process: "
+        f"{grown} the run.\n\nThe client used at most {max(clients, default=0):.0%} of a core.\n\n"
         f"{logged if in_process else ''}\n"
     )
 
 
 def _told(run: Run, operation: str) -> str:
     if operation == "deep":
-        return f"page {run.kept['deep']:,} deep, by cursor"
+        return f"page at position {run.kept['deep']:,}, by cursor"
     return TOLD[operation]
 
 

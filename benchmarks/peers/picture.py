@@ -1,4 +1,4 @@
-"""The picture of a run: bars of answers in a second, by operation, database and server, as SVG."""
+"""Draws a run as an SVG bar chart: responses per second by operation, database and server."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def picture(run: Run) -> str:
                     parts += _bar(y, name, rate, max(rates.values()))
                     y += BAR
                 y += GAP
-    title = f"Answers in a second, {run.events:,} events, 32 connections, one process each"
+    title = f"Responses per second, {run.events:,} events, 32 connections, one process each"
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{y}" '
         f'viewBox="0 0 {WIDTH} {y}" font-family="system-ui, sans-serif" font-size="11">'

@@ -57,13 +57,13 @@ def targets(run: Run, largest: Run, told: dict[str, str]) -> Iterator[Target]:
     for operation, other, wanted in RATIOS:
         for database in (SQLITE, POSTGRESQL):
             if measured := run.ratio(database, operation, other):
-                yield Target(f"{told[operation]}: times {other}", database, wanted, measured)
+                yield Target(f"{told[operation]}: ratio to {other}", database, wanted, measured)
     for database in (SQLITE, POSTGRESQL):
         first, deep = (largest.rate(database, each, US) for each in ("list", "deep"))
         if first and deep:
-            what = f"a page {largest.kept['deep']:,} deep: the first page's time, times"
+            what = f"page at position {largest.kept['deep']:,}: time relative to the first page"
             yield Target(what, database, DEEP_AT_MOST, first / deep, most=True)
     ours, in_process = run.rate(SQLITE, "log", US), run.kept["in_process"]
     if ours and in_process:
-        what = "`logEvent`: of the rate in process, 32 a transaction"
+        what = "`logEvent`: ratio to the rate in process, 32 per transaction"
         yield Target(what, SQLITE, IN_PROCESS, ours / in_process)
