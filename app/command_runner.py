@@ -28,7 +28,9 @@ def read_settings() -> Settings:
     except ValidationError as error:
         for detail in error.errors():
             variable = "__".join(str(step) for step in detail["loc"]).upper()
-            typer.echo(f"TOCSIN_{variable}: {detail['msg']}", err=True)
+            # An error without a place names the variables itself.
+            message = f"TOCSIN_{variable}: {detail['msg']}" if variable else detail["msg"]
+            typer.echo(message, err=True)
         raise typer.Exit(2) from None
 
 

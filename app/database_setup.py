@@ -33,4 +33,6 @@ async def _check_bootstrap_key(database: Database, key: str) -> None:
     try:
         await authenticate_credential(Access(database), f"Bearer {key}")
     except RequestError:
-        log.warning("bootstrap_key_ignored", why="it is for an empty database; this one has keys")
+        log.warning(
+            "bootstrap_key_ignored", reason="it is for an empty database; this one has keys"
+        )

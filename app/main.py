@@ -42,7 +42,9 @@ def create_app(settings: Settings) -> FastAPI:
     """The ASGI app. The database must be prepared. Raises TokenSettingsError."""
     tokens = create_token_verifier(settings)
     if tokens is not None and None in (settings.jwt_issuer, settings.jwt_audience):
-        log.warning("tokens_for_others_taken", why="set TOCSIN_JWT_ISSUER and TOCSIN_JWT_AUDIENCE")
+        log.warning(
+            "token_audience_not_checked", reason="set TOCSIN_JWT_ISSUER and TOCSIN_JWT_AUDIENCE"
+        )
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -50,16 +52,16 @@ def create_app(settings: Settings) -> FastAPI:
         access = Access(
             database,
             tokens,
-            AuthThrottle(settings.slowing),
+            AuthThrottle(settings.failed_auth),
             rate_limits=RateLimits(settings.requests),
         )
         app.state.access = access
+        buffer = settings.subscriptions
         try:
-            buffer = settings.buffer_entries, settings.buffer_bytes
             async with (
                 access.key_uses.start_flushing(database),
                 access.credential_watcher.start_watching(database),
-                Feed(database, *buffer) as app.state.feed,
+                Feed(database, buffer.buffer_messages, buffer.buffer_bytes) as app.state.feed,
             ):
                 monitor = HealthMonitor(database, app.state.feed, settings.ready_lag_seconds)
                 async with monitor.start_monitoring() as app.state.health_monitor:
@@ -78,7 +80,7 @@ def create_app(settings: Settings) -> FastAPI:
         telemetry=_TELEMETRY,
     )
     app.state.limits = settings.limits
-    app.state.body_seconds = settings.requests.body_seconds
+    app.state.body_timeout_seconds = settings.requests.body_timeout_seconds
     app.state.listeners = set()
     graphql, sockets = create_graphql_routes(
         build_schema(settings.documents, settings.requests, settings.limits),
@@ -91,7 +93,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.origins = AllowedOrigins.from_settings(settings.cors_origins, settings.public_url)
     if app.state.origins.allowed:
         app.add_middleware(CrossOriginMiddleware, app.state.origins)
-    app.add_middleware(RequestMiddleware, log_requests=settings.log_requests)
+    app.add_middleware(RequestMiddleware, access_log=settings.access_log)
     register_error_handlers(app)
     app.include_router(probes.router)
     if settings.metrics:

@@ -32,33 +32,35 @@ REQUEST_API: ContextVar[str] = ContextVar("request_api", default="graphql")
 """The API that received the current request."""
 
 RESPONSES = Counter(
-    "tocsin_http_responses", "HTTP answers, by door and status.", ["door", "status"]
+    "tocsin_http_responses", "HTTP responses, by API and status.", ["api", "status"]
 )
 OPERATIONS = Counter(
     "tocsin_operations",
-    "GraphQL operations that have ended, by root field, kind and outcome (OK or an error's code).",
-    ["operation", "kind", "outcome"],
+    "Finished GraphQL operations, by root field, operation type and result (OK or the code of the "
+    "first error).",
+    ["operation", "kind", "result"],
 )
-OPERATION_SECONDS = Histogram(
-    "tocsin_operation_seconds",
+OPERATION_DURATION = Histogram(
+    "tocsin_operation_duration_seconds",
     "How long queries and mutations took, by root field.",
     ["operation", "kind"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
 PLANS = Counter(
     "tocsin_plans",
-    "Queries, `logEvent` and `logEvents` over HTTP, by what became of their plan: taken; "
-    "not_planned: executed, as no plan covers it; left: executed, as an argument or the database "
-    "was not in order, or a report has more to tell; failed.",
-    ["outcome"],
+    "Queries, `logEvent` and `logEvents` over HTTP, by how they were executed: planned (by a "
+    "compiled plan), not_planned (no plan covers the operation), fallback (the plan gave up, for "
+    "example on an invalid argument) or failed (a bug in the plan). All but planned are executed "
+    "by graphql-core.",
+    ["result"],
 )
 EVENTS = Counter(
     "tocsin_events",
-    "Reported events, by door and verdict: stored, duplicate or refused.",
-    ["door", "verdict"],
+    "Logged events, by API and result: stored, duplicate or rejected.",
+    ["api", "result"],
 )
-REPORTS_PER_TRANSACTION = Histogram(
-    "tocsin_reports_together",
+REPORT_BATCH_SIZE = Histogram(
+    "tocsin_report_batch_size",
     "Calls that report events and shared a transaction.",
     buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
 )
@@ -71,26 +73,26 @@ def response_counter(api: str, status: int) -> Counter:
 
 
 @cache
-def operation_counter(operation: str, kind: str, outcome: str) -> Counter:
-    return OPERATIONS.labels(operation, kind, outcome)
+def operation_counter(operation: str, kind: str, result: str) -> Counter:
+    return OPERATIONS.labels(operation, kind, result)
 
 
 @cache
 def operation_histogram(operation: str, kind: str) -> Histogram:
-    return OPERATION_SECONDS.labels(operation, kind)
+    return OPERATION_DURATION.labels(operation, kind)
 
 
 @cache
-def plan_counter(outcome: str) -> Counter:
-    return PLANS.labels(outcome)
+def plan_counter(result: str) -> Counter:
+    return PLANS.labels(result)
 
 
 SOCKETS = Gauge("tocsin_sockets", "WebSockets that are open.", multiprocess_mode="livesum")
-SUBSCRIBERS = Gauge(
-    "tocsin_subscribers", "Subscriptions that follow the log.", multiprocess_mode="livesum"
+SUBSCRIPTIONS = Gauge(
+    "tocsin_subscriptions", "Subscriptions that follow the log.", multiprocess_mode="livesum"
 )
-BUFFERED_ANSWERS = Gauge(
-    "tocsin_buffered_answers",
+BUFFERED_MESSAGES = Gauge(
+    "tocsin_buffered_messages",
     "Answers that wait in memory for their subscribers.",
     multiprocess_mode="livesum",
 )
@@ -100,17 +102,17 @@ BUFFERED_BYTES = Gauge(
     multiprocess_mode="livesum",
 )
 LAG_ENTRIES = Gauge(
-    "tocsin_log_lag_entries",
+    "tocsin_change_log_lag_entries",
     "Log entries that the process furthest behind has not read (counted up to 10,000).",
     multiprocess_mode="livemax",
 )
 LAG_SECONDS = Gauge(
-    "tocsin_log_lag_seconds",
+    "tocsin_change_log_lag_seconds",
     "Age of the oldest log entry that the process furthest behind has not read.",
     multiprocess_mode="livemax",
 )
 CONNECTIONS = Gauge(
-    "tocsin_database_connections",
+    "tocsin_database_connections_in_use",
     "Database connections in use, to read and to write with.",
     multiprocess_mode="livesum",
 )

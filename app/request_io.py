@@ -34,7 +34,7 @@ async def receive_body(request: Request, max_bytes: int) -> bytes | None:
 
     Raises ClientDisconnect, and RequestTimeoutError if the body does not arrive in time.
     """
-    seconds: float = request.app.state.body_seconds
+    seconds: float = request.app.state.body_timeout_seconds
     try:
         async with asyncio.timeout(seconds):
             return await _receive_bounded(request, max_bytes)

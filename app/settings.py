@@ -5,7 +5,13 @@ Only the composition root and the commands read them; everything else gets value
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr, field_validator
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.domain.shared.limits import (
@@ -14,7 +20,59 @@ from app.domain.shared.limits import (
     Limits,
     RequestLimits,
     SocketLimits,
+    SubscriptionLimits,
 )
+
+# docs/upgrading.md has the same table.
+RENAMED_SETTINGS = {
+    "TOCSIN_LOG_REQUESTS": "TOCSIN_ACCESS_LOG",
+    "TOCSIN_BUFFER_ENTRIES": "TOCSIN_SUBSCRIPTIONS__BUFFER_MESSAGES",
+    "TOCSIN_BUFFER_BYTES": "TOCSIN_SUBSCRIPTIONS__BUFFER_BYTES",
+    "TOCSIN_SLOWING__FREE": "TOCSIN_FAILED_AUTH__FREE_ATTEMPTS",
+    "TOCSIN_SLOWING__SECONDS": "TOCSIN_FAILED_AUTH__WINDOW_SECONDS",
+    "TOCSIN_SLOWING__FIRST_DELAY": "TOCSIN_FAILED_AUTH__FIRST_DELAY_SECONDS",
+    "TOCSIN_SLOWING__LONGEST_DELAY": "TOCSIN_FAILED_AUTH__MAX_DELAY_SECONDS",
+    "TOCSIN_SLOWING__WAITING": "TOCSIN_FAILED_AUTH__MAX_DELAYED_REQUESTS",
+    "TOCSIN_SLOWING__ADDRESSES": "TOCSIN_FAILED_AUTH__TRACKED_ADDRESSES",
+    "TOCSIN_LIMITS__PAGE": "TOCSIN_LIMITS__PAGE_SIZE",
+    "TOCSIN_LIMITS__BULK": "TOCSIN_LIMITS__EVENTS_PER_CALL",
+    "TOCSIN_LIMITS__MESSAGE_BYTES": "TOCSIN_LIMITS__CLOUD_EVENTS_BODY_BYTES",
+    "TOCSIN_LIMITS__NAME": "TOCSIN_LIMITS__NAME_CHARACTERS",
+    "TOCSIN_LIMITS__SUMMARY": "TOCSIN_LIMITS__SUMMARY_CHARACTERS",
+    "TOCSIN_LIMITS__CONTENT": "TOCSIN_LIMITS__CONTENT_CHARACTERS",
+    "TOCSIN_LIMITS__NOTE": "TOCSIN_LIMITS__NOTE_CHARACTERS",
+    "TOCSIN_LIMITS__TAGS": "TOCSIN_LIMITS__TAGS_PER_EVENT",
+    "TOCSIN_LIMITS__PAYLOAD_BYTES": "TOCSIN_LIMITS__DATA_BYTES",
+    "TOCSIN_LIMITS__EXTENSIONS": "TOCSIN_LIMITS__EXTENSIONS_PER_EVENT",
+    "TOCSIN_LIMITS__SCHEMA_ADDRESS": "TOCSIN_LIMITS__DATASCHEMA_CHARACTERS",
+    "TOCSIN_LIMITS__CLOUD_EVENTS_PAGE": "TOCSIN_LIMITS__CLOUD_EVENTS_PAGE_SIZE",
+    "TOCSIN_LIMITS__OPTIONS": "TOCSIN_LIMITS__OPTIONS_PER_FIELD",
+    "TOCSIN_LIMITS__WINDOW_DAYS": "TOCSIN_LIMITS__DUPLICATE_WINDOW_DAYS",
+    "TOCSIN_LIMITS__TRIAL": "TOCSIN_LIMITS__EVENTS_PER_TRIAL",
+    "TOCSIN_LIMITS__EXPRESSION": "TOCSIN_LIMITS__EXPRESSION_CHARACTERS",
+    "TOCSIN_LIMITS__CORRELATED_PER_CALL": "TOCSIN_LIMITS__CORRELATIONS_PER_CALL",
+    "TOCSIN_LIMITS__CORRELATIONS": "TOCSIN_LIMITS__CORRELATIONS_PER_EVENT",
+    "TOCSIN_LIMITS__COUNTS": "TOCSIN_LIMITS__COUNT_ROWS",
+    "TOCSIN_LIMITS__COUNTS_OVER_TIME": "TOCSIN_LIMITS__COUNT_ROWS_OVER_TIME",
+    "TOCSIN_LIMITS__FUTURE_SECONDS": "TOCSIN_LIMITS__CLOCK_SKEW_SECONDS",
+    "TOCSIN_LIMITS__API_KEYS": "TOCSIN_LIMITS__API_KEYS_PER_ORGANIZATION",
+    "TOCSIN_SOCKETS__INIT_SECONDS": "TOCSIN_SOCKETS__INIT_TIMEOUT_SECONDS",
+    "TOCSIN_SOCKETS__OPERATIONS": "TOCSIN_SOCKETS__OPERATIONS_PER_SOCKET",
+    "TOCSIN_SOCKETS__ID_CHARACTERS": "TOCSIN_SOCKETS__OPERATION_ID_CHARACTERS",
+    "TOCSIN_SOCKETS__PING_SECONDS": "TOCSIN_SOCKETS__PING_INTERVAL_SECONDS",
+    "TOCSIN_SOCKETS__PONG_SECONDS": "TOCSIN_SOCKETS__PONG_TIMEOUT_SECONDS",
+    "TOCSIN_SOCKETS__CLOSE_SECONDS": "TOCSIN_SOCKETS__CLOSE_TIMEOUT_SECONDS",
+    "TOCSIN_SOCKETS__PER_CREDENTIAL": "TOCSIN_SOCKETS__SOCKETS_PER_CREDENTIAL",
+    "TOCSIN_SOCKETS__MESSAGES_AT_ONCE": "TOCSIN_SOCKETS__MESSAGE_BURST",
+    "TOCSIN_DOCUMENTS__DIRECTIVES_AT_A_PLACE": "TOCSIN_DOCUMENTS__DIRECTIVES_PER_LOCATION",
+    "TOCSIN_REQUESTS__QUERY_SECONDS": "TOCSIN_REQUESTS__QUERY_TIMEOUT_SECONDS",
+    "TOCSIN_REQUESTS__MUTATION_SECONDS": "TOCSIN_REQUESTS__MUTATION_TIMEOUT_SECONDS",
+    "TOCSIN_REQUESTS__BODY_SECONDS": "TOCSIN_REQUESTS__BODY_TIMEOUT_SECONDS",
+    "TOCSIN_REQUESTS__HEAD_SECONDS": "TOCSIN_REQUESTS__HEADERS_TIMEOUT_SECONDS",
+    "TOCSIN_REQUESTS__HEAD_BYTES": "TOCSIN_REQUESTS__HEADERS_BYTES",
+    "TOCSIN_REQUESTS__POINTS": "TOCSIN_REQUESTS__POINTS_PER_MINUTE",
+    "TOCSIN_REQUESTS__PRINCIPALS": "TOCSIN_REQUESTS__TRACKED_CREDENTIALS",
+}
 
 
 class Settings(BaseSettings):
@@ -49,38 +107,46 @@ class Settings(BaseSettings):
     jwt_leeway_seconds: int = Field(
         default=30, ge=0, description="How far the clocks of servers may differ."
     )
-    slowing: FailedAuthLimits = Field(
-        default_factory=FailedAuthLimits, description="TOCSIN_SLOWING__FREE and so on."
+    failed_auth: FailedAuthLimits = Field(
+        default_factory=FailedAuthLimits, description="TOCSIN_FAILED_AUTH__FREE_ATTEMPTS and so on."
     )
     trusted_proxies: str | None = Field(
         default=None,
         description="Addresses whose X-Forwarded-For and -Proto are believed, `*` for all: "
         "10.0.0.1,10.1.0.0/16. Without it, nobody's are.",
     )
-    buffer_entries: int = Field(
-        default=1000, ge=1, description="Answers that wait in memory for one subscriber."
-    )
-    buffer_bytes: int = Field(
-        default=1024 * 1024, ge=1, description="Bytes of answers that wait for one subscriber."
+    subscriptions: SubscriptionLimits = Field(
+        default_factory=SubscriptionLimits,
+        description="Memory for subscribers: TOCSIN_SUBSCRIPTIONS__BUFFER_MESSAGES and so on.",
     )
     metrics: bool = Field(default=True, description="Whether there is GET /metrics.")
     metrics_token: SecretStr | None = Field(
         default=None, description="Only who gives this as a bearer token reads the metrics."
     )
-    log_requests: bool = Field(default=False, description="Logs a line for each request.")
+    access_log: bool = Field(default=False, description="Logs a line for each request.")
     ready_lag_seconds: float = Field(
         default=30, gt=0, description="GET /ready says no when subscribers are later than this."
     )
-    limits: Limits = Field(default_factory=Limits, description="TOCSIN_LIMITS__PAGE and so on.")
+    limits: Limits = Field(
+        default_factory=Limits, description="TOCSIN_LIMITS__PAGE_SIZE and so on."
+    )
     sockets: SocketLimits = Field(
-        default_factory=SocketLimits, description="TOCSIN_SOCKETS__OPERATIONS and so on."
+        default_factory=SocketLimits, description="TOCSIN_SOCKETS__OPERATIONS_PER_SOCKET and so on."
     )
     documents: DocumentLimits = Field(
         default_factory=DocumentLimits, description="TOCSIN_DOCUMENTS__COST and so on."
     )
     requests: RequestLimits = Field(
-        default_factory=RequestLimits, description="TOCSIN_REQUESTS__POINTS and so on."
+        default_factory=RequestLimits, description="TOCSIN_REQUESTS__POINTS_PER_MINUTE and so on."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _reject_old_names(cls, values: Any) -> Any:
+        if renamed := find_renamed_settings(os.environ):
+            lines = [f"{old} was renamed: set {new} instead." for old, new in renamed.items()]
+            raise PydanticCustomError("renamed_setting", "{lines}", {"lines": "\n".join(lines)})
+        return values
 
     @field_validator("cors_origins")
     @classmethod
@@ -91,3 +157,24 @@ class Settings(BaseSettings):
 
             AllowedOrigins.from_settings(value, None)
         return value
+
+
+def find_renamed_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """Returns the old names that the environment sets, with their new names.
+
+    A group of settings may be one variable with a JSON object, as in TOCSIN_LIMITS={"page": 50}.
+    """
+    names = {name.upper() for name in environment}
+    groups = {old.partition("__")[0] for old in RENAMED_SETTINGS if "__" in old}
+    for name, value in environment.items():
+        if name.upper() in groups:
+            names.update(f"{name}__{key}".upper() for key in _parse_object(value))
+    return {old: new for old, new in RENAMED_SETTINGS.items() if old in names}
+
+
+def _parse_object(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}

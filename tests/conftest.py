@@ -212,7 +212,9 @@ class _Server(uvicorn.Server):
 
 def build_settings(database_url: str, **overrides: Any) -> Settings:
     # No test waits for a query to be too slow by chance: a busy machine is.
-    overrides["requests"] = {"query_seconds": TIMEOUT_SECONDS} | overrides.get("requests", {})
+    overrides["requests"] = {"query_timeout_seconds": TIMEOUT_SECONDS} | overrides.get(
+        "requests", {}
+    )
     return Settings(database_url=database_url, bootstrap_key=ADMINISTRATOR, **overrides)
 
 

@@ -100,7 +100,7 @@ def _create_import_job(settings: Settings, file: BinaryIO, actor: str) -> Organi
         actor_caller = Caller(actor, organization_id, frozenset({Permission.EVENT_CREATE}))
         with _show_progress(file) as (print_line, advance):
             importer = Importer(database, actor_caller, settings.limits, print_line, advance)
-            tally = await importer.run(read_events(file, settings.limits.message_bytes))
+            tally = await importer.run(read_events(file, settings.limits.cloud_events_body_bytes))
         typer.echo(str(tally))
         if tally.stop_reason is not None:
             _print_to_stderr(

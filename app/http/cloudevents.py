@@ -67,7 +67,7 @@ async def receive_events(request: Request) -> Response:
             log.warning("database_unavailable", cause=str(error))
             return _request_error_response(RequestError(ErrorCode.UNAVAILABLE, reason))
         reference = uuid4().hex
-        log.exception("unexpected", reference=reference)
+        log.exception("internal_error", reference=reference)
         error_detail = ErrorDetail(ErrorCode.INTERNAL_SERVER_ERROR.value, INTERNAL_ERROR)
         return _problem_response(500, [error_detail], reference=reference)
 
@@ -89,17 +89,19 @@ async def _process_request(request: Request) -> Response:
         raise RequestError(
             ErrorCode.FORBIDDEN, f"POST {PATH} requires the permission EVENT_CREATE."
         )
-    body = await receive_body(request, limits.message_bytes)
+    body = await receive_body(request, limits.cloud_events_body_bytes)
     message = (
         _message_too_large(
-            f"The request body is too large; the maximum is {limits.message_bytes:,} bytes."
+            "The request body is too large; "
+            f"the maximum is {limits.cloud_events_body_bytes:,} bytes."
         )
         if body is None
         else await asyncio.to_thread(read_message, request.headers.raw, body)
     )
-    if isinstance(message, CloudEventMessage) and len(message.events) > limits.bulk:
+    if isinstance(message, CloudEventMessage) and len(message.events) > limits.events_per_call:
         message = _message_too_large(
-            f"The batch has {len(message.events):,} events; the maximum is {limits.bulk:,}."
+            f"The batch has {len(message.events):,} events; "
+            f"the maximum is {limits.events_per_call:,}."
         )
     if isinstance(message, InvalidMessage):
         return _problem_response(message.status, message.errors)
@@ -135,7 +137,7 @@ def _event_result(
 def _echo_attribute(event: object, attribute: str, limits: Limits) -> str | None:
     """Returns an attribute that identifies the event, or None if it is not a valid string."""
     value = event.get(attribute) if isinstance(event, dict) else None
-    return value if isinstance(value, str) and len(value) <= limits.name else None
+    return value if isinstance(value, str) and len(value) <= limits.name_characters else None
 
 
 def _report_status(report: ReportResult) -> int:

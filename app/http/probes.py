@@ -15,8 +15,8 @@ from app.services.runtime.health import HealthCheck, HealthMonitor
 router = APIRouter()
 _OK_TEXTS = {
     HealthCheck.DATABASE: "reachable",
-    HealthCheck.MIGRATIONS: "current",
-    HealthCheck.LOG: "read",
+    HealthCheck.MIGRATIONS: "up to date",
+    HealthCheck.CHANGE_LOG: "up to date",
 }
 
 
@@ -38,7 +38,10 @@ async def ready(request: Request) -> JSONResponse:
     body: dict[str, object] = {"status": "unready" if report.problems else "ready"}
     body |= {check.value: report.problems.get(check, _OK_TEXTS[check]) for check in checks}
     if report.lag is not None:
-        body["lag"] = {"entries": report.lag.entries, "seconds": round(report.lag.seconds, 3)}
+        body["changeLogLag"] = {
+            "entries": report.lag.entries,
+            "seconds": round(report.lag.seconds, 3),
+        }
     return JSONResponse(body, 503 if report.problems else 200, {"Cache-Control": "no-store"})
 
 

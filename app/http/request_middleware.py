@@ -41,9 +41,9 @@ log = structlog.get_logger(__name__)
 
 
 class RequestMiddleware:
-    def __init__(self, app: ASGIApp, log_requests: bool) -> None:
+    def __init__(self, app: ASGIApp, access_log: bool) -> None:
         self._app = app
-        self._log_requests = log_requests
+        self._access_log = access_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -65,12 +65,12 @@ class RequestMiddleware:
         except Exception:
             if scope["type"] == "websocket" or response.status is not None:
                 raise
-            log.exception("unexpected", reference=request_id)
+            log.exception("internal_error", reference=request_id)
             await response.send_error()
         finally:
             if scope["type"] == "http":
                 metrics.response_counter(api, response.status or 499).inc()
-            if self._log_requests:
+            if self._access_log:
                 log.info(
                     "request",
                     method=scope.get("method", "WEBSOCKET"),

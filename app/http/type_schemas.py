@@ -41,7 +41,7 @@ async def read_type_schema(
             ErrorCode.FORBIDDEN, f"The schema of an event type requires the permission {names}."
         )
     event_type = None
-    if not validate_text(type_name, request.app.state.limits.name):
+    if not validate_text(type_name, request.app.state.limits.name_characters):
         event_type = await event_types.fetch_event_type(database, caller, type=type_name)
     if event_type is None:
         return _not_found_response(f"There is no event type {type_name[:100]!a}.")

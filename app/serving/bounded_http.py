@@ -47,7 +47,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self._in_head:
             # Counted here: httptools has no callback for an incomplete header.
             self._head_bytes += len(data)
-            if self._head_bytes > (max_bytes := self._limits.head_bytes):
+            if self._head_bytes > (max_bytes := self._limits.headers_bytes):
                 return self._send_error(431, f"A request's head has at most {max_bytes:,} bytes.")
         if self._in_head or self._is_idle():
             self._start_head_timer()
@@ -75,7 +75,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def _start_head_timer(self) -> None:
         if self._head_timer is None:
             self._head_timer = self.loop.call_later(
-                self._limits.head_seconds, self._on_head_timeout
+                self._limits.headers_timeout_seconds, self._on_head_timeout
             )
 
     def _cancel_head_timer(self) -> None:

@@ -63,5 +63,5 @@ def _set_user_timeout(listener: socket.socket, limits: SocketLimits) -> None:
     grace period.
     """
     if hasattr(socket, "TCP_USER_TIMEOUT"):
-        milliseconds = int((limits.ping_seconds + limits.pong_seconds) * 1000)
+        milliseconds = int((limits.ping_interval_seconds + limits.pong_timeout_seconds) * 1000)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from prometheus_client import REGISTRY
 
 from app import metrics
-from app.settings import Settings
+from app.settings import RENAMED_SETTINGS, Settings
 
-OPERATIONS = (Path(__file__).parents[2] / "docs/operations.md").read_text()
+DOCS = Path(__file__).parents[2] / "docs"
+OPERATIONS = (DOCS / "operations.md").read_text()
+UPGRADING = (DOCS / "upgrading.md").read_text()
 
 
 def test_the_table_of_settings_is_that_of_the_code() -> None:
@@ -25,9 +28,8 @@ def test_the_table_of_settings_is_that_of_the_code() -> None:
 
 
 def test_the_table_of_metrics_is_that_of_the_code() -> None:
-    ours = [each for each in vars(metrics).values() if each in _collectors()]
     rows = []
-    for metric in ours:
+    for metric in _our_collectors():
         [described] = metric.describe()
         labels = ", ".join(f"`{label}`" for label in metric._labelnames)
         name = described.name + ("_total" if described.type == "counter" else "")
@@ -36,8 +38,41 @@ def test_the_table_of_metrics_is_that_of_the_code() -> None:
     assert _table_rows("| metric | kind | labels | |") == rows
 
 
-def _table_rows(head: str) -> list[str]:
-    _, _, below = OPERATIONS.partition(head + "\n")
+def test_the_page_on_upgrading_lists_every_renamed_setting() -> None:
+    rows = [f"| `{old}` | `{new}` |" for old, new in RENAMED_SETTINGS.items()]
+
+    assert _table_rows("| old setting | new setting |", UPGRADING) == rows
+
+
+def test_a_renamed_setting_has_its_new_name_and_no_longer_the_old_one() -> None:
+    settings = set(_setting_variables())
+
+    assert set(RENAMED_SETTINGS.values()) <= settings
+    assert settings.isdisjoint(RENAMED_SETTINGS)
+
+
+def test_the_new_metrics_and_log_events_on_the_page_on_upgrading_exist() -> None:
+    metric_names = {each.describe()[0].name for each in _our_collectors()}
+    for row in _table_rows("| old metric | new metric |", UPGRADING):
+        name = row.split("`")[3].partition("{")[0].removesuffix("_total")
+        assert name in metric_names
+
+    source = "".join(file.read_text() for file in (DOCS.parent / "app").rglob("*.py"))
+    for row in _table_rows("| old log event | new log event |", UPGRADING):
+        _, old, _, new, _ = row.split("`")
+        assert (f'("{old}"' in source, f'"{new}"' in source) == (False, True), row
+
+
+def _setting_variables() -> Iterator[str]:
+    for name, field in Settings.model_fields.items():
+        yield f"TOCSIN_{name.upper()}"
+        if dataclasses.is_dataclass(field.annotation):
+            for nested in dataclasses.fields(field.annotation):
+                yield f"TOCSIN_{name.upper()}__{nested.name.upper()}"
+
+
+def _table_rows(head: str, page: str = OPERATIONS) -> list[str]:
+    _, _, below = page.partition(head + "\n")
     rows = below.split("\n\n")[0].splitlines()
     return rows[1:]
 
@@ -56,5 +91,6 @@ def _default_text(field: Any) -> str:
     return "" if field.default is None else f"`{field.default}`"
 
 
-def _collectors() -> list[Any]:
-    return list(REGISTRY._names_to_collectors.values())
+def _our_collectors() -> list[Any]:
+    collectors = list(REGISTRY._names_to_collectors.values())
+    return [each for each in vars(metrics).values() if each in collectors]

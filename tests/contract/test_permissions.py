@@ -238,7 +238,7 @@ async def test_a_credential_that_is_none_opens_nothing(
         revoked: "The key was revoked.",
     }
 
-    async with serve(database_url, slowing={"free": 10_000}) as client:
+    async with serve(database_url, failed_auth={"free_attempts": 10_000}) as client:
         for key, message in bad.items():
             caller = client.as_key(key)
             for place, operation in OPERATIONS.items():

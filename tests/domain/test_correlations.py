@@ -123,7 +123,7 @@ def test_a_cycle_names_its_events_but_not_a_thousand() -> None:
 
 
 def test_an_event_is_not_linked_to_itself_nor_to_more_than_fit_in_a_call() -> None:
-    limits = Limits(correlated_per_call=2)
+    limits = Limits(correlations_per_call=2)
 
     assert validate_related_ids(A, [], limits) == validate_related_ids(A, [B, C], limits) == []
     assert validate_related_ids(A, [B, A], limits) == [

@@ -35,7 +35,7 @@ NOON = datetime(2026, 4, 10, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 BEGINNING = datetime.min.replace(tzinfo=UTC)
 END = datetime.max.replace(tzinfo=UTC)
-LONGEST = timedelta(days=Limits().window_days)
+LONGEST = timedelta(days=Limits().duplicate_window_days)
 
 
 def make_rule(*fingerprint: str, **overrides: Any) -> DuplicationRule:

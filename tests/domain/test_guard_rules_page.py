@@ -85,6 +85,6 @@ def test_each_example_passes_a_flare_and_refuses_what_it_speaks_of(number: int) 
 def test_the_page_names_the_limits() -> None:
     limits = Limits()
 
-    for number in (limits.expression, limits.expression_steps):
+    for number in (limits.expression_characters, limits.expression_steps):
         assert f"{number:,}" in PAGE
     assert f"macros {limits.expression_macros} deep" in PAGE

@@ -131,12 +131,12 @@ def test_a_report_up_to_its_limits_is_accepted(attributes: dict[str, Any]) -> No
     ("limits", "attributes", "problem"),
     [
         (
-            Limits(summary=3),
+            Limits(summary_characters=3),
             {"summary": "abcd"},
             invalid_input("Is 4 characters long; at most 3 are kept.", "summary"),
         ),
         (
-            Limits(tags=1),
+            Limits(tags_per_event=1),
             {"tags": ("a", "b")},
             invalid_input("There are 2 tags; at most 1.", "tags"),
         ),
@@ -151,7 +151,7 @@ def test_a_report_up_to_its_limits_is_accepted(attributes: dict[str, Any]) -> No
             invalid_input("Is nested deeper than 3 levels.", "fields"),
         ),
         (
-            Limits(future_seconds=60),
+            Limits(clock_skew_seconds=60),
             {"occurred_at": NOW + timedelta(seconds=61)},
             invalid_input("Is more than 60 seconds ahead of the server's clock.", "occurredAt"),
         ),

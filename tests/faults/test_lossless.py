@@ -109,7 +109,10 @@ async def test_who_reads_nothing_costs_a_bounded_number_of_bytes_and_hurts_nobod
     database_url: str, serve: Serve, connections: list[Connection], held: list[int]
 ) -> None:
     most = 3 * len(LARGE) + 3_000
-    async with serve(database_url, buffer_bytes=most) as client, AsyncExitStack() as stack:
+    async with (
+        serve(database_url, subscriptions={"buffer_bytes": most}) as client,
+        AsyncExitStack() as stack,
+    ):
         silent = []
         for n in range(5):
             narrow = open_connection(client, sock=open_small_buffer_socket(client), max_queue=1)

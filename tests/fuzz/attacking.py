@@ -94,10 +94,13 @@ async def a_target(database_url: str, folder: Path) -> AsyncIterator[Target]:
     settings = {
         "DATABASE_URL": database_url,
         "BOOTSTRAP_KEY": ADMINISTRATOR,
-        "SLOWING__FREE": "1000000",
+        "FAILED_AUTH__FREE_ATTEMPTS": "1000000",
     }
-    settings["LOG_REQUESTS"] = "on"
-    settings |= {f"SOCKETS__{which}_SECONDS": "2" for which in ("INIT", "PING", "PONG")}
+    settings["ACCESS_LOG"] = "on"
+    settings |= {
+        f"SOCKETS__{which}_SECONDS": "2"
+        for which in ("INIT_TIMEOUT", "PING_INTERVAL", "PONG_TIMEOUT")
+    }
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")
     }

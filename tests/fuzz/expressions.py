@@ -37,8 +37,8 @@ FORM = (
 )
 EMPTY = make_event(entity=None, content=None, subject=None, outcome=None, tags=(), fields={})
 TYPED = make_event(
-    content="a" * LIMITS.content,
-    tags=tuple(f"{'a' * 200}{i}" for i in range(LIMITS.tags)),
+    content="a" * LIMITS.content_characters,
+    tags=tuple(f"{'a' * 200}{i}" for i in range(LIMITS.tags_per_event)),
     fields={
         "volume": 150,
         "cause": "Failure",

@@ -264,8 +264,8 @@ async def test_an_organization_has_a_hundred_valid_keys_however_they_come(
 ) -> None:
     await create_api_key(database, expires_at=NOON)
     async with (
-        serve(database_url, limits={"api_keys": 4}) as one,
-        serve(database_url, limits={"api_keys": 4}) as other,
+        serve(database_url, limits={"api_keys_per_organization": 4}) as one,
+        serve(database_url, limits={"api_keys_per_organization": 4}) as other,
     ):
         key_input = {"name": "desk", "permissions": ["EVENT_READ"]}
 

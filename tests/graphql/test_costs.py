@@ -170,7 +170,7 @@ async def test_a_mutation_that_costs_too_much_stores_nothing(client: Client) -> 
 async def test_what_one_credential_spends_is_bounded(
     serve: Serve, database_url: str, database: Database
 ) -> None:
-    limits = {"points": 60}
+    limits = {"points_per_minute": 60}
     page = "{ events(first: 49) { nodes { id } } }"
     message = (
         "This credential may spend 60 points of cost a minute, and this request costs 50: "
@@ -198,7 +198,7 @@ async def test_what_one_credential_spends_is_bounded(
 async def test_cloud_events_are_paid_for_at_their_own_door_too(
     serve: Serve, database_url: str
 ) -> None:
-    async with serve(database_url, requests={"points": 3}) as client:
+    async with serve(database_url, requests={"points_per_minute": 3}) as client:
         taken = await send_structured(client, [cloud_event(id=str(n)) for n in range(3)])
         refused = await send_structured(client, cloud_event(id="4"))
 
@@ -222,7 +222,7 @@ def retry_after(rates: RateLimits, who: Caller, points: int) -> int | None:
 
 def test_a_bucket_fills_again_and_a_refusal_costs_nothing() -> None:
     now = [0.0]
-    rates = RateLimits(RequestLimits(points=60), lambda: now[0])
+    rates = RateLimits(RequestLimits(points_per_minute=60), lambda: now[0])
     command = make_caller()
     spent = []
 
@@ -235,7 +235,7 @@ def test_a_bucket_fills_again_and_a_refusal_costs_nothing() -> None:
 
 def test_what_is_larger_than_the_bucket_waits_until_it_is_full_and_is_paid_off() -> None:
     now = [0.0]
-    rates = RateLimits(RequestLimits(points=60), lambda: now[0])
+    rates = RateLimits(RequestLimits(points_per_minute=60), lambda: now[0])
     command = make_caller()
 
     assert retry_after(rates, command, 180) is None
@@ -245,7 +245,7 @@ def test_what_is_larger_than_the_bucket_waits_until_it_is_full_and_is_paid_off()
 
 
 def test_a_key_is_one_principal_in_every_organization_and_few_are_remembered() -> None:
-    rates = RateLimits(RequestLimits(points=1, principals=3), lambda: 0.0)
+    rates = RateLimits(RequestLimits(points_per_minute=1, tracked_credentials=3), lambda: 0.0)
     key = uuid4()
 
     spent = [retry_after(rates, make_caller(str(n), key), 1) for n in range(2)]

@@ -129,5 +129,5 @@ async def test_what_fails_inside_stays_inside(
 
     assert (answered, error["extensions"]["code"]) == (status, code)
     assert "secret" not in str(error)
-    references = [entry["reference"] for entry in logged if entry["event"] == "unexpected"]
+    references = [entry["reference"] for entry in logged if entry["event"] == "internal_error"]
     assert (error["extensions"].get("reference") in references) == (code[:2] == "IN")

@@ -256,7 +256,7 @@ async def test_an_error_in_an_entry_reaches_all_alike_and_is_logged_once(
         error["message"]
         == "Internal server error. Include the reference when you report this error."
     )
-    assert [each["reference"] for each in logged if each["event"] == "unexpected"] == [
+    assert [each["reference"] for each in logged if each["event"] == "internal_error"] == [
         error["extensions"]["reference"]
     ]
     assert [each[id] for each in heard for id in ("1", "2")] == [heard[0]["1"]] * 4

@@ -244,7 +244,7 @@ async def test_a_server_tells_what_another_on_the_same_database_stored(
 
 
 async def test_a_slow_subscriber_is_late_and_never_poorer(database_url: str, serve: Serve) -> None:
-    async with serve(database_url, buffer_entries=1) as client:
+    async with serve(database_url, subscriptions={"buffer_messages": 1}) as client:
         head = await client.execute_field(HEAD)
         async with client.subscription(ADDED, after=head) as heard:
             reports = [{"summary": str(n), "notification": True} for n in range(300)]

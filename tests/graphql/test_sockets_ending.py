@@ -112,7 +112,7 @@ async def receive_close(connection: ClientConnection) -> tuple[int, str]:
 
 async def test_who_does_not_initialise_in_time_is_closed(database_url: str, serve: Serve) -> None:
     async with (
-        serve(database_url, sockets={"init_seconds": 0.1}) as client,
+        serve(database_url, sockets={"init_timeout_seconds": 0.1}) as client,
         open_connection(client) as connection,
     ):
         assert await receive_close(connection) == (4408, "Connection initialisation timeout")
@@ -120,7 +120,7 @@ async def test_who_does_not_initialise_in_time_is_closed(database_url: str, serv
 
 async def test_an_idle_client_that_answers_pings_stays(database_url: str, serve: Serve) -> None:
     async with (
-        serve(database_url, sockets={"ping_seconds": 0.02}) as client,
+        serve(database_url, sockets={"ping_interval_seconds": 0.02}) as client,
         open_connection(client) as connection,
     ):
         await initialize_connection(connection, client)
@@ -135,7 +135,7 @@ async def test_an_idle_client_that_answers_pings_stays(database_url: str, serve:
 async def test_a_client_that_is_gone_is_closed_and_nothing_of_it_goes_on(
     database_url: str, serve: Serve, watched: WatchedOperations
 ) -> None:
-    impatient = {"ping_seconds": 0.05, "pong_seconds": 1.5}
+    impatient = {"ping_interval_seconds": 0.05, "pong_timeout_seconds": 1.5}
     async with (
         serve(database_url, sockets=impatient) as client,
         open_connection(client) as connection,
@@ -228,7 +228,7 @@ async def test_who_reads_slowly_waits_alone_and_misses_nothing(
     database_url: str, serve: Serve, watched: WatchedOperations
 ) -> None:
     async with (
-        serve(database_url, buffer_entries=5) as client,
+        serve(database_url, subscriptions={"buffer_messages": 5}) as client,
         open_connection(client, sock=open_small_buffer_socket(client), max_queue=1) as slow,
         open_connection(client) as quick,
     ):
@@ -253,7 +253,11 @@ async def test_who_reads_slowly_waits_alone_and_misses_nothing(
 async def test_who_reads_nothing_is_given_up_and_holds_up_nobody(
     database_url: str, serve: Serve, watched: WatchedOperations
 ) -> None:
-    impatient = {"ping_seconds": 0.2, "pong_seconds": 2, "close_seconds": 0.1}
+    impatient = {
+        "ping_interval_seconds": 0.2,
+        "pong_timeout_seconds": 2,
+        "close_timeout_seconds": 0.1,
+    }
     async with (
         serve(database_url, sockets=impatient) as client,
         open_connection(client, sock=open_small_buffer_socket(client), max_queue=1) as stuck,

@@ -63,7 +63,7 @@ async def test_a_credential_has_so_many_sockets_and_one_more_is_closed(
 ) -> None:
     key = await create_api_key(database, Permission.EVENT_READ)
     async with (
-        serve(database_url, sockets={"per_credential": 2}) as client,
+        serve(database_url, sockets={"sockets_per_credential": 2}) as client,
         open_acknowledged_socket(client) as first,
     ):
         async with open_acknowledged_socket(client):
@@ -92,7 +92,7 @@ async def can_open_socket(client: Client) -> bool:
 async def test_streams_of_events_count_as_well_and_one_more_is_429(
     database_url: str, serve: Serve
 ) -> None:
-    async with serve(database_url, sockets={"per_credential": 2}) as client:
+    async with serve(database_url, sockets={"sockets_per_credential": 2}) as client:
         async with open_acknowledged_socket(client), open_event_stream(client) as taken:
             async with open_event_stream(client) as answer:
                 body: Any = await answer.aread()
@@ -131,7 +131,7 @@ def test_by_default_a_credential_has_a_thousand_and_each_that_leaves_makes_room(
 async def test_who_speaks_too_fast_is_read_later_and_goes_on_hearing(
     database_url: str, serve: Serve
 ) -> None:
-    slow = {"messages_at_once": 10, "messages_per_second": 0.001, "ping_seconds": 0.5}
+    slow = {"message_burst": 10, "messages_per_second": 0.001, "ping_interval_seconds": 0.5}
     async with (
         serve(database_url, sockets=slow) as client,
         open_acknowledged_socket(client) as socket,
@@ -151,7 +151,7 @@ async def test_who_speaks_too_fast_is_read_later_and_goes_on_hearing(
 
 
 async def test_what_waited_is_read_when_its_time_has_come(database_url: str, serve: Serve) -> None:
-    slow = {"messages_at_once": 1, "messages_per_second": 500}
+    slow = {"message_burst": 1, "messages_per_second": 500}
     async with (
         serve(database_url, sockets=slow) as client,
         open_acknowledged_socket(client) as socket,

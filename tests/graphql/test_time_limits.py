@@ -16,7 +16,7 @@ from tests.cloudevent_client import cloud_event, count_rows, send_structured
 from tests.conftest import POSTGRESQL, SQLITE, Serve
 
 # Whoever waits for a database waits for longer than no time at all.
-AT_ONCE = {"query_seconds": 0, "mutation_seconds": 0}
+AT_ONCE = {"query_timeout_seconds": 0, "mutation_timeout_seconds": 0}
 QUERY = "{ eventChanges { nodes { kind } } }"
 PLANNED = "{ events { nodes { id } } }"  # of a file it is read before a clock can ring
 BELL = "subscription { notificationAdded { node { summary } } }"
@@ -75,7 +75,7 @@ async def test_a_mutation_that_is_broken_off_after_its_commit_may_have_been_done
     """Only PostgreSQL lets a test hold up who reads the answer's events, and not who writes."""
     mutation = """mutation { logEvent(input: {source: "/a", sourceId: "1"}) {
       event { correlations { totalCount } } duplicate } }"""
-    async with serve(database_url, requests={"mutation_seconds": 1}) as client:
+    async with serve(database_url, requests={"mutation_timeout_seconds": 1}) as client:
         async with database.write(ALL_ORGANIZATIONS) as session:
             await session.execute(text("LOCK TABLE correlation IN ACCESS EXCLUSIVE MODE"))
             error = await client.expect_error(mutation)
@@ -94,7 +94,7 @@ async def test_a_subscription_goes_on_for_longer_than_a_query(
 ) -> None:
     query_seconds = 3  # a subscription must begin within this time, on a busy machine too
     async with (
-        serve(database_url, requests={"query_seconds": query_seconds}) as client,
+        serve(database_url, requests={"query_timeout_seconds": query_seconds}) as client,
         client.subscription(BELL) as heard,
     ):
         for number in range(5):
@@ -135,7 +135,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for(
     serve: Serve, sqlite_template: Path, tmp_path: Path, path: str
 ) -> None:
     database_url = f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'tocsin.db')}"
-    async with serve(database_url, requests={"body_seconds": 0.2}) as client:
+    async with serve(database_url, requests={"body_timeout_seconds": 0.2}) as client:
         answer = await send_partial_request(client, path)
 
     head, _, body = answer.partition(b"\r\n\r\n")
@@ -162,4 +162,8 @@ async def send_partial_request(client: Client, path: str) -> bytes:
 def test_each_time_limit_is_what_was_decided() -> None:
     limits = RequestLimits()
 
-    assert (limits.query_seconds, limits.mutation_seconds, limits.body_seconds) == (5, 60, 10)
+    assert (
+        limits.query_timeout_seconds,
+        limits.mutation_timeout_seconds,
+        limits.body_timeout_seconds,
+    ) == (5, 60, 10)

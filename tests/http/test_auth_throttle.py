@@ -34,9 +34,14 @@ async def wait_until_delayed(throttle: AuthThrottle, waiting: int) -> None:
 async def test_too_many_failures_are_refused_at_every_door_and_known_keys_are_served(
     serve: Serve, database_url: str, database: Database
 ) -> None:
-    slowing = {"free": 2, "first_delay": 7, "longest_delay": 7, "waiting": 0}
+    failed_auth = {
+        "free_attempts": 2,
+        "first_delay_seconds": 7,
+        "max_delay_seconds": 7,
+        "max_delayed_requests": 0,
+    }
     revoked, never_seen = await create_api_key(database, READ), await create_api_key(database, READ)
-    async with serve(database_url, slowing=slowing) as client:
+    async with serve(database_url, failed_auth=failed_auth) as client:
         was_good = client.as_key(revoked)
         before = [(await each.post("{ logHead }")).status_code for each in (client, was_good)]
         [key_id] = await fetch_key_ids(database, revoked)
@@ -75,7 +80,12 @@ async def test_too_many_failures_are_refused_at_every_door_and_known_keys_are_se
 
 async def test_who_waits_holds_no_connection_to_the_database(database: Database) -> None:
     throttle = AuthThrottle(
-        FailedAuthLimits(free=0, first_delay=NEVER, longest_delay=NEVER, waiting=41)
+        FailedAuthLimits(
+            free_attempts=0,
+            first_delay_seconds=NEVER,
+            max_delay_seconds=NEVER,
+            max_delayed_requests=41,
+        )
     )
     access = Access(database, throttle=throttle)
     wrong = {"authorization": "Bearer wrong"}
@@ -111,7 +121,9 @@ async def test_each_wait_is_twice_the_last_and_has_a_longest(
             return await actual_sleep(seconds)
         return waited.append(seconds)
 
-    throttle = AuthThrottle(FailedAuthLimits(free=2, first_delay=0.25, longest_delay=1.5))
+    throttle = AuthThrottle(
+        FailedAuthLimits(free_attempts=2, first_delay_seconds=0.25, max_delay_seconds=1.5)
+    )
     monkeypatch.setattr(asyncio, "sleep", sleep)
 
     for _ in range(50):
@@ -121,8 +133,10 @@ async def test_each_wait_is_twice_the_last_and_has_a_longest(
 
 
 async def test_an_address_answers_for_itself_alone() -> None:
-    slowing = FailedAuthLimits(free=2, first_delay=NEVER, longest_delay=NEVER, waiting=3)
-    throttle = AuthThrottle(slowing)
+    limits = FailedAuthLimits(
+        free_attempts=2, first_delay_seconds=NEVER, max_delay_seconds=NEVER, max_delayed_requests=3
+    )
+    throttle = AuthThrottle(limits)
     for _ in range(2):
         await throttle.delay_failure("a")
     waiting = [asyncio.ensure_future(throttle.delay_failure("a")) for _ in range(3)]
@@ -139,7 +153,9 @@ async def test_an_address_answers_for_itself_alone() -> None:
 
 async def test_failures_are_forgotten_in_time() -> None:
     throttle = AuthThrottle(
-        FailedAuthLimits(free=1, seconds=0, first_delay=NEVER, longest_delay=NEVER)
+        FailedAuthLimits(
+            free_attempts=1, window_seconds=0, first_delay_seconds=NEVER, max_delay_seconds=NEVER
+        )
     )
 
     for _ in range(5):
@@ -150,7 +166,9 @@ async def test_failures_are_forgotten_in_time() -> None:
 
 async def test_the_addresses_remembered_are_bounded_and_the_latest_stay() -> None:
     throttle = AuthThrottle(
-        FailedAuthLimits(free=2, first_delay=NEVER, longest_delay=NEVER, addresses=3)
+        FailedAuthLimits(
+            free_attempts=2, first_delay_seconds=NEVER, max_delay_seconds=NEVER, tracked_addresses=3
+        )
     )
 
     for address in ("a", "b", "c", "a", "d"):

@@ -23,7 +23,7 @@ def dialect() -> str:
 
 @pytest.fixture
 async def hasty(serve: Serve, database_url: str) -> AsyncIterator[Client]:
-    async with serve(database_url, requests={"head_seconds": 0.2}) as client:
+    async with serve(database_url, requests={"headers_timeout_seconds": 0.2}) as client:
         yield client
 
 

@@ -352,7 +352,7 @@ async def test_a_json_text_is_not_read_as_json_again(client: Client) -> None:
 @pytest.fixture
 async def strict(database_url: str, serve: Serve) -> AsyncIterator[Client]:
     """The administrator, at a server that takes bodies of 1,000 bytes."""
-    async with serve(database_url, limits=Limits(message_bytes=1_000)) as client:
+    async with serve(database_url, limits=Limits(cloud_events_body_bytes=1_000)) as client:
         yield client
 
 

@@ -72,7 +72,14 @@ def test_every_test_of_the_binding_is_on_the_page() -> None:
 
 
 @pytest.mark.parametrize(
-    "limit", ["message_bytes", "bulk", "fields_bytes", "payload_bytes", "extensions_bytes"]
+    "limit",
+    [
+        "cloud_events_body_bytes",
+        "events_per_call",
+        "fields_bytes",
+        "data_bytes",
+        "extensions_bytes",
+    ],
 )
 def test_the_page_names_the_limits(limit: str) -> None:
     assert f"{getattr(Limits(), limit):,}" in PAGE

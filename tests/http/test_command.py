@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 from sqlalchemy import create_engine, text
 
 from app.settings import Settings
@@ -29,7 +29,7 @@ def command_environment(**overrides: str) -> dict[str, str]:
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")
     }
-    overrides = {"requests__query_seconds": str(TIMEOUT_SECONDS)} | overrides
+    overrides = {"requests__query_timeout_seconds": str(TIMEOUT_SECONDS)} | overrides
     return inherited | {f"TOCSIN_{name.upper()}": value for name, value in overrides.items()}
 
 
@@ -237,11 +237,53 @@ async def test_a_database_of_a_later_version_is_refused(tmp_path: Path) -> None:
     assert "used with a later version of Tocsin" in err
 
 
+@pytest.mark.parametrize("command", ["serve", "migrate", "export"])
+async def test_a_setting_under_an_old_name_is_an_error_that_names_the_new_one(
+    tmp_path: Path, command: str
+) -> None:
+    code, out, err = await run_command(tmp_path, command, log_requests="on", limits__page="50")
+
+    assert (code, out) == (2, "")
+    assert err.splitlines() == [
+        "TOCSIN_LOG_REQUESTS was renamed: set TOCSIN_ACCESS_LOG instead.",
+        "TOCSIN_LIMITS__PAGE was renamed: set TOCSIN_LIMITS__PAGE_SIZE instead.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("TOCSIN_LIMITS__PAGE", "50"),
+        ("tocsin_limits__page", "50"),
+        ("Tocsin_Limits", '{"page": 50}'),
+        ("TOCSIN_LIMITS__PAGE", ""),
+    ],
+)
+def test_an_old_name_of_a_setting_is_found_however_it_is_written(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+
+    with pytest.raises(ValidationError) as raised:
+        Settings()
+
+    [error] = raised.value.errors()
+    assert error["msg"] == "TOCSIN_LIMITS__PAGE was renamed: set TOCSIN_LIMITS__PAGE_SIZE instead."
+
+
+def test_a_new_name_of_a_setting_in_a_json_object_is_no_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TOCSIN_LIMITS", '{"page_size": 50}')
+
+    assert Settings().limits.page_size == 50
+
+
 async def test_a_setting_that_does_not_fit_is_told_by_name(tmp_path: Path) -> None:
-    code, _, err = await run_command(tmp_path, "serve", limits__page="many")
+    code, _, err = await run_command(tmp_path, "serve", limits__page_size="many")
 
     assert code == 2
-    assert err.startswith("TOCSIN_LIMITS__PAGE: ")
+    assert err.startswith("TOCSIN_LIMITS__PAGE_SIZE: ")
 
 
 def test_settings_that_are_printed_hold_no_secret() -> None:

@@ -228,7 +228,7 @@ async def test_a_body_over_the_limit_is_413_however_it_comes(
         for _ in range(5):
             yield b" " * 1_000
 
-    async with serve(database_url, limits={"message_bytes": 4_000}) as client:
+    async with serve(database_url, limits={"cloud_events_body_bytes": 4_000}) as client:
         headers = {"content-type": JSON}
         response = await client.http.post("/graphql", content=b" " * 4_001, headers=headers)
         untold = await client.http.post("/graphql", content=chunks(), headers=headers)
@@ -280,7 +280,7 @@ async def test_who_listens_is_told_that_the_server_is_there(
     database_url: str, serve: Serve
 ) -> None:
     async with (
-        serve(database_url, sockets={"ping_seconds": 0.05}) as client,
+        serve(database_url, sockets={"ping_interval_seconds": 0.05}) as client,
         client.http.stream(
             "POST", "/graphql", json={"query": BELL}, headers={"accept": EVENTS}
         ) as heard,

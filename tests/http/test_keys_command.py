@@ -150,7 +150,11 @@ async def test_what_is_wrong_is_told_in_a_line_each_and_nothing_is_made(
     }
 
     *answers, (_, listed, _) = await run_keys_commands(
-        tmp_path, *attempts, ("list",), database_url=database_url, limits__api_keys="1"
+        tmp_path,
+        *attempts,
+        ("list",),
+        database_url=database_url,
+        limits__api_keys_per_organization="1",
     )
 
     assert answers == [(code, "", f"{stderr}\n") for code, stderr in attempts.values()]

@@ -39,15 +39,15 @@ def deep_fields() -> dict[str, Any]:
     return fields | {"text": WIDE * (left // 4) + "x" * (left % 4)}
 
 
-NAME = LIMITS.name
+NAME = LIMITS.name_characters
 SOURCE = "/" + "s" * (NAME - 1)
-TAGS = [wide_text(NAME, f"{n:03}") for n in range(LIMITS.tags)]
+TAGS = [wide_text(NAME, f"{n:03}") for n in range(LIMITS.tags_per_event)]
 EVENT: dict[str, Any] = {
     "type": wide_text(NAME, "t"),
     "entity": {"type": wide_text(NAME, "e"), "id": wide_text(NAME, "i")},
     "severity": wide_text(NAME),
-    "summary": wide_text(LIMITS.summary),
-    "content": wide_text(LIMITS.content),
+    "summary": wide_text(LIMITS.summary_characters),
+    "content": wide_text(LIMITS.content_characters),
     "source": SOURCE,
     "subject": wide_text(NAME, "s"),
     "fields": deep_fields(),
@@ -58,7 +58,7 @@ EVENT: dict[str, Any] = {
 
 def largest_extensions() -> dict[str, str]:
     """As many as there may be, and in bytes as large."""
-    named = {f"x{n:03}": "" for n in range(LIMITS.extensions)}
+    named = {f"x{n:03}": "" for n in range(LIMITS.extensions_per_event)}
     left = LIMITS.extensions_bytes - len(json.dumps(named, separators=(",", ":")))
     each = left // len(named)
     named = dict.fromkeys(named, WIDE * (each // 4) + "x" * (each % 4))
@@ -74,7 +74,7 @@ def largest_cloud_event(**overrides: Any) -> dict[str, Any]:
         "subject": wide_text(NAME, "s"),
         "time": "2026-04-10T12:00:00.000000Z",
         "severitytext": wide_text(NAME),
-        "dataschema": "https://example.com/" + "d" * (LIMITS.schema_address - 20),
+        "dataschema": "https://example.com/" + "d" * (LIMITS.dataschema_characters - 20),
         "planningtags": TAGS,
         **largest_extensions(),
         **overrides,
@@ -85,7 +85,7 @@ WITH_FIELDS = largest_cloud_event(data=deep_fields())
 WITH_PAYLOAD = largest_cloud_event(
     id=wide_text(NAME, "p"),
     datacontenttype="text/plain",
-    data=WIDE * ((LIMITS.payload_bytes - 2) // 4) + "xx",
+    data=WIDE * ((LIMITS.data_bytes - 2) // 4) + "xx",
 )
 
 
@@ -177,7 +177,7 @@ async def test_by_import(own_client: Client, database_url: str, tmp_path: Path) 
 
 @pytest.mark.parametrize("path", ["/graphql", "/cloudevents"])
 async def test_a_body_over_8_mib_is_413(client: Client, path: str) -> None:
-    body = b'{"query": "{ logHead }"}'.ljust(LIMITS.message_bytes + 1)
+    body = b'{"query": "{ logHead }"}'.ljust(LIMITS.cloud_events_body_bytes + 1)
 
     answer = await client.http.post(
         path, content=body, headers={"content-type": "application/json"}
@@ -190,8 +190,8 @@ async def test_a_body_over_8_mib_is_413(client: Client, path: str) -> None:
 async def test_one_more_of_anything_is_refused_with_its_limit(client: Client) -> None:
     one_more = {
         "type": wide_text(NAME + 1),
-        "summary": wide_text(LIMITS.summary + 1),
-        "content": wide_text(LIMITS.content + 1),
+        "summary": wide_text(LIMITS.summary_characters + 1),
+        "content": wide_text(LIMITS.content_characters + 1),
         "source": SOURCE + "s",
         "sourceId": wide_text(NAME + 1),
         "subject": wide_text(NAME + 1),

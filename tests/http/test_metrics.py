@@ -17,7 +17,7 @@ def client(own_client: Client) -> Client:
     return own_client
 
 
-async def test_operations_are_counted_by_root_field_kind_and_outcome(client: Client) -> None:
+async def test_operations_are_counted_by_root_field_kind_and_result(client: Client) -> None:
     before = await scrape_metrics(client)
 
     await client.execute_field("query AnyNameAtAll { logHead }")
@@ -30,23 +30,23 @@ async def test_operations_are_counted_by_root_field_kind_and_outcome(client: Cli
     after = await scrape_metrics(client)
 
     assert metric_increases(before, after, "tocsin_operations_total") == {
-        '{kind="query",operation="logHead",outcome="OK"}': 1,
-        '{kind="query",operation="several",outcome="OK"}': 1,
-        '{kind="query",operation="invalid",outcome="GRAPHQL_VALIDATION_FAILED"}': 1,
-        '{kind="unknown",operation="invalid",outcome="GRAPHQL_PARSE_FAILED"}': 1,
-        '{kind="query",operation="introspection",outcome="OK"}': 1,
-        '{kind="query",operation="eventChanges",outcome="INVALID_CURSOR"}': 1,
-        '{kind="mutation",operation="logEvent",outcome="OK"}': 1,
+        '{kind="query",operation="logHead",result="OK"}': 1,
+        '{kind="query",operation="several",result="OK"}': 1,
+        '{kind="query",operation="invalid",result="GRAPHQL_VALIDATION_FAILED"}': 1,
+        '{kind="unknown",operation="invalid",result="GRAPHQL_PARSE_FAILED"}': 1,
+        '{kind="query",operation="introspection",result="OK"}': 1,
+        '{kind="query",operation="eventChanges",result="INVALID_CURSOR"}': 1,
+        '{kind="mutation",operation="logEvent",result="OK"}': 1,
     }
     assert (
-        metric_increases(before, after, "tocsin_operation_seconds_count")[
+        metric_increases(before, after, "tocsin_operation_duration_seconds_count")[
             '{kind="mutation",operation="logEvent"}'
         ]
         == 1
     )
 
 
-async def test_events_are_counted_by_verdict_and_door(client: Client) -> None:
+async def test_events_are_counted_by_api_and_result(client: Client) -> None:
     before = await scrape_metrics(client)
 
     for _ in range(2):
@@ -57,9 +57,9 @@ async def test_events_are_counted_by_verdict_and_door(client: Client) -> None:
     after = await scrape_metrics(client)
 
     assert metric_increases(before, after, "tocsin_events_total") == {
-        '{door="graphql",verdict="stored"}': 2,
-        '{door="graphql",verdict="duplicate"}': 1,
-        '{door="graphql",verdict="refused"}': 1,
+        '{api="graphql",result="stored"}': 2,
+        '{api="graphql",result="duplicate"}': 1,
+        '{api="graphql",result="rejected"}': 1,
     }
 
 
@@ -84,7 +84,7 @@ async def test_nothing_tells_of_an_organization_or_a_secret(client: Client) -> N
     assert ADMINISTRATOR not in own
     assert "default" not in own
     assert set(re.findall(r"[{,](\w+)=", own)) == {
-        "door", "kind", "le", "operation", "outcome", "status", "verdict"
+        "api", "kind", "le", "operation", "result", "status"
     }  # fmt: skip
 
 

@@ -21,7 +21,12 @@ from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from tests.client import TIMEOUT_SECONDS, Client
 from tests.conftest import Serve
 
-READY = {"status": "ready", "database": "reachable", "migrations": "current", "log": "read"}
+READY = {
+    "status": "ready",
+    "database": "reachable",
+    "migrations": "up to date",
+    "changeLog": "up to date",
+}
 
 
 @pytest.fixture
@@ -33,7 +38,7 @@ async def test_a_server_that_can_do_its_work_is_ready(client: Client) -> None:
     answer = await client.as_key(None).http.get("/ready")
 
     assert answer.status_code == 200
-    assert answer.json() == READY | {"lag": {"entries": 0, "seconds": 0.0}}
+    assert answer.json() == READY | {"changeLogLag": {"entries": 0, "seconds": 0.0}}
 
 
 async def test_a_database_of_another_version_is_not_ready(
@@ -70,7 +75,7 @@ async def test_a_database_that_is_gone_is_not_ready_until_it_is_back(
         "The database cannot be reached.",
     )
     assert alive.status_code == 200
-    assert back == READY | {"lag": {"entries": 0, "seconds": 0.0}}
+    assert back == READY | {"changeLogLag": {"entries": 0, "seconds": 0.0}}
 
 
 async def test_a_reader_behind_the_log_is_told_by_entries_and_seconds(
@@ -86,7 +91,7 @@ async def test_a_reader_behind_the_log_is_told_by_entries_and_seconds(
     look = await vitals.check_health()
 
     assert look.problems == {
-        HealthCheck.LOG: "Subscribers are more than 30 seconds behind the log."
+        HealthCheck.CHANGE_LOG: "Subscribers are more than 30 seconds behind the change log."
     }
     assert look.lag is not None
     assert look.lag.entries >= 1
@@ -124,15 +129,15 @@ async def test_what_is_logged_in_a_request_carries_its_id(
         raise RuntimeError("broken")
 
     monkeypatch.setattr("app.services.events.event_queries.count_events", broken)
-    async with serve(database_url, log_requests=True) as client:
+    async with serve(database_url, access_log=True) as client:
         headers = {"x-request-id": "request-1"}
         await client.http.post("/graphql", headers=headers, json={"query": UNPLANNED})
 
     lines: list[dict[str, Any]] = [json.loads(line) for line in logged.getvalue().splitlines()]
     of_it = [each for each in lines if each.get("request_id") == "request-1"]
     why, *of_it = of_it
-    assert (why["event"], why["what"]) == ("not_planned", "Event.cloudEvent")
-    assert [each["event"] for each in of_it] == ["unexpected", "request"]
+    assert (why["event"], why["reason"]) == ("not_planned", "Event.cloudEvent")
+    assert [each["event"] for each in of_it] == ["internal_error", "request"]
     assert of_it[1]["method"] == "POST"
     assert (of_it[1]["path"], of_it[1]["status"]) == ("/graphql", 200)
 

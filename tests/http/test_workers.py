@@ -57,7 +57,7 @@ async def test_what_one_worker_stores_all_deliver_and_a_killed_one_is_replaced(
     assert heard == [heard[0]] * 6
     assert sorted(heard[0]) == [f"{number:02}" for number in range(40)]
     assert (len(after), workers[0] in after) == (3, False)
-    assert counted['tocsin_events_total{door="graphql",verdict="stored"}'] == 40
+    assert counted['tocsin_events_total{api="graphql",result="stored"}'] == 40
     assert follower.socket.connection.close_code == 1012
     assert ended == 0
 

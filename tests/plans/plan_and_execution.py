@@ -22,7 +22,7 @@ from tests.client import ADMINISTRATOR, TIMEOUT_SECONDS
 LIMITS = Limits()
 # What is drawn asks for far more than a client may.
 AMPLE = DocumentLimits(tokens=20_000, aliases=1_000, fields=5_000, depth=50, cost=10_000_000)
-SCHEMA = build_schema(AMPLE, RequestLimits(query_seconds=TIMEOUT_SECONDS))
+SCHEMA = build_schema(AMPLE, RequestLimits(query_timeout_seconds=TIMEOUT_SECONDS))
 DOCUMENTS = SCHEMA.documents
 
 

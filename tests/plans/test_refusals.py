@@ -156,7 +156,7 @@ async def test_each_root_field_costs_one_statement(
 
 
 def _count_taken() -> float:
-    return _count_plans("taken")
+    return _count_plans("planned")
 
 
 def _count_plans(outcome: str) -> float:

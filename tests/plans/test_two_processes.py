@@ -76,6 +76,6 @@ async def _read_event_type(client: Client) -> str:
 async def _count_taken(client: Client) -> float:
     text = (await client.http.get("/metrics")).text
     [line] = [
-        each for each in text.splitlines() if each.startswith('tocsin_plans_total{outcome="taken')
+        each for each in text.splitlines() if each.startswith('tocsin_plans_total{result="planned')
     ]
     return float(line.split()[-1])

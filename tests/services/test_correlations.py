@@ -104,7 +104,7 @@ def _summarize_page(page: correlation_queries.CorrelationPage) -> Seen:
 
 
 async def test_a_walk_ends_where_it_has_told_enough(database: Database) -> None:
-    command, limits = await admin_command(database), Limits(correlations=3)
+    command, limits = await admin_command(database), Limits(correlations_per_event=3)
     a, *others = await log_events(database, command, 6)
     await correlations.correlate_events(database, command, a, others[:2], RELATED)
     await correlations.correlate_events(database, command, others[0], others[2:], RELATED)

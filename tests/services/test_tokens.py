@@ -589,7 +589,7 @@ async def test_while_the_provider_is_down_known_keys_are_good_for_a_day(
         "log_level": "warning",
         "event": "jwks_not_fetched",
         "host": "127.0.0.1",
-        "why": "All connection attempts failed",
+        "reason": "All connection attempts failed",
         "known_keys": 1,
         "known_since": "2026-11-01T12:00:00+00:00",
     }
@@ -618,7 +618,7 @@ async def test_while_the_provider_says_nothing_only_the_first_waits(
     monkeypatch.setattr(jwks, "FETCH_TIMEOUT_SECONDS", 0.05)
     with capture_logs() as logs:
         assert await tokens.verify_token(A.sign(CLAIMS), NOW + REFRESH) == EXPECTED_CLAIMS
-    assert [line["why"] for line in logs] == ["TimeoutError"]
+    assert [line["reason"] for line in logs] == ["TimeoutError"]
 
     monkeypatch.setattr(jwks, "FETCH_TIMEOUT_SECONDS", TIMEOUT_SECONDS)
     assert await tokens.verify_token(A.sign(CLAIMS), NOW + REFRESH + REFETCH) == EXPECTED_CLAIMS
@@ -663,7 +663,7 @@ async def test_an_answer_that_is_no_set_of_keys_changes_nothing(
         claims = await tokens.verify_token(A.sign(CLAIMS), NOW + REFRESH)
 
     assert claims == EXPECTED_CLAIMS
-    assert [(line["event"], line["why"]) for line in logs] == [("jwks_not_fetched", why)]
+    assert [(line["event"], line["reason"]) for line in logs] == [("jwks_not_fetched", why)]
     assert provider.fetches == 2
 
 

@@ -19,7 +19,7 @@ async def test_its_client_subscribes_asks_completes_and_pings(
 ) -> None:
     node.install_packages(HERE)
     file = shutil.copy(sqlite_template, tmp_path / "tocsin.db")
-    async with serve(f"sqlite:///{file}", sockets={"ping_seconds": 0.05}) as client:
+    async with serve(f"sqlite:///{file}", sockets={"ping_interval_seconds": 0.05}) as client:
         address = client.url.replace("http", "ws", 1) + "/graphql"
         process = await asyncio.create_subprocess_exec(
             *("node", "client.mjs", address, ADMINISTRATOR),

@@ -98,13 +98,13 @@ def validate_grants(permissions: Sequence[Permission], creator: Caller) -> list[
 
 def validate_caller_name(name: str, limits: Limits, *path: str) -> list[Problem]:
     """Validates the name, which percent-encoded is the default source of the caller's events."""
-    if problems := validate_name(name, limits.name, *path):
+    if problems := validate_name(name, limits.name_characters, *path):
         return problems
-    if (length := len(format_source(name))) > limits.name:
+    if (length := len(format_source(name))) > limits.name_characters:
         return [
             invalid_input(
                 f"Is {length:,} characters long as a source, percent-encoded; at most "
-                f"{limits.name:,} are kept.",
+                f"{limits.name_characters:,} are kept.",
                 *path,
             )
         ]
@@ -117,8 +117,8 @@ _ORGANIZATION_KEY = re.compile("[!-~]+")
 
 def validate_organization(key: str, name: str, limits: Limits) -> list[Problem]:
     """Validates the key and the name of an organization."""
-    problems = validate_name(key, limits.name, "key")
+    problems = validate_name(key, limits.name_characters, "key")
     if not problems and (not _ORGANIZATION_KEY.fullmatch(key) or key == "*"):
         message = "Must be visible ASCII characters without blanks, and not '*' alone."
         problems = [invalid_input(message, "key")]
-    return problems + validate_name(name, limits.name, "name")
+    return problems + validate_name(name, limits.name_characters, "name")

@@ -137,7 +137,7 @@ def _parse_organizations(claims: Mapping[str, Any]) -> frozenset[str] | None:
         raise unauthenticated("The token names no organization: the claim organization is missing.")
     keys: set[str] = set()
     for key in value if isinstance(value, list) else [value]:
-        if not isinstance(key, str) or validate_name(key, _LIMITS.name):
+        if not isinstance(key, str) or validate_name(key, _LIMITS.name_characters):
             raise unauthenticated(
                 "The token's organization must be a key, a list of keys, or "
                 f"{ORGANIZATION_WILDCARD}."

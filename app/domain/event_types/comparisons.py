@@ -142,7 +142,7 @@ def _validate_value(
     if field.kind in TEXT_KINDS:
         if not isinstance(value, str):
             return [invalid_input("Must be a text.", *path)]
-        return validate_text(value, limits.name, *path)
+        return validate_text(value, limits.name_characters, *path)
     if field.kind is FieldKind.BOOLEAN:
         return [] if isinstance(value, bool) else [invalid_input("Must be true or false.", *path)]
     if field.kind is FieldKind.DATE:

@@ -40,7 +40,7 @@ def validate_conditional_rules(
         problem.prepend_path(str(index))
         for index, rule in enumerate(rules)
         for problem in (
-            *validate_name(rule.name, limits.name, "name"),
+            *validate_name(rule.name, limits.name_characters, "name"),
             *_validate_targets(rule.targets, by_name, limits),
             *_validate_condition(rule.condition, by_name, limits),
         )

@@ -81,12 +81,12 @@ def validate_definition(definition: EventTypeDefinition, limits: Limits) -> list
     """Validates a definition. Paths use the names of CreateEventTypeInput."""
     problems = [
         *validate_type_name(definition.type, limits, "type"),
-        *validate_name(definition.name, limits.name, "name"),
-        *validate_name(definition.category, limits.name, "category"),
-        *validate_text(definition.description, limits.content, "description"),
+        *validate_name(definition.name, limits.name_characters, "name"),
+        *validate_name(definition.category, limits.name_characters, "category"),
+        *validate_text(definition.description, limits.content_characters, "description"),
     ]
     if not problems:
-        problems = validate_name(definition.type_name, limits.name, "type")
+        problems = validate_name(definition.type_name, limits.name_characters, "type")
     return problems + validate_version_definition(definition.version_definition, limits)
 
 

@@ -127,10 +127,10 @@ def validate_fields(definitions: Sequence[FieldDefinition], limits: Limits) -> l
 def _validate_field(field: FieldDefinition, limits: Limits) -> list[Problem]:
     return [
         *_validate_field_name(field),
-        *validate_name(field.label, limits.name, "label"),
-        *validate_name(field.unit, limits.name, "unit"),
-        *validate_text(field.help_text, limits.summary, "helpText"),
-        *validate_text(field.pattern, limits.summary, "pattern"),
+        *validate_name(field.label, limits.name_characters, "label"),
+        *validate_name(field.unit, limits.name_characters, "unit"),
+        *validate_text(field.help_text, limits.summary_characters, "helpText"),
+        *validate_text(field.pattern, limits.summary_characters, "pattern"),
         *_validate_options(field, limits),
         *_validate_applicable_attributes(field),
         *_validate_bounds(field),
@@ -153,16 +153,17 @@ def _validate_options(field: FieldDefinition, limits: Limits) -> list[Problem]:
         return [
             invalid_input(f"{field.kind.value} needs at least one option.", "options")
         ] * missing
-    if len(options) > limits.options:
+    if len(options) > limits.options_per_field:
         return [
             invalid_input(
-                f"There are {len(options):,} options; at most {limits.options:,}.", "options"
+                f"There are {len(options):,} options; at most {limits.options_per_field:,}.",
+                "options",
             )
         ]
     problems = [
         problem
         for index, option in enumerate(options)
-        for problem in validate_name(option, limits.name, "options", str(index))
+        for problem in validate_name(option, limits.name_characters, "options", str(index))
     ]
     if not options:
         problems.append(invalid_input(f"{field.kind.value} needs at least one option.", "options"))

@@ -17,24 +17,24 @@ def validate_attributes(
     """Validates the attributes that are present. Paths use API names."""
     problems = [
         *validate_type_name(attributes.get("type"), limits, "type"),
-        *validate_name(attributes.get("source"), limits.name, "source"),
-        *validate_name(attributes.get("source_id"), limits.name, "sourceId"),
-        *validate_name(attributes.get("subject"), limits.name, "subject"),
-        *validate_text(attributes.get("summary"), limits.summary, "summary"),
-        *validate_text(attributes.get("content"), limits.content, "content"),
+        *validate_name(attributes.get("source"), limits.name_characters, "source"),
+        *validate_name(attributes.get("source_id"), limits.name_characters, "sourceId"),
+        *validate_name(attributes.get("subject"), limits.name_characters, "subject"),
+        *validate_text(attributes.get("summary"), limits.summary_characters, "summary"),
+        *validate_text(attributes.get("content"), limits.content_characters, "content"),
     ]
     if entity := attributes.get("entity"):
-        problems += validate_name(entity.type, limits.name, "entity", "type")
-        problems += validate_name(entity.id, limits.name, "entity", "id")
+        problems += validate_name(entity.type, limits.name_characters, "entity", "type")
+        problems += validate_name(entity.id, limits.name_characters, "entity", "id")
     tags = attributes.get("tags") or ()
-    if len(tags) > limits.tags:
+    if len(tags) > limits.tags_per_event:
         problems.append(
-            invalid_input(f"There are {len(tags):,} tags; at most {limits.tags}.", "tags")
+            invalid_input(f"There are {len(tags):,} tags; at most {limits.tags_per_event}.", "tags")
         )
-    for index, tag in enumerate(tags[: limits.tags]):
-        problems += validate_name(tag, limits.name, "tags", str(index))
+    for index, tag in enumerate(tags[: limits.tags_per_event]):
+        problems += validate_name(tag, limits.name_characters, "tags", str(index))
     occurred_at = attributes.get("occurred_at")
     if occurred_at is not None and occurred_at > now + limits.max_clock_skew:
-        ahead = f"Is more than {limits.future_seconds} seconds ahead of the server's clock."
+        ahead = f"Is more than {limits.clock_skew_seconds} seconds ahead of the server's clock."
         problems.append(invalid_input(ahead, "occurredAt"))
     return problems

@@ -103,7 +103,9 @@ def extract_tocsin_attributes(extensions: dict[str, Any], limits: Limits) -> dic
     """
     attributes: dict[str, Any] = {}
     entity = [extensions.get(name) for name in ("entitytype", "entityid")]
-    if all(isinstance(name, str) and not validate_name(name, limits.name) for name in entity):
+    if all(
+        isinstance(name, str) and not validate_name(name, limits.name_characters) for name in entity
+    ):
         attributes["entity"] = Entity(extensions.pop("entitytype"), extensions.pop("entityid"))
     outcomes = [outcome for outcome in Outcome if outcome.value == extensions.get("outcome")]
     if outcomes:
@@ -111,7 +113,7 @@ def extract_tocsin_attributes(extensions: dict[str, Any], limits: Limits) -> dic
     if extensions.get("notification") is True:
         attributes["notification"] = extensions.pop("notification")
     summary = extensions.get("summary")
-    if isinstance(summary, str) and not validate_line(summary, limits.summary):
+    if isinstance(summary, str) and not validate_line(summary, limits.summary_characters):
         attributes["summary"] = extensions.pop("summary")
     return attributes
 

@@ -71,8 +71,8 @@ def validate_related_ids(
     event_id: UUID, related_ids: Sequence[UUID], limits: Limits
 ) -> list[Problem]:
     """Validates the arguments of a call, without regard to what is stored."""
-    if len(related_ids) > limits.correlated_per_call:
-        limit = f"at most {limits.correlated_per_call:,} a call"
+    if len(related_ids) > limits.correlations_per_call:
+        limit = f"at most {limits.correlations_per_call:,} a call"
         return [invalid_input(f"There are {len(related_ids):,} ids; {limit}.", "relatedIds")]
     return [
         invalid_input("An event is not linked to itself.", "relatedIds", str(index))

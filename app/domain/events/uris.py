@@ -27,7 +27,7 @@ _RELATIVE = re.compile(
 
 # A '%' that starts no escape is not valid in a URI.
 _STRAY_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
-_MAX_LENGTH = Limits.name
+_MAX_LENGTH = Limits.name_characters
 
 
 def is_uri(text: str) -> bool:

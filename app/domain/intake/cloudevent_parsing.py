@@ -57,7 +57,7 @@ def parse_cloud_event(value: object, limits: Limits) -> EventDraft | list[Proble
     """
     if not isinstance(value, dict):
         return [invalid_input("Must be a CloudEvent: a JSON object.")]
-    max_attributes = len(_DEFINED_NAMES) + limits.extensions
+    max_attributes = len(_DEFINED_NAMES) + limits.extensions_per_event
     if len(value) > max_attributes:
         return [
             invalid_input(
@@ -143,7 +143,7 @@ class _CloudEventParser:
     def _parse_required(self, name: str) -> str | None:
         if name not in self.attributes:
             self.add_problem("Is required.", name)
-        return self._parse_text(name, self.limits.name)
+        return self._parse_text(name, self.limits.name_characters)
 
     def _parse_text(self, name: str, limit: int | None) -> str | None:
         """Returns a string attribute. None if absent or invalid."""
@@ -158,7 +158,7 @@ class _CloudEventParser:
         return None if problems else value
 
     def _parse_time(self) -> datetime | None:
-        text = self._parse_text("time", self.limits.name)
+        text = self._parse_text("time", self.limits.name_characters)
         instant = None if text is None else parse_instant(text)
         if text is not None and instant is None:
             self.add_problem("Must be an RFC 3339 instant, as 2026-04-10T10:30:00Z.", "time")
@@ -170,7 +170,7 @@ class _CloudEventParser:
         if text is not None and not isinstance(text, str):
             self.add_problem("Must be a string.", "severitytext")
             text = None
-        self.problems += validate_line(text, self.limits.name, "severitytext")
+        self.problems += validate_line(text, self.limits.name_characters, "severitytext")
         if isinstance(number, str) and _WHOLE_NUMBER.fullmatch(number):
             number = int(number)
         if number is not None and not _is_integer(number):
@@ -188,7 +188,7 @@ class _CloudEventParser:
         if not isinstance(tags, list):
             self.add_problem("Must be an array of strings.", "planningtags")
             return None
-        max_tags = self.limits.tags
+        max_tags = self.limits.tags_per_event
         if len(tags) > max_tags:
             self.add_problem(
                 f"There are {len(tags):,} tags; at most {max_tags} are kept.", "planningtags"
@@ -196,7 +196,7 @@ class _CloudEventParser:
         for index, tag in enumerate(tags[:max_tags]):
             path = ("planningtags", str(index))
             if isinstance(tag, str):
-                self.problems += validate_name(tag, self.limits.name, *path)
+                self.problems += validate_name(tag, self.limits.name_characters, *path)
             else:
                 self.add_problem("Must be a string.", *path)
         return tuple(tags)
@@ -208,21 +208,21 @@ class _CloudEventParser:
             self.add_problem("Is given beside data: an event has one of the two.", "data_base64")
         if "data" in payload:
             # An object becomes the fields, and is validated as such.
-            max_bytes = self.limits.payload_bytes
+            max_bytes = self.limits.data_bytes
             if not isinstance(payload["data"], dict):
                 self.problems += validate_json(
                     payload["data"], self.limits, "data", max_bytes=max_bytes
                 )
         if "data_base64" in payload:
             self._check_bytes(payload["data_base64"])
-        content_type = self._parse_text("datacontenttype", self.limits.name)
+        content_type = self._parse_text("datacontenttype", self.limits.name_characters)
         if content_type is not None and not _MEDIA_TYPE.fullmatch(content_type):
             self.add_problem("Must be a media type, as application/json.", "datacontenttype")
         if content_type is not None and (
             content_type != JSON_MEDIA_TYPE or "data_base64" in payload
         ):
             payload["datacontenttype"] = content_type
-        schema = self._parse_text("dataschema", self.limits.schema_address)
+        schema = self._parse_text("dataschema", self.limits.dataschema_characters)
         if schema is not None and not is_uri(schema):
             self.add_problem("Must be an absolute URI.", "dataschema")
         if schema is not None:
@@ -233,7 +233,7 @@ class _CloudEventParser:
         name = "data_base64" if "data_base64" in self.value else "data"
         if not isinstance(text, str):
             return self.add_problem("Must be a string.", name)
-        if problems := validate_json(text, self.limits, name, max_bytes=self.limits.payload_bytes):
+        if problems := validate_json(text, self.limits, name, max_bytes=self.limits.data_bytes):
             self.problems += problems
             return None
         try:
@@ -264,8 +264,8 @@ class _CloudEventParser:
 
     def _validate_sizes(self, subject: str | None, extensions: dict[str, Any]) -> None:
         """Validates the size of the subject and of the extension attributes."""
-        self.problems += validate_text(subject, self.limits.name, "subject")
-        max_extensions = self.limits.extensions
+        self.problems += validate_text(subject, self.limits.name_characters, "subject")
+        max_extensions = self.limits.extensions_per_event
         if len(extensions) > max_extensions:
             count = f"There are {len(extensions):,} extension attributes"
             self.add_problem(f"{count}; at most {max_extensions:,} are kept.")

@@ -152,7 +152,7 @@ def validate_duplication_rule(
     limits: Limits,
 ) -> list[Problem]:
     """Validates a rule. `fields`: names of the event type's fields, None if for all types."""
-    problems = validate_name(name, limits.name, "name")
+    problems = validate_name(name, limits.name_characters, "name")
     if not fingerprint:
         problems.append(invalid_input("A fingerprint has at least one path.", "fingerprint"))
     if len(fingerprint) > limits.fingerprint_paths:
@@ -164,9 +164,11 @@ def validate_duplication_rule(
         if not path_problems and path in fingerprint[:index]:
             path_problems = [invalid_input(f"{path} is there twice.")]
         problems += [problem.prepend_path("fingerprint", str(index)) for problem in path_problems]
-    max_window = timedelta(days=limits.window_days)
+    max_window = timedelta(days=limits.duplicate_window_days)
     if not timedelta() <= window <= max_window:
-        problems.append(invalid_input(f"Must be from PT0S to P{limits.window_days}D.", "window"))
+        problems.append(
+            invalid_input(f"Must be from PT0S to P{limits.duplicate_window_days}D.", "window")
+        )
     return problems
 
 
@@ -178,7 +180,7 @@ def fingerprint_fields(fingerprint: Iterable[str]) -> Iterator[str]:
 
 
 def _validate_path(path: str, fields: set[str] | None, limits: Limits) -> list[Problem]:
-    if problems := validate_name(path, limits.name):
+    if problems := validate_name(path, limits.name_characters):
         return problems
     match = _FIELD_PATH.fullmatch(path)
     if match is None:

@@ -56,13 +56,15 @@ _SCALAR = ValueSize()
 
 def max_value_sizes(type_fields: TypeFields, limits: Limits) -> dict[str, dict[str, ValueSize]]:
     """Returns the maximum sizes of an event's attributes and fields, by message type."""
-    name = ValueSize(1, limits.name)
+    name = ValueSize(1, limits.name_characters)
     all_fields = ValueSize(limits.fields_bytes // 2, limits.fields_bytes)
     event = dict.fromkeys(EVENT_ATTRIBUTES, name) | {
-        "summary": ValueSize(1, limits.summary),
-        "content": ValueSize(1, limits.content),
-        "tags": ValueSize(1 + limits.tags, limits.tags * limits.name),
-        "entity": ValueSize(3, 2 * limits.name),
+        "summary": ValueSize(1, limits.summary_characters),
+        "content": ValueSize(1, limits.content_characters),
+        "tags": ValueSize(
+            1 + limits.tags_per_event, limits.tags_per_event * limits.name_characters
+        ),
+        "entity": ValueSize(3, 2 * limits.name_characters),
         "fields": all_fields,
     }
     fields = {}

@@ -180,7 +180,7 @@ def _parse_tree(text: str, environment: Any, *, disable_check: bool = False) -> 
 
 
 def _validate_expression_text(text: str, limits: Limits) -> None:
-    if problems := validate_text(text, limits.expression):
+    if problems := validate_text(text, limits.expression_characters):
         raise _ExpressionError([(0, problem.message) for problem in problems])
 
 

@@ -103,7 +103,7 @@ def validate_type_name(value: str | None, limits: Limits, *path: str) -> list[Pr
     """Validates the name of an event type: filters must be able to tell it from a prefix."""
     if value is not None and value.endswith("*"):
         return [invalid_input("Must not end in '*': in a filter that is a prefix.", *path)]
-    return validate_name(value, limits.name, *path)
+    return validate_name(value, limits.name_characters, *path)
 
 
 def validate_json_object(value: Any, limits: Limits, *path: str) -> list[Problem]:

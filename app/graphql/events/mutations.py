@@ -96,7 +96,7 @@ class LogEventsPayload:
         cls, count: int, context: Context, argument: str
     ) -> LogEventsPayload | None:
         """Returns the error payload if a call has too many reports, else None."""
-        max_reports = context.limits.bulk
+        max_reports = context.limits.events_per_call
         if count <= max_reports:
             return None
         problem = invalid_input(f"There are {count:,} reports; at most {max_reports:,} a call.")

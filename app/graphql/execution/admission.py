@@ -118,9 +118,9 @@ def _create_cost_error(cost: int, limit: int, operation: OperationDefinitionNode
 
 def _timeout_seconds(operation_type: OperationType, limits: RequestLimits) -> float:
     return (
-        limits.mutation_seconds
+        limits.mutation_timeout_seconds
         if operation_type is OperationType.MUTATION
-        else limits.query_seconds
+        else limits.query_timeout_seconds
     )
 
 

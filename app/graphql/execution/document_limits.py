@@ -100,7 +100,7 @@ def _limits_by_kind(limits: DocumentLimits) -> dict[str, int]:
         "operations": limits.operations,
         "fragments": limits.fragments,
         "directives": limits.directives,
-        "directives at one location": limits.directives_at_a_place,
+        "directives at one location": limits.directives_per_location,
     }
 
 

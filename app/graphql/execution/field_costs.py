@@ -33,7 +33,7 @@ class FieldCost:
 
 
 ONE_ROW = FieldCost()
-PAGE = FieldCost(20, ("first", "last"), "page", row_fields=("edges", "nodes"))
+PAGE = FieldCost(20, ("first", "last"), "page_size", row_fields=("edges", "nodes"))
 # The complete introspection returns a few thousand objects, all of them in memory.
 INTROSPECTION = FieldCost(row_cost=500)
 
@@ -44,11 +44,13 @@ COSTS: dict[str, FieldCost] = {
     "Query.eventTypes": PAGE,
     "Query.guardRules": PAGE,
     "Query.duplicationRules": PAGE,
-    "Query.cloudEvents": FieldCost(20, ("pageSize",), "cloud_events_page", row_fields=("events",)),
+    "Query.cloudEvents": FieldCost(
+        20, ("pageSize",), "cloud_events_page_size", row_fields=("events",)
+    ),
     # A row is a few numbers: ten rows cost a point.
-    "Query.eventCounts": FieldCost(100, ("first",), "counts_over_time", row_cost=0.1),
+    "Query.eventCounts": FieldCost(100, ("first",), "count_rows_over_time", row_cost=0.1),
     "Query.tryGuardRule": FieldCost(
-        100, ("last",), "trial", row_fields=("examples",), charges_rows_once=True
+        100, ("last",), "events_per_trial", row_fields=("examples",), charges_rows_once=True
     ),
     "Query.__schema": INTROSPECTION,
     "Query.__type": FieldCost(row_cost=20),
@@ -57,7 +59,7 @@ COSTS: dict[str, FieldCost] = {
     "Event.correlations": FieldCost(
         20,
         ("first",),
-        "page",
+        "page_size",
         row_fields=("edges", "nodes"),
         charges_rows_once=True,
         multiplier_argument="depth",
@@ -91,16 +93,16 @@ COSTS: dict[str, FieldCost] = {
     "Viewer.organizations": FieldCost(10),
     # A bulk mutation is charged for its inputs; this covers the returned rows.
     "Mutation.logEvents": FieldCost(
-        1, ("input",), "bulk", row_fields=("results",), charges_rows_once=True
+        1, ("input",), "events_per_call", row_fields=("results",), charges_rows_once=True
     ),
     "Mutation.ingestCloudEvents": FieldCost(
-        1, ("events",), "bulk", row_fields=("results",), charges_rows_once=True
+        1, ("events",), "events_per_call", row_fields=("results",), charges_rows_once=True
     ),
     "Mutation.correlateEvents": FieldCost(
-        1, ("relatedIds",), "correlated_per_call", charges_rows_once=True
+        1, ("relatedIds",), "correlations_per_call", charges_rows_once=True
     ),
     "Mutation.uncorrelateEvents": FieldCost(
-        1, ("relatedIds",), "correlated_per_call", charges_rows_once=True
+        1, ("relatedIds",), "correlations_per_call", charges_rows_once=True
     ),
     "AcknowledgeEventsPayload.events": FieldCost(100),
 }

@@ -35,7 +35,7 @@ class OperationMetrics(SchemaExtension):
             schema = self.execution_context.schema._schema
             root_field = "invalid" if operation is None else root_field_label(schema, operation)
             operation_type = "unknown" if operation is None else operation.operation.value
-            recorder.record_end(root_field, operation_type, self._outcome_code(failed))
+            recorder.record_end(root_field, operation_type, self._result_code(failed))
 
     def _find_operation(self) -> OperationDefinitionNode | None:
         request = self.execution_context
@@ -46,7 +46,7 @@ class OperationMetrics(SchemaExtension):
                     return definition
         return None
 
-    def _outcome_code(self, failed: bool) -> str:
+    def _result_code(self, failed: bool) -> str:
         errors = self.execution_context.pre_execution_errors or ()
         codes = [(error.extensions or {}).get("code") for error in errors]
         if codes:
@@ -66,12 +66,12 @@ class OperationRecorder:
         # Not made current: a subscription may be closed by another task than the one that began it.
         self._span = _TRACER.start_span("operation")
 
-    def record_end(self, root_field: str, operation_type: str, outcome: str) -> None:
-        metrics.operation_counter(root_field, operation_type, outcome).inc()
+    def record_end(self, root_field: str, operation_type: str, result: str) -> None:
+        metrics.operation_counter(root_field, operation_type, result).inc()
         if self._span.is_recording():
             self._span.update_name(f"{operation_type} {root_field}")
             self._span.set_attributes(
-                {"graphql.operation.type": operation_type, "tocsin.outcome": outcome}
+                {"graphql.operation.type": operation_type, "tocsin.outcome": result}
             )
         self._span.end()
         if operation_type != "subscription":

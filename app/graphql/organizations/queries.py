@@ -37,7 +37,9 @@ async def _get_organization(viewer: Viewer, _context: Context) -> Organization:
 
 async def _list_organizations(_parent: Viewer, context: Context) -> list[Organization]:
     caller = context.caller
-    rows = await organizations.list_organizations(context.database, caller, context.limits.page)
+    rows = await organizations.list_organizations(
+        context.database, caller, context.limits.page_size
+    )
     return [Organization.from_row(row, row.id == caller.organization_id) for row in rows]
 
 

@@ -90,10 +90,10 @@ class CompiledMutations:
             arguments = plan.argument_reader.read_arguments(variables or {})
             context.charge_in_advance(cost)
         except (UnsupportedInputError, GraphQLError, RequestError):
-            metrics.plan_counter("left").inc()
+            metrics.plan_counter("fallback").inc()
             return None
         payload = await self._run_mutation(context, plan, arguments)
-        metrics.plan_counter("left" if payload is None else "taken").inc()
+        metrics.plan_counter("fallback" if payload is None else "planned").inc()
         if payload is None:
             return None
         return build_response(f'{{"{plan.response_key}":{payload}}}', cost, max_cost)
@@ -130,7 +130,7 @@ class CompiledMutations:
             try:
                 plans[name] = self._compile_plan(document, name)
             except (NotPlannedError, UnsupportedInputError) as error:
-                log.debug("not_planned", what=str(error))
+                log.debug("not_planned", reason=str(error))
                 plans[name] = None
         return plans.get(name)
 

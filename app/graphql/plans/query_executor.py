@@ -90,13 +90,13 @@ class QueryExecutor:
         if query is None:
             return None
         cost, max_cost = query.cost.calculate(variables or {}), self._schema.documents.limits.cost
-        outcome = "not_planned"
+        result = "not_planned"
         try:
             plan_and_request = (
                 self._find_plan(context, query, variables) if cost <= max_cost else None
             )
             if plan_and_request is not None:
-                outcome = "left"
+                result = "fallback"
                 context.charge_in_advance(cost)
                 recorder = OperationRecorder()
                 try:
@@ -105,23 +105,23 @@ class QueryExecutor:
                     recorder.record_end(query.root_field, "query", error.code.value)
                     raise
                 recorder.record_end(query.root_field, "query", "OK")
-                outcome = "taken"
+                result = "planned"
                 return build_response(data, cost, max_cost)
         except OperationTimeoutError:
             raise
         except Exception as error:
             # graphql-core reports the error.
             if isinstance(error, _FALLBACK_ERRORS) or unavailable_reason(error) is not None:
-                log.debug("plan_left", why=repr(error))
+                log.debug("plan_fallback", reason=repr(error))
             else:
-                outcome = "failed"
+                result = "failed"
                 log.error("plan_failed", exc_info=error)
         finally:
-            metrics.plan_counter(outcome).inc()
+            metrics.plan_counter(result).inc()
         return None
 
     async def _write_in_time(self, plan: QueryPlan, request: QueryRequest) -> str:
-        seconds = self._schema.request_limits.query_seconds
+        seconds = self._schema.request_limits.query_timeout_seconds
         try:
             async with asyncio.timeout(seconds) as deadline:
                 return await write_data(plan, request)
@@ -165,7 +165,7 @@ class QueryExecutor:
         try:
             return Planner(operation).build_plan()
         except NotPlannedError as error:
-            log.debug("not_planned", what=str(error))
+            log.debug("not_planned", reason=str(error))
             return None
 
     def _get_query(self, document: Document, name: str | None) -> _CachedQuery | None:

@@ -134,15 +134,17 @@ class GuardRuleQueries:
         require_permission(info, READ_EVENTS, "Query.tryGuardRule")
         context = info.context
         event_count = 100 if last is None else last
-        if not 1 <= event_count <= context.limits.trial:
-            raise bad_user_input(f"last must be from 1 to {context.limits.trial}.", "last")
+        if not 1 <= event_count <= context.limits.events_per_trial:
+            raise bad_user_input(
+                f"last must be from 1 to {context.limits.events_per_trial}.", "last"
+            )
         parsed_type_id = (
             None if event_type_id is None else parse_id_argument(event_type_id, "eventTypeId")
         )
         trial = await guards.try_expression(
             context.database, context.command, expression, parsed_type_id, event_count
         )
-        examples = trial.rejected[: context.limits.page]
+        examples = trial.rejected[: context.limits.page_size]
         return GuardRuleTrial(
             checked=trial.checked,
             rejected=len(trial.rejected),

@@ -51,7 +51,7 @@ def assign_error_code(error: GraphQLError) -> None:
         _set_extensions(error, ErrorCode.BAD_USER_INPUT)
     elif cause is not None and not isinstance(cause, GraphQLError):
         reference = uuid4().hex
-        log.error("unexpected", reference=reference, path=error.path, exc_info=cause)
+        log.error("internal_error", reference=reference, path=error.path, exc_info=cause)
         error.message = INTERNAL_ERROR
         _set_extensions(error, ErrorCode.INTERNAL_SERVER_ERROR, reference=reference)
     elif "code" not in (error.extensions or {}):

@@ -33,7 +33,7 @@ class ConnectionSlots:
     """Connection slots of a process."""
 
     def __init__(self, limits: SocketLimits) -> None:
-        self._max_per_credential = limits.per_credential
+        self._max_per_credential = limits.sockets_per_credential
         self._slots_by_credential: dict[Hashable, WeakSet[ConnectionSlot]] = {}
 
     def acquire(self, credential: Hashable) -> ConnectionSlot:
@@ -53,7 +53,7 @@ class MessageRateLimiter:
 
     def __init__(self, limits: SocketLimits) -> None:
         self._interval_seconds = 1 / limits.messages_per_second
-        self._burst_seconds = (limits.messages_at_once - 1) * self._interval_seconds
+        self._burst_seconds = (limits.message_burst - 1) * self._interval_seconds
         self._next_due = float("-inf")
 
     def reserve_delay(self, now: float) -> float:

@@ -30,7 +30,7 @@ class ProtocolState:
         if len(frame) > max_bytes or (isinstance(frame, str) and len(frame.encode()) > max_bytes):
             reason = f"The message is too large; the maximum is {max_bytes:,} bytes."
             return Close(CloseCode.MESSAGE_TOO_BIG, reason)
-        message = parse_message(frame, self._limits.id_characters)
+        message = parse_message(frame, self._limits.operation_id_characters)
         if isinstance(message, ConnectionInit):
             if self.initialised:
                 return Close(CloseCode.TOO_MANY_INITIALISATIONS, "Too many initialisation requests")

@@ -66,8 +66,8 @@ def create_graphql_routes(
     http_handler = create_http_endpoint(
         schema,
         create_authenticated_context,
-        limits.message_bytes,
-        sockets.ping_seconds,
+        limits.cloud_events_body_bytes,
+        sockets.ping_interval_seconds,
         connection_slots,
     )
     return (

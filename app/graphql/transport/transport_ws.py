@@ -177,7 +177,7 @@ class WebSocketConnection:
                 await self._handle_complete(message.id)
 
     async def _enforce_init_timeout(self) -> None:
-        await asyncio.sleep(self._limits.init_seconds)
+        await asyncio.sleep(self._limits.init_timeout_seconds)
         if not self._protocol_state.initialised:
             self.request_close(Close(CloseCode.TIMEOUT, "Connection initialisation timeout"))
 
@@ -207,18 +207,18 @@ class WebSocketConnection:
     async def _ping_client(self) -> None:
         """Pings the client, and closes the connection if the client sends nothing in time."""
         while True:
-            await asyncio.sleep(self._limits.ping_seconds)
+            await asyncio.sleep(self._limits.ping_interval_seconds)
             self._frame_received.clear()
             try:
-                async with asyncio.timeout(self._limits.pong_seconds):
+                async with asyncio.timeout(self._limits.pong_timeout_seconds):
                     await self._send(PING)
                     await self._frame_received.wait()
             except TimeoutError:
-                reason = f"No response to a ping within {self._limits.pong_seconds:g} s."
+                reason = f"No response to a ping within {self._limits.pong_timeout_seconds:g} s."
                 return self.request_close(Close(CloseCode.TIMEOUT, reason))
 
     async def _handle_subscribe(self, message: Subscribe) -> None:
-        max_operations = self._limits.operations
+        max_operations = self._limits.operations_per_socket
         if self._draining or self._close_requested.done():
             return
         if len(self._operations) >= max_operations:
@@ -293,5 +293,5 @@ class WebSocketConnection:
             return
         # A client that does not read never receives the close frame.
         with contextlib.suppress(TimeoutError, WebSocketDisconnect, RuntimeError):
-            async with asyncio.timeout(self._limits.close_seconds):
+            async with asyncio.timeout(self._limits.close_timeout_seconds):
                 await self._websocket.close(close.code, close.reason)

@@ -275,6 +275,6 @@ def check_text_argument(value: str | None, limits: Limits, *argument: str) -> st
 
     PostgreSQL rejects such a text even in a comparison.
     """
-    for problem in validate_text(value, limits.name, *argument):
+    for problem in validate_text(value, limits.name_characters, *argument):
         raise bad_user_input(problem.message, *problem.path)
     return value

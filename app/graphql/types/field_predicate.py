@@ -33,7 +33,7 @@ class FieldPredicate:
     def to_validated_domain(self, limits: Limits, *path: str) -> predicates.FieldPredicate:
         """Converts the predicate. Raises RequestError BAD_USER_INPUT with its path if invalid."""
         predicate = self.to_domain()
-        problems = validate_text(self.field, limits.name, "field")
+        problems = validate_text(self.field, limits.name_characters, "field")
         if isinstance(self.value, list) and len(self.value) > limits.filter_values:
             message = f"There are {len(self.value):,} values; at most {limits.filter_values}."
             problems.append(invalid_input(message, "value"))

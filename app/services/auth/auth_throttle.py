@@ -33,7 +33,9 @@ class AuthThrottle:
         self._limits = limits or FailedAuthLimits()
         self._failures: OrderedDict[str, _Failures] = OrderedDict()
         self._recent_credentials: OrderedDict[bytes, None] = OrderedDict()
-        self._max_failures = self._limits.free + 32  # 32 doublings exceed any longest delay
+        self._max_failures = (
+            self._limits.free_attempts + 32
+        )  # 32 doublings exceed any longest delay
 
     def __len__(self) -> int:
         """Number of tracked addresses."""
@@ -52,7 +54,7 @@ class AuthThrottle:
         failures = self._failures.get(_network_of(address))
         if failures is not None and _digest(credential) not in self._recent_credentials:
             self._remove_expired(failures)
-            if len(failures.times) >= self._limits.free:
+            if len(failures.times) >= self._limits.free_attempts:
                 self._check_delayed_limit(failures)
 
     def record_success(self, credential: str) -> None:
@@ -60,7 +62,7 @@ class AuthThrottle:
         digest = _digest(credential)
         self._recent_credentials[digest] = None
         self._recent_credentials.move_to_end(digest)
-        if len(self._recent_credentials) > self._limits.addresses:
+        if len(self._recent_credentials) > self._limits.tracked_addresses:
             self._recent_credentials.popitem(last=False)
 
     async def delay_failure(self, address: str | None) -> None:
@@ -69,7 +71,7 @@ class AuthThrottle:
         Raises RequestError LIMIT_EXCEEDED at once if too many failures of the address are delayed.
         """
         failures = self._record_failure(_network_of(address))
-        if len(failures.times) <= self._limits.free:
+        if len(failures.times) <= self._limits.free_attempts:
             return
         self._check_delayed_limit(failures)
         delay = self._delay(failures)
@@ -80,7 +82,7 @@ class AuthThrottle:
             failures.delayed -= 1
 
     def _check_delayed_limit(self, failures: _Failures) -> None:
-        if failures.delayed >= self._limits.waiting:
+        if failures.delayed >= self._limits.max_delayed_requests:
             raise RequestError(
                 ErrorCode.LIMIT_EXCEEDED,
                 "Too many bad credentials came from this address: try later.",
@@ -88,21 +90,23 @@ class AuthThrottle:
             )
 
     def _delay(self, failures: _Failures) -> float:
-        excess = max(1, len(failures.times) - self._limits.free)
-        return min(self._limits.longest_delay, self._limits.first_delay * 2.0 ** (excess - 1))
+        excess = max(1, len(failures.times) - self._limits.free_attempts)
+        return min(
+            self._limits.max_delay_seconds, self._limits.first_delay_seconds * 2.0 ** (excess - 1)
+        )
 
     def _record_failure(self, network: str) -> _Failures:
         failures = self._failures.setdefault(network, _Failures(deque(maxlen=self._max_failures)))
         self._failures.move_to_end(network)
         self._remove_expired(failures)
         failures.times.append(asyncio.get_running_loop().time())
-        while len(self._failures) > self._limits.addresses:
+        while len(self._failures) > self._limits.tracked_addresses:
             self._failures.popitem(last=False)
         return failures
 
     def _remove_expired(self, failures: _Failures) -> None:
         now = asyncio.get_running_loop().time()
-        while failures.times and failures.times[0] <= now - self._limits.seconds:
+        while failures.times and failures.times[0] <= now - self._limits.window_seconds:
             failures.times.popleft()
 
 

@@ -72,7 +72,7 @@ class CredentialWatcher:
             try:
                 await self.check_revocations(database)
             except Exception as error:  # the next poll may succeed
-                log.warning("revocations_unread", cause=str(error))
+                log.warning("credential_check_failed", cause=str(error))
 
     async def check_revocations(self, database: Database) -> None:
         """Sets `revoked` of the lifetimes whose keys were revoked."""

@@ -131,7 +131,7 @@ class KeySet:
             log.warning(
                 "jwks_not_fetched",
                 host=httpx.URL(self._url).host,
-                why=reason,
+                reason=reason,
                 known_keys=len(self._keys),
                 known_since=self._fetched_at and self._fetched_at.isoformat(),
             )

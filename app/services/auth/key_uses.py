@@ -78,7 +78,7 @@ class KeyUseRecorder:
                 await (await session.connection()).execute(_UPDATE_LAST_USED, rows)
             written = True
         except Exception as error:  # the next flush tries again
-            log.warning("key_uses_unwritten", keys=len(uses), cause=str(error))
+            log.warning("api_key_usage_not_saved", keys=len(uses), cause=str(error))
         finally:
             if not written:
                 self._pending = uses | self._pending

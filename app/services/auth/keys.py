@@ -202,9 +202,11 @@ async def key_limit_problems(
     statement = (
         select(func.count()).select_from(tables.ApiKey).where(in_organization, _is_valid(now))
     )
-    if (await session.scalars(statement)).one() < limits.api_keys:
+    if (await session.scalars(statement)).one() < limits.api_keys_per_organization:
         return []
-    message = f"An organization has at most {limits.api_keys:,} valid keys: revoke one."
+    message = (
+        f"An organization has at most {limits.api_keys_per_organization:,} valid keys: revoke one."
+    )
     return [Problem(UserErrorCode.LIMIT_REACHED, message)]
 
 

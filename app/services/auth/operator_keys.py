@@ -37,7 +37,7 @@ async def create(
     problems = validate_key(name, permissions, expires_at, now, limits)
     message = f"There is no organization {organization_key[:100]!a}."
     unknown_organization = Problem(UserErrorCode.NOT_FOUND, message, ("organization",))
-    if validate_name(organization_key, limits.name):
+    if validate_name(organization_key, limits.name_characters):
         problems.append(unknown_organization)
     if problems:
         return ApiKeyResult(problems=tuple(problems))

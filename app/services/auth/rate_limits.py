@@ -23,8 +23,8 @@ class RateLimits:
         self, limits: RequestLimits | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         limits = limits or RequestLimits()
-        self._points_per_minute = limits.points
-        self._max_principals = limits.principals
+        self._points_per_minute = limits.points_per_minute
+        self._max_principals = limits.tracked_credentials
         self._clock = clock
         self._buckets: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()
 

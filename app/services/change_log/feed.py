@@ -178,10 +178,10 @@ class Feed:
             try:
                 await self._distribute_new_entries()
             except DATABASE_ERRORS as error:
-                log.warning("log_unreadable", cause=str(error))
+                log.warning("change_log_read_failed", cause=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
             except Exception:  # a bug: followers must not wait for entries that never arrive
-                log.exception("log_unreadable")
+                log.exception("change_log_read_failed")
                 self._fail_followers()
                 await asyncio.sleep(RETRY_SECONDS)
 

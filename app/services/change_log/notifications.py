@@ -184,7 +184,7 @@ async def acknowledge_event(
     database: Database, command: CommandContext, event_id: UUID, note: str | None
 ) -> ReportResult:
     """Acknowledges a notification. Acknowledging it again changes nothing."""
-    if problems := validate_text(note, command.limits.note, "note"):
+    if problems := validate_text(note, command.limits.note_characters, "note"):
         return ReportResult(problems=tuple(problems))
     return await _update_event(
         database, command, event_id, "ACKNOWLEDGED", _acknowledgement_values(command, note)
@@ -213,7 +213,7 @@ async def acknowledge_events(
     Notifications after the cursor `up_to` are left, and so are those that may be after it.
     Raises RequestError INVALID_CURSOR or CURSOR_EXPIRED.
     """
-    if problems := validate_text(note, command.limits.note, "note"):
+    if problems := validate_text(note, command.limits.note_characters, "note"):
         return AcknowledgementResult(problems=tuple(problems))
     if filter.acknowledged:
         return AcknowledgementResult()

@@ -73,8 +73,10 @@ def parse_page_number(size: int | None, number: int | None, limits: Limits) -> P
     """Raises RequestError BAD_USER_INPUT for a size or number out of range."""
     size = DEFAULT_PAGE_SIZE if size is None else size
     number = 0 if number is None else number
-    if not 1 <= size <= limits.cloud_events_page:
-        raise bad_user_input(f"pageSize must be from 1 to {limits.cloud_events_page}.", "pageSize")
+    if not 1 <= size <= limits.cloud_events_page_size:
+        raise bad_user_input(
+            f"pageSize must be from 1 to {limits.cloud_events_page_size}.", "pageSize"
+        )
     if number < 0:
         raise bad_user_input("pageNumber must be 0 or more.", "pageNumber")
     return PageNumber(size, number)
@@ -112,5 +114,5 @@ def _parse_time_range(begin: datetime | None, end: datetime | None, now: datetim
 
 
 def _check_text(text: str | None, limits: Limits, *argument: str) -> None:
-    for problem in validate_text(text, limits.name, *argument):
+    for problem in validate_text(text, limits.name_characters, *argument):
         raise bad_user_input(problem.message, *problem.path)

@@ -68,7 +68,9 @@ async def fetch_direct_pages(
     """
     after = _decode_after(caller, request)
     async with database.read(caller.organization_id) as session:
-        statement = _direct_pages_statement(event_ids, after, request.size, limits.correlations)
+        statement = _direct_pages_statement(
+            event_ids, after, request.size, limits.correlations_per_event
+        )
         rows_by_event: dict[UUID, list[Any]] = {event_id: [] for event_id in event_ids}
         for row in await session.execute(statement):
             rows_by_event[row.near].append(row)
@@ -77,7 +79,7 @@ async def fetch_direct_pages(
             caller,
             request,
             [(_to_correlated_event(row, 1), row.Event) for row in rows if row.number > row.passed],
-            min(rows[0].total, limits.correlations) if rows else 0,
+            min(rows[0].total, limits.correlations_per_event) if rows else 0,
         )
         for event_id, rows in rows_by_event.items()
     }
@@ -97,7 +99,7 @@ async def fetch_page(
     """
     after = _decode_after(caller, request)
     async with database.read(caller.organization_id) as session:
-        correlated = await _find_correlated(session, event_id, depth, limits.correlations)
+        correlated = await _find_correlated(session, event_id, depth, limits.correlations_per_event)
         remaining = [each for each in correlated if after is None or each.key > after]
         page_items = remaining[: request.size + 1]
         events = await fetch_events(session, {each.key.event_id for each in page_items})

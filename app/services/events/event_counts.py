@@ -59,7 +59,7 @@ def check_count_request(
     filter: EventFilter, every: timedelta | None, first: int, limits: Limits
 ) -> None:
     """Raises RequestError BAD_USER_INPUT naming the argument that is out of range."""
-    maximum = limits.counts if every is None else limits.counts_over_time
+    maximum = limits.count_rows if every is None else limits.count_rows_over_time
     if not 1 <= first <= maximum:
         raise bad_user_input(f"first must be from 1 to {maximum:,}.", "first")
     if every is None:

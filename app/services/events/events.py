@@ -65,7 +65,7 @@ async def _log_together(
     database: Database, organization_id: UUID, calls: Sequence[ReportCall]
 ) -> Sequence[list[ReportResult] | BaseException]:
     """Logs the calls in one transaction, or each in its own if one of them made that fail."""
-    metrics.REPORTS_PER_TRANSACTION.observe(len(calls))
+    metrics.REPORT_BATCH_SIZE.observe(len(calls))
     if len(calls) == 1:
         return [await _log_separately(database, organization_id, calls[0])]
     for call in calls:  # a caller that was cancelled does not stop it
@@ -96,7 +96,7 @@ async def _log_separately(
 
 def _metric_result(report: ReportResult) -> str:
     if report.is_rejected:
-        return "refused"
+        return "rejected"
     return "duplicate" if report.duplicate else "stored"
 
 

@@ -31,7 +31,7 @@ def replay_key(draft: EventDraft, command: CommandContext) -> ReplayKey | None:
     if draft.source_id is None:
         return None
     source = draft.source if draft.source is not None else command.actor.source
-    limit = command.limits.name
+    limit = command.limits.name_characters
     if validate_name(source, limit) or validate_name(draft.source_id, limit):
         return None
     return source, draft.source_id

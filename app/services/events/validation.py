@@ -108,7 +108,8 @@ async def load_definitions(
     types = {
         draft.type or DEFAULT_TYPE
         for draft in drafts
-        if draft.event_type_id is None and not validate_name(draft.type, command.limits.name)
+        if draft.event_type_id is None
+        and not validate_name(draft.type, command.limits.name_characters)
     }
     ids -= definitions.by_id.keys()
     types -= definitions.by_type.keys()

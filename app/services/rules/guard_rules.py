@@ -155,8 +155,8 @@ def _validate_attributes(
     attributes: Mapping[str, Any], scope: RuleScope, command: CommandContext
 ) -> list[Problem]:
     problems = [
-        *validate_name(attributes.get("name"), command.limits.name, "name"),
-        *validate_name(attributes.get("message"), command.limits.summary, "message"),
+        *validate_name(attributes.get("name"), command.limits.name_characters, "name"),
+        *validate_name(attributes.get("message"), command.limits.summary_characters, "message"),
     ]
     if "expression" in attributes:
         compiled = compile_expression(attributes["expression"], scope.fields, command.limits)

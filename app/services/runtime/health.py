@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 class HealthCheck(StrEnum):
     DATABASE = "database"
     MIGRATIONS = "migrations"
-    LOG = "log"
+    CHANGE_LOG = "changeLog"
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class HealthMonitor:
             try:
                 self._update_gauges(await self.check_health())
             except Exception:  # a bug: gauges must not keep stale values
-                log.exception("vitals_unreadable")
+                log.exception("health_check_failed")
                 metrics.DATABASE_UP.set(0)
             await asyncio.sleep(MONITOR_INTERVAL_SECONDS)
 
@@ -105,16 +105,20 @@ class HealthMonitor:
         lag = LogLag(entries, max(0.0, seconds))
         if lag.seconds <= self._max_lag_seconds:
             return HealthReport({}, lag)
-        problem = f"Subscribers are more than {self._max_lag_seconds:g} seconds behind the log."
-        return HealthReport({HealthCheck.LOG: problem}, lag)
+        problem = (
+            f"Subscribers are more than {self._max_lag_seconds:g} seconds behind the change log."
+        )
+        return HealthReport({HealthCheck.CHANGE_LOG: problem}, lag)
 
     def _update_gauges(self, report: HealthReport) -> None:
         broadcasts = self._feed.broadcasts.values()
         subscribers = [
             subscriber for broadcast in broadcasts for subscriber in broadcast.subscribers
         ]
-        metrics.SUBSCRIBERS.set(len(subscribers))
-        metrics.BUFFERED_ANSWERS.set(sum(subscriber.buffered_entries for subscriber in subscribers))
+        metrics.SUBSCRIPTIONS.set(len(subscribers))
+        metrics.BUFFERED_MESSAGES.set(
+            sum(subscriber.buffered_entries for subscriber in subscribers)
+        )
         metrics.BUFFERED_BYTES.set(sum(subscriber.buffered_bytes for subscriber in subscribers))
         metrics.CONNECTIONS.set(self._database.connections_in_use)
         metrics.DATABASE_UP.set(HealthCheck.DATABASE not in report.problems)

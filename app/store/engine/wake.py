@@ -114,7 +114,7 @@ class NotificationListener(WakeSignal):
                 async with self._engine.connect() as connection:
                     await self._exchange_notifications(connection)
             except Exception as error:  # asyncpg's errors too; polling continues meanwhile
-                log.warning("log_listener_lost", cause=str(error))
+                log.warning("change_log_listener_lost", cause=str(error))
             await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _exchange_notifications(self, connection: AsyncConnection) -> None:

@@ -93,8 +93,8 @@ def parse_page_request(
         raise bad_user_input(f"offset must be from 0 to {limits.offset:,}.", "offset")
     argument, size = ("first", first) if last is None else ("last", last)
     size = DEFAULT_PAGE_SIZE if size is None else size
-    if not 1 <= size <= limits.page:
-        raise bad_user_input(f"{argument} must be from 1 to {limits.page}.", argument)
+    if not 1 <= size <= limits.page_size:
+        raise bad_user_input(f"{argument} must be from 1 to {limits.page_size}.", argument)
     return PageRequest(size, last is not None, after, before, offset or 0)
 
 
