@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from graphql import (
@@ -9,7 +10,12 @@ from graphql import (
     GraphQLInputObjectType,
     GraphQLInterfaceType,
     GraphQLObjectType,
+    Undefined,
     build_schema,
+    parse,
+    parse_value,
+    validate,
+    value_from_ast,
 )
 
 from app.domain.access.caller import Permission
@@ -31,6 +37,16 @@ def test_everything_is_described() -> None:
     ]
 
     assert blank == []
+
+
+def test_examples_in_descriptions_are_valid() -> None:
+    for coordinate, description in _descriptions():
+        for example in re.findall(r"```graphql\n(.*?)\n```", description or "", re.DOTALL):
+            type_ = OURS.type_map[coordinate.split(".")[0]]
+            if isinstance(type_, GraphQLInputObjectType):
+                assert value_from_ast(parse_value(example), type_) is not Undefined, coordinate
+            else:
+                assert validate(OURS, parse(example)) == [], coordinate
 
 
 def test_every_root_field_needs_a_permission() -> None:

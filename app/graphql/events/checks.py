@@ -9,37 +9,60 @@ import strawberry
 from app.domain.access.caller import Permission
 from app.graphql.events.inputs import LogEventInput
 from app.graphql.shared.context import Info
+from app.graphql.shared.examples import with_example
 from app.graphql.types.event import Event
 from app.graphql.types.user_error import UserError, to_user_errors
 from app.services.events import checks
 
 
-@strawberry.type(description="What `logEvent` would do, without doing it.")
+@strawberry.type(description="Result that `logEvent` would have, without logging the event.")
 class EventCheck:
-    accepted: bool = strawberry.field(description="Whether it would answer with an event.")
+    accepted: bool = strawberry.field(
+        description="Whether `logEvent` would succeed: store the event, or recognize it as a "
+        "replay or a counted duplicate."
+    )
     visible_fields: list[str] = strawberry.field(
-        description="Names of the fields that the conditional rules leave visible, in form order."
+        description="Names of the fields that are visible under the conditional rules, in form "
+        "order. Empty for a free-form event."
     )
     required_fields: list[str] = strawberry.field(
-        description="Names of those among them that must have a value."
+        description="Names of the visible fields that must have a value, in form order. Empty for "
+        "a free-form event."
     )
     duplicate_of: Event | None = strawberry.field(
-        description="The event that it would be a duplicate of; null without EVENT_READ."
+        description="Event of which a deduplication rule finds this one to be a duplicate. Null "
+        "for a new event, for a replay (same `source` and `sourceId`), and without EVENT_READ."
     )
-    warnings: list[UserError] = strawberry.field(description="As of `logEvent`.")
-    user_errors: list[UserError] = strawberry.field(description="As of `logEvent`.")
+    warnings: list[UserError] = strawberry.field(
+        description="Warnings that `logEvent` would return."
+    )
+    user_errors: list[UserError] = strawberry.field(
+        description="Errors that `logEvent` would return. Empty if it would succeed."
+    )
 
 
 @strawberry.type
 class CheckQueries:
     @strawberry.field(
-        description="What `logEvent` would do with this report, without doing it: a form shows "
-        "what is missing before anything is sent."
+        description=with_example(
+            "Result that `logEvent` would have, without logging the event. A form can use it to "
+            "show visible and missing fields before anything is sent.\n\n"
+            "Requires EVENT_CREATE.",
+            """
+            {
+              checkEvent(input: { type: "flaring.incident", fields: { volume_mcf: 150 } }) {
+                accepted
+                requiredFields
+                userErrors { message path }
+              }
+            }
+            """,
+        )
     )
     async def check_event(
         self,
         info: Info,
-        input: Annotated[LogEventInput, strawberry.argument(description="The report.")],
+        input: Annotated[LogEventInput, strawberry.argument(description="Event to validate.")],
     ) -> EventCheck:
         context = info.context
         check = await checks.check_event(context.database, context.command, input.to_domain())

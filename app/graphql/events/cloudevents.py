@@ -1,4 +1,4 @@
-"""CloudEvents: ingestion, and pages in the format of FDPlan."""
+"""CloudEvents: ingestion, and pages as in FDPlan's events API."""
 
 from __future__ import annotations
 
@@ -11,18 +11,24 @@ from strawberry.scalars import JSON
 from app.domain.events.cloudevents import format_cloud_event, schema_url
 from app.graphql.events.mutations import LogEventsPayload
 from app.graphql.shared.context import Context, Info
+from app.graphql.shared.examples import with_example
 from app.graphql.shared.field_sources import ComputedField, declare_source
 from app.services.events import cloud_event_pages, cloudevents
 
 
-@strawberry.type(description="A page of events in CloudEvents format, numbered from 0.")
+@strawberry.type(
+    description="A page of events in CloudEvents format. Pages are numbered from 0, as in "
+    "FDPlan's events API."
+)
 class CloudEventPage:
     events: list[JSON] = strawberry.field(
-        description="Each in CloudEvents 1.0 JSON format: the earliest first."
+        description="Events of this page in CloudEvents 1.0 JSON format, earliest `time` first."
     )
-    total: int = strawberry.field(description="The number of events on all pages.")
-    page_size: int = strawberry.field(description="The most that a page has.")
-    page_number: int = strawberry.field(description="Which page it is, from 0.")
+    total: int = strawberry.field(description="Number of events on all pages.")
+    page_size: int = strawberry.field(
+        description="Maximum number of events on a page, as requested."
+    )
+    page_number: int = strawberry.field(description="Number of this page, starting at 0.")
 
 
 async def _fetch_cloud_event_page(
@@ -57,7 +63,20 @@ async def _fetch_cloud_event_page(
 @strawberry.type
 class CloudEventQueries:
     @strawberry.field(
-        description="Events in CloudEvents format, the earliest first. All that is said must hold.",
+        description=with_example(
+            "Events in CloudEvents format, earliest first, with the arguments and the numbered "
+            "pages of FDPlan's events API. All given conditions must hold. Use `events` for other "
+            "conditions and for pagination by cursor.\n\n"
+            "Requires EVENT_READ. Request errors: `BAD_USER_INPUT` for an invalid argument.",
+            """
+            {
+              cloudEvents(
+                planningTags: ["StudyId:01ED4CMJ4N9N504E3QJT1A68JY"]
+                type: "com.slb.cloud.fdplan.*"
+              ) { total events }
+            }
+            """,
+        ),
         metadata=declare_source(ComputedField(_fetch_cloud_event_page)),
     )
     async def cloud_events(
@@ -66,14 +85,15 @@ class CloudEventQueries:
         planning_tags: Annotated[
             list[str] | None,
             strawberry.argument(
-                description="With all of these tags, `name:identifier`. An empty list selects "
-                "nothing."
+                description="Planning tags that the events must all have, in the form "
+                "`name:identifier`. At most 100 by default. An empty list matches no event."
             ),
         ] = None,
         study_id: Annotated[
             str | None,
             strawberry.argument(
-                description="With the tag `StudyId:<this>`.",
+                description="Study of the events: they must have the planning tag "
+                "`StudyId:<studyId>`.",
                 deprecation_reason='Use planningTags: "StudyId:<id>".',
             ),
         ] = None,
@@ -81,26 +101,37 @@ class CloudEventQueries:
             datetime | None,
             strawberry.argument(
                 name="from",
-                description="Occurred then or later: from 1980 on, and before `to`. Left out, 10 "
-                "days before now, or before `to` where that is earlier.",
+                description="Earliest time at which the events occurred, inclusive. Must be "
+                "1980-01-01T00:00:00Z or later, and before `to`. Default: 10 days before `to` or "
+                "before now, whichever is earlier.",
             ),
         ] = None,
         end: Annotated[
             datetime | None,
             strawberry.argument(
-                name="to", description="Occurred then or earlier; left out, by now."
+                name="to",
+                description="Latest time at which the events occurred, inclusive. Default: now.",
             ),
         ] = None,
         type: Annotated[
             str | None,
-            strawberry.argument(description="Of this type, or of a prefix that ends in `*`."),
+            strawberry.argument(
+                description="Type of the events. A value that ends with `*` is a prefix: "
+                "`com.slb.cloud.fdplan.*`."
+            ),
         ] = None,
         page_size: Annotated[
-            int | None, strawberry.argument(description="From 1 to 500.")
+            int | None,
+            strawberry.argument(
+                description="Maximum number of events on the page. Default 20, maximum 500 by "
+                "default."
+            ),
         ] = cloud_event_pages.DEFAULT_PAGE_SIZE,
         page_number: Annotated[
             int | None,
-            strawberry.argument(description="From 0. Past the end there are no events."),
+            strawberry.argument(
+                description="Number of the page, starting at 0. A page after the last one is empty."
+            ),
         ] = 0,
     ) -> CloudEventPage:
         arguments = (planning_tags, study_id, begin, end, type, page_size, page_number)
@@ -110,9 +141,28 @@ class CloudEventQueries:
 @strawberry.type
 class CloudEventMutations:
     @strawberry.mutation(
-        description="Reports up to 500 events in CloudEvents JSON format, 1.0 or 0.3, in one "
-        "transaction, as `logEvents` does. A malformed one is refused alone; paths name the "
-        "attributes of CloudEvents: `events`, `3`, `planningtags`."
+        description=with_example(
+            "Logs events in CloudEvents JSON format, version 1.0 or 0.3, at most 500 by default, "
+            "as `logEvents` does. `source` and `id` identify replays. A malformed event is "
+            "rejected and does not stop the others.\n\n"
+            "Requires EVENT_CREATE. User errors: those of `logEvents`, with the attribute names "
+            'of CloudEvents in `path`, such as `["events", "3", "planningtags"]`.',
+            """
+            mutation {
+              ingestCloudEvents(
+                events: [
+                  {
+                    specversion: "1.0"
+                    id: "42"
+                    source: "/flare-monitor"
+                    type: "com.acme.flare"
+                    data: { volume_mcf: 150 }
+                  }
+                ]
+              ) { accepted rejected }
+            }
+            """,
+        )
     )
     async def ingest_cloud_events(
         self,

@@ -15,36 +15,69 @@ from app.domain.intake.containers import ContainerActivity, build_container_draf
 from app.domain.shared.problems import Problem
 from app.graphql.events.mutations import LogEventPayload
 from app.graphql.shared.context import Info
+from app.graphql.shared.examples import with_example
 from app.services.events import events
 
 
-@strawberry.input(description="Something that happened to a container.")
-class ContainerEventInput:
-    event_type: ContainerActivity = strawberry.field(description="What was done.")
-    timestamp: datetime | None = strawberry.field(
-        default=None, description="When; left out, now. At most 5 minutes ahead."
+@strawberry.input(
+    description=with_example(
+        "An event of the container audit trail, one of the systems that Tocsin unites; it has the "
+        "names of that system.",
+        """
+        { eventType: ACCESS, timestamp: "2026-04-10T10:30:00Z", status: SUCCESS }
+        """,
     )
-    status: Outcome | None = strawberry.field(default=None, description="How it went.")
+)
+class ContainerEventInput:
+    event_type: ContainerActivity = strawberry.field(
+        description="Activity that the event reports. It determines the type of the event."
+    )
+    timestamp: datetime | None = strawberry.field(
+        default=None,
+        description="Time at which the activity took place (`Event.occurredAt`). Default: now. At "
+        "most 300 seconds in the future by default.",
+    )
+    status: Outcome | None = strawberry.field(
+        default=None,
+        description="Outcome of the activity (`Event.outcome`). Default: not reported.",
+    )
     fields: JSON | None = strawberry.field(
-        default=None, description="What else there is to say: an object of up to 64 KiB."
+        default=None,
+        description="Custom values, a JSON object of at most 64 KiB by default. Default: none.",
     )
 
 
 @strawberry.type
 class ContainerMutations:
     @strawberry.mutation(
-        description="Reports what happened to a container: an event of type "
-        "`container.access|block|create|expire` about the entity `Container`, as `logEvent` would."
+        description=with_example(
+            "Logs an event about a container. It does what `logEvent` does, with the type "
+            "`container.access`, `container.block`, `container.create` or `container.expire` and "
+            "an entity of type `Container`.\n\n"
+            "Requires EVENT_CREATE. User errors: those of `logEvent`.",
+            """
+            mutation {
+              logContainerEvent(
+                containerId: "c-17"
+                event: { eventType: ACCESS, status: FAILURE }
+              ) {
+                event { id type }
+                userErrors { message path }
+              }
+            }
+            """,
+        )
     )
     async def log_container_event(
         self,
         info: Info,
         container_id: Annotated[
-            str, strawberry.argument(description="The container, by the name of its owner.")
+            str,
+            strawberry.argument(
+                description="Identifier of the container. At most 255 characters by default."
+            ),
         ],
-        event: Annotated[
-            ContainerEventInput, strawberry.argument(description="What happened to it.")
-        ],
+        event: Annotated[ContainerEventInput, strawberry.argument(description="Event to log.")],
     ) -> LogEventPayload:
         draft = build_container_draft(
             container_id, event.event_type, event.timestamp, event.status, event.fields

@@ -1,4 +1,4 @@
-"""Mutations of correlations."""
+"""Mutations that link events and remove links."""
 
 from __future__ import annotations
 
@@ -12,23 +12,41 @@ from app.domain.shared.problems import Problem, invalid_input
 from app.domain.shared.values import parse_id
 from app.graphql.events.mutations import EventPayload
 from app.graphql.shared.context import Info
+from app.graphql.shared.examples import with_example
 from app.graphql.types.user_error import to_user_errors
 from app.services.events import correlations
 
-EventId = Annotated[strawberry.ID, strawberry.argument(description="The event's id.")]
+EventId = Annotated[strawberry.ID, strawberry.argument(description="ID of the event.")]
 RelatedIds = Annotated[
     list[strawberry.ID],
-    strawberry.argument(description="Ids of the other events: up to 100, none of them its own."),
+    strawberry.argument(
+        description="IDs of the other events, at most 100 by default. Must not include the event "
+        "itself."
+    ),
 ]
 
 
 @strawberry.type
 class CorrelationMutations:
     @strawberry.mutation(
-        description="Links an event to others. RELATED goes both ways; CAUSED_BY: the event was "
-        "caused by the others; CAUSE_OF: it caused them. What is linked so already stays as it "
-        "is. All are linked, or none: an event that is not there, the event itself, or a cycle "
-        "of causes refuses the call."
+        description=with_example(
+            "Links an event to other events. Links that already exist stay unchanged. Either all "
+            "links are created or none.\n\n"
+            "Requires EVENT_UPDATE. User errors: `NOT_FOUND` for an unknown event, "
+            "`INVALID_INPUT` for too many IDs or a link of an event to itself, `CYCLE` if an "
+            "event would become its own cause.",
+            """
+            mutation {
+              correlateEvents(
+                eventId: "01971f4e-8a2b-7c3d-9e4f-5a6b7c8d9e0f"
+                relatedIds: ["01971f4e-9c10-7b21-8d3e-4f5a6b7c8d9e"]
+                relation: CAUSED_BY
+              ) {
+                userErrors { code message }
+              }
+            }
+            """,
+        )
     )
     async def correlate_events(
         self,
@@ -37,7 +55,10 @@ class CorrelationMutations:
         related_ids: RelatedIds,
         relation: Annotated[
             Relation | None,
-            strawberry.argument(description="What the others are to the event."),
+            strawberry.argument(
+                description="Relation of the other events to the event: with CAUSED_BY they are "
+                "its causes, with CAUSE_OF its effects. Default RELATED, which has no direction."
+            ),
         ] = Relation.RELATED,
     ) -> EventPayload:
         relation = relation or Relation.RELATED
@@ -46,8 +67,22 @@ class CorrelationMutations:
         )
 
     @strawberry.mutation(
-        description="Takes away what links an event to others. It is no error where nothing does. "
-        "An event that is not there refuses the call."
+        description=with_example(
+            "Removes links between an event and other events. A link that does not exist is not "
+            "an error. Either all links are removed or none.\n\n"
+            "Requires EVENT_UPDATE. User errors: `NOT_FOUND` for an unknown event, "
+            "`INVALID_INPUT` for too many IDs or the ID of the event itself.",
+            """
+            mutation {
+              uncorrelateEvents(
+                eventId: "01971f4e-8a2b-7c3d-9e4f-5a6b7c8d9e0f"
+                relatedIds: ["01971f4e-9c10-7b21-8d3e-4f5a6b7c8d9e"]
+              ) {
+                userErrors { code message }
+              }
+            }
+            """,
+        )
     )
     async def uncorrelate_events(
         self,
@@ -57,7 +92,7 @@ class CorrelationMutations:
         relation: Annotated[
             Relation | None,
             strawberry.argument(
-                description="Only links that say so; left out, whatever links them."
+                description="Relation of the links to remove. Default: links of every relation."
             ),
         ] = None,
     ) -> EventPayload:

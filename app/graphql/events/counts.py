@@ -1,4 +1,4 @@
-"""Counts of events by attributes and time, for dashboards."""
+"""eventCounts: numbers of events by attributes and over time."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import strawberry
 from app.domain.events.severity import Outcome, Severity
 from app.domain.events.state import Entity as EntityName
 from app.graphql.shared.context import Context, Info
+from app.graphql.shared.examples import with_example
 from app.graphql.shared.field_sources import ComputedField, declare_source
 from app.graphql.types.event import Entity
 from app.graphql.types.event_filter import EventFilter, parse_event_filter
@@ -22,29 +23,40 @@ async def _get_entity(counted: EventCount, _context: Context) -> Entity | None:
 
 
 @strawberry.type(
-    description="How many events have one combination of the dimensions asked for and, with "
-    "`every`, occurred in one stretch of time. What was not asked for is null."
+    description="Number of events that have the same values of the attributes in `by` and, with "
+    "`every`, occurred in the same time bucket."
 )
 class EventCount:
-    severity: Severity | None = strawberry.field(description="By SEVERITY.")
-    type: str | None = strawberry.field(description="By TYPE.")
+    severity: Severity | None = strawberry.field(
+        description="Severity of the events. Null unless `by` contains SEVERITY."
+    )
+    type: str | None = strawberry.field(
+        description="Type of the events. Null unless `by` contains TYPE."
+    )
     category: str | None = strawberry.field(
-        description="By CATEGORY; null for free-form events, too."
+        description="Category of the events. Null for free-form events, and unless `by` contains "
+        "CATEGORY."
     )
     entity: Entity | None = strawberry.field(
-        description="By ENTITY; null for events about none, too.",
+        description="Entity that the events are about. Null for events without an entity, and "
+        "unless `by` contains ENTITY.",
         metadata=declare_source(ComputedField(_get_entity)),
     )
-    source: str | None = strawberry.field(description="By SOURCE.")
+    source: str | None = strawberry.field(
+        description="Source of the events. Null unless `by` contains SOURCE."
+    )
     outcome: Outcome | None = strawberry.field(
-        description="By OUTCOME; null for events without one, too."
+        description="Outcome of the events. Null for events without an outcome, and unless `by` "
+        "contains OUTCOME."
     )
-    acknowledged: bool | None = strawberry.field(description="By ACKNOWLEDGED.")
+    acknowledged: bool | None = strawberry.field(
+        description="Whether the events are acknowledged. Null unless `by` contains ACKNOWLEDGED."
+    )
     bucket: datetime | None = strawberry.field(
-        description="With `every`: when the stretch begins. Stretches are counted from "
-        "1970-01-01T00:00:00Z."
+        description="Start of the time bucket. Buckets are aligned to 1970-01-01T00:00:00Z. Null "
+        "without `every`."
     )
-    count: int = strawberry.field(description="How many events.")
+    count: int = strawberry.field(description="Number of events.")
 
     @classmethod
     def from_domain(cls, counted: EventCountRow) -> EventCount:
@@ -86,9 +98,21 @@ async def _fetch_event_counts(
 @strawberry.type
 class EventCountQueries:
     @strawberry.field(
-        description="Counts events by their attributes, the largest count first; with `every` over "
-        "time, by `occurredAt`, the earliest stretch first. Combinations without events are "
-        "absent.",
+        description=with_example(
+            "Numbers of stored events, grouped by attributes and over time. Without `every`, the "
+            "largest numbers come first; with `every`, the earliest time bucket comes first. "
+            "Groups and buckets without events are omitted.\n\n"
+            "Requires EVENT_READ. Request errors: `BAD_USER_INPUT` for an argument out of range.",
+            """
+            {
+              eventCounts(
+                by: [SEVERITY]
+                every: "PT1H"
+                filter: { occurredAt: { from: "2026-04-10T00:00:00Z", to: "2026-04-11T00:00:00Z" } }
+              ) { bucket severity count }
+            }
+            """,
+        ),
         metadata=declare_source(ComputedField(_fetch_event_counts)),
     )
     async def event_counts(
@@ -97,23 +121,27 @@ class EventCountQueries:
         by: Annotated[
             list[EventDimension],
             strawberry.argument(
-                description="One row for each combination of these; `[]` for one row in all."
+                description="Attributes to group by. Each combination of their values is a row. "
+                "An empty list gives a single group."
             ),
         ],
         filter: Annotated[
-            EventFilter | None, strawberry.argument(description="Only these events.")
+            EventFilter | None,
+            strawberry.argument(description="Conditions on the events. Default: all events."),
         ] = None,
         every: Annotated[
             timedelta | None,
             strawberry.argument(
-                description="One row for each stretch of this length, at least `PT1M`, as well. "
-                "Needs `from` and `to` in `filter.occurredAt`."
+                description="Length of the time buckets by `occurredAt`, in whole seconds and at "
+                "least `PT1M`. Requires `from` and `to` in `filter.occurredAt`. Default: no "
+                "buckets."
             ),
         ] = None,
         first: Annotated[
             int | None,
             strawberry.argument(
-                description="How many rows: 1 to 1,000, with `every` to 10,000; 100 if null."
+                description="Maximum number of rows. Default 100, maximum 1,000 by default, with "
+                "`every` 10,000."
             ),
         ] = 100,
     ) -> list[EventCount]:

@@ -13,65 +13,104 @@ from strawberry.utils.str_converters import to_camel_case
 
 from app.domain.events.severity import Outcome
 from app.domain.intake.intake import EventDraft
+from app.graphql.shared.examples import with_example
 from app.graphql.types.event_filter import EntityInput
 
 
-@strawberry.input(description="A report of something that happened.")
+@strawberry.input(
+    description=with_example(
+        "An event to log. Omitted and null values are the same.",
+        """
+        {
+          type: "flaring.incident"
+          entity: { type: "Well", id: "well-001" }
+          severity: "warn"
+          summary: "Flare started"
+          fields: { volume_mcf: 150 }
+          source: "/flare-monitor"
+          sourceId: "42"
+        }
+        """,
+    )
+)
 class LogEventInput:
     event_type_id: strawberry.ID | None = strawberry.field(
-        default=None, description="The event type, by its id; or say `type`."
+        default=None,
+        description="ID of the event type. An alternative to `type`: if both are given, they must "
+        "name the same event type. An unknown ID is a `NOT_FOUND` error.",
     )
     type: str | None = strawberry.field(
         default=None,
-        description="The type by name. Registered, the event is checked against its definition; "
-        "not registered, it is free-form. With neither this nor `eventTypeId`: `notice`.",
+        description="CloudEvents type of the event, at most 255 characters by default. If an "
+        "event type is registered under this name, the event is validated against it; otherwise "
+        "the event is free-form. Default: that of `eventTypeId`, or `notice`.",
     )
-    entity: EntityInput | None = strawberry.field(default=None, description="What it is about.")
+    entity: EntityInput | None = strawberry.field(
+        default=None, description="Entity that the event is about. Default: none."
+    )
     severity: str | None = strawberry.field(
         default=None,
-        description="A text: error, warn, info, success; failure and red mean error, warning and "
-        "yellow warn, successful and green success, all else (a misspelt one too) info.",
+        description="Severity as text, in upper or lower case. `error`, `failure` and `red` mean "
+        "ERROR; `warn`, `warning` and `yellow` WARN; `success`, `successful` and `green` SUCCESS. "
+        "Any other text means INFO, which is also the default. The names are those that DeltaFi "
+        "accepts.",
     )
     summary: str | None = strawberry.field(
         default=None,
-        description="What happened, in a line of up to 1,000 characters; left out, the name of "
-        "the event type.",
+        description="Short description of the event, at most 1,000 characters by default. "
+        "Default: the name of the event type, or the `type` of a free-form event.",
     )
     content: str | None = strawberry.field(
-        default=None, description="What happened, at length: up to 100,000 characters."
+        default=None,
+        description="Full description of the event, at most 100,000 characters by default. "
+        "Default: none.",
     )
     source: str | None = strawberry.field(
         default=None,
-        description="Who reports it, a URI-reference; left out, the name of the credential.",
+        description="Producer of the event, as in CloudEvents: a URI-reference such as "
+        "`/services/flare-monitor`, at most 255 characters by default. Default: the name of the "
+        "credential, percent-encoded.",
     )
     subject: str | None = strawberry.field(
-        default=None, description="What of the source it is about, in CloudEvents' sense."
+        default=None,
+        description="Subject of the event within its source, as in CloudEvents, at most 255 "
+        "characters by default. Default: none.",
     )
     outcome: Outcome | None = strawberry.field(
-        default=None, description="How what it tells of went."
+        default=None,
+        description="Outcome of the activity that the event reports. Default: not reported.",
     )
     occurred_at: datetime | None = strawberry.field(
-        default=None, description="When it happened; left out, now. At most 5 minutes ahead."
+        default=None,
+        description="Time at which the event occurred. At most 300 seconds in the future by "
+        "default. Default: now.",
     )
     fields: JSON | None = strawberry.field(
         default=None,
-        description="Values by field name: an object of up to 64 KiB, checked against the event "
-        "type where one is registered.",
+        description="Custom values by field name, a JSON object of at most 64 KiB by default. "
+        "Those of a registered event type are validated; a free-form event may have any. Default: "
+        "none.",
     )
     tags: list[str] | None = strawberry.field(
-        default=None, description="Planning tags, `name:identifier`: up to 100."
+        default=None,
+        description="Planning tags in the form `name:identifier`, at most 100 by default. "
+        "Default: none.",
     )
     notification: bool | None = strawberry.field(
-        default=None, description="Whether the bell rings and shows it; it does not, if left out."
+        default=None,
+        description="Whether the event is a notification: listed by `notifications` and delivered "
+        "by `notificationAdded`. Default false.",
     )
     acknowledged: bool | None = strawberry.field(
-        default=None, description="Whether it is acknowledged already; it is not, if left out."
+        default=None,
+        description="Whether the event is logged as acknowledged by the caller. Default false.",
     )
     source_id: str | None = strawberry.field(
         default=None,
-        description="The producer's own id. The same report with the same source and sourceId is "
-        "accepted once; sent again, it is answered with the first event. Another report under the "
-        "same id is a CONFLICT.",
+        description="Identifier that the producer gives the event, at most 255 characters by "
+        "default. It makes retries safe: an event with the same `source`, `sourceId` and content "
+        "as an earlier one is not stored again, and the earlier event is returned with "
+        "`duplicate: true`. With other content the error is `CONFLICT`. Default: none.",
     )
 
     def to_domain(self) -> EventDraft:
@@ -97,7 +136,7 @@ class LogEventInput:
 def _build_log_event_input(
     input_type: type[LogEventInput], values: Mapping[str, Any], _context: Any
 ) -> LogEventInput:
-    """Builds the input. Strawberry's default looks up types and names of fields every time."""
+    """Builds the input faster than Strawberry, which looks up types and names on every call."""
     attributes = {_PYTHON_NAMES[name]: value for name, value in values.items()}
     if attributes.get("entity") is not None:
         attributes["entity"] = EntityInput(**attributes["entity"])
@@ -112,42 +151,63 @@ _PYTHON_NAMES = {
 
 
 @strawberry.input(
-    description="New values of an event. What is left out stays as it is; null clears what may be "
-    "empty."
+    description=with_example(
+        "Changes of an event. An omitted value stays unchanged.",
+        """
+        {
+          id: "01971f4e-8a2b-7c3d-9e4f-5a6b7c8d9e0f"
+          ifVersion: 1
+          severity: "error"
+          fields: { volume_mcf: 175, cause: null }
+        }
+        """,
+    )
 )
 class UpdateEventInput:
-    id: strawberry.ID = strawberry.field(description="The event's id.")
+    id: strawberry.ID = strawberry.field(description="ID of the event.")
     if_version: int | None = strawberry.field(
-        default=None, description="Refuse with CONFLICT unless the event is at this version."
+        default=None,
+        description="Version that the event must have. If it has another one, the error is "
+        "`CONFLICT`. Default: any version.",
     )
-    entity: strawberry.Maybe[EntityInput | None] = strawberry.field(description="What it is about.")
+    entity: strawberry.Maybe[EntityInput | None] = strawberry.field(
+        description="Entity that the event is about. Null removes it."
+    )
     severity: strawberry.Maybe[str | None] = strawberry.field(
-        description="How grave it is: a text, read as in `logEvent`."
+        description="Severity as text, interpreted as in LogEventInput. Must not be null."
     )
     summary: strawberry.Maybe[str | None] = strawberry.field(
-        description="What happened, in a line."
+        description="Short description of the event, at most 1,000 characters by default. Must "
+        "not be null."
     )
     content: strawberry.Maybe[str | None] = strawberry.field(
-        description="What happened, at length."
+        description="Full description of the event, at most 100,000 characters by default. Null "
+        "removes it."
     )
     outcome: strawberry.Maybe[Outcome | None] = strawberry.field(
-        description="How what it tells of went."
+        description="Outcome of the activity that the event reports. Null removes it."
     )
     occurred_at: strawberry.Maybe[datetime | None] = strawberry.field(
-        description="When it happened."
+        description="Time at which the event occurred. At most 300 seconds in the future by "
+        "default. Must not be null."
     )
     fields: strawberry.Maybe[JSON | None] = strawberry.field(
-        description="Merged into the stored values; null as a value removes one."
+        description="Custom values to set, by field name, a JSON object. Other values stay "
+        "unchanged, and a null value removes the field's value. Null instead of an object removes "
+        "all values."
     )
     tags: strawberry.Maybe[list[str] | None] = strawberry.field(
-        description="All its tags, in place of those it has."
+        description="Planning tags that replace all tags of the event, at most 100 by default. "
+        "Null removes all tags."
     )
     notification: strawberry.Maybe[bool | None] = strawberry.field(
-        description="Whether it is shown in the bell. When false becomes true, it rings."
+        description="Whether the event is a notification. A change from false to true adds the "
+        "event to the top of `notifications` and delivers it by `notificationAdded`. Must not be "
+        "null."
     )
 
     def to_domain(self) -> dict[str, Any]:
-        """Returns the provided attributes, for `intake.validate_update`."""
+        """Returns the given attributes for `intake.validate_update`."""
         names = (
             *("entity", "severity", "summary", "content", "outcome", "occurred_at"),
             *("fields", "tags", "notification"),

@@ -1,4 +1,4 @@
-"""Mutations of events: log, update, acknowledge, delete."""
+"""Mutations that log, update, acknowledge and delete events."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from app.domain.shared.problems import invalid_input
 from app.domain.shared.values import parse_id
 from app.graphql.events.inputs import LogEventInput, UpdateEventInput
 from app.graphql.shared.context import Context, Info
+from app.graphql.shared.examples import with_example
 from app.graphql.shared.field_sources import InMemoryRow, MutationHandler, declare_source
 from app.graphql.shared.nodes import invalid_id_problem
 from app.graphql.types.event import Event
@@ -27,22 +28,27 @@ def _resolve_event(root: strawberry.Parent[LogEventPayload]) -> Event | None:
     return None if root.row is None else Event.from_row(root.row)
 
 
-@strawberry.type(description="What became of a report.")
+@strawberry.type(description="Result of logging one event.")
 class LogEventPayload:
     event: Event | None = strawberry.field(
         resolver=_resolve_event,
-        description="The event; null where it was refused, or was met and may not be read.",
+        description="The stored event, or the earlier event if this one was a replay or a counted "
+        "duplicate. Null if the event was rejected, if the earlier event has been deleted, and if "
+        "it is an earlier event and the caller lacks EVENT_READ.",
         metadata=declare_source(InMemoryRow("row")),
     )
     duplicate: bool = strawberry.field(
-        description="True for a replay (the same `source` and `sourceId`), and for what a "
-        "duplication rule counted or flagged."
+        description="Whether the event was logged before: true for a replay (same `source`, "
+        "`sourceId` and content) and for a duplicate that a COUNT or FLAG rule found."
     )
     warnings: list[UserError] = strawberry.field(
-        description="What was accepted all the same: hidden fields that were dropped, guard rules "
-        "with WARN that did not hold, an event type on its way out."
+        description="Problems that did not prevent the event from being accepted: values of "
+        "hidden fields that were dropped (`FIELD_HIDDEN`), violations of guard rules with the "
+        "enforcement WARN (`GUARD_REJECTED`), and a deprecated event type (`EVENT_TYPE_CLOSED`)."
     )
-    user_errors: list[UserError] = strawberry.field(description="Everything that is wrong.")
+    user_errors: list[UserError] = strawberry.field(
+        description="Errors for which the event was rejected. Empty on success."
+    )
 
     row: strawberry.Private[tables.Event | None]
 
@@ -59,19 +65,22 @@ class LogEventPayload:
         )
 
 
-@strawberry.type(description="What became of a list of reports.")
+@strawberry.type(description="Result of logging several events.")
 class LogEventsPayload:
     results: list[LogEventPayload] = strawberry.field(
-        description="One for each report, in their order."
+        description="One result for each event, in the order of the input."
     )
     accepted: int = strawberry.field(
-        description="Newly stored, flagged duplicates included; accepted + duplicates + rejected = "
-        "the number of results."
+        description="Number of events that were stored, including duplicates that a FLAG rule "
+        "marked. `accepted`, `duplicates` and `rejected` add up to the number of results."
     )
-    duplicates: int = strawberry.field(description="Answered with an event that was there already.")
-    rejected: int = strawberry.field(description="Refused, and nothing of them stored.")
+    duplicates: int = strawberry.field(
+        description="Number of events that were not stored again: replays and counted duplicates."
+    )
+    rejected: int = strawberry.field(description="Number of events that were rejected.")
     user_errors: list[UserError] = strawberry.field(
-        description="Of the call as a whole: too many reports."
+        description="Errors of the whole call, after which nothing was stored: `INVALID_INPUT` if "
+        "there are too many events. Errors of single events are in `results`."
     )
 
     @classmethod
@@ -95,7 +104,7 @@ class LogEventsPayload:
     def check_batch_size(
         cls, count: int, context: Context, argument: str
     ) -> LogEventsPayload | None:
-        """Returns the error payload if a call has too many reports, else None."""
+        """Returns the payload with the error if a call has too many events, else None."""
         max_reports = context.limits.events_per_call
         if count <= max_reports:
             return None
@@ -104,10 +113,15 @@ class LogEventsPayload:
         return cls(results=[], accepted=0, duplicates=0, rejected=0, user_errors=errors)
 
 
-@strawberry.type(description="What became of a change of an event.")
+@strawberry.type(description="Result of changing an event.")
 class EventPayload:
-    event: Event | None = strawberry.field(description="The event; null where it was refused.")
-    user_errors: list[UserError] = strawberry.field(description="Everything that is wrong.")
+    event: Event | None = strawberry.field(
+        description="The event after the change; for `deleteEvent`, its last state. Null if there "
+        "are errors."
+    )
+    user_errors: list[UserError] = strawberry.field(
+        description="Errors that prevented the change. Empty on success."
+    )
 
     @classmethod
     def from_report(cls, report: ReportResult) -> EventPayload:
@@ -117,11 +131,19 @@ class EventPayload:
         )
 
 
-@strawberry.type(description="What became of an update.")
+@strawberry.type(description="Result of updating an event.")
 class UpdateEventPayload:
-    event: Event | None = strawberry.field(description="The event; null where it was refused.")
-    warnings: list[UserError] = strawberry.field(description="As of `logEvent`.")
-    user_errors: list[UserError] = strawberry.field(description="Everything that is wrong.")
+    event: Event | None = strawberry.field(
+        description="The event after the update. Null if there are errors."
+    )
+    warnings: list[UserError] = strawberry.field(
+        description="Problems that did not prevent the update: values of hidden fields that were "
+        "dropped (`FIELD_HIDDEN`), and violations of guard rules with the enforcement WARN "
+        "(`GUARD_REJECTED`)."
+    )
+    user_errors: list[UserError] = strawberry.field(
+        description="Errors that prevented the change. Empty on success."
+    )
 
 
 async def _log_event(context: Context, input: LogEventInput) -> LogEventPayload:
@@ -139,41 +161,97 @@ async def _log_events(context: Context, input: list[LogEventInput]) -> LogEvents
     return LogEventsPayload.from_reports(reports, context, "input")
 
 
-EventId = Annotated[strawberry.ID, strawberry.argument(description="The event's id.")]
+EventId = Annotated[strawberry.ID, strawberry.argument(description="ID of the event.")]
 
 
 @strawberry.type
 class EventMutations:
     @strawberry.mutation(
-        description="Reports an event. What is answered is durable.",
+        description=with_example(
+            "Logs an event: validates it against its event type and the guard rules, applies the "
+            "deduplication rules, and stores it durably before the response is sent.\n\n"
+            "Requires EVENT_CREATE. User errors: `INVALID_INPUT`, `NOT_FOUND` for an unknown "
+            "event type, `EVENT_TYPE_CLOSED`, `FIELD_REQUIRED`, `FIELD_INVALID`, `FIELD_UNKNOWN`, "
+            "`GUARD_REJECTED`, `DUPLICATE`, and `CONFLICT` if the `sourceId` was used for other "
+            "content.",
+            """
+            mutation {
+              logEvent(
+                input: { summary: "Flare started", severity: "warn", notification: true }
+              ) {
+                event { id }
+                userErrors { code message path }
+              }
+            }
+            """,
+        ),
         metadata=declare_source(MutationHandler(_log_event)),
     )
     async def log_event(
         self,
         info: Info,
-        input: Annotated[LogEventInput, strawberry.argument(description="The report.")],
+        input: Annotated[LogEventInput, strawberry.argument(description="Event to log.")],
     ) -> LogEventPayload:
         payload: LogEventPayload = await info.context.run_mutation_once(_log_event, input)
         return payload
 
     @strawberry.mutation(
-        description="Reports up to 500 events in one transaction. A refused one does not stop the "
-        "others; all that were accepted are durable when the answer comes.",
+        description=with_example(
+            "Logs several events in one transaction, at most 500 by default. A rejected event "
+            "does not stop the others. Accepted events are stored durably before the response is "
+            "sent.\n\n"
+            "Requires EVENT_CREATE. User errors: `INVALID_INPUT` if there are too many events; in "
+            "`results`, those of `logEvent`.",
+            """
+            mutation {
+              logEvents(input: [{ summary: "Flare started" }, { summary: "Flare stopped" }]) {
+                accepted
+                duplicates
+                rejected
+                results {
+                  event { id }
+                  userErrors { code message path }
+                }
+              }
+            }
+            """,
+        ),
         metadata=declare_source(MutationHandler(_log_events)),
     )
     async def log_events(
         self,
         info: Info,
-        input: Annotated[list[LogEventInput], strawberry.argument(description="The reports.")],
+        input: Annotated[list[LogEventInput], strawberry.argument(description="Events to log.")],
     ) -> LogEventsPayload:
         payload: LogEventsPayload = await info.context.run_mutation_once(_log_events, input)
         return payload
 
-    @strawberry.mutation(description="Changes an event, judged by the type it was logged under.")
+    @strawberry.mutation(
+        description=with_example(
+            "Updates an event. Its fields are validated against the version of the event type "
+            "that it was logged with, and the published guard rules apply.\n\n"
+            "Requires EVENT_UPDATE. User errors: `NOT_FOUND`, `CONFLICT` if the event has another "
+            "version than `ifVersion`, `INVALID_INPUT`, `FIELD_REQUIRED`, `FIELD_INVALID`, "
+            "`FIELD_UNKNOWN`, `GUARD_REJECTED`.",
+            """
+            mutation {
+              updateEvent(
+                input: { id: "01971f4e-8a2b-7c3d-9e4f-5a6b7c8d9e0f", summary: "Flare stopped" }
+              ) {
+                event { version }
+                userErrors { code message path }
+              }
+            }
+            """,
+        )
+    )
     async def update_event(
         self,
         info: Info,
-        input: Annotated[UpdateEventInput, strawberry.argument(description="What to change.")],
+        input: Annotated[
+            UpdateEventInput,
+            strawberry.argument(description="Event to update, and its new values."),
+        ],
     ) -> UpdateEventPayload:
         event_id = parse_id(input.id)
         report = (
@@ -194,26 +272,70 @@ class EventMutations:
         )
 
     @strawberry.mutation(
-        description="Takes an event away, and answers with it as it was. The log keeps an entry."
+        description=with_example(
+            "Deletes an event and returns its last state. Its entries in the change log remain.\n\n"
+            "Requires EVENT_DELETE. User errors: `NOT_FOUND`, `INVALID_INPUT` for a malformed ID.",
+            """
+            mutation {
+              deleteEvent(id: "01971f4e-8a2b-7c3d-9e4f-5a6b7c8d9e0f") {
+                event { summary }
+                userErrors { code message }
+              }
+            }
+            """,
+        )
     )
     async def delete_event(self, info: Info, id: EventId) -> EventPayload:
         return await _change_event(id, info, events.delete_event)
 
     @strawberry.mutation(
-        description="Marks an event as acknowledged. A second time is no error and keeps who did "
-        "it first, and when."
+        description=with_example(
+            "Acknowledges an event. Acknowledging it again changes nothing: the first time, "
+            "credential and note are kept.\n\n"
+            "Requires EVENT_UPDATE. User errors: `NOT_FOUND`, `INVALID_INPUT` for a malformed ID "
+            "or a note that is too long.",
+            """
+            mutation {
+              acknowledgeEvent(
+                id: "01971f4e-8a2b-7c3d-9e4f-5a6b7c8d9e0f"
+                note: "Crew informed"
+              ) {
+                event { acknowledgedAt }
+                userErrors { code message }
+              }
+            }
+            """,
+        )
     )
     async def acknowledge_event(
         self,
         info: Info,
         id: EventId,
         note: Annotated[
-            str | None, strawberry.argument(description="What there is to say of it.")
+            str | None,
+            strawberry.argument(
+                description="Note on the acknowledgement, at most 1,000 characters by default. "
+                "Default: none."
+            ),
         ] = None,
     ) -> EventPayload:
         return await _change_event(id, info, notifications.acknowledge_event, note)
 
-    @strawberry.mutation(description="Takes an acknowledgement back.")
+    @strawberry.mutation(
+        description=with_example(
+            "Removes the acknowledgement of an event. Nothing changes if the event is not "
+            "acknowledged.\n\n"
+            "Requires EVENT_UPDATE. User errors: `NOT_FOUND`, `INVALID_INPUT` for a malformed ID.",
+            """
+            mutation {
+              unacknowledgeEvent(id: "01971f4e-8a2b-7c3d-9e4f-5a6b7c8d9e0f") {
+                event { acknowledged }
+                userErrors { code message }
+              }
+            }
+            """,
+        )
+    )
     async def unacknowledge_event(self, info: Info, id: EventId) -> EventPayload:
         return await _change_event(id, info, notifications.unacknowledge_event)
 

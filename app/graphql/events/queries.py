@@ -9,6 +9,7 @@ import strawberry
 
 from app.domain.events import filters
 from app.graphql.shared.context import Context, Info
+from app.graphql.shared.examples import with_example
 from app.graphql.shared.field_sources import ComputedField, One, declare_source
 from app.graphql.shared.nodes import parse_id_argument
 from app.graphql.shared.pages import Connection
@@ -39,34 +40,69 @@ async def _resolve_entity(_root: Any, context: Context, type: str, id: str) -> E
 @strawberry.type
 class EventQueries:
     events: Connection[Event] = create_events_field(
-        lambda _root: filters.EventFilter(), "The events that a filter selects."
+        lambda _root: filters.EventFilter(),
+        with_example(
+            "Events that match a filter, latest first by default.\n\n"
+            "Requires EVENT_READ. Request errors: `BAD_USER_INPUT` for an invalid filter or page "
+            "argument, `INVALID_CURSOR`.",
+            """
+            {
+              events(first: 10, filter: { severities: [ERROR] }) {
+                nodes { id summary }
+                pageInfo { hasNextPage endCursor }
+              }
+            }
+            """,
+        ),
     )
 
     @strawberry.field(
-        description="One event; null where there is none of this id.",
+        description=with_example(
+            "Event with this ID. Null if there is none.\n\n"
+            "Requires EVENT_READ. Request errors: `BAD_USER_INPUT` for a malformed ID.",
+            """
+            {
+              event(id: "01971f4e-8a2b-7c3d-9e4f-5a6b7c8d9e0f") { summary severity occurredAt }
+            }
+            """,
+        ),
         metadata=declare_source(One(_parse_event_id, event_queries.select_event)),
     )
     async def event(
         self,
         info: Info,
-        id: Annotated[strawberry.ID, strawberry.argument(description="The event's id.")],
+        id: Annotated[strawberry.ID, strawberry.argument(description="ID of the event.")],
     ) -> Event | None:
         event_id = _parse_event_id(self, info.context, id)
         row = await event_queries.fetch_event(info.context.database, info.context.caller, event_id)
         return None if row is None else Event.from_row(row)
 
     @strawberry.field(
-        description="The event that a producer reported under its own id; null where there is "
-        "none.",
+        description=with_example(
+            "Event that a producer logged under its own identifier. Null if there is none. A "
+            "counted duplicate is not found by its own identifier.\n\n"
+            "Requires EVENT_READ.",
+            """
+            {
+              eventBySource(source: "/flare-monitor", sourceId: "42") { id occurrences }
+            }
+            """,
+        ),
         metadata=declare_source(One(_parse_source_key, event_queries.select_event)),
     )
     async def event_by_source(
         self,
         info: Info,
         reporter: Annotated[
-            str, strawberry.argument(name="source", description="The event's source.")
+            str,
+            strawberry.argument(name="source", description="Source of the event (`Event.source`)."),
         ],
-        source_id: Annotated[str, strawberry.argument(description="The producer's own id.")],
+        source_id: Annotated[
+            str,
+            strawberry.argument(
+                description="Producer's identifier of the event (`Event.sourceId`)."
+            ),
+        ],
     ) -> Event | None:
         source_key = _parse_source_key(self, info.context, reporter, source_id)
         row = await event_queries.fetch_event_by_source(
@@ -75,13 +111,38 @@ class EventQueries:
         return None if row is None else Event.from_row(row)
 
     @strawberry.field(
-        description="What events are about, by its names. It is there whether or not an event is.",
+        description=with_example(
+            "Entity with this type and identifier, from which its events can be listed. It is "
+            "returned whether or not there are events about it.\n\n"
+            "Requires EVENT_READ.",
+            """
+            {
+              entity(type: "Well", id: "well-001") {
+                events(first: 5) {
+                  nodes { summary }
+                }
+              }
+            }
+            """,
+        ),
         metadata=declare_source(ComputedField(_resolve_entity)),
     )
     async def entity(
         self,
         info: Info,
-        type: Annotated[str, strawberry.argument(description="The kind of thing: `Well`.")],
-        id: Annotated[str, strawberry.argument(description="Which one: `well-001`.")],
+        type: Annotated[
+            str,
+            strawberry.argument(
+                description="Type of the entity, for example `Well`. At most 255 characters by "
+                "default."
+            ),
+        ],
+        id: Annotated[
+            str,
+            strawberry.argument(
+                description="Identifier of the entity within its type, for example `well-001`. At "
+                "most 255 characters by default."
+            ),
+        ],
     ) -> Entity:
         return await _resolve_entity(self, info.context, type, id)

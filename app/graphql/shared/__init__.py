@@ -1,1 +1,1 @@
-"""What the GraphQL modules of all nouns use: context, pages, scalars, permissions."""
+"""Shared by all GraphQL modules: context, pagination, scalars and permissions."""

@@ -23,7 +23,7 @@ from app.services.change_log.feed import Feed
 
 
 class Context:
-    """Context of one HTTP request or of one WebSocket. It holds no database session."""
+    """Context of one HTTP request or WebSocket connection. It holds no database session."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Context:
 
     @property
     def now(self) -> datetime:
-        """Time of the HTTP request; on a WebSocket the current time."""
+        """Time of the HTTP request; on a WebSocket connection, the current time."""
         return self._received_at or datetime.now(UTC)
 
     async def authenticate(self, headers: Mapping[str, str]) -> None:
@@ -78,7 +78,7 @@ class Context:
         return self._last_event_id or after
 
     def credential_lifetime(self) -> CredentialLifetime:
-        """Returns the lifetime of the caller's credential, which ends a stream or a socket."""
+        """Returns the lifetime of the caller's credential, with which streams and sockets end."""
         return self._access.credential_watcher.track_caller(self.caller)
 
     @property
@@ -92,7 +92,7 @@ class Context:
     def record_key_use(self) -> None:
         """Records that an operation used the caller's API key.
 
-        A WebSocket authenticates once and calls this for each operation.
+        A WebSocket connection authenticates once and calls this for each operation.
         """
         if (key_id := self.caller.credential_id) is not None:
             self._access.key_uses.record_use(key_id, datetime.now(UTC))

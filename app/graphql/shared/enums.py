@@ -1,4 +1,4 @@
-"""The domain's enums as the API describes them."""
+"""Descriptions of the domain's enums in the schema."""
 
 from __future__ import annotations
 
@@ -36,143 +36,153 @@ def _register_enum(enum: type[Enum], description: str, **descriptions: str) -> N
 
 _register_enum(
     Severity,
-    "How grave an event is.",
-    ERROR="Needs attention at once; shown red.",
-    WARN="Should be watched; shown yellow.",
-    INFO="Good to know; shown blue.",
-    SUCCESS="Something went well; shown green.",
+    "Severity of an event. The levels and their colors are those of DeltaFi.",
+    ERROR="Needs immediate attention. Shown in red.",
+    WARN="Should be watched. Shown in yellow.",
+    INFO="For information. The default. Shown in blue.",
+    SUCCESS="Something succeeded. Shown in green.",
 )
 _register_enum(
     Outcome,
-    "How what the event tells of went.",
-    SUCCESS="It worked.",
-    FAILURE="It did not.",
+    "Outcome of the activity that an event reports.",
+    SUCCESS="The activity succeeded.",
+    FAILURE="The activity failed.",
 )
 _register_enum(
     ContainerActivity,
-    "What is done to a container.",
-    ACCESS="Somebody opened it, or tried to.",
-    BLOCK="It was closed to somebody, or to all.",
-    CREATE="It was made.",
-    EXPIRE="Its time was over.",
+    "Activity in the container audit trail.",
+    ACCESS="The container was opened, or with the outcome FAILURE an attempt to open it failed.",
+    BLOCK="Access to the container was blocked.",
+    CREATE="The container was created.",
+    EXPIRE="The container expired.",
 )
 _register_enum(
     EventChangeKind,
-    "What happened to an event.",
-    LOGGED="It was reported, and stored.",
-    UPDATED="Attributes of it were changed.",
-    ACKNOWLEDGED="Somebody acknowledged it.",
-    UNACKNOWLEDGED="The acknowledgement was taken back.",
-    CORRELATED="It was linked to another event.",
-    UNCORRELATED="A link to another event was taken away.",
-    DUPLICATED="It was reported once more, and counted.",
-    DELETED="It was taken away.",
+    "Kind of an entry about an event in the change log.",
+    LOGGED="The event was logged.",
+    UPDATED="Attributes of the event were changed.",
+    ACKNOWLEDGED="The event was acknowledged.",
+    UNACKNOWLEDGED="The acknowledgement of the event was removed.",
+    CORRELATED="The event was linked to other events.",
+    UNCORRELATED="Links to other events were removed.",
+    DUPLICATED="A duplicate of the event was counted.",
+    DELETED="The event was deleted.",
 )
 _register_enum(
     Relation,
-    "What another event is to an event.",
-    RELATED="They have to do with each other: it goes both ways.",
-    CAUSED_BY="The other is its cause.",
-    CAUSE_OF="The other is its effect.",
+    "Relation of another event to an event.",
+    RELATED="The events are related. This relation has no direction.",
+    CAUSED_BY="The other event is a cause of the event.",
+    CAUSE_OF="The other event is an effect of the event.",
 )
 _register_enum(
     EventTypeState,
-    "Where an event type is in its life.",
-    DRAFT="Being shaped: takes no events yet.",
-    PUBLISHED="Takes events.",
-    DEPRECATED="On its way out: still takes events, with a warning.",
-    ARCHIVED="Takes no events any more; those it has stay.",
+    "State of an event type in its lifecycle.",
+    DRAFT="Being defined. New events are rejected with `EVENT_TYPE_CLOSED`.",
+    PUBLISHED="In use. New events are accepted.",
+    DEPRECATED="Being phased out. New events are accepted with the warning `EVENT_TYPE_CLOSED`, "
+    "and rejected from `sunsetAt` on.",
+    ARCHIVED="Out of use. New events are rejected with `EVENT_TYPE_CLOSED`; existing events "
+    "remain.",
 )
 _register_enum(
     FieldKind,
-    "What values a field takes.",
-    TEXT="A short text.",
-    LONG_TEXT="A text of several lines.",
-    NUMBER="A number, as `150` or `0.5`.",
+    "Kind of values that a field accepts.",
+    TEXT="A text. Forms show a single-line input.",
+    LONG_TEXT="A text. Forms show a multi-line input.",
+    NUMBER="A number, such as `150` or `0.5`.",
     INTEGER="A whole number.",
     BOOLEAN="`true` or `false`.",
-    DATE="A day, as `2026-04-10`.",
-    DATETIME="An instant with an offset, as `2026-04-10T10:30:00Z`.",
+    DATE="A date, such as `2026-04-10`.",
+    DATETIME="A time with an offset, such as `2026-04-10T10:30:00Z`.",
     SELECT="One of the field's options.",
-    MULTI_SELECT="A list of the field's options, none twice.",
-    URL="An absolute address, as `https://example.com/a`.",
-    EMAIL="An e-mail address.",
+    MULTI_SELECT="A list of the field's options, without repetitions.",
+    URL="An absolute URL, such as `https://example.com/a`.",
+    EMAIL="An email address.",
 )
 _register_enum(
     ConditionalEffect,
-    "What a conditional rule does to its targets while its condition holds.",
-    SHOW="A target is hidden unless one of its SHOW rules holds.",
-    HIDE="A target is hidden, whatever shows it.",
-    REQUIRE="A target that is visible must have a value.",
+    "Effect of a conditional rule on its targets while its condition holds.",
+    SHOW="Shows the targets. A field with SHOW rules is hidden unless one of them holds.",
+    HIDE="Hides the targets. HIDE takes precedence over SHOW.",
+    REQUIRE="Requires a value for each target that is visible.",
 )
 _register_enum(
     DuplicateAction,
-    "What becomes of a duplicate.",
-    REJECT="It is refused, with the original.",
-    COUNT="The original's `occurrences` rise, and it is the answer.",
-    FLAG="It is stored with `duplicateOf`, and is never an original itself.",
+    "What happens to a duplicate that a deduplication rule has found.",
+    REJECT="The duplicate is rejected with `DUPLICATE`, and the error contains the original.",
+    COUNT="The duplicate is not stored. The original's `occurrences` increases by 1, and the "
+    "original is returned.",
+    FLAG="The duplicate is stored, with the original in `duplicateOf`. It never becomes an "
+    "original itself.",
 )
 _register_enum(
     GuardRuleState,
-    "Whether a guard rule is in force.",
-    DRAFT="Never published: it enforces nothing.",
-    PUBLISHED="A version of it is checked before events are accepted.",
-    RETIRED="Taken out of force; its history stays.",
+    "State of a guard rule.",
+    DRAFT="Never published. Not in force.",
+    PUBLISHED="In force. New and updated events are validated by the published version.",
+    RETIRED="No longer in force. Its versions remain readable.",
 )
 _register_enum(
     GuardEnforcement,
-    "What becomes of an event for which a guard rule does not hold.",
-    REJECT="It is refused.",
-    WARN="It is accepted, with a warning.",
+    "What happens to an event that violates a guard rule.",
+    REJECT="The event is rejected with `GUARD_REJECTED`.",
+    WARN="The event is accepted with the warning `GUARD_REJECTED`.",
 )
 _register_enum(
     Permission,
-    "What a credential may do. Each MANAGE permission also reads what it manages.",
-    EVENT_READ="Read events and all that goes with them; subscribe.",
-    EVENT_CREATE="Report events; read event types.",
+    "Permission of a credential. Each MANAGE permission includes reading what it manages. Without "
+    "the required permission, the error is `FORBIDDEN`.",
+    EVENT_READ="Read events, event types, rules, notifications and the change log, and subscribe.",
+    EVENT_CREATE="Log events, and read event types and rules.",
     EVENT_UPDATE="Update, acknowledge and correlate events.",
     EVENT_DELETE="Delete events.",
-    EVENT_TYPE_MANAGE="Shape event types and their fields.",
-    RULE_MANAGE="Shape guard rules and duplication rules.",
-    ORGANIZATION_MANAGE="Manage the organization's keys.",
+    EVENT_TYPE_MANAGE="Create, change and delete event types, fields and conditional rules.",
+    RULE_MANAGE="Create, change and delete guard rules and deduplication rules.",
+    ORGANIZATION_MANAGE="Manage the API keys of the organization.",
 )
 _register_enum(
     EventOrderField,
-    "What a list of events is sorted by; equal times are sorted by id.",
-    OCCURRED_AT="When it happened.",
-    RECORDED_AT="When Tocsin accepted it.",
+    "Time by which a list of events is ordered. Events with equal times are ordered by ID.",
+    OCCURRED_AT="Time at which the event occurred.",
+    RECORDED_AT="Time at which the event was logged.",
 )
 _register_enum(
     EventDimension,
-    "What events are counted by.",
-    SEVERITY="How grave they are.",
-    TYPE="Their type.",
-    CATEGORY="The category of their event type.",
-    ENTITY="What they are about: type and id together.",
-    SOURCE="Who reported them.",
-    OUTCOME="How what they tell of went.",
-    ACKNOWLEDGED="Whether somebody has acknowledged them.",
+    "Attribute by which events are grouped and counted.",
+    SEVERITY="Severity of the event.",
+    TYPE="Type of the event.",
+    CATEGORY="Category of the event type.",
+    ENTITY="Entity that the event is about: its type and ID together.",
+    SOURCE="Source of the event.",
+    OUTCOME="Outcome of the activity that the event reports.",
+    ACKNOWLEDGED="Whether the event is acknowledged.",
 )
 _register_enum(
     PredicateOperator,
-    "How a field's value is tested. On a field without a value each test fails but NOT_EXISTS.",
-    EQ="It is this value: `150` is `150.0`, and instants are equal whatever their offset.",
-    NE="It has a value, and another than this.",
-    GT="It is a greater number, a later instant or day, or a text behind this one.",
-    GTE="As GT, or equal.",
-    LT="It is a smaller number, an earlier instant or day, or a text before this one.",
-    LTE="As LT, or equal.",
-    IN="It is one of this list.",
-    CONTAINS="Of a text: this text is a part of it, to the letter (an instant is looked through as "
-    "it is written in UTC, `2026-04-10T10:30:00.000000Z`). Of a list: this is in it.",
-    EXISTS="It has a value, whatever it is.",
-    NOT_EXISTS="It has none.",
+    "Comparison operator of a predicate on a custom field. If the field has no value, every "
+    "operator except NOT_EXISTS is false, including NE. In conditional rules, the kind of the "
+    "field determines which operators are allowed.",
+    EQ="The field equals the value. Numbers compare by value (150 equals 150.0), and times as "
+    "instants, whatever their offset.",
+    NE="The field has a value that differs from the given one.",
+    GT="The field is greater: a larger number, a later date or time, or a text that sorts after "
+    "the value by code point.",
+    GTE="The field is greater or equal.",
+    LT="The field is less: a smaller number, an earlier date or time, or a text that sorts before "
+    "the value by code point.",
+    LTE="The field is less or equal.",
+    IN="The field equals one of the values in the list.",
+    CONTAINS="The text contains the value, case-sensitively, or the list has the value as an "
+    "element. A time is searched in its UTC form, `2026-04-10T10:30:00.000000Z`.",
+    EXISTS="The field has a value.",
+    NOT_EXISTS="The field has no value.",
 )
 _register_enum(
     SortDirection,
-    "Which end of a list comes first.",
-    ASC="The earliest first.",
-    DESC="The latest first.",
+    "Direction of an order.",
+    ASC="Earliest first.",
+    DESC="Latest first.",
 )
 _register_enum(
     UserErrorCode,

@@ -1,4 +1,4 @@
-"""The Node interface, and IDs in arguments."""
+"""The Node interface and the conversion of IDs."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from app.domain.shared.problems import Problem, bad_user_input, invalid_input
 from app.domain.shared.values import parse_id
 
 
-@strawberry.interface(description="Whatever has an id of its own: `node(id:)` finds it.")
+@strawberry.interface(description="An object with an ID of its own. `node(id:)` returns it.")
 class Node:
-    id: strawberry.ID = strawberry.field(description="A UUIDv7; later ids are greater.")
+    id: strawberry.ID = strawberry.field(
+        description="ID of the object, a UUIDv7. Newer objects have greater IDs."
+    )
 
 
 def format_id(row_id: UUID) -> strawberry.ID:

@@ -1,4 +1,4 @@
-"""Connections: pages of a list with a cursor for each row. `totalCount` is counted on demand."""
+"""Connections: pages of a list with a cursor for each row, and the arguments of pagination."""
 
 from __future__ import annotations
 
@@ -15,55 +15,69 @@ NodeT = TypeVar("NodeT")
 RowT = TypeVar("RowT")
 
 
-@strawberry.type(description="Whether the list goes on, and from where.")
+@strawberry.type(
+    description="Pagination information: whether there are more rows, and the cursors to request "
+    "them with."
+)
 class PageInfo:
     has_next_page: bool = strawberry.field(
-        description="Whether rows follow this page.",
+        description="Whether there are rows after this page.",
         metadata=declare_source(ConnectionPart.HAS_NEXT_PAGE),
     )
     has_previous_page: bool = strawberry.field(
-        description="Whether rows precede this page.",
+        description="Whether there are rows before this page.",
         metadata=declare_source(ConnectionPart.HAS_PREVIOUS_PAGE),
     )
     start_cursor: str | None = strawberry.field(
-        description="The first row's cursor: give it as `before` for the page before this.",
+        description="Cursor of the first row. Pass it as `before` to request the previous page. "
+        "Null if the page is empty.",
         metadata=declare_source(ConnectionPart.START_CURSOR),
     )
     end_cursor: str | None = strawberry.field(
-        description="The last row's cursor: give it as `after` for the page after this.",
+        description="Cursor to pass as `after` to request the next page: that of the last row. "
+        "Null if the page is empty, unless a filter of `eventChanges` stopped before the end of "
+        "the change log.",
         metadata=declare_source(ConnectionPart.END_CURSOR),
     )
 
 
-@strawberry.type(description="A row of a list, with its cursor.")
+@strawberry.type(description="A row of a list and its cursor.")
 class Edge(Generic[NodeT]):
     cursor: str = strawberry.field(
-        description="The row's place in this list, in this order.",
+        description="Cursor of the row. It is valid in this list, in this order, for an unlimited "
+        "time.",
         metadata=declare_source(ConnectionPart.CURSOR),
     )
     node: NodeT = strawberry.field(
-        description="The row itself.", metadata=declare_source(ConnectionPart.NODE)
+        description="The row.", metadata=declare_source(ConnectionPart.NODE)
     )
 
 
-@strawberry.type(description="A page of a list. Rows that come or go elsewhere move none of it.")
+@strawberry.type(
+    description="A page of a list. With cursors, rows that are added or deleted meanwhile do not "
+    "move other rows to another page."
+)
 class Connection(Generic[NodeT]):
     edges: list[Edge[NodeT]] = strawberry.field(
-        description="The rows with their cursors.", metadata=declare_source(ConnectionPart.EDGES)
+        description="Rows of this page with their cursors.",
+        metadata=declare_source(ConnectionPart.EDGES),
     )
     page_info: PageInfo = strawberry.field(
-        description="Whether and where the list goes on.",
+        description="Pagination information.",
         metadata=declare_source(ConnectionPart.PAGE_INFO),
     )
     count: strawberry.Private[Callable[[], Awaitable[int]]]
 
-    @strawberry.field(description="The rows alone.", metadata=declare_source(ConnectionPart.NODES))
+    @strawberry.field(
+        description="Rows of this page without their cursors.",
+        metadata=declare_source(ConnectionPart.NODES),
+    )
     def nodes(self) -> list[NodeT]:
         return [edge.node for edge in self.edges]
 
     @strawberry.field(
-        description="How many rows the whole list has. Costs a statement of its own: leave it "
-        "out where nobody looks at it.",
+        description="Number of rows in the whole list. It takes a database query of its own: "
+        "request it only if you show it.",
         metadata=declare_source(ConnectionPart.TOTAL_COUNT),
     )
     async def total_count(self) -> int:
@@ -101,28 +115,45 @@ def build_page_info(cursors: Sequence[str], has_next: bool, has_previous: bool) 
 
 First = Annotated[
     int | None,
-    strawberry.argument(description="How many rows from the front: 1 to 100, 20 if left out."),
+    strawberry.argument(
+        description="Number of rows from the start of the list, or after the cursor `after`. "
+        "Default 20, minimum 1, maximum 100 by default. Not allowed with `last`."
+    ),
 ]
 After = Annotated[
-    str | None, strawberry.argument(description="Only what comes after the row of this cursor.")
+    str | None,
+    strawberry.argument(
+        description="Cursor of a row. Only rows after it are returned. Not allowed with `before`. "
+        "A cursor of another list or order is an `INVALID_CURSOR` error."
+    ),
 ]
 SubscribeAfter = Annotated[
     str | None,
     strawberry.argument(
-        description="First send what came later than this cursor: one of `notifications`, of "
-        "`logHead`, or of the last message of a subscription. Left out, only what comes from now "
-        "on. CURSOR_EXPIRED: load the list anew."
+        description="Cursor from which the subscription resumes: one of `notifications` or "
+        "`eventChanges`, `logHead`, or that of the last message received. Everything later is "
+        "sent first, then new changes. Default: only new changes. If the change log has been "
+        "pruned beyond the cursor, the error is `CURSOR_EXPIRED`: load the list again and "
+        "subscribe with a new cursor."
     ),
 ]
 Last = Annotated[
-    int | None, strawberry.argument(description="How many rows from the back: 1 to 100.")
+    int | None,
+    strawberry.argument(
+        description="Number of rows from the end of the list, or before the cursor `before`. "
+        "Minimum 1, maximum 100 by default. Not allowed with `first`."
+    ),
 ]
 Before = Annotated[
-    str | None, strawberry.argument(description="Only what comes before the row of this cursor.")
+    str | None,
+    strawberry.argument(
+        description="Cursor of a row. Only rows before it are returned. Not allowed with `after`."
+    ),
 ]
 Offset = Annotated[
     int | None,
     strawberry.argument(
-        description="Rows to pass over, up to 10,000. A cursor is faster and never repeats a row."
+        description="Number of rows to skip, at most 10,000 by default. Only allowed with `first` "
+        "or alone. Cursors are faster and never repeat a row."
     ),
 ]

@@ -1,7 +1,7 @@
-"""The permissions that fields require. Every root field must be in the table.
+"""The permissions that fields require. The table must contain every root field.
 
-One of the permissions of a field is enough. Below the roots, the table has only the fields that
-require another permission than their parent.
+A caller needs one of the permissions of a field. Of the other fields, the table contains those that
+require other permissions than the fields that lead to them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""GraphQL errors in responses: each has an error code."""
+"""Error codes of the GraphQL errors in responses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from strawberry.exceptions import MissingQueryError
 from strawberry.schema.exceptions import CannotGetOperationTypeError
 
 from app.domain.shared.problems import INTERNAL_ERROR, ErrorCode, RequestError
-from app.graphql.shared import enums  # noqa: F401 (they are described before a type has them)
+from app.graphql.shared import enums  # noqa: F401 (describes the enums before they are used)
 from app.store.engine.dialect import unavailable_message
 
 log = structlog.get_logger(__name__)
@@ -58,7 +58,7 @@ def assign_error_code(error: GraphQLError) -> None:
         _set_extensions(error, _get_error_code(error))
 
 
-# graphql-core suggests names in some messages although suggestions are disabled: they leak names.
+# Some messages of graphql-core suggest names of the schema although suggestions are disabled.
 _NAME_SUGGESTION = re.compile(r" Did you mean [^?]*\?")
 # Prefixes of Strawberry's error messages about OneOf inputs.
 _ONE_OF_MESSAGES = ("OneOf Input Object", "Value for member field")
@@ -67,7 +67,7 @@ _ONE_OF_MESSAGES = ("OneOf Input Object", "Value for member field")
 def _get_error_code(error: GraphQLError) -> ErrorCode:
     if isinstance(error, GraphQLSyntaxError):
         return ErrorCode.GRAPHQL_PARSE_FAILED
-    # If a variable does not fit its type, the reason is the original error.
+    # If a variable does not fit its type, graphql-core sets the reason as the original error.
     if error.path or error.original_error or error.message.startswith(_ONE_OF_MESSAGES):
         return ErrorCode.BAD_USER_INPUT
     return ErrorCode.GRAPHQL_VALIDATION_FAILED

@@ -1,4 +1,4 @@
-"""The scalars: DateTime with an offset, Duration, and JSON with finite numbers."""
+"""The custom scalars of the schema: DateTime, Duration and JSON."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _parse_json_literal(node: ValueNode, variables: dict[str, Any] | None = None
 
 
 def _to_json_value(value: Any) -> Any:
-    """Converts variables of other types to JSON values and drops undefined ones."""
+    """Converts values of GraphQL variables to JSON values. Omits undefined variables."""
     if isinstance(value, datetime):
         return format_instant(value)
     if isinstance(value, Enum):
@@ -76,9 +76,9 @@ SCALARS: dict[object, ScalarDefinition] = {
     datetime: strawberry.scalar(
         name="DateTime",
         description=(
-            "An instant. On input RFC 3339 with an offset, as `2026-04-10T12:30:00+02:00` or what "
-            "JavaScript's `toISOString()` gives; "
-            "on output always UTC with microseconds, as `2026-04-10T10:30:00.000000Z`."
+            "A time in RFC 3339 format. Input must have an offset, such as "
+            "`2026-04-10T12:30:00+02:00` or the result of JavaScript's `toISOString()`. Output is "
+            "always in UTC with microseconds: `2026-04-10T10:30:00.000000Z`."
         ),
         specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
         serialize=format_instant,
@@ -86,15 +86,16 @@ SCALARS: dict[object, ScalarDefinition] = {
     ),
     timedelta: strawberry.scalar(
         name="Duration",
-        description="A length of time, ISO 8601: `PT15M`, `P7D`. Months and years are refused: "
-        "they have no length of their own.",
+        description="A duration in ISO 8601 format, in weeks, days, hours, minutes and seconds: "
+        "`PT15M`, `P7D`. Months and years are rejected because their length varies.",
         specified_by_url="https://www.iso.org/iso-8601-date-and-time-format.html",
         serialize=format_duration,
         parse_value=_parse_duration,
     ),
     JSON: strawberry.scalar(
         name="JSON",
-        description="Any JSON value: object, list, text, finite number, true, false, null.",
+        description="Any JSON value: an object, a list, a string, a finite number, true, false or "
+        "null.",
         specified_by_url="https://www.rfc-editor.org/rfc/rfc8259",
         serialize=lambda value: value,
         parse_value=lambda value: value,

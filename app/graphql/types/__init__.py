@@ -1,1 +1,1 @@
-"""GraphQL object types of all nouns, with the filters and errors that their fields take."""
+"""GraphQL types that several modules use: objects, filters and user errors."""

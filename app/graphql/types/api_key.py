@@ -14,23 +14,25 @@ from app.store import tables
 
 
 @strawberry.type(
-    description="A credential of one organization. Its secret is shown once, when it is made, and "
-    "is kept nowhere."
+    description="An API key of an organization. `createApiKey` returns its secret once; Tocsin "
+    "stores only a hash of the secret."
 )
 class ApiKey(Node):
     name: str = strawberry.field(
-        description="Who or what uses it: the source of what it reports, and the actor in the log."
+        description="Name of the key. It is the default `source` of the events that the key logs, "
+        "and the actor of their entries in the change log."
     )
-    permissions: list[Permission] = strawberry.field(description="What it may do.")
-    created_at: datetime = strawberry.field(description="When it was made.")
+    permissions: list[Permission] = strawberry.field(description="Permissions that the key grants.")
+    created_at: datetime = strawberry.field(description="Time of creation.")
     expires_at: datetime | None = strawberry.field(
-        description="From then on it opens nothing; null for one that does not expire."
+        description="Expiration time of the key. Null if the key never expires."
     )
     last_used_at: datetime | None = strawberry.field(
-        description="When it last opened something, true to a minute; null where it never did."
+        description="Time of the last authenticated request, accurate to one minute. Null if the "
+        "key was never used."
     )
     revoked_at: datetime | None = strawberry.field(
-        description="From then on it opens nothing; null where nobody revoked it."
+        description="Time at which the key was revoked. Null if it was not revoked."
     )
 
     @classmethod

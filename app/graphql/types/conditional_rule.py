@@ -1,4 +1,4 @@
-"""Conditional rules: which fields a form shows, hides or requires, and under which condition."""
+"""Conditional rules, which show, hide or require fields."""
 
 from __future__ import annotations
 
@@ -20,24 +20,31 @@ from app.store import tables
 
 @backed_by_table(tables.ConditionalRule)
 @strawberry.type(
-    description="While `condition` holds for the other fields' values, the effect applies to "
-    "`targets`. A field is visible when it has no SHOW rule or one of them holds, and no HIDE rule "
-    "holds. What is given for a hidden field is dropped, with a warning."
+    description="A rule that shows, hides or requires fields of an event type depending on the "
+    "values of other fields. While `condition` holds, `effect` applies to `targets`. A field is "
+    "visible if it has no SHOW rule or at least one of its SHOW rules holds, and none of its HIDE "
+    "rules holds. The value of a hidden field is dropped with the warning `FIELD_HIDDEN`."
 )
 class ConditionalRule(Node):
-    name: str = strawberry.field(description="What people call it.")
-    effect: ConditionalEffect = strawberry.field(description="What it does to its targets.")
-    condition: JSON = strawberry.field(
-        description="As ConditionInput: `{all: [..]}`, `{any: [..]}`, `{not: ..}` or "
-        "`{field: {field, operator, value}}`; what is read can be sent back."
+    name: str = strawberry.field(description="Display name of the rule.")
+    effect: ConditionalEffect = strawberry.field(
+        description="Effect on the target fields while the condition holds."
     )
-    enabled: bool = strawberry.field(description="Whether it is in force.")
+    condition: JSON = strawberry.field(
+        description="Condition in the form of ConditionInput, so that it can be sent back "
+        'unchanged: `{all: [...]}`, `{any: [...]}`, `{not: {...}}` or `{field: {field: "cause", '
+        'operator: EQ, value: "PLANNED"}}`.'
+    )
+    enabled: bool = strawberry.field(
+        description="Whether the rule is active. A disabled rule has no effect."
+    )
     event_type_id: strawberry.Private[UUID]
     target_names: strawberry.Private[tuple[str, ...]]
     preloaded_event_type: strawberry.Private[EventType | None] = None
 
     @strawberry.field(
-        description="The event type that it belongs to.", metadata=declare_source(DefinitionField())
+        description="Event type that the rule belongs to.",
+        metadata=declare_source(DefinitionField()),
     )
     async def event_type(self, info: Info) -> EventType:
         load = get_loaders(info).event_types.load
@@ -47,7 +54,7 @@ class ConditionalRule(Node):
         return event_type
 
     @strawberry.field(
-        description="The fields that it shows, hides or requires.",
+        description="Fields that the rule shows, hides or requires.",
         metadata=declare_source(DefinitionField()),
     )
     async def targets(self, info: Info) -> list[EventField]:

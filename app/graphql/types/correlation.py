@@ -1,4 +1,4 @@
-"""Correlations: links between events, in pages."""
+"""Correlations (links between events) and their connection."""
 
 from __future__ import annotations
 
@@ -13,46 +13,50 @@ from app.services.events.correlation_queries import CorrelationPage
 
 
 @strawberry.type(
-    description="That an event is linked to another, as seen from the one whose `correlations` "
-    "were asked for. Where several links lead to the same event, it is told once, by the "
-    "shortest way; of ways of one length, one that makes it a cause or an effect goes before one "
-    "that does not, then the earlier link."
+    description="A link from one event to another, seen from the event whose `correlations` are "
+    "listed. If several links lead to the same event, only one is listed: the one with the "
+    "smallest depth, then a causal link before a RELATED one, then the oldest."
 )
 class Correlation:
     relation: Relation = strawberry.field(
-        description="What `event` is to the event asked. The cause of a cause is a cause and the "
-        "effect of an effect an effect; any other event further away than 1 is RELATED."
+        description="Relation of `event` to the event whose correlations are listed. At a depth "
+        "greater than 1, the cause of a cause is a cause, the effect of an effect is an effect, "
+        "and every other event is RELATED."
     )
-    depth: int = strawberry.field(description="How many links away it is: 1 is direct.")
-    event: Event = strawberry.field(description="The other event.")
+    depth: int = strawberry.field(
+        description="Number of links between the two events. 1 for a direct link."
+    )
+    event: Event = strawberry.field(description="The linked event.")
     created_at: datetime = strawberry.field(
-        description="When the link was made; further away than 1, the last link on the way there."
+        description="Time at which the link was created. At a depth greater than 1: the creation "
+        "time of the last link on the path."
     )
     created_by: str = strawberry.field(
-        description="Who made that link: the name of the credential."
+        description="Name of the credential that created the link. At a depth greater than 1: the "
+        "creator of the last link on the path."
     )
 
 
-@strawberry.type(description="A correlation, with its cursor.")
+@strawberry.type(description="A correlation and its cursor.")
 class CorrelationEdge:
-    cursor: str = strawberry.field(description="The correlation's place in the list.")
+    cursor: str = strawberry.field(description="Cursor of the correlation in this list.")
     node: Correlation = strawberry.field(description="The correlation.")
 
 
 @strawberry.type(
-    description="A page of an event's correlations: the nearest first, at the same depth the "
-    "earliest linked, then by the other event's id."
+    description="A page of the correlations of an event, ordered by depth, then by creation time "
+    "of the link, then by event ID."
 )
 class CorrelationConnection:
     edges: list[CorrelationEdge] = strawberry.field(
-        description="The correlations with their cursors."
+        description="Correlations of this page with their cursors."
     )
-    page_info: PageInfo = strawberry.field(description="Whether and where the list goes on.")
+    page_info: PageInfo = strawberry.field(description="Pagination information.")
     total_count: int = strawberry.field(
-        description="How many events are correlated, up to 1,000: more are not told."
+        description="Number of correlated events in the whole list, at most 1,000 by default."
     )
 
-    @strawberry.field(description="The correlations alone.")
+    @strawberry.field(description="Correlations of this page without their cursors.")
     def nodes(self) -> list[Correlation]:
         return [edge.node for edge in self.edges]
 

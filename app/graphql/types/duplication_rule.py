@@ -1,4 +1,4 @@
-"""Duplication rules: which events are repeats of an earlier one."""
+"""Deduplication rules."""
 
 from __future__ import annotations
 
@@ -23,32 +23,41 @@ from app.store import tables
 
 @backed_by_table(tables.DuplicationRule)
 @strawberry.type(
-    description="Events with the same fingerprint, whose times lie within the window of each "
-    "other, are duplicates of the first. Of several rules the first that finds one acts."
+    description="A deduplication rule. Two events are duplicates if their fingerprints under the "
+    "rule are equal and their `occurredAt` differs by at most `window`; the event that was logged "
+    "first is the original. Enabled rules are tried in order of creation, and the first that "
+    "finds an original decides. A rule only compares events that were logged since it was created "
+    "or last reset."
 )
 class DuplicationRule(Node):
-    name: str = strawberry.field(description="What people call it.")
+    name: str = strawberry.field(description="Display name of the rule.")
     fingerprint: list[str] = strawberry.field(
-        description="What the fingerprint is taken over: `type`, `entity`, `entity.type`, "
+        description="Attributes that make up the fingerprint: `type`, `entity`, `entity.type`, "
         "`entity.id`, `source`, `subject`, `severity`, `outcome`, `summary`, `content`, `tags`, "
-        "`fields`, `fields.<name>`. 150 equals 150.0; absent differs from null and from empty."
+        "`fields` or `fields.<name>`. Numbers compare by value: 150 equals 150.0. For a custom "
+        "field, absent, null and empty are three different values. The rule does not apply to an "
+        "event that has none of the attributes."
     )
     window: timedelta = strawberry.field(
-        description="How far from the first, before or after, a duplicate may have occurred.",
+        description="Maximum difference between the `occurredAt` of a duplicate and of its "
+        "original, in either direction. `PT0S` matches events of the same instant only.",
         metadata=declare_source(Column("window_us")),
     )
-    action: DuplicateAction = strawberry.field(description="What becomes of a duplicate.")
-    enabled: bool = strawberry.field(description="Whether it is in force.")
+    action: DuplicateAction = strawberry.field(description="What happens to a duplicate.")
+    enabled: bool = strawberry.field(description="Whether the rule is active.")
     reset_at: datetime | None = strawberry.field(
-        description="When it last forgot: by a reset, or by another fingerprint or window."
+        description="Time at which the stored fingerprints were last cleared, by "
+        "`resetDuplication` or by a change of the fingerprint or the window. Null if they never "
+        "were."
     )
-    created_at: datetime = strawberry.field(description="When it was made.")
-    updated_at: datetime = strawberry.field(description="When it was last changed.")
+    created_at: datetime = strawberry.field(description="Time of creation.")
+    updated_at: datetime = strawberry.field(description="Time of the last change.")
     event_type_id: strawberry.Private[UUID | None]
-    preloaded_match_count: strawberry.Private[int | None] = None  # of a deleted rule
+    preloaded_match_count: strawberry.Private[int | None] = None  # set for a deleted rule
 
     @strawberry.field(
-        description="The event type whose events it is for; null for every event.",
+        description="Event type that the rule is limited to. Null if the rule applies to all "
+        "events of the organization. Requires EVENT_READ, EVENT_CREATE or EVENT_TYPE_MANAGE.",
         metadata=declare_source(EventTypeReference("event_type_id")),
     )
     async def event_type(self, info: Info) -> EventType | None:
@@ -56,7 +65,10 @@ class DuplicationRule(Node):
             return None
         return await get_loaders(info).event_types.load(self.event_type_id)
 
-    @strawberry.field(description="Duplicates caught since the last reset.")
+    @strawberry.field(
+        description="Number of duplicates that the rule has found since it was created or last "
+        "reset."
+    )
     async def caught(self, info: Info) -> int:
         if self.preloaded_match_count is not None:
             return self.preloaded_match_count

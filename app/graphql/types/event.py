@@ -55,64 +55,111 @@ LATEST_FIRST = EventOrder(field=EventOrderField.OCCURRED_AT, direction=SortDirec
 
 
 @backed_by_table(tables.Event)
-@strawberry.type(description="Something that happened, as it was reported, checked and stored.")
+@strawberry.type(
+    description="Something that happened, as logged by a producer, validated and stored."
+)
 class Event(Node):
     type: str = strawberry.field(
-        description="Its CloudEvents type, a reverse-DNS name such as "
+        description="CloudEvents type of the event, usually a reverse-DNS name such as "
         "`com.slb.cloud.fdplan.studies.study_created.v1`."
     )
     event_type_version: int | None = strawberry.field(
-        description="The version of the event type that it was checked against."
+        description="Version of the event type that the event was validated against. Null for a "
+        "free-form event."
     )
     category: str | None = strawberry.field(
-        description="The category of its event type, in the version that it was checked against; "
-        "null where the type is free-form."
+        description="Category of the event type, in the version that the event was validated "
+        "against. Null for a free-form event."
     )
     entity: Entity | None = strawberry.field(
-        description="What it is about.",
+        description="Entity that the event is about, for example a well. Null if none was given.",
         metadata=declare_source(EmbeddedObject({"type": "entity_type", "entity_id": "entity_id"})),
     )
-    severity: Severity = strawberry.field(description="How grave it is.")
-    summary: str = strawberry.field(description="What happened, in a line.")
-    content: str | None = strawberry.field(description="What happened, at length.")
-    source: str = strawberry.field(description="Who reported it, a URI-reference.")
+    severity: Severity = strawberry.field(
+        description="Severity of the event. INFO if none was given."
+    )
+    summary: str = strawberry.field(
+        description="Short description of the event, at most 1,000 characters by default. If none "
+        "was given: the name of the event type, or the `type` of a free-form event."
+    )
+    content: str | None = strawberry.field(
+        description="Full description of the event, at most 100,000 characters by default. Null "
+        "if none was given."
+    )
+    source: str = strawberry.field(
+        description="Producer of the event, as in CloudEvents: a URI-reference such as "
+        "`/services/flare-monitor`. If none was given: the name of the credential that logged the "
+        "event, percent-encoded."
+    )
     source_id: str | None = strawberry.field(
-        description="The producer's own id for it, unique with `source`; null if none was given."
+        description="Identifier that the producer gave the event, unique together with `source`. "
+        "Null if none was given."
     )
     subject: str | None = strawberry.field(
-        description="What of the source it is about, in CloudEvents' sense."
+        description="Subject of the event within its source, as in CloudEvents. Null if none was "
+        "given."
     )
-    outcome: Outcome | None = strawberry.field(description="How what it tells of went.")
-    occurred_at: datetime = strawberry.field(description="When it happened.")
-    recorded_at: datetime = strawberry.field(description="When Tocsin accepted it.")
-    updated_at: datetime = strawberry.field(description="When `updateEvent` last changed it.")
-    fields: JSON = strawberry.field(description="Its values by field name, as checked: an object.")
-    tags: list[str] = strawberry.field(description="Planning tags, `name:identifier`.")
+    outcome: Outcome | None = strawberry.field(
+        description="Outcome of the activity that the event reports. Null if not reported."
+    )
+    occurred_at: datetime = strawberry.field(
+        description="Time at which the event occurred. If none was given: the time at which it "
+        "was logged."
+    )
+    recorded_at: datetime = strawberry.field(
+        description="Time at which the event was logged, by the server's clock."
+    )
+    updated_at: datetime = strawberry.field(
+        description="Time of the last `updateEvent`. Equal to `recordedAt` if the event was never "
+        "updated."
+    )
+    fields: JSON = strawberry.field(
+        description="Custom values of the event by field name, a JSON object. Empty if the event "
+        "has none. Defaults are applied, and the values of hidden fields are removed."
+    )
+    tags: list[str] = strawberry.field(
+        description="Planning tags of the event in the form `name:identifier`, such as "
+        "`StudyId:01ED4CMJ4N9N504E3QJT1A68JY`. The name comes from FDPlan, which tags events with "
+        "the study and the scenario that they belong to; other producers may use tags as free "
+        "labels."
+    )
     occurrences: int = strawberry.field(
-        description="How many times it was reported: 1, and one more for each duplicate that was "
-        "counted."
+        description="Number of times the event was logged: 1, plus 1 for each duplicate that a "
+        "COUNT rule counted."
     )
     last_occurred_at: datetime = strawberry.field(
-        description="When it occurred the last time, counted duplicates included.",
+        description="Time of the latest occurrence, counted duplicates included. Equal to "
+        "`occurredAt` if there are none.",
         metadata=declare_source(LatestOf("occurred_at", "last_occurred_at")),
     )
-    notification: bool = strawberry.field(description="Whether it is shown in the bell.")
+    notification: bool = strawberry.field(
+        description="Whether the event is a notification: listed by `notifications` and delivered "
+        "by `notificationAdded`."
+    )
     acknowledged: bool = strawberry.field(
-        description="Whether somebody has acknowledged it.",
+        description="Whether the event is acknowledged.",
         metadata=declare_source(IsNotNull("acknowledged_at")),
     )
-    acknowledged_at: datetime | None = strawberry.field(description="When, the first time.")
-    acknowledged_by: str | None = strawberry.field(description="Who did, the first time.")
-    acknowledgement_note: str | None = strawberry.field(description="What they said of it.")
+    acknowledged_at: datetime | None = strawberry.field(
+        description="Time at which the event was acknowledged. Null if it is not acknowledged."
+    )
+    acknowledged_by: str | None = strawberry.field(
+        description="Name of the credential that acknowledged the event. Null if it is not "
+        "acknowledged."
+    )
+    acknowledgement_note: str | None = strawberry.field(
+        description="Note given with the acknowledgement, at most 1,000 characters by default. "
+        "Null if none was given."
+    )
     version: int = strawberry.field(
-        description="From 1; rises with every `updateEvent`, and with nothing else. Send it back "
-        "as `ifVersion`."
+        description="Number of the event's revision, starting at 1. Only `updateEvent` increases "
+        "it. Send it back as `ifVersion` to detect concurrent updates."
     )
     state: strawberry.Private[EventState]
 
     @strawberry.field(
-        description="The event that a duplication rule with FLAG found it to be a duplicate of; "
-        "null once that is deleted.",
+        description="Original event, if a FLAG rule stored this event as a duplicate. Null "
+        "otherwise, and once the original is deleted. Requires EVENT_READ.",
         metadata=declare_source(ForeignRow("duplicate_of_id")),
     )
     async def duplicate_of(self, info: Info) -> Event | None:
@@ -121,7 +168,8 @@ class Event(Node):
         return await get_loaders(info).events.load(self.state.duplicate_of_id)
 
     @strawberry.field(
-        description="The definition that it was checked against; null where the type is free-form.",
+        description="Event type that defines the event's fields. Null for a free-form event, "
+        "whose `type` is not registered. Requires EVENT_READ, EVENT_CREATE or EVENT_TYPE_MANAGE.",
         metadata=declare_source(EventTypeReference("event_type_id")),
     )
     async def event_type(
@@ -132,8 +180,8 @@ class Event(Node):
         return await get_loaders(info).event_types.load(self.state.event_type_id)
 
     @strawberry.field(
-        description="The same values beside their definitions, in the order of the form; none "
-        "where the type is free-form."
+        description="Custom values with the definitions of their fields, in form order. Fields "
+        "without a value are omitted. Empty for a free-form event."
     )
     async def field_values(
         self, info: Info
@@ -143,12 +191,14 @@ class Event(Node):
             return []
         return await get_loaders(info).field_values(event_type_id, version, self.fields)
 
-    @strawberry.field(description="It in CloudEvents 1.0 JSON format.")
+    @strawberry.field(description="The event in CloudEvents 1.0 JSON format.")
     def cloud_event(self, info: Info) -> JSON:
         address = schema_url(info.context.public_url, self.state)
         return JSON(format_cloud_event(self.state, address))
 
-    @strawberry.field(description="What happened to it, oldest first.")
+    @strawberry.field(
+        description="Entries of the change log about this event, oldest first. Requires EVENT_READ."
+    )
     async def history(
         self, info: Info, first: First = 20, after: After = None
     ) -> Annotated[EventChangeConnection, strawberry.lazy("app.graphql.types.event_change")]:
@@ -159,7 +209,8 @@ class Event(Node):
         return connection
 
     @strawberry.field(
-        description="The events that it is linked to, each once at its least depth, up to 1,000."
+        description="Events that are linked to this event, each once at its smallest depth, at "
+        "most 1,000 by default. Requires EVENT_READ."
     )
     async def correlations(
         self,
@@ -167,7 +218,8 @@ class Event(Node):
         depth: Annotated[
             int | None,
             strawberry.argument(
-                description="1 to 5: 2 and more follows links of links. Below a list only 1."
+                description="Number of links to follow. Default 1, at most 5 by default. Within a "
+                "list of events it must be 1; otherwise the error is `BAD_USER_INPUT`."
             ),
         ] = 1,
         first: First = 20,
@@ -224,10 +276,14 @@ def create_events_field(
         root: strawberry.Parent[Any],
         info: Info,
         filter: Annotated[
-            EventFilter | None, strawberry.argument(description="Only these events.")
+            EventFilter | None,
+            strawberry.argument(description="Conditions on the events. Default: all events."),
         ] = None,
         order_by: Annotated[
-            EventOrder | None, strawberry.argument(description="The latest first, if left out.")
+            EventOrder | None,
+            strawberry.argument(
+                description="Order of the events. Default: latest `occurredAt` first."
+            ),
         ] = LATEST_FIRST,
         first: First = None,
         after: After = None,
@@ -303,15 +359,17 @@ async def fetch_event_connection(info: Info, page_request: EventPageRequest) -> 
 
 
 @strawberry.type(
-    description="What an event is about. It has no id of its own: two types may use the same "
-    "`entityId`."
+    description="A thing that events are about, such as a well or a container. It is identified "
+    "by its type and its ID together, and is known only from the events about it."
 )
 class Entity:
-    type: str = strawberry.field(description="The kind of thing: `Well`.")
-    entity_id: str = strawberry.field(description="Which one: `well-001`.")
+    type: str = strawberry.field(description="Type of the entity, for example `Well`.")
+    entity_id: str = strawberry.field(
+        description="Identifier of the entity within its type, for example `well-001`."
+    )
     events: Connection[Event] = create_events_field(
         lambda entity: filters.EventFilter(entity=EntityName(entity.type, entity.entity_id)),
-        "All that was reported about it.",
+        "Events about the entity. Requires EVENT_READ.",
     )
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Entries of the change log, in pages."""
+"""Entries of the change log and their connection."""
 
 from __future__ import annotations
 
@@ -17,24 +17,25 @@ from app.store.change_log.changes import Entry
 
 
 @strawberry.type(
-    description="One entry of the append-only log. The log is the audit trail, and what "
-    "subscriptions follow."
+    description="An entry of the change log. The change log is append-only: it is the audit "
+    "trail, and subscriptions follow it."
 )
 class EventChange:
     cursor: str = strawberry.field(
-        description="The entry's place in the log: give it as `after` to go on from here."
+        description="Cursor of the entry in the change log. Pass it as `after` to continue from "
+        "here, also in a subscription."
     )
-    kind: EventChangeKind = strawberry.field(description="What happened to the event.")
-    at: datetime = strawberry.field(description="When.")
-    actor: str = strawberry.field(description="Who did it: the name of the credential.")
-    event_id: strawberry.ID = strawberry.field(description="The event's id.")
+    kind: EventChangeKind = strawberry.field(description="Kind of the change.")
+    at: datetime = strawberry.field(description="Time of the change.")
+    actor: str = strawberry.field(description="Name of the credential that made the change.")
+    event_id: strawberry.ID = strawberry.field(description="ID of the event.")
     event: Event | None = strawberry.field(
-        description="The event as it is now; null once it is deleted."
+        description="Current state of the event. Null if the event was deleted."
     )
     changes: JSON = strawberry.field(
-        description="What changed: `{attribute: [before, after]}`. Links are told as "
-        "`correlations`: of those that were made or taken away, which were there before and after, "
-        "each as `{eventId, relation}`."
+        description='Changed attributes with their values before and after: `{"severity": '
+        '["WARN", "ERROR"]}`. Added or removed links are listed under `correlations`, each as '
+        '`{"eventId": ..., "relation": ...}`: removed links before, added links after.'
     )
 
     @classmethod
@@ -46,30 +47,33 @@ class EventChange:
             actor=entry.actor,
             event_id=format_id(entry.subject_id),
             event=None if entry.event is None else Event.from_row(entry.event),
-            # Correlations are not attributes of the event: only the log entry contains them.
+            # Correlations are not attributes of the event: only the entry contains them.
             changes=JSON(diff_states(entry.before, entry.after) or entry.changes),
         )
 
 
-@strawberry.type(description="An entry of the log, with its place.")
+@strawberry.type(description="An entry of the change log and its cursor.")
 class EventChangeEdge:
-    cursor: str = strawberry.field(description="The entry's place in the log.")
+    cursor: str = strawberry.field(description="Cursor of the entry in the change log.")
     node: EventChange = strawberry.field(description="The entry.")
 
 
 @strawberry.type(
-    description="A page of the log, the oldest first. A filter looks at up to 10,000 entries for a "
-    "page: a page may be short, even empty, and `hasNextPage` all the same."
+    description="A page of the change log, oldest entries first. A filter examines at most 10,000 "
+    "entries per page, so a filtered page may be short or empty although `hasNextPage` is true: "
+    "continue with `endCursor`."
 )
 class EventChangeConnection:
-    edges: list[EventChangeEdge] = strawberry.field(description="The entries with their places.")
-    page_info: PageInfo = strawberry.field(description="Whether and where the log goes on.")
+    edges: list[EventChangeEdge] = strawberry.field(
+        description="Entries of this page with their cursors."
+    )
+    page_info: PageInfo = strawberry.field(description="Pagination information.")
     begins_at: datetime | None = strawberry.field(
-        description="Where the log begins: the operator has removed older entries from it, and a "
-        "cursor from among them is `CURSOR_EXPIRED`. Null while the log holds everything."
+        description="Time up to which the operator has pruned the change log. A cursor of a "
+        "pruned entry is rejected with `CURSOR_EXPIRED`. Null if the change log is complete."
     )
 
-    @strawberry.field(description="The entries alone.")
+    @strawberry.field(description="Entries of this page without their cursors.")
     def nodes(self) -> list[EventChange]:
         return [edge.node for edge in self.edges]
 

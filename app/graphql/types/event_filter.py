@@ -18,6 +18,7 @@ from app.domain.shared.limits import Limits
 from app.domain.shared.problems import bad_user_input
 from app.domain.shared.values import validate_text
 from app.graphql.shared.enums import SortDirection
+from app.graphql.shared.examples import with_example
 from app.graphql.shared.nodes import parse_id_argument
 from app.graphql.types.field_predicate import FieldPredicate
 from app.services.events.event_queries import EventOrderField
@@ -25,100 +26,164 @@ from app.services.events.event_queries import EventOrderField
 T = TypeVar("T")
 
 
-@strawberry.input(description="What an event is about, by the names of the one who reports it.")
+@strawberry.input(
+    description=with_example(
+        "An entity, identified by its type and its ID.",
+        """
+        { type: "Well", id: "well-001" }
+        """,
+    )
+)
 class EntityInput:
-    type: str = strawberry.field(description="The kind of thing: `Well`.")
-    id: str = strawberry.field(description="Which one: `well-001`.")
+    type: str = strawberry.field(
+        description="Type of the entity, for example `Well`. At most 255 characters by default."
+    )
+    id: str = strawberry.field(
+        description="Identifier of the entity within its type, for example `well-001`. At most "
+        "255 characters by default."
+    )
 
     def to_domain(self) -> Entity:
         return Entity(self.type, self.id)
 
 
-@strawberry.input(description="A stretch of time.")
+@strawberry.input(
+    description=with_example(
+        "A range of time.",
+        """
+        { from: "2026-04-10T00:00:00Z", to: "2026-04-11T00:00:00Z" }
+        """,
+    )
+)
 class TimeRange:
     from_: datetime | None = strawberry.field(
-        name="from", default=None, description="Inclusive; without it, since ever."
+        name="from",
+        default=None,
+        description="Start of the range, inclusive. Default: no lower bound.",
     )
     to: datetime | None = strawberry.field(
-        default=None, description="Exclusive; without it, without end."
+        default=None, description="End of the range, exclusive. Default: no upper bound."
     )
 
     def to_domain(self) -> filters.TimeRange:
         return filters.TimeRange(self.from_, self.to)
 
 
-@strawberry.input(description="Which tags an event has.")
+@strawberry.input(
+    description=with_example(
+        "A condition on the planning tags of an event. If both `all` and `any` are given, both "
+        "must hold.",
+        """
+        { any: ["StudyId:42", "StudyId:43"] }
+        """,
+    )
+)
 class TagFilter:
     all: list[str] | None = strawberry.field(
-        default=None, description="Every one of these; `[]` selects nothing."
+        default=None,
+        description="Tags that the event must all have. An empty list matches no event.",
     )
-    any: list[str] | None = strawberry.field(default=None, description="At least one of these.")
+    any: list[str] | None = strawberry.field(
+        default=None,
+        description="Tags of which the event must have at least one. An empty list matches no "
+        "event.",
+    )
 
 
 @strawberry.input(
-    description="Which events are meant. All that is said must hold; null is the same as leaving "
-    "out; an empty list selects nothing. A list holds up to 100 values; filters lie within each "
-    "other up to 5 deep, and say up to 100 things in all."
+    description=with_example(
+        "Conditions on events. An event must meet all given conditions; a condition that is null "
+        "or omitted is ignored. An empty list matches no event. By default a list may have 100 "
+        "values, filters may be nested 5 levels deep, and a filter may have 100 conditions in "
+        "total; beyond a limit the error is `BAD_USER_INPUT`.",
+        """
+        {
+          severities: [ERROR, WARN]
+          types: ["flaring.*"]
+          fields: [{ field: "volume_mcf", operator: GT, value: 100 }]
+        }
+        """,
+    )
 )
 class EventFilter:
     ids: list[strawberry.ID] | None = strawberry.field(
-        default=None, description="One of these events."
+        default=None, description="IDs, of which the event must have one."
     )
     event_type_id: strawberry.ID | None = strawberry.field(
-        default=None, description="Events that were checked against this event type."
+        default=None, description="ID of the event type that the event was validated against."
     )
     types: list[str] | None = strawberry.field(
         default=None,
-        description="One of these types; one that ends in `*` is a prefix: `com.acme.*`.",
+        description="Types, of which the event must have one. A value that ends with `*` is a "
+        "prefix: `com.acme.*`.",
     )
     category: str | None = strawberry.field(
         default=None,
-        description="Of an event type of this category, in the version that the event was checked "
-        "against.",
+        description="Category of the event's type, in the version that the event was validated "
+        "against. Free-form events have no category.",
     )
-    entity: EntityInput | None = strawberry.field(default=None, description="About this entity.")
+    entity: EntityInput | None = strawberry.field(
+        default=None, description="Entity that the event is about."
+    )
     entity_id: str | None = strawberry.field(
-        default=None, description="About an entity with this id, whatever its type."
+        default=None,
+        description="Identifier of the entity that the event is about, whatever the type of the "
+        "entity.",
     )
     severities: list[Severity] | None = strawberry.field(
-        default=None, description="One of these severities."
+        default=None, description="Severities, of which the event must have one."
     )
-    source: str | None = strawberry.field(default=None, description="Reported by this source.")
+    source: str | None = strawberry.field(
+        default=None, description="Source of the event. The whole value must match."
+    )
     source_ids: list[str] | None = strawberry.field(
-        default=None, description="One of these producer's own ids."
+        default=None,
+        description="Producer's identifiers (`sourceId`), of which the event must have one.",
     )
-    subject: str | None = strawberry.field(default=None, description="With this subject.")
-    outcome: Outcome | None = strawberry.field(default=None, description="With this outcome.")
+    subject: str | None = strawberry.field(
+        default=None, description="Subject of the event. The whole value must match."
+    )
+    outcome: Outcome | None = strawberry.field(default=None, description="Outcome of the event.")
     duplicate: bool | None = strawberry.field(
-        default=None, description="Whether it is flagged as a duplicate of another."
+        default=None,
+        description="Whether a FLAG rule has marked the event as a duplicate (`duplicateOf` is "
+        "not null).",
     )
-    occurred_at: TimeRange | None = strawberry.field(default=None, description="When it happened.")
+    occurred_at: TimeRange | None = strawberry.field(
+        default=None, description="Time range in which the event occurred."
+    )
     recorded_at: TimeRange | None = strawberry.field(
-        default=None, description="When Tocsin accepted it."
+        default=None, description="Time range in which the event was logged."
     )
     notification: bool | None = strawberry.field(
-        default=None, description="Whether it is shown in the bell."
+        default=None, description="Whether the event is a notification."
     )
     acknowledged: bool | None = strawberry.field(
-        default=None, description="Whether somebody has acknowledged it."
+        default=None, description="Whether the event is acknowledged."
     )
-    tags: TagFilter | None = strawberry.field(default=None, description="Its planning tags.")
+    tags: TagFilter | None = strawberry.field(
+        default=None, description="Condition on the planning tags of the event."
+    )
     search: str | None = strawberry.field(
         default=None,
-        description="Words to find in summary and content: all of them, each whole, in any order, "
-        "upper or lower case.",
+        description="Words that must all occur in `summary` or `content`, as whole words in any "
+        "order. Case and diacritics are ignored. At most 255 characters by default.",
     )
     fields: list[FieldPredicate] | None = strawberry.field(
-        default=None, description="Tests on custom fields, all of which hold."
+        default=None, description="Predicates on custom fields, all of which must hold."
     )
     and_: list[EventFilter] | None = strawberry.field(
-        name="and", default=None, description="All of these hold; `[]` always does."
+        name="and",
+        default=None,
+        description="Filters that must all match. An empty list matches every event.",
     )
     or_: list[EventFilter] | None = strawberry.field(
-        name="or", default=None, description="One of these holds; `[]` never does."
+        name="or",
+        default=None,
+        description="Filters of which at least one must match. An empty list matches no event.",
     )
     not_: EventFilter | None = strawberry.field(
-        name="not", default=None, description="This does not hold."
+        name="not", default=None, description="Filter that must not match."
     )
 
     def to_domain(self, limits: Limits) -> filters.EventFilter:
@@ -167,18 +232,34 @@ class EventFilter:
         )
 
 
-@strawberry.input(description="Which notifications are meant. All that is said must hold.")
+@strawberry.input(
+    description=with_example(
+        "Conditions on notifications. A notification must meet all given conditions; a condition "
+        "that is null or omitted is ignored. By default a list may have 100 values.",
+        """
+        { severities: [ERROR], acknowledged: false }
+        """,
+    )
+)
 class NotificationFilter:
     severities: list[Severity] | None = strawberry.field(
-        default=None, description="One of these severities."
+        default=None,
+        description="Severities, of which the notification must have one. An empty list matches "
+        "none.",
     )
     types: list[str] | None = strawberry.field(
-        default=None, description="One of these types, or a prefix that ends in `*`."
+        default=None,
+        description="Types, of which the notification must have one. A value that ends with `*` "
+        "is a prefix: `com.acme.*`. An empty list matches none.",
     )
-    entity: EntityInput | None = strawberry.field(default=None, description="About this entity.")
-    source: str | None = strawberry.field(default=None, description="Reported by this source.")
+    entity: EntityInput | None = strawberry.field(
+        default=None, description="Entity that the notification is about."
+    )
+    source: str | None = strawberry.field(
+        default=None, description="Source of the notification. The whole value must match."
+    )
     acknowledged: bool | None = strawberry.field(
-        default=None, description="Whether somebody has acknowledged it."
+        default=None, description="Whether the notification is acknowledged."
     )
 
     def to_domain(self, limits: Limits) -> filters.EventFilter:
@@ -200,15 +281,23 @@ def parse_event_filter(
     return filters.EventFilter() if filter is None else filter.to_domain(limits)
 
 
-@strawberry.input(description="What a list of events is sorted by, and which way.")
+@strawberry.input(
+    description=with_example(
+        "Order of a list of events. Events with equal times are ordered by ID, in the same "
+        "direction.",
+        """
+        { field: RECORDED_AT, direction: ASC }
+        """,
+    )
+)
 class EventOrder:
-    field: EventOrderField = strawberry.field(description="Which instant.")
-    direction: SortDirection = strawberry.field(description="Which end comes first.")
+    field: EventOrderField = strawberry.field(description="Time by which the events are ordered.")
+    direction: SortDirection = strawberry.field(description="Direction of the order.")
 
 
 @dataclass(frozen=True)
 class FilterPath:
-    """Path of an input object in a filter. It converts values and names their paths in errors."""
+    """Path of an input object in a filter. Converts its values, with their paths in errors."""
 
     limits: Limits
     path: tuple[str, ...]
@@ -271,9 +360,9 @@ class FilterPath:
 
 
 def check_text_argument(value: str | None, limits: Limits, *argument: str) -> str | None:
-    """Returns the text. Raises RequestError BAD_USER_INPUT if no stored text can be equal to it.
+    """Returns the text. Raises RequestError BAD_USER_INPUT if it is too long or cannot be stored.
 
-    PostgreSQL rejects such a text even in a comparison.
+    PostgreSQL rejects a text that it cannot store even in a comparison.
     """
     for problem in validate_text(value, limits.name_characters, *argument):
         raise bad_user_input(problem.message, *problem.path)

@@ -31,29 +31,37 @@ if TYPE_CHECKING:
 
 @backed_by_table(tables.EventType)
 @strawberry.type(
-    description="The definition of a kind of event: which fields its events have, and whether it "
-    "takes events."
+    description="The definition of a kind of event: the fields of its events, the rules that "
+    "validate them, and whether new events are accepted."
 )
 class EventType(Node):
     type: str = strawberry.field(
-        description="The CloudEvents type that its events carry; unique in the organization."
+        description="CloudEvents type of its events, unique in the organization."
     )
-    name: str = strawberry.field(description="What people call it.")
-    description: str | None = strawberry.field(description="What it is for.")
-    category: str = strawberry.field(description="The group it belongs to.")
-    state: EventTypeState = strawberry.field(description="Where it is in its life.")
+    name: str = strawberry.field(
+        description="Display name of the event type. It is the default summary of its events."
+    )
+    description: str | None = strawberry.field(
+        description="Explanation of the event type for people. Null if none was given."
+    )
+    category: str = strawberry.field(description="Category that groups event types.")
+    state: EventTypeState = strawberry.field(
+        description="State in the lifecycle, which decides whether new events are accepted."
+    )
     version: int = strawberry.field(
-        description="Rises with every change of the definition, its fields or its conditional "
-        "rules; events keep the one that they were checked against."
+        description="Version of the definition, starting at 1. Each change of the definition, its "
+        "fields or its conditional rules increases it. Events keep the version that they were "
+        "validated against."
     )
     sunset_at: datetime | None = strawberry.field(
-        description="While DEPRECATED: new events are refused from then on."
+        description="Time from which a DEPRECATED event type rejects new events. Null if no time "
+        "is set."
     )
-    created_at: datetime = strawberry.field(description="When it was made.")
-    updated_at: datetime = strawberry.field(description="When it was last changed.")
+    created_at: datetime = strawberry.field(description="Time of creation.")
+    updated_at: datetime = strawberry.field(description="Time of the last change.")
     events: Connection[Event] = create_events_field(
         lambda parent: filters.EventFilter(event_type_id=UUID(parent.id)),
-        "The events that were checked against it.",
+        "Events that were validated against this event type, in any version. Requires EVENT_READ.",
         has_source=False,
     )
 
@@ -65,14 +73,15 @@ class EventType(Node):
     preloaded_definition: strawberry.Private[VersionDefinition | None] = None
 
     @strawberry.field(
-        description="Where the lifecycle may go from here.",
+        description="States that `transitionEventType` may move the event type to.",
         metadata=declare_source(DefinitionField()),
     )
     def transitions(self) -> list[EventTypeState]:
         return list(allowed_transitions(self.state))
 
     @strawberry.field(
-        description="Its fields, in form order.", metadata=declare_source(DefinitionField())
+        description="Fields of the event type, in form order.",
+        metadata=declare_source(DefinitionField()),
     )
     async def fields(self, info: Info) -> list[EventField]:
         if self.preloaded_fields is not None:
@@ -80,8 +89,7 @@ class EventType(Node):
         return await get_loaders(info).event_fields.load(UUID(self.id)) or []
 
     @strawberry.field(
-        description="The rules by which fields are shown, hidden or required, in order of "
-        "creation.",
+        description="Rules that show, hide or require fields, in order of creation.",
         metadata=declare_source(DefinitionField()),
     )
     async def conditional_rules(
@@ -92,7 +100,8 @@ class EventType(Node):
         return await get_loaders(info).conditional_rules.load(UUID(self.id)) or []
 
     @strawberry.field(
-        description="The guard rules that are for its events alone, in order of creation.",
+        description="Guard rules of this event type, in order of creation. Rules of the whole "
+        "organization are not included. Requires EVENT_READ, EVENT_CREATE or RULE_MANAGE.",
         metadata=declare_source(DefinitionField()),
     )
     async def guard_rules(
@@ -103,7 +112,8 @@ class EventType(Node):
         return await get_loaders(info).guard_rules_by_event_type.load(UUID(self.id)) or []
 
     @strawberry.field(
-        description="The duplication rules that are for its events alone, in order of creation.",
+        description="Deduplication rules of this event type, in order of creation. Rules of the "
+        "whole organization are not included. Requires EVENT_READ, EVENT_CREATE or RULE_MANAGE.",
         metadata=declare_source(DefinitionField()),
     )
     async def duplication_rules(
@@ -114,16 +124,20 @@ class EventType(Node):
         return await get_loaders(info).duplication_rules_by_event_type.load(UUID(self.id)) or []
 
     @strawberry.field(
-        description="JSON Schema 2020-12 of `fields`, conditional rules included, now or at an "
-        "earlier version: a form or Ajv judges a value as the server does. It is served at "
-        "`/event-types/TYPE/schema.json` as well.",
+        description="JSON Schema (2020-12) of `Event.fields`, conditional rules included. The "
+        "server validates events with the same schema, so a form or a validator such as Ajv "
+        "accepts the same values. Also served at `/event-types/TYPE/schema.json`.",
         metadata=declare_source(DefinitionField()),
     )
     async def json_schema(
         self,
         info: Info,
         version: Annotated[
-            int | None, strawberry.argument(description="The version; the latest, if left out.")
+            int | None,
+            strawberry.argument(
+                description="Version of the event type. Default: the latest. An unknown version "
+                "is a `BAD_USER_INPUT` error."
+            ),
         ] = None,
     ) -> JSON:
         version_number = self.version if version is None else version
@@ -153,29 +167,56 @@ class EventType(Node):
 
 
 @backed_by_table(tables.EventField)
-@strawberry.type(description="A field that the events of a type have.")
+@strawberry.type(description="A field of an event type.")
 class EventField(Node):
-    name: str = strawberry.field(description="Its key in `Event.fields`.")
-    label: str = strawberry.field(description="What people call it.")
-    kind: FieldKind = strawberry.field(description="What values it takes.")
-    required: bool = strawberry.field(description="Whether an event must have a value.")
-    position: int = strawberry.field(description="Its place in the form, from 0.")
-    help_text: str | None = strawberry.field(description="What to fill in.")
-    unit: str | None = strawberry.field(description="What a number counts: `mcf`.")
-    options: list[str] | None = strawberry.field(description="What a SELECT may choose from.")
-    minimum: float | None = strawberry.field(description="The least number, inclusive.")
-    maximum: float | None = strawberry.field(description="The greatest number, inclusive.")
-    min_length: int | None = strawberry.field(description="The fewest characters.")
-    max_length: int | None = strawberry.field(description="The most characters.")
-    pattern: str | None = strawberry.field(
-        description="A regular expression that finds something in every value of it."
+    name: str = strawberry.field(description="Name of the field: its key in `Event.fields`.")
+    label: str = strawberry.field(
+        description="Label of the field in a form. If none was given: the name."
     )
-    default: JSON | None = strawberry.field(description="The value of an event that gives none.")
+    kind: FieldKind = strawberry.field(description="Kind of values that the field accepts.")
+    required: bool = strawberry.field(
+        description="Whether an event must have a value for the field while the field is visible. "
+        "If false, a REQUIRE rule may still require one."
+    )
+    position: int = strawberry.field(
+        description="Position of the field in the form, starting at 0."
+    )
+    help_text: str | None = strawberry.field(
+        description="Help text for the person who fills in the form. Null if none was given."
+    )
+    unit: str | None = strawberry.field(
+        description="Unit of a number, for example `mcf`. Null if none was given."
+    )
+    options: list[str] | None = strawberry.field(
+        description="Values that a SELECT or MULTI_SELECT field accepts. Null for other kinds."
+    )
+    minimum: float | None = strawberry.field(
+        description="Minimum of a number, inclusive. Null if unlimited."
+    )
+    maximum: float | None = strawberry.field(
+        description="Maximum of a number, inclusive. Null if unlimited."
+    )
+    min_length: int | None = strawberry.field(
+        description="Minimum length of a text in characters. Null if unlimited."
+    )
+    max_length: int | None = strawberry.field(
+        description="Maximum length of a text in characters. Null if unlimited."
+    )
+    pattern: str | None = strawberry.field(
+        description="Regular expression that a text must match. A match anywhere in the text is "
+        "enough: use `^` and `$` to match all of it. Null if none was given."
+    )
+    default: JSON | None = strawberry.field(
+        description="Value that an event gets if it has none for the field. Null if there is no "
+        "default."
+    )
     event_type_id: strawberry.Private[UUID]
     preloaded_event_type: strawberry.Private[EventType | None] = None
 
     @strawberry.field(
-        description="The event type that it belongs to.", metadata=declare_source(DefinitionField())
+        description="Event type that the field belongs to. Requires EVENT_READ, EVENT_CREATE or "
+        "EVENT_TYPE_MANAGE.",
+        metadata=declare_source(DefinitionField()),
     )
     async def event_type(self, info: Info) -> EventType:
         load = get_loaders(info).event_types.load

@@ -10,20 +10,27 @@ from app.domain.events.predicates import PredicateOperator, validate_predicate
 from app.domain.shared.limits import Limits
 from app.domain.shared.problems import bad_user_input, invalid_input
 from app.domain.shared.values import validate_json, validate_text
+from app.graphql.shared.examples import with_example
 
 
 @strawberry.input(
-    description="A test on one custom field: on what an event has under that name in `fields`, be "
-    "its type registered or free-form. Fields beyond the first 1,000 of an event, and elements "
-    "beyond the first 100 of a list, are not looked at."
+    description=with_example(
+        "A predicate on one custom field, in filters and in conditions of conditional rules. "
+        "Filters apply it to registered and free-form events alike, and only to the first 1,000 "
+        "fields of an event by name and the first 100 elements of a list.",
+        """
+        { field: "volume_mcf", operator: GTE, value: 100 }
+        """,
+    )
 )
 class FieldPredicate:
-    field: str = strawberry.field(description="The field's name.")
-    operator: PredicateOperator = strawberry.field(description="How its value is tested.")
+    field: str = strawberry.field(description="Name of the field: its key in `Event.fields`.")
+    operator: PredicateOperator = strawberry.field(description="Comparison operator.")
     value: JSON | None = strawberry.field(
         default=None,
-        description="What it is tested with: a number, a text, true or false; a list of them for "
-        'IN; nothing for EXISTS and NOT_EXISTS. A number is no text: `150` is not `"150"`.',
+        description="Value to compare with: a number, a text, true or false; for IN a list of "
+        "these. Omit it for EXISTS and NOT_EXISTS. Values of different JSON types are never "
+        'equal: `150` is not `"150"`.',
     )
 
     def to_domain(self) -> predicates.FieldPredicate:
@@ -37,7 +44,7 @@ class FieldPredicate:
         if isinstance(self.value, list) and len(self.value) > limits.filter_values:
             message = f"There are {len(self.value):,} values; at most {limits.filter_values}."
             problems.append(invalid_input(message, "value"))
-        # A value that cannot be stored cannot be compared either.
+        # PostgreSQL rejects values that it cannot store even in a comparison.
         problems = problems or validate_json(self.value, limits, "value")
         for problem in problems or validate_predicate(predicate):
             raise bad_user_input(problem.message, *path, *problem.path)

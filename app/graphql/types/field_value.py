@@ -1,4 +1,4 @@
-"""Values of an event with the definitions of their fields."""
+"""Custom values of an event with the definitions of their fields."""
 
 from __future__ import annotations
 
@@ -14,16 +14,24 @@ from app.graphql.types.event_type import EventField
 from app.graphql.types.loaders import get_loaders
 
 
-@strawberry.type(description="A value as the event's own version of its type defines it.")
+@strawberry.type(
+    description="A custom value of an event with the definition of its field, as it was in the "
+    "version of the event type that the event was validated against."
+)
 class FieldValue:
-    name: str = strawberry.field(description="Its key in `Event.fields`.")
-    label: str = strawberry.field(description="What people called it then.")
-    kind: FieldKind = strawberry.field(description="What values it took then.")
-    unit: str | None = strawberry.field(description="What a number counted then.")
-    value: JSON | None = strawberry.field(description="The value.")
+    name: str = strawberry.field(description="Name of the field: its key in `Event.fields`.")
+    label: str = strawberry.field(description="Label of the field in that version.")
+    kind: FieldKind = strawberry.field(description="Kind of the field in that version.")
+    unit: str | None = strawberry.field(
+        description="Unit of the field in that version. Null if it had none."
+    )
+    value: JSON | None = strawberry.field(description="Value of the field.")
     event_type_id: strawberry.Private[UUID]
 
-    @strawberry.field(description="The field as defined now; null once removed.")
+    @strawberry.field(
+        description="Current definition of the field. Null if the event type no longer has a "
+        "field of this name. Requires EVENT_READ, EVENT_CREATE or EVENT_TYPE_MANAGE."
+    )
     async def field(self, info: Info) -> EventField | None:
         fields = await get_loaders(info).event_fields.load(self.event_type_id) or []
         return next((field for field in fields if field.name == self.name), None)

@@ -16,14 +16,20 @@ from app.graphql.types.loaders import get_loaders
 from app.store import tables
 
 
-@strawberry.type(description="What a guard rule said when it was published. It never changes.")
+@strawberry.type(description="A published version of a guard rule. It never changes.")
 class GuardRuleVersion:
-    number: int = strawberry.field(description="From 1; one more with every publish.")
-    expression: str = strawberry.field(description="What had to hold, in CEL.")
-    message: str = strawberry.field(description="What people were told where it did not.")
-    enforcement: GuardEnforcement = strawberry.field(description="What became of the event.")
-    published_at: datetime = strawberry.field(description="When.")
-    published_by: str = strawberry.field(description="By whom: the name of the credential.")
+    number: int = strawberry.field(
+        description="Number of the version, starting at 1. Each publication increases it."
+    )
+    expression: str = strawberry.field(description="CEL expression of this version.")
+    message: str = strawberry.field(description="Message of a violation of this version.")
+    enforcement: GuardEnforcement = strawberry.field(
+        description="What happens to an event that violates this version."
+    )
+    published_at: datetime = strawberry.field(description="Time of the publication.")
+    published_by: str = strawberry.field(
+        description="Name of the credential that published the version."
+    )
 
     @classmethod
     def from_row(cls, row: tables.GuardRuleVersion) -> GuardRuleVersion:
@@ -39,28 +45,31 @@ class GuardRuleVersion:
 
 @backed_by_table(tables.GuardRule)
 @strawberry.type(
-    description="A published guard rule is checked before an event is accepted. Its expression is "
-    "CEL over `event`, as `event.fields.volume_mcf > 0.0`, and lets the event pass where it is "
-    "true. Updates edit a draft; the published version keeps enforcing until the next publish."
+    description="A rule that an event must satisfy to be accepted. The rule is a CEL expression "
+    "over `event`, such as `event.fields.volume_mcf > 0.0`; the event passes if the expression is "
+    "true. Changes apply to a draft, and the published version stays in force until the next "
+    "publication."
 )
 class GuardRule(Node):
-    name: str = strawberry.field(description="What people call it.")
-    state: GuardRuleState = strawberry.field(description="Whether it enforces something.")
-    expression: str = strawberry.field(description="What must hold, in CEL: the draft.")
-    message: str = strawberry.field(
-        description="What people are told where it does not: the draft."
+    name: str = strawberry.field(description="Display name of the rule.")
+    state: GuardRuleState = strawberry.field(
+        description="State of the rule. Only a PUBLISHED rule is in force."
     )
+    expression: str = strawberry.field(
+        description="CEL expression of the draft. Requires EVENT_READ, EVENT_CREATE or RULE_MANAGE."
+    )
+    message: str = strawberry.field(description="Message of a violation, from the draft.")
     enforcement: GuardEnforcement = strawberry.field(
-        description="What becomes of an event for which it does not hold: the draft."
+        description="What happens to an event that violates the rule, from the draft."
     )
-    created_at: datetime = strawberry.field(description="When it was made.")
-    updated_at: datetime = strawberry.field(description="When it was last changed.")
+    created_at: datetime = strawberry.field(description="Time of creation.")
+    updated_at: datetime = strawberry.field(description="Time of the last change.")
     event_type_id: strawberry.Private[UUID | None]
     published: strawberry.Private[int | None]
 
     @strawberry.field(
-        description="The event type whose events it is for; null: every event of the organization. "
-        "A rule never becomes that by losing its type.",
+        description="Event type that the rule is limited to. Null if the rule applies to all "
+        "events of the organization. Requires EVENT_READ, EVENT_CREATE or EVENT_TYPE_MANAGE.",
         metadata=declare_source(EventTypeReference("event_type_id")),
     )
     async def event_type(self, info: Info) -> EventType | None:
@@ -68,20 +77,22 @@ class GuardRule(Node):
             return None
         return await get_loaders(info).event_types.load(self.event_type_id)
 
-    @strawberry.field(
-        description="The version in force; null until the first publish, and once RETIRED."
-    )
+    @strawberry.field(description="Version in force. Null if the rule is not PUBLISHED.")
     async def published_version(self, info: Info) -> GuardRuleVersion | None:
         if self.state is not GuardRuleState.PUBLISHED:
             return None
         return await self._load_last_version(info)
 
-    @strawberry.field(description="All that was published, the first version first.")
+    @strawberry.field(
+        description="All published versions, oldest first. Requires EVENT_READ, EVENT_CREATE or "
+        "RULE_MANAGE."
+    )
     async def versions(self, info: Info) -> list[GuardRuleVersion]:
         return await get_loaders(info).guard_rule_versions.load(UUID(self.id)) or []
 
     @strawberry.field(
-        description="Whether the draft says something else than what was published last."
+        description="Whether the draft differs from the last published version. True if the rule "
+        "was never published. Requires EVENT_READ, EVENT_CREATE or RULE_MANAGE."
     )
     async def has_unpublished_changes(self, info: Info) -> bool:
         last_version = await self._load_last_version(info)

@@ -1,7 +1,7 @@
-"""The data loaders that resolvers of object types use.
+"""Interface of the data loaders that resolvers of object types use.
 
-`app.graphql.loaders` implements them. They load object types, so their signatures stand here and
-not beside the context, which every object type imports.
+`app.graphql.loaders` implements it. The interface is here and not in the module of the context,
+because it names the object types, which all import that module.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Loaders(Protocol):
-    """Loaders of one HTTP request, or of one socket. A key that has no row loads None."""
+    """Data loaders of one HTTP request or WebSocket connection. A key without a row loads None."""
 
     events: DataLoader[UUID, Event | None]
     event_types: DataLoader[UUID, EventType | None]
@@ -54,5 +54,5 @@ class Loaders(Protocol):
 
 
 def get_loaders(info: Info) -> Loaders:
-    """The loaders of the request that is executed."""
+    """Returns the data loaders of the current request."""
     return cast("Loaders", info.context.loaders)

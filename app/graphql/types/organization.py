@@ -80,38 +80,61 @@ async def _resolve_container(organization: Organization, context: Context, id: s
 
 
 @strawberry.type(
-    description="A tenant: an organization, or a data partition. Nothing crosses from one to "
-    "another."
+    description="A tenant. Events, event types, rules and API keys belong to one organization and "
+    "are invisible to all others. FDPlan calls a tenant a data partition, hence the header "
+    "`data-partition-id`, which selects the organization of a request."
 )
 class Organization(Node):
-    key: str = strawberry.field(description="Its key in headers and tokens.")
-    name: str = strawberry.field(description="What people call it.")
+    key: str = strawberry.field(
+        description="Key of the organization in the header `data-partition-id` and in the claims "
+        "of access tokens."
+    )
+    name: str = strawberry.field(description="Display name of the organization.")
     current: strawberry.Private[bool] = True
     events: Connection[Event] = create_events_field(
         lambda organization: organization.build_events_filter(),
-        "The events of the organization, which must be the one that the request acts in.",
+        "Events of the organization. Requires EVENT_READ. The organization must be the one that "
+        "the request acts in; otherwise the error is `FORBIDDEN`.",
     )
 
     @strawberry.field(
-        description="Container events; `by_access`, `by_block`, `by_create` and `by_expire` are "
-        "`activity`, `by_fail` is `activity: ACCESS, outcome: FAILURE`.",
+        description="Events about containers. The container audit trail, one of the systems that "
+        "Tocsin unites, had an endpoint for each kind of event: `by_access`, `by_block`, "
+        "`by_create` and `by_expire` are values of `activity`; `by_fail` is `activity: ACCESS, "
+        "outcome: FAILURE`. Requires EVENT_READ. The organization must be the one that the "
+        "request acts in; otherwise the error is `FORBIDDEN`.",
         metadata=declare_source(create_event_list_source(_build_container_events_request)),
     )
     async def container_events(
         self,
         info: Info,
         container_id: Annotated[
-            str | None, strawberry.argument(description="Of this container; left out, of all.")
+            str | None,
+            strawberry.argument(description="Identifier of a container. Default: all containers."),
         ] = None,
         activity: Annotated[
-            ContainerActivity | None, strawberry.argument(description="What was done.")
+            ContainerActivity | None,
+            strawberry.argument(
+                description="Activity that the events report. Default: all activities."
+            ),
         ] = None,
-        outcome: Annotated[Outcome | None, strawberry.argument(description="How it went.")] = None,
+        outcome: Annotated[
+            Outcome | None,
+            strawberry.argument(
+                description="Outcome of the activity. Default: any outcome, and none."
+            ),
+        ] = None,
         occurred_at: Annotated[
-            TimeRange | None, strawberry.argument(description="When it happened.")
+            TimeRange | None,
+            strawberry.argument(
+                description="Time range in which the events occurred. Default: unlimited."
+            ),
         ] = None,
         order_by: Annotated[
-            EventOrder | None, strawberry.argument(description="The latest first, if left out.")
+            EventOrder | None,
+            strawberry.argument(
+                description="Order of the events. Default: latest `occurredAt` first."
+            ),
         ] = LATEST_FIRST,
         first: First = None,
         after: After = None,
@@ -127,19 +150,27 @@ class Organization(Node):
         )
 
     @strawberry.field(
-        description="A container, by the name of its owner. It is there whether or not an event "
-        "is.",
+        description="Container with this identifier: the entity of type `Container`. It is "
+        "returned whether or not there are events about it. Requires EVENT_READ.",
         metadata=declare_source(ComputedField(_resolve_container)),
     )
     async def container(
-        self, info: Info, id: Annotated[str, strawberry.argument(description="The container.")]
+        self,
+        info: Info,
+        id: Annotated[
+            str,
+            strawberry.argument(
+                description="Identifier of the container. At most 255 characters by default."
+            ),
+        ],
     ) -> Entity:
         return await _resolve_container(self, info.context, id)
 
     @strawberry.field(
-        description="Its keys, 200 in all: the valid ones, the newest first, then those that were "
-        "revoked or have expired, the last of them first. Null without ORGANIZATION_MANAGE. It "
-        "must be the organization that the request acts in.",
+        description="API keys of the organization, at most 200 by default: valid keys first, "
+        "newest first, then revoked and expired keys, latest first. Null without "
+        "ORGANIZATION_MANAGE. The organization must be the one that the request acts in; "
+        "otherwise the error is `FORBIDDEN`.",
         metadata=declare_source(ComputedField(_list_api_keys)),
     )
     async def api_keys(self, info: Info) -> list[ApiKey] | None:

@@ -1,4 +1,4 @@
-"""User errors: what a mutation returns as data if its input is refused."""
+"""User errors: errors and warnings about the input of a mutation, returned as data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.domain.rules.duplicates import DuplicateProblem
 from app.domain.rules.expression_problems import ExpressionProblem
 from app.domain.rules.guards import Violation
 from app.domain.shared.problems import Problem, UserErrorCode, bad_user_input
-from app.graphql.shared import enums  # noqa: F401 (they are described before a type has them)
+from app.graphql.shared import enums  # noqa: F401 (describes the enums before they are used)
 from app.graphql.shared.context import Info
 from app.graphql.types.loaders import get_loaders
 
@@ -25,38 +25,46 @@ if TYPE_CHECKING:
 
 
 @strawberry.interface(
-    description="Something wrong with a mutation's input, told as data. Where `userErrors` is "
-    "not empty, nothing was stored."
+    description="An error in the input of a mutation, or a warning about it, returned as data. If "
+    "`userErrors` is not empty, the mutation (in a bulk mutation, the item) has changed nothing."
 )
 class UserError:
-    message: str = strawberry.field(description="What is wrong, for people.")
-    code: UserErrorCode = strawberry.field(description="What is wrong, for programs.")
+    message: str = strawberry.field(description="Explanation for people.")
+    code: UserErrorCode = strawberry.field(description="Code for programs.")
     path: list[str] = strawberry.field(
-        description="Where in the arguments: `['input', 'fields', 'volume_mcf']`. "
-        "Items of a list are counted from 0."
+        description='Path of the invalid value in the arguments, such as `["input", "fields", '
+        '"volume_mcf"]`. List indexes start at 0. Empty if no single argument is the cause.'
     )
 
 
-@strawberry.type(description="An error that needs no more words than every error has.")
+@strawberry.type(description="An error that has no further details.")
 class InputError(UserError):
     pass
 
 
-@strawberry.type(description="The lifecycle does not lead there from here.")
+@strawberry.type(
+    description="The lifecycle does not allow the event type to move to the requested state. Its "
+    "code is `ILLEGAL_TRANSITION`."
+)
 class TransitionError(UserError):
-    from_: EventTypeState = strawberry.field(name="from", description="Where the event type is.")
-    allowed: list[EventTypeState] = strawberry.field(description="Where it may go.")
+    from_: EventTypeState = strawberry.field(
+        name="from", description="Current state of the event type."
+    )
+    allowed: list[EventTypeState] = strawberry.field(
+        description="States that the event type may move to."
+    )
 
 
 @strawberry.type(
-    description="A guard rule did not hold, or could not be evaluated. In `warnings` where it only "
-    "warns."
+    description="A guard rule was violated or could not be evaluated. Its code is "
+    "`GUARD_REJECTED`. In `userErrors` if the rule has the enforcement REJECT, in `warnings` if "
+    "WARN."
 )
-class GuardViolation(UserError):  # noqa: N818 (no exception: an error as data)
-    version: int = strawberry.field(description="The version of the rule that judged.")
+class GuardViolation(UserError):  # noqa: N818 (a GraphQL type, not an exception)
+    version: int = strawberry.field(description="Number of the violated version of the rule.")
     rule_id: strawberry.Private[UUID]
 
-    @strawberry.field(description="The rule.")
+    @strawberry.field(description="The violated rule.")
     async def rule(
         self, info: Info
     ) -> Annotated[GuardRule, strawberry.lazy("app.graphql.types.guard_rule")]:
@@ -66,18 +74,27 @@ class GuardViolation(UserError):  # noqa: N818 (no exception: an error as data)
         return guard_rule
 
 
-@strawberry.type(description="An expression does not parse, or does not fit the event type.")
+@strawberry.type(
+    description="An expression cannot be parsed or does not fit the event type. Its code is "
+    "`EXPRESSION_INVALID`."
+)
 class ExpressionError(UserError):
-    line: int = strawberry.field(description="From 1.")
-    column: int = strawberry.field(description="From 1, in characters.")
+    line: int = strawberry.field(description="Line of the error in the expression, starting at 1.")
+    column: int = strawberry.field(description="Column of the error in characters, starting at 1.")
 
 
-@strawberry.type(description="A duplication rule with REJECT found the event that was there.")
+@strawberry.type(
+    description="A REJECT rule found an event of which this one is a duplicate. Its code is "
+    "`DUPLICATE`."
+)
 class DuplicateError(UserError):
     rule_id: strawberry.Private[UUID | None]
     existing_id: strawberry.Private[UUID | None]
 
-    @strawberry.field(description="The rule that found it.")
+    @strawberry.field(
+        description="Deduplication rule that found the original. Null if the rule has since been "
+        "deleted."
+    )
     async def rule(
         self, info: Info
     ) -> Annotated[DuplicationRule, strawberry.lazy("app.graphql.types.duplication_rule")] | None:
@@ -85,7 +102,10 @@ class DuplicateError(UserError):
             return None
         return await get_loaders(info).duplication_rules.load(self.rule_id)
 
-    @strawberry.field(description="The event that was there. Null without EVENT_READ.")
+    @strawberry.field(
+        description="Original event. Null without EVENT_READ, and if the event has since been "
+        "deleted."
+    )
     async def existing(
         self, info: Info
     ) -> Annotated[Event, strawberry.lazy("app.graphql.types.event")] | None:
