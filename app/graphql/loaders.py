@@ -1,4 +1,4 @@
-"""Data loaders: each reads what many rows of a response need in one statement."""
+"""Data loaders: each reads the related rows of many rows of a response in one statement."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Value = TypeVar("Value")
 
 
 class RequestLoaders:
-    """Data loaders of one HTTP request or of one WebSocket."""
+    """Data loaders of one HTTP request or of one WebSocket connection."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -214,5 +214,6 @@ class RequestLoaders:
             values = await read(keys)
             return [values.get(key) for key in keys]
 
-        # On a WebSocket, values that one operation read must not be served to later operations.
+        # A WebSocket connection has one context: without `cache=False`, later operations would
+        # get the values that an earlier operation read.
         return DataLoader(load_fn=load, cache=False)

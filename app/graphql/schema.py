@@ -12,7 +12,7 @@ from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.graphql import OperationType
 
 from app.domain.shared.limits import DocumentLimits, Limits, RequestLimits
-from app.domain.shared.problems import RequestError
+from app.domain.shared.problems import ERROR_CODE_DESCRIPTIONS, RequestError
 from app.graphql.change_log.history import HistoryQueries, HistorySubscriptions
 from app.graphql.change_log.notifications import (
     NotificationMutations,
@@ -49,16 +49,25 @@ from app.graphql.types.user_error import (
 )
 
 _SUBSCRIPTION_OVER_HTTP = (
-    "A subscription goes over a WebSocket (graphql-transport-ws) or is asked for by `Accept: "
-    "text/event-stream`, at this address."
+    "A subscription cannot be executed as a plain HTTP request. Use a WebSocket connection "
+    "(graphql-transport-ws) or send the header `Accept: text/event-stream`, at the same address."
 )
-_OPERATION_NOT_FOUND = "The document has no operation, or none of the name that operationName says."
+_OPERATION_NOT_FOUND = (
+    "The document has no operation to execute. Set operationName to the name of one of its "
+    "operations, or leave it out if there is only one."
+)
+_ERROR_CODES = "\n".join(
+    f"- `{code.value}`: {description}" for code, description in ERROR_CODE_DESCRIPTIONS.items()
+)
 
 
 @strawberry.type(
-    description="All that can be read. What an operation asks for is counted in nodes, at most "
-    "2,000, and told as `extensions.cost` of its answer: each row of a list is one, as often as it "
-    "is selected, and what is selected below a row counts for each."
+    description="Root of all queries.\n\n"
+    "Every operation has a cost, by default at most 2,000 points. Most root fields and each row of "
+    "a list cost 1 point; the selection below a list is counted for each of its rows. The response "
+    "returns the cost in `extensions.cost`.\n\n"
+    "A request, or a field of it, that fails has an entry in `errors` with a code in "
+    f"`extensions.code`:\n\n{_ERROR_CODES}"
 )
 class Query(
     EventQueries,
@@ -76,7 +85,10 @@ class Query(
 
 
 @strawberry.type(
-    description="All that can be done. What is wrong with an input comes back in `userErrors`."
+    description="Root of all mutations.\n\n"
+    "Problems of an input are returned as data in `userErrors`, each with a code and the path of "
+    "the argument; nothing is then stored. Problems of the request as a whole, such as a missing "
+    "permission, are returned in `errors`: see `Query` for their codes."
 )
 class Mutation(
     EventMutations,
@@ -93,19 +105,24 @@ class Mutation(
     pass
 
 
-@strawberry.type(description="All that can be followed as it happens.")
+@strawberry.type(
+    description="Root of all subscriptions.\n\n"
+    "Subscriptions use a WebSocket connection (subprotocol `graphql-transport-ws`) or server-sent "
+    "events (`Accept: text/event-stream`), both at the address of the GraphQL API. They follow the "
+    "change log: a client that passes the last received cursor as `after` resumes without a gap."
+)
 class Subscription(NotificationSubscriptions, HistorySubscriptions):
     pass
 
 
 class Schema(strawberry.Schema):
-    """The schema with the document cache and the request limits of a server."""
+    """The GraphQL schema, with the document cache and the request limits of a server."""
 
     documents: DocumentCache
     request_limits: RequestLimits
 
     async def execute(self, query: str | None, *args: Any, **kwargs: Any) -> ExecutionResult:
-        """Executes a query or a mutation. Subscriptions are rejected: they have many results."""
+        """Executes a query or a mutation. Rejects subscriptions, which have many results."""
         kwargs["allowed_operation_types"] = {OperationType.QUERY, OperationType.MUTATION} & set(
             kwargs.get("allowed_operation_types") or OperationType
         )

@@ -1,7 +1,7 @@
 """Errors as values.
 
-A `Problem` is an error or a warning about an input (userErrors and warnings of a mutation). A
-`RequestError` ends the request, or the part of it that raised it (GraphQL errors).
+A `Problem` is an error or a warning about an input (`userErrors` and `warnings` of a mutation). A
+`RequestError` fails the request, or the field whose resolver raised it (`errors` of the response).
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ INTERNAL_ERROR = "Internal server error. Include the reference when you report t
 
 
 class UserErrorCode(Enum):
+    """Codes of problems. `app.graphql.shared.enums` describes them for clients."""
+
     INVALID_INPUT = "INVALID_INPUT"
     NOT_FOUND = "NOT_FOUND"
     CONFLICT = "CONFLICT"
@@ -34,6 +36,8 @@ class UserErrorCode(Enum):
 
 @dataclass(frozen=True)
 class Problem:
+    """A problem of an input. `path` leads to the argument or to a part of it."""
+
     code: UserErrorCode
     message: str
     path: tuple[str, ...] = ()
@@ -48,6 +52,8 @@ def invalid_input(message: str, *path: str) -> Problem:
 
 
 class ErrorCode(StrEnum):
+    """Codes of request errors, as `extensions.code`."""
+
     UNAUTHENTICATED = "UNAUTHENTICATED"
     FORBIDDEN = "FORBIDDEN"
     BAD_USER_INPUT = "BAD_USER_INPUT"
@@ -61,10 +67,36 @@ class ErrorCode(StrEnum):
     INTERNAL_SERVER_ERROR = "INTERNAL_SERVER_ERROR"
 
 
-class RequestError(Exception):
-    """Ends a request, with a message that its sender may read and the argument it is about.
+# When the error occurs, and what the client should do. Part of the schema's description.
+ERROR_CODE_DESCRIPTIONS = {
+    ErrorCode.UNAUTHENTICATED: "The request has no credential, or the credential is invalid, "
+    "revoked or expired. Send a valid API key or access token.",
+    ErrorCode.FORBIDDEN: "The credential lacks the required permission, or does not give access to "
+    "the organization. Use another credential.",
+    ErrorCode.BAD_USER_INPUT: "An argument, a variable or the request itself is invalid. Fix it; "
+    "`extensions.argument` is the path of the argument.",
+    ErrorCode.GRAPHQL_PARSE_FAILED: "The document is not valid GraphQL. Fix its syntax.",
+    ErrorCode.GRAPHQL_VALIDATION_FAILED: "The document does not fit the schema. Fix the document.",
+    ErrorCode.INVALID_CURSOR: "The cursor is damaged, or belongs to another list, order or "
+    "organization. Start again without a cursor.",
+    ErrorCode.CURSOR_EXPIRED: "The change log no longer has the entries after the cursor. Load the "
+    "list again, then subscribe with its new cursor.",
+    ErrorCode.LIMIT_EXCEEDED: "The document is too large, the operation costs too much or took too "
+    "long, or the credential has used up its rate limit or its connections. With "
+    "`extensions.retryAfterSeconds`, retry after that time; otherwise request less. A mutation "
+    "that took too long may have been executed: see the message.",
+    ErrorCode.PERSISTED_QUERY_NOT_SUPPORTED: "The request has only the hash of a persisted query. "
+    "Send the whole document.",
+    ErrorCode.UNAVAILABLE: "The database or the token issuer cannot be reached. Retry later.",
+    ErrorCode.INTERNAL_SERVER_ERROR: "An unexpected error occurred in the server. Report "
+    "`extensions.reference` to the operator, who finds it in the server logs.",
+}
 
-    `retry_after`: in how many seconds it may be worth another try.
+
+class RequestError(Exception):
+    """Fails a request, with a message for the client and the path of the argument.
+
+    `retry_after`: number of seconds after which a retry may succeed.
     """
 
     def __init__(

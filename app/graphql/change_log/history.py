@@ -9,6 +9,7 @@ import strawberry
 
 from app.graphql.execution.subscription_execution import FollowedFeed
 from app.graphql.shared.context import Info
+from app.graphql.shared.examples import with_example
 from app.graphql.shared.nodes import parse_id_argument
 from app.graphql.shared.pages import After, First, SubscribeAfter
 from app.graphql.types.event_change import EventChange, EventChangeConnection
@@ -18,22 +19,43 @@ from app.store.reading.pages import parse_page_request
 
 FilterArgument = Annotated[
     EventFilter | None,
-    strawberry.argument(description="Only changes of the events that this selects."),
+    strawberry.argument(
+        description="Selects events. An entry matches if the filter selects the event before or "
+        "after the change. Null selects all events."
+    ),
 ]
 
 
 @strawberry.type
 class HistoryQueries:
     @strawberry.field(
-        description="The log of all events, oldest first: deleted events too. A filter is asked "
-        "about an event as it was before and as it was after the change."
+        description=with_example(
+            "Entries of the change log of events, oldest first, including those of deleted events. "
+            "Entries that the server has pruned are missing. With a filter, one request reads at "
+            "most 10,000 entries: a page can then have fewer entries than `first`, or none, while "
+            "`hasNextPage` is true. Continue with `endCursor`.\n\n"
+            "Requires EVENT_READ. Request errors: `INVALID_CURSOR`, `CURSOR_EXPIRED` if entries "
+            "after the cursor have been pruned, `BAD_USER_INPUT`.",
+            """
+            {
+              eventChanges(filter: { severities: [ERROR] }, first: 50) {
+                edges { cursor node { at kind actor eventId changes } }
+                pageInfo { hasNextPage endCursor }
+              }
+            }
+            """,
+        )
     )
     async def event_changes(
         self,
         info: Info,
         filter: FilterArgument = None,
         event_id: Annotated[
-            strawberry.ID | None, strawberry.argument(description="Only changes of this event.")
+            strawberry.ID | None,
+            strawberry.argument(
+                description="ID of an event, also of a deleted one. Null returns the entries of "
+                "all events."
+            ),
         ] = None,
         first: First = 20,
         after: After = None,
@@ -52,9 +74,25 @@ class HistoryQueries:
 @strawberry.type
 class HistorySubscriptions:
     @strawberry.subscription(
-        description="Every change of the events that the filter selects, before or after the "
-        "change, in log order; so that a list can drop what left it. Resumes like "
-        "`notificationAdded`."
+        description=with_example(
+            "Delivers every change of an event, in the order of the change log: events that are "
+            "logged, updated, acknowledged, correlated, counted as duplicates or deleted. With a "
+            "filter, an entry is delivered if the filter selects the event before or after the "
+            "change, so that a list can remove an event that no longer matches. To resume without "
+            "a gap, pass the `cursor` of the last entry as `after`.\n\n"
+            "Requires EVENT_READ. Request errors: `INVALID_CURSOR`, `CURSOR_EXPIRED` if entries "
+            "after the cursor have been pruned, `BAD_USER_INPUT`.",
+            """
+            subscription {
+              eventChanged(filter: { severities: [ERROR, WARN] }) {
+                cursor
+                kind
+                eventId
+                event { id summary severity acknowledged }
+              }
+            }
+            """,
+        )
     )
     async def event_changed(
         self, info: Info, filter: FilterArgument = None, after: SubscribeAfter = None

@@ -9,6 +9,7 @@ import strawberry
 
 from app.graphql.execution.subscription_execution import FollowedFeed
 from app.graphql.shared.context import Context, Info
+from app.graphql.shared.examples import with_example
 from app.graphql.shared.field_sources import ComputedField, ConnectionPart, Listed, declare_source
 from app.graphql.shared.pages import After, First, PageInfo, SubscribeAfter, build_page_info
 from app.graphql.types.event import Event
@@ -20,51 +21,55 @@ from app.store.change_log.changes import Entry
 from app.store.reading.pages import parse_page_request
 
 FilterArgument = Annotated[
-    NotificationFilter | None, strawberry.argument(description="Only these notifications.")
+    NotificationFilter | None,
+    strawberry.argument(description="Selects notifications. Null selects all."),
 ]
 
 
-@strawberry.type(description="A notification, with its place in the log.")
+@strawberry.type(description="A notification with its position in the change log.")
 class NotificationEdge:
     cursor: str = strawberry.field(
-        description="Where it rang in the log. As `after` of `notifications` it leads to what "
-        "rang earlier, as `after` of `notificationAdded` to what rang later.",
+        description="Position in the change log at which the event became a notification. Pass it "
+        "as `after` to `notifications` for older notifications, to `notificationAdded` for newer "
+        "ones, or as `upTo` to `acknowledgeEvents`.",
         metadata=declare_source(ConnectionPart.CURSOR),
     )
     node: Event = strawberry.field(
-        description="The event that rang, as it is now.",
+        description="The event that is a notification, in its current state.",
         metadata=declare_source(ConnectionPart.NODE),
     )
 
 
-@strawberry.type(description="A page of the bell, the newest first.")
+@strawberry.type(description="A page of notifications, newest first, with their counts.")
 class NotificationConnection:
     edges: list[NotificationEdge] = strawberry.field(
-        description="The notifications with their cursors.",
+        description="Notifications of the page, each with its cursor.",
         metadata=declare_source(ConnectionPart.EDGES),
     )
     page_info: PageInfo = strawberry.field(
-        description="Whether and where the list goes on.",
+        description="Pagination information.",
         metadata=declare_source(ConnectionPart.PAGE_INFO),
     )
     count: strawberry.Private[Callable[[], Awaitable[int]]]
     count_unacknowledged: strawberry.Private[Callable[[], Awaitable[int]]]
 
     @strawberry.field(
-        description="The notifications alone.", metadata=declare_source(ConnectionPart.NODES)
+        description="Notifications of the page, without cursors.",
+        metadata=declare_source(ConnectionPart.NODES),
     )
     def nodes(self) -> list[Event]:
         return [edge.node for edge in self.edges]
 
     @strawberry.field(
-        description="How many notifications the filter selects.",
+        description="Number of notifications that the filter selects, on all pages.",
         metadata=declare_source(ConnectionPart.TOTAL_COUNT),
     )
     async def total_count(self) -> int:
         return await self.count()
 
     @strawberry.field(
-        description="How many of those nobody has acknowledged.",
+        description="Number of notifications that the filter selects and that are not "
+        "acknowledged, on all pages.",
         metadata=declare_source(ConnectionPart.UNACKNOWLEDGED_COUNT),
     )
     async def unacknowledged_count(self) -> int:
@@ -91,9 +96,24 @@ async def _fetch_log_head(_root: Any, context: Context) -> str:
 @strawberry.type
 class NotificationQueries:
     @strawberry.field(
-        description="The bell: events that are notifications, in the order in which they rang, "
-        "the newest first. To go on live without a gap, subscribe to `notificationAdded` after "
-        "the first edge's cursor, or after `logHead` where the list is empty.",
+        description=with_example(
+            "Events with `notification: true`, newest first by the time at which they became "
+            "notifications. This is the list behind a notification bell, as in DeltaFi. To receive "
+            "new notifications without a gap, subscribe to `notificationAdded` with the cursor of "
+            "the first edge as `after`, or with `logHead` if the list is empty.\n\n"
+            "Requires EVENT_READ. Request errors: `INVALID_CURSOR`, `CURSOR_EXPIRED`, "
+            "`BAD_USER_INPUT`.",
+            """
+            {
+              notifications(filter: { acknowledged: false }, first: 10) {
+                unacknowledgedCount
+                edges { cursor node { id summary severity occurredAt } }
+                pageInfo { hasNextPage endCursor }
+              }
+              logHead
+            }
+            """,
+        ),
         metadata=declare_source(
             Listed(_build_page_request, notifications.select_page_columns, ("rang_tx", "rang_seq"))
         ),
@@ -120,28 +140,55 @@ class NotificationQueries:
         )
 
     @strawberry.field(
-        description="The end of the change log as of now: a subscription `after` it misses "
-        "nothing that comes later.",
+        description=with_example(
+            "Cursor of the current end of the change log. A subscription with this cursor as "
+            "`after` delivers everything that happens later.\n\n"
+            "Requires EVENT_READ.",
+            """
+            { logHead }
+            """,
+        ),
         metadata=declare_source(ComputedField(_fetch_log_head)),
     )
     async def log_head(self, info: Info) -> str:
         return await _fetch_log_head(self, info.context)
 
 
-@strawberry.type(description="What became of acknowledging many notifications.")
+@strawberry.type(description="Result of acknowledging notifications.")
 class AcknowledgeEventsPayload:
-    acknowledged_count: int = strawberry.field(description="How many were acknowledged.")
-    events: list[Event] = strawberry.field(
-        description="Those that were, the newest first: at most 100 of them."
+    acknowledged_count: int = strawberry.field(
+        description="Number of notifications that were acknowledged by this call."
     )
-    user_errors: list[UserError] = strawberry.field(description="Everything that is wrong.")
+    events: list[Event] = strawberry.field(
+        description="Notifications that were acknowledged by this call, newest first: at most 100."
+    )
+    user_errors: list[UserError] = strawberry.field(
+        description="Errors that prevented the change. Empty on success."
+    )
 
 
 @strawberry.type
 class NotificationMutations:
     @strawberry.mutation(
-        description="Acknowledges all unacknowledged notifications that the filter selects. With "
-        "`upTo`, a cursor, nothing that rang later: what nobody has seen yet stays unacknowledged."
+        description=with_example(
+            "Acknowledges all unacknowledged notifications that the filter selects. Without a "
+            "filter, acknowledges all notifications of the organization. To acknowledge only what "
+            "the user has seen, pass the cursor of the newest visible notification as `upTo`.\n\n"
+            "Requires EVENT_UPDATE. User errors: `INVALID_INPUT` if the note is too long. Request "
+            "errors: `INVALID_CURSOR`, `CURSOR_EXPIRED`, `BAD_USER_INPUT`.",
+            """
+            mutation AcknowledgeSeen($newest: String!) {
+              acknowledgeEvents(
+                filter: { severities: [INFO, SUCCESS] }
+                upTo: $newest
+                note: "Seen in the morning shift."
+              ) {
+                acknowledgedCount
+                userErrors { code message }
+              }
+            }
+            """,
+        )
     )
     async def acknowledge_events(
         self,
@@ -149,10 +196,17 @@ class NotificationMutations:
         filter: FilterArgument = None,
         up_to: Annotated[
             str | None,
-            strawberry.argument(description="A cursor of `notifications` or `notificationAdded`."),
+            strawberry.argument(
+                description="Cursor of `notifications` or `notificationAdded`. Newer notifications "
+                "are not acknowledged. Null acknowledges up to the newest."
+            ),
         ] = None,
         note: Annotated[
-            str | None, strawberry.argument(description="What there is to say of them.")
+            str | None,
+            strawberry.argument(
+                description="Note that is stored with each acknowledgement, by default at most "
+                "1,000 characters. Null for none."
+            ),
         ] = None,
     ) -> AcknowledgeEventsPayload:
         result = await notifications.acknowledge_events(
@@ -172,9 +226,21 @@ class NotificationMutations:
 @strawberry.type
 class NotificationSubscriptions:
     @strawberry.subscription(
-        description="Every new notification, in log order, whichever process stored it. With "
-        "`after` it first sends what was missed since, so that a client which remembers its last "
-        "cursor can resume without a gap."
+        description=with_example(
+            "Delivers every new notification, in the order of the change log. To resume without a "
+            "gap after a lost connection, pass the last received cursor as `after`: the "
+            "notifications since then are delivered first.\n\n"
+            "Requires EVENT_READ. Request errors: `INVALID_CURSOR`, `CURSOR_EXPIRED` if entries "
+            "after the cursor have been pruned, `BAD_USER_INPUT`.",
+            """
+            subscription {
+              notificationAdded(filter: { severities: [ERROR] }) {
+                cursor
+                node { id summary severity }
+              }
+            }
+            """,
+        )
     )
     async def notification_added(
         self, info: Info, filter: FilterArgument = None, after: SubscribeAfter = None
@@ -188,7 +254,7 @@ class NotificationSubscriptions:
 
 
 def _to_notification_edge(cursor: str, entry: Entry) -> NotificationEdge | None:
-    """Converts a log entry. None if the event has since been deleted."""
+    """Converts an entry of the change log. None if the event has since been deleted."""
     if entry.event is None:
         return None
     return NotificationEdge(cursor=cursor, node=Event.from_row(entry.event))

@@ -9,6 +9,7 @@ import strawberry
 from app.domain.event_types import conditions
 from app.domain.event_types.conditions import Condition, ConditionalEffect
 from app.domain.shared.problems import bad_user_input
+from app.graphql.shared.examples import with_example
 from app.graphql.types.conditional_rule import ConditionalRule
 from app.graphql.types.event_type import EventType
 from app.graphql.types.field_predicate import FieldPredicate
@@ -17,20 +18,33 @@ from app.graphql.types.user_error import UserError
 
 @strawberry.input(
     one_of=True,
-    description="When a conditional rule applies: a test on one field, or conditions combined.",
+    description=with_example(
+        "Condition of a conditional rule: exactly one of a predicate on a field, a combination of "
+        "conditions, or a negation. Conditions can be nested, by default at most 5 deep and with "
+        "at most 100 values to compare.",
+        """
+        {
+          all: [
+            { field: { field: "volume_mcf", operator: GT, value: 1000 } }
+            { not: { field: { field: "cause", operator: EQ, value: "weather" } } }
+          ]
+        }
+        """,
+    ),
 )
 class ConditionInput:
     all: strawberry.Maybe[list[ConditionInput]] = strawberry.field(
-        description="All of these hold; `[]` always does."
+        description="Conditions that must all hold. An empty list always holds."
     )
     any: strawberry.Maybe[list[ConditionInput]] = strawberry.field(
-        description="One of these holds; `[]` never does."
+        description="Conditions of which at least one must hold. An empty list never holds."
     )
     not_: strawberry.Maybe[ConditionInput] = strawberry.field(
-        name="not", description="This does not hold."
+        name="not", description="Condition that must not hold."
     )
     field: strawberry.Maybe[FieldPredicate] = strawberry.field(
-        description="A test on another field of the type; the operator fits its kind."
+        description="Predicate on another field of the event type. The operator must fit the kind "
+        "of that field. On a field without a value, every operator but `NOT_EXISTS` is false."
     )
 
     def to_domain(self) -> Condition:
@@ -42,16 +56,43 @@ class ConditionInput:
             return conditions.Not(self.not_.value.to_domain())
         if self.field is not None:
             return self.field.value.to_domain()
-        raise bad_user_input("A condition has one of all, any, not and field.", "condition")
+        message = "The condition is empty: set exactly one of all, any, not and field."
+        raise bad_user_input(message, "condition")
 
 
-@strawberry.input(description="A conditional rule of an event type.")
+@strawberry.input(
+    description=with_example(
+        "A conditional rule to add to an event type. The rule shows, hides or requires fields "
+        "depending on the values of other fields.",
+        """
+        {
+          name: "Report large volumes to the regulator"
+          effect: REQUIRE
+          targets: ["regulator_reference"]
+          condition: { field: { field: "volume_mcf", operator: GT, value: 1000 } }
+        }
+        """,
+    )
+)
 class ConditionalRuleInput:
-    name: str = strawberry.field(description="What people call it.")
-    effect: ConditionalEffect = strawberry.field(description="What it does to its targets.")
-    targets: list[str] = strawberry.field(description="Names of fields of the type: at least one.")
-    condition: ConditionInput = strawberry.field(description="When it applies.")
-    enabled: bool | None = strawberry.field(default=True, description="Whether it is in force.")
+    name: str = strawberry.field(
+        description="Display name of the rule: one line, by default at most 255 characters."
+    )
+    effect: ConditionalEffect = strawberry.field(
+        description="Effect on the target fields while the condition holds."
+    )
+    targets: list[str] = strawberry.field(
+        description="Names of the fields that the rule applies to: at least one, without "
+        "repetition. Each must be a field of the event type."
+    )
+    condition: ConditionInput = strawberry.field(
+        description="Condition under which the effect applies."
+    )
+    enabled: bool | None = strawberry.field(
+        default=True,
+        description="Whether the rule is in effect. Null means true. A disabled rule is validated, "
+        "too.",
+    )
 
     def to_domain(self) -> conditions.ConditionalRule:
         return conditions.ConditionalRule(
@@ -64,21 +105,31 @@ class ConditionalRuleInput:
 
 
 @strawberry.input(
-    description="New attributes of a conditional rule. What is left out stays as it is."
+    description=with_example(
+        "Changes of a conditional rule. An attribute that is left out keeps its value. No "
+        "attribute may be null.",
+        """
+        { id: "019a3f5c-7b1e-7000-8000-000000000301", enabled: false }
+        """,
+    )
 )
 class UpdateConditionalRuleInput:
-    id: strawberry.ID = strawberry.field(description="The rule's id.")
-    name: strawberry.Maybe[str | None] = strawberry.field(description="What people call it.")
+    id: strawberry.ID = strawberry.field(description="ID of the conditional rule.")
+    name: strawberry.Maybe[str | None] = strawberry.field(
+        description="New display name: one line, by default at most 255 characters."
+    )
     effect: strawberry.Maybe[ConditionalEffect | None] = strawberry.field(
-        description="What it does to its targets."
+        description="New effect on the target fields while the condition holds."
     )
     targets: strawberry.Maybe[list[str] | None] = strawberry.field(
-        description="All its targets, in place of those it has."
+        description="Names of the fields that the rule applies to. Replaces the whole list."
     )
     condition: strawberry.Maybe[ConditionInput | None] = strawberry.field(
-        description="When it applies."
+        description="New condition. Replaces the whole condition."
     )
-    enabled: strawberry.Maybe[bool | None] = strawberry.field(description="Whether it is in force.")
+    enabled: strawberry.Maybe[bool | None] = strawberry.field(
+        description="Whether the rule is in effect."
+    )
 
     def to_domain(self) -> dict[str, Any]:
         """Returns the provided attributes, for `event_type_draft.update_rule`."""
@@ -93,15 +144,21 @@ class UpdateConditionalRuleInput:
         return attributes
 
 
-@strawberry.type(description="What became of a change of a conditional rule.")
+@strawberry.type(description="Result of adding, changing or deleting a conditional rule.")
 class ConditionalRulePayload:
     conditional_rule: ConditionalRule | None = strawberry.field(
-        description="The rule; once deleted, as it was; null where the change was refused."
+        description="The conditional rule after the change; a deleted rule in its last state. Null "
+        "if the change was rejected."
     )
     event_type: EventType | None = strawberry.field(
-        description="The event type, in the version that the change made."
+        description="Event type of the rule after the change, with its current version. Null if "
+        "the change was rejected."
     )
-    user_errors: list[UserError] = strawberry.field(description="Everything that is wrong.")
+    user_errors: list[UserError] = strawberry.field(
+        description="Errors that prevented the change. Empty on success."
+    )
 
 
-RuleId = Annotated[strawberry.ID, strawberry.argument(description="The rule's id.")]
+RuleId = Annotated[
+    strawberry.ID, strawberry.argument(description="ID of the conditional rule to delete.")
+]

@@ -25,6 +25,7 @@ from app.graphql.event_types.inputs import (
     UpdateEventTypeInput,
 )
 from app.graphql.shared.context import Info
+from app.graphql.shared.examples import with_example
 from app.graphql.shared.nodes import invalid_id_problem
 from app.graphql.types.conditional_rule import ConditionalRule
 from app.graphql.types.duplication_rule import DuplicationRule
@@ -37,12 +38,17 @@ from app.services.event_types.event_type_commands import EventTypeResult
 from app.store import tables
 
 
-@strawberry.type(description="What became of a change of an event type.")
+@strawberry.type(
+    description="Result of creating, changing or deleting an event type or one of its fields."
+)
 class EventTypePayload:
     event_type: EventType | None = strawberry.field(
-        description="The event type; once deleted, as it was; null where the change was refused."
+        description="The event type after the change; a deleted event type in its last state. Null "
+        "if the change was rejected."
     )
-    user_errors: list[UserError] = strawberry.field(description="Everything that is wrong.")
+    user_errors: list[UserError] = strawberry.field(
+        description="Errors that prevented the change. Empty on success."
+    )
 
     @classmethod
     def from_result(cls, result: EventTypeResult, *argument_path: str) -> EventTypePayload:
@@ -53,20 +59,41 @@ class EventTypePayload:
         )
 
 
-TypeId = Annotated[strawberry.ID, strawberry.argument(description="The event type's id.")]
-FieldId = Annotated[strawberry.ID, strawberry.argument(description="The field's id.")]
+TypeId = Annotated[strawberry.ID, strawberry.argument(description="ID of the event type.")]
+FieldId = Annotated[strawberry.ID, strawberry.argument(description="ID of the field to remove.")]
 
 
 @strawberry.type
 class EventTypeMutations:
     @strawberry.mutation(
-        description="Defines an event type. Published, it takes events at once; as a draft it can "
-        "be shaped first."
+        description=with_example(
+            "Creates an event type at version 1. A published event type accepts events at once; a "
+            "draft accepts them after `transitionEventType`.\n\n"
+            "Requires EVENT_TYPE_MANAGE. User errors: `ALREADY_EXISTS` if the type is taken, "
+            "`INVALID_INPUT`, `CYCLE`, `LIMIT_REACHED`.",
+            """
+            mutation {
+              createEventType(
+                input: {
+                  name: "Flaring incident"
+                  category: "flaring"
+                  state: PUBLISHED
+                  fields: [{ name: "volume_mcf", kind: NUMBER, required: true, unit: "mcf" }]
+                }
+              ) {
+                eventType { id type version }
+                userErrors { code message path }
+              }
+            }
+            """,
+        )
     )
     async def create_event_type(
         self,
         info: Info,
-        input: Annotated[CreateEventTypeInput, strawberry.argument(description="The definition.")],
+        input: Annotated[
+            CreateEventTypeInput, strawberry.argument(description="The event type to create.")
+        ],
     ) -> EventTypePayload:
         context = info.context
         result = await event_type_commands.create_event_type(
@@ -74,11 +101,31 @@ class EventTypeMutations:
         )
         return EventTypePayload.from_result(result, "input")
 
-    @strawberry.mutation(description="Changes what an event type is called and belongs to.")
+    @strawberry.mutation(
+        description=with_example(
+            "Changes the name, type, description or category of an event type. A change increments "
+            "the version; a call that changes nothing does not.\n\n"
+            "Requires EVENT_TYPE_MANAGE. User errors: `NOT_FOUND`, `CONFLICT` if `ifVersion` is "
+            "not the current version, `IN_USE` if stored events prevent a new type, "
+            "`ALREADY_EXISTS` if the new type is taken, `INVALID_INPUT`.",
+            """
+            mutation {
+              updateEventType(
+                input: { id: "019a3f5c-7b1e-7000-8000-000000000101", name: "Flaring event" }
+              ) {
+                eventType { name version }
+                userErrors { code message path }
+              }
+            }
+            """,
+        )
+    )
     async def update_event_type(
         self,
         info: Info,
-        input: Annotated[UpdateEventTypeInput, strawberry.argument(description="What to change.")],
+        input: Annotated[
+            UpdateEventTypeInput, strawberry.argument(description="The event type and its changes.")
+        ],
     ) -> EventTypePayload:
         edit = event_type_draft.update_attributes(input.to_domain())
         id_path = ("input", "id")
@@ -87,8 +134,21 @@ class EventTypeMutations:
         )
 
     @strawberry.mutation(
-        description="Takes an event type away, with its fields and rules, while no event has it; "
-        "after that, archive it."
+        description=with_example(
+            "Deletes an event type with its fields, conditional rules, guard rules and duplication "
+            "rules, and returns its last state. An event type that has stored events cannot be "
+            "deleted: archive it with `transitionEventType`.\n\n"
+            "Requires EVENT_TYPE_MANAGE. User errors: `NOT_FOUND`, `IN_USE` with the number of "
+            "stored events, `INVALID_INPUT`.",
+            """
+            mutation {
+              deleteEventType(id: "019a3f5c-7b1e-7000-8000-000000000101") {
+                eventType { type }
+                userErrors { code message }
+              }
+            }
+            """,
+        )
     )
     async def delete_event_type(self, info: Info, id: TypeId) -> EventTypePayload:
         event_type_id = parse_id(id)
@@ -121,18 +181,40 @@ class EventTypeMutations:
         return payload
 
     @strawberry.mutation(
-        description="Moves an event type through its life: DRAFT, PUBLISHED, DEPRECATED, ARCHIVED. "
-        "`EventType.transitions` says where it may go."
+        description=with_example(
+            "Changes the lifecycle state of an event type. `EventType.transitions` lists the "
+            "states that it can change to. A transition does not increment the version. A "
+            "transition to the current state is no error, and can set `sunsetAt`. Publishing a "
+            "draft validates its definition.\n\n"
+            "Requires EVENT_TYPE_MANAGE. User errors: `ILLEGAL_TRANSITION` as a `TransitionError` "
+            "with the allowed states, `NOT_FOUND`, `INVALID_INPUT`.",
+            """
+            mutation {
+              transitionEventType(
+                id: "019a3f5c-7b1e-7000-8000-000000000101"
+                to: DEPRECATED
+                sunsetAt: "2027-01-01T00:00:00Z"
+              ) {
+                eventType { state sunsetAt transitions }
+                userErrors { code message ... on TransitionError { from allowed } }
+              }
+            }
+            """,
+        )
     )
     async def transition_event_type(
         self,
         info: Info,
         id: TypeId,
-        to: Annotated[EventTypeState, strawberry.argument(description="Its new state.")],
+        to: Annotated[
+            EventTypeState, strawberry.argument(description="New state of the event type.")
+        ],
         sunset_at: Annotated[
             datetime | None,
             strawberry.argument(
-                description="With DEPRECATED: new events are refused from then on."
+                description="Time from which a deprecated event type rejects new events. Only with "
+                "`to: DEPRECATED`; with another state the code is `INVALID_INPUT`. Null keeps "
+                "accepting events."
             ),
         ] = None,
     ) -> EventTypePayload:
@@ -148,12 +230,31 @@ class EventTypeMutations:
             )
         )
 
-    @strawberry.mutation(description="Adds a field at the end of the form.")
+    @strawberry.mutation(
+        description=with_example(
+            "Adds a field to an event type, after its existing fields, and increments the version. "
+            "Stored events keep the version that they were validated against.\n\n"
+            "Requires EVENT_TYPE_MANAGE. User errors: `NOT_FOUND`, `ALREADY_EXISTS` if a field has "
+            "the name, `LIMIT_REACHED` at the maximum number of fields (200 by default), "
+            "`INVALID_INPUT`.",
+            """
+            mutation {
+              addEventField(
+                eventTypeId: "019a3f5c-7b1e-7000-8000-000000000101"
+                field: { name: "cause", kind: SELECT, options: ["equipment", "weather"] }
+              ) {
+                eventType { version fields { id name } }
+                userErrors { code message path }
+              }
+            }
+            """,
+        )
+    )
     async def add_event_field(
         self,
         info: Info,
         event_type_id: TypeId,
-        field: Annotated[EventFieldInput, strawberry.argument(description="The field.")],
+        field: Annotated[EventFieldInput, strawberry.argument(description="The field to add.")],
     ) -> EventTypePayload:
         parsed_type_id = parse_id(event_type_id)
         if parsed_type_id is None:
@@ -168,13 +269,29 @@ class EventTypeMutations:
         )
 
     @strawberry.mutation(
-        description="Changes a field. Events that are there already keep the version that they "
-        "were checked against."
+        description=with_example(
+            "Changes a field of an event type and increments the version. Stored events keep the "
+            "version that they were validated against.\n\n"
+            "Requires EVENT_TYPE_MANAGE. User errors: `NOT_FOUND`, `INVALID_INPUT`, `IN_USE` if a "
+            "conditional rule or guard rule would no longer fit the field.",
+            """
+            mutation {
+              updateEventField(
+                input: { id: "019a3f5c-7b1e-7000-8000-000000000201", required: false }
+              ) {
+                eventType { version }
+                userErrors { code message path }
+              }
+            }
+            """,
+        )
     )
     async def update_event_field(
         self,
         info: Info,
-        input: Annotated[UpdateEventFieldInput, strawberry.argument(description="What to change.")],
+        input: Annotated[
+            UpdateEventFieldInput, strawberry.argument(description="The field and its changes.")
+        ],
     ) -> EventTypePayload:
         return EventTypePayload.from_result(
             await _apply_part_edit(
@@ -183,22 +300,57 @@ class EventTypeMutations:
         )
 
     @strawberry.mutation(
-        description="Takes a field away; stored values stay as they are. A field that a rule names "
-        "stays: IN_USE."
+        description=with_example(
+            "Removes a field from an event type and increments the version. Stored values of the "
+            "field are kept.\n\n"
+            "Requires EVENT_TYPE_MANAGE. User errors: `NOT_FOUND`, `IN_USE` if a rule of the event "
+            "type uses the field (a conditional rule, a duplication rule, or a guard rule that is "
+            "not RETIRED), `INVALID_INPUT`.",
+            """
+            mutation {
+              removeEventField(id: "019a3f5c-7b1e-7000-8000-000000000201") {
+                eventType { version fields { name } }
+                userErrors { code message }
+              }
+            }
+            """,
+        )
     )
     async def remove_event_field(self, info: Info, id: FieldId) -> EventTypePayload:
         return EventTypePayload.from_result(
             await _apply_part_edit(info, tables.EventField, id, event_type_draft.remove_field)
         )
 
-    @strawberry.mutation(description="Puts the fields of an event type into another order.")
+    @strawberry.mutation(
+        description=with_example(
+            "Changes the order of the fields of an event type and increments the version.\n\n"
+            "Requires EVENT_TYPE_MANAGE. User errors: `NOT_FOUND`, `INVALID_INPUT` unless "
+            "`fieldIds` contains each field of the event type exactly once.",
+            """
+            mutation {
+              reorderEventFields(
+                eventTypeId: "019a3f5c-7b1e-7000-8000-000000000101"
+                fieldIds: [
+                  "019a3f5c-7b1e-7000-8000-000000000202"
+                  "019a3f5c-7b1e-7000-8000-000000000201"
+                ]
+              ) {
+                eventType { fields { name position } }
+                userErrors { code message path }
+              }
+            }
+            """,
+        )
+    )
     async def reorder_event_fields(
         self,
         info: Info,
         event_type_id: TypeId,
         field_ids: Annotated[
             list[strawberry.ID],
-            strawberry.argument(description="All of the type's fields, each once, in their order."),
+            strawberry.argument(
+                description="IDs of all fields of the event type, each once, in the new order."
+            ),
         ],
     ) -> EventTypePayload:
         ids = [parse_id(field_id) for field_id in field_ids]
@@ -212,12 +364,35 @@ class EventTypeMutations:
             await _apply_edit(info, event_type_id, edit, "eventTypeId")
         )
 
-    @strawberry.mutation(description="Adds a conditional rule to an event type.")
+    @strawberry.mutation(
+        description=with_example(
+            "Adds a conditional rule to an event type and increments the version.\n\n"
+            "Requires EVENT_TYPE_MANAGE. User errors: `NOT_FOUND`, `INVALID_INPUT`, `CYCLE` if the "
+            "visibility of a field would depend on itself, `LIMIT_REACHED` at the maximum number "
+            "of conditional rules (100 by default).",
+            """
+            mutation {
+              addConditionalRule(
+                eventTypeId: "019a3f5c-7b1e-7000-8000-000000000101"
+                rule: {
+                  name: "Explain other causes"
+                  effect: SHOW
+                  targets: ["details"]
+                  condition: { field: { field: "cause", operator: EQ, value: "other" } }
+                }
+              ) {
+                conditionalRule { id }
+                userErrors { code message path }
+              }
+            }
+            """,
+        )
+    )
     async def add_conditional_rule(
         self,
         info: Info,
         event_type_id: TypeId,
-        rule: Annotated[ConditionalRuleInput, strawberry.argument(description="The rule.")],
+        rule: Annotated[ConditionalRuleInput, strawberry.argument(description="The rule to add.")],
     ) -> ConditionalRulePayload:
         parsed_type_id = parse_id(event_type_id)
         if parsed_type_id is None:
@@ -232,12 +407,29 @@ class EventTypeMutations:
             result, None if result.draft is None else list(result.draft.rules)[-1]
         )
 
-    @strawberry.mutation(description="Changes a conditional rule.")
+    @strawberry.mutation(
+        description=with_example(
+            "Changes a conditional rule and increments the version of its event type.\n\n"
+            "Requires EVENT_TYPE_MANAGE. User errors: `NOT_FOUND`, `INVALID_INPUT`, `CYCLE` if the "
+            "visibility of a field would depend on itself, `LIMIT_REACHED` if the conditions of "
+            "all rules together compare too many values.",
+            """
+            mutation {
+              updateConditionalRule(
+                input: { id: "019a3f5c-7b1e-7000-8000-000000000301", enabled: false }
+              ) {
+                conditionalRule { enabled }
+                userErrors { code message path }
+              }
+            }
+            """,
+        )
+    )
     async def update_conditional_rule(
         self,
         info: Info,
         input: Annotated[
-            UpdateConditionalRuleInput, strawberry.argument(description="What to change.")
+            UpdateConditionalRuleInput, strawberry.argument(description="The rule and its changes.")
         ],
     ) -> ConditionalRulePayload:
         table = tables.ConditionalRule
@@ -247,7 +439,21 @@ class EventTypeMutations:
         )
         return _build_rule_payload(result, parse_id(input.id))
 
-    @strawberry.mutation(description="Takes a conditional rule away, and answers with it.")
+    @strawberry.mutation(
+        description=with_example(
+            "Deletes a conditional rule, returns its last state, and increments the version of its "
+            "event type.\n\n"
+            "Requires EVENT_TYPE_MANAGE. User errors: `NOT_FOUND`, `INVALID_INPUT`.",
+            """
+            mutation {
+              deleteConditionalRule(id: "019a3f5c-7b1e-7000-8000-000000000301") {
+                conditionalRule { name }
+                userErrors { code message }
+              }
+            }
+            """,
+        )
+    )
     async def delete_conditional_rule(self, info: Info, id: RuleId) -> ConditionalRulePayload:
         result = await _apply_part_edit(
             info, tables.ConditionalRule, id, event_type_draft.delete_rule

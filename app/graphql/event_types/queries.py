@@ -9,6 +9,7 @@ import strawberry
 
 from app.graphql.event_types.inputs import EventTypeBy, EventTypeFilter
 from app.graphql.shared.context import Context, Info
+from app.graphql.shared.examples import with_example
 from app.graphql.shared.field_sources import Listed, One, declare_source
 from app.graphql.shared.nodes import parse_id_argument
 from app.graphql.shared.pages import After, Connection, First, build_connection
@@ -21,7 +22,7 @@ from app.store.reading.pages import parse_page_request
 
 
 def _parse_event_type_key(_root: Any, context: Context, by: EventTypeBy) -> UUID | str:
-    """Returns the id or the type. Raises RequestError BAD_USER_INPUT if it is invalid."""
+    """Returns the ID or the type. Raises RequestError BAD_USER_INPUT if it is invalid."""
     if by.id:
         return parse_id_argument(by.id.value, "by", "id")
     type_name = by.type.value if by.type else ""
@@ -45,13 +46,26 @@ def _build_page_request(
 @strawberry.type
 class EventTypeQueries:
     @strawberry.field(
-        description="One event type; null where there is none.",
+        description=with_example(
+            "An event type, by its ID or its type. Null if no event type of the organization "
+            "has it.\n\n"
+            "Requires EVENT_READ, EVENT_CREATE or EVENT_TYPE_MANAGE. Request error: "
+            "`BAD_USER_INPUT`, for example if the ID is not a UUID.",
+            """
+            {
+              eventType(by: { type: "flaring.flaring_incident" }) {
+                name
+                fields { name label kind required }
+              }
+            }
+            """,
+        ),
         metadata=declare_source(One(_parse_event_type_key, event_types.select_event_type)),
     )
     async def event_type(
         self,
         info: Info,
-        by: Annotated[EventTypeBy, strawberry.argument(description="Its id or its type.")],
+        by: Annotated[EventTypeBy, strawberry.argument(description="ID or type.")],
     ) -> EventType | None:
         key = _parse_event_type_key(self, info.context, by)
         if isinstance(key, UUID):
@@ -62,14 +76,31 @@ class EventTypeQueries:
         return None if row is None else EventType.from_row(row)
 
     @strawberry.field(
-        description="The organization's event types, in order of creation.",
+        description=with_example(
+            "Event types of the organization, in order of creation. An event type defines the "
+            "fields of its events. Events can also be logged without one: they are then "
+            "free-form.\n\n"
+            "Requires EVENT_READ, EVENT_CREATE or EVENT_TYPE_MANAGE. Request errors: "
+            "`INVALID_CURSOR`, `BAD_USER_INPUT`.",
+            """
+            {
+              eventTypes(filter: { states: [PUBLISHED] }, first: 20) {
+                nodes { id type name category version }
+                pageInfo { hasNextPage endCursor }
+              }
+            }
+            """,
+        ),
         metadata=declare_source(Listed(_build_page_request, event_types.select_page)),
     )
     async def event_types(
         self,
         info: Info,
         filter: Annotated[
-            EventTypeFilter | None, strawberry.argument(description="Only these event types.")
+            EventTypeFilter | None,
+            strawberry.argument(
+                description="Conditions that the event types must meet. Null lists all."
+            ),
         ] = None,
         first: First = 20,
         after: After = None,

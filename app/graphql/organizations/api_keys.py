@@ -10,6 +10,7 @@ import strawberry
 from app.domain.access.caller import Permission
 from app.domain.shared.values import parse_id
 from app.graphql.shared.context import Info
+from app.graphql.shared.examples import with_example
 from app.graphql.shared.nodes import invalid_id_problem
 from app.graphql.types.api_key import ApiKey
 from app.graphql.types.user_error import UserError, to_user_errors
@@ -17,30 +18,47 @@ from app.services.auth import keys
 from app.services.auth.keys import ApiKeyResult
 
 
-@strawberry.input(description="A new key of the organization that the request acts in.")
+@strawberry.input(
+    description=with_example(
+        "An API key to create in the organization of the request.",
+        """
+        {
+          name: "flaring-monitor"
+          permissions: [EVENT_CREATE]
+          expiresAt: "2027-01-01T00:00:00Z"
+        }
+        """,
+    )
+)
 class CreateApiKeyInput:
     name: str = strawberry.field(
-        description="Who or what will use it. Percent-encoded as a source it has at most 255 "
-        "characters."
+        description="Name of the person or system that uses the key. The name is the default "
+        "source of events that are logged with the key, and the actor in the change log. "
+        "Percent-encoded, it has by default at most 255 characters."
     )
     permissions: list[Permission] = strawberry.field(
-        description="What it may do: at least one, and none that its maker lacks."
+        description="Permissions of the key: at least one. You cannot grant a permission that your "
+        "own credential does not have."
     )
     expires_at: datetime | None = strawberry.field(
-        default=None, description="When it ends, in the future; left out, it does not expire."
+        default=None,
+        description="Expiration time of the key, in the future. Null if the key never expires.",
     )
 
 
-@strawberry.type(description="What became of making or revoking a key.")
+@strawberry.type(description="Result of creating or revoking an API key.")
 class ApiKeyPayload:
     api_key: ApiKey | None = strawberry.field(
-        description="The key; null where the change was refused."
+        description="The API key after the change. Null if the change was rejected."
     )
     secret: str | None = strawberry.field(
-        description="What the key's user sends, as `Authorization: Bearer SECRET`. Shown once: "
-        "only in the answer that made the key."
+        description="Secret of a new key, which requests send in the header "
+        "`Authorization: Bearer <secret>`. It is returned only once, by `createApiKey`, and cannot "
+        "be read later. Null when a key is revoked or the change was rejected."
     )
-    user_errors: list[UserError] = strawberry.field(description="Everything that is wrong.")
+    user_errors: list[UserError] = strawberry.field(
+        description="Errors that prevented the change. Empty on success."
+    )
 
     @classmethod
     def from_result(cls, result: ApiKeyResult, *argument_path: str) -> ApiKeyPayload:
@@ -54,13 +72,27 @@ class ApiKeyPayload:
 @strawberry.type
 class ApiKeyMutations:
     @strawberry.mutation(
-        description="Makes a key of the organization that the request acts in. LIMIT_REACHED from "
-        "100 keys that are neither revoked nor expired."
+        description=with_example(
+            "Creates an API key in the organization of the request and returns its secret. Store "
+            "the secret: it is not returned again.\n\n"
+            "Requires ORGANIZATION_MANAGE. User errors: `INVALID_INPUT`, also for a permission "
+            "that your own credential does not have; `LIMIT_REACHED` if the organization has the "
+            "maximum number of keys that are neither revoked nor expired (100 by default).",
+            """
+            mutation {
+              createApiKey(input: { name: "flaring-monitor", permissions: [EVENT_CREATE] }) {
+                apiKey { id }
+                secret
+                userErrors { code message path }
+              }
+            }
+            """,
+        )
     )
     async def create_api_key(
         self,
         info: Info,
-        input: Annotated[CreateApiKeyInput, strawberry.argument(description="The key.")],
+        input: Annotated[CreateApiKeyInput, strawberry.argument(description="The key to create.")],
     ) -> ApiKeyPayload:
         result = await keys.create(
             info.context.database,
@@ -72,14 +104,26 @@ class ApiKeyMutations:
         return ApiKeyPayload.from_result(result, "input")
 
     @strawberry.mutation(
-        description="Ends a key for good, and the sockets that it opened. A second time changes "
-        "nothing. A key of every organization is revoked by who acts in every organization, else "
-        "FORBIDDEN."
+        description=with_example(
+            "Revokes an API key permanently, and ends the WebSocket connections and event streams "
+            "that were opened with it. Revoking a revoked key changes nothing.\n\n"
+            "Requires ORGANIZATION_MANAGE. To revoke a key of all organizations, your credential "
+            "must have all organizations, too; otherwise the request error is `FORBIDDEN`. User "
+            "errors: `NOT_FOUND`, `INVALID_INPUT`.",
+            """
+            mutation {
+              revokeApiKey(id: "019a3f5c-7b1e-7000-8000-000000000601") {
+                apiKey { name revokedAt }
+                userErrors { code message }
+              }
+            }
+            """,
+        )
     )
     async def revoke_api_key(
         self,
         info: Info,
-        id: Annotated[strawberry.ID, strawberry.argument(description="The key's id.")],
+        id: Annotated[strawberry.ID, strawberry.argument(description="ID of the API key.")],
     ) -> ApiKeyPayload:
         key_id = parse_id(id)
         if key_id is None:

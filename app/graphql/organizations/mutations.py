@@ -7,25 +7,41 @@ from typing import Annotated
 import strawberry
 
 from app.graphql.shared.context import Info
+from app.graphql.shared.examples import with_example
 from app.graphql.types.organization import Organization
 from app.graphql.types.user_error import UserError, to_user_errors
 from app.services.auth import organizations
 
 
-@strawberry.type(description="What became of making an organization.")
+@strawberry.type(description="Result of creating an organization.")
 class OrganizationPayload:
     organization: Organization | None = strawberry.field(
-        description="The organization; null where it was refused."
+        description="The new organization. Null if the change was rejected."
     )
-    user_errors: list[UserError] = strawberry.field(description="Everything that is wrong.")
+    user_errors: list[UserError] = strawberry.field(
+        description="Errors that prevented the change. Empty on success."
+    )
 
 
 @strawberry.type
 class OrganizationMutations:
     @strawberry.mutation(
-        description="Makes an organization. Only who acts in every organization may: the "
-        "administrator, or a token for all of them; others are FORBIDDEN. The header "
-        "`data-partition-id` then chooses it, to make its first keys."
+        description=with_example(
+            "Creates an organization (a tenant). To create its first API key, send `createApiKey` "
+            "with the key of the organization in the header `data-partition-id`.\n\n"
+            "Requires ORGANIZATION_MANAGE and a credential for all organizations: the "
+            "administrator's key, or an access token whose organization claim is `*`. Otherwise "
+            "the request error is `FORBIDDEN`. User errors: `ALREADY_EXISTS` if the key is taken, "
+            "`INVALID_INPUT`.",
+            """
+            mutation {
+              createOrganization(key: "permian", name: "Permian Basin") {
+                organization { id key }
+                userErrors { code message path }
+              }
+            }
+            """,
+        )
     )
     async def create_organization(
         self,
@@ -33,11 +49,17 @@ class OrganizationMutations:
         key: Annotated[
             str,
             strawberry.argument(
-                description="Its key in headers and tokens, unique: up to 255 visible ASCII "
-                "characters, and not `*`."
+                description="Key of the organization in headers and access tokens, unique on the "
+                "server. Visible ASCII characters without spaces, by default at most 255; not `*`."
             ),
         ],
-        name: Annotated[str, strawberry.argument(description="What people call it.")],
+        name: Annotated[
+            str,
+            strawberry.argument(
+                description="Display name of the organization: one line, by default at most 255 "
+                "characters."
+            ),
+        ],
     ) -> OrganizationPayload:
         result = await organizations.create(info.context.database, info.context.command, key, name)
         row = result.organization

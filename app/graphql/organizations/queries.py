@@ -1,4 +1,4 @@
-"""Queries of organizations, of the viewer, and of any node by its ID."""
+"""Queries of organizations, of the viewer, and of any object by its ID."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import strawberry
 
 from app.domain.access.caller import Permission
 from app.graphql.shared.context import Context, Info
+from app.graphql.shared.examples import with_example
 from app.graphql.shared.field_sources import ComputedField, declare_source
 from app.graphql.shared.nodes import Node, parse_id_argument
 from app.graphql.shared.permissions import (
@@ -60,18 +61,24 @@ async def _resolve_organization(
     return Organization.from_row(row) if key in (None, row.key) else None
 
 
-@strawberry.type(description="Who asks.")
+@strawberry.type(description="Caller of the request: the API key or access token that was sent.")
 class Viewer:
-    name: str = strawberry.field(description="The name of the credential.")
+    name: str = strawberry.field(
+        description="Name of the API key, or subject of the access token. The name is the actor in "
+        "the change log."
+    )
     organization: Organization = strawberry.field(
-        description="The organization that this request acts in.",
+        description="Organization of the request. All data that the request reads or writes "
+        "belongs to it.",
         metadata=declare_source(ComputedField(_get_organization)),
     )
-    permissions: list[Permission] = strawberry.field(description="What the credential may do.")
+    permissions: list[Permission] = strawberry.field(description="Permissions of the credential.")
 
     @strawberry.field(
-        description="The organizations that the credential may choose among, up to 100. The "
-        "header `data-partition-id` chooses, by key.",
+        description="Organizations that the credential gives access to, ordered by key: by default "
+        "at most 100. To use one of them, send its key in the header `data-partition-id`, on a "
+        "WebSocket connection in the payload of `connection_init`. (FDPlan calls a tenant a data "
+        "partition; its header `slb-data-partition-id` is accepted, too.)",
         metadata=declare_source(ComputedField(_list_organizations)),
     )
     async def organizations(self, info: Info) -> list[Organization]:
@@ -81,33 +88,66 @@ class Viewer:
 @strawberry.type
 class OrganizationQueries:
     @strawberry.field(
-        description="Who asks, in which organization, with which permissions.",
+        description=with_example(
+            "Caller of the request, with its organization and permissions. Use it to show who is "
+            "signed in, and to hide what the caller is not permitted to do.\n\n"
+            "Requires EVENT_READ.",
+            """
+            { viewer { name permissions organization { key name } } }
+            """,
+        ),
         metadata=declare_source(ComputedField(_resolve_viewer)),
     )
     async def viewer(self, info: Info) -> Viewer:
         return await _resolve_viewer(self, info.context)
 
     @strawberry.field(
-        description="The request's organization; with its key, the same; with another key, null.",
+        description=with_example(
+            "Organization of the request. Null if `key` is the key of another organization: to "
+            "read that one, choose it with the header `data-partition-id`.\n\n"
+            "Requires EVENT_READ or ORGANIZATION_MANAGE.",
+            """
+            { organization { key name apiKeys { name permissions lastUsedAt } } }
+            """,
+        ),
         metadata=declare_source(ComputedField(_resolve_organization)),
     )
     async def organization(
         self,
         info: Info,
         key: Annotated[
-            str | None, strawberry.argument(description="The organization's key.")
+            str | None,
+            strawberry.argument(
+                description="Key that the organization must have. Null accepts any key."
+            ),
         ] = None,
     ) -> Organization | None:
         return await _resolve_organization(self, info.context, key)
 
     @strawberry.field(
-        description="Whatever has this id: an event, an event type, a field, a rule, a key or "
-        "the organization; null where nothing has."
+        description=with_example(
+            "The object with this ID: an event, event type, field of an event type, conditional "
+            "rule, guard rule, duplication rule, API key, or the organization of the request. Null "
+            "if there is no such object in the organization, or the caller is not permitted to "
+            "read it.\n\n"
+            "Requires EVENT_READ, EVENT_CREATE, EVENT_TYPE_MANAGE, RULE_MANAGE or "
+            "ORGANIZATION_MANAGE. Each object also requires the permission to read it. Request "
+            "error: `BAD_USER_INPUT` if the ID is not a UUID.",
+            """
+            {
+              node(id: "019a3f5c-7b1e-7000-8000-000000000001") {
+                __typename
+                ... on Event { summary severity }
+                ... on EventType { name }
+              }
+            }
+            """,
+        )
     )
     async def node(
         self,
         info: Info,
-        id: Annotated[strawberry.ID, strawberry.argument(description="The id.")],
+        id: Annotated[strawberry.ID, strawberry.argument(description="ID of the object.")],
     ) -> Node | None:
         database, caller = info.context.database, info.context.caller
         node_id = parse_id_argument(id, "id")

@@ -44,7 +44,7 @@ class ObjectWriter:
         """Returns the JSON of each object. Raises NotPlannedError on user errors and warnings."""
         for get_list in self._unsupported_lists:
             if any(map(get_list, objects)):
-                raise NotPlannedError("what is to be told as an error")
+                raise NotPlannedError("user errors and warnings")
         template = self._template
         if not self._member_writers:
             return [template] * len(objects)

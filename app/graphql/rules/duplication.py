@@ -10,6 +10,7 @@ import strawberry
 from app.domain.rules.duplicates import DuplicateAction
 from app.domain.shared.values import parse_id
 from app.graphql.shared.context import Context, Info
+from app.graphql.shared.examples import with_example
 from app.graphql.shared.field_sources import Listed, declare_source
 from app.graphql.shared.nodes import invalid_id_problem, parse_id_argument
 from app.graphql.shared.pages import After, Connection, First, build_connection
@@ -21,22 +22,45 @@ from app.services.rules.duplication_rules import DuplicationRuleResult
 from app.store.reading.pages import parse_page_request
 
 
-@strawberry.input(description="A new duplication rule. It knows what is logged from now on.")
+@strawberry.input(
+    description=with_example(
+        "A duplication rule (deduplication rule) to create. It compares new events only with "
+        "events that are logged after the rule was created.",
+        """
+        {
+          name: "Same well, same cause, within 10 minutes"
+          eventTypeId: "019a3f5c-7b1e-7000-8000-000000000101"
+          fingerprint: ["entity", "fields.cause"]
+          window: "PT10M"
+          action: COUNT
+        }
+        """,
+    )
+)
 class CreateDuplicationRuleInput:
-    name: str = strawberry.field(description="What people call it.")
+    name: str = strawberry.field(
+        description="Display name of the rule: one line, by default at most 255 characters."
+    )
     event_type_id: strawberry.ID | None = strawberry.field(
-        default=None, description="The event type whose events it is for; left out, every event."
+        default=None,
+        description="ID of the event type to whose events the rule applies. Null applies the rule "
+        "to all events of the organization. Cannot be changed later.",
     )
     fingerprint: list[str] = strawberry.field(
-        description="What the fingerprint is taken over: see DuplicationRule. An event in which "
-        "all of it is absent is no duplicate of any."
+        description="Paths of the values that must be equal in duplicates: `type`, `entity`, "
+        "`entity.type`, `entity.id`, `source`, `subject`, `severity`, `outcome`, `summary`, "
+        "`content`, `tags`, `fields` or `fields.<name>`. At least 1, by default at most 50, "
+        "without repetition. A rule of an event type accepts only fields of that type. The rule "
+        "does not apply to an event in which all paths are absent."
     )
     window: timedelta = strawberry.field(
-        description="How far from the first, before or after, a duplicate may have occurred: "
-        "`PT0S` to `P3660D`."
+        description="Maximum time between the original and a duplicate, by `occurredAt`, in either "
+        "direction, as an ISO 8601 duration: from `PT0S` to `P3660D` by default."
     )
-    action: DuplicateAction = strawberry.field(description="What becomes of a duplicate.")
-    enabled: bool | None = strawberry.field(default=True, description="Whether it is in force.")
+    action: DuplicateAction = strawberry.field(description="Treatment of a duplicate.")
+    enabled: bool | None = strawberry.field(
+        default=True, description="Whether the rule is in effect. Null means true."
+    )
 
     def to_domain(self) -> dict[str, Any]:
         """Returns the attributes of the rule without its event type."""
@@ -49,22 +73,34 @@ class CreateDuplicationRuleInput:
 
 
 @strawberry.input(
-    description="New attributes of a duplication rule. What is left out stays as it is. Another "
-    "fingerprint or window makes it forget what it has seen."
+    description=with_example(
+        "Changes of a duplication rule. An attribute that is left out keeps its value. No "
+        "attribute may be null. A new fingerprint or window clears the stored fingerprints of the "
+        "rule, as `resetDuplication` does.",
+        """
+        { id: "019a3f5c-7b1e-7000-8000-000000000501", window: "PT1H" }
+        """,
+    )
 )
 class UpdateDuplicationRuleInput:
-    id: strawberry.ID = strawberry.field(description="The rule's id.")
-    name: strawberry.Maybe[str | None] = strawberry.field(description="What people call it.")
+    id: strawberry.ID = strawberry.field(description="ID of the duplication rule.")
+    name: strawberry.Maybe[str | None] = strawberry.field(
+        description="New display name: one line, by default at most 255 characters."
+    )
     fingerprint: strawberry.Maybe[list[str] | None] = strawberry.field(
-        description="What the fingerprint is taken over."
+        description="Paths of the values that must be equal in duplicates, as in "
+        "`CreateDuplicationRuleInput.fingerprint`. Replaces the whole list."
     )
     window: strawberry.Maybe[timedelta | None] = strawberry.field(
-        description="How far from the first a duplicate may have occurred."
+        description="New maximum time between the original and a duplicate, by `occurredAt`, in "
+        "either direction: from `PT0S` to `P3660D` by default."
     )
     action: strawberry.Maybe[DuplicateAction | None] = strawberry.field(
-        description="What becomes of a duplicate."
+        description="New treatment of a duplicate."
     )
-    enabled: strawberry.Maybe[bool | None] = strawberry.field(description="Whether it is in force.")
+    enabled: strawberry.Maybe[bool | None] = strawberry.field(
+        description="Whether the rule is in effect."
+    )
 
     def to_domain(self) -> dict[str, Any]:
         """Returns the provided attributes."""
@@ -77,12 +113,15 @@ class UpdateDuplicationRuleInput:
         return attributes
 
 
-@strawberry.type(description="What became of a change of a duplication rule.")
+@strawberry.type(description="Result of creating, changing or deleting a duplication rule.")
 class DuplicationRulePayload:
     duplication_rule: DuplicationRule | None = strawberry.field(
-        description="The rule; once deleted, as it was; null where the change was refused."
+        description="The duplication rule after the change; a deleted rule in its last state. Null "
+        "if the change was rejected."
     )
-    user_errors: list[UserError] = strawberry.field(description="Everything that is wrong.")
+    user_errors: list[UserError] = strawberry.field(
+        description="Errors that prevented the change. Empty on success."
+    )
 
     @classmethod
     def from_result(
@@ -97,13 +136,19 @@ class DuplicationRulePayload:
         )
 
 
-@strawberry.type(description="What became of a reset.")
+@strawberry.type(description="Result of clearing the fingerprints of duplication rules.")
 class ResetDuplicationPayload:
-    forgotten: int = strawberry.field(description="Fingerprints forgotten.")
-    user_errors: list[UserError] = strawberry.field(description="Everything that is wrong.")
+    forgotten: int = strawberry.field(
+        description="Number of fingerprints that were cleared. 0 if the reset was rejected."
+    )
+    user_errors: list[UserError] = strawberry.field(
+        description="Errors that prevented the reset. Empty on success."
+    )
 
 
-RuleId = Annotated[strawberry.ID, strawberry.argument(description="The rule's id.")]
+RuleId = Annotated[
+    strawberry.ID, strawberry.argument(description="ID of the duplication rule to delete.")
+]
 
 
 def _build_page_request(
@@ -124,7 +169,21 @@ def _build_page_request(
 @strawberry.type
 class DuplicationRuleQueries:
     @strawberry.field(
-        description="The organization's duplication rules, in order of creation.",
+        description=with_example(
+            "Duplication rules (deduplication rules) of the organization, in order of creation. "
+            "This is the order in which they are tried: the first rule that finds a duplicate "
+            "applies.\n\n"
+            "Requires EVENT_READ, EVENT_CREATE or RULE_MANAGE. Request errors: `INVALID_CURSOR`, "
+            "`BAD_USER_INPUT`.",
+            """
+            {
+              duplicationRules {
+                nodes { id name fingerprint window action enabled }
+                pageInfo { hasNextPage endCursor }
+              }
+            }
+            """,
+        ),
         metadata=declare_source(Listed(_build_page_request, duplication_rules.select_page)),
     )
     async def duplication_rules(
@@ -132,7 +191,10 @@ class DuplicationRuleQueries:
         info: Info,
         event_type_id: Annotated[
             strawberry.ID | None,
-            strawberry.argument(description="Only rules of this event type."),
+            strawberry.argument(
+                description="ID of an event type. Lists only its rules, without those that apply "
+                "to all events. Null lists the rules of the organization."
+            ),
         ] = None,
         first: First = 20,
         after: After = None,
@@ -155,12 +217,35 @@ class DuplicationRuleQueries:
 @strawberry.type
 class DuplicationRuleMutations:
     @strawberry.mutation(
-        description="Makes a duplication rule, in force at once unless `enabled` is false."
+        description=with_example(
+            "Creates a duplication rule. The rule is in effect at once, unless `enabled` is "
+            "false.\n\n"
+            "Requires RULE_MANAGE. User errors: `NOT_FOUND` if the event type does not exist, "
+            "`LIMIT_REACHED` at the maximum number of duplication rules (by default 100 for each "
+            "event type, and 100 for all events), `INVALID_INPUT`.",
+            """
+            mutation {
+              createDuplicationRule(
+                input: {
+                  name: "Same alarm within 10 minutes"
+                  fingerprint: ["type", "source", "summary"]
+                  window: "PT10M"
+                  action: COUNT
+                }
+              ) {
+                duplicationRule { id }
+                userErrors { code message path }
+              }
+            }
+            """,
+        )
     )
     async def create_duplication_rule(
         self,
         info: Info,
-        input: Annotated[CreateDuplicationRuleInput, strawberry.argument(description="The rule.")],
+        input: Annotated[
+            CreateDuplicationRuleInput, strawberry.argument(description="The rule to create.")
+        ],
     ) -> DuplicationRulePayload:
         parsed_type_id = None if input.event_type_id is None else parse_id(input.event_type_id)
         if input.event_type_id is not None and parsed_type_id is None:
@@ -174,12 +259,28 @@ class DuplicationRuleMutations:
         )
         return DuplicationRulePayload.from_result(result, "input")
 
-    @strawberry.mutation(description="Changes a duplication rule.")
+    @strawberry.mutation(
+        description=with_example(
+            "Changes a duplication rule. A new fingerprint or window clears the stored "
+            "fingerprints of the rule.\n\n"
+            "Requires RULE_MANAGE. User errors: `NOT_FOUND`, `INVALID_INPUT`.",
+            """
+            mutation {
+              updateDuplicationRule(
+                input: { id: "019a3f5c-7b1e-7000-8000-000000000501", action: FLAG }
+              ) {
+                duplicationRule { action resetAt }
+                userErrors { code message path }
+              }
+            }
+            """,
+        )
+    )
     async def update_duplication_rule(
         self,
         info: Info,
         input: Annotated[
-            UpdateDuplicationRuleInput, strawberry.argument(description="What to change.")
+            UpdateDuplicationRuleInput, strawberry.argument(description="The rule and its changes.")
         ],
     ) -> DuplicationRulePayload:
         rule_id, context = parse_id(input.id), info.context
@@ -193,7 +294,19 @@ class DuplicationRuleMutations:
         return DuplicationRulePayload.from_result(result, "input")
 
     @strawberry.mutation(
-        description="Takes a duplication rule away, and answers with it. Events stay."
+        description=with_example(
+            "Deletes a duplication rule and returns its last state. Stored events are not "
+            "changed.\n\n"
+            "Requires RULE_MANAGE. User errors: `NOT_FOUND`, `INVALID_INPUT`.",
+            """
+            mutation {
+              deleteDuplicationRule(id: "019a3f5c-7b1e-7000-8000-000000000501") {
+                duplicationRule { name }
+                userErrors { code message }
+              }
+            }
+            """,
+        )
     )
     async def delete_duplication_rule(self, info: Info, id: RuleId) -> DuplicationRulePayload:
         rule_id, context = parse_id(id), info.context
@@ -205,14 +318,29 @@ class DuplicationRuleMutations:
         return DuplicationRulePayload.from_result(result)
 
     @strawberry.mutation(
-        description="Forgets what was seen, for one rule or all: the next event is taken as new. "
-        "Events stay."
+        description=with_example(
+            "Clears the stored fingerprints of one duplication rule, or of all. The next event is "
+            "then not a duplicate, even if an equal one was logged before. Stored events are not "
+            "changed.\n\n"
+            "Requires RULE_MANAGE. User errors: `NOT_FOUND`, `INVALID_INPUT`.",
+            """
+            mutation {
+              resetDuplication(ruleId: "019a3f5c-7b1e-7000-8000-000000000501") {
+                forgotten
+                userErrors { code message }
+              }
+            }
+            """,
+        )
     )
     async def reset_duplication(
         self,
         info: Info,
         rule_id: Annotated[
-            strawberry.ID | None, strawberry.argument(description="The rule; left out, all.")
+            strawberry.ID | None,
+            strawberry.argument(
+                description="ID of the duplication rule. Null resets all rules of the organization."
+            ),
         ] = None,
     ) -> ResetDuplicationPayload:
         parsed_rule_id, context = None if rule_id is None else parse_id(rule_id), info.context

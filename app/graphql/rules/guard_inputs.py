@@ -7,24 +7,48 @@ from typing import Annotated, Any
 import strawberry
 
 from app.domain.rules.guards import GuardEnforcement
+from app.graphql.shared.examples import with_example
 from app.graphql.types.guard_rule import GuardRule
 from app.graphql.types.user_error import UserError, to_user_errors
 from app.services.rules.guard_rules import GuardRuleResult
 
 
-@strawberry.input(description="A new guard rule. It is a draft: publish it to put it in force.")
+@strawberry.input(
+    description=with_example(
+        "A guard rule to create. It starts as a draft and has no effect until `publishGuardRule`.",
+        """
+        {
+          name: "Duration is plausible"
+          eventTypeId: "019a3f5c-7b1e-7000-8000-000000000101"
+          expression: "event.fields.duration_hours <= 24.0"
+          message: "An incident lasts at most 24 hours: log a second event for the next day."
+        }
+        """,
+    )
+)
 class CreateGuardRuleInput:
-    name: str = strawberry.field(description="What people call it.")
+    name: str = strawberry.field(
+        description="Display name of the rule: one line, by default at most 255 characters."
+    )
     event_type_id: strawberry.ID | None = strawberry.field(
-        default=None, description="The event type whose events it is for; left out, every event."
+        default=None,
+        description="ID of the event type to whose events the rule applies. Null applies the rule "
+        "to all events of the organization. Cannot be changed later.",
     )
     expression: str = strawberry.field(
-        description="What must hold, in CEL, checked against the fields of the event type: "
-        "`event.fields.duration_hours <= 24`."
+        description="CEL expression (Common Expression Language) that is true for valid events, by "
+        "default at most 4,096 characters. Variables: `event`, `old` (the event before an update, "
+        "null when an event is logged) and `now`. Names and types of fields are validated when the "
+        "rule is saved. An expression that cannot be evaluated, such as a comparison with an "
+        "absent field, counts as violated: test an optional field with `has()` first."
     )
-    message: str = strawberry.field(description="What people are told where it does not hold.")
+    message: str = strawberry.field(
+        description="Message for people whose event violates the rule: one line, by default at "
+        "most 1,000 characters."
+    )
     enforcement: GuardEnforcement | None = strawberry.field(
-        default=GuardEnforcement.REJECT, description="What becomes of the event then."
+        default=GuardEnforcement.REJECT,
+        description="Treatment of an event that violates the rule. Null means REJECT.",
     )
 
     def to_domain(self) -> dict[str, Any]:
@@ -38,19 +62,33 @@ class CreateGuardRuleInput:
 
 
 @strawberry.input(
-    description="New attributes of a guard rule's draft. What is left out stays as it is."
+    description=with_example(
+        "Changes of the draft of a guard rule. An attribute that is left out keeps its value. No "
+        "attribute may be null.",
+        """
+        {
+          id: "019a3f5c-7b1e-7000-8000-000000000401"
+          expression: "event.fields.duration_hours <= 48.0"
+        }
+        """,
+    )
 )
 class UpdateGuardRuleInput:
-    id: strawberry.ID = strawberry.field(description="The rule's id.")
-    name: strawberry.Maybe[str | None] = strawberry.field(description="What people call it.")
+    id: strawberry.ID = strawberry.field(description="ID of the guard rule.")
+    name: strawberry.Maybe[str | None] = strawberry.field(
+        description="New display name: one line, by default at most 255 characters. Takes effect "
+        "at once, without publishing."
+    )
     expression: strawberry.Maybe[str | None] = strawberry.field(
-        description="What must hold, in CEL."
+        description="New CEL expression that is true for valid events, by default at most 4,096 "
+        "characters."
     )
     message: strawberry.Maybe[str | None] = strawberry.field(
-        description="What people are told where it does not hold."
+        description="New message for people whose event violates the rule: one line, by default at "
+        "most 1,000 characters."
     )
     enforcement: strawberry.Maybe[GuardEnforcement | None] = strawberry.field(
-        description="What becomes of the event then."
+        description="New treatment of an event that violates the rule."
     )
 
     def to_domain(self) -> dict[str, Any]:
@@ -59,12 +97,14 @@ class UpdateGuardRuleInput:
         return {name: maybe.value for name in names if (maybe := getattr(self, name)) is not None}
 
 
-@strawberry.type(description="What became of a change of a guard rule.")
+@strawberry.type(description="Result of creating, changing, publishing or retiring a guard rule.")
 class GuardRulePayload:
     guard_rule: GuardRule | None = strawberry.field(
-        description="The rule; null where the change was refused."
+        description="The guard rule after the change. Null if the change was rejected."
     )
-    user_errors: list[UserError] = strawberry.field(description="Everything that is wrong.")
+    user_errors: list[UserError] = strawberry.field(
+        description="Errors that prevented the change. Empty on success."
+    )
 
     @classmethod
     def from_result(cls, result: GuardRuleResult, *argument_path: str) -> GuardRulePayload:
@@ -75,4 +115,4 @@ class GuardRulePayload:
         )
 
 
-RuleId = Annotated[strawberry.ID, strawberry.argument(description="The rule's id.")]
+RuleId = Annotated[strawberry.ID, strawberry.argument(description="ID of the guard rule.")]

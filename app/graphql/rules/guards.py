@@ -17,6 +17,7 @@ from app.graphql.rules.guard_inputs import (
     UpdateGuardRuleInput,
 )
 from app.graphql.shared.context import Context, Info
+from app.graphql.shared.examples import with_example
 from app.graphql.shared.field_sources import Listed, One, declare_source
 from app.graphql.shared.nodes import invalid_id_problem, parse_id_argument
 from app.graphql.shared.pages import After, Connection, First, build_connection
@@ -31,23 +32,30 @@ from app.services.rules.guard_rules import GuardRuleResult
 from app.store.reading.pages import parse_page_request
 
 
-@strawberry.type(description="What an expression would have done to events that are stored.")
+@strawberry.type(description="Result of evaluating an expression over stored events.")
 class GuardRuleTrial:
     checked: int = strawberry.field(
-        description="How many events were looked at. One whose own version lacks a field that the "
-        "expression names passes."
+        description="Number of events that the expression was evaluated for. An event counts as "
+        "passed if its version of the event type lacks a field that the expression uses."
     )
-    rejected: int = strawberry.field(description="How many of them it would have refused.")
+    rejected: int = strawberry.field(
+        description="Number of evaluated events that violate the expression."
+    )
     examples: list[Event] = strawberry.field(
-        description="Events that the rule would have refused, newest first: at most 100 of them."
+        description="Events that violate the expression, newest first: by default at most 100."
     )
     user_errors: list[UserError] = strawberry.field(
-        description="What is wrong with the expression, with line and column."
+        description="Errors that prevented the evaluation; empty on success. An invalid expression "
+        "is an `ExpressionError` with line and column."
     )
 
 
 EventTypeIdFilter = Annotated[
-    strawberry.ID | None, strawberry.argument(description="Only rules of this event type.")
+    strawberry.ID | None,
+    strawberry.argument(
+        description="ID of an event type. Lists only its rules, without those that apply to all "
+        "events. Null lists the rules of the organization."
+    ),
 ]
 
 
@@ -74,7 +82,21 @@ def _build_page_request(
 @strawberry.type
 class GuardRuleQueries:
     @strawberry.field(
-        description="One guard rule; null where there is none of this id.",
+        description=with_example(
+            "A guard rule. Null if the organization has no guard rule with this ID.\n\n"
+            "Requires EVENT_READ, EVENT_CREATE or RULE_MANAGE. Request error: `BAD_USER_INPUT` if "
+            "the ID is not a UUID.",
+            """
+            {
+              guardRule(id: "019a3f5c-7b1e-7000-8000-000000000401") {
+                name
+                expression
+                hasUnpublishedChanges
+                publishedVersion { number expression publishedAt }
+              }
+            }
+            """,
+        ),
         metadata=declare_source(One(_parse_rule_id, guards.select_rule)),
     )
     async def guard_rule(self, info: Info, id: RuleId) -> GuardRule | None:
@@ -85,7 +107,20 @@ class GuardRuleQueries:
         return None if row is None else GuardRule.from_row(row)
 
     @strawberry.field(
-        description="The organization's guard rules, in order of creation.",
+        description=with_example(
+            "Guard rules of the organization, in order of creation. Only published rules are in "
+            "effect.\n\n"
+            "Requires EVENT_READ, EVENT_CREATE or RULE_MANAGE. Request errors: `INVALID_CURSOR`, "
+            "`BAD_USER_INPUT`.",
+            """
+            {
+              guardRules(state: PUBLISHED) {
+                nodes { id name eventType { name } publishedVersion { expression message } }
+                pageInfo { hasNextPage endCursor }
+              }
+            }
+            """,
+        ),
         metadata=declare_source(Listed(_build_page_request, guards.select_page)),
     )
     async def guard_rules(
@@ -93,7 +128,8 @@ class GuardRuleQueries:
         info: Info,
         event_type_id: EventTypeIdFilter = None,
         state: Annotated[
-            GuardRuleState | None, strawberry.argument(description="Only rules in this state.")
+            GuardRuleState | None,
+            strawberry.argument(description="State of the rules. Null lists rules in any state."),
         ] = None,
         first: First = 20,
         after: After = None,
@@ -113,31 +149,54 @@ class GuardRuleQueries:
         )
 
     @strawberry.field(
-        description="Runs an expression over the newest stored events and writes nothing: what it "
-        "would have refused, before anyone publishes it."
+        description=with_example(
+            "Evaluates the expression of a guard rule over the newest stored events, without "
+            "storing anything. Shows which events the rule would have rejected before it is "
+            "published. Each event is evaluated as if it were logged now: `old` is null.\n\n"
+            "Requires RULE_MANAGE and EVENT_READ. User errors: `EXPRESSION_INVALID`, `NOT_FOUND` "
+            "if the event type does not exist. Request error: `BAD_USER_INPUT` if `last` is out of "
+            "range or `eventTypeId` is not an ID.",
+            """
+            {
+              tryGuardRule(expression: "event.summary.size() >= 10", last: 200) {
+                checked
+                rejected
+                examples { id summary }
+                userErrors { message ... on ExpressionError { line column } }
+              }
+            }
+            """,
+        )
     )
     async def try_guard_rule(
         self,
         info: Info,
-        expression: Annotated[str, strawberry.argument(description="What should hold, in CEL.")],
+        expression: Annotated[
+            str, strawberry.argument(description="CEL expression that is true for valid events.")
+        ],
         event_type_id: Annotated[
             strawberry.ID | None,
             strawberry.argument(
-                description="Over events of this type, checked against its fields; left out, over "
-                "all."
+                description="ID of an event type. Evaluates only its events and validates the "
+                "expression against its fields. Null evaluates all events; the types of their "
+                "fields are then unknown."
             ),
         ] = None,
         last: Annotated[
-            int | None, strawberry.argument(description="Over how many events: 1 to 500.")
+            int | None,
+            strawberry.argument(
+                description="Number of events to evaluate, newest first: at least 1, by default at "
+                "most 500. Null means 100."
+            ),
         ] = 100,
     ) -> GuardRuleTrial:
         require_permission(info, READ_EVENTS, "Query.tryGuardRule")
         context = info.context
         event_count = 100 if last is None else last
-        if not 1 <= event_count <= context.limits.events_per_trial:
-            raise bad_user_input(
-                f"last must be from 1 to {context.limits.events_per_trial}.", "last"
-            )
+        maximum = context.limits.events_per_trial
+        if not 1 <= event_count <= maximum:
+            message = f"Invalid last: {event_count:,}. Use a number from 1 to {maximum:,}."
+            raise bad_user_input(message, "last")
         parsed_type_id = (
             None if event_type_id is None else parse_id_argument(event_type_id, "eventTypeId")
         )
@@ -156,12 +215,35 @@ class GuardRuleQueries:
 @strawberry.type
 class GuardRuleMutations:
     @strawberry.mutation(
-        description="Drafts a guard rule: its expression is checked, and nothing is enforced yet."
+        description=with_example(
+            "Creates a guard rule as a draft. The expression is validated, but has no effect until "
+            "`publishGuardRule`.\n\n"
+            "Requires RULE_MANAGE. User errors: `EXPRESSION_INVALID` as an `ExpressionError` with "
+            "line and column, `NOT_FOUND` if the event type does not exist, `LIMIT_REACHED` at the "
+            "maximum number of guard rules (by default 100 for each event type, and 100 for all "
+            "events), `INVALID_INPUT`.",
+            """
+            mutation {
+              createGuardRule(
+                input: {
+                  name: "Errors are explained"
+                  expression: "event.severity != 'ERROR' || event.content != null"
+                  message: "An event of severity ERROR needs content."
+                }
+              ) {
+                guardRule { id state }
+                userErrors { code message path ... on ExpressionError { line column } }
+              }
+            }
+            """,
+        )
     )
     async def create_guard_rule(
         self,
         info: Info,
-        input: Annotated[CreateGuardRuleInput, strawberry.argument(description="The rule.")],
+        input: Annotated[
+            CreateGuardRuleInput, strawberry.argument(description="The rule to create.")
+        ],
     ) -> GuardRulePayload:
         parsed_type_id: UUID | None = None
         if input.event_type_id is not None:
@@ -175,12 +257,29 @@ class GuardRuleMutations:
         return GuardRulePayload.from_result(result, "input")
 
     @strawberry.mutation(
-        description="Edits the draft of a guard rule; what is published keeps enforcing."
+        description=with_example(
+            "Changes the draft of a guard rule. The published version stays in effect until "
+            "`publishGuardRule`.\n\n"
+            "Requires RULE_MANAGE. User errors: `NOT_FOUND`, `EXPRESSION_INVALID` as an "
+            "`ExpressionError` with line and column, `INVALID_INPUT`.",
+            """
+            mutation {
+              updateGuardRule(
+                input: { id: "019a3f5c-7b1e-7000-8000-000000000401", enforcement: WARN }
+              ) {
+                guardRule { hasUnpublishedChanges }
+                userErrors { code message path }
+              }
+            }
+            """,
+        )
     )
     async def update_guard_rule(
         self,
         info: Info,
-        input: Annotated[UpdateGuardRuleInput, strawberry.argument(description="What to change.")],
+        input: Annotated[
+            UpdateGuardRuleInput, strawberry.argument(description="The rule and its changes.")
+        ],
     ) -> GuardRulePayload:
         rule_id, context = parse_id(input.id), info.context
         if rule_id is None:
@@ -191,8 +290,22 @@ class GuardRuleMutations:
         return GuardRulePayload.from_result(result, "input")
 
     @strawberry.mutation(
-        description="Puts a guard rule in force: its draft, as a new version. Who reports after "
-        "the answer is judged by it. CONFLICT where the same is in force already."
+        description=with_example(
+            "Publishes the draft of a guard rule as a new version. The version applies to every "
+            "request that begins after the response. A retired rule is in effect again.\n\n"
+            "Requires RULE_MANAGE. User errors: `NOT_FOUND`, `CONFLICT` if the published version "
+            "already has the same content, `EXPRESSION_INVALID` if the event type no longer fits "
+            "the expression, `LIMIT_REACHED` if the rule has too many versions (1,000 by default) "
+            "or all published rules together could take too long for an event, `INVALID_INPUT`.",
+            """
+            mutation {
+              publishGuardRule(id: "019a3f5c-7b1e-7000-8000-000000000401") {
+                guardRule { state publishedVersion { number publishedAt } }
+                userErrors { code message }
+              }
+            }
+            """,
+        )
     )
     async def publish_guard_rule(
         self,
@@ -201,7 +314,8 @@ class GuardRuleMutations:
         version: Annotated[
             int | None,
             strawberry.argument(
-                description="Publishes that earlier version's content again, as a new version."
+                description="Number of an earlier version to publish again, as a new version. The "
+                "draft is not changed. Null publishes the draft."
             ),
         ] = None,
     ) -> GuardRulePayload:
@@ -212,8 +326,20 @@ class GuardRuleMutations:
         return GuardRulePayload.from_result(result)
 
     @strawberry.mutation(
-        description="Takes a guard rule out of force. Its versions stay; publishing it puts it in "
-        "force again."
+        description=with_example(
+            "Retires a guard rule, which then has no effect. Its versions are kept, and "
+            "`publishGuardRule` puts the rule in effect again. Retiring a retired rule changes "
+            "nothing.\n\n"
+            "Requires RULE_MANAGE. User errors: `NOT_FOUND`, `INVALID_INPUT`.",
+            """
+            mutation {
+              retireGuardRule(id: "019a3f5c-7b1e-7000-8000-000000000401") {
+                guardRule { state }
+                userErrors { code message }
+              }
+            }
+            """,
+        )
     )
     async def retire_guard_rule(self, info: Info, id: RuleId) -> GuardRulePayload:
         rule_id, context = parse_id(id), info.context

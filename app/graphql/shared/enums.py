@@ -186,21 +186,37 @@ _register_enum(
 )
 _register_enum(
     UserErrorCode,
-    "What is wrong with an input, or stands in its way: for programs, as `message` is for people.",
-    INVALID_INPUT="The input itself is wrong: malformed, too long, or out of range.",
-    NOT_FOUND="What it names is not there, or is another organization's.",
-    CONFLICT="It was changed meanwhile, or was reported with other content before.",
-    ALREADY_EXISTS="Its name is taken.",
-    IN_USE="Something else still needs it.",
-    ILLEGAL_TRANSITION="The lifecycle does not lead there from here.",
-    FIELD_REQUIRED="A required field has no value.",
-    FIELD_UNKNOWN="The event type has no such field.",
-    FIELD_HIDDEN="The field is hidden by a conditional rule, and its value was dropped.",
-    FIELD_INVALID="The value does not fit the field.",
-    GUARD_REJECTED="A guard rule does not let it pass.",
-    DUPLICATE="It was reported already.",
-    EVENT_TYPE_CLOSED="The event type takes no events, or soon will not.",
-    EXPRESSION_INVALID="The expression does not parse, or does not fit the event type.",
-    CYCLE="It would depend on itself.",
-    LIMIT_REACHED="No more of these can be stored.",
+    "Code of a user error or warning: what is wrong with an input. Programs use the code, people "
+    "read the `message`.",
+    INVALID_INPUT="The input is malformed, too long or out of range, or an ID is not a UUID. Fix "
+    "the value at `path`.",
+    NOT_FOUND="The object that the input refers to does not exist in the organization. Reload the "
+    "data, and verify the ID.",
+    CONFLICT="The object has another version than `ifVersion`, the `sourceId` was already logged "
+    "with other content, or the guard rule is already published with the same content. Reload the "
+    "object and decide again.",
+    ALREADY_EXISTS="The name, type or key is already taken. Use another one.",
+    IN_USE="The object cannot be changed or removed because events or rules depend on it. Remove "
+    "these first, or archive the event type.",
+    ILLEGAL_TRANSITION="The event type cannot change from its state to the requested one. Use one "
+    "of the states in `TransitionError.allowed`.",
+    FIELD_REQUIRED="A required field of the event type has no value. Ask for the value.",
+    FIELD_UNKNOWN="The event type has no field with this name. Remove the value, or reload the "
+    "event type.",
+    FIELD_HIDDEN="A warning: a conditional rule hides the field, and its value was not stored. No "
+    "action is needed.",
+    FIELD_INVALID="The value does not fit the definition of the field. Fix the value at `path`.",
+    GUARD_REJECTED="The event violates a guard rule, whose text is the `message`. In `warnings` if "
+    "the rule only warns. Change the event.",
+    DUPLICATE="The event is a duplicate under a duplication rule with action REJECT. Do not log it "
+    "again; `DuplicateError.existing` is the original.",
+    EVENT_TYPE_CLOSED="The event type does not accept events: it is a draft, archived, or past its "
+    "`sunsetAt`. In `warnings`, the event was accepted, but the type is deprecated. Use another "
+    "event type.",
+    EXPRESSION_INVALID="The CEL expression has a syntax error, or does not fit the fields of the "
+    "event type. Fix it at the line and column of the `ExpressionError`.",
+    CYCLE="The change would make an event its own cause, or the visibility of a field depend on "
+    "itself. Remove a link of the cycle.",
+    LIMIT_REACHED="The maximum number of stored objects of this kind is reached. Delete or revoke "
+    "some of them first.",
 )
