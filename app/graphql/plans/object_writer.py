@@ -90,7 +90,7 @@ class ObjectWriter:
         builder.add_writer(type_, details)
         read_plan = builder.build()
         if read_plan.event_types or read_plan.projection.joins:
-            raise NotPlannedError(f"what a new {type_} names")
+            raise NotPlannedError(f"references of a new {type_}")
         read_columns, [write_rows] = (
             attrgetter("id", *read_plan.projection.columns),
             read_plan.writers,
