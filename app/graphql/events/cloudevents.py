@@ -102,15 +102,15 @@ class CloudEventQueries:
             strawberry.argument(
                 name="from",
                 description="Earliest time at which the events occurred, inclusive. Must be "
-                "1980-01-01T00:00:00Z or later, and before `to`. Default: 10 days before `to` or "
-                "before now, whichever is earlier.",
+                "1980-01-01T00:00:00Z or later, and before `to`. If omitted: 10 days before `to` "
+                "or before now, whichever is earlier.",
             ),
         ] = None,
         end: Annotated[
             datetime | None,
             strawberry.argument(
                 name="to",
-                description="Latest time at which the events occurred, inclusive. Default: now.",
+                description="Latest time at which the events occurred, inclusive. Now if omitted.",
             ),
         ] = None,
         type: Annotated[
@@ -123,14 +123,15 @@ class CloudEventQueries:
         page_size: Annotated[
             int | None,
             strawberry.argument(
-                description="Maximum number of events on the page. Default 20, maximum 500 by "
-                "default."
+                description="Maximum number of events on the page. From 1 to 500 by default; 20 "
+                "if omitted."
             ),
         ] = cloud_event_pages.DEFAULT_PAGE_SIZE,
         page_number: Annotated[
             int | None,
             strawberry.argument(
-                description="Number of the page, starting at 0. A page after the last one is empty."
+                description="Number of the page, starting at 0. 0 if omitted. A page after the "
+                "last one is empty."
             ),
         ] = 0,
     ) -> CloudEventPage:

@@ -21,8 +21,8 @@ from app.services.events import events
 
 @strawberry.input(
     description=with_example(
-        "An event of the container audit trail, one of the systems that Tocsin unites; it has the "
-        "names of that system.",
+        "An event about a container, with the attribute names of Events Management, an API for "
+        "container events.",
         """
         { eventType: ACCESS, timestamp: "2026-04-10T10:30:00Z", status: SUCCESS }
         """,
@@ -34,16 +34,17 @@ class ContainerEventInput:
     )
     timestamp: datetime | None = strawberry.field(
         default=None,
-        description="Time at which the activity took place (`Event.occurredAt`). Default: now. At "
-        "most 300 seconds in the future by default.",
+        description="Time at which the activity took place (`Event.occurredAt`), by default at "
+        "most 300 seconds in the future. Now if omitted.",
     )
     status: Outcome | None = strawberry.field(
         default=None,
-        description="Outcome of the activity (`Event.outcome`). Default: not reported.",
+        description="Outcome of the activity (`Event.outcome`). Not reported if omitted.",
     )
     fields: JSON | None = strawberry.field(
         default=None,
-        description="Custom values, a JSON object of at most 64 KiB by default. Default: none.",
+        description="Custom values by field name, a JSON object of at most 64 KiB by default. "
+        "None if omitted.",
     )
 
 

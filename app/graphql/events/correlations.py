@@ -57,7 +57,8 @@ class CorrelationMutations:
             Relation | None,
             strawberry.argument(
                 description="Relation of the other events to the event: with CAUSED_BY they are "
-                "its causes, with CAUSE_OF its effects. Default RELATED, which has no direction."
+                "its causes, with CAUSE_OF its effects. RELATED, which has no direction, if "
+                "omitted."
             ),
         ] = Relation.RELATED,
     ) -> EventPayload:
@@ -92,7 +93,7 @@ class CorrelationMutations:
         relation: Annotated[
             Relation | None,
             strawberry.argument(
-                description="Relation of the links to remove. Default: links of every relation."
+                description="Relation of the links to remove. Links of every relation if omitted."
             ),
         ] = None,
     ) -> EventPayload:

@@ -127,21 +127,21 @@ class EventCountQueries:
         ],
         filter: Annotated[
             EventFilter | None,
-            strawberry.argument(description="Conditions on the events. Default: all events."),
+            strawberry.argument(description="Conditions on the events. All events if omitted."),
         ] = None,
         every: Annotated[
             timedelta | None,
             strawberry.argument(
                 description="Length of the time buckets by `occurredAt`, in whole seconds and at "
-                "least `PT1M`. Requires `from` and `to` in `filter.occurredAt`. Default: no "
-                "buckets."
+                "least `PT1M`. Requires `from` and `to` in `filter.occurredAt`. No buckets if "
+                "omitted."
             ),
         ] = None,
         first: Annotated[
             int | None,
             strawberry.argument(
-                description="Maximum number of rows. Default 100, maximum 1,000 by default, with "
-                "`every` 10,000."
+                description="Maximum number of rows. From 1 to 1,000 by default, with `every` to "
+                "10,000; 100 if omitted."
             ),
         ] = 100,
     ) -> list[EventCount]:

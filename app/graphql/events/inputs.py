@@ -36,81 +36,83 @@ from app.graphql.types.event_filter import EntityInput
 class LogEventInput:
     event_type_id: strawberry.ID | None = strawberry.field(
         default=None,
-        description="ID of the event type. An alternative to `type`: if both are given, they must "
+        description="ID of the event type, an alternative to `type`. If both are given, they must "
         "name the same event type. An unknown ID is a `NOT_FOUND` error.",
     )
     type: str | None = strawberry.field(
         default=None,
-        description="CloudEvents type of the event, at most 255 characters by default. If an "
-        "event type is registered under this name, the event is validated against it; otherwise "
-        "the event is free-form. Default: that of `eventTypeId`, or `notice`.",
+        description="CloudEvents type of the event, by default at most 255 characters. Must not "
+        "end with `*`. If an event type is registered under this name, the event is validated "
+        "against it; otherwise the event is free-form. If omitted: the type of `eventTypeId`, or "
+        "`notice`.",
     )
     entity: EntityInput | None = strawberry.field(
-        default=None, description="Entity that the event is about. Default: none."
+        default=None, description="Entity that the event is about. None if omitted."
     )
     severity: str | None = strawberry.field(
         default=None,
         description="Severity as text, in upper or lower case. `error`, `failure` and `red` mean "
-        "ERROR; `warn`, `warning` and `yellow` WARN; `success`, `successful` and `green` SUCCESS. "
-        "Any other text means INFO, which is also the default. The names are those that DeltaFi "
-        "accepts.",
+        "ERROR; `warn`, `warning` and `yellow` mean WARN; `success`, `successful` and `green` "
+        "mean SUCCESS. Any other text means INFO. INFO if omitted. The words are those that the "
+        "events API of DeltaFi accepts.",
     )
     summary: str | None = strawberry.field(
         default=None,
-        description="Short description of the event, at most 1,000 characters by default. "
-        "Default: the name of the event type, or the `type` of a free-form event.",
+        description="Short description of the event, by default at most 1,000 characters. If "
+        "omitted: the name of the event type, or the `type` of a free-form event.",
     )
     content: str | None = strawberry.field(
         default=None,
-        description="Full description of the event, at most 100,000 characters by default. "
-        "Default: none.",
+        description="Full description of the event, by default at most 100,000 characters. None "
+        "if omitted.",
     )
     source: str | None = strawberry.field(
         default=None,
         description="Producer of the event, as in CloudEvents: a URI-reference such as "
-        "`/services/flare-monitor`, at most 255 characters by default. Default: the name of the "
-        "credential, percent-encoded.",
+        "`/services/flare-monitor`, by default at most 255 characters. If omitted: the name of "
+        "the credential, percent-encoded.",
     )
     subject: str | None = strawberry.field(
         default=None,
-        description="Subject of the event within its source, as in CloudEvents, at most 255 "
-        "characters by default. Default: none.",
+        description="Subject of the event within its source, as in CloudEvents, by default at "
+        "most 255 characters. None if omitted.",
     )
     outcome: Outcome | None = strawberry.field(
         default=None,
-        description="Outcome of the activity that the event reports. Default: not reported.",
+        description="Outcome of the activity that the event reports. Not reported if omitted.",
     )
     occurred_at: datetime | None = strawberry.field(
         default=None,
-        description="Time at which the event occurred. At most 300 seconds in the future by "
-        "default. Default: now.",
+        description="Time at which the event occurred, by default at most 300 seconds in the "
+        "future. Now if omitted.",
     )
     fields: JSON | None = strawberry.field(
         default=None,
         description="Custom values by field name, a JSON object of at most 64 KiB by default. "
-        "Those of a registered event type are validated; a free-form event may have any. Default: "
-        "none.",
+        "They are validated if the event type is registered; a free-form event can have any. None "
+        "if omitted.",
     )
     tags: list[str] | None = strawberry.field(
         default=None,
-        description="Planning tags in the form `name:identifier`, at most 100 by default. "
-        "Default: none.",
+        description="Planning tags in the form `name:identifier`, by default at most 100. None if "
+        "omitted.",
     )
     notification: bool | None = strawberry.field(
         default=None,
         description="Whether the event is a notification: listed by `notifications` and delivered "
-        "by `notificationAdded`. Default false.",
+        "by `notificationAdded`. False if omitted.",
     )
     acknowledged: bool | None = strawberry.field(
         default=None,
-        description="Whether the event is logged as acknowledged by the caller. Default false.",
+        description="Whether the event is logged as already acknowledged by the caller. False if "
+        "omitted.",
     )
     source_id: str | None = strawberry.field(
         default=None,
-        description="Identifier that the producer gives the event, at most 255 characters by "
-        "default. It makes retries safe: an event with the same `source`, `sourceId` and content "
-        "as an earlier one is not stored again, and the earlier event is returned with "
-        "`duplicate: true`. With other content the error is `CONFLICT`. Default: none.",
+        description="Identifier that the producer gives the event, by default at most 255 "
+        "characters. It makes retries safe: an event with the same `source`, `sourceId` and "
+        "content as an earlier one is not stored again, and the earlier event is returned with "
+        "`duplicate: true`. With other content, the error is `CONFLICT`. None if omitted.",
     )
 
     def to_domain(self) -> EventDraft:
@@ -167,8 +169,8 @@ class UpdateEventInput:
     id: strawberry.ID = strawberry.field(description="ID of the event.")
     if_version: int | None = strawberry.field(
         default=None,
-        description="Version that the event must have. If it has another one, the error is "
-        "`CONFLICT`. Default: any version.",
+        description="Version that the event must have; otherwise the error is `CONFLICT`. Any "
+        "version if omitted.",
     )
     entity: strawberry.Maybe[EntityInput | None] = strawberry.field(
         description="Entity that the event is about. Null removes it."
@@ -177,19 +179,19 @@ class UpdateEventInput:
         description="Severity as text, interpreted as in LogEventInput. Must not be null."
     )
     summary: strawberry.Maybe[str | None] = strawberry.field(
-        description="Short description of the event, at most 1,000 characters by default. Must "
+        description="Short description of the event, by default at most 1,000 characters. Must "
         "not be null."
     )
     content: strawberry.Maybe[str | None] = strawberry.field(
-        description="Full description of the event, at most 100,000 characters by default. Null "
+        description="Full description of the event, by default at most 100,000 characters. Null "
         "removes it."
     )
     outcome: strawberry.Maybe[Outcome | None] = strawberry.field(
         description="Outcome of the activity that the event reports. Null removes it."
     )
     occurred_at: strawberry.Maybe[datetime | None] = strawberry.field(
-        description="Time at which the event occurred. At most 300 seconds in the future by "
-        "default. Must not be null."
+        description="Time at which the event occurred, by default at most 300 seconds in the "
+        "future. Must not be null."
     )
     fields: strawberry.Maybe[JSON | None] = strawberry.field(
         description="Custom values to set, by field name, a JSON object. Other values stay "
@@ -197,7 +199,7 @@ class UpdateEventInput:
         "all values."
     )
     tags: strawberry.Maybe[list[str] | None] = strawberry.field(
-        description="Planning tags that replace all tags of the event, at most 100 by default. "
+        description="Planning tags that replace all tags of the event, by default at most 100. "
         "Null removes all tags."
     )
     notification: strawberry.Maybe[bool | None] = strawberry.field(

@@ -314,8 +314,8 @@ class EventMutations:
         note: Annotated[
             str | None,
             strawberry.argument(
-                description="Note on the acknowledgement, at most 1,000 characters by default. "
-                "Default: none."
+                description="Note on the acknowledgement, by default at most 1,000 characters. "
+                "None if omitted."
             ),
         ] = None,
     ) -> EventPayload:

@@ -58,7 +58,7 @@ class EventQueries:
 
     @strawberry.field(
         description=with_example(
-            "Event with this ID. Null if there is none.\n\n"
+            "Event with this ID. Null if no event has it.\n\n"
             "Requires EVENT_READ. Request errors: `BAD_USER_INPUT` for a malformed ID.",
             """
             {
@@ -79,7 +79,7 @@ class EventQueries:
 
     @strawberry.field(
         description=with_example(
-            "Event that a producer logged under its own identifier. Null if there is none. A "
+            "Event that a producer logged under its own identifier. Null if not found. A "
             "counted duplicate is not found by its own identifier.\n\n"
             "Requires EVENT_READ.",
             """

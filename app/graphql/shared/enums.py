@@ -36,7 +36,7 @@ def _register_enum(enum: type[Enum], description: str, **descriptions: str) -> N
 
 _register_enum(
     Severity,
-    "Severity of an event. The levels and their colors are those of DeltaFi.",
+    "Severity of an event. The levels and their colors are those of the events API of DeltaFi.",
     ERROR="Needs immediate attention. Shown in red.",
     WARN="Should be watched. Shown in yellow.",
     INFO="For information. The default. Shown in blue.",
@@ -50,8 +50,9 @@ _register_enum(
 )
 _register_enum(
     ContainerActivity,
-    "Activity in the container audit trail.",
-    ACCESS="The container was opened, or with the outcome FAILURE an attempt to open it failed.",
+    "Activity on a container, from the audit trail of Events Management, an API for container "
+    "events.",
+    ACCESS="The container was accessed. With the outcome FAILURE, an attempt to access it failed.",
     BLOCK="Access to the container was blocked.",
     CREATE="The container was created.",
     EXPIRE="The container expired.",

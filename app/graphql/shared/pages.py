@@ -44,8 +44,7 @@ class PageInfo:
 @strawberry.type(description="A row of a list and its cursor.")
 class Edge(Generic[NodeT]):
     cursor: str = strawberry.field(
-        description="Cursor of the row. It is valid in this list, in this order, for an unlimited "
-        "time.",
+        description="Cursor of the row. It is valid only in a list of the same kind and order.",
         metadata=declare_source(ConnectionPart.CURSOR),
     )
     node: NodeT = strawberry.field(
@@ -116,8 +115,8 @@ def build_page_info(cursors: Sequence[str], has_next: bool, has_previous: bool) 
 First = Annotated[
     int | None,
     strawberry.argument(
-        description="Number of rows from the start of the list, or after the cursor `after`. "
-        "Default 20, minimum 1, maximum 100 by default. Not allowed with `last`."
+        description="Number of rows to return from the start of the list, or from the cursor "
+        "`after`. From 1 to 100 by default; 20 if omitted. Not allowed with `last`."
     ),
 ]
 After = Annotated[
@@ -132,16 +131,16 @@ SubscribeAfter = Annotated[
     strawberry.argument(
         description="Cursor from which the subscription resumes: one of `notifications` or "
         "`eventChanges`, `logHead`, or that of the last message received. Everything later is "
-        "sent first, then new changes. Default: only new changes. If the change log has been "
-        "pruned beyond the cursor, the error is `CURSOR_EXPIRED`: load the list again and "
-        "subscribe with a new cursor."
+        "sent first, then new changes. Only new changes are sent if omitted. If the change log "
+        "has been pruned beyond the cursor, the error is `CURSOR_EXPIRED`: load the list again "
+        "and subscribe with a new cursor."
     ),
 ]
 Last = Annotated[
     int | None,
     strawberry.argument(
-        description="Number of rows from the end of the list, or before the cursor `before`. "
-        "Minimum 1, maximum 100 by default. Not allowed with `first`."
+        description="Number of rows to return from the end of the list, or back from the cursor "
+        "`before`. From 1 to 100 by default. Not allowed with `first`."
     ),
 ]
 Before = Annotated[
@@ -153,7 +152,7 @@ Before = Annotated[
 Offset = Annotated[
     int | None,
     strawberry.argument(
-        description="Number of rows to skip, at most 10,000 by default. Only allowed with `first` "
-        "or alone. Cursors are faster and never repeat a row."
+        description="Number of rows to skip, at most 10,000 by default. Not allowed with `after`, "
+        "`before` or `last`. Cursors are faster and never repeat a row."
     ),
 ]

@@ -28,8 +28,8 @@ class ApiKey(Node):
         description="Expiration time of the key. Null if the key never expires."
     )
     last_used_at: datetime | None = strawberry.field(
-        description="Time of the last authenticated request, accurate to one minute. Null if the "
-        "key was never used."
+        description="Time at which the key was last used, accurate to one minute. Null if the key "
+        "was never used."
     )
     revoked_at: datetime | None = strawberry.field(
         description="Time at which the key was revoked. Null if it was not revoked."

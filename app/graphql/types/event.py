@@ -119,9 +119,9 @@ class Event(Node):
     )
     tags: list[str] = strawberry.field(
         description="Planning tags of the event in the form `name:identifier`, such as "
-        "`StudyId:01ED4CMJ4N9N504E3QJT1A68JY`. The name comes from FDPlan, which tags events with "
-        "the study and the scenario that they belong to; other producers may use tags as free "
-        "labels."
+        "`StudyId:01ED4CMJ4N9N504E3QJT1A68JY`. The term comes from the planning system FDPlan, "
+        "which tags an event with the study and the scenario that it belongs to. Other producers "
+        "can use tags as labels."
     )
     occurrences: int = strawberry.field(
         description="Number of times the event was logged: 1, plus 1 for each duplicate that a "
@@ -152,7 +152,7 @@ class Event(Node):
         "Null if none was given."
     )
     version: int = strawberry.field(
-        description="Number of the event's revision, starting at 1. Only `updateEvent` increases "
+        description="Revision number of the event, starting at 1. Only `updateEvent` increases "
         "it. Send it back as `ifVersion` to detect concurrent updates."
     )
     state: strawberry.Private[EventState]
@@ -218,8 +218,8 @@ class Event(Node):
         depth: Annotated[
             int | None,
             strawberry.argument(
-                description="Number of links to follow. Default 1, at most 5 by default. Within a "
-                "list of events it must be 1; otherwise the error is `BAD_USER_INPUT`."
+                description="Number of links to follow, by default at most 5. 1 if omitted. "
+                "Within a list of events it must be 1; otherwise the error is `BAD_USER_INPUT`."
             ),
         ] = 1,
         first: First = 20,
@@ -277,12 +277,12 @@ def create_events_field(
         info: Info,
         filter: Annotated[
             EventFilter | None,
-            strawberry.argument(description="Conditions on the events. Default: all events."),
+            strawberry.argument(description="Conditions on the events. All events if omitted."),
         ] = None,
         order_by: Annotated[
             EventOrder | None,
             strawberry.argument(
-                description="Order of the events. Default: latest `occurredAt` first."
+                description="Order of the events. Latest `occurredAt` first if omitted."
             ),
         ] = LATEST_FIRST,
         first: First = None,

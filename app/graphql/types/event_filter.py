@@ -59,10 +59,10 @@ class TimeRange:
     from_: datetime | None = strawberry.field(
         name="from",
         default=None,
-        description="Start of the range, inclusive. Default: no lower bound.",
+        description="Start of the range, inclusive. Unlimited if omitted.",
     )
     to: datetime | None = strawberry.field(
-        default=None, description="End of the range, exclusive. Default: no upper bound."
+        default=None, description="End of the range, exclusive. Unlimited if omitted."
     )
 
     def to_domain(self) -> filters.TimeRange:
@@ -107,14 +107,14 @@ class TagFilter:
 )
 class EventFilter:
     ids: list[strawberry.ID] | None = strawberry.field(
-        default=None, description="IDs, of which the event must have one."
+        default=None, description="IDs to match: the event has one of them."
     )
     event_type_id: strawberry.ID | None = strawberry.field(
         default=None, description="ID of the event type that the event was validated against."
     )
     types: list[str] | None = strawberry.field(
         default=None,
-        description="Types, of which the event must have one. A value that ends with `*` is a "
+        description="Types to match: the event has one of them. A value that ends with `*` is a "
         "prefix: `com.acme.*`.",
     )
     category: str | None = strawberry.field(
@@ -131,17 +131,18 @@ class EventFilter:
         "entity.",
     )
     severities: list[Severity] | None = strawberry.field(
-        default=None, description="Severities, of which the event must have one."
+        default=None, description="Severities to match: the event has one of them."
     )
     source: str | None = strawberry.field(
-        default=None, description="Source of the event. The whole value must match."
+        default=None, description="Source of the event, as a whole."
     )
     source_ids: list[str] | None = strawberry.field(
         default=None,
-        description="Producer's identifiers (`sourceId`), of which the event must have one.",
+        description="Producers' identifiers (`Event.sourceId`) to match: the event has one of "
+        "them.",
     )
     subject: str | None = strawberry.field(
-        default=None, description="Subject of the event. The whole value must match."
+        default=None, description="Subject of the event, as a whole."
     )
     outcome: Outcome | None = strawberry.field(default=None, description="Outcome of the event.")
     duplicate: bool | None = strawberry.field(
@@ -166,8 +167,9 @@ class EventFilter:
     )
     search: str | None = strawberry.field(
         default=None,
-        description="Words that must all occur in `summary` or `content`, as whole words in any "
-        "order. Case and diacritics are ignored. At most 255 characters by default.",
+        description="Search text, by default at most 255 characters. Each of its words must occur "
+        "in `summary` or `content`, as a whole word, in any order. Case and diacritics are "
+        "ignored.",
     )
     fields: list[FieldPredicate] | None = strawberry.field(
         default=None, description="Predicates on custom fields, all of which must hold."
@@ -244,19 +246,19 @@ class EventFilter:
 class NotificationFilter:
     severities: list[Severity] | None = strawberry.field(
         default=None,
-        description="Severities, of which the notification must have one. An empty list matches "
+        description="Severities to match: the notification has one of them. An empty list matches "
         "none.",
     )
     types: list[str] | None = strawberry.field(
         default=None,
-        description="Types, of which the notification must have one. A value that ends with `*` "
+        description="Types to match: the notification has one of them. A value that ends with `*` "
         "is a prefix: `com.acme.*`. An empty list matches none.",
     )
     entity: EntityInput | None = strawberry.field(
         default=None, description="Entity that the notification is about."
     )
     source: str | None = strawberry.field(
-        default=None, description="Source of the notification. The whole value must match."
+        default=None, description="Source of the notification, as a whole."
     )
     acknowledged: bool | None = strawberry.field(
         default=None, description="Whether the notification is acknowledged."
@@ -292,7 +294,7 @@ def parse_event_filter(
 )
 class EventOrder:
     field: EventOrderField = strawberry.field(description="Time by which the events are ordered.")
-    direction: SortDirection = strawberry.field(description="Direction of the order.")
+    direction: SortDirection = strawberry.field(description="Direction: earliest or latest first.")
 
 
 @dataclass(frozen=True)

@@ -36,10 +36,11 @@ if TYPE_CHECKING:
 )
 class EventType(Node):
     type: str = strawberry.field(
-        description="CloudEvents type of its events, unique in the organization."
+        description="CloudEvents type of the events, unique in the organization."
     )
     name: str = strawberry.field(
-        description="Display name of the event type. It is the default summary of its events."
+        description="Display name of the event type. It is the summary of events that are logged "
+        "without one."
     )
     description: str | None = strawberry.field(
         description="Explanation of the event type for people. Null if none was given."
@@ -135,7 +136,7 @@ class EventType(Node):
         version: Annotated[
             int | None,
             strawberry.argument(
-                description="Version of the event type. Default: the latest. An unknown version "
+                description="Version of the event type. The latest if omitted. An unknown version "
                 "is a `BAD_USER_INPUT` error."
             ),
         ] = None,
@@ -191,24 +192,23 @@ class EventField(Node):
         description="Values that a SELECT or MULTI_SELECT field accepts. Null for other kinds."
     )
     minimum: float | None = strawberry.field(
-        description="Minimum of a number, inclusive. Null if unlimited."
+        description="Minimum of a number, inclusive. Null for no minimum."
     )
     maximum: float | None = strawberry.field(
-        description="Maximum of a number, inclusive. Null if unlimited."
+        description="Maximum of a number, inclusive. Null for no maximum."
     )
     min_length: int | None = strawberry.field(
-        description="Minimum length of a text in characters. Null if unlimited."
+        description="Minimum length of a text in characters. Null for no minimum."
     )
     max_length: int | None = strawberry.field(
-        description="Maximum length of a text in characters. Null if unlimited."
+        description="Maximum length of a text in characters. Null for no maximum."
     )
     pattern: str | None = strawberry.field(
         description="Regular expression that a text must match. A match anywhere in the text is "
         "enough: use `^` and `$` to match all of it. Null if none was given."
     )
     default: JSON | None = strawberry.field(
-        description="Value that an event gets if it has none for the field. Null if there is no "
-        "default."
+        description="Value that an event gets if it has none for the field. Null for no default."
     )
     event_type_id: strawberry.Private[UUID]
     preloaded_event_type: strawberry.Private[EventType | None] = None

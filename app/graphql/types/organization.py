@@ -98,11 +98,11 @@ class Organization(Node):
     )
 
     @strawberry.field(
-        description="Events about containers. The container audit trail, one of the systems that "
-        "Tocsin unites, had an endpoint for each kind of event: `by_access`, `by_block`, "
-        "`by_create` and `by_expire` are values of `activity`; `by_fail` is `activity: ACCESS, "
-        "outcome: FAILURE`. Requires EVENT_READ. The organization must be the one that the "
-        "request acts in; otherwise the error is `FORBIDDEN`.",
+        description="Events about containers: the audit trail of Events Management, an API for "
+        "container events. Its endpoints `by_access`, `by_block`, `by_create` and `by_expire` "
+        "correspond to values of `activity`, and `by_fail` to `activity: ACCESS, outcome: "
+        "FAILURE`. Requires EVENT_READ. The organization must be the one that the request acts "
+        "in; otherwise the error is `FORBIDDEN`.",
         metadata=declare_source(create_event_list_source(_build_container_events_request)),
     )
     async def container_events(
@@ -110,30 +110,30 @@ class Organization(Node):
         info: Info,
         container_id: Annotated[
             str | None,
-            strawberry.argument(description="Identifier of a container. Default: all containers."),
+            strawberry.argument(
+                description="Identifier of the container. All containers if omitted."
+            ),
         ] = None,
         activity: Annotated[
             ContainerActivity | None,
             strawberry.argument(
-                description="Activity that the events report. Default: all activities."
+                description="Activity that the events report. All activities if omitted."
             ),
         ] = None,
         outcome: Annotated[
             Outcome | None,
-            strawberry.argument(
-                description="Outcome of the activity. Default: any outcome, and none."
-            ),
+            strawberry.argument(description="Outcome of the activity. All outcomes if omitted."),
         ] = None,
         occurred_at: Annotated[
             TimeRange | None,
             strawberry.argument(
-                description="Time range in which the events occurred. Default: unlimited."
+                description="Time range in which the events occurred. Unlimited if omitted."
             ),
         ] = None,
         order_by: Annotated[
             EventOrder | None,
             strawberry.argument(
-                description="Order of the events. Default: latest `occurredAt` first."
+                description="Order of the events. Latest `occurredAt` first if omitted."
             ),
         ] = LATEST_FIRST,
         first: First = None,
@@ -150,8 +150,10 @@ class Organization(Node):
         )
 
     @strawberry.field(
-        description="Container with this identifier: the entity of type `Container`. It is "
-        "returned whether or not there are events about it. Requires EVENT_READ.",
+        description="Container with this identifier, that is, the entity of type `Container`. It "
+        "is returned whether or not there are events about it. Requires EVENT_READ. The "
+        "organization must be the one that the request acts in; otherwise the error is "
+        "`FORBIDDEN`.",
         metadata=declare_source(ComputedField(_resolve_container)),
     )
     async def container(
@@ -167,9 +169,9 @@ class Organization(Node):
         return await _resolve_container(self, info.context, id)
 
     @strawberry.field(
-        description="API keys of the organization, at most 200 by default: valid keys first, "
-        "newest first, then revoked and expired keys, latest first. Null without "
-        "ORGANIZATION_MANAGE. The organization must be the one that the request acts in; "
+        description="API keys of the organization, at most 200 by default: valid keys first, the "
+        "newest of them first, then revoked and expired keys, the latest of them first. Null "
+        "without ORGANIZATION_MANAGE. The organization must be the one that the request acts in; "
         "otherwise the error is `FORBIDDEN`.",
         metadata=declare_source(ComputedField(_list_api_keys)),
     )

@@ -26,10 +26,13 @@ if TYPE_CHECKING:
 
 @strawberry.interface(
     description="An error in the input of a mutation, or a warning about it, returned as data. If "
-    "`userErrors` is not empty, the mutation (in a bulk mutation, the item) has changed nothing."
+    "`userErrors` is not empty, the mutation has changed nothing; in a bulk mutation, this holds "
+    "for the item."
 )
 class UserError:
-    message: str = strawberry.field(description="Explanation for people.")
+    message: str = strawberry.field(
+        description="Message for people: what is wrong and how to fix it."
+    )
     code: UserErrorCode = strawberry.field(description="Code for programs.")
     path: list[str] = strawberry.field(
         description='Path of the invalid value in the arguments, such as `["input", "fields", '
@@ -37,7 +40,7 @@ class UserError:
     )
 
 
-@strawberry.type(description="An error that has no further details.")
+@strawberry.type(description="An error or warning without further details.")
 class InputError(UserError):
     pass
 
