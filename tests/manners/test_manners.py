@@ -84,7 +84,7 @@ def test_eslint_has_nothing_to_say(tmp_path: Path) -> None:
 
 
 def test_eslint_sees_a_broken_connection_and_what_is_not_described(tmp_path: Path) -> None:
-    broken = replace_in_schema('  """Whether rows precede this page."""\n', "")
+    broken = replace_in_schema('  """Whether there are rows before this page."""\n', "")
     broken = broken.replace("EventEdge", "EventLink").replace("Viewer", "ViewerType")
     (tmp_path / "schema.graphql").write_text(broken)
 

@@ -45,7 +45,10 @@ class ArgumentReader:
         field: GraphQLField,
         node: FieldNode,
     ) -> None:
-        """Raises UnsupportedInputError if an argument is not a variable of its type."""
+        """Creates the readers of all arguments.
+
+        Raises UnsupportedInputError if an argument is not a variable of its type.
+        """
         variable_types = {
             definition.variable.name.value: type_from_ast(schema, definition.type)
             for definition in operation.variable_definitions or ()

@@ -31,7 +31,7 @@ from app.graphql.plans.row_writers import encode_json
 from app.graphql.shared.context import Context
 from app.store.reading import projection
 
-MAX_CACHED_CHARACTERS = 64_000_000  # of all caches; beyond it they are all cleared
+MAX_CACHED_CHARACTERS = 64_000_000  # of all caches together; when exceeded, all are cleared
 ENTRY_OVERHEAD = 300  # characters counted per entry for its memory overhead
 
 
@@ -49,7 +49,7 @@ class _VersionedTexts:
 
 @dataclass(eq=False)
 class CachedEventTypes:
-    """The selection of event types at one place of a document, and the cached JSON."""
+    """One selection of event types in a document, with the JSON cached for it."""
 
     schema: GraphQLSchema
     operation: OperationDefinitionNode

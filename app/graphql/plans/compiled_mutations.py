@@ -135,7 +135,11 @@ class CompiledMutations:
         return plans.get(name)
 
     def _compile_plan(self, document: Document, name: str | None) -> MutationPlan | None:
-        """Raises NotPlannedError, UnsupportedInputError."""
+        """Compiles the plan of an operation. None if the document is invalid or is not a mutation
+        that plans support.
+
+        Raises NotPlannedError or UnsupportedInputError.
+        """
         node, cost, graphql_schema = (
             document.find_operation(name),
             document.find_operation_cost(name),

@@ -30,7 +30,7 @@ class ObjectWriter:
     def __init__(
         self, operation: PlannedOperation, type_: GraphQLObjectType, details: list[FieldDetails]
     ) -> None:
-        """Raises NotPlannedError."""
+        """Compiles the writer. Raises NotPlannedError if a selected field is not supported."""
         self._operation = operation
         self._unsupported_lists: list[Callable[[Any], Any]] = []
         self._member_writers: list[WriteObjects] = []

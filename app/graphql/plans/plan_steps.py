@@ -64,7 +64,10 @@ class FieldArguments:
         return request
 
     def read_arguments(self, variables: VariableValues) -> dict[str, Any]:
-        """Raises GraphQLError, StrawberryInputCoercionError."""
+        """Returns the arguments by Python name, as the resolver gets them.
+
+        Raises GraphQLError or StrawberryInputCoercionError if an argument is invalid.
+        """
         values = get_argument_values(self._field, self._node, variables)
         return convert_arguments(
             values,

@@ -88,7 +88,10 @@ class PlannedOperation:
         return CachedEventTypes(self.schema, self._node, fragments, nodes)
 
     def _check_definition_fields(self, type_: Any, details: list[FieldDetails]) -> None:
-        """Raises NotPlannedError if a field depends on more than the organization's definitions."""
+        """Checks that all fields depend only on the definitions of the organization.
+
+        Raises NotPlannedError otherwise.
+        """
         for subfield_details in self.collect_subfields(type_, details).values():
             node = subfield_details[0].node
             name = node.name.value

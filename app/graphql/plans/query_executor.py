@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from app.graphql.schema import Schema
 
 log = structlog.get_logger(__name__)
-# A plan takes 50 kB, and 20 variables for @skip allow a million plans.
+# There is a plan for each set of values of the variables in @skip and @include: 20 variables would
+# allow a million plans, of 50 kB each.
 MAX_PLANS_PER_OPERATION = 8
 _FALLBACK_ERRORS = (
     GraphQLError,
@@ -177,7 +178,7 @@ class QueryExecutor:
         return query
 
     def _build_query(self, document: Document, name: str | None) -> _CachedQuery | None:
-        """Returns None if the document is invalid or the operation is not a query."""
+        """Prepares a query. None if the document is invalid or the operation is not a query."""
         node, cost = document.find_operation(name), document.find_operation_cost(name)
         if document.errors or node is None or cost is None:
             return None
