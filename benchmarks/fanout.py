@@ -22,9 +22,9 @@ from typing import Any
 
 import httpx
 
-from benchmarks.fanout_clients import digest
-from benchmarks.pages import add_option, machine, publish
-from benchmarks.processes import KEY, NODE, TOCSIN, Child, serving, settings
+from benchmarks.fanout_clients import digest_ids
+from benchmarks.pages import add_option, describe_machine, publish_figures
+from benchmarks.processes import KEY, NODE, TOCSIN, ChildProcess, build_environment, running_server
 
 HERE = Path(__file__).parent
 LOG = """
@@ -43,7 +43,7 @@ PATIENCE_SECONDS = 300
 
 
 @dataclass
-class Measured:
+class FanoutMeasurement:
     deliveries: int
     seconds: float
     late: list[float]
@@ -58,7 +58,7 @@ class Measured:
         return 1e3 * self.late[min(len(self.late) - 1, int(len(self.late) * share))]
 
 
-def event(number: int, summary: str) -> dict[str, Any]:
+def build_event(number: int, summary: str) -> dict[str, Any]:
     return {
         "type": ("even", "odd")[number % 2],
         "severity": ("error", "warn", "info", "success")[number % 4],
@@ -70,12 +70,12 @@ def event(number: int, summary: str) -> dict[str, Any]:
     }
 
 
-def hears(group: int, number: int) -> bool:
+def is_expected(group: int, number: int) -> bool:
     """Whether the group's filter selects the event of this number."""
     return (True, number % 4 < 2, number % 2 == 0, number // 2 % 2 == 1)[group]
 
 
-class Fan:
+class FanoutRun:
     """The subscribers of one server, in their processes."""
 
     def __init__(self, http: httpx.Client, address: httpx.URL, sockets: int) -> None:
@@ -85,68 +85,74 @@ class Fan:
             {"query": FOLLOW % selection, "variables": {"filter": filter}}
             for selection, filter in GROUPS
         ]
-        told = {
+        instructions = {
             "host": address.host,
             "port": address.port,
             "init": {"authorization": f"Bearer {KEY}"},
             "each": each,
             "groups": groups,
         }
-        self._processes = [Child("benchmarks.fanout_clients", told) for _ in range(PROCESSES)]
-        self._hear("opened")
+        self._processes = [
+            ChildProcess("benchmarks.fanout_clients", instructions) for _ in range(PROCESSES)
+        ]
+        self._receive_results("opened")
         while True:  # until the first have come to all
-            self._log([event(number, "warm") for number in range(4)])
+            self._log_events([build_event(number, "warm") for number in range(4)])
             time.sleep(0.5)
-            if all(each.has_said() for each in self._processes):
+            if all(each.has_message() for each in self._processes):
                 break
-        self._hear("warm")
+        self._receive_results("warm")
 
     def close(self) -> None:
         for process in self._processes:
             process.kill()
 
-    def measure(self, count: int, bulk: int, pause: float) -> Measured:
+    def measure(self, count: int, bulk: int, pause: float) -> FanoutMeasurement:
         """Logs so many events, a bulk at a time; the next goes when the pause is over."""
-        expected = [sum(hears(group, n) for n in range(count)) for group in range(len(GROUPS))]
+        expected = [
+            sum(is_expected(group, n) for n in range(count)) for group in range(len(GROUPS))
+        ]
         for process in self._processes:
-            process.tell({"expected": expected, "patience": PATIENCE_SECONDS})
-        self._hear("listening")
+            process.send({"expected": expected, "patience": PATIENCE_SECONDS})
+        self._receive_results("listening")
         ids: list[str] = []
         begun = time.monotonic()
         for start in range(0, count, bulk):
             if (early := begun + start / bulk * pause - time.monotonic()) > 0:
                 time.sleep(early)
             now = repr(time.monotonic())
-            ids += self._log([event(n, now) for n in range(start, min(start + bulk, count))])
-        told = self._hear()
+            ids += self._log_events(
+                [build_event(n, now) for n in range(start, min(start + bulk, count))]
+            )
+        instructions = self._receive_results()
         for group in range(len(GROUPS)):
-            own = digest([id for number, id in enumerate(ids) if hears(group, number)])
-            for each in told:
+            own = digest_ids([id for number, id in enumerate(ids) if is_expected(group, number)])
+            for each in instructions:
                 if each["missing"] or each["digests"][str(group)] != [own]:
                     raise SystemExit(f"Group {group} has not heard what was logged, in order.")
-        seconds = max(each["last"] for each in told) - begun
-        return Measured(
-            deliveries=sum(each["deliveries"] for each in told),
+        seconds = max(each["last"] for each in instructions) - begun
+        return FanoutMeasurement(
+            deliveries=sum(each["deliveries"] for each in instructions),
             seconds=seconds,
-            late=sorted(late for each in told for late in each["late"]),
-            busiest_client=max(each["busy"] for each in told) / seconds,
+            late=sorted(late for each in instructions for late in each["late"]),
+            busiest_client=max(each["busy"] for each in instructions) / seconds,
         )
 
-    def _log(self, events: Sequence[dict[str, Any]]) -> list[str]:
+    def _log_events(self, events: Sequence[dict[str, Any]]) -> list[str]:
         body = {"query": LOG, "variables": {"input": events}}
         answer = self._http.post("/graphql", json=body).json()
         assert "errors" not in answer, answer
         return [each["event"]["id"] for each in answer["data"]["logEvents"]["results"]]
 
-    def _hear(self, expected: str | None = None) -> list[Any]:
-        heard = [process.hear(2 * PATIENCE_SECONDS) for process in self._processes]
-        assert expected is None or heard == [expected] * PROCESSES, heard
-        return heard
+    def _receive_results(self, expected: str | None = None) -> list[Any]:
+        received = [process.receive(2 * PATIENCE_SECONDS) for process in self._processes]
+        assert expected is None or received == [expected] * PROCESSES, received
+        return received
 
 
-def servers(database_url: str) -> dict[str, tuple[list[str], dict[str, str]]]:
+def list_servers(database_url: str) -> dict[str, tuple[list[str], dict[str, str]]]:
     return {
-        "Tocsin": ([*TOCSIN, "0"], settings(database_url)),
+        "Tocsin": ([*TOCSIN, "0"], build_environment(database_url)),
         "plain Strawberry": ([sys.executable, "-m", "benchmarks.fanout_strawberry"], {}),
         "Node's graphql-ws": (["node", str(HERE / "fanout_node" / "server.mjs")], {}),
     }
@@ -159,30 +165,32 @@ def main() -> None:
     parser.add_argument("--bulk", type=int, default=20)
     parser.add_argument("--only", default="")
     add_option(parser)
-    asked = parser.parse_args()
-    install()
+    options = parser.parse_args()
+    install_node()
     loads = [os.getloadavg()[0]]
-    measured: dict[str, tuple[Measured, ...]] = {}
-    for name in servers(""):
-        if asked.only not in name:
+    measured: dict[str, tuple[FanoutMeasurement, ...]] = {}
+    for name in list_servers(""):
+        if options.only not in name:
             continue
         with ExitStack() as stack:
             folder = stack.enter_context(tempfile.TemporaryDirectory())
-            command, given = servers(f"sqlite:///{folder}/tocsin.db")[name]
-            url = stack.enter_context(serving(command, given))
+            command, environment = list_servers(f"sqlite:///{folder}/tocsin.db")[name]
+            url = stack.enter_context(running_server(command, environment))
             headers = {"authorization": f"Bearer {KEY}"}
             http = stack.enter_context(httpx.Client(base_url=url, headers=headers, timeout=120))
-            fan = Fan(http, httpx.URL(url), asked.sockets)
+            fan = FanoutRun(http, httpx.URL(url), options.sockets)
             stack.callback(fan.close)
             at_rest = fan.measure(15, 1, 1.0)
-            one_by_one = fan.measure(asked.events // 4, 1, 0)
-            measured[name] = fan.measure(asked.events, asked.bulk, 0), one_by_one, at_rest
+            one_by_one = fan.measure(options.events // 4, 1, 0)
+            measured[name] = fan.measure(options.events, options.bulk, 0), one_by_one, at_rest
             loads.append(os.getloadavg()[0])
-    what = f"{asked.sockets:,} sockets, {asked.events} events, {asked.bulk} per call."
-    publish("fan-out", [machine(loads), what, "", *table_of(measured)], asked.into)
+    what = f"{options.sockets:,} sockets, {options.events} events, {options.bulk} per call."
+    publish_figures(
+        "fan-out", [describe_machine(loads), what, "", *format_table(measured)], options.into
+    )
 
 
-def table_of(measured: dict[str, tuple[Measured, ...]]) -> list[str]:
+def format_table(measured: dict[str, tuple[FanoutMeasurement, ...]]) -> list[str]:
     lines = [
         "| server | several per call: deliveries/s | Tocsin's ratio | p99, ms "
         "| one per call: deliveries/s | Tocsin's ratio | p99, ms "
@@ -201,7 +209,7 @@ def table_of(measured: dict[str, tuple[Measured, ...]]) -> list[str]:
     return [*lines, "", f"Use of one core by the busier client process: {busy}."]
 
 
-def install() -> None:
+def install_node() -> None:
     """Node's packages of the lock file, where they are missing."""
     folder = HERE / "fanout_node"
     if not (folder / "node_modules" / ".package-lock.json").exists():

@@ -14,10 +14,10 @@ import time
 from array import array
 from typing import Any
 
-from benchmarks.frames import PONG, Connection
+from benchmarks.frames import PONG, Socket
 
 
-class Subscriber(Connection):
+class Subscriber(Socket):
     """One socket with one subscription."""
 
     def __init__(self, address: tuple[str, int], group: int) -> None:
@@ -27,15 +27,15 @@ class Subscriber(Connection):
         self.warm = False
 
 
-class Clients:
-    def __init__(self, told: dict[str, Any]) -> None:
-        address = (told["host"], told["port"])
+class SubscriberGroup:
+    def __init__(self, instructions: dict[str, Any]) -> None:
+        address = (instructions["host"], instructions["port"])
         self._poll = select.epoll()
         self._by_number: dict[int, Subscriber] = {}
-        for _ in range(told["each"]):
-            for group, payload in enumerate(told["groups"]):
+        for _ in range(instructions["each"]):
+            for group, payload in enumerate(instructions["groups"]):
                 subscriber = Subscriber(address, group)
-                subscriber.begin(told["init"], payload)
+                subscriber.start_subscription(instructions["init"], payload)
                 self._by_number[subscriber.socket.fileno()] = subscriber
                 self._poll.register(subscriber.socket, select.EPOLLIN)
         self._late = array("d")
@@ -46,7 +46,7 @@ class Clients:
         while left:
             for number, _ in self._poll.poll():
                 subscriber = self._by_number[number]
-                self._hear(subscriber)
+                self._receive(subscriber)
                 if subscriber.ids and not subscriber.warm:
                     subscriber.warm = True
                     left -= 1
@@ -55,32 +55,32 @@ class Clients:
         """Until each has heard as many as its group should, or patience ends."""
         self._late = array("d")
         left = sum(expected[each.group] for each in self._by_number.values())
-        wanted = left
+        remaining = left
         begun, busy = time.monotonic(), time.process_time()
         last = begun
         while left > 0 and time.monotonic() < begun + patience:
             for number, _ in self._poll.poll(1):
-                left -= self._hear(self._by_number[number])
+                left -= self._receive(self._by_number[number])
                 last = time.monotonic()
         digests: dict[int, set[str]] = {}
         for each in self._by_number.values():
-            digests.setdefault(each.group, set()).add(digest(each.ids))
+            digests.setdefault(each.group, set()).add(digest_ids(each.ids))
             each.ids = []
         late = sorted(self._late)
         return {
             "missing": left,
-            "deliveries": wanted - left,
+            "deliveries": remaining - left,
             "last": last,
             "busy": time.process_time() - busy,
             "late": late[:: max(1, len(late) // 2000)],
-            "digests": {group: sorted(found) for group, found in digests.items()},
+            "digests": {group: sorted(ids) for group, ids in digests.items()},
         }
 
-    def _hear(self, subscriber: Subscriber) -> int:
+    def _receive(self, subscriber: Subscriber) -> int:
         """Parses what has come; the warming-up is not counted once it is over."""
         messages = subscriber.receive()
         now = time.monotonic()
-        heard = 0
+        received = 0
         for message in messages:
             if message["type"] == "ping":
                 subscriber.send(PONG)
@@ -95,25 +95,28 @@ class Clients:
                 continue
             subscriber.ids.append(node["id"])
             self._late.append(now - float(sent))
-            heard += 1
-        return heard
+            received += 1
+        return received
 
 
-def digest(ids: list[str]) -> str:
+def digest_ids(ids: list[str]) -> str:
     return hashlib.sha256(" ".join(ids).encode()).hexdigest()
 
 
 def main() -> None:
-    clients = Clients(json.loads(sys.stdin.readline()))
+    clients = SubscriberGroup(json.loads(sys.stdin.readline()))
     print(json.dumps("opened"), flush=True)
     clients.warm_up()
     for each in clients._by_number.values():
         each.ids = []
     print(json.dumps("warm"), flush=True)
     for line in sys.stdin:
-        told = json.loads(line)
+        instructions = json.loads(line)
         print(json.dumps("listening"), flush=True)
-        print(json.dumps(clients.measure(told["expected"], told["patience"])), flush=True)
+        print(
+            json.dumps(clients.measure(instructions["expected"], instructions["patience"])),
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -22,20 +22,20 @@ from typing import Any
 
 import httpx
 
-from benchmarks.faults_checks import Asking, Figures, check_subscribers, check_writers
+from benchmarks.faults_checks import FaultClient, FaultFigures, check_subscribers, check_writers
 from benchmarks.faults_site import (
     PATIENCE_SECONDS,
-    Site,
+    FaultCluster,
     await_no_sockets,
     await_writes,
-    compared,
-    finish,
-    free_port,
-    port_of,
-    resident_mb,
+    check_against_log,
+    find_free_port,
+    finish_child,
+    read_resident_mb,
+    server_port,
 )
-from benchmarks.pages import add_option, machine, publish
-from benchmarks.processes import command, postgresql
+from benchmarks.pages import add_option, describe_machine, publish_figures
+from benchmarks.processes import execute_command, running_postgresql
 
 KILL_BACKENDS = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -43,152 +43,169 @@ WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
 
 
-def kill_servers(site: Site, figures: Figures, asked: argparse.Namespace) -> None:
-    figures.about(f"{asked.kills} × `kill -9`, {asked.writers} writers")
-    port = free_port()
-    server = site.serve(port)
-    writers = site.write([port], asked.writers)
+def kill_servers(cluster: FaultCluster, figures: FaultFigures, options: argparse.Namespace) -> None:
+    figures.start_fault(f"{options.kills} × `kill -9`, {options.writers} writers")
+    port = find_free_port()
+    server = cluster.start_server(port)
+    writers = cluster.start_writers([port], options.writers)
     seconds = []
-    for _ in range(asked.kills):
-        await_writes(server, 5 * asked.writers)
+    for _ in range(options.kills):
+        await_writes(server, 5 * options.writers)
         time.sleep(random.random() / 2)
         begun = time.monotonic()
         server.kill()
-        server = site.serve(port)
+        server = cluster.start_server(port)
         await_writes(server, 1)
         seconds.append(time.monotonic() - begun)
-    told = finish(writers)
-    check_writers(figures, told, Asking(server.url).log())
-    figures.tell("requests without a response, sent again", told["met"].get("sent again", 0))
-    figures.tell("of these, already stored", told["met"].get("stored already", 0))
-    figures.tell("longest time until the next write, s", max(seconds))
+    results = finish_child(writers)
+    check_writers(figures, results, FaultClient(server.url).read_change_log())
+    figures.record("requests without a response, sent again", results["met"].get("sent again", 0))
+    figures.record("of these, already stored", results["met"].get("stored already", 0))
+    figures.record("longest time until the next write, s", max(seconds))
 
 
-def cut_sockets(site: Site, figures: Figures, asked: argparse.Namespace) -> None:
-    figures.about(f"{asked.cuts} dropped WebSockets, 8 writers, 3 processes")
-    servers = [site.serve() for _ in range(3)]
-    ports = [port_of(each) for each in servers]
-    asking = Asking(servers[0].url)
-    children = [site.subscribe(ports, asking.head(), asked.subscribers // 2) for _ in range(2)]
-    writers = site.write(ports, 8)
+def cut_sockets(cluster: FaultCluster, figures: FaultFigures, options: argparse.Namespace) -> None:
+    figures.start_fault(f"{options.cuts} dropped WebSockets, 8 writers, 3 processes")
+    servers = [cluster.start_server() for _ in range(3)]
+    ports = [server_port(each) for each in servers]
+    client = FaultClient(servers[0].url)
+    children = [
+        cluster.start_subscribers(ports, client.fetch_head(), options.subscribers // 2)
+        for _ in range(2)
+    ]
+    writers = cluster.start_writers(ports, 8)
     await_writes(servers[0], 50)
-    for _ in range(asked.cuts):
+    for _ in range(options.cuts):
         child = random.choice(children)
-        child.tell({"do": "cut"})
-        assert child.hear() == "cut"
+        child.send({"do": "cut"})
+        assert child.receive() == "cut"
         time.sleep(random.random() / 4)
-    _, heard = compared(figures, asking, writers, *children)
-    figures.tell("WebSockets resumed", sum(len(each["codes"]) for each in heard))
+    _, received = check_against_log(figures, client, writers, *children)
+    figures.record("WebSockets resumed", sum(len(each["codes"]) for each in received))
 
 
-def hold_stuck(site: Site, figures: Figures, asked: argparse.Namespace) -> None:
-    figures.about(f"{asked.stuck} stalled and {asked.stuck} healthy subscribers, {asked.seconds} s")
-    server = site.serve()
-    ports = [port_of(server)]
-    asking = Asking(server.url)
-    healthy = site.subscribe(ports, asking.head(), asked.stuck)
-    writers = site.write(ports, 4, pause=0.25, content=50_000)
+def hold_stuck_clients(
+    cluster: FaultCluster, figures: FaultFigures, options: argparse.Namespace
+) -> None:
+    figures.start_fault(
+        f"{options.stuck} stalled and {options.stuck} healthy subscribers, {options.seconds} s"
+    )
+    server = cluster.start_server()
+    ports = [server_port(server)]
+    client = FaultClient(server.url)
+    healthy = cluster.start_subscribers(ports, client.fetch_head(), options.stuck)
+    writers = cluster.start_writers(ports, 4, pause=0.25, content=50_000)
     await_writes(server, 20)
     alone = time.monotonic()
-    time.sleep(asked.seconds / 4)
+    time.sleep(options.seconds / 4)
     begun = time.monotonic()
-    stuck = site.subscribe(ports, asking.head(), asked.stuck, stuck=True)
-    before = resident_mb(server)
+    stuck = cluster.start_subscribers(ports, client.fetch_head(), options.stuck, stuck=True)
+    before = read_resident_mb(server)
     most = before
-    while time.monotonic() < begun + asked.seconds:
-        most = max(most, resident_mb(server))
+    while time.monotonic() < begun + options.seconds:
+        most = max(most, read_resident_mb(server))
         time.sleep(0.25)
     ended = time.monotonic()
-    _, heard = compared(figures, asking, writers, healthy)
-    figures.tell("memory before, MB", before)
-    figures.tell("memory growth, MB", most - before)
-    tell_late(figures, "latency of healthy subscribers alone", heard, alone, begun)
-    tell_late(figures, "latency beside stalled ones", heard, begun, ended)
+    _, received = check_against_log(figures, client, writers, healthy)
+    figures.record("memory before, MB", before)
+    figures.record("memory growth, MB", most - before)
+    record_lateness(figures, "latency of healthy subscribers alone", received, alone, begun)
+    record_lateness(figures, "latency beside stalled ones", received, begun, ended)
     await_no_sockets(server)
-    figures.tell("stalled subscribers disconnected after at most, s", time.monotonic() - begun)
-    figures.tell("how their connections ended", told_counts(Counter(finish(stuck))))
+    figures.record("stalled subscribers disconnected after at most, s", time.monotonic() - begun)
+    figures.record("how their connections ended", format_counts(Counter(finish_child(stuck))))
 
 
-def tell_late(figures: Figures, who: str, heard: Any, since: float, until: float) -> None:
-    late = sorted(late for each in heard for at, late in each["late"] if since <= at < until)
-    figures.tell(f"{who}: p50, ms", 1e3 * late[len(late) // 2])
-    figures.tell(f"{who}: p99, ms", 1e3 * late[int(len(late) * 0.99)])
+def record_lateness(
+    figures: FaultFigures, who: str, received: Any, since: float, until: float
+) -> None:
+    late = sorted(late for each in received for at, late in each["late"] if since <= at < until)
+    figures.record(f"{who}: p50, ms", 1e3 * late[len(late) // 2])
+    figures.record(f"{who}: p99, ms", 1e3 * late[int(len(late) * 0.99)])
 
 
-def drain(site: Site, figures: Figures, asked: argparse.Namespace) -> None:
-    figures.about(f"SIGTERM, {asked.writers} writers")
-    port = free_port()
-    server = site.serve(port)
-    subscribers = site.subscribe([port], Asking(server.url).head(), 8)
-    writers = site.write([port], asked.writers, until_refused=True)
-    await_writes(server, 10 * asked.writers)
+def drain_servers(
+    cluster: FaultCluster, figures: FaultFigures, options: argparse.Namespace
+) -> None:
+    figures.start_fault(f"SIGTERM, {options.writers} writers")
+    port = find_free_port()
+    server = cluster.start_server(port)
+    subscribers = cluster.start_subscribers([port], FaultClient(server.url).fetch_head(), 8)
+    writers = cluster.start_writers([port], options.writers, until_refused=True)
+    await_writes(server, 10 * options.writers)
     begun = time.monotonic()
     server.process.terminate()
     code = server.process.wait(PATIENCE_SECONDS)
     seconds = time.monotonic() - begun
-    told = writers.hear()
-    asking = Asking(site.serve(port).url)
-    asking.log_end()
-    heard = finish(subscribers)
-    log = asking.log()
-    check_writers(figures, told, log)
-    figures.zero("aborted requests", told["met"].get("cut", 0))
-    check_subscribers(figures, heard, log)
-    closed = Counter(str(code or "none") for each in heard for code in each["codes"])
-    figures.tell("WebSocket close codes", told_counts(closed))
-    figures.tell("time until exit, s", seconds)
-    figures.zero("exit code", code)
+    results = writers.receive()
+    client = FaultClient(cluster.start_server(port).url)
+    client.log_end_marker()
+    received = finish_child(subscribers)
+    log = client.read_change_log()
+    check_writers(figures, results, log)
+    figures.record_expected_zero("aborted requests", results["met"].get("cut", 0))
+    check_subscribers(figures, received, log)
+    closed = Counter(str(code or "none") for each in received for code in each["codes"])
+    figures.record("WebSocket close codes", format_counts(closed))
+    figures.record("time until exit, s", seconds)
+    figures.record_expected_zero("exit code", code)
 
 
-def kill_backends(site: Site, figures: Figures, asked: argparse.Namespace) -> None:
-    if site.database_url.startswith("sqlite"):
+def kill_backends(
+    cluster: FaultCluster, figures: FaultFigures, options: argparse.Namespace
+) -> None:
+    if cluster.database_url.startswith("sqlite"):
         return
-    figures.about(f"{asked.backends} × all PostgreSQL backends killed, {asked.writers} writers")
-    server = site.serve()
-    ports = [port_of(server)]
-    asking = Asking(server.url)
-    subscribers = site.subscribe(ports, asking.head(), 8)
-    writers = site.write(ports, asked.writers)
+    figures.start_fault(
+        f"{options.backends} × all PostgreSQL backends killed, {options.writers} writers"
+    )
+    server = cluster.start_server()
+    ports = [server_port(server)]
+    client = FaultClient(server.url)
+    subscribers = cluster.start_subscribers(ports, client.fetch_head(), 8)
+    writers = cluster.start_writers(ports, options.writers)
     kills = []
-    await_writes(server, 5 * asked.writers)
-    for _ in range(asked.backends):
-        command(site.database_url, KILL_BACKENDS)
+    await_writes(server, 5 * options.writers)
+    for _ in range(options.backends):
+        execute_command(cluster.database_url, KILL_BACKENDS)
         kills.append(time.monotonic())
-        await_writes(server, 10 * asked.writers)
-    told, _ = compared(figures, asking, writers, subscribers)
-    met = {name: count for name, count in told["met"].items() if name[:1].isdigit()}
-    figures.tell("error responses meanwhile", told_counts(Counter(met)))
-    figures.zero("aborted requests", told["met"].get("cut", 0))
-    back = [back_after(kill, told["acknowledged"], asked.writers) for kill in kills]
-    figures.tell("longest time until every writer succeeded again, s", max(back))
+        await_writes(server, 10 * options.writers)
+    results, _ = check_against_log(figures, client, writers, subscribers)
+    met = {name: count for name, count in results["met"].items() if name[:1].isdigit()}
+    figures.record("error responses meanwhile", format_counts(Counter(met)))
+    figures.record_expected_zero("aborted requests", results["met"].get("cut", 0))
+    back = [seconds_until_writing(kill, results["acknowledged"], options.writers) for kill in kills]
+    figures.record("longest time until every writer succeeded again, s", max(back))
 
 
-def crash_database(site: Site, figures: Figures, asked: argparse.Namespace) -> None:
-    if site.cluster is None:
+def crash_database(
+    cluster: FaultCluster, figures: FaultFigures, options: argparse.Namespace
+) -> None:
+    if cluster.cluster is None:
         return
-    figures.about(f"PostgreSQL crashed and restarted, {asked.writers} writers")
-    server = site.serve()
-    ports = [port_of(server)]
-    asking = Asking(server.url)
-    subscribers = site.subscribe(ports, asking.head(), 8)
-    writers = site.write(ports, asked.writers)
-    await_writes(server, 5 * asked.writers)
-    site.cluster.crash()
+    figures.start_fault(f"PostgreSQL crashed and restarted, {options.writers} writers")
+    server = cluster.start_server()
+    ports = [server_port(server)]
+    client = FaultClient(server.url)
+    subscribers = cluster.start_subscribers(ports, client.fetch_head(), 8)
+    writers = cluster.start_writers(ports, options.writers)
+    await_writes(server, 5 * options.writers)
+    cluster.cluster.crash()
     while httpx.get(f"{server.url}/ready").status_code != 503:
         time.sleep(0.05)
-    figures.zero(
+    figures.record_expected_zero(
         "failed liveness checks meanwhile", httpx.get(f"{server.url}/health").status_code != 200
     )
-    site.cluster.start()
+    cluster.cluster.start()
     started = time.monotonic()
-    await_writes(server, 10 * asked.writers)
-    told, _ = compared(figures, asking, writers, subscribers)
-    figures.zero("aborted requests", told["met"].get("cut", 0))
-    back = back_after(started, told["acknowledged"], asked.writers)
-    figures.tell("time from its start until every writer succeeded again, s", back)
+    await_writes(server, 10 * options.writers)
+    results, _ = check_against_log(figures, client, writers, subscribers)
+    figures.record_expected_zero("aborted requests", results["met"].get("cut", 0))
+    back = seconds_until_writing(started, results["acknowledged"], options.writers)
+    figures.record("time from its start until every writer succeeded again, s", back)
 
 
-def back_after(kill: float, acknowledged: list[Any], writers: int) -> float:
+def seconds_until_writing(kill: float, acknowledged: list[Any], writers: int) -> float:
     """Until each writer's first answer to what it sent after the kill."""
     first: dict[int, float] = {}
     for number, _, sent, answered in acknowledged:
@@ -199,7 +216,7 @@ def back_after(kill: float, acknowledged: list[Any], writers: int) -> float:
     return max(first.values()) - kill
 
 
-def told_counts(counts: Counter[str]) -> str:
+def format_counts(counts: Counter[str]) -> str:
     return ", ".join(f"{name}: {count}" for name, count in sorted(counts.items())) or "none"
 
 
@@ -215,46 +232,63 @@ def main() -> None:
     parser.add_argument("--only", default="", help="A fault by its name, as hold_stuck.")
     parser.add_argument("--database", default="", help="sqlite or postgresql; else both.")
     add_option(parser)
-    asked = parser.parse_args()
-    told: dict[str, Figures] = {}
+    options = parser.parse_args()
+    results: dict[str, FaultFigures] = {}
     loads: list[float] = []
     ended = threading.Event()
-    threading.Thread(target=note_load, args=(loads, ended), daemon=True).start()
+    threading.Thread(target=record_load, args=(loads, ended), daemon=True).start()
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        if asked.database != "postgresql":
-            told["SQLite"] = measure(lambda name: Site(f"sqlite:///{folder}/{name}.db"), asked)
-        if asked.database != "sqlite":
-            cluster = stack.enter_context(postgresql(Path(folder) / "postgresql"))
-            told["PostgreSQL"] = measure(lambda name: Site(cluster(name), cluster), asked)
+        if options.database != "postgresql":
+            results["SQLite"] = measure_faults(
+                lambda name: FaultCluster(f"sqlite:///{folder}/{name}.db"), options
+            )
+        if options.database != "sqlite":
+            cluster = stack.enter_context(running_postgresql(Path(folder) / "postgresql"))
+            results["PostgreSQL"] = measure_faults(
+                lambda name: FaultCluster(cluster(name), cluster), options
+            )
     ended.set()
-    publish("faults", [machine(loads), *tables_of(told)], asked.into)
-    if broken := [f"{name}: {each}" for name, figures in told.items() for each in figures.broken]:
+    publish_figures("faults", [describe_machine(loads), *format_tables(results)], options.into)
+    if broken := [
+        f"{name}: {each}" for name, figures in results.items() for each in figures.broken
+    ]:
         print("\n".join(["", "Broken:", *broken]))
         sys.exit(1)
 
 
-def measure(site_of: Callable[[str], Site], asked: argparse.Namespace) -> Figures:
-    figures = Figures()
-    for fault in (kill_servers, cut_sockets, hold_stuck, drain, kill_backends, crash_database):
-        if asked.only in fault.__name__:
-            with site_of(fault.__name__) as site:
-                fault(site, figures, asked)
-                figures.zero("errors in the server logs", site.errors_logged())
+def measure_faults(
+    site_of: Callable[[str], FaultCluster], options: argparse.Namespace
+) -> FaultFigures:
+    figures = FaultFigures()
+    for fault in (
+        kill_servers,
+        cut_sockets,
+        hold_stuck_clients,
+        drain_servers,
+        kill_backends,
+        crash_database,
+    ):
+        if options.only in fault.__name__:
+            with site_of(fault.__name__) as cluster:
+                fault(cluster, figures, options)
+                figures.record_expected_zero(
+                    "errors in the server logs", cluster.count_logged_errors()
+                )
             print(f"{fault.__name__} is over.", file=sys.stderr)
     return figures
 
 
-def note_load(loads: list[float], ended: threading.Event) -> None:
+def record_load(loads: list[float], ended: threading.Event) -> None:
     while True:
         loads.append(os.getloadavg()[0])
         if ended.wait(5):
             return
 
 
-def tables_of(told: dict[str, Figures]) -> list[str]:
+def format_tables(results: dict[str, FaultFigures]) -> list[str]:
     lines = []
-    for fault in dict.fromkeys(fault for each in told.values() for fault in each.tables):
-        tables = {name: each.tables.get(fault, {}) for name, each in told.items()}
+    for fault in dict.fromkeys(fault for each in results.values() for fault in each.tables):
+        tables = {name: each.tables.get(fault, {}) for name, each in results.items()}
         lines += ["", f"| {fault} | {' | '.join(tables)} |", "|---" * (len(tables) + 1) + "|"]
         for row in dict.fromkeys(row for table in tables.values() for row in table):
             lines.append(

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import httpx
 
-from benchmarks.faults_subscribers import END, hears
+from benchmarks.faults_subscribers import END, is_expected
 from benchmarks.processes import KEY
 
 READ = """
@@ -29,13 +29,13 @@ mutation {
 """
 
 
-class Entry(NamedTuple):
+class LogEntry(NamedTuple):
     number: int
     id: str
     source: str
 
 
-class Figures:
+class FaultFigures:
     """A table for each fault; what must be 0 and is not is told at the end."""
 
     def __init__(self) -> None:
@@ -43,90 +43,92 @@ class Figures:
         self.broken: list[str] = []
         self._about = ""
 
-    def about(self, fault: str) -> None:
+    def start_fault(self, fault: str) -> None:
         self._about = fault
         self.tables[fault] = {}
 
-    def tell(self, name: str, value: str | float) -> None:
+    def record(self, name: str, value: str | float) -> None:
         if not isinstance(value, str):
             value = f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
         self.tables[self._about][name] = value
 
-    def zero(self, name: str, value: int) -> None:
-        self.tell(name, value)
+    def record_expected_zero(self, name: str, value: int) -> None:
+        self.record(name, value)
         if value:
             self.broken.append(f"{self._about}: {name}: {value}")
 
 
-class Asking:
+class FaultClient:
     """Questions to a server, as the administrator."""
 
     def __init__(self, url: str) -> None:
         headers = {"authorization": f"Bearer {KEY}", "connection": "close"}
         self._http = httpx.Client(base_url=url, headers=headers, timeout=60)
 
-    def ask(self, query: str, **variables: Any) -> Any:
+    def execute(self, query: str, **variables: Any) -> Any:
         body = {"query": query, "variables": variables}
         answer = self._http.post("/graphql", json=body).json()
         assert "errors" not in answer, answer
         [value] = answer["data"].values()
         return value
 
-    def head(self) -> str:
-        head: str = self.ask("{ logHead }")
+    def fetch_head(self) -> str:
+        head: str = self.execute("{ logHead }")
         return head
 
-    def count(self) -> int:
-        count: int = self.ask("{ events { totalCount } }")["totalCount"]
+    def count_events(self) -> int:
+        count: int = self.execute("{ events { totalCount } }")["totalCount"]
         return count
 
-    def log_end(self) -> None:
-        self.ask(LOG_END % END)
+    def log_end_marker(self) -> None:
+        self.execute(LOG_END % END)
 
-    def log(self) -> list[Entry]:
+    def read_change_log(self) -> list[LogEntry]:
         """What was logged, in log order, without the end."""
         entries = []
         after, goes_on = None, True
         while goes_on:
-            page = self.ask(READ, after=after)
+            page = self.execute(READ, after=after)
             for node in page["nodes"]:
                 event = node["event"]
                 assert node["kind"] == "LOGGED", node
                 if event["summary"] != END:
                     number = int(event["sourceId"])
-                    entries.append(Entry(number, node["eventId"], event["source"]))
+                    entries.append(LogEntry(number, node["eventId"], event["source"]))
             after, goes_on = page["pageInfo"]["endCursor"], page["pageInfo"]["hasNextPage"]
         return entries
 
 
-def check_writers(figures: Figures, told: dict[str, Any], log: Sequence[Entry]) -> None:
+def check_writers(figures: FaultFigures, results: dict[str, Any], log: Sequence[LogEntry]) -> None:
     """Everything that was acknowledged is there, and nothing is there twice."""
-    assert not told["failures"], told["failures"]
+    assert not results["failures"], results["failures"]
     ids = {entry.id: entry.number for entry in log}
-    acknowledged = told["acknowledged"]
-    figures.tell("acknowledged", len(acknowledged))
-    figures.zero("lost", sum(ids.get(id) != number for number, id, *_ in acknowledged))
+    acknowledged = results["acknowledged"]
+    figures.record("acknowledged", len(acknowledged))
+    figures.record_expected_zero(
+        "lost", sum(ids.get(id) != number for number, id, *_ in acknowledged)
+    )
     distinct = {(entry.source, entry.number) for entry in log}
-    figures.zero("stored twice", len(log) - len(distinct))
+    figures.record_expected_zero("stored twice", len(log) - len(distinct))
 
 
 def check_subscribers(
-    figures: Figures, told: Iterable[dict[str, Any]], log: Sequence[Entry]
+    figures: FaultFigures, results: Iterable[dict[str, Any]], log: Sequence[LogEntry]
 ) -> None:
     """Each heard what its filter selects, once, in the order of the log."""
     missed = repeated = disordered = foreign = checked = 0
-    for each in told:
+    for each in results:
         assert each["failure"] is None, each["failure"]
-        expected = [entry.id for entry in log if hears(each["group"], entry.number)]
+        expected = [entry.id for entry in log if is_expected(each["group"], entry.number)]
         places = {id: place for place, id in enumerate(expected)}
-        heard = [places[id] for id in each["ids"] if id in places]
-        foreign += len(each["ids"]) - len(heard)
+        received = [places[id] for id in each["ids"] if id in places]
+        foreign += len(each["ids"]) - len(received)
         missed += len(places.keys() - set(each["ids"]))
-        repeated += len(heard) - len(set(heard))
-        disordered += sum(later < place for place, later in pairwise(heard))
-        checked += len(heard)
-    figures.tell("deliveries checked", checked)
-    figures.zero("missed", missed)
-    figures.zero("repeated", repeated)
-    figures.zero("out of order", disordered)
-    figures.zero("not selected by the filter", foreign)
+        repeated += len(received) - len(set(received))
+        disordered += sum(later < place for place, later in pairwise(received))
+        checked += len(received)
+    figures.record("deliveries checked", checked)
+    figures.record_expected_zero("missed", missed)
+    figures.record_expected_zero("repeated", repeated)
+    figures.record_expected_zero("out of order", disordered)
+    figures.record_expected_zero("not selected by the filter", foreign)

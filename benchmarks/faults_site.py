@@ -11,38 +11,46 @@ from typing import Any
 
 import httpx
 
-from benchmarks.faults_checks import Asking, Figures, check_subscribers, check_writers
-from benchmarks.processes import TOCSIN, Child, PostgreSQL, Server, settings
+from benchmarks.faults_checks import FaultClient, FaultFigures, check_subscribers, check_writers
+from benchmarks.processes import (
+    TOCSIN,
+    ChildProcess,
+    PostgreSQLCluster,
+    ServerProcess,
+    build_environment,
+)
 
 WRITERS = "benchmarks.faults_writers"
 SUBSCRIBERS = "benchmarks.faults_subscribers"
 PATIENCE_SECONDS = 90
 
 
-class Site(ExitStack):
+class FaultCluster(ExitStack):
     """One database with its servers and clients; all of them end with the block."""
 
-    def __init__(self, database_url: str, cluster: PostgreSQL | None = None) -> None:
+    def __init__(self, database_url: str, cluster: PostgreSQLCluster | None = None) -> None:
         super().__init__()
         self.database_url = database_url
         self.cluster = cluster
         self._logs = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed with the site
         self.callback(self._logs.close)
 
-    def serve(self, port: int = 0) -> Server:
-        server = Server([*TOCSIN, str(port)], settings(self.database_url), self._logs)
-        self.callback(server.end)
+    def start_server(self, port: int = 0) -> ServerProcess:
+        server = ServerProcess(
+            [*TOCSIN, str(port)], build_environment(self.database_url), self._logs
+        )
+        self.callback(server.stop)
         return server
 
-    def write(
+    def start_writers(
         self,
         ports: list[int],
         writers: int,
         pause: float = 0,
         content: int = 0,
         until_refused: bool = False,
-    ) -> Child:
-        told = {
+    ) -> ChildProcess:
+        instructions = {
             "ports": ports,
             "writers": writers,
             "pause": pause,
@@ -50,65 +58,65 @@ class Site(ExitStack):
             "until_refused": until_refused,
             "source": "faults",
         }
-        return self._child(WRITERS, told)
+        return self._start_child(WRITERS, instructions)
 
-    def subscribe(
+    def start_subscribers(
         self, ports: list[int], after: str, subscribers: int, stuck: bool = False
-    ) -> Child:
-        told = {
+    ) -> ChildProcess:
+        instructions = {
             "ports": ports,
             "after": after,
             "subscribers": subscribers,
             "stuck": stuck,
             "resume": True,
         }
-        return self._child(SUBSCRIBERS, told)
+        return self._start_child(SUBSCRIBERS, instructions)
 
-    def errors_logged(self) -> int:
+    def count_logged_errors(self) -> int:
         """Errors, not warnings: that the database is gone is none of the server's."""
         self._logs.seek(0)
         return sum('"level": "error"' in line or "Traceback" in line for line in self._logs)
 
-    def _child(self, module: str, told: dict[str, Any]) -> Child:
-        child = Child(module, told)
+    def _start_child(self, module: str, instructions: dict[str, Any]) -> ChildProcess:
+        child = ChildProcess(module, instructions)
         self.callback(child.kill)
         return child
 
 
-def finish(child: Child, patience: float = PATIENCE_SECONDS) -> Any:
-    child.tell({"do": "finish", "patience": patience})
-    return child.hear(patience + PATIENCE_SECONDS)
+def finish_child(child: ChildProcess, patience: float = PATIENCE_SECONDS) -> Any:
+    child.send({"do": "finish", "patience": patience})
+    return child.receive(patience + PATIENCE_SECONDS)
 
 
-def compared(
-    figures: Figures, asking: Asking, writers: Child, *subscribers: Child
+def check_against_log(
+    figures: FaultFigures, client: FaultClient, writers: ChildProcess, *subscribers: ChildProcess
 ) -> tuple[Any, list[Any]]:
     """Ends them, and holds against the log what the writers were told and the subscribers heard."""
-    told = finish(writers)
-    asking.log_end()
-    heard = [each for child in subscribers for each in finish(child)]
-    log = asking.log()
-    check_writers(figures, told, log)
-    check_subscribers(figures, heard, log)
-    return told, heard
+    instructions = finish_child(writers)
+    client.log_end_marker()
+    received = [each for child in subscribers for each in finish_child(child)]
+    log = client.read_change_log()
+    check_writers(figures, instructions, log)
+    check_subscribers(figures, received, log)
+    return instructions, received
 
 
-def await_writes(server: Server, count: int) -> None:
+def await_writes(server: ServerProcess, count: int) -> None:
     """Until so many more are stored."""
-    asking = Asking(server.url)
+    client = FaultClient(server.url)
     until = time.monotonic() + PATIENCE_SECONDS
-    wanted = None
+    expected = None
     while time.monotonic() < until:
         with suppress(AssertionError, httpx.HTTPError):  # it is told to survive what we do to it
-            stored = asking.count()
-            wanted = stored + count if wanted is None else wanted
-            if stored >= wanted:
+            stored = client.count_events()
+            expected = stored + count if expected is None else expected
+            if stored >= expected:
                 return
         time.sleep(0.05)
     raise SystemExit("Nothing is written any more.")
 
 
-def await_no_sockets(server: Server) -> None:
+def await_no_sockets(server: ServerProcess) -> None:
     """Until the server has let go of all of them, or patience ends: then the clients tell."""
     until = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < until:
@@ -118,16 +126,16 @@ def await_no_sockets(server: Server) -> None:
         time.sleep(0.25)
 
 
-def resident_mb(server: Server) -> float:
+def read_resident_mb(server: ServerProcess) -> float:
     status = Path(f"/proc/{server.process.pid}/status").read_text()
     return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
 
-def port_of(server: Server) -> int:
+def server_port(server: ServerProcess) -> int:
     return int(server.url.rpartition(":")[2])
 
 
-def free_port() -> int:
+def find_free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port: int = taken.getsockname()[1]
         return port

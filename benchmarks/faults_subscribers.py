@@ -14,7 +14,7 @@ import threading
 import time
 from typing import Any
 
-from benchmarks.frames import PONG, ClosedError, Connection
+from benchmarks.frames import PONG, ClosedError, Socket
 from benchmarks.processes import KEY
 
 HOST = "127.0.0.1"
@@ -43,17 +43,17 @@ GROUPS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-def hears(group: int, number: int) -> bool:
+def is_expected(group: int, number: int) -> bool:
     """Whether the group's filter selects the event of this number."""
     return (True, number % 4 < 2, number % 2 == 0, number // 2 % 2 == 1)[group]
 
 
 class Subscriber:
-    def __init__(self, told: dict[str, Any], group: int) -> None:
-        self._told = told
+    def __init__(self, instructions: dict[str, Any], group: int) -> None:
+        self._told = instructions
         self._group = group
-        self._after = told["after"]
-        self._open: Connection | None = None
+        self._after = instructions["after"]
+        self._open: Socket | None = None
         self._over = False
         self._late: list[tuple[float, float]] = []
         self._ids: list[str] = []
@@ -73,7 +73,7 @@ class Subscriber:
                 self._failure = repr(error)
                 self._over = True
 
-    def cut(self) -> bool:
+    def cut_connection(self) -> bool:
         """Whether there was a socket to cut."""
         try:
             if self._open is None:
@@ -86,7 +86,7 @@ class Subscriber:
     def finish(self) -> None:
         """The event `end` has been logged: it goes on until it hears it."""
 
-    def told(self) -> dict[str, Any]:
+    def summarize(self) -> dict[str, Any]:
         return {
             "group": self._group,
             "ids": self._ids,
@@ -96,45 +96,45 @@ class Subscriber:
         }
 
     def _follow(self) -> None:
-        connection = Connection((HOST, random.choice(self._told["ports"])))
+        connection = Socket((HOST, random.choice(self._told["ports"])))
         try:
-            connection.begin(*_asked(self._group, self._after))
+            connection.start_subscription(*_build_messages(self._group, self._after))
             self._open = connection
             while not self._over:
                 for message in connection.receive():
-                    self._hear(connection, message)
+                    self._receive(connection, message)
         finally:
             self._open = None
             connection.close()
 
-    def _hear(self, connection: Connection, message: dict[str, Any]) -> None:
+    def _receive(self, connection: Socket, message: dict[str, Any]) -> None:
         if message["type"] == "ping":
             connection.send(PONG)
             return
         if message["type"] != "next" or "errors" in message["payload"]:
             raise ValueError(f"Not an event: {message}")
-        heard = message["payload"]["data"]["heard"]
-        self._after = heard["cursor"]
-        if heard["node"]["summary"] == END:
+        received = message["payload"]["data"]["heard"]
+        self._after = received["cursor"]
+        if received["node"]["summary"] == END:
             self._over = True
             return
-        self._ids.append(heard["node"]["id"])
+        self._ids.append(received["node"]["id"])
         now = time.monotonic()
-        self._late.append((now, now - float(heard["node"]["summary"].split()[1])))
+        self._late.append((now, now - float(received["node"]["summary"].split()[1])))
 
 
-class Stuck:
+class StuckSubscriber:
     """Reads nothing after it has subscribed, until it is to finish; then it learns how it ended."""
 
-    def __init__(self, told: dict[str, Any], group: int) -> None:
-        self._address = (HOST, told["ports"][0])
-        self._asked = _asked(group, told["after"])
+    def __init__(self, instructions: dict[str, Any], group: int) -> None:
+        self._address = (HOST, instructions["ports"][0])
+        self._messages = _build_messages(group, instructions["after"])
         self._reads_on = threading.Event()
         self._how = "failed"
 
     def run(self) -> None:
-        connection = Connection(self._address, STUCK_BUFFER_BYTES)
-        connection.begin(*self._asked)
+        connection = Socket(self._address, STUCK_BUFFER_BYTES)
+        connection.start_subscription(*self._messages)
         self._reads_on.wait()
         connection.socket.settimeout(STILL_OPEN_SECONDS)
         try:
@@ -148,29 +148,32 @@ class Stuck:
     def finish(self) -> None:
         self._reads_on.set()
 
-    def told(self) -> str:
+    def summarize(self) -> str:
         return self._how
 
 
-def _asked(group: int, after: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def _build_messages(group: int, after: str) -> tuple[dict[str, Any], dict[str, Any]]:
     query, filter = GROUPS[group]
     payload = {"query": query, "variables": {"filter": filter, "after": after}}
     return {"authorization": f"Bearer {KEY}"}, payload
 
 
 def main() -> None:
-    told = json.loads(sys.stdin.readline())
-    kind = Stuck if told["stuck"] else Subscriber
-    groups = range(1 if told["stuck"] else 0, len(GROUPS))  # the first one's messages are short
+    instructions = json.loads(sys.stdin.readline())
+    kind = StuckSubscriber if instructions["stuck"] else Subscriber
+    groups = range(
+        1 if instructions["stuck"] else 0, len(GROUPS)
+    )  # the first one's messages are short
     following: list[Any] = [
-        kind(told, groups[number % len(groups)]) for number in range(told["subscribers"])
+        kind(instructions, groups[number % len(groups)])
+        for number in range(instructions["subscribers"])
     ]
     threads = [threading.Thread(target=each.run, daemon=True) for each in following]
     for thread in threads:
         thread.start()
     for line in sys.stdin:
-        asked = json.loads(line)
-        if asked["do"] == "cut":
+        instructions = json.loads(line)
+        if instructions["do"] == "cut":
             while not random.choice(following).cut():
                 time.sleep(PAUSE_SECONDS)
             print(json.dumps("cut"), flush=True)
@@ -178,7 +181,7 @@ def main() -> None:
             break
     for each in following:
         each.finish()
-    until = time.monotonic() + asked["patience"]
+    until = time.monotonic() + instructions["patience"]
     for thread in threads:
         thread.join(max(0.0, until - time.monotonic()))
     print(json.dumps([each.told() for each in following]), flush=True)

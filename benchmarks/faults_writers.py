@@ -27,7 +27,7 @@ mutation ($input: LogEventInput!) {
 """
 
 
-def event(number: int, source: str, content: str) -> dict[str, Any]:
+def build_event(number: int, source: str, content: str) -> dict[str, Any]:
     """The groups of `faults_subscribers` select by these attributes; the summary tells when."""
     return {
         "type": ("even", "odd")[number % 2],
@@ -44,8 +44,8 @@ def event(number: int, source: str, content: str) -> dict[str, Any]:
 class Writer:
     """Writes the events `first`, `first + step` and so on; `until_refused`, or until `stop`."""
 
-    def __init__(self, told: dict[str, Any], first: int, stop: threading.Event) -> None:
-        self._told = told
+    def __init__(self, instructions: dict[str, Any], first: int, stop: threading.Event) -> None:
+        self._told = instructions
         self._first = first
         self._stop = stop
         self._ended = False
@@ -57,18 +57,18 @@ class Writer:
         number = self._first
         begun = time.monotonic()
         while not (self._stop.is_set() or self._ended):
-            given = event(number, self._told["source"], "x" * self._told["content"])
-            body = json.dumps({"query": LOG, "variables": {"input": given}}).encode()
-            self._log(number, body)
+            event_input = build_event(number, self._told["source"], "x" * self._told["content"])
+            body = json.dumps({"query": LOG, "variables": {"input": event_input}}).encode()
+            self._log_event(number, body)
             number += self._told["writers"]
             due = begun + len(self.acknowledged) * self._told["pause"]
             self._stop.wait(max(0.0, due - time.monotonic()))
 
-    def _log(self, number: int, body: bytes) -> None:
+    def _log_event(self, number: int, body: bytes) -> None:
         unanswered = 0
         while not self._ended:
             sent = time.monotonic()
-            payload = self._answer(body)
+            payload = self._send_request(body)
             if payload is not None:
                 self.acknowledged.append((number, payload["event"]["id"], sent, time.monotonic()))
                 if unanswered:
@@ -78,7 +78,7 @@ class Writer:
             unanswered += 1
             time.sleep(PAUSE_SECONDS)
 
-    def _answer(self, body: bytes) -> Any:
+    def _send_request(self, body: bytes) -> Any:
         """The payload; None when there was no answer, or one that asks to come back later."""
         if self._http is None and not self._connect():
             return None
@@ -121,9 +121,9 @@ class Writer:
 
 
 def main() -> None:
-    told = json.loads(sys.stdin.readline())
+    instructions = json.loads(sys.stdin.readline())
     stop = threading.Event()
-    writers = [Writer(told, number, stop) for number in range(told["writers"])]
+    writers = [Writer(instructions, number, stop) for number in range(instructions["writers"])]
     failures: list[str] = []
 
     def run(writer: Writer) -> None:
@@ -135,7 +135,7 @@ def main() -> None:
     threads = [threading.Thread(target=run, args=(each,)) for each in writers]
     for thread in threads:
         thread.start()
-    if not told["until_refused"]:
+    if not instructions["until_refused"]:
         sys.stdin.readline()
         stop.set()
     for thread in threads:

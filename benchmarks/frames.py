@@ -24,7 +24,7 @@ class ClosedError(Exception):
         self.code = code
 
 
-class Connection:
+class Socket:
     """`receive_buffer` is how many bytes the kernel takes for a client that does not read."""
 
     def __init__(self, address: tuple[str, int], receive_buffer: int | None = None) -> None:
@@ -36,12 +36,12 @@ class Connection:
         self._ended: ClosedError | None = None
         try:
             self.socket.connect(address)
-            self._shake_hands(f"{address[0]}:{address[1]}")
+            self._perform_handshake(f"{address[0]}:{address[1]}")
         except BaseException:
             self.socket.close()
             raise
 
-    def _shake_hands(self, host: str) -> None:
+    def _perform_handshake(self, host: str) -> None:
         key = base64.b64encode(os.urandom(16)).decode()
         self.socket.sendall(
             f"GET /graphql HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\n"
@@ -49,12 +49,12 @@ class Connection:
             "Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n".encode()
         )
         while b"\r\n\r\n" not in self._held:
-            self._held += self._read(_READ_BYTES)
+            self._held += self._read_bytes(_READ_BYTES)
         head, _, self._held = self._held.partition(b"\r\n\r\n")
         if b" 101 " not in head:
             raise SystemExit(head.decode())
 
-    def begin(self, init: dict[str, Any], payload: dict[str, Any]) -> None:
+    def start_subscription(self, init: dict[str, Any], payload: dict[str, Any]) -> None:
         """Subscribes; what the server sends goes to `receive`."""
         self.send(json.dumps({"type": "connection_init", "payload": init}))
         acknowledged = self.receive()
@@ -63,7 +63,7 @@ class Connection:
         self.send(json.dumps({"id": "1", "type": "subscribe", "payload": payload}))
 
     def send(self, message: str) -> None:
-        self._write(0x81, message.encode())
+        self._write_frame(0x81, message.encode())
 
     def cut(self) -> None:
         """Breaks off, as a network does. May be called from another thread than reads."""
@@ -77,7 +77,7 @@ class Connection:
         """The messages that have come; ClosedError when there will be none any more."""
         if self._ended is not None:
             raise self._ended
-        read = self._read(_READ_BYTES)
+        read = self._read_bytes(_READ_BYTES)
         held = self._held + read if self._held else read
         messages, at, size = [], 0, len(held)
         while size - at >= 2 and self._ended is None:
@@ -93,24 +93,24 @@ class Connection:
             if held[at] == 0x81:
                 messages.append(json.loads(held[body : body + length]))
             else:
-                self._control(held[at], held[body : body + length])
+                self._handle_control_frame(held[at], held[body : body + length])
             at = body + length
         self._held = held[at:]
         if self._ended is not None and not messages:
             raise self._ended
         return messages
 
-    def _control(self, kind: int, payload: bytes) -> None:
+    def _handle_control_frame(self, kind: int, payload: bytes) -> None:
         if kind == 0x89:
-            self._write(0x8A, payload)
+            self._write_frame(0x8A, payload)
         elif kind == 0x88:
             self._ended = ClosedError(int.from_bytes(payload[:2], "big") if payload else None)
             with contextlib.suppress(OSError):
-                self._write(0x88, payload[:2])
+                self._write_frame(0x88, payload[:2])
         else:
             raise SystemExit(f"A frame of an unexpected kind: {kind:#x} {payload!r}")
 
-    def _read(self, most: int) -> bytes:
+    def _read_bytes(self, most: int) -> bytes:
         try:
             read = self.socket.recv(most)
         except ConnectionError as error:
@@ -119,7 +119,7 @@ class Connection:
             raise ClosedError(None)
         return read
 
-    def _write(self, kind: int, payload: bytes) -> None:
+    def _write_frame(self, kind: int, payload: bytes) -> None:
         mask = os.urandom(4)
         masked = bytes(byte ^ mask[n % 4] for n, byte in enumerate(payload))
         size = len(payload)

@@ -28,7 +28,7 @@ import httpx
 import uvicorn
 import uvloop
 
-from benchmarks.processes import KEY, TOCSIN, Server, postgresql, settings
+from benchmarks.processes import KEY, TOCSIN, ServerProcess, build_environment, running_postgresql
 
 CONNECTIONS = 32
 SECONDS = 3.0
@@ -37,7 +37,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 BARE = (sys.executable, "-m", "benchmarks.overhead", "bare")
 
 
-class Asking(asyncio.Protocol):
+class RequestProtocol(asyncio.Protocol):
     """Sends a request as soon as the answer to the one before is there."""
 
     def __init__(self, request: bytes, status: bytes) -> None:
@@ -64,13 +64,13 @@ class Asking(asyncio.Protocol):
         self._transport.write(self._request)
 
 
-async def asked(url: str, request: bytes, status: int, seconds: float) -> float:
+async def measure_request_rate(url: str, request: bytes, status: int, seconds: float) -> float:
     """Answers a second."""
     address: Any = urlsplit(url)
     loop = asyncio.get_running_loop()
     asking = [
         await loop.create_connection(
-            lambda: Asking(request, str(status).encode()), address.hostname, address.port
+            lambda: RequestProtocol(request, str(status).encode()), address.hostname, address.port
         )
         for _ in range(CONNECTIONS)
     ]
@@ -83,7 +83,7 @@ async def asked(url: str, request: bytes, status: int, seconds: float) -> float:
     return answers / taken
 
 
-def post(query: object) -> bytes:
+def build_post(query: object) -> bytes:
     body = json.dumps({"query": query}).encode()
     head = (
         "POST /graphql HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
@@ -93,57 +93,60 @@ def post(query: object) -> bytes:
     return head.encode() + body
 
 
-def an_event(url: str) -> str:
+def log_one_event(url: str) -> str:
     log = 'mutation { logEvent(input: {summary: "one"}) { event { id } } }'
     headers = {"Authorization": f"Bearer {KEY}"}
-    told = httpx.post(f"{url}/graphql", json={"query": log}, headers=headers).json()
-    return str(told["data"]["logEvent"]["event"]["id"])
+    answer = httpx.post(f"{url}/graphql", json={"query": log}, headers=headers).json()
+    return str(answer["data"]["logEvent"]["event"]["id"])
 
 
-def processor_seconds(process: int) -> float:
+def read_cpu_seconds(process: int) -> float:
     fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def measured(server: Server, request: bytes, status: int) -> tuple[float, float]:
+def measure_server(server: ServerProcess, request: bytes, status: int) -> tuple[float, float]:
     """Answers a second, and microseconds of the processor for each."""
-    uvloop.run(asked(server.url, request, status, 0.5))
-    before = processor_seconds(server.process.pid)
+    uvloop.run(measure_request_rate(server.url, request, status, 0.5))
+    before = read_cpu_seconds(server.process.pid)
     begun = time.perf_counter()
-    rate = uvloop.run(asked(server.url, request, status, SECONDS))
-    spent = processor_seconds(server.process.pid) - before
+    rate = uvloop.run(measure_request_rate(server.url, request, status, SECONDS))
+    spent = read_cpu_seconds(server.process.pid) - before
     return rate, spent / (rate * (time.perf_counter() - begun)) * 1e6
 
 
 @contextmanager
-def at_core(core: int) -> Iterator[None]:
+def pinned_to_core(core: int) -> Iterator[None]:
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {core})
     yield
     os.sched_setaffinity(0, before)
 
 
-def report(name: str, url: str | None) -> None:
+def print_overhead(name: str, url: str | None) -> None:
     with ExitStack() as stack:
-        with at_core(0):
+        with pinned_to_core(0):
             command = BARE if url is None else (*TOCSIN, "0")
-            server = Server(command, settings(url or ""))
-            stack.callback(server.end)
-        cases = {"bare": (post("{ logHead }"), 200)}
+            server = ServerProcess(command, build_environment(url or ""))
+            stack.callback(server.stop)
+        cases = {"bare": (build_post("{ logHead }"), 200)}
         if url is not None:
             cases = {
                 "health": (b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 200),
-                "empty": (post(0), 400),
-                "head": (post("{ logHead }"), 200),
-                "event": (post(f'{{ event(id: "{an_event(server.url)}") {{ id }} }}'), 200),
+                "empty": (build_post(0), 400),
+                "head": (build_post("{ logHead }"), 200),
+                "event": (
+                    build_post(f'{{ event(id: "{log_one_event(server.url)}") {{ id }} }}'),
+                    200,
+                ),
             }
         for case, (request, status) in cases.items():
-            figures = [measured(server, request, status) for _ in range(ROUNDS)]
+            figures = [measure_server(server, request, status) for _ in range(ROUNDS)]
             rate, spent = max(each for each, _ in figures), min(each for _, each in figures)
             print(f"{name:12}{case:10}{rate:10,.0f} /s{spent:10,.0f} us", flush=True)
 
 
-async def bare(scope: dict[str, object], receive: object, send: object) -> None:
+async def bare_app(scope: dict[str, object], receive: object, send: object) -> None:
     assert callable(receive)
     assert callable(send)
     if scope["type"] != "http":
@@ -154,20 +157,20 @@ async def bare(scope: dict[str, object], receive: object, send: object) -> None:
     await send({"type": "http.response.body", "body": b'{"data":{"logHead":"ab"}}'})
 
 
-def serve_bare() -> None:
-    config = uvicorn.Config(bare, log_config=None, lifespan="off")
+def serve_bare_app() -> None:
+    config = uvicorn.Config(bare_app, log_config=None, lifespan="off")
     listening = socket.create_server(("127.0.0.1", 0))
     print(f"bare serves http://127.0.0.1:{listening.getsockname()[1]}/graphql", flush=True)
     uvicorn.Server(config).run(sockets=[listening])
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as folder, at_core(1):
-        report("", None)
-        report("SQLite", f"sqlite:///{folder}/tocsin.db")
-        with postgresql(Path(folder) / "postgresql") as created:
-            report("PostgreSQL", created("overhead"))
+    with tempfile.TemporaryDirectory() as folder, pinned_to_core(1):
+        print_overhead("", None)
+        print_overhead("SQLite", f"sqlite:///{folder}/tocsin.db")
+        with running_postgresql(Path(folder) / "postgresql") as created:
+            print_overhead("PostgreSQL", created("overhead"))
 
 
 if __name__ == "__main__":
-    serve_bare() if sys.argv[1:] == ["bare"] else main()
+    serve_bare_app() if sys.argv[1:] == ["bare"] else main()

@@ -17,7 +17,7 @@ def add_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--into", type=Path, help="A page that the figures are written into.")
 
 
-def publish(name: str, figures: list[str], into: Path | None) -> None:
+def publish_figures(name: str, figures: list[str], into: Path | None) -> None:
     """Prints them, and puts them in place of what the page has between `<!-- name -->` and
     `<!-- end of name -->`."""
     text = "\n".join(figures)
@@ -32,17 +32,18 @@ def publish(name: str, figures: list[str], into: Path | None) -> None:
         into.write_text(f"{before}{first}\n\n{text}\n\n{last}{behind}")
 
 
-def machine(loads: list[float]) -> str:
+def describe_machine(loads: list[float]) -> str:
     """When and where it was measured, and what else went on there: a line for the page."""
     described = ["git", "describe", "--always", "--dirty"]
     commit = subprocess.run(described, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     load = f"a load of {min(loads):.1f} to {max(loads):.1f}"
     versions = f"Python {platform.python_version()}, Linux {platform.release().partition('-')[0]}"
     day = f"{datetime.now(UTC):%d %B %Y}".lstrip("0")
-    return f"{day}, at {commit.strip()}: {os.cpu_count()} cores, {load}, {_cpu()}, {versions}."
+    cores = f"{os.cpu_count()} cores, {load}, {_read_cpu_name()}"
+    return f"{day}, at {commit.strip()}: {cores}, {versions}."
 
 
-def _cpu() -> str:
+def _read_cpu_name() -> str:
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(named, platform.machine())

@@ -29,7 +29,7 @@ class ProcessError(Exception):
     """A process ended, or printed nothing in time."""
 
 
-class Lines:
+class LineReader:
     """The lines that a process prints. Each read has a deadline."""
 
     def __init__(self, process: subprocess.Popen[str], errors: IO[str] | None = None) -> None:
@@ -86,18 +86,18 @@ class Lines:
         return f"{self._process.args!r} {problem}.{errors}"
 
 
-class Server:
+class ServerProcess:
     """A server in a process of its own, as soon as it has printed its address."""
 
     def __init__(
         self, command: Sequence[str], environment: dict[str, str], logs: IO[str] | None = None
     ) -> None:
         path = f"{NODE}{os.pathsep}{os.environ['PATH']}"
-        given = os.environ | {"PATH": path} | environment
+        environment_variables = os.environ | {"PATH": path} | environment
         self.process = subprocess.Popen(
-            command, env=given, stdout=subprocess.PIPE, stderr=logs, text=True
+            command, env=environment_variables, stdout=subprocess.PIPE, stderr=logs, text=True
         )
-        self._lines = Lines(self.process)
+        self._lines = LineReader(self.process)
         try:
             while " serves " not in (line := self._lines.read()):
                 pass
@@ -110,7 +110,7 @@ class Server:
         self.process.kill()
         self.process.wait(PATIENCE_SECONDS)
 
-    def end(self) -> None:
+    def stop(self) -> None:
         self.process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(PATIENCE_SECONDS)
@@ -118,23 +118,23 @@ class Server:
 
 
 @contextmanager
-def serving(command: Sequence[str], environment: dict[str, str]) -> Iterator[str]:
+def running_server(command: Sequence[str], environment: dict[str, str]) -> Iterator[str]:
     """The address that a server prints."""
-    server = Server(command, environment)
+    server = ServerProcess(command, environment)
     try:
         yield server.url
     finally:
-        server.end()
+        server.stop()
 
 
-def settings(database_url: str) -> dict[str, str]:
+def build_environment(database_url: str) -> dict[str, str]:
     return {"TOCSIN_DATABASE_URL": database_url, "TOCSIN_BOOTSTRAP_KEY": KEY}
 
 
-class Child:
+class ChildProcess:
     """A client process, which is told and answers in lines of JSON."""
 
-    def __init__(self, module: str, told: Any) -> None:
+    def __init__(self, module: str, message: Any) -> None:
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by kill()
         self._process = subprocess.Popen(
             [sys.executable, "-m", module],
@@ -143,21 +143,21 @@ class Child:
             stderr=self._errors,
             text=True,
         )
-        self._lines = Lines(self._process, self._errors)
-        self.tell(told)
+        self._lines = LineReader(self._process, self._errors)
+        self.send(message)
 
-    def tell(self, told: Any) -> None:
+    def send(self, message: Any) -> None:
         assert self._process.stdin is not None
         # A process that has ended is noticed by `hear`, which knows why.
         with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.write(json.dumps(told) + "\n")
+            self._process.stdin.write(json.dumps(message) + "\n")
             self._process.stdin.flush()
 
-    def hear(self, seconds: float = PATIENCE_SECONDS) -> Any:
+    def receive(self, seconds: float = PATIENCE_SECONDS) -> Any:
         """Returns the next answer. Raises ProcessError if there is none within `seconds`."""
         return json.loads(self._lines.read(seconds))
 
-    def has_said(self) -> bool:
+    def has_message(self) -> bool:
         return self._lines.has_next()
 
     def kill(self) -> None:
@@ -165,7 +165,7 @@ class Child:
         self._errors.close()
 
 
-class PostgreSQL:
+class PostgreSQLCluster:
     """A real one with its own defaults, in a folder."""
 
     def __init__(self, folder: Path) -> None:
@@ -176,7 +176,9 @@ class PostgreSQL:
 
     def __call__(self, name: str) -> str:
         """The address of a new, empty database."""
-        command(f"postgresql://postgres@/postgres?host={self._host}", f"CREATE DATABASE {name}")
+        execute_command(
+            f"postgresql://postgres@/postgres?host={self._host}", f"CREATE DATABASE {name}"
+        )
         return f"postgresql://postgres@/{name}?host={self._host}"
 
     def crash(self) -> None:
@@ -188,18 +190,18 @@ class PostgreSQL:
     def start(self) -> None:
         self._server.ensure_postgres_running()
 
-    def end(self) -> None:
+    def stop(self) -> None:
         self._server.cleanup()
 
 
 @contextmanager
-def postgresql(folder: Path) -> Iterator[PostgreSQL]:
-    server = PostgreSQL(folder)
+def running_postgresql(folder: Path) -> Iterator[PostgreSQLCluster]:
+    server = PostgreSQLCluster(folder)
     yield server
-    server.end()
+    server.stop()
 
 
-def command(database_url: str, statement: str) -> None:
+def execute_command(database_url: str, statement: str) -> None:
     async def sent() -> None:
         connection = await asyncpg.connect(database_url)
         try:

@@ -36,7 +36,14 @@ from app.domain.intake.intake import (
     EventTypeSnapshot,
     validate_report,
 )
-from benchmarks.processes import KEY, TOCSIN, Child, postgresql, serving, settings
+from benchmarks.processes import (
+    KEY,
+    TOCSIN,
+    ChildProcess,
+    build_environment,
+    running_postgresql,
+    running_server,
+)
 
 NUMBERS = [f"n{index}" for index in range(5)]
 TEXTS = [f"t{index}" for index in range(5)]
@@ -74,25 +81,25 @@ TURNS, TURN_SECONDS = 3, 3
 
 
 def main(database_url: str, rounds: int) -> None:
-    with client(database_url) as http:
+    with running_client(database_url) as http:
         name = database_url.partition(":")[0]
         print(f"\n{name}, {TURNS} turns of {TURN_SECONDS} s\n")
         print("| logging | events/s | ratio |\n|---|---|---|")
-        rates = writing_rates(str(http.base_url))
+        rates = measure_writing_rates(str(http.base_url))
         for way, rate in rates.items():
             print(f"| {way} | {rate:,.0f} | {rate / rates['one after another']:.1f} |")
-        kinds = prepare(http)
+        kinds = define_event_types(http)
         times: dict[str, list[float]] = defaultdict(list)
         for number in range(rounds):
             order = list(kinds)
             random.Random(number).shuffle(order)
             for kind in order:
-                given = {"type": kind, "fields": kinds[kind], "sourceId": str(uuid4())}
+                report = {"type": kind, "fields": kinds[kind], "sourceId": str(uuid4())}
                 begun = time.perf_counter()
-                ask(http, LOG, input=given)
+                execute(http, LOG, input=report)
                 times[kind].append(time.perf_counter() - begun)
     median = {kind: statistics.median(taken) for kind, taken in times.items()}
-    verdict = verdict_seconds(rounds)
+    verdict = measure_validation_seconds(rounds)
     print(f"\n{name}, {rounds} reports of each type, one at a time\n")
     print("| event type | logEvent, ms | ratio |\n|---|---|---|")
     for kind in kinds:
@@ -103,29 +110,31 @@ def main(database_url: str, rounds: int) -> None:
     print(f"{share:.1%} of the whole logEvent.")
 
 
-def writing_rates(url: str) -> dict[str, float]:
+def measure_writing_rates(url: str) -> dict[str, float]:
     """Events a second, by each way, over all its turns."""
     rates = {}
     done: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
     for _ in range(TURNS):
         for way, (connections, size) in WAYS.items():
-            told = {"url": url, "connections": connections, "size": size}
-            child = Child("benchmarks.writers", told | {"seconds": TURN_SECONDS})
-            done[way].append(child.hear())
+            instructions = {"url": url, "connections": connections, "size": size}
+            child = ChildProcess("benchmarks.writers", instructions | {"seconds": TURN_SECONDS})
+            done[way].append(child.receive())
             child.kill()
     for way, turns in done.items():
         rates[way] = sum(each["stored"] for each in turns) / sum(each["seconds"] for each in turns)
     return rates
 
 
-def prepare(http: httpx.Client) -> dict[str, dict[str, Any]]:
+def define_event_types(http: httpx.Client) -> dict[str, dict[str, Any]]:
     """Makes the event types, each with the fields that its events have."""
-    define(http, "10 fields, 5 conditional rules", conditionalRules=conditional_rules())
-    define(http, "10 fields, 1 guard rule", guards=1)
-    define(http, "10 fields, 10 guard rules", guards=10)
-    define(http, "10 fields, 1 duplication rule", rules=1)
-    define(http, "10 fields, 3 duplication rules", rules=3)
-    define(http, "10 fields")
+    define_event_type(
+        http, "10 fields, 5 conditional rules", conditionalRules=build_conditional_rules()
+    )
+    define_event_type(http, "10 fields, 1 guard rule", guards=1)
+    define_event_type(http, "10 fields, 10 guard rules", guards=10)
+    define_event_type(http, "10 fields, 1 duplication rule", rules=1)
+    define_event_type(http, "10 fields, 3 duplication rules", rules=3)
+    define_event_type(http, "10 fields")
     kinds = dict.fromkeys(
         (
             "10 fields",
@@ -140,11 +149,13 @@ def prepare(http: httpx.Client) -> dict[str, dict[str, Any]]:
     return {"free-form": VALUES} | kinds
 
 
-def define(http: httpx.Client, kind: str, guards: int = 0, rules: int = 0, **given: Any) -> None:
+def define_event_type(
+    http: httpx.Client, kind: str, guards: int = 0, rules: int = 0, **report: Any
+) -> None:
     fields = [{"name": name, "kind": "NUMBER"} for name in NUMBERS]
     fields += [{"name": name, "kind": "TEXT"} for name in TEXTS]
-    said = {"name": kind, "type": kind, "state": "PUBLISHED", "fields": fields} | given
-    type_id = ask(http, CREATE, input=said)["eventType"]["id"]
+    definition = {"name": kind, "type": kind, "state": "PUBLISHED", "fields": fields} | report
+    type_id = execute(http, CREATE, input=definition)["eventType"]["id"]
     for number in range(guards):
         rule = {
             "name": f"guard {number}",
@@ -152,7 +163,7 @@ def define(http: httpx.Client, kind: str, guards: int = 0, rules: int = 0, **giv
             "expression": f"event.fields.n{number % 5} < 1000 && event.fields.t0 != ''",
             "message": "Too much.",
         }
-        ask(http, PUBLISH, id=ask(http, GUARD, input=rule)["guardRule"]["id"])
+        execute(http, PUBLISH, id=execute(http, GUARD, input=rule)["guardRule"]["id"])
     for number in range(rules):
         # Reports at one instant would be duplicates: the window is shorter than a request.
         rule = {
@@ -162,10 +173,10 @@ def define(http: httpx.Client, kind: str, guards: int = 0, rules: int = 0, **giv
             "window": "PT0S",
             "action": "FLAG",
         }
-        ask(http, DUPLICATION, input=rule)
+        execute(http, DUPLICATION, input=rule)
 
 
-def conditional_rules() -> list[dict[str, Any]]:
+def build_conditional_rules() -> list[dict[str, Any]]:
     return [
         {
             "name": f"show t{index}",
@@ -177,7 +188,7 @@ def conditional_rules() -> list[dict[str, Any]]:
     ]
 
 
-def verdict_seconds(rounds: int) -> float:
+def measure_validation_seconds(rounds: int) -> float:
     """The median of `judge` alone, for the same type and values."""
     rules = tuple(
         ConditionalRule(
@@ -205,17 +216,17 @@ def verdict_seconds(rounds: int) -> float:
 
 
 @contextmanager
-def client(database_url: str) -> Iterator[httpx.Client]:
+def running_client(database_url: str) -> Iterator[httpx.Client]:
     """Of a real `tocsin serve` in a process of its own."""
     headers = {"authorization": f"Bearer {KEY}"}
     with (
-        serving([*TOCSIN, "0"], settings(database_url)) as url,
+        running_server([*TOCSIN, "0"], build_environment(database_url)) as url,
         httpx.Client(base_url=url, headers=headers) as http,
     ):
         yield http
 
 
-def ask(http: httpx.Client, query: str, **variables: Any) -> Any:
+def execute(http: httpx.Client, query: str, **variables: Any) -> Any:
     answer = http.post("/graphql", json={"query": query, "variables": variables}).json()
     assert "errors" not in answer, answer
     [payload] = answer["data"].values()
@@ -227,5 +238,5 @@ if __name__ == "__main__":
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 300
     with tempfile.TemporaryDirectory() as folder:
         main(f"sqlite:///{folder}/tocsin.db", rounds)
-        with postgresql(Path(folder) / "postgresql") as created:
+        with running_postgresql(Path(folder) / "postgresql") as created:
             main(created("reports"), rounds)

@@ -22,7 +22,7 @@ LIST = """mutation ($input: [LogEventInput!]!) {
   logEvents(input: $input) { accepted results { event { id } userErrors { code message } } } }"""
 
 
-def report() -> dict[str, Any]:
+def build_report() -> dict[str, Any]:
     return {
         "type": "configuration",
         "severity": "warn",
@@ -35,13 +35,13 @@ def report() -> dict[str, Any]:
     }
 
 
-def asked(size: int) -> bytes:
-    said: Any = report() if size == 1 else [report() for _ in range(size)]
+def build_request(size: int) -> bytes:
+    payload: Any = build_report() if size == 1 else [build_report() for _ in range(size)]
     query = ONE if size == 1 else LIST
-    return json.dumps({"query": query, "variables": {"input": said}}).encode()
+    return json.dumps({"query": query, "variables": {"input": payload}}).encode()
 
 
-def stored(answer: Any) -> int:
+def count_stored(answer: Any) -> int:
     """How many of them; a refusal or an error is not an answer."""
     payload = answer["data"].get("logEvent") or answer["data"].get("logEvents")
     results = payload.get("results", [payload])
@@ -50,8 +50,8 @@ def stored(answer: Any) -> int:
     return len(results)
 
 
-async def write(told: dict[str, Any], end: float) -> int:
-    address = urlsplit(told["url"])
+async def write_until(instructions: dict[str, Any], end: float) -> int:
+    address = urlsplit(instructions["url"])
     reader, writer = await asyncio.open_connection(address.hostname, address.port, limit=2**24)
     head = (
         f"POST /graphql HTTP/1.1\r\nHost: {address.netloc}\r\nAuthorization: Bearer {KEY}\r\n"
@@ -59,20 +59,22 @@ async def write(told: dict[str, Any], end: float) -> int:
     )
     count = 0
     while time.perf_counter() < end:
-        body = asked(told["size"])
+        body = build_request(instructions["size"])
         writer.write(f"{head}{len(body)}\r\n\r\n".encode() + body)
         headers = (await reader.readuntil(b"\r\n\r\n")).lower()
         length = headers.split(b"content-length:")[1].split(b"\r\n")[0]
-        count += stored(json.loads(await reader.readexactly(int(length))))
+        count += count_stored(json.loads(await reader.readexactly(int(length))))
     writer.close()
     return count
 
 
 async def main() -> None:
-    told = json.loads(sys.stdin.readline())
+    instructions = json.loads(sys.stdin.readline())
     begun = time.perf_counter()
-    end = begun + told["seconds"]
-    counts = await asyncio.gather(*(write(told, end) for _ in range(told["connections"])))
+    end = begun + instructions["seconds"]
+    counts = await asyncio.gather(
+        *(write_until(instructions, end) for _ in range(instructions["connections"]))
+    )
     taken = time.perf_counter() - begun
     print(json.dumps({"stored": sum(counts), "seconds": taken}), flush=True)
 

@@ -20,44 +20,44 @@ from typing import Any
 
 from benchmarks.peers import page, results
 from benchmarks.peers.documents import READS, WRITES
-from benchmarks.peers.machine import machine
-from benchmarks.peers.servers import KINDS, POSTGRESQL, SQLITE, US, node
-from benchmarks.peers.stands import Stand, stands
-from benchmarks.peers.turns import depth_of, measure
+from benchmarks.peers.machine import describe_machine
+from benchmarks.peers.servers import KINDS, POSTGRESQL, SQLITE, US, install_node_peers
+from benchmarks.peers.stands import Deployment, create_deployments
+from benchmarks.peers.turns import measure_tasks, page_depth
 
 DATABASES = (SQLITE, POSTGRESQL)
 
 
 def main() -> None:
-    asked = _asked()
-    chosen = {each.strip() for each in asked.only.split(",") if each.strip()}
+    options = _parse_arguments()
+    chosen = {each.strip() for each in options.only.split(",") if each.strip()}
     names = [kind.name for kind in KINDS]
     known = {*READS, *WRITES, *DATABASES, *names}
     if chosen - known:
         raise SystemExit(f"--only knows {', '.join(sorted(known))}.")
-    node()
+    install_node_peers()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # else the servers would go on
     with tempfile.TemporaryDirectory() as folder, (Path(folder) / "log").open("w") as logs:
-        told = run(
+        run = run_benchmark(
             Path(folder),
             logs,
-            asked,
-            _some(READS + WRITES, chosen),
-            _some(DATABASES, chosen),
-            _some(tuple(names), chosen),
+            options,
+            _select_names(READS + WRITES, chosen),
+            _select_names(DATABASES, chosen),
+            _select_names(tuple(names), chosen),
         )
         logs.flush()
-        if said := (Path(folder) / "log").read_text():
-            print(f"\nThe servers have said on standard error, at last:\n{said[-2000:]}")
+        if errors := (Path(folder) / "log").read_text():
+            print(f"\nThe servers have said on standard error, at last:\n{errors[-2000:]}")
     if chosen:
         return
     results.FOLDER.mkdir(exist_ok=True)
-    (results.FOLDER / f"{asked.events}.json").write_text(json.dumps(told, indent=1) + "\n")
-    page.write()
+    (results.FOLDER / f"{options.events}.json").write_text(json.dumps(run, indent=1) + "\n")
+    page.write_page()
     print("\nWritten: docs/performance.md")
 
 
-def _asked() -> argparse.Namespace:
+def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers")
     parser.add_argument("--events", type=int, default=200_000, help="20000, 200000 or 2000000")
     parser.add_argument("--seconds", type=float, default=1.5, help="of one turn")
@@ -68,40 +68,44 @@ def _asked() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _some(known: tuple[str, ...], chosen: set[str]) -> list[str]:
+def _select_names(known: tuple[str, ...], chosen: set[str]) -> list[str]:
     """Those of the kind that are chosen; all where none of the kind is."""
     return [each for each in known if each in chosen] or list(known)
 
 
-def run(
+def run_benchmark(
     folder: Path,
     logs: Any,
-    asked: argparse.Namespace,
+    options: argparse.Namespace,
     operations: list[str],
     databases: list[str],
     names: list[str],
 ) -> dict[str, Any]:
     begun, load = time.monotonic(), os.getloadavg()[0]
-    print(f"{asked.events:,} events, {asked.rounds} rounds of {asked.seconds:g} s", flush=True)
-    with stands(folder, databases, asked.events, names, logs) as made:
-        built = {stand.database: round(seconds, 1) for stand, seconds in made}
+    print(
+        f"{options.events:,} events, {options.rounds} rounds of {options.seconds:g} s", flush=True
+    )
+    with create_deployments(folder, databases, options.events, names, logs) as made:
+        built = {deployment.database: round(seconds, 1) for deployment, seconds in made}
         print(f"The data is there after {built} seconds.\n", flush=True)
-        open_stands = [stand for stand, _ in made]
-        facts = machine(open_stands, node())
-        before = memory(open_stands)
-        measured = measure(open_stands, operations, asked.seconds, asked.rounds, asked.events)
-        after = memory(open_stands)
+        open_stands = [deployment for deployment, _ in made]
+        facts = describe_machine(open_stands, install_node_peers())
+        before = measure_memory(open_stands)
+        measured = measure_tasks(
+            open_stands, operations, options.seconds, options.rounds, options.events
+        )
+        after = measure_memory(open_stands)
         in_process = None
         if SQLITE in databases and "log" in operations and US in names:
-            in_process = _in_process(open_stands, asked.seconds * asked.rounds)
+            in_process = _measure_in_process(open_stands, options.seconds * options.rounds)
             print(f"In process, 32 a transaction: {in_process:,.0f} events/s on SQLite")
     print(f"Tocsin's memory, MB: before {before}, after {after}")
     return {
         "at": datetime.now(UTC).isoformat(timespec="minutes"),
-        "events": asked.events,
-        "deep": depth_of(asked.events),
-        "seconds": asked.seconds,
-        "rounds": asked.rounds,
+        "events": options.events,
+        "deep": page_depth(options.events),
+        "seconds": options.seconds,
+        "rounds": options.rounds,
         "machine": facts,
         "load": [round(load, 1), round(os.getloadavg()[0], 1)],
         "built_seconds": built,
@@ -112,17 +116,17 @@ def run(
     }
 
 
-def memory(stands: list[Stand]) -> dict[str, float]:
+def measure_memory(deployments: list[Deployment]) -> dict[str, float]:
     return {
-        stand.database: round(server.memory_mb, 1)
-        for stand in stands
-        for server in stand.servers
+        deployment.database: round(server.memory_mb, 1)
+        for deployment in deployments
+        for server in deployment.servers
         if server.name == US
     }
 
 
-def _in_process(stands: list[Stand], seconds: float) -> float:
-    [url] = [stand.database_url for stand in stands if stand.database == SQLITE]
+def _measure_in_process(deployments: list[Deployment], seconds: float) -> float:
+    [url] = [deployment.database_url for deployment in deployments if deployment.database == SQLITE]
     command = [sys.executable, "-m", "benchmarks.peers.in_process", url, str(seconds)]
     return float(json.loads(subprocess.check_output(command, text=True)))
 

@@ -11,35 +11,35 @@ class DifferentAnswersError(Exception):
     """Two servers do not answer the same: nothing is measured then."""
 
 
-def read(status: int, body: str) -> Any:
+def read_answer(status: int, body: str) -> Any:
     """The data of an answer. DifferentAnswersError where it is none."""
     answer = json.loads(body) if status == 200 else None
     if answer is None or "errors" in answer:
         raise DifferentAnswersError(f"{status}: {body[:1000]}")
-    return _plain(answer["data"])
+    return _normalize(answer["data"])
 
 
-def compare(operation: str, answers: dict[str, list[Any]]) -> None:
+def compare_answers(operation: str, answers: dict[str, list[Any]]) -> None:
     """By server, what it has answered to each body. DifferentAnswersError names the first two."""
     (first, expected), *others = answers.items()
-    for name, told in others:
-        for one, other in zip(expected, told, strict=True):
+    for name, answer in others:
+        for one, other in zip(expected, answer, strict=True):
             if one != other:
                 raise DifferentAnswersError(
                     f"{operation}: {first} and {name} differ:\n{str(one)[:600]}\n{str(other)[:600]}"
                 )
 
 
-def _plain(value: Any) -> Any:
+def _normalize(value: Any) -> Any:
     if isinstance(value, list):
-        return [_plain(each) for each in value]
+        return [_normalize(each) for each in value]
     if isinstance(value, dict):
         return {
-            name: _instant(each) if name == "occurredAt" else _plain(each)
+            name: _normalize_instant(each) if name == "occurredAt" else _normalize(each)
             for name, each in value.items()
         }
     return value
 
 
-def _instant(text: str) -> str:
+def _normalize_instant(text: str) -> str:
     return datetime.fromisoformat(text).astimezone(UTC).isoformat()

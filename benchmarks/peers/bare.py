@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 import asyncpg
 
-from benchmarks.peers.serving import run
+from benchmarks.peers.serving import run_app
 
 LIST = """
 SELECT e.id, e.summary, e.severity, e.source, e.occurred_at, t.id, t.type, t.name, t.category
@@ -52,25 +52,25 @@ Rows = Sequence[Sequence[Any]]
 Body = dict[str, Any]
 
 
-class Source(Protocol):
+class RowSource(Protocol):
     """A database: rows by SQL, ids and instants as it takes them and as JSON has them."""
 
     async def open(self) -> None: ...
 
     async def close(self) -> None: ...
 
-    async def rows(self, sql: str, *given: Any) -> Rows: ...
+    async def fetch_rows(self, sql: str, *parameters: Any) -> Rows: ...
 
-    def wanted(self, id: str) -> Any: ...
+    def bind_id(self, id: str) -> Any: ...
 
-    def place(self, cursor: str) -> tuple[Any, str]: ...
+    def parse_cursor(self, cursor: str) -> tuple[Any, str]: ...
 
-    def id(self, kept: Any) -> str: ...
+    def format_id(self, value: Any) -> str: ...
 
-    def instant(self, kept: Any) -> str: ...
+    def format_instant(self, value: Any) -> str: ...
 
 
-class SQLite:
+class SQLiteSource:
     def __init__(self, file: str) -> None:
         self._file = file
 
@@ -81,24 +81,24 @@ class SQLite:
     async def close(self) -> None:
         self._connection.close()
 
-    async def rows(self, sql: str, *given: Any) -> Rows:
-        return self._connection.execute(sql, given).fetchall()
+    async def fetch_rows(self, sql: str, *parameters: Any) -> Rows:
+        return self._connection.execute(sql, parameters).fetchall()
 
-    def wanted(self, id: str) -> Any:
+    def bind_id(self, id: str) -> Any:
         return id.replace("-", "")
 
-    def place(self, cursor: str) -> tuple[Any, str]:
+    def parse_cursor(self, cursor: str) -> tuple[Any, str]:
         occurred_at, id = cursor.split("|")
-        return occurred_at, self.wanted(id)
+        return occurred_at, self.bind_id(id)
 
-    def id(self, kept: str) -> str:
-        return f"{kept[:8]}-{kept[8:12]}-{kept[12:16]}-{kept[16:20]}-{kept[20:]}"
+    def format_id(self, value: str) -> str:
+        return f"{value[:8]}-{value[8:12]}-{value[12:16]}-{value[16:20]}-{value[20:]}"
 
-    def instant(self, kept: str) -> str:
-        return kept
+    def format_instant(self, value: str) -> str:
+        return value
 
 
-class PostgreSQL:
+class PostgreSQLSource:
     """Connections are kept without the reset that asyncpg's own pool sends after each use."""
 
     def __init__(self, database_url: str) -> None:
@@ -114,7 +114,7 @@ class PostgreSQL:
         for connection in self._idle:
             await connection.close()
 
-    async def rows(self, sql: str, *given: Any) -> Rows:
+    async def fetch_rows(self, sql: str, *parameters: Any) -> Rows:
         numbered = self._numbered.get(sql)
         if numbered is None:
             first, *others = sql.split("?")
@@ -122,77 +122,83 @@ class PostgreSQL:
             self._numbered[sql] = numbered
         connection = self._idle.pop() if self._idle else await asyncpg.connect(self._url)
         try:
-            rows: Rows = await connection.fetch(numbered, *given)
+            rows: Rows = await connection.fetch(numbered, *parameters)
             return rows
         finally:
             self._idle.append(connection)
 
-    def wanted(self, id: str) -> Any:
+    def bind_id(self, id: str) -> Any:
         return id
 
-    def place(self, cursor: str) -> tuple[Any, str]:
+    def parse_cursor(self, cursor: str) -> tuple[Any, str]:
         occurred_at, id = cursor.split("|")
         return datetime.fromisoformat(occurred_at), id
 
-    def id(self, kept: Any) -> str:
-        return str(kept)
+    def format_id(self, value: Any) -> str:
+        return str(value)
 
-    def instant(self, kept: datetime) -> str:
-        return kept.isoformat()
+    def format_instant(self, value: datetime) -> str:
+        return value.isoformat()
 
 
-class Bare:
+class BareServer:
     def __init__(self, database_url: str) -> None:
         is_sqlite = database_url.startswith("sqlite:///")
         file = database_url.removeprefix("sqlite:///")
-        self._source: Source = SQLite(file) if is_sqlite else PostgreSQL(database_url)
+        self._source: RowSource = (
+            SQLiteSource(file) if is_sqlite else PostgreSQLSource(database_url)
+        )
         self._keys: dict[str, Any] = {}
         self._answers: dict[str, Callable[[Any, Body], Awaitable[Body]]] = {
-            "list": self._list,
-            "deep": self._list,
-            "nested": self._nested,
-            "single": self._single,
-            "count": self._count,
+            "list": self._answer_list,
+            "deep": self._answer_list,
+            "nested": self._answer_nested,
+            "single": self._answer_single,
+            "count": self._answer_count,
         }
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
-            return await self._live(receive, send)
+            return await self._run_lifespan(receive, send)
         body = b""
         more = True
         while more:
             message = await receive()
             body += message.get("body", b"")
             more = message.get("more_body", False)
-        organization_id = self._organization(scope["headers"])
+        organization_id = self._find_organization(scope["headers"])
         if organization_id is None:
-            return await _answer(send, 401, {"errors": [{"message": "The key is not valid."}]})
-        asked = json.loads(body)
-        data = await self._answers[asked["operationName"]](organization_id, asked["variables"])
-        return await _answer(send, 200, {"data": data})
+            return await _send_response(
+                send, 401, {"errors": [{"message": "The key is not valid."}]}
+            )
+        body_json = json.loads(body)
+        data = await self._answers[body_json["operationName"]](
+            organization_id, body_json["variables"]
+        )
+        return await _send_response(send, 200, {"data": data})
 
-    async def _live(self, receive: Any, send: Any) -> None:
+    async def _run_lifespan(self, receive: Any, send: Any) -> None:
         await receive()
         await self._source.open()
-        self._keys = {digest: owner for owner, digest in await self._source.rows(KEYS)}
+        self._keys = {digest: owner for owner, digest in await self._source.fetch_rows(KEYS)}
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self._source.close()
         await send({"type": "lifespan.shutdown.complete"})
 
-    def _organization(self, headers: list[tuple[bytes, bytes]]) -> Any:
-        said = dict(headers).get(b"authorization", b"").removeprefix(b"Bearer ")
-        digest = hashlib.sha256(said).hexdigest()
+    def _find_organization(self, headers: list[tuple[bytes, bytes]]) -> Any:
+        secret = dict(headers).get(b"authorization", b"").removeprefix(b"Bearer ")
+        digest = hashlib.sha256(secret).hexdigest()
         for known, organization_id in self._keys.items():
             if hmac.compare_digest(known, digest):
                 return organization_id
         return None
 
-    async def _list(self, organization_id: Any, variables: Body) -> Body:
+    async def _answer_list(self, organization_id: Any, variables: Body) -> Body:
         after = variables.get("after")
-        place = () if after is None else self._source.place(after)
+        place = () if after is None else self._source.parse_cursor(after)
         sql = LIST_FIRST if after is None else LIST_AFTER
-        id, instant = self._source.id, self._source.instant
+        id, instant = self._source.format_id, self._source.format_instant
         nodes = [
             {
                 "id": id(row[0]),
@@ -203,19 +209,21 @@ class Bare:
                 "eventType": row[5]
                 and {"id": id(row[5]), "type": row[6], "name": row[7], "category": row[8]},
             }
-            for row in await self._source.rows(sql, organization_id, *place, variables["first"])
+            for row in await self._source.fetch_rows(
+                sql, organization_id, *place, variables["first"]
+            )
         ]
         return {"events": {"nodes": nodes}}
 
-    async def _nested(self, organization_id: Any, variables: Body) -> Body:
-        rows = await self._source.rows(NESTED, organization_id, variables["first"])
+    async def _answer_nested(self, organization_id: Any, variables: Body) -> Body:
+        rows = await self._source.fetch_rows(NESTED, organization_id, variables["first"])
         of_type: dict[Any, list[Body]] = {}
-        for event_type_id, name, kind, label, required, unit in await self._source.rows(
+        for event_type_id, name, kind, label, required, unit in await self._source.fetch_rows(
             FIELDS, organization_id
         ):
             field = {"name": name, "kind": kind, "label": label, "required": bool(required)}
             of_type.setdefault(event_type_id, []).append(field | {"unit": unit})
-        id, instant = self._source.id, self._source.instant
+        id, instant = self._source.format_id, self._source.format_instant
         nodes = [
             {
                 "id": id(row[0]),
@@ -230,33 +238,33 @@ class Bare:
         ]
         return {"events": {"nodes": nodes}}
 
-    async def _single(self, organization_id: Any, variables: Body) -> Body:
-        id = self._source.wanted(variables["id"])
-        rows = await self._source.rows(SINGLE, organization_id, id)
+    async def _answer_single(self, organization_id: Any, variables: Body) -> Body:
+        id = self._source.bind_id(variables["id"])
+        rows = await self._source.fetch_rows(SINGLE, organization_id, id)
         if not rows:
             return {"event": None}
         row = rows[0]
         event = {
-            "id": self._source.id(row[0]),
+            "id": self._source.format_id(row[0]),
             "type": row[1],
             "summary": row[2],
             "severity": row[3],
             "source": row[4],
-            "occurredAt": self._source.instant(row[5]),
+            "occurredAt": self._source.format_instant(row[5]),
             "tags": json.loads(row[6]),
             "fields": json.loads(row[7]),
         }
         return {"event": event}
 
-    async def _count(self, organization_id: Any, _variables: Body) -> Body:
-        [[count]] = await self._source.rows(COUNT, organization_id)
+    async def _answer_count(self, organization_id: Any, _variables: Body) -> Body:
+        [[count]] = await self._source.fetch_rows(COUNT, organization_id)
         return {"events": {"totalCount": count}}
 
 
 LIST_FIRST, LIST_AFTER = LIST.format(after=""), LIST.format(after=AFTER)
 
 
-async def _answer(send: Any, status: int, content: Body) -> None:
+async def _send_response(send: Any, status: int, content: Body) -> None:
     body = json.dumps(content, separators=(",", ":")).encode()
     headers = [
         (b"content-type", b"application/json"),
@@ -267,4 +275,4 @@ async def _answer(send: Any, status: int, content: Body) -> None:
 
 
 if __name__ == "__main__":
-    run("Bare endpoint", Bare(os.environ["TOCSIN_DATABASE_URL"]))
+    run_app("Bare endpoint", BareServer(os.environ["TOCSIN_DATABASE_URL"]))

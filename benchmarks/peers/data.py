@@ -55,7 +55,7 @@ def type_name(number: int) -> str:
     return f"site.process_{number % TYPES:02}"
 
 
-def build(database_url: str, key: str, events: int) -> None:
+def build_data(database_url: str, key: str, events: int) -> None:
     """An empty database becomes one of so many events, of 50 types with 6 fields each."""
     settings = Settings(database_url=database_url, bootstrap_key=key)
     asyncio.run(_log_patterns(settings, min(events, PATTERNS)))
@@ -75,15 +75,17 @@ async def _log_patterns(settings: Settings, count: int) -> None:
         caller = await authenticate_credential(Access(database), f"Bearer {settings.bootstrap_key}")
         command = CommandContext(caller, FIRST + LATER)
         for number in range(TYPES):
-            saved = await create_event_type(database, command, _definition(number))
+            saved = await create_event_type(database, command, _build_definition(number))
             assert not saved.problems, saved.problems
-        reports = await log_events(database, command, [_draft(number) for number in range(count)])
+        reports = await log_events(
+            database, command, [_build_draft(number) for number in range(count)]
+        )
         assert all(report.stored for report in reports), reports
     finally:
         await database.close()
 
 
-def _definition(number: int) -> EventTypeDefinition:
+def _build_definition(number: int) -> EventTypeDefinition:
     return EventTypeDefinition(
         name=f"Process {number:02}",
         type=type_name(number),
@@ -94,7 +96,7 @@ def _definition(number: int) -> EventTypeDefinition:
     )
 
 
-def _draft(number: int) -> EventDraft:
+def _build_draft(number: int) -> EventDraft:
     return EventDraft(
         type=type_name(number * 7),
         entity=Entity("Well", f"well-{number % 100:03}"),
@@ -109,7 +111,7 @@ def _draft(number: int) -> EventDraft:
     )
 
 
-class Copy(NamedTuple):
+class RowCopy(NamedTuple):
     """What is its own of one copy, as the database and the log's JSON have it."""
 
     key: str
@@ -120,82 +122,92 @@ class Copy(NamedTuple):
     recorded_at: str
 
     @classmethod
-    def of(cls, number: int, seq: int, tx: int, hexadecimal: bool) -> Copy:
+    def from_number(cls, number: int, seq: int, tx: int, hexadecimal: bool) -> RowCopy:
         occurred_at = FIRST + number * STEP
         milliseconds = int(occurred_at.timestamp() * 1000)
         high = milliseconds << 16 | 7 << 12 | number & 0xFFF  # as a UUIDv7 is laid out
         own = UUID(int=high << 64 | 2 << 62 | number)
         key = own.hex if hexadecimal else str(own)
-        return cls(key, str(own), seq, tx, _text(occurred_at), _text(occurred_at + LATER))
+        return cls(
+            key,
+            str(own),
+            seq,
+            tx,
+            _format_stored_instant(occurred_at),
+            _format_stored_instant(occurred_at + LATER),
+        )
 
 
-class Pattern:
+class RowPattern:
     """A row of one table, as it lies there, and which of its cells differ from copy to copy."""
 
     def __init__(self, key: str, columns: Sequence[str], row: Sequence[Any]) -> None:
         self._row = list(row)
         self._state = columns.index("state") if "state" in columns else None
         self._own = str(UUID(row[columns.index(key)]))
-        named = {name: place for place, name in enumerate(Copy._fields)}
-        told = {"seq": "seq", "rang_seq": "seq", "tx": "tx", "rang_tx": "tx", key: "key"}
-        told |= {"occurred_at": "occurred_at"}
-        told |= dict.fromkeys(("recorded_at", "updated_at", "at"), "recorded_at")
+        named = {name: place for place, name in enumerate(RowCopy._fields)}
+        counters = {"seq": "seq", "rang_seq": "seq", "tx": "tx", "rang_tx": "tx", key: "key"}
+        counters |= {"occurred_at": "occurred_at"}
+        counters |= dict.fromkeys(("recorded_at", "updated_at", "at"), "recorded_at")
         self._cells = [
-            (place, named[told[name]])
+            (place, named[counters[name]])
             for place, (name, value) in enumerate(zip(columns, row, strict=True))
-            if name in told and value not in (None, NULL)
+            if name in counters and value not in (None, NULL)
         ]
 
-    def row(self, copy: Copy) -> list[Any]:
+    def build_row(self, copy: RowCopy) -> list[Any]:
         made = self._row.copy()
         for place, own in self._cells:
             made[place] = copy[own]
         if self._state is not None:
             made[self._state] = (
                 self._row[self._state]
-                .replace(_OCCURRED, _said(copy.occurred_at))
-                .replace(_RECORDED, _said(copy.recorded_at))
+                .replace(_OCCURRED, _format_entry_instant(copy.occurred_at))
+                .replace(_RECORDED, _format_entry_instant(copy.recorded_at))
                 .replace(self._own, copy.id)
             )
         return made
 
 
-def _text(instant: datetime) -> str:
+def _format_stored_instant(instant: datetime) -> str:
     return instant.isoformat(timespec="microseconds")
 
 
-def _said(instant: str) -> str:
+def _format_entry_instant(instant: str) -> str:
     """As the log's JSON has it."""
     return f"{instant[:26]}Z"
 
 
-_OCCURRED, _RECORDED = _said(_text(FIRST)), _said(_text(FIRST + LATER))
-Patterns = dict[str, tuple[list[str], dict[UUID, list[Pattern]]]]
+_OCCURRED, _RECORDED = (
+    _format_entry_instant(_format_stored_instant(FIRST)),
+    _format_entry_instant(_format_stored_instant(FIRST + LATER)),
+)
+Patterns = dict[str, tuple[list[str], dict[UUID, list[RowPattern]]]]
 
 
-def _patterns(read: Callable[[str], tuple[list[str], list[Any]]]) -> Patterns:
+def _read_patterns(read: Callable[[str], tuple[list[str], list[Any]]]) -> Patterns:
     """By table, its columns and the rows of each event that was logged."""
-    found: Patterns = {}
+    patterns: Patterns = {}
     for table in METADATA.sorted_tables:
         key = {"event": "id", "change": "subject_id"}.get(table.name, "event_id")
         if key not in table.columns:
             continue
         columns, rows = read(table.name)
         # Numbers that the database gives are not ours to give.
-        kept = [place for place, name in enumerate(columns) if name != "id" or key == "id"]
-        columns = [columns[place] for place in kept]
-        of_event: dict[UUID, list[Pattern]] = defaultdict(list)
+        columns_kept = [place for place, name in enumerate(columns) if name != "id" or key == "id"]
+        columns = [columns[place] for place in columns_kept]
+        of_event: dict[UUID, list[RowPattern]] = defaultdict(list)
         for row in rows:
-            row = [row[place] for place in kept]
+            row = [row[place] for place in columns_kept]
             if table.name == "change" and row[columns.index("subject")] != "event":
                 continue
-            of_event[UUID(row[columns.index(key)])].append(Pattern(key, columns, row))
+            of_event[UUID(row[columns.index(key)])].append(RowPattern(key, columns, row))
         if of_event:
-            found[table.name] = columns, of_event
-    return found
+            patterns[table.name] = columns, of_event
+    return patterns
 
 
-def _batches(
+def _build_batches(
     patterns: Patterns, copies: int, seq: int, tx: int, *, hexadecimal: bool
 ) -> Iterator[dict[str, list[Any]]]:
     """The rows of each table, batch by batch, in the order in which events were logged."""
@@ -204,9 +216,9 @@ def _batches(
     while batch := list(islice(numbers, BATCH)):
         rows: dict[str, list[Any]] = {table: [] for table in patterns}
         for number in batch:
-            copy = Copy.of(number, seq + number, tx, hexadecimal)
+            copy = RowCopy.from_number(number, seq + number, tx, hexadecimal)
             for table, (_, of_event) in patterns.items():
-                rows[table] += [each.row(copy) for each in of_event[ids[number % len(ids)]]]
+                rows[table] += [each.build_row(copy) for each in of_event[ids[number % len(ids)]]]
         yield rows
 
 
@@ -218,11 +230,11 @@ def _fill_sqlite(file: str, copies: int) -> None:
         cursor = connection.execute(f'SELECT * FROM "{table}" ORDER BY rowid')
         return [each[0] for each in cursor.description], cursor.fetchall()
 
-    patterns = _patterns(read)
+    patterns = _read_patterns(read)
     seq = connection.execute("SELECT max(seq) FROM change").fetchone()[0]
     connection.execute("PRAGMA cache_size = -1000000")
     connection.execute("BEGIN IMMEDIATE")
-    for rows in _batches(patterns, copies, seq, 0, hexadecimal=True):
+    for rows in _build_batches(patterns, copies, seq, 0, hexadecimal=True):
         for table, made in rows.items():
             columns = patterns[table][0]
             marks = ", ".join("?" * len(columns))
@@ -235,19 +247,19 @@ def _fill_sqlite(file: str, copies: int) -> None:
 
 async def _fill_postgresql(database_url: str, copies: int) -> None:
     connection = await asyncpg.connect(database_url)
-    found: dict[str, tuple[list[str], list[Any]]] = {}
+    tables: dict[str, tuple[list[str], list[Any]]] = {}
     for table in METADATA.sorted_tables:
         out = io.BytesIO()
         await connection.copy_from_table(
             table.name, output=out, format="csv", header=True, null=NULL
         )
         columns, *lines = csv.reader(io.StringIO(out.getvalue().decode(), newline=""))
-        found[table.name] = columns, lines
-    patterns = _patterns(found.__getitem__)
+        tables[table.name] = columns, lines
+    patterns = _read_patterns(tables.__getitem__)
     async with connection.transaction():
         tx = await connection.fetchval("SELECT pg_current_xact_id()::text::bigint")
         seq = await connection.fetchval("SELECT max(seq) FROM change")
-        for rows in _batches(patterns, copies, seq, tx, hexadecimal=False):
+        for rows in _build_batches(patterns, copies, seq, tx, hexadecimal=False):
             for name, made in rows.items():
                 text = io.StringIO(newline="")
                 csv.writer(text).writerows(made)

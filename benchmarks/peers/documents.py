@@ -66,18 +66,20 @@ _OWN_FIELDS = "fields: eventFieldsByEventTypeIdList(orderBy: [PRIMARY_KEY_ASC])"
 
 
 @dataclass(frozen=True)
-class Asked:
+class PeerOperation:
     """The bodies of one operation: they are sent in turn, over and over."""
 
     bodies: tuple[str, ...]
 
     @classmethod
-    def of(cls, name: str, document: str, variables: Sequence[dict[str, Any]]) -> Asked:
+    def from_document(
+        cls, name: str, document: str, variables: Sequence[dict[str, Any]]
+    ) -> PeerOperation:
         named = {"operationName": name, "query": document.strip()}
         return cls(tuple(json.dumps(named | {"variables": each}) for each in variables))
 
 
-def postgraphile(organization_id: str) -> dict[str, str]:
+def postgraphile_documents(organization_id: str) -> dict[str, str]:
     """The reads, as PostGraphile makes a schema of the tables."""
     own = f'condition: {{ organizationId: "{organization_id}" }}'
     place = _ALL % ("offset: $offset, ", organization_id)
@@ -116,14 +118,14 @@ query single($id: UUID!) {
     }
 
 
-def graphql(name: str) -> str:
+def tocsin_document(name: str) -> str:
     """The operation of this name for everybody else."""
     if name == "bulk at once":
         return _GRAPHQL["bulk"].replace("logEvents(", "logEvents: logEventsAtOnce(")
     return _GRAPHQL[name]
 
 
-def report(number: int) -> dict[str, Any]:
+def build_report(number: int) -> dict[str, Any]:
     """The input of `logEvent`: of a registered type, so that it has fields to be checked."""
     return {
         "type": type_name(number),

@@ -16,34 +16,36 @@ from app.domain.intake.intake import CommandContext, EventDraft
 from app.services.auth.access import Access, authenticate_credential
 from app.services.events.events import log_events
 from app.store.engine.database import Database
-from benchmarks.peers.documents import report
+from benchmarks.peers.documents import build_report
 from benchmarks.peers.turns import CONNECTIONS
 from benchmarks.processes import KEY
 
 
-async def rate(database_url: str, seconds: float) -> float:
+async def measure_rate(database_url: str, seconds: float) -> float:
     database = Database(database_url)
     try:
         caller = await authenticate_credential(Access(database), f"Bearer {KEY}")
-        await _log(database, CommandContext(caller, datetime.now(UTC)))
+        await _log_one_event(database, CommandContext(caller, datetime.now(UTC)))
         stored, begun = 0, time.perf_counter()
         while (taken := time.perf_counter() - begun) < seconds:
-            stored += await _log(database, CommandContext(caller, datetime.now(UTC)))
+            stored += await _log_one_event(database, CommandContext(caller, datetime.now(UTC)))
         return stored / taken
     finally:
         await database.close()
 
 
-async def _log(database: Database, command: CommandContext) -> int:
-    reports = await log_events(database, command, [_draft(number) for number in range(CONNECTIONS)])
+async def _log_one_event(database: Database, command: CommandContext) -> int:
+    reports = await log_events(
+        database, command, [_build_draft(number) for number in range(CONNECTIONS)]
+    )
     assert all(each.stored for each in reports)
     return len(reports)
 
 
-def _draft(number: int) -> EventDraft:
-    given: dict[str, Any] = report(number)
-    return EventDraft(**given | {"tags": tuple(given["tags"])})
+def _build_draft(number: int) -> EventDraft:
+    report: dict[str, Any] = build_report(number)
+    return EventDraft(**report | {"tags": tuple(report["tags"])})
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(rate(sys.argv[1], float(sys.argv[2])))))
+    print(json.dumps(asyncio.run(measure_rate(sys.argv[1], float(sys.argv[2])))))

@@ -23,21 +23,21 @@ PATIENCE_SECONDS = 60
 FEW = 10  # answers for each connection
 
 
-class Connection:
+class LoadConnection:
     """One request at a time, over HTTP/1.1 that is kept alive."""
 
     def __init__(self, address: tuple[str, int]) -> None:
         self.socket = socket.create_connection(address)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.asked = 0
+        self.number = 0
         self.sent_at = 0.0
         self._come = b""
 
-    def ask(self, number: int, request: bytes, now: float) -> None:
-        self.asked, self.sent_at = number, now
+    def send_request(self, number: int, request: bytes, now: float) -> None:
+        self.number, self.sent_at = number, now
         self.socket.sendall(request)
 
-    def answer(self) -> tuple[bytes, bytes] | None:
+    def read_response(self) -> tuple[bytes, bytes] | None:
         """The status line and the body, once all of it has come; both empty where none comes."""
         try:
             part = self.socket.recv(_PART)
@@ -49,35 +49,35 @@ class Connection:
         end = self._come.find(b"\r\n\r\n")
         if end < 0:
             return None
-        told = _LENGTH.search(self._come, 0, end + 2)
-        if told is None:
+        instructions = _LENGTH.search(self._come, 0, end + 2)
+        if instructions is None:
             raise SystemExit(f"An answer without its length: {self._come[:end]!r}")
-        if len(self._come) < end + 4 + int(told[1]):
+        if len(self._come) < end + 4 + int(instructions[1]):
             return None
         status, body = self._come[:12], self._come[end + 4 :]
         self._come = b""
         return status, body
 
 
-class Turn:
+class LoadTurn:
     """One server's turn with one operation."""
 
-    def __init__(self, told: dict[str, Any]) -> None:
+    def __init__(self, instructions: dict[str, Any]) -> None:
         head = (
-            f"POST /graphql HTTP/1.1\r\nhost: {told['host']}:{told['port']}\r\n"
-            f"authorization: Bearer {told['key']}\r\naccept: application/json\r\n"
+            f"POST /graphql HTTP/1.1\r\nhost: {instructions['host']}:{instructions['port']}\r\n"
+            f"authorization: Bearer {instructions['key']}\r\naccept: application/json\r\n"
             "content-type: application/json\r\ncontent-length: "
         )
         self._requests = [
-            f"{head}{len(body.encode())}\r\n\r\n{body}".encode() for body in told["bodies"]
+            f"{head}{len(body.encode())}\r\n\r\n{body}".encode() for body in instructions["bodies"]
         ]
-        expected = told["expected"]
+        expected = instructions["expected"]
         self._expected = None if expected is None else [each.encode() for each in expected]
-        self._lengths: list[int] = told["lengths"]
+        self._lengths: list[int] = instructions["lengths"]
         self._numbers = cycle(range(len(self._requests)))
-        self._address = (told["host"], told["port"])
-        self._wanted: int = told["connections"]
-        self._connections: dict[int, Connection] = {}
+        self._address = (instructions["host"], instructions["port"])
+        self._wanted: int = instructions["connections"]
+        self._connections: dict[int, LoadConnection] = {}
         self._poll = select.epoll()
         self._counted: Counter[str] = Counter()
         self._taken: dict[bool, list[float]] = {True: [], False: []}
@@ -87,7 +87,7 @@ class Turn:
         begin = time.perf_counter() + lead
         end = begin + seconds
         for _ in range(self._wanted):
-            self._open()
+            self._open_connections()
         under_way = len(self._connections)
         busy = time.process_time()
         while under_way:
@@ -97,18 +97,18 @@ class Turn:
                 break
             for number, _ in ready:
                 connection = self._connections[number]
-                answer = connection.answer()
+                answer = connection.read_response()
                 if answer is None:
                     continue
                 now = time.perf_counter()
-                self._count(connection, *answer, now, begin <= now < end)
+                self._count_response(connection, *answer, now, begin <= now < end)
                 if now < end and answer[0]:
-                    self._ask(connection, now)
+                    self._send_next(connection, now)
                     continue
                 # Closed now: the server would close it while others are awaited.
                 connection.socket.close()
                 if now < end:
-                    self._open()
+                    self._open_connections()
                 else:
                     under_way -= 1
         busy = time.process_time() - busy
@@ -117,39 +117,39 @@ class Turn:
             connection.socket.close()
         self._poll.close()
         lasted = last - begin + lead
-        return self._told(seconds, busy / lasted, lasted)
+        return self._summarize(seconds, busy / lasted, lasted)
 
-    def _open(self) -> None:
-        connection = Connection(self._address)
+    def _open_connections(self) -> None:
+        connection = LoadConnection(self._address)
         number = connection.socket.fileno()
         self._connections[number] = connection
         self._poll.register(number, select.EPOLLIN)
-        self._ask(connection, time.perf_counter())
+        self._send_next(connection, time.perf_counter())
 
-    def _ask(self, connection: Connection, now: float) -> None:
+    def _send_next(self, connection: LoadConnection, now: float) -> None:
         number = next(self._numbers)
-        connection.ask(number, self._requests[number], now)
+        connection.send_request(number, self._requests[number], now)
 
-    def _count(
-        self, connection: Connection, status: bytes, body: bytes, now: float, counts: bool
+    def _count_response(
+        self, connection: LoadConnection, status: bytes, body: bytes, now: float, counts: bool
     ) -> None:
         if not status:
             kind = "cut"
         elif status != b"HTTP/1.1 200":
             kind = "other status"
         elif self._expected is not None:
-            kind = "right" if body == self._expected[connection.asked] else "other body"
+            kind = "right" if body == self._expected[connection.number] else "other body"
         elif b'"errors":' in body:
             kind = "errors"
         else:
-            kind = "right" if len(body) == self._lengths[connection.asked] else "other length"
+            kind = "right" if len(body) == self._lengths[connection.number] else "other length"
         self._counted[f"{kind}, ever"] += 1
         if counts:
             self._counted[kind] += 1
         if kind == "right":
             self._taken[counts].append(1e3 * (now - connection.sent_at))
 
-    def _told(self, seconds: float, busy: float, lasted: float) -> dict[str, Any]:
+    def _summarize(self, seconds: float, busy: float, lasted: float) -> dict[str, Any]:
         right, ever = self._counted.pop("right", 0), self._counted.pop("right, ever", 0)
         # Few come in swarms, all connections at a time: they are timed from the first request on.
         few = right < FEW * self._wanted
@@ -172,10 +172,13 @@ class Turn:
 
 def main() -> None:
     for line in sys.stdin:
-        told = json.loads(line)
-        if told is None:
+        instructions = json.loads(line)
+        if instructions is None:
             continue
-        print(json.dumps(Turn(told).run(told["lead"], told["seconds"])), flush=True)
+        print(
+            json.dumps(LoadTurn(instructions).run(instructions["lead"], instructions["seconds"])),
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.peers.servers import POSTGRESQL, SQLITE, US
-from benchmarks.peers.stands import Stand, stands
-from benchmarks.peers.turns import depth_of, tasks, turn
-from benchmarks.processes import Child
+from benchmarks.peers.stands import Deployment, create_deployments
+from benchmarks.peers.turns import build_tasks, page_depth, run_turn
+from benchmarks.processes import ChildProcess
 
 OPERATIONS = ("list", "nested", "single", "count", "log", "bulk")
 SECONDS = 5.0
@@ -24,33 +24,35 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers.memory")
     parser.add_argument("--events", type=int, default=20_000)
     parser.add_argument("--minutes", type=float, default=10.0, help="of load, on each database")
-    asked = parser.parse_args()
-    load = Child("benchmarks.peers.load", None)
+    options = parser.parse_args()
+    load = ChildProcess("benchmarks.peers.load", None)
     with (
         tempfile.TemporaryDirectory() as folder,
         (Path(folder) / "log").open("w") as logs,
-        stands(Path(folder), [SQLITE, POSTGRESQL], asked.events, [US], logs) as made,
+        create_deployments(Path(folder), [SQLITE, POSTGRESQL], options.events, [US], logs) as built,
     ):
         try:
-            for stand, _ in made:
-                print(f"\n{stand.database}\nminutes      MB    answers    events", flush=True)
-                for minutes, answers in loaded(load, stand, asked.events, asked.minutes):
-                    [server] = stand.servers
-                    told = f"{server.memory_mb:8.1f} {answers:10,} {stand.events():9,}"
-                    print(f"{minutes:7.1f} {told}", flush=True)
+            for deployment, _ in built:
+                print(f"\n{deployment.database}\nminutes      MB    answers    events", flush=True)
+                for minutes, answers in run_load(load, deployment, options.events, options.minutes):
+                    [server] = deployment.servers
+                    line = f"{server.memory_mb:8.1f} {answers:10,} {deployment.count_events():9,}"
+                    print(f"{minutes:7.1f} {line}", flush=True)
         finally:
             load.kill()
 
 
-def loaded(load: Child, stand: Stand, events: int, minutes: float) -> Iterator[tuple[float, int]]:
+def run_load(
+    load: ChildProcess, deployment: Deployment, events: int, minutes: float
+) -> Iterator[tuple[float, int]]:
     """The minutes of load so far and the answers: before the first and after each round."""
     seconds, answers = 0.0, 0
     yield 0.0, 0
     while seconds < 60 * minutes:
         for operation in OPERATIONS:
-            for task in tasks(stand, operation, depth_of(events)):
+            for task in build_tasks(deployment, operation, page_depth(events)):
                 begun = time.monotonic()
-                answers += turn(load, stand, task, SECONDS)
+                answers += run_turn(load, deployment, task, SECONDS)
                 seconds += time.monotonic() - begun
                 if task.measured.wrong:
                     raise SystemExit(f"{operation}: {task.measured.wrong}")

@@ -24,12 +24,12 @@ from uuid_utils.compat import uuid7
 
 from app.domain.events.severity import Severity
 from app.store import tables
-from benchmarks.peers.serving import run
+from benchmarks.peers.serving import run_app
 
 SCHEMES = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 
 
-class Site:
+class NaiveSite:
     """The database, as the context of every resolver."""
 
     organization_id: UUID
@@ -41,14 +41,14 @@ class Site:
 
     async def open(self) -> None:
         async with self.session() as session:
-            found = await session.scalars(select(col(tables.Organization.id)))
-            self.organization_id = found.one()
+            ids = await session.scalars(select(col(tables.Organization.id)))
+            self.organization_id = ids.one()
 
 
-Info = strawberry.Info[dict[str, Site], None]
+Info = strawberry.Info[dict[str, NaiveSite], None]
 
 
-def site_of(info: Info) -> Site:
+def get_site(info: Info) -> NaiveSite:
     return info.context["site"]
 
 
@@ -72,7 +72,7 @@ class EventType:
     async def fields(self, info: Info) -> list[EventField]:
         field = tables.EventField
         own = select(field).where(col(field.event_type_id) == UUID(self.id))
-        async with site_of(info).session() as session:
+        async with get_site(info).session() as session:
             rows = await session.scalars(own.order_by(col(field.position)))
             return [
                 EventField(
@@ -100,7 +100,7 @@ class Event:
 
     @strawberry.field
     async def event_type(self, info: Info) -> EventType | None:
-        async with site_of(info).session() as session:
+        async with get_site(info).session() as session:
             row = await session.get(tables.EventType, self.event_type_id)
             if row is None:
                 return None
@@ -129,8 +129,8 @@ class EventConnection:
 
     @strawberry.field
     async def total_count(self, info: Info) -> int:
-        own = col(tables.Event.organization_id) == site_of(info).organization_id
-        async with site_of(info).session() as session:
+        own = col(tables.Event.organization_id) == get_site(info).organization_id
+        async with get_site(info).session() as session:
             counted = select(func.count()).select_from(tables.Event).where(own)
             return (await session.scalars(counted)).one()
 
@@ -143,19 +143,21 @@ class Query:
     ) -> EventConnection:
         event = tables.Event
         key = (col(event.occurred_at), col(event.id))
-        statement = select(event).where(col(event.organization_id) == site_of(info).organization_id)
+        statement = select(event).where(
+            col(event.organization_id) == get_site(info).organization_id
+        )
         if after is not None:
             occurred_at, id = after.split("|")
             place = (datetime.fromisoformat(occurred_at), UUID(id))
             statement = statement.where(tuple_(*key) < place)
         statement = statement.order_by(*(each.desc() for each in key)).limit(first)
-        async with site_of(info).session() as session:
+        async with get_site(info).session() as session:
             rows = await session.scalars(statement)
             return EventConnection(nodes=[Event.from_row(row) for row in rows])
 
     @strawberry.field
     async def event(self, info: Info, id: strawberry.ID) -> Event | None:
-        async with site_of(info).session() as session:
+        async with get_site(info).session() as session:
             row = await session.get(tables.Event, UUID(id))
             return None if row is None else Event.from_row(row)
 
@@ -180,7 +182,7 @@ class LogEventsPayload:
     results: list[LogEventPayload]
 
 
-async def added(session: AsyncSession, site: Site, input: LogEventInput) -> tables.Event:
+async def add_event(session: AsyncSession, site: NaiveSite, input: LogEventInput) -> tables.Event:
     now = datetime.now(UTC)
     named = select(tables.EventType).where(col(tables.EventType.type) == input.type)
     event_type = (await session.scalars(named)).one()
@@ -213,8 +215,8 @@ async def added(session: AsyncSession, site: Site, input: LogEventInput) -> tabl
 class Mutation:
     @strawberry.mutation
     async def log_event(self, info: Info, input: LogEventInput) -> LogEventPayload:
-        async with site_of(info).session() as session:
-            row = await added(session, site_of(info), input)
+        async with get_site(info).session() as session:
+            row = await add_event(session, get_site(info), input)
             await session.commit()
             return LogEventPayload(event=Event.from_row(row))
 
@@ -223,8 +225,8 @@ class Mutation:
         """One after the other, each committed."""
         results = []
         for each in input:
-            async with site_of(info).session() as session:
-                row = await added(session, site_of(info), each)
+            async with get_site(info).session() as session:
+                row = await add_event(session, get_site(info), each)
                 await session.commit()
                 results.append(LogEventPayload(event=Event.from_row(row)))
         return LogEventsPayload(results=results)
@@ -232,15 +234,15 @@ class Mutation:
     @strawberry.mutation
     async def log_events_at_once(self, info: Info, input: list[LogEventInput]) -> LogEventsPayload:
         """One after the other, committed once."""
-        async with site_of(info).session() as session:
-            rows = [await added(session, site_of(info), each) for each in input]
+        async with get_site(info).session() as session:
+            rows = [await add_event(session, get_site(info), each) for each in input]
             await session.commit()
             results = [LogEventPayload(event=Event.from_row(row)) for row in rows]
             return LogEventsPayload(results=results)
 
 
-def app_of(database_url: str) -> FastAPI:
-    site = Site(database_url)
+def create_app(database_url: str) -> FastAPI:
+    site = NaiveSite(database_url)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -261,4 +263,4 @@ def app_of(database_url: str) -> FastAPI:
 
 
 if __name__ == "__main__":
-    run("Naive Strawberry", app_of(os.environ["TOCSIN_DATABASE_URL"]))
+    run_app("Naive Strawberry", create_app(os.environ["TOCSIN_DATABASE_URL"]))

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from benchmarks.peers.documents import READS, TOLD, WRITES
-from benchmarks.peers.picture import picture
-from benchmarks.peers.results import Run, runs
+from benchmarks.peers.picture import render_picture
+from benchmarks.peers.results import BenchmarkRun, load_runs
 from benchmarks.peers.servers import KINDS, POSTGRESQL, SQLITE, US
-from benchmarks.peers.targets import targets
+from benchmarks.peers.targets import list_targets
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "performance.md"
@@ -25,133 +25,139 @@ _DATABASES = (SQLITE, POSTGRESQL)
 _ALL = [kind.name for kind in KINDS]
 
 
-def write() -> None:
-    kept = runs()
-    PAGE.write_text(_BETWEEN_MARKS.sub(lambda _: written(kept), PAGE.read_text()))
-    if kept:
-        PICTURE.write_text(picture(main_of(kept)))
+def write_page() -> None:
+    runs = load_runs()
+    PAGE.write_text(_BETWEEN_MARKS.sub(lambda _: render_page(runs), PAGE.read_text()))
+    if runs:
+        PICTURE.write_text(render_picture(select_main_run(runs)))
 
 
-def main_of(kept: Sequence[Run]) -> Run:
+def select_main_run(runs: Sequence[BenchmarkRun]) -> BenchmarkRun:
     """Returns the run of 200,000 events, or the largest run if there is none."""
-    return next((run for run in kept if run.events == MAIN), kept[-1])
+    return next((run for run in runs if run.events == MAIN), runs[-1])
 
 
-def written(kept: Sequence[Run]) -> str:
+def render_page(runs: Sequence[BenchmarkRun]) -> str:
     """Returns the generated text between the marks."""
-    if not kept:
+    if not runs:
         return "\nThere are no results yet. Run `make bench-peers`.\n\n"
-    main = main_of(kept)
+    main = select_main_run(runs)
     parts = [
-        _made(main),
-        _rates(main),
-        _ratios(main),
-        _processor(main),
-        _targets(main, kept[-1]),
-        _growth(kept),
-        _machine(main),
+        _render_method(main),
+        _render_rates(main),
+        _render_ratios(main),
+        _render_cpu(main),
+        _render_targets(main, runs[-1]),
+        _render_growth(runs),
+        _render_machine(main),
     ]
     return "\n" + "\n".join(parts) + "\n"
 
 
-def _made(run: Run) -> str:
-    kept = run.kept
-    load = " and ".join(f"{each:g}" for each in kept["load"])
+def _render_method(run: BenchmarkRun) -> str:
+    results = run.results
+    load = " and ".join(f"{each:g}" for each in results["load"])
+    rounds = f"{results['rounds']} rounds of {results['seconds']:g} s"
     lines = [
-        f"{run.events:,} events of 50 types, {kept['rounds']} rounds of {kept['seconds']:g} s per "
-        f"server and operation, {kept['at'][:10]}. The load of the machine was {load} at the start "
+        f"{run.events:,} events of 50 types, {rounds} per server and operation, "
+        f"{results['at'][:10]}. The load of the machine was {load} at the start "
         "and at the end; the servers themselves cause a load of about 2.",
         "",
         f"![Responses per second, by server](images/{PICTURE.name})",
         "",
     ]
-    if max(kept["load"]) > BUSY:
+    if max(results["load"]) > BUSY:
         lines += [
             "**Other processes used the machine during this run: the rates are not reliable.**",
             "",
         ]
-    wrong = run.wrong()
-    if wrong:
-        lines += ["Not counted as responses: " + "; ".join(wrong) + ".", ""]
+    wrong_answers = run.wrong_answers()
+    if wrong_answers:
+        lines += ["Not counted as responses: " + "; ".join(wrong_answers) + ".", ""]
     return "\n".join(lines)
 
 
-def _rates(run: Run) -> str:
+def _render_rates(run: BenchmarkRun) -> str:
     head = "### Responses per second\n\nBulk calls are counted in events per second.\n"
-    return f"{head}\n{_by_server(run, run.rate, _whole, _ALL)}"
+    return f"{head}\n{_render_by_server(run, run.rate, _format_rate, _ALL)}"
 
 
-def _ratios(run: Run) -> str:
+def _render_ratios(run: BenchmarkRun) -> str:
     head = "### Tocsin's rate relative to the others\n"
-    return f"{head}\n{_by_server(run, run.ratio, _times, [name for name in _ALL if name != US])}"
+    others = [name for name in _ALL if name != US]
+    return f"{head}\n{_render_by_server(run, run.ratio, _format_ratio, others)}"
 
 
-def _processor(run: Run) -> str:
+def _render_cpu(run: BenchmarkRun) -> str:
     head = (
         "### CPU time per response\n\n"
         "Microseconds of CPU time of the server process per response, or per event of a bulk call. "
         "The time of PostgreSQL is not included, the time of SQLite is. These figures are more "
         "reliable than the rates if other processes use the machine.\n"
     )
-    return f"{head}\n{_by_server(run, run.cpu_us, _whole, _ALL)}"
+    return f"{head}\n{_render_by_server(run, run.cpu_us, _format_rate, _ALL)}"
 
 
-def _by_server(
-    run: Run,
+def _render_by_server(
+    run: BenchmarkRun,
     measured: Callable[[str, str, str], float | None],
-    write: Callable[[float | None], str],
+    write_page: Callable[[float | None], str],
     names: Sequence[str],
 ) -> str:
     rows = []
     for operation in READS + WRITES:
         for database in _DATABASES:
-            found = [measured(database, operation, name) for name in names]
-            if any(each is not None for each in found):
-                rows.append([_told(run, operation), database, *map(write, found)])
-    return _table(["", "", *names], rows)
+            rates = [measured(database, operation, name) for name in names]
+            if any(each is not None for each in rates):
+                rows.append(
+                    [_describe_operation(run, operation), database, *map(write_page, rates)]
+                )
+    return _render_table(["", "", *names], rows)
 
 
-def _targets(run: Run, largest: Run) -> str:
+def _render_targets(run: BenchmarkRun, largest: BenchmarkRun) -> str:
     head = "### Goals\n"
     rows = [
         [
             each.what,
             each.database,
-            f"{'at most ' if each.most else ''}{each.wanted:g}",
-            _times(each.measured),
-            "yes" if each.reached else f"no, by a factor of {each.short_by:.1f}",
+            f"{'at most ' if each.most else ''}{each.threshold:g}",
+            _format_ratio(each.measured),
+            "yes" if each.reached else f"no, by a factor of {each.shortfall:.1f}",
         ]
-        for each in targets(run, largest, TOLD)
+        for each in list_targets(run, largest, TOLD)
     ]
-    return f"{head}\n{_table(['', '', 'goal', 'measured', 'reached'], rows)}"
+    return f"{head}\n{_render_table(['', '', 'goal', 'measured', 'reached'], rows)}"
 
 
-def _growth(kept: Sequence[Run]) -> str:
+def _render_growth(runs: Sequence[BenchmarkRun]) -> str:
     head = "### Growth with the number of events\n\nTocsin's responses per second.\n"
     rows = []
     for operation in READS + WRITES[:2]:
         for database in _DATABASES:
-            rates = [run.rate(database, operation, US) for run in kept]
-            rows.append([TOLD[operation], database, *map(_whole, rates)])
-    deep = ", ".join(f"{run.kept['deep']:,} of {run.events:,}" for run in kept)
+            rates = [run.rate(database, operation, US) for run in runs]
+            rows.append([TOLD[operation], database, *map(_format_rate, rates)])
+    deep = ", ".join(f"{run.results['deep']:,} of {run.events:,}" for run in runs)
     built = "; ".join(
         f"{run.events:,} in "
-        + " and ".join(f"{taken:g} s ({name})" for name, taken in run.kept["built_seconds"].items())
-        for run in kept
+        + " and ".join(
+            f"{taken:g} s ({name})" for name, taken in run.results["built_seconds"].items()
+        )
+        for run in runs
     )
-    table = _table(["", "", *(f"{run.events:,}" for run in kept)], rows)
+    table = _render_table(["", "", *(f"{run.events:,}" for run in runs)], rows)
     return f"{head}\n{table}\nPosition of the deep page: {deep}. Time to build the data: {built}.\n"
 
 
-def _machine(run: Run) -> str:
-    facts = ", ".join(f"{name} {value}" for name, value in run.kept["machine"].items())
-    memory = run.kept["memory_mb"]
+def _render_machine(run: BenchmarkRun) -> str:
+    facts = ", ".join(f"{name} {value}" for name, value in run.results["machine"].items())
+    memory = run.results["memory_mb"]
     grown = "; ".join(
         f"{name} {memory['before'][name]:g} MB before and {memory['after'][name]:g} MB after"
         for name in memory["before"]
     )
-    clients = [each for row in run.kept["measured"] for each in row["client_busy"]]
-    in_process = run.kept["in_process"]
+    clients = [each for row in run.results["measured"] for each in row["client_busy"]]
+    in_process = run.results["in_process"]
     logged = (
         f"\n`log_events` in process, 32 per transaction, on SQLite: {in_process:,.0f} events/s.\n"
     )
@@ -162,27 +168,27 @@ def _machine(run: Run) -> str:
     )
 
 
-def _told(run: Run, operation: str) -> str:
+def _describe_operation(run: BenchmarkRun, operation: str) -> str:
     if operation == "deep":
-        return f"page at position {run.kept['deep']:,}, by cursor"
+        return f"page at position {run.results['deep']:,}, by cursor"
     return TOLD[operation]
 
 
-def _whole(rate: float | None) -> str:
+def _format_rate(rate: float | None) -> str:
     return "" if rate is None else f"{rate:,.0f}"
 
 
-def _times(ratio: float | None) -> str:
+def _format_ratio(ratio: float | None) -> str:
     if ratio is None:
         return ""
     return f"{ratio:,.1f}" if ratio >= 10 else f"{ratio:.2g}" if ratio < 0.1 else f"{ratio:.2f}"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def _render_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     lines += ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join(re.sub(r" +", " ", line) for line in lines) + "\n"
 
 
 if __name__ == "__main__":
-    write()
+    write_page()

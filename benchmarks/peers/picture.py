@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from benchmarks.peers.documents import READS, TOLD
-from benchmarks.peers.results import Run
+from benchmarks.peers.results import BenchmarkRun
 from benchmarks.peers.servers import (
     BARE,
     KINDS,
@@ -28,7 +28,7 @@ WIDTH, LEFT, BAR, GAP = 860, 150, 15, 26
 _LONGEST = WIDTH - LEFT - 80
 
 
-def picture(run: Run) -> str:
+def render_picture(run: BenchmarkRun) -> str:
     """Each group has a scale of its own: its longest bar is the fastest server's."""
     parts: list[str] = []
     y = 34
@@ -41,11 +41,13 @@ def picture(run: Run) -> str:
             }
             if rates:
                 parts.append(
-                    _text(8, y, f"{TOLD[operation].replace('`', '')}, {database}", weight="bold")
+                    _render_text(
+                        8, y, f"{TOLD[operation].replace('`', '')}, {database}", weight="bold"
+                    )
                 )
                 y += 8
                 for name, rate in rates.items():
-                    parts += _bar(y, name, rate, max(rates.values()))
+                    parts += _render_bar(y, name, rate, max(rates.values()))
                     y += BAR
                 y += GAP
     title = f"Responses per second, {run.events:,} events, 32 connections, one process each"
@@ -54,20 +56,20 @@ def picture(run: Run) -> str:
         f'viewBox="0 0 {WIDTH} {y}" font-family="system-ui, sans-serif" font-size="11">'
     )
     ground = f'<rect width="{WIDTH}" height="{y}" fill="#ffffff"/>'
-    return "\n".join([head, ground, _text(8, 16, title, size=13), *parts, "</svg>", ""])
+    return "\n".join([head, ground, _render_text(8, 16, title, size=13), *parts, "</svg>", ""])
 
 
-def _bar(y: int, name: str, rate: float, longest: float) -> list[str]:
+def _render_bar(y: int, name: str, rate: float, longest: float) -> list[str]:
     length = max(1.0, _LONGEST * rate / longest) if longest else 1.0
     return [
-        _text(LEFT - 6, y + 11, name, anchor="end"),
+        _render_text(LEFT - 6, y + 11, name, anchor="end"),
         f'<rect x="{LEFT}" y="{y + 2}" width="{length:.1f}" height="{BAR - 4}" '
         f'fill="{COLOURS[name]}"/>',
-        _text(LEFT + length + 5, y + 11, f"{rate:,.0f}"),
+        _render_text(LEFT + length + 5, y + 11, f"{rate:,.0f}"),
     ]
 
 
-def _text(
+def _render_text(
     x: float, y: int, text: str, anchor: str = "start", weight: str = "normal", size: int = 11
 ) -> str:
     return (

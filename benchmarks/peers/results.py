@@ -14,17 +14,17 @@ FOLDER = Path(__file__).parent / "results"
 
 
 @dataclass(frozen=True)
-class Run:
-    kept: dict[str, Any]
+class BenchmarkRun:
+    results: dict[str, Any]
 
     @property
     def events(self) -> int:
-        return int(self.kept["events"])
+        return int(self.results["events"])
 
     def row(self, database: str, operation: str, server: str) -> dict[str, Any] | None:
-        wanted = (database, operation, server)
-        for row in self.kept["measured"]:
-            if (row["database"], row["operation"], row["server"]) == wanted:
+        key = (database, operation, server)
+        for row in self.results["measured"]:
+            if (row["database"], row["operation"], row["server"]) == key:
                 return dict(row)
         return None
 
@@ -43,16 +43,18 @@ class Run:
         row = self.row(database, operation, server)
         return float(median(row["cpu_us"])) if row and row["cpu_us"] else None
 
-    def wrong(self) -> list[str]:
+    def wrong_answers(self) -> list[str]:
         return [
             f"{row['server']} on {row['database']}, {row['operation']}: "
             + ", ".join(f"{count:,} {kind}" for kind, count in row["wrong"].items())
-            for row in self.kept["measured"]
+            for row in self.results["measured"]
             if row["wrong"]
         ]
 
 
-def runs() -> list[Run]:
+def load_runs() -> list[BenchmarkRun]:
     """All that are kept, the smallest first."""
     files = FOLDER.glob("*.json")
-    return sorted((Run(json.loads(file.read_text())) for file in files), key=lambda run: run.events)
+    return sorted(
+        (BenchmarkRun(json.loads(file.read_text())) for file in files), key=lambda run: run.events
+    )

@@ -13,7 +13,7 @@ from typing import IO
 
 from benchmarks.peers import documents
 from benchmarks.peers.documents import READS, WRITES
-from benchmarks.processes import TOCSIN, Server, settings
+from benchmarks.processes import TOCSIN, ServerProcess, build_environment
 
 SQLITE, POSTGRESQL = "SQLite", "PostgreSQL"
 US, NAIVE, BARE = "Tocsin", "naive Strawberry", "bare endpoint"
@@ -25,7 +25,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
-class Kind:
+class PeerKind:
     name: str
     command: tuple[str, ...]
     operations: tuple[str, ...]
@@ -33,11 +33,11 @@ class Kind:
 
 
 KINDS = (
-    Kind(NAIVE, (sys.executable, "-m", "benchmarks.peers.naive"), READS + WRITES),
-    Kind(POSTGRAPHILE, ("node", str(FOLDER / "postgraphile.mjs")), READS, (POSTGRESQL,)),
-    Kind(MERCURIUS, ("node", str(FOLDER / "mercurius.mjs")), READS),
-    Kind(BARE, (sys.executable, "-m", "benchmarks.peers.bare"), READS),
-    Kind(US, (*TOCSIN, "0"), READS + WRITES),
+    PeerKind(NAIVE, (sys.executable, "-m", "benchmarks.peers.naive"), READS + WRITES),
+    PeerKind(POSTGRAPHILE, ("node", str(FOLDER / "postgraphile.mjs")), READS, (POSTGRESQL,)),
+    PeerKind(MERCURIUS, ("node", str(FOLDER / "mercurius.mjs")), READS),
+    PeerKind(BARE, (sys.executable, "-m", "benchmarks.peers.bare"), READS),
+    PeerKind(US, (*TOCSIN, "0"), READS + WRITES),
 )
 
 
@@ -47,20 +47,22 @@ class Peer:
     def __init__(self, name: str, url: str, organization_id: str) -> None:
         self.name = name
         self.url = url
-        self._documents = documents.postgraphile(organization_id) if name == POSTGRAPHILE else {}
+        self._documents = (
+            documents.postgraphile_documents(organization_id) if name == POSTGRAPHILE else {}
+        )
 
     def document(self, operation: str) -> str:
         if operation in self._documents:
             return self._documents[operation]
         # Tocsin's own bulk call stands beside both of the naive ones.
         is_ours = self.name == US and operation == "bulk at once"
-        return documents.graphql("bulk" if is_ours else operation)
+        return documents.tocsin_document("bulk" if is_ours else operation)
 
 
-class Running(Peer):
+class RunningPeer(Peer):
     """One that runs in a process."""
 
-    def __init__(self, kind: Kind, server: Server, organization_id: str) -> None:
+    def __init__(self, kind: PeerKind, server: ServerProcess, organization_id: str) -> None:
         super().__init__(kind.name, server.url, organization_id)
         self.operations = kind.operations
         self._process = Path("/proc") / str(server.process.pid)
@@ -79,23 +81,23 @@ class Running(Peer):
 
 
 @contextmanager
-def running(
-    kind: Kind, database_url: str, organization_id: str, logs: IO[str]
-) -> Iterator[Running]:
-    given = settings(database_url) | {"ORGANIZATION_ID": organization_id}
+def start_peers(
+    kind: PeerKind, database_url: str, organization_id: str, logs: IO[str]
+) -> Iterator[RunningPeer]:
+    environment = build_environment(database_url) | {"ORGANIZATION_ID": organization_id}
     if kind.command[0] == "node":
-        given |= {"NODE_ENV": "production", "GRAPHILE_ENV": "production"}
-        command = [str(node()), *kind.command[1:]]
+        environment |= {"NODE_ENV": "production", "GRAPHILE_ENV": "production"}
+        command = [str(install_node_peers()), *kind.command[1:]]
     else:
         command = list(kind.command)
-    server = Server(command, given, logs)
+    server = ServerProcess(command, environment, logs)
     try:
-        yield Running(kind, server, organization_id)
+        yield RunningPeer(kind, server, organization_id)
     finally:
-        server.end()
+        server.stop()
 
 
-def node() -> Path:
+def install_node_peers() -> Path:
     """Node 24 of the wheel that is locked for `web/`, whatever the machine has, with packages."""
     python = FOLDER / ".node" / "bin" / "python"
     installed = FOLDER / ".node" / "installed"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from benchmarks.peers.results import Run
+from benchmarks.peers.results import BenchmarkRun
 from benchmarks.peers.servers import (
     BARE,
     MERCURIUS,
@@ -37,33 +37,37 @@ IN_PROCESS = 0.3
 class Target:
     what: str
     database: str
-    wanted: float
+    threshold: float
     measured: float
     most: bool = False
 
     @property
     def reached(self) -> bool:
-        return self.measured <= self.wanted if self.most else self.measured >= self.wanted
+        return self.measured <= self.threshold if self.most else self.measured >= self.threshold
 
     @property
-    def short_by(self) -> float:
+    def shortfall(self) -> float:
         """The factor that is missing."""
-        ratio = self.measured / self.wanted
+        ratio = self.measured / self.threshold
         return ratio if self.most else 1 / ratio
 
 
-def targets(run: Run, largest: Run, told: dict[str, str]) -> Iterator[Target]:
+def list_targets(
+    run: BenchmarkRun, largest: BenchmarkRun, descriptions: dict[str, str]
+) -> Iterator[Target]:
     """Of this run; how deep a page may lie is asked of the largest."""
-    for operation, other, wanted in RATIOS:
+    for operation, other, threshold in RATIOS:
         for database in (SQLITE, POSTGRESQL):
             if measured := run.ratio(database, operation, other):
-                yield Target(f"{told[operation]}: ratio to {other}", database, wanted, measured)
+                yield Target(
+                    f"{descriptions[operation]}: ratio to {other}", database, threshold, measured
+                )
     for database in (SQLITE, POSTGRESQL):
         first, deep = (largest.rate(database, each, US) for each in ("list", "deep"))
         if first and deep:
-            what = f"page at position {largest.kept['deep']:,}: time relative to the first page"
+            what = f"page at position {largest.results['deep']:,}: time relative to the first page"
             yield Target(what, database, DEEP_AT_MOST, first / deep, most=True)
-    ours, in_process = run.rate(SQLITE, "log", US), run.kept["in_process"]
+    ours, in_process = run.rate(SQLITE, "log", US), run.results["in_process"]
     if ours and in_process:
         what = "`logEvent`: ratio to the rate in process, 32 per transaction"
         yield Target(what, SQLITE, IN_PROCESS, ours / in_process)

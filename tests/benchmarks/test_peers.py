@@ -10,12 +10,12 @@ from typing import Any
 import uvicorn
 
 from benchmarks.peers import answers, data, page, results
-from benchmarks.peers.bare import Bare
-from benchmarks.peers.documents import BULK, PAGE, READS, Asked
-from benchmarks.peers.naive import app_of
-from benchmarks.peers.picture import picture
+from benchmarks.peers.bare import BareServer
+from benchmarks.peers.documents import BULK, PAGE, READS, PeerOperation
+from benchmarks.peers.naive import create_app
+from benchmarks.peers.picture import render_picture
 from benchmarks.peers.servers import BARE, NAIVE, POSTGRESQL, SQLITE, US, Peer
-from benchmarks.peers.stands import Stand
+from benchmarks.peers.stands import Deployment
 from tests.client import ADMINISTRATOR, Client
 from tests.conftest import Serve
 
@@ -40,14 +40,14 @@ async def run_server(app: Any) -> AsyncIterator[str]:
 
 
 async def test_the_peers_answer_what_we_answer(database_url: str, serve: Serve) -> None:
-    await asyncio.to_thread(data.build, database_url, ADMINISTRATOR, EVENTS)
+    await asyncio.to_thread(data.build_data, database_url, ADMINISTRATOR, EVENTS)
     database = SQLITE if database_url.startswith("sqlite") else POSTGRESQL
-    stand = await asyncio.to_thread(Stand, database, database_url, ADMINISTRATOR)
+    stand = await asyncio.to_thread(Deployment, database, database_url, ADMINISTRATOR)
 
     async with (
         serve(database_url) as ours,
-        run_server(app_of(database_url)) as naive,
-        run_server(Bare(database_url)) as bare,
+        run_server(create_app(database_url)) as naive,
+        run_server(BareServer(database_url)) as bare,
     ):
         urls = {US: ours.url, NAIVE: naive, BARE: bare}
         peers = [Peer(name, url, stand.organization_id) for name, url in urls.items()]
@@ -56,7 +56,7 @@ async def test_the_peers_answer_what_we_answer(database_url: str, serve: Serve) 
         bulk = await asyncio.to_thread(_fetch_answers, stand, peers[:1], "bulk")
 
     for operation, peer_answers in read.items():
-        answers.compare(operation, peer_answers)
+        answers.compare_answers(operation, peer_answers)
     [first], [deep] = read["list"][US], read["deep"][US]
     assert len(first["events"]["nodes"]) == len(deep["events"]["nodes"]) == PAGE
     assert first != deep
@@ -65,21 +65,21 @@ async def test_the_peers_answer_what_we_answer(database_url: str, serve: Serve) 
         each["logEvent"]["event"] | {"id": None} for each in logged[NAIVE]
     ]
     assert all(each["event"] for each in bulk[US][0]["logEvents"]["results"])
-    assert await asyncio.to_thread(stand.events) == EVENTS + 2 * FEW + BULK
+    assert await asyncio.to_thread(stand.count_events) == EVENTS + 2 * FEW + BULK
 
 
-def _fetch_answers(stand: Stand, peers: list[Peer], operation: str) -> dict[str, list[Any]]:
+def _fetch_answers(stand: Deployment, peers: list[Peer], operation: str) -> dict[str, list[Any]]:
     answers_by_peer = {}
     for peer in peers:
-        request_set = Asked(stand.asked(peer, operation, 100).bodies[:FEW])
+        request_set = PeerOperation(stand.build_operation(peer, operation, 100).bodies[:FEW])
         answers_by_peer[peer.name] = [
-            answers.read(200, text) for text in stand.texts(peer, request_set)
+            answers.read_answer(200, text) for text in stand.format_requests(peer, request_set)
         ]
     return answers_by_peer
 
 
 async def test_the_bare_endpoint_checks_the_key(database_url: str) -> None:
-    async with run_server(Bare(database_url)) as bare:
+    async with run_server(BareServer(database_url)) as bare:
         body = '{"operationName": "count", "variables": {}}'
         async with Client(bare) as authenticated, Client(bare, "another-key") as stranger:
             answered = [
@@ -90,10 +90,10 @@ async def test_the_bare_endpoint_checks_the_key(database_url: str) -> None:
 
 
 def test_the_page_says_what_is_kept() -> None:
-    stored_runs = results.runs()
+    stored_runs = results.load_runs()
 
     page_text = page.PAGE.read_text()
 
-    assert page.written(stored_runs) in page_text
-    for run in [page.main_of(stored_runs)] if stored_runs else []:
-        assert page.PICTURE.read_text() == picture(run)
+    assert page.render_page(stored_runs) in page_text
+    for run in [page.select_main_run(stored_runs)] if stored_runs else []:
+        assert page.PICTURE.read_text() == render_picture(run)

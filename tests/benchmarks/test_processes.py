@@ -10,16 +10,16 @@ from contextlib import contextmanager
 
 import pytest
 
-from benchmarks.processes import Lines, ProcessError
+from benchmarks.processes import LineReader, ProcessError
 
 
 @contextmanager
-def read_lines(program: str) -> Iterator[Lines]:
+def read_lines(program: str) -> Iterator[LineReader]:
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(
             [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=errors, text=True
         )
-        lines = Lines(process, errors)
+        lines = LineReader(process, errors)
         try:
             yield lines
         finally:

@@ -20,8 +20,8 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import (
 from app.services.change_log.broadcast import Broadcast
 from app.store.change_log.changes import Entry
 from benchmarks import faults
-from benchmarks.faults_checks import Asking, Figures
-from benchmarks.faults_site import Site, await_writes, compared, free_port
+from benchmarks.faults_checks import FaultClient, FaultFigures
+from benchmarks.faults_site import FaultCluster, await_writes, check_against_log, find_free_port
 from tests.conftest import Serve
 from tests.graphql.test_sockets_ending import (
     LARGE,
@@ -33,7 +33,7 @@ from tests.graphql.test_sockets_ending import (
 )
 from tests.http.test_command import create_empty_database
 
-Fault = Callable[[Site, Figures, Namespace], None]
+Fault = Callable[[FaultCluster, FaultFigures, Namespace], None]
 CUTS = 6
 NOTHING = (
     "lost",
@@ -52,12 +52,12 @@ subscription ($after: String) { notificationAdded(after: $after) { node { summar
 async def run_fault(fault: Fault, database_url: str, folder: Path) -> dict[str, str]:
     """What the fault's table says; nothing of it may be broken."""
     empty = await create_empty_database(database_url, folder)
-    figures = Figures()
+    figures = FaultFigures()
 
     def break_it() -> None:
-        with Site(empty) as site:
+        with FaultCluster(empty) as site:
             fault(site, figures, Namespace(writers=4))
-            figures.zero("errors in the servers' logs", site.errors_logged())
+            figures.record_expected_zero("errors in the servers' logs", site.count_logged_errors())
 
     await asyncio.to_thread(break_it)
     [table] = figures.tables.values()
@@ -66,22 +66,22 @@ async def run_fault(fault: Fault, database_url: str, folder: Path) -> dict[str, 
     return table
 
 
-def kill_and_cut(site: Site, figures: Figures, _: Namespace) -> None:
+def kill_and_cut(site: FaultCluster, figures: FaultFigures, _: Namespace) -> None:
     """Two servers; one of them is killed and started again, and sockets of both are cut."""
-    figures.about("kill -9 and cut sockets under writers")
-    ports = [free_port(), free_port()]
-    killed, other = [site.serve(port) for port in ports]
-    asking = Asking(other.url)
-    subscribers = site.subscribe(ports, asking.head(), 8)
-    writers = site.write(ports, 4)
+    figures.start_fault("kill -9 and cut sockets under writers")
+    ports = [find_free_port(), find_free_port()]
+    killed, other = [site.start_server(port) for port in ports]
+    asking = FaultClient(other.url)
+    subscribers = site.start_subscribers(ports, asking.fetch_head(), 8)
+    writers = site.start_writers(ports, 4)
     await_writes(other, 10)
     for _cut in range(CUTS):
-        subscribers.tell({"do": "cut"})
-        assert subscribers.hear() == "cut"
+        subscribers.send({"do": "cut"})
+        assert subscribers.receive() == "cut"
     killed.kill()
-    await_writes(site.serve(ports[0]), 10)
-    _, heard = compared(figures, asking, writers, subscribers)
-    figures.tell("sockets resumed", sum(len(each["codes"]) for each in heard))
+    await_writes(site.start_server(ports[0]), 10)
+    _, heard = check_against_log(figures, asking, writers, subscribers)
+    figures.record("sockets resumed", sum(len(each["codes"]) for each in heard))
 
 
 async def test_killed_servers_and_cut_sockets_lose_nothing_and_repeat_nothing(
@@ -98,7 +98,7 @@ async def test_sigterm_cuts_no_request_and_its_sockets_resume_without_a_gap(
     database_url: str, tmp_path: Path
 ) -> None:
     """On SQLite `test_workers.py` has it, over kept connections and sockets."""
-    table = await run_fault(faults.drain, database_url, tmp_path)
+    table = await run_fault(faults.drain_servers, database_url, tmp_path)
 
     assert table.items() >= NOTHING_LOST.items()
     assert (table["requests cut"], table["exit code"]) == ("0", "0")
