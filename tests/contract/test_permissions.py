@@ -313,7 +313,7 @@ async def test_the_error_names_what_would_be_enough(client: Client, database: Da
 
     error = await reader.expect_error(OPERATIONS["Mutation.deleteEvent"])
 
-    assert error["message"] == "Mutation.deleteEvent needs the permission EVENT_DELETE."
+    assert error["message"] == "Mutation.deleteEvent requires the permission EVENT_DELETE."
 
 
 async def _allowed_operations(caller: Client) -> set[str]:

@@ -299,7 +299,7 @@ async def test_without_event_read_no_correlation_is_shown(
 
     [error] = answer["errors"]
     assert error["extensions"]["code"] == "FORBIDDEN"
-    assert error["message"] == "Event.correlations needs the permission EVENT_READ."
+    assert error["message"] == "Event.correlations requires the permission EVENT_READ."
     assert await fetch_correlations(own_client, a) == [("RELATED", 1, "b")]
 
 

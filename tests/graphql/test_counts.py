@@ -306,14 +306,14 @@ async def test_no_other_text_is_a_duration(client: Client, text: str) -> None:
 
     [error] = answer["errors"]
     assert answer.get("data") is None
-    assert "Duration wants an ISO 8601 length of time" in error["message"]
+    assert "Invalid Duration: expected an ISO 8601 duration" in error["message"]
 
 
 @pytest.mark.parametrize("value", [60, 60.5, True, ["PT1M"], {"minutes": 1}])
 async def test_no_other_value_is_a_duration(client: Client, value: Any) -> None:
     answer = await client.execute(COUNTS, by=[], every=value, filter=THE_DAY)
 
-    assert "Duration wants an ISO 8601 length of time" in answer["errors"][0]["message"]
+    assert "Invalid Duration: expected an ISO 8601 duration" in answer["errors"][0]["message"]
 
 
 async def test_a_duration_can_stand_in_the_query_itself(client: Client) -> None:

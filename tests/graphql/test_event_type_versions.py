@@ -182,7 +182,9 @@ async def test_a_version_that_there_is_not_is_an_error(client: Client, version: 
     error = await client.expect_error(SCHEMA, id=event_type["id"], version=version)
 
     assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": ["version"]}
-    assert error["message"] == f"gauge has no version {version}; its latest is 1."
+    assert error["message"] == (
+        f"Event type 'gauge' has no version {version}; its latest version is 1."
+    )
 
 
 async def test_a_version_that_is_no_int_is_an_error(client: Client) -> None:

@@ -144,7 +144,7 @@ async def test_a_list_that_is_too_long_is_refused_whole(client: Client) -> None:
     assert payload["userErrors"] == [
         {
             "code": "INVALID_INPUT",
-            "message": "There are 501 reports; at most 500 a call.",
+            "message": "The call has 501 events; at most 500 are allowed. Send several calls.",
             "path": ["input"],
         }
     ]

@@ -104,6 +104,6 @@ async def test_who_acts_everywhere_still_needs_the_permission(
     error = await reader.expect_error(CREATE, key="acme", name="Acme")
 
     assert error["message"] == (
-        "Mutation.createOrganization needs the permission ORGANIZATION_MANAGE."
+        "Mutation.createOrganization requires the permission ORGANIZATION_MANAGE."
     )
     assert await list_organization_keys(client) == ["default"]

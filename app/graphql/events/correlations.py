@@ -122,5 +122,5 @@ async def _apply_change(
 def _parse_id(text: str, problems: list[Problem], *path: str) -> UUID | None:
     parsed_id = parse_id(text)
     if parsed_id is None:
-        problems.append(invalid_input("Is no id; ids are UUIDs.", *path))
+        problems.append(invalid_input(f"Invalid ID {text[:100]!a}: expected a UUID.", *path))
     return parsed_id

@@ -108,7 +108,10 @@ class LogEventsPayload:
         max_reports = context.limits.events_per_call
         if count <= max_reports:
             return None
-        problem = invalid_input(f"There are {count:,} reports; at most {max_reports:,} a call.")
+        problem = invalid_input(
+            f"The call has {count:,} events; at most {max_reports:,} are allowed. "
+            "Send several calls."
+        )
         errors = to_user_errors([problem], argument)
         return cls(results=[], accepted=0, duplicates=0, rejected=0, user_errors=errors)
 

@@ -129,7 +129,7 @@ class Context:
     @property
     def caller(self) -> Caller:
         if self.authenticated_caller is None:
-            raise RequestError(ErrorCode.UNAUTHENTICATED, "Give a key.")
+            raise RequestError(ErrorCode.UNAUTHENTICATED, "The request has no credential.")
         return self.authenticated_caller
 
     @property

@@ -23,12 +23,12 @@ def format_id(row_id: UUID) -> strawberry.ID:
 
 def invalid_id_problem(*argument: str) -> Problem:
     """Returns the problem of an invalid ID in an argument of a mutation."""
-    return invalid_input("Is no id; ids are UUIDs.", *argument)
+    return invalid_input("Invalid ID: expected a UUID.", *argument)
 
 
 def parse_id_argument(text: str, *argument: str) -> UUID:
     """Returns the ID in an argument of a query. Raises RequestError BAD_USER_INPUT if invalid."""
     parsed_id = parse_id(text)
     if parsed_id is None:
-        raise bad_user_input(f"{text[:100]!r} is no id; ids are UUIDs.", *argument)
+        raise bad_user_input(f"Invalid ID {text[:100]!r}: expected a UUID.", *argument)
     return parsed_id

@@ -123,7 +123,7 @@ def require_permission(info: Any, permissions: frozenset[Permission], coordinate
     """Raises RequestError FORBIDDEN if the caller has none of the permissions."""
     if not info.context.caller.has_any_permission(permissions):
         names = " or ".join(sorted(permission.value for permission in permissions))
-        raise RequestError(ErrorCode.FORBIDDEN, f"{coordinate} needs the permission {names}.")
+        raise RequestError(ErrorCode.FORBIDDEN, f"{coordinate} requires the permission {names}.")
 
 
 def _require_permission_first(

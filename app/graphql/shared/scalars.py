@@ -21,8 +21,8 @@ def _parse_datetime(value: Any) -> datetime:
     instant = parse_instant(value) if isinstance(value, str) else None
     if instant is None:
         raise GraphQLError(
-            "DateTime wants an RFC 3339 instant with an offset, as '2026-04-10T10:30:00Z', on the "
-            "calendar of the years 0001 to 9999."
+            "Invalid DateTime: expected an RFC 3339 time with an offset, such as "
+            "'2026-04-10T10:30:00Z', in the years 0001 to 9999."
         )
     return instant
 
@@ -40,8 +40,8 @@ def _parse_duration(value: Any) -> timedelta:
         except ValidationError:
             pass  # exceeds the range of timedelta
     raise GraphQLError(
-        "Duration wants an ISO 8601 length of time in weeks, days, hours, minutes and seconds, as "
-        "'PT15M' or 'P7D'; months and years have no length of their own."
+        "Invalid Duration: expected an ISO 8601 duration in weeks, days, hours, minutes and "
+        "seconds, such as 'PT15M' or 'P7D'. Months and years are not allowed: their length varies."
     )
 
 

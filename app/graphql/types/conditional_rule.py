@@ -50,7 +50,9 @@ class ConditionalRule(Node):
         load = get_loaders(info).event_types.load
         event_type = self.preloaded_event_type or await load(self.event_type_id)
         if event_type is None:
-            raise bad_user_input("The event type was deleted meanwhile.")
+            raise bad_user_input(
+                "The event type was deleted during the request. Repeat the request."
+            )
         return event_type
 
     @strawberry.field(

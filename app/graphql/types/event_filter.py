@@ -310,7 +310,7 @@ class FilterPath:
     def check_size(self, values: Sequence[T] | None, name: str) -> tuple[T, ...] | None:
         max_values = self.limits.filter_values
         if values is not None and len(values) > max_values:
-            message = f"There are {len(values):,} values; at most {max_values}."
+            message = f"The list has {len(values):,} values; at most {max_values:,} are allowed."
             raise bad_user_input(message, *self.path, name)
         return None if values is None else tuple(values)
 

@@ -147,8 +147,11 @@ class EventType(Node):
             (UUID(self.id), version_number)
         )
         if definition is None:
-            latest = f"{self.type} has no version {version_number}; its latest is {self.version}."
-            raise bad_user_input(latest, "version")
+            message = (
+                f"Event type {self.type!a} has no version {version_number}; "
+                f"its latest version is {self.version}."
+            )
+            raise bad_user_input(message, "version")
         return JSON(compile_schema(definition.fields, definition.rules))
 
     @classmethod
@@ -222,7 +225,9 @@ class EventField(Node):
         load = get_loaders(info).event_types.load
         event_type = self.preloaded_event_type or await load(self.event_type_id)
         if event_type is None:
-            raise bad_user_input("The event type was deleted meanwhile.")
+            raise bad_user_input(
+                "The event type was deleted during the request. Repeat the request."
+            )
         return event_type
 
     @classmethod

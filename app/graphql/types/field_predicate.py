@@ -42,7 +42,8 @@ class FieldPredicate:
         predicate = self.to_domain()
         problems = validate_text(self.field, limits.name_characters, "field")
         if isinstance(self.value, list) and len(self.value) > limits.filter_values:
-            message = f"There are {len(self.value):,} values; at most {limits.filter_values}."
+            size, max_size = len(self.value), limits.filter_values
+            message = f"The list has {size:,} values; at most {max_size:,} are allowed."
             problems.append(invalid_input(message, "value"))
         # PostgreSQL rejects values that it cannot store even in a comparison.
         problems = problems or validate_json(self.value, limits, "value")

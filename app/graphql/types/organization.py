@@ -184,7 +184,10 @@ class Organization(Node):
 
     def require_current(self, resource: str) -> None:
         if not self.current:
-            message = f"To see its {resource}, choose {self.key} by the header data-partition-id."
+            message = (
+                f"The request acts in another organization. To read the {resource} of {self.key}, "
+                f"send the header data-partition-id: {self.key}."
+            )
             raise RequestError(ErrorCode.FORBIDDEN, message)
 
     @classmethod

@@ -73,7 +73,9 @@ class GuardViolation(UserError):  # noqa: N818 (a GraphQL type, not an exception
     ) -> Annotated[GuardRule, strawberry.lazy("app.graphql.types.guard_rule")]:
         guard_rule = await get_loaders(info).guard_rules.load(self.rule_id)
         if guard_rule is None:
-            raise bad_user_input("The guard rule was deleted meanwhile.")
+            raise bad_user_input(
+                "The guard rule was deleted during the request. Repeat the request."
+            )
         return guard_rule
 
 
