@@ -599,7 +599,7 @@ async def test_the_header_tells_no_organization_of_others_from_none(
     assert answer.status_code == 403
     assert answer.json()["errors"] == [
         {
-            "message": f"The key does not open the organization {key!r}.",
+            "message": f"The API key has no access to the organization {key!r}.",
             "extensions": {"code": "FORBIDDEN"},
         }
     ]

@@ -232,10 +232,10 @@ async def test_a_credential_that_is_none_opens_nothing(
     assert revoked_caller.credential_id is not None
     await operator_keys.revoke(database, revoked_caller.credential_id, NOON)
     bad = {
-        None: "Give a key, as Authorization: Bearer KEY.",
-        "wrong": "The key is not valid.",
-        expired: "The key has expired.",
-        revoked: "The key was revoked.",
+        None: "Missing credential: send the header Authorization: Bearer KEY.",
+        "wrong": "Invalid API key.",
+        expired: "The API key has expired.",
+        revoked: "The API key was revoked.",
     }
 
     async with serve(database_url, failed_auth={"free_attempts": 10_000}) as client:

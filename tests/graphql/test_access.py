@@ -104,7 +104,7 @@ async def test_an_organization_of_others_and_one_that_is_not_there_are_refused_a
     assert answer.status_code == 403
     assert answer.json()["errors"] == [
         {
-            "message": f"The key does not open the organization {organization!r}.",
+            "message": f"The API key has no access to the organization {organization!r}.",
             "extensions": {"code": "FORBIDDEN"},
         }
     ]

@@ -160,7 +160,7 @@ async def test_a_revoked_key_opens_nothing_and_a_second_time_changes_nothing(
     refused = await client.as_key(secret).post("{ logHead }")
     assert refused.status_code == 401
     assert refused.json()["errors"] == [
-        {"message": "The key was revoked.", "extensions": {"code": "UNAUTHENTICATED"}}
+        {"message": "The API key was revoked.", "extensions": {"code": "UNAUTHENTICATED"}}
     ]
     assert first["apiKey"]["revokedAt"] is not None
     assert first["secret"] is None
@@ -173,7 +173,7 @@ async def test_an_expired_key_opens_nothing(client: Client, database: Database) 
     refused = await client.as_key(ended).post("{ logHead }")
 
     assert refused.status_code == 401
-    assert refused.json()["errors"][0]["message"] == "The key has expired."
+    assert refused.json()["errors"][0]["message"] == "The API key has expired."
 
 
 async def test_a_key_that_is_not_there_cannot_be_revoked(client: Client) -> None:
@@ -279,7 +279,7 @@ async def test_an_organization_has_a_hundred_valid_keys_however_they_come(
         again, _ = await create_key(one)
         valid = [each for each in await list_keys(one) if each["revokedAt"] is None]
     assert len(accepted) == 3  # and the administrator's
-    message = "An organization has at most 4 valid keys: revoke one."
+    message = "Too many valid API keys: the maximum is 4. Revoke one."
     assert refused == [[{"code": "LIMIT_REACHED", "message": message, "path": ["input"]}]] * 5
     assert again["id"] in [each["id"] for each in valid]
     assert len(valid) == 5  # the expired one is listed, and counts for nothing
@@ -335,7 +335,7 @@ async def test_a_key_that_was_revoked_meanwhile_leaves_no_other_behind(database:
     assert caller.credential_id is not None
     await keys.revoke(database, command, caller.credential_id)
 
-    with pytest.raises(RequestError, match="The key was revoked"):
+    with pytest.raises(RequestError, match="The API key was revoked"):
         await keys.create(database, command, "survivor", [Permission.EVENT_READ], None)
 
     async with database.read(caller.organization_id) as session:

@@ -173,8 +173,8 @@ async def test_what_one_credential_spends_is_bounded(
     limits = {"points_per_minute": 60}
     page = "{ events(first: 49) { nodes { id } } }"
     message = (
-        "This credential may spend 60 points of cost a minute, and this request costs 50: "
-        "try again in "
+        "This credential exceeded its limit of 60 points per minute; the request costs 50. "
+        "Retry in "
     )
     async with serve(database_url, requests=limits) as client:
         other = client.as_key(await create_api_key(database, *Permission))

@@ -50,7 +50,7 @@ async def test_a_socket_ends_when_its_key_is_revoked_by_another_process(
         # `database` is one of its own: the server learns of the commit by the log alone.
         await operator_keys.revoke(database, caller.credential_id, datetime.now(UTC))
 
-        assert await receive_close(heard) == (4403, "The key was revoked.")
+        assert await receive_close(heard) == (4403, "The API key was revoked.")
         await client.log_event(summary="later", notification=True)
         assert await going_on.receive_next() == {"node": {"summary": "later"}}
 
@@ -85,7 +85,7 @@ async def test_a_transaction_that_stays_open_holds_up_no_revocation(
         await session.execute(text("SELECT pg_current_xact_id()"))
         await operator_keys.revoke(database, caller.credential_id, datetime.now(UTC))
 
-        assert await receive_close(heard) == (4403, "The key was revoked.")
+        assert await receive_close(heard) == (4403, "The API key was revoked.")
     await stuck.close()
 
 

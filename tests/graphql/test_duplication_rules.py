@@ -341,7 +341,11 @@ async def test_a_field_that_a_rule_names_cannot_be_removed(client: Client) -> No
     later = await client.execute_field(remove, id=fields["a"])
 
     assert named["userErrors"] == [
-        {"code": "IN_USE", "message": "The duplication rule same a names a.", "path": ["id"]}
+        {
+            "code": "IN_USE",
+            "message": "The duplication rule 'same a' uses a. Change or delete the rule first.",
+            "path": ["id"],
+        }
     ]
     assert (not_named["userErrors"], later["userErrors"]) == ([], [])
 

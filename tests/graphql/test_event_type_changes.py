@@ -222,7 +222,9 @@ async def test_a_type_is_fixed_once_there_are_events(
     )
 
     assert codes_and_paths(payload["userErrors"]) == [("IN_USE", "input.type")]
-    assert payload["userErrors"][0]["message"].startswith("2 events have the type gauge")
+    assert payload["userErrors"][0]["message"].startswith(
+        "The type name 'gauge' cannot be changed: 2 events have this type."
+    )
     assert unchanged == before
     assert (after["type"], after["name"], after["version"]) == ("gauge", "Meter", 2)
 
@@ -300,7 +302,9 @@ async def test_a_type_with_events_is_not_deleted(own_client: Client, database: D
 
     assert payload["eventType"] is None
     assert codes_and_paths(payload["userErrors"]) == [("IN_USE", "id")]
-    assert payload["userErrors"][0]["message"] == "3 events have the type gauge: archive it."
+    assert (
+        payload["userErrors"][0]["message"] == "3 events have the type 'gauge'. Archive it instead."
+    )
     assert await fetch_all_rows(database) == before
 
 

@@ -236,7 +236,11 @@ async def test_a_field_that_a_guard_names_stays_as_it_is(client: Client) -> None
         id=volume["id"],
     )
 
-    error = {"code": "IN_USE", "message": "The guard rule volume would not fit any more."}
+    error = {
+        "code": "IN_USE",
+        "message": "The guard rule 'volume' would no longer compile. "
+        "Change or retire the rule first.",
+    }
     assert removed["userErrors"] == [error | {"path": ["id"]}]
     assert changed["userErrors"] == [error | {"path": ["input", "kind"]}]
 

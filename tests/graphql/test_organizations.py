@@ -58,7 +58,12 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
     ),
     ({"name": ""}, "INVALID_INPUT", "Must not be empty.", "name"),
     ({"name": "a\0"}, "INVALID_INPUT", "Character 2 is U+0000, which cannot be kept.", "name"),
-    ({"key": "default"}, "ALREADY_EXISTS", "There is an organization default already.", "key"),
+    (
+        {"key": "default"},
+        "ALREADY_EXISTS",
+        "An organization with the key 'default' already exists.",
+        "key",
+    ),
 ]
 
 

@@ -1,4 +1,4 @@
-"""Bad credentials are slowed and bounded, address by address; good ones never are."""
+"""Failed authentication attempts are rate-limited by address; valid credentials are not."""
 
 from __future__ import annotations
 
@@ -68,7 +68,8 @@ async def test_too_many_failures_are_refused_at_every_door_and_known_keys_are_se
         assert each.headers["retry-after"] == "7"
         assert each.json()["errors"] == [
             {
-                "message": "Too many bad credentials came from this address: try later.",
+                "message": "Too many failed authentication attempts from this address. "
+                "Retry later.",
                 "extensions": {"code": "LIMIT_EXCEEDED"},
             }
         ]

@@ -141,7 +141,7 @@ async def test_what_is_wrong_is_told_in_a_line_each_and_nothing_is_made(
             1,
             "--organization: There is no organization 'nowhere'.",
         ),
-        (*CREATE, "a"): (1, "An organization has at most 1 valid keys: revoke one."),
+        (*CREATE, "a"): (1, "Too many valid API keys: the maximum is 1. Revoke one."),
         ("revoke", "x"): (2, "'x' is no id; ids are UUIDs."),
         ("revoke", "018f0000-0000-7000-8000-000000000000"): (
             1,

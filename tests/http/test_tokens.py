@@ -82,7 +82,7 @@ async def test_the_header_chooses_among_the_organizations_of_a_token(server: Cli
     for refused, key in ((gone, "gone"), (foreign, "default")):
         assert refused.status_code == 403
         [error] = refused.json()["errors"]
-        assert error["message"] == f"The token does not open the organization '{key}'."
+        assert error["message"] == f"The access token has no access to the organization '{key}'."
         assert error["extensions"] == {"code": "FORBIDDEN"}
 
 
@@ -104,11 +104,11 @@ async def test_a_token_for_every_organization_acts_in_each_and_makes_more(server
 async def test_a_token_that_is_not_valid_is_401_and_says_why(server: Client) -> None:
     expired = "The token has expired (exp)."
     elsewhere = "The token is not meant for this server: it has another audience (aud)."
-    unknown = "The token names the key 'B', and the identity provider publishes none that fits it "
+    unknown = "The identity provider publishes no key 'B' for ES256, the algorithm of the token."
     refused = {
         sign_token(exp=time.time() - 1): expired,
         sign_token(aud="elsewhere"): elsewhere,
-        sign_token(OTHER): unknown + "and ES256.",
+        sign_token(OTHER): unknown,
     }
 
     for bad, message in refused.items():

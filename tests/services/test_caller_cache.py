@@ -94,7 +94,7 @@ async def test_a_key_that_another_process_revoked_is_good_for_a_second_at_most(
     clock.seconds += 0.4
     still = await authenticate_headers(access, authorization_headers(key), "a")
     clock.seconds += 0.6
-    with pytest.raises(InactiveCredentialError, match="The key was revoked"):
+    with pytest.raises(InactiveCredentialError, match="The API key was revoked"):
         await authenticate_headers(access, authorization_headers(key), "a")
 
     assert still is caller

@@ -107,7 +107,7 @@ async def test_a_token_signed_with_another_secret_is_refused() -> None:
     async with open_verifier(secret=SECRET) as tokens:
         message = await rejection_message(tokens, token)
 
-    assert message == "The token's signature is not valid."
+    assert message == "The signature of the token is invalid."
 
 
 async def test_issuer_audience_and_leeway_are_the_settings() -> None:
@@ -136,19 +136,19 @@ async def test_issuer_audience_and_leeway_are_the_settings() -> None:
     [
         (
             {"secret": "x" * 31},
-            "The secret for tokens is 31 bytes long; at least 32 are needed.",
+            "The secret for tokens has 31 bytes; at least 32 are required.",
         ),
-        ({"secret": ""}, "The secret for tokens is 0 bytes long; at least 32 are needed."),
+        ({"secret": ""}, "The secret for tokens has 0 bytes; at least 32 are required."),
         (
             {"secret": json.dumps(signing_key("a").jwk())},
-            "The secret for tokens is a public or private key: publish it as a JWKS instead.",
+            "The secret for tokens is a public or private key: publish a public key as JWKS.",
         ),
         ({"leeway_seconds": -1}, "The leeway for tokens must be 0 to 3,600 seconds."),
         ({"leeway_seconds": 3601}, "The leeway for tokens must be 0 to 3,600 seconds."),
         *[
             (
                 {"jwks_url": url},
-                "The JWKS URL for tokens must be an address with https:// or http://.",
+                "The JWKS URL for tokens must be an https:// or http:// URL.",
             )
             for url in ("", "id/keys", "file:///etc/keys", "https://", "http://[", "http://a:b/")
         ],
@@ -187,7 +187,7 @@ async def test_a_token_signed_with_a_published_key_is_good(algorithm: str) -> No
         message = await rejection_message(tokens, forged.sign(CLAIMS))
 
     assert claims == EXPECTED_CLAIMS
-    assert message == "The token's signature is not valid."
+    assert message == "The signature of the token is invalid."
     assert id.fetches == 1
 
 
@@ -216,9 +216,9 @@ async def test_with_both_configured_the_algorithm_chooses_and_nothing_crosses() 
         asymmetric_refused = await rejection_message(secret_only, key.sign(CLAIMS))
 
     assert genuine == [EXPECTED_CLAIMS, EXPECTED_CLAIMS]
-    assert confused == ["The token's signature is not valid."] * 3
-    assert symmetric_refused == "This server takes no tokens signed with 'HS256' (alg)."
-    assert asymmetric_refused == "This server takes no tokens signed with 'RS256' (alg)."
+    assert confused == ["The signature of the token is invalid."] * 3
+    assert symmetric_refused == "Unsupported token algorithm 'HS256' (alg)."
+    assert asymmetric_refused == "Unsupported token algorithm 'RS256' (alg)."
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ async def test_no_signature_and_unknown_algorithms_are_refused(
     ):
         message = await rejection_message(tokens, token)
 
-    assert message == f"This server takes no tokens signed with {algorithm[:20]!a} (alg)."
+    assert message == f"Unsupported token algorithm {algorithm[:20]!a} (alg)."
     assert id.fetches == 0
 
 
@@ -281,8 +281,7 @@ async def test_a_key_that_does_not_fit_is_no_key(
         await tokens.verify_token(sound.sign(CLAIMS), NOW)
 
     assert message == (
-        "The token names the key 'a', and the identity provider publishes none that fits it "
-        f"and {algorithm}."
+        f"The identity provider publishes no key 'a' for {algorithm}, the algorithm of the token."
     )
 
 
@@ -306,7 +305,7 @@ async def test_a_key_that_is_published_with_its_private_part_is_no_key() -> None
         id.publish_jwks(key.jwk(d=encode_segment(key.private.private_bytes_raw())))
         message = await rejection_message(tokens, key.sign(CLAIMS))
 
-    assert message.startswith("The token names the key 'a', and")
+    assert message.startswith("The identity provider publishes no key 'a' for")
 
 
 async def test_a_short_rsa_key_is_no_key() -> None:
@@ -317,7 +316,7 @@ async def test_a_short_rsa_key_is_no_key() -> None:
     async with identity_provider(key) as id, open_verifier(jwks_url=id.url) as tokens:
         message = await rejection_message(tokens, token)
 
-    assert message.startswith("The token names the key 'a', and")
+    assert message.startswith("The identity provider publishes no key 'a' for")
 
 
 async def test_a_token_that_names_no_key_is_good_if_exactly_one_fits() -> None:
@@ -336,16 +335,16 @@ async def test_a_token_that_names_no_key_is_good_if_exactly_one_fits() -> None:
             none = await rejection_message(tokens, unnamed.sign(CLAIMS))
 
     assert claims == EXPECTED_CLAIMS
-    assert several.startswith("Of the identity provider's keys 2 fit the token")
-    assert none.startswith("The token names no key (kid), and")
+    assert several.startswith("2 keys of the identity provider match the token.")
+    assert none.startswith("The identity provider publishes no key for")
 
 
 # Hostile tokens
 
 GOOD = sign_with_secret(json.dumps(CLAIMS).encode())
 HEAD, BODY, SIGNATURE = GOOD.split(".")
-UNREADABLE = "The token cannot be read: it must be a signed JWT."
-NO_CLAIMS = "The token's claims cannot be read: they must be a JSON object."
+UNREADABLE = "Invalid token: expected a signed JWT."
+NO_CLAIMS = "Invalid token claims: expected a JSON object."
 
 
 @pytest.mark.parametrize(
@@ -358,11 +357,11 @@ NO_CLAIMS = "The token's claims cannot be read: they must be a JSON object."
         (f"{HEAD}.{BODY}", UNREADABLE),
         (f"{HEAD}.{BODY}.{SIGNATURE}.", UNREADABLE),
         (f"{HEAD}.{BODY}.{SIGNATURE}.{SIGNATURE}.{SIGNATURE}", UNREADABLE),
-        (f"{HEAD}.{BODY}.", "The token's signature is not valid."),
-        (f"{HEAD}.{BODY}.{SIGNATURE[:40]}", "The token's signature is not valid."),
+        (f"{HEAD}.{BODY}.", "The signature of the token is invalid."),
+        (f"{HEAD}.{BODY}.{SIGNATURE[:40]}", "The signature of the token is invalid."),
         (f"{HEAD}.{BODY}.{SIGNATURE}!", UNREADABLE),
         (f"{HEAD}.{BODY}.{SIGNATURE[:-2]}", UNREADABLE),
-        (f"{HEAD}.{BODY[:-4]}.{SIGNATURE}", "The token's signature is not valid."),
+        (f"{HEAD}.{BODY[:-4]}.{SIGNATURE}", "The signature of the token is invalid."),
         (f"{HEAD}.{BODY}\n.{SIGNATURE}", UNREADABLE),
         (f"{HEAD} .{BODY}.{SIGNATURE}", UNREADABLE),
         (f"ü{HEAD}.{BODY}.{SIGNATURE}", UNREADABLE),
@@ -376,21 +375,21 @@ NO_CLAIMS = "The token's claims cannot be read: they must be a JSON object."
         (f"{encode_segment(b'9' * 5000)}.e30.AAAA", UNREADABLE),
         (
             f"{encode_segment({})}.{BODY}.{SIGNATURE}",
-            "The token does not say how it is signed (alg).",
+            "The token does not name its signature algorithm (alg).",
         ),
         (
             f"{encode_segment({'alg': ['HS256']})}.{BODY}.{SIGNATURE}",
-            "The token does not say how it is signed (alg).",
+            "The token does not name its signature algorithm (alg).",
         ),
         (
             f"{encode_segment({'alg': None})}.{BODY}.{SIGNATURE}",
-            "The token does not say how it is signed (alg).",
+            "The token does not name its signature algorithm (alg).",
         ),
         (sign_with_secret(b"{}", kid=7), UNREADABLE),
         (sign_with_secret(b"{}", b64=False), UNREADABLE),
-        ("x" * 8193, "The token is 8,193 characters long; at most 8,192 are read."),
+        ("x" * 8193, "The token has 8,193 characters; the maximum is 8,192."),
         ("x" * 8192, UNREADABLE),
-        ("e30." * 250_000, "The token is 1,000,000 characters long; at most 8,192 are read."),
+        ("e30." * 250_000, "The token has 1,000,000 characters; the maximum is 8,192."),
     ],
     ids=lambda told: told[:30],
 )
@@ -408,7 +407,7 @@ async def test_a_critical_extension_is_refused(critical: Any) -> None:
 
     assert message in (
         UNREADABLE,
-        "The token asks for extensions that this server does not know (crit).",
+        "The token requires extensions that this server does not support (crit).",
     )
 
 
@@ -419,7 +418,7 @@ async def test_a_key_that_the_token_brings_along_is_not_used() -> None:
     async with identity_provider(signing_key("a")) as id, open_verifier(jwks_url=id.url) as tokens:
         message = await rejection_message(tokens, key.sign(CLAIMS, **elsewhere))
 
-    assert message.startswith("The token names the key 'mine', and")
+    assert message.startswith("The identity provider publishes no key 'mine' for")
 
 
 @pytest.mark.parametrize(
@@ -471,7 +470,7 @@ async def test_whatever_a_signature_is_it_is_refused(algorithm: str) -> None:
         }
         messages.add(await rejection_message(tokens, f"{signed}.AAAA{good[4:]}"))
 
-    assert messages == {"The token's signature is not valid."}
+    assert messages == {"The signature of the token is invalid."}
 
 
 # A real identity provider's key rotation, played by a local JWKS server
@@ -508,8 +507,7 @@ async def test_keys_rotate_from_a_over_both_to_b(provider: Provider, tokens: Tok
     await tokens.verify_token(B.sign(CLAIMS), NOW + timedelta(minutes=19))
     assert provider.fetches == 3
     assert message == (
-        "The token names the key 'A', and the identity provider publishes none that fits it "
-        "and ES256."
+        "The identity provider publishes no key 'A' for ES256, the algorithm of the token."
     )
 
 
@@ -583,7 +581,7 @@ async def test_while_the_provider_is_down_known_keys_are_good_for_a_day(
         await provider.start()
         assert await tokens.verify_token(A.sign(CLAIMS), NOW + KEEP + REFETCH) == EXPECTED_CLAIMS
 
-    assert message == "The identity provider's keys cannot be had at the moment. Try again soon."
+    assert message == "The public keys of the identity provider are unavailable. Retry the request."
     down, *_, up = logs
     assert down == {
         "log_level": "warning",
@@ -632,23 +630,23 @@ async def test_while_the_provider_says_nothing_only_the_first_waits(
 @pytest.mark.parametrize(
     ("status", "body", "header", "why"),
     [
-        ("302 Found", b"", "location: /keys?of=tocsin", "it answered 302"),
-        ("404 Not Found", b"{}", "x: y", "it answered 404"),
-        ("200 OK", b"<html>", "x: y", "its answer is no JSON"),
-        ("200 OK", b"[" * 100_000, "x: y", "its answer is no JSON"),
+        ("302 Found", b"", "location: /keys?of=tocsin", "The response status was 302."),
+        ("404 Not Found", b"{}", "x: y", "The response status was 404."),
+        ("200 OK", b"<html>", "x: y", "The response is not valid JSON."),
+        ("200 OK", b"[" * 100_000, "x: y", "The response is not valid JSON."),
         (
             "200 OK",
             gzip.compress(b'{"keys": []}'),
             "content-encoding: gzip",
-            "its answer is no JSON",
+            "The response is not valid JSON.",
         ),
-        ("200 OK", b"[]", "x: y", "its answer has no list of keys"),
-        ("200 OK", b'{"keys": {"A": {}}}', "x: y", "its answer has no list of keys"),
+        ("200 OK", b"[]", "x: y", "The response has no list of keys."),
+        ("200 OK", b'{"keys": {"A": {}}}', "x: y", "The response has no list of keys."),
         (
             "200 OK",
             b" " * (MAX_KEY_SET_BYTES + 1),
             "x: y",
-            "its answer is larger than 262,144 bytes",
+            "The response is larger than 262,144 bytes.",
         ),
     ],
     ids=["moved", "missing", "a page", "nested", "compressed", "a list", "an object", "large"],
@@ -676,7 +674,7 @@ async def test_a_provider_that_publishes_no_key_has_taken_all_back(
     with capture_logs() as logs:
         message = await rejection_message(tokens, A.sign(CLAIMS), NOW + REFRESH)
 
-    assert message.startswith("The token names the key 'A', and")
+    assert message.startswith("The identity provider publishes no key 'A' for")
     assert [line["event"] for line in logs] == ["jwks_without_usable_keys", "jwks_fetched"]
 
 

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from app.services.auth.tokens import TokenVerifier
 
 PARTITION_HEADERS = ("data-partition-id", "slb-data-partition-id")
-_NO_ORGANIZATION = "The token has no organization to act in: choose one by data-partition-id."
+_NO_ORGANIZATION = (
+    "The organization of the access token is unknown or ambiguous: name one with data-partition-id."
+)
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Access:
 async def authenticate_headers(
     access: Access, headers: Mapping[str, str], address: str | None
 ) -> Caller:
-    """Authenticates the headers of a request, or the payload of a socket's connection_init.
+    """Authenticates the headers of a request, or the payload of a WebSocket's connection_init.
 
     Failed attempts are rate-limited by `address`, the address of the client. Raises RequestError
     UNAUTHENTICATED, FORBIDDEN or LIMIT_EXCEEDED.
@@ -94,14 +96,14 @@ async def authenticate_credential(
 def _parse_bearer_credential(authorization: str | None) -> str:
     scheme, _, credential = (authorization or "").strip().partition(" ")
     if scheme.lower() != "bearer" or not credential.strip():
-        raise unauthenticated("Give a key, as Authorization: Bearer KEY.")
+        raise unauthenticated("Missing credential: send the header Authorization: Bearer KEY.")
     return credential.strip()
 
 
 async def _look_up_caller(
     access: Access, credential: str, organization_key: str | None
 ) -> tuple[Caller, datetime | None]:
-    """Returns the caller and the time of the key's last use that the database has."""
+    """Returns the caller, and the key's last use that the database has."""
     now = datetime.now(UTC)
     if access.tokens is not None and _is_jwt(credential):
         claims = await access.tokens.verify_token(credential, now)
@@ -115,7 +117,7 @@ async def _look_up_caller(
 
 
 def _is_jwt(credential: str) -> bool:
-    """Whether it has three parts and a JSON header. Keys that users chose may have dots, too."""
+    """Whether the credential has three parts and a JSON header. API keys may have dots, too."""
     parts = credential.split(".")
     if len(parts) != 3:
         return False
@@ -133,7 +135,7 @@ async def _caller_from_key(
     if organization_key is not None:
         requested_id = await find_organization_id(session, organization_key)
         if requested_id is None or not (key.every_organization or requested_id == organization_id):
-            raise _organization_forbidden_error("key", organization_key)
+            raise _organization_forbidden_error("API key", organization_key)
         organization_id = requested_id
     return Caller(
         name=key.name,
@@ -162,7 +164,7 @@ async def _caller_from_claims(
     if organization_id is None:
         if organization_key is None:
             raise RequestError(ErrorCode.FORBIDDEN, _NO_ORGANIZATION)
-        raise _organization_forbidden_error("token", organization_key)
+        raise _organization_forbidden_error("access token", organization_key)
     return Caller(
         name=claims.name,
         organization_id=organization_id,
@@ -174,5 +176,5 @@ async def _caller_from_claims(
 
 
 def _organization_forbidden_error(credential: str, organization_key: str) -> RequestError:
-    message = f"The {credential} does not open the organization {organization_key[:100]!a}."
+    message = f"The {credential} has no access to the organization {organization_key[:100]!a}."
     return RequestError(ErrorCode.FORBIDDEN, message)

@@ -1,8 +1,8 @@
 """Failed authentication attempts are rate-limited by client address.
 
 When the maximum number of failures of an address is delayed, only credentials that were valid
-recently are checked; otherwise parallel guesses would not be slowed down. Other clients are not
-affected.
+recently are accepted from it: otherwise parallel guesses would not be limited. Other addresses are
+not affected.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class AuthThrottle:
     def check_allowed(self, address: str | None, credential: str) -> None:
         """Raises RequestError LIMIT_EXCEEDED if too many failures of the address are delayed.
 
-        Credentials that were valid recently are allowed. Call it before the credential is checked.
+        Credentials that were valid recently are allowed. Call it before authentication.
         """
         failures = self._failures.get(_network_of(address))
         if failures is not None and _digest(credential) not in self._recent_credentials:
@@ -66,7 +66,7 @@ class AuthThrottle:
             self._recent_credentials.popitem(last=False)
 
     async def delay_failure(self, address: str | None) -> None:
-        """Records a failure and waits until it may be answered. Hold no session meanwhile.
+        """Records a failure and waits before its response. Hold no database session meanwhile.
 
         Raises RequestError LIMIT_EXCEEDED at once if too many failures of the address are delayed.
         """
@@ -85,7 +85,7 @@ class AuthThrottle:
         if failures.delayed >= self._limits.max_delayed_requests:
             raise RequestError(
                 ErrorCode.LIMIT_EXCEEDED,
-                "Too many bad credentials came from this address: try later.",
+                "Too many failed authentication attempts from this address. Retry later.",
                 retry_after=max(1, ceil(self._delay(failures))),
             )
 

@@ -1,7 +1,7 @@
 """A cache of authenticated callers, which saves the database lookup for a second.
 
-A key that another process revoked is rejected after a second at most, a key that this process
-revoked at once. Expiration is checked on every request.
+A key that another process revoked is rejected within a second, a key that this process revoked
+immediately. Expiration is checked on every request.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Notifies sockets and event streams when their credential expires or is revoked.
+"""Ends WebSocket connections and event streams when their credential expires or is revoked.
 
-Revocations are polled once a second, in one statement for all credentials. The change log has them,
-too, but on PostgreSQL no entry is read while an older transaction is open anywhere.
+Revocations are polled once a second, in one statement for all credentials. They are not read from
+the change log: on PostgreSQL an entry is readable only when all older transactions have ended.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 
 class CredentialLifetime:
-    """The credential of a socket or stream. It is watched as long as it is referenced."""
+    """Credential of a connection or stream. It is watched while this object is referenced."""
 
     def __init__(self, expires_at: datetime | None) -> None:
         self.revoked = asyncio.Event()
@@ -48,7 +48,7 @@ class CredentialLifetime:
                     await self.revoked.wait()
             except TimeoutError:
                 continue
-            return "The key was revoked."
+            return "The API key was revoked."
 
 
 class CredentialWatcher:

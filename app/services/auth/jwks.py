@@ -1,7 +1,7 @@
 """The identity provider's public keys (JWKS): fetched, cached and refreshed.
 
 One fetch runs at a time and is shared by all requests that need it. If the provider does not
-answer, the fetch is retried in the background and the cached keys stay valid for a day.
+respond, the fetch is retried in the background and the cached keys stay valid for a day.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class KeySet:
                 now, wait=not usable or _has_elapsed(self._attempted_at, max_age, now)
             )
         if _has_elapsed(self._fetched_at, timedelta(hours=KEEP_HOURS), now):
-            message = "The identity provider's keys cannot be had at the moment. Try again soon."
+            message = "The public keys of the identity provider are unavailable. Retry the request."
             raise RequestError(ErrorCode.UNAVAILABLE, message)
         if not self._matching_keys(kid, algorithm):
             await self._refresh(now, wait=True)
@@ -96,13 +96,15 @@ class KeySet:
             case [key]:
                 return key
             case []:
-                key_name = "no key (kid)" if kid is None else f"the key {kid[:100]!a}"
-                prefix = f"The token names {key_name}, and the identity provider"
-                raise unauthenticated(f"{prefix} publishes none that fits it and {algorithm}.")
+                key_name = "" if kid is None else f" {kid[:100]!a}"
+                raise unauthenticated(
+                    f"The identity provider publishes no key{key_name} for {algorithm}, "
+                    "the algorithm of the token."
+                )
             case matching:
                 raise unauthenticated(
-                    f"Of the identity provider's keys {len(matching)} fit the token: "
-                    "it must name one that is alone in its name (kid)."
+                    f"{len(matching)} keys of the identity provider match the token. Its header "
+                    "must name a key with a unique ID (kid)."
                 )
 
     def _matching_keys(self, kid: str | None, algorithm: str) -> list[PublicKey]:
@@ -126,7 +128,7 @@ class KeySet:
             self._keys = _parse_keys(document)
             self._fetched_at = now
             log.info("jwks_fetched", kids=[key.kid for key in self._keys])
-        except Exception as error:  # possibly nothing awaits the task, so it is logged here
+        except Exception as error:  # logged here, because possibly nothing awaits the task
             reason = str(error) or type(error).__name__
             log.warning(
                 "jwks_not_fetched",
@@ -143,17 +145,17 @@ class KeySet:
         headers = {"accept": "application/json", "accept-encoding": "identity"}
         async with self._http.stream("GET", self._url, headers=headers) as response:
             if response.status_code != 200:
-                raise KeySetError(f"it answered {response.status_code}")
+                raise KeySetError(f"The response status was {response.status_code}.")
             body = bytearray()
             # Raw: a small compressed body may be large when decompressed.
             async for chunk in response.aiter_raw():
                 body += chunk
                 if len(body) > MAX_KEY_SET_BYTES:
-                    raise KeySetError(f"its answer is larger than {MAX_KEY_SET_BYTES:,} bytes")
+                    raise KeySetError(f"The response is larger than {MAX_KEY_SET_BYTES:,} bytes.")
         try:
             return json.loads(body)
         except (ValueError, RecursionError):
-            raise KeySetError("its answer is no JSON") from None
+            raise KeySetError("The response is not valid JSON.") from None
 
 
 def _has_elapsed(since: datetime | None, duration: timedelta, now: datetime) -> bool:
@@ -164,7 +166,7 @@ def _has_elapsed(since: datetime | None, duration: timedelta, now: datetime) -> 
 def _parse_keys(document: object) -> tuple[PublicKey, ...]:
     keys = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(keys, list):
-        raise KeySetError("its answer has no list of keys")
+        raise KeySetError("The response has no list of keys.")
     usable = [key for jwk in keys if (key := _parse_public_key(jwk)) is not None]
     if not usable:
         log.warning("jwks_without_usable_keys", published=len(keys))

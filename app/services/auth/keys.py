@@ -56,11 +56,11 @@ async def authenticate_secret(session: AsyncSession, secret: str, now: datetime)
     for key in await session.scalars(candidates):
         if hmac.compare_digest(key.digest, digest):
             if key.revoked_at is not None:
-                raise InactiveCredentialError("The key was revoked.")
+                raise InactiveCredentialError("The API key was revoked.")
             if key.expires_at is not None and key.expires_at <= now:
-                raise InactiveCredentialError("The key has expired.")
+                raise InactiveCredentialError("The API key has expired.")
             return key
-    raise unauthenticated("The key is not valid.")
+    raise unauthenticated("Invalid API key.")
 
 
 @retry_on_deadlock
@@ -146,7 +146,10 @@ async def revoke(database: Database, command: CommandContext, key_id: UUID) -> A
         if key is None:
             return ApiKeyResult(problems=(not_found("API key", key_id, "id"),))
         if key.every_organization and not caller.every_organization:
-            message = "Only who acts in every organization may revoke a key of every organization."
+            message = (
+                "Only a caller with access to every organization may revoke an API key that has "
+                "access to every organization."
+            )
             raise RequestError(ErrorCode.FORBIDDEN, message)
         await mark_revoked(session, key, caller.name, command.now)
         return ApiKeyResult(key)
@@ -204,9 +207,8 @@ async def key_limit_problems(
     )
     if (await session.scalars(statement)).one() < limits.api_keys_per_organization:
         return []
-    message = (
-        f"An organization has at most {limits.api_keys_per_organization:,} valid keys: revoke one."
-    )
+    maximum = limits.api_keys_per_organization
+    message = f"Too many valid API keys: the maximum is {maximum:,}. Revoke one."
     return [Problem(UserErrorCode.LIMIT_REACHED, message)]
 
 
@@ -214,11 +216,12 @@ async def _check_not_revoked(session: AsyncSession, caller: Caller) -> None:
     """Raises RequestError UNAUTHENTICATED if the caller's key was revoked meanwhile."""
     if caller.credential_id is None:
         return
-    # By the table's columns, which no scope restricts: the key may be of another organization.
+    # By the table's columns, which are not limited to the session's organization: the key may be of
+    # another one.
     not_revoked = (_KEY_TABLE.c.id == caller.credential_id, _KEY_TABLE.c.revoked_at.is_(None))
     statement = select(_KEY_TABLE.c.id).where(*not_revoked).with_for_update(read=True)
     if (await session.execute(statement)).one_or_none() is None:
-        raise InactiveCredentialError("The key was revoked.")
+        raise InactiveCredentialError("The API key was revoked.")
 
 
 def _is_valid(now: datetime) -> ColumnElement[bool]:

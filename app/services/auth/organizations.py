@@ -70,7 +70,7 @@ async def create(
     Raises RequestError FORBIDDEN unless the caller has all organizations.
     """
     if not command.actor.every_organization:
-        message = "Only who acts in every organization may make one."
+        message = "Only a caller with access to every organization may create one."
         raise RequestError(ErrorCode.FORBIDDEN, message)
     if problems := validate_organization(key, name, command.limits):
         return OrganizationResult(problems=tuple(problems))
@@ -78,7 +78,7 @@ async def create(
         actor = command.actor.name
         organization_id = await insert_organization(session, key, name, command.now, actor)
         if organization_id is None:
-            message = f"There is an organization {key} already."
+            message = f"An organization with the key {key!r} already exists."
             return OrganizationResult(
                 problems=(Problem(UserErrorCode.ALREADY_EXISTS, message, ("key",)),)
             )

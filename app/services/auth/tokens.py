@@ -78,7 +78,7 @@ class TokenVerifier:
         if not _VERIFIERS[parsed_token.algorithm].verify(
             parsed_token.signed, key, parsed_token.signature
         ):
-            raise unauthenticated("The token's signature is not valid.")
+            raise unauthenticated("The signature of the token is invalid.")
         return parse_claims(_decode_claims(parsed_token.payload), self._requirements, now)
 
     async def _select_key(self, parsed_token: _ParsedToken, now: datetime) -> Any:
@@ -86,27 +86,26 @@ class TokenVerifier:
             return self._secret
         if parsed_token.algorithm in ALGORITHMS and self._key_set is not None:
             return (await self._key_set.find_key(parsed_token.kid, parsed_token.algorithm, now)).key
-        raise unauthenticated(
-            f"This server takes no tokens signed with {parsed_token.algorithm[:20]!a} (alg)."
-        )
+        raise unauthenticated(f"Unsupported token algorithm {parsed_token.algorithm[:20]!a} (alg).")
 
 
 def _parse_token(token: str) -> _ParsedToken:
     if len(token) > MAX_TOKEN_BYTES:
-        size = f"{len(token):,} characters long; at most {MAX_TOKEN_BYTES:,}"
-        raise unauthenticated(f"The token is {size} are read.")
+        raise unauthenticated(
+            f"The token has {len(token):,} characters; the maximum is {MAX_TOKEN_BYTES:,}."
+        )
     try:
         unverified: dict[str, Any] = {"verify_signature": False}
         parsed = jwt.PyJWS().decode_complete(token.encode("ascii"), options=unverified)  # type: ignore[arg-type]
     except (jwt.PyJWTError, ValueError):
-        raise unauthenticated("The token cannot be read: it must be a signed JWT.") from None
+        raise unauthenticated("Invalid token: expected a signed JWT.") from None
     header = parsed["header"]
     if "crit" in header:
         raise unauthenticated(
-            "The token asks for extensions that this server does not know (crit)."
+            "The token requires extensions that this server does not support (crit)."
         )
     if not isinstance(header.get("alg"), str):
-        raise unauthenticated("The token does not say how it is signed (alg).")
+        raise unauthenticated("The token does not name its signature algorithm (alg).")
     return _ParsedToken(
         algorithm=header["alg"],
         kid=header.get("kid"),
@@ -122,7 +121,7 @@ def _decode_claims(text: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         claims = None
     if not isinstance(claims, dict):
-        raise unauthenticated("The token's claims cannot be read: they must be a JSON object.")
+        raise unauthenticated("Invalid token claims: expected a JSON object.")
     return claims
 
 
@@ -130,13 +129,13 @@ def _validate_secret(secret: str) -> bytes:
     size = len(secret.encode())
     if size < MIN_SECRET_BYTES:
         raise TokenSettingsError(
-            f"The secret for tokens is {size} bytes long; at least {MIN_SECRET_BYTES} are needed."
+            f"The secret for tokens has {size} bytes; at least {MIN_SECRET_BYTES} are required."
         )
     try:
         signing_key: bytes = _VERIFIERS["HS256"].prepare_key(secret)
     except jwt.InvalidKeyError:
         raise TokenSettingsError(
-            "The secret for tokens is a public or private key: publish it as a JWKS instead."
+            "The secret for tokens is a public or private key: publish a public key as JWKS."
         ) from None
     return signing_key
 
@@ -144,12 +143,10 @@ def _validate_secret(secret: str) -> bytes:
 def _validate_url(text: str) -> str:
     try:
         url, split = httpx.URL(text), urlsplit(text)
-        # httpx takes brackets that nobody closes, and urlsplit looks at a port when asked for it.
+        # httpx accepts unclosed brackets; urlsplit validates the port when it is read.
         usable = url.scheme in ("http", "https") and url.host != "" and split.port != 0
     except (httpx.InvalidURL, ValueError):
         usable = False
     if not usable:
-        raise TokenSettingsError(
-            "The JWKS URL for tokens must be an address with https:// or http://."
-        )
+        raise TokenSettingsError("The JWKS URL for tokens must be an https:// or http:// URL.")
     return text

@@ -1,9 +1,9 @@
-"""Broadcasts: each log entry is rendered once, and the text is delivered to all subscribers.
+"""Broadcasts: each change log entry is rendered once, and the text is delivered to all subscribers.
 
 An idle subscriber with a `Push` callback receives the text directly, without waking a task. Other
 subscribers have a bounded queue of references to the texts. When the queue of a slow subscriber
-overflows, it is dropped; the subscriber reads the log at its own pace and then rejoins. It falls
-behind but does not lose entries.
+overflows, it is dropped; the subscriber reads the change log at its own pace and then rejoins. It
+falls behind but does not lose entries.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ Push = Callable[[EncodedBatch], bool]
 class Subscriber:
     """A bounded queue of rendered entries. `overflowed` is set when they exceed the limits.
 
-    A batch that was taken counts as buffered until the next one is requested. All entries up to
+    A batch counts as buffered until the next one is requested. All entries up to
     `delivered_position` were delivered.
     """
 
@@ -218,7 +218,7 @@ class Broadcast:
 
     async def _deliver(self, entries: Sequence[Entry]) -> None:
         rendered = await self._render(entries)
-        # No await in between: a subscriber that joins later reads these entries from the log.
+        # No await in between: a later subscriber reads these entries from the change log.
         subscribers, self.position = list(self.subscribers), entries[-1].position
         if not rendered:
             return

@@ -2,7 +2,7 @@
 
 Each filter is evaluated once per entry for all followers that share it. A follower has a bounded
 buffer. When the buffer of a slow follower overflows, it is dropped, but no entry is lost: the
-follower reads the entries from the log again and rejoins when it has caught up.
+follower reads the entries from the change log and rejoins when it has caught up.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ log = structlog.get_logger(__name__)
 
 
 class FeedError(Exception):
-    """The log can no longer be read. Subscribers should resume from their cursors."""
+    """The change log can no longer be read. Subscribers should resume from their cursors."""
 
 
 class Follower:
     """A bounded buffer of the entries that match a feed filter.
 
-    `overflowed` is set when the buffer was too small, `failed` when the log cannot be read.
+    `overflowed` is set when the buffer was too small, `failed` if the change log is unreadable.
     """
 
     def __init__(self, feed_filter: FeedFilter, joined_at: LogPosition, max_entries: int) -> None:
@@ -157,7 +157,7 @@ class Feed:
                 return
 
     def get_broadcast(self, key: Hashable, feed_filter: FeedFilter, render: Render) -> Broadcast:
-        """Returns the broadcast of this key and starts it if there is none."""
+        """Returns the broadcast of this key, and starts it if it does not exist."""
         if (existing := self.broadcasts.get(key)) is not None:
             return existing
         broadcast = Broadcast(self, feed_filter, render, self._buffer_entries, self._buffer_bytes)
@@ -214,7 +214,7 @@ class Feed:
                 follower.enqueue(entry)
 
     async def _skip_to_head(self) -> bool:
-        """Moves to the end of the log, unless a follower joins meanwhile."""
+        """Moves to the end of the change log, unless a follower joins meanwhile."""
         head = await self._tail.fetch_head()
         if self.followers:
             return False
@@ -231,7 +231,7 @@ class Feed:
 async def resolve_start(
     database: Database, caller: Caller, after: str | None
 ) -> tuple[changes.LogSnapshot, LogPosition]:
-    """Returns the start of a subscription: after the cursor, or the end of the log without one."""
+    """Returns the start of a subscription: the cursor, or else the end of the change log."""
     async with database.read(ALL_ORGANIZATIONS) as session:
         snapshot = await changes.fetch_snapshot(session)
         if after is None:
@@ -241,13 +241,13 @@ async def resolve_start(
 
 
 async def fetch_log_head(database: Database, caller: Caller) -> str:
-    """Returns the end of the log as a cursor."""
+    """Returns the end of the change log as a cursor."""
     snapshot, position = await resolve_start(database, caller, None)
     return changes.encode_log_cursor(caller.organization_id, snapshot, position, complete=True)
 
 
 def _limit_size(entries: Sequence[Entry], max_bytes: int) -> Sequence[Entry]:
-    """Returns the first entries that fit into the bytes, at least one if there are any."""
+    """Returns the first entries that fit into `max_bytes`, and at least one."""
     size = 0
     for index, entry in enumerate(entries):
         size += len(repr(entry.state_json))

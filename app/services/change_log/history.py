@@ -24,7 +24,7 @@ MATCH_ALL = EventFilter()
 class HistoryPage:
     """A page of entries with their cursors. `end` is the cursor that the next page starts after.
 
-    Entries before `begins_at` were pruned; None if the log is complete.
+    Entries before `begins_at` were pruned; None if the change log is complete.
     """
 
     entries: list[tuple[str, Entry]]
@@ -96,7 +96,7 @@ def _build_page(
     matching: list[Entry],
     position: LogPosition | None,
 ) -> HistoryPage:
-    """Builds the page. `position` is where the scan of the log stopped, None at its end."""
+    """Builds the page. `position`: where the scan of the change log stopped; None at its end."""
     edges = [
         (
             changes.encode_log_cursor(

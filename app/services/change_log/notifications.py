@@ -154,7 +154,7 @@ def _snapshot_columns() -> list[Any]:
 
 
 def _notification_template(filter: EventFilter, organization_id: UUID) -> ConditionTemplate:
-    """The conditions of the list, in the form that the partial indexes of notifications need."""
+    """Returns the conditions of the list, in the form that the partial indexes need."""
     events = condition_templates.match_filters(
         [replace(filter, notification=True)], organization_id
     )
@@ -168,7 +168,7 @@ def _notification_template(filter: EventFilter, organization_id: UUID) -> Condit
 async def count_notifications(database: Database, caller: Caller, filter: EventFilter) -> int:
     async with database.read(caller.organization_id) as session:
         statement = select(func.count()).select_from(tables.Event)
-        # In the form of the list: the partial indexes of notifications need it.
+        # In the form of the list, which the partial indexes need.
         conditions = (_POSITION_COLUMNS[1].is_not(None), *_notification_conditions(filter, caller))
         return (await session.scalars(statement.where(*conditions))).one()
 
@@ -210,7 +210,7 @@ async def acknowledge_events(
 ) -> AcknowledgementResult:
     """Acknowledges all unacknowledged notifications that match the filter, in one transaction.
 
-    Notifications after the cursor `up_to` are left, and so are those that may be after it.
+    Notifications that are or may be after the cursor `up_to` are not acknowledged.
     Raises RequestError INVALID_CURSOR or CURSOR_EXPIRED.
     """
     if problems := validate_text(note, command.limits.note_characters, "note"):
@@ -231,7 +231,7 @@ async def acknowledge_events(
                 organization_id, up_to, snapshot, "upTo"
             ).subscription_position
             conditions.append(tuple_(*_POSITION_COLUMNS) <= changes.position_literal(position))
-        # Ordered by id over all batches: every transaction locks events in this order.
+        # Ordered by ID across all batches: every transaction locks events in this order.
         ids = select(col(tables.Event.id)).where(*conditions).order_by(col(tables.Event.id))
         stream = await session.stream_scalars(ids, execution_options={"yield_per": BATCH_SIZE})
         async for batch in stream.partitions():

@@ -33,7 +33,7 @@ async def count_prunable_entries(database: Database, before: datetime) -> int:
 async def prune_entries(database: Database, before: datetime) -> int:
     """Removes the entries before the time, in batches, and returns their number.
 
-    If it is interrupted, the log's start position matches the removed entries. It pauses between
+    If it is interrupted, the start of the change log matches the removed entries. It pauses between
     batches for as long as a batch took, so that other transactions can write.
     """
     removed, position = 0, changes.LOG_START
@@ -74,7 +74,7 @@ async def _find_prunable(
 async def _remove_entries(
     database: Database, before: datetime, positions: Sequence[LogPosition]
 ) -> None:
-    """Removes the entries and moves the log's start position, in one transaction."""
+    """Removes the entries and moves the start of the change log, in one transaction."""
     log = tables.Log
     async with database.write(ALL_ORGANIZATIONS) as session:
         sequence_numbers = [position.seq for position in positions]

@@ -58,7 +58,7 @@ async def fetch_event_type(
 async def fetch_part(
     database: Database, caller: Caller, table: type[TypePart], part_id: UUID
 ) -> TypePart | None:
-    """A field or a conditional rule by its ID. None if it does not exist."""
+    """Returns a field or a conditional rule. None if it does not exist."""
     async with database.read(caller.organization_id) as session:
         return (await session.scalars(select(table).where(col(table.id) == part_id))).one_or_none()
 
@@ -74,7 +74,7 @@ async def fetch_event_types(
 async def fetch_fields(
     database: Database, caller: Caller, ids: Sequence[UUID]
 ) -> dict[UUID, list[tables.EventField]]:
-    """Fields of several event types, in form order."""
+    """Returns the fields of several event types, in form order."""
     async with database.read(caller.organization_id) as session:
         return await load_parts(session, tables.EventField, ids)
 
@@ -82,7 +82,7 @@ async def fetch_fields(
 async def fetch_conditional_rules(
     database: Database, caller: Caller, ids: Sequence[UUID]
 ) -> dict[UUID, list[tables.ConditionalRule]]:
-    """Conditional rules of several event types, in order of creation."""
+    """Returns the conditional rules of several event types, in order of creation."""
     async with database.read(caller.organization_id) as session:
         return await load_parts(session, tables.ConditionalRule, ids)
 
@@ -90,7 +90,7 @@ async def fetch_conditional_rules(
 async def load_parts(
     session: AsyncSession, table: type[TypePart], ids: Sequence[UUID]
 ) -> dict[UUID, list[TypePart]]:
-    """Fields of event types in form order, or their conditional rules in order of creation."""
+    """Returns fields in form order, or conditional rules in order of creation."""
     parts: dict[UUID, list[TypePart]] = {each: [] for each in ids}
     if ids:
         order: Any = table.position if issubclass(table, tables.EventField) else table.id
@@ -131,7 +131,7 @@ def _conditions(filter: EventTypeFilter) -> list[ColumnElement[bool]]:
 async def fetch_version_definitions(
     database: Database, caller: Caller, versions: Sequence[Version]
 ) -> dict[Version, VersionDefinition]:
-    """Definitions of these versions of event types. Versions that do not exist are missing."""
+    """Returns the definitions of event type versions. Unknown versions are missing."""
     async with database.read(caller.organization_id) as session:
         return await load_version_definitions(session, versions)
 
@@ -159,14 +159,14 @@ async def load_version_definitions(
 
 
 # A version never changes, so the cache stays valid. A transaction that creates a version must not
-# read it before the commit.
+# load it before the commit.
 _cached_version_definitions: dict[Version, VersionDefinition] = {}
 
 
 async def load_snapshots(
     session: AsyncSession, ids: Iterable[UUID], types: Iterable[str]
 ) -> list[EventTypeSnapshot]:
-    """Snapshots of the event types with one of these IDs or type names."""
+    """Returns snapshots of the event types with one of these IDs or type names."""
     table = tables.EventType
     condition = or_(col(table.id).in_(list(ids)), col(table.type).in_(list(types)))
     rows = list(await session.scalars(select(table).where(condition)))
@@ -177,7 +177,7 @@ async def load_snapshots(
 async def load_snapshot_at(
     session: AsyncSession, event_type_id: UUID, version: int
 ) -> tuple[EventTypeSnapshot, tuple[FieldDefinition, ...]]:
-    """The type at the version that the event was validated against, and its current fields.
+    """Returns the type at the version that validated the event, and its current fields.
 
     Locks the type against changes until the transaction ends.
     """
@@ -207,7 +207,7 @@ def build_snapshot(
 
 @dataclass(frozen=True)
 class EventTypePageRequest:
-    """Which page of the list of event types to read."""
+    """Filter, order and position of a page of event types."""
 
     filter: EventTypeFilter
     request: pages.PageRequest
@@ -217,7 +217,7 @@ class EventTypePageRequest:
 async def select_event_type(
     database: Database, caller: Caller, identity: Any, columns: Projection
 ) -> DriverRow | None:
-    """The requested columns of the type with this ID or this type name."""
+    """Returns the requested columns of the type with this ID or type name."""
     table = tables.EventType
     column = table.id if isinstance(identity, UUID) else table.type
     condition = condition_templates.column_equals(column, identity)

@@ -34,7 +34,7 @@ BY_CREATION = rules.creation_order(tables.GuardRule)
 
 @dataclass(frozen=True)
 class GuardTrial:
-    """Result of trying an expression. `rejected`: events that it would refuse, newest first."""
+    """Result of trying an expression. `rejected`: events that it rejects, newest first."""
 
     checked: int = 0
     rejected: tuple[tables.Event, ...] = ()
@@ -92,7 +92,7 @@ class PublishedRule:
 async def load_published_rules(
     session: AsyncSession, event_type_ids: Iterable[UUID]
 ) -> list[PublishedRule]:
-    """Published versions for these types and for all types, in order of creation."""
+    """Returns published versions for these types and for all types, in order of creation."""
     rule, version = tables.GuardRule, tables.GuardRuleVersion
     current = and_(
         col(version.guard_rule_id) == col(rule.id), col(version.number) == col(rule.published)
@@ -112,7 +112,7 @@ async def load_published_rules(
 def build_guards(
     published: Sequence[PublishedRule], event_type_id: UUID | None, fields: TypeFields
 ) -> tuple[Guard, ...]:
-    """Guards of an event type with these fields; guards of all types if the ID is None."""
+    """Builds the guards of an event type, or of all types if the ID is None."""
     return tuple(
         Guard(
             each.rule.id,
@@ -160,7 +160,7 @@ async def fetch_versions(
 async def fetch_all_versions(
     database: Database, caller: Caller, ids: Sequence[UUID]
 ) -> dict[UUID, list[tables.GuardRuleVersion]]:
-    """All versions of each rule, in order of their numbers."""
+    """Returns all versions of each rule, in order of their numbers."""
     async with database.read(caller.organization_id) as session:
         return await load_versions(session, ids)
 

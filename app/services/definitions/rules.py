@@ -1,4 +1,4 @@
-"""What guard rules and duplication rules share: a scope of one event type, or of all."""
+"""Functions for guard rules and duplication rules. Their scope is one event type, or all."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def creation_order(table: type[Rule]) -> pages.Order[Rule]:
 
 @dataclass(frozen=True)
 class RulePageRequest:
-    """Which page of a list of rules to read. `state` applies to guard rules only."""
+    """Filter and position of a page of rules. `state` applies to guard rules only."""
 
     event_type_id: UUID | None
     request: pages.PageRequest
@@ -84,7 +84,7 @@ async def select_page(
 async def lock_rule_scope(
     session: AsyncSession, command: CommandContext, event_type_id: UUID | None
 ) -> RuleScope | Problem:
-    """Locks the scope until the transaction ends: no rule is added to it, no field changed."""
+    """Locks the scope until the transaction ends: no rule can be added to it, no field changed."""
     await lock_definitions_exclusive(session, command.actor.organization_id)
     if event_type_id is None:
         is_own_organization = col(tables.Organization.id) == command.actor.organization_id
@@ -105,20 +105,21 @@ async def lock_rule_scope(
 async def validate_rule_limit(
     session: AsyncSession, command: CommandContext, table: type[Rule], event_type_id: UUID | None
 ) -> list[Problem]:
-    """A problem if the scope already has as many rules as allowed."""
+    """Returns a problem if the scope already has the maximum number of rules."""
     rule_count = select(func.count()).select_from(table).where(_same_scope(table, event_type_id))
     maximum = command.limits.rules_per_type
     if (await session.scalars(rule_count)).one() < maximum:
         return []
     noun = str(table.__tablename__).replace("_", " ")
-    owner = "Every type" if event_type_id is None else "An event type"
-    return [Problem(UserErrorCode.LIMIT_REACHED, f"{owner} has at most {maximum} {noun}s.")]
+    scope = "for all event types" if event_type_id is None else "for this event type"
+    message = f"Too many {noun}s {scope}: the maximum is {maximum:,}."
+    return [Problem(UserErrorCode.LIMIT_REACHED, message)]
 
 
 async def fetch_rules_by_type(
     database: Database, caller: Caller, table: type[Rule], event_type_ids: Sequence[UUID]
 ) -> dict[UUID, list[Rule]]:
-    """Rules of each of these event types, in order of creation. Rules of all types are left out."""
+    """Returns the rules of each event type, in order of creation, without rules of all types."""
     rules: dict[UUID, list[Rule]] = {each: [] for each in event_type_ids}
     of_types = col(table.event_type_id).in_(event_type_ids)
     async with database.read(caller.organization_id) as session:
@@ -131,20 +132,20 @@ async def fetch_rules_by_type(
 async def lock_rules_of_type(
     session: AsyncSession, table: type[Rule], event_type_id: UUID
 ) -> list[Rule]:
-    """Locks the rules of an event type until the transaction ends."""
+    """Locks and returns the rules of an event type until the transaction ends."""
     statement = select(table).where(col(table.event_type_id) == event_type_id)
     return list(await session.scalars(statement.order_by(col(table.id)).with_for_update()))
 
 
 def type_conditions(table: type[Rule], event_type_id: UUID | None) -> list[ColumnElement[bool]]:
-    """Conditions that limit a list of rules to one event type; none if the ID is None."""
+    """Returns conditions that limit a list to one event type; none if the ID is None."""
     return [] if event_type_id is None else [col(table.event_type_id) == event_type_id]
 
 
 async def lock_rule(
     session: AsyncSession, command: CommandContext, table: type[Rule], rule_id: UUID
 ) -> tuple[Rule, RuleScope] | Problem:
-    """Locks a rule until the transaction ends: it is neither changed nor applied elsewhere.
+    """Locks a rule until the transaction ends: other transactions neither change nor apply it.
 
     Locks its event type first, in the same order as deleting a type does.
     """

@@ -123,7 +123,9 @@ async def edit_event_type(
         if row is None:
             return EventTypeResult(problems=(not_found("event type", event_type_id, *id_path),))
         if if_version not in (None, row.version):
-            message = f"The event type is at version {row.version}, not {if_version}."
+            message = (
+                f"The event type has version {row.version}, not {if_version}. Reload it and retry."
+            )
             return EventTypeResult(
                 problems=(Problem(UserErrorCode.CONFLICT, message, ("input", "ifVersion")),)
             )
@@ -185,7 +187,7 @@ async def transition_event_type(
     target_state: EventTypeState,
     sunset_at: datetime | None,
 ) -> EventTypeResult:
-    """Moves a type to another state. The current state changes nothing but `sunset_at`."""
+    """Moves a type to another state. If it is the current one, only `sunset_at` changes."""
     async with database.write(command.actor.organization_id) as session:
         row = await _lock_event_type(session, command, event_type_id)
         if row is None:
@@ -217,7 +219,7 @@ async def delete_event_type(
         if row is None:
             return DeletedEventType(problems=(not_found("event type", event_type_id, "id"),))
         if event_count := await count_events(session, row):
-            message = f"{event_count:,} events have the type {row.type}: archive it."
+            message = f"{_count_events(event_count)} the type {row.type!r}. Archive it instead."
             return DeletedEventType(problems=(Problem(UserErrorCode.IN_USE, message, ("id",)),))
         fields, rules = await _load_fields_and_rules(session, event_type_id)
         guard_rules = await lock_rules_of_type(session, tables.GuardRule, event_type_id)
@@ -230,7 +232,7 @@ async def delete_event_type(
 async def _lock_event_type(
     session: AsyncSession, command: CommandContext, event_type_id: UUID
 ) -> tables.EventType | None:
-    """The event type, locked against changes and reports until the transaction ends."""
+    """Returns the event type, locked against changes and reports until the transaction ends."""
     table = tables.EventType
     await lock_definitions_exclusive(session, command.actor.organization_id)
     statement = select(table).where(col(table.id) == event_type_id).with_for_update()
@@ -242,7 +244,9 @@ async def _rename_type(
 ) -> Problem | None:
     """Changes the type name. Returns a problem if it cannot be changed."""
     if event_count := await count_events(session, row):
-        message = f"{event_count:,} events have the type {row.type}, which is fixed by that."
+        message = (
+            f"The type name {row.type!r} cannot be changed: {_count_events(event_count)} this type."
+        )
         return Problem(UserErrorCode.IN_USE, message, ("input", "type"))
     try:
         async with session.begin_nested():
@@ -345,6 +349,10 @@ def _column_values(definition: EventTypeDefinition) -> dict[str, Any]:
     }
 
 
+def _count_events(count: int) -> str:
+    return "1 event has" if count == 1 else f"{count:,} events have"
+
+
 def _type_taken_problem(type_name: str) -> Problem:
-    message = f"There is an event type {type_name} already."
+    message = f"An event type {type_name!r} already exists."
     return Problem(UserErrorCode.ALREADY_EXISTS, message, ("type",))

@@ -1,4 +1,4 @@
-"""What uses an event type: its events, and the rules that name its fields."""
+"""Finds what uses an event type: its events, and the rules that name its fields."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from app.store import tables
 
 
 async def count_events(session: AsyncSession, row: tables.EventType) -> int:
-    """Number of events of the type."""
+    """Returns the number of events of the type."""
     of_type = col(tables.Event.event_type_id) == row.id
     statement = select(func.count()).select_from(tables.Event).where(of_type)
     return (await session.scalars(statement)).one()
@@ -34,19 +34,20 @@ async def find_broken_rules(
     draft: EventTypeDraft,
     edit_result: EditResult,
 ) -> list[Problem]:
-    """Problems for rules that the edited fields would break."""
+    """Returns a problem for each rule that the edit would break."""
     after = tuple(draft.fields.values())
     if _attributes_used_by_rules(after) == _attributes_used_by_rules(before):
         return []
     guard_messages = [
-        f"The guard rule {name} would not fit any more."
+        f"The guard rule {name!r} would no longer compile. Change or retire the rule first."
         for name, expression in await _fetch_expressions(session, row.id)
         if expression_compiles(expression, before, command)
         and not expression_compiles(expression, after, command)
     ]
     field_names = {field.name for field in after}
     duplication_messages = [
-        f"The duplication rule {rule.name} names {', '.join(missing)}."
+        f"The duplication rule {rule.name!r} uses {', '.join(missing)}. "
+        "Change or delete the rule first."
         for rule in await _fetch_duplication_rules(session, row.id)
         if (missing := _missing_fields(fingerprint_fields(rule.fingerprint), field_names))
     ]
@@ -64,7 +65,7 @@ def _missing_fields(names: Iterable[str], existing_names: set[str]) -> list[str]
 
 
 async def _fetch_expressions(session: AsyncSession, event_type_id: UUID) -> list[tuple[str, str]]:
-    """Names and expressions of rules that are not RETIRED: drafts and published versions."""
+    """Returns names and expressions of the drafts and published versions, without RETIRED rules."""
     rule = tables.GuardRule
     statement = select(rule).where(
         col(rule.event_type_id) == event_type_id, col(rule.state) != GuardRuleState.RETIRED

@@ -1,7 +1,7 @@
 """Reads an organization's events in the order in which they were logged, for exports.
 
-That order is commit order: an export that resumes at a position misses no event that was committed
-late, and repeats none.
+That order is commit order: an export that resumes at a position neither misses an event that was
+committed late nor repeats one.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class _ScannedPage:
 
 
 async def open_range(database: Database, organization_id: UUID, after: str | None) -> ExportRange:
-    """Opens the range after a cursor, up to the end of the log.
+    """Opens the range after a cursor, up to the end of the change log.
 
     Raises RequestError INVALID_CURSOR or CURSOR_EXPIRED.
     """
@@ -80,7 +80,7 @@ async def read_pages(
     """Yields each event that the filter selects, once, in bounded pages that may be empty.
 
     Waits up to `max_wait_seconds` for older transactions that are still open. The last page ends at
-    `export_range.until` only if nothing is missing.
+    `export_range.until` only if no event is missing.
     """
     position, waited_seconds = export_range.after, 0.0
     while position < export_range.until:
@@ -98,7 +98,7 @@ async def read_pages(
 async def _scan_page(
     database: Database, export_range: ExportRange, after: LogPosition, filter: EventFilter
 ) -> _ScannedPage:
-    """Reads the next LOGGED entries with their events as they are now, by one statement."""
+    """Reads the next LOGGED entries and the current state of their events, by one statement."""
     change, event = tables.Change, tables.Event
     entry_position = tuple_(col(change.tx), col(change.seq))
     statement = (
@@ -128,7 +128,7 @@ async def _scan_page(
 
 
 async def _last_position(session: AsyncSession) -> LogPosition:
-    """Position of the organization's last entry. An older entry may still be committed."""
+    """Returns the position of the organization's last entry. Older ones may still be committed."""
     change = tables.Change
     positions = select(col(change.tx), col(change.seq))
     statement = positions.order_by(col(change.tx).desc(), col(change.seq).desc()).limit(1)

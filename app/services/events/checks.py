@@ -1,4 +1,4 @@
-"""Checks what reporting an event would do, without reporting it."""
+"""Dry runs of logging an event."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def build_filter(
     """
     tags = None if planning_tags is None else list(planning_tags)
     if tags is not None and len(tags) > limits.filter_values:
-        message = f"There are {len(tags):,} values; at most {limits.filter_values}."
+        message = f"planningTags has {len(tags):,} values; the maximum is {limits.filter_values:,}."
         raise bad_user_input(message, "planningTags")
     for index, tag in enumerate(tags or ()):
         _check_text(tag, limits, "planningTags", str(index))
@@ -85,7 +85,7 @@ def parse_page_number(size: int | None, number: int | None, limits: Limits) -> P
 async def fetch_page(
     database: Database, caller: Caller, event_filter: EventFilter, page_number: PageNumber
 ) -> CloudEventPage:
-    """Events ordered by time and ID. Past the end there are no events, but the true total."""
+    """Returns events ordered by time and ID. Past the end: no events, but the correct total."""
     event = tables.Event
     conditions = event_conditions.build_conditions(event_filter, caller.organization_id)
     statement = select(event).where(*conditions).order_by(col(event.occurred_at), col(event.id))
@@ -98,7 +98,7 @@ async def fetch_page(
 
 
 def _parse_time_range(begin: datetime | None, end: datetime | None, now: datetime) -> TimeRange:
-    """The time range between two instants, both inclusive."""
+    """Returns the time range between two instants, both inclusive."""
     if begin is not None and begin < EARLIEST:
         raise bad_user_input("from must be 1980-01-01T00:00:00Z or later.", "from")
     until = now if end is None else end
@@ -108,7 +108,9 @@ def _parse_time_range(begin: datetime | None, end: datetime | None, now: datetim
     )
     if since >= until:
         argument = "to" if begin is None else "from"
-        raise bad_user_input("from must be before to, and from 1980 on.", argument)
+        raise bad_user_input(
+            "from must be before to, and to must be after 1980-01-01T00:00:00Z.", argument
+        )
     is_bounded = until < datetime.max.replace(tzinfo=UTC)
     return TimeRange(since, until + _TIME_RESOLUTION if is_bounded else None)
 

@@ -38,7 +38,7 @@ class CorrelationKey(NamedTuple):
 
 @dataclass(frozen=True)
 class CorrelatedEvent:
-    """A correlated event with its relation to the start event, and the last link on the way."""
+    """A correlated event: its relation to the start event, and the creator of its last link."""
 
     key: CorrelationKey
     relation: Relation
@@ -62,7 +62,7 @@ async def fetch_direct_pages(
     event_ids: Sequence[UUID],
     limits: Limits,
 ) -> dict[UUID, CorrelationPage]:
-    """Directly linked events of several events, by one statement.
+    """Returns the directly linked events of several events, by one statement.
 
     Raises RequestError INVALID_CURSOR.
     """
@@ -93,7 +93,7 @@ async def fetch_page(
     depth: int,
     limits: Limits,
 ) -> CorrelationPage:
-    """Events up to `depth` links away, by one statement per level.
+    """Returns events up to `depth` links away, by one statement per level.
 
     Raises RequestError INVALID_CURSOR.
     """
@@ -129,7 +129,7 @@ async def _find_correlated(
 def _direct_pages_statement(
     event_ids: Sequence[UUID], after: CorrelationKey | None, size: int, maximum: int
 ) -> Any:
-    """Rows of the page of each event, and of each event's first link, which carries the total."""
+    """Selects each event's page, and its first link, which has the total."""
     best_links = _best_links(dict.fromkeys(event_ids), (), "near", "far")
     key = tuple_(literal(1), best_links.c.created_at, best_links.c.far)
     is_before = literal(0) if after is None else case((key <= after, 1), else_=0)
@@ -152,7 +152,7 @@ def _direct_pages_statement(
 def _best_links(
     frontier: Mapping[UUID, Relation | None], visited: Collection[UUID], *unique_by: str
 ) -> Subquery:
-    """The best link from the frontier to each unvisited event, unique by the columns `unique_by`.
+    """Selects the best link from the frontier to each unvisited event, unique by `unique_by`.
 
     `relation` is the relation of the far event to the start event. RELATED sorts last.
     """
@@ -178,7 +178,7 @@ def _links_from(
     frontier: Mapping[UUID, Relation | None],
     visited: Collection[UUID],
 ) -> Any:
-    """Links that have their nearer event at this end. `cause` is the relation of a causal link."""
+    """Selects links by the end of their nearer event. `cause`: the relation of a causal link."""
     table = tables.Correlation
     causal_ids = [
         event_id
@@ -209,7 +209,7 @@ def _build_page(
     items: Sequence[tuple[CorrelatedEvent, tables.Event]],
     total: int,
 ) -> CorrelationPage:
-    """The page of these items, which may contain one more than fits."""
+    """Builds the page from the items, which may contain one more than the page."""
     rows = [(_encode_cursor(caller, each), each, event) for each, event in items[: request.size]]
     return CorrelationPage(rows, len(items) > request.size, request.after is not None, total)
 

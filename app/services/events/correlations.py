@@ -1,8 +1,8 @@
 """Writes correlations: links events, and removes links.
 
-A call is refused as a whole. Events are locked in the order of their IDs, and whoever adds causal
-links locks the organization before them: of two transactions that together would close a cycle, the
-later one sees the links of the earlier one.
+A call is rejected as a whole. Events are locked in the order of their IDs. A transaction that adds
+causal links locks the organization before the events: of two transactions that together would
+close a cycle, the later one sees the links of the earlier one.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ async def correlate_events(
     related_ids: Sequence[UUID],
     relation: Relation,
 ) -> ReportResult:
-    """Links the event to the others, which are its `relation`. Existing links stay as they are."""
+    """Links the event to the others by `relation`. Existing links are not changed."""
     if problems := validate_related_ids(event_id, related_ids, command.limits):
         return ReportResult(problems=tuple(problems))
     organization_id = command.actor.organization_id
@@ -77,7 +77,7 @@ async def uncorrelate_events(
     related_ids: Sequence[UUID],
     relation: Relation | None,
 ) -> ReportResult:
-    """Removes links between the event and the others: those of this relation, or all."""
+    """Removes links between the event and the others: those of the relation, or all if None."""
     if problems := validate_related_ids(event_id, related_ids, command.limits):
         return ReportResult(problems=tuple(problems))
     async with database.write(command.actor.organization_id) as session:
@@ -93,7 +93,7 @@ async def uncorrelate_events(
 
 
 def linked_event_ids(event_id: UUID) -> CompoundSelect[Any]:
-    """IDs of the events that are linked to this one."""
+    """Selects the IDs of the events that are linked to this one."""
     event, other, _ = _LINK
     return select(other).where(event == event_id).union(select(event).where(other == event_id))
 
@@ -124,7 +124,7 @@ async def _lock_causal_links(session: AsyncSession, organization_id: UUID) -> No
 
 
 async def _lock_events(session: AsyncSession, ids: set[UUID]) -> dict[UUID, tables.Event]:
-    """Locks the existing ones of these events against changes until the transaction ends."""
+    """Returns the events that exist, locked against changes until the transaction ends."""
     table = tables.Event
     statement = select(table).where(col(table.id).in_(sorted(ids))).order_by(col(table.id))
     rows = await session.scalars(statement.with_for_update(key_share=True))
@@ -146,7 +146,7 @@ def _missing_event_problems(
 def _link_conditions(
     event_id: UUID, related_ids: Sequence[UUID], relation: Relation | None
 ) -> list[ColumnElement[bool]]:
-    """Conditions for the links between the event and the others: of this relation, or all."""
+    """Returns conditions for links to the others: those of the relation, or all if None."""
     event, other, causal = _LINK
     ends = []
     if relation is not Relation.CAUSE_OF:
@@ -160,7 +160,7 @@ def _link_conditions(
 async def _find_closed_cycle(
     session: AsyncSession, links: Iterable[Link]
 ) -> tuple[Link, list[UUID]] | None:
-    """The first new causal link that would close a cycle, and the cycle.
+    """Returns the first new causal link that would close a cycle, and the cycle.
 
     All new links start at the same event, or all end there, so no cycle has two of them.
     """

@@ -1,7 +1,7 @@
 """Finds duplicates in the transaction of a report, under locks on their fingerprints.
 
-Twenty equal reports at one instant wait for the fingerprint's row: one is stored, the others are
-duplicates of it. Fingerprints, and then original events, are locked in sorted order.
+Equal reports at the same instant wait for the row of their fingerprint: one is stored, the others
+are duplicates of it. Fingerprints, and then original events, are locked in sorted order.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class DuplicateLookup:
 async def fetch_enabled_rules(
     session: AsyncSession, event_type_ids: Iterable[UUID]
 ) -> list[DuplicationRule]:
-    """Enabled rules of these types and of all types, in order of creation."""
+    """Returns enabled rules of these types and of all types, in order of creation."""
     table = tables.DuplicationRule
     of_types = or_(
         col(table.event_type_id).is_(None), col(table.event_type_id).in_(list(event_type_ids))
@@ -99,7 +99,7 @@ async def look_up_originals(
         lookup.events = await _fetch_original_events(
             session, {row.event_id for row in originals}, lock=lock
         )
-        # A deleted event took its originals with it: search again without them.
+        # An event was deleted, and its originals with it: search again without them.
         if all(row.event_id in lookup.events for row in originals):
             break
     for row in originals:
@@ -162,7 +162,7 @@ async def _fetch_nearest_originals(
     fingerprints: Mapping[UUID, Sequence[RuleFingerprint]],
     events: Sequence[EventState],
 ) -> list[tables.First]:
-    """For each event and fingerprint, the nearest original before it and the nearest after it."""
+    """Returns, per event and fingerprint, the nearest originals before and after the event."""
     keys = [
         (number, fingerprint.rule.id, fingerprint.digest, event.occurred_at)
         for number, (event, fingerprint) in enumerate(

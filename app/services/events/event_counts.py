@@ -65,10 +65,10 @@ def check_count_request(
     if every is None:
         return
     if every < MINIMUM_BUCKET or every.microseconds:
-        raise bad_user_input("every must be at least PT1M, in whole seconds.", "every")
+        raise bad_user_input("every must be at least PT1M and a whole number of seconds.", "every")
     span = filter.occurred_at
     if span is None or span.start is None or span.end is None:
-        message = "every needs bounds: say from and to in filter.occurredAt."
+        message = "every requires a bounded time range: set from and to in filter.occurredAt."
         raise bad_user_input(message, "filter", "occurredAt")
 
 
@@ -80,7 +80,7 @@ async def count_by_dimensions(
     every: timedelta | None,
     first: int,
 ) -> list[EventCountRow]:
-    """Largest counts first; with `every`, earliest bucket first. Empty buckets are absent."""
+    """Counts events, largest first; with `every`, earliest bucket first, without empty ones."""
     dimensions = list(dict.fromkeys(by))
     grouped = [column for each in dimensions for column in _COLUMNS[each]]
     buckets = []
@@ -94,7 +94,7 @@ async def count_by_dimensions(
         .select_from(tables.Event)
         .where(*conditions)
         .group_by(*buckets, *grouped)
-        .having(number > 0)  # without a dimension, no event would give a row of 0
+        .having(number > 0)  # without dimensions, SQL returns a row with 0 if no event matches
         .order_by(*buckets, number.desc(), *(column.asc().nulls_last() for column in grouped))
         .limit(first)
     )

@@ -1,4 +1,4 @@
-"""Reads events: one event, a page of those that filters select, and their number."""
+"""Reads events: one event, a page of a filtered list, and the number of matching events."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def event_order(field: EventOrderField, descending: bool) -> pages.Order[tables.
 
 @dataclass(frozen=True)
 class EventPageRequest:
-    """Which page of which list to read: of the events that all the filters select."""
+    """Order and position of a page of the events that all filters select."""
 
     filters: tuple[EventFilter, ...]
     order: pages.Order[tables.Event]
@@ -55,7 +55,7 @@ class EventPageRequest:
 
 @dataclass(frozen=True)
 class SourceIdentity:
-    """The producer's own ID of an event."""
+    """ID that the producer gave to an event, unique within its source."""
 
     source: str
     source_id: str
@@ -119,7 +119,7 @@ def _all_conditions(
 async def select_event(
     database: Database, caller: Caller, identity: UUID | SourceIdentity, columns: Projection
 ) -> DriverRow | None:
-    """The requested columns of the event with this ID or this source identity."""
+    """Returns the requested columns of the event with this ID or source identity."""
     if isinstance(identity, UUID):
         condition = condition_templates.column_equals(tables.Event.id, identity)
     else:

@@ -1,7 +1,7 @@
 """Logs, updates and deletes events.
 
-`log_events` processes a list of drafts in one transaction, which concurrent calls share. A result
-that was returned is durable, and in the change log.
+`log_events` processes a list of drafts in one transaction, which concurrent calls share. When it
+returns, the results are durable and in the change log.
 """
 
 from __future__ import annotations
@@ -64,11 +64,11 @@ async def log_events(
 async def _log_together(
     database: Database, organization_id: UUID, calls: Sequence[ReportCall]
 ) -> Sequence[list[ReportResult] | BaseException]:
-    """Logs the calls in one transaction, or each in its own if one of them made that fail."""
+    """Logs the calls in one transaction; if one of them makes it fail, each in its own."""
     metrics.REPORT_BATCH_SIZE.observe(len(calls))
     if len(calls) == 1:
         return [await _log_separately(database, organization_id, calls[0])]
-    for call in calls:  # a caller that was cancelled does not stop it
+    for call in calls:  # a cancelled caller does not stop the transaction
         call.commit_tracker.started = True
     committing = False
     try:
@@ -113,7 +113,7 @@ async def update_event(
         if row is None:
             return event_not_found(event_id)
         if if_version not in (None, row.version):
-            message = f"The event is at version {row.version}, not {if_version}."
+            message = f"The event has version {row.version}, not {if_version}. Reload it and retry."
             problem = Problem(UserErrorCode.CONFLICT, message, ("ifVersion",))
             return ReportResult(problems=(problem,))
         before = row.to_domain()
@@ -177,7 +177,7 @@ async def _clear_duplicate_of(
 
 
 async def lock_event(session: AsyncSession, event_id: UUID) -> tables.Event | None:
-    """The event, locked against changes until the transaction ends."""
+    """Returns the event, locked against changes until the transaction ends."""
     statement = select(tables.Event).where(col(tables.Event.id) == event_id).with_for_update()
     return (await session.scalars(statement)).one_or_none()
 
@@ -190,7 +190,7 @@ def event_not_found(event_id: UUID) -> ReportResult:
 async def _load_event_type(
     session: AsyncSession, row: tables.Event
 ) -> tuple[EventTypeSnapshot | None, tuple[Guard, ...]]:
-    """The type at the event's version with the current guards, and the guards of all types."""
+    """Returns the type at the event's version with current guards, and the guards of all types."""
     if row.event_type_id is None or row.event_type_version is None:
         return None, build_guards(await load_published_rules(session, []), None, None)
     published = await load_published_rules(session, [row.event_type_id])

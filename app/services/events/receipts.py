@@ -1,4 +1,4 @@
-"""Receipts detect replays: a report with a known source ID gets the first event as its result."""
+"""Receipts detect replays: a report with a known source ID results in the first event."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Receipt:
 
 
 def replay_key(draft: EventDraft, command: CommandContext) -> ReplayKey | None:
-    """The replay key of a draft: its source and its source ID. None if it has none."""
+    """Returns the source and source ID of a draft. None without a valid source ID."""
     if draft.source_id is None:
         return None
     source = draft.source if draft.source is not None else command.actor.source
@@ -55,7 +55,7 @@ async def fetch_receipts(session: AsyncSession, keys: set[ReplayKey]) -> dict[Re
 def build_receipts(
     reports: Iterable[tuple[EventDraft, ReplayKey | None, ValidationResult]],
 ) -> dict[ReplayKey, Receipt]:
-    """Receipts of the accepted drafts; of several with the same key, the first one's."""
+    """Builds the receipts of the accepted drafts. The first of a repeated key wins."""
     receipts: dict[ReplayKey, Receipt] = {}
     for draft, key, validation in reports:
         if key is not None and isinstance(validation, Accepted):
@@ -94,7 +94,7 @@ async def finalize_receipts(
     claimed: Mapping[ReplayKey, Receipt],
     final: Mapping[ReplayKey, Receipt],
 ) -> None:
-    """Corrects claimed receipts once it is decided which event, if any, a report results in."""
+    """Corrects claimed receipts when the event that each report results in is known."""
     table = tables.Receipt
     unused_keys = sorted(claimed.keys() - final.keys())
     if unused_keys:

@@ -178,7 +178,7 @@ class ReportBatch:
 
 
 async def process_reports(session: AsyncSession, calls: Sequence[ReportCall]) -> list[ReportResult]:
-    """Results are in the order of the reports, and durable when the transaction commits."""
+    """Processes reports. Results are in their order, and durable when the transaction commits."""
     await lock_definitions_shared(session, session.info["scope"])
     reports = [(draft, call.command) for call in calls for draft in call.drafts]
     definitions = await load_definitions(session, calls[0].command, [draft for draft, _ in reports])
@@ -234,14 +234,14 @@ async def _validate_all(
 def _decide_replay(draft: EventDraft, receipt: Receipt) -> Decision:
     if receipt.digest == draft.digest():
         return Decision(receipt.event_id, duplicate=True, replay=True)
-    message = f"{draft.source_id} was reported with other content before."
+    message = f"An event with sourceId {draft.source_id!r} but other content was already logged."
     return Decision(problems=(Problem(UserErrorCode.CONFLICT, message, ("sourceId",)),))
 
 
 def build_log_entry(
     command: CommandContext, kind: str, state: EventState, before: EventState | None = None
 ) -> changes.NewEntry:
-    """The log entry of a command. It rings if the command makes the event a notification."""
+    """Builds the change log entry. It rings if the command makes the event a notification."""
     return changes.NewEntry(
         organization_id=command.actor.organization_id,
         subject=changes.EVENT,
@@ -256,7 +256,7 @@ def build_log_entry(
 
 
 async def fetch_events(session: AsyncSession, ids: set[UUID]) -> dict[UUID, tables.Event]:
-    """Events by ID. Deleted ones are missing."""
+    """Returns events by ID. Deleted ones are missing."""
     if not ids:
         return {}
     statement = select(tables.Event).where(col(tables.Event.id).in_(sorted(ids)))
@@ -264,7 +264,7 @@ async def fetch_events(session: AsyncSession, ids: set[UUID]) -> dict[UUID, tabl
 
 
 async def _write_batch(session: AsyncSession, batch: ReportBatch) -> dict[UUID, tables.Event]:
-    """Writes what the batch led to, and returns the rows of the new events."""
+    """Writes the changes of the batch, and returns the rows of the new events."""
     if not batch.pending_entries:
         return {}
     entries = [

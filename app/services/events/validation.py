@@ -1,7 +1,7 @@
 """Validates reports against the event types and rules of their organization.
 
-A process caches what it has read of them, with the version of the definitions. The version is read
-in the transaction of each report, so the cache is never older than that.
+A process caches event types and rules with the version of the definitions. The version is read in
+the transaction of each report, so the cache is never outdated.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class CachedDefinitions:
     guards: tuple[Guard, ...] = ()
 
     def find_type(self, draft: EventDraft) -> EventTypeSnapshot | None:
-        """The event type of a draft. None if the draft names no registered type."""
+        """Returns the event type of a draft. None if the draft names no registered type."""
         if draft.event_type_id is None:
             return self.by_type.get(draft.type or DEFAULT_TYPE)
         event_type_id = parse_id(draft.event_type_id)
@@ -61,7 +61,7 @@ class CachedDefinitions:
         return compute_fingerprints(self.duplication_rules[event.event_type_id], event)
 
     def validate(self, draft: EventDraft, command: CommandContext) -> ValidationResult:
-        """Validates the draft as if it had not been reported before."""
+        """Validates the draft, without regard to replays."""
         event_type = self.find_type(draft)
         if self.guards != command.guards:
             command = replace(command, guards=self.guards)
@@ -91,17 +91,17 @@ class CachedDefinitions:
 
 @lru_cache(maxsize=MAX_CACHED_TYPES)
 def _intern_fields(fields: tuple[FieldDefinition, ...]) -> tuple[FieldDefinition, ...]:
-    """One object for equal fields, so that caches of compiled schemas look it up by identity."""
+    """Returns one object for equal fields: compiled schemas are cached by its identity."""
     return fields
 
 
 async def load_definitions(
     session: AsyncSession, command: CommandContext, drafts: Iterable[EventDraft]
 ) -> CachedDefinitions:
-    """The definitions that the drafts need, as of this transaction.
+    """Returns the definitions for the drafts, as of this transaction.
 
-    They stay valid until the transaction ends if it holds `lock_definitions_shared`. One statement
-    if everything is cached.
+    They stay valid until the transaction ends if it holds `lock_definitions_shared`. Runs one
+    statement if everything is cached.
     """
     definitions = await _current_definitions(session)
     ids = {id for draft in drafts if (id := parse_id(draft.event_type_id or ""))}

@@ -76,7 +76,7 @@ async def create_rule(
 async def update_rule(
     database: Database, command: CommandContext, rule_id: UUID, attributes: Mapping[str, Any]
 ) -> DuplicationRuleResult:
-    """Another fingerprint or window clears the fingerprints that the rule has stored."""
+    """Updates a rule. A changed fingerprint or window clears the stored fingerprints."""
     null_problems = [
         invalid_input("Must not be null.", name) for name in attributes if attributes[name] is None
     ]
@@ -125,7 +125,7 @@ class ResetResult:
 async def reset_rules(
     database: Database, command: CommandContext, rule_id: UUID | None
 ) -> ResetResult:
-    """Clears the fingerprints of one rule, or of all: the next event counts as new."""
+    """Clears the fingerprints of one rule, or of all rules: the next event is no duplicate."""
     table = tables.DuplicationRule
     statement = select(table).order_by(col(table.id)).with_for_update()
     if rule_id is not None:
@@ -154,7 +154,7 @@ async def fetch_rules(
 async def fetch_match_counts(
     database: Database, caller: Caller, ids: Sequence[UUID]
 ) -> dict[UUID, int]:
-    """Number of duplicates that each rule has found since its last reset."""
+    """Returns the number of duplicates that each rule has found since its last reset."""
     async with database.read(caller.organization_id) as session:
         return await _load_match_counts(session, ids)
 

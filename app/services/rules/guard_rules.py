@@ -1,7 +1,7 @@
 """Creates, changes, publishes and retires guard rules.
 
-The published version is enforced, not the draft. It is read in the transaction of each report, so
-that a report which begins after a publication was answered is judged by it, in every process.
+The published version is enforced, not the draft. Each report reads it in its own transaction: from
+the response to a publication on, every process enforces the new version.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ async def create_rule(
 async def update_draft(
     database: Database, command: CommandContext, rule_id: UUID, attributes: Mapping[str, Any]
 ) -> GuardRuleResult:
-    """Edits the draft. The published version stays in force."""
+    """Edits the draft. The published version is still enforced."""
     null_problems = [
         invalid_input("Must not be null.", name) for name in attributes if attributes[name] is None
     ]
@@ -104,7 +104,7 @@ async def publish_rule(
             each.number: each for each in (await load_versions(session, [rule_id]))[rule_id]
         }
         if version is not None and version not in versions:
-            message = f"There is no version {version} of {row.name}."
+            message = f"The guard rule {row.name!r} has no version {version}."
             return GuardRuleResult(
                 problems=(Problem(UserErrorCode.NOT_FOUND, message, ("version",)),)
             )
@@ -173,11 +173,13 @@ def _validate_publication(
     command: CommandContext,
 ) -> list[Problem]:
     if len(versions) >= command.limits.versions_per_rule:
-        message = f"A rule has at most {command.limits.versions_per_rule:,} versions."
+        message = (
+            f"Too many versions of the rule: the maximum is {command.limits.versions_per_rule:,}."
+        )
         return [Problem(UserErrorCode.LIMIT_REACHED, message)]
     published = versions.get(row.published or 0)
     if row.state is GuardRuleState.PUBLISHED and published and _content(published) == content:
-        message = f"Version {row.published} of {row.name} says the same, and is in force."
+        message = f"Nothing to publish: the published version {row.published} has the same content."
         return [Problem(UserErrorCode.CONFLICT, message)]
     return _validate_attributes(content, scope, command)
 
@@ -189,7 +191,7 @@ async def _validate_total_cost(
     scope: RuleScope,
     command: CommandContext,
 ) -> list[Problem]:
-    """A problem if all rules that run for an event together exceed the step limit."""
+    """Returns a problem if all rules that run for an event together exceed the step limit."""
     published = await load_published_rules(
         session, [] if row.event_type_id is None else [row.event_type_id]
     )
@@ -201,8 +203,8 @@ async def _validate_total_cost(
     if steps <= command.limits.guard_steps:
         return []
     message = (
-        f"Together with the rules in force this could take {steps:,} steps for an event; at most "
-        f"{command.limits.guard_steps:,}."
+        f"Together with the other published rules, this rule can take {steps:,} steps per event; "
+        f"the maximum is {command.limits.guard_steps:,}. Simplify its expression."
     )
     return [Problem(UserErrorCode.LIMIT_REACHED, message)]
 

@@ -1,1 +1,1 @@
-"""Helpers used by the services of all nouns."""
+"""Helpers shared by all services."""
