@@ -21,18 +21,18 @@ keys = typer.Typer(no_args_is_help=True)
 
 @main.callback()
 def tocsin() -> None:
-    """Tocsin: operational events, heard the moment they happen. Settings: TOCSIN_*."""
+    """Tocsin, a GraphQL server for operational events. Settings are TOCSIN_* variables."""
 
 
 @main.command()
 def serve(
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The port to listen on.")] = 8000,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
     workers: Annotated[
-        int, typer.Option(min=1, max=64, help="How many processes share the work.")
+        int, typer.Option(min=1, max=64, help="Number of server processes that share the port.")
     ] = 1,
 ) -> None:
-    """Serve GraphQL at /graphql. Migrates the database first."""
+    """Migrate the database and start the server."""
     from app.serving.command import serve
 
     serve(host, port, workers)
@@ -42,12 +42,10 @@ def serve(
 def migrate(
     new_epoch: Annotated[
         bool,
-        typer.Option(
-            "--new-epoch", help="After restoring a backup: cursors given out are expired."
-        ),
+        typer.Option("--new-epoch", help="Expire all cursors. Required after restoring a backup."),
     ] = False,
 ) -> None:
-    """Bring the database to this version, without serving."""
+    """Migrate the database to this version without starting the server."""
     from app.database_commands import migrate
 
     migrate(new_epoch=new_epoch)
@@ -58,14 +56,18 @@ def prune(
     before: Annotated[
         datetime,
         typer.Option(
-            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"], help="A day, or an instant, in UTC."
+            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"],
+            help="Date or time in UTC. Older entries are removed.",
         ),
     ],
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Count them only, and remove nothing.")
+        bool, typer.Option("--dry-run", help="Count the entries without removing them.")
     ] = False,
 ) -> None:
-    """Remove log entries that are older, for good. Events stay. Servers may run meanwhile."""
+    """Permanently remove old entries from the change log. Events are kept.
+
+    Servers can keep running.
+    """
     from app.database_commands import prune
 
     prune(before, dry_run=dry_run)
@@ -73,7 +75,7 @@ def prune(
 
 @main.command()
 def schema() -> None:
-    """Print the GraphQL schema, as schema.graphql has it."""
+    """Print the GraphQL schema in SDL, as in schema.graphql."""
     from app.graphql.schema import build_schema
 
     typer.echo(build_schema().as_str())
@@ -81,15 +83,20 @@ def schema() -> None:
 
 @main.command("import")
 def import_events(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="The file, or - for standard input.")],
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="File to import, or - for standard input.")
+    ],
     organization: Annotated[
-        str, typer.Option(help="The key of the organization.")
+        str, typer.Option(help="Key of the organization.")
     ] = DEFAULT_ORGANIZATION,
     actor: Annotated[
-        str, typer.Option(help="Who the history says has logged the events.")
+        str, typer.Option(help="Name recorded in the history as the actor.")
     ] = "tocsin import",
 ) -> None:
-    """Import CloudEvents: a JSON array, or one a line. Run again, it imports nothing twice."""
+    """Import CloudEvents from a JSON array or from a file with one event per line.
+
+    Importing a file again does not create duplicates.
+    """
     from app.archives.commands import import_events
 
     raise typer.Exit(import_events(file, organization, actor))
@@ -98,35 +105,41 @@ def import_events(
 @main.command("export")
 def export_events(
     organization: Annotated[
-        str, typer.Option(help="The key of the organization.")
+        str, typer.Option(help="Key of the organization.")
     ] = DEFAULT_ORGANIZATION,
     type: Annotated[
         list[str] | None,
-        typer.Option("--type", help="Of this type, or with * of a prefix; repeat it."),
+        typer.Option(
+            "--type", help="Event type, or a prefix with a trailing *. Repeat it for several types."
+        ),
     ] = None,
-    category: Annotated[str | None, typer.Option(help="Of an event type of this category.")] = None,
+    category: Annotated[str | None, typer.Option(help="Category of the event type.")] = None,
     tag: Annotated[
         list[str] | None,
-        typer.Option("--tag", help="With this tag; repeat it for more, all of them."),
+        typer.Option("--tag", help="Tag. If repeated, events must have all of the tags."),
     ] = None,
     from_: Annotated[
         str | None,
-        typer.Option("--from", help="Occurred from then on, as 2026-04-10T00:00:00Z."),
+        typer.Option(
+            "--from", help="Earliest time of occurrence, for example 2026-04-10T00:00:00Z."
+        ),
     ] = None,
-    to: Annotated[str | None, typer.Option(help="Occurred before then.")] = None,
+    to: Annotated[str | None, typer.Option(help="End of the time range, exclusive.")] = None,
     severity: Annotated[
         list[str] | None,
-        typer.Option("--severity", help="Of this severity; repeat it for more."),
+        typer.Option("--severity", help="Severity. Repeat it for several severities."),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", help="Write to this file; one that an export began goes on."),
+        typer.Option(
+            "--output", help="File to write to. An earlier export to the same file is continued."
+        ),
     ] = None,
     after: Annotated[
-        str | None, typer.Option(help="Go on behind the cursor that a run has told.")
+        str | None, typer.Option(help="Cursor printed by an earlier export. Continues after it.")
     ] = None,
 ) -> None:
-    """Export events as CloudEvents, one a line, in the order that they were logged."""
+    """Export events as CloudEvents, one per line, in the order in which they were logged."""
     from app.archives.commands import export_events, parse_filter_options
 
     filter = parse_filter_options(type, category, tag, from_, to, severity)
@@ -135,21 +148,27 @@ def export_events(
 
 @keys.command("create")
 def create_key(
-    name: Annotated[str, typer.Option(help="Who or what will use it.")],
+    name: Annotated[
+        str, typer.Option(help="Name of the key, for example the system that uses it.")
+    ],
     permissions: Annotated[
-        list[Permission], typer.Option("--permission", help="What it may do; repeat it.")
+        list[Permission],
+        typer.Option(
+            "--permission", help="Permission of the key. Repeat it for several permissions."
+        ),
     ],
     organization: Annotated[
-        str, typer.Option(help="The key of its organization.")
+        str, typer.Option(help="Key of the organization that the API key belongs to.")
     ] = DEFAULT_ORGANIZATION,
     expires_at: Annotated[
-        str | None, typer.Option(help="When it ends, as 2027-01-01T00:00:00Z.")
+        str | None,
+        typer.Option(help="Expiration time, for example 2027-01-01T00:00:00Z. Default: never."),
     ] = None,
     every_organization: Annotated[
-        bool, typer.Option("--every-organization", help="It acts in every organization.")
+        bool, typer.Option("--every-organization", help="Valid in every organization.")
     ] = False,
 ) -> None:
-    """Make a key and print its secret, alone, on standard output."""
+    """Create an API key. Only its secret is printed to standard output."""
     from app.key_commands import create_key
 
     create_key(name, permissions, organization, expires_at, every_organization=every_organization)
@@ -157,7 +176,7 @@ def create_key(
 
 @keys.command("list")
 def list_keys() -> None:
-    """List all keys, a line each, separated by tabs: the valid ones first."""
+    """List all API keys, one per line, with tab-separated columns. Valid keys come first."""
     from app.key_commands import list_keys
 
     list_keys()
@@ -165,12 +184,15 @@ def list_keys() -> None:
 
 @keys.command("revoke")
 def revoke_key(
-    id: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `list` has it.")],
+    id: Annotated[
+        str,
+        typer.Argument(metavar="ID", help="ID of the API key, as printed by `tocsin keys list`."),
+    ],
 ) -> None:
-    """End a key for good. Servers that run close the sockets that it opened."""
+    """Permanently revoke an API key. Running servers close its connections."""
     from app.key_commands import revoke_key
 
     revoke_key(id)
 
 
-main.add_typer(keys, name="keys", help="Make, list and revoke keys, at the database itself.")
+main.add_typer(keys, name="keys", help="Create, list and revoke API keys directly in the database.")

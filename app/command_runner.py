@@ -1,6 +1,6 @@
-"""What the commands share: reading the settings, and running work on a database.
+"""Functions shared by all commands: reading the settings, and running a job on a database.
 
-A failure of either is one line on standard error and an exit code, without a traceback.
+A failure is one line on standard error and an exit code, without a traceback.
 """
 
 from __future__ import annotations
@@ -14,23 +14,30 @@ from pydantic import ValidationError
 
 from app.settings import Settings
 from app.store.engine.database import Database
-from app.store.engine.dialect import DATABASE_ERRORS, InvalidDatabaseUrlError, unavailable_reason
+from app.store.engine.dialect import (
+    DATABASE_ERRORS,
+    InvalidDatabaseUrlError,
+    describe_failure,
+    parse_database_url,
+)
 from app.store.migrate import DatabaseVersionError, check_version
 from app.telemetry import configure_logs
 
 Result = TypeVar("Result")
+INSTANT_FORMAT = "Use a time with an offset, for example 2027-01-01T00:00:00Z."
 
 
 def read_settings() -> Settings:
-    """The settings. Exits with code 2 if one of them is invalid."""
+    """Reads the settings. Exits with code 2 if one of them is invalid."""
     try:
         return Settings()
     except ValidationError as error:
         for detail in error.errors():
             variable = "__".join(str(step) for step in detail["loc"]).upper()
-            # An error without a place names the variables itself.
-            message = f"TOCSIN_{variable}: {detail['msg']}" if variable else detail["msg"]
-            typer.echo(message, err=True)
+            # pydantic puts "Value error, " before the message of a validator.
+            text = str(detail.get("ctx", {}).get("error", detail["msg"])).removesuffix(".") + "."
+            # An error without a location names the variables itself.
+            typer.echo(f"TOCSIN_{variable}: {text}" if variable else text, err=True)
         raise typer.Exit(2) from None
 
 
@@ -43,9 +50,9 @@ def exit_with(message: str, code: int) -> NoReturn:
 def run_on_database(
     settings: Settings, function: Callable[[Database], Coroutine[Any, Any, Result]]
 ) -> Result:
-    """Calls the function with a database that has the tables of this version. Migrates nothing.
+    """Calls the function with a database of this version. Does not migrate it.
 
-    Exits with code 1 if the database is of another version or fails.
+    Exits with code 1 if the database is of another version or an operation on it fails.
     """
 
     async def run() -> Result:
@@ -57,19 +64,25 @@ def run_on_database(
             await database.close()
 
     configure_logs()
-    return run_async(run)
+    return run_async(settings, run)
 
 
-def run_async(function: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+def run_async(settings: Settings, function: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
     """Runs the coroutine function. Exits with code 1 if the database fails."""
     try:
         return asyncio.run(function())
     except DatabaseVersionError as error:
-        reason: str | None = str(error)
+        message = str(error)
     except InvalidDatabaseUrlError as error:
-        reason = f"TOCSIN_DATABASE_URL {error}."
+        message = f"TOCSIN_DATABASE_URL: {error}"
     except DATABASE_ERRORS as error:
-        reason = unavailable_reason(error)
-        if reason is None:
+        description = describe_failure(error, parse_database_url(settings.database_url))
+        if description is None:
             raise
-    exit_with(f"Tocsin cannot start. {reason}", 1)
+        message = description
+    exit_with(message, 1)
+
+
+def format_count(number: int, singular: str, plural: str | None = None) -> str:
+    """Formats a number with its noun, such as "1 event" and "1,000 events"."""
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"

@@ -1,4 +1,4 @@
-"""Prepares a database for servers of this version: its tables, and the first key."""
+"""Prepares a database for servers of this version: tables and the first API key."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 
 
 async def prepare_database(settings: Settings, *, new_epoch: bool = False) -> str | None:
-    """Migrates the database. Returns the administrator's key if the database was empty."""
+    """Migrates the database. Returns the API key of the administrator if it was empty."""
     database = Database(settings.database_url)
     try:
         await migrate_database(database.url, new_epoch=new_epoch)
@@ -34,5 +34,6 @@ async def _check_bootstrap_key(database: Database, key: str) -> None:
         await authenticate_credential(Access(database), f"Bearer {key}")
     except RequestError:
         log.warning(
-            "bootstrap_key_ignored", reason="it is for an empty database; this one has keys"
+            "bootstrap_key_ignored",
+            reason="TOCSIN_BOOTSTRAP_KEY only applies to an empty database; this one has API keys.",
         )

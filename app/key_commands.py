@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import typer
 
-from app.command_runner import exit_with, read_settings, run_on_database
+from app.command_runner import INSTANT_FORMAT, exit_with, read_settings, run_on_database
 from app.domain.access.caller import Permission
 from app.domain.shared.values import format_instant, parse_id, parse_instant
 from app.services.auth import operator_keys
@@ -27,7 +27,7 @@ def create_key(
     settings = read_settings()
     expiration = None if expires_at is None else parse_instant(expires_at)
     if expires_at is not None and expiration is None:
-        exit_with("--expires-at: Wants an instant with an offset, as 2027-01-01T00:00:00Z.", 2)
+        exit_with(f"--expires-at: Invalid time {expires_at[:100]!a}. {INSTANT_FORMAT}", 2)
     now = datetime.now(UTC)
     result = run_on_database(
         settings,
@@ -43,7 +43,7 @@ def create_key(
         ),
     )
     key = _require_key(result)
-    typer.echo(f"The secret of the new key {key.id}, shown this once:", err=True)
+    typer.echo(f"Secret of the new API key {key.id} (shown only once):", err=True)
     typer.echo(result.secret)
 
 
@@ -58,12 +58,12 @@ def list_keys() -> None:
 def revoke_key(id: str) -> None:
     key_id = parse_id(id)
     if key_id is None:
-        exit_with(f"{id[:100]!a} is no id; ids are UUIDs.", 2)
+        exit_with(f"Invalid ID {id[:100]!a}: expected a UUID, as printed by `tocsin keys list`.", 2)
     now = datetime.now(UTC)
     settings = read_settings()
     result = run_on_database(settings, lambda database: operator_keys.revoke(database, key_id, now))
     key = _require_key(result)
-    typer.echo(f"The key {key.id} ({key.name}) is {_format_state(key, now)}.", err=True)
+    typer.echo(f"The API key {key.id} ({key.name}) is {_format_state(key, now)}.", err=True)
 
 
 def _format_row(organization: str, key: tables.ApiKey, now: datetime) -> tuple[str, ...]:
@@ -89,7 +89,7 @@ def _format_state(key: tables.ApiKey, now: datetime) -> str:
 
 
 def _require_key(result: ApiKeyResult) -> tables.ApiKey:
-    """The key. Prints the problems, and exits if there is no key."""
+    """Returns the key. Prints the problems, and exits with code 1 if there is no key."""
     for problem in result.problems:
         option = "".join(_OPTIONS.get(step, f"--{step}") + ": " for step in problem.path[:1])
         typer.echo(f"{option}{problem.message}", err=True)

@@ -1,4 +1,4 @@
-"""The composition root: it creates everything, once."""
+"""The composition root: creates the application and all of its parts."""
 
 from __future__ import annotations
 
@@ -39,11 +39,13 @@ _TELEMETRY: TelemetryConfig = {
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The ASGI app. The database must be prepared. Raises TokenSettingsError."""
+    """Creates the ASGI app. The database must be prepared. Raises TokenSettingsError."""
     tokens = create_token_verifier(settings)
     if tokens is not None and None in (settings.jwt_issuer, settings.jwt_audience):
         log.warning(
-            "token_audience_not_checked", reason="set TOCSIN_JWT_ISSUER and TOCSIN_JWT_AUDIENCE"
+            "token_audience_not_checked",
+            reason="Tokens for other services are accepted too. "
+            "Set TOCSIN_JWT_ISSUER and TOCSIN_JWT_AUDIENCE.",
         )
 
     @asynccontextmanager

@@ -1,4 +1,4 @@
-"""What is counted while the server runs, for Prometheus; of all worker processes together.
+"""Prometheus metrics, aggregated over all worker processes.
 
 Metrics never identify an organization, and every label has a bounded set of values.
 """
@@ -42,7 +42,7 @@ OPERATIONS = Counter(
 )
 OPERATION_DURATION = Histogram(
     "tocsin_operation_duration_seconds",
-    "How long queries and mutations took, by root field.",
+    "Duration of queries and mutations in seconds, by root field and operation type.",
     ["operation", "kind"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
@@ -61,7 +61,7 @@ EVENTS = Counter(
 )
 REPORT_BATCH_SIZE = Histogram(
     "tocsin_report_batch_size",
-    "Calls that report events and shared a transaction.",
+    "Number of calls that log events in one transaction.",
     buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
 )
 
@@ -87,38 +87,37 @@ def plan_counter(result: str) -> Counter:
     return PLANS.labels(result)
 
 
-SOCKETS = Gauge("tocsin_sockets", "WebSockets that are open.", multiprocess_mode="livesum")
-SUBSCRIPTIONS = Gauge(
-    "tocsin_subscriptions", "Subscriptions that follow the log.", multiprocess_mode="livesum"
-)
+SOCKETS = Gauge("tocsin_sockets", "Open WebSocket connections.", multiprocess_mode="livesum")
+SUBSCRIPTIONS = Gauge("tocsin_subscriptions", "Active subscriptions.", multiprocess_mode="livesum")
 BUFFERED_MESSAGES = Gauge(
     "tocsin_buffered_messages",
-    "Answers that wait in memory for their subscribers.",
+    "Messages that wait in memory for slow subscribers.",
     multiprocess_mode="livesum",
 )
 BUFFERED_BYTES = Gauge(
     "tocsin_buffered_bytes",
-    "Their size; what several subscribers wait for counts for each, and lies in memory once.",
+    "Size in bytes of the messages in `tocsin_buffered_messages`. A message for several "
+    "subscribers is counted for each, but is in memory once.",
     multiprocess_mode="livesum",
 )
 LAG_ENTRIES = Gauge(
     "tocsin_change_log_lag_entries",
-    "Log entries that the process furthest behind has not read (counted up to 10,000).",
+    "Change log entries that the process furthest behind has not read, up to 10,000.",
     multiprocess_mode="livemax",
 )
 LAG_SECONDS = Gauge(
     "tocsin_change_log_lag_seconds",
-    "Age of the oldest log entry that the process furthest behind has not read.",
+    "Age in seconds of the oldest change log entry that the process furthest behind has not read.",
     multiprocess_mode="livemax",
 )
 CONNECTIONS = Gauge(
     "tocsin_database_connections_in_use",
-    "Database connections in use, to read and to write with.",
+    "Database connections in use, for reads and writes.",
     multiprocess_mode="livesum",
 )
 DATABASE_UP = Gauge(
     "tocsin_database_up",
-    "1 while every process reaches the database, as of its last look.",
+    "1 if every process reached the database in its last health check, else 0.",
     multiprocess_mode="livemin",
 )
 

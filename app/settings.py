@@ -1,12 +1,13 @@
 """Settings, read from TOCSIN_* environment variables.
 
-Only the composition root and the commands read them; everything else gets values.
+Only `main` and the commands read them. All other modules get values.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,6 +24,7 @@ from app.domain.shared.limits import (
     SubscriptionLimits,
 )
 
+_BASE_URL = re.compile(r"^https?://[^\s/?#]+(/[^\s?#]*)?\Z")
 # docs/upgrading.md has the same table.
 RENAMED_SETTINGS = {
     "TOCSIN_LOG_REQUESTS": "TOCSIN_ACCESS_LOG",
@@ -79,65 +81,91 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="TOCSIN_", env_nested_delimiter="__")
 
     database_url: str = Field(
-        default="sqlite:///tocsin.db", description="sqlite:///FILE or postgresql://USER@HOST/NAME"
+        default="sqlite:///tocsin.db",
+        description="URL of the database: `sqlite:///FILE` or "
+        "`postgresql://USER:PASSWORD@HOST:PORT/NAME`. The PostgreSQL database must exist.",
     )
     bootstrap_key: str | None = Field(
         default=None,
         repr=False,
-        description="The administrator's key of an empty database; else one is made.",
+        description="API key of the administrator, for an empty database. Ignored later. If not "
+        "set, a key is generated and printed.",
     )
     public_url: str | None = Field(
         default=None,
-        pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$",
-        description="The server as clients address it; without it, as each request did.",
+        description="Base URL of the server for clients, `https://HOST/PATH`. Used in `dataschema` "
+        "and to recognize the server's own web pages. If not set, each request's host is used.",
     )
     cors_origins: str | None = Field(
         default=None,
-        description="Other origins whose pages may call, `*` for all: https://a.example,"
-        "https://b.example:8443. Without it, none.",
+        description="Origins of other sites whose web pages may use the API, separated by commas: "
+        "`https://a.example,https://b.example:8443`, or `*` for all. If not set, none may.",
     )
     jwt_secret: SecretStr | None = Field(
-        default=None, description="Tokens signed with this secret (HS256 and so on) are accepted."
+        default=None,
+        description="Secret of at least 32 bytes. Access tokens that are signed with it (HS256, "
+        "HS384, HS512) are accepted. If not set, none are.",
     )
     jwt_jwks_url: str | None = Field(
-        default=None, description="Tokens signed with one of the keys published there are accepted."
+        default=None,
+        description="URL of a JSON Web Key Set. Access tokens that are signed with one of its keys "
+        "are accepted. If not set, none are.",
     )
-    jwt_issuer: str | None = Field(default=None, description="What a token must say as `iss`.")
-    jwt_audience: str | None = Field(default=None, description="What a token must say as `aud`.")
+    jwt_issuer: str | None = Field(
+        default=None,
+        description="Required `iss` of access tokens. If not set, every issuer is accepted.",
+    )
+    jwt_audience: str | None = Field(
+        default=None,
+        description="Required `aud` of access tokens. If not set, every audience is accepted.",
+    )
     jwt_leeway_seconds: int = Field(
-        default=30, ge=0, description="How far the clocks of servers may differ."
+        default=30,
+        ge=0,
+        description="Accepted clock difference in seconds when the times in an access token are "
+        "validated, at most 3,600.",
     )
     failed_auth: FailedAuthLimits = Field(
-        default_factory=FailedAuthLimits, description="TOCSIN_FAILED_AUTH__FREE_ATTEMPTS and so on."
+        default_factory=FailedAuthLimits,
+        description="Rate limit for failed authentication attempts.",
     )
     trusted_proxies: str | None = Field(
         default=None,
-        description="Addresses whose X-Forwarded-For and -Proto are believed, `*` for all: "
-        "10.0.0.1,10.1.0.0/16. Without it, nobody's are.",
+        description="Addresses and networks of reverse proxies whose `X-Forwarded-For` and "
+        "`X-Forwarded-Proto` are trusted, separated by commas: `10.0.0.1,10.1.0.0/16`, or `*` for "
+        "all. If not set, the headers are ignored.",
     )
     subscriptions: SubscriptionLimits = Field(
         default_factory=SubscriptionLimits,
-        description="Memory for subscribers: TOCSIN_SUBSCRIPTIONS__BUFFER_MESSAGES and so on.",
+        description="Memory for messages that wait for a slow subscriber.",
     )
-    metrics: bool = Field(default=True, description="Whether there is GET /metrics.")
+    metrics: bool = Field(default=True, description="Serves `GET /metrics`.")
     metrics_token: SecretStr | None = Field(
-        default=None, description="Only who gives this as a bearer token reads the metrics."
+        default=None,
+        description="Bearer token that `GET /metrics` requires. If not set, everyone can read the "
+        "metrics.",
     )
-    access_log: bool = Field(default=False, description="Logs a line for each request.")
+    access_log: bool = Field(
+        default=False, description="Writes a line to the server logs for each request."
+    )
     ready_lag_seconds: float = Field(
-        default=30, gt=0, description="GET /ready says no when subscribers are later than this."
+        default=30,
+        gt=0,
+        description="Time in seconds by which subscribers may be behind the end of the change log. "
+        "`GET /ready` fails if they are further behind.",
     )
     limits: Limits = Field(
-        default_factory=Limits, description="TOCSIN_LIMITS__PAGE_SIZE and so on."
+        default_factory=Limits, description="Limits of events, event types, rules and lists."
     )
     sockets: SocketLimits = Field(
-        default_factory=SocketLimits, description="TOCSIN_SOCKETS__OPERATIONS_PER_SOCKET and so on."
+        default_factory=SocketLimits, description="Limits and timeouts of WebSocket connections."
     )
     documents: DocumentLimits = Field(
-        default_factory=DocumentLimits, description="TOCSIN_DOCUMENTS__COST and so on."
+        default_factory=DocumentLimits, description="Limits of GraphQL documents."
     )
     requests: RequestLimits = Field(
-        default_factory=RequestLimits, description="TOCSIN_REQUESTS__POINTS_PER_MINUTE and so on."
+        default_factory=RequestLimits,
+        description="Time limits of requests, and the rate limit of a credential.",
     )
 
     @model_validator(mode="before")
@@ -148,9 +176,19 @@ class Settings(BaseSettings):
             raise PydanticCustomError("renamed_setting", "{lines}", {"lines": "\n".join(lines)})
         return values
 
+    @field_validator("public_url")
+    @classmethod
+    def _validate_public_url(cls, value: str | None) -> str | None:
+        if value is not None and not _BASE_URL.search(value):
+            raise ValueError(
+                f"Invalid base URL {value[:100]!a}. "
+                "Use https://HOST or https://HOST/PATH, without a query."
+            )
+        return value
+
     @field_validator("cors_origins")
     @classmethod
-    def _are_origins(cls, value: str | None) -> str | None:
+    def _validate_origins(cls, value: str | None) -> str | None:
         if value is not None:
             # Imported here because it loads the web framework, which only `serve` needs.
             from app.http.cross_origin import AllowedOrigins

@@ -1,4 +1,4 @@
-"""Server logs: one JSON object per line on standard error, including those of libraries."""
+"""Server logs: one JSON object per line on standard error, including the logs of libraries."""
 
 from __future__ import annotations
 

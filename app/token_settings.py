@@ -1,4 +1,4 @@
-"""The tokens (JWT) that the settings accept."""
+"""Creates the verifier of access tokens (JWT) from the settings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def create_token_verifier(settings: Settings) -> TokenVerifier | None:
-    """Reads tokens as the settings say; None if they accept no tokens.
+    """Creates the verifier of access tokens. Returns None if no tokens are accepted.
 
     Raises TokenSettingsError if a setting is invalid.
     """
@@ -20,7 +20,7 @@ def create_token_verifier(settings: Settings) -> TokenVerifier | None:
     secret = settings.jwt_secret
     if secret is None and settings.jwt_jwks_url is None:
         return None
-    # An HTTP client and cryptography, which take long to import and few servers need.
+    # It imports an HTTP client and cryptography, which are slow to import and often not needed.
     from app.services.auth.tokens import TokenVerifier
 
     return TokenVerifier(

@@ -1,4 +1,4 @@
-"""The commands `import` and `export`. They use the database directly; servers may run meanwhile."""
+"""The commands `import` and `export`. They use the database directly, also while servers run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,13 @@ from app.archives.exporting import Exporter
 from app.archives.importing import INTERRUPTED, Importer
 from app.archives.output import ExportOutput, OutputError, StandardOutput, open_resumable
 from app.archives.reading import read_events
-from app.command_runner import exit_with, read_settings, run_on_database
+from app.command_runner import (
+    INSTANT_FORMAT,
+    exit_with,
+    format_count,
+    read_settings,
+    run_on_database,
+)
 from app.domain.access.caller import Caller, Permission
 from app.domain.events.filters import EventFilter, TagFilter, TimeRange
 from app.domain.events.severity import Severity, lookup_severity
@@ -62,13 +68,13 @@ def parse_filter_options(
     until: str | None,
     severities: list[str] | None,
 ) -> EventFilter:
-    """The filter that the options of `tocsin export` describe. Exits with code 2 on a bad value."""
+    """Parses the options of `tocsin export`. Exits with code 2 if a value is invalid."""
     start_time, end_time = (
         _parse_instant_option("--from", since),
         _parse_instant_option("--to", until),
     )
     if start_time is not None and end_time is not None and end_time <= start_time:
-        exit_with("--to: Must be later than --from.", 2)
+        exit_with("--to: The time must be later than --from.", 2)
     return EventFilter(
         types=tuple(types) if types else None,
         category=category,
@@ -79,16 +85,18 @@ def parse_filter_options(
 
 
 def _run_in_organization(settings: Settings, organization: str, job: OrganizationJob) -> int:
-    """Runs the work on a database of this version. Returns the exit code.
+    """Runs the job on a database of this version. Returns the exit code.
 
-    Nothing is migrated: a server may run on the database.
+    Does not migrate the database: a server may be using it.
     """
 
     async def run(database: Database) -> int:
         async with database.read(ALL_ORGANIZATIONS) as session:
             organization_id = await find_organization_id(session, organization)
         if organization_id is None:
-            _print_to_stderr(f"There is no organization {organization[:100]!a}.")
+            _print_to_stderr(
+                f"--organization: There is no organization with the key {organization[:100]!a}."
+            )
             return 2
         return await job(database, organization_id)
 
@@ -104,9 +112,10 @@ def _create_import_job(settings: Settings, file: BinaryIO, actor: str) -> Organi
         typer.echo(str(tally))
         if tally.stop_reason is not None:
             _print_to_stderr(
-                f"{tally.stop_reason}. Run it again: what is there already is not imported twice."
+                f"{tally.stop_reason}. Run the command again to continue: "
+                "events that were imported are skipped."
             )
-        return 1 if tally.refused else _exit_code(tally.stop_reason)
+        return 1 if tally.rejected else _exit_code(tally.stop_reason)
 
     return job
 
@@ -131,8 +140,12 @@ def _create_export_job(
         except RequestError as error:
             _print_to_stderr(error.message)
             return 2 if error.code is ErrorCode.INVALID_CURSOR else 1
-        continue_with = f"--after {result.cursor}" if path is None else "run it again"
-        _print_to_stderr(f"Exported {result.events:,} events. To go on from there: {continue_with}")
+        _print_to_stderr(f"Exported {format_count(result.events, 'event')}.")
+        _print_to_stderr(
+            f"To export later events, use --after {result.cursor}"
+            if path is None
+            else "To export later events, run the command again."
+        )
         if result.stop_reason is not None:
             _print_to_stderr(f"{result.stop_reason}.")
         return _exit_code(result.stop_reason)
@@ -155,7 +168,7 @@ def _exit_code(stop_reason: str | None) -> int:
 
 
 def _filter_options(filter: EventFilter) -> dict[str, Any]:
-    """The filter as JSON. A file can be continued only by an export with the same options."""
+    """Returns the filter as JSON. Only an export with the same options can continue a file."""
     times = filter.occurred_at or TimeRange()
     options = {
         "type": filter.types and list(filter.types),
@@ -171,14 +184,15 @@ def _filter_options(filter: EventFilter) -> dict[str, Any]:
 def _parse_instant_option(option: str, text: str | None) -> datetime | None:
     instant = None if text is None else parse_instant(text)
     if text is not None and instant is None:
-        exit_with(f"{option}: Wants an instant with an offset, as 2026-04-10T00:00:00Z.", 2)
+        exit_with(f"{option}: Invalid time {(text or '')[:100]!a}. {INSTANT_FORMAT}", 2)
     return instant
 
 
 def _parse_severity_option(text: str) -> Severity:
     severity = lookup_severity(text)
     if severity is None:
-        exit_with(f"--severity: Is one of {', '.join(each.value for each in Severity)}.", 2)
+        names = ", ".join(each.value for each in Severity)
+        exit_with(f"--severity: Invalid severity {text[:100]!a}. Use one of {names}.", 2)
     return severity
 
 
@@ -196,7 +210,7 @@ def _open_input(name: str) -> Iterator[BinaryIO]:
         try:
             file = stack.enter_context(Path(name).open("rb"))
         except OSError as error:
-            exit_with(f"{name} cannot be read: {error.strerror}.", 2)
+            exit_with(f"Cannot read {name}: {error.strerror}.", 2)
         yield file
 
 

@@ -59,11 +59,14 @@ class Exporter:
             log_begins_at = export_range.snapshot.begins_at
             if position < export_range.until:
                 result.stop_reason = (
-                    "Not all: an open transaction holds up what was logged after it"
+                    "The export is incomplete: an open database transaction hides later events. "
+                    "Continue when it has ended"
                 )
             elif self.output.after is None and log_begins_at is not None:
                 begins_at = format_instant(log_begins_at)
-                result.stop_reason = f"Not all: the log was pruned, and begins at {begins_at}"
+                result.stop_reason = (
+                    f"The export is incomplete: the change log was pruned and begins at {begins_at}"
+                )
         except asyncio.CancelledError:
             result.stop_reason = INTERRUPTED
         except OutputError as error:

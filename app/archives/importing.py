@@ -41,18 +41,18 @@ class ImportTally:
     imported: int = 0
     already_present: int = 0
     counted_duplicates: int = 0
-    refused: int = 0
+    rejected: int = 0
     stop_reason: str | None = None
 
     def __str__(self) -> str:
         return (
-            f"Imported {self.imported:,}, already there {self.already_present:,}, "
-            f"counted as duplicates {self.counted_duplicates:,}, refused {self.refused:,}."
+            f"Imported {self.imported:,}, already present {self.already_present:,}, "
+            f"counted as duplicates {self.counted_duplicates:,}, rejected {self.rejected:,}."
         )
 
     def add(self, report: ReportResult) -> None:
         if report.is_rejected:
-            self.refused += 1
+            self.rejected += 1
         elif report.replay:
             self.already_present += 1
         elif report.stored:
@@ -63,7 +63,7 @@ class ImportTally:
 
 @dataclass
 class Importer:
-    """Imports events. `print_line` receives refusals, `advance` the size of each batch."""
+    """Imports events. `print_line` receives rejections, `advance` the size of each batch."""
 
     database: Database
     reporter: Caller
@@ -83,7 +83,7 @@ class Importer:
             with suppress(asyncio.CancelledError):
                 await asyncio.sleep(0)  # consumes a pending cancellation
         except FileReadError as error:
-            self.tally.stop_reason = f"The file cannot be read on: {error}"
+            self.tally.stop_reason = f"Cannot read the rest of the file: {error}"
         except Exception as error:
             if (reason := unavailable_reason(error)) is None:
                 raise
@@ -110,7 +110,7 @@ class Importer:
         reports = iter(await self._ingest(events))
         for parsed in batch:
             if parsed.error is not None:
-                self.tally.refused += 1
+                self.tally.rejected += 1
                 self.print_line(f"{parsed.location}: {parsed.error}")
                 continue
             report = next(reports)

@@ -1,7 +1,7 @@
 """Outputs of an export: standard output, or a file that a later run can resume.
 
-FILE.cursor next to FILE has the number of valid bytes in FILE and the log cursor after them. It is
-replaced after the lines are on disk; bytes in FILE beyond it are from a run that was killed.
+FILE.cursor next to FILE has the number of valid bytes in FILE and the change log cursor after them.
+It is replaced after the lines are on disk. Other bytes in FILE are from a run that was killed.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class StandardOutput:
         except OSError as error:
             # Python would flush again at exit and print an error.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise OutputError(f"Standard output cannot be written: {error.strerror}.") from None
+            raise OutputError(f"Cannot write to standard output: {error.strerror}.") from None
 
 
 @dataclass
@@ -103,7 +103,7 @@ def open_resumable(
 def _resume(path: Path, file: FileIO, after: str | None, options: dict[str, Any]) -> ResumableFile:
     try:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OutputError(f"{path} is no file.", usage=True)
+            raise OutputError(f"--output: {path} is not a regular file.", usage=True)
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         state = _load_state(path, file.seek(0, os.SEEK_END), after, options)
         if state is not None:
@@ -112,13 +112,13 @@ def _resume(path: Path, file: FileIO, after: str | None, options: dict[str, Any]
             after = state["cursor"]
         return ResumableFile(path, after, options, file)
     except BlockingIOError:
-        raise OutputError(f"Another export is writing {path}.") from None
+        raise OutputError(f"Another export is writing to {path}.") from None
     except OSError as error:
         raise _write_error(path, error) from None
 
 
 def _write_error(path: Path, error: OSError) -> OutputError:
-    return OutputError(f"{path} cannot be written: {error.strerror}.")
+    return OutputError(f"Cannot write to {path}: {error.strerror}.")
 
 
 def _load_state(
@@ -132,25 +132,29 @@ def _load_state(
     except FileNotFoundError:
         if size:
             raise OutputError(
-                f"{path} is there, and no {state_path.name} beside it that says how to "
-                "go on: choose another file, or remove it.",
+                f"{path} exists without {state_path.name}, so the export cannot be continued. "
+                "Choose another file, or remove it.",
                 usage=True,
             ) from None
         return None
     except (ValueError, TypeError, LookupError):
-        raise OutputError(f"{state_path} is damaged: remove it and {path} to begin anew.") from None
+        raise OutputError(
+            f"{state_path} is damaged. Remove it and {path} to start again."
+        ) from None
     if after is not None:
-        raise OutputError(f"{path} goes on from {state_path.name}: leave --after out.", usage=True)
+        raise OutputError(
+            f"--after: {path} continues from {state_path.name}. Omit --after.", usage=True
+        )
     if saved_options != options:
         raise OutputError(
-            f"{path} was begun with other options, {json.dumps(saved_options)}: "
-            "go on with these, or choose another file.",
+            f"{path} was started with other options: {json.dumps(saved_options)}. "
+            "Use the same options, or choose another file.",
             usage=True,
         )
     if size < saved_size:
         raise OutputError(
-            f"{path} has {size:,} bytes, of {saved_size:,} that were written: something else "
-            f"changed it. Remove it and {state_path.name} to begin anew."
+            f"{path} has {size:,} bytes, but {saved_size:,} were written: another program changed "
+            f"it. Remove it and {state_path.name} to start again."
         )
     return dict(state)
 

@@ -32,7 +32,7 @@ class ParsedEvent:
 
 
 class BinaryReader(Protocol):
-    """The methods of a binary file that are needed."""
+    """The methods of a binary file that `read_events` uses."""
 
     def read(self, size: int, /) -> bytes: ...
 
@@ -40,7 +40,7 @@ class BinaryReader(Protocol):
 
 
 def read_events(file: BinaryReader, max_bytes: int) -> Iterator[ParsedEvent]:
-    """Reads the events of a file or standard input. Longer ones than `max_bytes` are errors."""
+    """Reads the events of a file or standard input. Events longer than `max_bytes` are errors."""
     head = file.read(len(codecs.BOM_UTF8)).removeprefix(codecs.BOM_UTF8)
     lines_before = 0
     while not head.lstrip(_WHITESPACE_BYTES):
@@ -103,15 +103,15 @@ def _parse_event(location: str, line: bytes) -> ParsedEvent:
         text = line.decode()
         value = STRICT_DECODER.decode(text)
     except UnicodeDecodeError as error:
-        return ParsedEvent(location, len(line), error=f"Byte {error.start + 1} is no UTF-8.")
+        return ParsedEvent(location, len(line), error=f"Invalid UTF-8 at byte {error.start + 1}.")
     except RecursionError:
         return ParsedEvent(location, len(line), error=_TOO_DEEP_ERROR)
     except json.JSONDecodeError as error:
         return ParsedEvent(
-            location, len(line), error=f"Is no JSON: {error.msg} (character {error.pos + 1})."
+            location, len(line), error=f"Invalid JSON: {error.msg} (character {error.pos + 1})."
         )
     except ValueError as error:
-        return ParsedEvent(location, len(line), error=f"Is no JSON: {error}.")
+        return ParsedEvent(location, len(line), error=f"Invalid JSON: {error}.")
     return ParsedEvent(location, len(line), value)
 
 
@@ -140,10 +140,10 @@ class _ArrayReader:
                 index += 1
             self._expect("]")
             if self._peek():
-                raise _ArrayError("something follows the array")
+                raise _ArrayError("unexpected text after the array")
         except _ArrayError as error:
             character = self._consumed_characters + self._index + 1
-            message = f"The array cannot be read on from character {character:,}: {error}."
+            message = f"Cannot read the array from character {character:,}: {error}."
             yield ParsedEvent(f"index {index}", 0, error=message)
 
     def _peek(self) -> str:
@@ -161,7 +161,7 @@ class _ArrayReader:
         character = self._peek()
         if character != expected:
             raise _ArrayError(
-                f"expecting ',' or ']', not {character!a}" if character else _UNEXPECTED_END
+                f"expected ',' or ']' instead of {character!a}" if character else _UNEXPECTED_END
             )
         self._index += 1
 
@@ -172,7 +172,7 @@ class _ArrayReader:
             try:
                 value, end, error = self._decode_element()
             except RecursionError:
-                raise _ArrayError("it is nested too deeply") from None
+                raise _ArrayError("the event is nested too deeply") from None
             # A number at the end of the text may be incomplete.
             if end is not None and (end < len(self._text) or self._at_end):
                 size = end - self._index
@@ -199,7 +199,7 @@ class _ArrayReader:
                 _, end = LENIENT_DECODER.raw_decode(self._text, self._index)
             except ValueError:
                 return None, None, str(error)
-            return None, end, f"Is no JSON: {error}."
+            return None, end, f"Invalid JSON: {error}."
         if end - self._index > self._max_bytes:
             return None, end, _size_error(self._max_bytes)
         return value, end, None
@@ -210,7 +210,7 @@ class _ArrayReader:
         try:
             more = self._decoder.decode(chunk, final=not chunk)
         except UnicodeDecodeError:
-            raise _ArrayError("what follows is no UTF-8") from None
+            raise _ArrayError("the rest is not valid UTF-8") from None
         self._at_end = not chunk
         self._consumed_characters += self._index
         self._text = self._text[self._index :] + more
@@ -221,10 +221,10 @@ class _ArrayError(Exception):
     """The rest of the array cannot be read."""
 
 
-_UNEXPECTED_END = "the file ends within it"
-_COMPRESSED_ERROR = "Is compressed by gzip: zcat FILE | tocsin import -"
-_TOO_DEEP_ERROR = "Is nested too deeply to be read."
+_UNEXPECTED_END = "unexpected end of the file"
+_COMPRESSED_ERROR = "The file is compressed with gzip. Run: zcat FILE | tocsin import -"
+_TOO_DEEP_ERROR = "The event is nested too deeply."
 
 
 def _size_error(max_bytes: int) -> str:
-    return f"Is longer than {max_bytes:,} bytes."
+    return f"The event exceeds {max_bytes:,} bytes."

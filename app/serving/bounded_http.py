@@ -1,4 +1,4 @@
-"""Limits on the size and the time of request heads, which uvicorn and httptools do not have.
+"""Limits the size and the time of request heads, which uvicorn and httptools do not.
 
 A head is the request line and the headers. The time limit also applies to the rest of a body whose
 request was answered before it was read.
@@ -19,7 +19,7 @@ from app.domain.shared.limits import RequestLimits
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with limits: 431 for a head too large, disconnection for one too slow."""
+    """uvicorn's protocol. Rejects heads that are too large with 431, and disconnects slow ones."""
 
     _limits = RequestLimits()
     _in_head = False
@@ -48,7 +48,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             # Counted here: httptools has no callback for an incomplete header.
             self._head_bytes += len(data)
             if self._head_bytes > (max_bytes := self._limits.headers_bytes):
-                return self._send_error(431, f"A request's head has at most {max_bytes:,} bytes.")
+                return self._send_error(
+                    431, f"The request line and headers exceed {max_bytes:,} bytes."
+                )
         if self._in_head or self._is_idle():
             self._start_head_timer()
         return None

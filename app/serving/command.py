@@ -24,15 +24,16 @@ def serve(host: str, port: int, workers: int) -> None:
     _check_tokens(settings)
     listener = _create_listener(host, port)
     _set_user_timeout(listener, settings.sockets)
-    key = run_async(lambda: prepare_database(settings))
+    key = run_async(settings, lambda: prepare_database(settings))
     address = f"http://{host}:{listener.getsockname()[1]}/graphql"
     if key is not None:
-        typer.echo("This database is new. Its administrator's key, shown this once:\n")
-        typer.echo(f"  {key}\n\nGraphiQL, signed in:\n\n  {address}#key={quote(key, safe='')}\n")
-    typer.echo(f"Tocsin serves {address}")
+        typer.echo("Created a new database. API key of the administrator (shown only once):\n")
+        link = f"{address}#key={quote(key, safe='')}"
+        typer.echo(f"  {key}\n\nGraphiQL, signed in as the administrator:\n\n  {link}\n")
+    typer.echo(f"Tocsin is running at {address}")
     sys.stdout.flush()
     if workers == 1:
-        # The supervisor of several workers serves nothing itself, and does not import the server.
+        # Imported here: the supervisor of several workers does not need the server.
         from app.serving.server import run_server
 
         run_server(settings, listener)
@@ -54,13 +55,13 @@ def _create_listener(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=2048)
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
-        exit_with(f"Tocsin cannot listen on {host}:{port}: {reason}. Choose by --port.", 1)
+        advice = "Choose another address with --host or --port."
+        exit_with(f"Cannot listen on {host}:{port}: {reason}. {advice}", 1)
 
 
 def _set_user_timeout(listener: socket.socket, limits: SocketLimits) -> None:
-    """Lets the kernel (Linux) drop a connection whose client acknowledges nothing for as long as a
-    ping may take: it would hold a file descriptor, and delay the end of the server by all of the
-    grace period.
+    """Lets the kernel (Linux) drop connections whose client acknowledges no data for the time of a
+    ping. Otherwise they hold a file descriptor and delay shutdown by the whole grace period.
     """
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         milliseconds = int((limits.ping_interval_seconds + limits.pong_timeout_seconds) * 1000)

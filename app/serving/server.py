@@ -1,4 +1,4 @@
-"""A server process and its graceful shutdown: complete requests are answered.
+"""A server process with graceful shutdown: complete requests are answered.
 
 On SIGTERM it stops accepting connections. Sockets are closed with 1012 after their mutations were
 answered. For a short time, requests on open connections are still answered with `Connection:

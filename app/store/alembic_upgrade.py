@@ -1,4 +1,4 @@
-"""Runs migrations by Alembic. Imported late: most starts find nothing to migrate."""
+"""Runs migrations with Alembic. Imported only if there are migrations to run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SCRIPTS = Path(__file__).parent.parent / "migrations"
 
 
 def alembic_config(connection: Connection | None = None) -> Config:
-    """Alembic's configuration, for a connection that is already open."""
+    """Creates the configuration of Alembic for an open connection."""
     config = Config()
     config.set_main_option("script_location", str(_SCRIPTS))
     config.attributes["connection"] = connection
@@ -22,7 +22,7 @@ def alembic_config(connection: Connection | None = None) -> Config:
 
 
 def upgrade_database(connection: Connection, current: str | None) -> None:
-    """Brings a database that is at the migration `current`, or is empty, to the newest one."""
+    """Migrates a database from the migration `current` (None: it is empty) to the newest one."""
     command.upgrade(alembic_config(connection), "head")
     if current is not None:
         migrate_data(connection, current)

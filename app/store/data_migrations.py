@@ -17,7 +17,7 @@ BATCH_SIZE = 500
 
 
 def migrate_data(connection: Connection, revision: str) -> None:
-    """Completes the data of a database that was at this revision before its migration."""
+    """Migrates the data of a database that was at this revision before the schema migrations."""
     if revision < "0002":
         _index_events(connection)
     if revision < "0003":

@@ -31,7 +31,7 @@ class OlderDatabaseError(DatabaseVersionError):
 async def migrate_database(url: URL, *, new_epoch: bool = False) -> None:
     """Runs the missing migrations. Raises NewerDatabaseError if the database has unknown ones.
 
-    `new_epoch`: starts a new epoch of the log, which expires all cursors issued so far.
+    `new_epoch`: starts a new epoch of the change log, which expires all cursors issued so far.
     """
     engine = dialect.create_migration_engine(url)
     try:
@@ -48,14 +48,14 @@ async def check_version(url: URL) -> None:
     address = dialect.display_address(url)
     if dialect.is_missing_file(url):
         raise OlderDatabaseError(
-            f"There is no database at {address} yet: `tocsin migrate` makes it."
+            f"There is no database at {address}. Run `tocsin migrate` to create it."
         )
     engine = dialect.create_migration_engine(url)
     try:
         async with engine.connect() as connection:
             if await connection.run_sync(_current_revision) != newest_revision():
-                problem = f"The database at {address} lacks tables of this version"
-                raise OlderDatabaseError(f"{problem}: run `tocsin migrate` first.")
+                problem = f"The database at {address} is not migrated to this version"
+                raise OlderDatabaseError(f"{problem}. Run `tocsin migrate` first.")
     finally:
         await engine.dispose()
 
@@ -83,8 +83,8 @@ def _current_revision(connection: Connection) -> str | None:
     current = connection.scalars(select(ALEMBIC_VERSION.c.version_num)).one_or_none()
     if current is not None and current not in _revisions():
         raise NewerDatabaseError(
-            f"The database is at migration {current}, which this version does not know: "
-            "it was used with a later version of Tocsin."
+            f"The database is at migration {current}, which this version does not have: it was "
+            "used with a later version of Tocsin. Install that version."
         )
     return current
 

@@ -16,8 +16,8 @@ COMMANDS = (("export",), ("export", "--output", "events.ndjson"), ("import", __f
 async def test_a_database_that_is_not_there_is_told_and_not_made(tmp_path: Path) -> None:
     answers = await run_commands(tmp_path, *COMMANDS)
 
-    message = f"There is no database at {tmp_path}/tocsin.db yet: `tocsin migrate` makes it."
-    assert answers == [(1, "", f"Tocsin cannot start. {message}\n")] * 3
+    message = f"There is no database at {tmp_path}/tocsin.db. Run `tocsin migrate` to create it."
+    assert answers == [(1, "", f"{message}\n")] * 3
     assert list(tmp_path.iterdir()) == []
 
 
@@ -28,7 +28,7 @@ async def test_an_older_database_is_told_and_not_migrated(
 
     answers = await run_commands(tmp_path, *COMMANDS, database_url=older)
 
-    assert answers == [(1, "", f"Tocsin cannot start. {missing_tables_message(older)}\n")] * 3
+    assert answers == [(1, "", f"{missing_tables_message(older)}\n")] * 3
     assert not (tmp_path / "events.ndjson").exists()
 
 

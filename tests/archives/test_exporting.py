@@ -59,7 +59,10 @@ async def test_an_export_tells_where_to_go_on_and_goes_on_there(
 
     assert [each.code for each in (first, second, third)] == [0, 0, 0]
     assert (first.ids, second.ids, third.ids) == (["b", "a"], ["d", "c"], [])
-    assert first.err == [f"Exported 2 events. To go on from there: --after {first.cursor}"]
+    assert first.err == [
+        "Exported 2 events.",
+        f"To export later events, use --after {first.cursor}",
+    ]
 
 
 async def test_an_export_selects(database: Database, database_url: str) -> None:
@@ -82,12 +85,21 @@ async def test_an_export_selects(database: Database, database_url: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "expected_message"),
     [
-        (["--from", "today"], "--from: Wants an instant with an offset"),
-        (["--from", "2026-01-02T00:00:00Z", "--to", "2026-01-01T00:00:00Z"], "--to: Must be later"),
-        (["--severity", "loud"], "--severity: Is one of ERROR, WARN, INFO, SUCCESS."),
-        (["--after", "abc"], "No valid cursor."),
-        (["--organization", "other"], "There is no organization 'other'."),
-        (["--output", "/dev/null"], "/dev/null is no file."),
+        (["--from", "today"], "--from: Invalid time 'today'. Use a time with"),
+        (
+            ["--from", "2026-01-02T00:00:00Z", "--to", "2026-01-01T00:00:00Z"],
+            "--to: The time must be later",
+        ),
+        (
+            ["--severity", "loud"],
+            "--severity: Invalid severity 'loud'. Use one of ERROR, WARN, INFO, SUCCESS.",
+        ),
+        (["--after", "abc"], "Invalid cursor."),
+        (
+            ["--organization", "other"],
+            "--organization: There is no organization with the key 'other'.",
+        ),
+        (["--output", "/dev/null"], "--output: /dev/null is not a regular file."),
     ],
 )
 async def test_a_mistake_in_the_arguments_is_told_in_a_line(
@@ -117,7 +129,10 @@ async def test_a_file_goes_on_from_its_cursor_whatever_a_killed_run_left(
     again = await run_command(database_url, *options)
 
     assert again.code == 0
-    assert again.err == ["Exported 2 events. To go on from there: run it again"]
+    assert again.err == [
+        "Exported 2 events.",
+        "To export later events, run the command again.",
+    ]
     assert parse_ids(file.read_text()) == ["a", "b", "c", "d"]
     assert sorted(os.listdir(tmp_path)) >= ["events.ndjson", "events.ndjson.cursor"]
 
@@ -162,11 +177,11 @@ async def test_a_file_that_cannot_go_on_is_left_alone(
     ran = (of_others, begun, selecting, placed, at_once, cut)
     assert [each.code for each in ran] == [2, 0, 2, 2, 1, 1]
     assert (untouched, unchanged) == ("dear diary\n", whole)
-    assert "no events.ndjson.cursor beside it" in of_others.err[0]
-    assert 'was begun with other options, {"organization": "default"}' in selecting.err[0]
-    assert "leave --after out" in placed.err[0]
-    assert at_once.err == [f"Another export is writing {file}."]
-    assert f"{len(whole) - 1} bytes, of {len(whole)} that were written" in cut.err[0]
+    assert "exists without events.ndjson.cursor" in of_others.err[0]
+    assert 'was started with other options: {"organization": "default"}' in selecting.err[0]
+    assert "Omit --after." in placed.err[0]
+    assert at_once.err == [f"Another export is writing to {file}."]
+    assert f"{len(whole) - 1} bytes, but {len(whole)} were written" in cut.err[0]
 
 
 async def test_an_export_is_imported_elsewhere_and_goes_out_again_the_same(
@@ -203,7 +218,7 @@ async def test_an_export_is_imported_elsewhere_and_goes_out_again_the_same(
     again = await run_command(database_url, "export", "--organization", "acme")
 
     assert (out.code, taken.code, again.code) == (0, 0, 0)
-    assert taken.out == "Imported 6, already there 0, counted as duplicates 0, refused 0.\n"
+    assert taken.out == "Imported 6, already present 0, counted as duplicates 0, rejected 0.\n"
     assert without_recorded_time(again.out) == without_recorded_time(file.read_text())
 
 
@@ -255,7 +270,8 @@ async def test_what_is_committed_late_is_not_passed_over(
         waiting = asyncio.create_task(export_events(database, file, patience_seconds=30))
     waited = await waiting
 
-    assert held.stop_reason == "Not all: an open transaction holds up what was logged after it"
+    assert held.stop_reason is not None
+    assert "an open database transaction hides later events" in held.stop_reason
     assert seen == ["a"]
     assert (waited.stop_reason, waited.events) == (None, 2)
     assert parse_ids(file.read_text()) == ["a", "late", "b"]
@@ -343,6 +359,6 @@ async def test_an_export_of_a_pruned_log_says_what_it_lacks(
     behind = await run_command(database_url, "export", "--after", cursor)
 
     assert (lacking.code, lacking.ids) == (1, ["d"])
-    assert "Not all: the log was pruned, and begins at" in lacking.err[-1]
+    assert "The export is incomplete: the change log was pruned and begins at" in lacking.err[-1]
     assert (behind.code, behind.ids) == (1, [])
-    assert "The log does not hold the place of this cursor any more" in behind.err[-1]
+    assert "The cursor has expired" in behind.err[-1]

@@ -50,12 +50,12 @@ async def test_what_is_refused_is_told_with_its_place_and_the_rest_is_stored(
 
     assert (ran.code, ran.out) == (
         1,
-        "Imported 2, already there 0, counted as duplicates 0, refused 3.\n",
+        "Imported 2, already present 0, counted as duplicates 0, rejected 3.\n",
     )
     assert ran.err == [
         "line 2: id: Is required.",
         "line 4: Must be a CloudEvent: a JSON object.",
-        "line 5: Is no JSON: Expecting value (character 1).",
+        "line 5: Invalid JSON: Expecting value (character 1).",
     ]
     assert await count_events(database) == 2
 
@@ -91,8 +91,8 @@ async def test_a_second_run_imports_and_counts_nothing_again(
     second = await run_command(database_url, "import", file)
 
     assert (first.code, second.code) == (0, 0)
-    assert first.out == "Imported 1, already there 0, counted as duplicates 2, refused 0.\n"
-    assert second.out == "Imported 0, already there 3, counted as duplicates 0, refused 0.\n"
+    assert first.out == "Imported 1, already present 0, counted as duplicates 2, rejected 0.\n"
+    assert second.out == "Imported 0, already present 3, counted as duplicates 0, rejected 0.\n"
     async with database.read(ALL_ORGANIZATIONS) as session:
         assert list(await session.scalars(select(col(tables.Event.occurrences)))) == [3]
 
@@ -136,9 +136,9 @@ async def test_an_export_is_known_again_elsewhere_and_refused_where_it_came_from
 
     assert (back.code, elsewhere.code, again.code) == (1, 0, 0)
     assert back.err[0].startswith("line 1: id: ")
-    assert back.out == "Imported 0, already there 0, counted as duplicates 0, refused 1.\n"
-    assert elsewhere.out == "Imported 1, already there 0, counted as duplicates 0, refused 0.\n"
-    assert again.out == "Imported 0, already there 1, counted as duplicates 0, refused 0.\n"
+    assert back.out == "Imported 0, already present 0, counted as duplicates 0, rejected 1.\n"
+    assert elsewhere.out == "Imported 1, already present 0, counted as duplicates 0, rejected 0.\n"
+    assert again.out == "Imported 0, already present 1, counted as duplicates 0, rejected 0.\n"
     assert await count_events(database) == 2
 
 
@@ -146,9 +146,12 @@ async def test_an_export_is_known_again_elsewhere_and_refused_where_it_came_from
 @pytest.mark.parametrize(
     ("arguments", "expected_message"),
     [
-        (["nowhere.json"], "nowhere.json cannot be read: No such file or directory."),
-        (["/"], "/ cannot be read: Is a directory."),
-        ([__file__, "--organization", "other"], "There is no organization 'other'."),
+        (["nowhere.json"], "Cannot read nowhere.json: No such file or directory."),
+        (["/"], "Cannot read /: Is a directory."),
+        (
+            [__file__, "--organization", "other"],
+            "--organization: There is no organization with the key 'other'.",
+        ),
         ([__file__, "--actor", "a\nb"], "--actor: Character 2 is U+000A, which"),
     ],
 )
@@ -232,11 +235,11 @@ async def test_a_bar_is_shown_on_a_terminal_and_nowhere_else(
     piped = await run_command(database_url, "import", file)
 
     assert (code, await count_events(database)) == (1, 2)
-    assert out == "Imported 2, already there 0, counted as duplicates 0, refused 1.\n"
+    assert out == "Imported 2, already present 0, counted as duplicates 0, rejected 1.\n"
     assert "3 events" in shown
     assert "100%" in shown
-    assert "line 3: Is no JSON: Expecting value (character 1)." in shown
-    assert piped.err == ["line 3: Is no JSON: Expecting value (character 1)."]
+    assert "line 3: Invalid JSON: Expecting value (character 1)." in shown
+    assert piped.err == ["line 3: Invalid JSON: Expecting value (character 1)."]
 
 
 async def test_what_was_killed_is_run_again_and_everything_is_there_once(
@@ -255,7 +258,7 @@ async def test_what_was_killed_is_run_again_and_everything_is_there_once(
     again = await run_command(database_url, "import", file)
 
     assert (again.code, again.err) == (0, [])
-    assert again.out == "Imported 200, already there 500, counted as duplicates 0, refused 0.\n"
+    assert again.out == "Imported 200, already present 500, counted as duplicates 0, rejected 0.\n"
     assert await count_events(database) == 700
 
 
@@ -272,14 +275,14 @@ async def test_ctrl_c_ends_the_wait_for_input_and_tells_what_was_done(
         assert await process.wait() == 130
         out, err = await process.communicate()
 
-    assert out == b"Imported 500, already there 0, counted as duplicates 0, refused 0.\n"
-    assert err.decode().startswith("Interrupted. Run it again:")
+    assert out == b"Imported 500, already present 0, counted as duplicates 0, rejected 0.\n"
+    assert err.decode().startswith("Interrupted. Run the command again to continue:")
 
 
 @pytest.mark.parametrize("dialect", [SQLITE], indirect=True)
 def test_ctrl_c_between_two_batches_is_heard_before_more_is_waited_for(database_url: str) -> None:
     def reads() -> Iterator[ParsedEvent]:
-        yield ParsedEvent("line 1", size=1, error="Is no JSON.")
+        yield ParsedEvent("line 1", size=1, error="Invalid JSON.")
         raise AssertionError("It waited for line 2.")
 
     async def interrupted() -> Importer:
@@ -298,4 +301,4 @@ def test_ctrl_c_between_two_batches_is_heard_before_more_is_waited_for(database_
     finally:
         signal.signal(signal.SIGINT, previous_handler)
 
-    assert (job.tally.refused, job.tally.stop_reason) == (1, INTERRUPTED)
+    assert (job.tally.rejected, job.tally.stop_reason) == (1, INTERRUPTED)

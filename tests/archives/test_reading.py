@@ -49,15 +49,15 @@ def test_what_holds_nothing_is_empty(content: str) -> None:
 
 
 def test_a_compressed_file_is_told_how_to_be_read() -> None:
-    message = "Is compressed by gzip: zcat FILE | tocsin import -"
+    message = "The file is compressed with gzip. Run: zcat FILE | tocsin import -"
 
     assert read_all(gzip.compress(json.dumps(A).encode())) == [("line 1", message)]
 
 
 STRICTLY = [
-    ('{"a": 1, "a": 2}', "Is no JSON: an object has the member 'a' more than once."),
-    ('{"a": NaN}', "Is no JSON: NaN is no JSON."),
-    ('{"a": {"b": [-Infinity]}}', "Is no JSON: -Infinity is no JSON."),
+    ('{"a": 1, "a": 2}', "Invalid JSON: an object has the member 'a' more than once."),
+    ('{"a": NaN}', "Invalid JSON: NaN is no JSON."),
+    ('{"a": {"b": [-Infinity]}}', "Invalid JSON: -Infinity is no JSON."),
 ]
 
 
@@ -79,10 +79,10 @@ def test_a_line_that_is_no_json_is_told_and_the_others_are_read() -> None:
     content = b"\n".join([b"no", json.dumps(A).encode(), b'{"a": "\xff"}', b"[" * 100_000, b"{}"])
 
     assert read_all(content) == [
-        ("line 1", "Is no JSON: Expecting value (character 1)."),
+        ("line 1", "Invalid JSON: Expecting value (character 1)."),
         ("line 2", A),
-        ("line 3", "Byte 8 is no UTF-8."),
-        ("line 4", "Is nested too deeply to be read."),
+        ("line 3", "Invalid UTF-8 at byte 8."),
+        ("line 4", "The event is nested too deeply."),
         ("line 5", {}),
     ]
 
@@ -90,22 +90,22 @@ def test_a_line_that_is_no_json_is_told_and_the_others_are_read() -> None:
 def test_a_line_past_the_limit_is_passed_over() -> None:
     content = f'{{"a": "{"x" * 3 * CHUNK_BYTES}"}}\n{json.dumps(B)}\n'
 
-    assert read_all(content, 1000) == [("line 1", "Is longer than 1,000 bytes."), ("line 2", B)]
+    assert read_all(content, 1000) == [("line 1", "The event exceeds 1,000 bytes."), ("line 2", B)]
 
 
 @pytest.mark.parametrize(
     ("rest", "why"),
     [
-        ("", "from character 3: the file ends within it."),
+        ("", "from character 3: unexpected end of the file."),
         (', {"b": tru}]', "from character 5: Expecting value at character 11."),
-        (" {}]", "from character 4: expecting ',' or ']', not '{'."),
+        (" {}]", "from character 4: expected ',' or ']' instead of '{'."),
         (", ]", "from character 5: Expecting value at character 5."),
-        ("] []", "from character 5: something follows the array."),
+        ("] []", "from character 5: unexpected text after the array."),
         (
             ', "' + "x" * 2000,
             "from character 5: no event within 1,000 characters (Unterminated str",
         ),
-        (", " + "[" * 100_000, "from character 5: it is nested too deeply."),
+        (", " + "[" * 100_000, "from character 5: the event is nested too deeply."),
     ],
 )
 def test_a_broken_array_is_told_with_the_place_and_what_came_before_is_read(
@@ -115,7 +115,7 @@ def test_a_broken_array_is_told_with_the_place_and_what_came_before_is_read(
 
     assert first == ("index 0", 7)
     assert place == "index 1"
-    assert str(reads).startswith("The array cannot be read on " + why)
+    assert str(reads).startswith("Cannot read the array " + why)
 
 
 def test_an_event_may_lie_across_the_pieces_that_are_read() -> None:

@@ -38,6 +38,16 @@ def test_the_table_of_metrics_is_that_of_the_code() -> None:
     assert _table_rows("| metric | kind | labels | |") == rows
 
 
+def test_every_setting_and_limit_has_a_description_in_sentences() -> None:
+    descriptions = {name: field.description for name, field in Settings.model_fields.items()}
+    for group, field in Settings.model_fields.items():
+        if dataclasses.is_dataclass(field.annotation):
+            for nested in dataclasses.fields(field.annotation):
+                descriptions[f"{group}.{nested.name}"] = nested.metadata.get("description")
+
+    assert [name for name, text in descriptions.items() if not (text or "").endswith(".")] == []
+
+
 def test_the_page_on_upgrading_lists_every_renamed_setting() -> None:
     rows = [f"| `{old}` | `{new}` |" for old, new in RENAMED_SETTINGS.items()]
 

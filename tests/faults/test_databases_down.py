@@ -137,7 +137,7 @@ async def test_a_full_disk_refuses_what_does_not_fit_and_goes_on_when_there_is_r
         heard = await follower.receive_next()
 
     assert refused["extensions"] == {"code": "UNAVAILABLE"}
-    assert refused["message"] == "The database has no room left."
+    assert refused["message"] == "The disk of the database is full."
     assert listed == {"nodes": [{"summary": first_event["summary"]}]}
     assert heard["event"] == {"summary": later["summary"]}
     assert await client.execute_field(COUNT) == {"totalCount": 2}

@@ -77,7 +77,7 @@ async def test_a_head_that_is_too_long_is_431(client: Client, more: bytes) -> No
     answer = await send_and_read(client, REQUEST_START, *pieces)
 
     assert answer.startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
-    assert answer.endswith(b"A request's head has at most 524,288 bytes.")
+    assert answer.endswith(b"The request line and headers exceed 524,288 bytes.")
 
 
 async def test_a_head_that_is_none_is_400_and_guarded(client: Client) -> None:

@@ -98,7 +98,7 @@ async def test_a_lost_administrator_s_key_is_replaced_and_revoked(
     assert administrator.every_organization
     assert administrator.permissions == frozenset(Permission)
     assert revoked[:2] == (0, "")
-    assert f"The key {lost} (administrator) is revoked since " in revoked[2]
+    assert f"The API key {lost} (administrator) is revoked since " in revoked[2]
     assert again == revoked
     rows = [line.split("\t") for line in after[1].splitlines()]
     assert [(row[2].split()[0], row[5]) for row in rows] == [
@@ -135,14 +135,15 @@ async def test_what_is_wrong_is_told_in_a_line_each_and_nothing_is_made(
         ),
         (*CREATE, "a", "--expires-at", "tomorrow"): (
             2,
-            "--expires-at: Wants an instant with an offset, as 2027-01-01T00:00:00Z.",
+            "--expires-at: Invalid time 'tomorrow'. "
+            "Use a time with an offset, for example 2027-01-01T00:00:00Z.",
         ),
         (*CREATE, "a", "--organization", "nowhere"): (
             1,
             "--organization: There is no organization 'nowhere'.",
         ),
         (*CREATE, "a"): (1, "Too many valid API keys: the maximum is 1. Revoke one."),
-        ("revoke", "x"): (2, "'x' is no id; ids are UUIDs."),
+        ("revoke", "x"): (2, "Invalid ID 'x': expected a UUID, as printed by `tocsin keys list`."),
         ("revoke", "018f0000-0000-7000-8000-000000000000"): (
             1,
             "There is no API key 018f0000-0000-7000-8000-000000000000.",
@@ -166,8 +167,7 @@ async def test_a_database_that_is_not_there_is_told_and_not_made(tmp_path: Path)
 
     assert (code, out) == (1, "")
     assert err == (
-        f"Tocsin cannot start. There is no database at {tmp_path}/tocsin.db yet: "
-        "`tocsin migrate` makes it.\n"
+        f"There is no database at {tmp_path}/tocsin.db. Run `tocsin migrate` to create it.\n"
     )
     assert list(tmp_path.iterdir()) == []
 
@@ -179,4 +179,4 @@ async def test_a_database_of_another_version_is_told_and_not_migrated(
 
     [answer] = await run_keys_commands(tmp_path, ("list",), database_url=older)
 
-    assert answer == (1, "", f"Tocsin cannot start. {missing_tables_message(older)}\n")
+    assert answer == (1, "", f"{missing_tables_message(older)}\n")

@@ -53,7 +53,7 @@ async def test_what_one_worker_stores_all_deliver_and_a_killed_one_is_replaced(
                 await follower.socket.connection.wait_closed()
             ended = await parent.wait()
 
-    assert printed.count("shown this once") == 1
+    assert printed.count("shown only once") == 1
     assert heard == [heard[0]] * 6
     assert sorted(heard[0]) == [f"{number:02}" for number in range(40)]
     assert (len(after), workers[0] in after) == (3, False)

@@ -37,7 +37,7 @@ class HealthCheck(StrEnum):
 
 @dataclass(frozen=True)
 class LogLag:
-    """How far the feed is behind the end of the change log."""
+    """Lag of the feed behind the end of the change log."""
 
     entries: int = 0
     seconds: float = 0.0
@@ -87,7 +87,7 @@ class HealthMonitor:
             async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
                 return await self._run_checks()
         except TimeoutError:
-            problem = f"The database did not answer within {CHECK_TIMEOUT_SECONDS:g} seconds."
+            problem = f"The database did not respond within {CHECK_TIMEOUT_SECONDS:g} seconds."
             return HealthReport({HealthCheck.DATABASE: problem})
         except DATABASE_ERRORS as error:
             reason = unavailable_reason(error)
@@ -98,7 +98,9 @@ class HealthMonitor:
     async def _run_checks(self) -> HealthReport:
         async with self._database.read(ALL_ORGANIZATIONS) as session:
             if not await health.is_migrated(session):
-                problem = "The database has tables of another version of Tocsin."
+                problem = (
+                    "The database is not at the migration of this version. Run `tocsin migrate`."
+                )
                 return HealthReport({HealthCheck.MIGRATIONS: problem})
             entries, oldest = await health.count_pending_entries(session, self._feed.read_position)
         seconds = 0.0 if oldest is None else (datetime.now(UTC) - oldest).total_seconds()

@@ -50,14 +50,14 @@ LOG_START = LogPosition(0, 0)
 
 @dataclass
 class CurrentEvent:
-    """The current state of an event; None once it is deleted. The log's reader keeps it current."""
+    """The current state of an event, updated by the reader of the change log. None if deleted."""
 
     event: tables.Event | None
 
 
 @dataclass(frozen=True)
 class Entry:
-    """An entry of the log as it was written, with the current state of its event."""
+    """An entry of the change log as it was written, with the current state of its event."""
 
     position: LogPosition
     organization_id: UUID
@@ -218,7 +218,7 @@ async def fetch_pruned_position(session: AsyncSession) -> LogPosition:
 
 @dataclass(frozen=True)
 class LogSnapshot:
-    """State of the log that cursors depend on. Fetch it in the session that reads the list."""
+    """State of the change log for cursors. Fetch it in the session that reads the list."""
 
     epoch: str
     horizon: int
@@ -264,7 +264,7 @@ class CursorPosition:
 def decode_log_cursor(
     organization_id: UUID, cursor: str, snapshot: LogSnapshot, argument: str = "after"
 ) -> CursorPosition:
-    """Raises INVALID_CURSOR, or CURSOR_EXPIRED if the cursor is of another epoch of the log."""
+    """Raises INVALID_CURSOR, or CURSOR_EXPIRED if the cursor is of another epoch."""
     parts = decode_cursor(organization_id, "log", cursor, argument)
     if [type(part) for part in parts] not in ([str, int, int, NoneType], [str, int, int, int]):
         raise invalid_cursor_error(argument)
@@ -281,7 +281,7 @@ def decode_log_cursor(
 
 
 def expired_cursor_error(argument: str) -> RequestError:
-    message = "The log does not hold the place of this cursor any more: load the list anew."
+    message = "The cursor has expired: the change log no longer has its position. Reload the list."
     return RequestError(ErrorCode.CURSOR_EXPIRED, message, argument)
 
 

@@ -1,4 +1,4 @@
-"""Reads the end of the log for the feed: of all organizations, in one statement.
+"""Reads the end of the change log for the feed, for all organizations in one statement.
 
 Without a session, which would cost more than the read. `changes` describes the entries.
 """
@@ -40,7 +40,7 @@ _EVENT = METADATA.tables["event"].c
 
 
 class LogTail:
-    """A reader of the end of the log. It compiles its statements once."""
+    """A reader of the end of the change log. It compiles its statements once."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

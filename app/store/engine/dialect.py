@@ -1,12 +1,14 @@
-"""Where SQLite and PostgreSQL differ: connections and statements. Types are in `columns`.
+"""Connections and statements that differ between SQLite and PostgreSQL. `columns` has the types.
 
 SQLite: WAL, `synchronous=FULL` (a commit survives a power cut), driver autocommit with an explicit
 BEGIN, so that a writer takes its lock at once (`BEGIN IMMEDIATE`) and no update is lost.
-PostgreSQL: asyncpg; the log's order is (transaction, sequence) below the oldest open transaction.
+PostgreSQL: asyncpg; the change log is ordered by (transaction, sequence), below the oldest open
+transaction.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 from collections.abc import Sequence
@@ -30,7 +32,10 @@ from app.store.tables.columns import POSTGRESQL, SQLITE
 LOCK_TIMEOUT_MS = 5_000
 IDLE_TRANSACTION_TIMEOUT_MS = 60_000
 STATEMENT_TIMEOUT_MS = 30_000
-MIGRATION_LOCK = 0x70C51  # any number, as long as every Tocsin takes the same
+MIGRATION_LOCK = 0x70C51  # arbitrary, but the same in every version
+
+
+_URL_FORMATS = "Use sqlite:///FILE or postgresql://USER@HOST/NAME."
 
 
 class InvalidDatabaseUrlError(ValueError):
@@ -38,35 +43,35 @@ class InvalidDatabaseUrlError(ValueError):
 
 
 def parse_database_url(text_url: str) -> URL:
-    """The URL with the driver that Tocsin uses. Raises InvalidDatabaseUrlError."""
+    """Parses the URL and sets the driver. Raises InvalidDatabaseUrlError."""
     try:
         url = make_url(text_url)
     except ArgumentError as error:
-        raise InvalidDatabaseUrlError("is no database URL; try sqlite:///tocsin.db") from error
+        raise InvalidDatabaseUrlError(f"The value is not a database URL. {_URL_FORMATS}") from error
     name = url.get_backend_name()
     if name in (POSTGRESQL, "postgres"):
         if find_spec("asyncpg") is None:
             raise InvalidDatabaseUrlError(
-                "names PostgreSQL; install its driver: pip install 'tocsin[postgres]'"
+                "The driver of PostgreSQL is not installed. Run: pip install 'tocsin[postgres]'"
             )
         query = {"ssl" if name == "sslmode" else name: value for name, value in url.query.items()}
         return url.set(drivername="postgresql+asyncpg", query=query)
     if name != SQLITE:
-        raise InvalidDatabaseUrlError(f"names {name}; Tocsin runs on sqlite and postgresql")
+        raise InvalidDatabaseUrlError(f"The database {name!a} is not supported. {_URL_FORMATS}")
     if url.database in (None, "", ":memory:") or url.query:
         raise InvalidDatabaseUrlError(
-            "names no file; a SQLite database must be a file: sqlite:///tocsin.db"
+            "A SQLite database must be a file, without options: sqlite:///tocsin.db"
         )
     return url.set(drivername="sqlite+aiosqlite")
 
 
 def is_missing_file(url: URL) -> bool:
-    """Whether it is a SQLite file that does not exist, so that opening it would create it."""
+    """Whether the database is a SQLite file that does not exist, and would be created if opened."""
     return url.get_backend_name() == SQLITE and not Path(url.database or "").exists()
 
 
 def display_address(url: URL) -> str:
-    """Address of the database for messages, without the password and the options."""
+    """Returns the address of the database for messages, without the password and the options."""
     if url.get_backend_name() == SQLITE:
         return str(Path(url.database or "").absolute())
     hosts = {"host": url.query["host"]} if "host" in url.query else {}
@@ -134,10 +139,10 @@ def lock_for_migration(connection: Connection) -> None:
 
 
 def reset_restored_log(connection: Connection) -> None:
-    """Starts a new epoch of the log if a dump was restored (PostgreSQL).
+    """Starts a new epoch of the change log if a dump was restored (PostgreSQL).
 
     A new server counts transactions from the start: old entries would be beyond the horizon,
-    hidden from readers and after new ones. They are moved to transaction 0, in the order of `seq`.
+    hidden from readers and after new ones. They are moved to transaction 0, ordered by `seq`.
     """
     if connection.dialect.name != POSTGRESQL:
         return
@@ -201,9 +206,9 @@ def affects_every_transaction(error: BaseException) -> bool:
 
 
 def unavailable_reason(error: BaseException) -> str | None:
-    """Why the database is unavailable, for server logs and the CLI; None for any other error."""
+    """Why the database is unavailable, for operators. None for any other error."""
     if isinstance(error, PoolTimeout):
-        return "The database is busy: no connection became free in time."
+        return "The database is busy: no connection became available in time."
     if isinstance(error, OSError):
         return _UNREACHABLE
     if not isinstance(error, DBAPIError):
@@ -216,6 +221,46 @@ def unavailable_reason(error: BaseException) -> str | None:
         str(getattr(error.orig, "sqlstate", None) or "")[:2] in _UNAVAILABLE_SQLSTATE_CLASSES
     )
     return _UNREACHABLE if is_refused or error.connection_invalidated else None
+
+
+def describe_failure(error: BaseException, url: URL) -> str | None:
+    """Describes a database error in one line, with the address but without the password.
+
+    None if it is not an error of the database.
+    """
+    reason = unavailable_reason(error)
+    if reason == _UNREACHABLE:
+        server = url.get_backend_name() == POSTGRESQL
+        address = _server_address(url) if server else display_address(url)
+        return f"The database at {address} cannot be reached: {_find_cause(error)}."
+    if reason is None:
+        if not isinstance(error, DBAPIError):
+            return None
+        reason = f"The database reported an error: {_find_cause(error)}."
+    return f"{reason} Database: {display_address(url)}"
+
+
+def _server_address(url: URL) -> str:
+    """Host and port, with the defaults of asyncpg."""
+    host = url.host or url.query.get("host") or os.environ.get("PGHOST", "localhost")
+    port = url.port or os.environ.get("PGPORT", 5432)
+    return f"{host if isinstance(host, str) else ', '.join(host)}:{port}"
+
+
+def _find_cause(error: BaseException) -> str:
+    """Returns the cause in a few words, without the names of classes and the statement."""
+    if isinstance(error, TimeoutError):
+        return "no response in time"
+    if isinstance(error, DBAPIError):
+        error = error.orig or error
+    text = " ".join(str(error).split())
+    # asyncio reports several addresses as "Multiple exceptions: [Errno 111] Connect call failed".
+    if number := re.search(r"\[Errno (-?\d+)\]", text):
+        code = int(number[1])
+        if code > 0:
+            return os.strerror(code)
+    text = re.sub(r"^<class '[^']*'>: |^\[Errno -?\d+\] ", "", text)
+    return text.removesuffix(".") or type(error).__name__
 
 
 def unavailable_message(error: BaseException) -> str | None:
@@ -235,14 +280,14 @@ _UNAVAILABLE_SQLSTATE_CLASSES = frozenset({"08", "28", "3D", "53", "57"})
 _REASONS_BY_PATTERN = {
     "database is locked": "The database is locked by another process.",
     "lock timeout": "The database is locked by another process.",
-    "statement timeout": "The database took too long: ask for less.",
-    "deadlock detected": "Two writers waited for each other, and this one was undone: try again.",
+    "statement timeout": "The statement took too long. Request less data.",
+    "deadlock detected": "The transaction was rolled back because of a deadlock. Try again.",
     "readonly database": "The database is read-only.",
     "read-only transaction": "The database is read-only.",
     "unable to open database": "The database file cannot be opened.",
     "disk i/o error": "The database file cannot be read or written.",
-    "disk is full": "The database has no room left.",
-    "no space left": "The database has no room left.",
+    "disk is full": "The disk of the database is full.",
+    "no space left": "The disk of the database is full.",
     "file is not a database": "The database file is damaged.",
     "disk image is malformed": "The database file is damaged.",
     "connection was closed": "The database closed the connection.",
@@ -253,7 +298,7 @@ _REASONS_BY_PATTERN = {
     "not currently accepting connections": "The database accepts no connections.",
     "the database system is": "The database is starting up or shutting down.",
     'database ".*" does not exist': "The database does not exist.",
-    "too many clients": "The database has no connection left.",
+    "too many clients": "The database has no free connections.",
 }
 
 
@@ -264,8 +309,8 @@ def _create_sqlite_engine(
         url, pool_size=pool_size, max_overflow=0, connect_args={"timeout": LOCK_TIMEOUT_MS / 1000}
     )
 
-    # A thread of aiosqlite that outlives the event loop ends with a traceback on stderr. Nobody
-    # waits for the thread of a connection that fails to open, or whose first statements fail.
+    # A thread of aiosqlite that outlives the event loop ends with a traceback on stderr. It is
+    # not awaited if the connection fails to open, or if its first statements fail.
     @event.listens_for(engine.sync_engine, "do_connect")
     def check_file(_dialect: Any, _record: Any, args: Sequence[Any], options: Any) -> None:
         """Raises sqlite3.Error before aiosqlite starts a thread for an unreadable file."""
@@ -282,7 +327,7 @@ def _create_sqlite_engine(
             cursor.execute(f"PRAGMA query_only={read_only:d}")
             cursor.close()
         except BaseException:
-            connection.close()  # the pool does not close a connection that this handler refuses
+            connection.close()  # the pool does not close a connection if this handler raises
             raise
 
     @event.listens_for(engine.sync_engine, "begin")
@@ -291,6 +336,6 @@ def _create_sqlite_engine(
 
     @event.listens_for(engine.sync_engine, "invalidate")
     def abandoned(connection: Any, *_: Any) -> None:
-        connection.driver_connection._conn.interrupt()  # it would go on with its statement
+        connection.driver_connection._conn.interrupt()  # otherwise it continues its statement
 
     return engine

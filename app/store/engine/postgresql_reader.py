@@ -81,7 +81,7 @@ class PostgreSQLReader:
         try:
             rows: list[DriverRow] = await connection.fetch(statement, *parameters)
         except asyncio.CancelledError:
-            # `close` cancels the statement on the server; `terminate` would let it go on.
+            # `close` cancels the statement on the server; `terminate` would let it continue.
             closing = asyncio.create_task(self._close_connection(connection))
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)

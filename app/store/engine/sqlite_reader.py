@@ -157,5 +157,5 @@ def _primary_error_code(error: sqlite3.Error) -> int:
 
 
 def _can_retry_in_thread(error: sqlite3.Error) -> bool:
-    """Whether the statement took too long, or met a lock that a thread can wait for."""
+    """Whether the statement took too long, or is blocked by a lock, for which a thread can wait."""
     return _primary_error_code(error) in (sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_BUSY)

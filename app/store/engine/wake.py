@@ -1,6 +1,6 @@
 """Wakes the readers of the change log after commits of this process and of other processes.
 
-A notification can be lost, so waiters also poll the log every `POLL_SECONDS`.
+A notification can be lost, so waiters also poll the change log every `POLL_SECONDS`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class WakeSignal:
         self._notified.set()
 
     async def wait(self) -> None:
-        """Returns when the log may have grown, after POLL_SECONDS at the latest."""
+        """Returns when the change log may have new entries, after POLL_SECONDS at the latest."""
         # Not wait_for: on Python 3.11 it loses a cancellation that comes as it returns.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(POLL_SECONDS):
@@ -73,7 +73,9 @@ class DataVersionPoller(WakeSignal):
                         connection = sqlite3.connect(self._file, timeout=0)
                     # A read of shared memory, 1.5 us: cheaper here than in another thread.
                     version = connection.execute("PRAGMA data_version").fetchone()
-                except sqlite3.Error:  # locked or missing: the next read of the log reports it
+                except (
+                    sqlite3.Error
+                ):  # locked or missing: the next read of the change log reports it
                     version = None
                 if version != last_version:
                     last_version = version

@@ -196,7 +196,7 @@ def _type_has_prefix(prefix: str) -> Condition:
 
 
 def _prefix_end(prefix: str) -> str | None:
-    """The least text greater than all with this prefix, by code point; None if there is none."""
+    """The least text greater than all texts with this prefix, by code point. None if unbounded."""
     shortened = prefix.rstrip("\U0010ffff")
     if not shortened:
         return None

@@ -48,14 +48,14 @@ def decode_cursor(organization_id: UUID, kind: str, cursor: str, argument: str) 
     except (ValueError, TypeError):  # the checksum detects mistakes, not forgeries
         raise invalid_cursor_error(argument) from None
     if cursor_kind != kind:
-        raise invalid_cursor_error(argument, "It is of another kind of list, or of another order.")
+        raise invalid_cursor_error(argument, "It belongs to another list or to another sort order.")
     return list(parts)
 
 
 def invalid_cursor_error(
-    argument: str, why: str = "It is damaged, or of another organization."
+    argument: str, why: str = "It is damaged or belongs to another organization."
 ) -> RequestError:
-    return RequestError(ErrorCode.INVALID_CURSOR, f"No valid cursor. {why}", argument)
+    return RequestError(ErrorCode.INVALID_CURSOR, f"Invalid cursor. {why}", argument)
 
 
 def _checksum(organization_id: UUID, payload: bytes) -> bytes:
@@ -84,11 +84,11 @@ def parse_page_request(
 ) -> PageRequest:
     """Validates the arguments of a list. Raises BAD_USER_INPUT with the invalid argument."""
     if first is not None and last is not None:
-        raise bad_user_input("Give first or last, not both.", "last")
+        raise bad_user_input("Use either first or last, not both.", "last")
     if after is not None and before is not None:
-        raise bad_user_input("Give after or before, not both.", "before")
+        raise bad_user_input("Use either after or before, not both.", "before")
     if offset is not None and (after is not None or before is not None or last is not None):
-        raise bad_user_input("offset goes with first alone, not with a cursor or last.", "offset")
+        raise bad_user_input("offset cannot be combined with after, before or last.", "offset")
     if offset is not None and not 0 <= offset <= limits.offset:
         raise bad_user_input(f"offset must be from 0 to {limits.offset:,}.", "offset")
     argument, size = ("first", first) if last is None else ("last", last)

@@ -38,7 +38,7 @@ NO_COUNTS: Mapping[str, ConditionTemplate] = {}
 
 @dataclass(frozen=True)
 class Join:
-    """Columns of the row that a foreign key references; all None if there is none."""
+    """Columns of the row that a foreign key references; all None if the row does not exist."""
 
     foreign_key: str
     table: type[OrganizationOwned]

@@ -1,4 +1,4 @@
-"""Where SQLite and PostgreSQL differ: column types, SQL functions and driver values."""
+"""Column types, SQL functions and driver values that differ between SQLite and PostgreSQL."""
 
 from __future__ import annotations
 

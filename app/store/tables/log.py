@@ -49,7 +49,7 @@ class Change(OrganizationOwned, table=True):
 
 
 class Log(SQLModel, table=True):
-    """One row: the epoch of the log, to which cursors belong, and how far it is pruned.
+    """One row: the epoch of the change log, to which cursors belong, and its pruned position.
 
     Of the entries up to the pruned position, those older than `begins_at` were removed.
     """

@@ -71,7 +71,7 @@ async def insert_into_tables(
     """Inserts rows into several tables in one round trip; rows of a table have the same columns.
 
     Referenced tables come first. `returning`: the columns to return of the first table's new rows
-    on PostgreSQL; SQLite returns the last sequence number of the log instead.
+    on PostgreSQL; SQLite returns the last sequence number of the change log instead.
     """
     if session.get_bind().dialect.name == SQLITE:
         inserts = [(_checked_insert(session, table, rows), rows) for table, rows in tables]
