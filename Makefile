@@ -35,6 +35,9 @@ check: setup lint types layers schema-check docs ## Everything that CI checks: l
 docs: setup ## Build the documentation into dist/docs, and check its links (open index.html)
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --config-file docs/site/mkdocs.yml
 
+reference: setup ## Write the pages of docs/reference from the code
+	$(BIN)/python -m docs.site.generate_reference
+
 bench: setup ## Measure what a report costs, alone, at once and in lists, and what rules add
 	$(BIN)/python -m benchmarks.reports
 

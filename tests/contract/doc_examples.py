@@ -4,11 +4,12 @@ A page consists of fenced blocks:
 
 - `graphql` is executed. A subscription stays open until the end of the page.
 - `json title="Variables"` has the variables of the `graphql` block above it. The value `"..."`
-  stands for what the reader copies from an earlier response: `eventTypeId` is the last `id` of an
-  `eventType`, `cursor` the last cursor.
+  stands for what the reader copies from an earlier response: `eventTypeId` is the `id` of the last
+  `eventType`, `cursor` the first cursor of the last response that has one.
 - `json title="Response"` is the response to the block above it, `json title="Message"` the next
   message of the last subscription. The text `...` stands for any text.
-- `sh` and `python` are run in one folder, `text title="Output"` is the output of the block above.
+- `sh` and `python` are run in one folder. `text title="Output"` is the standard output of the block
+  above it.
 """
 
 from __future__ import annotations
@@ -151,10 +152,10 @@ class Reader:
             cwd=self.folder,
             env=os.environ | variables,
             stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
+            stderr=asyncio.subprocess.PIPE,
         )
-        output = (await process.communicate())[0].decode()
-        assert process.returncode == 0, (block.body, output)
+        output, errors = (text.decode() for text in await process.communicate())
+        assert process.returncode == 0, (block.body, output, errors)
         if following and following[0].title == "Output":
             pattern = re.escape(following[0].body.strip()).replace(re.escape(ANY), ".*")
             assert re.fullmatch(pattern, output.strip(), re.DOTALL), (block.body, output)

@@ -32,6 +32,60 @@ class CloseCode(IntEnum):
     INTERNAL_ERROR = 4500
 
 
+# Cause, and what the client should do. docs/reference/close-codes.md is generated from this. The
+# codes below 1009 come from the client, the network or the WebSocket library.
+CLOSE_CODE_DESCRIPTIONS = {
+    1000: ("The client closed the connection.", ""),
+    1001: ("The client closed the connection, for example because its page was left.", ""),
+    1006: (
+        "The connection broke, or the handshake was rejected because the page is of another "
+        "origin.",
+        "Resume. Serve the page from this server, from `TOCSIN_PUBLIC_URL`, or from an origin in "
+        "`TOCSIN_CORS_ORIGINS`.",
+    ),
+    1007: ("A text message is not valid UTF-8.", "Fix the client."),
+    CloseCode.MESSAGE_TOO_BIG: (
+        "A message is longer than `TOCSIN_SOCKETS__MESSAGE_BYTES`.",
+        "Send smaller messages.",
+    ),
+    CloseCode.SERVICE_RESTART: ("The server is stopping or restarting.", "Resume."),
+    CloseCode.TRY_AGAIN_LATER: (
+        "The database is unavailable, the identity provider's keys cannot be loaded, there were "
+        "too many failed authentication attempts from this address, or the credential has too "
+        "many WebSocket connections. The reason says which.",
+        "Resume after increasing delays.",
+    ),
+    CloseCode.INVALID_MESSAGE: ("A message is invalid. The reason says why.", "Fix the client."),
+    CloseCode.UNAUTHORIZED: (
+        "An operation was sent before the connection was acknowledged.",
+        "Wait for `connection_ack`.",
+    ),
+    CloseCode.FORBIDDEN: (
+        "After `connection_init`, with the reason `Forbidden`: the credential is not valid, or has "
+        "no access to the organization. Later: the credential expired or was revoked; the reason "
+        "says which.",
+        "Sign in again, then resume.",
+    ),
+    CloseCode.SUBPROTOCOL_NOT_ACCEPTABLE: (
+        "The subprotocol is missing or not supported.",
+        "Use `graphql-transport-ws`.",
+    ),
+    CloseCode.TIMEOUT: (
+        "`connection_init` did not arrive in time, or a ping was not answered.",
+        "Resume.",
+    ),
+    CloseCode.SUBSCRIBER_EXISTS: (
+        "The ID is used by a running operation.",
+        "Use a unique ID for each operation.",
+    ),
+    CloseCode.TOO_MANY_INITIALISATIONS: ("`connection_init` was sent twice.", "Send it once."),
+    CloseCode.INTERNAL_ERROR: (
+        "An unexpected error in the server. The reason contains the reference in the server logs.",
+        "Report the reference. Resume.",
+    ),
+}
+
+
 @dataclass(frozen=True)
 class Close:
     """Close code and reason; the reason is truncated to fit a close frame."""
