@@ -59,7 +59,7 @@ def cloud_event(id: str, **overrides: Any) -> dict[str, Any]:
 
 
 def event_lines(names: Iterable[str | int]) -> bytes:
-    """Events with these ids, one a line."""
+    """Returns events with these IDs, one per line."""
     return b"".join(json.dumps(cloud_event(str(name))).encode() + b"\n" for name in names)
 
 

@@ -1,4 +1,4 @@
-"""At which databases `tocsin import` and `tocsin export` work: none is made, none migrated."""
+"""`tocsin import` and `tocsin export` create no database and migrate none."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.http.test_keys_command import run_commands
 COMMANDS = (("export",), ("export", "--output", "events.ndjson"), ("import", __file__))
 
 
-async def test_a_database_that_is_not_there_is_told_and_not_made(tmp_path: Path) -> None:
+async def test_a_missing_database_is_an_error_and_not_created(tmp_path: Path) -> None:
     answers = await run_commands(tmp_path, *COMMANDS)
 
     message = f"There is no database at {tmp_path}/tocsin.db. Run `tocsin migrate` to create it."
@@ -21,7 +21,7 @@ async def test_a_database_that_is_not_there_is_told_and_not_made(tmp_path: Path)
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_an_older_database_is_told_and_not_migrated(
+async def test_an_older_database_is_an_error_and_not_migrated(
     database_url: str, tmp_path: Path
 ) -> None:
     older = await create_older_database(database_url, tmp_path)
@@ -44,5 +44,5 @@ async def test_an_older_database_is_told_and_not_migrated(
         ),
     ],
 )
-def test_an_address_is_told_without_the_password(url: str, expected_message: str) -> None:
+def test_a_displayed_address_has_no_password(url: str, expected_message: str) -> None:
     assert display_address(parse_database_url(url)) == expected_message

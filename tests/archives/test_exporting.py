@@ -1,4 +1,4 @@
-"""`tocsin export`: every event once, in the order that it was logged, however often it goes on."""
+"""`tocsin export`: each event once, in the order of logging, also if the export is continued."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def delete_event(database: Database, name: str) -> None:
     await events.delete_event(database, await admin_command(database), event_id)
 
 
-async def test_an_export_tells_where_to_go_on_and_goes_on_there(
+async def test_an_export_prints_the_cursor_from_which_the_next_one_continues(
     database: Database, database_url: str
 ) -> None:
     await log_events(database, "b", "a")
@@ -65,7 +65,9 @@ async def test_an_export_tells_where_to_go_on_and_goes_on_there(
     ]
 
 
-async def test_an_export_selects(database: Database, database_url: str) -> None:
+async def test_an_export_selects_events_by_its_options(
+    database: Database, database_url: str
+) -> None:
     await log_events(database, "a", type="x.a", tags=("p", "q"), severity="error", occurred_at=NOON)
     await log_events(database, "b", type="x.b", tags=("q",), severity="warn", occurred_at=NOON)
     await log_events(database, "c", type="y", tags=("q", "p"), severity="green")
@@ -102,7 +104,7 @@ async def test_an_export_selects(database: Database, database_url: str) -> None:
         (["--output", "/dev/null"], "--output: /dev/null is not a regular file."),
     ],
 )
-async def test_a_mistake_in_the_arguments_is_told_in_a_line(
+async def test_an_invalid_option_is_reported_in_one_line(
     database_url: str, arguments: list[str], expected_message: str
 ) -> None:
     ran = await run_command(database_url, "export", *arguments)
@@ -112,7 +114,7 @@ async def test_a_mistake_in_the_arguments_is_told_in_a_line(
     assert line.startswith(expected_message)
 
 
-async def test_a_file_goes_on_from_its_cursor_whatever_a_killed_run_left(
+async def test_a_file_is_continued_from_its_cursor_after_a_killed_export(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
     file, cursor = tmp_path / "events.ndjson", tmp_path / "events.ndjson.cursor"
@@ -122,7 +124,7 @@ async def test_a_file_goes_on_from_its_cursor_whatever_a_killed_run_left(
     cursor_bytes = cursor.read_bytes()
     await log_events(database, "c", "d")
     await run_command(database_url, *options)
-    cursor.write_bytes(cursor_bytes)  # killed before it was replaced, and within a line
+    cursor.write_bytes(cursor_bytes)  # as if killed before the cursor was replaced, within a line
     with file.open("ab") as begun:
         begun.write(b'{"specversion":"1.0","id":"e"')
 
@@ -137,7 +139,7 @@ async def test_a_file_goes_on_from_its_cursor_whatever_a_killed_run_left(
     assert sorted(os.listdir(tmp_path)) >= ["events.ndjson", "events.ndjson.cursor"]
 
 
-async def test_what_is_deleted_stays_in_the_file_only_if_it_was_there(
+async def test_a_deleted_event_stays_in_the_file_only_if_it_was_exported(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "events.ndjson"
@@ -153,7 +155,7 @@ async def test_what_is_deleted_stays_in_the_file_only_if_it_was_there(
 
 
 @pytest.mark.parametrize("dialect", [SQLITE], indirect=True)
-async def test_a_file_that_cannot_go_on_is_left_alone(
+async def test_a_file_that_cannot_be_continued_is_not_changed(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "events.ndjson"
@@ -184,7 +186,7 @@ async def test_a_file_that_cannot_go_on_is_left_alone(
     assert f"{len(whole) - 1} bytes, but {len(whole)} were written" in cut.err[0]
 
 
-async def test_an_export_is_imported_elsewhere_and_goes_out_again_the_same(
+async def test_an_export_that_is_imported_elsewhere_is_exported_again_unchanged(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
     await create_api_key(database, organization="acme")
@@ -227,7 +229,7 @@ def without_recorded_time(lines: str) -> list[dict[str, Any]]:
     return [{name: event[name] for name in event if name != "recordedtime"} for event in read]
 
 
-async def test_pages_are_bounded_and_cost_the_same_however_many_events_they_have(
+async def test_pages_are_bounded_and_need_a_constant_number_of_statements(
     database: Database, database_url: str, tmp_path: Path, statements: Statements
 ) -> None:
     async def cost(file: str) -> int:
@@ -243,7 +245,7 @@ async def test_pages_are_bounded_and_cost_the_same_however_many_events_they_have
     of_two_pages = await cost("two pages")
 
     assert of_one_page == of_two
-    assert of_two_pages - of_one_page <= 3  # BEGIN where there is one, the page, the horizon
+    assert of_two_pages - of_one_page <= 3  # BEGIN (not on every database), the page, the horizon
 
 
 async def export_events(
@@ -256,7 +258,7 @@ async def export_events(
 
 
 @pytest.mark.parametrize("dialect", [POSTGRESQL], indirect=True)
-async def test_what_is_committed_late_is_not_passed_over(
+async def test_an_event_that_is_committed_late_is_not_skipped(
     database: Database, tmp_path: Path
 ) -> None:
     context, file = await admin_command(database), tmp_path / "events.ndjson"
@@ -280,7 +282,7 @@ async def test_what_is_committed_late_is_not_passed_over(
 async def start_export(
     database_url: str, folder: Path, *options: str
 ) -> asyncio.subprocess.Process:
-    """`tocsin export`, the command itself."""
+    """Runs `tocsin export` as a process."""
     return await asyncio.create_subprocess_exec(
         COMMAND,
         "export",
@@ -294,7 +296,7 @@ async def start_export(
 
 
 @pytest.mark.parametrize("dialect", [POSTGRESQL], indirect=True)
-async def test_a_killed_export_is_run_again_and_has_everything_once(
+async def test_a_killed_export_that_runs_again_has_each_event_once(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
     context, file = await admin_command(database), tmp_path / "events.ndjson"
@@ -320,7 +322,7 @@ async def test_a_killed_export_is_run_again_and_has_everything_once(
 
 
 @pytest.mark.parametrize("dialect", [POSTGRESQL], indirect=True)
-async def test_ctrl_c_tells_where_to_go_on(
+async def test_ctrl_c_prints_the_cursor_to_continue_from(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
     context = await admin_command(database)
@@ -345,7 +347,7 @@ async def test_ctrl_c_tells_where_to_go_on(
     assert after.ids == ["late", "c"]
 
 
-async def test_an_export_of_a_pruned_log_says_what_it_lacks(
+async def test_an_export_of_a_pruned_change_log_reports_that_it_is_incomplete(
     database: Database, database_url: str
 ) -> None:
     await log_events(database, "a", "b")

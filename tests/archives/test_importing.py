@@ -1,4 +1,4 @@
-"""`tocsin import`: everything exactly once, and each refusal with its place."""
+"""`tocsin import`: each event exactly once, and each rejected event with its location."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def client(own_client: Client) -> Client:
     return own_client
 
 
-async def test_what_is_refused_is_told_with_its_place_and_the_rest_is_stored(
+async def test_rejected_events_are_reported_with_their_location_and_the_rest_is_stored(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "events.ndjson"
@@ -60,7 +60,7 @@ async def test_what_is_refused_is_told_with_its_place_and_the_rest_is_stored(
     assert await count_events(database) == 2
 
 
-async def test_a_value_that_cannot_be_kept_is_told_on_one_line(
+async def test_a_value_that_cannot_be_stored_is_reported_in_one_line(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "events.json"
@@ -73,7 +73,7 @@ async def test_a_value_that_cannot_be_kept_is_told_on_one_line(
     assert await count_events(database) == 0
 
 
-async def test_a_second_run_imports_and_counts_nothing_again(
+async def test_a_second_import_stores_and_counts_nothing_again(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
     context = await admin_command(database)
@@ -97,7 +97,7 @@ async def test_a_second_run_imports_and_counts_nothing_again(
         assert list(await session.scalars(select(col(tables.Event.occurrences)))) == [3]
 
 
-async def test_an_import_goes_to_one_organization_under_a_name(
+async def test_an_import_writes_to_one_organization_with_the_name_of_its_actor(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
     await create_api_key(database, organization="acme")
@@ -120,7 +120,7 @@ async def test_an_import_goes_to_one_organization_under_a_name(
     assert actors == [("tocsin import", "acme"), ("migration", "acme")]
 
 
-async def test_an_export_is_known_again_elsewhere_and_refused_where_it_came_from(
+async def test_an_imported_export_is_deduplicated_elsewhere_and_rejected_at_its_origin(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
     await create_api_key(database, organization="acme")
@@ -155,7 +155,7 @@ async def test_an_export_is_known_again_elsewhere_and_refused_where_it_came_from
         ([__file__, "--actor", "a\nb"], "--actor: Character 2 is U+000A, which"),
     ],
 )
-async def test_a_mistake_in_the_arguments_is_told_in_a_line(
+async def test_an_invalid_option_is_reported_in_one_line(
     database_url: str, arguments: list[str], expected_message: str
 ) -> None:
     ran = await run_command(database_url, "import", *arguments)
@@ -165,7 +165,7 @@ async def test_a_mistake_in_the_arguments_is_told_in_a_line(
     assert line.startswith(expected_message)
 
 
-async def test_a_server_that_runs_delivers_what_is_imported(
+async def test_a_running_server_delivers_imported_events(
     client: Client, database_url: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "events.ndjson"
@@ -182,7 +182,7 @@ async def test_a_server_that_runs_delivers_what_is_imported(
 async def start_import(
     folder: Path, database_url: str
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """`tocsin import -`, the command itself, with pipes to it."""
+    """Runs `tocsin import -` as a process with pipes."""
     process = await asyncio.create_subprocess_exec(
         COMMAND,
         "import",
@@ -204,7 +204,7 @@ async def start_import(
 
 
 async def wait_until_idle(pid: int) -> None:
-    """What is stored is not counted yet: it waits for input when none of its threads has run."""
+    """Waits until no thread of the process runs: only then has it counted what is stored."""
 
     def seen() -> list[tuple[str, ...]]:
         stats = [each.read_text().rpartition(")")[2].split() for each in threads.glob("*/stat")]
@@ -224,7 +224,7 @@ async def wait_until_stored(database: Database, count: int) -> None:
 
 
 @pytest.mark.parametrize("dialect", [SQLITE], indirect=True)
-async def test_a_bar_is_shown_on_a_terminal_and_nowhere_else(
+async def test_a_progress_bar_is_shown_on_a_terminal_only(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "events.ndjson"
@@ -242,7 +242,7 @@ async def test_a_bar_is_shown_on_a_terminal_and_nowhere_else(
     assert piped.err == ["line 3: Invalid JSON: Expecting value (character 1)."]
 
 
-async def test_what_was_killed_is_run_again_and_everything_is_there_once(
+async def test_a_killed_import_that_runs_again_stores_each_event_once(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "events.ndjson"
@@ -263,7 +263,7 @@ async def test_what_was_killed_is_run_again_and_everything_is_there_once(
 
 
 @pytest.mark.parametrize("dialect", [SQLITE], indirect=True)
-async def test_ctrl_c_ends_the_wait_for_input_and_tells_what_was_done(
+async def test_ctrl_c_interrupts_the_wait_for_input_and_prints_the_result(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
     async with start_import(tmp_path, database_url) as process:
@@ -280,7 +280,7 @@ async def test_ctrl_c_ends_the_wait_for_input_and_tells_what_was_done(
 
 
 @pytest.mark.parametrize("dialect", [SQLITE], indirect=True)
-def test_ctrl_c_between_two_batches_is_heard_before_more_is_waited_for(database_url: str) -> None:
+def test_ctrl_c_between_two_batches_stops_before_the_next_read(database_url: str) -> None:
     def reads() -> Iterator[ParsedEvent]:
         yield ParsedEvent("line 1", size=1, error="Invalid JSON.")
         raise AssertionError("It waited for line 2.")

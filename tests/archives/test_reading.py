@@ -1,4 +1,4 @@
-"""Files of CloudEvents are read one by one, each with its place, however they are written."""
+"""Files of CloudEvents in all formats are read event by event, each with its location."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ def read_all(content: bytes | str, most: int = MOST) -> list[tuple[str, object]]
         (f"\ufeff \n{json.dumps([A, B], indent=2)}\n\n", "index 1"),
     ],
 )
-def test_lines_and_arrays_are_told_apart(content: str, place_of_b: str) -> None:
+def test_lines_and_arrays_are_recognized(content: str, place_of_b: str) -> None:
     [(_, first), second] = read_all(content)
 
     assert first == A
     assert second == (place_of_b, B)
 
 
-def test_a_single_event_may_go_over_several_lines() -> None:
+def test_a_single_event_may_span_several_lines() -> None:
     assert read_all(json.dumps(A)) == [("line 1", A)]
     assert read_all("\n" + json.dumps(A, indent=2) + "\n") == [("line 2", A)]
 
 
 @pytest.mark.parametrize("content", ["", "\ufeff", " \n\r\n\t", "[]", " [ ] \n"])
-def test_what_holds_nothing_is_empty(content: str) -> None:
+def test_an_input_without_content_has_no_events(content: str) -> None:
     assert read_all(content) == []
 
 
-def test_a_compressed_file_is_told_how_to_be_read() -> None:
+def test_the_error_for_a_compressed_file_says_how_to_import_it() -> None:
     message = "The file is compressed with gzip. Run: zcat FILE | tocsin import -"
 
     assert read_all(gzip.compress(json.dumps(A).encode())) == [("line 1", message)]
@@ -62,12 +62,14 @@ STRICTLY = [
 
 
 @pytest.mark.parametrize(("bad", "expected_message"), STRICTLY)
-def test_what_a_lenient_reader_would_lose_is_refused_alone(bad: str, expected_message: str) -> None:
+def test_json_that_a_lenient_parser_would_change_is_an_error_of_its_event(
+    bad: str, expected_message: str
+) -> None:
     assert read_all(f"{bad}\n{json.dumps(B)}") == [("line 1", expected_message), ("line 2", B)]
     assert read_all(f"[{bad}, {json.dumps(B)}]") == [("index 0", expected_message), ("index 1", B)]
 
 
-def test_numbers_are_read_as_at_the_other_doors() -> None:
+def test_numbers_are_parsed_as_by_the_other_apis() -> None:
     text = f'{{"a": 1e400, "b": {10**30}, "c": 1{"0" * 5000}}}'
 
     expected = {"a": float("inf"), "b": 10**30, "c": float("inf")}
@@ -75,7 +77,7 @@ def test_numbers_are_read_as_at_the_other_doors() -> None:
     assert read_all(f"[{text}]") == [("index 0", expected)]
 
 
-def test_a_line_that_is_no_json_is_told_and_the_others_are_read() -> None:
+def test_an_invalid_line_is_an_error_and_the_other_lines_are_read() -> None:
     content = b"\n".join([b"no", json.dumps(A).encode(), b'{"a": "\xff"}', b"[" * 100_000, b"{}"])
 
     assert read_all(content) == [
@@ -87,7 +89,7 @@ def test_a_line_that_is_no_json_is_told_and_the_others_are_read() -> None:
     ]
 
 
-def test_a_line_past_the_limit_is_passed_over() -> None:
+def test_a_line_that_exceeds_the_limit_is_skipped() -> None:
     content = f'{{"a": "{"x" * 3 * CHUNK_BYTES}"}}\n{json.dumps(B)}\n'
 
     assert read_all(content, 1000) == [("line 1", "The event exceeds 1,000 bytes."), ("line 2", B)]
@@ -108,7 +110,7 @@ def test_a_line_past_the_limit_is_passed_over() -> None:
         (", " + "[" * 100_000, "from character 5: the event is nested too deeply."),
     ],
 )
-def test_a_broken_array_is_told_with_the_place_and_what_came_before_is_read(
+def test_a_broken_array_is_an_error_with_its_location_after_the_events_before_it(
     rest: str, why: str
 ) -> None:
     first, (place, reads) = read_all("[7" + rest, 1000)
@@ -118,7 +120,7 @@ def test_a_broken_array_is_told_with_the_place_and_what_came_before_is_read(
     assert str(reads).startswith("Cannot read the array " + why)
 
 
-def test_an_event_may_lie_across_the_pieces_that_are_read() -> None:
+def test_an_event_may_span_several_chunks() -> None:
     events = [cloud_event(str(n), data={"text": 'é\\"{[' * n}) for n in range(300)]
 
     content = json.dumps(events, ensure_ascii=False)
@@ -131,7 +133,7 @@ def test_an_event_may_lie_across_the_pieces_that_are_read() -> None:
 @pytest.mark.parametrize("array", [False, True])
 def test_memory_does_not_grow_with_the_file(array: bool) -> None:
     class Endless:
-        """So many events, made as they are read."""
+        """A file with this many events, generated as they are read."""
 
         def __init__(self, blocks: int) -> None:
             self.block = event_lines(range(1000))

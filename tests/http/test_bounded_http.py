@@ -1,4 +1,4 @@
-"""What comes before a body is bounded in size and time, whoever sends it."""
+"""Limits on the size and the time of the request line and headers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BELL = "subscription { notificationAdded { cursor } }"
 
 @pytest.fixture
 def dialect() -> str:
-    """SQLite alone: no head comes as far as a database."""
+    """SQLite only: these requests do not reach the database."""
     return SQLITE
 
 
@@ -32,7 +32,7 @@ def server_port(client: Client) -> int:
 
 
 async def send_and_read(client: Client, *pieces: bytes) -> bytes:
-    """All that comes back until the server closes the connection."""
+    """Reads the response until the server closes the connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server_port(client))
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
@@ -49,11 +49,13 @@ async def send_and_read(client: Client, *pieces: bytes) -> bytes:
     [b"", b"\r\n", b"G", REQUEST_START, REQUEST_START + b"X: " + b"a" * 1_000],
     ids=["nothing", "a line", "a letter", "half a head", "half a header"],
 )
-async def test_who_does_not_finish_a_head_is_let_go(hasty: Client, sent: bytes) -> None:
+async def test_a_client_that_does_not_finish_the_headers_is_disconnected(
+    hasty: Client, sent: bytes
+) -> None:
     assert await send_and_read(hasty, sent) == b""
 
 
-async def test_who_does_not_finish_a_body_that_was_answered_is_let_go(
+async def test_a_client_that_does_not_finish_an_answered_body_is_disconnected(
     hasty: Client,
 ) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", server_port(hasty))
@@ -71,7 +73,9 @@ async def test_who_does_not_finish_a_body_that_was_answered_is_let_go(
 @pytest.mark.parametrize(
     "more", [b"X: " + b"a" * 530_000, b"X: a\r\n" * 90_000], ids=["one header", "many headers"]
 )
-async def test_a_head_that_is_too_long_is_431(client: Client, more: bytes) -> None:
+async def test_headers_that_are_too_large_are_answered_with_431(
+    client: Client, more: bytes
+) -> None:
     pieces = [more[at : at + 1_000] for at in range(0, 530_000, 1_000)]
 
     answer = await send_and_read(client, REQUEST_START, *pieces)
@@ -80,7 +84,7 @@ async def test_a_head_that_is_too_long_is_431(client: Client, more: bytes) -> No
     assert answer.endswith(b"The request line and headers exceed 524,288 bytes.")
 
 
-async def test_a_head_that_is_none_is_400_and_guarded(client: Client) -> None:
+async def test_malformed_headers_are_answered_with_400_and_security_headers(client: Client) -> None:
     answer = await send_and_read(client, b"no request at all\r\n\r\n")
 
     head, _, told = answer.partition(b"\r\n\r\n")
@@ -99,7 +103,9 @@ async def test_a_head_that_is_none_is_400_and_guarded(client: Client) -> None:
         b"Transfer-Encoding: xchunked\r\nContent-Length: 6",
     ],
 )
-async def test_a_body_of_two_lengths_smuggles_nothing(client: Client, lengths: bytes) -> None:
+async def test_a_body_with_two_lengths_cannot_smuggle_a_request(
+    client: Client, lengths: bytes
+) -> None:
     smuggled = b"0\r\n\r\nGET /health HTTP/1.1\r\nHost: a\r\n\r\n"
 
     answer = await send_and_read(
@@ -110,14 +116,14 @@ async def test_a_body_of_two_lengths_smuggles_nothing(client: Client, lengths: b
     assert answer.count(b"HTTP/1.1 ") == 1
 
 
-async def test_who_listens_is_not_let_go(hasty: Client) -> None:
+async def test_a_subscriber_is_not_disconnected(hasty: Client) -> None:
     headers = {"accept": "text/event-stream"}
     async with (
         hasty.subscription(BELL) as socket,
         hasty.http.stream("POST", "/graphql", json={"query": BELL}, headers=headers) as stream,
         asyncio.timeout(TIMEOUT_SECONDS),
     ):
-        assert await send_and_read(hasty) == b""  # as long as it takes to let others go
+        assert await send_and_read(hasty) == b""  # the server disconnects others meanwhile
         await hasty.log_event(summary="later", notification=True)
 
         assert (await socket.receive_next())["cursor"]

@@ -1,4 +1,4 @@
-"""The command `tocsin`, started as its users start it."""
+"""The command `tocsin`, run as a process."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def command_environment(**overrides: str) -> dict[str, str]:
 
 
 async def run_command(folder: Path, *arguments: str, **settings: str) -> tuple[int, str, str]:
-    """The command's exit code and what it printed."""
+    """Runs the command. Returns its exit code, standard output and standard error."""
     process = await asyncio.create_subprocess_exec(
         COMMAND,
         *arguments,
@@ -58,7 +58,7 @@ async def run_command(folder: Path, *arguments: str, **settings: str) -> tuple[i
 async def start_server(
     folder: Path, port: int, *arguments: str, **settings: str
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
-    """`tocsin serve`, with what it printed until it answered."""
+    """Runs `tocsin serve`. Yields the process and its output until it responds."""
     process = await asyncio.create_subprocess_exec(
         COMMAND,
         "serve",
@@ -91,7 +91,7 @@ async def read_until_it_answers(process: asyncio.subprocess.Process, port: int) 
 
 
 async def end_process(process: asyncio.subprocess.Process) -> None:
-    """Kills the process unless it has ended."""
+    """Kills the process if it is still running."""
     if process.returncode is None:
         process.kill()
         await process.wait()
@@ -108,7 +108,7 @@ def find_free_port() -> int:
         return int(free.getsockname()[1])
 
 
-async def test_an_empty_folder_gets_a_database_and_a_link_that_is_shown_once(
+async def test_an_empty_directory_gets_a_database_and_the_link_is_printed_once(
     tmp_path: Path, port: int
 ) -> None:
     async with start_server(tmp_path, port) as (process, first):
@@ -141,7 +141,7 @@ async def test_the_bootstrap_key_can_be_set(tmp_path: Path, port: int) -> None:
     assert counted == {"totalCount": 0}
 
 
-async def test_sigterm_ends_sockets_and_streams_so_that_they_resume(
+async def test_sigterm_closes_sockets_and_streams_so_that_clients_resume(
     tmp_path: Path, port: int
 ) -> None:
     bell = "subscription { notificationAdded { cursor } }"
@@ -162,7 +162,7 @@ async def test_sigterm_ends_sockets_and_streams_so_that_they_resume(
     assert ended == 0
 
 
-async def test_several_starters_make_one_database_and_one_key(
+async def test_concurrent_starts_create_one_database_and_one_key(
     database_url: str, tmp_path: Path
 ) -> None:
     empty = await create_empty_database(database_url, tmp_path)
@@ -199,7 +199,7 @@ async def test_several_starters_make_one_database_and_one_key(
         ),
     ],
 )
-async def test_a_database_that_cannot_be_opened_is_told_in_a_line(
+async def test_a_database_that_cannot_be_opened_is_reported_in_one_line(
     tmp_path: Path, url: str, expected_message: str
 ) -> None:
     code, out, err = await run_command(tmp_path, "serve", database_url=url)
@@ -210,7 +210,9 @@ async def test_a_database_that_cannot_be_opened_is_told_in_a_line(
     assert len(err.splitlines()) == 1
 
 
-async def test_a_port_that_is_taken_is_told_and_nothing_is_made(tmp_path: Path, port: int) -> None:
+async def test_a_port_in_use_is_an_error_and_no_database_is_created(
+    tmp_path: Path, port: int
+) -> None:
     with socket.create_server(("127.0.0.1", port)):
         code, out, err = await run_command(tmp_path, "serve", "--port", str(port))
 
@@ -219,7 +221,7 @@ async def test_a_port_that_is_taken_is_told_and_nothing_is_made(tmp_path: Path, 
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_a_bootstrap_key_that_comes_too_late_is_warned_of(tmp_path: Path) -> None:
+async def test_a_bootstrap_key_for_a_database_with_keys_logs_a_warning(tmp_path: Path) -> None:
     await run_command(tmp_path, "migrate", bootstrap_key="first")
 
     same = await run_command(tmp_path, "migrate", bootstrap_key="first")
@@ -230,7 +232,7 @@ async def test_a_bootstrap_key_that_comes_too_late_is_warned_of(tmp_path: Path) 
     assert "second" not in other[2]
 
 
-async def test_a_file_that_is_no_database_is_told_and_left_alone(tmp_path: Path) -> None:
+async def test_a_file_that_is_not_a_database_is_an_error_and_not_changed(tmp_path: Path) -> None:
     file = tmp_path / "tocsin.db"
     file.write_text("dear diary, " * 1000)
 
@@ -241,7 +243,7 @@ async def test_a_file_that_is_no_database_is_told_and_left_alone(tmp_path: Path)
     assert file.read_text() == "dear diary, " * 1000
 
 
-async def test_a_database_of_a_later_version_is_refused(tmp_path: Path) -> None:
+async def test_a_database_of_a_later_version_is_rejected(tmp_path: Path) -> None:
     await run_command(tmp_path, "migrate")
     engine = create_engine(f"sqlite:///{tmp_path}/tocsin.db")
     with engine.begin() as connection:
@@ -276,7 +278,7 @@ async def test_a_setting_under_an_old_name_is_an_error_that_names_the_new_one(
         ("TOCSIN_LIMITS__PAGE", ""),
     ],
 )
-def test_an_old_name_of_a_setting_is_found_however_it_is_written(
+def test_an_old_name_of_a_setting_is_found_in_any_spelling(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str
 ) -> None:
     monkeypatch.setenv(variable, value)
@@ -288,7 +290,7 @@ def test_an_old_name_of_a_setting_is_found_however_it_is_written(
     assert error["msg"] == "TOCSIN_LIMITS__PAGE was renamed: set TOCSIN_LIMITS__PAGE_SIZE instead."
 
 
-def test_a_new_name_of_a_setting_in_a_json_object_is_no_error(
+def test_a_new_name_of_a_setting_in_a_json_object_is_accepted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("TOCSIN_LIMITS", '{"page_size": 50}')
@@ -339,14 +341,14 @@ def test_a_database_error_is_described_with_the_address_but_without_the_password
     assert describe_failure(error, url) == description
 
 
-def test_a_count_has_its_noun_in_the_right_number() -> None:
+def test_a_count_uses_singular_and_plural() -> None:
     counts = [format_count(number, "entry", "entries") for number in (0, 1, 1_000)]
 
     assert counts == ["0 entries", "1 entry", "1,000 entries"]
     assert format_count(2, "event") == "2 events"
 
 
-async def test_a_setting_that_does_not_fit_is_told_by_name(tmp_path: Path) -> None:
+async def test_an_error_of_a_setting_names_the_variable(tmp_path: Path) -> None:
     code, _, err = await run_command(tmp_path, "serve", limits__page_size="many")
 
     assert code == 2
@@ -356,7 +358,7 @@ async def test_a_setting_that_does_not_fit_is_told_by_name(tmp_path: Path) -> No
     )
 
 
-async def test_a_public_url_that_is_no_base_url_is_an_error_that_shows_the_form(
+async def test_an_invalid_public_url_is_an_error_with_the_expected_format(
     tmp_path: Path,
 ) -> None:
     code, _, err = await run_command(tmp_path, "serve", public_url="events.example?x")
@@ -368,13 +370,13 @@ async def test_a_public_url_that_is_no_base_url_is_an_error_that_shows_the_form(
     )
 
 
-def test_settings_that_are_printed_hold_no_secret() -> None:
+def test_printed_settings_contain_no_secret() -> None:
     settings = Settings(bootstrap_key="hush-1", jwt_secret=SecretStr("hush-2"))
 
     assert "hush" not in f"{settings!r} {settings}"
 
 
-async def test_the_schema_is_printed_as_the_file_has_it(tmp_path: Path) -> None:
+async def test_the_printed_schema_equals_the_schema_file(tmp_path: Path) -> None:
     code, out, _ = await run_command(tmp_path, "schema")
 
     assert code == 0
@@ -393,7 +395,7 @@ async def create_empty_database(database_url: str, folder: Path) -> str:
 
 
 async def create_older_database(database_url: str, folder: Path) -> str:
-    """One that lacks migrations; on PostgreSQL all of them."""
+    """Creates a database that lacks migrations; on PostgreSQL all of them."""
     older = await create_empty_database(database_url, folder)
     if older.startswith("sqlite"):
         engine = create_engine(older)
@@ -405,6 +407,6 @@ async def create_older_database(database_url: str, folder: Path) -> str:
 
 
 def missing_tables_message(database_url: str) -> str:
-    """What is told of such a database."""
+    """Returns the error message for a database that is not migrated."""
     where = display_address(parse_database_url(database_url))
     return f"The database at {where} is not migrated to this version. Run `tocsin migrate` first."

@@ -1,4 +1,4 @@
-"""Which packages each command imports: importing takes most of the time that a command takes."""
+"""The packages that each command imports. Imports take most of the time of a command."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DATABASE = {"aiosqlite", "asyncpg", "sqlalchemy", "sqlmodel"}
 
 
 async def list_imports(folder: Path, code: str, *arguments: str) -> set[str]:
-    """The packages that a new process has imported after it ran the code."""
+    """Runs the code in a new process. Returns the packages that it imported."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
@@ -69,7 +69,7 @@ async def test_printing_the_schema_imports_no_web_framework(tmp_path: Path) -> N
     assert packages >= GRAPHQL
 
 
-async def test_commands_at_a_database_import_no_server_and_migrations_only_to_migrate(
+async def test_database_commands_import_no_server_and_migrations_only_to_migrate(
     tmp_path: Path,
 ) -> None:
     new = await list_command_imports(tmp_path, "migrate")

@@ -1,4 +1,4 @@
-"""`tocsin keys`: at the database itself, as an operator starts it."""
+"""The commands `tocsin keys`, which use the database directly."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.http.test_command import (
 
 EVERYTHING = [part for each in Permission for part in ("--permission", each.value)]
 CREATE = ("create", "--permission", "EVENT_READ", "--name")
-# One process for several commands: it takes seconds to start one.
+# One process for several commands, because starting one takes seconds.
 SEVERAL = """
 import contextlib, io, json, sys
 from app.cli import main
@@ -41,14 +41,14 @@ print(json.dumps(done))
 async def run_keys_commands(
     folder: Path, *commands: tuple[str, ...], **settings: str
 ) -> list[tuple[int, str, str]]:
-    """Of each `tocsin keys ...`: the exit code and what it printed."""
+    """Runs `tocsin keys` commands. Returns exit code, output and errors of each."""
     return await run_commands(folder, *(("keys", *command) for command in commands), **settings)
 
 
 async def run_commands(
     folder: Path, *commands: tuple[str, ...], **settings: str
 ) -> list[tuple[int, str, str]]:
-    """Of each `tocsin ...`: the exit code and what it printed."""
+    """Runs commands. Returns exit code, output and errors of each."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
@@ -107,7 +107,7 @@ async def test_a_lost_administrator_s_key_is_replaced_and_revoked(
     ]
 
 
-async def test_a_key_is_of_the_organization_that_is_named_and_ends_when_it_should(
+async def test_a_key_belongs_to_the_given_organization_and_expires_at_the_given_time(
     database_url: str, database: Database, tmp_path: Path
 ) -> None:
     await create_api_key(database, organization="acme")
@@ -124,7 +124,7 @@ async def test_a_key_is_of_the_organization_that_is_named_and_ends_when_it_shoul
     assert str(caller.expires_at) == "2999-01-01 00:00:00+00:00"
 
 
-async def test_what_is_wrong_is_told_in_a_line_each_and_nothing_is_made(
+async def test_each_mistake_is_reported_in_one_line_and_no_key_is_created(
     database_url: str, database: Database, tmp_path: Path
 ) -> None:
     attempts: dict[tuple[str, ...], tuple[int, str]] = {
@@ -162,7 +162,7 @@ async def test_what_is_wrong_is_told_in_a_line_each_and_nothing_is_made(
     assert [line.split("\t")[5] for line in listed.splitlines()] == ["administrator"]
 
 
-async def test_a_database_that_is_not_there_is_told_and_not_made(tmp_path: Path) -> None:
+async def test_a_missing_database_is_an_error_and_not_created(tmp_path: Path) -> None:
     code, out, err = await run_command(tmp_path, "keys", "list")
 
     assert (code, out) == (1, "")
@@ -172,7 +172,7 @@ async def test_a_database_that_is_not_there_is_told_and_not_made(tmp_path: Path)
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_a_database_of_another_version_is_told_and_not_migrated(
+async def test_a_database_of_another_version_is_an_error_and_not_migrated(
     database_url: str, tmp_path: Path
 ) -> None:
     older = await create_older_database(database_url, tmp_path)

@@ -1,4 +1,4 @@
-"""What Prometheus scrapes: counts that are true, names that are bounded, and no secret."""
+"""Prometheus metrics: correct counts, a bounded set of labels, and no secrets."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ async def test_sockets_are_counted_while_they_are_open(client: Client) -> None:
     assert during["tocsin_sockets"] == before["tocsin_sockets"] + 1
 
 
-async def test_nothing_tells_of_an_organization_or_a_secret(client: Client) -> None:
+async def test_metrics_contain_no_organization_and_no_secret(client: Client) -> None:
     await client.execute_field("query SecretOperation { logHead }")
     await client.execute(f'{{ "{ADMINISTRATOR}" }}')
 
@@ -88,7 +88,7 @@ async def test_nothing_tells_of_an_organization_or_a_secret(client: Client) -> N
     }  # fmt: skip
 
 
-async def test_a_token_keeps_them_to_who_gives_it(database_url: str, serve: Serve) -> None:
+async def test_metrics_can_require_a_token(database_url: str, serve: Serve) -> None:
     async with serve(database_url, metrics_token="scraper") as client:
         as_scraper = await client.as_key("scraper").http.get("/metrics")
         as_nobody = await client.as_key(None).http.get("/metrics")
@@ -99,7 +99,7 @@ async def test_a_token_keeps_them_to_who_gives_it(database_url: str, serve: Serv
     assert as_nobody.json()["errors"][0]["extensions"] == {"code": "UNAUTHENTICATED"}
 
 
-async def test_they_can_be_off(database_url: str, serve: Serve) -> None:
+async def test_metrics_can_be_disabled(database_url: str, serve: Serve) -> None:
     async with serve(database_url, metrics=False) as client:
         answer = await client.http.get("/metrics")
 
@@ -114,7 +114,7 @@ async def scrape_metrics(client: Client) -> dict[str, float]:
 def metric_increases(
     before: dict[str, float], after: dict[str, float], name: str
 ) -> dict[str, float]:
-    """What was added since, by labels."""
+    """Returns the increases of a metric, by labels."""
     return {
         each.removeprefix(name): value - before.get(each, 0)
         for each, value in after.items()

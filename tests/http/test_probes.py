@@ -1,4 +1,4 @@
-"""Alive and fit to serve are told apart, and what every request carries."""
+"""Health checks, request IDs and server logs of requests."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def client(own_client: Client) -> Client:
     return own_client
 
 
-async def test_a_server_that_can_do_its_work_is_ready(client: Client) -> None:
+async def test_a_working_server_is_ready(client: Client) -> None:
     answer = await client.as_key(None).http.get("/ready")
 
     assert answer.status_code == 200
@@ -54,7 +54,7 @@ async def test_a_database_of_another_version_is_not_ready(
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
-async def test_a_database_that_is_gone_is_not_ready_until_it_is_back(
+async def test_a_server_without_its_database_is_not_ready_until_it_is_back(
     client: Client, database_url: str
 ) -> None:
     name = database_url.split("@/")[1].split("?")[0]
@@ -78,27 +78,31 @@ async def test_a_database_that_is_gone_is_not_ready_until_it_is_back(
     assert back == READY | {"changeLogLag": {"entries": 0, "seconds": 0.0}}
 
 
-async def test_a_reader_behind_the_log_is_told_by_entries_and_seconds(
+async def test_the_lag_of_a_reader_is_reported_in_entries_and_seconds(
     client: Client, database: Database
 ) -> None:
-    feed = Feed(database, 10, 1_000_000)  # it is at the start of the log, and does not read
-    vitals = HealthMonitor(database, feed, max_lag_seconds=30)
+    feed = Feed(
+        database, 10, 1_000_000
+    )  # at the start of the change log; it is not started, so it does not read
+    monitor = HealthMonitor(database, feed, max_lag_seconds=30)
     await client.log_event(summary="unread")
     async with database.write(ALL_ORGANIZATIONS) as session:
         hour_ago = datetime.now(UTC) - timedelta(hours=1)
         await session.execute(update(tables.Change).values(at=hour_ago))
 
-    look = await vitals.check_health()
+    report = await monitor.check_health()
 
-    assert look.problems == {
+    assert report.problems == {
         HealthCheck.CHANGE_LOG: "Subscribers are more than 30 seconds behind the change log."
     }
-    assert look.lag is not None
-    assert look.lag.entries >= 1
-    assert 3600 <= look.lag.seconds < 3600 + TIMEOUT_SECONDS
+    assert report.lag is not None
+    assert report.lag.entries >= 1
+    assert 3600 <= report.lag.seconds < 3600 + TIMEOUT_SECONDS
 
 
-async def test_many_who_ask_at_once_cost_one_look(client: Client, statements: list[str]) -> None:
+async def test_concurrent_probes_run_one_health_check(
+    client: Client, statements: list[str]
+) -> None:
     await asyncio.sleep(0)
     statements.clear()
 
@@ -108,7 +112,7 @@ async def test_many_who_ask_at_once_cost_one_look(client: Client, statements: li
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
-async def test_an_answer_carries_the_request_s_id_where_it_is_sane(client: Client) -> None:
+async def test_a_response_has_the_request_id_if_it_is_valid(client: Client) -> None:
     ids_by_request = {}
     for request_id in ("order-7/a.b", "", "two words", "x" * 129):
         answer = await client.http.get("/health", headers={"x-request-id": request_id})
@@ -122,7 +126,7 @@ async def test_an_answer_carries_the_request_s_id_where_it_is_sane(client: Clien
 UNPLANNED = "{ events { totalCount nodes { cloudEvent } } }"
 
 
-async def test_what_is_logged_in_a_request_carries_its_id(
+async def test_log_lines_of_a_request_have_its_id(
     database_url: str, serve: Serve, logged: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken(*_: object) -> None:
@@ -144,7 +148,7 @@ async def test_what_is_logged_in_a_request_carries_its_id(
 
 @pytest.fixture
 def logged() -> Iterator[io.StringIO]:
-    """What is logged, a JSON object a line."""
+    """The server logs, one JSON object per line."""
     lines = io.StringIO()
     before = structlog.get_config()
     structlog.configure(
@@ -160,7 +164,7 @@ def logged() -> Iterator[io.StringIO]:
 
 
 async def wait_for_ready(client: Client, status: int) -> Any:
-    """What /ready tells, as soon as it has that status."""
+    """Waits until /ready has the status. Returns its body."""
     async with asyncio.timeout(TIMEOUT_SECONDS):
         while True:
             answer = await client.http.get("/ready")

@@ -1,4 +1,4 @@
-"""`tocsin prune` and `tocsin migrate --new-epoch`: what is gone is told, never passed over."""
+"""`tocsin prune` and `tocsin migrate --new-epoch`: readers get an error instead of a gap."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def client(own_client: Client) -> Client:
     return own_client
 
 
-async def test_old_entries_are_removed_beside_a_running_server_and_told(
+async def test_old_entries_are_removed_while_a_server_runs_and_counted(
     client: Client, database: Database, database_url: str, tmp_path: Path
 ) -> None:
     event = await client.log_event(summary="old", notification=True)
@@ -72,11 +72,11 @@ async def test_old_entries_are_removed_beside_a_running_server_and_told(
     for expected, given in ((CHANGES, {}), (HISTORY, {"id": event["id"]})):
         error = await client.expect_error(expected, after=cursors[0], **given)
         assert error["extensions"] == {"code": "CURSOR_EXPIRED", "argument": ["after"]}
-    # What the bell lists is no part of the log.
+    # The notification list is not part of the change log.
     assert len((await client.execute_field(BELL, after=bell))["edges"]) == 1
 
 
-async def test_a_subscription_goes_on_behind_what_was_pruned_and_not_before(
+async def test_a_subscription_resumes_after_the_pruned_entries_but_not_before(
     client: Client, database: Database
 ) -> None:
     await client.log_event(summary="old")
@@ -100,7 +100,7 @@ async def test_a_subscription_goes_on_behind_what_was_pruned_and_not_before(
     assert [each["kind"] for each in history["nodes"]] == ["LOGGED"]
 
 
-async def test_a_reader_that_slept_through_a_pruning_says_so(
+async def test_a_reader_whose_next_entries_were_pruned_raises_an_error(
     database: Database, client: Client
 ) -> None:
     feed = Feed(database, 10, 1_000_000)
@@ -145,7 +145,7 @@ async def test_batches_remove_each_old_entry_and_nothing_else(
     assert events == 8
 
 
-async def test_the_future_is_refused(tmp_path: Path) -> None:
+async def test_a_time_in_the_future_is_rejected(tmp_path: Path) -> None:
     answer = await run_command(tmp_path, "prune", "--before", "2999-01-01")
 
     assert answer == (
@@ -155,7 +155,7 @@ async def test_the_future_is_refused(tmp_path: Path) -> None:
     )
 
 
-async def test_a_database_that_was_never_migrated_is_left_alone(tmp_path: Path) -> None:
+async def test_a_database_that_was_never_migrated_is_not_changed(tmp_path: Path) -> None:
     code, out, err = await run_command(tmp_path, "prune", "--before", "2026-01-01")
 
     assert (code, out) == (1, "")

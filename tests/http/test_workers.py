@@ -1,4 +1,4 @@
-"""Several server processes at one address and one database, and how they end."""
+"""Several server processes on one port and one database, and their shutdown."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ mutation ($summary: String!, $id: String) {
 HEAD = "{ logHead }"
 
 
-async def test_what_one_worker_stores_all_deliver_and_a_killed_one_is_replaced(
+async def test_all_workers_deliver_what_one_stores_and_a_killed_one_is_replaced(
     database_url: str, tmp_path: Path
 ) -> None:
     empty = await create_empty_database(database_url, tmp_path)
@@ -62,7 +62,7 @@ async def test_what_one_worker_stores_all_deliver_and_a_killed_one_is_replaced(
     assert ended == 0
 
 
-async def test_workers_do_not_outlive_a_parent_that_was_killed(tmp_path: Path) -> None:
+async def test_workers_exit_if_their_parent_is_killed(tmp_path: Path) -> None:
     async with start_server(tmp_path, port := find_free_port(), "--workers", "2") as (parent, _):
         workers = await find_workers(parent.pid, 2)
 
@@ -75,7 +75,7 @@ async def test_workers_do_not_outlive_a_parent_that_was_killed(tmp_path: Path) -
         await scrape_metrics(port)
 
 
-async def test_no_request_is_cut_when_the_server_ends(tmp_path: Path) -> None:
+async def test_no_request_is_interrupted_when_the_server_stops(tmp_path: Path) -> None:
     async with start_server(tmp_path, port := find_free_port(), bootstrap_key="k") as (process, _):
         half_sent = [await send_partial_request(port, part) for part in (b"", b"\r\n\r\n{")]
         writing = [log_until_refused(port) for _ in range(4)]
@@ -101,7 +101,7 @@ async def test_no_request_is_cut_when_the_server_ends(tmp_path: Path) -> None:
 
 
 async def log_events(port: int, numbers: range) -> None:
-    """Each on a connection of its own; on another one where a worker was killed beneath it."""
+    """Logs each event on its own connection, and on a new one if its worker was killed."""
     async with Client(f"http://127.0.0.1:{port}", "k", connection="close") as client:
         for number in numbers:
             answer: Any = None
@@ -112,7 +112,7 @@ async def log_events(port: int, numbers: range) -> None:
 
 
 async def read_notifications(port: int, after: str, count: int) -> list[str]:
-    """What rang, resumed by the last cursor when the socket breaks."""
+    """Reads notifications, and resumes from the last cursor if the connection breaks."""
     heard: list[str] = []
     while len(heard) < count:
         with contextlib.suppress(ConnectionClosed, OSError):
@@ -128,7 +128,7 @@ async def read_notifications(port: int, after: str, count: int) -> list[str]:
 
 
 async def log_until_refused(port: int) -> int:
-    """One request after the other on a kept connection; how many were answered."""
+    """Sends requests on a keep-alive connection. Returns the number of responses."""
     answered = 0
     async with Client(f"http://127.0.0.1:{port}", "k") as client:
         while True:
@@ -137,11 +137,11 @@ async def log_until_refused(port: int) -> int:
             except httpx.ConnectError:
                 return answered
             answered += 1
-            await asyncio.sleep(0.01)  # as long as it thinks, its connection is idle
+            await asyncio.sleep(0.01)  # the connection is idle meanwhile
 
 
 async def mutate_until_closed(port: int) -> int:
-    """One mutation after the other on a socket; how many were answered."""
+    """Sends mutations on a WebSocket. Returns the number of responses."""
     answered = 0
     async with Client(f"http://127.0.0.1:{port}", "k") as client, client.socket() as socket:
         await socket.receive()
@@ -176,7 +176,7 @@ async def scrape_metrics(port: int) -> dict[str, float]:
 
 
 async def find_workers(parent: int, count: int) -> list[int]:
-    """The processes that serve, as soon as there are so many."""
+    """Waits until this many workers run. Returns their process IDs."""
     async with asyncio.timeout(TIMEOUT_SECONDS):
         while True:
             children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
@@ -189,5 +189,5 @@ async def find_workers(parent: int, count: int) -> list[int]:
 def read_command_line(process: str) -> str:
     try:
         return Path(f"/proc/{process}/cmdline").read_text()
-    except OSError:  # it has ended
+    except OSError:  # it has exited
         return ""
