@@ -14,6 +14,7 @@ from app.archives.reading import ParsedEvent
 from app.domain.access.caller import Caller
 from app.domain.intake.intake import CommandContext
 from app.domain.shared.limits import Limits
+from app.domain.shared.messages import locate_message
 from app.domain.shared.problems import Problem
 from app.domain.shared.values import replace_control_characters
 from app.services.events import cloudevents
@@ -154,7 +155,6 @@ def _interruptible() -> Iterator[None]:
 
 
 def _format_problem(location: str, problem: Problem) -> str:
-    path = ".".join(problem.path)
     return replace_control_characters(
-        ": ".join(part for part in (location, path, problem.message) if part)
+        f"{location}: {locate_message(problem.path, problem.message)}"
     )

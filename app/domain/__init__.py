@@ -1,1 +1,1 @@
-"""Values and decisions, pure: no await, no clock, no SQL."""
+"""Pure values and rules: nothing here awaits, reads the clock or uses SQL."""

@@ -20,6 +20,7 @@ from starlette.requests import ClientDisconnect
 from app.domain.access.caller import Caller, Permission
 from app.domain.intake.intake import CommandContext
 from app.domain.shared.limits import Limits
+from app.domain.shared.messages import locate_message
 from app.domain.shared.problems import (
     INTERNAL_ERROR,
     ErrorCode,
@@ -186,7 +187,7 @@ def _problem_response(
 
 def _problem_detail(errors: Sequence[ErrorDetail]) -> str:
     first = errors[0]
-    detail = ": ".join(part for part in (".".join(first.path), first.message) if part)
+    detail = locate_message(first.path, first.message)
     return detail if len(errors) == 1 else _count_more(detail, len(errors) - 1)
 
 

@@ -54,7 +54,7 @@ async def test_rejected_events_are_reported_with_their_location_and_the_rest_is_
     )
     assert ran.err == [
         "line 2: id: Is required.",
-        "line 4: Must be a CloudEvent: a JSON object.",
+        "line 4: A CloudEvent must be a JSON object.",
         "line 5: Invalid JSON: Expecting value (character 1).",
     ]
     assert await count_events(database) == 2
@@ -69,7 +69,9 @@ async def test_a_value_that_cannot_be_stored_is_reported_in_one_line(
     ran = await run_command(database_url, "import", file)
 
     assert ran.code == 1
-    assert ran.err == ["index 0: data.x  [2J: Character 1 is U+0000, which cannot be kept."]
+    assert ran.err == [
+        "index 0: data.x  [2J: Character 1 is U+0000, which is not allowed. Remove it."
+    ]
     assert await count_events(database) == 0
 
 

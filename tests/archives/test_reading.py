@@ -55,9 +55,9 @@ def test_the_error_for_a_compressed_file_says_how_to_import_it() -> None:
 
 
 STRICTLY = [
-    ('{"a": 1, "a": 2}', "Invalid JSON: an object has the member 'a' more than once."),
-    ('{"a": NaN}', "Invalid JSON: NaN is no JSON."),
-    ('{"a": {"b": [-Infinity]}}', "Invalid JSON: -Infinity is no JSON."),
+    ('{"a": 1, "a": 2}', "Invalid JSON: the member 'a' occurs more than once in an object."),
+    ('{"a": NaN}', "Invalid JSON: NaN is not valid JSON."),
+    ('{"a": {"b": [-Infinity]}}', "Invalid JSON: -Infinity is not valid JSON."),
 ]
 
 

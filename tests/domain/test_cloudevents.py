@@ -335,7 +335,7 @@ def test_a_registered_type_wants_its_data_to_be_an_object() -> None:
     [problem] = map(translate_problem_path, problems)
     assert (problem.path, problem.message) == (
         ("data",),
-        "The type pump.on has fields: the data must be a JSON object.",
+        "Event type 'pump.on' is registered, so data must be a JSON object.",
     )
 
 

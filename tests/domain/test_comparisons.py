@@ -184,7 +184,10 @@ def test_a_refused_operator_is_told_with_those_that_the_kind_takes() -> None:
 
     problems = validate_field_predicate(predicate, field, Limits())
 
-    message = "causes is of kind MULTI_SELECT, which takes CONTAINS, EXISTS, NOT_EXISTS."
+    message = (
+        f"{predicate.operator.value} cannot be applied to field 'causes' of kind MULTI_SELECT: "
+        "expected CONTAINS, EXISTS, NOT_EXISTS."
+    )
     assert problems == [invalid_input(message, "operator")]
 
 

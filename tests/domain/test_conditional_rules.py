@@ -51,34 +51,58 @@ def test_rules_that_make_sense_can_be_saved() -> None:
 @pytest.mark.parametrize(
     ("attributes", "problem"),
     [
-        ({"name": ""}, invalid_input("Must not be empty.", "0", "name")),
-        ({"targets": ()}, invalid_input("A rule has at least one target.", "0", "targets")),
-        ({"targets": ("a", "x")}, invalid_input("The type has no field x.", "0", "targets", "1")),
-        ({"targets": ("a", "a")}, invalid_input("Field a is there twice.", "0", "targets", "1")),
+        ({"name": ""}, invalid_input("name must not be empty.", "0", "name")),
+        (
+            {"targets": ()},
+            invalid_input("A conditional rule must have at least one target.", "0", "targets"),
+        ),
+        (
+            {"targets": ("a", "x")},
+            invalid_input(
+                "Unknown field 'x': the event type has no such field.", "0", "targets", "1"
+            ),
+        ),
+        (
+            {"targets": ("a", "a")},
+            invalid_input("Target 'a' is listed more than once.", "0", "targets", "1"),
+        ),
         (
             {"condition": AllOf((field_exists("b"), field_exists("x")))},
             invalid_input(
-                "The type has no field x.", "0", "condition", "all", "1", "field", "field"
+                "Unknown field 'x': the event type has no such field.",
+                "0",
+                "condition",
+                "all",
+                "1",
+                "field",
+                "field",
             ),
         ),
         (
             {"condition": Not(make_predicate("b", "EQ", "1"))},
             invalid_input(
-                "Must be a number of at most 9,007,199,254,740,991.",
+                "value must be a number from -9,007,199,254,740,991 to 9,007,199,254,740,991.",
                 *("0", "condition", "not", "field", "value"),
             ),
         ),
         (
             {"condition": AnyOf((make_predicate("cause", "IN", ("Other", "Weather")),))},
             invalid_input(
-                "Is no option of cause.", "0", "condition", "any", "0", "field", "value", "1"
+                "Unknown option 'Weather': field 'cause' has no such option.",
+                "0",
+                "condition",
+                "any",
+                "0",
+                "field",
+                "value",
+                "1",
             ),
         ),
         (
             {"condition": make_predicate("b", "CONTAINS", 1)},
             invalid_input(
-                "b is of kind NUMBER, which takes EQ, NE, GT, GTE, LT, LTE, IN, EXISTS, "
-                "NOT_EXISTS.",
+                "CONTAINS cannot be applied to field 'b' of kind NUMBER: "
+                "expected EQ, NE, GT, GTE, LT, LTE, IN, EXISTS, NOT_EXISTS.",
                 *("0", "condition", "field", "operator"),
             ),
         ),
@@ -111,8 +135,14 @@ def test_everything_that_is_wrong_with_the_rules_is_told_at_once() -> None:
 @pytest.mark.parametrize(
     ("condition", "message"),
     [
-        (Not(Not(Not(Not(Not(field_exists("b")))))), "Is 6 conditions deep; at most 5."),
-        (AllOf((field_exists("b"),) * 101), "Asks for 101 values; at most 100."),
+        (
+            Not(Not(Not(Not(Not(field_exists("b")))))),
+            "At most 5 levels of nested conditions are allowed; this condition has 6.",
+        ),
+        (
+            AllOf((field_exists("b"),) * 101),
+            "At most 100 values are allowed; this condition has 101.",
+        ),
         (
             AnyOf(
                 (
@@ -121,7 +151,7 @@ def test_everything_that_is_wrong_with_the_rules_is_told_at_once() -> None:
                     field_exists("b"),
                 )
             ),
-            "Asks for 101 values; at most 100.",
+            "At most 100 values are allowed; this condition has 101.",
         ),
     ],
 )
@@ -139,7 +169,10 @@ def test_a_type_has_a_hundred_rules_and_no_more() -> None:
 
     assert enough == []
     assert too_many == [
-        Problem(UserErrorCode.LIMIT_REACHED, "An event type has at most 100 conditional rules.")
+        Problem(
+            UserErrorCode.LIMIT_REACHED,
+            "At most 100 conditional rules are allowed; this event type has 101.",
+        )
     ]
 
 

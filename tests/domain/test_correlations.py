@@ -116,7 +116,10 @@ def test_a_cycle_names_its_events_but_not_a_thousand() -> None:
     short = cycle_problem([A, B, A], "relatedIds", "0")
     long = cycle_problem([UUID(int=n) for n in range(1, 1_501)])
 
-    message = f"An event would be its own cause, each caused by the next: {A}, {B}, {A}."
+    message = (
+        "The link would make an event its own cause. "
+        f"In this cycle each event is caused by the next: {A}, {B}, {A}."
+    )
     assert short == Problem(UserErrorCode.CYCLE, message, ("relatedIds", "0"))
     assert f"{E}, (1,490 more), {UUID(int=1_496)}" in long.message
     assert long.message.endswith(f"{UUID(int=1_500)}.")
@@ -127,10 +130,10 @@ def test_an_event_is_not_linked_to_itself_nor_to_more_than_fit_in_a_call() -> No
 
     assert validate_related_ids(A, [], limits) == validate_related_ids(A, [B, C], limits) == []
     assert validate_related_ids(A, [B, A], limits) == [
-        invalid_input("An event is not linked to itself.", "relatedIds", "1")
+        invalid_input("An event cannot be correlated with itself.", "relatedIds", "1")
     ]
     assert validate_related_ids(A, [A, B, C], limits) == [
-        invalid_input("There are 3 ids; at most 2 a call.", "relatedIds")
+        invalid_input("At most 2 IDs are allowed; relatedIds has 3.", "relatedIds")
     ]
 
 

@@ -46,29 +46,34 @@ def test_a_type_that_is_given_is_kept_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("attributes", "problem"),
     [
-        ({"type": ""}, invalid_input("Must not be empty.", "type")),
-        ({"type": "a\nb"}, invalid_input("Character 2 is U+000A, which cannot be kept.", "type")),
+        ({"type": ""}, invalid_input("type must not be empty.", "type")),
+        (
+            {"type": "a\nb"},
+            invalid_input("Character 2 is U+000A, which is not allowed. Remove it.", "type"),
+        ),
         (
             {"type": "pump.*"},
-            invalid_input("Must not end in '*': in a filter that is a prefix.", "type"),
+            invalid_input("type must not end in '*', which marks a prefix in filters.", "type"),
         ),
-        ({"name": ""}, invalid_input("Must not be empty.", "name")),
+        ({"name": ""}, invalid_input("name must not be empty.", "name")),
         (
             {"name": "x" * 256},
-            invalid_input("Is 256 characters long; at most 255 are kept.", "name"),
+            invalid_input("At most 255 characters are allowed; name has 256.", "name"),
         ),
-        ({"category": ""}, invalid_input("Must not be empty.", "category")),
+        ({"category": ""}, invalid_input("category must not be empty.", "category")),
         (
             {"category": "\ud800"},
-            invalid_input("Character 1 is U+D800, which cannot be kept.", "category"),
+            invalid_input("Character 1 is U+D800, which is not allowed. Remove it.", "category"),
         ),
         (
             {"description": "x" * 100_001},
-            invalid_input("Is 100,001 characters long; at most 100,000 are kept.", "description"),
+            invalid_input(
+                "At most 100,000 characters are allowed; description has 100,001.", "description"
+            ),
         ),
         (
             {"name": "x" * 200, "category": "y" * 100},
-            invalid_input("Is 301 characters long; at most 255 are kept.", "type"),
+            invalid_input("At most 255 characters are allowed; type has 301.", "type"),
         ),
     ],
 )
@@ -85,7 +90,9 @@ def test_a_type_begins_as_draft_or_published(state: EventTypeState) -> None:
 def test_a_type_does_not_begin_at_its_end(state: EventTypeState) -> None:
     problems = validate_new_definition(replace(INCIDENT, state=state), Limits())
 
-    assert problems == [invalid_input("An event type begins as DRAFT or PUBLISHED.", "state")]
+    assert problems == [
+        invalid_input(f"A new event type must be DRAFT or PUBLISHED, not {state.value}.", "state")
+    ]
 
 
 def test_a_type_has_200_fields_and_no_more() -> None:
@@ -94,10 +101,10 @@ def test_a_type_has_200_fields_and_no_more() -> None:
     full = validate_new_definition(replace(INCIDENT, fields=fields[:200]), Limits())
     too_many = validate_new_definition(replace(INCIDENT, name="", fields=fields), Limits())
 
-    message = "An event type has at most 200 fields."
+    message = "At most 200 fields are allowed; this event type has 201."
     assert full == []
     assert too_many == [
-        invalid_input("Must not be empty.", "name"),
+        invalid_input("name must not be empty.", "name"),
         Problem(UserErrorCode.LIMIT_REACHED, message, ("fields",)),
     ]
 
@@ -107,7 +114,7 @@ def test_what_is_wrong_with_a_field_is_told_under_fields_its_index_and_attribute
 
     problems = validate_new_definition(replace(INCIDENT, fields=fields), Limits())
 
-    message = "SELECT needs at least one option."
+    message = "A field of kind SELECT must have at least one option."
     assert problems == [invalid_input(message, "fields", "1", "options")]
 
 

@@ -11,11 +11,12 @@ from hypothesis import given
 
 from app.domain.event_types.fields import FieldDefinition, FieldKind, validate_fields
 from app.domain.shared.limits import Limits
+from app.domain.shared.messages import quote_value
 from app.domain.shared.problems import Problem, invalid_input
 from tests.domain.examples import codes_and_paths, make_field
 from tests.domain.strategies import sound_definitions
 
-NAMING = "Must be 1 to 63 of a-z, 0-9 and _, and begin with a letter."
+NAMING = "expected 1 to 63 of a-z, 0-9 and _, beginning with a letter."
 
 CEL_RESERVES = (
     "as break const continue else false for function if import in let loop namespace null package "
@@ -47,7 +48,8 @@ def test_a_name_of_small_letters_digits_and_underscores_is_a_field_name(name: st
     "name", ["", "a" * 64, "1a", "_a", "A", "aB", "a-b", "a.b", "a b", "é", "a\n", "a\ud800", "a١"]
 )
 def test_any_other_name_is_none(name: str) -> None:
-    assert _problems(make_field(name=name)) == [invalid_input(NAMING, "0", "name")]
+    message = f"Invalid field name {quote_value(name)}: {NAMING}"
+    assert _problems(make_field(name=name)) == [invalid_input(message, "0", "name")]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +81,9 @@ def test_any_other_name_is_none(name: str) -> None:
 def test_the_reserved_words_of_cel_are_no_field_names(name: str) -> None:
     problems = _problems(make_field(name=name))
 
-    assert problems == [invalid_input(f"{name} is a reserved word of CEL.", "0", "name")]
+    assert problems == [
+        invalid_input(f"Invalid field name '{name}': it is a reserved word of CEL.", "0", "name")
+    ]
 
 
 def test_a_name_that_is_there_twice_is_told_where_it_comes_again() -> None:
@@ -92,7 +96,7 @@ def test_a_name_that_is_there_twice_is_told_where_it_comes_again() -> None:
 
     problems = _problems(*fields)
 
-    message = "Field a is there twice."
+    message = "Field name 'a' is used more than once."
     assert problems == [invalid_input(message, "2", "name"), invalid_input(message, "3", "name")]
 
 
@@ -104,7 +108,7 @@ def test_bounds_go_with_the_kinds_that_have_them(kind: FieldKind, attribute: str
 
     problems = _problems(field)
 
-    message = f"A field of kind {kind.value} has no {api_name}."
+    message = f"A field of kind {kind.value} cannot have {api_name}."
     assert problems == ([] if kind.value in kinds else [invalid_input(message, "0", api_name)])
 
 
@@ -113,14 +117,18 @@ def test_bounds_go_with_the_kinds_that_have_them(kind: FieldKind, attribute: str
 def test_a_choice_has_at_least_one_option(kind: FieldKind, options: Any) -> None:
     problems = _problems(make_field(kind=kind, options=options))
 
-    assert problems == [invalid_input(f"{kind.value} needs at least one option.", "0", "options")]
+    assert problems == [
+        invalid_input(
+            f"A field of kind {kind.value} must have at least one option.", "0", "options"
+        )
+    ]
 
 
 @pytest.mark.parametrize("kind", [FieldKind.SELECT, FieldKind.MULTI_SELECT])
 def test_a_choice_has_no_option_twice(kind: FieldKind) -> None:
     problems = _problems(make_field(kind=kind, options=("a", "b", "a")))
 
-    assert problems == [invalid_input("An option is there twice.", "0", "options")]
+    assert problems == [invalid_input("An option is listed more than once.", "0", "options")]
 
 
 def test_options_that_differ_in_case_or_blanks_are_two() -> None:
@@ -131,9 +139,13 @@ def test_every_option_that_cannot_be_kept_is_told_by_its_index() -> None:
     problems = _problems(make_field(kind=FieldKind.SELECT, options=("a", "", "b\0", "x" * 256)))
 
     assert problems == [
-        invalid_input("Must not be empty.", "0", "options", "1"),
-        invalid_input("Character 2 is U+0000, which cannot be kept.", "0", "options", "2"),
-        invalid_input("Is 256 characters long; at most 255 are kept.", "0", "options", "3"),
+        invalid_input("options[1] must not be empty.", "0", "options", "1"),
+        invalid_input(
+            "Character 2 is U+0000, which is not allowed. Remove it.", "0", "options", "2"
+        ),
+        invalid_input(
+            "At most 255 characters are allowed; options[3] has 256.", "0", "options", "3"
+        ),
     ]
 
 
@@ -142,24 +154,24 @@ def test_every_option_that_cannot_be_kept_is_told_by_its_index() -> None:
     [
         (
             {"label": "x" * 256},
-            invalid_input("Is 256 characters long; at most 255 are kept.", "label"),
+            invalid_input("At most 255 characters are allowed; label has 256.", "label"),
         ),
-        ({"label": ""}, invalid_input("Must not be empty.", "label")),
+        ({"label": ""}, invalid_input("label must not be empty.", "label")),
         (
             {"unit": "x" * 256},
-            invalid_input("Is 256 characters long; at most 255 are kept.", "unit"),
+            invalid_input("At most 255 characters are allowed; unit has 256.", "unit"),
         ),
         (
             {"help_text": "x" * 1_001},
-            invalid_input("Is 1,001 characters long; at most 1,000 are kept.", "helpText"),
+            invalid_input("At most 1,000 characters are allowed; helpText has 1,001.", "helpText"),
         ),
         (
             {"kind": FieldKind.TEXT, "pattern": "x" * 1_001},
-            invalid_input("Is 1,001 characters long; at most 1,000 are kept.", "pattern"),
+            invalid_input("At most 1,000 characters are allowed; pattern has 1,001.", "pattern"),
         ),
         (
             {"kind": FieldKind.TEXT, "pattern": "\ud800"},
-            invalid_input("Character 1 is U+D800, which cannot be kept.", "pattern"),
+            invalid_input("Character 1 is U+D800, which is not allowed. Remove it.", "pattern"),
         ),
     ],
 )
@@ -172,21 +184,24 @@ def test_a_text_of_a_definition_has_its_limit(attributes: dict[str, Any], proble
 @pytest.mark.parametrize(
     ("attributes", "problem"),
     [
-        ({"minimum": math.nan}, invalid_input("Must be a finite number.", "minimum")),
-        ({"minimum": -math.inf}, invalid_input("Must be a finite number.", "minimum")),
-        ({"maximum": math.inf}, invalid_input("Must be a finite number.", "maximum")),
-        ({"minimum": 2.0, "maximum": 1.0}, invalid_input("Is above the maximum.", "minimum")),
+        ({"minimum": math.nan}, invalid_input("minimum must be a finite number.", "minimum")),
+        ({"minimum": -math.inf}, invalid_input("minimum must be a finite number.", "minimum")),
+        ({"maximum": math.inf}, invalid_input("maximum must be a finite number.", "maximum")),
+        (
+            {"minimum": 2.0, "maximum": 1.0},
+            invalid_input("minimum must not be greater than maximum.", "minimum"),
+        ),
         (
             {"kind": FieldKind.TEXT, "min_length": -1},
-            invalid_input("Must not be negative.", "minLength"),
+            invalid_input("minLength must not be negative.", "minLength"),
         ),
         (
             {"kind": FieldKind.TEXT, "max_length": -1},
-            invalid_input("Must not be negative.", "maxLength"),
+            invalid_input("maxLength must not be negative.", "maxLength"),
         ),
         (
             {"kind": FieldKind.TEXT, "min_length": 2, "max_length": 1},
-            invalid_input("Is above maxLength.", "minLength"),
+            invalid_input("minLength must not be greater than maxLength.", "minLength"),
         ),
     ],
 )

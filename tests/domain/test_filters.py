@@ -205,7 +205,7 @@ def test_a_filter_is_at_most_5_deep() -> None:
 
     assert validate_filter_size(nested, Limits()) == []
     assert validate_filter_size(EventFilter(and_=(nested,)), Limits()) == [
-        invalid_input("Is 6 filters deep; at most 5.")
+        invalid_input("At most 5 levels of nested filters are allowed; this filter has 6.")
     ]
 
 
@@ -214,5 +214,5 @@ def test_a_filter_says_at_most_100_things() -> None:
 
     assert validate_filter_size(EventFilter(or_=(two,) * 50), Limits()) == []
     assert validate_filter_size(EventFilter(or_=(two,) * 50, source="c"), Limits()) == [
-        invalid_input("Says 101 things; at most 100.")
+        invalid_input("At most 100 conditions are allowed; this filter has 101.")
     ]

@@ -167,7 +167,9 @@ def test_a_type_that_is_not_in_use_refuses_its_events(state: EventTypeState) -> 
         EVENT_ID,
     )
 
-    message = f"Event type a is {state.value} and takes no events."
+    message = (
+        f"Event type 'a' is {state.value} and does not accept events. Use a published event type."
+    )
     assert verdict == Rejected((Problem(UserErrorCode.EVENT_TYPE_CLOSED, message, ("type",)),))
 
 
@@ -178,7 +180,7 @@ def test_a_type_that_is_named_by_its_id_alone_is_refused_under_the_id() -> None:
         EventDraft(event_type_id=str(TYPE_ID)), spec, make_command_context(), EVENT_ID
     )
 
-    message = "Event type a is ARCHIVED and takes no events."
+    message = "Event type 'a' is ARCHIVED and does not accept events. Use a published event type."
     path = ("eventTypeId",)
     assert verdict == Rejected((Problem(UserErrorCode.EVENT_TYPE_CLOSED, message, path),))
 
@@ -190,7 +192,7 @@ def test_a_deprecated_type_that_is_named_by_its_id_alone_warns_under_the_id() ->
         EventDraft(event_type_id=str(TYPE_ID)), spec, make_command_context(), EVENT_ID
     )
 
-    message, path = "Event type a is DEPRECATED.", ("eventTypeId",)
+    message, path = "Event type 'a' is DEPRECATED.", ("eventTypeId",)
     assert isinstance(verdict, Accepted)
     assert verdict.warnings == (Problem(UserErrorCode.EVENT_TYPE_CLOSED, message, path),)
 
@@ -200,7 +202,7 @@ def test_a_deprecated_type_takes_its_events_with_a_warning() -> None:
 
     verdict = validate_report(EventDraft(type="a"), spec, make_command_context(), EVENT_ID)
 
-    warning = Problem(UserErrorCode.EVENT_TYPE_CLOSED, "Event type a is DEPRECATED.", ("type",))
+    warning = Problem(UserErrorCode.EVENT_TYPE_CLOSED, "Event type 'a' is DEPRECATED.", ("type",))
     assert isinstance(verdict, Accepted)
     assert verdict.event.event_type_id == TYPE_ID
     assert verdict.warnings == (warning,)
@@ -220,7 +222,10 @@ def test_an_id_and_a_type_that_do_not_agree_are_refused() -> None:
 
     verdict = validate_report(draft, make_event_type(), make_command_context(), EVENT_ID)
 
-    message = "eventTypeId names the type flaring.flaring_incident."
+    message = (
+        "type is 'pump.tripped', but eventTypeId identifies event type 'flaring.flaring_incident'. "
+        "Omit one of them."
+    )
     assert verdict == Rejected((invalid_input(message, "type"),))
 
 

@@ -24,6 +24,7 @@ from app.domain.intake.intake import (
 )
 from app.domain.shared.limits import Limits
 from app.domain.shared.problems import Problem, invalid_input
+from app.domain.shared.values import format_instant
 from tests.domain.examples import (
     EVENT_ID,
     FLARING,
@@ -37,62 +38,88 @@ from tests.domain.examples import (
 from tests.domain.strategies import ANY_JSON, ANY_TEXT, DRAFTS
 
 A_MOMENT = timedelta(microseconds=1)
-AHEAD = "Is more than 300 seconds ahead of the server's clock."
+AHEAD = (
+    f"The event's time, {format_instant(NOW + timedelta(minutes=5) + A_MOMENT)}, "
+    "is more than 300 seconds ahead of the server's clock."
+)
 
 PAST_A_LIMIT: list[tuple[dict[str, Any], Problem]] = [
-    ({"type": "x" * 256}, invalid_input("Is 256 characters long; at most 255 are kept.", "type")),
-    ({"type": ""}, invalid_input("Must not be empty.", "type")),
-    ({"type": "a\tb"}, invalid_input("Character 2 is U+0009, which cannot be kept.", "type")),
+    (
+        {"type": "x" * 256},
+        invalid_input("At most 255 characters are allowed; type has 256.", "type"),
+    ),
+    ({"type": ""}, invalid_input("type must not be empty.", "type")),
+    (
+        {"type": "a\tb"},
+        invalid_input("Character 2 is U+0009, which is not allowed. Remove it.", "type"),
+    ),
     (
         {"type": "pump.*"},
-        invalid_input("Must not end in '*': in a filter that is a prefix.", "type"),
+        invalid_input("type must not end in '*', which marks a prefix in filters.", "type"),
     ),
     (
         {"source": "x" * 256},
-        invalid_input("Is 256 characters long; at most 255 are kept.", "source"),
+        invalid_input("At most 255 characters are allowed; source has 256.", "source"),
     ),
-    ({"source": ""}, invalid_input("Must not be empty.", "source")),
+    ({"source": ""}, invalid_input("source must not be empty.", "source")),
     (
         {"source_id": "x" * 256},
-        invalid_input("Is 256 characters long; at most 255 are kept.", "sourceId"),
+        invalid_input("At most 255 characters are allowed; sourceId has 256.", "sourceId"),
     ),
-    ({"source_id": ""}, invalid_input("Must not be empty.", "sourceId")),
+    ({"source_id": ""}, invalid_input("sourceId must not be empty.", "sourceId")),
     (
         {"subject": "x" * 256},
-        invalid_input("Is 256 characters long; at most 255 are kept.", "subject"),
+        invalid_input("At most 255 characters are allowed; subject has 256.", "subject"),
     ),
-    ({"subject": "\n"}, invalid_input("Character 1 is U+000A, which cannot be kept.", "subject")),
+    (
+        {"subject": "\n"},
+        invalid_input("Character 1 is U+000A, which is not allowed. Remove it.", "subject"),
+    ),
     (
         {"summary": "x" * 1_001},
-        invalid_input("Is 1,001 characters long; at most 1,000 are kept.", "summary"),
+        invalid_input("At most 1,000 characters are allowed; summary has 1,001.", "summary"),
     ),
-    ({"summary": "\0"}, invalid_input("Character 1 is U+0000, which cannot be kept.", "summary")),
+    (
+        {"summary": "\0"},
+        invalid_input("Character 1 is U+0000, which is not allowed. Remove it.", "summary"),
+    ),
     (
         {"content": "x" * 100_001},
-        invalid_input("Is 100,001 characters long; at most 100,000 are kept.", "content"),
+        invalid_input("At most 100,000 characters are allowed; content has 100,001.", "content"),
     ),
     (
         {"content": "\ud800"},
-        invalid_input("Character 1 is U+D800, which cannot be kept.", "content"),
+        invalid_input("Character 1 is U+D800, which is not allowed. Remove it.", "content"),
     ),
-    ({"entity": Entity("", "1")}, invalid_input("Must not be empty.", "entity", "type")),
+    (
+        {"entity": Entity("", "1")},
+        invalid_input("entity.type must not be empty.", "entity", "type"),
+    ),
     (
         {"entity": Entity("Well", "x" * 256)},
-        invalid_input("Is 256 characters long; at most 255 are kept.", "entity", "id"),
+        invalid_input("At most 255 characters are allowed; entity.id has 256.", "entity", "id"),
     ),
-    ({"tags": ("a",) * 101}, invalid_input("There are 101 tags; at most 100.", "tags")),
+    (
+        {"tags": ("a",) * 101},
+        invalid_input("At most 100 tags are allowed; this event has 101.", "tags"),
+    ),
     (
         {"tags": ("a", "x" * 256)},
-        invalid_input("Is 256 characters long; at most 255 are kept.", "tags", "1"),
+        invalid_input("At most 255 characters are allowed; tags[1] has 256.", "tags", "1"),
     ),
-    ({"tags": ("a", "b", "")}, invalid_input("Must not be empty.", "tags", "2")),
+    ({"tags": ("a", "b", "")}, invalid_input("tags[2] must not be empty.", "tags", "2")),
     ({"occurred_at": NOW + timedelta(minutes=5) + A_MOMENT}, invalid_input(AHEAD, "occurredAt")),
-    ({"fields": [1]}, invalid_input("Must be a JSON object.", "fields")),
+    ({"fields": [1]}, invalid_input("fields must be a JSON object.", "fields")),
     (
         {"fields": {"t": "x" * 65_529}},
-        invalid_input("Is 65,537 bytes of JSON; at most 65,536 are kept.", "fields"),
+        invalid_input("At most 65,536 bytes of JSON are allowed; the value has 65,537.", "fields"),
     ),
-    ({"fields": {"n": [math.inf]}}, invalid_input("Must be a finite number.", "fields", "n", "0")),
+    (
+        {"fields": {"n": [math.inf]}},
+        invalid_input(
+            "The number must be finite and not exceed the range of a double.", "fields", "n", "0"
+        ),
+    ),
 ]
 IN_AN_UPDATE = [
     row
@@ -133,27 +160,31 @@ def test_a_report_up_to_its_limits_is_accepted(attributes: dict[str, Any]) -> No
         (
             Limits(summary_characters=3),
             {"summary": "abcd"},
-            invalid_input("Is 4 characters long; at most 3 are kept.", "summary"),
+            invalid_input("At most 3 characters are allowed; summary has 4.", "summary"),
         ),
         (
             Limits(tags_per_event=1),
             {"tags": ("a", "b")},
-            invalid_input("There are 2 tags; at most 1.", "tags"),
+            invalid_input("At most 1 tag is allowed; this event has 2.", "tags"),
         ),
         (
             Limits(fields_bytes=8),
             {"fields": {"a": 123}},
-            invalid_input("Is 9 bytes of JSON; at most 8 are kept.", "fields"),
+            invalid_input("At most 8 bytes of JSON are allowed; the value has 9.", "fields"),
         ),
         (
             Limits(fields_depth=3),
             {"fields": {"a": [[[]]]}},
-            invalid_input("Is nested deeper than 3 levels.", "fields"),
+            invalid_input("The value is nested deeper than the maximum of 3 levels.", "fields"),
         ),
         (
             Limits(clock_skew_seconds=60),
             {"occurred_at": NOW + timedelta(seconds=61)},
-            invalid_input("Is more than 60 seconds ahead of the server's clock.", "occurredAt"),
+            invalid_input(
+                f"The event's time, {format_instant(NOW + timedelta(seconds=61))}, "
+                "is more than 60 seconds ahead of the server's clock.",
+                "occurredAt",
+            ),
         ),
     ],
 )
@@ -183,7 +214,7 @@ def test_the_merged_values_and_not_the_given_ones_are_measured() -> None:
 
     verdict = validate_update(event, {"fields": {"b": "x" * 40_000}}, None, make_command_context())
 
-    message = "Is 80,015 bytes of JSON; at most 65,536 are kept."
+    message = "At most 65,536 bytes of JSON are allowed; the value has 80,015."
     assert verdict == Rejected((invalid_input(message, "fields"),))
 
 
@@ -245,26 +276,36 @@ def test_whatever_comes_is_accepted_and_can_be_kept_or_refused_and_can_be_told(
     ("values", "problem"),
     [
         pytest.param(
-            nest_value(5_000), invalid_input("Must be a JSON object.", "fields"), id="5,000 lists"
+            nest_value(5_000),
+            invalid_input("fields must be a JSON object.", "fields"),
+            id="5,000 lists",
         ),
         pytest.param(
             {"volume": nest_value(5_000)},
-            invalid_input("Is nested deeper than 50 levels.", "fields"),
+            invalid_input("The value is nested deeper than the maximum of 50 levels.", "fields"),
             id="5,000 lists in a field",
         ),
         pytest.param(
             nest_value(5_000, key="volume"),
-            invalid_input("Is nested deeper than 50 levels.", "fields"),
+            invalid_input("The value is nested deeper than the maximum of 50 levels.", "fields"),
             id="5,000 objects",
         ),
         pytest.param(
             {"volume": 10**5_000},
-            invalid_input("Must be a finite number.", "fields", "volume"),
+            invalid_input(
+                "The number must be finite and not exceed the range of a double.",
+                "fields",
+                "volume",
+            ),
             id="10^5000",
         ),
         pytest.param(
             {"volume": math.nan},
-            invalid_input("Must be a finite number.", "fields", "volume"),
+            invalid_input(
+                "The number must be finite and not exceed the range of a double.",
+                "fields",
+                "volume",
+            ),
             id="NaN",
         ),
     ],

@@ -86,7 +86,9 @@ def test_null_clears_what_may_be_empty(attribute: str, cleared: Any) -> None:
 def test_null_is_refused_for_what_may_not_be_empty(attribute: str, path: str) -> None:
     verdict = validate_update(FREE_FORM, {attribute: None}, None, make_command_context())
 
-    assert verdict == Rejected((invalid_input("Must not be null.", path),))
+    assert verdict == Rejected(
+        (invalid_input(f"{path} must not be null. Omit it to keep the current value.", path),)
+    )
 
 
 @pytest.mark.parametrize(

@@ -100,10 +100,10 @@ def test_what_goes_against_the_rules_is_told_in_words_and_at_once() -> None:
 
     hidden, required = UserErrorCode.FIELD_HIDDEN, UserErrorCode.FIELD_REQUIRED
     assert sorted(problems, key=lambda problem: problem.path) == [
-        Problem(hidden, "b is hidden by a conditional rule.", ("b",)),
-        Problem(required, "c is required.", ("c",)),
-        Problem(UserErrorCode.FIELD_INVALID, '"x" is not of type "number"', ("d",)),
-        Problem(hidden, "e is hidden by a conditional rule.", ("e",)),
+        Problem(hidden, "Field 'b' is hidden by a conditional rule: omit it.", ("b",)),
+        Problem(required, "Field 'c' is required.", ("c",)),
+        Problem(UserErrorCode.FIELD_INVALID, "Invalid value 'x': expected a number.", ("d",)),
+        Problem(hidden, "Field 'e' is hidden by a conditional rule: omit it.", ("e",)),
     ]
 
 
@@ -112,7 +112,7 @@ def test_a_field_that_several_rules_require_is_told_once() -> None:
 
     problems = validate_values(make_number_fields("a", "b"), {"a": 1}, rules)
 
-    assert problems == [Problem(UserErrorCode.FIELD_REQUIRED, "b is required.", ("b",))]
+    assert problems == [Problem(UserErrorCode.FIELD_REQUIRED, "Field 'b' is required.", ("b",))]
 
 
 def test_types_whose_rules_differ_judge_differently() -> None:

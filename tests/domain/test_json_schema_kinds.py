@@ -98,20 +98,21 @@ def test_a_field_refuses_every_other_value(kind: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "value", "message"),
+    ("kind", "value", "expected"),
     [
-        ("DATETIME", "soon", "Must be an instant with an offset, as 2026-04-10T10:30:00Z."),
-        ("URL", "example.org", "Must be an absolute URL, as https://example.com/a."),
-        ("EMAIL", "a", "Must be an e-mail address."),
+        ("DATETIME", "soon", "an RFC 3339 instant with an offset, such as 2026-04-10T10:30:00Z"),
+        ("URL", "example.org", "an absolute URL such as https://example.com/a"),
+        ("EMAIL", "a", "an e-mail address"),
     ],
 )
 def test_what_a_pattern_of_ours_refuses_is_told_once_and_in_words(
-    kind: str, value: str, message: str
+    kind: str, value: str, expected: str
 ) -> None:
     field = _field_of_kind(kind)
 
     problems = validate_values((field,), {"f": value})
 
+    message = f"Invalid value '{value}': expected {expected}."
     assert problems == [Problem(UserErrorCode.FIELD_INVALID, message, ("f",))]
 
 

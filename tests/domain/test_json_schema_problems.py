@@ -15,8 +15,9 @@ from tests.domain.examples import codes_and_paths, make_field
 
 CAUSES = ("Maintenance", "Equipment failure")
 NO_PATTERN = (
-    "Is no regular expression that server and browsers read alike (no lookaround, backreference, "
-    "flag or named group), or is larger than 262,144 bytes with its repetitions written out."
+    "pattern must be a regular expression that the server and browsers interpret alike (without "
+    "lookaround, backreferences, flags or named groups), and take at most 262,144 bytes when its "
+    "repetitions are expanded."
 )
 
 
@@ -105,12 +106,17 @@ def test_everything_that_is_wrong_with_a_default_is_told_at_once() -> None:
     [
         (
             {"kind": FieldKind.TEXT, "default": "a\0"},
-            invalid_input("Character 2 is U+0000, which cannot be kept.", "default"),
+            invalid_input("Character 2 is U+0000, which is not allowed. Remove it.", "default"),
         ),
-        ({"default": math.inf}, invalid_input("Must be a finite number.", "default")),
+        (
+            {"default": math.inf},
+            invalid_input(
+                "The number must be finite and not exceed the range of a double.", "default"
+            ),
+        ),
         (
             {"kind": FieldKind.TEXT, "default": "x" * 15},
-            invalid_input("Is 17 bytes of JSON; at most 16 are kept.", "default"),
+            invalid_input("At most 16 bytes of JSON are allowed; the value has 17.", "default"),
         ),
     ],
 )

@@ -21,7 +21,10 @@ def test_a_type_that_is_not_yet_or_no_longer_in_use_is_closed(
 ) -> None:
     problems = validate_accepts_events("pump.tripped", state, named)
 
-    message = f"Event type pump.tripped is {state.value} and takes no events."
+    message = (
+        f"Event type 'pump.tripped' is {state.value} and does not accept events. "
+        "Use a published event type."
+    )
     assert problems == [Problem(UserErrorCode.EVENT_TYPE_CLOSED, message, (named,))]
 
 
@@ -34,7 +37,7 @@ def test_a_type_in_use_is_open(state: EventTypeState) -> None:
 def test_a_deprecated_type_warns(named: str) -> None:
     warnings = deprecation_warnings("pump.tripped", EventTypeState.DEPRECATED, named)
 
-    message = "Event type pump.tripped is DEPRECATED."
+    message = "Event type 'pump.tripped' is DEPRECATED."
     assert warnings == [Problem(UserErrorCode.EVENT_TYPE_CLOSED, message, (named,))]
 
 
@@ -56,6 +59,9 @@ def test_a_deprecated_type_is_closed_from_its_sunset_on(
         "pump.tripped", EventTypeState.DEPRECATED, "type", sunset_at, now
     )
 
-    message = "Event type pump.tripped takes no events since 2026-04-10T12:00:00.000000Z."
+    message = (
+        "Event type 'pump.tripped' has not accepted events since 2026-04-10T12:00:00.000000Z. "
+        "Use a published event type."
+    )
     closed = Problem(UserErrorCode.EVENT_TYPE_CLOSED, message, ("type",))
     assert problems == ([closed] if is_closed else [])

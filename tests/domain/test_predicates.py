@@ -232,8 +232,8 @@ SOUND: list[tuple[PredicateOperator, Any]] = [
     *((Op.IN, value) for value in ((), (1,), ("a", 1, True))),
     *((Op.EXISTS, None), (Op.NOT_EXISTS, None)),
 ]
-A_SCALAR = "takes a text, a number, true or false."
-AN_ORDER = "takes a number, a text or an instant."
+A_SCALAR = "requires a string, number or boolean."
+AN_ORDER = "requires a number, a string or an instant."
 NO_SCALARS: tuple[Any, ...] = (None, (), (1,), {})
 NO_BOUNDS: tuple[Any, ...] = (None, True, False, (1,), {})
 NO_LISTS: tuple[Any, ...] = (None, 1, "ab", {}, (None,), (1, (2,)), ({},))
@@ -241,9 +241,9 @@ VALUES_AT_ALL: tuple[Any, ...] = (0, "", False, (), {})
 UNSOUND: list[tuple[PredicateOperator, Any, str]] = [
     *((each, value, A_SCALAR) for each in (Op.EQ, Op.NE, Op.CONTAINS) for value in NO_SCALARS),
     *((each, value, AN_ORDER) for each in (Op.GT, Op.GTE, Op.LT, Op.LTE) for value in NO_BOUNDS),
-    *((Op.IN, value, "takes a list.") for value in NO_LISTS),
+    *((Op.IN, value, "requires a list of strings, numbers or booleans.") for value in NO_LISTS),
     *(
-        (each, value, "takes no value.")
+        (each, value, "does not accept a value. Omit it.")
         for each in (Op.EXISTS, Op.NOT_EXISTS)
         for value in VALUES_AT_ALL
     ),

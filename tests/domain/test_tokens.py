@@ -16,9 +16,11 @@ SECONDS = int(NOW.timestamp())
 READ, CREATE = Permission.EVENT_READ, Permission.EVENT_CREATE
 UPDATE, DELETE = Permission.EVENT_UPDATE, Permission.EVENT_DELETE
 ABSENT = object()
-AS_SOURCE = "Is 258 characters long as a source, percent-encoded; at most 255 are kept."
+AS_SOURCE = (
+    "At most 255 characters are allowed; the name, percent-encoded as an event source, has 258."
+)
 NOT_FINITE = (float("nan"), float("inf"), float("-inf"))
-EARLY = "The token was issued in the future (iat): do the clocks differ?"
+EARLY = "The token was issued in the future (iat). Synchronize the clocks."
 
 
 def parse_token(terms: TokenRequirements | None = None, **overrides: Any) -> TokenClaims:
@@ -67,7 +69,7 @@ def test_the_organization_is_a_key_a_list_of_keys_or_every_one(
 def test_a_token_without_an_organization_is_refused(organization: Any) -> None:
     message = rejection_message(organization=organization)
 
-    assert message == "The token names no organization: the claim organization is missing."
+    assert message == "The token has no organization: the claim organization is missing or empty."
 
 
 @pytest.mark.parametrize(
@@ -76,7 +78,10 @@ def test_a_token_without_an_organization_is_refused(organization: Any) -> None:
 def test_an_organization_that_is_no_key_is_refused(organization: Any) -> None:
     message = rejection_message(organization=organization)
 
-    assert message == "The token's organization must be a key, a list of keys, or *."
+    assert (
+        message
+        == "The token's claim organization must be an organization key, a list of keys, or '*'."
+    )
 
 
 @pytest.mark.parametrize(
@@ -109,7 +114,10 @@ def test_permissions_have_our_names_or_deltafi_s_and_others_are_ignored(
 def test_permissions_that_are_no_names_are_refused(claim: str, value: Any) -> None:
     message = rejection_message(**{claim: value})
 
-    assert message == f"The token's {claim} must be a list of names, or a text of them."
+    assert (
+        message
+        == f"The token's claim {claim} must be a list of names, or names separated by spaces."
+    )
 
 
 @pytest.mark.parametrize("name", ["scada", "Büro №1", "https://id/users/7", "x" * 255, "ü" * 42])
@@ -123,14 +131,23 @@ def test_the_name_is_the_subject(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        (ABSENT, " does not name its bearer (sub)."),
-        ("", " does not name its bearer (sub)."),
-        (7, " does not name its bearer (sub)."),
-        (["scada"], " does not name its bearer (sub)."),
-        ("a\x00", "'s sub cannot be used: Character 2 is U+0000, which cannot be kept."),
-        ("\ud800", "'s sub cannot be used: Character 1 is U+D800, which cannot be kept."),
-        ("x" * 256, "'s sub cannot be used: Is 256 characters long; at most 255 are kept."),
-        ("ü" * 43, f"'s sub cannot be used: {AS_SOURCE}"),
+        (ABSENT, " has no subject: the claim sub must be a non-empty string."),
+        ("", " has no subject: the claim sub must be a non-empty string."),
+        (7, " has no subject: the claim sub must be a non-empty string."),
+        (["scada"], " has no subject: the claim sub must be a non-empty string."),
+        (
+            "a\x00",
+            "'s claim sub is invalid: Character 2 is U+0000, which is not allowed. Remove it.",
+        ),
+        (
+            "\ud800",
+            "'s claim sub is invalid: Character 1 is U+D800, which is not allowed. Remove it.",
+        ),
+        (
+            "x" * 256,
+            "'s claim sub is invalid: At most 255 characters are allowed; sub has 256.",
+        ),
+        ("ü" * 43, f"'s claim sub is invalid: {AS_SOURCE}"),
     ],
 )
 def test_a_subject_that_cannot_be_a_name_is_refused(name: Any, message: str) -> None:
@@ -167,11 +184,14 @@ def test_times_are_honoured_to_the_second_with_a_leeway_of_30(
 def test_a_time_that_is_none_is_refused(claim: str, value: Any) -> None:
     message = rejection_message(**{claim: value})
 
-    assert message == f"The token's {claim} must be a time in seconds since 1970."
+    assert message == f"The token's claim {claim} must be a time in seconds since 1970."
 
 
 def test_a_token_that_never_expires_is_refused() -> None:
-    assert rejection_message(exp=ABSENT) == "The token does not say until when it is valid (exp)."
+    assert (
+        rejection_message(exp=ABSENT)
+        == "The token has no expiration time: the claim exp is missing."
+    )
 
 
 @pytest.mark.parametrize("value", ["https://id", ABSENT, None, "https://id/", ["https://id"], 7])
@@ -183,7 +203,7 @@ def test_the_issuer_is_checked_where_one_is_configured(value: Any) -> None:
 
     message = rejection_message(TokenRequirements(issuer="https://id"), iss=value)
 
-    assert message == "The token is not from the issuer that this server trusts (iss)."
+    assert message == "The token is from another issuer than the one that this server trusts (iss)."
 
 
 @pytest.mark.parametrize("value", ["tocsin", ["tocsin"], ["other", "tocsin"]])
@@ -198,4 +218,4 @@ def test_the_audience_may_be_one_of_several(value: Any) -> None:
 def test_another_audience_is_refused_where_one_is_configured(value: Any) -> None:
     message = rejection_message(TokenRequirements(audience="tocsin"), aud=value)
 
-    assert message == "The token is not meant for this server: it has another audience (aud)."
+    assert message == "The token is intended for another audience than this server (aud)."

@@ -99,10 +99,14 @@ def test_a_text_of_up_to_its_limit_is_kept(text: str | None) -> None:
 @pytest.mark.parametrize(
     ("text", "limit", "message"),
     [
-        ("x" * 11, 10, "Is 11 characters long; at most 10 are kept."),
-        (FAMILY, 2, "Is 3 characters long; at most 2 are kept."),
-        ("\U0001f600" * 3, 2, "Is 3 characters long; at most 2 are kept."),
-        ("x" * 100_001, 100_000, "Is 100,001 characters long; at most 100,000 are kept."),
+        ("x" * 11, 10, "At most 10 characters are allowed; input.content has 11."),
+        (FAMILY, 2, "At most 2 characters are allowed; input.content has 3."),
+        ("\U0001f600" * 3, 2, "At most 2 characters are allowed; input.content has 3."),
+        (
+            "x" * 100_001,
+            100_000,
+            "At most 100,000 characters are allowed; input.content has 100,001.",
+        ),
     ],
 )
 def test_a_text_past_its_limit_is_told_both_numbers(text: str, limit: int, message: str) -> None:
@@ -114,10 +118,10 @@ def test_a_text_past_its_limit_is_told_both_numbers(text: str, limit: int, messa
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("\0", "Character 1 is U+0000, which cannot be kept."),
-        ("a\ud800", "Character 2 is U+D800, which cannot be kept."),
-        ("\U0001f600\udfff", "Character 2 is U+DFFF, which cannot be kept."),
-        ("\ud83d\ude00", "Character 1 is U+D83D, which cannot be kept."),
+        ("\0", "Character 1 is U+0000, which is not allowed. Remove it."),
+        ("a\ud800", "Character 2 is U+D800, which is not allowed. Remove it."),
+        ("\U0001f600\udfff", "Character 2 is U+DFFF, which is not allowed. Remove it."),
+        ("\ud83d\ude00", "Character 1 is U+D83D, which is not allowed. Remove it."),
     ],
 )
 def test_a_text_that_no_database_keeps_is_told_the_place(text: str, message: str) -> None:
@@ -136,16 +140,16 @@ def test_a_text_is_kept_exactly_if_utf_8_and_postgresql_can_hold_it(text: str) -
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
-        ("", "Must not be empty."),
-        ("12345678901", "Is 11 characters long; at most 10 are kept."),
-        ("1234567890\0", "Is 11 characters long; at most 10 are kept."),
-        ("a\nb", "Character 2 is U+000A, which cannot be kept."),
-        ("123456789\t", "Character 10 is U+0009, which cannot be kept."),
-        ("\x1f", "Character 1 is U+001F, which cannot be kept."),
-        ("a\x7f", "Character 2 is U+007F, which cannot be kept."),
-        ("\x85", "Character 1 is U+0085, which cannot be kept."),
-        ("\x9f", "Character 1 is U+009F, which cannot be kept."),
-        ("\ud800", "Character 1 is U+D800, which cannot be kept."),
+        ("", "tags[3] must not be empty."),
+        ("12345678901", "At most 10 characters are allowed; tags[3] has 11."),
+        ("1234567890\0", "At most 10 characters are allowed; tags[3] has 11."),
+        ("a\nb", "Character 2 is U+000A, which is not allowed. Remove it."),
+        ("123456789\t", "Character 10 is U+0009, which is not allowed. Remove it."),
+        ("\x1f", "Character 1 is U+001F, which is not allowed. Remove it."),
+        ("a\x7f", "Character 2 is U+007F, which is not allowed. Remove it."),
+        ("\x85", "Character 1 is U+0085, which is not allowed. Remove it."),
+        ("\x9f", "Character 1 is U+009F, which is not allowed. Remove it."),
+        ("\ud800", "Character 1 is U+D800, which is not allowed. Remove it."),
     ],
 )
 def test_a_name_is_not_empty_not_long_and_has_no_control_character(name: str, problem: str) -> None:
@@ -176,14 +180,14 @@ def test_every_name_that_is_kept_can_be_a_cloudevents_attribute(name: str) -> No
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
-        ("*", "Must not end in '*': in a filter that is a prefix."),
-        ("pump.*", "Must not end in '*': in a filter that is a prefix."),
-        ("pump**", "Must not end in '*': in a filter that is a prefix."),
-        ("x" * 255 + "*", "Must not end in '*': in a filter that is a prefix."),
-        ("", "Must not be empty."),
-        ("a\nb", "Character 2 is U+000A, which cannot be kept."),
-        ("*\n", "Character 2 is U+000A, which cannot be kept."),
-        ("x" * 256, "Is 256 characters long; at most 255 are kept."),
+        ("*", "type must not end in '*', which marks a prefix in filters."),
+        ("pump.*", "type must not end in '*', which marks a prefix in filters."),
+        ("pump**", "type must not end in '*', which marks a prefix in filters."),
+        ("x" * 255 + "*", "type must not end in '*', which marks a prefix in filters."),
+        ("", "type must not be empty."),
+        ("a\nb", "Character 2 is U+000A, which is not allowed. Remove it."),
+        ("*\n", "Character 2 is U+000A, which is not allowed. Remove it."),
+        ("x" * 256, "At most 255 characters are allowed; type has 256."),
     ],
 )
 def test_the_name_of_a_type_is_a_name_and_no_prefix(name: str, problem: str) -> None:

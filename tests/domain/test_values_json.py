@@ -30,18 +30,38 @@ def test_every_json_value_of_keepable_values_is_kept(value: Any) -> None:
 @pytest.mark.parametrize(
     ("value", "problem"),
     [
-        (math.nan, invalid_input("Must be a finite number.", "default")),
-        ("a\0", invalid_input("Character 2 is U+0000, which cannot be kept.", "default")),
-        ([1, 2**1024], invalid_input("Must be a finite number.", "default", "1")),
+        (
+            math.nan,
+            invalid_input(
+                "The number must be finite and not exceed the range of a double.", "default"
+            ),
+        ),
+        (
+            "a\0",
+            invalid_input("Character 2 is U+0000, which is not allowed. Remove it.", "default"),
+        ),
+        (
+            [1, 2**1024],
+            invalid_input(
+                "The number must be finite and not exceed the range of a double.", "default", "1"
+            ),
+        ),
         (
             {"a": "\ud800"},
-            invalid_input("Character 1 is U+D800, which cannot be kept.", "default", "a"),
+            invalid_input(
+                "Character 1 is U+D800, which is not allowed. Remove it.", "default", "a"
+            ),
         ),
         (
             "x" * 65_535,
-            invalid_input("Is 65,537 bytes of JSON; at most 65,536 are kept.", "default"),
+            invalid_input(
+                "At most 65,536 bytes of JSON are allowed; the value has 65,537.", "default"
+            ),
         ),
-        (nest_value(51), invalid_input("Is nested deeper than 50 levels.", "default")),
+        (
+            nest_value(51),
+            invalid_input("The value is nested deeper than the maximum of 50 levels.", "default"),
+        ),
     ],
 )
 def test_a_json_value_that_cannot_be_kept_is_told_where(value: Any, problem: Problem) -> None:
@@ -54,12 +74,24 @@ def test_every_value_that_cannot_be_kept_is_told_at_once() -> None:
     problems = validate_json_object(value, Limits(), "fields")
 
     assert sorted(problems, key=lambda problem: (problem.path, problem.message)) == [
-        invalid_input("Character 1 is U+0000, which cannot be kept.", "fields", "k\ufffd"),
-        invalid_input("Character 2 is U+0000, which cannot be kept.", "fields", "k\ufffd"),
-        invalid_input("Must be a finite number.", "fields", "n", "0"),
-        invalid_input("Must be a finite number.", "fields", "n", "2"),
-        invalid_input("Character 1 is U+0000, which cannot be kept.", "fields", "\ufffd"),
-        invalid_input("Character 2 is U+D800, which cannot be kept.", "fields", "\ufffd", "t"),
+        invalid_input(
+            "Character 1 is U+0000, which is not allowed. Remove it.", "fields", "k\ufffd"
+        ),
+        invalid_input(
+            "Character 2 is U+0000, which is not allowed. Remove it.", "fields", "k\ufffd"
+        ),
+        invalid_input(
+            "The number must be finite and not exceed the range of a double.", "fields", "n", "0"
+        ),
+        invalid_input(
+            "The number must be finite and not exceed the range of a double.", "fields", "n", "2"
+        ),
+        invalid_input(
+            "Character 1 is U+0000, which is not allowed. Remove it.", "fields", "\ufffd"
+        ),
+        invalid_input(
+            "Character 2 is U+D800, which is not allowed. Remove it.", "fields", "\ufffd", "t"
+        ),
     ]
 
 
@@ -75,14 +107,16 @@ def test_a_value_that_is_nested_too_deep_is_told_alone() -> None:
 
     problems = validate_json_object(value, Limits(), "fields")
 
-    assert problems == [invalid_input("Is nested deeper than 50 levels.", "fields")]
+    assert problems == [
+        invalid_input("The value is nested deeper than the maximum of 50 levels.", "fields")
+    ]
 
 
 @pytest.mark.parametrize("value", [None, [], [{}], "{}", 1, True])
 def test_what_is_no_object_is_refused(value: Any) -> None:
     problems = validate_json_object(value, Limits(), "fields")
 
-    assert problems == [invalid_input("Must be a JSON object.", "fields")]
+    assert problems == [invalid_input("fields must be a JSON object.", "fields")]
 
 
 @pytest.mark.parametrize(
@@ -98,7 +132,15 @@ def test_what_is_no_object_is_refused(value: Any) -> None:
 def test_a_number_that_is_not_finite_is_told_where_it_is(number: float) -> None:
     problems = validate_json_object({"a": [1, {"b": number}]}, Limits(), "fields")
 
-    assert problems == [invalid_input("Must be a finite number.", "fields", "a", "1", "b")]
+    assert problems == [
+        invalid_input(
+            "The number must be finite and not exceed the range of a double.",
+            "fields",
+            "a",
+            "1",
+            "b",
+        )
+    ]
 
 
 @pytest.mark.parametrize("number", [1.7976931348623157e308, 2**1023, -0.0, 5e-324, 2**64, True])
@@ -111,19 +153,27 @@ def test_every_finite_number_is_kept(number: float) -> None:
     [
         (
             {"a": ["x", "y\0"]},
-            invalid_input("Character 2 is U+0000, which cannot be kept.", "fields", "a", "1"),
+            invalid_input(
+                "Character 2 is U+0000, which is not allowed. Remove it.", "fields", "a", "1"
+            ),
         ),
         (
             {"a": {"b": "\udc80"}},
-            invalid_input("Character 1 is U+DC80, which cannot be kept.", "fields", "a", "b"),
+            invalid_input(
+                "Character 1 is U+DC80, which is not allowed. Remove it.", "fields", "a", "b"
+            ),
         ),
         (
             {"a": {"b\0": 1}},
-            invalid_input("Character 2 is U+0000, which cannot be kept.", "fields", "a", "b\ufffd"),
+            invalid_input(
+                "Character 2 is U+0000, which is not allowed. Remove it.", "fields", "a", "b\ufffd"
+            ),
         ),
         (
             {"\ud800": {}},
-            invalid_input("Character 1 is U+D800, which cannot be kept.", "fields", "\ufffd"),
+            invalid_input(
+                "Character 1 is U+D800, which is not allowed. Remove it.", "fields", "\ufffd"
+            ),
         ),
     ],
 )
@@ -147,7 +197,7 @@ def test_64_kib_are_counted_in_bytes_of_compact_utf_8(value: dict[str, Any]) -> 
     too_large = validate_json_object(value | {"more": None}, Limits(), "fields")
 
     size = len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
-    message = f"Is {size + 12:,} bytes of JSON; at most 65,536 are kept."
+    message = f"At most 65,536 bytes of JSON are allowed; the value has {size + 12:,}."
     assert size in (65_535, 65_536)
     assert fitting == []
     assert too_large == [invalid_input(message, "fields")]
@@ -160,7 +210,9 @@ def test_a_value_that_is_nested_too_deep_is_refused(levels: int, key: str | None
 
     problems = validate_json_object(value, Limits(), "fields")
 
-    assert problems == [invalid_input("Is nested deeper than 50 levels.", "fields")]
+    assert problems == [
+        invalid_input("The value is nested deeper than the maximum of 50 levels.", "fields")
+    ]
 
 
 @pytest.mark.parametrize("key", [None, "a"])
@@ -179,7 +231,10 @@ def test_a_51st_container_is_too_deep_though_it_is_empty(innermost: Any, key: st
 
     problems = [validate_json(value, Limits(), "default") for value in (fitting, too_deep)]
 
-    assert problems == [[], [invalid_input("Is nested deeper than 50 levels.", "default")]]
+    assert problems == [
+        [],
+        [invalid_input("The value is nested deeper than the maximum of 50 levels.", "default")],
+    ]
 
 
 @pytest.mark.parametrize("key", [None, "a"])
@@ -187,7 +242,9 @@ def test_a_scalar_in_50_containers_that_cannot_be_kept_is_told_where(key: str | 
     problems = validate_json(nest_value(50, math.nan, key=key), Limits(), "default")
 
     path = ("default", *(key or "0",) * 50)
-    assert problems == [invalid_input("Must be a finite number.", *path)]
+    assert problems == [
+        invalid_input("The number must be finite and not exceed the range of a double.", *path)
+    ]
 
 
 def _count_unstorable(value: Any) -> int:

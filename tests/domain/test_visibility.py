@@ -165,7 +165,7 @@ def test_what_was_dropped_is_told_under_its_name() -> None:
         make_number_fields("a", "b"), (make_rule("HIDE", "b", field_exists("a")),), {"a": 1, "b": 2}
     )
 
-    message = "b is hidden by a conditional rule: its value was dropped."
+    message = "Field 'b' is hidden by a conditional rule: its value was dropped."
     assert settled.warnings == [Problem(UserErrorCode.FIELD_HIDDEN, message, ("b",))]
 
 

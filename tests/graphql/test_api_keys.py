@@ -93,19 +93,24 @@ async def test_a_key_belongs_to_the_organization_that_its_maker_acted_in(
 
 
 REFUSED: list[tuple[dict[str, Any], str, list[str]]] = [
-    ({"name": ""}, "Must not be empty.", ["name"]),
-    ({"name": "a\nb"}, "Character 2 is U+000A, which cannot be kept.", ["name"]),
-    ({"name": "x" * 256}, "Is 256 characters long; at most 255 are kept.", ["name"]),
+    ({"name": ""}, "name must not be empty.", ["name"]),
+    ({"name": "a\nb"}, "Character 2 is U+000A, which is not allowed. Remove it.", ["name"]),
+    ({"name": "x" * 256}, "At most 255 characters are allowed; name has 256.", ["name"]),
     (
         {"name": "ü" * 43},
-        "Is 258 characters long as a source, percent-encoded; at most 255 are kept.",
+        "At most 255 characters are allowed; "
+        "the name, percent-encoded as an event source, has 258.",
         ["name"],
     ),
-    ({"permissions": []}, "A key without a permission opens nothing.", ["permissions"]),
-    ({"expiresAt": "2020-01-01T00:00:00Z"}, "Must be in the future.", ["expiresAt"]),
+    ({"permissions": []}, "An API key must have at least one permission.", ["permissions"]),
+    (
+        {"expiresAt": "2020-01-01T00:00:00Z"},
+        "The expiration time 2020-01-01T00:00:00.000000Z must be in the future.",
+        ["expiresAt"],
+    ),
     (
         {"permissions": ["EVENT_READ", "EVENT_DELETE"]},
-        "You do not have EVENT_DELETE, so you cannot grant it.",
+        "You cannot grant EVENT_DELETE, because you do not have this permission.",
         ["permissions", "1"],
     ),
 ]

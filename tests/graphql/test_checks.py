@@ -55,7 +55,7 @@ async def test_a_form_is_told_what_to_show_and_what_to_ask_for(client: Client) -
         "userErrors": [
             {
                 "code": "FIELD_REQUIRED",
-                "message": "cause is required.",
+                "message": "Field 'cause' is required.",
                 "path": ["input", "fields", "cause"],
             }
         ],

@@ -211,7 +211,7 @@ async def test_the_refusal_of_too_many_names_the_limit(client: Client) -> None:
     payload = await client.execute_field(CORRELATE, id=a, others=[b] * 101)
 
     [error] = payload["userErrors"]
-    assert error["message"] == "There are 101 ids; at most 100 a call."
+    assert error["message"] == "At most 100 IDs are allowed; relatedIds has 101."
 
 
 async def test_uncorrelating_refuses_what_correlating_refuses(client: Client) -> None:
@@ -239,7 +239,10 @@ async def test_a_cycle_of_causes_is_refused_and_named(client: Client) -> None:
     payload = await client.execute_field(CORRELATE, id=c, others=[d, a], relation="CAUSED_BY")
     backwards = await client.execute_field(CORRELATE, id=a, others=[d, c], relation="CAUSE_OF")
 
-    named = f"An event would be its own cause, each caused by the next: {c}, {a}, {b}, {c}."
+    named = (
+        "The link would make an event its own cause. "
+        f"In this cycle each event is caused by the next: {c}, {a}, {b}, {c}."
+    )
     assert (
         payload["userErrors"]
         == backwards["userErrors"]

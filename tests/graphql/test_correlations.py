@@ -207,7 +207,7 @@ async def test_depth_is_from_1_to_5(client: Client, depth: int) -> None:
 
     error = await client.expect_error(CORRELATIONS, id=a, depth=depth)
 
-    assert error["message"] == "depth must be from 1 to 5."
+    assert error["message"] == f"Invalid depth {depth}: expected 1 to 5."
     assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": ["depth"]}
 
 

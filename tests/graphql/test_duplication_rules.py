@@ -172,7 +172,11 @@ async def test_nothing_of_a_rule_can_be_null(client: Client, name: str) -> None:
     assert payload == {
         "duplicationRule": None,
         "userErrors": [
-            {"code": "INVALID_INPUT", "message": "Must not be null.", "path": ["input", name]}
+            {
+                "code": "INVALID_INPUT",
+                "message": "path must not be null. Omit it to keep the current value.",
+                "path": ["input", name],
+            }
         ],
     }
     assert await list_rules(client) == [rule]

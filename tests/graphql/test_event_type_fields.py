@@ -234,7 +234,10 @@ async def test_a_change_that_a_rule_would_not_fit_is_refused_naming_it(
         assert payload["eventType"]["version"] == 2
     else:
         assert codes_and_paths(payload["userErrors"]) == [("IN_USE", f"input.{blamed}")]
-        assert "The conditional rule on x would not fit" in payload["userErrors"][0]["message"]
+        assert (
+            "The change would make conditional rule 'on x' invalid"
+            in payload["userErrors"][0]["message"]
+        )
         assert await fetch_all_rows(database) == before
 
 
@@ -298,8 +301,8 @@ async def test_a_field_that_rules_name_stays_and_all_of_them_are_told(
         "userErrors": [
             {
                 "code": "IN_USE",
-                "message": "Conditional rules name the field a: by its condition, as target, "
-                "deep, not.",
+                "message": "Field 'a' is used by 4 conditional rules: 'by its condition', 'as target', "
+                "'deep', 'not'. Change or delete the rules first.",
                 "path": ["id"],
             }
         ],

@@ -83,7 +83,7 @@ async def test_the_lifecycle_leads_where_it_leads_and_nowhere_else(
             "userErrors": [
                 {
                     "code": "ILLEGAL_TRANSITION",
-                    "message": f"From {start} it may become {allowed}, not {to}.",
+                    "message": f"Invalid transition from {start} to {to}: expected {allowed}.",
                     "path": ["to"],
                     "from": start,
                     "allowed": WAYS[start],

@@ -239,7 +239,7 @@ async def test_a_hidden_value_is_told_and_stored_nowhere(
     assert payload["warnings"] == [
         {
             "code": "FIELD_HIDDEN",
-            "message": "b is hidden by a conditional rule: its value was dropped.",
+            "message": "Field 'b' is hidden by a conditional rule: its value was dropped.",
             "path": ["input", "fields", "b"],
         }
     ]

@@ -45,19 +45,29 @@ async def test_a_new_organization_is_chosen_by_its_key_and_gets_keys_of_its_own(
 
 
 REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
-    ({"key": ""}, "INVALID_INPUT", "Must not be empty.", "key"),
-    ({"key": "x" * 256}, "INVALID_INPUT", "Is 256 characters long; at most 255 are kept.", "key"),
+    ({"key": ""}, "INVALID_INPUT", "key must not be empty.", "key"),
+    (
+        {"key": "x" * 256},
+        "INVALID_INPUT",
+        "At most 255 characters are allowed; key has 256.",
+        "key",
+    ),
     *(
         (
             {"key": key},
             "INVALID_INPUT",
-            "Must be visible ASCII characters without blanks, and not '*' alone.",
+            "key must consist of visible ASCII characters without spaces, and not be '*'.",
             "key",
         )
         for key in (" acme", "a b", "büro", "*")
     ),
-    ({"name": ""}, "INVALID_INPUT", "Must not be empty.", "name"),
-    ({"name": "a\0"}, "INVALID_INPUT", "Character 2 is U+0000, which cannot be kept.", "name"),
+    ({"name": ""}, "INVALID_INPUT", "name must not be empty.", "name"),
+    (
+        {"name": "a\0"},
+        "INVALID_INPUT",
+        "Character 2 is U+0000, which is not allowed. Remove it.",
+        "name",
+    ),
     (
         {"key": "default"},
         "ALREADY_EXISTS",

@@ -46,7 +46,7 @@ def dialect() -> str:
         (b'{"query": "{ __typename }", "query": "{ a }"}', "more than once"),
         (b'{"query": "{ __typename }", "variables": [1]}', "`variables` must be an object"),
         (b'{"query": "{ __typename }", "variables": "{}"}', "`variables` must be an object"),
-        (b'{"query": "{ __typename }", "variables": {"a": NaN}}', "NaN is no JSON"),
+        (b'{"query": "{ __typename }", "variables": {"a": NaN}}', "NaN is not valid JSON"),
         (b'{"query": "{ __typename }", "operationName": 1}', "`operationName` must be a string"),
         (b'{"query": "{ __typename }", "extensions": 1}', "`extensions` must be an object"),
         (b'{"query": "\xff"}', "not valid UTF-8"),

@@ -128,10 +128,10 @@ async def test_each_mistake_is_reported_in_one_line_and_no_key_is_created(
     database_url: str, database: Database, tmp_path: Path
 ) -> None:
     attempts: dict[tuple[str, ...], tuple[int, str]] = {
-        (*CREATE, ""): (1, "--name: Must not be empty."),
+        (*CREATE, ""): (1, "--name: The value must not be empty."),
         (*CREATE, "a", "--expires-at", "2020-01-01T00:00:00Z"): (
             1,
-            "--expires-at: Must be in the future.",
+            "--expires-at: The expiration time 2020-01-01T00:00:00.000000Z must be in the future.",
         ),
         (*CREATE, "a", "--expires-at", "tomorrow"): (
             2,

@@ -103,7 +103,7 @@ async def test_a_token_for_every_organization_acts_in_each_and_makes_more(server
 
 async def test_a_token_that_is_not_valid_is_401_and_says_why(server: Client) -> None:
     expired = "The token has expired (exp)."
-    elsewhere = "The token is not meant for this server: it has another audience (aud)."
+    elsewhere = "The token is intended for another audience than this server (aud)."
     unknown = "The identity provider publishes no key 'B' for ES256, the algorithm of the token."
     refused = {
         sign_token(exp=time.time() - 1): expired,

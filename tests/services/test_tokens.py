@@ -143,8 +143,14 @@ async def test_issuer_audience_and_leeway_are_the_settings() -> None:
             {"secret": json.dumps(signing_key("a").jwk())},
             "The secret for tokens is a public or private key: publish a public key as JWKS.",
         ),
-        ({"leeway_seconds": -1}, "The leeway for tokens must be 0 to 3,600 seconds."),
-        ({"leeway_seconds": 3601}, "The leeway for tokens must be 0 to 3,600 seconds."),
+        (
+            {"leeway_seconds": -1},
+            "Invalid leeway of -1 seconds for access tokens: expected 0 to 3,600 seconds.",
+        ),
+        (
+            {"leeway_seconds": 3601},
+            "Invalid leeway of 3,601 seconds for access tokens: expected 0 to 3,600 seconds.",
+        ),
         *[
             (
                 {"jwks_url": url},
@@ -433,9 +439,9 @@ async def test_a_key_that_the_token_brings_along_is_not_used() -> None:
         (b"[" * 5000, NO_CLAIMS),
         (b'{"a":' * 1000, NO_CLAIMS),
         (b'{"exp": %s}' % (b"9" * 5000), NO_CLAIMS),
-        (b"{}", "The token does not say until when it is valid (exp)."),
+        (b"{}", "The token has no expiration time: the claim exp is missing."),
         *[
-            (b'{"exp": %s}' % exp, "The token's exp must be a time in seconds since 1970.")
+            (b'{"exp": %s}' % exp, "The token's claim exp must be a time in seconds since 1970.")
             for exp in (b"NaN", b"Infinity", b"-Infinity", b"1e999", b"-1", b"9" * 4000, b'"1"')
         ],
     ],

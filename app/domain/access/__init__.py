@@ -1,1 +1,1 @@
-"""Callers, permissions, and the claims of tokens."""
+"""Callers, permissions, and the claims of access tokens."""

@@ -11,12 +11,13 @@ from urllib.parse import quote
 from uuid import UUID
 
 from app.domain.shared.limits import Limits
+from app.domain.shared.messages import limit_message
 from app.domain.shared.problems import ErrorCode, Problem, RequestError, invalid_input
-from app.domain.shared.values import validate_name
+from app.domain.shared.values import format_instant, validate_name
 
 
 class InactiveCredentialError(RequestError):
-    """The credential was valid, and is now revoked or expired."""
+    """The credential was valid, but is now revoked or expired."""
 
     def __init__(self, message: str) -> None:
         super().__init__(ErrorCode.UNAUTHENTICATED, message)
@@ -39,10 +40,10 @@ EVENT_TYPE_READ_PERMISSIONS = frozenset(
 
 @dataclass(frozen=True)
 class Caller:
-    """An authenticated credential, in the organization that its request acts in.
+    """An authenticated credential, and the organization that its request acts in.
 
-    `credential_id` is the id of a key, and None for a token. A token may name several
-    organizations: `organization_keys` are theirs.
+    `credential_id` is the ID of an API key, and None for an access token. `organization_keys` are
+    the keys of the organizations that a token names.
     """
 
     name: str
@@ -74,12 +75,15 @@ def validate_key(
     now: datetime,
     limits: Limits,
 ) -> list[Problem]:
-    """Validates a new API key, whoever creates it."""
+    """Validates a new API key, independently of its creator."""
     problems = validate_caller_name(name, limits, "name")
     if not permissions:
-        problems.append(invalid_input("A key without a permission opens nothing.", "permissions"))
+        problems.append(
+            invalid_input("An API key must have at least one permission.", "permissions")
+        )
     if expires_at is not None and expires_at <= now:
-        problems.append(invalid_input("Must be in the future.", "expiresAt"))
+        message = f"The expiration time {format_instant(expires_at)} must be in the future."
+        problems.append(invalid_input(message, "expiresAt"))
     return problems
 
 
@@ -87,7 +91,7 @@ def validate_grants(permissions: Sequence[Permission], creator: Caller) -> list[
     """Validates that a key grants no permission that its creator lacks."""
     return [
         invalid_input(
-            f"You do not have {permission.value}, so you cannot grant it.",
+            f"You cannot grant {permission.value}, because you do not have this permission.",
             "permissions",
             str(index),
         )
@@ -97,21 +101,20 @@ def validate_grants(permissions: Sequence[Permission], creator: Caller) -> list[
 
 
 def validate_caller_name(name: str, limits: Limits, *path: str) -> list[Problem]:
-    """Validates the name, which percent-encoded is the default source of the caller's events."""
+    """Validates the name. Percent-encoded, it is the default source of the caller's events."""
     if problems := validate_name(name, limits.name_characters, *path):
         return problems
     if (length := len(format_source(name))) > limits.name_characters:
+        subject = "the name, percent-encoded as an event source,"
         return [
             invalid_input(
-                f"Is {length:,} characters long as a source, percent-encoded; at most "
-                f"{limits.name_characters:,} are kept.",
-                *path,
+                limit_message(limits.name_characters, "character", subject, length), *path
             )
         ]
     return []
 
 
-# The key is sent in headers, and "*" in a token means all organizations.
+# The key is sent in headers; "*" in an access token means all organizations.
 _ORGANIZATION_KEY = re.compile("[!-~]+")
 
 
@@ -119,6 +122,6 @@ def validate_organization(key: str, name: str, limits: Limits) -> list[Problem]:
     """Validates the key and the name of an organization."""
     problems = validate_name(key, limits.name_characters, "key")
     if not problems and (not _ORGANIZATION_KEY.fullmatch(key) or key == "*"):
-        message = "Must be visible ASCII characters without blanks, and not '*' alone."
+        message = "key must consist of visible ASCII characters without spaces, and not be '*'."
         problems = [invalid_input(message, "key")]
     return problems + validate_name(name, limits.name_characters, "name")

@@ -1,4 +1,4 @@
-"""The claims of a token: its subject, organizations, permissions and expiration time.
+"""The claims of an access token: its subject, organizations, permissions and expiration time.
 
 The signature has been verified before. An invalid claim rejects the token with an error message
 that names the claim and never contains the token.
@@ -18,7 +18,7 @@ from app.domain.shared.values import validate_name
 
 ORGANIZATION_WILDCARD = "*"
 MAX_LEEWAY_SECONDS = 3_600
-# DeltaFi's names of the same permissions are accepted, too.
+# DeltaFi's names for the same permissions are accepted, too.
 PERMISSION_NAMES = {permission.value: permission for permission in Permission} | {
     "EventRead": Permission.EVENT_READ,
     "EventCreate": Permission.EVENT_CREATE,
@@ -28,12 +28,12 @@ PERMISSION_NAMES = {permission.value: permission for permission in Permission} |
 
 _LIMITS = Limits()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# Leaves a margin for the leeway before the calendar ends. Times in milliseconds lie beyond it.
+# Leaves a margin for the leeway before the year 10000. Times in milliseconds exceed it.
 _LATEST_SECONDS = int((datetime(9999, 1, 1, tzinfo=UTC) - _EPOCH).total_seconds())
 
 
 class TokenSettingsError(ValueError):
-    """A setting of tokens is invalid: the server should not start."""
+    """A setting for access tokens is invalid, so the server must not start."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class TokenClaims:
 
 @dataclass(frozen=True)
 class TokenRequirements:
-    """What every token must claim; None if not required. The leeway allows for clock skew."""
+    """Claims that every token must have; None if not required. The leeway allows for clock skew."""
 
     issuer: str | None = None
     audience: str | None = None
@@ -62,7 +62,8 @@ def check_leeway(seconds: int) -> None:
     """Raises TokenSettingsError if the leeway is out of range."""
     if not 0 <= seconds <= MAX_LEEWAY_SECONDS:
         raise TokenSettingsError(
-            f"The leeway for tokens must be 0 to {MAX_LEEWAY_SECONDS:,} seconds."
+            f"Invalid leeway of {seconds:,} seconds for access tokens: "
+            f"expected 0 to {MAX_LEEWAY_SECONDS:,} seconds."
         )
 
 
@@ -87,14 +88,14 @@ def unauthenticated(message: str) -> RequestError:
 
 def _parse_expiration(claims: Mapping[str, Any], leeway: timedelta, now: datetime) -> datetime:
     if "exp" not in claims:
-        raise unauthenticated("The token does not say until when it is valid (exp).")
+        raise unauthenticated("The token has no expiration time: the claim exp is missing.")
     expires_at = _parse_time(claims, "exp") + leeway
     if now >= expires_at:
         raise InactiveCredentialError("The token has expired (exp).")
     if "nbf" in claims and now < _parse_time(claims, "nbf") - leeway:
         raise unauthenticated("The token is not valid yet (nbf).")
     if "iat" in claims and now < _parse_time(claims, "iat") - leeway:
-        raise unauthenticated("The token was issued in the future (iat): do the clocks differ?")
+        raise unauthenticated("The token was issued in the future (iat). Synchronize the clocks.")
     return expires_at
 
 
@@ -103,13 +104,15 @@ def _parse_time(claims: Mapping[str, Any], claim: str) -> datetime:
     is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
     # NaN compares false, infinity and an integer that no double can hold compare exactly.
     if not (is_number and 0 <= seconds <= _LATEST_SECONDS):
-        raise unauthenticated(f"The token's {claim} must be a time in seconds since 1970.")
+        raise unauthenticated(f"The token's claim {claim} must be a time in seconds since 1970.")
     return _EPOCH + timedelta(seconds=seconds)
 
 
 def _check_issuer(claims: Mapping[str, Any], issuer: str | None) -> None:
     if issuer is not None and claims.get("iss") != issuer:
-        raise unauthenticated("The token is not from the issuer that this server trusts (iss).")
+        raise unauthenticated(
+            "The token is from another issuer than the one that this server trusts (iss)."
+        )
 
 
 def _check_audience(claims: Mapping[str, Any], audience: str | None) -> None:
@@ -117,30 +120,30 @@ def _check_audience(claims: Mapping[str, Any], audience: str | None) -> None:
     if audience is not None and audience not in (
         audiences if isinstance(audiences, list) else [audiences]
     ):
-        raise unauthenticated(
-            "The token is not meant for this server: it has another audience (aud)."
-        )
+        raise unauthenticated("The token is intended for another audience than this server (aud).")
 
 
 def _parse_name(claims: Mapping[str, Any]) -> str:
     name = claims.get("sub")
     if not isinstance(name, str) or not name:
-        raise unauthenticated("The token does not name its bearer (sub).")
-    if problems := validate_caller_name(name, _LIMITS):
-        raise unauthenticated(f"The token's sub cannot be used: {problems[0].message}")
+        raise unauthenticated("The token has no subject: the claim sub must be a non-empty string.")
+    if problems := validate_caller_name(name, _LIMITS, "sub"):
+        raise unauthenticated(f"The token's claim sub is invalid: {problems[0].message}")
     return name
 
 
 def _parse_organizations(claims: Mapping[str, Any]) -> frozenset[str] | None:
     value = claims.get("organization")
     if value is None or value == []:
-        raise unauthenticated("The token names no organization: the claim organization is missing.")
+        raise unauthenticated(
+            "The token has no organization: the claim organization is missing or empty."
+        )
     keys: set[str] = set()
     for key in value if isinstance(value, list) else [value]:
         if not isinstance(key, str) or validate_name(key, _LIMITS.name_characters):
             raise unauthenticated(
-                "The token's organization must be a key, a list of keys, or "
-                f"{ORGANIZATION_WILDCARD}."
+                "The token's claim organization must be an organization key, a list of keys, or "
+                f"'{ORGANIZATION_WILDCARD}'."
             )
         keys.add(key)
     return None if ORGANIZATION_WILDCARD in keys else frozenset(keys)
@@ -154,5 +157,7 @@ def _parse_permissions(claims: Mapping[str, Any]) -> frozenset[Permission]:
         return frozenset()
     names = value.split() if isinstance(value, str) else value
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise unauthenticated(f"The token's {claim} must be a list of names, or a text of them.")
+        raise unauthenticated(
+            f"The token's claim {claim} must be a list of names, or names separated by spaces."
+        )
     return frozenset(PERMISSION_NAMES[name] for name in names if name in PERMISSION_NAMES)

@@ -1,9 +1,9 @@
-"""Predicates of conditional rules on fields of each kind, in two equivalent forms.
+"""The predicates of conditional rules for each kind of field, in two equivalent forms.
 
 `value_satisfies` evaluates a predicate here; `build_value_schema` expresses it in standard JSON
 Schema. If the value is absent, null or not of the field's JSON type, every predicate is false
-except NOT_EXISTS. Instants have no order here: ajv-formats 2 (react-jsonschema-form) compares their
-texts, ajv-formats 3 truncates them to milliseconds, and an instant has several notations.
+except NOT_EXISTS. Instants have no order here, because an instant has several notations:
+ajv-formats 2 (react-jsonschema-form) compares texts, ajv-formats 3 truncates to milliseconds.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ from app.domain.event_types.fields import (
 )
 from app.domain.events.predicates import FieldPredicate, PredicateOperator
 from app.domain.shared.limits import Limits
+from app.domain.shared.messages import format_subject, quote_value
 from app.domain.shared.problems import Problem, invalid_input
 from app.domain.shared.values import validate_text
 
 Op = PredicateOperator
 
-# Browsers read JSON numbers as doubles, which are exact for integers up to this one.
+# Browsers read JSON numbers as doubles, which represent all integers up to this one exactly.
 MAX_SAFE_INTEGER = 2**53 - 1
 
 _PRESENCE_OPERATORS = frozenset({Op.EXISTS, Op.NOT_EXISTS})
@@ -87,7 +88,7 @@ def value_satisfies(predicate: FieldPredicate, kind: FieldKind, value: Any) -> b
 def build_value_schema(predicate: FieldPredicate, kind: FieldKind) -> dict[str, Any]:
     """Returns the JSON Schema of the present values for which the predicate holds.
 
-    NOT_EXISTS has none: it holds if EXISTS does not.
+    NOT_EXISTS has no schema: it holds if EXISTS does not.
     """
     expected = predicate.value
     match predicate.operator:
@@ -118,14 +119,19 @@ def validate_field_predicate(
     if predicate.operator not in (supported := supported_operators(kind)):
         names = ", ".join(operator.value for operator in Op if operator in supported)
         return [
-            invalid_input(f"{field.name} is of kind {kind.value}, which takes {names}.", "operator")
+            invalid_input(
+                f"{name} cannot be applied to field {quote_value(field.name)} of kind "
+                f"{kind.value}: expected {names}.",
+                "operator",
+            )
         ]
     if predicate.operator in _PRESENCE_OPERATORS:
-        return [] if value is None else [invalid_input(f"{name} takes no value.", "value")]
+        message = f"{name} does not accept a value. Omit it."
+        return [] if value is None else [invalid_input(message, "value")]
     if predicate.operator is not Op.IN:
         return _validate_value(value, field, limits, "value")
     if not isinstance(value, tuple) or not value:
-        return [invalid_input("IN takes a list of at least one value.", "value")]
+        return [invalid_input("IN requires a list of at least one value.", "value")]
     return [
         problem
         for index, item in enumerate(value)
@@ -138,19 +144,25 @@ def _validate_value(
 ) -> list[Problem]:
     if field.kind in CHOICE_KINDS:
         is_option = isinstance(value, str) and value in (field.options or ())
-        return [] if is_option else [invalid_input(f"Is no option of {field.name}.", *path)]
+        field_name = quote_value(field.name)
+        message = f"Unknown option {quote_value(value)}: field {field_name} has no such option."
+        return [] if is_option else [invalid_input(message, *path)]
+    subject = format_subject(path)
     if field.kind in TEXT_KINDS:
         if not isinstance(value, str):
-            return [invalid_input("Must be a text.", *path)]
+            return [invalid_input(f"{subject} must be a string.", *path)]
         return validate_text(value, limits.name_characters, *path)
     if field.kind is FieldKind.BOOLEAN:
-        return [] if isinstance(value, bool) else [invalid_input("Must be true or false.", *path)]
+        is_boolean = isinstance(value, bool)
+        return [] if is_boolean else [invalid_input(f"{subject} must be true or false.", *path)]
     if field.kind is FieldKind.DATE:
-        return [] if _is_date(value) else [invalid_input("Must be a date, as 2026-04-10.", *path)]
+        message = f"Invalid date {quote_value(value)}: expected a date such as 2026-04-10."
+        return [] if _is_date(value) else [invalid_input(message, *path)]
     if not _has_json_type(field.kind, value) or not -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER:
-        return [invalid_input(f"Must be a number of at most {MAX_SAFE_INTEGER:,}.", *path)]
+        bounds = f"from -{MAX_SAFE_INTEGER:,} to {MAX_SAFE_INTEGER:,}"
+        return [invalid_input(f"{subject} must be a number {bounds}.", *path)]
     if field.kind is FieldKind.INTEGER and value != int(value):
-        return [invalid_input("Must be a whole number.", *path)]
+        return [invalid_input(f"{subject} must be an integer.", *path)]
     return []
 
 
@@ -185,7 +197,7 @@ def _is_date(value: Any) -> bool:
 
 
 def _date_pattern(order: PredicateOperator, bound: str) -> str:
-    """Returns a pattern of the dates on one side of the bound, by the first differing digit."""
+    """Returns a pattern for the dates on one side of the bound, by the first digit that differs."""
     is_lower_bound = order in (Op.GT, Op.GTE)
     alternatives = [bound] if order in (Op.GTE, Op.LTE) else []
     for position, digit in enumerate(bound):

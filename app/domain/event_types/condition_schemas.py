@@ -1,9 +1,9 @@
-"""Conditional rules in JSON Schema, per field. No branch defines a field, so that
-`additionalProperties: false` works and a form finds every field in `properties`.
+"""Conditional rules in JSON Schema, by field.
 
-Conditions are inlined: react-jsonschema-form caches compiled conditions by their text, so that a
-`$ref` would resolve to the definition in the form that was shown first. Ajv's strict mode requires
-`properties` beside each `required`, and `type` everywhere.
+No branch defines a field, so that `additionalProperties: false` works and a form finds every field
+in `properties`. Conditions are inlined, because react-jsonschema-form caches compiled conditions by
+their text, and a `$ref` would resolve to the definition in the form that was shown first. Ajv's
+strict mode requires `properties` with each `required`, and `type` everywhere.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Schema = dict[str, Any]
 def build_field_conditions(
     fields: Sequence[FieldDefinition], rules: Sequence[ConditionalRule]
 ) -> Iterator[Schema]:
-    """Yields the schemas of when each field may be present, and when it must be."""
+    """Yields the schemas that say when each field may and when it must be present."""
     kinds = {field.name: field.kind for field in fields}
     for field in fields:
         name = field.name
@@ -51,7 +51,7 @@ def build_field_conditions(
 def _visibility_schema(
     name: str, rules: Sequence[ConditionalRule], kinds: dict[str, FieldKind]
 ) -> Schema | None:
-    """Returns the schema of when the field is visible; None if always."""
+    """Returns the schema that holds when the field is visible. None if it always is."""
     show = _effect_schema(ConditionalEffect.SHOW, name, rules, kinds)
     hide = _effect_schema(ConditionalEffect.HIDE, name, rules, kinds)
     if hide is None:
@@ -65,7 +65,7 @@ def _effect_schema(
     rules: Sequence[ConditionalRule],
     kinds: dict[str, FieldKind],
 ) -> Schema | None:
-    """Returns the schema of when a rule with this effect holds; None if there is no such rule."""
+    """Returns the schema that holds when a rule with this effect does. None without such a rule."""
     schemas = [
         _condition_schema(rule.condition, kinds)
         for rule in select_enabled_rules(rules, effect, name)

@@ -1,4 +1,4 @@
-"""Validates the conditional rules of an event type.
+"""Validation of the conditional rules of an event type.
 
 Disabled rules are validated, too, so that enabling a rule never fails.
 """
@@ -21,6 +21,7 @@ from app.domain.event_types.fields import FieldDefinition
 from app.domain.event_types.visibility import affects_visibility, find_dependency_cycle
 from app.domain.events.predicates import FieldPredicate
 from app.domain.shared.limits import Limits
+from app.domain.shared.messages import limit_message, quote_value, unknown_field_message
 from app.domain.shared.problems import Problem, UserErrorCode, invalid_input
 from app.domain.shared.values import validate_name
 
@@ -33,7 +34,9 @@ def validate_conditional_rules(
     A cycle is reported for every rule in it.
     """
     if len(rules) > limits.rules_per_type:
-        message = f"An event type has at most {limits.rules_per_type} conditional rules."
+        message = limit_message(
+            limits.rules_per_type, "conditional rule", "this event type", len(rules)
+        )
         return [Problem(UserErrorCode.LIMIT_REACHED, message)]
     by_name = {field.name: field for field in fields}
     problems = [
@@ -48,8 +51,10 @@ def validate_conditional_rules(
     problems += _validate_acyclic(rules)
     total_values = sum(_count_values(rule.condition) * len(rule.targets) for rule in rules)
     if not problems and total_values > limits.rule_values:
+        # Without the count: the same message before and after an edit means the same problem.
         message = (
-            f"The rules of a type ask for at most {limits.rule_values:,} values, for each target."
+            f"At most {limits.rule_values:,} values are allowed in the conditions of all rules, "
+            "where each value counts once per target of its rule."
         )
         problems.append(Problem(UserErrorCode.LIMIT_REACHED, message))
     return problems
@@ -59,19 +64,17 @@ def _validate_targets(
     targets: tuple[str, ...], fields: dict[str, FieldDefinition], limits: Limits
 ) -> list[Problem]:
     if not targets:
-        return [invalid_input("A rule has at least one target.", "targets")]
+        return [invalid_input("A conditional rule must have at least one target.", "targets")]
     if len(targets) > limits.fields_per_type:
-        return [
-            invalid_input(
-                f"Has {len(targets):,} targets; at most {limits.fields_per_type}.", "targets"
-            )
-        ]
+        message = limit_message(limits.fields_per_type, "target", "this rule", len(targets))
+        return [invalid_input(message, "targets")]
     problems = []
     for index, target in enumerate(targets):
         if target not in fields:
             problems.append(_unknown_field(target, "targets", str(index)))
         elif target in targets[:index]:
-            problems.append(invalid_input(f"Field {target} is there twice.", "targets", str(index)))
+            message = f"Target {quote_value(target)} is listed more than once."
+            problems.append(invalid_input(message, "targets", str(index)))
     return problems
 
 
@@ -79,10 +82,16 @@ def _validate_condition(
     condition: Condition, fields: dict[str, FieldDefinition], limits: Limits
 ) -> list[Problem]:
     if (depth := _measure_depth(condition)) > limits.condition_depth:
-        message = f"Is {depth} conditions deep; at most {limits.condition_depth}."
+        message = limit_message(
+            limits.condition_depth,
+            "level of nested conditions",
+            "this condition",
+            depth,
+            plural="levels of nested conditions",
+        )
         return [invalid_input(message, "condition")]
     if (count := _count_values(condition)) > limits.condition_values:
-        message = f"Asks for {count:,} values; at most {limits.condition_values}."
+        message = limit_message(limits.condition_values, "value", "this condition", count)
         return [invalid_input(message, "condition")]
     problems = []
     for path, predicate in iterate_predicates(condition, "condition"):
@@ -98,7 +107,7 @@ def _validate_acyclic(rules: Sequence[ConditionalRule]) -> list[Problem]:
     cycle = find_dependency_cycle(rules)
     if cycle is None:
         return []
-    message = f"The visibility of a field would hang on itself: {' -> '.join(cycle)}."
+    message = f"The visibility of a field would depend on itself: {' -> '.join(cycle)}."
     return [
         Problem(UserErrorCode.CYCLE, message, (str(index), "condition"))
         for index, rule in enumerate(rules)
@@ -107,11 +116,11 @@ def _validate_acyclic(rules: Sequence[ConditionalRule]) -> list[Problem]:
 
 
 def _unknown_field(name: str, *path: str) -> Problem:
-    return invalid_input(f"The type has no field {name[:100]}.", *path)
+    return invalid_input(unknown_field_message(name), *path)
 
 
 def _count_values(condition: Condition) -> int:
-    """Counts the values in a condition: those listed by IN, and one for everything else."""
+    """Counts the values in a condition: each value of IN, and one for any other predicate."""
     match condition:
         case AllOf(operands) | AnyOf(operands):
             return max(1, sum(map(_count_values, operands)))
@@ -122,7 +131,7 @@ def _count_values(condition: Condition) -> int:
 
 
 def _measure_depth(condition: Condition) -> int:
-    """Returns the nesting depth of a condition, itself included."""
+    """Returns the nesting depth of a condition, including itself."""
     match condition:
         case AllOf(operands) | AnyOf(operands):
             return 1 + max(map(_measure_depth, operands), default=0)

@@ -1,6 +1,6 @@
-"""Conditional rules as values: while the condition holds, the effect applies to the targets.
+"""Conditional rules: while the condition holds, the effect applies to the targets.
 
-The JSON form is ConditionInput's: {all: [..]}, {any: [..]}, {not: ..} or
+The JSON form is that of ConditionInput: {all: [..]}, {any: [..]}, {not: ..} or
 {field: {field, operator, value}}. An empty `all` holds, an empty `any` does not.
 """
 
@@ -42,7 +42,7 @@ Condition = AllOf | AnyOf | Not | FieldPredicate
 
 @dataclass(frozen=True)
 class ConditionalRule:
-    """`targets` are names of fields. A rule that is not enabled has no effect."""
+    """A conditional rule. `targets` are names of fields. A disabled rule has no effect."""
 
     name: str
     effect: ConditionalEffect
@@ -110,7 +110,7 @@ def format_rule(rule: ConditionalRule) -> dict[str, Any]:
 def condition_holds(
     condition: Condition, kinds: Mapping[str, FieldKind], values: Mapping[str, Any]
 ) -> bool:
-    """Whether the condition holds for values without those of hidden fields."""
+    """Whether the condition holds. `values` must not contain those of hidden fields."""
     match condition:
         case AllOf(operands):
             return all(condition_holds(operand, kinds, values) for operand in operands)

@@ -14,6 +14,7 @@ from app.domain.event_types.json_schema import validate_field_schema
 from app.domain.event_types.lifecycle import EventTypeState
 from app.domain.events.filters import extract_full_words
 from app.domain.shared.limits import Limits
+from app.domain.shared.messages import limit_message
 from app.domain.shared.problems import Problem, UserErrorCode, invalid_input
 from app.domain.shared.values import validate_name, validate_text, validate_type_name
 
@@ -44,7 +45,7 @@ class VersionDefinition:
 
 @dataclass(frozen=True)
 class EventTypeDefinition:
-    """The definition of an event type. `type` defaults to a name made of category and name."""
+    """The definition of an event type. `type` defaults to a combination of category and name."""
 
     name: str
     type: str | None = None
@@ -60,7 +61,7 @@ class EventTypeDefinition:
 
     @property
     def search_words(self) -> str:
-        """The words that a search finds, as one text with a space around each word."""
+        """The searchable words, as one text with a space around each word."""
         texts = (self.type_name, self.name, self.category or DEFAULT_CATEGORY, self.description)
         return f" {' '.join(sorted(extract_full_words(' '.join(filter(None, texts)))))} "
 
@@ -73,7 +74,8 @@ def validate_new_definition(definition: EventTypeDefinition, limits: Limits) -> 
     """Validates a new event type."""
     problems = validate_definition(definition, limits)
     if definition.state not in _INITIAL_STATES:
-        problems.append(invalid_input("An event type begins as DRAFT or PUBLISHED.", "state"))
+        message = f"A new event type must be DRAFT or PUBLISHED, not {definition.state.value}."
+        problems.append(invalid_input(message, "state"))
     return problems
 
 
@@ -93,7 +95,9 @@ def validate_definition(definition: EventTypeDefinition, limits: Limits) -> list
 def validate_version_definition(definition: VersionDefinition, limits: Limits) -> list[Problem]:
     """Validates fields and conditional rules."""
     if len(definition.fields) > limits.fields_per_type:
-        message = f"An event type has at most {limits.fields_per_type} fields."
+        message = limit_message(
+            limits.fields_per_type, "field", "this event type", len(definition.fields)
+        )
         return [Problem(UserErrorCode.LIMIT_REACHED, message, ("fields",))]
     field_problems = validate_fields(definition.fields, limits)
     invalid_indexes = {problem.path[0] for problem in field_problems}

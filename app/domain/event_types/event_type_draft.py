@@ -1,7 +1,7 @@
 """Drafts of event type definitions, and the edits that change them.
 
-An edit changes the draft in place and returns its own problems; then the resulting definition is
-validated. Paths of problems are those of the arguments of the mutation named like the edit.
+An edit changes the draft in place and returns its own problems. Then the resulting definition is
+validated. Paths of problems refer to the arguments of the mutation with the name of the edit.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from app.domain.event_types.definitions import (
 )
 from app.domain.event_types.fields import FieldDefinition
 from app.domain.shared.limits import Limits
+from app.domain.shared.messages import format_count, null_message, quote_names, quote_value
 from app.domain.shared.problems import Problem, UserErrorCode, invalid_input
 
 ProblemPath = tuple[str, ...]
@@ -28,12 +29,12 @@ _MAX_LISTED_NAMES = 10
 
 @dataclass
 class EventTypeDraft:
-    """An event type definition that is being edited: fields and rules by their IDs."""
+    """An event type definition that is being edited, with its fields and rules by their IDs."""
 
     definition: EventTypeDefinition
     fields: dict[UUID, FieldDefinition] = field(default_factory=dict)
     rules: dict[UUID, ConditionalRule] = field(default_factory=dict)
-    removed_rule: ConditionalRule | None = None  # the rule that an edit deleted
+    removed_rule: ConditionalRule | None = None  # the rule that the edit deleted
 
     def to_definition(self) -> EventTypeDefinition:
         return replace(
@@ -45,7 +46,7 @@ class EventTypeDraft:
 
 @dataclass(frozen=True)
 class EditResult:
-    """The problems of an edit, and how paths of the definition map to paths of its input.
+    """The problems of an edit, and the mapping from paths of the definition to paths of its input.
 
     Problems whose path is not in `path_mapping`, such as a rule that becomes invalid, are reported
     at `fallback_path`.
@@ -64,7 +65,8 @@ def validate_edit(
 ) -> list[Problem]:
     """Validates the definition that results from an edit. Paths are those of the edit's input.
 
-    Problems that existed before, under wider limits, do not prevent an edit.
+    Problems that existed before the edit, for example under wider limits, do not prevent it. The
+    same problem is recognized by its message.
     """
     if result.problems:
         return list(result.problems)
@@ -76,7 +78,7 @@ def validate_edit(
         for problem in validate_definition(after, limits)
         if problem.message not in known_messages
     ]
-    # A cycle is reported for every rule in it: the one that the edit changed is enough.
+    # A cycle is reported for every rule in it. The rule that the edit changed is enough.
     located_messages = {
         problem.message for problem in new_problems if _map_path(problem.path, result) is not None
     }
@@ -100,7 +102,7 @@ def _map_path(path: ProblemPath, result: EditResult) -> ProblemPath | None:
     """Maps a path of the definition to one of the edit's input. None if it is not in the input."""
     for length in range(len(path), -1, -1):
         mapped = result.path_mapping.get(path[:length])
-        # Problems of a list are reported where it grew, problems of its items are not.
+        # A problem of a whole list is reported at the item that was added; one of its items is not.
         if mapped is not None and not (length == 1 < len(path)):
             return (*mapped, *path[length:])
     return None
@@ -112,8 +114,8 @@ def _map_problem(problem: Problem, definition: EventTypeDefinition, result: Edit
     kind, index, *_ = (*problem.path, "", "")
     message = problem.message
     if kind == "conditionalRules" and index:
-        rule = definition.rules[int(index)].name
-        message = f"The conditional rule {rule} would not fit any more: {message}"
+        rule_name = quote_value(definition.rules[int(index)].name)
+        message = f"The change would make conditional rule {rule_name} invalid: {message}"
     return Problem(UserErrorCode.IN_USE, message, result.fallback_path)
 
 
@@ -136,7 +138,7 @@ def add_field(field_id: UUID, added: FieldDefinition) -> Edit:
 
     def edit(draft: EventTypeDraft) -> EditResult:
         if any(definition.name == added.name for definition in draft.fields.values()):
-            message = f"The event type has a field {added.name} already."
+            message = f"The event type already has a field {quote_value(added.name)}."
             return EditResult([Problem(UserErrorCode.ALREADY_EXISTS, message, ("field", "name"))])
         index = str(len(draft.fields))
         draft.fields[field_id] = added
@@ -164,7 +166,7 @@ def update_field(field_id: UUID, changes: Mapping[str, Any]) -> Edit:
 
 
 def remove_field(field_id: UUID) -> Edit:
-    """Returns an edit that removes a field which no rule uses. Stored values remain."""
+    """Returns an edit that removes a field that no conditional rule uses. Stored values remain."""
 
     def edit(draft: EventTypeDraft) -> EditResult:
         if field_id not in draft.fields:
@@ -172,7 +174,11 @@ def remove_field(field_id: UUID) -> Edit:
         name = draft.fields[field_id].name
         del draft.fields[field_id]
         if rule_names := [rule.name for rule in find_rules_using(name, draft.rules.values())]:
-            message = f"Conditional rules name the field {name}: {', '.join(rule_names)}."
+            rule_count = format_count(len(rule_names), "conditional rule")
+            message = (
+                f"Field {quote_value(name)} is used by {rule_count}: {quote_names(rule_names)}. "
+                "Change or delete the rules first."
+            )
             return EditResult([Problem(UserErrorCode.IN_USE, message, ("id",))])
         return EditResult(fallback_path=("id",))
 
@@ -180,21 +186,24 @@ def remove_field(field_id: UUID) -> Edit:
 
 
 def reorder_fields(field_ids: Sequence[UUID]) -> Edit:
-    """Returns an edit that reorders the fields. All fields must be given, each once."""
+    """Returns an edit that reorders the fields. Each field must be given exactly once."""
 
     def edit(draft: EventTypeDraft) -> EditResult:
         names = {field_id: definition.name for field_id, definition in draft.fields.items()}
         counts = Counter(field_ids)
         errors = {
             "missing": [name for field_id, name in names.items() if field_id not in counts],
-            "not of this type": [str(field_id) for field_id in counts if field_id not in names],
+            "not of this event type": [
+                str(field_id) for field_id in counts if field_id not in names
+            ],
             "repeated": [name for field_id, name in names.items() if counts[field_id] > 1],
         }
         descriptions = [
             f"{error}: {_join_names(fields)}" for error, fields in errors.items() if fields
         ]
         if descriptions:
-            message = f"Give each field of the type once ({'; '.join(descriptions)})."
+            details = "; ".join(descriptions)
+            message = f"fieldIds must contain each field of the event type once ({details})."
             return EditResult([invalid_input(message, "fieldIds")])
         draft.fields = {field_id: draft.fields[field_id] for field_id in field_ids}
         return EditResult()
@@ -264,10 +273,10 @@ def _edit_not_found(noun: str, missing: UUID, *path: str) -> EditResult:
 
 
 def _replace_nulls(changes: Mapping[str, Any], **defaults: Any) -> dict[str, Any]:
-    """Replaces nulls with these defaults."""
+    """Replaces nulls with the given defaults."""
     return {name: defaults.get(name) if value is None else value for name, value in changes.items()}
 
 
 def _validate_not_null(changes: Mapping[str, Any], *names: str) -> list[Problem]:
     null_names = [name for name in names if name in changes and changes[name] is None]
-    return [invalid_input("Must not be null.", "input", name) for name in null_names]
+    return [invalid_input(null_message(name), "input", name) for name in null_names]

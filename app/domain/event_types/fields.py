@@ -1,4 +1,4 @@
-"""Field definitions of event types, and their validation."""
+"""Definitions of the fields of event types, and their validation."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Any
 
 from app.domain.shared.limits import Limits
+from app.domain.shared.messages import limit_message, quote_value
 from app.domain.shared.problems import Problem, invalid_input
 from app.domain.shared.values import validate_name, validate_text
 
@@ -62,7 +63,7 @@ _CEL_RESERVED = frozenset(
 
 @dataclass(frozen=True)
 class FieldDefinition:
-    """One field of an event type. `label` falls back to the name, bounds are inclusive."""
+    """One field of an event type. `label` defaults to the name; bounds are inclusive."""
 
     name: str
     kind: FieldKind
@@ -79,9 +80,9 @@ class FieldDefinition:
     default: Any = None
 
     def __hash__(self) -> int:
-        """Computed once: caches of schemas and expressions are keyed by the fields of a type.
+        """Returns the hash, computed once, because caches are keyed by the fields of a type.
 
-        The default is left out: it may be an unhashable list.
+        The default is left out, because it may be an unhashable list.
         """
         cached_hash: int | None = self.__dict__.get("_hash")
         if cached_hash is None:
@@ -118,7 +119,7 @@ def validate_fields(definitions: Sequence[FieldDefinition], limits: Limits) -> l
     seen: set[str] = set()
     for index, definition in enumerate(definitions):
         if definition.name in seen:
-            message = f"Field {definition.name} is there twice."
+            message = f"Field name {quote_value(definition.name)} is used more than once."
             problems.append(invalid_input(message, str(index), "name"))
         seen.add(definition.name)
     return problems
@@ -139,41 +140,45 @@ def _validate_field(field: FieldDefinition, limits: Limits) -> list[Problem]:
 
 def _validate_field_name(field: FieldDefinition) -> list[Problem]:
     if not _FIELD_NAME.fullmatch(field.name):
-        rule = "Must be 1 to 63 of a-z, 0-9 and _, and begin with a letter."
-        return [invalid_input(rule, "name")]
+        expected = "expected 1 to 63 of a-z, 0-9 and _, beginning with a letter"
+        message = f"Invalid field name {quote_value(field.name)}: {expected}."
+        return [invalid_input(message, "name")]
     if field.name in _CEL_RESERVED:
-        return [invalid_input(f"{field.name} is a reserved word of CEL.", "name")]
+        return [
+            invalid_input(
+                f"Invalid field name {quote_value(field.name)}: it is a reserved word of CEL.",
+                "name",
+            )
+        ]
     return []
 
 
 def _validate_options(field: FieldDefinition, limits: Limits) -> list[Problem]:
     options = field.options
     if field.kind not in CHOICE_KINDS or options is None:
-        missing = field.kind in CHOICE_KINDS
-        return [
-            invalid_input(f"{field.kind.value} needs at least one option.", "options")
-        ] * missing
+        return [_missing_options(field)] if field.kind in CHOICE_KINDS else []
     if len(options) > limits.options_per_field:
-        return [
-            invalid_input(
-                f"There are {len(options):,} options; at most {limits.options_per_field:,}.",
-                "options",
-            )
-        ]
+        message = limit_message(limits.options_per_field, "option", "this field", len(options))
+        return [invalid_input(message, "options")]
     problems = [
         problem
         for index, option in enumerate(options)
         for problem in validate_name(option, limits.name_characters, "options", str(index))
     ]
     if not options:
-        problems.append(invalid_input(f"{field.kind.value} needs at least one option.", "options"))
+        problems.append(_missing_options(field))
     if len(set(options)) < len(options):
-        problems.append(invalid_input("An option is there twice.", "options"))
+        problems.append(invalid_input("An option is listed more than once.", "options"))
     return problems
 
 
+def _missing_options(field: FieldDefinition) -> Problem:
+    message = f"A field of kind {field.kind.value} must have at least one option."
+    return invalid_input(message, "options")
+
+
 def _validate_applicable_attributes(field: FieldDefinition) -> list[Problem]:
-    """Validates that all attributes apply to the kind of the field."""
+    """Validates that the field has only attributes that apply to its kind."""
     attributes = {
         "options": (field.options, CHOICE_KINDS),
         "minimum": (field.minimum, NUMERIC_KINDS),
@@ -183,7 +188,7 @@ def _validate_applicable_attributes(field: FieldDefinition) -> list[Problem]:
         "pattern": (field.pattern, TEXT_KINDS),
     }
     return [
-        invalid_input(f"A field of kind {field.kind.value} has no {attribute}.", attribute)
+        invalid_input(f"A field of kind {field.kind.value} cannot have {attribute}.", attribute)
         for attribute, (value, kinds) in attributes.items()
         if value is not None and field.kind not in kinds
     ]
@@ -191,12 +196,12 @@ def _validate_applicable_attributes(field: FieldDefinition) -> list[Problem]:
 
 def _validate_bounds(field: FieldDefinition) -> list[Problem]:
     problems = [
-        invalid_input("Must be a finite number.", attribute)
+        invalid_input(f"{attribute} must be a finite number.", attribute)
         for attribute, bound in (("minimum", field.minimum), ("maximum", field.maximum))
         if bound is not None and not math.isfinite(bound)
     ]
     problems += [
-        invalid_input("Must not be negative.", attribute)
+        invalid_input(f"{attribute} must not be negative.", attribute)
         for attribute, bound in (
             ("minLength", field.min_length),
             ("maxLength", field.max_length),
@@ -204,11 +209,11 @@ def _validate_bounds(field: FieldDefinition) -> list[Problem]:
         if bound is not None and bound < 0
     ]
     if field.minimum is not None and field.maximum is not None and field.minimum > field.maximum:
-        problems.append(invalid_input("Is above the maximum.", "minimum"))
+        problems.append(invalid_input("minimum must not be greater than maximum.", "minimum"))
     if (
         field.min_length is not None
         and field.max_length is not None
         and field.min_length > field.max_length
     ):
-        problems.append(invalid_input("Is above maxLength.", "minLength"))
+        problems.append(invalid_input("minLength must not be greater than maxLength.", "minLength"))
     return problems

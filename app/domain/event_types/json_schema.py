@@ -1,8 +1,8 @@
-"""An event type's fields and conditional rules as JSON Schema 2020-12, which also validates values
-here, once they are resolved.
+"""The fields and conditional rules of an event type as JSON Schema 2020-12.
 
-Only keywords that Ajv 8 and jsonschema-rs evaluate alike are used: e-mail addresses and URLs are
-patterns, not formats, and custom patterns must compile without lookaround or backreference.
+The server validates resolved values with the same schema. Only keywords that Ajv 8 and
+jsonschema-rs evaluate alike are used. Therefore e-mail addresses and URLs are patterns, not
+formats, and custom patterns must compile without lookaround or backreferences.
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ from app.domain.event_types.conditions import ConditionalRule, is_conditionally_
 from app.domain.event_types.fields import FieldDefinition, FieldKind
 from app.domain.event_types.patterns import NON_LINE_TERMINATOR, expand_dots, is_portable_pattern
 from app.domain.shared.limits import Limits
+from app.domain.shared.messages import format_count, quote_value, unknown_field_message
 from app.domain.shared.problems import Problem, UserErrorCode, invalid_input
 from app.domain.shared.values import validate_json
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _URL_PATTERN = r"^[A-Za-z][A-Za-z0-9+.-]*://[^\s]+$"
 _EMAIL_PATTERN = r"^[^\s@]+@[^\s@]+[.][^\s@.]+$"
-# The format "date-time" alone would allow a space for the T, leap seconds and the year 0.
+# The format "date-time" alone would allow a space instead of T, leap seconds and the year 0.
 _YEAR = "(?:[1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])"
 _HOUR_AND_MINUTE = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"
 _INSTANT_PATTERN = (
@@ -38,18 +39,26 @@ _INSTANT_PATTERN = (
     f"(Z|[+-]{_HOUR_AND_MINUTE})$"
 )
 MAX_PATTERN_BYTES = 262_144
-_PATTERN_MESSAGES = {
-    _URL_PATTERN: "Must be an absolute URL, as https://example.com/a.",
-    _EMAIL_PATTERN: "Must be an e-mail address.",
-    _INSTANT_PATTERN: "Must be an instant with an offset, as 2026-04-10T10:30:00Z.",
+_EXPECTED_INSTANT = "an RFC 3339 instant with an offset, such as 2026-04-10T10:30:00Z"
+_EXPECTED_BY_PATTERN = {
+    _URL_PATTERN: "an absolute URL such as https://example.com/a",
+    _EMAIL_PATTERN: "an e-mail address",
+    _INSTANT_PATTERN: _EXPECTED_INSTANT,
 }
-_MAX_MESSAGE_LENGTH = 300
+_TYPE_NAMES = {
+    "string": "a string",
+    "number": "a number",
+    "integer": "an integer",
+    "boolean": "true or false",
+    "array": "a list of strings",
+}
+_MAX_LISTED_OPTIONS = 10
 
 
 def compile_schema(
     fields: Sequence[FieldDefinition], rules: Sequence[ConditionalRule] = ()
 ) -> dict[str, Any]:
-    """Returns the JSON Schema of `Event.fields` for these fields and conditional rules."""
+    """Returns the JSON Schema of `Event.fields` for the given fields and conditional rules."""
     schema = {
         "$schema": DIALECT,
         "type": "object",
@@ -80,7 +89,7 @@ def validate_values(
 
 
 def validate_field_schema(field: FieldDefinition, limits: Limits) -> list[Problem]:
-    """Validates that the pattern compiles and that the field accepts its own default."""
+    """Validates that the pattern compiles and that the default is a valid value."""
     if field.pattern is not None and not is_portable_pattern(field.pattern):
         return [_INVALID_PATTERN]
     try:
@@ -98,9 +107,9 @@ def validate_field_schema(field: FieldDefinition, limits: Limits) -> list[Proble
 
 
 _INVALID_PATTERN = invalid_input(
-    "Is no regular expression that server and browsers read alike (no lookaround, backreference, "
-    f"flag or named group), or is larger than {MAX_PATTERN_BYTES:,} bytes with its repetitions "
-    "written out.",
+    "pattern must be a regular expression that the server and browsers interpret alike (without "
+    "lookaround, backreferences, flags or named groups), and take at most "
+    f"{MAX_PATTERN_BYTES:,} bytes when its repetitions are expanded.",
     "pattern",
 )
 
@@ -113,8 +122,8 @@ def _cached_validator(
 
 
 def _compile_validator(schema: dict[str, Any]) -> Draft202012Validator:
-    # RegexOptions selects the engine without lookaround, whose time is the length of the text times
-    # the size of the pattern with repetitions expanded.
+    # RegexOptions selects the engine without lookaround. Its time is proportional to the length of
+    # the text times the size of the pattern with its repetitions expanded.
     engine = RegexOptions(size_limit=MAX_PATTERN_BYTES)
     return Draft202012Validator(schema, validate_formats=True, pattern_options=engine)
 
@@ -167,27 +176,55 @@ def _to_problems(error: ValidationError) -> list[Problem]:
     path = tuple(str(step) for step in error.instance_path)
     match error.kind:
         case ValidationErrorKind.Required(property=name):
-            return [Problem(UserErrorCode.FIELD_REQUIRED, f"{name} is required.", (name,))]
-        case ValidationErrorKind.AdditionalProperties(unexpected=names):
             return [
                 Problem(
-                    UserErrorCode.FIELD_UNKNOWN, f"The type has no field {name[:100]}.", (name,)
+                    UserErrorCode.FIELD_REQUIRED, f"Field {quote_value(name)} is required.", (name,)
                 )
+            ]
+        case ValidationErrorKind.AdditionalProperties(unexpected=names):
+            return [
+                Problem(UserErrorCode.FIELD_UNKNOWN, unknown_field_message(name), (name,))
                 for name in names
             ]
         case ValidationErrorKind.FalseSchema():
-            hidden = f"{path[0]} is hidden by a conditional rule."
+            hidden = f"Field {quote_value(path[0])} is hidden by a conditional rule: omit it."
             return [Problem(UserErrorCode.FIELD_HIDDEN, hidden, path)]
         case _:
             return [Problem(UserErrorCode.FIELD_INVALID, _format_message(error), path)]
 
 
 def _format_message(error: ValidationError) -> str:
-    match error.kind:
+    return (
+        f"Invalid value {quote_value(error.instance)}: expected {_describe_expected(error.kind)}."
+    )
+
+
+def _describe_expected(kind: ValidationErrorKind) -> str:
+    """Describes the values that the violated keyword allows."""
+    match kind:
+        case ValidationErrorKind.Type(types=[name]):
+            return _TYPE_NAMES[name]
+        case ValidationErrorKind.Enum(options=options):
+            names = ", ".join(map(quote_value, options[:_MAX_LISTED_OPTIONS]))
+            more = len(options) - _MAX_LISTED_OPTIONS
+            return f"one of {names} or {more:,} more" if more > 0 else f"one of {names}"
+        case ValidationErrorKind.Minimum(limit=limit):
+            return f"a number of at least {quote_value(limit)}"
+        case ValidationErrorKind.Maximum(limit=limit):
+            return f"a number of at most {quote_value(limit)}"
+        case ValidationErrorKind.MinLength(limit=limit):
+            return f"at least {format_count(limit, 'character')}"
+        case ValidationErrorKind.MaxLength(limit=limit):
+            return f"at most {format_count(limit, 'character')}"
+        case ValidationErrorKind.UniqueItems():
+            return "each option at most once"
         case ValidationErrorKind.Format(format="date-time"):
-            return _PATTERN_MESSAGES[_INSTANT_PATTERN]
-        case ValidationErrorKind.Pattern(pattern=pattern) if pattern in _PATTERN_MESSAGES:
-            return _PATTERN_MESSAGES[pattern]
-    message = error.message.replace(NON_LINE_TERMINATOR, ".")
-    # The value comes first and may be long; the reason is at the end.
-    return message if len(message) <= _MAX_MESSAGE_LENGTH else "…" + message[-_MAX_MESSAGE_LENGTH:]
+            return _EXPECTED_INSTANT
+        case ValidationErrorKind.Format():
+            return "a date such as 2026-04-10"
+        case ValidationErrorKind.Pattern(pattern=pattern) if pattern in _EXPECTED_BY_PATTERN:
+            return _EXPECTED_BY_PATTERN[pattern]
+        case ValidationErrorKind.Pattern(pattern=pattern):
+            shown_pattern = quote_value(pattern.replace(NON_LINE_TERMINATOR, "."))
+            return f"a text that matches the pattern {shown_pattern}"
+    return f"a value that fulfills the keyword {kind.name} of the JSON Schema"

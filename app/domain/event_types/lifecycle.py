@@ -1,4 +1,4 @@
-"""The states of an event type, the transitions between them, and their effect on reports."""
+"""The states of an event type, the transitions between them, and their effect on new events."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
+from app.domain.shared.messages import quote_value
 from app.domain.shared.problems import Problem, UserErrorCode, invalid_input
 from app.domain.shared.values import format_instant
 
@@ -27,7 +28,7 @@ _TRANSITIONS: dict[EventTypeState, tuple[EventTypeState, ...]] = {
 
 @dataclass(frozen=True)
 class TransitionProblem(Problem):
-    """The transition is not allowed from the current state."""
+    """A transition that is not allowed from the current state."""
 
     state: EventTypeState = EventTypeState.DRAFT
     allowed: tuple[EventTypeState, ...] = ()
@@ -41,14 +42,16 @@ def allowed_transitions(state: EventTypeState) -> tuple[EventTypeState, ...]:
 def validate_transition(
     state: EventTypeState, to: EventTypeState, sunset_at: datetime | None
 ) -> list[Problem]:
-    """Validates a transition. A transition to the current state is no error."""
+    """Validates a transition. A transition to the current state is allowed and changes nothing."""
     if to is not state and to not in allowed_transitions(state):
         allowed = " or ".join(target.value for target in allowed_transitions(state))
-        message = f"From {state.value} it may become {allowed}, not {to.value}."
+        message = f"Invalid transition from {state.value} to {to.value}: expected {allowed}."
         code = UserErrorCode.ILLEGAL_TRANSITION
         return [TransitionProblem(code, message, ("to",), state, allowed_transitions(state))]
     if sunset_at is not None and to is not EventTypeState.DEPRECATED:
-        return [invalid_input("Goes with DEPRECATED alone.", "sunsetAt")]
+        return [
+            invalid_input("sunsetAt is allowed only in a transition to DEPRECATED.", "sunsetAt")
+        ]
     return []
 
 
@@ -61,11 +64,12 @@ def validate_accepts_events(
 ) -> list[Problem]:
     """Validates that an event type accepts events. `argument` is the input that named it."""
     if state in (EventTypeState.DRAFT, EventTypeState.ARCHIVED):
-        message = f"Event type {type_name} is {state.value} and takes no events."
+        reason = f"is {state.value} and does not accept events"
     elif sunset_at is not None and now is not None and sunset_at <= now:
-        message = f"Event type {type_name} takes no events since {format_instant(sunset_at)}."
+        reason = f"has not accepted events since {format_instant(sunset_at)}"
     else:
         return []
+    message = f"Event type {quote_value(type_name)} {reason}. Use a published event type."
     return [Problem(UserErrorCode.EVENT_TYPE_CLOSED, message, (argument,))]
 
 
@@ -75,6 +79,7 @@ def deprecation_warnings(
     """Returns the warning for an event of a deprecated type."""
     if state is not EventTypeState.DEPRECATED:
         return []
-    until = "" if sunset_at is None else f" and takes no events from {format_instant(sunset_at)} on"
-    message = f"Event type {type_name} is DEPRECATED{until}."
+    message = f"Event type {quote_value(type_name)} is DEPRECATED."
+    if sunset_at is not None:
+        message += f" It will not accept events from {format_instant(sunset_at)} on."
     return [Problem(UserErrorCode.EVENT_TYPE_CLOSED, message, (argument,))]

@@ -1,4 +1,4 @@
-"""Portable regular expressions: those with the same meaning on the server and in browsers.
+"""Portable regular expressions, which have the same meaning on the server and in browsers.
 
 Only syntax that both engines support is allowed: jsonschema-rs (linear time, no lookaround) and
 ECMAScript with the flag `u`, as Ajv compiles it. Other patterns are rejected when a field is saved.
@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 
-_ESCAPES = r"\\[dDwWsStnrfv.*+?()\[\]{}|^$/\\]"  # \b is Unicode-aware in one, ASCII in the other
+_ESCAPES = (
+    r"\\[dDwWsStnrfv.*+?()\[\]{}|^$/\\]"  # \b is Unicode-aware in one engine, ASCII in the other
+)
 _CLASS = rf"\[\^?(?:{_ESCAPES}|(?!&&|--|~~)[^\[\]\\])+\]"
 _ATOM = rf"(?:{_ESCAPES}|{_CLASS}|\)|[^\\\[\]{{}}()|^$*+?])"
 _QUANTIFIER = r"(?:[*+?]|\{[0-9]+(?:,[0-9]*)?\})\??"
@@ -24,7 +26,7 @@ def is_portable_pattern(pattern: str) -> bool:
 
 
 def expand_dots(pattern: str) -> str:
-    """Replaces dots, which match different line terminators in each engine, with a class."""
+    """Replaces dots with a class, because they match different line terminators in each engine."""
     return _DOT.sub(
         lambda match: NON_LINE_TERMINATOR if match.group() == "." else match.group(), pattern
     )

@@ -1,7 +1,8 @@
-"""Resolves which fields of an event are visible and required, and applies defaults.
+"""Resolution of which fields of an event are visible and required, and of their defaults.
 
 `visible = (no SHOW rule, or one of them holds) and no HIDE rule holds`, resolved in dependency
-order, so that a predicate never sees the value of a hidden field. The order of rules is irrelevant.
+order, so that a predicate never sees the value of a hidden field. The order of rules does not
+matter.
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ from app.domain.event_types.conditions import (
     select_enabled_rules,
 )
 from app.domain.event_types.fields import FieldDefinition, FieldKind
+from app.domain.shared.messages import quote_value
 from app.domain.shared.problems import Problem, UserErrorCode
 
 
 @dataclass(frozen=True)
 class ResolvedFields:
-    """Values without those of hidden fields and with defaults; names in field order."""
+    """Values with defaults and without those of hidden fields. Names are in field order."""
 
     values: dict[str, Any]
     visible: tuple[str, ...]
@@ -35,12 +37,9 @@ class ResolvedFields:
 
     @property
     def warnings(self) -> list[Problem]:
+        reason = "is hidden by a conditional rule: its value was dropped."
         return [
-            Problem(
-                UserErrorCode.FIELD_HIDDEN,
-                f"{name} is hidden by a conditional rule: its value was dropped.",
-                (name,),
-            )
+            Problem(UserErrorCode.FIELD_HIDDEN, f"Field {quote_value(name)} {reason}", (name,))
             for name in self.dropped
         ]
 
@@ -53,8 +52,8 @@ def resolve_fields(
 ) -> ResolvedFields:
     """Drops values of hidden fields and applies defaults, in dependency order.
 
-    `defaults` names the fields whose default may be applied; None for all. A null counts as
-    absent, and remains if there is no default.
+    `defaults` contains the names of the fields whose default may be applied; None for all. A null
+    counts as absent, but is kept if the field has no default.
     """
     resolution = _build_resolution_order(fields, rules)
     if resolution.is_trivial:
@@ -86,7 +85,7 @@ def resolve_fields(
 
 
 def find_dependency_cycle(rules: Iterable[ConditionalRule]) -> list[str] | None:
-    """Finds fields whose visibility depends on itself, each before the one that depends on it.
+    """Finds a cycle of fields whose visibility depends on itself, each before its dependent.
 
     Disabled rules are included, so that enabling a rule never fails.
     """
@@ -116,7 +115,7 @@ def _build_sorter(rules: Iterable[ConditionalRule]) -> TopologicalSorter[str]:
 
 @dataclass(frozen=True)
 class _FieldRules:
-    """A field and the conditions on it."""
+    """A field and the conditions of the rules for it."""
 
     field: FieldDefinition
     show: tuple[Condition, ...]
@@ -152,7 +151,7 @@ class _ResolutionOrder:
 
     @cached_property
     def required(self) -> tuple[str, ...]:
-        """The fields that are required without any rule, in field order."""
+        """The fields that are required independently of rules, in field order."""
         required = {rules.field.name for rules in self.order if rules.field.required}
         return tuple(name for name in self.kinds if name in required)
 

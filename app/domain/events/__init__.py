@@ -1,1 +1,1 @@
-"""Events: their state, attributes, filters, correlations, and their form as CloudEvents."""
+"""Events: their state, attributes, filters, correlations, and representation as CloudEvents."""

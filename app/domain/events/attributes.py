@@ -1,4 +1,4 @@
-"""Validates the attributes of an event, except its fields."""
+"""Validation of the attributes of an event, except its fields."""
 
 from __future__ import annotations
 
@@ -7,8 +7,14 @@ from datetime import datetime
 from typing import Any
 
 from app.domain.shared.limits import Limits
+from app.domain.shared.messages import format_count, limit_message
 from app.domain.shared.problems import Problem, invalid_input
-from app.domain.shared.values import validate_name, validate_text, validate_type_name
+from app.domain.shared.values import (
+    format_instant,
+    validate_name,
+    validate_text,
+    validate_type_name,
+)
 
 
 def validate_attributes(
@@ -28,13 +34,15 @@ def validate_attributes(
         problems += validate_name(entity.id, limits.name_characters, "entity", "id")
     tags = attributes.get("tags") or ()
     if len(tags) > limits.tags_per_event:
-        problems.append(
-            invalid_input(f"There are {len(tags):,} tags; at most {limits.tags_per_event}.", "tags")
-        )
+        message = limit_message(limits.tags_per_event, "tag", "this event", len(tags))
+        problems.append(invalid_input(message, "tags"))
     for index, tag in enumerate(tags[: limits.tags_per_event]):
         problems += validate_name(tag, limits.name_characters, "tags", str(index))
     occurred_at = attributes.get("occurred_at")
     if occurred_at is not None and occurred_at > now + limits.max_clock_skew:
-        ahead = f"Is more than {limits.clock_skew_seconds} seconds ahead of the server's clock."
-        problems.append(invalid_input(ahead, "occurredAt"))
+        message = (
+            f"The event's time, {format_instant(occurred_at)}, is more than "
+            f"{format_count(limits.clock_skew_seconds, 'second')} ahead of the server's clock."
+        )
+        problems.append(invalid_input(message, "occurredAt"))
     return problems

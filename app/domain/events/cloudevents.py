@@ -1,4 +1,4 @@
-"""Formats events as CloudEvents 1.0 in JSON; `cloudevent_parsing.py` parses them.
+"""Formatting of events as CloudEvents 1.0 in JSON; `cloudevent_parsing.py` parses them.
 
 Another Tocsin server that parses such an event formats the same one, except for `recordedtime`.
 """
@@ -62,7 +62,7 @@ def format_cloud_event(event: EventState, dataschema: str | None) -> dict[str, A
 
 
 def schema_url(base_url: str, event: EventState) -> str | None:
-    """Returns the URL of the JSON Schema that the event was checked against."""
+    """Returns the URL of the JSON Schema that the event was validated against."""
     if event.event_type_id is None or event.event_type_version is None:
         return None
     path = f"/event-types/{quote(event.type, safe='')}/schema.json"
@@ -80,9 +80,9 @@ def default_partition_key(entity: Entity | None, subject: str | None, source: st
 
 
 def _tocsin_attributes(event: EventState) -> dict[str, Any]:
-    """Returns the extension attributes for what CloudEvents does not define.
+    """Returns the extension attributes for event attributes that CloudEvents does not define.
 
-    `content` is left out: an attribute is short and has no line breaks.
+    `content` is left out, because an extension attribute is short and has no line breaks.
     """
     attributes: dict[str, Any] = {}
     if event.entity is not None:
@@ -99,7 +99,7 @@ def _tocsin_attributes(event: EventState) -> dict[str, Any]:
 def extract_tocsin_attributes(extensions: dict[str, Any], limits: Limits) -> dict[str, Any]:
     """Removes the extension attributes that a Tocsin server added, and returns them for a draft.
 
-    Only what `_tocsin_attributes` could have written is removed; all others stay as they are.
+    Removes only values that `_tocsin_attributes` could have written, and keeps all others.
     """
     attributes: dict[str, Any] = {}
     entity = [extensions.get(name) for name in ("entitytype", "entityid")]

@@ -1,6 +1,6 @@
 """Correlations: links between events, and the relations that follow from them.
 
-A causal link has a direction, and causal links never form a cycle. The others go both ways.
+A causal link has a direction, and causal links never form a cycle. The other links are symmetric.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from enum import Enum
 from uuid import UUID
 
 from app.domain.shared.limits import Limits
+from app.domain.shared.messages import limit_message
 from app.domain.shared.problems import Problem, UserErrorCode, bad_user_input, invalid_input
 
 _MAX_LISTED_IDS = 10
@@ -27,7 +28,7 @@ class Relation(Enum):
 
 @dataclass(frozen=True)
 class Link:
-    """A stored link. Causal: `event_id` was caused by `other_id`; else the smaller ID is first."""
+    """A stored link. If causal, `other_id` caused `event_id`; otherwise the smaller ID is first."""
 
     event_id: UUID
     other_id: UUID
@@ -61,21 +62,25 @@ def resolve_depth(depth: int | None, in_list: bool, limits: Limits) -> int:
     """Returns the depth to follow links to, by default 1. Raises RequestError BAD_USER_INPUT."""
     depth = 1 if depth is None else depth
     if not 1 <= depth <= limits.correlation_depth:
-        raise bad_user_input(f"depth must be from 1 to {limits.correlation_depth}.", "depth")
+        message = f"Invalid depth {depth}: expected 1 to {limits.correlation_depth}."
+        raise bad_user_input(message, "depth")
     if in_list and depth > 1:
-        raise bad_user_input("Below a list depth must be 1: ask one event for more.", "depth")
+        message = (
+            f"Invalid depth {depth}: only 1 is allowed below a list. Query a single event instead."
+        )
+        raise bad_user_input(message, "depth")
     return depth
 
 
 def validate_related_ids(
     event_id: UUID, related_ids: Sequence[UUID], limits: Limits
 ) -> list[Problem]:
-    """Validates the arguments of a call, without regard to what is stored."""
+    """Validates the arguments of a call, independently of stored events and links."""
     if len(related_ids) > limits.correlations_per_call:
-        limit = f"at most {limits.correlations_per_call:,} a call"
-        return [invalid_input(f"There are {len(related_ids):,} ids; {limit}.", "relatedIds")]
+        message = limit_message(limits.correlations_per_call, "ID", "relatedIds", len(related_ids))
+        return [invalid_input(message, "relatedIds")]
     return [
-        invalid_input("An event is not linked to itself.", "relatedIds", str(index))
+        invalid_input("An event cannot be correlated with itself.", "relatedIds", str(index))
         for index, related_id in enumerate(related_ids)
         if related_id == event_id
     ]
@@ -122,5 +127,8 @@ def cycle_problem(cycle: Sequence[UUID], *path: str) -> Problem:
     if len(listed) > _MAX_LISTED_IDS:
         half = _MAX_LISTED_IDS // 2
         listed[half:-half] = [f"({len(listed) - _MAX_LISTED_IDS:,} more)"]
-    message = f"An event would be its own cause, each caused by the next: {', '.join(listed)}."
+    message = (
+        "The link would make an event its own cause. "
+        f"In this cycle each event is caused by the next: {', '.join(listed)}."
+    )
     return Problem(UserErrorCode.CYCLE, message, path)

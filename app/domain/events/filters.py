@@ -1,7 +1,7 @@
 """Filters of events.
 
-`filter_matches` evaluates a filter in memory, the event conditions of the store in SQL. Both give
-the same result, which a test checks. None means no condition; an empty list matches nothing.
+`filter_matches` evaluates a filter in memory, the event conditions of the store in SQL. A test
+ensures that both give the same result. None means no condition; an empty list matches nothing.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from app.domain.events.predicates import FieldPredicate, predicate_holds
 from app.domain.events.severity import Outcome, Severity
 from app.domain.events.state import Entity, EventState
 from app.domain.shared.limits import Limits
+from app.domain.shared.messages import limit_message
 from app.domain.shared.problems import Problem, invalid_input
 
 
@@ -49,10 +50,11 @@ class TagFilter:
 
 @dataclass(frozen=True)
 class EventFilter:
-    """Every condition that is set must hold. A type that ends in '*' is a prefix.
+    """A filter that selects events for which every condition that is set holds.
 
-    `search` matches if summary and content together contain all of its words. `category` is that
-    of the event type in the version that the event was checked against.
+    A type that ends in '*' is a prefix. `search` holds if summary and content together contain all
+    of its words. `category` is compared with that of the event type version that the event was
+    validated against.
     """
 
     ids: tuple[UUID, ...] | None = None
@@ -86,7 +88,7 @@ class EventFilter:
 
 
 def filter_matches(filter: EventFilter, event: EventState) -> bool:
-    """Whether the filter selects the event in this state."""
+    """Whether the filter selects the event in its given state."""
     return all(_evaluate_tests(filter, event))
 
 
@@ -108,9 +110,17 @@ def validate_filter_size(filter: EventFilter, limits: Limits) -> list[Problem]:
     depth, conditions = _measure(filter)
     problems = []
     if depth > limits.filter_depth:
-        problems.append(invalid_input(f"Is {depth} filters deep; at most {limits.filter_depth}."))
+        message = limit_message(
+            limits.filter_depth,
+            "level of nested filters",
+            "this filter",
+            depth,
+            plural="levels of nested filters",
+        )
+        problems.append(invalid_input(message))
     if conditions > limits.filter_leaves:
-        problems.append(invalid_input(f"Says {conditions} things; at most {limits.filter_leaves}."))
+        message = limit_message(limits.filter_leaves, "condition", "this filter", conditions)
+        problems.append(invalid_input(message))
     return problems
 
 
@@ -122,7 +132,7 @@ def _measure(filter: EventFilter) -> tuple[int, int]:
         if attribute.name not in ("fields", "and_", "or_", "not_")
     )
     conditions += 0 if filter.fields is None else max(1, len(filter.fields))
-    # Each prefix is a range of its own; exact names are one list.
+    # Each prefix counts as a condition; all exact names together count as one.
     conditions += max(0, sum(map(is_type_prefix, filter.types or ())) - 1)
     measures = [_measure(subfilter) for subfilter in filter.subfilters]
     max_depth = max((depth for depth, _ in measures), default=0)
@@ -189,8 +199,8 @@ def _matches_type(pattern: str, type_name: str) -> bool:
     return type_name == pattern
 
 
-# Nobody types longer runs of letters. PostgreSQL stores less than 1 MiB of words for
-# a row: of 101,000 characters, NFKC makes 9.4 bytes of different words each, if none is longer.
+# PostgreSQL stores less than 1 MiB of words per row. With words of at most 28 bytes, NFKC makes at
+# most 9.4 bytes of distinct words from each of 101,000 characters.
 _MAX_WORD_BYTES = 28
 _WORD_PATTERN = re.compile(r"[^\W_]+")
 
@@ -206,14 +216,14 @@ def _fold_text(text: str) -> str:
 
 
 def _shorten_word(run: str) -> str:
-    """Replaces a long run with a hash, which is no word: it starts with '#'."""
+    """Replaces a long word with a hash, which starts with '#' as no word does."""
     encoded = run.encode()
     if len(encoded) <= _MAX_WORD_BYTES:
         return run
     return "#" + hashlib.sha256(encoded).hexdigest()[: _MAX_WORD_BYTES - 1]
 
 
-# Many filters are evaluated for one event in a row, and one filter for many events.
+# Many filters are evaluated for one event in succession, and one filter for many events.
 @lru_cache(maxsize=64)
 def _extract_joined_words(summary: str, content: str) -> frozenset[str]:
     return extract_words(f"{summary} {content}")

@@ -1,4 +1,4 @@
-"""Predicates on one custom field, as in filters and conditional rules.
+"""Predicates on one custom field, for filters and conditional rules.
 
 If the field is absent, every predicate is false except NOT_EXISTS; NE is false, too. Numbers are
 compared with numbers, booleans with booleans, strings with strings by code point, and strings that
@@ -33,7 +33,10 @@ class PredicateOperator(Enum):
 
 @dataclass(frozen=True)
 class FieldPredicate:
-    """`value` is a JSON scalar, for IN a tuple of them, for EXISTS and NOT_EXISTS None."""
+    """A predicate on a field.
+
+    `value` is a JSON scalar; a tuple of scalars for IN; None for EXISTS and NOT_EXISTS.
+    """
 
     field: str
     operator: PredicateOperator
@@ -47,7 +50,8 @@ ORDERING_OPERATORS: dict[PredicateOperator, Callable[[Any, Any], Any]] = {
     PredicateOperator.LTE: operator.le,
 }
 
-# Only so many fields of an event and elements of a list are indexed, and no longer names.
+# The index contains at most this many fields of an event and elements of a list. Fields with
+# longer names are not indexed.
 MAX_INDEXED_FIELDS = 1_000
 MAX_INDEXED_ELEMENTS = 100
 MAX_INDEXED_NAME_LENGTH = 255
@@ -55,7 +59,7 @@ MAX_INDEXED_NAME_LENGTH = 255
 
 @dataclass(frozen=True)
 class Comparable:
-    """A JSON scalar for comparisons: exactly one of the attributes is not None."""
+    """A JSON scalar in comparable form: exactly one of the attributes is not None."""
 
     number: float | None = None
     text: str | None = None
@@ -75,7 +79,7 @@ def to_comparable(value: Any) -> Comparable | None:
 
 
 def indexed_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the fields that filters can match; a null field is absent."""
+    """Returns the fields that filters can match. A null field counts as absent."""
     names = [
         name
         for name, value in fields.items()
@@ -95,7 +99,7 @@ def comparable_elements(value: Any) -> list[Comparable]:
 
 
 def predicate_holds(predicate: FieldPredicate, fields: Mapping[str, Any]) -> bool:
-    """Whether the predicate holds for these fields."""
+    """Whether the predicate holds for the fields of an event."""
     value = _indexed_value(fields, predicate.field)
     if value is None:
         return predicate.operator is PredicateOperator.NOT_EXISTS
@@ -118,22 +122,24 @@ def predicate_holds(predicate: FieldPredicate, fields: Mapping[str, Any]) -> boo
 
 
 def validate_predicate(predicate: FieldPredicate) -> list[Problem]:
-    """Validates that the operator can take the value, whatever the kind of the field."""
+    """Validates that the value suits the operator, independently of the kind of the field."""
     name, value = predicate.operator.value, predicate.value
     match predicate.operator:
         case PredicateOperator.EXISTS | PredicateOperator.NOT_EXISTS:
-            error = None if value is None else f"{name} takes no value."
+            error = None if value is None else f"{name} does not accept a value. Omit it."
         case PredicateOperator.IN:
             is_list = isinstance(value, tuple)
-            error = None if is_list and all(map(to_comparable, value)) else f"{name} takes a list."
+            error = f"{name} requires a list of strings, numbers or booleans."
+            if is_list and all(map(to_comparable, value)):
+                error = None
         case ordering if ordering in ORDERING_OPERATORS:
             bound = to_comparable(value)
-            error = f"{name} takes a number, a text or an instant."
+            error = f"{name} requires a number, a string or an instant."
             if bound is not None and bound.boolean is None:
                 error = None
         case _:
             error = (
-                None if to_comparable(value) else f"{name} takes a text, a number, true or false."
+                None if to_comparable(value) else f"{name} requires a string, number or boolean."
             )
     return [] if error is None else [invalid_input(error, "value")]
 

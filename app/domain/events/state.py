@@ -1,4 +1,4 @@
-"""The state of an event, as validation creates it, the change log stores it and filters test it."""
+"""The state of an event, as validation creates it, the change log stores it and filters read it."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class Entity:
 class EventState:
     """The attributes of an event that its organization can see. Instants are in UTC.
 
-    `last_occurred_at` is None until a duplicate was counted. `summary_given` is false if the
-    summary is only the name of the type. `extensions`: CloudEvents attributes that Tocsin does not
+    `last_occurred_at` is None until a duplicate is counted. `summary_given` is false if the summary
+    is the default. `extensions`: CloudEvents attributes that Tocsin does not
     define. `payload`: `datacontenttype`, `dataschema`, and data that is not a JSON object, as
     `data` or `data_base64`. Both are None if empty.
     """
@@ -76,7 +76,7 @@ class EventState:
 
     @property
     def latest_occurrence(self) -> datetime:
-        """When the event, or its latest duplicate, occurred."""
+        """The time of the event or of its latest counted duplicate, whichever is later."""
         return max(self.occurred_at, self.last_occurred_at or self.occurred_at)
 
     @property
@@ -90,7 +90,7 @@ class EventState:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> EventState:
-        """Reads what any version of `to_json` wrote; newer attributes get their defaults."""
+        """Reads the result of any version of `to_json`; newer attributes get their defaults."""
         attributes = {attribute: stored[name] for attribute, name in _JSON_NAMES if name in stored}
         return cls(**{name: _from_json_value(name, value) for name, value in attributes.items()})
 
@@ -136,7 +136,7 @@ def _to_json_value(value: Any) -> Any:
         return value
     if (formatter := _FORMATTERS.get(type(value))) is not None:
         return formatter(value)
-    for kind, formatter in _FORMATTERS.items():  # drivers may have subclasses of UUID
+    for kind, formatter in _FORMATTERS.items():  # database drivers may return subclasses of UUID
         if isinstance(value, kind):
             return formatter(value)
     return value

@@ -25,7 +25,7 @@ _RELATIVE = re.compile(
     f"(?:{_NETWORK_PATH}|{_ABSOLUTE_PATH}|{_RELATIVE_PATH})?{_QUERY_AND_FRAGMENT}"
 )
 
-# A '%' that starts no escape is not valid in a URI.
+# A '%' that does not start an escape is not valid in a URI.
 _STRAY_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 _MAX_LENGTH = Limits.name_characters
 
@@ -49,7 +49,7 @@ def to_uri_reference(text: str) -> str:
     if is_uri_reference(text):
         return text
     reference = quote(_STRAY_PERCENT.sub("%25", text), safe="-._~:/?#@!$&'()*+,;=%")
-    if not is_uri_reference(reference):  # it has colons or hashes where they are not allowed
+    if not is_uri_reference(reference):  # it contains colons or hashes where they are not allowed
         reference = quote(text, safe="-._~/")
     if len(reference) > _MAX_LENGTH:
         return f"urn:sha256:{hashlib.sha256(text.encode()).hexdigest()}"

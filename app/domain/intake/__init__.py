@@ -1,1 +1,1 @@
-"""The decision on a report: which event it becomes, or why it is refused."""
+"""Validation of reports: each becomes an event, or is rejected with its problems."""

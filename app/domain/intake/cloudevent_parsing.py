@@ -1,4 +1,4 @@
-"""Parses CloudEvents 1.0 and 0.3 in JSON format as drafts, or returns all their problems."""
+"""Parsing of CloudEvents 1.0 and 0.3 in JSON format as event drafts."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from app.domain.events.severity import Severity, lookup_severity
 from app.domain.events.uris import is_uri, is_uri_reference
 from app.domain.intake.intake import EventDraft
 from app.domain.shared.limits import Limits
+from app.domain.shared.messages import limit_message, quote_value
 from app.domain.shared.problems import Problem, invalid_input
 from app.domain.shared.values import (
     parse_instant,
@@ -50,20 +51,17 @@ _MAX_PROBLEMS = 100
 
 
 def parse_cloud_event(value: object, limits: Limits) -> EventDraft | list[Problem]:
-    """Parses a CloudEvent as a draft, or returns its problems.
+    """Parses a CloudEvent as a draft, or returns all its problems.
 
-    `value` is parsed JSON. As in HTTP binary mode, `severitynumber` and `planningtags` may also be
+    `value` is decoded JSON. As in HTTP binary mode, `severitynumber` and `planningtags` may also be
     strings: an integer and a JSON array.
     """
     if not isinstance(value, dict):
-        return [invalid_input("Must be a CloudEvent: a JSON object.")]
+        return [invalid_input("A CloudEvent must be a JSON object.")]
     max_attributes = len(_DEFINED_NAMES) + limits.extensions_per_event
     if len(value) > max_attributes:
-        return [
-            invalid_input(
-                f"There are {len(value):,} attributes; at most {max_attributes:,} are read."
-            )
-        ]
+        message = limit_message(max_attributes, "attribute", "this CloudEvent", len(value))
+        return [invalid_input(message)]
     parser = _CloudEventParser(value, limits)
     draft = parser.parse_draft()
     return parser.problems[:_MAX_PROBLEMS] or draft
@@ -86,13 +84,13 @@ class _CloudEventParser:
     def parse_draft(self) -> EventDraft:
         if self.attributes.get("specversion") == "0.3":
             self._translate_version_0_3()
-        elif self._parse_required("specversion") not in (None, "1.0"):
-            self.add_problem("Must be 1.0 or 0.3.", "specversion")
+        elif (version := self._parse_required("specversion")) not in (None, "1.0"):
+            message = f"Unsupported specversion {quote_value(version)}: expected 1.0 or 0.3."
+            self.add_problem(message, "specversion")
         type, source, source_id = (self._parse_required(name) for name in ("type", "source", "id"))
         if source is not None and not is_uri_reference(source):
-            self.add_problem(
-                "Must be a URI-reference: percent-encode what it may not have.", "source"
-            )
+            message = f"Invalid source {quote_value(source)}: expected a URI reference."
+            self.add_problem(f"{message} Percent-encode other characters.", "source")
         subject = self._parse_text("subject", None)
         severity = self._parse_severity()
         occurred_at = self._parse_time()
@@ -129,20 +127,25 @@ class _CloudEventParser:
         """Renames the attributes of CloudEvents 0.3 for the schema and for binary data."""
         attributes = self.attributes
         if "dataschema" in attributes:
-            self.add_problem("Is called schemaurl in 0.3.", "dataschema")
+            self.add_problem(
+                "CloudEvents 0.3 has no attribute dataschema. Rename it to schemaurl.", "dataschema"
+            )
         if "schemaurl" in attributes:
             attributes["dataschema"] = attributes.pop("schemaurl")
         encoding = attributes.pop("datacontentencoding", None)
         if encoding is None:
             return
         if not isinstance(encoding, str) or encoding.lower() != "base64":
-            self.add_problem("Must be base64.", "datacontentencoding")
+            self.add_problem(
+                f"Invalid datacontentencoding {quote_value(encoding)}: expected base64.",
+                "datacontentencoding",
+            )
         elif "data_base64" not in self.data and self.data.get("data") is not None:
             self.data = {"data_base64": self.data["data"]}
 
     def _parse_required(self, name: str) -> str | None:
         if name not in self.attributes:
-            self.add_problem("Is required.", name)
+            self.add_problem(f"The attribute {name} is required.", name)
         return self._parse_text(name, self.limits.name_characters)
 
     def _parse_text(self, name: str, limit: int | None) -> str | None:
@@ -151,7 +154,7 @@ class _CloudEventParser:
         if value is None:
             return None
         if not isinstance(value, str):
-            self.add_problem("Must be a string.", name)
+            self.add_problem(f"{name} must be a string.", name)
             return None
         problems = validate_name(value, len(value) if limit is None else limit, name)
         self.problems += problems
@@ -161,20 +164,24 @@ class _CloudEventParser:
         text = self._parse_text("time", self.limits.name_characters)
         instant = None if text is None else parse_instant(text)
         if text is not None and instant is None:
-            self.add_problem("Must be an RFC 3339 instant, as 2026-04-10T10:30:00Z.", "time")
+            expected = "expected an RFC 3339 instant such as 2026-04-10T10:30:00Z"
+            self.add_problem(f"Invalid time {quote_value(text)}: {expected}.", "time")
         return instant
 
     def _parse_severity(self) -> str | None:
-        """A severity name takes precedence over the number, which has OpenTelemetry's ranges."""
+        """A known severity name takes precedence over the number, in OpenTelemetry's ranges."""
         text, number = (self.attributes.get(f"severity{kind}") for kind in ("text", "number"))
         if text is not None and not isinstance(text, str):
-            self.add_problem("Must be a string.", "severitytext")
+            self.add_problem("severitytext must be a string.", "severitytext")
             text = None
         self.problems += validate_line(text, self.limits.name_characters, "severitytext")
         if isinstance(number, str) and _WHOLE_NUMBER.fullmatch(number):
             number = int(number)
         if number is not None and not _is_integer(number):
-            self.add_problem("Must be a 32-bit integer.", "severitynumber")
+            self.add_problem(
+                f"Invalid severitynumber {quote_value(number)}: expected a 32-bit integer.",
+                "severitynumber",
+            )
         elif number is not None and lookup_severity(text) is None:
             return _severity_of_number(number).value
         return text
@@ -186,26 +193,26 @@ class _CloudEventParser:
         if tags is None and "planningtags" not in self.attributes:
             return None
         if not isinstance(tags, list):
-            self.add_problem("Must be an array of strings.", "planningtags")
+            self.add_problem("planningtags must be an array of strings.", "planningtags")
             return None
         max_tags = self.limits.tags_per_event
         if len(tags) > max_tags:
-            self.add_problem(
-                f"There are {len(tags):,} tags; at most {max_tags} are kept.", "planningtags"
-            )
+            message = limit_message(max_tags, "tag", "this event", len(tags))
+            self.add_problem(message, "planningtags")
         for index, tag in enumerate(tags[:max_tags]):
             path = ("planningtags", str(index))
             if isinstance(tag, str):
                 self.problems += validate_name(tag, self.limits.name_characters, *path)
             else:
-                self.add_problem("Must be a string.", *path)
+                self.add_problem(f"planningtags[{index}] must be a string.", *path)
         return tuple(tags)
 
     def _parse_payload(self) -> dict[str, Any]:
         """Returns the data and its metadata under the names of CloudEvents 1.0."""
         payload = dict(self.data)
         if len(payload) > 1:
-            self.add_problem("Is given beside data: an event has one of the two.", "data_base64")
+            message = "data and data_base64 exclude each other. Send only one of them."
+            self.add_problem(message, "data_base64")
         if "data" in payload:
             # An object becomes the fields, and is validated as such.
             max_bytes = self.limits.data_bytes
@@ -217,14 +224,20 @@ class _CloudEventParser:
             self._check_bytes(payload["data_base64"])
         content_type = self._parse_text("datacontenttype", self.limits.name_characters)
         if content_type is not None and not _MEDIA_TYPE.fullmatch(content_type):
-            self.add_problem("Must be a media type, as application/json.", "datacontenttype")
+            expected = "expected a media type such as application/json"
+            self.add_problem(
+                f"Invalid datacontenttype {quote_value(content_type)}: {expected}.",
+                "datacontenttype",
+            )
         if content_type is not None and (
             content_type != JSON_MEDIA_TYPE or "data_base64" in payload
         ):
             payload["datacontenttype"] = content_type
         schema = self._parse_text("dataschema", self.limits.dataschema_characters)
         if schema is not None and not is_uri(schema):
-            self.add_problem("Must be an absolute URI.", "dataschema")
+            self.add_problem(
+                f"Invalid dataschema {quote_value(schema)}: expected an absolute URI.", "dataschema"
+            )
         if schema is not None:
             payload["dataschema"] = schema
         return payload
@@ -232,14 +245,14 @@ class _CloudEventParser:
     def _check_bytes(self, text: Any) -> None:
         name = "data_base64" if "data_base64" in self.value else "data"
         if not isinstance(text, str):
-            return self.add_problem("Must be a string.", name)
+            return self.add_problem(f"{name} must be a string.", name)
         if problems := validate_json(text, self.limits, name, max_bytes=self.limits.data_bytes):
             self.problems += problems
             return None
         try:
             base64.b64decode(text, validate=True)
         except (binascii.Error, ValueError):
-            self.add_problem("Must be base64.", name)
+            self.add_problem(f"{name} must be encoded in base64.", name)
         return None
 
     def _collect_extensions(self) -> dict[str, Any]:
@@ -247,9 +260,8 @@ class _CloudEventParser:
         for name, value in self.attributes.items():
             shown_name = replace_unstorable(name[:_MAX_SHOWN_NAME_LENGTH])
             if not _ATTRIBUTE_NAME.fullmatch(name):
-                self.add_problem(
-                    "Is no attribute's name, which has a to z and 0 to 9 only.", shown_name
-                )
+                message = f"Invalid attribute name {quote_value(name)}: expected only a-z and 0-9."
+                self.add_problem(message, shown_name)
             elif name not in _CONTEXT_NAMES or name == "recordedtime":
                 self._check_extension(value, shown_name)
         return {
@@ -260,21 +272,30 @@ class _CloudEventParser:
         if isinstance(value, str):
             self.problems += validate_line(value, self.limits.extensions_bytes, name)
         elif not isinstance(value, bool) and not _is_integer(value):
-            self.add_problem("Must be a boolean, a 32-bit integer or a string.", name)
+            self.add_problem(f"{name} must be a boolean, a 32-bit integer or a string.", name)
 
     def _validate_sizes(self, subject: str | None, extensions: dict[str, Any]) -> None:
         """Validates the size of the subject and of the extension attributes."""
         self.problems += validate_text(subject, self.limits.name_characters, "subject")
         max_extensions = self.limits.extensions_per_event
         if len(extensions) > max_extensions:
-            count = f"There are {len(extensions):,} extension attributes"
-            self.add_problem(f"{count}; at most {max_extensions:,} are kept.")
+            self.add_problem(
+                limit_message(
+                    max_extensions, "extension attribute", "this CloudEvent", len(extensions)
+                )
+            )
         valid = {name: value for name, value in extensions.items() if isinstance(value, str | int)}
         text = json.dumps(valid, ensure_ascii=False, separators=(",", ":"))
         size, max_bytes = len(text.encode(errors="surrogatepass")), self.limits.extensions_bytes
         if size > max_bytes:
             self.add_problem(
-                f"The extension attributes are {size:,} bytes of JSON; at most {max_bytes:,}."
+                limit_message(
+                    max_bytes,
+                    "byte of JSON",
+                    "the object of all extension attributes",
+                    size,
+                    plural="bytes of JSON",
+                )
             )
 
 

@@ -1,4 +1,4 @@
-"""Container events: the audit trail of containers, stored as events."""
+"""Container events: the audit trail of containers, stored as events of four types."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def build_container_draft(
     outcome: Outcome | None,
     fields: Any,
 ) -> EventDraft:
-    """Builds the report of a container activity."""
+    """Builds the draft of a container event."""
     return EventDraft(
         type=activity.type_name,
         entity=Entity(CONTAINER_ENTITY_TYPE, container_id),
@@ -48,7 +48,7 @@ def build_container_filter(
     outcome: Outcome | None,
     occurred_at: TimeRange | None,
 ) -> EventFilter:
-    """Builds a filter; without an activity or a container ID it matches all."""
+    """Builds a filter of container events. A missing activity or container ID matches any."""
     activities = ContainerActivity if activity is None else (activity,)
     return EventFilter(
         types=tuple(activity.type_name for activity in activities),

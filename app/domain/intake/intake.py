@@ -1,6 +1,6 @@
-"""Validates reports and updates of events: the result is the event, or its problems.
+"""Validation of reports and updates of events. The result is the event, or its problems.
 
-Every API creates an `EventDraft`; validation does not depend on the API, and stores nothing.
+Every API creates an `EventDraft`. Validation does not depend on the API, and stores nothing.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from app.domain.events.severity import Outcome, parse_severity
 from app.domain.events.state import Entity, EventState
 from app.domain.rules.guards import Guard, GuardEnforcement, find_violations
 from app.domain.shared.limits import Limits
+from app.domain.shared.messages import null_message, quote_value
 from app.domain.shared.problems import Problem, UserErrorCode, invalid_input
 from app.domain.shared.values import canonical_json, validate_json, validate_json_object
 
@@ -36,8 +37,10 @@ DEFAULT_TYPE = "notice"
 
 @dataclass(frozen=True)
 class EventDraft:
-    """A report before validation. Omitted attributes are None. `fields` is any JSON value;
-    `extensions` and `payload` are valid, in the form that an event has them.
+    """A report before validation.
+
+    Omitted attributes are None. `fields` is any JSON value. `extensions` and `payload` are valid
+    already, in the form of the same attributes of an event.
     """
 
     event_type_id: str | None = None
@@ -61,7 +64,7 @@ class EventDraft:
     def digest(self) -> str | None:
         """Returns the SHA-256 of the draft, which identifies a repeated report.
 
-        None if fields are nested too deeply, or numbers too long, to have been accepted before.
+        None if fields are nested so deeply, or numbers so long, that the draft is never accepted.
         """
         return self._digest
 
@@ -84,7 +87,7 @@ class EventDraft:
 class EventTypeSnapshot:
     """One version of an event type, with everything that validation needs.
 
-    `guards` are the currently published rules of the type, whatever the version.
+    `guards` are the published guard rules of the type, which do not depend on the version.
     """
 
     id: UUID
@@ -117,7 +120,7 @@ ValidationResult = Accepted | Rejected
 class CommandContext:
     """The context of a command: its actor, the current time and the limits.
 
-    `guards` are the published rules of the organization that apply to all event types.
+    `guards` are the published guard rules that apply to all event types of the organization.
     """
 
     actor: Caller
@@ -129,9 +132,10 @@ class CommandContext:
 def validate_report(
     draft: EventDraft, event_type: EventTypeSnapshot | None, command: CommandContext, event_id: UUID
 ) -> ValidationResult:
-    """Validates a report. `event_type` is None if the report names no registered type."""
+    """Validates a report. `event_type` is None if its type is not registered."""
     if event_type is not None and has_opaque_data(draft.payload):
-        message = f"The type {event_type.type} has fields: the data must be a JSON object."
+        type_name = quote_value(event_type.type)
+        message = f"Event type {type_name} is registered, so data must be a JSON object."
         result = _FieldsResult({}, [invalid_input(message, "payload")])
     else:
         result = _validate_fields({} if draft.fields is None else draft.fields, event_type, command)
@@ -150,7 +154,11 @@ def validate_report(
             event_type.type, event_type.state, argument, event_type.sunset_at
         )
         if draft.type not in (None, event_type.type):
-            problems.append(invalid_input(f"eventTypeId names the type {event_type.type}.", "type"))
+            message = (
+                f"type is {quote_value(draft.type)}, but eventTypeId identifies event type "
+                f"{quote_value(event_type.type)}. Omit one of them."
+            )
+            problems.append(invalid_input(message, "type"))
     if problems:
         return Rejected(tuple(problems))
     return Accepted(event, tuple(warnings))
@@ -162,11 +170,12 @@ def validate_update(
     event_type: EventTypeSnapshot | None,
     command: CommandContext,
 ) -> ValidationResult:
-    """Validates an update. `changes` are new values by attribute; None clears optional ones."""
+    """Validates an update. `changes` are new values by attribute; None clears an optional one."""
     problems = [
-        invalid_input("Must not be null.", _API_NAMES.get(name, name))
+        invalid_input(null_message(api_name), api_name)
         for name in ("severity", "summary", "occurred_at", "notification")
         if name in changes and changes[name] is None
+        for api_name in (_API_NAMES.get(name, name),)
     ]
     problems += validate_attributes(changes, command.limits, command.now)
     result = _FieldsResult(event.fields)
@@ -193,7 +202,7 @@ def validate_update(
 
 
 def has_opaque_data(payload: Mapping[str, Any] | None) -> bool:
-    """Whether the payload contains data that `fields` cannot hold, not only metadata."""
+    """Whether the payload contains data that is not in `fields`, and not only metadata."""
     return payload is not None and not {"data", "data_base64"}.isdisjoint(payload)
 
 
@@ -221,7 +230,7 @@ def _validate_fields(
     resolved = resolve_fields(event_type.fields, event_type.rules, values, defaults)
     problems = validate_json_object(resolved.values, command.limits, "fields")
     storable = resolved.values
-    if problems:  # storable values are validated by the type as well, to report all problems
+    if problems:  # storable values are also validated by the type, to report all problems
         storable = {
             name: value
             for name, value in storable.items()
@@ -240,7 +249,7 @@ def _validate_fields(
 
 
 def _is_reported(problem: Problem, resolved: ResolvedFields) -> bool:
-    """Whether the problem remains if conditions are evaluated with the unstorable values, too."""
+    """Whether the problem remains if unstorable values are included in conditions."""
     if problem.code is UserErrorCode.FIELD_REQUIRED:
         return problem.path[0] in resolved.required
     return problem.code is not UserErrorCode.FIELD_HIDDEN
@@ -282,7 +291,7 @@ def _apply_guards(
 def _find_appearing_fields(
     stored: Mapping[str, Any], changes: Any, event_type: EventTypeSnapshot | None
 ) -> frozenset[str]:
-    """Returns the fields that an update may make visible: only these get their default."""
+    """Returns the fields that an update may make visible. Only these get their default."""
     if event_type is None or not isinstance(changes, dict):
         return frozenset()
     visible = resolve_fields(event_type.fields, event_type.rules, stored, ()).visible

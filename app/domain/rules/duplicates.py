@@ -1,7 +1,7 @@
-"""Duplication rules: which events are duplicates of others, and how they are treated.
+"""Duplication rules: which events are duplicates of others, and how duplicates are handled.
 
-Two events match if their fingerprints are equal and their times lie within the rule's window of
-each other, whichever was logged first.
+Two events match if their fingerprints are equal and their times differ by at most the rule's
+window, whichever was logged first.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from uuid import UUID
 
 from app.domain.events.state import EventState
 from app.domain.shared.limits import Limits
+from app.domain.shared.messages import limit_message, quote_value, unknown_field_message
 from app.domain.shared.problems import Problem, UserErrorCode, invalid_input
 from app.domain.shared.values import canonical_json, validate_name
 
@@ -29,7 +30,7 @@ class DuplicateAction(Enum):
 
 @dataclass(frozen=True)
 class DuplicationRule:
-    """A rule, for events of all types if `event_type_id` is None. `fingerprint` lists paths."""
+    """A duplication rule. It applies to all types if `event_type_id` is None."""
 
     id: UUID
     name: str
@@ -62,7 +63,7 @@ class OriginalEvent:
 
 @dataclass(frozen=True)
 class DuplicateMatch:
-    """An event is a duplicate of this original, by the rule of this fingerprint."""
+    """The original of a duplicate, and the fingerprint by which they match."""
 
     fingerprint: RuleFingerprint
     original: OriginalEvent
@@ -70,14 +71,16 @@ class DuplicateMatch:
 
 @dataclass(frozen=True)
 class DuplicateProblem(Problem):
-    """A REJECT rule matched an existing event."""
+    """A duplication rule with the action REJECT matched an existing event."""
 
     rule_id: UUID | None = None
     existing_id: UUID | None = None
 
     @classmethod
     def from_match(cls, match: DuplicateMatch) -> DuplicateProblem:
-        message = f"It was reported already, by the rule {match.fingerprint.rule.name}."
+        # The ID of the existing event is left out: the caller may lack EVENT_READ.
+        rule_name = quote_value(match.fingerprint.rule.name)
+        message = f"The event is a duplicate of an existing event, by duplication rule {rule_name}."
         code = UserErrorCode.DUPLICATE
         return cls(code, message, (), match.fingerprint.rule.id, match.original.event_id)
 
@@ -92,7 +95,7 @@ _FIELD_PATH = re.compile(r"fields[.](.+)", re.DOTALL)
 def compute_fingerprints(
     rules: Iterable[DuplicationRule], event: EventState
 ) -> list[RuleFingerprint]:
-    """Computes the event's fingerprints, in rule order; none if all paths of a rule are absent."""
+    """Computes the event's fingerprints in rule order. A rule has none if all paths are absent."""
     applicable = [rule for rule in rules if rule.event_type_id in (None, event.event_type_id)]
     if not applicable:
         return []
@@ -107,7 +110,7 @@ def compute_fingerprints(
 def find_nearest_original(
     originals: Iterable[OriginalEvent], occurred_at: datetime, window: timedelta
 ) -> OriginalEvent | None:
-    """Finds the original within the window that is nearest in time; the earliest of equals."""
+    """Finds the original in the window that is nearest in time; of equals, the earliest logged."""
     candidates = [
         original for original in originals if abs(original.occurred_at - occurred_at) <= window
     ]
@@ -120,14 +123,14 @@ def find_nearest_original(
 
 @dataclass
 class OriginalEvents:
-    """Original events by rule fingerprint: those stored, and those of the current batch."""
+    """Original events by rule fingerprint, both stored ones and those of the current batch."""
 
     originals: dict[tuple[UUID, str], list[OriginalEvent]] = field(default_factory=dict)
 
     def find_match(
         self, fingerprints: Sequence[RuleFingerprint], event: EventState
     ) -> DuplicateMatch | None:
-        """Returns the match of the first rule that has one."""
+        """Returns the match of the first rule that matches. None if no rule does."""
         for fingerprint in fingerprints:
             originals = self.originals.get(fingerprint.key, ())
             original = find_nearest_original(originals, event.occurred_at, fingerprint.rule.window)
@@ -138,7 +141,7 @@ class OriginalEvents:
     def add_original(
         self, fingerprints: Sequence[RuleFingerprint], event: EventState, order: int
     ) -> None:
-        """Adds the event as an original for all its fingerprints."""
+        """Adds the event as an original under all its fingerprints."""
         original = OriginalEvent(event.id, event.occurred_at, order)
         for fingerprint in fingerprints:
             self.originals.setdefault(fingerprint.key, []).append(original)
@@ -151,23 +154,27 @@ def validate_duplication_rule(
     fields: Iterable[str] | None,
     limits: Limits,
 ) -> list[Problem]:
-    """Validates a rule. `fields`: names of the event type's fields, None if for all types."""
+    """Validates a rule. `fields` are the names of the event type's fields; None for all types."""
     problems = validate_name(name, limits.name_characters, "name")
     if not fingerprint:
-        problems.append(invalid_input("A fingerprint has at least one path.", "fingerprint"))
+        problems.append(invalid_input("fingerprint must have at least one path.", "fingerprint"))
     if len(fingerprint) > limits.fingerprint_paths:
-        message = f"There are {len(fingerprint):,} paths; at most {limits.fingerprint_paths}."
+        message = limit_message(
+            limits.fingerprint_paths, "path", "this fingerprint", len(fingerprint)
+        )
         return [*problems, invalid_input(message, "fingerprint")]
     field_names = None if fields is None else set(fields)
     for index, path in enumerate(fingerprint):
         path_problems = _validate_path(path, field_names, limits)
         if not path_problems and path in fingerprint[:index]:
-            path_problems = [invalid_input(f"{path} is there twice.")]
+            path_problems = [invalid_input(f"Path {quote_value(path)} is listed more than once.")]
         problems += [problem.prepend_path("fingerprint", str(index)) for problem in path_problems]
     max_window = timedelta(days=limits.duplicate_window_days)
     if not timedelta() <= window <= max_window:
         problems.append(
-            invalid_input(f"Must be from PT0S to P{limits.duplicate_window_days}D.", "window")
+            invalid_input(
+                f"window must be from PT0S to P{limits.duplicate_window_days}D.", "window"
+            )
         )
     return problems
 
@@ -188,10 +195,14 @@ def _validate_path(path: str, fields: set[str] | None, limits: Limits) -> list[P
         return (
             []
             if path in _ATTRIBUTE_PATHS
-            else [invalid_input(f"Is none of {allowed}, fields.<name>.")]
+            else [
+                invalid_input(
+                    f"Unknown path {quote_value(path)}: expected {allowed} or fields.<name>."
+                )
+            ]
         )
     if fields is not None and match.group(1) not in fields:
-        return [invalid_input(f"The type has no field {match.group(1)[:100]}.")]
+        return [invalid_input(unknown_field_message(match.group(1)))]
     return []
 
 
@@ -201,7 +212,7 @@ def _compute_digest(fingerprint: Sequence[str], state: dict[str, Any]) -> str | 
 
 
 def _values_at(path: str, state: dict[str, Any]) -> Iterator[Any]:
-    """Yields the value at the path, if present. Only a custom field may be null or empty."""
+    """Yields the value at the path, if present. Only custom fields may be null or empty."""
     if match := _FIELD_PATH.fullmatch(path):
         if match.group(1) in state["fields"]:
             yield state["fields"][match.group(1)]

@@ -1,7 +1,7 @@
-"""Estimates the maximum cost of an expression before it is evaluated.
+"""Estimates of the maximum cost of an expression, made before it is evaluated.
 
-CEL limits only the iterations of an evaluation: a regular expression over a long text, or a value
-doubled by each of thirty macros, could take seconds and gigabytes. A step is about the time that
+CEL limits only the iterations of an evaluation. A regular expression over a long text, or a value
+that each of thirty macros doubles, could take seconds and gigabytes. A step is about the time that
 a regular expression takes for one character.
 """
 
@@ -22,7 +22,7 @@ from app.domain.rules.expression_messages import (
 from app.domain.rules.expression_trees import ExpressionTree, Node, child_nodes, literal_string
 from app.domain.shared.limits import Limits
 
-# The iteration budget of CEL: no macro exceeds it.
+# The iteration budget of CEL, which no macro exceeds.
 MAX_ITERATIONS = 10_000
 _STEPS_PER_VISIT = 4
 _STEPS_PER_VALUE = 8
@@ -31,7 +31,7 @@ _STEPS_PER_COPY = 4
 
 @dataclass(frozen=True)
 class ValueSize:
-    """Maximum size of a value: the number of values in it, itself included, and of characters."""
+    """Maximum size of a value: the number of values in it, including itself, and of characters."""
 
     values: int = 1
     characters: int = 0
@@ -103,7 +103,7 @@ def compute_pattern_size(pattern: str) -> int:
             sizes[-1] += last * max(repetitions - 1, 0)
             last *= max(repetitions, 1)
         else:
-            # A class, an escape or a character of several bytes is several instructions.
+            # A class, an escape or a character of several bytes takes several instructions.
             last = 1 if len(symbol) == 1 and symbol.isascii() and symbol != "." else 8 + len(symbol)
             sizes[-1] += last
     return 1 + sum(sizes)
@@ -171,7 +171,9 @@ class _CostEstimator:
         if function == "contains":
             return _SCALAR, arguments[0].characters * (1 + arguments[1].characters // 1024)
         if function in ("string", "bytes"):
-            characters = total.characters * (4 if function == "bytes" else 1)  # UTF-8; or a number
+            characters = total.characters * (
+                4 if function == "bytes" else 1
+            )  # as UTF-8; 32 for a number
             return ValueSize(1, 32 + characters), total.characters
         if function in ("size", "int", "uint", "double", "timestamp", "duration", "type"):
             return _SCALAR, total.characters
@@ -188,7 +190,7 @@ class _CostEstimator:
         accumulator, initial_cost = self.estimate(loop.accu_init, variables)
         steps += initial_cost
         if not self.tree.is_scalar(loop.accu_init):
-            # map() and filter() copy the list so far for every element.
+            # For every element, map() and filter() copy the list that they have built so far.
             steps += _STEPS_PER_COPY * min(elements.values, MAX_ITERATIONS) ** 2
         for element, count in ((elements, 1), (_SCALAR, min(elements.values, MAX_ITERATIONS))):
             loop_variables = {**variables, loop.iter_var: element, loop.accu_var: _SCALAR}

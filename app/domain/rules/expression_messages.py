@@ -1,8 +1,8 @@
-"""Events as protobuf messages for CEL, with the fields of an event type.
+"""Events as protobuf messages for CEL, including the fields of an event type.
 
 Strings, numbers and booleans are wrapper messages, so that absent ones are null. CEL would read an
-absent Timestamp as 1970: expressions are checked against Timestamp and run on Any, which holds a
-Timestamp or a null.
+absent Timestamp as 1970. Therefore expressions are checked against Timestamp and run on Any, which
+contains a Timestamp or null.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from app.domain.events.state import EventState
 from app.domain.shared.values import parse_instant
 
 EVENT_MESSAGE, ENTITY_MESSAGE, FIELDS_MESSAGE = "tocsin.Event", "tocsin.Entity", "tocsin.Fields"
-# protobuf reads at most 100 nested messages, and a nested object takes three.
+# protobuf supports at most 100 nested messages, and a nested object takes three.
 MAX_DEPTH = 30
 
 _STRING, _NUMBER, _BOOLEAN = "StringValue", "DoubleValue", "BoolValue"
@@ -69,7 +69,7 @@ class EventMessages:
         self._class = GetMessageClass(self.runtime_pool.FindMessageTypeByName(EVENT_MESSAGE))
 
     def build_message(self, event: EventState) -> Any:
-        """Builds the message of an event, with the values that fit their fields."""
+        """Builds the message of an event. Values that lack the type of their field are left out."""
         message = self._class()
         for name, kind in EVENT_ATTRIBUTES.items():
             _set_value(message, name, kind, _attribute_value(event, name))

@@ -12,7 +12,7 @@ from app.domain.shared.problems import Problem, UserErrorCode
 
 @dataclass(frozen=True)
 class ExpressionProblem(Problem):
-    """Line and column count from 1, the column in characters."""
+    """A problem with its position: line and column start at 1, the column counts characters."""
 
     line: int = 1
     column: int = 1
@@ -45,29 +45,31 @@ def parse_cel_errors(error: str, text: str) -> Iterator[tuple[int, str]]:
 
 MAX_DEPTH = 32
 TOO_DEEP_MESSAGE = (
-    f"Is nested deeper than {MAX_DEPTH} levels, or chains more than {MAX_DEPTH} operations."
+    f"The expression is nested deeper than {MAX_DEPTH} levels or chains more than {MAX_DEPTH} "
+    "operations. Split it into several rules."
 )
-NO_OVERLOAD_MESSAGE = "does not go with"
+NO_OVERLOAD_MESSAGE = "cannot be applied to"
 _MAX_MESSAGE_LENGTH = 300
 
 _CEL_ERROR = re.compile(
     r"^(?:[A-Z_]+: )?ERROR: <input>:(?P<line>-?\d+):(?P<column>-?\d+): (?P<message>.*)$", re.M
 )
-_FOLLOW_UP_ERRORS = ("'*error*'", "<<nil>>")  # of another error that is reported, too
+# Signs of an error that only follows from another one.
+_FOLLOW_UP_ERRORS = ("'*error*'", "<<nil>>")
 _STATUS_CODE = re.compile(r"^[A-Z_]+: | \[[A-Z_]+\]$")
 _TRANSLATIONS: list[tuple[re.Pattern[str], str]] = [
     (re.compile(r".*(?:recursion (?:depth|limit)|deep).*", re.I), TOO_DEEP_MESSAGE),
     (
         re.compile(rf"undefined field '(\w+)' not found in struct '{FIELDS_MESSAGE}'"),
-        r"The type has no field \1.",
+        r"Unknown field '\1': the event type has no such field.",
     ),
     (
         re.compile(rf"undefined field '(\w+)' not found in struct '{EVENT_MESSAGE}'"),
-        r"An event has no \1.",
+        r"Unknown attribute '\1': events have no such attribute.",
     ),
     (
         re.compile(r"undeclared reference to '(.+)' \(in container ''\)"),
-        r"Nothing here is called \1.",
+        r"Unknown name '\1'. The available variables are event, old and now.",
     ),
 ]
 _OVERLOAD_ERROR = re.compile(
@@ -80,8 +82,8 @@ def _translate_message(message: str) -> str:
     if match := _OVERLOAD_ERROR.fullmatch(message):
         arguments = re.sub(r"wrapper\((\w+)\)", r"\1", match["arguments"]).replace("tocsin.", "")
         function = match["function"].replace("_", " ").strip(" @")
-        return f"{function} {NO_OVERLOAD_MESSAGE} {arguments}."
+        return f"'{function}' {NO_OVERLOAD_MESSAGE} {arguments}."
     for pattern, template in _TRANSLATIONS:
         if match := pattern.fullmatch(message):
             return match.expand(template)
-    return message[:_MAX_MESSAGE_LENGTH]
+    return f"{message[:_MAX_MESSAGE_LENGTH].rstrip('.')}."

@@ -1,4 +1,4 @@
-"""The syntax tree of an expression as parsed by CEL, with the queries and changes needed here.
+"""The syntax tree of an expression as parsed by CEL, with the operations that expressions need.
 
 A tree is a protobuf message `cel.expr.ParsedExpr` or `CheckedExpr`. Only the fields in use are
 declared; the others are preserved as unknown fields.
@@ -73,9 +73,9 @@ _CHECKED_URL = "type.googleapis.com/cel.expr.CheckedExpr"
 
 
 class ExpressionTree:
-    """The nodes of an expression with their types (none before the check) and offsets in its text.
+    """The nodes of an expression, with their offsets in its text and, after the check, their types.
 
-    Raises DecodeError for a tree deeper than protobuf reads.
+    Raises DecodeError for a tree that is deeper than protobuf supports.
     """
 
     def __init__(self, serialized: bytes) -> None:
@@ -103,14 +103,14 @@ class ExpressionTree:
         return str(self.types[node.id].message) if node.id in self.types else ""
 
     def is_dynamic(self, node: Node) -> bool:
-        """Whether the node may be any JSON value, or is an object of such."""
+        """Whether the node may be any JSON value, or is an object of such values."""
         kind = self.types.get(node.id)
         if kind is None or kind.HasField("dyn"):
             return True
         return bool(kind.HasField("map") and kind.map.value.HasField("dyn"))
 
     def is_scalar(self, node: Node) -> bool:
-        """Whether the node's value has one size: a number, a boolean, an instant, null."""
+        """Whether the node's value has a fixed size: a number, a boolean, an instant, null."""
         kind = self.types.get(node.id)
         if kind is None:
             return False
@@ -120,7 +120,7 @@ class ExpressionTree:
         )
 
     def may_be_boolean(self, node: Node) -> bool:
-        """Whether the node may be a boolean; a dynamic value may be."""
+        """Whether the node may be a boolean. A dynamic value may be one."""
         kind = self.types[node.id]
         return bool((kind.primitive or kind.wrapper) == _BOOL_PRIMITIVE or kind.HasField("dyn"))
 
@@ -170,7 +170,7 @@ def literal_string(node: Node) -> str | None:
 
 
 def integer_literals(node: Node) -> list[Node]:
-    """Returns the integer literals of a node that consists of nothing else: `60 * 60`, `[1, 2]`."""
+    """Returns the integer literals of a node that consists only of such: `60 * 60`, `[1, 2]`."""
     match node.WhichOneof("kind"):
         case "const":
             return [node] if node.const.HasField("int64") else []
@@ -192,7 +192,7 @@ def is_arithmetic(node: Node) -> bool:
 
 
 def is_numeric_operator(node: Node) -> bool:
-    """Whether the node is an operator that takes numbers of one type only."""
+    """Whether the node is an operator that accepts only numbers of one type."""
     return is_arithmetic(node) or (
         node.WhichOneof("kind") == "call" and node.call.function in _COMPARISON_OPERATORS
     )

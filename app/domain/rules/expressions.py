@@ -1,7 +1,7 @@
 """Compiles and evaluates expressions in CEL. No other module uses CEL.
 
-Nothing that could hang CEL or crash the process reaches it: the length of texts is limited, trees
-are validated before the type check, and the cost is estimated before evaluation.
+CEL never receives anything that could block it or crash the process: the length of texts is
+limited, trees are validated before the type check, and the cost is estimated before evaluation.
 """
 
 from __future__ import annotations
@@ -45,14 +45,16 @@ from app.domain.rules.expression_trees import (
     macro_depth,
 )
 from app.domain.shared.limits import Limits
+from app.domain.shared.messages import limit_message, quote_value
 from app.domain.shared.values import validate_text
 
 
 @dataclass(frozen=True)
 class Expression:
-    """An expression compiled for the fields of an event type; None for events of all types.
+    """An expression compiled for the fields of an event type.
 
-    `field_names` are the custom fields that it uses, `steps` is its maximum cost.
+    `type_fields` is None for events of all types. `field_names` are the custom fields that the
+    expression uses, `steps` is its maximum cost.
     """
 
     text: str
@@ -74,7 +76,7 @@ def compile_expression(
 class EvaluationContext:
     """The variables of an evaluation: the event, its previous state, and the time.
 
-    Messages are cached per environment: a large event takes 0.1 s to convert.
+    Messages are cached per environment, because a large event takes 0.1 s to convert.
     """
 
     def __init__(self, event: EventState, old: EventState | None, now: datetime) -> None:
@@ -105,11 +107,15 @@ def evaluate_expression(
 def _run_program(program: Any, variables: dict[str, Any]) -> bool | str:
     try:
         result = program.eval(data=variables)
-        # No other value is read: reading a NULL result frees None once too often, which crashes
-        # CPython.
+        # No other value may be read: reading a NULL result releases None once too often, which
+        # crashes CPython.
         kind = result.type().name()
-        value = result.value() if kind in ("BOOL", "ERROR") else f"Is {kind}, not true or false."
-    except Exception as error:  # the iteration budget is exceeded, or a key is repeated
+        value = (
+            result.value()
+            if kind in ("BOOL", "ERROR")
+            else f"The result is {kind}, not true or false."
+        )
+    except Exception as error:  # the iteration budget was exceeded, or a key is repeated
         value = str(error)
     return value if isinstance(value, bool) else str(value)[:_MAX_ERROR_LENGTH]
 
@@ -151,8 +157,8 @@ def _compile_cached(
 class _Environments:
     """The message types for an event type's fields, and the two CEL environments that use them.
 
-    Expressions are checked in one and run in the other, where `old` may be null, which a variable
-    of a message type cannot be.
+    Expressions are checked in one environment and run in the other. There `old` may be null, which
+    a variable of a message type cannot be.
     """
 
     def __init__(self, type_fields: TypeFields) -> None:
@@ -180,39 +186,49 @@ def _parse_tree(text: str, environment: Any, *, disable_check: bool = False) -> 
 
 
 def _validate_expression_text(text: str, limits: Limits) -> None:
-    if problems := validate_text(text, limits.expression_characters):
+    if problems := validate_text(text, limits.expression_characters, "expression"):
         raise _ExpressionError([(0, problem.message) for problem in problems])
 
 
 def _validate_tree(tree: ExpressionTree, limits: Limits) -> None:
-    """Rejects what the type check or the evaluation could hang on."""
+    """Rejects trees for which the type check or the evaluation could take forever."""
     errors = [
         (tree.offsets.get(node.id, 0), message)
         for node in tree.iterate_nodes()
         for message in _find_hazards(node)
     ]
-    if macro_depth(tree.root) > limits.expression_macros:
-        errors.append((0, f"Has macros more than {limits.expression_macros} deep."))
+    if (depth := macro_depth(tree.root)) > limits.expression_macros:
+        message = limit_message(
+            limits.expression_macros,
+            "level of nested macros",
+            "this expression",
+            depth,
+            plural="levels of nested macros",
+        )
+        errors.append((0, message))
     if errors:
         raise _ExpressionError(errors)
 
 
 def _validate_result(tree: ExpressionTree, steps: int, limits: Limits) -> None:
     if not tree.may_be_boolean(tree.root):
-        raise _ExpressionError([(0, "Must be true or false.")])
+        raise _ExpressionError([(0, "The expression must evaluate to true or false.")])
     if steps > limits.expression_steps:
-        cost = f"could take {steps:,} steps; at most {limits.expression_steps:,}"
-        raise _ExpressionError([(0, f"With the largest event this {cost}.")])
+        message = (
+            f"At most {limits.expression_steps:,} evaluation steps are allowed; with the largest "
+            f"possible event this expression could take {steps:,}."
+        )
+        raise _ExpressionError([(0, message)])
 
 
 def _find_hazards(node: Node) -> Iterator[str]:
     kind = node.WhichOneof("kind")
     if kind == "struct" and node.struct.message:
-        yield f"{node.struct.message} cannot be made in an expression."
+        yield f"An expression cannot construct the message {quote_value(node.struct.message)}."
     elif kind == "struct":
-        # The type of {a: a} is twice as long as that of a: a chain of thirty hangs.
+        # The type of {a: a} is twice as long as that of a, so a chain of thirty would never finish.
         if any(entry.key.WhichOneof("kind") != "const" for entry in node.struct.entries):
-            yield "The keys of a map must be literals."
+            yield "Map keys must be literals."
     elif kind == "call" and (operands := child_nodes(node)):
         literal = literal_string(operands[-1])
         if node.call.function == "matches" and not _is_pattern(literal):
@@ -222,16 +238,18 @@ def _find_hazards(node: Node) -> Iterator[str]:
 
 
 _INVALID_PATTERN_MESSAGE = (
-    "A pattern must be a literal, and a regular expression that server and browsers read alike "
-    "(no lookaround, backreference or named group; the flag (?i) may come first)."
+    "The pattern must be a literal with a regular expression that the server and browsers "
+    "interpret alike: without lookaround, backreferences, named groups or flags "
+    "except (?i) at its start."
 )
 _INVALID_TIME_ZONE_MESSAGE = (
-    "A time zone must be a literal, as 'Europe/Berlin' or '+02:00', and be known."
+    "The time zone must be a literal that names a known time zone, such as 'Europe/Berlin' or "
+    "'+02:00'."
 )
 _PROBE_ENVIRONMENT = cel.NewEnv(variables={"argument": cel.Type.STRING})
 _PATTERN_PROBE = _PROBE_ENVIRONMENT.compile("''.matches(argument)")
 _TIME_ZONE_PROBE = _PROBE_ENVIRONMENT.compile("timestamp(0).getHours(argument) >= 0")
-# CEL reads a time zone from the file of its name: a path could name a pipe and block forever.
+# CEL reads a time zone from the file of that name. A path could name a pipe and block forever.
 _TIME_ZONE = re.compile(r"[A-Z]\w*(?:[/+-]\w+)*|[+-][0-9]{2}:[0-9]{2}", re.ASCII)
 
 
@@ -310,7 +328,7 @@ def _to_original_offset(offset: int, suffix_positions: set[int]) -> int:
 
 
 def _find_field_names(tree: ExpressionTree) -> frozenset[str]:
-    """Finds the custom fields that an expression uses, whichever way it accesses them."""
+    """Finds the custom fields that an expression uses, however it accesses them."""
     names = set()
     for node in tree.iterate_nodes():
         if node.WhichOneof("kind") == "select":
@@ -327,7 +345,7 @@ def _find_field_names(tree: ExpressionTree) -> frozenset[str]:
 
 
 def _replace_instant_has_checks(tree: ExpressionTree, messages: EventMessages) -> None:
-    """Replaces has() of instants, which are always present: as null if the event has none."""
+    """Replaces has() of instants, which are always present: an absent instant is null."""
     for node in list(tree.iterate_nodes()):
         if (
             node.WhichOneof("kind") == "select"

@@ -1,7 +1,7 @@
 """Guard rules, and which of them an event violates.
 
-An event violates a rule unless its expression is true; an expression that cannot be evaluated, or
-no longer compiles, is a violation.
+An event violates a rule unless its expression is true. An expression that cannot be evaluated, or
+that no longer compiles, counts as violated.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class GuardEnforcement(Enum):
 class Guard:
     """A published version of a guard rule.
 
-    `type_fields` are the current fields of the event type, None for a rule of the organization.
+    `type_fields` are the current fields of the event type; None for an organization-wide rule.
     """
 
     id: UUID
@@ -48,7 +48,7 @@ class Guard:
 
 @dataclass(frozen=True, kw_only=True)
 class Violation(Problem):
-    """A violated rule and its version."""
+    """A violated guard rule and its version."""
 
     rule_id: UUID
     version: int
@@ -67,8 +67,9 @@ def find_violations(
 ) -> list[Violation]:
     """Returns the violations of an event. `old` is None when the event is logged.
 
-    `version_fields` are the fields of the event's type version: rules of the event type that use
-    other fields are skipped. So are rules that use invalid fields, which are reported already.
+    `version_fields` are the fields of the event type version of the event. Rules of the event type
+    that use other fields are skipped. So are rules that use `invalid_fields`, because the problems
+    of those fields are reported already.
     """
     result = []
     context = EvaluationContext(event, old, now)

@@ -1,1 +1,1 @@
-"""Values, limits, problems and JSON texts that the whole domain uses."""
+"""Values, limits, messages, problems and JSON decoding for the whole domain."""

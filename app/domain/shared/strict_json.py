@@ -1,4 +1,4 @@
-"""A strict JSON decoder: it rejects what a lenient one would drop or change."""
+"""A strict JSON decoder: it rejects values that a lenient one would drop or change."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ import math
 from collections import Counter
 from typing import Any, NoReturn
 
-_MAX_INTEGER_DIGITS = 400  # more than any double has
+_MAX_INTEGER_DIGITS = 400  # no double has more
 
 
 def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Builds an object. Raises ValueError for a repeated member, which would be lost."""
+    """Builds an object. Raises ValueError for a repeated member, because only the last is kept."""
     members = dict(pairs)
     if len(members) < len(pairs):
         counts = Counter(name for name, _ in pairs)
         name = next(name for name, count in counts.items() if count > 1)
-        raise ValueError(f"an object has the member {name[:100]!a} more than once")
+        raise ValueError(f"the member {name[:100]!a} occurs more than once in an object")
     return members
 
 
 def _parse_integer(digits: str) -> float:
-    """Parses an integer; infinity if too long for a double, which validation then rejects."""
+    """Parses an integer. Too long for a double, it is infinity, which validation then rejects."""
     return int(digits) if len(digits) < _MAX_INTEGER_DIGITS else math.inf
 
 
 def _reject_constant(word: str) -> NoReturn:
-    raise ValueError(f"{word} is no JSON")
+    raise ValueError(f"{word} is not valid JSON")
 
 
 STRICT_DECODER = json.JSONDecoder(

@@ -12,11 +12,12 @@ from typing import Any
 from uuid import UUID
 
 from app.domain.shared.limits import Limits
+from app.domain.shared.messages import format_place, format_subject, limit_message
 from app.domain.shared.problems import Problem, invalid_input
 
-# PostgreSQL keeps no U+0000, and UTF-8 no lone surrogate: refused on every database alike.
+# PostgreSQL cannot store U+0000, nor UTF-8 a lone surrogate: rejected on every database alike.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-# Unicode's noncharacters: no CloudEvents attribute has them either.
+# Unicode's noncharacters, which CloudEvents attributes must not contain.
 _NONCHARACTERS = "\ufdd0-\ufdef" + "".join(
     f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in range(0, 0x110000, 0x10000)
 )
@@ -26,7 +27,7 @@ _INSTANT_PATTERN = re.compile(
     re.ASCII,
 )
 _ID_PATTERN = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-# A body of megabytes may have a million errors.
+# A body of several megabytes may contain a million errors.
 _MAX_PROBLEMS = 100
 
 
@@ -38,8 +39,9 @@ def parse_id(text: str) -> UUID | None:
 def parse_instant(text: str) -> datetime | None:
     """Parses an RFC 3339 instant as UTC, truncated to microseconds.
 
-    A leap second is the last microsecond of its minute. None for any other text, for a day on no
-    calendar, a second 60 that ends no month in UTC, and outside the years 0001 to 9999.
+    A leap second becomes the last microsecond of its minute. None for any other text, for a day
+    that does not exist, for a second 60 that is not the last of a month in UTC, and for an instant
+    outside the years 0001 to 9999.
     """
     if (match := _INSTANT_PATTERN.fullmatch(text)) is None:
         return None
@@ -66,22 +68,21 @@ def format_instant(instant: datetime) -> str:
 
 
 def validate_text(value: str | None, limit: int, *path: str) -> list[Problem]:
-    """Validates free text: at most `limit` characters, all storable."""
+    """Validates free text: at most `limit` characters, all of which can be stored."""
     if value is None:
         return []
     if len(value) > limit:
-        return [
-            invalid_input(f"Is {len(value):,} characters long; at most {limit:,} are kept.", *path)
-        ]
+        message = limit_message(limit, "character", format_place(path), len(value))
+        return [invalid_input(message, *path)]
     if match := _UNSTORABLE.search(value):
         return [_character_problem(match, path)]
     return []
 
 
 def validate_name(value: str | None, limit: int, *path: str) -> list[Problem]:
-    """Validates a name, which must fit CloudEvents attributes: not empty, one line."""
+    """Validates a name: not empty, and on one line, as CloudEvents requires of attributes."""
     return (
-        [invalid_input("Must not be empty.", *path)]
+        [invalid_input(f"{format_subject(path)} must not be empty.", *path)]
         if value == ""
         else validate_line(value, limit, *path)
     )
@@ -95,21 +96,22 @@ def validate_line(value: str | None, limit: int, *path: str) -> list[Problem]:
 
 
 def replace_control_characters(text: str) -> str:
-    """Replaces each character that one line must not have with a space."""
+    """Replaces each character that `validate_line` rejects with a space."""
     return _CONTROL.sub(" ", text)
 
 
 def validate_type_name(value: str | None, limits: Limits, *path: str) -> list[Problem]:
-    """Validates the name of an event type: filters must be able to tell it from a prefix."""
+    """Validates the name of an event type, which filters must not mistake for a prefix."""
     if value is not None and value.endswith("*"):
-        return [invalid_input("Must not end in '*': in a filter that is a prefix.", *path)]
+        message = f"{format_subject(path)} must not end in '*', which marks a prefix in filters."
+        return [invalid_input(message, *path)]
     return validate_name(value, limits.name_characters, *path)
 
 
 def validate_json_object(value: Any, limits: Limits, *path: str) -> list[Problem]:
     """Validates that a value is a JSON object that can be stored."""
     if not isinstance(value, dict):
-        return [invalid_input("Must be a JSON object.", *path)]
+        return [invalid_input(f"{format_subject(path)} must be a JSON object.", *path)]
     return validate_json(value, limits, *path)
 
 
@@ -123,13 +125,15 @@ def validate_json(
     problems: list[Problem] = []
     for item_path, depth, item in _iterate_values(value, path):
         if depth > limits.fields_depth and isinstance(item, dict | list):
-            return [invalid_input(f"Is nested deeper than {limits.fields_depth} levels.", *path)]
+            message = (
+                f"The value is nested deeper than the maximum of {limits.fields_depth} levels."
+            )
+            return [invalid_input(message, *path)]
         if isinstance(item, str) and (match := _UNSTORABLE.search(item)):
             problems.append(_character_problem(match, item_path))
         elif isinstance(item, int | float) and not _is_finite(item):
-            problems.append(
-                invalid_input("Must be a finite number.", *map(replace_unstorable, item_path))
-            )
+            message = "The number must be finite and not exceed the range of a double."
+            problems.append(invalid_input(message, *map(replace_unstorable, item_path)))
         if len(problems) == _MAX_PROBLEMS:
             return problems
     if problems:
@@ -137,8 +141,10 @@ def validate_json(
     size = len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
     max_bytes = limits.fields_bytes if max_bytes is None else max_bytes
     if size > max_bytes:
-        limit = f"at most {max_bytes:,} are kept"
-        return [invalid_input(f"Is {size:,} bytes of JSON; {limit}.", *path)]
+        message = limit_message(
+            max_bytes, "byte of JSON", "the value", size, plural="bytes of JSON"
+        )
+        return [invalid_input(message, *path)]
     return []
 
 
@@ -187,7 +193,7 @@ def _normalize_numbers(value: Any) -> Any:
 def _character_problem(match: re.Match[str], path: tuple[str, ...]) -> Problem:
     character = f"U+{ord(match.group()):04X}"
     return invalid_input(
-        f"Character {match.start() + 1} is {character}, which cannot be kept.",
+        f"Character {match.start() + 1} is {character}, which is not allowed. Remove it.",
         *map(replace_unstorable, path),
     )
 

@@ -1,0 +1,71 @@
+"""Parts of messages that many problems share, so that the same fact always reads the same."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+_MAX_SHOWN_LENGTH = 100
+
+
+def quote_value(value: Any) -> str:
+    """Returns a JSON value for a message: at most 100 characters, nothing that needs escaping."""
+    if isinstance(value, str):
+        is_shown = len(value) <= _MAX_SHOWN_LENGTH
+        return repr(value if is_shown else f"{value[:_MAX_SHOWN_LENGTH]}…")
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list | tuple):
+        return "a list"
+    return json.dumps(value)[:_MAX_SHOWN_LENGTH]
+
+
+def quote_names(names: list[str]) -> str:
+    """Returns names for a message: `'a', 'b'`."""
+    return ", ".join(map(quote_value, names))
+
+
+def format_count(count: int, noun: str, plural: str | None = None) -> str:
+    """Returns a number with its noun: `1 event`, `1,000 events`."""
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
+
+
+def limit_message(
+    limit: int, noun: str, subject: str, count: int, *, plural: str | None = None
+) -> str:
+    """Returns the message for a limit that `subject` exceeds."""
+    verb = "is" if limit == 1 else "are"
+    return f"At most {format_count(limit, noun, plural)} {verb} allowed; {subject} has {count:,}."
+
+
+def format_place(path: tuple[str, ...]) -> str:
+    """Returns the place of a value as the subject of a sentence: `tags[3]`, or `the value`."""
+    place = ""
+    for step in path:
+        if step.isdigit() and place:
+            place += f"[{step}]"
+        else:
+            place += f".{step}" if place else step
+    return place or "the value"
+
+
+def format_subject(path: tuple[str, ...]) -> str:
+    """Returns the place of a value for the beginning of a sentence."""
+    return format_place(path) if path else "The value"
+
+
+def unknown_field_message(name: str) -> str:
+    return f"Unknown field {quote_value(name)}: the event type has no such field."
+
+
+def null_message(name: str) -> str:
+    """Returns the message for an explicit null in an update."""
+    return f"{name} must not be null. Omit it to keep the current value."
+
+
+def locate_message(path: tuple[str, ...], message: str) -> str:
+    """Returns a message that names its place, for readers who do not see the path otherwise."""
+    if not path or re.search(rf"(?<!\w){re.escape(format_place(path))}(?!\w)", message):
+        return message
+    return f"{'.'.join(path)}: {message}"
