@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 from sqlalchemy import text
 
+from app.domain.shared.messages import locate_message
 from app.http.cloudevent_messages import BATCH_MEDIA_TYPE, EVENT_MEDIA_TYPE, PATH
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from tests.client import Client
@@ -62,10 +63,10 @@ def parse_refusal(answer: httpx.Response) -> tuple[int, list[tuple[str, str]]]:
     errors = [(each["code"], ".".join(each["path"])) for each in body["errors"]]
     assert answer.headers["content-type"] == "application/problem+json"
     assert (body["status"], body["type"]) == (answer.status_code, "about:blank")
-    path, message = errors[0][1], body["errors"][0]["message"]
+    first = body["errors"][0]
     more = {1: "", 2: " 1 more error: see errors."}.get(
         len(errors), f" {len(errors) - 1} more errors: see errors."
     )
     assert body["code"] == errors[0][0]
-    assert body["detail"] == (f"{path}: {message}" if path else message) + more
+    assert body["detail"] == locate_message(tuple(first["path"]), first["message"]) + more
     return answer.status_code, errors

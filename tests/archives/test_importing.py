@@ -53,7 +53,7 @@ async def test_rejected_events_are_reported_with_their_location_and_the_rest_is_
         "Imported 2, already present 0, counted as duplicates 0, rejected 3.\n",
     )
     assert ran.err == [
-        "line 2: id: Is required.",
+        "line 2: The attribute id is required.",
         "line 4: A CloudEvent must be a JSON object.",
         "line 5: Invalid JSON: Expecting value (character 1).",
     ]

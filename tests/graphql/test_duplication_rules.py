@@ -174,7 +174,7 @@ async def test_nothing_of_a_rule_can_be_null(client: Client, name: str) -> None:
         "userErrors": [
             {
                 "code": "INVALID_INPUT",
-                "message": "path must not be null. Omit it to keep the current value.",
+                "message": f"{name} must not be null. Omit it to keep the current value.",
                 "path": ["input", name],
             }
         ],

@@ -301,8 +301,8 @@ async def test_a_field_that_rules_name_stays_and_all_of_them_are_told(
         "userErrors": [
             {
                 "code": "IN_USE",
-                "message": "Field 'a' is used by 4 conditional rules: 'by its condition', 'as target', "
-                "'deep', 'not'. Change or delete the rules first.",
+                "message": "Field 'a' is used by 3 conditional rules: "
+                "'by its condition', 'as target', 'deep, not'. Change or delete the rules first.",
                 "path": ["id"],
             }
         ],
@@ -333,9 +333,9 @@ async def test_an_order_of_other_fields_is_refused_saying_what_is_wrong(
     cases = {
         "missing: b, c": [a],
         "missing: a, b, c": [],
-        f"not of this type: {UNKNOWN_ID}": [a, b, c, UNKNOWN_ID],
+        f"not of this event type: {UNKNOWN_ID}": [a, b, c, UNKNOWN_ID],
         "repeated: a": [a, b, c, a],
-        f"missing: c; not of this type: {UNKNOWN_ID}; repeated: b": [a, b, b, UNKNOWN_ID],
+        f"missing: c; not of this event type: {UNKNOWN_ID}; repeated: b": [a, b, b, UNKNOWN_ID],
     }
     before = await fetch_all_rows(database)
 

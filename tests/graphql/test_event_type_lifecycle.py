@@ -142,7 +142,7 @@ async def test_a_deprecated_type_takes_events_with_a_warning(client: Client) -> 
     assert payload["warnings"] == [
         {
             "code": "EVENT_TYPE_CLOSED",
-            "message": "Event type deprecated is DEPRECATED.",
+            "message": "Event type 'deprecated' is DEPRECATED.",
             "path": ["input", "type"],
         }
     ]

@@ -98,7 +98,10 @@ async def test_a_binary_event_without_specversion_is_told_what_it_lacks(
         400,
         [("INVALID_INPUT", "specversion"), ("INVALID_INPUT", "source")],
     )
-    assert answer.json()["detail"] == "specversion: Is required. 1 more error: see errors."
+    assert (
+        answer.json()["detail"]
+        == "The attribute specversion is required. 1 more error: see errors."
+    )
     assert await count_rows(database) == before
 
 

@@ -128,7 +128,7 @@ async def test_each_mistake_is_reported_in_one_line_and_no_key_is_created(
     database_url: str, database: Database, tmp_path: Path
 ) -> None:
     attempts: dict[tuple[str, ...], tuple[int, str]] = {
-        (*CREATE, ""): (1, "--name: The value must not be empty."),
+        (*CREATE, ""): (1, "--name: name must not be empty."),
         (*CREATE, "a", "--expires-at", "2020-01-01T00:00:00Z"): (
             1,
             "--expires-at: The expiration time 2020-01-01T00:00:00.000000Z must be in the future.",

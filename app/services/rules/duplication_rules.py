@@ -17,6 +17,7 @@ from app.domain.access.caller import Caller
 from app.domain.event_types.event_type_draft import not_found
 from app.domain.intake.intake import CommandContext
 from app.domain.rules.duplicates import DuplicationRule, validate_duplication_rule
+from app.domain.shared.messages import null_message
 from app.domain.shared.problems import Problem, invalid_input
 from app.services.definitions import rules
 from app.services.definitions.rules import RulePageRequest, RuleScope, lock_rule_scope
@@ -78,7 +79,7 @@ async def update_rule(
 ) -> DuplicationRuleResult:
     """Updates a rule. A changed fingerprint or window clears the stored fingerprints."""
     null_problems = [
-        invalid_input("Must not be null.", name) for name in attributes if attributes[name] is None
+        invalid_input(null_message(name), name) for name in attributes if attributes[name] is None
     ]
     if null_problems:
         return DuplicationRuleResult(problems=tuple(null_problems))

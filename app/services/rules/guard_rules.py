@@ -17,6 +17,7 @@ from uuid_utils.compat import uuid7
 from app.domain.intake.intake import CommandContext
 from app.domain.rules.expressions import Expression, compile_expression
 from app.domain.rules.guards import GuardRuleState
+from app.domain.shared.messages import null_message
 from app.domain.shared.problems import Problem, UserErrorCode, invalid_input
 from app.domain.shared.values import validate_name
 from app.services.definitions import rules
@@ -73,7 +74,7 @@ async def update_draft(
 ) -> GuardRuleResult:
     """Edits the draft. The published version is still enforced."""
     null_problems = [
-        invalid_input("Must not be null.", name) for name in attributes if attributes[name] is None
+        invalid_input(null_message(name), name) for name in attributes if attributes[name] is None
     ]
     if null_problems:
         return GuardRuleResult(problems=tuple(null_problems))
