@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.client import Client
-from tests.contract.doc_examples import Reader, parse_blocks
+from tests.contract.doc_examples import Reader, matches, parse_blocks
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -20,6 +20,7 @@ PAGES = [
     ROOT / "docs/change-log.md",
     *sorted((ROOT / "docs/guides").glob("*.md")),
 ]
+PAGES_WITH_EXAMPLES = [file for file in PAGES if parse_blocks(file.read_text())]
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,7 @@ def test_every_module_says_what_it_keeps() -> None:
     assert silent == []
 
 
-@pytest.mark.parametrize("file", PAGES, ids=lambda file: file.name)
+@pytest.mark.parametrize("file", PAGES_WITH_EXAMPLES, ids=lambda file: file.name)
 async def test_the_examples_of_a_page_run_in_the_order_in_which_a_reader_follows_it(
     file: Path, own_client: Client, database_url: str, tmp_path: Path
 ) -> None:
@@ -73,10 +74,31 @@ def test_every_block_of_a_page_is_run_or_compared(file: Path) -> None:
         ("sh", None),
         ("python", None),
         ("text", "Output"),
-        ("text", None),  # what a server prints
+        ("text", None),  # compared below
     }
     fences = re.findall(r"^ *```", file.read_text(), re.MULTILINE)
     assert len(fences) == 2 * len(parse_blocks(file.read_text()))
+
+
+def test_the_tutorial_shows_what_the_server_prints(tmp_path: Path) -> None:
+    tutorial = parse_blocks((ROOT / "docs/tutorial.md").read_text())
+    [shown] = [block.body for block in tutorial if block.language == "text"]
+    server = subprocess.Popen(
+        [Path(sys.executable).with_name("tocsin"), "serve", "--port", "0"],
+        cwd=tmp_path,
+        env={name: os.environ[name] for name in os.environ if not name.startswith("TOCSIN_")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert server.stdout is not None
+    try:
+        printed = "".join(server.stdout.readline() for _ in shown.splitlines())
+    finally:
+        server.terminate()
+        server.communicate(timeout=60)
+
+    assert matches(shown, re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:8000", printed)), printed
 
 
 def test_the_readme_is_short() -> None:
