@@ -119,7 +119,7 @@ async def a_target(database_url: str, folder: Path) -> AsyncIterator[Target]:
             while match is None:
                 line = await process.stdout.readline()
                 assert line, log.read_text()
-                match = re.search(rb"serves (http://\S+)/graphql", line)
+                match = re.search(rb"running at (http://\S+)/graphql", line)
         yield Target(match[1].decode(), process, log)
     finally:
         if process.returncode is None:
