@@ -150,7 +150,8 @@ def main() -> None:
     )
     app.include_router(router)
     listening = socket.create_server(("127.0.0.1", 0), backlog=2048)
-    print(f"Strawberry serves http://127.0.0.1:{listening.getsockname()[1]}/graphql", flush=True)
+    port = listening.getsockname()[1]
+    print(f"Strawberry is running at http://127.0.0.1:{port}/graphql", flush=True)
     uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
 
 

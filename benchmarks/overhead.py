@@ -160,7 +160,7 @@ async def bare_app(scope: dict[str, object], receive: object, send: object) -> N
 def serve_bare_app() -> None:
     config = uvicorn.Config(bare_app, log_config=None, lifespan="off")
     listening = socket.create_server(("127.0.0.1", 0))
-    print(f"bare serves http://127.0.0.1:{listening.getsockname()[1]}/graphql", flush=True)
+    print(f"bare is running at http://127.0.0.1:{listening.getsockname()[1]}/graphql", flush=True)
     uvicorn.Server(config).run(sockets=[listening])
 
 

@@ -99,7 +99,7 @@ class ServerProcess:
         )
         self._lines = LineReader(self.process)
         try:
-            while " serves " not in (line := self._lines.read()):
+            while " is running at " not in (line := self._lines.read()):
                 pass
         except ProcessError:
             self._lines.close()

@@ -96,5 +96,5 @@ const server = createServer((request, response) => {
 const sockets = new WebSocketServer({ server, path: "/graphql" });
 useServer({ schema, roots: { subscription: { notificationAdded } } }, sockets);
 server.listen(0, "127.0.0.1", 2048, () =>
-  console.log(`Node serves http://127.0.0.1:${server.address().port}/graphql`),
+  console.log(`Node is running at http://127.0.0.1:${server.address().port}/graphql`),
 );

@@ -10,6 +10,6 @@ import uvicorn
 
 def run_app(name: str, app: Any) -> None:
     listening = socket.create_server(("127.0.0.1", 0), backlog=2048)
-    print(f"{name} serves http://127.0.0.1:{listening.getsockname()[1]}/graphql", flush=True)
+    print(f"{name} is running at http://127.0.0.1:{listening.getsockname()[1]}/graphql", flush=True)
     config = uvicorn.Config(app, log_level="warning", access_log=False)
     uvicorn.Server(config).run(sockets=[listening])

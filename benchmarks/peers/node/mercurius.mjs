@@ -124,4 +124,4 @@ const loaders = {
 const app = fastify();
 app.register(mercurius, { schema, resolvers, loaders, jit: 1 });
 const address = await app.listen({ port: 0, host: "127.0.0.1", backlog: 2048 });
-console.log(`mercurius serves ${address}/graphql`);
+console.log(`mercurius is running at ${address}/graphql`);

@@ -23,5 +23,5 @@ if (process.argv[2] === "schema") {
 const server = createServer();
 await instance.createServ(grafserv).addTo(server);
 server.listen(0, "127.0.0.1", 2048, () =>
-  console.log(`PostGraphile serves http://127.0.0.1:${server.address().port}/graphql`),
+  console.log(`PostGraphile is running at http://127.0.0.1:${server.address().port}/graphql`),
 );
