@@ -1,6 +1,6 @@
-"""Takes the README's picture of GraphiQL: `python web/screenshot.py URL KEY OUT.png`.
+"""Takes the screenshot of GraphiQL in the README: `python web/screenshot.py URL KEY OUT.png`.
 
-A subscription runs in the window while two notifications are logged past it.
+A subscription is running while two notifications are logged.
 """
 
 import asyncio
@@ -26,10 +26,10 @@ async def take(url: str, key: str, out: str) -> None:
         context = await browser.new_context(viewport={"width": 1620, "height": 860})
         page = await context.new_page()
         await page.goto(f"{url}/graphql#key={quote(key, safe='')}")
-        await page.get_by_role("tab", name="HearNotifications").get_by_role("button").first.click()
+        await page.get_by_role("tab", name="WatchNotifications").get_by_role("button").first.click()
         await page.get_by_role("button", name="Execute query").click()
-        heard = page.get_by_label("Result Window")
-        await expect(heard).to_contain_text('"received": 0')
+        window = page.get_by_label("Result Window")
+        await expect(window).to_contain_text('"received": 0')
         for count, event in enumerate(EVENTS, start=1):
             logged = await context.request.post(
                 f"{url}/graphql",
@@ -37,7 +37,7 @@ async def take(url: str, key: str, out: str) -> None:
                 data={"query": LOG, "variables": {"input": event | {"notification": True}}},
             )
             assert logged.ok, await logged.text()
-            await expect(heard).to_contain_text(f'"received": {count}')
+            await expect(window).to_contain_text(f'"received": {count}')
         await page.mouse.move(810, 850)
         await page.wait_for_timeout(500)  # Monaco fades its cursor and its scroll bars out.
         await page.screenshot(path=out)

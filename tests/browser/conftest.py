@@ -1,11 +1,14 @@
 """A real server, and Chromium that can reach it and nothing else.
 
-A visitor is one profile of the browser; it keeps count of what its pages ask for and complain of.
+A visitor is one browser profile. It records the requests and the console errors of its pages.
 """
 
+import asyncio
+import contextlib
 import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
@@ -15,6 +18,8 @@ from playwright.async_api import (
     ConsoleMessage,
     Page,
     Route,
+    ViewportSize,
+    WebSocket,
     async_playwright,
     expect,
 )
@@ -42,27 +47,40 @@ class BrowserVisit:
     context: BrowserContext
     addresses: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
+    frames: list[tuple[WebSocket, str]] = field(default_factory=list)
 
     @property
     def strayed(self) -> list[str]:
-        """The addresses on other hosts that a page asked for."""
+        """The addresses on other hosts that a page requested."""
         return [address for address in self.addresses if not self._is_home(address)]
 
     async def visit(self, key: str | None = ADMINISTRATOR) -> Page:
-        """The page in a new tab: by the link that the server prints, or without a key."""
+        """Opens the page in a new tab: by the link that the server prints, or without a key."""
         page = await self.context.new_page()
-        page.on("websocket", lambda socket: self.addresses.append(socket.url))
+        page.on("websocket", self._record_socket)
         fragment = "" if key is None else f"#key={quote(key, safe='')}"
         await page.goto(f"{self.url}/graphql{fragment}")
         return page
 
+    async def find_socket(self, operation: str) -> WebSocket:
+        """Returns the WebSocket of the operation, not that of the number in the title."""
+        while True:
+            for socket, frame in self.frames:
+                if operation in frame:
+                    return socket
+            await asyncio.sleep(0.05)
+
     async def keep_watch(self) -> None:
         self.context.set_default_timeout(PATIENCE_MS)
-        self.context.on("console", self._hear)
+        self.context.on("console", self._record_message)
         self.context.on("weberror", lambda problem: self.complaints.append(str(problem.error)))
         await self.context.route("**/*", self._let_home_through)
 
-    def _hear(self, message: ConsoleMessage) -> None:
+    def _record_socket(self, socket: WebSocket) -> None:
+        self.addresses.append(socket.url)
+        socket.on("framesent", lambda frame: self.frames.append((socket, str(frame))))
+
+    def _record_message(self, message: ConsoleMessage) -> None:
         if message.type == "error":
             self.complaints.append(message.text)
 
@@ -76,7 +94,7 @@ class BrowserVisit:
 
 @pytest.fixture
 def dialect() -> str:
-    """SQLite alone: the page cannot tell the databases apart, and this one is quick to copy."""
+    """SQLite only: the page behaves the same with both databases, and SQLite is fast to copy."""
     return SQLITE
 
 
@@ -99,8 +117,25 @@ async def chromium() -> AsyncIterator[Browser]:
 
 @pytest.fixture
 async def visitor(client: Client, chromium: Browser) -> AsyncIterator[BrowserVisit]:
-    context = await chromium.new_context()
-    somebody = BrowserVisit(client.url, context)
-    await somebody.keep_watch()
-    yield somebody
+    async with _open_profile(client, chromium) as visit:
+        yield visit
+
+
+@pytest.fixture
+async def phone(client: Client, chromium: Browser) -> AsyncIterator[BrowserVisit]:
+    screen = ViewportSize(width=390, height=844)
+    async with _open_profile(
+        client, chromium, viewport=screen, is_mobile=True, has_touch=True
+    ) as visit:
+        yield visit
+
+
+@contextlib.asynccontextmanager
+async def _open_profile(
+    client: Client, chromium: Browser, **options: Any
+) -> AsyncIterator[BrowserVisit]:
+    context = await chromium.new_context(**options)
+    visit = BrowserVisit(client.url, context)
+    await visit.keep_watch()
+    yield visit
     await context.close()

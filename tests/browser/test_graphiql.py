@@ -1,56 +1,30 @@
-"""GraphiQL as an operator meets it: signed in by a link, offline, live."""
+"""GraphiQL as an operator uses it: signed in by a link, offline, live."""
 
 import re
 
-from playwright.async_api import Locator, Page, WebSocketRoute, expect
+from playwright.async_api import WebSocketRoute, expect
 
 from tests.browser.conftest import BrowserVisit
-from tests.client import ADMINISTRATOR, Client
+from tests.browser.page_actions import (
+    create_key,
+    execute_query,
+    is_response_to,
+    log_example_event,
+    open_tab,
+    read_storage,
+    result_window,
+    sign_in,
+    start_subscription,
+)
+from tests.client import ADMINISTRATOR, LOG_EVENT, Client
 
 OTHER_SUBSCRIPTION = "subscription Other { notificationAdded { cursor node { summary } } }"
-
-
-def result_window(page: Page) -> Locator:
-    return page.get_by_label("Result Window")
-
-
-async def open_tab(page: Page, operation: str) -> None:
-    """Brings the tab of that name to the front, with its operation in the editor."""
-    await page.get_by_role("tab", name=operation).get_by_text(operation).click()
-    await expect(page.locator(".graphiql-query-editor .view-lines")).to_contain_text(operation)
-
-
-async def execute_query(page: Page) -> None:
-    await page.get_by_role("button", name="Execute query").click()
-
-
-async def start_subscription(page: Page) -> None:
-    """Runs the third example, up to where it waits for its first event."""
-    await open_tab(page, "HearNotifications")
-    await execute_query(page)
-    await expect(result_window(page)).to_contain_text('"received": 0')
-
-
-async def log_example_event(page: Page) -> str:
-    """Runs the first example as it stands, and answers with the id of the event."""
-    await open_tab(page, "LogAnEvent")
-    async with page.expect_response(f"{page.url}") as answered:
-        await execute_query(page)
-    payload = (await (await answered.value).json())["data"]["logEvent"]
-    assert payload["userErrors"] == []
-    event = str(payload["event"]["id"])
-    await expect(result_window(page)).to_contain_text(event)
-    return event
-
-
-async def read_storage(page: Page, storage: str) -> str:
-    return str(await page.evaluate(f"JSON.stringify({storage})"))
 
 
 async def test_the_link_signs_in_and_nothing_leaves_the_host(visitor: BrowserVisit) -> None:
     page = await visitor.visit()
 
-    for operation in ("LogAnEvent", "ListEvents", "HearNotifications"):
+    for operation in ("LogEvent", "ListEvents", "WatchNotifications"):
         await open_tab(page, operation)
 
     assert await page.title() == "Tocsin · GraphiQL"
@@ -92,7 +66,7 @@ async def test_markup_in_an_event_is_shown_and_never_run(visitor: BrowserVisit) 
     await expect(result_window(page)).to_contain_text("onerror=")
     await expect(result_window(page)).to_contain_text("</script>")
     assert await page.locator("img[src=x]").count() == 0
-    assert await page.title() == "Tocsin · GraphiQL"
+    await expect(page).to_have_title("(1) Tocsin · GraphiQL")
     assert visitor.strayed == []
     assert visitor.complaints == []
 
@@ -114,7 +88,7 @@ async def test_a_subscription_goes_on_while_its_tab_is_left(visitor: BrowserVisi
     await start_subscription(page)
 
     missed = await log_example_event(page)
-    await open_tab(page, "HearNotifications")
+    await open_tab(page, "WatchNotifications")
 
     await expect(result_window(page)).to_contain_text('"received": 1')
     await expect(result_window(page)).to_contain_text(missed)
@@ -142,7 +116,7 @@ async def test_each_tab_has_a_subscription_of_its_own(visitor: BrowserVisit) -> 
     await page.get_by_role("button", name="Stop query").click()
     await log_example_event(page)
 
-    await open_tab(page, "HearNotifications")
+    await open_tab(page, "WatchNotifications")
     await expect(result_window(page)).to_contain_text('"received": 2')
     await open_tab(page, "Other")
     await expect(result_window(page)).to_contain_text('"received": 1')
@@ -164,12 +138,11 @@ async def test_a_new_tab_runs_at_once_beside_a_subscription(visitor: BrowserVisi
 
 async def test_a_subscription_ends_when_its_tab_is_closed(visitor: BrowserVisit) -> None:
     page = await visitor.visit()
-    async with page.expect_event("websocket") as opened:
-        await start_subscription(page)
-    socket = await opened.value
-    await open_tab(page, "LogAnEvent")
+    await start_subscription(page)
+    socket = await visitor.find_socket("WatchNotifications")
+    await open_tab(page, "LogEvent")
 
-    tab = page.get_by_role("tab", name="HearNotifications")
+    tab = page.get_by_role("tab", name="WatchNotifications")
     await tab.hover()
     await tab.get_by_role("button", name="Close Tab").click()
 
@@ -183,8 +156,14 @@ async def test_a_lost_connection_tells_how_to_resume_without_a_gap(visitor: Brow
     sockets: list[WebSocketRoute] = []
 
     def relay(socket: WebSocketRoute) -> None:
-        socket.connect_to_server()
-        sockets.append(socket)
+        server = socket.connect_to_server()
+
+        def forward(message: str | bytes) -> None:
+            if "WatchNotifications" in str(message):
+                sockets.append(socket)
+            server.send(message)
+
+        socket.on_message(forward)
 
     await page.route_web_socket("**/graphql", relay)
     await start_subscription(page)
@@ -208,10 +187,8 @@ async def test_a_lost_connection_tells_how_to_resume_without_a_gap(visitor: Brow
 
 async def test_a_subscription_ends_when_its_reader_stops_it(visitor: BrowserVisit) -> None:
     page = await visitor.visit()
-
-    async with page.expect_event("websocket") as opened:
-        await start_subscription(page)
-    socket = await opened.value
+    await start_subscription(page)
+    socket = await visitor.find_socket("WatchNotifications")
     await page.get_by_role("button", name="Stop query").click()
 
     if not socket.is_closed():
@@ -222,7 +199,7 @@ async def test_a_subscription_ends_when_its_reader_stops_it(visitor: BrowserVisi
 async def test_without_a_key_the_page_asks_for_one(visitor: BrowserVisit) -> None:
     page = await visitor.visit(key=None)
 
-    await expect(page.get_by_role("main")).to_contain_text("A key is needed.")
+    await expect(page.get_by_role("main")).to_contain_text("Sign in with a key.")
     assert visitor.complaints == []
 
 
@@ -257,45 +234,107 @@ async def test_a_change_of_key_that_is_cancelled_keeps_everything(visitor: Brows
     await start_subscription(page)
 
     await page.get_by_role("button", name="Change key").click()
-    await expect(page.get_by_role("main")).to_contain_text("any API key or token", ignore_case=True)
+    await expect(page.get_by_role("main")).to_contain_text("Change the key.")
     await page.get_by_role("button", name="Cancel").click()
     event = await log_example_event(page)
-    await open_tab(page, "HearNotifications")
+    await open_tab(page, "WatchNotifications")
 
     await expect(result_window(page)).to_contain_text(event)
     assert visitor.complaints == []
 
 
-async def test_a_changed_key_replaces_the_other(visitor: BrowserVisit) -> None:
-    page = await visitor.visit(key="not-a-key")
-    await expect(result_window(page)).to_contain_text("The server refused the key.")
+async def test_a_changed_key_replaces_the_other(visitor: BrowserVisit, client: Client) -> None:
+    _, reader = await create_key(client, "EVENT_READ")
+    page = await visitor.visit()
+    await expect(result_window(page)).to_be_visible()
 
     await page.get_by_role("button", name="Change key").click()
-    await page.get_by_label("Key", exact=True).fill(ADMINISTRATOR)
-    await page.get_by_role("button", name="Sign in").click()
-    await open_tab(page, "ListEvents")
+    await sign_in(page, reader)
+    await open_tab(page, "CreateApiKey")
     await execute_query(page)
 
-    await expect(result_window(page)).to_contain_text("totalCount")
+    await expect(result_window(page)).to_contain_text("FORBIDDEN")
+    assert visitor.complaints == []
 
 
-async def test_a_refused_key_is_said_to_be_refused(visitor: BrowserVisit) -> None:
-    page = await visitor.visit(key="not-a-key")
+EXAMPLES = (
+    "LogEvent",
+    "ListEvents",
+    "WatchNotifications",
+    "CreateEventType",
+    "CreateGuardRule",
+    "CreateApiKey",
+    "ListApiKeys",
+)
 
-    await expect(result_window(page)).to_contain_text("The server refused the key.")
 
-    await open_tab(page, "HearNotifications")
-    await execute_query(page)
+async def test_every_example_runs_as_it_stands_in_order(visitor: BrowserVisit) -> None:
+    page = await visitor.visit()
+    await expect(page.get_by_role("tab")).to_contain_text(list(EXAMPLES))
 
-    await expect(result_window(page)).to_contain_text("The server refused the key.")
-    await expect(result_window(page)).to_contain_text("4403")
+    for example in EXAMPLES:
+        if example == "WatchNotifications":
+            await start_subscription(page)
+            continue
+        await open_tab(page, example)
+        async with page.expect_response(is_response_to(example)) as received:
+            await execute_query(page)
+        response = await (await received.value).json()
+        assert "errors" not in response
+        [payload] = response["data"].values()
+        assert payload.get("userErrors", []) == []
+        await expect(result_window(page)).to_contain_text('"data"')
+
+    assert visitor.complaints == []
+
+
+async def test_the_example_of_a_guard_rule_does_what_its_comment_says(
+    visitor: BrowserVisit, client: Client
+) -> None:
+    page = await visitor.visit()
+    await open_tab(page, "CreateGuardRule")
+    async with page.expect_response(is_response_to("CreateGuardRule")) as received:
+        await execute_query(page)
+    rule = (await (await received.value).json())["data"]["createGuardRule"]["guardRule"]
+
+    published = await client.execute_field(
+        "mutation Publish($id: ID!) { publishGuardRule(id: $id) { guardRule { state } } }",
+        id=rule["id"],
+    )
+    rejected = await client.execute_field(LOG_EVENT, input={"severity": "error"})
+    await client.log_event(severity="error", content="The pump has stopped.")
+    await client.log_event(severity="warn")
+
+    assert rule["state"] == "DRAFT"
+    assert published["guardRule"]["state"] == "PUBLISHED"
+    [error] = rejected["userErrors"]
+    assert error["code"] == "GUARD_REJECTED"
+
+
+async def test_the_documentation_lists_types_and_fields_by_name(visitor: BrowserVisit) -> None:
+    page = await visitor.visit()
+    await page.get_by_role("button", name="Show Documentation Explorer").click()
+    documentation = page.get_by_role("region", name="Documentation Explorer")
+    await expect(documentation).to_contain_text("All Schema Types")
+
+    types = await documentation.locator(".graphiql-doc-explorer-type-name").all_inner_texts()
+    await documentation.get_by_role("link", name="Mutation", exact=True).click()
+    await expect(documentation).to_contain_text("logEvents")
+    fields = await documentation.locator(".graphiql-doc-explorer-field-name").all_inner_texts()
+
+    schema_types = types[3:]  # The root types come first.
+    assert len(schema_types) > 100
+    assert schema_types == sorted(schema_types)
+    assert len(fields) > 30
+    assert fields == sorted(fields)
+    assert visitor.complaints == []
 
 
 async def test_the_key_is_in_no_address_and_outlives_no_tab_of_the_page(
     visitor: BrowserVisit,
 ) -> None:
     page = await visitor.visit()
-    for operation in ("ListEvents", "LogAnEvent", "ListEvents"):
+    for operation in ("ListEvents", "LogEvent", "ListEvents"):
         await open_tab(page, operation)
         await execute_query(page)
         await expect(result_window(page)).to_contain_text('"data"')
@@ -311,4 +350,4 @@ async def test_the_key_is_in_no_address_and_outlives_no_tab_of_the_page(
     assert [address for address in visitor.addresses if ADMINISTRATOR in address] == []
     await page.close()
     elsewhere = await visitor.visit(key=None)
-    await expect(elsewhere.get_by_role("main")).to_contain_text("A key is needed.")
+    await expect(elsewhere.get_by_role("main")).to_contain_text("Sign in with a key.")

@@ -1,13 +1,16 @@
-// The place for a key: what a visit without one sees, or one whose key is to be changed.
+// The sign-in form, for a visit without a valid key and for a change of key.
 
 import type { FormEvent } from "react";
+import type { Problem } from "./verify";
 
 interface Props {
+  problem: Problem | null;
   onKey(key: string): void;
+  onRetry(): void;
   onCancel: (() => void) | null;
 }
 
-export function SignIn({ onKey, onCancel }: Props) {
+export function SignIn({ problem, onKey, onRetry, onCancel }: Props) {
   function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
     const key = new FormData(event.currentTarget).get("key");
@@ -17,9 +20,19 @@ export function SignIn({ onKey, onCancel }: Props) {
   return (
     <main className="sign-in">
       <h1>Tocsin · GraphiQL</h1>
+      {problem && (
+        <div className="problem" role="alert">
+          <p>{problem.message}</p>
+          {problem.canRetry && (
+            <button type="button" onClick={onRetry}>
+              Try again
+            </button>
+          )}
+        </div>
+      )}
       <p>
-        <strong>{onCancel ? "Change the key." : "A key is needed."}</strong> Any API key or token
-        can be pasted here:
+        {onCancel ? "Change the key. " : "Sign in with a key. "}
+        Paste an API key or an access token:
       </p>
       <form onSubmit={submit}>
         <input name="key" type="password" aria-label="Key" autoComplete="off" required autoFocus />
@@ -31,10 +44,13 @@ export function SignIn({ onKey, onCancel }: Props) {
         )}
       </form>
       <p>
-        The first key came in a link that ends in <code>/graphql#key=…</code>. The server printed it
-        once, when its database was new; opening it signs in as well.
+        When the server creates its database, it prints a link that ends in{" "}
+        <code>/graphql#key=…</code>. Open this link to sign in with the first key.
       </p>
-      <p>The key stays in the open tabs of this page and is forgotten when the last one closes.</p>
+      <p>
+        The key stays in the open browser tabs of this page. It is forgotten when you close the last
+        one.
+      </p>
     </main>
   );
 }

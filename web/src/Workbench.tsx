@@ -1,22 +1,26 @@
-// GraphiQL, signed in: the key stands in the headers editor, to be seen and edited.
+// GraphiQL with a valid key. The headers editor shows the key and can change it for a tab.
 
 import { useGraphiQL, useGraphiQLActions, useMonaco } from "@graphiql/react";
 import { GraphiQL } from "graphiql";
-import { type ReactNode, useEffect, useMemo } from "react";
+import { type ReactNode, useEffect, useMemo, useRef } from "react";
 import "graphiql/setup-workers/vite";
 import "graphiql/style.css";
 import { examples } from "./examples";
-import { fetcherWith } from "./fetcher";
+import { createFetcher, INTROSPECTION } from "./fetcher";
 import { memory } from "./memory";
 import { Panes } from "./panes";
+import { authorization } from "./server";
+import { watchUnread } from "./unread";
+import "./workbench.css";
 
 interface Props {
   secret: string;
   loading: ReactNode;
   onChangeKey(): void;
+  onRejected(): void;
 }
 
-/** Gives the panes GraphiQL's own, which only components inside it can reach. */
+/** Gives the panes access to GraphiQL's editor, which only components inside GraphiQL have. */
 function BindPanes({ panes }: { panes: Panes }) {
   const editor = useGraphiQL((state) => state.responseEditor);
   const { updateActiveTabValues } = useGraphiQLActions();
@@ -30,12 +34,18 @@ function BindPanes({ panes }: { panes: Panes }) {
 }
 
 export default function Workbench(props: Props) {
-  const headers = useMemo(() => ({ Authorization: `Bearer ${props.secret}` }), [props.secret]);
+  const headers = useMemo(() => authorization(props.secret), [props.secret]);
   const panes = useMemo(() => new Panes(), []);
-  const fetcher = useMemo(() => fetcherWith(headers, panes), [headers, panes]);
+  const onRejected = useRef(props.onRejected);
+  useEffect(() => void (onRejected.current = props.onRejected), [props.onRejected]);
+  const fetcher = useMemo(
+    () => createFetcher(headers, panes, () => onRejected.current()),
+    [headers, panes],
+  );
   useEffect(() => () => panes.closeAll(), [panes]);
+  useEffect(() => watchUnread(headers), [headers]);
 
-  // A tab chosen before the editors are there would come up with the first tab's text in it.
+  // If a tab is chosen before the editors exist, they open with the text of the first tab.
   const ready = useMonaco((state) => Boolean(state.monaco));
   const { initialize } = useMonaco((state) => state.actions);
   useEffect(() => void initialize(), [initialize]);
@@ -44,11 +54,12 @@ export default function Workbench(props: Props) {
   return (
     <GraphiQL
       fetcher={fetcher}
+      introspectionQueryName={INTROSPECTION}
       onTabChange={panes.onTabChange}
       storage={memory}
       defaultTabs={examples}
       defaultHeaders={JSON.stringify(headers, null, 2)}
-      // Folded away at first: screens are shared, and the key is no one else's.
+      // Hidden at first, because screens are shared and the key is secret.
       defaultEditorToolsVisibility={false}
       shouldPersistHeaders={false}
     >

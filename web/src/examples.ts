@@ -1,8 +1,9 @@
-// The tabs that a first visit opens with. Each operation has a name, for that is the tab's title.
+// The tabs of a first visit. A tab's title is the name of its operation. Each example runs as it
+// stands on a new database, in this order.
 
-const logAnEvent = `# Log an event: whoever follows in the third tab
-# hears of it at once.
-mutation LogAnEvent {
+const logEvent = `# Logs an event. The subscription in the third tab
+# receives it immediately because notification is true.
+mutation LogEvent {
   logEvent(
     input: {
       severity: "warn"
@@ -28,8 +29,8 @@ mutation LogAnEvent {
 }
 `;
 
-const listEvents = `# List the newest events. For the next page,
-# add after: "<endCursor>" beside first.
+const listEvents = `# Lists the newest events. For the next page, add
+# after: "<endCursor>" next to first.
 query ListEvents {
   events(first: 20) {
     totalCount
@@ -50,10 +51,10 @@ query ListEvents {
 }
 `;
 
-const hearNotifications = `# Hear of notifications as they happen. Start it,
-# log an event in the first tab, and come back:
-# it goes on until you stop it.
-subscription HearNotifications {
+const watchNotifications = `# Receives notifications as they are logged. Run it, log an
+# event in the first tab, and come back. The subscription
+# continues in the background until you stop it.
+subscription WatchNotifications {
   notificationAdded {
     cursor
     node {
@@ -67,4 +68,113 @@ subscription HearNotifications {
 }
 `;
 
-export const examples = [logAnEvent, listEvents, hearNotifications].map((query) => ({ query }));
+const createEventType = `# Defines an event type with two fields and publishes it.
+# From then on, the server validates the fields of each
+# event that is logged with type: "maintenance.inspection".
+mutation CreateEventType {
+  createEventType(
+    input: {
+      type: "maintenance.inspection"
+      name: "Inspection"
+      category: "maintenance"
+      state: PUBLISHED
+      fields: [
+        { name: "inspector", kind: TEXT, required: true }
+        { name: "pressure", kind: NUMBER, unit: "bar", minimum: 0 }
+      ]
+    }
+  ) {
+    eventType {
+      id
+      type
+      state
+      fields {
+        name
+        kind
+        required
+        unit
+      }
+    }
+    userErrors {
+      message
+      code
+      path
+    }
+  }
+}
+`;
+
+const createGuardRule = `# Creates a guard rule: error events need a content.
+# The rule is a draft. To enforce it, run:
+# mutation { publishGuardRule(id: "<id>") { guardRule { state } } }
+mutation CreateGuardRule {
+  createGuardRule(
+    input: {
+      name: "Errors need a content"
+      expression: "event.severity != 'ERROR' || event.content != null"
+      message: "Describe the error in content."
+    }
+  ) {
+    guardRule {
+      id
+      name
+      state
+      expression
+    }
+    userErrors {
+      message
+      code
+      path
+    }
+  }
+}
+`;
+
+const createApiKey = `# Creates an API key that can only log events. The server
+# returns the secret once: copy it from the response.
+mutation CreateApiKey {
+  createApiKey(input: { name: "pump-station", permissions: [EVENT_CREATE] }) {
+    secret
+    apiKey {
+      id
+      name
+      permissions
+      expiresAt
+    }
+    userErrors {
+      message
+      code
+      path
+    }
+  }
+}
+`;
+
+const listApiKeys = `# Lists the API keys of the organization, without secrets.
+# To revoke one, run:
+# mutation { revokeApiKey(id: "<id>") { apiKey { revokedAt } } }
+query ListApiKeys {
+  organization {
+    key
+    apiKeys {
+      id
+      name
+      permissions
+      createdAt
+      expiresAt
+      lastUsedAt
+      revokedAt
+    }
+  }
+}
+`;
+
+export const examples = [
+  logEvent,
+  listEvents,
+  watchNotifications,
+  createEventType,
+  createGuardRule,
+  createApiKey,
+  listApiKeys,
+].map((query) => ({ query }));

@@ -1,97 +1,125 @@
-// Carries GraphiQL's operations: subscriptions over one WebSocket each, all else as POST.
-// Whatever goes wrong comes back as a result to read, never as a stack trace.
+// Sends GraphiQL's operations: each subscription over a WebSocket of its own, all others by POST.
+// Every failure is returned as a result to read, never as a stack trace.
 
 import type { GraphiQLProps } from "graphiql";
-import { getOperationAST, parse, type ExecutionResult, type FieldNode, Kind } from "graphql";
-import { createClient } from "graphql-ws";
+import {
+  buildClientSchema,
+  type ExecutionResult,
+  type FieldNode,
+  getOperationAST,
+  introspectionFromSchema,
+  Kind,
+  lexicographicSortSchema,
+  parse,
+} from "graphql";
 import type { Panes } from "./panes";
+import { createSocketClient, type Headers, isCredentialClose, sendOperation } from "./server";
 
 type Fetcher = GraphiQLProps["fetcher"];
 type Operation = Parameters<Fetcher>[0];
-type Answer = ExecutionResult<any>;
+type Result = ExecutionResult<any>;
 
-const ADDRESS = "/graphql";
-const SHOWN = 50;
-const REFUSED =
-  "The server refused the key. Choose Change key and paste any API key. " +
-  "(The link with the first one was printed once, when the database was new.)";
+/** The name of GraphiQL's own introspection. One that a user writes is returned as it is. */
+export const INTROSPECTION = "GraphiQLIntrospection";
 
-const failure = (message: string): Answer => ({ errors: [{ message }] }) as unknown as Answer;
+const MAX_SHOWN = 50;
+const REJECTED =
+  "The server rejected the key. Choose Change key and paste a valid API key or access token.";
 
-async function post(operation: Operation, headers: Record<string, string>): Promise<Answer> {
+const failure = (message: string): Result => ({ errors: [{ message }] }) as unknown as Result;
+
+async function post(
+  operation: Operation,
+  headers: Headers,
+  onRejected: () => void,
+): Promise<Result> {
   try {
-    const response = await fetch(ADDRESS, {
-      method: "POST",
-      headers: { accept: "application/json", "content-type": "application/json", ...headers },
-      body: JSON.stringify(operation),
-    });
+    const response = await sendOperation(operation, headers);
     const text = await response.text();
     const status = `${response.status} ${response.statusText}`.trim();
-    const refused = response.status === 401 ? failure(`${REFUSED} (${status})`) : null;
+    const rejected = response.status === 401 ? failure(`${REJECTED} (${status})`) : null;
+    if (rejected) onRejected();
     try {
-      const answer = JSON.parse(text) as Answer;
-      return refused ? ({ ...refused, answer } as Answer) : answer;
+      const response = JSON.parse(text) as Result;
+      return rejected ? ({ ...rejected, response } as Result) : response;
     } catch {
-      return refused ?? failure(`The server did not answer in JSON (${status}): ${text}`);
+      return rejected ?? failure(`The response of the server is not JSON (${status}): ${text}`);
     }
   } catch (reason) {
-    return failure(`The request could not be sent: ${(reason as Error).message}`);
+    return failure(
+      `The server cannot be reached: ${(reason as Error).message}. ` +
+        "Check that it is running, then run the operation again.",
+    );
   }
 }
 
-function lost(close: string, field: FieldNode | undefined, newest: Answer | undefined): Answer {
-  const cursor = field && newest?.data?.[(field.alias ?? field.name).value]?.cursor;
-  const said = `The connection was lost (${close}).`;
-  if (!cursor) return failure(`${said} Start the subscription again.`);
-  const resume = `${field.name.value}(after: …) with the cursor below resumes without a gap.`;
-  // A key of its own, to be copied with its quotes: inside the message they would be escaped.
-  return { ...failure(`${said} ${resume}`), after: cursor } as Answer;
+/** Sorts types, fields, arguments and values by name, for the documentation explorer. */
+function sortSchema(result: Result): Result {
+  if (!result.data) return result;
+  const schema = lexicographicSortSchema(buildClientSchema(result.data));
+  return { ...result, data: introspectionFromSchema(schema) };
 }
 
-function whyItClosed(reason: unknown, whenLost: (close: string) => Answer): Answer {
+function connectionLost(
+  close: string,
+  field: FieldNode | undefined,
+  newest: Result | undefined,
+): Result {
+  const cursor = field && newest?.data?.[(field.alias ?? field.name).value]?.cursor;
+  const lost = `The connection was lost (${close}).`;
+  if (!cursor) return failure(`${lost} Start the subscription again.`);
+  const resume = `To resume without a gap, use ${field.name.value}(after: …) with the cursor below.`;
+  // The cursor has a key of its own because quotes inside the message would be escaped.
+  return { ...failure(`${lost} ${resume}`), after: cursor } as Result;
+}
+
+function explainClose(reason: unknown, onLost: (close: string) => Result): Result {
   if (Array.isArray(reason)) return { errors: reason };
-  if (!(reason instanceof CloseEvent)) return failure("The connection could not be made.");
+  if (!(reason instanceof CloseEvent)) {
+    return failure("The WebSocket connection failed. Start the subscription again.");
+  }
   const close = `${reason.code} ${reason.reason}`.trim();
-  if (reason.code === 4401 || reason.code === 4403) return failure(`${REFUSED} (${close})`);
-  return whenLost(close);
+  return isCredentialClose(reason) ? failure(`${REJECTED} (${close})`) : onLost(close);
 }
 
 // An observable, not an async generator: a generator cannot be ended while it waits for an event.
 function subscribe(
   operation: Operation,
   field: FieldNode | undefined,
-  headers: Record<string, string>,
+  headers: Headers,
   panes: Panes,
+  onRejected: () => void,
 ): ReturnType<Fetcher> {
-  const connectionParams = Object.fromEntries(
-    Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]),
-  );
   const observable = {
-    // What it tells goes to its own tab's pane: GraphiQL's observer only knows the active tab.
+    // Results go to the pane of their own tab: GraphiQL's observer only knows the active tab.
     subscribe: () =>
       panes.open((show) => {
-        const newestFirst: Answer[] = [];
+        const newestFirst: Result[] = [];
         let received = 0;
-        const tell = (more: object = {}, last = false) =>
-          show({ ...more, received, newestFirst }, last);
-        const client = createClient({
-          url: new URL(ADDRESS, location.href.replace(/^http/, "ws")).href,
-          connectionParams,
-          retryAttempts: 0, // Events between two connections would be missed in silence.
-          on: { connected: () => tell() },
+        let isConnected = false;
+        const update = (more: object = {}, isLast = false) =>
+          show({ ...more, received, newestFirst }, isLast);
+        const client = createSocketClient(headers, {
+          connected: () => {
+            isConnected = true;
+            update();
+          },
         });
         client.subscribe<any>(
           { ...operation, operationName: operation.operationName ?? undefined },
           {
-            next(answer) {
+            next(result) {
               received += 1;
-              newestFirst.unshift(answer as Answer);
-              newestFirst.splice(SHOWN);
-              tell();
+              newestFirst.unshift(result as Result);
+              newestFirst.splice(MAX_SHOWN);
+              update();
             },
-            error: (reason) =>
-              tell(whyItClosed(reason, (close) => lost(close, field, newestFirst[0])), true),
-            complete: () => tell({ closed: "The server ended the subscription." }, true),
+            error(reason) {
+              const lost = (close: string) => connectionLost(close, field, newestFirst[0]);
+              update(explainClose(reason, lost), true);
+              if (!isConnected && isCredentialClose(reason)) onRejected();
+            },
+            complete: () => update({ closed: "The server ended the subscription." }, true),
           },
         );
         return () => void client.dispose();
@@ -101,23 +129,34 @@ function subscribe(
   return observable as unknown as ReturnType<Fetcher>;
 }
 
-export function fetcherWith(defaultHeaders: Record<string, string>, panes: Panes): Fetcher {
+/** `onRejected` is called if the server rejects the default headers, not if it rejects others. */
+export function createFetcher(
+  defaultHeaders: Headers,
+  panes: Panes,
+  onRejected: () => void,
+): Fetcher {
   return (operation, options) => {
-    // GraphiQL asks for the schema before its headers editor exists, so without any.
-    const headers = options?.headers ?? defaultHeaders;
+    // GraphiQL introspects before its headers editor exists, so it passes no headers then.
+    const headers: Headers = options?.headers ?? defaultHeaders;
+    const report = () => {
+      if (headers.Authorization === defaultHeaders.Authorization) onRejected();
+    };
+    if (operation.operationName === INTROSPECTION) {
+      return post(operation, headers, report).then(sortSchema);
+    }
     try {
-      // For a moment after a change of tabs it still names the operation of the last one.
+      // For a moment after a change of tabs it still names the operation of the previous tab.
       const document = parse(operation.query);
       const { operationName } = operation;
       const chosen = getOperationAST(document, operationName) ?? getOperationAST(document);
       const named = { ...operation, operationName: chosen?.name?.value };
       if (chosen?.operation === "subscription") {
         const field = chosen.selectionSet.selections.find((node) => node.kind === Kind.FIELD);
-        return subscribe(named, field, headers, panes);
+        return subscribe(named, field, headers, panes, report);
       }
-      return post(named, headers);
+      return post(named, headers, report);
     } catch {
-      return post(operation, headers); // The server says best what is wrong with the document.
+      return post(operation, headers, report); // The server explains what is wrong with the document.
     }
   };
 }

@@ -1,39 +1,48 @@
-// The key arrives in the fragment, which a browser sends to nobody. Each tab keeps it for itself and
-// tells it to the other open tabs of this page, so that it is forgotten with the last of them.
+// Where the key is kept. It arrives in the fragment of a link, which a browser does not send. Each
+// browser tab keeps its own copy and shares it with the other open tabs of this page. The key is
+// therefore forgotten when the last of them is closed.
 
-const PLACE = "tocsin:key";
-const others = new BroadcastChannel(PLACE);
+const STORAGE_KEY = "tocsin:key";
+const channel = new BroadcastChannel(STORAGE_KEY);
 
 type Message = { asks: true } | { key: string };
 
-const say = (message: Message) => others.postMessage(message);
+const send = (message: Message) => channel.postMessage(message);
 
-export function currentKey(): string | null {
-  const given = new URLSearchParams(location.hash.slice(1)).get("key");
-  if (given) {
-    keepKey(given);
-    history.replaceState(history.state, "", location.pathname + location.search);
-  }
-  return sessionStorage.getItem(PLACE);
+export function keyInLink(): string | null {
+  return new URLSearchParams(location.hash.slice(1)).get("key") || null;
 }
 
+/** Removes the key from the address and from the browser's history. */
+export function removeLink(): void {
+  if (keyInLink()) history.replaceState(history.state, "", location.pathname + location.search);
+}
+
+export function storedKey(): string | null {
+  return sessionStorage.getItem(STORAGE_KEY);
+}
+
+/** Keeps a verified key. */
 export function keepKey(key: string): void {
-  sessionStorage.setItem(PLACE, key);
-  say({ key });
+  sessionStorage.setItem(STORAGE_KEY, key);
+  send({ key });
 }
 
-/** Answers other tabs from now on; a tab without a key asks them, and takes the first it hears. */
+export function forgetKey(key: string): void {
+  if (storedKey() === key) sessionStorage.removeItem(STORAGE_KEY);
+}
+
+/** Shares the key with other tabs. A tab without a key calls `take` with one of theirs. */
 export function shareKey(take: (key: string) => void): () => void {
   const listen = ({ data }: MessageEvent<Message>) => {
-    const held = sessionStorage.getItem(PLACE);
+    const key = storedKey();
     if ("asks" in data) {
-      if (held) say({ key: held });
-    } else if (!held) {
-      sessionStorage.setItem(PLACE, data.key);
+      if (key) send({ key });
+    } else if (!key) {
       take(data.key);
     }
   };
-  others.addEventListener("message", listen);
-  if (!sessionStorage.getItem(PLACE)) say({ asks: true });
-  return () => others.removeEventListener("message", listen);
+  channel.addEventListener("message", listen);
+  if (!storedKey() && !keyInLink()) send({ asks: true });
+  return () => channel.removeEventListener("message", listen);
 }

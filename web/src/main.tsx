@@ -1,49 +1,106 @@
-// The page: a key first, then GraphiQL, which is only loaded once there is one.
+// The page: it verifies a key first, and loads GraphiQL only once the server has accepted one.
 
 import { lazy, Suspense, useEffect, useState } from "react";
 import { createRoot } from "react-dom/client";
-import { currentKey, keepKey, shareKey } from "./key";
+import { forgetKey, keepKey, keyInLink, removeLink, shareKey, storedKey } from "./key";
 import "./page.css";
 import { SignIn } from "./SignIn";
+import { NO_LONGER_VALID, type Problem, verifyKey } from "./verify";
 
 const Workbench = lazy(() => import("./Workbench"));
 const loading = <p className="loading">Loading GraphiQL …</p>;
 
+/** A key that is being verified, or that has a problem. */
+interface Candidate {
+  key: string;
+  problem: Problem | null;
+}
+
+function firstCandidate(): Candidate | null {
+  const key = keyInLink() ?? storedKey();
+  return key ? { key, problem: null } : null;
+}
+
 function Page() {
-  const [key, setKey] = useState(currentKey);
-  const [changing, setChanging] = useState(false);
+  const [key, setKey] = useState<string | null>(null);
+  const [candidate, setCandidate] = useState(firstCandidate);
+  const [isChanging, setIsChanging] = useState(false);
+  const verify = (next: string) => setCandidate({ key: next, problem: null });
+
   useEffect(() => {
-    // A printed link opened in a tab that already shows the page changes nothing but the fragment.
-    const take = () => {
-      setKey(currentKey());
-      setChanging(false);
+    if (!candidate || candidate.problem) return;
+    const abort = new AbortController();
+    void verifyKey(candidate.key, abort.signal).then((problem) => {
+      if (abort.signal.aborted) return;
+      // Until there is a verdict, the link stays in the address so that a reload tries it again.
+      if (!problem?.canRetry) removeLink();
+      if (problem) {
+        if (!problem.canRetry) forgetKey(candidate.key);
+        setCandidate({ ...candidate, problem });
+      } else {
+        keepKey(candidate.key);
+        setKey(candidate.key);
+        setCandidate(null);
+        setIsChanging(false);
+      }
+    });
+    return () => abort.abort();
+  }, [candidate]);
+
+  useEffect(() => {
+    // A link that is opened in a tab with this page changes the fragment and loads nothing.
+    const takeLink = () => {
+      const next = keyInLink();
+      if (next) verify(next);
     };
-    addEventListener("hashchange", take);
-    return () => removeEventListener("hashchange", take);
+    addEventListener("hashchange", takeLink);
+    return () => removeEventListener("hashchange", takeLink);
   }, []);
 
-  useEffect(() => shareKey(setKey), []);
+  useEffect(
+    () =>
+      shareKey((shared) =>
+        setCandidate((now) => (now && !now.problem ? now : { key: shared, problem: null })),
+      ),
+    [],
+  );
 
-  function signIn(given: string) {
-    keepKey(given);
-    setKey(given);
-    setChanging(false);
+  function reject(rejected: string) {
+    forgetKey(rejected);
+    setCandidate({ key: rejected, problem: NO_LONGER_VALID });
   }
 
-  if (!key) return <SignIn onKey={signIn} onCancel={null} />;
+  function cancel() {
+    setCandidate(null);
+    setIsChanging(false);
+  }
+
+  const isVerifying = candidate !== null && candidate.problem === null;
+  const isSigningIn = !isVerifying && (!key || isChanging || candidate !== null);
   return (
     <>
-      {changing && <SignIn onKey={signIn} onCancel={() => setChanging(false)} />}
-      <div className="workbench" hidden={changing}>
-        <Suspense fallback={loading}>
-          <Workbench
-            key={key}
-            secret={key}
-            loading={loading}
-            onChangeKey={() => setChanging(true)}
-          />
-        </Suspense>
-      </div>
+      {isVerifying && <p className="loading">Verifying the key …</p>}
+      {isSigningIn && (
+        <SignIn
+          problem={candidate?.problem ?? null}
+          onKey={verify}
+          onRetry={() => candidate && verify(candidate.key)}
+          onCancel={key ? cancel : null}
+        />
+      )}
+      {key && (
+        <div className="workbench" hidden={isVerifying || isSigningIn}>
+          <Suspense fallback={loading}>
+            <Workbench
+              key={key}
+              secret={key}
+              loading={loading}
+              onChangeKey={() => setIsChanging(true)}
+              onRejected={() => reject(key)}
+            />
+          </Suspense>
+        </div>
+      )}
     </>
   );
 }

@@ -1,26 +1,26 @@
-// What GraphiQL remembers from visit to visit: everything but headers, since they hold the key.
-// Under a name of our own: another GraphiQL that once ran on this host and port left its tabs here.
+// What GraphiQL keeps between visits: everything except headers, because they contain the key. The
+// prefix separates it from the tabs of another GraphiQL that once ran on this host and port.
 
 const PREFIX = "tocsin:";
 const WITH_HEADERS = /:(tabState|queries|favorites)$/;
 
 function withoutHeaders(value: string): string {
-  return JSON.stringify(JSON.parse(value), (name, held) => (name === "headers" ? null : held));
+  return JSON.stringify(JSON.parse(value), (name, item) => (name === "headers" ? null : item));
 }
 
-function places(): string[] {
-  return Object.keys(localStorage).filter((place) => place.startsWith(PREFIX));
+function storedNames(): string[] {
+  return Object.keys(localStorage).filter((name) => name.startsWith(PREFIX));
 }
 
 export const memory = {
   get length() {
-    return places().length;
+    return storedNames().length;
   },
   getItem: (name: string) => localStorage.getItem(PREFIX + name),
   setItem(name: string, value: string) {
-    // GraphiQL leaves headers out of its tabs, yet its history keeps them.
+    // GraphiQL omits headers from its tabs, but not from its history.
     localStorage.setItem(PREFIX + name, WITH_HEADERS.test(name) ? withoutHeaders(value) : value);
   },
   removeItem: (name: string) => localStorage.removeItem(PREFIX + name),
-  clear: () => places().forEach((place) => localStorage.removeItem(place)),
+  clear: () => storedNames().forEach((name) => localStorage.removeItem(name)),
 };

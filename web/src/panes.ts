@@ -1,21 +1,21 @@
-// Keeps a subscription with the GraphiQL tab that started it. GraphiQL has room for one in all: it
-// stops it when the tab is changed, or leaves it to the new tab, whose first click is then a stop.
+// Keeps a subscription with the GraphiQL tab that started it. GraphiQL itself supports one in all: a
+// change of tabs stops it or moves it to the new tab, whose Execute button is then a Stop button.
 
 import type { GraphiQLProps } from "graphiql";
 
 type Tabs = Parameters<NonNullable<GraphiQLProps["onTabChange"]>>[0];
-type Show = (answer: object, last: boolean) => void;
+type Show = (result: object, isLast: boolean) => void;
 
 interface Subscription {
   tab: string;
   text: string;
-  over: boolean;
-  stopping: boolean;
+  isOver: boolean;
+  isStopping: boolean;
   close(): void;
   unsubscribe(): void;
 }
 
-/** What the active tab shows, and where GraphiQL keeps it. */
+/** The response editor of the active tab, and where GraphiQL stores its text. */
 interface Screen {
   write(text: string): void;
   remember(text: string): void;
@@ -30,41 +30,41 @@ export class Panes {
     this.#screen = screen;
   }
 
-  /** Starts a subscription in the active tab. What it shows there waits while the tab is away. */
+  /** Starts a subscription in the active tab. Its results are kept while another tab is active. */
   open(start: (show: Show) => () => void): Subscription {
     const opened: Subscription = {
       tab: this.#active,
       text: "",
-      over: false,
-      stopping: false,
+      isOver: false,
+      isStopping: false,
       close: () => {},
       unsubscribe: () => {
-        // If GraphiQL stops it because the tab changes, it says so before this microtask.
-        opened.stopping = true;
-        queueMicrotask(() => opened.stopping && this.#drop(opened));
+        // If GraphiQL stops it because the tab changes, onTabChange is called before this microtask.
+        opened.isStopping = true;
+        queueMicrotask(() => opened.isStopping && this.#drop(opened));
       },
     };
     this.#subscriptions.set(opened.tab, opened);
-    opened.close = start((answer, last) => {
+    opened.close = start((result, isLast) => {
       if (this.#subscriptions.get(opened.tab) !== opened) return;
-      opened.text = JSON.stringify(answer, null, 2);
-      opened.over = last;
+      opened.text = JSON.stringify(result, null, 2);
+      opened.isOver = isLast;
       if (opened.tab !== this.#active) return;
       this.#screen?.write(opened.text);
-      this.#screen?.remember(opened.text); // Calls onTabChange in its turn.
+      this.#screen?.remember(opened.text); // Calls onTabChange.
     });
     return opened;
   }
 
-  /** GraphiQL calls it with what it is about to put into its store: whatever is added goes there. */
+  /** Called by GraphiQL with the new state of its store. Changes made to it here are stored. */
   onTabChange = (tabs: Tabs): void => {
     const active = tabs.tabs[tabs.activeTabIndex];
     if (!active) return;
     const changed = active.id !== this.#active;
     this.#active = active.id;
-    for (const held of this.#subscriptions.values()) {
-      held.stopping = false;
-      if (!tabs.tabs.some((tab) => tab.id === held.tab)) this.#drop(held);
+    for (const subscription of this.#subscriptions.values()) {
+      subscription.isStopping = false;
+      if (!tabs.tabs.some((tab) => tab.id === subscription.tab)) this.#drop(subscription);
     }
 
     const here = this.#subscriptions.get(active.id);
@@ -73,18 +73,19 @@ export class Panes {
       tabs.tabs = tabs.tabs.map((tab) => (tab === active ? { ...tab, response: here.text } : tab));
     }
     if (changed || here) {
-      const subscription = here && !here.over ? here : null;
+      const subscription = here && !here.isOver ? here : null;
       Object.assign(tabs, { isFetching: false, subscription });
     }
-    if (here?.over) this.#subscriptions.delete(here.tab);
+    if (here?.isOver) this.#subscriptions.delete(here.tab);
   };
 
   closeAll(): void {
-    for (const held of this.#subscriptions.values()) this.#drop(held);
+    for (const subscription of this.#subscriptions.values()) this.#drop(subscription);
   }
 
-  #drop(held: Subscription): void {
-    if (this.#subscriptions.get(held.tab) === held) this.#subscriptions.delete(held.tab);
-    held.close();
+  #drop(subscription: Subscription): void {
+    const { tab } = subscription;
+    if (this.#subscriptions.get(tab) === subscription) this.#subscriptions.delete(tab);
+    subscription.close();
   }
 }
