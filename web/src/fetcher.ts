@@ -79,7 +79,8 @@ function explainClose(reason: unknown, onLost: (close: string) => Result): Resul
     return failure("The WebSocket connection failed. Start the subscription again.");
   }
   const close = `${reason.code} ${reason.reason}`.trim();
-  return isCredentialClose(reason) ? failure(`${REJECTED} (${close})`) : onLost(close);
+  if (!isCredentialClose(reason)) return onLost(close);
+  return failure(`${REJECTED} If you added an organization header, check it. (${close})`);
 }
 
 // An observable, not an async generator: a generator cannot be ended while it waits for an event.
@@ -129,7 +130,7 @@ function subscribe(
   return observable as unknown as ReturnType<Fetcher>;
 }
 
-/** `onRejected` is called if the server rejects the default headers, not if it rejects others. */
+/** Calls `onRejected` if the server rejects a request with the key of the default headers. */
 export function createFetcher(
   defaultHeaders: Headers,
   panes: Panes,

@@ -65,9 +65,12 @@ function Page() {
     [],
   );
 
-  function reject(rejected: string) {
-    forgetKey(rejected);
-    setCandidate({ key: rejected, problem: NO_LONGER_VALID });
+  /** The key may no longer be valid, or a header that the user added was rejected. */
+  async function verifyAgain(used: string) {
+    const problem = await verifyKey(used, new AbortController().signal);
+    if (!problem || problem.canRetry) return;
+    forgetKey(used);
+    setCandidate({ key: used, problem: NO_LONGER_VALID });
   }
 
   function cancel() {
@@ -96,7 +99,7 @@ function Page() {
               secret={key}
               loading={loading}
               onChangeKey={() => setIsChanging(true)}
-              onRejected={() => reject(key)}
+              onRejected={() => void verifyAgain(key)}
             />
           </Suspense>
         </div>
