@@ -107,7 +107,7 @@ def client(own_client: Client) -> Client:
 async def chromium() -> AsyncIterator[Browser]:
     executable = shutil.which("chromium")
     if executable is None:
-        pytest.skip("there is no chromium on this machine")
+        pytest.skip("Chromium is not installed.")
     expect.set_options(timeout=PATIENCE_MS)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=executable, args=LAUNCH)

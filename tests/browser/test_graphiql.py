@@ -33,7 +33,7 @@ async def test_the_link_signs_in_and_nothing_leaves_the_host(visitor: BrowserVis
     assert visitor.complaints == []
 
 
-async def test_a_query_answers(visitor: BrowserVisit) -> None:
+async def test_a_query_returns_data(visitor: BrowserVisit) -> None:
     page = await visitor.visit()
     event = await log_example_event(page)
 
@@ -83,7 +83,7 @@ async def test_a_subscription_shows_an_event_the_moment_it_is_logged(visitor: Br
     assert visitor.complaints == []
 
 
-async def test_a_subscription_goes_on_while_its_tab_is_left(visitor: BrowserVisit) -> None:
+async def test_a_subscription_continues_while_another_tab_is_active(visitor: BrowserVisit) -> None:
     page = await visitor.visit()
     await start_subscription(page)
 
@@ -151,7 +151,7 @@ async def test_a_subscription_ends_when_its_tab_is_closed(visitor: BrowserVisit)
     assert visitor.complaints == []
 
 
-async def test_a_lost_connection_tells_how_to_resume_without_a_gap(visitor: BrowserVisit) -> None:
+async def test_a_lost_connection_shows_how_to_resume_without_a_gap(visitor: BrowserVisit) -> None:
     page = await visitor.visit()
     sockets: list[WebSocketRoute] = []
 
@@ -185,7 +185,7 @@ async def test_a_lost_connection_tells_how_to_resume_without_a_gap(visitor: Brow
     await expect(page.get_by_role("button", name="Execute query")).to_be_visible()
 
 
-async def test_a_subscription_ends_when_its_reader_stops_it(visitor: BrowserVisit) -> None:
+async def test_a_subscription_ends_when_the_user_stops_it(visitor: BrowserVisit) -> None:
     page = await visitor.visit()
     await start_subscription(page)
     socket = await visitor.find_socket("WatchNotifications")
@@ -203,7 +203,7 @@ async def test_without_a_key_the_page_asks_for_one(visitor: BrowserVisit) -> Non
     assert visitor.complaints == []
 
 
-async def test_a_key_that_is_pasted_signs_in(visitor: BrowserVisit) -> None:
+async def test_a_pasted_key_signs_in(visitor: BrowserVisit) -> None:
     page = await visitor.visit(key=None)
 
     await page.get_by_label("Key").fill(ADMINISTRATOR)
@@ -229,7 +229,7 @@ async def test_a_second_browser_tab_is_signed_in_by_the_first(visitor: BrowserVi
     assert visitor.complaints == []
 
 
-async def test_a_change_of_key_that_is_cancelled_keeps_everything(visitor: BrowserVisit) -> None:
+async def test_cancelling_a_change_of_key_keeps_everything(visitor: BrowserVisit) -> None:
     page = await visitor.visit()
     await start_subscription(page)
 
@@ -243,7 +243,7 @@ async def test_a_change_of_key_that_is_cancelled_keeps_everything(visitor: Brows
     assert visitor.complaints == []
 
 
-async def test_a_changed_key_replaces_the_other(visitor: BrowserVisit, client: Client) -> None:
+async def test_a_new_key_replaces_the_previous_one(visitor: BrowserVisit, client: Client) -> None:
     _, reader = await create_key(client, "EVENT_READ")
     page = await visitor.visit()
     await expect(result_window(page)).to_be_visible()

@@ -1,4 +1,4 @@
-"""How the page and its assets go out: what a browser may keep of them, and whom they may reach."""
+"""HTTP responses with the page and its assets: caching and the content security policy."""
 
 import re
 from pathlib import Path
@@ -14,9 +14,9 @@ from tests.client import Client
 HTML = {"Accept": "text/html"}
 
 
-async def test_the_page_may_reach_nobody_but_its_own_server(client: Client) -> None:
-    async with client.as_key(None) as anybody:
-        page = await anybody.http.get("/graphql", headers=HTML)
+async def test_the_page_may_connect_only_to_its_own_server(client: Client) -> None:
+    async with client.as_key(None) as anonymous:
+        page = await anonymous.http.get("/graphql", headers=HTML)
 
     directives = dict(
         directive.split(" ", 1) for directive in page.headers["Content-Security-Policy"].split("; ")
@@ -39,8 +39,8 @@ async def test_the_page_may_reach_nobody_but_its_own_server(client: Client) -> N
 
 
 async def test_the_page_holds_no_script_and_names_its_own_assets_only(client: Client) -> None:
-    async with client.as_key(None) as anybody:
-        page = await anybody.http.get("/graphql", headers=HTML)
+    async with client.as_key(None) as anonymous:
+        page = await anonymous.http.get("/graphql", headers=HTML)
 
     assert re.findall(r"<script[^>]*>(?!</script>)", page.text) == []
     named = re.findall(r'(?:src|href)="([^"]*)"', page.text)
@@ -48,11 +48,13 @@ async def test_the_page_holds_no_script_and_names_its_own_assets_only(client: Cl
     assert [name for name in named if not name.startswith("/graphql/assets/")] == []
 
 
-async def test_an_asset_is_named_by_its_content_and_kept_for_good(client: Client) -> None:
-    async with client.as_key(None) as anybody:
-        page = await anybody.http.get("/graphql", headers=HTML)
+async def test_an_asset_has_a_content_hash_in_its_name_and_is_cached_permanently(
+    client: Client,
+) -> None:
+    async with client.as_key(None) as anonymous:
+        page = await anonymous.http.get("/graphql", headers=HTML)
         named = re.findall(r'(/graphql/assets/[^"]*)"', page.text)
-        assets = [await anybody.http.get(name) for name in named]
+        assets = [await anonymous.http.get(name) for name in named]
 
     for asset in assets:
         assert re.search(r"-[\w-]{8}\.\w+$", asset.url.path)
@@ -62,9 +64,9 @@ async def test_an_asset_is_named_by_its_content_and_kept_for_good(client: Client
         assert asset.headers["Content-Security-Policy"] == page.headers["Content-Security-Policy"]
 
 
-async def test_an_asset_that_is_not_there_is_not_found_and_not_kept(client: Client) -> None:
-    async with client.as_key(None) as anybody:
-        missing = await anybody.http.get("/graphql/assets/index-00000000.js")
+async def test_a_missing_asset_is_not_found_and_not_cached(client: Client) -> None:
+    async with client.as_key(None) as anonymous:
+        missing = await anonymous.http.get("/graphql/assets/index-00000000.js")
 
     assert missing.status_code == 404
     assert "immutable" not in missing.headers.get("Cache-Control", "")

@@ -48,7 +48,7 @@ export function SignIn({ problem, onKey, onRetry, onCancel }: Props) {
         <code>/graphql#key=…</code>. Open this link to sign in with the first key.
       </p>
       <p>
-        The key stays in the open browser tabs of this page. It is forgotten when you close the last
+        The key is kept in the open browser tabs of this page and deleted when you close the last
         one.
       </p>
     </main>

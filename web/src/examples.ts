@@ -69,8 +69,8 @@ subscription WatchNotifications {
 `;
 
 const createEventType = `# Defines an event type with two fields and publishes it.
-# From then on, the server validates the fields of each
-# event that is logged with type: "maintenance.inspection".
+# The server validates the fields of each event that is
+# logged with type: "maintenance.inspection".
 mutation CreateEventType {
   createEventType(
     input: {
@@ -104,13 +104,13 @@ mutation CreateEventType {
 }
 `;
 
-const createGuardRule = `# Creates a guard rule: error events need a content.
+const createGuardRule = `# Creates a guard rule: error events need content.
 # The rule is a draft. To enforce it, run:
 # mutation { publishGuardRule(id: "<id>") { guardRule { state } } }
 mutation CreateGuardRule {
   createGuardRule(
     input: {
-      name: "Errors need a content"
+      name: "Errors need content"
       expression: "event.severity != 'ERROR' || event.content != null"
       message: "Describe the error in content."
     }

@@ -1,6 +1,6 @@
 // Where the key is kept. It arrives in the fragment of a link, which a browser does not send. Each
-// browser tab keeps its own copy and shares it with the other open tabs of this page. The key is
-// therefore forgotten when the last of them is closed.
+// browser tab keeps its own copy and shares it with the other open tabs of this page. Closing the
+// last of them deletes the key.
 
 const STORAGE_KEY = "tocsin:key";
 const channel = new BroadcastChannel(STORAGE_KEY);
