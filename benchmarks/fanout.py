@@ -30,7 +30,7 @@ HERE = Path(__file__).parent
 LOG = """
 mutation ($input: [LogEventInput!]!) { logEvents(input: $input) { results { event { id } } } }
 """
-FOLLOW = "subscription ($filter: NotificationFilter) { notificationAdded(filter: $filter) { %s } }"
+FOLLOW = "subscription ($filter: EventFilter) { notificationAdded(filter: $filter) { %s } }"
 ALL = "cursor node { id type severity summary source occurredAt tags entity { type entityId } }"
 GROUPS: list[tuple[str, dict[str, Any]]] = [
     ("node { id summary }", {}),

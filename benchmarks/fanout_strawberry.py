@@ -55,7 +55,7 @@ class NotificationEdge:
 
 
 @strawberry.input
-class NotificationFilter:
+class EventFilter:
     severities: list[Severity] | None = None
     types: list[str] | None = None
     entity: EntityInput | None = None
@@ -129,7 +129,7 @@ class Mutation:
 class Subscription:
     @strawberry.subscription
     async def notification_added(
-        self, filter: NotificationFilter | None = None
+        self, filter: EventFilter | None = None
     ) -> AsyncGenerator[NotificationEdge, None]:
         waiting: asyncio.Queue[NotificationEdge] = asyncio.Queue()
         followers.add(waiting)

@@ -23,7 +23,7 @@ STUCK_BUFFER_BYTES = 4096
 STILL_OPEN_SECONDS = 10
 END = "end"
 RINGS = """
-subscription ($filter: NotificationFilter, $after: String) {
+subscription ($filter: EventFilter, $after: String) {
   heard: notificationAdded(filter: $filter, after: $after) { cursor node { %s } }
 }
 """

@@ -14,7 +14,7 @@ const schema = buildSchema(`
     occurredAt: String!, tags: [String!]!, entity: Entity
   }
   type NotificationEdge { cursor: String!, node: Event! }
-  input NotificationFilter {
+  input EventFilter {
     severities: [Severity!], types: [String!], entity: EntityInput, source: String
   }
   input LogEventInput {
@@ -25,7 +25,7 @@ const schema = buildSchema(`
   type LogEventsPayload { results: [LogEventPayload!]! }
   type Query { ready: Boolean! }
   type Mutation { logEvents(input: [LogEventInput!]!): LogEventsPayload! }
-  type Subscription { notificationAdded(filter: NotificationFilter): NotificationEdge! }
+  type Subscription { notificationAdded(filter: EventFilter): NotificationEdge! }
 `);
 
 const followers = new Set();

@@ -44,8 +44,8 @@ DEFINE = """mutation {
   ]}) { eventType { id } userErrors { message } } }"""
 STORED = """query ($after: String) { events(first: 100, after: $after) {
   nodes { id subject occurrences duplicateOf { id } } pageInfo { hasNextPage endCursor } } }"""
-CAUGHT = "{ duplicationRules { nodes { name caught } } }"
-RESET = "mutation { resetDuplication { forgotten userErrors { message } } }"
+MATCH_COUNTS = "{ duplicationRules { nodes { name matchCount } } }"
+RESET = "mutation { resetDuplication { clearedCount userErrors { message } } }"
 ACKNOWLEDGE = """mutation {
   acknowledgeEvents(filter: {}) { acknowledgedCount userErrors { message } } }"""
 DELETE = "mutation ($id: ID!) { deleteEvent(id: $id) { event { id } userErrors { code } } }"
@@ -173,7 +173,8 @@ async def fetch_all_nodes(client: Client, query: str) -> list[dict[str, Any]]:
 
 
 async def fetch_match_counts(client: Client) -> dict[str, int]:
-    return {rule["name"]: rule["caught"] for rule in (await client.execute_field(CAUGHT))["nodes"]}
+    rules = (await client.execute_field(MATCH_COUNTS))["nodes"]
+    return {rule["name"]: rule["matchCount"] for rule in rules}
 
 
 def count_by_subject(answers: Iterable[ReportResult], outcome: str) -> Counter[str]:

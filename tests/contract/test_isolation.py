@@ -145,7 +145,7 @@ STRANGER_OPERATIONS: dict[str, list[tuple[str, str]]] = {
     "Query.duplicationRules": [
         ('{ duplicationRules(eventTypeId: "$event_type") { totalCount nodes { id } } }', ANSWERED),
         ('{ duplicationRules(after: "$duplications") { nodes { id } } }', INVALID_CURSOR),
-        ("{ duplicationRules { totalCount nodes { id caught } } }", ANSWERED),
+        ("{ duplicationRules { totalCount nodes { id matchCount } } }", ANSWERED),
     ],
     "Query.checkEvent": [
         (
@@ -339,7 +339,7 @@ STRANGER_OPERATIONS: dict[str, list[tuple[str, str]]] = {
         )
     ],
     "Mutation.resetDuplication": [
-        (build_mutation('resetDuplication(ruleId: "$duplication_rule")', "forgotten"), NOT_FOUND)
+        (build_mutation('resetDuplication(ruleId: "$duplication_rule")', "clearedCount"), NOT_FOUND)
     ],
     "Mutation.createOrganization": [
         (
@@ -406,7 +406,7 @@ STATE_QUERIES = (
     """{ eventTypes(first: 50) { totalCount nodes { id type name state version updatedAt
          fields { id name label } conditionalRules { id enabled } jsonSchema
          guardRules { id name state versions { number } }
-         duplicationRules { id name enabled caught resetAt } } } }""",
+         duplicationRules { id name enabled matchCount resetAt } } } }""",
     "{ eventChanges(first: 100) { nodes { cursor kind eventId actor } } }",
     "{ notifications { totalCount unacknowledgedCount nodes { id } } }",
     "{ eventCounts(by: [SEVERITY, TYPE, SOURCE, ACKNOWLEDGED]) { type source count } }",
@@ -582,7 +582,7 @@ async def test_what_another_does_changes_no_count_and_takes_no_name(
     await populate_organization(client)
     await add_unique_names(client)
     await client.execute_field("mutation { acknowledgeEvents { acknowledgedCount } }")
-    await client.execute_field("mutation { resetDuplication { forgotten } }")
+    await client.execute_field("mutation { resetDuplication { clearedCount } }")
 
     assert await fetch_state(stranger) == before
     await add_unique_names(stranger)  # every name is free here, and every producer's id

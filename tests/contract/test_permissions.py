@@ -114,7 +114,7 @@ OPERATIONS = {
     "Mutation.deleteDuplicationRule": (
         f"mutation {{ deleteDuplicationRule(id: {ID}) {{ userErrors {{ code }} }} }}"
     ),
-    "Mutation.resetDuplication": "mutation { resetDuplication { forgotten } }",
+    "Mutation.resetDuplication": "mutation { resetDuplication { clearedCount } }",
     "EventType.duplicationRules": "{ eventTypes { nodes { duplicationRules { id } } } }",
     "EventType.events": "{ eventTypes { nodes { events { totalCount } } } }",
     "Mutation.logContainerEvent": (

@@ -11,7 +11,9 @@ from tests.client import LOG_EVENT, Client
 CREATE = """
 mutation ($input: CreateDuplicationRuleInput!) {
   createDuplicationRule(input: $input) {
-    duplicationRule { id name fingerprint window action enabled caught resetAt eventType { id } }
+    duplicationRule {
+      id name fingerprint window action enabled matchCount resetAt eventType { id }
+    }
     userErrors { code message path }
   }
 }
@@ -27,7 +29,7 @@ mutation ($input: LogEventInput!) {
   }
 }
 """
-RULES = "{ duplicationRules { nodes { name caught enabled resetAt } } }"
+RULES = "{ duplicationRules { nodes { name matchCount enabled resetAt } } }"
 NOON = "2026-04-10T12:00:00Z"
 
 
@@ -59,7 +61,7 @@ async def test_a_duplicate_is_refused_with_the_original(client: Client) -> None:
     assert error["rule"] == {"name": "same source"}
     assert error["existing"] == {"id": first["event"]["id"]}
     assert await count_events(client) == 1
-    assert (await client.execute_field(RULES))["nodes"][0]["caught"] == 1
+    assert (await client.execute_field(RULES))["nodes"][0]["matchCount"] == 1
 
 
 async def test_a_repeat_is_counted_not_stored(client: Client) -> None:
@@ -132,11 +134,11 @@ async def test_a_rejected_report_may_be_sent_again_after_a_reset(client: Client)
     assert refused["event"] is None
 
     reset = await client.execute_field(
-        "mutation { resetDuplication { forgotten userErrors { code } } }"
+        "mutation { resetDuplication { clearedCount userErrors { code } } }"
     )
     accepted = await log_event(client, sourceId="1")
 
-    assert reset == {"forgotten": 1, "userErrors": []}
+    assert reset == {"clearedCount": 1, "userErrors": []}
     assert accepted["event"] is not None
     assert accepted["duplicate"] is False
 
@@ -174,7 +176,7 @@ async def test_a_check_stores_nothing_and_names_the_original(client: Client) -> 
         "duplicateOf": {"id": first["event"]["id"]},
         "userErrors": [{"code": "DUPLICATE"}],
     }
-    assert (await client.execute_field(RULES))["nodes"][0]["caught"] == 0
+    assert (await client.execute_field(RULES))["nodes"][0]["matchCount"] == 0
 
 
 @pytest.mark.parametrize(

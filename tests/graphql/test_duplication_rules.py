@@ -14,7 +14,8 @@ from tests.conftest import Serve
 from tests.factories import create_api_key
 
 RULE = """{
-  id name fingerprint window action enabled caught resetAt createdAt updatedAt eventType { type }
+  id name fingerprint window action enabled matchCount resetAt createdAt updatedAt
+  eventType { type }
 }"""
 ERRORS = "{ code message path }"
 CREATE = f"""mutation ($input: CreateDuplicationRuleInput!) {{
@@ -24,7 +25,7 @@ UPDATE = f"""mutation ($input: UpdateDuplicationRuleInput!) {{
 DELETE = f"""mutation ($id: ID!) {{
   deleteDuplicationRule(id: $id) {{ duplicationRule {RULE} userErrors {ERRORS} }} }}"""
 RESET = f"""mutation ($id: ID) {{
-  resetDuplication(ruleId: $id) {{ forgotten userErrors {ERRORS} }} }}"""
+  resetDuplication(ruleId: $id) {{ clearedCount userErrors {ERRORS} }} }}"""
 LIST = f"""query ($type: ID, $first: Int, $after: String) {{
   duplicationRules(eventTypeId: $type, first: $first, after: $after) {{
     totalCount nodes {RULE} pageInfo {{ hasNextPage endCursor }} }} }}"""
@@ -82,7 +83,7 @@ async def test_a_rule_is_listed_as_it_was_made(client: Client) -> None:
         "window": "P1DT2H",
         "action": "COUNT",
         "enabled": True,
-        "caught": 0,
+        "matchCount": 0,
         "resetAt": None,
         "createdAt": rule["createdAt"],
         "updatedAt": rule["createdAt"],
@@ -119,7 +120,7 @@ async def test_another_fingerprint_or_window_forgets_and_nothing_else_does(
     assert updated == rule | rule_input | {
         "updatedAt": updated["updatedAt"],
         "resetAt": updated["updatedAt"] if forgets else None,
-        "caught": 0 if forgets else 1,
+        "matchCount": 0 if forgets else 1,
     }
     assert updated["updatedAt"] > rule["updatedAt"]
     assert await list_rules(client) == [updated]
@@ -215,7 +216,7 @@ async def test_a_rule_that_is_deleted_is_answered_as_it_was(client: Client) -> N
 
     deleted = await client.execute_field(DELETE, id=rule["id"])
 
-    assert deleted == {"duplicationRule": rule | {"caught": 1}, "userErrors": []}
+    assert deleted == {"duplicationRule": rule | {"matchCount": 1}, "userErrors": []}
     assert await list_rules(client) == []
     assert (await log_event(client, type="pump"))["duplicate"] is False
     assert await client.execute_field("{ events { totalCount } }") == {"totalCount": 2}
@@ -233,10 +234,10 @@ async def test_a_reset_forgets_one_rule_or_all(client: Client) -> None:
     between = await list_rules(client)
     everything = await client.execute_field(RESET)
 
-    assert of_one == {"forgotten": 3, "userErrors": []}
-    assert [each["caught"] for each in between] == [0, 0]
+    assert of_one == {"clearedCount": 3, "userErrors": []}
+    assert [each["matchCount"] for each in between] == [0, 0]
     assert [each["resetAt"] is not None for each in between] == [True, False]
-    assert everything == {"forgotten": 3, "userErrors": []}
+    assert everything == {"clearedCount": 3, "userErrors": []}
     assert all(each["resetAt"] is not None for each in await list_rules(client))
     assert await client.execute_field("{ events { totalCount } }") == {"totalCount": 3}
     assert (await log_event(client, source="/0"))["duplicate"] is False
@@ -250,11 +251,14 @@ async def test_what_was_refused_leaves_nothing_to_forget(client: Client) -> None
     refused = await log_event(client, subject="refused")
 
     assert error_codes(refused) == ["DUPLICATE"]
-    assert await client.execute_field(RESET, id=other["id"]) == {"forgotten": 1, "userErrors": []}
+    assert await client.execute_field(RESET, id=other["id"]) == {
+        "clearedCount": 1,
+        "userErrors": [],
+    }
 
 
 async def test_a_reset_of_no_rule_forgets_nothing(client: Client) -> None:
-    assert await client.execute_field(RESET) == {"forgotten": 0, "userErrors": []}
+    assert await client.execute_field(RESET) == {"clearedCount": 0, "userErrors": []}
 
 
 @pytest.mark.parametrize("wrong", ["malformed", "unknown"])
@@ -295,10 +299,10 @@ async def test_rules_of_another_organization_are_not_there_and_do_not_act(
 
     assert (seen[0]["totalCount"], seen[1]["totalCount"]) == (2, 0)
     assert [error_codes(each) for each in answers] == [NOT_FOUND] * 4
-    assert (of_type, everything["forgotten"]) == ([], 0)
+    assert (of_type, everything["clearedCount"]) == ([], 0)
     assert [each["duplicate"] for each in foreign] == [False, False]
     assert own["duplicate"] is True
-    assert await list_rules(own_client) == [rule, everywhere | {"caught": 1}]
+    assert await list_rules(own_client) == [rule, everywhere | {"matchCount": 1}]
 
 
 FOREIGN = {"name": "f", "fingerprint": ["source"], "window": "PT1M", "action": "COUNT"}
@@ -384,10 +388,10 @@ async def test_of_several_rules_the_first_in_order_of_creation_acts(client: Clie
             {"name": "two"},
             {"id": first["event"]["id"]},
         )
-    assert [each["caught"] for each in await list_rules(client)] == [1, 2]
+    assert [each["matchCount"] for each in await list_rules(client)] == [1, 2]
 
 
-async def test_caught_is_the_sum_over_the_fingerprints(client: Client) -> None:
+async def test_match_count_is_the_sum_over_the_fingerprints(client: Client) -> None:
     await create_rule(client)
     sources = ["/a"] * 3 + ["/b"] * 2 + ["/c"] + ["/a"]
 
@@ -397,7 +401,7 @@ async def test_caught_is_the_sum_over_the_fingerprints(client: Client) -> None:
     )
 
     assert payload == {"duplicates": 4}
-    assert (await list_rules(client))[0]["caught"] == 4
+    assert (await list_rules(client))[0]["matchCount"] == 4
 
 
 async def test_what_a_guard_refuses_claims_nothing(client: Client) -> None:
@@ -417,8 +421,8 @@ async def test_what_a_guard_refuses_claims_nothing(client: Client) -> None:
 
     assert error_codes(refused) == error_codes(refused_again) == ["GUARD_REJECTED"]
     assert first["duplicate"] is False
-    assert (await list_rules(client))[0]["caught"] == 0
-    assert await client.execute_field(RESET) == {"forgotten": 1, "userErrors": []}
+    assert (await list_rules(client))[0]["matchCount"] == 0
+    assert await client.execute_field(RESET) == {"clearedCount": 1, "userErrors": []}
 
 
 async def test_an_update_of_an_event_leaves_its_fingerprints_as_they_were(client: Client) -> None:

@@ -23,7 +23,7 @@ from tests.conftest import Serve, Statements
 from tests.factories import create_api_key
 
 NESTED = """
-subscription ($filter: NotificationFilter, $after: String) {
+subscription ($filter: EventFilter, $after: String) {
   notificationAdded(filter: $filter, after: $after) {
     cursor
     node { summary eventType { name } history { nodes { kind } } }
@@ -31,7 +31,7 @@ subscription ($filter: NotificationFilter, $after: String) {
 }
 """
 SHORT = """
-subscription ($filter: NotificationFilter, $after: String) {
+subscription ($filter: EventFilter, $after: String) {
   notificationAdded(filter: $filter, after: $after) { node { summary } }
 }
 """

@@ -446,6 +446,7 @@ async def test_a_number_that_is_infinite_in_the_query_is_an_error(client: Client
 ROOTS = [
     "eventCounts(by: [], filter: $filter) { count }",
     "eventChanges(filter: $filter) { nodes { kind } }",
+    "notifications(filter: $filter) { totalCount }",
     "organization { events(filter: $filter) { totalCount } }",
     'entity(type: "a", id: "b") { events(filter: $filter) { totalCount } }',
 ]

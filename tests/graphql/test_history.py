@@ -41,7 +41,7 @@ UPDATE = (
 DELETE = "mutation ($id: ID!) { deleteEvent(id: $id) { userErrors { code } } }"
 ACKNOWLEDGE = 'mutation ($id: ID!) { acknowledgeEvent(id: $id, note: "n") { userErrors { code } } }'
 ACKNOWLEDGE_ALL = """
-mutation ($filter: NotificationFilter, $upTo: String, $note: String) {
+mutation ($filter: EventFilter, $upTo: String, $note: String) {
   acknowledgeEvents(filter: $filter, upTo: $upTo, note: $note) {
     acknowledgedCount events { summary acknowledgedBy } userErrors { code path }
   }

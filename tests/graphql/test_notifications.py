@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
+
+import pytest
 
 from tests.client import Client
 from tests.conftest import Serve
 
 BELL = """
-query ($filter: NotificationFilter, $first: Int, $after: String) {
+query ($filter: EventFilter, $first: Int, $after: String) {
   notifications(filter: $filter, first: $first, after: $after) {
     totalCount unacknowledgedCount
     edges { cursor node { id } }
@@ -33,12 +36,17 @@ mutation ($id: ID!) {
   }
 }
 """
+ACKNOWLEDGE_MANY = """
+mutation ($filter: EventFilter) {
+  acknowledgeEvents(filter: $filter) { acknowledgedCount userErrors { code path } }
+}
+"""
 UPDATE = """
 mutation ($input: UpdateEventInput!) { updateEvent(input: $input) { userErrors { code } } }
 """
 DELETE = "mutation ($id: ID!) { deleteEvent(id: $id) { userErrors { code } } }"
 ADDED = """
-subscription ($filter: NotificationFilter, $after: String) {
+subscription ($filter: EventFilter, $after: String) {
   notificationAdded(filter: $filter, after: $after) { cursor node { summary severity } }
 }
 """
@@ -120,6 +128,43 @@ async def test_the_counts_tell_acknowledged_ones_apart(client: Client) -> None:
     assert (bell["totalCount"], bell["unacknowledgedCount"]) == (2, 1)
     assert (unseen["totalCount"], unseen["unacknowledgedCount"]) == (1, 1)
     assert (seen["totalCount"], seen["unacknowledgedCount"]) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("filter", "summaries"),
+    [
+        ({"search": "PUMP"}, ["pump 2", "pump 1"]),
+        ({"entityId": "w-1"}, ["pump 1"]),
+        ({"tags": {"any": ["shift:2"]}}, ["pump 2"]),
+        ({"fields": [{"field": "volume", "operator": "GT", "value": 4}]}, ["valve"]),
+        ({"or": [{"search": "valve"}, {"entityId": "w-1"}]}, ["valve", "pump 1"]),
+        ({"not": {"severities": ["ERROR"]}}, ["valve", "pump 1"]),
+        ({"notification": True}, ["valve", "pump 2", "pump 1"]),
+        ({"notification": False}, []),
+        ({"ids": []}, []),
+        ({"occurredAt": {"to": "2020-01-02T00:00:00Z"}}, ["pump 1"]),
+    ],
+)
+async def test_notifications_take_every_condition_of_an_event_filter(
+    client: Client, filter: dict[str, Any], summaries: list[str]
+) -> None:
+    head = await client.execute_field(HEAD)
+    well = {"type": "Well", "id": "w-1"}
+    await log_notifications(client, "pump 1", entity=well, occurredAt="2020-01-01T00:00:00Z")
+    await log_notifications(client, "pump 2", tags=["shift:2"], severity="error")
+    await log_notifications(client, "valve", fields={"volume": 5})
+    await client.log_event(summary="pump and valve", entity=well, fields={"volume": 5})
+
+    bell = await client.execute_field(BELL, filter=filter)
+    async with client.subscription(ADDED, filter=filter, after=head) as subscription:
+        added = await subscription.receive_many(len(summaries))
+
+    assert [node["summary"] for node in bell["nodes"]] == summaries
+    assert (bell["totalCount"], bell["unacknowledgedCount"]) == (len(summaries),) * 2
+    assert [each["node"]["summary"] for each in added] == summaries[::-1]
+    acknowledged = await client.execute_field(ACKNOWLEDGE_MANY, filter=filter)
+    assert acknowledged == {"acknowledgedCount": len(summaries), "userErrors": []}
+    assert (await client.execute_field(BELL))["unacknowledgedCount"] == 3 - len(summaries)
 
 
 async def test_an_acknowledgement_can_be_taken_back(client: Client) -> None:

@@ -36,7 +36,7 @@ UNPLANNED = {
     "GuardRule.hasUnpublishedChanges": PUBLISHED,
     "GuardRule.versions": OF_EACH_ROW,
     "GuardRuleVersion.*": "of publishedVersion and versions",
-    "DuplicationRule.caught": "a sum over fingerprints, for all rules together",
+    "DuplicationRule.matchCount": "a sum over fingerprints, for all rules together",
     "*Error.*": ERRORS,
     "GuardViolation.*": ERRORS,
 }

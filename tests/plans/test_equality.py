@@ -112,8 +112,8 @@ async def _argument_choices(both: PlanAndExecution) -> dict[str, list[dict[str, 
         "Query.notifications": [
             {},
             {"first": ("Int", 3)},
-            {"first": ("Int", 3), "filter": ("NotificationFilter", {"types": ["t*"]})},
-            {"filter": ("NotificationFilter", {"acknowledged": False, "source": "source-1"})},
+            *({"first": ("Int", 3), "filter": ("EventFilter", each)} for each in FILTERS),
+            {"filter": ("EventFilter", {"notification": False, "acknowledged": True})},
             {"after": ("String", data["notifications"]["edges"][4]["cursor"])},
         ],
         "Query.guardRules": [

@@ -175,12 +175,12 @@ async def test_get_duplication_rules(client: Client) -> None:
     await log_report(client, kind)
 
     listed = await client.execute_field(
-        "{ duplicationRules { totalCount nodes { id name caught } } }"
+        "{ duplicationRules { totalCount nodes { id name matchCount } } }"
     )
 
     assert listed == {
         "totalCount": 1,
-        "nodes": [{"id": rule["id"], "name": "same well, same volume", "caught": 1}],
+        "nodes": [{"id": rule["id"], "name": "same well, same volume", "matchCount": 1}],
     }
 
 
@@ -216,9 +216,9 @@ async def test_post_duplication_rules_reset(client: Client) -> None:
     assert error_codes(await log_report(client, kind)) == ["DUPLICATE"]
 
     reset = await client.execute_field(
-        "mutation { resetDuplication { forgotten userErrors { code } } }"
+        "mutation { resetDuplication { clearedCount userErrors { code } } }"
     )
 
-    assert reset == {"forgotten": 1, "userErrors": []}
+    assert reset == {"clearedCount": 1, "userErrors": []}
     assert (await log_report(client, kind))["event"] is not None
     assert await client.execute_field("{ events { totalCount } }") == {"totalCount": 2}

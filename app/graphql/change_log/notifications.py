@@ -13,7 +13,7 @@ from app.graphql.shared.examples import with_example
 from app.graphql.shared.field_sources import ComputedField, ConnectionPart, Listed, declare_source
 from app.graphql.shared.pages import After, First, PageInfo, SubscribeAfter, build_page_info
 from app.graphql.types.event import Event
-from app.graphql.types.event_filter import NotificationFilter, parse_event_filter
+from app.graphql.types.event_filter import EventFilter, parse_event_filter
 from app.graphql.types.user_error import UserError, to_user_errors
 from app.services.change_log import feed, notifications, subscriptions
 from app.services.change_log.notifications import NotificationPageRequest
@@ -21,7 +21,7 @@ from app.store.change_log.changes import Entry
 from app.store.reading.pages import parse_page_request
 
 FilterArgument = Annotated[
-    NotificationFilter | None,
+    EventFilter | None,
     strawberry.argument(description="Selects notifications. Null selects all."),
 ]
 
@@ -79,7 +79,7 @@ class NotificationConnection:
 def _build_page_request(
     _root: Any,
     context: Context,
-    filter: NotificationFilter | None = None,
+    filter: EventFilter | None = None,
     first: int | None = 20,
     after: str | None = None,
 ) -> NotificationPageRequest:

@@ -138,7 +138,7 @@ class DuplicationRulePayload:
 
 @strawberry.type(description="Result of clearing the fingerprints of duplication rules.")
 class ResetDuplicationPayload:
-    forgotten: int = strawberry.field(
+    cleared_count: int = strawberry.field(
         description="Number of fingerprints that were cleared. 0 if the reset was rejected."
     )
     user_errors: list[UserError] = strawberry.field(
@@ -326,7 +326,7 @@ class DuplicationRuleMutations:
             """
             mutation {
               resetDuplication(ruleId: "019a3f5c-7b1e-7000-8000-000000000501") {
-                forgotten
+                clearedCount
                 userErrors { code message }
               }
             }
@@ -346,10 +346,10 @@ class DuplicationRuleMutations:
         parsed_rule_id, context = None if rule_id is None else parse_id(rule_id), info.context
         if rule_id is not None and parsed_rule_id is None:
             problems = [invalid_id_problem("ruleId")]
-            return ResetDuplicationPayload(forgotten=0, user_errors=to_user_errors(problems))
+            return ResetDuplicationPayload(cleared_count=0, user_errors=to_user_errors(problems))
         result = await duplication_rules.reset_rules(
             context.database, context.command, parsed_rule_id
         )
         return ResetDuplicationPayload(
-            forgotten=result.cleared_count, user_errors=to_user_errors(result.problems)
+            cleared_count=result.cleared_count, user_errors=to_user_errors(result.problems)
         )

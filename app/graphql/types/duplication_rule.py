@@ -69,7 +69,7 @@ class DuplicationRule(Node):
         description="Number of duplicates that the rule has found since it was created or last "
         "reset."
     )
-    async def caught(self, info: Info) -> int:
+    async def match_count(self, info: Info) -> int:
         if self.preloaded_match_count is not None:
             return self.preloaded_match_count
         return await get_loaders(info).match_counts.load(UUID(self.id)) or 0

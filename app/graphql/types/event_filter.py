@@ -234,51 +234,7 @@ class EventFilter:
         )
 
 
-@strawberry.input(
-    description=with_example(
-        "Conditions on notifications. A notification must meet all given conditions; a condition "
-        "that is null or omitted is ignored. By default a list may have 100 values.",
-        """
-        { severities: [ERROR], acknowledged: false }
-        """,
-    )
-)
-class NotificationFilter:
-    severities: list[Severity] | None = strawberry.field(
-        default=None,
-        description="Severities to match: the notification has one of them. An empty list matches "
-        "none.",
-    )
-    types: list[str] | None = strawberry.field(
-        default=None,
-        description="Types to match: the notification has one of them. A value that ends with `*` "
-        "is a prefix: `com.acme.*`. An empty list matches none.",
-    )
-    entity: EntityInput | None = strawberry.field(
-        default=None, description="Entity that the notification is about."
-    )
-    source: str | None = strawberry.field(
-        default=None, description="Source of the notification, as a whole."
-    )
-    acknowledged: bool | None = strawberry.field(
-        default=None, description="Whether the notification is acknowledged."
-    )
-
-    def to_domain(self, limits: Limits) -> filters.EventFilter:
-        """Converts the filter. Raises RequestError BAD_USER_INPUT with a path if it is invalid."""
-        path = FilterPath(limits, ("filter",))
-        return filters.EventFilter(
-            types=path.check_texts(self.types, "types"),
-            entity=path.parse_entity(self.entity),
-            severities=path.check_size(self.severities, "severities"),
-            source=path.check_text(self.source, "source"),
-            acknowledged=self.acknowledged,
-        )
-
-
-def parse_event_filter(
-    filter: EventFilter | NotificationFilter | None, limits: Limits
-) -> filters.EventFilter:
+def parse_event_filter(filter: EventFilter | None, limits: Limits) -> filters.EventFilter:
     """Converts a filter argument. Without a filter, all events match."""
     return filters.EventFilter() if filter is None else filter.to_domain(limits)
 

@@ -52,9 +52,7 @@ async def fetch_page(
     organization_id = caller.organization_id
     async with database.read(organization_id) as session:
         snapshot = await changes.fetch_snapshot(session)
-        statement = select(tables.Event).where(
-            _POSITION_COLUMNS[1].is_not(None), *_notification_conditions(filter, caller)
-        )
+        statement = select(tables.Event).where(*_notification_conditions(filter, caller))
         if request.after is not None:
             after = changes.decode_log_cursor(organization_id, request.after, snapshot)
             statement = statement.where(
@@ -92,20 +90,18 @@ async def select_page_columns(
     INVALID_CURSOR or CURSOR_EXPIRED.
     """
     organization_id, request = caller.organization_id, page_request.request
-    count_filters = {
-        name: replace(page_request.filter, **_COUNT_OVERRIDES[name]) for name in counts
-    }
-    known_counts = {"unacknowledged": 0} if page_request.filter.acknowledged else {}
+    filter = page_request.filter
+    known_counts = {"unacknowledged": 0} if filter.acknowledged else {}
     result = await projection.fetch_page(
         database,
         organization_id,
         columns,
-        _notification_template(page_request.filter, organization_id),
+        _notification_template(filter, organization_id),
         _BY_POSITION,
         request,
         counts={
-            name: _notification_template(count_filter, organization_id)
-            for name, count_filter in count_filters.items()
+            name: _notification_template(filter, organization_id, **_COUNT_CONDITIONS[name])
+            for name in counts
             if name not in known_counts
         },
         extra_columns=_snapshot_columns,
@@ -124,7 +120,7 @@ async def select_page_columns(
     return ListPage(result.page, totals, _BY_POSITION.column_names, encode_cursor)
 
 
-_COUNT_OVERRIDES: dict[str, dict[str, Any]] = {
+_COUNT_CONDITIONS: dict[str, dict[str, Any]] = {
     "total": {},
     "unacknowledged": {"acknowledged": False},
 }
@@ -153,10 +149,12 @@ def _snapshot_columns() -> list[Any]:
     return [select(column).scalar_subquery() for column in SNAPSHOT_COLUMNS]
 
 
-def _notification_template(filter: EventFilter, organization_id: UUID) -> ConditionTemplate:
+def _notification_template(
+    filter: EventFilter, organization_id: UUID, **conditions: Any
+) -> ConditionTemplate:
     """Returns the conditions of the list, in the form that the partial indexes need."""
     events = condition_templates.match_filters(
-        [replace(filter, notification=True)], organization_id
+        [filter, EventFilter(notification=True, **conditions)], organization_id
     )
     return ConditionTemplate(
         ("rang", events.cache_key),
@@ -165,19 +163,23 @@ def _notification_template(filter: EventFilter, organization_id: UUID) -> Condit
     )
 
 
-async def count_notifications(database: Database, caller: Caller, filter: EventFilter) -> int:
+async def count_notifications(
+    database: Database, caller: Caller, filter: EventFilter, **conditions: Any
+) -> int:
     async with database.read(caller.organization_id) as session:
         statement = select(func.count()).select_from(tables.Event)
-        # In the form of the list, which the partial indexes need.
-        conditions = (_POSITION_COLUMNS[1].is_not(None), *_notification_conditions(filter, caller))
-        return (await session.scalars(statement.where(*conditions))).one()
+        return (
+            await session.scalars(
+                statement.where(*_notification_conditions(filter, caller, **conditions))
+            )
+        ).one()
 
 
 async def count_unacknowledged(database: Database, caller: Caller, filter: EventFilter) -> int:
     """Counts the notifications that match the filter with `acknowledged: false`."""
     if filter.acknowledged:
         return 0
-    return await count_notifications(database, caller, replace(filter, acknowledged=False))
+    return await count_notifications(database, caller, filter, acknowledged=False)
 
 
 async def acknowledge_event(
@@ -218,10 +220,7 @@ async def acknowledge_events(
     if filter.acknowledged:
         return AcknowledgementResult()
     organization_id = command.actor.organization_id
-    conditions = [
-        _POSITION_COLUMNS[1].is_not(None),
-        *_notification_conditions(replace(filter, acknowledged=False), command.actor),
-    ]
+    conditions = _notification_conditions(filter, command.actor, acknowledged=False)
     count = 0
     newest: list[tables.Event] = []
     async with database.write(organization_id) as session:
@@ -298,11 +297,17 @@ def _acknowledgement_values(command: CommandContext, note: str | None) -> dict[s
 
 
 def _notification_conditions(
-    filter: EventFilter, caller: Caller
+    filter: EventFilter, caller: Caller, **conditions: Any
 ) -> list[event_conditions.Condition]:
-    return event_conditions.build_conditions(
-        replace(filter, notification=True), caller.organization_id
-    )
+    """Returns the conditions of the list, in the form that the partial indexes need."""
+    return [
+        _POSITION_COLUMNS[1].is_not(None),
+        *(
+            condition
+            for part in (filter, EventFilter(notification=True, **conditions))
+            for condition in event_conditions.build_conditions(part, caller.organization_id)
+        ),
+    ]
 
 
 def _position_of(row: tables.Event) -> changes.LogPosition:
