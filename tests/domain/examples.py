@@ -115,14 +115,14 @@ def make_event(**overrides: Any) -> EventState:
     return EventState(**defaults | overrides)
 
 
-def accepted_event(verdict: ValidationResult) -> EventState:
-    assert isinstance(verdict, Accepted), verdict
-    return verdict.event
+def accepted_event(result: ValidationResult) -> EventState:
+    assert isinstance(result, Accepted), result
+    return result.event
 
 
-def rejected_problems(verdict: ValidationResult) -> tuple[Problem, ...]:
-    assert isinstance(verdict, Rejected), verdict
-    return verdict.problems
+def rejected_problems(result: ValidationResult) -> tuple[Problem, ...]:
+    assert isinstance(result, Rejected), result
+    return result.problems
 
 
 def codes_and_paths(problems: Iterable[Problem]) -> list[tuple[str, tuple[str, ...]]]:

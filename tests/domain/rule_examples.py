@@ -1,4 +1,4 @@
-"""Fields and conditional rules for tests, and hypothesis strategies of them."""
+"""Fields and conditional rules for tests, and hypothesis strategies for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What hypothesis may make of texts, JSON values, definitions, drafts and events."""
+"""Hypothesis strategies for texts, JSON values, definitions, drafts and events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a caller may do and grant, the source that its name makes, and what keys look like."""
+"""Permissions, grants, the source of a caller, and validation of API keys."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_an_organization_s_key_can_travel_in_a_header(key: str, fits: bool) -> N
 
 
 @given(st.text(max_size=300))
-def test_a_key_s_name_makes_a_source_that_can_be_kept(name: str) -> None:
+def test_a_key_s_name_makes_a_source_that_can_be_stored(name: str) -> None:
     problems = validate_key(name, [READ], None, NOW, Limits())
 
     if not problems:
@@ -116,7 +116,7 @@ def test_a_key_ends_in_the_future() -> None:
     assert problems(NOW) == [("expiresAt",)]
 
 
-def test_nobody_grants_what_he_lacks() -> None:
+def test_a_caller_cannot_grant_a_permission_that_it_lacks() -> None:
     creator = make_caller(permissions=frozenset({READ, DELETE}))
 
     problems = validate_grants([READ, CREATE, DELETE, CREATE], creator)

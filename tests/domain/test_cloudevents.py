@@ -1,4 +1,4 @@
-"""A CloudEvent is read as a draft, whole, or refused with everything that is wrong with it."""
+"""A CloudEvent is parsed as a draft, or rejected with all its problems."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def parse_draft(**overrides: Any) -> EventDraft:
 
 
 def problem_paths(value: object, **limits: int) -> list[tuple[str, ...]]:
-    """The places of the problems of a CloudEvent that is refused."""
+    """Returns the paths of the problems of a CloudEvent that is rejected."""
     read = parse_cloud_event(value, Limits(**limits))
     assert isinstance(read, list)
     assert read
@@ -85,7 +85,7 @@ def test_a_cloud_event_becomes_a_report() -> None:
     )
 
 
-def test_what_is_null_is_not_there() -> None:
+def test_a_null_attribute_is_absent() -> None:
     nothing = dict.fromkeys(
         ("subject", "time", "datacontenttype", "dataschema", "planningtags", "severitynumber", "x1")
     )
@@ -121,18 +121,18 @@ def test_version_0_3_has_other_names_for_the_schema_and_for_bytes() -> None:
         ({"schemaurl": "s"}, [("dataschema",)]),
     ],
 )
-def test_what_version_0_3_has_no_sense_for_is_refused(
+def test_attributes_that_version_0_3_lacks_are_rejected(
     attributes: dict[str, Any], places: list[tuple[str, ...]]
 ) -> None:
     assert problem_paths(LEAST | {"specversion": "0.3"} | attributes) == places
 
 
 @pytest.mark.parametrize("value", [None, [], "{}", 1, True])
-def test_what_is_no_object_is_no_cloud_event(value: object) -> None:
+def test_a_cloud_event_must_be_an_object(value: object) -> None:
     assert problem_paths(value) == [()]
 
 
-def test_everything_that_is_wrong_is_told_at_once() -> None:
+def test_all_problems_are_reported_together() -> None:
     value = {
         "specversion": "2.0",
         "source": "a b",
@@ -181,7 +181,7 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
 
 @pytest.mark.parametrize("attribute", ["specversion", "id", "source", "type"])
 @pytest.mark.parametrize("value", [None, "", 1, True, ["a"], {}])
-def test_four_attributes_are_required_and_are_texts(attribute: str, value: object) -> None:
+def test_four_attributes_are_required_strings(attribute: str, value: object) -> None:
     assert {place[0] for place in problem_paths(LEAST | {attribute: value})} == {attribute}
 
 
@@ -207,7 +207,7 @@ def test_a_source_is_a_uri_reference(source: str) -> None:
     "source",
     ["a b", "a%2", "ü", "1:2", "<a>", "a#b#c", "http://[::1", "//h:port/", "a\\b", "a|b", "^"],
 )
-def test_what_is_no_uri_reference_is_refused_as_a_source(source: str) -> None:
+def test_a_source_that_is_not_a_uri_reference_is_rejected(source: str) -> None:
     assert problem_paths(LEAST | {"source": source}) == [("source",)]
 
 
@@ -243,11 +243,13 @@ def test_a_data_schema_is_kept(schema: str) -> None:
         ("é", "x"),
     ],
 )
-def test_what_an_attribute_cannot_be_is_refused_there(attribute: str, value: object) -> None:
+def test_an_invalid_attribute_value_is_rejected_with_its_path(
+    attribute: str, value: object
+) -> None:
     assert problem_paths(LEAST | {attribute: value}) == [(attribute,)]
 
 
-def test_the_name_of_an_attribute_is_told_as_utf_8_can_carry_it() -> None:
+def test_an_attribute_name_in_a_path_is_valid_utf_8() -> None:
     assert problem_paths(LEAST | {"\ud800" * 200: 1}) == [("\N{REPLACEMENT CHARACTER}" * 100,)]
 
 
@@ -276,7 +278,7 @@ def test_planning_tags_may_come_as_the_text_of_an_array() -> None:
         ({"severitynumber": 24}, Severity.ERROR),
     ],
 )
-def test_a_text_that_names_a_severity_wins_over_its_number(
+def test_a_known_severity_text_takes_precedence_over_the_number(
     attributes: dict[str, Any], severity: Severity
 ) -> None:
     event = accepted_event(
@@ -287,7 +289,7 @@ def test_a_text_that_names_a_severity_wins_over_its_number(
 
 
 @pytest.mark.parametrize("data", [None, "a\nb", "", [1, {"a": None}], 1.5, 0, True, False])
-def test_data_that_is_no_object_is_given_back_as_it_came(data: object) -> None:
+def test_data_that_is_not_an_object_is_returned_unchanged(data: object) -> None:
     draft = parse_draft(data=data, datacontenttype="text/plain; charset=utf-8")
     event = accepted_event(validate_report(draft, None, make_command_context(), EVENT_ID))
 
@@ -300,7 +302,7 @@ def test_data_that_is_no_object_is_given_back_as_it_came(data: object) -> None:
 
 @pytest.mark.parametrize("content_type", [{}, {"datacontenttype": "application/json"}])
 @pytest.mark.parametrize("text", ["", "AAEC", "AA==", "+/+/"])
-def test_bytes_are_given_back_as_they_came(text: str, content_type: dict[str, Any]) -> None:
+def test_binary_data_is_returned_unchanged(text: str, content_type: dict[str, Any]) -> None:
     out = round_trip_event(data_base64=text, **content_type)
 
     assert out["data_base64"] == text
@@ -309,7 +311,7 @@ def test_bytes_are_given_back_as_they_came(text: str, content_type: dict[str, An
 
 
 @pytest.mark.parametrize("text", ["A", "AA", "AA=", "A A=", "-_-_", "é", 5, ["AA=="]])
-def test_what_is_not_base64_is_refused(text: object) -> None:
+def test_data_that_is_not_base64_is_rejected(text: object) -> None:
     assert problem_paths(LEAST | {"data_base64": text}) == [("data_base64",)]
 
 
@@ -326,7 +328,7 @@ def test_without_data_the_fields_are_empty() -> None:
     assert (out["data"], out["datacontenttype"]) == ({}, "application/json")
 
 
-def test_a_registered_type_wants_its_data_to_be_an_object() -> None:
+def test_data_of_a_registered_type_must_be_an_object() -> None:
     spec = make_event_type(make_field(required=True), type="pump.on")
     problems = rejected_problems(
         validate_report(parse_draft(data="text"), spec, make_command_context(), EVENT_ID)
@@ -339,7 +341,7 @@ def test_a_registered_type_wants_its_data_to_be_an_object() -> None:
     )
 
 
-def test_fields_of_an_update_take_the_place_of_other_data() -> None:
+def test_fields_of_an_update_replace_other_data() -> None:
     event = accepted_event(
         validate_report(parse_draft(data="text"), None, make_command_context(), EVENT_ID)
     )
@@ -355,7 +357,7 @@ def test_fields_of_an_update_take_the_place_of_other_data() -> None:
     assert format_cloud_event(replaced, None)["data"] == {"a": 1}
 
 
-def test_what_tocsin_adds_is_read_by_another() -> None:
+def test_attributes_that_tocsin_adds_are_parsed_by_another_server() -> None:
     event = accepted_event(
         validate_report(make_draft(content=None), None, make_command_context(), EVENT_ID)
     )
@@ -365,7 +367,7 @@ def test_what_tocsin_adds_is_read_by_another() -> None:
     assert draft == replace(make_draft(content=None), severity="WARN", acknowledged=None)
 
 
-def test_an_event_is_written_with_all_that_it_has() -> None:
+def test_a_cloud_event_contains_every_attribute_of_the_event() -> None:
     event = make_event(subject=None, extensions={"traceparent": "00-1"}, payload=None)
 
     out = format_cloud_event(event, schema_url("https://tocsin.example/", event))
@@ -394,7 +396,7 @@ def test_an_event_is_written_with_all_that_it_has() -> None:
     }
 
 
-def test_what_has_nothing_to_say_is_not_written() -> None:
+def test_absent_attributes_are_left_out() -> None:
     event = accepted_event(
         validate_report(EventDraft(source="/a"), None, make_command_context(), EVENT_ID)
     )
@@ -448,7 +450,7 @@ def test_the_partition_key_is_the_one_given_or_what_it_is_about(
         {"summary": "x" * 1001},
     ],
 )
-def test_what_tocsin_would_not_have_added_is_an_extension_like_all_others(
+def test_an_attribute_that_tocsin_could_not_have_added_is_an_extension(
     attributes: dict[str, Any],
 ) -> None:
     draft = parse_draft(**attributes)
@@ -501,7 +503,7 @@ def test_a_summary_goes_out_on_one_line_and_only_where_it_was_given() -> None:
         ("é" * 255, "urn:sha256:2a1d012ff2a7aa952e3c47c73e8a32863ee9c7d7b2a87810b18372f632cda48c"),
     ],
 )
-def test_a_source_that_is_no_uri_reference_is_made_one(source: str, written: str) -> None:
+def test_a_source_that_is_not_a_uri_reference_is_encoded_as_one(source: str, written: str) -> None:
     assert format_cloud_event(make_event(source=source), None)["source"] == written
 
 
@@ -521,7 +523,7 @@ def test_a_source_that_is_no_uri_reference_is_made_one(source: str, written: str
         ({"dataschema": "urn:" + "x" * 4_093}, ("dataschema",), "4,096"),
     ],
 )
-def test_what_is_too_much_is_refused_with_the_limit(
+def test_a_value_over_its_limit_is_rejected_with_the_limit(
     attributes: dict[str, Any], place: tuple[str, ...], expected_message: str
 ) -> None:
     read = parse_cloud_event(LEAST | attributes, Limits())
@@ -532,20 +534,20 @@ def test_what_is_too_much_is_refused_with_the_limit(
     assert expected_message in problem.message
 
 
-def test_a_hundred_extensions_and_a_key_that_goes_without_saying_are_kept() -> None:
+def test_a_hundred_extensions_and_the_default_partition_key_are_accepted() -> None:
     attributes = {f"x{n}": n for n in range(100)} | {"partitionkey": "/pumps/3"}
 
     assert round_trip_event(**attributes)["x99"] == 99
 
 
 @given(ANY_JSON)
-def test_whatever_comes_is_read_or_refused(value: object) -> None:
+def test_any_input_is_parsed_or_rejected(value: object) -> None:
     for each in (value, {"data": value}, LEAST | {"data": value}, LEAST | {"a1": value}):
         read = parse_cloud_event(each, Limits())
         assert isinstance(read, EventDraft) or read
 
 
-def test_a_problem_of_a_report_is_told_where_the_cloud_event_has_it() -> None:
+def test_a_problem_of_a_draft_has_the_path_of_the_cloud_event_attribute() -> None:
     ahead = NOW.replace(year=2027)
     draft = parse_draft(time=ahead.isoformat(), data={"volume": "many"})
     spec = make_event_type(make_field(), type="pump.on")

@@ -1,4 +1,4 @@
-"""What goes out as a CloudEvent can be taken in by another Tocsin, and goes out again the same."""
+"""A CloudEvent that another Tocsin server parses is formatted there as the same CloudEvent."""
 
 from __future__ import annotations
 
@@ -125,17 +125,19 @@ def assert_round_trip(event: EventState, there: EventTypeSnapshot | None = None)
 
 
 @given(DRAFTS, st.uuids())
-def test_every_event_travels(draft: EventDraft, event_id: UUID) -> None:
+def test_every_event_survives_a_round_trip(draft: EventDraft, event_id: UUID) -> None:
     assert_round_trip(accepted_event(validate_report(draft, None, HERE, event_id)))
 
 
 @given(CLOUD_EVENTS, DATA)
-def test_every_cloud_event_travels_on(value: dict[str, Any], data: dict[str, Any]) -> None:
+def test_every_cloud_event_survives_a_second_round_trip(
+    value: dict[str, Any], data: dict[str, Any]
+) -> None:
     assert_round_trip(accept_event(value | data, None, HERE))
 
 
 @given(CLOUD_EVENTS, DATA, UPDATES)
-def test_it_travels_after_an_update_too(
+def test_an_updated_event_survives_a_round_trip(
     value: dict[str, Any], data: dict[str, Any], update: dict[str, Any]
 ) -> None:
     event = accept_event(value | data, None, HERE)
@@ -144,7 +146,9 @@ def test_it_travels_after_an_update_too(
 
 
 @given(DRAFTS, st.booleans())
-def test_it_travels_where_its_type_is_registered(draft: EventDraft, registered_there: bool) -> None:
+def test_an_event_of_a_registered_type_survives_a_round_trip(
+    draft: EventDraft, registered_there: bool
+) -> None:
     spec = make_event_type()
     named = EventDraft(**vars(draft) | {"type": spec.type, "fields": None})
 
@@ -155,7 +159,7 @@ def test_it_travels_where_its_type_is_registered(draft: EventDraft, registered_t
 
 
 @given(CLOUD_EVENTS, DATA)
-def test_what_came_is_given_back(value: dict[str, Any], data: dict[str, Any]) -> None:
+def test_received_attributes_are_returned(value: dict[str, Any], data: dict[str, Any]) -> None:
     """But for what Tocsin says itself: severities, its instant, and what goes without saying."""
     out = serialize_event(accept_event(value | data, None, HERE))
 

@@ -1,4 +1,4 @@
-"""What a predicate of a conditional rule means on a field of each kind, here and in its schema."""
+"""Predicates of conditional rules for each kind of field, evaluated here and in the schema."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def test_dates_are_ordered_by_a_pattern(
         ("TEXT", "NOT_EXISTS", False, ("value",)),
     ],
 )
-def test_an_operator_or_value_that_does_not_fit_the_kind_is_refused(
+def test_an_operator_or_value_that_does_not_fit_the_kind_is_rejected(
     kind: str, operator: str, operand: Any, path: tuple[str, ...]
 ) -> None:
     options = OPTIONS if "SELECT" in kind else None
@@ -178,7 +178,7 @@ def test_an_operator_or_value_that_does_not_fit_the_kind_is_refused(
     assert codes_and_paths(problems) == [("INVALID_INPUT", path)]
 
 
-def test_a_refused_operator_is_told_with_those_that_the_kind_takes() -> None:
+def test_the_problem_of_an_unsupported_operator_lists_the_supported_ones() -> None:
     predicate = FieldPredicate("causes", PredicateOperator.EQ, "Failure")
     field = make_field(name="causes", kind=FieldKind.MULTI_SELECT, options=OPTIONS)
 

@@ -1,4 +1,4 @@
-"""Which conditional rules can be saved."""
+"""Validation of conditional rules."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ FIELDS = (
 )
 
 
-def test_rules_that_make_sense_can_be_saved() -> None:
+def test_valid_rules_have_no_problems() -> None:
     rules = [
         make_rule("SHOW", "a", make_predicate("cause", "EQ", "Other")),
         make_rule("HIDE", "b", AnyOf((field_exists("a"), make_predicate("c", "GT", 1)))),
@@ -108,15 +108,13 @@ def test_rules_that_make_sense_can_be_saved() -> None:
         ),
     ],
 )
-def test_a_rule_that_makes_no_sense_is_refused(
-    attributes: dict[str, Any], problem: Problem
-) -> None:
+def test_an_invalid_rule_is_rejected(attributes: dict[str, Any], problem: Problem) -> None:
     rule = make_rule("SHOW", "a", **{"condition": field_exists("b")} | attributes)
 
     assert validate_conditional_rules([rule], FIELDS, Limits()) == [problem]
 
 
-def test_everything_that_is_wrong_with_the_rules_is_told_at_once() -> None:
+def test_all_problems_of_the_rules_are_reported_together() -> None:
     rules = [
         make_rule("SHOW", "x", make_predicate("b", "EQ", "1"), name="\0"),
         make_rule("HIDE", "a", field_exists("a"), enabled=False),
@@ -155,7 +153,7 @@ def test_everything_that_is_wrong_with_the_rules_is_told_at_once() -> None:
         ),
     ],
 )
-def test_a_condition_that_is_too_large_is_refused(condition: Condition, message: str) -> None:
+def test_a_condition_that_is_too_large_is_rejected(condition: Condition, message: str) -> None:
     problems = validate_conditional_rules([make_rule("SHOW", "a", condition)], FIELDS, Limits())
 
     assert problems == [invalid_input(message, "0", "condition")]
@@ -176,7 +174,7 @@ def test_a_type_has_a_hundred_rules_and_no_more() -> None:
     ]
 
 
-def test_the_rules_of_a_type_stay_within_what_its_schema_can_say() -> None:
+def test_the_values_of_all_rules_have_a_limit() -> None:
     rules = [make_rule("SHOW", "a", AllOf((field_exists("c"),) * 5), targets=("a", "b"))] * 2
 
     enough = validate_conditional_rules(rules, FIELDS, Limits(rule_values=20))
@@ -208,7 +206,7 @@ def test_the_rules_of_a_type_stay_within_what_its_schema_can_say() -> None:
         ),
     ],
 )
-def test_a_cycle_is_refused_with_its_path(
+def test_a_cycle_is_rejected_with_its_path(
     rules: list[ConditionalRule], cycle: str, partakers: list[str]
 ) -> None:
     problems = validate_conditional_rules(rules, FIELDS, Limits())

@@ -1,4 +1,4 @@
-"""Conditions: their JSON form, and which values they hold for."""
+"""Conditions: their JSON form, and the values for which they hold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What links make of one event to another, and that causes never lead back to their effect."""
+"""Relations between linked events, and the rejection of causal cycles."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_only_a_way_of_causes_leads_to_a_cause(
 
 
 @given(st.lists(CAUSAL, max_size=8), CAUSAL)
-def test_a_link_is_refused_just_when_it_closes_a_cycle(candidates: list[Link], new: Link) -> None:
+def test_a_link_is_rejected_exactly_if_it_closes_a_cycle(candidates: list[Link], new: Link) -> None:
     accepted_links: list[Link] = []
     for link in candidates:
         if is_acyclic([*accepted_links, link]):
@@ -104,7 +104,7 @@ def test_a_link_is_refused_just_when_it_closes_a_cycle(candidates: list[Link], n
         assert len(steps) == len(cycle) - 1 == len(set(cycle))
 
 
-def test_the_shortest_cycle_of_the_first_link_that_closes_one_is_told() -> None:
+def test_the_shortest_cycle_of_the_first_closing_link_is_reported() -> None:
     links = [Link(*ends, True) for ends in ((A, B), (B, C), (C, D), (B, D))]
 
     cycle = find_causal_cycle(links, [Link(D, E, True), Link(D, A, True), Link(D, C, True)])
@@ -138,7 +138,7 @@ def test_an_event_is_not_linked_to_itself_nor_to_more_than_fit_in_a_call() -> No
 
 
 @pytest.mark.parametrize(("depth", "in_list"), [(0, False), (6, False), (6, True), (2, True)])
-def test_a_depth_that_leads_too_far_is_refused(depth: int, in_list: bool) -> None:
+def test_a_depth_over_the_maximum_is_rejected(depth: int, in_list: bool) -> None:
     with pytest.raises(RequestError) as refusal:
         resolve_depth(depth, in_list, Limits())
 

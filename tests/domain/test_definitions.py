@@ -1,4 +1,4 @@
-"""What a new event type may be."""
+"""Validation of new event types."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_a_type_has_200_fields_and_no_more() -> None:
     ]
 
 
-def test_what_is_wrong_with_a_field_is_told_under_fields_its_index_and_attribute() -> None:
+def test_a_problem_of_a_field_has_a_path_of_index_and_attribute() -> None:
     fields = (make_field(), make_field(name="cause", kind=FieldKind.SELECT))
 
     problems = validate_new_definition(replace(INCIDENT, fields=fields), Limits())
@@ -127,7 +127,7 @@ def test_what_is_wrong_with_a_field_is_told_under_fields_its_index_and_attribute
         ({"kind": FieldKind.NUMBER, "default": math.nan}, "default"),
     ],
 )
-def test_a_pattern_and_a_default_are_judged_with_the_definition(
+def test_a_pattern_and_a_default_are_validated_with_the_definition(
     attributes: dict[str, Any], attribute: str
 ) -> None:
     fields = (make_field(), make_field(name="cause", **attributes))
@@ -147,7 +147,7 @@ def test_a_pattern_and_a_default_are_judged_with_the_definition(
         pytest.param(FieldKind.TEXT, nest_value(5_000), id="5,000 lists"),
     ],
 )
-def test_a_default_that_no_event_could_have_is_refused(kind: FieldKind, default: Any) -> None:
+def test_a_default_that_no_event_could_have_is_rejected(kind: FieldKind, default: Any) -> None:
     fields = (make_field(kind=kind, default=default),)
 
     problems = validate_new_definition(replace(INCIDENT, fields=fields), Limits())
@@ -173,7 +173,7 @@ def test_a_field_that_is_unsound_does_not_hide_the_pattern_of_another() -> None:
     ]
 
 
-def test_everything_that_is_wrong_is_told_at_once() -> None:
+def test_all_problems_are_reported_together() -> None:
     definition = EventTypeDefinition(
         type="a\0",
         name="",

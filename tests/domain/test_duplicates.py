@@ -1,4 +1,4 @@
-"""Duplicates: the pure rules against a model that looks at every event there was."""
+"""Duplication rules, compared with a model that looks at every earlier event."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_fingerprints_are_equal_where_the_values_are(
         ({"a": "x"}, {"a": "x "}),
         ({"a": "é"}, {"a": "e\u0301"}),
         ({"a": 9007199254740993}, {"a": 9007199254740992}),
-        # What joins values with a delimiter, or forgets whose they are, takes these for the same.
+        # A digest that joins values with a delimiter or without their paths would confuse these.
         ({"a": "x|y", "b": "z"}, {"a": "x", "b": "y|z"}),
         ({"a": "x,y", "b": "z"}, {"a": "x", "b": "y,z"}),
         ({"a": 'x","y', "b": "z"}, {"a": "x", "b": 'y","z'}),
@@ -276,7 +276,7 @@ def test_the_nearest_in_time_is_matched_and_of_equally_near_ones_the_earliest_lo
     assert (match and match.order) == expected
 
 
-def test_the_first_and_the_last_instant_are_no_trap() -> None:
+def test_the_first_and_the_last_instant_have_windows() -> None:
     first, last = OriginalEvent(EVENT_ID, BEGINNING, 1), OriginalEvent(OTHER_ID, END, 2)
 
     assert find_nearest_original([first, last], BEGINNING, LONGEST) == first
@@ -321,7 +321,7 @@ PATHS = ("type", "entity", "fields", "source", "fields.volume_mcf")
         ),
     ],
 )
-def test_everything_that_is_wrong_with_a_rule_is_told(
+def test_all_problems_of_a_rule_are_reported(
     attributes: dict[str, Any], places: list[tuple[str, ...]]
 ) -> None:
     rule_attributes: dict[str, Any] = {
@@ -336,14 +336,14 @@ def test_everything_that_is_wrong_with_a_rule_is_told(
     assert [problem.path for problem in problems] == places
 
 
-def test_the_fields_of_a_fingerprint_are_told_from_its_attributes() -> None:
+def test_the_fields_of_a_fingerprint_are_distinguished_from_attributes() -> None:
     assert list(fingerprint_fields(["type", "fields", "fields.a", "entity.id", "fields.b.c"])) == [
         "a",
         "b.c",
     ]
 
 
-def test_a_refusal_names_the_rule_and_what_was_there() -> None:
+def test_a_rejection_names_the_rule_and_the_existing_event() -> None:
     claim = RuleFingerprint(make_rule("source"), "0" * 64)
 
     problem = DuplicateProblem.from_match(DuplicateMatch(claim, OriginalEvent(EVENT_ID, NOON, 1)))

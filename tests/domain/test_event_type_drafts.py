@@ -70,7 +70,7 @@ def make_draft() -> EventTypeDraft:
 
 
 def apply_edit(shape: EventTypeDraft, edit: Edit, limits: Limits = LIMITS) -> list[Problem]:
-    """What is wrong; the shape is changed only where nothing is."""
+    """Returns the problems of an edit, which changes the definition only if there are none."""
     work = EventTypeDraft(shape.definition, dict(shape.fields), dict(shape.rules))
     problems = validate_edit(shape.to_definition(), work, edit(work), limits)
     if not problems:
@@ -97,7 +97,7 @@ ACCEPTED: list[tuple[Edit, Callable[[EventTypeDraft], Any], Any]] = [
 
 
 @pytest.mark.parametrize(("edit", "read", "expected"), ACCEPTED)
-def test_an_edit_that_fits_is_made(
+def test_a_valid_edit_is_applied(
     edit: Edit, read: Callable[[EventTypeDraft], Any], expected: Any
 ) -> None:
     shape = make_draft()
@@ -157,7 +157,7 @@ REFUSED: list[tuple[Edit, list[str]]] = [
 
 
 @pytest.mark.parametrize(("edit", "expected"), REFUSED)
-def test_an_edit_that_does_not_fit_is_told_at_its_place(edit: Edit, expected: list[str]) -> None:
+def test_a_problem_of_an_edit_has_the_path_of_its_input(edit: Edit, expected: list[str]) -> None:
     shape = make_draft()
 
     problems = apply_edit(shape, edit)
@@ -168,7 +168,7 @@ def test_an_edit_that_does_not_fit_is_told_at_its_place(edit: Edit, expected: li
     assert shape == make_draft()
 
 
-def test_what_was_too_much_before_stands_in_no_edit_s_way() -> None:
+def test_an_existing_excess_does_not_prevent_an_edit() -> None:
     narrow = replace(LIMITS, fields_per_type=2, rules_per_type=0)
 
     assert apply_edit(make_draft(), update_field(B, {"label": "B"}), narrow) == []
@@ -176,7 +176,7 @@ def test_what_was_too_much_before_stands_in_no_edit_s_way() -> None:
     assert apply_edit(make_draft(), remove_field(C), narrow) == []
 
 
-def test_where_there_is_too_much_nothing_is_added() -> None:
+def test_nothing_can_be_added_over_the_limit() -> None:
     narrow = replace(LIMITS, fields_per_type=2, rules_per_type=0)
 
     one_more = apply_edit(make_draft(), add_field(D, FieldDefinition("d", FieldKind.TEXT)), narrow)
@@ -186,7 +186,7 @@ def test_where_there_is_too_much_nothing_is_added() -> None:
     assert codes_and_paths(one_rule) == [("LIMIT_REACHED", ("rule",))]
 
 
-def test_where_there_is_too_much_the_rest_is_judged() -> None:
+def test_the_rest_is_validated_over_the_limit() -> None:
     narrow = replace(LIMITS, fields_per_type=2, rules_per_type=0)
 
     pattern = apply_edit(make_draft(), update_field(B, {"pattern": "("}), narrow)
@@ -271,7 +271,7 @@ DRAWN = dict.fromkeys("abcd", ATTRIBUTES["default"])
     edits=st.lists(EDITS, min_size=1, max_size=12),
     values=st.fixed_dictionaries({}, optional=DRAWN),
 )
-def test_whatever_is_accepted_is_sound_as_a_whole_and_judges_values(
+def test_every_accepted_edit_makes_a_definition_that_validates_values(
     edits: Sequence[Edit], values: dict[str, Any]
 ) -> None:
     shape = make_draft()

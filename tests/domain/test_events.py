@@ -1,4 +1,4 @@
-"""An event as the log keeps it, and what an update changed."""
+"""The state of an event in the change log, and the changes between two states."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_what_an_older_log_did_not_keep_gets_its_default() -> None:
     )
 
 
-def test_what_the_log_keeps_beside_the_event_is_passed_over() -> None:
+def test_other_entries_of_the_change_log_are_ignored() -> None:
     serialized = make_event().to_json() | {"weather": "fine"}
 
     read = EventState.from_json(serialized)
@@ -92,7 +92,7 @@ def test_what_the_log_keeps_beside_the_event_is_passed_over() -> None:
     assert read == make_event()
 
 
-def test_a_change_is_told_as_before_and_after() -> None:
+def test_a_change_has_the_values_before_and_after() -> None:
     before = make_event(tags=("a",), content=None)
     after = make_event(
         tags=("a", "b"),
@@ -115,7 +115,7 @@ def test_a_change_is_told_as_before_and_after() -> None:
     }
 
 
-def test_the_clockwork_is_no_change() -> None:
+def test_bookkeeping_attributes_are_not_changes() -> None:
     before = make_event(version=2, updated_at=EARLIER)
     after = make_event(version=3, updated_at=NOW)
 

@@ -1,4 +1,4 @@
-"""Expressions: what they may say, what each answers, and what is wrong with the others."""
+"""Expressions: which are valid, their results, and the errors of the others."""
 
 from __future__ import annotations
 
@@ -126,14 +126,14 @@ def test_an_absent_field_is_null_and_has_says_so(field: FieldDefinition) -> None
 
 
 @pytest.mark.parametrize(("name", "value"), FULL.items())
-def test_a_field_that_is_there_is_had(name: str, value: Any) -> None:
+def test_has_is_true_for_a_present_field(name: str, value: Any) -> None:
     assert evaluate_text(f"has(event.fields.{name})", {name: value}) is True
 
 
 @pytest.mark.parametrize(
     ("name", "value"), [("volume_mcf", 0), ("remarks", ""), ("planned", False)]
 )
-def test_what_is_nought_is_not_absent(name: str, value: Any) -> None:
+def test_zero_and_empty_values_are_not_absent(name: str, value: Any) -> None:
     assert (
         evaluate_text(f"has(event.fields.{name}) && event.fields.{name} != null", {name: value})
         is True
@@ -141,7 +141,7 @@ def test_what_is_nought_is_not_absent(name: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize("attribute", ["content", "subject", "outcome", "source_id", "entity"])
-def test_an_absent_attribute_is_not_had(attribute: str) -> None:
+def test_has_is_false_for_an_absent_attribute(attribute: str) -> None:
     event = make_event(**{attribute: None})
 
     assert evaluate_expression(compile_valid(f"has(event.{attribute})"), event, None, NOW) is False
@@ -162,7 +162,7 @@ def test_an_absent_attribute_is_not_had(attribute: str) -> None:
         ("string(b'\\xff') == ''", "malformed UTF-8"),
     ],
 )
-def test_what_cannot_be_evaluated_is_told_and_does_not_hold(text: str, reason: str) -> None:
+def test_an_evaluation_error_is_returned_as_its_message(text: str, reason: str) -> None:
     answer = evaluate_text(text, {})
 
     assert isinstance(answer, str)
@@ -181,7 +181,7 @@ def test_old_is_the_event_before_the_update() -> None:
     assert evaluate_text(text, {"volume_mcf": 1}, old=make_event(fields={"volume_mcf": 2})) is False
 
 
-def test_now_is_when_the_event_is_judged() -> None:
+def test_now_is_the_time_of_the_evaluation() -> None:
     within_a_day = compile_valid("now - event.occurred_at <= duration('24h')")
 
     assert (
@@ -227,9 +227,7 @@ def test_now_is_when_the_event_is_judged() -> None:
         ("'\ud800' == ''", [(1, 1, "Character 2 is U+D800, which is not allowed. Remove it.")]),
     ],
 )
-def test_what_is_wrong_is_told_with_its_line_and_column(
-    text: str, problems: list[tuple[int, int, str]]
-) -> None:
+def test_an_error_has_its_line_and_column(text: str, problems: list[tuple[int, int, str]]) -> None:
     assert compile_problems(text) == problems
 
 
@@ -237,7 +235,7 @@ def test_what_is_wrong_is_told_with_its_line_and_column(
     ("text", "line", "column"),
     [("", 1, 1), ("true &&", 1, 8), ("true\n  && &", 2, 6), ("for == 1", 1, 1), ("1 ? 2", 1, 6)],
 )
-def test_a_syntax_error_is_told_where_it_is(text: str, line: int, column: int) -> None:
+def test_a_syntax_error_has_its_position(text: str, line: int, column: int) -> None:
     assert compile_problems(text)[0][:2] == (line, column)
 
 
@@ -282,7 +280,9 @@ _NO_ZONE = (
         ("now.getHours(event.summary) == 1", 13, _NO_ZONE),
     ],
 )
-def test_what_could_harm_the_server_is_refused(text: str, column: int, message: str) -> None:
+def test_an_expression_that_could_harm_the_server_is_rejected(
+    text: str, column: int, message: str
+) -> None:
     assert (1, column, message) in compile_problems(text)
 
 
@@ -296,7 +296,7 @@ def test_what_could_harm_the_server_is_refused(text: str, column: int, message: 
         "[" + "1," * 1_900 + "1].filter(a, true) == []",
     ],
 )
-def test_what_could_take_long_is_refused(text: str) -> None:
+def test_an_expression_that_costs_too_much_is_rejected(text: str) -> None:
     [(line, column, message)] = compile_problems(text)
 
     assert (line, column) == (1, 1)
@@ -362,7 +362,7 @@ def test_an_expression_for_every_event_fails_on_what_is_not_there(text: str, rea
     assert reason in answer
 
 
-def test_what_lies_too_deep_is_null() -> None:
+def test_a_value_nested_too_deeply_is_null() -> None:
     values = {"deep": nest_value(49, 1, key="a")}
     text = "[event.fields.deep" + ".a" * 14 + "].all(deeper, deeper"
 
@@ -393,7 +393,7 @@ def test_the_fields_that_an_expression_for_every_event_names_are_known(text: str
     assert compile_valid(text, None).field_names == {"cause"}
 
 
-def test_an_expression_is_compiled_anew_for_changed_fields() -> None:
+def test_an_expression_is_compiled_again_for_changed_fields() -> None:
     text = "event.fields.cause > 5"
 
     assert compile_problems(text) == [(1, 20, "'>' cannot be applied to (string, int).")]

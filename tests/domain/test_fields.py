@@ -1,4 +1,4 @@
-"""Which definitions of fields make sense."""
+"""Validation of field definitions."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ BOUNDS: dict[str, tuple[Any, str, set[str]]] = {
 
 
 @given(sound_definitions())
-def test_nothing_is_wrong_with_a_sound_definition(field: FieldDefinition) -> None:
+def test_a_valid_definition_has_no_problems(field: FieldDefinition) -> None:
     assert _problems(field) == []
 
 
@@ -47,7 +47,7 @@ def test_a_name_of_small_letters_digits_and_underscores_is_a_field_name(name: st
 @pytest.mark.parametrize(
     "name", ["", "a" * 64, "1a", "_a", "A", "aB", "a-b", "a.b", "a b", "é", "a\n", "a\ud800", "a١"]
 )
-def test_any_other_name_is_none(name: str) -> None:
+def test_any_other_field_name_is_rejected(name: str) -> None:
     message = f"Invalid field name {quote_value(name)}: {NAMING}"
     assert _problems(make_field(name=name)) == [invalid_input(message, "0", "name")]
 
@@ -86,7 +86,7 @@ def test_the_reserved_words_of_cel_are_no_field_names(name: str) -> None:
     ]
 
 
-def test_a_name_that_is_there_twice_is_told_where_it_comes_again() -> None:
+def test_a_repeated_name_is_reported_at_its_second_field() -> None:
     fields = [
         make_field(name="a"),
         make_field(name="b"),
@@ -135,7 +135,7 @@ def test_options_that_differ_in_case_or_blanks_are_two() -> None:
     assert _problems(make_field(kind=FieldKind.SELECT, options=("a", "A", "a "))) == []
 
 
-def test_every_option_that_cannot_be_kept_is_told_by_its_index() -> None:
+def test_every_invalid_option_is_reported_with_its_index() -> None:
     problems = _problems(make_field(kind=FieldKind.SELECT, options=("a", "", "b\0", "x" * 256)))
 
     assert problems == [
@@ -221,7 +221,7 @@ def test_bounds_may_meet(attributes: dict[str, Any]) -> None:
     assert _problems(make_field(**attributes)) == []
 
 
-def test_everything_that_is_wrong_is_told_at_once() -> None:
+def test_all_problems_are_reported_together() -> None:
     fields = [
         make_field(name="Volume", minimum=2.0, maximum=1.0, pattern="x"),
         make_field(name="cause", kind=FieldKind.SELECT, label="", minimum=math.inf),

@@ -78,7 +78,7 @@ MISSING: dict[str, Any] = {
 ATTRIBUTES = [attribute.name for attribute in fields(EventFilter)]
 
 
-def test_a_filter_that_says_nothing_selects_every_event() -> None:
+def test_an_empty_filter_selects_every_event() -> None:
     assert filter_matches(EventFilter(), make_event())
 
 
@@ -90,7 +90,7 @@ def test_an_attribute_selects_what_it_names(attribute: str) -> None:
 
 
 @pytest.mark.parametrize("attribute", ATTRIBUTES)
-def test_all_that_is_said_must_hold(attribute: str) -> None:
+def test_all_conditions_must_hold(attribute: str) -> None:
     expected = replace(EventFilter(**SELECTING), **{attribute: MISSING[attribute]})
 
     assert not filter_matches(expected, make_event())
@@ -122,7 +122,7 @@ def test_what_an_event_does_not_have_is_not_what_is_asked_for(attribute: str, ab
 
 
 @pytest.mark.parametrize("attribute", ["notification", "acknowledged"])
-def test_false_is_said_and_asks_for_the_others(attribute: str) -> None:
+def test_false_is_a_condition_that_selects_the_other_events(attribute: str) -> None:
     expected = _filter_by(attribute, False)
 
     assert filter_matches(expected, make_event(notification=False, acknowledged_at=None))
@@ -194,7 +194,7 @@ def _filter_by(attribute: str, value: Any) -> EventFilter:
         (EventFilter(tags=TagFilter(any=("other",))), False),
     ],
 )
-def test_what_is_empty(filter: EventFilter, selected: bool) -> None:
+def test_empty_filters(filter: EventFilter, selected: bool) -> None:
     assert filter_matches(filter, make_event()) is selected
 
 
@@ -209,7 +209,7 @@ def test_a_filter_is_at_most_5_deep() -> None:
     ]
 
 
-def test_a_filter_says_at_most_100_things() -> None:
+def test_a_filter_has_at_most_100_conditions() -> None:
     two = EventFilter(subject="a", tags=TagFilter(any=("b",)))
 
     assert validate_filter_size(EventFilter(or_=(two,) * 50), Limits()) == []

@@ -1,4 +1,4 @@
-"""The page for authors of rules tells the truth: each example passes and refuses as it says."""
+"""The examples on the page about guard rules pass and reject events as described."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_the_page_has_ten_examples() -> None:
 
 
 @pytest.mark.parametrize("number", range(10))
-def test_each_example_passes_a_flare_and_refuses_what_it_speaks_of(number: int) -> None:
+def test_each_example_passes_a_valid_event_and_rejects_an_invalid_one(number: int) -> None:
     assert evaluate_example(number, FLARE, None) is True
     assert evaluate_example(number, FLARE, FLARE) is True
     assert evaluate_example(number, BAD[number], FLARE) is False

@@ -1,4 +1,4 @@
-"""Guards: which rules an event violates, and what becomes of a report and of an update then."""
+"""Guard rules: which of them an event violates, and the effect on reports and updates."""
 
 from __future__ import annotations
 
@@ -99,55 +99,55 @@ def flare_draft(**values: Any) -> EventDraft:
 def test_a_report_passes_the_rules_that_hold(
     expression: str, values: dict[str, Any], passes: bool
 ) -> None:
-    verdict = validate_report(
+    result = validate_report(
         flare_draft(**values), event_type_with_guards(expression), make_command_context(), EVENT_ID
     )
 
-    assert isinstance(verdict, Accepted) is passes
+    assert isinstance(result, Accepted) is passes
 
 
 def test_a_violation_says_which_rule_and_version() -> None:
-    verdict = validate_report(
+    result = validate_report(
         flare_draft(),
         event_type_with_guards("event.fields.volume_mcf < 1"),
         make_command_context(),
         EVENT_ID,
     )
 
-    assert verdict == Rejected((make_violation(),))
+    assert result == Rejected((make_violation(),))
 
 
-def test_a_violation_that_is_about_no_field_is_told_of_the_event() -> None:
-    verdict = validate_report(
+def test_a_violation_that_concerns_no_field_has_an_empty_path() -> None:
+    result = validate_report(
         flare_draft(),
         event_type_with_guards("event.severity == 'ERROR'"),
         make_command_context(),
         EVENT_ID,
     )
 
-    assert verdict == Rejected((make_violation(path=()),))
+    assert result == Rejected((make_violation(path=()),))
 
 
 def test_a_rule_that_warns_lets_the_event_pass_and_says_so() -> None:
     spec = event_type_with_guards("event.fields.volume_mcf < 1", enforcement=GuardEnforcement.WARN)
 
-    verdict = validate_report(flare_draft(), spec, make_command_context(), EVENT_ID)
+    result = validate_report(flare_draft(), spec, make_command_context(), EVENT_ID)
 
-    assert isinstance(verdict, Accepted)
-    assert verdict.warnings == (make_violation(enforcement=GuardEnforcement.WARN),)
+    assert isinstance(result, Accepted)
+    assert result.warnings == (make_violation(enforcement=GuardEnforcement.WARN),)
 
 
-def test_every_violation_is_told_with_all_else_that_is_wrong() -> None:
+def test_every_violation_is_reported_with_all_other_problems() -> None:
     spec = event_type_with_guards(
         "event.fields.duration_hours <= 24", "event.severity == 'ERROR'", "true"
     )
     command = make_command_context(guards=(make_guard("has(event.entity)", message="Of what?"),))
 
-    verdict = validate_report(
+    result = validate_report(
         flare_draft(cause="boredom", duration_hours=25), spec, command, EVENT_ID
     )
 
-    assert codes_and_paths(rejected_problems(verdict)) == [
+    assert codes_and_paths(rejected_problems(result)) == [
         ("FIELD_INVALID", ("fields", "cause")),
         ("GUARD_REJECTED", ()),
         ("GUARD_REJECTED", ()),
@@ -156,7 +156,7 @@ def test_every_violation_is_told_with_all_else_that_is_wrong() -> None:
 
 
 @pytest.mark.parametrize("values", [{"volume_mcf": "much"}, {"volume_mcf": None}])
-def test_a_rule_about_a_field_that_is_wrong_is_not_asked(values: dict[str, Any]) -> None:
+def test_a_rule_that_uses_an_invalid_field_is_not_evaluated(values: dict[str, Any]) -> None:
     spec = event_type_with_guards("event.fields.volume_mcf > 200")
 
     [problem] = rejected_problems(
@@ -167,7 +167,7 @@ def test_a_rule_about_a_field_that_is_wrong_is_not_asked(values: dict[str, Any])
 
 
 @pytest.mark.parametrize("values", ["text", {"deep": [[[]]]}, {"long": "x" * 70_000}])
-def test_no_rule_is_asked_about_fields_that_cannot_be_kept(values: Any) -> None:
+def test_no_rule_is_evaluated_on_fields_that_cannot_be_stored(values: Any) -> None:
     command = make_command_context(guards=(make_guard("false"),), limits=Limits(fields_depth=2))
 
     problems = rejected_problems(
@@ -177,7 +177,7 @@ def test_no_rule_is_asked_about_fields_that_cannot_be_kept(values: Any) -> None:
     assert codes_and_paths(problems) == [("INVALID_INPUT", ("fields",))]
 
 
-def test_no_rule_is_asked_about_an_event_whose_attributes_are_wrong() -> None:
+def test_no_rule_is_evaluated_on_an_event_with_invalid_attributes() -> None:
     problems = rejected_problems(
         validate_report(
             EventDraft(summary="\0"),
@@ -193,7 +193,7 @@ def test_no_rule_is_asked_about_an_event_whose_attributes_are_wrong() -> None:
     ]
 
 
-def test_the_rules_of_the_organization_judge_free_form_events_too() -> None:
+def test_organization_wide_rules_apply_to_free_form_events() -> None:
     command = make_command_context(
         guards=(make_guard("!has(event.fields.volume) || event.fields.volume < 100"),)
     )
@@ -201,51 +201,51 @@ def test_the_rules_of_the_organization_judge_free_form_events_too() -> None:
     assert (
         accepted_event(validate_report(EventDraft(fields={}), None, command, EVENT_ID)).fields == {}
     )
-    verdict = validate_report(EventDraft(fields={"volume": 150}), None, command, EVENT_ID)
-    assert verdict == Rejected((make_violation(),))
+    result = validate_report(EventDraft(fields={"volume": 150}), None, command, EVENT_ID)
+    assert result == Rejected((make_violation(),))
 
 
 def test_rules_see_what_is_stored_and_not_what_was_given() -> None:
     fields = (*FORM, make_field(name="unit", kind=FieldKind.TEXT, default="mcf"))
     guard = make_guard("event.fields.unit == 'mcf' && event.summary == 'Flaring Incident'", *fields)
 
-    verdict = validate_report(
+    result = validate_report(
         flare_draft(), make_event_type(*fields, guards=(guard,)), make_command_context(), EVENT_ID
     )
 
-    assert accepted_event(verdict).fields["unit"] == "mcf"
+    assert accepted_event(result).fields["unit"] == "mcf"
 
 
 GROWS = "old == null || event.fields.volume_mcf >= old.fields.volume_mcf"
 
 
 @pytest.mark.parametrize(("volume", "passes"), [(150, True), (149, False), (151, True)])
-def test_an_update_is_judged_beside_the_event_before_it(volume: float, passes: bool) -> None:
+def test_an_update_is_evaluated_with_the_previous_event(volume: float, passes: bool) -> None:
     event = make_event(fields={"volume_mcf": 150})
 
-    verdict = validate_update(
+    result = validate_update(
         event,
         {"fields": {"volume_mcf": volume}},
         event_type_with_guards(GROWS),
         make_command_context(),
     )
 
-    assert isinstance(verdict, Accepted) is passes
+    assert isinstance(result, Accepted) is passes
     if not passes:
-        assert verdict == Rejected((make_violation(),))
+        assert result == Rejected((make_violation(),))
 
 
-def test_an_update_that_leaves_the_fields_alone_is_judged_too() -> None:
+def test_an_update_without_fields_is_evaluated() -> None:
     event = make_event(fields={"volume_mcf": 150})
 
-    verdict = validate_update(
+    result = validate_update(
         event,
         {"summary": "Over."},
         event_type_with_guards("event.summary != 'Over.'"),
         make_command_context(),
     )
 
-    assert verdict == Rejected((make_violation(path=()),))
+    assert result == Rejected((make_violation(path=()),))
 
 
 @pytest.mark.parametrize(
@@ -264,19 +264,19 @@ def test_a_rule_that_names_what_the_event_s_version_lacks_is_skipped(
     )
     event = make_event(fields={"volume_mcf": 150})
 
-    verdict = validate_update(
+    result = validate_update(
         event, {"summary": "Over."}, make_event_type(*own, guards=guards), make_command_context()
     )
 
-    assert verdict == Rejected((make_violation(version=5),))
+    assert result == Rejected((make_violation(version=5),))
 
 
 def test_a_rule_of_the_organization_is_never_skipped() -> None:
     command = make_command_context(guards=(make_guard("event.fields.approved"),))
 
-    verdict = validate_update(FREE_FORM, {"summary": "Over."}, None, command)
+    result = validate_update(FREE_FORM, {"summary": "Over."}, None, command)
 
-    assert verdict == Rejected((make_violation(),))
+    assert result == Rejected((make_violation(),))
 
 
 def test_a_rule_that_no_longer_compiles_does_not_hold() -> None:
@@ -300,7 +300,7 @@ def test_rules_use_the_time_of_the_command() -> None:
 
 
 @given(DRAFTS)
-def test_a_verdict_on_any_draft_survives_the_rules(draft: EventDraft) -> None:
+def test_rules_can_be_evaluated_on_any_draft(draft: EventDraft) -> None:
     command = make_command_context(guards=(make_guard("event.fields.all(name, name != 'colour')"),))
 
     assert isinstance(validate_report(draft, None, command, EVENT_ID), Accepted | Rejected)
@@ -311,7 +311,7 @@ def test_a_verdict_on_any_draft_survives_the_rules(draft: EventDraft) -> None:
 
 
 @given(ANY_JSON)
-def test_a_verdict_on_any_update_survives_the_rules(values: Any) -> None:
+def test_rules_can_be_evaluated_on_any_update(values: Any) -> None:
     command = make_command_context(guards=(make_guard("has(event.fields.a)"),))
 
     assert isinstance(

@@ -1,4 +1,4 @@
-"""A report: what is left out, what its type takes, and everything that is wrong told at once."""
+"""Validation of reports: defaults, event types, and all problems together."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ from tests.domain.examples import (
 from tests.domain.strategies import KEEPABLE_OBJECTS
 
 
-def test_a_report_that_says_nothing_is_a_notice_of_now() -> None:
+def test_an_empty_report_is_a_notice_that_occurred_now() -> None:
     command = make_command_context(actor=make_caller(name="field desk №1"))
 
-    verdict = validate_report(EventDraft(), None, command, EVENT_ID)
+    result = validate_report(EventDraft(), None, command, EVENT_ID)
 
-    assert verdict == Accepted(
+    assert result == Accepted(
         EventState(
             id=EVENT_ID,
             type="notice",
@@ -61,12 +61,12 @@ def test_a_report_that_says_nothing_is_a_notice_of_now() -> None:
     )
 
 
-def test_a_report_that_says_everything_is_kept_as_it_is() -> None:
+def test_a_complete_report_is_accepted_unchanged() -> None:
     draft = make_draft()
 
-    verdict = validate_report(draft, None, make_command_context(), EVENT_ID)
+    result = validate_report(draft, None, make_command_context(), EVENT_ID)
 
-    assert verdict == Accepted(
+    assert result == Accepted(
         EventState(
             id=EVENT_ID,
             type="pump.tripped",
@@ -90,7 +90,7 @@ def test_a_report_that_says_everything_is_kept_as_it_is() -> None:
     )
 
 
-def test_a_registered_type_gives_its_name_and_the_version_it_judged_with() -> None:
+def test_an_event_of_a_registered_type_has_its_name_and_version() -> None:
     draft = EventDraft(event_type_id=str(TYPE_ID), fields={"volume": 150})
 
     event = accepted_event(validate_report(draft, FLARING, make_command_context(), EVENT_ID))
@@ -118,7 +118,7 @@ def test_an_empty_summary_is_not_left_out(spec: EventTypeSnapshot | None) -> Non
     assert event.summary == ""
 
 
-def test_an_event_that_comes_acknowledged_is_acknowledged_by_its_reporter() -> None:
+def test_an_event_logged_as_acknowledged_is_acknowledged_by_its_caller() -> None:
     event = accepted_event(
         validate_report(EventDraft(acknowledged=True), None, make_command_context(), EVENT_ID)
     )
@@ -138,7 +138,7 @@ def test_tags_are_kept_in_their_order_and_once() -> None:
 
 
 @pytest.mark.parametrize("ahead", [timedelta(minutes=5), timedelta(0), timedelta(days=-365 * 900)])
-def test_an_event_may_be_of_any_time_up_to_5_minutes_ahead(ahead: timedelta) -> None:
+def test_the_time_of_an_event_is_at_most_5_minutes_ahead(ahead: timedelta) -> None:
     event = accepted_event(
         validate_report(EventDraft(occurred_at=NOW + ahead), None, make_command_context(), EVENT_ID)
     )
@@ -147,7 +147,7 @@ def test_an_event_may_be_of_any_time_up_to_5_minutes_ahead(ahead: timedelta) -> 
 
 
 @given(KEEPABLE_OBJECTS)
-def test_a_type_that_is_not_registered_takes_any_object(values: dict[str, Any]) -> None:
+def test_a_type_that_is_not_registered_accepts_any_object(values: dict[str, Any]) -> None:
     event = accepted_event(
         validate_report(
             EventDraft(type="pump.tripped", fields=values), None, make_command_context(), EVENT_ID
@@ -159,8 +159,8 @@ def test_a_type_that_is_not_registered_takes_any_object(values: dict[str, Any]) 
 
 
 @pytest.mark.parametrize("state", [EventTypeState.DRAFT, EventTypeState.ARCHIVED])
-def test_a_type_that_is_not_in_use_refuses_its_events(state: EventTypeState) -> None:
-    verdict = validate_report(
+def test_a_type_that_is_not_in_use_rejects_its_events(state: EventTypeState) -> None:
+    result = validate_report(
         EventDraft(type="a"),
         make_event_type(type="a", state=state),
         make_command_context(),
@@ -170,63 +170,63 @@ def test_a_type_that_is_not_in_use_refuses_its_events(state: EventTypeState) -> 
     message = (
         f"Event type 'a' is {state.value} and does not accept events. Use a published event type."
     )
-    assert verdict == Rejected((Problem(UserErrorCode.EVENT_TYPE_CLOSED, message, ("type",)),))
+    assert result == Rejected((Problem(UserErrorCode.EVENT_TYPE_CLOSED, message, ("type",)),))
 
 
-def test_a_type_that_is_named_by_its_id_alone_is_refused_under_the_id() -> None:
+def test_a_type_that_is_named_by_its_id_alone_is_rejected_under_the_id() -> None:
     spec = make_event_type(type="a", state=EventTypeState.ARCHIVED)
 
-    verdict = validate_report(
+    result = validate_report(
         EventDraft(event_type_id=str(TYPE_ID)), spec, make_command_context(), EVENT_ID
     )
 
     message = "Event type 'a' is ARCHIVED and does not accept events. Use a published event type."
     path = ("eventTypeId",)
-    assert verdict == Rejected((Problem(UserErrorCode.EVENT_TYPE_CLOSED, message, path),))
+    assert result == Rejected((Problem(UserErrorCode.EVENT_TYPE_CLOSED, message, path),))
 
 
 def test_a_deprecated_type_that_is_named_by_its_id_alone_warns_under_the_id() -> None:
     spec = make_event_type(type="a", state=EventTypeState.DEPRECATED)
 
-    verdict = validate_report(
+    result = validate_report(
         EventDraft(event_type_id=str(TYPE_ID)), spec, make_command_context(), EVENT_ID
     )
 
     message, path = "Event type 'a' is DEPRECATED.", ("eventTypeId",)
-    assert isinstance(verdict, Accepted)
-    assert verdict.warnings == (Problem(UserErrorCode.EVENT_TYPE_CLOSED, message, path),)
+    assert isinstance(result, Accepted)
+    assert result.warnings == (Problem(UserErrorCode.EVENT_TYPE_CLOSED, message, path),)
 
 
 def test_a_deprecated_type_takes_its_events_with_a_warning() -> None:
     spec = make_event_type(type="a", state=EventTypeState.DEPRECATED)
 
-    verdict = validate_report(EventDraft(type="a"), spec, make_command_context(), EVENT_ID)
+    result = validate_report(EventDraft(type="a"), spec, make_command_context(), EVENT_ID)
 
     warning = Problem(UserErrorCode.EVENT_TYPE_CLOSED, "Event type 'a' is DEPRECATED.", ("type",))
-    assert isinstance(verdict, Accepted)
-    assert verdict.event.event_type_id == TYPE_ID
-    assert verdict.warnings == (warning,)
+    assert isinstance(result, Accepted)
+    assert result.event.event_type_id == TYPE_ID
+    assert result.warnings == (warning,)
 
 
 def test_a_published_type_takes_its_events_without_a_warning() -> None:
-    verdict = validate_report(
+    result = validate_report(
         EventDraft(type="a"), make_event_type(type="a"), make_command_context(), EVENT_ID
     )
 
-    assert isinstance(verdict, Accepted)
-    assert verdict.warnings == ()
+    assert isinstance(result, Accepted)
+    assert result.warnings == ()
 
 
-def test_an_id_and_a_type_that_do_not_agree_are_refused() -> None:
+def test_an_id_and_a_type_that_do_not_agree_are_rejected() -> None:
     draft = EventDraft(event_type_id=str(TYPE_ID), type="pump.tripped")
 
-    verdict = validate_report(draft, make_event_type(), make_command_context(), EVENT_ID)
+    result = validate_report(draft, make_event_type(), make_command_context(), EVENT_ID)
 
     message = (
         "type is 'pump.tripped', but eventTypeId identifies event type 'flaring.flaring_incident'. "
         "Omit one of them."
     )
-    assert verdict == Rejected((invalid_input(message, "type"),))
+    assert result == Rejected((invalid_input(message, "type"),))
 
 
 def test_an_id_and_the_type_that_it_names_agree() -> None:
@@ -248,15 +248,15 @@ def test_an_id_and_the_type_that_it_names_agree() -> None:
         ([], [("INVALID_INPUT", ("fields",))]),
     ],
 )
-def test_a_registered_type_refuses_values_that_do_not_fit(
+def test_a_registered_type_rejects_values_that_do_not_fit(
     values: Any, problems: list[tuple[str, tuple[str, ...]]]
 ) -> None:
-    verdict = validate_report(EventDraft(fields=values), FLARING, make_command_context(), EVENT_ID)
+    result = validate_report(EventDraft(fields=values), FLARING, make_command_context(), EVENT_ID)
 
-    assert codes_and_paths(rejected_problems(verdict)) == problems
+    assert codes_and_paths(rejected_problems(result)) == problems
 
 
-def test_everything_that_is_wrong_with_a_report_is_told_at_once() -> None:
+def test_all_problems_of_a_report_are_reported_together() -> None:
     draft = EventDraft(
         type="pump.tripped",
         entity=Entity("", "\0"),
@@ -270,11 +270,11 @@ def test_everything_that_is_wrong_with_a_report_is_told_at_once() -> None:
         tags=("", *("a",) * 98, "\0", "b"),
     )
 
-    verdict = validate_report(
+    result = validate_report(
         draft, replace(FLARING, state=EventTypeState.ARCHIVED), make_command_context(), EVENT_ID
     )
 
-    assert codes_and_paths(rejected_problems(verdict)) == [
+    assert codes_and_paths(rejected_problems(result)) == [
         ("EVENT_TYPE_CLOSED", ("type",)),
         ("FIELD_INVALID", ("fields", "cause")),
         ("FIELD_INVALID", ("fields", "remarks")),

@@ -64,11 +64,11 @@ def hidden_problem(name: str) -> Problem:
 def test_a_report_keeps_what_is_visible(
     values: Any, stored: dict[str, Any], warnings: tuple[str, ...]
 ) -> None:
-    verdict = validate_report(EventDraft(fields=values), SPEC, make_command_context(), EVENT_ID)
+    result = validate_report(EventDraft(fields=values), SPEC, make_command_context(), EVENT_ID)
 
-    assert isinstance(verdict, Accepted), verdict
-    assert verdict.event.fields == stored
-    assert verdict.warnings == tuple(map(hidden_problem, warnings))
+    assert isinstance(result, Accepted), result
+    assert result.event.fields == stored
+    assert result.warnings == tuple(map(hidden_problem, warnings))
 
 
 @pytest.mark.parametrize(
@@ -87,15 +87,15 @@ def test_a_report_keeps_what_is_visible(
         ),
     ],
 )
-def test_a_report_is_refused_for_what_is_wrong_with_what_is_visible(
+def test_a_report_is_rejected_for_what_is_wrong_with_what_is_visible(
     values: Any, problems: list[tuple[str, tuple[str, ...]]]
 ) -> None:
-    verdict = validate_report(EventDraft(fields=values), SPEC, make_command_context(), EVENT_ID)
+    result = validate_report(EventDraft(fields=values), SPEC, make_command_context(), EVENT_ID)
 
-    assert codes_and_paths(rejected_problems(verdict)) == problems
+    assert codes_and_paths(rejected_problems(result)) == problems
 
 
-def test_a_value_that_cannot_be_kept_still_counts_in_conditions() -> None:
+def test_a_value_that_cannot_be_stored_still_counts_in_conditions() -> None:
     spec = make_event_type(
         make_field(name="a", kind=FieldKind.TEXT),
         make_field(name="b", required=True),
@@ -106,11 +106,11 @@ def test_a_value_that_cannot_be_kept_still_counts_in_conditions() -> None:
         ),
     )
 
-    verdict = validate_report(
+    result = validate_report(
         EventDraft(fields={"a": "\0", "c": 1}), spec, make_command_context(), EVENT_ID
     )
 
-    assert codes_and_paths(rejected_problems(verdict)) == [("INVALID_INPUT", ("fields", "a"))]
+    assert codes_and_paths(rejected_problems(result)) == [("INVALID_INPUT", ("fields", "a"))]
 
 
 @pytest.mark.parametrize(
@@ -157,21 +157,19 @@ def test_an_update_settles_the_merged_values(
 ) -> None:
     event = make_event(fields=stored)
 
-    verdict = validate_update(event, {"fields": values}, SPEC, make_command_context())
+    result = validate_update(event, {"fields": values}, SPEC, make_command_context())
 
-    assert isinstance(verdict, Accepted), verdict
-    assert verdict.event.fields == kept
-    assert verdict.warnings == tuple(map(hidden_problem, warnings))
+    assert isinstance(result, Accepted), result
+    assert result.event.fields == kept
+    assert result.warnings == tuple(map(hidden_problem, warnings))
 
 
-def test_an_update_that_removes_what_is_required_is_refused() -> None:
+def test_an_update_that_removes_what_is_required_is_rejected() -> None:
     event = make_event(fields={"cause": "Other", "remarks": "x", "hours": 24})
 
-    verdict = validate_update(event, {"fields": {"remarks": None}}, SPEC, make_command_context())
+    result = validate_update(event, {"fields": {"remarks": None}}, SPEC, make_command_context())
 
-    assert codes_and_paths(rejected_problems(verdict)) == [
-        ("FIELD_REQUIRED", ("fields", "remarks"))
-    ]
+    assert codes_and_paths(rejected_problems(result)) == [("FIELD_REQUIRED", ("fields", "remarks"))]
 
 
 @pytest.mark.parametrize("spec", [SPEC, None])
@@ -180,7 +178,7 @@ def test_an_update_of_something_else_leaves_the_values_alone(
 ) -> None:
     event = make_event(fields={"hours": 3, "late": 1})
 
-    verdict = validate_update(event, {"summary": "Over."}, spec, make_command_context())
+    result = validate_update(event, {"summary": "Over."}, spec, make_command_context())
 
-    assert isinstance(verdict, Accepted)
-    assert (verdict.event.fields, verdict.warnings) == ({"hours": 3, "late": 1}, ())
+    assert isinstance(result, Accepted)
+    assert (result.event.fields, result.warnings) == ({"hours": 3, "late": 1}, ())

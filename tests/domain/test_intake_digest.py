@@ -1,4 +1,4 @@
-"""The digest of a report, by which a replay is known."""
+"""The digest of a report, which identifies a replay."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_a_number_too_large_to_have_been_accepted_does_not_break_the_digest() ->
 
 
 def _comparable_attributes(draft: EventDraft) -> list[Any]:
-    """The draft's words, with truth values told from numbers and NaN equal to itself."""
+    """Returns the attributes so that booleans differ from numbers and NaN equals itself."""
     return [_comparable_value(getattr(draft, attribute)) for attribute in ATTRIBUTES]
 
 

@@ -1,4 +1,4 @@
-"""Past a limit a report or an update is refused, with the number and the path; whatever comes."""
+"""A report or an update over a limit is rejected with the number and the path."""
 
 from __future__ import annotations
 
@@ -129,14 +129,14 @@ IN_AN_UPDATE = [
 
 
 @pytest.mark.parametrize(("attributes", "problem"), PAST_A_LIMIT)
-def test_a_report_past_a_limit_is_told_the_number_and_the_path(
+def test_a_report_over_a_limit_is_rejected_with_the_number_and_the_path(
     attributes: dict[str, Any], problem: Problem
 ) -> None:
     draft = EventDraft(**attributes)
 
-    verdict = validate_report(draft, None, make_command_context(), EVENT_ID)
+    result = validate_report(draft, None, make_command_context(), EVENT_ID)
 
-    assert verdict == Rejected((problem,))
+    assert result == Rejected((problem,))
 
 
 @pytest.mark.parametrize(
@@ -188,34 +188,34 @@ def test_a_report_up_to_its_limits_is_accepted(attributes: dict[str, Any]) -> No
         ),
     ],
 )
-def test_a_limit_that_was_set_is_the_one_that_is_told(
+def test_a_configured_limit_is_the_one_in_the_message(
     limits: Limits, attributes: dict[str, Any], problem: Problem
 ) -> None:
-    verdict = validate_report(
+    result = validate_report(
         EventDraft(**attributes), None, make_command_context(limits=limits), EVENT_ID
     )
 
-    assert verdict == Rejected((problem,))
+    assert result == Rejected((problem,))
 
 
 @pytest.mark.parametrize(("attributes", "problem"), IN_AN_UPDATE)
-def test_an_update_past_a_limit_is_told_the_number_and_the_path(
+def test_an_update_over_a_limit_is_rejected_with_the_number_and_the_path(
     attributes: dict[str, Any], problem: Problem
 ) -> None:
     event = replace(FREE_FORM, fields={})
 
-    verdict = validate_update(event, attributes, None, make_command_context())
+    result = validate_update(event, attributes, None, make_command_context())
 
-    assert verdict == Rejected((problem,))
+    assert result == Rejected((problem,))
 
 
 def test_the_merged_values_and_not_the_given_ones_are_measured() -> None:
     event = replace(FREE_FORM, fields={"a": "x" * 40_000})
 
-    verdict = validate_update(event, {"fields": {"b": "x" * 40_000}}, None, make_command_context())
+    result = validate_update(event, {"fields": {"b": "x" * 40_000}}, None, make_command_context())
 
     message = "At most 65,536 bytes of JSON are allowed; the value has 80,015."
-    assert verdict == Rejected((invalid_input(message, "fields"),))
+    assert result == Rejected((invalid_input(message, "fields"),))
 
 
 @pytest.mark.parametrize(
@@ -253,22 +253,22 @@ def test_the_merged_values_and_not_the_given_ones_are_measured() -> None:
         ),
     ],
 )
-def test_a_value_that_cannot_be_kept_does_not_hide_what_else_is_wrong(
+def test_a_value_that_cannot_be_stored_does_not_hide_other_problems(
     spec: EventTypeSnapshot | None, values: Any, problems: list[tuple[str, tuple[str, ...]]]
 ) -> None:
-    verdict = validate_report(EventDraft(fields=values), spec, make_command_context(), EVENT_ID)
+    result = validate_report(EventDraft(fields=values), spec, make_command_context(), EVENT_ID)
 
-    assert codes_and_paths(rejected_problems(verdict)) == problems
+    assert codes_and_paths(rejected_problems(result)) == problems
 
 
 @pytest.mark.parametrize("spec", [None, FLARING], ids=["free-form", "registered"])
 @given(draft=DRAFTS)
-def test_whatever_comes_is_accepted_and_can_be_kept_or_refused_and_can_be_told(
+def test_any_report_is_accepted_and_storable_or_rejected_with_a_valid_message(
     spec: EventTypeSnapshot | None, draft: EventDraft
 ) -> None:
-    verdict = validate_report(draft, spec, make_command_context(), EVENT_ID)
+    result = validate_report(draft, spec, make_command_context(), EVENT_ID)
 
-    _assert_stored_or_reported(verdict)
+    _assert_stored_or_reported(result)
 
 
 @pytest.mark.parametrize("spec", [None, FLARING], ids=["free-form", "registered"])
@@ -310,32 +310,32 @@ def test_whatever_comes_is_accepted_and_can_be_kept_or_refused_and_can_be_told(
         ),
     ],
 )
-def test_values_that_break_parsers_are_refused(
+def test_values_that_break_parsers_are_rejected(
     values: Any, problem: Problem, spec: EventTypeSnapshot | None
 ) -> None:
-    verdict = validate_report(EventDraft(fields=values), spec, make_command_context(), EVENT_ID)
+    result = validate_report(EventDraft(fields=values), spec, make_command_context(), EVENT_ID)
 
-    assert verdict == Rejected((problem,))
+    assert result == Rejected((problem,))
 
 
 @given(ANY_JSON, ANY_TEXT)
-def test_whatever_an_update_gives_is_accepted_and_can_be_kept_or_refused_and_can_be_told(
+def test_any_update_is_accepted_and_storable_or_rejected_with_a_valid_message(
     values: Any, text: str
 ) -> None:
     attributes = {"fields": values, "summary": text, "content": text, "tags": (text,)}
 
-    verdict = validate_update(FREE_FORM, attributes, None, make_command_context())
+    result = validate_update(FREE_FORM, attributes, None, make_command_context())
 
-    _assert_stored_or_reported(verdict)
+    _assert_stored_or_reported(result)
 
 
-def _assert_stored_or_reported(verdict: ValidationResult) -> None:
+def _assert_stored_or_reported(result: ValidationResult) -> None:
     """The event is JSON that UTF-8 and PostgreSQL hold; the problems are such texts too."""
-    if isinstance(verdict, Accepted):
-        assert json.dumps(verdict.event.to_json(), allow_nan=False)
-        texts = [*_iterate_texts(verdict.event.to_json())]
+    if isinstance(result, Accepted):
+        assert json.dumps(result.event.to_json(), allow_nan=False)
+        texts = [*_iterate_texts(result.event.to_json())]
     else:
-        texts = [text for each in verdict.problems for text in (each.message, *each.path)]
+        texts = [text for each in result.problems for text in (each.message, *each.path)]
         assert texts
     assert all("\0" not in text and text.encode().decode() == text for text in texts)
 

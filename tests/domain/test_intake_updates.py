@@ -1,4 +1,4 @@
-"""An update: what is given is merged and judged, what is absent stays."""
+"""An update merges and validates the given attributes; absent ones stay unchanged."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def test_an_update_changes_what_is_given_and_nothing_else() -> None:
         "notification": False,
     }
 
-    verdict = validate_update(FREE_FORM, attributes, None, make_command_context())
+    result = validate_update(FREE_FORM, attributes, None, make_command_context())
 
-    assert verdict == Accepted(
+    assert result == Accepted(
         replace(
             FREE_FORM,
             entity=Entity("Pump", "3"),
@@ -56,10 +56,10 @@ def test_an_update_changes_what_is_given_and_nothing_else() -> None:
     )
 
 
-def test_an_update_that_gives_nothing_changes_nothing_but_the_clockwork() -> None:
-    verdict = validate_update(FREE_FORM, {}, None, make_command_context())
+def test_an_empty_update_changes_only_bookkeeping_attributes() -> None:
+    result = validate_update(FREE_FORM, {}, None, make_command_context())
 
-    assert verdict == Accepted(replace(FREE_FORM, updated_at=NOW, version=3))
+    assert result == Accepted(replace(FREE_FORM, updated_at=NOW, version=3))
 
 
 @pytest.mark.parametrize(
@@ -83,10 +83,10 @@ def test_null_clears_what_may_be_empty(attribute: str, cleared: Any) -> None:
         ("notification", "notification"),
     ],
 )
-def test_null_is_refused_for_what_may_not_be_empty(attribute: str, path: str) -> None:
-    verdict = validate_update(FREE_FORM, {attribute: None}, None, make_command_context())
+def test_null_is_rejected_for_what_may_not_be_empty(attribute: str, path: str) -> None:
+    result = validate_update(FREE_FORM, {attribute: None}, None, make_command_context())
 
-    assert verdict == Rejected(
+    assert result == Rejected(
         (invalid_input(f"{path} must not be null. Omit it to keep the current value.", path),)
     )
 
@@ -138,12 +138,12 @@ def test_a_stored_null_that_the_update_does_not_name_stays() -> None:
         ("text", [("INVALID_INPUT", ("fields",))]),
     ],
 )
-def test_the_merged_values_are_judged_by_the_type(
+def test_the_merged_values_are_validated_by_the_type(
     value: Any, problems: list[tuple[str, tuple[str, ...]]]
 ) -> None:
-    verdict = validate_update(FLARED, {"fields": value}, FLARING, make_command_context())
+    result = validate_update(FLARED, {"fields": value}, FLARING, make_command_context())
 
-    assert codes_and_paths(rejected_problems(verdict)) == problems
+    assert codes_and_paths(rejected_problems(result)) == problems
 
 
 def test_the_merged_values_and_not_the_given_ones_must_be_complete() -> None:
@@ -155,15 +155,15 @@ def test_the_merged_values_and_not_the_given_ones_must_be_complete() -> None:
 
 
 @pytest.mark.parametrize("state", EventTypeState)
-def test_an_event_can_be_updated_whatever_became_of_its_type(state: EventTypeState) -> None:
-    verdict = validate_update(
+def test_an_event_can_be_updated_in_any_state_of_its_type(state: EventTypeState) -> None:
+    result = validate_update(
         FLARED, {"summary": "Over."}, replace(FLARING, state=state), make_command_context()
     )
 
-    assert accepted_event(verdict).summary == "Over."
+    assert accepted_event(result).summary == "Over."
 
 
-def test_everything_that_is_wrong_with_an_update_is_told_at_once() -> None:
+def test_all_problems_of_an_update_are_reported_together() -> None:
     attributes = {
         "severity": None,
         "summary": "x" * 1_001,
@@ -173,9 +173,9 @@ def test_everything_that_is_wrong_with_an_update_is_told_at_once() -> None:
         "tags": ("", "a"),
     }
 
-    verdict = validate_update(FLARED, attributes, FLARING, make_command_context())
+    result = validate_update(FLARED, attributes, FLARING, make_command_context())
 
-    assert codes_and_paths(rejected_problems(verdict)) == [
+    assert codes_and_paths(rejected_problems(result)) == [
         ("FIELD_INVALID", ("fields", "cause")),
         ("FIELD_REQUIRED", ("fields", "volume")),
         ("INVALID_INPUT", ("notification",)),

@@ -1,4 +1,4 @@
-"""A type's fields as JSON Schema 2020-12, and everything it finds wrong with values."""
+"""The fields of an event type as JSON Schema 2020-12, and the problems of values."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_sound_definitions_make_a_valid_schema(fields: list[FieldDefinition]) ->
         ({"kind": FieldKind.SELECT, "options": CAUSES}, "W" * 500, "Equipment failure"),
     ],
 )
-def test_a_refusal_names_the_bound(attributes: dict[str, Any], value: Any, bound: str) -> None:
+def test_a_problem_names_the_bound(attributes: dict[str, Any], value: Any, bound: str) -> None:
     field = make_field(**{"name": "f"} | attributes)
 
     [problem] = validate_values((field,), {"f": value})
@@ -117,7 +117,7 @@ def test_a_refusal_names_the_bound(attributes: dict[str, Any], value: Any, bound
     assert not problem.message.endswith("…")
 
 
-def test_a_pattern_is_served_with_its_dots_spelled_out_and_told_as_it_was_written() -> None:
+def test_dots_of_a_pattern_are_expanded_in_the_schema_but_not_in_messages() -> None:
     field = make_field(name="f", kind=FieldKind.TEXT, pattern=r"^a.[.]\.$")
 
     schema = compile_schema([field])
@@ -128,7 +128,7 @@ def test_a_pattern_is_served_with_its_dots_spelled_out_and_told_as_it_was_writte
     assert problem.message.endswith(" expected a text that matches the pattern '^a.[.]\\\\.$'.")
 
 
-def test_a_refusal_does_not_repeat_the_whole_of_a_long_value() -> None:
+def test_a_problem_shows_only_the_beginning_of_a_long_value() -> None:
     field = make_field(name="f", kind=FieldKind.TEXT, max_length=17)
 
     [problem] = validate_values((field,), {"f": "a" * 60_000})
@@ -136,7 +136,7 @@ def test_a_refusal_does_not_repeat_the_whole_of_a_long_value() -> None:
     assert problem.message == f"Invalid value '{'a' * 100}…': expected at most 17 characters."
 
 
-def test_a_required_field_that_is_absent_is_told_under_its_name() -> None:
+def test_an_absent_required_field_is_reported_under_its_name() -> None:
     fields = (
         make_field(name="a", required=True),
         make_field(name="b", required=True),
@@ -148,7 +148,7 @@ def test_a_required_field_that_is_absent_is_told_under_its_name() -> None:
     assert problems == [Problem(UserErrorCode.FIELD_REQUIRED, "Field 'a' is required.", ("a",))]
 
 
-def test_a_field_that_the_type_does_not_have_is_told_under_its_name() -> None:
+def test_an_unknown_field_is_reported_under_its_name() -> None:
     problems = validate_values((make_field(name="a"),), {"a": 1, "A": 1, "b.c": None})
 
     unknown = UserErrorCode.FIELD_UNKNOWN
@@ -158,14 +158,14 @@ def test_a_field_that_the_type_does_not_have_is_told_under_its_name() -> None:
     ]
 
 
-def test_a_type_without_fields_takes_no_values() -> None:
+def test_a_type_without_fields_rejects_all_values() -> None:
     accepted, refused = validate_values((), {}), validate_values((), {"a": 1})
 
     assert accepted == []
     assert codes_and_paths(refused) == [("FIELD_UNKNOWN", ("a",))]
 
 
-def test_everything_that_is_wrong_with_the_values_is_told_at_once() -> None:
+def test_all_problems_of_the_values_are_reported_together() -> None:
     fields = (
         make_field(name="volume", required=True),
         make_field(name="hours", required=True),
@@ -189,7 +189,7 @@ def test_everything_that_is_wrong_with_the_values_is_told_at_once() -> None:
     assert [problem.path for problem in problems].count(("permit",)) == 2
 
 
-def test_a_default_that_is_a_list_does_not_stand_in_the_way_of_a_verdict() -> None:
+def test_a_type_with_a_list_as_default_can_validate_values() -> None:
     causes = make_field(kind=FieldKind.MULTI_SELECT, options=CAUSES, default=["Maintenance"])
 
     problems = validate_values((causes,), {"volume": ["Equipment failure"]})
@@ -197,19 +197,19 @@ def test_a_default_that_is_a_list_does_not_stand_in_the_way_of_a_verdict() -> No
     assert problems == []
 
 
-def test_types_whose_fields_differ_in_one_bound_judge_differently() -> None:
+def test_types_whose_fields_differ_in_one_bound_validate_differently() -> None:
     one, other = make_field(name="f", maximum=1.0), make_field(name="f", maximum=2.0)
 
-    verdicts = [validate_values((field,), {"f": 1.5}) for field in (one, other, one)]
+    results = [validate_values((field,), {"f": 1.5}) for field in (one, other, one)]
 
-    assert [codes_and_paths(problems) for problems in verdicts] == [
+    assert [codes_and_paths(problems) for problems in results] == [
         [("FIELD_INVALID", ("f",))],
         [],
         [("FIELD_INVALID", ("f",))],
     ]
 
 
-def test_a_pattern_is_judged_in_time_linear_in_the_text() -> None:
+def test_the_time_to_match_a_pattern_is_linear_in_the_text() -> None:
     field = make_field(name="f", kind=FieldKind.TEXT, pattern="^(a+)+$")
 
     problems = validate_values((field,), {"f": "a" * 50_000 + "!"})

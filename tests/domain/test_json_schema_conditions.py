@@ -1,4 +1,4 @@
-"""Conditional rules in the JSON Schema, and what is told of values that go against them."""
+"""Conditional rules in the JSON Schema, and the problems of values that violate them."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_fields_without_rules_in_force_have_no_conditions() -> None:
         ),
     ],
 )
-def test_a_field_is_said_to_be_there_while_it_is_visible(
+def test_a_field_may_be_present_while_it_is_visible(
     required: bool, rules: list[tuple[str, Condition]], conditions: list[dict[str, Any]]
 ) -> None:
     fields = (*make_number_fields("a"), *make_number_fields("b", required=required))
@@ -79,13 +79,15 @@ def test_a_field_is_said_to_be_there_while_it_is_visible(
         (make_predicate("a", "NOT_EXISTS"), {"not": A_IS_THERE}),
     ],
 )
-def test_a_condition_is_said_as_it_is_nested(condition: Condition, schema: dict[str, Any]) -> None:
+def test_nested_conditions_become_nested_schemas(
+    condition: Condition, schema: dict[str, Any]
+) -> None:
     compiled = compile_schema(make_number_fields("a", "b"), [make_rule("SHOW", "b", condition)])
 
     assert compiled["allOf"] == [{"if": schema, "else": MUST_NOT}]
 
 
-def test_what_goes_against_the_rules_is_told_in_words_and_at_once() -> None:
+def test_all_violations_of_conditional_rules_are_reported_together() -> None:
     fields = (
         *make_number_fields("a", "b", "c", "d", required=True),
         make_field(name="e", kind=FieldKind.TEXT),
@@ -107,7 +109,7 @@ def test_what_goes_against_the_rules_is_told_in_words_and_at_once() -> None:
     ]
 
 
-def test_a_field_that_several_rules_require_is_told_once() -> None:
+def test_a_field_that_several_rules_require_is_reported_once() -> None:
     rules = (make_rule("REQUIRE", "b", AllOf(())), make_rule("REQUIRE", "b", field_exists("a")))
 
     problems = validate_values(make_number_fields("a", "b"), {"a": 1}, rules)
@@ -115,10 +117,10 @@ def test_a_field_that_several_rules_require_is_told_once() -> None:
     assert problems == [Problem(UserErrorCode.FIELD_REQUIRED, "Field 'b' is required.", ("b",))]
 
 
-def test_types_whose_rules_differ_judge_differently() -> None:
+def test_types_whose_rules_differ_validate_differently() -> None:
     fields = make_number_fields("a", "b")
     rules = [(make_rule("SHOW", "b", make_predicate("a", "EQ", value)),) for value in (1, 2, 1)]
 
-    verdicts = [validate_values(fields, {"a": 1, "b": 1}, each) == [] for each in rules]
+    results = [validate_values(fields, {"a": 1, "b": 1}, each) == [] for each in rules]
 
-    assert verdicts == [True, False, True]
+    assert results == [True, False, True]

@@ -1,4 +1,4 @@
-"""Which values a field of each kind takes."""
+"""The values that a field of each kind accepts."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ REFUSED: dict[str, list[Any]] = {
 @pytest.mark.parametrize(
     ("kind", "value"), [(kind, value) for kind, values in ACCEPTED.items() for value in values]
 )
-def test_a_field_takes_the_values_of_its_kind(kind: str, value: Any) -> None:
+def test_a_field_accepts_the_values_of_its_kind(kind: str, value: Any) -> None:
     field = _field_of_kind(kind)
 
     assert validate_values((field,), {"f": value}) == []
@@ -89,7 +89,7 @@ def test_a_field_takes_the_values_of_its_kind(kind: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("kind", "value"), [(kind, value) for kind, values in REFUSED.items() for value in values]
 )
-def test_a_field_refuses_every_other_value(kind: str, value: Any) -> None:
+def test_a_field_rejects_every_other_value(kind: str, value: Any) -> None:
     field = _field_of_kind(kind)
 
     problems = validate_values((field,), {"f": value})
@@ -105,7 +105,7 @@ def test_a_field_refuses_every_other_value(kind: str, value: Any) -> None:
         ("EMAIL", "a", "an e-mail address"),
     ],
 )
-def test_what_a_pattern_of_ours_refuses_is_told_once_and_in_words(
+def test_a_mismatch_of_a_built_in_pattern_is_reported_once_in_words(
     kind: str, value: str, expected: str
 ) -> None:
     field = _field_of_kind(kind)
@@ -116,7 +116,7 @@ def test_what_a_pattern_of_ours_refuses_is_told_once_and_in_words(
     assert problems == [Problem(UserErrorCode.FIELD_INVALID, message, ("f",))]
 
 
-def test_an_option_that_does_not_exist_is_told_by_its_place_in_the_list() -> None:
+def test_an_unknown_option_is_reported_with_its_index() -> None:
     field = _field_of_kind("MULTI_SELECT")
 
     problems = validate_values((field,), {"f": ["Maintenance", "Weather", 3]})

@@ -1,4 +1,4 @@
-"""Which patterns and defaults make a schema."""
+"""Validation of patterns and defaults."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_pattern_compiles_without_lookaround_and_backreference(pattern: str) -
         "a**",
     ],
 )
-def test_a_pattern_that_a_browser_does_not_compile_is_refused(pattern: str) -> None:
+def test_a_pattern_that_a_browser_cannot_compile_is_rejected(pattern: str) -> None:
     field = make_field(kind=FieldKind.TEXT, pattern=pattern)
 
     problems = validate_field_schema(field, Limits())
@@ -51,7 +51,7 @@ def test_a_pattern_that_a_browser_does_not_compile_is_refused(pattern: str) -> N
     assert problems == [invalid_input(NO_PATTERN, "pattern")]
 
 
-def test_a_pattern_that_does_not_compile_is_told_without_its_default() -> None:
+def test_an_invalid_pattern_is_reported_without_validating_the_default() -> None:
     field = make_field(kind=FieldKind.TEXT, pattern="(", default=1)
 
     problems = validate_field_schema(field, Limits())
@@ -70,7 +70,7 @@ def test_a_pattern_that_does_not_compile_is_told_without_its_default() -> None:
         {"kind": FieldKind.DATE, "default": "2026-04-10"},
     ],
 )
-def test_a_default_that_its_field_takes_is_right(attributes: dict[str, Any]) -> None:
+def test_a_default_that_its_field_accepts_is_valid(attributes: dict[str, Any]) -> None:
     assert validate_field_schema(make_field(**attributes), Limits()) == []
 
 
@@ -87,13 +87,13 @@ def test_a_default_that_its_field_takes_is_right(attributes: dict[str, Any]) -> 
         {"kind": FieldKind.DATE, "default": "tomorrow"},
     ],
 )
-def test_a_default_that_its_own_field_refuses_is_wrong(attributes: dict[str, Any]) -> None:
+def test_a_default_that_its_own_field_rejects_is_invalid(attributes: dict[str, Any]) -> None:
     problems = validate_field_schema(make_field(**attributes), Limits())
 
     assert codes_and_paths(problems) == [("INVALID_INPUT", ("default",))]
 
 
-def test_everything_that_is_wrong_with_a_default_is_told_at_once() -> None:
+def test_all_problems_of_a_default_are_reported_together() -> None:
     field = make_field(kind=FieldKind.TEXT, min_length=3, pattern="^a", default="b")
 
     problems = validate_field_schema(field, Limits())
@@ -120,7 +120,7 @@ def test_everything_that_is_wrong_with_a_default_is_told_at_once() -> None:
         ),
     ],
 )
-def test_a_default_that_cannot_be_kept_is_told_why(
+def test_a_default_that_cannot_be_stored_is_reported_with_the_reason(
     attributes: dict[str, Any], problem: Problem
 ) -> None:
     assert validate_field_schema(make_field(**attributes), Limits(fields_bytes=16)) == [problem]

@@ -1,4 +1,4 @@
-"""DRAFT and ARCHIVED refuse events, DEPRECATED takes them with a warning."""
+"""DRAFT and ARCHIVED types reject events, DEPRECATED ones accept them with a warning."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which regular expressions mean the same to the server and to a browser."""
+"""Regular expressions that mean the same on the server and in a browser."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ def test_what_one_engine_does_not_know_or_reads_otherwise_is_not_common(pattern:
 
 @pytest.mark.skipif(NODE is None, reason="needs node, whose engine is a browser's")
 def test_every_common_pattern_compiles_in_a_browser() -> None:
-    refused = [pattern for pattern, verdicts in _match_in_browser().items() if verdicts is None]
+    refused = [pattern for pattern, results in _match_in_browser().items() if results is None]
 
     assert refused == []
 
@@ -234,7 +234,7 @@ def test_a_browser_and_the_server_take_the_same_texts(pattern: str) -> None:
         ("(?:", 333, "[", False),
     ],
 )
-def test_a_pattern_of_1000_characters_is_judged_in_one_pass(
+def test_a_pattern_of_1000_characters_is_validated_in_one_pass(
     piece: str, times: int, rest: str, common: bool
 ) -> None:
     assert is_portable_pattern(piece * times + rest) == common

@@ -1,4 +1,4 @@
-"""What a test on a custom field means, and what an event is found by."""
+"""Predicates on custom fields, and the fields by which an event is found."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_the_elements_of_a_list_are_its_scalars_each_once() -> None:
         assert comparable_elements(other) == []
 
 
-def test_a_list_is_looked_at_as_far_as_its_100th_element() -> None:
+def test_only_the_first_100_elements_of_a_list_are_compared() -> None:
     fields = {"list": [*range(100), "beyond"]}
 
     assert predicate_holds(FieldPredicate("list", Op.CONTAINS, 99), fields)
@@ -251,12 +251,12 @@ UNSOUND: list[tuple[PredicateOperator, Any, str]] = [
 
 
 @pytest.mark.parametrize(("operator", "value"), SOUND)
-def test_an_operator_takes(operator: PredicateOperator, value: Any) -> None:
+def test_an_operator_accepts_a_value(operator: PredicateOperator, value: Any) -> None:
     assert validate_predicate(FieldPredicate("a", operator, value)) == []
 
 
 @pytest.mark.parametrize(("operator", "value", "expected_message"), UNSOUND)
-def test_an_operator_does_not_take(
+def test_an_operator_rejects_a_value(
     operator: PredicateOperator, value: Any, expected_message: str
 ) -> None:
     problems = validate_predicate(FieldPredicate("a", operator, value))

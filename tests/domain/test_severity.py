@@ -1,4 +1,4 @@
-"""Severity on input is any text."""
+"""Any text is accepted as a severity."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_case_and_blanks_around_a_word_do_not_matter(word: str) -> None:
 
 
 @pytest.mark.parametrize("text", [None, "", "  ", "fatal", "error!", "errors", "blue", "e r r o r"])
-def test_a_word_that_nobody_knows_means_info(text: str | None) -> None:
+def test_an_unknown_word_means_info(text: str | None) -> None:
     assert parse_severity(text) is Severity.INFO
 
 

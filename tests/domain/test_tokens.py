@@ -1,4 +1,4 @@
-"""What a token's claims mean, and which are refused."""
+"""The meaning of a token's claims, and the rejection of invalid ones."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def rejection_message(terms: TokenRequirements | None = None, **overrides: Any) 
     return raised.value.message
 
 
-def test_a_token_says_who_where_what_and_until_when() -> None:
+def test_claims_give_name_organizations_permissions_and_expiration() -> None:
     claims = parse_token(permissions=["EVENT_READ"])
 
     assert claims == TokenClaims(
@@ -66,7 +66,7 @@ def test_the_organization_is_a_key_a_list_of_keys_or_every_one(
 
 
 @pytest.mark.parametrize("organization", [ABSENT, None, []])
-def test_a_token_without_an_organization_is_refused(organization: Any) -> None:
+def test_a_token_without_an_organization_is_rejected(organization: Any) -> None:
     message = rejection_message(organization=organization)
 
     assert message == "The token has no organization: the claim organization is missing or empty."
@@ -75,7 +75,7 @@ def test_a_token_without_an_organization_is_refused(organization: Any) -> None:
 @pytest.mark.parametrize(
     "organization", ["", 7, True, {"key": "wells"}, ["wells", 7], [["wells"]], "a\n", "x" * 256]
 )
-def test_an_organization_that_is_no_key_is_refused(organization: Any) -> None:
+def test_an_organization_that_is_not_a_key_is_rejected(organization: Any) -> None:
     message = rejection_message(organization=organization)
 
     assert (
@@ -111,7 +111,7 @@ def test_permissions_have_our_names_or_deltafi_s_and_others_are_ignored(
 
 @pytest.mark.parametrize("claim", ["permissions", "scope"])
 @pytest.mark.parametrize("value", [7, {"EVENT_READ": True}, ["EVENT_READ", 7], [["EVENT_READ"]]])
-def test_permissions_that_are_no_names_are_refused(claim: str, value: Any) -> None:
+def test_permissions_that_are_not_names_are_rejected(claim: str, value: Any) -> None:
     message = rejection_message(**{claim: value})
 
     assert (
@@ -150,7 +150,7 @@ def test_the_name_is_the_subject(name: str) -> None:
         ("ü" * 43, f"'s claim sub is invalid: {AS_SOURCE}"),
     ],
 )
-def test_a_subject_that_cannot_be_a_name_is_refused(name: Any, message: str) -> None:
+def test_a_subject_that_cannot_be_a_name_is_rejected(name: Any, message: str) -> None:
     assert rejection_message(sub=name) == f"The token{message}"
 
 
@@ -181,13 +181,13 @@ def test_times_are_honoured_to_the_second_with_a_leeway_of_30(
     [None, True, "1", [1], {}, -1, -0.5, SECONDS * 1000, 10**400, 1e300, *NOT_FINITE],
     ids=str,
 )
-def test_a_time_that_is_none_is_refused(claim: str, value: Any) -> None:
+def test_a_claim_that_is_not_a_time_is_rejected(claim: str, value: Any) -> None:
     message = rejection_message(**{claim: value})
 
     assert message == f"The token's claim {claim} must be a time in seconds since 1970."
 
 
-def test_a_token_that_never_expires_is_refused() -> None:
+def test_a_token_that_never_expires_is_rejected() -> None:
     assert (
         rejection_message(exp=ABSENT)
         == "The token has no expiration time: the claim exp is missing."
@@ -215,7 +215,7 @@ def test_the_audience_may_be_one_of_several(value: Any) -> None:
 @pytest.mark.parametrize(
     "value", [ABSENT, None, "tocsin2", "other tocsin", [], [["tocsin"]], {"tocsin": 1}]
 )
-def test_another_audience_is_refused_where_one_is_configured(value: Any) -> None:
+def test_another_audience_is_rejected_where_one_is_configured(value: Any) -> None:
     message = rejection_message(TokenRequirements(audience="tocsin"), aud=value)
 
     assert message == "The token is intended for another audience than this server (aud)."

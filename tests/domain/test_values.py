@@ -1,4 +1,4 @@
-"""Which texts, names and ids can be kept."""
+"""Validation of texts, names and IDs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FAMILY = "\U0001f469\u200d\U0001f467"  # three characters, one to the eye
 
 
 @given(st.uuids())
-def test_an_id_is_read_in_small_and_in_capital_letters(id: UUID) -> None:
+def test_an_id_is_parsed_in_lower_and_upper_case(id: UUID) -> None:
     read = (parse_id(str(id)), parse_id(str(id).upper()))
 
     assert read == (id, id)
@@ -48,7 +48,7 @@ def test_an_id_is_read_in_small_and_in_capital_letters(id: UUID) -> None:
         TEXT + TEXT,
     ],
 )
-def test_a_text_of_any_other_form_is_no_id(text: str) -> None:
+def test_any_other_text_is_not_an_id(text: str) -> None:
     assert parse_id(text) is None
 
 
@@ -109,7 +109,9 @@ def test_a_text_of_up_to_its_limit_is_kept(text: str | None) -> None:
         ),
     ],
 )
-def test_a_text_past_its_limit_is_told_both_numbers(text: str, limit: int, message: str) -> None:
+def test_the_message_for_a_long_text_has_its_length_and_the_limit(
+    text: str, limit: int, message: str
+) -> None:
     problems = validate_text(text, limit, "input", "content")
 
     assert problems == [invalid_input(message, "input", "content")]
@@ -124,14 +126,16 @@ def test_a_text_past_its_limit_is_told_both_numbers(text: str, limit: int, messa
         ("\ud83d\ude00", "Character 1 is U+D83D, which is not allowed. Remove it."),
     ],
 )
-def test_a_text_that_no_database_keeps_is_told_the_place(text: str, message: str) -> None:
+def test_the_message_for_a_character_that_cannot_be_stored_has_its_position(
+    text: str, message: str
+) -> None:
     problems = validate_text(text, 10, "content")
 
     assert problems == [invalid_input(message, "content")]
 
 
 @given(ANY_TEXT)
-def test_a_text_is_kept_exactly_if_utf_8_and_postgresql_can_hold_it(text: str) -> None:
+def test_a_text_is_valid_exactly_if_utf_8_and_postgresql_can_store_it(text: str) -> None:
     is_valid = not validate_text(text, 10)
 
     assert is_valid == (len(text) <= 10 and "\0" not in text and is_utf_8(text))

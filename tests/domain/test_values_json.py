@@ -1,4 +1,4 @@
-"""Which JSON values can be kept: their depth, characters, numbers and size."""
+"""Validation of JSON values: their depth, characters, numbers and size."""
 
 from __future__ import annotations
 
@@ -64,11 +64,13 @@ def test_every_json_value_of_keepable_values_is_kept(value: Any) -> None:
         ),
     ],
 )
-def test_a_json_value_that_cannot_be_kept_is_told_where(value: Any, problem: Problem) -> None:
+def test_a_json_value_that_cannot_be_stored_is_reported_with_its_path(
+    value: Any, problem: Problem
+) -> None:
     assert validate_json(value, Limits(), "default") == [problem]
 
 
-def test_every_value_that_cannot_be_kept_is_told_at_once() -> None:
+def test_all_values_that_cannot_be_stored_are_reported_together() -> None:
     value = {"n": [math.nan, 1, -math.inf], "\0": {"t": "a\ud800", "whole": "text"}, "k\0": "\0"}
 
     problems = validate_json_object(value, Limits(), "fields")
@@ -96,13 +98,13 @@ def test_every_value_that_cannot_be_kept_is_told_at_once() -> None:
 
 
 @given(ANY_JSON)
-def test_as_many_problems_are_told_as_there_are_values_that_cannot_be_kept(value: Any) -> None:
+def test_there_is_one_problem_per_value_that_cannot_be_stored(value: Any) -> None:
     problems = validate_json(value, Limits(), "fields")
 
     assert len(problems) == _count_unstorable(value)
 
 
-def test_a_value_that_is_nested_too_deep_is_told_alone() -> None:
+def test_a_value_nested_too_deeply_is_the_only_problem() -> None:
     value = {"a": math.nan, "deep": nest_value(50), "b": "\0"}
 
     problems = validate_json_object(value, Limits(), "fields")
@@ -113,7 +115,7 @@ def test_a_value_that_is_nested_too_deep_is_told_alone() -> None:
 
 
 @pytest.mark.parametrize("value", [None, [], [{}], "{}", 1, True])
-def test_what_is_no_object_is_refused(value: Any) -> None:
+def test_a_value_that_is_not_an_object_is_rejected(value: Any) -> None:
     problems = validate_json_object(value, Limits(), "fields")
 
     assert problems == [invalid_input("fields must be a JSON object.", "fields")]
@@ -129,7 +131,7 @@ def test_what_is_no_object_is_refused(value: Any) -> None:
         pytest.param(-(10**5_000), id="-10^5000"),
     ],
 )
-def test_a_number_that_is_not_finite_is_told_where_it_is(number: float) -> None:
+def test_a_number_that_is_not_finite_is_reported_with_its_path(number: float) -> None:
     problems = validate_json_object({"a": [1, {"b": number}]}, Limits(), "fields")
 
     assert problems == [
@@ -177,7 +179,7 @@ def test_every_finite_number_is_kept(number: float) -> None:
         ),
     ],
 )
-def test_a_text_or_key_that_cannot_be_kept_is_told_in_a_path_that_can(
+def test_the_path_of_a_text_or_key_that_cannot_be_stored_is_storable(
     value: Any, problem: Problem
 ) -> None:
     assert validate_json_object(value, Limits(), "fields") == [problem]
@@ -205,7 +207,7 @@ def test_64_kib_are_counted_in_bytes_of_compact_utf_8(value: dict[str, Any]) -> 
 
 @pytest.mark.parametrize("key", [None, "a"])
 @pytest.mark.parametrize("levels", [50, 51, 5_000])
-def test_a_value_that_is_nested_too_deep_is_refused(levels: int, key: str | None) -> None:
+def test_a_value_nested_too_deeply_is_rejected(levels: int, key: str | None) -> None:
     value = {"deep": nest_value(levels, key=key)}
 
     problems = validate_json_object(value, Limits(), "fields")
@@ -238,7 +240,9 @@ def test_a_51st_container_is_too_deep_though_it_is_empty(innermost: Any, key: st
 
 
 @pytest.mark.parametrize("key", [None, "a"])
-def test_a_scalar_in_50_containers_that_cannot_be_kept_is_told_where(key: str | None) -> None:
+def test_a_scalar_in_50_containers_that_cannot_be_stored_is_reported_with_its_path(
+    key: str | None,
+) -> None:
     problems = validate_json(nest_value(50, math.nan, key=key), Limits(), "default")
 
     path = ("default", *(key or "0",) * 50)

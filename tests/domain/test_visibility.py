@@ -1,4 +1,4 @@
-"""Which fields are visible, and what becomes of their values and defaults."""
+"""Which fields are visible, and the effect on their values and defaults."""
 
 from __future__ import annotations
 
@@ -85,7 +85,9 @@ def test_a_rule_that_is_not_enabled_has_no_effect(effect: str) -> None:
         ({}, "a", ""),
     ],
 )
-def test_a_chain_settles_from_the_top(values: dict[str, Any], visible: str, dropped: str) -> None:
+def test_a_chain_of_rules_is_resolved_from_the_top(
+    values: dict[str, Any], visible: str, dropped: str
+) -> None:
     settled = resolve_fields(make_number_fields("d", "c", "b", "a"), CHAIN, values)
 
     assert settled.visible == tuple(reversed(visible))
@@ -130,7 +132,7 @@ def test_a_null_counts_as_absent() -> None:
     assert settled == ResolvedFields({"a": 1, "b": None}, ("a", "b"), (), ())
 
 
-def test_defaults_can_be_kept_to_some_fields() -> None:
+def test_defaults_can_be_stored_to_some_fields() -> None:
     fields = make_number_fields("a", "b", default=1)
 
     assert resolve_fields(fields, (), {}, {"b"}).values == {"b": 1}
@@ -160,7 +162,7 @@ def test_only_what_is_visible_is_required(
     assert resolve_fields(make_number_fields("a", required=required), ruled, {}).required == names
 
 
-def test_what_was_dropped_is_told_under_its_name() -> None:
+def test_a_dropped_value_is_reported_under_its_name() -> None:
     settled = resolve_fields(
         make_number_fields("a", "b"), (make_rule("HIDE", "b", field_exists("a")),), {"a": 1, "b": 2}
     )
@@ -189,7 +191,7 @@ def test_the_order_of_rules_and_fields_never_matters(
 
 @settings(max_examples=200)
 @given(DRAWN_FIELDS, DRAWN_RULES, DRAWN_VALUES)
-def test_rules_that_can_be_saved_settle_in_the_one_way_that_is_consistent(
+def test_valid_rules_have_exactly_one_consistent_resolution(
     fields: tuple[FieldDefinition, ...], rules: tuple[ConditionalRule, ...], values: dict[str, Any]
 ) -> None:
     assume(not validate_conditional_rules(rules, fields, Limits()))
@@ -204,7 +206,7 @@ def test_rules_that_can_be_saved_settle_in_the_one_way_that_is_consistent(
 
 @settings(max_examples=200)
 @given(DRAWN_FIELDS, DRAWN_RULES, DRAWN_VALUES)
-def test_rules_that_can_be_saved_make_a_schema_that_judges_as_they_say(
+def test_the_schema_of_valid_rules_validates_as_the_rules_do(
     fields: tuple[FieldDefinition, ...], rules: tuple[ConditionalRule, ...], values: dict[str, Any]
 ) -> None:
     assume(not validate_conditional_rules(rules, fields, Limits()))

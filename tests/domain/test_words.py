@@ -1,4 +1,4 @@
-"""The words that an event is found by."""
+"""The words by which a search finds an event."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_an_event_is_found_by_each_word_and_by_all_of_them(summary: str, content
     assert filter_matches(EventFilter(search=f"{content} {summary}"), event)
 
 
-def test_a_word_does_not_go_on_from_summary_to_content() -> None:
+def test_a_word_does_not_continue_from_summary_to_content() -> None:
     event = make_event(summary="fore", content="man")
 
     assert not filter_matches(EventFilter(search="foreman"), event)

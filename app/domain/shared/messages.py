@@ -32,11 +32,11 @@ def format_count(count: int, noun: str, plural: str | None = None) -> str:
 
 
 def limit_message(
-    limit: int, noun: str, subject: str, count: int, *, plural: str | None = None
+    limit: int, noun: str, owner: str, count: int, *, plural: str | None = None
 ) -> str:
-    """Returns the message for a limit that `subject` exceeds."""
+    """Returns the message for a limit that `owner` exceeds."""
     verb = "is" if limit == 1 else "are"
-    return f"At most {format_count(limit, noun, plural)} {verb} allowed; {subject} has {count:,}."
+    return f"At most {format_count(limit, noun, plural)} {verb} allowed; {owner} has {count:,}."
 
 
 def format_place(path: tuple[str, ...]) -> str:
