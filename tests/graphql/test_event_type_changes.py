@@ -326,7 +326,7 @@ async def test_what_is_not_there_is_not_deleted(client: Client, id: str, code: s
     assert await fetch_refusal(client, DELETE, id=id) == [(code, "id")]
 
 
-async def test_another_organization_s_type_is_not_there(
+async def test_a_type_of_another_organization_results_in_404(
     own_client: Client, database: Database
 ) -> None:
     event_type = await define_event_type(

@@ -31,7 +31,7 @@ async def wait_until_delayed(throttle: AuthThrottle, waiting: int) -> None:
             await asyncio.sleep(0)
 
 
-async def test_too_many_failures_are_refused_at_every_door_and_known_keys_are_served(
+async def test_too_many_failures_are_rejected_by_every_api_and_recently_valid_keys_accepted(
     serve: Serve, database_url: str, database: Database
 ) -> None:
     failed_auth = {
@@ -79,7 +79,7 @@ async def test_too_many_failures_are_refused_at_every_door_and_known_keys_are_se
     assert (unsaid.status_code, ended.status_code) == (401, 401)
 
 
-async def test_who_waits_holds_no_connection_to_the_database(database: Database) -> None:
+async def test_a_delayed_failure_holds_no_database_connection(database: Database) -> None:
     throttle = AuthThrottle(
         FailedAuthLimits(
             free_attempts=0,
@@ -90,7 +90,7 @@ async def test_who_waits_holds_no_connection_to_the_database(database: Database)
     )
     access = Access(database, throttle=throttle)
     wrong = {"authorization": "Bearer wrong"}
-    # More than a pool has connections.
+    # more than the connections of the pool
     failures = [asyncio.ensure_future(authenticate_headers(access, wrong, "a")) for _ in range(40)]
     await wait_until_delayed(throttle, 40)
 
@@ -111,7 +111,7 @@ async def cancel_tasks(tasks: Sequence[asyncio.Future[Any]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def test_each_wait_is_twice_the_last_and_has_a_longest(
+async def test_delays_double_up_to_the_maximum(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     waited: list[float] = []
@@ -133,7 +133,7 @@ async def test_each_wait_is_twice_the_last_and_has_a_longest(
     assert waited == [0.25, 0.5, 1.0] + [1.5] * 45
 
 
-async def test_an_address_answers_for_itself_alone() -> None:
+async def test_failures_of_one_address_do_not_affect_others() -> None:
     limits = FailedAuthLimits(
         free_attempts=2, first_delay_seconds=NEVER, max_delay_seconds=NEVER, max_delayed_requests=3
     )
@@ -152,7 +152,7 @@ async def test_an_address_answers_for_itself_alone() -> None:
     assert throttle.count_delayed("a") == 0
 
 
-async def test_failures_are_forgotten_in_time() -> None:
+async def test_failures_expire() -> None:
     throttle = AuthThrottle(
         FailedAuthLimits(
             free_attempts=1, window_seconds=0, first_delay_seconds=NEVER, max_delay_seconds=NEVER
@@ -165,7 +165,7 @@ async def test_failures_are_forgotten_in_time() -> None:
     assert throttle.count_delayed("a") == 0
 
 
-async def test_the_addresses_remembered_are_bounded_and_the_latest_stay() -> None:
+async def test_tracked_addresses_are_bounded_and_the_latest_are_kept() -> None:
     throttle = AuthThrottle(
         FailedAuthLimits(
             free_attempts=2, first_delay_seconds=NEVER, max_delay_seconds=NEVER, tracked_addresses=3
@@ -178,7 +178,7 @@ async def test_the_addresses_remembered_are_bounded_and_the_latest_stay() -> Non
     assert len(throttle) == 3
     waiting = asyncio.ensure_future(throttle.delay_failure("a"))  # the third of a
     await wait_until_delayed(throttle, 1)
-    await throttle.delay_failure("b")  # forgotten: this is the first again
+    await throttle.delay_failure("b")  # "b" was evicted: this counts as its first failure
     await cancel_tasks([waiting])
 
 
@@ -194,7 +194,7 @@ async def test_the_addresses_remembered_are_bounded_and_the_latest_stay() -> Non
         (None, "", True),
     ],
 )
-async def test_a_client_is_an_address_or_a_network_of_ipv6(
+async def test_a_client_is_an_ipv4_address_or_an_ipv6_network(
     one: str | None, other: str | None, same: bool
 ) -> None:
     throttle = AuthThrottle()

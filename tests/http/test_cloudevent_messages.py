@@ -1,4 +1,4 @@
-"""HTTP messages read as JSON-format events, after CloudEvents' HTTP binding 1.0.2."""
+"""HTTP messages are read as JSON-format events (CloudEvents HTTP binding 1.0.2)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def read_structured(
 def read_binary(
     body: bytes = b"", content_type: str | None = None, **headers: str
 ) -> CloudEventMessage | InvalidMessage:
-    """The first event in binary mode, with these attributes in place of its own."""
+    """Reads an event in binary mode, with these attributes."""
     attributes = {f"ce-{name}": value for name, value in (FIRST | headers).items()}
     if content_type is not None:
         attributes["content-type"] = content_type
@@ -48,7 +48,7 @@ def only_event(read: CloudEventMessage | InvalidMessage) -> Any:
 
 
 def only_error(read: CloudEventMessage | InvalidMessage) -> tuple[int, str, tuple[str, ...]]:
-    """Status, code and path of the one thing that is wrong."""
+    """Returns status, code and path of the only error."""
     assert isinstance(read, InvalidMessage), read
     [flaw] = read.errors
     return read.status, flaw.code, flaw.path
@@ -67,7 +67,7 @@ def test_a_structured_event_is_the_body(content_type: str) -> None:
     assert read_structured(FIRST, content_type) == CloudEventMessage((FIRST,))
 
 
-def test_a_structured_event_may_be_in_another_charset_that_is_named() -> None:
+def test_a_structured_event_may_use_a_declared_charset() -> None:
     event = FIRST | {"subject": "Größe"}
     body = json.dumps(event, ensure_ascii=False).encode("iso-8859-1")
 
@@ -76,7 +76,7 @@ def test_a_structured_event_may_be_in_another_charset_that_is_named() -> None:
     )
 
 
-def test_in_structured_mode_the_payload_counts_and_headers_do_not() -> None:
+def test_structured_mode_ignores_ce_headers() -> None:
     headers = {"ce-specversion": "1.0", "ce-id": "another", "ce-subject": "%C0%A0"}
 
     assert read_structured(FIRST, **headers) == CloudEventMessage((FIRST,))
@@ -94,24 +94,24 @@ def test_a_batch_may_be_empty() -> None:
     assert read_structured([], BATCH_MEDIA_TYPE) == CloudEventMessage((), batched=True)
 
 
-def test_a_batch_keeps_what_is_no_event_for_the_judge_of_single_events() -> None:
+def test_a_batch_keeps_items_that_are_not_events_for_later_validation() -> None:
     odd: list[object] = [None, 1, "x", [], {}, {"specversion": ["1.0"]}, FIRST]
 
     assert read_structured(odd, BATCH_MEDIA_TYPE) == CloudEventMessage(tuple(odd), batched=True)
 
 
-def test_a_batch_of_two_specversions_is_refused() -> None:
+def test_a_batch_of_two_specversions_is_rejected() -> None:
     mixed = [FIRST, FIRST | {"specversion": "0.3"}]
 
     assert only_error(read_structured(mixed, BATCH_MEDIA_TYPE)) == (400, "BAD_USER_INPUT", ())
 
 
-def test_an_event_is_no_batch_and_a_batch_no_event() -> None:
+def test_an_event_is_not_accepted_as_a_batch_nor_a_batch_as_an_event() -> None:
     assert only_error(read_structured(FIRST, BATCH_MEDIA_TYPE)) == (400, "BAD_USER_INPUT", ())
     assert only_error(array := read_structured([FIRST])) == (400, "BAD_USER_INPUT", ())
     assert isinstance(array, InvalidMessage)
     assert BATCH_MEDIA_TYPE in array.errors[0].message
-    assert read_structured(17) == CloudEventMessage((17,))  # what is no object is no event
+    assert read_structured(17) == CloudEventMessage((17,))  # an event must be an object
 
 
 UNSUPPORTED = [
@@ -135,13 +135,13 @@ def test_another_content_type_is_not_supported(content_type: str) -> None:
     assert only_error(read_structured(FIRST, content_type)) == (415, "BAD_USER_INPUT", ())
 
 
-def test_an_unknown_event_format_is_not_taken_for_binary_mode() -> None:
+def test_an_unknown_event_format_is_not_read_as_binary_mode() -> None:
     read = read_structured(b"<event/>", "application/cloudevents+xml", **{"ce-specversion": "1.0"})
 
     assert only_error(read) == (415, "BAD_USER_INPUT", ())
 
 
-def test_a_body_that_is_compressed_is_not_supported() -> None:
+def test_a_compressed_body_is_not_supported() -> None:
     assert only_error(read_structured(FIRST, **{"content-encoding": "gzip"}))[0] == 415
     assert only_event(read_structured(FIRST, **{"content-encoding": "identity"})) == FIRST
 
@@ -166,7 +166,7 @@ NO_JSON: list[tuple[bytes, str]] = [
 
 @pytest.mark.parametrize(("body", "message"), NO_JSON, ids=[m for _, m in NO_JSON])
 @pytest.mark.parametrize("content_type", [EVENT_MEDIA_TYPE, BATCH_MEDIA_TYPE])
-def test_what_is_no_json_is_refused(body: bytes, message: str, content_type: str) -> None:
+def test_invalid_json_is_rejected(body: bytes, message: str, content_type: str) -> None:
     read = read_structured(body, content_type)
 
     assert only_error(read) == (400, "BAD_USER_INPUT", ())
@@ -174,13 +174,13 @@ def test_what_is_no_json_is_refused(body: bytes, message: str, content_type: str
     assert message in read.errors[0].message
 
 
-def test_a_byte_order_mark_is_passed_over() -> None:
+def test_a_byte_order_mark_is_ignored() -> None:
     assert read_structured(b"\xef\xbb\xbf" + json.dumps(FIRST).encode()) == CloudEventMessage(
         (FIRST,)
     )
 
 
-def test_a_number_that_no_double_holds_is_infinite_for_the_judge_of_the_event() -> None:
+def test_a_number_beyond_a_double_is_read_as_infinity_for_later_validation() -> None:
     read = read_structured(
         b'[{"data": 1' + b"0" * 5_000 + b'}, {"data": 1e400}, {"data": 12}]', BATCH_MEDIA_TYPE
     )
@@ -197,7 +197,7 @@ def test_a_binary_event_has_its_attributes_in_headers() -> None:
 
 
 @pytest.mark.parametrize("name", ["id", "source", "type", "subject"])
-def test_one_header_of_an_event_is_enough_for_binary_mode(name: str) -> None:
+def test_one_ce_header_selects_binary_mode(name: str) -> None:
     read = read_message(
         encode_headers({f"ce-{name}": "x", "content-type": "application/json"}), b"1"
     )
@@ -205,7 +205,7 @@ def test_one_header_of_an_event_is_enough_for_binary_mode(name: str) -> None:
     assert only_event(read) == {name: "x", "datacontenttype": "application/json", "data": 1}
 
 
-def test_a_notification_is_a_boolean_and_every_other_text_stays_one() -> None:
+def test_notification_is_read_as_a_boolean_and_other_headers_as_strings() -> None:
     event = only_event(read_binary(notification="true", comexample="true"))
 
     assert event == FIRST | {"notification": True, "comexample": "true"}
@@ -226,7 +226,7 @@ def test_header_names_are_read_in_any_case() -> None:
     }
 
 
-def test_headers_without_the_prefix_are_no_attributes() -> None:
+def test_headers_without_the_prefix_are_not_attributes() -> None:
     headers = encode_headers({f"ce-{name}": value for name, value in FIRST.items()})
 
     read = read_message([*headers, (b"x-id", b"2"), (b"id", b"3"), (b"cecilia", b"4")], b"")
@@ -240,21 +240,21 @@ def test_content_type_is_the_datacontenttype() -> None:
     assert event == FIRST | {"datacontenttype": "application/json; charset=UTF-8", "data": {}}
 
 
-def test_ce_datacontenttype_is_refused() -> None:
+def test_ce_datacontenttype_is_rejected() -> None:
     read = read_binary(b"{}", "application/json", datacontenttype="application/json")
 
     assert only_error(read) == (400, "INVALID_INPUT", ("datacontenttype",))
 
 
 @pytest.mark.parametrize("name", ["data", "data_base64"])
-def test_data_is_no_header(name: str) -> None:
+def test_data_in_a_header_is_rejected(name: str) -> None:
     headers = encode_headers({f"ce-{each}": value for each, value in (FIRST | {name: "x"}).items()})
 
     assert only_error(read_message(headers, b"")) == (400, "INVALID_INPUT", (name,))
 
 
 @pytest.mark.parametrize("name", ["ce-id", "CE-ID"])
-def test_a_header_that_is_there_twice_is_refused(name: str) -> None:
+def test_a_repeated_header_is_rejected(name: str) -> None:
     headers = encode_headers({f"ce-{name}": value for name, value in FIRST.items()})
 
     read = read_message([*headers, (name.encode(), b"1")], b"")
@@ -262,7 +262,7 @@ def test_a_header_that_is_there_twice_is_refused(name: str) -> None:
     assert only_error(read) == (400, "INVALID_INPUT", ("id",))
 
 
-def test_a_content_type_that_is_there_twice_is_refused() -> None:
+def test_a_repeated_content_type_is_rejected() -> None:
     headers = [
         (b"content-type", EVENT_MEDIA_TYPE.encode()),
         (b"content-type", BATCH_MEDIA_TYPE.encode()),
@@ -271,7 +271,7 @@ def test_a_content_type_that_is_there_twice_is_refused() -> None:
     assert only_error(read_message(headers, b"[]")) == (400, "BAD_USER_INPUT", ())
 
 
-def test_everything_that_is_wrong_with_the_headers_is_told() -> None:
+def test_all_errors_of_the_headers_are_returned() -> None:
     read = read_binary(subject="%C0%A0", comexample="%FF")
 
     assert isinstance(read, InvalidMessage)
@@ -293,7 +293,7 @@ def test_lower_case_hexadecimal_digits_are_read() -> None:
     assert only_event(read_binary(subject="%e2%82%ac%c3%bC"))["subject"] == "€ü"
 
 
-def test_what_was_encoded_without_need_is_read() -> None:
+def test_unnecessary_percent_encoding_is_decoded() -> None:
     assert only_event(read_binary(subject="%41%7e%2Fb"))["subject"] == "A~/b"
 
 
@@ -301,17 +301,17 @@ INVALID_UTF_8 = ["%C0%A0", "%FF", "%E2%82", "a%80b", "%ED%A0%BD%ED%B8%80", "%F5%
 
 
 @pytest.mark.parametrize("value", INVALID_UTF_8)
-def test_what_decodes_to_invalid_utf_8_is_refused(value: str) -> None:
+def test_percent_encoded_invalid_utf_8_is_rejected(value: str) -> None:
     assert only_error(read_binary(subject=value)) == (400, "INVALID_INPUT", ("subject",))
 
 
 @pytest.mark.parametrize("value", ["%", "100%", "%4", "%zz", "50% of it", "%%34"])
-def test_a_percent_sign_that_begins_no_code_stays_one(value: str) -> None:
+def test_a_percent_sign_without_two_hex_digits_is_kept(value: str) -> None:
     assert only_event(read_binary(subject=value))["subject"] == value.replace("%34", "4")
 
 
 @pytest.mark.parametrize("value", ["Größe", "€", "\N{NO-BREAK SPACE}"])
-def test_a_header_that_is_not_ascii_is_refused(value: str) -> None:
+def test_a_header_that_is_not_ascii_is_rejected(value: str) -> None:
     assert only_error(read_binary(subject=value)) == (400, "INVALID_INPUT", ("subject",))
 
 
@@ -333,7 +333,7 @@ def test_a_quoted_value_is_unquoted_before_it_is_decoded(value: str, attribute: 
 
 
 @pytest.mark.parametrize("value", ['"', '"a', '"a"b"', '"a\\"', '"a" b'])
-def test_a_quote_that_does_not_end_the_value_is_refused(value: str) -> None:
+def test_an_unterminated_quoted_value_is_rejected(value: str) -> None:
     assert only_error(read_binary(subject=value)) == (400, "INVALID_INPUT", ("subject",))
 
 
@@ -349,7 +349,7 @@ def test_a_json_body_becomes_the_data(content_type: str, value: object) -> None:
 
 
 @pytest.mark.parametrize("body", [b"just words", b"{", b"NaN", b"\xff", b"[" * 100_000])
-def test_a_json_body_that_is_no_json_is_refused(body: bytes) -> None:
+def test_an_invalid_json_body_is_rejected(body: bytes) -> None:
     assert only_error(read_binary(body, "application/json")) == (400, "BAD_USER_INPUT", ("data",))
 
 
@@ -362,7 +362,7 @@ TEXTS = [
 
 
 @pytest.mark.parametrize(("content_type", "body", "text"), TEXTS)
-def test_a_text_becomes_a_string(content_type: str, body: bytes, text: str) -> None:
+def test_a_text_body_becomes_a_string(content_type: str, body: bytes, text: str) -> None:
     event = only_event(read_binary(body, content_type))
 
     assert event == FIRST | {"datacontenttype": content_type, "data": text}
@@ -385,19 +385,19 @@ def test_any_other_body_is_kept_byte_for_byte(content_type: str, body: bytes, en
     assert event == FIRST | {"datacontenttype": content_type, "data_base64": encoded}
 
 
-def test_without_a_content_type_json_is_data_and_all_else_bytes() -> None:
+def test_without_a_content_type_json_is_parsed_and_other_bodies_are_bytes() -> None:
     assert only_event(read_binary(b'{"a": 1}')) == FIRST | {"data": {"a": 1}}
     assert only_event(read_binary(b"\0\1")) == FIRST | {"data_base64": "AAE="}
 
 
-def test_an_empty_body_is_no_data() -> None:
+def test_an_empty_body_means_no_data() -> None:
     assert only_event(read_binary(b"")) == FIRST
     assert only_event(read_binary(b"", "application/json")) == FIRST | {
         "datacontenttype": "application/json"
     }
 
 
-def test_version_0_3_has_its_own_way_with_bytes() -> None:
+def test_version_0_3_encodes_bytes_with_datacontentencoding() -> None:
     old = {"specversion": "0.3"}
 
     as_bytes = only_event(read_binary(b"\0\1", "image/png", **old))

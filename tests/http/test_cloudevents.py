@@ -1,4 +1,4 @@
-"""What becomes of CloudEvents that are sent to the server, and how it is told."""
+"""Responses to CloudEvents that are sent to the server."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from tests.graphql.test_guard_rules import create_published_rule
 
 
 def expected_result(event_id: str | None, **overrides: Any) -> dict[str, Any]:
-    """What is told of the first event."""
+    """Returns the result of the first event."""
     return {
         "id": "1",
         "source": "/wells",
@@ -47,7 +47,7 @@ def expected_result(event_id: str | None, **overrides: Any) -> dict[str, Any]:
     } | overrides
 
 
-async def test_an_accepted_event_is_stored_and_told(client: Client) -> None:
+async def test_an_accepted_event_is_stored_and_returned(client: Client) -> None:
     answer = await send_structured(client, cloud_event(data={"depth": 3}))
 
     event = await fetch_by_source(client)
@@ -57,7 +57,7 @@ async def test_an_accepted_event_is_stored_and_told(client: Client) -> None:
     assert (event["type"], event["fields"]) == ("note", {"depth": 3})
 
 
-async def test_a_binary_event_is_stored_and_told(client: Client) -> None:
+async def test_a_binary_event_is_stored_and_returned(client: Client) -> None:
     answer = await send_binary(
         client,
         b'{"depth": 3}',
@@ -76,7 +76,7 @@ async def test_a_binary_event_is_stored_and_told(client: Client) -> None:
     assert event["occurredAt"] == "2026-04-10T12:00:00.000000Z"
 
 
-async def test_a_binary_event_rings_the_bell(client: Client) -> None:
+async def test_a_binary_event_can_be_a_notification(client: Client) -> None:
     in_binary = await send_binary(client, ce_notification="true")
     in_structured = await send_structured(client, cloud_event(notification=True))
 
@@ -85,7 +85,7 @@ async def test_a_binary_event_rings_the_bell(client: Client) -> None:
     assert (await client.execute_field("{ notifications { totalCount } }")) == {"totalCount": 1}
 
 
-async def test_a_binary_event_without_specversion_is_told_what_it_lacks(
+async def test_a_binary_event_without_specversion_is_rejected(
     own_client: Client, database: Database
 ) -> None:
     before = await count_rows(database)
@@ -105,7 +105,7 @@ async def test_a_binary_event_without_specversion_is_told_what_it_lacks(
     assert await count_rows(database) == before
 
 
-async def test_all_events_of_a_batch_are_told_in_their_order(client: Client) -> None:
+async def test_results_of_a_batch_are_in_the_order_of_its_events(client: Client) -> None:
     answer = await send_structured(client, [cloud_event(id=str(number)) for number in range(500)])
 
     results = answer.json()["results"]
@@ -115,7 +115,7 @@ async def test_all_events_of_a_batch_are_told_in_their_order(client: Client) -> 
     assert (await fetch_by_source(client, "499"))["id"] == results[499]["event"]
 
 
-async def test_a_batch_with_refusals_stores_the_rest(
+async def test_a_batch_with_rejected_events_stores_the_others(
     own_client: Client, database: Database
 ) -> None:
     before = await count_rows(database)
@@ -191,7 +191,7 @@ async def test_other_content_under_the_same_id_is_a_conflict(
     assert await count_rows(database) == before
 
 
-async def test_the_event_s_id_is_told_to_who_made_it_or_may_read_it(
+async def test_the_event_id_is_returned_to_its_creator_and_to_callers_with_event_read(
     own_client: Client, database: Database
 ) -> None:
     sender = own_client.as_key(await create_api_key(database, Permission.EVENT_CREATE))
@@ -206,7 +206,7 @@ async def test_the_event_s_id_is_told_to_who_made_it_or_may_read_it(
     assert reader.json() == {"results": [expected_result(event_id, duplicate=True)]}
 
 
-async def test_without_a_key_nothing_is_read(own_client: Client, database: Database) -> None:
+async def test_without_a_key_the_body_is_not_read(own_client: Client, database: Database) -> None:
     before = await count_rows(database)
 
     for stranger in (own_client.as_key(None), own_client.as_key("wrong")):
@@ -232,7 +232,7 @@ async def test_sending_needs_event_create(own_client: Client, database: Database
     assert await count_rows(database) == before
 
 
-async def test_the_data_partition_chooses_the_organization(
+async def test_the_data_partition_selects_the_organization(
     own_client: Client, database: Database
 ) -> None:
     await create_api_key(database, organization="other")
@@ -244,7 +244,7 @@ async def test_the_data_partition_chooses_the_organization(
     assert await fetch_by_source(own_client) is None
 
 
-async def test_what_the_event_type_says_is_told_about_the_data(
+async def test_errors_of_the_event_type_are_returned_for_the_data(
     own_client: Client, database: Database
 ) -> None:
     await define_event_type(
@@ -266,7 +266,7 @@ async def test_what_the_event_type_says_is_told_about_the_data(
     assert await count_rows(database) == before
 
 
-async def test_what_rules_and_closed_types_say_is_told(
+async def test_errors_of_rules_and_closed_types_are_returned(
     own_client: Client, database: Database
 ) -> None:
     await define_event_type(
@@ -298,7 +298,7 @@ async def test_what_rules_and_closed_types_say_is_told(
     assert await count_rows(database) == before
 
 
-async def test_a_malformed_event_is_told_with_everything_that_is_wrong(
+async def test_all_errors_of_a_malformed_event_are_returned(
     own_client: Client, database: Database
 ) -> None:
     before = await count_rows(database)
@@ -315,7 +315,7 @@ async def test_a_malformed_event_is_told_with_everything_that_is_wrong(
     assert await count_rows(database) == before
 
 
-async def test_events_are_sent_by_post_alone(client: Client) -> None:
+async def test_events_can_only_be_sent_by_post(client: Client) -> None:
     for method in ("GET", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"):
         answer = await client.http.request(method, PATH)
 
@@ -342,7 +342,7 @@ async def test_an_event_of_64_kilobytes_is_accepted_in_every_mode(client: Client
     assert len((await fetch_by_source(client, "3"))["fields"]["text"]) == 65_536 - size
 
 
-async def test_a_json_text_is_not_read_as_json_again(client: Client) -> None:
+async def test_a_json_string_is_not_parsed_again(client: Client) -> None:
     await send_structured(client, cloud_event(data='{"depth": 3}'))
     await send_binary(client, b'"{\\"depth\\": 3}"', ce_id="2", content_type="application/json")
 
@@ -354,7 +354,7 @@ async def test_a_json_text_is_not_read_as_json_again(client: Client) -> None:
 
 @pytest.fixture
 async def strict(database_url: str, serve: Serve) -> AsyncIterator[Client]:
-    """The administrator, at a server that takes bodies of 1,000 bytes."""
+    """Administrator of a server that accepts bodies of at most 1,000 bytes."""
     async with serve(database_url, limits=Limits(cloud_events_body_bytes=1_000)) as client:
         yield client
 
@@ -372,7 +372,9 @@ async def test_a_body_may_be_as_long_as_the_limit(strict: Client, database: Data
     assert await count_rows(database) == before
 
 
-async def test_a_body_that_says_that_it_is_too_long_is_not_waited_for(strict: Client) -> None:
+async def test_a_body_with_too_large_a_content_length_is_rejected_immediately(
+    strict: Client,
+) -> None:
     head = b"Content-Length: 1001\r\nExpect: 100-continue\r\n"
 
     answer = await send_raw(strict, head, b"")
@@ -398,7 +400,7 @@ async def test_a_body_without_a_length_is_read_up_to_the_limit(
 
 
 async def send_raw(client: Client, head: bytes, body: bytes) -> bytes:
-    """Sends a message that may not be whole; the first line of the answer."""
+    """Sends a possibly incomplete message. Returns the first line of the response."""
     address = urlsplit(client.url)
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     start = f"POST {PATH} HTTP/1.1\r\nHost: tocsin\r\nAuthorization: Bearer {client.key}\r\n"
@@ -412,10 +414,10 @@ async def send_raw(client: Client, head: bytes, body: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
-async def test_a_file_that_cannot_be_written_asks_the_sender_to_try_again(
+async def test_a_read_only_file_results_in_503_with_retry_after(
     database_url: str, serve: Serve
 ) -> None:
-    # A file whose format only a later SQLite may write: this one must treat it as read-only.
+    # A file format that only a later SQLite may write: this one must treat it as read-only.
     file = Path(database_url.removeprefix("sqlite:///"))
     content = bytearray(file.read_bytes())
     content[18] = 3
@@ -431,7 +433,7 @@ async def test_a_file_that_cannot_be_written_asks_the_sender_to_try_again(
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
-async def test_a_database_that_is_gone_asks_the_sender_to_try_again(
+async def test_an_unreachable_database_results_in_503_with_retry_after(
     own_client: Client, database_url: str
 ) -> None:
     name = database_url.split("@/")[1].split("?")[0]
@@ -448,7 +450,7 @@ async def test_a_database_that_is_gone_asks_the_sender_to_try_again(
     assert (again.status_code, again.json()["results"][0]["duplicate"]) == (202, False)
 
 
-async def test_what_nobody_expected_is_told_by_a_reference_only(
+async def test_an_unexpected_error_is_returned_with_a_reference_only(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken(*_: object) -> None:

@@ -1,4 +1,4 @@
-"""Messages that are meant to hurt: each is refused with its place, and stores nothing."""
+"""Hostile messages: each is rejected with the path of the error, and stores nothing."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def client(own_client: Client) -> Client:
     return own_client
 
 
-async def test_attributes_that_no_event_may_have(client: Client, database: Database) -> None:
+async def test_invalid_attributes_are_rejected(client: Client, database: Database) -> None:
     before = await count_rows(database)
 
     for attribute, values in ATTRIBUTES:
@@ -122,7 +122,7 @@ async def test_data_and_data_base64_exclude_each_other(client: Client, database:
     assert await count_rows(database) == before
 
 
-async def test_bodies_that_are_no_event(client: Client, database: Database) -> None:
+async def test_bodies_that_are_not_events_are_rejected(client: Client, database: Database) -> None:
     before = await count_rows(database)
 
     for name, body, errors in BODIES:
@@ -132,7 +132,7 @@ async def test_bodies_that_are_no_event(client: Client, database: Database) -> N
     assert await count_rows(database) == before
 
 
-async def test_bodies_that_are_no_batch(client: Client, database: Database) -> None:
+async def test_bodies_that_are_not_batches_are_rejected(client: Client, database: Database) -> None:
     before = await count_rows(database)
 
     for name, body, _ in BODIES[:-1]:
@@ -142,7 +142,7 @@ async def test_bodies_that_are_no_batch(client: Client, database: Database) -> N
     assert await count_rows(database) == before
 
 
-async def test_data_that_cannot_be_kept(client: Client, database: Database) -> None:
+async def test_data_that_cannot_be_stored_is_rejected(client: Client, database: Database) -> None:
     before = await count_rows(database)
 
     for name, value in VALUES:
@@ -157,7 +157,7 @@ async def test_data_that_cannot_be_kept(client: Client, database: Database) -> N
     assert await count_rows(database) == before
 
 
-async def test_one_event_that_cannot_be_kept_does_not_stop_a_batch(
+async def test_one_event_that_cannot_be_stored_does_not_stop_a_batch(
     client: Client, database: Database
 ) -> None:
     before = await count_rows(database)
@@ -178,7 +178,7 @@ async def test_one_event_that_cannot_be_kept_does_not_stop_a_batch(
     assert await count_rows(database) == [count + 1 for count in before]
 
 
-async def test_headers_that_no_event_may_have(client: Client, database: Database) -> None:
+async def test_invalid_headers_are_rejected(client: Client, database: Database) -> None:
     before = await count_rows(database)
 
     for attribute, values in HEADERS:
@@ -198,7 +198,7 @@ async def test_headers_that_no_event_may_have(client: Client, database: Database
     assert await count_rows(database) == before
 
 
-async def test_headers_that_are_missing_or_there_twice(client: Client, database: Database) -> None:
+async def test_missing_or_repeated_headers_are_rejected(client: Client, database: Database) -> None:
     before = await count_rows(database)
 
     for attribute in ("id", "source", "type"):
@@ -213,7 +213,9 @@ async def test_headers_that_are_missing_or_there_twice(client: Client, database:
     assert await count_rows(database) == before
 
 
-async def test_what_is_no_cloud_event_is_not_supported(client: Client, database: Database) -> None:
+async def test_messages_that_are_not_cloud_events_are_not_supported(
+    client: Client, database: Database
+) -> None:
     before = await count_rows(database)
     event = json.dumps(cloud_event()).encode()
 
@@ -234,7 +236,9 @@ async def test_what_is_no_cloud_event_is_not_supported(client: Client, database:
     assert await count_rows(database) == before
 
 
-async def test_ten_thousand_mistakes_are_not_all_told(client: Client, database: Database) -> None:
+async def test_not_all_of_ten_thousand_errors_are_returned(
+    client: Client, database: Database
+) -> None:
     before = await count_rows(database)
     wrong: dict[str, Any] = {f"X{number}": [] for number in range(10_000)}
 

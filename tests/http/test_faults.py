@@ -1,4 +1,4 @@
-"""A database that is locked, read-only or gone: the cause is told, and nothing is half-written."""
+"""Locked, read-only or unreachable databases: the cause is reported and nothing partly written."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ def client(own_client: Client) -> Client:
     return own_client
 
 
-async def test_health_is_told_without_a_key(client: Client) -> None:
+async def test_health_needs_no_key(client: Client) -> None:
     answer = await client.as_key(None).http.get("/health")
 
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
 
-async def test_the_root_leads_to_graphql(client: Client) -> None:
+async def test_the_root_redirects_to_graphql(client: Client) -> None:
     answer = await client.as_key(None).http.get("/")
 
     assert (answer.status_code, answer.headers["location"]) == (307, "/graphql")
 
 
-async def test_a_subscription_by_post_is_told_where_to_go(client: Client) -> None:
+async def test_a_subscription_by_post_names_the_supported_transports(client: Client) -> None:
     error = await client.expect_error("subscription { notificationAdded { cursor } }")
 
     assert error["extensions"] == {"code": "BAD_USER_INPUT"}
@@ -42,7 +42,7 @@ async def test_a_subscription_by_post_is_told_where_to_go(client: Client) -> Non
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
-async def test_a_locked_file_is_told_and_nothing_is_written(
+async def test_a_locked_file_is_reported_and_nothing_is_written(
     client: Client, database_url: str
 ) -> None:
     event = await client.log_event(summary="kept")
@@ -60,7 +60,7 @@ async def test_a_locked_file_is_told_and_nothing_is_written(
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
-async def test_a_locked_row_is_told_and_nothing_is_written(
+async def test_a_locked_row_is_reported_and_nothing_is_written(
     client: Client, database_url: str
 ) -> None:
     event = await client.log_event(summary="kept")
@@ -82,8 +82,10 @@ async def test_a_locked_row_is_told_and_nothing_is_written(
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
-async def test_a_read_only_file_is_read_and_refuses_writes(database_url: str, serve: Serve) -> None:
-    # A file whose format only a later SQLite may write: this one must treat it as read-only.
+async def test_a_read_only_file_can_be_read_but_not_written(
+    database_url: str, serve: Serve
+) -> None:
+    # A file format that only a later SQLite may write: this one must treat it as read-only.
     file = Path(database_url.removeprefix("sqlite:///"))
     content = bytearray(file.read_bytes())
     content[18] = 3
@@ -101,7 +103,7 @@ async def test_a_read_only_file_is_read_and_refuses_writes(database_url: str, se
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
-async def test_a_read_only_database_is_read_and_refuses_writes(
+async def test_a_read_only_database_can_be_read_but_not_written(
     database_url: str, serve: Serve
 ) -> None:
     name = database_url.split("@/")[1].split("?")[0]
@@ -119,7 +121,7 @@ async def test_a_read_only_database_is_read_and_refuses_writes(
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
-async def test_a_database_that_is_gone_is_503_and_the_server_lives(
+async def test_an_unreachable_database_results_in_503_and_the_server_keeps_running(
     client: Client, database_url: str
 ) -> None:
     name = database_url.split("@/")[1].split("?")[0]
@@ -139,7 +141,7 @@ async def test_a_database_that_is_gone_is_503_and_the_server_lives(
     assert back == {"totalCount": 0}
 
 
-async def test_what_nobody_expected_is_told_by_a_reference_only(
+async def test_an_unexpected_error_is_returned_with_a_reference_only(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken(*_: object) -> None:

@@ -1,4 +1,4 @@
-"""The HTTP door of GraphQL: what it takes, what it answers, and in which form."""
+"""GraphQL over HTTP: accepted requests, responses, and media types."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BELL = "subscription { notificationAdded { node { summary } } }"
 
 @pytest.fixture
 def dialect() -> str:
-    """SQLite alone: the door is the same on both."""
+    """SQLite only: the transport does not depend on the database."""
     return SQLITE
 
 
@@ -53,7 +53,7 @@ def dialect() -> str:
         (DEEP, "nested too deeply"),
     ],
 )
-async def test_a_body_that_is_no_request_is_400(
+async def test_an_invalid_body_results_in_400(
     client: Client, body: bytes, expected_message: str
 ) -> None:
     answer = await client.http.post("/graphql", content=body, headers={"content-type": JSON})
@@ -65,7 +65,7 @@ async def test_a_body_that_is_no_request_is_400(
     assert answer.json().keys() == {"errors"}
 
 
-async def test_a_number_of_5_000_digits_is_a_client_s_mistake(client: Client) -> None:
+async def test_a_number_of_5_000_digits_is_bad_user_input(client: Client) -> None:
     body = b'{"query": "query ($n: Int) { events(first: $n) { totalCount } }", "variables": {"n": '
 
     answer = await client.http.post(
@@ -94,7 +94,7 @@ async def test_a_number_of_5_000_digits_is_a_client_s_mistake(client: Client) ->
         ("", 415),
     ],
 )
-async def test_a_request_is_sent_as_json(client: Client, content_type: str, status: int) -> None:
+async def test_a_request_must_be_json(client: Client, content_type: str, status: int) -> None:
     answer = await client.http.post(
         "/graphql", content=TYPENAME, headers={"content-type": content_type}
     )
@@ -111,7 +111,7 @@ async def test_a_request_is_sent_as_json(client: Client, content_type: str, stat
         (GRAPHQL_JSON, GRAPHQL_JSON),
         (f"{GRAPHQL_JSON}, {JSON};q=0.9", GRAPHQL_JSON),
         (f"{GRAPHQL_JSON};q=0.1, {JSON}", JSON),
-        # Apollo Client's, urql's, graphql-request's.
+        # of Apollo Client, urql and graphql-request
         (f"{GRAPHQL_JSON},{JSON};q=0.9", GRAPHQL_JSON),
         (
             f"{GRAPHQL_JSON}, application/graphql+json, {JSON}, {EVENTS}, multipart/mixed",
@@ -123,7 +123,7 @@ async def test_a_request_is_sent_as_json(client: Client, content_type: str, stat
         (EVENTS, EVENTS),
     ],
 )
-async def test_the_answer_comes_in_a_type_that_is_accepted(
+async def test_the_response_has_an_accepted_media_type(
     client: Client, accept: str, answered: str
 ) -> None:
     headers = {"content-type": JSON, "accept": accept}
@@ -136,7 +136,7 @@ async def test_the_answer_comes_in_a_type_that_is_accepted(
 
 
 @pytest.mark.parametrize("accept", ["text/html", "image/png", "application/xml", "nothing", "/"])
-async def test_a_type_that_there_is_not_is_406(client: Client, accept: str) -> None:
+async def test_an_unsupported_accept_header_results_in_406(client: Client, accept: str) -> None:
     headers = {"content-type": JSON, "accept": accept}
 
     answer = await client.http.post("/graphql", content=TYPENAME, headers=headers)
@@ -157,7 +157,7 @@ async def test_a_type_that_there_is_not_is_406(client: Client, accept: str) -> N
     ],
 )
 @pytest.mark.parametrize(("accept", "status"), [(JSON, 200), (GRAPHQL_JSON, 400)])
-async def test_what_was_not_run_has_no_data(
+async def test_a_request_error_has_no_data(
     client: Client, document: str, code: str, accept: str, status: int
 ) -> None:
     headers = {"accept": accept}
@@ -169,7 +169,7 @@ async def test_what_was_not_run_has_no_data(
     assert {error["extensions"]["code"] for error in answer.json()["errors"]} == {code}
 
 
-async def test_a_failure_of_a_field_is_an_answer(client: Client) -> None:
+async def test_a_field_error_results_in_200(client: Client) -> None:
     headers = {"accept": GRAPHQL_JSON}
     document = '{ events(after: "nowhere") { totalCount } }'
 
@@ -180,7 +180,7 @@ async def test_a_failure_of_a_field_is_an_answer(client: Client) -> None:
     assert answer.json()["errors"][0]["extensions"]["code"] == "INVALID_CURSOR"
 
 
-async def test_get_runs_queries_and_no_mutation(client: Client) -> None:
+async def test_get_runs_queries_but_no_mutations(client: Client) -> None:
     query = 'query ($type: String!) { entity(type: $type, id: "1") { type } }'
     variables = json.dumps({"type": "Well"})
     mutation = 'mutation { logEvent(input: {summary: "by GET"}) { event { id } } }'
@@ -200,14 +200,14 @@ async def test_get_runs_queries_and_no_mutation(client: Client) -> None:
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
-async def test_another_method_is_405(client: Client, method: str) -> None:
+async def test_other_methods_result_in_405(client: Client, method: str) -> None:
     answer = await client.http.request(method, "/graphql", content=TYPENAME)
 
     assert answer.status_code == 405
     assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD", "POST"}
 
 
-async def test_a_persisted_query_is_asked_for_in_full(client: Client) -> None:
+async def test_a_persisted_query_is_requested_in_full(client: Client) -> None:
     hashed = {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}
 
     unknown = await client.http.post("/graphql", json={"extensions": hashed})
@@ -221,9 +221,7 @@ async def test_a_persisted_query_is_asked_for_in_full(client: Client) -> None:
     assert in_full.json()["data"] == {"__typename": "Query"}
 
 
-async def test_a_body_over_the_limit_is_413_however_it_comes(
-    database_url: str, serve: Serve
-) -> None:
+async def test_a_body_over_the_limit_results_in_413(database_url: str, serve: Serve) -> None:
     async def chunks() -> AsyncIterator[bytes]:
         for _ in range(5):
             yield b" " * 1_000
@@ -241,7 +239,7 @@ async def test_a_body_over_the_limit_is_413_however_it_comes(
     )
 
 
-async def test_a_subscription_is_heard_as_events_and_resumed_by_the_last_one_s_id(
+async def test_a_subscription_is_streamed_as_events_and_resumes_after_last_event_id(
     client: Client,
 ) -> None:
     async with asyncio.timeout(TIMEOUT_SECONDS):
@@ -276,7 +274,7 @@ async def test_a_subscription_is_heard_as_events_and_resumed_by_the_last_one_s_i
     assert "\r" not in failed.text
 
 
-async def test_who_listens_is_told_that_the_server_is_there(
+async def test_an_idle_event_stream_gets_keep_alive_comments(
     database_url: str, serve: Serve
 ) -> None:
     async with (
@@ -294,7 +292,9 @@ async def take_first(count: int, lines: AsyncIterator[str]) -> AsyncIterator[str
         yield await anext(lines)
 
 
-async def test_events_end_with_the_credential(own_client: Client, database: Database) -> None:
+async def test_an_event_stream_ends_with_its_credential(
+    own_client: Client, database: Database
+) -> None:
     key = await create_api_key(database, Permission.EVENT_READ)
     reader = own_client.as_key(key)
     [row] = [

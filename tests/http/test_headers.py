@@ -1,4 +1,4 @@
-"""Headers as browsers heed them: what pages of other sites may do, and what an answer may do."""
+"""Security headers and CORS: what pages of other origins and what responses may do."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GUARDS = {
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
 }
-# What a form of any page sends without asking, and what a page sends that says nothing.
+# Content types that a page of any origin can send without a preflight, or none.
 SIMPLE_CONTENT_TYPES = [
     "application/x-www-form-urlencoded",
     "multipart/form-data; boundary=x",
@@ -39,14 +39,14 @@ MUTATION = b'{"query": "mutation { logEvent(input: {summary: \\"by a form\\"}) {
 
 @pytest.fixture
 def dialect() -> str:
-    """SQLite alone: headers know no database."""
+    """SQLite only: headers do not depend on the database."""
     return SQLITE
 
 
 async def send_preflight(
     client: Client, path: str, origin: str = PAGE, **asked: str
 ) -> httpx.Response:
-    """A browser's preflight, which has no credential."""
+    """Sends a preflight request like a browser, without a credential."""
     headers = {"origin": origin, "access-control-request-method": asked.get("method", "POST")}
     if "headers" in asked:
         headers["access-control-request-headers"] = asked["headers"]
@@ -59,7 +59,7 @@ def allowed_origin(answer: httpx.Response) -> str | None:
     return origin
 
 
-async def test_what_a_form_can_send_is_415_and_stores_nothing(
+async def test_form_submissions_result_in_415_and_store_nothing(
     own_client: Client, database: Database
 ) -> None:
     before = await count_rows(database)
@@ -73,7 +73,7 @@ async def test_what_a_form_can_send_is_415_and_stores_nothing(
     assert await count_rows(database) == before
 
 
-async def test_every_answer_is_guarded(client: Client) -> None:
+async def test_every_response_has_security_headers(client: Client) -> None:
     nobody = client.as_key(None).http
     answers = [
         await client.post("{ __typename }"),
@@ -101,7 +101,7 @@ async def test_every_answer_is_guarded(client: Client) -> None:
         assert len(answer.headers["x-request-id"]) == 32
 
 
-async def test_an_answer_that_nobody_expected_is_guarded_and_tells_nothing(
+async def test_an_unexpected_error_has_security_headers_and_no_details(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken(*_: object) -> None:
@@ -124,7 +124,7 @@ async def test_an_answer_that_nobody_expected_is_guarded_and_tells_nothing(
     assert GUARDS.items() <= dict(answer.headers).items()
 
 
-async def test_a_cookie_is_no_credential(client: Client) -> None:
+async def test_a_cookie_is_not_a_credential(client: Client) -> None:
     headers = {"cookie": f"authorization=Bearer {client.key}; key={client.key}"}
 
     answer = await client.as_key(None).http.post(
@@ -134,7 +134,7 @@ async def test_a_cookie_is_no_credential(client: Client) -> None:
     assert answer.status_code == 401
 
 
-async def test_without_the_setting_no_page_of_another_site_is_let_in(client: Client) -> None:
+async def test_without_the_setting_other_origins_are_rejected(client: Client) -> None:
     before = await send_preflight(client, "/graphql", headers="authorization,content-type")
     headers = {"origin": PAGE}
 
@@ -144,7 +144,7 @@ async def test_without_the_setting_no_page_of_another_site_is_let_in(client: Cli
     assert (allowed_origin(before), allowed_origin(answer)) == (None, None)
 
 
-async def test_a_named_origin_may_ask_at_every_door(database_url: str, serve: Serve) -> None:
+async def test_an_allowed_origin_can_use_every_api(database_url: str, serve: Serve) -> None:
     requested_headers = (
         "authorization, content-type, data-partition-id, slb-data-partition-id, "
         "last-event-id, traceparent, x-request-id"
@@ -173,7 +173,9 @@ async def test_a_named_origin_may_ask_at_every_door(database_url: str, serve: Se
             assert (other.status_code, deleting.status_code) == (400, 400)
 
 
-async def test_a_named_origin_hears_events_and_refusals(database_url: str, serve: Serve) -> None:
+async def test_an_allowed_origin_can_read_event_streams_and_errors(
+    database_url: str, serve: Serve
+) -> None:
     query = {"query": "subscription { notificationAdded { cursor } }"}
     headers = {"origin": PAGE, "accept": "text/event-stream"}
 
@@ -187,7 +189,7 @@ async def test_a_named_origin_hears_events_and_refusals(database_url: str, serve
     assert allowed_origin(probe) is None
 
 
-async def test_a_star_lets_every_page_in_without_credentials_of_its_own(
+async def test_a_star_allows_every_origin_without_browser_credentials(
     database_url: str, serve: Serve
 ) -> None:
     async with serve(database_url, cors_origins="*") as client:
@@ -198,7 +200,7 @@ async def test_a_star_lets_every_page_in_without_credentials_of_its_own(
     assert (allowed_origin(first), allowed_origin(answer)) == ("*", "*")
 
 
-async def test_an_empty_setting_is_none(database_url: str, serve: Serve) -> None:
+async def test_an_empty_setting_allows_no_origin(database_url: str, serve: Serve) -> None:
     async with serve(database_url, cors_origins=" ") as client:
         assert allowed_origin(await send_preflight(client, "/graphql")) is None
 
@@ -206,13 +208,13 @@ async def test_an_empty_setting_is_none(database_url: str, serve: Serve) -> None
 @pytest.mark.parametrize(
     "origins", ["forms.example", "https://forms.example/path", "null", f"{PAGE},", "https://["]
 )
-def test_a_setting_that_names_no_origin_is_refused(origins: str) -> None:
+def test_a_setting_with_an_invalid_origin_is_rejected(origins: str) -> None:
     with pytest.raises(ValidationError, match="Invalid origin"):
         build_settings("sqlite://", cors_origins=origins)
 
 
 async def open_handshake(client: Client, **headers: str) -> int:
-    """The status that a socket's handshake is answered with."""
+    """Returns the status of a WebSocket handshake."""
     address = client.url.replace("http", "ws", 1) + "/graphql"
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     attributes: Any = {"additional_headers": named, "subprotocols": [PROTOCOL]}
@@ -223,7 +225,7 @@ async def open_handshake(client: Client, **headers: str) -> int:
         return refused.response.status_code
 
 
-async def test_a_socket_is_for_programs_and_for_pages_of_this_server(client: Client) -> None:
+async def test_sockets_accept_programs_and_pages_of_the_same_origin(client: Client) -> None:
     own = client.url
     host = own.removeprefix("http://")
     port = host.partition(":")[2]
@@ -249,13 +251,13 @@ async def test_a_socket_is_for_programs_and_for_pages_of_this_server(client: Cli
     assert {origin: await open_handshake(client, origin=origin) for origin in tried} == tried
 
 
-async def test_what_a_proxy_is_said_to_have_said_makes_no_page_ours(client: Client) -> None:
+async def test_forwarded_headers_do_not_make_an_origin_the_same(client: Client) -> None:
     forwarded = {"x_forwarded_host": "evil.example", "forwarded": "host=evil.example"}
 
     assert await open_handshake(client, origin="http://evil.example", **forwarded) == 403
 
 
-async def test_a_socket_is_for_pages_of_the_public_address_and_of_named_origins(
+async def test_sockets_accept_pages_of_the_public_url_and_of_allowed_origins(
     database_url: str, serve: Serve
 ) -> None:
     public = "https://events.example/tocsin"

@@ -66,7 +66,7 @@ async def run_commands(
     return [(code, printed, stderr) for code, printed, stderr in json.loads(out)]
 
 
-async def test_a_lost_administrator_s_key_is_replaced_and_revoked(
+async def test_a_lost_administrator_key_can_be_replaced_and_revoked(
     database_url: str, database: Database, tmp_path: Path
 ) -> None:
     lost = (

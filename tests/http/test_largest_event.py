@@ -1,4 +1,4 @@
-"""An event at every limit of the design at once, through each door; and one beyond them."""
+"""An event at all limits at once, by every API, and one that exceeds them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.client import Client
 from tests.cloudevent_client import fetch_by_source, send_binary, send_structured
 
 LIMITS = Limits()
-# One character, four bytes in UTF-8, twelve of JSON where it is escaped: the worst that one can be.
+# The largest character: four bytes in UTF-8, twelve if escaped in JSON.
 WIDE = "\N{BELL}"
 LOG = """mutation ($input: LogEventInput!) { logEvent(input: $input) {
   userErrors { code message path } } }"""
@@ -30,7 +30,7 @@ def wide_text(length: int, distinct: str = "") -> str:
 
 
 def deep_fields() -> dict[str, Any]:
-    """As deep, and in bytes as large, as fields may be."""
+    """Returns fields of the maximum depth and size."""
     deepest: Any = {}
     for _ in range(LIMITS.fields_depth - 2):
         deepest = {"d": deepest}
@@ -57,7 +57,7 @@ EVENT: dict[str, Any] = {
 
 
 def largest_extensions() -> dict[str, str]:
-    """As many as there may be, and in bytes as large."""
+    """Returns the maximum number of extensions, of the maximum size."""
     named = {f"x{n:03}": "" for n in range(LIMITS.extensions_per_event)}
     left = LIMITS.extensions_bytes - len(json.dumps(named, separators=(",", ":")))
     each = left // len(named)
@@ -90,7 +90,7 @@ WITH_PAYLOAD = largest_cloud_event(
 
 
 async def assert_stored(client: Client, event: dict[str, Any]) -> None:
-    """That it came out as it went in."""
+    """Asserts that the stored event equals the logged one."""
     read = (await fetch_by_source(client, event["id"], event["source"]))["cloudEvent"]
     assert {name: read[name] for name in event if name != "severitytext"} == {
         name: event[name] for name in event if name != "severitytext"
@@ -104,7 +104,7 @@ async def assert_logged(client: Client) -> None:
         assert read[name] == EVENT[name], name
 
 
-async def test_over_http_by_graphql(client: Client) -> None:
+async def test_the_largest_event_is_accepted_by_graphql_over_http(client: Client) -> None:
     payload = await client.execute_field(LOG, input=EVENT)
     taken = await client.execute_field(INGEST, events=[WITH_FIELDS, WITH_PAYLOAD])
 
@@ -115,7 +115,7 @@ async def test_over_http_by_graphql(client: Client) -> None:
     await assert_stored(client, WITH_PAYLOAD)
 
 
-async def test_over_a_socket(client: Client) -> None:
+async def test_the_largest_event_is_accepted_over_a_socket(client: Client) -> None:
     message = len(json.dumps({"query": LOG, "variables": {"input": EVENT}}))
 
     requests: list[tuple[str, dict[str, Any]]] = [
@@ -134,7 +134,9 @@ async def test_over_a_socket(client: Client) -> None:
     await assert_stored(client, WITH_PAYLOAD)
 
 
-async def test_by_cloud_events_structured_and_batched(client: Client) -> None:
+async def test_the_largest_event_is_accepted_as_structured_and_batched_cloud_event(
+    client: Client,
+) -> None:
     structured = await send_structured(client, WITH_FIELDS)
     batched = await send_structured(client, [WITH_FIELDS, WITH_PAYLOAD])
 
@@ -144,7 +146,7 @@ async def test_by_cloud_events_structured_and_batched(client: Client) -> None:
     await assert_stored(client, WITH_PAYLOAD)
 
 
-async def test_by_cloud_events_in_headers(client: Client) -> None:
+async def test_the_largest_event_is_accepted_as_binary_cloud_event(client: Client) -> None:
     event = WITH_FIELDS | {"id": wide_text(NAME, "b")}
     headers = {
         f"ce-{name}": quote(
@@ -164,7 +166,9 @@ async def test_by_cloud_events_in_headers(client: Client) -> None:
     await assert_stored(client, event)
 
 
-async def test_by_import(own_client: Client, database_url: str, tmp_path: Path) -> None:
+async def test_the_largest_event_is_accepted_by_import(
+    own_client: Client, database_url: str, tmp_path: Path
+) -> None:
     file = tmp_path / "events.ndjson"
     file.write_text("".join(json.dumps(each) + "\n" for each in (WITH_FIELDS, WITH_PAYLOAD)))
 
@@ -176,7 +180,7 @@ async def test_by_import(own_client: Client, database_url: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("path", ["/graphql", "/cloudevents"])
-async def test_a_body_over_8_mib_is_413(client: Client, path: str) -> None:
+async def test_a_body_over_8_mib_results_in_413(client: Client, path: str) -> None:
     body = b'{"query": "{ logHead }"}'.ljust(LIMITS.cloud_events_body_bytes + 1)
 
     answer = await client.http.post(
@@ -187,7 +191,7 @@ async def test_a_body_over_8_mib_is_413(client: Client, path: str) -> None:
     assert "8,388,608 bytes" in answer.text
 
 
-async def test_one_more_of_anything_is_refused_with_its_limit(client: Client) -> None:
+async def test_exceeding_any_limit_is_rejected_with_the_limit(client: Client) -> None:
     one_more = {
         "type": wide_text(NAME + 1),
         "summary": wide_text(LIMITS.summary_characters + 1),

@@ -124,7 +124,7 @@ async def test_a_reader_whose_next_entries_were_pruned_raises_an_error(
     assert isinstance(heard, FeedError)
 
 
-async def test_batches_remove_each_old_entry_and_nothing_else(
+async def test_pruning_in_batches_removes_exactly_the_old_entries(
     database: Database, client: Client
 ) -> None:
     for _ in range(5):

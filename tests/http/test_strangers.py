@@ -1,4 +1,4 @@
-"""What a client gets nothing by: addresses that it names are not called, names not guessed."""
+"""The server requests no URLs from input, and suggests no names in errors."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tests.conftest import SQLITE
 
 @pytest.fixture
 def dialect() -> str:
-    """SQLite alone: it is about what the process does beside its database."""
+    """SQLite only: these tests do not depend on the database."""
     return SQLITE
 
 
-async def test_an_address_in_an_event_is_never_called(client: Client) -> None:
+async def test_a_url_in_an_event_is_never_requested(client: Client) -> None:
     calls: list[str] = []
     trap = await asyncio.start_server(lambda *_: calls.append("called"), "127.0.0.1", 0)
     port = trap.sockets[0].getsockname()[1]
@@ -38,7 +38,7 @@ async def test_an_address_in_an_event_is_never_called(client: Client) -> None:
     assert calls == []
 
 
-async def test_a_name_that_is_nearly_right_is_not_put_right(client: Client) -> None:
+async def test_a_misspelled_name_gets_no_suggestion(client: Client) -> None:
     nearly = {
         "{ even { id } }": '"event"',
         "{ eventz { totalCount } }": "events",

@@ -1,4 +1,4 @@
-"""Tokens of an identity provider at a server's door."""
+"""Authentication by tokens of an identity provider."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def provider() -> AsyncIterator[Provider]:
 async def server(
     provider: Provider, database_url: str, database: Database, serve: Serve
 ) -> AsyncIterator[Client]:
-    """The administrator, at a server that trusts the provider and has the organization acme."""
+    """Administrator of a server that trusts the provider and has the organization acme."""
     await create_api_key(database, organization="acme")
     async with serve(
         database_url,
@@ -68,7 +68,7 @@ async def test_a_token_acts_in_its_organization_with_its_permissions(server: Cli
     assert await server.execute_field("{ events { totalCount } }") == {"totalCount": 0}
 
 
-async def test_the_header_chooses_among_the_organizations_of_a_token(server: Client) -> None:
+async def test_the_header_selects_among_the_organizations_of_a_token(server: Client) -> None:
     several = sign_token(organization=["acme", "default", "gone"], scope="EventRead")
 
     default = await server.as_key(several).execute_field(VIEWER)
@@ -86,7 +86,9 @@ async def test_the_header_chooses_among_the_organizations_of_a_token(server: Cli
         assert error["extensions"] == {"code": "FORBIDDEN"}
 
 
-async def test_a_token_for_every_organization_acts_in_each_and_makes_more(server: Client) -> None:
+async def test_a_token_for_every_organization_acts_in_each_and_creates_organizations(
+    server: Client,
+) -> None:
     make = 'mutation { createOrganization(key: "new", name: "New") { userErrors { code } } }'
     everywhere = sign_token(organization="*", permissions=[each.value for each in Permission])
     acme_only = sign_token(permissions=[each.value for each in Permission])
@@ -101,7 +103,7 @@ async def test_a_token_for_every_organization_acts_in_each_and_makes_more(server
     assert viewer["organizations"] == [{"key": "acme"}, {"key": "default"}, {"key": "new"}]
 
 
-async def test_a_token_that_is_not_valid_is_401_and_says_why(server: Client) -> None:
+async def test_an_invalid_token_results_in_401_with_the_reason(server: Client) -> None:
     expired = "The token has expired (exp)."
     elsewhere = "The token is intended for another audience than this server (aud)."
     unknown = "The identity provider publishes no key 'B' for ES256, the algorithm of the token."
@@ -121,7 +123,7 @@ async def test_a_token_that_is_not_valid_is_401_and_says_why(server: Client) -> 
         }
 
 
-async def test_without_any_keys_of_the_provider_the_answer_is_503_and_api_keys_still_work(
+async def test_without_keys_of_the_provider_tokens_result_in_503_and_api_keys_work(
     server: Client, provider: Provider
 ) -> None:
     await provider.stop()

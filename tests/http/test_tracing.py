@@ -1,4 +1,4 @@
-"""OpenTelemetry: a span for each operation, sent where the environment says."""
+"""OpenTelemetry: a span per operation, sent to the collector of the environment variables."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def test_an_operation_is_one_span_within_that_of_its_request(
 async def serve_collector(
     received: list[bytes], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
-    """Takes what is sent and says yes."""
+    """Accepts every request."""
     try:
         while head := await reader.readuntil(b"\r\n\r\n"):
             fields = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:-2])

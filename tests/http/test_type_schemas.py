@@ -1,4 +1,4 @@
-"""The JSON Schema of an event type at its own address, as browsers and CloudEvents ask for it."""
+"""The JSON Schema of an event type at its URL."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def schema_url(type_name: str = "gauge") -> str:
     return f"/event-types/{quote(type_name, safe='')}/schema.json"
 
 
-async def test_it_equals_what_graphql_tells(client: Client) -> None:
+async def test_the_schema_equals_that_of_graphql(client: Client) -> None:
     event_type = await define_event_type(
         client,
         *(
@@ -47,7 +47,7 @@ async def test_it_equals_what_graphql_tells(client: Client) -> None:
     assert answer.headers["vary"] == "Authorization, data-partition-id, slb-data-partition-id"
 
 
-async def test_every_version_stays_at_its_address(client: Client) -> None:
+async def test_every_version_remains_available(client: Client) -> None:
     event_type = await define_event_type(client, field_input("a"))
     await change_event_type(client, ADD_FIELD, id=event_type["id"], field=field_input("b"))
 
@@ -75,7 +75,7 @@ async def test_every_version_stays_at_its_address(client: Client) -> None:
         ("not quoted", 200),
     ],
 )
-async def test_what_is_known_is_not_sent_again(
+async def test_a_known_etag_results_in_304(
     client: Client, header_template: str, status: int
 ) -> None:
     await define_event_type(client, field_input("a"))
@@ -89,7 +89,7 @@ async def test_what_is_known_is_not_sent_again(
     assert (answer.content == b"") == (status == 304)
 
 
-async def test_a_change_of_the_form_is_another_entity(client: Client) -> None:
+async def test_a_changed_definition_has_another_etag(client: Client) -> None:
     event_type = await define_event_type(client, field_input("a"))
     first = (await client.http.get(schema_url())).headers["etag"]
     await change_event_type(client, UPDATE, input={"id": event_type["id"], "description": "new"})
@@ -115,7 +115,7 @@ async def test_a_change_of_the_form_is_another_entity(client: Client) -> None:
         "x" * 255,
     ],
 )
-async def test_a_type_of_any_name_has_an_address(client: Client, type_name: str) -> None:
+async def test_a_type_of_any_name_has_a_url(client: Client, type_name: str) -> None:
     await define_event_type(client, field_input("a"), type=type_name)
 
     answer = await client.http.get(schema_url(type_name))
@@ -124,7 +124,7 @@ async def test_a_type_of_any_name_has_an_address(client: Client, type_name: str)
 
 
 @pytest.mark.parametrize("permission", ["EVENT_READ", "EVENT_CREATE", "EVENT_TYPE_MANAGE"])
-async def test_who_reads_event_types_may_read_it(
+async def test_callers_that_can_read_event_types_can_read_the_schema(
     own_client: Client, database: Database, permission: str
 ) -> None:
     await define_event_type(own_client, field_input("a"))
@@ -133,7 +133,7 @@ async def test_who_reads_event_types_may_read_it(
     assert (await reader.http.get(schema_url())).status_code == 200
 
 
-async def test_without_a_key_nothing_is_told(client: Client) -> None:
+async def test_without_a_key_the_response_is_401(client: Client) -> None:
     await define_event_type(client, field_input("a"))
 
     for stranger in (client.as_key(None), client.as_key("wrong")):
@@ -144,7 +144,9 @@ async def test_without_a_key_nothing_is_told(client: Client) -> None:
             assert answer.json()["errors"][0]["extensions"] == {"code": "UNAUTHENTICATED"}
 
 
-async def test_without_a_permission_nothing_is_told(own_client: Client, database: Database) -> None:
+async def test_without_a_permission_the_response_is_403(
+    own_client: Client, database: Database
+) -> None:
     await define_event_type(own_client, field_input("a"))
     key = await create_api_key(database, Permission.EVENT_UPDATE, Permission.ORGANIZATION_MANAGE)
     other = own_client.as_key(key)
@@ -171,7 +173,7 @@ MISSING: list[tuple[str, str]] = [
 ]
 
 
-async def test_what_is_not_there_is_a_problem(client: Client) -> None:
+async def test_an_unknown_type_or_version_results_in_404(client: Client) -> None:
     await define_event_type(client, field_input("a"))
 
     for path, detail in MISSING:
@@ -185,7 +187,7 @@ async def test_what_is_not_there_is_a_problem(client: Client) -> None:
 
 
 @pytest.mark.parametrize("version", ["", "x", "0", "-1", "1.0", "+1", "2147483648", "9" * 5_000])
-async def test_a_bad_version_is_told_as_every_bad_request(client: Client, version: str) -> None:
+async def test_an_invalid_version_results_in_400(client: Client, version: str) -> None:
     await define_event_type(client, field_input("a"))
 
     answer = await client.http.get(schema_url(), params={"version": version})
@@ -194,7 +196,7 @@ async def test_a_bad_version_is_told_as_every_bad_request(client: Client, versio
     assert answer.json()["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
 
 
-async def test_another_organization_s_type_is_not_there(
+async def test_a_type_of_another_organization_results_in_404(
     own_client: Client, database: Database
 ) -> None:
     await define_event_type(own_client, field_input("a"))
@@ -207,7 +209,7 @@ async def test_another_organization_s_type_is_not_there(
     assert foreign.json()["detail"] == "There is no event type 'gauge'."
 
 
-async def test_the_data_partition_chooses_the_organization(
+async def test_the_data_partition_selects_the_organization(
     own_client: Client, database: Database
 ) -> None:
     await define_event_type(own_client, field_input("a"))

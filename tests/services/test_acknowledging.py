@@ -1,4 +1,4 @@
-"""Acknowledging many: in batches, and once more when PostgreSQL undid it to end a deadlock."""
+"""Bulk acknowledgement: in batches, and retried after a deadlock on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.services.test_correlating_at_once import wait_for_blocked_locks
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
-async def test_an_acknowledgement_that_was_undone_is_made_again(
+async def test_an_acknowledgement_is_retried_after_a_deadlock(
     database: Database, database_url: str
 ) -> None:
     command = await admin_command(database)
@@ -31,14 +31,14 @@ async def test_an_acknowledgement_that_was_undone_is_made_again(
     holder = Database(database_url)
 
     async with holder.write(ALL_ORGANIZATIONS) as session:
-        # Who looks for a deadlock first is undone: the other one waits far longer before it looks.
+        # The transaction that detects a deadlock first is rolled back: this one detects it later.
         await session.execute(text("SET LOCAL deadlock_timeout = '1min'"))
         await session.execute(_lock_statement(high))
         acknowledging = asyncio.create_task(
             notifications.acknowledge_events(database, command, EventFilter(), None, None)
         )
         await wait_for_blocked_locks(database, 1)
-        await session.execute(_lock_statement(low))  # which the acknowledgement held
+        await session.execute(_lock_statement(low))  # which the acknowledgement locked
     acknowledged = await acknowledging
     await holder.close()
 
@@ -46,7 +46,7 @@ async def test_an_acknowledgement_that_was_undone_is_made_again(
     assert {row.id for row in acknowledged.rows} == {low, high}
 
 
-async def test_more_than_a_batch_is_acknowledged_and_the_newest_are_told(
+async def test_several_batches_are_acknowledged_and_the_newest_events_returned(
     database: Database,
 ) -> None:
     command = await admin_command(database)

@@ -1,4 +1,4 @@
-"""Background tasks: what they send to the database can be told from what requests send."""
+"""Background tasks: their statements are distinguished from those of requests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ async def read_both_ways(database: Database) -> None:
     await database.row_reader.fetch_rows(SECOND, [])
 
 
-async def test_statements_of_background_tasks_are_not_counted_and_others_are_once(
+async def test_statements_of_background_tasks_are_not_counted(
     database: Database, statements: Statements
 ) -> None:
     done = asyncio.Event()
@@ -38,7 +38,7 @@ async def test_statements_of_background_tasks_are_not_counted_and_others_are_onc
     assert [each for each in statements if each in (FIRST, SECOND)] == [FIRST, SECOND]
 
 
-async def test_only_the_task_itself_is_in_the_background() -> None:
+async def test_only_statements_of_the_task_count_as_background() -> None:
     inside: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
     async def work() -> None:

@@ -1,4 +1,4 @@
-"""Answers for many: made once, handed to all, late for the slow and poorer for nobody."""
+"""Broadcasts: entries are rendered once for all subscribers, and slow ones lose nothing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Answers = AsyncGenerator[list[RenderedEntry], None]
 
 
 class CountingRenderer:
-    """Makes an answer of an entry's summary, and counts."""
+    """Renders the summary of an entry, and counts its calls."""
 
     def __init__(self, width: int = 1) -> None:
         self.made: Counter[str] = Counter()
@@ -36,7 +36,7 @@ class CountingRenderer:
 
 
 async def take_answers(answers: Answers, count: int) -> list[str]:
-    """At least so many, as they come."""
+    """Returns the next texts, at least as many as requested."""
     taken: list[str] = []
     async with asyncio.timeout(TIMEOUT_SECONDS):
         while len(taken) < count:
@@ -61,7 +61,7 @@ async def everything(database: Database) -> FeedFilter:
     return FeedFilter((await admin_command(database)).actor.organization_id)
 
 
-async def test_twenty_who_follow_the_same_cost_one_answer_for_an_entry(
+async def test_twenty_subscribers_of_a_broadcast_cost_one_rendering_per_entry(
     database: Database, feed: Feed, everything: FeedFilter
 ) -> None:
     command, rendering = await admin_command(database), CountingRenderer()
@@ -78,7 +78,7 @@ async def test_twenty_who_follow_the_same_cost_one_answer_for_an_entry(
         await answers.aclose()
 
 
-async def test_the_last_who_leaves_ends_it(
+async def test_a_broadcast_ends_when_its_last_subscriber_leaves(
     database: Database, feed: Feed, everything: FeedFilter
 ) -> None:
     broadcast = feed.get_broadcast("same", everything, CountingRenderer().render)
@@ -99,7 +99,7 @@ async def test_the_last_who_leaves_ends_it(
             await asyncio.sleep(0)
 
 
-async def test_who_is_slow_is_late_and_never_poorer_while_others_go_on(
+async def test_a_slow_subscriber_falls_behind_but_loses_nothing(
     database: Database, feed: Feed, everything: FeedFilter
 ) -> None:
     command = await admin_command(database)
@@ -120,7 +120,7 @@ async def test_who_is_slow_is_late_and_never_poorer_while_others_go_on(
     joined_again = [await take_answers(each, 1) for each in (slow, quick)]
 
     assert heard == [str(n) for n in range(8)]
-    assert held == [600, 900, 900, 900, 900, 900, 900, 900]  # a fourth would be beyond 1,000
+    assert held == [600, 900, 900, 900, 900, 900, 900, 900]  # a fourth would exceed 1,000
     assert late == heard
     assert joined_again == [["last"], ["last"]]
     for answers in (slow, quick):
@@ -128,7 +128,7 @@ async def test_who_is_slow_is_late_and_never_poorer_while_others_go_on(
 
 
 class PushReceiver:
-    """Takes what is pushed, while it is open."""
+    """Accepts pushed batches while it is open."""
 
     def __init__(self) -> None:
         self.open = True
@@ -140,7 +140,7 @@ class PushReceiver:
         return self.open
 
 
-async def test_who_waits_is_pushed_what_comes_and_queues_what_cannot_be_pushed(
+async def test_an_idle_subscriber_is_pushed_entries_and_queues_those_that_cannot_be_pushed(
     database: Database, feed: Feed, everything: FeedFilter
 ) -> None:
     command, pushed = await admin_command(database), PushReceiver()
@@ -158,7 +158,7 @@ async def test_who_waits_is_pushed_what_comes_and_queues_what_cannot_be_pushed(
         await take_answers(quiet, 1)
     queued = await waiting
 
-    # `d` could have been pushed, but `b` and `c` had not been taken before it.
+    # `d` could have been pushed, but `b` and `c` were still queued before it.
     assert pushed.texts == ["a"]
     assert queued == ["b", "c"]
     assert await take_answers(pushing, 1) == ["d"]
@@ -166,7 +166,7 @@ async def test_who_waits_is_pushed_what_comes_and_queues_what_cannot_be_pushed(
         await answers.aclose()
 
 
-async def test_who_was_pushed_to_goes_on_behind_it_when_it_was_too_slow(
+async def test_a_subscriber_that_overflows_resumes_after_the_pushed_entries(
     database: Database, feed: Feed, everything: FeedFilter
 ) -> None:
     command, pushed = await admin_command(database), PushReceiver()
@@ -193,7 +193,7 @@ async def test_who_was_pushed_to_goes_on_behind_it_when_it_was_too_slow(
         await answers.aclose()
 
 
-async def test_who_has_left_is_pushed_nothing_more(feed: Feed, everything: FeedFilter) -> None:
+async def test_a_subscriber_that_left_is_not_pushed_to(feed: Feed, everything: FeedFilter) -> None:
     pushed = PushReceiver()
     broadcast = feed.get_broadcast("same", everything, CountingRenderer().render)
     leaving = asyncio.create_task(
@@ -204,14 +204,14 @@ async def test_who_has_left_is_pushed_nothing_more(feed: Feed, everything: FeedF
 
     leaving.cancel()
     await asyncio.wait({leaving})
-    # Whoever was handing out may still know it.
+    # The broadcast may still refer to it while it delivers.
     subscriber.push_or_queue([(LogPosition(10**6, 1), "late")], EncodedBatch([b"late"]))
 
     assert pushed.texts == []
     assert broadcast.subscribers == set()
 
 
-async def test_a_failure_ends_it_for_all_and_the_next_begin_anew(
+async def test_a_failure_ends_a_broadcast_for_all_and_the_next_subscriber_starts_a_new_one(
     database: Database, feed: Feed, everything: FeedFilter
 ) -> None:
     async def failing(_: Sequence[Entry]) -> list[RenderedEntry]:
@@ -234,7 +234,7 @@ async def test_a_failure_ends_it_for_all_and_the_next_begin_anew(
     await anew.aclose()
 
 
-async def test_what_a_late_one_reads_from_the_log_is_bounded_by_bytes(
+async def test_a_read_of_the_change_log_is_limited_by_bytes(
     database: Database, feed: Feed, everything: FeedFilter
 ) -> None:
     command = await admin_command(database)
@@ -251,7 +251,7 @@ async def test_what_a_late_one_reads_from_the_log_is_bounded_by_bytes(
     assert batches == [["0"], ["1"], ["2"], ["3"], ["4"]]
 
 
-async def test_who_comes_goes_and_resumes_during_writes_hears_everything_once_in_order(
+async def test_subscribers_that_reconnect_during_writes_get_every_entry_once_in_order(
     database: Database, database_url: str, feed: Feed, everything: FeedFilter
 ) -> None:
     command = await admin_command(database)

@@ -1,4 +1,4 @@
-"""Who was looked up within the last second is known without the database, and no longer."""
+"""The caller cache: a lookup is reused for at most a second."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def access(database: Database, clock: FakeClock) -> Access:
 
 @pytest.fixture
 def looks() -> Iterator[list[str]]:
-    """The look-ups of keys that this process sends."""
+    """Records the key lookups of this process."""
     sent: list[str] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
@@ -83,7 +83,7 @@ async def test_a_key_is_looked_up_once_in_half_a_second(
     assert len(looks) == 2
 
 
-async def test_a_key_that_another_process_revoked_is_good_for_a_second_at_most(
+async def test_a_key_that_another_process_revoked_is_accepted_for_at_most_a_second(
     access: Access, clock: FakeClock, database: Database
 ) -> None:
     key = await create_api_key(database, READ)
@@ -101,7 +101,7 @@ async def test_a_key_that_another_process_revoked_is_good_for_a_second_at_most(
     assert len(access.caller_cache) == 0
 
 
-def test_one_renews_while_the_others_are_still_answered(clock: FakeClock) -> None:
+def test_one_request_refreshes_an_entry_while_others_use_it(clock: FakeClock) -> None:
     cache, place = CallerCache(clock), create_cache_key("k", None)
     cache.store(place, make_caller(), None, cache.begin_lookup())
 
@@ -114,7 +114,7 @@ def test_one_renews_while_the_others_are_still_answered(clock: FakeClock) -> Non
     assert late is None
 
 
-def test_a_credential_that_has_expired_is_not_known_whenever_it_was_looked_up(
+def test_an_expired_credential_is_never_returned_from_the_cache(
     clock: FakeClock,
 ) -> None:
     cache, place = CallerCache(clock), create_cache_key("k", None)
@@ -124,7 +124,7 @@ def test_a_credential_that_has_expired_is_not_known_whenever_it_was_looked_up(
     assert cache.get(place, NOON) is None
 
 
-def test_what_this_process_revokes_is_forgotten_at_once(clock: FakeClock) -> None:
+def test_a_key_that_this_process_revokes_is_removed_immediately(clock: FakeClock) -> None:
     cache, key_id = CallerCache(clock), uuid7()
     places = [
         create_cache_key("k", None),
@@ -139,7 +139,7 @@ def test_what_this_process_revokes_is_forgotten_at_once(clock: FakeClock) -> Non
     assert [cache.get(place, NOON) is None for place in places] == [True, True, False]
 
 
-def test_a_look_that_began_before_a_revocation_is_not_kept(clock: FakeClock) -> None:
+def test_a_lookup_that_began_before_a_revocation_is_not_cached(clock: FakeClock) -> None:
     cache, place, key_id = CallerCache(clock), create_cache_key("k", None), uuid7()
     look = cache.begin_lookup()
 
@@ -149,7 +149,7 @@ def test_a_look_that_began_before_a_revocation_is_not_kept(clock: FakeClock) -> 
     assert cache.get(place, NOON) is None
 
 
-def test_memory_is_bounded_and_the_oldest_look_goes_first(
+def test_the_cache_is_bounded_and_evicts_the_oldest_lookup(
     clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(caller_cache, "MAX_CALLERS", 2)
@@ -161,7 +161,7 @@ def test_memory_is_bounded_and_the_oldest_look_goes_first(
     assert [cache.get(place, NOON) is None for place in places] == [False, True, False]
 
 
-async def test_an_organization_is_asked_for_each_by_itself(
+async def test_each_organization_is_looked_up_separately(
     access: Access, database: Database
 ) -> None:
     key = await create_api_key(database, READ, organization="acme")
@@ -181,7 +181,7 @@ async def test_an_organization_is_asked_for_each_by_itself(
     assert len(access.caller_cache) == 3
 
 
-async def test_a_key_that_is_not_valid_is_not_remembered(access: Access) -> None:
+async def test_an_invalid_key_is_not_cached(access: Access) -> None:
     for _ in range(2):
         with pytest.raises(RequestError):
             await authenticate_headers(access, authorization_headers("wrong"), "a")
@@ -189,7 +189,7 @@ async def test_a_key_that_is_not_valid_is_not_remembered(access: Access) -> None
     assert len(access.caller_cache) == 0
 
 
-async def test_a_token_is_remembered_until_it_expires(database: Database, clock: FakeClock) -> None:
+async def test_a_token_is_cached_until_it_expires(database: Database, clock: FakeClock) -> None:
     secret, until = "s" * 32, datetime.now(UTC) + timedelta(hours=1)
     claims = {"sub": "desk", "organization": "default", "permissions": [], "exp": until}
     token = jwt.encode(claims, secret, "HS256")

@@ -1,4 +1,4 @@
-"""Correlations made at the same time, by several processes, and of events that go away."""
+"""Concurrent correlations, by several processes and of events that are deleted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.services.test_correlations import fetch_links, log_events
 RELATED, CAUSED_BY, CAUSE_OF = Relation
 
 
-async def test_two_that_together_would_close_a_cycle_do_not(database_url: str) -> None:
+async def test_two_concurrent_links_cannot_close_a_cycle_together(database_url: str) -> None:
     processes = [Database(database_url) for _ in range(2)]
     command = await admin_command(processes[0])
 
@@ -43,7 +43,7 @@ async def test_two_that_together_would_close_a_cycle_do_not(database_url: str) -
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
-async def test_who_adds_causes_waits_for_who_adds_causes_and_reporters_do_not(
+async def test_causal_links_wait_for_each_other_and_reports_do_not_wait(
     database: Database, database_url: str
 ) -> None:
     command = await admin_command(database)
@@ -96,7 +96,7 @@ async def test_an_event_that_is_deleted_meanwhile_is_linked_or_not_found(
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
-async def test_who_waited_for_a_deletion_finds_nothing(
+async def test_a_call_that_waited_for_a_deletion_gets_not_found(
     database: Database, database_url: str
 ) -> None:
     command = await admin_command(database)
@@ -118,7 +118,7 @@ async def test_who_waited_for_a_deletion_finds_nothing(
     assert await fetch_links(database) == set()
 
 
-async def test_the_same_links_made_at_once_are_made_once(database_url: str) -> None:
+async def test_equal_concurrent_links_are_stored_once(database_url: str) -> None:
     processes = [Database(database_url) for _ in range(4)]
     command = await admin_command(processes[0])
     hub, *others = await log_events(processes[0], command, 6)

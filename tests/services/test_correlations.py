@@ -1,4 +1,4 @@
-"""Correlations among many: SQL walks what the links say, and only in one organization."""
+"""Correlations over several links: SQL follows the definition, within one organization."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def fetch_links(database: Database) -> set[Link]:
 
 
 def expected_correlations(links: set[Link], start: UUID, depth: int) -> Seen:
-    """The definition, by brute force: of all ways of the least length, the best relation."""
+    """Applies the definition by brute force: the best relation of all shortest paths."""
     paths_by_event: dict[UUID, tuple[int, set[Relation]]] = {}
     for way in _iterate_paths(links, [start], depth):
         relation: Relation | None = None
@@ -61,7 +61,7 @@ def expected_correlations(links: set[Link], start: UUID, depth: int) -> Seen:
 def _iterate_paths(
     links: set[Link], visited: list[UUID], depth: int
 ) -> Iterator[list[tuple[Relation, UUID]]]:
-    """Every way without a repeated event: its steps, and where each leads."""
+    """Yields every path without a repeated event: its links and their far events."""
     near = visited[-1]
     for link in links if depth else ():
         if near in (link.event_id, link.other_id):
@@ -73,7 +73,7 @@ def _iterate_paths(
 
 
 @pytest.mark.parametrize("seed", range(6))
-async def test_what_is_told_is_what_the_links_say(database: Database, seed: int) -> None:
+async def test_correlations_follow_the_definition(database: Database, seed: int) -> None:
     chance, command, limits = Random(seed), await admin_command(database), Limits()
     ids = await log_events(database, command, 7)
     for _ in range(chance.randrange(4, 14)):
@@ -103,7 +103,7 @@ def _summarize_page(page: correlation_queries.CorrelationPage) -> Seen:
     return {each.key.event_id: (each.key.depth, each.relation) for _, each, _ in page.rows}
 
 
-async def test_a_walk_ends_where_it_has_told_enough(database: Database) -> None:
+async def test_a_traversal_ends_at_the_maximum_number_of_events(database: Database) -> None:
     command, limits = await admin_command(database), Limits(correlations_per_event=3)
     a, *others = await log_events(database, command, 6)
     await correlations.correlate_events(database, command, a, others[:2], RELATED)
@@ -167,7 +167,7 @@ async def test_every_statement_on_links_names_the_organization(
         assert each.count("correlation.organization_id =") == each.count("FROM correlation")
 
 
-async def test_an_event_of_another_organization_is_neither_linked_nor_told(
+async def test_an_event_of_another_organization_is_neither_linked_nor_returned(
     database: Database,
 ) -> None:
     command = await admin_command(database)

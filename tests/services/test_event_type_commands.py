@@ -1,4 +1,4 @@
-"""Event types shaped by many at once, on a real server: nothing is lost, nothing is half done."""
+"""Concurrent changes of event types, on a real server: no change is lost or partly applied."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LOG = """mutation ($input: LogEventInput!) { logEvent(input: $input) {
 
 
 async def run_concurrently(*requests: tuple[Client, str, dict[str, Any]]) -> list[Any]:
-    """The payloads; an error fails the test."""
+    """Returns the payloads. An error fails the test."""
     return await asyncio.gather(
         *(client.execute_field(mutation, **variables) for client, mutation, variables in requests)
     )
@@ -46,7 +46,7 @@ async def fetch_version_numbers(database: Database) -> list[int]:
 
 
 async def count_orphans(database: Database) -> int:
-    """Events of a type that is gone."""
+    """Counts events of deleted types."""
     async with database.read(ALL_ORGANIZATIONS) as session:
         counted = text(
             "SELECT count(*) FROM event WHERE event_type_id IS NOT NULL"
@@ -79,7 +79,7 @@ async def test_of_twenty_updates_of_one_version_one_wins(
     assert await fetch_version_numbers(database) == [1, 2]
 
 
-async def test_twenty_fields_added_at_once_are_all_there(
+async def test_twenty_concurrently_added_fields_are_all_stored(
     own_client: Client, database: Database
 ) -> None:
     event_type = await define_event_type(own_client)
@@ -99,7 +99,7 @@ async def test_twenty_fields_added_at_once_are_all_there(
     assert await fetch_version_numbers(database) == [*range(1, AT_ONCE + 2)]
 
 
-async def test_of_twenty_fields_of_one_name_one_is_added(
+async def test_of_twenty_concurrent_fields_with_the_same_name_one_is_added(
     own_client: Client, database: Database
 ) -> None:
     event_type = await define_event_type(own_client)
@@ -116,7 +116,7 @@ async def test_of_twenty_fields_of_one_name_one_is_added(
     assert await fetch_version_numbers(database) == [1, 2]
 
 
-async def test_of_twenty_types_of_one_name_one_is_made(
+async def test_of_twenty_concurrent_types_with_the_same_name_one_is_created(
     own_client: Client, database: Database
 ) -> None:
     attributes = {"input": {"name": "Gauge", "fields": [field_input("a")]}}
@@ -128,7 +128,7 @@ async def test_of_twenty_types_of_one_name_one_is_made(
     assert await fetch_version_numbers(database) == [1]
 
 
-async def test_two_types_cannot_take_one_name_at_once(client: Client) -> None:
+async def test_two_types_cannot_be_renamed_to_the_same_name_concurrently(client: Client) -> None:
     event_types = [await define_event_type(client, type=f"t{n}") for n in range(4)]
 
     payloads = await run_concurrently(
@@ -143,7 +143,7 @@ async def test_two_types_cannot_take_one_name_at_once(client: Client) -> None:
     assert sorted(stored_versions) == [1, 1, 1, 2]
 
 
-async def test_no_two_rules_close_a_cycle_at_once(client: Client) -> None:
+async def test_two_concurrent_rules_cannot_close_a_cycle(client: Client) -> None:
     event_type = await define_event_type(client, *map(field_input, "ab"))
     there = rule_input("SHOW", "b", predicate_input("a"))
     back = rule_input("SHOW", "a", predicate_input("b"))
@@ -156,7 +156,7 @@ async def test_no_two_rules_close_a_cycle_at_once(client: Client) -> None:
     assert wrong == [[("CYCLE", "rule.condition")]]
 
 
-async def test_a_field_is_removed_or_a_rule_names_it_never_both(client: Client) -> None:
+async def test_a_field_is_removed_or_used_by_a_new_rule_but_never_both(client: Client) -> None:
     for n in range(5):
         event_type = await define_event_type(client, *map(field_input, "ab"), type=f"t{n}")
 
@@ -176,7 +176,7 @@ async def test_a_field_is_removed_or_a_rule_names_it_never_both(client: Client) 
         )
 
 
-async def test_no_event_is_ever_of_a_type_that_is_gone(
+async def test_no_event_has_a_type_that_was_deleted_concurrently(
     own_client: Client, database: Database, database_url: str, serve: Serve
 ) -> None:
     deleted = 0
@@ -215,7 +215,7 @@ async def test_no_event_is_ever_of_a_type_that_is_gone(
     assert 0 <= deleted <= 8
 
 
-async def test_an_event_has_the_name_that_its_type_had_never_another(
+async def test_an_event_has_the_name_of_its_type_at_that_time(
     own_client: Client, database: Database
 ) -> None:
     for n in range(8):
@@ -236,7 +236,7 @@ async def test_an_event_has_the_name_that_its_type_had_never_another(
     assert await count_orphans(database) == 0
 
 
-async def test_an_event_is_judged_by_the_version_that_it_names(client: Client) -> None:
+async def test_an_event_is_validated_by_the_version_that_it_names(client: Client) -> None:
     event_type = await define_event_type(client, field_input("a"))
     changes = [
         (client, ADD_FIELD, {"id": event_type["id"], "field": field_input(f"f{n}", default=str(n))})
@@ -254,7 +254,7 @@ async def test_an_event_is_judged_by_the_version_that_it_names(client: Client) -
         assert len(event["fields"]) == event["eventTypeVersion"] - 1
 
 
-async def test_events_are_updated_while_their_type_changes(client: Client) -> None:
+async def test_events_can_be_updated_while_their_type_changes(client: Client) -> None:
     event_type = await define_event_type(client, field_input("a"))
     events = [await client.log_event(type="gauge", fields={"a": "0"}) for _ in range(5)]
 
@@ -277,7 +277,7 @@ async def test_events_are_updated_while_their_type_changes(client: Client) -> No
     assert [each["event"]["eventTypeVersion"] for each in payloads[:5]] == [1] * 5
 
 
-async def test_what_one_server_shapes_the_other_judges_by_at_once(
+async def test_a_change_by_one_server_is_enforced_by_another_immediately(
     own_client: Client, database_url: str, serve: Serve
 ) -> None:
     async with serve(database_url) as second:

@@ -1,4 +1,4 @@
-"""The forms of event types, known in the process."""
+"""The cache of event type definitions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.store.engine.database import Database
 from tests.factories import admin_command
 
 
-async def test_a_full_cache_forgets_nothing_that_is_asked_for(
+async def test_a_full_cache_still_returns_all_requested_versions(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command = await admin_command(database)

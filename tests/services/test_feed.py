@@ -1,4 +1,4 @@
-"""The log and those who follow it: nothing is missed, nothing comes twice."""
+"""The change log and its followers: no entry is missed or delivered twice."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def run_feed(database: Database, buffer_entries: int = 100) -> AsyncIterat
 async def iterate_entries(
     running: Feed, selection: FeedFilter, after: LogPosition
 ) -> AsyncGenerator[Entry, None]:
-    """What is followed, one by one."""
+    """Yields the followed entries one by one."""
     async with contextlib.aclosing(running.follow_entries(selection, after)) as followed:
         async for batch in followed:
             for entry in batch:
@@ -56,7 +56,7 @@ def follow_organization(
 
 
 async def take_summaries(entries: AsyncIterator[Entry], count: int) -> list[str]:
-    """The summaries of the next entries."""
+    """Returns the summaries of the next entries."""
     async with asyncio.timeout(TIMEOUT_SECONDS):
         return [(await anext(entries)).state.summary for _ in range(count)]
 
@@ -64,7 +64,7 @@ async def take_summaries(entries: AsyncIterator[Entry], count: int) -> list[str]
 async def fetch_added_summaries(
     database: Database, running: Feed, after: str, count: int
 ) -> list[str]:
-    """The summaries of the next notifications after the cursor."""
+    """Returns the summaries of the next notifications after the cursor."""
     caller = await admin_caller(database)
     following = await subscriptions.subscribe_to_notifications(database, caller, ALL, after)
     heard = iterate_entries(running, following.feed_filter, following.after)
@@ -72,7 +72,7 @@ async def fetch_added_summaries(
         return await take_summaries(heard, count)
 
 
-async def test_what_commits_late_is_not_missed_by_who_resumes_from_a_list(
+async def test_a_late_commit_is_not_missed_when_resuming_from_a_list(
     database: Database, database_url: str
 ) -> None:
     caller, command = await admin_caller(database), await admin_command(database)
@@ -80,7 +80,7 @@ async def test_what_commits_late_is_not_missed_by_who_resumes_from_a_list(
     async with run_feed(database) as running:
         async with late_process.write(caller.organization_id) as session:
             await process_reports(session, [ReportCall(command, [notification_draft("late")])])
-            if "postgresql" in database_url:  # on SQLite nobody else commits meanwhile
+            if "postgresql" in database_url:  # on SQLite no other transaction commits meanwhile
                 await events.log_events(database, command, [notification_draft("early")])
             bell = await notifications.fetch_page(database, caller, ALL, PageRequest(20))
             head = await feed.fetch_log_head(database, caller)
@@ -93,13 +93,13 @@ async def test_what_commits_late_is_not_missed_by_who_resumes_from_a_list(
     await late_process.close()
 
     assert "late" not in seen
-    # Past an open transaction a subscription may name a listed event again, and skips none.
+    # After an open transaction a subscription may repeat a listed event, but skips none.
     assert after_list == ["late", *seen, "end"]
     assert after_head == after_list
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
-async def test_a_live_follower_is_not_passed_by_what_commits_late(
+async def test_a_live_follower_does_not_miss_a_late_commit(
     database: Database, database_url: str, statements: Statements
 ) -> None:
     command = await admin_command(database)
@@ -113,7 +113,7 @@ async def test_a_live_follower_is_not_passed_by_what_commits_late(
             statements.clear()
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 while sum("FROM change" in each for each in statements) < 2:
-                    await asyncio.sleep(0.01)  # the reader has looked, and seen "early" at most
+                    await asyncio.sleep(0.01)  # the reader has read at most "early"
         order = await heard
         await entries.aclose()
     await late_process.close()
@@ -121,7 +121,7 @@ async def test_a_live_follower_is_not_passed_by_what_commits_late(
     assert order == ["late", "early"]
 
 
-async def test_a_live_follower_gets_entries_in_the_order_of_the_log(
+async def test_a_live_follower_gets_entries_in_the_order_of_the_change_log(
     database: Database, database_url: str
 ) -> None:
     command = await admin_command(database)
@@ -145,14 +145,14 @@ async def test_a_live_follower_gets_entries_in_the_order_of_the_log(
     assert sorted(heard) == sorted(str(n) for n in range(40) for _ in processes)
 
 
-async def test_a_sign_from_another_process_wakes_the_reader(
+async def test_a_signal_from_another_process_wakes_the_reader(
     database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.store.engine.wake.POLL_SECONDS", 3600)
     await receive_from_other_process(database, database_url)
 
 
-async def test_without_any_sign_the_reader_looks_by_itself(
+async def test_without_a_signal_the_reader_polls(
     database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def deaf(_wake: WakeSignal) -> None:
@@ -166,7 +166,7 @@ async def test_without_any_sign_the_reader_looks_by_itself(
 async def receive_from_other_process(database: Database, database_url: str) -> None:
     command = await admin_command(database)
     other = Database(database_url)
-    # The sender of a sign has to be running, as the feed of every process is.
+    # The sender of a signal must be running, as the feed of every process is.
     async with run_feed(database) as running, run_feed(other):
         entries = follow_organization(running, command, await fetch_log_head(database))
         for summary in ("first", "second"):
@@ -176,7 +176,7 @@ async def receive_from_other_process(database: Database, database_url: str) -> N
     await other.close()
 
 
-async def test_a_follower_whose_buffer_is_overrun_reads_the_log(database: Database) -> None:
+async def test_a_follower_whose_buffer_overflows_reads_the_change_log(database: Database) -> None:
     command = await admin_command(database)
     async with run_feed(database, buffer_entries=2) as running:
         entries = follow_organization(running, command, await fetch_log_head(database))
@@ -191,7 +191,7 @@ async def test_a_follower_whose_buffer_is_overrun_reads_the_log(database: Databa
     assert rest == [str(n) for n in range(20)]
 
 
-async def test_a_follower_that_is_behind_what_was_pruned_is_told_that_its_cursor_expired(
+async def test_a_follower_that_is_behind_pruned_entries_gets_cursor_expired(
     database: Database,
 ) -> None:
     command = await admin_command(database)
@@ -209,7 +209,7 @@ async def test_a_follower_that_is_behind_what_was_pruned_is_told_that_its_cursor
     assert (expired.value.code, expired.value.path) == (ErrorCode.CURSOR_EXPIRED, ("after",))
 
 
-async def test_a_follower_s_buffer_is_bounded(database: Database) -> None:
+async def test_the_buffer_of_a_follower_is_bounded(database: Database) -> None:
     command = await admin_command(database)
     async with run_feed(database, buffer_entries=5) as running:
         entries = follow_organization(running, command, await fetch_log_head(database))
@@ -248,7 +248,7 @@ async def test_one_reader_serves_all_followers(database: Database, statements: S
     assert 0 < len(read) < 20
 
 
-async def test_a_cursor_of_another_life_of_the_log_is_expired(database: Database) -> None:
+async def test_a_cursor_of_another_epoch_is_expired(database: Database) -> None:
     caller = await admin_caller(database)
     async with database.read(ALL_ORGANIZATIONS) as session:
         moment = await changes.fetch_snapshot(session)
@@ -272,7 +272,7 @@ async def log_40_events(process: Database, command: CommandContext) -> None:
         await events.log_events(process, command, [notification_draft(str(n))])
 
 
-async def test_a_cursor_from_beyond_the_log_is_expired(database: Database) -> None:
+async def test_a_cursor_beyond_the_end_of_the_change_log_is_expired(database: Database) -> None:
     caller = await admin_caller(database)
     async with database.read(ALL_ORGANIZATIONS) as session:
         moment = await changes.fetch_snapshot(session)
@@ -286,9 +286,7 @@ async def test_a_cursor_from_beyond_the_log_is_expired(database: Database) -> No
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
-async def test_a_restored_dump_begins_a_new_life_of_the_log(
-    database: Database, database_url: str
-) -> None:
+async def test_a_restored_dump_begins_a_new_epoch(database: Database, database_url: str) -> None:
     caller, command = await admin_caller(database), await admin_command(database)
     await events.log_events(
         database, command, [notification_draft("old 1"), notification_draft("old 2")]
@@ -296,7 +294,7 @@ async def test_a_restored_dump_begins_a_new_life_of_the_log(
     old = await feed.fetch_log_head(database, caller)
     async with database.write(
         ALL_ORGANIZATIONS
-    ) as session:  # as if transactions had begun anew since
+    ) as session:  # as if transaction numbers had restarted since
         await session.execute(text("UPDATE change SET tx = tx + 1000000"))
         await session.execute(text("UPDATE event SET rang_tx = rang_tx + 1000000"))
 
@@ -315,7 +313,7 @@ async def test_a_restored_dump_begins_a_new_life_of_the_log(
         ]
 
 
-async def test_who_is_late_finds_events_as_they_are_now(database: Database) -> None:
+async def test_late_subscribers_get_the_current_state_of_events(database: Database) -> None:
     command = await admin_command(database)
     async with run_feed(database) as running:
         heard = follow_organization(running, command, await fetch_log_head(database))
@@ -340,7 +338,7 @@ async def test_who_is_late_finds_events_as_they_are_now(database: Database) -> N
     assert [each.event and each.event.summary for each in logged] == [None, "after"]
 
 
-async def test_a_feed_that_nobody_follows_reads_no_entries(
+async def test_a_feed_without_followers_reads_no_entries(
     database: Database, statements: Statements
 ) -> None:
     command = await admin_command(database)

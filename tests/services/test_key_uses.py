@@ -1,4 +1,4 @@
-"""Uses of keys: noted in memory, written in one statement, not lost with a flush that failed."""
+"""Uses of keys: recorded in memory, written in one statement, kept if a flush fails."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def fetch_last_uses(database: Database) -> list[datetime | None]:
 
 
 @pytest.mark.parametrize(("seconds", "noted"), [(0, 0), (29, 0), (30, 1), (3600, 1)])
-def test_a_use_is_noted_when_the_one_that_is_written_is_old(seconds: int, noted: int) -> None:
+def test_a_use_is_recorded_if_the_stored_one_is_old(seconds: int, noted: int) -> None:
     uses = KeyUseRecorder()
 
     uses.record_use(uuid7(), NOW, NOW - timedelta(seconds=seconds))
@@ -47,7 +47,7 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(uses) == 3
 
 
-async def test_many_keys_are_written_in_one_statement_each_with_its_latest_use(
+async def test_the_latest_uses_of_many_keys_are_written_in_one_statement(
     database: Database, statements: list[str]
 ) -> None:
     await create_api_key(database)
@@ -69,7 +69,7 @@ async def test_many_keys_are_written_in_one_statement_each_with_its_latest_use(
     ]
 
 
-async def test_an_earlier_use_of_another_process_does_not_take_the_place_of_a_later_one(
+async def test_an_earlier_use_in_another_process_does_not_replace_a_later_one(
     database: Database,
 ) -> None:
     async with database.read(ALL_ORGANIZATIONS) as session:
@@ -84,7 +84,7 @@ async def test_an_earlier_use_of_another_process_does_not_take_the_place_of_a_la
     assert await fetch_last_uses(database) == [NOW + timedelta(minutes=2)]
 
 
-async def test_a_flush_that_fails_loses_nothing(database: Database, tmp_path: object) -> None:
+async def test_a_failed_flush_loses_no_uses(database: Database, tmp_path: object) -> None:
     broken = Database(f"sqlite:///{tmp_path}/empty.db")
     access = Access(database)
     await authenticate_credential(access, f"Bearer {ADMINISTRATOR}")
@@ -99,7 +99,7 @@ async def test_a_flush_that_fails_loses_nothing(database: Database, tmp_path: ob
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
-async def test_a_revocation_that_crosses_the_writing_of_uses_is_not_lost(
+async def test_a_revocation_concurrent_with_a_flush_is_not_lost(
     database: Database, database_url: str
 ) -> None:
     older = await authenticate_credential(
@@ -113,7 +113,7 @@ async def test_a_revocation_that_crosses_the_writing_of_uses_is_not_lost(
     writing = Database(database_url)
 
     async with writing.write(ALL_ORGANIZATIONS) as session:
-        # Who looks for a deadlock first is undone: the other one waits far longer before it looks.
+        # The transaction that detects a deadlock first is rolled back: this one detects it later.
         await session.execute(text("SET LOCAL deadlock_timeout = '1min'"))
         used = update(tables.ApiKey).values(last_used_at=NOW)
         await session.execute(used.where(col(tables.ApiKey.id) == older.credential_id))

@@ -1,4 +1,4 @@
-"""Reports that share a transaction: each has its own verdict, and none harms another."""
+"""Reports that share a transaction: each has its own result, and none affects another."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ REFUSED_BY_THE_DATABASE = {
 async def log_concurrently(
     database: Database, command: CommandContext, drafts: Sequence[EventDraft]
 ) -> list[Any]:
-    """Each by a call of its own; the only report of each, or the error."""
+    """Logs each draft by its own call. Returns the result of each, or the error."""
     calls = (events.log_events(database, command, [draft]) for draft in drafts)
     answers = await asyncio.gather(*calls, return_exceptions=True)
     return [answer if isinstance(answer, BaseException) else answer[0] for answer in answers]
 
 
 async def fetch_logged_summaries(database: Database) -> list[str]:
-    """The summaries, in the order of the log."""
+    """Returns the summaries in the order of the change log."""
     table = tables.Change
     async with database.read(ALL_ORGANIZATIONS) as session:
         of_events = select(table).where(col(table.subject) == "event", col(table.kind) == "LOGGED")
@@ -70,7 +70,7 @@ async def block_reports(database_url: str, command: CommandContext) -> AsyncIter
     await holder.close()
 
 
-async def test_calls_at_one_instant_share_a_transaction_in_their_order(
+async def test_concurrent_calls_share_a_transaction_in_their_order(
     database: Database, statements: Statements
 ) -> None:
     command = await admin_command(database)
@@ -85,7 +85,7 @@ async def test_calls_at_one_instant_share_a_transaction_in_their_order(
     assert sum("INSERT INTO event (" in each for each in statements) == 1
 
 
-async def test_each_of_them_has_its_own_verdict(database: Database) -> None:
+async def test_each_report_of_a_shared_transaction_has_its_own_result(database: Database) -> None:
     command = await admin_command(database)
     attributes = {"name": "once", "fingerprint": ("subject",), "window": timedelta(hours=1)}
     rule = attributes | {"action": DuplicateAction.REJECT}
@@ -112,7 +112,9 @@ async def test_each_of_them_has_its_own_verdict(database: Database) -> None:
     assert await fetch_logged_summaries(database) == ["first", "replayed"]
 
 
-async def test_what_is_counted_with_its_original_is_counted_once_each(database: Database) -> None:
+async def test_duplicates_in_the_transaction_of_their_original_are_counted_once_each(
+    database: Database,
+) -> None:
     command = await admin_command(database)
     attributes = {"name": "count", "fingerprint": ("subject",), "window": timedelta(hours=1)}
     rule = attributes | {"action": DuplicateAction.COUNT}
@@ -133,7 +135,7 @@ async def test_what_is_counted_with_its_original_is_counted_once_each(database: 
     assert [entry["occurrences"] for entry in entries] == [2, 3, 4, 5, 6, 7, 8]
 
 
-async def test_one_that_the_server_fails_at_harms_no_other(database: Database) -> None:
+async def test_a_report_that_raises_does_not_affect_the_others(database: Database) -> None:
     command = await admin_command(database)
     naive = datetime(2026, 4, 10, 10, 30)  # noqa: DTZ001 - meant
     drafts = [EventDraft(summary="a"), EventDraft(occurred_at=naive), EventDraft(summary="b")]
@@ -145,7 +147,9 @@ async def test_one_that_the_server_fails_at_harms_no_other(database: Database) -
     assert sorted(await fetch_logged_summaries(database)) == ["a", "b"]
 
 
-async def test_one_that_the_database_fails_at_harms_no_other(database: Database) -> None:
+async def test_a_report_that_the_database_rejects_does_not_affect_the_others(
+    database: Database,
+) -> None:
     command = await admin_command(database)
     async with database.write(ALL_ORGANIZATIONS) as session:
         for statement in REFUSED_BY_THE_DATABASE[session.get_bind().dialect.name]:
@@ -163,7 +167,7 @@ async def test_one_that_the_database_fails_at_harms_no_other(database: Database)
         assert set(await session.scalars(select(col(tables.Receipt.source_id)))) == {"a", "b"}
 
 
-async def test_a_caller_who_leaves_takes_nobody_along(
+async def test_a_caller_that_disconnects_does_not_cancel_the_others(
     database: Database, database_url: str
 ) -> None:
     command = await admin_command(database)
@@ -182,7 +186,7 @@ async def test_a_caller_who_leaves_takes_nobody_along(
     assert set(await fetch_logged_summaries(database)) - {"leaves"} == {"stays", "comes"}
 
 
-async def test_a_database_is_closed_when_all_are_answered(
+async def test_closing_a_database_waits_for_all_reports(
     database: Database, database_url: str
 ) -> None:
     process = Database(database_url)
@@ -200,7 +204,7 @@ async def test_a_database_is_closed_when_all_are_answered(
 
 @pytest.fixture
 async def other(database_url: str) -> AsyncIterator[Database]:
-    """Another process on the same database."""
+    """A second process on the same database."""
     opened = Database(database_url)
     yield opened
     await opened.close()
@@ -213,7 +217,7 @@ async def report_error_codes(
     return [problem.code.name for problem in report.problems]
 
 
-async def test_what_another_process_changes_judges_the_next_report(
+async def test_a_change_by_another_process_applies_to_the_next_report(
     database: Database, other: Database
 ) -> None:
     command = await admin_command(database)
@@ -259,7 +263,7 @@ async def test_what_another_process_changes_judges_the_next_report(
     assert archived == ["EVENT_TYPE_CLOSED"]
 
 
-async def test_what_was_read_before_is_asked_for_by_one_number(
+async def test_cached_definitions_are_revalidated_by_their_version(
     database: Database, statements: Statements
 ) -> None:
     command = await admin_command(database)
@@ -273,6 +277,6 @@ async def test_what_was_read_before_is_asked_for_by_one_number(
     queries = [each for each in queries if each.startswith(("SELECT", "WITH"))]
     [number] = [each for each in queries if "definitions" in each]
     others = [each for each in queries if each is not number]
-    # PostgreSQL: the lock against changes of rules. SQLite: the place in the log.
+    # PostgreSQL: the lock against changes of rules. SQLite: the position in the change log.
     assert len(others) == 1
     assert "advisory" in others[0] or "sqlite_sequence" in others[0]

@@ -1,4 +1,4 @@
-"""Which tokens are genuine: signatures of every family, hostile tokens, and keys that rotate."""
+"""Verification of tokens: all signature algorithms, hostile tokens, and key rotation."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def encode_segment(value: Any) -> str:
 
 
 def sign_with_secret(payload: bytes, secret: str = SECRET, **header: Any) -> str:
-    """By hand, since PyJWT warns of what an attacker does."""
+    """Signs without PyJWT, which warns about what an attacker would do."""
     head = encode_segment({"alg": "HS256"} | header)
     signed = f"{head}.{encode_segment(payload)}"
     return (
@@ -92,7 +92,7 @@ def sign_with_secret(payload: bytes, secret: str = SECRET, **header: Any) -> str
 
 @pytest.mark.parametrize("algorithm", ["HS256", "HS384", "HS512"])
 @pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
-async def test_a_token_signed_with_the_secret_is_good(algorithm: str) -> None:
+async def test_a_token_signed_with_the_secret_is_accepted(algorithm: str) -> None:
     token = jwt.encode(CLAIMS, SECRET, algorithm)
 
     async with open_verifier(secret=SECRET) as tokens:
@@ -101,7 +101,7 @@ async def test_a_token_signed_with_the_secret_is_good(algorithm: str) -> None:
     assert claims == EXPECTED_CLAIMS
 
 
-async def test_a_token_signed_with_another_secret_is_refused() -> None:
+async def test_a_token_signed_with_another_secret_is_rejected() -> None:
     token = jwt.encode(CLAIMS, SECRET + "!", "HS256")
 
     async with open_verifier(secret=SECRET) as tokens:
@@ -160,9 +160,7 @@ async def test_issuer_audience_and_leeway_are_the_settings() -> None:
         ],
     ],
 )
-def test_settings_that_cannot_be_meant_are_refused_at_the_start(
-    settings: dict[str, Any], message: str
-) -> None:
+def test_unusable_settings_are_rejected_at_startup(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(TokenSettingsError) as raised:
         TokenVerifier(**settings)
 
@@ -180,11 +178,11 @@ async def test_a_secret_of_32_bytes_is_enough() -> None:
     assert claims == EXPECTED_CLAIMS
 
 
-# Algorithms, keys, and their confusion
+# Algorithms, keys, and confusion of them
 
 
 @pytest.mark.parametrize("algorithm", ASYMMETRIC)
-async def test_a_token_signed_with_a_published_key_is_good(algorithm: str) -> None:
+async def test_a_token_signed_with_a_published_key_is_accepted(algorithm: str) -> None:
     key, other = signing_key("a", algorithm), signing_key("b", algorithm)
     forged = SigningKey(key.algorithm, "a", other.private)
 
@@ -197,7 +195,7 @@ async def test_a_token_signed_with_a_published_key_is_good(algorithm: str) -> No
     assert id.fetches == 1
 
 
-async def test_with_both_configured_the_algorithm_chooses_and_nothing_crosses() -> None:
+async def test_the_algorithm_selects_secret_or_published_keys_and_never_the_other() -> None:
     key = signing_key("a", "RS256")
     public = key.private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     published = json.dumps(key.jwk())
@@ -231,7 +229,7 @@ async def test_with_both_configured_the_algorithm_chooses_and_nothing_crosses() 
     "algorithm", ["none", "None", "NONE", "", "hs256", "HS1", "ES256K", "ES521", "A" * 99, "Ü"]
 )
 @pytest.mark.parametrize("signature", ["", "AAAA"])
-async def test_no_signature_and_unknown_algorithms_are_refused(
+async def test_unsigned_tokens_and_unknown_algorithms_are_rejected(
     algorithm: str, signature: str
 ) -> None:
     token = f"{encode_segment({'alg': algorithm, 'kid': 'a'})}.{encode_segment(CLAIMS)}.{signature}"
@@ -276,7 +274,7 @@ async def test_no_signature_and_unknown_algorithms_are_refused(
     ],
     ids=str,
 )
-async def test_a_key_that_does_not_fit_is_no_key(
+async def test_a_key_of_another_use_or_type_is_ignored(
     algorithm: str, attributes: dict[str, Any]
 ) -> None:
     key, sound = signing_key("a", algorithm), signing_key("b")
@@ -291,7 +289,7 @@ async def test_a_key_that_does_not_fit_is_no_key(
     )
 
 
-async def test_a_key_that_says_no_more_than_it_must_is_good_for_all_of_its_family() -> None:
+async def test_a_key_without_an_algorithm_verifies_all_algorithms_of_its_type() -> None:
     key = signing_key("a", "RS256")
     probabilistic = SigningKey("PS512", "a", key.private)
 
@@ -304,7 +302,7 @@ async def test_a_key_that_says_no_more_than_it_must_is_good_for_all_of_its_famil
     assert claims == [EXPECTED_CLAIMS, EXPECTED_CLAIMS]
 
 
-async def test_a_key_that_is_published_with_its_private_part_is_no_key() -> None:
+async def test_a_key_published_with_its_private_part_is_ignored() -> None:
     key = signing_key("a", "EdDSA")
 
     async with identity_provider() as id, open_verifier(jwks_url=id.url) as tokens:
@@ -314,7 +312,7 @@ async def test_a_key_that_is_published_with_its_private_part_is_no_key() -> None
     assert message.startswith("The identity provider publishes no key 'a' for")
 
 
-async def test_a_short_rsa_key_is_no_key() -> None:
+async def test_a_short_rsa_key_is_ignored() -> None:
     key = SigningKey("RS256", "a", rsa.generate_private_key(65537, 1024))
     with pytest.warns(jwt.warnings.InsecureKeyLengthWarning):
         token = key.sign(CLAIMS)
@@ -325,7 +323,7 @@ async def test_a_short_rsa_key_is_no_key() -> None:
     assert message.startswith("The identity provider publishes no key 'a' for")
 
 
-async def test_a_token_that_names_no_key_is_good_if_exactly_one_fits() -> None:
+async def test_a_token_without_a_key_id_is_accepted_if_exactly_one_key_matches() -> None:
     curve, rsa_key = signing_key("c"), signing_key("r", "RS256")
     another = signing_key("d")
     unnamed = SigningKey("ES256", None, curve.private)
@@ -399,13 +397,13 @@ NO_CLAIMS = "Invalid token claims: expected a JSON object."
     ],
     ids=lambda told: told[:30],
 )
-async def test_a_broken_token_is_refused(token: str, message: str) -> None:
+async def test_a_malformed_token_is_rejected(token: str, message: str) -> None:
     async with open_verifier(secret=SECRET) as tokens:
         assert await rejection_message(tokens, token) == message
 
 
 @pytest.mark.parametrize("critical", [["exp"], ["b64"], ["http://example.org/x"], [], "b64", None])
-async def test_a_critical_extension_is_refused(critical: Any) -> None:
+async def test_a_critical_extension_is_rejected(critical: Any) -> None:
     token = sign_with_secret(json.dumps(CLAIMS).encode(), crit=critical, b64=True, exp=1)
 
     async with open_verifier(secret=SECRET) as tokens:
@@ -417,7 +415,7 @@ async def test_a_critical_extension_is_refused(critical: Any) -> None:
     )
 
 
-async def test_a_key_that_the_token_brings_along_is_not_used() -> None:
+async def test_a_key_inside_the_token_is_not_used() -> None:
     key = signing_key("mine")
     elsewhere = {"jwk": key.jwk(), "jku": "http://127.0.0.1:9/keys", "x5u": "http://127.0.0.1:9"}
 
@@ -447,7 +445,7 @@ async def test_a_key_that_the_token_brings_along_is_not_used() -> None:
     ],
     ids=lambda told: str(told[:20]),
 )
-async def test_claims_that_are_none_are_refused_however_well_signed(
+async def test_invalid_claims_are_rejected_although_the_signature_is_valid(
     payload: bytes, message: str
 ) -> None:
     async with open_verifier(secret=SECRET) as tokens:
@@ -455,16 +453,14 @@ async def test_claims_that_are_none_are_refused_however_well_signed(
 
 
 @given(st.text(st.sampled_from(GOOD + '=!\x00ü\ud800{}[]"'), max_size=400), st.integers(0, 400))
-async def test_whatever_a_token_holds_nothing_but_unauthenticated_comes_of_it(
-    text: str, at: int
-) -> None:
+async def test_any_invalid_token_results_in_unauthenticated(text: str, at: int) -> None:
     async with open_verifier(secret=SECRET) as tokens:
         for token in (text, GOOD[:at] + text[:3] + "~" + GOOD[at:], f"{HEAD}.{text}.{SIGNATURE}"):
             await rejection_message(tokens, token)
 
 
 @pytest.mark.parametrize("algorithm", ASYMMETRIC)
-async def test_whatever_a_signature_is_it_is_refused(algorithm: str) -> None:
+async def test_any_wrong_signature_is_rejected(algorithm: str) -> None:
     key = signing_key("a", algorithm)
     signed, _, good = key.sign(CLAIMS).rpartition(".")
     sizes = (0, 1, 63, 64, 65, 96, 114, 132, 255, 256, 257, 3000)
@@ -496,7 +492,7 @@ async def tokens(provider: Provider) -> AsyncIterator[TokenVerifier]:
         yield tokens
 
 
-async def test_keys_rotate_from_a_over_both_to_b(provider: Provider, tokens: TokenVerifier) -> None:
+async def test_keys_can_be_rotated(provider: Provider, tokens: TokenVerifier) -> None:
     await tokens.verify_token(A.sign(CLAIMS), NOW)
     await tokens.verify_token(A.sign(CLAIMS), NOW + timedelta(minutes=9))
     assert provider.fetches == 1
@@ -531,7 +527,7 @@ async def test_fifty_unknown_keys_at_once_cause_one_fetch(
     assert provider.fetches == 2
 
 
-async def test_unknown_keys_one_after_the_other_cause_one_fetch_in_ten_seconds(
+async def test_sequential_unknown_keys_cause_one_fetch_in_ten_seconds(
     provider: Provider, tokens: TokenVerifier
 ) -> None:
     for second in range(30):
@@ -540,7 +536,7 @@ async def test_unknown_keys_one_after_the_other_cause_one_fetch_in_ten_seconds(
     assert provider.fetches == 3
 
 
-async def test_a_clock_that_was_set_back_does_not_stop_the_fetching(
+async def test_a_clock_that_was_set_back_does_not_stop_fetches(
     provider: Provider, tokens: TokenVerifier
 ) -> None:
     await tokens.verify_token(A.sign(CLAIMS), NOW)
@@ -560,7 +556,7 @@ async def test_the_first_fifty_tokens_share_one_fetch(
     assert provider.fetches == 1
 
 
-async def test_who_hangs_up_does_not_end_the_fetch_of_the_others(
+async def test_a_cancelled_request_does_not_cancel_the_shared_fetch(
     provider: Provider, tokens: TokenVerifier
 ) -> None:
     first = asyncio.create_task(tokens.verify_token(A.sign(CLAIMS), NOW))
@@ -574,7 +570,7 @@ async def test_who_hangs_up_does_not_end_the_fetch_of_the_others(
     assert provider.fetches == 1
 
 
-async def test_while_the_provider_is_down_known_keys_are_good_for_a_day(
+async def test_while_the_provider_is_down_cached_keys_are_used_for_a_day(
     provider: Provider, tokens: TokenVerifier
 ) -> None:
     await tokens.verify_token(A.sign(CLAIMS), NOW)
@@ -600,7 +596,7 @@ async def test_while_the_provider_is_down_known_keys_are_good_for_a_day(
     assert up == {"log_level": "info", "event": "jwks_fetched", "kids": ["A"]}
 
 
-async def test_without_any_keys_a_token_can_be_neither_good_nor_bad(
+async def test_without_keys_a_token_results_in_unavailable(
     provider: Provider, tokens: TokenVerifier
 ) -> None:
     provider.respond_with("503 Service Unavailable", b"")
@@ -614,7 +610,7 @@ async def test_without_any_keys_a_token_can_be_neither_good_nor_bad(
     assert await tokens.verify_token(A.sign(CLAIMS), NOW + REFETCH) == EXPECTED_CLAIMS
 
 
-async def test_while_the_provider_says_nothing_only_the_first_waits(
+async def test_while_the_provider_does_not_respond_only_the_first_request_waits(
     provider: Provider, tokens: TokenVerifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await tokens.verify_token(A.sign(CLAIMS), NOW)
@@ -657,7 +653,7 @@ async def test_while_the_provider_says_nothing_only_the_first_waits(
     ],
     ids=["moved", "missing", "a page", "nested", "compressed", "a list", "an object", "large"],
 )
-async def test_an_answer_that_is_no_set_of_keys_changes_nothing(
+async def test_an_invalid_key_set_changes_nothing(
     provider: Provider, tokens: TokenVerifier, status: str, body: bytes, header: str, why: str
 ) -> None:
     await tokens.verify_token(A.sign(CLAIMS), NOW)
@@ -671,9 +667,7 @@ async def test_an_answer_that_is_no_set_of_keys_changes_nothing(
     assert provider.fetches == 2
 
 
-async def test_a_provider_that_publishes_no_key_has_taken_all_back(
-    provider: Provider, tokens: TokenVerifier
-) -> None:
+async def test_an_empty_key_set_revokes_all_keys(provider: Provider, tokens: TokenVerifier) -> None:
     await tokens.verify_token(A.sign(CLAIMS), NOW)
     provider.publish()
 
@@ -684,7 +678,7 @@ async def test_a_provider_that_publishes_no_key_has_taken_all_back(
     assert [line["event"] for line in logs] == ["jwks_without_usable_keys", "jwks_fetched"]
 
 
-async def test_closing_ends_a_fetch_that_is_under_way(provider: Provider) -> None:
+async def test_closing_cancels_a_running_fetch(provider: Provider) -> None:
     provider.answering.clear()
     async with open_verifier(jwks_url=provider.url) as tokens:
         waiting = asyncio.create_task(tokens.verify_token(A.sign(CLAIMS), NOW))

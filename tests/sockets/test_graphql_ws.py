@@ -1,4 +1,4 @@
-"""The npm package graphql-ws, which Apollo, urql and the page use, gets on with the socket."""
+"""The WebSocket API works with the npm package graphql-ws, which Apollo, urql and GraphiQL use."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.conftest import Serve
 HERE = Path(__file__).parent
 
 
-async def test_its_client_subscribes_asks_completes_and_pings(
+async def test_graphql_ws_subscribes_queries_completes_and_pings(
     sqlite_template: Path, tmp_path: Path, serve: Serve
 ) -> None:
     node.install_packages(HERE)
