@@ -65,7 +65,7 @@ def create_app(settings: Settings) -> FastAPI:
                 access.credential_watcher.start_watching(database),
                 Feed(database, buffer.buffer_messages, buffer.buffer_bytes) as app.state.feed,
             ):
-                monitor = HealthMonitor(database, app.state.feed, settings.ready_lag_seconds)
+                monitor = HealthMonitor(database, app.state.feed)
                 async with monitor.start_monitoring() as app.state.health_monitor:
                     yield
         finally:

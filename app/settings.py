@@ -148,12 +148,6 @@ class Settings(BaseSettings):
     access_log: bool = Field(
         default=False, description="Writes a line to the server logs for each request."
     )
-    ready_lag_seconds: float = Field(
-        default=30,
-        gt=0,
-        description="Time in seconds by which subscribers may be behind the end of the change log. "
-        "`GET /ready` fails if they are further behind.",
-    )
     limits: Limits = Field(
         default_factory=Limits, description="Limits of events, event types, rules and lists."
     )

@@ -182,9 +182,16 @@ class PostgreSQLCluster:
         return f"postgresql://postgres@/{name}?host={self._host}"
 
     def crash(self) -> None:
-        """All of it at once, without a last word to anybody."""
+        """Ends all processes at once, as a crash does."""
+        self._end_with(signal.SIGQUIT)
+
+    def shut_down(self) -> None:
+        """Ends all sessions and writes a checkpoint."""
+        self._end_with(signal.SIGINT)
+
+    def _end_with(self, signal_number: signal.Signals) -> None:
         postmaster: Any = self._server.get_postmaster_info().process
-        postmaster.send_signal(signal.SIGQUIT)
+        postmaster.send_signal(signal_number)
         postmaster.wait(PATIENCE_SECONDS)
 
     def start(self) -> None:

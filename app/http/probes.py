@@ -13,43 +13,47 @@ from app.domain.shared.problems import ErrorCode, RequestError
 from app.services.runtime.health import HealthCheck, HealthMonitor
 
 router = APIRouter()
+_METHODS = ["GET", "HEAD"]
 _OK_TEXTS = {
     HealthCheck.DATABASE: "reachable",
     HealthCheck.MIGRATIONS: "up to date",
-    HealthCheck.CHANGE_LOG: "up to date",
 }
 
 
-@router.get("/health")
+@router.api_route("/health", methods=_METHODS)
 async def health() -> JSONResponse:
     """Returns 200 as long as the process runs, whatever the state of the database."""
     return JSONResponse({"status": "ok"})
 
 
-@router.get("/ready")
+@router.api_route("/ready", methods=_METHODS)
 async def ready(request: Request) -> JSONResponse:
-    """Returns 200 if the process can serve requests, and 503 with the failed checks if not."""
+    """Returns 200 if the process can serve requests, and 503 with the failed checks if not.
+
+    Conditions that all processes share, such as a slow database, are reported with 200: a load
+    balancer that removed every process would turn them into an outage.
+    """
     monitor: HealthMonitor = request.app.state.health_monitor
     report = await monitor.check_health()
     # Without the database the other checks have no results.
     checks = (
         [HealthCheck.DATABASE] if HealthCheck.DATABASE in report.problems else list(HealthCheck)
     )
-    body: dict[str, object] = {"status": "unready" if report.problems else "ready"}
+    body: dict[str, object] = {"status": "ready" if report.is_ready else "unready"}
     body |= {check.value: report.problems.get(check, _OK_TEXTS[check]) for check in checks}
     if report.lag is not None:
         body["changeLogLag"] = {
             "entries": report.lag.entries,
             "seconds": round(report.lag.seconds, 3),
         }
-    return JSONResponse(body, 503 if report.problems else 200, {"Cache-Control": "no-store"})
+    return JSONResponse(body, 200 if report.is_ready else 503, {"Cache-Control": "no-store"})
 
 
 def create_metrics_router(token: SecretStr | None) -> APIRouter:
     """Returns the router of `GET /metrics`, which requires the token if there is one."""
     metrics_routes = APIRouter()
 
-    @metrics_routes.get("/metrics")
+    @metrics_routes.api_route("/metrics", methods=_METHODS)
     def scrape_metrics(request: Request) -> Response:
         if token is not None:
             token_header = request.headers.get("authorization", "").removeprefix("Bearer ")

@@ -27,7 +27,7 @@ from tests.event_type_client import (
     rule_input,
 )
 
-AT_ONCE = 20
+AT_ONCE = 10  # they queue for a lock, at most 5 s on a busy machine
 LOG = """mutation ($input: LogEventInput!) { logEvent(input: $input) {
   event { id type fields eventTypeVersion eventType { id } } userErrors { code path } } }"""
 
@@ -55,7 +55,7 @@ async def count_orphans(database: Database) -> int:
         return int((await session.scalars(counted)).one())
 
 
-async def test_of_twenty_updates_of_one_version_one_wins(
+async def test_of_several_updates_of_one_version_one_wins(
     own_client: Client, database: Database, database_url: str, serve: Serve
 ) -> None:
     event_type = await define_event_type(own_client)
@@ -74,12 +74,12 @@ async def test_of_twenty_updates_of_one_version_one_wins(
     [won] = [each["eventType"] for each in payloads if each["eventType"]]
     lost = [codes_and_paths(each["userErrors"]) for each in payloads if not each["eventType"]]
     assert won["version"] == 2
-    assert lost == [[("CONFLICT", "input.ifVersion")]] * 19
+    assert lost == [[("CONFLICT", "input.ifVersion")]] * (AT_ONCE - 1)
     assert await own_client.execute_field(FIND, id=event_type["id"]) == won
     assert await fetch_version_numbers(database) == [1, 2]
 
 
-async def test_twenty_concurrently_added_fields_are_all_stored(
+async def test_several_concurrently_added_fields_are_all_stored(
     own_client: Client, database: Database
 ) -> None:
     event_type = await define_event_type(own_client)
@@ -99,7 +99,7 @@ async def test_twenty_concurrently_added_fields_are_all_stored(
     assert await fetch_version_numbers(database) == [*range(1, AT_ONCE + 2)]
 
 
-async def test_of_twenty_concurrent_fields_with_the_same_name_one_is_added(
+async def test_of_several_concurrent_fields_with_the_same_name_one_is_added(
     own_client: Client, database: Database
 ) -> None:
     event_type = await define_event_type(own_client)
@@ -112,11 +112,11 @@ async def test_of_twenty_concurrent_fields_with_the_same_name_one_is_added(
     )
 
     lost = [codes_and_paths(each["userErrors"]) for each in payloads if each["userErrors"]]
-    assert lost == [[("ALREADY_EXISTS", "field.name")]] * 19
+    assert lost == [[("ALREADY_EXISTS", "field.name")]] * (AT_ONCE - 1)
     assert await fetch_version_numbers(database) == [1, 2]
 
 
-async def test_of_twenty_concurrent_types_with_the_same_name_one_is_created(
+async def test_of_several_concurrent_types_with_the_same_name_one_is_created(
     own_client: Client, database: Database
 ) -> None:
     attributes = {"input": {"name": "Gauge", "fields": [field_input("a")]}}
@@ -124,7 +124,7 @@ async def test_of_twenty_concurrent_types_with_the_same_name_one_is_created(
     payloads = await run_concurrently(*((own_client, CREATE, attributes) for _ in range(AT_ONCE)))
 
     lost = [codes_and_paths(each["userErrors"]) for each in payloads if each["userErrors"]]
-    assert lost == [[("ALREADY_EXISTS", "input.type")]] * 19
+    assert lost == [[("ALREADY_EXISTS", "input.type")]] * (AT_ONCE - 1)
     assert await fetch_version_numbers(database) == [1]
 
 

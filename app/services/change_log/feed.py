@@ -218,7 +218,7 @@ class Feed:
         head = await self._tail.fetch_head()
         if self.followers:
             return False
-        self.read_position = head
+        self.read_position = max(self.read_position, head)
         return True
 
     def _with_shared_event(self, entry: Entry) -> Entry:
@@ -232,6 +232,8 @@ async def resolve_start(
     database: Database, caller: Caller, after: str | None
 ) -> tuple[changes.LogSnapshot, LogPosition]:
     """Returns the start of a subscription: the cursor, or else the end of the change log."""
+    if after is None:
+        await database.log_horizon.refresh()
     async with database.read(ALL_ORGANIZATIONS) as session:
         snapshot = await changes.fetch_snapshot(session)
         if after is None:

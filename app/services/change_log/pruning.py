@@ -23,11 +23,12 @@ _POSITION_COLUMNS = (col(tables.Change.tx), col(tables.Change.seq))
 
 async def count_prunable_entries(database: Database, before: datetime) -> int:
     """Counts the entries that `prune_entries` would remove."""
+    await database.log_horizon.refresh()
     async with database.read(ALL_ORGANIZATIONS) as session:
         statement = (
             select(func.count()).select_from(tables.Change).where(*_prunable_conditions(before))
         )
-        return (await session.scalars(statement)).one()
+        return (await session.scalars(statement, changes.horizon_parameter(session))).one()
 
 
 async def prune_entries(database: Database, before: datetime) -> int:
@@ -57,6 +58,7 @@ async def _find_prunable(
     database: Database, before: datetime, after: LogPosition
 ) -> Sequence[LogPosition]:
     """Uses a read transaction: on SQLite a write transaction would block all writers."""
+    await database.log_horizon.refresh()
     async with database.read(ALL_ORGANIZATIONS) as session:
         conditions = (
             *_prunable_conditions(before),
@@ -68,7 +70,8 @@ async def _find_prunable(
             .order_by(*_POSITION_COLUMNS)
             .limit(BATCH_SIZE)
         )
-        return [LogPosition(tx or 0, seq or 0) for tx, seq in await session.execute(statement)]
+        rows = await session.execute(statement, changes.horizon_parameter(session))
+        return [LogPosition(tx or 0, seq or 0) for tx, seq in rows]
 
 
 async def _remove_entries(

@@ -115,9 +115,11 @@ async def _scan_page(
         .order_by(col(change.tx), col(change.seq))
         .limit(PAGE_SIZE)
     )
+    await database.log_horizon.refresh()
     async with database.read(export_range.organization_id) as session:
-        rows = (await session.execute(statement)).all()
-        horizon = (await session.scalars(select(Horizon()))).one()
+        parameters = changes.horizon_parameter(session)
+        rows = (await session.execute(statement, parameters)).all()
+        horizon = (await session.scalars(select(Horizon()), parameters)).one()
     states = [row.to_domain() for _, _, row in rows if row is not None]
     full, complete = len(rows) == PAGE_SIZE, export_range.until.tx < horizon
     position = LogPosition(rows[-1][0] or 0, rows[-1][1] or 0) if rows else after

@@ -24,7 +24,7 @@ from app.store.engine.dialect import DATABASE_ERRORS, unavailable_reason
 
 CACHE_SECONDS = 1.0
 MONITOR_INTERVAL_SECONDS = 2.0
-CHECK_TIMEOUT_SECONDS = 5.0
+CHECK_TIMEOUT_SECONDS = 0.9  # probes often wait for a second only
 
 log = structlog.get_logger(__name__)
 
@@ -32,7 +32,6 @@ log = structlog.get_logger(__name__)
 class HealthCheck(StrEnum):
     DATABASE = "database"
     MIGRATIONS = "migrations"
-    CHANGE_LOG = "changeLog"
 
 
 @dataclass(frozen=True)
@@ -45,17 +44,25 @@ class LogLag:
 
 @dataclass(frozen=True)
 class HealthReport:
-    """The failed checks with their problems, and the lag. None if it could not be measured."""
+    """The failed checks with their problems, and the lag. None if it could not be measured.
+
+    `is_slow`: the database did not respond in time. Other processes have the same problem, so it
+    does not make this process unready.
+    """
 
     problems: dict[HealthCheck, str]
     lag: LogLag | None = None
+    is_slow: bool = False
+
+    @property
+    def is_ready(self) -> bool:
+        return self.is_slow or not self.problems
 
 
 class HealthMonitor:
-    def __init__(self, database: Database, feed: Feed, max_lag_seconds: float) -> None:
+    def __init__(self, database: Database, feed: Feed) -> None:
         self._database = database
         self._feed = feed
-        self._max_lag_seconds = max_lag_seconds
         self._lock = asyncio.Lock()
         self._last_report = HealthReport({})
         self._checked_at = float("-inf")
@@ -88,7 +95,7 @@ class HealthMonitor:
                 return await self._run_checks()
         except TimeoutError:
             problem = f"The database did not respond within {CHECK_TIMEOUT_SECONDS:g} seconds."
-            return HealthReport({HealthCheck.DATABASE: problem})
+            return HealthReport({HealthCheck.DATABASE: problem}, is_slow=True)
         except DATABASE_ERRORS as error:
             reason = unavailable_reason(error)
             if reason is None:
@@ -104,13 +111,7 @@ class HealthMonitor:
                 return HealthReport({HealthCheck.MIGRATIONS: problem})
             entries, oldest = await health.count_pending_entries(session, self._feed.read_position)
         seconds = 0.0 if oldest is None else (datetime.now(UTC) - oldest).total_seconds()
-        lag = LogLag(entries, max(0.0, seconds))
-        if lag.seconds <= self._max_lag_seconds:
-            return HealthReport({}, lag)
-        problem = (
-            f"Subscribers are more than {self._max_lag_seconds:g} seconds behind the change log."
-        )
-        return HealthReport({HealthCheck.CHANGE_LOG: problem}, lag)
+        return HealthReport({}, LogLag(entries, max(0.0, seconds)))
 
     def _update_gauges(self, report: HealthReport) -> None:
         broadcasts = self._feed.broadcasts.values()

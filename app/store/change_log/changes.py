@@ -24,7 +24,7 @@ from app.store import tables
 from app.store.change_log.log_snapshot import PRUNED_COLUMNS, SNAPSHOT_COLUMNS
 from app.store.reading.pages import decode_cursor, encode_cursor, invalid_cursor_error
 from app.store.tables import METADATA
-from app.store.tables.columns import Horizon
+from app.store.tables.columns import HORIZON_PARAMETER, Horizon
 from app.store.writing.bulk import TableRows, insert_log_entries
 
 EVENT = "event"
@@ -138,7 +138,7 @@ async def fetch_entries_after(
         statement = statement.where(_position_columns() <= position_literal(until))
     if rings_only:
         statement = statement.where(col(tables.Change.rings))
-    return await _fetch_entries(session, statement)
+    return await _fetch_entries(session, statement, horizon_parameter(session))
 
 
 async def list_event_entries(
@@ -189,14 +189,18 @@ def _entries_statement(after: LogPosition, limit: int) -> Select[tables.Change, 
 
 
 async def _fetch_entries(
-    session: AsyncSession, statement: Select[tables.Change, tables.Event]
+    session: AsyncSession,
+    statement: Select[tables.Change, tables.Event],
+    parameters: dict[str, int] | None = None,
 ) -> list[Entry]:
-    return [_entry_from_row(change, event) for change, event in await session.execute(statement)]
+    rows = await session.execute(statement, parameters)
+    return [_entry_from_row(change, event) for change, event in rows]
 
 
 async def fetch_head(session: AsyncSession) -> LogPosition:
     """Position of the last complete entry: all later commits have greater positions."""
-    return head_from_row((await session.execute(head_statement())).one())
+    rows = await session.execute(head_statement(), horizon_parameter(session))
+    return head_from_row(rows.one())
 
 
 def head_statement() -> Select[Any]:
@@ -221,10 +225,17 @@ class LogSnapshot:
     """State of the change log for cursors. Fetch it in the session that reads the list."""
 
     epoch: str
+    timeline: str
     horizon: int
+    end: int
     last_seq: int
     pruned: LogPosition
     begins_at: datetime | None
+
+    @property
+    def identity(self) -> str:
+        """Changes when positions get another meaning: after a restore, and after a failover."""
+        return f"{self.epoch}.{self.timeline}" if self.timeline else self.epoch
 
     def check_not_pruned(self, position: LogPosition) -> LogPosition:
         """Returns the position. Raises CURSOR_EXPIRED if entries after it may have been pruned."""
@@ -234,12 +245,19 @@ class LogSnapshot:
 
 
 async def fetch_snapshot(session: AsyncSession) -> LogSnapshot:
-    return snapshot_from_row((await session.execute(select(*SNAPSHOT_COLUMNS))).one())
+    statement = select(*SNAPSHOT_COLUMNS)
+    return snapshot_from_row((await session.execute(statement, horizon_parameter(session))).one())
+
+
+def horizon_parameter(session: AsyncSession) -> dict[str, int]:
+    """The parameter of a statement with `Horizon`."""
+    return {HORIZON_PARAMETER: session.info["log_horizon"].value}
 
 
 def snapshot_from_row(row: Sequence[Any]) -> LogSnapshot:
-    epoch, horizon, last_seq, *pruned, begins_at = row
-    return LogSnapshot(epoch, horizon, max(last_seq, pruned[1]), LogPosition(*pruned), begins_at)
+    epoch, timeline, horizon, end, last_seq, *pruned, begins_at = row
+    last_seq = max(last_seq, pruned[1])
+    return LogSnapshot(epoch, timeline, horizon, end, last_seq, LogPosition(*pruned), begins_at)
 
 
 def encode_log_cursor(
@@ -250,7 +268,7 @@ def encode_log_cursor(
     `complete`: the entry is before the horizon; lists may contain entries beyond it.
     """
     open_since = None if complete or position.tx < snapshot.horizon else snapshot.horizon
-    return encode_cursor(organization_id, "log", snapshot.epoch, *position, open_since)
+    return encode_cursor(organization_id, "log", snapshot.identity, *position, open_since)
 
 
 @dataclass(frozen=True)
@@ -268,14 +286,15 @@ def decode_log_cursor(
     parts = decode_cursor(organization_id, "log", cursor, argument)
     if [type(part) for part in parts] not in ([str, int, int, NoneType], [str, int, int, int]):
         raise invalid_cursor_error(argument)
-    epoch, tx, seq, open_since = parts
+    identity, tx, seq, open_since = parts
     position = LogPosition(tx, seq)
     subscription_position = (
         position if open_since is None else LogPosition(open_since - 1, _MAX_SEQUENCE)
     )
     # Beyond the end: the database was restored from a backup older than the cursor.
-    is_beyond_end = subscription_position.tx >= snapshot.horizon or seq > snapshot.last_seq
-    if epoch != snapshot.epoch or is_beyond_end:
+    is_beyond_end = subscription_position.tx >= snapshot.end or seq > snapshot.last_seq
+    # Cursors of version 0.1 have the epoch alone.
+    if identity not in (snapshot.identity, snapshot.epoch) or is_beyond_end:
         raise expired_cursor_error(argument)
     return CursorPosition(position, subscription_position)
 

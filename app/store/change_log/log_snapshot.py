@@ -8,10 +8,18 @@ from sqlalchemy import func, select
 from sqlmodel import col
 
 from app.store.tables import METADATA, Log
-from app.store.tables.columns import Horizon
+from app.store.tables.columns import Horizon, SnapshotEnd, Timeline
 
 # Sequences count over all organizations: the bare column, to which no scope is added.
 _SEQUENCE = METADATA.tables["change"].c.seq
 _LAST_SEQUENCE = select(func.coalesce(func.max(_SEQUENCE), 0)).scalar_subquery()
 PRUNED_COLUMNS = col(Log.pruned_tx), col(Log.pruned_seq)
-SNAPSHOT_COLUMNS = (col(Log.epoch), Horizon(), _LAST_SEQUENCE, *PRUNED_COLUMNS, col(Log.begins_at))
+SNAPSHOT_COLUMNS = (
+    col(Log.epoch),
+    Timeline(),
+    Horizon(),
+    SnapshotEnd(),
+    _LAST_SEQUENCE,
+    *PRUNED_COLUMNS,
+    col(Log.begins_at),
+)

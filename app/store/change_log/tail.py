@@ -1,4 +1,4 @@
-"""Reads the end of the change log for the feed, for all organizations in one statement.
+"""Reads the end of the change log for the feed, for all organizations.
 
 Without a session, which would cost more than the read. `changes` describes the entries.
 """
@@ -32,7 +32,7 @@ from app.store.engine import row_reader
 from app.store.engine.database import Database
 from app.store.reading.statements import CompiledStatement, compile_statement
 from app.store.tables import METADATA
-from app.store.tables.columns import Horizon, JSONValue
+from app.store.tables.columns import HORIZON_PARAMETER, Horizon, JSONValue
 
 BATCH_SIZE = 500
 _CHANGE = METADATA.tables["change"].c
@@ -47,8 +47,7 @@ class LogTail:
 
     async def fetch_head(self) -> LogPosition:
         """Position of the last complete entry: all later commits have greater positions."""
-        text, values = self._head_statement.text, self._head_statement.bind_values({})
-        [row] = await self._database.row_reader.fetch_rows(text, values)
+        [row] = await self._fetch_rows(self._head_statement)
         return changes.head_from_row(row)
 
     async def fetch_entries_after(self, position: LogPosition) -> tuple[list[Entry], LogPosition]:
@@ -56,13 +55,17 @@ class LogTail:
 
         The pruned position is LOG_START if there are no entries.
         """
-        text, values = (
-            self._next_entries_statement.text,
-            self._next_entries_statement.bind_values(position._asdict()),
-        )
-        rows = await self._database.row_reader.fetch_rows(text, values)
+        rows = await self._fetch_rows(self._next_entries_statement, **position._asdict())
         pruned = LogPosition(*rows[0][-2:]) if rows else changes.LOG_START
         return [self._entry_from_row(row) for row in rows], pruned
+
+    async def _fetch_rows(
+        self, statement: CompiledStatement, **values: int
+    ) -> list[row_reader.DriverRow]:
+        values[HORIZON_PARAMETER] = await self._database.log_horizon.refresh()
+        return await self._database.row_reader.fetch_rows(
+            statement.text, statement.bind_values(values)
+        )
 
     @cached_property
     def _head_statement(self) -> CompiledStatement:

@@ -29,6 +29,7 @@ from sqlmodel import col
 
 from app.store.engine import dialect, row_reader
 from app.store.engine.batch_queue import BatchQueue
+from app.store.engine.log_horizon import LogHorizon, register_log_writer
 from app.store.tables import OrganizationOwned
 from app.store.tables.columns import DriverCodec
 
@@ -149,6 +150,7 @@ class Database:
         self.wake = dialect.create_wake_signal(self.url)
         self._reader, self._writer = dialect.create_engines(self.url)
         self.row_reader = row_reader.create_row_reader(self.url)
+        self.log_horizon = LogHorizon(self.row_reader, self.url.get_backend_name())
         self.report_queue = BatchQueue(
             dialect.max_report_transactions(self.url), max_batch_size=MAX_REPORTS_PER_TRANSACTION
         )
@@ -165,6 +167,7 @@ class Database:
     async def write(self, scope: OrganizationScope) -> AsyncIterator[AsyncSession]:
         """A transaction: committed at the end of the block, rolled back on any exception."""
         async with self._session(self._writer, scope) as session, session.begin():
+            await register_log_writer(session)
             yield session
             if (tracker := _COMMIT_TRACKER.get()) is not None:
                 tracker.started = True
@@ -190,7 +193,11 @@ class Database:
             engine,
             sync_session_class=ScopedSession,
             expire_on_commit=False,
-            info={"scope": scope, "organization_caches": self._organization_caches},
+            info={
+                "scope": scope,
+                "organization_caches": self._organization_caches,
+                "log_horizon": self.log_horizon,
+            },
         )
 
 

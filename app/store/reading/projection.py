@@ -30,7 +30,7 @@ from app.store.reading.condition_templates import ConditionTemplate
 from app.store.reading.definitions_version import DEFINITIONS_VERSION
 from app.store.reading.pages import Order, Page, PageRequest
 from app.store.tables import OrganizationOwned
-from app.store.tables.columns import JSONValue
+from app.store.tables.columns import HORIZON_PARAMETER, JSONValue
 
 DriverRow = row_reader.DriverRow
 NO_COUNTS: Mapping[str, ConditionTemplate] = {}
@@ -130,7 +130,12 @@ async def fetch_page(
     A page beyond the end has no row that carries the totals: they are fetched separately.
     """
     bounds = pages.decode_page_bounds(order, request, organization_id)
-    values = {**template.values, ORGANIZATION_PARAMETER: organization_id, "offset": request.offset}
+    values = {
+        **template.values,
+        ORGANIZATION_PARAMETER: organization_id,
+        HORIZON_PARAMETER: database.log_horizon.value,  # of `extra_columns`
+        "offset": request.offset,
+    }
     for count_template in counts.values():
         values |= count_template.values
     for bound in bounds:

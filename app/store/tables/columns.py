@@ -17,6 +17,7 @@ from sqlalchemy import (
     Integer,
     String,
     Text,
+    bindparam,
     type_coerce,
 )
 from sqlalchemy.dialects.postgresql import TSQUERY, TSVECTOR
@@ -91,8 +92,32 @@ class CurrentTransaction(FunctionElement[int]):
     inherit_cache = True
 
 
+HORIZON_PARAMETER = "log_horizon"
+
+
 class Horizon(FunctionElement[int]):
-    """The oldest transaction that may still be open: entries before it are complete."""
+    """The horizon of the change log for the statement's snapshot: entries before it are complete.
+
+    The parameter HORIZON_PARAMETER is one that was found before the snapshot, 0 if there is none.
+    The oldest transaction that is open in the whole cluster is a horizon, too.
+    """
+
+    type = BigInteger()
+    inherit_cache = True
+
+    def __init__(self) -> None:
+        super().__init__(bindparam(HORIZON_PARAMETER, 0, type_=BigInteger()))
+
+
+class Timeline(FunctionElement[str]):
+    """The timeline of PostgreSQL's write-ahead log: another one after each failover."""
+
+    type = String()
+    inherit_cache = True
+
+
+class SnapshotEnd(FunctionElement[int]):
+    """A number that no transaction of the statement's snapshot has reached."""
 
     type = BigInteger()
     inherit_cache = True
@@ -114,8 +139,33 @@ def _horizon_on_sqlite(*_: Any, **__: Any) -> str:
 
 
 @compiles(Horizon, POSTGRESQL)
-def _horizon_on_postgresql(*_: Any, **__: Any) -> str:
-    return "(pg_snapshot_xmin(pg_current_snapshot())::text::bigint)"
+def _horizon_on_postgresql(element: Horizon, compiler: Any, **options: Any) -> str:
+    known = compiler.process(element.clauses, **options)
+    return f"greatest({known}, pg_snapshot_xmin(pg_current_snapshot())::text::bigint)"
+
+
+@compiles(Timeline, SQLITE)
+def _timeline_on_sqlite(*_: Any, **__: Any) -> str:
+    return "''"
+
+
+@compiles(Timeline, POSTGRESQL)
+def _timeline_on_postgresql(*_: Any, **__: Any) -> str:
+    # A standby writes no WAL; it has no entries that its primary does not have.
+    return (
+        "CASE WHEN pg_is_in_recovery() THEN '' "
+        "ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END"
+    )
+
+
+@compiles(SnapshotEnd, SQLITE)
+def _end_on_sqlite(*_: Any, **__: Any) -> str:
+    return "1"
+
+
+@compiles(SnapshotEnd, POSTGRESQL)
+def _end_on_postgresql(*_: Any, **__: Any) -> str:
+    return "(pg_snapshot_xmax(pg_current_snapshot())::text::bigint)"
 
 
 class CodePoints(TypeDecorator[str]):

@@ -1,0 +1,86 @@
+"""The horizon of the change log: all entries of transactions before it are complete.
+
+On PostgreSQL, transactions commit in another order than that of their numbers. A reader of the
+change log may only pass a number if no writer of the change log with a smaller one is still open.
+`register_log_writer` makes these writers known; `LogHorizon` finds the oldest of them. Transactions
+that do not write to the change log, in this database or another one, do not hold the horizon back.
+Decision 0011 has the proof. On SQLite, writers are serialized and every entry is complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.store.engine import driver_statements
+from app.store.engine.row_reader import RowReader
+from app.store.tables.columns import POSTGRESQL
+
+# The first key of the advisory locks; the second is the change log's table, because a database can
+# hold several installations, each in a schema of its own.
+_LOCK_CLASS = 0x70C52
+_REGISTER = "SELECT pg_advisory_xact_lock_shared($1, 'change'::regclass::oid::int)"
+
+# The snapshot is taken before the locks are read: the proof depends on it.
+_SNAPSHOT_AND_WRITERS = """
+SELECT
+    pg_snapshot_xmax(snapshot)::text::bigint,
+    pg_snapshot_xmin(snapshot)::text::bigint,
+    pg_is_in_recovery(),
+    ARRAY(
+        SELECT pid FROM pg_locks
+        WHERE locktype = 'advisory' AND objsubid = 2
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+            AND classid = $1::int::oid AND objid = 'change'::regclass
+    )
+FROM pg_current_snapshot() AS snapshot
+"""
+# `pg_locks` would show a transaction's number later than this view.
+_TRANSACTIONS = """
+SELECT backend_xid::text::bigint FROM pg_stat_activity
+WHERE pid = ANY($1::int[]) AND backend_xid IS NOT NULL
+"""
+
+
+async def register_log_writer(session: AsyncSession) -> None:
+    """Makes the transaction known as a writer of the change log, until it ends.
+
+    Must be its first statement, outside any savepoint: before the transaction has a number, and in
+    a place where ROLLBACK TO does not undo it.
+    """
+    if session.get_bind().dialect.name == POSTGRESQL:
+        await driver_statements.fetch_rows(session, _REGISTER, [_LOCK_CLASS])
+
+
+class LogHorizon:
+    """Finds the horizon. `value` is the last one found, which later snapshots can still use."""
+
+    def __init__(self, reader: RowReader, dialect_name: str) -> None:
+        self._reader = reader
+        self._is_postgresql = dialect_name == POSTGRESQL
+        self.value = 0
+
+    async def refresh(self) -> int:
+        """Finds the horizon anew: valid for every snapshot that is taken after this call."""
+        if self._is_postgresql:
+            [row] = await self._reader.fetch_rows(_SNAPSHOT_AND_WRITERS, [_LOCK_CLASS])
+            end, oldest, in_recovery, writers = row
+            if in_recovery or None in writers:  # None: a prepared transaction, which has no process
+                self.value = oldest
+            elif writers:
+                rows = await self._reader.fetch_rows(_TRANSACTIONS, [writers])
+                self.value = oldest_transaction(end, [number for [number] in rows])
+            else:
+                self.value = end
+        return self.value
+
+
+def oldest_transaction(end: int, numbers: Sequence[int]) -> int:
+    """The smallest of `end` and the transaction numbers.
+
+    `end` has 64 bits, the others only their low 32, which start again every 2^32 transactions. They
+    are at most 2^31 away from `end`.
+    """
+    behind = [(end - number) % 2**32 for number in numbers]
+    return end - max((distance for distance in behind if distance < 2**31), default=0)
