@@ -30,7 +30,7 @@ def is_ours(item: Any, name: str | None, kind: str, _reflected: bool, _other: An
     if kind == "table":
         # SQLite's FTS5 and the tables that it keeps for itself.
         return not (name or "").startswith("event_search")
-    # SQLite has no GIN: an index on the text of the words would serve nobody.
+    # SQLite has no GIN: an index on the text of the words would not be used.
     dialect_name = context.get_context().dialect.name
     return name != "ix_event_words_words" or dialect_name == "postgresql"
 

@@ -32,7 +32,7 @@ function Page() {
     const abort = new AbortController();
     void verifyKey(candidate.key, abort.signal).then((problem) => {
       if (abort.signal.aborted) return;
-      // Until there is a verdict, the link stays in the address so that a reload tries it again.
+      // Until the key is verified, the link stays in the address so that a reload tries it again.
       if (!problem?.canRetry) removeLink();
       if (problem) {
         if (!problem.canRetry) forgetKey(candidate.key);

@@ -81,7 +81,7 @@ export function watchUnread(headers: Headers): () => void {
               if (!signal.aborted) showUnread(counts && counts.notifications.unacknowledgedCount);
             }
           } catch {
-            // The connection ends as well if the server is down, and its end starts anew.
+            // The connection ends as well if the server is down, and its end starts this again.
           } finally {
             isRefreshing = false;
           }

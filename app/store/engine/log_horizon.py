@@ -62,7 +62,7 @@ class LogHorizon:
         self.value = 0
 
     async def refresh(self) -> int:
-        """Finds the horizon anew: valid for every snapshot that is taken after this call."""
+        """Finds the horizon, which is valid for every snapshot that is taken after this call."""
         if self._is_postgresql:
             [row] = await self._reader.fetch_rows(_SNAPSHOT_AND_WRITERS, [_LOCK_CLASS])
             end, oldest, in_recovery, writers = row

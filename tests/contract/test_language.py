@@ -1,0 +1,121 @@
+"""Texts that people read use standard terms: none of the phrases that the style guide replaces.
+
+This is a floor: it finds known phrases, not sentences that are hard to understand.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+# Phrase (a regular expression) and what to write instead.
+REPLACED_PHRASES = {
+    r"told|said|tells? of|says? of": "name the thing: 'value of', 'given in', 'documented in'",
+    r"whoever|anybody|everybody|nobody": "name the role: the caller, all subscribers, no client",
+    r"grave|gravity": "severity",
+    r"what (became|becomes) of|how what": "result of, outcome of",
+    r"who would|would be the one": "name the condition",
+    r"(may|can|to|is|are) be had|to be had": "is available, can be read",
+    r"its room|takes? room": "space, capacity",
+    r"mends?|mended|mending": "fix",
+    r"desks?|deeds?|doors?|halls?": "the standard term: context, mutation, API, page",
+    r"at a stretch": "in a row, continuously",
+    r"looked at|looks at": "checked, read, inspected",
+    r"'[^']*' is no (id|type|number|cursor|instant|key|uuid)": "Invalid ID 'x': expected ...",
+    r"takes? (an?|the) [a-z ]+ away|taken away": "delete, remove",
+    r"hears? of|heard of|heard": "receive, notify",
+    r"slow(ed|ing)(?! down)": "rate-limited, delayed",
+    r"from then on|for ever": "afterwards, indefinitely",
+    r"anew": "again",
+    r"heeded": "used, respected",
+    r"broken off|breaks? off": "interrupted, cancelled",
+    r"caught(?! up)|forgotten": "matched, cleared",
+    r"verdicts?": "result, validation result",
+    r"paid for twice": "charged twice",
+    r"the most characters": "maximum length in characters",
+    r"lies? (in|on|beside|behind)": "is stored in, is",
+}
+PHRASES = re.compile(
+    "|".join(rf"(?<!\w)(?:{phrase})(?!\w)" for phrase in REPLACED_PHRASES), re.IGNORECASE
+)
+# Names of others that contain such a word: file names, HTTP headers, quotations of other software.
+EXCEPTIONS = re.compile(r"`[^`]*`|\"data-partition-id\"")
+
+
+class Prose(NamedTuple):
+    line: int
+    text: str
+
+
+def read_markup_prose(file: Path) -> Iterator[Prose]:
+    """Lines of Markdown outside code blocks, lines of GraphQL and TypeScript."""
+    in_code = False
+    for number, line in enumerate(file.read_text().splitlines(), 1):
+        if file.suffix == ".md" and line.lstrip().startswith("```"):
+            in_code = not in_code
+        elif not in_code:
+            yield Prose(number, line)
+
+
+def read_python_prose(file: Path) -> Iterator[Prose]:
+    """Docstrings, comments and string literals that are sentences."""
+    source = file.read_text()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
+            yield Prose(node.lineno, node.value)
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            yield Prose(token.start[0], token.string)
+
+
+def find_replaced_phrases(prose: Iterator[Prose]) -> list[str]:
+    return [
+        f"{line}: '{found[0]}' in '{' '.join(text.split())[:120]}'"
+        for line, text in prose
+        if (found := PHRASES.search(EXCEPTIONS.sub("", text)))
+    ]
+
+
+PYTHON_FILES = sorted((ROOT / "app").rglob("*.py"))
+MARKUP_FILES = [
+    ROOT / "README.md",
+    ROOT / "CHANGELOG.md",
+    ROOT / "schema.graphql",
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "web" / "src").rglob("*.ts*")),
+]
+
+
+def relative_name(file: Path) -> str:
+    return str(file.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("file", MARKUP_FILES, ids=relative_name)
+def test_documents_schema_and_page_use_standard_terms(file: Path) -> None:
+    assert find_replaced_phrases(read_markup_prose(file)) == []
+
+
+def test_messages_docstrings_and_comments_use_standard_terms() -> None:
+    found = {
+        relative_name(file): phrases
+        for file in PYTHON_FILES
+        if (phrases := find_replaced_phrases(read_python_prose(file)))
+    }
+
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    "text", ["How grave it is.", "mend the client", "'nope' is no id", "Bad credentials are slowed"]
+)
+def test_a_phrase_that_was_replaced_is_found(text: str) -> None:
+    assert find_replaced_phrases(iter([Prose(1, text)])) != []
