@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, delete, insert, or_, select, update
 from sqlmodel import col
 
 from app.domain.event_types.definitions import EventTypeDefinition, VersionDefinition
@@ -22,6 +22,8 @@ def migrate_data(connection: Connection, revision: str) -> None:
         _index_events(connection)
     if revision < "0003":
         _create_first_versions(connection)
+    if revision < "0009":
+        _set_exact_numbers(connection)
 
 
 def _index_events(connection: Connection) -> None:
@@ -40,6 +42,25 @@ def _index_events(connection: Connection) -> None:
                 # The tags are in their table already.
                 if table is not tables.EventTag:
                     connection.execute(insert(table), index_rows)
+
+
+def _set_exact_numbers(connection: Connection) -> None:
+    """Indexes the values of events again that have a number of at least 2^53."""
+    event, value = tables.Event, tables.EventValue
+    large = or_(col(value.number) >= 2.0**53, col(value.number) <= -(2.0**53))
+    event_ids = select(col(value.event_id)).where(large).distinct().order_by(col(value.event_id))
+    last_id = UUID(int=0)
+    while ids := connection.scalars(
+        event_ids.where(col(value.event_id) > last_id).limit(BATCH_SIZE)
+    ).all():
+        last_id = ids[-1]
+        rows = connection.execute(select(event).where(col(event.id).in_(ids))).all()
+        connection.execute(delete(value).where(col(value.event_id).in_(ids)))
+        for event_row in (tables.Event(**row._mapping) for row in rows):
+            index_rows = dict(
+                search_index.build_index_rows(event_row.organization_id, [event_row.to_domain()])
+            )
+            connection.execute(insert(value), index_rows[value])
 
 
 def _create_first_versions(connection: Connection) -> None:

@@ -10,13 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.event_types.comparisons import (
-    MAX_SAFE_INTEGER,
     build_value_schema,
     supported_operators,
     validate_field_predicate,
     value_satisfies,
 )
-from app.domain.event_types.fields import FieldKind
+from app.domain.event_types.fields import MAX_SAFE_INTEGER, FieldKind
 from app.domain.events.predicates import FieldPredicate, PredicateOperator
 from app.domain.shared.limits import Limits
 from app.domain.shared.problems import invalid_input

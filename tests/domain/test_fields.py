@@ -16,6 +16,8 @@ from app.domain.shared.problems import Problem, invalid_input
 from tests.domain.examples import codes_and_paths, make_field
 from tests.domain.strategies import sound_definitions
 
+OUT_OF_RANGE = "must be from -9,007,199,254,740,991 to 9,007,199,254,740,991 (less than 2^53)."
+
 NAMING = "expected 1 to 63 of a-z, 0-9 and _, beginning with a letter."
 
 CEL_RESERVES = (
@@ -187,6 +189,8 @@ def test_a_text_of_a_definition_has_its_limit(attributes: dict[str, Any], proble
         ({"minimum": math.nan}, invalid_input("minimum must be a finite number.", "minimum")),
         ({"minimum": -math.inf}, invalid_input("minimum must be a finite number.", "minimum")),
         ({"maximum": math.inf}, invalid_input("maximum must be a finite number.", "maximum")),
+        ({"maximum": 2.0**53}, invalid_input(f"maximum {OUT_OF_RANGE}", "maximum")),
+        ({"minimum": -1e300}, invalid_input(f"minimum {OUT_OF_RANGE}", "minimum")),
         (
             {"minimum": 2.0, "maximum": 1.0},
             invalid_input("minimum must not be greater than maximum.", "minimum"),
@@ -213,7 +217,7 @@ def test_bounds_leave_something_between_them(attributes: dict[str, Any], problem
     "attributes",
     [
         {"minimum": 1.0, "maximum": 1.0},
-        {"minimum": -1e308, "maximum": 1e308},
+        {"minimum": 1.0 - 2**53, "maximum": 2.0**53 - 1},
         {"kind": FieldKind.TEXT, "min_length": 0, "max_length": 0},
     ],
 )

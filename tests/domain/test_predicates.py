@@ -108,7 +108,8 @@ def _fields_with(value: Any) -> dict[str, Any]:
     [
         (0, Comparable(number=0.0)),
         (-0.0, Comparable(number=0.0)),
-        (2**53 + 1, Comparable(number=2.0**53)),
+        (2**53 + 1, Comparable(number=2**53 + 1)),
+        (2.0**53, Comparable(number=2**53)),
         (False, Comparable(boolean=False)),
         ("", Comparable(text="")),
         ("é", Comparable(text="é")),

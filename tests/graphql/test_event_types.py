@@ -72,6 +72,8 @@ async def test_a_type_that_is_taken_is_refused(client: Client) -> None:
         ({"name": "a", "kind": "TEXT", "minimum": 1}, ["minimum"]),
         ({"name": "a", "kind": "NUMBER", "minLength": 1}, ["minLength"]),
         ({"name": "a", "kind": "NUMBER", "minimum": 2, "maximum": 1}, ["minimum"]),
+        ({"name": "a", "kind": "NUMBER", "maximum": 2**53}, ["maximum"]),
+        ({"name": "a", "kind": "INTEGER", "minimum": -1e300}, ["minimum"]),
         ({"name": "a", "kind": "TEXT", "minLength": 2, "maxLength": 1}, ["minLength"]),
         ({"name": "a", "kind": "TEXT", "minLength": -1}, ["minLength"]),
         ({"name": "a", "kind": "TEXT", "pattern": "("}, ["pattern"]),
@@ -89,6 +91,20 @@ async def test_a_field_that_makes_no_sense_is_refused_at_its_place(
     assert [(error["code"], error["path"]) for error in payload["userErrors"]] == [
         ("INVALID_INPUT", ["input", "fields", "0", *place])
     ]
+    assert await client.execute_field(COUNT) == {"totalCount": 0}
+
+
+async def test_a_bound_that_a_double_would_round_is_refused(client: Client) -> None:
+    payload = await client.execute_field(
+        """mutation { createEventType(input: {
+             name: "Gauge", fields: [{name: "a", kind: INTEGER, maximum: 9007199254740993}]
+           }) { eventType { id } userErrors { code path } } }"""
+    )
+
+    assert payload == {
+        "eventType": None,
+        "userErrors": [{"code": "INVALID_INPUT", "path": ["input", "fields", "0", "maximum"]}],
+    }
     assert await client.execute_field(COUNT) == {"totalCount": 0}
 
 
@@ -137,6 +153,8 @@ VALUES = [
     ("TEXT", {"pattern": "^a+$"}, "aa", "b"),
     ("NUMBER", {"minimum": 0.5}, 0.5, 0.4),
     ("INTEGER", {"maximum": 7}, 7.0, 6.5),
+    ("INTEGER", {"maximum": 2**53 - 1}, 2**53 - 1, 2**53),
+    ("INTEGER", {}, 2**53 + 1, str(2**53 + 1)),
     ("BOOLEAN", {}, False, "false"),
     ("DATE", {}, "2026-02-28", "2026-02-30"),
     ("DATETIME", {}, "2026-04-10T10:30:00+02:00", "2026-04-10 10:30:00Z"),

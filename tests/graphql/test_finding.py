@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from operator import eq, ge, gt, le, lt, ne
 from typing import Any
 
 import pytest
@@ -186,6 +188,66 @@ async def test_a_predicate_selects_no_others(client: Client) -> None:
     results = [(each, await find_summaries(client, predicate_filter(*each))) for each in FAILING]
 
     assert results == [(each, []) for each in FAILING]
+
+
+NEIGHBORS = [2**53 - 1, 2**53, 2**53 + 1, 10**19 - 1, 10**19]
+NEIGHBORS = sorted({*NEIGHBORS, *(-number for number in NEIGHBORS)})
+COMPARISONS: dict[str, Callable[[int, int], bool]] = {
+    "EQ": eq,
+    "NE": ne,
+    "GT": gt,
+    "GTE": ge,
+    "LT": lt,
+    "LTE": le,
+}
+
+
+@pytest.mark.parametrize("comparison", COMPARISONS)
+async def test_integers_beyond_doubles_are_compared_exactly(
+    client: Client, comparison: str
+) -> None:
+    for number in NEIGHBORS:
+        await client.log_event(summary=str(number), fields={"n": number})
+
+    selected = {
+        value: await find_summaries(client, predicate_filter("n", comparison, value))
+        for value in NEIGHBORS
+    }
+
+    assert selected == {
+        value: [str(n) for n in reversed(NEIGHBORS) if COMPARISONS[comparison](n, value)]
+        for value in NEIGHBORS
+    }
+
+
+async def test_integers_beyond_doubles_are_elements_and_literals(client: Client) -> None:
+    for numbers in ([2**53], [2**53, 2**53 + 1], [2**53 + 1]):
+        await client.log_event(summary=str(len(numbers)), fields={"n": numbers[0], "list": numbers})
+
+    page = await client.execute_field(
+        """{ events(filter: {fields: [{field: "n", operator: IN, value: [9007199254740993, 1]}]}) {
+             nodes { fields } } }"""
+    )
+    containing = await client.execute_field(
+        EVENTS, filter=predicate_filter("list", "CONTAINS", 2**53 + 1)
+    )
+
+    assert page == {"nodes": [{"fields": {"n": 2**53 + 1, "list": [2**53 + 1]}}]}
+    assert containing["totalCount"] == 2
+
+
+async def test_a_subscriber_gets_the_integer_of_its_filter_and_not_its_neighbor(
+    client: Client,
+) -> None:
+    filter = predicate_filter("n", "GT", 2**53)
+    head = await client.execute_field("{ logHead }")
+
+    async with client.subscription(CHANGED, filter=filter, after=head) as changed:
+        for number in (2**53, 2**53 + 1):
+            await client.log_event(summary=str(number), fields={"n": number})
+        entry = await changed.receive_next()
+
+    assert entry["changes"]["fields"] == [None, {"n": 2**53 + 1}]
 
 
 async def test_a_field_that_is_null_is_absent(client: Client) -> None:

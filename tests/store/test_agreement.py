@@ -74,7 +74,12 @@ TEXTS = tuple(
         for spelling in _spelling_variants(text)
     )
 )
-NUMBERS = (0, -0.0, 1, 1.0, -1, 1.5, 2**53 + 1, 10**300, 5e-324, -1e308)
+NUMBERS = (
+    *(0, -0.0, 1, 1.0, -1, 1.5, 10**300, 5e-324, -1e308),
+    # Integers that share a double with their neighbors, and floats that equal one of them.
+    *(2**53 - 1, 2**53, 2.0**53, 2**53 + 1, 2**53 + 2, -(2**53), -(2**53) - 1, -(2**53) - 2),
+    *(10**19, 1e19, 10**19 - 1, 10**19 + 1, -(10**19), 1 - 10**19),
+)
 NOON = datetime(2026, 4, 10, 12, tzinfo=UTC)
 INSTANTS = tuple(NOON + timedelta(microseconds=n) for n in (-86_400_000_000, -1, 0, 1, 999_999))
 IDS = tuple(UUID(int=Random(n).getrandbits(128)) for n in range(200))

@@ -323,6 +323,20 @@ QUERIES: dict[str, tuple[Ask, str | tuple[str, str]]] = {
         fetch_page_with(**field_filter("pressure", PredicateOperator.GTE, 999)),
         NUMBER,
     ),
+    "with an integer beyond doubles": (
+        fetch_page_with(**field_filter("pressure", PredicateOperator.EQ, 2**53 + 1)),
+        NUMBER,
+    ),
+    "with integers from one beyond doubles on": (
+        fetch_page_with(**field_filter("pressure", PredicateOperator.GT, 2**53 + 1)),
+        NUMBER,
+    ),
+    "with one of some integers beyond doubles": (
+        fetch_page_with(
+            **field_filter("pressure", PredicateOperator.IN, (1, 2**53 + 1, 2**60 + 1))
+        ),
+        NUMBER,
+    ),
     "with any value": (
         fetch_page_with(**field_filter("nothing", PredicateOperator.EXISTS, None)),
         NUMBER,

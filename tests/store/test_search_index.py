@@ -22,6 +22,7 @@ from app.domain.access.caller import Permission
 from app.domain.events.filters import extract_words
 from app.store import tables
 from app.store.alembic_upgrade import alembic_config
+from app.store.data_migrations import migrate_data
 from app.store.engine import dialect
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from tests.client import LOG_EVENT, Client
@@ -216,6 +217,32 @@ async def test_the_index_of_words_stays_in_step(own_client: Client, database: Da
     assert await check_index_sync(database) == (3, 3)
     assert await find_summaries(own_client, search="pump") == ["pump 3", "pump 1", "valve"]
     assert await find_summaries(own_client, search="2") == []
+
+
+async def test_stored_integers_beyond_doubles_are_compared_exactly_after_an_upgrade(
+    own_client: Client, database: Database
+) -> None:
+    for number in (2**53, 2**53 + 1, -(2**53) - 1):
+        await own_client.log_event(
+            summary=str(number), fields={"n": number, "list": [number, "x", 2**53]}
+        )
+    async with database.write(ALL_ORGANIZATIONS) as session:
+        await session.execute(text("UPDATE event_value SET exact = NULL"))
+        # An older version indexed integers with the same double once.
+        await session.execute(text("DELETE FROM event_value WHERE ordinal = 3"))
+
+    async with database.write(ALL_ORGANIZATIONS) as session:
+        connection = await session.connection()
+        await connection.run_sync(migrate_data, "0008")
+
+    for filter in (field_filter("n", "EQ", 2**53 + 1), field_filter("list", "CONTAINS", 2**53 + 1)):
+        assert await find_summaries(own_client, **filter) == [str(2**53 + 1)]
+    assert await find_summaries(own_client, **field_filter("n", "LT", -(2**53))) == [
+        str(-(2**53) - 1)
+    ]
+    for element in (2**53, "x"):
+        filter = field_filter("list", "CONTAINS", element)
+        assert len(await find_summaries(own_client, **filter)) == 3
 
 
 async def test_nothing_is_left_of_an_event_that_is_deleted(

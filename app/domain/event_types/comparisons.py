@@ -16,6 +16,7 @@ from typing import Any
 
 from app.domain.event_types.fields import (
     CHOICE_KINDS,
+    MAX_SAFE_INTEGER,
     NUMERIC_KINDS,
     TEXT_KINDS,
     FieldDefinition,
@@ -28,9 +29,6 @@ from app.domain.shared.problems import Problem, invalid_input
 from app.domain.shared.values import validate_text
 
 Op = PredicateOperator
-
-# Browsers read JSON numbers as doubles, which represent all integers up to this one exactly.
-MAX_SAFE_INTEGER = 2**53 - 1
 
 _PRESENCE_OPERATORS = frozenset({Op.EXISTS, Op.NOT_EXISTS})
 _EQUALITY_OPERATORS = frozenset({Op.EQ, Op.NE, Op.IN})

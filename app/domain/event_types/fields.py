@@ -34,6 +34,9 @@ NUMERIC_KINDS = frozenset({FieldKind.NUMBER, FieldKind.INTEGER})
 CHOICE_KINDS = frozenset({FieldKind.SELECT, FieldKind.MULTI_SELECT})
 
 _FIELD_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+# JSON numbers in browsers and bounds of fields are doubles, in which each integer up to this one
+# is distinct from its neighbors.
+MAX_SAFE_INTEGER = 2**53 - 1
 _CEL_RESERVED = frozenset(
     [
         "as",
@@ -194,11 +197,19 @@ def _validate_applicable_attributes(field: FieldDefinition) -> list[Problem]:
     ]
 
 
+def _check_bound(bound: float) -> str | None:
+    if isinstance(bound, float) and not math.isfinite(bound):
+        return "must be a finite number."
+    if abs(bound) > MAX_SAFE_INTEGER:
+        return f"must be from -{MAX_SAFE_INTEGER:,} to {MAX_SAFE_INTEGER:,} (less than 2^53)."
+    return None
+
+
 def _validate_bounds(field: FieldDefinition) -> list[Problem]:
     problems = [
-        invalid_input(f"{attribute} must be a finite number.", attribute)
+        invalid_input(f"{attribute} {error}", attribute)
         for attribute, bound in (("minimum", field.minimum), ("maximum", field.maximum))
-        if bound is not None and not math.isfinite(bound)
+        if bound is not None and (error := _check_bound(bound)) is not None
     ]
     problems += [
         invalid_input(f"{attribute} must not be negative.", attribute)

@@ -59,9 +59,12 @@ MAX_INDEXED_NAME_LENGTH = 255
 
 @dataclass(frozen=True)
 class Comparable:
-    """A JSON scalar in comparable form: exactly one of the attributes is not None."""
+    """A JSON scalar in comparable form: exactly one of the attributes is not None.
 
-    number: float | None = None
+    Python compares integers and floats exactly, whatever their size.
+    """
+
+    number: int | float | None = None
     text: str | None = None
     boolean: bool | None = None
 
@@ -71,7 +74,7 @@ def to_comparable(value: Any) -> Comparable | None:
     if isinstance(value, bool):
         return Comparable(boolean=value)
     if isinstance(value, int | float):
-        return Comparable(number=float(value))
+        return Comparable(number=value)
     if isinstance(value, str):
         instant = parse_instant(value)
         return Comparable(text=value if instant is None else format_instant(instant))

@@ -63,11 +63,13 @@ class EventFieldInput:
     )
     minimum: float | None = strawberry.field(
         default=None,
-        description="Minimum value, inclusive. Only for NUMBER and INTEGER. Null for no minimum.",
+        description="Minimum value, inclusive, less than 2^53 in magnitude. Only for NUMBER and "
+        "INTEGER. Null for no minimum.",
     )
     maximum: float | None = strawberry.field(
         default=None,
-        description="Maximum value, inclusive. Only for NUMBER and INTEGER. Null for no maximum.",
+        description="Maximum value, inclusive, less than 2^53 in magnitude. Only for NUMBER and "
+        "INTEGER. Null for no maximum.",
     )
     min_length: int | None = strawberry.field(
         default=None,
@@ -217,10 +219,12 @@ class UpdateEventFieldInput:
         "than SELECT and MULTI_SELECT."
     )
     minimum: strawberry.Maybe[float | None] = strawberry.field(
-        description="Minimum value of a NUMBER or INTEGER, inclusive. Null removes the minimum."
+        description="Minimum value of a NUMBER or INTEGER, inclusive, less than 2^53 in magnitude. "
+        "Null removes the minimum."
     )
     maximum: strawberry.Maybe[float | None] = strawberry.field(
-        description="Maximum value of a NUMBER or INTEGER, inclusive. Null removes the maximum."
+        description="Maximum value of a NUMBER or INTEGER, inclusive, less than 2^53 in magnitude. "
+        "Null removes the maximum."
     )
     min_length: strawberry.Maybe[int | None] = strawberry.field(
         description="Minimum length of a text, in characters. Null removes the minimum."

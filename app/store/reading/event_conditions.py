@@ -25,7 +25,7 @@ from app.domain.events.predicates import (
 )
 from app.store.tables import Event, EventTag, EventValue, EventWords
 from app.store.tables.columns import CodePoints, ContainsText, HasWords
-from app.store.writing.search_index import HEAD_LENGTH, scope_words, split_text
+from app.store.writing.search_index import HEAD_LENGTH, scope_words, split_number, split_text
 
 Condition = ColumnElement[bool]
 
@@ -122,8 +122,12 @@ _TEXT_COLUMNS = tuple_(col(EventValue.head), col(EventValue.tail))
 
 def _value_equals(value: Any) -> Condition:
     match to_comparable(value):
-        case Comparable(number=float(number)):
-            return col(EventValue.number) == number
+        case Comparable(number=int() | float() as number):
+            double, exact = split_number(number)
+            return and_(
+                col(EventValue.number) == double,
+                true() if exact is None else col(EventValue.exact) == exact,
+            )
         case Comparable(text=str(text)):
             head, tail = split_text(text)
             return and_(col(EventValue.head) == head, col(EventValue.tail) == tail)
@@ -134,17 +138,25 @@ def _value_equals(value: Any) -> Condition:
 
 def _value_in(values: Sequence[Any]) -> Condition:
     """Uses IN lists where possible: thousands of conditions take seconds to compile."""
-    numbers, short, long_or_other = [], [], []
+    doubles, exact_numbers, short, long_or_other = [], {}, [], []
     for value in values:
         match to_comparable(value):
-            case Comparable(number=float(number)):
-                numbers.append(number)
+            case Comparable(number=int() | float() as number):
+                double, exact = split_number(number)
+                if exact is None:
+                    doubles.append(double)
+                else:
+                    exact_numbers[exact] = double
             case Comparable(text=str(text)) if len(text) <= HEAD_LENGTH:
                 short.append(text)
             case _:
                 long_or_other.append(value)
     return or_(
-        col(EventValue.number).in_(numbers),
+        col(EventValue.number).in_(doubles),
+        and_(
+            col(EventValue.number).in_(sorted(set(exact_numbers.values()))),
+            col(EventValue.exact).in_(exact_numbers),
+        ),
         and_(col(EventValue.head).in_(short), col(EventValue.tail) == ""),
         *map(_value_equals, long_or_other),
     )
@@ -160,8 +172,15 @@ def _value_contains(value: Any) -> Condition:
 def _value_compares(operator: PredicateOperator, value: Any) -> Condition:
     compare = ORDERING_OPERATORS[operator]
     match to_comparable(value):
-        case Comparable(number=float(number)):
-            condition: Condition = compare(col(EventValue.number), number)
+        case Comparable(number=int() | float() as number):
+            double, exact = split_number(number)
+            column = col(EventValue.number)
+            condition: Condition = compare(column, double)
+            if exact is not None:
+                # The range of doubles, both ends included, is what the index can find.
+                in_range = column >= double if compare(1, 0) else column <= double
+                is_exact = or_(column != double, compare(col(EventValue.exact), exact))
+                condition = and_(in_range, is_exact)
         case Comparable(text=str(text)):
             pair = tuple_(*(literal(part, CodePoints()) for part in split_text(text)))
             condition = compare(_TEXT_COLUMNS, pair)

@@ -136,6 +136,7 @@ class EventValue(OrganizationOwned, table=True):
 
     Ordinal 0 is the field itself, with all columns null if it is not a scalar; elements start at 1.
     A text is split into `head`, which is indexed, and `tail`; as a pair they sort like the text.
+    `number` is the nearest double; `exact` orders the numbers that share one, from 2^53 on.
     """
 
     __tablename__ = "event_value"
@@ -148,6 +149,7 @@ class EventValue(OrganizationOwned, table=True):
     field: str = Field(primary_key=True)
     ordinal: int = Field(primary_key=True)
     number: float | None = None
+    exact: str | None = Field(default=None, sa_type=CodePoints)
     head: str | None = Field(default=None, sa_type=CodePoints)
     tail: str | None = Field(default=None, sa_type=CodePoints)
     truth: bool | None = None

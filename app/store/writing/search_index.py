@@ -25,6 +25,9 @@ from app.store import tables
 from app.store.writing.bulk import insert_rows
 
 HEAD_LENGTH = 200
+# From here on, a double is nearest to several integers.
+_MIN_SHARED_DOUBLE = 2.0**53
+_NINES_COMPLEMENT = str.maketrans("0123456789", "9876543210")
 _TABLES = (tables.EventTag, tables.EventWords, tables.EventValue)
 
 
@@ -54,6 +57,19 @@ def split_text(text: str) -> tuple[str, str]:
     return text[:HEAD_LENGTH], text[HEAD_LENGTH:]
 
 
+def split_number(number: int | float) -> tuple[float, str | None]:
+    """Returns the double nearest to a number, and a text that orders the numbers with that double.
+
+    The text is None for doubles that are nearest to one integer only.
+    """
+    double = float(number)
+    if abs(double) < _MIN_SHARED_DOUBLE:
+        return double, None
+    digits = str(abs(int(number)))
+    key = f"{len(digits):03}{digits}"
+    return double, key if double > 0 else f"-{key.translate(_NINES_COMPLEMENT)}"
+
+
 def build_index_rows(
     organization_id: UUID, events: Iterable[EventState]
 ) -> list[tuple[Any, list[dict[str, Any]]]]:
@@ -76,5 +92,7 @@ def build_index_rows(
 
 def _value_columns(value: Comparable | None) -> dict[str, Any]:
     value = value or Comparable()
+    number, exact = (None, None) if value.number is None else split_number(value.number)
     head, tail = (None, None) if value.text is None else split_text(value.text)
-    return {"number": value.number, "head": head, "tail": tail, "truth": value.boolean}
+    columns = {"number": number, "exact": exact, "head": head, "tail": tail}
+    return columns | {"truth": value.boolean}
