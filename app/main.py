@@ -82,6 +82,7 @@ def create_app(settings: Settings) -> FastAPI:
         telemetry=_TELEMETRY,
     )
     app.state.limits = settings.limits
+    app.state.severity_map = settings.severity_map or {}
     app.state.body_timeout_seconds = settings.requests.body_timeout_seconds
     app.state.listeners = set()
     graphql, sockets = create_graphql_routes(

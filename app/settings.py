@@ -9,12 +9,13 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.domain.events.severity import Severity, parse_severity_map
 from app.domain.shared.limits import (
     DocumentLimits,
     FailedAuthLimits,
@@ -125,6 +126,13 @@ class Settings(BaseSettings):
         description="Accepted clock difference in seconds when the times in an access token are "
         "validated, at most 3,600.",
     )
+    severity_map: Annotated[dict[str, Severity] | None, NoDecode] = Field(
+        default=None,
+        description="Words that producers use for severities, with their meanings: "
+        "`critical=error,fatal=error,notice=info`. Case is ignored. They are added to the words "
+        "that `LogEventInput.severity` lists. An event with any other word has the severity INFO "
+        "and a warning `SEVERITY_UNKNOWN`.",
+    )
     failed_auth: FailedAuthLimits = Field(
         default_factory=FailedAuthLimits,
         description="Rate limit for failed authentication attempts.",
@@ -169,6 +177,11 @@ class Settings(BaseSettings):
             lines = [f"{old} was renamed: set {new} instead." for old, new in renamed.items()]
             raise PydanticCustomError("renamed_setting", "{lines}", {"lines": "\n".join(lines)})
         return values
+
+    @field_validator("severity_map", mode="before")
+    @classmethod
+    def _parse_severity_map(cls, value: str | None) -> dict[str, Severity] | None:
+        return None if value is None else parse_severity_map(value)
 
     @field_validator("public_url")
     @classmethod

@@ -107,7 +107,14 @@ def _create_import_job(settings: Settings, file: BinaryIO, actor: str) -> Organi
     async def job(database: Database, organization_id: UUID) -> int:
         actor_caller = Caller(actor, organization_id, frozenset({Permission.EVENT_CREATE}))
         with _show_progress(file) as (print_line, advance):
-            importer = Importer(database, actor_caller, settings.limits, print_line, advance)
+            importer = Importer(
+                database,
+                actor_caller,
+                settings.limits,
+                print_line,
+                advance,
+                settings.severity_map or {},
+            )
             tally = await importer.run(read_events(file, settings.limits.cloud_events_body_bytes))
         typer.echo(str(tally))
         if tally.stop_reason is not None:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from app.archives.reading import ParsedEvent
 from app.domain.access.caller import Caller
+from app.domain.events.severity import SeverityMap
 from app.domain.intake.intake import CommandContext
 from app.domain.shared.limits import Limits
 from app.domain.shared.messages import locate_message
@@ -71,6 +72,7 @@ class Importer:
     limits: Limits
     print_line: PrintLine
     advance: Callable[[int], None] = lambda _: None
+    severity_map: SeverityMap = field(default_factory=dict)
     tally: ImportTally = field(default_factory=ImportTally)
 
     async def run(self, results: Iterator[ParsedEvent]) -> ImportTally:
@@ -126,7 +128,12 @@ class Importer:
         attempts = 0
         while True:
             try:
-                command = CommandContext(self.reporter, datetime.now(UTC), self.limits)
+                command = CommandContext(
+                    self.reporter,
+                    datetime.now(UTC),
+                    self.limits,
+                    severity_map=self.severity_map,
+                )
                 return await cloudevents.ingest_cloud_events(self.database, command, events)
             except Exception as error:
                 attempts += 1

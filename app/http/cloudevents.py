@@ -107,7 +107,8 @@ async def _process_request(request: Request) -> Response:
     if isinstance(message, InvalidMessage):
         return _problem_response(message.status, message.errors)
     access.rate_limits.charge_points(caller, len(message.events))
-    command = CommandContext(caller, datetime.now(UTC), limits)
+    severity_map = request.app.state.severity_map
+    command = CommandContext(caller, datetime.now(UTC), limits, severity_map=severity_map)
     reports = await cloudevents.ingest_cloud_events(access.database, command, message.events)
     results = [
         _event_result(event, report, caller, limits)

@@ -39,11 +39,11 @@ class CommandResult:
         return parse_ids(self.out)
 
 
-async def run_command(database_url: str, *arguments: str | Path) -> CommandResult:
+async def run_command(database_url: str, *arguments: str | Path, **settings: str) -> CommandResult:
     logging_config = structlog.get_config()
     try:
         result = await asyncio.to_thread(
-            CliRunner(env=command_environment(database_url=database_url)).invoke,
+            CliRunner(env=command_environment(database_url=database_url, **settings)).invoke,
             main,
             [str(each) for each in arguments],
             catch_exceptions=False,

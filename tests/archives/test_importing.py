@@ -75,6 +75,26 @@ async def test_a_value_that_cannot_be_stored_is_reported_in_one_line(
     assert await count_events(database) == 0
 
 
+async def test_unknown_severities_are_reported_unless_the_severity_map_has_them(
+    database_url: str, client: Client, tmp_path: Path
+) -> None:
+    file = tmp_path / "events.ndjson"
+    words = enumerate(["P1", "critical", "FATAL"])
+    file.write_text("\n".join(json.dumps(cloud_event(str(n), severitytext=w)) for n, w in words))
+
+    ran = await run_command(database_url, "import", file, severity_map="p1=error")
+
+    assert ran.code == 0
+    assert ran.err == [
+        "line 2: warning: severitytext: Unknown severity 'critical': the event has the severity "
+        "INFO. Send error, warn, info or success, or add the word to TOCSIN_SEVERITY_MAP."
+    ]
+    events = await client.execute_field(
+        "{ events(orderBy: {field: RECORDED_AT, direction: ASC}) { nodes { severity } } }"
+    )
+    assert sorted(event["severity"] for event in events["nodes"]) == ["ERROR", "ERROR", "INFO"]
+
+
 async def test_a_second_import_stores_and_counts_nothing_again(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:

@@ -65,6 +65,7 @@ EVENTS = st.builds(
     acknowledged_by=st.none() | KEEPABLE_TEXT,
     acknowledgement_note=st.none() | KEEPABLE_TEXT,
     version=st.integers(min_value=1),
+    severity_text=st.none() | KEEPABLE_TEXT,
     summary_given=st.booleans(),
     extensions=st.none() | KEEPABLE_OBJECTS,
     payload=st.none() | st.builds(dict, data=KEEPABLE_JSON),

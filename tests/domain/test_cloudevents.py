@@ -13,7 +13,7 @@ from app.domain.events.cloudevents import format_cloud_event, schema_url, transl
 from app.domain.events.severity import Outcome, Severity
 from app.domain.events.state import Entity
 from app.domain.intake.cloudevent_parsing import parse_cloud_event
-from app.domain.intake.intake import EventDraft, validate_report, validate_update
+from app.domain.intake.intake import Accepted, EventDraft, validate_report, validate_update
 from app.domain.shared.limits import Limits
 from app.domain.shared.problems import invalid_input
 from tests.domain.examples import (
@@ -265,7 +265,16 @@ def test_planning_tags_may_come_as_the_text_of_an_array() -> None:
         ({}, Severity.INFO),
         ({"severitytext": "red"}, Severity.ERROR),
         ({"severitytext": "info", "severitynumber": 17}, Severity.INFO),
-        ({"severitytext": "FATAL"}, Severity.INFO),
+        ({"severitytext": "FATAL"}, Severity.ERROR),
+        ({"severitytext": " fatal4 "}, Severity.ERROR),
+        ({"severitytext": "Error3"}, Severity.ERROR),
+        ({"severitytext": "WARN2"}, Severity.WARN),
+        ({"severitytext": "INFO2"}, Severity.INFO),
+        ({"severitytext": "debug"}, Severity.INFO),
+        ({"severitytext": "TRACE"}, Severity.INFO),
+        ({"severitytext": "DEBUG", "severitynumber": 17}, Severity.ERROR),
+        ({"severitytext": "critical", "severitynumber": 18}, Severity.ERROR),
+        ({"severitytext": "", "severitynumber": 13}, Severity.WARN),
         ({"severitytext": "FATAL", "severitynumber": 21}, Severity.ERROR),
         ({"severitynumber": -1}, Severity.INFO),
         ({"severitynumber": 8}, Severity.INFO),
@@ -281,11 +290,34 @@ def test_planning_tags_may_come_as_the_text_of_an_array() -> None:
 def test_a_known_severity_text_takes_precedence_over_the_number(
     attributes: dict[str, Any], severity: Severity
 ) -> None:
-    event = accepted_event(
-        validate_report(parse_draft(**attributes), None, make_command_context(), EVENT_ID)
-    )
+    result = validate_report(parse_draft(**attributes), None, make_command_context(), EVENT_ID)
 
+    event = accepted_event(result)
     assert event.severity is severity
+    assert event.severity_text == (attributes.get("severitytext") or None)
+    assert result == Accepted(event)
+
+
+@pytest.mark.parametrize("number", [{}, {"severitynumber": 0}, {"severitynumber": -5}])
+def test_a_text_that_no_standard_knows_is_a_warning_without_a_number(number: Any) -> None:
+    draft = parse_draft(severitytext="critical", **number)
+
+    result = validate_report(draft, None, make_command_context(), EVENT_ID)
+
+    assert isinstance(result, Accepted)
+    assert (result.event.severity, result.event.severity_text) == (Severity.INFO, "critical")
+    assert codes_and_paths(result.warnings) == [("SEVERITY_UNKNOWN", ("severity",))]
+
+
+def test_the_severity_extension_takes_precedence_over_the_severity_map() -> None:
+    command = make_command_context(severity_map={"fatal": Severity.WARN, "p1": Severity.ERROR})
+
+    severities = [
+        accepted_event(validate_report(parse_draft(severitytext=text), None, command, EVENT_ID))
+        for text in ("FATAL", "P1")
+    ]
+
+    assert [event.severity for event in severities] == [Severity.ERROR, Severity.ERROR]
 
 
 @pytest.mark.parametrize("data", [None, "a\nb", "", [1, {"a": None}], 1.5, 0, True, False])

@@ -16,7 +16,7 @@ from tests.domain.strategies import EVENTS
 
 
 def test_the_log_keeps_an_event_under_the_names_of_the_api() -> None:
-    event = make_event()
+    event = make_event(severity_text="warning")
 
     serialized = event.to_json()
 
@@ -47,6 +47,7 @@ def test_the_log_keeps_an_event_under_the_names_of_the_api() -> None:
         "acknowledgedBy": "night shift",
         "acknowledgementNote": "On it.",
         "version": 2,
+        "severityText": "warning",
         "summaryGiven": True,
         "extensions": {"traceparent": "00-1"},
         "payload": {"datacontenttype": "application/vnd.acme+json"},

@@ -72,6 +72,7 @@ def test_a_complete_report_is_accepted_unchanged() -> None:
             type="pump.tripped",
             entity=Entity("Well", "well-001"),
             severity=Severity.WARN,
+            severity_text="warn",
             summary="Pump 3 tripped",
             content="It was the bearing.",
             source="//scada/pumps",

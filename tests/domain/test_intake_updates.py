@@ -44,6 +44,7 @@ def test_an_update_changes_what_is_given_and_nothing_else() -> None:
             FREE_FORM,
             entity=Entity("Pump", "3"),
             severity=Severity.SUCCESS,
+            severity_text=" Green ",
             summary="",
             content="Restarted.",
             outcome=Outcome.SUCCESS,

@@ -28,6 +28,19 @@ SEVERITY_NUMBERS = {
     Severity.WARN: 13,
     Severity.ERROR: 17,
 }
+# Names of the severity extension of CloudEvents, which are those of OpenTelemetry.
+SEVERITY_NAMES = {
+    f"{name}{number}": severity
+    for name, severity in (
+        ("trace", Severity.INFO),
+        ("debug", Severity.INFO),
+        ("info", Severity.INFO),
+        ("warn", Severity.WARN),
+        ("error", Severity.ERROR),
+        ("fatal", Severity.ERROR),
+    )
+    for number in ("", "2", "3", "4")
+}
 
 
 def format_cloud_event(event: EventState, dataschema: str | None) -> dict[str, Any]:

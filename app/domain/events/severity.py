@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 
 
@@ -17,19 +18,39 @@ class Outcome(Enum):
     FAILURE = "FAILURE"
 
 
+SeverityMap = Mapping[str, Severity]
+
 _SEVERITIES_BY_NAME = {
-    "info": Severity.INFO,
     **dict.fromkeys(("error", "failure", "red"), Severity.ERROR),
     **dict.fromkeys(("warn", "warning", "yellow"), Severity.WARN),
+    **dict.fromkeys(("info", "blue"), Severity.INFO),
     **dict.fromkeys(("success", "successful", "green"), Severity.SUCCESS),
 }
 
 
-def parse_severity(text: str | None) -> Severity:
-    """Parses a severity; unknown names mean INFO."""
-    return lookup_severity(text) or Severity.INFO
+def lookup_severity(text: str | None, more_names: SeverityMap | None = None) -> Severity | None:
+    """Returns the severity with this name, ignoring case and blanks around it. None if unknown."""
+    name = _fold_name(text or "")
+    return _SEVERITIES_BY_NAME.get(name) or (more_names or {}).get(name)
 
 
-def lookup_severity(text: str | None) -> Severity | None:
-    """Returns the severity with this name. None if unknown."""
-    return _SEVERITIES_BY_NAME.get((text or "").strip().casefold())
+def parse_severity_map(text: str) -> dict[str, Severity]:
+    """Parses names of severities: "critical=error, notice=info". Raises ValueError."""
+    names: dict[str, Severity] = {}
+    for entry in filter(str.strip, text.split(",")):
+        word, _, severity_name = entry.rpartition("=")
+        name, severity = _fold_name(word), lookup_severity(severity_name)
+        if not name or severity is None:
+            raise ValueError(
+                f"Invalid entry {entry.strip()[:100]!a}: expected WORD=SEVERITY, "
+                "where SEVERITY is error, warn, info or success."
+            )
+        known_severity = lookup_severity(name, names)
+        if known_severity not in (None, severity):
+            raise ValueError(f"{name[:100]!a} already means {known_severity.name}.")
+        names[name] = severity
+    return names
+
+
+def _fold_name(text: str) -> str:
+    return text.strip().casefold()

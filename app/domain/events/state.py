@@ -70,6 +70,7 @@ class EventState:
     acknowledged_by: str | None = None
     acknowledgement_note: str | None = None
     version: int = 1
+    severity_text: str | None = None
     summary_given: bool = True
     extensions: dict[str, Any] | None = None
     payload: dict[str, Any] | None = None

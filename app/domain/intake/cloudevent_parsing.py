@@ -12,6 +12,7 @@ from typing import Any
 
 from app.domain.events.cloudevents import (
     JSON_MEDIA_TYPE,
+    SEVERITY_NAMES,
     SEVERITY_NUMBERS,
     default_partition_key,
     entity_subject,
@@ -112,7 +113,7 @@ class _CloudEventParser:
             source=source,
             source_id=source_id,
             subject=subject,
-            severity=severity,
+            **severity,
             occurred_at=occurred_at,
             tags=tags,
             fields=payload.pop("data") if isinstance(payload.get("data"), dict) else None,
@@ -168,8 +169,12 @@ class _CloudEventParser:
             self.add_problem(f"Invalid time {quote_value(text)}: {expected}.", "time")
         return instant
 
-    def _parse_severity(self) -> str | None:
-        """A known severity name takes precedence over the number, in OpenTelemetry's ranges."""
+    def _parse_severity(self) -> dict[str, Any]:
+        """Returns the severity attributes of the draft.
+
+        A name that Tocsin knows takes precedence over the number, which has the ranges of
+        OpenTelemetry, and the number over the other names of the severity extension.
+        """
         text, number = (self.attributes.get(f"severity{kind}") for kind in ("text", "number"))
         if text is not None and not isinstance(text, str):
             self.add_problem("severitytext must be a string.", "severitytext")
@@ -182,9 +187,15 @@ class _CloudEventParser:
                 f"Invalid severitynumber {quote_value(number)}: expected a 32-bit integer.",
                 "severitynumber",
             )
-        elif number is not None and lookup_severity(text) is None:
-            return _severity_of_number(number).value
-        return text
+            number = None
+        if lookup_severity(text) is not None:
+            return {"severity": text}
+        by_number = _severity_of_number(number)
+        return {
+            "severity": text if by_number is None else by_number.value,
+            "severity_level": by_number or lookup_severity(text, SEVERITY_NAMES),
+            "severity_text": text,
+        }
 
     def _parse_tags(self) -> tuple[str, ...] | None:
         tags = self.attributes.get("planningtags")
@@ -304,7 +315,10 @@ def _is_integer(value: Any) -> bool:
     return is_integer and _MIN_INTEGER <= value <= _MAX_INTEGER
 
 
-def _severity_of_number(number: int) -> Severity:
+def _severity_of_number(number: int | None) -> Severity | None:
+    """Returns the severity of a number. None if it is unspecified: below 1."""
+    if number is None or number < 1:
+        return None
     if number >= SEVERITY_NUMBERS[Severity.ERROR]:
         return Severity.ERROR
     if number >= SEVERITY_NUMBERS[Severity.WARN]:

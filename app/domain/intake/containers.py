@@ -31,6 +31,7 @@ def build_container_draft(
     occurred_at: datetime | None,
     outcome: Outcome | None,
     fields: Any,
+    severity: str | None = None,
 ) -> EventDraft:
     """Builds the draft of a container event."""
     return EventDraft(
@@ -39,6 +40,7 @@ def build_container_draft(
         occurred_at=occurred_at,
         outcome=outcome,
         fields=fields,
+        severity=severity,
     )
 
 

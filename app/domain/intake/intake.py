@@ -24,13 +24,18 @@ from app.domain.event_types.lifecycle import (
 )
 from app.domain.event_types.visibility import ResolvedFields, resolve_fields
 from app.domain.events.attributes import validate_attributes
-from app.domain.events.severity import Outcome, parse_severity
+from app.domain.events.severity import Outcome, Severity, SeverityMap, lookup_severity
 from app.domain.events.state import Entity, EventState
 from app.domain.rules.guards import Guard, GuardEnforcement, find_violations
 from app.domain.shared.limits import Limits
 from app.domain.shared.messages import null_message, quote_value
 from app.domain.shared.problems import Problem, UserErrorCode, invalid_input
-from app.domain.shared.values import canonical_json, validate_json, validate_json_object
+from app.domain.shared.values import (
+    canonical_json,
+    replace_unstorable,
+    validate_json,
+    validate_json_object,
+)
 
 DEFAULT_TYPE = "notice"
 
@@ -40,7 +45,8 @@ class EventDraft:
     """A report before validation.
 
     Omitted attributes are None. `fields` is any JSON value. `extensions` and `payload` are valid
-    already, in the form of the same attributes of an event.
+    already, in the form of the same attributes of an event. `severity_level` is set if the format
+    of the report defines the severity; then `severity_text` is its text, instead of `severity`.
     """
 
     event_type_id: str | None = None
@@ -60,6 +66,8 @@ class EventDraft:
     acknowledged: bool | None = None
     extensions: dict[str, Any] | None = None
     payload: dict[str, Any] | None = None
+    severity_level: Severity | None = None
+    severity_text: str | None = None
 
     def digest(self) -> str | None:
         """Returns the SHA-256 of the draft, which identifies a repeated report.
@@ -70,7 +78,12 @@ class EventDraft:
 
     @cached_property
     def _digest(self) -> str | None:
-        values = {name: value for name, value in vars(self).items() if value is not None}
+        # Without the last two, which stored digests do not include: `severity` is enough.
+        values = {
+            name: value
+            for name, value in vars(self).items()
+            if value is not None and name not in ("severity_level", "severity_text")
+        }
         if self.entity is not None:
             values["entity"] = [self.entity.type, self.entity.id]
         if self.outcome is not None:
@@ -127,6 +140,7 @@ class CommandContext:
     now: datetime
     limits: Limits = field(default_factory=Limits)
     guards: tuple[Guard, ...] = ()
+    severity_map: SeverityMap = field(default_factory=dict)
 
 
 def validate_report(
@@ -140,8 +154,12 @@ def validate_report(
     else:
         result = _validate_fields({} if draft.fields is None else draft.fields, event_type, command)
     problems = validate_attributes(vars(draft), command.limits, command.now)
+    level = draft.severity_level
+    reported_severity = draft.severity if level is None else draft.severity_text
+    severity = _resolve_severity(reported_severity, command, level)
+    result.warnings += severity.warnings
     if not problems:
-        event = _build_event(draft, event_type, result.values, command, event_id)
+        event = _build_event(draft, event_type, result.values, command, event_id, severity)
         _apply_guards(event, None, event_type, command, result)
     problems += result.problems
     warnings = result.warnings
@@ -187,7 +205,9 @@ def validate_update(
         return Rejected((*problems, *result.problems))
     attributes = dict(changes) | {"fields": result.values}
     if "severity" in changes:
-        attributes["severity"] = parse_severity(changes["severity"])
+        severity = _resolve_severity(changes["severity"], command)
+        attributes |= {"severity": severity.severity, "severity_text": severity.text}
+        result.warnings += severity.warnings
     if "tags" in changes:
         attributes["tags"] = _remove_repeated(changes["tags"] or ())
     if "summary" in changes:
@@ -207,6 +227,37 @@ def has_opaque_data(payload: Mapping[str, Any] | None) -> bool:
 
 
 _API_NAMES = {"occurred_at": "occurredAt", "source_id": "sourceId"}
+
+
+@dataclass(frozen=True)
+class _SeverityResult:
+    """The severity of an event, and the text that was reported."""
+
+    severity: Severity
+    text: str | None
+    warnings: tuple[Problem, ...] = ()
+
+
+def _resolve_severity(
+    text: str | None, command: CommandContext, level: Severity | None = None
+) -> _SeverityResult:
+    """Looks up a severity, unless `level` is known: INFO with a warning if the text is unknown.
+
+    Blank means absent.
+    """
+    if text is None or not text.strip():
+        return _SeverityResult(level or Severity.INFO, None)
+    # Cut, not rejected: an alarm must not be lost because of its severity.
+    stored_text = replace_unstorable(text[: command.limits.name_characters])
+    severity = level or lookup_severity(text, command.severity_map)
+    if severity is not None:
+        return _SeverityResult(severity, stored_text)
+    message = (
+        f"Unknown severity {quote_value(text)}: the event has the severity INFO. Send error, warn, "
+        "info or success, or add the word to TOCSIN_SEVERITY_MAP."
+    )
+    warning = Problem(UserErrorCode.SEVERITY_UNKNOWN, message, ("severity",))
+    return _SeverityResult(Severity.INFO, stored_text, (warning,))
 
 
 @dataclass
@@ -315,6 +366,7 @@ def _build_event(
     values: dict[str, Any],
     command: CommandContext,
     event_id: UUID,
+    severity: _SeverityResult,
 ) -> EventState:
     type_name = event_type.type if event_type else draft.type or DEFAULT_TYPE
     acknowledged = bool(draft.acknowledged)
@@ -325,7 +377,8 @@ def _build_event(
         event_type_version=event_type.version if event_type else None,
         category=event_type.category if event_type else None,
         entity=draft.entity,
-        severity=parse_severity(draft.severity),
+        severity=severity.severity,
+        severity_text=severity.text,
         summary=draft.summary
         if draft.summary is not None
         else (event_type.name if event_type else type_name),

@@ -32,6 +32,7 @@ class UserErrorCode(Enum):
     EXPRESSION_INVALID = "EXPRESSION_INVALID"
     CYCLE = "CYCLE"
     LIMIT_REACHED = "LIMIT_REACHED"
+    SEVERITY_UNKNOWN = "SEVERITY_UNKNOWN"
 
 
 @dataclass(frozen=True)

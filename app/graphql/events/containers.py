@@ -41,6 +41,10 @@ class ContainerEventInput:
         default=None,
         description="Outcome of the activity (`Event.outcome`). Not reported if omitted.",
     )
+    severity: str | None = strawberry.field(
+        default=None,
+        description="Severity as text, interpreted as in LogEventInput. INFO if omitted.",
+    )
     fields: JSON | None = strawberry.field(
         default=None,
         description="Custom values by field name, a JSON object of at most 64 KiB by default. "
@@ -81,7 +85,12 @@ class ContainerMutations:
         event: Annotated[ContainerEventInput, strawberry.argument(description="Event to log.")],
     ) -> LogEventPayload:
         draft = build_container_draft(
-            container_id, event.event_type, event.timestamp, event.status, event.fields
+            container_id,
+            event.event_type,
+            event.timestamp,
+            event.status,
+            event.fields,
+            event.severity,
         )
         [report] = await events.log_events(info.context.database, info.context.command, [draft])
         report_for_arguments = replace(

@@ -53,8 +53,9 @@ class LogEventInput:
         default=None,
         description="Severity as text, in upper or lower case. `error`, `failure` and `red` mean "
         "ERROR; `warn`, `warning` and `yellow` mean WARN; `success`, `successful` and `green` "
-        "mean SUCCESS. Any other text means INFO. INFO if omitted. The words are those that the "
-        "events API of DeltaFi accepts.",
+        "mean SUCCESS; `info` and `blue` mean INFO. The operator of the server can add words. Any "
+        "other text means INFO, with the warning `SEVERITY_UNKNOWN`. INFO if omitted or blank. "
+        "`Event.severityText` is the text as it was sent.",
     )
     summary: str | None = strawberry.field(
         default=None,
@@ -176,7 +177,8 @@ class UpdateEventInput:
         description="Entity that the event is about. Null removes it."
     )
     severity: strawberry.Maybe[str | None] = strawberry.field(
-        description="Severity as text, interpreted as in LogEventInput. Must not be null."
+        description="Severity as text, interpreted as in LogEventInput: an unknown text means "
+        "INFO, with the warning `SEVERITY_UNKNOWN`. Must not be null."
     )
     summary: strawberry.Maybe[str | None] = strawberry.field(
         description="Short description of the event, by default at most 1,000 characters. Must "

@@ -44,7 +44,8 @@ class LogEventPayload:
     warnings: list[UserError] = strawberry.field(
         description="Problems that did not prevent the event from being accepted: values of "
         "hidden fields that were dropped (`FIELD_HIDDEN`), violations of guard rules with the "
-        "enforcement WARN (`GUARD_REJECTED`), and a deprecated event type (`EVENT_TYPE_CLOSED`)."
+        "enforcement WARN (`GUARD_REJECTED`), a deprecated event type (`EVENT_TYPE_CLOSED`), and "
+        "an unknown severity (`SEVERITY_UNKNOWN`)."
     )
     user_errors: list[UserError] = strawberry.field(
         description="Errors for which the event was rejected. Empty on success."
@@ -141,8 +142,8 @@ class UpdateEventPayload:
     )
     warnings: list[UserError] = strawberry.field(
         description="Problems that did not prevent the update: values of hidden fields that were "
-        "dropped (`FIELD_HIDDEN`), and violations of guard rules with the enforcement WARN "
-        "(`GUARD_REJECTED`)."
+        "dropped (`FIELD_HIDDEN`), violations of guard rules with the enforcement WARN "
+        "(`GUARD_REJECTED`), and an unknown severity (`SEVERITY_UNKNOWN`)."
     )
     user_errors: list[UserError] = strawberry.field(
         description="Errors that prevented the change. Empty on success."

@@ -14,6 +14,7 @@ from uuid import UUID
 import strawberry
 
 from app.domain.access.caller import Caller
+from app.domain.events.severity import SeverityMap
 from app.domain.intake.intake import CommandContext
 from app.domain.shared.limits import Limits
 from app.domain.shared.problems import ErrorCode, RequestError
@@ -35,6 +36,7 @@ class Context:
         client_address: str | None = None,
         received_at: datetime | None = None,
         last_event_id: str | None = None,
+        severity_map: SeverityMap | None = None,
     ) -> None:
         self.database = access.database
         self._access = access
@@ -46,6 +48,7 @@ class Context:
         self._get_public_url = get_public_url
         self._received_at = received_at
         self._last_event_id = last_event_id
+        self._severity_map = severity_map or {}
         self._charged_in_advance = 0
         self.mutation_result: Future[Any] | None = None
 
@@ -153,7 +156,9 @@ class Context:
 
     @property
     def command(self) -> CommandContext:
-        return CommandContext(self.caller, datetime.now(UTC), self.limits)
+        return CommandContext(
+            self.caller, datetime.now(UTC), self.limits, severity_map=self._severity_map
+        )
 
 
 Info = strawberry.Info[Context, Any]

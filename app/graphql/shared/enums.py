@@ -220,4 +220,6 @@ _register_enum(
     "itself. Remove a link of the cycle.",
     LIMIT_REACHED="The maximum number of stored objects of this kind is reached. Delete or revoke "
     "some of them first.",
+    SEVERITY_UNKNOWN="A warning: the reported severity is not a known word, and the event has the "
+    "severity INFO. Send a known word, or have the operator add this one to `TOCSIN_SEVERITY_MAP`.",
 )

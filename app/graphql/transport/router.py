@@ -55,6 +55,7 @@ def create_graphql_routes(
             client and client.host,
             received_at,
             last_event_id,
+            state.severity_map,
         )
 
     async def create_authenticated_context(request: Request, headers: Mapping[str, str]) -> Context:

@@ -76,7 +76,12 @@ class Event(Node):
         metadata=declare_source(EmbeddedObject({"type": "entity_type", "entity_id": "entity_id"})),
     )
     severity: Severity = strawberry.field(
-        description="Severity of the event. INFO if none was given."
+        description="Severity of the event. INFO if none was given, or an unknown one."
+    )
+    severity_text: str | None = strawberry.field(
+        description="Severity as it was reported, before it was mapped to `severity`, for example "
+        "`critical`. By default at most 255 characters; the rest is cut off. Null if none was "
+        "reported."
     )
     summary: str = strawberry.field(
         description="Short description of the event, at most 1,000 characters by default. If none "
@@ -241,6 +246,7 @@ class Event(Node):
             category=state.category,
             entity=Entity.from_domain(state.entity),
             severity=state.severity,
+            severity_text=state.severity_text,
             summary=state.summary,
             content=state.content,
             source=state.source,

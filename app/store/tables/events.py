@@ -61,6 +61,7 @@ class Event(OrganizationOwned, table=True):
     entity_type: str | None = None
     entity_id: str | None = None
     severity: Severity = Field(sa_type=enum_column(Severity))
+    severity_text: str | None = None
     summary: str
     summary_given: bool = True
     content: str | None = None
