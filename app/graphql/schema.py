@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import strawberry
-from graphql import GraphQLError
+from graphql import GraphQLError, GraphQLInputObjectType, GraphQLSchema
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.graphql import OperationType
 
@@ -168,8 +169,23 @@ def build_schema(
         extensions=[OperationMetrics, Admission],
     )
     enforce_permissions(schema._schema)
+    _validate_one_of_inputs(schema._schema)
     schema.documents = DocumentCache(
         schema._schema, documents or DocumentLimits(), limits or Limits()
     )
     schema.request_limits = requests or RequestLimits()
     return schema
+
+
+def _validate_one_of_inputs(schema: GraphQLSchema) -> None:
+    """Makes graphql-core validate `@oneOf` inputs.
+
+    Strawberry's own validation names neither the variable nor the place of a mistake.
+    """
+    for type_ in schema.type_map.values():
+        if (
+            isinstance(type_, GraphQLInputObjectType)
+            and type_.extensions[GraphQLCoreConverter.DEFINITION_BACKREF].is_one_of
+        ):
+            type_.is_one_of = True
+            type_.out_type = GraphQLInputObjectType.out_type  # type: ignore[method-assign]

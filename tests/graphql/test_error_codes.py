@@ -6,11 +6,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from graphql import GraphQLInputObjectType
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from strawberry.types.base import StrawberryMaybe, StrawberryOptional
 from structlog.testing import capture_logs
 
 from app.domain.access.caller import Permission
 from app.domain.shared.problems import ErrorCode
+from app.graphql.schema import build_schema
 from app.services.change_log.pruning import prune_entries
 from app.store.engine.database import Database
 from tests.client import Client
@@ -131,3 +134,124 @@ async def test_what_fails_inside_stays_inside(
     assert "secret" not in str(error)
     references = [entry["reference"] for entry in logged if entry["event"] == "internal_error"]
     assert (error["extensions"].get("reference") in references) == (code[:2] == "IN")
+
+
+ONE_OF = (
+    "Within OneOf Input Object type '{}', exactly one field must be specified, and the value for "
+    "that field must be non-null."
+)
+BY = "query ($by: EventTypeBy!) { eventType(by: $by) { id } }"
+ADD_RULE = """
+mutation ($condition: ConditionInput!) {
+  addConditionalRule(
+    eventTypeId: "018f0000-0000-7000-8000-000000000000"
+    rule: {name: "a", effect: SHOW, targets: ["a"], condition: $condition}
+  ) { userErrors { code } }
+}
+"""
+
+
+@pytest.mark.parametrize(
+    "by", ["{type: null}", "{}", '{type: "a", id: "b"}', '{type: "a", id: null}']
+)
+async def test_a_literal_that_is_not_one_of_is_one_error_with_its_place(
+    client: Client, by: str
+) -> None:
+    _, error = await fetch_error(client, f"{{ eventType(by: {by}) {{ id }} }}")
+
+    assert error == {
+        "message": ONE_OF.format("EventTypeBy"),
+        "locations": [{"line": 1, "column": 17}],
+        "extensions": {"code": "BAD_USER_INPUT"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("query", "variables", "place", "type_name"),
+    [
+        (BY, {"by": {"type": None}}, " at .type", "EventTypeBy"),
+        (BY, {"by": {}}, "", "EventTypeBy"),
+        (BY, {"by": {"type": "a", "id": "b"}}, "", "EventTypeBy"),
+        (BY, {"by": {"type": "a", "id": None}}, "", "EventTypeBy"),
+        (
+            ADD_RULE,
+            {"condition": {"all": [{"any": []}, {"not": {}}]}},
+            " at .all[1].not",
+            "ConditionInput",
+        ),
+    ],
+)
+async def test_a_variable_that_is_not_one_of_is_one_error_with_its_place(
+    client: Client, query: str, variables: dict[str, Any], place: str, type_name: str
+) -> None:
+    _, error = await fetch_error(client, query, **variables)
+
+    [name] = variables
+    prefix = f"Variable '${name}' has invalid value{place}: "
+    assert error["message"] == prefix + ONE_OF.format(type_name)
+    assert error["extensions"] == {"code": "BAD_USER_INPUT"}
+
+
+@pytest.mark.parametrize("variables", [{}, {"type": None}, {"type": "a"}])
+async def test_a_nullable_variable_in_a_one_of_input_is_an_error(
+    client: Client, variables: dict[str, Any]
+) -> None:
+    query = "query ($type: String) { eventType(by: {type: $type}) { id } }"
+
+    _, error = await fetch_error(client, query, **variables)
+
+    assert error == {
+        "message": "Variable '$type' is of type 'String' but must be non-nullable to be used for "
+        "OneOf Input Object 'EventTypeBy'.",
+        "locations": [{"line": 1, "column": 8}, {"line": 1, "column": 46}],
+        "extensions": {"code": "BAD_USER_INPUT"},
+    }
+
+
+async def test_a_variable_without_a_definition_in_a_one_of_input_is_an_error(
+    client: Client,
+) -> None:
+    _, error = await fetch_error(client, "{ eventType(by: {type: $type}) { id } }")
+
+    assert error["message"] == "Variable '$type' is not defined."
+    assert error["extensions"] == {"code": "GRAPHQL_VALIDATION_FAILED"}
+
+
+async def test_messages_about_null_name_it_as_graphql_does(client: Client) -> None:
+    wrong: list[tuple[str, dict[str, Any]]] = [
+        ("{ eventType(by: null) { id } }", {}),
+        (BY, {"by": None}),
+        ("query ($by: [ID!]) { events(filter: {ids: $by}) { totalCount } }", {"by": [None]}),
+    ]
+
+    messages = [
+        (await fetch_error(client, query, **variables))[1]["message"] for query, variables in wrong
+    ]
+
+    assert messages == [
+        "Expected value of non-null type 'EventTypeBy!' not to be null.",
+        "Variable '$by' has invalid value: "
+        "Expected value of non-null type 'EventTypeBy!' not to be null.",
+        "Variable '$by' has invalid value at [0]: "
+        "Expected value of non-null type 'ID!' not to be null.",
+    ]
+
+
+def test_every_input_that_may_be_absent_may_be_null_unless_it_is_one_of_several() -> None:
+    # Strawberry answers null for a `Maybe[T]` with advice on how to write its type in Python.
+    types = build_schema()._schema.type_map.values()
+    definitions = [
+        type_.extensions["strawberry-definition"]
+        for type_ in types
+        if isinstance(type_, GraphQLInputObjectType)
+    ]
+    fields = [
+        f"{definition.name}.{field.python_name}"
+        for definition in definitions
+        if not definition.is_one_of
+        for field in definition.fields
+        if isinstance(field.type, StrawberryMaybe)
+        and not isinstance(field.type.of_type, StrawberryOptional)
+    ]
+
+    assert fields == []

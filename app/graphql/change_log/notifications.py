@@ -143,7 +143,7 @@ class NotificationQueries:
         description=with_example(
             "Cursor of the current end of the change log. A subscription with this cursor as "
             "`after` delivers everything that happens later.\n\n"
-            "Requires EVENT_READ.",
+            "Requires a valid credential, without any permission.",
             """
             { logHead }
             """,

@@ -17,15 +17,18 @@ from graphql import (
     FragmentDefinitionNode,
     GraphQLError,
     GraphQLSchema,
+    NonNullTypeNode,
     OperationDefinitionNode,
     OperationType,
     TokenKind,
+    ValidationRule,
+    is_input_object_type,
+    is_non_null_type,
     parse,
+    print_ast,
     specified_rules,
     validate,
 )
-from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
-from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from app.domain.shared.limits import DocumentLimits, Limits
 from app.domain.shared.problems import ErrorCode
@@ -37,8 +40,36 @@ _MAX_CACHED_DOCUMENTS = 1_000
 _MAX_CACHED_CHARACTERS = 65_536  # of one document: longer ones are not cached
 _MAX_CACHED_TOKENS = 200_000  # of all documents: a token takes up to 700 bytes of memory
 
-# Strawberry's rules validate its `Maybe` type and its one-of inputs.
-_RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
+
+class OneOfVariablesRule(ValidationRule):
+    """Rejects nullable variables as fields of `@oneOf` inputs.
+
+    graphql-core does so only if the input itself is nullable.
+    """
+
+    def leave_operation_definition(self, operation: OperationDefinitionNode, *_: Any) -> None:
+        definitions = {
+            definition.variable.name.value: definition
+            for definition in operation.variable_definitions or ()
+        }
+        for usage in self.context.get_recursive_variable_usages(operation):
+            name, parent = usage.node.name.value, usage.parent_type
+            definition = definitions.get(name)
+            if (
+                definition is not None
+                and not isinstance(definition.type, NonNullTypeNode)
+                and is_non_null_type(parent)
+                and is_input_object_type(parent.of_type)
+                and parent.of_type.is_one_of
+            ):
+                message = (
+                    f"Variable '${name}' is of type '{print_ast(definition.type)}' but must be "
+                    f"non-nullable to be used for OneOf Input Object '{parent.of_type}'."
+                )
+                self.report_error(GraphQLError(message, [definition, usage.node]))
+
+
+_RULES = (*specified_rules, OneOfVariablesRule)
 _TOO_MANY_TOKENS = re.compile(
     r"Syntax Error: Document contains more than \d+ (tokens|comments)\..*"
 )

@@ -89,9 +89,10 @@ class Viewer:
 class OrganizationQueries:
     @strawberry.field(
         description=with_example(
-            "Caller of the request, with its organization and permissions. Use it to show who is "
-            "signed in, and to hide what the caller is not permitted to do.\n\n"
-            "Requires EVENT_READ.",
+            "Caller of the request, with its organization and permissions. Use it to test a "
+            "credential, to show who is signed in, and to hide what the caller is not permitted to "
+            "do.\n\n"
+            "Requires a valid credential, without any permission.",
             """
             { viewer { name permissions organization { key name } } }
             """,

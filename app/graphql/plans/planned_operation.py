@@ -76,7 +76,7 @@ class PlannedOperation:
 
     def require_permission(self, parent: GraphQLObjectType, name: str) -> None:
         """Adds the permission of a field to those of the plan."""
-        if (permissions := REQUIRED_PERMISSIONS.get(f"{parent.name}.{name}")) is not None:
+        if permissions := REQUIRED_PERMISSIONS.get(f"{parent.name}.{name}"):
             self.required_permissions.add(permissions)
 
     def cache_event_types(self, details: list[FieldDetails]) -> CachedEventTypes:

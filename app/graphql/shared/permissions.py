@@ -1,7 +1,7 @@
 """The permissions that fields require. The table must contain every root field.
 
-A caller needs one of the permissions of a field. Of the other fields, the table contains those that
-require other permissions than the fields that lead to them.
+A caller needs one of the permissions of a field; with ANY_CREDENTIAL, it needs none. Of the other
+fields, the table contains those that require other permissions than the fields that lead to them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from graphql import GraphQLField, GraphQLSchema
 from app.domain.access.caller import EVENT_TYPE_READ_PERMISSIONS, Permission
 from app.domain.shared.problems import ErrorCode, RequestError
 
+ANY_CREDENTIAL: frozenset[Permission] = frozenset()
 READ_EVENTS = frozenset({Permission.EVENT_READ})
 CREATE_EVENTS = frozenset({Permission.EVENT_CREATE})
 UPDATE_EVENTS = frozenset({Permission.EVENT_UPDATE})
@@ -29,8 +30,8 @@ REQUIRED_PERMISSIONS: dict[str, frozenset[Permission]] = {
     "Query.node": READ_EVENT_TYPES
     | READ_RULES
     | READ_ORGANIZATION,  # its resolver checks each kind of object
-    "Query.viewer": READ_EVENTS,
-    "Query.logHead": READ_EVENTS,
+    "Query.viewer": ANY_CREDENTIAL,
+    "Query.logHead": ANY_CREDENTIAL,
     "Query.organization": READ_ORGANIZATION,
     "Query.event": READ_EVENTS,
     "Query.events": READ_EVENTS,
@@ -113,6 +114,8 @@ def enforce_permissions(schema: GraphQLSchema) -> None:
     for coordinate, permissions in REQUIRED_PERMISSIONS.items():
         type_name, field_name = coordinate.split(".")
         field: GraphQLField = schema.type_map[type_name].fields[field_name]  # type: ignore[attr-defined]
+        if permissions == ANY_CREDENTIAL:
+            continue
         if type_name == "Subscription":
             field.subscribe = _require_permission_first(field.subscribe, permissions, coordinate)
         else:

@@ -33,6 +33,7 @@ def assign_error_code(error: GraphQLError) -> None:
     Unexpected errors are logged with a reference that the response contains.
     """
     error.message = _NAME_SUGGESTION.sub("", error.message)
+    error.message = _NOT_NONE.sub("not to be null.", error.message)
     cause = error.original_error
     if isinstance(cause, RequestError):
         error.message = cause.message
@@ -60,15 +61,20 @@ def assign_error_code(error: GraphQLError) -> None:
 
 # Some messages of graphql-core suggest names of the schema although suggestions are disabled.
 _NAME_SUGGESTION = re.compile(r" Did you mean [^?]*\?")
-# Prefixes of Strawberry's error messages about OneOf inputs.
-_ONE_OF_MESSAGES = ("OneOf Input Object", "Value for member field")
+# Suffix of graphql-core's messages about null, which has Python's name for it.
+_NOT_NONE = re.compile(r"not to be None\.\Z")
+# graphql-core's messages about `@oneOf` inputs.
+_ONE_OF_MESSAGE = re.compile(
+    r"Within OneOf Input Object type '\w+', |"
+    r"Variable '\$\w+' is of type '[^']+' but must be non-nullable to be used for OneOf Input "
+)
 
 
 def _get_error_code(error: GraphQLError) -> ErrorCode:
     if isinstance(error, GraphQLSyntaxError):
         return ErrorCode.GRAPHQL_PARSE_FAILED
     # If a variable does not fit its type, graphql-core sets the reason as the original error.
-    if error.path or error.original_error or error.message.startswith(_ONE_OF_MESSAGES):
+    if error.path or error.original_error or _ONE_OF_MESSAGE.match(error.message):
         return ErrorCode.BAD_USER_INPUT
     return ErrorCode.GRAPHQL_VALIDATION_FAILED
 
