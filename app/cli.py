@@ -42,7 +42,10 @@ def serve(
 def migrate(
     new_epoch: Annotated[
         bool,
-        typer.Option("--new-epoch", help="Expire all cursors. Required after restoring a backup."),
+        typer.Option(
+            "--new-epoch",
+            help="Expire all cursors. Required after restoring a backup, with all servers stopped.",
+        ),
     ] = False,
 ) -> None:
     """Migrate the database to this version without starting the server."""

@@ -18,8 +18,10 @@ from app.store.engine.dialect import (
     DATABASE_ERRORS,
     InvalidDatabaseUrlError,
     describe_failure,
+    display_address,
     parse_database_url,
 )
+from app.store.engine.serving_lock import ServersRunningError
 from app.store.migrate import DatabaseVersionError, check_version
 from app.telemetry import configure_logs
 
@@ -73,6 +75,9 @@ def run_async(settings: Settings, function: Callable[[], Coroutine[Any, Any, Res
         return asyncio.run(function())
     except DatabaseVersionError as error:
         message = str(error)
+    except ServersRunningError:
+        address = display_address(parse_database_url(settings.database_url))
+        message = f"Servers are running on the database at {address}. Stop all of them first."
     except InvalidDatabaseUrlError as error:
         message = f"TOCSIN_DATABASE_URL: {error}"
     except DATABASE_ERRORS as error:

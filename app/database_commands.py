@@ -10,14 +10,28 @@ from app.command_runner import exit_with, format_count, read_settings, run_async
 from app.database_setup import prepare_database
 from app.domain.shared.values import format_instant
 from app.services.change_log import pruning
+from app.store.engine.dialect import parse_database_url
+from app.store.migrate import EpochChange, start_new_epoch
 from app.telemetry import configure_logs
 
 
 def migrate(*, new_epoch: bool) -> None:
     configure_logs()
     settings = read_settings()
-    key = run_async(settings, lambda: prepare_database(settings, new_epoch=new_epoch))
+
+    async def run() -> tuple[EpochChange | None, str | None]:
+        url = parse_database_url(settings.database_url)
+        change = await start_new_epoch(url) if new_epoch else None
+        return change, await prepare_database(settings)
+
+    change, key = run_async(settings, run)
     typer.echo("The database is up to date.")
+    if change is not None:
+        typer.echo(
+            f"The change log has the new epoch {change.new}; the old one was {change.old}. All "
+            "cursors that were issued before have expired: clients get CURSOR_EXPIRED and load "
+            "their lists again."
+        )
     if key is not None:
         typer.echo(f"Created the API key of the administrator (shown only once):\n\n  {key}")
 

@@ -16,11 +16,11 @@ from app.store.migrate import migrate_database
 log = structlog.get_logger(__name__)
 
 
-async def prepare_database(settings: Settings, *, new_epoch: bool = False) -> str | None:
+async def prepare_database(settings: Settings) -> str | None:
     """Migrates the database. Returns the API key of the administrator if it was empty."""
     database = Database(settings.database_url)
     try:
-        await migrate_database(database.url, new_epoch=new_epoch)
+        await migrate_database(database.url)
         key = await bootstrap_database(database, settings.bootstrap_key, datetime.now(UTC))
         if key is None and settings.bootstrap_key is not None:
             await _check_bootstrap_key(database, settings.bootstrap_key)

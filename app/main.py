@@ -85,6 +85,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.severity_map = settings.severity_map or {}
     app.state.body_timeout_seconds = settings.requests.body_timeout_seconds
     app.state.listeners = set()
+    app.state.stopping = False
     graphql, sockets = create_graphql_routes(
         build_schema(settings.documents, settings.requests, settings.limits),
         settings.limits,

@@ -147,6 +147,14 @@ class Settings(BaseSettings):
         default_factory=SubscriptionLimits,
         description="Memory for messages that wait for a slow subscriber.",
     )
+    drain_seconds: float = Field(
+        default=5,
+        ge=0,
+        le=600,
+        description="Time in seconds after SIGTERM in which the server still accepts requests, "
+        "while `GET /ready` fails, so that load balancers stop sending requests before the "
+        "server stops.",
+    )
     metrics: bool = Field(default=True, description="Serves `GET /metrics`.")
     metrics_token: SecretStr | None = Field(
         default=None,

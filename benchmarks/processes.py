@@ -128,7 +128,11 @@ def running_server(command: Sequence[str], environment: dict[str, str]) -> Itera
 
 
 def build_environment(database_url: str) -> dict[str, str]:
-    return {"TOCSIN_DATABASE_URL": database_url, "TOCSIN_BOOTSTRAP_KEY": KEY}
+    return {
+        "TOCSIN_DATABASE_URL": database_url,
+        "TOCSIN_BOOTSTRAP_KEY": KEY,
+        "TOCSIN_DRAIN_SECONDS": "0",
+    }
 
 
 class ChildProcess:

@@ -14,6 +14,7 @@ from app.services.runtime.health import HealthCheck, HealthMonitor
 
 router = APIRouter()
 _METHODS = ["GET", "HEAD"]
+_NO_STORE = {"Cache-Control": "no-store"}
 _OK_TEXTS = {
     HealthCheck.DATABASE: "reachable",
     HealthCheck.MIGRATIONS: "up to date",
@@ -31,8 +32,11 @@ async def ready(request: Request) -> JSONResponse:
     """Returns 200 if the process can serve requests, and 503 with the failed checks if not.
 
     Conditions that all processes share, such as a slow database, are reported with 200: a load
-    balancer that removed every process would turn them into an outage.
+    balancer that removed every process would turn them into an outage. A process that stops
+    returns 503, although it still serves requests.
     """
+    if request.app.state.stopping:
+        return JSONResponse({"status": "stopping"}, 503, _NO_STORE)
     monitor: HealthMonitor = request.app.state.health_monitor
     report = await monitor.check_health()
     # Without the database the other checks have no results.
@@ -46,7 +50,7 @@ async def ready(request: Request) -> JSONResponse:
             "entries": report.lag.entries,
             "seconds": round(report.lag.seconds, 3),
         }
-    return JSONResponse(body, 200 if report.is_ready else 503, {"Cache-Control": "no-store"})
+    return JSONResponse(body, 200 if report.is_ready else 503, _NO_STORE)
 
 
 def create_metrics_router(token: SecretStr | None) -> APIRouter:

@@ -1,8 +1,10 @@
 """A server process with graceful shutdown: complete requests are answered.
 
-On SIGTERM it stops accepting connections. Sockets are closed with 1012 after their mutations were
-answered. For a short time, requests on open connections are still answered with `Connection:
-close`, so that keep-alive clients are not disconnected between two requests.
+On SIGTERM, `/ready` fails, and for TOCSIN_DRAIN_SECONDS everything is served as before, because
+load balancers need this time to notice. Then it stops accepting connections. Sockets are closed
+with 1012 after their mutations were answered. For a short time, requests on open connections are
+still answered with `Connection: close`, so that keep-alive clients are not disconnected between two
+requests.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import gc
 import signal
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,6 +31,7 @@ from app.serving.bounded_http import BoundedHttpProtocol
 from app.settings import Settings
 
 KEEP_ALIVE_DRAIN_SECONDS = 0.5
+TICK_SECONDS = 0.1
 INCOMPLETE_REQUEST_SECONDS = 2.0
 MUTATION_DRAIN_SECONDS = 3.0
 GRACEFUL_SHUTDOWN_SECONDS = 5
@@ -42,6 +46,10 @@ class DrainingApp:
     def __init__(self, app: FastAPI) -> None:
         self._app = app
         self.draining = False
+
+    def announce_stop(self) -> None:
+        """Makes `/ready` fail. Requests are served as before."""
+        self._app.state.stopping = True
 
     async def drain(self) -> None:
         self.draining = True
@@ -64,9 +72,10 @@ class DrainingServer(uvicorn.Server):
     their own, and disconnects keep-alive clients between requests.
     """
 
-    def __init__(self, config: uvicorn.Config, app: DrainingApp) -> None:
+    def __init__(self, config: uvicorn.Config, app: DrainingApp, settings: Settings) -> None:
         super().__init__(config)
         self._app = app
+        self._settings = settings
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -76,12 +85,25 @@ class DrainingServer(uvicorn.Server):
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD)
 
+    async def main_loop(self) -> None:
+        await super().main_loop()
+        self._app.announce_stop()
+        started_at = time.monotonic()
+        ticks = 0
+        # A second Ctrl-C sets `force_exit`.
+        while not self.force_exit and time.monotonic() - started_at < self._settings.drain_seconds:
+            await asyncio.sleep(TICK_SECONDS)
+            ticks += 1
+            await self.on_tick(ticks)  # updates the header Date
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
             server.close()
         for listener in sockets or []:
             listener.close()
-        await asyncio.gather(self._app.drain(), self._drain_keep_alive())
+        draining = asyncio.gather(self._app.drain(), self._drain_keep_alive())
+        while not (draining.done() or self.force_exit):
+            await asyncio.wait([draining], timeout=TICK_SECONDS)
         closing = asyncio.create_task(self._close_incomplete_requests())
         await super().shutdown()
         closing.cancel()
@@ -121,4 +143,4 @@ def run_server(settings: Settings, listener: socket.socket) -> None:
         ws_ping_interval=None,  # app/graphql/transport sends pings
         timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_SECONDS,
     )
-    DrainingServer(config, app).run(sockets=[listener])
+    DrainingServer(config, app, settings).run(sockets=[listener])

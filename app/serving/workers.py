@@ -23,7 +23,7 @@ from app import metrics
 from app.settings import Settings
 from app.telemetry import configure_logs
 
-MAX_DRAIN_SECONDS = 9.5
+MAX_SHUTDOWN_SECONDS = 9.5
 MIN_UPTIME_SECONDS = 5.0
 RESTART_DELAY_SECONDS = 1.0
 _MAX_SIGNALS_READ = 4096
@@ -82,7 +82,7 @@ class WorkerSupervisor:
         for worker in self._start_times:
             worker.terminate()
         signal_socket.recv(_MAX_SIGNALS_READ)
-        deadline = time.monotonic() + MAX_DRAIN_SECONDS
+        deadline = time.monotonic() + self._settings.drain_seconds + MAX_SHUTDOWN_SECONDS
         while running := [worker for worker in self._start_times if worker.is_alive()]:
             timeout = max(0.0, deadline - time.monotonic())
             ready = wait([signal_socket, *(worker.sentinel for worker in running)], timeout)
@@ -104,14 +104,15 @@ def run_worker(settings: Settings, listener: socket.socket) -> None:
 
     configure_logs()
     structlog.contextvars.bind_contextvars(worker=os.getpid())
-    threading.Thread(target=_exit_with_parent, daemon=True).start()
+    threading.Thread(target=_exit_with_parent, args=(settings,), daemon=True).start()
     run_server(settings, listener)
 
 
-def _exit_with_parent() -> None:
+def _exit_with_parent(settings: Settings) -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait([parent.sentinel])
+        settings.drain_seconds = 0  # a new parent could not bind the port meanwhile
         os.kill(os.getpid(), signal.SIGTERM)
 
 

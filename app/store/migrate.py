@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 from uuid import uuid4
 
 from sqlalchemy import Connection, String, column, inspect, select, table, update
 from sqlalchemy.engine import URL
+from sqlmodel import col
 
 from app.store.engine import dialect
+from app.store.engine.serving_lock import exclude_servers
 from app.store.tables import Log
 
+Result = TypeVar("Result")
 _SCRIPTS = Path(__file__).parent.parent / "migrations" / "versions"
 ALEMBIC_VERSION = table("alembic_version", column("version_num", String()))
 
@@ -28,17 +34,30 @@ class OlderDatabaseError(DatabaseVersionError):
     """The database is missing, is empty, or lacks migrations of this version."""
 
 
-async def migrate_database(url: URL, *, new_epoch: bool = False) -> None:
-    """Runs the missing migrations. Raises NewerDatabaseError if the database has unknown ones.
+@dataclass(frozen=True)
+class EpochChange:
+    old: str
+    new: str
 
-    `new_epoch`: starts a new epoch of the change log, which expires all cursors issued so far.
+
+async def migrate_database(url: URL) -> None:
+    """Runs the missing migrations. Raises NewerDatabaseError if the database has unknown ones."""
+    await _run_migration(url, _upgrade)
+
+
+async def start_new_epoch(url: URL) -> EpochChange:
+    """Runs the missing migrations and starts a new epoch of the change log.
+
+    All cursors issued so far expire. Raises ServersRunningError if servers run.
     """
+    return await _run_migration(url, _replace_epoch)
+
+
+async def _run_migration(url: URL, function: Callable[[Connection], Result]) -> Result:
     engine = dialect.create_migration_engine(url)
     try:
         async with engine.begin() as connection:
-            await connection.run_sync(_upgrade)
-            if new_epoch:
-                await connection.execute(update(Log).values(epoch=str(uuid4())))
+            return await connection.run_sync(function)
     finally:
         await engine.dispose()
 
@@ -63,6 +82,15 @@ async def check_version(url: URL) -> None:
 def newest_revision() -> str:
     """The newest migration of this version."""
     return _revisions()[-1]
+
+
+def _replace_epoch(connection: Connection) -> EpochChange:
+    with exclude_servers(connection):
+        _upgrade(connection)
+        old = connection.scalars(select(col(Log.epoch))).one()
+        new = str(uuid4())
+        connection.execute(update(Log).values(epoch=new))
+    return EpochChange(old, new)
 
 
 def _upgrade(connection: Connection) -> None:

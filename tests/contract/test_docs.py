@@ -86,7 +86,8 @@ def test_the_tutorial_shows_what_the_server_prints(tmp_path: Path) -> None:
     server = subprocess.Popen(
         [Path(sys.executable).with_name("tocsin"), "serve", "--port", "0"],
         cwd=tmp_path,
-        env={name: os.environ[name] for name in os.environ if not name.startswith("TOCSIN_")},
+        env={name: os.environ[name] for name in os.environ if not name.startswith("TOCSIN_")}
+        | {"TOCSIN_DRAIN_SECONDS": "0"},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,

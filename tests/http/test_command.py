@@ -32,7 +32,8 @@ def command_environment(**overrides: str) -> dict[str, str]:
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")
     }
-    overrides = {"requests__query_timeout_seconds": str(TIMEOUT_SECONDS)} | overrides
+    defaults = {"requests__query_timeout_seconds": str(TIMEOUT_SECONDS), "drain_seconds": "0"}
+    overrides = defaults | overrides
     return inherited | {f"TOCSIN_{name.upper()}": value for name, value in overrides.items()}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,9 +18,10 @@ from app.services.change_log.feed_filters import FeedFilter
 from app.store import tables
 from app.store.change_log import changes
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
-from tests.client import Client
+from app.store.engine.dialect import display_address, parse_database_url
+from tests.client import TIMEOUT_SECONDS, Client
 from tests.conftest import Serve
-from tests.http.test_command import run_command
+from tests.http.test_command import find_free_port, run_command, start_server
 
 OLD = datetime(2026, 1, 1, tzinfo=UTC)
 HISTORY = """
@@ -170,14 +173,61 @@ async def test_a_new_epoch_expires_every_cursor(
         cursor = await client.execute_field("{ logHead }")
         assert (await client.execute_field(CHANGES, after=cursor))["nodes"] == []
 
-    code, _, _ = await run_command(tmp_path, "migrate", "--new-epoch", database_url=database_url)
+    old = await read_epoch(database_url)
+    code, out, _ = await run_command(tmp_path, "migrate", "--new-epoch", database_url=database_url)
+    new = await read_epoch(database_url)
 
+    assert new != old
+    assert out == (
+        "The database is up to date.\n"
+        f"The change log has the new epoch {new}; the old one was {old}. All cursors that were "
+        "issued before have expired: clients get CURSOR_EXPIRED and load their lists again.\n"
+    )
     async with serve(database_url) as client:
         error = await client.expect_error(CHANGES, after=cursor)
         assert (code, error["extensions"]["code"]) == (0, "CURSOR_EXPIRED")
         assert [each["kind"] for each in (await client.execute_field(CHANGES))["nodes"]] == [
             "LOGGED"
         ]
+
+
+async def test_a_new_epoch_is_refused_while_a_server_runs(
+    database_url: str, tmp_path: Path
+) -> None:
+    settings = {"database_url": database_url}
+    migrate = ("migrate", "--new-epoch")
+    old = await read_epoch(database_url)
+    async with (
+        start_server(tmp_path, find_free_port(), **settings) as (first, _),
+        start_server(tmp_path, find_free_port(), **settings) as (second, _),
+    ):
+        both = await run_command(tmp_path, *migrate, **settings)
+        without = await run_command(tmp_path, "migrate", **settings)
+        first.send_signal(signal.SIGTERM)
+        await first.wait()
+        one = await run_command(tmp_path, *migrate, **settings)
+        kept = await read_epoch(database_url)
+        second.kill()
+        await second.wait()
+        code = 1
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            while code != 0:  # PostgreSQL notices a killed client after a moment
+                code, _, _ = await run_command(tmp_path, *migrate, **settings)
+
+    address = display_address(parse_database_url(database_url))
+    error = f"Servers are running on the database at {address}. Stop all of them first.\n"
+    assert both == one == (1, "", error)
+    assert without == (0, "The database is up to date.\n", "")
+    assert kept == old
+    assert await read_epoch(database_url) != old
+
+
+async def read_epoch(database_url: str) -> str:
+    database = Database(database_url)
+    async with database.read(ALL_ORGANIZATIONS) as session:
+        epoch = (await session.scalars(select(col(tables.Log.epoch)))).one()
+    await database.close()
+    return epoch
 
 
 WHAT = "entries from before 2026-01-02T00:00:00.000000Z from the change log."

@@ -7,6 +7,7 @@ import contextlib
 import os
 import re
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,61 @@ async def test_no_request_is_interrupted_when_the_server_stops(tmp_path: Path) -
     assert (ended, left) == (0, [b"", b""])
     assert min(answered) > 0
     assert stored == {"totalCount": sum(answered)}
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_after_sigterm_new_connections_are_served_while_ready_fails(
+    tmp_path: Path, workers: str
+) -> None:
+    settings = {"bootstrap_key": "k", "drain_seconds": "2"}
+    arguments = ("--workers", workers)
+    async with start_server(tmp_path, port := find_free_port(), *arguments, **settings) as started:
+        process, _ = started
+        url = f"http://127.0.0.1:{port}"
+        if workers != "1":
+            await find_workers(process.pid, int(workers))
+        async with Client(url, "k", connection="close") as client:
+            before = await client.http.get("/ready")
+            process.send_signal(signal.SIGTERM)
+            stopped_at = time.monotonic()
+            async with asyncio.timeout(1.5):
+                while (stopping := await client.http.get("/ready")).status_code == 200:
+                    await asyncio.sleep(0.01)
+            logged = 0
+            with contextlib.suppress(httpx.TransportError):
+                while True:
+                    await client.log_event(summary="while it stops")
+                    logged += 1
+                    last_at = time.monotonic() - stopped_at
+            ended = await process.wait()
+
+    assert before.status_code == 200
+    assert (stopping.status_code, stopping.json()) == (503, {"status": "stopping"})
+    assert logged > 0
+    assert last_at > 1.5
+    assert ended == 0
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_a_second_ctrl_c_ends_the_server_at_once(tmp_path: Path, workers: str) -> None:
+    settings = {"bootstrap_key": "k", "drain_seconds": "60"}
+    arguments = ("--workers", workers)
+    async with start_server(tmp_path, port := find_free_port(), *arguments, **settings) as started:
+        process, _ = started
+        async with Client(f"http://127.0.0.1:{port}", "k") as client:
+            async with client.subscription(RINGS) as follower:
+                process.send_signal(signal.SIGINT)
+                async with asyncio.timeout(TIMEOUT_SECONDS):
+                    while (await client.http.get("/ready")).status_code == 200:
+                        await asyncio.sleep(0.01)
+                again_at = time.monotonic()
+                process.send_signal(signal.SIGINT)
+                await follower.socket.connection.wait_closed()
+            ended = await process.wait()
+            seconds = time.monotonic() - again_at
+
+    assert ended == 0
+    assert seconds < 3
 
 
 async def log_events(port: int, numbers: range) -> None:

@@ -1,5 +1,7 @@
 """Wakes the readers of the change log after commits of this process and of other processes.
 
+A process that listens is a server, so the listeners also hold the lock of `serving_lock`.
+
 A notification can be lost, so waiters also poll the change log every `POLL_SECONDS`.
 """
 
@@ -14,6 +16,8 @@ import structlog
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
+
+from app.store.engine.serving_lock import SHARED_LOCK_STATEMENT, ServingFileLock
 
 POLL_SECONDS = 0.5
 DATA_VERSION_SECONDS = 0.02
@@ -62,6 +66,7 @@ class DataVersionPoller(WakeSignal):
     def __init__(self, url: URL) -> None:
         super().__init__()
         self._file = url.database or ""
+        self._serving_lock = ServingFileLock(self._file)
 
     async def _listen(self) -> None:
         connection: sqlite3.Connection | None = None
@@ -71,17 +76,18 @@ class DataVersionPoller(WakeSignal):
                 try:
                     if connection is None:
                         connection = sqlite3.connect(self._file, timeout=0)
+                    self._serving_lock.try_acquire()
                     # A read of shared memory, 1.5 us: cheaper here than in another thread.
                     version = connection.execute("PRAGMA data_version").fetchone()
-                except (
-                    sqlite3.Error
-                ):  # locked or missing: the next read of the change log reports it
+                except (sqlite3.Error, OSError):
+                    # Locked or missing: the next read of the change log reports it.
                     version = None
                 if version != last_version:
                     last_version = version
                     self._notified.set()
                 await asyncio.sleep(DATA_VERSION_SECONDS)
         finally:
+            self._serving_lock.release()
             if connection is not None:
                 connection.close()
 
@@ -123,6 +129,7 @@ class NotificationListener(WakeSignal):
         driver_connection: Any = (await connection.get_raw_connection()).driver_connection
         await driver_connection.add_listener(CHANNEL, lambda *_: self._notified.set())
         driver_connection.add_termination_listener(lambda *_: self._send_requested.set())
+        await connection.exec_driver_sql(SHARED_LOCK_STATEMENT)
         self._notified.set()  # for commits before LISTEN
         while True:
             await self._send_requested.wait()
