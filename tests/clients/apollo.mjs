@@ -1,17 +1,15 @@
 import { ApolloClient, ApolloLink, gql, HttpLink, InMemoryCache } from "@apollo/client";
+import { SetContextLink } from "@apollo/client/link/context";
 import { GraphQLWsLink } from "@apollo/client/link/subscriptions";
 import { relayStylePagination } from "@apollo/client/utilities";
 import { resumingClient } from "./resuming.mjs";
 
-export function apolloClient(url, key) {
-  const authorization = `Bearer ${key}`;
-  const http = new HttpLink({ uri: url, headers: { authorization } });
-  const socket = new GraphQLWsLink(
-    resumingClient({
-      url: url.replace("http", "ws"),
-      connectionParams: { authorization },
-    }),
-  );
+export function apolloClient(url, getToken) {
+  const authorize = new SetContextLink(async ({ headers }) => ({
+    headers: { ...headers, authorization: `Bearer ${await getToken()}` },
+  }));
+  const http = authorize.concat(new HttpLink({ uri: url }));
+  const socket = new GraphQLWsLink(resumingClient({ url: url.replace("http", "ws"), getToken }));
   const isSubscription = ({ operationType }) => operationType === "subscription";
   return new ApolloClient({
     link: ApolloLink.split(isSubscription, socket, http),

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 from gql import Client, gql
@@ -30,12 +30,20 @@ def socket_client(url: str, key: str) -> Client:
     return Client(transport=WebsocketsTransport(address, init_payload=credential))
 
 
-async def follow_bell(url: str, key: str, after: str) -> AsyncGenerator[dict[str, Any], None]:
-    """Yields each notification after the cursor once, in order."""
+async def follow_bell(
+    url: str, get_token: Callable[[], Awaitable[str]], after: str
+) -> AsyncGenerator[dict[str, Any], None]:
+    """Yields each notification after the cursor once, in order.
+
+    `get_token` returns a valid access token or API key. It is called for each connection.
+    """
     retries = 0
     while True:
+        token = await get_token()
+        was_accepted = False
         try:
-            async with socket_client(url, key) as session:
+            async with socket_client(url, token) as session:
+                was_accepted = True
                 request = gql(BELL)
                 request.variable_values = {"after": after}
                 async for result in session.subscribe(request):
@@ -44,7 +52,8 @@ async def follow_bell(url: str, key: str, after: str) -> AsyncGenerator[dict[str
                     yield entry
         except TransportConnectionFailed as error:
             close = getattr(error.__cause__, "rcvd", None)
-            if close and 4400 <= close.code < 4500 and close.code != 4408:
-                raise  # A retry would fail again. After 4403, sign in first.
+            has_expired = was_accepted and close and close.code == 4403
+            if close and 4400 <= close.code < 4500 and close.code != 4408 and not has_expired:
+                raise  # A retry would fail again.
             await asyncio.sleep(min(0.1 * 2 ** min(retries, 7), 10) * random.uniform(0.5, 1))
             retries += 1

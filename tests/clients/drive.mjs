@@ -1,4 +1,4 @@
-// drive.mjs URL KEY: asks, changes and pages with each client, and prints what came of it; then
+// drive.mjs URL KEY (or the address at which tokens are issued): asks, changes and pages with each client, and prints what came of it; then
 // follows the bell with each, after the cursor that it reads, and prints [client, id] as it hears.
 import { gql } from "@apollo/client";
 import { createInterface } from "node:readline";
@@ -10,6 +10,7 @@ import { followBell as followBySse, urqlClient as urqlSseClient } from "./urql_s
 
 globalThis.WebSocket ??= WebSocket; // Node has one of its own from 22 on.
 const [, , url, key] = process.argv;
+const getToken = async () => (key.startsWith("http") ? (await fetch(key)).text() : key);
 const tell = (what) => console.log(JSON.stringify(what));
 
 const VIEWER = gql`
@@ -52,7 +53,7 @@ const PAGE = gql`
 const summaries = ({ events }) => events.edges.map(({ node }) => node.summary);
 
 function apollo() {
-  const client = apolloClient(url, key);
+  const client = apolloClient(url, getToken);
   return {
     ask: async (query) => (await client.query({ query })).data,
     change: async (mutation, variables) => (await client.mutate({ mutation, variables })).data,
@@ -96,7 +97,7 @@ function urql(client, follow) {
 }
 
 function request() {
-  const client = requestClient(url, key);
+  const client = requestClient(url, getToken);
   return {
     ask: (query) => client.request(query),
     change: async (_, { input }) => ({ logEvent: await logEvent(client, input) }),
@@ -110,8 +111,8 @@ function request() {
 
 const clients = {
   apollo: apollo(),
-  urql: urql(urqlClient(url, key), followByUrql),
-  urql_sse: urql(urqlSseClient(url, key), followBySse),
+  urql: urql(urqlClient(url, getToken), followByUrql),
+  urql_sse: urql(urqlSseClient(url, getToken), followBySse),
   request: request(),
 };
 

@@ -1,7 +1,12 @@
 import { gql, GraphQLClient } from "graphql-request";
 
-export function requestClient(url, key) {
-  return new GraphQLClient(url, { headers: { authorization: `Bearer ${key}` } });
+export function requestClient(url, getToken) {
+  const requestMiddleware = async (request) => {
+    const headers = new Headers(request.headers);
+    headers.set("authorization", `Bearer ${await getToken()}`);
+    return { ...request, headers };
+  };
+  return new GraphQLClient(url, { requestMiddleware });
 }
 
 const LOG = gql`

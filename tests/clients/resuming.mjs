@@ -1,13 +1,26 @@
 import { createClient } from "graphql-ws";
 
-/** A graphql-ws client that resumes each subscription after the last `cursor` that it received. */
-export function resumingClient(options) {
+/**
+ * A graphql-ws client that resumes each subscription after the last `cursor` that it received.
+ * `getToken` returns a promise of a valid access token or API key. It is called for each connection.
+ */
+export function resumingClient({ getToken, ...options }) {
+  let wasAccepted = false;
+  let hadExpired = false;
   const client = createClient({
+    connectionParams: async () => ({ authorization: `Bearer ${await getToken()}` }),
     retryAttempts: Infinity,
     retryWait: (retries) => pause(Math.min(100 * 2 ** retries, 10_000) * (0.5 + Math.random() / 2)),
-    // 4403: the credential is not valid. Retries would fail until the user signs in again.
-    shouldRetry: (event) => event.code !== 4403,
+    // 4403: the credential is not valid. If it was before, it has expired, and a new one may help.
+    shouldRetry: (event) => event.code !== 4403 || hadExpired,
     ...options,
+  });
+  client.on("connected", () => {
+    wasAccepted = true;
+  });
+  client.on("closed", () => {
+    hadExpired = wasAccepted;
+    wasAccepted = false;
   });
   const subscribe = (payload, sink) => {
     const variables = { ...payload.variables };

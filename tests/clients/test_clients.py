@@ -7,24 +7,34 @@ import contextlib
 import json
 import re
 import signal
+import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
+from gql.transport.exceptions import TransportConnectionFailed
 
+from app.domain.access.caller import Permission
+from app.store.engine.database import Database
 from tests import node
 from tests.client import ADMINISTRATOR, TIMEOUT_SECONDS, Client
 from tests.clients.bell import follow_bell
 from tests.clients.drive import run_scenario
 from tests.conftest import Serve
+from tests.factories import create_api_key
 from tests.http.test_command import find_free_port, start_server
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 PAGE = (ROOT / "docs/clients.md").read_text()
 FOLLOWERS = ("apollo", "urql", "urql_sse", "gql")
+SECRET = "a secret of no less than 32 bytes"
+TOKEN_SECONDS = 2.0
 NAMES = (*FOLLOWERS, "request")
+KEYS = "{ organization { apiKeys { id name } } }"
+REVOKE = "mutation ($id: ID!) { revokeApiKey(id: $id) { userErrors { code } } }"
 Heard = dict[str, list[str]]
 Bell = AsyncGenerator[dict[str, Any], None]
 
@@ -41,7 +51,7 @@ async def test_each_asks_pages_and_hears_every_event_once_over_a_server_that_was
             responses = await clients.read_line() | {"gql": await run_scenario(url, ADMINISTRATOR)}
             after = await elsewhere.execute_field("{ logHead }")
             await clients.write_line(after)
-            bell = follow_bell(url, ADMINISTRATOR, after)
+            bell = follow_bell(url, get_administrator_key, after)
             gql = await ended.enter_async_context(contextlib.aclosing(bell))
             logged = [await log_notification(elsewhere, "while they listen")]
             heard = await wait_for_one_more(clients, gql, {name: [] for name in FOLLOWERS})
@@ -69,6 +79,76 @@ async def test_each_asks_pages_and_hears_every_event_once_over_a_server_that_was
     assert heard == dict.fromkeys(FOLLOWERS, logged)
 
 
+async def test_each_resumes_with_a_new_token_when_its_token_expires(
+    database_url: str, tmp_path: Path
+) -> None:
+    node.install_packages(HERE)
+    settings = {"bootstrap_key": ADMINISTRATOR, "jwt_secret": SECRET, "jwt_leeway_seconds": "0"}
+    port = find_free_port()
+    url = f"http://127.0.0.1:{port}/graphql"
+    issued: list[str] = []
+    async with (
+        start_server(tmp_path, port, database_url=database_url, **settings),
+        Client(url.removesuffix("/graphql")) as administrator,
+        serve_tokens(issued) as token_url,
+        start_node_clients(url, token_url) as clients,
+    ):
+        await clients.read_line()
+        after = await administrator.execute_field("{ logHead }")
+        await clients.write_line(after)
+        before = len(issued)
+
+        async def get_token() -> str:
+            return issue_token(issued)
+
+        async with contextlib.aclosing(follow_bell(url, get_token, after)) as gql:
+            logged: list[str] = []
+            heard: Heard = {name: [] for name in FOLLOWERS}
+            started_at = time.monotonic()
+            while time.monotonic() - started_at < 3 * TOKEN_SECONDS:
+                logged.append(await log_notification(administrator, "while tokens expire"))
+                heard = await wait_for_one_more(clients, gql, heard)
+                await asyncio.sleep(0.2)
+            for name, id in await clients.rest():
+                heard[name].append(id)
+
+    assert heard == dict.fromkeys(FOLLOWERS, logged)
+    assert len(issued) - before >= 3 * len(FOLLOWERS)
+
+
+async def test_each_stops_when_its_key_is_revoked(own_client: Client, database: Database) -> None:
+    node.install_packages(HERE)
+    key = await create_api_key(database, Permission.EVENT_READ, Permission.EVENT_CREATE)
+    [id] = [
+        each["id"]
+        for each in (await own_client.execute_field(KEYS))["apiKeys"]
+        if each["name"] != "administrator"
+    ]
+    url = f"{own_client.url}/graphql"
+
+    async def get_key() -> str:
+        return key
+
+    async with start_node_clients(url, key) as clients:
+        await clients.read_line()
+        after = await own_client.execute_field("{ logHead }")
+        await clients.write_line(after)
+        async with contextlib.aclosing(follow_bell(url, get_key, after)) as gql:
+            await log_notification(own_client, "before")
+            await wait_for_one_more(clients, gql, {name: [] for name in FOLLOWERS})
+
+            await own_client.execute_field(REVOKE, id=id)
+
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                with pytest.raises(TransportConnectionFailed) as failed:
+                    await anext(gql)
+                code = await clients.process.wait()
+
+    cause: Any = failed.value.__cause__
+    assert cause.rcvd.code == 4403
+    assert code == 1  # at the first error
+
+
 @pytest.mark.parametrize(
     "file", ["resuming.mjs", "apollo.mjs", "urql.mjs", "urql_sse.mjs", "request.mjs", "bell.py"]
 )
@@ -76,6 +156,38 @@ def test_the_page_shows_the_code_that_is_tested(file: str) -> None:
     shown = dict(re.findall(r"^`tests/clients/(\S+)`:\n\n```\w+\n(.*?)^```$", PAGE, re.M | re.S))
 
     assert shown[file] == (HERE / file).read_text()
+
+
+async def get_administrator_key() -> str:
+    return ADMINISTRATOR
+
+
+def issue_token(issued: list[str], lifetime: float = TOKEN_SECONDS, secret: str = SECRET) -> str:
+    claims = {
+        "sub": "desk",
+        "organization": "default",
+        "permissions": ["EVENT_READ", "EVENT_CREATE"],
+        "exp": time.time() + lifetime,
+    }
+    issued.append(jwt.encode(claims, secret, "HS256"))
+    return issued[-1]
+
+
+@contextlib.asynccontextmanager
+async def serve_tokens(issued: list[str]) -> AsyncIterator[str]:
+    """The address at which every request gets a new token."""
+
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        token = issue_token(issued).encode()
+        head = f"HTTP/1.1 200 OK\r\ncontent-length: {len(token)}\r\nconnection: close\r\n\r\n"
+        writer.write(head.encode() + token)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(respond, "127.0.0.1")
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
 
 
 async def log_notification(administrator: Client, summary: str) -> str:
@@ -122,9 +234,9 @@ async def wait_for_one_more(clients: NodeClients, gql: Bell, heard: Heard) -> He
 
 
 @contextlib.asynccontextmanager
-async def start_node_clients(url: str) -> AsyncIterator[NodeClients]:
+async def start_node_clients(url: str, key: str = ADMINISTRATOR) -> AsyncIterator[NodeClients]:
     process = await asyncio.create_subprocess_exec(
-        *("node", "drive.mjs", url, ADMINISTRATOR),
+        *("node", "drive.mjs", url, key),
         cwd=HERE,
         env=node.node_environment(),
         stdin=asyncio.subprocess.PIPE,

@@ -1,19 +1,19 @@
 import { Client, fetchExchange, gql, subscriptionExchange } from "@urql/core";
 import { resumingClient } from "./resuming.mjs";
 
-export function urqlClient(url, key) {
-  const authorization = `Bearer ${key}`;
-  const socket = resumingClient({
-    url: url.replace("http", "ws"),
-    connectionParams: { authorization },
-  });
+export function urqlClient(url, getToken) {
+  const socket = resumingClient({ url: url.replace("http", "ws"), getToken });
+  const authorizedFetch = async (input, init) => {
+    const authorization = `Bearer ${await getToken()}`;
+    return fetch(input, { ...init, headers: { ...init.headers, authorization } });
+  };
   const forwardSubscription = (payload) => ({
     subscribe: (sink) => ({ unsubscribe: socket.subscribe(payload, sink) }),
   });
   return new Client({
     url,
     preferGetMethod: false,
-    fetchOptions: { headers: { authorization } },
+    fetch: authorizedFetch,
     exchanges: [fetchExchange, subscriptionExchange({ forwardSubscription })],
   });
 }

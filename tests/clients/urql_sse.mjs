@@ -1,10 +1,14 @@
 import { Client, fetchExchange, gql } from "@urql/core";
 
-export function urqlClient(url, key) {
+export function urqlClient(url, getToken) {
+  const authorizedFetch = async (input, init) => {
+    const authorization = `Bearer ${await getToken()}`;
+    return fetch(input, { ...init, headers: { ...init.headers, authorization } });
+  };
   return new Client({
     url,
     preferGetMethod: false,
-    fetchOptions: { headers: { authorization: `Bearer ${key}` } },
+    fetch: authorizedFetch,
     fetchSubscriptions: true,
     exchanges: [fetchExchange],
   });
