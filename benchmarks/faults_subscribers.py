@@ -174,7 +174,7 @@ def main() -> None:
     for line in sys.stdin:
         instructions = json.loads(line)
         if instructions["do"] == "cut":
-            while not random.choice(following).cut():
+            while not random.choice(following).cut_connection():
                 time.sleep(PAUSE_SECONDS)
             print(json.dumps("cut"), flush=True)
         else:
@@ -184,7 +184,7 @@ def main() -> None:
     until = time.monotonic() + instructions["patience"]
     for thread in threads:
         thread.join(max(0.0, until - time.monotonic()))
-    print(json.dumps([each.told() for each in following]), flush=True)
+    print(json.dumps([each.summarize() for each in following]), flush=True)
 
 
 if __name__ == "__main__":

@@ -101,8 +101,8 @@ async def test_sigterm_cuts_no_request_and_its_sockets_resume_without_a_gap(
     table = await run_fault(faults.drain_servers, database_url, tmp_path)
 
     assert table.items() >= NOTHING_LOST.items()
-    assert (table["requests cut"], table["exit code"]) == ("0", "0")
-    assert table["sockets closed with"] == "1012: 8"
+    assert (table["aborted requests"], table["exit code"]) == ("0", "0")
+    assert table["WebSocket close codes"] == "1012: 8"
 
 
 async def test_who_reads_nothing_costs_a_bounded_number_of_bytes_and_hurts_nobody(

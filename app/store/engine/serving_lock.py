@@ -32,13 +32,14 @@ class ServingFileLock:
         self._descriptor: int | None = None
 
     def try_acquire(self) -> None:
-        """Takes the lock unless it is held, or held exclusively. Call it again until it is."""
+        """Takes the lock, unless a command excludes servers at the moment. Call it repeatedly."""
         if self._descriptor is None:
             self._descriptor = _lock_file(self._path, fcntl.LOCK_SH)
 
     def release(self) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
+            self._descriptor = None
 
 
 @contextmanager
@@ -63,7 +64,8 @@ def exclude_servers(connection: Connection) -> Iterator[None]:
 
 def _lock_file(path: str, kind: int) -> int | None:
     """Returns the descriptor of the locked file; None if another process has the lock."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    # Read-only: the file may belong to the administrator who ran a command as root.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, 0o644)
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
