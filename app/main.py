@@ -23,6 +23,7 @@ from app.services.auth.auth_throttle import AuthThrottle
 from app.services.auth.rate_limits import RateLimits
 from app.services.change_log.feed import Feed
 from app.services.runtime.health import HealthMonitor
+from app.services.runtime.search_renewal import start_renewing_words
 from app.settings import Settings
 from app.store.engine.database import Database
 from app.token_settings import create_token_verifier
@@ -63,6 +64,7 @@ def create_app(settings: Settings) -> FastAPI:
             async with (
                 access.key_uses.start_flushing(database),
                 access.credential_watcher.start_watching(database),
+                start_renewing_words(database),
                 Feed(database, buffer.buffer_messages, buffer.buffer_bytes) as app.state.feed,
             ):
                 monitor = HealthMonitor(database, app.state.feed)

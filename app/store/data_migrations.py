@@ -24,6 +24,8 @@ def migrate_data(connection: Connection, revision: str) -> None:
         _create_first_versions(connection)
     if revision < "0009":
         _set_exact_numbers(connection)
+    if revision < "0011":
+        _extract_words_of_event_types(connection)
 
 
 def _index_events(connection: Connection) -> None:
@@ -83,6 +85,11 @@ def _create_first_versions(connection: Connection) -> None:
             "created_at": row.updated_at,
         }
         connection.execute(insert(tables.EventTypeVersion), [version])
+
+
+def _extract_words_of_event_types(connection: Connection) -> None:
+    event_type = tables.EventType
+    for row in connection.execute(select(event_type)).all():
         definition = EventTypeDefinition(row.name, row.type, row.description, row.category)
         update_words = update(event_type).where(col(event_type.id) == row.id)
         connection.execute(update_words.values(words=definition.search_words))

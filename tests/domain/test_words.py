@@ -8,16 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.events.filters import (
-    EventFilter,
+from app.domain.events.filters import EventFilter, filter_matches
+from app.domain.events.words import (
+    contains_terms,
     extract_event_words,
+    extract_first_version_words,
+    extract_search_terms,
     extract_words,
-    filter_matches,
 )
 from tests.domain.examples import make_event
 from tests.domain.strategies import KEEPABLE_TEXT
 
-LONG = "#"  # what stands for a long word begins so
+HASH = "#"  # between the beginning of a long word and its hash
+UNSPACED = "日本語テストひらがな𠀀𠀁ผิดพลาดຜິດພາດកំហុសအမှား々ー"
 
 
 @pytest.mark.parametrize(
@@ -38,11 +41,19 @@ LONG = "#"  # what stands for a long word begins so
         ("ΣΊΣΥΦΟΣ σίσυφος", {"σίσυφοσ"}),
         ("½ x² ①", {"1", "2", "x2"}),
         ("𝐀 Ⅷ ㎏ 🄐", {"a", "viii", "kg"}),
-        ("㌖", {"キロメートル"}),
-        ("日本語 テスト", {"日本語", "テスト"}),
+        ("㌖", {"キロ", "ロメ", "メー", "ート", "トル", "ル"}),
+        ("日本語 テスト", {"日本", "本語", "語", "テス", "スト", "ト"}),
+        ("3号機のpump", {"3", "号機", "機の", "の", "pump"}),
+        ("東", {"東"}),
+        ("𠀀𠀁", {"𠀀𠀁", "𠀁"}),
+        ("ผิดพลาด", {"ผด", "ดพ", "พล", "ลา", "าด", "ด"}),  # a vowel above is a mark
+        ("ຜິດ ကား ខ្មែរ", {"ຜດ", "ດ", "က", "ខម", "មរ", "រ"}),
         ("हिन्दी", {"हनद"}),  # its vowels and virama are marks
         ("한국어", {"한국어"}),
-        ("😀 a😀b", {"a", "b"}),
+        ("😀 a😀b", {"a", "b", "😀"}),
+        ("🔥🔥🚒", {"🔥", "🚒"}),
+        ("👩\u200d🚒 ❤\ufe0f 👍🏽 🇩🇪 1\ufe0f\u20e3", {"👩", "🚒", "❤", "👍", "🇩", "🇪", "1"}),
+        ("50 °C ☎™", {"50", "°", "c", "☎", "tm"}),
         ("\u0301", set()),
         ("٣", {"٣"}),
         ("x" * 28, {"x" * 28}),
@@ -55,33 +66,101 @@ def test_words_are_runs_of_letters_and_digits_without_case_and_marks(
     assert extract_words(text) == expected
 
 
-def test_a_long_word_is_known_by_what_stands_for_it_alone() -> None:
+def test_a_long_word_is_stored_as_its_beginning_and_a_hash() -> None:
     long = {word for n in range(100) for word in extract_words("x" * 40 + str(n))}
 
     assert len(long) == 100
-    assert all(word.startswith(LONG) and len(word) <= 32 for word in long)
+    assert {word.partition(HASH)[0] for word in long} == {"x" * 28}
     assert extract_words("X" * 40) == extract_words("x" * 40)
     assert extract_words("x" * 40).isdisjoint(extract_words("x" * 41))
+    [word] = extract_words("x" + "é" * 30)
+    assert word.partition(HASH)[0] == "x" + "é" * 13  # no part of a character
 
 
 @given(st.text(st.characters(codec="utf-8"), max_size=60))
 def test_a_word_is_short_and_has_nothing_that_a_database_could_take_apart(text: str) -> None:
     for word in extract_words(text):
-        assert 0 < len(word.encode()) <= 32
-        assert word.removeprefix(LONG).isalnum()
+        head, _, digest = word.partition(HASH)
+        assert 0 < len(head.encode()) <= 28
+        assert len(digest) in (0, 8)
+        assert (head + digest).isalnum() or unicodedata.category(word) == "So"
 
 
 @given(st.text(st.characters(codec="utf-8"), max_size=20))
 def test_a_word_is_found_by_itself(text: str) -> None:
     for word in extract_words(text):
-        if not word.startswith(LONG):
-            assert extract_words(word) == {word}
+        if HASH not in word:
+            assert contains_terms([word], extract_search_terms(word))
+
+
+@given(st.text(st.characters(codec="utf-8"), max_size=40), st.text("aé日🔥", max_size=3))
+def test_a_text_is_found_by_itself_and_by_each_of_its_words_as_a_prefix(
+    text: str, other: str
+) -> None:
+    words = sorted(extract_words(f"{other} {text}"))
+
+    assert contains_terms(words, extract_search_terms(text))
+    for word in extract_words(text):
+        assert contains_terms(words, extract_search_terms(f"{word.partition(HASH)[0]}*"))
+
+
+@given(st.text(UNSPACED, min_size=1, max_size=20), st.data())
+def test_any_part_of_a_text_without_spaces_is_found(text: str, data: st.DataObject) -> None:
+    start = data.draw(st.integers(0, len(text) - 1))
+    end = data.draw(st.integers(start + 1, len(text)))
+
+    assert contains_terms(sorted(extract_words(text)), extract_search_terms(text[start:end]))
+
+
+@given(
+    st.text("aaab", min_size=1, max_size=40),
+    st.lists(st.text("aaab", min_size=1, max_size=40), max_size=5),
+)
+def test_a_prefix_finds_the_words_that_begin_with_it(prefix: str, words: list[str]) -> None:
+    stored = sorted(extract_words(" ".join(words)))
+    candidates = words if len(prefix) <= 28 else [word for word in words if len(word) > 28]
+
+    assert contains_terms(stored, extract_search_terms(prefix + "*")) == any(
+        word.startswith(prefix[:28]) for word in candidates
+    )
+
+
+@pytest.mark.parametrize(
+    ("search", "expected"),
+    [
+        ("config*", {"config*"}),
+        ("CONFIG* pump", {"config*", "pump"}),
+        ("config *", {"config"}),
+        ("c*n", {"c*", "n"}),
+        ("＊ ｃ＊", {"c*"}),
+        ("日本語*", {"日本", "本語"}),
+        ("日", {"日*"}),
+        ("日本 日", {"日本", "日*"}),
+        ("v日2*", {"v", "日*", "2*"}),
+        ("🔥*", {"🔥"}),
+        ("x" * 28 + "*", {"x" * 28 + "*"}),
+        ("x" * 29 + "*", {"x" * 28 + "#*"}),
+        ("é" * 13 + "x日*", {"é" * 13 + "x", "日*"}),
+        (" * ** _*", set()),
+    ],
+)
+def test_the_terms_of_a_search_are_words_and_prefixes(search: str, expected: set[str]) -> None:
+    assert extract_search_terms(search) == expected
+
+
+def test_words_of_version_1_stay_as_they_were_stored() -> None:
+    text = f"日本語 🔥 Pump 3 {'x' * 28} {'x' * 29}"
+
+    assert extract_first_version_words(text) == {
+        *("日本語", "pump", "3", "x" * 28),
+        "#1702245ac78581c3218750b9aa8",
+    }
 
 
 @pytest.mark.parametrize("text", ["ᄀ\u0323ᅡ", "a\u0345ι", "ﾞ", "ͅ", "가\u3099ᆨ", "ß\u0307s"])
 def test_a_word_whose_letters_a_mark_kept_apart_is_found_by_itself(text: str) -> None:
     for word in extract_words(text):
-        assert extract_words(word) == {word}
+        assert contains_terms([word], extract_search_terms(word))
 
 
 @given(KEEPABLE_TEXT)
@@ -101,7 +180,7 @@ def test_the_words_of_two_texts_are_those_of_both(one: str, other: str) -> None:
 def test_an_event_is_found_by_each_word_and_by_all_of_them(summary: str, content: str) -> None:
     event = make_event(summary=summary, content=content)
 
-    assert extract_event_words(event) == extract_words(summary) | extract_words(content)
+    assert extract_event_words(summary, content) == extract_words(summary) | extract_words(content)
     assert filter_matches(EventFilter(search=f"{content} {summary}"), event)
 
 
@@ -109,4 +188,4 @@ def test_a_word_does_not_continue_from_summary_to_content() -> None:
     event = make_event(summary="fore", content="man")
 
     assert not filter_matches(EventFilter(search="foreman"), event)
-    assert extract_event_words(make_event(summary="alone", content=None)) == {"alone"}
+    assert extract_event_words("alone", None) == {"alone"}

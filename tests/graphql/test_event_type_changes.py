@@ -400,7 +400,8 @@ EVENT_TYPE_FILTERS: list[tuple[dict[str, Any] | None, list[str]]] = [
     ({"search": "erdöl"}, ["long"]),
     ({"search": "海上石油"}, ["long"]),
     ({"search": "g%"}, ["gauge"]),
-    ({"search": "_"}, [each["type"] for each in SHELF]),
+    ({"search": "海上"}, ["long"]),
+    ({"search": " "}, [each["type"] for each in SHELF]),
     ({"search": "flar", "states": ["DRAFT"], "category": "flaring"}, ["com.acme.pump"]),
 ]
 
@@ -457,6 +458,8 @@ async def test_a_page_goes_on_with_its_filter(client: Client) -> None:
     ("filter", "argument"),
     [
         ({"search": "\0"}, ["filter", "search"]),
+        ({"search": "_"}, ["filter", "search"]),
+        ({"search": "*"}, ["filter", "search"]),
         ({"search": "x" * 256}, ["filter", "search"]),
         ({"category": "\ud800"}, ["filter", "category"]),
     ],

@@ -123,11 +123,86 @@ async def test_a_search_finds_nothing_else(client: Client) -> None:
     assert summaries_by_search == {search: [] for search in MISSING}
 
 
-@pytest.mark.parametrize("search", ["", " ", "!?", "_", "*", "\u0301"])
-async def test_where_no_word_is_wanted_none_is_missing(client: Client, search: str) -> None:
+@pytest.mark.parametrize("search", ["", " ", "\t\n\u3000"])
+async def test_a_blank_search_text_sets_no_condition(client: Client, search: str) -> None:
     await client.log_event(**PUMP)
 
     assert await find_summaries(client, {"search": search}) == ["Pump 3 tripped"]
+    assert await find_summaries(client, {"not": {"search": search}}) == []
+
+
+@pytest.mark.parametrize("search", ["!?", "_", "*", " ** ", "\u0301", "\u200d", "+"])
+async def test_a_search_text_without_a_word_is_rejected(client: Client, search: str) -> None:
+    await client.log_event(**PUMP)
+
+    for query in (EVENTS, COUNT, BELL):
+        for filter, path in (
+            ({"search": search}, ["filter", "search"]),
+            ({"and": [{"not": {"search": search}}]}, ["filter", "and", "0", "not", "search"]),
+        ):
+            error = await client.expect_error(query, filter=filter)
+            assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": path}
+    async with client.subscription(CHANGED, filter={"search": search}) as changed:
+        error = await changed.receive_error()
+    assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": ["filter", "search"]}
+
+
+WRITTEN = {
+    "Brand 🔥 im Schaltschrank": ("🔥", "🔥brand", "schalt* 🔥", "BRAND*", "s*", "🔥*"),
+    "配電盤で火災が発生しました": (
+        "配電",
+        "火災",
+        "火災が発生",
+        "発",
+        "た",
+        "ました",
+        "火災 配電盤",
+    ),
+    "ポンプ３号機・停止": ("ポンプ", "ﾎﾟﾝﾌﾟ", "3", "号機", "停止", "ンプ 停"),
+    "ปั๊มน้ำหยุดทำงาน": ("น้ำ", "หยุด", "หยุดทำ", "ปั๊ม งาน"),
+    "ປັ໊ມນ້ຳຢຸດ": ("ຢຸດ", "ນ້ຳ"),
+    "ម៉ាស៊ីនឈប់": ("ឈប់", "ម៉ាស៊ីន"),
+    "ပန့်ရပ်သွားသည်": ("ရပ်", "သွား"),
+    "reconfiguration of abcdefghijklmnopqrstuvwxyz0123456789": (
+        "reconfig*",
+        "abcdefghijklmnopqrstuvwxyz0123456789",
+        "abcdefghijklmnopqrstuvwxyz0123456789*",
+        "abcdefghijklmnopqrstuvwxyz012345678*",
+        "ABC*",
+        "a* r* o*",
+    ),
+}
+
+
+@pytest.mark.parametrize("summary", WRITTEN)
+async def test_a_search_finds_symbols_parts_and_prefixes_stored_and_live(
+    client: Client, summary: str
+) -> None:
+    head = await client.execute_field("{ logHead }")
+    for each in WRITTEN:
+        await client.log_event(summary=each)
+
+    for search in WRITTEN[summary]:
+        filter = {"search": search}
+        assert (search, await find_summaries(client, filter)) == (search, [summary])
+        async with client.subscription(CHANGED, filter=filter, after=head) as changed:
+            entry = await changed.receive_next()
+        assert (search, entry["changes"]["summary"]) == (search, [None, summary])
+
+
+UNFOUND = (
+    *("🚒", "🔥 pump", "config*", "盤配", "発火", "しい", "ンポ", "nfiguration*"),
+    *("abcdefghijklmnopqrstuvwxyz01", "abcdefghijklmnopqrstuvwxyz0a*", "brandi*"),
+)
+
+
+async def test_a_search_finds_no_other_symbols_parts_and_prefixes(client: Client) -> None:
+    for summary in WRITTEN:
+        await client.log_event(summary=summary)
+
+    found = {search: await find_summaries(client, {"search": search}) for search in UNFOUND}
+
+    assert found == {search: [] for search in UNFOUND}
 
 
 async def test_summary_and_content_are_searched_and_nothing_else(client: Client) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-import re
 import unicodedata
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from itertools import product
+from itertools import islice, product
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -15,16 +15,20 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 from alembic import command
-from sqlalchemy import Connection, MetaData, func, select, text
+from sqlalchemy import Connection, MetaData, delete, func, select, text
+from sqlmodel import col
 
 from app.database_setup import prepare_database
 from app.domain.access.caller import Permission
-from app.domain.events.filters import extract_words
+from app.domain.events.words import extract_first_version_words, extract_words
+from app.services.runtime import search_renewal
 from app.store import tables
 from app.store.alembic_upgrade import alembic_config
 from app.store.data_migrations import migrate_data
 from app.store.engine import dialect
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
+from app.store.writing import search_index
+from app.store.writing.bulk import insert_rows
 from tests.client import LOG_EVENT, Client
 from tests.conftest import POSTGRESQL, SQLITE, Serve, build_settings
 from tests.factories import create_api_key
@@ -245,6 +249,132 @@ async def test_stored_integers_beyond_doubles_are_compared_exactly_after_an_upgr
         assert len(await find_summaries(own_client, **filter)) == 3
 
 
+async def store_first_version_words(database: Database) -> None:
+    """Replaces the words of all events with those that version 1 stored."""
+    event, words = tables.Event, tables.EventWords
+    async with database.write(ALL_ORGANIZATIONS) as session:
+        events = (await session.scalars(select(event).order_by(col(event.id)))).all()
+        rows = [
+            {
+                "organization_id": each.organization_id,
+                "event_id": each.id,
+                "words": extract_first_version_words(f"{each.summary} {each.content or ''}")
+                | {f"@{each.organization_id.hex}"},
+                "version": 1,
+            }
+            for each in events
+        ]
+        await session.execute(delete(words))
+        await insert_rows(session, words, rows)
+
+
+async def wait_until_renewed(database: Database) -> None:
+    async with asyncio.timeout(30), search_renewal.start_renewing_words(database):
+        while True:
+            async with database.read(ALL_ORGANIZATIONS) as session:
+                if not await search_index.has_outdated_words(session):
+                    return
+            await asyncio.sleep(0.01)
+
+
+async def test_words_of_each_version_are_found_until_all_are_renewed(
+    own_client: Client, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for summary in ("火災 pump", "🔥 pump", f"reconfigured {'x' * 40}", "valve"):
+        await own_client.log_event(summary=summary)
+    await store_first_version_words(database)
+    await own_client.log_event(summary="火災発生 pump 🔥")
+    organization = await own_client.execute_field("{ organization { id } }")
+
+    before = {
+        search: await find_summaries(own_client, search=search)
+        for search in ("pump", "火災", "🔥", "re*", "x" * 40, f"@{organization['id']}")
+    }
+    monkeypatch.setattr(search_renewal, "BATCH_SIZE", 2)
+    await wait_until_renewed(database)
+    after = {
+        search: await find_summaries(own_client, search=search)
+        for search in ("pump", "火災", "🔥", "re*", "x" * 40, f"{'x' * 30}*")
+    }
+
+    new, long = "火災発生 pump 🔥", f"reconfigured {'x' * 40}"
+    assert before == {
+        "pump": [new, "🔥 pump", "火災 pump"],
+        "火災": [new, "火災 pump"],
+        "🔥": [new],
+        "re*": [],
+        "x" * 40: [long],
+        f"@{organization['id']}": [],
+    }
+    assert after == {
+        "pump": [new, "🔥 pump", "火災 pump"],
+        "火災": [new, "火災 pump"],
+        "🔥": [new, "🔥 pump"],
+        "re*": [long],
+        "x" * 40: [long],
+        f"{'x' * 30}*": [long],
+    }
+    assert await check_index_sync(database) == (5, 5)
+
+
+async def test_events_change_while_their_words_are_renewed(
+    own_client: Client, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [(await own_client.log_event(summary=f"pump {n}"))["id"] for n in range(40)]
+    await store_first_version_words(database)
+    monkeypatch.setattr(search_renewal, "BATCH_SIZE", 3)
+
+    async def change_events() -> None:
+        for number, id in enumerate(ids):
+            if number % 3 == 0:
+                await own_client.execute_field(DELETE, id=id)
+            elif number % 3 == 1:
+                await own_client.execute_field(UPDATE, input={"id": id, "summary": f"valve {id}"})
+
+    # Two servers renew at the same time.
+    await asyncio.gather(
+        change_events(), wait_until_renewed(database), wait_until_renewed(database)
+    )
+
+    assert await check_index_sync(database) == (26, 26)
+    for word, count in (("valve", 13), ("pump", 13), ("val*", 13)):
+        filter = {"search": word}
+        assert (await own_client.execute_field(EVENTS, filter=filter))["totalCount"] == count
+
+
+async def test_an_upgrade_marks_stored_words_and_the_server_renews_them(
+    own_client: Client, database: Database, database_url: str, serve: Serve
+) -> None:
+    await own_client.log_event(summary="🔥 reconfigured")
+    await own_client.execute_field(
+        'mutation { createEventType(input: {name: "火災警報"}) { userErrors { code } } }'
+    )
+    await store_first_version_words(database)
+    async with database.write(ALL_ORGANIZATIONS) as session:
+        for statement in (
+            "DROP INDEX ix_event_words_outdated",
+            "ALTER TABLE event_words DROP COLUMN version",
+            "UPDATE event_type SET words = ' 火災警報 '",
+            "UPDATE alembic_version SET version_num = '0010'",
+        ):
+            await session.execute(text(statement))
+
+    await prepare_database(build_settings(database_url))
+    async with database.read(ALL_ORGANIZATIONS) as session:
+        assert await search_index.has_outdated_words(session)
+    async with serve(database_url) as later:
+        async with asyncio.timeout(30):
+            while await find_summaries(later, search="🔥 re*") == []:
+                await asyncio.sleep(0.05)
+        types = await later.execute_field(
+            '{ eventTypes(filter: {search: "警報"}) { nodes { name } } }'
+        )
+
+    assert types == {"nodes": [{"name": "火災警報"}]}
+    async with database.read(ALL_ORGANIZATIONS) as session:
+        assert not await search_index.has_outdated_words(session)
+
+
 async def test_nothing_is_left_of_an_event_that_is_deleted(
     own_client: Client, database: Database
 ) -> None:
@@ -260,47 +390,42 @@ async def test_nothing_is_left_of_an_event_that_is_deleted(
     assert await check_index_sync(database) == (0, 0)
 
 
-SQUARES = "㌇㌕㌖㌗㌙㌚㌠㌫㌮㌲㌴㌶㍇㍊㍖"  # each is a word of five or six katakana
-BETWEEN = "⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞½¾⅐⅑↉㎯㏆℀℁℅℆㎧㏞㏟⒑⒒⒓⒔⒕⒖⒗⒘⒙⒚⒛㏇🄇🄉🄊ŀ"
+LIGATURES = "ﷲﷴﷶﷷﷸ"  # NFKC makes a word of eight bytes of each
+# NFKC ends a word and begins another one with the first and the last of these.
+SEPARATORS = "ﷻﷺ"
 
 
-def longest_words(characters: int) -> str:
-    """A text with nearly as many different words of 32 and more bytes as there can be.
-
-    Two squares are 30 bytes or more, and what lies between ends one word and begins the next, as
-    the 1 and 2 of a half do.
-    """
-    between: dict[str, dict[str, str]] = {"": {"": " "}}
-    for each in BETWEEN:
-        ends, *_, begins = re.split(r"[\W_]+", unicodedata.normalize("NFKC", each).casefold())
-        between.setdefault(ends, {})[begins] = each
-    pairs = ["".join(pair) for pair in product(SQUARES, SQUARES)]
-    begun = {begins for choices in between.values() for begins in choices}
-    unused = {begins: {ends: list(pairs) for ends in between} for begins in begun}
-    left = {begins: len(pairs) * len(between) for begins in begun}
-    text, begins = "", ""
-    while len(text) + 3 <= characters:
-        _, ends, following = max(
-            (left[following] - 5_000 * (len(begins + ends) < 2), ends, following)
-            for ends, choices in between.items()
-            for following in choices
-            if unused[begins][ends]
-        )
-        text += unused[begins][ends].pop() + between[ends][following]
-        left[begins] -= 1
-        begins = following
-    return text
+def ligature_words(characters: int, ligatures: int) -> str:
+    """A text of words with many bytes: a separator, ligatures and a wide letter for each."""
+    letters = [each for each in map(chr, range(0x10000, 0x20000)) if each.isalpha()]
+    words = (
+        f"{SEPARATORS[number % 2]}{''.join(chosen)}{letter}"
+        for number, (letter, *chosen) in enumerate(product(letters, *[LIGATURES] * ligatures))
+    )
+    return "".join(islice(words, characters // (ligatures + 2)))
 
 
-async def test_100_000_characters_of_the_longest_words_are_kept_and_found(client: Client) -> None:
-    content = longest_words(100_000)
-    assert len(extract_words(content)) > 33_300
+# Each pair of neighbors occurs once: the distance of neighbors grows with each round.
+WIDE_PAIRS = "".join(chr(0x20000 + n * (1 + n // 41_999) % 41_999) for n in range(100_000))
+LONGEST = {
+    "words of 28 bytes": ligature_words(100_000, 1),
+    "words with a hash": ligature_words(100_000, 2),
+    "pairs of wide characters": WIDE_PAIRS,
+}
+
+
+@pytest.mark.parametrize("kind", LONGEST)
+async def test_100_000_characters_of_the_longest_words_are_kept_and_found(
+    client: Client, kind: str
+) -> None:
+    content = LONGEST[kind]
+    assert sum(len(word.encode()) for word in extract_words(content)) > 790_000
 
     event = await client.log_event(summary="long", content=content)
 
     assert event["content"] == content
-    first = re.split(r"[\W_]+", unicodedata.normalize("NFKC", content))[0]
-    assert await find_summaries(client, search=f"long {first}") == ["long"]
+    found_by = unicodedata.normalize("NFKC", content).split()[1:2] or [content[5:8]]
+    assert await find_summaries(client, search=f"long {found_by[0]}") == ["long"]
 
 
 FOUR_BYTES = "".join(chr(0x20000 + n) for n in range(255))  # letters that UTF-8 writes with four

@@ -12,7 +12,7 @@ from app.domain.event_types.conditions import ConditionalRule, format_rule, pars
 from app.domain.event_types.fields import FieldDefinition, validate_fields
 from app.domain.event_types.json_schema import validate_field_schema
 from app.domain.event_types.lifecycle import EventTypeState
-from app.domain.events.filters import extract_full_words
+from app.domain.events.words import extract_full_words
 from app.domain.shared.limits import Limits
 from app.domain.shared.messages import limit_message
 from app.domain.shared.problems import Problem, UserErrorCode, invalid_input

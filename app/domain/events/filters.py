@@ -6,9 +6,6 @@ ensures that both give the same result. None means no condition; an empty list m
 
 from __future__ import annotations
 
-import hashlib
-import re
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -19,6 +16,7 @@ from uuid import UUID
 from app.domain.events.predicates import FieldPredicate, predicate_holds
 from app.domain.events.severity import Outcome, Severity
 from app.domain.events.state import Entity, EventState
+from app.domain.events.words import contains_terms, extract_event_words, extract_search_terms
 from app.domain.shared.limits import Limits
 from app.domain.shared.messages import limit_message
 from app.domain.shared.problems import Problem, invalid_input
@@ -92,19 +90,6 @@ def filter_matches(filter: EventFilter, event: EventState) -> bool:
     return all(_evaluate_tests(filter, event))
 
 
-def extract_words(text: str) -> frozenset[str]:
-    """Extracts the search words of a text: runs of letters and digits, without diacritics.
-
-    Case and compatibility variants (NFKC) are folded; long words are replaced with a hash.
-    """
-    return frozenset(map(_shorten_word, extract_full_words(text)))
-
-
-def extract_full_words(text: str) -> frozenset[str]:
-    """Extracts words of any length, for prefix searches."""
-    return frozenset(_WORD_PATTERN.findall(text.casefold() if text.isascii() else _fold_text(text)))
-
-
 def validate_filter_size(filter: EventFilter, limits: Limits) -> list[Problem]:
     """Validates the depth of a filter and the number of its conditions."""
     depth, conditions = _measure(filter)
@@ -165,18 +150,13 @@ def _evaluate_tests(filter: EventFilter, event: EventState) -> Iterable[bool]:
     yield _is_equal(filter.notification, event.notification)
     yield _is_equal(filter.acknowledged, event.acknowledged)
     yield filter.tags is None or filter.tags.matches(event.tags)
-    yield filter.search is None or _extract_search_words(filter.search) <= extract_event_words(
-        event
+    yield filter.search is None or contains_terms(
+        _sorted_words(event.summary, event.content), _search_terms(filter.search)
     )
     yield filter.fields is None or _all_hold(filter.fields, event)
     yield filter.and_ is None or all(filter_matches(subfilter, event) for subfilter in filter.and_)
     yield filter.or_ is None or any(filter_matches(subfilter, event) for subfilter in filter.or_)
     yield filter.not_ is None or not filter_matches(filter.not_, event)
-
-
-def extract_event_words(event: EventState) -> frozenset[str]:
-    """Extracts the words that `search` matches."""
-    return _extract_joined_words(event.summary, event.content or "")
 
 
 def _all_hold(predicates: tuple[FieldPredicate, ...], event: EventState) -> bool:
@@ -199,36 +179,12 @@ def _matches_type(pattern: str, type_name: str) -> bool:
     return type_name == pattern
 
 
-# PostgreSQL stores less than 1 MiB of words per row. With words of at most 28 bytes, NFKC makes at
-# most 9.4 bytes of distinct words from each of 101,000 characters.
-_MAX_WORD_BYTES = 28
-_WORD_PATTERN = re.compile(r"[^\W_]+")
-
-
-def _fold_text(text: str) -> str:
-    if text.isascii():  # gives the same result, faster
-        return text.lower()
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    unmarked = "".join(
-        character for character in folded if not unicodedata.category(character).startswith("M")
-    )
-    return unicodedata.normalize("NFKC", unmarked)  # composes letters that a mark separated
-
-
-def _shorten_word(run: str) -> str:
-    """Replaces a long word with a hash, which starts with '#' as no word does."""
-    encoded = run.encode()
-    if len(encoded) <= _MAX_WORD_BYTES:
-        return run
-    return "#" + hashlib.sha256(encoded).hexdigest()[: _MAX_WORD_BYTES - 1]
-
-
 # Many filters are evaluated for one event in succession, and one filter for many events.
 @lru_cache(maxsize=64)
-def _extract_joined_words(summary: str, content: str) -> frozenset[str]:
-    return extract_words(f"{summary} {content}")
+def _sorted_words(summary: str, content: str | None) -> list[str]:
+    return sorted(extract_event_words(summary, content))
 
 
 @lru_cache(maxsize=1024)
-def _extract_search_words(search: str) -> frozenset[str]:
-    return extract_words(search)
+def _search_terms(search: str) -> frozenset[str]:
+    return extract_search_terms(search)

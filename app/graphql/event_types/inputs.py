@@ -13,7 +13,7 @@ from app.domain.event_types.lifecycle import EventTypeState
 from app.domain.shared.limits import Limits
 from app.graphql.event_types.conditional_rules import ConditionalRuleInput
 from app.graphql.shared.examples import with_example
-from app.graphql.types.event_filter import check_text_argument
+from app.graphql.types.event_filter import check_text_argument, parse_search_argument
 from app.services.definitions import event_types
 
 
@@ -332,7 +332,8 @@ class EventTypeFilter:
     search: str | None = strawberry.field(
         default=None,
         description="Words to find in type, name, category and description. Each must be the "
-        "beginning of a word there: `flar inc` finds `Flaring incident`. Case is ignored.",
+        "beginning of a word there: `flar inc` finds `Flaring incident`. Case is ignored. A blank "
+        "text sets no condition; any other text without a word is `BAD_USER_INPUT`.",
     )
 
     def to_domain(self, limits: Limits) -> event_types.EventTypeFilter:
@@ -340,5 +341,5 @@ class EventTypeFilter:
         return event_types.EventTypeFilter(
             states=None if self.states is None else tuple(self.states),
             category=check_text_argument(self.category, limits, "filter", "category"),
-            search=check_text_argument(self.search, limits, "filter", "search"),
+            search=parse_search_argument(self.search, limits, "filter", "search"),
         )

@@ -14,7 +14,9 @@ from app.domain.events import filters
 from app.domain.events.predicates import FieldPredicate as Predicate
 from app.domain.events.severity import Outcome, Severity
 from app.domain.events.state import Entity
+from app.domain.events.words import extract_search_terms
 from app.domain.shared.limits import Limits
+from app.domain.shared.messages import quote_value
 from app.domain.shared.problems import bad_user_input
 from app.domain.shared.values import validate_text
 from app.graphql.shared.enums import SortDirection
@@ -168,8 +170,11 @@ class EventFilter:
     search: str | None = strawberry.field(
         default=None,
         description="Search text, by default at most 255 characters. Each of its words must occur "
-        "in `summary` or `content`, as a whole word, in any order. Case and diacritics are "
-        "ignored.",
+        "in `summary` or `content`, in any order. Case and diacritics are ignored. A word matches "
+        "whole words; `config*` matches words that begin with `config`, of which the first 28 "
+        "bytes are compared. An emoji or another symbol is a word. In scripts written without "
+        "spaces, such as Japanese or Thai, any part of a text is found. A blank text sets no "
+        "condition; any other text without a word is `BAD_USER_INPUT`.",
     )
     fields: list[FieldPredicate] | None = strawberry.field(
         default=None, description="Predicates on custom fields, all of which must hold."
@@ -214,7 +219,7 @@ class EventFilter:
             notification=self.notification,
             acknowledged=self.acknowledged,
             tags=path.parse_tags(self.tags),
-            search=path.check_text(self.search, "search"),
+            search=parse_search_argument(self.search, path.limits, *path.path, "search"),
             fields=path.parse_predicates(self.fields, "fields"),
             and_=self._convert_filters(self.and_, path, "and"),
             or_=self._convert_filters(self.or_, path, "or"),
@@ -325,3 +330,17 @@ def check_text_argument(value: str | None, limits: Limits, *argument: str) -> st
     for problem in validate_text(value, limits.name_characters, *argument):
         raise bad_user_input(problem.message, *problem.path)
     return value
+
+
+def parse_search_argument(value: str | None, limits: Limits, *argument: str) -> str | None:
+    """Returns the search text, None if it is blank. Raises RequestError BAD_USER_INPUT.
+
+    A text that is not blank must have a word: it would select everything otherwise.
+    """
+    text = check_text_argument(value, limits, *argument)
+    if text is None or not text.strip():
+        return None
+    if not extract_search_terms(text):
+        message = f"Search text {quote_value(text)} has no word: use a letter, digit or symbol."
+        raise bad_user_input(message, *argument)
+    return text

@@ -15,7 +15,7 @@ from app.domain.access.caller import Caller
 from app.domain.event_types.definitions import VersionDefinition
 from app.domain.event_types.fields import FieldDefinition
 from app.domain.event_types.lifecycle import EventTypeState
-from app.domain.events.filters import extract_full_words
+from app.domain.events.words import extract_prefixes
 from app.domain.intake.intake import EventTypeSnapshot
 from app.services.shared.listings import ListPage, fetch_list_page
 from app.store import tables
@@ -123,7 +123,7 @@ def _conditions(filter: EventTypeFilter) -> list[ColumnElement[bool]]:
         conditions.append(col(table.state).in_(filter.states))
     if filter.category is not None:
         conditions.append(col(table.category) == filter.category)
-    prefixes = () if filter.search is None else sorted(extract_full_words(filter.search))
+    prefixes = () if filter.search is None else sorted(extract_prefixes(filter.search))
     conditions += [ContainsText(col(table.words), f" {prefix}") for prefix in prefixes]
     return conditions
 

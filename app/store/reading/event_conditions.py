@@ -6,14 +6,25 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, false, func, literal, not_, or_, select, true, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    and_,
+    false,
+    func,
+    literal,
+    literal_column,
+    not_,
+    or_,
+    select,
+    true,
+    tuple_,
+)
 from sqlmodel import col
 
 from app.domain.events.filters import (
     EventFilter,
     TagFilter,
     TimeRange,
-    extract_words,
     is_type_prefix,
 )
 from app.domain.events.predicates import (
@@ -23,9 +34,15 @@ from app.domain.events.predicates import (
     PredicateOperator,
     to_comparable,
 )
+from app.domain.events.words import is_prefix_term
 from app.store.tables import Event, EventTag, EventValue, EventWords
 from app.store.tables.columns import CodePoints, ContainsText, HasWords
-from app.store.writing.search_index import HEAD_LENGTH, scope_words, split_number, split_text
+from app.store.writing.search_index import (
+    HEAD_LENGTH,
+    build_word_queries,
+    split_number,
+    split_text,
+)
 
 Condition = ColumnElement[bool]
 
@@ -66,10 +83,16 @@ def _conditions(filter: EventFilter, organization_id: UUID) -> Iterator[Conditio
     if filter.acknowledged is not None:
         yield _null_check(Event.acknowledged_at, filter.acknowledged)
     yield from _tag_conditions(filter.tags)
-    if filter.search is not None and (search_words := extract_words(filter.search)):
-        scoped = scope_words(organization_id, search_words)
-        has_words = HasWords(EventWords.id, EventWords.words, scoped)
-        yield col(Event.id).in_(select(col(EventWords.event_id)).where(has_words))
+    if filter.search is not None and (
+        queries := build_word_queries(organization_id, filter.search)
+    ):
+        has_words = HasWords(EventWords.id, EventWords.words, queries)
+        event_ids = select(col(EventWords.event_id)).where(has_words)
+        if any(map(is_prefix_term, queries[0])):
+            # PostgreSQL expects every prefix to be common, and would test the words of all events
+            # in the order of the page. OFFSET makes it search the index first.
+            event_ids = event_ids.offset(literal_column("0"))
+        yield col(Event.id).in_(event_ids)
     if filter.fields is not None:
         yield and_(true(), *map(_field_condition, filter.fields)) if filter.fields else false()
     for part in filter.and_ or ():

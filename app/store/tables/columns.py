@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
@@ -24,6 +24,8 @@ from sqlalchemy.dialects.postgresql import TSQUERY, TSVECTOR
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from app.domain.events.words import is_prefix_term
 
 SQLITE = "sqlite"
 POSTGRESQL = "postgresql"
@@ -196,8 +198,11 @@ class Words(TypeDecorator[Any]):
         return None if value is None else " ".join(sorted(_tokens(value, dialect)))
 
 
-class _AllWordsQuery(TypeDecorator[Any]):
-    """A full-text query that matches if all of the words are present."""
+class _WordQueries(TypeDecorator[Any]):
+    """A full-text query that matches if all terms of one of the sets are present.
+
+    A term is a word, or a prefix of words if it ends in '*'.
+    """
 
     impl = Text
     cache_ok = True
@@ -205,9 +210,27 @@ class _AllWordsQuery(TypeDecorator[Any]):
     def load_dialect_impl(self, dialect: Dialect) -> Any:
         return dialect.type_descriptor(Text() if dialect.name == SQLITE else TSQUERY())
 
-    def process_bind_param(self, value: Iterable[str] | None, dialect: Dialect) -> str | None:
-        operator = " AND " if dialect.name == SQLITE else " & "
-        return None if value is None else operator.join(sorted(_tokens(value, dialect)))
+    def process_bind_param(
+        self, value: Iterable[Iterable[str]] | None, dialect: Dialect
+    ) -> str | None:
+        if value is None:
+            return None
+        and_, or_ = (" AND ", " OR ") if dialect.name == SQLITE else (" & ", " | ")
+        return or_.join(
+            f"({and_.join(_query_token(term, dialect) for term in sorted(terms))})"
+            for terms in value
+        )
+
+
+def _query_token(term: str, dialect: Dialect) -> str:
+    if not is_prefix_term(term):
+        return _tokens([term], dialect)[0]
+    prefix = term[:-1]
+    if dialect.name != SQLITE:
+        return f"'{prefix}':*"
+    # A word that continues an ASCII prefix may have the other encoding.
+    encodings = {_tokens([prefix], dialect)[0], f"u{prefix.encode().hex()}"}
+    return f"({' OR '.join(f'{token}*' for token in sorted(encodings))})"
 
 
 def _tokens(words: Iterable[str], dialect: Dialect) -> list[str]:
@@ -226,15 +249,15 @@ class TextScan(FunctionElement[bool]):
 
 
 class HasWords(TextScan):
-    """Whether the row of `event_words` has all of the words: (its id, its words, the words)."""
+    """Whether a row of `event_words` has all terms of a query: (its id, its words, the queries)."""
 
     type = Boolean()
     inherit_cache = True
     # Otherwise SQLAlchemy appends "= 1" on SQLite, which prevents the use of the index.
     _is_implicitly_boolean = True
 
-    def __init__(self, row_id: Any, column: Any, words: Iterable[str]) -> None:
-        super().__init__(row_id, column, type_coerce(frozenset(words), _AllWordsQuery()))
+    def __init__(self, row_id: Any, column: Any, queries: Sequence[frozenset[str]]) -> None:
+        super().__init__(row_id, column, type_coerce(tuple(queries), _WordQueries()))
 
 
 class ContainsText(TextScan):

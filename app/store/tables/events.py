@@ -14,8 +14,12 @@ from sqlmodel import Field
 
 from app.domain.events.severity import Outcome, Severity
 from app.domain.events.state import Entity, EventState
+from app.domain.events.words import WORDS_VERSION
 from app.store.tables.columns import CodePoints, JSONValue, LogNumber, UTCDateTime, Words
 from app.store.tables.organizations import OrganizationOwned, enum_column
+
+# Without a parameter, so that the partial index serves it. Only for statements on `event_words`.
+HAS_OUTDATED_WORDS = text(f"version < {WORDS_VERSION}")
 
 
 class Event(OrganizationOwned, table=True):
@@ -157,17 +161,27 @@ class EventValue(OrganizationOwned, table=True):
 
 
 class EventWords(OrganizationOwned, table=True):
-    """The search words of an event. On SQLite, triggers update the FTS5 table `event_search`."""
+    """The search words of an event, and the version of the function that extracted them.
+
+    On SQLite, triggers update the FTS5 table `event_search`.
+    """
 
     __tablename__ = "event_words"
     __table_args__ = (
         Index("ix_event_words_words", "words", postgresql_using="gin"),
+        Index(
+            "ix_event_words_outdated",
+            "id",
+            sqlite_where=HAS_OUTDATED_WORDS,
+            postgresql_where=HAS_OUTDATED_WORDS,
+        ),
         {"sqlite_autoincrement": True},
     )
 
     id: int | None = Field(default=None, primary_key=True, sa_type=LogNumber)
     event_id: UUID = Field(foreign_key="event.id", ondelete="CASCADE", unique=True)
     words: Any = Field(sa_type=Words)
+    version: int = Field(default=WORDS_VERSION, sa_column_kwargs={"server_default": "1"})
 
 
 class Receipt(OrganizationOwned, table=True):
