@@ -11,6 +11,7 @@ from typing import Any, NoReturn, TypeVar
 
 import typer
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from app.settings import Settings
 from app.store.engine.database import Database
@@ -41,6 +42,9 @@ def read_settings() -> Settings:
             # An error without a location names the variables itself.
             typer.echo(f"TOCSIN_{variable}: {text}" if variable else text, err=True)
         raise typer.Exit(2) from None
+    except SettingsError as error:  # 'error parsing value for field "limits" from source ...'
+        group = str(error).split('"')[1].upper()
+        exit_with(f"TOCSIN_{group}: The value is not a JSON object.", 2)
 
 
 def exit_with(message: str, code: int) -> NoReturn:

@@ -17,14 +17,16 @@ log = structlog.get_logger(__name__)
 
 
 async def prepare_database(settings: Settings) -> str | None:
-    """Migrates the database. Returns the API key of the administrator if it was empty."""
+    """Migrates the database. Returns the API key of the administrator if one was generated."""
+    secret = settings.bootstrap_key
+    given_key = None if secret is None else secret.get_secret_value()
     database = Database(settings.database_url)
     try:
         await migrate_database(database.url)
-        key = await bootstrap_database(database, settings.bootstrap_key, datetime.now(UTC))
-        if key is None and settings.bootstrap_key is not None:
-            await _check_bootstrap_key(database, settings.bootstrap_key)
-        return key
+        key = await bootstrap_database(database, given_key, datetime.now(UTC))
+        if key is None and given_key is not None:
+            await _check_bootstrap_key(database, given_key)
+        return key if given_key is None else None
     finally:
         await database.close()
 

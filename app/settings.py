@@ -5,13 +5,13 @@ Only `main` and the commands read them. All other modules get values.
 
 from __future__ import annotations
 
-import json
+import dataclasses
 import os
 import re
-from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -24,69 +24,25 @@ from app.domain.shared.limits import (
     SocketLimits,
     SubscriptionLimits,
 )
+from app.setting_names import FILE_SUFFIX, find_name_errors
 
 _BASE_URL = re.compile(r"^https?://[^\s/?#]+(/[^\s?#]*)?\Z")
-# docs/upgrading.md has the same table.
-RENAMED_SETTINGS = {
-    "TOCSIN_LOG_REQUESTS": "TOCSIN_ACCESS_LOG",
-    "TOCSIN_BUFFER_ENTRIES": "TOCSIN_SUBSCRIPTIONS__BUFFER_MESSAGES",
-    "TOCSIN_BUFFER_BYTES": "TOCSIN_SUBSCRIPTIONS__BUFFER_BYTES",
-    "TOCSIN_SLOWING__FREE": "TOCSIN_FAILED_AUTH__FREE_ATTEMPTS",
-    "TOCSIN_SLOWING__SECONDS": "TOCSIN_FAILED_AUTH__WINDOW_SECONDS",
-    "TOCSIN_SLOWING__FIRST_DELAY": "TOCSIN_FAILED_AUTH__FIRST_DELAY_SECONDS",
-    "TOCSIN_SLOWING__LONGEST_DELAY": "TOCSIN_FAILED_AUTH__MAX_DELAY_SECONDS",
-    "TOCSIN_SLOWING__WAITING": "TOCSIN_FAILED_AUTH__MAX_DELAYED_REQUESTS",
-    "TOCSIN_SLOWING__ADDRESSES": "TOCSIN_FAILED_AUTH__TRACKED_ADDRESSES",
-    "TOCSIN_LIMITS__PAGE": "TOCSIN_LIMITS__PAGE_SIZE",
-    "TOCSIN_LIMITS__BULK": "TOCSIN_LIMITS__EVENTS_PER_CALL",
-    "TOCSIN_LIMITS__MESSAGE_BYTES": "TOCSIN_LIMITS__CLOUD_EVENTS_BODY_BYTES",
-    "TOCSIN_LIMITS__NAME": "TOCSIN_LIMITS__NAME_CHARACTERS",
-    "TOCSIN_LIMITS__SUMMARY": "TOCSIN_LIMITS__SUMMARY_CHARACTERS",
-    "TOCSIN_LIMITS__CONTENT": "TOCSIN_LIMITS__CONTENT_CHARACTERS",
-    "TOCSIN_LIMITS__NOTE": "TOCSIN_LIMITS__NOTE_CHARACTERS",
-    "TOCSIN_LIMITS__TAGS": "TOCSIN_LIMITS__TAGS_PER_EVENT",
-    "TOCSIN_LIMITS__PAYLOAD_BYTES": "TOCSIN_LIMITS__DATA_BYTES",
-    "TOCSIN_LIMITS__EXTENSIONS": "TOCSIN_LIMITS__EXTENSIONS_PER_EVENT",
-    "TOCSIN_LIMITS__SCHEMA_ADDRESS": "TOCSIN_LIMITS__DATASCHEMA_CHARACTERS",
-    "TOCSIN_LIMITS__CLOUD_EVENTS_PAGE": "TOCSIN_LIMITS__CLOUD_EVENTS_PAGE_SIZE",
-    "TOCSIN_LIMITS__OPTIONS": "TOCSIN_LIMITS__OPTIONS_PER_FIELD",
-    "TOCSIN_LIMITS__WINDOW_DAYS": "TOCSIN_LIMITS__DUPLICATE_WINDOW_DAYS",
-    "TOCSIN_LIMITS__TRIAL": "TOCSIN_LIMITS__EVENTS_PER_TRIAL",
-    "TOCSIN_LIMITS__EXPRESSION": "TOCSIN_LIMITS__EXPRESSION_CHARACTERS",
-    "TOCSIN_LIMITS__CORRELATED_PER_CALL": "TOCSIN_LIMITS__CORRELATIONS_PER_CALL",
-    "TOCSIN_LIMITS__CORRELATIONS": "TOCSIN_LIMITS__CORRELATIONS_PER_EVENT",
-    "TOCSIN_LIMITS__COUNTS": "TOCSIN_LIMITS__COUNT_ROWS",
-    "TOCSIN_LIMITS__COUNTS_OVER_TIME": "TOCSIN_LIMITS__COUNT_ROWS_OVER_TIME",
-    "TOCSIN_LIMITS__FUTURE_SECONDS": "TOCSIN_LIMITS__CLOCK_SKEW_SECONDS",
-    "TOCSIN_LIMITS__API_KEYS": "TOCSIN_LIMITS__API_KEYS_PER_ORGANIZATION",
-    "TOCSIN_SOCKETS__INIT_SECONDS": "TOCSIN_SOCKETS__INIT_TIMEOUT_SECONDS",
-    "TOCSIN_SOCKETS__OPERATIONS": "TOCSIN_SOCKETS__OPERATIONS_PER_SOCKET",
-    "TOCSIN_SOCKETS__ID_CHARACTERS": "TOCSIN_SOCKETS__OPERATION_ID_CHARACTERS",
-    "TOCSIN_SOCKETS__PING_SECONDS": "TOCSIN_SOCKETS__PING_INTERVAL_SECONDS",
-    "TOCSIN_SOCKETS__PONG_SECONDS": "TOCSIN_SOCKETS__PONG_TIMEOUT_SECONDS",
-    "TOCSIN_SOCKETS__CLOSE_SECONDS": "TOCSIN_SOCKETS__CLOSE_TIMEOUT_SECONDS",
-    "TOCSIN_SOCKETS__PER_CREDENTIAL": "TOCSIN_SOCKETS__SOCKETS_PER_CREDENTIAL",
-    "TOCSIN_SOCKETS__MESSAGES_AT_ONCE": "TOCSIN_SOCKETS__MESSAGE_BURST",
-    "TOCSIN_DOCUMENTS__DIRECTIVES_AT_A_PLACE": "TOCSIN_DOCUMENTS__DIRECTIVES_PER_LOCATION",
-    "TOCSIN_REQUESTS__QUERY_SECONDS": "TOCSIN_REQUESTS__QUERY_TIMEOUT_SECONDS",
-    "TOCSIN_REQUESTS__MUTATION_SECONDS": "TOCSIN_REQUESTS__MUTATION_TIMEOUT_SECONDS",
-    "TOCSIN_REQUESTS__BODY_SECONDS": "TOCSIN_REQUESTS__BODY_TIMEOUT_SECONDS",
-    "TOCSIN_REQUESTS__HEAD_SECONDS": "TOCSIN_REQUESTS__HEADERS_TIMEOUT_SECONDS",
-    "TOCSIN_REQUESTS__HEAD_BYTES": "TOCSIN_REQUESTS__HEADERS_BYTES",
-    "TOCSIN_REQUESTS__POINTS": "TOCSIN_REQUESTS__POINTS_PER_MINUTE",
-    "TOCSIN_REQUESTS__PRINCIPALS": "TOCSIN_REQUESTS__TRACKED_CREDENTIALS",
-}
 
 
 class Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="TOCSIN_", env_nested_delimiter="__")
+    """A setting with `repr=False` is a secret: see `secret_settings`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TOCSIN_", env_nested_delimiter="__", hide_input_in_errors=True
+    )
 
     database_url: str = Field(
         default="sqlite:///tocsin.db",
+        repr=False,
         description="URL of the database: `sqlite:///FILE` or "
         "`postgresql://USER:PASSWORD@HOST:PORT/NAME`. The PostgreSQL database must exist.",
     )
-    bootstrap_key: str | None = Field(
+    bootstrap_key: SecretStr | None = Field(
         default=None,
         repr=False,
         description="API key of the administrator, for an empty database. Ignored later. If not "
@@ -104,6 +60,7 @@ class Settings(BaseSettings):
     )
     jwt_secret: SecretStr | None = Field(
         default=None,
+        repr=False,
         description="Secret of at least 32 bytes. Access tokens that are signed with it (HS256, "
         "HS384, HS512) are accepted. If not set, none are.",
     )
@@ -158,6 +115,7 @@ class Settings(BaseSettings):
     metrics: bool = Field(default=True, description="Serves `GET /metrics`.")
     metrics_token: SecretStr | None = Field(
         default=None,
+        repr=False,
         description="Bearer token that `GET /metrics` requires. If not set, everyone can read the "
         "metrics.",
     )
@@ -180,16 +138,47 @@ class Settings(BaseSettings):
 
     @model_validator(mode="before")
     @classmethod
-    def _reject_old_names(cls, values: Any) -> Any:
-        if renamed := find_renamed_settings(os.environ):
-            lines = [f"{old} was renamed: set {new} instead." for old, new in renamed.items()]
-            raise PydanticCustomError("renamed_setting", "{lines}", {"lines": "\n".join(lines)})
+    def _read_environment(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Rejects unknown variables, and reads the secrets that are in files."""
+        errors = find_name_errors(os.environ, setting_names())
+        variables = {name.upper(): value for name, value in os.environ.items()}
+        for name in secret_settings():
+            variable = f"TOCSIN_{name.upper()}"
+            file = variables.get(variable + FILE_SUFFIX)
+            if file is None:
+                continue
+            if variable in variables:
+                errors.append(f"Set either {variable} or {variable}{FILE_SUFFIX}, not both.")
+            try:
+                values[name] = Path(file.strip()).read_text(encoding="utf-8")
+            except (OSError, ValueError) as error:
+                reason = getattr(error, "strerror", None) or "it is not a text in UTF-8"
+                errors.append(f"{variable}{FILE_SUFFIX}: The file cannot be read: {reason}.")
+        if errors:
+            raise PydanticCustomError("environment", "{lines}", {"lines": "\n".join(errors)})
         return values
 
     @field_validator("severity_map", mode="before")
     @classmethod
     def _parse_severity_map(cls, value: str | None) -> dict[str, Severity] | None:
         return None if value is None else parse_severity_map(value)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _normalize(cls, value: Any, info: ValidationInfo) -> Any:
+        """A mounted file ends in a line break, and so does what a script reads from one."""
+        if isinstance(value, str):
+            return value.strip()
+        if isinstance(value, dict) and info.field_name in _setting_groups():
+            return {name.lower(): each for name, each in value.items()}
+        return value
+
+    @field_validator("bootstrap_key", "jwt_secret", "metrics_token")
+    @classmethod
+    def _reject_empty_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value():
+            raise ValueError("The value is empty")
+        return value
 
     @field_validator("public_url")
     @classmethod
@@ -212,22 +201,24 @@ class Settings(BaseSettings):
         return value
 
 
-def find_renamed_settings(environment: Mapping[str, str]) -> dict[str, str]:
-    """Returns the old names that the environment sets, with their new names.
-
-    A group of settings may be one variable with a JSON object, as in TOCSIN_LIMITS={"page": 50}.
-    """
-    names = {name.upper() for name in environment}
-    groups = {old.partition("__")[0] for old in RENAMED_SETTINGS if "__" in old}
-    for name, value in environment.items():
-        if name.upper() in groups:
-            names.update(f"{name}__{key}".upper() for key in _parse_object(value))
-    return {old: new for old, new in RENAMED_SETTINGS.items() if old in names}
+def secret_settings() -> list[str]:
+    """The settings that are secrets: not shown, and readable from the file TOCSIN_..._FILE."""
+    return [name for name, setting in Settings.model_fields.items() if not setting.repr]
 
 
-def _parse_object(text: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
+def setting_names() -> set[str]:
+    """The names of all TOCSIN_* variables that are settings."""
+    groups = _setting_groups()
+    names = Settings.model_fields.keys() - groups
+    names |= {f"{name}{FILE_SUFFIX}" for name in secret_settings()}
+    names |= {f"{group}__{name}" for group, settings in groups.items() for name in settings}
+    return {f"TOCSIN_{name}".upper() for name in names}
+
+
+def _setting_groups() -> dict[str, list[str]]:
+    """The settings of each group, which are one variable with a JSON object, or one each."""
+    return {
+        name: [each.name for each in dataclasses.fields(setting.annotation)]
+        for name, setting in Settings.model_fields.items()
+        if dataclasses.is_dataclass(setting.annotation)
+    }

@@ -21,6 +21,7 @@ from uuid import uuid4
 import pytest
 import uvicorn
 from hypothesis import settings as hypothesis_settings
+from pydantic import SecretStr
 from sqlalchemy import Connection
 from sqlalchemy.engine import URL
 
@@ -217,7 +218,7 @@ def build_settings(database_url: str, **overrides: Any) -> Settings:
     overrides["requests"] = {"query_timeout_seconds": TIMEOUT_SECONDS} | overrides.get(
         "requests", {}
     )
-    return Settings(database_url=database_url, bootstrap_key=ADMINISTRATOR, **overrides)
+    return Settings(database_url=database_url, bootstrap_key=SecretStr(ADMINISTRATOR), **overrides)
 
 
 @contextlib.asynccontextmanager

@@ -115,7 +115,7 @@ def _create_import_job(settings: Settings, file: BinaryIO, actor: str) -> Organi
                 advance,
                 settings.severity_map or {},
             )
-            tally = await importer.run(read_events(file, settings.limits.cloud_events_body_bytes))
+            tally = await importer.run(read_events(file, settings.limits.body_bytes))
         typer.echo(str(tally))
         if tally.stop_reason is not None:
             _print_to_stderr(

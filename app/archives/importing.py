@@ -102,7 +102,7 @@ class Importer:
                 for parsed in results:
                     batch.append(parsed)
                     size += parsed.size
-                    if len(batch) == BATCH_SIZE or size >= self.limits.cloud_events_body_bytes:
+                    if len(batch) == BATCH_SIZE or size >= self.limits.body_bytes:
                         break
         except OSError as error:
             raise FileReadError(error.strerror) from None

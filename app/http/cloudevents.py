@@ -90,11 +90,10 @@ async def _process_request(request: Request) -> Response:
         raise RequestError(
             ErrorCode.FORBIDDEN, f"POST {PATH} requires the permission EVENT_CREATE."
         )
-    body = await receive_body(request, limits.cloud_events_body_bytes)
+    body = await receive_body(request, limits.body_bytes)
     message = (
         _message_too_large(
-            "The request body is too large; "
-            f"the maximum is {limits.cloud_events_body_bytes:,} bytes."
+            f"The request body is too large; the maximum is {limits.body_bytes:,} bytes."
         )
         if body is None
         else await asyncio.to_thread(read_message, request.headers.raw, body)

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
+from pydantic import SecretStr
 
 from app.database_setup import prepare_database
 from app.domain.event_types.definitions import EventTypeDefinition
@@ -57,8 +58,8 @@ def type_name(number: int) -> str:
 
 def build_data(database_url: str, key: str, events: int) -> None:
     """An empty database becomes one of so many events, of 50 types with 6 fields each."""
-    settings = Settings(database_url=database_url, bootstrap_key=key)
-    asyncio.run(_log_patterns(settings, min(events, PATTERNS)))
+    settings = Settings(database_url=database_url, bootstrap_key=SecretStr(key))
+    asyncio.run(_log_patterns(settings, key, min(events, PATTERNS)))
     copies = max(0, events - PATTERNS)
     gc.disable()  # it would look at every row of a batch, over and over: half of the time
     if database_url.startswith("sqlite"):
@@ -68,11 +69,11 @@ def build_data(database_url: str, key: str, events: int) -> None:
     gc.enable()
 
 
-async def _log_patterns(settings: Settings, count: int) -> None:
+async def _log_patterns(settings: Settings, key: str, count: int) -> None:
     await prepare_database(settings)
     database = Database(settings.database_url)
     try:
-        caller = await authenticate_credential(Access(database), f"Bearer {settings.bootstrap_key}")
+        caller = await authenticate_credential(Access(database), f"Bearer {key}")
         command = CommandContext(caller, FIRST + LATER)
         for number in range(TYPES):
             saved = await create_event_type(database, command, _build_definition(number))

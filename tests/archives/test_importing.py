@@ -309,9 +309,7 @@ def test_ctrl_c_between_two_batches_stops_before_the_next_read(database_url: str
 
     async def interrupted() -> Importer:
         reporter = Caller("cli", uuid4(), frozenset({Permission.EVENT_CREATE}))
-        job = Importer(
-            Database(database_url), reporter, Limits(cloud_events_body_bytes=1), lambda _: None
-        )
+        job = Importer(Database(database_url), reporter, Limits(body_bytes=1), lambda _: None)
         job.advance = lambda _: signal.raise_signal(signal.SIGINT)
         await job.run(reads())
         await job.database.close()

@@ -12,7 +12,8 @@ from prometheus_client import REGISTRY
 
 from app import metrics
 from app.graphql.transport.messages import CLOSE_CODE_DESCRIPTIONS, CloseCode
-from app.settings import RENAMED_SETTINGS, Settings
+from app.setting_names import RENAMED_SETTINGS
+from app.settings import Settings
 from docs.site.generate_reference import render_pages
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -355,7 +355,7 @@ async def test_a_json_string_is_not_parsed_again(client: Client) -> None:
 @pytest.fixture
 async def strict(database_url: str, serve: Serve) -> AsyncIterator[Client]:
     """Administrator of a server that accepts bodies of at most 1,000 bytes."""
-    async with serve(database_url, limits=Limits(cloud_events_body_bytes=1_000)) as client:
+    async with serve(database_url, limits=Limits(body_bytes=1_000)) as client:
         yield client
 
 

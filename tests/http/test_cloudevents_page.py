@@ -74,7 +74,7 @@ def test_every_test_of_the_binding_is_on_the_page() -> None:
 @pytest.mark.parametrize(
     "limit",
     [
-        "cloud_events_body_bytes",
+        "body_bytes",
         "events_per_call",
         "fields_bytes",
         "data_bytes",

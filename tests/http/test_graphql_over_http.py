@@ -226,7 +226,7 @@ async def test_a_body_over_the_limit_results_in_413(database_url: str, serve: Se
         for _ in range(5):
             yield b" " * 1_000
 
-    async with serve(database_url, limits={"cloud_events_body_bytes": 4_000}) as client:
+    async with serve(database_url, limits={"body_bytes": 4_000}) as client:
         headers = {"content-type": JSON}
         response = await client.http.post("/graphql", content=b" " * 4_001, headers=headers)
         untold = await client.http.post("/graphql", content=chunks(), headers=headers)

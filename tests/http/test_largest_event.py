@@ -181,7 +181,7 @@ async def test_the_largest_event_is_accepted_by_import(
 
 @pytest.mark.parametrize("path", ["/graphql", "/cloudevents"])
 async def test_a_body_over_8_mib_results_in_413(client: Client, path: str) -> None:
-    body = b'{"query": "{ logHead }"}'.ljust(LIMITS.cloud_events_body_bytes + 1)
+    body = b'{"query": "{ logHead }"}'.ljust(LIMITS.body_bytes + 1)
 
     answer = await client.http.post(
         path, content=body, headers={"content-type": "application/json"}

@@ -26,7 +26,7 @@ class Limits:
     events_per_call: int = _limit(
         500, "Maximum number of events in a `logEvents` or `ingestCloudEvents` call or a batch."
     )
-    cloud_events_body_bytes: int = _limit(
+    body_bytes: int = _limit(
         8_388_608,
         "Maximum size in bytes of the body of an HTTP request with CloudEvents or GraphQL, and of "
         "an event in an imported file.",

@@ -67,7 +67,7 @@ def create_graphql_routes(
     http_handler = create_http_endpoint(
         schema,
         create_authenticated_context,
-        limits.cloud_events_body_bytes,
+        limits.body_bytes,
         sockets.ping_interval_seconds,
         connection_slots,
     )

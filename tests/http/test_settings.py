@@ -1,0 +1,285 @@
+"""Settings: names, values and files of the environment variables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from app.settings import Settings, secret_settings
+from tests.client import Client
+from tests.http.test_command import find_free_port, run_command, start_server
+
+# What Kubernetes sets in every pod beside the Services `tocsin` and `tocsin-db`.
+KUBERNETES = {
+    "TOCSIN_SERVICE_HOST": "10.0.0.1",
+    "TOCSIN_SERVICE_PORT": "8000",
+    "TOCSIN_SERVICE_PORT_HTTP": "8000",
+    "TOCSIN_PORT": "tcp://10.0.0.1:8000",
+    "TOCSIN_PORT_8000_TCP": "tcp://10.0.0.1:8000",
+    "TOCSIN_PORT_8000_TCP_PROTO": "tcp",
+    "TOCSIN_PORT_8000_TCP_PORT": "8000",
+    "TOCSIN_PORT_8000_TCP_ADDR": "10.0.0.1",
+    "TOCSIN_DB_SERVICE_HOST": "10.0.0.2",
+    "TOCSIN_DB_SERVICE_PORT": "5432",
+    "TOCSIN_DB_PORT": "tcp://10.0.0.2:5432",
+    "TOCSIN_DB_PORT_5432_TCP_ADDR": "10.0.0.2",
+}
+
+
+def read_errors(monkeypatch: pytest.MonkeyPatch, **variables: str) -> list[str]:
+    """Reads the settings with these variables. Returns the lines of the error."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ValidationError) as raised:
+        Settings()
+    [error] = raised.value.errors()
+    return error["msg"].splitlines()
+
+
+@pytest.mark.parametrize("command", ["serve", "migrate", "export"])
+async def test_a_setting_under_an_old_name_is_an_error_that_names_the_new_one(
+    tmp_path: Path, command: str
+) -> None:
+    code, out, err = await run_command(tmp_path, command, log_requests="on", limits__page="50")
+
+    assert (code, out) == (2, "")
+    assert sorted(err.splitlines()) == [
+        "TOCSIN_LIMITS__PAGE was renamed: set TOCSIN_LIMITS__PAGE_SIZE instead.",
+        "TOCSIN_LOG_REQUESTS was renamed: set TOCSIN_ACCESS_LOG instead.",
+    ]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("TOCSIN_LIMITS__PAGE", "50"),
+        ("tocsin_limits__page", "50"),
+        ("Tocsin_Limits", '{"page": 50}'),
+        ("TOCSIN_LIMITS__PAGE", ""),
+    ],
+)
+def test_an_old_name_of_a_setting_is_found_in_any_spelling(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    errors = read_errors(monkeypatch, **{variable: value})
+
+    assert errors == ["TOCSIN_LIMITS__PAGE was renamed: set TOCSIN_LIMITS__PAGE_SIZE instead."]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "error"),
+    [
+        (
+            "TOCSIN_DATABSE_URL",
+            "postgresql://db.example/events",
+            "Unknown setting TOCSIN_DATABSE_URL. Did you mean TOCSIN_DATABASE_URL?",
+        ),
+        (
+            "tocsin_databse_url",
+            "",
+            "Unknown setting TOCSIN_DATABSE_URL. Did you mean TOCSIN_DATABASE_URL?",
+        ),
+        (
+            "TOCSIN_JWT_SECRET_FIL",
+            "/run/secrets/jwt",
+            "Unknown setting TOCSIN_JWT_SECRET_FIL. Did you mean TOCSIN_JWT_SECRET_FILE?",
+        ),
+        (
+            "TOCSIN_LIMITS_PAGE_SIZE",
+            "50",
+            "Unknown setting TOCSIN_LIMITS_PAGE_SIZE. Did you mean TOCSIN_LIMITS__PAGE_SIZE?",
+        ),
+        (
+            "TOCSIN_LIMITS__PAGE_SIZES",
+            "50",
+            "Unknown setting TOCSIN_LIMITS__PAGE_SIZES. Did you mean TOCSIN_LIMITS__PAGE_SIZE?",
+        ),
+        (
+            "TOCSIN_LIMITS",
+            '{"page_sizes": 50}',
+            "Unknown setting TOCSIN_LIMITS__PAGE_SIZES. Did you mean TOCSIN_LIMITS__PAGE_SIZE?",
+        ),
+        ("TOCSIN_LIMITS__FOO", "1", "Unknown setting TOCSIN_LIMITS__FOO."),
+        ("TOCSIN_LIMITS__PAGE_SIZE__X", "1", None),
+        ("TOCSIN_XYZZY", "1", "Unknown setting TOCSIN_XYZZY."),
+        ("TOCSIN_PUBLIC_URL_FILE", "/a", None),
+        # A port is an option of `serve`, and no address that Kubernetes injects.
+        ("TOCSIN_PORT", "8000", None),
+        (
+            "TOCSIN_LIMITS__CLOUD_EVENTS_BODY_BYTES",
+            "1",
+            "TOCSIN_LIMITS__CLOUD_EVENTS_BODY_BYTES was renamed: "
+            "set TOCSIN_LIMITS__BODY_BYTES instead.",
+        ),
+        (
+            "TOCSIN_READY_LAG_SECONDS",
+            "30",
+            "TOCSIN_READY_LAG_SECONDS was removed: "
+            "alert on the metric tocsin_change_log_lag_seconds instead.",
+        ),
+    ],
+)
+def test_an_unknown_setting_is_an_error_with_the_most_similar_name(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, error: str | None
+) -> None:
+    [line] = read_errors(monkeypatch, **{variable: value})
+
+    assert line == error or (error is None and line.startswith(f"Unknown setting {variable}."))
+
+
+def test_variables_that_kubernetes_injects_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in KUBERNETES.items():
+        monkeypatch.setenv(name, value)
+
+    assert Settings() == Settings.model_construct()
+
+
+@pytest.mark.parametrize("name", ["page_size", "PAGE_SIZE"])
+def test_a_group_of_settings_can_be_a_json_object(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("TOCSIN_LIMITS", f'{{"{name}": 50}}')
+
+    assert Settings().limits.page_size == 50
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", " \n", "\t"])
+def test_spaces_and_line_breaks_around_a_value_are_ignored(
+    monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    plain = {
+        "database_url": "postgresql://db.example/events",
+        "bootstrap_key": "key",
+        "public_url": "https://events.example",
+        "cors_origins": "https://a.example",
+        "jwt_secret": "s" * 32,
+        "jwt_jwks_url": "https://id.example/keys",
+        "jwt_issuer": "https://id.example",
+        "jwt_audience": "tocsin",
+        "metrics_token": "token",
+        "trusted_proxies": "10.0.0.1",
+        "metrics": "off",
+        "limits__page_size": "50",
+    }
+    for name, value in plain.items():
+        monkeypatch.setenv(f"TOCSIN_{name.upper()}", value)
+    expected = Settings()
+    for name, value in plain.items():
+        monkeypatch.setenv(f"TOCSIN_{name.upper()}", f" {value}{end}")
+
+    assert Settings() == expected
+    assert expected.metrics_token == SecretStr("token")
+
+
+@pytest.mark.parametrize("name", ["database_url", "bootstrap_key", "jwt_secret", "metrics_token"])
+def test_a_secret_can_be_read_from_a_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    file = tmp_path / "secret"
+    file.write_text("postgresql://db.example/é\r\n", encoding="utf-8")
+    monkeypatch.setenv(f"TOCSIN_{name.upper()}_FILE", f"{file}\n")
+
+    value = getattr(Settings(), name)
+
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    assert text == "postgresql://db.example/é"
+    assert name in secret_settings()
+
+
+def test_a_file_of_a_secret_that_cannot_be_read_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    errors = read_errors(
+        monkeypatch,
+        TOCSIN_JWT_SECRET_FILE=f"{tmp_path}/none",
+        TOCSIN_METRICS_TOKEN_FILE=f"{tmp_path}/binary",
+        TOCSIN_BOOTSTRAP_KEY_FILE=str(tmp_path),
+    )
+
+    assert sorted(errors) == [
+        "TOCSIN_BOOTSTRAP_KEY_FILE: The file cannot be read: Is a directory.",
+        "TOCSIN_JWT_SECRET_FILE: The file cannot be read: No such file or directory.",
+        "TOCSIN_METRICS_TOKEN_FILE: The file cannot be read: it is not a text in UTF-8.",
+    ]
+
+
+def test_a_secret_is_set_either_directly_or_by_a_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "key").write_text("a")
+    errors = read_errors(
+        monkeypatch, TOCSIN_BOOTSTRAP_KEY="b", TOCSIN_BOOTSTRAP_KEY_FILE=f"{tmp_path}/key"
+    )
+
+    assert errors == ["Set either TOCSIN_BOOTSTRAP_KEY or TOCSIN_BOOTSTRAP_KEY_FILE, not both."]
+
+
+@pytest.mark.parametrize("name", ["bootstrap_key", "jwt_secret", "metrics_token"])
+async def test_an_empty_secret_is_an_error(tmp_path: Path, name: str) -> None:
+    code, _, err = await run_command(tmp_path, "serve", **{name: " \n"})
+
+    assert (code, err) == (2, f"TOCSIN_{name.upper()}: The value is empty.\n")
+
+
+async def test_the_administrator_signs_in_with_a_key_of_a_mounted_file(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("hush\n")
+    port = find_free_port()
+    async with (
+        start_server(tmp_path, port, bootstrap_key_file=str(tmp_path / "key")) as (_, printed),
+        Client(f"http://127.0.0.1:{port}", "hush") as administrator,
+    ):
+        counted = await administrator.execute_field("{ events { totalCount } }")
+
+    assert counted == {"totalCount": 0}
+    assert "hush" not in printed
+
+
+async def test_a_given_key_is_not_printed(tmp_path: Path) -> None:
+    code, out, err = await run_command(tmp_path, "migrate", bootstrap_key="hush")
+
+    assert (code, out, err) == (0, "The database is up to date.\n", "")
+
+
+async def test_an_error_of_a_setting_names_the_variable(tmp_path: Path) -> None:
+    code, _, err = await run_command(tmp_path, "serve", limits__page_size="many")
+
+    assert code == 2
+    assert err == (
+        "TOCSIN_LIMITS__PAGE_SIZE: Input should be a valid integer, unable to parse string as an "
+        "integer.\n"
+    )
+
+
+async def test_a_group_of_settings_that_is_no_json_object_is_an_error(tmp_path: Path) -> None:
+    code, _, err = await run_command(tmp_path, "serve", limits="many")
+
+    assert (code, err) == (2, "TOCSIN_LIMITS: The value is not a JSON object.\n")
+
+
+async def test_an_invalid_public_url_is_an_error_with_the_expected_format(
+    tmp_path: Path,
+) -> None:
+    code, _, err = await run_command(tmp_path, "serve", public_url="events.example?x")
+
+    assert code == 2
+    assert err == (
+        "TOCSIN_PUBLIC_URL: Invalid base URL 'events.example?x'. "
+        "Use https://HOST or https://HOST/PATH, without a query.\n"
+    )
+
+
+def test_printed_settings_and_errors_contain_no_secret() -> None:
+    settings = Settings(
+        bootstrap_key=SecretStr("hush-1"),
+        jwt_secret=SecretStr("hush-2"),
+        metrics_token=SecretStr("hush-3"),
+        database_url="postgresql://me:hush-4@db.example/events",
+    )
+    with pytest.raises(ValidationError) as raised:
+        Settings(database_url="hush-5", jwt_leeway_seconds=-1)
+
+    assert "hush" not in f"{settings!r} {settings} {raised.value}"
