@@ -23,7 +23,7 @@ from app.store.engine.dialect import (
     parse_database_url,
 )
 from app.store.engine.serving_lock import ServersRunningError
-from app.store.migrate import DatabaseVersionError, check_version
+from app.store.migrate import UnusableDatabaseError, check_version
 from app.telemetry import configure_logs
 
 Result = TypeVar("Result")
@@ -62,9 +62,9 @@ def run_on_database(
     """
 
     async def run() -> Result:
-        database = Database(settings.database_url)
+        database = Database(settings.database_url, settings.database_direct_url, settings.database)
         try:
-            await check_version(database.url)
+            await check_version(database.direct_url)
             return await function(database)
         finally:
             await database.close()
@@ -77,19 +77,30 @@ def run_async(settings: Settings, function: Callable[[], Coroutine[Any, Any, Res
     """Runs the coroutine function. Exits with code 1 if the database fails."""
     try:
         return asyncio.run(function())
-    except DatabaseVersionError as error:
-        message = str(error)
-    except ServersRunningError:
+    except Exception as error:
+        exit_with_database_error(settings, error)
+
+
+def exit_with_database_error(settings: Settings, error: Exception) -> NoReturn:
+    """Exits with code 1 and one line if the database caused the error, and raises it otherwise."""
+    description = describe_database_error(settings, error)
+    if description is None:
+        raise error
+    exit_with(description, 1)
+
+
+def describe_database_error(settings: Settings, error: Exception) -> str | None:
+    """Describes an error of the database in one line. None for any other error."""
+    if isinstance(error, UnusableDatabaseError):
+        return str(error)
+    if isinstance(error, InvalidDatabaseUrlError):
+        return f"TOCSIN_DATABASE_URL: {error}"
+    if isinstance(error, ServersRunningError):
         address = display_address(parse_database_url(settings.database_url))
-        message = f"Servers are running on the database at {address}. Stop all of them first."
-    except InvalidDatabaseUrlError as error:
-        message = f"TOCSIN_DATABASE_URL: {error}"
-    except DATABASE_ERRORS as error:
-        description = describe_failure(error, parse_database_url(settings.database_url))
-        if description is None:
-            raise
-        message = description
-    exit_with(message, 1)
+        return f"Servers are running on the database at {address}. Stop all of them first."
+    if isinstance(error, DATABASE_ERRORS):
+        return describe_failure(error, parse_database_url(settings.database_url))
+    return None
 
 
 def format_count(number: int, singular: str, plural: str | None = None) -> str:

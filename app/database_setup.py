@@ -20,9 +20,9 @@ async def prepare_database(settings: Settings) -> str | None:
     """Migrates the database. Returns the API key of the administrator if one was generated."""
     secret = settings.bootstrap_key
     given_key = None if secret is None else secret.get_secret_value()
-    database = Database(settings.database_url)
+    database = Database(settings.database_url, settings.database_direct_url, settings.database)
     try:
-        await migrate_database(database.url)
+        await migrate_database(database.direct_url)
         key = await bootstrap_database(database, given_key, datetime.now(UTC))
         if key is None and given_key is not None:
             await _check_bootstrap_key(database, given_key)

@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.domain.events.severity import Severity, parse_severity_map
 from app.domain.shared.limits import (
+    DatabaseLimits,
     DocumentLimits,
     FailedAuthLimits,
     Limits,
@@ -41,6 +42,16 @@ class Settings(BaseSettings):
         repr=False,
         description="URL of the database: `sqlite:///FILE` or "
         "`postgresql://USER:PASSWORD@HOST:PORT/NAME`. The PostgreSQL database must exist.",
+    )
+    database_direct_url: str | None = Field(
+        default=None,
+        repr=False,
+        description="URL of the same PostgreSQL database without the connection pooler, if "
+        "`TOCSIN_DATABASE_URL` is the URL of a pooler in transaction mode, such as PgBouncer. "
+        "Migrations use it, and one connection of each server process.",
+    )
+    database: DatabaseLimits = Field(
+        default_factory=DatabaseLimits, description="Connections to PostgreSQL."
     )
     bootstrap_key: SecretStr | None = Field(
         default=None,
@@ -178,6 +189,19 @@ class Settings(BaseSettings):
     def _reject_empty_secret(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not value.get_secret_value():
             raise ValueError("The value is empty")
+        return value
+
+    @field_validator("database_direct_url")
+    @classmethod
+    def _validate_direct_url(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None:
+            # Imported here because it loads SQLAlchemy, which not every command needs.
+            from app.store.engine.dialect import is_postgresql, parse_database_url
+
+            if not all(
+                map(is_postgresql, map(parse_database_url, (value, info.data["database_url"])))
+            ):
+                raise ValueError("It and TOCSIN_DATABASE_URL must be URLs of PostgreSQL")
         return value
 
     @field_validator("public_url")

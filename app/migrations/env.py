@@ -51,7 +51,9 @@ def run(connection: Connection) -> None:
 async def run_from_command_line() -> None:
     from app.settings import Settings
 
-    engine = dialect.create_migration_engine(dialect.parse_database_url(Settings().database_url))
+    settings = Settings()
+    url = dialect.parse_database_url(settings.database_direct_url or settings.database_url)
+    engine = dialect.create_migration_engine(url)
     async with engine.begin() as connection:
         await connection.run_sync(run)
     await engine.dispose()

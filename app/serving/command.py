@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import typer
 
-from app.command_runner import exit_with, read_settings, run_async
+from app.command_runner import exit_with, exit_with_database_error, read_settings, run_async
 from app.database_setup import prepare_database
 from app.domain.access.tokens import TokenSettingsError
 from app.domain.shared.limits import SocketLimits
@@ -36,9 +36,12 @@ def serve(host: str, port: int, workers: int) -> None:
         # Imported here: the supervisor of several workers does not need the server.
         from app.serving.server import run_server
 
-        run_server(settings, listener)
-    else:
-        WorkerSupervisor(settings, listener, workers).run()
+        try:
+            run_server(settings, listener)
+        except Exception as error:
+            exit_with_database_error(settings, error)
+    elif failure := WorkerSupervisor(settings, listener, workers).run():
+        exit_with(failure, 1)
 
 
 def _check_tokens(settings: Settings) -> None:

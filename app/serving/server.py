@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import structlog
@@ -46,6 +46,7 @@ class DrainingApp:
     def __init__(self, app: FastAPI) -> None:
         self._app = app
         self.draining = False
+        self.startup_error: Exception | None = None
 
     def announce_stop(self) -> None:
         """Makes `/ready` fail. Requests are served as before."""
@@ -59,6 +60,10 @@ class DrainingApp:
             await asyncio.wait(tasks, timeout=MUTATION_DRAIN_SECONDS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._run_lifespan(scope, receive, send)
+            return
+
         async def send_closing(message: Message) -> None:
             if self.draining and message["type"] == "http.response.start":
                 message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
@@ -66,16 +71,41 @@ class DrainingApp:
 
         await self._app(scope, receive, send_closing if scope["type"] == "http" else send)
 
+    async def _run_lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        startup_failed = False
+
+        async def send_without_traceback(message: Message) -> None:
+            nonlocal startup_failed
+            if message["type"] == "lifespan.startup.failed":
+                startup_failed = True
+                # uvicorn would log the traceback, but `run_server` raises the error.
+                message = {"type": message["type"]}
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_without_traceback)
+        except Exception as error:
+            if startup_failed:
+                self.startup_error = error
+            raise
+
 
 class DrainingServer(uvicorn.Server):
     """A server with graceful shutdown. uvicorn waits for incomplete requests without a limit of
     their own, and disconnects keep-alive clients between requests.
     """
 
-    def __init__(self, config: uvicorn.Config, app: DrainingApp, settings: Settings) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        app: DrainingApp,
+        settings: Settings,
+        on_started: Callable[[], None],
+    ) -> None:
         super().__init__(config)
         self._app = app
         self._settings = settings
+        self._on_started = on_started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -84,6 +114,7 @@ class DrainingServer(uvicorn.Server):
         gc.collect()
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD)
+        self._on_started()
 
     async def main_loop(self) -> None:
         await super().main_loop()
@@ -124,8 +155,13 @@ class DrainingServer(uvicorn.Server):
                 connection.transport.close()
 
 
-def run_server(settings: Settings, listener: socket.socket) -> None:
-    """Serves until SIGTERM or SIGINT, then drains and exits with code 0."""
+def run_server(
+    settings: Settings, listener: socket.socket, on_started: Callable[[], None] = lambda: None
+) -> None:
+    """Serves until SIGTERM or SIGINT, then drains and exits with code 0.
+
+    Raises the error that prevents the start, for example one of the database.
+    """
     # uvicorn drains and then raises the signal again.
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, lambda *_: sys.exit(0))
@@ -143,4 +179,9 @@ def run_server(settings: Settings, listener: socket.socket) -> None:
         ws_ping_interval=None,  # app/graphql/transport sends pings
         timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_SECONDS,
     )
-    DrainingServer(config, app, settings).run(sockets=[listener])
+    try:
+        DrainingServer(config, app, settings, on_started).run(sockets=[listener])
+    except SystemExit:
+        if app.startup_error is not None:
+            raise app.startup_error from None
+        raise

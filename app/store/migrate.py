@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -11,6 +12,7 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, String, column, inspect, select, table, update
 from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
 from app.store.engine import dialect
@@ -22,15 +24,23 @@ _SCRIPTS = Path(__file__).parent.parent / "migrations" / "versions"
 ALEMBIC_VERSION = table("alembic_version", column("version_num", String()))
 
 
-class DatabaseVersionError(Exception):
-    """The database is not at the schema of this version of Tocsin."""
+class UnusableDatabaseError(Exception):
+    """The database cannot be used by this version of Tocsin. The message says why."""
 
 
-class NewerDatabaseError(DatabaseVersionError):
+class PooledDatabaseError(UnusableDatabaseError):
+    """The URL is of a connection pooler, and has to be that of the database itself."""
+
+
+class DatabaseEncodingError(UnusableDatabaseError):
+    """The database cannot store every character."""
+
+
+class NewerDatabaseError(UnusableDatabaseError):
     """The database was migrated by a later version of Tocsin than this one."""
 
 
-class OlderDatabaseError(DatabaseVersionError):
+class OlderDatabaseError(UnusableDatabaseError):
     """The database is missing, is empty, or lacks migrations of this version."""
 
 
@@ -41,7 +51,11 @@ class EpochChange:
 
 
 async def migrate_database(url: URL) -> None:
-    """Runs the missing migrations. Raises NewerDatabaseError if the database has unknown ones."""
+    """Runs the missing migrations. Raises UnusableDatabaseError if that is impossible."""
+    async with _open_engine(url):
+        if await dialect.has_transaction_pooler(url):
+            message = dialect.pooler_message(url, "two connections share a session")
+            raise PooledDatabaseError(message)
     await _run_migration(url, _upgrade)
 
 
@@ -54,12 +68,8 @@ async def start_new_epoch(url: URL) -> EpochChange:
 
 
 async def _run_migration(url: URL, function: Callable[[Connection], Result]) -> Result:
-    engine = dialect.create_migration_engine(url)
-    try:
-        async with engine.begin() as connection:
-            return await connection.run_sync(function)
-    finally:
-        await engine.dispose()
+    async with _open_engine(url) as engine, engine.begin() as connection:
+        return await connection.run_sync(function)
 
 
 async def check_version(url: URL) -> None:
@@ -69,12 +79,24 @@ async def check_version(url: URL) -> None:
         raise OlderDatabaseError(
             f"There is no database at {address}. Run `tocsin migrate` to create it."
         )
+    async with _open_engine(url) as engine, engine.connect() as connection:
+        if await connection.run_sync(_current_revision) != newest_revision():
+            problem = f"The database at {address} is not migrated to this version"
+            raise OlderDatabaseError(f"{problem}. Run `tocsin migrate` first.")
+
+
+@asynccontextmanager
+async def _open_engine(url: URL) -> AsyncIterator[AsyncEngine]:
+    """An engine for migrations. Errors of the database are described with the address of the URL,
+    which may be another one than that of a pooler.
+    """
     engine = dialect.create_migration_engine(url)
     try:
-        async with engine.connect() as connection:
-            if await connection.run_sync(_current_revision) != newest_revision():
-                problem = f"The database at {address} is not migrated to this version"
-                raise OlderDatabaseError(f"{problem}. Run `tocsin migrate` first.")
+        yield engine
+    except dialect.DATABASE_ERRORS as error:
+        if (description := dialect.describe_failure(error, url)) is None:
+            raise
+        raise UnusableDatabaseError(description) from error
     finally:
         await engine.dispose()
 
@@ -94,6 +116,11 @@ def _replace_epoch(connection: Connection) -> EpochChange:
 
 
 def _upgrade(connection: Connection) -> None:
+    if (encoding := dialect.server_encoding(connection)) != dialect.UTF8:
+        raise DatabaseEncodingError(
+            f"The database has the encoding {encoding}, which cannot store every character. Create "
+            "a database with the encoding UTF8: createdb --encoding=UTF8 --template=template0 NAME."
+        )
     dialect.lock_for_migration(connection)
     current = _current_revision(connection)
     if current != newest_revision():

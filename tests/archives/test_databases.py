@@ -40,7 +40,7 @@ async def test_an_older_database_is_an_error_and_not_migrated(
         ("postgresql://ann:s3cret@db:5433/ops?sslmode=require", "postgresql://ann@db:5433/ops"),
         (
             "postgresql:///ops?host=/run/pg&user=ann&password=s3cret",
-            "postgresql:///ops?host=%2Frun%2Fpg",
+            "postgresql://ann@/ops?host=%2Frun%2Fpg",
         ),
     ],
 )

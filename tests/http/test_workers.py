@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import re
 import signal
@@ -11,12 +12,18 @@ import time
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
 
 from tests.client import TIMEOUT_SECONDS, Client
-from tests.http.test_command import create_empty_database, find_free_port, start_server
+from tests.http.test_command import (
+    create_empty_database,
+    find_free_port,
+    run_command,
+    start_server,
+)
 
 RINGS = """
 subscription ($after: String) { notificationAdded(after: $after) { cursor node { summary } } }
@@ -27,6 +34,7 @@ mutation ($summary: String!, $id: String) {
 }
 """
 HEAD = "{ logHead }"
+SERVING_LOCK = 0x70C52
 
 
 async def test_all_workers_deliver_what_one_stores_and_a_killed_one_is_replaced(
@@ -73,6 +81,74 @@ async def test_workers_exit_if_their_parent_is_killed(tmp_path: Path) -> None:
                 await asyncio.sleep(0.05)
     with pytest.raises(httpx.ConnectError):
         await scrape_metrics(port)
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
+async def test_workers_that_cannot_start_end_the_parent_with_the_reason(
+    database_url: str, tmp_path: Path
+) -> None:
+    await reject_readers(database_url)
+    port = find_free_port()
+    command = ("serve", "--port", str(port), "--workers", "2")
+    code, _, err = await run_command(tmp_path, *command, database_url=database_url)
+
+    *lines, reason = err.splitlines()
+    replaced = [json.loads(line) for line in lines if "worker_replaced" in line]
+    cause = "The database reported an error: no readers. Database: "
+    assert code == 1
+    assert reason.startswith(f"The workers cannot start. {cause}")
+    assert 3 <= len(replaced) <= 6
+    assert all(line["reason"].startswith(cause) for line in replaced)
+    assert "Traceback" not in err
+    with pytest.raises(httpx.ConnectError):
+        await scrape_metrics(port)
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
+async def test_a_worker_that_cannot_start_does_not_end_the_others(
+    database_url: str, tmp_path: Path
+) -> None:
+    settings = {"database_url": database_url}
+    async with start_server(tmp_path, port := find_free_port(), "--workers", "2", **settings) as (
+        parent,
+        _,
+    ):
+        workers = await find_workers(parent.pid, 2)
+        await wait_for_serving_workers(database_url, 2)
+        await reject_readers(database_url)
+        os.kill(workers[0], signal.SIGKILL)
+        seen = set(workers)
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            while len(seen) < 6:  # after three attempts, the fourth has begun
+                seen |= set(find_children(parent.pid))
+                await asyncio.sleep(0.05)
+        async with Client(f"http://127.0.0.1:{port}") as client:
+            counted = await client.execute_field("{ events { totalCount } }")
+        await execute(database_url, "ALTER EVENT TRIGGER no_readers DISABLE")
+        await wait_for_serving_workers(database_url, 2)
+        after = find_children(parent.pid)
+
+    assert counted == {"totalCount": 0}
+    assert workers[1] in after
+
+
+async def execute(database_url: str, *statements: str) -> None:
+    connection = await asyncpg.connect(database_url)
+    for statement in statements:
+        await connection.execute(statement)
+    await connection.close()
+
+
+async def reject_readers(database_url: str) -> None:
+    """Rejects connections that only read, which every worker opens when it starts."""
+    await execute(
+        database_url,
+        "CREATE FUNCTION reject_readers() RETURNS event_trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN IF current_setting('default_transaction_read_only') = 'on' THEN "
+        "RAISE EXCEPTION 'no readers'; END IF; END $$",
+        "CREATE EVENT TRIGGER no_readers ON login EXECUTE FUNCTION reject_readers()",
+        "ALTER EVENT TRIGGER no_readers ENABLE ALWAYS",
+    )
 
 
 async def test_no_request_is_interrupted_when_the_server_stops(tmp_path: Path) -> None:
@@ -230,15 +306,31 @@ async def scrape_metrics(port: int) -> dict[str, float]:
     return {name: float(value) for name, value in re.findall(r"^(\w\S*) (\S+)$", text, re.M)}
 
 
+async def wait_for_serving_workers(database_url: str, count: int) -> None:
+    """Waits until this many workers hold the lock of a server."""
+    connection = await asyncpg.connect(database_url)
+    statement = (
+        "SELECT count(*) FROM pg_locks JOIN pg_database ON oid = database "
+        f"WHERE datname = current_database() AND locktype = 'advisory' AND objid = {SERVING_LOCK}"
+    )
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        while await connection.fetchval(statement) != count:
+            await asyncio.sleep(0.05)
+    await connection.close()
+
+
 async def find_workers(parent: int, count: int) -> list[int]:
     """Waits until this many workers run. Returns their process IDs."""
     async with asyncio.timeout(TIMEOUT_SECONDS):
-        while True:
-            children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-            serving = [int(each) for each in children if "spawn_main" in read_command_line(each)]
-            if len(serving) == count:
-                return serving
+        while len(workers := find_children(parent)) != count:
             await asyncio.sleep(0.05)
+    return workers
+
+
+def find_children(parent: int) -> list[int]:
+    """The process IDs of the workers that run."""
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    return [int(each) for each in children if "spawn_main" in read_command_line(each)]
 
 
 def read_command_line(process: str) -> str:

@@ -18,7 +18,6 @@ from app.store import tables
 from app.store.engine import reader_limiter
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from app.store.engine.dialect import STATEMENT_TIMEOUT_MS, unavailable_reason
-from app.store.engine.postgresql_reader import CONNECTIONS
 from app.store.engine.sqlite_reader import THREADS, SQLiteReader
 from tests.client import TIMEOUT_SECONDS
 
@@ -27,6 +26,7 @@ LONG = """
 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000)
 SELECT max(i) FROM n
 """
+CONNECTIONS = 8  # a third of those of a process
 ENDLESS = """
 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT (i + 1) % 1000 FROM n)
 SELECT count(*) FROM n

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, insert, select, text, update
-from sqlalchemy.exc import DBAPIError, StatementError
+from sqlalchemy.exc import StatementError
 from sqlmodel import col
 
 from app.domain.access.caller import Permission
@@ -21,7 +21,7 @@ from app.services.events.reports import ReportCall, process_reports
 from app.store import tables
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from app.store.engine.dialect import parse_database_url
-from app.store.migrate import migrate_database
+from app.store.migrate import UnusableDatabaseError, migrate_database
 from tests.client import TIMEOUT_SECONDS
 from tests.factories import NOON, admin_caller, admin_command, create_api_key
 
@@ -201,7 +201,7 @@ async def test_no_thread_of_a_sqlite_file_that_cannot_be_opened_outlives_its_loo
     monkeypatch.setattr(threading, "excepthook", errors.append)
 
     async def fail() -> None:
-        with pytest.raises(DBAPIError):
+        with pytest.raises(UnusableDatabaseError):
             await migrate_database(parse_database_url(f"sqlite:///{file}"))
 
     for _ in range(20):

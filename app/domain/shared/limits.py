@@ -142,6 +142,18 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class DatabaseLimits:
+    """Connections to PostgreSQL."""
+
+    connections: int = _limit(
+        25,
+        "Maximum number of connections of each server process to PostgreSQL. All processes "
+        "together need less than `max_connections` of the PostgreSQL server.",
+        ge=4,
+    )
+
+
+@dataclass(frozen=True)
 class SocketLimits:
     """Limits and timeouts of a WebSocket connection."""
 

@@ -27,12 +27,14 @@ from sqlalchemy.orm import (
 )
 from sqlmodel import col
 
+from app.domain.shared.limits import DatabaseLimits
 from app.store.engine import dialect, row_reader
 from app.store.engine.batch_queue import BatchQueue
 from app.store.engine.log_horizon import LogHorizon, register_log_writer
 from app.store.tables import OrganizationOwned
 from app.store.tables.columns import DriverCodec
 
+DEFAULT_LIMITS = DatabaseLimits()
 MAX_ATTEMPTS = 5
 MAX_REPORTS_PER_TRANSACTION = 500
 Parameters = ParamSpec("Parameters")
@@ -139,17 +141,26 @@ def _check_flushed_rows(session: Session, _context: UOWTransaction, _instances: 
 
 
 class Database:
-    """`report_queue`: reports that wait to be logged, by organization; a batch is one transaction.
+    """`direct_url`: for what needs a session of its own; the URL itself, unless it is of a pooler.
+
+    `report_queue`: reports that wait to be logged, by organization; a batch is one transaction.
 
     `session.info["organization_caches"]` caches data by organization. A reader must check in its
     own transaction that the data is still valid.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(
+        self, url: str, direct_url: str | None = None, limits: DatabaseLimits = DEFAULT_LIMITS
+    ) -> None:
         self.url = dialect.parse_database_url(url)
-        self.wake = dialect.create_wake_signal(self.url)
-        self._reader, self._writer = dialect.create_engines(self.url)
-        self.row_reader = row_reader.create_row_reader(self.url)
+        pooled = direct_url is not None
+        self.direct_url = self.url if direct_url is None else dialect.parse_database_url(direct_url)
+        self.wake = dialect.create_wake_signal(self.direct_url)  # has one connection
+        readers = max(1, (limits.connections - 1) // 3)
+        self._reader, self._writer = dialect.create_engines(
+            self.url, limits.connections - 1 - readers, pooled=pooled
+        )
+        self.row_reader = row_reader.create_row_reader(self.url, readers, pooled=pooled)
         self.log_horizon = LogHorizon(self.row_reader, self.url.get_backend_name())
         self.report_queue = BatchQueue(
             dialect.max_report_transactions(self.url), max_batch_size=MAX_REPORTS_PER_TRANSACTION

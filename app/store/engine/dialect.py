@@ -26,15 +26,23 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 from sqlmodel import SQLModel
 
 from app.store.engine import driver_statements
+from app.store.engine.postgresql_connections import create_postgresql_engine, normalize_url
 from app.store.engine.wake import DataVersionPoller, NotificationListener, WakeSignal
 from app.store.tables.columns import POSTGRESQL, SQLITE
 
 LOCK_TIMEOUT_MS = 5_000
 IDLE_TRANSACTION_TIMEOUT_MS = 60_000
 STATEMENT_TIMEOUT_MS = 30_000
+UTF8 = "UTF8"
 MIGRATION_LOCK = 0x70C51  # arbitrary, but the same in every version
 
 
+# A migration may take long, whatever the defaults of the role are.
+_NO_TIMEOUTS = {
+    "idle_in_transaction_session_timeout": "0",
+    "lock_timeout": "0",
+    "statement_timeout": "0",
+}
 _URL_FORMATS = "Use sqlite:///FILE or postgresql://USER@HOST/NAME."
 
 
@@ -46,7 +54,7 @@ def parse_database_url(text_url: str) -> URL:
     """Parses the URL and sets the driver. Raises InvalidDatabaseUrlError."""
     try:
         url = make_url(text_url)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:  # ValueError: the port is not a number
         raise InvalidDatabaseUrlError(f"The value is not a database URL. {_URL_FORMATS}") from error
     name = url.get_backend_name()
     if name in (POSTGRESQL, "postgres"):
@@ -54,8 +62,10 @@ def parse_database_url(text_url: str) -> URL:
             raise InvalidDatabaseUrlError(
                 "The driver of PostgreSQL is not installed. Run: pip install 'tocsin[postgres]'"
             )
-        query = {"ssl" if name == "sslmode" else name: value for name, value in url.query.items()}
-        return url.set(drivername="postgresql+asyncpg", query=query)
+        try:
+            return normalize_url(url)
+        except ValueError as error:
+            raise InvalidDatabaseUrlError(str(error)) from error
     if name != SQLITE:
         raise InvalidDatabaseUrlError(f"The database {name!a} is not supported. {_URL_FORMATS}")
     if url.database in (None, "", ":memory:") or url.query:
@@ -63,6 +73,10 @@ def parse_database_url(text_url: str) -> URL:
             "A SQLite database must be a file, without options: sqlite:///tocsin.db"
         )
     return url.set(drivername="sqlite+aiosqlite")
+
+
+def is_postgresql(url: URL) -> bool:
+    return url.get_backend_name() == POSTGRESQL
 
 
 def is_missing_file(url: URL) -> bool:
@@ -81,8 +95,13 @@ def display_address(url: URL) -> str:
     return plain.render_as_string()
 
 
-def create_engines(url: URL) -> tuple[AsyncEngine, AsyncEngine]:
-    """The engines for reads and for writes. A read transaction sees one snapshot."""
+def create_engines(
+    url: URL, max_connections: int, *, pooled: bool
+) -> tuple[AsyncEngine, AsyncEngine]:
+    """The engines for reads and for writes. A read transaction sees one snapshot.
+
+    `max_connections` applies to PostgreSQL, to both engines together.
+    """
     if url.get_backend_name() == SQLITE:
         # Writers of one process wait in the pool, where waiting costs nothing.
         return _create_sqlite_engine(
@@ -93,19 +112,24 @@ def create_engines(url: URL) -> tuple[AsyncEngine, AsyncEngine]:
         "lock_timeout": str(LOCK_TIMEOUT_MS),
         "statement_timeout": str(STATEMENT_TIMEOUT_MS),
     }
-    writer = create_async_engine(
+    pool_size = (max_connections + 1) // 2
+    writer = create_postgresql_engine(
         url,
+        {} if pooled else timeouts,
+        pooled=pooled,
         isolation_level="READ COMMITTED",  # whatever the server's default: claims re-read
-        pool_size=8,
-        max_overflow=8,
+        pool_size=pool_size,
+        max_overflow=max_connections - pool_size,
         pool_pre_ping=True,
-        connect_args={
-            "server_settings": {"application_name": "tocsin", **timeouts},
-            "timeout": 10,
-        },
     )
     dialect: Any = writer.sync_engine.dialect
     dialect.do_ping = _ping_connection
+    if pooled:
+
+        @event.listens_for(writer.sync_engine, "begin")
+        def begun(connection: Connection) -> None:
+            driver_statements.begin_with_settings(connection, timeouts)
+
     reader = writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     return reader, writer
 
@@ -129,13 +153,33 @@ def create_migration_engine(url: URL) -> AsyncEngine:
     """An engine for one migration transaction; on SQLite, foreign keys are off."""
     if url.get_backend_name() == SQLITE:
         return _create_sqlite_engine(url, "BEGIN IMMEDIATE", pool_size=1, foreign_keys=False)
-    return create_async_engine(url, pool_size=1)
+    return create_postgresql_engine(url, _NO_TIMEOUTS, pool_size=1)
+
+
+async def has_transaction_pooler(url: URL) -> bool:
+    """Whether a pooler gives two connections the same connection to the server."""
+    if url.get_backend_name() == SQLITE:
+        return False
+    engine = create_postgresql_engine(url, _NO_TIMEOUTS, pooled=True, isolation_level="AUTOCOMMIT")
+    try:
+        async with engine.connect() as first, engine.connect() as second:
+            own = text("SELECT pg_backend_pid()")
+            return bool(await first.scalar(own) == await second.scalar(own))
+    finally:
+        await engine.dispose()
 
 
 def lock_for_migration(connection: Connection) -> None:
     """Locks out other migrations until the transaction ends (SQLite: BEGIN IMMEDIATE does)."""
     if connection.dialect.name == POSTGRESQL:
         connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
+
+
+def server_encoding(connection: Connection) -> str:
+    """The encoding of the database. SQLite encodes texts as it likes: all of them are stored."""
+    if connection.dialect.name == SQLITE:
+        return UTF8
+    return str(connection.scalar(text("SHOW server_encoding")))
 
 
 def reset_restored_log(connection: Connection) -> None:
@@ -229,6 +273,8 @@ def describe_failure(error: BaseException, url: URL) -> str | None:
     None if it is not an error of the database.
     """
     reason = unavailable_reason(error)
+    if isinstance(error, DBAPIError) and _POOLER_ERRORS.search(str(error.orig)):
+        return pooler_message(url, _find_cause(error))
     if reason == _UNREACHABLE:
         server = url.get_backend_name() == POSTGRESQL
         address = _server_address(url) if server else display_address(url)
@@ -238,6 +284,13 @@ def describe_failure(error: BaseException, url: URL) -> str | None:
             return None
         reason = f"The database reported an error: {_find_cause(error)}."
     return f"{reason} Database: {display_address(url)}"
+
+
+def pooler_message(url: URL, reason: str) -> str:
+    return (
+        f"The database at {_server_address(url)} is behind a connection pooler: {reason}. "
+        "Set TOCSIN_DATABASE_DIRECT_URL to the URL of the database without the pooler."
+    )
 
 
 def _server_address(url: URL) -> str:
@@ -253,7 +306,7 @@ def _find_cause(error: BaseException) -> str:
         return "no response in time"
     if isinstance(error, DBAPIError):
         error = error.orig or error
-    text = " ".join(str(error).split())
+    text = " ".join(str(error).partition("\nHINT:")[0].split())
     # asyncio reports several addresses as "Multiple exceptions: [Errno 111] Connect call failed".
     if number := re.search(r"\[Errno (-?\d+)\]", text):
         code = int(number[1])
@@ -272,6 +325,11 @@ def unavailable_message(error: BaseException) -> str | None:
 
 
 _UNREACHABLE = "The database cannot be reached."
+
+# Of PgBouncer, or because it gives a transaction the connection of another client.
+_POOLER_ERRORS = re.compile(
+    r"unsupported startup parameter|prepared statement \".*\" (already exists|does not exist)"
+)
 
 
 # SQLSTATE classes: connection, authorization, catalog, resources, operator intervention.

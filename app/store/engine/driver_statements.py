@@ -7,7 +7,7 @@ thread; here several statements share one switch.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
@@ -62,6 +62,22 @@ async def execute_writes(
 
     result: DriverRows = await driver._execute(run)
     return result
+
+
+def begin_with_settings(connection: Connection, settings: Mapping[str, str]) -> None:
+    """Begins a transaction on PostgreSQL with local settings, from SQLAlchemy's `begin` event.
+
+    SET takes no snapshot and no transaction number.
+    """
+    adapter: Any = connection.connection.dbapi_connection
+    statement = "; ".join(f"SET LOCAL {name} = {value}" for name, value in settings.items())
+    try:
+        await_only(adapter._start_transaction())
+        await_only(adapter.driver_connection.execute(statement))
+    except OSError:
+        raise
+    except Exception as error:  # an error of the driver
+        raise DBAPIError(statement, None, error) from error
 
 
 def begin_transaction(connection: Connection, statement: str) -> None:

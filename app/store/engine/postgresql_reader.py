@@ -15,11 +15,14 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
 from app.store.engine.dialect import LOCK_TIMEOUT_MS, STATEMENT_TIMEOUT_MS
+from app.store.engine.postgresql_connections import driver_arguments
 from app.store.engine.reader_limiter import ReaderLimiter
 from app.store.engine.statement_observers import notify_observers
 
-CONNECTIONS = 8
 MAX_PREPARED_STATEMENT_LENGTH = 16_384  # the server keeps the text and the plan as well
+
+_TIMEOUTS = {"statement_timeout": str(STATEMENT_TIMEOUT_MS), "lock_timeout": str(LOCK_TIMEOUT_MS)}
+_SET_TIMEOUTS = "; ".join(f"SET LOCAL {name} = {value}" for name, value in _TIMEOUTS.items())
 
 DriverRow = Sequence[Any]
 
@@ -27,14 +30,15 @@ DriverRow = Sequence[Any]
 class PostgreSQLReader:
     """A pool of asyncpg connections that prepare each statement once. Reconnects if one is lost."""
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, url: URL, max_connections: int, *, pooled: bool) -> None:
         self._url = url
+        self._pooled = pooled
         self._driver: Any = importlib.import_module("asyncpg")  # not installed with SQLite only
         # InternalClientError: the server ended the connection, and asyncpg has not closed it yet.
         names = ("PostgresError", "InterfaceError", "InternalClientError")
         self._errors = tuple(getattr(self._driver, name) for name in names)
         self._idle: list[Any] = []
-        self._limiter = ReaderLimiter(CONNECTIONS)
+        self._limiter = ReaderLimiter(max_connections)
         self._closing: set[asyncio.Task[None]] = set()
 
     @property
@@ -69,6 +73,10 @@ class PostgreSQLReader:
         with contextlib.suppress(Exception):
             await connection.close(timeout=2)
 
+    def _finish_closing(self, closing: asyncio.Task[None]) -> None:
+        self._closing.discard(closing)
+        self._limiter.release()
+
     def _take_idle_connection(self) -> Any:
         while self._idle:
             if not (connection := self._idle.pop()).is_closed():
@@ -79,12 +87,13 @@ class PostgreSQLReader:
         self, connection: Any, statement: str, parameters: Sequence[Any]
     ) -> list[DriverRow]:
         try:
-            rows: list[DriverRow] = await connection.fetch(statement, *parameters)
+            rows = await self._fetch(connection, statement, parameters)
         except asyncio.CancelledError:
             # `close` cancels the statement on the server; `terminate` would let it continue.
+            self._limiter.retain()
             closing = asyncio.create_task(self._close_connection(connection))
             self._closing.add(closing)
-            closing.add_done_callback(self._closing.discard)
+            closing.add_done_callback(self._finish_closing)
             raise
         except BaseException as error:
             if _is_statement_error(error):
@@ -95,22 +104,24 @@ class PostgreSQLReader:
         self._idle.append(connection)
         return rows
 
+    async def _fetch(
+        self, connection: Any, statement: str, parameters: Sequence[Any]
+    ) -> list[DriverRow]:
+        if not self._pooled:
+            return await connection.fetch(statement, *parameters)  # type: ignore[no-any-return]
+        async with connection.transaction(readonly=True):
+            await connection.execute(_SET_TIMEOUTS)
+            return await connection.fetch(statement, *parameters)  # type: ignore[no-any-return]
+
     async def _open_connection(self) -> Any:
-        _, arguments = self._url.get_dialect()().create_connect_args(self._url)
-        for name in ("prepared_statement_cache_size", "prepared_statement_name_func"):
-            arguments.pop(name, None)  # SQLAlchemy's own
-        settings = {
-            "application_name": "tocsin",
-            "default_transaction_read_only": "on",
-            "statement_timeout": str(STATEMENT_TIMEOUT_MS),
-            "lock_timeout": str(LOCK_TIMEOUT_MS),
-        }
+        settings = {} if self._pooled else {"default_transaction_read_only": "on", **_TIMEOUTS}
+        arguments = driver_arguments(self._url, settings, pooled=self._pooled)
         options = {
             "statement_cache_size": 500,
             "max_cacheable_statement_size": MAX_PREPARED_STATEMENT_LENGTH,
             **arguments,
         }
-        return await self._driver.connect(timeout=10, server_settings=settings, **options)
+        return await self._driver.connect(**options)
 
 
 def _is_statement_error(error: BaseException) -> bool:

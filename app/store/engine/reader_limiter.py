@@ -19,15 +19,20 @@ class ReaderLimiter:
         self.in_use = 0
 
     async def acquire(self) -> None:
-        if self._free_slots:
+        if self._free_slots > 0:
             self._free_slots -= 1
         else:
             await self._wait_for_slot()
         self.in_use += 1
 
+    def retain(self) -> None:
+        """Keeps the caller's slot after its `release`, until `release` is called once more."""
+        self._free_slots -= 1
+        self.in_use += 1
+
     def release(self) -> None:
         self.in_use -= 1
-        while self._waiting:
+        while self._waiting and self._free_slots >= 0:
             waiter = self._waiting.popleft()
             if not waiter.done():
                 return waiter.set_result(None)

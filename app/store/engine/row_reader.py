@@ -44,5 +44,7 @@ class RowReader(Protocol):
     async def close(self) -> None: ...
 
 
-def create_row_reader(url: URL) -> RowReader:
-    return SQLiteReader(url) if url.get_backend_name() == SQLITE else PostgreSQLReader(url)
+def create_row_reader(url: URL, max_connections: int, *, pooled: bool) -> RowReader:
+    if url.get_backend_name() == SQLITE:
+        return SQLiteReader(url)
+    return PostgreSQLReader(url, max_connections, pooled=pooled)

@@ -14,9 +14,10 @@ from typing import Any
 
 import structlog
 from sqlalchemy.engine import URL
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.pool import NullPool
 
+from app.store.engine.postgresql_connections import create_postgresql_engine
 from app.store.engine.serving_lock import SHARED_LOCK_STATEMENT, ServingFileLock
 
 POLL_SECONDS = 0.5
@@ -100,11 +101,8 @@ class NotificationListener(WakeSignal):
 
     def __init__(self, url: URL) -> None:
         super().__init__()
-        self._engine = create_async_engine(
-            url,
-            poolclass=NullPool,
-            isolation_level="AUTOCOMMIT",
-            connect_args={"timeout": 10},
+        self._engine = create_postgresql_engine(
+            url, {}, poolclass=NullPool, isolation_level="AUTOCOMMIT"
         )
         self._send_requested = asyncio.Event()
 

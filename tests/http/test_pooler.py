@@ -1,0 +1,202 @@
+"""PgBouncer in transaction mode: works with the URL of the database itself, and is refused without.
+
+PgBouncer is Debian's; `.ci/run` installs it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from app.domain.shared.limits import DatabaseLimits
+from app.store.engine.database import ALL_ORGANIZATIONS, Database
+from tests.client import Client
+from tests.conftest import Serve
+from tests.http.test_command import create_empty_database, find_free_port, run_command, start_server
+from tests.http.test_workers import HEAD, log_events, read_notifications
+from tests.pooler import STARTUP_PARAMETERS, run_pooler
+
+SETTING = "SELECT current_setting('{}')"
+
+
+@pytest.fixture(params=["postgresql"])
+def dialect(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+async def pooler_url(database_url: str, tmp_path: Path) -> AsyncIterator[str]:
+    """The pooler has fewer connections than the servers: every transaction may get another one."""
+    async with run_pooler(database_url, tmp_path, default_pool_size="4") as url:
+        yield url
+
+
+async def test_several_servers_work_through_the_pooler(
+    database_url: str, pooler_url: str, tmp_path: Path
+) -> None:
+    empty = await create_empty_database(database_url, tmp_path)
+    settings = {"database_url": pooler_url, "database_direct_url": empty, "bootstrap_key": "k"}
+    port = find_free_port()
+    async with start_server(tmp_path, port, "--workers", "2", **settings) as (_, _printed):
+        async with Client(f"http://127.0.0.1:{port}", "k") as client:
+            head = await client.execute_field(HEAD)
+        readers = [asyncio.create_task(read_notifications(port, head, 80)) for _ in range(4)]
+        await asyncio.gather(
+            *(log_events(port, range(first, first + 10)) for first in range(0, 80, 10))
+        )
+        received = await asyncio.gather(*readers)
+        code, out, err = await run_command(tmp_path, "keys", "list", **settings)
+
+    assert [sorted(each) for each in received] == [[f"{number:02}" for number in range(80)]] * 4
+    assert received == [received[0]] * 4
+    assert code == 0, err
+    assert "administrator" in out
+
+
+async def test_servers_are_detected_although_they_use_the_pooler(
+    database_url: str, pooler_url: str, tmp_path: Path
+) -> None:
+    settings = {"database_url": pooler_url, "database_direct_url": database_url}
+    async with start_server(tmp_path, find_free_port(), **settings):
+        code, _, err = await run_command(tmp_path, "migrate", "--new-epoch", **settings)
+
+    assert code == 1
+    assert err.startswith("Servers are running on the database")
+
+
+async def test_every_transaction_has_the_timeouts(database_url: str, pooler_url: str) -> None:
+    database = Database(pooler_url, database_url)
+    try:
+        async with database.read(ALL_ORGANIZATIONS) as session:
+            read = [
+                await session.scalar(text(SETTING.format(name)))
+                for name in ("statement_timeout", "transaction_isolation", "transaction_read_only")
+            ]
+        async with database.write(ALL_ORGANIZATIONS) as session:
+            written = await session.scalar(text(SETTING.format("lock_timeout")))
+        [[row]] = await database.row_reader.fetch_rows(SETTING.format("statement_timeout"), [])
+        [[read_only]] = await database.row_reader.fetch_rows(
+            SETTING.format("transaction_read_only"), []
+        )
+    finally:
+        await database.close()
+
+    assert read == ["30s", "repeatable read", "on"]
+    assert (written, row, read_only) == ("5s", "30s", "on")
+
+
+async def test_concurrent_reads_and_writes_do_not_mix(database_url: str, pooler_url: str) -> None:
+    database = Database(pooler_url, database_url, DatabaseLimits(connections=20))
+
+    async def read_by_reader(number: int) -> int:
+        [[value]] = await database.row_reader.fetch_rows("SELECT $1::int", [number])
+        return int(value)
+
+    async def read_by_session(number: int) -> int:
+        async with database.read(ALL_ORGANIZATIONS) as session:
+            return int((await session.execute(text("SELECT :n + 0"), {"n": number})).scalar_one())
+
+    try:
+        values = await asyncio.gather(
+            *(read(number) for number in range(200) for read in (read_by_reader, read_by_session))
+        )
+    finally:
+        await database.close()
+
+    assert values == [number for number in range(200) for _ in range(2)]
+
+
+async def test_a_server_of_the_test_answers_through_the_pooler(
+    database_url: str, pooler_url: str, serve: Serve
+) -> None:
+    async with serve(pooler_url, database_direct_url=database_url) as client:
+        await client.log_event(summary="kept")
+        counted = await client.execute_field("{ events { totalCount } }")
+        ready = await client.http.get("/ready")
+
+    assert (counted, ready.status_code) == ({"totalCount": 1}, 200)
+
+
+@pytest.mark.parametrize("command", ["serve", "migrate", "prune", "export"])
+async def test_a_pooler_is_refused_with_its_reason_if_the_direct_url_is_not_set(
+    pooler_url: str, tmp_path: Path, command: str
+) -> None:
+    arguments = ["prune", "--before", "2026-01-01"] if command == "prune" else [command]
+    code, out, err = await run_command(tmp_path, *arguments, database_url=pooler_url)
+
+    address = pooler_url.split("@")[1].split("/")[0]
+    assert (code, out) == (1, "")
+    assert err == (
+        f"The database at {address} is behind a connection pooler: unsupported startup parameter: "
+        "idle_in_transaction_session_timeout. Set TOCSIN_DATABASE_DIRECT_URL to the URL of the "
+        "database without the pooler.\n"
+    )
+
+
+async def test_a_pooler_that_ignores_the_parameters_of_the_start_is_refused(
+    database_url: str, tmp_path: Path
+) -> None:
+    settings = {"ignore_startup_parameters": STARTUP_PARAMETERS}
+    async with run_pooler(database_url, tmp_path, **settings) as url:
+        code, out, err = await run_command(tmp_path, "serve", database_url=url)
+        direct = await run_command(
+            tmp_path, "migrate", database_url=database_url, database_direct_url=url
+        )
+
+    assert (code, out) == (1, "")
+    address = url.split("@")[1].split("/")[0]
+    assert err == (
+        f"The database at {address} is behind a connection pooler: two connections share a session."
+        " Set TOCSIN_DATABASE_DIRECT_URL to the URL of the database without the pooler.\n"
+    )
+    assert direct == (1, "", err)
+
+
+async def test_a_pooler_in_session_mode_needs_no_direct_url(
+    database_url: str, tmp_path: Path
+) -> None:
+    settings = {"ignore_startup_parameters": STARTUP_PARAMETERS, "pool_mode": "session"}
+    async with (
+        run_pooler(database_url, tmp_path, **settings) as url,
+        start_server(tmp_path, port := find_free_port(), database_url=url),
+        Client(f"http://127.0.0.1:{port}") as client,
+    ):
+        counted = await client.execute_field("{ events { totalCount } }")
+
+    assert counted == {"totalCount": 0}
+
+
+@pytest.mark.parametrize(
+    ("url", "direct_url"),
+    [
+        ("postgresql://db.example/events", "sqlite:///tocsin.db"),
+        ("sqlite:///tocsin.db", "postgresql://db.example/events"),
+    ],
+)
+async def test_the_direct_url_is_only_for_postgresql(
+    tmp_path: Path, url: str, direct_url: str
+) -> None:
+    code, _, err = await run_command(
+        tmp_path, "serve", database_url=url, database_direct_url=direct_url
+    )
+
+    assert code == 2
+    assert err == (
+        "TOCSIN_DATABASE_DIRECT_URL: It and TOCSIN_DATABASE_URL must be URLs of PostgreSQL.\n"
+    )
+
+
+async def test_an_unreachable_direct_url_is_named_by_its_address(
+    pooler_url: str, tmp_path: Path
+) -> None:
+    direct_url = "postgresql://me@127.0.0.1:1/events"
+    code, _, err = await run_command(
+        tmp_path, "serve", database_url=pooler_url, database_direct_url=direct_url
+    )
+
+    assert code == 1
+    assert err == "The database at 127.0.0.1:1 cannot be reached: Connection refused.\n"
