@@ -29,7 +29,7 @@ from app.database_setup import prepare_database
 from app.graphql.transport.websocket_protocol import BufferedWebSocketProtocol
 from app.main import create_app
 from app.services.auth.organizations import insert_organization
-from app.services.runtime.background_tasks import in_background
+from app.services.shared.background_tasks import in_background
 from app.serving.bounded_http import BoundedHttpProtocol
 from app.settings import Settings
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
@@ -109,15 +109,28 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 def statements(database_url: str) -> Iterator[Statements]:
     """The SQL that this process sends to `database_url`: clear it to count from a later point.
 
-    Statements of background tasks, the look-up of a credential, which is cached for a second, and
-    the search for the horizon are not counted. Those of the feed that read the change log are.
+    Statements of background tasks (the feed's, for example), the look-up of a credential, which is
+    cached for a second, and the search for the horizon are not counted.
     """
+    with _capture_statements(database_url, lambda: not in_background()) as sent:
+        yield sent
+
+
+@pytest.fixture
+def background_statements(database_url: str) -> Iterator[Statements]:
+    """The SQL that background tasks of this process send to `database_url`."""
+    with _capture_statements(database_url, in_background) as sent:
+        yield sent
+
+
+@contextlib.contextmanager
+def _capture_statements(database_url: str, is_captured: Callable[[], bool]) -> Iterator[Statements]:
     sent: Statements = []
     database = parse_database_url(database_url).database
 
     def note(url: URL, statement: str) -> None:
         is_counted = not any(marker in statement for marker in UNCOUNTED)
-        if url.database == database and is_counted and not in_background():
+        if url.database == database and is_counted and is_captured():
             sent.append(statement)
 
     with observe_statements(note):

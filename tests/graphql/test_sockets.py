@@ -602,7 +602,9 @@ async def test_its_errors_are_those_that_http_gives(
     assert (await socket.receive())["payload"] == response.json()["errors"]
 
 
-@pytest.mark.parametrize(("query", "kind"), [(BELL, "error"), ("{ logHead }", "next")])
+@pytest.mark.parametrize(
+    ("query", "kind"), [(BELL, "error"), ("{ events { totalCount } }", "next")]
+)
 async def test_a_missing_permission_is_told_as_on_http(
     server: Client, file: Path, query: str, kind: str
 ) -> None:

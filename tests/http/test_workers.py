@@ -180,7 +180,7 @@ async def test_no_request_is_interrupted_when_the_server_stops(tmp_path: Path) -
 async def test_after_sigterm_new_connections_are_served_while_ready_fails(
     tmp_path: Path, workers: str
 ) -> None:
-    settings = {"bootstrap_key": "k", "drain_seconds": "2"}
+    settings = {"bootstrap_key": "k", "drain_seconds": "4"}
     arguments = ("--workers", workers)
     async with start_server(tmp_path, port := find_free_port(), *arguments, **settings) as started:
         process, _ = started
@@ -191,9 +191,8 @@ async def test_after_sigterm_new_connections_are_served_while_ready_fails(
             before = await client.http.get("/ready")
             process.send_signal(signal.SIGTERM)
             stopped_at = time.monotonic()
-            async with asyncio.timeout(1.5):
-                while (stopping := await client.http.get("/ready")).status_code == 200:
-                    await asyncio.sleep(0.01)
+            while (stopping := await client.http.get("/ready")).status_code == 200:
+                await asyncio.sleep(0.01)
             logged = 0
             with contextlib.suppress(httpx.TransportError):
                 while True:
@@ -211,7 +210,7 @@ async def test_after_sigterm_new_connections_are_served_while_ready_fails(
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 async def test_a_second_ctrl_c_ends_the_server_at_once(tmp_path: Path, workers: str) -> None:
-    settings = {"bootstrap_key": "k", "drain_seconds": "60"}
+    settings = {"bootstrap_key": "k", "drain_seconds": "600"}
     arguments = ("--workers", workers)
     async with start_server(tmp_path, port := find_free_port(), *arguments, **settings) as started:
         process, _ = started
@@ -228,7 +227,7 @@ async def test_a_second_ctrl_c_ends_the_server_at_once(tmp_path: Path, workers: 
             seconds = time.monotonic() - again_at
 
     assert ended == 0
-    assert seconds < 3
+    assert seconds < TIMEOUT_SECONDS  # far less than the drain
 
 
 async def log_events(port: int, numbers: range) -> None:

@@ -6,7 +6,7 @@ import asyncio
 
 from sqlalchemy import text
 
-from app.services.runtime.background_tasks import in_background, run_in_background
+from app.services.shared.background_tasks import in_background, run_in_background
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from tests.client import TIMEOUT_SECONDS
 from tests.conftest import Statements

@@ -100,7 +100,7 @@ async def test_a_late_commit_is_not_missed_when_resuming_from_a_list(
 
 @pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
 async def test_a_live_follower_does_not_miss_a_late_commit(
-    database: Database, database_url: str, statements: Statements
+    database: Database, database_url: str, background_statements: Statements
 ) -> None:
     command = await admin_command(database)
     late_process = Database(database_url)
@@ -110,9 +110,9 @@ async def test_a_live_follower_does_not_miss_a_late_commit(
         async with late_process.write(command.actor.organization_id) as session:
             await process_reports(session, [ReportCall(command, [notification_draft("late")])])
             await events.log_events(database, command, [notification_draft("early")])
-            statements.clear()
+            background_statements.clear()
             async with asyncio.timeout(TIMEOUT_SECONDS):
-                while sum("FROM change" in each for each in statements) < 2:
+                while sum("FROM change" in each for each in background_statements) < 2:
                     await asyncio.sleep(0.01)  # the reader has read at most "early"
         order = await heard
         await entries.aclose()
@@ -227,7 +227,9 @@ async def test_the_buffer_of_a_follower_is_bounded(database: Database) -> None:
     assert running.followers == set()
 
 
-async def test_one_reader_serves_all_followers(database: Database, statements: Statements) -> None:
+async def test_one_reader_serves_all_followers(
+    database: Database, background_statements: Statements
+) -> None:
     command = await admin_command(database)
     async with run_feed(database) as running:
         here = await fetch_log_head(database)
@@ -235,12 +237,12 @@ async def test_one_reader_serves_all_followers(database: Database, statements: S
         heard = [asyncio.create_task(take_summaries(entries, 3)) for entries in many]
         while len(running.followers) < 20:
             await asyncio.sleep(0)
-        statements.clear()
+        background_statements.clear()
         await events.log_events(
             database, command, [notification_draft(summary) for summary in "abc"]
         )
         answers = await asyncio.gather(*heard)
-        read = [each for each in statements if "FROM change" in each]
+        read = [each for each in background_statements if "FROM change" in each]
         for entries in many:
             await entries.aclose()
 
@@ -339,7 +341,7 @@ async def test_late_subscribers_get_the_current_state_of_events(database: Databa
 
 
 async def test_a_feed_without_followers_reads_no_entries(
-    database: Database, statements: Statements
+    database: Database, background_statements: Statements
 ) -> None:
     command = await admin_command(database)
     async with run_feed(database) as running:
@@ -349,4 +351,4 @@ async def test_a_feed_without_followers_reads_no_entries(
             while running.read_position < end:
                 await asyncio.sleep(0.01)
 
-    assert [each for each in statements if "JOIN event" in each] == []
+    assert [each for each in background_statements if "JOIN event" in each] == []

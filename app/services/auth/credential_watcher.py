@@ -18,7 +18,7 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from app.domain.access.caller import Caller
-from app.services.runtime.background_tasks import run_in_background
+from app.services.shared.background_tasks import run_in_background
 from app.store import tables
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
 

@@ -15,7 +15,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy import bindparam, or_, update
 
-from app.services.runtime.background_tasks import run_in_background
+from app.services.shared.background_tasks import run_in_background
 from app.store import tables
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
 

@@ -20,6 +20,7 @@ import structlog
 from app.domain.access.caller import Caller
 from app.services.change_log.broadcast import Broadcast, Render
 from app.services.change_log.feed_filters import FeedFilter
+from app.services.shared.background_tasks import run_in_background
 from app.store.change_log import changes
 from app.store.change_log.changes import CurrentEvent, Entry, LogPosition
 from app.store.change_log.tail import BATCH_SIZE, LogTail
@@ -90,21 +91,18 @@ class Feed:
         self.broadcasts: dict[Hashable, Broadcast] = {}
         self._broadcast_tasks: set[asyncio.Task[None]] = set()
         self.read_position = changes.LOG_START
-        self._reader_task: asyncio.Task[None] | None = None
+        self._reader = contextlib.AsyncExitStack()
         # One object per event with entries in memory, so that all of them show its current state.
         self._current_events: WeakValueDictionary[UUID, CurrentEvent] = WeakValueDictionary()
 
     async def __aenter__(self) -> Feed:
         self.read_position = await self._tail.fetch_head()
         await self._database.wake.start()
-        self._reader_task = asyncio.create_task(self._run())
+        await self._reader.enter_async_context(run_in_background(self._run(), "feed"))
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._reader_task is not None:
-            self._reader_task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._reader_task
+        await self._reader.aclose()
         broadcast_tasks = list(self._broadcast_tasks)
         for task in broadcast_tasks:
             task.cancel()

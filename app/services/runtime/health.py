@@ -17,7 +17,7 @@ import structlog
 
 from app import metrics
 from app.services.change_log.feed import Feed
-from app.services.runtime.background_tasks import run_in_background
+from app.services.shared.background_tasks import run_in_background
 from app.store import health
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from app.store.engine.dialect import DATABASE_ERRORS, unavailable_reason

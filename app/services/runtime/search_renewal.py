@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import structlog
 
-from app.services.runtime.background_tasks import run_in_background
+from app.services.shared.background_tasks import run_in_background
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from app.store.writing import search_index
 
