@@ -40,7 +40,7 @@ async def test_an_operation_is_one_span_within_that_of_its_request(
     }
     own = spans.pop("query events")
     attributes = {each.key: each.value.string_value for each in own.attributes}
-    assert attributes == {"graphql.operation.type": "query", "tocsin.outcome": "OK"}
+    assert attributes == {"graphql.operation.type": "query", "tocsin.result": "OK"}
     assert own.parent_span_id in [each.span_id for each in spans.values()]
     assert not any(b"Secret" in body for body in received)
 

@@ -59,7 +59,7 @@ class OperationMetrics(SchemaExtension):
 
 
 class OperationRecorder:
-    """Records the duration, outcome and span of one operation."""
+    """Records the duration, result and span of one operation."""
 
     def __init__(self) -> None:
         self._started_at = time.perf_counter()
@@ -71,7 +71,7 @@ class OperationRecorder:
         if self._span.is_recording():
             self._span.update_name(f"{operation_type} {root_field}")
             self._span.set_attributes(
-                {"graphql.operation.type": operation_type, "tocsin.outcome": result}
+                {"graphql.operation.type": operation_type, "tocsin.result": result}
             )
         self._span.end()
         if operation_type != "subscription":
