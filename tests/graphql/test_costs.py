@@ -256,6 +256,15 @@ def test_a_key_is_one_principal_in_every_organization_and_few_are_remembered() -
     assert len(rates) == 3
 
 
+def test_tokens_of_the_same_name_in_two_organizations_have_separate_limits() -> None:
+    rates = RateLimits(RequestLimits(points_per_minute=1), lambda: 0.0)
+    first, second = make_caller("ann"), make_caller("ann")
+
+    spent = [retry_after(rates, caller, 1) for caller in (first, second, first)]
+
+    assert spent == [None, None, 60]
+
+
 def test_nothing_is_counted_where_no_rate_is_set() -> None:
     rates = RateLimits()
 

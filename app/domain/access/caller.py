@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -56,6 +56,15 @@ class Caller:
 
     def has_any_permission(self, required: Iterable[Permission]) -> bool:
         return not self.permissions.isdisjoint(required)
+
+    @property
+    def identity(self) -> Hashable:
+        """The credential that rate limits and limits of connections count.
+
+        An API key has one identity in all organizations; the names of tokens are only unique within
+        an organization.
+        """
+        return self.credential_id or (self.organization_id, self.name)
 
     @property
     def source(self) -> str:

@@ -84,14 +84,6 @@ class Context:
         """Returns the lifetime of the caller's credential, with which streams and sockets end."""
         return self._access.credential_watcher.track_caller(self.caller)
 
-    @property
-    def caller_identity(self) -> Hashable:
-        """Identity of the caller for connection slots: the API key, or name and organization of the
-        token.
-        """
-        caller = self.caller
-        return caller.credential_id or (caller.name, caller.organization_id)
-
     def record_key_use(self) -> None:
         """Records that an operation used the caller's API key.
 

@@ -70,7 +70,7 @@ def create_http_endpoint(
         if isinstance(operation, RequestRejection):
             return _create_rejection_response(operation, media_type)
         if media_type == EVENTS:
-            slot = connection_slots.acquire(context.caller_identity)
+            slot = connection_slots.acquire(context.caller.identity)
             credential_lifetime = context.credential_lifetime()
             stream = EventStream(
                 stream_responses(schema, context, operation),

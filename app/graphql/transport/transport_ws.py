@@ -190,7 +190,7 @@ class WebSocketConnection:
         }
         try:
             await self._context.authenticate(headers)
-            self._slot = self._connection_slots.acquire(self._context.caller_identity)
+            self._slot = self._connection_slots.acquire(self._context.caller.identity)
         except (RequestError, *DATABASE_ERRORS) as error:
             self.request_close(_create_rejection_close(error))
         else:

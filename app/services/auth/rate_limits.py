@@ -1,4 +1,4 @@
-"""Rate limits: a token bucket per principal and process, in points of cost.
+"""Rate limits: a token bucket per caller and process, in points of cost.
 
 A request may cost more than the bucket's capacity. It then needs a full bucket, and leaves it with
 a negative balance.
@@ -17,19 +17,19 @@ from app.domain.shared.problems import ErrorCode, RequestError
 
 
 class RateLimits:
-    """The buckets of the latest principals. A principal without a bucket has a full one."""
+    """The buckets of the latest callers. A caller without a bucket has a full one."""
 
     def __init__(
         self, limits: RequestLimits | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         limits = limits or RequestLimits()
         self._points_per_minute = limits.points_per_minute
-        self._max_principals = limits.tracked_credentials
+        self._max_callers = limits.tracked_credentials
         self._clock = clock
         self._buckets: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()
 
     def __len__(self) -> int:
-        """Number of principals with a bucket."""
+        """Number of callers with a bucket."""
         return len(self._buckets)
 
     def charge_points(self, caller: Caller, points: int) -> None:
@@ -40,13 +40,13 @@ class RateLimits:
         """
         if not self._points_per_minute:
             return
-        principal = _principal_of(caller)
+        identity = caller.identity
         now, points_per_second = self._clock(), self._points_per_minute / 60
-        balance, updated_at = self._buckets.pop(principal, (float(self._points_per_minute), now))
+        balance, updated_at = self._buckets.pop(identity, (float(self._points_per_minute), now))
         balance = min(self._points_per_minute, balance + (now - updated_at) * points_per_second)
         missing = min(points, self._points_per_minute) - balance
-        self._buckets[principal] = (balance if missing > 0 else balance - points, now)
-        if len(self._buckets) > self._max_principals:
+        self._buckets[identity] = (balance if missing > 0 else balance - points, now)
+        if len(self._buckets) > self._max_callers:
             self._buckets.popitem(last=False)
         if missing > 0:
             retry_after = ceil(missing / points_per_second)
@@ -55,8 +55,3 @@ class RateLimits:
                 f"minute; the request costs {points:,}. Retry in {retry_after:,} s."
             )
             raise RequestError(ErrorCode.LIMIT_EXCEEDED, message, retry_after=retry_after)
-
-
-def _principal_of(caller: Caller) -> Hashable:
-    """Returns the identity of the credential: the id of a key or the subject of a token."""
-    return caller.credential_id or caller.name
