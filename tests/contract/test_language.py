@@ -77,6 +77,24 @@ def read_python_prose(file: Path) -> Iterator[Prose]:
             yield Prose(token.start[0], token.string)
 
 
+def read_test_prose(file: Path) -> Iterator[Prose]:
+    """Docstrings, comments, names of functions and classes, and messages of assertions.
+
+    Other strings are input data.
+    """
+    source = file.read_text()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            if not isinstance(node, ast.Module):
+                yield Prose(node.lineno, node.name.replace("_", " "))
+            yield Prose(getattr(node, "lineno", 1), ast.get_docstring(node) or "")
+        elif isinstance(node, ast.Assert) and node.msg is not None:
+            yield Prose(node.lineno, ast.unparse(node.msg))
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            yield Prose(token.start[0], token.string)
+
+
 def find_replaced_phrases(prose: Iterator[Prose]) -> list[str]:
     return [
         f"{line}: '{found[0]}' in '{' '.join(text.split())[:120]}'"
@@ -86,6 +104,9 @@ def find_replaced_phrases(prose: Iterator[Prose]) -> list[str]:
 
 
 PYTHON_FILES = sorted((ROOT / "app").rglob("*.py"))
+TEST_FILES = sorted(
+    file for folder in ("domain", "services") for file in (ROOT / "tests" / folder).rglob("*.py")
+)
 MARKUP_FILES = [
     ROOT / "README.md",
     ROOT / "CHANGELOG.md",
@@ -109,6 +130,16 @@ def test_messages_docstrings_and_comments_use_standard_terms() -> None:
         relative_name(file): phrases
         for file in PYTHON_FILES
         if (phrases := find_replaced_phrases(read_python_prose(file)))
+    }
+
+    assert found == {}
+
+
+def test_tests_use_standard_terms() -> None:
+    found = {
+        relative_name(file): phrases
+        for file in TEST_FILES
+        if (phrases := find_replaced_phrases(read_test_prose(file)))
     }
 
     assert found == {}

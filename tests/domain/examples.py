@@ -131,7 +131,7 @@ def codes_and_paths(problems: Iterable[Problem]) -> list[tuple[str, tuple[str, .
 
 
 def nest_value(levels: int, innermost: Any = None, *, key: str | None = None) -> Any:
-    """A value inside so many lists, or objects where there is a key."""
+    """A value nested in the given number of lists, or of objects if there is a key."""
     value = innermost
     for _ in range(levels):
         value = [value] if key is None else {key: value}

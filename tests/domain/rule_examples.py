@@ -69,7 +69,7 @@ def _field_strategy(name: str) -> st.SearchStrategy[FieldDefinition]:
 
 
 def _predicate_strategy(name: str) -> st.SearchStrategy[FieldPredicate]:
-    """Predicates on the field, most of which fit it."""
+    """Predicates on the field, most of which are valid."""
     operators = sorted(supported_operators(_KINDS[name]), key=lambda operator: operator.value)
     compared = [
         make_predicate(
@@ -79,9 +79,9 @@ def _predicate_strategy(name: str) -> st.SearchStrategy[FieldPredicate]:
         if not operator.value.endswith("EXISTS")
         for value in _COMPARED_VALUES[name]
     ]
-    there = [make_predicate(name, "EXISTS"), make_predicate(name, "NOT_EXISTS")] * 3
+    operand = [make_predicate(name, "EXISTS"), make_predicate(name, "NOT_EXISTS")] * 3
     return st.sampled_from(
-        [*compared, *there, make_predicate(name, "GT", True), make_predicate(name, "IN", ())]
+        [*compared, *operand, make_predicate(name, "GT", True), make_predicate(name, "IN", ())]
     )
 
 
@@ -94,7 +94,7 @@ _CONDITIONS: st.SearchStrategy[Condition] = st.recursive(
     st.one_of(*map(_predicate_strategy, _KINDS)), _composed_conditions, max_leaves=3
 )
 
-# Four sound fields; rules on them, of which about half can be saved; values of which most fit.
+# Four valid fields; rules on them, of which about half are valid; values, most of which are valid.
 DRAWN_FIELDS = st.tuples(*map(_field_strategy, _KINDS))
 DRAWN_RULES = st.lists(
     st.builds(

@@ -18,7 +18,7 @@ ANY_CHARACTER = st.one_of(
     st.characters(categories=["Cs", "Cc"]),  # lone surrogates, U+0000 and other controls
 )
 ANY_TEXT = st.text(ANY_CHARACTER, max_size=20)
-KEEPABLE_TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
+STORABLE_TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
 INSTANTS = st.datetimes(timezones=st.just(UTC))
 
 
@@ -32,43 +32,43 @@ def _json(texts: SearchStrategy[str], numbers: SearchStrategy[Any]) -> SearchStr
 
 FINITE_NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 ANY_NUMBER = st.integers() | st.floats() | st.sampled_from([10**400, -(10**400)])
-KEEPABLE_JSON = _json(KEEPABLE_TEXT, FINITE_NUMBERS)
-KEEPABLE_OBJECTS = st.dictionaries(KEEPABLE_TEXT, KEEPABLE_JSON, max_size=4)
+STORABLE_JSON = _json(STORABLE_TEXT, FINITE_NUMBERS)
+STORABLE_OBJECTS = st.dictionaries(STORABLE_TEXT, STORABLE_JSON, max_size=4)
 ANY_JSON = _json(ANY_TEXT, ANY_NUMBER)
 
-ENTITIES = st.builds(Entity, KEEPABLE_TEXT, KEEPABLE_TEXT)
+ENTITIES = st.builds(Entity, STORABLE_TEXT, STORABLE_TEXT)
 EVENTS = st.builds(
     EventState,
     id=st.uuids(),
-    type=KEEPABLE_TEXT,
+    type=STORABLE_TEXT,
     severity=st.sampled_from(Severity),
-    summary=KEEPABLE_TEXT,
-    source=KEEPABLE_TEXT,
+    summary=STORABLE_TEXT,
+    source=STORABLE_TEXT,
     occurred_at=INSTANTS,
     recorded_at=INSTANTS,
     updated_at=INSTANTS,
     event_type_id=st.none() | st.uuids(),
     event_type_version=st.none() | st.integers(min_value=1),
-    category=st.none() | KEEPABLE_TEXT,
+    category=st.none() | STORABLE_TEXT,
     entity=st.none() | ENTITIES,
-    content=st.none() | KEEPABLE_TEXT,
-    source_id=st.none() | KEEPABLE_TEXT,
-    subject=st.none() | KEEPABLE_TEXT,
+    content=st.none() | STORABLE_TEXT,
+    source_id=st.none() | STORABLE_TEXT,
+    subject=st.none() | STORABLE_TEXT,
     outcome=st.none() | st.sampled_from(Outcome),
-    fields=KEEPABLE_OBJECTS,
-    tags=st.lists(KEEPABLE_TEXT, max_size=3).map(tuple),
+    fields=STORABLE_OBJECTS,
+    tags=st.lists(STORABLE_TEXT, max_size=3).map(tuple),
     duplicate_of_id=st.none() | st.uuids(),
     occurrences=st.integers(min_value=1),
     last_occurred_at=st.none() | INSTANTS,
     notification=st.booleans(),
     acknowledged_at=st.none() | INSTANTS,
-    acknowledged_by=st.none() | KEEPABLE_TEXT,
-    acknowledgement_note=st.none() | KEEPABLE_TEXT,
+    acknowledged_by=st.none() | STORABLE_TEXT,
+    acknowledgement_note=st.none() | STORABLE_TEXT,
     version=st.integers(min_value=1),
-    severity_text=st.none() | KEEPABLE_TEXT,
+    severity_text=st.none() | STORABLE_TEXT,
     summary_given=st.booleans(),
-    extensions=st.none() | KEEPABLE_OBJECTS,
-    payload=st.none() | st.builds(dict, data=KEEPABLE_JSON),
+    extensions=st.none() | STORABLE_OBJECTS,
+    payload=st.none() | st.builds(dict, data=STORABLE_JSON),
 )
 
 FIELD_NAMES = st.sampled_from(["volume", "cause", "a_1"])
@@ -93,12 +93,12 @@ DRAFTS = st.builds(
 
 
 @st.composite
-def sound_definitions(draw: st.DrawFn) -> FieldDefinition:
-    """A field definition with which nothing is wrong."""
+def valid_definitions(draw: st.DrawFn) -> FieldDefinition:
+    """A valid field definition."""
     kind = draw(st.sampled_from(FieldKind))
     attributes: dict[str, Any] = {
         "label": draw(st.none() | st.just("Volume of gas")),
-        "help_text": draw(st.none() | KEEPABLE_TEXT),
+        "help_text": draw(st.none() | STORABLE_TEXT),
         "required": draw(st.booleans()),
     }
     if kind in (FieldKind.NUMBER, FieldKind.INTEGER):

@@ -17,7 +17,7 @@ from app.domain.access.caller import (
 )
 from app.domain.shared.limits import Limits
 from tests.domain.examples import NOW, make_caller
-from tests.domain.strategies import KEEPABLE_TEXT
+from tests.domain.strategies import STORABLE_TEXT
 
 READ, CREATE, DELETE = Permission.EVENT_READ, Permission.EVENT_CREATE, Permission.EVENT_DELETE
 
@@ -34,7 +34,7 @@ READ, CREATE, DELETE = Permission.EVENT_READ, Permission.EVENT_CREATE, Permissio
         (set(Permission), set(), False),
     ],
 )
-def test_one_of_the_permissions_is_enough_and_none_is_not(
+def test_one_of_several_permissions_is_sufficient(
     has: set[Permission], any_of: set[Permission], may: bool
 ) -> None:
     caller = make_caller(permissions=frozenset(has))
@@ -44,7 +44,7 @@ def test_one_of_the_permissions_is_enough_and_none_is_not(
     assert allowed is may
 
 
-def test_a_caller_of_every_organization_still_needs_the_permission() -> None:
+def test_a_caller_of_every_organization_also_needs_the_permission() -> None:
     caller = make_caller(permissions=frozenset({READ}), every_organization=True)
 
     allowed = caller.has_any_permission({DELETE})
@@ -67,8 +67,8 @@ def test_the_source_of_a_caller_is_its_name_percent_encoded(name: str, source: s
     assert make_caller(name=name).source == source
 
 
-@given(KEEPABLE_TEXT)
-def test_the_source_of_a_caller_is_a_uri_reference_that_tells_its_name(name: str) -> None:
+@given(STORABLE_TEXT)
+def test_the_name_of_a_caller_can_be_decoded_from_its_source(name: str) -> None:
     source = make_caller(name=name).source
 
     assert unquote(source) == name
@@ -92,7 +92,7 @@ def test_the_source_of_a_caller_is_a_uri_reference_that_tells_its_name(name: str
         ("\x7f", False),
     ],
 )
-def test_an_organization_s_key_can_travel_in_a_header(key: str, fits: bool) -> None:
+def test_an_organization_key_is_a_valid_header_value(key: str, fits: bool) -> None:
     problems = validate_organization(key, "Acme", Limits())
 
     assert (problems == []) is fits
@@ -100,14 +100,14 @@ def test_an_organization_s_key_can_travel_in_a_header(key: str, fits: bool) -> N
 
 
 @given(st.text(max_size=300))
-def test_a_key_s_name_makes_a_source_that_can_be_stored(name: str) -> None:
+def test_the_name_of_a_key_must_fit_into_a_source(name: str) -> None:
     problems = validate_key(name, [READ], None, NOW, Limits())
 
     if not problems:
         assert len(make_caller(name=name).source) <= 255
 
 
-def test_a_key_ends_in_the_future() -> None:
+def test_a_key_must_expire_in_the_future() -> None:
     def problems(ends: datetime | None) -> list[tuple[str, ...]]:
         return [each.path for each in validate_key("desk", [READ], ends, NOW, Limits())]
 

@@ -86,15 +86,15 @@ def test_a_cloud_event_becomes_a_report() -> None:
 
 
 def test_a_null_attribute_is_absent() -> None:
-    nothing = dict.fromkeys(
+    cloud_event = dict.fromkeys(
         ("subject", "time", "datacontenttype", "dataschema", "planningtags", "severitynumber", "x1")
     )
 
-    assert parse_draft(**nothing) == parse_draft()
+    assert parse_draft(**cloud_event) == parse_draft()
     assert problem_paths(LEAST | {"id": None}) == [("id",)]
 
 
-def test_version_0_3_has_other_names_for_the_schema_and_for_bytes() -> None:
+def test_version_0_3_has_other_names_for_the_schema_and_binary_data() -> None:
     draft = parse_draft(
         specversion="0.3",
         schemaurl="https://example.com/s",
@@ -182,7 +182,7 @@ def test_all_problems_are_reported_together() -> None:
 @pytest.mark.parametrize("attribute", ["specversion", "id", "source", "type"])
 @pytest.mark.parametrize("value", [None, "", 1, True, ["a"], {}])
 def test_four_attributes_are_required_strings(attribute: str, value: object) -> None:
-    assert {place[0] for place in problem_paths(LEAST | {attribute: value})} == {attribute}
+    assert {problem[0] for problem in problem_paths(LEAST | {attribute: value})} == {attribute}
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,7 @@ def test_an_attribute_name_in_a_path_is_valid_utf_8() -> None:
     assert problem_paths(LEAST | {"\ud800" * 200: 1}) == [("\N{REPLACEMENT CHARACTER}" * 100,)]
 
 
-def test_planning_tags_may_come_as_the_text_of_an_array() -> None:
+def test_planning_tags_may_be_an_array_in_json_text() -> None:
     draft = parse_draft(planningtags='["StudyId:1", "ScenarioId:2"]')
 
     assert draft.tags == ("StudyId:1", "ScenarioId:2")
@@ -299,7 +299,7 @@ def test_a_known_severity_text_takes_precedence_over_the_number(
 
 
 @pytest.mark.parametrize("number", [{}, {"severitynumber": 0}, {"severitynumber": -5}])
-def test_a_text_that_no_standard_knows_is_a_warning_without_a_number(number: Any) -> None:
+def test_a_nonstandard_severity_text_without_a_number_is_a_warning(number: Any) -> None:
     draft = parse_draft(severitytext="critical", **number)
 
     result = validate_report(draft, None, make_command_context(), EVENT_ID)
@@ -460,7 +460,7 @@ def test_absent_attributes_are_left_out() -> None:
         ({"partitionkey": 5}, 5),
     ],
 )
-def test_the_partition_key_is_the_one_given_or_what_it_is_about(
+def test_the_default_partition_key_is_the_subject_or_entity(
     attributes: dict[str, Any], key: object
 ) -> None:
     assert round_trip_event(**attributes)["partitionkey"] == key
@@ -491,7 +491,7 @@ def test_an_attribute_that_tocsin_could_not_have_added_is_an_extension(
     assert {name: round_trip_event(**attributes)[name] for name in attributes} == attributes
 
 
-def test_an_entity_an_outcome_a_bell_and_a_summary_are_read() -> None:
+def test_entity_outcome_notification_and_summary_are_read() -> None:
     draft = parse_draft(
         entitytype="Well", entityid="1", outcome="FAILURE", notification=True, summary="Trip"
     )
@@ -505,7 +505,7 @@ def test_an_entity_an_outcome_a_bell_and_a_summary_are_read() -> None:
     )
 
 
-def test_a_summary_goes_out_on_one_line_and_only_where_it_was_given() -> None:
+def test_a_reported_summary_is_formatted_as_one_line() -> None:
     spec = make_event_type(make_field(), type="pump.on")
     silent = accepted_event(validate_report(parse_draft(), spec, make_command_context(), EVENT_ID))
     event = accepted_event(

@@ -27,7 +27,7 @@ from tests.domain.examples import (
     make_command_context,
     make_event_type,
 )
-from tests.domain.strategies import INSTANTS, KEEPABLE_JSON, KEEPABLE_OBJECTS, KEEPABLE_TEXT
+from tests.domain.strategies import INSTANTS, STORABLE_JSON, STORABLE_OBJECTS, STORABLE_TEXT
 
 BASE = "https://tocsin.example"
 HERE, THERE = make_command_context(), make_command_context(now=NOW + timedelta(hours=1))
@@ -46,14 +46,14 @@ DRAFTS = st.builds(
     type=st.none() | TYPES,
     entity=st.none() | ENTITIES,
     severity=st.sampled_from([None, "error", "warn", "info", "success"]),
-    summary=st.none() | KEEPABLE_TEXT | st.just("flaring.flaring_incident"),
-    content=st.none() | KEEPABLE_TEXT,
+    summary=st.none() | STORABLE_TEXT | st.just("flaring.flaring_incident"),
+    content=st.none() | STORABLE_TEXT,
     source=st.none() | SOURCES,
     source_id=st.none() | NAMES,
     subject=st.none() | LONG_NAMES,
     outcome=st.none() | st.sampled_from(Outcome),
     occurred_at=st.none() | TIMES,
-    fields=st.none() | KEEPABLE_OBJECTS,
+    fields=st.none() | STORABLE_OBJECTS,
     tags=st.none() | st.lists(NAMES, max_size=3).map(tuple),
     notification=st.none() | st.booleans(),
 )
@@ -85,7 +85,7 @@ CLOUD_EVENTS = st.fixed_dictionaries(
 )
 DATA = st.one_of(
     st.just({}),
-    st.builds(lambda data: {"data": data}, KEEPABLE_JSON),
+    st.builds(lambda data: {"data": data}, STORABLE_JSON),
     st.builds(
         lambda data: {"data_base64": base64.b64encode(data).decode()}, st.binary(max_size=20)
     ),
@@ -94,17 +94,17 @@ UPDATES = st.fixed_dictionaries(
     {},
     optional={
         "entity": st.none() | ENTITIES,
-        "summary": KEEPABLE_TEXT,
+        "summary": STORABLE_TEXT,
         "outcome": st.none() | st.sampled_from(Outcome),
         "notification": st.booleans(),
-        "fields": KEEPABLE_OBJECTS,
+        "fields": STORABLE_OBJECTS,
         "tags": st.lists(NAMES, max_size=3).map(tuple),
     },
 )
 
 
 def serialize_event(event: EventState) -> dict[str, Any]:
-    """As it goes over the wire."""
+    """Serializes the event as it is sent."""
     out = format_cloud_event(event, schema_url(BASE, event))
     sent: dict[str, Any] = json.loads(json.dumps(out, allow_nan=False).encode())
     return sent
@@ -160,7 +160,7 @@ def test_an_event_of_a_registered_type_survives_a_round_trip(
 
 @given(CLOUD_EVENTS, DATA)
 def test_received_attributes_are_returned(value: dict[str, Any], data: dict[str, Any]) -> None:
-    """But for what Tocsin says itself: severities, its instant, and what goes without saying."""
+    """Except for attributes that Tocsin sets: severities, the recorded time and default values."""
     out = serialize_event(accept_event(value | data, None, HERE))
 
     ours = {"severitytext", "severitynumber", "recordedtime", "planningtags", "time"}
@@ -169,7 +169,7 @@ def test_received_attributes_are_returned(value: dict[str, Any], data: dict[str,
 
 
 @given(SOURCES)
-def test_every_source_has_a_uri_reference_that_stands_for_it(source: str) -> None:
+def test_every_source_has_an_equivalent_uri_reference(source: str) -> None:
     reference = to_uri_reference(source)
 
     assert is_uri_reference(reference)

@@ -20,7 +20,7 @@ from app.domain.events.predicates import FieldPredicate, PredicateOperator
 from app.domain.shared.limits import Limits
 from app.domain.shared.problems import invalid_input
 from tests.domain.examples import codes_and_paths, make_field
-from tests.domain.strategies import KEEPABLE_JSON, KEEPABLE_TEXT
+from tests.domain.strategies import STORABLE_JSON, STORABLE_TEXT
 
 OPTIONS = ("Maintenance", "Failure")
 EQUALITY, PRESENCE = ("EQ", "NE", "IN"), ("EXISTS", "NOT_EXISTS")
@@ -38,7 +38,7 @@ OPERATORS: dict[str, set[str]] = {
     "SELECT": {*EQUALITY, *PRESENCE},
     "MULTI_SELECT": {"CONTAINS", *PRESENCE},
 }
-# kind, operator, value asked for: values for which it holds, and values for which it does not.
+# Kind, operator, operand: values for which the predicate is true, and values for which it is false.
 MEANING: list[tuple[str, str, Any, list[Any], list[Any]]] = [
     ("TEXT", "EQ", "a", ["a"], ["A", "ab", "", None, 1, ["a"]]),
     ("TEXT", "NE", "a", ["A", ""], ["a", None, 1]),
@@ -69,18 +69,18 @@ MEANING: list[tuple[str, str, Any, list[Any], list[Any]]] = [
     ("TEXT", "EXISTS", None, ["", "a"], [None, False]),
 ]
 DATES = st.dates().map(str)
-VALUES = KEEPABLE_JSON | DATES | st.lists(st.sampled_from(OPTIONS))
+VALUES = STORABLE_JSON | DATES | st.lists(st.sampled_from(OPTIONS))
 
 
 @pytest.mark.parametrize("kind", FieldKind)
-def test_each_kind_has_its_operators(kind: FieldKind) -> None:
+def test_each_kind_supports_its_operators(kind: FieldKind) -> None:
     operators = {operator.value for operator in supported_operators(kind)}
 
     assert operators == OPERATORS[kind.value]
 
 
 @pytest.mark.parametrize(("kind", "operator", "operand", "holding", "failing"), MEANING)
-def test_a_predicate_holds_for_some_values_and_for_others_it_does_not(
+def test_a_predicate_is_true_only_for_matching_values(
     kind: str, operator: str, operand: Any, holding: list[Any], failing: list[Any]
 ) -> None:
     predicate = FieldPredicate("f", PredicateOperator(operator), operand)
@@ -91,7 +91,7 @@ def test_a_predicate_holds_for_some_values_and_for_others_it_does_not(
 
 
 @pytest.mark.parametrize(("kind", "operator", "operand", "holding", "failing"), MEANING)
-def test_its_schema_takes_the_same_values(
+def test_the_schema_of_a_predicate_accepts_the_same_values(
     kind: str, operator: str, operand: Any, holding: list[Any], failing: list[Any]
 ) -> None:
     predicate = FieldPredicate("f", PredicateOperator(operator), operand)
@@ -102,7 +102,7 @@ def test_its_schema_takes_the_same_values(
 
 
 @given(st.data())
-def test_a_predicate_that_can_be_saved_means_the_same_in_its_schema(data: st.DataObject) -> None:
+def test_a_valid_predicate_and_its_schema_agree(data: st.DataObject) -> None:
     field = make_field(name="f", kind=data.draw(st.sampled_from(FieldKind)), options=OPTIONS)
     operator = data.draw(st.sampled_from(sorted(supported_operators(field.kind), key=str)))
     operand = data.draw(_matching_values(field.kind, operator))
@@ -117,7 +117,7 @@ def test_a_predicate_that_can_be_saved_means_the_same_in_its_schema(data: st.Dat
 
 @pytest.mark.parametrize("operator", [PredicateOperator(each) for each in ORDER])
 @given(bound=DATES, value=DATES)
-def test_dates_are_ordered_by_a_pattern(
+def test_a_pattern_compares_dates_in_order(
     operator: PredicateOperator, bound: str, value: str
 ) -> None:
     predicate = FieldPredicate("f", operator, bound)
@@ -208,7 +208,7 @@ def _matching_values(kind: FieldKind, operator: PredicateOperator) -> st.SearchS
         FieldKind.SELECT: st.sampled_from(OPTIONS),
         FieldKind.MULTI_SELECT: st.sampled_from(OPTIONS),
     }
-    scalar = scalars.get(kind, KEEPABLE_TEXT)
+    scalar = scalars.get(kind, STORABLE_TEXT)
     if operator is PredicateOperator.IN:
         return st.lists(scalar, min_size=1, max_size=4).map(tuple)
     return scalar

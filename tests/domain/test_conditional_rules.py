@@ -159,7 +159,7 @@ def test_a_condition_that_is_too_large_is_rejected(condition: Condition, message
     assert problems == [invalid_input(message, "0", "condition")]
 
 
-def test_a_type_has_a_hundred_rules_and_no_more() -> None:
+def test_a_type_has_at_most_100_rules() -> None:
     rules = [make_rule("SHOW", "a", field_exists("b"))] * 100
 
     enough = validate_conditional_rules(rules, FIELDS, Limits())
@@ -218,7 +218,7 @@ def test_a_cycle_is_rejected_with_its_path(
     ) == _normalize_cycle(cycle)
 
 
-def test_both_or_neither_is_two_rules_that_require() -> None:
+def test_two_fields_can_require_each_other() -> None:
     rules = [
         make_rule("REQUIRE", "a", field_exists("b")),
         make_rule("REQUIRE", "b", field_exists("a")),
@@ -229,7 +229,7 @@ def test_both_or_neither_is_two_rules_that_require() -> None:
 
 @settings(max_examples=200)
 @given(DRAWN_FIELDS, DRAWN_RULES)
-def test_a_cycle_is_found_exactly_where_no_order_of_the_fields_settles(
+def test_a_cycle_is_found_exactly_if_no_resolution_order_exists(
     fields: tuple[FieldDefinition, ...],
     rules: tuple[ConditionalRule, ...],
 ) -> None:
@@ -250,7 +250,7 @@ def _is_resolution_order(rules: tuple[ConditionalRule, ...], order: tuple[str, .
 
 
 def _normalize_cycle(cycle: str) -> list[str]:
-    """The same cycle from its least name on."""
+    """The same cycle, starting with its least name."""
     names = cycle.split(" -> ")[:-1]
     start = names.index(min(names))
     return names[start:] + names[:start]

@@ -45,11 +45,13 @@ def test_a_condition_is_read_from_its_json_form(form: dict[str, Any], condition:
 
 
 @pytest.mark.parametrize(("form", "condition"), FORMS)
-def test_what_is_written_can_be_read_again(form: dict[str, Any], condition: Condition) -> None:
+def test_a_serialized_condition_is_parsed_unchanged(
+    form: dict[str, Any], condition: Condition
+) -> None:
     assert format_condition(condition) == form
 
 
-def test_a_null_that_is_no_value_is_read_as_none() -> None:
+def test_a_null_operand_is_parsed_as_none() -> None:
     form = {"field": {"field": "a", "operator": "EXISTS", "value": None}}
 
     assert parse_condition(form) == field_exists("a")
@@ -71,15 +73,13 @@ def test_a_null_that_is_no_value_is_read_as_none() -> None:
         (make_predicate("b", "NOT_EXISTS"), True),
     ],
 )
-def test_all_of_nothing_holds_and_any_of_nothing_does_not(
-    condition: Condition, holds: bool
-) -> None:
+def test_empty_all_is_true_and_empty_any_is_false(condition: Condition, holds: bool) -> None:
     kinds = {"a": FieldKind.NUMBER, "b": FieldKind.NUMBER}
 
     assert condition_holds(condition, kinds, {"a": 1}) is holds
 
 
-def test_a_rule_names_its_targets_and_every_field_that_its_condition_asks() -> None:
+def test_a_rule_names_its_targets_and_the_fields_of_its_condition() -> None:
     first = make_rule("SHOW", "a", AllOf((field_exists("b"), Not(field_exists("c")))))
     second = make_rule("REQUIRE", "d", field_exists("a"), enabled=False)
 

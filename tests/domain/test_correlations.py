@@ -34,14 +34,14 @@ CAUSAL = ENDS.filter(lambda ends: ends[0] != ends[1]).map(lambda ends: Link(*end
 
 
 def is_acyclic(links: list[Link]) -> bool:
-    """By trying every order: in one of them, each cause goes before its effects."""
+    """Tries every order: in one of them, each cause precedes its effects."""
     return any(
         all(order.index(link.other_id) < order.index(link.event_id) for link in links)
         for order in permutations(EVENTS)
     )
 
 
-def test_a_link_is_kept_once_whichever_end_it_is_made_from() -> None:
+def test_a_link_is_stored_once_whichever_event_creates_it() -> None:
     assert (
         Link.from_relation(A, RELATED, B)
         == Link.from_relation(B, RELATED, A)
@@ -57,7 +57,7 @@ def test_a_link_is_kept_once_whichever_end_it_is_made_from() -> None:
 
 @pytest.mark.parametrize("relation", Relation)
 @pytest.mark.parametrize(("near", "far"), [(A, B), (B, A)])
-def test_each_end_of_a_link_sees_the_other(relation: Relation, near: UUID, far: UUID) -> None:
+def test_each_event_of_a_link_has_the_other_one(relation: Relation, near: UUID, far: UUID) -> None:
     back = {RELATED: RELATED, CAUSED_BY: CAUSE_OF, CAUSE_OF: CAUSED_BY}
 
     link = Link.from_relation(near, relation, far)
@@ -79,7 +79,7 @@ def test_each_end_of_a_link_sees_the_other(relation: Relation, near: UUID, far: 
         (RELATED, CAUSED_BY, RELATED),
     ],
 )
-def test_only_a_way_of_causes_leads_to_a_cause(
+def test_only_a_path_of_causes_is_a_cause(
     so_far: Relation | None, step: Relation, relation: Relation
 ) -> None:
     assert combine_relations(so_far, step) is relation
@@ -112,7 +112,7 @@ def test_the_shortest_cycle_of_the_first_closing_link_is_reported() -> None:
     assert cycle == (Link(D, A, True), [D, A, B, D])
 
 
-def test_a_cycle_names_its_events_but_not_a_thousand() -> None:
+def test_a_long_cycle_is_abbreviated_in_the_message() -> None:
     short = cycle_problem([A, B, A], "relatedIds", "0")
     long = cycle_problem([UUID(int=n) for n in range(1, 1_501)])
 
@@ -125,7 +125,7 @@ def test_a_cycle_names_its_events_but_not_a_thousand() -> None:
     assert long.message.endswith(f"{UUID(int=1_500)}.")
 
 
-def test_an_event_is_not_linked_to_itself_nor_to_more_than_fit_in_a_call() -> None:
+def test_a_link_to_itself_or_too_many_links_are_rejected() -> None:
     limits = Limits(correlations_per_call=2)
 
     assert validate_related_ids(A, [], limits) == validate_related_ids(A, [B, C], limits) == []
@@ -145,6 +145,6 @@ def test_a_depth_over_the_maximum_is_rejected(depth: int, in_list: bool) -> None
     assert (refusal.value.code, refusal.value.path) == (ErrorCode.BAD_USER_INPUT, ("depth",))
 
 
-def test_the_depth_is_1_if_left_out() -> None:
+def test_the_default_depth_is_1() -> None:
     assert resolve_depth(None, True, Limits()) == 1
     assert [resolve_depth(depth, False, Limits()) for depth in (1, 5)] == [1, 5]

@@ -30,13 +30,13 @@ INCIDENT = EventTypeDefinition(name="Flaring Incident", category="Flaring")
         ("(new)", "x", "x._new_"),
     ],
 )
-def test_a_type_that_is_left_out_is_made_of_category_and_name(
+def test_the_default_type_consists_of_category_and_name(
     name: str, category: str | None, type_name: str
 ) -> None:
     assert EventTypeDefinition(name=name, category=category).type_name == type_name
 
 
-def test_a_type_that_is_given_is_kept_as_it_is() -> None:
+def test_a_given_type_is_stored_unchanged() -> None:
     definition = replace(INCIDENT, type="com.acme/Flaring Incident")
 
     assert definition.type_name == "com.acme/Flaring Incident"
@@ -77,17 +77,19 @@ def test_a_type_that_is_given_is_kept_as_it_is() -> None:
         ),
     ],
 )
-def test_a_text_of_a_definition_has_its_limit(attributes: dict[str, Any], problem: Problem) -> None:
+def test_the_texts_of_a_definition_have_limits(
+    attributes: dict[str, Any], problem: Problem
+) -> None:
     assert validate_new_definition(replace(INCIDENT, **attributes), Limits()) == [problem]
 
 
 @pytest.mark.parametrize("state", [EventTypeState.DRAFT, EventTypeState.PUBLISHED])
-def test_a_type_begins_as_draft_or_published(state: EventTypeState) -> None:
+def test_a_new_type_is_draft_or_published(state: EventTypeState) -> None:
     assert validate_new_definition(replace(INCIDENT, state=state), Limits()) == []
 
 
 @pytest.mark.parametrize("state", [EventTypeState.DEPRECATED, EventTypeState.ARCHIVED])
-def test_a_type_does_not_begin_at_its_end(state: EventTypeState) -> None:
+def test_a_new_type_cannot_be_deprecated_or_archived(state: EventTypeState) -> None:
     problems = validate_new_definition(replace(INCIDENT, state=state), Limits())
 
     assert problems == [
@@ -95,7 +97,7 @@ def test_a_type_does_not_begin_at_its_end(state: EventTypeState) -> None:
     ]
 
 
-def test_a_type_has_200_fields_and_no_more() -> None:
+def test_a_type_has_at_most_200_fields() -> None:
     fields = tuple(make_field(name=f"f{number}") for number in range(201))
 
     full = validate_new_definition(replace(INCIDENT, fields=fields[:200]), Limits())
@@ -147,7 +149,7 @@ def test_a_pattern_and_a_default_are_validated_with_the_definition(
         pytest.param(FieldKind.TEXT, nest_value(5_000), id="5,000 lists"),
     ],
 )
-def test_a_default_that_no_event_could_have_is_rejected(kind: FieldKind, default: Any) -> None:
+def test_a_default_that_events_cannot_store_is_rejected(kind: FieldKind, default: Any) -> None:
     fields = (make_field(kind=kind, default=default),)
 
     problems = validate_new_definition(replace(INCIDENT, fields=fields), Limits())
@@ -157,7 +159,7 @@ def test_a_default_that_no_event_could_have_is_rejected(kind: FieldKind, default
     }
 
 
-def test_a_field_that_is_unsound_does_not_hide_the_pattern_of_another() -> None:
+def test_an_invalid_field_does_not_prevent_validation_of_other_patterns() -> None:
     fields = (
         make_field(name="Volume", kind=FieldKind.TEXT, pattern="("),
         make_field(name="cause", kind=FieldKind.TEXT, pattern="("),

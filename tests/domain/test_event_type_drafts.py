@@ -1,6 +1,4 @@
-"""Edits of a definition: what each minds, where it says so, and that whatever is accepted is
-sound as a whole.
-"""
+"""Edits of a definition: their problems, and that every accepted edit leaves it valid."""
 
 from __future__ import annotations
 
@@ -69,12 +67,12 @@ def make_draft() -> EventTypeDraft:
     return EventTypeDraft(EventTypeDefinition("Gauge", "gauge", category="general"), fields, rules)
 
 
-def apply_edit(shape: EventTypeDraft, edit: Edit, limits: Limits = LIMITS) -> list[Problem]:
+def apply_edit(draft: EventTypeDraft, edit: Edit, limits: Limits = LIMITS) -> list[Problem]:
     """Returns the problems of an edit, which changes the definition only if there are none."""
-    work = EventTypeDraft(shape.definition, dict(shape.fields), dict(shape.rules))
-    problems = validate_edit(shape.to_definition(), work, edit(work), limits)
+    work = EventTypeDraft(draft.definition, dict(draft.fields), dict(draft.rules))
+    problems = validate_edit(draft.to_definition(), work, edit(work), limits)
     if not problems:
-        shape.definition, shape.fields, shape.rules = work.definition, work.fields, work.rules
+        draft.definition, draft.fields, draft.rules = work.definition, work.fields, work.rules
     return problems
 
 
@@ -100,11 +98,11 @@ ACCEPTED: list[tuple[Edit, Callable[[EventTypeDraft], Any], Any]] = [
 def test_a_valid_edit_is_applied(
     edit: Edit, read: Callable[[EventTypeDraft], Any], expected: Any
 ) -> None:
-    shape = make_draft()
+    draft = make_draft()
 
-    problems = apply_edit(shape, edit)
+    problems = apply_edit(draft, edit)
 
-    assert (problems, read(shape)) == ([], expected)
+    assert (problems, read(draft)) == ([], expected)
 
 
 REFUSED: list[tuple[Edit, list[str]]] = [
@@ -158,14 +156,14 @@ REFUSED: list[tuple[Edit, list[str]]] = [
 
 @pytest.mark.parametrize(("edit", "expected"), REFUSED)
 def test_a_problem_of_an_edit_has_the_path_of_its_input(edit: Edit, expected: list[str]) -> None:
-    shape = make_draft()
+    draft = make_draft()
 
-    problems = apply_edit(shape, edit)
+    problems = apply_edit(draft, edit)
 
     assert [f"{code} {'.'.join(path)}" for code, path in codes_and_paths(problems)] == sorted(
         expected
     )
-    assert shape == make_draft()
+    assert draft == make_draft()
 
 
 def test_an_existing_excess_does_not_prevent_an_edit() -> None:
@@ -274,14 +272,14 @@ DRAWN = dict.fromkeys("abcd", ATTRIBUTES["default"])
 def test_every_accepted_edit_makes_a_definition_that_validates_values(
     edits: Sequence[Edit], values: dict[str, Any]
 ) -> None:
-    shape = make_draft()
+    draft = make_draft()
 
     for edit in edits:
-        apply_edit(shape, edit)
+        apply_edit(draft, edit)
 
-    whole = shape.to_definition()
-    settled = resolve_fields(whole.fields, whole.rules, values)
-    validation = validate_values(whole.fields, settled.values, whole.rules)
-    assert validate_definition(whole, LIMITS) == []
+    definition = draft.to_definition()
+    settled = resolve_fields(definition.fields, definition.rules, values)
+    validation = validate_values(definition.fields, settled.values, definition.rules)
+    assert validate_definition(definition, LIMITS) == []
     assert "FIELD_HIDDEN" not in {problem.code.value for problem in validation}
-    assert {*settled.required} <= {*settled.visible} <= {field.name for field in whole.fields}
+    assert {*settled.required} <= {*settled.visible} <= {field.name for field in definition.fields}

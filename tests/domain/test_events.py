@@ -15,7 +15,7 @@ from tests.domain.examples import EARLIER, NOW, make_event
 from tests.domain.strategies import EVENTS
 
 
-def test_the_log_keeps_an_event_under_the_names_of_the_api() -> None:
+def test_the_change_log_stores_an_event_under_the_names_of_the_api() -> None:
     event = make_event(severity_text="warning")
 
     serialized = event.to_json()
@@ -54,7 +54,7 @@ def test_the_log_keeps_an_event_under_the_names_of_the_api() -> None:
     }
 
 
-def test_the_log_keeps_instants_in_utc() -> None:
+def test_the_change_log_stores_instants_in_utc() -> None:
     india = timezone(timedelta(hours=5, minutes=30))
     event = make_event(occurred_at=datetime(2026, 4, 10, 1, 0, 0, 7, tzinfo=india))
 
@@ -65,7 +65,7 @@ def test_the_log_keeps_instants_in_utc() -> None:
 
 
 @given(EVENTS)
-def test_every_event_is_read_back_from_the_text_of_the_log(event: EventState) -> None:
+def test_every_event_is_restored_from_the_text_of_the_change_log(event: EventState) -> None:
     text = json.dumps(event.to_json(), ensure_ascii=False, allow_nan=False).encode()
 
     read = EventState.from_json(json.loads(text))
@@ -73,7 +73,7 @@ def test_every_event_is_read_back_from_the_text_of_the_log(event: EventState) ->
     assert read == event
 
 
-def test_what_an_older_log_did_not_keep_gets_its_default() -> None:
+def test_attributes_that_an_older_change_log_lacks_get_their_defaults() -> None:
     serialized = make_event().to_json()
     for name in ("tags", "entity", "notification", "acknowledgedAt", "version", "fields"):
         del serialized[name]
@@ -126,7 +126,7 @@ def test_bookkeeping_attributes_are_not_changes() -> None:
 
 
 @pytest.mark.parametrize(("old", "new"), [(1, True), (False, 0), ([1.0], [True])])
-def test_a_number_that_becomes_a_truth_value_is_a_change(old: object, new: object) -> None:
+def test_a_number_that_becomes_a_boolean_is_a_change(old: object, new: object) -> None:
     before, after = make_event(fields={"running": old}), make_event(fields={"running": new})
 
     changes = diff_states(before, after)
@@ -135,25 +135,27 @@ def test_a_number_that_becomes_a_truth_value_is_a_change(old: object, new: objec
 
 
 @given(EVENTS, EVENTS)
-def test_the_changes_lead_from_before_to_after(before: EventState, other: EventState) -> None:
+def test_the_changes_applied_to_the_old_state_give_the_new_one(
+    before: EventState, other: EventState
+) -> None:
     after = replace(other, id=before.id)
 
     changes = diff_states(before, after)
 
-    clockwork = {name: after.to_json()[name] for name in ("updatedAt", "version", "summaryGiven")}
-    reached = before.to_json() | {name: new for name, [_, new] in changes.items()} | clockwork
+    bookkeeping = {name: after.to_json()[name] for name in ("updatedAt", "version", "summaryGiven")}
+    reached = before.to_json() | {name: new for name, [_, new] in changes.items()} | bookkeeping
     assert reached == after.to_json()
     assert all(old != new for old, new in changes.values())
 
 
-def test_of_a_logged_event_everything_it_has_is_new() -> None:
+def test_all_attributes_of_a_logged_event_are_new() -> None:
     changes = diff_states(None, make_event(content=None, tags=("a",)))
 
     assert changes["tags"] == [None, ["a"]]
     assert not {"id", "content", "updatedAt", "version"} & changes.keys()
 
 
-def test_of_a_deleted_event_everything_it_had_is_gone() -> None:
+def test_all_attributes_of_a_deleted_event_are_removed() -> None:
     changes = diff_states(make_event(content=None, tags=("a",)), None)
 
     assert changes["tags"] == [["a"], None]

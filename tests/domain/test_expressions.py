@@ -85,7 +85,7 @@ def compile_problems(
         ("event.fields.remarks.matches('(?i)^storm[.]$')", True),
     ],
 )
-def test_a_typed_expression_answers_from_the_values(text: str, answer: bool) -> None:
+def test_a_typed_expression_is_evaluated_on_the_values(text: str, answer: bool) -> None:
     assert evaluate_text(text, FULL) is answer
 
 
@@ -112,7 +112,7 @@ def test_the_attributes_of_the_event_are_in_scope(text: str, answer: bool) -> No
 
 
 @pytest.mark.parametrize("field", FORM, ids=lambda field: field.kind.value)
-def test_an_absent_field_is_null_and_has_says_so(field: FieldDefinition) -> None:
+def test_an_absent_field_is_null_and_has_is_false(field: FieldDefinition) -> None:
     name = field.name
 
     assert evaluate_text(f"has(event.fields.{name})", {}) is False
@@ -169,7 +169,7 @@ def test_an_evaluation_error_is_returned_as_its_message(text: str, reason: str) 
     assert reason in answer
 
 
-def test_an_error_that_does_not_matter_does_not_count() -> None:
+def test_an_error_in_an_irrelevant_operand_is_ignored() -> None:
     assert evaluate_text("event.fields.volume_mcf > 1 || true", {}) is True
 
 
@@ -307,7 +307,7 @@ def test_an_expression_that_costs_too_much_is_rejected(text: str) -> None:
     )
 
 
-def test_an_evaluation_ends_by_its_budget_of_iterations() -> None:
+def test_an_evaluation_is_limited_by_its_iteration_budget() -> None:
     text = "event.fields.all(a, event.fields.all(b, event.fields.all(c, true)))"
     generous = Limits(expression_steps=10**30)
     expression = compile_expression(text, None, generous)
@@ -320,7 +320,7 @@ def test_an_evaluation_ends_by_its_budget_of_iterations() -> None:
         for count in (20, 22)
     ]
 
-    # 20 + 20² + 20³ iterations are within 10,000, those of 22 are not.
+    # 20 + 20² + 20³ iterations are within 10,000; those of 22 are not.
     assert answers == [True, "INTERNAL: Iteration budget exceeded [INTERNAL]"]
 
 
@@ -340,7 +340,7 @@ def test_an_evaluation_ends_by_its_budget_of_iterations() -> None:
         ("'volume' in event.fields", True),
     ],
 )
-def test_an_expression_for_every_event_sees_the_fields_as_a_map(text: str, answer: bool) -> None:
+def test_an_expression_for_every_event_has_the_fields_as_a_map(text: str, answer: bool) -> None:
     values = {"volume": 150, "unset": None, "readings": [1, 2.5, 2], "pump": {"name": "P-3"}}
 
     assert evaluate_text(text, values, None) is answer
@@ -355,7 +355,7 @@ def test_an_expression_for_every_event_sees_the_fields_as_a_map(text: str, answe
         ("event.fields.volume", "The result is DOUBLE, not true or false."),
     ],
 )
-def test_an_expression_for_every_event_fails_on_what_is_not_there(text: str, reason: str) -> None:
+def test_an_expression_for_every_event_fails_on_an_absent_key(text: str, reason: str) -> None:
     answer = evaluate_text(text, {"volume": 150}, None)
 
     assert isinstance(answer, str)
@@ -400,7 +400,7 @@ def test_an_expression_is_compiled_again_for_changed_fields() -> None:
     assert compile_valid(text, (make_field(name="cause"),)).text == text
 
 
-def test_two_fields_that_json_would_give_one_name_stand_in_one_form() -> None:
+def test_fields_with_the_same_name_in_json_are_distinguished() -> None:
     form = (make_field(name="a_b"), make_field(name="a__b"))
 
     assert (

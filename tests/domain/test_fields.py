@@ -14,7 +14,7 @@ from app.domain.shared.limits import Limits
 from app.domain.shared.messages import quote_value
 from app.domain.shared.problems import Problem, invalid_input
 from tests.domain.examples import codes_and_paths, make_field
-from tests.domain.strategies import sound_definitions
+from tests.domain.strategies import valid_definitions
 
 OUT_OF_RANGE = "must be from -9,007,199,254,740,991 to 9,007,199,254,740,991 (less than 2^53)."
 
@@ -25,7 +25,7 @@ CEL_RESERVES = (
     "return true var void while"
 )
 
-# Attributes that only some kinds have: a value, and the name that the API gives them.
+# Attributes that only some kinds have: a value, and the name in the API.
 BOUNDS: dict[str, tuple[Any, str, set[str]]] = {
     "options": (("a", "b"), "options", {"SELECT", "MULTI_SELECT"}),
     "minimum": (0.0, "minimum", {"NUMBER", "INTEGER"}),
@@ -36,13 +36,13 @@ BOUNDS: dict[str, tuple[Any, str, set[str]]] = {
 }
 
 
-@given(sound_definitions())
+@given(valid_definitions())
 def test_a_valid_definition_has_no_problems(field: FieldDefinition) -> None:
     assert _problems(field) == []
 
 
 @pytest.mark.parametrize("name", ["a", "volume_mcf", "a1_", "a" * 63, "double", "event"])
-def test_a_name_of_small_letters_digits_and_underscores_is_a_field_name(name: str) -> None:
+def test_lower_case_letters_digits_and_underscores_are_allowed_in_field_names(name: str) -> None:
     assert _problems(make_field(name=name)) == []
 
 
@@ -80,7 +80,7 @@ def test_any_other_field_name_is_rejected(name: str) -> None:
         "while",
     ],
 )
-def test_the_reserved_words_of_cel_are_no_field_names(name: str) -> None:
+def test_the_reserved_words_of_cel_are_not_field_names(name: str) -> None:
     problems = _problems(make_field(name=name))
 
     assert problems == [
@@ -88,7 +88,7 @@ def test_the_reserved_words_of_cel_are_no_field_names(name: str) -> None:
     ]
 
 
-def test_a_repeated_name_is_reported_at_its_second_field() -> None:
+def test_a_repeated_name_is_reported_at_the_second_field() -> None:
     fields = [
         make_field(name="a"),
         make_field(name="b"),
@@ -103,7 +103,7 @@ def test_a_repeated_name_is_reported_at_its_second_field() -> None:
 
 
 @pytest.mark.parametrize(("kind", "attribute"), list(product(FieldKind, BOUNDS)))
-def test_bounds_go_with_the_kinds_that_have_them(kind: FieldKind, attribute: str) -> None:
+def test_bounds_are_allowed_only_for_their_kinds(kind: FieldKind, attribute: str) -> None:
     value, api_name, kinds = BOUNDS[attribute]
     options = ("a",) if kind.value in ("SELECT", "MULTI_SELECT") else None
     field = make_field(**{"kind": kind, "options": options} | {attribute: value})
@@ -116,7 +116,7 @@ def test_bounds_go_with_the_kinds_that_have_them(kind: FieldKind, attribute: str
 
 @pytest.mark.parametrize("options", [None, ()])
 @pytest.mark.parametrize("kind", [FieldKind.SELECT, FieldKind.MULTI_SELECT])
-def test_a_choice_has_at_least_one_option(kind: FieldKind, options: Any) -> None:
+def test_a_select_field_has_at_least_one_option(kind: FieldKind, options: Any) -> None:
     problems = _problems(make_field(kind=kind, options=options))
 
     assert problems == [
@@ -127,13 +127,13 @@ def test_a_choice_has_at_least_one_option(kind: FieldKind, options: Any) -> None
 
 
 @pytest.mark.parametrize("kind", [FieldKind.SELECT, FieldKind.MULTI_SELECT])
-def test_a_choice_has_no_option_twice(kind: FieldKind) -> None:
+def test_options_of_a_select_field_are_unique(kind: FieldKind) -> None:
     problems = _problems(make_field(kind=kind, options=("a", "b", "a")))
 
     assert problems == [invalid_input("An option is listed more than once.", "0", "options")]
 
 
-def test_options_that_differ_in_case_or_blanks_are_two() -> None:
+def test_options_that_differ_in_case_or_blanks_are_distinct() -> None:
     assert _problems(make_field(kind=FieldKind.SELECT, options=("a", "A", "a "))) == []
 
 
@@ -177,7 +177,9 @@ def test_every_invalid_option_is_reported_with_its_index() -> None:
         ),
     ],
 )
-def test_a_text_of_a_definition_has_its_limit(attributes: dict[str, Any], problem: Problem) -> None:
+def test_the_texts_of_a_definition_have_limits(
+    attributes: dict[str, Any], problem: Problem
+) -> None:
     assert _problems(make_field(), make_field(name="b", **attributes)) == [
         problem.prepend_path("1")
     ]
@@ -209,7 +211,9 @@ def test_a_text_of_a_definition_has_its_limit(attributes: dict[str, Any], proble
         ),
     ],
 )
-def test_bounds_leave_something_between_them(attributes: dict[str, Any], problem: Problem) -> None:
+def test_a_minimum_over_the_maximum_is_rejected(
+    attributes: dict[str, Any], problem: Problem
+) -> None:
     assert _problems(make_field(**attributes)) == [problem.prepend_path("0")]
 
 
@@ -221,7 +225,7 @@ def test_bounds_leave_something_between_them(attributes: dict[str, Any], problem
         {"kind": FieldKind.TEXT, "min_length": 0, "max_length": 0},
     ],
 )
-def test_bounds_may_meet(attributes: dict[str, Any]) -> None:
+def test_equal_bounds_are_allowed(attributes: dict[str, Any]) -> None:
     assert _problems(make_field(**attributes)) == []
 
 

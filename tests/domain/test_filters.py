@@ -1,4 +1,4 @@
-"""Which events a filter selects."""
+"""The events that a filter selects."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from app.domain.shared.limits import Limits
 from app.domain.shared.problems import invalid_input
 from tests.domain.examples import EARLIER, EVENT_ID, NOW, OTHER_ID, TYPE_ID, make_event
 
-A_MOMENT = timedelta(microseconds=1)
+A_MICROSECOND = timedelta(microseconds=1)
 
-# Of every attribute: what selects `make_event()`, and what does not.
+# For every attribute: a condition that selects `make_event()`, and one that does not.
 SELECTING: dict[str, Any] = {
     "ids": (OTHER_ID, EVENT_ID),
     "event_type_id": TYPE_ID,
@@ -83,7 +83,7 @@ def test_an_empty_filter_selects_every_event() -> None:
 
 
 @pytest.mark.parametrize("attribute", ATTRIBUTES)
-def test_an_attribute_selects_what_it_names(attribute: str) -> None:
+def test_a_condition_selects_events_with_that_value(attribute: str) -> None:
     expected = _filter_by(attribute, SELECTING[attribute])
 
     assert filter_matches(expected, make_event())
@@ -115,7 +115,7 @@ def test_an_empty_list_selects_nothing(attribute: str) -> None:
         ("acknowledged", "acknowledged_at"),
     ],
 )
-def test_what_an_event_does_not_have_is_not_what_is_asked_for(attribute: str, absent: str) -> None:
+def test_a_condition_on_an_absent_attribute_is_false(attribute: str, absent: str) -> None:
     expected = _filter_by(attribute, SELECTING[attribute])
 
     assert not filter_matches(expected, make_event(**{absent: None}))
@@ -147,7 +147,7 @@ def test_false_is_a_condition_that_selects_the_other_events(attribute: str) -> N
         ("pump.tripped", "PUMP.TRIPPED", False),
     ],
 )
-def test_a_type_is_exact_and_a_prefix_where_it_ends_in_a_star(
+def test_a_type_is_exact_or_a_prefix_if_it_ends_in_an_asterisk(
     name: str, type_name: str, selected: bool
 ) -> None:
     expected = EventFilter(types=(name,))
@@ -161,11 +161,11 @@ def test_a_type_is_exact_and_a_prefix_where_it_ends_in_a_star(
     [
         (None, None, True),
         (EARLIER, None, True),
-        (EARLIER + A_MOMENT, None, False),
+        (EARLIER + A_MICROSECOND, None, False),
         (None, EARLIER, False),
-        (None, EARLIER + A_MOMENT, True),
+        (None, EARLIER + A_MICROSECOND, True),
         (EARLIER, EARLIER, False),
-        (EARLIER, EARLIER + A_MOMENT, True),
+        (EARLIER, EARLIER + A_MICROSECOND, True),
         (NOW, EARLIER, False),
     ],
 )
@@ -198,7 +198,7 @@ def test_empty_filters(filter: EventFilter, selected: bool) -> None:
     assert filter_matches(filter, make_event()) is selected
 
 
-def test_a_filter_is_at_most_5_deep() -> None:
+def test_a_filter_has_at_most_5_levels() -> None:
     nested = EventFilter()
     for _ in range(4):
         nested = EventFilter(not_=nested)

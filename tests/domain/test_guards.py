@@ -46,7 +46,7 @@ FORM = (
 
 
 def make_guard(expression: str, *form: FieldDefinition, **overrides: Any) -> Guard:
-    """A rule of a type that has fields, and of the whole organization without."""
+    """A guard rule of a type if there are fields, otherwise of the whole organization."""
     defaults = {"id": RULE_ID, "name": "volume", "version": 4, "message": "Is too much."}
     return Guard(**defaults | overrides, expression=expression, type_fields=form or None)  # type: ignore[arg-type]
 
@@ -96,7 +96,7 @@ def flare_draft(**values: Any) -> EventDraft:
         ("old == null", {}, True),
     ],
 )
-def test_a_report_passes_the_rules_that_hold(
+def test_a_report_passes_rules_that_are_true(
     expression: str, values: dict[str, Any], passes: bool
 ) -> None:
     result = validate_report(
@@ -106,7 +106,7 @@ def test_a_report_passes_the_rules_that_hold(
     assert isinstance(result, Accepted) is passes
 
 
-def test_a_violation_says_which_rule_and_version() -> None:
+def test_a_violation_has_the_rule_and_its_version() -> None:
     result = validate_report(
         flare_draft(),
         event_type_with_guards("event.fields.volume_mcf < 1"),
@@ -128,7 +128,7 @@ def test_a_violation_that_concerns_no_field_has_an_empty_path() -> None:
     assert result == Rejected((make_violation(path=()),))
 
 
-def test_a_rule_that_warns_lets_the_event_pass_and_says_so() -> None:
+def test_a_violated_warning_rule_accepts_the_event_with_a_warning() -> None:
     spec = event_type_with_guards("event.fields.volume_mcf < 1", enforcement=GuardEnforcement.WARN)
 
     result = validate_report(flare_draft(), spec, make_command_context(), EVENT_ID)
@@ -205,7 +205,7 @@ def test_organization_wide_rules_apply_to_free_form_events() -> None:
     assert result == Rejected((make_violation(),))
 
 
-def test_rules_see_what_is_stored_and_not_what_was_given() -> None:
+def test_rules_are_evaluated_on_the_values_that_will_be_stored() -> None:
     fields = (*FORM, make_field(name="unit", kind=FieldKind.TEXT, default="mcf"))
     guard = make_guard("event.fields.unit == 'mcf' && event.summary == 'Flaring Incident'", *fields)
 
@@ -255,7 +255,7 @@ def test_an_update_without_fields_is_evaluated() -> None:
         (make_field(name="volume_mcf"), make_field(name="duration_hours", kind=FieldKind.TEXT)),
     ],
 )
-def test_a_rule_that_names_what_the_event_s_version_lacks_is_skipped(
+def test_a_rule_with_a_field_that_the_version_lacks_is_skipped(
     own: tuple[FieldDefinition, ...],
 ) -> None:
     guards = (
@@ -271,7 +271,7 @@ def test_a_rule_that_names_what_the_event_s_version_lacks_is_skipped(
     assert result == Rejected((make_violation(version=5),))
 
 
-def test_a_rule_of_the_organization_is_never_skipped() -> None:
+def test_an_organization_wide_rule_is_never_skipped() -> None:
     command = make_command_context(guards=(make_guard("event.fields.approved"),))
 
     result = validate_update(FREE_FORM, {"summary": "Over."}, None, command)
@@ -279,7 +279,7 @@ def test_a_rule_of_the_organization_is_never_skipped() -> None:
     assert result == Rejected((make_violation(),))
 
 
-def test_a_rule_that_no_longer_compiles_does_not_hold() -> None:
+def test_a_rule_that_no_longer_compiles_is_violated() -> None:
     guard = make_guard("event.fields.removed > 1", *FORM)
 
     [violation] = find_violations([guard], make_event(), None, NOW, Limits(), version_fields=FORM)

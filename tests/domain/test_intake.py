@@ -34,7 +34,7 @@ from tests.domain.examples import (
     make_event_type,
     rejected_problems,
 )
-from tests.domain.strategies import KEEPABLE_OBJECTS
+from tests.domain.strategies import STORABLE_OBJECTS
 
 
 def test_an_empty_report_is_a_notice_that_occurred_now() -> None:
@@ -111,7 +111,7 @@ def test_the_summary_of_a_free_form_event_is_its_type() -> None:
 
 
 @pytest.mark.parametrize("spec", [None, make_event_type()])
-def test_an_empty_summary_is_not_left_out(spec: EventTypeSnapshot | None) -> None:
+def test_an_empty_summary_is_not_replaced(spec: EventTypeSnapshot | None) -> None:
     event = accepted_event(
         validate_report(EventDraft(summary=""), spec, make_command_context(), EVENT_ID)
     )
@@ -128,7 +128,7 @@ def test_an_event_logged_as_acknowledged_is_acknowledged_by_its_caller() -> None
     assert (event.acknowledged_at, event.acknowledged_by) == (NOW, "field desk")
 
 
-def test_tags_are_kept_in_their_order_and_once() -> None:
+def test_duplicate_tags_are_removed_in_order() -> None:
     event = accepted_event(
         validate_report(
             EventDraft(tags=("b", "a", "b", "B")), None, make_command_context(), EVENT_ID
@@ -147,8 +147,8 @@ def test_the_time_of_an_event_is_at_most_5_minutes_ahead(ahead: timedelta) -> No
     assert event.occurred_at == NOW + ahead
 
 
-@given(KEEPABLE_OBJECTS)
-def test_a_type_that_is_not_registered_accepts_any_object(values: dict[str, Any]) -> None:
+@given(STORABLE_OBJECTS)
+def test_an_unregistered_type_accepts_any_object(values: dict[str, Any]) -> None:
     event = accepted_event(
         validate_report(
             EventDraft(type="pump.tripped", fields=values), None, make_command_context(), EVENT_ID
@@ -198,7 +198,7 @@ def test_a_deprecated_type_that_is_named_by_its_id_alone_warns_under_the_id() ->
     assert result.warnings == (Problem(UserErrorCode.EVENT_TYPE_CLOSED, message, path),)
 
 
-def test_a_deprecated_type_takes_its_events_with_a_warning() -> None:
+def test_a_deprecated_type_accepts_events_with_a_warning() -> None:
     spec = make_event_type(type="a", state=EventTypeState.DEPRECATED)
 
     result = validate_report(EventDraft(type="a"), spec, make_command_context(), EVENT_ID)
@@ -209,7 +209,7 @@ def test_a_deprecated_type_takes_its_events_with_a_warning() -> None:
     assert result.warnings == (warning,)
 
 
-def test_a_published_type_takes_its_events_without_a_warning() -> None:
+def test_a_published_type_accepts_events_without_a_warning() -> None:
     result = validate_report(
         EventDraft(type="a"), make_event_type(type="a"), make_command_context(), EVENT_ID
     )
@@ -218,7 +218,7 @@ def test_a_published_type_takes_its_events_without_a_warning() -> None:
     assert result.warnings == ()
 
 
-def test_an_id_and_a_type_that_do_not_agree_are_rejected() -> None:
+def test_an_id_and_a_different_type_are_rejected() -> None:
     draft = EventDraft(event_type_id=str(TYPE_ID), type="pump.tripped")
 
     result = validate_report(draft, make_event_type(), make_command_context(), EVENT_ID)
@@ -230,7 +230,7 @@ def test_an_id_and_a_type_that_do_not_agree_are_rejected() -> None:
     assert result == Rejected((invalid_input(message, "type"),))
 
 
-def test_an_id_and_the_type_that_it_names_agree() -> None:
+def test_an_id_and_its_own_type_are_accepted() -> None:
     draft = EventDraft(event_type_id=str(TYPE_ID), type="flaring.flaring_incident")
 
     assert isinstance(
@@ -249,7 +249,7 @@ def test_an_id_and_the_type_that_it_names_agree() -> None:
         ([], [("INVALID_INPUT", ("fields",))]),
     ],
 )
-def test_a_registered_type_rejects_values_that_do_not_fit(
+def test_a_registered_type_rejects_invalid_values(
     values: Any, problems: list[tuple[str, tuple[str, ...]]]
 ) -> None:
     result = validate_report(EventDraft(fields=values), FLARING, make_command_context(), EVENT_ID)

@@ -61,7 +61,7 @@ def hidden_problem(name: str) -> Problem:
         ),
     ],
 )
-def test_a_report_keeps_what_is_visible(
+def test_values_of_visible_fields_are_stored(
     values: Any, stored: dict[str, Any], warnings: tuple[str, ...]
 ) -> None:
     result = validate_report(EventDraft(fields=values), SPEC, make_command_context(), EVENT_ID)
@@ -87,7 +87,7 @@ def test_a_report_keeps_what_is_visible(
         ),
     ],
 )
-def test_a_report_is_rejected_for_what_is_wrong_with_what_is_visible(
+def test_invalid_values_of_visible_fields_are_rejected(
     values: Any, problems: list[tuple[str, tuple[str, ...]]]
 ) -> None:
     result = validate_report(EventDraft(fields=values), SPEC, make_command_context(), EVENT_ID)
@@ -95,7 +95,7 @@ def test_a_report_is_rejected_for_what_is_wrong_with_what_is_visible(
     assert codes_and_paths(rejected_problems(result)) == problems
 
 
-def test_a_value_that_cannot_be_stored_still_counts_in_conditions() -> None:
+def test_conditions_are_evaluated_on_values_that_cannot_be_stored() -> None:
     spec = make_event_type(
         make_field(name="a", kind=FieldKind.TEXT),
         make_field(name="b", required=True),
@@ -116,7 +116,7 @@ def test_a_value_that_cannot_be_stored_still_counts_in_conditions() -> None:
 @pytest.mark.parametrize(
     ("stored", "values", "kept", "warnings"),
     [
-        # hides a field: its stored value goes
+        # hides a field: its stored value is removed
         (
             {"cause": "Other", "remarks": "x", "hours": 24, "late": 1},
             {"cause": "Failure"},
@@ -129,7 +129,7 @@ def test_a_value_that_cannot_be_stored_still_counts_in_conditions() -> None:
             {"hours": 3},
             ("late",),
         ),
-        # shows a field: it gets its default, or what is given
+        # shows a field: it gets its default or the given value
         (
             {"cause": "Failure", "hours": 24},
             {"cause": "Other"},
@@ -142,14 +142,14 @@ def test_a_value_that_cannot_be_stored_still_counts_in_conditions() -> None:
             {"cause": "Other", "hours": 24, "remarks": "x"},
             (),
         ),
-        # leaves alone or removes a field that is visible: no default again
+        # keeps or removes the value of a visible field: the default is not applied again
         ({"hours": 30}, {"hours": 31}, {"hours": 31}, ()),
         ({"hours": 30, "late": 2}, {"late": None}, {"hours": 30}, ()),
         ({"hours": 30, "late": 2}, None, {}, ()),
         ({"hours": 3}, {"hours": None, "late": None}, {}, ()),
     ],
 )
-def test_an_update_settles_the_merged_values(
+def test_an_update_resolves_conditions_on_the_merged_values(
     stored: dict[str, Any],
     values: dict[str, Any] | None,
     kept: dict[str, Any],
@@ -164,7 +164,7 @@ def test_an_update_settles_the_merged_values(
     assert result.warnings == tuple(map(hidden_problem, warnings))
 
 
-def test_an_update_that_removes_what_is_required_is_rejected() -> None:
+def test_an_update_that_removes_a_required_value_is_rejected() -> None:
     event = make_event(fields={"cause": "Other", "remarks": "x", "hours": 24})
 
     result = validate_update(event, {"fields": {"remarks": None}}, SPEC, make_command_context())
@@ -173,7 +173,7 @@ def test_an_update_that_removes_what_is_required_is_rejected() -> None:
 
 
 @pytest.mark.parametrize("spec", [SPEC, None])
-def test_an_update_of_something_else_leaves_the_values_alone(
+def test_an_update_of_other_attributes_keeps_the_values(
     spec: EventTypeSnapshot | None,
 ) -> None:
     event = make_event(fields={"hours": 3, "late": 1})

@@ -24,9 +24,9 @@ from tests.domain.examples import (
 from tests.domain.strategies import DRAFTS
 
 INDIA = timezone(timedelta(hours=5, minutes=30))
-A_MOMENT = timedelta(microseconds=1)
+A_MICROSECOND = timedelta(microseconds=1)
 
-OTHERWISE: dict[str, Any] = {
+OTHER_VALUES: dict[str, Any] = {
     "event_type_id": str(OTHER_ID),
     "type": "pump.stopped",
     "entity": Entity("well-001", "Well"),
@@ -37,7 +37,7 @@ OTHERWISE: dict[str, Any] = {
     "source_id": "trip-18",
     "subject": "//scada/pumps",
     "outcome": Outcome.SUCCESS,
-    "occurred_at": EARLIER + A_MOMENT,
+    "occurred_at": EARLIER + A_MICROSECOND,
     "fields": {"pressure": "4.5"},
     "tags": ("Study", "12"),
     "notification": False,
@@ -47,21 +47,21 @@ OTHERWISE: dict[str, Any] = {
 }
 
 
-# Digests do not include what was derived from the severity of a CloudEvent.
+# Digests exclude what was derived from the severity of a CloudEvent.
 DERIVED = ("severity_level", "severity_text")
 ATTRIBUTES = [attribute.name for attribute in fields(EventDraft) if attribute.name not in DERIVED]
 
 
 @pytest.mark.parametrize("attribute", ATTRIBUTES)
-def test_another_value_of_one_attribute_is_another_report(attribute: str) -> None:
+def test_a_different_value_changes_the_digest(attribute: str) -> None:
     draft = make_draft(event_type_id=str(TYPE_ID))
-    other = replace(draft, **{attribute: OTHERWISE[attribute]})
+    other = replace(draft, **{attribute: OTHER_VALUES[attribute]})
 
     assert draft.digest() != other.digest()
 
 
 @pytest.mark.parametrize("attribute", ATTRIBUTES)
-def test_an_attribute_that_is_left_out_makes_another_report(attribute: str) -> None:
+def test_an_absent_attribute_changes_the_digest(attribute: str) -> None:
     draft = make_draft(event_type_id=str(TYPE_ID))
     other = replace(draft, **{attribute: None})
 
@@ -87,13 +87,11 @@ def test_an_attribute_that_is_left_out_makes_another_report(attribute: str) -> N
         ({"type": "a", "subject": "b"}, {"type": "b", "subject": "a"}),
     ],
 )
-def test_reports_that_are_nearly_the_same_are_two(
-    one: dict[str, Any], other: dict[str, Any]
-) -> None:
+def test_similar_reports_have_different_digests(one: dict[str, Any], other: dict[str, Any]) -> None:
     assert EventDraft(**one).digest() != EventDraft(**other).digest()
 
 
-def test_what_is_derived_from_a_severity_does_not_change_the_digest() -> None:
+def test_values_derived_from_a_severity_do_not_change_the_digest() -> None:
     draft = make_draft(severity="FATAL")
     derived = replace(draft, severity_level=Severity.ERROR, severity_text="FATAL")
 
@@ -101,7 +99,7 @@ def test_what_is_derived_from_a_severity_does_not_change_the_digest() -> None:
 
 
 @given(DRAFTS, st.sampled_from(ATTRIBUTES), st.data())
-def test_two_reports_are_one_only_if_they_say_the_same(
+def test_digests_are_equal_only_if_the_reports_are(
     draft: EventDraft, attribute: str, data: st.DataObject
 ) -> None:
     other = data.draw(DRAFTS)
@@ -120,7 +118,7 @@ def test_two_reports_are_one_only_if_they_say_the_same(
         ({"occurred_at": EARLIER}, {"occurred_at": EARLIER.astimezone(INDIA)}),
     ],
 )
-def test_a_report_that_is_only_written_otherwise_is_the_same(
+def test_equivalent_notations_have_equal_digests(
     one: dict[str, Any], other: dict[str, Any]
 ) -> None:
     digests = {make_draft(**report).digest() for report in (one, other)}
@@ -130,19 +128,19 @@ def test_a_report_that_is_only_written_otherwise_is_the_same(
 
 
 @pytest.mark.parametrize("year", [1, 1066])
-def test_two_instants_of_long_ago_are_two(year: int) -> None:
+def test_distant_past_instants_have_different_digests(year: int) -> None:
     instant = datetime(year, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
 
-    digests = [EventDraft(occurred_at=at).digest() for at in (instant, instant + A_MOMENT)]
+    digests = [EventDraft(occurred_at=at).digest() for at in (instant, instant + A_MICROSECOND)]
 
     assert digests[0] != digests[1]
 
 
-def test_values_too_deep_to_have_been_accepted_have_no_digest() -> None:
+def test_values_nested_too_deeply_to_be_accepted_have_no_digest() -> None:
     assert EventDraft(fields={"a": nest_value(5_000)}).digest() is None
 
 
-def test_a_number_too_large_to_have_been_accepted_does_not_break_the_digest() -> None:
+def test_a_number_too_large_to_be_accepted_has_a_digest() -> None:
     draft = EventDraft(fields={"a": 10**5_000})
 
     digest = draft.digest()

@@ -37,9 +37,9 @@ from tests.domain.examples import (
 )
 from tests.domain.strategies import ANY_JSON, ANY_TEXT, DRAFTS
 
-A_MOMENT = timedelta(microseconds=1)
+A_MICROSECOND = timedelta(microseconds=1)
 AHEAD = (
-    f"The event's time, {format_instant(NOW + timedelta(minutes=5) + A_MOMENT)}, "
+    f"The event's time, {format_instant(NOW + timedelta(minutes=5) + A_MICROSECOND)}, "
     "is more than 300 seconds ahead of the server's clock."
 )
 
@@ -108,7 +108,10 @@ PAST_A_LIMIT: list[tuple[dict[str, Any], Problem]] = [
         invalid_input("At most 255 characters are allowed; tags[1] has 256.", "tags", "1"),
     ),
     ({"tags": ("a", "b", "")}, invalid_input("tags[2] must not be empty.", "tags", "2")),
-    ({"occurred_at": NOW + timedelta(minutes=5) + A_MOMENT}, invalid_input(AHEAD, "occurredAt")),
+    (
+        {"occurred_at": NOW + timedelta(minutes=5) + A_MICROSECOND},
+        invalid_input(AHEAD, "occurredAt"),
+    ),
     ({"fields": [1]}, invalid_input("fields must be a JSON object.", "fields")),
     (
         {"fields": {"t": "x" * 65_529}},
@@ -148,7 +151,7 @@ def test_a_report_over_a_limit_is_rejected_with_the_number_and_the_path(
         {"fields": {"t": "x" * 65_528}},
     ],
 )
-def test_a_report_up_to_its_limits_is_accepted(attributes: dict[str, Any]) -> None:
+def test_a_report_at_its_limits_is_accepted(attributes: dict[str, Any]) -> None:
     assert isinstance(
         validate_report(EventDraft(**attributes), None, make_command_context(), EVENT_ID), Accepted
     )
@@ -188,7 +191,7 @@ def test_a_report_up_to_its_limits_is_accepted(attributes: dict[str, Any]) -> No
         ),
     ],
 )
-def test_a_configured_limit_is_the_one_in_the_message(
+def test_the_message_contains_the_configured_limit(
     limits: Limits, attributes: dict[str, Any], problem: Problem
 ) -> None:
     result = validate_report(
@@ -209,7 +212,7 @@ def test_an_update_over_a_limit_is_rejected_with_the_number_and_the_path(
     assert result == Rejected((problem,))
 
 
-def test_the_merged_values_and_not_the_given_ones_are_measured() -> None:
+def test_the_size_limit_applies_to_the_merged_values() -> None:
     event = replace(FREE_FORM, fields={"a": "x" * 40_000})
 
     result = validate_update(event, {"fields": {"b": "x" * 40_000}}, None, make_command_context())
@@ -330,7 +333,7 @@ def test_any_update_is_accepted_and_storable_or_rejected_with_a_valid_message(
 
 
 def _assert_stored_or_reported(result: ValidationResult) -> None:
-    """The event is JSON that UTF-8 and PostgreSQL hold; the problems are such texts too."""
+    """Asserts that UTF-8 and PostgreSQL can store the event as JSON, or the problems."""
     if isinstance(result, Accepted):
         assert json.dumps(result.event.to_json(), allow_nan=False)
         texts = [*_iterate_texts(result.event.to_json())]

@@ -25,7 +25,7 @@ from tests.domain.examples import (
 )
 
 
-def test_an_update_changes_what_is_given_and_nothing_else() -> None:
+def test_an_update_changes_only_the_given_attributes() -> None:
     attributes = {
         "entity": Entity("Pump", "3"),
         "severity": " Green ",
@@ -67,7 +67,7 @@ def test_an_empty_update_changes_only_bookkeeping_attributes() -> None:
     ("attribute", "cleared"),
     [("entity", None), ("content", None), ("outcome", None), ("tags", ()), ("fields", {})],
 )
-def test_null_clears_what_may_be_empty(attribute: str, cleared: Any) -> None:
+def test_null_clears_a_nullable_attribute(attribute: str, cleared: Any) -> None:
     event = accepted_event(
         validate_update(FREE_FORM, {attribute: None}, None, make_command_context())
     )
@@ -84,7 +84,7 @@ def test_null_clears_what_may_be_empty(attribute: str, cleared: Any) -> None:
         ("notification", "notification"),
     ],
 )
-def test_null_is_rejected_for_what_may_not_be_empty(attribute: str, path: str) -> None:
+def test_null_is_rejected_for_a_required_attribute(attribute: str, path: str) -> None:
     result = validate_update(FREE_FORM, {attribute: None}, None, make_command_context())
 
     assert result == Rejected(
@@ -118,7 +118,7 @@ def test_fields_are_merged_by_name_and_null_removes_one(
     assert event.fields == {"a": 1, "b": {"c": 2}}
 
 
-def test_a_stored_null_that_the_update_does_not_name_stays() -> None:
+def test_an_update_of_other_fields_keeps_a_stored_null() -> None:
     event = replace(FREE_FORM, fields={"a": None, "b": 2})
 
     revised = accepted_event(
@@ -139,7 +139,7 @@ def test_a_stored_null_that_the_update_does_not_name_stays() -> None:
         ("text", [("INVALID_INPUT", ("fields",))]),
     ],
 )
-def test_the_merged_values_are_validated_by_the_type(
+def test_the_type_validates_the_merged_values(
     value: Any, problems: list[tuple[str, tuple[str, ...]]]
 ) -> None:
     result = validate_update(FLARED, {"fields": value}, FLARING, make_command_context())
@@ -147,7 +147,7 @@ def test_the_merged_values_are_validated_by_the_type(
     assert codes_and_paths(rejected_problems(result)) == problems
 
 
-def test_the_merged_values_and_not_the_given_ones_must_be_complete() -> None:
+def test_required_fields_are_checked_on_the_merged_values() -> None:
     attributes = {"fields": {"cause": None, "remarks": "Over."}}
 
     event = accepted_event(validate_update(FLARED, attributes, FLARING, make_command_context()))

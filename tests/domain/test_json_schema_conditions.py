@@ -13,13 +13,13 @@ from app.domain.shared.problems import Problem, UserErrorCode
 from tests.domain.examples import make_field
 from tests.domain.rule_examples import field_exists, make_number_fields, make_predicate, make_rule
 
-A_IS_THERE = {"properties": {"a": {"type": "number"}}, "required": ["a"]}
+A_EXISTS = {"properties": {"a": {"type": "number"}}, "required": ["a"]}
 A_IS_1 = {"properties": {"a": {"type": "number", "const": 1}}, "required": ["a"]}
-MUST = {"properties": {"b": {}}, "required": ["b"]}
-MUST_NOT = {"properties": {"b": False}}
+B_REQUIRED = {"properties": {"b": {}}, "required": ["b"]}
+B_HIDDEN = {"properties": {"b": False}}
 
 
-def test_fields_without_rules_in_force_have_no_conditions() -> None:
+def test_fields_without_enabled_rules_have_no_conditions() -> None:
     rule = make_rule("SHOW", "b", field_exists("a"), enabled=False)
 
     schema = compile_schema(make_number_fields("a", "b", required=True), [rule])
@@ -31,29 +31,33 @@ def test_fields_without_rules_in_force_have_no_conditions() -> None:
 @pytest.mark.parametrize(
     ("required", "rules", "conditions"),
     [
-        (False, [("SHOW", field_exists("a"))], [{"if": A_IS_THERE, "else": MUST_NOT}]),
-        (True, [("SHOW", field_exists("a"))], [{"if": A_IS_THERE, "then": MUST, "else": MUST_NOT}]),
-        (False, [("HIDE", field_exists("a"))], [{"if": {"not": A_IS_THERE}, "else": MUST_NOT}]),
-        (False, [("REQUIRE", field_exists("a"))], [{"if": A_IS_THERE, "then": MUST}]),
+        (False, [("SHOW", field_exists("a"))], [{"if": A_EXISTS, "else": B_HIDDEN}]),
+        (
+            True,
+            [("SHOW", field_exists("a"))],
+            [{"if": A_EXISTS, "then": B_REQUIRED, "else": B_HIDDEN}],
+        ),
+        (False, [("HIDE", field_exists("a"))], [{"if": {"not": A_EXISTS}, "else": B_HIDDEN}]),
+        (False, [("REQUIRE", field_exists("a"))], [{"if": A_EXISTS, "then": B_REQUIRED}]),
         (True, [("REQUIRE", field_exists("a"))], []),
         (
             False,
             [("SHOW", make_predicate("a", "EQ", 1)), ("SHOW", field_exists("a"))],
-            [{"if": {"anyOf": [A_IS_1, A_IS_THERE]}, "else": MUST_NOT}],
+            [{"if": {"anyOf": [A_IS_1, A_EXISTS]}, "else": B_HIDDEN}],
         ),
         (
             False,
             [("SHOW", field_exists("a")), ("HIDE", make_predicate("a", "EQ", 1))],
-            [{"if": {"allOf": [A_IS_THERE, {"not": A_IS_1}]}, "else": MUST_NOT}],
+            [{"if": {"allOf": [A_EXISTS, {"not": A_IS_1}]}, "else": B_HIDDEN}],
         ),
         (
             False,
             [("SHOW", field_exists("a")), ("REQUIRE", make_predicate("a", "EQ", 1))],
-            [{"if": A_IS_THERE, "then": {"if": A_IS_1, "then": MUST}, "else": MUST_NOT}],
+            [{"if": A_EXISTS, "then": {"if": A_IS_1, "then": B_REQUIRED}, "else": B_HIDDEN}],
         ),
     ],
 )
-def test_a_field_may_be_present_while_it_is_visible(
+def test_only_a_visible_field_may_be_present(
     required: bool, rules: list[tuple[str, Condition]], conditions: list[dict[str, Any]]
 ) -> None:
     fields = (*make_number_fields("a"), *make_number_fields("b", required=required))
@@ -73,10 +77,10 @@ def test_a_field_may_be_present_while_it_is_visible(
     [
         (AllOf(()), {}),
         (AnyOf(()), {"not": {}}),
-        (AllOf((field_exists("a"), AnyOf(()))), {"allOf": [A_IS_THERE, {"not": {}}]}),
-        (AnyOf((field_exists("a"),)), {"anyOf": [A_IS_THERE]}),
-        (Not(field_exists("a")), {"not": A_IS_THERE}),
-        (make_predicate("a", "NOT_EXISTS"), {"not": A_IS_THERE}),
+        (AllOf((field_exists("a"), AnyOf(()))), {"allOf": [A_EXISTS, {"not": {}}]}),
+        (AnyOf((field_exists("a"),)), {"anyOf": [A_EXISTS]}),
+        (Not(field_exists("a")), {"not": A_EXISTS}),
+        (make_predicate("a", "NOT_EXISTS"), {"not": A_EXISTS}),
     ],
 )
 def test_nested_conditions_become_nested_schemas(
@@ -84,7 +88,7 @@ def test_nested_conditions_become_nested_schemas(
 ) -> None:
     compiled = compile_schema(make_number_fields("a", "b"), [make_rule("SHOW", "b", condition)])
 
-    assert compiled["allOf"] == [{"if": schema, "else": MUST_NOT}]
+    assert compiled["allOf"] == [{"if": schema, "else": B_HIDDEN}]
 
 
 def test_all_violations_of_conditional_rules_are_reported_together() -> None:

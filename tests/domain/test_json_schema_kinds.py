@@ -80,7 +80,7 @@ REFUSED: dict[str, list[Any]] = {
 @pytest.mark.parametrize(
     ("kind", "value"), [(kind, value) for kind, values in ACCEPTED.items() for value in values]
 )
-def test_a_field_accepts_the_values_of_its_kind(kind: str, value: Any) -> None:
+def test_a_field_accepts_values_of_its_kind(kind: str, value: Any) -> None:
     field = _field_of_kind(kind)
 
     assert validate_values((field,), {"f": value}) == []

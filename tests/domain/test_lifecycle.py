@@ -16,9 +16,7 @@ from app.domain.shared.problems import Problem, UserErrorCode
 
 @pytest.mark.parametrize("named", ["type", "eventTypeId"])
 @pytest.mark.parametrize("state", [EventTypeState.DRAFT, EventTypeState.ARCHIVED])
-def test_a_type_that_is_not_yet_or_no_longer_in_use_is_closed(
-    state: EventTypeState, named: str
-) -> None:
+def test_draft_and_archived_types_reject_events(state: EventTypeState, named: str) -> None:
     problems = validate_accepts_events("pump.tripped", state, named)
 
     message = (
@@ -29,12 +27,12 @@ def test_a_type_that_is_not_yet_or_no_longer_in_use_is_closed(
 
 
 @pytest.mark.parametrize("state", [EventTypeState.PUBLISHED, EventTypeState.DEPRECATED])
-def test_a_type_in_use_is_open(state: EventTypeState) -> None:
+def test_published_and_deprecated_types_accept_events(state: EventTypeState) -> None:
     assert validate_accepts_events("pump.tripped", state, "type") == []
 
 
 @pytest.mark.parametrize("named", ["type", "eventTypeId"])
-def test_a_deprecated_type_warns(named: str) -> None:
+def test_a_deprecated_type_has_a_warning(named: str) -> None:
     warnings = deprecation_warnings("pump.tripped", EventTypeState.DEPRECATED, named)
 
     message = "Event type 'pump.tripped' is DEPRECATED."
@@ -42,14 +40,14 @@ def test_a_deprecated_type_warns(named: str) -> None:
 
 
 @pytest.mark.parametrize("state", [s for s in EventTypeState if s is not EventTypeState.DEPRECATED])
-def test_a_type_in_any_other_state_does_not_warn(state: EventTypeState) -> None:
+def test_a_type_in_another_state_has_no_warning(state: EventTypeState) -> None:
     assert deprecation_warnings("pump.tripped", state, "type") == []
 
 
 @pytest.mark.parametrize(
     ("microseconds_after_sunset", "is_closed"), [(-1, False), (0, True), (1, True)]
 )
-def test_a_deprecated_type_is_closed_from_its_sunset_on(
+def test_a_deprecated_type_rejects_events_after_its_sunset(
     microseconds_after_sunset: int, is_closed: bool
 ) -> None:
     sunset_at = datetime(2026, 4, 10, 12, tzinfo=UTC)

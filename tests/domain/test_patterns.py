@@ -186,7 +186,7 @@ NOT_COMMON = [
 
 
 @pytest.mark.parametrize("pattern", COMMON)
-def test_what_both_engines_know_is_common(pattern: str) -> None:
+def test_features_of_both_engines_are_accepted(pattern: str) -> None:
     field = make_field(kind=FieldKind.TEXT, pattern=pattern)
 
     assert is_portable_pattern(pattern)
@@ -194,7 +194,7 @@ def test_what_both_engines_know_is_common(pattern: str) -> None:
 
 
 @pytest.mark.parametrize("pattern", NOT_COMMON)
-def test_what_one_engine_does_not_know_or_reads_otherwise_is_not_common(pattern: str) -> None:
+def test_features_that_differ_between_engines_are_rejected(pattern: str) -> None:
     assert not is_portable_pattern(pattern)
 
 
@@ -207,7 +207,7 @@ def test_every_common_pattern_compiles_in_a_browser() -> None:
 
 @pytest.mark.skipif(NODE is None, reason="needs node, whose engine is a browser's")
 @pytest.mark.parametrize("pattern", COMMON)
-def test_a_browser_and_the_server_take_the_same_texts(pattern: str) -> None:
+def test_a_browser_and_the_server_accept_the_same_texts(pattern: str) -> None:
     field = make_field(name="f", kind=FieldKind.TEXT, pattern=pattern)
 
     taken = [validate_values((field,), {"f": text}) == [] for text in TEXTS]
@@ -242,7 +242,7 @@ def test_a_pattern_of_1000_characters_is_validated_in_one_pass(
 
 @cache
 def _match_in_browser() -> dict[str, list[bool] | None]:
-    """Which texts each common pattern finds something in; None where it does not compile."""
+    """Returns the texts that match each common pattern, or None if it does not compile."""
     assert NODE is not None
     request = json.dumps([COMMON, TEXTS])
     ran = subprocess.run(

@@ -1,4 +1,4 @@
-"""Predicates on custom fields, and the fields by which an event is found."""
+"""Predicates on custom fields, and the fields that are indexed."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ from app.domain.events.predicates import (
     validate_predicate,
 )
 from app.domain.shared.problems import invalid_input
-from tests.domain.strategies import FINITE_NUMBERS, KEEPABLE_JSON, KEEPABLE_TEXT
+from tests.domain.strategies import FINITE_NUMBERS, STORABLE_JSON, STORABLE_TEXT
 
 Op = PredicateOperator
 ABSENT = object()
 NOON = "2026-04-10T12:00:00Z"
 NUMBER, TEXT, TRUTH, LIST, OBJECT = 150, "wear", True, ["a", 1, True], {"a": 1}
 
-# (operator, wanted): the values of the field that it holds for. All others of VALUES fail it.
+# (Operator, operand): the values of the field for which it is true. It is false for all others in
+# VALUES.
 VALUES = (NUMBER, TEXT, NOON, TRUTH, LIST, OBJECT, None, ABSENT)
 HOLDING: list[tuple[PredicateOperator, Any, tuple[Any, ...]]] = [
     (Op.EQ, 150, (NUMBER,)),
@@ -89,7 +90,7 @@ HOLDING: list[tuple[PredicateOperator, Any, tuple[Any, ...]]] = [
 
 
 @pytest.mark.parametrize(("operator", "operand", "values"), HOLDING)
-def test_an_operator_holds_for_these_values_and_no_others(
+def test_an_operator_is_true_for_exactly_these_values(
     operator: PredicateOperator, operand: Any, values: tuple[Any, ...]
 ) -> None:
     predicate = FieldPredicate("field", operator, operand)
@@ -125,11 +126,11 @@ def _fields_with(value: Any) -> dict[str, Any]:
         ((1,), None),
     ],
 )
-def test_a_scalar_is_compared_as(value: Any, compared: Comparable | None) -> None:
+def test_a_scalar_is_compared_by_its_kind(value: Any, compared: Comparable | None) -> None:
     assert to_comparable(value) == compared
 
 
-def test_the_elements_of_a_list_are_its_scalars_each_once() -> None:
+def test_the_elements_of_a_list_are_its_distinct_scalars() -> None:
     assert comparable_elements(["a", 1, 1.0, True, None, ["b"], {"c": 1}, "a", False]) == [
         *(Comparable(text="a"), Comparable(number=1.0), Comparable(boolean=True)),
         Comparable(boolean=False),
@@ -143,11 +144,11 @@ def test_only_the_first_100_elements_of_a_list_are_compared() -> None:
 
     assert predicate_holds(FieldPredicate("list", Op.CONTAINS, 99), fields)
     assert not predicate_holds(FieldPredicate("list", Op.CONTAINS, "beyond"), fields)
-    # Equal ones and those that are no scalars count among the 100.
+    # Repeated elements and those that are not scalars count towards the 100.
     assert comparable_elements([None] * 100 + ["beyond"]) == []
 
 
-def test_an_event_is_found_by_its_first_1_000_names_in_their_order() -> None:
+def test_only_the_first_1_000_names_in_order_are_indexed() -> None:
     fields: dict[str, Any] = {f"{n:04}": n for n in reversed(range(1_001))}
 
     assert predicate_holds(FieldPredicate("0999", Op.EQ, 999), fields)
@@ -156,7 +157,7 @@ def test_an_event_is_found_by_its_first_1_000_names_in_their_order() -> None:
     assert set(indexed_fields(fields)) == set(fields) - {"1000"}
 
 
-def test_null_and_long_names_take_no_place_among_the_1_000() -> None:
+def test_nulls_and_long_names_do_not_count_towards_the_1_000() -> None:
     fields: dict[str, Any] = {f"{n:04}": n for n in range(1_000)}
     fields |= {f"-{n}": None for n in range(100)} | {"+" * 256: 1}
 
@@ -164,20 +165,20 @@ def test_null_and_long_names_take_no_place_among_the_1_000() -> None:
     assert predicate_holds(FieldPredicate("0999", Op.EQ, 999), fields)
 
 
-def test_a_name_is_a_field_s_up_to_255_characters() -> None:
+def test_names_of_up_to_255_characters_are_indexed() -> None:
     fields = {"x" * 255: 1, "x" * 256: 1}
 
     assert predicate_holds(FieldPredicate("x" * 255, Op.EXISTS), fields)
     assert predicate_holds(FieldPredicate("x" * 256, Op.NOT_EXISTS), fields)
 
 
-SCALARS = KEEPABLE_TEXT | FINITE_NUMBERS | st.booleans()
+SCALARS = STORABLE_TEXT | FINITE_NUMBERS | st.booleans()
 NAMES = st.sampled_from(["a", "b"])
 VALUED = SCALARS | st.none() | st.lists(SCALARS, max_size=2) | st.just({"a": 1})
 
 
 @given(st.dictionaries(NAMES, VALUED, max_size=2), SCALARS)
-def test_exactly_one_of_equal_unequal_and_absent_holds(
+def test_exactly_one_of_equal_unequal_and_absent_is_true(
     fields: dict[str, Any], operand: Any
 ) -> None:
     for name in ("a", "b"):
@@ -188,8 +189,8 @@ def test_exactly_one_of_equal_unequal_and_absent_holds(
         assert sum(held) == 1
 
 
-@given(FINITE_NUMBERS | KEEPABLE_TEXT, FINITE_NUMBERS | KEEPABLE_TEXT)
-def test_of_two_that_can_be_compared_one_is_less_equal_or_greater(value: Any, operand: Any) -> None:
+@given(FINITE_NUMBERS | STORABLE_TEXT, FINITE_NUMBERS | STORABLE_TEXT)
+def test_comparable_values_are_less_equal_or_greater(value: Any, operand: Any) -> None:
     fields = {"a": value}
     less, equal, greater, most, least = (
         predicate_holds(FieldPredicate("a", operator, operand), fields)
@@ -201,7 +202,7 @@ def test_of_two_that_can_be_compared_one_is_less_equal_or_greater(value: Any, op
 
 
 @given(SCALARS, st.lists(SCALARS, max_size=4))
-def test_a_value_is_one_of_a_list_where_it_equals_one(value: Any, operand: list[Any]) -> None:
+def test_in_is_true_if_the_value_equals_an_element(value: Any, operand: list[Any]) -> None:
     fields = {"a": value}
 
     within = predicate_holds(FieldPredicate("a", Op.IN, tuple(operand)), fields)
@@ -212,15 +213,15 @@ def test_a_value_is_one_of_a_list_where_it_equals_one(value: Any, operand: list[
 
 
 @given(st.lists(SCALARS, max_size=4), SCALARS)
-def test_a_list_contains_what_one_of_its_elements_is(value: list[Any], operand: Any) -> None:
+def test_a_list_contains_each_of_its_elements(value: list[Any], operand: Any) -> None:
     contained = predicate_holds(FieldPredicate("a", Op.CONTAINS, operand), {"a": value})
 
     equal = FieldPredicate("a", Op.EQ, operand)
     assert contained is any(predicate_holds(equal, {"a": each}) for each in value)
 
 
-@given(SCALARS | st.lists(KEEPABLE_JSON, max_size=4))
-def test_what_an_event_has_does_not_depend_on_its_other_fields(value: Any) -> None:
+@given(SCALARS | st.lists(STORABLE_JSON, max_size=4))
+def test_a_predicate_does_not_depend_on_other_fields(value: Any) -> None:
     crowd: dict[str, Any] = {f"z{n}": n for n in range(1_000)}
 
     assert indexed_fields({"a": value} | crowd)["a"] == value

@@ -26,7 +26,7 @@ WORDS = {
 
 
 @pytest.mark.parametrize(("word", "severity"), WORDS.items())
-def test_a_known_word_has_its_severity(word: str, severity: Severity) -> None:
+def test_a_known_word_is_mapped_to_its_severity(word: str, severity: Severity) -> None:
     assert lookup_severity(word) is severity
 
 

@@ -36,7 +36,7 @@ def rejection_message(terms: TokenRequirements | None = None, **overrides: Any) 
     return raised.value.message
 
 
-def test_claims_give_name_organizations_permissions_and_expiration() -> None:
+def test_claims_contain_name_organizations_permissions_and_expiration() -> None:
     claims = parse_token(permissions=["EVENT_READ"])
 
     assert claims == TokenClaims(
@@ -103,7 +103,7 @@ def test_an_organization_that_is_not_a_key_is_rejected(organization: Any) -> Non
         ({}, set()),
     ],
 )
-def test_permissions_have_our_names_or_deltafi_s_and_others_are_ignored(
+def test_permissions_of_tocsin_and_deltafi_are_known_and_others_ignored(
     attributes: dict[str, Any], permissions: set[Permission]
 ) -> None:
     assert parse_token(**attributes).permissions == permissions
@@ -165,7 +165,7 @@ def test_a_subject_that_cannot_be_a_name_is_rejected(name: Any, message: str) ->
         ("iat", SECONDS + 30, SECONDS + 31, EARLY),
     ],
 )
-def test_times_are_honoured_to_the_second_with_a_leeway_of_30(
+def test_times_are_checked_with_a_leeway_of_30_seconds(
     claim: str, passing: float, failing: float, message: str
 ) -> None:
     claims: dict[str, Any] = {claim: failing}
@@ -195,7 +195,7 @@ def test_a_token_that_never_expires_is_rejected() -> None:
 
 
 @pytest.mark.parametrize("value", ["https://id", ABSENT, None, "https://id/", ["https://id"], 7])
-def test_the_issuer_is_checked_where_one_is_configured(value: Any) -> None:
+def test_the_issuer_is_checked_if_configured(value: Any) -> None:
     parse_token(iss=value)
     if value == "https://id":
         parse_token(TokenRequirements(issuer="https://id"), iss=value)
@@ -215,7 +215,7 @@ def test_the_audience_may_be_one_of_several(value: Any) -> None:
 @pytest.mark.parametrize(
     "value", [ABSENT, None, "tocsin2", "other tocsin", [], [["tocsin"]], {"tocsin": 1}]
 )
-def test_another_audience_is_rejected_where_one_is_configured(value: Any) -> None:
+def test_another_audience_is_rejected_if_configured(value: Any) -> None:
     message = rejection_message(TokenRequirements(audience="tocsin"), aud=value)
 
     assert message == "The token is intended for another audience than this server (aud)."

@@ -1,4 +1,4 @@
-"""The canonical form of a JSON value: one text for equal values, two for any others."""
+"""The canonical form of a JSON value: equal values have equal texts, others different ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.shared.values import canonical_json
-from tests.domain.strategies import KEEPABLE_JSON
+from tests.domain.strategies import STORABLE_JSON
 
 
 @pytest.mark.parametrize(
@@ -32,17 +32,17 @@ def test_the_canonical_form_is_compact_sorted_and_ascii(value: Any, text: bytes)
 
 
 @given(st.integers(-(2**53), 2**53))
-def test_an_integer_and_the_same_number_with_a_point_are_one(number: int) -> None:
+def test_an_integer_and_an_equal_float_have_the_same_form(number: int) -> None:
     assert canonical_json({"n": [number]}) == canonical_json({"n": [float(number)]})
 
 
-@given(KEEPABLE_JSON)
+@given(STORABLE_JSON)
 def test_the_order_of_keys_does_not_matter(value: Any) -> None:
     assert canonical_json(value) == canonical_json(_reversed(value))
 
 
-@given(KEEPABLE_JSON)
-def test_the_canonical_form_tells_the_whole_value(value: Any) -> None:
+@given(STORABLE_JSON)
+def test_the_canonical_form_contains_the_whole_value(value: Any) -> None:
     text = canonical_json(value)
 
     assert json.loads(text) == value

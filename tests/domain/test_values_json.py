@@ -14,16 +14,16 @@ from app.domain.shared.limits import Limits
 from app.domain.shared.problems import Problem, invalid_input
 from app.domain.shared.values import validate_json, validate_json_object
 from tests.domain.examples import is_utf_8, nest_value
-from tests.domain.strategies import ANY_JSON, KEEPABLE_JSON, KEEPABLE_OBJECTS
+from tests.domain.strategies import ANY_JSON, STORABLE_JSON, STORABLE_OBJECTS
 
 
-@given(KEEPABLE_OBJECTS)
-def test_every_object_of_keepable_values_is_kept(value: dict[str, Any]) -> None:
+@given(STORABLE_OBJECTS)
+def test_every_object_of_storable_values_is_accepted(value: dict[str, Any]) -> None:
     assert validate_json_object(value, Limits()) == []
 
 
-@given(KEEPABLE_JSON)
-def test_every_json_value_of_keepable_values_is_kept(value: Any) -> None:
+@given(STORABLE_JSON)
+def test_every_json_value_of_storable_values_is_accepted(value: Any) -> None:
     assert validate_json(value, Limits()) == []
 
 
@@ -146,7 +146,7 @@ def test_a_number_that_is_not_finite_is_reported_with_its_path(number: float) ->
 
 
 @pytest.mark.parametrize("number", [1.7976931348623157e308, 2**1023, -0.0, 5e-324, 2**64, True])
-def test_every_finite_number_is_kept(number: float) -> None:
+def test_every_finite_number_is_accepted(number: float) -> None:
     assert validate_json_object({"n": number}, Limits()) == []
 
 
@@ -194,7 +194,7 @@ def test_the_path_of_a_text_or_key_that_cannot_be_stored_is_storable(
         pytest.param({"t": [1] * 32_764}, id="numbers"),
     ],
 )
-def test_64_kib_are_counted_in_bytes_of_compact_utf_8(value: dict[str, Any]) -> None:
+def test_the_limit_of_64_kib_is_in_bytes_of_compact_utf_8(value: dict[str, Any]) -> None:
     fitting = validate_json_object(value, Limits(), "fields")
     too_large = validate_json_object(value | {"more": None}, Limits(), "fields")
 
@@ -219,7 +219,7 @@ def test_a_value_nested_too_deeply_is_rejected(levels: int, key: str | None) -> 
 
 @pytest.mark.parametrize("key", [None, "a"])
 @pytest.mark.parametrize("innermost", [None, 1, "text", True])
-def test_a_scalar_in_50_containers_is_kept(innermost: Any, key: str | None) -> None:
+def test_a_scalar_in_50_containers_is_accepted(innermost: Any, key: str | None) -> None:
     value = nest_value(50, innermost, key=key)
 
     assert validate_json(value, Limits(), "default") == []
@@ -228,7 +228,7 @@ def test_a_scalar_in_50_containers_is_kept(innermost: Any, key: str | None) -> N
 
 @pytest.mark.parametrize("key", [None, "a"])
 @pytest.mark.parametrize("innermost", [[], {}])
-def test_a_51st_container_is_too_deep_though_it_is_empty(innermost: Any, key: str | None) -> None:
+def test_an_empty_51st_container_is_too_deep(innermost: Any, key: str | None) -> None:
     fitting, too_deep = nest_value(49, innermost, key=key), nest_value(50, innermost, key=key)
 
     problems = [validate_json(value, Limits(), "default") for value in (fitting, too_deep)]
@@ -252,7 +252,9 @@ def test_a_scalar_in_50_containers_that_cannot_be_stored_is_reported_with_its_pa
 
 
 def _count_unstorable(value: Any) -> int:
-    """How many keys, texts and numbers of the value neither UTF-8, PostgreSQL nor a double hold."""
+    """Returns the number of keys, texts and numbers that UTF-8, PostgreSQL or a double cannot
+    store.
+    """
     if isinstance(value, dict):
         return sum(map(_count_unstorable, [*value, *value.values()]))
     if isinstance(value, list):

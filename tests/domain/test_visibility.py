@@ -54,7 +54,9 @@ CHAIN = (
         ([("REQUIRE", ALWAYS), ("SHOW", NEVER)], False),
     ],
 )
-def test_hide_wins_and_one_show_is_enough(rules: list[tuple[str, Any]], visible: bool) -> None:
+def test_hide_takes_precedence_and_one_show_rule_is_sufficient(
+    rules: list[tuple[str, Any]], visible: bool
+) -> None:
     ruled = tuple(make_rule(effect, "a", condition) for effect, condition in rules)
 
     settled = resolve_fields(make_number_fields("a"), ruled, {"a": 1})
@@ -66,7 +68,7 @@ def test_hide_wins_and_one_show_is_enough(rules: list[tuple[str, Any]], visible:
 
 
 @pytest.mark.parametrize("effect", ["SHOW", "HIDE", "REQUIRE"])
-def test_a_rule_that_is_not_enabled_has_no_effect(effect: str) -> None:
+def test_a_disabled_rule_has_no_effect(effect: str) -> None:
     rule = make_rule(effect, "a", NEVER if effect == "SHOW" else ALWAYS, enabled=False)
 
     settled = resolve_fields(make_number_fields("a"), (rule,), {"a": 1})
@@ -95,7 +97,7 @@ def test_a_chain_of_rules_is_resolved_from_the_top(
     assert settled.values == {name: values[name] for name in values if name in visible}
 
 
-def test_a_predicate_on_a_hidden_field_is_false_and_not_exists_is_there_for_that() -> None:
+def test_a_predicate_on_a_hidden_field_is_false_except_not_exists() -> None:
     rules = (
         make_rule("HIDE", "a", ALWAYS),
         make_rule("SHOW", "b", make_predicate("a", "NE", 2)),
@@ -108,7 +110,7 @@ def test_a_predicate_on_a_hidden_field_is_false_and_not_exists_is_there_for_that
     assert settled.visible == ("c", "d")
 
 
-def test_a_default_is_for_what_is_visible_and_its_dependents_see_it() -> None:
+def test_a_default_is_applied_if_visible_and_used_by_dependents() -> None:
     fields = (
         make_field(name="a", default=1),
         make_field(name="b", default=2),
@@ -132,7 +134,7 @@ def test_a_null_counts_as_absent() -> None:
     assert settled == ResolvedFields({"a": 1, "b": None}, ("a", "b"), (), ())
 
 
-def test_defaults_can_be_stored_to_some_fields() -> None:
+def test_defaults_can_be_limited_to_some_fields() -> None:
     fields = make_number_fields("a", "b", default=1)
 
     assert resolve_fields(fields, (), {}, {"b"}).values == {"b": 1}
@@ -154,7 +156,7 @@ def test_defaults_can_be_stored_to_some_fields() -> None:
         (False, [("SHOW", ALWAYS), ("REQUIRE", ALWAYS)], ("a",)),
     ],
 )
-def test_only_what_is_visible_is_required(
+def test_only_visible_fields_are_required(
     required: bool, rules: list[tuple[str, Any]], names: tuple[str, ...]
 ) -> None:
     ruled = tuple(make_rule(effect, "a", condition) for effect, condition in rules)
@@ -173,7 +175,7 @@ def test_a_dropped_value_is_reported_under_its_name() -> None:
 
 @settings(max_examples=200)
 @given(DRAWN_FIELDS, DRAWN_RULES, DRAWN_VALUES, st.randoms())
-def test_the_order_of_rules_and_fields_never_matters(
+def test_the_order_of_rules_and_fields_does_not_matter(
     fields: tuple[FieldDefinition, ...],
     rules: tuple[ConditionalRule, ...],
     values: dict[str, Any],
@@ -206,7 +208,7 @@ def test_valid_rules_have_exactly_one_consistent_resolution(
 
 @settings(max_examples=200)
 @given(DRAWN_FIELDS, DRAWN_RULES, DRAWN_VALUES)
-def test_the_schema_of_valid_rules_validates_as_the_rules_do(
+def test_the_schema_and_valid_rules_agree(
     fields: tuple[FieldDefinition, ...], rules: tuple[ConditionalRule, ...], values: dict[str, Any]
 ) -> None:
     assume(not validate_conditional_rules(rules, fields, Limits()))
@@ -230,7 +232,7 @@ def _problem_fields(problems: list[Problem], code: UserErrorCode) -> set[str]:
 def _consistent_choices(
     fields: tuple[FieldDefinition, ...], rules: tuple[ConditionalRule, ...], values: dict[str, Any]
 ) -> list[tuple[tuple[str, ...], dict[str, Any]]]:
-    """Every choice of visible fields that the rules agree with, once its values are there."""
+    """Yields every set of visible fields that is consistent with the rules and the values."""
     kinds = {field.name: field.kind for field in fields}
     results = []
     for count in range(len(fields) + 1):
@@ -242,9 +244,9 @@ def _consistent_choices(
                 for field in shown
                 if field.default is not None and attributes.get(field.name) is None
             }
-            here = attributes | defaults
+            all_values = attributes | defaults
             effects = {
-                (rule.effect.value, target, condition_holds(rule.condition, kinds, here))
+                (rule.effect.value, target, condition_holds(rule.condition, kinds, all_values))
                 for rule in rules
                 if rule.enabled
                 for target in rule.targets
@@ -256,5 +258,5 @@ def _consistent_choices(
                 and (("SHOW", name, True) in effects or ("SHOW", name, False) not in effects)
             )
             if agreed == names:
-                results.append((names, here))
+                results.append((names, all_values))
     return results

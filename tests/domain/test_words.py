@@ -17,7 +17,7 @@ from app.domain.events.words import (
     extract_words,
 )
 from tests.domain.examples import make_event
-from tests.domain.strategies import KEEPABLE_TEXT
+from tests.domain.strategies import STORABLE_TEXT
 
 HASH = "#"  # between the beginning of a long word and its hash
 UNSPACED = "日本語テストひらがな𠀀𠀁ผิดพลาดຜິດພາດកំហុសအမှား々ー"
@@ -33,7 +33,7 @@ UNSPACED = "日本語テストひらがな𠀀𠀁ผิดพลาดຜິດ
         ("a_b a-b a.b", {"a", "b"}),
         ("ABC12x", {"abc12x"}),
         ("don't", {"don", "t"}),
-        ("café cafe\u0301 CAFÉ", {"café"}),  # an accent that has a letter with it is part of it
+        ("café cafe\u0301 CAFÉ", {"café"}),  # an accent combined with a letter is part of it
         ("x\u0301 y\u0323\u0302\u20dd", {"x", "ỵ"}),
         ("Straße STRASSE", {"strasse"}),
         ("ﬁne ｆｉｎｅ", {"fine"}),
@@ -60,9 +60,7 @@ UNSPACED = "日本語テストひらがな𠀀𠀁ผิดพลาดຜິດ
         ("é" * 14, {"é" * 14}),
     ],
 )
-def test_words_are_runs_of_letters_and_digits_without_case_and_marks(
-    text: str, expected: set[str]
-) -> None:
+def test_words_are_letters_and_digits_without_case_and_marks(text: str, expected: set[str]) -> None:
     assert extract_words(text) == expected
 
 
@@ -74,11 +72,11 @@ def test_a_long_word_is_stored_as_its_beginning_and_a_hash() -> None:
     assert extract_words("X" * 40) == extract_words("x" * 40)
     assert extract_words("x" * 40).isdisjoint(extract_words("x" * 41))
     [word] = extract_words("x" + "é" * 30)
-    assert word.partition(HASH)[0] == "x" + "é" * 13  # no part of a character
+    assert word.partition(HASH)[0] == "x" + "é" * 13  # no partial character
 
 
 @given(st.text(st.characters(codec="utf-8"), max_size=60))
-def test_a_word_is_short_and_has_nothing_that_a_database_could_take_apart(text: str) -> None:
+def test_a_word_is_short_and_consists_of_letters_and_digits(text: str) -> None:
     for word in extract_words(text):
         head, _, digest = word.partition(HASH)
         assert 0 < len(head.encode()) <= 28
@@ -87,16 +85,14 @@ def test_a_word_is_short_and_has_nothing_that_a_database_could_take_apart(text: 
 
 
 @given(st.text(st.characters(codec="utf-8"), max_size=20))
-def test_a_word_is_found_by_itself(text: str) -> None:
+def test_a_word_matches_itself(text: str) -> None:
     for word in extract_words(text):
         if HASH not in word:
             assert contains_terms([word], extract_search_terms(word))
 
 
 @given(st.text(st.characters(codec="utf-8"), max_size=40), st.text("aé日🔥", max_size=3))
-def test_a_text_is_found_by_itself_and_by_each_of_its_words_as_a_prefix(
-    text: str, other: str
-) -> None:
+def test_a_text_matches_itself_and_each_of_its_words_as_a_prefix(text: str, other: str) -> None:
     words = sorted(extract_words(f"{other} {text}"))
 
     assert contains_terms(words, extract_search_terms(text))
@@ -116,7 +112,7 @@ def test_any_part_of_a_text_without_spaces_is_found(text: str, data: st.DataObje
     st.text("aaab", min_size=1, max_size=40),
     st.lists(st.text("aaab", min_size=1, max_size=40), max_size=5),
 )
-def test_a_prefix_finds_the_words_that_begin_with_it(prefix: str, words: list[str]) -> None:
+def test_a_prefix_matches_words_that_begin_with_it(prefix: str, words: list[str]) -> None:
     stored = sorted(extract_words(" ".join(words)))
     candidates = words if len(prefix) <= 28 else [word for word in words if len(word) > 28]
 
@@ -148,7 +144,7 @@ def test_the_terms_of_a_search_are_words_and_prefixes(search: str, expected: set
     assert extract_search_terms(search) == expected
 
 
-def test_words_of_version_1_stay_as_they_were_stored() -> None:
+def test_words_of_version_1_are_unchanged() -> None:
     text = f"日本語 🔥 Pump 3 {'x' * 28} {'x' * 29}"
 
     assert extract_first_version_words(text) == {
@@ -158,12 +154,12 @@ def test_words_of_version_1_stay_as_they_were_stored() -> None:
 
 
 @pytest.mark.parametrize("text", ["ᄀ\u0323ᅡ", "a\u0345ι", "ﾞ", "ͅ", "가\u3099ᆨ", "ß\u0307s"])
-def test_a_word_whose_letters_a_mark_kept_apart_is_found_by_itself(text: str) -> None:
+def test_a_word_with_a_mark_between_letters_matches_itself(text: str) -> None:
     for word in extract_words(text):
         assert contains_terms([word], extract_search_terms(word))
 
 
-@given(KEEPABLE_TEXT)
+@given(STORABLE_TEXT)
 def test_case_width_and_composition_do_not_matter(text: str) -> None:
     for form in ("NFC", "NFD", "NFKC", "NFKD"):
         spelt: str = unicodedata.normalize(form, text)
@@ -176,7 +172,7 @@ def test_the_words_of_two_texts_are_those_of_both(one: str, other: str) -> None:
     assert extract_words(f"{one} {other}") == extract_words(one) | extract_words(other)
 
 
-@given(KEEPABLE_TEXT, KEEPABLE_TEXT)
+@given(STORABLE_TEXT, STORABLE_TEXT)
 def test_an_event_is_found_by_each_word_and_by_all_of_them(summary: str, content: str) -> None:
     event = make_event(summary=summary, content=content)
 

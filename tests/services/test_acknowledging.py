@@ -46,7 +46,7 @@ async def test_an_acknowledgement_is_retried_after_a_deadlock(
     assert {row.id for row in acknowledged.rows} == {low, high}
 
 
-async def test_several_batches_are_acknowledged_and_the_newest_events_returned(
+async def test_several_batches_are_acknowledged_and_the_newest_events_are_returned(
     database: Database,
 ) -> None:
     command = await admin_command(database)

@@ -23,14 +23,14 @@ async def read_both_ways(database: Database) -> None:
 async def test_statements_of_background_tasks_are_not_counted(
     database: Database, statements: Statements
 ) -> None:
-    done = asyncio.Event()
+    finished = asyncio.Event()
 
     async def work() -> None:
         await read_both_ways(database)
-        done.set()
+        finished.set()
 
     async with run_in_background(work(), "test"), asyncio.timeout(TIMEOUT_SECONDS):
-        await done.wait()
+        await finished.wait()
     in_task = list(statements)
     await read_both_ways(database)
 

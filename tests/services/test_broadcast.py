@@ -36,7 +36,7 @@ class CountingRenderer:
 
 
 async def take_answers(answers: Answers, count: int) -> list[str]:
-    """Returns the next texts, at least as many as requested."""
+    """Returns the next texts, at least the given number."""
     taken: list[str] = []
     async with asyncio.timeout(TIMEOUT_SECONDS):
         while len(taken) < count:
@@ -61,20 +61,20 @@ async def everything(database: Database) -> FeedFilter:
     return FeedFilter((await admin_command(database)).actor.organization_id)
 
 
-async def test_twenty_subscribers_of_a_broadcast_cost_one_rendering_per_entry(
+async def test_twenty_subscribers_of_a_broadcast_share_one_rendering_per_entry(
     database: Database, feed: Feed, everything: FeedFilter
 ) -> None:
     command, rendering = await admin_command(database), CountingRenderer()
     broadcast = feed.get_broadcast("same", everything, rendering.render)
-    many = [broadcast.subscribe(feed.read_position) for _ in range(20)]
-    heard = [asyncio.create_task(take_answers(answers, 3)) for answers in many]
+    subscribers = [broadcast.subscribe(feed.read_position) for _ in range(20)]
+    receiving = [asyncio.create_task(take_answers(answers, 3)) for answers in subscribers]
     await wait_for_subscribers(broadcast, 20)
 
     await events.log_events(database, command, [notification_draft(summary) for summary in "abc"])
 
-    assert await asyncio.gather(*heard) == [["a", "b", "c"]] * 20
+    assert await asyncio.gather(*receiving) == [["a", "b", "c"]] * 20
     assert rendering.made == {"a": 1, "b": 1, "c": 1}
-    for answers in many:
+    for answers in subscribers:
         await answers.aclose()
 
 
@@ -82,17 +82,17 @@ async def test_a_broadcast_ends_when_its_last_subscriber_leaves(
     database: Database, feed: Feed, everything: FeedFilter
 ) -> None:
     broadcast = feed.get_broadcast("same", everything, CountingRenderer().render)
-    two = [broadcast.subscribe(feed.read_position) for _ in range(2)]
-    heard = [asyncio.create_task(take_answers(answers, 1)) for answers in two]
+    subscribers = [broadcast.subscribe(feed.read_position) for _ in range(2)]
+    receiving = [asyncio.create_task(take_answers(answers, 1)) for answers in subscribers]
     await wait_for_subscribers(broadcast, 2)
     await events.log_events(database, await admin_command(database), [notification_draft("heard")])
-    await asyncio.gather(*heard)
+    await asyncio.gather(*receiving)
 
-    await two[0].aclose()
-    still_there = feed.broadcasts == {"same": broadcast}
-    await two[1].aclose()
+    await subscribers[0].aclose()
+    is_active = feed.broadcasts == {"same": broadcast}
+    await subscribers[1].aclose()
 
-    assert still_there
+    assert is_active
     assert feed.broadcasts == {}
     async with asyncio.timeout(TIMEOUT_SECONDS):
         while feed.followers:
@@ -105,23 +105,23 @@ async def test_a_slow_subscriber_falls_behind_but_loses_nothing(
     command = await admin_command(database)
     broadcast = feed.get_broadcast("same", everything, CountingRenderer(width=300).render)
     slow, quick = [broadcast.subscribe(feed.read_position) for _ in range(2)]
-    both = asyncio.gather(take_answers(slow, 1), take_answers(quick, 1))
+    subscribers = asyncio.gather(take_answers(slow, 1), take_answers(quick, 1))
     await wait_for_subscribers(broadcast, 2)
     await events.log_events(database, command, [notification_draft("first")])
-    await both
+    await subscribers
 
-    heard, held = [], []
+    receiving, held = [], []
     for n in range(8):
         await events.log_events(database, command, [notification_draft(str(n))])
-        heard += await take_answers(quick, 1)
+        receiving += await take_answers(quick, 1)
         held.append(max(each.buffered_bytes for each in broadcast.subscribers))
     late = await take_answers(slow, 8)
     [_] = await events.log_events(database, command, [notification_draft("last")])
     joined_again = [await take_answers(each, 1) for each in (slow, quick)]
 
-    assert heard == [str(n) for n in range(8)]
+    assert receiving == [str(n) for n in range(8)]
     assert held == [600, 900, 900, 900, 900, 900, 900, 900]  # a fourth would exceed 1,000
-    assert late == heard
+    assert late == receiving
     assert joined_again == [["last"], ["last"]]
     for answers in (slow, quick):
         await answers.aclose()
@@ -140,7 +140,7 @@ class PushReceiver:
         return self.open
 
 
-async def test_an_idle_subscriber_is_pushed_entries_and_queues_those_that_cannot_be_pushed(
+async def test_entries_are_pushed_to_an_idle_subscriber_or_queued(
     database: Database, feed: Feed, everything: FeedFilter
 ) -> None:
     command, pushed = await admin_command(database), PushReceiver()
@@ -181,19 +181,21 @@ async def test_a_subscriber_that_overflows_resumes_after_the_pushed_entries(
     await events.log_events(database, command, [notification_draft("pushed")])
     await take_answers(quick, 1)
     pushed.open = False
-    heard = []
+    received = []
     for n in range(8):
         await events.log_events(database, command, [notification_draft(str(n))])
-        heard += await take_answers(quick, 1)
+        received += await take_answers(quick, 1)
     late = await first + await take_answers(slow, 7)
 
     assert [each.strip() for each in pushed.texts] == ["pushed"]
-    assert late == heard == [str(n) for n in range(8)]
+    assert late == received == [str(n) for n in range(8)]
     for answers in (slow, quick):
         await answers.aclose()
 
 
-async def test_a_subscriber_that_left_is_not_pushed_to(feed: Feed, everything: FeedFilter) -> None:
+async def test_nothing_is_pushed_to_a_subscriber_that_left(
+    feed: Feed, everything: FeedFilter
+) -> None:
     pushed = PushReceiver()
     broadcast = feed.get_broadcast("same", everything, CountingRenderer().render)
     leaving = asyncio.create_task(
@@ -218,7 +220,7 @@ async def test_a_failure_ends_a_broadcast_for_all_and_the_next_subscriber_starts
         raise KeyError("secret")
 
     broadcast = feed.get_broadcast("same", everything, failing)
-    heard = [
+    receiving = [
         asyncio.create_task(take_answers(broadcast.subscribe(feed.read_position), 1))
         for _ in range(3)
     ]
@@ -226,12 +228,12 @@ async def test_a_failure_ends_a_broadcast_for_all_and_the_next_subscriber_starts
     before = feed.read_position
 
     await events.log_events(database, await admin_command(database), [notification_draft("lost")])
-    failures = await asyncio.gather(*heard, return_exceptions=True)
-    anew = feed.get_broadcast("same", everything, CountingRenderer().render).subscribe(before)
+    failures = await asyncio.gather(*receiving, return_exceptions=True)
+    restarted = feed.get_broadcast("same", everything, CountingRenderer().render).subscribe(before)
 
     assert [type(each) for each in failures] == [KeyError] * 3
-    assert await take_answers(anew, 1) == ["lost"]
-    await anew.aclose()
+    assert await take_answers(restarted, 1) == ["lost"]
+    await restarted.aclose()
 
 
 async def test_a_read_of_the_change_log_is_limited_by_bytes(
@@ -263,22 +265,22 @@ async def test_subscribers_that_reconnect_during_writes_get_every_entry_once_in_
             await events.log_events(process, command, [notification_draft(f"{name}.{n}")])
 
     async def come_and_go(seed: int) -> list[str]:
-        random, after, heard = Random(seed), begun, list[str]()
-        while len(heard) < 120:
+        random, after, received = Random(seed), begun, list[str]()
+        while len(received) < 120:
             broadcast = feed.get_broadcast("same", everything, rendering.render)
             async with contextlib.aclosing(broadcast.subscribe(after)) as answers:
                 for _ in range(random.randrange(1, 6)):
                     for place, text in await anext(answers):
                         after = place
-                        heard.append(text)
+                        received.append(text)
                         await asyncio.sleep(0)
-                    if len(heard) >= 120:
+                    if len(received) >= 120:
                         break
-        return heard
+        return received
 
     begun: LogPosition = feed.read_position
     async with asyncio.timeout(TIMEOUT_SECONDS):
-        *heard, _ = await asyncio.gather(
+        *received, _ = await asyncio.gather(
             *(come_and_go(seed) for seed in range(8)),
             asyncio.gather(*(write(each, name) for name, each in enumerate(writers))),
         )
@@ -292,5 +294,5 @@ async def test_subscribers_that_reconnect_during_writes_get_every_entry_once_in_
         await process.close()
 
     assert len(logged) == 120
-    assert heard == [logged] * 8
+    assert received == [logged] * 8
     assert feed.broadcasts == {}

@@ -45,7 +45,7 @@ def access(database: Database, clock: FakeClock) -> Access:
 
 
 @pytest.fixture
-def looks() -> Iterator[list[str]]:
+def key_lookups() -> Iterator[list[str]]:
     """Records the key lookups of this process."""
     sent: list[str] = []
 
@@ -67,20 +67,20 @@ def make_caller(key_id: UUID | None = None, **overrides: Any) -> Caller:
 
 
 async def test_a_key_is_looked_up_once_in_half_a_second(
-    access: Access, clock: FakeClock, looks: list[str]
+    access: Access, clock: FakeClock, key_lookups: list[str]
 ) -> None:
     first = await authenticate_headers(access, authorization_headers(ADMINISTRATOR), "a")
 
     clock.seconds += 0.4
     again = await authenticate_headers(access, authorization_headers(ADMINISTRATOR), "b")
-    lookups = len(looks)
+    lookups = len(key_lookups)
     clock.seconds += 0.2
     renewed = await authenticate_headers(access, authorization_headers(ADMINISTRATOR), "a")
 
     assert again is first
     assert lookups == 1
     assert renewed == first
-    assert len(looks) == 2
+    assert len(key_lookups) == 2
 
 
 async def test_a_key_that_another_process_revoked_is_accepted_for_at_most_a_second(
@@ -92,73 +92,73 @@ async def test_a_key_that_another_process_revoked_is_accepted_for_at_most_a_seco
     await operator_keys.revoke(database, caller.credential_id, datetime.now(UTC))
 
     clock.seconds += 0.4
-    still = await authenticate_headers(access, authorization_headers(key), "a")
+    cached = await authenticate_headers(access, authorization_headers(key), "a")
     clock.seconds += 0.6
     with pytest.raises(InactiveCredentialError, match="The API key was revoked"):
         await authenticate_headers(access, authorization_headers(key), "a")
 
-    assert still is caller
+    assert cached is caller
     assert len(access.caller_cache) == 0
 
 
 def test_one_request_refreshes_an_entry_while_others_use_it(clock: FakeClock) -> None:
-    cache, place = CallerCache(clock), create_cache_key("k", None)
-    cache.store(place, make_caller(), None, cache.begin_lookup())
+    cache, cache_key = CallerCache(clock), create_cache_key("k", None)
+    cache.store(cache_key, make_caller(), None, cache.begin_lookup())
 
     clock.seconds += 0.6
-    lookups = [cache.get(place, NOON) for _ in range(3)]
+    lookups = [cache.get(cache_key, NOON) for _ in range(3)]
     clock.seconds += 0.4
-    late = cache.get(place, NOON)
+    expired = cache.get(cache_key, NOON)
 
     assert [each is None for each in lookups] == [True, False, False]
-    assert late is None
+    assert expired is None
 
 
 def test_an_expired_credential_is_never_returned_from_the_cache(
     clock: FakeClock,
 ) -> None:
-    cache, place = CallerCache(clock), create_cache_key("k", None)
-    cache.store(place, make_caller(expires_at=NOON), None, cache.begin_lookup())
+    cache, cache_key = CallerCache(clock), create_cache_key("k", None)
+    cache.store(cache_key, make_caller(expires_at=NOON), None, cache.begin_lookup())
 
-    assert cache.get(place, NOON - timedelta(microseconds=1)) is not None
-    assert cache.get(place, NOON) is None
+    assert cache.get(cache_key, NOON - timedelta(microseconds=1)) is not None
+    assert cache.get(cache_key, NOON) is None
 
 
 def test_a_key_that_this_process_revokes_is_removed_immediately(clock: FakeClock) -> None:
     cache, key_id = CallerCache(clock), uuid7()
-    places = [
+    cache_keys = [
         create_cache_key("k", None),
         create_cache_key("k", "wells"),
         create_cache_key("other", None),
     ]
-    for place, id in zip(places, (key_id, key_id, uuid7()), strict=True):
-        cache.store(place, make_caller(id), None, cache.begin_lookup())
+    for cache_key, id in zip(cache_keys, (key_id, key_id, uuid7()), strict=True):
+        cache.store(cache_key, make_caller(id), None, cache.begin_lookup())
 
     cache.invalidate_key(key_id)
 
-    assert [cache.get(place, NOON) is None for place in places] == [True, True, False]
+    assert [cache.get(cache_key, NOON) is None for cache_key in cache_keys] == [True, True, False]
 
 
 def test_a_lookup_that_began_before_a_revocation_is_not_cached(clock: FakeClock) -> None:
-    cache, place, key_id = CallerCache(clock), create_cache_key("k", None), uuid7()
-    look = cache.begin_lookup()
+    cache, cache_key, key_id = CallerCache(clock), create_cache_key("k", None), uuid7()
+    lookup_token = cache.begin_lookup()
 
     cache.invalidate_key(key_id)
-    cache.store(place, make_caller(key_id), None, look)
+    cache.store(cache_key, make_caller(key_id), None, lookup_token)
 
-    assert cache.get(place, NOON) is None
+    assert cache.get(cache_key, NOON) is None
 
 
 def test_the_cache_is_bounded_and_evicts_the_oldest_lookup(
     clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(caller_cache, "MAX_CALLERS", 2)
-    cache, places = CallerCache(clock), [create_cache_key(each, None) for each in "abc"]
+    cache, cache_keys = CallerCache(clock), [create_cache_key(each, None) for each in "abc"]
 
-    for place in (places[0], places[1], places[0], places[2]):
-        cache.store(place, make_caller(), None, cache.begin_lookup())
+    for cache_key in (cache_keys[0], cache_keys[1], cache_keys[0], cache_keys[2]):
+        cache.store(cache_key, make_caller(), None, cache.begin_lookup())
 
-    assert [cache.get(place, NOON) is None for place in places] == [False, True, False]
+    assert [cache.get(cache_key, NOON) is None for cache_key in cache_keys] == [False, True, False]
 
 
 async def test_each_organization_is_looked_up_separately(
@@ -198,7 +198,7 @@ async def test_a_token_is_cached_until_it_expires(database: Database, clock: Fak
     first = await authenticate_headers(access, authorization_headers(token), "a")
     again = await authenticate_headers(access, authorization_headers(token), "a")
 
-    place = create_cache_key(token, None)
+    cache_key = create_cache_key(token, None)
     assert again is first
     assert first.expires_at is not None
-    assert access.caller_cache.get(place, first.expires_at) is None
+    assert access.caller_cache.get(cache_key, first.expires_at) is None

@@ -93,9 +93,11 @@ async def test_correlations_follow_the_definition(database: Database, seed: int)
                 database, command.actor, page, start, depth, limits
             )
             assert _summarize_page(result) == expected_correlations(links, start, depth)
-            places = [each.key for _, each, _ in result.rows]
-            assert places == sorted(places)
-            assert [event.id for _, _, event in result.rows] == [each.event_id for each in places]
+            positions = [each.key for _, each, _ in result.rows]
+            assert positions == sorted(positions)
+            assert [event.id for _, _, event in result.rows] == [
+                each.event_id for each in positions
+            ]
 
 
 def _summarize_page(page: correlation_queries.CorrelationPage) -> Seen:

@@ -67,9 +67,9 @@ async def fetch_added_summaries(
     """Returns the summaries of the next notifications after the cursor."""
     caller = await admin_caller(database)
     following = await subscriptions.subscribe_to_notifications(database, caller, ALL, after)
-    heard = iterate_entries(running, following.feed_filter, following.after)
-    async with contextlib.aclosing(heard):
-        return await take_summaries(heard, count)
+    summaries = iterate_entries(running, following.feed_filter, following.after)
+    async with contextlib.aclosing(summaries):
+        return await take_summaries(summaries, count)
 
 
 async def test_a_late_commit_is_not_missed_when_resuming_from_a_list(
@@ -106,7 +106,7 @@ async def test_a_live_follower_does_not_miss_a_late_commit(
     late_process = Database(database_url)
     async with run_feed(database) as running:
         entries = follow_organization(running, command, await fetch_log_head(database))
-        heard = asyncio.create_task(take_summaries(entries, 2))
+        received = asyncio.create_task(take_summaries(entries, 2))
         async with late_process.write(command.actor.organization_id) as session:
             await process_reports(session, [ReportCall(command, [notification_draft("late")])])
             await events.log_events(database, command, [notification_draft("early")])
@@ -114,14 +114,14 @@ async def test_a_live_follower_does_not_miss_a_late_commit(
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 while sum("FROM change" in each for each in background_statements) < 2:
                     await asyncio.sleep(0.01)  # the reader has read at most "early"
-        order = await heard
+        order = await received
         await entries.aclose()
     await late_process.close()
 
     assert order == ["late", "early"]
 
 
-async def test_a_live_follower_gets_entries_in_the_order_of_the_change_log(
+async def test_a_live_follower_receives_entries_in_the_order_of_the_change_log(
     database: Database, database_url: str
 ) -> None:
     command = await admin_command(database)
@@ -130,7 +130,7 @@ async def test_a_live_follower_gets_entries_in_the_order_of_the_change_log(
         entries = follow_organization(running, command, await fetch_log_head(database))
         live = asyncio.create_task(take_summaries(entries, 120))
         await asyncio.gather(*(log_40_events(process, command) for process in processes))
-        heard = await live
+        received = await live
         await entries.aclose()
     async with database.read(ALL_ORGANIZATIONS) as session:
         logged = [
@@ -141,8 +141,8 @@ async def test_a_live_follower_gets_entries_in_the_order_of_the_change_log(
     for process in processes:
         await process.close()
 
-    assert heard == logged
-    assert sorted(heard) == sorted(str(n) for n in range(40) for _ in processes)
+    assert received == logged
+    assert sorted(received) == sorted(str(n) for n in range(40) for _ in processes)
 
 
 async def test_a_signal_from_another_process_wakes_the_reader(
@@ -191,7 +191,7 @@ async def test_a_follower_whose_buffer_overflows_reads_the_change_log(database: 
     assert rest == [str(n) for n in range(20)]
 
 
-async def test_a_follower_that_is_behind_pruned_entries_gets_cursor_expired(
+async def test_a_follower_behind_pruned_entries_receives_cursor_expired(
     database: Database,
 ) -> None:
     command = await admin_command(database)
@@ -232,18 +232,18 @@ async def test_one_reader_serves_all_followers(
 ) -> None:
     command = await admin_command(database)
     async with run_feed(database) as running:
-        here = await fetch_log_head(database)
-        many = [follow_organization(running, command, here) for _ in range(20)]
-        heard = [asyncio.create_task(take_summaries(entries, 3)) for entries in many]
+        head = await fetch_log_head(database)
+        followers = [follow_organization(running, command, head) for _ in range(20)]
+        receiving = [asyncio.create_task(take_summaries(entries, 3)) for entries in followers]
         while len(running.followers) < 20:
             await asyncio.sleep(0)
         background_statements.clear()
         await events.log_events(
             database, command, [notification_draft(summary) for summary in "abc"]
         )
-        answers = await asyncio.gather(*heard)
+        answers = await asyncio.gather(*receiving)
         read = [each for each in background_statements if "FROM change" in each]
-        for entries in many:
+        for entries in followers:
             await entries.aclose()
 
     assert answers == [["a", "b", "c"]] * 20
@@ -253,8 +253,8 @@ async def test_one_reader_serves_all_followers(
 async def test_a_cursor_of_another_epoch_is_expired(database: Database) -> None:
     caller = await admin_caller(database)
     async with database.read(ALL_ORGANIZATIONS) as session:
-        moment = await changes.fetch_snapshot(session)
-    old = replace(moment, epoch="another epoch")
+        snapshot = await changes.fetch_snapshot(session)
+    old = replace(snapshot, epoch="another epoch")
     cursor = changes.encode_log_cursor(caller.organization_id, old, LOG_START, complete=True)
 
     with pytest.raises(RequestError) as refused:
@@ -277,9 +277,9 @@ async def log_40_events(process: Database, command: CommandContext) -> None:
 async def test_a_cursor_beyond_the_end_of_the_change_log_is_expired(database: Database) -> None:
     caller = await admin_caller(database)
     async with database.read(ALL_ORGANIZATIONS) as session:
-        moment = await changes.fetch_snapshot(session)
-    beyond = changes.LogPosition(0, moment.last_seq + 1)
-    cursor = changes.encode_log_cursor(caller.organization_id, moment, beyond, complete=True)
+        snapshot = await changes.fetch_snapshot(session)
+    beyond = changes.LogPosition(0, snapshot.last_seq + 1)
+    cursor = changes.encode_log_cursor(caller.organization_id, snapshot, beyond, complete=True)
 
     with pytest.raises(RequestError) as refused:
         await notifications.fetch_page(database, caller, ALL, PageRequest(20, after=cursor))
@@ -315,12 +315,12 @@ async def test_a_restored_dump_begins_a_new_epoch(database: Database, database_u
         ]
 
 
-async def test_late_subscribers_get_the_current_state_of_events(database: Database) -> None:
+async def test_late_subscribers_receive_the_current_state_of_events(database: Database) -> None:
     command = await admin_command(database)
     async with run_feed(database) as running:
-        heard = follow_organization(running, command, await fetch_log_head(database))
+        received = follow_organization(running, command, await fetch_log_head(database))
         [_] = await events.log_events(database, command, [notification_draft("first")])
-        assert (await take_summaries(heard, 1)) == ["first"]
+        assert (await take_summaries(received, 1)) == ["first"]
         [gone, changed] = await events.log_events(
             database, command, [notification_draft("gone"), notification_draft("before")]
         )
@@ -333,8 +333,8 @@ async def test_late_subscribers_get_the_current_state_of_events(database: Databa
             while follower.queued_entries < 4:
                 await asyncio.sleep(0.01)
 
-        logged = [await anext(heard) for _ in range(2)]
-        await heard.aclose()
+        logged = [await anext(received) for _ in range(2)]
+        await received.aclose()
 
     assert [each.state.summary for each in logged] == ["gone", "before"]
     assert [each.event and each.event.summary for each in logged] == [None, "after"]

@@ -135,9 +135,9 @@ async def test_duplicates_in_the_transaction_of_their_original_are_counted_once_
     assert [entry["occurrences"] for entry in entries] == [2, 3, 4, 5, 6, 7, 8]
 
 
-async def test_a_report_that_raises_does_not_affect_the_others(database: Database) -> None:
+async def test_a_report_that_raises_an_error_does_not_affect_the_others(database: Database) -> None:
     command = await admin_command(database)
-    naive = datetime(2026, 4, 10, 10, 30)  # noqa: DTZ001 - meant
+    naive = datetime(2026, 4, 10, 10, 30)  # noqa: DTZ001 - a naive instant is the input
     drafts = [EventDraft(summary="a"), EventDraft(occurred_at=naive), EventDraft(summary="b")]
 
     first, failed, last = await log_concurrently(database, command, drafts)
@@ -217,7 +217,7 @@ async def report_error_codes(
     return [problem.code.name for problem in report.problems]
 
 
-async def test_a_change_by_another_process_applies_to_the_next_report(
+async def test_changes_by_another_process_apply_to_the_next_report(
     database: Database, other: Database
 ) -> None:
     command = await admin_command(database)

@@ -79,7 +79,7 @@ def encode_segment(value: Any) -> str:
 
 
 def sign_with_secret(payload: bytes, secret: str = SECRET, **header: Any) -> str:
-    """Signs without PyJWT, which warns about what an attacker would do."""
+    """Signs without PyJWT, which warns about weak secrets."""
     head = encode_segment({"alg": "HS256"} | header)
     signed = f"{head}.{encode_segment(payload)}"
     return (
@@ -167,7 +167,7 @@ def test_unusable_settings_are_rejected_at_startup(settings: dict[str, Any], mes
     assert str(raised.value) == message
 
 
-async def test_a_secret_of_32_bytes_is_enough() -> None:
+async def test_a_secret_of_32_bytes_is_accepted() -> None:
     secret = "ü" * 16
 
     async with open_verifier(secret=secret) as tokens:
@@ -178,7 +178,7 @@ async def test_a_secret_of_32_bytes_is_enough() -> None:
     assert claims == EXPECTED_CLAIMS
 
 
-# Algorithms, keys, and confusion of them
+# Algorithms and keys, and confusion of algorithms
 
 
 @pytest.mark.parametrize("algorithm", ASYMMETRIC)
@@ -475,7 +475,7 @@ async def test_any_wrong_signature_is_rejected(algorithm: str) -> None:
     assert messages == {"The signature of the token is invalid."}
 
 
-# A real identity provider's key rotation, played by a local JWKS server
+# Key rotation of a local identity provider
 
 A, B, UNKNOWN = signing_key("A"), signing_key("B", "RS256"), signing_key("unknown")
 
