@@ -1,4 +1,4 @@
-"""Duplication rules, compared with a model that checks every earlier event."""
+"""Duplication rules, compared with a model that looks at every earlier event."""
 
 from __future__ import annotations
 
@@ -73,7 +73,9 @@ def event_with_fields(**values: Any) -> EventState:
         ({"a": 1, "b": 1}, {"a": 1}),
     ],
 )
-def test_equal_values_have_equal_fingerprints(one: dict[str, Any], other: dict[str, Any]) -> None:
+def test_fingerprints_are_equal_where_the_values_are(
+    one: dict[str, Any], other: dict[str, Any]
+) -> None:
     assert compute_digest(event_with_fields(**one), "fields.a") == compute_digest(
         event_with_fields(**other), "fields.a"
     )
@@ -106,7 +108,7 @@ def test_equal_values_have_equal_fingerprints(one: dict[str, Any], other: dict[s
         ({"a": "x", "b": "y"}, {"a": "y", "b": "x"}),
     ],
 )
-def test_different_values_have_different_fingerprints(
+def test_fingerprints_differ_where_the_values_do(
     one: dict[str, Any], other: dict[str, Any]
 ) -> None:
     digests = {
@@ -116,7 +118,7 @@ def test_different_values_have_different_fingerprints(
     assert len(digests) == 2
 
 
-def test_the_order_of_the_paths_is_part_of_the_fingerprint() -> None:
+def test_the_order_of_the_paths_belongs_to_the_fingerprint() -> None:
     event = event_with_fields(a=1, b=2)
 
     assert compute_digest(event, "fields.a", "fields.b") != compute_digest(
@@ -146,7 +148,7 @@ def test_the_order_of_the_paths_is_part_of_the_fingerprint() -> None:
         ("fields.pressure", {"fields": {"pressure": 4}}),
     ],
 )
-def test_each_path_distinguishes_events_only_by_its_own_attribute(
+def test_each_path_tells_events_apart_by_what_it_names_alone(
     path: str, changed: dict[str, Any]
 ) -> None:
     event = make_event(fields={"pressure": 4.5}, tags=("a",), outcome=Outcome.FAILURE)
@@ -160,7 +162,7 @@ def test_each_path_distinguishes_events_only_by_its_own_attribute(
     assert compute_digest(event, path) == compute_digest(elsewhere, path)
 
 
-def test_the_entity_type_is_compared_without_the_entity_id() -> None:
+def test_an_entity_of_the_same_type_alone_is_no_other_type() -> None:
     event, other = (make_event(entity=Entity("Well", each)) for each in ("1", "2"))
 
     assert compute_digest(event, "entity.type") == compute_digest(other, "entity.type")
@@ -175,7 +177,7 @@ def test_the_entity_type_is_compared_without_the_entity_id() -> None:
         ("fields.a", "fields.b"),
     ],
 )
-def test_a_rule_does_not_apply_if_all_its_paths_are_absent(fingerprint: Sequence[str]) -> None:
+def test_a_rule_does_not_apply_where_all_its_paths_are_absent(fingerprint: Sequence[str]) -> None:
     bare = make_event(subject=None, content=None, outcome=None, entity=None, fields={})
 
     assert compute_fingerprints([make_rule(*fingerprint)], bare) == []
@@ -191,14 +193,14 @@ def test_a_rule_does_not_apply_if_all_its_paths_are_absent(fingerprint: Sequence
         (("subject",), make_event(subject="")),
     ],
 )
-def test_a_rule_applies_if_one_of_its_paths_is_present(
+def test_a_rule_applies_where_one_of_its_paths_is_there(
     fingerprint: Sequence[str], event: EventState
 ) -> None:
     assert len(compute_fingerprints([make_rule(*fingerprint)], event)) == 1
 
 
 @pytest.mark.parametrize("name", ["a.b", "été", "\U0001f525", " ", "a\u2028b", "fields.a"])
-def test_a_path_is_the_exact_name_of_a_field(name: str) -> None:
+def test_a_path_names_a_field_to_the_letter(name: str) -> None:
     there = make_event(fields={name: 1})
 
     assert compute_digest(there, f"fields.{name}") is not None
@@ -207,7 +209,7 @@ def test_a_path_is_the_exact_name_of_a_field(name: str) -> None:
     assert list(fingerprint_fields([f"fields.{name}"])) == [name]
 
 
-def test_rules_of_other_event_types_compute_no_fingerprint() -> None:
+def test_rules_of_other_event_types_make_no_claim() -> None:
     everywhere = make_rule("source")
     of_it = make_rule("source", id=UUID(int=2), event_type_id=TYPE_ID)
     of_another = make_rule("source", id=UUID(int=3), event_type_id=OTHER_ID)
@@ -244,7 +246,7 @@ def test_any_event_has_a_fingerprint_of_any_paths(event: EventState, data: st.Da
         (1, timedelta(), False),
     ],
 )
-def test_a_window_extends_in_both_directions_and_is_inclusive(
+def test_a_window_reaches_both_ways_and_holds_its_ends(
     minutes: int, window: timedelta, expected: bool
 ) -> None:
     first = make_original(0, 1)
@@ -266,7 +268,7 @@ def test_a_window_extends_in_both_directions_and_is_inclusive(
         ([], None),
     ],
 )
-def test_the_nearest_original_is_matched_and_of_equally_near_ones_the_earliest(
+def test_the_nearest_in_time_is_matched_and_of_equally_near_ones_the_earliest_logged(
     firsts: list[OriginalEvent], expected: int | None
 ) -> None:
     match = find_nearest_original(firsts, NOON, 15 * MINUTE)
@@ -350,35 +352,35 @@ def test_a_rejection_names_the_rule_and_the_existing_event() -> None:
     assert problem.path == ()
 
 
-# --- the rules compared with a model ------------------------------------------------------------
+# --- the rules against a model -----------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class ModelEvent:
-    """An event of the model, and the rules whose fingerprint of it was cleared."""
+    """An event of the model: what it was, and since when no rule may remember it."""
 
     event: EventState
     is_first: bool
-    cleared_rules: set[UUID] = field(default_factory=set)
+    forgotten_by: set[UUID] = field(default_factory=set)
 
 
 @dataclass
 class Model:
-    """Stores every event, and compares each new one with all of them."""
+    """Keeps every event as it is, and compares each new one with all of them."""
 
     rules: Sequence[DuplicationRule]
     seen: list[ModelEvent] = field(default_factory=list)
 
     def report(self, event: EventState) -> tuple[UUID, UUID] | None:
-        """Returns (rule, original) of a duplicate, None for an original."""
+        """(rule, first) where it is a duplicate."""
         for rule in self.rules:
-            candidates = [
-                (abs((each.event.occurred_at - event.occurred_at).total_seconds()), index, each)
-                for index, each in enumerate(self.seen)
-                if each.is_first and rule.id not in each.cleared_rules
+            likely = [
+                (abs((each.event.occurred_at - event.occurred_at).total_seconds()), place, each)
+                for place, each in enumerate(self.seen)
+                if each.is_first and rule.id not in each.forgotten_by
                 if self._same(rule, each.event, event)
             ]
-            near = [each for each in candidates if each[0] <= rule.window.total_seconds()]
+            near = [each for each in likely if each[0] <= rule.window.total_seconds()]
             if near:
                 if rule.action is DuplicateAction.FLAG:
                     self.seen.append(ModelEvent(event, is_first=False))
@@ -386,9 +388,9 @@ class Model:
         self.seen.append(ModelEvent(event, is_first=True))
         return None
 
-    def clear(self, rule_id: UUID) -> None:
+    def forget(self, rule_id: UUID) -> None:
         for each in self.seen:
-            each.cleared_rules.add(rule_id)
+            each.forgotten_by.add(rule_id)
 
     def delete(self, event_id: UUID) -> None:
         self.seen = [each for each in self.seen if each.event.id != event_id]
@@ -445,7 +447,7 @@ REPORTED = st.builds(
 STEPS = st.lists(
     st.one_of(
         *[st.tuples(st.just("report"), REPORTED)] * 5,
-        st.tuples(st.just("clear"), st.integers(0, 3)),
+        st.tuples(st.just("forget"), st.integers(0, 3)),
         st.tuples(st.just("delete"), st.integers(0, 30)),
     ),
     min_size=10,
@@ -456,7 +458,7 @@ STEPS = st.lists(
 def match_original(
     ledger: OriginalEvents, rules: Sequence[DuplicationRule], event: EventState, order: int
 ) -> Any:
-    """Adds the event to the originals, or returns the (rule, original) that it matches."""
+    """What a course does with a ledger: (rule, first), None where the event is a new first."""
     claims = compute_fingerprints(rules, event)
     match = ledger.find_match(claims, event)
     if match is None:
@@ -467,7 +469,7 @@ def match_original(
 
 @settings(max_examples=1000)
 @given(RULES, STEPS)
-def test_the_rules_match_the_same_originals_as_the_model(
+def test_the_rules_find_what_looking_at_every_event_finds(
     rules: list[DuplicationRule], steps: list[tuple[str, Any]]
 ) -> None:
     model, ledger = Model(rules), OriginalEvents()
@@ -477,9 +479,9 @@ def test_the_rules_match_the_same_originals_as_the_model(
             case "report":
                 event = make_event(id=UUID(int=1000 + number), **what)
                 assert match_original(ledger, rules, event, number) == model.report(event)
-            case "clear":
+            case "forget":
                 rule_id = rules[what % len(rules)].id
-                model.clear(rule_id)
+                model.forget(rule_id)
                 ledger.originals = {k: v for k, v in ledger.originals.items() if k[0] != rule_id}
             case "delete":
                 event_id = UUID(int=1000 + what)
