@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,7 +19,7 @@ from app.database_setup import prepare_database
 from app.domain.shared.problems import ErrorCode, RequestError
 from app.services.events import events
 from app.store.change_log import changes
-from app.store.change_log.changes import LOG_START, LogPosition
+from app.store.change_log.changes import LOG_START, LogPosition, NewEntry
 from app.store.change_log.tail import LogTail
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from app.store.engine.log_horizon import oldest_transaction
@@ -200,6 +200,39 @@ async def test_cursors_survive_a_horizon_that_lags(database: Database, database_
 
     decoded = changes.decode_log_cursor(organization_id, cursor, lagging)
     assert decoded.subscription_position == head
+
+
+async def test_a_session_keeps_the_horizon_that_is_older_than_its_snapshot(
+    database: Database,
+) -> None:
+    command = await admin_command(database)
+    entry = NewEntry(
+        subject=changes.ORGANIZATION,
+        subject_id=command.actor.organization_id,
+        organization_id=command.actor.organization_id,
+        actor="test",
+        at=command.now,
+        state={},
+    )
+    start = await LogTail(database).fetch_head()
+    async with AsyncExitStack() as stack:
+        writer = await stack.enter_async_context(database.write(command.actor.organization_id))
+        [first] = await changes.append_entries(writer, [entry])
+        await log_summary(database, "later")
+        async with database.read(ALL_ORGANIZATIONS) as session:
+            snapshot = await changes.fetch_snapshot(session)
+            await stack.aclose()  # the writer commits: the snapshot does not see its entry
+            await database.log_horizon.refresh()  # as the feed does
+
+            head = await changes.fetch_head(session)
+            entries = await changes.fetch_entries_after(session, start, 10)
+    async with database.read(ALL_ORGANIZATIONS) as session:
+        next_entries = await changes.fetch_entries_after(session, head, 10)
+
+    assert (head, entries) == (start, [])
+    assert snapshot.horizon <= first.tx
+    assert next_entries[0].position == first
+    assert [each.state_json.get("summary") for each in next_entries] == [None, "later"]
 
 
 async def test_a_cursor_of_another_timeline_is_expired(database: Database) -> None:

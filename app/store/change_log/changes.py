@@ -251,7 +251,7 @@ async def fetch_snapshot(session: AsyncSession) -> LogSnapshot:
 
 def horizon_parameter(session: AsyncSession) -> dict[str, int]:
     """The parameter of a statement with `Horizon`."""
-    return {HORIZON_PARAMETER: session.info["log_horizon"].value}
+    return {HORIZON_PARAMETER: session.info["log_horizon"]}
 
 
 def snapshot_from_row(row: Sequence[Any]) -> LogSnapshot:

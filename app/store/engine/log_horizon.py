@@ -54,7 +54,10 @@ async def register_log_writer(session: AsyncSession) -> None:
 
 
 class LogHorizon:
-    """Finds the horizon. `value` is the last one found, which later snapshots can still use."""
+    """Finds the horizon. `value` is the last one found, which is valid for later snapshots only.
+
+    Read it before the snapshot is taken: other tasks refresh it at any time.
+    """
 
     def __init__(self, reader: RowReader, dialect_name: str) -> None:
         self._reader = reader
