@@ -1,4 +1,4 @@
-"""Keys, permissions and organizations as a client meets them."""
+"""Keys, permissions and organizations."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ def client(own_client: Client) -> Client:
     "authorization",
     ["", "Bearer", "Bearer wrong", "Bearer administrator-ke", "Basic administrator-key"],
 )
-async def test_without_a_valid_key_nothing_runs(client: Client, authorization: str) -> None:
+async def test_requests_without_a_valid_key_are_rejected(
+    client: Client, authorization: str
+) -> None:
     headers = {"authorization": authorization}
 
     answer = await client.http.post("/graphql", json={"query": "{ __typename }"}, headers=headers)
@@ -39,7 +41,7 @@ async def test_without_a_valid_key_nothing_runs(client: Client, authorization: s
     assert answer.json()["errors"][0]["extensions"] == {"code": "UNAUTHENTICATED"}
 
 
-async def test_a_key_that_shares_only_the_looked_up_prefix_of_a_digest_is_refused(
+async def test_a_key_with_only_the_digest_prefix_of_another_is_rejected(
     client: Client, database: Database
 ) -> None:
     secret = await create_api_key(database, Permission.EVENT_READ)
@@ -67,7 +69,7 @@ async def test_a_socket_without_a_valid_key_is_closed_with_4403(
     assert closed.value.rcvd.code == 4403
 
 
-async def test_the_administrator_may_do_everything_everywhere(
+async def test_the_administrator_has_all_permissions_in_all_organizations(
     client: Client, database: Database
 ) -> None:
     await create_api_key(database, organization="acme")
@@ -83,7 +85,7 @@ async def test_the_administrator_may_do_everything_everywhere(
 
 
 @pytest.mark.parametrize("header", ["data_partition_id", "slb_data_partition_id"])
-async def test_a_header_chooses_the_organization(
+async def test_a_header_selects_the_organization(
     client: Client, database: Database, header: str
 ) -> None:
     await create_api_key(database, organization="acme")
@@ -94,7 +96,7 @@ async def test_a_header_chooses_the_organization(
 
 
 @pytest.mark.parametrize("organization", ["default", "nowhere", ""])
-async def test_an_organization_of_others_and_one_that_is_not_there_are_refused_alike(
+async def test_foreign_and_unknown_organizations_are_rejected_with_the_same_error(
     client: Client, database: Database, organization: str
 ) -> None:
     key = await create_api_key(database, Permission.EVENT_READ, organization="acme")
@@ -110,7 +112,7 @@ async def test_an_organization_of_others_and_one_that_is_not_there_are_refused_a
     ]
 
 
-async def test_a_key_s_own_organization_may_be_named(client: Client, database: Database) -> None:
+async def test_a_key_can_select_its_own_organization(client: Client, database: Database) -> None:
     key = await create_api_key(database, Permission.EVENT_READ, organization="acme")
 
     viewer = await client.as_key(key, data_partition_id="acme").execute_field(VIEWER)
@@ -120,7 +122,9 @@ async def test_a_key_s_own_organization_may_be_named(client: Client, database: D
     assert viewer["permissions"] == ["EVENT_READ"]
 
 
-async def test_a_stranger_finds_nothing(client: Client, database: Database) -> None:
+async def test_a_key_of_another_organization_finds_nothing(
+    client: Client, database: Database
+) -> None:
     event = await client.log_event(
         summary="secret", notification=True, sourceId="1", entity={"type": "Well", "id": "1"}
     )
@@ -169,7 +173,7 @@ async def test_a_stranger_finds_nothing(client: Client, database: Database) -> N
         assert error["extensions"]["code"] == "INVALID_CURSOR"
 
 
-async def test_a_stranger_may_use_the_same_names(client: Client, database: Database) -> None:
+async def test_two_organizations_can_use_the_same_names(client: Client, database: Database) -> None:
     await client.log_event(summary="ours", source="/a", sourceId="1")
     stranger = client.as_key(await create_api_key(database, *Permission, organization="acme"))
 
@@ -181,22 +185,24 @@ async def test_a_stranger_may_use_the_same_names(client: Client, database: Datab
     }
 
 
-async def test_a_stranger_hears_nothing(client: Client, database: Database) -> None:
+async def test_a_subscriber_of_another_organization_receives_nothing(
+    client: Client, database: Database
+) -> None:
     stranger = client.as_key(await create_api_key(database, *Permission, organization="acme"))
     head = await stranger.execute_field("{ logHead }")
     added = (
         "subscription ($after: String) { notificationAdded(after: $after) { node { summary } } }"
     )
 
-    async with stranger.subscription(added, after=head) as heard:
+    async with stranger.subscription(added, after=head) as subscription:
         await client.log_event(summary="ours", notification=True)
         await stranger.log_event(summary="theirs", notification=True)
-        first = await heard.receive_next()
+        first = await subscription.receive_next()
 
     assert first == {"node": {"summary": "theirs"}}
 
 
-async def test_an_organization_shows_its_events_to_requests_that_act_in_it(
+async def test_events_of_an_organization_are_readable_only_when_it_is_selected(
     client: Client, database: Database
 ) -> None:
     await create_api_key(database, organization="acme")
@@ -215,7 +221,7 @@ async def test_an_organization_shows_its_events_to_requests_that_act_in_it(
 
 
 @pytest.mark.parametrize("organization", ["\0", "\ud800", "x" * 300])
-async def test_an_organization_that_cannot_be_is_refused_by_a_socket(
+async def test_a_socket_for_an_invalid_organization_is_rejected(
     client: Client, organization: str
 ) -> None:
     async with client.socket(**{"data-partition-id": organization}) as socket:
@@ -226,7 +232,7 @@ async def test_an_organization_that_cannot_be_is_refused_by_a_socket(
     assert closed.value.rcvd.code == 4403
 
 
-async def test_who_may_only_update_does_not_read_event_types(
+async def test_event_update_alone_cannot_read_event_types(
     client: Client, database: Database
 ) -> None:
     event = await client.log_event()

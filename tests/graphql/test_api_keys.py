@@ -1,4 +1,4 @@
-"""Keys as those who manage them meet them: made, listed, used, revoked."""
+"""API keys: creation, listing, use and revocation."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def client(own_client: Client) -> Client:
 
 
 async def create_key(client: Client, **overrides: Any) -> tuple[dict[str, Any], str]:
-    """A key that was accepted, and its secret."""
+    """Creates a key. Returns it and its secret."""
     key_input = {"name": "desk", "permissions": ["EVENT_READ"]} | overrides
     payload = await client.execute_field(CREATE, input=key_input)
     assert payload["userErrors"] == []
@@ -49,7 +49,7 @@ async def list_keys(client: Client) -> list[dict[str, Any]]:
     return payload
 
 
-async def test_a_key_does_what_it_was_made_for_and_its_secret_is_told_once(client: Client) -> None:
+async def test_a_key_has_its_permissions_and_its_secret_is_returned_once(client: Client) -> None:
     key, secret = await create_key(
         client, permissions=["EVENT_READ", "EVENT_CREATE"], expiresAt=FUTURE
     )
@@ -77,7 +77,7 @@ async def test_a_key_does_what_it_was_made_for_and_its_secret_is_told_once(clien
     }
 
 
-async def test_a_key_belongs_to_the_organization_that_its_maker_acted_in(
+async def test_a_key_belongs_to_the_organization_in_which_it_was_created(
     client: Client, database: Database
 ) -> None:
     await create_api_key(database, organization="acme")
@@ -116,7 +116,7 @@ REFUSED: list[tuple[dict[str, Any], str, list[str]]] = [
 ]
 
 
-async def test_a_key_that_cannot_be_is_refused_with_its_reason(
+async def test_an_invalid_key_is_rejected_with_the_reason(
     client: Client, database: Database
 ) -> None:
     maker = client.as_key(await create_api_key(database, MANAGE, Permission.EVENT_READ))
@@ -131,7 +131,7 @@ async def test_a_key_that_cannot_be_is_refused_with_its_reason(
     assert [each["name"] for each in await list_keys(client)] == ["key of default", "administrator"]
 
 
-async def test_everything_that_is_wrong_is_told_at_once(client: Client, database: Database) -> None:
+async def test_all_errors_are_returned_together(client: Client, database: Database) -> None:
     maker = client.as_key(await create_api_key(database, MANAGE))
 
     payload = await maker.execute_field(
@@ -146,7 +146,7 @@ async def test_everything_that_is_wrong_is_told_at_once(client: Client, database
     ]
 
 
-async def test_a_name_that_just_fits_can_report(client: Client) -> None:
+async def test_a_key_with_the_longest_name_can_log_events(client: Client) -> None:
     _, secret = await create_key(client, name="ü" * 42, permissions=["EVENT_CREATE", "EVENT_READ"])
 
     event = await client.as_key(secret).log_event(summary="fits")
@@ -154,7 +154,7 @@ async def test_a_name_that_just_fits_can_report(client: Client) -> None:
     assert event["source"] == "%C3%BC" * 42
 
 
-async def test_a_revoked_key_opens_nothing_and_a_second_time_changes_nothing(
+async def test_a_revoked_key_is_rejected_and_revoking_it_again_changes_nothing(
     client: Client,
 ) -> None:
     key, secret = await create_key(client)
@@ -172,7 +172,7 @@ async def test_a_revoked_key_opens_nothing_and_a_second_time_changes_nothing(
     assert second == first
 
 
-async def test_an_expired_key_opens_nothing(client: Client, database: Database) -> None:
+async def test_an_expired_key_is_rejected(client: Client, database: Database) -> None:
     ended = await create_api_key(database, Permission.EVENT_READ, expires_at=NOON)
 
     refused = await client.as_key(ended).post("{ logHead }")
@@ -181,7 +181,7 @@ async def test_an_expired_key_opens_nothing(client: Client, database: Database) 
     assert refused.json()["errors"][0]["message"] == "The API key has expired."
 
 
-async def test_a_key_that_is_not_there_cannot_be_revoked(client: Client) -> None:
+async def test_an_unknown_key_cannot_be_revoked(client: Client) -> None:
     missing = await client.execute_field(REVOKE, id="018f0000-0000-7000-8000-000000000000")
     malformed = await client.execute_field(REVOKE, id="not an id")
 
@@ -194,7 +194,7 @@ async def test_a_key_that_is_not_there_cannot_be_revoked(client: Client) -> None
     assert (missing["apiKey"], malformed["apiKey"]) == (None, None)
 
 
-async def test_a_key_of_every_organization_is_not_revoked_by_who_has_one(
+async def test_only_a_global_key_can_revoke_a_global_key(
     client: Client, database: Database
 ) -> None:
     manager = client.as_key(await create_api_key(database, *Permission))
@@ -208,7 +208,7 @@ async def test_a_key_of_every_organization_is_not_revoked_by_who_has_one(
     assert [each["revokedAt"] for each in await list_keys(client)] == [None, None]
 
 
-async def test_a_key_may_revoke_itself(client: Client, database: Database) -> None:
+async def test_a_key_can_revoke_itself(client: Client, database: Database) -> None:
     secret = await create_api_key(database, MANAGE)
     own = client.as_key(secret)
     [key] = [each for each in await list_keys(own) if each["name"] == "key of default"]
@@ -219,7 +219,7 @@ async def test_a_key_may_revoke_itself(client: Client, database: Database) -> No
     assert (await own.post(LIST)).status_code == 401
 
 
-async def test_who_may_not_manage_keys_sees_none(client: Client, database: Database) -> None:
+async def test_listing_keys_requires_a_permission(client: Client, database: Database) -> None:
     key, _ = await create_key(client)
     reader = client.as_key(await create_api_key(database, Permission.EVENT_READ))
 
@@ -227,7 +227,7 @@ async def test_who_may_not_manage_keys_sees_none(client: Client, database: Datab
     assert await reader.execute_field(NODE, id=key["id"]) is None
 
 
-async def test_another_organization_s_keys_are_shown_where_one_acts_in_it(
+async def test_keys_of_an_organization_are_readable_only_when_it_is_selected(
     client: Client, database: Database
 ) -> None:
     await create_api_key(database, organization="acme")
@@ -241,7 +241,7 @@ async def test_another_organization_s_keys_are_shown_where_one_acts_in_it(
     assert [error["extensions"]["code"] for error in answer["errors"]] == ["FORBIDDEN"]
 
 
-async def test_the_list_ends_with_the_latest_that_have_ended(
+async def test_the_list_ends_with_the_most_recently_expired_keys(
     serve: Serve, database_url: str, database: Database
 ) -> None:
     limits = {"api_keys_listed": 4}
@@ -264,7 +264,7 @@ async def test_the_list_ends_with_the_latest_that_have_ended(
     assert [each["name"] for each in shown] == ["v1", "administrator", "e2", "e3"]
 
 
-async def test_an_organization_has_a_hundred_valid_keys_however_they_come(
+async def test_the_limit_of_valid_keys_holds_for_concurrent_requests(
     serve: Serve, database_url: str, database: Database
 ) -> None:
     await create_api_key(database, expires_at=NOON)
@@ -287,10 +287,10 @@ async def test_an_organization_has_a_hundred_valid_keys_however_they_come(
     message = "Too many valid API keys: the maximum is 4. Revoke one."
     assert refused == [[{"code": "LIMIT_REACHED", "message": message, "path": ["input"]}]] * 5
     assert again["id"] in [each["id"] for each in valid]
-    assert len(valid) == 5  # the expired one is listed, and counts for nothing
+    assert len(valid) == 5  # the expired key is listed, but does not count
 
 
-async def test_when_a_key_was_last_used_is_written_now_and_then_and_by_no_read(
+async def test_the_last_use_of_a_key_is_written_in_batches_and_not_by_reads(
     serve: Serve, database_url: str, database: Database, statements: list[str]
 ) -> None:
     async with serve(database_url) as client:
@@ -318,7 +318,9 @@ async def test_when_a_key_was_last_used_is_written_now_and_then_and_by_no_read(
     assert not [each for each in statements if each.startswith("UPDATE")]
 
 
-async def test_keys_made_and_revoked_are_in_the_log(client: Client, database: Database) -> None:
+async def test_the_creation_and_revocation_of_keys_are_in_the_change_log(
+    client: Client, database: Database
+) -> None:
     key, _ = await create_key(client, name="desk")
     await client.execute_field(REVOKE, id=key["id"])
     await client.execute_field(REVOKE, id=key["id"])
@@ -332,7 +334,7 @@ async def test_keys_made_and_revoked_are_in_the_log(client: Client, database: Da
     ] == [("CREATED", "administrator", "desk"), ("REVOKED", "administrator", "desk")]
 
 
-async def test_a_key_that_was_revoked_meanwhile_leaves_no_other_behind(database: Database) -> None:
+async def test_a_key_that_was_revoked_meanwhile_creates_no_key(database: Database) -> None:
     caller = await authenticate_credential(
         Access(database), f"Bearer {await create_api_key(database, *Permission)}"
     )

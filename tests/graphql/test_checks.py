@@ -1,4 +1,4 @@
-"""checkEvent: what logEvent would do, without doing it."""
+"""checkEvent: the result of logEvent, without logging the event."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def check_event(client: Client, **report: Any) -> Any:
     return await client.execute_field(CHECK, input=report)
 
 
-async def test_a_form_is_told_what_to_show_and_what_to_ask_for(client: Client) -> None:
+async def test_a_check_returns_visible_and_required_fields(client: Client) -> None:
     await define_event_type(client, *FORM, conditionalRules=RULES)
 
     empty = await check_event(client, type="gauge")
@@ -67,9 +67,7 @@ async def test_a_form_is_told_what_to_show_and_what_to_ask_for(client: Client) -
     assert codes_and_paths(failure["userErrors"]) == [("FIELD_REQUIRED", "input.fields.part")]
 
 
-async def test_a_check_stores_nothing_whatever_it_finds(
-    own_client: Client, database: Database
-) -> None:
+async def test_a_check_stores_nothing(own_client: Client, database: Database) -> None:
     event_type = await define_event_type(own_client, *FORM, conditionalRules=RULES)
     good = {"cause": "failure", "part": "valve", "hours": 4}
     before = await fetch_all_rows(database)
@@ -89,7 +87,7 @@ async def test_a_check_stores_nothing_whatever_it_finds(
     assert event["fields"] == good | {"note": "none"}
 
 
-async def test_what_is_hidden_is_warned_of(client: Client) -> None:
+async def test_a_hidden_value_is_a_warning(client: Client) -> None:
     await define_event_type(client, *FORM, conditionalRules=RULES)
 
     checked = await check_event(
@@ -101,7 +99,7 @@ async def test_what_is_hidden_is_warned_of(client: Client) -> None:
     assert "part" not in checked["visibleFields"]
 
 
-async def test_a_replay_would_be_accepted_and_other_content_not(client: Client) -> None:
+async def test_a_replay_is_accepted_and_different_content_is_a_conflict(client: Client) -> None:
     report = {"type": "free", "sourceId": "1", "source": "//pump", "summary": "s"}
     await client.log_event(**report)
 
@@ -114,7 +112,7 @@ async def test_a_replay_would_be_accepted_and_other_content_not(client: Client) 
     )
 
 
-async def test_a_free_form_report_has_no_fields_to_show(client: Client) -> None:
+async def test_a_free_form_report_has_no_visible_fields(client: Client) -> None:
     checked = await check_event(client, type="free", fields={"any": [1]})
 
     assert (checked["accepted"], checked["visibleFields"], checked["requiredFields"]) == (
@@ -123,14 +121,14 @@ async def test_a_free_form_report_has_no_fields_to_show(client: Client) -> None:
 
 
 @pytest.mark.parametrize(("id", "code"), [("no id", "NOT_FOUND"), (UNKNOWN_ID, "NOT_FOUND")])
-async def test_a_type_that_there_is_not_is_told(client: Client, id: str, code: str) -> None:
+async def test_an_unknown_type_is_an_error(client: Client, id: str, code: str) -> None:
     checked = await check_event(client, eventTypeId=id)
 
     assert (checked["accepted"], checked["visibleFields"]) == (False, [])
     assert codes_and_paths(checked["userErrors"]) == [(code, "input.eventTypeId")]
 
 
-async def test_a_draft_shows_its_form_but_takes_nothing(client: Client) -> None:
+async def test_a_draft_has_visible_fields_but_rejects_events(client: Client) -> None:
     event_type = await define_event_type(client, *FORM, state="DRAFT")
 
     checked = await check_event(client, type="gauge", fields={"cause": "weather", "hours": 1})
@@ -151,7 +149,7 @@ VALUES: list[Any] = [
 ]
 
 
-async def test_whatever_is_given_is_judged_as_logging_would(
+async def test_invalid_values_have_the_same_errors_as_in_log_event(
     own_client: Client, database: Database
 ) -> None:
     await define_event_type(own_client, *FORM, conditionalRules=RULES)

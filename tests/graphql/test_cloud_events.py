@@ -1,4 +1,4 @@
-"""CloudEvents as a GraphQL client sends and reads them."""
+"""CloudEvents in GraphQL: ingestion and queries."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def count_events(client: Client) -> int:
     return int((await client.execute_field(COUNT))["totalCount"])
 
 
-async def test_a_cloud_event_is_an_event_like_all_others(client: Client) -> None:
+async def test_a_cloud_event_is_stored_as_an_event(client: Client) -> None:
     attributes = LEAST | {
         "time": "2026-04-10T12:30:00+02:00",
         "severitynumber": 17,
@@ -89,7 +89,7 @@ async def test_a_cloud_event_is_an_event_like_all_others(client: Client) -> None
     assert stored["events"] == [event["cloudEvent"]]
 
 
-async def test_a_malformed_one_is_refused_alone_and_told_in_cloudevents_words(
+async def test_a_malformed_cloud_event_is_rejected_alone_with_cloudevents_terms(
     client: Client,
 ) -> None:
     await client.execute_field(A_TYPE)
@@ -135,7 +135,7 @@ async def test_a_malformed_one_is_refused_alone_and_told_in_cloudevents_words(
     assert await count_events(client) == 2
 
 
-async def test_more_than_500_are_refused_whole(client: Client) -> None:
+async def test_more_than_500_are_rejected_as_a_whole(client: Client) -> None:
     payload = await client.execute_field(
         INGEST, events=[LEAST | {"id": str(n)} for n in range(501)]
     )
@@ -146,14 +146,14 @@ async def test_more_than_500_are_refused_whole(client: Client) -> None:
     assert (payload["results"], await count_events(client)) == ([], 0)
 
 
-async def test_what_goes_out_can_be_taken_in_by_another_organization(
+async def test_a_returned_cloud_event_can_be_ingested_by_another_organization(
     own_client: Client, database: Database
 ) -> None:
     everything = {Permission.EVENT_READ, Permission.EVENT_CREATE, Permission.EVENT_TYPE_MANAGE}
     other = own_client.as_key(await create_api_key(database, *everything, organization="other"))
     third = own_client.as_key(await create_api_key(database, *everything, organization="third"))
-    for here in (own_client, third):
-        await here.execute_field(A_TYPE)
+    for own_events in (own_client, third):
+        await own_events.execute_field(A_TYPE)
     times = [f"2026-04-{day:02}T00:00:00Z" for day in range(1, 12)]
     extended = LEAST | {"traceparent": "00-\U0001f4a7", "retries": 3, "dry": False, "outcome": "ok"}
     bodies: list[dict[str, Any]] = [
@@ -184,9 +184,9 @@ async def test_what_goes_out_can_be_taken_in_by_another_organization(
     )
     first = [node["cloudEvent"] for node in (await own_client.execute_field(ALL))["nodes"]]
 
-    for there in (other, third):
-        assert (await ingest_events(there, *first))["accepted"] == len(first) == 9
-        again = [node["cloudEvent"] for node in (await there.execute_field(ALL))["nodes"]]
+    for foreign_events in (other, third):
+        assert (await ingest_events(foreign_events, *first))["accepted"] == len(first) == 9
+        again = [node["cloudEvent"] for node in (await foreign_events.execute_field(ALL))["nodes"]]
 
         assert [once | {"recordedtime": None} for once in again] == [
             once | {"recordedtime": None} for once in first
@@ -194,7 +194,7 @@ async def test_what_goes_out_can_be_taken_in_by_another_organization(
     assert await count_events(own_client) == 9
 
 
-async def test_other_data_is_neither_fields_nor_found_by_words(client: Client) -> None:
+async def test_data_that_is_not_an_object_is_not_searchable(client: Client) -> None:
     [result] = (await ingest_events(client, LEAST | {"data": "bearing"}))["results"]
 
     assert result["event"]["fields"] == {}
@@ -202,7 +202,7 @@ async def test_other_data_is_neither_fields_nor_found_by_words(client: Client) -
     assert payload == {"totalCount": 0}
 
 
-async def test_fields_that_are_updated_take_the_place_of_other_data(client: Client) -> None:
+async def test_updated_fields_replace_other_data(client: Client) -> None:
     [result] = (await ingest_events(client, LEAST | {"data": "bearing"}))["results"]
 
     payload = await client.execute_field(
@@ -220,7 +220,7 @@ async def test_fields_that_are_updated_take_the_place_of_other_data(client: Clie
     }
 
 
-async def test_the_schema_s_address_is_that_of_the_version_it_was_checked_against(
+async def test_dataschema_is_the_url_of_the_event_s_type_version(
     client: Client,
 ) -> None:
     event_type = await client.execute_field(A_TYPE)
@@ -239,20 +239,18 @@ async def test_the_schema_s_address_is_that_of_the_version_it_was_checked_agains
     assert sorted(schema["properties"]) == ["cause", "celsius"]
 
 
-async def test_over_a_socket_the_address_is_the_same(client: Client) -> None:
+async def test_dataschema_is_the_same_over_a_socket(client: Client) -> None:
     await client.execute_field(A_TYPE)
     follow = "subscription { eventChanged { event { cloudEvent } } }"
-    async with client.subscription(follow) as heard:
+    async with client.subscription(follow) as subscription:
         await ingest_events(client, LEAST | {"data": {"celsius": 5}})
-        change = await heard.receive_next()
+        change = await subscription.receive_next()
 
     address = change["event"]["cloudEvent"]["dataschema"]
     assert address == f"{client.url}/event-types/pump.on/schema.json?version=1"
 
 
-async def test_the_address_is_the_public_one_where_it_is_set(
-    database_url: str, serve: Serve
-) -> None:
+async def test_dataschema_has_the_configured_public_url(database_url: str, serve: Serve) -> None:
     async with serve(database_url, public_url="https://events.example/tocsin/") as client:
         await client.execute_field(A_TYPE)
         [result] = (await ingest_events(client, LEAST | {"data": {"celsius": 5}}))["results"]
@@ -261,7 +259,7 @@ async def test_the_address_is_the_public_one_where_it_is_set(
     assert result["event"]["cloudEvent"]["dataschema"] == public
 
 
-async def test_a_host_that_is_none_makes_no_address(client: Client) -> None:
+async def test_an_invalid_host_header_gives_no_dataschema(client: Client) -> None:
     await client.execute_field(A_TYPE)
     await ingest_events(client, LEAST | {"data": {"celsius": 5}})
 
@@ -273,7 +271,7 @@ async def test_a_host_that_is_none_makes_no_address(client: Client) -> None:
         assert address == f"{client.url}/event-types/pump.on/schema.json?version=1", host
 
 
-async def test_who_only_reports_sees_what_was_stored_and_no_list(
+async def test_event_create_alone_returns_the_stored_event_but_no_list(
     own_client: Client, database: Database
 ) -> None:
     reporter = own_client.as_key(await create_api_key(database, Permission.EVENT_CREATE))

@@ -1,4 +1,4 @@
-"""Correlations as a client makes them and takes them away."""
+"""Mutations of correlations."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def fetch_change_kinds(client: Client, id: str) -> list[str]:
     ]
 
 
-async def test_related_goes_both_ways_and_is_kept_once(client: Client) -> None:
+async def test_related_is_symmetric_and_stored_once(client: Client) -> None:
     a, b = await log_events(client, "ab")
 
     await correlate_events(client, b, a)
@@ -66,7 +66,9 @@ async def test_related_goes_both_ways_and_is_kept_once(client: Client) -> None:
 @pytest.mark.parametrize(
     ("relation", "back"), [("CAUSED_BY", "CAUSE_OF"), ("CAUSE_OF", "CAUSED_BY")]
 )
-async def test_a_cause_is_seen_from_both_ends(client: Client, relation: str, back: str) -> None:
+async def test_a_cause_is_returned_for_both_events(
+    client: Client, relation: str, back: str
+) -> None:
     a, b = await log_events(client, "ab")
 
     await correlate_events(client, a, b, relation=relation)
@@ -77,7 +79,7 @@ async def test_a_cause_is_seen_from_both_ends(client: Client, relation: str, bac
     assert await fetch_change_kinds(client, a) == ["LOGGED", "CORRELATED"]
 
 
-async def test_correlating_leaves_version_and_update_time_alone(client: Client) -> None:
+async def test_correlating_changes_neither_version_nor_update_time(client: Client) -> None:
     event = await client.log_event(summary="a")
     [b] = await log_events(client, "b")
 
@@ -91,19 +93,19 @@ async def test_correlating_leaves_version_and_update_time_alone(client: Client) 
     }
 
 
-async def test_no_relation_means_related_and_no_others_nothing(client: Client) -> None:
+async def test_the_default_relation_is_related_and_no_ids_change_nothing(client: Client) -> None:
     a, b = await log_events(client, "ab")
 
     await client.execute_field(CORRELATE, id=a, others=[b], relation=None)
     await correlate_events(client, a)
-    nothing = await client.execute_field(UNCORRELATE, id=b, others=[])
+    payload = await client.execute_field(UNCORRELATE, id=b, others=[])
 
-    assert nothing["userErrors"] == []
+    assert payload["userErrors"] == []
     assert await fetch_correlations(client, a) == [("RELATED", 1, "b")]
     assert await fetch_change_kinds(client, a) == ["LOGGED", "CORRELATED"]
 
 
-async def test_an_id_given_twice_is_linked_once(client: Client) -> None:
+async def test_a_repeated_id_is_linked_once(client: Client) -> None:
     a, b = await log_events(client, "ab")
 
     await correlate_events(client, a, b, b)
@@ -112,7 +114,7 @@ async def test_an_id_given_twice_is_linked_once(client: Client) -> None:
     assert change["changes"] == {"correlations": [[], [{"eventId": b, "relation": "RELATED"}]]}
 
 
-async def test_both_events_tell_of_their_links(client: Client) -> None:
+async def test_the_change_log_has_the_links_of_both_events(client: Client) -> None:
     a, b, c = await log_events(client, "abc")
     await correlate_events(client, a, b)
     head = await client.execute_field("{ logHead }")
@@ -134,8 +136,8 @@ async def test_both_events_tell_of_their_links(client: Client) -> None:
     follow = """subscription ($after: String) {
         eventChanged(after: $after, filter: {search: "c"}) { kind eventId changes } }"""
     effect = [{"eventId": a, "relation": "CAUSE_OF"}]
-    async with client.subscription(follow, after=head) as heard:
-        assert await heard.receive_next() == {
+    async with client.subscription(follow, after=head) as subscription:
+        assert await subscription.receive_next() == {
             "kind": "CORRELATED",
             "eventId": c,
             "changes": {"correlations": [[], effect]},
@@ -146,7 +148,7 @@ async def test_both_events_tell_of_their_links(client: Client) -> None:
     assert log["nodes"][1] == {"changes": {"correlations": [[], effect]}}
 
 
-async def test_correlating_a_notification_does_not_ring_again(client: Client) -> None:
+async def test_correlating_a_notification_delivers_no_new_notification(client: Client) -> None:
     head = await client.execute_field("{ logHead }")
     event = await client.log_event(summary="rang", notification=True)
     [b] = await log_events(client, "b")
@@ -156,12 +158,12 @@ async def test_correlating_a_notification_does_not_ring_again(client: Client) ->
 
     follow = """subscription ($after: String) {
         notificationAdded(after: $after) { node { summary } } }"""
-    async with client.subscription(follow, after=head) as heard:
-        rung = await heard.receive_many(2)
+    async with client.subscription(follow, after=head) as subscription:
+        rung = await subscription.receive_many(2)
     assert [each["node"]["summary"] for each in rung] == ["rang", "later"]
 
 
-async def test_uncorrelating_with_a_relation_takes_that_alone(client: Client) -> None:
+async def test_uncorrelating_with_a_relation_deletes_only_that_link(client: Client) -> None:
     a, b = await log_events(client, "ab")
     await correlate_events(client, a, b)
     await correlate_events(client, a, b, relation="CAUSED_BY")
@@ -183,7 +185,7 @@ async def test_uncorrelating_with_a_relation_takes_that_alone(client: Client) ->
 
 
 @pytest.mark.parametrize("relation", ["RELATED", "CAUSED_BY", "CAUSE_OF"])
-async def test_a_refused_call_links_nothing(client: Client, relation: str) -> None:
+async def test_a_rejected_call_creates_no_links(client: Client, relation: str) -> None:
     a, b = await log_events(client, "ab")
 
     assert await fetch_refusal(client, a, b, a, relation=relation) == [
@@ -205,7 +207,7 @@ async def test_a_refused_call_links_nothing(client: Client, relation: str) -> No
     assert await fetch_change_kinds(client, a) == await fetch_change_kinds(client, b) == ["LOGGED"]
 
 
-async def test_the_refusal_of_too_many_names_the_limit(client: Client) -> None:
+async def test_the_error_for_too_many_ids_contains_the_limit(client: Client) -> None:
     a, b = await log_events(client, "ab")
 
     payload = await client.execute_field(CORRELATE, id=a, others=[b] * 101)
@@ -214,7 +216,7 @@ async def test_the_refusal_of_too_many_names_the_limit(client: Client) -> None:
     assert error["message"] == "At most 100 IDs are allowed; relatedIds has 101."
 
 
-async def test_uncorrelating_refuses_what_correlating_refuses(client: Client) -> None:
+async def test_uncorrelating_rejects_the_same_input_as_correlating(client: Client) -> None:
     a, b = await log_events(client, "ab")
     await correlate_events(client, a, b)
 
@@ -231,7 +233,7 @@ async def test_uncorrelating_refuses_what_correlating_refuses(client: Client) ->
     assert await fetch_correlations(client, a) == [("RELATED", 1, "b")]
 
 
-async def test_a_cycle_of_causes_is_refused_and_named(client: Client) -> None:
+async def test_a_cycle_of_causes_is_rejected_with_its_path(client: Client) -> None:
     a, b, c, d = await log_events(client, "abcd")
     await correlate_events(client, a, b, relation="CAUSED_BY")
     await correlate_events(client, b, c, relation="CAUSED_BY")
@@ -253,7 +255,7 @@ async def test_a_cycle_of_causes_is_refused_and_named(client: Client) -> None:
     assert await fetch_change_kinds(client, d) == ["LOGGED"]
 
 
-async def test_related_events_may_form_a_circle_and_one_may_be_a_cause_as_well(
+async def test_related_events_may_form_a_cycle_and_be_causes(
     client: Client,
 ) -> None:
     a, b, c = await log_events(client, "abc")
@@ -268,7 +270,7 @@ async def test_related_events_may_form_a_circle_and_one_may_be_a_cause_as_well(
     ]
 
 
-async def test_a_deleted_event_takes_its_links_with_it(client: Client) -> None:
+async def test_deleting_an_event_deletes_its_links(client: Client) -> None:
     a, b, c = await log_events(client, "abc")
     await correlate_events(client, b, a, c)
 
@@ -278,7 +280,7 @@ async def test_a_deleted_event_takes_its_links_with_it(client: Client) -> None:
     assert await fetch_refusal(client, a, b) == [("NOT_FOUND", ["relatedIds", "0"])]
 
 
-async def test_another_organization_s_event_is_not_there(
+async def test_an_event_of_another_organization_is_not_found(
     own_client: Client, database: Database
 ) -> None:
     everything = (Permission.EVENT_READ, Permission.EVENT_CREATE, Permission.EVENT_UPDATE)
@@ -297,7 +299,7 @@ async def test_another_organization_s_event_is_not_there(
     assert await fetch_correlations(own_client, a) == await fetch_correlations(foreign, c) == []
 
 
-async def test_who_loses_a_neighbour_tells_so(client: Client) -> None:
+async def test_deleting_an_event_is_logged_for_its_correlated_events(client: Client) -> None:
     effect, cause = [await client.log_event(summary=each) for each in ("effect", "cause")]
     await client.execute_field(
         """mutation ($event: ID!, $cause: ID!) {

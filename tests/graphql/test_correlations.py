@@ -1,4 +1,4 @@
-"""Correlations as a client reads them."""
+"""Queries of correlations."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ mutation ($input: [LogEventInput!]!) { logEvents(input: $input) { results { even
 
 
 async def log_events(client: Client, names: str) -> list[str]:
-    """An event for each letter: their ids."""
+    """Logs an event per letter. Returns their IDs."""
     logged = await client.execute_field(LOG_EVENTS, input=[{"summary": name} for name in names])
     return [result["event"]["id"] for result in logged["results"]]
 
@@ -64,7 +64,7 @@ async def correlate_events(client: Client, id: str, *others: str, relation: str 
 
 
 async def fetch_correlations(client: Client, id: str, depth: int = 1) -> list[tuple[str, int, str]]:
-    """(relation, depth, summary) of all that the event is correlated with."""
+    """Returns (relation, depth, summary) of all correlated events."""
     connection = (await client.execute_field(CORRELATIONS, id=id, depth=depth, first=100))[
         "correlations"
     ]
@@ -74,7 +74,7 @@ async def fetch_correlations(client: Client, id: str, depth: int = 1) -> list[tu
     ]
 
 
-async def test_a_correlation_says_who_made_it_and_when(client: Client) -> None:
+async def test_a_correlation_has_its_creator_and_time(client: Client) -> None:
     a, b = await log_events(client, "ab")
 
     await correlate_events(client, a, b)
@@ -84,7 +84,7 @@ async def test_a_correlation_says_who_made_it_and_when(client: Client) -> None:
     assert node["createdAt"].endswith("Z")
 
 
-async def test_a_way_of_causes_stays_one_and_any_other_is_related(client: Client) -> None:
+async def test_a_path_of_causes_is_a_cause_and_any_other_is_related(client: Client) -> None:
     a, b, c, d, e = await log_events(client, "abcde")
     await correlate_events(client, a, b, relation="CAUSED_BY")
     await correlate_events(client, b, c, relation="CAUSED_BY")
@@ -105,7 +105,7 @@ async def test_a_way_of_causes_stays_one_and_any_other_is_related(client: Client
     ]
 
 
-async def test_each_event_is_told_once_at_its_least_depth(client: Client) -> None:
+async def test_each_event_is_returned_once_at_its_least_depth(client: Client) -> None:
     a, b, c, d = await log_events(client, "abcd")
     await correlate_events(client, a, b, c)
     await correlate_events(client, b, c, d)
@@ -147,7 +147,7 @@ async def test_correlations_are_paged(client: Client, depth: int) -> None:
     assert (end["nodes"], end["totalCount"], end["pageInfo"]["hasNextPage"]) == ([], 6, False)
 
 
-async def test_a_page_that_begins_at_a_deeper_level_goes_on_there(client: Client) -> None:
+async def test_a_page_can_begin_at_a_deeper_level(client: Client) -> None:
     a, b, c, d = await log_events(client, "abcd")
     await correlate_events(client, c, d)
     await correlate_events(client, b, c)
@@ -163,7 +163,7 @@ async def test_a_page_that_begins_at_a_deeper_level_goes_on_there(client: Client
     assert (nearer["nodes"], nearer["totalCount"]) == ([], 1)
 
 
-async def test_links_of_one_call_are_in_order_of_ids(client: Client) -> None:
+async def test_links_of_one_call_are_ordered_by_id(client: Client) -> None:
     a, *others = await log_events(client, "abcdefghij")
 
     await correlate_events(client, a, *reversed(others))
@@ -173,7 +173,7 @@ async def test_links_of_one_call_are_in_order_of_ids(client: Client) -> None:
 
 
 @pytest.mark.parametrize("depth", [1, 2])
-async def test_a_cursor_of_something_else_is_no_cursor(
+async def test_a_cursor_of_another_list_is_invalid(
     own_client: Client, database: Database, depth: int
 ) -> None:
     a, b = await log_events(own_client, "ab")
@@ -211,7 +211,7 @@ async def test_depth_is_from_1_to_5(client: Client, depth: int) -> None:
     assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": ["depth"]}
 
 
-async def test_below_a_list_only_direct_links_are_told(client: Client) -> None:
+async def test_below_a_list_only_direct_links_are_available(client: Client) -> None:
     a, b, c, _ = await log_events(client, "abcd")
     await correlate_events(client, a, b, relation="CAUSED_BY")
     await correlate_events(client, b, c)
@@ -230,7 +230,7 @@ async def test_below_a_list_only_direct_links_are_told(client: Client) -> None:
         ("c", 2, [("RELATED", "b")], True),
         ("d", 0, [], False),
     ]
-    # A cursor is a place in time, whichever event's list it is of.
+    # A cursor is a time of creation, which is valid in the list of any event.
     assert [_summarize_node(node) for node in second["nodes"]] == [
         ("a", 2, [("RELATED", "c")], False),
         ("b", 2, [("RELATED", "c")], False),
@@ -239,7 +239,7 @@ async def test_below_a_list_only_direct_links_are_told(client: Client) -> None:
     ]
 
 
-async def test_what_correlations_lead_to_is_below_a_list_as_well(client: Client) -> None:
+async def test_correlations_of_correlated_events_are_below_a_list(client: Client) -> None:
     a, b = await log_events(client, "ab")
     await correlate_events(client, a, b)
     nested = """query ($id: ID!, $depth: Int) { event(id: $id) { correlations(depth: 5) {
@@ -253,7 +253,7 @@ async def test_what_correlations_lead_to_is_below_a_list_as_well(client: Client)
     assert error["extensions"]["code"] == "BAD_USER_INPUT"
 
 
-async def test_a_walk_costs_a_statement_a_level_and_one_for_the_page(
+async def test_a_traversal_takes_a_statement_per_level_and_one_for_the_page(
     own_client: Client, statements: Statements
 ) -> None:
     ids = await log_events(own_client, "abcdefgh")
@@ -268,7 +268,7 @@ async def test_a_walk_costs_a_statement_a_level_and_one_for_the_page(
     assert len(reads) == 6
 
 
-async def test_at_most_1_000_events_are_told(client: Client) -> None:
+async def test_at_most_1_000_events_are_returned(client: Client) -> None:
     [hub] = await log_events(client, "a")
     for count in (500, 500, 1):
         ids = await log_events(client, "b" * count)
@@ -289,9 +289,7 @@ async def test_at_most_1_000_events_are_told(client: Client) -> None:
     assert around["totalCount"] == 1000
 
 
-async def test_without_event_read_no_correlation_is_shown(
-    own_client: Client, database: Database
-) -> None:
+async def test_correlations_require_event_read(own_client: Client, database: Database) -> None:
     a, b = await log_events(own_client, "ab")
     updater = own_client.as_key(await create_api_key(database, Permission.EVENT_UPDATE))
 

@@ -1,4 +1,4 @@
-"""What an operation costs, what costs too much, and how fast it may be spent."""
+"""The cost of an operation, the maximum cost, and rate limits."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COSTS: list[tuple[int, str, dict[str, Any]]] = [
     (1, "{ logHead }", {}),
     (1, "{ viewer { name permissions } }", {}),
     (1, "{ __typename }", {}),
-    # A page: 1, and its rows each time they are shown.
+    # A page costs 1, and its rows once for each selection of them.
     (21, "{ events { nodes { id } } }", {}),
     (1, "{ events(first: 100) { totalCount pageInfo { endCursor } } }", {}),
     (101, "{ events(first: 100) { edges { node { id tags } } } }", {}),
@@ -36,12 +36,12 @@ COSTS: list[tuple[int, str, dict[str, Any]]] = [
     (31, "query ($n: Int = 30) { events(first: $n) { nodes { id } } }", {}),
     (6, "query ($n: Int = 30) { events(first: $n) { nodes { id } } }", {"n": 5}),
     (6, "query ($n: Int) { events(last: $n, first: null) { nodes { id } } }", {"n": 5}),
-    # More than a page may have is the resolver's to refuse, and less than nothing.
+    # A page size out of range is rejected by the resolver.
     (101, "{ events(first: 1000000) { nodes { id } } }", {}),
     (1, "{ events(first: -5) { nodes { id } } }", {}),
     (21, "query ($n: Int) { events(first: $n) { nodes { id } } }", {"n": "ten"}),
     (101, "query ($n: Int) { events(first: $n) { nodes { id } } }", {"n": 1e300}),
-    # What is below a row is asked for as often as there are rows.
+    # Fields below a row cost once per row.
     (111, "{ events(first: 10) { nodes { history(first: 9) { nodes { kind } } } } }", {}),
     (41, "{ events { nodes { eventType { name } } } }", {}),
     (
@@ -50,7 +50,7 @@ COSTS: list[tuple[int, str, dict[str, Any]]] = [
         {},
     ),
     (121, "{ events { nodes { fieldValues { name } } } }", {}),
-    # A walk costs a page for each link on the way.
+    # A traversal costs a page for each level.
     (1 + 20, "{ event(id: 1) { correlations { totalCount } } }", {}),
     (1 + 100, "{ event(id: 1) { correlations(depth: 5) { nodes { depth } } } }", {}),
     (
@@ -64,7 +64,7 @@ COSTS: list[tuple[int, str, dict[str, Any]]] = [
     (10, "{ eventCounts(by: [TYPE]) { count } }", {}),
     (1_000, '{ eventCounts(by: [], every: "PT1M", first: 10000) { count } }', {}),
     (500, '{ tryGuardRule(expression: "true", last: 500) { checked } }', {}),
-    # A bulk is paid for by what is sent.
+    # A bulk mutation costs by the number of items in the input.
     (
         500,
         "mutation ($i: [LogEventInput!]!) { logEvents(input: $i) { results { event { id } } } }",
@@ -80,7 +80,7 @@ COSTS: list[tuple[int, str, dict[str, Any]]] = [
     ),
     (1 + 100, "mutation { acknowledgeEvents { events { id } } }", {}),
     (1, "mutation { acknowledgeEvents { acknowledgedCount } }", {}),
-    # What is executed as one is paid as one, wherever it is said.
+    # Selections that are executed together cost once, wherever they are written.
     (21, "{ events { nodes { id } } events { nodes { type } } }", {}),
     (42, "{ a: events { nodes { id } } b: events { nodes { id } } }", {}),
     (
@@ -101,7 +101,7 @@ COSTS: list[tuple[int, str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("cost", "text", "variables"), COSTS)
-def test_an_operation_costs_the_nodes_it_asks_for(
+def test_an_operation_costs_the_nodes_that_it_requests(
     cost: int, text: str, variables: dict[str, Any]
 ) -> None:
     document = DOCUMENTS.get_document(text)
@@ -110,7 +110,7 @@ def test_an_operation_costs_the_nodes_it_asks_for(
     assert document.calculate_cost(None, variables) == cost
 
 
-def test_of_several_operations_each_has_its_own_cost() -> None:
+def test_each_operation_of_a_document_has_its_own_cost() -> None:
     document = DOCUMENTS.get_document("query A { logHead } query B { events { nodes { id } } }")
 
     costs = [document.calculate_cost(name, {}) for name in ("A", "B", "C", None)]
@@ -118,7 +118,7 @@ def test_of_several_operations_each_has_its_own_cost() -> None:
     assert costs == [1, 21, 0, 0]
 
 
-async def test_what_was_asked_for_is_told_in_each_answer(client: Client) -> None:
+async def test_each_response_contains_the_cost(client: Client) -> None:
     query = "query ($n: Int) { events(first: $n) { nodes { id } } }"
 
     over_http = await client.execute(query, n=7)
@@ -131,7 +131,7 @@ async def test_what_was_asked_for_is_told_in_each_answer(client: Client) -> None
     assert over_socket == over_http
 
 
-async def test_eight_large_pages_at_once_are_refused(client: Client) -> None:
+async def test_eight_large_pages_in_one_operation_are_rejected(client: Client) -> None:
     pages = " ".join(f"p{n}: cloudEvents(pageSize: $n) {{ events }}" for n in range(8))
     text = f"query ($n: Int) {{ {pages} }}"
 
@@ -167,7 +167,7 @@ async def test_a_mutation_that_costs_too_much_stores_nothing(client: Client) -> 
     assert await client.execute_field("{ events { totalCount } }") == {"totalCount": 0}
 
 
-async def test_what_one_credential_spends_is_bounded(
+async def test_the_rate_of_a_credential_is_limited(
     serve: Serve, database_url: str, database: Database
 ) -> None:
     limits = {"points_per_minute": 60}
@@ -195,9 +195,7 @@ async def test_what_one_credential_spends_is_bounded(
     assert over_socket["extensions"].keys() == {"code", "retryAfterSeconds"}
 
 
-async def test_cloud_events_are_paid_for_at_their_own_door_too(
-    serve: Serve, database_url: str
-) -> None:
+async def test_cloud_events_over_http_are_rate_limited(serve: Serve, database_url: str) -> None:
     async with serve(database_url, requests={"points_per_minute": 3}) as client:
         taken = await send_structured(client, [cloud_event(id=str(n)) for n in range(3)])
         refused = await send_structured(client, cloud_event(id="4"))
@@ -212,7 +210,7 @@ def make_caller(name: str = "desk", credential: UUID | None = None) -> Caller:
 
 
 def retry_after(rates: RateLimits, who: Caller, points: int) -> int | None:
-    """The seconds to wait; None where it was not refused."""
+    """Returns the seconds to wait, None if not rejected."""
     try:
         rates.charge_points(who, points)
     except RequestError as error:
@@ -220,7 +218,7 @@ def retry_after(rates: RateLimits, who: Caller, points: int) -> int | None:
     return None
 
 
-def test_a_bucket_fills_again_and_a_refusal_costs_nothing() -> None:
+def test_a_bucket_refills_and_a_rejection_costs_nothing() -> None:
     now = [0.0]
     rates = RateLimits(RequestLimits(points_per_minute=60), lambda: now[0])
     command = make_caller()
@@ -233,7 +231,7 @@ def test_a_bucket_fills_again_and_a_refusal_costs_nothing() -> None:
     assert spent == [None, 10, 1, None, 1, None, 1]
 
 
-def test_what_is_larger_than_the_bucket_waits_until_it_is_full_and_is_paid_off() -> None:
+def test_a_cost_over_the_bucket_size_delays_later_requests() -> None:
     now = [0.0]
     rates = RateLimits(RequestLimits(points_per_minute=60), lambda: now[0])
     command = make_caller()
@@ -244,7 +242,7 @@ def test_what_is_larger_than_the_bucket_waits_until_it_is_full_and_is_paid_off()
     assert retry_after(rates, command, 1) is None
 
 
-def test_a_key_is_one_principal_in_every_organization_and_few_are_remembered() -> None:
+def test_a_key_has_one_bucket_in_all_organizations_and_buckets_are_bounded() -> None:
     rates = RateLimits(RequestLimits(points_per_minute=1, tracked_credentials=3), lambda: 0.0)
     key = uuid4()
 
@@ -265,7 +263,7 @@ def test_tokens_of_the_same_name_in_two_organizations_have_separate_limits() -> 
     assert spent == [None, None, 60]
 
 
-def test_nothing_is_counted_where_no_rate_is_set() -> None:
+def test_without_a_configured_rate_nothing_is_counted() -> None:
     rates = RateLimits()
 
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""Counts of events as a dashboard asks for them."""
+"""Counts of events for dashboards."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ALL_TIME = {"occurredAt": {"from": "0001-01-01T00:00:00Z", "to": "9999-12-31T23:
 
 
 async def log_sample_events(client: Client) -> None:
-    """Four events: two of a registered type, three about wells."""
+    """Logs four events: two of a registered type, three about wells."""
     await client.execute_field(
         CREATE,
         input={"name": "Trip", "type": "pump.trip", "category": "pumps", "state": "PUBLISHED"},
@@ -51,13 +51,13 @@ async def log_sample_events(client: Client) -> None:
 
 
 async def fetch_counts(client: Client, *by: str, **overrides: Any) -> list[dict[str, Any]]:
-    """The rows, without what is null."""
+    """Returns the rows without null values."""
     rows = await client.execute_field(COUNTS, by=by, **overrides)
     return [{name: value for name, value in row.items() if value is not None} for row in rows]
 
 
 async def count_by_bucket(client: Client, every: str, *instants: str) -> list[tuple[str, int]]:
-    """Logs an event at each instant: the starts of the buckets, and how many each has."""
+    """Logs an event at each instant. Returns the start of each bucket and its count."""
     for instant in instants:
         await client.log_event(occurredAt=instant)
     rows = await client.execute_field(COUNTS, by=[], every=every, filter=ALL_TIME)
@@ -93,7 +93,7 @@ async def count_by_bucket(client: Client, every: str, *instants: str) -> list[tu
         ),
     ],
 )
-async def test_events_are_counted_by_a_dimension_the_largest_first(
+async def test_events_are_counted_by_a_dimension_with_the_largest_first(
     client: Client, dimension: str, rows: list[dict[str, Any]]
 ) -> None:
     await log_sample_events(client)
@@ -101,7 +101,7 @@ async def test_events_are_counted_by_a_dimension_the_largest_first(
     assert await fetch_counts(client, dimension) == rows
 
 
-async def test_dimensions_combine_and_the_same_one_twice_is_one(client: Client) -> None:
+async def test_dimensions_combine_and_repeated_ones_are_ignored(client: Client) -> None:
     await log_sample_events(client)
 
     rows = await fetch_counts(client, "TYPE", "SEVERITY", "TYPE")
@@ -113,7 +113,7 @@ async def test_dimensions_combine_and_the_same_one_twice_is_one(client: Client) 
     ]
 
 
-async def test_equal_counts_are_ordered_by_their_values_by_code_point(client: Client) -> None:
+async def test_equal_counts_are_ordered_by_value_by_code_point(client: Client) -> None:
     for source in ("/b", "/B", "/é", "/a"):
         await client.log_event(source=source, summary="x")
 
@@ -122,19 +122,19 @@ async def test_equal_counts_are_ordered_by_their_values_by_code_point(client: Cl
     assert [row["source"] for row in rows] == ["/B", "/a", "/b", "/é"]
 
 
-async def test_without_a_dimension_there_is_one_row_in_all(client: Client) -> None:
+async def test_without_a_dimension_there_is_one_row(client: Client) -> None:
     await log_sample_events(client)
 
     assert await fetch_counts(client) == [{"count": 4}]
 
 
-async def test_where_nothing_is_counted_there_is_no_row(client: Client) -> None:
+async def test_without_matching_events_there_is_no_row(client: Client) -> None:
     assert await fetch_counts(client) == []
     assert await fetch_counts(client, "SEVERITY") == []
     assert await fetch_counts(client, every="PT1H", filter=THE_DAY) == []
 
 
-async def test_only_what_the_filter_selects_is_counted(client: Client) -> None:
+async def test_only_events_that_the_filter_selects_are_counted(client: Client) -> None:
     await log_sample_events(client)
 
     assert await fetch_counts(client, "TYPE", filter={"severities": ["INFO"]}) == [
@@ -177,7 +177,7 @@ async def test_a_key_without_permission_to_read_counts_nothing(
     assert error["extensions"]["code"] == "FORBIDDEN"
 
 
-async def test_over_time_the_earliest_bucket_is_first_and_in_it_the_largest(
+async def test_buckets_are_ordered_by_time_and_then_by_count(
     client: Client,
 ) -> None:
     for instant, severity in (
@@ -226,19 +226,19 @@ async def test_over_time_the_earliest_bucket_is_first_and_in_it_the_largest(
         ),
         ("P1D", ("0001-01-01T00:00:00.000001Z",), [("0001-01-01T00:00", 1)]),
         ("P1W", ("2026-04-10T10:00:00Z",), [("2026-04-09T00:00", 1)]),  # the epoch was a Thursday
-        # Of the first stretch the start lies before the calendar does.
+        # The first bucket would start before the calendar begins.
         ("P7D", ("0001-01-01T00:00:00Z",), [("0001-01-01T00:00", 1)]),
         ("P999999999D", ("1969-12-31T00:00:00Z",), [("0001-01-01T00:00", 1)]),
         ("P999999999D", ("2026-04-10T10:00:00Z",), [("1970-01-01T00:00", 1)]),
     ],
 )
-async def test_a_stretch_holds_its_start_and_not_its_end(
+async def test_a_bucket_includes_its_start_and_excludes_its_end(
     client: Client, every: str, instants: tuple[str, ...], buckets: list[tuple[str, int]]
 ) -> None:
     assert await count_by_bucket(client, every, *instants) == buckets
 
 
-async def test_the_largest_are_kept_where_there_are_more_rows_than_first(client: Client) -> None:
+async def test_first_limits_the_rows_to_the_largest_counts(client: Client) -> None:
     reports = [{"source": f"/{n % 101}"} for n in range(102)]
     await client.execute_field(LOG_EVENTS, input=reports)
 
@@ -271,12 +271,12 @@ async def test_the_largest_are_kept_where_there_are_more_rows_than_first(client:
             {"every": "PT1M", "filter": {"occurredAt": {"to": "2026-04-10T00:00:00Z"}}},
             ["filter", "occurredAt"],
         ),
-        # What is bounded within another is not bounded.
+        # A bound inside a nested filter does not count.
         ({"every": "PT1M", "filter": {"or": [THE_DAY]}}, ["filter", "occurredAt"]),
         ({"filter": {"search": "\0"}}, ["filter", "search"]),
     ],
 )
-async def test_an_argument_that_asks_for_too_much_is_an_error_that_names_it(
+async def test_an_argument_over_its_limit_is_an_error_with_its_path(
     client: Client, arguments: dict[str, Any], argument: list[str]
 ) -> None:
     error = await client.expect_error(COUNTS, by=["SEVERITY"], **arguments)
@@ -285,7 +285,7 @@ async def test_an_argument_that_asks_for_too_much_is_an_error_that_names_it(
     assert error["path"] == ["eventCounts"]
 
 
-async def test_the_greatest_of_each_is_taken(client: Client) -> None:
+async def test_the_maximum_of_each_argument_is_accepted(client: Client) -> None:
     await client.log_event(summary="x")
 
     assert await fetch_counts(client, first=1_000) == [{"count": 1}]
@@ -316,7 +316,7 @@ async def test_no_other_value_is_a_duration(client: Client, value: Any) -> None:
     assert "Invalid Duration: expected an ISO 8601 duration" in answer["errors"][0]["message"]
 
 
-async def test_a_duration_can_stand_in_the_query_itself(client: Client) -> None:
+async def test_a_duration_can_be_a_literal(client: Client) -> None:
     rows = await client.execute_field(
         """{ eventCounts(by: [], every: "PT1H30M", filter: {occurredAt: {
              from: "2026-04-10T00:00:00Z", to: "2026-04-11T00:00:00Z"}}) { count } }"""
@@ -343,7 +343,7 @@ FORMS = [
 
 
 @pytest.mark.parametrize(("text", "length", "written"), FORMS)
-def test_a_duration_is_read_and_written_in_iso_8601(
+def test_a_duration_is_parsed_and_serialized_in_iso_8601(
     text: str, length: timedelta, written: str
 ) -> None:
     assert DURATION.parse_value is not None
@@ -354,7 +354,7 @@ def test_a_duration_is_read_and_written_in_iso_8601(
 
 
 @given(st.timedeltas(min_value=timedelta(0)))
-def test_a_duration_that_is_written_is_read_as_the_same(length: timedelta) -> None:
+def test_a_serialized_duration_is_parsed_unchanged(length: timedelta) -> None:
     assert DURATION.parse_value is not None
     assert DURATION.serialize is not None
 
@@ -362,7 +362,7 @@ def test_a_duration_that_is_written_is_read_as_the_same(length: timedelta) -> No
 
 
 @given(st.text("PTWDHMS0123456789.", max_size=12))
-def test_a_text_is_a_duration_or_refused(text: str) -> None:
+def test_any_text_is_parsed_as_a_duration_or_rejected(text: str) -> None:
     assert DURATION.parse_value is not None
     try:
         length = DURATION.parse_value(text)

@@ -1,4 +1,4 @@
-"""A socket ends with its credential, whichever process ended that."""
+"""A socket is closed when its credential ends, in whichever process that happened."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def client(own_client: Client) -> Client:
     return own_client
 
 
-async def receive_close(heard: Subscription) -> tuple[int, str]:
-    """The code and the reason that the socket was closed with."""
+async def receive_close(subscription: Subscription) -> tuple[int, str]:
+    """Returns the code and the reason with which the server closes the socket."""
     with pytest.raises(ConnectionClosed) as closed:
-        await heard.socket.receive()
+        await subscription.socket.receive()
     assert closed.value.rcvd is not None
     return closed.value.rcvd.code, closed.value.rcvd.reason
 
@@ -44,15 +44,15 @@ async def test_a_socket_ends_when_its_key_is_revoked_by_another_process(
     assert caller.credential_id is not None
 
     async with (
-        client.as_key(revoked).subscription(BELL) as heard,
-        client.as_key(other).subscription(BELL) as going_on,
+        client.as_key(revoked).subscription(BELL) as subscription,
+        client.as_key(other).subscription(BELL) as other_subscription,
     ):
-        # `database` is one of its own: the server learns of the commit by the log alone.
+        # `database` belongs to the test: the server learns of the commit only from the change log.
         await operator_keys.revoke(database, caller.credential_id, datetime.now(UTC))
 
-        assert await receive_close(heard) == (4403, "The API key was revoked.")
+        assert await receive_close(subscription) == (4403, "The API key was revoked.")
         await client.log_event(summary="later", notification=True)
-        assert await going_on.receive_next() == {"node": {"summary": "later"}}
+        assert await other_subscription.receive_next() == {"node": {"summary": "later"}}
 
 
 async def test_a_socket_ends_when_its_key_expires(client: Client, database: Database) -> None:
@@ -61,8 +61,8 @@ async def test_a_socket_ends_when_its_key_expires(client: Client, database: Data
         soon = datetime.now(UTC) + timedelta(seconds=seconds)
         key = await create_api_key(database, READ, expires_at=soon)
         with contextlib.suppress(ConnectionClosed):
-            async with client.as_key(key).subscription(BELL) as heard:
-                end = await receive_close(heard)
+            async with client.as_key(key).subscription(BELL) as subscription:
+                end = await receive_close(subscription)
                 break
 
     assert end == (4403, "The credential has expired.")
@@ -70,26 +70,26 @@ async def test_a_socket_ends_when_its_key_expires(client: Client, database: Data
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
-async def test_a_transaction_that_stays_open_holds_up_no_revocation(
+async def test_an_open_transaction_does_not_delay_a_revocation(
     client: Client, database: Database, database_url: str
 ) -> None:
     revoked = await create_api_key(database, READ)
     caller = await authenticate_credential(Access(database), f"Bearer {revoked}")
     assert caller.credential_id is not None
-    stuck = Database(database_url)
+    other_process = Database(database_url)
 
     async with (
-        client.as_key(revoked).subscription(BELL) as heard,
-        stuck.write(ALL_ORGANIZATIONS) as session,
+        client.as_key(revoked).subscription(BELL) as subscription,
+        other_process.write(ALL_ORGANIZATIONS) as session,
     ):
         await session.execute(text("SELECT pg_current_xact_id()"))
         await operator_keys.revoke(database, caller.credential_id, datetime.now(UTC))
 
-        assert await receive_close(heard) == (4403, "The API key was revoked.")
-    await stuck.close()
+        assert await receive_close(subscription) == (4403, "The API key was revoked.")
+    await other_process.close()
 
 
-async def test_all_sockets_are_looked_after_by_one_statement(
+async def test_one_statement_checks_the_keys_of_all_sockets(
     database: Database, statements: list[str]
 ) -> None:
     caller = await authenticate_credential(
@@ -99,30 +99,34 @@ async def test_all_sockets_are_looked_after_by_one_statement(
         Access(database), f"Bearer {await create_api_key(database, READ)}"
     )
     assert caller.credential_id is not None
-    endings = CredentialWatcher()
-    held = [endings.track_caller(caller), endings.track_caller(caller), endings.track_caller(other)]
+    watcher = CredentialWatcher()
+    lifetimes = [
+        watcher.track_caller(caller),
+        watcher.track_caller(caller),
+        watcher.track_caller(other),
+    ]
     await operator_keys.revoke(database, caller.credential_id, datetime.now(UTC))
     statements.clear()
 
-    await endings.check_revocations(database)
+    await watcher.check_revocations(database)
 
     assert len([each for each in statements if "api_key" in each]) == 1
-    assert [each.revoked.is_set() for each in held] == [True, True, False]
+    assert [each.revoked.is_set() for each in lifetimes] == [True, True, False]
     statements.clear()
-    del held
-    await endings.check_revocations(database)
+    del lifetimes
+    await watcher.check_revocations(database)
     assert statements == []
 
 
-async def test_what_ended_before_its_time_tells_so_at_once(database: Database) -> None:
+async def test_an_already_expired_credential_ends_immediately(database: Database) -> None:
     past = datetime.now(UTC) - timedelta(seconds=1)
     caller = await authenticate_credential(
         Access(database), f"Bearer {await create_api_key(database, READ)}"
     )
 
-    ending = CredentialWatcher().track_caller(replace(caller, expires_at=past))
+    lifetime = CredentialWatcher().track_caller(replace(caller, expires_at=past))
 
-    assert await ending.wait_until_ended() == "The credential has expired."
+    assert await lifetime.wait_until_ended() == "The credential has expired."
 
 
 async def test_an_operation_on_a_socket_is_a_use_of_its_key(

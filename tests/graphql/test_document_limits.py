@@ -1,4 +1,4 @@
-"""How large a document may be, and what is told of one that is larger."""
+"""Limits of a document, and the errors of a document that exceeds one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EVENTS = "text/event-stream"
 
 @pytest.fixture
 def dialect() -> str:
-    """SQLite alone: a document is the same on both."""
+    """SQLite only: documents do not depend on the database."""
     return SQLITE
 
 
@@ -30,7 +30,7 @@ def new_document_cache(**limits: int) -> DocumentCache:
 
 
 def limit_errors(text: str) -> list[tuple[str, int | None]]:
-    """Message and line of each error, all of which tell of a limit."""
+    """Returns message and line of each error. All must be errors of limits."""
     errors = DOCUMENTS.get_document(text).errors
     assert {(error.extensions or {})["code"] for error in errors} <= {"LIMIT_EXCEEDED"}
     return [
@@ -43,7 +43,7 @@ def aliased_query(count: int) -> str:
 
 
 def nested_query(depth: int) -> str:
-    """A duplicate of a duplicate, so many fields deep."""
+    """A query of `duplicateOf`, nested to the given depth."""
     return "{ event(id: 1)" + "{ duplicateOf" * (depth - 2) + "{ id" + "}" * depth
 
 
@@ -115,30 +115,30 @@ WITHIN = {
 
 
 @pytest.mark.parametrize("kind", LARGE)
-def test_a_document_beyond_a_limit_is_told_the_limit(kind: str) -> None:
+def test_a_document_over_a_limit_is_rejected_with_the_limit(kind: str) -> None:
     text, message = LARGE[kind]
 
     errors = limit_errors(text)
 
     assert [each for each, _ in errors] == [message]
-    assert (errors[0][1] is None) == (kind == "characters")  # all others have a place
+    assert (errors[0][1] is None) == (kind == "characters")  # all other errors have a location
 
 
 @pytest.mark.parametrize("kind", WITHIN)
-def test_a_document_at_a_limit_passes(kind: str) -> None:
+def test_a_document_at_a_limit_is_accepted(kind: str) -> None:
     document = DOCUMENTS.get_document(WITHIN[kind])
 
     assert document.errors == ()
 
 
-def test_a_limit_is_told_at_the_first_place_beyond_it() -> None:
+def test_an_error_of_a_limit_has_the_location_of_the_first_excess() -> None:
     of_operations = limit_errors(LARGE["operations"][0])
     of_fragments = limit_errors(LARGE["fragments"][0])
 
     assert [line for _, line in of_operations + of_fragments] == [11, 31]
 
 
-def test_each_limit_is_a_setting() -> None:
+def test_each_limit_can_be_configured() -> None:
     documents = new_document_cache(aliases=2, depth=1, fields=2)
 
     messages = [
@@ -153,7 +153,7 @@ def test_each_limit_is_a_setting() -> None:
     ]
 
 
-def test_a_fragment_counts_as_often_as_it_is_spread() -> None:
+def test_a_fragment_counts_once_per_spread() -> None:
     doubling = "\n".join(
         f"fragment F{n} on Event {{ a: id ...F{n + 1} ...F{n + 1} }}" for n in range(28)
     )
@@ -168,7 +168,7 @@ def test_a_fragment_counts_as_often_as_it_is_spread() -> None:
     )
 
 
-def test_depth_goes_through_fragments() -> None:
+def test_depth_includes_fragments() -> None:
     chain = " ".join(
         f"fragment F{n} on Event {{ duplicateOf {{ ...F{n + 1} }} }}" for n in range(12)
     )
@@ -179,7 +179,7 @@ def test_depth_goes_through_fragments() -> None:
     assert errors[0] == ("The operation is nested 14 fields deep; the maximum is 12.", 1)
 
 
-def test_introspection_is_deeper_and_hides_nothing_that_is_not() -> None:
+def test_introspection_has_its_own_depth_limit() -> None:
     deep = "{ __type(name: 1) { " + "ofType {" * 15 + "name" + "}" * 17
     beside = "{ __schema { description } event(id: 1)" + "{ duplicateOf" * 11 + "{ id" + "}" * 13
 
@@ -199,13 +199,13 @@ def test_introspection_is_deeper_and_hides_nothing_that_is_not() -> None:
         "{ event(id: 1) { ...A } }",
     ],
 )
-def test_fragments_that_lead_nowhere_are_left_to_validation(text: str) -> None:
+def test_invalid_fragment_spreads_are_reported_by_validation(text: str) -> None:
     [error, *_] = DOCUMENTS.get_document(text).errors
 
     assert "Cannot spread fragment" in error.message or "Unknown fragment" in error.message
 
 
-def test_what_takes_too_long_to_validate_is_given_up() -> None:
+def test_validation_is_cancelled_after_its_time_limit() -> None:
     fragments = " ".join(f"fragment F{n} on Event {{ {'id ' * 390} }}" for n in range(4))
 
     errors = limit_errors(f"{{ event(id: 1) {{ ...F0 }} }} {fragments}")
@@ -218,7 +218,7 @@ def test_what_takes_too_long_to_validate_is_given_up() -> None:
     ]
 
 
-def test_no_more_than_five_errors_are_told() -> None:
+def test_at_most_five_errors_are_returned() -> None:
     errors = DOCUMENTS.get_document("{ a1 a2 a3 a4 a5 a6 a7 }").errors
 
     assert [error.message for error in errors] == [
@@ -226,7 +226,9 @@ def test_no_more_than_five_errors_are_told() -> None:
     ]
 
 
-def test_a_document_is_read_once_and_few_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_documents_are_parsed_once_and_the_cache_is_bounded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("app.graphql.execution.documents._MAX_CACHED_DOCUMENTS", 10)
     documents = new_document_cache()
     first = documents.get_document("{ logHead }")
@@ -242,7 +244,7 @@ def test_a_document_is_read_once_and_few_are_kept(monkeypatch: pytest.MonkeyPatc
     assert documents.get_document(long.text) is not long
 
 
-def test_large_documents_are_kept_as_long_as_there_is_room_for_their_tokens(
+def test_the_document_cache_is_bounded_by_tokens(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("app.graphql.execution.documents._MAX_CACHED_TOKENS", 1_000)
@@ -254,7 +256,7 @@ def test_large_documents_are_kept_as_long_as_there_is_room_for_their_tokens(
     assert len(documents) == 1_000 // 102
 
 
-async def test_every_door_of_graphql_tells_it_alike(client: Client) -> None:
+async def test_every_graphql_transport_returns_the_same_error(client: Client) -> None:
     text, message = LARGE["aliases"]
     error = {
         "message": message,
@@ -264,15 +266,15 @@ async def test_every_door_of_graphql_tells_it_alike(client: Client) -> None:
 
     answered = await client.post(text)
     streamed = await client.http.post("/graphql", json={"query": text}, headers={"accept": EVENTS})
-    async with client.subscription(text) as heard:
-        over_socket = await heard.receive_error()
+    async with client.subscription(text) as subscription:
+        over_socket = await subscription.receive_error()
 
     assert (answered.status_code, answered.json()) == (200, {"errors": [error]})
     assert f"data: {json.dumps({'errors': [error]}, separators=(',', ':'))}\n" in streamed.text
     assert over_socket == error
 
 
-# What has no name that is close, too: graphql-core has these words for a missing selection.
+# Includes a missing selection, for which graphql-core also suggests a name.
 UNNAMED: dict[str, tuple[str, dict[str, Any]]] = {
     "a field": ("{ event }", {}),
     "another field": ("{ evens { totalCount } }", {}),
@@ -296,17 +298,17 @@ UNNAMED: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-async def test_no_name_is_suggested_to_who_guesses(client: Client) -> None:
+async def test_errors_suggest_no_names(client: Client) -> None:
     for kind, (text, variables) in UNNAMED.items():
         answered = await client.post(text, **variables)
-        async with client.subscription(text, **variables) as heard:
-            message = (await heard.socket.receive())["payload"]
+        async with client.subscription(text, **variables) as subscription:
+            message = (await subscription.socket.receive())["payload"]
 
         assert "errors" in answered.json(), kind
         assert "Did you mean" not in answered.text + json.dumps(message), kind
 
 
-async def test_no_more_than_five_wrong_variables_are_told(client: Client) -> None:
+async def test_at_most_five_errors_of_variables_are_returned(client: Client) -> None:
     wrong = [{"nothing": 1}] * 9
 
     answer = await client.execute(
@@ -317,7 +319,7 @@ async def test_no_more_than_five_wrong_variables_are_told(client: Client) -> Non
     assert {error["extensions"]["code"] for error in answer["errors"]} == {"BAD_USER_INPUT"}
 
 
-async def test_a_server_takes_its_limits_from_its_settings(serve: Serve, database_url: str) -> None:
+async def test_a_server_uses_the_limits_of_its_settings(serve: Serve, database_url: str) -> None:
     async with serve(database_url, documents={"aliases": 20, "cost": 30}) as client:
         taken = await client.execute(aliased_query(20))
         refused = await client.expect_error(aliased_query(21))
@@ -339,9 +341,7 @@ async def test_a_server_takes_its_limits_from_its_settings(serve: Serve, databas
         ("mutation {", None, False),
     ],
 )
-def test_a_document_knows_which_operations_are_mutations(
-    text: str, name: str | None, mutation: bool
-) -> None:
+def test_mutations_of_a_document_are_detected(text: str, name: str | None, mutation: bool) -> None:
     assert DOCUMENTS.get_document(text).is_mutation(name) is mutation
 
 
@@ -354,5 +354,5 @@ def test_a_document_knows_which_operations_are_mutations(
         ("{ logHead } # @skip", False),
     ],
 )
-def test_a_document_knows_whether_it_has_directives(text: str, directives: bool) -> None:
+def test_directives_of_a_document_are_detected(text: str, directives: bool) -> None:
     assert DOCUMENTS.get_document(text).has_directives is directives

@@ -1,4 +1,4 @@
-"""Each code of an error, as a client sees it: over HTTP and over a socket, with nothing inside."""
+"""Every error code over HTTP and over a socket; errors contain no internal details."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.factories import create_api_key
 
 COUNT = "{ events { totalCount } }"
 GRAPHQL_JSON = "application/graphql-response+json"
-# The document, and the status of an answer in GraphQL's own media type.
+# A document, and the HTTP status of its response as application/graphql-response+json.
 WRONG = {
     ErrorCode.GRAPHQL_PARSE_FAILED: ("{", 400),
     ErrorCode.GRAPHQL_VALIDATION_FAILED: ("{ nothing }", 400),
@@ -29,7 +29,7 @@ WRONG = {
     ErrorCode.BAD_USER_INPUT: ("{ events(first: 101) { totalCount } }", 200),
     ErrorCode.INVALID_CURSOR: ('{ events(after: "nowhere") { totalCount } }', 200),
 }
-# Those that need more than a document: tests of their own below.
+# These need more than a document: they have tests of their own below.
 TESTED_ELSEWHERE = {
     ErrorCode.UNAUTHENTICATED,
     ErrorCode.FORBIDDEN,
@@ -41,7 +41,7 @@ TESTED_ELSEWHERE = {
 
 
 async def fetch_error(client: Client, text: str, **variables: Any) -> tuple[int, dict[str, Any]]:
-    """Status and the one error, which a socket tells alike."""
+    """Returns the HTTP status and the only error. The error over a socket must be the same."""
     body = {"query": text, "variables": variables}
     answer = await client.http.post("/graphql", json=body, headers={"accept": GRAPHQL_JSON})
     async with client.subscription(text, **variables) as subscription:
@@ -58,11 +58,11 @@ async def fetch_error(client: Client, text: str, **variables: Any) -> tuple[int,
     return answer.status_code, error
 
 
-def test_there_is_a_test_for_each_code() -> None:
+def test_every_code_has_a_test() -> None:
     assert WRONG.keys() | TESTED_ELSEWHERE == set(ErrorCode)
 
 
-async def test_what_a_document_can_do_wrong(client: Client) -> None:
+async def test_every_error_of_a_document_has_its_code_and_status(client: Client) -> None:
     seen = {}
     for code, (text, _) in WRONG.items():
         status, error = await fetch_error(client, text)
@@ -71,7 +71,9 @@ async def test_what_a_document_can_do_wrong(client: Client) -> None:
     assert seen == {code: (code.value, status) for code, (_, status) in WRONG.items()}
 
 
-async def test_who_is_not_known_or_may_not(own_client: Client, database: Database) -> None:
+async def test_unauthenticated_and_forbidden_have_their_status(
+    own_client: Client, database: Database
+) -> None:
     stranger = own_client.as_key("nobody")
     reporter = own_client.as_key(await create_api_key(database, Permission.EVENT_CREATE))
 
@@ -83,7 +85,9 @@ async def test_who_is_not_known_or_may_not(own_client: Client, database: Databas
     assert (status, forbidden["extensions"]) == (200, {"code": "FORBIDDEN"})
 
 
-async def test_a_place_that_the_log_no_longer_holds(own_client: Client, database: Database) -> None:
+async def test_a_cursor_before_the_start_of_the_change_log_is_expired(
+    own_client: Client, database: Database
+) -> None:
     await own_client.log_event(summary="old")
     await own_client.log_event(summary="old too")
     edges = (await own_client.execute_field("{ eventChanges { edges { cursor } } }"))["edges"]
@@ -98,7 +102,7 @@ async def test_a_place_that_the_log_no_longer_holds(own_client: Client, database
     assert (status, error["extensions"]["code"]) == (200, "CURSOR_EXPIRED")
 
 
-async def test_a_query_by_its_hash_alone(client: Client) -> None:
+async def test_a_persisted_query_is_not_supported(client: Client) -> None:
     hashed = {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}
 
     answer = await client.http.post("/graphql", json={"extensions": hashed})
@@ -114,7 +118,7 @@ async def test_a_query_by_its_hash_alone(client: Client) -> None:
         (RuntimeError("SELECT secret FROM api_key"), "INTERNAL_SERVER_ERROR", 200),
     ],
 )
-async def test_what_fails_inside_stays_inside(
+async def test_an_internal_error_contains_only_a_reference(
     client: Client,
     monkeypatch: pytest.MonkeyPatch,
     failure: Exception,
@@ -124,7 +128,7 @@ async def test_what_fails_inside_stays_inside(
     async def broken(*_: object) -> None:
         raise failure
 
-    monkeypatch.setattr("app.store.reading.projection.fetch_page", broken)  # a plan's
+    monkeypatch.setattr("app.store.reading.projection.fetch_page", broken)  # of a compiled plan
     monkeypatch.setattr("app.services.events.event_queries.count_events", broken)
 
     with capture_logs() as logged:
@@ -154,7 +158,7 @@ mutation ($condition: ConditionInput!) {
 @pytest.mark.parametrize(
     "by", ["{type: null}", "{}", '{type: "a", id: "b"}', '{type: "a", id: null}']
 )
-async def test_a_literal_that_is_not_one_of_is_one_error_with_its_place(
+async def test_an_invalid_one_of_literal_is_one_error_with_its_location(
     client: Client, by: str
 ) -> None:
     _, error = await fetch_error(client, f"{{ eventType(by: {by}) {{ id }} }}")
@@ -181,7 +185,7 @@ async def test_a_literal_that_is_not_one_of_is_one_error_with_its_place(
         ),
     ],
 )
-async def test_a_variable_that_is_not_one_of_is_one_error_with_its_place(
+async def test_an_invalid_one_of_variable_is_one_error_with_its_path(
     client: Client, query: str, variables: dict[str, Any], place: str, type_name: str
 ) -> None:
     _, error = await fetch_error(client, query, **variables)
@@ -217,7 +221,7 @@ async def test_a_variable_without_a_definition_in_a_one_of_input_is_an_error(
     assert error["extensions"] == {"code": "GRAPHQL_VALIDATION_FAILED"}
 
 
-async def test_messages_about_null_name_it_as_graphql_does(client: Client) -> None:
+async def test_messages_about_null_use_the_graphql_name(client: Client) -> None:
     wrong: list[tuple[str, dict[str, Any]]] = [
         ("{ eventType(by: null) { id } }", {}),
         (BY, {"by": None}),
@@ -237,8 +241,8 @@ async def test_messages_about_null_name_it_as_graphql_does(client: Client) -> No
     ]
 
 
-def test_every_input_that_may_be_absent_may_be_null_unless_it_is_one_of_several() -> None:
-    # Strawberry answers null for a `Maybe[T]` with advice on how to write its type in Python.
+def test_every_optional_input_accepts_null_except_in_one_of_inputs() -> None:
+    # For a `Maybe[T]`, Strawberry answers null with an error that explains Python types.
     types = build_schema()._schema.type_map.values()
     definitions = [
         type_.extensions["strawberry-definition"]

@@ -1,4 +1,4 @@
-"""The stream of server-sent events, as the web framework runs it."""
+"""Server-sent event streams, as the web framework runs them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.services.auth.credential_watcher import CredentialLifetime
 
 
 class RecordedRead:
-    """An operation that reads from a database, and needs a moment to end the read."""
+    """An operation that reads from a database and takes a moment to end the read."""
 
     def __init__(self) -> None:
         self.started = asyncio.Event()
@@ -31,7 +31,7 @@ class RecordedRead:
         yield OperationResponse("{}")
 
 
-async def test_a_read_ends_undisturbed_when_its_client_leaves() -> None:
+async def test_a_read_ends_completely_when_its_client_disconnects() -> None:
     read = RecordedRead()
     slots = ConnectionSlots(SocketLimits())
     stream = EventStream(
@@ -42,7 +42,7 @@ async def test_a_read_ends_undisturbed_when_its_client_leaves() -> None:
         async for _ in stream.stream_events(set()):
             pass
 
-    # As Starlette does when the client disconnects.
+    # Starlette does this when the client disconnects.
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(send_events)
         await read.started.wait()

@@ -1,4 +1,4 @@
-"""Event types made with all they have, renamed, deleted and found."""
+"""Event types: creation with fields and rules, updates, deletion and queries."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ NODE = """query ($id: ID!) { node(id: $id) { id __typename
   ... on EventType { name } ... on EventField { name } ... on ConditionalRule { name } } }"""
 
 
-async def test_a_type_is_made_with_its_fields_and_rules(client: Client) -> None:
+async def test_a_type_is_created_with_its_fields_and_rules(client: Client) -> None:
     rules = [
         rule_input("SHOW", "b", predicate_input("a", "EQ", "x")),
         rule_input(
@@ -68,7 +68,7 @@ async def test_a_type_is_made_with_its_fields_and_rules(client: Client) -> None:
     assert await client.execute_field(FIND, id=event_type["id"]) == event_type
 
 
-async def test_all_that_is_wrong_with_a_definition_is_told_at_once(
+async def test_all_errors_of_a_definition_are_returned_together(
     own_client: Client, database: Database
 ) -> None:
     before = await fetch_all_rows(database)
@@ -122,7 +122,7 @@ async def test_all_that_is_wrong_with_a_definition_is_told_at_once(
     assert await fetch_all_rows(database) == before
 
 
-async def test_an_update_changes_what_is_given_and_makes_a_version(client: Client) -> None:
+async def test_an_update_changes_the_given_attributes_and_creates_a_version(client: Client) -> None:
     event_type = await define_event_type(
         client, field_input("a"), description="old", category="gauges"
     )
@@ -137,7 +137,7 @@ async def test_an_update_changes_what_is_given_and_makes_a_version(client: Clien
     assert await client.execute_field(FIND, id=event_type["id"]) == after
 
 
-async def test_null_clears_what_may_be_empty(client: Client) -> None:
+async def test_null_clears_a_nullable_attribute(client: Client) -> None:
     event_type = await define_event_type(client, description="old", category="gauges")
 
     after = await change_event_type(
@@ -147,7 +147,7 @@ async def test_null_clears_what_may_be_empty(client: Client) -> None:
     assert (after["description"], after["category"], after["version"]) == (None, "general", 2)
 
 
-async def test_null_for_what_may_not_be_empty_is_refused(
+async def test_null_is_rejected_for_a_required_attribute(
     own_client: Client, database: Database
 ) -> None:
     event_type = await define_event_type(own_client)
@@ -190,7 +190,7 @@ async def test_an_update_of_another_version_is_a_conflict(
         ({"type": "ends in *"}, [("INVALID_INPUT", "input.type")]),
     ],
 )
-async def test_a_bad_update_is_refused_at_its_place_and_changes_nothing(
+async def test_an_invalid_update_is_rejected_with_its_path_and_changes_nothing(
     own_client: Client, database: Database, attributes: dict[str, Any], wrong: list[Any]
 ) -> None:
     event_type = await define_event_type(own_client)
@@ -205,7 +205,7 @@ async def test_a_bad_update_is_refused_at_its_place_and_changes_nothing(
     assert await fetch_all_rows(database) == before
 
 
-async def test_a_type_is_fixed_once_there_are_events(
+async def test_a_type_cannot_be_renamed_once_it_has_events(
     own_client: Client, database: Database
 ) -> None:
     event_type = await define_event_type(own_client)
@@ -229,7 +229,7 @@ async def test_a_type_is_fixed_once_there_are_events(
     assert (after["type"], after["name"], after["version"]) == ("gauge", "Meter", 2)
 
 
-async def test_a_type_that_was_given_up_can_be_taken(client: Client) -> None:
+async def test_a_former_name_of_a_type_can_be_used_again(client: Client) -> None:
     event_type = await define_event_type(client)
     await change_event_type(client, UPDATE, input={"id": event_type["id"], "type": "meter"})
 
@@ -242,7 +242,7 @@ async def test_a_type_that_was_given_up_can_be_taken(client: Client) -> None:
     assert again["id"] != event_type["id"]
 
 
-async def test_a_deleted_type_is_answered_as_it_was_and_gone(
+async def test_deleting_a_type_returns_its_last_state(
     own_client: Client, database: Database
 ) -> None:
     empty = await fetch_all_rows(database)
@@ -266,7 +266,7 @@ async def test_a_deleted_type_is_answered_as_it_was_and_gone(
     assert await fetch_refusal(own_client, DELETE, id=event_type["id"]) == [("NOT_FOUND", "id")]
 
 
-async def test_of_a_deleted_type_everything_can_be_asked(client: Client) -> None:
+async def test_every_field_of_a_deleted_type_can_be_requested(client: Client) -> None:
     rules = [rule_input("SHOW", "b", predicate_input("a"))]
     event_type = await define_event_type(client, *map(field_input, "ab"), conditionalRules=rules)
     selection = """{ type jsonSchema events { totalCount } fields { name eventType { type } }
@@ -282,7 +282,7 @@ async def test_of_a_deleted_type_everything_can_be_asked(client: Client) -> None
     assert deleted["eventType"] == before
 
 
-async def test_a_type_that_was_deleted_can_be_made_again(client: Client) -> None:
+async def test_a_deleted_type_can_be_created_again(client: Client) -> None:
     event_type = await define_event_type(client, field_input("a"))
     await change_event_type(client, DELETE, id=event_type["id"])
 
@@ -308,7 +308,9 @@ async def test_a_type_with_events_is_not_deleted(own_client: Client, database: D
     assert await fetch_all_rows(database) == before
 
 
-async def test_events_of_before_the_type_was_registered_do_not_count(client: Client) -> None:
+async def test_events_logged_before_the_type_was_registered_do_not_prevent_deletion(
+    client: Client,
+) -> None:
     event = await client.log_event(type="gauge", fields={"any": 1})
     event_type = await define_event_type(client, field_input("a"))
 
@@ -322,7 +324,7 @@ async def test_events_of_before_the_type_was_registered_do_not_count(client: Cli
 
 
 @pytest.mark.parametrize(("id", "code"), [("no id", "INVALID_INPUT"), (UNKNOWN_ID, "NOT_FOUND")])
-async def test_what_is_not_there_is_not_deleted(client: Client, id: str, code: str) -> None:
+async def test_an_unknown_type_cannot_be_deleted(client: Client, id: str, code: str) -> None:
     assert await fetch_refusal(client, DELETE, id=id) == [(code, "id")]
 
 
@@ -406,7 +408,7 @@ EVENT_TYPE_FILTERS: list[tuple[dict[str, Any] | None, list[str]]] = [
 ]
 
 
-async def test_event_types_are_found_by_what_the_filter_says(client: Client) -> None:
+async def test_a_filter_selects_event_types(client: Client) -> None:
     for attributes in SHELF:
         await change_event_type(client, CREATE, input=attributes)
 
@@ -421,7 +423,7 @@ async def test_event_types_are_found_by_what_the_filter_says(client: Client) -> 
     ] == [(filter, types, len(types)) for filter, types in EVENT_TYPE_FILTERS]
 
 
-async def test_a_type_is_found_by_what_it_has_become(client: Client) -> None:
+async def test_an_updated_type_is_found_by_its_new_values(client: Client) -> None:
     event_type = await define_event_type(client, description="pressure")
     await change_event_type(
         client, UPDATE, input={"id": event_type["id"], "description": "heat", "name": "Probe"}
@@ -435,7 +437,7 @@ async def test_a_type_is_found_by_what_it_has_become(client: Client) -> None:
     assert totals == {"press": 0, "heat": 1, "probe": 1, "gauge": 1, "general": 1}
 
 
-async def test_a_page_goes_on_with_its_filter(client: Client) -> None:
+async def test_the_next_page_uses_the_same_filter(client: Client) -> None:
     for n in range(5):
         state = "PUBLISHED" if n % 2 == 0 else "DRAFT"
         await change_event_type(
@@ -464,7 +466,7 @@ async def test_a_page_goes_on_with_its_filter(client: Client) -> None:
         ({"category": "\ud800"}, ["filter", "category"]),
     ],
 )
-async def test_what_no_type_can_be_asked_is_an_error(
+async def test_an_invalid_filter_is_an_error_with_its_path(
     client: Client, filter: dict[str, Any], argument: list[str]
 ) -> None:
     error = await client.expect_error(LIST, filter=filter)
@@ -478,7 +480,7 @@ PAGE = """{ eventTypes(first: 20) { totalCount nodes {
 
 
 @pytest.mark.parametrize("types", [1, 20])
-async def test_a_page_of_types_costs_the_same_whatever_it_holds(
+async def test_the_number_of_statements_is_independent_of_the_number_of_types(
     own_client: Client, statements: Statements, types: int
 ) -> None:
     rules = [rule_input("SHOW", "b", predicate_input("a"))]
@@ -494,16 +496,16 @@ async def test_a_page_of_types_costs_the_same_whatever_it_holds(
         selects.append(len([each for each in statements if each.startswith("SELECT")]))
     first, again = selects
 
-    # The page with its count; what is not known of the types: themselves, their versions, fields
-    # and rules, the fields of the rules, the types that fields and rules belong to; and whether
-    # they were changed meanwhile. At most, for two of them may be asked for at once.
+    # The page and its count; what is not cached of the types: themselves, their versions, fields
+    # and rules, the fields of the rules, the types of fields and rules; and whether they were
+    # changed meanwhile. This is a maximum, because two of them may be requested together.
     assert (len(pages[0]["nodes"]), pages[0]["totalCount"]) == (types, types)
     assert first <= 9
     assert again == 1
     assert pages[0] == pages[1]
 
 
-async def test_one_request_may_shape_a_type_in_several_steps(client: Client) -> None:
+async def test_one_request_can_change_a_type_in_several_steps(client: Client) -> None:
     event_type = await define_event_type(client)
     step = "addEventField(eventTypeId: $id, field: {name: %s, kind: TEXT}) { eventType { %s } }"
     selection = "version fields { name }"
@@ -523,7 +525,9 @@ async def test_one_request_may_shape_a_type_in_several_steps(client: Client) -> 
     }
 
 
-async def test_a_report_names_a_type_once(own_client: Client, database: Database) -> None:
+async def test_a_report_with_an_id_and_another_type_is_rejected(
+    own_client: Client, database: Database
+) -> None:
     event_type = await define_event_type(own_client)
     before = await fetch_all_rows(database)
 

@@ -1,4 +1,4 @@
-"""The fields of an event type: added, changed, removed, put into another order."""
+"""Fields of an event type: addition, changes, removal and order."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.event_type_client import (
 )
 
 
-async def test_a_field_is_added_at_the_end_of_the_form(client: Client) -> None:
+async def test_a_field_is_added_at_the_end(client: Client) -> None:
     event_type = await define_event_type(client, field_input("a"))
     new_field = field_input(
         *("b", "NUMBER"), label="B", required=True, helpText="h", unit="mcf", minimum=0, maximum=9
@@ -83,7 +83,7 @@ REFUSED: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
 ]
 
 
-async def test_a_field_that_cannot_be_added_is_told_at_its_place(
+async def test_an_invalid_new_field_is_rejected_with_its_path(
     own_client: Client, database: Database
 ) -> None:
     event_type = await define_event_type(own_client, field_input("a"))
@@ -102,7 +102,7 @@ async def test_a_field_that_cannot_be_added_is_told_at_its_place(
 
 
 @pytest.mark.parametrize(("id", "code"), [("no id", "INVALID_INPUT"), (UNKNOWN_ID, "NOT_FOUND")])
-async def test_what_is_not_there_has_no_fields_to_change(
+async def test_fields_of_an_unknown_type_cannot_be_changed(
     client: Client, id: str, code: str
 ) -> None:
     assert await fetch_refusal(client, ADD_FIELD, id=id, field=field_input("a")) == [
@@ -115,7 +115,7 @@ async def test_what_is_not_there_has_no_fields_to_change(
     assert await fetch_refusal(client, REMOVE_FIELD, id=id) == [(code, "id")]
 
 
-async def test_the_two_hundredth_field_is_the_last(own_client: Client, database: Database) -> None:
+async def test_a_type_has_at_most_200_fields(own_client: Client, database: Database) -> None:
     event_type = await define_event_type(own_client, *(field_input(f"f{n}") for n in range(199)))
 
     last = await change_event_type(
@@ -185,15 +185,15 @@ BROKEN: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
 ]
 
 
-async def test_a_change_that_makes_no_sense_is_told_at_its_place(
+async def test_an_invalid_change_is_rejected_with_its_path(
     own_client: Client, database: Database
 ) -> None:
     event_type = await define_event_type(own_client, field_input("a", maxLength=3, default="aaa"))
-    here = {"id": event_type["fields"][0]["id"]}
+    valid_change = {"id": event_type["fields"][0]["id"]}
     before = await fetch_all_rows(database)
 
     answers = [
-        (attributes, await fetch_refusal(own_client, UPDATE_FIELD, input=here | attributes))
+        (attributes, await fetch_refusal(own_client, UPDATE_FIELD, input=valid_change | attributes))
         for attributes, _ in BROKEN
     ]
 
@@ -214,7 +214,7 @@ async def test_a_change_that_makes_no_sense_is_told_at_its_place(
         ({"options": ["y", "x"]}, None),
     ],
 )
-async def test_a_change_that_a_rule_would_not_fit_is_refused_naming_it(
+async def test_a_change_that_conflicts_with_a_rule_is_rejected_with_its_name(
     own_client: Client, database: Database, attributes: dict[str, Any], blamed: str | None
 ) -> None:
     event_type = await define_event_type(
@@ -241,7 +241,7 @@ async def test_a_change_that_a_rule_would_not_fit_is_refused_naming_it(
         assert await fetch_all_rows(database) == before
 
 
-async def test_a_field_is_removed_and_its_values_stay(client: Client) -> None:
+async def test_removing_a_field_keeps_its_stored_values(client: Client) -> None:
     event_type = await define_event_type(
         client, field_input("a"), field_input("b"), field_input("c")
     )
@@ -260,7 +260,7 @@ async def test_a_field_is_removed_and_its_values_stay(client: Client) -> None:
     ]
 
 
-async def test_a_field_that_was_removed_can_be_made_again(client: Client) -> None:
+async def test_a_removed_field_can_be_added_again(client: Client) -> None:
     event_type = await define_event_type(client, field_input("a"))
     await change_event_type(client, REMOVE_FIELD, id=event_type["fields"][0]["id"])
 
@@ -273,7 +273,7 @@ async def test_a_field_that_was_removed_can_be_made_again(client: Client) -> Non
     assert after["version"] == 3
 
 
-async def test_a_field_that_rules_name_stays_and_all_of_them_are_told(
+async def test_a_field_used_by_rules_cannot_be_removed_and_all_are_named(
     own_client: Client, database: Database
 ) -> None:
     event_type = await define_event_type(
@@ -310,7 +310,7 @@ async def test_a_field_that_rules_name_stays_and_all_of_them_are_told(
     assert await fetch_all_rows(database) == before
 
 
-async def test_fields_are_put_into_another_order(client: Client) -> None:
+async def test_fields_are_reordered(client: Client) -> None:
     event_type = await define_event_type(client, *map(field_input, "abc"))
     a, b, c = (each["id"] for each in event_type["fields"])
 
@@ -325,7 +325,7 @@ async def test_fields_are_put_into_another_order(client: Client) -> None:
     assert await client.execute_field(FIND, id=event_type["id"]) == after
 
 
-async def test_an_order_of_other_fields_is_refused_saying_what_is_wrong(
+async def test_an_invalid_order_is_rejected_with_the_reason(
     own_client: Client, database: Database
 ) -> None:
     event_type = await define_event_type(own_client, *map(field_input, "abc"))
@@ -350,7 +350,7 @@ async def test_an_order_of_other_fields_is_refused_saying_what_is_wrong(
     assert await fetch_all_rows(database) == before
 
 
-async def test_an_order_of_many_unknown_fields_is_refused_in_few_words(client: Client) -> None:
+async def test_the_message_for_many_unknown_fields_is_short(client: Client) -> None:
     event_type = await define_event_type(client, field_input("a"))
     ids = [f"018f0000-0000-7000-8000-{n:012}" for n in range(5_000)]
 

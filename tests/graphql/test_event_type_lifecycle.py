@@ -1,4 +1,4 @@
-"""The life of an event type: DRAFT, PUBLISHED, DEPRECATED, ARCHIVED, and what each means for
+"""The lifecycle of event types: DRAFT, PUBLISHED, DEPRECATED, ARCHIVED, and the effect on
 events.
 """
 
@@ -27,14 +27,14 @@ from tests.event_type_client import (
     field_input,
 )
 
-# Where each state leads; to itself every state may go.
-WAYS = {
+# Allowed transitions of each state. A transition to the same state is always allowed.
+TRANSITIONS = {
     "DRAFT": ["PUBLISHED", "ARCHIVED"],
     "PUBLISHED": ["DEPRECATED", "ARCHIVED"],
     "DEPRECATED": ["PUBLISHED", "ARCHIVED"],
     "ARCHIVED": ["DEPRECATED"],
 }
-# From DRAFT, the shortest way there.
+# The shortest path from DRAFT to each state.
 STEPS = {
     "DRAFT": [],
     "PUBLISHED": ["PUBLISHED"],
@@ -45,7 +45,7 @@ LONG_AGO = "2020-01-01T00:00:00Z"
 
 
 async def create_in_state(client: Client, state: str) -> Any:
-    """An event type that has come to this state."""
+    """Creates an event type in this state."""
     event_type = await change_event_type(
         client, CREATE, input={"name": state, "type": state.lower()}
     )
@@ -58,9 +58,9 @@ def in_an_hour() -> str:
     return (datetime.now(UTC) + timedelta(hours=1)).isoformat(timespec="microseconds")
 
 
-@pytest.mark.parametrize("start", WAYS)
-@pytest.mark.parametrize("to", WAYS)
-async def test_the_lifecycle_leads_where_it_leads_and_nowhere_else(
+@pytest.mark.parametrize("start", TRANSITIONS)
+@pytest.mark.parametrize("to", TRANSITIONS)
+async def test_only_allowed_transitions_are_accepted(
     own_client: Client, database: Database, start: str, to: str
 ) -> None:
     event_type = await create_in_state(own_client, start)
@@ -72,12 +72,16 @@ async def test_the_lifecycle_leads_where_it_leads_and_nowhere_else(
     if to == start:
         assert payload == {"eventType": event_type, "userErrors": []}
         assert await fetch_all_rows(database) == before
-    elif to in WAYS[start]:
+    elif to in TRANSITIONS[start]:
         assert payload == {"eventType": stored, "userErrors": []}
-        assert (stored["state"], stored["version"], stored["transitions"]) == (to, 1, WAYS[to])
+        assert (stored["state"], stored["version"], stored["transitions"]) == (
+            to,
+            1,
+            TRANSITIONS[to],
+        )
         assert len((await fetch_all_rows(database))["change"]) == len(before["change"]) + 1
     else:
-        allowed = " or ".join(WAYS[start])
+        allowed = " or ".join(TRANSITIONS[start])
         assert payload == {
             "eventType": None,
             "userErrors": [
@@ -86,22 +90,22 @@ async def test_the_lifecycle_leads_where_it_leads_and_nowhere_else(
                     "message": f"Invalid transition from {start} to {to}: expected {allowed}.",
                     "path": ["to"],
                     "from": start,
-                    "allowed": WAYS[start],
+                    "allowed": TRANSITIONS[start],
                 }
             ],
         }
         assert await fetch_all_rows(database) == before
 
 
-@pytest.mark.parametrize("state", WAYS)
-async def test_an_event_type_says_where_it_may_go(client: Client, state: str) -> None:
+@pytest.mark.parametrize("state", TRANSITIONS)
+async def test_an_event_type_returns_its_allowed_transitions(client: Client, state: str) -> None:
     event_type = await create_in_state(client, state)
 
-    assert (event_type["state"], event_type["transitions"]) == (state, WAYS[state])
+    assert (event_type["state"], event_type["transitions"]) == (state, TRANSITIONS[state])
 
 
 @pytest.mark.parametrize("state", ["DRAFT", "ARCHIVED"])
-async def test_a_type_that_is_not_in_use_takes_no_events(
+async def test_draft_and_archived_types_reject_events(
     own_client: Client, database: Database, state: str
 ) -> None:
     event_type = await create_in_state(own_client, state)
@@ -132,7 +136,7 @@ async def test_events_of_an_archived_type_can_still_be_updated(client: Client) -
     assert payload["event"]["fields"] == {"a": "after"}
 
 
-async def test_a_deprecated_type_takes_events_with_a_warning(client: Client) -> None:
+async def test_a_deprecated_type_accepts_events_with_a_warning(client: Client) -> None:
     await create_in_state(client, "DEPRECATED")
 
     payload = await client.execute_field(LOG_EVENT, input={"type": "deprecated"})
@@ -148,7 +152,7 @@ async def test_a_deprecated_type_takes_events_with_a_warning(client: Client) -> 
     ]
 
 
-async def test_before_its_sunset_a_type_takes_events_and_says_until_when(client: Client) -> None:
+async def test_before_its_sunset_a_type_accepts_events_with_a_dated_warning(client: Client) -> None:
     event_type = await create_in_state(client, "PUBLISHED")
     moved = await change_event_type(
         client, TRANSITION, id=event_type["id"], to="DEPRECATED", sunsetAt=in_an_hour()
@@ -161,7 +165,7 @@ async def test_before_its_sunset_a_type_takes_events_and_says_until_when(client:
     assert moved["sunsetAt"] in payload["warnings"][0]["message"]
 
 
-async def test_from_its_sunset_on_a_type_takes_no_events(
+async def test_after_its_sunset_a_type_rejects_events(
     own_client: Client, database: Database
 ) -> None:
     event_type = await create_in_state(own_client, "PUBLISHED")
@@ -181,7 +185,7 @@ async def test_from_its_sunset_on_a_type_takes_no_events(
 
 
 @pytest.mark.parametrize("to", ["PUBLISHED", "ARCHIVED"])
-async def test_a_sunset_goes_when_the_type_does(client: Client, to: str) -> None:
+async def test_a_transition_clears_the_sunset(client: Client, to: str) -> None:
     event_type = await create_in_state(client, "PUBLISHED")
     await change_event_type(
         client, TRANSITION, id=event_type["id"], to="DEPRECATED", sunsetAt=LONG_AGO
@@ -194,7 +198,7 @@ async def test_a_sunset_goes_when_the_type_does(client: Client, to: str) -> None
     assert (await client.log_event(type="published"))["type"] == "published"
 
 
-async def test_a_sunset_can_be_put_off_and_stays_unless_said(client: Client) -> None:
+async def test_a_sunset_can_be_postponed_and_is_otherwise_kept(client: Client) -> None:
     event_type = await create_in_state(client, "DEPRECATED")
     await change_event_type(
         client, TRANSITION, id=event_type["id"], to="DEPRECATED", sunsetAt=LONG_AGO
@@ -211,7 +215,7 @@ async def test_a_sunset_can_be_put_off_and_stays_unless_said(client: Client) -> 
 
 
 @pytest.mark.parametrize(("start", "to"), [("DRAFT", "PUBLISHED"), ("DEPRECATED", "ARCHIVED")])
-async def test_a_sunset_goes_with_deprecated_alone(
+async def test_a_sunset_is_accepted_only_for_deprecated(
     own_client: Client, database: Database, start: str, to: str
 ) -> None:
     event_type = await create_in_state(own_client, start)
@@ -226,11 +230,11 @@ async def test_a_sunset_goes_with_deprecated_alone(
 
 
 @pytest.mark.parametrize(("id", "code"), [("no id", "INVALID_INPUT"), (UNKNOWN_ID, "NOT_FOUND")])
-async def test_only_a_type_that_is_there_can_move(client: Client, id: str, code: str) -> None:
+async def test_an_unknown_type_has_no_transitions(client: Client, id: str, code: str) -> None:
     assert await fetch_refusal(client, TRANSITION, id=id, to="PUBLISHED") == [(code, "id")]
 
 
-async def test_a_draft_can_be_shaped_and_then_takes_events(client: Client) -> None:
+async def test_a_draft_can_be_changed_and_published_to_accept_events(client: Client) -> None:
     event_type = await create_in_state(client, "DRAFT")
     await change_event_type(
         client, ADD_FIELD, id=event_type["id"], field=field_input("a", "NUMBER", required=True)

@@ -1,6 +1,4 @@
-"""Conditional rules as a client lives with them: fields shown, hidden and required, on logging,
-on updating and on checking.
-"""
+"""Conditional rules: fields shown, hidden and required in logEvent, updateEvent and checkEvent."""
 
 from __future__ import annotations
 
@@ -33,10 +31,10 @@ from tests.event_type_client import (
 BOTH = {"all": [predicate_input("a", "EQ", "x"), {"not": predicate_input("b")}]}
 
 
-async def log_outcome(client: Client, values: dict[str, Any]) -> Any:
-    """What logging a gauge of these values comes to: the fields kept, or what is wrong; warnings.
+async def log_gauge(client: Client, values: dict[str, Any]) -> Any:
+    """Logs a gauge with these values. Returns the stored fields and the warnings, or the errors.
 
-    checkEvent must say the same.
+    checkEvent must return the same.
     """
     report = {"type": "gauge", "fields": values}
     checked = await client.execute_field(CHECK, input=report)
@@ -57,7 +55,7 @@ def missing_errors(*names: str) -> list[tuple[str, str]]:
     return [("FIELD_REQUIRED", f"input.fields.{name}") for name in names]
 
 
-# Fields and rules of a type, then values with what becomes of them.
+# Fields and rules of a type, then values with their results.
 Case = tuple[list[dict[str, Any]], list[dict[str, Any]], list[tuple[dict[str, Any], Any]]]
 CASES: dict[str, Case] = {
     "SHOW shows while it holds": (
@@ -207,11 +205,11 @@ CASES: dict[str, Case] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-async def test_rules_show_hide_and_require(client: Client, case: str) -> None:
+async def test_rules_show_hide_and_require_fields(client: Client, case: str) -> None:
     fields, rules, expected = CASES[case]
     await define_event_type(client, *fields, conditionalRules=rules)
 
-    answers = [(values, await log_outcome(client, values)) for values, _ in expected]
+    answers = [(values, await log_gauge(client, values)) for values, _ in expected]
 
     assert [(values, _sort_errors(answer)) for values, answer in answers] == [
         (values, _sort_errors(answer)) for values, answer in expected
@@ -222,7 +220,7 @@ def _sort_errors(answer: Any) -> Any:
     return sorted(answer) if isinstance(answer, list) else answer
 
 
-async def test_a_hidden_value_is_told_and_stored_nowhere(
+async def test_a_hidden_value_is_a_warning_and_not_stored(
     own_client: Client, database: Database
 ) -> None:
     await define_event_type(
@@ -251,7 +249,7 @@ async def test_a_hidden_value_is_told_and_stored_nowhere(
     ) == {"totalCount": 0}
 
 
-async def test_an_update_that_hides_a_field_drops_its_value_and_the_log_keeps_it(
+async def test_an_update_that_hides_a_field_drops_its_value_except_in_the_change_log(
     client: Client,
 ) -> None:
     await define_event_type(
@@ -280,7 +278,7 @@ async def test_an_update_that_hides_a_field_drops_its_value_and_the_log_keeps_it
     assert updated["changes"]["fields"] == [{"b": "kept"}, {"a": "1"}]
 
 
-async def test_an_update_that_shows_a_required_field_needs_it(
+async def test_an_update_that_shows_a_required_field_must_set_it(
     own_client: Client, database: Database
 ) -> None:
     await define_event_type(
@@ -304,7 +302,7 @@ async def test_an_update_that_shows_a_required_field_needs_it(
     assert accepted["event"]["fields"] == {"a": "1", "b": "2", "c": "of old"}
 
 
-async def test_what_is_read_of_a_condition_can_be_sent_back(client: Client) -> None:
+async def test_a_returned_condition_is_valid_input(client: Client) -> None:
     conditions: list[dict[str, Any]] = [
         {"all": []},
         {
@@ -350,7 +348,7 @@ async def test_what_is_read_of_a_condition_can_be_sent_back(client: Client) -> N
     assert again == [event_type] * len(conditions)
 
 
-async def test_a_rule_is_added_changed_and_taken_away(client: Client) -> None:
+async def test_a_rule_is_added_changed_and_deleted(client: Client) -> None:
     event_type = await define_event_type(client, *map(field_input, "abc"))
 
     added = await client.execute_field(
@@ -393,7 +391,9 @@ async def test_a_rule_is_added_changed_and_taken_away(client: Client) -> None:
 
 
 @pytest.mark.parametrize(("id", "code"), [("no id", "INVALID_INPUT"), (UNKNOWN_ID, "NOT_FOUND")])
-async def test_what_is_not_there_has_no_rules_to_change(client: Client, id: str, code: str) -> None:
+async def test_rules_of_an_unknown_type_cannot_be_changed(
+    client: Client, id: str, code: str
+) -> None:
     assert await fetch_refusal(
         client, ADD_RULE, id=id, rule=rule_input("SHOW", "a", predicate_input("b"))
     ) == [(code, "eventTypeId")]
@@ -459,7 +459,7 @@ MISFITS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-async def test_what_does_not_fit_the_field_is_refused_at_its_place(
+async def test_an_operator_or_value_of_another_kind_is_rejected_with_its_path(
     own_client: Client, database: Database
 ) -> None:
     event_type = await define_event_type(own_client, *KINDS)
@@ -484,7 +484,9 @@ async def test_what_does_not_fit_the_field_is_refused_at_its_place(
     assert await fetch_all_rows(database) == before
 
 
-async def test_a_bad_rule_is_refused_at_its_place(own_client: Client, database: Database) -> None:
+async def test_an_invalid_rule_is_rejected_with_its_path(
+    own_client: Client, database: Database
+) -> None:
     event_type = await define_event_type(
         own_client,
         *map(field_input, "ab"),
@@ -520,7 +522,7 @@ async def test_a_bad_rule_is_refused_at_its_place(own_client: Client, database: 
     assert await fetch_all_rows(database) == before
 
 
-async def test_a_cycle_is_refused_naming_the_path(own_client: Client, database: Database) -> None:
+async def test_a_cycle_is_rejected_with_its_path(own_client: Client, database: Database) -> None:
     event_type = await define_event_type(
         own_client,
         *map(field_input, "abcd"),
@@ -556,7 +558,7 @@ async def test_a_cycle_is_refused_naming_the_path(own_client: Client, database: 
     assert await fetch_all_rows(database) == before
 
 
-async def test_a_new_type_with_a_cycle_is_refused_at_every_rule_in_it(
+async def test_a_new_type_with_a_cycle_has_an_error_for_each_rule_of_it(
     own_client: Client, database: Database
 ) -> None:
     before = await fetch_all_rows(database)
@@ -576,7 +578,7 @@ async def test_a_new_type_with_a_cycle_is_refused_at_every_rule_in_it(
     assert await fetch_all_rows(database) == before
 
 
-async def test_require_makes_no_cycle(client: Client) -> None:
+async def test_require_rules_create_no_cycle(client: Client) -> None:
     event_type = await define_event_type(
         client,
         *map(field_input, "ab"),
@@ -593,7 +595,7 @@ async def test_require_makes_no_cycle(client: Client) -> None:
     assert (after["version"], itself["version"]) == (2, 3)
 
 
-async def test_the_hundredth_rule_is_the_last(own_client: Client, database: Database) -> None:
+async def test_a_type_has_at_most_100_rules(own_client: Client, database: Database) -> None:
     rules = [rule_input("REQUIRE", "b", predicate_input("a"), name=str(n)) for n in range(99)]
     event_type = await define_event_type(
         own_client, *map(field_input, "ab"), conditionalRules=rules
@@ -626,7 +628,7 @@ def _nested_condition(levels: int) -> dict[str, Any]:
     return condition
 
 
-async def test_a_condition_is_of_bounded_size(own_client: Client, database: Database) -> None:
+async def test_the_size_of_a_condition_is_limited(own_client: Client, database: Database) -> None:
     event_type = await define_event_type(own_client, *map(field_input, "ab"))
     texts = [str(n) for n in range(101)]
     for fitting in (
@@ -655,9 +657,7 @@ async def test_a_condition_is_of_bounded_size(own_client: Client, database: Data
     assert await fetch_all_rows(database) == before
 
 
-async def test_a_rule_has_no_more_targets_than_a_type_has_fields(
-    own_client: Client, database: Database
-) -> None:
+async def test_the_number_of_targets_is_limited(own_client: Client, database: Database) -> None:
     event_type = await define_event_type(own_client, *map(field_input, "ab"))
     before = await fetch_all_rows(database)
 
@@ -671,7 +671,7 @@ async def test_a_rule_has_no_more_targets_than_a_type_has_fields(
 
 
 @pytest.mark.parametrize("levels", [200, 1_000, 10_000])
-async def test_an_abyss_of_conditions_is_refused(
+async def test_a_very_deeply_nested_condition_is_rejected(
     own_client: Client, database: Database, levels: int
 ) -> None:
     event_type = await define_event_type(own_client, *map(field_input, "ab"))
@@ -706,7 +706,7 @@ async def test_an_abyss_of_conditions_is_refused(
         {"field": {"field": "a", "operator": "LIKE"}},
     ],
 )
-async def test_a_condition_is_one_of_four_forms(
+async def test_a_condition_has_exactly_one_of_four_forms(
     own_client: Client, database: Database, condition: dict[str, Any]
 ) -> None:
     event_type = await define_event_type(own_client, *map(field_input, "ab"))
@@ -720,7 +720,7 @@ async def test_a_condition_is_one_of_four_forms(
     assert await fetch_all_rows(database) == before
 
 
-async def test_a_rule_finds_the_fields_under_their_names(client: Client) -> None:
+async def test_a_rule_returns_its_target_fields_and_its_type(client: Client) -> None:
     event_type = await define_event_type(
         client,
         *map(field_input, "ab"),

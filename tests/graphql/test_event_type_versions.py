@@ -1,4 +1,4 @@
-"""Versions of an event type: each change makes one, and events keep theirs."""
+"""Versions of an event type: each change creates one, and events keep theirs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def fetch_json_schema(client: Client, id: str, version: int | None = None)
     return (await client.execute_field(SCHEMA, id=id, version=version))["jsonSchema"]
 
 
-async def test_every_change_makes_the_next_version(client: Client) -> None:
+async def test_every_change_creates_the_next_version(client: Client) -> None:
     event_type = await define_event_type(client, *map(field_input, "abc"))
     id, (a, b, c) = event_type["id"], [each["id"] for each in event_type["fields"]]
     seen = [event_type]
@@ -66,7 +66,7 @@ async def test_every_change_makes_the_next_version(client: Client) -> None:
     assert await client.execute_field(FIND, id=id) == seen[-1]
 
 
-async def test_a_change_that_changes_nothing_makes_no_version(
+async def test_an_update_without_changes_creates_no_version(
     own_client: Client, database: Database
 ) -> None:
     rules = [rule_input("SHOW", "b", predicate_input("a"))]
@@ -101,7 +101,7 @@ async def test_a_change_that_changes_nothing_makes_no_version(
     assert await fetch_all_rows(database) == before
 
 
-async def test_a_transition_makes_no_version(client: Client) -> None:
+async def test_a_transition_creates_no_version(client: Client) -> None:
     event_type = await define_event_type(client)
 
     moved = [
@@ -112,7 +112,7 @@ async def test_a_transition_makes_no_version(client: Client) -> None:
     assert [each["version"] for each in moved] == [1, 1]
 
 
-async def test_a_refused_change_makes_no_version(client: Client) -> None:
+async def test_a_rejected_change_creates_no_version(client: Client) -> None:
     event_type = await define_event_type(client, field_input("a"))
     await client.execute_field(ADD_FIELD, id=event_type["id"], field=field_input("a"))
 
@@ -148,7 +148,7 @@ async def test_the_schema_of_every_version_stays_readable(client: Client) -> Non
     assert ["allOf" in each for each in seen] == [False, False, True, True]
 
 
-async def test_versions_are_read_from_the_database_as_they_were_written(
+async def test_stored_versions_do_not_change(
     own_client: Client, database_url: str, serve: Serve
 ) -> None:
     event_type = await define_event_type(
@@ -176,7 +176,7 @@ def clear_process_cache() -> None:
 
 
 @pytest.mark.parametrize("version", [0, -1, 2, 2**31 - 1, -(2**31)])
-async def test_a_version_that_there_is_not_is_an_error(client: Client, version: int) -> None:
+async def test_an_unknown_version_is_an_error(client: Client, version: int) -> None:
     event_type = await define_event_type(client)
 
     error = await client.expect_error(SCHEMA, id=event_type["id"], version=version)
@@ -187,7 +187,7 @@ async def test_a_version_that_there_is_not_is_an_error(client: Client, version: 
     )
 
 
-async def test_a_version_that_is_no_int_is_an_error(client: Client) -> None:
+async def test_a_version_that_is_not_an_int_is_an_error(client: Client) -> None:
     event_type = await define_event_type(client)
 
     error = await client.expect_error(SCHEMA, id=event_type["id"], version=2**31)
@@ -195,7 +195,7 @@ async def test_a_version_that_is_no_int_is_an_error(client: Client) -> None:
     assert error["extensions"] == {"code": "BAD_USER_INPUT"}
 
 
-async def test_an_event_is_updated_by_the_version_that_it_was_checked_against(
+async def test_an_update_is_validated_by_the_event_s_own_version(
     own_client: Client, database: Database
 ) -> None:
     event_type = await define_event_type(own_client, field_input("a", "NUMBER"), field_input("b"))
@@ -233,7 +233,7 @@ async def test_an_event_is_updated_by_the_version_that_it_was_checked_against(
     assert await fetch_all_rows(database) == before
 
 
-async def test_an_update_is_judged_by_the_rules_of_the_event_s_own_version(client: Client) -> None:
+async def test_an_update_uses_the_rules_of_the_event_s_own_version(client: Client) -> None:
     event_type = await define_event_type(client, *map(field_input, "ab"))
     event = await client.log_event(type="gauge", fields={"a": "x", "b": "y"})
     await change_event_type(
@@ -250,7 +250,7 @@ async def test_an_update_is_judged_by_the_rules_of_the_event_s_own_version(clien
     assert (later["fields"], later["eventTypeVersion"]) == ({"a": "x"}, 2)
 
 
-async def test_values_lie_beside_the_definitions_of_the_event_s_own_version(
+async def test_field_values_have_the_definitions_of_the_event_s_own_version(
     client: Client,
 ) -> None:
     event_type = await define_event_type(

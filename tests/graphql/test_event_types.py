@@ -1,4 +1,4 @@
-"""Event types as a client defines and reads them."""
+"""Event types: creation, validation of events, and queries."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FIELDS = [
 ]
 
 
-async def test_an_event_type_is_made_as_defined(client: Client) -> None:
+async def test_an_event_type_is_created_as_defined(client: Client) -> None:
     payload = await client.execute_field(
         CREATE, input={"name": "Flaring Incident", "category": "flaring", "fields": FIELDS}
     )
@@ -47,7 +47,7 @@ async def test_an_event_type_is_made_as_defined(client: Client) -> None:
     assert cause["eventType"] == {"id": event_type["id"]}
 
 
-async def test_a_type_that_is_taken_is_refused(client: Client) -> None:
+async def test_an_existing_type_cannot_be_created_again(client: Client) -> None:
     await client.execute_field(CREATE, input={"name": "Gauge", "type": "com.acme.gauge"})
 
     payload = await client.execute_field(CREATE, input={"name": "Other", "type": "com.acme.gauge"})
@@ -82,7 +82,7 @@ async def test_a_type_that_is_taken_is_refused(client: Client) -> None:
         ({"name": "a", "kind": "SELECT", "options": ["x"], "default": "y"}, ["default"]),
     ],
 )
-async def test_a_field_that_makes_no_sense_is_refused_at_its_place(
+async def test_an_invalid_field_is_rejected_with_its_path(
     client: Client, field: dict[str, Any], place: list[str]
 ) -> None:
     payload = await client.execute_field(CREATE, input={"name": "Gauge", "fields": [field]})
@@ -94,7 +94,7 @@ async def test_a_field_that_makes_no_sense_is_refused_at_its_place(
     assert await client.execute_field(COUNT) == {"totalCount": 0}
 
 
-async def test_a_bound_that_a_double_would_round_is_refused(client: Client) -> None:
+async def test_a_bound_that_a_double_would_round_is_rejected(client: Client) -> None:
     payload = await client.execute_field(
         """mutation { createEventType(input: {
              name: "Gauge", fields: [{name: "a", kind: INTEGER, maximum: 9007199254740993}]
@@ -108,7 +108,7 @@ async def test_a_bound_that_a_double_would_round_is_refused(client: Client) -> N
     assert await client.execute_field(COUNT) == {"totalCount": 0}
 
 
-async def test_a_field_is_there_once(client: Client) -> None:
+async def test_a_repeated_field_name_is_rejected(client: Client) -> None:
     twice = [{"name": "a", "kind": "TEXT"}, {"name": "a", "kind": "NUMBER"}]
 
     payload = await client.execute_field(CREATE, input={"name": "Gauge", "fields": twice})
@@ -128,7 +128,7 @@ async def test_an_event_type_has_at_most_200_fields(client: Client) -> None:
 
 
 @pytest.mark.parametrize("state", ["DEPRECATED", "ARCHIVED"])
-async def test_an_event_type_begins_as_draft_or_published(client: Client, state: str) -> None:
+async def test_a_new_event_type_is_draft_or_published(client: Client, state: str) -> None:
     payload = await client.execute_field(CREATE, input={"name": "Gauge", "state": state})
 
     assert [(error["code"], error["path"]) for error in payload["userErrors"]] == [
@@ -136,7 +136,7 @@ async def test_an_event_type_begins_as_draft_or_published(client: Client, state:
     ]
 
 
-async def test_a_draft_takes_no_events(client: Client) -> None:
+async def test_a_draft_rejects_events(client: Client) -> None:
     await client.execute_field(CREATE, input={"name": "Gauge", "type": "gauge"})
 
     payload = await client.execute_field(LOG_EVENT, input={"type": "gauge"})
@@ -166,7 +166,7 @@ VALUES = [
 
 
 @pytest.mark.parametrize(("kind", "more", "good", "bad"), VALUES)
-async def test_a_value_must_fit_its_field(
+async def test_a_value_must_have_the_kind_of_its_field(
     client: Client, kind: str, more: dict[str, Any], good: Any, bad: Any
 ) -> None:
     field = {"name": "a", "kind": kind} | more
@@ -183,7 +183,7 @@ async def test_a_value_must_fit_its_field(
     assert refused["userErrors"][0]["path"][:3] == ["input", "fields", "a"]
 
 
-async def test_every_value_that_does_not_fit_is_told(client: Client) -> None:
+async def test_all_invalid_values_are_reported(client: Client) -> None:
     await client.execute_field(
         CREATE, input={"name": "G", "type": "g", "state": "PUBLISHED", "fields": FIELDS}
     )
@@ -199,7 +199,7 @@ async def test_every_value_that_does_not_fit_is_told(client: Client) -> None:
     }
 
 
-async def test_an_update_is_judged_by_the_event_s_type(client: Client) -> None:
+async def test_an_update_is_validated_by_the_event_s_type(client: Client) -> None:
     await client.execute_field(
         CREATE, input={"name": "G", "type": "g", "state": "PUBLISHED", "fields": FIELDS}
     )
@@ -229,7 +229,7 @@ async def test_event_types_are_found_by_id_and_by_type(client: Client) -> None:
 
 
 @pytest.mark.parametrize("by", [{}, {"id": None}, {"id": "1", "type": "gauge"}])
-async def test_an_event_type_is_named_in_one_way(client: Client, by: dict[str, Any]) -> None:
+async def test_either_id_or_type_must_be_given(client: Client, by: dict[str, Any]) -> None:
     error = await client.expect_error(
         "query ($by: EventTypeBy!) { eventType(by: $by) { name } }", by=by
     )
@@ -252,7 +252,7 @@ async def test_event_types_are_paged_in_order_of_creation(client: Client) -> Non
     assert second["pageInfo"]["hasNextPage"] is False
 
 
-async def test_a_field_that_is_left_out_gets_its_default(client: Client) -> None:
+async def test_an_absent_field_gets_its_default(client: Client) -> None:
     fields = [
         {"name": "a", "kind": "NUMBER", "required": True, "default": 7},
         {"name": "b", "kind": "MULTI_SELECT", "options": ["x", "y"], "default": ["y"]},
@@ -270,7 +270,7 @@ async def test_a_field_that_is_left_out_gets_its_default(client: Client) -> None
 
 
 @pytest.mark.parametrize("literal", ["9223372036854775808", "1.0", "-0.0", '"1.0"', '"007"'])
-async def test_a_default_is_kept_as_it_was_given(client: Client, literal: str) -> None:
+async def test_a_default_is_returned_unchanged(client: Client, literal: str) -> None:
     kind = "TEXT" if '"' in literal else "NUMBER"
 
     mutation = """mutation {
@@ -286,7 +286,7 @@ async def test_a_default_is_kept_as_it_was_given(client: Client, literal: str) -
     assert f'"a":{literal}}}' in logged.text.replace(" ", "")
 
 
-async def test_a_pattern_that_would_take_long_is_refused(client: Client) -> None:
+async def test_a_pattern_that_is_too_slow_is_rejected(client: Client) -> None:
     slow = "(?:[ab]{0,300}a[ab]{0,300}b){30}c"
 
     payload = await client.execute_field(

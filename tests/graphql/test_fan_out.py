@@ -1,4 +1,6 @@
-"""Many subscribers of the same: one execution for an entry, and what makes them not the same."""
+"""Many subscribers with the same query share one execution per entry; some differences prevent
+it.
+"""
 
 from __future__ import annotations
 
@@ -47,26 +49,26 @@ mutation ($input: UpdateEventInput!) { updateEvent(input: $input) { userErrors {
 
 
 class SubscriptionListener:
-    """One socket with several subscriptions: what each of them heard, as it was sent."""
+    """A socket with several subscriptions. Collects the payloads of each as they were sent."""
 
     def __init__(self, socket: Socket) -> None:
         self._socket = socket
-        self._heard: dict[str, list[str]] = {}
+        self._payloads: dict[str, list[str]] = {}
 
     async def subscribe(self, id: str, query: str, **variables: Any) -> None:
-        self._heard[id] = []
+        self._payloads[id] = []
         payload = {"query": query, "variables": variables}
         await self._socket.send(id=id, type="subscribe", payload=payload)
 
     async def receive_messages(self, count: int) -> dict[str, list[Any]]:
-        """The next payloads of each subscription, in its order: so many in all."""
+        """Receives this number of messages. Returns the payloads of each subscription in order."""
         for _ in range(count):
             message = await self._socket.receive()
             payload = {} if message["type"] == "complete" else message["payload"]
-            self._heard[message["id"]].append(json.dumps(payload))
-        heard = {id: [json.loads(each) for each in all] for id, all in self._heard.items()}
-        self._heard = {id: [] for id in self._heard}
-        return heard
+            self._payloads[message["id"]].append(json.dumps(payload))
+        received = {id: [json.loads(each) for each in all] for id, all in self._payloads.items()}
+        self._payloads = {id: [] for id in self._payloads}
+        return received
 
 
 @contextlib.asynccontextmanager
@@ -86,21 +88,21 @@ async def log_notifications(client: Client, *few: str, **overrides: Any) -> None
 
 
 @pytest.fixture
-def shown(monkeypatch: pytest.MonkeyPatch) -> list[Entry]:
-    """The entries that were executed, as often as they were."""
-    seen: list[Entry] = []
+def executed_entries(monkeypatch: pytest.MonkeyPatch) -> list[Entry]:
+    """The executed entries, once for each execution."""
+    executed: list[Entry] = []
     show = notifications._to_notification_edge
 
-    def noting(cursor: str, entry: Entry) -> notifications.NotificationEdge | None:
-        seen.append(entry)
+    def record(cursor: str, entry: Entry) -> notifications.NotificationEdge | None:
+        executed.append(entry)
         return show(cursor, entry)
 
-    monkeypatch.setattr(notifications, "_to_notification_edge", noting)
-    return seen
+    monkeypatch.setattr(notifications, "_to_notification_edge", record)
+    return executed
 
 
-async def test_twenty_subscribers_cost_one_execution_of_an_entry(
-    own_client: Client, statements: Statements, shown: list[Entry]
+async def test_twenty_subscribers_share_one_execution_of_an_entry(
+    own_client: Client, statements: Statements, executed_entries: list[Entry]
 ) -> None:
     async with AsyncExitStack() as stack:
         head = await own_client.execute_field("{ logHead }")
@@ -115,45 +117,47 @@ async def test_twenty_subscribers_cost_one_execution_of_an_entry(
         for each in others:
             for number in range(5):
                 await each.subscribe(str(number), NESTED, after=head)
-        for each in others:  # from the log, each by itself: its own place, everybody's answers
+        for (
+            each
+        ) in others:  # from the change log, each alone: different positions, but the same responses
             assert {
                 tuple(extract_summaries(v)) for v in (await each.receive_messages(10)).values()
             } == {("known", "to one")}
-        shown.clear()
+        executed_entries.clear()
         statements.clear()
         await log_notifications(own_client, "to all")
-        heard = [await each.receive_messages(5) for each in others]
+        received = [await each.receive_messages(5) for each in others]
         [own] = (await first.receive_messages(1))["alone"]
         histories = [each for each in statements if "row_number" in each]
 
-    assert [entry.state.summary for entry in shown] == ["to all"]
-    assert all(payloads == [own] for each in heard for payloads in each.values())
+    assert [entry.state.summary for entry in executed_entries] == ["to all"]
+    assert all(payloads == [own] for each in received for payloads in each.values())
     assert len(histories) == 1
 
 
-async def test_answers_that_are_there_leave_in_one_write(
+async def test_available_responses_are_sent_in_one_write(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[str] = []
     write = WebSocketsSansIOProtocol.send
 
-    async def noting(protocol: WebSocketsSansIOProtocol, message: Any) -> None:
+    async def record(protocol: WebSocketsSansIOProtocol, message: Any) -> None:
         written.append(message.get("text", ""))
         await write(protocol, message)
 
-    monkeypatch.setattr(WebSocketsSansIOProtocol, "send", noting)
+    monkeypatch.setattr(WebSocketsSansIOProtocol, "send", record)
     head = await client.execute_field("{ logHead }")
     logged = [str(n) for n in range(30)]
     await log_notifications(client, *logged)
     async with open_listener(client) as listener:
         await listener.subscribe("1", SHORT, after=head)
-        heard = extract_summaries((await listener.receive_messages(30))["1"])
+        received = extract_summaries((await listener.receive_messages(30))["1"])
 
-    assert heard == logged
+    assert received == logged
     assert len([each for each in written if '"next"' in each]) == 1
 
 
-async def test_each_group_gets_what_its_filter_selects_in_the_order_of_the_log(
+async def test_each_group_receives_its_selected_entries_in_order(
     client: Client,
 ) -> None:
     groups: dict[str, tuple[str, dict[str, Any]]] = {
@@ -185,11 +189,11 @@ async def test_each_group_gets_what_its_filter_selects_in_the_order_of_the_log(
                 await each.subscribe(name, query, filter=filter, after=head)
         for start in range(0, 60, 20):
             await client.execute_field(LOG, input=logged[start : start + 20])
-        heard = [
+        received = [
             await each.receive_messages(sum(map(len, expected.values()))) for each in listeners
         ]
 
-    for own in heard:
+    for own in received:
         summaries_by_group = {
             name: extract_summaries(own[name]) for name in ("all", "grave", "typed")
         }
@@ -197,7 +201,7 @@ async def test_each_group_gets_what_its_filter_selects_in_the_order_of_the_log(
         assert summaries_by_group == expected
 
 
-async def test_who_lacks_a_permission_shares_no_answer_with_who_has_it(
+async def test_subscribers_with_different_permissions_share_no_response(
     database: Database,
     database_url: str,
     serve: Serve,
@@ -226,7 +230,7 @@ async def test_who_lacks_a_permission_shares_no_answer_with_who_has_it(
     assert [each["extensions"]["code"] for each in unseen["errors"]] == ["FORBIDDEN"]
 
 
-async def test_an_error_in_an_entry_reaches_all_alike_and_is_logged_once(
+async def test_all_subscribers_receive_an_error_that_is_logged_once(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_listener(client) as one, open_listener(client) as another:
@@ -247,11 +251,11 @@ async def test_an_error_in_an_entry_reaches_all_alike_and_is_logged_once(
         with monkeypatch.context() as patched, capture_logs() as logged:
             patched.setattr(history, "read_pages", failing)
             await log_notifications(client, "broken")
-            heard = [await listener.receive_messages(2) for listener in (one, another)]
+            received = [await listener.receive_messages(2) for listener in (one, another)]
         await log_notifications(client, "fine again")
         after = [extract_summaries(each) for each in (await one.receive_messages(2)).values()]
 
-    [error] = heard[0]["1"][0]["errors"]
+    [error] = received[0]["1"][0]["errors"]
     assert (
         error["message"]
         == "Internal server error. Include the reference when you report this error."
@@ -259,11 +263,11 @@ async def test_an_error_in_an_entry_reaches_all_alike_and_is_logged_once(
     assert [each["reference"] for each in logged if each["event"] == "internal_error"] == [
         error["extensions"]["reference"]
     ]
-    assert [each[id] for each in heard for id in ("1", "2")] == [heard[0]["1"]] * 4
+    assert [each[id] for each in received for id in ("1", "2")] == [received[0]["1"]] * 4
     assert after == [["fine again"]] * 2
 
 
-async def test_a_filter_that_only_python_takes_for_another_is_asked_by_itself(
+async def test_filters_that_are_equal_only_in_python_are_not_shared(
     client: Client,
 ) -> None:
     def of(value: object) -> dict[str, object]:
@@ -275,15 +279,15 @@ async def test_a_filter_that_only_python_takes_for_another_is_asked_by_itself(
             await listener.subscribe(name, CHANGED, filter=of(value), after=head)
         reports = [{"summary": str(value), "fields": {"n": value}} for value in (1, True)]
         await client.execute_field(LOG, input=reports)
-        heard = await listener.receive_messages(2)
+        received = await listener.receive_messages(2)
 
-    assert {name: extract_summaries(each, "event") for name, each in heard.items()} == {
+    assert {name: extract_summaries(each, "event") for name, each in received.items()} == {
         "one": ["1"],
         "true": ["True"],
     }
 
 
-async def test_a_cursor_that_answers_depend_on_is_not_left_out_of_what_is_shared(
+async def test_subscriptions_whose_cursor_affects_the_response_are_not_shared(
     client: Client,
 ) -> None:
     query = """
@@ -300,11 +304,11 @@ async def test_a_cursor_that_answers_depend_on_is_not_left_out_of_what_is_shared
         await listener.subscribe("early", query, after=before)
         await listener.subscribe("late", query, after=between)
         await client.execute_field(UPDATE, input={"id": event["id"], "notification": True})
-        heard = await listener.receive_messages(2)
+        received = await listener.receive_messages(2)
 
     kinds = {
         id: payload["data"]["notificationAdded"]["node"]["history"]["nodes"]
-        for id, [payload] in heard.items()
+        for id, [payload] in received.items()
     }
     assert kinds == {
         "early": [{"kind": "LOGGED"}, {"kind": "UPDATED"}],

@@ -1,4 +1,4 @@
-"""Events found by category, words and custom fields, wherever a filter is taken."""
+"""Search by category, words and custom fields in every field that takes a filter."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ PUMP: dict[str, Any] = {
 
 
 def predicate_filter(field: str, operator: str, *value: Any) -> dict[str, Any]:
-    """A filter of one predicate."""
+    """A filter with one predicate."""
     attributes = {"value": value[0]} if value else {}
     return {"fields": [{"field": field, "operator": operator} | attributes]}
 
 
 async def find_summaries(client: Client, filter: dict[str, Any]) -> list[str]:
-    """The summaries of the events, which are counted by the same filter."""
+    """Returns the summaries of the selected events. The count must agree."""
     page = await client.execute_field(EVENTS, filter=filter)
     rows = await client.execute_field(COUNT, filter=filter)
     selected = extract_summaries(page)
@@ -95,14 +95,14 @@ FINDING = (
     *("café", "CAFÉ", "cafe\u0301", "ｐｕｍｐ", "abc 12", "ABC_12", "acme.com", "https"),
     *("café’s", "pump pump", "pump-3", "pump*", "(pump"),
 )
-# Parts of words, words of which one is elsewhere, and what a database might take for operators.
+# Parts of words, words in separate events, and characters that a database might treat as operators.
 MISSING = (
     *("pum", "ump", "pump flare", "trippe", "bearings", "pump3", "u", "ab", "ABC12", "cafe"),
     *('"pump" AND (3', "pump OR", "NOT flare", "pump NEAR tripped", "-flare", "words:pump"),
 )
 
 
-async def test_a_search_finds_whole_words_in_any_spelling(client: Client) -> None:
+async def test_a_search_matches_whole_words_in_any_spelling(client: Client) -> None:
     await client.log_event(**PUMP)
     await client.log_event(summary="other")
 
@@ -113,7 +113,7 @@ async def test_a_search_finds_whole_words_in_any_spelling(client: Client) -> Non
     assert summaries_by_search == {search: ["Pump 3 tripped"] for search in FINDING}
 
 
-async def test_a_search_finds_nothing_else(client: Client) -> None:
+async def test_a_search_matches_nothing_else(client: Client) -> None:
     await client.log_event(**PUMP)
 
     summaries_by_search = {
@@ -175,7 +175,7 @@ WRITTEN = {
 
 
 @pytest.mark.parametrize("summary", WRITTEN)
-async def test_a_search_finds_symbols_parts_and_prefixes_stored_and_live(
+async def test_a_search_matches_symbols_parts_and_prefixes_in_queries_and_subscriptions(
     client: Client, summary: str
 ) -> None:
     head = await client.execute_field("{ logHead }")
@@ -196,7 +196,7 @@ UNFOUND = (
 )
 
 
-async def test_a_search_finds_no_other_symbols_parts_and_prefixes(client: Client) -> None:
+async def test_a_search_does_not_match_other_symbols_parts_and_prefixes(client: Client) -> None:
     for summary in WRITTEN:
         await client.log_event(summary=summary)
 
@@ -205,7 +205,7 @@ async def test_a_search_finds_no_other_symbols_parts_and_prefixes(client: Client
     assert found == {search: [] for search in UNFOUND}
 
 
-async def test_summary_and_content_are_searched_and_nothing_else(client: Client) -> None:
+async def test_only_summary_and_content_are_searched(client: Client) -> None:
     await client.log_event(
         type="alpha", summary="beta", content="gamma", source="delta", tags=["epsilon"]
     )
@@ -215,7 +215,7 @@ async def test_summary_and_content_are_searched_and_nothing_else(client: Client)
         assert await find_summaries(client, {"search": word}) == []
 
 
-async def test_words_of_another_organization_s_id_find_nothing(client: Client) -> None:
+async def test_an_organization_id_is_not_searchable(client: Client) -> None:
     await client.log_event(summary="x")
     organization = await client.execute_field("{ organization { id } }")
 
@@ -248,7 +248,7 @@ FAILING = [
 ]
 
 
-async def test_a_predicate_selects_events_whose_value_is_so(client: Client) -> None:
+async def test_a_predicate_selects_matching_events(client: Client) -> None:
     await client.log_event(**PUMP)
     await client.log_event(summary="without fields")
 
@@ -257,7 +257,7 @@ async def test_a_predicate_selects_events_whose_value_is_so(client: Client) -> N
     assert results == [(each, ["Pump 3 tripped"]) for each in HOLDING]
 
 
-async def test_a_predicate_selects_no_others(client: Client) -> None:
+async def test_a_predicate_selects_no_other_events(client: Client) -> None:
     await client.log_event(**PUMP)
 
     results = [(each, await find_summaries(client, predicate_filter(*each))) for each in FAILING]
@@ -311,7 +311,7 @@ async def test_integers_beyond_doubles_are_elements_and_literals(client: Client)
     assert containing["totalCount"] == 2
 
 
-async def test_a_subscriber_gets_the_integer_of_its_filter_and_not_its_neighbor(
+async def test_a_subscription_filter_compares_large_integers_exactly(
     client: Client,
 ) -> None:
     filter = predicate_filter("n", "GT", 2**53)
@@ -344,7 +344,7 @@ async def test_a_field_that_is_null_is_absent(client: Client) -> None:
     ]
 
 
-async def test_all_predicates_must_hold_and_none_selects_nothing(client: Client) -> None:
+async def test_all_predicates_must_be_true(client: Client) -> None:
     await client.log_event(**PUMP)
     [wear] = predicate_filter("cause", "EQ", "wear")["fields"]
     [high] = predicate_filter("pressure", "GT", 5)["fields"]
@@ -357,7 +357,7 @@ async def test_all_predicates_must_hold_and_none_selects_nothing(client: Client)
     ]
 
 
-async def test_the_value_may_stand_in_the_query_itself(client: Client) -> None:
+async def test_the_value_can_be_a_literal(client: Client) -> None:
     await client.log_event(**PUMP)
 
     page = await client.execute_field(
@@ -371,7 +371,7 @@ async def test_the_value_may_stand_in_the_query_itself(client: Client) -> None:
     assert page == {"totalCount": 1}
 
 
-async def test_an_updated_event_is_found_by_what_it_has_become(client: Client) -> None:
+async def test_an_updated_event_is_found_by_its_new_values(client: Client) -> None:
     event = await client.log_event(**PUMP)
 
     await client.execute_field(
@@ -402,7 +402,7 @@ async def test_an_updated_event_is_found_by_what_it_has_become(client: Client) -
         assert await find_summaries(client, filter) == ["Valve 4 leaks"]
 
 
-async def test_content_that_is_taken_away_is_not_found_any_more(client: Client) -> None:
+async def test_removed_content_is_no_longer_found(client: Client) -> None:
     event = await client.log_event(**PUMP)
 
     await client.execute_field(UPDATE, input={"id": event["id"], "content": None})
@@ -411,7 +411,7 @@ async def test_content_that_is_taken_away_is_not_found_any_more(client: Client) 
     assert await find_summaries(client, {"search": "pump"}) == ["Pump 3 tripped"]
 
 
-async def test_a_refused_update_leaves_the_event_findable_as_it_was(client: Client) -> None:
+async def test_a_rejected_update_does_not_change_the_search_index(client: Client) -> None:
     event = await client.log_event(**PUMP)
 
     payload = await client.execute_field(
@@ -433,7 +433,7 @@ async def test_a_deleted_event_is_not_found(client: Client) -> None:
         assert await find_summaries(client, filter) == ["Pump 4"]
 
 
-async def test_the_log_is_asked_for_words_and_fields_as_they_were_and_became(
+async def test_filters_of_the_change_log_match_old_and_new_values(
     client: Client,
 ) -> None:
     event = await client.log_event(**PUMP)
@@ -466,7 +466,7 @@ LIVE = [
 
 
 @pytest.mark.parametrize("filter", LIVE)
-async def test_a_subscriber_hears_live_and_again_what_the_filter_selects(
+async def test_a_subscriber_receives_selected_changes_live_and_replayed(
     client: Client, filter: dict[str, Any]
 ) -> None:
     fields = [
@@ -493,7 +493,9 @@ async def test_a_subscriber_hears_live_and_again_what_the_filter_selects(
     assert [change["cursor"] for change in again] == [change["cursor"] for change in live]
 
 
-async def test_a_subscriber_hears_of_an_event_that_leaves_its_words(client: Client) -> None:
+async def test_a_subscriber_receives_a_change_that_removes_the_searched_words(
+    client: Client,
+) -> None:
     event = await client.log_event(**PUMP)
     head = await client.execute_field("{ logHead }")
 
@@ -508,7 +510,7 @@ async def test_a_subscriber_hears_of_an_event_that_leaves_its_words(client: Clie
     assert back["changes"]["summary"] == ["Valve", "Tripped again"]
 
 
-async def test_the_bell_and_its_subscription_take_type_prefixes(client: Client) -> None:
+async def test_notifications_and_their_subscription_accept_type_prefixes(client: Client) -> None:
     head = await client.execute_field("{ logHead }")
     expected = {"types": ["pump.*"]}
 
@@ -543,34 +545,30 @@ BAD_PREDICATES: list[tuple[tuple[Any, ...], list[str]]] = [
 
 
 @pytest.mark.parametrize("within", ["", "and", "or", "not"])
-async def test_a_predicate_that_nothing_can_be_asked_is_an_error_that_names_it(
-    client: Client, within: str
-) -> None:
-    for (operator, *value), place in BAD_PREDICATES:
+async def test_an_invalid_predicate_is_an_error_with_its_path(client: Client, within: str) -> None:
+    for (operator, *value), error_path in BAD_PREDICATES:
         predicate = predicate_filter("a", operator, *value)["fields"][0]
         filter: dict[str, Any] = {"fields": [{"field": "b", "operator": "EXISTS"}, predicate]}
-        path = ["fields", "1", *place]
+        path = ["fields", "1", *error_path]
         if within:
             filter = {within: filter if within == "not" else [{}, filter]}
             path = [within, *([] if within == "not" else ["1"]), *path]
 
         error = await client.expect_error(EVENTS, filter=filter)
 
-        told = {"code": "BAD_USER_INPUT", "argument": ["filter", *path]}
-        assert error["extensions"] == told, predicate
+        extensions = {"code": "BAD_USER_INPUT", "argument": ["filter", *path]}
+        assert error["extensions"] == extensions, predicate
 
 
 @pytest.mark.parametrize("name", ["\0", "x" * 256, "\ud800"])
-async def test_a_field_s_name_that_none_can_have_is_an_error_that_names_it(
-    client: Client, name: str
-) -> None:
+async def test_an_invalid_field_name_is_an_error_with_its_path(client: Client, name: str) -> None:
     error = await client.expect_error(EVENTS, filter=predicate_filter(name, "EXISTS"))
 
     argument = ["filter", "fields", "0", "field"]
     assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": argument}
 
 
-async def test_a_number_that_is_infinite_in_the_query_is_an_error(client: Client) -> None:
+async def test_an_infinite_number_literal_is_an_error(client: Client) -> None:
     error = await client.expect_error(
         """{ events(filter: {fields: [{field: "a", operator: GT, value: 1e400}]}) {
              totalCount } }"""
@@ -590,7 +588,7 @@ ROOTS = [
 
 
 @pytest.mark.parametrize("root", ROOTS)
-async def test_every_list_with_a_filter_refuses_the_same(client: Client, root: str) -> None:
+async def test_every_list_rejects_the_same_filters(client: Client, root: str) -> None:
     bad = predicate_filter("a", "EXISTS", 1)
 
     error = await client.expect_error(f"query ($filter: EventFilter) {{ {root} }}", filter=bad)
@@ -599,7 +597,7 @@ async def test_every_list_with_a_filter_refuses_the_same(client: Client, root: s
     assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": argument}
 
 
-async def test_a_subscription_refuses_the_same(client: Client) -> None:
+async def test_a_subscription_rejects_the_same_filters(client: Client) -> None:
     async with client.subscription(CHANGED, filter=predicate_filter("a", "EQ", [1])) as changed:
         error = await changed.receive_error()
 
@@ -607,7 +605,7 @@ async def test_a_subscription_refuses_the_same(client: Client) -> None:
     assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": argument}
 
 
-async def test_each_predicate_is_one_of_the_100_things_a_filter_says(client: Client) -> None:
+async def test_predicates_count_towards_the_100_conditions_of_a_filter(client: Client) -> None:
     await client.log_event(**PUMP)
     one = {"field": "count", "operator": "EQ", "value": 150}
 
@@ -624,7 +622,7 @@ async def test_each_predicate_is_one_of_the_100_things_a_filter_says(client: Cli
         assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": argument}
 
 
-async def test_a_predicate_lies_at_most_5_filters_deep(client: Client) -> None:
+async def test_predicates_are_at_most_5_filters_deep(client: Client) -> None:
     await client.log_event(**PUMP)
     filter = predicate_filter("count", "EQ", 150)
     for _ in range(4):
@@ -645,7 +643,9 @@ FULL = [
 
 
 @pytest.mark.parametrize("leaf", FULL, ids=["types", "ids", "values"])
-async def test_a_filter_full_of_values_is_answered(client: Client, leaf: dict[str, Any]) -> None:
+async def test_a_filter_with_the_maximum_number_of_values_is_accepted(
+    client: Client, leaf: dict[str, Any]
+) -> None:
     await client.log_event(**PUMP)
 
     assert await find_summaries(client, {"or": [leaf] * 11}) == []
@@ -653,7 +653,7 @@ async def test_a_filter_full_of_values_is_answered(client: Client, leaf: dict[st
     assert await find_summaries(client, {"not": {"or": [leaf] * 11}}) == ["Pump 3 tripped"]
 
 
-async def test_each_prefix_is_one_of_the_100_things_a_filter_says(client: Client) -> None:
+async def test_prefixes_count_towards_the_100_conditions_of_a_filter(client: Client) -> None:
     await client.log_event(**PUMP)
 
     assert await find_summaries(client, {"types": PREFIXES}) == []

@@ -1,4 +1,4 @@
-"""Guard rules, as authors draft and publish them and reporters meet them."""
+"""Guard rules: drafts, publication, and their effect on events."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ async def log_event(client: Client, **fields: Any) -> Any:
     return await client.execute_field(LOG, input={"type": TYPE, "fields": fields})
 
 
-async def test_a_draft_enforces_nothing(client: Client) -> None:
+async def test_a_draft_is_not_enforced(client: Client) -> None:
     kind = await create_event_type(client)
 
     payload = await create_draft_rule(
@@ -78,7 +78,7 @@ async def test_a_draft_enforces_nothing(client: Client) -> None:
     assert (await log_event(client, volume_mcf=150))["userErrors"] == []
 
 
-async def test_what_is_published_refuses_what_does_not_hold(client: Client) -> None:
+async def test_a_published_rule_rejects_events_that_violate_it(client: Client) -> None:
     kind = await create_event_type(client)
     rule = await create_published_rule(
         client, "event.fields.volume_mcf < 100", eventTypeId=kind["id"]
@@ -108,7 +108,7 @@ async def test_what_is_published_refuses_what_does_not_hold(client: Client) -> N
     assert await client.execute_field("{ events { totalCount } }") == {"totalCount": 1}
 
 
-async def test_a_rule_that_warns_lets_the_event_pass(client: Client) -> None:
+async def test_a_violated_warning_rule_accepts_the_event(client: Client) -> None:
     kind = await create_event_type(client)
     await create_published_rule(
         client, "event.fields.volume_mcf < 100", eventTypeId=kind["id"], enforcement="WARN"
@@ -120,7 +120,7 @@ async def test_a_rule_that_warns_lets_the_event_pass(client: Client) -> None:
     assert [warning["code"] for warning in accepted["warnings"]] == ["GUARD_REJECTED"]
 
 
-async def test_every_rule_of_the_type_and_of_the_organization_is_told(client: Client) -> None:
+async def test_all_violations_of_type_and_organization_rules_are_returned(client: Client) -> None:
     kind = await create_event_type(client)
     await create_published_rule(client, "event.fields.volume_mcf < 100", eventTypeId=kind["id"])
     await create_published_rule(client, "event.severity == 'ERROR'", name="grave")
@@ -132,7 +132,7 @@ async def test_every_rule_of_the_type_and_of_the_organization_is_told(client: Cl
     assert [error["rule"]["name"] for error in free_form["userErrors"]] == ["grave"]
 
 
-async def test_the_published_version_enforces_until_the_next_publish(client: Client) -> None:
+async def test_the_published_version_is_enforced_until_the_next_publication(client: Client) -> None:
     kind = await create_event_type(client)
     rule = await create_published_rule(
         client, "event.fields.volume_mcf < 100", eventTypeId=kind["id"]
@@ -154,7 +154,7 @@ async def test_the_published_version_enforces_until_the_next_publish(client: Cli
     assert again["userErrors"][0]["version"] == 3
 
 
-async def test_publishing_the_same_again_is_a_conflict(client: Client) -> None:
+async def test_publishing_without_changes_is_a_conflict(client: Client) -> None:
     rule = await create_published_rule(client, "event.severity == 'INFO'")
 
     again = await client.execute_field(PUBLISH, id=rule["id"])
@@ -167,7 +167,7 @@ async def test_publishing_the_same_again_is_a_conflict(client: Client) -> None:
     assert back["guardRule"]["publishedVersion"]["number"] == 2
 
 
-async def test_a_retired_rule_enforces_nothing(client: Client) -> None:
+async def test_a_retired_rule_is_not_enforced(client: Client) -> None:
     rule = await create_published_rule(client, "false")
 
     await client.execute_field(RETIRE, id=rule["id"])
@@ -183,7 +183,7 @@ async def test_a_retired_rule_enforces_nothing(client: Client) -> None:
         ("event.fields.volume_mcf > ", 1, 27),
     ],
 )
-async def test_an_expression_that_does_not_fit_is_told_with_its_place(
+async def test_an_invalid_expression_is_rejected_with_line_and_column(
     client: Client, expression: str, line: int, column: int
 ) -> None:
     kind = await create_event_type(client)
@@ -198,7 +198,7 @@ async def test_an_expression_that_does_not_fit_is_told_with_its_place(
     assert await client.execute_field("{ guardRules { totalCount } }") == {"totalCount": 0}
 
 
-async def test_an_update_is_judged_by_the_guards_of_today_and_sees_the_old_event(
+async def test_an_update_is_validated_by_the_current_rules_with_the_old_event(
     client: Client,
 ) -> None:
     kind = await create_event_type(client)
@@ -221,7 +221,7 @@ async def test_an_update_is_judged_by_the_guards_of_today_and_sees_the_old_event
     assert more["event"]["fields"] == {"volume_mcf": 200}
 
 
-async def test_a_field_that_a_guard_names_stays_as_it_is(client: Client) -> None:
+async def test_a_field_used_by_a_guard_rule_cannot_be_removed_or_changed(client: Client) -> None:
     kind = await create_event_type(client)
     await create_published_rule(client, "event.fields.volume_mcf < 100", eventTypeId=kind["id"])
     [volume] = [field for field in kind["fields"] if field["name"] == "volume_mcf"]
@@ -245,7 +245,7 @@ async def test_a_field_that_a_guard_names_stays_as_it_is(client: Client) -> None
     assert changed["userErrors"] == [error | {"path": ["input", "kind"]}]
 
 
-async def test_an_expression_is_tried_over_stored_events(client: Client) -> None:
+async def test_an_expression_is_evaluated_on_stored_events(client: Client) -> None:
     kind = await create_event_type(client)
     for volume in (50, 150, 250):
         await log_event(client, volume_mcf=volume)
@@ -264,7 +264,7 @@ async def test_an_expression_is_tried_over_stored_events(client: Client) -> None
     }
 
 
-async def test_rules_that_together_take_too_long_are_not_published(client: Client) -> None:
+async def test_rules_that_exceed_the_total_cost_limit_are_not_published(client: Client) -> None:
     slow = "event.content.matches('(a|b)*c') || event.summary != ''"
     published = 0
     while True:

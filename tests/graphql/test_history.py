@@ -1,4 +1,4 @@
-"""The log as a client reads and follows it."""
+"""The change log: history of an event, queries and subscriptions."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ mutation ($filter: EventFilter, $upTo: String, $note: String) {
 
 
 async def log_event_lifecycle(client: Client) -> str:
-    """An event that is logged, updated, acknowledged and deleted."""
+    """Logs an event, updates, acknowledges and deletes it."""
     event = await client.log_event(summary="before", severity="error", fields={"a": 1})
     event_id: str = event["id"]
     await client.execute_field(
@@ -61,7 +61,7 @@ async def log_event_lifecycle(client: Client) -> str:
     return event_id
 
 
-async def test_an_event_s_history_tells_what_changed(client: Client) -> None:
+async def test_the_history_of_an_event_contains_its_changes(client: Client) -> None:
     event = await client.log_event(summary="before", fields={"a": 1})
     await client.execute_field(
         UPDATE, input={"id": event["id"], "summary": "after", "fields": {"b": 2}}
@@ -106,7 +106,7 @@ async def test_a_history_is_paged(client: Client) -> None:
 
 
 @pytest.mark.parametrize("events", [2, 20])
-async def test_the_histories_of_a_page_cost_one_statement(
+async def test_the_histories_of_a_page_are_read_by_one_statement(
     own_client: Client, statements: Statements, events: int
 ) -> None:
     for n in range(events):
@@ -121,7 +121,7 @@ async def test_the_histories_of_a_page_cost_one_statement(
     assert sum("row_number()" in each for each in statements) == 1
 
 
-async def test_the_log_tells_of_deleted_events_too(client: Client) -> None:
+async def test_the_change_log_contains_deleted_events(client: Client) -> None:
     event_id = await log_event_lifecycle(client)
     await client.log_event(summary="other")
 
@@ -135,7 +135,7 @@ async def test_the_log_tells_of_deleted_events_too(client: Client) -> None:
     assert log["nodes"][3]["changes"]["summary"] == ["after", None]
 
 
-async def test_a_filter_is_asked_before_and_after_the_change(client: Client) -> None:
+async def test_a_filter_matches_the_state_before_or_after_a_change(client: Client) -> None:
     await log_event_lifecycle(client)
 
     errors = await client.execute_field(CHANGES, filter={"severities": ["ERROR"]})
@@ -145,7 +145,9 @@ async def test_a_filter_is_asked_before_and_after_the_change(client: Client) -> 
     assert [node["kind"] for node in mild["nodes"]] == ["UPDATED", "ACKNOWLEDGED", "DELETED"]
 
 
-async def test_the_log_is_paged_through_a_filter_that_finds_little(client: Client) -> None:
+async def test_the_change_log_is_paged_with_a_filter_that_matches_few_entries(
+    client: Client,
+) -> None:
     for n in range(12):
         await client.log_event(summary=str(n), severity="error" if n % 5 == 0 else "info")
     selected: dict[str, Any] = {"filter": {"severities": ["ERROR"]}, "first": 2}
@@ -158,14 +160,14 @@ async def test_the_log_is_paged_through_a_filter_that_finds_little(client: Clien
     assert [page["pageInfo"]["hasNextPage"] for page in (first, second)] == [True, False]
 
 
-async def test_a_follower_hears_every_change_and_resumes(client: Client) -> None:
+async def test_a_subscriber_receives_every_change_and_can_resume(client: Client) -> None:
     head = await client.execute_field("{ logHead }")
-    async with client.subscription(CHANGED, after=head) as heard:
+    async with client.subscription(CHANGED, after=head) as subscription:
         event_id = await log_event_lifecycle(client)
-        live = await heard.receive_many(4)
+        live = await subscription.receive_many(4)
 
-    async with client.subscription(CHANGED, after=live[1]["cursor"]) as heard:
-        replayed = await heard.receive_many(2)
+    async with client.subscription(CHANGED, after=live[1]["cursor"]) as subscription:
+        replayed = await subscription.receive_many(2)
 
     assert [each["kind"] for each in live] == ["LOGGED", "UPDATED", "ACKNOWLEDGED", "DELETED"]
     assert {each["eventId"] for each in live} == {event_id}
@@ -173,18 +175,20 @@ async def test_a_follower_hears_every_change_and_resumes(client: Client) -> None
     assert [each["changes"] for each in replayed] == [each["changes"] for each in live[2:]]
 
 
-async def test_a_follower_hears_what_leaves_its_filter(client: Client) -> None:
+async def test_a_subscriber_receives_changes_that_leave_its_filter(client: Client) -> None:
     head = await client.execute_field("{ logHead }")
 
-    async with client.subscription(CHANGED, filter={"severities": ["ERROR"]}, after=head) as heard:
+    async with client.subscription(
+        CHANGED, filter={"severities": ["ERROR"]}, after=head
+    ) as subscription:
         await log_event_lifecycle(client)
         await client.log_event(summary="end", severity="error")
-        changes = await heard.receive_many(3)
+        changes = await subscription.receive_many(3)
 
     assert [each["kind"] for each in changes] == ["LOGGED", "UPDATED", "LOGGED"]
 
 
-async def test_an_event_is_found_by_its_producer_s_id(client: Client) -> None:
+async def test_an_event_is_found_by_its_source_id(client: Client) -> None:
     event = await client.log_event(source="/a", sourceId="7")
     find = "query ($s: String!, $i: String!) { eventBySource(source: $s, sourceId: $i) { id } }"
 
@@ -205,7 +209,7 @@ async def test_an_entity_lists_its_events(client: Client) -> None:
     assert entity == {"type": "Well", "entityId": "1", "events": {"nodes": [{"summary": "its"}]}}
 
 
-async def test_many_are_acknowledged_at_once(client: Client) -> None:
+async def test_notifications_are_acknowledged_by_filter(client: Client) -> None:
     for summary, severity in (("a", "error"), ("b", "info"), ("c", "error")):
         await client.log_event(summary=summary, severity=severity, notification=True)
     await client.log_event(summary="no notification", severity="error")
@@ -229,7 +233,7 @@ async def test_many_are_acknowledged_at_once(client: Client) -> None:
     assert again["acknowledgedCount"] == 0
 
 
-async def test_what_was_not_seen_yet_stays_unacknowledged(client: Client) -> None:
+async def test_notifications_after_the_cursor_stay_unacknowledged(client: Client) -> None:
     await client.log_event(summary="seen", notification=True)
     bell = await client.execute_field("{ notifications { edges { cursor } } }")
     await client.log_event(summary="unseen", notification=True)
@@ -243,7 +247,7 @@ async def test_what_was_not_seen_yet_stays_unacknowledged(client: Client) -> Non
     assert left == {"nodes": [{"summary": "unseen"}]}
 
 
-async def test_more_than_a_batch_is_acknowledged_and_100_are_shown(client: Client) -> None:
+async def test_more_than_a_batch_is_acknowledged_and_100_are_returned(client: Client) -> None:
     log_events = "mutation ($input: [LogEventInput!]!) { logEvents(input: $input) { accepted } }"
     for _ in range(3):
         await client.execute_field(log_events, input=[{"notification": True}] * 250)
@@ -256,7 +260,7 @@ async def test_more_than_a_batch_is_acknowledged_and_100_are_shown(client: Clien
     }
 
 
-async def test_a_cursor_of_nothing_acknowledges_nothing(client: Client) -> None:
+async def test_an_invalid_cursor_acknowledges_nothing(client: Client) -> None:
     await client.log_event(notification=True)
 
     error = await client.expect_error(ACKNOWLEDGE_ALL, upTo="nothing")

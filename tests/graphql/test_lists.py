@@ -1,4 +1,4 @@
-"""Lists of events: filters, orders, pages."""
+"""Lists of events: filters, orders and pages."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def extract_summaries(page: Any) -> list[str]:
     return [node["summary"] for node in page["nodes"]]
 
 
-async def test_the_latest_is_first_unless_told_otherwise(client: Client) -> None:
+async def test_the_default_order_is_latest_first(client: Client) -> None:
     await log_days(client, 2, 3, 1)
 
     assert extract_summaries(await client.execute_field(EVENTS)) == ["3", "2", "1"]
@@ -58,14 +58,14 @@ async def test_the_latest_is_first_unless_told_otherwise(client: Client) -> None
     ]
 
 
-async def test_instants_are_compared_not_their_texts(client: Client) -> None:
+async def test_instants_are_compared_by_time(client: Client) -> None:
     await client.log_event(summary="later", occurredAt="2026-04-10T10:00:00-05:00")
     await client.log_event(summary="earlier", occurredAt="2026-04-10T12:00:00+00:00")
 
     assert extract_summaries(await client.execute_field(EVENTS)) == ["later", "earlier"]
 
 
-async def test_pages_forward_hold_every_row_once_while_others_are_inserted(client: Client) -> None:
+async def test_forward_pages_contain_every_row_once_during_inserts(client: Client) -> None:
     await log_days(client, *range(1, 6))
     seen: list[str] = []
     page = await client.execute_field(EVENTS, first=2)
@@ -81,7 +81,7 @@ async def test_pages_forward_hold_every_row_once_while_others_are_inserted(clien
     assert page["pageInfo"]["hasNextPage"] is False
 
 
-async def test_pages_backward_hold_every_row_once(client: Client) -> None:
+async def test_backward_pages_contain_every_row_once(client: Client) -> None:
     await log_days(client, *range(1, 6))
     last = await client.execute_field(EVENTS, last=2)
 
@@ -112,7 +112,7 @@ async def test_equal_instants_are_ordered_by_id(client: Client) -> None:
     assert extract_summaries(first) + extract_summaries(second) == ["a", "b", "c", "d"]
 
 
-async def test_an_offset_passes_rows_over(client: Client) -> None:
+async def test_an_offset_skips_rows(client: Client) -> None:
     await log_days(client, *range(1, 6))
 
     page = await client.execute_field(EVENTS, first=2, offset=2)
@@ -122,7 +122,7 @@ async def test_an_offset_passes_rows_over(client: Client) -> None:
     assert page["pageInfo"]["hasPreviousPage"] is True
 
 
-async def test_a_page_is_20_rows_unless_told_otherwise(client: Client) -> None:
+async def test_the_default_page_size_is_20(client: Client) -> None:
     await log_days(client, *range(1, 25))
 
     page = await client.execute_field(EVENTS)
@@ -156,7 +156,7 @@ async def test_a_page_is_20_rows_unless_told_otherwise(client: Client) -> None:
         ({"filter": {"or": [{"subject": "a", "source": "b"}] * 51}}, ["filter"]),
     ],
 )
-async def test_an_argument_that_does_not_fit_is_an_error_that_names_it(
+async def test_an_invalid_argument_is_an_error_with_its_path(
     client: Client, arguments: dict[str, Any], argument: list[str]
 ) -> None:
     error = await client.expect_error(EVENTS, **arguments)
@@ -177,7 +177,7 @@ async def test_two_cursors_or_a_cursor_with_an_offset_are_errors(client: Client)
 
 
 @pytest.mark.parametrize("damage", ["", "x", "!", "é", "\0", "A" * 100])
-async def test_a_damaged_cursor_is_refused(client: Client, damage: str) -> None:
+async def test_a_damaged_cursor_is_rejected(client: Client, damage: str) -> None:
     await log_days(client, 1)
     cursor = (await client.execute_field(EVENTS))["pageInfo"]["startCursor"]
 
@@ -186,7 +186,7 @@ async def test_a_damaged_cursor_is_refused(client: Client, damage: str) -> None:
     assert error["extensions"] == {"code": "INVALID_CURSOR", "argument": ["after"]}
 
 
-async def test_a_cursor_of_another_order_is_refused(client: Client) -> None:
+async def test_a_cursor_of_another_order_is_rejected(client: Client) -> None:
     await log_days(client, 1)
     cursor = (await client.execute_field(EVENTS))["pageInfo"]["startCursor"]
 
@@ -235,7 +235,7 @@ FILTERED = {
         {"types": ["com.*"], "severities": ["ERROR"], "entityId": "well-001"},
     ],
 )
-async def test_a_filter_selects_what_it_says(client: Client, filter: dict[str, Any]) -> None:
+async def test_a_filter_selects_matching_events(client: Client, filter: dict[str, Any]) -> None:
     await client.log_event(**FILTERED)
     await client.log_event(
         type="COM.ACME.DISK_FULL", summary="other", occurredAt="2026-04-10T09:00:00Z"
@@ -269,7 +269,7 @@ async def test_a_filter_selects_what_it_says(client: Client, filter: dict[str, A
         {"not": {"and": []}},
     ],
 )
-async def test_a_filter_selects_nothing_else(client: Client, filter: dict[str, Any]) -> None:
+async def test_a_filter_selects_no_other_events(client: Client, filter: dict[str, Any]) -> None:
     await client.log_event(**FILTERED)
 
     page = await client.execute_field(EVENTS, filter=filter)
@@ -277,7 +277,7 @@ async def test_a_filter_selects_nothing_else(client: Client, filter: dict[str, A
     assert extract_summaries(page) == []
 
 
-async def test_null_in_a_filter_is_not_said(client: Client) -> None:
+async def test_null_in_a_filter_is_absent(client: Client) -> None:
     await client.log_event(**FILTERED)
 
     page = await client.execute_field(EVENTS, filter={"types": None, "occurredAt": {"from": None}})
@@ -320,7 +320,7 @@ FORGED = [
 
 
 @pytest.mark.parametrize("payload", FORGED)
-async def test_a_forged_cursor_is_refused(
+async def test_a_forged_cursor_is_rejected(
     own_client: Client, database: Database, payload: str
 ) -> None:
     organization = await own_client.execute_field("{ organization { id } }")
@@ -340,7 +340,7 @@ async def test_a_forged_cursor_is_refused(
         assert error["extensions"] == {"code": "INVALID_CURSOR", "argument": ["after"]}
 
 
-async def test_a_cursor_has_one_spelling(client: Client) -> None:
+async def test_a_cursor_must_be_in_canonical_form(client: Client) -> None:
     await log_days(client, 1)
     cursor = (await client.execute_field(EVENTS))["pageInfo"]["startCursor"]
 

@@ -1,4 +1,4 @@
-"""logEvent and logEvents as a client sees them."""
+"""logEvent and logEvents."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ mutation ($input: [LogEventInput!]!) {
 """
 
 
-async def test_an_event_is_answered_and_stored_as_it_was_reported(client: Client) -> None:
+async def test_an_event_is_returned_and_stored_as_reported(client: Client) -> None:
     attributes = {
         "type": "com.acme.disk_full",
         "entity": {"type": "Well", "id": "well-001"},
@@ -64,7 +64,7 @@ async def test_an_event_is_answered_and_stored_as_it_was_reported(client: Client
     assert stored == {name: event[name] for name in ("summary", "fields", "tags", "occurredAt")}
 
 
-async def test_what_is_left_out_is_filled_in(client: Client) -> None:
+async def test_absent_attributes_get_defaults(client: Client) -> None:
     event = await client.log_event()
 
     assert (event["type"], event["summary"]) == ("notice", "notice")
@@ -91,7 +91,7 @@ async def test_what_is_left_out_is_filled_in(client: Client) -> None:
         ({"fields": {"a": 10**400}}, "INVALID_INPUT", ["input", "fields", "a"]),
     ],
 )
-async def test_a_bad_report_is_refused_at_its_place_and_nothing_is_stored(
+async def test_an_invalid_report_is_rejected_with_its_path_and_nothing_is_stored(
     client: Client, attributes: dict[str, Any], code: str, path: list[str]
 ) -> None:
     payload = await client.execute_field(LOG_EVENT, input=attributes)
@@ -101,7 +101,7 @@ async def test_a_bad_report_is_refused_at_its_place_and_nothing_is_stored(
     assert await client.execute_field(COUNT) == {"totalCount": 0}
 
 
-async def test_everything_that_is_wrong_is_told_at_once(client: Client) -> None:
+async def test_all_errors_are_returned_together(client: Client) -> None:
     later = (datetime.now(UTC) + timedelta(minutes=6)).isoformat()
 
     payload = await client.execute_field(
@@ -115,7 +115,7 @@ async def test_everything_that_is_wrong_is_told_at_once(client: Client) -> None:
     assert "1,000" in payload["userErrors"][0]["message"]
 
 
-async def test_a_list_is_answered_one_by_one_and_a_refusal_stops_nobody(client: Client) -> None:
+async def test_each_report_of_a_list_has_its_own_result(client: Client) -> None:
     reports = [
         {"summary": "first", "source": "/a", "sourceId": "1"},
         {"tags": [""]},
@@ -137,7 +137,7 @@ async def test_a_list_is_answered_one_by_one_and_a_refusal_stops_nobody(client: 
     assert await client.execute_field(COUNT) == {"totalCount": 2}
 
 
-async def test_a_list_that_is_too_long_is_refused_whole(client: Client) -> None:
+async def test_a_list_that_is_too_long_is_rejected_as_a_whole(client: Client) -> None:
     payload = await client.execute_field(LOG_EVENTS, input=[{}] * 501)
 
     assert payload["results"] == []
@@ -151,7 +151,7 @@ async def test_a_list_that_is_too_long_is_refused_whole(client: Client) -> None:
     assert await client.execute_field(COUNT) == {"totalCount": 0}
 
 
-async def test_a_list_of_500_is_stored_whole(client: Client) -> None:
+async def test_a_list_of_500_is_stored(client: Client) -> None:
     payload = await client.execute_field(
         LOG_EVENTS, input=[{"summary": str(n)} for n in range(500)]
     )
@@ -162,7 +162,7 @@ async def test_a_list_of_500_is_stored_whole(client: Client) -> None:
     assert await client.execute_field(COUNT) == {"totalCount": 500}
 
 
-async def test_a_replay_is_answered_with_the_first_event(client: Client) -> None:
+async def test_a_replay_returns_the_first_event(client: Client) -> None:
     first = await client.log_event(summary="once", sourceId="9")
 
     replay = await client.execute_field(LOG_EVENT, input={"summary": "once", "sourceId": "9"})
@@ -172,7 +172,7 @@ async def test_a_replay_is_answered_with_the_first_event(client: Client) -> None
     assert await client.execute_field(COUNT) == {"totalCount": 1}
 
 
-async def test_a_replay_of_a_deleted_event_stores_nothing_anew(client: Client) -> None:
+async def test_a_replay_of_a_deleted_event_stores_nothing(client: Client) -> None:
     first = await client.log_event(summary="once", sourceId="9")
     await client.execute_field(
         "mutation ($id: ID!) { deleteEvent(id: $id) { userErrors { code } } }", id=first["id"]
@@ -184,7 +184,7 @@ async def test_a_replay_of_a_deleted_event_stores_nothing_anew(client: Client) -
     assert await client.execute_field(COUNT) == {"totalCount": 0}
 
 
-async def test_the_same_source_id_with_other_content_is_a_conflict(client: Client) -> None:
+async def test_the_same_source_id_with_different_content_is_a_conflict(client: Client) -> None:
     await client.log_event(summary="once", sourceId="9")
 
     second = await client.execute_field(LOG_EVENT, input={"summary": "twice", "sourceId": "9"})
@@ -196,7 +196,7 @@ async def test_the_same_source_id_with_other_content_is_a_conflict(client: Clien
     assert await client.execute_field(COUNT) == {"totalCount": 1}
 
 
-async def test_who_may_only_report_does_not_learn_of_a_replay_s_event(
+async def test_a_replay_returns_no_event_without_event_read(
     own_client: Client, database: Database
 ) -> None:
     reporter = own_client.as_key(await create_api_key(database, Permission.EVENT_CREATE))
@@ -209,7 +209,7 @@ async def test_who_may_only_report_does_not_learn_of_a_replay_s_event(
 
 
 @pytest.mark.parametrize("literal", ["1e400", "-1e400"])
-async def test_an_infinite_number_in_a_literal_is_refused(client: Client, literal: str) -> None:
+async def test_an_infinite_number_literal_is_rejected(client: Client, literal: str) -> None:
     mutation = "mutation { logEvent(input: {fields: {a: NUMBER}}) { userErrors { code path } } }"
 
     payload = await client.execute_field(mutation.replace("NUMBER", literal))
@@ -235,7 +235,7 @@ async def test_an_instant_without_offset_or_off_the_calendar_is_an_error(
     assert await client.execute_field(COUNT) == {"totalCount": 0}
 
 
-async def test_a_refused_report_is_told_its_own_problems_whatever_comes_after_it(
+async def test_a_rejected_report_has_its_own_errors_whatever_follows(
     client: Client,
 ) -> None:
     reports = [{"sourceId": "x", "summary": "s" * 1001}, {"sourceId": "x", "summary": "fine"}]
@@ -247,7 +247,7 @@ async def test_a_refused_report_is_told_its_own_problems_whatever_comes_after_it
     assert accepted["event"]["summary"] == "fine"
 
 
-async def test_a_variable_that_is_left_out_leaves_out_its_value(client: Client) -> None:
+async def test_an_absent_variable_omits_its_value(client: Client) -> None:
     payload = await client.execute_field(
         """mutation ($x: String) {
              logEvent(input: {fields: {a: $x, b: {c: $x}, d: [1, $x]}}) { event { fields } } }"""
@@ -257,14 +257,16 @@ async def test_a_variable_that_is_left_out_leaves_out_its_value(client: Client) 
 
 
 @pytest.mark.parametrize("instant", ["0001-01-01T00:00:00.000000Z", "1969-12-31T23:59:59.999999Z"])
-async def test_an_event_of_long_ago_is_heard_and_read(client: Client, instant: str) -> None:
+async def test_an_event_in_the_distant_past_is_delivered_and_read(
+    client: Client, instant: str
+) -> None:
     head = await client.execute_field("{ logHead }")
     added = """subscription ($after: String) {
                  notificationAdded(after: $after) { node { occurredAt } } }"""
 
-    async with client.subscription(added, after=head) as heard:
+    async with client.subscription(added, after=head) as subscription:
         await client.log_event(occurredAt=instant, notification=True)
-        message = await heard.receive_next()
+        message = await subscription.receive_next()
 
     assert message == {"node": {"occurredAt": instant}}
     assert await client.execute_field("{ events { nodes { occurredAt } } }") == {
@@ -272,7 +274,7 @@ async def test_an_event_of_long_ago_is_heard_and_read(client: Client, instant: s
     }
 
 
-async def test_a_typed_variable_within_json_is_what_the_client_said(client: Client) -> None:
+async def test_a_typed_variable_inside_json_keeps_its_value(client: Client) -> None:
     payload = await client.execute_field(
         """mutation ($at: DateTime, $how: Outcome, $n: [Int]) {
              logEvent(input: {fields: {at: $at, how: [$how], n: $n}}) { event { fields } } }""",
@@ -288,7 +290,7 @@ async def test_a_typed_variable_within_json_is_what_the_client_said(client: Clie
     }
 
 
-async def test_of_several_operations_none_is_run_by_guess(client: Client) -> None:
+async def test_a_document_with_several_operations_requires_a_name(client: Client) -> None:
     both = """mutation a { logEvent(input: {summary: "a"}) { duplicate } }
               mutation b { logEvent(input: {summary: "b"}) { duplicate } }"""
 

@@ -1,4 +1,4 @@
-"""The bell as a client sees it: list, acknowledgement, and the live subscription."""
+"""Notifications: list, acknowledgement and live subscription."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ LOG_EVENTS = "mutation ($input: [LogEventInput!]!) { logEvents(input: $input) { 
 
 
 async def log_notifications(client: Client, *summaries: str, **overrides: object) -> list[str]:
-    """Logs notifications; their ids."""
+    """Logs notifications. Returns their IDs."""
     return [
         (await client.log_event(summary=summary, notification=True, **overrides))["id"]
         for summary in summaries
     ]
 
 
-async def test_the_bell_shows_notifications_in_the_order_they_rang(client: Client) -> None:
+async def test_notifications_are_listed_in_the_order_in_which_they_rang(client: Client) -> None:
     await log_notifications(client, "first")
     await log_notifications(client, "back-dated", occurredAt="2020-01-01T00:00:00Z")
     await client.log_event(summary="no notification")
@@ -73,7 +73,7 @@ async def test_the_bell_shows_notifications_in_the_order_they_rang(client: Clien
     assert (bell["totalCount"], bell["unacknowledgedCount"]) == (2, 2)
 
 
-async def test_the_bell_pages_by_place_and_new_ones_shift_nothing(client: Client) -> None:
+async def test_pages_of_notifications_are_stable_when_new_ones_arrive(client: Client) -> None:
     await log_notifications(client, "1", "2", "3")
     first = await client.execute_field(BELL, first=2)
     await log_notifications(client, "4")
@@ -97,7 +97,7 @@ async def test_an_event_that_becomes_a_notification_rings_then(client: Client) -
     assert [node["summary"] for node in bell["nodes"]] == ["quiet", "loud"]
 
 
-async def test_an_event_that_is_no_notification_any_more_leaves_the_bell(client: Client) -> None:
+async def test_an_event_that_is_no_longer_a_notification_is_not_listed(client: Client) -> None:
     [event_id] = await log_notifications(client, "loud")
 
     await client.execute_field(UPDATE, input={"id": event_id, "notification": False})
@@ -117,7 +117,7 @@ async def test_acknowledging_keeps_the_first_actor_time_and_note(client: Client)
     assert second == first
 
 
-async def test_the_counts_tell_acknowledged_ones_apart(client: Client) -> None:
+async def test_counts_distinguish_acknowledged_notifications(client: Client) -> None:
     [event_id, _] = await log_notifications(client, "seen", "unseen")
     await client.execute_field(ACKNOWLEDGE, id=event_id)
 
@@ -145,7 +145,7 @@ async def test_the_counts_tell_acknowledged_ones_apart(client: Client) -> None:
         ({"occurredAt": {"to": "2020-01-02T00:00:00Z"}}, ["pump 1"]),
     ],
 )
-async def test_notifications_take_every_condition_of_an_event_filter(
+async def test_notifications_accept_every_condition_of_an_event_filter(
     client: Client, filter: dict[str, Any], summaries: list[str]
 ) -> None:
     head = await client.execute_field(HEAD)
@@ -167,7 +167,7 @@ async def test_notifications_take_every_condition_of_an_event_filter(
     assert (await client.execute_field(BELL))["unacknowledgedCount"] == 3 - len(summaries)
 
 
-async def test_an_acknowledgement_can_be_taken_back(client: Client) -> None:
+async def test_an_acknowledgement_can_be_undone(client: Client) -> None:
     [event_id] = await log_notifications(client, "loud")
     await client.execute_field(ACKNOWLEDGE, id=event_id, note="on it")
 
@@ -191,24 +191,24 @@ async def test_a_note_has_a_limit(client: Client) -> None:
     assert (await client.execute_field(BELL))["unacknowledgedCount"] == 1
 
 
-async def test_a_subscriber_hears_of_an_event_as_it_is_logged(client: Client) -> None:
+async def test_a_subscriber_receives_an_event_when_it_is_logged(client: Client) -> None:
     head = await client.execute_field(HEAD)
 
-    async with client.subscription(ADDED, after=head) as heard:
+    async with client.subscription(ADDED, after=head) as subscription:
         await log_notifications(client, "a", "b")
         await client.log_event(summary="no notification")
         await log_notifications(client, "c")
-        added = await heard.receive_many(3)
+        added = await subscription.receive_many(3)
 
     assert [each["node"]["summary"] for each in added] == ["a", "b", "c"]
 
 
-async def test_a_subscriber_without_a_cursor_hears_only_what_is_new(client: Client) -> None:
+async def test_a_subscriber_without_a_cursor_receives_only_new_events(client: Client) -> None:
     await log_notifications(client, "old")
 
-    async with client.subscription(ADDED) as heard:
-        # When the subscription begins is not known: events are logged until it hears one.
-        first = asyncio.create_task(heard.receive_next())
+    async with client.subscription(ADDED) as subscription:
+        # It is not known when the subscription begins: log events until one is received.
+        first = asyncio.create_task(subscription.receive_next())
         while not first.done():
             await log_notifications(client, "new")
             await asyncio.wait({first}, timeout=0.05)
@@ -216,49 +216,53 @@ async def test_a_subscriber_without_a_cursor_hears_only_what_is_new(client: Clie
     assert first.result()["node"]["summary"] == "new"
 
 
-async def test_a_subscriber_hears_only_what_its_filter_selects(client: Client) -> None:
+async def test_a_subscriber_receives_only_selected_events(client: Client) -> None:
     head = await client.execute_field(HEAD)
 
-    async with client.subscription(ADDED, filter={"severities": ["ERROR"]}, after=head) as heard:
+    async with client.subscription(
+        ADDED, filter={"severities": ["ERROR"]}, after=head
+    ) as subscription:
         await log_notifications(client, "mild", severity="info")
         await log_notifications(client, "grave", severity="red")
-        added = await heard.receive_next()
+        added = await subscription.receive_next()
 
     assert added["node"] == {"summary": "grave", "severity": "ERROR"}
 
 
-async def test_a_subscriber_resumes_where_it_left_off(client: Client) -> None:
+async def test_a_subscriber_resumes_after_its_last_cursor(client: Client) -> None:
     head = await client.execute_field(HEAD)
-    async with client.subscription(ADDED, after=head) as heard:
+    async with client.subscription(ADDED, after=head) as subscription:
         await log_notifications(client, "a")
-        last = (await heard.receive_next())["cursor"]
+        last = (await subscription.receive_next())["cursor"]
     await log_notifications(client, "b", "c")
 
-    async with client.subscription(ADDED, after=last) as heard:
+    async with client.subscription(ADDED, after=last) as subscription:
         await log_notifications(client, "d")
-        added = await heard.receive_many(3)
+        added = await subscription.receive_many(3)
 
     assert [each["node"]["summary"] for each in added] == ["b", "c", "d"]
 
 
-async def test_from_the_bell_s_first_cursor_nothing_is_missed_or_repeated(client: Client) -> None:
+async def test_resuming_from_the_first_cursor_of_the_list_misses_and_repeats_nothing(
+    client: Client,
+) -> None:
     await log_notifications(client, "listed")
     bell = await client.execute_field(BELL)
     await log_notifications(client, "between")
 
-    async with client.subscription(ADDED, after=bell["edges"][0]["cursor"]) as heard:
+    async with client.subscription(ADDED, after=bell["edges"][0]["cursor"]) as subscription:
         await log_notifications(client, "live")
-        added = await heard.receive_many(2)
+        added = await subscription.receive_many(2)
 
     assert [each["node"]["summary"] for each in added] == ["between", "live"]
 
 
-async def test_a_replay_gives_what_a_live_subscriber_got(client: Client) -> None:
+async def test_a_replay_delivers_the_same_entries_as_a_live_subscription(client: Client) -> None:
     head = await client.execute_field(HEAD)
     errors = {"severities": ["ERROR"]}
-    async with client.subscription(ADDED, filter=errors, after=head) as heard:
+    async with client.subscription(ADDED, filter=errors, after=head) as subscription:
         ids = await log_notifications(client, "a", "b", "c", severity="error")
-        live = await heard.receive_many(3)
+        live = await subscription.receive_many(3)
     await client.execute_field(
         UPDATE, input={"id": ids[0], "severity": "info", "summary": "a, mild now"}
     )
@@ -266,35 +270,35 @@ async def test_a_replay_gives_what_a_live_subscriber_got(client: Client) -> None
     await client.execute_field(UPDATE, input={"id": late, "severity": "error"})
     await client.execute_field(DELETE, id=ids[1])
 
-    async with client.subscription(ADDED, filter=errors, after=head) as heard:
+    async with client.subscription(ADDED, filter=errors, after=head) as subscription:
         await log_notifications(client, "end", severity="error")
-        replayed = await heard.receive_many(3)
+        replayed = await subscription.receive_many(3)
 
-    # What it selected is judged by the entries, so "a" is there and "d" is not; the event itself
-    # is told as it is now, and the deleted one cannot be.
+    # The filter is evaluated on the entries, so "a" is delivered and "d" is not. The event is
+    # returned in its current state; the deleted one is skipped.
     assert [each["cursor"] for each in replayed[:2]] == [live[0]["cursor"], live[2]["cursor"]]
     assert [each["node"]["summary"] for each in replayed] == ["a, mild now", "c", "end"]
 
 
-async def test_a_server_tells_what_another_on_the_same_database_stored(
+async def test_a_server_delivers_events_that_another_server_stored(
     own_client: Client, database_url: str, serve: Serve
 ) -> None:
     head = await own_client.execute_field(HEAD)
 
-    async with serve(database_url) as other, other.subscription(ADDED, after=head) as heard:
+    async with serve(database_url) as other, other.subscription(ADDED, after=head) as subscription:
         await log_notifications(own_client, "from next door")
-        added = await heard.receive_next()
+        added = await subscription.receive_next()
 
     assert added["node"]["summary"] == "from next door"
 
 
-async def test_a_slow_subscriber_is_late_and_never_poorer(database_url: str, serve: Serve) -> None:
+async def test_a_slow_subscriber_loses_no_events(database_url: str, serve: Serve) -> None:
     async with serve(database_url, subscriptions={"buffer_messages": 1}) as client:
         head = await client.execute_field(HEAD)
-        async with client.subscription(ADDED, after=head) as heard:
+        async with client.subscription(ADDED, after=head) as subscription:
             reports = [{"summary": str(n), "notification": True} for n in range(300)]
             for start in range(0, 300, 100):
                 await client.execute_field(LOG_EVENTS, input=reports[start : start + 100])
-            added = await heard.receive_many(300)
+            added = await subscription.receive_many(300)
 
     assert [each["node"]["summary"] for each in added] == [str(n) for n in range(300)]

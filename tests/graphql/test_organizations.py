@@ -1,4 +1,4 @@
-"""Organizations, made by those who act in all of them."""
+"""Creation of organizations by callers that act in all of them."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ async def list_organization_keys(client: Client) -> list[str]:
     return [each["key"] for each in payload]
 
 
-async def test_a_new_organization_is_chosen_by_its_key_and_gets_keys_of_its_own(
+async def test_a_new_organization_is_selected_by_its_key_and_has_its_own_api_keys(
     client: Client,
 ) -> None:
     payload = await client.execute_field(CREATE, key="acme", name="Acme Inc.")
 
     organization = payload["organization"]
-    there = client.as_key("administrator-key", data_partition_id="acme")
-    secret = (await there.execute_field(CREATE_KEY))["secret"]
+    in_acme = client.as_key("administrator-key", data_partition_id="acme")
+    secret = (await in_acme.execute_field(CREATE_KEY))["secret"]
     own = await client.as_key(secret).execute_field("{ organization { id key name } }")
     assert payload["userErrors"] == []
     assert (organization["key"], organization["name"]) == ("acme", "Acme Inc.")
@@ -77,16 +77,16 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
 ]
 
 
-async def test_an_organization_that_cannot_be_is_refused_with_its_reason(client: Client) -> None:
-    for attributes, code, message, place in REFUSED:
+async def test_an_invalid_organization_is_rejected_with_the_reason(client: Client) -> None:
+    for attributes, code, message, path in REFUSED:
         payload = await client.execute_field(CREATE, **{"key": "acme", "name": "Acme"} | attributes)
 
         assert payload["organization"] is None
-        assert payload["userErrors"] == [{"code": code, "message": message, "path": [place]}]
+        assert payload["userErrors"] == [{"code": code, "message": message, "path": [path]}]
     assert await list_organization_keys(client) == ["default"]
 
 
-async def test_of_equal_ones_made_at_once_there_is_one(client: Client) -> None:
+async def test_an_organization_created_concurrently_exists_once(client: Client) -> None:
     payloads = await asyncio.gather(
         *(client.execute_field(CREATE, key="acme", name="Acme") for _ in range(5))
     )
@@ -96,7 +96,7 @@ async def test_of_equal_ones_made_at_once_there_is_one(client: Client) -> None:
     assert await list_organization_keys(client) == ["acme", "default"]
 
 
-async def test_who_has_one_organization_makes_none_and_learns_of_none(
+async def test_only_a_global_caller_can_create_organizations(
     client: Client, database: Database
 ) -> None:
     manager = client.as_key(await create_api_key(database, *Permission))
@@ -109,7 +109,7 @@ async def test_who_has_one_organization_makes_none_and_learns_of_none(
     assert await list_organization_keys(client) == ["default"]
 
 
-async def test_who_acts_everywhere_still_needs_the_permission(
+async def test_a_global_caller_also_needs_the_permission(
     client: Client, database: Database
 ) -> None:
     reader = client.as_key(

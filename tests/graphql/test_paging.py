@@ -1,6 +1,6 @@
-"""Pages while others write: what was there all the time comes exactly once, nothing comes twice.
+"""Pages during concurrent writes: unchanged events are returned exactly once, and none twice.
 
-With each page an insertion, an update and a deletion are on their way.
+With each page, an insertion, an update and a deletion run concurrently.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ query (
 LOG_EVENTS = """
 mutation ($input: [LogEventInput!]!) { logEvents(input: $input) { results { event { id } } } }
 """
-LASTING, PASSING, SIZE = 24, 24, 5
+KEPT, TO_DELETE, SIZE = 24, 24, 5
 Page = Callable[[dict[str, Any]], Awaitable[Any]]
 
 
 def random_events(chance: Random, number: int) -> list[dict[str, Any]]:
-    """Events of all days of a month, some of them at the same instant."""
+    """Events on all days of a month, some of them at the same instant."""
     return [
         {
             "summary": f"event {n}",
@@ -49,17 +49,17 @@ def random_events(chance: Random, number: int) -> list[dict[str, Any]]:
 
 
 class ConcurrentWriter:
-    """Who writes meanwhile: new events, updates of those that last, deletions of those that pass.
+    """Writes concurrently: logs new events, updates some of the stored ones and deletes others.
 
-    Every other event passes, so that gaps open before and behind the page.
+    Every second event is deleted, so that gaps appear before and after the page.
     """
 
     def __init__(self, client: Client, ids: list[str], chance: Random) -> None:
         self.client = client
         self.chance = chance
-        self.lasting = ids[::2]
-        self.passing = ids[1::2]
-        chance.shuffle(self.passing)
+        self.kept = ids[::2]
+        self.to_delete = ids[1::2]
+        chance.shuffle(self.to_delete)
         self.new: list[str] = []
 
     async def write(self) -> None:
@@ -72,35 +72,35 @@ class ConcurrentWriter:
     async def _update(self) -> None:
         changed = {"summary": f"changed {self.chance.random()}", "severity": "error"}
         await self.client.execute_field(
-            UPDATE, input={"id": self.chance.choice(self.lasting)} | changed
+            UPDATE, input={"id": self.chance.choice(self.kept)} | changed
         )
 
     async def _delete(self) -> None:
-        passing = self.passing or self.new
-        if passing:
-            await self.client.execute_field(DELETE, id=passing.pop())
+        to_delete = self.to_delete or self.new
+        if to_delete:
+            await self.client.execute_field(DELETE, id=to_delete.pop())
 
 
 @pytest.fixture
-async def others(client: Client) -> ConcurrentWriter:
+async def writer(client: Client) -> ConcurrentWriter:
     chance = Random(7)
-    results = await client.execute_field(LOG_EVENTS, input=random_events(chance, LASTING + PASSING))
+    results = await client.execute_field(LOG_EVENTS, input=random_events(chance, KEPT + TO_DELETE))
     return ConcurrentWriter(
         client, [result["event"]["id"] for result in results["results"]], chance
     )
 
 
 async def read_all_pages(
-    others: ConcurrentWriter, ask: Page, *, backwards: bool = False
+    writer: ConcurrentWriter, ask: Page, *, backwards: bool = False
 ) -> list[list[Any]]:
-    """The nodes of all pages, in the order in which they were read."""
+    """Returns the nodes of all pages in the order in which they were read."""
     size, cursor, more, end = ("first", "after", "hasNextPage", "endCursor")
     if backwards:
         size, cursor, more, end = ("last", "before", "hasPreviousPage", "startCursor")
     read = []
     arguments: dict[str, Any] = {size: SIZE}
     while True:
-        page, _ = await asyncio.gather(ask(arguments), others.write())
+        page, _ = await asyncio.gather(ask(arguments), writer.write())
         read.append(page["nodes"])
         if not page["pageInfo"][more]:
             return read
@@ -112,9 +112,9 @@ async def read_all_pages(
 @pytest.mark.parametrize(
     ("field", "attribute"), [("OCCURRED_AT", "occurredAt"), ("RECORDED_AT", "recordedAt")]
 )
-async def test_events_come_once_in_their_order(
+async def test_events_are_returned_once_in_order(
     client: Client,
-    others: ConcurrentWriter,
+    writer: ConcurrentWriter,
     field: str,
     attribute: str,
     direction: str,
@@ -123,7 +123,7 @@ async def test_events_come_once_in_their_order(
     order = {"field": field, "direction": direction}
 
     read = await read_all_pages(
-        others,
+        writer,
         lambda arguments: client.execute_field(EVENTS, orderBy=order, **arguments),
         backwards=backwards,
     )
@@ -131,20 +131,20 @@ async def test_events_come_once_in_their_order(
     nodes = [node for page in (reversed(read) if backwards else read) for node in page]
     ids = [node["id"] for node in nodes]
     assert len(ids) == len(set(ids))
-    assert sorted(set(ids) & set(others.lasting)) == sorted(others.lasting)
+    assert sorted(set(ids) & set(writer.kept)) == sorted(writer.kept)
     keys = [(node[attribute], node["id"]) for node in nodes]
     assert keys == sorted(keys, reverse=direction == "DESC")
 
 
-async def test_events_that_a_filter_selects_come_once(
-    client: Client, others: ConcurrentWriter
+async def test_events_that_a_filter_selects_are_returned_once(
+    client: Client, writer: ConcurrentWriter
 ) -> None:
     filter = {"search": "event", "or": [{"notification": True}, {"severities": ["ERROR"]}]}
-    untouched = others.lasting[::2]
-    others.lasting = others.lasting[1::2]  # an update takes the word away
+    untouched = writer.kept[::2]
+    writer.kept = writer.kept[1::2]  # an update removes the word
 
     read = await read_all_pages(
-        others, lambda arguments: client.execute_field(EVENTS, filter=filter, **arguments)
+        writer, lambda arguments: client.execute_field(EVENTS, filter=filter, **arguments)
     )
 
     ids = [node["id"] for page in read for node in page]
@@ -152,11 +152,11 @@ async def test_events_that_a_filter_selects_come_once(
     assert set(untouched) <= set(ids)
 
 
-async def test_the_bell_comes_once_in_the_order_it_rang(
-    client: Client, others: ConcurrentWriter
+async def test_notifications_are_returned_once_in_order(
+    client: Client, writer: ConcurrentWriter
 ) -> None:
     read = await read_all_pages(
-        others,
+        writer,
         lambda arguments: client.execute_field(
             BELL.replace("{ summary }", "{ id recordedAt }"), **arguments
         ),
@@ -165,22 +165,22 @@ async def test_the_bell_comes_once_in_the_order_it_rang(
     nodes = [node for page in read for node in page]
     ids = [node["id"] for node in nodes]
     assert len(ids) == len(set(ids))
-    assert sorted(set(ids) & set(others.lasting)) == sorted(others.lasting)
+    assert sorted(set(ids) & set(writer.kept)) == sorted(writer.kept)
     rang = [node["recordedAt"] for node in nodes]
     assert rang == sorted(rang, reverse=True)
 
 
 @pytest.mark.parametrize("filter", [None, {"search": "event"}])
-async def test_the_log_comes_once_and_whole(
-    client: Client, others: ConcurrentWriter, filter: dict[str, Any] | None
+async def test_the_change_log_is_returned_once_and_completely(
+    client: Client, writer: ConcurrentWriter, filter: dict[str, Any] | None
 ) -> None:
-    """It goes on while it is read, and ends once nobody writes."""
+    """Writes while it is read, and stops after the last write."""
     before = await read_change_log(client, filter)
     entries: list[Any] = []
     arguments: dict[str, Any] = {"first": SIZE}
     for turn in range(200):
         request = client.execute_field(CHANGES, filter=filter, **arguments)
-        page, _ = await asyncio.gather(request, others.write() if turn < 6 else asyncio.sleep(0))
+        page, _ = await asyncio.gather(request, writer.write() if turn < 6 else asyncio.sleep(0))
         entries += page["edges"]
         arguments = {"first": SIZE, "after": page["pageInfo"]["endCursor"]}
         if turn >= 6 and not page["pageInfo"]["hasNextPage"]:
@@ -203,25 +203,25 @@ async def read_change_log(client: Client, filter: dict[str, Any] | None) -> list
             return cursors
 
 
-async def test_a_history_comes_once_and_whole_while_it_goes_on(
-    client: Client, others: ConcurrentWriter
+async def test_a_history_is_returned_once_and_completely_while_it_grows(
+    client: Client, writer: ConcurrentWriter
 ) -> None:
-    changed = others.lasting[0]
-    others.lasting = [changed]
+    changed = writer.kept[0]
+    writer.kept = [changed]
     for n in range(12):
         await client.execute_field(UPDATE, input={"id": changed, "summary": f"before {n}"})
     summaries: list[Any] = []
     after = None
     for turn in range(50):
         request = client.execute_field(HISTORY, id=changed, first=3, after=after)
-        event, _ = await asyncio.gather(request, others.write() if turn < 5 else asyncio.sleep(0))
+        event, _ = await asyncio.gather(request, writer.write() if turn < 5 else asyncio.sleep(0))
         page = event["history"]
         summaries += [node["changes"]["summary"] for node in page["nodes"]]
         after = page["pageInfo"]["endCursor"] or after
         if turn >= 5 and not page["pageInfo"]["hasNextPage"]:
             break
 
-    # Each entry begins where the one before it ended.
+    # Each entry starts with the state after the previous one.
     assert [after for _, after in summaries[1:13]] == [f"before {n}" for n in range(12)]
     assert [before for before, _ in summaries[1:]] == [after for _, after in summaries[:-1]]
     assert len(summaries) == 1 + 12 + 5

@@ -1,4 +1,4 @@
-"""Severities on their way in: known words, unknown words, and the words that an operator adds."""
+"""Severities in input: known words, unknown words, and configured words."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def severity_of(payload: dict[str, Any]) -> tuple[str, str | None]:
 
 
 @pytest.mark.parametrize("word", ["critical", "fatal", "Emergency", "alert", "err", "P1", "🔥"])
-async def test_an_unknown_severity_is_kept_with_a_warning(client: Client, word: str) -> None:
+async def test_an_unknown_severity_is_stored_with_a_warning(client: Client, word: str) -> None:
     payload = await client.execute_field(LOG, input={"severity": word})
 
     assert severity_of(payload) == ("INFO", word)
@@ -59,7 +59,7 @@ async def test_an_unknown_severity_is_kept_with_a_warning(client: Client, word: 
         (None, "INFO", None),
     ],
 )
-async def test_a_known_or_blank_severity_gives_no_warning(
+async def test_a_known_or_blank_severity_has_no_warning(
     client: Client, word: str | None, severity: str, text: str | None
 ) -> None:
     payload = await client.execute_field(LOG, input={"severity": word})
@@ -123,7 +123,7 @@ async def test_the_names_of_the_severity_extension_are_known_in_cloud_events(
     assert (await fetch_by_source(client, "3"))["severity"] == "INFO"
 
 
-async def test_the_operator_can_add_words(database_url: str, serve: Serve) -> None:
+async def test_words_can_be_configured(database_url: str, serve: Serve) -> None:
     async with serve(database_url, severity_map="critical=error, P4=success") as client:
         mapped = await client.execute_field(LOG, input={"severity": "CRITICAL"})
         ingested = await client.execute_field(INGEST, events=[cloud_event(severitytext="p4")])

@@ -1,4 +1,4 @@
-"""How a socket ends: by time-outs, with its client, with the server."""
+"""Closing of sockets: by timeouts, by the client, by the server."""
 
 from __future__ import annotations
 
@@ -37,24 +37,24 @@ LARGE = "x" * 100_000
 
 @pytest.fixture
 def dialect() -> str:
-    """SQLite alone: how a socket ends is the same on both."""
+    """SQLite only: closing a socket does not depend on the database."""
     return SQLITE
 
 
 class WatchedOperations:
-    """How many answers each operation has given, and which have ended."""
+    """Counts the responses of each operation, and records which operations have ended."""
 
     def __init__(self) -> None:
-        self.given: Counter[str] = Counter()
+        self.response_counts: Counter[str] = Counter()
         self.ended: dict[str, asyncio.Event] = {}
 
     async def answers(
         self, schema: Schema, context: Context, operation: Subscribe, push: Push
     ) -> AsyncGenerator[OperationResponse, None]:
         def pushed(payloads: EncodedBatch) -> bool:
-            went = push(payloads)
-            self.given[operation.id] += len(payloads) if went else 0
-            return went
+            was_pushed = push(payloads)
+            self.response_counts[operation.id] += len(payloads) if was_pushed else 0
+            return was_pushed
 
         ended = self.ended[operation.id] = asyncio.Event()
         try:
@@ -62,7 +62,7 @@ class WatchedOperations:
                 operation_responses.stream_responses(schema, context, operation, pushed)
             ) as answered:
                 async for answer in answered:
-                    self.given[operation.id] += 1
+                    self.response_counts[operation.id] += 1
                     yield answer
         finally:
             ended.set()
@@ -82,7 +82,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> WatchedOperations:
 @contextlib.asynccontextmanager
 async def open_connection(client: Client, **overrides: Any) -> AsyncIterator[ClientConnection]:
     address = client.url.replace("http", "ws", 1) + "/graphql"
-    # Uncompressed: the large ones are meant to be large.
+    # Uncompressed, so that large messages stay large.
     async with connect(
         address, subprotocols=[PROTOCOL], compression=None, **overrides
     ) as connection:
@@ -101,7 +101,7 @@ async def subscribe(connection: ClientConnection, client: Client, id: str) -> No
 
 
 async def receive_close(connection: ClientConnection) -> tuple[int, str]:
-    """What it is closed with. Pings before that stay without an answer."""
+    """Returns the close code and reason. Pings received before that are not answered."""
     with pytest.raises(ConnectionClosed) as closed:
         async with asyncio.timeout(TIMEOUT_SECONDS):
             while True:
@@ -110,7 +110,9 @@ async def receive_close(connection: ClientConnection) -> tuple[int, str]:
     return closed.value.rcvd.code, closed.value.rcvd.reason
 
 
-async def test_who_does_not_initialise_in_time_is_closed(database_url: str, serve: Serve) -> None:
+async def test_a_socket_without_initialisation_in_time_is_closed(
+    database_url: str, serve: Serve
+) -> None:
     async with (
         serve(database_url, sockets={"init_timeout_seconds": 0.1}) as client,
         open_connection(client) as connection,
@@ -118,7 +120,9 @@ async def test_who_does_not_initialise_in_time_is_closed(database_url: str, serv
         assert await receive_close(connection) == (4408, "Connection initialisation timeout")
 
 
-async def test_an_idle_client_that_answers_pings_stays(database_url: str, serve: Serve) -> None:
+async def test_an_idle_client_that_answers_pings_stays_connected(
+    database_url: str, serve: Serve
+) -> None:
     async with (
         serve(database_url, sockets={"ping_interval_seconds": 0.02}) as client,
         open_connection(client) as connection,
@@ -132,12 +136,12 @@ async def test_an_idle_client_that_answers_pings_stays(database_url: str, serve:
         assert (await Socket(connection).receive())["type"] == "next"
 
 
-async def test_a_client_that_is_gone_is_closed_and_nothing_of_it_goes_on(
+async def test_operations_of_an_unresponsive_client_end(
     database_url: str, serve: Serve, watched: WatchedOperations
 ) -> None:
-    impatient = {"ping_interval_seconds": 0.05, "pong_timeout_seconds": 1.5}
+    short_timeouts = {"ping_interval_seconds": 0.05, "pong_timeout_seconds": 1.5}
     async with (
-        serve(database_url, sockets=impatient) as client,
+        serve(database_url, sockets=short_timeouts) as client,
         open_connection(client) as connection,
     ):
         await initialize_connection(connection, client)
@@ -147,7 +151,7 @@ async def test_a_client_that_is_gone_is_closed_and_nothing_of_it_goes_on(
         await watched.wait_for_end("1")
 
 
-async def test_a_client_that_leaves_leaves_nothing_behind(
+async def test_operations_of_a_client_that_disconnects_end(
     database_url: str, serve: Serve, watched: WatchedOperations
 ) -> None:
     async with serve(database_url) as client:
@@ -163,7 +167,7 @@ async def test_a_client_that_leaves_leaves_nothing_behind(
             await watched.wait_for_end(id)
 
 
-async def test_a_client_that_is_cut_off_leaves_nothing_behind(
+async def test_operations_of_a_client_whose_connection_breaks_end(
     database_url: str, serve: Serve, watched: WatchedOperations
 ) -> None:
     async with serve(database_url) as client, open_connection(client) as connection:
@@ -182,7 +186,7 @@ async def test_a_client_that_is_cut_off_leaves_nothing_behind(
     assert logged == []
 
 
-async def test_a_server_that_ends_says_so_to_every_socket(
+async def test_a_stopping_server_closes_every_socket_with_a_reason(
     database_url: str, serve: Serve, watched: WatchedOperations
 ) -> None:
     async with AsyncExitStack() as clients:
@@ -195,18 +199,18 @@ async def test_a_server_that_ends_says_so_to_every_socket(
                 await initialize_connection(connection, client)
             await subscribe(busy, client, "1")
             await client.log_event(summary="heard", content=LARGE, notification=True)
-            while not watched.given["1"]:
+            while not watched.response_counts["1"]:
                 await asyncio.sleep(0.005)
-        heard = json.loads(await busy.recv())
+        received = json.loads(await busy.recv())
         codes = [(await receive_close(connection))[0] for connection in (silent, idle, busy)]
 
-    assert heard["payload"]["data"]["notificationAdded"]["node"]["content"] == LARGE
+    assert received["payload"]["data"]["notificationAdded"]["node"]["content"] == LARGE
     assert codes == [1012, 1012, 1012]
     assert watched.ended["1"].is_set()
 
 
 def open_small_buffer_socket(client: Client) -> sockets.socket:
-    """A connection that holds a few kilobytes before the sender has to wait."""
+    """A connection that buffers a few kilobytes before the sender must wait."""
     narrow = sockets.socket()
     narrow.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)
     address = urlsplit(client.url)
@@ -215,7 +219,7 @@ def open_small_buffer_socket(client: Client) -> sockets.socket:
 
 
 async def log_large_notifications(client: Client, count: int) -> list[str]:
-    """Logs large notifications; their summaries."""
+    """Logs large notifications. Returns their summaries."""
     summaries = [str(n) for n in range(count)]
     for start in range(0, count, 20):
         few = summaries[start : start + 20]
@@ -224,7 +228,7 @@ async def log_large_notifications(client: Client, count: int) -> list[str]:
     return summaries
 
 
-async def test_who_reads_slowly_waits_alone_and_misses_nothing(
+async def test_a_slow_subscriber_delays_no_others_and_loses_nothing(
     database_url: str, serve: Serve, watched: WatchedOperations
 ) -> None:
     async with (
@@ -236,30 +240,30 @@ async def test_who_reads_slowly_waits_alone_and_misses_nothing(
             await initialize_connection(connection, client)
             await subscribe(connection, client, id)
         logged = asyncio.create_task(log_large_notifications(client, 100))
-        heard = [
+        received = [
             each["node"]["summary"] for each in await Subscription(Socket(quick)).receive_many(100)
         ]
         summaries = await logged
-        waited = watched.given["slow"]
+        responses_meanwhile = watched.response_counts["slow"]
         late = [
             each["node"]["summary"] for each in await Subscription(Socket(slow)).receive_many(100)
         ]
 
-    assert heard == summaries
+    assert received == summaries
     assert late == summaries
-    assert waited < 100
+    assert responses_meanwhile < 100
 
 
-async def test_who_reads_nothing_is_given_up_and_holds_up_nobody(
+async def test_a_subscriber_that_does_not_read_is_disconnected(
     database_url: str, serve: Serve, watched: WatchedOperations
 ) -> None:
-    impatient = {
+    short_timeouts = {
         "ping_interval_seconds": 0.2,
         "pong_timeout_seconds": 2,
         "close_timeout_seconds": 0.1,
     }
     async with (
-        serve(database_url, sockets=impatient) as client,
+        serve(database_url, sockets=short_timeouts) as client,
         open_connection(client, sock=open_small_buffer_socket(client), max_queue=1) as stuck,
     ):
         await initialize_connection(stuck, client)
@@ -267,13 +271,13 @@ async def test_who_reads_nothing_is_given_up_and_holds_up_nobody(
         await log_large_notifications(client, 100)
 
         await watched.wait_for_end("stuck")
-        waited = watched.given["stuck"]
-        met = await receive_close(
+        responses_sent = watched.response_counts["stuck"]
+        close = await receive_close(
             stuck
-        )  # it reads on, and finds the reason behind what was on its way
+        )  # it reads again, and receives the reason after the buffered messages
 
-    assert waited < 100
-    assert met == (4408, "No response to a ping within 2 s.")
+    assert responses_sent < 100
+    assert close == (4408, "No response to a ping within 2 s.")
 
 
 @pytest.mark.parametrize(
@@ -287,7 +291,7 @@ async def test_who_reads_nothing_is_given_up_and_holds_up_nobody(
         (KeyError("secret"), 4500, "Internal server error. Reference: "),
     ],
 )
-async def test_a_fault_while_the_credential_is_checked_is_told_without_its_cause(
+async def test_an_error_during_authentication_is_reported_without_its_cause(
     database_url: str,
     serve: Serve,
     monkeypatch: pytest.MonkeyPatch,
@@ -309,18 +313,20 @@ async def test_a_fault_while_the_credential_is_checked_is_told_without_its_cause
     assert "secret" not in reason
 
 
-async def test_a_fault_in_an_operation_is_told_by_a_reference_and_ends_it_alone(
+async def test_an_internal_error_ends_only_its_operation_and_has_a_reference(
     database_url: str, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def failing(*_: Any) -> subscriptions.LogSubscription:
         raise KeyError("secret")
 
     monkeypatch.setattr(subscriptions, "subscribe_to_notifications", failing)
-    async with serve(database_url) as client, client.subscription(BELL) as heard:
+    async with serve(database_url) as client, client.subscription(BELL) as subscription:
         with capture_logs() as logged:
-            error = await heard.receive_error()
-        await heard.socket.send(id="1", type="subscribe", payload={"query": "{ __typename }"})
-        answer = await heard.socket.receive()
+            error = await subscription.receive_error()
+        await subscription.socket.send(
+            id="1", type="subscribe", payload={"query": "{ __typename }"}
+        )
+        answer = await subscription.socket.receive()
 
     [entry] = logged
     assert (

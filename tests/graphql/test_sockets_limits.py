@@ -1,4 +1,4 @@
-"""How many sockets and streams a credential may have, and how fast one may speak."""
+"""Limits of sockets and streams per credential, and of messages per socket."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PONG = {"type": "pong"}
 
 @pytest.fixture
 def dialect() -> str:
-    """SQLite alone: what is counted is in memory."""
+    """SQLite only: the limits are counted in memory."""
     return SQLITE
 
 
@@ -58,7 +58,7 @@ async def receive_refusal(client: Client) -> tuple[int, str]:
     return closed.value.rcvd.code, closed.value.rcvd.reason
 
 
-async def test_a_credential_has_so_many_sockets_and_one_more_is_closed(
+async def test_a_socket_over_the_limit_of_a_credential_is_closed(
     database: Database, database_url: str, serve: Serve
 ) -> None:
     key = await create_api_key(database, Permission.EVENT_READ)
@@ -70,15 +70,17 @@ async def test_a_credential_has_so_many_sockets_and_one_more_is_closed(
             third = await receive_refusal(client)
             async with open_acknowledged_socket(client.as_key(key)) as of_another:
                 await of_another.send(type="ping")
-                heard = await of_another.receive()
+                received = await of_another.receive()
             await first.send(type="ping")
             unhurt = await first.receive()
-        async with asyncio.timeout(TIMEOUT_SECONDS):  # until the server knows that it left
+        async with asyncio.timeout(
+            TIMEOUT_SECONDS
+        ):  # until the server notices that it disconnected
             while await can_open_socket(client) is False:
                 await asyncio.sleep(0.01)
 
     assert third == (1013, FULL)
-    assert (heard, unhurt) == (PONG, PONG)
+    assert (received, unhurt) == (PONG, PONG)
 
 
 async def can_open_socket(client: Client) -> bool:
@@ -89,7 +91,7 @@ async def can_open_socket(client: Client) -> bool:
             return False
 
 
-async def test_streams_of_events_count_as_well_and_one_more_is_429(
+async def test_event_streams_count_and_one_over_the_limit_is_rejected_with_429(
     database_url: str, serve: Serve
 ) -> None:
     async with serve(database_url, sockets={"sockets_per_credential": 2}) as client:
@@ -111,24 +113,24 @@ async def test_streams_of_events_count_as_well_and_one_more_is_429(
     assert socket == (1013, FULL)
 
 
-def test_by_default_a_credential_has_a_thousand_and_each_that_leaves_makes_room() -> None:
-    places = ConnectionSlots(SocketLimits())
-    taken = [places.acquire("a key") for _ in range(1_000)]
+def test_a_credential_has_1_000_slots_by_default_and_can_reuse_them() -> None:
+    slots = ConnectionSlots(SocketLimits())
+    taken = [slots.acquire("a key") for _ in range(1_000)]
 
     with pytest.raises(RequestError, match="the maximum is 1,000"):
-        places.acquire("a key")
-    others = places.acquire("another key")
+        slots.acquire("a key")
+    others = slots.acquire("another key")
     taken.pop().release()
-    again = places.acquire("a key")
-    taken.pop()  # as a stream that was never begun
-    once_more = places.acquire("a key")
+    again = slots.acquire("a key")
+    taken.pop()  # like a stream that never started
+    once_more = slots.acquire("a key")
 
-    for place in (*taken, others, again, once_more):
-        place.release()
-    assert places._slots_by_credential == {}
+    for slot in (*taken, others, again, once_more):
+        slot.release()
+    assert slots._slots_by_credential == {}
 
 
-async def test_who_speaks_too_fast_is_read_later_and_goes_on_hearing(
+async def test_a_client_over_the_message_rate_is_read_later_but_keeps_receiving(
     database_url: str, serve: Serve
 ) -> None:
     slow = {"message_burst": 10, "messages_per_second": 0.001, "ping_interval_seconds": 0.5}
@@ -141,16 +143,16 @@ async def test_who_speaks_too_fast_is_read_later_and_goes_on_hearing(
         await socket.send(id="1", type="subscribe", payload=payload)
         for _ in range(20):
             await socket.send(type="ping")
-        answered = [await socket.receive() for _ in range(8)]  # connection_init was one, too
+        answered = [await socket.receive() for _ in range(8)]  # connection_init counts, too
         await client.log_event(summary="heard", notification=True)
         next_one = await socket.receive()
-        socket.connection.transport.abort()  # to close is a message, too, and would be read later
+        socket.connection.transport.abort()  # a close is also a message, and would be read later
 
     assert answered == [PONG] * 8
     assert next_one["payload"]["data"]["notificationAdded"]["node"] == {"summary": "heard"}
 
 
-async def test_what_waited_is_read_when_its_time_has_come(database_url: str, serve: Serve) -> None:
+async def test_delayed_messages_are_read_after_the_delay(database_url: str, serve: Serve) -> None:
     slow = {"message_burst": 1, "messages_per_second": 500}
     async with (
         serve(database_url, sockets=slow) as client,
@@ -163,7 +165,7 @@ async def test_what_waited_is_read_when_its_time_has_come(database_url: str, ser
     assert answered == [PONG | {"payload": {"n": n}} for n in range(20)]
 
 
-async def test_fifty_subscriptions_can_be_made_at_once(database_url: str, serve: Serve) -> None:
+async def test_fifty_subscriptions_can_be_started_at_once(database_url: str, serve: Serve) -> None:
     pressed = {"messages_per_second": 0.001}
     async with (
         serve(database_url, sockets=pressed) as client,
@@ -174,6 +176,6 @@ async def test_fifty_subscriptions_can_be_made_at_once(database_url: str, serve:
         for n in range(50):
             await socket.send(id=str(n), type="subscribe", payload=payload)
         await client.log_event(summary="to all", notification=True)
-        heard = {(await socket.receive())["id"] for _ in range(50)}
+        received = {(await socket.receive())["id"] for _ in range(50)}
 
-    assert heard == {str(n) for n in range(50)}
+    assert received == {str(n) for n in range(50)}

@@ -1,4 +1,4 @@
-"""How long an operation may run, and what is told of one that was broken off."""
+"""Time limits of operations, and the errors of cancelled ones."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from tests.client import LOG_EVENT, TIMEOUT_SECONDS, Client
 from tests.cloudevent_client import cloud_event, count_rows, send_structured
 from tests.conftest import POSTGRESQL, SQLITE, Serve
 
-# Whoever waits for a database waits for longer than no time at all.
-AT_ONCE = {"query_timeout_seconds": 0, "mutation_timeout_seconds": 0}
+# Any wait for a database takes longer than 0 s.
+NO_TIME = {"query_timeout_seconds": 0, "mutation_timeout_seconds": 0}
 QUERY = "{ eventChanges { nodes { kind } } }"
-PLANNED = "{ events { nodes { id } } }"  # of a file it is read before a clock can ring
+PLANNED = "{ events { nodes { id } } }"  # on SQLite, a plan reads it before the timeout can fire
 BELL = "subscription { notificationAdded { node { summary } } }"
 ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
 
@@ -28,10 +28,10 @@ ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELEC
     [(QUERY, SQLITE), (QUERY, POSTGRESQL), (PLANNED, POSTGRESQL)],
     indirect=["dialect"],
 )
-async def test_a_query_that_takes_too_long_is_broken_off(
+async def test_a_query_over_its_time_limit_is_cancelled(
     serve: Serve, database_url: str, query: str
 ) -> None:
-    async with serve(database_url, requests=AT_ONCE) as client:
+    async with serve(database_url, requests=NO_TIME) as client:
         over_http = await client.post(query)
         async with client.subscription(query) as subscription:
             over_socket = await subscription.receive_error()
@@ -51,11 +51,11 @@ async def test_a_query_that_takes_too_long_is_broken_off(
     assert afterwards.status_code == 202
 
 
-async def test_a_mutation_that_is_broken_off_before_its_commit_has_done_nothing(
+async def test_a_mutation_cancelled_before_its_commit_changes_nothing(
     serve: Serve, database_url: str, database: Database
 ) -> None:
     before = await count_rows(database)
-    async with serve(database_url, requests=AT_ONCE) as client:
+    async with serve(database_url, requests=NO_TIME) as client:
         over_http = await client.expect_error(LOG_EVENT, input={"summary": "a"})
         async with client.subscription(LOG_EVENT, input={"summary": "b"}) as subscription:
             over_socket = await subscription.receive_error()
@@ -69,10 +69,12 @@ async def test_a_mutation_that_is_broken_off_before_its_commit_has_done_nothing(
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
-async def test_a_mutation_that_is_broken_off_after_its_commit_may_have_been_done(
+async def test_a_mutation_cancelled_after_its_commit_may_have_changed_data(
     serve: Serve, database_url: str, database: Database
 ) -> None:
-    """Only PostgreSQL lets a test hold up who reads the answer's events, and not who writes."""
+    """PostgreSQL only, because a table lock there can block the reads of the response but not
+    the writes.
+    """
     mutation = """mutation { logEvent(input: {source: "/a", sourceId: "1"}) {
       event { correlations { totalCount } } duplicate } }"""
     async with serve(database_url, requests={"mutation_timeout_seconds": 1}) as client:
@@ -89,21 +91,19 @@ async def test_a_mutation_that_is_broken_off_after_its_commit_may_have_been_done
     assert again["duplicate"] is True
 
 
-async def test_a_subscription_goes_on_for_longer_than_a_query(
-    serve: Serve, database_url: str
-) -> None:
+async def test_a_subscription_may_last_longer_than_a_query(serve: Serve, database_url: str) -> None:
     query_seconds = 3  # a subscription must begin within this time, on a busy machine too
     async with (
         serve(database_url, requests={"query_timeout_seconds": query_seconds}) as client,
-        client.subscription(BELL) as heard,
+        client.subscription(BELL) as subscription,
     ):
         for number in range(5):
             await send_structured(client, cloud_event(id=str(number), notification=True))
             await asyncio.sleep(query_seconds / 4)
-        await heard.receive_many(5)
+        await subscription.receive_many(5)
 
 
-async def test_a_commit_is_told_from_the_moment_it_begins(database: Database) -> None:
+async def test_a_commit_is_tracked_from_its_start(database: Database) -> None:
     with track_commits() as undone, pytest.raises(ValueError, match="no"):
         async with database.write(ALL_ORGANIZATIONS):
             raise ValueError("no")
@@ -117,7 +117,7 @@ async def test_a_commit_is_told_from_the_moment_it_begins(database: Database) ->
     assert (undone.started, read.started, before, written.started) == (False, False, False, True)
 
 
-async def test_the_statement_of_who_does_not_wait_any_more_ends_with_him(
+async def test_cancelling_a_request_cancels_its_statement(
     database: Database,
 ) -> None:
     async with asyncio.timeout(TIMEOUT_SECONDS):
@@ -131,7 +131,7 @@ async def test_the_statement_of_who_does_not_wait_any_more_ends_with_him(
 
 
 @pytest.mark.parametrize("path", ["/graphql", "/cloudevents"])
-async def test_a_body_that_does_not_come_is_not_waited_for(
+async def test_a_request_body_that_does_not_arrive_in_time_is_rejected(
     serve: Serve, sqlite_template: Path, tmp_path: Path, path: str
 ) -> None:
     database_url = f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'tocsin.db')}"
@@ -146,7 +146,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for(
 
 
 async def send_partial_request(client: Client, path: str) -> bytes:
-    """All that the server answers, until it closes the connection."""
+    """Sends a request without its body. Returns the whole response until the connection closes."""
     host, port = client.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(
@@ -159,7 +159,7 @@ async def send_partial_request(client: Client, path: str) -> bytes:
     return answer
 
 
-def test_each_time_limit_is_what_was_decided() -> None:
+def test_the_default_time_limits() -> None:
     limits = RequestLimits()
 
     assert (

@@ -1,4 +1,4 @@
-"""updateEvent and deleteEvent as a client sees them."""
+"""updateEvent and deleteEvent."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ mutation ($id: ID!) { deleteEvent(id: $id) { event { id summary } userErrors { c
 ONE = "query ($id: ID!) { event(id: $id) { version summary fields } }"
 
 
-async def test_an_update_changes_what_is_given_and_nothing_else(client: Client) -> None:
+async def test_an_update_changes_only_the_given_attributes(client: Client) -> None:
     event = await client.log_event(
         summary="before", content="kept", fields={"a": 1, "b": 2, "c": 3}
     )
@@ -52,7 +52,7 @@ async def test_an_update_changes_what_is_given_and_nothing_else(client: Client) 
     assert after["updatedAt"] > event["updatedAt"]
 
 
-async def test_null_clears_what_may_be_empty(client: Client) -> None:
+async def test_null_clears_a_nullable_attribute(client: Client) -> None:
     event = await client.log_event(
         content="c", outcome="SUCCESS", tags=["x"], entity={"type": "Well", "id": "1"}
     )
@@ -65,7 +65,7 @@ async def test_null_clears_what_may_be_empty(client: Client) -> None:
 
 
 @pytest.mark.parametrize("name", ["severity", "summary", "occurredAt", "notification"])
-async def test_null_for_what_may_not_be_empty_is_refused(client: Client, name: str) -> None:
+async def test_null_is_rejected_for_a_required_attribute(client: Client, name: str) -> None:
     event = await client.log_event(summary="kept")
 
     payload = await client.execute_field(UPDATE, input={"id": event["id"], name: None})
@@ -103,7 +103,7 @@ async def test_an_update_of_another_version_is_a_conflict(client: Client) -> Non
         ({"id": "018f0000-0000-7000-8000-000000000000"}, "NOT_FOUND", ["input", "id"]),
     ],
 )
-async def test_a_bad_update_is_refused_at_its_place_and_changes_nothing(
+async def test_an_invalid_update_is_rejected_with_its_path_and_changes_nothing(
     client: Client, attributes: dict[str, Any], code: str, path: list[str]
 ) -> None:
     event = await client.log_event(summary="kept", fields={"a": 1})
@@ -116,7 +116,7 @@ async def test_a_bad_update_is_refused_at_its_place_and_changes_nothing(
     assert stored == {"version": 1, "summary": "kept", "fields": {"a": 1}}
 
 
-async def test_a_deleted_event_is_answered_as_it_was_and_gone(client: Client) -> None:
+async def test_deleting_an_event_returns_its_last_state(client: Client) -> None:
     event = await client.log_event(summary="gone", tags=["x"])
 
     payload = await client.execute_field(DELETE, id=event["id"])
@@ -125,7 +125,7 @@ async def test_a_deleted_event_is_answered_as_it_was_and_gone(client: Client) ->
     assert await client.execute_field(ONE, id=event["id"]) is None
 
 
-async def test_deleting_twice_finds_nothing(client: Client) -> None:
+async def test_deleting_an_event_twice_is_not_found(client: Client) -> None:
     event = await client.log_event()
     await client.execute_field(DELETE, id=event["id"])
 
