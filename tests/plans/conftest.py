@@ -1,4 +1,4 @@
-"""An organization with something of everything that plans read."""
+"""An organization with data for everything that plans read."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from app.store.engine.database import Database
 from tests.client import ADMINISTRATOR, TIMEOUT_SECONDS
 
 LIMITS = Limits()
-# What is drawn asks for far more than a client may.
+# Random documents request far more than a client may.
 AMPLE = DocumentLimits(tokens=20_000, aliases=1_000, fields=5_000, depth=50, cost=10_000_000)
 SCHEMA = build_schema(AMPLE, RequestLimits(query_timeout_seconds=TIMEOUT_SECONDS))
 DOCUMENTS = SCHEMA.documents
@@ -43,7 +43,7 @@ class PlanAndExecution:
         return PlanAndExecution(self.access.database, replace(self.caller, **other))
 
     async def execute_plan(self, query: str, **variables: Any) -> Any:
-        """The response of the plan; None if the operation has no plan."""
+        """Returns the response of the plan, None if the operation has no plan."""
         document = DOCUMENTS.get_document(query)
         answer = await self.plans.execute_query(self.context, document, None, variables)
         return None if answer is None else json.loads(answer)
@@ -53,7 +53,7 @@ class PlanAndExecution:
         return json.loads(json.dumps(process_result(result)))
 
     async def execute_both(self, query: str, **variables: Any) -> Any:
-        """The data, which must be the same both ways; the plan must be used."""
+        """Returns the data, which must be equal both ways. The plan must be used."""
         with capture_logs() as logs:
             planned = await self.execute_plan(query, **variables)
         executed = await self.execute_schema(query, **variables)
@@ -63,7 +63,7 @@ class PlanAndExecution:
         return planned["data"]
 
     async def run_mutation(self, mutation: str, **variables: Any) -> Any:
-        """Runs one mutation, which must succeed; returns its payload."""
+        """Runs one mutation, which must succeed. Returns its payload."""
         answer = await self.execute_schema(mutation, **variables)
         assert "errors" not in answer, answer["errors"]
         [payload] = answer["data"].values()
@@ -72,7 +72,7 @@ class PlanAndExecution:
 
     @property
     def context(self) -> Context:
-        feed: Any = None  # no subscription is asked for
+        feed: Any = None  # no subscription is used
         context = Context(self.access, feed, LIMITS, RequestLoaders, lambda: "http://tocsin.test")
         context.authenticated_caller = self.caller
         return context

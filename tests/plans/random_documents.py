@@ -1,4 +1,4 @@
-"""Documents drawn over the fields that plans cover: aliases, fragments, variables, directives."""
+"""Random documents over the fields that plans cover: aliases, fragments, variables, directives."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ CORE = SCHEMA._schema
 
 
 def is_planned(type_: GraphQLObjectType, name: str) -> bool:
-    """Whether plans know the field, somewhere."""
+    """Whether any plan covers the field."""
     return get_field_source(type_, name) is not None or is_in_memory_attribute(type_, name)
 
 
 def is_in_memory_attribute(type_: GraphQLObjectType, name: str) -> bool:
-    """A value of an object that is made in memory."""
+    """Whether it is an attribute of an object that is created in memory."""
     is_computed = any(
         isinstance(get_field_source(parent, each), ComputedField)
         and get_named_type(field.type) is type_
@@ -41,7 +41,9 @@ def is_in_memory_attribute(type_: GraphQLObjectType, name: str) -> bool:
 
 @dataclass
 class RandomDocument:
-    """One document. `arguments` has the choices for a field, as texts of variables' values."""
+    """A random document. `arguments` has the choices for each field, as GraphQL literals and
+    values.
+    """
 
     seed: int
     arguments: dict[str, list[dict[str, tuple[str, Any]]]]
@@ -119,7 +121,7 @@ class RandomDocument:
         type_, value = pair
         variable = f"v{len(self._declared)}"
         if self._random.random() < 0.3 and not type_.endswith("!") and value is not None:
-            # Left out, so that the default is the value.
+            # Omitted, so that the default applies.
             self._declared.append(f"${variable}: {type_} = {_literal(value)}")
         elif self._random.random() < 0.5:
             self._declared.append(f"${variable}: {type_}")

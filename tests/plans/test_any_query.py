@@ -1,4 +1,4 @@
-"""Any query that the schema allows, wrong arguments included: plans answer as execution does."""
+"""Random queries of the whole schema, including invalid arguments: plans and execution agree."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from tests.plans.plan_and_execution import SCHEMA, PlanAndExecution
 from tests.plans.random_documents import CORE
 
 DOCUMENTS = 300
-PLANNED = 10  # of them at least: most have an id that is none, or ask for what no plan covers
+PLANNED = 10  # minimum; most queries have an invalid ID, or request fields without a plan
 
 
-async def test_any_query_is_answered_as_by_execution(both: PlanAndExecution) -> None:
+async def test_any_query_has_the_same_response_from_plan_and_execution(
+    both: PlanAndExecution,
+) -> None:
     planned = 0
 
     for query in _draw_documents():

@@ -1,4 +1,4 @@
-"""Reports that are logged without graphql-core: told as execution tells, and logged once."""
+"""Reports logged by compiled mutations, without graphql-core: equal responses, logged once."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ REPORT = {
     "notification": True,
     "acknowledged": True,
 }
-UNFIT: tuple[Any, ...] = (
+INVALID_INPUTS: tuple[Any, ...] = (
     None,
     "text",
     {"summary": 1},
@@ -65,7 +65,9 @@ async def execute_plan(both: PlanAndExecution, query: str, **variables: Any) -> 
 
 
 async def execute_as_http(both: PlanAndExecution, query: str, **variables: Any) -> Any:
-    """As `protocols.http` asks: what the plan cannot tell is executed, with the same context."""
+    """Runs a mutation like the HTTP transport: graphql-core executes it if the plan returns
+    nothing.
+    """
     context = both.context
     assert (
         await COMPILED.execute_mutation(context, DOCUMENTS.get_document(query), None, variables)
@@ -79,7 +81,9 @@ async def count_stored_events(both: PlanAndExecution) -> int:
     return await event_queries.count_events(both.access.database, both.caller, ())
 
 
-async def test_a_report_and_its_replay_are_told_as_execution_tells_them(database: Database) -> None:
+async def test_a_report_and_its_replay_have_the_same_response_as_by_execution(
+    database: Database,
+) -> None:
     both = await PlanAndExecution.create(database)
 
     first = await execute_plan(both, LOG, input=REPORT)
@@ -91,7 +95,7 @@ async def test_a_report_and_its_replay_are_told_as_execution_tells_them(database
     assert await count_stored_events(both) == 1
 
 
-async def test_a_list_is_told_as_execution_tells_it(database: Database) -> None:
+async def test_a_list_has_the_same_response_as_by_execution(database: Database) -> None:
     both = await PlanAndExecution.create(database)
     reports = [REPORT | {"sourceId": str(n)} for n in range(3)] + [{"sourceId": "9"}]
     await execute_plan(both, LOG_MANY, input=reports[1:])
@@ -104,7 +108,7 @@ async def test_a_list_is_told_as_execution_tells_it(database: Database) -> None:
     assert json.dumps(again) == json.dumps(await both.execute_schema(LOG_MANY, input=reports))
 
 
-async def test_what_is_refused_is_told_by_execution_and_the_others_are_logged_once(
+async def test_rejected_reports_are_executed_and_the_others_logged_once(
     database: Database,
 ) -> None:
     both = await PlanAndExecution.create(database)
@@ -120,18 +124,18 @@ async def test_what_is_refused_is_told_by_execution_and_the_others_are_logged_on
     assert await count_stored_events(both) == 1
 
 
-async def test_what_does_not_fit_is_told_by_execution_and_not_logged(database: Database) -> None:
+async def test_invalid_input_is_reported_by_execution_and_not_logged(database: Database) -> None:
     both = await PlanAndExecution.create(database)
 
-    for unfit in UNFIT:
-        response = await execute_as_http(both, LOG, input=unfit)
+    for invalid_input in INVALID_INPUTS:
+        response = await execute_as_http(both, LOG, input=invalid_input)
 
         [error] = response["errors"]
-        assert error["extensions"]["code"] == "BAD_USER_INPUT", unfit
+        assert error["extensions"]["code"] == "BAD_USER_INPUT", invalid_input
     assert await count_stored_events(both) == 0
 
 
-async def test_who_may_not_report_is_told_by_execution(database: Database) -> None:
+async def test_a_missing_permission_is_reported_by_execution(database: Database) -> None:
     both = await PlanAndExecution.create(database)
     reader = both.as_caller(permissions=frozenset({Permission.EVENT_READ}))
 
@@ -141,7 +145,7 @@ async def test_who_may_not_report_is_told_by_execution(database: Database) -> No
     assert await count_stored_events(both) == 0
 
 
-async def test_who_may_not_read_events_sees_only_what_is_new(database: Database) -> None:
+async def test_without_event_read_only_new_events_are_returned(database: Database) -> None:
     both = await PlanAndExecution.create(database)
     reporter = both.as_caller(permissions=frozenset({Permission.EVENT_CREATE}))
 
@@ -157,7 +161,7 @@ async def test_who_may_not_read_events_sees_only_what_is_new(database: Database)
     }
 
 
-async def test_a_comment_with_an_at_sign_is_no_directive(database: Database) -> None:
+async def test_a_comment_with_an_at_sign_is_not_a_directive(database: Database) -> None:
     both = await PlanAndExecution.create(database)
     selected = "logEvent(input: $input) { event { summary } }"
     query = f"mutation ($input: LogEventInput!) {{ {selected} }} # @skip"
@@ -176,7 +180,7 @@ async def test_a_comment_with_an_at_sign_is_no_directive(database: Database) -> 
         "a: logEvent(input: $input) { duplicate } b: logEvent(input: $input) { duplicate }",
     ],
 )
-async def test_what_no_plan_covers_is_left_to_execution(database: Database, selected: str) -> None:
+async def test_operations_without_a_plan_are_executed(database: Database, selected: str) -> None:
     both = await PlanAndExecution.create(database)
     query = f"mutation ($input: LogEventInput!) {{ {selected} }}"
     assert DOCUMENTS.get_document(query).errors == ()

@@ -1,4 +1,4 @@
-"""Which fields plans cover: every one, or it stands here with its reason."""
+"""The fields that plans cover, and the reason for each one that they do not."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from graphql import GraphQLInterfaceType, GraphQLObjectType, get_named_type
 
 from tests.plans.random_documents import CORE, is_planned
 
-OF_EACH_ROW = "a list of its own below each row: read for all rows together, by a loader"
-LOG = "entries of the log, which are judged before and after the change, in memory"
-PUBLISHED = "compares the draft with what was published: a second row"
-ERRORS = "user errors are told by mutations, and by the two fields that try something"
+OF_EACH_ROW = "a list below each row: a loader reads it for all rows together"
+LOG = "entries of the change log: the filter is evaluated before and after the change, in memory"
+PUBLISHED = "compares the draft with the published version: a second row"
+ERRORS = "user errors: returned by mutations, checkEvent and tryGuardRule"
 UNPLANNED = {
-    "Query.node": "one of seven tables, found by asking them in turn",
-    "Query.checkEvent": "judges a report as `logEvent` would: no read of rows",
-    "EventCheck.*": "of checkEvent",
-    "Query.tryGuardRule": "runs an expression over events, in memory",
-    "GuardRuleTrial.*": "of tryGuardRule",
+    "Query.node": "one of seven tables, queried in turn",
+    "Query.checkEvent": "validates a report like `logEvent`: reads no rows",
+    "EventCheck.*": "part of checkEvent",
+    "Query.tryGuardRule": "evaluates an expression on events, in memory",
+    "GuardRuleTrial.*": "part of tryGuardRule",
     "Query.eventChanges": LOG,
     "EventChangeConnection.*": LOG,
     "EventChangeEdge.*": LOG,
@@ -28,14 +28,14 @@ UNPLANNED = {
     "CorrelationConnection.*": OF_EACH_ROW,
     "CorrelationEdge.*": OF_EACH_ROW,
     "Correlation.*": OF_EACH_ROW,
-    "Event.fieldValues": "each value beside the form of its own version, in memory",
-    "FieldValue.*": "of fieldValues",
-    "Event.cloudEvent": "made of the whole event, in memory",
+    "Event.fieldValues": "values with the definitions of the event's version, in memory",
+    "FieldValue.*": "part of fieldValues",
+    "Event.cloudEvent": "created from the whole event, in memory",
     "EventType.events": OF_EACH_ROW,
     "GuardRule.publishedVersion": PUBLISHED,
     "GuardRule.hasUnpublishedChanges": PUBLISHED,
     "GuardRule.versions": OF_EACH_ROW,
-    "GuardRuleVersion.*": "of publishedVersion and versions",
+    "GuardRuleVersion.*": "part of publishedVersion and versions",
     "DuplicationRule.matchCount": "a sum over fingerprints, for all rules together",
     "*Error.*": ERRORS,
     "GuardViolation.*": ERRORS,
@@ -58,7 +58,7 @@ def test_every_field_that_can_be_read_is_planned_or_has_a_reason() -> None:
 
 
 def list_planned_fields() -> set[str]:
-    """All that plans cover."""
+    """Returns all fields that plans cover."""
     return {
         f"{type_.name}.{name}"
         for type_ in _reachable_types()

@@ -1,4 +1,4 @@
-"""Planned and executed answers are equal, whatever is asked of what plans cover."""
+"""Plans and execution return equal responses for everything that plans cover."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ FILTERS: list[dict[str, Any]] = [
 ]
 
 
-async def test_whatever_is_asked_is_answered_as_by_execution(both: PlanAndExecution) -> None:
+async def test_random_documents_have_the_same_response_from_plan_and_execution(
+    both: PlanAndExecution,
+) -> None:
     arguments = await _argument_choices(both)
     used: set[str] = set()
 

@@ -1,4 +1,4 @@
-"""Events, read by plans: what is answered is what execution answers."""
+"""Events read by plans equal events read by execution."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EVERYTHING = """
 """
 
 
-async def test_a_page_says_what_execution_says(both: PlanAndExecution) -> None:
+async def test_a_page_has_the_same_response_as_by_execution(both: PlanAndExecution) -> None:
     query = f"""{{ events(first: 41) {{
         totalCount __typename
         pageInfo {{ hasNextPage hasPreviousPage startCursor endCursor __typename }}

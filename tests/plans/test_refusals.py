@@ -1,4 +1,4 @@
-"""Where no plan answers: what is refused, what is not in order, and who may not."""
+"""Requests that plans do not answer: errors, missing permissions, and operations without a plan."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("query", "variables", "code"), REFUSED)
-async def test_what_is_not_in_order_is_an_error_of_that_request_alone(
+async def test_an_invalid_request_affects_no_other_request(
     client: Client, query: str, variables: dict[str, Any], code: str
 ) -> None:
     await client.log_event(summary="there")
@@ -54,7 +54,7 @@ async def test_what_is_not_in_order_is_an_error_of_that_request_alone(
     assert again == {"nodes": [{"summary": "there"}]}
 
 
-async def test_an_error_in_one_root_field_leaves_the_others_as_execution_does(
+async def test_an_error_in_one_root_field_does_not_affect_the_others(
     client: Client,
 ) -> None:
     event = await client.log_event(summary="there")
@@ -68,7 +68,7 @@ async def test_an_error_in_one_root_field_leaves_the_others_as_execution_does(
     assert [error["path"] for error in answer["errors"]] == [["bad"]]
 
 
-async def test_a_plan_asks_for_every_permission_on_its_way(
+async def test_a_plan_requires_every_permission_of_its_fields(
     own_client: Client, database: Database
 ) -> None:
     both = await PlanAndExecution.create(database)
@@ -78,13 +78,13 @@ async def test_a_plan_asks_for_every_permission_on_its_way(
     of_types = "{ eventTypes { nodes { name } } }"
     of_events = "{ events { nodes { summary eventType { name } } } }"
 
-    opened = {
+    has_plan = {
         (name, query): await caller.execute_plan(query) is not None
         for name, caller in (("creator", creator), ("reader", reader))
         for query in (of_types, of_events, f'{{ event(id: "{logged["id"]}") {{ id }} }}')
     }
 
-    assert [query for (name, query), taken in opened.items() if not taken] == [
+    assert [query for (name, query), is_planned in has_plan.items() if not is_planned] == [
         of_events,
         f'{{ event(id: "{logged["id"]}") {{ id }} }}',
     ]
@@ -92,7 +92,7 @@ async def test_a_plan_asks_for_every_permission_on_its_way(
     assert refused["errors"][0]["extensions"]["code"] == "FORBIDDEN"
 
 
-async def test_another_organization_sees_nothing_by_a_plan(
+async def test_a_plan_returns_nothing_of_another_organization(
     own_client: Client, database: Database
 ) -> None:
     await own_client.execute_field(
@@ -134,7 +134,7 @@ async def test_another_organization_sees_nothing_by_a_plan(
     assert theirs["extensions"]["code"] == "INVALID_CURSOR"
 
 
-async def test_each_root_field_costs_one_statement(
+async def test_each_root_field_takes_one_statement(
     own_client: Client, statements: Statements
 ) -> None:
     await own_client.execute_field(
@@ -163,7 +163,7 @@ def _count_plans(outcome: str) -> float:
     return float(metrics.PLANS.labels(outcome)._value.get())
 
 
-async def test_what_has_no_plan_is_executed_and_counted(client: Client) -> None:
+async def test_operations_without_a_plan_are_executed_and_counted(client: Client) -> None:
     event = await client.log_event(summary="there")
     deep = "duplicateOf { " * 7 + "id" + " }" * 7
     before = _count_plans("not_planned"), _count_plans("failed")
@@ -180,22 +180,22 @@ async def test_what_has_no_plan_is_executed_and_counted(client: Client) -> None:
     assert (_count_plans("not_planned"), _count_plans("failed")) == (before[0] + 3, before[1])
 
 
-async def test_an_operation_with_many_shapes_keeps_few_plans(database: Database) -> None:
+async def test_the_plans_of_an_operation_are_bounded(database: Database) -> None:
     both = await PlanAndExecution.create(database)
     names = [f"v{n}" for n in range(7)]
     head = ", ".join(f"${name}: Boolean!" for name in names)
     fields = " ".join(f"a{name}: summary @skip(if: ${name})" for name in names)
     query = f"query ({head}) {{ events {{ nodes {{ id {fields} }} }} }}"
 
-    for shape in range(2 * MAX_PLANS_PER_OPERATION):
-        variables = {name: bool(shape >> n & 1) for n, name in enumerate(names)}
+    for combination in range(2 * MAX_PLANS_PER_OPERATION):
+        variables = {name: bool(combination >> n & 1) for n, name in enumerate(names)}
         assert (await both.execute_plan(query, **variables))["data"] == {"events": {"nodes": []}}
 
     [[operation]] = (each.values() for each in both.plans._queries.values())
     assert len(operation.plans) == MAX_PLANS_PER_OPERATION
 
 
-async def test_a_plan_that_breaks_is_logged_and_the_query_executed(
+async def test_an_error_in_a_plan_is_logged_and_the_query_is_executed(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken(*_: object, **__: object) -> None:
@@ -214,7 +214,7 @@ async def test_a_plan_that_breaks_is_logged_and_the_query_executed(
     assert _count_plans("failed") == before + 1
 
 
-async def test_nothing_is_kept_of_what_is_no_query(database: Database) -> None:
+async def test_invalid_documents_and_mutations_are_not_cached(database: Database) -> None:
     both = await PlanAndExecution.create(database)
 
     for n in range(3):
@@ -227,7 +227,7 @@ async def test_nothing_is_kept_of_what_is_no_query(database: Database) -> None:
 BELL = "query ($after: String) { notifications(after: $after) { nodes { id } } }"
 
 
-async def test_a_cursor_that_somebody_forged_is_refused_by_plans_as_well(
+async def test_a_forged_cursor_is_rejected_by_plans_and_execution(
     database: Database,
 ) -> None:
     both = await PlanAndExecution.create(database)

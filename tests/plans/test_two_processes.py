@@ -1,4 +1,4 @@
-"""Event types are kept by every process, and never shown as they were."""
+"""Cached event types: every process returns their current definition."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ READ = f"""{{
 }}"""
 
 
-async def test_a_type_that_one_process_changed_is_told_by_the_next_answer_of_the_other(
+async def test_a_change_by_one_process_is_in_the_next_response_of_the_other(
     database_url: str, tmp_path: Path
 ) -> None:
     async with start_two_servers(tmp_path, database_url) as [one, other]:
@@ -60,9 +60,9 @@ async def test_a_type_that_one_process_changed_is_told_by_the_next_answer_of_the
             assert readings[0] == readings[1], change
             assert readings[0] not in seen, change
             seen += readings
-        taken = [await _count_taken(each) for each in (one, other)]
+        plan_counts = [await _count_planned(each) for each in (one, other)]
 
-    assert taken == [len(CHANGES) + 1] * 2
+    assert plan_counts == [len(CHANGES) + 1] * 2
 
 
 async def _read_event_type(client: Client) -> str:
@@ -73,7 +73,7 @@ async def _read_event_type(client: Client) -> str:
     return str(nodes[0])
 
 
-async def _count_taken(client: Client) -> float:
+async def _count_planned(client: Client) -> float:
     text = (await client.http.get("/metrics")).text
     [line] = [
         each for each in text.splitlines() if each.startswith('tocsin_plans_total{result="planned')

@@ -1,4 +1,4 @@
-"""One filter, two interpreters: what SQL selects is what `matches` selects, on both databases."""
+"""SQL and `matches` select the same events for the same filter, on both databases."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.factories import admin_caller
 
 
 def _random_unicode(chance: Random) -> str:
-    """One to three characters of any plane, without what no text may have."""
+    """One to three characters of any plane, without forbidden ones."""
     points = [chance.randrange(1, 0x110000 if chance.random() < 0.5 else 0x3000) for _ in range(3)]
     return "".join(chr(each) for each in points if not 0xD800 <= each < 0xE000) or "x"
 
@@ -38,8 +38,8 @@ def _spelling_variants(text: str) -> tuple[str, ...]:
     return (text, *folds)
 
 
-# Texts that databases like to confuse: cases, accents, widths, wildcards, blanks, other planes,
-# numbers, instants, quotes; and some of all of Unicode, each in several spellings.
+# Texts that databases may treat as equal: cases, accents, widths, wildcards, blanks, other planes,
+# numbers, instants, quotes; and random Unicode texts, each in several spellings.
 CONFUSABLE = (
     *("a", "A", "é", "e\u0301", "ß", "ss", "a%", "a_b", "aXb", "a ", " a", "ﬁ", "fi", "😀", "İ"),
     *(
@@ -77,7 +77,7 @@ TEXTS = tuple(
 )
 NUMBERS = (
     *(0, -0.0, 1, 1.0, -1, 1.5, 10**300, 5e-324, -1e308),
-    # Integers that share a double with their neighbors, and floats that equal one of them.
+    # Integers that share a double with their neighbors, and floats equal to one of them.
     *(2**53 - 1, 2**53, 2.0**53, 2**53 + 1, 2**53 + 2, -(2**53), -(2**53) - 1, -(2**53) - 2),
     *(10**19, 1e19, 10**19 - 1, 10**19 + 1, -(10**19), 1 - 10**19),
 )
@@ -89,7 +89,7 @@ FIELDS = ("a", "A", "é", "x" * 255, "", "a.b", '"')
 ANY_TEXT = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=6
 )
-# By their numbers: hypothesis would print all of them for each filter.
+# By index: hypothesis would print all of them for each filter.
 OFTEN = (*CONFUSABLE * 8, *TEXTS)
 texts = st.one_of(st.integers(0, len(OFTEN) - 1).map(OFTEN.__getitem__), ANY_TEXT)
 some_texts = st.lists(texts, max_size=3).map(tuple)
@@ -125,7 +125,7 @@ events = st.builds(
 
 @st.composite
 def sometimes(draw: st.DrawFn, values: st.SearchStrategy[object]) -> object:
-    """Mostly left out, so that a filter says few things and selects something."""
+    """Absent most of the time, so that a filter has few conditions and selects something."""
     return draw(values) if draw(st.integers(0, 6)) == 0 else None
 
 
@@ -211,12 +211,12 @@ async def test_sql_and_memory_select_the_same_events(database: Database) -> None
             counts.append(len(expected))
         telling[kind] = sum(0 < count < len(stored) for count in counts)
 
-    # The filters that were drawn tell something apart.
+    # The random filters select some events and not others.
     assert all(count >= 40 for count in telling.values()), telling
 
 
 def draw_examples(strategy: st.SearchStrategy[Any], count: int) -> list[Any]:
-    """The same on every run."""
+    """The same examples on every run."""
     examples: list[Any] = []
 
     @settings(max_examples=count, suppress_health_check=list(HealthCheck))

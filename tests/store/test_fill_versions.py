@@ -1,5 +1,5 @@
-"""A database of before event types had versions: migrated, every type is at its first, and its
-events are judged by that.
+"""Upgrade of a database from before event types had versions: every type gets version 1, and its
+events are validated by that version.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tests.event_type_client import (
     field_input,
 )
 
-# What an older version wrote, in the order in which it can be written again.
+# The tables that an older version wrote, in the order in which they can be inserted.
 COPIED_TABLES = ("organization", "api_key", "event_type", "event_field", "event", "event_tag")
 FIELDS = [
     field_input("volume", "NUMBER", label="Volume", minimum=0, default=1.5, required=True),
@@ -46,7 +46,7 @@ def client(own_client: Client) -> Client:
 
 @pytest.fixture
 async def old_url(database_url: str, postgresql: str, tmp_path: Path) -> AsyncIterator[str]:
-    """An empty database, on the same server as the one that is there."""
+    """An empty database on the same server."""
     if database_url.startswith(SQLITE):
         yield f"sqlite:///{tmp_path / 'old.db'}"
         return
@@ -60,7 +60,7 @@ async def old_url(database_url: str, postgresql: str, tmp_path: Path) -> AsyncIt
 
 
 async def copy_to_revision(revision: str, url: str, source_url: str) -> None:
-    """Writes what lies in the source into a new database, as this revision keeps it."""
+    """Copies the rows of the source database into a new database at this revision."""
     source = dialect.create_migration_engine(dialect.parse_database_url(source_url))
     old = dialect.create_migration_engine(dialect.parse_database_url(url))
     async with old.begin() as connection:
@@ -83,7 +83,7 @@ def _reflect_tables(connection: Connection, revision: str) -> MetaData:
 
 
 @pytest.mark.parametrize("revision", ["0001", "0002"])
-async def test_types_and_events_of_an_older_version_go_on(
+async def test_types_and_events_of_an_older_version_can_be_used(
     client: Client, database_url: str, old_url: str, serve: Serve, revision: str
 ) -> None:
     event_type = await define_event_type(
@@ -138,7 +138,7 @@ async def _assert_updated_by_version_1(client: Client, id: str, type_id: str) ->
     assert logged["eventTypeVersion"] == 2
 
 
-async def test_a_type_of_an_older_version_is_served_and_changed_no_more_than_said(
+async def test_a_type_of_an_older_version_is_returned_and_changed_only_as_requested(
     client: Client, database_url: str, old_url: str, serve: Serve
 ) -> None:
     event_type = await define_event_type(client, *FIELDS)

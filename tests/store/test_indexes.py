@@ -1,7 +1,7 @@
-"""Each common query goes through the index that is there for it, among 20,000 events.
+"""Each common query uses its index, with 20,000 events.
 
-The statements are those that the services send. PostgreSQL plans them with `enable_seqscan = off`:
-it would read a table this small from end to end.
+The statements are those that the services send. PostgreSQL plans them with `enable_seqscan = off`,
+because it would scan a table this small completely.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from tests.factories import admin_caller
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 EVENTS = 20_000
-# Most are of one organization, as most are of a few types, sources and wells.
+# Most events belong to one organization, and to a few types, sources and wells.
 OTHERS = {"second": 5_000, "third": 1_000}
 PAGE = PageRequest(20)
 TYPES = [f"com.acme.{name}.v{n}" for name in ("pump", "flare", "valve", "rig") for n in range(10)]
@@ -69,7 +69,7 @@ async def world(
     postgresql: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[IndexedDatabase]:
-    """A database of its own for the tests of this module, which only read it."""
+    """A database for the tests of this module, which only read it."""
     if request.param == SQLITE:
         file = tmp_path_factory.mktemp("indexes") / "tocsin.db"
         shutil.copy(sqlite_template, file)
@@ -140,7 +140,7 @@ def _event_type(owner: UUID, name: str) -> tables.EventType:
 
 def _event(number: int, types: dict[str, UUID], chance: Random) -> EventState:
     def rarely(most: int) -> int:
-        """0 more often than 1, and that more often than 2."""
+        """0 more often than 1, and 1 more often than 2."""
         return int(most * chance.random() ** 3)
 
     at = START + timedelta(minutes=number, microseconds=chance.randrange(60_000_000))
@@ -195,23 +195,23 @@ async def _analyse(url: str) -> None:
 
 @contextmanager
 def capture_statements(database: Database) -> Iterator[list[tuple[str, Any]]]:
-    """The statements that are sent to the database, with their parameters."""
-    heard: list[tuple[str, Any]] = []
+    """Captures the statements that are sent to the database, with their parameters."""
+    captured: list[tuple[str, Any]] = []
 
     def note(connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
         if is_connected_to(connection, database.url.database):
-            heard.append((statement, parameters))
+            captured.append((statement, parameters))
 
     event.listen(Engine, "before_cursor_execute", note)
-    yield heard
+    yield captured
     event.remove(Engine, "before_cursor_execute", note)
 
 
 async def explain_query(world: IndexedDatabase, ask: Ask) -> str:
-    """How the database goes about the last statement that the question sends."""
-    with capture_statements(world.database) as heard:
+    """Returns the query plan of the last statement that the request sends."""
+    with capture_statements(world.database) as captured:
         await ask(world)
-    statement, parameters = heard[-1]
+    statement, parameters = captured[-1]
     explain = "EXPLAIN QUERY PLAN" if world.dialect_name == SQLITE else "EXPLAIN"
     async with world.database.read(ALL_ORGANIZATIONS) as session:
         connection = await session.connection()
@@ -249,7 +249,8 @@ HEAD = "ix_event_value_organization_id_field_head_event_id"
 NUMBER = "ix_event_value_organization_id_field_number_event_id"
 BY_ID = ("sqlite_autoindex_event_1", "pk_event")
 
-# What is asked, and the index that serves it: where two are named, SQLite's and PostgreSQL's.
+# A request and the index that it uses. Of two indexes, the first is for SQLite, the second for
+# PostgreSQL.
 QUERIES: dict[str, tuple[Ask, str | tuple[str, str]]] = {
     "the latest": (fetch_page_with(), LATEST),
     "the oldest": (fetch_page_with(descending=False), LATEST),
@@ -404,14 +405,15 @@ async def test_a_common_query_uses_its_index(world: IndexedDatabase, query: str)
 
 
 @pytest.mark.parametrize("search", ["word1990", "word0 word1990", "WORD1990, word1991", "word199*"])
-async def test_a_search_asks_the_index_of_words_and_reads_no_others(
+async def test_a_search_uses_the_index_of_words_and_no_other(
     world: IndexedDatabase, search: str
 ) -> None:
     plan = await explain_query(world, fetch_page_with(search=search))
 
     if world.dialect_name == POSTGRESQL:
         assert "Bitmap Index Scan on ix_event_words_words" in plan, plan
-        # With the word that all of the organization have, one that is common elsewhere is cheap.
+        # With a word that all events of the organization have, one that is common elsewhere is
+        # cheap.
         assert f"@2@{world.caller.organization_id.hex}" in plan, plan
     else:
         assert "SCAN event_search VIRTUAL TABLE INDEX" in plan, plan

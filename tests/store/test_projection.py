@@ -1,4 +1,4 @@
-"""Statements that no session sends: what they are confined to, and how they are kept."""
+"""Statements that are sent without a session: their organization filter, and their cache."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ OWNED = {str(each.__tablename__) for each in tables.OrganizationOwned.__subclass
 
 
 @pytest.fixture
-def sent(database: Database, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[Any]]]:
-    """What is read, which is read nevertheless."""
+def reads(database: Database, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[Any]]]:
+    """Records the statements that are read, and reads them."""
     texts: list[tuple[str, list[Any]]] = []
     real = database.row_reader.fetch_rows
 
@@ -57,8 +57,8 @@ def sent(database: Database, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str,
     return texts
 
 
-async def test_every_table_of_every_statement_is_confined_to_the_organization(
-    database: Database, sent: list[tuple[str, list[Any]]]
+async def test_every_table_of_every_statement_is_filtered_by_organization(
+    database: Database, reads: list[tuple[str, list[Any]]]
 ) -> None:
     caller = await admin_caller(database)
     order = event_queries.event_order(EventOrderField.OCCURRED_AT, True)
@@ -72,29 +72,29 @@ async def test_every_table_of_every_statement_is_confined_to_the_organization(
         await event_queries.select_event(database, caller, UUID(int=1), columns)
     await projection.fetch_definitions_version(database, caller.organization_id)
 
-    assert len(sent) > 30
-    for text, _ in sent:
+    assert len(reads) > 30
+    for text, _ in reads:
         tables_read = re.findall(r"(?:FROM|JOIN|,) (\w+)(?: AS (\w+))?(?=[\s,)])", text)
         owned = [alias or name for name, alias in tables_read if name in OWNED]
         assert owned or "FROM organization" in text, text
         for name in set(owned):
-            confined = len(re.findall(rf"\b{name}\.organization_id = ", text))
-            assert confined == owned.count(name), (name, text)
+            filtered = len(re.findall(rf"\b{name}\.organization_id = ", text))
+            assert filtered == owned.count(name), (name, text)
         assert text.count("FROM organization") == text.count("organization.id = "), text
 
 
-async def test_statements_that_scan_texts_say_so(
+async def test_statements_that_scan_texts_are_marked(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caller = await admin_caller(database)
     order = event_queries.event_order(EventOrderField.OCCURRED_AT, True)
-    sent: list[tuple[str, bool]] = []
+    reads: list[tuple[str, bool]] = []
     real = database.row_reader.fetch_rows
 
     async def fetch_rows(
         statement: str, *parameters: Any, scans_texts: bool = False
     ) -> list[DriverRow]:
-        sent.append((statement, scans_texts))
+        reads.append((statement, scans_texts))
         return await real(statement, *parameters, scans_texts=scans_texts)
 
     monkeypatch.setattr(database.row_reader, "fetch_rows", fetch_rows)
@@ -102,14 +102,14 @@ async def test_statements_that_scan_texts_say_so(
         expected = EventPageRequest((filter,), order, PageRequest(5))
         await event_queries.select_page(database, caller, expected, WIDE, ("total",))
 
-    for statement, scans_texts in sent:
+    for statement, scans_texts in reads:
         match = re.search(r"instr\(|strpos\(| MATCH | @@ ", statement)
         assert scans_texts is (match is not None), statement
-    assert {scans_texts for _, scans_texts in sent} == {True, False}
+    assert {scans_texts for _, scans_texts in reads} == {True, False}
 
 
-async def test_a_statement_is_composed_once_for_a_form_of_filter(
-    database: Database, sent: list[tuple[str, list[Any]]]
+async def test_a_statement_is_composed_once_per_filter_structure(
+    database: Database, reads: list[tuple[str, list[Any]]]
 ) -> None:
     caller = await admin_caller(database)
     composed: list[str] = []
@@ -130,19 +130,19 @@ async def test_a_statement_is_composed_once_for_a_form_of_filter(
         await projection.fetch_row(database, caller.organization_id, NARROW, other_template)
 
     assert composed == ["a"]
-    assert sent[0][0] == sent[1][0]
-    assert [[each for each in parameters if each in ("a", "b")] for _, parameters in sent] == [
+    assert reads[0][0] == reads[1][0]
+    assert [[each for each in parameters if each in ("a", "b")] for _, parameters in reads] == [
         ["a"],
         ["b"],
     ]
 
 
-def test_filters_that_only_look_equal_have_statements_of_their_own() -> None:
-    shapes = [
+def test_filters_that_only_seem_equal_have_separate_statements() -> None:
+    cache_keys = [
         condition_templates.match_filters(
             [EventFilter(fields=(FieldPredicate("a", PredicateOperator.EQ, value),))], UUID(int=1)
         ).cache_key
         for value in (1, 1.0, True, "1")
     ]
 
-    assert len(set(shapes)) == 4
+    assert len(set(cache_keys)) == 4

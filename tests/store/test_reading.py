@@ -1,4 +1,4 @@
-"""Rows without a session: read-only, as fresh as the last commit, and never in anybody's way."""
+"""Rows read without a session: read-only, current, and without blocking."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ SELECT count(*) FROM n
 """
 
 
-async def wait_until(true: Callable[[], bool]) -> None:
+async def wait_until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(TIMEOUT_SECONDS):
-        while not true():
+        while not condition():
             await asyncio.sleep(0.001)
 
 
 async def fetch_committed_rows(database: Database, statement: str) -> list[tuple[Any, ...]]:
-    """By a connection of another pool."""
+    """Reads with a connection of another pool."""
     async with database.read(ALL_ORGANIZATIONS) as session:
         return [tuple(row) for row in await session.execute(text(statement))]
 
@@ -59,17 +59,17 @@ async def test_rows_are_tuples_in_the_driver_s_own_terms(database: Database) -> 
     compiled: Any = statement.where(col(table.id) == key.id).compile(dialect=bind.dialect)
     is_sqlite = bind.dialect.name == "sqlite"
 
-    [(name, everywhere, at)] = await database.row_reader.fetch_rows(
+    [(name, every_organization, at)] = await database.row_reader.fetch_rows(
         str(compiled), [key.id.hex if is_sqlite else key.id]
     )
 
-    assert (name, everywhere) == ("administrator", 1 if is_sqlite else True)
+    assert (name, every_organization) == ("administrator", 1 if is_sqlite else True)
     assert at == (
         key.created_at.isoformat(timespec="microseconds") if is_sqlite else key.created_at
     )
 
 
-async def test_a_read_sees_what_was_committed_before_it_and_nothing_that_was_not(
+async def test_a_read_returns_only_committed_data(
     database: Database,
 ) -> None:
     before = await database.row_reader.fetch_rows(NAMES, [])
@@ -94,7 +94,7 @@ async def test_nothing_can_be_written(database: Database) -> None:
     assert [tuple(row) for row in await database.row_reader.fetch_rows(NAMES, [])] == [("Default",)]
 
 
-async def test_a_long_read_leaves_the_event_loop_to_others(database: Database) -> None:
+async def test_a_long_read_does_not_block_the_event_loop(database: Database) -> None:
     reading = asyncio.create_task(database.row_reader.fetch_rows(LONG, []))
 
     await wait_until(lambda: database.connections_in_use == 1)
@@ -105,7 +105,7 @@ async def test_a_long_read_leaves_the_event_loop_to_others(database: Database) -
     assert database.connections_in_use == 0
 
 
-async def test_a_read_that_nobody_waits_for_any_more_ends(database: Database) -> None:
+async def test_a_cancelled_read_releases_its_connection(database: Database) -> None:
     size = THREADS if isinstance(database.row_reader, SQLiteReader) else CONNECTIONS
     for _ in range(2):
         reading = [
@@ -120,7 +120,7 @@ async def test_a_read_that_nobody_waits_for_any_more_ends(database: Database) ->
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
-async def test_a_read_that_was_cancelled_ends_in_the_server_as_well(database: Database) -> None:
+async def test_a_cancelled_read_is_also_cancelled_in_the_server(database: Database) -> None:
     reading = [
         asyncio.create_task(database.row_reader.fetch_rows(ENDLESS, [])) for _ in range(CONNECTIONS)
     ]
@@ -130,7 +130,7 @@ async def test_a_read_that_was_cancelled_ends_in_the_server_as_well(database: Da
         "WHERE datname = current_database() AND state = 'active' AND query LIKE '%RECURSIVE%n(i)%' "
         "AND pid <> pg_backend_pid()"
     )
-    async with asyncio.timeout(TIMEOUT_SECONDS):  # a connection is in use before it runs anything
+    async with asyncio.timeout(TIMEOUT_SECONDS):  # a connection is in use before its statement runs
         while await fetch_committed_rows(database, running) == [(0,)]:
             await asyncio.sleep(0.01)
 
@@ -138,12 +138,14 @@ async def test_a_read_that_was_cancelled_ends_in_the_server_as_well(database: Da
         each.cancel()
     await asyncio.gather(*reading, return_exceptions=True)
 
-    async with asyncio.timeout(STATEMENT_TIMEOUT_MS / 3000):  # its own end would come later
+    async with asyncio.timeout(
+        STATEMENT_TIMEOUT_MS / 3000
+    ):  # the statement timeout would end it later
         while (await fetch_committed_rows(database, running)) != [(0,)]:
             await asyncio.sleep(0.01)
 
 
-async def test_who_finds_no_place_is_told_so_after_a_time(
+async def test_a_read_without_a_free_connection_fails_after_a_timeout(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     size = THREADS if isinstance(database.row_reader, SQLiteReader) else CONNECTIONS
@@ -162,7 +164,7 @@ async def test_who_finds_no_place_is_told_so_after_a_time(
     await asyncio.gather(*reading, return_exceptions=True)
 
 
-async def test_a_statement_that_is_wrong_is_no_fault_of_the_connection(database: Database) -> None:
+async def test_an_invalid_statement_does_not_affect_the_connection(database: Database) -> None:
     for wrong in ("SELECT 1 FROM nowhere", "SELEC"):
         with pytest.raises(DBAPIError) as refused:
             await database.row_reader.fetch_rows(wrong, [])
@@ -172,7 +174,7 @@ async def test_a_statement_that_is_wrong_is_no_fault_of_the_connection(database:
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
-async def test_a_connection_that_was_lost_is_made_anew(database: Database) -> None:
+async def test_a_lost_connection_is_replaced(database: Database) -> None:
     own = "SELECT pg_backend_pid()"
     [[before]] = await database.row_reader.fetch_rows(own, [])
 
@@ -184,7 +186,7 @@ async def test_a_connection_that_was_lost_is_made_anew(database: Database) -> No
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
-async def test_connections_are_kept_and_never_more_than_there_is_room_for(
+async def test_connections_are_reused_and_their_number_is_bounded(
     database: Database,
 ) -> None:
     own = "SELECT pg_backend_pid() FROM pg_sleep(0.01)"
@@ -196,13 +198,13 @@ async def test_connections_are_kept_and_never_more_than_there_is_room_for(
     assert len({each[0][0] for each in at_once}) == CONNECTIONS
 
 
-async def test_a_database_that_is_not_there_is_unavailable(database_url: str) -> None:
+async def test_a_missing_database_is_unavailable(database_url: str) -> None:
     missing = database_url.replace("tocsin.db", "nobody.db").replace("/test_", f"/{uuid4().hex}")
-    away = Database(missing)
+    database = Database(missing)
 
     with pytest.raises((DBAPIError, OSError)) as refused:
-        await away.row_reader.fetch_rows(NAMES, [])
-    await away.close()
+        await database.row_reader.fetch_rows(NAMES, [])
+    await database.close()
 
     assert unavailable_reason(refused.value) in (
         "The database file cannot be opened.",
@@ -211,7 +213,7 @@ async def test_a_database_that_is_not_there_is_unavailable(database_url: str) ->
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
-async def test_what_looks_through_texts_is_never_read_on_the_event_loop(database: Database) -> None:
+async def test_statements_that_scan_texts_never_run_on_the_event_loop(database: Database) -> None:
     reader = database.row_reader
     assert isinstance(reader, SQLiteReader)
 
@@ -222,18 +224,18 @@ async def test_what_looks_through_texts_is_never_read_on_the_event_loop(database
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
-async def test_what_takes_long_goes_to_a_thread_at_once_from_then_on(database: Database) -> None:
+async def test_a_slow_statement_runs_in_a_thread_the_next_time(database: Database) -> None:
     reader = database.row_reader
     assert isinstance(reader, SQLiteReader)
     await database.row_reader.fetch_rows(LONG, [])
     await database.row_reader.fetch_rows(NAMES, [])
 
-    goes_on = [reader._is_slow(each) for each in (LONG, NAMES)]
+    is_slow = [reader._is_slow(each) for each in (LONG, NAMES)]
 
-    assert goes_on == [True, False]
+    assert is_slow == [True, False]
 
 
-def test_a_connection_that_the_server_is_ending_is_told_as_closed() -> None:
+def test_a_connection_that_the_server_closes_is_reported_as_closed() -> None:
     ending = asyncpg.InternalClientError(
         "cannot switch to state 15; another operation (2) is in progress"
     )

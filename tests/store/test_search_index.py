@@ -1,4 +1,4 @@
-"""What events are found by lies beside them: of older databases, after changes, at every limit."""
+"""The search index: after upgrades, after changes, and at every limit."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def empty_url(
 
 
 async def create_older_database(url: str) -> None:
-    """As the first version of Tocsin left it, with events of two organizations."""
+    """Creates a database like the first version of Tocsin, with events of two organizations."""
     engine = dialect.create_migration_engine(dialect.parse_database_url(url))
     async with engine.begin() as connection:
         await connection.run_sync(lambda each: command.upgrade(alembic_config(each), "0001"))
@@ -128,7 +128,7 @@ def _plain_on_sqlite(row: dict[str, Any]) -> dict[str, Any]:
 
 
 async def create_reader_key(url: str, organization: str) -> str:
-    """The older database has no key that anyone knows."""
+    """Creates a key, because no secret of the older database is known."""
     database = Database(url)
     key = await create_api_key(database, Permission.EVENT_READ, organization=organization)
     await database.close()
@@ -136,7 +136,7 @@ async def create_reader_key(url: str, organization: str) -> str:
 
 
 async def check_index_sync(database: Database) -> tuple[int, int]:
-    """How many events and rows of words there are; an error where FTS5 is not as these say."""
+    """Returns the number of events and of rows of words. Raises an error if FTS5 is out of sync."""
     async with database.write(ALL_ORGANIZATIONS) as session:
         if database.url.get_backend_name() == SQLITE:
             check = "INSERT INTO event_search(event_search, rank) VALUES ('integrity-check', 1)"
@@ -156,7 +156,7 @@ def field_filter(name: str, operator: str, value: Any) -> dict[str, Any]:
     return {"fields": [{"field": name, "operator": operator, "value": value}]}
 
 
-async def test_events_of_an_older_database_are_found(empty_url: str, serve: Serve) -> None:
+async def test_events_of_an_older_database_can_be_searched(empty_url: str, serve: Serve) -> None:
     await create_older_database(empty_url)
 
     await prepare_database(build_settings(empty_url))
@@ -177,10 +177,12 @@ async def test_events_of_an_older_database_are_found(empty_url: str, serve: Serv
         everything = await client.execute_field(
             EVENTS, filter={"search": "event"} | field_filter("n", "GTE", 0)
         )
-        assert everything["totalCount"] == MANY - 1  # without the pump, and without acme's
+        assert (
+            everything["totalCount"] == MANY - 1
+        )  # without the pump's event and without the one of acme
 
 
-async def test_each_event_of_an_older_database_has_its_words_once(empty_url: str) -> None:
+async def test_each_event_of_an_older_database_is_indexed_once(empty_url: str) -> None:
     await create_older_database(empty_url)
 
     for _ in range(2):
@@ -191,7 +193,7 @@ async def test_each_event_of_an_older_database_has_its_words_once(empty_url: str
     await database.close()
 
 
-async def test_words_of_an_older_database_stay_inside_their_organization(
+async def test_words_of_an_older_database_are_found_only_in_their_organization(
     empty_url: str, serve: Serve
 ) -> None:
     await create_older_database(empty_url)
@@ -206,7 +208,7 @@ async def test_words_of_an_older_database_stay_inside_their_organization(
         assert await find_summaries(client, search=f"event {MANY}") == []
 
 
-async def test_the_index_of_words_stays_in_step(own_client: Client, database: Database) -> None:
+async def test_the_index_of_words_stays_in_sync(own_client: Client, database: Database) -> None:
     ids = [
         (await own_client.log_event(summary=f"pump {n}", fields={"n": n}))["id"] for n in range(4)
     ]
@@ -232,7 +234,7 @@ async def test_stored_integers_beyond_doubles_are_compared_exactly_after_an_upgr
         )
     async with database.write(ALL_ORGANIZATIONS) as session:
         await session.execute(text("UPDATE event_value SET exact = NULL"))
-        # An older version indexed integers with the same double once.
+        # An older version indexed integers with the same double only once.
         await session.execute(text("DELETE FROM event_value WHERE ordinal = 3"))
 
     async with database.write(ALL_ORGANIZATIONS) as session:
@@ -250,7 +252,7 @@ async def test_stored_integers_beyond_doubles_are_compared_exactly_after_an_upgr
 
 
 async def store_first_version_words(database: Database) -> None:
-    """Replaces the words of all events with those that version 1 stored."""
+    """Replaces the words of all events by those of version 1."""
     event, words = tables.Event, tables.EventWords
     async with database.write(ALL_ORGANIZATIONS) as session:
         events = (await session.scalars(select(event).order_by(col(event.id)))).all()
@@ -375,9 +377,7 @@ async def test_an_upgrade_marks_stored_words_and_the_server_renews_them(
         assert not await search_index.has_outdated_words(session)
 
 
-async def test_nothing_is_left_of_an_event_that_is_deleted(
-    own_client: Client, database: Database
-) -> None:
+async def test_a_deleted_event_has_no_index_rows(own_client: Client, database: Database) -> None:
     event = await own_client.log_event(
         summary="pump", tags=["a"], fields={"a": ["b", 1], "c": None}
     )
@@ -391,12 +391,12 @@ async def test_nothing_is_left_of_an_event_that_is_deleted(
 
 
 LIGATURES = "ﷲﷴﷶﷷﷸ"  # NFKC makes a word of eight bytes of each
-# NFKC ends a word and begins another one with the first and the last of these.
+# NFKC ends a word and begins another one with the first and the last letter of these.
 SEPARATORS = "ﷻﷺ"
 
 
 def ligature_words(characters: int, ligatures: int) -> str:
-    """A text of words with many bytes: a separator, ligatures and a wide letter for each."""
+    """A text of words with many bytes: each has a separator, ligatures and a wide letter."""
     letters = [each for each in map(chr, range(0x10000, 0x20000)) if each.isalpha()]
     words = (
         f"{SEPARATORS[number % 2]}{''.join(chosen)}{letter}"
@@ -415,7 +415,7 @@ LONGEST = {
 
 
 @pytest.mark.parametrize("kind", LONGEST)
-async def test_100_000_characters_of_the_longest_words_are_kept_and_found(
+async def test_100_000_characters_of_the_longest_words_are_stored_and_found(
     client: Client, kind: str
 ) -> None:
     content = LONGEST[kind]
@@ -428,7 +428,7 @@ async def test_100_000_characters_of_the_longest_words_are_kept_and_found(
     assert await find_summaries(client, search=f"long {found_by[0]}") == ["long"]
 
 
-FOUR_BYTES = "".join(chr(0x20000 + n) for n in range(255))  # letters that UTF-8 writes with four
+FOUR_BYTES = "".join(chr(0x20000 + n) for n in range(255))  # letters with four bytes in UTF-8
 AT_THE_LIMIT: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "a long list": (
         {"list": [n % 100 for n in range(20_000)]},
@@ -456,7 +456,7 @@ AT_THE_LIMIT: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("limit", AT_THE_LIMIT)
-async def test_fields_at_a_limit_are_kept_and_found(client: Client, limit: str) -> None:
+async def test_fields_at_a_limit_are_stored_and_found(client: Client, limit: str) -> None:
     fields, filter = AT_THE_LIMIT[limit]
 
     event = await client.log_event(summary="full", fields=fields)
@@ -467,7 +467,7 @@ async def test_fields_at_a_limit_are_kept_and_found(client: Client, limit: str) 
     assert await find_summaries(client, **filter) == []
 
 
-async def test_texts_that_differ_late_are_told_apart(client: Client) -> None:
+async def test_texts_that_differ_only_near_the_end_are_distinguished(client: Client) -> None:
     for end in ("a", "b"):
         await client.log_event(
             summary=end, fields={"text": "é" * 300 + end, "list": ["é" * 300 + end]}
@@ -486,7 +486,7 @@ async def test_texts_that_differ_late_are_told_apart(client: Client) -> None:
     ]
 
 
-async def test_names_at_their_limit_are_kept_and_found(client: Client) -> None:
+async def test_names_at_their_limit_are_stored_and_found(client: Client) -> None:
     names = [FOUR_BYTES[n:] + FOUR_BYTES[:n] for n in range(100)]
     attributes = {
         "type": FOUR_BYTES,
@@ -511,7 +511,7 @@ async def test_names_at_their_limit_are_kept_and_found(client: Client) -> None:
     ) == ["full"]
 
 
-async def test_a_field_beyond_64_kib_is_refused_and_nothing_is_kept(
+async def test_a_field_over_64_kib_is_rejected_and_nothing_is_stored(
     own_client: Client, database: Database
 ) -> None:
     payload = await own_client.execute_field(LOG_EVENT, input={"fields": {"a": "x" * 65_536}})

@@ -1,4 +1,4 @@
-"""The feed reads the log past the sessions: what it reads is what a session reads."""
+"""The feed reads the change log without a session, and gets the same entries as a session."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.factories import NOON, admin_command, notification_draft
 
 
 def comparable_entry(entry: Entry) -> dict[str, Any]:
-    """All of it; the event by its columns."""
+    """All attributes of the entry; the event by its columns."""
     event = entry.event
     return vars(replace(entry)) | {"now": event and event.to_columns()}
 
@@ -58,7 +58,9 @@ async def test_the_tail_reads_what_a_session_reads(database: Database) -> None:
     assert gone is not None
     await events.update_event(database, command, bare.id, {"fields": {"later": 1.5}})
     await events.delete_event(database, command, gone.id)
-    async with database.write(ALL_ORGANIZATIONS) as session:  # what is no event, elsewhere
+    async with database.write(
+        ALL_ORGANIZATIONS
+    ) as session:  # an entry without an event, of another organization
         await insert_organization(session, "other", "Other", NOON + timedelta(microseconds=1))
 
     entries, pruned = await LogTail(database).fetch_entries_after(LOG_START)
@@ -77,7 +79,9 @@ async def test_the_tail_reads_what_a_session_reads(database: Database) -> None:
     assert pruned == LOG_START
 
 
-async def test_the_tail_reads_on_from_a_place_and_tells_what_was_pruned(database: Database) -> None:
+async def test_the_tail_continues_after_a_position_and_returns_the_pruned_one(
+    database: Database,
+) -> None:
     command = await admin_command(database)
     await events.log_events(database, command, [notification_draft(str(n)) for n in range(3)])
     tail = LogTail(database)
@@ -94,7 +98,7 @@ async def test_the_tail_reads_on_from_a_place_and_tells_what_was_pruned(database
     assert await tail.fetch_head() == last.position
 
 
-async def test_the_tail_reads_a_batch_at_a_time(database: Database) -> None:
+async def test_the_tail_reads_in_batches(database: Database) -> None:
     command = await admin_command(database)
     organization_id = command.actor.organization_id
     async with database.write(organization_id) as session:
@@ -102,11 +106,11 @@ async def test_the_tail_reads_a_batch_at_a_time(database: Database) -> None:
             NewEntry("organization", uuid4(), organization_id, "test", NOON, {"n": n})
             for n in range(BATCH_SIZE + 1)
         ]
-        places = await changes.append_entries(session, every)
-    tail, before = LogTail(database), LogPosition(places[0].tx, places[0].seq - 1)
+        positions = await changes.append_entries(session, every)
+    tail, before = LogTail(database), LogPosition(positions[0].tx, positions[0].seq - 1)
 
     first, _ = await tail.fetch_entries_after(before)
     second, _ = await tail.fetch_entries_after(first[-1].position)
 
     assert [entry.state_json["n"] for entry in first] == list(range(BATCH_SIZE))
-    assert [entry.position for entry in second] == places[BATCH_SIZE:]
+    assert [entry.position for entry in second] == positions[BATCH_SIZE:]

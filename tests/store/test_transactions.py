@@ -1,4 +1,4 @@
-"""The traps of both databases, each of which a little carelessness would fall into."""
+"""Traps of both databases: lost updates, instants, durability, and isolation of organizations."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.client import TIMEOUT_SECONDS
 from tests.factories import NOON, admin_caller, admin_command, create_api_key
 
 
-async def test_no_update_is_lost_among_writers_of_several_processes(database_url: str) -> None:
+async def test_concurrent_writers_of_several_processes_lose_no_update(database_url: str) -> None:
     processes = [Database(database_url) for _ in range(4)]
     command = await admin_command(processes[0])
     [report] = await events.log_events(processes[0], command, [EventDraft()])
@@ -48,9 +48,9 @@ async def test_no_update_is_lost_among_writers_of_several_processes(database_url
     assert event.version == 41
 
 
-async def test_a_naive_instant_is_refused_before_it_is_stored(database: Database) -> None:
+async def test_a_naive_instant_is_rejected_before_it_is_stored(database: Database) -> None:
     command = await admin_command(database)
-    naive = EventDraft(occurred_at=datetime(2026, 4, 10, 10, 30))  # noqa: DTZ001 - meant
+    naive = EventDraft(occurred_at=datetime(2026, 4, 10, 10, 30))  # noqa: DTZ001 - a naive instant is the input
 
     with pytest.raises((StatementError, TypeError)):
         await events.log_events(database, command, [naive])
@@ -59,7 +59,7 @@ async def test_a_naive_instant_is_refused_before_it_is_stored(database: Database
         assert (await session.scalars(select(func.count()).select_from(tables.Event))).one() == 0
 
 
-async def test_an_instant_column_takes_no_naive_instant(database: Database) -> None:
+async def test_an_instant_column_rejects_a_naive_instant(database: Database) -> None:
     with pytest.raises(StatementError, match="has no offset"):
         async with database.write(ALL_ORGANIZATIONS) as session:
             await session.execute(
@@ -67,7 +67,7 @@ async def test_an_instant_column_takes_no_naive_instant(database: Database) -> N
             )
 
 
-async def test_an_instant_comes_back_in_utc_as_it_went_in(database: Database) -> None:
+async def test_an_instant_is_returned_in_utc_unchanged(database: Database) -> None:
     async with database.write(ALL_ORGANIZATIONS) as session:
         await session.execute(update(tables.Organization).values(created_at=NOON))
 
@@ -79,7 +79,7 @@ async def test_an_instant_comes_back_in_utc_as_it_went_in(database: Database) ->
 @pytest.mark.parametrize(
     "instant", [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)]
 )
-async def test_the_first_and_the_last_instant_are_instants(
+async def test_the_first_and_the_last_instant_can_be_stored(
     database: Database, instant: datetime
 ) -> None:
     async with database.write(ALL_ORGANIZATIONS) as session:
@@ -107,7 +107,7 @@ async def test_values_and_tags_that_an_update_changes_are_saved(database: Databa
     assert sorted(tags) == ["b", "c"]
 
 
-async def test_a_transaction_that_fails_leaves_nothing(database: Database) -> None:
+async def test_a_failed_transaction_stores_nothing(database: Database) -> None:
     command = await admin_command(database)
 
     with pytest.raises(ZeroDivisionError):
@@ -131,7 +131,7 @@ async def test_a_writer_s_commit_survives_a_power_cut(database: Database) -> Non
         assert (await session.execute(text(query))).scalar_one() == expected
 
 
-async def test_twenty_equal_reports_at_once_are_one_event(database_url: str) -> None:
+async def test_twenty_concurrent_equal_reports_are_one_event(database_url: str) -> None:
     processes = [Database(database_url) for _ in range(2)]
     command = await admin_command(processes[0])
 
@@ -155,7 +155,7 @@ async def test_twenty_equal_reports_at_once_are_one_event(database_url: str) -> 
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
-async def test_lists_that_overlap_in_opposite_order_do_not_block_each_other(
+async def test_concurrent_lists_in_opposite_order_do_not_deadlock(
     database: Database, database_url: str
 ) -> None:
     command = await admin_command(database)
@@ -165,11 +165,11 @@ async def test_lists_that_overlap_in_opposite_order_do_not_block_each_other(
     with contextlib.suppress(ZeroDivisionError):
         async with holder.write(command.actor.organization_id) as session:
             await process_reports(session, [ReportCall(command, [m])])
-            there = asyncio.create_task(events.log_events(database, command, [a, m, z]))
-            back = asyncio.create_task(events.log_events(database, command, [z, m, a]))
+            forward = asyncio.create_task(events.log_events(database, command, [a, m, z]))
+            backward = asyncio.create_task(events.log_events(database, command, [z, m, a]))
             await wait_for_two_blocked(database)
             raise ZeroDivisionError
-    reports = [*await there, *await back]
+    reports = [*await forward, *await backward]
     await holder.close()
 
     assert [report.problems for report in reports] == [()] * 6
@@ -190,7 +190,7 @@ async def wait_for_two_blocked(database: Database) -> None:
 
 
 @pytest.mark.parametrize("content", [None, b"not a database, " * 1000])
-async def test_no_thread_of_a_sqlite_file_that_cannot_be_opened_outlives_its_loop(
+async def test_an_sqlite_file_that_cannot_be_opened_leaves_no_thread(
     tmp_path: Path, content: bytes | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "folder" / "tocsin.db"
@@ -211,7 +211,7 @@ async def test_no_thread_of_a_sqlite_file_that_cannot_be_opened_outlives_its_loo
     assert errors == []
 
 
-async def test_a_session_sees_its_own_organization_only(database: Database) -> None:
+async def test_a_session_reads_only_its_own_organization(database: Database) -> None:
     await create_api_key(database, Permission.EVENT_READ, organization="acme")
     command = await admin_command(database)
     await events.log_events(database, command, [EventDraft(tags=("t",), source_id="1")])
@@ -262,7 +262,7 @@ async def test_a_session_changes_no_row_of_another_organization(database: Databa
         assert (await session.scalars(select(col(tables.Event.summary)))).all() == ["kept"]
 
 
-async def test_a_reader_writes_nothing(database: Database) -> None:
+async def test_a_read_session_cannot_write(database: Database) -> None:
     row = {"epoch": "another"}
 
     with pytest.raises(Exception, match=r"readonly database|read-only transaction"):
