@@ -124,7 +124,9 @@ async def test_a_file_is_continued_from_its_cursor_after_a_killed_export(
     cursor_bytes = cursor.read_bytes()
     await log_events(database, "c", "d")
     await run_command(database_url, *options)
-    cursor.write_bytes(cursor_bytes)  # as if killed before the cursor was replaced, within a line
+    cursor.write_bytes(
+        cursor_bytes
+    )  # as if killed before the cursor was replaced, in the middle of a line
     with file.open("ab") as begun:
         begun.write(b'{"specversion":"1.0","id":"e"')
 
@@ -161,7 +163,7 @@ async def test_a_file_that_cannot_be_continued_is_not_changed(
     file = tmp_path / "events.ndjson"
     options = ("export", "--output", file)
     file.write_text("dear diary\n")
-    of_others = await run_command(database_url, *options)
+    foreign_file = await run_command(database_url, *options)
     untouched = file.read_text()
     file.unlink()
     await log_events(database, "a")
@@ -176,10 +178,10 @@ async def test_a_file_that_cannot_be_continued_is_not_changed(
     file.write_bytes(whole[:-1])
     cut = await run_command(database_url, *options)
 
-    ran = (of_others, begun, selecting, placed, at_once, cut)
+    ran = (foreign_file, begun, selecting, placed, at_once, cut)
     assert [each.code for each in ran] == [2, 0, 2, 2, 1, 1]
     assert (untouched, unchanged) == ("dear diary\n", whole)
-    assert "exists without events.ndjson.cursor" in of_others.err[0]
+    assert "exists without events.ndjson.cursor" in foreign_file.err[0]
     assert 'was started with other options: {"organization": "default"}' in selecting.err[0]
     assert "Omit --after." in placed.err[0]
     assert at_once.err == [f"Another export is writing to {file}."]
@@ -206,13 +208,13 @@ async def test_an_export_that_is_imported_elsewhere_is_exported_again_unchanged(
     await events.log_events(
         database, await admin_command(database), [EventDraft(), EventDraft(summary="no id")]
     )
-    came = tmp_path / "came.json"
+    imported = tmp_path / "came.json"
     texts = cloud_event(
         "text", data="<a/>", datacontenttype="text/xml", dataschema="urn:s", ext=True
     )
     bytes_ = cloud_event("bytes", data_base64="AAEC", subject="s", n=-7)
-    came.write_text(json.dumps([texts, bytes_, cloud_event("null", data=None)]))
-    await run_command(database_url, "import", came)
+    imported.write_text(json.dumps([texts, bytes_, cloud_event("null", data=None)]))
+    await run_command(database_url, "import", imported)
     file = tmp_path / "events.ndjson"
 
     out = await run_command(database_url, "export", "--output", file)
@@ -305,7 +307,7 @@ async def test_a_killed_export_that_runs_again_has_each_event_once(
     async with database.write(context.actor.organization_id) as session:
         await process_reports(
             session, [ReportCall(context, [EventDraft(source_id="late")])]
-        )  # the export will wait for it
+        )  # the export must wait for it
         await log_events(database, *range(600, 650))
         process = await start_export(database_url, tmp_path, "--output", str(file))
         async with asyncio.timeout(TIMEOUT_SECONDS):
@@ -330,7 +332,7 @@ async def test_ctrl_c_prints_the_cursor_to_continue_from(
     async with database.write(context.actor.organization_id) as session:
         await process_reports(
             session, [ReportCall(context, [EventDraft(source_id="late")])]
-        )  # the export will wait for it
+        )  # the export must wait for it
         await log_events(database, "c")
         process = await start_export(database_url, tmp_path)
         assert process.stdout is not None

@@ -46,13 +46,13 @@ async def test_rejected_events_are_reported_with_their_location_and_the_rest_is_
     text = "\n".join(map(json.dumps, lines)).replace("Infinity", "1e400")
     file.write_text(text + "\nno JSON\n")
 
-    ran = await run_command(database_url, "import", file)
+    run = await run_command(database_url, "import", file)
 
-    assert (ran.code, ran.out) == (
+    assert (run.code, run.out) == (
         1,
         "Imported 2, already present 0, counted as duplicates 0, rejected 3.\n",
     )
-    assert ran.err == [
+    assert run.err == [
         "line 2: The attribute id is required.",
         "line 4: A CloudEvent must be a JSON object.",
         "line 5: Invalid JSON: Expecting value (character 1).",
@@ -66,10 +66,10 @@ async def test_a_value_that_cannot_be_stored_is_reported_in_one_line(
     file = tmp_path / "events.json"
     file.write_text(json.dumps([cloud_event("a", data={"x\n\x1b[2J": "\0"})]))
 
-    ran = await run_command(database_url, "import", file)
+    run = await run_command(database_url, "import", file)
 
-    assert ran.code == 1
-    assert ran.err == [
+    assert run.code == 1
+    assert run.err == [
         "index 0: data.x  [2J: Character 1 is U+0000, which is not allowed. Remove it."
     ]
     assert await count_events(database) == 0
@@ -82,10 +82,10 @@ async def test_unknown_severities_are_reported_unless_the_severity_map_has_them(
     words = enumerate(["P1", "critical", "FATAL"])
     file.write_text("\n".join(json.dumps(cloud_event(str(n), severitytext=w)) for n, w in words))
 
-    ran = await run_command(database_url, "import", file, severity_map="p1=error")
+    run = await run_command(database_url, "import", file, severity_map="p1=error")
 
-    assert ran.code == 0
-    assert ran.err == [
+    assert run.code == 0
+    assert run.err == [
         "line 2: warning: severitytext: Unknown severity 'critical': the event has the severity "
         "INFO. Send error, warn, info or success, or add the word to TOCSIN_SEVERITY_MAP."
     ]
@@ -127,11 +127,11 @@ async def test_an_import_writes_to_one_organization_with_the_name_of_its_actor(
     file.write_bytes(event_lines(["a"]))
     to_acme = ("import", file, "--organization", "acme")
 
-    ran = await run_command(database_url, *to_acme)
+    run = await run_command(database_url, *to_acme)
     file.write_bytes(event_lines(["b"]))
     named = await run_command(database_url, *to_acme, "--actor", "migration")
 
-    assert (ran.code, named.code) == (0, 0)
+    assert (run.code, named.code) == (0, 0)
     table = tables.Change
     logged = select(table, tables.Organization).where(
         col(table.kind) == "LOGGED", col(tables.Organization.id) == col(table.organization_id)
@@ -151,15 +151,15 @@ async def test_an_imported_export_is_deduplicated_elsewhere_and_rejected_at_its_
     await run_command(database_url, "import", file)
     file.write_text((await run_command(database_url, "export")).out)
 
-    back = await run_command(database_url, "import", file)
-    elsewhere = await run_command(database_url, "import", file, *acme)
+    reimported = await run_command(database_url, "import", file)
+    imported = await run_command(database_url, "import", file, *acme)
     file.write_text((await run_command(database_url, "export", *acme)).out)
     again = await run_command(database_url, "import", file, *acme)
 
-    assert (back.code, elsewhere.code, again.code) == (1, 0, 0)
-    assert back.err[0].startswith("line 1: id: ")
-    assert back.out == "Imported 0, already present 0, counted as duplicates 0, rejected 1.\n"
-    assert elsewhere.out == "Imported 1, already present 0, counted as duplicates 0, rejected 0.\n"
+    assert (reimported.code, imported.code, again.code) == (1, 0, 0)
+    assert reimported.err[0].startswith("line 1: id: ")
+    assert reimported.out == "Imported 0, already present 0, counted as duplicates 0, rejected 1.\n"
+    assert imported.out == "Imported 1, already present 0, counted as duplicates 0, rejected 0.\n"
     assert again.out == "Imported 0, already present 1, counted as duplicates 0, rejected 0.\n"
     assert await count_events(database) == 2
 
@@ -180,10 +180,10 @@ async def test_an_imported_export_is_deduplicated_elsewhere_and_rejected_at_its_
 async def test_an_invalid_option_is_reported_in_one_line(
     database_url: str, arguments: list[str], expected_message: str
 ) -> None:
-    ran = await run_command(database_url, "import", *arguments)
+    run = await run_command(database_url, "import", *arguments)
 
-    assert (ran.code, ran.out) == (2, "")
-    [line] = ran.err
+    assert (run.code, run.out) == (2, "")
+    [line] = run.err
     assert line.startswith(expected_message)
 
 
@@ -192,10 +192,12 @@ async def test_a_running_server_delivers_imported_events(
 ) -> None:
     file = tmp_path / "events.ndjson"
     file.write_bytes(event_lines(["a", "b"]))
-    async with client.subscription("subscription { eventChanged { event { sourceId } } }") as heard:
+    async with client.subscription(
+        "subscription { eventChanged { event { sourceId } } }"
+    ) as subscription:
         await run_command(database_url, "import", file)
 
-        delivered = [await heard.receive_next(), await heard.receive_next()]
+        delivered = [await subscription.receive_next(), await subscription.receive_next()]
 
     assert delivered == [{"event": {"sourceId": "a"}}, {"event": {"sourceId": "b"}}]
 
@@ -253,14 +255,14 @@ async def test_a_progress_bar_is_shown_on_a_terminal_only(
     file.write_bytes(event_lines(["a", "b"]) + b"no JSON\n")
     settings = command_environment(database_url=database_url)
 
-    code, out, shown = await run_in_terminal(COMMAND, "import", str(file), env=settings)
+    code, out, terminal_output = await run_in_terminal(COMMAND, "import", str(file), env=settings)
     piped = await run_command(database_url, "import", file)
 
     assert (code, await count_events(database)) == (1, 2)
     assert out == "Imported 2, already present 0, counted as duplicates 0, rejected 1.\n"
-    assert "3 events" in shown
-    assert "100%" in shown
-    assert "line 3: Invalid JSON: Expecting value (character 1)." in shown
+    assert "3 events" in terminal_output
+    assert "100%" in terminal_output
+    assert "line 3: Invalid JSON: Expecting value (character 1)." in terminal_output
     assert piped.err == ["line 3: Invalid JSON: Expecting value (character 1)."]
 
 

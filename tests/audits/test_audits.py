@@ -1,4 +1,4 @@
-"""The npm packages graphql-http and graphql-sse judge the HTTP door."""
+"""The npm packages graphql-http and graphql-sse check GraphQL over HTTP."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 
 
 async def run_script(script: str, *arguments: str) -> Any:
-    """What the script prints, as JSON."""
+    """Runs a script. Returns its output, which is JSON."""
     process = await asyncio.create_subprocess_exec(
         *("node", script, *arguments),
         cwd=HERE,
@@ -42,7 +42,7 @@ async def test_all_audits_of_graphql_over_http_pass(
     assert len(audits) == 61
 
 
-async def test_the_client_of_graphql_sse_follows_the_bell(
+async def test_graphql_sse_receives_notifications(
     sqlite_template: Path, tmp_path: Path, serve: Serve
 ) -> None:
     node.install_packages(HERE)
@@ -50,15 +50,15 @@ async def test_the_client_of_graphql_sse_follows_the_bell(
 
     async with serve(f"sqlite:///{file}") as client:
         head = await client.execute_field("{ logHead }")
-        await client.log_event(summary="before it listens", notification=True)
-        following = asyncio.create_task(
+        await client.log_event(summary="before it subscribes", notification=True)
+        running = asyncio.create_task(
             run_script("follow.mjs", f"{client.url}/graphql", ADMINISTRATOR, head, "2")
         )
         await client.log_event(summary="zwölf\u2028and\r\nmore", notification=True)
-        printed = await following
+        output = await running
 
-    assert printed == {
-        "heard": ["before it listens", "zwölf\u2028and\r\nmore"],
+    assert output == {
+        "received": ["before it subscribes", "zwölf\u2028and\r\nmore"],
         "codes": ["GRAPHQL_VALIDATION_FAILED"],
         "answered": [{"__typename": "Query"}],
     }

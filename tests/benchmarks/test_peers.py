@@ -1,4 +1,4 @@
-"""What `make bench-peers` compares is the same: no figures here, only answers."""
+"""The servers that `make bench-peers` compares return equal responses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from benchmarks.peers.stands import Deployment
 from tests.client import ADMINISTRATOR, Client
 from tests.conftest import Serve
 
-EVENTS = 700  # more than are logged, so that there are copies
+EVENTS = 700  # more than are generated separately, so that there are copies
 FEW = 5
 
 
@@ -39,7 +39,9 @@ async def run_server(app: Any) -> AsyncIterator[str]:
         await running
 
 
-async def test_the_peers_answer_what_we_answer(database_url: str, serve: Serve) -> None:
+async def test_the_peers_return_the_same_responses_as_tocsin(
+    database_url: str, serve: Serve
+) -> None:
     await asyncio.to_thread(data.build_data, database_url, ADMINISTRATOR, EVENTS)
     database = SQLITE if database_url.startswith("sqlite") else POSTGRESQL
     stand = await asyncio.to_thread(Deployment, database, database_url, ADMINISTRATOR)
@@ -89,7 +91,7 @@ async def test_the_bare_endpoint_checks_the_key(database_url: str) -> None:
     assert [each.status_code for each in answered] == [200, 401]
 
 
-def test_the_page_says_what_is_kept() -> None:
+def test_the_page_shows_the_stored_results() -> None:
     stored_runs = results.load_runs()
 
     page_text = page.PAGE.read_text()

@@ -1,4 +1,4 @@
-"""Reading from the processes that benchmarks and fault tests start never blocks for ever."""
+"""Reading from the processes that benchmarks and fault tests start never blocks indefinitely."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Asks, changes and pages with gql, as `drive.mjs` does with the others."""
+"""Runs queries, a mutation and pagination with gql, as `drive.mjs` does with the other clients."""
 
 from __future__ import annotations
 

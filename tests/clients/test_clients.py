@@ -1,4 +1,6 @@
-"""Apollo Client, urql, graphql-request and gql, as docs/clients.md has them, at a real server."""
+"""Apollo Client, urql, graphql-request and gql, as documented in docs/clients.md, with a real
+server.
+"""
 
 from __future__ import annotations
 
@@ -35,51 +37,51 @@ TOKEN_SECONDS = 2.0
 NAMES = (*FOLLOWERS, "request")
 KEYS = "{ organization { apiKeys { id name } } }"
 REVOKE = "mutation ($id: ID!) { revokeApiKey(id: $id) { userErrors { code } } }"
-Heard = dict[str, list[str]]
+ReceivedIds = dict[str, list[str]]
 Bell = AsyncGenerator[dict[str, Any], None]
 
 
-async def test_each_asks_pages_and_hears_every_event_once_over_a_server_that_was_killed(
+async def test_each_client_queries_and_receives_every_event_once_although_its_server_is_killed(
     database_url: str, tmp_path: Path, serve: Serve
 ) -> None:
     node.install_packages(HERE)
     port = find_free_port()
     url = f"http://127.0.0.1:{port}/graphql"
-    async with contextlib.AsyncExitStack() as ended, serve(database_url) as elsewhere:
+    async with contextlib.AsyncExitStack() as ended, serve(database_url) as other_server:
         async with start_server(tmp_path, port, database_url=database_url) as (server, _):
             clients = await ended.enter_async_context(start_node_clients(url))
             responses = await clients.read_line() | {"gql": await run_scenario(url, ADMINISTRATOR)}
-            after = await elsewhere.execute_field("{ logHead }")
+            after = await other_server.execute_field("{ logHead }")
             await clients.write_line(after)
             bell = follow_bell(url, get_administrator_key, after)
             gql = await ended.enter_async_context(contextlib.aclosing(bell))
-            logged = [await log_notification(elsewhere, "while they listen")]
-            heard = await wait_for_one_more(clients, gql, {name: [] for name in FOLLOWERS})
+            logged = [await log_notification(other_server, "while they are subscribed")]
+            received = await wait_for_one_more(clients, gql, {name: [] for name in FOLLOWERS})
 
             server.send_signal(signal.SIGKILL)
             await server.wait()
-        logged.append(await log_notification(elsewhere, "while their server is down"))
+        logged.append(await log_notification(other_server, "while their server is down"))
         async with start_server(tmp_path, port, database_url=database_url):
-            heard = await wait_for_one_more(clients, gql, heard)
-            logged.append(await log_notification(elsewhere, "once they have resumed"))
-            heard = await wait_for_one_more(clients, gql, heard)
-            for name, id in await clients.rest():
-                heard[name].append(id)
+            received = await wait_for_one_more(clients, gql, received)
+            logged.append(await log_notification(other_server, "once they have resumed"))
+            received = await wait_for_one_more(clients, gql, received)
+            for name, id in await clients.close():
+                received[name].append(id)
 
-    put_together = {"apollo": [["3", "2"], ["3", "2", "1"]]}  # by its cache
+    merged_pages = {"apollo": [["3", "2"], ["3", "2", "1"]]}  # its cache merges the pages
     assert responses == {
         name: {
             "viewer": "administrator",
             "event": None,
             "errors": [["INVALID_INPUT", ["input", "occurredAt"]]],
-            "pages": put_together.get(name, [["3", "2"], ["1"]]),
+            "pages": merged_pages.get(name, [["3", "2"], ["1"]]),
         }
         for name in NAMES
     }
-    assert heard == dict.fromkeys(FOLLOWERS, logged)
+    assert received == dict.fromkeys(FOLLOWERS, logged)
 
 
-async def test_each_resumes_with_a_new_token_when_its_token_expires(
+async def test_each_client_resumes_with_a_new_token_when_its_token_expires(
     database_url: str, tmp_path: Path
 ) -> None:
     node.install_packages(HERE)
@@ -103,20 +105,22 @@ async def test_each_resumes_with_a_new_token_when_its_token_expires(
 
         async with contextlib.aclosing(follow_bell(url, get_token, after)) as gql:
             logged: list[str] = []
-            heard: Heard = {name: [] for name in FOLLOWERS}
+            received: ReceivedIds = {name: [] for name in FOLLOWERS}
             started_at = time.monotonic()
             while time.monotonic() - started_at < 3 * TOKEN_SECONDS:
                 logged.append(await log_notification(administrator, "while tokens expire"))
-                heard = await wait_for_one_more(clients, gql, heard)
+                received = await wait_for_one_more(clients, gql, received)
                 await asyncio.sleep(0.2)
-            for name, id in await clients.rest():
-                heard[name].append(id)
+            for name, id in await clients.close():
+                received[name].append(id)
 
-    assert heard == dict.fromkeys(FOLLOWERS, logged)
+    assert received == dict.fromkeys(FOLLOWERS, logged)
     assert len(issued) - before >= 3 * len(FOLLOWERS)
 
 
-async def test_each_stops_when_its_key_is_revoked(own_client: Client, database: Database) -> None:
+async def test_each_client_stops_when_its_key_is_revoked(
+    own_client: Client, database: Database
+) -> None:
     node.install_packages(HERE)
     key = await create_api_key(database, Permission.EVENT_READ, Permission.EVENT_CREATE)
     [id] = [
@@ -153,9 +157,11 @@ async def test_each_stops_when_its_key_is_revoked(own_client: Client, database: 
     "file", ["resuming.mjs", "apollo.mjs", "urql.mjs", "urql_sse.mjs", "request.mjs", "bell.py"]
 )
 def test_the_page_shows_the_code_that_is_tested(file: str) -> None:
-    shown = dict(re.findall(r"^`tests/clients/(\S+)`:\n\n```\w+\n(.*?)^```$", PAGE, re.M | re.S))
+    code_blocks = dict(
+        re.findall(r"^`tests/clients/(\S+)`:\n\n```\w+\n(.*?)^```$", PAGE, re.M | re.S)
+    )
 
-    assert shown[file] == (HERE / file).read_text()
+    assert code_blocks[file] == (HERE / file).read_text()
 
 
 async def get_administrator_key() -> str:
@@ -175,7 +181,7 @@ def issue_token(issued: list[str], lifetime: float = TOKEN_SECONDS, secret: str 
 
 @contextlib.asynccontextmanager
 async def serve_tokens(issued: list[str]) -> AsyncIterator[str]:
-    """The address at which every request gets a new token."""
+    """Serves a new token for every request. Yields the URL."""
 
     async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -195,42 +201,42 @@ async def log_notification(administrator: Client, summary: str) -> str:
 
 
 class NodeClients:
-    """Those of npm, in a process of their own: it is told lines, and tells lines of JSON."""
+    """The npm clients in another process, which reads and writes lines of JSON."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
         assert process.stdin is not None
         assert process.stdout is not None
-        self.told, self.telling = process.stdin, process.stdout
+        self.stdin, self.stdout = process.stdin, process.stdout
 
     async def write_line(self, line: str) -> None:
-        self.told.write(f"{line}\n".encode())
-        await self.told.drain()
+        self.stdin.write(f"{line}\n".encode())
+        await self.stdin.drain()
 
     async def read_line(self) -> Any:
         async with asyncio.timeout(TIMEOUT_SECONDS):
-            line = await self.telling.readline()
-        assert line, "it ended"
+            line = await self.stdout.readline()
+        assert line, "the process ended"
         return json.loads(line)
 
-    async def rest(self) -> list[Any]:
-        """What it tells until it has ended, for which it is asked."""
-        self.told.close()
+    async def close(self) -> list[Any]:
+        """Closes standard input. Returns the remaining lines until the process ends."""
+        self.stdin.close()
         async with asyncio.timeout(TIMEOUT_SECONDS):
-            lines = (await self.telling.read()).splitlines()
+            lines = (await self.stdout.read()).splitlines()
             assert await self.process.wait() == 0
         return [json.loads(line) for line in lines]
 
 
-async def wait_for_one_more(clients: NodeClients, gql: Bell, heard: Heard) -> Heard:
-    """Until each has heard something more. One that hears too much goes on being noted."""
-    count = 1 + len(heard["gql"])
+async def wait_for_one_more(clients: NodeClients, gql: Bell, received: ReceivedIds) -> ReceivedIds:
+    """Waits until each client has received another event. Repeated events are recorded, too."""
+    count = 1 + len(received["gql"])
     async with asyncio.timeout(TIMEOUT_SECONDS):
-        heard["gql"].append((await anext(gql))["node"]["id"])
-    while min(len(ids) for ids in heard.values()) < count:
+        received["gql"].append((await anext(gql))["node"]["id"])
+    while min(len(ids) for ids in received.values()) < count:
         name, id = await clients.read_line()
-        heard[name].append(id)
-    return heard
+        received[name].append(id)
+    return received
 
 
 @contextlib.asynccontextmanager

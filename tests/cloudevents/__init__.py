@@ -1,1 +1,1 @@
-"""The senders: CloudEvents' SDKs for Python and, in `send.mjs`, for JavaScript."""
+"""Senders: the CloudEvents SDKs for Python and, in `send.mjs`, for JavaScript."""

@@ -1,8 +1,8 @@
 """CloudEvents as the SDKs for Python and JavaScript send them, in every mode and both versions.
 
-Neither SDK writes batches: their structured events are joined by hand. The Python SDK takes no
-text for JSON data, and the JavaScript SDK percent-encodes no header: what is not ASCII it can send
-in structured mode alone.
+Neither SDK writes batches: their structured events are joined by the test. The Python SDK accepts
+no text for JSON data. The JavaScript SDK does not percent-encode headers: it can send other
+characters than ASCII only in structured mode.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ FORMER_BYTES = _FORMER | {"datacontenttype": "image/png", "bytes": "iVBORwD/"}
 
 @pytest.fixture
 def client(own_client: Client) -> Client:
-    """The SDK for JavaScript sends no header that chooses an organization."""
+    """The SDK for JavaScript sends no header that selects an organization."""
     return own_client
 
 
@@ -61,11 +61,11 @@ def with_sdk_ids(sdk: str, mode: str, events: dict[str, Sent]) -> list[Sent]:
 
 
 async def check_stored_event(client: Client, sent: Sent) -> None:
-    """What is found is what was sent, and goes out as CloudEvents 1.0."""
+    """Asserts that the stored event equals the sent one and is returned as CloudEvents 1.0."""
     event = await fetch_by_source(client, sent["id"], sent["source"])
     out = event["cloudEvent"]
     data = sent.get("data")
-    JSONFormat().read(None, json.dumps(out))  # which raises for what is no CloudEvent
+    JSONFormat().read(None, json.dumps(out))  # raises for an invalid CloudEvent
     assert event["type"] == sent["type"]
     assert event["fields"] == (data if isinstance(data, dict) else {})
     for name in ("id", "source", "type", "subject", "comexample", "datacontenttype"):
@@ -91,7 +91,7 @@ def build_sdk_event(sent: Sent) -> BaseCloudEvent:
 
 
 @pytest.mark.parametrize("mode", MODES)
-async def test_what_the_python_sdk_sends_is_stored(client: Client, mode: str) -> None:
+async def test_events_of_the_python_sdk_are_stored(client: Client, mode: str) -> None:
     events = EVENTS | {"not ASCII": NOT_ASCII, "former bytes": FORMER_BYTES}
     sent = with_sdk_ids("python", mode, events)
     sdk_events = [build_sdk_event(each) for each in sent]
@@ -116,7 +116,7 @@ async def test_what_the_python_sdk_sends_is_stored(client: Client, mode: str) ->
         await check_stored_event(client, each)
 
 
-async def test_the_python_sdk_leaves_out_the_content_type_of_json(client: Client) -> None:
+async def test_json_of_the_python_sdk_without_content_type_is_stored(client: Client) -> None:
     message = to_binary_event(CloudEvent(_FIRST | {"id": "1"}, {"depth": 3}))
     assert "content-type" not in message.headers
 
@@ -126,8 +126,8 @@ async def test_the_python_sdk_leaves_out_the_content_type_of_json(client: Client
     assert (await fetch_by_source(client, "1", _FIRST["source"]))["fields"] == {"depth": 3}
 
 
-async def test_what_the_javascript_sdk_sends_is_stored(client: Client) -> None:
-    # As its users send bytes in 0.3.
+async def test_events_of_the_javascript_sdk_are_stored(client: Client) -> None:
+    # As users of this SDK send bytes in 0.3.
     encoded = {"datacontentencoding": "base64", "data": FORMER_BYTES["bytes"]}
     former_bytes = _FORMER | {"datacontenttype": "image/png"} | encoded
     sendings = []

@@ -1,7 +1,7 @@
-"""Publishing under fire: which version of a guard judges a report, with two servers.
+"""Concurrent publication: the version of a guard rule that validates a report, with two servers.
 
-Every version has its own message. Odd versions let the subject `passes` pass, even ones nothing;
-each third only warns.
+Every version has its own message. Odd versions accept the subject `passes`, even ones reject
+everything; every third version only warns.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SUBJECTS = ("refused", "passes", "refused")
 
 @dataclass
 class PublishCounter:
-    """How many publishes had begun, and how many were answered."""
+    """The number of publications that have begun and that have been confirmed."""
 
     begun: int = 0
     answered: int = 0
@@ -47,15 +47,15 @@ class PublishCounter:
 def rule_content(version: int) -> dict[str, Any]:
     passes = "event.subject == 'passes'" if version % 2 else "false"
     return {
-        # Another text each time, so that nothing compiled before serves.
+        # A different text each time, so that no compiled expression is reused.
         "expression": f"{passes} && {version} == {version}",
         "message": f"version {version}",
         "enforcement": "REJECT" if version % 3 else "WARN",
     }
 
 
-def judging_version(results: list[dict[str, Any]]) -> int:
-    """The one version that judged all of these reports, in all that it says."""
+def enforced_version(results: list[dict[str, Any]]) -> int:
+    """Asserts that one version validated all of these reports. Returns its number."""
     errors = [result["userErrors"] + result["warnings"] for result in results]
     [first] = errors[0]
     version = int(first["version"])
@@ -81,17 +81,19 @@ async def servers(database_url: str, tmp_path: Path) -> AsyncIterator[Servers]:
 
 
 async def log_reports(server: Client, clock: PublishCounter) -> None:
-    """A list of reports, judged by one version: none that was replaced when it began."""
+    """Logs a list of reports. One version must validate all: none that was replaced before the
+    request.
+    """
     earliest = clock.answered
 
     payload = await server.execute_field(LOG, input=[{"subject": each} for each in SUBJECTS])
 
-    assert earliest <= judging_version(payload["results"]) <= clock.begun
+    assert earliest <= enforced_version(payload["results"]) <= clock.begun
     clock.stored |= {each["event"]["id"] for each in payload["results"] if each["event"]}
 
 
 async def update_event(server: Client, clock: PublishCounter, event_id: str) -> None:
-    """The same of an update."""
+    """The same for an update."""
     earliest = clock.answered
 
     payload = await server.execute_field(REVISE, input={"id": event_id, "content": "revised"})
@@ -102,7 +104,7 @@ async def update_event(server: Client, clock: PublishCounter, event_id: str) -> 
     assert (payload["event"] is None) == bool(violation["version"] % 3)
 
 
-async def test_a_report_is_judged_by_the_version_in_force_and_by_no_mixture(
+async def test_a_report_is_validated_by_exactly_one_published_version(
     servers: Servers,
 ) -> None:
     clock = PublishCounter()

@@ -1,4 +1,6 @@
-"""A database that ends, or has no room: every door says so, nothing is lost, and it goes on."""
+"""A lost database or a full disk: every API returns an error, nothing is lost, and the server
+recovers.
+"""
 
 from __future__ import annotations
 
@@ -32,9 +34,7 @@ def client(own_client: Client) -> Client:
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
-async def test_every_door_of_a_database_that_is_gone_says_so(
-    client: Client, database_url: str
-) -> None:
+async def test_every_api_reports_a_dropped_database(client: Client, database_url: str) -> None:
     name = database_url.split("@/")[1].split("?")[0]
     administration = await asyncpg.connect(database_url.replace(name, "postgres"))
     await administration.execute(f"DROP DATABASE {name} WITH (FORCE)")
@@ -80,16 +80,16 @@ async def test_nothing_acknowledged_is_lost_when_all_backends_are_killed(
             )
         await asyncio.gather(*writers)
         stored = [each["summary"] for each in (await client.execute_field(SUMMARIES))["nodes"]]
-        heard = [each["event"]["summary"] for each in await follower.receive_many(len(stored))]
+        received = [each["event"]["summary"] for each in await follower.receive_many(len(stored))]
     await administration.close()
 
     assert set(acknowledged) <= set(stored)
     assert set(refused) <= {"UNAVAILABLE"}
-    assert sorted(heard) == sorted(stored)
+    assert sorted(received) == sorted(stored)
     assert len(set(stored)) == len(stored)
 
 
-async def test_a_postgresql_that_crashes_and_comes_back_leaves_no_gap_and_needs_no_restart(
+async def test_the_server_recovers_from_a_crash_of_postgresql_without_a_gap(
     cluster: PostgresServer, serve: Serve
 ) -> None:
     url = f"postgresql://postgres@/postgres?host={cluster.get_postmaster_info().socket_dir}"
@@ -98,7 +98,7 @@ async def test_a_postgresql_that_crashes_and_comes_back_leaves_no_gap_and_needs_
         head = await client.execute_field("{ logHead }")
         async with client.subscription(FOLLOW, after=head) as follower:
             acknowledged = [await log_until_acknowledged(client, f"before {n}") for n in range(3)]
-            heard = await follower.receive_many(3)
+            received = await follower.receive_many(3)
 
             crash_database(cluster)
             refused = await client.post(LOG_EVENT, input={"summary": "refused"})
@@ -108,7 +108,7 @@ async def test_a_postgresql_that_crashes_and_comes_back_leaves_no_gap_and_needs_
                 await late.connection.wait_closed()
             cluster.ensure_postgres_running()
             acknowledged += [await log_until_acknowledged(client, f"after {n}") for n in range(3)]
-            heard += await follower.receive_many(3)
+            received += await follower.receive_many(3)
             fit = await wait_for_ready(client, 200)
         stored = [each["summary"] for each in (await client.execute_field(SUMMARIES))["nodes"]]
 
@@ -116,36 +116,38 @@ async def test_a_postgresql_that_crashes_and_comes_back_leaves_no_gap_and_needs_
     assert refused.json()["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
     assert (alive.status_code, late.connection.close_code) == (200, 1013)
     assert (unready["status"], fit["status"]) == ("unready", "ready")
-    assert [each["event"]["summary"] for each in heard] == acknowledged
+    assert [each["event"]["summary"] for each in received] == acknowledged
     assert sorted(stored) == sorted(acknowledged)
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
-async def test_a_full_disk_refuses_what_does_not_fit_and_goes_on_when_there_is_room(
-    client: Client, room: dict[str, int]
+async def test_a_full_disk_rejects_writes_until_there_is_space(
+    client: Client, page_limit: dict[str, int]
 ) -> None:
     first_event = await client.log_event(summary="kept")
-    room["pages"] = 1  # as many as there are, and none more
+    page_limit["pages"] = 1  # the present number, and no more
     large = {"summary": "too much", "content": "x" * 50_000}
 
     refused = await client.expect_error(LOG_EVENT, input=large)
     listed = await client.execute_field(SUMMARIES)
     head = await client.execute_field("{ logHead }")
-    room["pages"] = 1_000_000
+    page_limit["pages"] = 1_000_000
     later = await client.log_event(**large)
     async with client.subscription(FOLLOW, after=head) as follower:
-        heard = await follower.receive_next()
+        received = await follower.receive_next()
 
     assert refused["extensions"] == {"code": "UNAVAILABLE"}
     assert refused["message"] == "The disk of the database is full."
     assert listed == {"nodes": [{"summary": first_event["summary"]}]}
-    assert heard["event"] == {"summary": later["summary"]}
+    assert received["event"] == {"summary": later["summary"]}
     assert await client.execute_field(COUNT) == {"totalCount": 2}
 
 
 @pytest.fixture
 def cluster() -> Iterator[PostgresServer]:
-    """A PostgreSQL of its own, as it comes: nobody else is hurt when it crashes."""
+    """A separate PostgreSQL server with default settings, so that its crash affects no other
+    test.
+    """
     folder = Path(tempfile.mkdtemp(prefix="tocsin-crashing-"))
     server = get_server(folder, cleanup_mode="delete")
     yield server
@@ -154,7 +156,7 @@ def cluster() -> Iterator[PostgresServer]:
 
 
 def crash_database(cluster: PostgresServer) -> None:
-    """All at once, without a last word to anybody."""
+    """Ends all processes immediately, without notifying clients."""
     postmaster: Any = cluster.get_postmaster_info().process
     postmaster.send_signal(signal.SIGQUIT)
     postmaster.wait(TIMEOUT_SECONDS)
@@ -168,7 +170,7 @@ async def wait_for_ready(client: Client, status: int) -> Any:
 
 
 async def log_until_acknowledged(client: Client, summary: str) -> str:
-    """Sent again until it is acknowledged; a replay is known by its id."""
+    """Sends the event again until it is acknowledged. Replays are detected by the source ID."""
     attributes = {"summary": summary, "source": "test", "sourceId": summary}
     async with asyncio.timeout(TIMEOUT_SECONDS):
         while "errors" in (answer := await client.execute(LOG_EVENT, input=attributes)):
@@ -177,8 +179,8 @@ async def log_until_acknowledged(client: Client, summary: str) -> str:
 
 
 @pytest.fixture
-def room() -> Iterator[dict[str, int]]:
-    """How many pages the SQLite file may have, from the next transaction on."""
+def page_limit() -> Iterator[dict[str, int]]:
+    """The maximum number of pages of the SQLite file, which applies from the next transaction."""
     most = {"pages": 1_000_000}
 
     def limit(connection: Connection) -> None:
@@ -193,7 +195,7 @@ def room() -> Iterator[dict[str, int]]:
 async def write_events(
     client: Client, name: str, acknowledged: list[str], refused: list[str]
 ) -> None:
-    """Twenty events, each again until it is acknowledged."""
+    """Logs twenty events. Sends each again until it is acknowledged."""
     for number in range(20):
         async with asyncio.timeout(TIMEOUT_SECONDS):
             while True:

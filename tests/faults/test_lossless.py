@@ -1,6 +1,6 @@
-"""The small versions of `benchmarks/faults.py`, by its servers and clients: counts alone.
+"""Small versions of `benchmarks/faults.py`, with its servers and clients, which only count.
 
-Everything that writers and subscribers were told is compared with the log.
+Everything that writers and subscribers received is compared with the change log.
 """
 
 from __future__ import annotations
@@ -50,16 +50,16 @@ subscription ($after: String) { notificationAdded(after: $after) { node { summar
 
 
 async def run_fault(fault: Fault, database_url: str, folder: Path) -> dict[str, str]:
-    """What the fault's table says; nothing of it may be broken."""
+    """Returns the table of the fault. No check may have failed."""
     empty = await create_empty_database(database_url, folder)
     figures = FaultFigures()
 
-    def break_it() -> None:
+    def run_on_cluster() -> None:
         with FaultCluster(empty) as site:
             fault(site, figures, Namespace(writers=4))
             figures.record_expected_zero("errors in the servers' logs", site.count_logged_errors())
 
-    await asyncio.to_thread(break_it)
+    await asyncio.to_thread(run_on_cluster)
     [table] = figures.tables.values()
     assert figures.broken == []
     assert int(table["acknowledged"].replace(",", "")) > 0
@@ -67,12 +67,12 @@ async def run_fault(fault: Fault, database_url: str, folder: Path) -> dict[str, 
 
 
 def kill_and_cut(site: FaultCluster, figures: FaultFigures, _: Namespace) -> None:
-    """Two servers; one of them is killed and started again, and sockets of both are cut."""
+    """Two servers. One is killed and started again, and sockets of both are cut."""
     figures.start_fault("kill -9 and cut sockets under writers")
     ports = [find_free_port(), find_free_port()]
     killed, other = [site.start_server(port) for port in ports]
-    asking = FaultClient(other.url)
-    subscribers = site.start_subscribers(ports, asking.fetch_head(), 8)
+    client_of_other = FaultClient(other.url)
+    subscribers = site.start_subscribers(ports, client_of_other.fetch_head(), 8)
     writers = site.start_writers(ports, 4)
     await_writes(other, 10)
     for _cut in range(CUTS):
@@ -80,11 +80,11 @@ def kill_and_cut(site: FaultCluster, figures: FaultFigures, _: Namespace) -> Non
         assert subscribers.receive() == "cut"
     killed.kill()
     await_writes(site.start_server(ports[0]), 10)
-    _, heard = check_against_log(figures, asking, writers, subscribers)
-    figures.record("sockets resumed", sum(len(each["codes"]) for each in heard))
+    _, received = check_against_log(figures, client_of_other, writers, subscribers)
+    figures.record("sockets resumed", sum(len(each["codes"]) for each in received))
 
 
-async def test_killed_servers_and_cut_sockets_lose_nothing_and_repeat_nothing(
+async def test_killed_servers_and_cut_sockets_lose_and_repeat_nothing(
     database_url: str, tmp_path: Path
 ) -> None:
     table = await run_fault(kill_and_cut, database_url, tmp_path)
@@ -94,10 +94,10 @@ async def test_killed_servers_and_cut_sockets_lose_nothing_and_repeat_nothing(
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
-async def test_sigterm_cuts_no_request_and_its_sockets_resume_without_a_gap(
+async def test_sigterm_interrupts_no_request_and_sockets_resume_without_a_gap(
     database_url: str, tmp_path: Path
 ) -> None:
-    """On SQLite `test_workers.py` has it, over kept connections and sockets."""
+    """SQLite is covered by `test_workers.py`, with persistent connections and sockets."""
     table = await run_fault(faults.drain_servers, database_url, tmp_path)
 
     assert table.items() >= NOTHING_LOST.items()
@@ -105,8 +105,8 @@ async def test_sigterm_cuts_no_request_and_its_sockets_resume_without_a_gap(
     assert table["WebSocket close codes"] == "1012: 8"
 
 
-async def test_who_reads_nothing_costs_a_bounded_number_of_bytes_and_hurts_nobody(
-    database_url: str, serve: Serve, connections: list[Connection], held: list[int]
+async def test_the_memory_for_subscribers_that_do_not_read_is_bounded(
+    database_url: str, serve: Serve, connections: list[Connection], buffered_bytes_seen: list[int]
 ) -> None:
     most = 3 * len(LARGE) + 3_000
     async with (
@@ -124,43 +124,43 @@ async def test_who_reads_nothing_costs_a_bounded_number_of_bytes_and_hurts_nobod
         head = await client.execute_field("{ logHead }")
         async with client.subscription(BELL, after=head) as healthy:
             logged = asyncio.create_task(log_large_notifications(client, 60))
-            heard = [each["node"]["summary"] for each in await healthy.receive_many(60)]
+            received = [each["node"]["summary"] for each in await healthy.receive_many(60)]
             summaries = await logged
             for stuck in silent:
                 for n in range(1_000):
-                    await stuck.ping(f"{n:0125}")  # each wants a pong
+                    await stuck.ping(f"{n:0125}")  # each requires a pong
             unsent = [each.transport.get_write_buffer_size() for each in connections]
 
-    assert heard == summaries
+    assert received == summaries
     assert len(unsent) == 6
-    # One answer on its way, behind less than the 64 KiB at which its sender waits.
+    # At most one response is being sent, after less than the 64 KiB at which the sender waits.
     assert max(unsent) < 65_536 + len(LARGE) + 1_000
-    assert 0 < max(held) <= most
+    assert 0 < max(buffered_bytes_seen) <= most
 
 
 @pytest.fixture
 def connections(monkeypatch: pytest.MonkeyPatch) -> list[Connection]:
-    """The server's ends of the sockets that are made."""
+    """The connections of the server."""
     seen: list[Connection] = []
     original_connection_made = Connection.connection_made
 
-    def noting(connection: Connection, transport: Any) -> None:
+    def record(connection: Connection, transport: Any) -> None:
         seen.append(connection)
         original_connection_made(connection, transport)
 
-    monkeypatch.setattr(Connection, "connection_made", noting)
+    monkeypatch.setattr(Connection, "connection_made", record)
     return seen
 
 
 @pytest.fixture
-def held(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The most bytes that waited for a subscriber, each time that some were handed out."""
+def buffered_bytes_seen(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The largest number of buffered bytes of a subscriber after each delivery."""
     seen: list[int] = []
-    hand_out = Broadcast._deliver
+    deliver = Broadcast._deliver
 
-    async def noting(broadcast: Broadcast, entries: Sequence[Entry]) -> None:
-        await hand_out(broadcast, entries)
+    async def record(broadcast: Broadcast, entries: Sequence[Entry]) -> None:
+        await deliver(broadcast, entries)
         seen.append(max(each.buffered_bytes for each in broadcast.subscribers))
 
-    monkeypatch.setattr(Broadcast, "_deliver", noting)
+    monkeypatch.setattr(Broadcast, "_deliver", record)
     return seen

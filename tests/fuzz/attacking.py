@@ -1,9 +1,9 @@
-"""A server of its own, attacked over bare sockets: `python -m tests.fuzz.attacking DAMAGED SEED`.
+"""Attacks a server over raw sockets: `python -m tests.fuzz.attacking DAMAGED SEED`.
 
-The whole table of `hostile_requests`, and so many of its requests that chance has damaged.
+Sends the whole table of `hostile_requests`, and DAMAGED of its requests with random damage.
 
-What it shows: no answer of 500 or more, every request ends by an answer or a close, memory stays
-within a bound, and a good request is answered afterwards.
+Checks that no response is 500 or more, that every request ends with a response or a close, that
+memory is bounded, and that a valid request is answered afterwards.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from itertools import islice
 from pathlib import Path
 
 from tests.client import ADMINISTRATOR, Client
-from tests.fuzz.hostile_requests import Attack, damaged, the_table
+from tests.fuzz.hostile_requests import Attack, damaged, build_table
 
 PATIENCE_SECONDS = 60.0
 AT_ONCE = 16
-QUIET_SECONDS = 1.0  # after which the client says that it has no more to send
-# What the server may have more of afterwards, and at any time, than after its first answer.
-KEPT_BYTES = 256 << 20
+QUIET_SECONDS = 1.0  # the client then sends the end of its stream
+# The maximum growth of memory, at any time, since the first response.
+MAX_GROWTH_BYTES = 256 << 20
 _STATUS = re.compile(rb"(?:^|\n)HTTP/1\.1 (\d{3}) ")
-# Where a request is cut off, SQLAlchemy gives up closing its connection to SQLite, and ends it.
+# When a request is interrupted, SQLAlchemy cannot close its SQLite connection gracefully.
 _CUT_OFF = "AsyncAdapt_aiosqlite_connection._terminate_graceful_close"
 _COUNT = "{ events { totalCount } }"
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Of a process, in bytes: now, and at its highest."""
+    """The memory of a process in bytes: current and peak."""
 
     now: int
     peak: int
@@ -45,7 +45,7 @@ class Memory:
 
 @dataclass
 class Report:
-    """How the attacks ended, and what must not be."""
+    """The results of the attacks, and the failed checks."""
 
     ends: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
@@ -53,7 +53,7 @@ class Report:
 
     @property
     def grown_bytes(self) -> int:
-        """By how much more memory there was at any time than at first."""
+        """The growth of memory from the first response to the peak."""
         return self.memory[-1].peak - self.memory[0].now
 
 
@@ -72,13 +72,13 @@ class Target:
         match = dict(re.findall(r"^(VmRSS|VmHWM):\s+(\d+) kB", status, re.MULTILINE))
         return Memory(int(match["VmRSS"]) * 1024, int(match["VmHWM"]) * 1024)
 
-    def complaints(self) -> list[str]:
-        """What the server logged as its own mistake."""
+    def logged_errors(self) -> list[str]:
+        """Returns the lines of the server log that report errors of the server."""
         lines = self.log.read_text(errors="replace").splitlines()
-        return [line for line in lines if _is_a_mistake(line)]
+        return [line for line in lines if _is_server_error(line)]
 
 
-def _is_a_mistake(line: str) -> bool:
+def _is_server_error(line: str) -> bool:
     if _CUT_OFF in line:
         return False
     try:
@@ -88,9 +88,9 @@ def _is_a_mistake(line: str) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def a_target(database_url: str, folder: Path) -> AsyncIterator[Target]:
-    """`tocsin serve`, on a database whose administrator has the key that the attacks have."""
-    # A guess is slowed elsewhere; here each one is answered at once.
+async def run_target(database_url: str, folder: Path) -> AsyncIterator[Target]:
+    """Runs `tocsin serve` on a database whose administrator has the key of the attacks."""
+    # Disables the delay of failed authentication attempts, which has its own tests.
     settings = {
         "DATABASE_URL": database_url,
         "BOOTSTRAP_KEY": ADMINISTRATOR,
@@ -128,11 +128,11 @@ async def a_target(database_url: str, folder: Path) -> AsyncIterator[Target]:
 
 
 async def attack(target: Target, chosen: Sequence[Attack]) -> Report:
-    """Sends all of them, some at a time."""
+    """Sends all requests, several at a time."""
     report = Report()
     waiting = iter(chosen)
 
-    async def go_on() -> None:
+    async def send_next() -> None:
         for each in waiting:
             try:
                 async with asyncio.timeout(PATIENCE_SECONDS):
@@ -149,22 +149,22 @@ async def attack(target: Target, chosen: Sequence[Attack]) -> Report:
     async with Client(target.url) as client:
         await client.execute_field(_COUNT)
         report.memory.append(target.memory())
-        await asyncio.gather(*(go_on() for _ in range(AT_ONCE)))
+        await asyncio.gather(*(send_next() for _ in range(AT_ONCE)))
         report.memory.append(target.memory())
         await client.execute_field(_COUNT)
-    if report.grown_bytes > KEPT_BYTES:
+    if report.grown_bytes > MAX_GROWTH_BYTES:
         report.wrong.append(f"grows by {report.grown_bytes:,} bytes")
-    report.wrong += [f"logged: {line[:6_000]}" for line in target.complaints()]
+    report.wrong += [f"logged: {line[:6_000]}" for line in target.logged_errors()]
     return report
 
 
 async def _send(port: int, attack: Attack) -> bytes:
-    """What came back, up to the end of one answer that says its length, or to the close."""
+    """Returns the response: up to the end given by its length, or to the close."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    heard, waits = b"", attack.ends
+    received, waits = b"", attack.ends
     try:
         writer.write(attack.sent)
-        while attack.ends or not _is_whole(heard):
+        while attack.ends or not _is_whole(received):
             try:
                 async with asyncio.timeout(QUIET_SECONDS if waits else None):
                     piece = await reader.read(1 << 20)
@@ -174,16 +174,16 @@ async def _send(port: int, attack: Attack) -> bytes:
                 continue
             if not piece:
                 break
-            heard += piece
+            received += piece
     except OSError:
-        pass  # it was closed while we spoke
+        pass  # the server closed it while the request was sent
     finally:
         writer.transport.abort()
-    return heard
+    return received
 
 
-def _is_whole(heard: bytes) -> bool:
-    head, separator, body = heard.partition(b"\r\n\r\n")
+def _is_whole(received: bytes) -> bool:
+    head, separator, body = received.partition(b"\r\n\r\n")
     length = re.search(rb"\ncontent-length: (\d+)", head)
     if not separator or head.startswith(b"HTTP/1.1 100"):
         return False
@@ -194,8 +194,8 @@ def _is_whole(heard: bytes) -> bool:
 
 async def _main(count: int, seed: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        async with a_target(f"sqlite:///{folder}/tocsin.db", Path(folder)) as target:
-            chosen = [*the_table(seed), *islice(damaged(seed), count)]
+        async with run_target(f"sqlite:///{folder}/tocsin.db", Path(folder)) as target:
+            chosen = [*build_table(seed), *islice(damaged(seed), count)]
             report = await attack(target, chosen)
     before, after = report.memory
     print(dict(report.ends))

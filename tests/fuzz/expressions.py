@@ -1,7 +1,7 @@
-"""Random and hostile expressions, in batches, each in a process of its own.
+"""Random and hostile expressions, in batches, each in its own process.
 
-`python -m tests.fuzz.expressions COUNT SEED`: CEL is C++ and can end CPython, so only the death of
-a child tells that it did.
+`python -m tests.fuzz.expressions COUNT SEED`. CEL is C++ and can crash CPython, which only the exit
+of a child process shows.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from app.domain.shared.limits import Limits
 from tests.domain.examples import NOW, make_event, make_field
 
 BATCH = 250
-# For a whole batch. What loops without bound takes for ever, and what grows without bound dies.
+# For a whole batch: infinite loops exceed the time, unbounded growth exceeds the memory.
 PATIENCE_SECONDS = 300
 MEMORY_BYTES = 2 << 30
 
@@ -87,7 +87,7 @@ _MACROS = ["all", "exists", "exists_one", "map", "filter"]
 
 
 def expressions(seed: int) -> Iterator[str]:
-    """Expressions without end, the same for a seed."""
+    """Yields expressions indefinitely, the same for the same seed."""
     chance = random.Random(seed)
     while True:
         kind = chance.random()
@@ -102,7 +102,7 @@ def expressions(seed: int) -> Iterator[str]:
 def _nested(chance: random.Random, depth: int) -> str:
     if depth == 0:
         atom = chance.choice(_ATOMS)
-        return f"dyn({atom})" if chance.random() < 0.8 else atom  # past the check of types
+        return f"dyn({atom})" if chance.random() < 0.8 else atom  # passes the type check
 
     def one() -> str:
         return _nested(chance, depth - 1)
@@ -166,8 +166,8 @@ def _hostile(chance: random.Random) -> str:
     )
 
 
-def judge(text: str, form: str) -> str:
-    """What became of the expression, which is one of few things."""
+def evaluate(text: str, form: str) -> str:
+    """Evaluates an expression. Returns "refused", "answered" or "failed"."""
     expression = compile_expression(text, FORM if form == "typed" else None, LIMITS)
     if not isinstance(expression, Expression):
         assert expression, text
@@ -177,20 +177,22 @@ def judge(text: str, form: str) -> str:
         return "refused"
     assert expression.steps <= LIMITS.expression_steps, text
     ends: set[str] = set()
-    for event, old in _occasions(form):
-        held = evaluate_expression(expression, event, old, NOW)
-        assert isinstance(held, bool | str), text
-        ends.add("answered" if isinstance(held, bool) else "failed")
+    for event, old in _event_pairs(form):
+        result = evaluate_expression(expression, event, old, NOW)
+        assert isinstance(result, bool | str), text
+        ends.add("answered" if isinstance(result, bool) else "failed")
     return min(ends)
 
 
-def _occasions(form: str) -> list[tuple[EventState, EventState | None]]:
+def _event_pairs(form: str) -> list[tuple[EventState, EventState | None]]:
     full = TYPED if form == "typed" else FREE
     return [(EMPTY, None), (full, None), (full, EMPTY), (EMPTY, full)]
 
 
 def run(count: int, seed: int) -> dict[str, int]:
-    """How many expressions ended how. Raises for a child that died, hung or found a mistake."""
+    """Returns the number of expressions by result. Raises if a child crashed, hung or found an
+    error.
+    """
     ends: dict[str, int] = {}
     for begin in range(0, count, BATCH):
         size = min(BATCH, count - begin)
@@ -212,8 +214,10 @@ def _batch(size: int, seed: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     ends: dict[str, int] = {}
     for number, text in enumerate(islice(expressions(seed), size)):
-        print(number, ascii(text[:300]), file=sys.stderr, flush=True)  # the last is the culprit
-        end = judge(text, "typed" if number % 2 else "free")
+        print(
+            number, ascii(text[:300]), file=sys.stderr, flush=True
+        )  # the last line is the cause of a crash
+        end = evaluate(text, "typed" if number % 2 else "free")
         ends[end] = ends.get(end, 0) + 1
     print(json.dumps(ends))
 

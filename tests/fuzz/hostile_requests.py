@@ -60,15 +60,15 @@ _RAW_VALUES = [
 
 @dataclass(frozen=True)
 class Attack:
-    """What is sent, and whether the client then says that it has no more to send."""
+    """The bytes to send, and whether the client then ends its stream."""
 
     name: str
     sent: bytes
     ends: bool = False
 
 
-def the_table(seed: int) -> list[Attack]:
-    """Each family's requests, in turn."""
+def build_table(seed: int) -> list[Attack]:
+    """The requests of every family."""
     chance = random.Random(seed)
     return [
         replace(attack, name=f"{family.__name__.strip('_')} {number}")
@@ -78,8 +78,8 @@ def the_table(seed: int) -> list[Attack]:
 
 
 def damaged(seed: int) -> Iterator[Attack]:
-    """Requests of the table with some bytes changed, without end."""
-    chance, table = random.Random(seed), the_table(seed)
+    """Yields requests of the table with random changes of bytes, indefinitely."""
+    chance, table = random.Random(seed), build_table(seed)
     for number in count():
         yield _damaged(chance, chance.choice(table), number)
 
@@ -112,7 +112,7 @@ def _damaged(chance: random.Random, attack: Attack, number: int) -> Attack:
 def _http(
     start: bytes | str, body: bytes | None = None, *headers: bytes | str, key: bool = True
 ) -> bytes:
-    """A whole request with a good credential, one header a line; the connection ends with it."""
+    """A whole request with a valid credential, one header per line. The connection ends with it."""
     lines = [start, "Host: tocsin", "Connection: close"]
     if key:
         lines.append(f"Authorization: Bearer {ADMINISTRATOR}")
@@ -502,7 +502,7 @@ def _documents(_: random.Random) -> Iterator[Attack]:
         yield _asked(query, None, "Accept: text/event-stream")
 
 
-# A place for a value, with the type that belongs there.
+# A value of each type, as literal or variable.
 _PLACES = [
     ("$v: ID!", "{ event(id: $v) { id } }"),
     ("$v: ID!", "{ node(id: $v) { id } }"),
@@ -615,7 +615,7 @@ _SHAKE = (
 
 def _shake(*headers: str, start: str = "GET /graphql HTTP/1.1", frames: bytes = b"") -> Attack:
     lines = [start, "Host: tocsin", *(headers or _SHAKE)]
-    if frames:  # the server reads all of them before it is told that the client leaves
+    if frames:  # the server reads all of them before it receives the close of the client
         frames += _frame(b"\x03\xe8", first=0x88)
     return Attack("", "\r\n".join(lines).encode() + b"\r\n\r\n" + frames, ends=True)
 

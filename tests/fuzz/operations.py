@@ -1,7 +1,7 @@
-"""Operations drawn from the schema by schemathesis, sent to a server of its own.
+"""Random operations that schemathesis generates from the schema, sent to a separate server.
 
-`python -m tests.fuzz.operations EXAMPLES SEED`: so many of each field of Query and Mutation. What
-they do is up to chance; none may be answered by a mistake of the server.
+`python -m tests.fuzz.operations EXAMPLES SEED` sends EXAMPLES of each field of Query and Mutation.
+None may result in an internal error.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from hypothesis import strategies as st
 from schemathesis.graphql import nodes
 
 from tests.client import ADMINISTRATOR
-from tests.fuzz.attacking import PATIENCE_SECONDS, a_target
+from tests.fuzz.attacking import PATIENCE_SECONDS, run_target
 
 ROOT = Path(__file__).parents[2]
-MISTAKE = "INTERNAL_SERVER_ERROR"
+INTERNAL_ERROR = "INTERNAL_SERVER_ERROR"
 _INSTANTS = ("2026-04-10T10:30:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59Z", "now")
 _LENGTHS = ("PT15M", "P7D", "P99999D", "PT0S", "P1Y", "")
 _LEAVES: Any = st.one_of(
@@ -48,7 +48,7 @@ def _object(members: dict[str, Any]) -> ObjectValueNode:
     return ObjectValueNode(fields=tuple(fields))
 
 
-def _teach_scalars() -> None:
+def _register_scalars() -> None:
     values = st.recursive(_LEAVES, _members, max_leaves=8)
     schemathesis.graphql.scalar("DateTime", st.sampled_from(_INSTANTS).map(nodes.String))
     schemathesis.graphql.scalar("Duration", st.sampled_from(_LENGTHS).map(nodes.String))
@@ -56,8 +56,10 @@ def _teach_scalars() -> None:
 
 
 def send_drawn(url: str, examples: int, seed_of_all: int) -> Counter[str]:
-    """How the operations ended, by field. AssertionError with one that is the server's mistake."""
-    _teach_scalars()
+    """Returns the number of operations by result. Raises AssertionError with one that failed
+    internally.
+    """
+    _register_scalars()
     schema = schemathesis.graphql.from_path(str(ROOT / "schema.graphql"))
     schema.config.update(base_url=f"{url}/graphql")
     session = requests.Session()
@@ -77,26 +79,26 @@ def send_drawn(url: str, examples: int, seed_of_all: int) -> Counter[str]:
         )
         @given(case=operation.as_strategy())
         def is_answered(case: Any) -> None:
-            ends[_sent(case, session)] += 1
+            ends[_send_case(case, session)] += 1
 
         is_answered()
     return ends
 
 
-def _sent(case: Any, session: requests.Session) -> str:
+def _send_case(case: Any, session: requests.Session) -> str:
     answer = case.call(session=session, timeout=PATIENCE_SECONDS)
     assert answer.status_code < 500, (answer.status_code, case.body)
     errors = answer.json().get("errors", [])
     codes = {each["extensions"]["code"] for each in errors}
-    assert MISTAKE not in codes, (answer.text, case.body)
+    assert INTERNAL_ERROR not in codes, (answer.text, case.body)
     return ", ".join(sorted(codes)) or "answered"
 
 
 async def _main(examples: int, seed_of_all: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        async with a_target(f"sqlite:///{folder}/tocsin.db", Path(folder)) as target:
+        async with run_target(f"sqlite:///{folder}/tocsin.db", Path(folder)) as target:
             print(dict(await asyncio.to_thread(send_drawn, target.url, examples, seed_of_all)))
-            for line in target.complaints():
+            for line in target.logged_errors():
                 sys.exit(line)
 
 

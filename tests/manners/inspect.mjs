@@ -1,5 +1,5 @@
-// inspect.mjs CONTRACT SCHEMA < DOCUMENTS: what graphql-inspector says of the way from the contract
-// to the schema, and of documents, [{name, body}], as JSON.
+// inspect.mjs CONTRACT SCHEMA < DOCUMENTS: prints, as JSON, the changes that graphql-inspector finds
+// from the contract to the schema, and its messages about the documents, [{name, body}].
 import { diff, validate } from "@graphql-inspector/core";
 import { buildSchema, Source } from "graphql";
 import { readFileSync } from "node:fs";
@@ -13,7 +13,7 @@ const changes = (await diff(contract, schema)).map(({ criticality, type, message
   type,
   message,
 }));
-const told = validate(
+const messages = validate(
   schema,
   documents.map(({ name, body }) => new Source(body, name)),
 ).map(({ source, errors, deprecated }) => ({
@@ -21,4 +21,4 @@ const told = validate(
   errors: errors.map((error) => error.message),
   deprecated: deprecated.map((error) => error.message),
 }));
-console.log(JSON.stringify({ changes, told }));
+console.log(JSON.stringify({ changes, messages }));

@@ -1,4 +1,4 @@
-"""What others build clients with gets on with the schema: Relay, codegen, eslint, inspector."""
+"""Tools of client developers work with the schema: Relay, codegen, eslint and inspector."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def packages() -> None:
     node.install_packages(HERE)
 
 
-def test_relay_compiles_lists_that_page_and_nodes_that_are_fetched_again(tmp_path: Path) -> None:
+def test_relay_compiles_pagination_and_refetchable_nodes(tmp_path: Path) -> None:
     project = copy_project("relay", tmp_path)
     (project / "made").mkdir()
 
@@ -44,7 +44,7 @@ def test_relay_compiles_lists_that_page_and_nodes_that_are_fetched_again(tmp_pat
     assert refetched == {"node(id: $id)", "events(first: ", "notifications(first: "}
 
 
-def test_relay_s_compiler_sees_what_is_wrong_with_a_connection(tmp_path: Path) -> None:
+def test_relay_s_compiler_detects_an_invalid_connection(tmp_path: Path) -> None:
     project = copy_project(
         "relay", tmp_path, replace_in_schema("  node: Event!\n", "  nodes: [Event!]!\n")
     )
@@ -56,7 +56,7 @@ def test_relay_s_compiler_sees_what_is_wrong_with_a_connection(tmp_path: Path) -
     assert "EventEdge" in compiled.stdout + compiled.stderr
 
 
-def test_what_codegen_makes_is_accepted_by_tsc_with_a_program_that_uses_it(tmp_path: Path) -> None:
+def test_tsc_compiles_generated_types_and_a_program_that_uses_them(tmp_path: Path) -> None:
     project = copy_project("codegen", tmp_path)
 
     process = run_script(HERE, "../generate.mjs", str(project / "schema.graphql"), str(project))
@@ -67,7 +67,7 @@ def test_what_codegen_makes_is_accepted_by_tsc_with_a_program_that_uses_it(tmp_p
     assert json.loads((project / "tsconfig.json").read_text())["compilerOptions"]["strict"] is True
 
 
-def test_the_program_does_not_compile_where_one_of_is_lost(tmp_path: Path) -> None:
+def test_the_program_does_not_compile_without_one_of(tmp_path: Path) -> None:
     lost = replace_in_schema("input EventTypeBy @oneOf", "input EventTypeBy")
     project = copy_project("codegen", tmp_path, lost)
 
@@ -77,13 +77,13 @@ def test_the_program_does_not_compile_where_one_of_is_lost(tmp_path: Path) -> No
     assert "Unused '@ts-expect-error' directive" in typed.stdout
 
 
-def test_eslint_has_nothing_to_say(tmp_path: Path) -> None:
+def test_eslint_finds_no_problems(tmp_path: Path) -> None:
     (tmp_path / "schema.graphql").write_text(SCHEMA)
 
     assert lint_schema(tmp_path) == []
 
 
-def test_eslint_sees_a_broken_connection_and_what_is_not_described(tmp_path: Path) -> None:
+def test_eslint_detects_an_invalid_connection_and_missing_descriptions(tmp_path: Path) -> None:
     broken = replace_in_schema('  """Whether there are rows before this page."""\n', "")
     broken = broken.replace("EventEdge", "EventLink").replace("Viewer", "ViewerType")
     (tmp_path / "schema.graphql").write_text(broken)
@@ -93,20 +93,20 @@ def test_eslint_sees_a_broken_connection_and_what_is_not_described(tmp_path: Pat
     )
 
 
-def test_inspector_finds_no_breaking_change_on_the_way_from_the_contract(tmp_path: Path) -> None:
+def test_inspector_finds_no_breaking_change_from_the_contract_to_the_schema(tmp_path: Path) -> None:
     changes = inspect_schema(tmp_path, SCHEMA)["changes"]
 
     assert [change for change in changes if change["level"] == "BREAKING"] == []
     assert [change for change in changes if change["type"] == ONE_OF_LOST] == []
 
 
-def test_inspector_knows_one_of(tmp_path: Path) -> None:
+def test_inspector_supports_one_of(tmp_path: Path) -> None:
     both = 'query Both { eventType(by: { id: "1", type: "2" }) { id } }'
 
     lost = inspect_schema(
         tmp_path, replace_in_schema("input EventTypeBy @oneOf", "input EventTypeBy")
     )["changes"]
-    [messages] = inspect_schema(tmp_path, SCHEMA, {"both": both})["told"]
+    [messages] = inspect_schema(tmp_path, SCHEMA, {"both": both})["messages"]
 
     found = [change["message"] for change in lost if change["type"] == ONE_OF_LOST]
     assert found == ["Directive 'oneOf' was removed from input object 'EventTypeBy'"]
@@ -122,20 +122,20 @@ def test_inspector_accepts_every_document_of_the_readme_and_the_docs(tmp_path: P
         )
     }
 
-    messages = inspect_schema(tmp_path, SCHEMA, documents)["told"]
+    messages = inspect_schema(tmp_path, SCHEMA, documents)["messages"]
 
     assert messages == []
     assert len(documents) > 20
 
 
 def replace_in_schema(old: str, new: str) -> str:
-    """The schema with one thing in it changed."""
+    """Returns the schema with one text replaced."""
     assert old in SCHEMA
     return SCHEMA.replace(old, new)
 
 
 def copy_project(name: str, folder: Path, schema: str = SCHEMA) -> Path:
-    """A copy of that project: what is made in it stays out of the repository."""
+    """Copies the project, so that generated files stay outside the repository."""
     project = shutil.copytree(HERE / name, folder / name)
     (project / "node_modules").symlink_to(HERE / "node_modules")
     (project / "schema.graphql").write_text(schema)
@@ -143,7 +143,7 @@ def copy_project(name: str, folder: Path, schema: str = SCHEMA) -> Path:
 
 
 def run_script(folder: Path, script: str, *arguments: str, stdin: str = "") -> Any:
-    """A script of a package, or of ours, run in the folder."""
+    """Runs a script of a package, or of this folder."""
     return subprocess.run(
         ["node", str(HERE / "node_modules" / script), *arguments],
         cwd=folder,
@@ -157,7 +157,7 @@ def run_script(folder: Path, script: str, *arguments: str, stdin: str = "") -> A
 
 
 def lint_schema(folder: Path) -> list[str]:
-    """The rules that the schema of the folder breaks."""
+    """Returns the rules that the schema in the folder violates."""
     config = ("--config", str(HERE / "eslint.config.js"))
     process = run_script(
         folder, "eslint/bin/eslint.js", *config, "--format", "json", "schema.graphql"

@@ -1,4 +1,4 @@
-"""Ajv and react-jsonschema-form in a Node of their own, which is asked over a pipe."""
+"""Ajv and react-jsonschema-form in a Node process, which is used over a pipe."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Browser = Callable[[dict[str, Any], list[dict[str, Any]]], list[dict[str, Any]]]
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Asks for the verdicts on several values by one schema."""
+    """Validates several values with one schema in Node."""
     install_packages(HERE)
     with subprocess.Popen(
-        ["node", "judge.mjs"],
+        ["node", "validate.mjs"],
         cwd=HERE,
         env=node_environment(),
         stdin=subprocess.PIPE,
@@ -31,13 +31,13 @@ def browser() -> Iterator[Browser]:
     ) as node:
         assert node.stdin is not None
         assert node.stdout is not None
-        pipes, answered = node.stdin, node.stdout
+        requests, responses = node.stdin, node.stdout
 
-        def ask(schema: dict[str, Any], values: list[dict[str, Any]]) -> list[dict[str, Any]]:
-            print(json.dumps({"schema": schema, "values": values}), file=pipes, flush=True)
-            answer: list[dict[str, Any]] = json.loads(answered.readline())
-            return answer
+        def validate(schema: dict[str, Any], values: list[dict[str, Any]]) -> list[dict[str, Any]]:
+            print(json.dumps({"schema": schema, "values": values}), file=requests, flush=True)
+            response: list[dict[str, Any]] = json.loads(responses.readline())
+            return response
 
-        yield ask
-        pipes.close()
+        yield validate
+        requests.close()
         assert node.wait() == 0

@@ -1,4 +1,4 @@
-"""Random event types with conditional rules, and random values for them: a seed, a type."""
+"""Random event types with conditional rules, and random values for them. A seed determines both."""
 
 from __future__ import annotations
 
@@ -79,24 +79,26 @@ class RandomEventType:
 
     @property
     def parts(self) -> Iterator[Enum]:
-        """Every kind, effect and operator in it."""
+        """Every kind, effect and operator in the event type."""
         yield from (field.kind for field in self.fields)
         yield from (rule.effect for rule in self.rules)
         yield from (predicate.operator for predicate in self.predicates)
 
     @property
     def longest_chain(self) -> int:
-        """How many times one field's visibility decides the next one's."""
-        deciding: dict[str, set[str]] = {field.name: set() for field in self.fields}
+        """The length of the longest chain of fields whose visibility depends on the previous
+        one.
+        """
+        dependencies: dict[str, set[str]] = {field.name: set() for field in self.fields}
         for rule in self.rules:
             if rule.enabled and rule.effect is not ConditionalEffect.REQUIRE:
                 for target in rule.targets:
-                    deciding[target].update(condition_fields(rule.condition))
+                    dependencies[target].update(condition_fields(rule.condition))
 
         def length(name: str) -> int:
-            return max((1 + length(each) for each in deciding[name]), default=0)
+            return max((1 + length(each) for each in dependencies[name]), default=0)
 
-        return max(map(length, deciding))
+        return max(map(length, dependencies))
 
 
 def draw_types(seed: int, count: int) -> Iterator[RandomEventType]:
@@ -107,7 +109,7 @@ def draw_types(seed: int, count: int) -> Iterator[RandomEventType]:
 
 
 def draw_values(random: Random, drawn: RandomEventType) -> dict[str, Any]:
-    """Mostly sound values, among them those that the rules ask for."""
+    """Mostly valid values, including those that the rules compare with."""
     compared_values: dict[str, list[Any]] = {}
     for each in drawn.predicates:
         operands = each.value if isinstance(each.value, tuple) else (each.value,)
@@ -117,10 +119,12 @@ def draw_values(random: Random, drawn: RandomEventType) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for field in drawn.fields:
         if random.random() < 0.8:
-            sound = VALID_VALUES[field.kind]
+            candidates = VALID_VALUES[field.kind]
             if field.kind is not FieldKind.MULTI_SELECT and random.random() < 0.4:
-                sound = compared_values.get(field.name) or sound
-            values[field.name] = random.choice(INVALID_VALUES if random.random() < 0.03 else sound)
+                candidates = compared_values.get(field.name) or candidates
+            values[field.name] = random.choice(
+                INVALID_VALUES if random.random() < 0.03 else candidates
+            )
     if random.random() < 0.02:
         values["unknown"] = 1
     return values
@@ -141,7 +145,7 @@ def _draw_field(random: Random, name: str) -> FieldDefinition:
 
 
 def _draw_rules(random: Random, fields: tuple[FieldDefinition, ...]) -> tuple[ConditionalRule, ...]:
-    """Rules that can be saved: one that would close a cycle is drawn again."""
+    """Valid rules: a rule that would create a cycle is drawn again."""
     rules: list[ConditionalRule] = []
     count, condition_candidates = random.randint(1, 6), fields
     while len(rules) < count:
@@ -159,7 +163,7 @@ def _draw_rules(random: Random, fields: tuple[FieldDefinition, ...]) -> tuple[Co
             rules.append(rule)
             condition_candidates = (
                 tuple(targets) if random.random() < 0.5 else fields
-            )  # makes chains
+            )  # creates chains
     return tuple(rules)
 
 

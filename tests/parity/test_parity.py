@@ -1,5 +1,7 @@
-"""A browser judges a form as the server does: Ajv 8 finds the same fields wrong, and
-react-jsonschema-form shows and requires the same ones, for thousands of random event types.
+"""Browsers and the server validate forms alike.
+
+For thousands of random event types, Ajv 8 finds the same fields invalid, and react-jsonschema-form
+shows and requires the same fields.
 """
 
 from __future__ import annotations
@@ -33,29 +35,29 @@ PARTS: tuple[Enum, ...] = (*FieldKind, *ConditionalEffect, *PredicateOperator)
 @dataclass(frozen=True)
 class ParityResult:
     drawn: RandomEventType
-    given: dict[str, Any]
+    values: dict[str, Any]
     server: dict[str, list[str]]
     browser: dict[str, list[str]]
 
 
-def test_a_browser_judges_and_shows_what_the_server_does(
+def test_browsers_and_the_server_validate_and_show_the_same_fields(
     browser: Browser, capsys: pytest.CaptureFixture[str]
 ) -> None:
     types = list(draw_types(SEED, TYPES))
 
-    verdicts = list(_compare_results(browser, types))
+    results = list(_compare_results(browser, types))
 
-    accepted = sum(not each.server["wrong"] for each in verdicts)
-    hidden = sum(len(each.server["visible"]) < len(each.drawn.fields) for each in verdicts)
+    accepted = sum(not each.server["wrong"] for each in results)
+    hidden = sum(len(each.server["visible"]) < len(each.drawn.fields) for each in results)
     chains = sum(drawn.longest_chain >= 3 for drawn in types)
     occurred = Counter[Enum](each for drawn in types for each in drawn.parts)
     with capsys.disabled():
-        print(f"\n{len(types):,} types, {len(verdicts):,} verdicts, {accepted:,} accepted,", end="")
+        print(f"\n{len(types):,} types, {len(results):,} results, {accepted:,} accepted,", end="")
         print(f" {hidden:,} with hidden fields; {chains:,} types with chains of depth 3 and more")
         print(", ".join(f"{each.value} {occurred[each]:,}" for each in PARTS))
-    assert [each for each in verdicts if each.server != each.browser] == []
+    assert [each for each in results if each.server != each.browser] == []
     assert len(types) >= 2_000
-    assert accepted >= 0.3 * len(verdicts)
+    assert accepted >= 0.3 * len(results)
     assert chains >= 100
     assert min(occurred[each] for each in PARTS) >= 50
 
@@ -69,30 +71,30 @@ def _break_not_equal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _break_hide_precedence(monkeypatch: pytest.MonkeyPatch) -> None:
-    sound = visibility._FieldRules.is_visible
+    original = visibility._FieldRules.is_visible
 
     def broken(ruled: Any, kinds: Any, values: Any) -> bool:
         shown = any(condition_holds(each, kinds, values) for each in ruled.show)
-        return shown or sound(ruled, kinds, values)
+        return shown or original(ruled, kinds, values)
 
     monkeypatch.setattr(visibility._FieldRules, "is_visible", broken)
 
 
 def _break_resolution_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    sound = visibility._build_resolution_order
+    original = visibility._build_resolution_order
 
     def broken(*values: Any) -> Any:
-        plan = sound(*values)
+        plan = original(*values)
         return visibility._ResolutionOrder(plan.kinds, plan.order[::-1])
 
     monkeypatch.setattr(visibility, "_build_resolution_order", broken)
 
 
 def _break_rules(monkeypatch: pytest.MonkeyPatch) -> None:
-    sound = validate_values
+    original = validate_values
 
     def broken(fields: Any, values: Any, rules: Any) -> Any:
-        return sound(fields, values)
+        return original(fields, values)
 
     monkeypatch.setattr("tests.parity.test_parity.validate_values", broken)
 
@@ -101,7 +103,7 @@ def _break_rules(monkeypatch: pytest.MonkeyPatch) -> None:
     "break_it",
     [_break_not_equal, _break_hide_precedence, _break_resolution_order, _break_rules],
 )
-def test_a_broken_validator_is_caught(
+def test_a_broken_validator_is_detected(
     browser: Browser,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -110,12 +112,14 @@ def test_a_broken_validator_is_caught(
     types = list(draw_types(SEED, BROKEN_TYPES))
     break_it(monkeypatch)
 
-    verdicts = list(_compare_results(browser, types))
+    results = list(_compare_results(browser, types))
 
-    caught = sum(each.server != each.browser for each in verdicts)
+    differences = sum(each.server != each.browser for each in results)
     with capsys.disabled():
-        print(f"\n{break_it.__name__[1:]}: caught in {caught} of {len(verdicts):,} verdicts")
-    assert caught > 0
+        print(
+            f"\n{break_it.__name__[1:]}: differences in {differences} of {len(results):,} results"
+        )
+    assert differences > 0
 
 
 def _compare_results(browser: Browser, types: Sequence[RandomEventType]) -> Iterator[ParityResult]:
@@ -124,13 +128,13 @@ def _compare_results(browser: Browser, types: Sequence[RandomEventType]) -> Iter
         drawn_values = [draw_values(random, drawn) for _ in range(VALUES_PER_TYPE)]
         settled = [resolve_fields(drawn.fields, drawn.rules, values) for values in drawn_values]
         answers = browser(compile_schema(drawn.fields, drawn.rules), [s.values for s in settled])
-        for values, here, answer in zip(drawn_values, settled, answers, strict=True):
-            problems = validate_values(drawn.fields, here.values, drawn.rules)
+        for values, resolved, answer in zip(drawn_values, settled, answers, strict=True):
+            problems = validate_values(drawn.fields, resolved.values, drawn.rules)
             wrong = sorted({problem.path[0] for problem in problems})
             server = {
                 "wrong": wrong,
                 "wrongInForm": wrong,
-                "visible": [*here.visible],
-                "required": [*here.required],
+                "visible": [*resolved.visible],
+                "required": [*resolved.required],
             }
             yield ParityResult(drawn, values, server, answer)

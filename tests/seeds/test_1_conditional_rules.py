@@ -1,4 +1,4 @@
-"""Seed 1, conditional rules: every row of its table, and what it says that they do."""
+"""Seed 1, conditional rules: every row of its table, and the described behavior."""
 
 from __future__ import annotations
 

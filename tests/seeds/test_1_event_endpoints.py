@@ -1,4 +1,4 @@
-"""Seed 1, the event endpoints: its examples, in the words of the API."""
+"""Seed 1, the event endpoints: its examples, with the names of the API."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ mutation ($input: CreateEventTypeInput!) {
   }
 }
 """
-# POST /event-types, as given; it needs to be published to take events.
+# POST /event-types, from the seed; the type must be published to accept events.
 FLARING_INCIDENT: dict[str, Any] = {
     "name": "Flaring Incident",
     "description": "Unplanned flaring event",
@@ -27,7 +27,7 @@ FLARING_INCIDENT: dict[str, Any] = {
         {"name": "cause", "kind": "SELECT", "options": ["equipment", "weather", "other"]},
     ],
 }
-# POST /events, as given but for the type's id.
+# POST /events, from the seed except for the ID of the type.
 EVENT: dict[str, Any] = {
     "entity": {"id": "well-001", "type": "Well"},
     "occurredAt": "2026-04-10T10:30:00Z",

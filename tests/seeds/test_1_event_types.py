@@ -1,4 +1,4 @@
-"""Seed 1, event type management: every row of its table, in the words of the API."""
+"""Seed 1, event type management: every row of its table, with the names of the API."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.event_type_client import (
     field_input,
 )
 
-# As given; `type` of a field is `kind` here.
+# From the seed; `type` of a field is `kind` here.
 FLARING_INCIDENT: dict[str, Any] = {
     "name": "Flaring Incident",
     "description": "Unplanned flaring event",
@@ -83,7 +83,7 @@ async def test_delete_event_types_id_deletes_it(client: Client) -> None:
     assert await client.execute_field(FIND, id=event_type["id"]) is None
 
 
-async def test_post_event_types_id_transition_moves_it_through_its_life(client: Client) -> None:
+async def test_post_event_types_id_transition_changes_its_state(client: Client) -> None:
     event_type = await create_flaring_incident(client)
 
     states = [

@@ -1,4 +1,4 @@
-"""Seed 1, guard rules and duplication rules: each row of its tables, in the words of the API."""
+"""Seed 1, guard rules and duplication rules: each row of its tables, with the names of the API."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CREATE_DUPLICATION = """mutation ($input: CreateDuplicationRuleInput!) {
     duplicationRule { id name fingerprint window action enabled eventType { type } }
     userErrors { code message } } }"""
 VOLUME, _ = FLARING_INCIDENT["fields"]
-# Its type, with the three fields that its event has.
+# The type of the seed, with the three fields of its event.
 THREE_FIELDS: dict[str, Any] = FLARING_INCIDENT | {
     "fields": [
         VOLUME,
@@ -56,7 +56,7 @@ async def create_duplication_rule(client: Client, kind: Any) -> Any:
 
 
 async def log_report(client: Client, kind: Any, **fields: Any) -> Any:
-    """Its event, with other values."""
+    """Logs the event of the seed with other values."""
     attributes = EVENT | {"eventTypeId": kind["id"], "fields": EVENT["fields"] | fields}
     return await client.execute_field(LOG_EVENT, input=attributes)
 

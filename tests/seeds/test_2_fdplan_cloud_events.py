@@ -70,7 +70,7 @@ async def ingest_events(client: Client, *events: dict[str, Any]) -> None:
 
 
 async def list_ids(client: Client, **arguments: Any) -> list[str]:
-    """The ids, of one page."""
+    """Returns the IDs of one page."""
     page = await client.execute_field(LIST, **arguments)
     return [event["id"] for event in page["events"]]
 
@@ -80,7 +80,7 @@ def cloud_event_at(id: str, time: datetime | str, **overrides: Any) -> dict[str,
     return {"specversion": "1.0", "id": id, "source": "/s", "type": "t", "time": text} | overrides
 
 
-async def test_the_example_is_answered_with_its_events(client: Client) -> None:
+async def test_the_example_request_returns_the_example_events(client: Client) -> None:
     await ingest_events(client, *EVENTS)
 
     page = await client.execute_field(LIST, **EXAMPLE)
@@ -104,7 +104,7 @@ async def test_the_example_is_answered_with_its_events(client: Client) -> None:
     }
 
 
-async def test_slb_data_partition_id_chooses_the_partition(
+async def test_slb_data_partition_id_selects_the_partition(
     own_client: Client, database: Database
 ) -> None:
     await create_api_key(database, organization="other")
@@ -115,7 +115,7 @@ async def test_slb_data_partition_id_chooses_the_partition(
     assert await list_ids(own_client, **EXAMPLE) == [FIRST, SECOND]
 
 
-async def test_planning_tags_study_id_and_type_select(client: Client) -> None:
+async def test_planning_tags_study_id_and_type_filter_events(client: Client) -> None:
     other = {"id": "x", "planningtags": [STUDY], "type": TYPE.replace(".v1", ".v2")}
     await ingest_events(client, *EVENTS, EVENTS[0] | other)
     span = {"from": EXAMPLE["from"], "to": EXAMPLE["to"]}
@@ -142,7 +142,7 @@ async def test_planning_tags_study_id_and_type_select(client: Client) -> None:
     assert await selected(type="COM.*") == []
 
 
-async def test_both_ends_are_inclusive(client: Client) -> None:
+async def test_the_range_is_inclusive(client: Client) -> None:
     ends = ["2021-01-04T14:24:52.189Z", "2021-01-09T14:24:52.189Z"]
     before, after = "2021-01-04T14:24:52.188999Z", "2021-01-09T14:24:52.189001Z"
     await ingest_events(
@@ -152,7 +152,7 @@ async def test_both_ends_are_inclusive(client: Client) -> None:
     assert await list_ids(client, **{"from": ends[0], "to": ends[1]}) == [FIRST, SECOND]
 
 
-async def test_the_default_is_the_last_ten_days(client: Client) -> None:
+async def test_the_default_range_is_the_last_ten_days(client: Client) -> None:
     now, day = datetime.now(UTC), timedelta(days=1)
     await ingest_events(
         client,
@@ -213,7 +213,7 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
 ]
 
 
-async def test_what_makes_no_sense_is_told_with_the_argument(client: Client) -> None:
+async def test_invalid_arguments_are_errors_with_their_paths(client: Client) -> None:
     for arguments, path in WRONG:
         error = await client.expect_error(LIST, **arguments)
 
@@ -221,7 +221,7 @@ async def test_what_makes_no_sense_is_told_with_the_argument(client: Client) -> 
         assert error["extensions"]["argument"] == path
 
 
-async def test_the_first_and_the_last_instant_that_may_be_asked_for(client: Client) -> None:
+async def test_the_first_and_the_last_allowed_instant(client: Client) -> None:
     await ingest_events(client, *EVENTS)
 
     whole = {"from": "1980-01-01T00:00:00Z", "to": "9999-12-31T23:59:59.999999Z"}

@@ -1,4 +1,4 @@
-"""Seed 3, DeltaFi's events: every example, in the words of the API."""
+"""Seed 3, DeltaFi's events: every example, with the names of the API."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ async def test_get_events_with_count(client: Client) -> None:
     }
 
 
-async def test_get_events_has_20_unless_told_otherwise(client: Client) -> None:
+async def test_get_events_returns_20_by_default(client: Client) -> None:
     for _ in range(21):
         await client.log_event(**SYSTEM_ERROR)
 
@@ -142,16 +142,16 @@ async def test_content_of_up_to_100_000_characters(client: Client) -> None:
     assert [error["path"] for error in refused["userErrors"]] == [["input", "content"]]
 
 
-async def test_notifications_reach_the_bell_as_they_are_created(client: Client) -> None:
+async def test_notifications_are_delivered_when_they_are_created(client: Client) -> None:
     head = await client.execute_field("{ logHead }")
-    heard: list[Any] = []
+    received: list[Any] = []
 
     async with client.subscription(ADDED, after=head) as bell:
         for event in (SYSTEM_ERROR, CONFIGURATION_UPDATED):
             await client.log_event(**event)
-            heard.append(await bell.receive_next())
+            received.append(await bell.receive_next())
 
-    assert [each["node"]["summary"] for each in heard] == [
+    assert [each["node"]["summary"] for each in received] == [
         *("System error occurred", "Configuration updated")
     ]
 
@@ -212,7 +212,7 @@ async def test_get_events_with_count_from_an_offset(
     listed = await client.execute_field(LIST, offset=offset, first=10)
 
     assert (len(listed["nodes"]), listed["totalCount"]) == (count, 25)
-    # All at one instant: the last logged is first.
+    # All at the same instant: the last logged is first.
     summaries = [event["summary"] for event in listed["nodes"]]
     assert summaries == [str(24 - n) for n in range(offset, offset + count)]
 
@@ -226,10 +226,10 @@ async def test_get_events_with_count_counts_what_the_filter_selects(client: Clie
     assert (len(listed["nodes"]), listed["totalCount"]) == (1, 2)
 
 
-async def test_acknowledged_events_are_hidden_from_the_bell_and_stay_in_the_list(
+async def test_acknowledged_events_are_hidden_only_from_notifications(
     client: Client,
 ) -> None:
-    """The alarm bell of the GUI: notifications alone, acknowledged ones hidden."""
+    """The alarm bell of the GUI: only notifications, without acknowledged ones."""
     seen = await client.log_event(**SYSTEM_ERROR)
     await client.log_event(**CONFIGURATION_UPDATED)
     await client.log_event(**SYSTEM_ERROR | {"notification": False})

@@ -1,4 +1,4 @@
-"""Seed 4, container events: every endpoint and example, in the words of the API."""
+"""Seed 4, container events: every endpoint and example, with the names of the API."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ async def log_container_event(client: Client, container_id: str, **event: Any) -
 
 
 async def list_container_events(client: Client, arguments: str) -> list[str]:
-    """Container and activity of each event of /orgs/{org_id}/container_events, earliest first."""
+    """Returns container and activity of each event of /orgs/{org_id}/container_events, earliest
+    first.
+    """
     payload = await client.execute_field(
         f"""{{ organization {{ containerEvents({arguments}
               orderBy: {{field: OCCURRED_AT, direction: ASC}}) {{
@@ -40,7 +42,7 @@ async def list_container_events(client: Client, arguments: str) -> list[str]:
 
 
 async def log_sample_events(client: Client) -> None:
-    """An event of each kind, and what is none of a container."""
+    """Logs an event of each kind, and one that is not a container event."""
     moments = [
         ("c1", "CREATE", "SUCCESS"),
         ("c1", "ACCESS", "SUCCESS"),
@@ -121,7 +123,7 @@ async def test_retrieve_the_events_of_one_container(client: Client) -> None:
         ("c1", {"fields": []}, ["event", "fields"]),
     ],
 )
-async def test_invalid_input_names_its_place_and_stores_nothing(
+async def test_invalid_input_is_rejected_with_its_path_and_stores_nothing(
     client: Client, container_id: str, attributes: dict[str, Any], path: list[str]
 ) -> None:
     payload = await client.execute_field(
@@ -133,7 +135,7 @@ async def test_invalid_input_names_its_place_and_stores_nothing(
     assert await client.execute_field("{ events { totalCount } }") == {"totalCount": 0}
 
 
-async def test_without_a_key_it_is_401(client: Client) -> None:
+async def test_without_a_key_the_response_is_401(client: Client) -> None:
     answer = await client.as_key(None).post("{ organization { key } }")
 
     assert answer.status_code == 401

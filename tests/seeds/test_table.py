@@ -11,8 +11,8 @@ from tests.client import Client
 GUIDES = Path(__file__).parents[2] / "docs/guides"
 PAGES = [file.read_text() for file in sorted(GUIDES.glob("coming-from-*.md"))]
 ROWS = re.findall(r"^\| (.+) \| `((?:\{|query|mutation) ?.+)` \|$", "\n".join(PAGES), re.MULTILINE)
-# What the operations need. Created again after each row that deletes some of it.
-WORLD = """
+# Data for the operations. It is created again after each row that deletes some of it.
+SAMPLE_DATA = """
 mutation ($name: String!, $unused: String!) {
   eventType: createEventType(input: {name: $name, state: PUBLISHED, fields: [
     {name: "volume_mcf", kind: NUMBER}
@@ -66,8 +66,8 @@ async def test_each_operation_runs(client: Client) -> None:
 
 
 async def create_sample_data(client: Client, name: str) -> dict[str, str]:
-    """Ids by the names of the variables in the guides."""
-    data = (await client.execute(WORLD, name=name, unused=f"{name}, unused"))["data"]
+    """Returns the IDs by the variable names of the guides."""
+    data = (await client.execute(SAMPLE_DATA, name=name, unused=f"{name}, unused"))["data"]
     event_type = data["eventType"]["eventType"]
     volume, cause, notes = (each["id"] for each in event_type["fields"])
     rules: dict[str, Any] = (await client.execute(RULES, eventTypeId=event_type["id"]))["data"]

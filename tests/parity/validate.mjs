@@ -1,6 +1,6 @@
-// Judges values as browsers do. Each line on stdin is {schema, values: [..]}, each line on stdout a
-// list with, for every value: the fields that Ajv finds wrong, those that react-jsonschema-form's own
-// Ajv finds wrong (with ajv-formats 2), and those that its retrieveSchema keeps and requires.
+// Validates values as browsers do. Each line on stdin is {schema, values: [..]}, each line on stdout
+// a list with, for every value: the fields that Ajv rejects, those that react-jsonschema-form's own
+// Ajv rejects (with ajv-formats 2), and those that its retrieveSchema shows and requires.
 
 import { createInterface } from 'node:readline';
 import { retrieveSchema } from '@rjsf/utils';
@@ -9,21 +9,21 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 
 function wrongFields(errors) {
-  const told = (errors ?? []).filter(({ keyword }) => keyword !== 'if');
-  const names = told.map(({ instancePath, params }) => {
+  const relevant = (errors ?? []).filter(({ keyword }) => keyword !== 'if');
+  const names = relevant.map(({ instancePath, params }) => {
     return params.missingProperty ?? params.additionalProperty ?? instancePath.split('/')[1];
   });
   return [...new Set(names)].sort();
 }
 
-// As in a page that shows many forms: one validator for all of them. Code that is not optimized says
-// the same and compiles a third faster.
+// One validator, as on a page with many forms. Without optimization, the code is equivalent and
+// compiles a third faster.
 const code = { optimize: false };
 const strict = { allErrors: true, strict: true, strictTypes: true, code };
 const ajv = addFormats.default(new Ajv2020(strict));
 const form = customizeValidator({ AjvClass: Ajv2020, ajvOptionsOverrides: { code } });
 
-function judge({ schema, values }) {
+function validateAll({ schema, values }) {
   const validate = ajv.compile(schema);
   return values.map((value) => {
     validate(value);
@@ -39,5 +39,5 @@ function judge({ schema, values }) {
 }
 
 for await (const line of createInterface({ input: process.stdin })) {
-  console.log(JSON.stringify(judge(JSON.parse(line))));
+  console.log(JSON.stringify(validateAll(JSON.parse(line))));
 }
