@@ -57,7 +57,7 @@ async def count_rows(database: Database) -> list[int]:
 
 
 def parse_refusal(answer: httpx.Response) -> tuple[int, list[tuple[str, str]]]:
-    """Status, and code and dotted path of each error; checks the problem document."""
+    """Returns the status, and code and dotted path of each error. Checks the problem document."""
     body = answer.json()
     assert answer.status_code >= 400, body
     errors = [(each["code"], ".".join(each["path"])) for each in body["errors"]]

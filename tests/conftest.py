@@ -1,8 +1,8 @@
 """Servers and databases, SQLite and PostgreSQL, for the tests that need them.
 
-A test either shares a server with others and has an organization of its own (`client`), or has a
-database of its own (`database_url`, `database`, `own_client`, `serve`). Such a database is a copy
-of a template: the organization `default` and the administrator with the key `ADMINISTRATOR`.
+A test either shares a server with others and has its own organization (`client`), or has its own
+database (`database_url`, `database`, `own_client`, `serve`). Such a database is a copy of a
+template: the organization `default` and the administrator with the key `ADMINISTRATOR`.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ async def postgresql() -> str:
 async def database_url(
     dialect: str, sqlite_template: Path, postgresql: str, tmp_path: Path
 ) -> AsyncIterator[str]:
-    """A database of the test's own."""
+    """The database of one test."""
     if dialect == SQLITE:
         yield f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'tocsin.db')}"
         return
@@ -107,10 +107,11 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 def statements(database_url: str) -> Iterator[Statements]:
-    """The SQL that this process sends to `database_url`: clear it to count from a later point.
+    """The SQL statements that this process sends to `database_url`: clear the list to count from
+    a later point.
 
-    Statements of background tasks (the feed's, for example), the look-up of a credential, which is
-    cached for a second, and the search for the horizon are not counted.
+    Excludes statements of background tasks (for example the feed's), the lookup of a credential,
+    which is cached for a second, and the query of the horizon.
     """
     with _capture_statements(database_url, lambda: not in_background()) as sent:
         yield sent
@@ -118,7 +119,7 @@ def statements(database_url: str) -> Iterator[Statements]:
 
 @pytest.fixture
 def background_statements(database_url: str) -> Iterator[Statements]:
-    """The SQL that background tasks of this process send to `database_url`."""
+    """The SQL statements that background tasks of this process send to `database_url`."""
     with _capture_statements(database_url, in_background) as sent:
         yield sent
 
@@ -138,28 +139,28 @@ def _capture_statements(database_url: str, is_captured: Callable[[], bool]) -> I
 
 
 def is_connected_to(connection: Connection, database: str | None) -> bool:
-    """Whether the connection is to the database, not to that of a server that tests share."""
+    """Whether the connection is to this database, and not to that of a shared server."""
     return connection.engine.url.database == database
 
 
 @pytest.fixture
 def serve() -> Serve:
-    """`async with serve(database_url) as client`: a real server on a port of its own."""
+    """Starts a server on a free port: `async with serve(database_url) as client`."""
     return _run_server
 
 
 @pytest.fixture
 async def own_client(database_url: str) -> AsyncIterator[Client]:
-    """The administrator, at a server of the test's own on `database_url`."""
+    """The administrator of a separate server on `database_url`."""
     async with _run_server(database_url) as client:
         yield client
 
 
 @pytest.fixture
 async def client(dialect: str, shared_servers: SharedServers) -> AsyncIterator[Client]:
-    """The administrator in a new, empty organization, at a server that tests share.
+    """The administrator of a new, empty organization, on a server that tests share.
 
-    Use `own_client` in a test that depends on more than its organization: that looks at the
+    Use `own_client` in a test that depends on more than its organization: one that reads the
     database or the default organization, counts statements, reads metrics or causes faults.
     """
     server = await shared_servers.get(dialect)
@@ -227,7 +228,7 @@ class _Server(uvicorn.Server):
 
 
 def build_settings(database_url: str, **overrides: Any) -> Settings:
-    # No test waits for a query to be too slow by chance: a busy machine is.
+    # Queries may be slow on a busy machine, but must not time out in tests.
     overrides["requests"] = {"query_timeout_seconds": TIMEOUT_SECONDS} | overrides.get(
         "requests", {}
     )

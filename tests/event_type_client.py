@@ -1,4 +1,4 @@
-"""Documents and helpers that define and change event types, and read what the database stores."""
+"""Documents and helpers that define and change event types, and read stored rows."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ async def change_event_type(client: Client, mutation: str, **variables: Any) -> 
 
 
 async def fetch_refusal(client: Client, mutation: str, **variables: Any) -> list[tuple[str, str]]:
-    """Runs a mutation that must fail; returns code and dotted path of each error."""
+    """Runs a mutation that must fail. Returns code and dotted path of each error."""
     payload = await client.execute_field(mutation, **variables)
     assert payload.get("eventType") is None
     return codes_and_paths(payload["userErrors"])
@@ -94,7 +94,7 @@ def predicate_input(field: str, operator: str = "EXISTS", *value: Any) -> dict[s
 
 
 def rule_input(effect: str, target: str, condition: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """A conditional rule on one field, or on several: `a b`."""
+    """A conditional rule for one or several targets: `a b`."""
     name = f"{effect.lower()} {target}"
     targets = target.split()
     return {"name": name, "effect": effect, "targets": targets, "condition": condition} | more

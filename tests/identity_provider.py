@@ -1,4 +1,4 @@
-"""An identity provider as tests play it: it signs tokens, and serves its keys over real HTTP."""
+"""An identity provider for tests: it signs tokens, and serves its keys over HTTP."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ MAKERS: dict[str, Callable[[], Any]] = {
 
 @dataclass(frozen=True)
 class SigningKey:
-    """A private key of the provider. `kid` None: it and its tokens have no name."""
+    """A private key of the provider. If `kid` is None, the key and its tokens have no key ID."""
 
     algorithm: str
     kid: str | None
     private: Any
 
     def jwk(self, **overrides: Any) -> dict[str, Any]:
-        """What is published of it; None leaves a member out."""
+        """The public JWK. Overrides with the value None remove a member."""
         public = ALGORITHMS[self.algorithm].to_jwk(self.private.public_key(), as_dict=True)
         public.pop("key_ops", None)
         jwk = public | {"kid": self.kid, "use": "sig", "alg": self.algorithm} | overrides
@@ -49,13 +49,15 @@ class SigningKey:
 
 @cache
 def signing_key(kid: str | None, algorithm: str = "ES256") -> SigningKey:
-    """The same key whenever the same is asked for: RSA keys take their time."""
+    """Returns a cached key, because generating RSA keys is slow."""
     family = algorithm[:2] if algorithm[:2] in MAKERS else algorithm
     return SigningKey(algorithm.replace("Ed448", "EdDSA"), kid, MAKERS[family]())
 
 
 class Provider:
-    """Serves its keys at `url`, counts who asks, and may be told to answer anything else."""
+    """Serves its keys at `url`, counts the requests, and can be set to return any other
+    response.
+    """
 
     def __init__(self) -> None:
         self.url = ""

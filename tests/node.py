@@ -6,7 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
-# What `make setup` installed where the machine's Node is missing or too old.
+# Installed by `make setup` if the machine has no Node, or one that is too old.
 NODE = Path(__file__).parents[1] / "web" / ".node" / "bin"
 
 INSTALL_SECONDS = 240  # below the deadline of a test
@@ -17,7 +17,7 @@ def node_environment() -> dict[str, str]:
 
 
 def install_packages(folder: Path) -> None:
-    """Installs what the lock file says, unless that has been done since it was written."""
+    """Installs the packages of the lock file, unless they were installed since it was written."""
     installed, lock = folder / "node_modules" / ".package-lock.json", folder / "package-lock.json"
     if installed.exists() and installed.stat().st_mtime > lock.stat().st_mtime:
         return

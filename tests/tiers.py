@@ -22,7 +22,7 @@ TIERS = {
         "services",
         "store",
     },
-    # Long, or in need of Node or a browser.
+    # These are slow, or need Node or a browser.
     CHECK: {
         "audits",
         "benchmarks",

@@ -98,13 +98,17 @@ class Reader:
 
     def _fill_in(self, block: Block, variables: dict[str, Any]) -> dict[str, Any]:
         declared = set(re.findall(r"\$(\w+):", block.body.split("{")[0]))
-        assert variables.keys() == declared, f"The variables of this block are not shown: {block}"
+        assert variables.keys() == declared, (
+            f"The page does not show the variables of this block: {block}"
+        )
         return {
             name: self.memory[name] if value == ANY else value for name, value in variables.items()
         }
 
     def _remember(self, response: dict[str, Any]) -> None:
-        """Of several values of a name the reader takes the first."""
+        """Stores the IDs and cursors of a response. Of several values of a name, the first is
+        used.
+        """
         seen: dict[str, str] = {}
         for key, value in walk(response):
             if isinstance(value, dict) and isinstance(value.get("id"), str):
@@ -122,7 +126,7 @@ class Reader:
     ) -> None:
         body = block.body
         if "after:" not in body:
-            # A subscription begins some time after it was sent. The reader is slower than that.
+            # A subscription begins some time after it was sent, sooner than a reader continues.
             head = await self.client.execute_field("{ logHead }")
             body = re.sub(r"(\w+\s*\{\s*)(\w+)\(", rf'\1\2(after: "{head}", ', body, count=1)
             if "after:" not in body:

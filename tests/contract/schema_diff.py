@@ -1,7 +1,7 @@
-"""What a schema lacks of a contract: everything that a client written for the contract would miss.
+"""Compares a schema with a contract: finds what a client written for the contract would miss.
 
-The schema may hold more: types, fields, optional arguments, values. Arguments and input fields may
-ask for less than the contract, and results may promise more, never the other way round.
+The schema may have more: types, fields, optional arguments and enum values. Arguments and input
+fields may require less than in the contract, and results may be more specific, but not the reverse.
 """
 
 from __future__ import annotations
@@ -31,54 +31,74 @@ Inputs = Mapping[str, GraphQLArgument] | Mapping[str, GraphQLInputField]
 
 
 def find_differences(contract: GraphQLSchema, schema: GraphQLSchema) -> list[str]:
-    """Each in a line that begins with its coordinate, as `Query.event(id)`; `[]`: all is there."""
+    """Returns one line per difference, beginning with its coordinate, for example
+    `Query.event(id)`.
+    """
     differences = [
         f"schema: its {root} is not {getattr(contract, root)}"
         for root in ROOTS
         if getattr(contract, root) and str(getattr(schema, root)) != str(getattr(contract, root))
     ]
-    for name, theirs in contract.type_map.items():
-        ours = schema.type_map.get(name)
-        if ours is None:
+    for name, expected_type in contract.type_map.items():
+        actual_type = schema.type_map.get(name)
+        if actual_type is None:
             differences.append(f"{name}: is missing")
-        elif type(ours) is not type(theirs):
+        elif type(actual_type) is not type(expected_type):
             differences.append(f"{name}: is of another kind")
         else:
-            differences += _type_differences(theirs, ours, schema)
+            differences += _type_differences(expected_type, actual_type, schema)
     return differences
 
 
-def _type_differences(theirs: GraphQLNamedType, ours: Any, schema: GraphQLSchema) -> Iterator[str]:
-    match theirs:
+def _type_differences(
+    expected_type: GraphQLNamedType, actual_type: Any, schema: GraphQLSchema
+) -> Iterator[str]:
+    match expected_type:
         case GraphQLObjectType() | GraphQLInterfaceType():
             yield from _missing_members(
-                theirs, "interface", _names(theirs.interfaces), _names(ours.interfaces)
+                expected_type,
+                "interface",
+                _names(expected_type.interfaces),
+                _names(actual_type.interfaces),
             )
-            yield from _missing_members(theirs, "field", theirs.fields, ours.fields)
-            for name in (each for each in theirs.fields if each in ours.fields):
-                place = f"{theirs}.{name}"
-                yield from _field_differences(place, theirs.fields[name], ours.fields[name], schema)
+            yield from _missing_members(
+                expected_type, "field", expected_type.fields, actual_type.fields
+            )
+            for name in (each for each in expected_type.fields if each in actual_type.fields):
+                place = f"{expected_type}.{name}"
+                yield from _field_differences(
+                    place, expected_type.fields[name], actual_type.fields[name], schema
+                )
         case GraphQLInputObjectType():
-            if theirs.is_one_of != ours.is_one_of:
-                yield f"{theirs}: is @oneOf {'no more' if theirs.is_one_of else 'of a sudden'}"
-            yield from _input_differences(f"{theirs}.{{}}", theirs.fields, ours.fields)
+            if expected_type.is_one_of != actual_type.is_one_of:
+                adverb = "not" if expected_type.is_one_of else "additionally"
+                yield f"{expected_type}: is {adverb} @oneOf"
+            yield from _input_differences(
+                f"{expected_type}.{{}}", expected_type.fields, actual_type.fields
+            )
         case GraphQLEnumType():
-            yield from _missing_members(theirs, "value", theirs.values, ours.values)
+            yield from _missing_members(
+                expected_type, "value", expected_type.values, actual_type.values
+            )
         case GraphQLUnionType():
-            yield from _missing_members(theirs, "member", _names(theirs.types), _names(ours.types))
+            yield from _missing_members(
+                expected_type, "member", _names(expected_type.types), _names(actual_type.types)
+            )
 
 
-def _field_differences(place: str, theirs: Any, ours: Any, schema: GraphQLSchema) -> Iterator[str]:
-    if not _output_type_compatible(ours.type, theirs.type, schema):
-        yield f"{place}: gives {ours.type}, not {theirs.type}"
-    yield from _deprecation_differences(place, theirs, ours)
-    yield from _input_differences(f"{place}({{}})", theirs.args, ours.args)
+def _field_differences(
+    place: str, expected_type: Any, actual_type: Any, schema: GraphQLSchema
+) -> Iterator[str]:
+    if not _output_type_compatible(actual_type.type, expected_type.type, schema):
+        yield f"{place}: gives {actual_type.type}, not {expected_type.type}"
+    yield from _deprecation_differences(place, expected_type, actual_type)
+    yield from _input_differences(f"{place}({{}})", expected_type.args, actual_type.args)
 
 
-def _input_differences(place: str, theirs: Inputs, ours: Inputs) -> Iterator[str]:
-    """Of the arguments of a field, or of the fields of an input."""
-    for name, expected in theirs.items():
-        where, our_input = place.format(name), ours.get(name)
+def _input_differences(place: str, expected_type: Inputs, actual_type: Inputs) -> Iterator[str]:
+    """Compares arguments of a field, or fields of an input."""
+    for name, expected in expected_type.items():
+        where, our_input = place.format(name), actual_type.get(name)
         if our_input is None:
             yield f"{where}: is missing"
             continue
@@ -88,32 +108,34 @@ def _input_differences(place: str, theirs: Inputs, ours: Inputs) -> Iterator[str
             ours_text, expected_text = _default_text(our_input), _default_text(expected)
             yield f"{where}: is {ours_text} by default, not {expected_text}"
         yield from _deprecation_differences(where, expected, our_input)
-    for name, added in ours.items():
+    for name, added in actual_type.items():
         required = isinstance(added.type, GraphQLNonNull) and _default_text(added) == "null"
-        if required and name not in theirs:
+        if required and name not in expected_type:
             yield f"{place.format(name)}: is required, and not in the contract"
 
 
-def _deprecation_differences(place: str, theirs: Any, ours: Any) -> Iterator[str]:
-    if bool(ours.deprecation_reason) != bool(theirs.deprecation_reason):
-        yield f"{place}: is {'' if ours.deprecation_reason else 'not '}deprecated"
+def _deprecation_differences(place: str, expected_type: Any, actual_type: Any) -> Iterator[str]:
+    if bool(actual_type.deprecation_reason) != bool(expected_type.deprecation_reason):
+        yield f"{place}: is {'' if actual_type.deprecation_reason else 'not '}deprecated"
 
 
-def _output_type_compatible(ours: GraphQLType, theirs: GraphQLType, schema: GraphQLSchema) -> bool:
-    """Whether who expects `theirs` can read `ours`: the same, or something narrower."""
-    if isinstance(theirs, GraphQLNonNull):
-        return isinstance(ours, GraphQLNonNull) and _output_type_compatible(
-            ours.of_type, theirs.of_type, schema
+def _output_type_compatible(
+    actual_type: GraphQLType, expected_type: GraphQLType, schema: GraphQLSchema
+) -> bool:
+    """Whether a client that expects `theirs` can read `ours`: the same type, or a narrower one."""
+    if isinstance(expected_type, GraphQLNonNull):
+        return isinstance(actual_type, GraphQLNonNull) and _output_type_compatible(
+            actual_type.of_type, expected_type.of_type, schema
         )
-    if isinstance(ours, GraphQLNonNull):
-        return _output_type_compatible(ours.of_type, theirs, schema)
-    if isinstance(theirs, GraphQLList):
-        return isinstance(ours, GraphQLList) and _output_type_compatible(
-            ours.of_type, theirs.of_type, schema
+    if isinstance(actual_type, GraphQLNonNull):
+        return _output_type_compatible(actual_type.of_type, expected_type, schema)
+    if isinstance(expected_type, GraphQLList):
+        return isinstance(actual_type, GraphQLList) and _output_type_compatible(
+            actual_type.of_type, expected_type.of_type, schema
         )
-    if str(ours) == str(theirs):
+    if str(actual_type) == str(expected_type):
         return True
-    wider, narrower = schema.type_map.get(str(theirs)), schema.type_map.get(str(ours))
+    wider, narrower = schema.type_map.get(str(expected_type)), schema.type_map.get(str(actual_type))
     return (
         isinstance(wider, GraphQLInterfaceType | GraphQLUnionType)
         and isinstance(narrower, GraphQLInterfaceType | GraphQLObjectType)
@@ -121,33 +143,33 @@ def _output_type_compatible(ours: GraphQLType, theirs: GraphQLType, schema: Grap
     )
 
 
-def _input_type_compatible(ours: GraphQLType, theirs: GraphQLType) -> bool:
-    """Whether what fits `theirs` fits `ours`: the same, or something wider."""
-    if isinstance(ours, GraphQLNonNull):
-        return isinstance(theirs, GraphQLNonNull) and _input_type_compatible(
-            ours.of_type, theirs.of_type
+def _input_type_compatible(actual_type: GraphQLType, expected_type: GraphQLType) -> bool:
+    """Whether input for `theirs` is valid for `ours`: the same type, or a wider one."""
+    if isinstance(actual_type, GraphQLNonNull):
+        return isinstance(expected_type, GraphQLNonNull) and _input_type_compatible(
+            actual_type.of_type, expected_type.of_type
         )
-    if isinstance(theirs, GraphQLNonNull):
-        return _input_type_compatible(ours, theirs.of_type)
-    if isinstance(ours, GraphQLList):
-        # A literal alone would do for a list of it; a variable would not.
-        return isinstance(theirs, GraphQLList) and _input_type_compatible(
-            ours.of_type, theirs.of_type
+    if isinstance(expected_type, GraphQLNonNull):
+        return _input_type_compatible(actual_type, expected_type.of_type)
+    if isinstance(actual_type, GraphQLList):
+        # A single literal is coerced to a list, but a variable is not.
+        return isinstance(expected_type, GraphQLList) and _input_type_compatible(
+            actual_type.of_type, expected_type.of_type
         )
-    return str(ours) == str(theirs)
+    return str(actual_type) == str(expected_type)
 
 
 def _default_text(input: GraphQLArgument | GraphQLInputField) -> str:
-    """What is taken where nothing is given. In the contract null is the same as nothing."""
+    """Returns the default value as text. In the contract, null is the same as no default."""
     default = input.ast_node and input.ast_node.default_value
     return print_ast(sort_value_node(default)) if default else "null"
 
 
 def _missing_members(
-    type_: GraphQLNamedType, noun: str, theirs: Iterable[str], ours: Iterable[str]
+    type_: GraphQLNamedType, noun: str, expected_type: Iterable[str], actual_type: Iterable[str]
 ) -> Iterator[str]:
-    present = set(ours)
-    return (f"{type_}.{name}: {noun} is missing" for name in theirs if name not in present)
+    present = set(actual_type)
+    return (f"{type_}.{name}: {noun} is missing" for name in expected_type if name not in present)
 
 
 def _names(types: Iterable[GraphQLNamedType]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Every list of the schema has a price, or a reason to have none."""
+"""Every list of the schema has a cost, or a reason to have none."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ def is_free(coordinate: str) -> bool:
     return any({coordinate, f"*.{name}"} & each for each in FREE_LISTS.values())
 
 
-def test_each_list_has_a_price_or_a_reason_to_have_none() -> None:
-    # A connection's rows are priced by each field that leads to it.
+def test_each_list_has_a_cost_or_a_reason_to_have_none() -> None:
+    # The rows of a connection are charged by each field that returns it.
     shown: dict[str, list[set[str]]] = {}
     for parent, name, field in iterate_fields():
-        price = COSTS.get(f"{parent}.{name}")
+        cost = COSTS.get(f"{parent}.{name}")
         of = get_named_type(field.type).name
-        shown.setdefault(of, []).append(set(price.row_fields) if price else set())
+        shown.setdefault(of, []).append(set(cost.row_fields) if cost else set())
 
-    unpriced = [
+    without_cost = [
         f"{parent}.{name}"
         for parent, name, field in iterate_fields()
         if is_list_type(get_nullable_type(field.type))
@@ -50,31 +50,29 @@ def test_each_list_has_a_price_or_a_reason_to_have_none() -> None:
         and not (shown.get(parent) and all(name in each for each in shown[parent]))
     ]
 
-    assert unpriced == []
+    assert without_cost == []
 
 
-def test_no_list_has_both() -> None:
+def test_no_list_has_a_cost_and_a_reason() -> None:
     assert [coordinate for coordinate in COSTS if is_free(coordinate)] == []
 
 
-def test_the_table_speaks_of_what_there_is() -> None:
-    there = {f"{parent}.{name}": field for parent, name, field in iterate_fields()}
+def test_the_table_of_costs_names_existing_fields_and_limits() -> None:
+    fields = {f"{parent}.{name}": field for parent, name, field in iterate_fields()}
     limits = vars(Limits())
 
-    for coordinate, price in COSTS.items():
+    for coordinate, cost in COSTS.items():
         if coordinate.split(".")[1].startswith("__"):
             continue
-        field = there[coordinate]
-        attributes = {price.multiplier_argument} - {None} | set(price.size_arguments)
+        field = fields[coordinate]
+        attributes = {cost.multiplier_argument} - {None} | set(cost.size_arguments)
         of: Any = get_named_type(field.type)
-        assert price.limit_name is None or price.limit_name in limits, coordinate
+        assert cost.limit_name is None or cost.limit_name in limits, coordinate
         assert bool(attributes & set(field.args)) == bool(attributes), coordinate
-        assert all(name in of.fields for name in price.row_fields), coordinate
+        assert all(name in of.fields for name in cost.row_fields), coordinate
         usual = [
-            field.args[name].default_value for name in price.size_arguments if name in field.args
+            field.args[name].default_value for name in cost.size_arguments if name in field.args
         ]
-        assert all(
-            each in (price.default_rows, None) or not isinstance(each, int) for each in usual
-        )
-    named = {each for reasons in FREE_LISTS.values() for each in reasons if each[0] != "*"}
-    assert named <= there.keys()
+        assert all(each in (cost.default_rows, None) or not isinstance(each, int) for each in usual)
+    listed = {each for reasons in FREE_LISTS.values() for each in reasons if each[0] != "*"}
+    assert listed <= fields.keys()

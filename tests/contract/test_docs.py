@@ -1,4 +1,4 @@
-"""The documentation is true: its links lead somewhere, and its examples run."""
+"""The documentation is correct: its links exist, and its examples run."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def test_the_paths_that_a_document_names_exist(file: Path) -> None:
     missing = [path for path in named if not (ROOT / path).exists()]
     missing += [path for path in linked if not (file.parent / path).exists()]
 
-    # What `make setup` builds is not there before it.
+    # It does not exist before `make setup` builds it.
     assert [path for path in missing if path != "app/http/static/"] == []
 
 
-def test_every_module_says_what_it_keeps() -> None:
-    silent = [
+def test_every_module_has_a_docstring() -> None:
+    undocumented = [
         str(file.relative_to(ROOT))
         for folder in ("app", "tests", "web")
         for file in (ROOT / folder).rglob("*.py")
@@ -49,7 +49,7 @@ def test_every_module_says_what_it_keeps() -> None:
         and not file.read_text().startswith(('"""', "#!"))
     ]
 
-    assert silent == []
+    assert undocumented == []
 
 
 @pytest.mark.parametrize("file", PAGES_WITH_EXAMPLES, ids=lambda file: file.name)

@@ -1,7 +1,7 @@
-"""Nothing crosses from one organization to another, by any door and with every permission.
+"""Organizations are isolated from each other in every API and with every permission.
 
-Two organizations hold the same data. A stranger with every permission in one of them tries all
-that is unique to the other: what it hears is what it hears of things that never were.
+Two organizations have the same data. A caller with every permission in one of them uses all values
+that are unique to the other: the responses are the same as for values that do not exist.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ SHOW_RULE = (
     '{name: "s", effect: SHOW, targets: ["b"], condition: {field: {field: "a", operator: EXISTS}}}'
 )
 
-# Each root field with what a stranger may say of the other's, and what it hears then. `$name` is a
-# value of the other's, `$own_name` one of the stranger's.
+# Each root field with operations that name values of the other organization, and the expected
+# result. `$name` is a value of the other organization, `$own_name` one of the caller's.
 STRANGER_OPERATIONS: dict[str, list[tuple[str, str]]] = {
     "Query.node": [
         (f'{{ node(id: "${name}") {{ __typename id }} }}', NULL)
@@ -69,7 +69,7 @@ STRANGER_OPERATIONS: dict[str, list[tuple[str, str]]] = {
     "Query.viewer": [
         ("{ viewer { organization { key } organizations { id key apiKeys { id } } } }", ANSWERED)
     ],
-    "Query.logHead": [],  # a place: it counts over all, and tells of none
+    "Query.logHead": [],  # a position: it counts over all organizations and identifies none
     "Query.organization": [
         ('{ organization(key: "$organization_key") { id } }', NULL),
         (
@@ -181,7 +181,7 @@ STRANGER_OPERATIONS: dict[str, list[tuple[str, str]]] = {
             ANSWERED,
         )
     ],
-    # A replay would be known before its time is refused.
+    # A replay would be detected before its time is rejected.
     "Mutation.ingestCloudEvents": [
         (
             'mutation { ingestCloudEvents(events: [{specversion: "1.0", id: "$source_id", '
@@ -190,7 +190,7 @@ STRANGER_OPERATIONS: dict[str, list[tuple[str, str]]] = {
             ANSWERED,
         )
     ],
-    # No argument names anything of another's: what is reported is one's own.
+    # No argument names data of another organization: a report creates an own event.
     "Mutation.logContainerEvent": [],
     "Mutation.updateEvent": [
         (event_mutation('updateEvent(input: {id: "$event", summary: "mine"})'), NOT_FOUND)
@@ -229,7 +229,7 @@ STRANGER_OPERATIONS: dict[str, list[tuple[str, str]]] = {
             NOT_FOUND,
         ),
     ],
-    "Mutation.createEventType": [],  # names are unique in an organization: a test of its own
+    "Mutation.createEventType": [],  # names are unique per organization: see the test below
     "Mutation.updateEventType": [
         (
             event_type_mutation('updateEventType(input: {id: "$event_type", name: "mine"})'),
@@ -349,7 +349,7 @@ STRANGER_OPERATIONS: dict[str, list[tuple[str, str]]] = {
             FORBIDDEN,
         )
     ],
-    "Mutation.createApiKey": [],  # no argument names anything of another's
+    "Mutation.createApiKey": [],  # no argument names data of another organization
     "Mutation.revokeApiKey": [
         (build_mutation('revokeApiKey(id: "$api_key")', "apiKey { id }"), NOT_FOUND)
     ],
@@ -363,7 +363,8 @@ STRANGER_OPERATIONS: dict[str, list[tuple[str, str]]] = {
     ],
 }
 
-# The doors beside GraphQL, tried alike: method, address, headers, body, and the status heard.
+# The HTTP endpoints besides GraphQL, tried in the same way: method, path, headers, body and
+# expected status.
 SCHEMA, JSON_EVENT = "/event-types/$type/schema.json", {"content-type": EVENT_MEDIA_TYPE}
 SENT = (
     '{"specversion": "1.0", "id": "$source_id", "source": "/a", "type": "$type", '
@@ -398,7 +399,7 @@ CURSORS = {
     "bell": "{ notifications(first: 1) { pageInfo { endCursor } } }",
     "change": "{ eventChanges(first: 1) { pageInfo { endCursor } } }",
 }
-# All that an organization holds, but when its keys were last used.
+# All data of an organization, except the last use of its keys.
 STATE_QUERIES = (
     """{ events(first: 20) { totalCount nodes { id type summary version updatedAt fields tags
          acknowledgedAt occurrences duplicateOf { id } history(first: 50) { nodes { cursor } }
@@ -415,7 +416,7 @@ STATE_QUERIES = (
 
 
 async def populate_organization(client: Client) -> dict[str, str]:
-    """Fills the organization that the client acts in: its ids and cursors by name."""
+    """Creates data in the client's organization. Returns its IDs and cursors by name."""
     event_type = (await client.execute_field(TYPE))["eventType"]
     guard = (await client.execute_field(GUARD_RULE, type=event_type["id"]))["guardRule"]
     await client.execute_field(build_mutation(f'publishGuardRule(id: "{guard["id"]}")'))
@@ -451,7 +452,7 @@ async def populate_organization(client: Client) -> dict[str, str]:
 
 
 async def add_unique_names(client: Client) -> dict[str, str]:
-    """Adds what only this organization has, by names that people chose."""
+    """Adds values chosen by users that only this organization has."""
     await client.execute_field(
         build_mutation(
             'createEventType(input: {name: "Ours", type: "only.ours"})', "eventType { id }"
@@ -467,10 +468,10 @@ async def add_unique_names(client: Client) -> dict[str, str]:
 
 
 def nonexistent_values(names: dict[str, str]) -> dict[str, str]:
-    """Other values of the same kinds, which never were."""
-    never = {name: str(uuid4()) for name in names}
-    never |= dict.fromkeys([*CURSORS, "place"], "bmV2ZXIgd2FzCg")
-    return never | {
+    """Returns other values of the same kinds, which do not exist."""
+    nonexistent = {name: str(uuid4()) for name in names}
+    nonexistent |= dict.fromkeys([*CURSORS, "place"], "bmV2ZXIgd2FzCg")
+    return nonexistent | {
         "type": "never.was",
         "source_id": "never-was-1",
         "entity": "never-was-w",
@@ -483,30 +484,32 @@ async def fetch_state(client: Client) -> list[Any]:
 
 
 async def run_as_stranger(stranger: Client, operation: str, values: dict[str, str]) -> str:
-    """What the stranger hears, with the values that it named in it taken out."""
+    """Returns the response to the stranger, with the values of the operation masked."""
     substituted = Template(operation).substitute(values)
     if substituted.startswith("subscription"):
-        async with stranger.subscription(substituted) as heard:
-            answer: dict[str, Any] = {"data": None, "errors": [await heard.receive_error()]}
+        async with stranger.subscription(substituted) as subscription:
+            answer: dict[str, Any] = {"data": None, "errors": [await subscription.receive_error()]}
     else:
         answer = await stranger.execute(substituted)
     for error in answer.get("errors", ()):
-        error.pop("locations", None)  # further right behind a longer id
+        error.pop("locations", None)  # the column depends on the length of the IDs
     return mask_values(values, json.dumps(answer))
 
 
 async def request_as_stranger(
-    stranger: Client, door: tuple[Any, ...], values: dict[str, str]
+    stranger: Client, request: tuple[Any, ...], values: dict[str, str]
 ) -> str:
-    """What the stranger hears at a door beside GraphQL, in the same way."""
-    method, address, headers, body, status = door
+    """Returns the response to the stranger of an HTTP endpoint besides GraphQL, masked in the
+    same way.
+    """
+    method, address, headers, body, status = request
     answer = await stranger.http.request(
         method,
         Template(address).substitute(values),
         headers={name: Template(value).substitute(values) for name, value in headers.items()},
         content=Template(body).substitute(values),
     )
-    assert answer.status_code == status, (door, answer.text)
+    assert answer.status_code == status, (request, answer.text)
     return mask_values(values, answer.text)
 
 
@@ -538,7 +541,9 @@ def test_every_root_field_is_tried() -> None:
     assert set(STRANGER_OPERATIONS) == fields
 
 
-async def test_what_is_another_s_is_as_what_never_was(client: Client, database: Database) -> None:
+async def test_values_of_another_organization_are_like_values_that_do_not_exist(
+    client: Client, database: Database
+) -> None:
     key = await create_api_key(database, *Permission, organization="acme")
     stranger = client.as_key(key)
     own = await populate_organization(stranger)
@@ -547,14 +552,14 @@ async def test_what_is_another_s_is_as_what_never_was(client: Client, database: 
         | await add_unique_names(client)
         | {"organization_key": "default"}
     )
-    never = nonexistent_values(theirs)
+    nonexistent = nonexistent_values(theirs)
     mine = {f"own_{name}": value for name, value in own.items()}
     before, own_before = await fetch_state(client), await fetch_state(stranger)
 
     for place, tries in STRANGER_OPERATIONS.items():
         for operation, expected in tries:
             foreign = await run_as_stranger(stranger, operation, theirs | mine)
-            nothing = await run_as_stranger(stranger, operation, never | mine)
+            nothing = await run_as_stranger(stranger, operation, nonexistent | mine)
 
             assert foreign == nothing, (place, operation)
             assert result_code(foreign) == expected, (place, operation, foreign)
@@ -562,17 +567,17 @@ async def test_what_is_another_s_is_as_what_never_was(client: Client, database: 
             for name in set(theirs) - named - {"place"}:
                 assert f"<{name}>" not in foreign, (place, operation, foreign)
 
-    for door in HTTP_REQUESTS:
-        foreign = await request_as_stranger(stranger, door, theirs | mine)
+    for request in HTTP_REQUESTS:
+        foreign = await request_as_stranger(stranger, request, theirs | mine)
 
-        assert foreign == await request_as_stranger(stranger, door, never | mine), door
-        assert theirs["organization"] not in foreign, door
+        assert foreign == await request_as_stranger(stranger, request, nonexistent | mine), request
+        assert theirs["organization"] not in foreign, request
 
     assert await fetch_state(client) == before
     assert await fetch_state(stranger) == own_before
 
 
-async def test_what_another_does_changes_no_count_and_takes_no_name(
+async def test_changes_in_another_organization_affect_no_counts_and_names(
     client: Client, database: Database
 ) -> None:
     stranger = client.as_key(await create_api_key(database, *Permission, organization="acme"))
@@ -585,11 +590,11 @@ async def test_what_another_does_changes_no_count_and_takes_no_name(
     await client.execute_field("mutation { resetDuplication { clearedCount } }")
 
     assert await fetch_state(stranger) == before
-    await add_unique_names(stranger)  # every name is free here, and every producer's id
+    await add_unique_names(stranger)  # every name and source ID is available in this organization
 
 
 @pytest.mark.parametrize("key", ["default", "nowhere"])
-async def test_the_header_tells_no_organization_of_others_from_none(
+async def test_the_header_has_the_same_error_for_foreign_and_unknown_organizations(
     client: Client, database: Database, key: str
 ) -> None:
     stranger = await create_api_key(database, *Permission, organization="acme")
@@ -609,7 +614,7 @@ async def test_the_header_tells_no_organization_of_others_from_none(
     ("field", "selection"),
     [("notificationAdded", "node { summary }"), ("eventChanged", "event { summary }")],
 )
-async def test_a_subscription_hears_nothing_of_another(
+async def test_a_subscription_receives_nothing_of_another_organization(
     client: Client, database: Database, field: str, selection: str
 ) -> None:
     stranger = client.as_key(await create_api_key(database, *Permission, organization="acme"))
@@ -617,9 +622,9 @@ async def test_a_subscription_hears_nothing_of_another(
 
     async with stranger.subscription(
         f"subscription ($after: String) {{ {field}(after: $after) {{ {selection} }} }}", after=head
-    ) as heard:
+    ) as subscription:
         await client.log_event(summary="ours", notification=True)
         await stranger.log_event(summary="theirs", notification=True)
-        first = await heard.receive_next()
+        first = await subscription.receive_next()
 
     assert first == {selection.split()[0]: {"summary": "theirs"}}

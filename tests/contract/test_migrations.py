@@ -1,4 +1,6 @@
-"""The migrations lead to the tables of the code, on both databases, and again change nothing."""
+"""The migrations create the tables of the code on both databases; migrating again changes
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -30,5 +32,5 @@ def test_the_newest_revision_is_alembic_s_head() -> None:
 
 
 def _check_no_pending_migration(connection: Connection) -> None:
-    """Raises where autogenerate would write a migration."""
+    """Raises an error if autogenerate would write a migration."""
     command.check(alembic_config(connection))

@@ -1,4 +1,4 @@
-"""The generated reference and the page on upgrading are in step with the code."""
+"""The generated reference and the page on upgrading match the code."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ UPGRADING = (DOCS / "upgrading.md").read_text()
 
 
 @pytest.mark.parametrize(("name", "text"), render_pages().items())
-def test_a_page_of_the_reference_is_in_step_with_the_code(name: str, text: str) -> None:
+def test_a_page_of_the_reference_matches_the_code(name: str, text: str) -> None:
     assert (DOCS / "reference" / name).read_text() == text, "run `make reference`"
 
 
@@ -32,7 +32,7 @@ def test_every_page_of_the_reference_is_generated() -> None:
 def test_every_row_of_the_reference_has_a_description() -> None:
     rows = [row for text in render_pages().values() for row in text.splitlines() if row[:1] == "|"]
 
-    # A client that closed the connection itself has nothing to do.
+    # 1000 needs no action: the client closed the connection itself.
     assert [row for row in rows if row.endswith("|  |") and not row.startswith("| 100")] == []
     assert len(rows) > 150
 

@@ -1,4 +1,4 @@
-"""The table of permissions, walked: every root field and door, by each kind of caller."""
+"""The table of permissions: every root field and HTTP endpoint, for each kind of caller."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ OPERATIONS = {
     ),
     "Organization.events": "{ organization { events { totalCount } } }",
 }
-# What opens the doors beside GraphQL, and a field that is null to all others.
+# HTTP endpoints besides GraphQL, and a field that is null without its permission.
 KEYS, SEND, SCHEMA = (
     "Organization.apiKeys",
     "POST /cloudevents",
@@ -145,10 +145,10 @@ HTTP_PERMISSIONS = {
 EVERYTHING = set(OPERATIONS) | set(HTTP_PERMISSIONS)
 GAUGE = 'mutation { createEventType(input: {name: "Gauge"}) { userErrors { code } } }'
 SECRET = "a secret of no less than 32 bytes"
-# For those who act in every organization, and have the permission.
-EVERYWHERE_ONLY = {"Mutation.createOrganization"}
+# For callers that act in every organization and have the permission.
+GLOBAL_ONLY = {"Mutation.createOrganization"}
 FOR_EVERY_CREDENTIAL = {"Query.viewer", "Query.logHead"}
-# Reached by EVENT_READ alone, or told by a socket: tests of their own below.
+# Allowed by EVENT_READ alone, or for sockets: they have tests of their own below.
 CHECKED_ELSEWHERE = {
     "DuplicationRule.eventType",
     "GuardRule.eventType",
@@ -168,44 +168,44 @@ CHECKED_ELSEWHERE = {
 }
 
 
-def test_every_row_of_the_table_is_walked() -> None:
+def test_every_row_of_the_table_is_tested() -> None:
     assert set(OPERATIONS) | CHECKED_ELSEWHERE == set(REQUIRED_PERMISSIONS)
 
 
 @pytest.mark.parametrize("permission", Permission)
-async def test_a_permission_opens_what_the_table_says_and_nothing_else(
+async def test_a_permission_allows_exactly_the_operations_of_the_table(
     client: Client, database: Database, permission: Permission
 ) -> None:
     await client.execute_field(GAUGE)
     holder = client.as_key(await create_api_key(database, permission))
 
-    opened = await _allowed_operations(holder)
+    allowed_operations = await _allowed_operations(holder)
 
-    assert opened == _operations_allowed_by(permission)
+    assert allowed_operations == _operations_allowed_by(permission)
 
 
-@pytest.mark.parametrize("everywhere", [False, True])
-async def test_an_administrator_may_do_everything_where_he_is_one(
-    client: Client, database: Database, everywhere: bool
+@pytest.mark.parametrize("every_organization", [False, True])
+async def test_an_administrator_has_all_permissions_in_its_organizations(
+    client: Client, database: Database, every_organization: bool
 ) -> None:
     await client.execute_field(GAUGE)
-    key = await create_api_key(database, *Permission, every_organization=everywhere)
+    key = await create_api_key(database, *Permission, every_organization=every_organization)
 
-    opened = await _allowed_operations(client.as_key(key))
+    allowed_operations = await _allowed_operations(client.as_key(key))
 
-    assert opened == EVERYTHING - (set() if everywhere else EVERYWHERE_ONLY)
+    assert allowed_operations == EVERYTHING - (set() if every_organization else GLOBAL_ONLY)
 
 
-async def test_a_token_opens_what_its_claims_say_and_nothing_else(
+async def test_a_token_allows_exactly_the_operations_of_its_claims(
     serve: Serve, database_url: str, database: Database
 ) -> None:
     await create_api_key(database, organization="acme")
     everything = [each.value for each in Permission]
     kinds: list[tuple[dict[str, Any], set[str]]] = [
-        ({"organization": "default", "permissions": everything}, EVERYTHING - EVERYWHERE_ONLY),
+        ({"organization": "default", "permissions": everything}, EVERYTHING - GLOBAL_ONLY),
         (
             {"organization": ["acme", "default"], "permissions": everything},
-            EVERYTHING - EVERYWHERE_ONLY,
+            EVERYTHING - GLOBAL_ONLY,
         ),
         ({"organization": "*", "permissions": everything}, EVERYTHING),
         (
@@ -224,7 +224,7 @@ async def test_a_token_opens_what_its_claims_say_and_nothing_else(
             assert await _allowed_operations(client.as_key(token)) == expected, claims
 
 
-async def test_a_credential_that_is_none_opens_nothing(
+async def test_an_invalid_credential_allows_nothing(
     serve: Serve, database_url: str, database: Database
 ) -> None:
     expired = await create_api_key(database, *Permission, expires_at=NOON)
@@ -258,7 +258,9 @@ async def test_a_credential_that_is_none_opens_nothing(
                 assert error["message"] == message, place
 
 
-async def test_no_way_leads_round_to_a_definition(client: Client, database: Database) -> None:
+async def test_definitions_are_not_readable_through_other_fields(
+    client: Client, database: Database
+) -> None:
     await client.execute_field(
         """mutation { createEventType(input: {name: "Gauge", state: PUBLISHED,
              fields: [{name: "a", kind: NUMBER}]}) { userErrors { code } } }"""
@@ -283,8 +285,8 @@ async def test_without_the_permission_a_subscription_ends_with_forbidden(
 ) -> None:
     reporter = client.as_key(await create_api_key(database, Permission.EVENT_CREATE))
 
-    async with reporter.subscription(f"subscription {{ {field} {{ cursor }} }}") as heard:
-        error = await heard.receive_error()
+    async with reporter.subscription(f"subscription {{ {field} {{ cursor }} }}") as subscription:
+        error = await subscription.receive_error()
 
     assert error["extensions"]["code"] == "FORBIDDEN"
     assert "EVENT_READ" in error["message"]
@@ -298,7 +300,7 @@ async def test_without_the_permission_a_subscription_ends_with_forbidden(
         ({Permission.RULE_MANAGE, Permission.EVENT_READ}, True),
     ],
 )
-async def test_to_try_a_rule_takes_two_permissions(
+async def test_trying_a_rule_requires_two_permissions(
     client: Client, database: Database, permissions: set[Permission], allowed: bool
 ) -> None:
     author = client.as_key(await create_api_key(database, *permissions))
@@ -309,7 +311,7 @@ async def test_to_try_a_rule_takes_two_permissions(
     assert codes == ([] if allowed else ["FORBIDDEN"])
 
 
-async def test_the_error_names_what_would_be_enough(client: Client, database: Database) -> None:
+async def test_the_error_names_the_required_permission(client: Client, database: Database) -> None:
     reader = client.as_key(await create_api_key(database, Permission.EVENT_READ))
 
     error = await reader.expect_error(OPERATIONS["Mutation.deleteEvent"])
@@ -318,27 +320,27 @@ async def test_the_error_names_what_would_be_enough(client: Client, database: Da
 
 
 async def _allowed_operations(caller: Client) -> set[str]:
-    """The operations that are not forbidden."""
-    opened = set()
+    """Returns the operations that are not forbidden."""
+    allowed_operations = set()
     for place, operation in OPERATIONS.items():
         answer = await caller.execute(operation)
         codes = {error["extensions"]["code"] for error in answer.get("errors", ())}
         assert codes <= {"FORBIDDEN"}, (place, answer)
         if not codes:
-            opened.add(place)
+            allowed_operations.add(place)
     organization = (await caller.execute("{ organization { apiKeys { id } } }"))["data"][
         "organization"
     ]
     if organization is not None and organization["apiKeys"] is not None:
-        opened.add(KEYS)
+        allowed_operations.add(KEYS)
     for place, answered in {
         SEND: await _send_cloud_events(caller),
         SCHEMA: await _fetch_json_schema(caller),
     }.items():
         assert answered.status_code in (200, 202, 403), (place, answered.text)
         if answered.status_code != 403:
-            opened.add(place)
-    return opened
+            allowed_operations.add(place)
+    return allowed_operations
 
 
 async def _send_cloud_events(caller: Client) -> httpx.Response:
@@ -352,14 +354,16 @@ async def _fetch_json_schema(caller: Client) -> httpx.Response:
 def _operations_allowed_by(permission: Permission) -> set[str]:
     return {
         place
-        for place in EVERYTHING - EVERYWHERE_ONLY
+        for place in EVERYTHING - GLOBAL_ONLY
         if place in FOR_EVERY_CREDENTIAL or permission in _required_permissions(place)
     }
 
 
 def _required_permissions(place: str) -> frozenset[Permission]:
-    """What the whole operation needs: the way to a field below the roots as well."""
-    way = {
+    """Returns the permissions for the whole operation, including the path to a field below the
+    roots.
+    """
+    root_fields = {
         "EventType.events": "Query.eventTypes",
         "EventType.duplicationRules": "Query.eventTypes",
         "EventType.guardRules": "Query.eventTypes",
@@ -369,4 +373,4 @@ def _required_permissions(place: str) -> frozenset[Permission]:
     }
     if place in HTTP_PERMISSIONS:
         return HTTP_PERMISSIONS[place]
-    return REQUIRED_PERMISSIONS[place] & REQUIRED_PERMISSIONS[way.get(place, place)]
+    return REQUIRED_PERMISSIONS[place] & REQUIRED_PERMISSIONS[root_fields.get(place, place)]

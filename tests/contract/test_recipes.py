@@ -1,4 +1,4 @@
-"""Each recipe of docs/architecture.md lists exactly the files that its example is in."""
+"""Each recipe of docs/architecture.md lists exactly the files that contain its example."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 SECTION = (ROOT / "docs" / "architecture.md").read_text().partition("## How to add")[2]
 RECIPES = dict(re.findall(r"^### (.+?)\n(.*?)(?=^##)", SECTION, re.DOTALL | re.MULTILINE))
 
-# How the example of each recipe is written in the code.
+# The names of the example of each recipe in the code.
 EXAMPLES = {
     "An event attribute": r"\b(Event|draft|event|filter|self|state)\.subject\b"
     r'|"subject"|\bsubject: str \| None|`subject`',
@@ -27,7 +27,7 @@ def test_every_recipe_has_an_example() -> None:
 
 
 @pytest.mark.parametrize("recipe", EXAMPLES)
-def test_a_recipe_lists_exactly_the_files_that_its_example_is_in(recipe: str) -> None:
+def test_a_recipe_lists_exactly_the_files_of_its_example(recipe: str) -> None:
     listed = re.findall(r"`(app/[\w/]+\.py)`", RECIPES[recipe])
 
     containing = [

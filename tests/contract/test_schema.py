@@ -1,4 +1,6 @@
-"""The schema keeps its promises: in step with its file, described, each root field guarded."""
+"""The schema file matches the code; everything is described, and each root field has
+permissions.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,7 @@ FILE = (ROOT / "schema.graphql").read_text()
 OURS = build_schema(FILE)
 
 
-def test_the_file_is_in_step_with_the_code() -> None:
+def test_the_schema_file_matches_the_code() -> None:
     assert build().as_str() + "\n" == FILE, "run `make schema`"
 
 
@@ -49,7 +51,7 @@ def test_examples_in_descriptions_are_valid() -> None:
                 assert validate(OURS, parse(example)) == [], coordinate
 
 
-def test_every_root_field_needs_a_permission() -> None:
+def test_every_root_field_has_an_entry_in_the_table_of_permissions() -> None:
     roots = [OURS.query_type, OURS.mutation_type, OURS.subscription_type]
     fields = {f"{root}.{name}" for root in roots if root for name in root.fields}
 

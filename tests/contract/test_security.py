@@ -1,4 +1,4 @@
-"""What `docs/security.md` says is defended has a test that is there."""
+"""Every defense in `docs/security.md` names an existing test."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_every_defence_names_a_test() -> None:
     assert [attack for attack, _, test in table_rows() if not _NAMED.search(test)] == []
 
 
-def test_every_test_that_the_page_names_is_there() -> None:
+def test_every_test_that_the_page_names_exists() -> None:
     missing = [
         f"{file}::{name}"
         for file, name in _NAMED.findall(PAGE)

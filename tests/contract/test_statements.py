@@ -1,4 +1,4 @@
-"""What a request costs the database, in statements: it must not grow with the rows."""
+"""The number of SQL statements of a request is independent of the number of rows."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def client(own_client: Client) -> Client:
 
 
 @pytest.mark.parametrize("events", [2, 50])
-async def test_a_page_costs_the_same_whatever_it_holds(
+async def test_the_statements_of_a_page_are_independent_of_its_size(
     client: Client, statements: Statements, events: int
 ) -> None:
     for n in range(5):
@@ -63,7 +63,7 @@ async def test_a_page_costs_the_same_whatever_it_holds(
 
 
 @pytest.mark.parametrize("events", [2, 50])
-async def test_a_page_of_cloud_events_costs_the_same_whatever_it_holds(
+async def test_the_statements_of_a_page_of_cloud_events_are_independent_of_its_size(
     client: Client, statements: Statements, events: int
 ) -> None:
     await client.execute_field(
@@ -85,7 +85,7 @@ async def test_a_page_of_cloud_events_costs_the_same_whatever_it_holds(
 
 
 @pytest.mark.parametrize("events", [1, 500])
-async def test_logging_costs_the_same_for_one_and_for_many(
+async def test_the_statements_of_logging_are_independent_of_the_number_of_events(
     client: Client, statements: Statements, events: int
 ) -> None:
     reports = [
@@ -98,15 +98,15 @@ async def test_logging_costs_the_same_for_one_and_for_many(
     logged = await client.execute_field(LOG_EVENTS, input=reports)
 
     assert logged["accepted"] == events
-    # Receipts, log entries, events, and what they are found by: tags, words, values. On PostgreSQL
-    # all but the receipts are parts of one statement.
+    # Receipts, log entries, events and their index rows: tags, words, values. On PostgreSQL, all
+    # but the receipts are parts of one statement.
     assert sum(each.count("INSERT INTO") for each in statements) == 6
-    # The version of the definitions; then on PostgreSQL a lock, on SQLite the sequence of the log.
+    # The version of the definitions, and a lock on PostgreSQL or the log sequence on SQLite.
     assert len(_select_statements(statements)) == 2
 
 
 @pytest.mark.parametrize("events", [2, 100])
-async def test_counting_costs_the_same_for_few_and_for_many(
+async def test_the_statements_of_counting_are_independent_of_the_number_of_events(
     client: Client, statements: Statements, events: int
 ) -> None:
     await client.execute_field(
@@ -122,13 +122,13 @@ async def test_counting_costs_the_same_for_few_and_for_many(
 
     updates = [each for each in statements if each.startswith("UPDATE")]
     assert len(updates) == 3  # the fingerprints, the receipts, the events
-    # The definitions, the firsts and the events that were met; then on PostgreSQL a lock, on SQLite
-    # the place in the log.
+    # The definitions, the originals and the matched events, and a lock on PostgreSQL or the log
+    # position on SQLite.
     assert len(_select_statements(statements)) == 4
 
 
 def _select_statements(statements: Statements) -> list[str]:
-    """Without the feed's, and without the registration of each transaction on PostgreSQL."""
+    """Excludes statements of the feed, and the registration of transactions on PostgreSQL."""
     return [
         each
         for each in statements

@@ -42,23 +42,23 @@ async def test_too_many_failures_are_rejected_by_every_api_and_recently_valid_ke
     }
     revoked, never_seen = await create_api_key(database, READ), await create_api_key(database, READ)
     async with serve(database_url, failed_auth=failed_auth) as client:
-        was_good = client.as_key(revoked)
-        before = [(await each.post("{ logHead }")).status_code for each in (client, was_good)]
+        was_valid = client.as_key(revoked)
+        before = [(await each.post("{ logHead }")).status_code for each in (client, was_valid)]
         [key_id] = await fetch_key_ids(database, revoked)
         await client.execute_field(REVOKE, id=str(key_id))
-        guesser = client.as_key("wrong")
-        free = [(await guesser.post("{ logHead }")).status_code for _ in range(2)]
+        attacker = client.as_key("wrong")
+        free = [(await attacker.post("{ logHead }")).status_code for _ in range(2)]
 
         refused = [
-            await guesser.post("{ logHead }"),
-            await guesser.http.get("/event-types/a/schema.json"),
+            await attacker.post("{ logHead }"),
+            await attacker.http.get("/event-types/a/schema.json"),
         ]
-        async with guesser.socket() as socket:
+        async with attacker.socket() as socket:
             with pytest.raises(ConnectionClosed) as closed:
                 await socket.receive()
         served = await client.post("{ logHead }")
-        unsaid = await client.as_key(None).post("{ logHead }")
-        ended = await was_good.post("{ logHead }")
+        without_header = await client.as_key(None).post("{ logHead }")
+        ended = await was_valid.post("{ logHead }")
         refused.append(await client.as_key(never_seen).post("{ logHead }"))
 
     assert before == [200, 200]
@@ -76,7 +76,7 @@ async def test_too_many_failures_are_rejected_by_every_api_and_recently_valid_ke
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 1013
     assert served.status_code == 200
-    assert (unsaid.status_code, ended.status_code) == (401, 401)
+    assert (without_header.status_code, ended.status_code) == (401, 401)
 
 
 async def test_a_delayed_failure_holds_no_database_connection(database: Database) -> None:

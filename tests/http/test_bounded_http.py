@@ -22,7 +22,7 @@ def dialect() -> str:
 
 
 @pytest.fixture
-async def hasty(serve: Serve, database_url: str) -> AsyncIterator[Client]:
+async def short_timeouts(serve: Serve, database_url: str) -> AsyncIterator[Client]:
     async with serve(database_url, requests={"headers_timeout_seconds": 0.2}) as client:
         yield client
 
@@ -50,15 +50,15 @@ async def send_and_read(client: Client, *pieces: bytes) -> bytes:
     ids=["nothing", "a line", "a letter", "half a head", "half a header"],
 )
 async def test_a_client_that_does_not_finish_the_headers_is_disconnected(
-    hasty: Client, sent: bytes
+    short_timeouts: Client, sent: bytes
 ) -> None:
-    assert await send_and_read(hasty, sent) == b""
+    assert await send_and_read(short_timeouts, sent) == b""
 
 
 async def test_a_client_that_does_not_finish_an_answered_body_is_disconnected(
-    hasty: Client,
+    short_timeouts: Client,
 ) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", server_port(hasty))
+    reader, writer = await asyncio.open_connection("127.0.0.1", server_port(short_timeouts))
     writer.write(b"POST /graphql HTTP/1.1\r\nHost: a\r\n" + BODY_HEADERS)
     async with asyncio.timeout(TIMEOUT_SECONDS):
         answer = await reader.readuntil(b"}}]}")
@@ -87,10 +87,10 @@ async def test_headers_that_are_too_large_are_answered_with_431(
 async def test_malformed_headers_are_answered_with_400_and_security_headers(client: Client) -> None:
     answer = await send_and_read(client, b"no request at all\r\n\r\n")
 
-    head, _, told = answer.partition(b"\r\n\r\n")
+    head, _, message = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n")
     assert b"\r\nx-content-type-options: nosniff\r\n" in head
-    assert told == b"Invalid HTTP request received."
+    assert message == b"Invalid HTTP request received."
 
 
 @pytest.mark.parametrize(
@@ -116,15 +116,19 @@ async def test_a_body_with_two_lengths_cannot_smuggle_a_request(
     assert answer.count(b"HTTP/1.1 ") == 1
 
 
-async def test_a_subscriber_is_not_disconnected(hasty: Client) -> None:
+async def test_a_subscriber_is_not_disconnected(short_timeouts: Client) -> None:
     headers = {"accept": "text/event-stream"}
     async with (
-        hasty.subscription(BELL) as socket,
-        hasty.http.stream("POST", "/graphql", json={"query": BELL}, headers=headers) as stream,
+        short_timeouts.subscription(BELL) as socket,
+        short_timeouts.http.stream(
+            "POST", "/graphql", json={"query": BELL}, headers=headers
+        ) as stream,
         asyncio.timeout(TIMEOUT_SECONDS),
     ):
-        assert await send_and_read(hasty) == b""  # the server disconnects others meanwhile
-        await hasty.log_event(summary="later", notification=True)
+        assert (
+            await send_and_read(short_timeouts) == b""
+        )  # the server disconnects other clients meanwhile
+        await short_timeouts.log_event(summary="later", notification=True)
 
         assert (await socket.receive_next())["cursor"]
         lines = stream.aiter_lines()

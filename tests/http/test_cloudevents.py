@@ -132,14 +132,18 @@ async def test_a_batch_with_rejected_events_stores_the_others(
         ],
     )
 
-    first, second, nothing, conflict, odd, last = answer.json()["results"]
+    first, second, no_attributes, conflict, odd, last = answer.json()["results"]
     assert answer.status_code == 207
     assert answer.headers["content-type"] == "application/json"
     assert first == expected_result((await fetch_by_source(own_client))["id"])
     assert (second["id"], second["source"], second["status"]) == ("2", "not a uri", 400)
     [error] = second["errors"]
     assert (error["code"], error["path"]) == ("INVALID_INPUT", ["source"])
-    assert (nothing["id"], nothing["source"], nothing["status"]) == (None, None, 400)
+    assert (no_attributes["id"], no_attributes["source"], no_attributes["status"]) == (
+        None,
+        None,
+        400,
+    )
     assert (conflict["status"], conflict["errors"][0]["code"]) == (409, "CONFLICT")
     assert (odd["id"], odd["source"], odd["event"]) == (None, "\ud800", None)
     assert last["event"] == (await fetch_by_source(own_client, "3"))["id"]
@@ -224,11 +228,11 @@ async def test_sending_needs_event_create(own_client: Client, database: Database
     before = await count_rows(database)
 
     answer = await send_structured(reader, cloud_event())
-    elsewhere = await send_structured(own_client, cloud_event(), data_partition_id="nowhere")
+    in_acme = await send_structured(own_client, cloud_event(), data_partition_id="nowhere")
 
     assert parse_refusal(answer) == (403, [("FORBIDDEN", "")])
     assert answer.json()["detail"] == "POST /cloudevents requires the permission EVENT_CREATE."
-    assert parse_refusal(elsewhere) == (403, [("FORBIDDEN", "")])
+    assert parse_refusal(in_acme) == (403, [("FORBIDDEN", "")])
     assert await count_rows(database) == before
 
 
@@ -425,11 +429,11 @@ async def test_a_read_only_file_results_in_503_with_retry_after(
 
     async with serve(database_url) as client:
         answer = await send_structured(client, cloud_event())
-        nothing = await fetch_by_source(client)
+        nothing_stored = await fetch_by_source(client)
 
     assert parse_refusal(answer) == (503, [("UNAVAILABLE", "")])
     assert answer.headers["retry-after"] == "5"
-    assert nothing is None
+    assert nothing_stored is None
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)

@@ -107,8 +107,8 @@ async def test_invalid_attributes_are_rejected(client: Client, database: Databas
 
             assert (pair, answer.status_code) == (pair, 400)
             status, errors = parse_refusal(answer)
-            places = {path.partition(".")[0] for _, path in errors}
-            assert (pair, status, places) == (pair, 400, {attribute})
+            paths = {path.partition(".")[0] for _, path in errors}
+            assert (pair, status, paths) == (pair, 400, {attribute})
             assert {code for code, _ in errors} == {"INVALID_INPUT"}
     assert await count_rows(database) == before
 
@@ -163,8 +163,10 @@ async def test_one_event_that_cannot_be_stored_does_not_stop_a_batch(
     before = await count_rows(database)
     values = [value for _, value in VALUES]
     events = [
-        json.dumps(cloud_event(id=str(number), data=0)).encode().replace(b'"data": 0', said)
-        for number, said in enumerate([b'"data": 0', *(b'"data": ' + value for value in values)])
+        json.dumps(cloud_event(id=str(number), data=0)).encode().replace(b'"data": 0', messages)
+        for number, messages in enumerate(
+            [b'"data": 0', *(b'"data": ' + value for value in values)]
+        )
     ]
 
     answer = await post_cloud_events(
@@ -240,9 +242,9 @@ async def test_not_all_of_ten_thousand_errors_are_returned(
     client: Client, database: Database
 ) -> None:
     before = await count_rows(database)
-    wrong: dict[str, Any] = {f"X{number}": [] for number in range(10_000)}
+    malformed: dict[str, Any] = {f"X{number}": [] for number in range(10_000)}
 
-    answer = await send_structured(client, cloud_event(**wrong))
+    answer = await send_structured(client, cloud_event(**malformed))
 
     assert parse_refusal(answer)[0] == 400
     assert len(answer.content) < 50_000

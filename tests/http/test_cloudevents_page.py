@@ -60,9 +60,9 @@ async def test_each_example_gets_the_response_on_the_page(client: Client) -> Non
 
 
 def test_every_test_that_the_page_names_exists_once() -> None:
-    there = count_test_names(*TESTS.rglob("test_*.py"))
+    existing = count_test_names(*TESTS.rglob("test_*.py"))
 
-    assert {name: there[name] for name in NAMED if there[name] != 1} == {}
+    assert {name: existing[name] for name in NAMED if existing[name] != 1} == {}
 
 
 def test_every_test_of_the_binding_is_on_the_page() -> None:

@@ -140,7 +140,7 @@ async def test_the_bootstrap_key_can_be_set_and_is_not_printed(tmp_path: Path, p
     assert counted == {"totalCount": 0}
 
 
-async def test_sigterm_closes_sockets_and_streams_so_that_clients_resume(
+async def test_clients_resume_after_sigterm_closes_sockets_and_streams(
     tmp_path: Path, port: int
 ) -> None:
     bell = "subscription { notificationAdded { cursor } }"
@@ -148,15 +148,15 @@ async def test_sigterm_closes_sockets_and_streams_so_that_clients_resume(
     async with (
         start_server(tmp_path, port, bootstrap_key="k") as (process, _),
         Client(f"http://127.0.0.1:{port}", "k") as client,
-        client.subscription(bell) as heard,
+        client.subscription(bell) as received,
         client.http.stream("POST", "/graphql", json={"query": bell}, headers=events) as stream,
     ):
         process.send_signal(signal.SIGTERM)
-        await heard.socket.connection.wait_closed()
+        await received.socket.connection.wait_closed()
         lines = [line async for line in stream.aiter_lines()]
         ended = await process.wait()
 
-    assert heard.socket.connection.close_code == 1012
+    assert received.socket.connection.close_code == 1012
     assert lines == []  # not even `complete`
     assert ended == 0
 

@@ -83,10 +83,10 @@ async def test_a_lost_administrator_key_can_be_replaced_and_revoked(
         database_url=database_url,
     )
 
-    everything = ",".join(sorted(each.value for each in Permission))
+    output = ",".join(sorted(each.value for each in Permission))
     assert before == (
         0,
-        f"{lost}\t*\tvalid\tnever\t{everything}\tadministrator\n",
+        f"{lost}\t*\tvalid\tnever\t{output}\tadministrator\n",
         "id\torganization\tstate\tlast used\tpermissions\tname\n",
     )
     code, secret, words = created

@@ -1,6 +1,6 @@
-"""PgBouncer in transaction mode: works with the URL of the database itself, and is refused without.
+"""PgBouncer in transaction mode: works with the URL of the database, and is rejected without it.
 
-PgBouncer is Debian's; `.ci/run` installs it.
+PgBouncer is the package of Debian; `.ci/run` installs it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ def dialect(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 async def pooler_url(database_url: str, tmp_path: Path) -> AsyncIterator[str]:
-    """The pooler has fewer connections than the servers: every transaction may get another one."""
+    """The pooler has fewer connections than the servers: every transaction may use a different
+    one.
+    """
     async with run_pooler(database_url, tmp_path, default_pool_size="4") as url:
         yield url
 
@@ -89,7 +91,9 @@ async def test_every_transaction_has_the_timeouts(database_url: str, pooler_url:
     assert (written, row, read_only) == ("5s", "30s", "on")
 
 
-async def test_concurrent_reads_and_writes_do_not_mix(database_url: str, pooler_url: str) -> None:
+async def test_concurrent_reads_and_writes_return_their_own_results(
+    database_url: str, pooler_url: str
+) -> None:
     database = Database(pooler_url, database_url, DatabaseLimits(connections=20))
 
     async def read_by_reader(number: int) -> int:
@@ -110,7 +114,7 @@ async def test_concurrent_reads_and_writes_do_not_mix(database_url: str, pooler_
     assert values == [number for number in range(200) for _ in range(2)]
 
 
-async def test_a_server_of_the_test_answers_through_the_pooler(
+async def test_a_server_responds_through_the_pooler(
     database_url: str, pooler_url: str, serve: Serve
 ) -> None:
     async with serve(pooler_url, database_direct_url=database_url) as client:
@@ -122,7 +126,7 @@ async def test_a_server_of_the_test_answers_through_the_pooler(
 
 
 @pytest.mark.parametrize("command", ["serve", "migrate", "prune", "export"])
-async def test_a_pooler_is_refused_with_its_reason_if_the_direct_url_is_not_set(
+async def test_a_pooler_without_direct_url_is_rejected_with_the_reason(
     pooler_url: str, tmp_path: Path, command: str
 ) -> None:
     arguments = ["prune", "--before", "2026-01-01"] if command == "prune" else [command]
@@ -137,7 +141,7 @@ async def test_a_pooler_is_refused_with_its_reason_if_the_direct_url_is_not_set(
     )
 
 
-async def test_a_pooler_that_ignores_the_parameters_of_the_start_is_refused(
+async def test_a_pooler_that_ignores_startup_parameters_is_rejected(
     database_url: str, tmp_path: Path
 ) -> None:
     settings = {"ignore_startup_parameters": STARTUP_PARAMETERS}

@@ -60,13 +60,13 @@ async def test_old_entries_are_removed_while_a_server_runs_and_counted(
 
     arguments = ("prune", "--before", "2026-01-02")
     dry = await run_command(tmp_path, *arguments, "--dry-run", database_url=database_url)
-    untouched = await client.execute_field(CHANGES)
+    unchanged = await client.execute_field(CHANGES)
     pruned = await run_command(tmp_path, *arguments, database_url=database_url)
 
     number = dry[1].split()[2]
     assert dry == (0, f"Would remove {number} {WHAT}\n", "")
     assert pruned == (0, f"Removed {number} {WHAT}\n", "")
-    assert (len(untouched["nodes"]), untouched["beginsAt"]) == (3, None)
+    assert (len(unchanged["nodes"]), unchanged["beginsAt"]) == (3, None)
     begins = "2026-01-02T00:00:00.000000Z"
     updated = {"nodes": [{"kind": "UPDATED"}], "beginsAt": begins}
     assert await client.execute_field(HISTORY, id=event["id"]) == {"history": updated}
@@ -93,12 +93,12 @@ async def test_a_subscription_resumes_after_the_pruned_entries_but_not_before(
         refused = await behind.receive_error()
     async with client.subscription(FOLLOW, after=last) as follower:
         event = await client.log_event(summary="new")
-        heard = await follower.receive_next()
+        received = await follower.receive_next()
 
     assert removed >= 2
     assert refused["extensions"]["code"] == "CURSOR_EXPIRED"
-    assert heard["kind"] == "LOGGED"
-    assert await client.execute_field("{ logHead }") == heard["cursor"]
+    assert received["kind"] == "LOGGED"
+    assert await client.execute_field("{ logHead }") == received["cursor"]
     history = (await client.execute_field(HISTORY, id=event["id"]))["history"]
     assert [each["kind"] for each in history["nodes"]] == ["LOGGED"]
 
@@ -116,15 +116,15 @@ async def test_a_reader_whose_next_entries_were_pruned_raises_an_error(
 
     await pruning.prune_entries(database, OLD + timedelta(days=1))
     await client.log_event(summary="new")
-    heard: Any = None
+    subscription: Any = None
     async with feed:
         feed.read_position = start
         try:
-            heard = await anext(follower)
+            subscription = await anext(follower)
         except FeedError as error:
-            heard = error
+            subscription = error
 
-    assert isinstance(heard, FeedError)
+    assert isinstance(subscription, FeedError)
 
 
 async def test_pruning_in_batches_removes_exactly_the_old_entries(

@@ -11,7 +11,7 @@ from app.settings import Settings, secret_settings
 from tests.client import Client
 from tests.http.test_command import find_free_port, run_command, start_server
 
-# What Kubernetes sets in every pod beside the Services `tocsin` and `tocsin-db`.
+# The variables that Kubernetes sets in every pod for the Services `tocsin` and `tocsin-db`.
 KUBERNETES = {
     "TOCSIN_SERVICE_HOST": "10.0.0.1",
     "TOCSIN_SERVICE_PORT": "8000",
@@ -61,7 +61,7 @@ async def test_a_setting_under_an_old_name_is_an_error_that_names_the_new_one(
         ("TOCSIN_LIMITS__PAGE", ""),
     ],
 )
-def test_an_old_name_of_a_setting_is_found_in_any_spelling(
+def test_an_old_name_of_a_setting_is_detected_in_any_spelling(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str
 ) -> None:
     errors = read_errors(monkeypatch, **{variable: value})
@@ -106,7 +106,7 @@ def test_an_old_name_of_a_setting_is_found_in_any_spelling(
         ("TOCSIN_LIMITS__PAGE_SIZE__X", "1", None),
         ("TOCSIN_XYZZY", "1", "Unknown setting TOCSIN_XYZZY."),
         ("TOCSIN_PUBLIC_URL_FILE", "/a", None),
-        # A port is an option of `serve`, and no address that Kubernetes injects.
+        # A port is an option of `serve`, and not an address that Kubernetes injects.
         ("TOCSIN_PORT", "8000", None),
         (
             "TOCSIN_LIMITS__CLOUD_EVENTS_BODY_BYTES",
@@ -207,7 +207,7 @@ def test_a_file_of_a_secret_that_cannot_be_read_is_an_error(
     ]
 
 
-def test_a_secret_is_set_either_directly_or_by_a_file(
+def test_a_secret_is_set_directly_or_by_a_file_but_not_both(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "key").write_text("a")
@@ -254,7 +254,7 @@ async def test_an_error_of_a_setting_names_the_variable(tmp_path: Path) -> None:
     )
 
 
-async def test_a_group_of_settings_that_is_no_json_object_is_an_error(tmp_path: Path) -> None:
+async def test_a_group_of_settings_that_is_not_a_json_object_is_an_error(tmp_path: Path) -> None:
     code, _, err = await run_command(tmp_path, "serve", limits="many")
 
     assert (code, err) == (2, "TOCSIN_LIMITS: The value is not a JSON object.\n")

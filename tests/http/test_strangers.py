@@ -38,8 +38,8 @@ async def test_a_url_in_an_event_is_never_requested(client: Client) -> None:
     assert calls == []
 
 
-async def test_a_misspelled_name_gets_no_suggestion(client: Client) -> None:
-    nearly = {
+async def test_a_misspelled_name_has_no_suggestion(client: Client) -> None:
+    misspelled = {
         "{ even { id } }": '"event"',
         "{ eventz { totalCount } }": "events",
         '{ event(idd: "1") { id } }': '"id"',
@@ -50,7 +50,7 @@ async def test_a_misspelled_name_gets_no_suggestion(client: Client) -> None:
         "{ __typename @skipp(if: true) }": '"skip"',
     }
 
-    for query, right in nearly.items():
+    for query, right in misspelled.items():
         messages = [each["message"] for each in (await client.execute(query))["errors"]]
 
         assert messages, query

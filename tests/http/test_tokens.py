@@ -90,12 +90,14 @@ async def test_a_token_for_every_organization_acts_in_each_and_creates_organizat
     server: Client,
 ) -> None:
     make = 'mutation { createOrganization(key: "new", name: "New") { userErrors { code } } }'
-    everywhere = sign_token(organization="*", permissions=[each.value for each in Permission])
+    all_organizations = sign_token(
+        organization="*", permissions=[each.value for each in Permission]
+    )
     acme_only = sign_token(permissions=[each.value for each in Permission])
 
     error = await server.as_key(acme_only).expect_error(make)
-    payload = await server.as_key(everywhere).execute_field(make)
-    viewer = await server.as_key(everywhere, data_partition_id="new").execute_field(VIEWER)
+    payload = await server.as_key(all_organizations).execute_field(make)
+    viewer = await server.as_key(all_organizations, data_partition_id="new").execute_field(VIEWER)
 
     assert error["extensions"]["code"] == "FORBIDDEN"
     assert payload == {"userErrors": []}
@@ -105,16 +107,16 @@ async def test_a_token_for_every_organization_acts_in_each_and_creates_organizat
 
 async def test_an_invalid_token_results_in_401_with_the_reason(server: Client) -> None:
     expired = "The token has expired (exp)."
-    elsewhere = "The token is intended for another audience than this server (aud)."
+    other_issuer = "The token is intended for another audience than this server (aud)."
     unknown = "The identity provider publishes no key 'B' for ES256, the algorithm of the token."
     refused = {
         sign_token(exp=time.time() - 1): expired,
-        sign_token(aud="elsewhere"): elsewhere,
+        sign_token(aud="elsewhere"): other_issuer,
         sign_token(OTHER): unknown,
     }
 
-    for bad, message in refused.items():
-        answer = await server.as_key(bad).post(VIEWER)
+    for invalid_tokens, message in refused.items():
+        answer = await server.as_key(invalid_tokens).post(VIEWER)
 
         assert answer.status_code == 401
         assert answer.headers["www-authenticate"] == "Bearer"

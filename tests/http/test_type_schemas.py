@@ -203,9 +203,9 @@ async def test_a_type_of_another_organization_results_in_404(
     key = await create_api_key(database, Permission.EVENT_READ, organization="other")
 
     foreign = await own_client.as_key(key).http.get(schema_url())
-    nowhere = await own_client.as_key(key).http.get(schema_url("nope"))
+    unknown = await own_client.as_key(key).http.get(schema_url("nope"))
 
-    assert (foreign.status_code, nowhere.status_code) == (404, 404)
+    assert (foreign.status_code, unknown.status_code) == (404, 404)
     assert foreign.json()["detail"] == "There is no event type 'gauge'."
 
 

@@ -37,7 +37,7 @@ HEAD = "{ logHead }"
 SERVING_LOCK = 0x70C52
 
 
-async def test_all_workers_deliver_what_one_stores_and_a_killed_one_is_replaced(
+async def test_all_workers_deliver_events_of_one_and_a_killed_one_is_replaced(
     database_url: str, tmp_path: Path
 ) -> None:
     empty = await create_empty_database(database_url, tmp_path)
@@ -52,7 +52,7 @@ async def test_all_workers_deliver_what_one_stores_and_a_killed_one_is_replaced(
         await log_events(port, range(20))
         os.kill(workers[0], signal.SIGKILL)
         await log_events(port, range(20, 40))
-        heard = await asyncio.gather(*readers)
+        received = await asyncio.gather(*readers)
         after = await find_workers(parent.pid, 3)
         counted = await scrape_metrics(port)
 
@@ -62,8 +62,8 @@ async def test_all_workers_deliver_what_one_stores_and_a_killed_one_is_replaced(
                 await follower.socket.connection.wait_closed()
             ended = await parent.wait()
 
-    assert heard == [heard[0]] * 6
-    assert sorted(heard[0]) == [f"{number:02}" for number in range(40)]
+    assert received == [received[0]] * 6
+    assert sorted(received[0]) == [f"{number:02}" for number in range(40)]
     assert (len(after), workers[0] in after) == (3, False)
     assert counted['tocsin_events_total{api="graphql",result="stored"}'] == 40
     assert follower.socket.connection.close_code == 1012
@@ -243,18 +243,18 @@ async def log_events(port: int, numbers: range) -> None:
 
 async def read_notifications(port: int, after: str, count: int) -> list[str]:
     """Reads notifications, and resumes from the last cursor if the connection breaks."""
-    heard: list[str] = []
-    while len(heard) < count:
+    received: list[str] = []
+    while len(received) < count:
         with contextlib.suppress(ConnectionClosed, OSError):
             async with (
                 Client(f"http://127.0.0.1:{port}", "k") as client,
                 client.subscription(RINGS, after=after) as follower,
             ):
-                while len(heard) < count:
+                while len(received) < count:
                     rung: Any = await follower.receive_next()
-                    heard.append(rung["node"]["summary"])
+                    received.append(rung["node"]["summary"])
                     after = rung["cursor"]
-    return heard
+    return received
 
 
 async def log_until_refused(port: int) -> int:
