@@ -166,10 +166,10 @@ def _default_text(input: GraphQLArgument | GraphQLInputField) -> str:
 
 
 def _missing_members(
-    type_: GraphQLNamedType, noun: str, expected_type: Iterable[str], actual_type: Iterable[str]
+    type_: GraphQLNamedType, noun: str, expected_names: Iterable[str], actual_names: Iterable[str]
 ) -> Iterator[str]:
-    present = set(actual_type)
-    return (f"{type_}.{name}: {noun} is missing" for name in expected_type if name not in present)
+    present = set(actual_names)
+    return (f"{type_}.{name}: {noun} is missing" for name in expected_names if name not in present)
 
 
 def _names(types: Iterable[GraphQLNamedType]) -> list[str]:

@@ -22,7 +22,7 @@ from itertools import islice
 from pathlib import Path
 
 from tests.client import ADMINISTRATOR, Client
-from tests.fuzz.hostile_requests import Attack, damaged, build_table
+from tests.fuzz.hostile_requests import Attack, build_table, damaged
 
 PATIENCE_SECONDS = 60.0
 AT_ONCE = 16

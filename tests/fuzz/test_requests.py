@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.client import ADMINISTRATOR
 from tests.conftest import POSTGRESQL
-from tests.fuzz.attacking import MAX_GROWTH_BYTES, run_target, attack
+from tests.fuzz.attacking import MAX_GROWTH_BYTES, attack, run_target
 from tests.fuzz.hostile_requests import build_table
 from tests.fuzz.operations import send_drawn
 
