@@ -21,8 +21,8 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-serve: setup ## Serve on http://127.0.0.1:8000/graphql
-	@exec $(BIN)/tocsin serve
+serve: setup ## Serve on http://127.0.0.1:8000/graphql (ARGS="--port 8001")
+	@exec $(BIN)/tocsin serve $(ARGS)
 
 PYTEST := $(BIN)/python -m pytest -n 3 --dist worksteal
 

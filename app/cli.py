@@ -27,7 +27,9 @@ def tocsin() -> None:
 @main.command()
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on. 0 takes a free one.")
+    ] = 8000,
     workers: Annotated[
         int, typer.Option(min=1, max=64, help="Number of server processes that share the port.")
     ] = 1,

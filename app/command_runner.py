@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import typer
 from pydantic import ValidationError
@@ -26,6 +26,9 @@ from app.store.engine.serving_lock import ServersRunningError
 from app.store.migrate import UnusableDatabaseError, check_version
 from app.telemetry import configure_logs
 
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
 Result = TypeVar("Result")
 INSTANT_FORMAT = "Use a time with an offset, for example 2027-01-01T00:00:00Z."
 
@@ -37,14 +40,43 @@ def read_settings() -> Settings:
     except ValidationError as error:
         for detail in error.errors():
             variable = "__".join(str(step) for step in detail["loc"]).upper()
-            # pydantic puts "Value error, " before the message of a validator.
-            text = str(detail.get("ctx", {}).get("error", detail["msg"])).removesuffix(".") + "."
+            text = _describe_setting_error(detail)
             # An error without a location names the variables itself.
             typer.echo(f"TOCSIN_{variable}: {text}" if variable else text, err=True)
         raise typer.Exit(2) from None
     except SettingsError as error:  # 'error parsing value for field "limits" from source ...'
         group = str(error).split('"')[1].upper()
-        exit_with(f"TOCSIN_{group}: The value is not a JSON object.", 2)
+        exit_with(f"TOCSIN_{group}: {_NOT_AN_OBJECT}", 2)
+
+
+# What a setting of a type expects, by the type of pydantic's error.
+_EXPECTED_VALUES = {
+    "bool_parsing": "on or off",
+    "finite_number": "a number",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "greater_than_equal": "a number of at least {ge:,.10g}",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "int_type": "a whole number",
+    "less_than_equal": "a number of at most {le:,.10g}",
+}
+
+
+def _describe_setting_error(detail: ErrorDetails) -> str:
+    context = detail.get("ctx", {})
+    if expected := _EXPECTED_VALUES.get(detail["type"]):
+        # A secret is a text, and has none of these errors.
+        value = str(detail["input"])[:100]
+        return f"Invalid value {value!a}: expected {expected.format(**context)}."
+    if detail["type"] == "dataclass_type":
+        return _NOT_AN_OBJECT
+    # pydantic puts "Value error, " before the message of a validator.
+    text = str(context.get("error", detail["msg"]))
+    return text if text.endswith((".", "?", "!")) else f"{text}."
+
+
+_NOT_AN_OBJECT = "The value is not a JSON object."
 
 
 def exit_with(message: str, code: int) -> NoReturn:

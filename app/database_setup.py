@@ -9,7 +9,7 @@ import structlog
 from app.domain.shared.problems import RequestError
 from app.services.auth.access import Access, authenticate_credential
 from app.services.auth.organizations import bootstrap_database
-from app.settings import Settings
+from app.settings import RECOMMENDED_KEY_CHARACTERS, Settings
 from app.store.engine.database import Database
 from app.store.migrate import migrate_database
 
@@ -24,18 +24,28 @@ async def prepare_database(settings: Settings) -> str | None:
     try:
         await migrate_database(database.direct_url)
         key = await bootstrap_database(database, given_key, datetime.now(UTC))
-        if key is None and given_key is not None:
-            await _check_bootstrap_key(database, given_key)
-        return key if given_key is None else None
+        if given_key is None:
+            return key
+        if key is None and not await _is_valid_key(database, given_key):
+            log.warning(
+                "bootstrap_key_ignored",
+                reason="TOCSIN_BOOTSTRAP_KEY only applies to an empty database; this one has API "
+                "keys.",
+            )
+        elif len(given_key) < RECOMMENDED_KEY_CHARACTERS:
+            log.warning(
+                "bootstrap_key_short",
+                reason=f"TOCSIN_BOOTSTRAP_KEY has {len(given_key)} characters, and is the key of "
+                f"the administrator. Use at least {RECOMMENDED_KEY_CHARACTERS} random characters.",
+            )
+        return None
     finally:
         await database.close()
 
 
-async def _check_bootstrap_key(database: Database, key: str) -> None:
+async def _is_valid_key(database: Database, key: str) -> bool:
     try:
         await authenticate_credential(Access(database), f"Bearer {key}")
     except RequestError:
-        log.warning(
-            "bootstrap_key_ignored",
-            reason="TOCSIN_BOOTSTRAP_KEY only applies to an empty database; this one has API keys.",
-        )
+        return False
+    return True

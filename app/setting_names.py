@@ -63,6 +63,12 @@ RENAMED_SETTINGS = {
 REMOVED_SETTINGS = {
     "TOCSIN_READY_LAG_SECONDS": "alert on the metric tocsin_change_log_lag_seconds",
 }
+# Options of the command `serve` that a newcomer expects to be settings.
+SERVE_OPTIONS = {
+    "TOCSIN_PORT": "The port is an option: `tocsin serve --port 8001`.",
+    "TOCSIN_HOST": "The address is an option: `tocsin serve --host 0.0.0.0`.",
+    "TOCSIN_WORKERS": "The number of workers is an option: `tocsin serve --workers 2`.",
+}
 FILE_SUFFIX = "_FILE"
 _PREFIX = "TOCSIN_"
 
@@ -109,6 +115,8 @@ def _name_error(name: str, known_names: set[str], groups: set[str]) -> str | Non
         return f"{name} was removed: {instead} instead."
     if name in known_names or name in groups:
         return None
+    if hint := SERVE_OPTIONS.get(name):
+        return f"Unknown setting {name}. {hint}"
     # The common prefix, which makes all names similar, is not compared.
     group = name.partition("__")[0]
     prefix = f"{group}__" if group in groups and "__" in name else _PREFIX

@@ -6,6 +6,7 @@ Only `main` and the commands read them. All other modules get values.
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 import os
 import re
 from pathlib import Path
@@ -27,6 +28,7 @@ from app.domain.shared.limits import (
 )
 from app.setting_names import FILE_SUFFIX, find_name_errors
 
+RECOMMENDED_KEY_CHARACTERS = 32
 _BASE_URL = re.compile(r"^https?://[^\s/?#]+(/[^\s?#]*)?\Z")
 
 
@@ -34,7 +36,10 @@ class Settings(BaseSettings):
     """A setting with `repr=False` is a secret: see `secret_settings`."""
 
     model_config = SettingsConfigDict(
-        env_prefix="TOCSIN_", env_nested_delimiter="__", hide_input_in_errors=True
+        env_prefix="TOCSIN_",
+        env_nested_delimiter="__",
+        hide_input_in_errors=True,
+        allow_inf_nan=False,
     )
 
     database_url: str = Field(
@@ -56,8 +61,9 @@ class Settings(BaseSettings):
     bootstrap_key: SecretStr | None = Field(
         default=None,
         repr=False,
-        description="API key of the administrator, for an empty database. Ignored later. If not "
-        "set, a key is generated and printed.",
+        description="API key of the administrator, for an empty database. Ignored later. Use at "
+        f"least {RECOMMENDED_KEY_CHARACTERS} random characters: a shorter key logs a warning. If "
+        "not set, a key is generated and printed.",
     )
     public_url: str | None = Field(
         default=None,
@@ -212,6 +218,19 @@ class Settings(BaseSettings):
                 f"Invalid base URL {value[:100]!a}. "
                 "Use https://HOST or https://HOST/PATH, without a query."
             )
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _validate_proxies(cls, value: str | None) -> str | None:
+        for proxy in () if value in (None, "*") else value.split(","):
+            try:
+                ipaddress.ip_network(proxy.strip())
+            except ValueError:
+                raise ValueError(
+                    f"Invalid address {proxy.strip()[:100]!a}. Use IP addresses and networks, "
+                    "separated by commas: 10.0.0.1,10.1.0.0/16"
+                ) from None
         return value
 
     @field_validator("cors_origins")

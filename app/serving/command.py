@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 from urllib.parse import quote
@@ -56,8 +57,10 @@ def _create_listener(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
+    except OSError as error:
+        # `socket` appends the address to strerror. Errors of name resolution have negative numbers.
+        number = error.errno or 0
+        reason = os.strerror(number) if number > 0 else error.strerror or str(error)
         advice = "Choose another address with --host or --port."
         exit_with(f"Cannot listen on {host}:{port}: {reason}. {advice}", 1)
 

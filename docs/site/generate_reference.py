@@ -60,9 +60,14 @@ def _render_settings() -> str:
     sections = [
         f"## {_variable(name)}__*\n\n{setting.description}\n\n"
         + _table(
-            ("setting", "default", "description"),
+            ("setting", "default", "minimum", "description"),
             (
-                (f"`{_variable(name, each.name)}`", _code(each.default), _description(each))
+                (
+                    f"`{_variable(name, each.name)}`",
+                    _code(each.default),
+                    _code(each.metadata["ge"]),
+                    _description(each),
+                )
                 for each in dataclasses.fields(setting.annotation)  # type: ignore[arg-type]
             ),
         )

@@ -136,6 +136,25 @@ async def test_a_new_tab_runs_at_once_beside_a_subscription(visitor: BrowserVisi
     assert visitor.complaints == []
 
 
+async def test_a_new_tab_and_the_name_of_its_operation_are_in_view(visitor: BrowserVisit) -> None:
+    page = await visitor.visit()
+    await page.set_viewport_size({"width": 1280, "height": 720})
+
+    for number in range(3):
+        await page.get_by_role("button", name="New tab").click()
+        await page.get_by_role("textbox", name="Editor content").first.fill(
+            f"query OperationWithALongName{number} {{ __typename }}"
+        )
+        await execute_query(page)
+
+        tab = page.get_by_role("tab", name=f"OperationWithALongName{number}")
+        await expect(tab).to_be_in_viewport(ratio=0.99)
+    await open_tab(page, "LogEvent")
+
+    await expect(page.get_by_role("tab", name="LogEvent")).to_be_in_viewport(ratio=0.99)
+    assert visitor.complaints == []
+
+
 async def test_a_subscription_ends_when_its_tab_is_closed(visitor: BrowserVisit) -> None:
     page = await visitor.visit()
     await start_subscription(page)

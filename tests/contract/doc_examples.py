@@ -8,7 +8,8 @@ A page consists of fenced blocks:
   `eventType`, `cursor` the first cursor of the last response that has one.
 - `json title="Response"` is the response to the block above it, `json title="Message"` the next
   message of the last subscription. The text `...` stands for any text.
-- `sh` and `python` are run in one folder. `text title="Output"` is the standard output of the block
+- `sh` and `python` are run in one folder. The key `tocsin_...` is that of the
+  administrator. `text title="Output"` is the standard output of the block
   above it.
 """
 
@@ -30,6 +31,7 @@ from tests.client import ADMINISTRATOR, Client, Subscription
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r'^```(\w+)(?: title="([^"]*)")?\n(.*?)^```$', re.DOTALL | re.MULTILINE)
 EXAMPLE_ADDRESS = "http://127.0.0.1:8000"
+EXAMPLE_KEY = "tocsin_..."
 STARTS_A_SERVER = re.compile(r"^(make serve|\.venv/bin/tocsin serve)\b")
 ANY = "..."
 LISTS = {"nodes", "edges", "events", "results", "apiKeys"}
@@ -147,6 +149,7 @@ class Reader:
         if STARTS_A_SERVER.match(block.body):
             return
         text = block.body.replace(EXAMPLE_ADDRESS, self.client.url)
+        text = text.replace(EXAMPLE_KEY, ADMINISTRATOR)
         text = text.replace(".venv/bin/tocsin", str(Path(sys.executable).with_name("tocsin")))
         shell = ["bash", "-euo", "pipefail", "-c", text]
         command = shell if block.language == "sh" else [sys.executable, "-c", text]

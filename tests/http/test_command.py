@@ -182,7 +182,17 @@ async def test_concurrent_starts_create_one_database_and_one_key(
         ("sqlite://", "TOCSIN_DATABASE_URL: A SQLite database must be a file"),
         (
             "sqlite:////nowhere/at/all.db",
-            "The database file cannot be opened. Database: /nowhere/at/all.db",
+            "The database file cannot be opened: its folder does not exist. "
+            "Database: /nowhere/at/all.db",
+        ),
+        (
+            "sqlite:////proc",
+            "The database file cannot be opened: it is a folder. Database: /proc",
+        ),
+        (
+            "sqlite:////proc/tocsin.db",
+            "The database file cannot be opened: the server cannot create files in its folder. "
+            "Database: /proc/tocsin.db",
         ),
         (
             "postgresql://nobody:hush@127.0.0.1:1/none",
@@ -216,7 +226,25 @@ async def test_a_port_in_use_is_an_error_and_no_database_is_created(
         code, out, err = await run_command(tmp_path, "serve", "--port", str(port))
 
     assert (code, out) == (1, "")
-    assert f"Cannot listen on 127.0.0.1:{port}" in err
+    assert err == (
+        f"Cannot listen on 127.0.0.1:{port}: Address already in use. "
+        "Choose another address with --host or --port.\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_an_address_that_cannot_be_used_is_an_error_with_its_cause(tmp_path: Path) -> None:
+    port = await run_command(tmp_path, "serve", "--port", "99999")
+    host = await run_command(tmp_path, "serve", "--host", "192.0.2.1", "--port", "0")
+
+    assert port[:2] == (2, "")
+    assert "65535" in port[2]
+    assert host == (
+        1,
+        "",
+        "Cannot listen on 192.0.2.1:0: Cannot assign requested address. "
+        "Choose another address with --host or --port.\n",
+    )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -238,7 +266,10 @@ async def test_a_file_that_is_not_a_database_is_an_error_and_not_changed(tmp_pat
     code, _, err = await run_command(tmp_path, "serve")
 
     assert code == 1
-    assert "The database file is damaged." in err
+    assert err == (
+        "The file is not a SQLite database, or it is damaged. Set TOCSIN_DATABASE_URL to another "
+        f"file, or restore a backup. Database: {file}\n"
+    )
     assert file.read_text() == "dear diary, " * 1000
 
 

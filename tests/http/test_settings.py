@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
+import typer
 from pydantic import SecretStr, ValidationError
 
+from app.command_runner import read_settings
 from app.settings import Settings, secret_settings
 from tests.client import Client
 from tests.http.test_command import find_free_port, run_command, start_server
@@ -106,8 +109,23 @@ def test_an_old_name_of_a_setting_is_detected_in_any_spelling(
         ("TOCSIN_LIMITS__PAGE_SIZE__X", "1", None),
         ("TOCSIN_XYZZY", "1", "Unknown setting TOCSIN_XYZZY."),
         ("TOCSIN_PUBLIC_URL_FILE", "/a", None),
-        # A port is an option of `serve`, and not an address that Kubernetes injects.
-        ("TOCSIN_PORT", "8000", None),
+        # Options of `serve`. This port is not an address that Kubernetes injects.
+        (
+            "TOCSIN_PORT",
+            "8000",
+            "Unknown setting TOCSIN_PORT. The port is an option: `tocsin serve --port 8001`.",
+        ),
+        (
+            "TOCSIN_HOST",
+            "0.0.0.0",
+            "Unknown setting TOCSIN_HOST. The address is an option: `tocsin serve --host 0.0.0.0`.",
+        ),
+        (
+            "TOCSIN_WORKERS",
+            "2",
+            "Unknown setting TOCSIN_WORKERS. "
+            "The number of workers is an option: `tocsin serve --workers 2`.",
+        ),
         (
             "TOCSIN_LIMITS__CLOUD_EVENTS_BODY_BYTES",
             "1",
@@ -239,25 +257,109 @@ async def test_the_administrator_signs_in_with_a_key_of_a_mounted_file(tmp_path:
 
 
 async def test_a_given_key_is_not_printed(tmp_path: Path) -> None:
-    code, out, err = await run_command(tmp_path, "migrate", bootstrap_key="hush")
+    code, out, err = await run_command(tmp_path, "migrate", bootstrap_key="hush" * 8)
 
     assert (code, out, err) == (0, "The database is up to date.\n", "")
 
 
-async def test_an_error_of_a_setting_names_the_variable(tmp_path: Path) -> None:
-    code, _, err = await run_command(tmp_path, "serve", limits__page_size="many")
+async def test_a_short_key_of_the_administrator_logs_a_warning_without_the_key(
+    tmp_path: Path,
+) -> None:
+    first = await run_command(tmp_path, "migrate", bootstrap_key="hush")
+    second = await run_command(tmp_path, "migrate", bootstrap_key="hush")
 
-    assert code == 2
-    assert err == (
-        "TOCSIN_LIMITS__PAGE_SIZE: Input should be a valid integer, unable to parse string as an "
-        "integer.\n"
-    )
+    for code, _, err in (first, second):
+        assert code == 0
+        assert "TOCSIN_BOOTSTRAP_KEY has 4 characters" in err
+        assert "Use at least 32 random characters." in err
+        assert "hush" not in err
 
 
-async def test_a_group_of_settings_that_is_not_a_json_object_is_an_error(tmp_path: Path) -> None:
-    code, _, err = await run_command(tmp_path, "serve", limits="many")
+@pytest.mark.parametrize(
+    ("name", "value", "error"),
+    [
+        ("limits__page_size", "many", "Invalid value 'many': expected a whole number."),
+        ("limits__page_size", "1.5", "Invalid value '1.5': expected a whole number."),
+        ("limits__page_size", "", "Invalid value '': expected a whole number."),
+        ("limits__page_size", "0", "Invalid value '0': expected a number of at least 1."),
+        ("limits__body_bytes", "0", "Invalid value '0': expected a number of at least 1."),
+        ("limits__offset", "-1", "Invalid value '-1': expected a number of at least 0."),
+        ("drain_seconds", "601", "Invalid value '601': expected a number of at most 600."),
+        (
+            "requests__query_timeout_seconds",
+            "-1",
+            "Invalid value '-1': expected a number of at least 0.001.",
+        ),
+        (
+            "sockets__ping_interval_seconds",
+            "0",
+            "Invalid value '0': expected a number of at least 0.001.",
+        ),
+        ("sockets__pong_timeout_seconds", "soon", "Invalid value 'soon': expected a number."),
+        ("sockets__pong_timeout_seconds", "inf", "Invalid value 'inf': expected a number."),
+        ("metrics", "maybe", "Invalid value 'maybe': expected on or off."),
+        (
+            "trusted_proxies",
+            "10.0.0.1, proxy.example",
+            "Invalid address 'proxy.example'. "
+            "Use IP addresses and networks, separated by commas: 10.0.0.1,10.1.0.0/16.",
+        ),
+        # The server would trust nothing in it.
+        (
+            "trusted_proxies",
+            "10.0.0.1/8",
+            "Invalid address '10.0.0.1/8'. "
+            "Use IP addresses and networks, separated by commas: 10.0.0.1,10.1.0.0/16.",
+        ),
+        ("limits", "many", "The value is not a JSON object."),
+        ("limits", "[1]", "The value is not a JSON object."),
+    ],
+)
+def test_an_invalid_value_is_an_error_with_the_variable_and_the_expected_value(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    value: str,
+    error: str,
+) -> None:
+    monkeypatch.setenv(f"TOCSIN_{name.upper()}", value)
 
-    assert (code, err) == (2, "TOCSIN_LIMITS: The value is not a JSON object.\n")
+    with pytest.raises(typer.Exit) as exit:
+        read_settings()
+
+    assert exit.value.exit_code == 2
+    assert capsys.readouterr().err == f"TOCSIN_{name.upper()}: {error}\n"
+
+
+async def test_a_command_ends_with_an_invalid_value(tmp_path: Path) -> None:
+    code, out, err = await run_command(tmp_path, "serve", databse_url="sqlite:///a.db", metrics="x")
+
+    assert (code, out) == (2, "")
+    assert err == "Unknown setting TOCSIN_DATABSE_URL. Did you mean TOCSIN_DATABASE_URL?\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_limit_has_a_minimum_that_a_server_starts_with(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    limits = {
+        f"TOCSIN_{group}__{limit.name}".upper(): limit.metadata["ge"]
+        for group in Settings.model_fields
+        if dataclasses.is_dataclass(default := getattr(Settings(), group))
+        for limit in dataclasses.fields(default)
+    }
+    for variable, minimum in limits.items():
+        monkeypatch.setenv(variable, str(minimum))
+
+    assert len(limits) > 60
+    assert isinstance(Settings(), Settings)
+
+
+@pytest.mark.parametrize("proxies", ["*", "10.0.0.1", "10.0.0.1, 10.1.0.0/16", "fd00::/8,::1"])
+def test_proxies_are_addresses_and_networks(monkeypatch: pytest.MonkeyPatch, proxies: str) -> None:
+    monkeypatch.setenv("TOCSIN_TRUSTED_PROXIES", proxies)
+
+    assert Settings().trusted_proxies == proxies
 
 
 async def test_an_invalid_public_url_is_an_error_with_the_expected_format(

@@ -33,6 +33,18 @@ function BindPanes({ panes }: { panes: Panes }) {
   return null;
 }
 
+/** Scrolls the strip of tabs to the active one: many tabs are wider than the page. */
+function ShowActiveTab() {
+  const id = useGraphiQL((state) => state.tabs[state.activeTabIndex]?.id);
+  const title = useGraphiQL((state) => state.tabs[state.activeTabIndex]?.title);
+  useEffect(() => {
+    document
+      .querySelector(".graphiql-tab-active")
+      ?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [id, title]);
+  return null;
+}
+
 export default function Workbench(props: Props) {
   const headers = useMemo(() => authorization(props.secret), [props.secret]);
   const panes = useMemo(() => new Panes(), []);
@@ -65,6 +77,7 @@ export default function Workbench(props: Props) {
     >
       <GraphiQL.Logo>
         <BindPanes panes={panes} />
+        <ShowActiveTab />
         <span>Tocsin</span>
         <button type="button" className="change-key" onClick={props.onChangeKey}>
           Change key

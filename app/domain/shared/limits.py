@@ -10,9 +10,13 @@ from datetime import timedelta
 from typing import Any
 
 
-def _limit(default: float, description: str, **constraints: float) -> Any:
-    # The settings validate the constraints; they and the documentation read the description.
-    return field(default=default, metadata={"description": description, **constraints})
+def _limit(default: float, description: str, ge: float = 1) -> Any:
+    # The settings validate the minimum `ge`; the documentation has it and the description.
+    return field(default=default, metadata={"description": description, "ge": ge})
+
+
+# A time limit of zero would cancel everything that it applies to.
+_MIN_SECONDS = 0.001
 
 
 @dataclass(frozen=True)
@@ -21,8 +25,12 @@ class Limits:
     compact JSON in UTF-8.
     """
 
-    page_size: int = _limit(100, "Maximum of `first` and `last`: the number of items in a page.")
-    offset: int = _limit(10_000, "Maximum `offset` of a list.")
+    page_size: int = _limit(
+        100,
+        "Maximum of `first` and `last`: the number of items in a page. If it is below 20, the "
+        "default of `first`, callers must always set `first`.",
+    )
+    offset: int = _limit(10_000, "Maximum `offset` of a list.", ge=0)
     events_per_call: int = _limit(
         500, "Maximum number of events in a `logEvents` or `ingestCloudEvents` call or a batch."
     )
@@ -49,7 +57,7 @@ class Limits:
     note_characters: int = _limit(
         1_000, "Maximum length in characters of the note of an acknowledgement."
     )
-    tags_per_event: int = _limit(100, "Maximum number of tags of an event.")
+    tags_per_event: int = _limit(100, "Maximum number of tags of an event.", ge=0)
     fields_bytes: int = _limit(65_536, "Maximum size in bytes of the fields of an event.")
     fields_depth: int = _limit(
         50, "Maximum nesting depth of the fields and of the CloudEvents data of an event."
@@ -60,10 +68,10 @@ class Limits:
         "received. A JSON object becomes the fields of the event.",
     )
     extensions_per_event: int = _limit(
-        100, "Maximum number of CloudEvents extension attributes of an event."
+        100, "Maximum number of CloudEvents extension attributes of an event.", ge=0
     )
     extensions_bytes: int = _limit(
-        16_384, "Maximum size in bytes of all CloudEvents extension attributes of an event."
+        16_384, "Maximum size in bytes of all CloudEvents extension attributes of an event.", ge=0
     )
     dataschema_characters: int = _limit(
         4_096, "Maximum length in characters of the CloudEvents attribute `dataschema`."
@@ -103,7 +111,7 @@ class Limits:
         4_096, "Maximum length in characters of the expression of a guard rule."
     )
     expression_macros: int = _limit(
-        5, "Maximum nesting depth of macros, such as `all` and `exists`, in an expression."
+        5, "Maximum nesting depth of macros, such as `all` and `exists`, in an expression.", ge=0
     )
     expression_steps: int = _limit(
         10_000_000,
@@ -127,7 +135,7 @@ class Limits:
     count_rows: int = _limit(1_000, "Maximum `first` of `eventCounts` without `every`.")
     count_rows_over_time: int = _limit(10_000, "Maximum `first` of `eventCounts` with `every`.")
     clock_skew_seconds: int = _limit(
-        300, "Maximum time in seconds by which an event may have occurred in the future."
+        300, "Maximum time in seconds by which an event may have occurred in the future.", ge=0
     )
     api_keys_per_organization: int = _limit(
         100, "Maximum number of valid API keys of an organization."
@@ -158,7 +166,9 @@ class SocketLimits:
     """Limits and timeouts of a WebSocket connection."""
 
     init_timeout_seconds: float = _limit(
-        5, "Time in seconds to send `connection_init`. After it, the server closes with 4408."
+        5,
+        "Time in seconds to send `connection_init`. After it, the server closes with 4408.",
+        ge=_MIN_SECONDS,
     )
     operations_per_socket: int = _limit(
         50, "Maximum number of operations that run at a time on a WebSocket connection."
@@ -177,14 +187,18 @@ class SocketLimits:
         20,
         "Time in seconds between two pings of the server, and between the comments that keep an "
         "event stream (SSE) open.",
+        ge=_MIN_SECONDS,
     )
     pong_timeout_seconds: float = _limit(
         30,
         "Time in seconds to respond to a ping. Any message counts. After it, the server closes "
         "with 4408.",
+        ge=_MIN_SECONDS,
     )
     close_timeout_seconds: float = _limit(
-        5, "Time in seconds to send the close frame. After it, the connection is dropped."
+        5,
+        "Time in seconds to send the close frame. After it, the connection is dropped.",
+        ge=_MIN_SECONDS,
     )
     sockets_per_credential: int = _limit(
         1_000,
@@ -201,6 +215,7 @@ class SocketLimits:
         50,
         "Rate limit for messages from a client. Messages above it are processed later; none are "
         "rejected or lost.",
+        ge=0.1,
     )
 
 
@@ -212,12 +227,10 @@ class SubscriptionLimits:
     """
 
     buffer_messages: int = _limit(
-        1_000, "Maximum number of messages that wait in memory for a subscriber.", ge=1
+        1_000, "Maximum number of messages that wait in memory for a subscriber."
     )
     buffer_bytes: int = _limit(
-        1_048_576,
-        "Maximum size in bytes of the messages that wait in memory for a subscriber.",
-        ge=1,
+        1_048_576, "Maximum size in bytes of the messages that wait in memory for a subscriber."
     )
 
 
@@ -230,17 +243,22 @@ class FailedAuthLimits:
     """
 
     free_attempts: int = _limit(
-        5, "Number of failed attempts within the window before responses are delayed."
+        5, "Number of failed attempts within the window before responses are delayed.", ge=0
     )
-    window_seconds: float = _limit(60, "Time in seconds for which a failed attempt is counted.")
+    window_seconds: float = _limit(
+        60, "Time in seconds for which a failed attempt is counted.", ge=_MIN_SECONDS
+    )
     first_delay_seconds: float = _limit(
-        0.25, "Delay in seconds of the first delayed response. It doubles with each failed attempt."
+        0.25,
+        "Delay in seconds of the first delayed response. It doubles with each failed attempt.",
+        ge=0,
     )
-    max_delay_seconds: float = _limit(8, "Maximum delay of a response, in seconds.")
+    max_delay_seconds: float = _limit(8, "Maximum delay of a response, in seconds.", ge=0)
     max_delayed_requests: int = _limit(
         10,
         "Maximum number of requests of an address that are delayed at a time. More requests fail "
         "with 429.",
+        ge=0,
     )
     tracked_addresses: int = _limit(
         10_000,
@@ -259,10 +277,10 @@ class DocumentLimits:
     tokens: int = _limit(2_000, "Maximum number of tokens in a document, and of comments.")
     characters: int = _limit(1_000_000, "Maximum length of a document in characters.")
     operations: int = _limit(10, "Maximum number of operations in a document.")
-    fragments: int = _limit(30, "Maximum number of fragments in a document.")
-    directives: int = _limit(50, "Maximum number of directives in a document.")
-    directives_per_location: int = _limit(3, "Maximum number of directives at one location.")
-    aliases: int = _limit(15, "Maximum number of aliases in an operation.")
+    fragments: int = _limit(30, "Maximum number of fragments in a document.", ge=0)
+    directives: int = _limit(50, "Maximum number of directives in a document.", ge=0)
+    directives_per_location: int = _limit(3, "Maximum number of directives at one location.", ge=0)
+    aliases: int = _limit(15, "Maximum number of aliases in an operation.", ge=0)
     fields: int = _limit(400, "Maximum number of fields in an operation.")
     depth: int = _limit(12, "Maximum nesting depth of the fields in an operation.")
     introspection_depth: int = _limit(
@@ -280,14 +298,18 @@ class RequestLimits:
     """
 
     query_timeout_seconds: float = _limit(
-        5, "Maximum time in seconds to run a query, and to start a subscription."
+        5, "Maximum time in seconds to run a query, and to start a subscription.", ge=_MIN_SECONDS
     )
-    mutation_timeout_seconds: float = _limit(60, "Maximum time in seconds to run a mutation.")
+    mutation_timeout_seconds: float = _limit(
+        60, "Maximum time in seconds to run a mutation.", ge=_MIN_SECONDS
+    )
     body_timeout_seconds: float = _limit(
-        10, "Maximum time in seconds to receive the body of a request."
+        10, "Maximum time in seconds to receive the body of a request.", ge=_MIN_SECONDS
     )
     headers_timeout_seconds: float = _limit(
-        10, "Maximum time in seconds to receive the request line and headers of a request."
+        10,
+        "Maximum time in seconds to receive the request line and headers of a request.",
+        ge=_MIN_SECONDS,
     )
     # An event at every limit, in the binary mode of CloudEvents, has 366,000 bytes of headers.
     headers_bytes: int = _limit(
@@ -297,6 +319,7 @@ class RequestLimits:
         0,
         "Rate limit: the cost in points that a credential may use per minute in each server "
         "process. 0 disables the rate limit.",
+        ge=0,
     )
     tracked_credentials: int = _limit(
         10_000, "Maximum number of credentials whose used points are kept in memory."

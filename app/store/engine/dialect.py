@@ -283,7 +283,22 @@ def describe_failure(error: BaseException, url: URL) -> str | None:
         if not isinstance(error, DBAPIError):
             return None
         reason = f"The database reported an error: {_find_cause(error)}."
+    if reason == _CANNOT_OPEN_FILE:
+        reason = f"{reason.removesuffix('.')}: {_find_file_problem(Path(url.database or ''))}."
+    elif reason in (_NOT_A_DATABASE, _DAMAGED_FILE):
+        reason += " Set TOCSIN_DATABASE_URL to another file, or restore a backup."
     return f"{reason} Database: {display_address(url)}"
+
+
+def _find_file_problem(file: Path) -> str:
+    """Why SQLite cannot open the file, which it does not say."""
+    if file.is_dir():
+        return "it is a folder"
+    if not file.parent.is_dir():
+        return "its folder does not exist"
+    if not file.exists():
+        return "the server cannot create files in its folder"
+    return "the server may not read or write it"
 
 
 def pooler_message(url: URL, reason: str) -> str:
@@ -325,6 +340,9 @@ def unavailable_message(error: BaseException) -> str | None:
 
 
 _UNREACHABLE = "The database cannot be reached."
+_CANNOT_OPEN_FILE = "The database file cannot be opened."
+_NOT_A_DATABASE = "The file is not a SQLite database, or it is damaged."
+_DAMAGED_FILE = "The database file is damaged."
 
 # Of PgBouncer, or because it gives a transaction the connection of another client.
 _POOLER_ERRORS = re.compile(
@@ -342,12 +360,12 @@ _REASONS_BY_PATTERN = {
     "deadlock detected": "The transaction was rolled back because of a deadlock. Try again.",
     "readonly database": "The database is read-only.",
     "read-only transaction": "The database is read-only.",
-    "unable to open database": "The database file cannot be opened.",
+    "unable to open database": _CANNOT_OPEN_FILE,
     "disk i/o error": "The database file cannot be read or written.",
     "disk is full": "The disk of the database is full.",
     "no space left": "The disk of the database is full.",
-    "file is not a database": "The database file is damaged.",
-    "disk image is malformed": "The database file is damaged.",
+    "file is not a database": _NOT_A_DATABASE,
+    "disk image is malformed": _DAMAGED_FILE,
     "connection was closed": "The database closed the connection.",
     "connection is closed": "The database closed the connection.",
     "terminating connection": "The database closed the connection.",
