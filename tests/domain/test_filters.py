@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from app.domain.events.filters import (
+    EventAttribute,
     EventFilter,
     TagFilter,
     TimeRange,
@@ -40,10 +41,13 @@ SELECTING: dict[str, Any] = {
     "outcome": Outcome.FAILURE,
     "duplicate": False,
     "occurred_at": TimeRange(EARLIER, NOW),
+    "last_occurred_at": TimeRange(EARLIER, NOW),
     "recorded_at": TimeRange(EARLIER, NOW),
+    "updated_at": TimeRange(EARLIER, NOW),
     "notification": True,
     "acknowledged": True,
     "tags": TagFilter(all=("Study:12",), any=("other", "Study:12")),
+    "missing": (),
     "search": "TRIPPED pump",
     "fields": (FieldPredicate("pressure", PredicateOperator.GT, 4),),
     "and_": (EventFilter(), EventFilter(subject="pump-3")),
@@ -65,10 +69,13 @@ MISSING: dict[str, Any] = {
     "outcome": Outcome.SUCCESS,
     "duplicate": True,
     "occurred_at": TimeRange(end=EARLIER),
+    "last_occurred_at": TimeRange(start=NOW),
     "recorded_at": TimeRange(start=NOW),
+    "updated_at": TimeRange(end=EARLIER),
     "notification": False,
     "acknowledged": False,
     "tags": TagFilter(all=("Study:12", "other")),
+    "missing": (EventAttribute.SUBJECT,),
     "search": "pump tripped twice",
     "fields": (FieldPredicate("pressure", PredicateOperator.LT, 4),),
     "and_": (EventFilter(), EventFilter(subject="pump-4")),
@@ -119,6 +126,31 @@ def test_a_condition_on_an_absent_attribute_is_false(attribute: str, absent: str
     expected = _filter_by(attribute, SELECTING[attribute])
 
     assert not filter_matches(expected, make_event(**{absent: None}))
+
+
+@pytest.mark.parametrize("attribute", EventAttribute)
+def test_missing_selects_an_event_whose_attribute_is_null(attribute: EventAttribute) -> None:
+    is_missing = EventFilter(missing=(attribute,))
+
+    assert filter_matches(is_missing, make_event(**{attribute.value: None}))
+    assert not filter_matches(is_missing, make_event())
+
+
+def test_missing_selects_events_in_which_all_of_the_attributes_are_null() -> None:
+    are_missing = EventFilter(missing=(EventAttribute.SUBJECT, EventAttribute.OUTCOME))
+
+    assert filter_matches(are_missing, make_event(subject=None, outcome=None))
+    assert not filter_matches(are_missing, make_event(subject=None))
+
+
+def test_the_last_occurrence_is_that_of_a_counted_duplicate_or_of_the_event_if_it_is_later() -> (
+    None
+):
+    since_now = EventFilter(last_occurred_at=TimeRange(start=NOW))
+
+    assert filter_matches(since_now, make_event(occurred_at=EARLIER, last_occurred_at=NOW))
+    assert filter_matches(since_now, make_event(occurred_at=NOW, last_occurred_at=EARLIER))
+    assert not filter_matches(since_now, make_event(occurred_at=EARLIER, last_occurred_at=None))
 
 
 @pytest.mark.parametrize("attribute", ["notification", "acknowledged"])

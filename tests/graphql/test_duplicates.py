@@ -83,6 +83,47 @@ async def test_a_repeat_is_counted_not_stored(client: Client) -> None:
     assert await count_events(client) == 1
 
 
+SINCE_18 = {"lastOccurredAt": {"from": "2026-04-10T18:00:00Z"}}
+LAST_REPEATED_FIRST = """
+query ($filter: EventFilter) {
+  events(filter: $filter, orderBy: {field: LAST_OCCURRED_AT, direction: DESC}) {
+    nodes { id lastOccurredAt }
+  }
+}
+"""
+CHANGED = """
+subscription ($filter: EventFilter, $after: String) {
+  eventChanged(filter: $filter, after: $after) { cursor kind eventId }
+}
+"""
+
+
+async def test_a_counted_repeat_is_found_by_the_time_of_the_repeat_stored_and_live(
+    client: Client,
+) -> None:
+    await create_rule(client, action="COUNT", window="P1D")
+    repeated = await log_event(client)
+    other = await log_event(client, "2026-04-10T17:00:00Z", source="/b")
+    head = await client.execute_field("{ logHead }")
+
+    async with client.subscription(CHANGED, filter=SINCE_18, after=head) as changed:
+        await log_event(client, "2026-04-10T17:30:00Z", source="/b")
+        await log_event(client, "2026-04-10T19:00:00Z")
+        live = await changed.receive_next()
+    async with client.subscription(CHANGED, filter=SINCE_18, after=head) as replayed:
+        again = await replayed.receive_next()
+
+    [since_18] = (await client.execute_field(LAST_REPEATED_FIRST, filter=SINCE_18))["nodes"]
+    everything = (await client.execute_field(LAST_REPEATED_FIRST))["nodes"]
+    assert since_18 == {
+        "id": repeated["event"]["id"],
+        "lastOccurredAt": "2026-04-10T19:00:00.000000Z",
+    }
+    assert [node["id"] for node in everything] == [repeated["event"]["id"], other["event"]["id"]]
+    assert (live["kind"], live["eventId"]) == ("DUPLICATED", repeated["event"]["id"])
+    assert again == live
+
+
 async def test_a_flagged_duplicate_is_stored_and_never_a_first(client: Client) -> None:
     await create_rule(client, action="FLAG")
     first = await log_event(client)

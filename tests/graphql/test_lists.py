@@ -112,6 +112,41 @@ async def test_equal_instants_are_ordered_by_id(client: Client) -> None:
     assert extract_summaries(first) + extract_summaries(second) == ["a", "b", "c", "d"]
 
 
+async def test_the_most_severe_events_are_first_and_the_newest_of_a_severity(client: Client) -> None:
+    for severity in ("info", "error", "success", "warn"):
+        for number in (1, 2):
+            await client.log_event(summary=f"{severity} {number}", severity=severity)
+    most_severe_first = {"field": "SEVERITY", "direction": "DESC"}
+    first = await client.execute_field(EVENTS, orderBy=most_severe_first, first=3)
+
+    rest = await client.execute_field(
+        EVENTS, orderBy=most_severe_first, after=first["pageInfo"]["endCursor"]
+    )
+    least = await client.execute_field(EVENTS, orderBy=most_severe_first | {"direction": "ASC"})
+
+    assert extract_summaries(first) == ["error 2", "error 1", "warn 2"]
+    assert extract_summaries(rest) == [
+        *("warn 1", "info 2", "info 1", "success 2", "success 1"),
+    ]
+    assert extract_summaries(least) == [
+        *("success 1", "success 2", "info 1", "info 2", "warn 1", "warn 2", "error 1", "error 2"),
+    ]
+
+
+async def test_an_update_of_the_severity_moves_the_event_in_the_order(client: Client) -> None:
+    event = await client.log_event(summary="raised", severity="info")
+    await client.log_event(summary="warned", severity="warn")
+
+    await client.execute_field(
+        """mutation ($input: UpdateEventInput!) {
+             updateEvent(input: $input) { userErrors { code } } }""",
+        input={"id": event["id"], "severity": "error"},
+    )
+
+    page = await client.execute_field(EVENTS, orderBy={"field": "SEVERITY", "direction": "DESC"})
+    assert extract_summaries(page) == ["raised", "warned"]
+
+
 async def test_an_offset_skips_rows(client: Client) -> None:
     await log_days(client, *range(1, 6))
 
@@ -228,6 +263,11 @@ FILTERED = {
         {"acknowledged": True},
         {"tags": {"all": ["StudyId:1", "x"]}},
         {"tags": {"any": ["y", "x"]}},
+        {"lastOccurredAt": {"from": "2026-04-10T10:00:00Z"}},
+        {"updatedAt": {"from": "2026-04-10T10:00:00Z"}, "subject": "disk"},
+        {"missing": ["CONTENT"], "subject": "disk"},
+        {"missing": [], "subject": "disk"},
+        {"not": {"missing": ["ENTITY"]}},
         {"and": [{"source": "/hosts/a"}, {"subject": "disk"}]},
         {"or": [{"source": "nobody"}, {"subject": "disk"}]},
         {"not": {"or": [{"source": "administrator"}, {"subject": "other"}]}},
@@ -260,6 +300,10 @@ async def test_a_filter_selects_matching_events(client: Client, filter: dict[str
         {"entity": {"type": "Pump", "id": "well-001"}},
         {"occurredAt": {"from": "2026-04-10T10:00:00.000001Z"}},
         {"occurredAt": {"to": "2026-04-10T10:00:00Z"}},
+        {"lastOccurredAt": {"from": "2026-04-10T10:00:00.000001Z"}},
+        {"updatedAt": {"to": "2026-04-10T10:00:00Z"}},
+        {"missing": ["SUBJECT"]},
+        {"missing": ["CONTENT", "SOURCE_ID"]},
         {"acknowledged": False},
         {"tags": {"all": []}},
         {"tags": {"any": []}},
@@ -338,6 +382,22 @@ async def test_a_forged_cursor_is_rejected(
         )
 
         assert error["extensions"] == {"code": "INVALID_CURSOR", "argument": ["after"]}
+
+
+@pytest.mark.parametrize("rank", ["true", "1.0", "4", "-1", "null", '"ERROR"', "[]"])
+async def test_a_forged_cursor_of_the_order_by_severity_is_rejected(
+    own_client: Client, rank: str
+) -> None:
+    organization = await own_client.execute_field("{ organization { id } }")
+    text = f'["events SEVERITY DESC",{rank},"{organization["id"]}"]'.encode()
+    check = hashlib.blake2s(text, key=UUID(organization["id"]).bytes, digest_size=6).digest()
+    cursor = base64.urlsafe_b64encode(check + text).decode().rstrip("=")
+
+    error = await own_client.expect_error(
+        EVENTS, after=cursor, orderBy={"field": "SEVERITY", "direction": "DESC"}
+    )
+
+    assert error["extensions"] == {"code": "INVALID_CURSOR", "argument": ["after"]}
 
 
 async def test_a_cursor_must_be_in_canonical_form(client: Client) -> None:

@@ -139,7 +139,18 @@ class RandomDocument:
         return f" @{self._random.choice(('skip', 'include'))}(if: ${variable})"
 
 
-ENUMS = {"OCCURRED_AT", "RECORDED_AT", "ASC", "DESC", "INFO", "WARN", "ERROR", "SUCCESS"}
+ENUMS = {
+    "OCCURRED_AT",
+    "RECORDED_AT",
+    "LAST_OCCURRED_AT",
+    "CATEGORY",
+    "ASC",
+    "DESC",
+    "INFO",
+    "WARN",
+    "ERROR",
+    "SUCCESS",
+}
 ENUMS |= {
     "SEVERITY",
     "ACKNOWLEDGED",

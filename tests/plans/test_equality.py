@@ -20,6 +20,10 @@ FILTERS: list[dict[str, Any]] = [
     {"entityId": "w-10", "outcome": "FAILURE"},
     {"occurredAt": {"from": "2026-04-02T00:00:00Z", "to": "2026-04-05T00:00:00+02:00"}},
     {"recordedAt": {"from": "2026-04-02T00:00:00Z"}},
+    {"lastOccurredAt": {"from": "2026-04-03T00:00:00Z"}},
+    {"updatedAt": {"to": "2026-04-06T00:00:00Z"}},
+    {"missing": ["CATEGORY", "OUTCOME"]},
+    {"missing": []},
     {"notification": True, "acknowledged": False},
     {"duplicate": True},
     {"tags": {"all": ["a:b"]}},
@@ -48,7 +52,7 @@ async def test_random_documents_have_the_same_response_from_plan_and_execution(
 
 async def test_pages_of_every_kind_are_the_same(both: PlanAndExecution) -> None:
     page = "{ edges { cursor node { id } } pageInfo { hasNextPage hasPreviousPage } totalCount }"
-    for order in ("OCCURRED_AT", "RECORDED_AT"):
+    for order in ("OCCURRED_AT", "RECORDED_AT", "LAST_OCCURRED_AT", "SEVERITY"):
         for direction in ("ASC", "DESC"):
             by = f"orderBy: {{field: {order}, direction: {direction}}}"
             whole = await both.execute_both(f"{{ events(first: 40, {by}) {page} }}")
@@ -87,6 +91,8 @@ async def _argument_choices(both: PlanAndExecution) -> dict[str, list[dict[str, 
         {"after": ("String", cursors[5]), "first": ("Int", 5)},
         {"before": ("String", cursors[9]), "last": ("Int", 5)},
         {"orderBy": ("EventOrder", {"field": "RECORDED_AT", "direction": "ASC"})},
+        {"orderBy": ("EventOrder", {"field": "LAST_OCCURRED_AT", "direction": "DESC"})},
+        {"orderBy": ("EventOrder", {"field": "SEVERITY", "direction": "DESC"})},
         *({"filter": ("EventFilter", each), "first": ("Int", 5)} for each in FILTERS),
     ]
     ids = [each["id"] for each in (*events[:12], {"id": unknown})]

@@ -263,6 +263,22 @@ QUERIES: dict[str, tuple[Ask, str | tuple[str, str]]] = {
         count_events_with(recorded_at=A_DAY),
         "ix_event_organization_id_recorded_at_id",
     ),
+    "the last repeated": (
+        fetch_page_with(EventOrderField.LAST_OCCURRED_AT),
+        "ix_event_organization_id_latest_occurrence_id",
+    ),
+    "repeated on a day": (
+        count_events_with(last_occurred_at=A_DAY),
+        "ix_event_organization_id_latest_occurrence_id",
+    ),
+    "the most severe": (
+        fetch_page_with(EventOrderField.SEVERITY),
+        "ix_event_organization_id_severity_rank_id",
+    ),
+    "the least severe": (
+        fetch_page_with(EventOrderField.SEVERITY, descending=False),
+        "ix_event_organization_id_severity_rank_id",
+    ),
     "of a type": (
         fetch_page_with(types=(TYPES[30],)),
         "ix_event_organization_id_type_occurred_at_id",
@@ -402,6 +418,29 @@ async def test_a_common_query_uses_its_index(world: IndexedDatabase, query: str)
 
     assert re.search(rf"\b{index}\b", plan), plan
     assert not re.search(r"\bSCAN (event|change)\b|Seq Scan on (event|change)\b", plan), plan
+
+
+@pytest.mark.parametrize("descending", [True, False])
+@pytest.mark.parametrize("field", EventOrderField)
+async def test_an_order_is_that_of_an_index_also_after_a_cursor(
+    world: IndexedDatabase, field: EventOrderField, descending: bool
+) -> None:
+    by = event_queries.event_order(field, descending)
+    first = await event_queries.fetch_page(world.database, world.caller, [ALL], by, PAGE)
+    cursor = by.encode_row_cursor(world.caller.organization_id, first.rows[-1])
+
+    plan = await explain_query(
+        world,
+        lambda world: event_queries.fetch_page(
+            world.database, world.caller, [ALL], by, PageRequest(20, after=cursor)
+        ),
+    )
+
+    assert not re.search(r"TEMP B-TREE|\bSort\b|\bSCAN event\b|Seq Scan", plan), plan
+    bound = "ROW(" if world.dialect_name == POSTGRESQL else f"({by.column_names[0]},id)"
+    # The cursor is a condition of the index: rows before it are not read.
+    [search] = [line for line in plan.splitlines() if re.search(r"Index Cond|SEARCH event", line)]
+    assert bound in search, plan
 
 
 @pytest.mark.parametrize("search", ["word1990", "word0 word1990", "WORD1990, word1991", "word199*"])

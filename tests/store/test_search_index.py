@@ -344,6 +344,15 @@ async def test_events_change_while_their_words_are_renewed(
         assert (await own_client.execute_field(EVENTS, filter=filter))["totalCount"] == count
 
 
+# Of the migrations after that of the words.
+REMOVED_SINCE = (
+    "DROP INDEX ix_event_organization_id_latest_occurrence_id",
+    "DROP INDEX ix_event_organization_id_severity_rank_id",
+    "ALTER TABLE event DROP COLUMN latest_occurrence",
+    "ALTER TABLE event DROP COLUMN severity_rank",
+)
+
+
 async def test_an_upgrade_marks_stored_words_and_the_server_renews_them(
     own_client: Client, database: Database, database_url: str, serve: Serve
 ) -> None:
@@ -356,6 +365,7 @@ async def test_an_upgrade_marks_stored_words_and_the_server_renews_them(
         for statement in (
             "DROP INDEX ix_event_words_outdated",
             "ALTER TABLE event_words DROP COLUMN version",
+            *REMOVED_SINCE,
             "UPDATE event_type SET words = ' 火災警報 '",
             "UPDATE alembic_version SET version_num = '0010'",
         ):

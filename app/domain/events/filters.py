@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from datetime import datetime
+from enum import Enum
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -46,13 +47,25 @@ class TagFilter:
         return has_all and (self.any is None or not set(self.any).isdisjoint(tags))
 
 
+class EventAttribute(Enum):
+    """An attribute of an event that can be null. The values are attributes of `EventState`."""
+
+    ENTITY = "entity"
+    CATEGORY = "category"
+    CONTENT = "content"
+    SUBJECT = "subject"
+    SOURCE_ID = "source_id"
+    OUTCOME = "outcome"
+
+
 @dataclass(frozen=True)
 class EventFilter:
     """A filter that selects events for which every condition that is set holds.
 
     A type that ends in '*' is a prefix. `search` holds if summary and content together contain all
     of its words. `category` is compared with that of the event type version that the event was
-    validated against.
+    validated against. `missing` holds if all of its attributes are null; an empty one sets no
+    condition.
     """
 
     ids: tuple[UUID, ...] | None = None
@@ -69,10 +82,13 @@ class EventFilter:
     outcome: Outcome | None = None
     duplicate: bool | None = None
     occurred_at: TimeRange | None = None
+    last_occurred_at: TimeRange | None = None
     recorded_at: TimeRange | None = None
+    updated_at: TimeRange | None = None
     notification: bool | None = None
     acknowledged: bool | None = None
     tags: TagFilter | None = None
+    missing: tuple[EventAttribute, ...] | None = None
     search: str | None = None
     fields: tuple[FieldPredicate, ...] | None = None
     and_: tuple[EventFilter, ...] | None = None
@@ -145,11 +161,14 @@ def _evaluate_tests(filter: EventFilter, event: EventState) -> Iterable[bool]:
     yield _is_equal(filter.subject, event.subject)
     yield _is_equal(filter.outcome, event.outcome)
     yield _is_equal(filter.duplicate, event.duplicate_of_id is not None)
-    yield filter.occurred_at is None or filter.occurred_at.contains(event.occurred_at)
-    yield filter.recorded_at is None or filter.recorded_at.contains(event.recorded_at)
+    yield _is_within(filter.occurred_at, event.occurred_at)
+    yield _is_within(filter.last_occurred_at, event.latest_occurrence)
+    yield _is_within(filter.recorded_at, event.recorded_at)
+    yield _is_within(filter.updated_at, event.updated_at)
     yield _is_equal(filter.notification, event.notification)
     yield _is_equal(filter.acknowledged, event.acknowledged)
     yield filter.tags is None or filter.tags.matches(event.tags)
+    yield all(getattr(event, attribute.value) is None for attribute in filter.missing or ())
     yield filter.search is None or contains_terms(
         _sorted_words(event.summary, event.content), _search_terms(filter.search)
     )
@@ -171,6 +190,10 @@ def _is_equal(expected: Any, value: Any) -> bool:
 
 def _is_one_of(allowed: tuple[Any, ...] | None, value: Any) -> bool:
     return allowed is None or value in allowed
+
+
+def _is_within(time_range: TimeRange | None, instant: datetime) -> bool:
+    return time_range is None or time_range.contains(instant)
 
 
 def _matches_type(pattern: str, type_name: str) -> bool:

@@ -12,6 +12,14 @@ class Severity(Enum):
     INFO = "INFO"
     SUCCESS = "SUCCESS"
 
+    @property
+    def rank(self) -> int:
+        """A number that is greater for a more severe event."""
+        return _RANKS[self]
+
+
+_RANKS = {severity: rank for rank, severity in enumerate(reversed(Severity))}
+
 
 class Outcome(Enum):
     SUCCESS = "SUCCESS"

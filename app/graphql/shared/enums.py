@@ -11,6 +11,7 @@ from app.domain.event_types.conditions import ConditionalEffect
 from app.domain.event_types.fields import FieldKind
 from app.domain.event_types.lifecycle import EventTypeState
 from app.domain.events.correlations import Relation
+from app.domain.events.filters import EventAttribute
 from app.domain.events.predicates import PredicateOperator
 from app.domain.events.severity import Outcome, Severity
 from app.domain.events.state import EventChangeKind
@@ -144,9 +145,21 @@ _register_enum(
 )
 _register_enum(
     EventOrderField,
-    "Time by which a list of events is ordered. Events with equal times are ordered by ID.",
+    "Attribute by which a list of events is ordered. Events with equal values are ordered by ID.",
     OCCURRED_AT="Time at which the event occurred.",
     RECORDED_AT="Time at which the event was logged.",
+    LAST_OCCURRED_AT="Time of the latest occurrence, counted duplicates included.",
+    SEVERITY="Severity of the event. From most to least severe: ERROR, WARN, INFO, SUCCESS.",
+)
+_register_enum(
+    EventAttribute,
+    "Attribute of an event that can be null.",
+    ENTITY="Entity that the event is about.",
+    CATEGORY="Category of the event's type.",
+    CONTENT="Details of the event.",
+    SUBJECT="Subject of the event within its source.",
+    SOURCE_ID="Identifier that the producer gave to the event.",
+    OUTCOME="Outcome of the activity that the event reports.",
 )
 _register_enum(
     EventDimension,
@@ -182,8 +195,8 @@ _register_enum(
 _register_enum(
     SortDirection,
     "Direction of an order.",
-    ASC="Earliest first.",
-    DESC="Latest first.",
+    ASC="Earliest or least severe first.",
+    DESC="Latest or most severe first.",
 )
 _register_enum(
     UserErrorCode,

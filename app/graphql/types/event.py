@@ -328,7 +328,7 @@ def create_events_field(
 
 
 def create_event_list_source(build_request: Callable[..., EventPageRequest]) -> Listed:
-    return Listed(build_request, event_queries.select_page, ("occurred_at", "recorded_at", "id"))
+    return Listed(build_request, event_queries.select_page, event_queries.ORDER_COLUMN_NAMES)
 
 
 def build_event_page_request(

@@ -11,6 +11,7 @@ from uuid import UUID
 import strawberry
 
 from app.domain.events import filters
+from app.domain.events.filters import EventAttribute
 from app.domain.events.predicates import FieldPredicate as Predicate
 from app.domain.events.severity import Outcome, Severity
 from app.domain.events.state import Entity
@@ -95,9 +96,9 @@ class TagFilter:
 @strawberry.input(
     description=with_example(
         "Conditions on events. An event must meet all given conditions; a condition that is null "
-        "or omitted is ignored. An empty list matches no event. By default a list may have 100 "
-        "values, filters may be nested 5 levels deep, and a filter may have 100 conditions in "
-        "total; beyond a limit the error is `BAD_USER_INPUT`.",
+        "or omitted is ignored. An empty list matches no event, except in `missing`. By default a "
+        "list may have 100 values, filters may be nested 5 levels deep, and a filter may have 100 "
+        "conditions in total; beyond a limit the error is `BAD_USER_INPUT`.",
         """
         {
           severities: [ERROR, WARN]
@@ -155,8 +156,18 @@ class EventFilter:
     occurred_at: TimeRange | None = strawberry.field(
         default=None, description="Time range in which the event occurred."
     )
+    last_occurred_at: TimeRange | None = strawberry.field(
+        default=None,
+        description="Time range of `Event.lastOccurredAt`: in which the event occurred or, if "
+        "duplicates of it were counted, occurred last.",
+    )
     recorded_at: TimeRange | None = strawberry.field(
         default=None, description="Time range in which the event was logged."
+    )
+    updated_at: TimeRange | None = strawberry.field(
+        default=None,
+        description="Time range of `Event.updatedAt`: of the last `updateEvent`, or in which the "
+        "event was logged if it was never updated.",
     )
     notification: bool | None = strawberry.field(
         default=None, description="Whether the event is a notification."
@@ -166,6 +177,10 @@ class EventFilter:
     )
     tags: TagFilter | None = strawberry.field(
         default=None, description="Condition on the planning tags of the event."
+    )
+    missing: list[EventAttribute] | None = strawberry.field(
+        default=None,
+        description="Attributes that must all be null. An empty list sets no condition.",
     )
     search: str | None = strawberry.field(
         default=None,
@@ -214,11 +229,14 @@ class EventFilter:
             subject=path.check_text(self.subject, "subject"),
             outcome=self.outcome,
             duplicate=self.duplicate,
-            occurred_at=None if self.occurred_at is None else self.occurred_at.to_domain(),
-            recorded_at=None if self.recorded_at is None else self.recorded_at.to_domain(),
+            occurred_at=_convert_range(self.occurred_at),
+            last_occurred_at=_convert_range(self.last_occurred_at),
+            recorded_at=_convert_range(self.recorded_at),
+            updated_at=_convert_range(self.updated_at),
             notification=self.notification,
             acknowledged=self.acknowledged,
             tags=path.parse_tags(self.tags),
+            missing=path.check_size(self.missing, "missing"),
             search=parse_search_argument(self.search, path.limits, *path.path, "search"),
             fields=path.parse_predicates(self.fields, "fields"),
             and_=self._convert_filters(self.and_, path, "and"),
@@ -239,6 +257,10 @@ class EventFilter:
         )
 
 
+def _convert_range(time_range: TimeRange | None) -> filters.TimeRange | None:
+    return None if time_range is None else time_range.to_domain()
+
+
 def parse_event_filter(filter: EventFilter | None, limits: Limits) -> filters.EventFilter:
     """Converts a filter argument. Without a filter, all events match."""
     return filters.EventFilter() if filter is None else filter.to_domain(limits)
@@ -246,16 +268,21 @@ def parse_event_filter(filter: EventFilter | None, limits: Limits) -> filters.Ev
 
 @strawberry.input(
     description=with_example(
-        "Order of a list of events. Events with equal times are ordered by ID, in the same "
-        "direction.",
+        "Order of a list of events. Events with equal times, or of the same severity, are ordered "
+        "by ID in the same direction: by the time at which they were logged.",
         """
         { field: RECORDED_AT, direction: ASC }
         """,
     )
 )
 class EventOrder:
-    field: EventOrderField = strawberry.field(description="Time by which the events are ordered.")
-    direction: SortDirection = strawberry.field(description="Direction: earliest or latest first.")
+    field: EventOrderField = strawberry.field(
+        description="Attribute by which the events are ordered."
+    )
+    direction: SortDirection = strawberry.field(
+        description="Direction: ASC for the earliest or least severe first, DESC for the latest or "
+        "most severe first."
+    )
 
 
 @dataclass(frozen=True)

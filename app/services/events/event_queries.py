@@ -15,6 +15,7 @@ from sqlmodel import col
 
 from app.domain.access.caller import Caller
 from app.domain.events.filters import EventFilter
+from app.domain.events.severity import Severity
 from app.services.shared.listings import ListPage, fetch_list_page
 from app.store import tables
 from app.store.engine.database import Database
@@ -25,23 +26,42 @@ from app.store.reading.projection import DriverRow, Projection
 class EventOrderField(Enum):
     OCCURRED_AT = "OCCURRED_AT"
     RECORDED_AT = "RECORDED_AT"
+    LAST_OCCURRED_AT = "LAST_OCCURRED_AT"
+    SEVERITY = "SEVERITY"
+
+
+_ORDER_COLUMNS: dict[EventOrderField, Any] = {
+    EventOrderField.OCCURRED_AT: tables.Event.occurred_at,
+    EventOrderField.RECORDED_AT: tables.Event.recorded_at,
+    EventOrderField.LAST_OCCURRED_AT: tables.Event.latest_occurrence,
+    EventOrderField.SEVERITY: tables.Event.severity_rank,
+}
+ORDER_COLUMN_NAMES = (*(column.key for column in _ORDER_COLUMNS.values()), "id")
 
 
 @cache
 def event_order(field: EventOrderField, descending: bool) -> pages.Order[tables.Event]:
-    """Orders by a time, then by ID."""
-    column: Any = getattr(tables.Event, field.value.lower())
+    """Orders by a time or by severity, then by ID."""
+    column = _ORDER_COLUMNS[field]
+    is_rank = field is EventOrderField.SEVERITY
     return pages.Order(
         name=f"events {field.value} {'DESC' if descending else 'ASC'}",
         columns=(col(column), col(tables.Event.id)),
         descending=descending,
         row_key=lambda row: (getattr(row, column.key), row.id),
-        key_to_json=lambda key: [key[0].isoformat(), str(key[1])],
+        key_to_json=lambda key: [key[0] if is_rank else key[0].isoformat(), str(key[1])],
         key_from_json=lambda parts: (
-            datetime.fromisoformat(parts[0]).astimezone(UTC),
+            _parse_rank(parts[0]) if is_rank else datetime.fromisoformat(parts[0]).astimezone(UTC),
             UUID(parts[1]),
         ),
     )
+
+
+def _parse_rank(value: Any) -> int:
+    """Returns the rank of a severity. Raises ValueError if it is anything else."""
+    if type(value) is not int or value not in {severity.rank for severity in Severity}:
+        raise ValueError(value)
+    return value
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,9 @@ _COLUMNS_BY_LIST_FILTER: dict[str, Any] = {
 }
 _COLUMNS_BY_TIME_RANGE_FILTER: dict[str, Any] = {
     "occurred_at": Event.occurred_at,
+    "last_occurred_at": Event.latest_occurrence,
     "recorded_at": Event.recorded_at,
+    "updated_at": Event.updated_at,
 }
 
 

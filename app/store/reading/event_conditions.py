@@ -22,6 +22,7 @@ from sqlalchemy import (
 from sqlmodel import col
 
 from app.domain.events.filters import (
+    EventAttribute,
     EventFilter,
     TagFilter,
     TimeRange,
@@ -45,6 +46,14 @@ from app.store.writing.search_index import (
 )
 
 Condition = ColumnElement[bool]
+_NULLABLE_COLUMNS: dict[EventAttribute, Any] = {
+    EventAttribute.ENTITY: Event.entity_type,
+    EventAttribute.CATEGORY: Event.category,
+    EventAttribute.CONTENT: Event.content,
+    EventAttribute.SUBJECT: Event.subject,
+    EventAttribute.SOURCE_ID: Event.source_id,
+    EventAttribute.OUTCOME: Event.outcome,
+}
 
 
 def build_conditions(filter: EventFilter, organization_id: UUID) -> list[Condition]:
@@ -78,11 +87,15 @@ def _conditions(filter: EventFilter, organization_id: UUID) -> Iterator[Conditio
     if filter.duplicate is not None:
         yield _null_check(Event.duplicate_of_id, filter.duplicate)
     yield from _column_in_range(Event.occurred_at, filter.occurred_at)
+    yield from _column_in_range(Event.latest_occurrence, filter.last_occurred_at)
     yield from _column_in_range(Event.recorded_at, filter.recorded_at)
+    yield from _column_in_range(Event.updated_at, filter.updated_at)
     yield from _column_equals(Event.notification, filter.notification)
     if filter.acknowledged is not None:
         yield _null_check(Event.acknowledged_at, filter.acknowledged)
     yield from _tag_conditions(filter.tags)
+    for attribute in filter.missing or ():
+        yield _null_check(_NULLABLE_COLUMNS[attribute], is_present=False)
     if filter.search is not None and (
         queries := build_word_queries(organization_id, filter.search)
     ):

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, text
+from sqlalchemy import Column, Computed, Index, Integer, text
 from sqlalchemy import inspect as sql_inspect
 from sqlmodel import Field
 
@@ -22,12 +22,29 @@ from app.store.tables.organizations import OrganizationOwned, enum_column
 HAS_OUTDATED_WORDS = text(f"version < {WORDS_VERSION}")
 
 
+LATEST_OCCURRENCE = (
+    "CASE WHEN last_occurred_at > occurred_at THEN last_occurred_at ELSE occurred_at END"
+)
+_RANK_CASES = " ".join(f"WHEN '{severity.name}' THEN {severity.rank}" for severity in Severity)
+SEVERITY_RANK = f"CASE severity {_RANK_CASES} END"
+
+
+def _generated_value(expression: str) -> Computed:
+    # Virtual on SQLite, which cannot add a stored column; its indexes store the values anyway.
+    return Computed(expression, persisted=True)
+
+
 class Event(OrganizationOwned, table=True):
-    """`rang_tx`, `rang_seq`: log position of the entry that made the event a notification."""
+    """`rang_tx`, `rang_seq`: log position of the entry that made the event a notification.
+
+    The database computes `latest_occurrence` and `severity_rank`, by which lists are sorted.
+    """
 
     __table_args__ = (
         Index(None, "organization_id", "occurred_at", "id"),
         Index(None, "organization_id", "recorded_at", "id"),
+        Index(None, "organization_id", "latest_occurrence", "id"),
+        Index(None, "organization_id", "severity_rank", "id"),
         Index(None, "organization_id", "type", "occurred_at", "id"),
         Index(None, "organization_id", "category", "occurred_at", "id"),
         Index(None, "organization_id", "severity", "occurred_at", "id"),
@@ -90,6 +107,12 @@ class Event(OrganizationOwned, table=True):
     version: int = 1
     rang_tx: int | None = Field(default=None, sa_type=LogNumber)
     rang_seq: int | None = Field(default=None, sa_type=LogNumber)
+    latest_occurrence: datetime | None = Field(
+        default=None, sa_column=Column(UTCDateTime, _generated_value(LATEST_OCCURRENCE))
+    )
+    severity_rank: int | None = Field(
+        default=None, sa_column=Column(Integer, _generated_value(SEVERITY_RANK))
+    )
 
     @classmethod
     def from_domain(
