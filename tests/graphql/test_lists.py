@@ -112,7 +112,9 @@ async def test_equal_instants_are_ordered_by_id(client: Client) -> None:
     assert extract_summaries(first) + extract_summaries(second) == ["a", "b", "c", "d"]
 
 
-async def test_the_most_severe_events_are_first_and_the_newest_of_a_severity(client: Client) -> None:
+async def test_the_most_severe_events_are_first_and_the_newest_of_a_severity(
+    client: Client,
+) -> None:
     for severity in ("info", "error", "success", "warn"):
         for number in (1, 2):
             await client.log_event(summary=f"{severity} {number}", severity=severity)

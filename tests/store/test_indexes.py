@@ -422,7 +422,7 @@ async def test_a_common_query_uses_its_index(world: IndexedDatabase, query: str)
 
 @pytest.mark.parametrize("descending", [True, False])
 @pytest.mark.parametrize("field", EventOrderField)
-async def test_an_order_is_that_of_an_index_also_after_a_cursor(
+async def test_each_order_reads_an_index_also_after_a_cursor(
     world: IndexedDatabase, field: EventOrderField, descending: bool
 ) -> None:
     by = event_queries.event_order(field, descending)
