@@ -112,7 +112,7 @@ async def test_equal_instants_are_ordered_by_id(client: Client) -> None:
     assert extract_summaries(first) + extract_summaries(second) == ["a", "b", "c", "d"]
 
 
-async def test_the_most_severe_events_are_first_and_the_newest_of_a_severity(
+async def test_the_most_severe_and_newest_events_are_first(
     client: Client,
 ) -> None:
     for severity in ("info", "error", "success", "warn"):
