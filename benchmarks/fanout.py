@@ -1,9 +1,10 @@
-"""What a thousand subscribers get in a second: Tocsin, plain Strawberry, Node's graphql-ws.
+"""Deliveries per second to a thousand subscribers: Tocsin, plain Strawberry and Node's
+graphql-ws.
 
-Each server runs alone for its turn, in a process of its own; the subscribers sit in other
-processes, parse every message, and compare the ids that they heard with the log. Four groups have
-a filter and a selection each. Tocsin stores every event durably; the other two hold them in memory.
-Run it by `make bench-fanout`.
+Each server runs alone, in its own process. The subscribers run in other processes, parse every
+message, and compare the received IDs with the change log. Four groups have a filter and a selection
+each. Tocsin stores every event durably; the other two keep them in memory. Run it with `make
+bench-fanout`.
 """
 
 from __future__ import annotations
@@ -54,7 +55,9 @@ class FanoutMeasurement:
         return self.deliveries / self.seconds
 
     def late_by(self, share: float) -> float:
-        """In milliseconds, from the call that logged it."""
+        """Returns the latency quantile in milliseconds, measured from the call that logged the
+        event.
+        """
         return 1e3 * self.late[min(len(self.late) - 1, int(len(self.late) * share))]
 
 
@@ -76,7 +79,7 @@ def is_expected(group: int, number: int) -> bool:
 
 
 class FanoutRun:
-    """The subscribers of one server, in their processes."""
+    """The subscribers of one server, in their own processes."""
 
     def __init__(self, http: httpx.Client, address: httpx.URL, sockets: int) -> None:
         self._http = http
@@ -96,7 +99,7 @@ class FanoutRun:
             ChildProcess("benchmarks.fanout_clients", instructions) for _ in range(PROCESSES)
         ]
         self._receive_results("opened")
-        while True:  # until the first have come to all
+        while True:  # until all subscribers have received the first events
             self._log_events([build_event(number, "warm") for number in range(4)])
             time.sleep(0.5)
             if all(each.has_message() for each in self._processes):
@@ -108,7 +111,7 @@ class FanoutRun:
             process.kill()
 
     def measure(self, count: int, bulk: int, pause: float) -> FanoutMeasurement:
-        """Logs so many events, a bulk at a time; the next goes when the pause is over."""
+        """Logs `count` events, `bulk` per call, with a pause between calls."""
         expected = [
             sum(is_expected(group, n) for n in range(count)) for group in range(len(GROUPS))
         ]
@@ -129,7 +132,7 @@ class FanoutRun:
             own = digest_ids([id for number, id in enumerate(ids) if is_expected(group, number)])
             for each in instructions:
                 if each["missing"] or each["digests"][str(group)] != [own]:
-                    raise SystemExit(f"Group {group} has not heard what was logged, in order.")
+                    raise SystemExit(f"Group {group} did not receive the logged events in order.")
         seconds = max(each["last"] for each in instructions) - begun
         return FanoutMeasurement(
             deliveries=sum(each["deliveries"] for each in instructions),
@@ -210,7 +213,7 @@ def format_table(measured: dict[str, tuple[FanoutMeasurement, ...]]) -> list[str
 
 
 def install_node() -> None:
-    """Node's packages of the lock file, where they are missing."""
+    """Installs the npm packages of the lock file if they are missing."""
     folder = HERE / "fanout_node"
     if not (folder / "node_modules" / ".package-lock.json").exists():
         path = f"{NODE}{os.pathsep}{os.environ['PATH']}"

@@ -1,7 +1,7 @@
 """Many subscribers in one process, for `benchmarks.fanout`: raw sockets, every message parsed.
 
-It is told by lines of JSON what to open and what to expect, and prints a line when all of it has
-come: how many messages, when, how late each was, and a digest of the ids that a group heard.
+Reads lines of JSON that say what to open and what to expect. Prints a line when everything was
+received: the number of messages, the time, the latency of each, and a digest of the IDs per group.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ class SubscriberGroup:
         self._late = array("d")
 
     def warm_up(self) -> None:
-        """Until each has heard something, so that all subscriptions are there."""
+        """Waits until each subscriber has received an event, so that all subscriptions have
+        started.
+        """
         left = len(self._by_number)
         while left:
             for number, _ in self._poll.poll():
@@ -52,7 +54,9 @@ class SubscriberGroup:
                     left -= 1
 
     def measure(self, expected: list[int], patience: float) -> dict[str, Any]:
-        """Until each has heard as many as its group should, or patience ends."""
+        """Waits until each subscriber has received the events of its group, or until the
+        timeout.
+        """
         self._late = array("d")
         left = sum(expected[each.group] for each in self._by_number.values())
         remaining = left
@@ -77,7 +81,7 @@ class SubscriberGroup:
         }
 
     def _receive(self, subscriber: Subscriber) -> int:
-        """Parses what has come; the warming-up is not counted once it is over."""
+        """Parses received messages. Messages of the warm-up are not counted afterwards."""
         messages = subscriber.receive()
         now = time.monotonic()
         received = 0

@@ -1,4 +1,4 @@
-"""What `benchmarks.fanout` compares with: Strawberry's own socket, its source in memory."""
+"""The Strawberry server of `benchmarks.fanout`: Strawberry's own socket, with events in memory."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""What is lost when something breaks: killed servers and backends, cut sockets, stuck clients.
+"""Checks that nothing is lost in faults: killed servers and backends, cut sockets, stuck
+clients.
 
-Servers are `tocsin serve` by its command line; writers and subscribers sit in processes of their
-own, and everything they were told is compared with the log. Run it by `make bench-faults`; it ends
-with 1 where something that must be 0 is not.
+Servers run as `tocsin serve`; writers and subscribers run in their own processes, and everything
+they received is compared with the change log. Run it with `make bench-faults`. The exit status is 1
+if a number that must be 0 is not.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Any
 import httpx
 
 from benchmarks.faults_checks import FaultClient, FaultFigures, check_subscribers, check_writers
-from benchmarks.faults_site import (
+from benchmarks.faults_cluster import (
     PATIENCE_SECONDS,
     FaultCluster,
     await_no_sockets,
@@ -206,13 +207,13 @@ def crash_database(
 
 
 def seconds_until_writing(kill: float, acknowledged: list[Any], writers: int) -> float:
-    """Until each writer's first answer to what it sent after the kill."""
+    """Returns the time until each writer's first response to an event sent after the kill."""
     first: dict[int, float] = {}
     for number, _, sent, answered in acknowledged:
         if sent > kill:
             writer = number % writers
             first[writer] = min(first.get(writer, answered), answered)
-    assert len(first) == writers, "A writer has not come back."
+    assert len(first) == writers, "A writer did not recover."
     return max(first.values()) - kill
 
 
@@ -229,8 +230,8 @@ def main() -> None:
     parser.add_argument("--stuck", type=int, default=20)
     parser.add_argument("--seconds", type=int, default=40)
     parser.add_argument("--backends", type=int, default=5)
-    parser.add_argument("--only", default="", help="A fault by its name, as hold_stuck.")
-    parser.add_argument("--database", default="", help="sqlite or postgresql; else both.")
+    parser.add_argument("--only", default="", help="The name of a fault, such as hold_stuck.")
+    parser.add_argument("--database", default="", help="sqlite or postgresql. Default: both.")
     add_option(parser)
     options = parser.parse_args()
     results: dict[str, FaultFigures] = {}

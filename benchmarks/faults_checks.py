@@ -1,4 +1,4 @@
-"""What `benchmarks.faults` compares with: the log itself, read when all is over."""
+"""The checks of `benchmarks.faults`, which compare with the change log after a fault."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class LogEntry(NamedTuple):
 
 
 class FaultFigures:
-    """A table for each fault; what must be 0 and is not is told at the end."""
+    """A table for each fault. Numbers that must be 0 but are not are reported at the end."""
 
     def __init__(self) -> None:
         self.tables: dict[str, dict[str, str]] = {}
@@ -59,7 +59,7 @@ class FaultFigures:
 
 
 class FaultClient:
-    """Questions to a server, as the administrator."""
+    """Queries a server as the administrator."""
 
     def __init__(self, url: str) -> None:
         headers = {"authorization": f"Bearer {KEY}", "connection": "close"}
@@ -84,7 +84,7 @@ class FaultClient:
         self.execute(LOG_END % END)
 
     def read_change_log(self) -> list[LogEntry]:
-        """What was logged, in log order, without the end."""
+        """Returns the logged events in the order of the change log, without the end marker."""
         entries = []
         after, goes_on = None, True
         while goes_on:
@@ -100,7 +100,7 @@ class FaultClient:
 
 
 def check_writers(figures: FaultFigures, results: dict[str, Any], log: Sequence[LogEntry]) -> None:
-    """Everything that was acknowledged is there, and nothing is there twice."""
+    """Checks that every acknowledged event is stored exactly once."""
     assert not results["failures"], results["failures"]
     ids = {entry.id: entry.number for entry in log}
     acknowledged = results["acknowledged"]
@@ -115,7 +115,7 @@ def check_writers(figures: FaultFigures, results: dict[str, Any], log: Sequence[
 def check_subscribers(
     figures: FaultFigures, results: Iterable[dict[str, Any]], log: Sequence[LogEntry]
 ) -> None:
-    """Each heard what its filter selects, once, in the order of the log."""
+    """Checks that each subscriber received the events of its filter once, in order."""
     missed = repeated = disordered = foreign = checked = 0
     for each in results:
         assert each["failure"] is None, each["failure"]

@@ -1,8 +1,10 @@
-"""Subscribers in one process, for `benchmarks.faults`: four groups, and those that read nothing.
+"""Subscribers in one process, for `benchmarks.faults`: four groups, and stuck ones that do not
+read.
 
-A subscriber whose socket ends goes on after its last cursor, at any of the servers, until it hears
-the event `end`. Told by lines of JSON when to cut a socket and when to finish, the process prints
-the ids that each heard, in order: whoever compares them with the log has checked every message.
+A subscriber whose socket ends resumes after its last cursor, at any of the servers, until it
+receives the event `end`. The process reads lines of JSON that say when to cut a socket and when to
+finish. It prints the IDs that each subscriber received, in order, to be compared with the change
+log.
 """
 
 from __future__ import annotations
@@ -24,12 +26,12 @@ STILL_OPEN_SECONDS = 10
 END = "end"
 RINGS = """
 subscription ($filter: EventFilter, $after: String) {
-  heard: notificationAdded(filter: $filter, after: $after) { cursor node { %s } }
+  received: notificationAdded(filter: $filter, after: $after) { cursor node { %s } }
 }
 """
 CHANGES = """
 subscription ($filter: EventFilter, $after: String) {
-  heard: eventChanged(filter: $filter, after: $after) { cursor kind at node: event { %s } }
+  received: eventChanged(filter: $filter, after: $after) { cursor kind at node: event { %s } }
 }
 """
 GROUPS: list[tuple[str, dict[str, Any]]] = [
@@ -74,7 +76,7 @@ class Subscriber:
                 self._over = True
 
     def cut_connection(self) -> bool:
-        """Whether there was a socket to cut."""
+        """Cuts the socket. Returns whether there was one."""
         try:
             if self._open is None:
                 return False
@@ -84,7 +86,7 @@ class Subscriber:
         return True
 
     def finish(self) -> None:
-        """The event `end` has been logged: it goes on until it hears it."""
+        """Continues until the event `end`, which has been logged, is received."""
 
     def summarize(self) -> dict[str, Any]:
         return {
@@ -113,7 +115,7 @@ class Subscriber:
             return
         if message["type"] != "next" or "errors" in message["payload"]:
             raise ValueError(f"Not an event: {message}")
-        received = message["payload"]["data"]["heard"]
+        received = message["payload"]["data"]["received"]
         self._after = received["cursor"]
         if received["node"]["summary"] == END:
             self._over = True
@@ -124,7 +126,9 @@ class Subscriber:
 
 
 class StuckSubscriber:
-    """Reads nothing after it has subscribed, until it is to finish; then it learns how it ended."""
+    """Does not read after it has subscribed, until it finishes; then it reads how the socket
+    ended.
+    """
 
     def __init__(self, instructions: dict[str, Any], group: int) -> None:
         self._address = (HOST, instructions["ports"][0])
@@ -163,7 +167,7 @@ def main() -> None:
     kind = StuckSubscriber if instructions["stuck"] else Subscriber
     groups = range(
         1 if instructions["stuck"] else 0, len(GROUPS)
-    )  # the first one's messages are short
+    )  # the messages of the first group are short
     following: list[Any] = [
         kind(instructions, groups[number % len(groups)])
         for number in range(instructions["subscribers"])

@@ -1,7 +1,8 @@
-"""Writers in one process, for `benchmarks.faults`: each sends an event again until it is answered.
+"""Writers in one process, for `benchmarks.faults`: each sends an event again until it is
+acknowledged.
 
-An event's source and sourceId stay the same, so that it is stored once however often it is sent.
-Told by a line of JSON what to write and by another one to stop, it prints what was acknowledged.
+The source and source ID of an event stay the same, so that it is stored once. The process reads a
+line of JSON that says what to write, and another one to stop. It prints the acknowledged events.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ mutation ($input: LogEventInput!) {
 
 
 def build_event(number: int, source: str, content: str) -> dict[str, Any]:
-    """The groups of `faults_subscribers` select by these attributes; the summary tells when."""
+    """The groups of `faults_subscribers` filter by these attributes. The summary contains the
+    time.
+    """
     return {
         "type": ("even", "odd")[number % 2],
         "severity": ("error", "warn", "info", "success")[number % 4],
@@ -42,7 +45,9 @@ def build_event(number: int, source: str, content: str) -> dict[str, Any]:
 
 
 class Writer:
-    """Writes the events `first`, `first + step` and so on; `until_refused`, or until `stop`."""
+    """Writes the events `first`, `first + step` and so on, until stopped or, with
+    `until_refused`, until the connection is refused.
+    """
 
     def __init__(self, instructions: dict[str, Any], first: int, stop: threading.Event) -> None:
         self._told = instructions
@@ -79,7 +84,7 @@ class Writer:
             time.sleep(PAUSE_SECONDS)
 
     def _send_request(self, body: bytes) -> Any:
-        """The payload; None when there was no answer, or one that asks to come back later."""
+        """Returns the payload, or None if there is no response or a temporary error."""
         if self._http is None and not self._connect():
             return None
         assert self._http is not None

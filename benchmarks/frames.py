@@ -1,4 +1,4 @@
-"""The client's end of a graphql-transport-ws socket: raw and blocking, every message parsed."""
+"""A raw, blocking client of graphql-transport-ws that parses every message."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Any
 
 PONG = '{"type":"pong"}'
 PATIENCE_SECONDS = 120
-# For a larger buffer memory is mapped anew with each read: 20 us more, the most that a client did.
+# A larger buffer would be allocated for each read: 20 µs more, the largest cost of a client.
 _READ_BYTES = 65_536
 
 
 class ClosedError(Exception):
-    """The socket has ended: by this close code, or broken off where there is none."""
+    """The socket has ended: with this close code, or without one if the connection broke."""
 
     def __init__(self, code: int | None) -> None:
         super().__init__(code)
@@ -25,7 +25,9 @@ class ClosedError(Exception):
 
 
 class Socket:
-    """`receive_buffer` is how many bytes the kernel takes for a client that does not read."""
+    """A client socket. `receive_buffer` limits the bytes that the kernel buffers for a client
+    that does not read.
+    """
 
     def __init__(self, address: tuple[str, int], receive_buffer: int | None = None) -> None:
         self.socket = socket.socket()
@@ -55,7 +57,7 @@ class Socket:
             raise SystemExit(head.decode())
 
     def start_subscription(self, init: dict[str, Any], payload: dict[str, Any]) -> None:
-        """Subscribes; what the server sends goes to `receive`."""
+        """Subscribes. Messages of the server are returned by `receive`."""
         self.send(json.dumps({"type": "connection_init", "payload": init}))
         acknowledged = self.receive()
         if [each["type"] for each in acknowledged] != ["connection_ack"]:
@@ -66,7 +68,9 @@ class Socket:
         self._write_frame(0x81, message.encode())
 
     def cut(self) -> None:
-        """Breaks off, as a network does. May be called from another thread than reads."""
+        """Breaks the connection like a network failure. Can be called by another thread than the
+        reader.
+        """
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.shutdown(socket.SHUT_RDWR)
 
@@ -74,7 +78,7 @@ class Socket:
         self.socket.close()
 
     def receive(self) -> list[Any]:
-        """The messages that have come; ClosedError when there will be none any more."""
+        """Returns the received messages. Raises ClosedError once the socket has ended."""
         if self._ended is not None:
             raise self._ended
         read = self._read_bytes(_READ_BYTES)

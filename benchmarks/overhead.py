@@ -1,12 +1,13 @@
-"""What a request costs beside its answer: `python -m benchmarks.overhead`.
+"""The cost of a request apart from its operation: `python -m benchmarks.overhead`.
 
-32 connections that stay open ask one server process as it is shipped, on a core of its own. Prints
-requests a second, and the server's processor time for each, which what else runs changes less.
+32 persistent connections send requests to one server process with default settings, on its own
+core. Prints requests per second, and CPU time of the server per request, which depends less on
+other load.
 
-- bare: uvicorn with an application that reads the body and answers it by a constant
-- health: the probe; what every request has, without a credential
-- empty: a document that is no text, which is refused after the credential: all but the operation
-- head, event: `{ logHead }`, and one event by its id
+- bare: uvicorn with an application that reads the body and returns a constant
+- health: the probe, which is the cost of every request, without a credential
+- empty: a document that is not a text, which is rejected after authentication
+- head, event: `{ logHead }`, and one event by its ID
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ BARE = (sys.executable, "-m", "benchmarks.overhead", "bare")
 
 
 class RequestProtocol(asyncio.Protocol):
-    """Sends a request as soon as the answer to the one before is there."""
+    """Sends the next request as soon as the previous one is answered."""
 
     def __init__(self, request: bytes, status: bytes) -> None:
         self._request, self._status = request, status
@@ -58,14 +59,14 @@ class RequestProtocol(asyncio.Protocol):
         if len(body) < int(length):
             return
         if head.split(b" ", 2)[1] != self._status or (self._status == b"200" and b"errors" in body):
-            raise SystemExit(f"not what was asked for: {self._have!r}")
+            raise SystemExit(f"unexpected response: {self._have!r}")
         self.answers += 1
         self._have = b""
         self._transport.write(self._request)
 
 
 async def measure_request_rate(url: str, request: bytes, status: int, seconds: float) -> float:
-    """Answers a second."""
+    """Returns responses per second."""
     address: Any = urlsplit(url)
     loop = asyncio.get_running_loop()
     asking = [
@@ -106,7 +107,7 @@ def read_cpu_seconds(process: int) -> float:
 
 
 def measure_server(server: ServerProcess, request: bytes, status: int) -> tuple[float, float]:
-    """Answers a second, and microseconds of the processor for each."""
+    """Returns responses per second, and microseconds of CPU time per response."""
     uvloop.run(measure_request_rate(server.url, request, status, 0.5))
     before = read_cpu_seconds(server.process.pid)
     begun = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Where figures go: to the screen, and into a page between two comments that name them."""
+"""Output of figures: printed, and written into a page between two comments with their name."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ ROOT = Path(__file__).parent.parent
 
 
 def add_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--into", type=Path, help="A page that the figures are written into.")
+    parser.add_argument("--into", type=Path, help="A page into which the figures are written.")
 
 
 def publish_figures(name: str, figures: list[str], into: Path | None) -> None:
-    """Prints them, and puts them in place of what the page has between `<!-- name -->` and
-    `<!-- end of name -->`."""
+    """Prints the figures, and replaces the text of the page between `<!-- name -->` and `<!--
+    end of name -->`.
+    """
     text = "\n".join(figures)
     print(f"\n{text}")
     if into is not None:
@@ -28,12 +29,12 @@ def publish_figures(name: str, figures: list[str], into: Path | None) -> None:
         before, opened, rest = page.partition(first)
         _, closed, behind = rest.partition(last)
         if not (opened and closed):
-            sys.exit(f"{into} has no place for {name}: {first} and {last}.")
+            sys.exit(f"{into} lacks the marks of {name}: {first} and {last}.")
         into.write_text(f"{before}{first}\n\n{text}\n\n{last}{behind}")
 
 
 def describe_machine(loads: list[float]) -> str:
-    """When and where it was measured, and what else went on there: a line for the page."""
+    """Returns a line for the page: time, commit, load and machine of the measurement."""
     described = ["git", "describe", "--always", "--dirty"]
     commit = subprocess.run(described, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     load = f"a load of {min(loads):.1f} to {max(loads):.1f}"

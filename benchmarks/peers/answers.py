@@ -1,4 +1,4 @@
-"""Whether servers give equal answers: names as everybody has them, instants as instants."""
+"""Compares the responses of servers: with normalized names and instants."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 
 class DifferentAnswersError(Exception):
-    """Two servers do not answer the same: nothing is measured then."""
+    """Two servers respond differently, so nothing is measured."""
 
 
 def read_answer(status: int, body: str) -> Any:
-    """The data of an answer. DifferentAnswersError where it is none."""
+    """Returns the data of a response. Raises DifferentAnswersError if it is not one."""
     answer = json.loads(body) if status == 200 else None
     if answer is None or "errors" in answer:
         raise DifferentAnswersError(f"{status}: {body[:1000]}")
@@ -20,7 +20,9 @@ def read_answer(status: int, body: str) -> Any:
 
 
 def compare_answers(operation: str, answers: dict[str, list[Any]]) -> None:
-    """By server, what it has answered to each body. DifferentAnswersError names the first two."""
+    """Compares the responses to each body by server. DifferentAnswersError names the first
+    difference.
+    """
     (first, expected), *others = answers.items()
     for name, answer in others:
         for one, other in zip(expected, answer, strict=True):

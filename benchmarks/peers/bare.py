@@ -1,7 +1,7 @@
-"""A bare endpoint: the same answers by SQL written by hand, without GraphQL or a framework.
+"""A bare endpoint: the same responses with hand-written SQL, without GraphQL or a framework.
 
-It checks the same key against what the database held when it started, and runs in one process on
-uvicorn. `operationName` says what is wanted. Run as a process, it serves TOCSIN_DATABASE_URL.
+It checks the same key against the keys read at startup, and runs in one process on uvicorn.
+`operationName` selects the operation. As a process, it serves TOCSIN_DATABASE_URL.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ Body = dict[str, Any]
 
 
 class RowSource(Protocol):
-    """A database: rows by SQL, ids and instants as it takes them and as JSON has them."""
+    """A database: rows by SQL, and conversion of IDs and instants to and from JSON."""
 
     async def open(self) -> None: ...
 
@@ -99,7 +99,7 @@ class SQLiteSource:
 
 
 class PostgreSQLSource:
-    """Connections are kept without the reset that asyncpg's own pool sends after each use."""
+    """Connections are kept without the reset that the pool of asyncpg sends after each use."""
 
     def __init__(self, database_url: str) -> None:
         self._url = database_url

@@ -1,7 +1,7 @@
-"""Fills a database with events, fast: 500 are logged by Tocsin itself, the others are their copies.
+"""Fills a database with events quickly: 500 are logged by Tocsin itself, the others are copies.
 
-What `log_events` has written is read back from every table that knows of events, and written again
-under new ids, instants and places in the log: whatever else belongs to an event comes along.
+The rows that `log_events` wrote are read from every table of events, and inserted again with new
+IDs, instants and log positions, with everything else that belongs to an event.
 """
 
 from __future__ import annotations
@@ -57,11 +57,11 @@ def type_name(number: int) -> str:
 
 
 def build_data(database_url: str, key: str, events: int) -> None:
-    """An empty database becomes one of so many events, of 50 types with 6 fields each."""
+    """Fills an empty database with this number of events, of 50 types with 6 fields each."""
     settings = Settings(database_url=database_url, bootstrap_key=SecretStr(key))
     asyncio.run(_log_patterns(settings, key, min(events, PATTERNS)))
     copies = max(0, events - PATTERNS)
-    gc.disable()  # it would look at every row of a batch, over and over: half of the time
+    gc.disable()  # it would scan every row of a batch repeatedly: half of the time
     if database_url.startswith("sqlite"):
         _fill_sqlite(database_url.removeprefix("sqlite:///"), copies)
     else:
@@ -113,7 +113,7 @@ def _build_draft(number: int) -> EventDraft:
 
 
 class RowCopy(NamedTuple):
-    """What is its own of one copy, as the database and the log's JSON have it."""
+    """The values that differ in each copy, as the database and the JSON of the log store them."""
 
     key: str
     id: str
@@ -126,7 +126,7 @@ class RowCopy(NamedTuple):
     def from_number(cls, number: int, seq: int, tx: int, hexadecimal: bool) -> RowCopy:
         occurred_at = FIRST + number * STEP
         milliseconds = int(occurred_at.timestamp() * 1000)
-        high = milliseconds << 16 | 7 << 12 | number & 0xFFF  # as a UUIDv7 is laid out
+        high = milliseconds << 16 | 7 << 12 | number & 0xFFF  # the layout of a UUIDv7
         own = UUID(int=high << 64 | 2 << 62 | number)
         key = own.hex if hexadecimal else str(own)
         return cls(
@@ -140,7 +140,7 @@ class RowCopy(NamedTuple):
 
 
 class RowPattern:
-    """A row of one table, as it lies there, and which of its cells differ from copy to copy."""
+    """A row of one table, and which of its cells differ between copies."""
 
     def __init__(self, key: str, columns: Sequence[str], row: Sequence[Any]) -> None:
         self._row = list(row)
@@ -175,7 +175,7 @@ def _format_stored_instant(instant: datetime) -> str:
 
 
 def _format_entry_instant(instant: str) -> str:
-    """As the log's JSON has it."""
+    """Formats an instant as in the JSON of the log."""
     return f"{instant[:26]}Z"
 
 
@@ -187,14 +187,14 @@ Patterns = dict[str, tuple[list[str], dict[UUID, list[RowPattern]]]]
 
 
 def _read_patterns(read: Callable[[str], tuple[list[str], list[Any]]]) -> Patterns:
-    """By table, its columns and the rows of each event that was logged."""
+    """Returns, by table, its columns and the rows of each logged event."""
     patterns: Patterns = {}
     for table in METADATA.sorted_tables:
         key = {"event": "id", "change": "subject_id"}.get(table.name, "event_id")
         if key not in table.columns:
             continue
         columns, rows = read(table.name)
-        # Numbers that the database gives are not ours to give.
+        # Numbers that the database generates are left out.
         columns_kept = [place for place, name in enumerate(columns) if name != "id" or key == "id"]
         columns = [columns[place] for place in columns_kept]
         of_event: dict[UUID, list[RowPattern]] = defaultdict(list)
@@ -211,7 +211,7 @@ def _read_patterns(read: Callable[[str], tuple[list[str], list[Any]]]) -> Patter
 def _build_batches(
     patterns: Patterns, copies: int, seq: int, tx: int, *, hexadecimal: bool
 ) -> Iterator[dict[str, list[Any]]]:
-    """The rows of each table, batch by batch, in the order in which events were logged."""
+    """Yields the rows of each table in batches, in the order in which events are logged."""
     ids = list(patterns["event"][1])
     numbers = iter(range(1, copies + 1))
     while batch := list(islice(numbers, BATCH)):
@@ -273,6 +273,6 @@ async def _fill_postgresql(database_url: str, copies: int) -> None:
                 )
         sequence = "pg_get_serial_sequence('change', 'seq')"
         await connection.execute(f"SELECT setval({sequence}, max(seq)) FROM change")
-    # What autovacuum would do some time during the run.
+    # Autovacuum would do this some time during the run.
     await connection.execute("VACUUM ANALYZE")
     await connection.close()

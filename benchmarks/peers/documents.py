@@ -1,4 +1,4 @@
-"""What is asked of each server: one operation of everybody, in the words of the server's schema."""
+"""The documents for each server: the same operation in terms of the server's schema."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ _OWN_FIELDS = "fields: eventFieldsByEventTypeIdList(orderBy: [PRIMARY_KEY_ASC])"
 
 @dataclass(frozen=True)
 class PeerOperation:
-    """The bodies of one operation: they are sent in turn, over and over."""
+    """The request bodies of one operation, which are sent in turn, repeatedly."""
 
     bodies: tuple[str, ...]
 
@@ -80,7 +80,7 @@ class PeerOperation:
 
 
 def postgraphile_documents(organization_id: str) -> dict[str, str]:
-    """The reads, as PostGraphile makes a schema of the tables."""
+    """The queries for the schema that PostGraphile creates from the tables."""
     own = f'condition: {{ organizationId: "{organization_id}" }}'
     place = _ALL % ("offset: $offset, ", organization_id)
     page_of = f"""
@@ -119,14 +119,14 @@ query single($id: UUID!) {
 
 
 def tocsin_document(name: str) -> str:
-    """The operation of this name for everybody else."""
+    """The document of this operation for all other servers."""
     if name == "bulk at once":
         return _GRAPHQL["bulk"].replace("logEvents(", "logEvents: logEventsAtOnce(")
     return _GRAPHQL[name]
 
 
 def build_report(number: int) -> dict[str, Any]:
-    """The input of `logEvent`: of a registered type, so that it has fields to be checked."""
+    """The input of `logEvent`: of a registered type, so that fields are validated."""
     return {
         "type": type_name(number),
         "severity": "warn",

@@ -1,6 +1,6 @@
-"""How many events `log_events` stores in a second without a server: 32 a transaction, on SQLite.
+"""The rate of `log_events` without a server: 32 events per transaction, on SQLite.
 
-It is the measure for `logEvent` over HTTP, where 32 connections wait at a time.
+It is the reference for `logEvent` over HTTP, where 32 connections wait at the same time.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Load from one process: 32 connections, each asks again as soon as it is answered.
+"""Load from one process: 32 connections, each sends the next request as soon as it has a
+response.
 
-Every answer is looked at. A read must be, byte for byte, the answer that was compared with the
-other servers' before; a write must have status 200, no errors and the length of the first one.
-What is not is counted, and is no answer. The process is told and answers in lines of JSON.
+Every response is checked. A read must equal, byte for byte, the response that was compared with
+those of the other servers. A write must have status 200, no errors, and the length of the first
+one. Others are counted separately. The process reads and writes lines of JSON.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from typing import Any
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _PART = 1 << 18
 PATIENCE_SECONDS = 60
-FEW = 10  # answers for each connection
+FEW = 10  # responses per connection
 
 
 class LoadConnection:
-    """One request at a time, over HTTP/1.1 that is kept alive."""
+    """One request at a time, on a persistent HTTP/1.1 connection."""
 
     def __init__(self, address: tuple[str, int]) -> None:
         self.socket = socket.create_connection(address)
@@ -38,7 +39,9 @@ class LoadConnection:
         self.socket.sendall(request)
 
     def read_response(self) -> tuple[bytes, bytes] | None:
-        """The status line and the body, once all of it has come; both empty where none comes."""
+        """Returns the status line and the body once they are complete, otherwise two empty
+        values.
+        """
         try:
             part = self.socket.recv(_PART)
         except ConnectionError:
@@ -51,7 +54,7 @@ class LoadConnection:
             return None
         instructions = _LENGTH.search(self._come, 0, end + 2)
         if instructions is None:
-            raise SystemExit(f"An answer without its length: {self._come[:end]!r}")
+            raise SystemExit(f"A response without content-length: {self._come[:end]!r}")
         if len(self._come) < end + 4 + int(instructions[1]):
             return None
         status, body = self._come[:12], self._come[end + 4 :]
@@ -60,7 +63,7 @@ class LoadConnection:
 
 
 class LoadTurn:
-    """One server's turn with one operation."""
+    """The turn of one server with one operation."""
 
     def __init__(self, instructions: dict[str, Any]) -> None:
         head = (
@@ -83,7 +86,7 @@ class LoadTurn:
         self._taken: dict[bool, list[float]] = {True: [], False: []}
 
     def run(self, lead: float, seconds: float) -> dict[str, Any]:
-        """Counts for so many seconds after the lead; what is under way then is awaited."""
+        """Counts responses for the given seconds after the warm-up, and waits for pending ones."""
         begin = time.perf_counter() + lead
         end = begin + seconds
         for _ in range(self._wanted):
@@ -105,7 +108,7 @@ class LoadTurn:
                 if now < end and answer[0]:
                     self._send_next(connection, now)
                     continue
-                # Closed now: the server would close it while others are awaited.
+                # Closed now, because the server would close it while others are pending.
                 connection.socket.close()
                 if now < end:
                     self._open_connections()
@@ -151,7 +154,7 @@ class LoadTurn:
 
     def _summarize(self, seconds: float, busy: float, lasted: float) -> dict[str, Any]:
         right, ever = self._counted.pop("right", 0), self._counted.pop("right, ever", 0)
-        # Few come in swarms, all connections at a time: they are timed from the first request on.
+        # A few responses come in bursts of all connections: measure from the first request.
         few = right < FEW * self._wanted
         taken = sorted(self._taken[True] + (self._taken[False] if few else []))
         return {

@@ -1,4 +1,4 @@
-"""What a run was made on and with."""
+"""The machine and the versions of a run."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
+from benchmarks.peers.deployments import Deployment
 from benchmarks.peers.servers import FOLDER, POSTGRESQL
-from benchmarks.peers.stands import Deployment
 
 
 def describe_machine(deployments: list[Deployment], node: Path) -> dict[str, str]:
@@ -33,7 +33,7 @@ def describe_machine(deployments: list[Deployment], node: Path) -> dict[str, str
 
 
 def _read_first_line(file: str, name: str) -> str:
-    """The value of the first line of this name."""
+    """Returns the value of the first line with this name."""
     lines = Path(file).read_text().splitlines()
     values = (line.partition(":")[2].strip() for line in lines if line.startswith(name))
     return next(values, "unknown")

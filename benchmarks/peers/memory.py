@@ -1,6 +1,7 @@
-"""`make bench-memory`: Tocsin's resident set while it is asked everything in turn, for minutes.
+"""`make bench-memory`: the resident memory of Tocsin while it runs all operations in turn, for
+minutes.
 
-Answers are compared as in `make bench-peers`; what is not right ends the run.
+Responses are checked as in `make bench-peers`; a wrong one ends the run.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.peers.deployments import Deployment, create_deployments
 from benchmarks.peers.servers import POSTGRESQL, SQLITE, US
-from benchmarks.peers.stands import Deployment, create_deployments
 from benchmarks.peers.turns import build_tasks, page_depth, run_turn
 from benchmarks.processes import ChildProcess
 
@@ -45,7 +46,9 @@ def main() -> None:
 def run_load(
     load: ChildProcess, deployment: Deployment, events: int, minutes: float
 ) -> Iterator[tuple[float, int]]:
-    """The minutes of load so far and the answers: before the first and after each round."""
+    """Yields the minutes of load so far and the responses, before the first and after each
+    round.
+    """
     seconds, answers = 0.0, 0
     yield 0.0, 0
     while seconds < 60 * minutes:

@@ -1,7 +1,7 @@
-"""What a tutorial's reader writes: Strawberry over the same tables, a session for each resolver.
+"""A server as in a tutorial: Strawberry on the same tables, with a session for each resolver.
 
-No loaders, no checks, no key, no log, no words to search by. An event is stored with its tags.
-Run as a process, it serves TOCSIN_DATABASE_URL.
+No loaders, validation, keys, change log or search words. An event is stored with its tags. As a
+process, it serves TOCSIN_DATABASE_URL.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SCHEMES = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 
 
 class NaiveSite:
-    """The database, as the context of every resolver."""
+    """The database, which is the context of every resolver."""
 
     organization_id: UUID
 
@@ -222,7 +222,7 @@ class Mutation:
 
     @strawberry.mutation
     async def log_events(self, info: Info, input: list[LogEventInput]) -> LogEventsPayload:
-        """One after the other, each committed."""
+        """Logs one event after another, each with its own commit."""
         results = []
         for each in input:
             async with get_site(info).session() as session:
@@ -233,7 +233,7 @@ class Mutation:
 
     @strawberry.mutation
     async def log_events_at_once(self, info: Info, input: list[LogEventInput]) -> LogEventsPayload:
-        """One after the other, committed once."""
+        """Logs one event after another, with one commit."""
         async with get_site(info).session() as session:
             rows = [await add_event(session, get_site(info), each) for each in input]
             await session.commit()

@@ -1,4 +1,4 @@
-"""What was measured, as it is kept: a whole run for each number of events."""
+"""Stored measurements: a complete run for each number of events."""
 
 from __future__ import annotations
 
@@ -29,17 +29,19 @@ class BenchmarkRun:
         return None
 
     def rate(self, database: str, operation: str, server: str) -> float | None:
-        """The median of the rounds: answers, or events of a bulk call, in a second."""
+        """Returns the median of the rounds: responses, or events of bulk calls, per second."""
         row = self.row(database, operation, server)
         return None if row is None else float(median(row["rates"]))
 
     def ratio(self, database: str, operation: str, server: str) -> float | None:
-        """Tocsin's rate to the other's; None where one of them was not measured or gave nothing."""
-        ours, theirs = (self.rate(database, operation, name) for name in (US, server))
-        return ours / theirs if ours is not None and theirs else None
+        """Returns the ratio of Tocsin's rate to the other's. None if one was not measured or is
+        zero.
+        """
+        own_rate, other_rate = (self.rate(database, operation, name) for name in (US, server))
+        return own_rate / other_rate if own_rate is not None and other_rate else None
 
     def cpu_us(self, database: str, operation: str, server: str) -> float | None:
-        """What an answer, or an event of a bulk call, has cost the server's process."""
+        """Returns the CPU time of the server process per response, or per event of a bulk call."""
         row = self.row(database, operation, server)
         return float(median(row["cpu_us"])) if row and row["cpu_us"] else None
 
@@ -53,7 +55,7 @@ class BenchmarkRun:
 
 
 def load_runs() -> list[BenchmarkRun]:
-    """All that are kept, the smallest first."""
+    """Returns all stored runs, the smallest first."""
     files = FOLDER.glob("*.json")
     return sorted(
         (BenchmarkRun(json.loads(file.read_text())) for file in files), key=lambda run: run.events

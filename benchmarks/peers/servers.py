@@ -1,4 +1,4 @@
-"""The servers that are compared, each in a process of its own on the same database."""
+"""The compared servers, each in its own process on the same database."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ KINDS = (
 
 
 class Peer:
-    """A server by its address, and what it is asked."""
+    """A server by its URL, and its documents."""
 
     def __init__(self, name: str, url: str, organization_id: str) -> None:
         self.name = name
@@ -54,13 +54,13 @@ class Peer:
     def document(self, operation: str) -> str:
         if operation in self._documents:
             return self._documents[operation]
-        # Tocsin's own bulk call stands beside both of the naive ones.
+        # Tocsin's bulk call is compared with both of the naive server.
         is_ours = self.name == US and operation == "bulk at once"
         return documents.tocsin_document("bulk" if is_ours else operation)
 
 
 class RunningPeer(Peer):
-    """One that runs in a process."""
+    """A peer that runs in a process."""
 
     def __init__(self, kind: PeerKind, server: ServerProcess, organization_id: str) -> None:
         super().__init__(kind.name, server.url, organization_id)
@@ -69,13 +69,13 @@ class RunningPeer(Peer):
 
     @property
     def memory_mb(self) -> float:
-        """The resident set."""
+        """Returns the resident memory of the process."""
         pages = (self._process / "statm").read_text().split()[1]
         return int(pages) * _PAGE_SIZE / 1e6
 
     @property
     def cpu_seconds(self) -> float:
-        """What the process has used so far, its threads included."""
+        """Returns the CPU time of the process so far, including its threads."""
         user, system = (self._process / "stat").read_text().rpartition(")")[2].split()[11:13]
         return (int(user) + int(system)) / _TICKS
 
@@ -98,7 +98,7 @@ def start_peers(
 
 
 def install_node_peers() -> Path:
-    """Node 24 of the wheel that is locked for `web/`, whatever the machine has, with packages."""
+    """Installs Node 24 from the wheel that is locked for `web/`, and the packages."""
     python = FOLDER / ".node" / "bin" / "python"
     installed = FOLDER / ".node" / "installed"
     if not installed.exists() or installed.stat().st_mtime < LOCK.stat().st_mtime:

@@ -1,4 +1,4 @@
-"""uvicorn for the peers in Python, on a port of its own, which it prints as Tocsin does."""
+"""Runs Python peers with uvicorn on a free port, which it prints like Tocsin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Tocsin is to reach beside each of the others, in one run on one machine."""
+"""The goals of Tocsin relative to each of the others, in one run on one machine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from benchmarks.peers.servers import (
     US,
 )
 
-# (operation, the other, at least this many times its rate)
+# (operation, the other server, the minimum ratio of the rates)
 RATIOS = (
     ("list", POSTGRAPHILE, 5.0),
     ("list", MERCURIUS, 4.0),
@@ -47,7 +47,7 @@ class Target:
 
     @property
     def shortfall(self) -> float:
-        """The factor that is missing."""
+        """The factor that is missing to the goal."""
         ratio = self.measured / self.threshold
         return ratio if self.most else 1 / ratio
 
@@ -55,7 +55,7 @@ class Target:
 def list_targets(
     run: BenchmarkRun, largest: BenchmarkRun, descriptions: dict[str, str]
 ) -> Iterator[Target]:
-    """Of this run; how deep a page may lie is asked of the largest."""
+    """Returns the targets of this run. The depth of a page is that of the largest run."""
     for operation, other, threshold in RATIOS:
         for database in (SQLITE, POSTGRESQL):
             if measured := run.ratio(database, operation, other):
@@ -67,7 +67,7 @@ def list_targets(
         if first and deep:
             what = f"page at position {largest.results['deep']:,}: time relative to the first page"
             yield Target(what, database, DEEP_AT_MOST, first / deep, most=True)
-    ours, in_process = run.rate(SQLITE, "log", US), run.results["in_process"]
-    if ours and in_process:
+    own_rate, in_process = run.rate(SQLITE, "log", US), run.results["in_process"]
+    if own_rate and in_process:
         what = "`logEvent`: ratio to the rate in process, 32 per transaction"
-        yield Target(what, SQLITE, IN_PROCESS, ours / in_process)
+        yield Target(what, SQLITE, IN_PROCESS, own_rate / in_process)

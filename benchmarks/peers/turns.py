@@ -1,4 +1,4 @@
-"""The measuring: answers are compared, then the servers take turns, round by round."""
+"""Measurement: responses are compared, then the servers take turns in rounds."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import httpx
 
 from benchmarks.peers import answers
 from benchmarks.peers.data import PATTERNS
+from benchmarks.peers.deployments import Deployment
 from benchmarks.peers.documents import BULK, PAGE, READS, PeerOperation
 from benchmarks.peers.servers import US, RunningPeer
-from benchmarks.peers.stands import Deployment
 from benchmarks.processes import KEY, ChildProcess
 
 CONNECTIONS = 32
@@ -23,7 +23,7 @@ DEEPER = 1_000_000
 
 @dataclass
 class TaskMeasurement:
-    """What a server has done of one operation, a turn for each round."""
+    """The measurements of a server for one operation, with one turn per round."""
 
     database: str
     operation: str
@@ -38,8 +38,10 @@ class TaskMeasurement:
     bytes: int = 0
 
     def add_turn(self, result: dict[str, Any], cpu_seconds: float) -> None:
-        """`cpu_seconds`: what the server's process has used for all of the turn's answers."""
-        # A bulk call is told in events.
+        """Adds a turn. `cpu_seconds` is the CPU time of the server process for all responses of
+        the turn.
+        """
+        # A bulk call counts as its events.
         each = BULK if self.operation.startswith("bulk") else 1
         if result["right_ever"]:
             self.cpu_us.append(round(1e6 * cpu_seconds / result["right_ever"] / each, 1))
@@ -61,7 +63,7 @@ class BenchmarkTask:
 
 
 def page_depth(events: int) -> int:
-    """How deep the deep page lies: a million, or 100,000, where there are so many events."""
+    """Returns the depth of the deep page: a million, or 100,000, if there are enough events."""
     copies = events - PATTERNS
     return next((depth for depth in (DEEPER, DEEP) if depth < copies), max(copies * 9 // 10, PAGE))
 
@@ -69,7 +71,7 @@ def page_depth(events: int) -> int:
 def measure_tasks(
     deployments: list[Deployment], operations: list[str], seconds: float, rounds: int, events: int
 ) -> list[dict[str, Any]]:
-    """Reads first, so that writes change no answer; databases one after the other."""
+    """Measures reads first, so that writes change no response, and one database after another."""
     load = ChildProcess("benchmarks.peers.load", None)
     measured = []
     try:
@@ -87,7 +89,9 @@ def measure_tasks(
 
 
 def build_tasks(deployment: Deployment, operation: str, depth: int) -> list[BenchmarkTask]:
-    """A task for each server. Raises DifferentAnswersError if two servers answer differently."""
+    """Returns a task for each server. Raises DifferentAnswersError if two servers respond
+    differently.
+    """
     tasks: list[BenchmarkTask] = []
     read: dict[str, list[Any]] = {}
     for server in deployment.servers:
@@ -108,7 +112,7 @@ def build_tasks(deployment: Deployment, operation: str, depth: int) -> list[Benc
 
 
 def _select_compared(operation: str, data: Any) -> Any:
-    """The part of the data that is the same on every server: without generated IDs."""
+    """Returns the part of the data that is equal on every server: without generated IDs."""
     if operation in READS:
         return data
     if operation == "log":
@@ -119,7 +123,7 @@ def _select_compared(operation: str, data: Any) -> Any:
 def run_turn(
     load: ChildProcess, deployment: Deployment, task: BenchmarkTask, seconds: float
 ) -> int:
-    """The number of right answers."""
+    """Returns the number of correct responses."""
     operation = task.measured.operation
     writes, bulk = operation not in READS, operation.startswith("bulk")
     url = httpx.URL(task.server.url)
@@ -151,8 +155,12 @@ def run_turn(
 def _print_results(tasks: list[BenchmarkTask]) -> None:
     for task in tasks:
         each = task.measured
-        ours = [t.measured for t in tasks if t.server.name == US]
-        result = f"x{sum(ours[0].rates) / sum(each.rates):.2f}" if ours and sum(each.rates) else ""
+        own_measurements = [t.measured for t in tasks if t.server.name == US]
+        result = (
+            f"x{sum(own_measurements[0].rates) / sum(each.rates):.2f}"
+            if own_measurements and sum(each.rates)
+            else ""
+        )
         rates = " ".join(f"{rate:,.0f}" for rate in each.rates)
         wrong = f"  WRONG {each.wrong}" if each.wrong else ""
         print(

@@ -1,4 +1,4 @@
-// What graphql-http's audits find, as JSON: audit.mjs ADDRESS KEY
+// Runs the audits of graphql-http, and prints the results as JSON: audit.mjs URL KEY
 import { auditServer } from "graphql-http";
 
 const [url, key] = process.argv.slice(2);

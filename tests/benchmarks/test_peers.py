@@ -11,11 +11,11 @@ import uvicorn
 
 from benchmarks.peers import answers, data, page, results
 from benchmarks.peers.bare import BareServer
+from benchmarks.peers.deployments import Deployment
 from benchmarks.peers.documents import BULK, PAGE, READS, PeerOperation
 from benchmarks.peers.naive import create_app
 from benchmarks.peers.picture import render_picture
 from benchmarks.peers.servers import BARE, NAIVE, POSTGRESQL, SQLITE, US, Peer
-from benchmarks.peers.stands import Deployment
 from tests.client import ADMINISTRATOR, Client
 from tests.conftest import Serve
 

@@ -1,5 +1,6 @@
-// drive.mjs URL KEY (or the address at which tokens are issued): asks, changes and pages with each client, and prints what came of it; then
-// follows the bell with each, after the cursor that it reads, and prints [client, id] as it hears.
+// drive.mjs URL KEY (or the URL that issues tokens): runs queries, a mutation and pagination with each
+// client, and prints the results. Then subscribes to notifications with each, after the cursor that it
+// reads, and prints [client, id] for each one.
 import { gql } from "@apollo/client";
 import { createInterface } from "node:readline";
 import WebSocket from "ws";
@@ -8,10 +9,10 @@ import { logEvent, pages, requestClient } from "./request.mjs";
 import { followBell as followByUrql, urqlClient } from "./urql.mjs";
 import { followBell as followBySse, urqlClient as urqlSseClient } from "./urql_sse.mjs";
 
-globalThis.WebSocket ??= WebSocket; // Node has one of its own from 22 on.
+globalThis.WebSocket ??= WebSocket; // Node has its own since version 22.
 const [, , url, key] = process.argv;
 const getToken = async () => (key.startsWith("http") ? (await fetch(key)).text() : key);
-const tell = (what) => console.log(JSON.stringify(what));
+const print = (value) => console.log(JSON.stringify(value));
 
 const VIEWER = gql`
   query {
@@ -57,7 +58,7 @@ function apollo() {
   return {
     ask: async (query) => (await client.query({ query })).data,
     change: async (mutation, variables) => (await client.mutate({ mutation, variables })).data,
-    // The cache puts pages together: each time, all that is there so far.
+    // The cache merges pages: each result has all rows so far.
     async page(filter) {
       const list = client.watchQuery({ query: PAGE, variables: { filter } });
       const seen = [];
@@ -73,7 +74,7 @@ function apollo() {
       });
       return seen;
     },
-    follow: (after, heard, failed) => followByApollo(client, after, heard, failed),
+    follow: (after, onEvent, failed) => followByApollo(client, after, onEvent, failed),
   };
 }
 
@@ -92,7 +93,7 @@ function urql(client, follow) {
       const second = await ask(PAGE, { filter, after: first.events.pageInfo.endCursor });
       return [summaries(first), summaries(second)];
     },
-    follow: (after, heard, failed) => follow(client, after, heard, failed),
+    follow: (after, onEvent, failed) => follow(client, after, onEvent, failed),
   };
 }
 
@@ -134,17 +135,17 @@ async function use(name, client) {
 }
 
 const used = Object.entries(clients).map(async ([name, each]) => [name, await use(name, each)]);
-tell(Object.fromEntries(await Promise.all(used)));
+print(Object.fromEntries(await Promise.all(used)));
 
 const failed = (error) => {
   console.error(error);
   process.exit(1);
 };
-const told = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
-const { value: after } = await told.next();
+const input = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+const { value: after } = await input.next();
 const stops = Object.entries(clients)
   .filter(([, { follow }]) => follow)
-  .map(([name, { follow }]) => follow(after, ({ node }) => tell([name, node.id]), failed));
-await told.next();
+  .map(([name, { follow }]) => follow(after, ({ node }) => print([name, node.id]), failed));
+await input.next();
 stops.forEach((stop) => stop());
 process.exit();

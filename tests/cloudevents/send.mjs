@@ -1,5 +1,5 @@
-// Sends events with CloudEvents' SDK for JavaScript, as standard input says: {url, authorization,
-// sendings: [{mode, events}]}. Prints the answers: [{status, body}].
+// Sends events with the CloudEvents SDK for JavaScript. Reads {url, authorization, sendings: [{mode,
+// events}]} from standard input, and prints the responses: [{status, body}].
 import { CloudEvent, HTTP, Mode, emitterFor } from "cloudevents";
 import { text } from "node:stream/consumers";
 
@@ -14,7 +14,7 @@ function eventOf({ bytes, ...event }) {
   return new CloudEvent(bytes === undefined ? event : { ...event, data: Buffer.from(bytes, "base64") });
 }
 
-// The SDK reads batches and writes none: its structured events are joined by hand.
+// The SDK cannot write batches: its structured events are joined here.
 function batch(events) {
   const body = `[${events.map((event) => HTTP.structured(event).body).join(",")}]`;
   return post({ headers: { "content-type": "application/cloudevents-batch+json" }, body });

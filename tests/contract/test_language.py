@@ -103,12 +103,16 @@ def find_replaced_phrases(prose: Iterator[Prose]) -> list[str]:
     ]
 
 
-PYTHON_FILES = sorted((ROOT / "app").rglob("*.py"))
+PYTHON_FILES = sorted(
+    file
+    for pattern in ("app/**/*.py", "benchmarks/*.py", "benchmarks/*/*.py")
+    for file in ROOT.glob(pattern)
+)
 TEST_FILES = sorted(
     file
-    for file in (ROOT / "tests").rglob("*.py")
-    if "node_modules" not in file.parts and file != Path(__file__)
-    if "duplicat" not in file.name and file.name != "test_sockets.py"
+    for pattern in ("tests/*.py", "tests/*/*.py")
+    for file in ROOT.glob(pattern)
+    if file != Path(__file__) and "duplicat" not in file.name and file.name != "test_sockets.py"
 )
 MARKUP_FILES = [
     ROOT / "README.md",
@@ -116,6 +120,18 @@ MARKUP_FILES = [
     ROOT / "schema.graphql",
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "web" / "src").rglob("*.ts*")),
+    ROOT / "benchmarks" / "README.md",
+    *sorted(
+        file
+        for pattern in (
+            "tests/*/*.mjs",
+            "tests/*/*/*.ts",
+            "benchmarks/*/*.mjs",
+            "benchmarks/*/*/*.mjs",
+        )
+        for file in ROOT.glob(pattern)
+        if "node_modules" not in file.parts
+    ),
 ]
 
 

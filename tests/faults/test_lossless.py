@@ -21,7 +21,7 @@ from app.services.change_log.broadcast import Broadcast
 from app.store.change_log.changes import Entry
 from benchmarks import faults
 from benchmarks.faults_checks import FaultClient, FaultFigures
-from benchmarks.faults_site import FaultCluster, await_writes, check_against_log, find_free_port
+from benchmarks.faults_cluster import FaultCluster, await_writes, check_against_log, find_free_port
 from tests.conftest import Serve
 from tests.graphql.test_sockets_ending import (
     LARGE,

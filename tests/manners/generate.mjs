@@ -1,5 +1,5 @@
-// generate.mjs SCHEMA FOLDER: what graphql-codegen makes of the schema, into FOLDER/schema.ts, and
-// of FOLDER/operations.graphql, into FOLDER/operations.ts.
+// generate.mjs SCHEMA FOLDER: generates FOLDER/schema.ts from the schema, and FOLDER/operations.ts from
+// FOLDER/operations.graphql, with graphql-codegen.
 import { codegen } from "@graphql-codegen/core";
 import * as typedDocumentNode from "@graphql-codegen/typed-document-node";
 import * as typescript from "@graphql-codegen/typescript";

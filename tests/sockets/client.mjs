@@ -1,9 +1,9 @@
-// Speaks with a server by graphql-ws's own client, and prints what it heard.
+// Uses a server with graphql-ws's own client, and prints what it received.
 import { createClient } from "graphql-ws";
 import WebSocket from "ws";
 
 const [, , url, key] = process.argv;
-const heard = { opened: 0, acknowledged: 0, pinged: 0, answered: 0, closed: null };
+const result = { opened: 0, acknowledged: 0, pinged: 0, answered: 0, closed: null };
 
 const client = createClient({
   url,
@@ -12,11 +12,11 @@ const client = createClient({
   keepAlive: 50,
   retryAttempts: 0,
   on: {
-    opened: () => (heard.opened += 1),
-    connected: () => (heard.acknowledged += 1),
-    ping: (received) => received && (heard.pinged += 1),
-    pong: (received) => received && (heard.answered += 1),
-    closed: (event) => (heard.closed = event.code),
+    opened: () => (result.opened += 1),
+    connected: () => (result.acknowledged += 1),
+    ping: (received) => received && (result.pinged += 1),
+    pong: (received) => received && (result.answered += 1),
+    closed: (event) => (result.closed = event.code),
   },
 });
 
@@ -43,20 +43,20 @@ async function until(holds) {
   while (!holds()) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
-// One socket carries it all: the first subscription holds it open.
+// All operations use one socket, which the first subscription keeps open.
 const after = (await once("{ logHead }")).data.logHead;
-heard.opened = heard.acknowledged = 0;
+result.opened = result.acknowledged = 0;
 const first = client.iterate({ query: BELL, variables: { after } });
 const second = client.iterate({ query: BELL, variables: { after } });
-heard.logged = (await once(LOG, { summary: "a" })).data.logEvent.event.summary;
-heard.first = [await next(first)];
-heard.second = [await next(second)];
+result.logged = (await once(LOG, { summary: "a" })).data.logEvent.event.summary;
+result.first = [await next(first)];
+result.second = [await next(second)];
 await first.return();
 await once(LOG, { summary: "b" });
-heard.second.push(await next(second));
-heard.failed = await once("{ nope }").catch((errors) => errors[0].extensions.code);
-await until(() => heard.pinged > 1 && heard.answered > 1);
-heard.pinged = heard.answered = "yes";
+result.second.push(await next(second));
+result.failed = await once("{ nope }").catch((errors) => errors[0].extensions.code);
+await until(() => result.pinged > 1 && result.answered > 1);
+result.pinged = result.answered = "yes";
 await second.return();
-await until(() => heard.closed !== null);
-console.log(JSON.stringify(heard));
+await until(() => result.closed !== null);
+console.log(JSON.stringify(result));

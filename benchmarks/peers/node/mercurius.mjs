@@ -1,5 +1,5 @@
-// mercurius with its JIT and loaders, over the same tables; SQL by hand, prepared once.
-// It checks no key. TOCSIN_DATABASE_URL names the database, ORGANIZATION_ID whose events are shown.
+// mercurius with its JIT and loaders, on the same tables, with hand-written prepared SQL. It checks no
+// key. TOCSIN_DATABASE_URL is the database, ORGANIZATION_ID the organization of the events.
 import Database from "better-sqlite3";
 import fastify from "fastify";
 import mercurius from "mercurius";

@@ -1,4 +1,4 @@
-// PostGraphile 5 over the same tables, with its recommended preset. It checks no key.
+// PostGraphile 5 on the same tables, with its recommended preset. It checks no key.
 import { createServer } from "node:http";
 import { postgraphile } from "postgraphile";
 import { makePgService } from "postgraphile/adaptors/pg";

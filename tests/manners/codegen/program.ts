@@ -1,5 +1,5 @@
-// A small program over what graphql-codegen made: the compiler is the test. What must not compile
-// is marked, and the mark is an error itself where it would.
+// A small program that uses the types of graphql-codegen: it is tested by compiling it. Lines that must
+// not compile are marked with @ts-expect-error, which is an error itself if they do.
 import type { DocumentTypeDecoration } from "@graphql-typed-document-node/core";
 import {
   AddRuleDocument,
@@ -16,19 +16,19 @@ declare function ask<Data, Variables>(
   variables: Variables,
 ): Promise<Data>;
 
-// One member of a @oneOf input, and only one.
+// Exactly one member of a @oneOf input.
 export const byId: EventTypeBy = { id: "018f0000-0000-7000-8000-000000000000" };
 export const byType: EventTypeBy = { type: "flaring.flaring_incident" };
 // @ts-expect-error: both
 export const byBoth: EventTypeBy = { id: "1", type: "2" };
 // @ts-expect-error: neither
 export const byNothing: EventTypeBy = {};
-// @ts-expect-error: null is no member
+// @ts-expect-error: null is not allowed
 export const byNull: EventTypeBy = { id: null };
 
 const large: ConditionInput = { field: { field: "volume_mcf", operator: "GTE", value: 100 } };
 const condition: ConditionInput = { any: [large, { not: { all: [large] } }] };
-// @ts-expect-error: a condition is one thing
+// @ts-expect-error: a condition has one member
 export const torn: ConditionInput = { all: [large], not: large };
 
 export async function define(eventTypeId: string): Promise<readonly string[]> {
@@ -41,15 +41,15 @@ export async function define(eventTypeId: string): Promise<readonly string[]> {
     eventTypeId,
     rule: { ...rule, targets: [...rule.targets] },
   });
-  // What is read is any JSON: nothing is known of it yet.
+  // Fields are JSON of an unknown type.
   const read: unknown = again.eventType?.conditionalRules[0]?.condition;
   return [...addConditionalRule.userErrors.map((error) => error.code), typeof read];
 }
 
-type Told = LogMutation["logEvent"]["userErrors"][number];
+type LogError = LogMutation["logEvent"]["userErrors"][number];
 
-/** Every kind of error is met: `never` does not compile once the schema has one more. */
-function tell(error: Told): string {
+/** Handles every type of error: `never` does not compile if the schema has another one. */
+function describe(error: LogError): string {
   const where = error.path.join(".");
   switch (error.__typename) {
     case "GuardViolation":
@@ -69,9 +69,9 @@ function tell(error: Told): string {
 
 export async function log(input: LogEventInput): Promise<string | readonly string[]> {
   const { logEvent } = await ask(LogDocument, { input: { summary: "kept", fields: { a: [1] } } });
-  // @ts-expect-error: null where it was refused
+  // @ts-expect-error: null if it was rejected
   logEvent.event.id;
-  // @ts-expect-error: only a guard has a rule
+  // @ts-expect-error: only a guard violation has a rule
   logEvent.userErrors.map((error) => error.rule);
   await ask(LogDocument, {
     // @ts-expect-error: no such outcome
@@ -79,7 +79,7 @@ export async function log(input: LogEventInput): Promise<string | readonly strin
   });
   const shared: Pick<UserError, "message" | "path">[] = logEvent.userErrors;
   return logEvent.event?.id ?? [input.summary ?? "", ...shared.map((each) => each.message),
-    ...logEvent.userErrors.map(tell)];
+    ...logEvent.userErrors.map(describe)];
 }
 
 export async function follow(id: string, after: string | null): Promise<string> {

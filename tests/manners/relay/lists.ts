@@ -1,11 +1,11 @@
-// A small Relay project: lists that page by cursor, at the root and below nodes, objects fetched
-// again by their id, and edges that come and go by subscription and mutation.
+// A small Relay project: lists with cursor pagination, at the root and below nodes, objects refetched
+// by ID, and edges added and removed by subscriptions and mutations.
 import { graphql, type GraphQLTaggedNode } from "relay-runtime";
 import type { lists_events$data } from "./made/lists_events.graphql";
 import type { listsQuery$variables } from "./made/listsQuery.graphql";
 
 export const byType: listsQuery$variables["by"] = { type: "flaring.flaring_incident" };
-// @ts-expect-error: of a @oneOf input, one member
+// @ts-expect-error: exactly one member of a @oneOf input
 export const byBoth: listsQuery$variables["by"] = { id: "1", type: "2" };
 
 export const summaries = (data: lists_events$data): readonly string[] =>

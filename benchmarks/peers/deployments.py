@@ -1,4 +1,4 @@
-"""A stand: a database with events, its servers, and what each is asked of each operation."""
+"""Deployments: a database with events, its servers, and the requests for each operation."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SINGLES = 500
 
 
 class Deployment:
-    """Servers on one database: SQL tells what they are asked about."""
+    """Servers on one database. SQL selects the values for their requests."""
 
     def __init__(self, database: str, database_url: str, key: str = KEY) -> None:
         self.database = database
@@ -38,7 +38,7 @@ class Deployment:
         self.organization_id = str(UUID(str(self.fetch_value("SELECT id FROM organization"))))
 
     def fetch_value(self, sql: str) -> Any:
-        """The one value of a statement without parameters."""
+        """Returns the only value of a statement without parameters."""
         return self.fetch_rows(sql)[0][0]
 
     def fetch_rows(self, sql: str) -> list[Any]:
@@ -62,7 +62,9 @@ class Deployment:
         return int(self.fetch_value("SELECT count(*) FROM event"))
 
     def row_at(self, depth: int) -> tuple[str, str]:
-        """When the event of this depth in the list occurred, the latest being 1, and its id."""
+        """Returns the time and ID of the event at this depth in the list. The latest has depth
+        1.
+        """
         where = "FROM event ORDER BY occurred_at DESC, id DESC LIMIT 1 OFFSET"
         [(at, id)] = self.fetch_rows(f"SELECT occurred_at, id {where} {depth - 1}")
         return (at if isinstance(at, str) else at.isoformat()), str(UUID(str(id)))
@@ -88,7 +90,9 @@ class Deployment:
         return PeerOperation.from_document(named.get(operation, operation), document, variables)
 
     def fetch_cursor(self, server: Peer, depth: int) -> str:
-        """Of the event of this depth, as the server itself writes it where it is opaque."""
+        """Returns the cursor of the event at this depth; opaque ones are read from the server
+        itself.
+        """
         at, id = self.row_at(depth)
         if server.name == POSTGRAPHILE:
             place = {"first": 1, "offset": depth - 1}
@@ -102,7 +106,7 @@ class Deployment:
         }
         """
         operation: dict[str, Any] = {"first": depth}
-        if depth > PAGE:  # its instant is its own, and the end of a range is exclusive
+        if depth > PAGE:  # its instant is unique, and the end of a range is exclusive
             to = datetime.fromisoformat(at) + timedelta(microseconds=1)
             operation = {"first": 1, "filter": {"occurredAt": {"to": to.isoformat()}}}
         edge = self.execute(server, query, operation)["events"]["edges"][-1]
@@ -115,7 +119,7 @@ class Deployment:
         return answers.read_answer(answer.status_code, answer.text)
 
     def format_requests(self, server: Peer, operation: PeerOperation) -> list[str]:
-        """The bodies of the answers, as they are."""
+        """Returns the response bodies unchanged."""
         with httpx.Client(headers=self._headers, timeout=60) as http:
             answer = [http.post(f"{server.url}/graphql", content=body) for body in operation.bodies]
         for each in answer:
@@ -127,7 +131,7 @@ class Deployment:
 def create_deployments(
     folder: Path, databases: list[str], events: int, names: list[str], logs: IO[str]
 ) -> Iterator[list[tuple[Deployment, float]]]:
-    """All servers of these names, started; beside each site, the seconds that its data took."""
+    """Starts all servers of these names. Yields each deployment with the build time of its data."""
     with ExitStack() as stack:
         made: list[tuple[Deployment, float]] = []
         for database in databases:

@@ -1,4 +1,6 @@
-"""One database with its servers and clients, for `benchmarks.faults`, and how to wait for them."""
+"""A database with its servers and clients, for `benchmarks.faults`, and functions that wait for
+them.
+"""
 
 from __future__ import annotations
 
@@ -26,13 +28,13 @@ PATIENCE_SECONDS = 90
 
 
 class FaultCluster(ExitStack):
-    """One database with its servers and clients; all of them end with the block."""
+    """A database with its servers and clients, which end with the context."""
 
     def __init__(self, database_url: str, cluster: PostgreSQLCluster | None = None) -> None:
         super().__init__()
         self.database_url = database_url
         self.cluster = cluster
-        self._logs = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed with the site
+        self._logs = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed with the context
         self.callback(self._logs.close)
 
     def start_server(self, port: int = 0) -> ServerProcess:
@@ -73,7 +75,9 @@ class FaultCluster(ExitStack):
         return self._start_child(SUBSCRIBERS, instructions)
 
     def count_logged_errors(self) -> int:
-        """Errors, not warnings: that the database is gone is none of the server's."""
+        """Counts logged errors. Warnings, such as that the database is unavailable, do not
+        count.
+        """
         self._logs.seek(0)
         return sum('"level": "error"' in line or "Traceback" in line for line in self._logs)
 
@@ -91,7 +95,7 @@ def finish_child(child: ChildProcess, patience: float = PATIENCE_SECONDS) -> Any
 def check_against_log(
     figures: FaultFigures, client: FaultClient, writers: ChildProcess, *subscribers: ChildProcess
 ) -> tuple[Any, list[Any]]:
-    """Ends them, and holds against the log what the writers were told and the subscribers heard."""
+    """Ends the clients. Compares what writers and subscribers received with the change log."""
     instructions = finish_child(writers)
     client.log_end_marker()
     received = [each for child in subscribers for each in finish_child(child)]
@@ -102,22 +106,24 @@ def check_against_log(
 
 
 def await_writes(server: ServerProcess, count: int) -> None:
-    """Until so many more are stored."""
+    """Waits until this number of additional events is stored."""
     client = FaultClient(server.url)
     until = time.monotonic() + PATIENCE_SECONDS
     expected = None
     while time.monotonic() < until:
-        with suppress(AssertionError, httpx.HTTPError):  # it is told to survive what we do to it
+        with suppress(AssertionError, httpx.HTTPError):  # the server must survive the faults
             stored = client.count_events()
             expected = stored + count if expected is None else expected
             if stored >= expected:
                 return
         time.sleep(0.05)
-    raise SystemExit("Nothing is written any more.")
+    raise SystemExit("The writers stopped writing.")
 
 
 def await_no_sockets(server: ServerProcess) -> None:
-    """Until the server has let go of all of them, or patience ends: then the clients tell."""
+    """Waits until the server has closed all sockets, or until the timeout, which the clients
+    report.
+    """
     until = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < until:
         metrics = httpx.get(f"{server.url}/metrics").text.splitlines()
