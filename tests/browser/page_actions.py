@@ -1,4 +1,4 @@
-"""What a user does on the page, and what the page then shows."""
+"""Actions of a user on the page, and what the page shows."""
 
 import re
 from collections.abc import Callable
@@ -56,7 +56,7 @@ async def start_subscription(page: Page) -> None:
 
 
 async def log_example_event(page: Page) -> str:
-    """Runs the first example as it stands. Returns the ID of the event."""
+    """Runs the first example unchanged. Returns the ID of the event."""
     await open_tab(page, "LogEvent")
     async with page.expect_response(is_response_to("LogEvent")) as answered:
         await execute_query(page)
@@ -69,7 +69,9 @@ async def log_example_event(page: Page) -> str:
 
 
 def is_response_to(operation: str) -> Callable[[Response], bool]:
-    """A predicate: the page has requests of its own, such as that for the number in the title."""
+    """Returns a predicate that ignores the page's own requests, such as that for the number in
+    the title.
+    """
     return lambda response: f'"operationName":"{operation}"' in (response.request.post_data or "")
 
 

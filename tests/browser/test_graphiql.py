@@ -71,7 +71,7 @@ async def test_markup_in_an_event_is_shown_and_never_run(visitor: BrowserVisit) 
     assert visitor.complaints == []
 
 
-async def test_a_subscription_shows_an_event_the_moment_it_is_logged(visitor: BrowserVisit) -> None:
+async def test_a_subscription_shows_an_event_as_soon_as_it_is_logged(visitor: BrowserVisit) -> None:
     listening = await visitor.visit()
     await start_subscription(listening)
 
@@ -124,7 +124,7 @@ async def test_each_tab_has_a_subscription_of_its_own(visitor: BrowserVisit) -> 
     assert visitor.complaints == []
 
 
-async def test_a_new_tab_runs_at_once_beside_a_subscription(visitor: BrowserVisit) -> None:
+async def test_a_new_tab_runs_immediately_during_a_subscription(visitor: BrowserVisit) -> None:
     page = await visitor.visit()
     await start_subscription(page)
 
@@ -287,7 +287,7 @@ EXAMPLES = (
 )
 
 
-async def test_every_example_runs_as_it_stands_in_order(visitor: BrowserVisit) -> None:
+async def test_every_example_runs_unchanged_in_order(visitor: BrowserVisit) -> None:
     page = await visitor.visit()
     await expect(page.get_by_role("tab")).to_contain_text(list(EXAMPLES))
 
@@ -307,7 +307,7 @@ async def test_every_example_runs_as_it_stands_in_order(visitor: BrowserVisit) -
     assert visitor.complaints == []
 
 
-async def test_the_example_of_a_guard_rule_does_what_its_comment_says(
+async def test_the_example_of_a_guard_rule_behaves_as_its_comment_describes(
     visitor: BrowserVisit, client: Client
 ) -> None:
     page = await visitor.visit()
@@ -349,7 +349,7 @@ async def test_the_documentation_lists_types_and_fields_by_name(visitor: Browser
     assert visitor.complaints == []
 
 
-async def test_the_key_is_in_no_address_and_outlives_no_tab_of_the_page(
+async def test_the_key_is_in_no_url_and_is_removed_with_the_tab(
     visitor: BrowserVisit,
 ) -> None:
     page = await visitor.visit()

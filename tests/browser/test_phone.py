@@ -10,7 +10,7 @@ WIDTH, HEIGHT = 390, 844
 
 
 async def expect_to_fit(page: Page) -> None:
-    """Nothing can be scrolled sideways, and nothing zooms the page out."""
+    """Asserts that nothing scrolls horizontally or makes the browser zoom out."""
     widths = await page.evaluate(
         "[document.documentElement.scrollWidth, document.body.scrollWidth, innerWidth]"
     )

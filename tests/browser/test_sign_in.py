@@ -38,7 +38,7 @@ async def edit_headers(page: Page, *keys: str) -> None:
         await page.keyboard.press(key)
 
 
-def unexpected_complaints(visitor: BrowserVisit) -> list[str]:
+def unexpected_console_errors(visitor: BrowserVisit) -> list[str]:
     """Chromium reports every response with status 401 on the console."""
     return [complaint for complaint in visitor.complaints if UNAUTHORIZED not in complaint]
 
@@ -50,7 +50,7 @@ async def test_a_link_with_a_wrong_key_shows_the_form_with_a_message(visitor: Br
     assert page.url == f"{visitor.url}/graphql"
     assert "not-a-key" not in await read_storage(page, "sessionStorage")
     assert visitor.strayed == []
-    assert unexpected_complaints(visitor) == []
+    assert unexpected_console_errors(visitor) == []
 
 
 @pytest.mark.parametrize("wrong", ["not-a-key", "ключ"])
@@ -62,7 +62,7 @@ async def test_a_wrong_key_can_be_corrected_in_the_form(visitor: BrowserVisit, w
     await sign_in(page, ADMINISTRATOR)
 
     await expect(result_window(page)).to_be_visible()
-    assert unexpected_complaints(visitor) == []
+    assert unexpected_console_errors(visitor) == []
 
 
 async def test_an_expired_or_revoked_key_does_not_sign_in(
@@ -136,7 +136,7 @@ async def test_a_server_that_cannot_verify_the_key_can_be_tried_again(
     await expect(result_window(page)).to_be_visible()
 
 
-async def test_a_key_that_is_revoked_while_the_page_is_open_is_noticed(
+async def test_a_key_revoked_while_the_page_is_open_is_detected(
     visitor: BrowserVisit, client: Client
 ) -> None:
     key_id, key = await create_key(client, "EVENT_READ")
@@ -155,10 +155,10 @@ async def test_a_key_that_is_revoked_while_the_page_is_open_is_noticed(
     await expect(page.get_by_role("tab", name="ListEvents")).to_have_attribute(
         "aria-selected", "true"
     )
-    assert unexpected_complaints(visitor) == []
+    assert unexpected_console_errors(visitor) == []
 
 
-async def test_a_revoked_key_is_noticed_when_a_subscription_starts(
+async def test_a_revoked_key_is_detected_when_a_subscription_starts(
     visitor: BrowserVisit, client: Client
 ) -> None:
     key_id, key = await create_key(client, "EVENT_READ")
@@ -172,7 +172,7 @@ async def test_a_revoked_key_is_noticed_when_a_subscription_starts(
     await page.get_by_role("button", name="Cancel").click()
     await expect(result_window(page)).to_contain_text("The server rejected the key.")
     await expect(result_window(page)).to_contain_text("4403")
-    assert unexpected_complaints(visitor) == []
+    assert unexpected_console_errors(visitor) == []
 
 
 async def test_a_wrong_key_in_the_headers_of_a_tab_keeps_the_session(visitor: BrowserVisit) -> None:
@@ -228,4 +228,4 @@ async def test_a_reload_verifies_the_key_again(visitor: BrowserVisit, client: Cl
     await page.reload()
 
     await expect_sign_in_form(page, NOT_VALID)
-    assert unexpected_complaints(visitor) == []
+    assert unexpected_console_errors(visitor) == []

@@ -96,7 +96,7 @@ async def test_a_key_without_read_permission_has_no_number_and_no_error(
     assert visitor.complaints == []
 
 
-async def test_the_number_is_right_again_after_a_lost_connection(
+async def test_the_number_is_updated_after_a_lost_connection(
     visitor: BrowserVisit, client: Client
 ) -> None:
     sockets: list[WebSocketRoute] = []
@@ -125,7 +125,9 @@ async def test_the_number_disappears_when_the_key_is_revoked(
     page = await visitor.visit(key)
     await expect(page).to_have_title(f"(1) {TITLE}")
     await page.get_by_role("button", name="Show Documentation Explorer").click()
-    await expect(page.get_by_text("All Schema Types")).to_be_visible()  # It has its last response.
+    await expect(
+        page.get_by_text("All Schema Types")
+    ).to_be_visible()  # its last response was received
 
     await revoke_key(client, key_id)
 

@@ -1,5 +1,7 @@
-"""What may be said on a socket: one server for the whole table, and beside every check a sibling
-that goes on hearing. The answers are those of PROTOCOL.md of graphql-ws.
+"""Messages of graphql-transport-ws on one server, with a second subscription that must not be
+affected.
+
+The expected responses are those of PROTOCOL.md of graphql-ws.
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ MIB = 1024 * 1024
 
 @pytest.fixture(scope="module")
 async def file(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """SQLite alone: what is said on a socket is the same on both."""
+    """SQLite only: messages do not depend on the database."""
     return Path(shutil.copy(sqlite_template, tmp_path_factory.mktemp("sockets") / "tocsin.db"))
 
 
@@ -51,12 +53,14 @@ async def server(file: Path) -> AsyncIterator[Client]:
 @pytest.fixture(scope="module")
 async def sibling(server: Client) -> AsyncIterator[Subscription]:
     head = await server.execute_field("{ logHead }")
-    async with server.subscription(SIBLING, after=head) as heard:
-        yield heard
+    async with server.subscription(SIBLING, after=head) as subscription:
+        yield subscription
 
 
 @pytest.fixture(autouse=True)
-async def nobody_else_is_hurt(server: Client, sibling: Subscription) -> AsyncIterator[None]:
+async def other_subscription_is_not_affected(
+    server: Client, sibling: Subscription
+) -> AsyncIterator[None]:
     yield
     summary = uuid4().hex
     await server.log_event(summary=summary, source="sibling", notification=True)
@@ -65,14 +69,14 @@ async def nobody_else_is_hurt(server: Client, sibling: Subscription) -> AsyncIte
 
 @pytest.fixture
 async def connection(server: Client) -> AsyncIterator[ClientConnection]:
-    """A socket on which nothing has been said."""
+    """A connected socket without any messages."""
     async with connect(socket_url(server), subprotocols=[PROTOCOL]) as opened:
         yield opened
 
 
 @pytest.fixture
 async def socket(server: Client) -> AsyncIterator[Socket]:
-    """A socket that is acknowledged."""
+    """A socket after connection_ack."""
     async with server.socket() as opened:
         assert await opened.receive() == {"type": "connection_ack"}
         yield opened
@@ -83,7 +87,7 @@ def socket_url(server: Client) -> str:
 
 
 async def receive_close(connection: ClientConnection) -> tuple[int, str]:
-    """The code and the reason that the server closes with; what it says before is not expected."""
+    """Returns the code and the reason of a close. No other message may be received before it."""
     with pytest.raises(ConnectionClosed) as closed:
         await Socket(connection).receive()
     assert closed.value.rcvd is not None
@@ -94,8 +98,8 @@ async def subscribe(socket: Socket, query: str = QUERY, id: str = "1", **payload
     await socket.send(id=id, type="subscribe", payload={"query": query, **payload})
 
 
-async def subscribe_to_bell(socket: Socket, server: Client, id: str) -> None:
-    """A subscription that has its place in the log."""
+async def subscribe_to_notifications(socket: Socket, server: Client, id: str) -> None:
+    """Subscribes after the current position of the change log."""
     head = await server.execute_field("{ logHead }")
     await subscribe(socket, BELL, id, variables={"after": head})
 
@@ -295,22 +299,22 @@ INVALID = {
 
 
 @pytest.mark.parametrize(("frame", "reason"), INVALID.values(), ids=INVALID)
-async def test_an_invalid_message_closes_the_socket_and_says_why(
+async def test_an_invalid_message_closes_the_socket_with_the_reason(
     socket: Socket, frame: str | bytes, reason: str
 ) -> None:
     await socket.connection.send(frame)
 
-    code, why = await receive_close(socket.connection)
+    code, close_reason = await receive_close(socket.connection)
 
     assert code == 4400
-    assert why.startswith(reason)
-    assert len(why.encode()) <= 123
+    assert close_reason.startswith(reason)
+    assert len(close_reason.encode()) <= 123
 
 
 @pytest.mark.parametrize(
     "frame", ["nope", "[]", encode_message(type="nope"), encode_message(type="subscribe")]
 )
-async def test_it_does_so_before_the_initialisation_too(
+async def test_an_invalid_message_before_the_initialisation_closes_the_socket(
     connection: ClientConnection, frame: str
 ) -> None:
     await connection.send(frame)
@@ -336,7 +340,7 @@ async def test_the_size_of_a_message_is_counted_in_bytes(socket: Socket) -> None
     )
 
 
-async def test_a_message_may_have_2_mib(socket: Socket) -> None:
+async def test_a_message_of_2_mib_is_accepted(socket: Socket) -> None:
     ping = encode_message(type="ping", payload={"at": 1})
 
     await socket.connection.send(ping + " " * (2 * MIB - len(ping)))
@@ -344,7 +348,7 @@ async def test_a_message_may_have_2_mib(socket: Socket) -> None:
     assert await socket.receive() == {"type": "pong", "payload": {"at": 1}}
 
 
-async def test_text_that_is_not_utf_8_is_refused_as_the_web_socket_protocol_says(
+async def test_text_that_is_not_utf_8_is_rejected_as_the_web_socket_protocol_requires(
     socket: Socket,
 ) -> None:
     await socket.connection.send(b'{"type":"\xff"}', text=True)
@@ -369,13 +373,13 @@ async def test_another_subprotocol_is_not_acceptable(
     assert closed == (4406, "Subprotocol not acceptable")
 
 
-async def test_of_several_subprotocols_ours_is_taken(server: Client) -> None:
+async def test_the_supported_one_of_several_subprotocols_is_selected(server: Client) -> None:
     offered: Any = ["graphql-ws", "graphql-transport-ws"]
     async with connect(socket_url(server), subprotocols=offered) as connection:
         assert connection.subprotocol == "graphql-transport-ws"
 
 
-async def test_a_page_of_another_site_gets_no_socket(server: Client) -> None:
+async def test_a_page_of_another_origin_cannot_open_a_socket(server: Client) -> None:
     with pytest.raises(InvalidStatus) as refused:
         await connect(socket_url(server), subprotocols=[PROTOCOL], origin="http://evil.example")  # type: ignore[arg-type]
 
@@ -402,7 +406,7 @@ async def test_nothing_runs_before_the_acknowledgement(
         {"authorization": "Bearer administrator-key", "data-partition-id": "nobody's"},
     ],
 )
-async def test_a_credential_that_is_not_valid_is_forbidden(
+async def test_an_invalid_credential_is_forbidden(
     connection: ClientConnection, payload: dict[str, Any] | None
 ) -> None:
     await connection.send(encode_message(type="connection_init", payload=payload))
@@ -410,7 +414,7 @@ async def test_a_credential_that_is_not_valid_is_forbidden(
     assert await receive_close(connection) == (4403, "Forbidden")
 
 
-async def test_the_names_in_the_initialisation_are_read_like_headers(
+async def test_the_names_in_the_initialisation_are_case_insensitive_like_headers(
     connection: ClientConnection,
 ) -> None:
     payload = {"Authorization": "bearer administrator-key", "Data-Partition-Id": "default", "x": 1}
@@ -420,24 +424,27 @@ async def test_the_names_in_the_initialisation_are_read_like_headers(
     assert await Socket(connection).receive() == {"type": "connection_ack"}
 
 
-async def test_a_second_initialisation_is_one_too_many(socket: Socket) -> None:
+async def test_a_second_initialisation_closes_the_socket(socket: Socket) -> None:
     await socket.send(type="connection_init")
 
     assert await receive_close(socket.connection) == (4429, "Too many initialisation requests")
 
 
-async def test_it_is_so_before_the_first_is_answered_too(connection: ClientConnection) -> None:
+async def test_a_second_initialisation_before_the_acknowledgement_closes_the_socket(
+    connection: ClientConnection,
+) -> None:
     for _ in range(2):
         await connection.send(encode_message(type="connection_init"))
 
-    assert (await receive_close(connection))[0] in {4429, 4403}  # whichever was judged first
+    assert (await receive_close(connection))[0] in {
+        4429,
+        4403,
+    }  # the result depends on which one is processed first
 
 
 @pytest.mark.parametrize("id", ["1", "ü", "\ud800", "x" * 255])
-async def test_an_id_that_is_taken_closes_the_socket(
-    server: Client, socket: Socket, id: str
-) -> None:
-    await subscribe_to_bell(socket, server, id)
+async def test_an_id_in_use_closes_the_socket(server: Client, socket: Socket, id: str) -> None:
+    await subscribe_to_notifications(socket, server, id)
     await subscribe(socket, QUERY, id)
 
     code, reason = await receive_close(socket.connection)
@@ -475,22 +482,20 @@ async def test_a_ping_is_answered_with_its_payload_at_any_time(
         encode_message(type="ping", id=7, more="is ignored"),
     ],
 )
-async def test_what_needs_no_answer_changes_nothing(socket: Socket, frame: str) -> None:
+async def test_messages_without_a_response_are_accepted(socket: Socket, frame: str) -> None:
     await socket.connection.send(frame)
     await subscribe(socket)
 
-    heard = [await socket.receive() for _ in range(2 + ("ping" in frame))]
+    received = [await socket.receive() for _ in range(2 + ("ping" in frame))]
 
-    assert heard[-2:] == [
+    assert received[-2:] == [
         {"id": "1", "type": "next", "payload": ANSWER},
         {"id": "1", "type": "complete"},
     ]
 
 
 @pytest.mark.parametrize("id", ["1", "ü", 'a"b\\', "\ud800", "\0", "x" * 255])
-async def test_an_id_comes_back_as_it_was_given_and_may_be_used_again(
-    socket: Socket, id: str
-) -> None:
+async def test_an_id_is_returned_unchanged_and_can_be_reused(socket: Socket, id: str) -> None:
     for _ in range(2):
         await subscribe(socket, QUERY, id)
 
@@ -498,13 +503,13 @@ async def test_an_id_comes_back_as_it_was_given_and_may_be_used_again(
         assert await socket.receive() == {"id": id, "type": "complete"}
 
 
-async def test_what_may_be_null_may_be_null(socket: Socket) -> None:
+async def test_nullable_members_accept_null(socket: Socket) -> None:
     await subscribe(socket, operationName=None, variables=None, extensions=None)
 
     assert await socket.receive() == {"id": "1", "type": "next", "payload": ANSWER}
 
 
-async def test_the_operation_of_the_given_name_is_run(socket: Socket) -> None:
+async def test_operation_name_selects_the_operation(socket: Socket) -> None:
     both = "query A { a: __typename } query B { b: __typename }"
 
     await subscribe(socket, both, operationName="B", extensions={"any": {"thing": 1}})
@@ -512,7 +517,7 @@ async def test_the_operation_of_the_given_name_is_run(socket: Socket) -> None:
     assert (await socket.receive())["payload"]["data"] == {"b": "Query"}
 
 
-async def test_a_mutation_is_answered_once_and_stored(server: Client, socket: Socket) -> None:
+async def test_a_mutation_has_one_response_and_is_stored(server: Client, socket: Socket) -> None:
     await subscribe(socket, LOG_EVENT, variables={"input": {"summary": "over a socket"}})
 
     answer = await socket.receive()
@@ -526,7 +531,7 @@ async def test_a_mutation_is_answered_once_and_stored(server: Client, socket: So
     assert completed == {"id": "1", "type": "complete"}
 
 
-async def test_an_error_of_a_field_comes_with_the_data(socket: Socket, file: Path) -> None:
+async def test_a_field_error_is_returned_with_the_data(socket: Socket, file: Path) -> None:
     await subscribe(socket, '{ a: __typename node(id: "no id") { id } }')
 
     answer = await socket.receive()
@@ -571,26 +576,28 @@ SOCKETS_ONLY: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize(("payload", "code"), [*WRONG.values(), *SOCKETS_ONLY.values()])
-async def test_an_operation_that_cannot_run_ends_alone(
+async def test_an_operation_that_cannot_be_executed_affects_no_others(
     server: Client, socket: Socket, payload: dict[str, Any], code: str
 ) -> None:
-    await subscribe_to_bell(socket, server, "other")
+    await subscribe_to_notifications(socket, server, "other")
     await subscribe(socket, **payload)
     failed = await socket.receive()
-    await log_notification(server, "still heard")
-    heard = await socket.receive()
+    await log_notification(server, "still delivered")
+    received = await socket.receive()
     await subscribe(socket)
     again = await socket.receive()
 
     assert (failed["id"], failed["type"]) == ("1", "error")
     assert [each["extensions"]["code"] for each in failed["payload"]] == [code]
-    assert heard["id"] == "other"
-    assert heard["payload"]["data"]["notificationAdded"]["node"] == {"summary": "still heard"}
+    assert received["id"] == "other"
+    assert received["payload"]["data"]["notificationAdded"]["node"] == {
+        "summary": "still delivered"
+    }
     assert again == {"id": "1", "type": "next", "payload": ANSWER}
 
 
 @pytest.mark.parametrize("payload", [payload for payload, _ in WRONG.values()], ids=WRONG)
-async def test_its_errors_are_those_that_http_gives(
+async def test_errors_are_the_same_as_over_http(
     server: Client, socket: Socket, payload: dict[str, Any]
 ) -> None:
     response = await server.http.post(
@@ -605,7 +612,7 @@ async def test_its_errors_are_those_that_http_gives(
 @pytest.mark.parametrize(
     ("query", "kind"), [(BELL, "error"), ("{ events { totalCount } }", "next")]
 )
-async def test_a_missing_permission_is_told_as_on_http(
+async def test_a_missing_permission_has_the_same_error_as_over_http(
     server: Client, file: Path, query: str, kind: str
 ) -> None:
     database = Database(f"sqlite:///{file}")
@@ -623,21 +630,21 @@ async def test_a_missing_permission_is_told_as_on_http(
     assert error["extensions"]["code"] == "FORBIDDEN"
 
 
-async def test_what_is_nested_beyond_reason_ends_the_operation_alone(socket: Socket) -> None:
+async def test_a_deeply_nested_document_fails_only_its_own_operation(socket: Socket) -> None:
     await subscribe(socket, "{ a" * 5_000)
     deep: Any = {}
     for _ in range(500):
         deep = {"a": deep}
     await subscribe(socket, LOG_EVENT, "2", variables={"input": {"fields": deep}})
-    heard = {message["id"]: message for message in [await socket.receive() for _ in range(3)]}
+    received = {message["id"]: message for message in [await socket.receive() for _ in range(3)]}
 
-    assert heard["1"]["type"] == "error"
-    assert heard["2"]["type"] in {"complete", "error"}
+    assert received["1"]["type"] == "error"
+    assert received["2"]["type"] in {"complete", "error"}
 
 
-async def test_several_subscriptions_share_a_socket(server: Client, socket: Socket) -> None:
+async def test_several_subscriptions_can_share_a_socket(server: Client, socket: Socket) -> None:
     for id in ("a", "b"):
-        await subscribe_to_bell(socket, server, id)
+        await subscribe_to_notifications(socket, server, id)
     await log_notification(server, "both")
     both = [await socket.receive() for _ in range(2)]
     await socket.send(id="a", type="complete")
@@ -649,9 +656,9 @@ async def test_several_subscriptions_share_a_socket(server: Client, socket: Sock
     assert one["payload"]["data"]["notificationAdded"]["node"] == {"summary": "one"}
 
 
-async def test_a_completed_id_may_be_used_again_at_once(server: Client, socket: Socket) -> None:
+async def test_a_completed_id_can_be_reused_immediately(server: Client, socket: Socket) -> None:
     for _ in range(20):
-        await subscribe_to_bell(socket, server, "1")
+        await subscribe_to_notifications(socket, server, "1")
         await socket.send(id="1", type="complete")
     await subscribe(socket)
 
@@ -659,9 +666,9 @@ async def test_a_completed_id_may_be_used_again_at_once(server: Client, socket: 
     assert await socket.receive() == {"id": "1", "type": "complete"}
 
 
-async def test_a_socket_carries_50_operations(server: Client, socket: Socket) -> None:
+async def test_a_socket_has_at_most_50_operations(server: Client, socket: Socket) -> None:
     for n in range(50):
-        await subscribe_to_bell(socket, server, str(n))
+        await subscribe_to_notifications(socket, server, str(n))
     await subscribe(socket, QUERY, "50")
     refused = await socket.receive()
     await socket.send(id="0", type="complete")
