@@ -120,12 +120,12 @@ def check_subscribers(
     for each in results:
         assert each["failure"] is None, each["failure"]
         expected = [entry.id for entry in log if is_expected(each["group"], entry.number)]
-        places = {id: place for place, id in enumerate(expected)}
-        received = [places[id] for id in each["ids"] if id in places]
+        positions = {id: position for position, id in enumerate(expected)}
+        received = [positions[id] for id in each["ids"] if id in positions]
         foreign += len(each["ids"]) - len(received)
-        missed += len(places.keys() - set(each["ids"]))
+        missed += len(positions.keys() - set(each["ids"]))
         repeated += len(received) - len(set(received))
-        disordered += sum(later < place for place, later in pairwise(received))
+        disordered += sum(later < position for position, later in pairwise(received))
         checked += len(received)
     figures.record("deliveries checked", checked)
     figures.record_expected_zero("missed", missed)

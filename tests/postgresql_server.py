@@ -1,7 +1,7 @@
-"""A PostgreSQL server for a test run, which does not outlive it.
+"""A PostgreSQL server for a test run, which ends with it.
 
-Each worker has a server of its own: cursors depend on the transactions that run anywhere in a
-server, so the tests of one worker must not see those of another.
+Each worker has its own server: cursors depend on the transactions anywhere in a server, so the
+tests of one worker must not see those of another.
 """
 
 from __future__ import annotations

@@ -196,7 +196,7 @@ class BareServer:
 
     async def _answer_list(self, organization_id: Any, variables: Body) -> Body:
         after = variables.get("after")
-        place = () if after is None else self._source.parse_cursor(after)
+        cursor_values = () if after is None else self._source.parse_cursor(after)
         sql = LIST_FIRST if after is None else LIST_AFTER
         id, instant = self._source.format_id, self._source.format_instant
         nodes = [
@@ -210,7 +210,7 @@ class BareServer:
                 and {"id": id(row[5]), "type": row[6], "name": row[7], "category": row[8]},
             }
             for row in await self._source.fetch_rows(
-                sql, organization_id, *place, variables["first"]
+                sql, organization_id, *cursor_values, variables["first"]
             )
         ]
         return {"events": {"nodes": nodes}}

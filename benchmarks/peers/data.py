@@ -146,28 +146,28 @@ class RowPattern:
         self._row = list(row)
         self._state = columns.index("state") if "state" in columns else None
         self._own = str(UUID(row[columns.index(key)]))
-        named = {name: place for place, name in enumerate(RowCopy._fields)}
+        named = {name: index for index, name in enumerate(RowCopy._fields)}
         counters = {"seq": "seq", "rang_seq": "seq", "tx": "tx", "rang_tx": "tx", key: "key"}
         counters |= {"occurred_at": "occurred_at"}
         counters |= dict.fromkeys(("recorded_at", "updated_at", "at"), "recorded_at")
         self._cells = [
-            (place, named[counters[name]])
-            for place, (name, value) in enumerate(zip(columns, row, strict=True))
+            (index, named[counters[name]])
+            for index, (name, value) in enumerate(zip(columns, row, strict=True))
             if name in counters and value not in (None, NULL)
         ]
 
     def build_row(self, copy: RowCopy) -> list[Any]:
-        made = self._row.copy()
-        for place, own in self._cells:
-            made[place] = copy[own]
+        copied = self._row.copy()
+        for index, own in self._cells:
+            copied[index] = copy[own]
         if self._state is not None:
-            made[self._state] = (
+            copied[self._state] = (
                 self._row[self._state]
                 .replace(_OCCURRED, _format_entry_instant(copy.occurred_at))
                 .replace(_RECORDED, _format_entry_instant(copy.recorded_at))
                 .replace(self._own, copy.id)
             )
-        return made
+        return copied
 
 
 def _format_stored_instant(instant: datetime) -> str:
@@ -195,11 +195,11 @@ def _read_patterns(read: Callable[[str], tuple[list[str], list[Any]]]) -> Patter
             continue
         columns, rows = read(table.name)
         # Numbers that the database generates are left out.
-        columns_kept = [place for place, name in enumerate(columns) if name != "id" or key == "id"]
-        columns = [columns[place] for place in columns_kept]
+        columns_kept = [index for index, name in enumerate(columns) if name != "id" or key == "id"]
+        columns = [columns[index] for index in columns_kept]
         of_event: dict[UUID, list[RowPattern]] = defaultdict(list)
         for row in rows:
-            row = [row[place] for place in columns_kept]
+            row = [row[index] for index in columns_kept]
             if table.name == "change" and row[columns.index("subject")] != "event":
                 continue
             of_event[UUID(row[columns.index(key)])].append(RowPattern(key, columns, row))
@@ -236,11 +236,11 @@ def _fill_sqlite(file: str, copies: int) -> None:
     connection.execute("PRAGMA cache_size = -1000000")
     connection.execute("BEGIN IMMEDIATE")
     for rows in _build_batches(patterns, copies, seq, 0, hexadecimal=True):
-        for table, made in rows.items():
+        for table, copied in rows.items():
             columns = patterns[table][0]
             marks = ", ".join("?" * len(columns))
             names = ", ".join(columns)
-            connection.executemany(f'INSERT INTO "{table}" ({names}) VALUES ({marks})', made)
+            connection.executemany(f'INSERT INTO "{table}" ({names}) VALUES ({marks})', copied)
     connection.execute("COMMIT")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
@@ -261,9 +261,9 @@ async def _fill_postgresql(database_url: str, copies: int) -> None:
         tx = await connection.fetchval("SELECT pg_current_xact_id()::text::bigint")
         seq = await connection.fetchval("SELECT max(seq) FROM change")
         for rows in _build_batches(patterns, copies, seq, tx, hexadecimal=False):
-            for name, made in rows.items():
+            for name, copied in rows.items():
                 text = io.StringIO(newline="")
-                csv.writer(text).writerows(made)
+                csv.writer(text).writerows(copied)
                 await connection.copy_to_table(
                     name,
                     source=io.BytesIO(text.getvalue().encode()),

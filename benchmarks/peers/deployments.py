@@ -95,8 +95,8 @@ class Deployment:
         """
         at, id = self.row_at(depth)
         if server.name == POSTGRAPHILE:
-            place = {"first": 1, "offset": depth - 1}
-            answer = self.execute(server, server.document("place"), place)
+            page_arguments = {"first": 1, "offset": depth - 1}
+            answer = self.execute(server, server.document("place"), page_arguments)
             return str(answer["events"]["pageInfo"]["endCursor"])
         if server.name != US:
             return f"{at}|{id}"
@@ -133,7 +133,7 @@ def create_deployments(
 ) -> Iterator[list[tuple[Deployment, float]]]:
     """Starts all servers of these names. Yields each deployment with the build time of its data."""
     with ExitStack() as stack:
-        made: list[tuple[Deployment, float]] = []
+        deployments: list[tuple[Deployment, float]] = []
         for database in databases:
             if database == SQLITE:
                 database_url = f"sqlite:///{folder}/tocsin.db"
@@ -148,5 +148,5 @@ def create_deployments(
                 if database in kind.databases and kind.name in names:
                     server = start_peers(kind, database_url, deployment.organization_id, logs)
                     deployment.servers.append(stack.enter_context(server))
-            made.append((deployment, taken))
-        yield made
+            deployments.append((deployment, taken))
+        yield deployments

@@ -82,7 +82,7 @@ class PeerOperation:
 def postgraphile_documents(organization_id: str) -> dict[str, str]:
     """The queries for the schema that PostGraphile creates from the tables."""
     own = f'condition: {{ organizationId: "{organization_id}" }}'
-    place = _ALL % ("offset: $offset, ", organization_id)
+    events_at_offset = _ALL % ("offset: $offset, ", organization_id)
     page_of = f"""
 query list($first: Int!, $after: Cursor) {{
   {_ALL % ("after: $after, ", organization_id)} {{
@@ -114,7 +114,7 @@ query single($id: UUID!) {
 """,
         "count": f"query count {{ events: allEvents({own}) {{ totalCount }} }}",
         "place": "query place($first: Int!, $offset: Int!) "
-        f"{{ {place} {{ pageInfo {{ endCursor }} }} }}",
+        f"{{ {events_at_offset} {{ pageInfo {{ endCursor }} }} }}",
     }
 
 

@@ -148,8 +148,8 @@ class Query:
         )
         if after is not None:
             occurred_at, id = after.split("|")
-            place = (datetime.fromisoformat(occurred_at), UUID(id))
-            statement = statement.where(tuple_(*key) < place)
+            cursor_values = (datetime.fromisoformat(occurred_at), UUID(id))
+            statement = statement.where(tuple_(*key) < cursor_values)
         statement = statement.order_by(*(each.desc() for each in key)).limit(first)
         async with get_site(info).session() as session:
             rows = await session.scalars(statement)

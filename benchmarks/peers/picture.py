@@ -29,7 +29,7 @@ _LONGEST = WIDTH - LEFT - 80
 
 
 def render_picture(run: BenchmarkRun) -> str:
-    """Each group has a scale of its own: its longest bar is the fastest server's."""
+    """Each group has its own scale: its longest bar is the fastest server."""
     parts: list[str] = []
     y = 34
     for operation in (*READS, "log"):

@@ -248,7 +248,7 @@ async def wait_until_stored(database: Database, count: int) -> None:
 
 
 @pytest.mark.parametrize("dialect", [SQLITE], indirect=True)
-async def test_a_progress_bar_is_shown_on_a_terminal_only(
+async def test_a_progress_bar_is_shown_only_on_a_terminal(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "events.ndjson"

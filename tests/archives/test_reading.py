@@ -113,10 +113,10 @@ def test_a_line_that_exceeds_the_limit_is_skipped() -> None:
 def test_a_broken_array_is_an_error_with_its_location_after_the_events_before_it(
     rest: str, why: str
 ) -> None:
-    first, (place, reads) = read_all("[7" + rest, 1000)
+    first, (location, reads) = read_all("[7" + rest, 1000)
 
     assert first == ("index 0", 7)
-    assert place == "index 1"
+    assert location == "index 1"
     assert str(reads).startswith("Cannot read the array " + why)
 
 

@@ -44,7 +44,7 @@ async def test_the_peers_return_the_same_responses_as_tocsin(
 ) -> None:
     await asyncio.to_thread(data.build_data, database_url, ADMINISTRATOR, EVENTS)
     database = SQLITE if database_url.startswith("sqlite") else POSTGRESQL
-    stand = await asyncio.to_thread(Deployment, database, database_url, ADMINISTRATOR)
+    deployment = await asyncio.to_thread(Deployment, database, database_url, ADMINISTRATOR)
 
     async with (
         serve(database_url) as ours,
@@ -52,10 +52,12 @@ async def test_the_peers_return_the_same_responses_as_tocsin(
         run_server(BareServer(database_url)) as bare,
     ):
         urls = {US: ours.url, NAIVE: naive, BARE: bare}
-        peers = [Peer(name, url, stand.organization_id) for name, url in urls.items()]
-        read = {each: await asyncio.to_thread(_fetch_answers, stand, peers, each) for each in READS}
-        logged = await asyncio.to_thread(_fetch_answers, stand, peers[:2], "log")
-        bulk = await asyncio.to_thread(_fetch_answers, stand, peers[:1], "bulk")
+        peers = [Peer(name, url, deployment.organization_id) for name, url in urls.items()]
+        read = {
+            each: await asyncio.to_thread(_fetch_answers, deployment, peers, each) for each in READS
+        }
+        logged = await asyncio.to_thread(_fetch_answers, deployment, peers[:2], "log")
+        bulk = await asyncio.to_thread(_fetch_answers, deployment, peers[:1], "bulk")
 
     for operation, peer_answers in read.items():
         answers.compare_answers(operation, peer_answers)
@@ -67,15 +69,17 @@ async def test_the_peers_return_the_same_responses_as_tocsin(
         each["logEvent"]["event"] | {"id": None} for each in logged[NAIVE]
     ]
     assert all(each["event"] for each in bulk[US][0]["logEvents"]["results"])
-    assert await asyncio.to_thread(stand.count_events) == EVENTS + 2 * FEW + BULK
+    assert await asyncio.to_thread(deployment.count_events) == EVENTS + 2 * FEW + BULK
 
 
-def _fetch_answers(stand: Deployment, peers: list[Peer], operation: str) -> dict[str, list[Any]]:
+def _fetch_answers(
+    deployment: Deployment, peers: list[Peer], operation: str
+) -> dict[str, list[Any]]:
     answers_by_peer = {}
     for peer in peers:
-        request_set = PeerOperation(stand.build_operation(peer, operation, 100).bodies[:FEW])
+        request_set = PeerOperation(deployment.build_operation(peer, operation, 100).bodies[:FEW])
         answers_by_peer[peer.name] = [
-            answers.read_answer(200, text) for text in stand.format_requests(peer, request_set)
+            answers.read_answer(200, text) for text in deployment.format_requests(peer, request_set)
         ]
     return answers_by_peer
 

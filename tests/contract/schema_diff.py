@@ -65,9 +65,9 @@ def _type_differences(
                 expected_type, "field", expected_type.fields, actual_type.fields
             )
             for name in (each for each in expected_type.fields if each in actual_type.fields):
-                place = f"{expected_type}.{name}"
+                coordinate = f"{expected_type}.{name}"
                 yield from _field_differences(
-                    place, expected_type.fields[name], actual_type.fields[name], schema
+                    coordinate, expected_type.fields[name], actual_type.fields[name], schema
                 )
         case GraphQLInputObjectType():
             if expected_type.is_one_of != actual_type.is_one_of:
@@ -87,18 +87,20 @@ def _type_differences(
 
 
 def _field_differences(
-    place: str, expected_type: Any, actual_type: Any, schema: GraphQLSchema
+    coordinate: str, expected_type: Any, actual_type: Any, schema: GraphQLSchema
 ) -> Iterator[str]:
     if not _output_type_compatible(actual_type.type, expected_type.type, schema):
-        yield f"{place}: gives {actual_type.type}, not {expected_type.type}"
-    yield from _deprecation_differences(place, expected_type, actual_type)
-    yield from _input_differences(f"{place}({{}})", expected_type.args, actual_type.args)
+        yield f"{coordinate}: gives {actual_type.type}, not {expected_type.type}"
+    yield from _deprecation_differences(coordinate, expected_type, actual_type)
+    yield from _input_differences(f"{coordinate}({{}})", expected_type.args, actual_type.args)
 
 
-def _input_differences(place: str, expected_type: Inputs, actual_type: Inputs) -> Iterator[str]:
+def _input_differences(
+    coordinate: str, expected_type: Inputs, actual_type: Inputs
+) -> Iterator[str]:
     """Compares arguments of a field, or fields of an input."""
     for name, expected in expected_type.items():
-        where, our_input = place.format(name), actual_type.get(name)
+        where, our_input = coordinate.format(name), actual_type.get(name)
         if our_input is None:
             yield f"{where}: is missing"
             continue
@@ -111,12 +113,14 @@ def _input_differences(place: str, expected_type: Inputs, actual_type: Inputs) -
     for name, added in actual_type.items():
         required = isinstance(added.type, GraphQLNonNull) and _default_text(added) == "null"
         if required and name not in expected_type:
-            yield f"{place.format(name)}: is required, and not in the contract"
+            yield f"{coordinate.format(name)}: is required, and not in the contract"
 
 
-def _deprecation_differences(place: str, expected_type: Any, actual_type: Any) -> Iterator[str]:
+def _deprecation_differences(
+    coordinate: str, expected_type: Any, actual_type: Any
+) -> Iterator[str]:
     if bool(actual_type.deprecation_reason) != bool(expected_type.deprecation_reason):
-        yield f"{place}: is {'' if actual_type.deprecation_reason else 'not '}deprecated"
+        yield f"{coordinate}: is {'' if actual_type.deprecation_reason else 'not '}deprecated"
 
 
 def _output_type_compatible(

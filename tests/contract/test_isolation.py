@@ -202,7 +202,10 @@ STRANGER_OPERATIONS: dict[str, list[tuple[str, str]]] = {
     ],
     "Mutation.acknowledgeEvents": [
         (build_mutation('acknowledgeEvents(upTo: "$bell")', "acknowledgedCount"), INVALID_CURSOR),
-        (build_mutation('acknowledgeEvents(upTo: "$place")', "acknowledgedCount"), INVALID_CURSOR),
+        (
+            build_mutation('acknowledgeEvents(upTo: "$log_head")', "acknowledgedCount"),
+            INVALID_CURSOR,
+        ),
         (
             build_mutation('acknowledgeEvents(filter: {types: ["$type"]})', "acknowledgedCount"),
             ANSWERED,
@@ -355,11 +358,11 @@ STRANGER_OPERATIONS: dict[str, list[tuple[str, str]]] = {
     ],
     "Subscription.notificationAdded": [
         (f'subscription {{ notificationAdded(after: "{after}") {{ cursor }} }}', INVALID_CURSOR)
-        for after in ("$bell", "$place")
+        for after in ("$bell", "$log_head")
     ],
     "Subscription.eventChanged": [
         (f'subscription {{ eventChanged(after: "{after}") {{ cursor }} }}', INVALID_CURSOR)
-        for after in ("$change", "$place")
+        for after in ("$change", "$log_head")
     ],
 }
 
@@ -447,7 +450,7 @@ async def populate_organization(client: Client) -> dict[str, str]:
         "duplication_rule": rule["id"],
         "api_key": key["id"],
         "organization": (await client.execute_field("{ organization { id } }"))["id"],
-        "place": await client.execute_field("{ logHead }"),
+        "log_head": await client.execute_field("{ logHead }"),
     }
 
 
@@ -470,7 +473,7 @@ async def add_unique_names(client: Client) -> dict[str, str]:
 def nonexistent_values(names: dict[str, str]) -> dict[str, str]:
     """Returns other values of the same kinds, which do not exist."""
     nonexistent = {name: str(uuid4()) for name in names}
-    nonexistent |= dict.fromkeys([*CURSORS, "place"], "bmV2ZXIgd2FzCg")
+    nonexistent |= dict.fromkeys([*CURSORS, "log_head"], "bmV2ZXIgd2FzCg")
     return nonexistent | {
         "type": "never.was",
         "source_id": "never-was-1",
@@ -556,16 +559,16 @@ async def test_values_of_another_organization_are_like_values_that_do_not_exist(
     mine = {f"own_{name}": value for name, value in own.items()}
     before, own_before = await fetch_state(client), await fetch_state(stranger)
 
-    for place, tries in STRANGER_OPERATIONS.items():
+    for root_field, tries in STRANGER_OPERATIONS.items():
         for operation, expected in tries:
             foreign = await run_as_stranger(stranger, operation, theirs | mine)
             nothing = await run_as_stranger(stranger, operation, nonexistent | mine)
 
-            assert foreign == nothing, (place, operation)
-            assert result_code(foreign) == expected, (place, operation, foreign)
+            assert foreign == nothing, (root_field, operation)
+            assert result_code(foreign) == expected, (root_field, operation, foreign)
             named = {name for name in theirs if f"${name}" in operation}
-            for name in set(theirs) - named - {"place"}:
-                assert f"<{name}>" not in foreign, (place, operation, foreign)
+            for name in set(theirs) - named - {"log_head"}:
+                assert f"<{name}>" not in foreign, (root_field, operation, foreign)
 
     for request in HTTP_REQUESTS:
         foreign = await request_as_stranger(stranger, request, theirs | mine)

@@ -97,9 +97,9 @@ def read_test_prose(file: Path) -> Iterator[Prose]:
 
 def find_replaced_phrases(prose: Iterator[Prose]) -> list[str]:
     return [
-        f"{line}: '{found[0]}' in '{' '.join(text.split())[:120]}'"
+        f"{line}: '{match[0]}' in '{' '.join(text.split())[:120]}'"
         for line, text in prose
-        if (found := PHRASES.search(EXCEPTIONS.sub("", text)))
+        if (match := PHRASES.search(EXCEPTIONS.sub("", text)))
     ]
 
 
@@ -145,23 +145,23 @@ def test_documents_schema_and_page_use_standard_terms(file: Path) -> None:
 
 
 def test_messages_docstrings_and_comments_use_standard_terms() -> None:
-    found = {
+    phrases_by_file = {
         relative_name(file): phrases
         for file in PYTHON_FILES
         if (phrases := find_replaced_phrases(read_python_prose(file)))
     }
 
-    assert found == {}
+    assert phrases_by_file == {}
 
 
 def test_tests_use_standard_terms() -> None:
-    found = {
+    phrases_by_file = {
         relative_name(file): phrases
         for file in TEST_FILES
         if (phrases := find_replaced_phrases(read_test_prose(file)))
     }
 
-    assert found == {}
+    assert phrases_by_file == {}
 
 
 @pytest.mark.parametrize(

@@ -242,20 +242,20 @@ async def test_an_invalid_credential_allows_nothing(
     async with serve(database_url, failed_auth={"free_attempts": 10_000}) as client:
         for key, message in bad.items():
             caller = client.as_key(key)
-            for place, operation in OPERATIONS.items():
+            for operation_name, operation in OPERATIONS.items():
                 answer = await caller.post(operation)
 
-                assert answer.status_code == 401, place
+                assert answer.status_code == 401, operation_name
                 assert answer.json() == {
                     "errors": [{"message": message, "extensions": {"code": "UNAUTHENTICATED"}}]
                 }
-            for place, answer in {
+            for operation_name, answer in {
                 SEND: await _send_cloud_events(caller),
                 SCHEMA: await _fetch_json_schema(caller),
             }.items():
-                assert answer.status_code == 401, place
+                assert answer.status_code == 401, operation_name
                 [error] = answer.json()["errors"]
-                assert error["message"] == message, place
+                assert error["message"] == message, operation_name
 
 
 async def test_definitions_are_not_readable_through_other_fields(
@@ -322,24 +322,24 @@ async def test_the_error_names_the_required_permission(client: Client, database:
 async def _allowed_operations(caller: Client) -> set[str]:
     """Returns the operations that are not forbidden."""
     allowed_operations = set()
-    for place, operation in OPERATIONS.items():
+    for operation_name, operation in OPERATIONS.items():
         answer = await caller.execute(operation)
         codes = {error["extensions"]["code"] for error in answer.get("errors", ())}
-        assert codes <= {"FORBIDDEN"}, (place, answer)
+        assert codes <= {"FORBIDDEN"}, (operation_name, answer)
         if not codes:
-            allowed_operations.add(place)
+            allowed_operations.add(operation_name)
     organization = (await caller.execute("{ organization { apiKeys { id } } }"))["data"][
         "organization"
     ]
     if organization is not None and organization["apiKeys"] is not None:
         allowed_operations.add(KEYS)
-    for place, answered in {
+    for operation_name, answered in {
         SEND: await _send_cloud_events(caller),
         SCHEMA: await _fetch_json_schema(caller),
     }.items():
-        assert answered.status_code in (200, 202, 403), (place, answered.text)
+        assert answered.status_code in (200, 202, 403), (operation_name, answered.text)
         if answered.status_code != 403:
-            allowed_operations.add(place)
+            allowed_operations.add(operation_name)
     return allowed_operations
 
 
@@ -353,13 +353,14 @@ async def _fetch_json_schema(caller: Client) -> httpx.Response:
 
 def _operations_allowed_by(permission: Permission) -> set[str]:
     return {
-        place
-        for place in EVERYTHING - GLOBAL_ONLY
-        if place in FOR_EVERY_CREDENTIAL or permission in _required_permissions(place)
+        operation_name
+        for operation_name in EVERYTHING - GLOBAL_ONLY
+        if operation_name in FOR_EVERY_CREDENTIAL
+        or permission in _required_permissions(operation_name)
     }
 
 
-def _required_permissions(place: str) -> frozenset[Permission]:
+def _required_permissions(operation_name: str) -> frozenset[Permission]:
     """Returns the permissions for the whole operation, including the path to a field below the
     roots.
     """
@@ -371,6 +372,9 @@ def _required_permissions(place: str) -> frozenset[Permission]:
         "Organization.containerEvents": "Query.organization",
         "Organization.events": "Query.organization",
     }
-    if place in HTTP_PERMISSIONS:
-        return HTTP_PERMISSIONS[place]
-    return REQUIRED_PERMISSIONS[place] & REQUIRED_PERMISSIONS[root_fields.get(place, place)]
+    if operation_name in HTTP_PERMISSIONS:
+        return HTTP_PERMISSIONS[operation_name]
+    return (
+        REQUIRED_PERMISSIONS[operation_name]
+        & REQUIRED_PERMISSIONS[root_fields.get(operation_name, operation_name)]
+    )

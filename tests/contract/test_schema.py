@@ -56,14 +56,14 @@ def test_every_root_field_has_an_entry_in_the_table_of_permissions() -> None:
     fields = {f"{root}.{name}" for root in roots if root for name in root.fields}
 
     below = {
-        place
-        for place in REQUIRED_PERMISSIONS
-        if place.split(".")[0] not in {str(root) for root in roots}
+        coordinate
+        for coordinate in REQUIRED_PERMISSIONS
+        if coordinate.split(".")[0] not in {str(root) for root in roots}
     }
 
     assert set(REQUIRED_PERMISSIONS) - below == fields
     assert all(needed <= set(Permission) for needed in REQUIRED_PERMISSIONS.values())
-    without = {place for place, needed in REQUIRED_PERMISSIONS.items() if not needed}
+    without = {coordinate for coordinate, needed in REQUIRED_PERMISSIONS.items() if not needed}
     assert without == {"Query.viewer", "Query.logHead"}
 
 

@@ -92,11 +92,11 @@ def test_a_link_is_rejected_exactly_if_it_closes_a_cycle(candidates: list[Link],
         if is_acyclic([*accepted_links, link]):
             accepted_links.append(link)
 
-    found = find_causal_cycle(accepted_links, [new])
+    closing_link = find_causal_cycle(accepted_links, [new])
 
-    assert (found is None) is is_acyclic([*accepted_links, new])
-    if found:
-        link, cycle = found
+    assert (closing_link is None) is is_acyclic([*accepted_links, new])
+    if closing_link:
+        link, cycle = closing_link
         steps = {Link(*pair, True) for pair in pairwise(cycle)}
         assert link == new
         assert cycle[0] == cycle[-1] == new.event_id

@@ -269,7 +269,7 @@ DRAWN = dict.fromkeys("abcd", ATTRIBUTES["default"])
     edits=st.lists(EDITS, min_size=1, max_size=12),
     values=st.fixed_dictionaries({}, optional=DRAWN),
 )
-def test_every_accepted_edit_makes_a_definition_that_validates_values(
+def test_every_accepted_edit_leaves_a_definition_that_validates_values(
     edits: Sequence[Edit], values: dict[str, Any]
 ) -> None:
     draft = make_draft()

@@ -174,7 +174,7 @@ def test_a_type_that_is_not_in_use_rejects_its_events(state: EventTypeState) -> 
     assert result == Rejected((Problem(UserErrorCode.EVENT_TYPE_CLOSED, message, ("type",)),))
 
 
-def test_a_type_that_is_named_by_its_id_alone_is_rejected_under_the_id() -> None:
+def test_a_closed_type_given_by_id_is_rejected_with_the_path_of_the_id() -> None:
     spec = make_event_type(type="a", state=EventTypeState.ARCHIVED)
 
     result = validate_report(
@@ -186,7 +186,7 @@ def test_a_type_that_is_named_by_its_id_alone_is_rejected_under_the_id() -> None
     assert result == Rejected((Problem(UserErrorCode.EVENT_TYPE_CLOSED, message, path),))
 
 
-def test_a_deprecated_type_that_is_named_by_its_id_alone_warns_under_the_id() -> None:
+def test_a_deprecated_type_given_by_id_has_a_warning_with_the_path_of_the_id() -> None:
     spec = make_event_type(type="a", state=EventTypeState.DEPRECATED)
 
     result = validate_report(

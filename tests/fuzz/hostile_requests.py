@@ -1,6 +1,6 @@
-"""Requests that are meant to hurt, byte by byte: the same table for a seed.
+"""Hostile requests as bytes: the same table for the same seed.
 
-Each family knows one trick, and there is no end of the same requests with random damage.
+Each family uses one kind of attack. The same requests can be damaged randomly, indefinitely.
 """
 
 from __future__ import annotations

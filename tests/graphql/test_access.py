@@ -137,7 +137,7 @@ async def test_a_key_of_another_organization_finds_nothing(
     cursor = (await client.execute_field("{ events { pageInfo { endCursor } } }"))["pageInfo"][
         "endCursor"
     ]
-    place = await client.execute_field("{ logHead }")
+    head = await client.execute_field("{ logHead }")
     key = await create_api_key(database, *Permission, organization="acme")
     stranger = client.as_key(key)
 
@@ -168,7 +168,7 @@ async def test_a_key_of_another_organization_finds_nothing(
     for query in ("events", "notifications"):
         error = await stranger.expect_error(
             f"query ($after: String) {{ {query}(after: $after) {{ nodes {{ id }} }} }}",
-            after=cursor if query == "events" else place,
+            after=cursor if query == "events" else head,
         )
         assert error["extensions"]["code"] == "INVALID_CURSOR"
 

@@ -89,7 +89,7 @@ async def test_a_cloud_event_is_stored_as_an_event(client: Client) -> None:
     assert stored["events"] == [event["cloudEvent"]]
 
 
-async def test_a_malformed_cloud_event_is_rejected_alone_with_cloudevents_terms(
+async def test_a_malformed_cloud_event_is_rejected_without_affecting_others(
     client: Client,
 ) -> None:
     await client.execute_field(A_TYPE)

@@ -317,10 +317,10 @@ async def test_events_logged_before_the_type_was_registered_do_not_prevent_delet
     payload = await client.execute_field(DELETE, id=event_type["id"])
 
     assert payload["userErrors"] == []
-    found = await client.execute_field(
+    stored = await client.execute_field(
         "query ($id: ID!) { event(id: $id) { type fields eventType { id } } }", id=event["id"]
     )
-    assert found == {"type": "gauge", "fields": {"any": 1}, "eventType": None}
+    assert stored == {"type": "gauge", "fields": {"any": 1}, "eventType": None}
 
 
 @pytest.mark.parametrize(("id", "code"), [("no id", "INVALID_INPUT"), (UNKNOWN_ID, "NOT_FOUND")])

@@ -476,10 +476,7 @@ async def test_an_operator_or_value_of_another_kind_is_rejected_with_its_path(
     ]
 
     assert repr(answers) == repr(
-        [
-            (condition, [("INVALID_INPUT", f"rule.condition.{place}")])
-            for condition, place in MISFITS
-        ]
+        [(condition, [("INVALID_INPUT", f"rule.condition.{path}")]) for condition, path in MISFITS]
     )
     assert await fetch_all_rows(database) == before
 
@@ -506,14 +503,14 @@ async def test_an_invalid_rule_is_rejected_with_its_path(
         ),
     ]
 
-    for overrides, places in bad:
+    for overrides, paths in bad:
         new_rule = rule_input("REQUIRE", "a", predicate_input("b")) | overrides
         added = await fetch_refusal(own_client, ADD_RULE, id=event_type["id"], rule=new_rule)
         updated = await fetch_refusal(
             own_client, UPDATE_RULE, input={"id": rules["id"]} | overrides
         )
-        assert added == [("INVALID_INPUT", f"rule.{place}") for place in places]
-        assert updated == [("INVALID_INPUT", f"input.{place}") for place in places]
+        assert added == [("INVALID_INPUT", f"rule.{path}") for path in paths]
+        assert updated == [("INVALID_INPUT", f"input.{path}") for path in paths]
     cleared = dict.fromkeys(["name", "effect", "targets", "condition", "enabled"])
     assert await fetch_refusal(own_client, UPDATE_RULE, input={"id": rules["id"]} | cleared) == [
         ("INVALID_INPUT", f"input.{name}") for name in cleared

@@ -200,9 +200,9 @@ async def test_a_search_does_not_match_other_symbols_parts_and_prefixes(client: 
     for summary in WRITTEN:
         await client.log_event(summary=summary)
 
-    found = {search: await find_summaries(client, {"search": search}) for search in UNFOUND}
+    results = {search: await find_summaries(client, {"search": search}) for search in UNFOUND}
 
-    assert found == {search: [] for search in UNFOUND}
+    assert results == {search: [] for search in UNFOUND}
 
 
 async def test_only_summary_and_content_are_searched(client: Client) -> None:

@@ -235,7 +235,7 @@ async def test_an_instant_without_offset_or_off_the_calendar_is_an_error(
     assert await client.execute_field(COUNT) == {"totalCount": 0}
 
 
-async def test_a_rejected_report_has_its_own_errors_whatever_follows(
+async def test_a_rejected_report_has_its_own_errors(
     client: Client,
 ) -> None:
     reports = [{"sourceId": "x", "summary": "s" * 1001}, {"sourceId": "x", "summary": "fine"}]

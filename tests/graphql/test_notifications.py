@@ -87,7 +87,7 @@ async def test_pages_of_notifications_are_stable_when_new_ones_arrive(client: Cl
     assert second["pageInfo"]["hasPreviousPage"] is True
 
 
-async def test_an_event_that_becomes_a_notification_rings_then(client: Client) -> None:
+async def test_an_event_that_becomes_a_notification_rings(client: Client) -> None:
     quiet = await client.log_event(summary="quiet")
     await log_notifications(client, "loud")
 

@@ -108,16 +108,16 @@ def test_inspector_supports_one_of(tmp_path: Path) -> None:
     )["changes"]
     [messages] = inspect_schema(tmp_path, SCHEMA, {"both": both})["messages"]
 
-    found = [change["message"] for change in lost if change["type"] == ONE_OF_LOST]
-    assert found == ["Directive 'oneOf' was removed from input object 'EventTypeBy'"]
+    removed = [change["message"] for change in lost if change["type"] == ONE_OF_LOST]
+    assert removed == ["Directive 'oneOf' was removed from input object 'EventTypeBy'"]
     assert messages["errors"] == ['OneOf Input Object "EventTypeBy" must specify exactly one key.']
 
 
 def test_inspector_accepts_every_document_of_the_readme_and_the_docs(tmp_path: Path) -> None:
     documents = {
-        f"{file.relative_to(ROOT)}:{place}": body
+        f"{file.relative_to(ROOT)}:{index}": body
         for file in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
-        for place, body in enumerate(
+        for index, body in enumerate(
             re.findall(r"```graphql\n(.*?)```", file.read_text(), re.DOTALL)
         )
     }

@@ -57,13 +57,13 @@ async def test_pages_of_every_kind_are_the_same(both: PlanAndExecution) -> None:
             by = f"orderBy: {{field: {order}, direction: {direction}}}"
             whole = await both.execute_both(f"{{ events(first: 40, {by}) {page} }}")
             cursors = [each["cursor"] for each in whole["events"]["edges"]]
-            for place in (0, 17, 39):
+            for offset in (0, 17, 39):
                 for window in (
-                    f'first: 7, after: "{cursors[place]}"',
-                    f'last: 7, before: "{cursors[place]}"',
-                    f'first: 7, before: "{cursors[place]}"',
-                    f'last: 7, after: "{cursors[place]}"',
-                    f"first: 5, offset: {place}",
+                    f'first: 7, after: "{cursors[offset]}"',
+                    f'last: 7, before: "{cursors[offset]}"',
+                    f'first: 7, before: "{cursors[offset]}"',
+                    f'last: 7, after: "{cursors[offset]}"',
+                    f"first: 5, offset: {offset}",
                     "last: 7",
                 ):
                     query = f"{{ events({window}, {by}) {{ edges {{ cursor node {{ id }} }} }} }}"

@@ -102,7 +102,7 @@ async def test_a_plan_returns_nothing_of_another_organization(
     event = await own_client.log_event(summary="ours", type="g", source="s", sourceId="1")
     cursor = await own_client.execute_field("{ events { pageInfo { endCursor } } }")
     stranger = own_client.as_key(await create_api_key(database, *Permission, organization="other"))
-    before = _count_taken()
+    before = _count_planned()
 
     answer = await stranger.execute(
         """query ($id: ID!, $type: ID!) {
@@ -114,7 +114,7 @@ async def test_a_plan_returns_nothing_of_another_organization(
         id=event["id"],
         type=event["eventType"]["id"],
     )
-    taken = _count_taken() - before
+    taken = _count_planned() - before
     theirs = await stranger.expect_error(
         "query ($after: String) { events(after: $after) { nodes { id } } }",
         after=cursor["pageInfo"]["endCursor"],
@@ -155,7 +155,7 @@ async def test_each_root_field_takes_one_statement(
     assert len(selects) == 2
 
 
-def _count_taken() -> float:
+def _count_planned() -> float:
     return _count_plans("planned")
 
 

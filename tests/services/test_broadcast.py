@@ -270,8 +270,8 @@ async def test_subscribers_that_reconnect_during_writes_get_every_entry_once_in_
             broadcast = feed.get_broadcast("same", everything, rendering.render)
             async with contextlib.aclosing(broadcast.subscribe(after)) as answers:
                 for _ in range(random.randrange(1, 6)):
-                    for place, text in await anext(answers):
-                        after = place
+                    for position, text in await anext(answers):
+                        after = position
                         received.append(text)
                         await asyncio.sleep(0)
                     if len(received) >= 120:

@@ -96,7 +96,7 @@ async def test_an_event_that_is_deleted_meanwhile_is_linked_or_not_found(
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
-async def test_a_call_that_waited_for_a_deletion_gets_not_found(
+async def test_a_call_that_waited_for_a_deletion_returns_not_found(
     database: Database, database_url: str
 ) -> None:
     command = await admin_command(database)

@@ -93,7 +93,7 @@ async def test_a_late_commit_is_not_missed_when_resuming_from_a_list(
     await late_process.close()
 
     assert "late" not in seen
-    # After an open transaction a subscription may repeat a listed event, but skips none.
+    # After an open transaction, a subscription may repeat a listed event, but it skips none.
     assert after_list == ["late", *seen, "end"]
     assert after_head == after_list
 
