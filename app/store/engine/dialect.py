@@ -8,6 +8,7 @@ transaction.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import sqlite3
@@ -26,7 +27,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 from sqlmodel import SQLModel
 
 from app.store.engine import driver_statements
+from app.store.engine.driver_statements import BatchConnection
 from app.store.engine.postgresql_connections import create_postgresql_engine, normalize_url
+from app.store.engine.statement_observers import notify_observers
 from app.store.engine.wake import DataVersionPoller, NotificationListener, WakeSignal
 from app.store.tables.columns import POSTGRESQL, SQLITE
 
@@ -128,7 +131,10 @@ def create_engines(
 
         @event.listens_for(writer.sync_engine, "begin")
         def begun(connection: Connection) -> None:
-            driver_statements.begin_with_settings(connection, timeouts)
+            values = ", ".join(
+                f"set_config('{name}', '{ms}', true)" for name, ms in timeouts.items()
+            )
+            connection.exec_driver_sql(f"SELECT {values}")
 
     reader = writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     return reader, writer
@@ -382,8 +388,12 @@ def _create_sqlite_engine(
     url: URL, begin: str, pool_size: int, read_only: bool = False, foreign_keys: bool = True
 ) -> AsyncEngine:
     engine = create_async_engine(
-        url, pool_size=pool_size, max_overflow=0, connect_args={"timeout": LOCK_TIMEOUT_MS / 1000}
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        connect_args={"timeout": LOCK_TIMEOUT_MS / 1000, "factory": BatchConnection},
     )
+    interrupts: set[asyncio.Task[None]] = set()
 
     # A thread of aiosqlite that outlives the event loop ends with a traceback on stderr. It is
     # not awaited if the connection fails to open, or if its first statements fail.
@@ -408,10 +418,18 @@ def _create_sqlite_engine(
 
     @event.listens_for(engine.sync_engine, "begin")
     def begun(connection: Connection) -> None:
-        driver_statements.begin_transaction(connection, begin)
+        driver: Any = connection.connection.dbapi_connection
+        notify_observers(url, begin)
+        try:
+            driver.run_async(lambda driver_connection: driver_connection.execute_fetchall(begin))
+        except sqlite3.Error as error:
+            raise DBAPIError(begin, None, error) from error
 
     @event.listens_for(engine.sync_engine, "invalidate")
     def abandoned(connection: Any, *_: Any) -> None:
-        connection.driver_connection._conn.interrupt()  # otherwise it continues its statement
+        # Otherwise it continues its statement.
+        interrupt = asyncio.create_task(connection.driver_connection.interrupt())
+        interrupts.add(interrupt)
+        interrupt.add_done_callback(interrupts.discard)
 
     return engine

@@ -77,7 +77,7 @@ async def insert_into_tables(
         inserts = [(_checked_insert(session, table, rows), rows) for table, rows in tables]
         writes = [(insert.statement, insert.bind_rows(rows)) for insert, rows in inserts]
         return await driver_statements.execute_writes(
-            session, writes, _LAST_LOG_SEQUENCE if returning else None
+            session, writes, _LAST_LOG_SEQUENCE if returning else ""
         )
     statements: list[str] = []
     parameters: list[Any] = []
