@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -94,12 +95,28 @@ class Client:
 
     @contextlib.asynccontextmanager
     async def subscription(self, query: str, **variables: Any) -> AsyncIterator[Subscription]:
+        """A subscription that starts here, not when the server has read the message."""
+        if query.lstrip().startswith("subscription") and "after" not in query:
+            head = await self.execute("{ logHead }")
+            if "errors" not in head:
+                query = _start_after(query, head["data"]["logHead"])
         async with self.socket() as socket:
             assert (await socket.receive())["type"] == "connection_ack"
             await socket.send(
                 id="1", type="subscribe", payload={"query": query, "variables": variables}
             )
             yield Subscription(socket)
+
+
+def _start_after(query: str, cursor: str) -> str:
+    """Adds the argument `after` to the subscription's root field."""
+    first_argument = rf'\1(after: "{cursor}", '
+    started, count = re.subn(r"^(\s*subscription[^{]*\{\s*\w+)\s*\(", first_argument, query)
+    if not count:
+        only_argument = rf'\1(after: "{cursor}")'
+        started, count = re.subn(r"^(\s*subscription[^{]*\{\s*\w+)", only_argument, query)
+    assert count == 1, query
+    return started
 
 
 class Socket:

@@ -228,10 +228,13 @@ class _Server(uvicorn.Server):
 
 
 def build_settings(database_url: str, **overrides: Any) -> Settings:
-    # Queries may be slow on a busy machine, but must not time out in tests.
-    overrides["requests"] = {"query_timeout_seconds": TIMEOUT_SECONDS} | overrides.get(
-        "requests", {}
-    )
+    # Queries and clients may be slow on a busy machine, but must not time out in tests.
+    patience = {
+        "requests": {"query_timeout_seconds": TIMEOUT_SECONDS},
+        "sockets": {"init_timeout_seconds": TIMEOUT_SECONDS},
+    }
+    for group, limits in patience.items():
+        overrides[group] = limits | overrides.get(group, {})
     return Settings(database_url=database_url, bootstrap_key=SecretStr(ADMINISTRATOR), **overrides)
 
 
@@ -240,7 +243,14 @@ async def _run_server(database_url: str, **overrides: object) -> AsyncIterator[C
     settings = build_settings(database_url, **overrides)
     app = create_app(settings)
     heads = BoundedHttpProtocol.with_limits(settings.requests)
-    config = uvicorn.Config(app, port=0, http=heads, ws=BufferedWebSocketProtocol, log_config=None)
+    config = uvicorn.Config(
+        app,
+        port=0,
+        http=heads,
+        ws=BufferedWebSocketProtocol,
+        log_config=None,
+        timeout_keep_alive=int(TIMEOUT_SECONDS),
+    )
     server = _Server(config)
     serving = asyncio.create_task(server.serve())
     while not server.started:

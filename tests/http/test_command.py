@@ -37,6 +37,8 @@ def command_environment(**overrides: str) -> dict[str, str]:
 
 async def run_command(folder: Path, *arguments: str, **settings: str) -> tuple[int, str, str]:
     """Runs the command. Returns its exit code, standard output and standard error."""
+    if arguments == ("serve",):
+        arguments = ("serve", "--port", "0")  # the default port may be in use
     process = await asyncio.create_subprocess_exec(
         COMMAND,
         *arguments,
