@@ -77,10 +77,12 @@ async def test_a_mutation_cancelled_after_its_commit_may_have_changed_data(
     """
     mutation = """mutation { logEvent(input: {source: "/a", sourceId: "1"}) {
       event { correlations { totalCount } } duplicate } }"""
-    async with serve(database_url, requests={"mutation_timeout_seconds": 5}) as client:
-        async with database.write(ALL_ORGANIZATIONS) as session:
-            await session.execute(text("LOCK TABLE correlation IN ACCESS EXCLUSIVE MODE"))
-            error = await client.expect_error(mutation)
+    async with (
+        serve(database_url, requests={"mutation_timeout_seconds": 5}) as client,
+        database.write(ALL_ORGANIZATIONS) as session,
+    ):
+        await session.execute(text("LOCK TABLE correlation IN ACCESS EXCLUSIVE MODE"))
+        error = await client.expect_error(mutation)
     async with serve(database_url) as client:
         again = await client.execute_field(mutation)
 
