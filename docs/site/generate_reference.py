@@ -65,7 +65,7 @@ def _render_settings() -> str:
                 (
                     f"`{_variable(name, each.name)}`",
                     _code(each.default),
-                    _code(each.metadata["ge"]),
+                    _code(f"{each.metadata['ge']:.6f}".rstrip("0").rstrip(".")),
                     _description(each),
                 )
                 for each in dataclasses.fields(setting.annotation)  # type: ignore[arg-type]

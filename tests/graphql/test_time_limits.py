@@ -15,8 +15,8 @@ from tests.client import LOG_EVENT, TIMEOUT_SECONDS, Client
 from tests.cloudevent_client import cloud_event, count_rows, send_structured
 from tests.conftest import POSTGRESQL, SQLITE, Serve
 
-# Any wait for a database takes longer than 0 s.
-NO_TIME = {"query_timeout_seconds": 0, "mutation_timeout_seconds": 0}
+# Any wait for a database takes longer than 1e-06 s.
+NO_TIME = {"query_timeout_seconds": 1e-6, "mutation_timeout_seconds": 1e-6}
 QUERY = "{ eventChanges { nodes { kind } } }"
 PLANNED = "{ events { nodes { id } } }"  # on SQLite, a plan reads it before the timeout can fire
 BELL = "subscription { notificationAdded { node { summary } } }"
@@ -38,7 +38,7 @@ async def test_a_query_over_its_time_limit_is_cancelled(
         afterwards = await send_structured(client, cloud_event())
 
     error = {
-        "message": "The query took longer than 0 s and was cancelled. Request less data.",
+        "message": "The query took longer than 1e-06 s and was cancelled. Request less data.",
         "extensions": {"code": "LIMIT_EXCEEDED"},
     }
     assert over_http.status_code == 200
@@ -63,7 +63,7 @@ async def test_a_mutation_cancelled_before_its_commit_changes_nothing(
     assert over_http == over_socket
     assert over_http["extensions"] == {"code": "LIMIT_EXCEEDED"}
     assert over_http["message"] == (
-        "The mutation took longer than 0 s and was cancelled. Nothing was changed."
+        "The mutation took longer than 1e-06 s and was cancelled. Nothing was changed."
     )
     assert await count_rows(database) == before
 

@@ -16,7 +16,7 @@ def _limit(default: float, description: str, ge: float = 1) -> Any:
 
 
 # A time limit of zero would cancel everything that it applies to.
-_MIN_SECONDS = 0.001
+_MIN_SECONDS = 0.000001
 
 
 @dataclass(frozen=True)
