@@ -81,6 +81,7 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        redirect_slashes=False,  # the middleware accepts paths with a trailing slash
         telemetry=_TELEMETRY,
     )
     app.state.limits = settings.limits
@@ -107,7 +108,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(type_schemas.router)
     app.include_router(cloudevents.router)
     app.router.routes.append(graphiql.GraphiQLRoute("/graphql"))
-    app.router.routes.append(Route("/", RedirectResponse("/graphql")))
+    app.router.routes.append(Route("/", RedirectResponse("graphql")))
     app.mount("/graphql/assets", graphiql.create_assets_app())
     app.router.routes += [graphql, sockets]
     return app

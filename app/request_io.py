@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 
 from starlette.requests import ClientDisconnect, Request
 
@@ -11,10 +12,20 @@ from app.domain.shared.problems import ErrorCode, RequestError
 from app.services.auth.access import authenticate_headers
 
 RETRY_AFTER_SECONDS = 5  # Retry-After while the database is unavailable
+_CODINGS = {"gzip", "x-gzip"}
+_GZIP_WINDOW_BITS = 16 + zlib.MAX_WBITS  # the documented value for the gzip format
 
 
 class RequestTimeoutError(RequestError):
     """The rest of a request did not arrive in time. The response closes the connection."""
+
+
+class BodyError(RequestError):
+    """The body of a request is rejected. `status` is the HTTP status of the response."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(ErrorCode.BAD_USER_INPUT, message)
+        self.status = status
 
 
 async def authenticate_request(request: Request) -> Caller:
@@ -29,31 +40,90 @@ def headers_of(request: Request) -> dict[str, str]:
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
 
 
-async def receive_body(request: Request, max_bytes: int) -> bytes | None:
-    """Receives the body. Returns None as soon as it exceeds `max_bytes`.
+async def receive_body(request: Request, max_bytes: int) -> bytes:
+    """Receives the body, and decompresses it if its Content-Encoding is gzip.
 
-    Raises ClientDisconnect, and RequestTimeoutError if the body does not arrive in time.
+    `max_bytes` is the maximum size, both as received and decompressed. Raises ClientDisconnect,
+    BodyError, and RequestTimeoutError if the body does not arrive in time.
     """
+    decompressor = _create_decompressor(request)
     seconds: float = request.app.state.body_timeout_seconds
     try:
         async with asyncio.timeout(seconds):
-            return await _receive_bounded(request, max_bytes)
+            return await _receive_bounded(request, max_bytes, decompressor)
     except TimeoutError:
         message_text = f"The request body was not received within {seconds:g} s."
         raise RequestTimeoutError(ErrorCode.LIMIT_EXCEEDED, message_text) from None
 
 
-async def _receive_bounded(request: Request, max_bytes: int) -> bytes | None:
+async def _receive_bounded(
+    request: Request, max_bytes: int, decompressor: _GzipDecompressor | None
+) -> bytes:
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > max_bytes:
-        return None
+        raise _body_too_large(max_bytes)
     body = bytearray()
+    received_bytes = 0
     while True:
         message = await request.receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
-        body += message.get("body", b"")
+        chunk = message.get("body", b"")
+        received_bytes += len(chunk)
+        if received_bytes > max_bytes:
+            raise _body_too_large(max_bytes)
+        # One byte more than allowed shows that the limit is exceeded.
+        body += decompressor.decompress(chunk, max_bytes + 1 - len(body)) if decompressor else chunk
         if len(body) > max_bytes:
-            return None
+            raise _body_too_large(max_bytes, " after decompression")
         if not message.get("more_body"):
+            if decompressor is not None:
+                decompressor.check_complete()
             return bytes(body)
+
+
+def _body_too_large(max_bytes: int, condition: str = "") -> BodyError:
+    return BodyError(
+        413, f"The request body is too large{condition}; the maximum is {max_bytes:,} bytes."
+    )
+
+
+def _create_decompressor(request: Request) -> _GzipDecompressor | None:
+    """Returns None for a body that is not compressed. Raises BodyError for other encodings."""
+    header = ",".join(request.headers.getlist("content-encoding")).lower()
+    codings = [coding.strip() for coding in header.split(",")]
+    codings = [coding for coding in codings if coding not in ("", "identity")]
+    if not codings:
+        return None
+    if len(codings) == 1 and codings[0] in _CODINGS:
+        return _GzipDecompressor()
+    raise BodyError(
+        415,
+        f"Unsupported Content-Encoding {header[:100]!a}: send the body as gzip or uncompressed.",
+    )
+
+
+class _GzipDecompressor:
+    """Decompresses the chunks of a body. A gzip file may consist of several members."""
+
+    def __init__(self) -> None:
+        self._member = zlib.decompressobj(_GZIP_WINDOW_BITS)
+
+    def decompress(self, chunk: bytes, max_bytes: int) -> bytes:
+        """Returns at most `max_bytes`, and then nothing more. Raises BodyError."""
+        decompressed = bytearray()
+        try:
+            while chunk and len(decompressed) < max_bytes:
+                if self._member.eof:
+                    self._member = zlib.decompressobj(_GZIP_WINDOW_BITS)
+                decompressed += self._member.decompress(chunk, max_bytes - len(decompressed))
+                chunk = self._member.unused_data
+        except zlib.error:
+            raise BodyError(
+                400, "The request body is not valid gzip, although its Content-Encoding is gzip."
+            ) from None
+        return bytes(decompressed)
+
+    def check_complete(self) -> None:
+        if not self._member.eof:
+            raise BodyError(400, "The gzip data of the request body is incomplete.")

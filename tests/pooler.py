@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
-import shutil
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from tests.client import TIMEOUT_SECONDS
+from tests.daemon import run_daemon
 
 STARTUP_PARAMETERS = (
     "default_transaction_read_only,idle_in_transaction_session_timeout,lock_timeout,"
@@ -45,25 +43,5 @@ async def run_pooler(database_url: str, folder: Path, **settings: str) -> AsyncI
     file.chmod(0o644)
     # It refuses to run as root, and the socket belongs to the owner of the server.
     user = [f"--user={Path(host).owner()}"] if os.geteuid() == 0 else []
-    command = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
-    assert command is not None, "Install pgbouncer."
-    process = await asyncio.create_subprocess_exec(
-        command,
-        "--quiet",
-        *user,
-        str(file),
-        cwd=folder,
-    )
-    try:
-        async with asyncio.timeout(TIMEOUT_SECONDS):
-            while True:
-                with contextlib.suppress(OSError):
-                    _, writer = await asyncio.open_connection("127.0.0.1", port)
-                    writer.close()
-                    break
-                assert process.returncode is None, "PgBouncer has ended."
-                await asyncio.sleep(0.02)
+    async with run_daemon("pgbouncer", "--quiet", *user, str(file), folder=folder, port=port):
         yield f"postgresql://postgres@127.0.0.1:{port}/{name}"
-    finally:
-        process.kill()
-        await process.wait()

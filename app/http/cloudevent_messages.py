@@ -63,11 +63,6 @@ def read_message(headers: Headers, body: bytes) -> CloudEventMessage | InvalidMe
     if [name for name, _ in header_list].count("content-type") > 1:
         return _malformed_message("The header content-type is given more than once.")
     content_type = headers_by_name.get("content-type", b"").decode("latin-1").strip()
-    coding = headers_by_name.get("content-encoding", b"identity").decode("latin-1").strip().lower()
-    if coding not in ("", "identity"):
-        return _unsupported_media_type(
-            f"Unsupported Content-Encoding {coding[:100]!a}: send the body unencoded."
-        )
     if content_type.lower().startswith(_MEDIA_TYPE_PREFIX):
         return _read_structured(content_type, body)
     if any(name.startswith(_HEADER_PREFIX) for name in headers_by_name):

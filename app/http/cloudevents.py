@@ -30,13 +30,12 @@ from app.domain.shared.problems import (
 )
 from app.http.cloudevent_messages import (
     PATH,
-    CloudEventMessage,
     ErrorDetail,
     InvalidMessage,
     read_message,
 )
 from app.http.errors import error_headers, error_status
-from app.request_io import authenticate_request, receive_body
+from app.request_io import BodyError, authenticate_request, receive_body
 from app.services.auth.access import Access
 from app.services.events import cloudevents
 from app.services.events.reports import ReportResult
@@ -91,20 +90,15 @@ async def _process_request(request: Request) -> Response:
             ErrorCode.FORBIDDEN, f"POST {PATH} requires the permission EVENT_CREATE."
         )
     body = await receive_body(request, limits.body_bytes)
-    message = (
-        _message_too_large(
-            f"The request body is too large; the maximum is {limits.body_bytes:,} bytes."
-        )
-        if body is None
-        else await asyncio.to_thread(read_message, request.headers.raw, body)
-    )
-    if isinstance(message, CloudEventMessage) and len(message.events) > limits.events_per_call:
-        message = _message_too_large(
-            f"The batch has {len(message.events):,} events; "
-            f"the maximum is {limits.events_per_call:,}."
-        )
+    message = await asyncio.to_thread(read_message, request.headers.raw, body)
     if isinstance(message, InvalidMessage):
         return _problem_response(message.status, message.errors)
+    if len(message.events) > limits.events_per_call:
+        raise BodyError(
+            413,
+            f"The batch has {len(message.events):,} events; "
+            f"the maximum is {limits.events_per_call:,}.",
+        )
     access.rate_limits.charge_points(caller, len(message.events))
     severity_map = request.app.state.severity_map
     command = CommandContext(caller, datetime.now(UTC), limits, severity_map=severity_map)
@@ -153,10 +147,6 @@ def _error_details(problems: Sequence[Problem]) -> list[ErrorDetail]:
     """Returns the problems, with one that determines the status first."""
     ranked = sorted(problems, key=_problem_status)
     return [ErrorDetail(problem.code.value, problem.message, problem.path) for problem in ranked]
-
-
-def _message_too_large(message: str) -> InvalidMessage:
-    return InvalidMessage(413, (ErrorDetail(ErrorCode.BAD_USER_INPUT.value, message),))
 
 
 def _request_error_response(error: RequestError) -> Response:

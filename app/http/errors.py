@@ -6,7 +6,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from app.domain.shared.problems import ErrorCode, RequestError
-from app.request_io import RETRY_AFTER_SECONDS, RequestTimeoutError
+from app.request_io import RETRY_AFTER_SECONDS, BodyError, RequestTimeoutError
 from app.store.engine.dialect import DATABASE_ERRORS, unavailable_message
 
 _STATUS_BY_CODE = {
@@ -20,6 +20,8 @@ _STATUS_BY_CODE = {
 def error_status(error: RequestError) -> int:
     if isinstance(error, RequestTimeoutError):
         return 408
+    if isinstance(error, BodyError):
+        return error.status
     return _STATUS_BY_CODE.get(error.code, 400)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Match, Route
 from starlette.staticfiles import PathLike, StaticFiles
 from starlette.types import Scope
@@ -58,7 +58,10 @@ class GraphiQLRoute(Route):
     """Serves the page to browsers that open the URL of the API, and the API to all others."""
 
     def __init__(self, path: str) -> None:
-        async def endpoint(_request: Request) -> Response:
+        async def endpoint(request: Request) -> Response:
+            # The page names its assets relative to its own address.
+            if request.scope["raw_path"].endswith(b"/"):
+                return RedirectResponse(f"..{path}")
             return page_response()
 
         super().__init__(path, endpoint)
@@ -93,4 +96,4 @@ class _AssetFiles(StaticFiles):
 
 def create_assets_app() -> StaticFiles:
     """Returns the application for /graphql/assets."""
-    return _AssetFiles(directory=_STATIC / "assets", check_dir=False)
+    return _AssetFiles(directory=_STATIC / "graphql/assets", check_dir=False)

@@ -1,4 +1,4 @@
-"""Middleware of all requests: request id, security headers, metrics and request log.
+"""Middleware of all requests: request id, path, security headers, metrics and request log.
 
 The id is the client's `X-Request-Id` if it is valid, otherwise a new one. The response and all log
 lines of the request have it. A WebSocket connection is one request.
@@ -48,6 +48,8 @@ class RequestMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             return await self._app(scope, receive, send)
+        sent_path = scope["path"]
+        scope = remove_trailing_slash(scope)
         request_id = _read_request_id(scope)
         api = _API_BY_PATH.get(scope["path"]) or _find_api_by_prefix(scope["path"])
         metrics.REQUEST_API.set(api)
@@ -74,7 +76,7 @@ class RequestMiddleware:
                 log.info(
                     "request",
                     method=scope.get("method", "WEBSOCKET"),
-                    path=scope["path"],
+                    path=sent_path,
                     status=response.status,
                     milliseconds=round((time.monotonic() - started_at) * 1000, 1),
                 )
@@ -114,6 +116,15 @@ class _ResponseSender:
         await self.send({"type": "http.response.start", "status": 500, "headers": headers})
         body = json.dumps({"errors": [error]}).encode()
         await self.send({"type": "http.response.body", "body": body})
+
+
+def remove_trailing_slash(scope: Scope) -> Scope:
+    """Returns the scope with the path that the routes have: `/graphql/` is `/graphql`.
+
+    A redirect would need the server's address, which a proxy may hide, and a slower second request.
+    """
+    path: str = scope["path"]
+    return {**scope, "path": path[:-1]} if path.endswith("/") and path != "/" else scope
 
 
 def _find_api_by_prefix(path: str) -> str:

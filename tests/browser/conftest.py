@@ -51,7 +51,7 @@ class BrowserVisit:
 
     @property
     def strayed(self) -> list[str]:
-        """The addresses on other hosts that a page requested."""
+        """The addresses outside the server that a page requested."""
         return [address for address in self.addresses if not self._is_home(address)]
 
     async def visit(self, key: str | None = ADMINISTRATOR) -> Page:
@@ -89,7 +89,8 @@ class BrowserVisit:
         await (route.continue_() if self._is_home(route.request.url) else route.abort())
 
     def _is_home(self, address: str) -> bool:
-        return urlsplit(address).netloc == urlsplit(self.url).netloc
+        home, requested = urlsplit(self.url), urlsplit(address)
+        return requested.netloc == home.netloc and requested.path.startswith(home.path)
 
 
 @pytest.fixture
@@ -117,25 +118,23 @@ async def chromium() -> AsyncIterator[Browser]:
 
 @pytest.fixture
 async def visitor(client: Client, chromium: Browser) -> AsyncIterator[BrowserVisit]:
-    async with _open_profile(client, chromium) as visit:
+    async with open_profile(client.url, chromium) as visit:
         yield visit
 
 
 @pytest.fixture
 async def phone(client: Client, chromium: Browser) -> AsyncIterator[BrowserVisit]:
     screen = ViewportSize(width=390, height=844)
-    async with _open_profile(
-        client, chromium, viewport=screen, is_mobile=True, has_touch=True
+    async with open_profile(
+        client.url, chromium, viewport=screen, is_mobile=True, has_touch=True
     ) as visit:
         yield visit
 
 
 @contextlib.asynccontextmanager
-async def _open_profile(
-    client: Client, chromium: Browser, **options: Any
-) -> AsyncIterator[BrowserVisit]:
+async def open_profile(url: str, chromium: Browser, **options: Any) -> AsyncIterator[BrowserVisit]:
     context = await chromium.new_context(**options)
-    visit = BrowserVisit(client.url, context)
+    visit = BrowserVisit(url, context)
     await visit.keep_watch()
     yield visit
     await context.close()

@@ -45,7 +45,7 @@ async def test_the_page_holds_no_script_and_names_its_own_assets_only(client: Cl
     assert re.findall(r"<script[^>]*>(?!</script>)", page.text) == []
     named = re.findall(r'(?:src|href)="([^"]*)"', page.text)
     assert len(named) >= 3
-    assert [name for name in named if not name.startswith("/graphql/assets/")] == []
+    assert [name for name in named if not name.startswith("./graphql/assets/")] == []
 
 
 async def test_an_asset_has_a_content_hash_in_its_name_and_is_cached_permanently(
@@ -53,15 +53,24 @@ async def test_an_asset_has_a_content_hash_in_its_name_and_is_cached_permanently
 ) -> None:
     async with client.as_key(None) as anonymous:
         page = await anonymous.http.get("/graphql", headers=HTML)
-        named = re.findall(r'(/graphql/assets/[^"]*)"', page.text)
+        named = re.findall(r'"[.](/graphql/assets/[^"]*)"', page.text)
         assets = [await anonymous.http.get(name) for name in named]
 
+    assert len(assets) >= 3
     for asset in assets:
         assert re.search(r"-[\w-]{8}\.\w+$", asset.url.path)
         assert asset.status_code == 200
         assert asset.headers["Cache-Control"] == "public, max-age=31536000, immutable"
         assert asset.headers["X-Content-Type-Options"] == "nosniff"
         assert asset.headers["Content-Security-Policy"] == page.headers["Content-Security-Policy"]
+
+
+async def test_the_page_with_a_trailing_slash_is_redirected_relatively(client: Client) -> None:
+    """A proxy may serve it below another path, or by another protocol."""
+    async with client.as_key(None) as anonymous:
+        page = await anonymous.http.get("/graphql/", headers=HTML)
+
+    assert (page.status_code, page.headers["location"]) == (307, "../graphql")
 
 
 async def test_a_missing_asset_is_not_found_and_not_cached(client: Client) -> None:

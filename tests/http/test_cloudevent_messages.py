@@ -141,11 +141,6 @@ def test_an_unknown_event_format_is_not_read_as_binary_mode() -> None:
     assert only_error(read) == (415, "BAD_USER_INPUT", ())
 
 
-def test_a_compressed_body_is_not_supported() -> None:
-    assert only_error(read_structured(FIRST, **{"content-encoding": "gzip"}))[0] == 415
-    assert only_event(read_structured(FIRST, **{"content-encoding": "identity"})) == FIRST
-
-
 NO_JSON: list[tuple[bytes, str]] = [
     (b"", "Invalid JSON: Expecting value"),
     (b"{", "Invalid JSON"),

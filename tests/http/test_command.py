@@ -159,7 +159,7 @@ async def test_clients_resume_after_sigterm_closes_sockets_and_streams(
         ended = await process.wait()
 
     assert received.socket.connection.close_code == 1012
-    assert lines == []  # not even `complete`
+    assert lines == [":", ""]  # not even `complete`
     assert ended == 0
 
 

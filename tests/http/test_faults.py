@@ -31,7 +31,7 @@ async def test_health_needs_no_key(client: Client) -> None:
 async def test_the_root_redirects_to_graphql(client: Client) -> None:
     answer = await client.as_key(None).http.get("/")
 
-    assert (answer.status_code, answer.headers["location"]) == (307, "/graphql")
+    assert (answer.status_code, answer.headers["location"]) == (307, "graphql")
 
 
 async def test_a_subscription_by_post_names_the_supported_transports(client: Client) -> None:

@@ -8,10 +8,14 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
 from app.domain.access.caller import Permission
+from app.http.cloudevent_messages import EVENT_MEDIA_TYPE
 from app.store.engine.database import Database
-from tests.client import TIMEOUT_SECONDS, Client
+from tests.client import PROTOCOL, TIMEOUT_SECONDS, Client
+from tests.cloudevent_client import cloud_event
 from tests.conftest import SQLITE, Serve
 from tests.factories import create_api_key
 
@@ -207,6 +211,61 @@ async def test_other_methods_result_in_405(client: Client, method: str) -> None:
     assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD", "POST"}
 
 
+async def test_an_empty_operation_name_is_null(client: Client) -> None:
+    unnamed = {"query": "{ __typename }", "operationName": ""}
+    expected = {"__typename": "Query"}
+
+    posted = await client.http.post("/graphql", json=unnamed)
+    by_get = await client.http.get(
+        "/graphql", params=unnamed | {"variables": "", "extensions": ""}, headers={"accept": JSON}
+    )
+    streamed = await client.http.post("/graphql", json=unnamed, headers={"accept": EVENTS})
+    async with client.socket() as socket:
+        await socket.receive()
+        await socket.send(id="1", type="subscribe", payload=unnamed)
+        message = await socket.receive()
+
+    assert [each.json()["data"] for each in (posted, by_get)] == [expected] * 2
+    assert '{"data":{"__typename":"Query"}' in streamed.text
+    assert message["payload"]["data"] == expected
+
+
+async def test_a_trailing_slash_is_ignored(client: Client) -> None:
+    origin = {"origin": "http://evil.example"}
+    typename = {"query": "{ __typename }"}
+    expected = {"data": {"__typename": "Query"}}
+
+    posted = await client.http.post("/graphql/", json=typename)
+    by_get = await client.http.get(
+        "/graphql/", params=typename, headers={"accept": "text/html,*/*"}
+    )
+    others = [await client.http.get(path) for path in ("/health/", "/event-types/a/schema.json/")]
+    event = await client.http.post(
+        "/cloudevents/", json=cloud_event(), headers={"content-type": EVENT_MEDIA_TYPE}
+    )
+    twice = await client.http.post("/graphql//", json=typename)
+    async with connect(
+        client.url.replace("http", "ws", 1) + "/graphql/", subprotocols=[PROTOCOL]
+    ) as connection:
+        await connection.send(
+            json.dumps(
+                {"type": "connection_init", "payload": {"authorization": f"Bearer {client.key}"}}
+            )
+        )
+        acknowledged = json.loads(await connection.recv())
+    with pytest.raises(InvalidStatus, match="403"):
+        await connect(
+            client.url.replace("http", "ws", 1) + "/graphql/",
+            subprotocols=[PROTOCOL],
+            additional_headers=origin,
+        )
+
+    assert [each.json()["data"] for each in (posted, by_get)] == [expected["data"]] * 2
+    assert [each.status_code for each in (*others, event, twice)] == [200, 404, 202, 404]
+    assert others[1].json()["detail"] == "There is no event type 'a'."
+    assert acknowledged == {"type": "connection_ack"}
+
+
 async def test_a_persisted_query_is_requested_in_full(client: Client) -> None:
     hashed = {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}
 
@@ -252,14 +311,14 @@ async def test_a_subscription_is_streamed_as_events_and_resumes_after_last_event
             "POST", "/graphql", json={"query": query}, headers=headers
         ) as heard:
             lines = heard.aiter_lines()
-            event = [await anext(lines) for _ in range(4)]
+            event = [await anext(lines) for _ in range(6)][2:]
         await client.log_event(summary="later", notification=True)
         resumed = headers | {"last-event-id": event[1].removeprefix("id: ")}
         async with client.http.stream(
             "POST", "/graphql", json={"query": query}, headers=resumed
         ) as heard:
             lines = heard.aiter_lines()
-            missed = [await anext(lines) for _ in range(4)]
+            missed = [await anext(lines) for _ in range(6)][2:]
         failed = await client.http.post("/graphql", json={"query": "{"}, headers=headers)
 
     payload = {"data": {"notificationAdded": {"node": {"summary": "a\nb"}}}}
@@ -284,7 +343,8 @@ async def test_an_idle_event_stream_gets_keep_alive_comments(
         ) as heard,
         asyncio.timeout(TIMEOUT_SECONDS),
     ):
-        assert [line async for line in take_first(2, heard.aiter_lines())] == [":", ""]
+        # The first one is sent at once.
+        assert [line async for line in take_first(4, heard.aiter_lines())] == [":", ""] * 2
 
 
 async def take_first(count: int, lines: AsyncIterator[str]) -> AsyncIterator[str]:
@@ -315,6 +375,6 @@ async def test_an_event_stream_ends_with_its_credential(
         await own_client.execute_field(revoke, id=row["id"])
         lines: list[Any] = [line async for line in heard.aiter_lines()]
 
-    assert lines == []
+    assert lines == [":", ""]
     refused = await reader.http.post("/graphql", json={"query": BELL}, headers={"accept": EVENTS})
     assert refused.status_code == 401

@@ -2,7 +2,8 @@
 // browser tab keeps its own copy and shares it with the other open tabs of this page. Closing the
 // last of them deletes the key.
 
-const STORAGE_KEY = "tocsin:key";
+// Another server may be below another path of the same host.
+const STORAGE_KEY = `tocsin:key:${location.pathname}`;
 const channel = new BroadcastChannel(STORAGE_KEY);
 
 type Message = { asks: true } | { key: string };

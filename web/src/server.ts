@@ -4,7 +4,8 @@ import { type Client, type ClientOptions, createClient } from "graphql-ws";
 
 export type Headers = Record<string, string>;
 
-const PATH = "/graphql";
+// The page has the address of the API, also below the path of a proxy.
+const API_URL = location.origin + location.pathname;
 
 export const authorization = (key: string): Headers => ({ Authorization: `Bearer ${key}` });
 
@@ -13,7 +14,7 @@ export function sendOperation(
   headers: Headers,
   signal?: AbortSignal,
 ): Promise<Response> {
-  return fetch(PATH, {
+  return fetch(API_URL, {
     method: "POST",
     headers: { accept: "application/json", "content-type": "application/json", ...headers },
     body: JSON.stringify(operation),
@@ -24,7 +25,7 @@ export function sendOperation(
 /** Creates a WebSocket client that does not reconnect, because the caller would miss events. */
 export function createSocketClient(headers: Headers, on?: ClientOptions["on"]): Client {
   return createClient({
-    url: new URL(PATH, location.href.replace(/^http/, "ws")).href,
+    url: API_URL.replace(/^http/, "ws"),
     connectionParams: Object.fromEntries(
       Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]),
     ),

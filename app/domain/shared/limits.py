@@ -36,8 +36,8 @@ class Limits:
     )
     body_bytes: int = _limit(
         8_388_608,
-        "Maximum size in bytes of the body of an HTTP request with CloudEvents or GraphQL, and of "
-        "an event in an imported file.",
+        "Maximum size in bytes of the body of an HTTP request with CloudEvents or GraphQL, as sent "
+        "and after decompression, and of an event in an imported file.",
     )
     name_characters: int = _limit(
         255,

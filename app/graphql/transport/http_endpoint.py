@@ -36,7 +36,7 @@ from app.graphql.transport.requests import (
     parse_query_parameters,
 )
 from app.graphql.transport.sse import EventStream
-from app.request_io import RETRY_AFTER_SECONDS, headers_of, receive_body
+from app.request_io import RETRY_AFTER_SECONDS, BodyError, headers_of, receive_body
 
 CreateContext = Callable[[Request, Mapping[str, str]], Awaitable[Context]]
 _HEADERS = {
@@ -44,6 +44,7 @@ _HEADERS = {
     "Vary": "Accept, Authorization, data-partition-id, slb-data-partition-id",
     "X-Content-Type-Options": "nosniff",
 }
+_STREAM_HEADERS = _HEADERS | {"X-Accel-Buffering": "no"}  # nginx then forwards events at once
 
 
 def create_http_endpoint(
@@ -79,7 +80,7 @@ def create_http_endpoint(
                 slot,
             )
             events = stream.stream_events(request.app.state.listeners)
-            return StreamingResponse(events, headers=_HEADERS, media_type=EVENTS)
+            return StreamingResponse(events, headers=_STREAM_HEADERS, media_type=EVENTS)
         document = schema.documents.get_document(operation.query)
         name, variables = operation.operation_name, operation.variables
         try:
@@ -131,10 +132,8 @@ async def _parse_request(
         body = await receive_body(request, max_body_bytes)
     except ClientDisconnect:
         return RequestRejection(400, "The client disconnected before the request was complete.")
-    if body is None:
-        return RequestRejection(
-            413, f"The request body is too large; the maximum is {max_body_bytes:,} bytes."
-        )
+    except BodyError as error:
+        return RequestRejection(error.status, error.message)
     return parse_body(body)
 
 

@@ -223,7 +223,9 @@ def _parse_subscribe(id: str, fields: dict[str, Any]) -> Subscribe:
             f"'operationName' of 'subscribe' must be a string, not {_describe_type(name)}."
         )
     variables = _read_object(payload, "variables", "subscribe")
-    return Subscribe(id, query, name, variables, _read_object(payload, "extensions", "subscribe"))
+    return Subscribe(
+        id, query, name or None, variables, _read_object(payload, "extensions", "subscribe")
+    )
 
 
 def _read_object(fields: dict[str, Any], name: str, kind: str) -> dict[str, Any] | None:

@@ -21,6 +21,7 @@ GRAPHQL_JSON = "application/graphql-response+json"
 EVENTS = "text/event-stream"
 _CHARSETS = ("utf-8", "utf8")
 _MAX_CACHED_CHARACTERS = 300  # longer headers are not cached
+_BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
 _PARAMETERS = ("query", "operationName", "variables", "extensions")
 
 
@@ -85,7 +86,7 @@ def _check_content_type(header: str) -> RequestRejection | None:
 def parse_body(body: bytes) -> Subscribe | RequestRejection:
     """Parses the JSON body of a POST request."""
     try:
-        return _build_request(_decode_json(body.decode()))
+        return _build_request(_decode_json(body.decode().removeprefix(_BYTE_ORDER_MARK)))
     except UnicodeDecodeError:
         return RequestRejection(400, "The request body is not valid UTF-8.")
     except _UnreadableError as error:
@@ -101,7 +102,9 @@ def parse_query_parameters(pairs: Iterable[tuple[str, str]]) -> Subscribe | Requ
         if name in parameters:
             return RequestRejection(400, f"The query parameter {name} is given more than once.")
         try:
-            parameters[name] = _decode_json(value) if name in ("variables", "extensions") else value
+            # Clients send `variables=` for no variables.
+            is_json = value and name in ("variables", "extensions")
+            parameters[name] = _decode_json(value) if is_json else value or None
         except _UnreadableError as error:
             return RequestRejection(400, f"The query parameter {name} {error}.")
     return _build_request(parameters)
@@ -138,4 +141,4 @@ def _build_request(body: Any) -> Subscribe | RequestRejection:
         return RequestRejection(200, "PersistedQueryNotSupported", unsupported)
     if not isinstance(query, str) or not query:
         return RequestRejection(400, "`query` must be a string with the GraphQL document.")
-    return Subscribe("", query, name, variables, extensions)
+    return Subscribe("", query, name or None, variables, extensions)

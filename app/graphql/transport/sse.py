@@ -1,4 +1,5 @@
-"""Responses as server-sent events (graphql-sse, distinct connections): `next`, then `complete`.
+"""Responses as server-sent events (graphql-sse, distinct connections): a comment, then `next` and
+`complete`.
 
 The event ID is the subscription's cursor: `Last-Event-ID` resumes after it. A stream ends without
 `complete` when its credential ends or the server shuts down: clients resume.
@@ -70,6 +71,8 @@ class EventStream:
     async def _stream_until(self, end_futures: Sequence[asyncio.Future[Any]]) -> AsyncIterator[str]:
         next_response = asyncio.ensure_future(anext(self._responses, None))
         try:
+            # Some proxies and clients wait for the first bytes of the body.
+            yield _KEEP_ALIVE
             while True:
                 done, _ = await asyncio.wait(
                     {next_response, *end_futures},
