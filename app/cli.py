@@ -5,7 +5,7 @@ Each command imports its implementation when it runs, so `tocsin --help` imports
 
 from __future__ import annotations
 
-from datetime import datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -19,9 +19,28 @@ main = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions
 keys = typer.Typer(no_args_is_help=True)
 
 
+def _print_version(requested: bool) -> None:
+    if requested:
+        typer.echo(f"tocsin {version('tocsin')}")
+        raise typer.Exit
+
+
 @main.callback()
-def tocsin() -> None:
-    """Tocsin, a GraphQL server for operational events. Settings are TOCSIN_* variables."""
+def tocsin(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            help="Print the version of Tocsin and exit.",
+        ),
+    ] = False,
+) -> None:
+    """Tocsin, a GraphQL server for operational events.
+
+    Settings are environment variables named TOCSIN_*: see docs/reference/settings.md.
+    """
 
 
 @main.command()
@@ -59,10 +78,10 @@ def migrate(
 @main.command()
 def prune(
     before: Annotated[
-        datetime,
+        str,
         typer.Option(
-            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"],
-            help="Date or time in UTC. Older entries are removed.",
+            help="Date or time in UTC, such as 2026-04-10 or 2026-04-10T00:00:00Z. Older entries "
+            "are removed."
         ),
     ],
     dry_run: Annotated[
@@ -157,9 +176,12 @@ def create_key(
         str, typer.Option(help="Name of the key, for example the system that uses it.")
     ],
     permissions: Annotated[
-        list[Permission],
+        list[str],
         typer.Option(
-            "--permission", help="Permission of the key. Repeat it for several permissions."
+            "--permission",
+            help="Permission of the key. Repeat it for several permissions. One of "
+            + ", ".join(each.value for each in Permission)
+            + ".",
         ),
     ],
     organization: Annotated[

@@ -8,7 +8,7 @@ import typer
 
 from app.command_runner import exit_with, format_count, read_settings, run_async, run_on_database
 from app.database_setup import prepare_database
-from app.domain.shared.values import format_instant
+from app.domain.shared.values import format_instant, parse_instant
 from app.services.change_log import pruning
 from app.store.engine.dialect import parse_database_url
 from app.store.migrate import EpochChange, start_new_epoch
@@ -36,11 +36,16 @@ def migrate(*, new_epoch: bool) -> None:
         typer.echo(f"Created the API key of the administrator (shown only once):\n\n  {key}")
 
 
-def prune(before: datetime, *, dry_run: bool) -> None:
-    """`before` is a naive time in UTC."""
+def prune(before: str, *, dry_run: bool) -> None:
+    older_than = parse_instant(before) or parse_instant(f"{before}T00:00:00Z")
+    if older_than is None:
+        exit_with(
+            f"--before: Invalid time {before[:100]!a}. Use a date or a time in UTC: 2026-04-10 or "
+            "2026-04-10T00:00:00Z.",
+            2,
+        )
     configure_logs()
     settings = read_settings()
-    older_than = before.replace(tzinfo=UTC)
     if older_than > datetime.now(UTC):
         exit_with(
             f"--before: {format_instant(older_than)} is in the future. Choose a time in the past.",
@@ -50,4 +55,4 @@ def prune(before: datetime, *, dry_run: bool) -> None:
     number = run_on_database(settings, lambda database: work(database, older_than))
     verb = "Would remove" if dry_run else "Removed"
     entries = format_count(number, "entry", "entries")
-    typer.echo(f"{verb} {entries} from before {format_instant(older_than)} from the change log.")
+    typer.echo(f"{verb} {entries} older than {format_instant(older_than)} from the change log.")

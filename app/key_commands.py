@@ -18,12 +18,13 @@ _OPTIONS = {"expiresAt": "--expires-at", "permissions": "--permission"}
 
 def create_key(
     name: str,
-    permissions: list[Permission],
+    permissions: list[str],
     organization: str,
     expires_at: str | None,
     *,
     every_organization: bool,
 ) -> None:
+    granted = list(map(_parse_permission, permissions))
     settings = read_settings()
     expiration = None if expires_at is None else parse_instant(expires_at)
     if expires_at is not None and expiration is None:
@@ -35,7 +36,7 @@ def create_key(
             database,
             organization,
             name,
-            permissions,
+            granted,
             expiration,
             now,
             settings.limits,
@@ -45,6 +46,14 @@ def create_key(
     key = _require_key(result)
     typer.echo(f"Secret of the new API key {key.id} (shown only once):", err=True)
     typer.echo(result.secret)
+
+
+def _parse_permission(text: str) -> Permission:
+    try:
+        return Permission(text)
+    except ValueError:
+        names = ", ".join(each.value for each in Permission)
+        exit_with(f"--permission: Invalid permission {text[:100]!a}. Use one of {names}.", 2)
 
 
 def list_keys() -> None:

@@ -145,8 +145,10 @@ def _create_export_job(
             _print_to_stderr(str(error))
             return 2 if error.usage else 1
         except RequestError as error:
-            _print_to_stderr(error.message)
-            return 2 if error.code is ErrorCode.INVALID_CURSOR else 1
+            is_usage_error = error.code is ErrorCode.INVALID_CURSOR
+            option = "--after: " if is_usage_error and after is not None else ""
+            _print_to_stderr(f"{option}{error.message}")
+            return 2 if is_usage_error else 1
         _print_to_stderr(f"Exported {format_count(result.events, 'event')}.")
         _print_to_stderr(
             f"To export later events, use --after {result.cursor}"

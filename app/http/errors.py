@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 
+from app.domain.shared.messages import quote_value
 from app.domain.shared.problems import ErrorCode, RequestError
 from app.request_io import RETRY_AFTER_SECONDS, BodyError, RequestTimeoutError
 from app.store.engine.dialect import DATABASE_ERRORS, unavailable_message
@@ -41,6 +45,7 @@ def error_headers(error: RequestError) -> dict[str, str]:
 def register_error_handlers(app: FastAPI) -> None:
     for error_class in (RequestError, *DATABASE_ERRORS):
         app.add_exception_handler(error_class, _handle_error)
+    app.add_exception_handler(HTTPException, _handle_routing_error)
 
 
 def error_response(error: Exception) -> JSONResponse:
@@ -52,6 +57,19 @@ def error_response(error: Exception) -> JSONResponse:
         error = RequestError(ErrorCode.UNAVAILABLE, reason)
     body = {"errors": [{"message": error.message, "extensions": {"code": error.code.value}}]}
     return JSONResponse(body, error_status(error), error_headers(error))
+
+
+async def _handle_routing_error(request: Request, error: Any) -> JSONResponse:
+    """Responds to an HTTPException of Starlette: no route has the path or the method."""
+    path, headers = quote_value(request.url.path), error.headers or {}
+    message = error.detail
+    if error.status_code == 404:
+        message = f"There is nothing at {path}. The GraphQL API is at /graphql."
+    elif error.status_code == 405 and "Allow" in headers:
+        allowed = ", ".join(sorted(headers["Allow"].split(", ")))
+        message = f"{path} does not support the method {request.method}. Use one of {allowed}."
+    body = {"errors": [{"message": message, "extensions": {"code": ErrorCode.BAD_USER_INPUT}}]}
+    return JSONResponse(body, error.status_code, error.headers)
 
 
 async def _handle_error(_request: Request, error: Exception) -> JSONResponse:

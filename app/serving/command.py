@@ -49,7 +49,7 @@ def _check_tokens(settings: Settings) -> None:
     try:
         create_token_verifier(settings)
     except TokenSettingsError as error:
-        exit_with(f"TOCSIN_JWT_*: {error}", 2)
+        exit_with(f"TOCSIN_JWT_{error.setting.upper()}: {error}", 2)
 
 
 def _create_listener(host: str, port: int) -> socket.socket:

@@ -96,7 +96,11 @@ async def test_an_export_selects_events_by_its_options(
             ["--severity", "loud"],
             "--severity: Invalid severity 'loud'. Use one of ERROR, WARN, INFO, SUCCESS.",
         ),
-        (["--after", "abc"], "Invalid cursor."),
+        (
+            ["--after", "abc"],
+            "--after: Invalid cursor. It is damaged or belongs to another organization. "
+            "Start again without a cursor.",
+        ),
         (
             ["--organization", "other"],
             "--organization: There is no organization with the key 'other'.",

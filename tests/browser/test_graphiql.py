@@ -189,10 +189,10 @@ async def test_a_lost_connection_shows_how_to_resume_without_a_gap(visitor: Brow
     await log_example_event(await visitor.visit())
     await expect(result_window(page)).to_contain_text('"received": 1')
 
-    await sockets[0].close(code=1012, reason="Service Restart")
+    await sockets[0].close(code=1012, reason="The server is shutting down. Reconnect.")
 
     await expect(result_window(page)).to_contain_text(
-        "The connection was lost (1012 Service Restart)."
+        "The connection was lost: The server is shutting down (1012)."
     )
     await expect(result_window(page)).to_contain_text("notificationAdded(after: …)")
     message = "".join(

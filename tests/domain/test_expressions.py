@@ -239,6 +239,64 @@ def test_a_syntax_error_has_its_position(text: str, line: int, column: int) -> N
     assert compile_problems(text)[0][:2] == (line, column)
 
 
+@pytest.mark.parametrize(
+    ("text", "column", "message"),
+    [
+        ("", 1, "The expression must not be empty."),
+        (" \n ", 1, "The expression must not be empty."),
+        ("true &&", 8, "The expression ends too early: a value is missing."),
+        ("(true", 6, "The expression ends too early: ')' is missing."),
+        ("1 ? 2", 6, "The expression ends too early: expected ':'."),
+        ("event.severity = 'ERROR'", 16, "Use == to compare."),
+        ("event.severity === 'ERROR'", 18, "Use == to compare."),
+        ("true and true", 6, "Use && instead of and."),
+        ("true or true", 6, "Use || instead of or."),
+        ("not true", 5, "Use ! instead of not."),
+        ("true & true", 6, "Use && for a logical and."),
+        ("true | true", 6, "Use || for a logical or."),
+        ("event.type == 'a", 15, "The text has no closing quotation mark."),
+        ("event.severity <> 'ERROR'", 17, "Unexpected '>'."),
+        ("event.type like 'a'", 12, "Unexpected 'like'."),
+        ("event..type", 7, "Unexpected '..'."),
+        ("a; b", 2, "Unexpected ';'."),
+        ("for == 1", 1, "'for' is a reserved word."),
+        ("has(event)", 5, "has() needs an attribute or a field, for example has(event.content)."),
+        ("foo(event)", 4, "Unknown function 'foo', or a wrong number of arguments."),
+        ("event.type.size(1) > 1", 16, "Unknown function 'size', or a wrong number of arguments."),
+    ],
+)
+def test_the_first_mistake_in_the_syntax_is_explained(text: str, column: int, message: str) -> None:
+    assert compile_problems(text) == [(1, column, message)]
+
+
+@pytest.mark.parametrize(
+    ("text", "problems"),
+    [
+        (
+            "event.severity == 'CRITICAL'",
+            [(16, "Unknown severity 'CRITICAL': expected ERROR, WARN, INFO or SUCCESS.")],
+        ),
+        (
+            "'error' != old.severity || event.outcome in ['SUCCESS', 'FAILED']",
+            [
+                (9, "Unknown severity 'error': expected ERROR, WARN, INFO or SUCCESS."),
+                (42, "Unknown outcome 'FAILED': expected SUCCESS or FAILURE."),
+            ],
+        ),
+        ("event.severity in ['ERROR', 'WARN'] || event.outcome == null", []),
+        ("event.summary == 'CRITICAL' || event.severity == event.summary", []),
+        ("event.tags.exists(severity, severity == 'CRITICAL')", []),
+    ],
+)
+def test_a_comparison_with_a_value_that_an_attribute_never_has_is_found(
+    text: str, problems: list[tuple[int, str]]
+) -> None:
+    expression = compile_valid(text)
+
+    found = [(problem.column, problem.message) for problem in expression.unknown_values]
+    assert sorted(found) == problems
+
+
 _DEEP = (
     "The expression is nested deeper than 32 levels or chains more than 32 operations. "
     "Split it into several rules."

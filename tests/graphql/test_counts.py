@@ -316,6 +316,22 @@ async def test_no_other_value_is_a_duration(client: Client, value: Any) -> None:
     assert "Invalid Duration: expected an ISO 8601 duration" in answer["errors"][0]["message"]
 
 
+async def test_an_invalid_literal_is_quoted_and_has_its_location(client: Client) -> None:
+    answer = await client.execute(
+        '{ eventCounts(by: [], every: "1M", filter: { occurredAt: { from: "yesterday", to: 5 } }) '
+        "{ count } }"
+    )
+
+    errors = [
+        (error["message"].partition(":")[0], error["locations"]) for error in answer["errors"]
+    ]
+    assert errors == [
+        ('Invalid Duration "1M"', [{"line": 1, "column": 30}]),
+        ('Invalid DateTime "yesterday"', [{"line": 1, "column": 66}]),
+        ("Invalid DateTime 5", [{"line": 1, "column": 83}]),
+    ]
+
+
 async def test_a_duration_can_be_a_literal(client: Client) -> None:
     rows = await client.execute_field(
         """{ eventCounts(by: [], every: "PT1H30M", filter: {occurredAt: {

@@ -40,6 +40,27 @@ TESTED_ELSEWHERE = {
 }
 
 
+@pytest.mark.parametrize(
+    "mutation",
+    [
+        'deleteEvent(id: "nope")',
+        'updateEvent(input: { id: "nope" })',
+        'correlateEvents(eventId: "nope", relatedIds: [])',
+        'deleteEventType(id: "nope")',
+        'retireGuardRule(id: "nope")',
+        'deleteDuplicationRule(id: "nope")',
+        'resetDuplication(ruleId: "nope")',
+        'revokeApiKey(id: "nope")',
+    ],
+)
+async def test_an_invalid_id_in_a_mutation_is_quoted(client: Client, mutation: str) -> None:
+    payload = await client.execute_field(
+        f"mutation {{ {mutation} {{ userErrors {{ message }} }} }}"
+    )
+
+    assert {"message": "Invalid ID 'nope': expected a UUID."} in payload["userErrors"]
+
+
 async def fetch_error(client: Client, text: str, **variables: Any) -> tuple[int, dict[str, Any]]:
     """Returns the HTTP status and the only error. The error over a socket must be the same."""
     body = {"query": text, "variables": variables}

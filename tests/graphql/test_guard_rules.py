@@ -181,6 +181,7 @@ async def test_a_retired_rule_is_not_enforced(client: Client) -> None:
         ("event.fields.volume > 1", 1, 13),
         ("event.fields.volume_mcf >\n  'a'", 1, 25),
         ("event.fields.volume_mcf > ", 1, 27),
+        ("true &&\n event.severity == 'CRITICAL'", 2, 17),
     ],
 )
 async def test_an_invalid_expression_is_rejected_with_line_and_column(

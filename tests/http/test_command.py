@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
+from importlib.metadata import version
 from pathlib import Path
 from socket import gaierror
 from urllib.parse import unquote
@@ -336,6 +337,10 @@ def test_a_count_uses_singular_and_plural() -> None:
 
     assert counts == ["0 entries", "1 entry", "1,000 entries"]
     assert format_count(2, "event") == "2 events"
+
+
+async def test_the_version_is_printed(tmp_path: Path) -> None:
+    assert await run_command(tmp_path, "--version") == (0, f"tocsin {version('tocsin')}\n", "")
 
 
 async def test_the_printed_schema_equals_the_schema_file(tmp_path: Path) -> None:

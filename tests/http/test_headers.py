@@ -275,3 +275,17 @@ async def test_sockets_accept_pages_of_the_public_url_and_of_allowed_origins(
         statuses = {origin: await open_handshake(client, origin=origin) for origin in tried}
 
     assert statuses == tried
+
+
+async def test_an_unknown_path_or_method_is_explained_as_other_errors_are(client: Client) -> None:
+    answers = [
+        await client.http.get("/nowhere"),
+        await client.http.delete("/health"),
+        await client.http.delete("/graphql"),
+    ]
+
+    assert [(each.status_code, each.json()["errors"][0]["message"]) for each in answers] == [
+        (404, "There is nothing at '/nowhere'. The GraphQL API is at /graphql."),
+        (405, "'/health' does not support the method DELETE. Use one of GET, HEAD."),
+        (405, "'/graphql' does not support the method DELETE. Use one of GET, HEAD, POST."),
+    ]

@@ -138,6 +138,11 @@ async def test_each_mistake_is_reported_in_one_line_and_no_key_is_created(
             "--expires-at: Invalid time 'tomorrow'. "
             "Use a time with an offset, for example 2027-01-01T00:00:00Z.",
         ),
+        ("create", "--name", "a", "--permission", "EVENT_REED"): (
+            2,
+            "--permission: Invalid permission 'EVENT_REED'. Use one of EVENT_READ, EVENT_CREATE, "
+            "EVENT_UPDATE, EVENT_DELETE, EVENT_TYPE_MANAGE, RULE_MANAGE, ORGANIZATION_MANAGE.",
+        ),
         (*CREATE, "a", "--organization", "nowhere"): (
             1,
             "--organization: There is no organization 'nowhere'.",

@@ -148,6 +148,17 @@ async def test_pruning_in_batches_removes_exactly_the_old_entries(
     assert events == 8
 
 
+async def test_an_invalid_time_is_an_error_with_the_accepted_formats(tmp_path: Path) -> None:
+    answer = await run_command(tmp_path, "prune", "--before", "2020")
+
+    assert answer == (
+        2,
+        "",
+        "--before: Invalid time '2020'. Use a date or a time in UTC: 2026-04-10 or "
+        "2026-04-10T00:00:00Z.\n",
+    )
+
+
 async def test_a_time_in_the_future_is_rejected(tmp_path: Path) -> None:
     answer = await run_command(tmp_path, "prune", "--before", "2999-01-01")
 
@@ -230,7 +241,7 @@ async def read_epoch(database_url: str) -> str:
     return epoch
 
 
-WHAT = "entries from before 2026-01-02T00:00:00.000000Z from the change log."
+WHAT = "entries older than 2026-01-02T00:00:00.000000Z from the change log."
 
 
 async def set_entry_times(database: Database, instant: datetime) -> None:

@@ -82,7 +82,10 @@ async def test_the_header_selects_among_the_organizations_of_a_token(server: Cli
     for refused, key in ((gone, "gone"), (foreign, "default")):
         assert refused.status_code == 403
         [error] = refused.json()["errors"]
-        assert error["message"] == f"The access token has no access to the organization '{key}'."
+        assert error["message"] == (
+            f"The access token has no access to the organization '{key}'. "
+            "Select another one with the header data-partition-id."
+        )
         assert error["extensions"] == {"code": "FORBIDDEN"}
 
 

@@ -61,25 +61,27 @@ function sortSchema(result: Result): Result {
 }
 
 function connectionLost(
-  close: string,
+  close: CloseEvent,
   field: FieldNode | undefined,
   newest: Result | undefined,
 ): Result {
   const cursor = field && newest?.data?.[(field.alias ?? field.name).value]?.cursor;
-  const lost = `The connection was lost (${close}).`;
+  const [reason] = close.reason.split(". ");
+  const why = reason ? `: ${reason.replace(/\.$/, "")}` : "";
+  const lost = `The connection was lost${why} (${close.code}).`;
   if (!cursor) return failure(`${lost} Start the subscription again.`);
   const resume = `To resume without a gap, use ${field.name.value}(after: …) with the cursor below.`;
   // The cursor has a key of its own because quotes inside the message would be escaped.
   return { ...failure(`${lost} ${resume}`), after: cursor } as Result;
 }
 
-function explainClose(reason: unknown, onLost: (close: string) => Result): Result {
+function explainClose(reason: unknown, onLost: (close: CloseEvent) => Result): Result {
   if (Array.isArray(reason)) return { errors: reason };
   if (!(reason instanceof CloseEvent)) {
     return failure("The WebSocket connection failed. Start the subscription again.");
   }
+  if (!isCredentialClose(reason)) return onLost(reason);
   const close = `${reason.code} ${reason.reason}`.trim();
-  if (!isCredentialClose(reason)) return onLost(close);
   return failure(`${REJECTED} If you added an organization header, check it. (${close})`);
 }
 
@@ -116,7 +118,7 @@ function subscribe(
               update();
             },
             error(reason) {
-              const lost = (close: string) => connectionLost(close, field, newestFirst[0]);
+              const lost = (close: CloseEvent) => connectionLost(close, field, newestFirst[0]);
               update(explainClose(reason, lost), true);
               if (!isConnected && isCredentialClose(reason)) onRejected();
             },

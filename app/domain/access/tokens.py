@@ -33,7 +33,14 @@ _LATEST_SECONDS = int((datetime(9999, 1, 1, tzinfo=UTC) - _EPOCH).total_seconds(
 
 
 class TokenSettingsError(ValueError):
-    """A setting for access tokens is invalid, so the server must not start."""
+    """A setting for access tokens is invalid, so the server must not start.
+
+    `setting` is its name without the prefix of these settings.
+    """
+
+    def __init__(self, setting: str, message: str) -> None:
+        super().__init__(message)
+        self.setting = setting
 
 
 @dataclass(frozen=True)
@@ -62,8 +69,9 @@ def check_leeway(seconds: int) -> None:
     """Raises TokenSettingsError if the leeway is out of range."""
     if not 0 <= seconds <= MAX_LEEWAY_SECONDS:
         raise TokenSettingsError(
+            "leeway_seconds",
             f"Invalid leeway of {seconds:,} seconds for access tokens: "
-            f"expected 0 to {MAX_LEEWAY_SECONDS:,} seconds."
+            f"expected 0 to {MAX_LEEWAY_SECONDS:,} seconds.",
         )
 
 

@@ -199,6 +199,13 @@ def _format_message(error: ValidationError) -> str:
     )
 
 
+def _format_limit(limit: object) -> str:
+    """Formats a limit as its author wrote it: whole numbers without `.0`."""
+    if isinstance(limit, float) and limit.is_integer() and abs(limit) < 2**53:
+        return quote_value(int(limit))
+    return quote_value(limit)
+
+
 def _describe_expected(kind: ValidationErrorKind) -> str:
     """Describes the values that the violated keyword allows."""
     match kind:
@@ -209,9 +216,9 @@ def _describe_expected(kind: ValidationErrorKind) -> str:
             more = len(options) - _MAX_LISTED_OPTIONS
             return f"one of {names} or {more:,} more" if more > 0 else f"one of {names}"
         case ValidationErrorKind.Minimum(limit=limit):
-            return f"a number of at least {quote_value(limit)}"
+            return f"a number of at least {_format_limit(limit)}"
         case ValidationErrorKind.Maximum(limit=limit):
-            return f"a number of at most {quote_value(limit)}"
+            return f"a number of at most {_format_limit(limit)}"
         case ValidationErrorKind.MinLength(limit=limit):
             return f"at least {format_count(limit, 'character')}"
         case ValidationErrorKind.MaxLength(limit=limit):

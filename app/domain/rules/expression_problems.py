@@ -30,17 +30,24 @@ def parse_cel_errors(error: str, text: str) -> Iterator[tuple[int, str]]:
     """Parses CEL's error message. Yields the offset and the message of each error."""
     matches = list(_CEL_ERROR.finditer(error))
     if not matches:
-        yield 0, _translate_message(_STATUS_CODE.sub("", error))
+        yield 0, _translate_message(_STATUS_CODE.sub("", error), text, 0)
     line_starts = [0, *(newline.end() for newline in re.finditer("\n", text))]
+    has_syntax_error = False
     for match in matches:
-        if any(sign in match["message"] for sign in _FOLLOW_UP_ERRORS):
+        message = _STATUS_CODE.sub("", match["message"])
+        is_syntax_error = message.startswith(_SYNTAX_ERROR)
+        # The parser continues after a syntax error, and most of its later errors follow from it.
+        if any(sign in message for sign in _FOLLOW_UP_ERRORS) or (
+            has_syntax_error and is_syntax_error
+        ):
             continue
+        has_syntax_error = has_syntax_error or is_syntax_error
         line, column = int(match["line"]), int(match["column"])
         # CEL reports -1:-1 if it does not know the position.
         offset = (
             line_starts[min(line, len(line_starts)) - 1] + max(column, 1) - 1 if line > 0 else 0
         )
-        yield offset, _translate_message(match["message"])
+        yield offset, _translate_message(message.removeprefix(_SYNTAX_ERROR), text, offset)
 
 
 MAX_DEPTH = 32
@@ -55,6 +62,7 @@ _CEL_ERROR = re.compile(
     r"^(?:[A-Z_]+: )?ERROR: <input>:(?P<line>-?\d+):(?P<column>-?\d+): (?P<message>.*)$", re.M
 )
 # Signs of an error that only follows from another one.
+_SYNTAX_ERROR = "Syntax error: "
 _FOLLOW_UP_ERRORS = ("'*error*'", "<<nil>>")
 _STATUS_CODE = re.compile(r"^[A-Z_]+: | \[[A-Z_]+\]$")
 _TRANSLATIONS: list[tuple[re.Pattern[str], str]] = [
@@ -71,14 +79,52 @@ _TRANSLATIONS: list[tuple[re.Pattern[str], str]] = [
         re.compile(r"undeclared reference to '(.+)' \(in container ''\)"),
         r"Unknown name '\1'. The available variables are event, old and now.",
     ),
+    (re.compile(r"reserved identifier: (.+)"), r"'\1' is a reserved word."),
+    (
+        re.compile(r"has\(\) argument must be a field selection"),
+        "has() needs an attribute or a field, for example has(event.content).",
+    ),
+    # A set of tokens that has `true` is that of all values.
+    (
+        re.compile(r"mismatched input '<EOF>' expecting \{.*'true'.*\}"),
+        "The expression ends too early: a value is missing.",
+    ),
+    (
+        re.compile(r"mismatched input '<EOF>' expecting \{?(.+?)\}?"),
+        r"The expression ends too early: expected \1.",
+    ),
+    (re.compile(r"missing (.+) at '<EOF>'"), r"The expression ends too early: \1 is missing."),
+    (re.compile(r"missing (.+) at (.+)"), r"\1 is missing before \2."),
+    (re.compile(r"token recognition error at: '=.*'"), "Use == to compare."),
+    (re.compile(r"token recognition error at: '&.*'"), "Use && for a logical and."),
+    (re.compile(r"token recognition error at: '\|.*'"), "Use || for a logical or."),
+    (
+        re.compile(r"token recognition error at: '[\"'].*'"),
+        "The text has no closing quotation mark.",
+    ),
+    (re.compile(r"token recognition error at: '(.+?)\s*'"), r"Unexpected '\1'."),
+    (re.compile(r"(?:mismatched|extraneous) input 'and' expecting .*"), "Use && instead of and."),
+    (re.compile(r"(?:mismatched|extraneous) input 'or' expecting .*"), "Use || instead of or."),
+    (
+        re.compile(
+            r"(?:(?:mismatched|extraneous) input|no viable alternative at input) '(.+?)'"
+            r"(?: expecting .*)?"
+        ),
+        r"Unexpected '\1'.",
+    ),
 ]
+# The position of a function is that of its parenthesis.
+_UNKNOWN_FUNCTION = re.compile(r"undeclared reference to '(.+)' \(in container ''\)")
 _OVERLOAD_ERROR = re.compile(
     r"found no matching overload for '(?P<function>.+)' applied to '(?P<arguments>.*)'"
 )
 
 
-def _translate_message(message: str) -> str:
-    message = _STATUS_CODE.sub("", message)
+def _translate_message(message: str, text: str, offset: int) -> str:
+    if (match := _UNKNOWN_FUNCTION.fullmatch(message)) and text.startswith("(", offset):
+        return f"Unknown function '{match[1]}', or a wrong number of arguments."
+    if message.endswith("expecting <EOF>") and re.search(r"(?<![\w.])not\s+$", text[:offset]):
+        return "Use ! instead of not."
     if match := _OVERLOAD_ERROR.fullmatch(message):
         arguments = re.sub(r"wrapper\((\w+)\)", r"\1", match["arguments"]).replace("tocsin.", "")
         function = match["function"].replace("_", " ").strip(" @")

@@ -18,6 +18,7 @@ from cel_expr_python import cel
 from google.protobuf.message import DecodeError
 
 from app.domain.event_types.patterns import is_portable_pattern
+from app.domain.events.severity import Outcome, Severity
 from app.domain.events.state import EventState
 from app.domain.rules.expression_costs import estimate_cost
 from app.domain.rules.expression_messages import (
@@ -54,13 +55,15 @@ class Expression:
     """An expression compiled for the fields of an event type.
 
     `type_fields` is None for events of all types. `field_names` are the custom fields that the
-    expression uses, `steps` is its maximum cost.
+    expression uses, `steps` is its maximum cost. `unknown_values` are comparisons with values that
+    an attribute never has: a rule with them is not saved, but one that was saved stays in effect.
     """
 
     text: str
     type_fields: TypeFields
     field_names: frozenset[str]
     steps: int
+    unknown_values: tuple[ExpressionProblem, ...]
     environments: _Environments = field(repr=False, compare=False)
     program: Any = field(repr=False, compare=False)
 
@@ -144,9 +147,16 @@ def _compile_cached(
         steps = estimate_cost(tree, type_fields, limits)
         _validate_result(tree, steps, limits)
         field_names = _find_field_names(tree)
+        unknown_values = tuple(
+            expression_problem(message, text, parsed.offsets.get(node.id, 0))
+            for node in parsed.iterate_nodes()
+            for message in _find_unknown_values(node)
+        )
         _replace_instant_has_checks(tree, environments.messages)
         program = environments.runner.deserialize(tree.serialize())
-        return Expression(text, type_fields, field_names, steps, environments, program)
+        return Expression(
+            text, type_fields, field_names, steps, unknown_values, environments, program
+        )
     except _ExpressionError as error:
         problems = [
             expression_problem(message, text, offset) for offset, message in sorted(error.errors)
@@ -186,6 +196,8 @@ def _parse_tree(text: str, environment: Any, *, disable_check: bool = False) -> 
 
 
 def _validate_expression_text(text: str, limits: Limits) -> None:
+    if not text.strip():
+        raise _ExpressionError([(0, "The expression must not be empty.")])
     if problems := validate_text(text, limits.expression_characters, "expression"):
         raise _ExpressionError([(0, problem.message) for problem in problems])
 
@@ -208,6 +220,29 @@ def _validate_tree(tree: ExpressionTree, limits: Limits) -> None:
         errors.append((0, message))
     if errors:
         raise _ExpressionError(errors)
+
+
+_KNOWN_VALUES: dict[str, list[str]] = {
+    "severity": [each.value for each in Severity],
+    "outcome": [each.value for each in Outcome],
+}
+
+
+def _find_unknown_values(node: Node) -> Iterator[str]:
+    """Describes the values that the attribute of an event is compared with, and never has."""
+    if node.WhichOneof("kind") != "call" or node.call.function not in ("_==_", "_!=_", "@in"):
+        return
+    operands = child_nodes(node)
+    for attribute, other in (operands, reversed(operands)):
+        name = attribute.select.field
+        if name not in _KNOWN_VALUES or attribute.select.operand.ident.name not in ("event", "old"):
+            continue
+        compared = other.list.elements if node.call.function == "@in" else [other]
+        for value in map(literal_string, compared):
+            if value is not None and value not in _KNOWN_VALUES[name]:
+                *others, last = _KNOWN_VALUES[name]
+                expected = f"{', '.join(others)} or {last}"
+                yield f"Unknown {name} {quote_value(value)}: expected {expected}."
 
 
 def _validate_result(tree: ExpressionTree, steps: int, limits: Limits) -> None:

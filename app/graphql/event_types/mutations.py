@@ -154,7 +154,7 @@ class EventTypeMutations:
         event_type_id = parse_id(id)
         if event_type_id is None:
             return EventTypePayload.from_result(
-                EventTypeResult(problems=(invalid_id_problem("id"),))
+                EventTypeResult(problems=(invalid_id_problem(id, "id"),))
             )
         deleted = await event_type_commands.delete_event_type(
             info.context.database, info.context.command, event_type_id
@@ -221,7 +221,7 @@ class EventTypeMutations:
         event_type_id = parse_id(id)
         if event_type_id is None:
             return EventTypePayload.from_result(
-                EventTypeResult(problems=(invalid_id_problem("id"),))
+                EventTypeResult(problems=(invalid_id_problem(id, "id"),))
             )
         context = info.context
         return EventTypePayload.from_result(
@@ -259,7 +259,7 @@ class EventTypeMutations:
         parsed_type_id = parse_id(event_type_id)
         if parsed_type_id is None:
             return EventTypePayload.from_result(
-                EventTypeResult(problems=(invalid_id_problem("eventTypeId"),))
+                EventTypeResult(problems=(invalid_id_problem(event_type_id, "eventTypeId"),))
             )
         context = info.context
         return EventTypePayload.from_result(
@@ -355,7 +355,8 @@ class EventTypeMutations:
     ) -> EventTypePayload:
         ids = [parse_id(field_id) for field_id in field_ids]
         if None in ids:
-            problem = invalid_id_problem("fieldIds", str(ids.index(None)))
+            index = ids.index(None)
+            problem = invalid_id_problem(field_ids[index], "fieldIds", str(index))
             return EventTypePayload.from_result(EventTypeResult(problems=(problem,)))
         edit = event_type_draft.reorder_fields(
             [field_id for field_id in ids if field_id is not None]
@@ -397,7 +398,7 @@ class EventTypeMutations:
         parsed_type_id = parse_id(event_type_id)
         if parsed_type_id is None:
             return _build_rule_payload(
-                EventTypeResult(problems=(invalid_id_problem("eventTypeId"),))
+                EventTypeResult(problems=(invalid_id_problem(event_type_id, "eventTypeId"),))
             )
         context = info.context
         result = await event_type_commands.add_conditional_rule(
@@ -477,7 +478,7 @@ async def _apply_edit(
 ) -> EventTypeResult:
     event_type_id = parse_id(id)
     if event_type_id is None:
-        return EventTypeResult(problems=(invalid_id_problem(*id_path),))
+        return EventTypeResult(problems=(invalid_id_problem(id, *id_path),))
     context = info.context
     return await event_type_commands.edit_event_type(
         context.database, context.command, event_type_id, edit, *id_path, if_version=if_version
@@ -494,7 +495,7 @@ async def _apply_part_edit(
     id_path = ("input", "id") if attributes else ("id",)
     part_id = parse_id(id)
     if part_id is None:
-        return EventTypeResult(problems=(invalid_id_problem(*id_path),))
+        return EventTypeResult(problems=(invalid_id_problem(id, *id_path),))
     context = info.context
     return await event_type_commands.edit_part(
         context.database, context.command, table, part_id, edit(part_id, *attributes), *id_path

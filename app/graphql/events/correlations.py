@@ -8,11 +8,12 @@ from uuid import UUID
 import strawberry
 
 from app.domain.events.correlations import Relation
-from app.domain.shared.problems import Problem, invalid_input
+from app.domain.shared.problems import Problem
 from app.domain.shared.values import parse_id
 from app.graphql.events.mutations import EventPayload
 from app.graphql.shared.context import Info
 from app.graphql.shared.examples import with_example
+from app.graphql.shared.nodes import invalid_id_problem
 from app.graphql.types.user_error import to_user_errors
 from app.services.events import correlations
 
@@ -122,5 +123,5 @@ async def _apply_change(
 def _parse_id(text: str, problems: list[Problem], *path: str) -> UUID | None:
     parsed_id = parse_id(text)
     if parsed_id is None:
-        problems.append(invalid_input(f"Invalid ID {text[:100]!a}: expected a UUID.", *path))
+        problems.append(invalid_id_problem(text, *path))
     return parsed_id

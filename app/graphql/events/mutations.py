@@ -259,7 +259,7 @@ class EventMutations:
     ) -> UpdateEventPayload:
         event_id = parse_id(input.id)
         report = (
-            ReportResult(problems=(invalid_id_problem("id"),))
+            ReportResult(problems=(invalid_id_problem(input.id, "id"),))
             if event_id is None
             else await events.update_event(
                 info.context.database,
@@ -347,6 +347,6 @@ class EventMutations:
 async def _change_event(id: str, info: Info, service: Any, *arguments: Any) -> EventPayload:
     event_id: UUID | None = parse_id(id)
     if event_id is None:
-        return EventPayload.from_report(ReportResult(problems=(invalid_id_problem("id"),)))
+        return EventPayload.from_report(ReportResult(problems=(invalid_id_problem(id, "id"),)))
     report = await service(info.context.database, info.context.command, event_id, *arguments)
     return EventPayload.from_report(report)

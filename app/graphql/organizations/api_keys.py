@@ -127,7 +127,8 @@ class ApiKeyMutations:
     ) -> ApiKeyPayload:
         key_id = parse_id(id)
         if key_id is None:
-            return ApiKeyPayload.from_result(ApiKeyResult(problems=(invalid_id_problem("id"),)))
+            problem = invalid_id_problem(id, "id")
+            return ApiKeyPayload.from_result(ApiKeyResult(problems=(problem,)))
         result = await keys.revoke(info.context.database, info.context.command, key_id)
         info.context.evict_cached_caller(key_id)
         return ApiKeyPayload.from_result(result)

@@ -250,7 +250,9 @@ class DuplicationRuleMutations:
         parsed_type_id = None if input.event_type_id is None else parse_id(input.event_type_id)
         if input.event_type_id is not None and parsed_type_id is None:
             return DuplicationRulePayload.from_result(
-                DuplicationRuleResult(problems=(invalid_id_problem("input", "eventTypeId"),))
+                DuplicationRuleResult(
+                    problems=(invalid_id_problem(input.event_type_id, "input", "eventTypeId"),)
+                )
             )
         attributes, enabled = input.to_domain(), input.enabled is not False
         context = info.context
@@ -286,7 +288,7 @@ class DuplicationRuleMutations:
         rule_id, context = parse_id(input.id), info.context
         if rule_id is None:
             return DuplicationRulePayload.from_result(
-                DuplicationRuleResult(problems=(invalid_id_problem("input", "id"),))
+                DuplicationRuleResult(problems=(invalid_id_problem(input.id, "input", "id"),))
             )
         result = await duplication_rules.update_rule(
             context.database, context.command, rule_id, input.to_domain()
@@ -312,7 +314,7 @@ class DuplicationRuleMutations:
         rule_id, context = parse_id(id), info.context
         if rule_id is None:
             return DuplicationRulePayload.from_result(
-                DuplicationRuleResult(problems=(invalid_id_problem("id"),))
+                DuplicationRuleResult(problems=(invalid_id_problem(id, "id"),))
             )
         result = await duplication_rules.delete_rule(context.database, context.command, rule_id)
         return DuplicationRulePayload.from_result(result)
@@ -345,7 +347,7 @@ class DuplicationRuleMutations:
     ) -> ResetDuplicationPayload:
         parsed_rule_id, context = None if rule_id is None else parse_id(rule_id), info.context
         if rule_id is not None and parsed_rule_id is None:
-            problems = [invalid_id_problem("ruleId")]
+            problems = [invalid_id_problem(rule_id, "ruleId")]
             return ResetDuplicationPayload(cleared_count=0, user_errors=to_user_errors(problems))
         result = await duplication_rules.reset_rules(
             context.database, context.command, parsed_rule_id

@@ -249,7 +249,7 @@ class GuardRuleMutations:
         if input.event_type_id is not None:
             parsed_type_id = parse_id(input.event_type_id)
             if parsed_type_id is None:
-                return _build_invalid_id_payload("input", "eventTypeId")
+                return _build_invalid_id_payload(input.event_type_id, "input", "eventTypeId")
         context = info.context
         result = await guard_rules.create_rule(
             context.database, context.command, parsed_type_id, input.to_domain()
@@ -283,7 +283,7 @@ class GuardRuleMutations:
     ) -> GuardRulePayload:
         rule_id, context = parse_id(input.id), info.context
         if rule_id is None:
-            return _build_invalid_id_payload("input", "id")
+            return _build_invalid_id_payload(input.id, "input", "id")
         result = await guard_rules.update_draft(
             context.database, context.command, rule_id, input.to_domain()
         )
@@ -321,7 +321,7 @@ class GuardRuleMutations:
     ) -> GuardRulePayload:
         rule_id, context = parse_id(id), info.context
         if rule_id is None:
-            return _build_invalid_id_payload("id")
+            return _build_invalid_id_payload(id, "id")
         result = await guard_rules.publish_rule(context.database, context.command, rule_id, version)
         return GuardRulePayload.from_result(result)
 
@@ -344,10 +344,11 @@ class GuardRuleMutations:
     async def retire_guard_rule(self, info: Info, id: RuleId) -> GuardRulePayload:
         rule_id, context = parse_id(id), info.context
         if rule_id is None:
-            return _build_invalid_id_payload("id")
+            return _build_invalid_id_payload(id, "id")
         result = await guard_rules.retire_rule(context.database, context.command, rule_id)
         return GuardRulePayload.from_result(result)
 
 
-def _build_invalid_id_payload(*id_path: str) -> GuardRulePayload:
-    return GuardRulePayload.from_result(GuardRuleResult(problems=(invalid_id_problem(*id_path),)))
+def _build_invalid_id_payload(id: str, *id_path: str) -> GuardRulePayload:
+    problem = invalid_id_problem(id, *id_path)
+    return GuardRulePayload.from_result(GuardRuleResult(problems=(problem,)))

@@ -21,14 +21,18 @@ def format_id(row_id: UUID) -> strawberry.ID:
     return strawberry.ID(str(row_id))
 
 
-def invalid_id_problem(*argument: str) -> Problem:
+def invalid_id_problem(text: str, *argument: str) -> Problem:
     """Returns the problem of an invalid ID in an argument of a mutation."""
-    return invalid_input("Invalid ID: expected a UUID.", *argument)
+    return invalid_input(_invalid_id_message(text), *argument)
 
 
 def parse_id_argument(text: str, *argument: str) -> UUID:
     """Returns the ID in an argument of a query. Raises RequestError BAD_USER_INPUT if invalid."""
     parsed_id = parse_id(text)
     if parsed_id is None:
-        raise bad_user_input(f"Invalid ID {text[:100]!r}: expected a UUID.", *argument)
+        raise bad_user_input(_invalid_id_message(text), *argument)
     return parsed_id
+
+
+def _invalid_id_message(text: str) -> str:
+    return f"Invalid ID {text[:100]!a}: expected a UUID."

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
 import strawberry
-from graphql import GraphQLError, Undefined, ValueNode
+from graphql import GraphQLError, Undefined, ValueNode, print_ast
 from graphql.utilities import value_from_ast_untyped
 from pydantic import TypeAdapter, ValidationError
 from strawberry.scalars import JSON
@@ -20,11 +21,14 @@ from app.domain.shared.values import format_instant, parse_instant
 def _parse_datetime(value: Any) -> datetime:
     instant = parse_instant(value) if isinstance(value, str) else None
     if instant is None:
-        raise GraphQLError(
-            "Invalid DateTime: expected an RFC 3339 time with an offset, such as "
-            "'2026-04-10T10:30:00Z', in the years 0001 to 9999."
-        )
+        raise GraphQLError(f"Invalid DateTime: {_EXPECTED_DATETIME}")
     return instant
+
+
+_EXPECTED_DATETIME = (
+    "expected an RFC 3339 time with an offset, such as '2026-04-10T10:30:00Z', in the years 0001 "
+    "to 9999."
+)
 
 
 _DURATION_PATTERN = re.compile(
@@ -39,10 +43,31 @@ def _parse_duration(value: Any) -> timedelta:
             return _TIMEDELTA_ADAPTER.validate_python(value)
         except ValidationError:
             pass  # exceeds the range of timedelta
-    raise GraphQLError(
-        "Invalid Duration: expected an ISO 8601 duration in weeks, days, hours, minutes and "
-        "seconds, such as 'PT15M' or 'P7D'. Months and years are not allowed: their length varies."
-    )
+    raise GraphQLError(f"Invalid Duration: {_EXPECTED_DURATION}")
+
+
+_EXPECTED_DURATION = (
+    "expected an ISO 8601 duration in weeks, days, hours, minutes and seconds, such as 'PT15M' or "
+    "'P7D'. Months and years are not allowed: their length varies."
+)
+
+
+def _create_literal_parser(
+    name: str, expected: str, parse_value: Callable[[Any], Any]
+) -> Callable[[ValueNode, dict[str, Any] | None], Any]:
+    """Creates the parser of a literal, whose error has the literal and its location.
+
+    graphql-core adds both to the error of a variable, but only the location of a literal.
+    """
+
+    def parse_literal(node: ValueNode, variables: dict[str, Any] | None = None) -> Any:
+        try:
+            return parse_value(value_from_ast_untyped(node, variables))
+        except GraphQLError:
+            literal = print_ast(node)[:100]
+            raise GraphQLError(f"Invalid {name} {literal}: {expected}", node) from None
+
+    return parse_literal
 
 
 def format_duration(duration: timedelta) -> Any:
@@ -83,6 +108,7 @@ SCALARS: dict[object, ScalarDefinition] = {
         specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
         serialize=format_instant,
         parse_value=_parse_datetime,
+        parse_literal=_create_literal_parser("DateTime", _EXPECTED_DATETIME, _parse_datetime),
     ),
     timedelta: strawberry.scalar(
         name="Duration",
@@ -91,6 +117,7 @@ SCALARS: dict[object, ScalarDefinition] = {
         specified_by_url="https://www.iso.org/iso-8601-date-and-time-format.html",
         serialize=format_duration,
         parse_value=_parse_duration,
+        parse_literal=_create_literal_parser("Duration", _EXPECTED_DURATION, _parse_duration),
     ),
     JSON: strawberry.scalar(
         name="JSON",

@@ -176,5 +176,8 @@ async def _caller_from_claims(
 
 
 def _organization_forbidden_error(credential: str, organization_key: str) -> RequestError:
-    message = f"The {credential} has no access to the organization {organization_key[:100]!a}."
+    message = (
+        f"The {credential} has no access to the organization {organization_key[:100]!a}. "
+        "Select another one with the header data-partition-id."
+    )
     return RequestError(ErrorCode.FORBIDDEN, message)

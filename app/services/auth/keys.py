@@ -60,7 +60,9 @@ async def authenticate_secret(session: AsyncSession, secret: str, now: datetime)
             if key.expires_at is not None and key.expires_at <= now:
                 raise InactiveCredentialError("The API key has expired.")
             return key
-    raise unauthenticated("Invalid API key.")
+    raise unauthenticated(
+        "Invalid API key. Check that it is complete, and that it is a key of this server."
+    )
 
 
 @retry_on_deadlock

@@ -129,13 +129,15 @@ def _validate_secret(secret: str) -> bytes:
     size = len(secret.encode())
     if size < MIN_SECRET_BYTES:
         raise TokenSettingsError(
-            f"The secret for tokens has {size} bytes; at least {MIN_SECRET_BYTES} are required."
+            "secret",
+            f"The secret for tokens has {size} bytes; at least {MIN_SECRET_BYTES} are required.",
         )
     try:
         signing_key: bytes = _VERIFIERS["HS256"].prepare_key(secret)
     except jwt.InvalidKeyError:
         raise TokenSettingsError(
-            "The secret for tokens is a public or private key: publish a public key as JWKS."
+            "secret",
+            "The secret for tokens is a public or private key: publish a public key as JWKS.",
         ) from None
     return signing_key
 
@@ -148,5 +150,7 @@ def _validate_url(text: str) -> str:
     except (httpx.InvalidURL, ValueError):
         usable = False
     if not usable:
-        raise TokenSettingsError("The JWKS URL for tokens must be an https:// or http:// URL.")
+        raise TokenSettingsError(
+            "jwks_url", "The JWKS URL for tokens must be an https:// or http:// URL."
+        )
     return text

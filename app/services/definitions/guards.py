@@ -61,8 +61,9 @@ async def try_expression(
             type_fields = (await load_version_definitions(session, [version]))[version].fields
             newest = newest.where(col(event.event_type_id) == event_type_id)
         compiled = compile_expression(expression, type_fields, command.limits)
-        if not isinstance(compiled, Expression):
-            return GuardTrial(problems=tuple(each.prepend_path("expression") for each in compiled))
+        errors = compiled.unknown_values if isinstance(compiled, Expression) else compiled
+        if errors or not isinstance(compiled, Expression):
+            return GuardTrial(problems=tuple(each.prepend_path("expression") for each in errors))
         rows = list(await session.scalars(newest.limit(count)))
         definitions = await load_version_definitions(
             session, _event_versions(rows) if type_fields is not None else ()

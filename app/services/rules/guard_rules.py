@@ -161,8 +161,8 @@ def _validate_attributes(
     ]
     if "expression" in attributes:
         compiled = compile_expression(attributes["expression"], scope.fields, command.limits)
-        if not isinstance(compiled, Expression):
-            problems += [each.prepend_path("expression") for each in compiled]
+        errors = compiled.unknown_values if isinstance(compiled, Expression) else compiled
+        problems += [each.prepend_path("expression") for each in errors]
     return problems
 
 

@@ -55,7 +55,9 @@ def decode_cursor(organization_id: UUID, kind: str, cursor: str, argument: str) 
 def invalid_cursor_error(
     argument: str, why: str = "It is damaged or belongs to another organization."
 ) -> RequestError:
-    return RequestError(ErrorCode.INVALID_CURSOR, f"Invalid cursor. {why}", argument)
+    return RequestError(
+        ErrorCode.INVALID_CURSOR, f"Invalid cursor. {why} Start again without a cursor.", argument
+    )
 
 
 def _checksum(organization_id: UUID, payload: bytes) -> bytes:
