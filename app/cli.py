@@ -45,7 +45,9 @@ def tocsin(
 
 @main.command()
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="Address to listen on. :: listens on IPv4 as well.")
+    ] = "127.0.0.1",
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port to listen on. 0 takes a free one.")
     ] = 8000,

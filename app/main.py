@@ -14,7 +14,7 @@ from starlette.routing import Route
 from app.graphql.schema import build_schema
 from app.graphql.transport.router import create_graphql_routes
 from app.http import cloudevents, graphiql, probes, type_schemas
-from app.http.cross_origin import AllowedOrigins, CrossOriginMiddleware
+from app.http.cross_origin import AllowedHeaders, AllowedOrigins, CrossOriginMiddleware
 from app.http.errors import register_error_handlers
 from app.http.graphql_fast_path import GraphQLFastPath
 from app.http.request_middleware import RequestMiddleware
@@ -97,9 +97,9 @@ def create_app(settings: Settings) -> FastAPI:
     )
     # Each middleware wraps the one before it.
     app.add_middleware(GraphQLFastPath, route=graphql)
-    app.state.origins = AllowedOrigins.from_settings(settings.cors_origins, settings.public_url)
-    if app.state.origins.allowed:
-        app.add_middleware(CrossOriginMiddleware, app.state.origins)
+    app.state.origins = AllowedOrigins(settings.cors_origins, settings.public_url)
+    allowed_headers = AllowedHeaders(settings.cors_headers)
+    app.add_middleware(CrossOriginMiddleware, app.state.origins, allowed_headers)
     app.add_middleware(RequestMiddleware, access_log=settings.access_log)
     register_error_handlers(app)
     app.include_router(probes.router)

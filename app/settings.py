@@ -73,7 +73,14 @@ class Settings(BaseSettings):
     cors_origins: str | None = Field(
         default=None,
         description="Origins of other sites whose web pages may use the API, separated by commas: "
-        "`https://a.example,https://b.example:8443`, or `*` for all. If not set, none may.",
+        "`https://a.example,https://b.example:8443`, `https://*.example.com` for all subdomains, "
+        "or `*` for all. If not set, none may.",
+    )
+    cors_headers: str | None = Field(
+        default=None,
+        description="Names of further request headers that these pages may send, separated by "
+        "commas: `x-company-id`, or `x-company-*` for all names with this prefix. If not set, only "
+        "the headers that [GraphQL over HTTP](../http.md#cross-origin-requests) lists are allowed.",
     )
     jwt_secret: SecretStr | None = Field(
         default=None,
@@ -240,7 +247,16 @@ class Settings(BaseSettings):
             # Imported here because it loads the web framework, which only `serve` needs.
             from app.http.cross_origin import AllowedOrigins
 
-            AllowedOrigins.from_settings(value, None)
+            AllowedOrigins(value, None)
+        return value
+
+    @field_validator("cors_headers")
+    @classmethod
+    def _validate_headers(cls, value: str | None) -> str | None:
+        if value is not None:
+            from app.http.cross_origin import AllowedHeaders
+
+            AllowedHeaders(value)
         return value
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from ipaddress import ip_address
 from urllib.parse import quote
 
 import typer
@@ -23,10 +24,14 @@ def serve(host: str, port: int, workers: int) -> None:
     configure_logs()
     settings = read_settings()
     _check_tokens(settings)
-    listener = _create_listener(host, port)
-    _set_user_timeout(listener, settings.sockets)
+    host = host.removeprefix("[").removesuffix("]")
+    listeners = _create_listeners(host, port)
+    for listener in listeners:
+        _set_user_timeout(listener, settings.sockets)
     key = run_async(settings, lambda: prepare_database(settings))
-    address = f"http://{host}:{listener.getsockname()[1]}/graphql"
+    # Browsers do not open an unspecified address.
+    link_host = "127.0.0.1" if _is_unspecified(host) else host
+    address = f"http://{_format_address(link_host, listeners[0].getsockname()[1])}/graphql"
     if key is not None:
         typer.echo("Created a new database. API key of the administrator (shown only once):\n")
         link = f"{address}#key={quote(key, safe='')}"
@@ -38,10 +43,10 @@ def serve(host: str, port: int, workers: int) -> None:
         from app.serving.server import run_server
 
         try:
-            run_server(settings, listener)
+            run_server(settings, listeners)
         except Exception as error:
             exit_with_database_error(settings, error)
-    elif failure := WorkerSupervisor(settings, listener, workers).run():
+    elif failure := WorkerSupervisor(settings, listeners, workers).run():
         exit_with(failure, 1)
 
 
@@ -52,17 +57,36 @@ def _check_tokens(settings: Settings) -> None:
         exit_with(f"TOCSIN_JWT_{error.setting.upper()}: {error}", 2)
 
 
-def _create_listener(host: str, port: int) -> socket.socket:
-    """Binds the port. Exits with code 1, before the database is touched, if the port is taken."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+def _create_listeners(host: str, port: int) -> list[socket.socket]:
+    """Binds the port, for `::` in both address families: one socket for both would show clients
+    with IPv4 as IPv6 addresses, which limits per address and trusted proxies do not know.
+
+    Exits with code 1, before the database is touched, if the port is taken.
+    """
     try:
-        return socket.create_server((host, port), family=family, backlog=2048)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listeners = [socket.create_server((host, port), family=family, backlog=2048)]
+        if family == socket.AF_INET6 and _is_unspecified(host):
+            port = listeners[0].getsockname()[1]
+            listeners.append(socket.create_server(("", port), backlog=2048))
     except OSError as error:
         # `socket` appends the address to strerror. Errors of name resolution have negative numbers.
         number = error.errno or 0
         reason = os.strerror(number) if number > 0 else error.strerror or str(error)
         advice = "Choose another address with --host or --port."
-        exit_with(f"Cannot listen on {host}:{port}: {reason}. {advice}", 1)
+        exit_with(f"Cannot listen on {_format_address(host, port)}: {reason}. {advice}", 1)
+    return listeners
+
+
+def _is_unspecified(host: str) -> bool:
+    try:
+        return ip_address(host).is_unspecified
+    except ValueError:  # a name
+        return False
+
+
+def _format_address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _set_user_timeout(listener: socket.socket, limits: SocketLimits) -> None:

@@ -156,7 +156,9 @@ class DrainingServer(uvicorn.Server):
 
 
 def run_server(
-    settings: Settings, listener: socket.socket, on_started: Callable[[], None] = lambda: None
+    settings: Settings,
+    listeners: list[socket.socket],
+    on_started: Callable[[], None] = lambda: None,
 ) -> None:
     """Serves until SIGTERM or SIGINT, then drains and exits with code 0.
 
@@ -180,7 +182,7 @@ def run_server(
         timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_SECONDS,
     )
     try:
-        DrainingServer(config, app, settings, on_started).run(sockets=[listener])
+        DrainingServer(config, app, settings, on_started).run(sockets=listeners)
     except SystemExit:
         if app.startup_error is not None:
             raise app.startup_error from None

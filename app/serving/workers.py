@@ -65,9 +65,11 @@ class WorkerSupervisor:
     It also returns if the workers cannot start, with the reason.
     """
 
-    def __init__(self, settings: Settings, listener: socket.socket, worker_count: int) -> None:
+    def __init__(
+        self, settings: Settings, listeners: list[socket.socket], worker_count: int
+    ) -> None:
         self._settings = settings
-        self._listener = listener
+        self._listeners = listeners
         self._worker_count = worker_count
         self._workers: list[_Worker] = []
         self._stopping = False
@@ -88,7 +90,7 @@ class WorkerSupervisor:
 
     def _start(self, attempt: int) -> None:
         status, worker_status = _spawn_context.Pipe(duplex=False)
-        arguments = (self._settings, self._listener, worker_status)
+        arguments = (self._settings, self._listeners, worker_status)
         process = _spawn_context.Process(target=run_worker, args=arguments)
         process.daemon = True  # terminated with this process if it crashes
         # Ctrl-C reaches all processes: a starting worker would exit with a traceback.
@@ -137,7 +139,8 @@ class WorkerSupervisor:
 
     def _stop_all(self, signal_socket: socket.socket) -> None:
         """Lets the workers drain, and kills them after a timeout or a second Ctrl-C."""
-        self._listener.close()  # otherwise connections would be accepted but not served
+        for listener in self._listeners:
+            listener.close()  # otherwise connections would be accepted but not served
         processes = [worker.process for worker in self._workers]
         for process in processes:
             process.terminate()
@@ -158,7 +161,7 @@ class WorkerSupervisor:
             process.join()
 
 
-def run_worker(settings: Settings, listener: socket.socket, status: Connection) -> None:
+def run_worker(settings: Settings, listeners: list[socket.socket], status: Connection) -> None:
     """Runs a worker in its own process. Sends None when it serves, or why it cannot start."""
     # Imported here: the supervisor itself does not need the server.
     from app.serving.server import run_server
@@ -167,7 +170,7 @@ def run_worker(settings: Settings, listener: socket.socket, status: Connection) 
     structlog.contextvars.bind_contextvars(worker=os.getpid())
     threading.Thread(target=_exit_with_parent, args=(settings,), daemon=True).start()
     try:
-        run_server(settings, listener, on_started=lambda: status.send(None))
+        run_server(settings, listeners, on_started=lambda: status.send(None))
     except Exception as error:
         description = describe_database_error(settings, error)
         if description is None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from socket import gaierror
 from urllib.parse import unquote
 
+import httpx
 import pytest
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
@@ -248,6 +249,71 @@ async def test_an_address_that_cannot_be_used_is_an_error_with_its_cause(tmp_pat
         "Cannot listen on 192.0.2.1:0: Cannot assign requested address. "
         "Choose another address with --host or --port.\n",
     )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_the_unspecified_ipv6_address_takes_both_families_and_prints_a_link(
+    tmp_path: Path, port: int, workers: str
+) -> None:
+    options = ["--host", "::", "--workers", workers]
+    async with start_server(tmp_path, port, *options) as (_, printed):
+        link = re.search(r"http://(\S+)/graphql#key=(\S+)", printed)
+        assert link is not None
+        counted = []
+        for host in (link[1], f"127.0.0.1:{port}", f"[::1]:{port}"):
+            async with Client(f"http://{host}", unquote(link[2])) as administrator:
+                counted.append(await administrator.execute_field(COUNT))
+
+    assert printed.endswith(f"Tocsin is running at http://{link[1]}/graphql\n")
+    assert counted == [{"totalCount": 0}] * 3
+
+
+async def test_clients_with_ipv4_keep_their_addresses_beside_ipv6(
+    tmp_path: Path, port: int
+) -> None:
+    """As IPv6 addresses they would be one network, and share the limit of failed attempts."""
+    limits = {"failed_auth__free_attempts": "1", "failed_auth__max_delayed_requests": "0"}
+    url = f"http://127.0.0.1:{port}"
+    async with start_server(tmp_path, port, "--host", "::", **limits):
+        statuses = [await guess_key(url, f"127.0.0.{number}") for number in (2, 2, 3)]
+
+    assert statuses == [401, 429, 401]
+
+
+async def guess_key(url: str, address: str, **headers: str) -> int:
+    """Sends a wrong key from a local address. Returns the status of the response."""
+    transport = httpx.AsyncHTTPTransport(verify=False, local_address=address)
+    async with httpx.AsyncClient(transport=transport, timeout=TIMEOUT_SECONDS) as client:
+        credentials = {"authorization": "Bearer wrong"}
+        response = await client.post(f"{url}/graphql", json={}, headers=credentials | headers)
+    return response.status_code
+
+
+@pytest.mark.parametrize("host", ["::1", "[::1]"])
+async def test_an_ipv6_address_is_printed_as_a_link(tmp_path: Path, port: int, host: str) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(COMMAND, "serve", "--host", host, "--port", str(port)),
+        cwd=tmp_path,
+        env=command_environment(bootstrap_key="k"),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert process.stdout is not None
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            printed = (await process.stdout.readline()).decode()
+    finally:
+        await end_process(process)
+
+    assert printed == f"Tocsin is running at http://[::1]:{port}/graphql\n"
+
+
+async def test_a_port_in_use_by_one_of_both_families_is_an_error(tmp_path: Path, port: int) -> None:
+    with socket.create_server(("127.0.0.1", port)):
+        code, out, err = await run_command(tmp_path, "serve", "--host", "::", "--port", str(port))
+
+    assert (code, out) == (1, "")
+    assert err.startswith(f"Cannot listen on [::]:{port}: Address already in use")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -7,10 +7,12 @@ from typing import Any
 import httpx
 import pytest
 from pydantic import ValidationError
+from structlog.testing import capture_logs
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from app.domain.shared.problems import INTERNAL_ERROR
+from app.http.cross_origin import AllowedOrigins
 from app.store.engine.database import Database
 from tests.client import PROTOCOL, Client
 from tests.cloudevent_client import cloud_event, count_rows
@@ -146,8 +148,10 @@ async def test_without_the_setting_other_origins_are_rejected(client: Client) ->
 
 async def test_an_allowed_origin_can_use_every_api(database_url: str, serve: Serve) -> None:
     requested_headers = (
-        "authorization, content-type, data-partition-id, slb-data-partition-id, "
-        "last-event-id, traceparent, x-request-id"
+        "accept, authorization, content-type, data-partition-id, slb-data-partition-id, "
+        "last-event-id, x-request-id, traceparent, tracestate, baggage, sentry-trace, "
+        "x-datadog-trace-id, x-datadog-sampling-priority, apollographql-client-name, "
+        "apollographql-client-version"
     )
 
     async with serve(database_url, cors_origins=f"https://b.example:8443, {PAGE}/") as client:
@@ -156,10 +160,11 @@ async def test_an_allowed_origin_can_use_every_api(database_url: str, serve: Ser
             answer = await client.http.post(path, json=cloud_event(), headers={"origin": PAGE})
             stranger = await send_preflight(client, path, "https://evil.example")
             heard = await client.http.post(path, headers={"origin": "https://evil.example"})
-            other = await send_preflight(client, path, headers="cookie")
+            other = await send_preflight(client, path, headers="Cookie, x-datadog, X-Request-Id")
             deleting = await send_preflight(client, path, method="DELETE")
 
             assert (first.status_code, allowed_origin(first)) == (200, PAGE)
+            assert first.headers["access-control-allow-headers"] == requested_headers
             assert "x-request-id" in first.headers
             assert allowed_origin(answer) == PAGE
             assert "Origin" in answer.headers["vary"]
@@ -170,7 +175,9 @@ async def test_an_allowed_origin_can_use_every_api(database_url: str, serve: Ser
                 None,
                 None,
             )
-            assert (other.status_code, deleting.status_code) == (400, 400)
+            # The page's console names the headers that are missing here.
+            assert other.headers["access-control-allow-headers"] == "x-request-id"
+            assert deleting.status_code == 400
 
 
 async def test_an_allowed_origin_can_read_event_streams_and_errors(
@@ -205,8 +212,110 @@ async def test_an_empty_setting_allows_no_origin(database_url: str, serve: Serve
         assert allowed_origin(await send_preflight(client, "/graphql")) is None
 
 
+async def test_a_setting_allows_more_request_headers(database_url: str, serve: Serve) -> None:
+    requested = "x-company-id, x-company-id-2, x-trace-a, x-trace-, ce-id, authorization"
+
+    async with serve(
+        database_url, cors_origins=PAGE, cors_headers="X-Company-Id, x-trace-*"
+    ) as client:
+        answer = await send_preflight(client, "/graphql", headers=requested)
+    async with serve(database_url, cors_origins=PAGE, cors_headers="") as client:
+        by_default = await send_preflight(client, "/graphql", headers=requested)
+
+    allowed = answer.headers["access-control-allow-headers"]
+    assert allowed == "x-company-id, x-trace-a, x-trace-, authorization"
+    assert by_default.headers["access-control-allow-headers"] == "authorization"
+
+
+@pytest.mark.parametrize("names", ["*", "x-*-id", "a b", "x,", "x:y", "é", "x" * 300 + "/"])
+def test_a_setting_with_an_invalid_header_is_rejected(names: str) -> None:
+    with pytest.raises(ValidationError, match="Invalid header"):
+        build_settings("sqlite://", cors_headers=names)
+
+
+SUBDOMAINS = {
+    "https://a.example.com": True,
+    "https://A.b.Example.com:443": True,
+    "https://example.com": False,
+    "https://.example.com": False,
+    "https://a.example.com:8443": False,
+    "https://badexample.com": False,
+    "https://a.example.com.evil.example": False,
+    "http://a.example.com": False,
+    "http://a.other.example:81": True,
+    "http://a.other.example": False,
+    "https://evil.example/.example.com": False,
+    "null": False,
+}
+
+
+async def test_all_subdomains_of_a_domain_can_be_allowed(database_url: str, serve: Serve) -> None:
+    async with serve(
+        database_url, cors_origins="https://*.Example.com, http://*.other.example:81"
+    ) as client:
+        for origin, is_allowed in SUBDOMAINS.items():
+            before = await send_preflight(client, "/graphql", origin)
+            answer = await client.http.post("/graphql", json={}, headers={"origin": origin})
+            expected = (200, origin, origin) if is_allowed else (400, None, None)
+
+            assert (before.status_code, allowed_origin(before), allowed_origin(answer)) == expected
+            status = await open_handshake(client, origin=origin)
+            assert (origin, status) == (origin, 101 if is_allowed else 403)
+
+
+async def test_a_refused_origin_is_logged_once_with_the_setting(
+    database_url: str, serve: Serve
+) -> None:
+    """By all APIs, with and without the setting. Requests that are not refused log nothing."""
+    logged = {
+        "log_level": "warning",
+        "event": "origin_refused",
+        "origin": "https://evil.example",
+        "advice": "To allow its pages, add it to TOCSIN_CORS_ORIGINS. If it is the address of this "
+        "server, set TOCSIN_PUBLIC_URL.",
+    }
+    for cors_origins in (None, PAGE):
+        async with serve(database_url, cors_origins=cors_origins) as client:
+            with capture_logs() as logs:
+                for origin in (client.url, cors_origins or client.url):
+                    await client.http.post("/graphql", json={}, headers={"origin": origin})
+                    assert await open_handshake(client, origin=origin) == 101
+                await client.http.get("/health", headers={"origin": "https://evil.example"})
+                refusals_before = [line for line in logs if line["event"] == "origin_refused"]
+                for _ in range(2):
+                    await send_preflight(client, "/graphql", "https://evil.example")
+                    await send_preflight(client, "/cloudevents", "https://EVIL.example:443")
+                    assert await open_handshake(client, origin="https://evil.example") == 403
+                await send_preflight(client, "/graphql", "null")
+
+        assert refusals_before == []
+        first, last = (line for line in logs if line["event"] == "origin_refused")
+        assert {name: first[name] for name in logged} == logged
+        assert last["origin"] == "null"
+        assert last["advice"] == "Its pages are allowed only if TOCSIN_CORS_ORIGINS is *."
+
+
+def test_at_most_100_refused_origins_are_logged() -> None:
+    origins = AllowedOrigins(None, None)
+
+    with capture_logs() as logs:
+        refused = [
+            origins.allows_request({"origin": f"https://{number}.{'x' * 10_000}.example"})
+            for number in range(150)
+        ]
+
+    assert not any(refused)
+    assert [line["event"] for line in logs] == ["origin_refused"] * 100 + ["origins_not_logged"]
+    assert max(len(line.get("origin", "")) for line in logs) <= 255
+
+
 @pytest.mark.parametrize(
-    "origins", ["forms.example", "https://forms.example/path", "null", f"{PAGE},", "https://["]
+    "origins",
+    [
+        *("forms.example", "https://forms.example/path", "null", f"{PAGE},", "https://["),
+        *("https://*", "https://*.", "https://a.*.example", "https://*.*.example", "*.example"),
+        *("https://*example.com", "https://*:8443", "ftp://*.example.com"),
+    ],
 )
 def test_a_setting_with_an_invalid_origin_is_rejected(origins: str) -> None:
     with pytest.raises(ValidationError, match="Invalid origin"):
