@@ -116,6 +116,12 @@ class Subscription(NotificationSubscriptions, HistorySubscriptions):
     pass
 
 
+_DESCRIPTION = (
+    "Tocsin: log, find and subscribe to operational events. Start with `Query.events`, "
+    "`Mutation.logEvent` and `Subscription.notificationAdded`."
+)
+
+
 class Schema(strawberry.Schema):
     """The GraphQL schema, with the document cache and the request limits of a server."""
 
@@ -168,6 +174,7 @@ def build_schema(
         config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=True),
         extensions=[OperationMetrics, Admission],
     )
+    schema._schema.description = _DESCRIPTION
     enforce_permissions(schema._schema)
     _validate_one_of_inputs(schema._schema)
     schema.documents = DocumentCache(

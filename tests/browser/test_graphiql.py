@@ -335,6 +335,7 @@ async def test_the_documentation_lists_types_and_fields_by_name(visitor: Browser
     await page.get_by_role("button", name="Show Documentation Explorer").click()
     documentation = page.get_by_role("region", name="Documentation Explorer")
     await expect(documentation).to_contain_text("All Schema Types")
+    await expect(documentation).to_contain_text("Tocsin: log, find and subscribe to")
 
     types = await documentation.locator(".graphiql-doc-explorer-type-name").all_inner_texts()
     await documentation.get_by_role("link", name="Mutation", exact=True).click()

@@ -67,6 +67,7 @@ export default function Workbench(props: Props) {
     <GraphiQL
       fetcher={fetcher}
       introspectionQueryName={INTROSPECTION}
+      schemaDescription
       onTabChange={panes.onTabChange}
       storage={memory}
       defaultTabs={examples}

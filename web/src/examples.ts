@@ -8,10 +8,9 @@ mutation LogEvent {
     input: {
       severity: "warn"
       summary: "Configuration updated"
-      content: "System configuration has been updated by admin user"
+      content: "System configuration has been updated by an administrator"
       source: "admin-service"
       notification: true
-      acknowledged: false
     }
   ) {
     event {
@@ -106,7 +105,7 @@ mutation CreateEventType {
 
 const createGuardRule = `# Creates a guard rule: error events need content.
 # The rule is a draft. To enforce it, run:
-# mutation { publishGuardRule(id: "<id>") { guardRule { state } } }
+# mutation { publishGuardRule(id: "<id>") { guardRule { state } userErrors { message } } }
 mutation CreateGuardRule {
   createGuardRule(
     input: {
@@ -152,7 +151,7 @@ mutation CreateApiKey {
 
 const listApiKeys = `# Lists the API keys of the organization, without secrets.
 # To revoke one, run:
-# mutation { revokeApiKey(id: "<id>") { apiKey { revokedAt } } }
+# mutation { revokeApiKey(id: "<id>") { apiKey { revokedAt } userErrors { message } } }
 query ListApiKeys {
   organization {
     key

@@ -83,8 +83,8 @@ class Limits:
     options_per_field: int = _limit(1_000, "Maximum number of options of a field.")
     rules_per_type: int = _limit(
         100,
-        "Maximum number of conditional rules, of guard rules and of deduplication rules of an "
-        "event type. Also the maximum number of guard rules and of deduplication rules that apply "
+        "Maximum number of conditional rules, of guard rules and of duplication rules of an "
+        "event type. Also the maximum number of guard rules and of duplication rules that apply "
         "to every type.",
     )
     condition_depth: int = _limit(5, "Maximum nesting depth of the condition of a rule.")
@@ -100,10 +100,10 @@ class Limits:
     filter_depth: int = _limit(5, "Maximum nesting depth of a filter.")
     filter_leaves: int = _limit(100, "Maximum number of conditions in a filter.")
     fingerprint_paths: int = _limit(
-        50, "Maximum number of paths in the fingerprint of a deduplication rule."
+        50, "Maximum number of paths in the fingerprint of a duplication rule."
     )
     duplicate_window_days: int = _limit(
-        3_660, "Maximum window of a deduplication rule, in days of 24 hours."
+        3_660, "Maximum window of a duplication rule, in days of 24 hours."
     )
     versions_per_rule: int = _limit(1_000, "Maximum number of published versions of a guard rule.")
     events_per_trial: int = _limit(500, "Maximum number of events that `tryGuardRule` evaluates.")

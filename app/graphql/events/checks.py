@@ -30,7 +30,7 @@ class EventCheck:
         "a free-form event."
     )
     duplicate_of: Event | None = strawberry.field(
-        description="Event of which a deduplication rule finds this one to be a duplicate. Null "
+        description="Event of which a duplication rule finds this one to be a duplicate. Null "
         "for a new event, for a replay (same `source` and `sourceId`), and without EVENT_READ."
     )
     warnings: list[UserError] = strawberry.field(

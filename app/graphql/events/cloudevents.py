@@ -144,7 +144,8 @@ class CloudEventMutations:
     @strawberry.mutation(
         description=with_example(
             "Logs events in CloudEvents JSON format, version 1.0 or 0.3, at most 500 by default, "
-            "as `logEvents` does. `source` and `id` identify replays. A malformed event is "
+            "as `logEvents` does. An event whose `source` and `id` were "
+            "already logged is not stored again. A malformed event is "
             "rejected and does not stop the others.\n\n"
             "Requires EVENT_CREATE. User errors: those of `logEvents`, with the attribute names "
             'of CloudEvents in `path`, such as `["events", "3", "planningtags"]`.',

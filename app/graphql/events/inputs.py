@@ -95,8 +95,8 @@ class LogEventInput:
     )
     tags: list[str] | None = strawberry.field(
         default=None,
-        description="Planning tags in the form `name:identifier`, by default at most 100. None if "
-        "omitted.",
+        description="Labels of the event, by default at most 100 non-empty texts, such as "
+        "`StudyId:01ED4CMJ4N9N504E3QJT1A68JY`. None if omitted.",
     )
     notification: bool | None = strawberry.field(
         default=None,

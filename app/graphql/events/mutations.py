@@ -76,7 +76,8 @@ class LogEventsPayload:
         "marked. `accepted`, `duplicates` and `rejected` add up to the number of results."
     )
     duplicates: int = strawberry.field(
-        description="Number of events that were not stored again: replays and counted duplicates."
+        description="Number of events that were not stored again: their `sourceId` was already "
+        "logged, or a COUNT rule counted them as duplicates."
     )
     rejected: int = strawberry.field(description="Number of events that were rejected.")
     user_errors: list[UserError] = strawberry.field(
@@ -173,7 +174,7 @@ class EventMutations:
     @strawberry.mutation(
         description=with_example(
             "Logs an event: validates it against its event type and the guard rules, applies the "
-            "deduplication rules, and stores it durably before the response is sent.\n\n"
+            "duplication rules, and stores it durably before the response is sent.\n\n"
             "Requires EVENT_CREATE. User errors: `INVALID_INPUT`, `NOT_FOUND` for an unknown "
             "event type, `EVENT_TYPE_CLOSED`, `FIELD_REQUIRED`, `FIELD_INVALID`, `FIELD_UNKNOWN`, "
             "`GUARD_REJECTED`, `DUPLICATE`, and `CONFLICT` if the `sourceId` was used for other "

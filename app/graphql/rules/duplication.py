@@ -24,7 +24,7 @@ from app.store.reading.pages import parse_page_request
 
 @strawberry.input(
     description=with_example(
-        "A duplication rule (deduplication rule) to create. It compares new events only with "
+        "A duplication rule (duplication rule) to create. It compares new events only with "
         "events that are logged after the rule was created.",
         """
         {
@@ -170,7 +170,7 @@ def _build_page_request(
 class DuplicationRuleQueries:
     @strawberry.field(
         description=with_example(
-            "Duplication rules (deduplication rules) of the organization, in order of creation. "
+            "Duplication rules (duplication rules) of the organization, in order of creation. "
             "This is the order in which they are tried: the first rule that finds a duplicate "
             "applies.\n\n"
             "Requires EVENT_READ, EVENT_CREATE or RULE_MANAGE. Request errors: `INVALID_CURSOR`, "

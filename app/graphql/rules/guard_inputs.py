@@ -43,8 +43,8 @@ class CreateGuardRuleInput:
         "absent field, counts as violated: test an optional field with `has()` first."
     )
     message: str = strawberry.field(
-        description="Message for people whose event violates the rule: one line, by default at "
-        "most 1,000 characters."
+        description="Message that is returned when an event violates the rule: one line, by "
+        "default at most 1,000 characters."
     )
     enforcement: GuardEnforcement | None = strawberry.field(
         default=GuardEnforcement.REJECT,
@@ -84,8 +84,8 @@ class UpdateGuardRuleInput:
         "characters."
     )
     message: strawberry.Maybe[str | None] = strawberry.field(
-        description="New message for people whose event violates the rule: one line, by default at "
-        "most 1,000 characters."
+        description="New message that is returned when an event violates the rule: one line, by "
+        "default at most 1,000 characters."
     )
     enforcement: strawberry.Maybe[GuardEnforcement | None] = strawberry.field(
         description="New treatment of an event that violates the rule."

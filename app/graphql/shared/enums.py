@@ -72,7 +72,7 @@ _register_enum(
 )
 _register_enum(
     Relation,
-    "Relation of another event to an event.",
+    "How another event is related to an event: its cause, its effect, or otherwise related.",
     RELATED="The events are related. This relation has no direction.",
     CAUSED_BY="The other event is a cause of the event.",
     CAUSE_OF="The other event is an effect of the event.",
@@ -111,7 +111,7 @@ _register_enum(
 )
 _register_enum(
     DuplicateAction,
-    "What happens to a duplicate that a deduplication rule has found.",
+    "What happens to a duplicate that a duplication rule has found.",
     REJECT="The duplicate is rejected with `DUPLICATE`, and the error contains the original.",
     COUNT="The duplicate is not stored. The original's `occurrences` increases by 1, and the "
     "original is returned.",
@@ -121,9 +121,9 @@ _register_enum(
 _register_enum(
     GuardRuleState,
     "State of a guard rule.",
-    DRAFT="Never published. Not in force.",
-    PUBLISHED="In force. New and updated events are validated by the published version.",
-    RETIRED="No longer in force. Its versions remain readable.",
+    DRAFT="Never published. Not in effect.",
+    PUBLISHED="In effect. New and updated events are validated by the published version.",
+    RETIRED="No longer in effect. Its versions remain readable.",
 )
 _register_enum(
     GuardEnforcement,
@@ -140,7 +140,7 @@ _register_enum(
     EVENT_UPDATE="Update, acknowledge and correlate events.",
     EVENT_DELETE="Delete events.",
     EVENT_TYPE_MANAGE="Create, change and delete event types, fields and conditional rules.",
-    RULE_MANAGE="Create, change and delete guard rules and deduplication rules.",
+    RULE_MANAGE="Create, change and delete guard rules and duplication rules.",
     ORGANIZATION_MANAGE="Manage the API keys of the organization.",
 )
 _register_enum(
@@ -148,7 +148,8 @@ _register_enum(
     "Attribute by which a list of events is ordered. Events with equal values are ordered by ID.",
     OCCURRED_AT="Time at which the event occurred.",
     RECORDED_AT="Time at which the event was logged.",
-    LAST_OCCURRED_AT="Time of the latest occurrence, counted duplicates included.",
+    LAST_OCCURRED_AT="Time of the latest occurrence, including duplicates that a COUNT rule "
+    "counted.",
     SEVERITY="Severity of the event. From most to least severe: ERROR, WARN, INFO, SUCCESS.",
 )
 _register_enum(
@@ -179,13 +180,13 @@ _register_enum(
     "field determines which operators are allowed.",
     EQ="The field equals the value. Numbers compare by value (150 equals 150.0), and times as "
     "instants, whatever their offset.",
-    NE="The field has a value that differs from the given one.",
-    GT="The field is greater: a larger number, a later date or time, or a text that sorts after "
-    "the value by code point.",
-    GTE="The field is greater or equal.",
-    LT="The field is less: a smaller number, an earlier date or time, or a text that sorts before "
-    "the value by code point.",
-    LTE="The field is less or equal.",
+    NE="The field has a value, and it differs from the given one.",
+    GT="The field is greater than the value: a larger number, a later date or time, or a text that "
+    "sorts after the value by code point.",
+    GTE="The field is greater than or equal to the value.",
+    LT="The field is less than the value: a smaller number, an earlier date or time, or a text "
+    "that sorts before the value by code point.",
+    LTE="The field is less than or equal to the value.",
     IN="The field equals one of the values in the list.",
     CONTAINS="The text contains the value, case-sensitively, or the list has the value as an "
     "element. A time is searched in its UTC form, `2026-04-10T10:30:00.000000Z`.",

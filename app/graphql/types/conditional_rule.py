@@ -36,7 +36,7 @@ class ConditionalRule(Node):
         'operator: EQ, value: "PLANNED"}}`.'
     )
     enabled: bool = strawberry.field(
-        description="Whether the rule is active. A disabled rule has no effect."
+        description="Whether the rule is in effect. A disabled rule is not."
     )
     event_type_id: strawberry.Private[UUID]
     target_names: strawberry.Private[tuple[str, ...]]

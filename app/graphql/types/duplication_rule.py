@@ -1,4 +1,4 @@
-"""Deduplication rules."""
+"""Duplication rules."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from app.store import tables
 
 @backed_by_table(tables.DuplicationRule)
 @strawberry.type(
-    description="A deduplication rule. Two events are duplicates if their fingerprints under the "
+    description="A duplication rule. Two events are duplicates if their fingerprints under the "
     "rule are equal and their `occurredAt` differs by at most `window`; the event that was logged "
     "first is the original. Enabled rules are tried in order of creation, and the first that "
     "finds an original decides. A rule only compares events that were logged since it was created "
@@ -44,7 +44,7 @@ class DuplicationRule(Node):
         metadata=declare_source(Column("window_us")),
     )
     action: DuplicateAction = strawberry.field(description="What happens to a duplicate.")
-    enabled: bool = strawberry.field(description="Whether the rule is active.")
+    enabled: bool = strawberry.field(description="Whether the rule is in effect.")
     reset_at: datetime | None = strawberry.field(
         description="Time at which the stored fingerprints were last cleared, by "
         "`resetDuplication` or by a change of the fingerprint or the window. Null if they never "

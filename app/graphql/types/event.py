@@ -123,18 +123,18 @@ class Event(Node):
         "has none. Defaults are applied, and the values of hidden fields are removed."
     )
     tags: list[str] = strawberry.field(
-        description="Planning tags of the event in the form `name:identifier`, such as "
-        "`StudyId:01ED4CMJ4N9N504E3QJT1A68JY`. The term comes from the planning system FDPlan, "
-        "which tags an event with the study and the scenario that it belongs to. Other producers "
-        "can use tags as labels."
+        description="Labels of the event, each at most once. Any non-empty text is accepted. The "
+        "planning system FDPlan uses tags of the form `name:identifier`, such as "
+        "`StudyId:01ED4CMJ4N9N504E3QJT1A68JY`, for the study and the scenario that the event "
+        "belongs to."
     )
     occurrences: int = strawberry.field(
         description="Number of times the event was logged: 1, plus 1 for each duplicate that a "
         "COUNT rule counted."
     )
     last_occurred_at: datetime = strawberry.field(
-        description="Time of the latest occurrence, counted duplicates included. Equal to "
-        "`occurredAt` if there are none.",
+        description="Time of the latest occurrence, including duplicates that a COUNT rule "
+        "counted. Equal to `occurredAt` if there are none.",
         metadata=declare_source(LatestOf("occurred_at", "last_occurred_at")),
     )
     notification: bool = strawberry.field(

@@ -137,7 +137,7 @@ class EventFilter:
         default=None, description="Severities to match: the event has one of them."
     )
     source: str | None = strawberry.field(
-        default=None, description="Source of the event, as a whole."
+        default=None, description="Source to match exactly, without wildcards. Null for any."
     )
     source_ids: list[str] | None = strawberry.field(
         default=None,
@@ -145,7 +145,7 @@ class EventFilter:
         "them.",
     )
     subject: str | None = strawberry.field(
-        default=None, description="Subject of the event, as a whole."
+        default=None, description="Subject to match exactly, without wildcards. Null for any."
     )
     outcome: Outcome | None = strawberry.field(default=None, description="Outcome of the event.")
     duplicate: bool | None = strawberry.field(
@@ -185,9 +185,10 @@ class EventFilter:
     search: str | None = strawberry.field(
         default=None,
         description="Search text, by default at most 255 characters. Each of its words must occur "
-        "in `summary` or `content`, in any order. Case and diacritics are ignored. A word matches "
-        "whole words; `config*` matches words that begin with `config`, of which the first 28 "
-        "bytes are compared. An emoji or another symbol is a word. In scripts written without "
+        "in `summary` or `content`, in any order. Case is ignored; letters with an accent differ "
+        "from those without: `resume` does not find `résumé`. A word matches whole words; "
+        "`config*` matches words that begin with `config`, of which the first 28 bytes are "
+        "compared. An emoji or another symbol is a word. In scripts written without "
         "spaces, such as Japanese or Thai, any part of a text is found. A blank text sets no "
         "condition; any other text without a word is `BAD_USER_INPUT`.",
     )

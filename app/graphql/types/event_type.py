@@ -43,7 +43,7 @@ class EventType(Node):
         "without one."
     )
     description: str | None = strawberry.field(
-        description="Explanation of the event type for people. Null if none was given."
+        description="Description of the event type, for display. Null if there is none."
     )
     category: str = strawberry.field(description="Category that groups event types.")
     state: EventTypeState = strawberry.field(
@@ -113,7 +113,7 @@ class EventType(Node):
         return await get_loaders(info).guard_rules_by_event_type.load(UUID(self.id)) or []
 
     @strawberry.field(
-        description="Deduplication rules of this event type, in order of creation. Rules of the "
+        description="Duplication rules of this event type, in order of creation. Rules of the "
         "whole organization are not included. Requires EVENT_READ, EVENT_CREATE or RULE_MANAGE.",
         metadata=declare_source(DefinitionField()),
     )

@@ -47,13 +47,13 @@ class GuardRuleVersion:
 @strawberry.type(
     description="A rule that an event must satisfy to be accepted. The rule is a CEL expression "
     "over `event`, such as `event.fields.volume_mcf > 0.0`; the event passes if the expression is "
-    "true. Changes apply to a draft, and the published version stays in force until the next "
+    "true. Changes apply to a draft, and the published version stays in effect until the next "
     "publication."
 )
 class GuardRule(Node):
     name: str = strawberry.field(description="Display name of the rule.")
     state: GuardRuleState = strawberry.field(
-        description="State of the rule. Only a PUBLISHED rule is in force."
+        description="State of the rule. Only a PUBLISHED rule is in effect."
     )
     expression: str = strawberry.field(
         description="CEL expression of the draft. Requires EVENT_READ, EVENT_CREATE or RULE_MANAGE."
@@ -77,7 +77,7 @@ class GuardRule(Node):
             return None
         return await get_loaders(info).event_types.load(self.event_type_id)
 
-    @strawberry.field(description="Version in force. Null if the rule is not PUBLISHED.")
+    @strawberry.field(description="Version in effect. Null if the rule is not PUBLISHED.")
     async def published_version(self, info: Info) -> GuardRuleVersion | None:
         if self.state is not GuardRuleState.PUBLISHED:
             return None

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 )
 class UserError:
     message: str = strawberry.field(
-        description="Message for people: what is wrong and how to fix it."
+        description="Message to show to the user: what is wrong and how to fix it."
     )
-    code: UserErrorCode = strawberry.field(description="Code for programs.")
+    code: UserErrorCode = strawberry.field(description="Code of the error, for programs.")
     path: list[str] = strawberry.field(
         description='Path of the invalid value in the arguments, such as `["input", "fields", '
         '"volume_mcf"]`. List indexes start at 0. Empty if no single argument is the cause.'
@@ -97,7 +97,7 @@ class DuplicateError(UserError):
     existing_id: strawberry.Private[UUID | None]
 
     @strawberry.field(
-        description="Deduplication rule that found the original. Null if the rule has since been "
+        description="Duplication rule that found the original. Null if the rule has since been "
         "deleted."
     )
     async def rule(

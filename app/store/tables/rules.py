@@ -18,7 +18,7 @@ from app.store.tables.organizations import OrganizationOwned, enum_column
 class GuardRule(OrganizationOwned, table=True):
     """`expression`, `message` and `enforcement` are the draft's; versions keep what was published.
 
-    `published`: the number of the version in force or, once RETIRED, that was the last.
+    `published`: the number of the version in effect or, once RETIRED, that was the last.
     """
 
     __tablename__ = "guard_rule"
