@@ -210,6 +210,22 @@ STRANGER_OPERATIONS: dict[str, list[tuple[str, str]]] = {
             build_mutation('acknowledgeEvents(filter: {types: ["$type"]})', "acknowledgedCount"),
             ANSWERED,
         ),
+        (build_mutation('acknowledgeEvents(ids: ["$event"])', "acknowledgedCount"), NOT_FOUND),
+    ],
+    "Mutation.unacknowledgeEvents": [
+        (build_mutation('unacknowledgeEvents(ids: ["$event"])', "changedCount"), NOT_FOUND),
+        (
+            build_mutation('unacknowledgeEvents(filter: {types: ["$type"]})', "changedCount"),
+            ANSWERED,
+        ),
+    ],
+    "Mutation.deleteEvents": [
+        (
+            build_mutation(
+                'deleteEvents(filter: {types: ["$type"]}, expectedCount: 0)', "changedCount"
+            ),
+            ANSWERED,
+        ),
     ],
     "Mutation.correlateEvents": [
         (

@@ -55,6 +55,9 @@ OPERATIONS = {
         f"mutation {{ unacknowledgeEvent(id: {ID}) {{ event {{ id }} }} }}"
     ),
     "Mutation.acknowledgeEvents": "mutation { acknowledgeEvents { acknowledgedCount } }",
+    "Mutation.unacknowledgeEvents": (
+        "mutation { unacknowledgeEvents(ids: []) { userErrors { code } } }"
+    ),
     "Mutation.correlateEvents": (
         f"mutation {{ correlateEvents(eventId: {ID}, relatedIds: []) {{ event {{ id }} }} }}"
     ),
@@ -62,6 +65,9 @@ OPERATIONS = {
         f"mutation {{ uncorrelateEvents(eventId: {ID}, relatedIds: []) {{ event {{ id }} }} }}"
     ),
     "Mutation.deleteEvent": f"mutation {{ deleteEvent(id: {ID}) {{ event {{ id }} }} }}",
+    "Mutation.deleteEvents": (
+        "mutation { deleteEvents(filter: {}, expectedCount: -1) { userErrors { code } } }"
+    ),
     "Mutation.createEventType": (
         'mutation { createEventType(input: {name: ""}) { userErrors { code } } }'
     ),

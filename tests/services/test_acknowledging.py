@@ -13,6 +13,7 @@ from sqlmodel import col
 from app.domain.events.filters import EventFilter
 from app.services.change_log import notifications
 from app.services.events import events
+from app.services.events.bulk_changes import BATCH_SIZE
 from app.store import tables
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from tests.factories import admin_command, notification_draft
@@ -42,7 +43,7 @@ async def test_an_acknowledgement_is_retried_after_a_deadlock(
     acknowledged = await acknowledging
     await holder.close()
 
-    assert acknowledged.count == 2
+    assert acknowledged.changed_count == 2
     assert {row.id for row in acknowledged.rows} == {low, high}
 
 
@@ -50,18 +51,16 @@ async def test_several_batches_are_acknowledged_and_the_newest_events_are_return
     database: Database,
 ) -> None:
     command = await admin_command(database)
-    rung = [f"{n}" for n in range(notifications.BATCH_SIZE + 10)]
-    for start in (0, notifications.BATCH_SIZE):
-        drafts = [
-            notification_draft(each) for each in rung[start : start + notifications.BATCH_SIZE]
-        ]
+    rung = [f"{n}" for n in range(BATCH_SIZE + 10)]
+    for start in (0, BATCH_SIZE):
+        drafts = [notification_draft(each) for each in rung[start : start + BATCH_SIZE]]
         await events.log_events(database, command, drafts)
 
     acknowledged = await notifications.acknowledge_events(
         database, command, EventFilter(), None, None
     )
 
-    assert acknowledged.count == len(rung)
+    assert acknowledged.changed_count == len(rung)
     assert [row.summary for row in acknowledged.rows] == rung[
         : -notifications.MAX_RETURNED_EVENTS - 1 : -1
     ]

@@ -34,6 +34,12 @@ class Limits:
     events_per_call: int = _limit(
         500, "Maximum number of events in a `logEvents` or `ingestCloudEvents` call or a batch."
     )
+    events_per_bulk_change: int = _limit(
+        10_000,
+        "Maximum number of events that an `acknowledgeEvents`, `unacknowledgeEvents` or "
+        "`deleteEvents` call changes, and of IDs in such a call. Events are changed in "
+        "transactions of 500.",
+    )
     body_bytes: int = _limit(
         8_388_608,
         "Maximum size in bytes of the body of an HTTP request with CloudEvents or GraphQL, as sent "

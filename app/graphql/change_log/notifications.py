@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Annotated, Any
+from uuid import UUID
 
 import strawberry
 
+from app.domain.shared.limits import Limits
+from app.domain.shared.problems import Problem, invalid_input
 from app.graphql.execution.subscription_execution import FollowedFeed
 from app.graphql.shared.context import Context, Info
 from app.graphql.shared.examples import with_example
 from app.graphql.shared.field_sources import ComputedField, ConnectionPart, Listed, declare_source
+from app.graphql.shared.nodes import parse_input_id
 from app.graphql.shared.pages import After, First, PageInfo, SubscribeAfter, build_page_info
+from app.graphql.types.bulk_event_payload import REMAINING_COUNT, BulkEventPayload
 from app.graphql.types.event import Event
 from app.graphql.types.event_filter import EventFilter, parse_event_filter
 from app.graphql.types.user_error import UserError, to_user_errors
 from app.services.change_log import feed, notifications, subscriptions
-from app.services.change_log.notifications import NotificationPageRequest
+from app.services.change_log.notifications import (
+    AcknowledgementResult,
+    NotificationPageRequest,
+)
+from app.services.events.bulk_changes import BulkResult
 from app.store.change_log.changes import Entry
 from app.store.reading.pages import parse_page_request
 
@@ -154,27 +163,72 @@ class NotificationQueries:
         return await _fetch_log_head(self, info.context)
 
 
-@strawberry.type(description="Result of acknowledging notifications.")
+@strawberry.type(description="Result of acknowledging events.")
 class AcknowledgeEventsPayload:
     acknowledged_count: int = strawberry.field(
-        description="Number of notifications that were acknowledged by this call."
+        description="Number of events that were acknowledged by this call."
     )
+    remaining_count: int = strawberry.field(description=REMAINING_COUNT)
     events: list[Event] = strawberry.field(
-        description="Notifications that were acknowledged by this call, newest first: at most 100."
+        description="Events that were acknowledged by this call, at most 100: the newest "
+        "notifications first, then events that are no notifications."
     )
     user_errors: list[UserError] = strawberry.field(
-        description="Errors that prevented the change. Empty on success."
+        description="Errors that prevented changes. Empty on success."
     )
+
+    @classmethod
+    def from_result(cls, result: AcknowledgementResult) -> AcknowledgeEventsPayload:
+        return cls(
+            acknowledged_count=result.changed_count,
+            remaining_count=result.remaining_count,
+            events=[Event.from_row(row) for row in result.rows],
+            user_errors=to_user_errors(result.problems),
+        )
+
+
+def _parse_ids(
+    ids: Sequence[str] | None, filter: EventFilter | None, limits: Limits, problems: list[Problem]
+) -> list[UUID] | None:
+    """Returns the IDs, if given. Adds the problems of too many or invalid IDs, or a filter."""
+    if ids is None:
+        return None
+    if filter is not None:
+        problems.append(invalid_input("Use either ids or filter, not both.", "ids"))
+    if len(ids) > limits.events_per_bulk_change:
+        message = (
+            f"The call has {len(ids):,} IDs; at most {limits.events_per_bulk_change:,} are "
+            "allowed. Send several calls."
+        )
+        problems.append(invalid_input(message, "ids"))
+        return []
+    parsed_ids = (parse_input_id(text, problems, "ids", str(n)) for n, text in enumerate(ids))
+    return [event_id for event_id in parsed_ids if event_id is not None]
+
+
+IdsArgument = Annotated[
+    list[strawberry.ID] | None,
+    strawberry.argument(
+        description="IDs of events, by default at most 10,000. Null if a filter selects them."
+    ),
+]
 
 
 @strawberry.type
 class NotificationMutations:
     @strawberry.mutation(
         description=with_example(
-            "Acknowledges all unacknowledged notifications that the filter selects. Without a "
-            "filter, acknowledges all notifications of the organization. To acknowledge only what "
-            "the user has seen, pass the cursor of the newest visible notification as `upTo`.\n\n"
-            "Requires EVENT_UPDATE. User errors: `INVALID_INPUT` if the note is too long. Request "
+            "Acknowledges all unacknowledged notifications that the filter selects, or all events "
+            "with the given IDs. Without both, acknowledges all notifications of the organization. "
+            "By default, one call acknowledges at most 10,000 events, the oldest first. To "
+            "acknowledge only what the user has seen, pass the cursor of the newest visible "
+            "notification as `upTo`.\n\n"
+            "Events are changed in transactions of 500. A call that failed can be repeated: an "
+            "event that is acknowledged already keeps its time, credential and note, and is not "
+            "counted.\n\n"
+            "Requires EVENT_UPDATE. User errors: `INVALID_INPUT` if the note is too long, an ID is "
+            "malformed, there are too many IDs, or `ids` is combined with `filter` or `upTo`; "
+            "`NOT_FOUND` for each unknown ID, while the other events are acknowledged. Request "
             "errors: `INVALID_CURSOR`, `CURSOR_EXPIRED`, `BAD_USER_INPUT`.",
             """
             mutation AcknowledgeSeen($newest: String!) {
@@ -193,6 +247,7 @@ class NotificationMutations:
     async def acknowledge_events(
         self,
         info: Info,
+        ids: IdsArgument = None,
         filter: FilterArgument = None,
         up_to: Annotated[
             str | None,
@@ -209,17 +264,63 @@ class NotificationMutations:
             ),
         ] = None,
     ) -> AcknowledgeEventsPayload:
-        result = await notifications.acknowledge_events(
-            info.context.database,
-            info.context.command,
-            parse_event_filter(filter, info.context.limits),
-            up_to,
-            note,
+        context, problems = info.context, list[Problem]()
+        parsed_ids = _parse_ids(ids, filter, context.limits, problems)
+        if ids is not None and up_to is not None:
+            problems.append(invalid_input("Use either ids or upTo, not both.", "upTo"))
+        if problems:
+            result = AcknowledgementResult(problems=tuple(problems))
+        else:
+            event_filter = parse_event_filter(filter, context.limits)
+            result = await notifications.acknowledge_events(
+                context.database, context.command, event_filter, up_to, note, parsed_ids
+            )
+        return AcknowledgeEventsPayload.from_result(result)
+
+    @strawberry.mutation(
+        description=with_example(
+            "Removes the acknowledgements of all acknowledged events that the filter selects, "
+            "notifications or not, or of the events with the given IDs. By default, one call "
+            "changes at most 10,000 events, the oldest first.\n\n"
+            "Events are changed in transactions of 500. A call that failed can be repeated: an "
+            "event that is not acknowledged is not counted.\n\n"
+            "Requires EVENT_UPDATE. User errors: `INVALID_INPUT` unless exactly one of `ids` and "
+            "`filter` is given, or if an ID is malformed or there are too many IDs; `NOT_FOUND` "
+            "for each unknown ID, while the other events are changed. Request errors: "
+            "`BAD_USER_INPUT`.",
+            """
+            mutation {
+              unacknowledgeEvents(filter: { types: ["backup.*"], notification: true }) {
+                changedCount
+                remainingCount
+                userErrors { code message }
+              }
+            }
+            """,
         )
-        return AcknowledgeEventsPayload(
-            acknowledged_count=result.count,
-            events=[Event.from_row(row) for row in result.rows],
-            user_errors=to_user_errors(result.problems),
+    )
+    async def unacknowledge_events(
+        self,
+        info: Info,
+        ids: IdsArgument = None,
+        filter: Annotated[
+            EventFilter | None,
+            strawberry.argument(
+                description="Selects events; `{}` selects all. Null if `ids` selects them."
+            ),
+        ] = None,
+    ) -> BulkEventPayload:
+        context, problems = info.context, list[Problem]()
+        parsed_ids = _parse_ids(ids, filter, context.limits, problems)
+        if ids is None and filter is None:
+            problems.append(invalid_input("Use either ids or filter: both are missing.", "ids"))
+        if problems:
+            return BulkEventPayload.from_result(BulkResult(problems=tuple(problems)))
+        event_filter = parse_event_filter(filter, context.limits)
+        return BulkEventPayload.from_result(
+            await notifications.unacknowledge_events(
+                context.database, context.command, event_filter, parsed_ids
+            )
         )
 
 

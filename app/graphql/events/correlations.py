@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
-from uuid import UUID
 
 import strawberry
 
 from app.domain.events.correlations import Relation
 from app.domain.shared.problems import Problem
-from app.domain.shared.values import parse_id
 from app.graphql.events.mutations import EventPayload
 from app.graphql.shared.context import Info
 from app.graphql.shared.examples import with_example
-from app.graphql.shared.nodes import invalid_id_problem
+from app.graphql.shared.nodes import parse_input_id
 from app.graphql.types.user_error import to_user_errors
 from app.services.events import correlations
 
@@ -107,9 +105,9 @@ async def _apply_change(
     info: Info, service: Any, event_id: str, related_ids: list[strawberry.ID], relation: Any
 ) -> EventPayload:
     problems: list[Problem] = []
-    parsed_event_id = _parse_id(event_id, problems, "eventId")
+    parsed_event_id = parse_input_id(event_id, problems, "eventId")
     parsed_related_ids = [
-        _parse_id(related_id, problems, "relatedIds", str(index))
+        parse_input_id(related_id, problems, "relatedIds", str(index))
         for index, related_id in enumerate(related_ids)
     ]
     if problems:
@@ -118,10 +116,3 @@ async def _apply_change(
     return EventPayload.from_report(
         await service(info.context.database, command, parsed_event_id, parsed_related_ids, relation)
     )
-
-
-def _parse_id(text: str, problems: list[Problem], *path: str) -> UUID | None:
-    parsed_id = parse_id(text)
-    if parsed_id is None:
-        problems.append(invalid_id_problem(text, *path))
-    return parsed_id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -16,7 +17,9 @@ from app.graphql.shared.context import Context, Info
 from app.graphql.shared.examples import with_example
 from app.graphql.shared.field_sources import InMemoryRow, MutationHandler, declare_source
 from app.graphql.shared.nodes import invalid_id_problem
+from app.graphql.types.bulk_event_payload import BulkEventPayload
 from app.graphql.types.event import Event
+from app.graphql.types.event_filter import EventFilter
 from app.graphql.types.user_error import UserError, to_user_errors
 from app.services.change_log import notifications
 from app.services.events import events
@@ -292,6 +295,69 @@ class EventMutations:
     )
     async def delete_event(self, info: Info, id: EventId) -> EventPayload:
         return await _change_event(id, info, events.delete_event)
+
+    @strawberry.mutation(
+        description=with_example(
+            "Deletes all events that the filter selects and that were recorded before a time: by "
+            "default at most 10,000 events in one call, those with the smallest IDs first. First "
+            "count the events with `events { totalCount }`, then pass the count as "
+            "`expectedCount`: if the filter selects another number of events, nothing is deleted. "
+            "With the same `recordedBefore` in both, events that are logged meanwhile do not "
+            "change the number.\n\n"
+            "Events are deleted in transactions of 500. If a call fails with a request error, some "
+            "of the events may be deleted. The entries of deleted events in the change log "
+            "remain.\n\n"
+            "Requires EVENT_DELETE. User errors: `CONFLICT` with the number of events if it is not "
+            "`expectedCount`. Request errors: `BAD_USER_INPUT`.",
+            """
+            mutation {
+              deleteEvents(
+                filter: {
+                  types: ["test.*"]
+                  recordedAt: { from: "2026-04-10T00:00:00Z" }
+                }
+                recordedBefore: "2026-04-11T00:00:00Z"
+                expectedCount: 12
+              ) {
+                changedCount
+                remainingCount
+                userErrors { code message }
+              }
+            }
+            """,
+        )
+    )
+    async def delete_events(
+        self,
+        info: Info,
+        filter: Annotated[
+            EventFilter,
+            strawberry.argument(description="Selects events. `{}` selects all."),
+        ],
+        expected_count: Annotated[
+            int,
+            strawberry.argument(
+                description="Number of events that the filter must select, those beyond the limit "
+                "of a call included."
+            ),
+        ],
+        recorded_before: Annotated[
+            datetime | None,
+            strawberry.argument(
+                description="Selects only events with an earlier `recordedAt`. The time of the "
+                "call if null or omitted."
+            ),
+        ] = None,
+    ) -> BulkEventPayload:
+        context = info.context
+        result = await events.delete_events(
+            context.database,
+            context.command,
+            filter.to_domain(context.limits),
+            expected_count,
+            recorded_before,
+        )
+        return BulkEventPayload.from_result(result)
 
     @strawberry.mutation(
         description=with_example(

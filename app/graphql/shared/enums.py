@@ -208,8 +208,9 @@ _register_enum(
     NOT_FOUND="The object that the input refers to does not exist in the organization. Reload the "
     "data, and verify the ID.",
     CONFLICT="The object has another version than `ifVersion`, the `sourceId` was already logged "
-    "with other content, or the guard rule is already published with the same content. Reload the "
-    "object and decide again.",
+    "with other content, the guard rule is already published with the same content, or the filter "
+    "selects another number of events than `expectedCount`. Reload the object or the list and "
+    "decide again.",
     ALREADY_EXISTS="The name, type or key is already taken. Use another one.",
     IN_USE="The object cannot be changed or removed because events or rules depend on it. Remove "
     "these first, or archive the event type.",

@@ -26,6 +26,14 @@ def invalid_id_problem(text: str, *argument: str) -> Problem:
     return invalid_input(_invalid_id_message(text), *argument)
 
 
+def parse_input_id(text: str, problems: list[Problem], *path: str) -> UUID | None:
+    """Returns the ID in an argument of a mutation. If it is invalid, adds the problem."""
+    parsed_id = parse_id(text)
+    if parsed_id is None:
+        problems.append(invalid_id_problem(text, *path))
+    return parsed_id
+
+
 def parse_id_argument(text: str, *argument: str) -> UUID:
     """Returns the ID in an argument of a query. Raises RequestError BAD_USER_INPUT if invalid."""
     parsed_id = parse_id(text)

@@ -14,21 +14,25 @@ from sqlmodel import col
 from app.domain.access.caller import Caller
 from app.domain.events.filters import EventFilter
 from app.domain.intake.intake import CommandContext
-from app.domain.shared.problems import Problem
+from app.domain.shared.problems import Problem, UserErrorCode
 from app.domain.shared.values import validate_text
+from app.services.events import bulk_changes
+from app.services.events.bulk_changes import BulkResult, EventSelection
 from app.services.events.events import event_not_found, lock_event
 from app.services.events.reports import ReportResult, build_log_entry
 from app.services.shared.listings import ListPage
 from app.store import tables
 from app.store.change_log import changes
 from app.store.change_log.log_snapshot import SNAPSHOT_COLUMNS
-from app.store.engine.database import Database, retry_on_deadlock
+from app.store.engine.database import Database
 from app.store.reading import condition_templates, event_conditions, pages, projection
 from app.store.reading.condition_templates import ConditionTemplate
 from app.store.reading.projection import Projection
 
-BATCH_SIZE = 500
 MAX_RETURNED_EVENTS = 100
+_NO_ACKNOWLEDGEMENT: dict[str, Any] = dict.fromkeys(
+    ("acknowledged_at", "acknowledged_by", "acknowledgement_note")
+)
 _POSITION_COLUMNS = (col(tables.Event.rang_tx), col(tables.Event.rang_seq))
 _NEWEST_FIRST = tuple(column.desc() for column in _POSITION_COLUMNS)
 
@@ -194,69 +198,118 @@ async def acknowledge_event(
 
 
 @dataclass(frozen=True)
-class AcknowledgementResult:
-    """The number of acknowledged events and the newest `MAX_RETURNED_EVENTS` of them."""
+class AcknowledgementResult(BulkResult):
+    """`rows`: the newest `MAX_RETURNED_EVENTS` of the changed events."""
 
-    count: int = 0
     rows: tuple[tables.Event, ...] = ()
-    problems: tuple[Problem, ...] = ()
 
 
-@retry_on_deadlock
 async def acknowledge_events(
     database: Database,
     command: CommandContext,
     filter: EventFilter,
     up_to: str | None,
     note: str | None,
+    ids: Sequence[UUID] | None = None,
 ) -> AcknowledgementResult:
-    """Acknowledges all unacknowledged notifications that match the filter, in one transaction.
+    """Acknowledges the unacknowledged notifications that match the filter.
 
-    Notifications that are or may be after the cursor `up_to` are not acknowledged.
-    Raises RequestError INVALID_CURSOR or CURSOR_EXPIRED.
+    With `ids`, the unacknowledged events of these IDs instead. Notifications that are or may be
+    after the cursor `up_to` are not acknowledged. Raises RequestError INVALID_CURSOR or
+    CURSOR_EXPIRED.
     """
     if problems := validate_text(note, command.limits.note_characters, "note"):
         return AcknowledgementResult(problems=tuple(problems))
-    if filter.acknowledged:
+    if ids is not None:
+        selection = EventSelection.from_ids(ids)
+    elif filter.acknowledged:
         return AcknowledgementResult()
+    else:
+        selection = await _select_unacknowledged(database, command, filter, up_to)
+    values = _acknowledgement_values(command, note)
+    return await _update_events(database, command, selection, "ACKNOWLEDGED", values, ids or ())
+
+
+async def unacknowledge_events(
+    database: Database,
+    command: CommandContext,
+    filter: EventFilter,
+    ids: Sequence[UUID] | None = None,
+) -> AcknowledgementResult:
+    """Removes the acknowledgements of the events that match the filter or have the IDs."""
+    if ids is not None:
+        selection = EventSelection.from_ids(ids)
+    else:
+        organization_id = command.actor.organization_id
+        conditions = [
+            condition
+            for part in (filter, EventFilter(acknowledged=True))
+            for condition in event_conditions.build_conditions(part, organization_id)
+        ]
+        async with database.read(organization_id) as session:
+            selection = await bulk_changes.select_events(session, conditions, command.limits)
+    return await _update_events(
+        database, command, selection, "UNACKNOWLEDGED", _NO_ACKNOWLEDGEMENT, ids or ()
+    )
+
+
+async def _select_unacknowledged(
+    database: Database, command: CommandContext, filter: EventFilter, up_to: str | None
+) -> EventSelection:
     organization_id = command.actor.organization_id
     conditions = _notification_conditions(filter, command.actor, acknowledged=False)
-    count = 0
-    newest: list[tables.Event] = []
-    async with database.write(organization_id) as session:
+    async with database.read(organization_id) as session:
         if up_to is not None:
             snapshot = await changes.fetch_snapshot(session)
             position = changes.decode_log_cursor(
                 organization_id, up_to, snapshot, "upTo"
             ).subscription_position
             conditions.append(tuple_(*_POSITION_COLUMNS) <= changes.position_literal(position))
-        # Ordered by ID across all batches: every transaction locks events in this order.
-        ids = select(col(tables.Event.id)).where(*conditions).order_by(col(tables.Event.id))
-        stream = await session.stream_scalars(ids, execution_options={"yield_per": BATCH_SIZE})
-        async for batch in stream.partitions():
-            rows = await _lock_matching(session, batch, conditions)
-            count += len(rows)
-            newest = sorted([*newest, *rows], key=_position_of, reverse=True)[:MAX_RETURNED_EVENTS]
-            await _update_rows(
-                session, command, rows, "ACKNOWLEDGED", _acknowledgement_values(command, note)
-            )
-    return AcknowledgementResult(count, tuple(newest))
+        return await bulk_changes.select_events(session, conditions, command.limits)
 
 
-async def _lock_matching(
-    session: AsyncSession, ids: Sequence[UUID], conditions: Sequence[event_conditions.Condition]
-) -> list[tables.Event]:
-    """Locks and returns the rows that still match."""
-    event = tables.Event
-    statement = select(event).where(col(event.id).in_(ids), *conditions).order_by(col(event.id))
-    return list(await session.scalars(statement.with_for_update()))
+async def _update_events(
+    database: Database,
+    command: CommandContext,
+    selection: EventSelection,
+    kind: str,
+    values: dict[str, Any],
+    ids: Sequence[UUID],
+) -> AcknowledgementResult:
+    """Updates the selected events whose acknowledgement changes.
+
+    The problems of the result are those of the `ids` that no event has.
+    """
+    existing: set[UUID] = set()
+
+    async def change_batch(session: AsyncSession, batch: Sequence[UUID]) -> list[tables.Event]:
+        locked = await bulk_changes.lock_matching(session, batch, selection.conditions)
+        existing.update(row.id for row in locked)
+        rows = [row for row in locked if _changes_acknowledgement(row, values)]
+        await _update_rows(session, command, rows, kind, values)
+        return rows
+
+    count = 0
+    newest: list[tables.Event] = []
+    async for rows in bulk_changes.change_in_batches(database, command, selection, change_batch):
+        count += len(rows)
+        newest = sorted([*newest, *rows], key=_position_of, reverse=True)[:MAX_RETURNED_EVENTS]
+    problems = tuple(
+        Problem(UserErrorCode.NOT_FOUND, f"There is no event {event_id}.", ("ids", str(index)))
+        for index, event_id in enumerate(ids)
+        if event_id not in existing
+    )
+    return AcknowledgementResult(count, selection.remaining_count, problems, tuple(newest))
+
+
+def _changes_acknowledgement(row: tables.Event, values: Mapping[str, Any]) -> bool:
+    return (row.acknowledged_at is None) is not (values["acknowledged_at"] is None)
 
 
 async def unacknowledge_event(
     database: Database, command: CommandContext, event_id: UUID
 ) -> ReportResult:
-    values = dict.fromkeys(("acknowledged_at", "acknowledged_by", "acknowledgement_note"))
-    return await _update_event(database, command, event_id, "UNACKNOWLEDGED", values)
+    return await _update_event(database, command, event_id, "UNACKNOWLEDGED", _NO_ACKNOWLEDGEMENT)
 
 
 async def _update_event(
@@ -266,7 +319,7 @@ async def _update_event(
         row = await lock_event(session, event_id)
         if row is None:
             return event_not_found(event_id)
-        if (row.acknowledged_at is None) is not (values["acknowledged_at"] is None):
+        if _changes_acknowledgement(row, values):
             await _update_rows(session, command, [row], kind, values)
         return ReportResult(row)
 

@@ -92,23 +92,26 @@ async def uncorrelate_events(
         return ReportResult(rows[event_id])
 
 
-def linked_event_ids(event_id: UUID) -> CompoundSelect[Any]:
-    """Selects the IDs of the events that are linked to this one."""
+def linked_event_ids(event_ids: Sequence[UUID]) -> CompoundSelect[Any]:
+    """Selects the IDs of the events that are linked to these."""
     event, other, _ = _LINK
-    return select(other).where(event == event_id).union(select(event).where(other == event_id))
+    linked_to = select(other).where(event.in_(event_ids))
+    return linked_to.union(select(event).where(other.in_(event_ids)))
 
 
-async def remove_all_links(session: AsyncSession, command: CommandContext, event_id: UUID) -> None:
-    """Removes all links of an event that is deleted, with log entries for the other events."""
+async def remove_all_links(
+    session: AsyncSession, command: CommandContext, event_ids: Sequence[UUID]
+) -> None:
+    """Removes all links of events that are deleted, with log entries for the other events."""
     event, other, _ = _LINK
-    statement = delete(tables.Correlation).where(or_(event == event_id, other == event_id))
+    statement = delete(tables.Correlation).where(or_(event.in_(event_ids), other.in_(event_ids)))
     removed_links = sorted(
         (Link(*row) for row in await session.execute(statement.returning(*_LINK))), key=astuple
     )
     for start in range(0, len(removed_links), LINKS_PER_ENTRY_BATCH):
         links = removed_links[start : start + LINKS_PER_ENTRY_BATCH]
-        linked_ids = {id for link in links for id in (link.event_id, link.other_id)} - {event_id}
-        rows = await fetch_events(session, linked_ids)
+        linked_ids = {id for link in links for id in (link.event_id, link.other_id)}
+        rows = await fetch_events(session, linked_ids.difference(event_ids))
         await _append_entries(session, command, rows, links, "UNCORRELATED")
 
 
@@ -208,7 +211,7 @@ async def _append_entries(
             links_by_event.setdefault(event_id, []).append(logged_link)
     entries = []
     for event_id, logged_links in links_by_event.items():
-        if event_id not in rows:  # the event that is being deleted has an entry of its own
+        if event_id not in rows:  # an event that is being deleted has an entry of its own
             continue
         state = rows[event_id].to_domain()
         log_entry = build_log_entry(command, kind, state, state)

@@ -9,16 +9,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import or_, select
+from sqlalchemy import delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from app import metrics
+from app.domain.events.filters import EventFilter, TimeRange
 from app.domain.events.state import EventState
 from app.domain.intake.intake import (
     CommandContext,
@@ -28,15 +30,19 @@ from app.domain.intake.intake import (
     validate_update,
 )
 from app.domain.rules.guards import Guard
+from app.domain.shared.messages import format_count
 from app.domain.shared.problems import Problem, UserErrorCode
+from app.domain.shared.values import format_instant
 from app.services.definitions.event_types import load_snapshot_at
 from app.services.definitions.guards import build_guards, load_published_rules
-from app.services.events import correlations
+from app.services.events import bulk_changes, correlations
+from app.services.events.bulk_changes import BulkResult
 from app.services.events.reports import ReportCall, ReportResult, build_log_entry, process_reports
 from app.store import tables
 from app.store.change_log import changes
 from app.store.engine.database import Database, current_commit_tracker, retry_on_deadlock
 from app.store.engine.dialect import affects_every_transaction
+from app.store.reading import event_conditions
 from app.store.writing import search_index
 
 DUPLICATES_PER_STATEMENT = 500
@@ -131,26 +137,74 @@ async def update_event(
 async def delete_event(database: Database, command: CommandContext, event_id: UUID) -> ReportResult:
     """Deletes the event and returns its last state. The change log keeps an entry."""
     async with database.write(command.actor.organization_id) as session:
-        await _lock_with_linked_events(session, event_id)
-        row = await lock_event(session, event_id)
-        if row is None:
-            return event_not_found(event_id)
-        await _clear_duplicate_of(session, command, event_id)
-        await correlations.remove_all_links(session, command, event_id)
-        await changes.append_entries(
-            session, [build_log_entry(command, "DELETED", row.to_domain())]
+        rows = await _delete_matching(session, command, [event_id])
+    return ReportResult(rows[0]) if rows else event_not_found(event_id)
+
+
+async def delete_events(
+    database: Database,
+    command: CommandContext,
+    filter: EventFilter,
+    expected_count: int,
+    recorded_before: datetime | None = None,
+) -> BulkResult:
+    """Deletes the events that match the filter and were recorded before a time, by default now.
+
+    Nothing is deleted if their number is not the expected one.
+    """
+    organization_id = command.actor.organization_id
+    recorded_before = recorded_before or command.now
+    conditions = [
+        condition
+        for part in (filter, EventFilter(recorded_at=TimeRange(end=recorded_before)))
+        for condition in event_conditions.build_conditions(part, organization_id)
+    ]
+    async with database.read(organization_id) as session:
+        selection = await bulk_changes.select_events(session, conditions, command.limits)
+    if selection.total != expected_count:
+        message = (
+            f"The filter selects {format_count(selection.total, 'event')} recorded before "
+            f"{format_instant(recorded_before)}, not {expected_count:,}. Nothing was deleted. "
+            "Verify the filter, and count again."
         )
-        await session.delete(row)
-        return ReportResult(row)
+        return BulkResult(problems=(Problem(UserErrorCode.CONFLICT, message, ("expectedCount",)),))
+
+    async def delete_batch(session: AsyncSession, ids: Sequence[UUID]) -> list[tables.Event]:
+        return await _delete_matching(session, command, ids, conditions)
+
+    batches = bulk_changes.change_in_batches(database, command, selection, delete_batch)
+    count = sum([len(rows) async for rows in batches])
+    return BulkResult(count, selection.remaining_count)
 
 
-async def _lock_with_linked_events(session: AsyncSession, event_id: UUID) -> None:
-    """Locks the event, its duplicates and its linked events, in the order of their IDs."""
+async def _delete_matching(
+    session: AsyncSession,
+    command: CommandContext,
+    event_ids: Sequence[UUID],
+    conditions: Sequence[event_conditions.Condition] = (),
+) -> list[tables.Event]:
+    """Deletes those of the events that match, and returns their last state."""
+    await _lock_with_linked_events(session, event_ids)
+    rows = await bulk_changes.lock_matching(session, event_ids, conditions)
+    if not rows:
+        return []
+    ids = [row.id for row in rows]
+    await _clear_duplicate_of(session, command, ids)
+    await correlations.remove_all_links(session, command, ids)
+    entries = [build_log_entry(command, "DELETED", row.to_domain()) for row in rows]
+    await changes.append_entries(session, entries)
+    statement = delete(tables.Event).where(col(tables.Event.id).in_(ids))
+    await session.execute(statement, execution_options={"synchronize_session": False})
+    return rows
+
+
+async def _lock_with_linked_events(session: AsyncSession, event_ids: Sequence[UUID]) -> None:
+    """Locks the events, their duplicates and their linked events, in the order of their IDs."""
     event = tables.Event
     is_linked = or_(
-        col(event.id) == event_id,
-        col(event.duplicate_of_id) == event_id,
-        col(event.id).in_(correlations.linked_event_ids(event_id)),
+        col(event.id).in_(event_ids),
+        col(event.duplicate_of_id).in_(event_ids),
+        col(event.id).in_(correlations.linked_event_ids(event_ids)),
     )
     await session.execute(
         select(col(event.id)).where(is_linked).order_by(col(event.id)).with_for_update()
@@ -158,11 +212,15 @@ async def _lock_with_linked_events(session: AsyncSession, event_id: UUID) -> Non
 
 
 async def _clear_duplicate_of(
-    session: AsyncSession, command: CommandContext, event_id: UUID
+    session: AsyncSession, command: CommandContext, event_ids: Sequence[UUID]
 ) -> None:
-    """Clears `duplicateOf` of the event's duplicates, with a log entry for each."""
+    """Clears `duplicateOf` of the duplicates of events that are deleted, with a log entry each."""
     table = tables.Event
-    duplicates = select(table).where(col(table.duplicate_of_id) == event_id).order_by(col(table.id))
+    remaining_duplicates = (
+        col(table.duplicate_of_id).in_(event_ids),
+        col(table.id).not_in(event_ids),
+    )
+    duplicates = select(table).where(*remaining_duplicates).order_by(col(table.id))
     while rows := list(
         await session.scalars(duplicates.limit(DUPLICATES_PER_STATEMENT).with_for_update())
     ):

@@ -1,0 +1,99 @@
+"""Changes many events in one call, in transactions of up to BATCH_SIZE events.
+
+The events are selected once. Each transaction then locks those of its batch that still match, so
+that subscribers and other writers wait for a batch at most. If a batch fails, the earlier ones stay
+changed, and the call can be repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from app.domain.intake.intake import CommandContext
+from app.domain.shared.limits import Limits
+from app.domain.shared.problems import Problem
+from app.store import tables
+from app.store.engine.database import Database, retry_on_deadlock
+from app.store.reading.event_conditions import Condition
+
+BATCH_SIZE = 500
+
+
+@dataclass(frozen=True)
+class BulkResult:
+    """`remaining_count`: the number of selected events that are left for another call."""
+
+    changed_count: int = 0
+    remaining_count: int = 0
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True)
+class EventSelection:
+    """IDs of events to change, in order. `total`: the number of events that were selected.
+
+    An event that does not match the conditions any more when it is locked is not changed.
+    """
+
+    ids: Sequence[UUID]
+    total: int
+    conditions: Sequence[Condition] = ()
+
+    @classmethod
+    def from_ids(cls, ids: Iterable[UUID]) -> EventSelection:
+        unique_ids = sorted(set(ids))
+        return cls(unique_ids, len(unique_ids))
+
+    @property
+    def remaining_count(self) -> int:
+        return self.total - len(self.ids)
+
+
+async def select_events(
+    session: AsyncSession, conditions: Sequence[Condition], limits: Limits
+) -> EventSelection:
+    """Selects the matching events with the smallest IDs, as many as one call may change."""
+    max_events = limits.events_per_bulk_change
+    event_id = col(tables.Event.id)
+    statement = select(event_id).where(*conditions).order_by(event_id).limit(max_events)
+    ids = list(await session.scalars(statement))
+    total = len(ids)
+    if total == max_events:
+        count = select(func.count()).select_from(tables.Event).where(*conditions)
+        total = (await session.scalars(count)).one()
+    return EventSelection(ids, total, conditions)
+
+
+async def change_in_batches(
+    database: Database,
+    command: CommandContext,
+    selection: EventSelection,
+    change_batch: Callable[[AsyncSession, Sequence[UUID]], Awaitable[list[tables.Event]]],
+) -> AsyncIterator[list[tables.Event]]:
+    """Calls `change_batch` with the IDs of each batch, each in a transaction of its own.
+
+    Yields the rows that it returns, once they are committed.
+    """
+
+    @retry_on_deadlock
+    async def run_batch(ids: Sequence[UUID]) -> list[tables.Event]:
+        async with database.write(command.actor.organization_id) as session:
+            return await change_batch(session, ids)
+
+    for start in range(0, len(selection.ids), BATCH_SIZE):
+        yield await run_batch(selection.ids[start : start + BATCH_SIZE])
+
+
+async def lock_matching(
+    session: AsyncSession, ids: Sequence[UUID], conditions: Sequence[Condition]
+) -> list[tables.Event]:
+    """Returns the events that still match, locked in the order of their IDs."""
+    event_id = col(tables.Event.id)
+    statement = select(tables.Event).where(event_id.in_(ids), *conditions).order_by(event_id)
+    return list(await session.scalars(statement.with_for_update()))
