@@ -288,12 +288,12 @@ async def test_a_short_key_of_the_administrator_logs_a_warning_without_the_key(
         (
             "requests__query_timeout_seconds",
             "-1",
-            "Invalid value '-1': expected a number of at least 0.001.",
+            "Invalid value '-1': expected a number of at least 1e-06.",
         ),
         (
             "sockets__ping_interval_seconds",
             "0",
-            "Invalid value '0': expected a number of at least 0.001.",
+            "Invalid value '0': expected a number of at least 1e-06.",
         ),
         ("sockets__pong_timeout_seconds", "soon", "Invalid value 'soon': expected a number."),
         ("sockets__pong_timeout_seconds", "inf", "Invalid value 'inf': expected a number."),
