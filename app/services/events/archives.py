@@ -117,7 +117,7 @@ async def _scan_page(
     )
     await database.log_horizon.refresh()
     async with database.read(export_range.organization_id) as session:
-        parameters = changes.horizon_parameter(session)
+        parameters = changes.horizon_parameters(session)
         rows = (await session.execute(statement, parameters)).all()
         horizon = (await session.scalars(select(Horizon()), parameters)).one()
     states = [row.to_domain() for _, _, row in rows if row is not None]

@@ -24,7 +24,7 @@ from app.store import tables
 from app.store.change_log.log_snapshot import PRUNED_COLUMNS, SNAPSHOT_COLUMNS
 from app.store.reading.pages import decode_cursor, encode_cursor, invalid_cursor_error
 from app.store.tables import METADATA
-from app.store.tables.columns import HORIZON_PARAMETER, Horizon
+from app.store.tables.columns import Horizon
 from app.store.writing.bulk import TableRows, insert_log_entries
 
 EVENT = "event"
@@ -138,7 +138,7 @@ async def fetch_entries_after(
         statement = statement.where(_position_columns() <= position_literal(until))
     if rings_only:
         statement = statement.where(col(tables.Change.rings))
-    return await _fetch_entries(session, statement, horizon_parameter(session))
+    return await _fetch_entries(session, statement, horizon_parameters(session))
 
 
 async def list_event_entries(
@@ -191,7 +191,7 @@ def _entries_statement(after: LogPosition, limit: int) -> Select[tables.Change, 
 async def _fetch_entries(
     session: AsyncSession,
     statement: Select[tables.Change, tables.Event],
-    parameters: dict[str, int] | None = None,
+    parameters: dict[str, Any] | None = None,
 ) -> list[Entry]:
     rows = await session.execute(statement, parameters)
     return [_entry_from_row(change, event) for change, event in rows]
@@ -199,7 +199,7 @@ async def _fetch_entries(
 
 async def fetch_head(session: AsyncSession) -> LogPosition:
     """Position of the last complete entry: all later commits have greater positions."""
-    rows = await session.execute(head_statement(), horizon_parameter(session))
+    rows = await session.execute(head_statement(), horizon_parameters(session))
     return head_from_row(rows.one())
 
 
@@ -246,12 +246,13 @@ class LogSnapshot:
 
 async def fetch_snapshot(session: AsyncSession) -> LogSnapshot:
     statement = select(*SNAPSHOT_COLUMNS)
-    return snapshot_from_row((await session.execute(statement, horizon_parameter(session))).one())
+    return snapshot_from_row((await session.execute(statement, horizon_parameters(session))).one())
 
 
-def horizon_parameter(session: AsyncSession) -> dict[str, int]:
-    """The parameter of a statement with `Horizon`."""
-    return {HORIZON_PARAMETER: session.info["log_horizon"]}
+def horizon_parameters(session: AsyncSession) -> dict[str, Any]:
+    """The parameters of a statement with `Horizon`."""
+    parameters: dict[str, Any] = session.info["horizon_parameters"]
+    return parameters
 
 
 def snapshot_from_row(row: Sequence[Any]) -> LogSnapshot:

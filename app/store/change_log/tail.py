@@ -32,18 +32,26 @@ from app.store.engine import row_reader
 from app.store.engine.database import Database
 from app.store.reading.statements import CompiledStatement, compile_statement
 from app.store.tables import METADATA
-from app.store.tables.columns import HORIZON_PARAMETER, Horizon, JSONValue
+from app.store.tables.columns import Horizon, JSONValue
 
 BATCH_SIZE = 500
 _CHANGE = METADATA.tables["change"].c
 _EVENT = METADATA.tables["event"].c
 
 
+class ReplacedLogError(Exception):
+    """A failover or a restore has replaced the change log: the position may mean other entries."""
+
+
 class LogTail:
-    """A reader of the end of the change log. It compiles its statements once."""
+    """A reader of the end of one change log. It compiles its statements once.
+
+    Its methods raise ReplacedLogError if the change log is another one than in the first call.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._identity: str | None = None
 
     async def fetch_head(self) -> LogPosition:
         """Position of the last complete entry: all later commits have greater positions."""
@@ -62,10 +70,13 @@ class LogTail:
     async def _fetch_rows(
         self, statement: CompiledStatement, **values: int
     ) -> list[row_reader.DriverRow]:
-        values[HORIZON_PARAMETER] = await self._database.log_horizon.refresh()
-        return await self._database.row_reader.fetch_rows(
-            statement.text, statement.bind_values(values)
-        )
+        horizon = self._database.log_horizon
+        await horizon.refresh()
+        if self._identity not in (None, horizon.identity):
+            raise ReplacedLogError
+        self._identity = horizon.identity
+        parameters = statement.bind_values(values | horizon.parameters)
+        return await self._database.row_reader.fetch_rows(statement.text, parameters)
 
     @cached_property
     def _head_statement(self) -> CompiledStatement:

@@ -146,8 +146,8 @@ class Database:
     `report_queue`: reports that wait to be logged, by organization; a batch is one transaction.
 
     `session.info["organization_caches"]` caches data by organization. A reader must check in its
-    own transaction that the data is still valid. `session.info["log_horizon"]` is the horizon of
-    the change log that was known before the session's first statement, and so before its snapshot.
+    own transaction that the data is still valid. `session.info["horizon_parameters"]` is the
+    horizon that was known before the session's first statement, and so before its snapshot.
     """
 
     def __init__(
@@ -208,7 +208,7 @@ class Database:
             info={
                 "scope": scope,
                 "organization_caches": self._organization_caches,
-                "log_horizon": self.log_horizon.value,
+                "horizon_parameters": self.log_horizon.parameters,
             },
         )
 

@@ -10,12 +10,18 @@ Decision 0011 has the proof. On SQLite, writers are serialized and every entry i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.store.engine import driver_statements
 from app.store.engine.row_reader import RowReader
-from app.store.tables.columns import POSTGRESQL
+from app.store.tables.columns import (
+    HORIZON_PARAMETER,
+    IDENTITY_PARAMETER,
+    LOG_IDENTITY,
+    POSTGRESQL,
+)
 
 # The first key of the advisory locks; the second is the change log's table, because a database can
 # hold several installations, each in a schema of its own.
@@ -23,8 +29,9 @@ _LOCK_CLASS = 0x70C52
 _REGISTER = "SELECT pg_advisory_xact_lock_shared($1, 'change'::regclass::oid::int)"
 
 # The snapshot is taken before the locks are read: the proof depends on it.
-_SNAPSHOT_AND_WRITERS = """
+_SNAPSHOT_AND_WRITERS = f"""
 SELECT
+    ({LOG_IDENTITY}),
     pg_snapshot_xmax(snapshot)::text::bigint,
     pg_snapshot_xmin(snapshot)::text::bigint,
     pg_is_in_recovery(),
@@ -35,7 +42,7 @@ SELECT
             AND classid = $1::int::oid AND objid = 'change'::regclass
     )
 FROM pg_current_snapshot() AS snapshot
-"""
+"""  # noqa: S608 - constants
 # `pg_locks` would show a transaction's number later than this view.
 _TRANSACTIONS = """
 SELECT backend_xid::text::bigint FROM pg_stat_activity
@@ -54,28 +61,38 @@ async def register_log_writer(session: AsyncSession) -> None:
 
 
 class LogHorizon:
-    """Finds the horizon. `value` is the last one found, which is valid for later snapshots only.
+    """Finds the horizon. `value` is the greatest one found; it is valid for later snapshots only.
 
-    Read it before the snapshot is taken: other tasks refresh it at any time.
+    Read it before the snapshot is taken: other tasks refresh it at any time. `identity` is the
+    change log that it is valid for.
     """
 
     def __init__(self, reader: RowReader, dialect_name: str) -> None:
         self._reader = reader
         self._is_postgresql = dialect_name == POSTGRESQL
         self.value = 0
+        self.identity = ""
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The parameters of a statement with `Horizon`, for a snapshot that is taken later."""
+        return {HORIZON_PARAMETER: self.value, IDENTITY_PARAMETER: self.identity}
 
     async def refresh(self) -> int:
         """Finds the horizon, which is valid for every snapshot that is taken after this call."""
         if self._is_postgresql:
             [row] = await self._reader.fetch_rows(_SNAPSHOT_AND_WRITERS, [_LOCK_CLASS])
-            end, oldest, in_recovery, writers = row
+            identity, end, oldest, in_recovery, writers = row
             if in_recovery or None in writers:  # None: a prepared transaction, which has no process
-                self.value = oldest
+                found = oldest
             elif writers:
                 rows = await self._reader.fetch_rows(_TRANSACTIONS, [writers])
-                self.value = oldest_transaction(end, [number for [number] in rows])
+                found = oldest_transaction(end, [number for [number] in rows])
             else:
-                self.value = end
+                found = end
+            # A call that began earlier may end later, with a smaller number.
+            self.value = max(found, self.value) if identity == self.identity else found
+            self.identity = identity
         return self.value
 
 

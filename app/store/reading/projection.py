@@ -30,7 +30,7 @@ from app.store.reading.condition_templates import ConditionTemplate
 from app.store.reading.definitions_version import DEFINITIONS_VERSION
 from app.store.reading.pages import Order, Page, PageRequest
 from app.store.tables import OrganizationOwned
-from app.store.tables.columns import HORIZON_PARAMETER, JSONValue
+from app.store.tables.columns import JSONValue
 
 DriverRow = row_reader.DriverRow
 NO_COUNTS: Mapping[str, ConditionTemplate] = {}
@@ -133,7 +133,7 @@ async def fetch_page(
     values = {
         **template.values,
         ORGANIZATION_PARAMETER: organization_id,
-        HORIZON_PARAMETER: database.log_horizon.value,  # of `extra_columns`
+        **database.log_horizon.parameters,  # of `extra_columns`
         "offset": request.offset,
     }
     for count_template in counts.values():

@@ -95,12 +95,16 @@ class CurrentTransaction(FunctionElement[int]):
 
 
 HORIZON_PARAMETER = "log_horizon"
+IDENTITY_PARAMETER = "log_identity"
+# `LogSnapshot.identity`, in SQL of PostgreSQL.
+LOG_IDENTITY = "SELECT concat_ws('.', epoch, nullif(log_timeline(), '')) FROM log"
 
 
 class Horizon(FunctionElement[int]):
     """The horizon of the change log for the statement's snapshot: entries before it are complete.
 
-    The parameter HORIZON_PARAMETER is one that was found before the snapshot, 0 if there is none.
+    The parameter HORIZON_PARAMETER is one that was found before the snapshot, in the change log of
+    IDENTITY_PARAMETER: after a failover or a restore, transaction numbers may be used again.
     The oldest transaction that is open in the whole cluster is a horizon, too.
     """
 
@@ -108,11 +112,17 @@ class Horizon(FunctionElement[int]):
     inherit_cache = True
 
     def __init__(self) -> None:
-        super().__init__(bindparam(HORIZON_PARAMETER, 0, type_=BigInteger()))
+        super().__init__(
+            bindparam(HORIZON_PARAMETER, 0, type_=BigInteger()),
+            bindparam(IDENTITY_PARAMETER, "", type_=String()),
+        )
 
 
 class Timeline(FunctionElement[str]):
-    """The timeline of PostgreSQL's write-ahead log: another one after each failover."""
+    """The timeline of PostgreSQL's write-ahead log: another one after each failover.
+
+    Empty if the server is a standby or does not tell it. Migration 0012 has the function.
+    """
 
     type = String()
     inherit_cache = True
@@ -142,8 +152,10 @@ def _horizon_on_sqlite(*_: Any, **__: Any) -> str:
 
 @compiles(Horizon, POSTGRESQL)
 def _horizon_on_postgresql(element: Horizon, compiler: Any, **options: Any) -> str:
-    known = compiler.process(element.clauses, **options)
-    return f"greatest({known}, pg_snapshot_xmin(pg_current_snapshot())::text::bigint)"
+    known, identity = (compiler.process(clause, **options) for clause in element.clauses)
+    oldest = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+    # Subqueries are evaluated once, not for each row.
+    return f"greatest((SELECT CASE WHEN ({LOG_IDENTITY}) = {identity} THEN {known} END), {oldest})"
 
 
 @compiles(Timeline, SQLITE)
@@ -153,11 +165,7 @@ def _timeline_on_sqlite(*_: Any, **__: Any) -> str:
 
 @compiles(Timeline, POSTGRESQL)
 def _timeline_on_postgresql(*_: Any, **__: Any) -> str:
-    # A standby writes no WAL; it has no entries that its primary does not have.
-    return (
-        "CASE WHEN pg_is_in_recovery() THEN '' "
-        "ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END"
-    )
+    return "log_timeline()"
 
 
 @compiles(SnapshotEnd, SQLITE)
