@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test check docs reference bench bench-peers bench-fanout bench-faults bench-memory bench-overhead lint types layers schema-check migrations-check schema fuzz lock clean
+.PHONY: help setup serve test check docs reference bench bench-peers bench-fanout bench-faults soak bench-memory bench-overhead lint types layers schema-check migrations-check schema fuzz lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -49,6 +49,9 @@ bench-fanout: setup ## Measure what 1,000 subscribers get, beside plain Strawber
 
 bench-faults: setup ## Break servers, sockets and the database, and count what is lost
 	$(BIN)/python -m benchmarks.faults $(if $(INTO),--into $(INTO))
+
+soak: setup ## Hold transactions of other programs open for 10 minutes (ARGS="--seconds 60")
+	$(BIN)/python -m benchmarks.soak $(if $(INTO),--into $(INTO)) $(ARGS)
 
 bench-memory: setup ## Watch the server's memory through 10 minutes of load (ARGS="--minutes 1")
 	$(BIN)/python -m benchmarks.peers.memory $(ARGS)

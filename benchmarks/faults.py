@@ -119,10 +119,13 @@ def hold_stuck_clients(
 
 def record_lateness(
     figures: FaultFigures, who: str, received: Any, since: float, until: float
-) -> None:
+) -> float:
+    """Returns the p99 in seconds."""
     late = sorted(late for each in received for at, late in each["late"] if since <= at < until)
     figures.record(f"{who}: p50, ms", 1e3 * late[len(late) // 2])
-    figures.record(f"{who}: p99, ms", 1e3 * late[int(len(late) * 0.99)])
+    p99: float = late[int(len(late) * 0.99)]
+    figures.record(f"{who}: p99, ms", 1e3 * p99)
+    return p99
 
 
 def drain_servers(
