@@ -121,7 +121,7 @@ class Horizon(FunctionElement[int]):
 class Timeline(FunctionElement[str]):
     """The timeline of PostgreSQL's write-ahead log: another one after each failover.
 
-    Empty if the server is a standby or does not tell it. Migration 0012 has the function.
+    Empty if the server is a standby or does not tell it. Migration 0013 has the function.
     """
 
     type = String()

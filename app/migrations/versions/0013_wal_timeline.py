@@ -2,14 +2,14 @@
 
 from alembic import op
 
-revision = "0012"
-down_revision = "0011"
+revision = "0013"
+down_revision = "0012"
 branch_labels = None
 depends_on = None
 
 # A standby writes no log. Amazon Aurora refuses with object_not_in_prerequisite_state.
 LOG_TIMELINE = """
-CREATE FUNCTION log_timeline() RETURNS text LANGUAGE plpgsql STABLE AS $$
+CREATE OR REPLACE FUNCTION log_timeline() RETURNS text LANGUAGE plpgsql STABLE AS $$
 BEGIN
     IF pg_is_in_recovery() THEN
         RETURN '';
