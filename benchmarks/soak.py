@@ -24,7 +24,7 @@ import httpx
 
 from benchmarks.faults import format_tables, record_lateness, record_load
 from benchmarks.faults_checks import FaultClient, FaultFigures
-from benchmarks.faults_site import FaultCluster, await_writes, check_against_log, server_port
+from benchmarks.faults_cluster import FaultCluster, await_writes, check_against_log, server_port
 from benchmarks.pages import add_option, describe_machine, publish_figures
 from benchmarks.processes import ServerProcess, execute_command, running_postgresql
 
