@@ -23,6 +23,7 @@ from app.domain.rules.duplicates import (
     OriginalEvents,
     RuleFingerprint,
     compute_fingerprints,
+    count_duplicate,
     find_nearest_original,
     fingerprint_fields,
     validate_duplication_rule,
@@ -350,6 +351,51 @@ def test_a_rejection_names_the_rule_and_the_existing_event() -> None:
 
     assert (problem.rule_id, problem.existing_id) == (claim.rule.id, EVENT_ID)
     assert problem.path == ()
+
+
+# --- what a counted duplicate changes -------------------------------------------------------------
+
+ESCALATED = ("severity", "severity_text", "version", "updated_at")
+ACKNOWLEDGEMENT = ("acknowledged_at", "acknowledged_by", "acknowledgement_note")
+FROM_LOWEST = [Severity.SUCCESS, Severity.INFO, Severity.WARN, Severity.ERROR]
+
+
+@given(EVENTS, EVENTS, st.booleans())
+def test_an_original_is_no_quieter_than_a_duplicate_that_was_counted(
+    original: EventState, duplicate: EventState, escalate: bool
+) -> None:
+    counted = count_duplicate(original, duplicate, escalate=escalate)
+
+    after, changed = counted.original, {"occurrences", "last_occurred_at", "notification"}
+    is_higher = FROM_LOWEST.index(duplicate.severity) > FROM_LOWEST.index(original.severity)
+    assert after.occurrences == original.occurrences + 1
+    assert after.last_occurred_at == max(original.latest_occurrence, duplicate.occurred_at)
+    assert after.notification == (original.notification or duplicate.notification)
+    assert counted.rings == (
+        duplicate.notification and (not original.notification or (escalate and is_higher))
+    )
+    if escalate and is_higher:
+        changed |= {*ESCALATED, *ACKNOWLEDGEMENT}
+        assert (after.severity, after.severity_text) == (
+            duplicate.severity,
+            duplicate.severity_text,
+        )
+        assert after.version == original.version + 1
+        assert after.updated_at == max(original.updated_at, duplicate.recorded_at)
+        assert [getattr(after, name) for name in ACKNOWLEDGEMENT] == [None] * 3
+    kept = {name: value for name, value in vars(original).items() if name not in changed}
+    assert {name: vars(after)[name] for name in kept} == kept
+
+
+@given(EVENTS)
+def test_a_report_has_what_was_reported_and_no_nulls(duplicate: EventState) -> None:
+    report = duplicate.to_report_json()
+
+    everything = duplicate.to_json()
+    assert None not in report.values()
+    assert report == {name: everything[name] for name in report}
+    left_out = {name for name, value in everything.items() if value is not None} - report.keys()
+    assert left_out == {"id", "recordedAt", "updatedAt", "version", "occurrences", "summaryGiven"}
 
 
 # --- the rules against a model -----------------------------------------------------------------

@@ -14,7 +14,7 @@ from tests.conftest import Serve
 from tests.factories import create_api_key
 
 RULE = """{
-  id name fingerprint window action enabled matchCount resetAt createdAt updatedAt
+  id name fingerprint window action escalate enabled matchCount resetAt createdAt updatedAt
   eventType { type }
 }"""
 ERRORS = "{ code message path }"
@@ -82,6 +82,7 @@ async def test_a_rule_is_listed_as_it_was_made(client: Client) -> None:
         "fingerprint": ["fields.a", "entity.id"],
         "window": "P1DT2H",
         "action": "COUNT",
+        "escalate": True,
         "enabled": True,
         "matchCount": 0,
         "resetAt": None,
@@ -97,6 +98,7 @@ async def test_a_rule_is_listed_as_it_was_made(client: Client) -> None:
     [
         ({"name": "another"}, False),
         ({"action": "FLAG"}, False),
+        ({"escalate": False}, False),
         ({"enabled": True}, False),
         ({"fingerprint": ["source"]}, False),
         ({"window": "PT900S"}, False),
@@ -164,7 +166,20 @@ async def test_a_rule_may_be_made_switched_off(client: Client) -> None:
     assert (await log_event(client))["duplicate"] is False
 
 
-@pytest.mark.parametrize("name", ["name", "fingerprint", "window", "action", "enabled"])
+@pytest.mark.parametrize(
+    ("attributes", "escalate"),
+    [({}, True), ({"escalate": None}, True), ({"escalate": False}, False)],
+)
+async def test_a_rule_escalates_unless_escalate_is_false(
+    client: Client, attributes: dict[str, Any], escalate: bool
+) -> None:
+    rule = await create_rule(client, **attributes)
+
+    assert rule["escalate"] is escalate
+    assert await list_rules(client) == [rule]
+
+
+@pytest.mark.parametrize("name", ["name", "fingerprint", "window", "action", "escalate", "enabled"])
 async def test_nothing_of_a_rule_can_be_null(client: Client, name: str) -> None:
     rule = await create_rule(client)
 
@@ -444,7 +459,7 @@ async def test_an_update_of_an_event_leaves_its_fingerprints_as_they_were(client
     assert by_the_new["duplicate"] is False
 
 
-async def test_a_duplicate_that_is_counted_neither_rings_again_nor_makes_a_version(
+async def test_an_equal_duplicate_that_is_counted_neither_rings_again_nor_makes_a_version(
     client: Client,
 ) -> None:
     await create_rule(client)
@@ -466,20 +481,34 @@ async def test_the_log_tells_of_a_duplicate_what_it_changed(client: Client) -> N
     await create_rule(client)
     first = await log_event(client)
 
-    await log_event(client, "2026-04-10T12:05:00Z")
+    await log_event(client, "2026-04-10T12:05:00Z", content="Still", tags=["a:1"])
     await log_event(client, "2026-04-10T11:55:00Z")
 
     history = await client.execute_field(
         "query ($id: ID!) { event(id: $id) { history { nodes { kind changes } } } }",
         id=first["event"]["id"],
     )
-    later = "2026-04-10T12:05:00.000000Z"
+    later, earlier = "2026-04-10T12:05:00.000000Z", "2026-04-10T11:55:00.000000Z"
+    report = {
+        "type": "notice",
+        "severity": "INFO",
+        "summary": "notice",
+        "source": "/a",
+        "occurredAt": earlier,
+        "fields": {},
+        "tags": [],
+        "notification": False,
+    }
     assert history["history"]["nodes"][1:] == [
         {
             "kind": "DUPLICATED",
-            "changes": {"occurrences": [1, 2], "lastOccurredAt": [None, later]},
+            "changes": {
+                "occurrences": [1, 2],
+                "lastOccurredAt": [None, later],
+                "report": report | {"occurredAt": later, "content": "Still", "tags": ["a:1"]},
+            },
         },
-        {"kind": "DUPLICATED", "changes": {"occurrences": [2, 3]}},
+        {"kind": "DUPLICATED", "changes": {"occurrences": [2, 3], "report": report}},
     ]
 
 

@@ -7,6 +7,8 @@ from enum import Enum
 
 
 class Severity(Enum):
+    """Severities, from the highest to the lowest."""
+
     ERROR = "ERROR"
     WARN = "WARN"
     INFO = "INFO"

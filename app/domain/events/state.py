@@ -89,6 +89,14 @@ class EventState:
         attributes = vars(self)
         return {name: _to_json_value(attributes[attribute]) for attribute, name in _JSON_NAMES}
 
+    def to_report_json(self) -> dict[str, Any]:
+        """Returns the JSON form of a report that is not stored as an event, without nulls."""
+        return {
+            name: value
+            for name, value in self.to_json().items()
+            if value is not None and name not in _NAMES_OF_STORED_EVENTS
+        }
+
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> EventState:
         """Reads the result of any version of `to_json`; newer attributes get their defaults."""
@@ -111,6 +119,9 @@ def diff_states(before: EventState | None, after: EventState | None) -> dict[str
     }
 
 
+_NAMES_OF_STORED_EVENTS = frozenset(
+    {"id", "recordedAt", "updatedAt", "version", "occurrences", "summaryGiven"}
+)
 _PARSERS: dict[str, Callable[[Any], Any]] = {
     "id": UUID,
     "event_type_id": UUID,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
@@ -30,7 +30,10 @@ class DuplicateAction(Enum):
 
 @dataclass(frozen=True)
 class DuplicationRule:
-    """A duplication rule. It applies to all types if `event_type_id` is None."""
+    """A duplication rule. It applies to all types if `event_type_id` is None.
+
+    `escalate`: a duplicate that is counted raises the severity of a less severe original.
+    """
 
     id: UUID
     name: str
@@ -38,6 +41,7 @@ class DuplicationRule:
     window: timedelta
     action: DuplicateAction
     event_type_id: UUID | None = None
+    escalate: bool = True
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,45 @@ class DuplicateProblem(Problem):
         message = f"The event is a duplicate of an existing event, by duplication rule {rule_name}."
         code = UserErrorCode.DUPLICATE
         return cls(code, message, (), match.fingerprint.rule.id, match.original.event_id)
+
+
+@dataclass(frozen=True)
+class CountedDuplicate:
+    """The original after a duplicate of it was counted. `rings`: whether it notifies, or again."""
+
+    original: EventState
+    rings: bool
+
+
+def count_duplicate(
+    original: EventState, duplicate: EventState, *, escalate: bool
+) -> CountedDuplicate:
+    """Counts a duplicate, so that its alarm is no quieter than if it had been stored.
+
+    A more severe duplicate escalates: the original takes its severity and is no longer
+    acknowledged. Other duplicates notify only if the original is not a notification yet.
+    """
+    counted = replace(
+        original,
+        occurrences=original.occurrences + 1,
+        last_occurred_at=max(original.latest_occurrence, duplicate.occurred_at),
+        notification=original.notification or duplicate.notification,
+    )
+    escalates = escalate and duplicate.severity.rank > original.severity.rank
+    if escalates:
+        counted = replace(
+            counted,
+            severity=duplicate.severity,
+            severity_text=duplicate.severity_text,
+            acknowledged_at=None,
+            acknowledged_by=None,
+            acknowledgement_note=None,
+            version=original.version + 1,
+            # Reports that share a transaction may have been received in another order.
+            updated_at=max(original.updated_at, duplicate.recorded_at),
+        )
+    rings = duplicate.notification and (escalates or not original.notification)
+    return CountedDuplicate(counted, rings)
 
 
 _ATTRIBUTE_PATHS = (

@@ -38,7 +38,7 @@ FilterArgument = Annotated[
 @strawberry.type(description="A notification with its position in the change log.")
 class NotificationEdge:
     cursor: str = strawberry.field(
-        description="Position in the change log at which the event became a notification. Pass it "
+        description="Position in the change log at which the event last notified. Pass it "
         "as `after` to `notifications` for older notifications, to `notificationAdded` for newer "
         "ones, or as `upTo` to `acknowledgeEvents`.",
         metadata=declare_source(ConnectionPart.CURSOR),
@@ -106,10 +106,11 @@ async def _fetch_log_head(_root: Any, context: Context) -> str:
 class NotificationQueries:
     @strawberry.field(
         description=with_example(
-            "Events with `notification: true`, newest first by the time at which they became "
-            "notifications. This is the list behind a notification bell, as in DeltaFi. To receive "
-            "new notifications without a gap, subscribe to `notificationAdded` with the cursor of "
-            "the first edge as `after`, or with `logHead` if the list is empty.\n\n"
+            "Events with `notification: true`, newest first by the time at which they last "
+            "notified: when they were logged, updated to `notification: true`, or escalated by a "
+            "more severe duplicate. This is the list behind a notification bell, as in DeltaFi. To "
+            "receive new notifications without a gap, subscribe to `notificationAdded` with the "
+            "cursor of the first edge as `after`, or with `logHead` if the list is empty.\n\n"
             "Requires EVENT_READ. Request errors: `INVALID_CURSOR`, `CURSOR_EXPIRED`, "
             "`BAD_USER_INPUT`.",
             """
@@ -328,9 +329,10 @@ class NotificationMutations:
 class NotificationSubscriptions:
     @strawberry.subscription(
         description=with_example(
-            "Delivers every new notification, in the order of the change log. To resume without a "
-            "gap after a lost connection, pass the last received cursor as `after`: the "
-            "notifications since then are delivered first.\n\n"
+            "Delivers every new notification, in the order of the change log, and an event that "
+            "notified before again when a more severe duplicate with `notification: true` is "
+            "counted. To resume without a gap after a lost connection, pass the last received "
+            "cursor as `after`: the notifications since then are delivered first.\n\n"
             "Requires EVENT_READ. Request errors: `INVALID_CURSOR`, `CURSOR_EXPIRED` if entries "
             "after the cursor have been pruned, `BAD_USER_INPUT`.",
             """

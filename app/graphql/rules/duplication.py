@@ -58,6 +58,12 @@ class CreateDuplicationRuleInput:
         "direction, as an ISO 8601 duration: from `PT0S` to `P3660D` by default."
     )
     action: DuplicateAction = strawberry.field(description="Treatment of a duplicate.")
+    escalate: bool | None = strawberry.field(
+        default=True,
+        description="With COUNT: whether a more severe duplicate raises the severity of the "
+        "original, removes its acknowledgement and, if it has `notification: true`, notifies "
+        "again. See `DuplicationRule.escalate`. Null means true.",
+    )
     enabled: bool | None = strawberry.field(
         default=True, description="Whether the rule is in effect. Null means true."
     )
@@ -69,6 +75,7 @@ class CreateDuplicationRuleInput:
             "fingerprint": tuple(self.fingerprint),
             "window": self.window,
             "action": self.action,
+            "escalate": self.escalate is not False,
         }
 
 
@@ -98,13 +105,17 @@ class UpdateDuplicationRuleInput:
     action: strawberry.Maybe[DuplicateAction | None] = strawberry.field(
         description="New treatment of a duplicate."
     )
+    escalate: strawberry.Maybe[bool | None] = strawberry.field(
+        description="With COUNT: whether a more severe duplicate escalates the original. See "
+        "`DuplicationRule.escalate`."
+    )
     enabled: strawberry.Maybe[bool | None] = strawberry.field(
         description="Whether the rule is in effect."
     )
 
     def to_domain(self) -> dict[str, Any]:
         """Returns the provided attributes."""
-        names = ("name", "fingerprint", "window", "action", "enabled")
+        names = ("name", "fingerprint", "window", "action", "escalate", "enabled")
         attributes = {
             name: maybe.value for name in names if (maybe := getattr(self, name)) is not None
         }
@@ -178,7 +189,7 @@ class DuplicationRuleQueries:
             """
             {
               duplicationRules {
-                nodes { id name fingerprint window action enabled }
+                nodes { id name fingerprint window action escalate enabled }
                 pageInfo { hasNextPage endCursor }
               }
             }

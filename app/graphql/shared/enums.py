@@ -37,7 +37,8 @@ def _register_enum(enum: type[Enum], description: str, **descriptions: str) -> N
 
 _register_enum(
     Severity,
-    "Severity of an event. The levels and their colors are those of the events API of DeltaFi.",
+    "Severity of an event, from the highest to the lowest. The levels and their colors are those "
+    "of the events API of DeltaFi.",
     ERROR="Needs immediate attention. Shown in red.",
     WARN="Should be watched. Shown in yellow.",
     INFO="For information. The default. Shown in blue.",
@@ -67,7 +68,8 @@ _register_enum(
     UNACKNOWLEDGED="The acknowledgement of the event was removed.",
     CORRELATED="The event was linked to other events.",
     UNCORRELATED="Links to other events were removed.",
-    DUPLICATED="A duplicate of the event was counted.",
+    DUPLICATED="A duplicate of the event was counted, and may have changed its severity and "
+    "acknowledgement. `changes.report` contains the duplicate.",
     DELETED="The event was deleted.",
 )
 _register_enum(
@@ -113,8 +115,10 @@ _register_enum(
     DuplicateAction,
     "What happens to a duplicate that a duplication rule has found.",
     REJECT="The duplicate is rejected with `DUPLICATE`, and the error contains the original.",
-    COUNT="The duplicate is not stored. The original's `occurrences` increases by 1, and the "
-    "original is returned.",
+    COUNT="The duplicate is not stored as an event; the change log keeps its content. The "
+    "original's `occurrences` increases by 1, and the original is returned. A more severe "
+    "duplicate changes the original if the rule has `escalate: true`. A duplicate with "
+    "`notification: true` makes the original a notification, whatever its severity.",
     FLAG="The duplicate is stored, with the original in `duplicateOf`. It never becomes an "
     "original itself.",
 )

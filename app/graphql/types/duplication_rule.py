@@ -44,6 +44,13 @@ class DuplicationRule(Node):
         metadata=declare_source(Column("window_us")),
     )
     action: DuplicateAction = strawberry.field(description="What happens to a duplicate.")
+    escalate: bool = strawberry.field(
+        description="With COUNT: whether a more severe duplicate (ERROR > WARN > INFO > SUCCESS) "
+        "escalates the original. The original then takes the severity and `severityText` of the "
+        "duplicate, is no longer acknowledged, gets a new `version`, and, if the duplicate has "
+        "`notification: true`, moves to the top of `notifications` and is delivered by "
+        "`notificationAdded` again. Without effect on REJECT and FLAG."
+    )
     enabled: bool = strawberry.field(description="Whether the rule is in effect.")
     reset_at: datetime | None = strawberry.field(
         description="Time at which the stored fingerprints were last cleared, by "
@@ -82,6 +89,7 @@ class DuplicationRule(Node):
             fingerprint=list(row.fingerprint),
             window=timedelta(microseconds=row.window_us),
             action=row.action,
+            escalate=row.escalate,
             enabled=row.enabled,
             reset_at=row.reset_at,
             created_at=row.created_at,

@@ -76,7 +76,8 @@ class Event(Node):
         metadata=declare_source(EmbeddedObject({"type": "entity_type", "entity_id": "entity_id"})),
     )
     severity: Severity = strawberry.field(
-        description="Severity of the event. INFO if none was given, or an unknown one."
+        description="Severity of the event. INFO if none was given, or an unknown one. A more "
+        "severe duplicate raises it if a COUNT rule with `escalate: true` counted it."
     )
     severity_text: str | None = strawberry.field(
         description="Severity as it was reported, before it was mapped to `severity`, for example "
@@ -115,8 +116,8 @@ class Event(Node):
         description="Time at which the event was logged, by the server's clock."
     )
     updated_at: datetime = strawberry.field(
-        description="Time of the last `updateEvent`. Equal to `recordedAt` if the event was never "
-        "updated."
+        description="Time of the last `updateEvent`, or of the last counted duplicate that raised "
+        "the severity. Equal to `recordedAt` if there was none."
     )
     fields: JSON = strawberry.field(
         description="Custom values of the event by field name, a JSON object. Empty if the event "
@@ -157,8 +158,9 @@ class Event(Node):
         "Null if none was given."
     )
     version: int = strawberry.field(
-        description="Revision number of the event, starting at 1. Only `updateEvent` increases "
-        "it. Send it back as `ifVersion` to detect concurrent updates."
+        description="Revision number of the event, starting at 1. Increased by `updateEvent`, and "
+        "by a counted duplicate that raises the severity. Send it back as `ifVersion` to detect "
+        "concurrent changes."
     )
     state: strawberry.Private[EventState]
 

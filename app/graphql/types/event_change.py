@@ -35,7 +35,9 @@ class EventChange:
     changes: JSON = strawberry.field(
         description='Changed attributes with their values before and after: `{"severity": '
         '["WARN", "ERROR"]}`. Added or removed links are listed under `correlations`, each as '
-        '`{"eventId": ..., "relation": ...}`: removed links before, added links after.'
+        '`{"eventId": ..., "relation": ...}`: removed links before, added links after. DUPLICATED: '
+        "`report` contains the attributes of the counted duplicate as it was reported, without "
+        "those that are null."
     )
 
     @classmethod
@@ -47,8 +49,7 @@ class EventChange:
             actor=entry.actor,
             event_id=format_id(entry.subject_id),
             event=None if entry.event is None else Event.from_row(entry.event),
-            # Correlations are not attributes of the event: only the entry contains them.
-            changes=JSON(diff_states(entry.before, entry.after) or entry.changes),
+            changes=JSON(entry.changes or diff_states(entry.before, entry.after)),
         )
 
 

@@ -261,7 +261,7 @@ def _limit_size(entries: Sequence[Entry], max_bytes: int) -> Sequence[Entry]:
     """Returns the first entries that fit into `max_bytes`, and at least one."""
     size = 0
     for index, entry in enumerate(entries):
-        size += len(repr(entry.state_json))
+        size += len(repr(entry.state_json)) + len(repr(entry.changes))
         if size > max_bytes and index:
             return entries[:index]
     return entries

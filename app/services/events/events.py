@@ -270,7 +270,7 @@ async def _write_update(
     [position] = await changes.append_entries(session, [log_entry])
     row.update_from(after)
     if log_entry.rings:
-        row.rang_tx, row.rang_seq = position
+        row.set_rang(position)
     elif not after.notification:
         row.rang_tx = row.rang_seq = None
     await search_index.update_index(session, row.organization_id, before, after)

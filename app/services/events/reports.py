@@ -30,6 +30,7 @@ from app.domain.rules.duplicates import (
     DuplicateMatch,
     DuplicateProblem,
     RuleFingerprint,
+    count_duplicate,
 )
 from app.domain.shared.problems import Problem, UserErrorCode
 from app.services.events import duplicates, receipts
@@ -90,16 +91,6 @@ class ReportCall:
     commit_tracker: CommitTracker = field(default_factory=CommitTracker)
 
 
-@dataclass(frozen=True)
-class PendingEntry:
-    """A change log entry to write: the event was logged, or a duplicate was counted."""
-
-    kind: str
-    command: CommandContext
-    after: EventState
-    before: EventState | None = None
-
-
 @dataclass
 class ReportBatch:
     """State of a batch while its reports are decided on: the receipts and originals that existed
@@ -112,7 +103,7 @@ class ReportBatch:
     lookup: DuplicateLookup
     new_events: dict[UUID, EventState] = field(default_factory=dict)
     counted_events: dict[UUID, EventState] = field(default_factory=dict)
-    pending_entries: list[PendingEntry] = field(default_factory=list)
+    log_entries: list[changes.NewEntry] = field(default_factory=list)
     new_originals: list[tuple[EventState, list[RuleFingerprint]]] = field(default_factory=list)
     duplicate_counts: Counter[tuple[UUID, str]] = field(default_factory=Counter)
 
@@ -150,12 +141,13 @@ class ReportBatch:
         self, validation: Accepted, match: DuplicateMatch, command: CommandContext
     ) -> Decision:
         original_id = match.original.event_id
+        rule = match.fingerprint.rule
         self.duplicate_counts[match.fingerprint.key] += 1
-        match match.fingerprint.rule.action:
+        match rule.action:
             case DuplicateAction.REJECT:
                 return Decision(problems=(DuplicateProblem.from_match(match),))
             case DuplicateAction.COUNT:
-                self._count_duplicate(original_id, validation.event, command)
+                self._count_duplicate(original_id, validation.event, rule.escalate, command)
                 return Decision(original_id, duplicate=True, warnings=validation.warnings)
             case DuplicateAction.FLAG:
                 flagged = replace(validation.event, duplicate_of_id=original_id)
@@ -164,17 +156,19 @@ class ReportBatch:
 
     def _store_new(self, event: EventState, command: CommandContext) -> None:
         self.new_events[event.id] = event
-        self.pending_entries.append(PendingEntry("LOGGED", command, event))
+        self.log_entries.append(build_log_entry(command, "LOGGED", event))
 
     def _count_duplicate(
-        self, original_id: UUID, duplicate: EventState, command: CommandContext
+        self, original_id: UUID, duplicate: EventState, escalate: bool, command: CommandContext
     ) -> None:
         states = self.new_events if original_id in self.new_events else self.counted_events
         before = states.get(original_id) or self.lookup.events[original_id].to_domain()
-        latest = max(before.latest_occurrence, duplicate.occurred_at)
-        after = replace(before, occurrences=before.occurrences + 1, last_occurred_at=latest)
-        states[original_id] = after
-        self.pending_entries.append(PendingEntry("DUPLICATED", command, after, before))
+        counted = count_duplicate(before, duplicate, escalate=escalate)
+        states[original_id] = counted.original
+        entry = build_log_entry(command, "DUPLICATED", counted.original, before)
+        entry.rings = counted.rings
+        entry.changes[changes.REPORT] = duplicate.to_report_json()
+        self.log_entries.append(entry)
 
 
 async def process_reports(session: AsyncSession, calls: Sequence[ReportCall]) -> list[ReportResult]:
@@ -265,28 +259,25 @@ async def fetch_events(session: AsyncSession, ids: set[UUID]) -> dict[UUID, tabl
 
 async def _write_batch(session: AsyncSession, batch: ReportBatch) -> dict[UUID, tables.Event]:
     """Writes the changes of the batch, and returns the rows of the new events."""
-    if not batch.pending_entries:
+    entries = batch.log_entries
+    if not entries:
         return {}
-    entries = [
-        build_log_entry(each.command, each.kind, each.after, each.before)
-        for each in batch.pending_entries
-    ]
     organization_id = session.info["scope"]
     rows = {
         event.id: tables.Event.from_domain(event, organization_id)
         for event in batch.new_events.values()
     }
-    index_rows = search_index.build_index_rows(organization_id, batch.new_events.values())
     if any(each.rings for each in entries):  # an event stores the position of the entry that rang
-        for entry, position in zip(
-            entries, await changes.append_entries(session, entries), strict=True
-        ):
-            if entry.rings and entry.subject_id in rows:
-                rows[entry.subject_id].rang_tx, rows[entry.subject_id].rang_seq = position
-        await insert_into_tables(session, [_event_rows(rows), *index_rows])
+        positions = await changes.append_entries(session, entries)
+        known_rows = batch.lookup.events | rows
+        for entry, position in zip(entries, positions, strict=True):
+            if entry.rings:
+                known_rows[entry.subject_id].set_rang(position)
+        if rows:
+            await insert_into_tables(session, _new_rows(organization_id, batch, rows))
     else:
         await changes.append_entries(
-            session, entries, [_event_rows(rows), *index_rows] if rows else ()
+            session, entries, _new_rows(organization_id, batch, rows) if rows else ()
         )
     for event_id, event in batch.counted_events.items():
         batch.lookup.events[event_id].update_from(event)
@@ -295,5 +286,9 @@ async def _write_batch(session: AsyncSession, batch: ReportBatch) -> dict[UUID, 
     return rows
 
 
-def _event_rows(rows: dict[UUID, tables.Event]) -> TableRows:
-    return tables.Event, [row.to_columns() for row in rows.values()]
+def _new_rows(
+    organization_id: UUID, batch: ReportBatch, rows: dict[UUID, tables.Event]
+) -> list[TableRows]:
+    event_rows = [row.to_columns() for row in rows.values()]
+    index_rows = search_index.build_index_rows(organization_id, batch.new_events.values())
+    return [(tables.Event, event_rows), *index_rows]

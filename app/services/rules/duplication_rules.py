@@ -230,6 +230,7 @@ def _column_values(rule: DuplicationRule) -> dict[str, Any]:
         "fingerprint": list(rule.fingerprint),
         "window_us": rule.window // timedelta(microseconds=1),
         "action": rule.action,
+        "escalate": rule.escalate,
     }
 
 
@@ -238,6 +239,7 @@ def _log_entry(command: CommandContext, row: tables.DuplicationRule, kind: str) 
         "name": row.name,
         "fingerprint": row.fingerprint,
         "action": row.action.value,
+        "escalate": row.escalate,
         "enabled": row.enabled,
     }
     return rules.build_log_entry(command, changes.DUPLICATION_RULE, row, kind, **changed_values)

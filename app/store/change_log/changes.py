@@ -35,6 +35,8 @@ ORGANIZATION = "organization"
 API_KEY = "api_key"
 # Reports are validated with these; `Organization.definitions` counts their changes.
 DEFINITION_SUBJECTS = frozenset({EVENT_TYPE, GUARD_RULE, DUPLICATION_RULE})
+# Key in the changes of an entry DUPLICATED: the report that was counted.
+REPORT = "report"
 _MAX_SEQUENCE = 2**63 - 1
 
 
@@ -85,7 +87,7 @@ class Entry:
         """The event before the change; None if the change logged it."""
         if self.kind == "LOGGED":
             return None
-        old = {name: pair[0] for name, pair in self.changes.items()}
+        old = {name: pair[0] for name, pair in self.changes.items() if name != REPORT}
         return EventState.from_json(self.state_json | old)
 
     @property

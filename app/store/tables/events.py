@@ -35,7 +35,7 @@ def _generated_value(expression: str) -> Computed:
 
 
 class Event(OrganizationOwned, table=True):
-    """`rang_tx`, `rang_seq`: log position of the entry that made the event a notification.
+    """`rang_tx`, `rang_seq`: log position of the last entry that notified of the event.
 
     The database computes `latest_occurrence` and `severity_rank`, by which lists are sorted.
     """
@@ -140,6 +140,12 @@ class Event(OrganizationOwned, table=True):
         for name, value in _state_columns(state).items():
             if getattr(self, name) is not value:
                 setattr(self, name, value)
+
+    def set_rang(self, position: tuple[int, int]) -> None:
+        """Moves the event up in the list of notifications, to the position of the log entry."""
+        # A transaction that began earlier may write later: its entry precedes what is stored.
+        rang = max(position, (self.rang_tx or 0, self.rang_seq or 0))
+        self.rang_tx, self.rang_seq = rang
 
     def to_domain(self) -> EventState:
         values = {name: getattr(self, name) for name in _SHARED_COLUMNS}

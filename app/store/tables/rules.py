@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Index
+from sqlalchemy import BigInteger, Index, true
 from sqlmodel import Field
 
 from app.domain.rules import duplicates
@@ -64,6 +64,7 @@ class DuplicationRule(OrganizationOwned, table=True):
     fingerprint: list[str] = Field(sa_type=JSONValue)
     window_us: int = Field(sa_type=BigInteger)
     action: DuplicateAction = Field(sa_type=enum_column(DuplicateAction))
+    escalate: bool = Field(default=True, sa_column_kwargs={"server_default": true()})
     enabled: bool = True
     reset_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
     created_at: datetime = Field(sa_type=UTCDateTime)
@@ -77,6 +78,7 @@ class DuplicationRule(OrganizationOwned, table=True):
             timedelta(microseconds=self.window_us),
             self.action,
             self.event_type_id,
+            self.escalate,
         )
 
 
