@@ -26,6 +26,9 @@ async def test_operations_are_counted_by_root_field_kind_and_result(client: Clie
     await client.execute("{ nonsense")
     await client.execute("{ __typename }")
     await client.expect_error('{ eventChanges(after: "nonsense") { nodes { kind } } }')
+    await client.http.get(
+        "/graphql", params={"query": 'mutation { deleteEvent(id: "1") { duplicate } }'}
+    )
     await client.log_event(summary="counted")
     after = await scrape_metrics(client)
 
@@ -36,6 +39,7 @@ async def test_operations_are_counted_by_root_field_kind_and_result(client: Clie
         '{kind="unknown",operation="invalid",result="GRAPHQL_PARSE_FAILED"}': 1,
         '{kind="query",operation="introspection",result="OK"}': 1,
         '{kind="query",operation="eventChanges",result="INVALID_CURSOR"}': 1,
+        '{kind="mutation",operation="deleteEvent",result="BAD_USER_INPUT"}': 1,
         '{kind="mutation",operation="logEvent",result="OK"}': 1,
     }
     assert (

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from graphql import FieldNode, GraphQLSchema, OperationDefinitionNode
 from opentelemetry import trace
 from strawberry.extensions import SchemaExtension
+from strawberry.schema.exceptions import InvalidOperationTypeError
 
 from app import metrics
 from app.domain.shared.problems import ErrorCode
@@ -23,19 +24,22 @@ class OperationMetrics(SchemaExtension):
 
     def on_operation(self) -> Iterator[None]:
         recorder = OperationRecorder()
-        failed = True
+        failure: ErrorCode | None = ErrorCode.INTERNAL_SERVER_ERROR
         try:
             yield
-            failed = False
+            failure = None
         except GeneratorExit:  # the client ended the subscription
-            failed = False
+            failure = None
+            raise
+        except InvalidOperationTypeError:  # a mutation by GET, or a subscription without a stream
+            failure = ErrorCode.BAD_USER_INPUT
             raise
         finally:
             operation = self._find_operation()
             schema = self.execution_context.schema._schema
             root_field = "invalid" if operation is None else root_field_label(schema, operation)
             operation_type = "unknown" if operation is None else operation.operation.value
-            recorder.record_end(root_field, operation_type, self._result_code(failed))
+            recorder.record_end(root_field, operation_type, self._result_code(failure))
 
     def _find_operation(self) -> OperationDefinitionNode | None:
         request = self.execution_context
@@ -46,16 +50,15 @@ class OperationMetrics(SchemaExtension):
                     return definition
         return None
 
-    def _result_code(self, failed: bool) -> str:
+    def _result_code(self, failure: ErrorCode | None) -> str:
         errors = self.execution_context.pre_execution_errors or ()
         codes = [(error.extensions or {}).get("code") for error in errors]
         if codes:
             return codes[0] or ErrorCode.INTERNAL_SERVER_ERROR.value
-        if not failed:
+        if failure is None:
             return "OK"
         parse_failed = self.execution_context.graphql_document is None
-        unexpected = ErrorCode.INTERNAL_SERVER_ERROR
-        return (ErrorCode.GRAPHQL_PARSE_FAILED if parse_failed else unexpected).value
+        return (ErrorCode.GRAPHQL_PARSE_FAILED if parse_failed else failure).value
 
 
 class OperationRecorder:
