@@ -11,11 +11,6 @@ from urllib.parse import parse_qs, urlsplit
 
 from tests.daemon import run_daemon
 
-STARTUP_PARAMETERS = (
-    "default_transaction_read_only,idle_in_transaction_session_timeout,lock_timeout,"
-    "statement_timeout"
-)
-
 
 @contextlib.asynccontextmanager
 async def run_pooler(database_url: str, folder: Path, **settings: str) -> AsyncIterator[str]:

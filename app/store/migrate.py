@@ -52,10 +52,6 @@ class EpochChange:
 
 async def migrate_database(url: URL) -> None:
     """Runs the missing migrations. Raises UnusableDatabaseError if that is impossible."""
-    async with _open_engine(url):
-        if await dialect.has_transaction_pooler(url):
-            message = dialect.pooler_message(url, "two connections share a session")
-            raise PooledDatabaseError(message)
     await _run_migration(url, _upgrade)
 
 
@@ -88,10 +84,14 @@ async def check_version(url: URL) -> None:
 @asynccontextmanager
 async def _open_engine(url: URL) -> AsyncIterator[AsyncEngine]:
     """An engine for migrations. Errors of the database are described with the address of the URL,
-    which may be another one than that of a pooler.
+    which may be another one than that of a pooler. Raises PooledDatabaseError.
     """
     engine = dialect.create_migration_engine(url)
     try:
+        if await dialect.has_transaction_pooler(url):
+            raise PooledDatabaseError(
+                dialect.pooler_message(url, "connections do not keep a session of their own")
+            )
         yield engine
     except dialect.DATABASE_ERRORS as error:
         if (description := dialect.describe_failure(error, url)) is None:

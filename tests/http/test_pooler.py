@@ -9,23 +9,54 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 from sqlalchemy import text
 
 from app.domain.shared.limits import DatabaseLimits
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
+from app.store.engine.dialect import has_transaction_pooler, parse_database_url
 from tests.client import Client
 from tests.conftest import Serve
 from tests.http.test_command import create_empty_database, find_free_port, run_command, start_server
 from tests.http.test_workers import HEAD, log_events, read_notifications
-from tests.pooler import STARTUP_PARAMETERS, run_pooler
+from tests.pooler import run_pooler
 
 SETTING = "SELECT current_setting('{}')"
+# Of a connection for writes, and of the row reader.
+SESSION_SETTINGS = [["30s", "5s", "1min", "off"], ["30s", "5s", "0", "on"]]
 
 
 @pytest.fixture(params=["postgresql"])
 def dialect(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+def pooler_message(url: str) -> str:
+    address = url.split("@")[1].split("/")[0]
+    return (
+        f"The database at {address} is behind a connection pooler: connections do not keep a session "
+        "of their own. Set TOCSIN_DATABASE_DIRECT_URL to the URL of the database without the "
+        "pooler.\n"
+    )
+
+
+async def fetch_session_settings(url: str) -> list[list[str]]:
+    names = (
+        "statement_timeout",
+        "lock_timeout",
+        "idle_in_transaction_session_timeout",
+        "default_transaction_read_only",
+    )
+    statement = f"SELECT {', '.join(f'current_setting({name!r})' for name in names)}"
+    database = Database(url)
+    try:
+        async with database.write(ALL_ORGANIZATIONS) as session:
+            [written] = (await session.execute(text(statement))).all()
+        [read] = await database.row_reader.fetch_rows(statement, [])
+    finally:
+        await database.close()
+    return [list(written), list(read)]
 
 
 @pytest.fixture
@@ -125,53 +156,71 @@ async def test_a_server_responds_through_the_pooler(
     assert (counted, ready.status_code) == ({"totalCount": 1}, 200)
 
 
-@pytest.mark.parametrize("command", ["serve", "migrate", "prune", "export"])
+@pytest.mark.parametrize("command", ["serve", "migrate", "migrate --new-epoch", "prune", "export"])
 async def test_a_pooler_without_direct_url_is_rejected_with_the_reason(
     pooler_url: str, tmp_path: Path, command: str
 ) -> None:
-    arguments = ["prune", "--before", "2026-01-01"] if command == "prune" else [command]
+    arguments = ["prune", "--before", "2026-01-01"] if command == "prune" else command.split()
     code, out, err = await run_command(tmp_path, *arguments, database_url=pooler_url)
 
-    address = pooler_url.split("@")[1].split("/")[0]
-    assert (code, out) == (1, "")
-    assert err == (
-        f"The database at {address} is behind a connection pooler: unsupported startup parameter: "
-        "idle_in_transaction_session_timeout. Set TOCSIN_DATABASE_DIRECT_URL to the URL of the "
-        "database without the pooler.\n"
+    assert (code, out, err) == (1, "", pooler_message(pooler_url))
+
+
+async def test_the_direct_url_must_not_be_of_a_pooler(
+    database_url: str, pooler_url: str, tmp_path: Path
+) -> None:
+    code, out, err = await run_command(
+        tmp_path, "migrate", database_url=database_url, database_direct_url=pooler_url
     )
 
+    assert (code, out, err) == (1, "", pooler_message(pooler_url))
 
-async def test_a_pooler_that_ignores_startup_parameters_is_rejected(
+
+@pytest.mark.parametrize("round_robin", ["0", "1"])
+@pytest.mark.parametrize("idle_sessions", [1, 2, 3, 4])
+async def test_a_pooler_is_detected_whichever_of_its_sessions_it_uses(
+    database_url: str, tmp_path: Path, round_robin: str, idle_sessions: int
+) -> None:
+    async with run_pooler(database_url, tmp_path, server_round_robin=round_robin) as url:
+        connections = [await asyncpg.connect(url) for _ in range(idle_sessions)]
+        transactions = [connection.transaction() for connection in connections]
+        for transaction in transactions:
+            await transaction.start()  # at the same time, so that each needs its own session
+        for transaction, connection in zip(transactions, connections, strict=True):
+            await transaction.rollback()
+            await connection.close()
+        detected = [await has_transaction_pooler(parse_database_url(url)) for _ in range(3)]
+
+    assert detected == [True] * 3
+
+
+async def test_a_pooler_in_session_mode_needs_no_direct_url_and_no_settings(
     database_url: str, tmp_path: Path
 ) -> None:
-    settings = {"ignore_startup_parameters": STARTUP_PARAMETERS}
-    async with run_pooler(database_url, tmp_path, **settings) as url:
-        code, out, err = await run_command(tmp_path, "serve", database_url=url)
-        direct = await run_command(
-            tmp_path, "migrate", database_url=database_url, database_direct_url=url
-        )
-
-    assert (code, out) == (1, "")
-    address = url.split("@")[1].split("/")[0]
-    assert err == (
-        f"The database at {address} is behind a connection pooler: two connections share a session."
-        " Set TOCSIN_DATABASE_DIRECT_URL to the URL of the database without the pooler.\n"
-    )
-    assert direct == (1, "", err)
-
-
-async def test_a_pooler_in_session_mode_needs_no_direct_url(
-    database_url: str, tmp_path: Path
-) -> None:
-    settings = {"ignore_startup_parameters": STARTUP_PARAMETERS, "pool_mode": "session"}
-    async with (
-        run_pooler(database_url, tmp_path, **settings) as url,
-        start_server(tmp_path, port := find_free_port(), database_url=url),
-        Client(f"http://127.0.0.1:{port}") as client,
-    ):
-        counted = await client.execute_field("{ events { totalCount } }")
+    async with run_pooler(database_url, tmp_path, pool_mode="session") as url:
+        async with (
+            start_server(tmp_path, port := find_free_port(), database_url=url),
+            Client(f"http://127.0.0.1:{port}") as client,
+        ):
+            counted = await client.execute_field("{ events { totalCount } }")
+        settings = await fetch_session_settings(url)
 
     assert counted == {"totalCount": 0}
+    assert settings == await fetch_session_settings(database_url) == SESSION_SETTINGS
+
+
+async def test_settings_apply_although_a_pooler_ignores_startup_parameters(
+    database_url: str, tmp_path: Path
+) -> None:
+    ignored = (
+        "default_transaction_read_only,idle_in_transaction_session_timeout,lock_timeout,"
+        "statement_timeout"
+    )
+    options = {"ignore_startup_parameters": ignored, "pool_mode": "session"}
+    async with run_pooler(database_url, tmp_path, **options) as url:
+        settings = await fetch_session_settings(url)
+
+    assert settings == SESSION_SETTINGS
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def test_parameters_for_the_driver_are_passed_to_it(tmp_path: Path) -> None:
         f"{URL}?sslmode=verify-full&sslrootcert={tmp_path}/root.crt&connect_timeout=0&sslmode=require"
     )
 
-    arguments = connect_arguments(url, {"lock_timeout": "5"}, pooled=False)
+    arguments = connect_arguments(url, pooled=False)
 
     assert arguments[
         "dsn"
@@ -82,7 +82,7 @@ def test_parameters_for_the_driver_are_passed_to_it(tmp_path: Path) -> None:
         "/", "%2F"
     ).replace("postgresql:%2F%2F", "postgresql://")
     assert arguments["timeout"] is None
-    assert arguments["server_settings"] == {"application_name": "tocsin", "lock_timeout": "5"}
+    assert arguments["server_settings"] == {"application_name": "tocsin"}
 
 
 def test_the_user_and_the_database_can_be_parameters() -> None:

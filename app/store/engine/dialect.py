@@ -36,6 +36,7 @@ from app.store.tables.columns import POSTGRESQL, SQLITE
 LOCK_TIMEOUT_MS = 5_000
 IDLE_TRANSACTION_TIMEOUT_MS = 60_000
 STATEMENT_TIMEOUT_MS = 30_000
+POOLER_CHECK_ROUNDS = 5
 UTF8 = "UTF8"
 MIGRATION_LOCK = 0x70C51  # arbitrary, but the same in every version
 
@@ -163,14 +164,20 @@ def create_migration_engine(url: URL) -> AsyncEngine:
 
 
 async def has_transaction_pooler(url: URL) -> bool:
-    """Whether a pooler gives two connections the same connection to the server."""
+    """Whether a pooler runs the transactions of a connection in sessions of other connections."""
     if url.get_backend_name() == SQLITE:
         return False
-    engine = create_postgresql_engine(url, _NO_TIMEOUTS, pooled=True, isolation_level="AUTOCOMMIT")
+    engine = create_postgresql_engine(url, {}, pooled=True)
+    used: set[tuple[int, int]] = set()
     try:
         async with engine.connect() as first, engine.connect() as second:
-            own = text("SELECT pg_backend_pid()")
-            return bool(await first.scalar(own) == await second.scalar(own))
+            # Twice in turn on the same connection: a pooler that uses its sessions in turn could
+            # otherwise give each connection the same one every time.
+            for number, connection in [(1, first), (1, first), (2, second)] * POOLER_CHECK_ROUNDS:
+                async with connection.begin():
+                    session = await connection.scalar(text("SELECT pg_backend_pid()"))
+                used.add((number, session))
+        return len(used) != 2 or len({session for _, session in used}) != 2
     finally:
         await engine.dispose()
 

@@ -1,8 +1,9 @@
 """How to connect to PostgreSQL: the parameters of a URL, for the driver asyncpg.
 
-Pooled connections go through a pooler in transaction mode, such as PgBouncer. There, each
-transaction may run on another connection of the server: nothing of a session can be relied on, and
-timeouts are set in each transaction.
+Settings of the server are set after connecting: a pooler rejects or ignores them as parameters of
+the connection. Pooled connections go through a pooler in transaction mode, such as PgBouncer. There,
+each transaction may run on another connection of the server: nothing of a session can be relied on,
+and timeouts are set in each transaction.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
+from sqlalchemy import event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -89,30 +91,45 @@ def normalize_url(url: URL) -> URL:
 def create_postgresql_engine(
     url: URL, settings: Mapping[str, str], *, pooled: bool = False, **options: Any
 ) -> AsyncEngine:
-    """An engine whose connections have these settings of the server. A pooler rejects any."""
-    arguments = connect_arguments(url, settings, pooled=pooled)
+    """An engine whose sessions have these settings of the server."""
+    arguments = connect_arguments(url, pooled=pooled)
     if pooled:
         arguments["prepared_statement_cache_size"] = 0  # SQLAlchemy's own cache
-    return create_async_engine(_address(url), connect_args=arguments, **options)
+    engine = create_async_engine(_address(url), connect_args=arguments, **options)
+    if settings:
+
+        @event.listens_for(engine.sync_engine, "connect")
+        def connected(connection: Any, _record: Any) -> None:
+            connection.autocommit = True
+            try:
+                connection.cursor().execute(set_statement(settings))
+            except BaseException:
+                connection.terminate()  # the pool does not close it if this handler raises
+                raise
+            connection.autocommit = False
+
+    return engine
 
 
-def driver_arguments(url: URL, settings: Mapping[str, str], *, pooled: bool) -> dict[str, Any]:
-    """All arguments of `asyncpg.connect`, for a read-only connection without SQLAlchemy."""
-    if url.query.get("target_session_attrs") == "read-write":
-        # asyncpg would compare it with `default_transaction_read_only` of the connection itself.
-        url = url.update_query_dict({"target_session_attrs": "primary"})
+def set_statement(settings: Mapping[str, str]) -> str:
+    """The statement that sets these settings of the server for the session."""
+    values = (f"set_config('{name}', '{value}', false)" for name, value in settings.items())
+    return f"SELECT {', '.join(values)}"
+
+
+def driver_arguments(url: URL, *, pooled: bool) -> dict[str, Any]:
+    """All arguments of `asyncpg.connect`, for a connection without SQLAlchemy."""
     address = _address(url)
     _, arguments = address.get_dialect()().create_connect_args(address)
-    return {**arguments, **connect_arguments(url, settings, pooled=pooled)}
+    return {**arguments, **connect_arguments(url, pooled=pooled)}
 
 
-def connect_arguments(url: URL, settings: Mapping[str, str], *, pooled: bool) -> dict[str, Any]:
+def connect_arguments(url: URL, *, pooled: bool) -> dict[str, Any]:
     """The arguments of `asyncpg.connect` for the parameters of the URL."""
     query = {name: str(value) for name, value in url.query.items()}
     names = ("application_name", "fallback_application_name")
     server_settings = {
-        "application_name": next((query[name] for name in names if name in query), "tocsin"),
-        **settings,
+        "application_name": next((query[name] for name in names if name in query), "tocsin")
     }
     if "options" in query:
         server_settings["options"] = query["options"]

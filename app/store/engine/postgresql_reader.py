@@ -15,13 +15,14 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
 from app.store.engine.dialect import LOCK_TIMEOUT_MS, STATEMENT_TIMEOUT_MS
-from app.store.engine.postgresql_connections import driver_arguments
+from app.store.engine.postgresql_connections import driver_arguments, set_statement
 from app.store.engine.reader_limiter import ReaderLimiter
 from app.store.engine.statement_observers import notify_observers
 
 MAX_PREPARED_STATEMENT_LENGTH = 16_384  # the server keeps the text and the plan as well
 
 _TIMEOUTS = {"statement_timeout": str(STATEMENT_TIMEOUT_MS), "lock_timeout": str(LOCK_TIMEOUT_MS)}
+_SETTINGS = {"default_transaction_read_only": "on", **_TIMEOUTS}
 _SET_TIMEOUTS = "; ".join(f"SET LOCAL {name} = {value}" for name, value in _TIMEOUTS.items())
 
 DriverRow = Sequence[Any]
@@ -114,14 +115,19 @@ class PostgreSQLReader:
             return await connection.fetch(statement, *parameters)  # type: ignore[no-any-return]
 
     async def _open_connection(self) -> Any:
-        settings = {} if self._pooled else {"default_transaction_read_only": "on", **_TIMEOUTS}
-        arguments = driver_arguments(self._url, settings, pooled=self._pooled)
         options = {
             "statement_cache_size": 500,
             "max_cacheable_statement_size": MAX_PREPARED_STATEMENT_LENGTH,
-            **arguments,
+            **driver_arguments(self._url, pooled=self._pooled),
         }
-        return await self._driver.connect(**options)
+        connection = await self._driver.connect(**options)
+        if not self._pooled:
+            try:
+                await connection.execute(set_statement(_SETTINGS))
+            except BaseException:
+                connection.terminate()
+                raise
+        return connection
 
 
 def _is_statement_error(error: BaseException) -> bool:
