@@ -13,7 +13,7 @@ import typer
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from app.settings import Settings
+from app.settings import Settings, find_variable
 from app.store.engine.database import Database
 from app.store.engine.dialect import (
     DATABASE_ERRORS,
@@ -39,10 +39,10 @@ def read_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         for detail in error.errors():
-            variable = "__".join(str(step) for step in detail["loc"]).upper()
+            setting = "__".join(str(step) for step in detail["loc"])
             text = _describe_setting_error(detail)
             # An error without a location names the variables itself.
-            typer.echo(f"TOCSIN_{variable}: {text}" if variable else text, err=True)
+            typer.echo(f"{find_variable(setting)}: {text}" if setting else text, err=True)
         raise typer.Exit(2) from None
     except SettingsError as error:  # 'error parsing value for field "limits" from source ...'
         group = str(error).split('"')[1].upper()
@@ -126,7 +126,7 @@ def describe_database_error(settings: Settings, error: Exception) -> str | None:
     if isinstance(error, UnusableDatabaseError):
         return str(error)
     if isinstance(error, InvalidDatabaseUrlError):
-        return f"TOCSIN_DATABASE_URL: {error}"
+        return f"{find_variable('database_url')}: {error}"
     if isinstance(error, ServersRunningError):
         address = display_address(parse_database_url(settings.database_url))
         return f"Servers are running on the database at {address}. Stop all of them first."

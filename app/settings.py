@@ -29,6 +29,8 @@ from app.domain.shared.limits import (
 from app.setting_names import FILE_SUFFIX, find_name_errors
 
 RECOMMENDED_KEY_CHARACTERS = 32
+# Clients send it in a header.
+_CREDENTIAL = re.compile(r"[ -~]*\Z")
 _BASE_URL = re.compile(r"^https?://[^\s/?#]+(/[^\s?#]*)?\Z")
 
 
@@ -174,7 +176,7 @@ class Settings(BaseSettings):
             if variable in variables:
                 errors.append(f"Set either {variable} or {variable}{FILE_SUFFIX}, not both.")
             try:
-                values[name] = Path(file.strip()).read_text(encoding="utf-8")
+                values[name] = Path(file.strip()).read_text(encoding="utf-8-sig")
             except (OSError, ValueError) as error:
                 reason = getattr(error, "strerror", None) or "it is not a text in UTF-8"
                 errors.append(f"{variable}{FILE_SUFFIX}: The file cannot be read: {reason}.")
@@ -202,6 +204,16 @@ class Settings(BaseSettings):
     def _reject_empty_secret(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not value.get_secret_value():
             raise ValueError("The value is empty")
+        return value
+
+    @field_validator("bootstrap_key", "metrics_token")
+    @classmethod
+    def _validate_credential(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _CREDENTIAL.match(value.get_secret_value()):
+            raise ValueError(
+                "Clients cannot send the value in a header. Use one line of printable ASCII "
+                "characters"
+            )
         return value
 
     @field_validator("database_direct_url")
@@ -258,6 +270,13 @@ class Settings(BaseSettings):
 
             AllowedHeaders(value)
         return value
+
+
+def find_variable(setting: str) -> str:
+    """The environment variable of the setting: TOCSIN_..._FILE if the value is in a file."""
+    variable = f"TOCSIN_{setting.upper()}"
+    is_file = variable + FILE_SUFFIX in map(str.upper, os.environ)
+    return variable + FILE_SUFFIX if is_file else variable
 
 
 def secret_settings() -> list[str]:

@@ -192,18 +192,19 @@ def test_spaces_and_line_breaks_around_a_value_are_ignored(
     assert expected.metrics_token == SecretStr("token")
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 @pytest.mark.parametrize("name", ["database_url", "bootstrap_key", "jwt_secret", "metrics_token"])
 def test_a_secret_can_be_read_from_a_file(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, encoding: str
 ) -> None:
     file = tmp_path / "secret"
-    file.write_text("postgresql://db.example/é\r\n", encoding="utf-8")
+    text = "hush" if name in ("bootstrap_key", "metrics_token") else "postgresql://db.example/é"
+    file.write_text(f"{text}\r\n", encoding=encoding)
     monkeypatch.setenv(f"TOCSIN_{name.upper()}_FILE", f"{file}\n")
 
     value = getattr(Settings(), name)
 
-    text = value.get_secret_value() if isinstance(value, SecretStr) else value
-    assert text == "postgresql://db.example/é"
+    assert (value.get_secret_value() if isinstance(value, SecretStr) else value) == text
     assert name in secret_settings()
 
 
@@ -243,8 +244,43 @@ async def test_an_empty_secret_is_an_error(tmp_path: Path, name: str) -> None:
     assert (code, err) == (2, f"TOCSIN_{name.upper()}: The value is empty.\n")
 
 
+@pytest.mark.parametrize("value", ["line1\nline2", "schlüssel", "\ufeffhush", "tab\tbed", "a\x7f"])
+@pytest.mark.parametrize("name", ["bootstrap_key", "metrics_token"])
+def test_a_credential_that_no_client_can_send_is_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    name: str,
+    value: str,
+) -> None:
+    variable = f"TOCSIN_{name.upper()}"
+    (tmp_path / "secret").write_text(f"{value}\n", encoding="utf-8-sig")
+    for variable, content in ((variable, value), (f"{variable}_FILE", f"{tmp_path}/secret")):
+        with monkeypatch.context() as environment, pytest.raises(typer.Exit) as raised:
+            environment.setenv(variable, content)
+            read_settings()
+
+        assert raised.value.exit_code == 2
+        assert capsys.readouterr().err == (
+            f"{variable}: Clients cannot send the value in a header. Use one line of printable "
+            "ASCII characters.\n"
+        )
+
+
+async def test_an_error_of_a_value_in_a_file_names_the_variable_of_the_file(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "url").write_text("mysql://a/b")
+    (tmp_path / "key").write_text("\n")
+    url = await run_command(tmp_path, "migrate", database_url_file=f"{tmp_path}/url")
+    key = await run_command(tmp_path, "migrate", bootstrap_key_file=f"{tmp_path}/key")
+
+    assert url[2].startswith("TOCSIN_DATABASE_URL_FILE: The database 'mysql' is not supported.")
+    assert key[2] == "TOCSIN_BOOTSTRAP_KEY_FILE: The value is empty.\n"
+
+
 async def test_the_administrator_signs_in_with_a_key_of_a_mounted_file(tmp_path: Path) -> None:
-    (tmp_path / "key").write_text("hush\n")
+    (tmp_path / "key").write_text("hush\n", encoding="utf-8-sig")
     port = find_free_port()
     async with (
         start_server(tmp_path, port, bootstrap_key_file=str(tmp_path / "key")) as (_, printed),
