@@ -35,9 +35,9 @@ def dialect(request: pytest.FixtureRequest) -> str:
 def pooler_message(url: str) -> str:
     address = url.split("@")[1].split("/")[0]
     return (
-        f"The database at {address} is behind a connection pooler: connections do not keep a session "
-        "of their own. Set TOCSIN_DATABASE_DIRECT_URL to the URL of the database without the "
-        "pooler.\n"
+        f"The database at {address} is behind a connection pooler: connections do not keep a "
+        "session of their own. Set TOCSIN_DATABASE_DIRECT_URL to the URL of the database without "
+        "the pooler.\n"
     )
 
 

@@ -253,9 +253,9 @@ def test_a_credential_that_no_client_can_send_is_an_error(
     name: str,
     value: str,
 ) -> None:
-    variable = f"TOCSIN_{name.upper()}"
     (tmp_path / "secret").write_text(f"{value}\n", encoding="utf-8-sig")
-    for variable, content in ((variable, value), (f"{variable}_FILE", f"{tmp_path}/secret")):
+    for suffix, content in (("", value), ("_FILE", f"{tmp_path}/secret")):
+        variable = f"TOCSIN_{name.upper()}{suffix}"
         with monkeypatch.context() as environment, pytest.raises(typer.Exit) as raised:
             environment.setenv(variable, content)
             read_settings()

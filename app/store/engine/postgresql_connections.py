@@ -1,9 +1,9 @@
 """How to connect to PostgreSQL: the parameters of a URL, for the driver asyncpg.
 
 Settings of the server are set after connecting: a pooler rejects or ignores them as parameters of
-the connection. Pooled connections go through a pooler in transaction mode, such as PgBouncer. There,
-each transaction may run on another connection of the server: nothing of a session can be relied on,
-and timeouts are set in each transaction.
+the connection. Pooled connections go through a pooler in transaction mode, such as PgBouncer.
+There, each transaction may run on another connection of the server: nothing of a session can be
+relied on, and timeouts are set in each transaction.
 """
 
 from __future__ import annotations
