@@ -5,8 +5,10 @@ recovers.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import signal
+import sqlite3
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -208,3 +210,54 @@ async def write_events(
                     acknowledged.append(summary)
                     break
                 await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+async def test_no_event_is_acknowledged_if_the_database_file_is_moved_away(
+    client: Client, database_url: str
+) -> None:
+    file = Path(database_url.removeprefix("sqlite:///"))
+    moved = file.with_suffix(".moved")
+    await client.log_event(summary="before")
+
+    file.rename(moved)
+    errors = [await client.expect_error(LOG_EVENT, input={"summary": "lost"}) for _ in range(3)]
+    read_error = await client.expect_error(SUMMARIES)
+    ready = await wait_for_ready(client, 503)
+    created = file.exists()
+    moved.rename(file)
+    back = await wait_for_ready(client, 200)
+    async with client.subscription(FOLLOW) as subscription:
+        await client.log_event(summary="after")
+        change = await subscription.receive_next()
+
+    assert {error["extensions"]["code"] for error in (*errors, read_error)} == {"UNAVAILABLE"}
+    assert ready["database"].startswith("The database file cannot be opened")
+    assert not created
+    assert back["database"] == "reachable"
+    assert change["event"]["summary"] == "after"
+    nodes = (await client.execute_field(SUMMARIES))["nodes"]
+    assert [node["summary"] for node in nodes] == ["after", "before"]
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+async def test_a_database_file_that_is_replaced_is_used_at_once(
+    client: Client, database_url: str
+) -> None:
+    file = Path(database_url.removeprefix("sqlite:///"))
+    backup = file.with_suffix(".backup")
+    await client.log_event(summary="in both")
+    with (
+        contextlib.closing(sqlite3.connect(file)) as source,
+        contextlib.closing(sqlite3.connect(backup)) as target,
+    ):
+        source.backup(target)
+    await client.log_event(summary="only in the old file")
+
+    for suffix in ("-wal", "-shm"):
+        Path(f"{file}{suffix}").unlink()
+    backup.rename(file)
+    await client.log_event(summary="in the new file")
+
+    nodes = (await client.execute_field(SUMMARIES))["nodes"]
+    assert [node["summary"] for node in nodes] == ["in the new file", "in both"]

@@ -9,10 +9,10 @@ transaction.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import sqlite3
-from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Insert, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlmodel import SQLModel
@@ -29,6 +29,7 @@ from sqlmodel import SQLModel
 from app.store.engine import driver_statements
 from app.store.engine.driver_statements import BatchConnection
 from app.store.engine.postgresql_connections import create_postgresql_engine, normalize_url
+from app.store.engine.sqlite_file import file_uri, identify_file
 from app.store.engine.statement_observers import notify_observers
 from app.store.engine.wake import DataVersionPoller, NotificationListener, WakeSignal
 from app.store.tables.columns import POSTGRESQL, SQLITE
@@ -159,7 +160,7 @@ def create_wake_signal(url: URL) -> WakeSignal:
 def create_migration_engine(url: URL) -> AsyncEngine:
     """An engine for one migration transaction; on SQLite, foreign keys are off."""
     if url.get_backend_name() == SQLITE:
-        return _create_sqlite_engine(url, "BEGIN IMMEDIATE", pool_size=1, foreign_keys=False)
+        return _create_sqlite_engine(url, "BEGIN IMMEDIATE", pool_size=1, migrates=True)
     return create_postgresql_engine(url, _NO_TIMEOUTS, pool_size=1)
 
 
@@ -392,8 +393,9 @@ _REASONS_BY_PATTERN = {
 
 
 def _create_sqlite_engine(
-    url: URL, begin: str, pool_size: int, read_only: bool = False, foreign_keys: bool = True
+    url: URL, begin: str, pool_size: int, *, read_only: bool = False, migrates: bool = False
 ) -> AsyncEngine:
+    path = url.database or ""
     engine = create_async_engine(
         url,
         pool_size=pool_size,
@@ -405,9 +407,16 @@ def _create_sqlite_engine(
     # A thread of aiosqlite that outlives the event loop ends with a traceback on stderr. It is
     # not awaited if the connection fails to open, or if its first statements fail.
     @event.listens_for(engine.sync_engine, "do_connect")
-    def check_file(_dialect: Any, _record: Any, args: Sequence[Any], options: Any) -> None:
+    def check_file(_dialect: Any, record: Any, _args: Any, options: Any) -> None:
         """Raises sqlite3.Error before aiosqlite starts a thread for an unreadable file."""
-        sqlite3.connect(args[0], timeout=options["timeout"]).close()
+        record.info["file"] = identify_file(path)
+        mode = "rwc" if migrates else "rw"  # only a migration may create the file
+        sqlite3.connect(file_uri(path, mode), timeout=options["timeout"], uri=True).close()
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def check_current(_connection: Any, record: Any, _proxy: Any) -> None:
+        if not migrates and record.info["file"] != identify_file(path):
+            raise DisconnectionError("The database file was moved, deleted or replaced.")
 
     @event.listens_for(engine.sync_engine, "connect")
     def connected(connection: Any, _record: Any) -> None:
@@ -416,7 +425,7 @@ def _create_sqlite_engine(
         try:
             cursor.execute("PRAGMA journal_mode=WAL")
             cursor.execute("PRAGMA synchronous=FULL")
-            cursor.execute(f"PRAGMA foreign_keys={foreign_keys:d}")
+            cursor.execute(f"PRAGMA foreign_keys={not migrates:d}")
             cursor.execute(f"PRAGMA query_only={read_only:d}")
             cursor.close()
         except BaseException:
@@ -435,8 +444,10 @@ def _create_sqlite_engine(
     @event.listens_for(engine.sync_engine, "invalidate")
     def abandoned(connection: Any, *_: Any) -> None:
         # Otherwise it continues its statement.
-        interrupt = asyncio.create_task(connection.driver_connection.interrupt())
-        interrupts.add(interrupt)
-        interrupt.add_done_callback(interrupts.discard)
+        with contextlib.suppress(RuntimeError):  # the event loop has ended
+            loop = asyncio.get_running_loop()
+            interrupt = loop.create_task(connection.driver_connection.interrupt())
+            interrupts.add(interrupt)
+            interrupt.add_done_callback(interrupts.discard)
 
     return engine

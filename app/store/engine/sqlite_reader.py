@@ -12,13 +12,13 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from urllib.parse import quote
 
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
 from app.store.engine.dialect import LOCK_TIMEOUT_MS, STATEMENT_TIMEOUT_MS
 from app.store.engine.reader_limiter import ReaderLimiter
+from app.store.engine.sqlite_file import FileIdentity, file_uri, identify_file
 from app.store.engine.statement_observers import notify_observers
 
 THREADS = 4
@@ -37,8 +37,8 @@ class SQLiteReader:
 
     def __init__(self, url: URL) -> None:
         self._url = url
-        # A reader must not create the database.
-        self._file = f"file:{quote(url.database or '')}?mode=rw"
+        self._file = url.database or ""
+        self._file_identity: FileIdentity | None = None
         self._loop_connection: sqlite3.Connection | None = None
         self._thread_connections: list[sqlite3.Connection] = []
         self._threads = ThreadPoolExecutor(THREADS, "tocsin-reads")
@@ -55,6 +55,7 @@ class SQLiteReader:
         self, statement: str, parameters: Sequence[Any], *, scans_texts: bool = False
     ) -> list[DriverRow]:
         notify_observers(self._url, statement)
+        self._close_replaced_file()
         try:
             if not scans_texts and not self._is_slow(statement):
                 try:
@@ -69,10 +70,20 @@ class SQLiteReader:
 
     async def close(self) -> None:
         await asyncio.to_thread(self._threads.shutdown)
-        for connection in (self._loop_connection, *self._thread_connections):
+        self._close_connections()
+
+    def _close_connections(self) -> None:
+        """Closes the connections that execute no statement."""
+        connections = [self._loop_connection, *self._thread_connections]
+        self._loop_connection, self._thread_connections = None, []
+        for connection in connections:
             if connection is not None:
                 connection.close()
-        self._loop_connection, self._thread_connections = None, []
+
+    def _close_replaced_file(self) -> None:
+        if (identity := identify_file(self._file)) != self._file_identity:
+            self._close_connections()
+            self._file_identity = identity
 
     def _is_slow(self, statement: str) -> bool:
         slow_until = self._slow_statements.get(statement)
@@ -123,6 +134,7 @@ class SQLiteReader:
         except IndexError:
             connection = self._open_connection(LOCK_TIMEOUT_MS / 1000)
         deadline = time.monotonic() + STATEMENT_TIMEOUT_MS / 1000
+        identity = self._file_identity
 
         def must_stop() -> bool:
             return cancelled.is_set() or time.monotonic() > deadline
@@ -135,12 +147,15 @@ class SQLiteReader:
             if _primary_error_code(error) == sqlite3.SQLITE_INTERRUPT:
                 raise sqlite3.OperationalError("statement timeout") from error
             raise
-        self._thread_connections.append(connection)
+        if identity == self._file_identity:
+            self._thread_connections.append(connection)
+        else:
+            connection.close()
         return rows
 
     def _open_connection(self, timeout: float) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            self._file,
+            file_uri(self._file),
             timeout=timeout,
             isolation_level=None,
             check_same_thread=False,

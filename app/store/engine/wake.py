@@ -19,6 +19,7 @@ from sqlalchemy.pool import NullPool
 
 from app.store.engine.postgresql_connections import create_postgresql_engine
 from app.store.engine.serving_lock import SHARED_LOCK_STATEMENT, ServingFileLock
+from app.store.engine.sqlite_file import FileIdentity, file_uri, identify_file
 
 POLL_SECONDS = 0.5
 DATA_VERSION_SECONDS = 0.02
@@ -71,12 +72,18 @@ class DataVersionPoller(WakeSignal):
 
     async def _listen(self) -> None:
         connection: sqlite3.Connection | None = None
+        identity: FileIdentity | None = None
         last_version = None
         try:
             while True:
                 try:
+                    if connection is not None and identify_file(self._file) != identity:
+                        connection.close()
+                        connection = None
                     if connection is None:
-                        connection = sqlite3.connect(self._file, timeout=0)
+                        identity = identify_file(self._file)
+                        uri = file_uri(self._file)
+                        connection = sqlite3.connect(uri, timeout=0, uri=True)
                     self._serving_lock.try_acquire()
                     # A read of shared memory, 1.5 us: cheaper here than in another thread.
                     version = connection.execute("PRAGMA data_version").fetchone()
