@@ -192,8 +192,8 @@ class CodePoints(TypeDecorator[str]):
 class Words(TypeDecorator[Any]):
     """A set of words for full-text search. Write-only.
 
-    SQLite's FTS5 has a tokenizer of its own: there, each word is encoded as one token of a-z and
-    0-9. Words contain no quotes and no backslashes.
+    SQLite's FTS5 has a tokenizer of its own: there, each word is encoded as one token. Words have no
+    quotes and no backslashes.
     """
 
     impl = Text
@@ -203,7 +203,7 @@ class Words(TypeDecorator[Any]):
         return dialect.type_descriptor(Text() if dialect.name == SQLITE else TSVECTOR())
 
     def process_bind_param(self, value: Iterable[str] | None, dialect: Dialect) -> str | None:
-        return None if value is None else " ".join(sorted(_tokens(value, dialect)))
+        return None if value is None else " ".join(sorted(_token(word, dialect) for word in value))
 
 
 class _WordQueries(TypeDecorator[Any]):
@@ -231,23 +231,19 @@ class _WordQueries(TypeDecorator[Any]):
 
 
 def _query_token(term: str, dialect: Dialect) -> str:
-    if not is_prefix_term(term):
-        return _tokens([term], dialect)[0]
-    prefix = term[:-1]
-    if dialect.name != SQLITE:
-        return f"'{prefix}':*"
-    # A word that continues an ASCII prefix may have the other encoding.
-    encodings = {_tokens([prefix], dialect)[0], f"u{prefix.encode().hex()}"}
-    return f"({' OR '.join(f'{token}*' for token in sorted(encodings))})"
+    if is_prefix_term(term):
+        return f"{_token(term[:-1], dialect)}{'*' if dialect.name == SQLITE else ':*'}"
+    return _token(term, dialect)
 
 
-def _tokens(words: Iterable[str], dialect: Dialect) -> list[str]:
-    if dialect.name != SQLITE:
-        return [f"'{word}'" for word in words]
-    return [
-        f"a{word}" if word.isascii() and word.isalnum() else f"u{word.encode().hex()}"
-        for word in words
-    ]
+# FTS5's tokenizer `ascii` and its query language separate words at these; other characters are
+# parts of a word. Each becomes one character for private use, so that prefixes stay prefixes.
+_FTS5_ENCODING = {code: 0xE000 + code for code in range(128) if not chr(code).isalnum()}
+
+
+def _token(word: str, dialect: Dialect) -> str:
+    # The letter in front keeps a word from being a keyword of the query language.
+    return f"a{word.translate(_FTS5_ENCODING)}" if dialect.name == SQLITE else f"'{word}'"
 
 
 class TextScan(FunctionElement[bool]):
