@@ -192,8 +192,8 @@ class CodePoints(TypeDecorator[str]):
 class Words(TypeDecorator[Any]):
     """A set of words for full-text search. Write-only.
 
-    SQLite's FTS5 has a tokenizer of its own: there, each word is encoded as one token. Words have no
-    quotes and no backslashes.
+    SQLite's FTS5 has a tokenizer of its own: there, each word is encoded as one token. Words have
+    no quotes and no backslashes.
     """
 
     impl = Text
