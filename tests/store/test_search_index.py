@@ -350,6 +350,7 @@ REMOVED_SINCE = (
     "DROP INDEX ix_event_organization_id_severity_rank_id",
     "ALTER TABLE event DROP COLUMN latest_occurrence",
     "ALTER TABLE event DROP COLUMN severity_rank",
+    "ALTER TABLE duplication_rule DROP COLUMN escalate",
 )
 
 
