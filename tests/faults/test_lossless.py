@@ -19,7 +19,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import (
 
 from app.services.change_log.broadcast import Broadcast
 from app.store.change_log.changes import Entry
-from benchmarks import faults
+from benchmarks import faults, soak
 from benchmarks.faults_checks import FaultClient, FaultFigures
 from benchmarks.faults_cluster import FaultCluster, await_writes, check_against_log, find_free_port
 from tests.conftest import Serve
@@ -103,6 +103,22 @@ async def test_sigterm_interrupts_no_request_and_sockets_resume_without_a_gap(
     assert table.items() >= NOTHING_LOST.items()
     assert (table["aborted requests"], table["exit code"]) == ("0", "0")
     assert table["WebSocket close codes"] == "1012: 8"
+
+
+def hold_briefly(site: FaultCluster, figures: FaultFigures, _: Namespace) -> None:
+    options = Namespace(writers=4, seconds=6, longest=3, pause=0.2)
+    soak.hold_transactions(site, figures, options)
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
+async def test_transactions_of_other_programs_lose_and_repeat_nothing(
+    database_url: str, tmp_path: Path
+) -> None:
+    table = await run_fault(hold_briefly, database_url, tmp_path)
+
+    assert table.items() >= NOTHING_LOST.items()
+    assert table["`/ready`: anything else"] == "0"
+    assert int(table["foreign transactions in another database"]) >= 2
 
 
 async def test_the_memory_for_subscribers_that_do_not_read_is_bounded(
