@@ -96,7 +96,7 @@ def run_on_database(
     async def run() -> Result:
         database = Database(settings.database_url, settings.database_direct_url, settings.database)
         try:
-            await check_version(database.direct_url)
+            await check_version(database.direct_url, database.url)
             return await function(database)
         finally:
             await database.close()

@@ -20,8 +20,9 @@ def migrate(*, new_epoch: bool) -> None:
     settings = read_settings()
 
     async def run() -> tuple[EpochChange | None, str | None]:
-        url = parse_database_url(settings.database_direct_url or settings.database_url)
-        change = await start_new_epoch(url) if new_epoch else None
+        url = parse_database_url(settings.database_url)
+        direct_url = parse_database_url(settings.database_direct_url or settings.database_url)
+        change = await start_new_epoch(direct_url, url) if new_epoch else None
         return change, await prepare_database(settings)
 
     change, key = run_async(settings, run)

@@ -24,7 +24,7 @@ async def prepare_database(settings: Settings) -> str | None:
     given_key = None if secret is None else secret.get_secret_value()
     database = Database(settings.database_url, settings.database_direct_url, settings.database)
     try:
-        await migrate_database(database.direct_url)
+        await migrate_database(database.direct_url, database.url)
         await _check_timeline(database)
         key = await bootstrap_database(database, given_key, datetime.now(UTC))
         if given_key is None:

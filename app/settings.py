@@ -223,9 +223,9 @@ class Settings(BaseSettings):
             # Imported here because it loads SQLAlchemy, which not every command needs.
             from app.store.engine.dialect import is_postgresql, parse_database_url
 
-            if not all(
-                map(is_postgresql, map(parse_database_url, (value, info.data["database_url"])))
-            ):
+            # The other URL has errors of its own, which are reported when it is used.
+            is_other_postgresql = info.data["database_url"].startswith("postgres")
+            if not (is_other_postgresql and is_postgresql(parse_database_url(value))):
                 raise ValueError("It and TOCSIN_DATABASE_URL must be URLs of PostgreSQL")
         return value
 

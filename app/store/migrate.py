@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -32,6 +32,10 @@ class PooledDatabaseError(UnusableDatabaseError):
     """The URL is of a connection pooler, and has to be that of the database itself."""
 
 
+class DifferentDatabasesError(UnusableDatabaseError):
+    """The URL of the pooler and the direct URL are of different databases."""
+
+
 class DatabaseEncodingError(UnusableDatabaseError):
     """The database cannot store every character."""
 
@@ -50,55 +54,77 @@ class EpochChange:
     new: str
 
 
-async def migrate_database(url: URL) -> None:
+async def migrate_database(url: URL, pooler_url: URL | None = None) -> None:
     """Runs the missing migrations. Raises UnusableDatabaseError if that is impossible."""
-    await _run_migration(url, _upgrade)
+    await _run_migration(url, pooler_url, _upgrade)
 
 
-async def start_new_epoch(url: URL) -> EpochChange:
+async def start_new_epoch(url: URL, pooler_url: URL | None = None) -> EpochChange:
     """Runs the missing migrations and starts a new epoch of the change log.
 
     All cursors issued so far expire. Raises ServersRunningError if servers run.
     """
-    return await _run_migration(url, _replace_epoch)
+    return await _run_migration(url, pooler_url, _replace_epoch)
 
 
-async def _run_migration(url: URL, function: Callable[[Connection], Result]) -> Result:
-    async with _open_engine(url) as engine, engine.begin() as connection:
+async def _run_migration(
+    url: URL, pooler_url: URL | None, function: Callable[[Connection], Result]
+) -> Result:
+    async with _open_engine(url, pooler_url) as engine, engine.begin() as connection:
         return await connection.run_sync(function)
 
 
-async def check_version(url: URL) -> None:
-    """Raises OlderDatabaseError or NewerDatabaseError if it is not at this version's schema."""
+async def check_version(url: URL, pooler_url: URL | None = None) -> None:
+    """Raises UnusableDatabaseError if the database is not at this version's schema."""
     address = dialect.display_address(url)
     if dialect.is_missing_file(url):
         raise OlderDatabaseError(
             f"There is no database at {address}. Run `tocsin migrate` to create it."
         )
-    async with _open_engine(url) as engine, engine.connect() as connection:
+    async with _open_engine(url, pooler_url) as engine, engine.connect() as connection:
         if await connection.run_sync(_current_revision) != newest_revision():
             problem = f"The database at {address} is not migrated to this version"
             raise OlderDatabaseError(f"{problem}. Run `tocsin migrate` first.")
 
 
 @asynccontextmanager
-async def _open_engine(url: URL) -> AsyncIterator[AsyncEngine]:
-    """An engine for migrations. Errors of the database are described with the address of the URL,
-    which may be another one than that of a pooler. Raises PooledDatabaseError.
+async def _open_engine(url: URL, pooler_url: URL | None) -> AsyncIterator[AsyncEngine]:
+    """An engine for migrations. Raises UnusableDatabaseError if the URL is of a pooler, or of
+    another database than the URL of the pooler.
     """
     engine = dialect.create_migration_engine(url)
     try:
-        if await dialect.has_transaction_pooler(url):
-            raise PooledDatabaseError(
-                dialect.pooler_message(url, "connections do not keep a session of their own")
+        with _describe_errors(url):
+            if await dialect.has_transaction_pooler(url):
+                raise PooledDatabaseError(
+                    dialect.pooler_message(url, "connections do not keep a session of their own")
+                )
+            if pooler_url not in (None, url):
+                await _check_same_database(url, pooler_url)
+            yield engine
+    finally:
+        await engine.dispose()
+
+
+async def _check_same_database(url: URL, pooler_url: URL) -> None:
+    with _describe_errors(pooler_url):
+        if not await dialect.is_same_database(url, pooler_url):
+            direct, pooled = map(dialect.display_address, (url, pooler_url))
+            raise DifferentDatabasesError(
+                f"TOCSIN_DATABASE_URL ({pooled}) and TOCSIN_DATABASE_DIRECT_URL ({direct}) are of "
+                "different databases. Set both to the same database, with and without the pooler."
             )
-        yield engine
+
+
+@contextmanager
+def _describe_errors(url: URL) -> Iterator[None]:
+    """Describes errors of the database with the address of this URL."""
+    try:
+        yield
     except dialect.DATABASE_ERRORS as error:
         if (description := dialect.describe_failure(error, url)) is None:
             raise
         raise UnusableDatabaseError(description) from error
-    finally:
-        await engine.dispose()
 
 
 def newest_revision() -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -15,12 +16,13 @@ from sqlalchemy import text
 
 from app.domain.shared.limits import DatabaseLimits
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
-from app.store.engine.dialect import has_transaction_pooler, parse_database_url
+from app.store.engine.dialect import display_address, has_transaction_pooler, parse_database_url
 from tests.client import Client
 from tests.conftest import Serve
 from tests.http.test_command import create_empty_database, find_free_port, run_command, start_server
 from tests.http.test_workers import HEAD, log_events, read_notifications
 from tests.pooler import run_pooler
+from tests.postgresql_server import execute
 
 SETTING = "SELECT current_setting('{}')"
 # Of a connection for writes, and of the row reader.
@@ -240,6 +242,53 @@ async def test_the_direct_url_is_only_for_postgresql(
     assert code == 2
     assert err == (
         "TOCSIN_DATABASE_DIRECT_URL: It and TOCSIN_DATABASE_URL must be URLs of PostgreSQL.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "direct_url", "message"),
+    [
+        ("&foo=1", "", "TOCSIN_DATABASE_URL: The parameter 'foo' is not supported: remove it.\n"),
+        (
+            "",
+            "&foo=1",
+            "TOCSIN_DATABASE_DIRECT_URL: The parameter 'foo' is not supported: remove it.\n",
+        ),
+    ],
+)
+async def test_an_invalid_url_is_named_by_its_own_variable(
+    database_url: str, tmp_path: Path, url: str, direct_url: str, message: str
+) -> None:
+    _, out, err = await run_command(
+        tmp_path,
+        "migrate",
+        database_url=database_url + url,
+        database_direct_url=database_url + direct_url,
+    )
+
+    assert (out, err) == ("", message)
+
+
+@pytest.mark.parametrize("command", ["migrate", "migrate --new-epoch", "keys list", "serve"])
+async def test_a_direct_url_of_another_database_is_an_error_and_nothing_is_created(
+    postgresql: str, pooler_url: str, tmp_path: Path, command: str
+) -> None:
+    name = f"test_{uuid4().hex}"
+    await execute(postgresql, f"CREATE DATABASE {name}")
+    other = postgresql.format(name)
+    code, out, err = await run_command(
+        tmp_path, *command.split(), database_url=pooler_url, database_direct_url=other
+    )
+    connection = await asyncpg.connect(other)
+    tables = await connection.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
+    await connection.close()
+    await execute(postgresql, f"DROP DATABASE {name}")
+
+    assert (code, out, tables) == (1, "", 0)
+    addresses = [display_address(parse_database_url(url)) for url in (pooler_url, other)]
+    assert err == (
+        f"TOCSIN_DATABASE_URL ({addresses[0]}) and TOCSIN_DATABASE_DIRECT_URL ({addresses[1]}) are "
+        "of different databases. Set both to the same database, with and without the pooler.\n"
     )
 
 

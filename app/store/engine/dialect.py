@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import os
 import re
+import secrets
 import sqlite3
 from importlib.util import find_spec
 from pathlib import Path
@@ -181,6 +182,19 @@ async def has_transaction_pooler(url: URL) -> bool:
         return len(used) != 2 or len({session for _, session in used}) != 2
     finally:
         await engine.dispose()
+
+
+async def is_same_database(url: URL, other_url: URL) -> bool:
+    """Whether both URLs are of the same PostgreSQL database: a lock of one is seen by the other."""
+    statement = text(f"SELECT pg_try_advisory_xact_lock({secrets.randbits(62)})")
+    engines = [create_postgresql_engine(each, {}, pooled=True) for each in (url, other_url)]
+    try:
+        async with engines[0].begin() as connection, engines[1].begin() as other:
+            await connection.scalar(statement)
+            return not await other.scalar(statement)
+    finally:
+        for engine in engines:
+            await engine.dispose()
 
 
 def lock_for_migration(connection: Connection) -> None:
