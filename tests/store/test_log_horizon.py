@@ -113,6 +113,27 @@ async def test_a_writer_of_the_log_holds_later_entries_back_until_it_ends(
     assert await read_summaries(database) == ["later"]
 
 
+async def test_a_writer_of_other_tables_holds_nothing_back_and_cannot_append(
+    database: Database,
+) -> None:
+    command = await admin_command(database)
+    entry = NewEntry(
+        subject=changes.ORGANIZATION,
+        subject_id=command.actor.organization_id,
+        organization_id=command.actor.organization_id,
+        actor="test",
+        at=command.now,
+        state={},
+    )
+    async with database.write(ALL_ORGANIZATIONS, writes_log=False) as session:
+        await session.execute(text("SELECT pg_current_xact_id()"))
+        await log_summary(database, "logged meanwhile")
+
+        assert await read_summaries(database) == ["logged meanwhile"]
+        with pytest.raises(AssertionError, match="not a registered writer"):
+            await changes.append_entries(session, [entry])
+
+
 async def test_a_writer_without_a_number_holds_nothing_back(database: Database) -> None:
     command = await admin_command(database)
     async with database.write(command.actor.organization_id) as session:

@@ -29,11 +29,14 @@ from app.store.engine import dialect
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from app.store.writing import search_index
 from app.store.writing.bulk import insert_rows
+from app.store.writing.search_index import OutdatedWords
 from tests.client import LOG_EVENT, Client
 from tests.conftest import POSTGRESQL, SQLITE, Serve, build_settings
+from tests.domain.examples import make_event
 from tests.factories import create_api_key
 from tests.graphql.test_history import DELETE, UPDATE
 from tests.graphql.test_lists import EVENTS, extract_summaries
+from tests.graphql.test_notifications import ADDED
 
 DEFAULT, OTHER, TYPE = (UUID(int=n) for n in (1, 2, 3))
 NOON = datetime(2026, 4, 10, 12, tzinfo=UTC)
@@ -150,6 +153,12 @@ async def check_index_sync(database: Database) -> tuple[int, int]:
 
 async def find_summaries(client: Client, **filter: Any) -> list[str]:
     return extract_summaries(await client.execute_field(EVENTS, filter=filter))
+
+
+async def count_events(client: Client, **filter: Any) -> int:
+    """Number of events that the filter selects."""
+    count: int = (await client.execute_field(EVENTS, filter=filter))["totalCount"]
+    return count
 
 
 def field_filter(name: str, operator: str, value: Any) -> dict[str, Any]:
@@ -270,13 +279,183 @@ async def store_first_version_words(database: Database) -> None:
         await insert_rows(session, words, rows)
 
 
+async def list_outdated(database: Database, max_events: int = 100) -> list[OutdatedWords]:
+    async with database.read(ALL_ORGANIZATIONS) as session:
+        return await search_index.list_outdated_words(session, 0, max_events, 10_000_000)
+
+
 async def wait_until_renewed(database: Database) -> None:
     async with asyncio.timeout(30), search_renewal.start_renewing_words(database):
-        while True:
-            async with database.read(ALL_ORGANIZATIONS) as session:
-                if not await search_index.has_outdated_words(session):
-                    return
+        while await list_outdated(database):
             await asyncio.sleep(0.01)
+
+
+HAN = "".join(chr(0x4E00 + n * (1 + n // 20_000) % 20_000) for n in range(20_000))
+
+
+async def store_older_events(database: Database, *contents: str) -> list[UUID]:
+    """Stores events with words of version 1. Returns their IDs."""
+    async with database.write(ALL_ORGANIZATIONS) as session:
+        organization_id = (await session.scalars(select(col(tables.Organization.id)))).one()
+        states = [
+            make_event(id=uuid4(), event_type_id=None, summary="older", content=content)
+            for content in contents
+        ]
+        rows = [tables.Event.from_domain(each, organization_id).to_columns() for each in states]
+        await insert_rows(session, tables.Event, rows)
+        owned = {"organization_id": organization_id, "version": 1}
+        mark = f"@{organization_id.hex}"
+        words = [
+            owned | {"event_id": row["id"], "words": {"older", mark, *row["content"][:9].split()}}
+            for row in rows
+        ]
+        await insert_rows(session, tables.EventWords, words)
+    return [row["id"] for row in rows]
+
+
+async def renew(database: Database, batch: list[OutdatedWords]) -> int:
+    rows = search_index.extract_outdated(batch)
+    async with database.write(ALL_ORGANIZATIONS, writes_log=False) as session:
+        return await search_index.replace_outdated_words(session, batch, rows)
+
+
+async def test_alarms_are_logged_while_the_words_of_long_contents_are_renewed(
+    own_client: Client, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store_older_events(database, *[HAN] * 30)
+    monkeypatch.setattr(search_renewal, "MAX_CHARACTERS", len(HAN))
+    alarms = 0
+
+    async with search_renewal.start_renewing_words(database):
+        while await list_outdated(database, 1):
+            await own_client.log_event(summary="alarm", notification=True)
+            alarms += 1
+
+    assert await count_events(own_client, search="alarm") == alarms > 0
+    assert await count_events(own_client, search=HAN[100:110]) == 30
+
+
+async def test_a_batch_of_outdated_words_is_limited(database: Database) -> None:
+    await store_older_events(database, "a" * 95, "b" * 95, "c" * 95, "d" * 1_000, "e", "f")
+    batches = []
+    after = 0
+
+    async with database.read(ALL_ORGANIZATIONS) as session:
+        while batch := await search_index.list_outdated_words(session, after, 3, 200):
+            batches.append("".join((each.content or "")[0] for each in batch))
+            after = batch[-1].id
+
+    assert batches == ["ab", "cd", "ef"]
+
+
+async def test_words_of_events_that_change_meanwhile_are_not_replaced(
+    own_client: Client, database: Database
+) -> None:
+    older = await store_older_events(database, "one", "two", "three", "four")
+    batch = await list_outdated(database)
+    await own_client.execute_field(DELETE, id=str(older[0]))
+    await own_client.execute_field(UPDATE, input={"id": str(older[1]), "content": "new"})
+    assert await renew(database, batch[2:3]) == 1
+
+    renewed = await renew(database, batch)
+
+    assert renewed == 1
+    assert await check_index_sync(database) == (3, 3)
+    words = ("one", "two", "new", "three", "four", "older")
+    counts = {word: await count_events(own_client, search=word) for word in words}
+    assert counts == {"one": 0, "two": 0, "new": 1, "three": 1, "four": 1, "older": 3}
+
+
+async def test_words_of_events_that_another_transaction_has_locked_are_not_replaced(
+    database: Database, dialect: str
+) -> None:
+    if dialect == SQLITE:
+        pytest.skip("SQLite locks the whole database")
+    older = await store_older_events(database, "one", "two")
+    batch = await list_outdated(database)
+
+    async with database.write(ALL_ORGANIZATIONS) as session:
+        locked = select(tables.Event).where(col(tables.Event.id) == older[0]).with_for_update()
+        await session.execute(locked)
+        assert await renew(database, batch) == 1
+
+    assert [each.event_id for each in await list_outdated(database)] == older[:1]
+
+
+async def test_an_event_whose_words_cannot_be_renewed_does_not_stop_the_others(
+    own_client: Client, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older = await store_older_events(database, *(f"content{n}" for n in range(9)))
+    async with database.write(ALL_ORGANIZATIONS) as session:
+        for statement in FAILING_WORDS[database.dialect.name]:
+            await session.execute(text(statement.format(stored_id(database, older[4]))))
+    monkeypatch.setattr(search_renewal, "RETRY_SECONDS", 0.01)
+
+    async with asyncio.timeout(30), search_renewal.start_renewing_words(database):
+        while [each.event_id for each in await list_outdated(database)] != older[4:5]:
+            await asyncio.sleep(0.01)
+        assert await count_events(own_client, search="cont*") == 8
+        async with database.write(ALL_ORGANIZATIONS) as session:
+            on_table = "" if database.dialect.name == SQLITE else " ON event_words"
+            await session.execute(text(f"DROP TRIGGER words_fail{on_table}"))
+        while await list_outdated(database):
+            await asyncio.sleep(0.01)
+
+    assert await count_events(own_client, search="cont*") == 9
+
+
+def stored_id(database: Database, id: UUID) -> str:
+    return id.hex if database.dialect.name == SQLITE else str(id)
+
+
+# Triggers on the words of one event.
+FAILING_WORDS = {
+    SQLITE: [
+        "CREATE TRIGGER words_fail BEFORE INSERT ON event_words WHEN NEW.event_id = '{}' "
+        "BEGIN SELECT RAISE(ABORT, 'the words fail'); END"
+    ],
+    POSTGRESQL: [
+        "CREATE FUNCTION words_fail() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE 'the words fail'; END $$",
+        "CREATE TRIGGER words_fail BEFORE INSERT ON event_words FOR EACH ROW "
+        "WHEN (NEW.event_id = '{}') EXECUTE FUNCTION words_fail()",
+    ],
+}
+RENEWAL_SLEEPS = [
+    "CREATE FUNCTION words_sleep() RETURNS trigger LANGUAGE plpgsql AS "
+    "$$ BEGIN PERFORM pg_sleep(25); RETURN NEW; END $$",
+    "CREATE TRIGGER words_sleep BEFORE INSERT ON event_words FOR EACH ROW "
+    "WHEN (NEW.event_id = '{}') EXECUTE FUNCTION words_sleep()",
+]
+
+
+async def test_subscribers_do_not_wait_for_the_renewal_of_words(
+    own_client: Client, database: Database, dialect: str
+) -> None:
+    if dialect == SQLITE:
+        pytest.skip("SQLite has one writer at a time")
+    [older] = await store_older_events(database, "one")
+    async with database.write(ALL_ORGANIZATIONS) as session:
+        for statement in RENEWAL_SLEEPS:
+            await session.execute(text(statement.format(older)))
+    sleeping = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+
+    async def find_renewal() -> list[Any]:
+        async with database.read(ALL_ORGANIZATIONS) as session:
+            return list(await session.scalars(text(sleeping)))
+
+    async with (
+        own_client.subscription(ADDED) as added,
+        search_renewal.start_renewing_words(database),
+    ):
+        while not (renewal := await find_renewal()):
+            await asyncio.sleep(0.01)
+        await own_client.log_event(summary="alarm", notification=True)
+
+        notification = await added.receive_next()
+
+        assert await find_renewal() == renewal
+    assert notification["node"]["summary"] == "alarm"
 
 
 async def test_words_of_each_version_are_found_until_all_are_renewed(
@@ -292,7 +471,7 @@ async def test_words_of_each_version_are_found_until_all_are_renewed(
         search: await find_summaries(own_client, search=search)
         for search in ("pump", "火災", "🔥", "re*", "x" * 40, f"@{organization['id']}")
     }
-    monkeypatch.setattr(search_renewal, "BATCH_SIZE", 2)
+    monkeypatch.setattr(search_renewal, "MAX_EVENTS", 2)
     await wait_until_renewed(database)
     after = {
         search: await find_summaries(own_client, search=search)
@@ -324,7 +503,7 @@ async def test_events_change_while_their_words_are_renewed(
 ) -> None:
     ids = [(await own_client.log_event(summary=f"pump {n}"))["id"] for n in range(40)]
     await store_first_version_words(database)
-    monkeypatch.setattr(search_renewal, "BATCH_SIZE", 3)
+    monkeypatch.setattr(search_renewal, "MAX_EVENTS", 3)
 
     async def change_events() -> None:
         for number, id in enumerate(ids):
@@ -373,8 +552,7 @@ async def test_an_upgrade_marks_stored_words_and_the_server_renews_them(
             await session.execute(text(statement))
 
     await prepare_database(build_settings(database_url))
-    async with database.read(ALL_ORGANIZATIONS) as session:
-        assert await search_index.has_outdated_words(session)
+    assert len(await list_outdated(database)) == 1
     async with serve(database_url) as later:
         async with asyncio.timeout(30):
             while await find_summaries(later, search="🔥 re*") == []:
@@ -384,8 +562,7 @@ async def test_an_upgrade_marks_stored_words_and_the_server_renews_them(
         )
 
     assert types == {"nodes": [{"name": "火災警報"}]}
-    async with database.read(ALL_ORGANIZATIONS) as session:
-        assert not await search_index.has_outdated_words(session)
+    assert await list_outdated(database) == []
 
 
 async def test_a_deleted_event_has_no_index_rows(own_client: Client, database: Database) -> None:

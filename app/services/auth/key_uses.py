@@ -74,7 +74,7 @@ class KeyUseRecorder:
         rows = [{"key_id": key_id, "used_at": uses[key_id]} for key_id in sorted(uses)]
         written = False
         try:
-            async with database.write(ALL_ORGANIZATIONS) as session:
+            async with database.write(ALL_ORGANIZATIONS, writes_log=False) as session:
                 await (await session.connection()).execute(_UPDATE_LAST_USED, rows)
             written = True
         except Exception as error:  # the next flush tries again

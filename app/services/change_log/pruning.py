@@ -79,7 +79,7 @@ async def _remove_entries(
 ) -> None:
     """Removes the entries and moves the start of the change log, in one transaction."""
     log = tables.Log
-    async with database.write(ALL_ORGANIZATIONS) as session:
+    async with database.write(ALL_ORGANIZATIONS, writes_log=False) as session:
         sequence_numbers = [position.seq for position in positions]
         await session.execute(
             delete(tables.Change).where(col(tables.Change.seq).in_(sequence_numbers))

@@ -115,6 +115,8 @@ async def append_entries(
     session: AsyncSession, entries: Sequence[NewEntry], other_rows: Sequence[TableRows] = ()
 ) -> list[LogPosition]:
     """Writes entries, and rows of other tables, and returns the positions of the entries."""
+    if not session.info["writes_log"]:
+        raise AssertionError("this transaction is not a registered writer of the change log")
     organization_ids = {
         entry.organization_id for entry in entries if entry.subject in DEFINITION_SUBJECTS
     }

@@ -176,14 +176,22 @@ class Database:
             yield session
 
     @asynccontextmanager
-    async def write(self, scope: OrganizationScope) -> AsyncIterator[AsyncSession]:
-        """A transaction: committed at the end of the block, rolled back on any exception."""
-        async with self._session(self._writer, scope) as session, session.begin():
-            await register_log_writer(session)
+    async def write(
+        self, scope: OrganizationScope, *, writes_log: bool = True
+    ) -> AsyncIterator[AsyncSession]:
+        """A transaction: committed at the end of the block, rolled back on any exception.
+
+        `writes_log`: whether it may append to the change log. If not, subscribers do not wait for
+        it, however long it takes.
+        """
+        async with self._session(self._writer, scope, writes_log) as session, session.begin():
+            if writes_log:
+                await register_log_writer(session)
             yield session
             if (tracker := _COMMIT_TRACKER.get()) is not None:
                 tracker.started = True
-        self.wake.notify()
+        if writes_log:
+            self.wake.notify()
 
     @property
     def dialect(self) -> Dialect:
@@ -200,7 +208,9 @@ class Database:
         await self._reader.dispose()
         await self._writer.dispose()
 
-    def _session(self, engine: AsyncEngine, scope: OrganizationScope) -> AsyncSession:
+    def _session(
+        self, engine: AsyncEngine, scope: OrganizationScope, writes_log: bool = False
+    ) -> AsyncSession:
         return AsyncSession(
             engine,
             sync_session_class=ScopedSession,
@@ -209,6 +219,7 @@ class Database:
                 "scope": scope,
                 "organization_caches": self._organization_caches,
                 "horizon_parameters": self.log_horizon.parameters,
+                "writes_log": writes_log,
             },
         )
 

@@ -5,9 +5,8 @@ Each is an indexed table of its own, written in the transaction of the event.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import delete, select
@@ -32,6 +31,7 @@ from app.store.tables.events import HAS_OUTDATED_WORDS
 from app.store.writing.bulk import insert_rows
 
 HEAD_LENGTH = 200
+_ROWS_PER_FETCH = 5  # texts may be long
 # From here on, a double is nearest to several integers.
 _MIN_SHARED_DOUBLE = 2.0**53
 _NINES_COMPLEMENT = str.maketrans("0123456789", "9876543210")
@@ -113,37 +113,84 @@ def build_index_rows(
     return [(table, rows) for table, rows in rows_by_table.items() if rows]
 
 
-async def renew_words(session: AsyncSession, limit: int) -> int:
-    """Extracts the words of events again that an older version extracted, the oldest first.
+class OutdatedWords(NamedTuple):
+    """The words of an event that an older version extracted (`id`), and the text they are of."""
 
-    Returns the number of events. Skips events that another transaction has locked.
+    id: int
+    organization_id: UUID
+    event_id: UUID
+    summary: str
+    content: str | None
+
+    @property
+    def characters(self) -> int:
+        return len(self.summary) + len(self.content or "")
+
+
+async def list_outdated_words(
+    session: AsyncSession, after: int, max_events: int, max_characters: int
+) -> list[OutdatedWords]:
+    """The oldest outdated words whose ID is greater, up to the limits, but of at least one event.
+
+    The last event may exceed the limit of characters.
     """
     event, words = tables.Event, tables.EventWords
-    outdated = (
-        select(col(words.event_id))
-        .where(HAS_OUTDATED_WORDS)
+    oldest = (
+        select(col(words.id), col(words.event_id))
+        .where(HAS_OUTDATED_WORDS, col(words.id) > after)
         .order_by(col(words.id))
-        .limit(limit)
-        .scalar_subquery()
+        .limit(max_events)
+        .subquery()
     )
-    columns = (col(event.organization_id), col(event.id), col(event.summary), col(event.content))
+    columns = (event.organization_id, event.id, event.summary, event.content)
     statement = (
-        select(*columns).where(col(event.id).in_(outdated)).with_for_update(skip_locked=True)
+        select(oldest.c.id, *map(col, columns))
+        .join(event, col(event.id) == oldest.c.event_id)
+        .order_by(oldest.c.id)
+        .execution_options(yield_per=_ROWS_PER_FETCH)
     )
-    events = (await session.execute(statement)).all()
-    # Long texts take milliseconds each, which must not block the event loop.
-    rows = await asyncio.to_thread(lambda: [_words_row(*each) for each in events])
-    if rows:
-        event_ids = [row["event_id"] for row in rows]
-        await session.execute(delete(words).where(col(words.event_id).in_(event_ids)))
-        await insert_rows(session, words, rows)
-    return len(rows)
+    outdated: list[OutdatedWords] = []
+    characters = 0
+    rows = await session.stream(statement)
+    async for row in rows:
+        outdated.append(OutdatedWords(*row))
+        characters += outdated[-1].characters
+        if characters >= max_characters:
+            break
+    await rows.close()
+    return outdated
 
 
-async def has_outdated_words(session: AsyncSession) -> bool:
-    """Whether an older version extracted the words of an event."""
-    statement = select(col(tables.EventWords.id)).where(HAS_OUTDATED_WORDS).limit(1)
-    return (await session.scalars(statement)).first() is not None
+def extract_outdated(outdated: Sequence[OutdatedWords]) -> list[dict[str, Any]]:
+    """The rows that replace the outdated words. Takes up to a second for a long text."""
+    return [
+        _words_row(each.organization_id, each.event_id, each.summary, each.content)
+        for each in outdated
+    ]
+
+
+async def replace_outdated_words(
+    session: AsyncSession, outdated: Sequence[OutdatedWords], rows: Sequence[dict[str, Any]]
+) -> int:
+    """Replaces outdated words by these rows, and returns the number of events.
+
+    Skips events that another transaction has locked, and words that were replaced meanwhile: a
+    changed text has words with another ID.
+    """
+    event, words = tables.Event, tables.EventWords
+    event_ids = [each.event_id for each in outdated]
+    lock = select(col(event.id)).where(col(event.id).in_(event_ids))
+    locked = await session.scalars(lock.with_for_update(skip_locked=True, key_share=True))
+    removal = (
+        delete(words)
+        .where(col(words.id).in_([each.id for each in outdated]))
+        .where(col(words.event_id).in_(locked.all()))
+        .returning(col(words.event_id))
+    )
+    removed = set(await session.scalars(removal))
+    if new_rows := [row for row in rows if row["event_id"] in removed]:
+        await insert_rows(session, words, new_rows)
+    return len(new_rows)
 
 
 def _words_row(
