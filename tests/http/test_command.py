@@ -223,6 +223,26 @@ async def test_a_database_that_cannot_be_opened_is_reported_in_one_line(
     assert len(err.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "error"),
+    [
+        ("secret", "short", "The secret for tokens has 5 bytes; at least 32 are required."),
+        ("jwks_url", "id/keys", "The JWKS URL for tokens must be an https:// or http:// URL."),
+        (
+            "leeway_seconds",
+            "4000",
+            "Invalid leeway of 4,000 seconds for access tokens: expected 0 to 3,600 seconds.",
+        ),
+    ],
+)
+async def test_an_unusable_setting_for_tokens_is_named(
+    tmp_path: Path, name: str, value: str, error: str
+) -> None:
+    answer = await run_command(tmp_path, "serve", **{f"jwt_{name}": value})
+
+    assert answer == (2, "", f"TOCSIN_JWT_{name.upper()}: {error}\n")
+
+
 async def test_a_port_in_use_is_an_error_and_no_database_is_created(
     tmp_path: Path, port: int
 ) -> None:
