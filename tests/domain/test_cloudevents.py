@@ -593,3 +593,71 @@ def test_a_problem_of_a_draft_has_the_path_of_the_cloud_event_attribute() -> Non
     ]
     entity = translate_problem_path(invalid_input("", "entity", "type"))
     assert entity.path == ("entitytype",)
+
+
+# Computed by version 15a5270, which stored them: retries of these CloudEvents are replays.
+STORED_DIGESTS: list[tuple[dict[str, Any], str]] = [
+    ({}, "783cf2f566ffcac6ab6467f8c11cbcf1fd881a62d535d706dba35ab7e7f5507b"),
+    (
+        {"severitytext": "NOTICE"},
+        "24b4eba4c9ea299f1fcb8b118db1ad945882b0dbd8c46f4828219ec33308d140",
+    ),
+    *(
+        (attributes, "d2549f580127238fee67ac331d87887e09263dd3874915d4e43d6c030f712fd6")
+        for attributes in (
+            {"severitynumber": 0},
+            {"severitytext": "NOTICE", "severitynumber": 0},
+            {"severitytext": "NOTICE", "severitynumber": -1},
+            {"severitytext": "FATAL", "severitynumber": 0},
+            {"severitytext": "FATAL", "severitynumber": 9},
+            {"severitytext": "", "severitynumber": 0},
+        )
+    ),
+    (
+        {"severitytext": "FATAL"},
+        "7993a5bcd9e925f3a75fadb7627364fb278ded8dd7e91287642d07e93e916e61",
+    ),
+    (
+        {"severitytext": "warning", "severitynumber": 0},
+        "5b61990fed79c49b3391159cb426ed629fc4927c81f85e448655f1f29f0dbcb5",
+    ),
+    (
+        {"severitytext": "NOTICE", "severitynumber": 17},
+        "8b42699ddddbbdff2fb8e02464f0af0e5f19de3059e96a574625a09ee6a927d8",
+    ),
+    (
+        {"severitynumber": 10},
+        "4a1ef5bbaaabcad00285820d04d5ce3a35d1a7fc911a6f2b5f76e45f35bae687",
+    ),
+]
+
+
+@pytest.mark.parametrize(("attributes", "digest"), STORED_DIGESTS)
+def test_the_digest_of_a_severity_is_that_of_the_first_version(
+    attributes: dict[str, Any], digest: str
+) -> None:
+    assert parse_draft(**attributes).digest() == digest
+
+
+@pytest.mark.parametrize("number", [0, -1])
+@pytest.mark.parametrize(
+    ("text", "severity", "warnings"),
+    [
+        ({}, (Severity.INFO, None), 0),
+        ({"severitytext": ""}, (Severity.INFO, None), 0),
+        ({"severitytext": "FATAL"}, (Severity.ERROR, "FATAL"), 0),
+        ({"severitytext": "P1"}, (Severity.ERROR, "P1"), 0),
+        ({"severitytext": "NOTICE"}, (Severity.INFO, "NOTICE"), 1),
+    ],
+)
+def test_an_unspecified_number_leaves_the_severity_to_the_text(
+    number: int, text: dict[str, str], severity: tuple[Severity, str | None], warnings: int
+) -> None:
+    command = make_command_context(severity_map={"p1": Severity.ERROR})
+    draft = parse_draft(severitynumber=number, **text)
+
+    result = validate_report(draft, None, command, EVENT_ID)
+
+    assert isinstance(result, Accepted)
+    assert (result.event.severity, result.event.severity_text) == severity
+    assert len(result.warnings) == warnings

@@ -190,12 +190,15 @@ class _CloudEventParser:
             number = None
         if lookup_severity(text) is not None:
             return {"severity": text}
-        by_number = _severity_of_number(number)
-        return {
-            "severity": text if by_number is None else by_number.value,
-            "severity_level": by_number or lookup_severity(text, SEVERITY_NAMES),
-            "severity_text": text,
-        }
+        level = _severity_of_number(number) or lookup_severity(text, SEVERITY_NAMES)
+        if number is None:
+            return {"severity": text, "severity_level": level, "severity_text": text}
+        if text is None and level is None:
+            level = Severity.INFO
+        # For the digest, the number defines the severity, also one that is unspecified: stored
+        # digests are of drafts with this severity.
+        digested = _severity_of_number(number) or Severity.INFO
+        return {"severity": digested.value, "severity_level": level, "severity_text": text}
 
     def _parse_tags(self) -> tuple[str, ...] | None:
         tags = self.attributes.get("planningtags")

@@ -46,7 +46,7 @@ class EventDraft:
 
     Omitted attributes are None. `fields` is any JSON value. `extensions` and `payload` are valid
     already, in the form of the same attributes of an event. `severity_level` is set if the format
-    of the report defines the severity; then `severity_text` is its text, instead of `severity`.
+    of the report defines the severity. `severity_text`, if set, is its text instead of `severity`.
     """
 
     event_type_id: str | None = None
@@ -155,7 +155,8 @@ def validate_report(
         result = _validate_fields({} if draft.fields is None else draft.fields, event_type, command)
     problems = validate_attributes(vars(draft), command.limits, command.now)
     level = draft.severity_level
-    reported_severity = draft.severity if level is None else draft.severity_text
+    is_defined_by_text = level is None and draft.severity_text is None
+    reported_severity = draft.severity if is_defined_by_text else draft.severity_text
     severity = _resolve_severity(reported_severity, command, level)
     result.warnings += severity.warnings
     if not problems:
