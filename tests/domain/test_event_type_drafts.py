@@ -283,3 +283,24 @@ def test_every_accepted_edit_leaves_a_definition_that_validates_values(
     assert validate_definition(definition, LIMITS) == []
     assert "FIELD_HIDDEN" not in {problem.code.value for problem in validation}
     assert {*settled.required} <= {*settled.visible} <= {field.name for field in definition.fields}
+
+
+OUT_OF_RANGE = [("INVALID_INPUT", ("input", "maximum"))]
+
+
+@pytest.mark.parametrize("maximum", [2**53, 2**53 + 1, 2.0**53])
+def test_a_stored_bound_that_is_invalid_now_is_rejected_if_it_is_sent_again(maximum: float) -> None:
+    draft = make_draft()
+    for name in (A, B):
+        draft.fields[name] = replace(draft.fields[name], kind=FieldKind.INTEGER, maximum=2**53)
+
+    for field_id in (A, B):
+        problems = apply_edit(draft, update_field(field_id, {"maximum": maximum}))
+        assert codes_and_paths(problems) == OUT_OF_RANGE
+    added = FieldDefinition("added", FieldKind.INTEGER, maximum=maximum)
+    assert codes_and_paths(apply_edit(draft, add_field(D, added))) == [
+        ("INVALID_INPUT", ("field", "maximum"))
+    ]
+    assert apply_edit(draft, update_field(A, {"label": "other"})) == []
+    assert apply_edit(draft, update_field(A, {"maximum": None})) == []
+    assert apply_edit(draft, update_field(B, {"maximum": 2**53 - 1})) == []

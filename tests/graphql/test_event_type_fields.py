@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
-from app.store.engine.database import Database
+from app.store import tables
+from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from tests.client import Client
 from tests.event_type_client import (
     ADD_FIELD,
@@ -358,3 +360,29 @@ async def test_the_message_for_many_unknown_fields_is_short(client: Client) -> N
 
     assert codes_and_paths(payload["userErrors"]) == [("INVALID_INPUT", "fieldIds")]
     assert len(payload["userErrors"][0]["message"]) < 1_000
+
+
+# In variables, graphql-core rejects the number itself.
+SET_MAXIMUM = """
+mutation ($id: ID!) {
+  updateEventField(input: {id: $id, maximum: 9007199254740993}) {
+    eventType { id }
+    userErrors { code path }
+  }
+}
+"""
+
+
+async def test_a_bound_that_an_older_version_rounded_cannot_be_set_again(
+    own_client: Client, database: Database
+) -> None:
+    event_type = await define_event_type(own_client, field_input("n", "INTEGER", maximum=9))
+    async with database.write(ALL_ORGANIZATIONS) as session:
+        await session.execute(update(tables.EventField).values(maximum=2.0**53))
+    field_id = event_type["fields"][0]["id"]
+
+    refusal = await fetch_refusal(own_client, SET_MAXIMUM, id=field_id)
+
+    assert refusal == [("INVALID_INPUT", "input.maximum")]
+    for change in ({"label": "N"}, {"maximum": None}):
+        await change_event_type(own_client, UPDATE_FIELD, input={"id": field_id} | change)

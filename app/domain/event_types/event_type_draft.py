@@ -7,7 +7,7 @@ validated. Paths of problems refer to the arguments of the mutation with the nam
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
@@ -49,12 +49,16 @@ class EditResult:
     """The problems of an edit, and the mapping from paths of the definition to paths of its input.
 
     Problems whose path is not in `path_mapping`, such as a rule that becomes invalid, are reported
-    at `fallback_path`.
+    at `fallback_path`. `set_paths`: paths of the definition whose values the edit sets.
     """
 
     problems: Sequence[Problem] = ()
     path_mapping: Mapping[ProblemPath, ProblemPath] = field(default_factory=dict)
     fallback_path: ProblemPath = ()
+    set_paths: Collection[ProblemPath] = ()
+
+    def sets_value_at(self, path: ProblemPath) -> bool:
+        return any(path[: len(set_path)] == set_path for set_path in self.set_paths)
 
 
 Edit = Callable[[EventTypeDraft], EditResult]
@@ -65,8 +69,8 @@ def validate_edit(
 ) -> list[Problem]:
     """Validates the definition that results from an edit. Paths are those of the edit's input.
 
-    Problems that existed before the edit, for example under wider limits, do not prevent it. The
-    same problem is recognized by its message.
+    Problems that existed before the edit, for example under wider limits, do not prevent it, except
+    those of a value that it sets. The same problem is recognized by its message.
     """
     if result.problems:
         return list(result.problems)
@@ -76,7 +80,7 @@ def validate_edit(
     new_problems = [
         problem
         for problem in validate_definition(after, limits)
-        if problem.message not in known_messages
+        if problem.message not in known_messages or result.sets_value_at(problem.path)
     ]
     # A cycle is reported for every rule in it. The rule that the edit changed is enough.
     located_messages = {
@@ -142,7 +146,9 @@ def add_field(field_id: UUID, added: FieldDefinition) -> Edit:
             return EditResult([Problem(UserErrorCode.ALREADY_EXISTS, message, ("field", "name"))])
         index = str(len(draft.fields))
         draft.fields[field_id] = added
-        return EditResult(path_mapping={("fields", index): ("field",), ("fields",): ("field",)})
+        path = ("fields", index)
+        path_mapping: dict[ProblemPath, ProblemPath] = {path: ("field",), path[:1]: ("field",)}
+        return EditResult(path_mapping=path_mapping, set_paths=[path])
 
     return edit
 
@@ -159,8 +165,13 @@ def update_field(field_id: UUID, changes: Mapping[str, Any]) -> Edit:
         current = draft.fields[field_id]
         draft.fields[field_id] = replace(current, **_replace_nulls(changes, label=current.name))
         attribute = "options" if "options" in changes and "kind" not in changes else "kind"
-        path_mapping: dict[ProblemPath, ProblemPath] = {("fields", str(index)): ("input",)}
-        return EditResult(path_mapping=path_mapping, fallback_path=("input", attribute))
+        path = ("fields", str(index))
+        return EditResult(
+            path_mapping={path: ("input",)},
+            fallback_path=("input", attribute),
+            # An upgrade may have rounded a stored bound to the value that is rejected now.
+            set_paths=[(*path, name) for name in ("minimum", "maximum") if name in changes],
+        )
 
     return edit
 
@@ -219,7 +230,9 @@ def add_rule(rule_id: UUID, added: ConditionalRule) -> Edit:
         draft.rules[rule_id] = added
         path = ("conditionalRules", index)
         path_mapping: dict[ProblemPath, ProblemPath] = {path: ("rule",), path[:1]: ("rule",)}
-        return EditResult(path_mapping=path_mapping, fallback_path=("rule", "condition"))
+        return EditResult(
+            path_mapping=path_mapping, fallback_path=("rule", "condition"), set_paths=[path]
+        )
 
     return edit
 
