@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import signal
+import sqlite3
+import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from sqlalchemy import func, select, update
 from sqlmodel import col
+from structlog.testing import capture_logs
 
 from app.services.change_log import pruning
 from app.services.change_log.feed import Feed, FeedError
 from app.services.change_log.feed_filters import FeedFilter
 from app.store import tables
 from app.store.change_log import changes
+from app.store.engine import wake
+from app.store.engine.advisory_locks import SERVING_LOCK
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from app.store.engine.dialect import display_address, parse_database_url
+from app.store.engine.serving_lock import ServersRunningError
+from app.store.migrate import start_new_epoch
 from tests.client import TIMEOUT_SECONDS, Client
 from tests.conftest import Serve
 from tests.http.test_command import find_free_port, run_command, start_server
+from tests.http.test_workers import wait_for_serving_workers
 
 OLD = datetime(2026, 1, 1, tzinfo=UTC)
 HISTORY = """
@@ -231,6 +242,83 @@ async def test_a_new_epoch_is_refused_while_a_server_runs(
     assert without == (0, "The database is up to date.\n", "")
     assert kept == old
     assert await read_epoch(database_url) != old
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+async def test_a_new_epoch_is_refused_for_a_link_to_the_database_of_a_server(
+    database_url: str, tmp_path: Path
+) -> None:
+    file = parse_database_url(database_url).database or ""
+    link = tmp_path / "link.db"
+    link.symlink_to(file)
+    async with start_server(tmp_path, find_free_port(), database_url=database_url):
+        code, _, err = await run_command(
+            tmp_path, "migrate", "--new-epoch", database_url=f"sqlite:///{link}"
+        )
+
+    assert code == 1
+    assert err.startswith("Servers are running on the database at ")
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+async def test_the_lock_of_servers_is_readable_for_servers_of_other_users(
+    database_url: str, tmp_path: Path
+) -> None:
+    previous = os.umask(0o077)
+    try:
+        code, _, _ = await run_command(
+            tmp_path, "migrate", "--new-epoch", database_url=database_url
+        )
+    finally:
+        os.umask(previous)
+
+    file = Path(f"{parse_database_url(database_url).database}-servers")
+    assert code == 0
+    assert stat.S_IMODE(file.stat().st_mode) == 0o644
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+async def test_a_server_without_its_lock_logs_it_once_and_notices_commits(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wake, "POLL_SECONDS", 10 * TIMEOUT_SECONDS)
+    file = parse_database_url(database_url).database or ""
+    Path(f"{file}-servers").mkdir()  # cannot be locked
+    poller = wake.DataVersionPoller(parse_database_url(database_url))
+    with capture_logs() as logs:
+        await poller.start()
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            await poller.wait()  # the version when it starts
+            with contextlib.closing(sqlite3.connect(file)) as connection:
+                connection.execute("CREATE TABLE other (id)")
+                connection.commit()
+            await poller.wait()
+        await poller.stop()
+
+    [warning] = [each for each in logs if each["event"] == "serving_lock_failed"]
+    assert warning["reason"].startswith(
+        f"The file {file}-servers cannot be locked: Is a directory."
+    )
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
+async def test_a_new_epoch_is_refused_while_a_server_has_lost_its_connection(
+    database_url: str, tmp_path: Path
+) -> None:
+    old = await read_epoch(database_url)
+    async with start_server(tmp_path, find_free_port(), database_url=database_url):
+        await wait_for_serving_workers(database_url, 1)
+        connection = await asyncpg.connect(database_url)
+        await connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_locks "
+            f"WHERE locktype = 'advisory' AND objsubid = 1 AND objid = {SERVING_LOCK}"
+        )
+        await connection.close()
+        with pytest.raises(ServersRunningError):
+            await start_new_epoch(parse_database_url(database_url))
+        await wait_for_serving_workers(database_url, 1)
+
+    assert await read_epoch(database_url) == old
 
 
 async def read_epoch(database_url: str) -> str:

@@ -17,6 +17,7 @@ import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from app.store.engine.advisory_locks import SERVING_LOCK
 from tests.client import TIMEOUT_SECONDS, Client
 from tests.http.test_command import (
     create_empty_database,
@@ -34,7 +35,6 @@ mutation ($summary: String!, $id: String) {
 }
 """
 HEAD = "{ logHead }"
-SERVING_LOCK = 0x70C52
 
 
 async def test_all_workers_deliver_events_of_one_and_a_killed_one_is_replaced(

@@ -28,6 +28,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 from sqlmodel import SQLModel
 
 from app.store.engine import driver_statements
+from app.store.engine.advisory_locks import MIGRATION_LOCK
 from app.store.engine.driver_statements import BatchConnection
 from app.store.engine.postgresql_connections import create_postgresql_engine, normalize_url
 from app.store.engine.sqlite_file import file_uri, identify_file
@@ -40,7 +41,6 @@ IDLE_TRANSACTION_TIMEOUT_MS = 60_000
 STATEMENT_TIMEOUT_MS = 30_000
 POOLER_CHECK_ROUNDS = 5
 UTF8 = "UTF8"
-MIGRATION_LOCK = 0x70C51  # arbitrary, but the same in every version
 
 
 # A migration may take long, whatever the defaults of the role are.

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.store.engine import driver_statements
+from app.store.engine.advisory_locks import LOG_WRITER_LOCK_CLASS
 from app.store.engine.row_reader import RowReader
 from app.store.tables.columns import (
     HORIZON_PARAMETER,
@@ -23,9 +24,6 @@ from app.store.tables.columns import (
     POSTGRESQL,
 )
 
-# The first key of the advisory locks; the second is the change log's table, because a database can
-# hold several installations, each in a schema of its own.
-_LOCK_CLASS = 0x70C52
 _REGISTER = "SELECT pg_advisory_xact_lock_shared($1, 'change'::regclass::oid::int)"
 
 # The snapshot is taken before the locks are read: the proof depends on it.
@@ -57,7 +55,7 @@ async def register_log_writer(session: AsyncSession) -> None:
     a place where ROLLBACK TO does not undo it.
     """
     if session.get_bind().dialect.name == POSTGRESQL:
-        await driver_statements.fetch_rows(session, _REGISTER, [_LOCK_CLASS])
+        await driver_statements.fetch_rows(session, _REGISTER, [LOG_WRITER_LOCK_CLASS])
 
 
 class LogHorizon:
@@ -81,7 +79,7 @@ class LogHorizon:
     async def refresh(self) -> int:
         """Finds the horizon, which is valid for every snapshot that is taken after this call."""
         if self._is_postgresql:
-            [row] = await self._reader.fetch_rows(_SNAPSHOT_AND_WRITERS, [_LOCK_CLASS])
+            [row] = await self._reader.fetch_rows(_SNAPSHOT_AND_WRITERS, [LOG_WRITER_LOCK_CLASS])
             identity, end, oldest, in_recovery, writers = row
             if in_recovery or None in writers:  # None: a prepared transaction, which has no process
                 found = oldest

@@ -76,6 +76,7 @@ class DataVersionPoller(WakeSignal):
         last_version = None
         try:
             while True:
+                self._serving_lock.try_acquire()
                 try:
                     if connection is not None and identify_file(self._file) != identity:
                         connection.close()
@@ -84,7 +85,6 @@ class DataVersionPoller(WakeSignal):
                         identity = identify_file(self._file)
                         uri = file_uri(self._file)
                         connection = sqlite3.connect(uri, timeout=0, uri=True)
-                    self._serving_lock.try_acquire()
                     # A read of shared memory, 1.5 us: cheaper here than in another thread.
                     version = connection.execute("PRAGMA data_version").fetchone()
                 except (sqlite3.Error, OSError):
