@@ -178,6 +178,7 @@ def run_server(
         http=BoundedHttpProtocol.with_limits(settings.requests),
         ws=BufferedWebSocketProtocol,
         ws_max_size=settings.sockets.message_bytes,
+        timeout_keep_alive=settings.requests.keep_alive_seconds,
         ws_ping_interval=None,  # app/graphql/transport sends pings
         timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_SECONDS,
     )

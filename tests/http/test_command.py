@@ -436,6 +436,50 @@ async def test_the_printed_schema_equals_the_schema_file(tmp_path: Path) -> None
     assert out == (Path(__file__).parents[2] / "schema.graphql").read_text()
 
 
+async def request_health(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = re.search(rb"(?i)content-length: (\d+)", head)
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert length is not None
+    await reader.readexactly(int(length[1]))
+
+
+async def test_an_idle_connection_stays_open_for_proxies_until_sigterm(
+    tmp_path: Path, port: int
+) -> None:
+    async with (
+        start_server(tmp_path, port, drain_seconds="0", requests__headers_timeout_seconds="4") as (
+            process,
+            _,
+        ),
+        asyncio.timeout(TIMEOUT_SECONDS),
+    ):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        await request_health(reader, writer)
+        await asyncio.sleep(6)  # longer than the default of uvicorn, and than the headers may take
+        await request_health(reader, writer)
+        process.send_signal(signal.SIGTERM)
+        rest = await reader.read()
+        ended = await process.wait()
+        writer.close()
+
+    assert (rest, ended) == (b"", 0)
+
+
+async def test_an_idle_connection_is_closed_after_the_time_of_the_setting(
+    tmp_path: Path, port: int
+) -> None:
+    settings = {"requests__keep_alive_seconds": "1"}
+    async with start_server(tmp_path, port, **settings), asyncio.timeout(TIMEOUT_SECONDS):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        await request_health(reader, writer)
+        rest = await reader.read()
+        writer.close()
+
+    assert rest == b""
+
+
 async def create_empty_database(database_url: str, folder: Path) -> str:
     if database_url.startswith("sqlite"):
         return f"sqlite:///{folder}/empty.db"

@@ -321,6 +321,11 @@ class RequestLimits:
     headers_bytes: int = _limit(
         524_288, "Maximum size in bytes of the request line and headers of a request."
     )
+    keep_alive_seconds: int = _limit(
+        75,
+        "Time in seconds after which an idle HTTP connection is closed. Use more than the idle "
+        "timeout of the proxy for its connections to the server, which is often 60 seconds.",
+    )
     points_per_minute: int = _limit(
         0,
         "Rate limit: the cost in points that a credential may use per minute in each server "
