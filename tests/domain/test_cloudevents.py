@@ -396,7 +396,7 @@ def test_attributes_that_tocsin_adds_are_parsed_by_another_server() -> None:
 
     draft = parse_cloud_event(format_cloud_event(event, None), Limits())
 
-    assert draft == replace(make_draft(content=None), severity="WARN", acknowledged=None)
+    assert draft == replace(make_draft(content=None), acknowledged=None)
 
 
 def test_a_cloud_event_contains_every_attribute_of_the_event() -> None:
@@ -661,3 +661,26 @@ def test_an_unspecified_number_leaves_the_severity_to_the_text(
     assert isinstance(result, Accepted)
     assert (result.event.severity, result.event.severity_text) == severity
     assert len(result.warnings) == warnings
+
+
+@pytest.mark.parametrize(
+    "text", ["critical", "P1", "warning", "Red", "FATAL2", "NOTICE", "green", None, "two\nlines"]
+)
+@pytest.mark.parametrize("map_there", [{}, {"notice": Severity.ERROR, "p1": Severity.WARN}])
+def test_an_outgoing_event_has_the_reported_severity_and_gives_the_same_event(
+    text: str | None, map_there: dict[str, Severity]
+) -> None:
+    here = make_command_context(severity_map={"critical": Severity.ERROR, "p1": Severity.ERROR})
+    event = accepted_event(validate_report(make_draft(severity=text), None, here, EVENT_ID))
+    one_line = text and text.replace("\n", " ")
+
+    out = format_cloud_event(event, None)
+    draft = parse_cloud_event(out, Limits())
+    assert isinstance(draft, EventDraft)
+    there = make_command_context(severity_map=map_there)
+    again = validate_report(draft, None, there, EVENT_ID)
+
+    assert out["severitytext"] == (one_line or "INFO")
+    assert isinstance(again, Accepted)
+    assert (again.event.severity, again.event.severity_text) == (event.severity, one_line or "INFO")
+    assert again.warnings == ()

@@ -59,7 +59,8 @@ def format_cloud_event(event: EventState, dataschema: str | None) -> dict[str, A
         "time": format_instant(event.occurred_at),
         "datacontenttype": payload.get("datacontenttype", default_type),
         "dataschema": dataschema or payload.get("dataschema"),
-        "severitytext": event.severity.value,
+        # One line. A receiver takes the severity from the number if it does not know the text.
+        "severitytext": replace_control_characters(event.severity_text or event.severity.value),
         "severitynumber": SEVERITY_NUMBERS[event.severity],
         "recordedtime": format_instant(event.recorded_at),
         "partitionkey": default_partition_key(event.entity, event.subject, source),
