@@ -165,6 +165,7 @@ ONE_OF = (
     "Within OneOf Input Object type '{}', exactly one field must be specified, and the value for "
     "that field must be non-null."
 )
+NULLABLE = "Variable '${}' has the nullable type '{}': " + ONE_OF
 BY = "query ($by: EventTypeBy!) { eventType(by: $by) { id } }"
 ADD_RULE = """
 mutation ($condition: ConditionInput!) {
@@ -226,11 +227,36 @@ async def test_a_nullable_variable_in_a_one_of_input_is_an_error(
     _, error = await fetch_error(client, query, **variables)
 
     assert error == {
-        "message": "Variable '$type' is of type 'String' but must be non-nullable to be used for "
-        "OneOf Input Object 'EventTypeBy'.",
+        "message": NULLABLE.format("type", "String", "EventTypeBy"),
         "locations": [{"line": 1, "column": 8}, {"line": 1, "column": 46}],
         "extensions": {"code": "BAD_USER_INPUT"},
     }
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        (
+            "query ($type: String!, $id: ID) { eventType(by: {type: $type, id: $id}) { id } }",
+            NULLABLE.format("id", "ID", "EventTypeBy"),
+        ),
+        (
+            "query ($type: String) { eventType(by: {type: $type, id: null}) { id } }",
+            NULLABLE.format("type", "String", "EventTypeBy"),
+        ),
+        (
+            "{ eventType(by: {foo: 1}) { id } }",
+            "Expected value of type 'EventTypeBy' not to include unknown field 'foo', "
+            "found: { foo: 1 }.",
+        ),
+    ],
+)
+async def test_two_mistakes_in_a_one_of_input_are_one_error(
+    client: Client, query: str, message: str
+) -> None:
+    _, error = await fetch_error(client, query, type="a", id="b")
+
+    assert error["message"] == message
 
 
 async def test_a_variable_without_a_definition_in_a_one_of_input_is_an_error(

@@ -62,13 +62,18 @@ class OneOfVariablesRule(ValidationRule):
                 and is_input_object_type(parent.of_type)
                 and parent.of_type.is_one_of
             ):
-                message = (
+                message = (  # as graphql-core's
                     f"Variable '${name}' is of type '{print_ast(definition.type)}' but must be "
                     f"non-nullable to be used for OneOf Input Object '{parent.of_type}'."
                 )
                 self.report_error(GraphQLError(message, [definition, usage.node]))
 
 
+_ONE_OF = re.compile("Within OneOf Input Object type ")
+_NULLABLE_VARIABLE = re.compile(
+    r"Variable '(?P<name>\$\w+)' is of type '(?P<type>[^']+)' but must be non-nullable to be used "
+    r"for OneOf Input Object '(?P<parent>\w+)'\."
+)
 _RULES = (*specified_rules, OneOfVariablesRule)
 _TOO_MANY_TOKENS = re.compile(
     r"Syntax Error: Document contains more than \d+ (tokens|comments)\..*"
@@ -163,7 +168,10 @@ class DocumentCache:
             self._schema, node, _RULES, max_errors=MAX_REPORTED_ERRORS, hide_suggestions=True
         )
         if errors:
-            errors = [_translate_validation_error(error) for error in errors[:MAX_REPORTED_ERRORS]]
+            errors = [
+                _translate_validation_error(error)
+                for error in _drop_repeated_one_of_errors(errors)[:MAX_REPORTED_ERRORS]
+            ]
             return Document(text, node, tuple(errors), tokens, has_directives)
         return Document(text, node, (), tokens, has_directives, self._build_costs(node))
 
@@ -195,8 +203,39 @@ class DocumentCache:
         }
 
 
+def _drop_repeated_one_of_errors(errors: list[GraphQLError]) -> list[GraphQLError]:
+    """Drops the error of a whole `@oneOf` input if there is an error of one of its fields."""
+    return [
+        error
+        for error in errors
+        if not _ONE_OF.match(error.message)
+        or not any(_is_inside(other, error) for other in errors if other is not error)
+    ]
+
+
+def _is_inside(inner: GraphQLError, outer: GraphQLError) -> bool:
+    """Whether the last node of an error is inside the last node of another one."""
+    inner_node, outer_node = (
+        error.nodes[-1].loc if error.nodes else None for error in (inner, outer)
+    )
+    return (
+        inner_node is not None
+        and outer_node is not None
+        and outer_node.start < inner_node.start <= inner_node.end <= outer_node.end
+    )
+
+
 def _translate_validation_error(error: GraphQLError) -> GraphQLError:
-    """Translates the error of graphql-core's limit of 250,000 comparisons of fields."""
+    """Translates the error of graphql-core's limit of 250,000 comparisons of fields.
+
+    A nullable variable in a `@oneOf` input gets the message of the other mistakes in these inputs.
+    """
+    if match := _NULLABLE_VARIABLE.fullmatch(error.message):
+        error.message = (
+            f"Variable '{match['name']}' has the nullable type '{match['type']}': Within OneOf "
+            f"Input Object type '{match['parent']}', exactly one field must be specified, and the "
+            "value for that field must be non-null."
+        )
     if error.message != "Validation aborted.":
         return error
     return create_limit_error(

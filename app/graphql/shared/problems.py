@@ -65,8 +65,7 @@ _NAME_SUGGESTION = re.compile(r" Did you mean [^?]*\?")
 _NOT_NONE = re.compile(r"not to be None\.\Z")
 # graphql-core's messages about `@oneOf` inputs.
 _ONE_OF_MESSAGE = re.compile(
-    r"Within OneOf Input Object type '\w+', |"
-    r"Variable '\$\w+' is of type '[^']+' but must be non-nullable to be used for OneOf Input "
+    r"(Variable '\$\w+' has the nullable type '[^']+': )?Within OneOf Input Object type "
 )
 
 
