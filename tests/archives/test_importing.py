@@ -27,7 +27,7 @@ from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from tests.archives.command_runner import cloud_event, count_events, event_lines, run_command
 from tests.client import TIMEOUT_SECONDS, Client
 from tests.conftest import SQLITE
-from tests.factories import admin_command, create_api_key
+from tests.factories import admin_caller, admin_command, create_api_key
 from tests.http.test_command import COMMAND, command_environment
 from tests.pseudo_terminal import restore_sigint, run_in_terminal
 
@@ -324,3 +324,17 @@ def test_ctrl_c_between_two_batches_stops_before_the_next_read(database_url: str
         signal.signal(signal.SIGINT, previous_handler)
 
     assert (job.tally.rejected, job.tally.stop_reason) == (1, INTERRUPTED)
+
+
+async def test_a_batch_is_limited_by_its_bytes(database_url: str) -> None:
+    sizes: list[int] = []
+    database = Database(database_url)
+    importer = Importer(
+        database, await admin_caller(database), Limits(), lambda _: None, advance=sizes.append
+    )
+    events = [ParsedEvent(f"line {n}", 100_000, cloud_event(str(n))) for n in range(7)]
+
+    tally = await importer.run(iter(events))
+    await database.close()
+
+    assert (tally.imported, sizes) == (7, [3, 3, 1])
