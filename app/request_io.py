@@ -13,6 +13,7 @@ from app.services.auth.access import authenticate_headers
 
 RETRY_AFTER_SECONDS = 5  # Retry-After while the database is unavailable
 _CODINGS = {"gzip", "x-gzip"}
+_MAX_GZIP_MEMBERS = 200  # blocked gzip (bgzip) of 8 MiB has 130
 _GZIP_WINDOW_BITS = 16 + zlib.MAX_WBITS  # the documented value for the gzip format
 
 
@@ -104,10 +105,14 @@ def _create_decompressor(request: Request) -> _GzipDecompressor | None:
 
 
 class _GzipDecompressor:
-    """Decompresses the chunks of a body. A gzip file may consist of several members."""
+    """Decompresses the chunks of a body. A gzip file may consist of several members.
+
+    Their number is limited: zlib copies the rest of the chunk at the end of each of them.
+    """
 
     def __init__(self) -> None:
         self._member = zlib.decompressobj(_GZIP_WINDOW_BITS)
+        self._members = 1
 
     def decompress(self, chunk: bytes, max_bytes: int) -> bytes:
         """Returns at most `max_bytes`, and then nothing more. Raises BodyError."""
@@ -115,6 +120,13 @@ class _GzipDecompressor:
         try:
             while chunk and len(decompressed) < max_bytes:
                 if self._member.eof:
+                    self._members += 1
+                    if self._members > _MAX_GZIP_MEMBERS:
+                        raise BodyError(
+                            400,
+                            f"The gzip data of the request body has more than {_MAX_GZIP_MEMBERS} "
+                            "members: compress the whole body as one.",
+                        )
                     self._member = zlib.decompressobj(_GZIP_WINDOW_BITS)
                 decompressed += self._member.decompress(chunk, max_bytes - len(decompressed))
                 chunk = self._member.unused_data

@@ -103,6 +103,25 @@ async def test_gzip_may_arrive_in_pieces_and_have_several_members(
     assert await is_stored(client)
 
 
+@both_apis
+async def test_gzip_may_have_200_members(client: Client, path: str) -> None:
+    """zlib copies the rest of a chunk for each member, which would block the event loop."""
+    body = gzip.compress(BODIES[path])
+
+    too_many = await send(client, path, body + EMPTY_MEMBER * 200)
+    is_stored_of_too_many = await is_stored(client)
+    await send(client, path, body + EMPTY_MEMBER * 199)
+
+    assert read_error(too_many) == (
+        400,
+        "BAD_USER_INPUT",
+        "The gzip data of the request body has more than 200 members: compress the whole body "
+        "as one.",
+    )
+    assert not is_stored_of_too_many
+    assert await is_stored(client)
+
+
 async def test_every_mode_of_cloud_events_may_be_gzip(client: Client) -> None:
     headers = {"content_encoding": "gzip"}
     batch = json.dumps([cloud_event(id="2"), cloud_event(id="3")]).encode()
