@@ -260,10 +260,13 @@ async def test_more_than_a_batch_is_acknowledged_and_100_are_returned(client: Cl
     }
 
 
-async def test_an_invalid_cursor_acknowledges_nothing(client: Client) -> None:
+@pytest.mark.parametrize("filter", [None, {"acknowledged": True}])
+async def test_an_invalid_cursor_acknowledges_nothing(
+    client: Client, filter: dict[str, Any] | None
+) -> None:
     await client.log_event(notification=True)
 
-    error = await client.expect_error(ACKNOWLEDGE_ALL, upTo="nothing")
+    error = await client.expect_error(ACKNOWLEDGE_ALL, filter=filter, upTo="nothing")
 
     assert error["extensions"] == {"code": "INVALID_CURSOR", "argument": ["upTo"]}
     assert await client.execute_field("{ notifications { unacknowledgedCount } }") == {

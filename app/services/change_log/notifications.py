@@ -222,8 +222,6 @@ async def acknowledge_events(
         return AcknowledgementResult(problems=tuple(problems))
     if ids is not None:
         selection = EventSelection.from_ids(ids)
-    elif filter.acknowledged:
-        return AcknowledgementResult()
     else:
         selection = await _select_unacknowledged(database, command, filter, up_to)
     values = _acknowledgement_values(command, note)
