@@ -45,7 +45,7 @@ class AllowedOrigins:
         """Parses origins separated by commas, or `*`. `https://*.example.com` allows all subdomains
         of a domain. Raises ValueError for an invalid origin.
         """
-        origins = normalize_allowed_origins(_split_list(cors_origins))
+        origins = normalize_allowed_origins(map(_check_ascii, _split_list(cors_origins)))
         self.allows_all = "*" in origins
         self._subdomains = [
             _parse_subdomains(origin) for origin in origins if "*" in origin and origin != "*"
@@ -174,6 +174,15 @@ class CrossOriginMiddleware(CORSMiddleware):
 
 def _split_list(text: str | None) -> list[str]:
     return [item.strip() for item in text.split(",")] if text and text.strip() else []
+
+
+def _check_ascii(origin: str) -> str:
+    if not origin.isascii():
+        raise ValueError(
+            f"Invalid origin {origin[:100]!a}: browsers send an international domain in ASCII. Use "
+            "the form that begins with xn--, such as https://xn--exmple-cua.com."
+        )
+    return origin
 
 
 def _parse_subdomains(origin: str) -> tuple[str, str]:

@@ -315,11 +315,26 @@ def test_at_most_100_refused_origins_are_logged() -> None:
         *("forms.example", "https://forms.example/path", "null", f"{PAGE},", "https://["),
         *("https://*", "https://*.", "https://a.*.example", "https://*.*.example", "*.example"),
         *("https://*example.com", "https://*:8443", "ftp://*.example.com"),
+        *("https://exämple.com", f"{PAGE}, https://*.exämple.com", "https://a。example.com"),
     ],
 )
 def test_a_setting_with_an_invalid_origin_is_rejected(origins: str) -> None:
     with pytest.raises(ValidationError, match="Invalid origin"):
         build_settings("sqlite://", cors_origins=origins)
+
+
+async def test_international_domains_are_allowed_in_the_form_that_browsers_send(
+    database_url: str, serve: Serve
+) -> None:
+    domain = "xn--exmple-cua.com"
+    async with serve(
+        database_url, cors_origins=f"https://XN--exmple-cua.com, https://*.{domain}"
+    ) as client:
+        for origin in (f"https://{domain}", f"https://www.{domain}"):
+            assert allowed_origin(await send_preflight(client, "/graphql", origin)) == origin
+
+    with pytest.raises(ValidationError, match="Use the form that begins with xn--, such as"):
+        build_settings("sqlite://", cors_origins="https://*.exämple.com")
 
 
 async def open_handshake(client: Client, **headers: str) -> int:
