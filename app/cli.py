@@ -194,7 +194,7 @@ def create_key(
         typer.Option(help="Expiration time, for example 2027-01-01T00:00:00Z. Default: never."),
     ] = None,
     every_organization: Annotated[
-        bool, typer.Option("--every-organization", help="Valid in every organization.")
+        bool, typer.Option("--every-organization", help="Make the key valid in every organization.")
     ] = False,
 ) -> None:
     """Create an API key. Only its secret is printed to standard output."""

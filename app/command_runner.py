@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import typer
@@ -55,20 +56,22 @@ _EXPECTED_VALUES = {
     "finite_number": "a number",
     "float_parsing": "a number",
     "float_type": "a number",
-    "greater_than_equal": "a number of at least {ge:,.10g}",
+    "greater_than_equal": "a number that is at least {ge:,f}",
     "int_from_float": "a whole number",
     "int_parsing": "a whole number",
     "int_type": "a whole number",
-    "less_than_equal": "a number of at most {le:,.10g}",
+    "less_than_equal": "a number that is at most {le:,f}",
 }
 
 
 def _describe_setting_error(detail: ErrorDetails) -> str:
     context = detail.get("ctx", {})
     if expected := _EXPECTED_VALUES.get(detail["type"]):
-        # A secret is a text, and has none of these errors.
+        # A secret is a string, and has none of these errors.
         value = str(detail["input"])[:100]
-        return f"Invalid value {value!a}: expected {expected.format(**context)}."
+        # Decimal shows 0.000001, and not 1e-06.
+        limits = {key: Decimal(f"{context[key]:.10g}") for key in ("ge", "le") if key in context}
+        return f"Invalid value {value!a}: expected {expected.format(**limits)}."
     if detail["type"] == "dataclass_type":
         return _NOT_AN_OBJECT
     # pydantic puts "Value error, " before the message of a validator.
@@ -90,7 +93,7 @@ def run_on_database(
 ) -> Result:
     """Calls the function with a database of this version. Does not migrate it.
 
-    Exits with code 1 if the database is of another version or an operation on it fails.
+    Exits with code 1 if the database has another version or an operation on it fails.
     """
 
     async def run() -> Result:
@@ -129,7 +132,7 @@ def describe_database_error(settings: Settings, error: Exception) -> str | None:
         return f"{find_variable('database_url')}: {error}"
     if isinstance(error, ServersRunningError):
         address = display_address(parse_database_url(settings.database_url))
-        return f"Servers are running on the database at {address}. Stop all of them first."
+        return f"Servers are using the database at {address}. Stop all of them first."
     if isinstance(error, DATABASE_ERRORS):
         return describe_failure(error, parse_database_url(settings.database_url))
     return None

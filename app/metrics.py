@@ -97,7 +97,7 @@ BUFFERED_MESSAGES = Gauge(
 BUFFERED_BYTES = Gauge(
     "tocsin_buffered_bytes",
     "Size in bytes of the messages in `tocsin_buffered_messages`. A message for several "
-    "subscribers is counted for each, but is in memory once.",
+    "subscribers is counted for each, but is in memory only once.",
     multiprocess_mode="livesum",
 )
 LAG_ENTRIES = Gauge(

@@ -65,9 +65,9 @@ REMOVED_SETTINGS = {
 }
 # Options of the command `serve` that a newcomer expects to be settings.
 SERVE_OPTIONS = {
-    "TOCSIN_PORT": "The port is an option: `tocsin serve --port 8001`.",
-    "TOCSIN_HOST": "The address is an option: `tocsin serve --host 0.0.0.0`.",
-    "TOCSIN_WORKERS": "The number of workers is an option: `tocsin serve --workers 2`.",
+    "TOCSIN_PORT": "Set the port with an option: `tocsin serve --port 8001`.",
+    "TOCSIN_HOST": "Set the address with an option: `tocsin serve --host 0.0.0.0`.",
+    "TOCSIN_WORKERS": "Set the number of workers with an option: `tocsin serve --workers 2`.",
 }
 FILE_SUFFIX = "_FILE"
 _PREFIX = "TOCSIN_"

@@ -178,7 +178,7 @@ class Settings(BaseSettings):
             try:
                 values[name] = Path(file.strip()).read_text(encoding="utf-8-sig")
             except (OSError, ValueError) as error:
-                reason = getattr(error, "strerror", None) or "it is not a text in UTF-8"
+                reason = getattr(error, "strerror", None) or "it is not valid UTF-8"
                 errors.append(f"{variable}{FILE_SUFFIX}: The file cannot be read: {reason}.")
         if errors:
             raise PydanticCustomError("environment", "{lines}", {"lines": "\n".join(errors)})

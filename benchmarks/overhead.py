@@ -6,7 +6,7 @@ other load.
 
 - bare: uvicorn with an application that reads the body and returns a constant
 - health: the probe, which is the cost of every request, without a credential
-- empty: a document that is not a text, which is rejected after authentication
+- empty: a document that is not a string, which is rejected after authentication
 - head, event: `{ logHead }`, and one event by its ID
 """
 

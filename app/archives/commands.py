@@ -120,7 +120,7 @@ def _create_import_job(settings: Settings, file: BinaryIO, actor: str) -> Organi
         if tally.stop_reason is not None:
             _print_to_stderr(
                 f"{tally.stop_reason}. Run the command again to continue: "
-                "events that were imported are skipped."
+                "events that were already imported are skipped."
             )
         return 1 if tally.rejected else _exit_code(tally.stop_reason)
 

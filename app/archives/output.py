@@ -143,7 +143,9 @@ def _load_state(
         ) from None
     if after is not None:
         raise OutputError(
-            f"--after: {path} continues from {state_path.name}. Omit --after.", usage=True
+            f"--after is not allowed here: the export to {path} resumes from the cursor in "
+            f"{state_path.name}. Omit --after, or choose another file.",
+            usage=True,
         )
     if saved_options != options:
         raise OutputError(

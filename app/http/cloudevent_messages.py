@@ -127,30 +127,35 @@ def _read_binary(
 
 def _read_value(attribute: str, raw: bytes) -> str | ErrorDetail:
     """Decodes a header value: unquoted, then percent-decoded once (section 3.1.3.2)."""
+    subject = f"The header {_HEADER_PREFIX}{attribute[:100]}"
     if attribute == "datacontenttype":
-        return _attribute_error("Must not be a header in binary mode: use Content-Type.", attribute)
+        message = f"{subject} is not allowed in binary mode. Use Content-Type."
+        return _attribute_error(message, attribute)
     if attribute in ("data", "data_base64"):
-        return _attribute_error(
-            "Must not be a header in binary mode: send the data as the body.", attribute
-        )
+        message = f"{subject} is not allowed in binary mode. Send the data as the body."
+        return _attribute_error(message, attribute)
     if not raw.isascii():
-        return _attribute_error(
-            "Must be ASCII: percent-encode other characters as UTF-8.", attribute
-        )
+        message = f"{subject} is not ASCII. Percent-encode the UTF-8 bytes of other characters."
+        return _attribute_error(message, attribute)
     text = raw.decode("ascii").strip(" \t")
     if text.startswith('"'):
         quoted = _QUOTED.fullmatch(text)
         if quoted is None:
-            return _attribute_error(
-                "Begins with a quotation mark, but the quoted string does not end the value.",
-                attribute,
+            message = (
+                f"{subject} begins with a quotation mark, but the quoted string does not end the "
+                "value. Quote the whole value, or percent-encode the quotation mark as %22."
             )
+            return _attribute_error(message, attribute)
         text = re.sub(r"\\(.)", r"\1", quoted[1])
     try:
         # A % without two hex digits is kept: some SDKs do not encode values.
         return unquote_to_bytes(text).decode()
     except UnicodeDecodeError:
-        return _attribute_error("Is not valid UTF-8 after percent-decoding.", attribute)
+        message = (
+            f"{subject} is not valid UTF-8 after percent-decoding. Percent-encode the UTF-8 bytes "
+            "of the value."
+        )
+        return _attribute_error(message, attribute)
 
 
 def _read_data(

@@ -33,7 +33,7 @@ class PooledDatabaseError(UnusableDatabaseError):
 
 
 class DifferentDatabasesError(UnusableDatabaseError):
-    """The URL of the pooler and the direct URL are of different databases."""
+    """The URL of the pooler and the direct URL point to different databases."""
 
 
 class DatabaseEncodingError(UnusableDatabaseError):
@@ -111,8 +111,9 @@ async def _check_same_database(url: URL, pooler_url: URL) -> None:
         if not await dialect.is_same_database(url, pooler_url):
             direct, pooled = map(dialect.display_address, (url, pooler_url))
             raise DifferentDatabasesError(
-                f"TOCSIN_DATABASE_URL ({pooled}) and TOCSIN_DATABASE_DIRECT_URL ({direct}) are of "
-                "different databases. Set both to the same database, with and without the pooler."
+                f"TOCSIN_DATABASE_URL ({pooled}) and TOCSIN_DATABASE_DIRECT_URL ({direct}) point "
+                "to different databases. Set both to the same database: the first through the "
+                "pooler, the second directly."
             )
 
 

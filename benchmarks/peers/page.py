@@ -122,8 +122,8 @@ def _render_targets(run: BenchmarkRun, largest: BenchmarkRun) -> str:
             each.what,
             each.database,
             f"{'at most ' if each.most else ''}{each.threshold:g}",
-            _format_ratio(each.measured),
-            "yes" if each.reached else f"no, by a factor of {each.shortfall:.1f}",
+            _format_measured(each.measured, each.threshold),
+            "yes" if each.reached else f"no, by a factor of {_format_shortfall(each.shortfall)}",
         ]
         for each in list_targets(run, largest, TOLD)
     ]
@@ -182,6 +182,16 @@ def _format_ratio(ratio: float | None) -> str:
     if ratio is None:
         return ""
     return f"{ratio:,.1f}" if ratio >= 10 else f"{ratio:.2g}" if ratio < 0.1 else f"{ratio:.2f}"
+
+
+def _format_measured(measured: float, threshold: float) -> str:
+    """Formats a ratio, with one more digit if it would look equal to the goal."""
+    text = _format_ratio(measured)
+    return f"{measured:.3f}" if measured != threshold and float(text) == threshold else text
+
+
+def _format_shortfall(factor: float) -> str:
+    return f"{factor:.1f}" if factor >= 1.05 else f"{factor:.3f}"
 
 
 def _render_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -44,7 +44,7 @@ def find_differences(contract: GraphQLSchema, schema: GraphQLSchema) -> list[str
         if actual_type is None:
             differences.append(f"{name}: is missing")
         elif type(actual_type) is not type(expected_type):
-            differences.append(f"{name}: is of another kind")
+            differences.append(f"{name}: has another kind")
         else:
             differences += _type_differences(expected_type, actual_type, schema)
     return differences

@@ -32,7 +32,7 @@ def test_the_schema_contains_the_whole_contract() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "expected_message"),
     [
-        ("type Viewer {", "interface Viewer {", "Viewer: is of another kind"),
+        ("type Viewer {", "interface Viewer {", "Viewer: has another kind"),
         ("  severity: Severity!\n", "", "Event.severity: field is missing"),
         ("  depth: Int!\n", "  depth: Int\n", "Correlation.depth: gives Int, not Int!"),
         (

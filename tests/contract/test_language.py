@@ -43,6 +43,16 @@ REPLACED_PHRASES = {
     r"paid for twice": "charged twice",
     r"the most characters": "maximum length in characters",
     r"lies? (in|on|beside|behind)": "is stored in, is",
+    r"a text(?! (field|frame|message|value))": "a string, a text value",
+    r"RFC 3339 instant": "RFC 3339 timestamp",
+    r"from [0-9]+ to [0-9,]+ by default": "default 20, minimum 1, maximum 100 (configurable)",
+    r"(those|that) are no(?! longer)": "that are not",
+    r"changes of (an?|events|fields|types|rules)": "changes to",
+    r"(is|are) of (another|a different|different|the same)": "belong to, point to, have",
+    r"also those": "including those",
+    r"do(es)? not fit": "is invalid for, does not match",
+    r"replaces? (\S+ )?by": "replace ... with",
+    r"knows|tells": "recognizes, serves, reports",
 }
 PHRASES = re.compile(
     "|".join(rf"(?<!\w)(?:{phrase})(?!\w)" for phrase in REPLACED_PHRASES), re.IGNORECASE
@@ -165,7 +175,14 @@ def test_tests_use_standard_terms() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["How grave it is.", "mend the client", "'nope' is no id", "Bad credentials are slowed"]
+    "text",
+    [
+        "How grave it is.",
+        "mend the client",
+        "'nope' is no id",
+        "Bad credentials are slowed",
+        "a text",
+    ],
 )
 def test_a_phrase_that_was_replaced_is_found(text: str) -> None:
     assert find_replaced_phrases(iter([Prose(1, text)])) != []

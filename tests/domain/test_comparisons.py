@@ -164,7 +164,7 @@ def test_a_pattern_compares_dates_in_order(
         ("TEXT", "NOT_EXISTS", False, ("value",)),
     ],
 )
-def test_an_operator_or_value_that_does_not_fit_the_kind_is_rejected(
+def test_an_operator_or_value_that_does_not_match_the_kind_is_rejected(
     kind: str, operator: str, operand: Any, path: tuple[str, ...]
 ) -> None:
     options = OPTIONS if "SELECT" in kind else None

@@ -125,7 +125,7 @@ def test_dots_of_a_pattern_are_expanded_in_the_schema_but_not_in_messages() -> N
 
     spelled_out = r"^a[^\n\r\u2028\u2029][.]\.$"
     assert schema["properties"]["f"]["allOf"] == [{"pattern": spelled_out}]
-    assert problem.message.endswith(" expected a text that matches the pattern '^a.[.]\\\\.$'.")
+    assert problem.message.endswith(" expected a string that matches the pattern '^a.[.]\\\\.$'.")
 
 
 def test_a_problem_shows_only_the_beginning_of_a_long_value() -> None:

@@ -100,7 +100,11 @@ def test_a_field_rejects_every_other_value(kind: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("kind", "value", "expected"),
     [
-        ("DATETIME", "soon", "an RFC 3339 instant with an offset, such as 2026-04-10T10:30:00Z"),
+        (
+            "DATETIME",
+            "soon",
+            "an RFC 3339 timestamp with a UTC offset or Z, such as 2026-04-10T10:30:00Z",
+        ),
         ("URL", "example.org", "an absolute URL such as https://example.com/a"),
         ("EMAIL", "a", "an e-mail address"),
     ],

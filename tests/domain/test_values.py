@@ -92,7 +92,7 @@ def test_second_60_is_allowed_only_at_the_end_of_a_month(text: str) -> None:
 @pytest.mark.parametrize(
     "text", [None, "", "0123456789", "é" * 10, "\U0001f600" * 10, "\t\r\n\x01"]
 )
-def test_a_text_within_its_limit_is_accepted(text: str | None) -> None:
+def test_a_string_within_its_limit_is_accepted(text: str | None) -> None:
     assert validate_text(text, 10, "content") == []
 
 
@@ -135,7 +135,7 @@ def test_the_message_for_a_character_that_cannot_be_stored_has_its_position(
 
 
 @given(ANY_TEXT)
-def test_a_text_is_valid_exactly_if_utf_8_and_postgresql_can_store_it(text: str) -> None:
+def test_a_string_is_valid_exactly_if_utf_8_and_postgresql_can_store_it(text: str) -> None:
     is_valid = not validate_text(text, 10)
 
     assert is_valid == (len(text) <= 10 and "\0" not in text and is_utf_8(text))

@@ -179,7 +179,7 @@ def test_every_finite_number_is_accepted(number: float) -> None:
         ),
     ],
 )
-def test_the_path_of_a_text_or_key_that_cannot_be_stored_is_storable(
+def test_the_path_of_a_string_or_key_that_cannot_be_stored_is_storable(
     value: Any, problem: Problem
 ) -> None:
     assert validate_json_object(value, Limits(), "fields") == [problem]

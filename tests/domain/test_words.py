@@ -92,7 +92,7 @@ def test_a_word_matches_itself(text: str) -> None:
 
 
 @given(st.text(st.characters(codec="utf-8"), max_size=40), st.text("aé日🔥", max_size=3))
-def test_a_text_matches_itself_and_each_of_its_words_as_a_prefix(text: str, other: str) -> None:
+def test_a_string_matches_itself_and_each_of_its_words_as_a_prefix(text: str, other: str) -> None:
     words = sorted(extract_words(f"{other} {text}"))
 
     assert contains_terms(words, extract_search_terms(text))
@@ -101,7 +101,7 @@ def test_a_text_matches_itself_and_each_of_its_words_as_a_prefix(text: str, othe
 
 
 @given(st.text(UNSPACED, min_size=1, max_size=20), st.data())
-def test_any_part_of_a_text_without_spaces_is_found(text: str, data: st.DataObject) -> None:
+def test_any_part_of_text_without_spaces_is_found(text: str, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(text) - 1))
     end = data.draw(st.integers(start + 1, len(text)))
 

@@ -357,7 +357,7 @@ TEXTS = [
 
 
 @pytest.mark.parametrize(("content_type", "body", "text"), TEXTS)
-def test_a_text_body_becomes_a_string(content_type: str, body: bytes, text: str) -> None:
+def test_a_plain_text_body_becomes_a_string(content_type: str, body: bytes, text: str) -> None:
     event = only_event(read_binary(body, content_type))
 
     assert event == FIRST | {"datacontenttype": content_type, "data": text}

@@ -100,7 +100,7 @@ async def test_servers_are_detected_although_they_use_the_pooler(
         code, _, err = await run_command(tmp_path, "migrate", "--new-epoch", **settings)
 
     assert code == 1
-    assert err.startswith("Servers are running on the database")
+    assert err.startswith("Servers are using the database")
 
 
 async def test_every_transaction_has_the_timeouts(database_url: str, pooler_url: str) -> None:
@@ -287,8 +287,9 @@ async def test_a_direct_url_of_another_database_is_an_error_and_nothing_is_creat
     assert (code, out, tables) == (1, "", 0)
     addresses = [display_address(parse_database_url(url)) for url in (pooler_url, other)]
     assert err == (
-        f"TOCSIN_DATABASE_URL ({addresses[0]}) and TOCSIN_DATABASE_DIRECT_URL ({addresses[1]}) are "
-        "of different databases. Set both to the same database, with and without the pooler.\n"
+        f"TOCSIN_DATABASE_URL ({addresses[0]}) and TOCSIN_DATABASE_DIRECT_URL ({addresses[1]}) "
+        "point to different databases. Set both to the same database: the first through the "
+        "pooler, the second directly.\n"
     )
 
 

@@ -237,7 +237,7 @@ async def test_a_new_epoch_is_refused_while_a_server_runs(
                 code, _, _ = await run_command(tmp_path, *migrate, **settings)
 
     address = display_address(parse_database_url(database_url))
-    error = f"Servers are running on the database at {address}. Stop all of them first.\n"
+    error = f"Servers are using the database at {address}. Stop all of them first.\n"
     assert both == one == (1, "", error)
     assert without == (0, "The database is up to date.\n", "")
     assert kept == old
@@ -257,7 +257,7 @@ async def test_a_new_epoch_is_refused_for_a_link_to_the_database_of_a_server(
         )
 
     assert code == 1
-    assert err.startswith("Servers are running on the database at ")
+    assert err.startswith("Servers are using the database at ")
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)

@@ -113,18 +113,19 @@ def test_an_old_name_of_a_setting_is_detected_in_any_spelling(
         (
             "TOCSIN_PORT",
             "8000",
-            "Unknown setting TOCSIN_PORT. The port is an option: `tocsin serve --port 8001`.",
+            "Unknown setting TOCSIN_PORT. Set the port with an option: `tocsin serve --port 8001`.",
         ),
         (
             "TOCSIN_HOST",
             "0.0.0.0",
-            "Unknown setting TOCSIN_HOST. The address is an option: `tocsin serve --host 0.0.0.0`.",
+            "Unknown setting TOCSIN_HOST. Set the address with an option: "
+            "`tocsin serve --host 0.0.0.0`.",
         ),
         (
             "TOCSIN_WORKERS",
             "2",
             "Unknown setting TOCSIN_WORKERS. "
-            "The number of workers is an option: `tocsin serve --workers 2`.",
+            "Set the number of workers with an option: `tocsin serve --workers 2`.",
         ),
         (
             "TOCSIN_LIMITS__CLOUD_EVENTS_BODY_BYTES",
@@ -222,7 +223,7 @@ def test_a_file_of_a_secret_that_cannot_be_read_is_an_error(
     assert sorted(errors) == [
         "TOCSIN_BOOTSTRAP_KEY_FILE: The file cannot be read: Is a directory.",
         "TOCSIN_JWT_SECRET_FILE: The file cannot be read: No such file or directory.",
-        "TOCSIN_METRICS_TOKEN_FILE: The file cannot be read: it is not a text in UTF-8.",
+        "TOCSIN_METRICS_TOKEN_FILE: The file cannot be read: it is not valid UTF-8.",
     ]
 
 
@@ -317,19 +318,19 @@ async def test_a_short_key_of_the_administrator_logs_a_warning_without_the_key(
         ("limits__page_size", "many", "Invalid value 'many': expected a whole number."),
         ("limits__page_size", "1.5", "Invalid value '1.5': expected a whole number."),
         ("limits__page_size", "", "Invalid value '': expected a whole number."),
-        ("limits__page_size", "0", "Invalid value '0': expected a number of at least 1."),
-        ("limits__body_bytes", "0", "Invalid value '0': expected a number of at least 1."),
-        ("limits__offset", "-1", "Invalid value '-1': expected a number of at least 0."),
-        ("drain_seconds", "601", "Invalid value '601': expected a number of at most 600."),
+        ("limits__page_size", "0", "Invalid value '0': expected a number that is at least 1."),
+        ("limits__body_bytes", "0", "Invalid value '0': expected a number that is at least 1."),
+        ("limits__offset", "-1", "Invalid value '-1': expected a number that is at least 0."),
+        ("drain_seconds", "601", "Invalid value '601': expected a number that is at most 600."),
         (
             "requests__query_timeout_seconds",
             "-1",
-            "Invalid value '-1': expected a number of at least 1e-06.",
+            "Invalid value '-1': expected a number that is at least 0.000001.",
         ),
         (
             "sockets__ping_interval_seconds",
             "0",
-            "Invalid value '0': expected a number of at least 1e-06.",
+            "Invalid value '0': expected a number that is at least 0.000001.",
         ),
         ("sockets__pong_timeout_seconds", "soon", "Invalid value 'soon': expected a number."),
         ("sockets__pong_timeout_seconds", "inf", "Invalid value 'inf': expected a number."),

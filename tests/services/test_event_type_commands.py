@@ -1,4 +1,4 @@
-"""Concurrent changes of event types, on a real server: no change is lost or partly applied."""
+"""Concurrent changes to event types, on a real server: no change is lost or partly applied."""
 
 from __future__ import annotations
 

@@ -642,8 +642,8 @@ async def test_while_the_provider_does_not_respond_only_the_first_request_waits(
             "content-encoding: gzip",
             "The response is not valid JSON.",
         ),
-        ("200 OK", b"[]", "x: y", "The response has no list of keys."),
-        ("200 OK", b'{"keys": {"A": {}}}', "x: y", "The response has no list of keys."),
+        ("200 OK", b"[]", "x: y", "The response has no `keys` array."),
+        ("200 OK", b'{"keys": {"A": {}}}', "x: y", "The response has no `keys` array."),
         (
             "200 OK",
             b" " * (MAX_KEY_SET_BYTES + 1),

@@ -347,7 +347,7 @@ async def test_a_service_that_does_not_tell_the_timeline_has_cursors(
     assert page["edges"] == []
 
 
-async def test_a_server_that_tells_the_timeline_logs_nothing_about_it(database_url: str) -> None:
+async def test_a_server_that_reports_the_timeline_logs_nothing_about_it(database_url: str) -> None:
     with capture_logs() as logs:
         await prepare_database(build_settings(database_url))
 

@@ -584,7 +584,7 @@ SEPARATORS = "ﷻﷺ"
 
 
 def ligature_words(characters: int, ligatures: int) -> str:
-    """A text of words with many bytes: each has a separator, ligatures and a wide letter."""
+    """Text of words with many bytes: each has a separator, ligatures and a wide letter."""
     letters = [each for each in map(chr, range(0x10000, 0x20000)) if each.isalpha()]
     words = (
         f"{SEPARATORS[number % 2]}{''.join(chosen)}{letter}"

@@ -94,7 +94,7 @@ function subscribe(
   onRejected: () => void,
 ): ReturnType<Fetcher> {
   const observable = {
-    // Results go to the pane of their own tab: GraphiQL's observer only knows the active tab.
+    // Results go to the pane of their own tab: GraphiQL's observer only uses the active tab.
     subscribe: () =>
       panes.open((show) => {
         const newestFirst: Result[] = [];

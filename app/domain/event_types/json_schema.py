@@ -26,7 +26,7 @@ from app.domain.event_types.patterns import NON_LINE_TERMINATOR, expand_dots, is
 from app.domain.shared.limits import Limits
 from app.domain.shared.messages import format_count, quote_value, unknown_field_message
 from app.domain.shared.problems import Problem, UserErrorCode, invalid_input
-from app.domain.shared.values import validate_json
+from app.domain.shared.values import EXPECTED_INSTANT, validate_json
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _URL_PATTERN = r"^[A-Za-z][A-Za-z0-9+.-]*://[^\s]+$"
@@ -39,11 +39,10 @@ _INSTANT_PATTERN = (
     f"(Z|[+-]{_HOUR_AND_MINUTE})$"
 )
 MAX_PATTERN_BYTES = 262_144
-_EXPECTED_INSTANT = "an RFC 3339 instant with an offset, such as 2026-04-10T10:30:00Z"
 _EXPECTED_BY_PATTERN = {
     _URL_PATTERN: "an absolute URL such as https://example.com/a",
     _EMAIL_PATTERN: "an e-mail address",
-    _INSTANT_PATTERN: _EXPECTED_INSTANT,
+    _INSTANT_PATTERN: EXPECTED_INSTANT,
 }
 _TYPE_NAMES = {
     "string": "a string",
@@ -216,9 +215,9 @@ def _describe_expected(kind: ValidationErrorKind) -> str:
             more = len(options) - _MAX_LISTED_OPTIONS
             return f"one of {names} or {more:,} more" if more > 0 else f"one of {names}"
         case ValidationErrorKind.Minimum(limit=limit):
-            return f"a number of at least {_format_limit(limit)}"
+            return f"a number that is at least {_format_limit(limit)}"
         case ValidationErrorKind.Maximum(limit=limit):
-            return f"a number of at most {_format_limit(limit)}"
+            return f"a number that is at most {_format_limit(limit)}"
         case ValidationErrorKind.MinLength(limit=limit):
             return f"at least {format_count(limit, 'character')}"
         case ValidationErrorKind.MaxLength(limit=limit):
@@ -226,12 +225,12 @@ def _describe_expected(kind: ValidationErrorKind) -> str:
         case ValidationErrorKind.UniqueItems():
             return "each option at most once"
         case ValidationErrorKind.Format(format="date-time"):
-            return _EXPECTED_INSTANT
+            return EXPECTED_INSTANT
         case ValidationErrorKind.Format():
             return "a date such as 2026-04-10"
         case ValidationErrorKind.Pattern(pattern=pattern) if pattern in _EXPECTED_BY_PATTERN:
             return _EXPECTED_BY_PATTERN[pattern]
         case ValidationErrorKind.Pattern(pattern=pattern):
             shown_pattern = quote_value(pattern.replace(NON_LINE_TERMINATOR, "."))
-            return f"a text that matches the pattern {shown_pattern}"
-    return f"a value that fulfills the keyword {kind.name} of the JSON Schema"
+            return f"a string that matches the pattern {shown_pattern}"
+    return f"a value that satisfies the keyword {kind.name} of the JSON Schema"

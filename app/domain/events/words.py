@@ -1,4 +1,4 @@
-"""Search words: what the search of a text compares.
+"""Search words: what the search compares.
 
 The search index stores the words of an event, and live filters extract them again, so that both
 select the same events. Increment `WORDS_VERSION` when `extract_words` changes: stored words keep
@@ -35,7 +35,7 @@ _UNSPACED = re.compile(
 
 
 def extract_words(text: str) -> frozenset[str]:
-    """Extracts the words of a text, as the search index stores them.
+    """Extracts the words of text, as the search index stores them.
 
     Words are runs of letters and digits, and symbols such as emoji, without case, compatibility
     variants (NFKC) and separate diacritics. In scripts written without spaces, they are the pairs
@@ -72,7 +72,7 @@ def extract_prefixes(search: str) -> frozenset[str]:
 
 
 def extract_first_version_words(text: str) -> frozenset[str]:
-    """Extracts the words of a text as version 1 did: runs of letters and digits in any script."""
+    """Extracts the words of text as version 1 did: runs of letters and digits in any script."""
     return frozenset(
         run if len(run.encode()) <= _MAX_WORD_BYTES else f"#{_hash_digits(run)}"
         for run, _ in _RUN.findall(_fold_text(text))
@@ -125,7 +125,7 @@ def _iterate_terms(search: str) -> Iterator[tuple[str, bool]]:
 
 
 def _split_run(run: str) -> list[tuple[str, bool]]:
-    """Splits a run of letters and digits into parts, and tells which are written without spaces."""
+    """Splits a run into parts, each with whether its script is written without spaces."""
     if run.isascii():
         return [(run, False)]
     # A pattern with a group returns what it matched at odd indexes.

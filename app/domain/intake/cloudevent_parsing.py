@@ -25,6 +25,7 @@ from app.domain.shared.limits import Limits
 from app.domain.shared.messages import limit_message, quote_value
 from app.domain.shared.problems import Problem, invalid_input
 from app.domain.shared.values import (
+    EXPECTED_INSTANT,
     parse_instant,
     replace_unstorable,
     validate_json,
@@ -90,8 +91,11 @@ class _CloudEventParser:
             self.add_problem(message, "specversion")
         type, source, source_id = (self._parse_required(name) for name in ("type", "source", "id"))
         if source is not None and not is_uri_reference(source):
-            message = f"Invalid source {quote_value(source)}: expected a URI reference."
-            self.add_problem(f"{message} Percent-encode other characters.", "source")
+            message = (
+                f"Invalid source {quote_value(source)}: expected a URI reference. Percent-encode "
+                "characters that a URI does not allow, such as spaces."
+            )
+            self.add_problem(message, "source")
         subject = self._parse_text("subject", None)
         severity = self._parse_severity()
         occurred_at = self._parse_time()
@@ -165,14 +169,14 @@ class _CloudEventParser:
         text = self._parse_text("time", self.limits.name_characters)
         instant = None if text is None else parse_instant(text)
         if text is not None and instant is None:
-            expected = "expected an RFC 3339 instant such as 2026-04-10T10:30:00Z"
-            self.add_problem(f"Invalid time {quote_value(text)}: {expected}.", "time")
+            message = f"Invalid time {quote_value(text)}: expected {EXPECTED_INSTANT}."
+            self.add_problem(message, "time")
         return instant
 
     def _parse_severity(self) -> dict[str, Any]:
         """Returns the severity attributes of the draft.
 
-        A name that Tocsin knows takes precedence over the number, which has the ranges of
+        A name that Tocsin recognizes takes precedence over the number, which has the ranges of
         OpenTelemetry, and the number over the other names of the severity extension.
         """
         text, number = (self.attributes.get(f"severity{kind}") for kind in ("text", "number"))

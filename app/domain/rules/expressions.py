@@ -127,7 +127,7 @@ _MAX_ERROR_LENGTH = 300
 
 
 class _ExpressionError(Exception):
-    """Errors in a text, each with its offset."""
+    """Errors in an expression, each with its offset."""
 
     def __init__(self, errors: list[tuple[int, str]]) -> None:
         super().__init__(errors)

@@ -89,9 +89,9 @@ class Limits:
     options_per_field: int = _limit(1_000, "Maximum number of options of a field.")
     rules_per_type: int = _limit(
         100,
-        "Maximum number of conditional rules, of guard rules and of duplication rules of an "
-        "event type. Also the maximum number of guard rules and of duplication rules that apply "
-        "to every type.",
+        "Maximum number of rules of each kind (conditional, guard, duplication) per event type. "
+        "The same maximum applies to the guard rules, and to the duplication rules, that apply to "
+        "every type.",
     )
     condition_depth: int = _limit(5, "Maximum nesting depth of the condition of a rule.")
     condition_values: int = _limit(
@@ -136,7 +136,7 @@ class Limits:
     correlations_per_event: int = _limit(
         1_000,
         "Maximum number of correlated events that `Event.correlations` finds, over all pages. The "
-        "nearest ones come first; events beyond the limit are left out.",
+        "nearest ones come first; events beyond the limit are omitted.",
     )
     count_rows: int = _limit(1_000, "Maximum `first` of `eventCounts` without `every`.")
     count_rows_over_time: int = _limit(10_000, "Maximum `first` of `eventCounts` with `every`.")
@@ -209,8 +209,8 @@ class SocketLimits:
     sockets_per_credential: int = _limit(
         1_000,
         "Maximum number of WebSocket connections and event streams (SSE) of a credential in each "
-        "server process. With the limit reached, another connection is closed with 1013, and "
-        "another stream fails with 429.",
+        "server process. When it is reached, new connections are closed with code 1013, and new "
+        "streams are rejected with status 429.",
     )
     message_burst: int = _limit(
         100,

@@ -77,7 +77,8 @@ ERROR_CODE_DESCRIPTIONS = {
     ErrorCode.BAD_USER_INPUT: "An argument, a variable or the request itself is invalid. Fix it; "
     "`extensions.argument` is the path of the argument.",
     ErrorCode.GRAPHQL_PARSE_FAILED: "The document is not valid GraphQL. Fix its syntax.",
-    ErrorCode.GRAPHQL_VALIDATION_FAILED: "The document does not fit the schema. Fix the document.",
+    ErrorCode.GRAPHQL_VALIDATION_FAILED: "The document is not valid against the schema. Fix the "
+    "document.",
     ErrorCode.INVALID_CURSOR: "The cursor is damaged, or belongs to another list, order or "
     "organization. Start again without a cursor.",
     ErrorCode.CURSOR_EXPIRED: "The change log no longer has the entries after the cursor. Load the "

@@ -26,6 +26,8 @@ _INSTANT_PATTERN = re.compile(
     r"(\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}):(\d{2}(?:\.\d+)?)([Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)",
     re.ASCII,
 )
+# What an error message expects instead of an invalid time.
+EXPECTED_INSTANT = "an RFC 3339 timestamp with a UTC offset or Z, such as 2026-04-10T10:30:00Z"
 _ID_PATTERN = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 # A body of several megabytes may contain a million errors.
 _MAX_PROBLEMS = 100
@@ -37,7 +39,7 @@ def parse_id(text: str) -> UUID | None:
 
 
 def parse_instant(text: str) -> datetime | None:
-    """Parses an RFC 3339 instant as UTC, truncated to microseconds.
+    """Parses an RFC 3339 timestamp as UTC, truncated to microseconds.
 
     A leap second becomes the last microsecond of its minute. None for any other text, for a day
     that does not exist, for a second 60 that is not the last of a month in UTC, and for an instant

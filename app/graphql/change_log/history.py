@@ -20,8 +20,8 @@ from app.store.reading.pages import parse_page_request
 FilterArgument = Annotated[
     EventFilter | None,
     strawberry.argument(
-        description="Selects events. An entry matches if the filter selects the event before or "
-        "after the change. Null selects all events."
+        description="Filter that selects the events. An entry matches if the filter selects the "
+        "event before or after the change. Null selects all events."
     ),
 ]
 

@@ -31,7 +31,9 @@ from app.store.reading.pages import parse_page_request
 
 FilterArgument = Annotated[
     EventFilter | None,
-    strawberry.argument(description="Selects notifications. Null selects all."),
+    strawberry.argument(
+        description="Filter that selects the notifications. Null or `{}` selects all notifications."
+    ),
 ]
 
 
@@ -171,8 +173,8 @@ class AcknowledgeEventsPayload:
     )
     remaining_count: int = strawberry.field(description=REMAINING_COUNT)
     events: list[Event] = strawberry.field(
-        description="Events that were acknowledged by this call, at most 100: the newest "
-        "notifications first, then events that are no notifications."
+        description="Events that this call acknowledged, at most 100: notifications first, newest "
+        "to oldest, then events that are not notifications."
     )
     user_errors: list[UserError] = strawberry.field(
         description="Errors that prevented changes. Empty on success."
@@ -210,7 +212,7 @@ def _parse_ids(
 IdsArgument = Annotated[
     list[strawberry.ID] | None,
     strawberry.argument(
-        description="IDs of events, by default at most 10,000. Null if a filter selects them."
+        description="IDs of the events, by default at most 10,000. Not allowed with `filter`."
     ),
 ]
 
@@ -254,7 +256,7 @@ class NotificationMutations:
             str | None,
             strawberry.argument(
                 description="Cursor of `notifications` or `notificationAdded`. Newer notifications "
-                "are not acknowledged. Null acknowledges up to the newest."
+                "are not acknowledged. Null acknowledges up to the newest. Not allowed with `ids`."
             ),
         ] = None,
         note: Annotated[
@@ -307,7 +309,8 @@ class NotificationMutations:
         filter: Annotated[
             EventFilter | None,
             strawberry.argument(
-                description="Selects events; `{}` selects all. Null if `ids` selects them."
+                description="Filter that selects the events. `{}` selects all events. Not allowed "
+                "with `ids`."
             ),
         ] = None,
     ) -> BulkEventPayload:
@@ -329,9 +332,9 @@ class NotificationMutations:
 class NotificationSubscriptions:
     @strawberry.subscription(
         description=with_example(
-            "Delivers every new notification, in the order of the change log, and an event that "
-            "notified before again when a more severe duplicate with `notification: true` is "
-            "counted. To resume without a gap after a lost connection, pass the last received "
+            "Delivers every new notification, in the order of the change log. An event is "
+            "delivered again if a more severe duplicate with `notification: true` is counted. To "
+            "resume without a gap after a lost connection, pass the last received "
             "cursor as `after`: the notifications since then are delivered first.\n\n"
             "Requires EVENT_READ. Request errors: `INVALID_CURSOR`, `CURSOR_EXPIRED` if entries "
             "after the cursor have been pruned, `BAD_USER_INPUT`.",

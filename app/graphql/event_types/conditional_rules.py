@@ -106,7 +106,7 @@ class ConditionalRuleInput:
 
 @strawberry.input(
     description=with_example(
-        "Changes of a conditional rule. An attribute that is left out keeps its value. No "
+        "Changes to a conditional rule. An omitted attribute keeps its value. No "
         "attribute may be null.",
         """
         { id: "019a3f5c-7b1e-7000-8000-000000000301", enabled: false }

@@ -185,7 +185,7 @@ class CreateEventTypeInput:
 
 @strawberry.input(
     description=with_example(
-        "Changes of a field. An attribute that is left out keeps its value; null clears an "
+        "Changes to a field. An omitted attribute keeps its value; null clears an "
         "optional one. The name of a field cannot be changed: to rename it, add a new field.",
         """
         { id: "019a3f5c-7b1e-7000-8000-000000000201", label: "Volume flared", maximum: null }
@@ -199,8 +199,8 @@ class UpdateEventFieldInput:
     )
     kind: strawberry.Maybe[FieldKind | None] = strawberry.field(
         description="New kind. Stored values are not converted. Attributes that do not apply to "
-        "the new kind, such as `options` of a TEXT, must be set to null in the same call. Must not "
-        "be null."
+        "the new kind, such as `options` of a TEXT field, must be set to null in the same call. "
+        "Must not be null."
     )
     required: strawberry.Maybe[bool | None] = strawberry.field(
         description="Whether an event must have a value while the field is visible. Must not be "
@@ -227,13 +227,13 @@ class UpdateEventFieldInput:
         "Null removes the maximum."
     )
     min_length: strawberry.Maybe[int | None] = strawberry.field(
-        description="Minimum length of a text, in characters. Null removes the minimum."
+        description="Minimum length of a text value, in characters. Null removes the minimum."
     )
     max_length: strawberry.Maybe[int | None] = strawberry.field(
-        description="Maximum length of a text, in characters. Null removes the maximum."
+        description="Maximum length of a text value, in characters. Null removes the maximum."
     )
     pattern: strawberry.Maybe[str | None] = strawberry.field(
-        description="Regular expression that must match some part of a text, as in "
+        description="Regular expression that must match some part of a text value, as in "
         "`EventFieldInput.pattern`. Null removes the pattern."
     )
     default: strawberry.Maybe[JSON | None] = strawberry.field(
@@ -252,8 +252,8 @@ class UpdateEventFieldInput:
 
 @strawberry.input(
     description=with_example(
-        "Changes of the name, type, description and category of an event type. An attribute that "
-        "is left out keeps its value; null clears an optional one.",
+        "Changes to the name, type, description and category of an event type. An omitted "
+        "attribute keeps its value; null clears an optional one.",
         """
         {
           id: "019a3f5c-7b1e-7000-8000-000000000101"
@@ -337,7 +337,7 @@ class EventTypeFilter:
     )
 
     def to_domain(self, limits: Limits) -> event_types.EventTypeFilter:
-        """Converts the filter. Raises RequestError BAD_USER_INPUT if a text is invalid."""
+        """Converts the filter. Raises RequestError BAD_USER_INPUT if a string is invalid."""
         return event_types.EventTypeFilter(
             states=None if self.states is None else tuple(self.states),
             category=check_text_argument(self.category, limits, "filter", "category"),

@@ -123,8 +123,8 @@ class CloudEventQueries:
         page_size: Annotated[
             int | None,
             strawberry.argument(
-                description="Maximum number of events on the page. From 1 to 500 by default; 20 "
-                "if omitted."
+                description="Maximum number of events on the page. Default 20, minimum 1, maximum "
+                "500 (configurable)."
             ),
         ] = cloud_event_pages.DEFAULT_PAGE_SIZE,
         page_number: Annotated[

@@ -140,8 +140,8 @@ class EventCountQueries:
         first: Annotated[
             int | None,
             strawberry.argument(
-                description="Maximum number of rows. From 1 to 1,000 by default, with `every` to "
-                "10,000; 100 if omitted."
+                description="Maximum number of rows. Default 100, minimum 1, maximum 1,000, with "
+                "`every` 10,000 (configurable)."
             ),
         ] = 100,
     ) -> list[EventCount]:

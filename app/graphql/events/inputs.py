@@ -19,7 +19,7 @@ from app.graphql.types.event_filter import EntityInput
 
 @strawberry.input(
     description=with_example(
-        "An event to log. Omitted and null values are the same.",
+        "An event to log. Omitted and null values have the same meaning.",
         """
         {
           type: "flaring.incident"
@@ -155,7 +155,7 @@ _PYTHON_NAMES = {
 
 @strawberry.input(
     description=with_example(
-        "Changes of an event. An omitted value stays unchanged.",
+        "Changes to an event. An omitted attribute keeps its value.",
         """
         {
           id: "01971f4e-8a2b-7c3d-9e4f-5a6b7c8d9e0f"

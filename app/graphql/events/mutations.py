@@ -332,7 +332,9 @@ class EventMutations:
         info: Info,
         filter: Annotated[
             EventFilter,
-            strawberry.argument(description="Selects events. `{}` selects all."),
+            strawberry.argument(
+                description="Filter that selects the events. `{}` selects all events."
+            ),
         ],
         expected_count: Annotated[
             int,
@@ -344,8 +346,8 @@ class EventMutations:
         recorded_before: Annotated[
             datetime | None,
             strawberry.argument(
-                description="Selects only events with an earlier `recordedAt`. The time of the "
-                "call if null or omitted."
+                description="Exclusive upper bound of `recordedAt`: only events that were logged "
+                "before this time are deleted. Defaults to the time of the call."
             ),
         ] = None,
     ) -> BulkEventPayload:

@@ -119,7 +119,8 @@ class OrganizationQueries:
         key: Annotated[
             str | None,
             strawberry.argument(
-                description="Key that the organization must have. Null accepts any key."
+                description="Expected key of the organization of the request. If it differs, the "
+                "result is null. Not checked if null or omitted."
             ),
         ] = None,
     ) -> Organization | None:

@@ -81,7 +81,7 @@ class CreateDuplicationRuleInput:
 
 @strawberry.input(
     description=with_example(
-        "Changes of a duplication rule. An attribute that is left out keeps its value. No "
+        "Changes to a duplication rule. An omitted attribute keeps its value. No "
         "attribute may be null. A new fingerprint or window clears the stored fingerprints of the "
         "rule, as `resetDuplication` does.",
         """

@@ -63,7 +63,7 @@ class CreateGuardRuleInput:
 
 @strawberry.input(
     description=with_example(
-        "Changes of the draft of a guard rule. An attribute that is left out keeps its value. No "
+        "Changes to the draft of a guard rule. An omitted attribute keeps its value. No "
         "attribute may be null.",
         """
         {

@@ -40,7 +40,7 @@ _register_enum(
     "Severity of an event, from the highest to the lowest. The levels and their colors are those "
     "of the events API of DeltaFi.",
     ERROR="Needs immediate attention. Shown in red.",
-    WARN="Should be watched. Shown in yellow.",
+    WARN="Needs to be watched. Shown in yellow.",
     INFO="For information. The default. Shown in blue.",
     SUCCESS="Something succeeded. Shown in green.",
 )
@@ -92,8 +92,8 @@ _register_enum(
 _register_enum(
     FieldKind,
     "Kind of values that a field accepts.",
-    TEXT="A text. Forms show a single-line input.",
-    LONG_TEXT="A text. Forms show a multi-line input.",
+    TEXT="A string. Forms show a single-line input.",
+    LONG_TEXT="A string. Forms show a multi-line input.",
     NUMBER="A number, such as `150` or `0.5`.",
     INTEGER="A whole number.",
     BOOLEAN="`true` or `false`.",
@@ -185,10 +185,10 @@ _register_enum(
     EQ="The field equals the value. Numbers compare by value (150 equals 150.0), and times as "
     "instants, whatever their offset.",
     NE="The field has a value, and it differs from the given one.",
-    GT="The field is greater than the value: a larger number, a later date or time, or a text that "
-    "sorts after the value by code point.",
+    GT="The field is greater than the value: a larger number, a later date or time, or a string "
+    "that sorts after the value by code point.",
     GTE="The field is greater than or equal to the value.",
-    LT="The field is less than the value: a smaller number, an earlier date or time, or a text "
+    LT="The field is less than the value: a smaller number, an earlier date or time, or a string "
     "that sorts before the value by code point.",
     LTE="The field is less than or equal to the value.",
     IN="The field equals one of the values in the list.",
@@ -220,21 +220,22 @@ _register_enum(
     "these first, or archive the event type.",
     ILLEGAL_TRANSITION="The event type cannot change from its state to the requested one. Use one "
     "of the states in `TransitionError.allowed`.",
-    FIELD_REQUIRED="A required field of the event type has no value. Ask for the value.",
+    FIELD_REQUIRED="A required field of the event type has no value. Provide a value for the field "
+    "at `path`.",
     FIELD_UNKNOWN="The event type has no field with this name. Remove the value, or reload the "
     "event type.",
     FIELD_HIDDEN="A warning: a conditional rule hides the field, and its value was not stored. No "
     "action is needed.",
-    FIELD_INVALID="The value does not fit the definition of the field. Fix the value at `path`.",
-    GUARD_REJECTED="The event violates a guard rule, whose text is the `message`. In `warnings` if "
-    "the rule only warns. Change the event.",
+    FIELD_INVALID="The value is invalid for this field. Fix the value at `path`.",
+    GUARD_REJECTED="The event violates a guard rule; `message` is the message of the rule. In "
+    "`warnings` if the rule only warns. Change the event.",
     DUPLICATE="The event is a duplicate under a duplication rule with action REJECT. Do not log it "
     "again; `DuplicateError.existing` is the original.",
     EVENT_TYPE_CLOSED="The event type does not accept events: it is a draft, archived, or past its "
     "`sunsetAt`. In `warnings`, the event was accepted, but the type is deprecated. Use another "
     "event type.",
-    EXPRESSION_INVALID="The CEL expression has a syntax error, or does not fit the fields of the "
-    "event type. Fix it at the line and column of the `ExpressionError`.",
+    EXPRESSION_INVALID="The CEL expression has a syntax error, or does not match the fields of "
+    "the event type. Fix it at the line and column of the `ExpressionError`.",
     CYCLE="The change would make an event its own cause, or the visibility of a field depend on "
     "itself. Remove a link of the cycle.",
     LIMIT_REACHED="The maximum number of stored objects of this kind is reached. Delete or revoke "

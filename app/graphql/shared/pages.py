@@ -115,8 +115,9 @@ def build_page_info(cursors: Sequence[str], has_next: bool, has_previous: bool) 
 First = Annotated[
     int | None,
     strawberry.argument(
-        description="Number of rows to return from the start of the list, or from the cursor "
-        "`after`. From 1 to 100 by default; 20 if omitted. Not allowed with `last`."
+        description="Number of rows to return from the start of the list, or immediately after the "
+        "cursor `after`. Default 20, minimum 1, maximum 100 (configurable). Not allowed with "
+        "`last`."
     ),
 ]
 After = Annotated[
@@ -139,8 +140,8 @@ SubscribeAfter = Annotated[
 Last = Annotated[
     int | None,
     strawberry.argument(
-        description="Number of rows to return from the end of the list, or back from the cursor "
-        "`before`. From 1 to 100 by default. Not allowed with `first`."
+        description="Number of rows to return from the end of the list, or immediately before the "
+        "cursor `before`. Minimum 1, maximum 100 (configurable). Not allowed with `first`."
     ),
 ]
 Before = Annotated[
@@ -152,7 +153,7 @@ Before = Annotated[
 Offset = Annotated[
     int | None,
     strawberry.argument(
-        description="Number of rows to skip, at most 10,000 by default. Not allowed with `after`, "
-        "`before` or `last`. Cursors are faster and never repeat a row."
+        description="Number of rows to skip. Default 0, minimum 0, maximum 10,000 (configurable). "
+        "Not allowed with `after`, `before` or `last`. Cursors are faster and never repeat a row."
     ),
 ]

@@ -72,7 +72,7 @@ _ONE_OF_MESSAGE = re.compile(
 def _get_error_code(error: GraphQLError) -> ErrorCode:
     if isinstance(error, GraphQLSyntaxError):
         return ErrorCode.GRAPHQL_PARSE_FAILED
-    # If a variable does not fit its type, graphql-core sets the reason as the original error.
+    # If a variable does not match its type, graphql-core sets the reason as the original error.
     if error.path or error.original_error or _ONE_OF_MESSAGE.match(error.message):
         return ErrorCode.BAD_USER_INPUT
     return ErrorCode.GRAPHQL_VALIDATION_FAILED

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from strawberry.scalars import JSON
 from strawberry.types.scalar import ScalarDefinition
 
-from app.domain.shared.values import format_instant, parse_instant
+from app.domain.shared.values import EXPECTED_INSTANT, format_instant, parse_instant
 
 
 def _parse_datetime(value: Any) -> datetime:
@@ -25,10 +25,7 @@ def _parse_datetime(value: Any) -> datetime:
     return instant
 
 
-_EXPECTED_DATETIME = (
-    "expected an RFC 3339 time with an offset, such as '2026-04-10T10:30:00Z', in the years 0001 "
-    "to 9999."
-)
+_EXPECTED_DATETIME = f"expected {EXPECTED_INSTANT}, in the years 0001 to 9999."
 
 
 _DURATION_PATTERN = re.compile(

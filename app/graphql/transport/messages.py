@@ -36,10 +36,10 @@ class CloseCode(IntEnum):
 # codes below 1009 come from the client, the network or the WebSocket library.
 CLOSE_CODE_DESCRIPTIONS = {
     1000: ("The client closed the connection.", ""),
-    1001: ("The client closed the connection, for example because its page was left.", ""),
+    1001: ("The client closed the connection, for example because the user left the page.", ""),
     1006: (
-        "The connection broke, or the handshake was rejected because the page is of another "
-        "origin.",
+        "The connection broke, or the handshake was rejected because the page has a "
+        "different origin.",
         "Resume. Serve the page from this server, from `TOCSIN_PUBLIC_URL`, or from an origin in "
         "`TOCSIN_CORS_ORIGINS`.",
     ),

@@ -56,7 +56,8 @@ LATEST_FIRST = EventOrder(field=EventOrderField.OCCURRED_AT, direction=SortDirec
 
 @backed_by_table(tables.Event)
 @strawberry.type(
-    description="Something that happened, as logged by a producer, validated and stored."
+    description="A record of something that happened. A producer logs it; Tocsin validates and "
+    "stores it."
 )
 class Event(Node):
     type: str = strawberry.field(

@@ -189,8 +189,8 @@ class EventFilter:
         "from those without: `resume` does not find `résumé`. A word matches whole words; "
         "`config*` matches words that begin with `config`, of which the first 28 bytes are "
         "compared. An emoji or another symbol is a word. In scripts written without "
-        "spaces, such as Japanese or Thai, any part of a text is found. A blank text sets no "
-        "condition; any other text without a word is `BAD_USER_INPUT`.",
+        "spaces, such as Japanese or Thai, any part of the text is found. A blank search text "
+        "sets no condition; any other search text without a word is `BAD_USER_INPUT`.",
     )
     fields: list[FieldPredicate] | None = strawberry.field(
         default=None, description="Predicates on custom fields, all of which must hold."
@@ -353,7 +353,7 @@ class FilterPath:
 def check_text_argument(value: str | None, limits: Limits, *argument: str) -> str | None:
     """Returns the text. Raises RequestError BAD_USER_INPUT if it is too long or cannot be stored.
 
-    PostgreSQL rejects a text that it cannot store even in a comparison.
+    PostgreSQL rejects a string that it cannot store even in a comparison.
     """
     for problem in validate_text(value, limits.name_characters, *argument):
         raise bad_user_input(problem.message, *problem.path)
@@ -363,7 +363,7 @@ def check_text_argument(value: str | None, limits: Limits, *argument: str) -> st
 def parse_search_argument(value: str | None, limits: Limits, *argument: str) -> str | None:
     """Returns the search text, None if it is blank. Raises RequestError BAD_USER_INPUT.
 
-    A text that is not blank must have a word: it would select everything otherwise.
+    A search text that is not blank must have a word: it would select everything otherwise.
     """
     text = check_text_argument(value, limits, *argument)
     if text is None or not text.strip():

@@ -195,20 +195,20 @@ class EventField(Node):
         description="Values that a SELECT or MULTI_SELECT field accepts. Null for other kinds."
     )
     minimum: float | None = strawberry.field(
-        description="Minimum of a number, inclusive. Null for no minimum."
+        description="Minimum of a number, inclusive. Null if there is no minimum."
     )
     maximum: float | None = strawberry.field(
-        description="Maximum of a number, inclusive. Null for no maximum."
+        description="Maximum of a number, inclusive. Null if there is no maximum."
     )
     min_length: int | None = strawberry.field(
-        description="Minimum length of a text in characters. Null for no minimum."
+        description="Minimum length of a text value, in characters. Null if there is no minimum."
     )
     max_length: int | None = strawberry.field(
-        description="Maximum length of a text in characters. Null for no maximum."
+        description="Maximum length of a text value, in characters. Null if there is no maximum."
     )
     pattern: str | None = strawberry.field(
-        description="Regular expression that a text must match. A match anywhere in the text is "
-        "enough: use `^` and `$` to match all of it. Null if none was given."
+        description="Regular expression that a text value must match. A match anywhere in the "
+        "value is enough: use `^` and `$` to match all of it. Null if there is no pattern."
     )
     default: JSON | None = strawberry.field(
         description="Value that an event gets if it has none for the field. Null for no default."

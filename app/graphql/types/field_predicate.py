@@ -28,7 +28,7 @@ class FieldPredicate:
     operator: PredicateOperator = strawberry.field(description="Comparison operator.")
     value: JSON | None = strawberry.field(
         default=None,
-        description="Value to compare with: a number, a text, true or false; for IN a list of "
+        description="Value to compare with: a number, a string, true or false; for IN a list of "
         "these. Omit it for EXISTS and NOT_EXISTS. Values of different JSON types are never "
         'equal: `150` is not `"150"`.',
     )

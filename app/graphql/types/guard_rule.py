@@ -22,7 +22,9 @@ class GuardRuleVersion:
         description="Number of the version, starting at 1. Each publication increases it."
     )
     expression: str = strawberry.field(description="CEL expression of this version.")
-    message: str = strawberry.field(description="Message of a violation of this version.")
+    message: str = strawberry.field(
+        description="Message returned when an event violates this version of the rule."
+    )
     enforcement: GuardEnforcement = strawberry.field(
         description="What happens to an event that violates this version."
     )
@@ -58,7 +60,9 @@ class GuardRule(Node):
     expression: str = strawberry.field(
         description="CEL expression of the draft. Requires EVENT_READ, EVENT_CREATE or RULE_MANAGE."
     )
-    message: str = strawberry.field(description="Message of a violation, from the draft.")
+    message: str = strawberry.field(
+        description="Message returned when an event violates the rule, from the draft."
+    )
     enforcement: GuardEnforcement = strawberry.field(
         description="What happens to an event that violates the rule, from the draft."
     )

@@ -80,7 +80,7 @@ class GuardViolation(UserError):  # noqa: N818 (a GraphQL type, not an exception
 
 
 @strawberry.type(
-    description="An expression cannot be parsed or does not fit the event type. Its code is "
+    description="An expression cannot be parsed or does not match the event type. Its code is "
     "`EXPRESSION_INVALID`."
 )
 class ExpressionError(UserError):

@@ -1,4 +1,4 @@
-"""Organizations count the changes of their event types and rules."""
+"""Organizations count the changes to their event types and rules."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -166,7 +166,7 @@ def _has_elapsed(since: datetime | None, duration: timedelta, now: datetime) -> 
 def _parse_keys(document: object) -> tuple[PublicKey, ...]:
     keys = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(keys, list):
-        raise KeySetError("The response has no list of keys.")
+        raise KeySetError("The response has no `keys` array.")
     usable = [key for jwk in keys if (key := _parse_public_key(jwk)) is not None]
     if not usable:
         log.warning("jwks_without_usable_keys", published=len(keys))

@@ -46,7 +46,7 @@ async def subscribe_to_notifications(
 async def subscribe_to_changes(
     database: Database, caller: Caller, filter: EventFilter, after: str | None
 ) -> LogSubscription:
-    """Subscribes to changes of events that match the filter before or after the change.
+    """Subscribes to changes to events that match the filter before or after the change.
 
     Raises RequestError INVALID_CURSOR or CURSOR_EXPIRED.
     """

@@ -35,7 +35,7 @@ ORGANIZATION = "organization"
 API_KEY = "api_key"
 # Reports are validated with these; `Organization.definitions` counts their changes.
 DEFINITION_SUBJECTS = frozenset({EVENT_TYPE, GUARD_RULE, DUPLICATION_RULE})
-# Key in the changes of an entry DUPLICATED: the report that was counted.
+# Key in the `changes` of an entry DUPLICATED: the report that was counted.
 REPORT = "report"
 _MAX_SEQUENCE = 2**63 - 1
 
@@ -287,7 +287,7 @@ class CursorPosition:
 def decode_log_cursor(
     organization_id: UUID, cursor: str, snapshot: LogSnapshot, argument: str = "after"
 ) -> CursorPosition:
-    """Raises INVALID_CURSOR, or CURSOR_EXPIRED if the cursor is of another epoch."""
+    """Raises INVALID_CURSOR, or CURSOR_EXPIRED if the cursor belongs to another epoch."""
     parts = decode_cursor(organization_id, "log", cursor, argument)
     if [type(part) for part in parts] not in ([str, int, int, NoneType], [str, int, int, int]):
         raise invalid_cursor_error(argument)

@@ -185,7 +185,7 @@ async def has_transaction_pooler(url: URL) -> bool:
 
 
 async def is_same_database(url: URL, other_url: URL) -> bool:
-    """Whether both URLs are of the same PostgreSQL database: a lock of one is seen by the other."""
+    """Whether both URLs point to the same PostgreSQL database, and so see each other's locks."""
     statement = text(f"SELECT pg_try_advisory_xact_lock({secrets.randbits(62)})")
     engines = [create_postgresql_engine(each, {}, pooled=True) for each in (url, other_url)]
     try:

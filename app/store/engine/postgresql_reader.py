@@ -134,5 +134,5 @@ def _is_statement_error(error: BaseException) -> bool:
     """Whether the error concerns the statement only, so that the connection is still usable."""
     sqlstate = getattr(error, "sqlstate", None) or ""
     if not sqlstate:
-        return isinstance(error, ValueError)  # a value that does not fit its type
+        return isinstance(error, ValueError)  # a value that does not match its type
     return sqlstate == "57014" or sqlstate[:2] not in ("08", "57")

@@ -1,4 +1,4 @@
-"""The lock that every server process holds, so that a command knows whether servers run.
+"""The lock that every server process holds, so that a command can find out whether servers run.
 
 PostgreSQL: an advisory lock of the session that listens for notifications. SQLite: a lock on a file
 beside the database. Both end with their process, also after `kill -9`.

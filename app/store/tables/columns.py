@@ -265,7 +265,7 @@ class HasWords(TextScan):
 
 
 class ContainsText(TextScan):
-    """Whether a text contains another one, case-sensitively."""
+    """Whether a string contains another one, case-sensitively."""
 
     type = Boolean()
     inherit_cache = True

@@ -169,7 +169,7 @@ class EventValue(OrganizationOwned, table=True):
     """A value for field predicates: of a field, or of an element of a list.
 
     Ordinal 0 is the field itself, with all columns null if it is not a scalar; elements start at 1.
-    A text is split into `head`, which is indexed, and `tail`; as a pair they sort like the text.
+    A string is split into `head`, which is indexed, and `tail`; as a pair they sort like the text.
     `number` is the nearest double; `exact` orders the numbers that share one, from 2^53 on.
     """
 

@@ -28,7 +28,7 @@ def enum_column(enum: type[Enum]) -> Any:
 
 
 class Organization(SQLModel, table=True):
-    """`definitions` is a version that counts the changes of its event types and rules.
+    """`definitions` is a version that counts the changes to its event types and rules.
 
     Cached definitions are valid as long as the version is the same.
     """

@@ -80,7 +80,7 @@ def split_text(text: str) -> tuple[str, str]:
 
 
 def split_number(number: int | float) -> tuple[float, str | None]:
-    """Returns the double nearest to a number, and a text that orders the numbers with that double.
+    """Returns the nearest double of a number, and a string that orders numbers with that double.
 
     The text is None for doubles that are nearest to one integer only.
     """
