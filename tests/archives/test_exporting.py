@@ -187,7 +187,7 @@ async def test_a_file_that_cannot_be_continued_is_not_changed(
     assert (untouched, unchanged) == ("dear diary\n", whole)
     assert "exists without events.ndjson.cursor" in foreign_file.err[0]
     assert 'was started with other options: {"organization": "default"}' in selecting.err[0]
-    assert "Omit --after." in placed.err[0]
+    assert "Omit --after, or choose another file." in placed.err[0]
     assert at_once.err == [f"Another export is writing to {file}."]
     assert f"{len(whole) - 1} bytes, but {len(whole)} were written" in cut.err[0]
 
