@@ -82,7 +82,7 @@ _SERVICE_URL = re.compile(r"(tcp|udp|sctp)://")
 
 
 def find_name_errors(environment: Mapping[str, str], known_names: set[str]) -> list[str]:
-    """Describes each TOCSIN_* variable that is no setting, with its new or most similar name."""
+    """Describes each TOCSIN_* variable that is not a setting, with its new or most similar name."""
     groups = {name.partition("__")[0] for name in known_names if "__" in name}
     # In the order of the environment, each name once.
     names = dict.fromkeys(_setting_names(environment, groups))

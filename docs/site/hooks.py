@@ -19,7 +19,7 @@ def on_files(files: Files, *, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, *, page: Page, config: Any, files: Files) -> str:
-    """Replaces links to files outside docs/, which the site does not have, by their text."""
+    """Replaces links to files outside docs/, which the site does not have, with their text."""
     folder = PurePosixPath(page.file.src_uri).parent
 
     def replace(match: re.Match[str]) -> str:

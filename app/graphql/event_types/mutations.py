@@ -184,7 +184,7 @@ class EventTypeMutations:
         description=with_example(
             "Changes the lifecycle state of an event type. `EventType.transitions` lists the "
             "states that it can change to. A transition does not increment the version. A "
-            "transition to the current state is no error, and can set `sunsetAt`. Publishing a "
+            "transition to the current state is not an error, and can set `sunsetAt`. Publishing a "
             "draft validates its definition.\n\n"
             "Requires EVENT_TYPE_MANAGE. User errors: `ILLEGAL_TRANSITION` as a `TransitionError` "
             "with the allowed states, `NOT_FOUND`, `INVALID_INPUT`.",

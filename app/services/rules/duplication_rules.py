@@ -126,7 +126,7 @@ class ResetResult:
 async def reset_rules(
     database: Database, command: CommandContext, rule_id: UUID | None
 ) -> ResetResult:
-    """Clears the fingerprints of one rule, or of all rules: the next event is no duplicate."""
+    """Clears the fingerprints of one rule, or of all rules: the next event is not a duplicate."""
     table = tables.DuplicationRule
     statement = select(table).order_by(col(table.id)).with_for_update()
     if rule_id is not None:
