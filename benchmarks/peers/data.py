@@ -194,8 +194,12 @@ def _read_patterns(read: Callable[[str], tuple[list[str], list[Any]]]) -> Patter
         if key not in table.columns:
             continue
         columns, rows = read(table.name)
-        # Numbers that the database generates are left out.
-        columns_kept = [index for index, name in enumerate(columns) if name != "id" or key == "id"]
+        # Numbers and columns that the database generates are left out.
+        columns_kept = [
+            index
+            for index, name in enumerate(columns)
+            if (name != "id" or key == "id") and table.c[name].computed is None
+        ]
         columns = [columns[index] for index in columns_kept]
         of_event: dict[UUID, list[RowPattern]] = defaultdict(list)
         for row in rows:

@@ -241,23 +241,42 @@ async def test_no_event_is_acknowledged_if_the_database_file_is_moved_away(
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
-async def test_a_database_file_that_is_replaced_is_used_at_once(
+async def test_no_other_file_at_the_path_of_the_database_is_used(
     client: Client, database_url: str
 ) -> None:
     file = Path(database_url.removeprefix("sqlite:///"))
-    backup = file.with_suffix(".backup")
+    moved, backup = file.with_suffix(".moved"), file.with_suffix(".backup")
     await client.log_event(summary="in both")
     with (
         contextlib.closing(sqlite3.connect(file)) as source,
         contextlib.closing(sqlite3.connect(backup)) as target,
     ):
         source.backup(target)
-    await client.log_event(summary="only in the old file")
+    await client.log_event(summary="only in the first file")
 
-    for suffix in ("-wal", "-shm"):
-        Path(f"{file}{suffix}").unlink()
+    file.rename(moved)
     backup.rename(file)
-    await client.log_event(summary="in the new file")
+    error = await client.expect_error(LOG_EVENT, input={"summary": "lost"})
+    ready = await wait_for_ready(client, 503)
+    damaged = [check_integrity(path) for path in (file, moved)]
+    file.rename(backup)
+    moved.rename(file)
+    await wait_for_ready(client, 200)
+    await client.log_event(summary="after")
 
+    assert error["extensions"]["code"] == "UNAVAILABLE"
+    assert error["message"] == "The database file was replaced. Restart the server."
+    assert ready["database"] == error["message"]
+    assert damaged == ["ok", "ok"]
     nodes = (await client.execute_field(SUMMARIES))["nodes"]
-    assert [node["summary"] for node in nodes] == ["in the new file", "in both"]
+    assert [node["summary"] for node in nodes] == ["after", "only in the first file", "in both"]
+
+
+def check_integrity(file: Path) -> str:
+    """Returns "ok" if a copy of the file is intact."""
+    copy = file.with_suffix(".copy")
+    shutil.copy(file, copy)
+    with contextlib.closing(sqlite3.connect(copy)) as connection:
+        [result] = connection.execute("PRAGMA integrity_check").fetchone()
+    copy.unlink()
+    return str(result)

@@ -124,7 +124,7 @@ async def test_a_worker_that_cannot_start_does_not_end_the_others(
                 await asyncio.sleep(0.05)
         async with Client(f"http://127.0.0.1:{port}") as client:
             counted = await client.execute_field("{ events { totalCount } }")
-        await execute(database_url, "ALTER EVENT TRIGGER no_readers DISABLE")
+        await execute(database_url, "DELETE FROM no_readers")
         await wait_for_serving_workers(database_url, 2)
         after = find_children(parent.pid)
 
@@ -140,14 +140,16 @@ async def execute(database_url: str, *statements: str) -> None:
 
 
 async def reject_readers(database_url: str) -> None:
-    """Rejects connections that only read, which every worker opens when it starts."""
+    """Lets new connections that only read fail, which every worker opens when it starts."""
     await execute(
         database_url,
-        "CREATE FUNCTION reject_readers() RETURNS event_trigger LANGUAGE plpgsql AS "
-        "$$ BEGIN IF current_setting('default_transaction_read_only') = 'on' THEN "
-        "RAISE EXCEPTION 'no readers'; END IF; END $$",
-        "CREATE EVENT TRIGGER no_readers ON login EXECUTE FUNCTION reject_readers()",
-        "ALTER EVENT TRIGGER no_readers ENABLE ALWAYS",
+        "CREATE TABLE no_readers AS SELECT clock_timestamp() AS since",
+        "ALTER FUNCTION log_timeline() RENAME TO original_log_timeline",
+        "CREATE FUNCTION log_timeline() RETURNS text LANGUAGE plpgsql AS "
+        "$$ BEGIN IF current_setting('default_transaction_read_only') = 'on' AND EXISTS "
+        "(SELECT FROM no_readers, pg_stat_activity "
+        "WHERE pid = pg_backend_pid() AND backend_start > since) THEN "
+        "RAISE EXCEPTION 'no readers'; END IF; RETURN original_log_timeline(); END $$",
     )
 
 

@@ -221,7 +221,7 @@ class SocketLimits:
         50,
         "Rate limit for messages from a client. Messages above it are processed later; none are "
         "rejected or lost.",
-        ge=0.1,
+        ge=0.001,
     )
 
 

@@ -31,7 +31,7 @@ from app.store.engine import driver_statements
 from app.store.engine.advisory_locks import MIGRATION_LOCK
 from app.store.engine.driver_statements import BatchConnection
 from app.store.engine.postgresql_connections import create_postgresql_engine, normalize_url
-from app.store.engine.sqlite_file import file_uri, identify_file
+from app.store.engine.sqlite_file import DatabaseFile
 from app.store.engine.statement_observers import notify_observers
 from app.store.engine.wake import DataVersionPoller, NotificationListener, WakeSignal
 from app.store.tables.columns import POSTGRESQL, SQLITE
@@ -389,6 +389,7 @@ _REASONS_BY_PATTERN = {
     "readonly database": "The database is read-only.",
     "read-only transaction": "The database is read-only.",
     "unable to open database": _CANNOT_OPEN_FILE,
+    "database file was replaced": "The database file was replaced. Restart the server.",
     "disk i/o error": "The database file cannot be read or written.",
     "disk is full": "The disk of the database is full.",
     "no space left": "The disk of the database is full.",
@@ -409,7 +410,7 @@ _REASONS_BY_PATTERN = {
 def _create_sqlite_engine(
     url: URL, begin: str, pool_size: int, *, read_only: bool = False, migrates: bool = False
 ) -> AsyncEngine:
-    path = url.database or ""
+    file = DatabaseFile(url.database or "")
     engine = create_async_engine(
         url,
         pool_size=pool_size,
@@ -421,16 +422,20 @@ def _create_sqlite_engine(
     # A thread of aiosqlite that outlives the event loop ends with a traceback on stderr. It is
     # not awaited if the connection fails to open, or if its first statements fail.
     @event.listens_for(engine.sync_engine, "do_connect")
-    def check_file(_dialect: Any, record: Any, _args: Any, options: Any) -> None:
+    def check_new(_dialect: Any, _record: Any, _args: Any, options: Any) -> None:
         """Raises sqlite3.Error before aiosqlite starts a thread for an unreadable file."""
-        record.info["file"] = identify_file(path)
-        mode = "rwc" if migrates else "rw"  # only a migration may create the file
-        sqlite3.connect(file_uri(path, mode), timeout=options["timeout"], uri=True).close()
+        if not migrates:  # only a migration may create the file
+            file.check()
+        uri = file.uri("rwc" if migrates else "rw")
+        sqlite3.connect(uri, timeout=options["timeout"], uri=True).close()
 
     @event.listens_for(engine.sync_engine, "checkout")
-    def check_current(_connection: Any, record: Any, _proxy: Any) -> None:
-        if not migrates and record.info["file"] != identify_file(path):
-            raise DisconnectionError("The database file was moved, deleted or replaced.")
+    def check_pooled(*_: Any) -> None:
+        if not migrates:
+            try:
+                file.check()
+            except sqlite3.Error as error:
+                raise DisconnectionError(str(error)) from error  # of this connection: see check_new
 
     @event.listens_for(engine.sync_engine, "connect")
     def connected(connection: Any, _record: Any) -> None:

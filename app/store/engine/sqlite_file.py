@@ -1,26 +1,42 @@
 """The file of a SQLite database.
 
 A connection keeps the file that it opened, even after another program moved or deleted it: what it
-writes then is lost. Connections therefore compare the identity of their file before each use.
+writes then is lost. If connections to two files with one path are open at the same time, they share
+the write-ahead log at that path, which damages both files. Connections therefore check the file
+before each use.
 """
 
 from __future__ import annotations
 
 import os
-from urllib.parse import quote
-
-FileIdentity = tuple[int, int]
-
-
-def identify_file(path: str) -> FileIdentity | None:
-    """Returns the device and inode of the file at the path, or None if there is none."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
+import sqlite3
+from pathlib import Path
 
 
-def file_uri(path: str, mode: str = "rw") -> str:
-    """Returns the URI that opens the file. Only the mode `rwc` creates a missing one."""
-    return f"file:{quote(path)}?mode={mode}"
+class DatabaseFile:
+    """The file that was at the path first. No other one is used while the process runs."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._identity = self._identify()
+
+    def check(self) -> None:
+        """Raises sqlite3.OperationalError if the file is missing, or another one has its path."""
+        identity = self._identify()
+        if identity is None:
+            raise sqlite3.OperationalError("unable to open database file")
+        if self._identity is None:
+            self._identity = identity
+        elif identity != self._identity:
+            raise sqlite3.OperationalError("database file was replaced")
+
+    def uri(self, mode: str = "rw") -> str:
+        """Returns the URI that opens the file. Only the mode `rwc` creates a missing one."""
+        return f"{Path(self.path).absolute().as_uri()}?mode={mode}"
+
+    def _identify(self) -> tuple[int, int] | None:
+        try:
+            status = os.stat(self.path)
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.store.engine.dialect import LOCK_TIMEOUT_MS, STATEMENT_TIMEOUT_MS
 from app.store.engine.reader_limiter import ReaderLimiter
-from app.store.engine.sqlite_file import FileIdentity, file_uri, identify_file
+from app.store.engine.sqlite_file import DatabaseFile
 from app.store.engine.statement_observers import notify_observers
 
 THREADS = 4
@@ -37,8 +37,7 @@ class SQLiteReader:
 
     def __init__(self, url: URL) -> None:
         self._url = url
-        self._file = url.database or ""
-        self._file_identity: FileIdentity | None = None
+        self._file = DatabaseFile(url.database or "")
         self._loop_connection: sqlite3.Connection | None = None
         self._thread_connections: list[sqlite3.Connection] = []
         self._threads = ThreadPoolExecutor(THREADS, "tocsin-reads")
@@ -55,8 +54,8 @@ class SQLiteReader:
         self, statement: str, parameters: Sequence[Any], *, scans_texts: bool = False
     ) -> list[DriverRow]:
         notify_observers(self._url, statement)
-        self._close_replaced_file()
         try:
+            self._check_file()
             if not scans_texts and not self._is_slow(statement):
                 try:
                     return self._fetch_on_loop(statement, parameters)
@@ -80,10 +79,12 @@ class SQLiteReader:
             if connection is not None:
                 connection.close()
 
-    def _close_replaced_file(self) -> None:
-        if (identity := identify_file(self._file)) != self._file_identity:
+    def _check_file(self) -> None:
+        try:
+            self._file.check()
+        except sqlite3.Error:
             self._close_connections()
-            self._file_identity = identity
+            raise
 
     def _is_slow(self, statement: str) -> bool:
         slow_until = self._slow_statements.get(statement)
@@ -134,7 +135,6 @@ class SQLiteReader:
         except IndexError:
             connection = self._open_connection(LOCK_TIMEOUT_MS / 1000)
         deadline = time.monotonic() + STATEMENT_TIMEOUT_MS / 1000
-        identity = self._file_identity
 
         def must_stop() -> bool:
             return cancelled.is_set() or time.monotonic() > deadline
@@ -147,15 +147,12 @@ class SQLiteReader:
             if _primary_error_code(error) == sqlite3.SQLITE_INTERRUPT:
                 raise sqlite3.OperationalError("statement timeout") from error
             raise
-        if identity == self._file_identity:
-            self._thread_connections.append(connection)
-        else:
-            connection.close()
+        self._thread_connections.append(connection)
         return rows
 
     def _open_connection(self, timeout: float) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            file_uri(self._file),
+            self._file.uri(),
             timeout=timeout,
             isolation_level=None,
             check_same_thread=False,

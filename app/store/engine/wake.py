@@ -19,7 +19,7 @@ from sqlalchemy.pool import NullPool
 
 from app.store.engine.postgresql_connections import create_postgresql_engine
 from app.store.engine.serving_lock import SHARED_LOCK_STATEMENT, ServingFileLock
-from app.store.engine.sqlite_file import FileIdentity, file_uri, identify_file
+from app.store.engine.sqlite_file import DatabaseFile
 
 POLL_SECONDS = 0.5
 DATA_VERSION_SECONDS = 0.02
@@ -67,29 +67,27 @@ class DataVersionPoller(WakeSignal):
 
     def __init__(self, url: URL) -> None:
         super().__init__()
-        self._file = url.database or ""
-        self._serving_lock = ServingFileLock(self._file)
+        self._file = DatabaseFile(url.database or "")
+        self._serving_lock = ServingFileLock(self._file.path)
 
     async def _listen(self) -> None:
         connection: sqlite3.Connection | None = None
-        identity: FileIdentity | None = None
         last_version = None
         try:
             while True:
                 self._serving_lock.try_acquire()
                 try:
-                    if connection is not None and identify_file(self._file) != identity:
-                        connection.close()
-                        connection = None
+                    self._file.check()
                     if connection is None:
-                        identity = identify_file(self._file)
-                        uri = file_uri(self._file)
-                        connection = sqlite3.connect(uri, timeout=0, uri=True)
+                        connection = sqlite3.connect(self._file.uri(), timeout=0, uri=True)
                     # A read of shared memory, 1.5 us: cheaper here than in another thread.
                     version = connection.execute("PRAGMA data_version").fetchone()
                 except (sqlite3.Error, OSError):
-                    # Locked or missing: the next read of the change log reports it.
+                    # Locked, missing or replaced: the next read of the change log reports it.
                     version = None
+                    if connection is not None:
+                        connection.close()
+                        connection = None
                 if version != last_version:
                     last_version = version
                     self._notified.set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from enum import Enum
@@ -224,16 +225,24 @@ class _WordQueries(TypeDecorator[Any]):
         if value is None:
             return None
         and_, or_ = (" AND ", " OR ") if dialect.name == SQLITE else (" & ", " | ")
-        return or_.join(
-            f"({and_.join(_query_token(term, dialect) for term in sorted(terms))})"
-            for terms in value
-        )
+        return or_.join(f"({and_.join(_query_tokens(terms, dialect))})" for terms in value)
 
 
-def _query_token(term: str, dialect: Dialect) -> str:
-    if is_prefix_term(term):
-        return f"{_token(term[:-1], dialect)}{'*' if dialect.name == SQLITE else ':*'}"
-    return _token(term, dialect)
+def _query_tokens(terms: Iterable[str], dialect: Dialect) -> list[str]:
+    # `search_index` marks version 1 by @ and the organization, later ones by another @ between.
+    if dialect.name == SQLITE and any(re.fullmatch("@[0-9a-f]{32}", term) for term in terms):
+        return [_first_version_token(term) for term in sorted(terms)]
+    return [
+        f"{_token(term[:-1], dialect)}{'*' if dialect.name == SQLITE else ':*'}"
+        if is_prefix_term(term)
+        else _token(term, dialect)
+        for term in sorted(terms)
+    ]
+
+
+def _first_version_token(word: str) -> str:
+    """The token of a word of version 1 on SQLite."""
+    return f"a{word}" if word.isascii() and word.isalnum() else f"u{word.encode().hex()}"
 
 
 # FTS5's tokenizer `ascii` and its query language separate words at these; other characters are
