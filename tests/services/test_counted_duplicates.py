@@ -101,11 +101,12 @@ class Model:
         event.last_minute = max(event.last_minute, report.minute)
         self.log.append((report.key, "DUPLICATED", report.to_draft().summary))
         worse = self.escalate and level > event.level
-        if notify and (worse or not event.notification):
-            self.rung.append(report.key)
+        rings = notify and (worse or not event.notification)
+        self.rung += [report.key] * rings
         event.notification |= notify
+        event.acknowledged &= not (worse or rings)
         if worse:
-            event.level, event.word, event.acknowledged = level, report.word, False
+            event.level, event.word = level, report.word
             event.version += 1
 
     def acknowledge(self, key: str, acknowledged: bool) -> None:

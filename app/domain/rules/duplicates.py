@@ -102,8 +102,9 @@ def count_duplicate(
 ) -> CountedDuplicate:
     """Counts a duplicate, so that its alarm is no quieter than if it had been stored.
 
-    A more severe duplicate escalates: the original takes its severity and is no longer
-    acknowledged. Other duplicates notify only if the original is not a notification yet.
+    A more severe duplicate escalates: the original takes its severity. Other duplicates notify only
+    if the original is not a notification yet. An original that escalates or notifies is no longer
+    acknowledged.
     """
     counted = replace(
         original,
@@ -117,14 +118,15 @@ def count_duplicate(
             counted,
             severity=duplicate.severity,
             severity_text=duplicate.severity_text,
-            acknowledged_at=None,
-            acknowledged_by=None,
-            acknowledgement_note=None,
             version=original.version + 1,
             # Reports that share a transaction may have been received in another order.
             updated_at=max(original.updated_at, duplicate.recorded_at),
         )
     rings = duplicate.notification and (escalates or not original.notification)
+    if escalates or rings:
+        counted = replace(
+            counted, acknowledged_at=None, acknowledged_by=None, acknowledgement_note=None
+        )
     return CountedDuplicate(counted, rings)
 
 
