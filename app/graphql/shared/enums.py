@@ -39,10 +39,10 @@ _register_enum(
     Severity,
     "Severity of an event, from the highest to the lowest. The levels and their colors are those "
     "of the events API of DeltaFi.",
-    ERROR="Needs immediate attention. Shown in red.",
-    WARN="Needs to be watched. Shown in yellow.",
-    INFO="For information. The default. Shown in blue.",
-    SUCCESS="Something succeeded. Shown in green.",
+    ERROR="An event that needs immediate attention. Shown in red.",
+    WARN="An event that should be watched. Shown in yellow.",
+    INFO="An event for information. The default. Shown in blue.",
+    SUCCESS="A success. Shown in green.",
 )
 _register_enum(
     Outcome,
