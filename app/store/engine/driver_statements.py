@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from app.store.engine.statement_observers import notify_observers
 from app.store.tables.columns import SQLITE
@@ -46,12 +47,8 @@ async def fetch_rows(
     if session.get_bind().dialect.name == SQLITE:
         return await execute_writes(session, (), statement, parameters)
     if "driver" not in session.info:
-        # SQLAlchemy begins the transaction with the first statement that it executes itself.
-        connection = await session.connection()
-        result = await connection.exec_driver_sql(statement, tuple(parameters))
-        await _get_driver(session)
-        return result.all()
-    driver = await _get_driver(session)
+        return await session.run_sync(_begin_with, statement, parameters)
+    driver = session.info["driver"]
     notify_observers(session.get_bind().engine.url, statement)
     try:
         rows: DriverRows = await driver.fetch(statement, *parameters)
@@ -71,7 +68,7 @@ async def execute_writes(
     parameters: Sequence[Any] = (),
 ) -> DriverRows:
     """On SQLite: executes each write for all of its rows, then fetches `statement`."""
-    driver = await _get_driver(session)
+    driver: Any = session.info.get("driver") or await session.run_sync(_get_driver)
     statements = [write for write, _ in writes] + [statement] * bool(statement)
     for each in statements:
         notify_observers(session.get_bind().engine.url, each)
@@ -82,9 +79,15 @@ async def execute_writes(
     return rows
 
 
-async def _get_driver(session: AsyncSession) -> Any:
+def _begin_with(session: Session, statement: str, parameters: Sequence[Any]) -> DriverRows:
+    """Fetches the rows through SQLAlchemy, which begins the transaction before."""
+    rows = session.connection().exec_driver_sql(statement, tuple(parameters)).all()
+    _get_driver(session)
+    return rows
+
+
+def _get_driver(session: Session) -> Any:
     """The connection of the driver: one for a session of `Database`, which has one transaction."""
     if "driver" not in session.info:
-        raw_connection = await (await session.connection()).get_raw_connection()
-        session.info["driver"] = raw_connection.driver_connection
+        session.info["driver"] = session.connection().connection.driver_connection
     return session.info["driver"]
