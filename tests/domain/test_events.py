@@ -11,6 +11,7 @@ from hypothesis import given
 
 from app.domain.events.severity import Severity
 from app.domain.events.state import Entity, EventState, diff_states
+from app.domain.shared.values import format_instant
 from tests.domain.examples import EARLIER, NOW, make_event
 from tests.domain.strategies import EVENTS
 
@@ -116,13 +117,13 @@ def test_a_change_has_the_values_before_and_after() -> None:
     }
 
 
-def test_bookkeeping_attributes_are_not_changes() -> None:
-    before = make_event(version=2, updated_at=EARLIER)
-    after = make_event(version=3, updated_at=NOW)
+def test_of_the_bookkeeping_attributes_only_the_update_time_is_a_change() -> None:
+    before = make_event(version=2, updated_at=EARLIER, summary_given=True)
+    after = make_event(version=3, updated_at=NOW, summary_given=False)
 
     changes = diff_states(before, after)
 
-    assert changes == {}
+    assert changes == {"updatedAt": [format_instant(EARLIER), format_instant(NOW)]}
 
 
 @pytest.mark.parametrize(("old", "new"), [(1, True), (False, 0), ([1.0], [True])])
@@ -142,7 +143,7 @@ def test_the_changes_applied_to_the_old_state_give_the_new_one(
 
     changes = diff_states(before, after)
 
-    bookkeeping = {name: after.to_json()[name] for name in ("updatedAt", "version", "summaryGiven")}
+    bookkeeping = {name: after.to_json()[name] for name in ("version", "summaryGiven")}
     reached = before.to_json() | {name: new for name, [_, new] in changes.items()} | bookkeeping
     assert reached == after.to_json()
     assert all(old != new for old, new in changes.values())
@@ -152,11 +153,11 @@ def test_all_attributes_of_a_logged_event_are_new() -> None:
     changes = diff_states(None, make_event(content=None, tags=("a",)))
 
     assert changes["tags"] == [None, ["a"]]
-    assert not {"id", "content", "updatedAt", "version"} & changes.keys()
+    assert not {"id", "content", "version"} & changes.keys()
 
 
 def test_all_attributes_of_a_deleted_event_are_removed() -> None:
     changes = diff_states(make_event(content=None, tags=("a",)), None)
 
     assert changes["tags"] == [["a"], None]
-    assert not {"id", "content", "updatedAt", "version"} & changes.keys()
+    assert not {"id", "content", "version"} & changes.keys()

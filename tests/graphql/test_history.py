@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -186,6 +187,31 @@ async def test_a_subscriber_receives_changes_that_leave_its_filter(client: Clien
         changes = await subscription.receive_many(3)
 
     assert [each["kind"] for each in changes] == ["LOGGED", "UPDATED", "LOGGED"]
+
+
+async def test_an_update_leaves_a_filter_by_update_time(client: Client) -> None:
+    """Live, in a replay and in a list, by its time before the update, which is not a change."""
+    head = await client.execute_field("{ logHead }")
+    event_id = (await client.log_event(summary="0"))["id"]
+    event = await client.execute_field(
+        "query ($id: ID!) { event(id: $id) { updatedAt } }", id=event_id
+    )
+    end = datetime.fromisoformat(event["updatedAt"]) + timedelta(microseconds=1)
+    selected = {"filter": {"updatedAt": {"to": end.isoformat()}}, "after": head}
+    async with client.subscription(CHANGED, **selected) as subscription:
+        live = await subscription.receive_many(1)
+        for n in ("1", "2"):
+            await client.execute_field(UPDATE, input={"id": event_id, "summary": n})
+        live += await subscription.receive_many(1)
+
+    async with client.subscription(CHANGED, **selected) as subscription:
+        replayed = await subscription.receive_many(2)
+    listed = await client.execute_field(CHANGES, **selected)
+
+    for entries in (live, replayed, listed["nodes"]):
+        assert [entry["kind"] for entry in entries] == ["LOGGED", "UPDATED"]
+        assert "updatedAt" not in entries[0]["changes"]
+        assert entries[1]["changes"] == {"summary": ["0", "1"]}
 
 
 async def test_an_event_is_found_by_its_source_id(client: Client) -> None:

@@ -105,16 +105,17 @@ class EventState:
 
 
 def diff_states(before: EventState | None, after: EventState | None) -> dict[str, list[Any]]:
-    """Returns {attribute: [before, after]} under API names, without bookkeeping attributes.
+    """Returns {attribute: [before, after]} under API names.
 
-    `before` is None if the event was logged, `after` if it was deleted.
+    `before` is None if the event was logged, `after` if it was deleted. Of the bookkeeping
+    attributes, it contains only `updatedAt`: filters read the state before the change.
     """
     old = {} if before is None else before.to_json()
     new = {} if after is None else after.to_json()
     return {
         name: [old.get(name), new.get(name)]
         for name in old | new
-        if name not in ("id", "updatedAt", "version", "summaryGiven")
+        if name not in ("id", "version", "summaryGiven")
         and canonical_json(old.get(name)) != canonical_json(new.get(name))
     }
 

@@ -42,6 +42,7 @@ class EventChange:
 
     @classmethod
     def from_entry(cls, cursor: str, entry: Entry) -> EventChange:
+        changes = entry.changes or diff_states(entry.before, entry.after)
         return cls(
             cursor=cursor,
             kind=EventChangeKind(entry.kind),
@@ -49,7 +50,8 @@ class EventChange:
             actor=entry.actor,
             event_id=format_id(entry.subject_id),
             event=None if entry.event is None else Event.from_row(entry.event),
-            changes=JSON(entry.changes or diff_states(entry.before, entry.after)),
+            # Stored for filters. To a client, `at` is the time of the change.
+            changes=JSON({name: change for name, change in changes.items() if name != "updatedAt"}),
         )
 
 
