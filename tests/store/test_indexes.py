@@ -28,19 +28,22 @@ from app.domain.events.filters import EventFilter, TagFilter, TimeRange
 from app.domain.events.predicates import FieldPredicate, PredicateOperator
 from app.domain.events.severity import Outcome, Severity
 from app.domain.events.state import Entity, EventState
+from app.domain.intake.intake import EventDraft
+from app.domain.shared.limits import Limits
 from app.services.change_log import history, notifications
-from app.services.events import event_counts, event_queries
+from app.services.events import bulk_changes, event_counts, event_queries, events
 from app.services.events.event_counts import EventDimension
 from app.services.events.event_queries import EventOrderField
 from app.store import tables
 from app.store.change_log import changes
 from app.store.engine import dialect
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
+from app.store.reading import event_conditions
 from app.store.reading.pages import PageRequest
 from app.store.writing import search_index
 from app.store.writing.bulk import insert_into_tables
 from tests.conftest import POSTGRESQL, SQLITE, is_connected_to
-from tests.factories import admin_caller
+from tests.factories import admin_caller, admin_command
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 EVENTS = 20_000
@@ -441,6 +444,68 @@ async def test_each_order_reads_an_index_also_after_a_cursor(
     # The cursor is a condition of the index: rows before it are not read.
     [search] = [line for line in plan.splitlines() if re.search(r"Index Cond|SEARCH event", line)]
     assert bound in search, plan
+
+
+BULK_FILTERS = {
+    "all": ALL,
+    "unacknowledged": NEW,
+    "of a severity": EventFilter(severities=(Severity.INFO,)),
+    "of a prefix": EventFilter(types=("com.acme.pump.*",)),
+    "recorded before a time": EventFilter(recorded_at=TimeRange(end=START + timedelta(days=9))),
+    "with a tag": EventFilter(tags=TagFilter(any=("Team:0",))),
+}
+
+
+@pytest.mark.parametrize("filter", BULK_FILTERS.values(), ids=BULK_FILTERS)
+async def test_a_batch_of_a_bulk_change_reads_its_events_by_id(
+    world: IndexedDatabase, filter: EventFilter
+) -> None:
+    organization_id = world.caller.organization_id
+    conditions = event_conditions.build_conditions(filter, organization_id)
+    async with world.database.read(organization_id) as session:
+        selection = await bulk_changes.select_events(session, conditions, Limits())
+    # PostgreSQL knows how large the table is, and reads 500 of 20,000 events in another way.
+    size = bulk_changes.BATCH_SIZE if world.dialect_name == SQLITE else 20
+    ids = selection.ids[:size]
+
+    async def lock_batch(world: IndexedDatabase) -> None:
+        async with world.database.write(organization_id, writes_log=False) as session:
+            rows = await bulk_changes.lock_matching(session, ids, conditions)
+        assert [row.id for row in rows] == ids
+
+    plan = await explain_query(world, lock_batch)
+
+    indexes = re.findall(
+        r"\b(?:ix_event_organization_id\w*|pk_event|sqlite_autoindex_event_1)\b", plan
+    )
+    assert ids
+    assert set(indexes) == {BY_ID[world.dialect_name == POSTGRESQL]}, plan
+    assert not re.search(r"\bSCAN event\b|Seq Scan on event\b", plan), plan
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+async def test_deleting_on_sqlite_scans_no_index_of_the_organization(database: Database) -> None:
+    command = await admin_command(database)
+    await events.log_events(database, command, [EventDraft()] * bulk_changes.BATCH_SIZE)
+
+    with capture_statements(database) as captured:
+        deleted = await events.delete_events(
+            database,
+            command,
+            EventFilter(),
+            bulk_changes.BATCH_SIZE,
+            recorded_before=datetime.now(UTC) + timedelta(days=1),
+        )
+
+    assert deleted.changed_count == bulk_changes.BATCH_SIZE
+    with_ids = [each for each in captured if re.search(r"FROM event\s+WHERE .* IN \(", each[0])]
+    assert len(with_ids) > 1
+    async with database.read(ALL_ORGANIZATIONS) as session:
+        connection = await session.connection()
+        for statement, parameters in with_ids:
+            rows = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            plan = "\n".join(str(row[-1]) for row in rows)
+            assert not re.search(r"SCAN event\b|SEARCH event\b.*organization_id=", plan), plan
 
 
 @pytest.mark.parametrize("search", ["word1990", "word0 word1990", "WORD1990, word1991", "word199*"])

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -19,7 +19,8 @@ from app.domain.intake.intake import CommandContext
 from app.domain.shared.limits import Limits
 from app.domain.shared.problems import Problem
 from app.store import tables
-from app.store.engine.database import Database, retry_on_deadlock
+from app.store.engine import dialect
+from app.store.engine.database import BY_ID, Database, retry_on_deadlock
 from app.store.reading.event_conditions import Condition
 
 BATCH_SIZE = 500
@@ -95,5 +96,7 @@ async def lock_matching(
 ) -> list[tables.Event]:
     """Returns the events that still match, locked in the order of their IDs."""
     event_id = col(tables.Event.id)
+    if dialect.is_sqlite(session):
+        conditions = [dialect.hide_from_planner(and_(true(), *conditions))]
     statement = select(tables.Event).where(event_id.in_(ids), *conditions).order_by(event_id)
-    return list(await session.scalars(statement.with_for_update()))
+    return list(await session.scalars(statement.with_for_update(), execution_options=BY_ID))

@@ -40,7 +40,7 @@ from app.services.events.bulk_changes import BulkResult
 from app.services.events.reports import ReportCall, ReportResult, build_log_entry, process_reports
 from app.store import tables
 from app.store.change_log import changes
-from app.store.engine.database import Database, current_commit_tracker, retry_on_deadlock
+from app.store.engine.database import BY_ID, Database, current_commit_tracker, retry_on_deadlock
 from app.store.engine.dialect import affects_every_transaction
 from app.store.reading import event_conditions
 from app.store.writing import search_index
@@ -194,7 +194,7 @@ async def _delete_matching(
     entries = [build_log_entry(command, "DELETED", row.to_domain()) for row in rows]
     await changes.append_entries(session, entries)
     statement = delete(tables.Event).where(col(tables.Event.id).in_(ids))
-    await session.execute(statement, execution_options={"synchronize_session": False})
+    await session.execute(statement, execution_options=BY_ID | {"synchronize_session": False})
     return rows
 
 
@@ -207,7 +207,8 @@ async def _lock_with_linked_events(session: AsyncSession, event_ids: Sequence[UU
         col(event.id).in_(correlations.linked_event_ids(event_ids)),
     )
     await session.execute(
-        select(col(event.id)).where(is_linked).order_by(col(event.id)).with_for_update()
+        select(col(event.id)).where(is_linked).order_by(col(event.id)).with_for_update(),
+        execution_options=BY_ID,
     )
 
 
@@ -222,7 +223,9 @@ async def _clear_duplicate_of(
     )
     duplicates = select(table).where(*remaining_duplicates).order_by(col(table.id))
     while rows := list(
-        await session.scalars(duplicates.limit(DUPLICATES_PER_STATEMENT).with_for_update())
+        await session.scalars(
+            duplicates.limit(DUPLICATES_PER_STATEMENT).with_for_update(), execution_options=BY_ID
+        )
     ):
         entries = []
         for row in rows:

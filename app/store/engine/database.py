@@ -15,7 +15,7 @@ from functools import lru_cache, wraps
 from typing import Any, Literal, ParamSpec, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Dialect, Select, Uuid, bindparam, event
+from sqlalchemy import ColumnElement, Dialect, Select, Uuid, bindparam, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import (
@@ -81,12 +81,19 @@ class ScopedSession(Session):
     """Adds the organization to every statement on an `OrganizationOwned` table."""
 
 
+# Execution option of statements that look up lists of IDs: SQLite does not scan an index of the
+# organization instead.
+BY_ID = {"by_id": True}
+
+
 @lru_cache(maxsize=1024)
-def _organization_criteria(organization_id: UUID) -> tuple[LoaderCriteriaOption, ...]:
+def _organization_criteria(organization_id: UUID, hidden: bool) -> tuple[LoaderCriteriaOption, ...]:
+    def build_condition(table: type[OrganizationOwned]) -> ColumnElement[bool]:
+        condition = col(table.organization_id) == organization_id
+        return dialect.hide_from_planner(condition) if hidden else condition
+
     return tuple(
-        with_loader_criteria(
-            table, col(table.organization_id) == organization_id, include_aliases=True
-        )
+        with_loader_criteria(table, build_condition(table), include_aliases=True)
         for table in OrganizationOwned.__subclasses__()
     )
 
@@ -116,7 +123,8 @@ def _scope_statement(state: ORMExecuteState) -> None:
     if state.is_insert:
         _check_inserted_rows(state, scope)
     else:
-        state.statement = state.statement.options(*_organization_criteria(scope))
+        hidden = bool(state.execution_options.get("by_id")) and dialect.is_sqlite(state.session)
+        state.statement = state.statement.options(*_organization_criteria(scope, hidden))
 
 
 def _check_inserted_rows(state: ORMExecuteState, organization_id: UUID) -> None:
