@@ -102,9 +102,11 @@ class Client:
     @contextlib.asynccontextmanager
     async def subscription(self, query: str, **variables: Any) -> AsyncIterator[Subscription]:
         """A subscription that starts here, not when the server has read the message."""
-        if query.lstrip().startswith("subscription") and "after" not in query:
+        if query.lstrip().startswith("subscription") and "after" not in variables:
             head = await self.execute("{ logHead }")
-            if "errors" not in head:
+            if "errors" not in head and "$after" in query:
+                variables["after"] = head["data"]["logHead"]
+            elif "errors" not in head and "after" not in query:
                 query = _start_after(query, head["data"]["logHead"])
         async with self.socket() as socket:
             assert (await socket.receive())["type"] == "connection_ack"

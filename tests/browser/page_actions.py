@@ -1,12 +1,14 @@
 """Actions of a user on the page, and what the page shows."""
 
+import asyncio
+import contextlib
 import re
 from collections.abc import Callable
 from typing import Any
 
 from playwright.async_api import Locator, Page, Response, expect
 
-from tests.client import Client
+from tests.client import TIMEOUT_SECONDS, Client
 
 CREATE_KEY = """
 mutation CreateKey($input: CreateApiKeyInput!) {
@@ -40,8 +42,13 @@ def result_window(page: Page) -> Locator:
 
 async def open_tab(page: Page, operation: str) -> None:
     """Selects the tab and waits until the editor shows its operation."""
-    await page.get_by_role("tab", name=operation).get_by_text(operation).click()
-    await expect(page.locator(".graphiql-query-editor .view-lines")).to_contain_text(operation)
+    editor = page.locator(".graphiql-query-editor .view-lines")
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        while operation not in await editor.inner_text():
+            # The page scrolls a new active tab into view, so that a click may miss its target.
+            await page.get_by_role("tab", name=operation).get_by_text(operation).click()
+            with contextlib.suppress(AssertionError):
+                await expect(editor).to_contain_text(operation, timeout=2_000)
 
 
 async def execute_query(page: Page) -> None:
