@@ -5,7 +5,8 @@ A page consists of fenced blocks:
 - `graphql` is executed. A subscription stays open until the end of the page.
 - `json title="Variables"` has the variables of the `graphql` block above it. The value `"..."`
   stands for what the reader copies from an earlier response: `eventTypeId` is the `id` of the last
-  `eventType`, `cursor` the first cursor of the last response that has one.
+  `eventType`, `cursor` the first cursor of the last response that has one, and `before` the time at
+  which the page first uses it.
 - `json title="Response"` is the response to the block above it, `json title="Message"` the next
   message of the last subscription. The text `...` stands for any text.
 - `sh` and `python` are run in one folder. The key `tocsin_...` is that of the
@@ -23,6 +24,7 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +105,8 @@ class Reader:
         assert variables.keys() == declared, (
             f"The page does not show the variables of this block: {block}"
         )
+        if "before" in variables:
+            self.memory.setdefault("before", datetime.now(UTC).isoformat())
         return {
             name: self.memory[name] if value == ANY else value for name, value in variables.items()
         }
