@@ -87,4 +87,4 @@ def test_the_page_names_the_limits() -> None:
 
     for number in (limits.expression_characters, limits.expression_steps):
         assert f"{number:,}" in PAGE
-    assert f"macros {limits.expression_macros} deep" in PAGE
+    assert f"`filter` | {limits.expression_macros} levels |" in PAGE
