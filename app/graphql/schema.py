@@ -64,11 +64,11 @@ _ERROR_CODES = "\n".join(
 
 @strawberry.type(
     description="Root of all queries.\n\n"
-    "Every operation has a cost, by default at most 2,000 points. Most root fields and each row of "
-    "a list cost 1 point; the selection below a list is counted for each of its rows. The response "
-    "returns the cost in `extensions.cost`.\n\n"
-    "A request, or a field of it, that fails has an entry in `errors` with a code in "
-    f"`extensions.code`:\n\n{_ERROR_CODES}"
+    "Every operation has a cost, at most 2,000 points by default. Most root fields and each row of "
+    "a list cost 1 point; the cost of the selection below a list is counted for each row. The "
+    "response contains the cost in `extensions.cost`.\n\n"
+    "If a request or one of its fields fails, the response has an entry in `errors`, with one of "
+    f"these codes in `extensions.code`:\n\n{_ERROR_CODES}"
 )
 class Query(
     EventQueries,
@@ -87,9 +87,9 @@ class Query(
 
 @strawberry.type(
     description="Root of all mutations.\n\n"
-    "Problems of an input are returned as data in `userErrors`, each with a code and the path of "
-    "the argument; nothing is then stored. Problems of the request as a whole, such as a missing "
-    "permission, are returned in `errors`: see `Query` for their codes."
+    "Problems with the input of a mutation are returned as data in `userErrors` (see "
+    "`UserError`), each with a code and the path to the argument. Problems with the request as a "
+    "whole, such as a missing permission, are returned in `errors`: see `Query` for their codes."
 )
 class Mutation(
     EventMutations,
@@ -109,7 +109,7 @@ class Mutation(
 @strawberry.type(
     description="Root of all subscriptions.\n\n"
     "Subscriptions use a WebSocket connection (subprotocol `graphql-transport-ws`) or server-sent "
-    "events (`Accept: text/event-stream`), both at the address of the GraphQL API. They follow the "
+    "events (`Accept: text/event-stream`), both at the URL of the GraphQL API. They read the "
     "change log: a client that passes the last received cursor as `after` resumes without a gap."
 )
 class Subscription(NotificationSubscriptions, HistorySubscriptions):

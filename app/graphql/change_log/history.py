@@ -20,8 +20,8 @@ from app.store.reading.pages import parse_page_request
 FilterArgument = Annotated[
     EventFilter | None,
     strawberry.argument(
-        description="Filter that selects the events. An entry matches if the filter selects the "
-        "event before or after the change. Null selects all events."
+        description="Conditions on the events. An entry matches if the event meets the conditions "
+        "before or after the change. All events if omitted."
     ),
 ]
 
@@ -30,10 +30,10 @@ FilterArgument = Annotated[
 class HistoryQueries:
     @strawberry.field(
         description=with_example(
-            "Entries of the change log of events, oldest first, including those of deleted events. "
-            "Entries that the server has pruned are missing. With a filter, one request reads at "
-            "most 10,000 entries: a page can then have fewer entries than `first`, or none, while "
-            "`hasNextPage` is true. Continue with `endCursor`.\n\n"
+            "Entries about events in the change log, oldest first, including entries about "
+            "deleted events. Pruned entries are missing. With a filter, at most 10,000 entries "
+            "are examined per page, so a page can be short or empty even though `hasNextPage` is "
+            "true: continue with `endCursor`.\n\n"
             "Requires EVENT_READ. Request errors: `INVALID_CURSOR`, `CURSOR_EXPIRED` if entries "
             "after the cursor have been pruned, `BAD_USER_INPUT`.",
             """
@@ -53,8 +53,8 @@ class HistoryQueries:
         event_id: Annotated[
             strawberry.ID | None,
             strawberry.argument(
-                description="ID of an event, also of a deleted one. Null returns the entries of "
-                "all events."
+                description="ID of an existing or deleted event. Entries about all events if "
+                "omitted."
             ),
         ] = None,
         first: First = 20,
@@ -75,11 +75,11 @@ class HistoryQueries:
 class HistorySubscriptions:
     @strawberry.subscription(
         description=with_example(
-            "Delivers every change of an event, in the order of the change log: events that are "
-            "logged, updated, acknowledged, correlated, counted as duplicates or deleted. With a "
-            "filter, an entry is delivered if the filter selects the event before or after the "
-            "change, so that a list can remove an event that no longer matches. To resume without "
-            "a gap, pass the `cursor` of the last entry as `after`.\n\n"
+            "Delivers every change to events, in the order of the change log. `EventChangeKind` "
+            "lists the kinds of change. With a filter, a change is delivered if the event meets "
+            "the conditions before or after the change, so that a list can remove an event that "
+            "no longer meets them. To resume without a gap after a lost connection, pass the last "
+            "received cursor as `after`: the changes since then are delivered first.\n\n"
             "Requires EVENT_READ. Request errors: `INVALID_CURSOR`, `CURSOR_EXPIRED` if entries "
             "after the cursor have been pruned, `BAD_USER_INPUT`.",
             """

@@ -32,29 +32,30 @@ from app.store.reading.pages import parse_page_request
 FilterArgument = Annotated[
     EventFilter | None,
     strawberry.argument(
-        description="Filter that selects the notifications. Null or `{}` selects all notifications."
+        description="Conditions on the notifications. All notifications if omitted."
     ),
 ]
 
 
-@strawberry.type(description="A notification with its position in the change log.")
+@strawberry.type(description="A notification and its cursor.")
 class NotificationEdge:
     cursor: str = strawberry.field(
-        description="Position in the change log at which the event last notified. Pass it "
-        "as `after` to `notifications` for older notifications, to `notificationAdded` for newer "
-        "ones, or as `upTo` to `acknowledgeEvents`.",
+        description="Cursor of the notification: the position in the change log at which "
+        "`notificationAdded` last delivered it. Pass it as `after` to `notifications` for older "
+        "notifications or to `notificationAdded` for newer ones, or as `upTo` to "
+        "`acknowledgeEvents`.",
         metadata=declare_source(ConnectionPart.CURSOR),
     )
     node: Event = strawberry.field(
-        description="The event that is a notification, in its current state.",
+        description="The notification: an event, in its current state.",
         metadata=declare_source(ConnectionPart.NODE),
     )
 
 
-@strawberry.type(description="A page of notifications, newest first, with their counts.")
+@strawberry.type(description="A page of notifications, newest first, with counts over all pages.")
 class NotificationConnection:
     edges: list[NotificationEdge] = strawberry.field(
-        description="Notifications of the page, each with its cursor.",
+        description="Notifications of this page with their cursors.",
         metadata=declare_source(ConnectionPart.EDGES),
     )
     page_info: PageInfo = strawberry.field(
@@ -65,22 +66,21 @@ class NotificationConnection:
     count_unacknowledged: strawberry.Private[Callable[[], Awaitable[int]]]
 
     @strawberry.field(
-        description="Notifications of the page, without cursors.",
+        description="Notifications of this page without their cursors.",
         metadata=declare_source(ConnectionPart.NODES),
     )
     def nodes(self) -> list[Event]:
         return [edge.node for edge in self.edges]
 
     @strawberry.field(
-        description="Number of notifications that the filter selects, on all pages.",
+        description="Number of notifications on all pages.",
         metadata=declare_source(ConnectionPart.TOTAL_COUNT),
     )
     async def total_count(self) -> int:
         return await self.count()
 
     @strawberry.field(
-        description="Number of notifications that the filter selects and that are not "
-        "acknowledged, on all pages.",
+        description="Number of unacknowledged notifications on all pages.",
         metadata=declare_source(ConnectionPart.UNACKNOWLEDGED_COUNT),
     )
     async def unacknowledged_count(self) -> int:
@@ -108,11 +108,11 @@ async def _fetch_log_head(_root: Any, context: Context) -> str:
 class NotificationQueries:
     @strawberry.field(
         description=with_example(
-            "Events with `notification: true`, newest first by the time at which they last "
-            "notified: when they were logged, updated to `notification: true`, or escalated by a "
-            "more severe duplicate. This is the list behind a notification bell, as in DeltaFi. To "
-            "receive new notifications without a gap, subscribe to `notificationAdded` with the "
-            "cursor of the first edge as `after`, or with `logHead` if the list is empty.\n\n"
+            "Notifications, that is, events with `notification: true`, in the order in which "
+            "`notificationAdded` last delivered them, newest first. Use it for the list behind a "
+            "notification bell, as in DeltaFi. To receive later notifications without a gap, "
+            "subscribe to `notificationAdded` with the cursor of the first edge as `after`, or "
+            "with `logHead` if the list is empty.\n\n"
             "Requires EVENT_READ. Request errors: `INVALID_CURSOR`, `CURSOR_EXPIRED`, "
             "`BAD_USER_INPUT`.",
             """
@@ -154,8 +154,8 @@ class NotificationQueries:
     @strawberry.field(
         description=with_example(
             "Cursor of the current end of the change log. A subscription with this cursor as "
-            "`after` delivers everything that happens later.\n\n"
-            "Requires a valid credential, without any permission.",
+            "`after` delivers everything that is recorded later.\n\n"
+            "Requires a valid credential, but no permission.",
             """
             { logHead }
             """,
@@ -169,12 +169,12 @@ class NotificationQueries:
 @strawberry.type(description="Result of acknowledging events.")
 class AcknowledgeEventsPayload:
     acknowledged_count: int = strawberry.field(
-        description="Number of events that were acknowledged by this call."
+        description="Number of events that this call acknowledged."
     )
     remaining_count: int = strawberry.field(description=REMAINING_COUNT)
     events: list[Event] = strawberry.field(
-        description="Events that this call acknowledged, at most 100: notifications first, newest "
-        "to oldest, then events that are not notifications."
+        description="Events that this call acknowledged, at most 100: first the notifications, "
+        "newest first, then the events that are not notifications."
     )
     user_errors: list[UserError] = strawberry.field(
         description="Errors that prevented changes. Empty on success."
@@ -212,7 +212,8 @@ def _parse_ids(
 IdsArgument = Annotated[
     list[strawberry.ID] | None,
     strawberry.argument(
-        description="IDs of the events, by default at most 10,000. Not allowed with `filter`."
+        description="IDs of the events, at most 10,000 by default. An empty list selects no "
+        "events. Not allowed with `filter`."
     ),
 ]
 
@@ -221,17 +222,17 @@ IdsArgument = Annotated[
 class NotificationMutations:
     @strawberry.mutation(
         description=with_example(
-            "Acknowledges all unacknowledged notifications that the filter selects, or all events "
-            "with the given IDs. Without both, acknowledges all notifications of the organization. "
-            "By default, one call acknowledges at most 10,000 events, the oldest first. To "
-            "acknowledge only what the user has seen, pass the cursor of the newest visible "
-            "notification as `upTo`.\n\n"
-            "Events are changed in transactions of 500. A call that failed can be repeated: an "
-            "event that is acknowledged already keeps its time, credential and note, and is not "
-            "counted.\n\n"
-            "Requires EVENT_UPDATE. User errors: `INVALID_INPUT` if the note is too long, an ID is "
-            "malformed, there are too many IDs, or `ids` is combined with `filter` or `upTo`; "
-            "`NOT_FOUND` for each unknown ID, while the other events are acknowledged. Request "
+            "Acknowledges the unacknowledged notifications that a filter selects, or the events "
+            "with the given IDs. Without `filter` and `ids`, acknowledges all notifications of "
+            "the organization. One call acknowledges at most 10,000 events by default, the oldest "
+            "first. To acknowledge only what the user has seen, pass the cursor of the newest "
+            "visible notification as `upTo`.\n\n"
+            "Events are acknowledged in transactions of 500. A failed call can be repeated: "
+            "events that are already acknowledged keep their time, credential and note, and are "
+            "not counted.\n\n"
+            "Requires EVENT_UPDATE. User errors: `INVALID_INPUT` if the note is too long, an ID "
+            "is not a UUID, there are too many IDs, or `ids` is combined with `filter` or `upTo`; "
+            "`NOT_FOUND` for each unknown ID (the other events are still acknowledged). Request "
             "errors: `INVALID_CURSOR`, `CURSOR_EXPIRED`, `BAD_USER_INPUT`.",
             """
             mutation AcknowledgeSeen($newest: String!) {
@@ -255,15 +256,16 @@ class NotificationMutations:
         up_to: Annotated[
             str | None,
             strawberry.argument(
-                description="Cursor of `notifications` or `notificationAdded`. Newer notifications "
-                "are not acknowledged. Null acknowledges up to the newest. Not allowed with `ids`."
+                description="Cursor of `notifications` or `notificationAdded`. Newer "
+                "notifications are not acknowledged. No upper bound if omitted. Not allowed with "
+                "`ids`."
             ),
         ] = None,
         note: Annotated[
             str | None,
             strawberry.argument(
-                description="Note that is stored with each acknowledgement, by default at most "
-                "1,000 characters. Null for none."
+                description="Note on each acknowledgement, at most 1,000 characters by default. "
+                "None if omitted."
             ),
         ] = None,
     ) -> AcknowledgeEventsPayload:
@@ -282,14 +284,14 @@ class NotificationMutations:
 
     @strawberry.mutation(
         description=with_example(
-            "Removes the acknowledgements of all acknowledged events that the filter selects, "
-            "notifications or not, or of the events with the given IDs. By default, one call "
-            "changes at most 10,000 events, the oldest first.\n\n"
-            "Events are changed in transactions of 500. A call that failed can be repeated: an "
-            "event that is not acknowledged is not counted.\n\n"
+            "Removes the acknowledgements of the events that a filter selects, whether or not "
+            "they are notifications, or of the events with the given IDs. One call changes at "
+            "most 10,000 events by default, the oldest first.\n\n"
+            "Events are changed in transactions of 500. A failed call can be repeated: events "
+            "that are not acknowledged are not counted.\n\n"
             "Requires EVENT_UPDATE. User errors: `INVALID_INPUT` unless exactly one of `ids` and "
-            "`filter` is given, or if an ID is malformed or there are too many IDs; `NOT_FOUND` "
-            "for each unknown ID, while the other events are changed. Request errors: "
+            "`filter` is given, or if an ID is not a UUID or there are too many IDs; `NOT_FOUND` "
+            "for each unknown ID (the other events are still changed). Request errors: "
             "`BAD_USER_INPUT`.",
             """
             mutation {
@@ -309,8 +311,8 @@ class NotificationMutations:
         filter: Annotated[
             EventFilter | None,
             strawberry.argument(
-                description="Filter that selects the events. `{}` selects all events. Not allowed "
-                "with `ids`."
+                description="Conditions on the events. `{}` selects all events. Not allowed with "
+                "`ids`."
             ),
         ] = None,
     ) -> BulkEventPayload:
@@ -332,10 +334,12 @@ class NotificationMutations:
 class NotificationSubscriptions:
     @strawberry.subscription(
         description=with_example(
-            "Delivers every new notification, in the order of the change log. An event is "
-            "delivered again if a more severe duplicate with `notification: true` is counted. To "
-            "resume without a gap after a lost connection, pass the last received "
-            "cursor as `after`: the notifications since then are delivered first.\n\n"
+            "Delivers every new notification, in the order of the change log: an event that is "
+            "logged with `notification: true`, or becomes a notification through an update or a "
+            "counted duplicate. A notification is delivered again if a more severe duplicate with "
+            "`notification: true` escalates it. To resume without a gap after a lost connection, "
+            "pass the last received cursor as `after`: the notifications since then are delivered "
+            "first.\n\n"
             "Requires EVENT_READ. Request errors: `INVALID_CURSOR`, `CURSOR_EXPIRED` if entries "
             "after the cursor have been pruned, `BAD_USER_INPUT`.",
             """

@@ -19,9 +19,9 @@ from app.graphql.types.user_error import UserError
 @strawberry.input(
     one_of=True,
     description=with_example(
-        "Condition of a conditional rule: exactly one of a predicate on a field, a combination of "
-        "conditions, or a negation. Conditions can be nested, by default at most 5 deep and with "
-        "at most 100 values to compare.",
+        "Condition of a conditional rule: a predicate on a field, a combination of conditions, or "
+        "a negation. Exactly one of `all`, `any`, `not` and `field` must be set. By default, "
+        "conditions can be nested at most 5 levels deep and compare at most 100 values in total.",
         """
         {
           all: [
@@ -43,8 +43,9 @@ class ConditionInput:
         name="not", description="Condition that must not hold."
     )
     field: strawberry.Maybe[FieldPredicate] = strawberry.field(
-        description="Predicate on another field of the event type. The operator must fit the kind "
-        "of that field. On a field without a value, every operator but `NOT_EXISTS` is false."
+        description="Predicate on a field of the event type. The kind of the field determines "
+        "which operators are allowed. If the field has no value, every operator except NOT_EXISTS "
+        "is false."
     )
 
     def to_domain(self) -> Condition:
@@ -62,7 +63,7 @@ class ConditionInput:
 
 @strawberry.input(
     description=with_example(
-        "A conditional rule to add to an event type. The rule shows, hides or requires fields "
+        "A conditional rule to add to an event type. It shows, hides or requires fields, "
         "depending on the values of other fields.",
         """
         {
@@ -76,22 +77,22 @@ class ConditionInput:
 )
 class ConditionalRuleInput:
     name: str = strawberry.field(
-        description="Display name of the rule: one line, by default at most 255 characters."
+        description="Display name of the rule: one line, at most 255 characters by default."
     )
     effect: ConditionalEffect = strawberry.field(
         description="Effect on the target fields while the condition holds."
     )
     targets: list[str] = strawberry.field(
-        description="Names of the fields that the rule applies to: at least one, without "
-        "repetition. Each must be a field of the event type."
+        description="Names of the fields of the event type that the rule applies to: at least "
+        "one, at most 200 by default, without duplicates."
     )
     condition: ConditionInput = strawberry.field(
         description="Condition under which the effect applies."
     )
     enabled: bool | None = strawberry.field(
         default=True,
-        description="Whether the rule is in effect. Null means true. A disabled rule is validated, "
-        "too.",
+        description="Whether the rule is in effect. Null means true. A rule is validated even if "
+        "it is not in effect.",
     )
 
     def to_domain(self) -> conditions.ConditionalRule:
@@ -106,8 +107,8 @@ class ConditionalRuleInput:
 
 @strawberry.input(
     description=with_example(
-        "Changes to a conditional rule. An omitted attribute keeps its value. No "
-        "attribute may be null.",
+        "Changes to a conditional rule. An omitted attribute keeps its value; no attribute can be "
+        "null.",
         """
         { id: "019a3f5c-7b1e-7000-8000-000000000301", enabled: false }
         """,
@@ -116,16 +117,17 @@ class ConditionalRuleInput:
 class UpdateConditionalRuleInput:
     id: strawberry.ID = strawberry.field(description="ID of the conditional rule.")
     name: strawberry.Maybe[str | None] = strawberry.field(
-        description="New display name: one line, by default at most 255 characters."
+        description="New display name: one line, at most 255 characters by default."
     )
     effect: strawberry.Maybe[ConditionalEffect | None] = strawberry.field(
         description="New effect on the target fields while the condition holds."
     )
     targets: strawberry.Maybe[list[str] | None] = strawberry.field(
-        description="Names of the fields that the rule applies to. Replaces the whole list."
+        description="New list of the names of the fields of the event type that the rule applies "
+        "to: at least one, at most 200 by default, without duplicates. Replaces the whole list."
     )
     condition: strawberry.Maybe[ConditionInput | None] = strawberry.field(
-        description="New condition. Replaces the whole condition."
+        description="New condition under which the effect applies. Replaces the whole condition."
     )
     enabled: strawberry.Maybe[bool | None] = strawberry.field(
         description="Whether the rule is in effect."
@@ -147,11 +149,11 @@ class UpdateConditionalRuleInput:
 @strawberry.type(description="Result of adding, changing or deleting a conditional rule.")
 class ConditionalRulePayload:
     conditional_rule: ConditionalRule | None = strawberry.field(
-        description="The conditional rule after the change; a deleted rule in its last state. Null "
-        "if the change was rejected."
+        description="The conditional rule after the change, or the last state of a deleted rule. "
+        "Null if the change was rejected."
     )
     event_type: EventType | None = strawberry.field(
-        description="Event type of the rule after the change, with its current version. Null if "
+        description="The event type of the rule after the change, with its new version. Null if "
         "the change was rejected."
     )
     user_errors: list[UserError] = strawberry.field(

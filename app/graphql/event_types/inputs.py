@@ -20,7 +20,7 @@ from app.services.definitions import event_types
 @strawberry.input(
     description=with_example(
         "A field to add to an event type. Attributes that do not apply to the kind of the field, "
-        "such as `options` of a NUMBER, are rejected with `INVALID_INPUT`.",
+        "such as `options` of a NUMBER, must be null; otherwise the error is `INVALID_INPUT`.",
         """
         { name: "volume_mcf", label: "Volume", kind: NUMBER, unit: "mcf", minimum: 0 }
         """,
@@ -28,70 +28,67 @@ from app.services.definitions import event_types
 )
 class EventFieldInput:
     name: str = strawberry.field(
-        description="Name of the field, which is its key in `Event.fields`. Must match "
-        "`^[a-z][a-z0-9_]{0,62}$`, must be unique in the event type, and must not be a reserved "
-        "word of CEL, such as `in` or `true`. A name cannot be changed later."
+        description="Name of the field: its key in `Event.fields`. The name must match "
+        "`^[a-z][a-z0-9_]{0,62}$`, be unique in the event type, and not be a reserved word of "
+        "CEL, such as `in` or `true`. Cannot be changed later."
     )
     label: str | None = strawberry.field(
         default=None,
-        description="Display name of the field, by default at most 255 characters. Null uses the "
-        "name.",
+        description="Display name of the field: one line, at most 255 characters by default. "
+        "Defaults to the name of the field.",
     )
-    kind: FieldKind = strawberry.field(
-        description="Kind of the field, which determines its valid values."
-    )
+    kind: FieldKind = strawberry.field(description="Kind of value that the field accepts.")
     required: bool | None = strawberry.field(
         default=None,
-        description="Whether an event must have a value while the field is visible. Null means "
-        "false.",
+        description="Whether an event must have a value for the field while the field is visible. "
+        "Null means false.",
     )
     help_text: str | None = strawberry.field(
         default=None,
-        description="Instructions for the person who fills in the field, by default at most 1,000 "
-        "characters. Null for none.",
+        description="Help text for the person who fills in the form, at most 1,000 characters by "
+        "default. Null means no help text.",
     )
     unit: str | None = strawberry.field(
         default=None,
-        description="Unit of the value, for display: `mcf`. By default at most 255 characters. "
-        "Null for none.",
+        description="Unit of the value, for display, such as `mcf`: one line, at most 255 "
+        "characters by default. Null means no unit.",
     )
     options: list[str] | None = strawberry.field(
         default=None,
-        description="Values to choose from. Required for SELECT and MULTI_SELECT, null for all "
-        "other kinds. At least one, by default at most 1,000, without repetition, each by default "
-        "at most 255 characters.",
+        description="Options of a SELECT or MULTI_SELECT, without duplicates: at least one and, "
+        "by default, at most 1,000 of at most 255 characters each. Must be null for other kinds.",
     )
     minimum: float | None = strawberry.field(
         default=None,
-        description="Minimum value, inclusive, less than 2^53 in magnitude. Only for NUMBER and "
-        "INTEGER. Null for no minimum.",
+        description="Minimum value of a NUMBER or INTEGER, inclusive, less than 2^53 in "
+        "magnitude. Null means no minimum.",
     )
     maximum: float | None = strawberry.field(
         default=None,
-        description="Maximum value, inclusive, less than 2^53 in magnitude. Only for NUMBER and "
-        "INTEGER. Null for no maximum.",
+        description="Maximum value of a NUMBER or INTEGER, inclusive, less than 2^53 in "
+        "magnitude. Null means no maximum.",
     )
     min_length: int | None = strawberry.field(
         default=None,
-        description="Minimum length in characters. Only for TEXT, LONG_TEXT, URL and EMAIL. Null "
-        "for no minimum.",
+        description="Minimum length in characters of a value of kind TEXT, LONG_TEXT, URL or "
+        "EMAIL; at least 0. Null means no minimum.",
     )
     max_length: int | None = strawberry.field(
         default=None,
-        description="Maximum length in characters. Only for TEXT, LONG_TEXT, URL and EMAIL. Null "
-        "for no maximum.",
+        description="Maximum length in characters of a value of kind TEXT, LONG_TEXT, URL or "
+        "EMAIL; at least 0. Null means no maximum.",
     )
     pattern: str | None = strawberry.field(
         default=None,
-        description="Regular expression that must match some part of the value: use `^` and `$` to "
-        "match the whole value. Only for TEXT, LONG_TEXT, URL and EMAIL. Lookaround, "
-        "backreferences, flags and named groups are not supported. By default at most 1,000 "
-        "characters. Null for no pattern.",
+        description="Regular expression that a value of kind TEXT, LONG_TEXT, URL or EMAIL must "
+        "match. A match anywhere in the value is sufficient: use `^` and `$` to match the whole "
+        "value. At most 1,000 characters by default. Lookaround, backreferences, flags and named "
+        "groups are not supported. Null means no pattern.",
     )
     default: JSON | None = strawberry.field(
         default=None,
-        description="Value of the field if an event is logged without one. Must itself be valid "
-        "for the field. Null for no default.",
+        description="Default value, stored if the field is visible and an event has no value for "
+        "it. Must be valid for the field. Null means no default.",
     )
 
     def to_domain(self) -> FieldDefinition:
@@ -140,35 +137,37 @@ class EventFieldInput:
 class CreateEventTypeInput:
     type: str | None = strawberry.field(
         default=None,
-        description="CloudEvents type of the events, unique in the organization: one line, by "
-        "default at most 255 characters, not ending in `*`. If null, it is derived from category "
-        "and name: `flaring.flaring_incident`.",
+        description="CloudEvents type of the events, unique in the organization: one line, at "
+        "most 255 characters by default, not ending with `*`. Null derives the type from category "
+        "and name, as in `flaring.flaring_incident`.",
     )
     name: str = strawberry.field(
-        description="Display name of the event type: one line, by default at most 255 characters."
+        description="Display name of the event type: one line, at most 255 characters by default."
     )
     description: str | None = strawberry.field(
         default=None,
-        description="Purpose of the event type, by default at most 100,000 characters. Null for "
-        "none.",
+        description="Description of the event type, at most 100,000 characters by default. Null "
+        "means no description.",
     )
     category: str | None = strawberry.field(
         default=None,
-        description="Category that groups event types, by default at most 255 characters. Null "
-        "means `general`.",
+        description="Category that groups event types: one line, at most 255 characters by "
+        "default. Null means `general`.",
     )
     state: EventTypeState | None = strawberry.field(
         default=EventTypeState.DRAFT,
-        description="Initial state: DRAFT, which does not accept events yet, or PUBLISHED, "
-        "which does. Null means DRAFT.",
+        description="Initial state: DRAFT, which does not accept events yet, or PUBLISHED, which "
+        "accepts them. Null means DRAFT.",
     )
     fields: list[EventFieldInput] | None = strawberry.field(
         default=None,
-        description="Fields of the event type, in the order of a form: by default at most 200.",
+        description="Fields of the event type, in form order: at most 200 by default. Null means "
+        "no fields.",
     )
     conditional_rules: list[ConditionalRuleInput] | None = strawberry.field(
         default=None,
-        description="Rules that show, hide or require fields: by default at most 100.",
+        description="Rules that show, hide or require fields: at most 100 by default. Null means "
+        "no rules.",
     )
 
     def to_domain(self) -> EventTypeDefinition:
@@ -185,8 +184,8 @@ class CreateEventTypeInput:
 
 @strawberry.input(
     description=with_example(
-        "Changes to a field. An omitted attribute keeps its value; null clears an "
-        "optional one. The name of a field cannot be changed: to rename it, add a new field.",
+        "Changes to a field. An omitted attribute keeps its value; null clears an optional "
+        "attribute. The name of a field cannot be changed: add a field with the new name instead.",
         """
         { id: "019a3f5c-7b1e-7000-8000-000000000201", label: "Volume flared", maximum: null }
         """,
@@ -195,50 +194,54 @@ class CreateEventTypeInput:
 class UpdateEventFieldInput:
     id: strawberry.ID = strawberry.field(description="ID of the field.")
     label: strawberry.Maybe[str | None] = strawberry.field(
-        description="New display name, by default at most 255 characters. Null uses the name."
+        description="New display name: one line, at most 255 characters by default. Null means "
+        "the name of the field."
     )
     kind: strawberry.Maybe[FieldKind | None] = strawberry.field(
-        description="New kind. Stored values are not converted. Attributes that do not apply to "
-        "the new kind, such as `options` of a TEXT field, must be set to null in the same call. "
-        "Must not be null."
+        description="New kind of value that the field accepts. Stored values are not converted. "
+        "Attributes that do not apply to the new kind, such as `options` of a NUMBER, must be set "
+        "to null in the same call. Must not be null."
     )
     required: strawberry.Maybe[bool | None] = strawberry.field(
-        description="Whether an event must have a value while the field is visible. Must not be "
-        "null."
+        description="Whether an event must have a value for the field while the field is visible. "
+        "Must not be null."
     )
     help_text: strawberry.Maybe[str | None] = strawberry.field(
-        description="New instructions for the person who fills in the field, by default at most "
-        "1,000 characters. Null removes them."
+        description="New help text for the person who fills in the form, at most 1,000 characters "
+        "by default. Null removes the help text."
     )
     unit: strawberry.Maybe[str | None] = strawberry.field(
-        description="New unit of the value, for display, by default at most 255 characters. Null "
-        "removes the unit."
+        description="New unit of the value, for display: one line, at most 255 characters by "
+        "default. Null removes the unit."
     )
     options: strawberry.Maybe[list[str] | None] = strawberry.field(
-        description="Values to choose from. Replaces the whole list. Must be null for kinds other "
-        "than SELECT and MULTI_SELECT."
+        description="New options of a SELECT or MULTI_SELECT, without duplicates: at least one "
+        "and, by default, at most 1,000 of at most 255 characters each. Replaces the whole list. "
+        "Must be null for other kinds."
     )
     minimum: strawberry.Maybe[float | None] = strawberry.field(
-        description="Minimum value of a NUMBER or INTEGER, inclusive, less than 2^53 in magnitude. "
-        "Null removes the minimum."
+        description="New minimum value of a NUMBER or INTEGER, inclusive, less than 2^53 in "
+        "magnitude. Null removes the minimum."
     )
     maximum: strawberry.Maybe[float | None] = strawberry.field(
-        description="Maximum value of a NUMBER or INTEGER, inclusive, less than 2^53 in magnitude. "
-        "Null removes the maximum."
+        description="New maximum value of a NUMBER or INTEGER, inclusive, less than 2^53 in "
+        "magnitude. Null removes the maximum."
     )
     min_length: strawberry.Maybe[int | None] = strawberry.field(
-        description="Minimum length of a text value, in characters. Null removes the minimum."
+        description="New minimum length in characters of a value of kind TEXT, LONG_TEXT, URL or "
+        "EMAIL; at least 0. Null removes the minimum."
     )
     max_length: strawberry.Maybe[int | None] = strawberry.field(
-        description="Maximum length of a text value, in characters. Null removes the maximum."
+        description="New maximum length in characters of a value of kind TEXT, LONG_TEXT, URL or "
+        "EMAIL; at least 0. Null removes the maximum."
     )
     pattern: strawberry.Maybe[str | None] = strawberry.field(
-        description="Regular expression that must match some part of a text value, as in "
-        "`EventFieldInput.pattern`. Null removes the pattern."
+        description="New regular expression that a value of kind TEXT, LONG_TEXT, URL or EMAIL "
+        "must match. See `EventFieldInput.pattern`. Null removes the pattern."
     )
     default: strawberry.Maybe[JSON | None] = strawberry.field(
-        description="Value of the field if an event is logged without one. Must be valid for the "
-        "field. Null removes the default."
+        description="New default value, stored if the field is visible and an event has no value "
+        "for it. Must be valid for the field. Null removes the default."
     )
 
     def to_domain(self) -> dict[str, Any]:
@@ -253,7 +256,7 @@ class UpdateEventFieldInput:
 @strawberry.input(
     description=with_example(
         "Changes to the name, type, description and category of an event type. An omitted "
-        "attribute keeps its value; null clears an optional one.",
+        "attribute keeps its value; null clears an optional attribute.",
         """
         {
           id: "019a3f5c-7b1e-7000-8000-000000000101"
@@ -267,24 +270,25 @@ class UpdateEventTypeInput:
     id: strawberry.ID = strawberry.field(description="ID of the event type.")
     if_version: int | None = strawberry.field(
         default=None,
-        description="Version that the event type must have. If its version is another one, the "
-        "change is rejected with `CONFLICT`. Null changes any version.",
+        description="Version that the event type must have; otherwise the error is `CONFLICT`. "
+        "Any version if omitted.",
     )
     type: strawberry.Maybe[str | None] = strawberry.field(
-        description="New CloudEvents type of the events. Can be changed only while no stored event "
-        "has this event type; otherwise the code is `IN_USE`. Must not be null."
+        description="New CloudEvents type of the events, unique in the organization: one line, at "
+        "most 255 characters by default, not ending with `*`. If stored events have the event "
+        "type, the error is `IN_USE`. Must not be null."
     )
     name: strawberry.Maybe[str | None] = strawberry.field(
-        description="New display name: one line, by default at most 255 characters. Must not be "
+        description="New display name: one line, at most 255 characters by default. Must not be "
         "null."
     )
     description: strawberry.Maybe[str | None] = strawberry.field(
-        description="New purpose of the event type, by default at most 100,000 characters. Null "
-        "removes the description."
+        description="New description of the event type, at most 100,000 characters by default. "
+        "Null removes the description."
     )
     category: strawberry.Maybe[str | None] = strawberry.field(
-        description="New category, by default at most 255 characters. Null means `general`. Stored "
-        "events keep the category under which they were logged."
+        description="New category: one line, at most 255 characters by default. Null means "
+        "`general`. Stored events keep the category with which they were logged."
     )
 
     def to_domain(self) -> dict[str, Any]:
@@ -299,7 +303,7 @@ def _get_provided_attributes(input: Any, *names: str) -> dict[str, Any]:
 @strawberry.input(
     one_of=True,
     description=with_example(
-        "Identifies an event type, either by `id` or by `type`.",
+        "Identifies an event type by either `id` or `type`.",
         """
         { type: "flaring.flaring_incident" }
         """,
@@ -308,14 +312,14 @@ def _get_provided_attributes(input: Any, *names: str) -> dict[str, Any]:
 class EventTypeBy:
     id: strawberry.Maybe[strawberry.ID] = strawberry.field(description="ID of the event type.")
     type: strawberry.Maybe[str] = strawberry.field(
-        description="CloudEvents type of the event type: an exact match, without wildcards."
+        description="CloudEvents type of the events, matched exactly, without wildcards."
     )
 
 
 @strawberry.input(
     description=with_example(
-        "Selects event types. An event type must meet all conditions; a condition that is null is "
-        "ignored.",
+        "Conditions on event types. An event type must meet all given conditions; a condition "
+        "that is null or omitted is ignored.",
         """
         { states: [PUBLISHED, DEPRECATED], category: "flaring" }
         """,
@@ -324,16 +328,20 @@ class EventTypeBy:
 class EventTypeFilter:
     states: list[EventTypeState] | None = strawberry.field(
         default=None,
-        description="States of the event types. An empty list selects nothing.",
+        description="States to match: the event type has one of them. An empty list matches no "
+        "event type.",
     )
     category: str | None = strawberry.field(
-        default=None, description="Category of the event types: an exact match."
+        default=None,
+        description="Category to match exactly, without wildcards: at most 255 characters by "
+        "default.",
     )
     search: str | None = strawberry.field(
         default=None,
-        description="Words to find in type, name, category and description. Each must be the "
-        "beginning of a word there: `flar inc` finds `Flaring incident`. Case is ignored. A blank "
-        "text sets no condition; any other text without a word is `BAD_USER_INPUT`.",
+        description="Search text, at most 255 characters by default. Each word of the search text "
+        "must begin a word of the type, name, category or description: `flar inc` finds `Flaring "
+        "incident`. Case is ignored. A blank search text sets no condition; any other search text "
+        "without a word is rejected with `BAD_USER_INPUT`.",
     )
 
     def to_domain(self, limits: Limits) -> event_types.EventTypeFilter:

@@ -43,8 +43,8 @@ from app.store import tables
 )
 class EventTypePayload:
     event_type: EventType | None = strawberry.field(
-        description="The event type after the change; a deleted event type in its last state. Null "
-        "if the change was rejected."
+        description="The event type after the change, or the last state of a deleted event type. "
+        "Null if the change was rejected."
     )
     user_errors: list[UserError] = strawberry.field(
         description="Errors that prevented the change. Empty on success."
@@ -67,10 +67,11 @@ FieldId = Annotated[strawberry.ID, strawberry.argument(description="ID of the fi
 class EventTypeMutations:
     @strawberry.mutation(
         description=with_example(
-            "Creates an event type at version 1. A published event type accepts events at once; a "
-            "draft accepts them after `transitionEventType`.\n\n"
+            "Creates an event type with version 1. A PUBLISHED event type accepts events "
+            "immediately; a DRAFT must first be published with `transitionEventType`.\n\n"
             "Requires EVENT_TYPE_MANAGE. User errors: `ALREADY_EXISTS` if the type is taken, "
-            "`INVALID_INPUT`, `CYCLE`, `LIMIT_REACHED`.",
+            "`INVALID_INPUT`, `CYCLE` if the visibility of a field would depend on itself, "
+            "`LIMIT_REACHED` if there are too many fields or rules.",
             """
             mutation {
               createEventType(
@@ -92,7 +93,7 @@ class EventTypeMutations:
         self,
         info: Info,
         input: Annotated[
-            CreateEventTypeInput, strawberry.argument(description="The event type to create.")
+            CreateEventTypeInput, strawberry.argument(description="Event type to create.")
         ],
     ) -> EventTypePayload:
         context = info.context
@@ -103,11 +104,12 @@ class EventTypeMutations:
 
     @strawberry.mutation(
         description=with_example(
-            "Changes the name, type, description or category of an event type. A change increments "
-            "the version; a call that changes nothing does not.\n\n"
-            "Requires EVENT_TYPE_MANAGE. User errors: `NOT_FOUND`, `CONFLICT` if `ifVersion` is "
-            "not the current version, `IN_USE` if stored events prevent a new type, "
-            "`ALREADY_EXISTS` if the new type is taken, `INVALID_INPUT`.",
+            "Changes the name, type, description or category of an event type, and increments its "
+            "version. If nothing changes, the version stays the same.\n\n"
+            "Requires EVENT_TYPE_MANAGE. User errors: `NOT_FOUND`, `CONFLICT` if the version of "
+            "the event type is not `ifVersion`, `IN_USE` if the type would change and stored "
+            "events have the event type, `ALREADY_EXISTS` if the new type is taken, "
+            "`INVALID_INPUT`.",
             """
             mutation {
               updateEventType(
@@ -124,7 +126,7 @@ class EventTypeMutations:
         self,
         info: Info,
         input: Annotated[
-            UpdateEventTypeInput, strawberry.argument(description="The event type and its changes.")
+            UpdateEventTypeInput, strawberry.argument(description="Changes to the event type.")
         ],
     ) -> EventTypePayload:
         edit = event_type_draft.update_attributes(input.to_domain())
@@ -135,9 +137,9 @@ class EventTypeMutations:
 
     @strawberry.mutation(
         description=with_example(
-            "Deletes an event type with its fields, conditional rules, guard rules and duplication "
-            "rules, and returns its last state. An event type that has stored events cannot be "
-            "deleted: archive it with `transitionEventType`.\n\n"
+            "Deletes an event type with its fields, conditional rules, guard rules and "
+            "duplication rules, and returns its last state. An event type that has stored events "
+            "cannot be deleted: archive it with `transitionEventType` instead.\n\n"
             "Requires EVENT_TYPE_MANAGE. User errors: `NOT_FOUND`, `IN_USE` with the number of "
             "stored events, `INVALID_INPUT`.",
             """
@@ -183,9 +185,9 @@ class EventTypeMutations:
     @strawberry.mutation(
         description=with_example(
             "Changes the lifecycle state of an event type. `EventType.transitions` lists the "
-            "states that it can change to. A transition does not increment the version. A "
-            "transition to the current state is not an error, and can set `sunsetAt`. Publishing a "
-            "draft validates its definition.\n\n"
+            "possible new states. The version does not change. A transition to the current state "
+            "is not an error; if the state is DEPRECATED, it can change `sunsetAt`. When a draft "
+            "is published, its definition is validated.\n\n"
             "Requires EVENT_TYPE_MANAGE. User errors: `ILLEGAL_TRANSITION` as a `TransitionError` "
             "with the allowed states, `NOT_FOUND`, `INVALID_INPUT`.",
             """
@@ -212,9 +214,9 @@ class EventTypeMutations:
         sunset_at: Annotated[
             datetime | None,
             strawberry.argument(
-                description="Time from which a deprecated event type rejects new events. Only with "
-                "`to: DEPRECATED`; with another state the code is `INVALID_INPUT`. Null keeps "
-                "accepting events."
+                description="Time from which the event type rejects new events. Allowed only with "
+                "`to: DEPRECATED`; otherwise the error is `INVALID_INPUT`. Null sets no time, but "
+                "keeps the `sunsetAt` of an event type that is already DEPRECATED."
             ),
         ] = None,
     ) -> EventTypePayload:
@@ -232,11 +234,12 @@ class EventTypeMutations:
 
     @strawberry.mutation(
         description=with_example(
-            "Adds a field to an event type, after its existing fields, and increments the version. "
-            "Stored events keep the version that they were validated against.\n\n"
-            "Requires EVENT_TYPE_MANAGE. User errors: `NOT_FOUND`, `ALREADY_EXISTS` if a field has "
-            "the name, `LIMIT_REACHED` at the maximum number of fields (200 by default), "
-            "`INVALID_INPUT`.",
+            "Adds a field to an event type, after the existing fields, and increments the version "
+            "of the event type. Stored events keep the version that they were validated "
+            "against.\n\n"
+            "Requires EVENT_TYPE_MANAGE. User errors: `NOT_FOUND`, `ALREADY_EXISTS` if the event "
+            "type has a field with this name, `LIMIT_REACHED` if there are too many fields (200 "
+            "by default), `INVALID_INPUT`.",
             """
             mutation {
               addEventField(
@@ -254,7 +257,7 @@ class EventTypeMutations:
         self,
         info: Info,
         event_type_id: TypeId,
-        field: Annotated[EventFieldInput, strawberry.argument(description="The field to add.")],
+        field: Annotated[EventFieldInput, strawberry.argument(description="Field to add.")],
     ) -> EventTypePayload:
         parsed_type_id = parse_id(event_type_id)
         if parsed_type_id is None:
@@ -270,10 +273,10 @@ class EventTypeMutations:
 
     @strawberry.mutation(
         description=with_example(
-            "Changes a field of an event type and increments the version. Stored events keep the "
-            "version that they were validated against.\n\n"
+            "Changes a field of an event type and increments the version of the event type. "
+            "Stored events keep the version that they were validated against.\n\n"
             "Requires EVENT_TYPE_MANAGE. User errors: `NOT_FOUND`, `INVALID_INPUT`, `IN_USE` if a "
-            "conditional rule or guard rule would no longer fit the field.",
+            "conditional rule or guard rule would no longer be valid.",
             """
             mutation {
               updateEventField(
@@ -290,7 +293,7 @@ class EventTypeMutations:
         self,
         info: Info,
         input: Annotated[
-            UpdateEventFieldInput, strawberry.argument(description="The field and its changes.")
+            UpdateEventFieldInput, strawberry.argument(description="Changes to the field.")
         ],
     ) -> EventTypePayload:
         return EventTypePayload.from_result(
@@ -301,11 +304,11 @@ class EventTypeMutations:
 
     @strawberry.mutation(
         description=with_example(
-            "Removes a field from an event type and increments the version. Stored values of the "
-            "field are kept.\n\n"
-            "Requires EVENT_TYPE_MANAGE. User errors: `NOT_FOUND`, `IN_USE` if a rule of the event "
-            "type uses the field (a conditional rule, a duplication rule, or a guard rule that is "
-            "not RETIRED), `INVALID_INPUT`.",
+            "Removes a field from an event type and increments the version of the event type. "
+            "Stored values of the field are kept.\n\n"
+            "Requires EVENT_TYPE_MANAGE. User errors: `NOT_FOUND`, `IN_USE` if a rule of the "
+            "event type uses the field (a conditional rule, a duplication rule, or a guard rule "
+            "that is not RETIRED), `INVALID_INPUT`.",
             """
             mutation {
               removeEventField(id: "019a3f5c-7b1e-7000-8000-000000000201") {
@@ -323,7 +326,8 @@ class EventTypeMutations:
 
     @strawberry.mutation(
         description=with_example(
-            "Changes the order of the fields of an event type and increments the version.\n\n"
+            "Changes the order of the fields of an event type and increments the version of the "
+            "event type.\n\n"
             "Requires EVENT_TYPE_MANAGE. User errors: `NOT_FOUND`, `INVALID_INPUT` unless "
             "`fieldIds` contains each field of the event type exactly once.",
             """
@@ -367,10 +371,12 @@ class EventTypeMutations:
 
     @strawberry.mutation(
         description=with_example(
-            "Adds a conditional rule to an event type and increments the version.\n\n"
-            "Requires EVENT_TYPE_MANAGE. User errors: `NOT_FOUND`, `INVALID_INPUT`, `CYCLE` if the "
-            "visibility of a field would depend on itself, `LIMIT_REACHED` at the maximum number "
-            "of conditional rules (100 by default).",
+            "Adds a conditional rule to an event type and increments the version of the event "
+            "type.\n\n"
+            "Requires EVENT_TYPE_MANAGE. User errors: `NOT_FOUND`, `INVALID_INPUT`, `CYCLE` if "
+            "the visibility of a field would depend on itself, `LIMIT_REACHED` if there are too "
+            "many conditional rules (100 by default) or their conditions compare too many values "
+            "in total (5,000 by default, each counted once for each target).",
             """
             mutation {
               addConditionalRule(
@@ -393,7 +399,7 @@ class EventTypeMutations:
         self,
         info: Info,
         event_type_id: TypeId,
-        rule: Annotated[ConditionalRuleInput, strawberry.argument(description="The rule to add.")],
+        rule: Annotated[ConditionalRuleInput, strawberry.argument(description="Rule to add.")],
     ) -> ConditionalRulePayload:
         parsed_type_id = parse_id(event_type_id)
         if parsed_type_id is None:
@@ -411,9 +417,10 @@ class EventTypeMutations:
     @strawberry.mutation(
         description=with_example(
             "Changes a conditional rule and increments the version of its event type.\n\n"
-            "Requires EVENT_TYPE_MANAGE. User errors: `NOT_FOUND`, `INVALID_INPUT`, `CYCLE` if the "
-            "visibility of a field would depend on itself, `LIMIT_REACHED` if the conditions of "
-            "all rules together compare too many values.",
+            "Requires EVENT_TYPE_MANAGE. User errors: `NOT_FOUND`, `INVALID_INPUT`, `CYCLE` if "
+            "the visibility of a field would depend on itself, `LIMIT_REACHED` if the conditions "
+            "of the event type compare too many values in total (5,000 by default, each counted "
+            "once for each target).",
             """
             mutation {
               updateConditionalRule(
@@ -430,7 +437,7 @@ class EventTypeMutations:
         self,
         info: Info,
         input: Annotated[
-            UpdateConditionalRuleInput, strawberry.argument(description="The rule and its changes.")
+            UpdateConditionalRuleInput, strawberry.argument(description="Changes to the rule.")
         ],
     ) -> ConditionalRulePayload:
         table = tables.ConditionalRule
@@ -442,8 +449,8 @@ class EventTypeMutations:
 
     @strawberry.mutation(
         description=with_example(
-            "Deletes a conditional rule, returns its last state, and increments the version of its "
-            "event type.\n\n"
+            "Deletes a conditional rule, increments the version of its event type, and returns "
+            "the last state of the rule.\n\n"
             "Requires EVENT_TYPE_MANAGE. User errors: `NOT_FOUND`, `INVALID_INPUT`.",
             """
             mutation {

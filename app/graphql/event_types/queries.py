@@ -47,9 +47,8 @@ def _build_page_request(
 class EventTypeQueries:
     @strawberry.field(
         description=with_example(
-            "An event type, by its ID or its type. Null if no event type of the organization "
-            "has it.\n\n"
-            "Requires EVENT_READ, EVENT_CREATE or EVENT_TYPE_MANAGE. Request error: "
+            "Event type with this ID or type. Null if there is no such event type.\n\n"
+            "Requires EVENT_READ, EVENT_CREATE or EVENT_TYPE_MANAGE. Request errors: "
             "`BAD_USER_INPUT`, for example if the ID is not a UUID.",
             """
             {
@@ -65,7 +64,9 @@ class EventTypeQueries:
     async def event_type(
         self,
         info: Info,
-        by: Annotated[EventTypeBy, strawberry.argument(description="ID or type.")],
+        by: Annotated[
+            EventTypeBy, strawberry.argument(description="ID or type of the event type.")
+        ],
     ) -> EventType | None:
         key = _parse_event_type_key(self, info.context, by)
         if isinstance(key, UUID):
@@ -78,7 +79,7 @@ class EventTypeQueries:
     @strawberry.field(
         description=with_example(
             "Event types of the organization, in order of creation. An event type defines the "
-            "fields of its events. Events can also be logged without one: they are then "
+            "fields of its events. Events of other types can also be logged; they are "
             "free-form.\n\n"
             "Requires EVENT_READ, EVENT_CREATE or EVENT_TYPE_MANAGE. Request errors: "
             "`INVALID_CURSOR`, `BAD_USER_INPUT`.",
@@ -99,7 +100,7 @@ class EventTypeQueries:
         filter: Annotated[
             EventTypeFilter | None,
             strawberry.argument(
-                description="Conditions that the event types must meet. Null lists all."
+                description="Conditions on the event types. All event types if omitted."
             ),
         ] = None,
         first: First = 20,

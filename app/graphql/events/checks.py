@@ -15,10 +15,10 @@ from app.graphql.types.user_error import UserError, to_user_errors
 from app.services.events import checks
 
 
-@strawberry.type(description="Result that `logEvent` would have, without logging the event.")
+@strawberry.type(description="Result of a dry run of `logEvent`.")
 class EventCheck:
     accepted: bool = strawberry.field(
-        description="Whether `logEvent` would succeed: store the event, or recognize it as a "
+        description="Whether `logEvent` would accept the event: store it, or recognize it as a "
         "replay or a counted duplicate."
     )
     visible_fields: list[str] = strawberry.field(
@@ -30,14 +30,15 @@ class EventCheck:
         "a free-form event."
     )
     duplicate_of: Event | None = strawberry.field(
-        description="Event of which a duplication rule finds this one to be a duplicate. Null "
-        "for a new event, for a replay (same `source` and `sourceId`), and without EVENT_READ."
+        description="Original event, if a duplication rule would find this event to be a "
+        "duplicate. Null if no rule would, for a replay (same `source` and `sourceId`), and if "
+        "the caller lacks EVENT_READ."
     )
     warnings: list[UserError] = strawberry.field(
         description="Warnings that `logEvent` would return."
     )
     user_errors: list[UserError] = strawberry.field(
-        description="Errors that `logEvent` would return. Empty if it would succeed."
+        description="Errors that `logEvent` would return. Empty if `accepted` is true."
     )
 
 
@@ -45,8 +46,9 @@ class EventCheck:
 class CheckQueries:
     @strawberry.field(
         description=with_example(
-            "Result that `logEvent` would have, without logging the event. A form can use it to "
-            "show visible and missing fields before anything is sent.\n\n"
+            "Result of a dry run of `logEvent`: the event is validated but not logged. A form can "
+            "use it to show which fields are visible, and which required values are missing, "
+            "before the event is logged.\n\n"
             "Requires EVENT_CREATE.",
             """
             {

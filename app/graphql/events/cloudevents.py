@@ -17,17 +17,15 @@ from app.services.events import cloud_event_pages, cloudevents
 
 
 @strawberry.type(
-    description="A page of events in CloudEvents format. Pages are numbered from 0, as in "
-    "FDPlan's events API."
+    description="A page of events in CloudEvents format. Pages are numbered from 0, as in the "
+    "events API of FDPlan."
 )
 class CloudEventPage:
     events: list[JSON] = strawberry.field(
         description="Events of this page in CloudEvents 1.0 JSON format, earliest `time` first."
     )
     total: int = strawberry.field(description="Number of events on all pages.")
-    page_size: int = strawberry.field(
-        description="Maximum number of events on a page, as requested."
-    )
+    page_size: int = strawberry.field(description="Requested maximum number of events on a page.")
     page_number: int = strawberry.field(description="Number of this page, starting at 0.")
 
 
@@ -65,8 +63,8 @@ class CloudEventQueries:
     @strawberry.field(
         description=with_example(
             "Events in CloudEvents format, earliest first, with the arguments and the numbered "
-            "pages of FDPlan's events API. All given conditions must hold. Use `events` for other "
-            "conditions and for pagination by cursor.\n\n"
+            "pages of the events API of FDPlan. All given conditions must hold. Use `events` for "
+            "other conditions, and for pagination by cursor.\n\n"
             "Requires EVENT_READ. Request errors: `BAD_USER_INPUT` for an invalid argument.",
             """
             {
@@ -85,15 +83,16 @@ class CloudEventQueries:
         planning_tags: Annotated[
             list[str] | None,
             strawberry.argument(
-                description="Planning tags that the events must all have, in the form "
-                "`name:identifier`. At most 100 by default. An empty list matches no event."
+                description="Tags to match: the event has all of them. By default, at most 100 "
+                "tags of at most 255 characters each. Planning tags of FDPlan have the form "
+                "`name:identifier`. No condition if omitted; an empty list matches no event."
             ),
         ] = None,
         study_id: Annotated[
             str | None,
             strawberry.argument(
-                description="Study of the events: they must have the planning tag "
-                "`StudyId:<studyId>`.",
+                description="Identifier of the study of the events, which must have the tag "
+                "`StudyId:<studyId>`. No condition if omitted.",
                 deprecation_reason='Use planningTags: "StudyId:<id>".',
             ),
         ] = None,
@@ -102,22 +101,23 @@ class CloudEventQueries:
             strawberry.argument(
                 name="from",
                 description="Earliest time at which the events occurred, inclusive. Must be "
-                "1980-01-01T00:00:00Z or later, and before `to`. If omitted: 10 days before `to` "
-                "or before now, whichever is earlier.",
+                "1980-01-01T00:00:00Z or later, and before `to`. Defaults to 10 days before `to` "
+                "or before the current time, whichever is earlier.",
             ),
         ] = None,
         end: Annotated[
             datetime | None,
             strawberry.argument(
                 name="to",
-                description="Latest time at which the events occurred, inclusive. Now if omitted.",
+                description="Latest time at which the events occurred, inclusive. Defaults to the "
+                "current time.",
             ),
         ] = None,
         type: Annotated[
             str | None,
             strawberry.argument(
-                description="Type of the events. A value that ends with `*` is a prefix: "
-                "`com.slb.cloud.fdplan.*`."
+                description="Type of the events. A value that ends with `*` is a prefix, such as "
+                "`com.slb.cloud.fdplan.*`. All types if omitted."
             ),
         ] = None,
         page_size: Annotated[
@@ -130,8 +130,8 @@ class CloudEventQueries:
         page_number: Annotated[
             int | None,
             strawberry.argument(
-                description="Number of the page, starting at 0. 0 if omitted. A page after the "
-                "last one is empty."
+                description="Number of the page, starting at 0. Default 0. A page after the last "
+                "page is empty."
             ),
         ] = 0,
     ) -> CloudEventPage:
@@ -143,10 +143,10 @@ class CloudEventQueries:
 class CloudEventMutations:
     @strawberry.mutation(
         description=with_example(
-            "Logs events in CloudEvents JSON format, version 1.0 or 0.3, at most 500 by default, "
-            "as `logEvents` does. An event whose `source` and `id` were "
-            "already logged is not stored again. A malformed event is "
-            "rejected and does not stop the others.\n\n"
+            "Logs events in CloudEvents JSON format (version 1.0 or 0.3), at most 500 by default, "
+            "as `logEvents` does. An event whose `source` and `id` were already logged is not "
+            "stored again. A malformed event is rejected, but does not prevent the others from "
+            "being logged.\n\n"
             "Requires EVENT_CREATE. User errors: those of `logEvents`, with the attribute names "
             'of CloudEvents in `path`, such as `["events", "3", "planningtags"]`.',
             """
@@ -170,7 +170,7 @@ class CloudEventMutations:
         self,
         info: Info,
         events: Annotated[
-            list[JSON], strawberry.argument(description="CloudEvents, each a JSON object.")
+            list[JSON], strawberry.argument(description="CloudEvents to log, each a JSON object.")
         ],
     ) -> LogEventsPayload:
         error_payload = LogEventsPayload.check_batch_size(len(events), info.context, "events")

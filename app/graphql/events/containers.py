@@ -30,25 +30,26 @@ from app.services.events import events
 )
 class ContainerEventInput:
     event_type: ContainerActivity = strawberry.field(
-        description="Activity that the event reports. It determines the type of the event."
+        description="Activity that the event reports. It determines `Event.type`: ACCESS becomes "
+        "`container.access`."
     )
     timestamp: datetime | None = strawberry.field(
         default=None,
-        description="Time at which the activity took place (`Event.occurredAt`), by default at "
-        "most 300 seconds in the future. Now if omitted.",
+        description="Time of the activity (`Event.occurredAt`), at most 300 seconds in the future "
+        "by default. Defaults to the current time.",
     )
     status: Outcome | None = strawberry.field(
         default=None,
-        description="Outcome of the activity (`Event.outcome`). Not reported if omitted.",
+        description="Outcome of the activity (`Event.outcome`). None if omitted.",
     )
     severity: str | None = strawberry.field(
         default=None,
-        description="Severity as text, interpreted as in LogEventInput. INFO if omitted.",
+        description="Severity in text form, as in `LogEventInput.severity`. INFO if omitted.",
     )
     fields: JSON | None = strawberry.field(
         default=None,
-        description="Custom values by field name, a JSON object of at most 64 KiB by default. "
-        "None if omitted.",
+        description="Custom values by field name: a JSON object of at most 64 KiB by default. "
+        "Empty if omitted.",
     )
 
 
@@ -56,8 +57,8 @@ class ContainerEventInput:
 class ContainerMutations:
     @strawberry.mutation(
         description=with_example(
-            "Logs an event about a container. It does what `logEvent` does, with the type "
-            "`container.access`, `container.block`, `container.create` or `container.expire` and "
+            "Logs an event about a container, as `logEvent` does. The event has the type "
+            "`container.access`, `container.block`, `container.create` or `container.expire`, and "
             "an entity of type `Container`.\n\n"
             "Requires EVENT_CREATE. User errors: those of `logEvent`.",
             """
@@ -79,7 +80,7 @@ class ContainerMutations:
         container_id: Annotated[
             str,
             strawberry.argument(
-                description="Identifier of the container. At most 255 characters by default."
+                description="Identifier of the container, at most 255 characters by default."
             ),
         ],
         event: Annotated[ContainerEventInput, strawberry.argument(description="Event to log.")],

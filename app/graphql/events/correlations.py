@@ -29,11 +29,11 @@ RelatedIds = Annotated[
 class CorrelationMutations:
     @strawberry.mutation(
         description=with_example(
-            "Links an event to other events. Links that already exist stay unchanged. Either all "
+            "Links an event to other events. Links that already exist are not changed. Either all "
             "links are created or none.\n\n"
             "Requires EVENT_UPDATE. User errors: `NOT_FOUND` for an unknown event, "
-            "`INVALID_INPUT` for too many IDs or a link of an event to itself, `CYCLE` if an "
-            "event would become its own cause.",
+            "`INVALID_INPUT` if there are too many IDs or the event itself is among them, `CYCLE` "
+            "if an event would become its own cause.",
             """
             mutation {
               correlateEvents(
@@ -55,9 +55,9 @@ class CorrelationMutations:
         relation: Annotated[
             Relation | None,
             strawberry.argument(
-                description="Relation of the other events to the event: with CAUSED_BY they are "
-                "its causes, with CAUSE_OF its effects. RELATED, which has no direction, if "
-                "omitted."
+                description="Relation of the other events to the event: with CAUSED_BY, they are "
+                "causes of the event; with CAUSE_OF, they are effects of the event. Defaults to "
+                "RELATED."
             ),
         ] = Relation.RELATED,
     ) -> EventPayload:
@@ -68,10 +68,10 @@ class CorrelationMutations:
 
     @strawberry.mutation(
         description=with_example(
-            "Removes links between an event and other events. A link that does not exist is not "
-            "an error. Either all links are removed or none.\n\n"
+            "Removes links between an event and other events. Links that do not exist are "
+            "ignored. Either all links are removed or none.\n\n"
             "Requires EVENT_UPDATE. User errors: `NOT_FOUND` for an unknown event, "
-            "`INVALID_INPUT` for too many IDs or the ID of the event itself.",
+            "`INVALID_INPUT` if there are too many IDs or the event itself is among them.",
             """
             mutation {
               uncorrelateEvents(
@@ -92,7 +92,8 @@ class CorrelationMutations:
         relation: Annotated[
             Relation | None,
             strawberry.argument(
-                description="Relation of the links to remove. Links of every relation if omitted."
+                description="Relation of the links to remove. All links between the events if "
+                "omitted."
             ),
         ] = None,
     ) -> EventPayload:

@@ -23,7 +23,7 @@ async def _get_entity(counted: EventCount, _context: Context) -> Entity | None:
 
 
 @strawberry.type(
-    description="Number of events that have the same values of the attributes in `by` and, with "
+    description="Number of events that have the same values for the attributes in `by` and, with "
     "`every`, occurred in the same time bucket."
 )
 class EventCount:
@@ -53,8 +53,8 @@ class EventCount:
         description="Whether the events are acknowledged. Null unless `by` contains ACKNOWLEDGED."
     )
     bucket: datetime | None = strawberry.field(
-        description="Start of the time bucket. Buckets are aligned to 1970-01-01T00:00:00Z. Null "
-        "without `every`."
+        description="Start of the time bucket. Time buckets are aligned to 1970-01-01T00:00:00Z. "
+        "Null without `every`."
     )
     count: int = strawberry.field(description="Number of events.")
 
@@ -99,9 +99,10 @@ async def _fetch_event_counts(
 class EventCountQueries:
     @strawberry.field(
         description=with_example(
-            "Numbers of stored events, grouped by attributes and over time. Without `every`, the "
-            "largest numbers come first; with `every`, the earliest time bucket comes first. "
-            "Groups and buckets without events are omitted.\n\n"
+            "Numbers of stored events, grouped by attributes and, with `every`, by time. They are "
+            "ordered by number, largest first; with `every`, by time bucket, earliest first, and "
+            "then by number, largest first. Groups and time buckets without events are "
+            "omitted.\n\n"
             "Requires EVENT_READ. Request errors: `BAD_USER_INPUT` for an argument out of range.",
             """
             {
@@ -121,8 +122,8 @@ class EventCountQueries:
         by: Annotated[
             list[EventDimension],
             strawberry.argument(
-                description="Attributes to group by. Each combination of their values is a row. "
-                "An empty list gives a single group."
+                description="Attributes by which events are grouped: one row for each combination "
+                "of their values. With an empty list, all events form a single group."
             ),
         ],
         filter: Annotated[
@@ -132,16 +133,16 @@ class EventCountQueries:
         every: Annotated[
             timedelta | None,
             strawberry.argument(
-                description="Length of the time buckets by `occurredAt`, in whole seconds and at "
-                "least `PT1M`. Requires `from` and `to` in `filter.occurredAt`. No buckets if "
-                "omitted."
+                description="Length of the time buckets into which events are grouped by "
+                "`occurredAt`: a whole number of seconds, at least `PT1M`. Requires `from` and "
+                "`to` in `filter.occurredAt`. No time buckets if omitted."
             ),
         ] = None,
         first: Annotated[
             int | None,
             strawberry.argument(
-                description="Maximum number of rows. Default 100, minimum 1, maximum 1,000, with "
-                "`every` 10,000 (configurable)."
+                description="Maximum number of rows to return. Default 100, minimum 1, maximum "
+                "1,000, or 10,000 with `every` (configurable)."
             ),
         ] = 100,
     ) -> list[EventCount]:

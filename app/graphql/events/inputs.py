@@ -19,7 +19,7 @@ from app.graphql.types.event_filter import EntityInput
 
 @strawberry.input(
     description=with_example(
-        "An event to log. Omitted and null values have the same meaning.",
+        "An event to log. A null attribute is treated as omitted.",
         """
         {
           type: "flaring.incident"
@@ -36,84 +36,84 @@ from app.graphql.types.event_filter import EntityInput
 class LogEventInput:
     event_type_id: strawberry.ID | None = strawberry.field(
         default=None,
-        description="ID of the event type, an alternative to `type`. If both are given, they must "
-        "name the same event type. An unknown ID is a `NOT_FOUND` error.",
+        description="ID of the event type, as an alternative to `type`. If both are given, they "
+        "must identify the same event type. An unknown ID is rejected with `NOT_FOUND`.",
     )
     type: str | None = strawberry.field(
         default=None,
-        description="CloudEvents type of the event, by default at most 255 characters. Must not "
-        "end with `*`. If an event type is registered under this name, the event is validated "
-        "against it; otherwise the event is free-form. If omitted: the type of `eventTypeId`, or "
-        "`notice`.",
+        description="CloudEvents type of the event: one line, at most 255 characters by default, "
+        "not ending with `*`. If an event type with this type exists, the event is validated "
+        "against it; otherwise the event is free-form. Defaults to the type of `eventTypeId`, or "
+        "to `notice`.",
     )
     entity: EntityInput | None = strawberry.field(
         default=None, description="Entity that the event is about. None if omitted."
     )
     severity: str | None = strawberry.field(
         default=None,
-        description="Severity as text, in upper or lower case. `error`, `failure` and `red` mean "
-        "ERROR; `warn`, `warning` and `yellow` mean WARN; `success`, `successful` and `green` "
-        "mean SUCCESS; `info` and `blue` mean INFO. The operator of the server can add words. Any "
+        description="Severity in text form; case is ignored. `error`, `failure` and `red` mean "
+        "ERROR; `warn`, `warning` and `yellow` mean WARN; `info` and `blue` mean INFO; `success`, "
+        "`successful` and `green` mean SUCCESS. The operator of the server can add words. Any "
         "other text means INFO, with the warning `SEVERITY_UNKNOWN`. INFO if omitted or blank. "
-        "`Event.severityText` is the text as it was sent.",
+        "`Event.severityText` returns the text as it was sent.",
     )
     summary: str | None = strawberry.field(
         default=None,
-        description="Short description of the event, by default at most 1,000 characters. If "
-        "omitted: the name of the event type, or the `type` of a free-form event.",
+        description="Short description of the event, at most 1,000 characters by default. "
+        "Defaults to the name of the event type, or to the `type` of a free-form event.",
     )
     content: str | None = strawberry.field(
         default=None,
-        description="Full description of the event, by default at most 100,000 characters. None "
+        description="Full description of the event, at most 100,000 characters by default. None "
         "if omitted.",
     )
     source: str | None = strawberry.field(
         default=None,
         description="Producer of the event, as in CloudEvents: a URI-reference such as "
-        "`/services/flare-monitor`, by default at most 255 characters. If omitted: the name of "
-        "the credential, percent-encoded.",
+        "`/services/flare-monitor`, at most 255 characters by default. Defaults to the "
+        "percent-encoded name of the credential.",
     )
     subject: str | None = strawberry.field(
         default=None,
-        description="Subject of the event within its source, as in CloudEvents, by default at "
-        "most 255 characters. None if omitted.",
+        description="Subject of the event within its source, as in CloudEvents, at most 255 "
+        "characters by default. None if omitted.",
     )
     outcome: Outcome | None = strawberry.field(
         default=None,
-        description="Outcome of the activity that the event reports. Not reported if omitted.",
+        description="Outcome of the activity that the event reports. None if omitted.",
     )
     occurred_at: datetime | None = strawberry.field(
         default=None,
-        description="Time at which the event occurred, by default at most 300 seconds in the "
-        "future. Now if omitted.",
+        description="Time at which the event occurred, at most 300 seconds in the future by "
+        "default. Defaults to the current time.",
     )
     fields: JSON | None = strawberry.field(
         default=None,
-        description="Custom values by field name, a JSON object of at most 64 KiB by default. "
-        "They are validated if the event type is registered; a free-form event can have any. None "
-        "if omitted.",
+        description="Custom values by field name: a JSON object of at most 64 KiB by default. If "
+        "an event type with this `type` exists, the values are validated against the fields of "
+        "the event type; a free-form event can have any values. Empty if omitted.",
     )
     tags: list[str] | None = strawberry.field(
         default=None,
-        description="Labels of the event, by default at most 100 non-empty texts, such as "
-        "`StudyId:01ED4CMJ4N9N504E3QJT1A68JY`. None if omitted.",
+        description="Tags of the event, such as `StudyId:01ED4CMJ4N9N504E3QJT1A68JY`. By default, "
+        "at most 100 tags of 1 to 255 characters each. Duplicate tags are stored once. No tags if "
+        "omitted.",
     )
     notification: bool | None = strawberry.field(
         default=None,
         description="Whether the event is a notification: listed by `notifications` and delivered "
-        "by `notificationAdded`. False if omitted.",
+        "by `notificationAdded`. Defaults to false.",
     )
     acknowledged: bool | None = strawberry.field(
         default=None,
-        description="Whether the event is logged as already acknowledged by the caller. False if "
-        "omitted.",
+        description="Whether the event is logged as acknowledged by the caller. Defaults to false.",
     )
     source_id: str | None = strawberry.field(
         default=None,
-        description="Identifier that the producer gives the event, by default at most 255 "
-        "characters. It makes retries safe: an event with the same `source`, `sourceId` and "
-        "content as an earlier one is not stored again, and the earlier event is returned with "
-        "`duplicate: true`. With other content, the error is `CONFLICT`. None if omitted.",
+        description="Identifier that the producer gives the event, at most 255 characters by "
+        "default. It makes retries safe: if an event with the same `source`, `sourceId` and "
+        "content was already logged, nothing is stored, and the earlier event is returned with "
+        "`duplicate: true`. If the content differs, the error is `CONFLICT`. None if omitted.",
     )
 
     def to_domain(self) -> EventDraft:
@@ -155,7 +155,8 @@ _PYTHON_NAMES = {
 
 @strawberry.input(
     description=with_example(
-        "Changes to an event. An omitted attribute keeps its value.",
+        "Changes to an event. An omitted attribute keeps its value; null clears an optional "
+        "attribute.",
         """
         {
           id: "01971f4e-8a2b-7c3d-9e4f-5a6b7c8d9e0f"
@@ -174,40 +175,41 @@ class UpdateEventInput:
         "version if omitted.",
     )
     entity: strawberry.Maybe[EntityInput | None] = strawberry.field(
-        description="Entity that the event is about. Null removes it."
+        description="New entity that the event is about. Null removes the entity."
     )
     severity: strawberry.Maybe[str | None] = strawberry.field(
-        description="Severity as text, interpreted as in LogEventInput: an unknown text means "
-        "INFO, with the warning `SEVERITY_UNKNOWN`. Must not be null."
+        description="New severity in text form, as in `LogEventInput.severity`. Unknown text "
+        "means INFO, with the warning `SEVERITY_UNKNOWN`. Must not be null."
     )
     summary: strawberry.Maybe[str | None] = strawberry.field(
-        description="Short description of the event, by default at most 1,000 characters. Must "
-        "not be null."
+        description="New short description of the event, at most 1,000 characters by default. "
+        "Must not be null."
     )
     content: strawberry.Maybe[str | None] = strawberry.field(
-        description="Full description of the event, by default at most 100,000 characters. Null "
-        "removes it."
+        description="New full description of the event, at most 100,000 characters by default. "
+        "Null removes the description."
     )
     outcome: strawberry.Maybe[Outcome | None] = strawberry.field(
-        description="Outcome of the activity that the event reports. Null removes it."
+        description="New outcome of the activity that the event reports. Null removes the outcome."
     )
     occurred_at: strawberry.Maybe[datetime | None] = strawberry.field(
-        description="Time at which the event occurred, by default at most 300 seconds in the "
-        "future. Must not be null."
+        description="New time at which the event occurred, at most 300 seconds in the future by "
+        "default. Must not be null."
     )
     fields: strawberry.Maybe[JSON | None] = strawberry.field(
-        description="Custom values to set, by field name, a JSON object. Other values stay "
-        "unchanged, and a null value removes the field's value. Null instead of an object removes "
-        "all values."
+        description="New custom values by field name: a JSON object. The values of omitted fields "
+        "are not changed; a null value removes the value of its field. Null instead of an object "
+        "removes all values. All values of the event together can have at most 64 KiB of JSON by "
+        "default."
     )
     tags: strawberry.Maybe[list[str] | None] = strawberry.field(
-        description="Planning tags that replace all tags of the event, by default at most 100. "
-        "Null removes all tags."
+        description="New tags of the event. By default, at most 100 tags of 1 to 255 characters "
+        "each. Duplicate tags are stored once. Replaces the whole list. Null removes all tags."
     )
     notification: strawberry.Maybe[bool | None] = strawberry.field(
-        description="Whether the event is a notification. A change from false to true adds the "
-        "event to the top of `notifications` and delivers it by `notificationAdded`. Must not be "
-        "null."
+        description="Whether the event is a notification. A change from false to true puts the "
+        "event at the top of `notifications`, and `notificationAdded` delivers it; a change to "
+        "false removes it from `notifications`. Must not be null."
     )
 
     def to_domain(self) -> dict[str, Any]:

@@ -35,23 +35,23 @@ def _resolve_event(root: strawberry.Parent[LogEventPayload]) -> Event | None:
 class LogEventPayload:
     event: Event | None = strawberry.field(
         resolver=_resolve_event,
-        description="The stored event, or the earlier event if this one was a replay or a counted "
-        "duplicate. Null if the event was rejected, if the earlier event has been deleted, and if "
-        "it is an earlier event and the caller lacks EVENT_READ.",
+        description="The stored event or, for a replay or a counted duplicate, the earlier event. "
+        "Null if the event was rejected. An earlier event is null if it has been deleted or the "
+        "caller lacks EVENT_READ.",
         metadata=declare_source(InMemoryRow("row")),
     )
     duplicate: bool = strawberry.field(
-        description="Whether the event was logged before: true for a replay (same `source`, "
-        "`sourceId` and content) and for a duplicate that a COUNT or FLAG rule found."
+        description="Whether the event repeats an earlier event: true for a replay (same "
+        "`source`, `sourceId` and content) and for a duplicate that a COUNT or FLAG rule found."
     )
     warnings: list[UserError] = strawberry.field(
-        description="Problems that did not prevent the event from being accepted: values of "
-        "hidden fields that were dropped (`FIELD_HIDDEN`), violations of guard rules with the "
-        "enforcement WARN (`GUARD_REJECTED`), a deprecated event type (`EVENT_TYPE_CLOSED`), and "
-        "an unknown severity (`SEVERITY_UNKNOWN`)."
+        description="Problems that did not cause the event to be rejected: dropped values of "
+        "hidden fields (`FIELD_HIDDEN`), violations of guard rules with the enforcement mode WARN "
+        "(`GUARD_REJECTED`), a deprecated event type (`EVENT_TYPE_CLOSED`) and an unknown "
+        "severity (`SEVERITY_UNKNOWN`). Empty if the event was rejected."
     )
     user_errors: list[UserError] = strawberry.field(
-        description="Errors for which the event was rejected. Empty on success."
+        description="Errors that caused the event to be rejected. Empty on success."
     )
 
     row: strawberry.Private[tables.Event | None]
@@ -72,20 +72,22 @@ class LogEventPayload:
 @strawberry.type(description="Result of logging several events.")
 class LogEventsPayload:
     results: list[LogEventPayload] = strawberry.field(
-        description="One result for each event, in the order of the input."
+        description="One result for each event, in the order of the input. Empty if the call was "
+        "rejected as a whole."
     )
     accepted: int = strawberry.field(
         description="Number of events that were stored, including duplicates that a FLAG rule "
-        "marked. `accepted`, `duplicates` and `rejected` add up to the number of results."
+        "marked. The sum of `accepted`, `duplicates` and `rejected` is the number of results."
     )
     duplicates: int = strawberry.field(
-        description="Number of events that were not stored again: their `sourceId` was already "
-        "logged, or a COUNT rule counted them as duplicates."
+        description="Number of events that were accepted but not stored: replays of logged "
+        "events, and duplicates that a COUNT rule counted."
     )
     rejected: int = strawberry.field(description="Number of events that were rejected.")
     user_errors: list[UserError] = strawberry.field(
-        description="Errors of the whole call, after which nothing was stored: `INVALID_INPUT` if "
-        "there are too many events. Errors of single events are in `results`."
+        description="Errors that caused the call to be rejected as a whole, so that nothing was "
+        "stored: `INVALID_INPUT` if there are too many events. Errors of individual events are in "
+        "`results`."
     )
 
     @classmethod
@@ -124,8 +126,8 @@ class LogEventsPayload:
 @strawberry.type(description="Result of changing an event.")
 class EventPayload:
     event: Event | None = strawberry.field(
-        description="The event after the change; for `deleteEvent`, its last state. Null if there "
-        "are errors."
+        description="The event after the change, or the last state of a deleted event. Null if "
+        "the change was rejected."
     )
     user_errors: list[UserError] = strawberry.field(
         description="Errors that prevented the change. Empty on success."
@@ -142,12 +144,13 @@ class EventPayload:
 @strawberry.type(description="Result of updating an event.")
 class UpdateEventPayload:
     event: Event | None = strawberry.field(
-        description="The event after the update. Null if there are errors."
+        description="The event after the update. Null if the update was rejected."
     )
     warnings: list[UserError] = strawberry.field(
-        description="Problems that did not prevent the update: values of hidden fields that were "
-        "dropped (`FIELD_HIDDEN`), violations of guard rules with the enforcement WARN "
-        "(`GUARD_REJECTED`), and an unknown severity (`SEVERITY_UNKNOWN`)."
+        description="Problems that did not prevent the update: dropped values of hidden fields "
+        "(`FIELD_HIDDEN`), violations of guard rules with the enforcement mode WARN "
+        "(`GUARD_REJECTED`) and an unknown severity (`SEVERITY_UNKNOWN`). Empty if the update was "
+        "rejected."
     )
     user_errors: list[UserError] = strawberry.field(
         description="Errors that prevented the change. Empty on success."
@@ -176,12 +179,13 @@ EventId = Annotated[strawberry.ID, strawberry.argument(description="ID of the ev
 class EventMutations:
     @strawberry.mutation(
         description=with_example(
-            "Logs an event: validates it against its event type and the guard rules, applies the "
-            "duplication rules, and stores it durably before the response is sent.\n\n"
+            "Logs an event: validates the event against its event type and the guard rules, "
+            "applies the duplication rules, and stores the event durably before the response is "
+            "sent.\n\n"
             "Requires EVENT_CREATE. User errors: `INVALID_INPUT`, `NOT_FOUND` for an unknown "
             "event type, `EVENT_TYPE_CLOSED`, `FIELD_REQUIRED`, `FIELD_INVALID`, `FIELD_UNKNOWN`, "
-            "`GUARD_REJECTED`, `DUPLICATE`, and `CONFLICT` if the `sourceId` was used for other "
-            "content.",
+            "`GUARD_REJECTED`, `DUPLICATE`, and `CONFLICT` if the `sourceId` was already used for "
+            "different content.",
             """
             mutation {
               logEvent(
@@ -205,9 +209,9 @@ class EventMutations:
 
     @strawberry.mutation(
         description=with_example(
-            "Logs several events in one transaction, at most 500 by default. A rejected event "
-            "does not stop the others. Accepted events are stored durably before the response is "
-            "sent.\n\n"
+            "Logs several events, at most 500 by default, in one transaction. A rejected event "
+            "does not prevent the others from being logged. Accepted events are stored durably "
+            "before the response is sent.\n\n"
             "Requires EVENT_CREATE. User errors: `INVALID_INPUT` if there are too many events; in "
             "`results`, those of `logEvent`.",
             """
@@ -236,10 +240,11 @@ class EventMutations:
 
     @strawberry.mutation(
         description=with_example(
-            "Updates an event. Its fields are validated against the version of the event type "
-            "that it was logged with, and the published guard rules apply.\n\n"
-            "Requires EVENT_UPDATE. User errors: `NOT_FOUND`, `CONFLICT` if the event has another "
-            "version than `ifVersion`, `INVALID_INPUT`, `FIELD_REQUIRED`, `FIELD_INVALID`, "
+            "Updates an event. New custom values are validated against the version of the event "
+            "type that the event was logged with, and the updated event is validated against the "
+            "published guard rules.\n\n"
+            "Requires EVENT_UPDATE. User errors: `NOT_FOUND`, `CONFLICT` if the version of the "
+            "event is not `ifVersion`, `INVALID_INPUT`, `FIELD_REQUIRED`, `FIELD_INVALID`, "
             "`FIELD_UNKNOWN`, `GUARD_REJECTED`.",
             """
             mutation {
@@ -258,7 +263,7 @@ class EventMutations:
         info: Info,
         input: Annotated[
             UpdateEventInput,
-            strawberry.argument(description="Event to update, and its new values."),
+            strawberry.argument(description="Changes to the event."),
         ],
     ) -> UpdateEventPayload:
         event_id = parse_id(input.id)
@@ -281,8 +286,10 @@ class EventMutations:
 
     @strawberry.mutation(
         description=with_example(
-            "Deletes an event and returns its last state. Its entries in the change log remain.\n\n"
-            "Requires EVENT_DELETE. User errors: `NOT_FOUND`, `INVALID_INPUT` for a malformed ID.",
+            "Deletes an event and returns its last state. The entries about the event in the "
+            "change log are kept.\n\n"
+            "Requires EVENT_DELETE. User errors: `NOT_FOUND`, `INVALID_INPUT` if the ID is not a "
+            "UUID.",
             """
             mutation {
               deleteEvent(id: "01971f4e-8a2b-7c3d-9e4f-5a6b7c8d9e0f") {
@@ -298,17 +305,18 @@ class EventMutations:
 
     @strawberry.mutation(
         description=with_example(
-            "Deletes all events that the filter selects and that were recorded before a time: by "
-            "default at most 10,000 events in one call, those with the smallest IDs first. First "
-            "count the events with `events { totalCount }`, then pass the count as "
-            "`expectedCount`: if the filter selects another number of events, nothing is deleted. "
-            "With the same `recordedBefore` in both, events that are logged meanwhile do not "
-            "change the number.\n\n"
-            "Events are deleted in transactions of 500. If a call fails with a request error, some "
-            "of the events may be deleted. The entries of deleted events in the change log "
-            "remain.\n\n"
-            "Requires EVENT_DELETE. User errors: `CONFLICT` with the number of events if it is not "
-            "`expectedCount`. Request errors: `BAD_USER_INPUT`.",
+            "Deletes the events that a filter selects and that were logged before "
+            "`recordedBefore`. One call deletes at most 10,000 events by default, the oldest "
+            "first. First count the events with `events { totalCount }`, then pass the count as "
+            "`expectedCount`: if a different number of events is selected, nothing is deleted. "
+            "Choose a past time as `recordedBefore`, and count with the same time as "
+            "`recordedAt.to`, so that events that are logged in the meantime do not change the "
+            "number.\n\n"
+            "Events are deleted in transactions of 500. If a call fails with a request error, "
+            "some of the events may already be deleted. The entries about deleted events in the "
+            "change log are kept.\n\n"
+            "Requires EVENT_DELETE. User errors: `CONFLICT` with the number of selected events if "
+            "it is not `expectedCount`. Request errors: `BAD_USER_INPUT`.",
             """
             mutation {
               deleteEvents(
@@ -332,22 +340,20 @@ class EventMutations:
         info: Info,
         filter: Annotated[
             EventFilter,
-            strawberry.argument(
-                description="Filter that selects the events. `{}` selects all events."
-            ),
+            strawberry.argument(description="Conditions on the events. `{}` selects all events."),
         ],
         expected_count: Annotated[
             int,
             strawberry.argument(
-                description="Number of events that the filter must select, those beyond the limit "
-                "of a call included."
+                description="Number of events that must be selected, including those beyond the "
+                "limit of one call; otherwise the error is `CONFLICT`."
             ),
         ],
         recorded_before: Annotated[
             datetime | None,
             strawberry.argument(
                 description="Exclusive upper bound of `recordedAt`: only events that were logged "
-                "before this time are deleted. Defaults to the time of the call."
+                "before this time are selected. Defaults to the current time."
             ),
         ] = None,
     ) -> BulkEventPayload:
@@ -363,10 +369,10 @@ class EventMutations:
 
     @strawberry.mutation(
         description=with_example(
-            "Acknowledges an event. Acknowledging it again changes nothing: the first time, "
-            "credential and note are kept.\n\n"
-            "Requires EVENT_UPDATE. User errors: `NOT_FOUND`, `INVALID_INPUT` for a malformed ID "
-            "or a note that is too long.",
+            "Acknowledges an event. If the event is already acknowledged, nothing changes: the "
+            "original time, credential and note are kept.\n\n"
+            "Requires EVENT_UPDATE. User errors: `NOT_FOUND`, `INVALID_INPUT` if the ID is not a "
+            "UUID or the note is too long.",
             """
             mutation {
               acknowledgeEvent(
@@ -387,7 +393,7 @@ class EventMutations:
         note: Annotated[
             str | None,
             strawberry.argument(
-                description="Note on the acknowledgement, by default at most 1,000 characters. "
+                description="Note on the acknowledgement, at most 1,000 characters by default. "
                 "None if omitted."
             ),
         ] = None,
@@ -396,9 +402,10 @@ class EventMutations:
 
     @strawberry.mutation(
         description=with_example(
-            "Removes the acknowledgement of an event. Nothing changes if the event is not "
-            "acknowledged.\n\n"
-            "Requires EVENT_UPDATE. User errors: `NOT_FOUND`, `INVALID_INPUT` for a malformed ID.",
+            "Removes the acknowledgement of an event. If the event is not acknowledged, nothing "
+            "changes.\n\n"
+            "Requires EVENT_UPDATE. User errors: `NOT_FOUND`, `INVALID_INPUT` if the ID is not a "
+            "UUID.",
             """
             mutation {
               unacknowledgeEvent(id: "01971f4e-8a2b-7c3d-9e4f-5a6b7c8d9e0f") {

@@ -58,8 +58,8 @@ class EventQueries:
 
     @strawberry.field(
         description=with_example(
-            "Event with this ID. Null if no event has it.\n\n"
-            "Requires EVENT_READ. Request errors: `BAD_USER_INPUT` for a malformed ID.",
+            "Event with this ID. Null if there is no such event.\n\n"
+            "Requires EVENT_READ. Request errors: `BAD_USER_INPUT` if the ID is not a UUID.",
             """
             {
               event(id: "01971f4e-8a2b-7c3d-9e4f-5a6b7c8d9e0f") { summary severity occurredAt }
@@ -79,8 +79,9 @@ class EventQueries:
 
     @strawberry.field(
         description=with_example(
-            "Event that a producer logged under its own identifier. Null if not found. A "
-            "counted duplicate is not found by its own identifier.\n\n"
+            "Event with this source and identifier, as given by its producer. Null if there is no "
+            "such event. A counted duplicate is not stored as an event, so it cannot be found by "
+            "its own identifier.\n\n"
             "Requires EVENT_READ.",
             """
             {
@@ -100,7 +101,7 @@ class EventQueries:
         source_id: Annotated[
             str,
             strawberry.argument(
-                description="Producer's identifier of the event (`Event.sourceId`)."
+                description="Identifier that the producer gave the event (`Event.sourceId`)."
             ),
         ],
     ) -> Event | None:
@@ -112,8 +113,8 @@ class EventQueries:
 
     @strawberry.field(
         description=with_example(
-            "Entity with this type and identifier, from which its events can be listed. It is "
-            "returned whether or not there are events about it.\n\n"
+            "Entity with this type and identifier, whose events can be listed. The entity is "
+            "returned even if there are no events about it.\n\n"
             "Requires EVENT_READ.",
             """
             {
@@ -133,14 +134,13 @@ class EventQueries:
         type: Annotated[
             str,
             strawberry.argument(
-                description="Type of the entity, for example `Well`. At most 255 characters by "
-                "default."
+                description="Type of the entity, such as `Well`: at most 255 characters by default."
             ),
         ],
         id: Annotated[
             str,
             strawberry.argument(
-                description="Identifier of the entity within its type, for example `well-001`. At "
+                description="Identifier of the entity within its type, such as `well-001`: at "
                 "most 255 characters by default."
             ),
         ],

@@ -32,17 +32,18 @@ from app.services.auth.keys import ApiKeyResult
 )
 class CreateApiKeyInput:
     name: str = strawberry.field(
-        description="Name of the person or system that uses the key. The name is the default "
-        "source of events that are logged with the key, and the actor in the change log. "
-        "Percent-encoded, it has by default at most 255 characters."
+        description="Name of the person or system that uses the key. It is the actor in the "
+        "change log and, percent-encoded, the default `source` of events that are logged with the "
+        "key. At most 255 characters by default, after percent-encoding."
     )
     permissions: list[Permission] = strawberry.field(
-        description="Permissions of the key: at least one. You cannot grant a permission that your "
-        "own credential does not have."
+        description="Permissions that the key grants: at least one. You cannot grant a permission "
+        "that your own credential does not have."
     )
     expires_at: datetime | None = strawberry.field(
         default=None,
-        description="Expiration time of the key, in the future. Null if the key never expires.",
+        description="Expiration time of the key, which must be in the future. Null means that the "
+        "key never expires.",
     )
 
 
@@ -52,9 +53,9 @@ class ApiKeyPayload:
         description="The API key after the change. Null if the change was rejected."
     )
     secret: str | None = strawberry.field(
-        description="Secret of a new key, which requests send in the header "
-        "`Authorization: Bearer <secret>`. It is returned only once, by `createApiKey`, and cannot "
-        "be read later. Null when a key is revoked or the change was rejected."
+        description="Secret of the new key, to send in the header `Authorization: Bearer "
+        "<secret>`. It is returned only once, by `createApiKey`, and cannot be read later. Null "
+        "in the result of `revokeApiKey`, and if the change was rejected."
     )
     user_errors: list[UserError] = strawberry.field(
         description="Errors that prevented the change. Empty on success."
@@ -75,9 +76,9 @@ class ApiKeyMutations:
         description=with_example(
             "Creates an API key in the organization of the request and returns its secret. Store "
             "the secret: it is not returned again.\n\n"
-            "Requires ORGANIZATION_MANAGE. User errors: `INVALID_INPUT`, also for a permission "
-            "that your own credential does not have; `LIMIT_REACHED` if the organization has the "
-            "maximum number of keys that are neither revoked nor expired (100 by default).",
+            "Requires ORGANIZATION_MANAGE. User errors: `INVALID_INPUT`, including for a "
+            "permission that your own credential does not have; `LIMIT_REACHED` if the "
+            "organization has too many keys that are neither revoked nor expired (100 by default).",
             """
             mutation {
               createApiKey(input: { name: "flaring-monitor", permissions: [EVENT_CREATE] }) {
@@ -92,7 +93,7 @@ class ApiKeyMutations:
     async def create_api_key(
         self,
         info: Info,
-        input: Annotated[CreateApiKeyInput, strawberry.argument(description="The key to create.")],
+        input: Annotated[CreateApiKeyInput, strawberry.argument(description="API key to create.")],
     ) -> ApiKeyPayload:
         result = await keys.create(
             info.context.database,
@@ -105,11 +106,12 @@ class ApiKeyMutations:
 
     @strawberry.mutation(
         description=with_example(
-            "Revokes an API key permanently, and ends the WebSocket connections and event streams "
-            "that were opened with it. Revoking a revoked key changes nothing.\n\n"
-            "Requires ORGANIZATION_MANAGE. To revoke a key of all organizations, your credential "
-            "must have all organizations, too; otherwise the request error is `FORBIDDEN`. User "
-            "errors: `NOT_FOUND`, `INVALID_INPUT`.",
+            "Revokes an API key permanently, and closes the WebSocket connections and event "
+            "streams that were opened with the key. If the key is already revoked, nothing "
+            "changes.\n\n"
+            "Requires ORGANIZATION_MANAGE. To revoke a key that gives access to all "
+            "organizations, your own credential must give access to all organizations; otherwise "
+            "the request error is `FORBIDDEN`. User errors: `NOT_FOUND`, `INVALID_INPUT`.",
             """
             mutation {
               revokeApiKey(id: "019a3f5c-7b1e-7000-8000-000000000601") {

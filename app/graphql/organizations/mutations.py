@@ -27,12 +27,13 @@ class OrganizationPayload:
 class OrganizationMutations:
     @strawberry.mutation(
         description=with_example(
-            "Creates an organization (a tenant). To create its first API key, send `createApiKey` "
-            "with the key of the organization in the header `data-partition-id`.\n\n"
-            "Requires ORGANIZATION_MANAGE and a credential for all organizations: the "
-            "administrator's key, or an access token whose organization claim is `*`. Otherwise "
-            "the request error is `FORBIDDEN`. User errors: `ALREADY_EXISTS` if the key is taken, "
-            "`INVALID_INPUT`.",
+            "Creates an organization (a tenant). To create the first API key of the organization, "
+            "send `createApiKey` with the key of the organization in the header "
+            "`data-partition-id`.\n\n"
+            "Requires ORGANIZATION_MANAGE and a credential that gives access to all "
+            "organizations: the administrator's key, or an access token whose organization claim "
+            "is `*`. Otherwise the request error is `FORBIDDEN`. User errors: `ALREADY_EXISTS` if "
+            "the key is taken, `INVALID_INPUT`.",
             """
             mutation {
               createOrganization(key: "permian", name: "Permian Basin") {
@@ -50,14 +51,15 @@ class OrganizationMutations:
             str,
             strawberry.argument(
                 description="Key of the organization in headers and access tokens, unique on the "
-                "server. Visible ASCII characters without spaces, by default at most 255; not `*`."
+                "server: visible ASCII characters without spaces, at most 255 by default. Must "
+                "not be `*`."
             ),
         ],
         name: Annotated[
             str,
             strawberry.argument(
-                description="Display name of the organization: one line, by default at most 255 "
-                "characters."
+                description="Display name of the organization: one line, at most 255 characters "
+                "by default."
             ),
         ],
     ) -> OrganizationPayload:

@@ -61,24 +61,28 @@ async def _resolve_organization(
     return Organization.from_row(row) if key in (None, row.key) else None
 
 
-@strawberry.type(description="Caller of the request: the API key or access token that was sent.")
+@strawberry.type(
+    description="Caller of the request, identified by the API key or access token that was sent."
+)
 class Viewer:
     name: str = strawberry.field(
-        description="Name of the API key, or subject of the access token. The name is the actor in "
-        "the change log."
+        description="Name of the API key, or subject of the access token: the actor in the change "
+        "log."
     )
     organization: Organization = strawberry.field(
-        description="Organization of the request. All data that the request reads or writes "
-        "belongs to it.",
+        description="Organization of the request, to which all data that the request reads or "
+        "writes belongs.",
         metadata=declare_source(ComputedField(_get_organization)),
     )
-    permissions: list[Permission] = strawberry.field(description="Permissions of the credential.")
+    permissions: list[Permission] = strawberry.field(
+        description="Permissions that the credential grants."
+    )
 
     @strawberry.field(
-        description="Organizations that the credential gives access to, ordered by key: by default "
-        "at most 100. To use one of them, send its key in the header `data-partition-id`, on a "
-        "WebSocket connection in the payload of `connection_init`. (FDPlan calls a tenant a data "
-        "partition; its header `slb-data-partition-id` is accepted, too.)",
+        description="Organizations that the credential gives access to, ordered by key: at most "
+        "100 by default. To select an organization, send its key as `data-partition-id`: in a "
+        "header or, on a WebSocket connection, in the payload of `connection_init`. The name "
+        "`slb-data-partition-id`, which FDPlan uses, is also accepted.",
         metadata=declare_source(ComputedField(_list_organizations)),
     )
     async def organizations(self, info: Info) -> list[Organization]:
@@ -90,9 +94,9 @@ class OrganizationQueries:
     @strawberry.field(
         description=with_example(
             "Caller of the request, with its organization and permissions. Use it to test a "
-            "credential, to show who is signed in, and to hide what the caller is not permitted to "
-            "do.\n\n"
-            "Requires a valid credential, without any permission.",
+            "credential, to show who is signed in, and to hide actions that the caller is not "
+            "permitted to perform.\n\n"
+            "Requires a valid credential, but no permission.",
             """
             { viewer { name permissions organization { key name } } }
             """,
@@ -104,8 +108,8 @@ class OrganizationQueries:
 
     @strawberry.field(
         description=with_example(
-            "Organization of the request. Null if `key` is the key of another organization: to "
-            "read that one, choose it with the header `data-partition-id`.\n\n"
+            "Organization of the request. Null if `key` is the key of a different organization: "
+            "to read that organization, send its key in the header `data-partition-id`.\n\n"
             "Requires EVENT_READ or ORGANIZATION_MANAGE.",
             """
             { organization { key name apiKeys { name permissions lastUsedAt } } }
@@ -119,8 +123,8 @@ class OrganizationQueries:
         key: Annotated[
             str | None,
             strawberry.argument(
-                description="Expected key of the organization of the request. If it differs, the "
-                "result is null. Not checked if null or omitted."
+                description="Expected key of the organization of the request. If the key differs, "
+                "the result is null. Not checked if omitted."
             ),
         ] = None,
     ) -> Organization | None:
@@ -128,13 +132,13 @@ class OrganizationQueries:
 
     @strawberry.field(
         description=with_example(
-            "The object with this ID: an event, event type, field of an event type, conditional "
-            "rule, guard rule, duplication rule, API key, or the organization of the request. Null "
-            "if there is no such object in the organization, or the caller is not permitted to "
-            "read it.\n\n"
+            "Object with this ID: an event, event type, field of an event type, conditional rule, "
+            "guard rule, duplication rule or API key, or the organization of the request. Null if "
+            "there is no such object in the organization, or the caller is not permitted to read "
+            "the object.\n\n"
             "Requires EVENT_READ, EVENT_CREATE, EVENT_TYPE_MANAGE, RULE_MANAGE or "
             "ORGANIZATION_MANAGE. Each object also requires the permission to read it. Request "
-            "error: `BAD_USER_INPUT` if the ID is not a UUID.",
+            "errors: `BAD_USER_INPUT` if the ID is not a UUID.",
             """
             {
               node(id: "019a3f5c-7b1e-7000-8000-000000000001") {

@@ -24,8 +24,8 @@ from app.store.reading.pages import parse_page_request
 
 @strawberry.input(
     description=with_example(
-        "A duplication rule (duplication rule) to create. It compares new events only with "
-        "events that are logged after the rule was created.",
+        "A duplication rule to create. It compares new events only with events that were logged "
+        "after the rule was created.",
         """
         {
           name: "Same well, same cause, within 10 minutes"
@@ -39,30 +39,32 @@ from app.store.reading.pages import parse_page_request
 )
 class CreateDuplicationRuleInput:
     name: str = strawberry.field(
-        description="Display name of the rule: one line, by default at most 255 characters."
+        description="Display name of the rule: one line, at most 255 characters by default."
     )
     event_type_id: strawberry.ID | None = strawberry.field(
         default=None,
-        description="ID of the event type to whose events the rule applies. Null applies the rule "
-        "to all events of the organization. Cannot be changed later.",
+        description="ID of the event type to whose events the rule is limited. Null means that "
+        "the rule applies to all events of the organization. Cannot be changed later.",
     )
     fingerprint: list[str] = strawberry.field(
-        description="Paths of the values that must be equal in duplicates: `type`, `entity`, "
+        description="Paths of the attributes that must be equal in duplicates: `type`, `entity`, "
         "`entity.type`, `entity.id`, `source`, `subject`, `severity`, `outcome`, `summary`, "
-        "`content`, `tags`, `fields` or `fields.<name>`. At least 1, by default at most 50, "
-        "without repetition. A rule of an event type accepts only fields of that type. The rule "
-        "does not apply to an event in which all paths are absent."
+        "`content`, `tags`, `fields` or `fields.<name>`. At least one, at most 50 by default, "
+        "without repetitions. In a rule of an event type, `<name>` must be a field of the event "
+        "type. The rule does not apply to an event that has none of the attributes."
     )
     window: timedelta = strawberry.field(
-        description="Maximum time between the original and a duplicate, by `occurredAt`, in either "
-        "direction, as an ISO 8601 duration: from `PT0S` to `P3660D` by default."
+        description="Maximum difference between the `occurredAt` of a duplicate and that of its "
+        "original, in either direction: `PT0S` to `P3660D` by default. `PT0S` matches only events "
+        "with the same `occurredAt`."
     )
-    action: DuplicateAction = strawberry.field(description="Treatment of a duplicate.")
+    action: DuplicateAction = strawberry.field(description="Action taken on a duplicate.")
     escalate: bool | None = strawberry.field(
         default=True,
         description="With COUNT: whether a more severe duplicate raises the severity of the "
-        "original, removes its acknowledgement and, if it has `notification: true`, notifies "
-        "again. See `DuplicationRule.escalate`. Null means true.",
+        "original and removes its acknowledgement. If the duplicate has `notification: true`, the "
+        "original is also delivered again as a notification. See `DuplicationRule.escalate`. Null "
+        "means true.",
     )
     enabled: bool | None = strawberry.field(
         default=True, description="Whether the rule is in effect. Null means true."
@@ -81,9 +83,9 @@ class CreateDuplicationRuleInput:
 
 @strawberry.input(
     description=with_example(
-        "Changes to a duplication rule. An omitted attribute keeps its value. No "
-        "attribute may be null. A new fingerprint or window clears the stored fingerprints of the "
-        "rule, as `resetDuplication` does.",
+        "Changes to a duplication rule. An omitted attribute keeps its value; no attribute can be "
+        "null. A change to `fingerprint` or `window` clears the stored fingerprints of the rule, "
+        "as `resetDuplication` does.",
         """
         { id: "019a3f5c-7b1e-7000-8000-000000000501", window: "PT1H" }
         """,
@@ -92,18 +94,18 @@ class CreateDuplicationRuleInput:
 class UpdateDuplicationRuleInput:
     id: strawberry.ID = strawberry.field(description="ID of the duplication rule.")
     name: strawberry.Maybe[str | None] = strawberry.field(
-        description="New display name: one line, by default at most 255 characters."
+        description="New display name: one line, at most 255 characters by default."
     )
     fingerprint: strawberry.Maybe[list[str] | None] = strawberry.field(
-        description="Paths of the values that must be equal in duplicates, as in "
-        "`CreateDuplicationRuleInput.fingerprint`. Replaces the whole list."
+        description="New paths of the attributes that must be equal in duplicates. Replaces the "
+        "whole list. See `CreateDuplicationRuleInput.fingerprint`."
     )
     window: strawberry.Maybe[timedelta | None] = strawberry.field(
-        description="New maximum time between the original and a duplicate, by `occurredAt`, in "
-        "either direction: from `PT0S` to `P3660D` by default."
+        description="New maximum difference between the `occurredAt` of a duplicate and that of "
+        "its original, in either direction: `PT0S` to `P3660D` by default."
     )
     action: strawberry.Maybe[DuplicateAction | None] = strawberry.field(
-        description="New treatment of a duplicate."
+        description="New action taken on a duplicate."
     )
     escalate: strawberry.Maybe[bool | None] = strawberry.field(
         description="With COUNT: whether a more severe duplicate escalates the original. See "
@@ -127,8 +129,8 @@ class UpdateDuplicationRuleInput:
 @strawberry.type(description="Result of creating, changing or deleting a duplication rule.")
 class DuplicationRulePayload:
     duplication_rule: DuplicationRule | None = strawberry.field(
-        description="The duplication rule after the change; a deleted rule in its last state. Null "
-        "if the change was rejected."
+        description="The duplication rule after the change, or the last state of a deleted rule. "
+        "Null if the change was rejected."
     )
     user_errors: list[UserError] = strawberry.field(
         description="Errors that prevented the change. Empty on success."
@@ -181,9 +183,8 @@ def _build_page_request(
 class DuplicationRuleQueries:
     @strawberry.field(
         description=with_example(
-            "Duplication rules (duplication rules) of the organization, in order of creation. "
-            "This is the order in which they are tried: the first rule that finds a duplicate "
-            "applies.\n\n"
+            "Duplication rules of the organization, in order of creation. Rules are tried in this "
+            "order, and only the first rule that finds an original applies.\n\n"
             "Requires EVENT_READ, EVENT_CREATE or RULE_MANAGE. Request errors: `INVALID_CURSOR`, "
             "`BAD_USER_INPUT`.",
             """
@@ -203,8 +204,8 @@ class DuplicationRuleQueries:
         event_type_id: Annotated[
             strawberry.ID | None,
             strawberry.argument(
-                description="ID of an event type. Lists only its rules, without those that apply "
-                "to all events. Null lists the rules of the organization."
+                description="ID of an event type, to list only the rules of this event type, "
+                "without those that apply to all events. All rules of the organization if omitted."
             ),
         ] = None,
         first: First = 20,
@@ -229,11 +230,11 @@ class DuplicationRuleQueries:
 class DuplicationRuleMutations:
     @strawberry.mutation(
         description=with_example(
-            "Creates a duplication rule. The rule is in effect at once, unless `enabled` is "
+            "Creates a duplication rule, which takes effect immediately unless `enabled` is "
             "false.\n\n"
             "Requires RULE_MANAGE. User errors: `NOT_FOUND` if the event type does not exist, "
-            "`LIMIT_REACHED` at the maximum number of duplication rules (by default 100 for each "
-            "event type, and 100 for all events), `INVALID_INPUT`.",
+            "`LIMIT_REACHED` if there are too many duplication rules (by default, 100 for each "
+            "event type and 100 that apply to all events), `INVALID_INPUT`.",
             """
             mutation {
               createDuplicationRule(
@@ -255,7 +256,7 @@ class DuplicationRuleMutations:
         self,
         info: Info,
         input: Annotated[
-            CreateDuplicationRuleInput, strawberry.argument(description="The rule to create.")
+            CreateDuplicationRuleInput, strawberry.argument(description="Rule to create.")
         ],
     ) -> DuplicationRulePayload:
         parsed_type_id = None if input.event_type_id is None else parse_id(input.event_type_id)
@@ -274,7 +275,7 @@ class DuplicationRuleMutations:
 
     @strawberry.mutation(
         description=with_example(
-            "Changes a duplication rule. A new fingerprint or window clears the stored "
+            "Changes a duplication rule. A change to `fingerprint` or `window` clears the stored "
             "fingerprints of the rule.\n\n"
             "Requires RULE_MANAGE. User errors: `NOT_FOUND`, `INVALID_INPUT`.",
             """
@@ -293,7 +294,7 @@ class DuplicationRuleMutations:
         self,
         info: Info,
         input: Annotated[
-            UpdateDuplicationRuleInput, strawberry.argument(description="The rule and its changes.")
+            UpdateDuplicationRuleInput, strawberry.argument(description="Changes to the rule.")
         ],
     ) -> DuplicationRulePayload:
         rule_id, context = parse_id(input.id), info.context
@@ -332,9 +333,9 @@ class DuplicationRuleMutations:
 
     @strawberry.mutation(
         description=with_example(
-            "Clears the stored fingerprints of one duplication rule, or of all. The next event is "
-            "then not a duplicate, even if an equal one was logged before. Stored events are not "
-            "changed.\n\n"
+            "Clears the stored fingerprints of one duplication rule, or of all duplication rules. "
+            "Events that were logged before are then no longer originals of new events. Stored "
+            "events are not changed.\n\n"
             "Requires RULE_MANAGE. User errors: `NOT_FOUND`, `INVALID_INPUT`.",
             """
             mutation {
@@ -352,7 +353,8 @@ class DuplicationRuleMutations:
         rule_id: Annotated[
             strawberry.ID | None,
             strawberry.argument(
-                description="ID of the duplication rule. Null resets all rules of the organization."
+                description="ID of the duplication rule. All duplication rules of the "
+                "organization if omitted."
             ),
         ] = None,
     ) -> ResetDuplicationPayload:

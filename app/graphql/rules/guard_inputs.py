@@ -15,7 +15,8 @@ from app.services.rules.guard_rules import GuardRuleResult
 
 @strawberry.input(
     description=with_example(
-        "A guard rule to create. It starts as a draft and has no effect until `publishGuardRule`.",
+        "A guard rule to create. The rule starts as a draft and has no effect until it is "
+        "published with `publishGuardRule`.",
         """
         {
           name: "Duration is plausible"
@@ -28,27 +29,29 @@ from app.services.rules.guard_rules import GuardRuleResult
 )
 class CreateGuardRuleInput:
     name: str = strawberry.field(
-        description="Display name of the rule: one line, by default at most 255 characters."
+        description="Display name of the rule: one line, at most 255 characters by default."
     )
     event_type_id: strawberry.ID | None = strawberry.field(
         default=None,
-        description="ID of the event type to whose events the rule applies. Null applies the rule "
-        "to all events of the organization. Cannot be changed later.",
+        description="ID of the event type to whose events the rule is limited. Null means that "
+        "the rule applies to all events of the organization. Cannot be changed later.",
     )
     expression: str = strawberry.field(
-        description="CEL expression (Common Expression Language) that is true for valid events, by "
-        "default at most 4,096 characters. Variables: `event`, `old` (the event before an update, "
-        "null when an event is logged) and `now`. Names and types of fields are validated when the "
-        "rule is saved. An expression that cannot be evaluated, such as a comparison with an "
-        "absent field, counts as violated: test an optional field with `has()` first."
+        description="CEL expression (Common Expression Language) that is true for valid events, "
+        "at most 4,096 characters by default. Its variables are `event`, `old` (the event before "
+        "an update; null when an event is logged) and `now`. The names and types of fields are "
+        "validated when the rule is saved. If the expression cannot be evaluated, for example "
+        "because a field in a comparison is absent, the event violates the rule: test optional "
+        "fields with `has()` first."
     )
     message: str = strawberry.field(
-        description="Message that is returned when an event violates the rule: one line, by "
-        "default at most 1,000 characters."
+        description="Message returned when an event violates the rule: one line, at most 1,000 "
+        "characters by default."
     )
     enforcement: GuardEnforcement | None = strawberry.field(
         default=GuardEnforcement.REJECT,
-        description="Treatment of an event that violates the rule. Null means REJECT.",
+        description="Enforcement mode: whether an event that violates the rule is rejected. Null "
+        "means REJECT.",
     )
 
     def to_domain(self) -> dict[str, Any]:
@@ -63,8 +66,8 @@ class CreateGuardRuleInput:
 
 @strawberry.input(
     description=with_example(
-        "Changes to the draft of a guard rule. An omitted attribute keeps its value. No "
-        "attribute may be null.",
+        "Changes to the draft of a guard rule. An omitted attribute keeps its value; no attribute "
+        "can be null.",
         """
         {
           id: "019a3f5c-7b1e-7000-8000-000000000401"
@@ -76,19 +79,19 @@ class CreateGuardRuleInput:
 class UpdateGuardRuleInput:
     id: strawberry.ID = strawberry.field(description="ID of the guard rule.")
     name: strawberry.Maybe[str | None] = strawberry.field(
-        description="New display name: one line, by default at most 255 characters. Takes effect "
-        "at once, without publishing."
+        description="New display name: one line, at most 255 characters by default. It takes "
+        "effect immediately, without publication."
     )
     expression: strawberry.Maybe[str | None] = strawberry.field(
-        description="New CEL expression that is true for valid events, by default at most 4,096 "
-        "characters."
+        description="New CEL expression that is true for valid events, at most 4,096 characters "
+        "by default. See `CreateGuardRuleInput.expression`."
     )
     message: strawberry.Maybe[str | None] = strawberry.field(
-        description="New message that is returned when an event violates the rule: one line, by "
-        "default at most 1,000 characters."
+        description="New message returned when an event violates the rule: one line, at most "
+        "1,000 characters by default."
     )
     enforcement: strawberry.Maybe[GuardEnforcement | None] = strawberry.field(
-        description="New treatment of an event that violates the rule."
+        description="New enforcement mode: whether an event that violates the rule is rejected."
     )
 
     def to_domain(self) -> dict[str, Any]:

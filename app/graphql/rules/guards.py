@@ -35,26 +35,27 @@ from app.store.reading.pages import parse_page_request
 @strawberry.type(description="Result of evaluating an expression over stored events.")
 class GuardRuleTrial:
     checked: int = strawberry.field(
-        description="Number of events that the expression was evaluated for. An event counts as "
-        "passed if its version of the event type lacks a field that the expression uses."
+        description="Number of events that were checked. An event passes without evaluation if "
+        "its version of the event type lacks a field that the expression uses."
     )
     rejected: int = strawberry.field(
-        description="Number of evaluated events that violate the expression."
+        description="Number of checked events that violate the expression."
     )
     examples: list[Event] = strawberry.field(
-        description="Events that violate the expression, newest first: by default at most 100."
+        description="Checked events that violate the expression, newest first, at most 100 by "
+        "default."
     )
     user_errors: list[UserError] = strawberry.field(
-        description="Errors that prevented the evaluation; empty on success. An invalid expression "
-        "is an `ExpressionError` with line and column."
+        description="Errors that prevented the evaluation. Empty on success. An invalid "
+        "expression is an `ExpressionError` with line and column."
     )
 
 
 EventTypeIdFilter = Annotated[
     strawberry.ID | None,
     strawberry.argument(
-        description="ID of an event type. Lists only its rules, without those that apply to all "
-        "events. Null lists the rules of the organization."
+        description="ID of an event type, to list only the rules of this event type, without "
+        "those that apply to all events. All rules of the organization if omitted."
     ),
 ]
 
@@ -83,9 +84,9 @@ def _build_page_request(
 class GuardRuleQueries:
     @strawberry.field(
         description=with_example(
-            "A guard rule. Null if the organization has no guard rule with this ID.\n\n"
-            "Requires EVENT_READ, EVENT_CREATE or RULE_MANAGE. Request error: `BAD_USER_INPUT` if "
-            "the ID is not a UUID.",
+            "Guard rule with this ID. Null if there is no such guard rule.\n\n"
+            "Requires EVENT_READ, EVENT_CREATE or RULE_MANAGE. Request errors: `BAD_USER_INPUT` "
+            "if the ID is not a UUID.",
             """
             {
               guardRule(id: "019a3f5c-7b1e-7000-8000-000000000401") {
@@ -129,7 +130,7 @@ class GuardRuleQueries:
         event_type_id: EventTypeIdFilter = None,
         state: Annotated[
             GuardRuleState | None,
-            strawberry.argument(description="State of the rules. Null lists rules in any state."),
+            strawberry.argument(description="State of the rules. Rules in all states if omitted."),
         ] = None,
         first: First = 20,
         after: After = None,
@@ -150,12 +151,13 @@ class GuardRuleQueries:
 
     @strawberry.field(
         description=with_example(
-            "Evaluates the expression of a guard rule over the newest stored events, without "
-            "storing anything. Shows which events the rule would have rejected before it is "
-            "published. Each event is evaluated as if it were logged now: `old` is null.\n\n"
+            "Result of evaluating the expression of a guard rule over the newest stored events. "
+            "Nothing is stored. Use it before you publish a rule, to see which events the rule "
+            "would have rejected. Each event is evaluated as if it were logged now: `old` is "
+            "null.\n\n"
             "Requires RULE_MANAGE and EVENT_READ. User errors: `EXPRESSION_INVALID`, `NOT_FOUND` "
-            "if the event type does not exist. Request error: `BAD_USER_INPUT` if `last` is out of "
-            "range or `eventTypeId` is not an ID.",
+            "if the event type does not exist. Request errors: `BAD_USER_INPUT` if `last` is out "
+            "of range or `eventTypeId` is not a UUID.",
             """
             {
               tryGuardRule(expression: "event.summary.size() >= 10", last: 200) {
@@ -172,21 +174,25 @@ class GuardRuleQueries:
         self,
         info: Info,
         expression: Annotated[
-            str, strawberry.argument(description="CEL expression that is true for valid events.")
+            str,
+            strawberry.argument(
+                description="CEL expression that is true for valid events. See "
+                "`CreateGuardRuleInput.expression`."
+            ),
         ],
         event_type_id: Annotated[
             strawberry.ID | None,
             strawberry.argument(
-                description="ID of an event type. Evaluates only its events and validates the "
-                "expression against its fields. Null evaluates all events; the types of their "
-                "fields are then unknown."
+                description="ID of an event type, to evaluate only the events of this event type "
+                "and to validate the expression against its fields. All events if omitted; the "
+                "names and types of fields are then not validated."
             ),
         ] = None,
         last: Annotated[
             int | None,
             strawberry.argument(
-                description="Number of events to evaluate, newest first: at least 1, by default at "
-                "most 500. Null means 100."
+                description="Number of events to evaluate, newest first. Default 100, minimum 1, "
+                "maximum 500 (configurable)."
             ),
         ] = 100,
     ) -> GuardRuleTrial:
@@ -216,12 +222,12 @@ class GuardRuleQueries:
 class GuardRuleMutations:
     @strawberry.mutation(
         description=with_example(
-            "Creates a guard rule as a draft. The expression is validated, but has no effect until "
-            "`publishGuardRule`.\n\n"
+            "Creates a guard rule as a draft. The expression is validated, but the rule has no "
+            "effect until it is published with `publishGuardRule`.\n\n"
             "Requires RULE_MANAGE. User errors: `EXPRESSION_INVALID` as an `ExpressionError` with "
-            "line and column, `NOT_FOUND` if the event type does not exist, `LIMIT_REACHED` at the "
-            "maximum number of guard rules (by default 100 for each event type, and 100 for all "
-            "events), `INVALID_INPUT`.",
+            "line and column, `NOT_FOUND` if the event type does not exist, `LIMIT_REACHED` if "
+            "there are too many guard rules (by default, 100 for each event type and 100 that "
+            "apply to all events), `INVALID_INPUT`.",
             """
             mutation {
               createGuardRule(
@@ -241,9 +247,7 @@ class GuardRuleMutations:
     async def create_guard_rule(
         self,
         info: Info,
-        input: Annotated[
-            CreateGuardRuleInput, strawberry.argument(description="The rule to create.")
-        ],
+        input: Annotated[CreateGuardRuleInput, strawberry.argument(description="Rule to create.")],
     ) -> GuardRulePayload:
         parsed_type_id: UUID | None = None
         if input.event_type_id is not None:
@@ -258,8 +262,8 @@ class GuardRuleMutations:
 
     @strawberry.mutation(
         description=with_example(
-            "Changes the draft of a guard rule. The published version stays in effect until "
-            "`publishGuardRule`.\n\n"
+            "Changes the draft of a guard rule. The published version stays in effect until the "
+            "draft is published with `publishGuardRule`.\n\n"
             "Requires RULE_MANAGE. User errors: `NOT_FOUND`, `EXPRESSION_INVALID` as an "
             "`ExpressionError` with line and column, `INVALID_INPUT`.",
             """
@@ -278,7 +282,7 @@ class GuardRuleMutations:
         self,
         info: Info,
         input: Annotated[
-            UpdateGuardRuleInput, strawberry.argument(description="The rule and its changes.")
+            UpdateGuardRuleInput, strawberry.argument(description="Changes to the rule.")
         ],
     ) -> GuardRulePayload:
         rule_id, context = parse_id(input.id), info.context
@@ -291,12 +295,13 @@ class GuardRuleMutations:
 
     @strawberry.mutation(
         description=with_example(
-            "Publishes the draft of a guard rule as a new version. The version applies to every "
-            "request that begins after the response. A retired rule is in effect again.\n\n"
-            "Requires RULE_MANAGE. User errors: `NOT_FOUND`, `CONFLICT` if the published version "
-            "already has the same content, `EXPRESSION_INVALID` if the event type no longer fits "
-            "the expression, `LIMIT_REACHED` if the rule has too many versions (1,000 by default) "
-            "or all published rules together could take too long for an event, `INVALID_INPUT`.",
+            "Publishes the draft of a guard rule as a new version, which applies to every request "
+            "that begins after the response. This also puts a retired rule into effect again.\n\n"
+            "Requires RULE_MANAGE. User errors: `NOT_FOUND`, `CONFLICT` if the rule is already "
+            "published with the same content, `EXPRESSION_INVALID` if the expression no longer "
+            "matches the fields of the event type, `LIMIT_REACHED` if the rule has too many "
+            "versions (1,000 by default) or evaluating all published rules for an event could "
+            "take too long, `INVALID_INPUT`.",
             """
             mutation {
               publishGuardRule(id: "019a3f5c-7b1e-7000-8000-000000000401") {
@@ -314,8 +319,8 @@ class GuardRuleMutations:
         version: Annotated[
             int | None,
             strawberry.argument(
-                description="Number of an earlier version to publish again, as a new version. The "
-                "draft is not changed. Null publishes the draft."
+                description="Number of an earlier version to publish again as a new version; the "
+                "draft is not changed. The draft is published if omitted."
             ),
         ] = None,
     ) -> GuardRulePayload:
@@ -327,9 +332,9 @@ class GuardRuleMutations:
 
     @strawberry.mutation(
         description=with_example(
-            "Retires a guard rule, which then has no effect. Its versions are kept, and "
-            "`publishGuardRule` puts the rule in effect again. Retiring a retired rule changes "
-            "nothing.\n\n"
+            "Retires a guard rule, which then has no effect. The versions of the rule are kept, "
+            "and `publishGuardRule` puts the rule into effect again. If the rule is already "
+            "retired, nothing changes.\n\n"
             "Requires RULE_MANAGE. User errors: `NOT_FOUND`, `INVALID_INPUT`.",
             """
             mutation {

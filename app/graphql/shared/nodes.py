@@ -10,7 +10,9 @@ from app.domain.shared.problems import Problem, bad_user_input, invalid_input
 from app.domain.shared.values import parse_id
 
 
-@strawberry.interface(description="An object with an ID of its own. `node(id:)` returns it.")
+@strawberry.interface(
+    description="An object with a globally unique ID. `Query.node` returns an object by its ID."
+)
 class Node:
     id: strawberry.ID = strawberry.field(
         description="ID of the object, a UUIDv7. Newer objects have greater IDs."

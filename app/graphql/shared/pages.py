@@ -16,8 +16,8 @@ RowT = TypeVar("RowT")
 
 
 @strawberry.type(
-    description="Pagination information: whether there are more rows, and the cursors to request "
-    "them with."
+    description="Pagination information: whether there are more rows, and the cursors with which "
+    "to request them."
 )
 class PageInfo:
     has_next_page: bool = strawberry.field(
@@ -34,9 +34,9 @@ class PageInfo:
         metadata=declare_source(ConnectionPart.START_CURSOR),
     )
     end_cursor: str | None = strawberry.field(
-        description="Cursor to pass as `after` to request the next page: that of the last row. "
-        "Null if the page is empty, unless a filter of `eventChanges` stopped before the end of "
-        "the change log.",
+        description="Cursor to pass as `after` to request the next page: the cursor of the last "
+        "row. Null if the page is empty, but an empty page of `eventChanges` has a cursor if the "
+        "end of the change log has not been reached.",
         metadata=declare_source(ConnectionPart.END_CURSOR),
     )
 
@@ -44,7 +44,7 @@ class PageInfo:
 @strawberry.type(description="A row of a list and its cursor.")
 class Edge(Generic[NodeT]):
     cursor: str = strawberry.field(
-        description="Cursor of the row. It is valid only in a list of the same kind and order.",
+        description="Cursor of the row, valid only in a list of the same kind and order.",
         metadata=declare_source(ConnectionPart.CURSOR),
     )
     node: NodeT = strawberry.field(
@@ -53,8 +53,8 @@ class Edge(Generic[NodeT]):
 
 
 @strawberry.type(
-    description="A page of a list. With cursors, rows that are added or deleted meanwhile do not "
-    "move other rows to another page."
+    description="A page of a list. With pagination by cursor, rows that are added or deleted "
+    "between requests do not shift other rows to a different page."
 )
 class Connection(Generic[NodeT]):
     edges: list[Edge[NodeT]] = strawberry.field(
@@ -75,8 +75,8 @@ class Connection(Generic[NodeT]):
         return [edge.node for edge in self.edges]
 
     @strawberry.field(
-        description="Number of rows in the whole list. It takes a database query of its own: "
-        "request it only if you show it.",
+        description="Number of rows on all pages. It requires a separate database query: request "
+        "it only if you need it.",
         metadata=declare_source(ConnectionPart.TOTAL_COUNT),
     )
     async def total_count(self) -> int:
@@ -115,45 +115,47 @@ def build_page_info(cursors: Sequence[str], has_next: bool, has_previous: bool) 
 First = Annotated[
     int | None,
     strawberry.argument(
-        description="Number of rows to return from the start of the list, or immediately after the "
-        "cursor `after`. Default 20, minimum 1, maximum 100 (configurable). Not allowed with "
-        "`last`."
+        description="Maximum number of rows to return, from the start of the list or after the "
+        "cursor `after`. Default 20, minimum 1, maximum 100 (configurable)."
     ),
 ]
 After = Annotated[
     str | None,
     strawberry.argument(
-        description="Cursor of a row. Only rows after it are returned. Not allowed with `before`. "
-        "A cursor of another list or order is an `INVALID_CURSOR` error."
+        description="Cursor of a row. Only the rows that follow it in the list are returned. A "
+        "cursor of a different list or order is rejected with `INVALID_CURSOR`."
     ),
 ]
 SubscribeAfter = Annotated[
     str | None,
     strawberry.argument(
-        description="Cursor from which the subscription resumes: one of `notifications` or "
-        "`eventChanges`, `logHead`, or that of the last message received. Everything later is "
-        "sent first, then new changes. Only new changes are sent if omitted. If the change log "
-        "has been pruned beyond the cursor, the error is `CURSOR_EXPIRED`: load the list again "
-        "and subscribe with a new cursor."
+        description="Cursor after which the subscription starts: a cursor of `notifications` or "
+        "`eventChanges`, `logHead`, or the cursor of the last message received. Entries after the "
+        "cursor are delivered first, then new ones. Only new entries are delivered if omitted. If "
+        "entries after the cursor have been pruned, the error is `CURSOR_EXPIRED`: load the list "
+        "again and subscribe with a new cursor."
     ),
 ]
 Last = Annotated[
     int | None,
     strawberry.argument(
-        description="Number of rows to return from the end of the list, or immediately before the "
+        description="Maximum number of rows to return, from the end of the list or before the "
         "cursor `before`. Minimum 1, maximum 100 (configurable). Not allowed with `first`."
     ),
 ]
 Before = Annotated[
     str | None,
     strawberry.argument(
-        description="Cursor of a row. Only rows before it are returned. Not allowed with `after`."
+        description="Cursor of a row. Only the rows that precede it in the list are returned. A "
+        "cursor of a different list or order is rejected with `INVALID_CURSOR`. Not allowed with "
+        "`after`."
     ),
 ]
 Offset = Annotated[
     int | None,
     strawberry.argument(
         description="Number of rows to skip. Default 0, minimum 0, maximum 10,000 (configurable). "
-        "Not allowed with `after`, `before` or `last`. Cursors are faster and never repeat a row."
+        "Not allowed with `after`, `before` or `last`. Pagination by cursor is faster and never "
+        "repeats a row."
     ),
 ]

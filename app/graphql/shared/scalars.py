@@ -98,9 +98,9 @@ SCALARS: dict[object, ScalarDefinition] = {
     datetime: strawberry.scalar(
         name="DateTime",
         description=(
-            "A time in RFC 3339 format. Input must have an offset, such as "
+            "A time in RFC 3339 format. Input must have a UTC offset or `Z`, such as "
             "`2026-04-10T12:30:00+02:00` or the result of JavaScript's `toISOString()`. Output is "
-            "always in UTC with microseconds: `2026-04-10T10:30:00.000000Z`."
+            "always in UTC with microseconds, such as `2026-04-10T10:30:00.000000Z`."
         ),
         specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
         serialize=format_instant,
@@ -109,8 +109,8 @@ SCALARS: dict[object, ScalarDefinition] = {
     ),
     timedelta: strawberry.scalar(
         name="Duration",
-        description="A duration in ISO 8601 format, in weeks, days, hours, minutes and seconds: "
-        "`PT15M`, `P7D`. Months and years are rejected because their length varies.",
+        description="A duration in ISO 8601 format, in weeks, days, hours, minutes and seconds, "
+        "such as `PT15M` or `P7D`. Years and months are rejected because their length varies.",
         specified_by_url="https://www.iso.org/iso-8601-date-and-time-format.html",
         serialize=format_duration,
         parse_value=_parse_duration,

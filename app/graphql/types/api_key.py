@@ -14,13 +14,13 @@ from app.store import tables
 
 
 @strawberry.type(
-    description="An API key of an organization. `createApiKey` returns its secret once; Tocsin "
-    "stores only a hash of the secret."
+    description="An API key of an organization. `createApiKey` returns the secret of the key "
+    "once; Tocsin stores only a hash of the secret."
 )
 class ApiKey(Node):
     name: str = strawberry.field(
-        description="Name of the key. It is the default `source` of the events that the key logs, "
-        "and the actor of their entries in the change log."
+        description="Name of the key. It is the actor in the change log and, percent-encoded, the "
+        "default `source` of events that are logged with the key."
     )
     permissions: list[Permission] = strawberry.field(description="Permissions that the key grants.")
     created_at: datetime = strawberry.field(description="Time of creation.")
@@ -32,7 +32,7 @@ class ApiKey(Node):
         "was never used."
     )
     revoked_at: datetime | None = strawberry.field(
-        description="Time at which the key was revoked. Null if it was not revoked."
+        description="Time at which the key was revoked. Null if the key was not revoked."
     )
 
     @classmethod

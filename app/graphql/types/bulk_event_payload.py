@@ -8,15 +8,15 @@ from app.graphql.types.user_error import UserError, to_user_errors
 from app.services.events.bulk_changes import BulkResult
 
 REMAINING_COUNT = (
-    "Number of selected events that are left for another call, because a call changes 10,000 "
-    "events at most by default. 0 if none are left."
+    "Number of selected events that are left for another call, because one call changes at most "
+    "10,000 events by default. 0 if no events are left."
 )
 
 
-@strawberry.type(description="Result of changing many events.")
+@strawberry.type(description="Result of changing or deleting many events.")
 class BulkEventPayload:
     changed_count: int = strawberry.field(
-        description="Number of events that were changed by this call."
+        description="Number of events that this call changed or deleted."
     )
     remaining_count: int = strawberry.field(description=REMAINING_COUNT)
     user_errors: list[UserError] = strawberry.field(

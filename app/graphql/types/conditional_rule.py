@@ -20,10 +20,11 @@ from app.store import tables
 
 @backed_by_table(tables.ConditionalRule)
 @strawberry.type(
-    description="A rule that shows, hides or requires fields of an event type depending on the "
-    "values of other fields. While `condition` holds, `effect` applies to `targets`. A field is "
-    "visible if it has no SHOW rule or at least one of its SHOW rules holds, and none of its HIDE "
-    "rules holds. The value of a hidden field is dropped with the warning `FIELD_HIDDEN`."
+    description="A rule that shows, hides or requires fields of an event type, depending on the "
+    "values of other fields. While `condition` holds, `effect` applies to `targets`. A field with "
+    "SHOW rules is visible only while the condition of at least one of them holds, and a field is "
+    "hidden while the condition of any of its HIDE rules holds. The value of a hidden field is "
+    "dropped with the warning `FIELD_HIDDEN`."
 )
 class ConditionalRule(Node):
     name: str = strawberry.field(description="Display name of the rule.")
@@ -31,13 +32,11 @@ class ConditionalRule(Node):
         description="Effect on the target fields while the condition holds."
     )
     condition: JSON = strawberry.field(
-        description="Condition in the form of ConditionInput, so that it can be sent back "
-        'unchanged: `{all: [...]}`, `{any: [...]}`, `{not: {...}}` or `{field: {field: "cause", '
-        'operator: EQ, value: "PLANNED"}}`.'
+        description="Condition in the form of `ConditionInput`, so that it can be sent back "
+        "unchanged: an object with one of the keys `all`, `any`, `not` and `field`, such as "
+        '`{"field": {"field": "cause", "operator": "EQ", "value": "weather"}}`.'
     )
-    enabled: bool = strawberry.field(
-        description="Whether the rule is in effect. A disabled rule is not."
-    )
+    enabled: bool = strawberry.field(description="Whether the rule is in effect.")
     event_type_id: strawberry.Private[UUID]
     target_names: strawberry.Private[tuple[str, ...]]
     preloaded_event_type: strawberry.Private[EventType | None] = None

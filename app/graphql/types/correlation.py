@@ -13,39 +13,41 @@ from app.services.events.correlation_queries import CorrelationPage
 
 
 @strawberry.type(
-    description="A link from one event to another, seen from the event whose `correlations` are "
-    "listed. If several links lead to the same event, only one is listed: the one with the "
-    "smallest depth, then a causal link before a RELATED one, then the oldest."
+    description="A link between two events, seen from the event whose `correlations` are listed. "
+    "If several links lead to the same event, only one of them is listed, by priority: the link "
+    "with the smallest depth, then a causal link rather than a RELATED one, then the oldest link."
 )
 class Correlation:
     relation: Relation = strawberry.field(
-        description="Relation of `event` to the event whose correlations are listed. At a depth "
-        "greater than 1, the cause of a cause is a cause, the effect of an effect is an effect, "
-        "and every other event is RELATED."
+        description="Relation of `event` to the event whose correlations are listed: CAUSED_BY "
+        "for a cause, CAUSE_OF for an effect. At a depth greater than 1, the cause of a cause is "
+        "a cause, the effect of an effect is an effect, and every other event is RELATED."
     )
     depth: int = strawberry.field(
         description="Number of links between the two events. 1 for a direct link."
     )
-    event: Event = strawberry.field(description="The linked event.")
+    event: Event = strawberry.field(description="The correlated event.")
     created_at: datetime = strawberry.field(
-        description="Time at which the link was created. At a depth greater than 1: the creation "
+        description="Time at which the link was created. At a depth greater than 1, the creation "
         "time of the last link on the path."
     )
     created_by: str = strawberry.field(
-        description="Name of the credential that created the link. At a depth greater than 1: the "
+        description="Name of the credential that created the link. At a depth greater than 1, the "
         "creator of the last link on the path."
     )
 
 
 @strawberry.type(description="A correlation and its cursor.")
 class CorrelationEdge:
-    cursor: str = strawberry.field(description="Cursor of the correlation in this list.")
+    cursor: str = strawberry.field(
+        description="Cursor of the correlation, valid only in this list."
+    )
     node: Correlation = strawberry.field(description="The correlation.")
 
 
 @strawberry.type(
-    description="A page of the correlations of an event, ordered by depth, then by creation time "
-    "of the link, then by event ID."
+    description="A page of the correlations of an event, ordered by depth, then by the creation "
+    "time of the link, then by event ID."
 )
 class CorrelationConnection:
     edges: list[CorrelationEdge] = strawberry.field(
@@ -53,7 +55,7 @@ class CorrelationConnection:
     )
     page_info: PageInfo = strawberry.field(description="Pagination information.")
     total_count: int = strawberry.field(
-        description="Number of correlated events in the whole list, at most 1,000 by default."
+        description="Number of correlated events on all pages, at most 1,000 by default."
     )
 
     @strawberry.field(description="Correlations of this page without their cursors.")

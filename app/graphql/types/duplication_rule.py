@@ -23,39 +23,39 @@ from app.store import tables
 
 @backed_by_table(tables.DuplicationRule)
 @strawberry.type(
-    description="A duplication rule. Two events are duplicates if their fingerprints under the "
-    "rule are equal and their `occurredAt` differs by at most `window`; the event that was logged "
-    "first is the original. Enabled rules are tried in order of creation, and the first that "
-    "finds an original decides. A rule only compares events that were logged since it was created "
-    "or last reset."
+    description="A rule that finds duplicates of earlier events. Two events are duplicates if the "
+    "attributes in `fingerprint` are equal and their `occurredAt` differs by at most `window`; "
+    "the event that was logged first is the original. Rules are tried in order of creation, and "
+    "only the first rule that finds an original applies. A rule compares only events that were "
+    "logged while it was in effect, and after it was last reset."
 )
 class DuplicationRule(Node):
     name: str = strawberry.field(description="Display name of the rule.")
     fingerprint: list[str] = strawberry.field(
-        description="Attributes that make up the fingerprint: `type`, `entity`, `entity.type`, "
-        "`entity.id`, `source`, `subject`, `severity`, `outcome`, `summary`, `content`, `tags`, "
-        "`fields` or `fields.<name>`. Numbers compare by value: 150 equals 150.0. For a custom "
-        "field, absent, null and empty are three different values. The rule does not apply to an "
-        "event that has none of the attributes."
+        description="Paths of the attributes that must be equal in duplicates: `type`, `entity`, "
+        "`entity.type`, `entity.id`, `source`, `subject`, `severity`, `outcome`, `summary`, "
+        "`content`, `tags`, `fields` or `fields.<name>`. Numbers are compared by value: 150 "
+        "equals 150.0. For a custom field, absent, null and empty are three different values. The "
+        "rule does not apply to an event that has none of the attributes."
     )
     window: timedelta = strawberry.field(
-        description="Maximum difference between the `occurredAt` of a duplicate and of its "
-        "original, in either direction. `PT0S` matches events of the same instant only.",
+        description="Maximum difference between the `occurredAt` of a duplicate and that of its "
+        "original, in either direction. `PT0S` matches only events with the same `occurredAt`.",
         metadata=declare_source(Column("window_us")),
     )
-    action: DuplicateAction = strawberry.field(description="What happens to a duplicate.")
+    action: DuplicateAction = strawberry.field(description="Action taken on a duplicate.")
     escalate: bool = strawberry.field(
         description="With COUNT: whether a more severe duplicate (ERROR > WARN > INFO > SUCCESS) "
-        "escalates the original. The original then takes the severity and `severityText` of the "
-        "duplicate, is no longer acknowledged, gets a new `version`, and, if the duplicate has "
-        "`notification: true`, moves to the top of `notifications` and is delivered by "
-        "`notificationAdded` again. Without effect on REJECT and FLAG."
+        "escalates the original. The original then takes on the severity and `severityText` of "
+        "the duplicate, is no longer acknowledged, and gets a new `version`. If the duplicate has "
+        "`notification: true`, the original also moves to the top of `notifications` and is "
+        "delivered again by `notificationAdded`. No effect with REJECT and FLAG."
     )
     enabled: bool = strawberry.field(description="Whether the rule is in effect.")
     reset_at: datetime | None = strawberry.field(
-        description="Time at which the stored fingerprints were last cleared, by "
-        "`resetDuplication` or by a change of the fingerprint or the window. Null if they never "
-        "were."
+        description="Time at which the stored fingerprints of the rule were last cleared, by "
+        "`resetDuplication` or by a change to `fingerprint` or `window`. Null if they were never "
+        "cleared."
     )
     created_at: datetime = strawberry.field(description="Time of creation.")
     updated_at: datetime = strawberry.field(description="Time of the last change.")
@@ -63,8 +63,8 @@ class DuplicationRule(Node):
     preloaded_match_count: strawberry.Private[int | None] = None  # set for a deleted rule
 
     @strawberry.field(
-        description="Event type that the rule is limited to. Null if the rule applies to all "
-        "events of the organization. Requires EVENT_READ, EVENT_CREATE or EVENT_TYPE_MANAGE.",
+        description="Event type to whose events the rule is limited. Null if the rule applies to "
+        "all events of the organization. Requires EVENT_READ, EVENT_CREATE or EVENT_TYPE_MANAGE.",
         metadata=declare_source(EventTypeReference("event_type_id")),
     )
     async def event_type(self, info: Info) -> EventType | None:

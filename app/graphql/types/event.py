@@ -56,8 +56,8 @@ LATEST_FIRST = EventOrder(field=EventOrderField.OCCURRED_AT, direction=SortDirec
 
 @backed_by_table(tables.Event)
 @strawberry.type(
-    description="A record of something that happened. A producer logs it; Tocsin validates and "
-    "stores it."
+    description="A record of something that happened, logged by a producer and validated and "
+    "stored by Tocsin."
 )
 class Event(Node):
     type: str = strawberry.field(
@@ -73,21 +73,22 @@ class Event(Node):
         "against. Null for a free-form event."
     )
     entity: Entity | None = strawberry.field(
-        description="Entity that the event is about, for example a well. Null if none was given.",
+        description="Entity that the event is about, such as a well. Null if none was given.",
         metadata=declare_source(EmbeddedObject({"type": "entity_type", "entity_id": "entity_id"})),
     )
     severity: Severity = strawberry.field(
-        description="Severity of the event. INFO if none was given, or an unknown one. A more "
-        "severe duplicate raises it if a COUNT rule with `escalate: true` counted it."
+        description="Severity of the event. INFO if the reported severity is missing or unknown. "
+        "A more severe duplicate raises the severity if a COUNT rule with `escalate: true` counts "
+        "it."
     )
     severity_text: str | None = strawberry.field(
-        description="Severity as it was reported, before it was mapped to `severity`, for example "
-        "`critical`. By default at most 255 characters; the rest is cut off. Null if none was "
-        "reported."
+        description="Severity as it was reported, before it was mapped to `severity`, such as "
+        "`critical`. At most 255 characters by default; longer text is truncated. Null if none "
+        "was reported."
     )
     summary: str = strawberry.field(
-        description="Short description of the event, at most 1,000 characters by default. If none "
-        "was given: the name of the event type, or the `type` of a free-form event."
+        description="Short description of the event, at most 1,000 characters by default. "
+        "Defaults to the name of the event type, or to the `type` of a free-form event."
     )
     content: str | None = strawberry.field(
         description="Full description of the event, at most 100,000 characters by default. Null "
@@ -95,8 +96,8 @@ class Event(Node):
     )
     source: str = strawberry.field(
         description="Producer of the event, as in CloudEvents: a URI-reference such as "
-        "`/services/flare-monitor`. If none was given: the name of the credential that logged the "
-        "event, percent-encoded."
+        "`/services/flare-monitor`. Defaults to the percent-encoded name of the credential that "
+        "logged the event."
     )
     source_id: str | None = strawberry.field(
         description="Identifier that the producer gave the event, unique together with `source`. "
@@ -107,28 +108,30 @@ class Event(Node):
         "given."
     )
     outcome: Outcome | None = strawberry.field(
-        description="Outcome of the activity that the event reports. Null if not reported."
+        description="Outcome of the activity that the event reports. Null if none was given."
     )
     occurred_at: datetime = strawberry.field(
-        description="Time at which the event occurred. If none was given: the time at which it "
+        description="Time at which the event occurred. Defaults to the time at which the event "
         "was logged."
     )
     recorded_at: datetime = strawberry.field(
         description="Time at which the event was logged, by the server's clock."
     )
     updated_at: datetime = strawberry.field(
-        description="Time of the last `updateEvent`, or of the last counted duplicate that raised "
-        "the severity. Equal to `recordedAt` if there was none."
+        description="Time of the last change by `updateEvent`, or by a counted duplicate that "
+        "raised the severity. Other changes, such as acknowledgements, do not count. Equal to "
+        "`recordedAt` if there was no such change."
     )
     fields: JSON = strawberry.field(
-        description="Custom values of the event by field name, a JSON object. Empty if the event "
-        "has none. Defaults are applied, and the values of hidden fields are removed."
+        description="Custom values of the event by field name: a JSON object, empty if the event "
+        "has none. If the event type is registered, defaults are included and the values of "
+        "hidden fields are not."
     )
     tags: list[str] = strawberry.field(
-        description="Labels of the event, each at most once. Any non-empty text is accepted. The "
-        "planning system FDPlan uses tags of the form `name:identifier`, such as "
-        "`StudyId:01ED4CMJ4N9N504E3QJT1A68JY`, for the study and the scenario that the event "
-        "belongs to."
+        description="Tags of the event, without duplicates. By default, at most 100 tags of at "
+        "most 255 characters each. The planning system FDPlan uses tags of the form "
+        "`name:identifier`, such as `StudyId:01ED4CMJ4N9N504E3QJT1A68JY`, to identify the study "
+        "and the scenario that an event belongs to."
     )
     occurrences: int = strawberry.field(
         description="Number of times the event was logged: 1, plus 1 for each duplicate that a "
@@ -136,7 +139,7 @@ class Event(Node):
     )
     last_occurred_at: datetime = strawberry.field(
         description="Time of the latest occurrence, including duplicates that a COUNT rule "
-        "counted. Equal to `occurredAt` if there are none.",
+        "counted. Equal to `occurredAt` if no duplicate was counted.",
         metadata=declare_source(LatestOf("occurred_at", "last_occurred_at")),
     )
     notification: bool = strawberry.field(
@@ -148,26 +151,27 @@ class Event(Node):
         metadata=declare_source(IsNotNull("acknowledged_at")),
     )
     acknowledged_at: datetime | None = strawberry.field(
-        description="Time at which the event was acknowledged. Null if it is not acknowledged."
+        description="Time at which the event was acknowledged. Null if the event is not "
+        "acknowledged."
     )
     acknowledged_by: str | None = strawberry.field(
-        description="Name of the credential that acknowledged the event. Null if it is not "
+        description="Name of the credential that acknowledged the event. Null if the event is not "
         "acknowledged."
     )
     acknowledgement_note: str | None = strawberry.field(
-        description="Note given with the acknowledgement, at most 1,000 characters by default. "
-        "Null if none was given."
+        description="Note on the acknowledgement, at most 1,000 characters by default. Null if "
+        "none was given."
     )
     version: int = strawberry.field(
-        description="Revision number of the event, starting at 1. Increased by `updateEvent`, and "
-        "by a counted duplicate that raises the severity. Send it back as `ifVersion` to detect "
-        "concurrent changes."
+        description="Version of the event, starting at 1 and incremented by `updateEvent` and by "
+        "each counted duplicate that raises the severity. Pass the version to `updateEvent` as "
+        "`ifVersion` to detect concurrent changes."
     )
     state: strawberry.Private[EventState]
 
     @strawberry.field(
-        description="Original event, if a FLAG rule stored this event as a duplicate. Null "
-        "otherwise, and once the original is deleted. Requires EVENT_READ.",
+        description="Original event, if a FLAG rule marked this event as a duplicate. Null "
+        "otherwise, and after the original is deleted. Requires EVENT_READ.",
         metadata=declare_source(ForeignRow("duplicate_of_id")),
     )
     async def duplicate_of(self, info: Info) -> Event | None:
@@ -176,8 +180,8 @@ class Event(Node):
         return await get_loaders(info).events.load(self.state.duplicate_of_id)
 
     @strawberry.field(
-        description="Event type that defines the event's fields. Null for a free-form event, "
-        "whose `type` is not registered. Requires EVENT_READ, EVENT_CREATE or EVENT_TYPE_MANAGE.",
+        description="Event type that the event was validated against. Null for a free-form event. "
+        "Requires EVENT_READ, EVENT_CREATE or EVENT_TYPE_MANAGE.",
         metadata=declare_source(EventTypeReference("event_type_id")),
     )
     async def event_type(
@@ -205,7 +209,7 @@ class Event(Node):
         return JSON(format_cloud_event(self.state, address))
 
     @strawberry.field(
-        description="Entries of the change log about this event, oldest first. Requires EVENT_READ."
+        description="Entries about the event in the change log, oldest first. Requires EVENT_READ."
     )
     async def history(
         self, info: Info, first: First = 20, after: After = None
@@ -217,8 +221,8 @@ class Event(Node):
         return connection
 
     @strawberry.field(
-        description="Events that are linked to this event, each once at its smallest depth, at "
-        "most 1,000 by default. Requires EVENT_READ."
+        description="Events that are linked to this event, each listed once, at its smallest "
+        "depth. By default, only the nearest 1,000 are listed. Requires EVENT_READ."
     )
     async def correlations(
         self,
@@ -226,8 +230,9 @@ class Event(Node):
         depth: Annotated[
             int | None,
             strawberry.argument(
-                description="Number of links to follow, by default at most 5. 1 if omitted. "
-                "Within a list of events it must be 1; otherwise the error is `BAD_USER_INPUT`."
+                description="Maximum number of links to follow from the event. Default 1, minimum "
+                "1, maximum 5 (configurable). Within a list of events, the depth must be 1; "
+                "otherwise the error is `BAD_USER_INPUT`."
             ),
         ] = 1,
         first: First = 20,
@@ -368,13 +373,14 @@ async def fetch_event_connection(info: Info, page_request: EventPageRequest) -> 
 
 
 @strawberry.type(
-    description="A thing that events are about, such as a well or a container. It is identified "
-    "by its type and its ID together, and is known only from the events about it."
+    description="A thing that events are about, such as a well or a container. An entity is "
+    "identified by its type and ID together. Entities are not stored: they exist only as "
+    "attributes of events."
 )
 class Entity:
-    type: str = strawberry.field(description="Type of the entity, for example `Well`.")
+    type: str = strawberry.field(description="Type of the entity, such as `Well`.")
     entity_id: str = strawberry.field(
-        description="Identifier of the entity within its type, for example `well-001`."
+        description="Identifier of the entity within its type, such as `well-001`."
     )
     events: Connection[Event] = create_events_field(
         lambda entity: filters.EventFilter(entity=EntityName(entity.type, entity.entity_id)),

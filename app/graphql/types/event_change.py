@@ -17,27 +17,27 @@ from app.store.change_log.changes import Entry
 
 
 @strawberry.type(
-    description="An entry of the change log. The change log is append-only: it is the audit "
-    "trail, and subscriptions follow it."
+    description="An entry about an event in the change log. The change log is append-only; it is "
+    "the audit trail, and the source of all subscriptions."
 )
 class EventChange:
     cursor: str = strawberry.field(
-        description="Cursor of the entry in the change log. Pass it as `after` to continue from "
-        "here, also in a subscription."
+        description="Cursor of the entry. Pass it as `after` to `eventChanges`, or to a "
+        "subscription, to continue after this entry."
     )
-    kind: EventChangeKind = strawberry.field(description="Kind of the change.")
+    kind: EventChangeKind = strawberry.field(description="Kind of change.")
     at: datetime = strawberry.field(description="Time of the change.")
     actor: str = strawberry.field(description="Name of the credential that made the change.")
     event_id: strawberry.ID = strawberry.field(description="ID of the event.")
     event: Event | None = strawberry.field(
-        description="Current state of the event. Null if the event was deleted."
+        description="The event in its current state. Null if the event has been deleted."
     )
     changes: JSON = strawberry.field(
-        description='Changed attributes with their values before and after: `{"severity": '
-        '["WARN", "ERROR"]}`. Added or removed links are listed under `correlations`, each as '
-        '`{"eventId": ..., "relation": ...}`: removed links before, added links after. DUPLICATED: '
-        "`report` contains the attributes of the counted duplicate as it was reported, without "
-        "those that are null."
+        description="Changed attributes with their values before and after the change, such as "
+        '`{"severity": ["WARN", "ERROR"]}`. Empty for LOGGED and DELETED. For CORRELATED and '
+        "UNCORRELATED, `correlations` contains the removed links before and the added links "
+        'after, each as `{"eventId": ..., "relation": ...}`. For DUPLICATED, `report` contains '
+        "the attributes of the counted duplicate, without null values."
     )
 
     @classmethod
@@ -62,9 +62,9 @@ class EventChangeEdge:
 
 
 @strawberry.type(
-    description="A page of the change log, oldest entries first. A filter examines at most 10,000 "
-    "entries per page, so a filtered page may be short or empty although `hasNextPage` is true: "
-    "continue with `endCursor`."
+    description="A page of the change log, oldest entries first. With a filter, at most 10,000 "
+    "entries are examined per page, so a page can be short or empty even though `hasNextPage` is "
+    "true: continue with `endCursor`."
 )
 class EventChangeConnection:
     edges: list[EventChangeEdge] = strawberry.field(
@@ -72,8 +72,9 @@ class EventChangeConnection:
     )
     page_info: PageInfo = strawberry.field(description="Pagination information.")
     begins_at: datetime | None = strawberry.field(
-        description="Time up to which the operator has pruned the change log. A cursor of a "
-        "pruned entry is rejected with `CURSOR_EXPIRED`. Null if the change log is complete."
+        description="Time before which the operator has pruned entries from the change log. A "
+        "cursor of a pruned entry is rejected with `CURSOR_EXPIRED`. Null if the change log is "
+        "complete."
     )
 
     @strawberry.field(description="Entries of this page without their cursors.")

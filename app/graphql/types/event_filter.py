@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 @strawberry.input(
     description=with_example(
-        "An entity, identified by its type and its ID.",
+        "An entity, identified by its type and ID together.",
         """
         { type: "Well", id: "well-001" }
         """,
@@ -39,11 +39,11 @@ T = TypeVar("T")
 )
 class EntityInput:
     type: str = strawberry.field(
-        description="Type of the entity, for example `Well`. At most 255 characters by default."
+        description="Type of the entity, such as `Well`: at most 255 characters by default."
     )
     id: str = strawberry.field(
-        description="Identifier of the entity within its type, for example `well-001`. At most "
-        "255 characters by default."
+        description="Identifier of the entity within its type, such as `well-001`: at most 255 "
+        "characters by default."
     )
 
     def to_domain(self) -> Entity:
@@ -52,7 +52,7 @@ class EntityInput:
 
 @strawberry.input(
     description=with_example(
-        "A range of time.",
+        "A time range that includes its start but not its end.",
         """
         { from: "2026-04-10T00:00:00Z", to: "2026-04-11T00:00:00Z" }
         """,
@@ -62,10 +62,10 @@ class TimeRange:
     from_: datetime | None = strawberry.field(
         name="from",
         default=None,
-        description="Start of the range, inclusive. Unlimited if omitted.",
+        description="Start of the range, inclusive. No lower bound if omitted.",
     )
     to: datetime | None = strawberry.field(
-        default=None, description="End of the range, exclusive. Unlimited if omitted."
+        default=None, description="End of the range, exclusive. No upper bound if omitted."
     )
 
     def to_domain(self) -> filters.TimeRange:
@@ -74,8 +74,8 @@ class TimeRange:
 
 @strawberry.input(
     description=with_example(
-        "A condition on the planning tags of an event. If both `all` and `any` are given, both "
-        "must hold.",
+        "A condition on the tags of an event. If both `all` and `any` are given, both must hold. "
+        "By default, each list can have at most 100 tags of at most 255 characters each.",
         """
         { any: ["StudyId:42", "StudyId:43"] }
         """,
@@ -84,21 +84,23 @@ class TimeRange:
 class TagFilter:
     all: list[str] | None = strawberry.field(
         default=None,
-        description="Tags that the event must all have. An empty list matches no event.",
+        description="Tags to match: the event has all of them. No condition if omitted; an empty "
+        "list matches no event.",
     )
     any: list[str] | None = strawberry.field(
         default=None,
-        description="Tags of which the event must have at least one. An empty list matches no "
-        "event.",
+        description="Tags to match: the event has at least one of them. No condition if omitted; "
+        "an empty list matches no event.",
     )
 
 
 @strawberry.input(
     description=with_example(
         "Conditions on events. An event must meet all given conditions; a condition that is null "
-        "or omitted is ignored. An empty list matches no event, except in `missing`. By default a "
-        "list may have 100 values, filters may be nested 5 levels deep, and a filter may have 100 "
-        "conditions in total; beyond a limit the error is `BAD_USER_INPUT`.",
+        "or omitted is ignored. An empty list matches no event, except in `missing` and `and`. By "
+        "default, a text value can have at most 255 characters and a list at most 100 values, "
+        "filters can be nested at most 5 levels deep, and a filter can have at most 100 "
+        "conditions in total. If a limit is exceeded, the error is `BAD_USER_INPUT`.",
         """
         {
           severities: [ERROR, WARN]
@@ -118,56 +120,59 @@ class EventFilter:
     types: list[str] | None = strawberry.field(
         default=None,
         description="Types to match: the event has one of them. A value that ends with `*` is a "
-        "prefix: `com.acme.*`.",
+        "prefix, such as `com.acme.*`.",
     )
     category: str | None = strawberry.field(
         default=None,
-        description="Category of the event's type, in the version that the event was validated "
-        "against. Free-form events have no category.",
+        description="Category to match exactly, without wildcards: the category of the event "
+        "type, in the version that the event was validated against. Free-form events have no "
+        "category.",
     )
     entity: EntityInput | None = strawberry.field(
         default=None, description="Entity that the event is about."
     )
     entity_id: str | None = strawberry.field(
         default=None,
-        description="Identifier of the entity that the event is about, whatever the type of the "
-        "entity.",
+        description="Identifier of the entity that the event is about, regardless of the type of "
+        "the entity.",
     )
     severities: list[Severity] | None = strawberry.field(
         default=None, description="Severities to match: the event has one of them."
     )
     source: str | None = strawberry.field(
-        default=None, description="Source to match exactly, without wildcards. Null for any."
+        default=None, description="Source to match exactly, without wildcards."
     )
     source_ids: list[str] | None = strawberry.field(
         default=None,
-        description="Producers' identifiers (`Event.sourceId`) to match: the event has one of "
-        "them.",
+        description="Identifiers given by producers (`Event.sourceId`) to match: the event has "
+        "one of them.",
     )
     subject: str | None = strawberry.field(
-        default=None, description="Subject to match exactly, without wildcards. Null for any."
+        default=None, description="Subject to match exactly, without wildcards."
     )
-    outcome: Outcome | None = strawberry.field(default=None, description="Outcome of the event.")
+    outcome: Outcome | None = strawberry.field(
+        default=None, description="Outcome of the activity that the event reports."
+    )
     duplicate: bool | None = strawberry.field(
         default=None,
-        description="Whether a FLAG rule has marked the event as a duplicate (`duplicateOf` is "
-        "not null).",
+        description="Whether the event is marked as a duplicate, that is, `Event.duplicateOf` is "
+        "not null.",
     )
     occurred_at: TimeRange | None = strawberry.field(
         default=None, description="Time range in which the event occurred."
     )
     last_occurred_at: TimeRange | None = strawberry.field(
         default=None,
-        description="Time range of `Event.lastOccurredAt`: in which the event occurred or, if "
-        "duplicates of it were counted, occurred last.",
+        description="Time range of the latest occurrence of the event (`Event.lastOccurredAt`), "
+        "including counted duplicates.",
     )
     recorded_at: TimeRange | None = strawberry.field(
         default=None, description="Time range in which the event was logged."
     )
     updated_at: TimeRange | None = strawberry.field(
         default=None,
-        description="Time range of `Event.updatedAt`: of the last `updateEvent`, or in which the "
-        "event was logged if it was never updated.",
+        description="Time range in which the event was last updated (`Event.updatedAt`). An event "
+        "that was never updated matches by the time at which it was logged.",
     )
     notification: bool | None = strawberry.field(
         default=None, description="Whether the event is a notification."
@@ -176,21 +181,21 @@ class EventFilter:
         default=None, description="Whether the event is acknowledged."
     )
     tags: TagFilter | None = strawberry.field(
-        default=None, description="Condition on the planning tags of the event."
+        default=None, description="Condition on the tags of the event."
     )
     missing: list[EventAttribute] | None = strawberry.field(
         default=None,
-        description="Attributes that must all be null. An empty list sets no condition.",
+        description="Attributes that must all be null. An empty list matches every event.",
     )
     search: str | None = strawberry.field(
         default=None,
-        description="Search text, by default at most 255 characters. Each of its words must occur "
-        "in `summary` or `content`, in any order. Case is ignored; letters with an accent differ "
-        "from those without: `resume` does not find `résumé`. A word matches whole words; "
-        "`config*` matches words that begin with `config`, of which the first 28 bytes are "
-        "compared. An emoji or another symbol is a word. In scripts written without "
-        "spaces, such as Japanese or Thai, any part of the text is found. A blank search text "
-        "sets no condition; any other search text without a word is `BAD_USER_INPUT`.",
+        description="Search text, at most 255 characters by default. Each word of the search text "
+        "must occur in `summary` or `content`, in any order. Case is ignored, but accents are "
+        "not: `resume` does not find `résumé`. Words are matched as a whole; `config*` matches "
+        "words that begin with `config`. Only the first 28 bytes of a prefix are compared. An "
+        "emoji or other symbol counts as a word. In scripts written without spaces, such as "
+        "Japanese or Thai, any part of the text is found. A blank search text sets no condition; "
+        "any other search text without a word is rejected with `BAD_USER_INPUT`.",
     )
     fields: list[FieldPredicate] | None = strawberry.field(
         default=None, description="Predicates on custom fields, all of which must hold."
@@ -269,8 +274,8 @@ def parse_event_filter(filter: EventFilter | None, limits: Limits) -> filters.Ev
 
 @strawberry.input(
     description=with_example(
-        "Order of a list of events. Events with equal times, or of the same severity, are ordered "
-        "by ID in the same direction: by the time at which they were logged.",
+        "Order of a list of events. Events with equal values are ordered by ID, in the same "
+        "direction; newer events have greater IDs.",
         """
         { field: RECORDED_AT, direction: ASC }
         """,
@@ -281,8 +286,8 @@ class EventOrder:
         description="Attribute by which the events are ordered."
     )
     direction: SortDirection = strawberry.field(
-        description="Direction: ASC for the earliest or least severe first, DESC for the latest or "
-        "most severe first."
+        description="Direction of the order: ASC for earliest or least severe first, DESC for "
+        "latest or most severe first."
     )
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @backed_by_table(tables.EventType)
 @strawberry.type(
-    description="The definition of a kind of event: the fields of its events, the rules that "
+    description="The definition of a kind of event: the fields of the events, the rules that "
     "validate them, and whether new events are accepted."
 )
 class EventType(Node):
@@ -39,24 +39,23 @@ class EventType(Node):
         description="CloudEvents type of the events, unique in the organization."
     )
     name: str = strawberry.field(
-        description="Display name of the event type. It is the summary of events that are logged "
-        "without one."
+        description="Display name of the event type, and the default summary of its events."
     )
     description: str | None = strawberry.field(
-        description="Description of the event type, for display. Null if there is none."
+        description="Description of the event type, for display. Null if none was given."
     )
     category: str = strawberry.field(description="Category that groups event types.")
     state: EventTypeState = strawberry.field(
-        description="State in the lifecycle, which decides whether new events are accepted."
+        description="State in the lifecycle, which determines whether new events are accepted."
     )
     version: int = strawberry.field(
-        description="Version of the definition, starting at 1. Each change of the definition, its "
-        "fields or its conditional rules increases it. Events keep the version that they were "
-        "validated against."
+        description="Version of the definition, starting at 1. Each change to the name, type, "
+        "description, category, fields or conditional rules increments it. Stored events keep the "
+        "version that they were validated against."
     )
     sunset_at: datetime | None = strawberry.field(
         description="Time from which a DEPRECATED event type rejects new events. Null if no time "
-        "is set."
+        "was given."
     )
     created_at: datetime = strawberry.field(description="Time of creation.")
     updated_at: datetime = strawberry.field(description="Time of the last change.")
@@ -74,7 +73,7 @@ class EventType(Node):
     preloaded_definition: strawberry.Private[VersionDefinition | None] = None
 
     @strawberry.field(
-        description="States that `transitionEventType` may move the event type to.",
+        description="States that `transitionEventType` can change the event type to.",
         metadata=declare_source(DefinitionField()),
     )
     def transitions(self) -> list[EventTypeState]:
@@ -101,8 +100,8 @@ class EventType(Node):
         return await get_loaders(info).conditional_rules.load(UUID(self.id)) or []
 
     @strawberry.field(
-        description="Guard rules of this event type, in order of creation. Rules of the whole "
-        "organization are not included. Requires EVENT_READ, EVENT_CREATE or RULE_MANAGE.",
+        description="Guard rules of this event type, in order of creation, without the rules that "
+        "apply to all events. Requires EVENT_READ, EVENT_CREATE or RULE_MANAGE.",
         metadata=declare_source(DefinitionField()),
     )
     async def guard_rules(
@@ -113,8 +112,8 @@ class EventType(Node):
         return await get_loaders(info).guard_rules_by_event_type.load(UUID(self.id)) or []
 
     @strawberry.field(
-        description="Duplication rules of this event type, in order of creation. Rules of the "
-        "whole organization are not included. Requires EVENT_READ, EVENT_CREATE or RULE_MANAGE.",
+        description="Duplication rules of this event type, in order of creation, without the "
+        "rules that apply to all events. Requires EVENT_READ, EVENT_CREATE or RULE_MANAGE.",
         metadata=declare_source(DefinitionField()),
     )
     async def duplication_rules(
@@ -125,9 +124,9 @@ class EventType(Node):
         return await get_loaders(info).duplication_rules_by_event_type.load(UUID(self.id)) or []
 
     @strawberry.field(
-        description="JSON Schema (2020-12) of `Event.fields`, conditional rules included. The "
-        "server validates events with the same schema, so a form or a validator such as Ajv "
-        "accepts the same values. Also served at `/event-types/TYPE/schema.json`.",
+        description="JSON Schema (2020-12) of `Event.fields`, including the conditional rules. "
+        "The server validates events with the same schema, so a form or a validator such as Ajv "
+        "accepts the same values. Also available at `/event-types/<type>/schema.json`.",
         metadata=declare_source(DefinitionField()),
     )
     async def json_schema(
@@ -136,8 +135,8 @@ class EventType(Node):
         version: Annotated[
             int | None,
             strawberry.argument(
-                description="Version of the event type. The latest if omitted. An unknown version "
-                "is a `BAD_USER_INPUT` error."
+                description="Version of the event type. Defaults to the latest version. An "
+                "unknown version is rejected with `BAD_USER_INPUT`."
             ),
         ] = None,
     ) -> JSON:
@@ -175,12 +174,12 @@ class EventType(Node):
 class EventField(Node):
     name: str = strawberry.field(description="Name of the field: its key in `Event.fields`.")
     label: str = strawberry.field(
-        description="Label of the field in a form. If none was given: the name."
+        description="Display name of the field. Defaults to the name of the field."
     )
-    kind: FieldKind = strawberry.field(description="Kind of values that the field accepts.")
+    kind: FieldKind = strawberry.field(description="Kind of value that the field accepts.")
     required: bool = strawberry.field(
         description="Whether an event must have a value for the field while the field is visible. "
-        "If false, a REQUIRE rule may still require one."
+        "If false, a REQUIRE rule can still require a value."
     )
     position: int = strawberry.field(
         description="Position of the field in the form, starting at 0."
@@ -189,29 +188,33 @@ class EventField(Node):
         description="Help text for the person who fills in the form. Null if none was given."
     )
     unit: str | None = strawberry.field(
-        description="Unit of a number, for example `mcf`. Null if none was given."
+        description="Unit of the value, for display, such as `mcf`. Null if none was given."
     )
     options: list[str] | None = strawberry.field(
-        description="Values that a SELECT or MULTI_SELECT field accepts. Null for other kinds."
+        description="Options of a SELECT or MULTI_SELECT field. Null for other kinds."
     )
     minimum: float | None = strawberry.field(
-        description="Minimum of a number, inclusive. Null if there is no minimum."
+        description="Minimum value of a NUMBER or INTEGER, inclusive. Null if there is no minimum."
     )
     maximum: float | None = strawberry.field(
-        description="Maximum of a number, inclusive. Null if there is no maximum."
+        description="Maximum value of a NUMBER or INTEGER, inclusive. Null if there is no maximum."
     )
     min_length: int | None = strawberry.field(
-        description="Minimum length of a text value, in characters. Null if there is no minimum."
+        description="Minimum length in characters of a value of kind TEXT, LONG_TEXT, URL or "
+        "EMAIL. Null if there is no minimum."
     )
     max_length: int | None = strawberry.field(
-        description="Maximum length of a text value, in characters. Null if there is no maximum."
+        description="Maximum length in characters of a value of kind TEXT, LONG_TEXT, URL or "
+        "EMAIL. Null if there is no maximum."
     )
     pattern: str | None = strawberry.field(
-        description="Regular expression that a text value must match. A match anywhere in the "
-        "value is enough: use `^` and `$` to match all of it. Null if there is no pattern."
+        description="Regular expression that a value of kind TEXT, LONG_TEXT, URL or EMAIL must "
+        "match. A match anywhere in the value is sufficient: use `^` and `$` to match the whole "
+        "value. Null if there is no pattern."
     )
     default: JSON | None = strawberry.field(
-        description="Value that an event gets if it has none for the field. Null for no default."
+        description="Default value, stored if the field is visible and an event has no value for "
+        "it. Null if there is no default."
     )
     event_type_id: strawberry.Private[UUID]
     preloaded_event_type: strawberry.Private[EventType | None] = None

@@ -15,9 +15,10 @@ from app.graphql.shared.examples import with_example
 
 @strawberry.input(
     description=with_example(
-        "A predicate on one custom field, in filters and in conditions of conditional rules. "
-        "Filters apply it to registered and free-form events alike, and only to the first 1,000 "
-        "fields of an event by name and the first 100 elements of a list.",
+        "A predicate on one custom field, in a filter or in the condition of a conditional rule. "
+        "A filter applies the predicate to registered and free-form events alike, but only to the "
+        "first 1,000 fields of an event, in order of name, and to the first 100 elements of a "
+        "list.",
         """
         { field: "volume_mcf", operator: GTE, value: 100 }
         """,
@@ -28,8 +29,8 @@ class FieldPredicate:
     operator: PredicateOperator = strawberry.field(description="Comparison operator.")
     value: JSON | None = strawberry.field(
         default=None,
-        description="Value to compare with: a number, a string, true or false; for IN a list of "
-        "these. Omit it for EXISTS and NOT_EXISTS. Values of different JSON types are never "
+        description="Value to compare with: a string, number or boolean; for IN, a list of these. "
+        "Must be omitted for EXISTS and NOT_EXISTS. Values of different JSON types are never "
         'equal: `150` is not `"150"`.',
     )
 

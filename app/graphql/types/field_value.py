@@ -15,22 +15,27 @@ from app.graphql.types.loaders import get_loaders
 
 
 @strawberry.type(
-    description="A custom value of an event with the definition of its field, as it was in the "
-    "version of the event type that the event was validated against."
+    description="A custom value of an event, with the definition of its field in the version of "
+    "the event type that the event was validated against."
 )
 class FieldValue:
     name: str = strawberry.field(description="Name of the field: its key in `Event.fields`.")
-    label: str = strawberry.field(description="Label of the field in that version.")
-    kind: FieldKind = strawberry.field(description="Kind of the field in that version.")
-    unit: str | None = strawberry.field(
-        description="Unit of the field in that version. Null if it had none."
+    label: str = strawberry.field(description="Display name of the field in that version.")
+    kind: FieldKind = strawberry.field(
+        description="Kind of value that the field accepted in that version."
     )
-    value: JSON | None = strawberry.field(description="Value of the field.")
+    unit: str | None = strawberry.field(
+        description="Unit of the value in that version, for display. Null if the field had no unit."
+    )
+    value: JSON | None = strawberry.field(
+        description="Value of the field: a string, number, boolean or list of strings, depending "
+        "on `kind`. Never null, because fields without a value are omitted."
+    )
     event_type_id: strawberry.Private[UUID]
 
     @strawberry.field(
         description="Current definition of the field. Null if the event type no longer has a "
-        "field of this name. Requires EVENT_READ, EVENT_CREATE or EVENT_TYPE_MANAGE."
+        "field with this name. Requires EVENT_READ, EVENT_CREATE or EVENT_TYPE_MANAGE."
     )
     async def field(self, info: Info) -> EventField | None:
         fields = await get_loaders(info).event_fields.load(self.event_type_id) or []

@@ -19,16 +19,16 @@ from app.store import tables
 @strawberry.type(description="A published version of a guard rule. It never changes.")
 class GuardRuleVersion:
     number: int = strawberry.field(
-        description="Number of the version, starting at 1. Each publication increases it."
+        description="Version number, starting at 1. Each publication increments it."
     )
     expression: str = strawberry.field(description="CEL expression of this version.")
     message: str = strawberry.field(
-        description="Message returned when an event violates this version of the rule."
+        description="Message returned when an event violates this version."
     )
     enforcement: GuardEnforcement = strawberry.field(
-        description="What happens to an event that violates this version."
+        description="Enforcement mode of this version."
     )
-    published_at: datetime = strawberry.field(description="Time of the publication.")
+    published_at: datetime = strawberry.field(description="Time of publication.")
     published_by: str = strawberry.field(
         description="Name of the credential that published the version."
     )
@@ -47,10 +47,9 @@ class GuardRuleVersion:
 
 @backed_by_table(tables.GuardRule)
 @strawberry.type(
-    description="A rule that an event must satisfy to be accepted. The rule is a CEL expression "
-    "over `event`, such as `event.fields.volume_mcf > 0.0`; the event passes if the expression is "
-    "true. Changes apply to a draft, and the published version stays in effect until the next "
-    "publication."
+    description="A rule against which events are validated: a CEL expression over `event`, such "
+    "as `event.fields.volume_mcf > 0.0`, that is true for valid events. Changes apply to a draft; "
+    "the published version stays in effect until the next publication."
 )
 class GuardRule(Node):
     name: str = strawberry.field(description="Display name of the rule.")
@@ -58,22 +57,21 @@ class GuardRule(Node):
         description="State of the rule. Only a PUBLISHED rule is in effect."
     )
     expression: str = strawberry.field(
-        description="CEL expression of the draft. Requires EVENT_READ, EVENT_CREATE or RULE_MANAGE."
+        description="CEL expression in the draft. Requires EVENT_READ, EVENT_CREATE or RULE_MANAGE."
     )
     message: str = strawberry.field(
-        description="Message returned when an event violates the rule, from the draft."
+        description="Message in the draft. Once published, it is returned when an event violates "
+        "the rule."
     )
-    enforcement: GuardEnforcement = strawberry.field(
-        description="What happens to an event that violates the rule, from the draft."
-    )
+    enforcement: GuardEnforcement = strawberry.field(description="Enforcement mode in the draft.")
     created_at: datetime = strawberry.field(description="Time of creation.")
     updated_at: datetime = strawberry.field(description="Time of the last change.")
     event_type_id: strawberry.Private[UUID | None]
     published: strawberry.Private[int | None]
 
     @strawberry.field(
-        description="Event type that the rule is limited to. Null if the rule applies to all "
-        "events of the organization. Requires EVENT_READ, EVENT_CREATE or EVENT_TYPE_MANAGE.",
+        description="Event type to whose events the rule is limited. Null if the rule applies to "
+        "all events of the organization. Requires EVENT_READ, EVENT_CREATE or EVENT_TYPE_MANAGE.",
         metadata=declare_source(EventTypeReference("event_type_id")),
     )
     async def event_type(self, info: Info) -> EventType | None:
@@ -81,7 +79,9 @@ class GuardRule(Node):
             return None
         return await get_loaders(info).event_types.load(self.event_type_id)
 
-    @strawberry.field(description="Version in effect. Null if the rule is not PUBLISHED.")
+    @strawberry.field(
+        description="Published version that is in effect. Null if the rule is not PUBLISHED."
+    )
     async def published_version(self, info: Info) -> GuardRuleVersion | None:
         if self.state is not GuardRuleState.PUBLISHED:
             return None

@@ -81,8 +81,8 @@ async def _resolve_container(organization: Organization, context: Context, id: s
 
 @strawberry.type(
     description="A tenant. Events, event types, rules and API keys belong to one organization and "
-    "are invisible to all others. FDPlan calls a tenant a data partition, hence the header "
-    "`data-partition-id`, which selects the organization of a request."
+    "are invisible to all others. The header `data-partition-id` selects the organization of a "
+    "request; the name of the header comes from FDPlan, which calls a tenant a data partition."
 )
 class Organization(Node):
     key: str = strawberry.field(
@@ -93,16 +93,16 @@ class Organization(Node):
     current: strawberry.Private[bool] = True
     events: Connection[Event] = create_events_field(
         lambda organization: organization.build_events_filter(),
-        "Events of the organization. Requires EVENT_READ. The organization must be the one that "
-        "the request acts in; otherwise the error is `FORBIDDEN`.",
+        "Events of the organization. Requires EVENT_READ. The organization must be the "
+        "organization of the request; otherwise the error is `FORBIDDEN`.",
     )
 
     @strawberry.field(
         description="Events about containers: the audit trail of Events Management, an API for "
-        "container events. Its endpoints `by_access`, `by_block`, `by_create` and `by_expire` "
-        "correspond to values of `activity`, and `by_fail` to `activity: ACCESS, outcome: "
-        "FAILURE`. Requires EVENT_READ. The organization must be the one that the request acts "
-        "in; otherwise the error is `FORBIDDEN`.",
+        "container events. The endpoints `by_access`, `by_block`, `by_create` and `by_expire` of "
+        "Events Management correspond to values of `activity`, and `by_fail` to `activity: "
+        "ACCESS, outcome: FAILURE`. Requires EVENT_READ. The organization must be the "
+        "organization of the request; otherwise the error is `FORBIDDEN`.",
         metadata=declare_source(create_event_list_source(_build_container_events_request)),
     )
     async def container_events(
@@ -127,7 +127,7 @@ class Organization(Node):
         occurred_at: Annotated[
             TimeRange | None,
             strawberry.argument(
-                description="Time range in which the events occurred. Unlimited if omitted."
+                description="Time range in which the events occurred. Any time if omitted."
             ),
         ] = None,
         order_by: Annotated[
@@ -150,10 +150,9 @@ class Organization(Node):
         )
 
     @strawberry.field(
-        description="Container with this identifier, that is, the entity of type `Container`. It "
-        "is returned whether or not there are events about it. Requires EVENT_READ. The "
-        "organization must be the one that the request acts in; otherwise the error is "
-        "`FORBIDDEN`.",
+        description="Container with this identifier, that is, an entity of type `Container`. The "
+        "container is returned even if there are no events about it. Requires EVENT_READ. The "
+        "organization must be the organization of the request; otherwise the error is `FORBIDDEN`.",
         metadata=declare_source(ComputedField(_resolve_container)),
     )
     async def container(
@@ -162,17 +161,17 @@ class Organization(Node):
         id: Annotated[
             str,
             strawberry.argument(
-                description="Identifier of the container. At most 255 characters by default."
+                description="Identifier of the container, at most 255 characters by default."
             ),
         ],
     ) -> Entity:
         return await _resolve_container(self, info.context, id)
 
     @strawberry.field(
-        description="API keys of the organization, at most 200 by default: valid keys first, the "
-        "newest of them first, then revoked and expired keys, the latest of them first. Null "
-        "without ORGANIZATION_MANAGE. The organization must be the one that the request acts in; "
-        "otherwise the error is `FORBIDDEN`.",
+        description="API keys of the organization, at most 200 by default: first the valid keys, "
+        "newest first, then the revoked and expired keys, most recently revoked or expired first. "
+        "Null if the caller lacks ORGANIZATION_MANAGE. The organization must be the organization "
+        "of the request; otherwise the error is `FORBIDDEN`.",
         metadata=declare_source(ComputedField(_list_api_keys)),
     )
     async def api_keys(self, info: Info) -> list[ApiKey] | None:

@@ -25,49 +25,51 @@ if TYPE_CHECKING:
 
 
 @strawberry.interface(
-    description="An error in the input of a mutation, or a warning about it, returned as data. If "
-    "`userErrors` is not empty, the mutation has changed nothing; in a bulk mutation, this holds "
-    "for the item."
+    description="An error in the input of a mutation, or a warning about the input, returned as "
+    "data. If a mutation returns an error, nothing was changed, except that a mutation of several "
+    "events may have changed the events without an error."
 )
 class UserError:
     message: str = strawberry.field(
-        description="Message to show to the user: what is wrong and how to fix it."
+        description="Message for the user: what is wrong and how to fix it."
     )
-    code: UserErrorCode = strawberry.field(description="Code of the error, for programs.")
+    code: UserErrorCode = strawberry.field(
+        description="Machine-readable code of the error or warning."
+    )
     path: list[str] = strawberry.field(
-        description='Path of the invalid value in the arguments, such as `["input", "fields", '
+        description='Path to the invalid value in the arguments, such as `["input", "fields", '
         '"volume_mcf"]`. List indexes start at 0. Empty if no single argument is the cause.'
     )
 
 
-@strawberry.type(description="An error or warning without further details.")
+@strawberry.type(description="An error or warning without additional fields.")
 class InputError(UserError):
     pass
 
 
 @strawberry.type(
-    description="The lifecycle does not allow the event type to move to the requested state. Its "
-    "code is `ILLEGAL_TRANSITION`."
+    description="Error with the code `ILLEGAL_TRANSITION`: the event type cannot change from its "
+    "current state to the requested one."
 )
 class TransitionError(UserError):
     from_: EventTypeState = strawberry.field(
         name="from", description="Current state of the event type."
     )
     allowed: list[EventTypeState] = strawberry.field(
-        description="States that the event type may move to."
+        description="States that `transitionEventType` can change the event type to."
     )
 
 
 @strawberry.type(
-    description="A guard rule was violated or could not be evaluated. Its code is "
-    "`GUARD_REJECTED`. In `userErrors` if the rule has the enforcement REJECT, in `warnings` if "
-    "WARN."
+    description="Error or warning with the code `GUARD_REJECTED`: the event violates a guard "
+    "rule, or the rule could not be evaluated. It is an error if the enforcement mode of the rule "
+    "is REJECT, and a warning if it is WARN."
 )
 class GuardViolation(UserError):  # noqa: N818 (a GraphQL type, not an exception)
-    version: int = strawberry.field(description="Number of the violated version of the rule.")
+    version: int = strawberry.field(description="Number of the violated version of the guard rule.")
     rule_id: strawberry.Private[UUID]
 
-    @strawberry.field(description="The violated rule.")
+    @strawberry.field(description="The violated guard rule.")
     async def rule(
         self, info: Info
     ) -> Annotated[GuardRule, strawberry.lazy("app.graphql.types.guard_rule")]:
@@ -80,25 +82,27 @@ class GuardViolation(UserError):  # noqa: N818 (a GraphQL type, not an exception
 
 
 @strawberry.type(
-    description="An expression cannot be parsed or does not match the event type. Its code is "
-    "`EXPRESSION_INVALID`."
+    description="Error with the code `EXPRESSION_INVALID`: a CEL expression has a syntax error, "
+    "or does not match the fields of the event type."
 )
 class ExpressionError(UserError):
     line: int = strawberry.field(description="Line of the error in the expression, starting at 1.")
-    column: int = strawberry.field(description="Column of the error in characters, starting at 1.")
+    column: int = strawberry.field(
+        description="Column of the error within the line, in characters, starting at 1."
+    )
 
 
 @strawberry.type(
-    description="A REJECT rule found an event of which this one is a duplicate. Its code is "
-    "`DUPLICATE`."
+    description="Error with the code `DUPLICATE`: a duplication rule with the action REJECT found "
+    "an earlier event that the rejected event duplicates."
 )
 class DuplicateError(UserError):
     rule_id: strawberry.Private[UUID | None]
     existing_id: strawberry.Private[UUID | None]
 
     @strawberry.field(
-        description="Duplication rule that found the original. Null if the rule has since been "
-        "deleted."
+        description="Duplication rule that found the original event. Null if the rule has since "
+        "been deleted."
     )
     async def rule(
         self, info: Info
@@ -108,8 +112,8 @@ class DuplicateError(UserError):
         return await get_loaders(info).duplication_rules.load(self.rule_id)
 
     @strawberry.field(
-        description="Original event. Null without EVENT_READ, and if the event has since been "
-        "deleted."
+        description="Original event. Null if the caller lacks EVENT_READ or the event has since "
+        "been deleted."
     )
     async def existing(
         self, info: Info
