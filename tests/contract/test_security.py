@@ -12,12 +12,12 @@ _NAMED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 
 
 def table_rows() -> list[list[str]]:
-    _, _, below = PAGE.partition("| attack | defence | test |\n|---|---|---|\n")
+    _, _, below = PAGE.partition("| attack | defense | tests |\n|---|---|---|\n")
     table = below.split("\n\n")[0].splitlines()
     return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in table]
 
 
-def test_every_defence_names_a_test() -> None:
+def test_every_defense_names_a_test() -> None:
     assert len(table_rows()) >= 30
     assert [row for row in table_rows() if len(row) != 3] == []
     assert [attack for attack, _, test in table_rows() if not _NAMED.search(test)] == []
