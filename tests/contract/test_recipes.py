@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SECTION = (ROOT / "docs" / "architecture.md").read_text().partition("## How to add")[2]
+SECTION = (ROOT / "docs" / "architecture.md").read_text().partition("## How to add a feature")[2]
 RECIPES = dict(re.findall(r"^### (.+?)\n(.*?)(?=^##)", SECTION, re.DOTALL | re.MULTILINE))
 
 # The names of the example of each recipe in the code.
