@@ -53,6 +53,9 @@ REPLACED_PHRASES = {
     r"do(es)? not fit": "is invalid for, does not match",
     r"replaces? (\S+ )?by": "replace ... with",
     r"knows|tells": "recognizes, serves, reports",
+    r"by default at most": "at most 100 by default",
+    r"now if omitted": "defaults to the current time",
+    r"null for none": "null means none",
 }
 PHRASES = re.compile(
     "|".join(rf"(?<!\w)(?:{phrase})(?!\w)" for phrase in REPLACED_PHRASES), re.IGNORECASE

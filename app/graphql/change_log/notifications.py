@@ -109,8 +109,8 @@ class NotificationQueries:
     @strawberry.field(
         description=with_example(
             "Notifications, that is, events with `notification: true`, in the order in which "
-            "`notificationAdded` last delivered them, newest first. Use it for the list behind a "
-            "notification bell, as in DeltaFi. To receive later notifications without a gap, "
+            "`notificationAdded` last delivered them, newest first. Use this query for the list "
+            "of a notification bell, as in DeltaFi. To receive later notifications without a gap, "
             "subscribe to `notificationAdded` with the cursor of the first edge as `after`, or "
             "with `logHead` if the list is empty.\n\n"
             "Requires EVENT_READ. Request errors: `INVALID_CURSOR`, `CURSOR_EXPIRED`, "

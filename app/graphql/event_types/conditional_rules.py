@@ -83,7 +83,7 @@ class ConditionalRuleInput:
         description="Effect on the target fields while the condition holds."
     )
     targets: list[str] = strawberry.field(
-        description="Names of the fields of the event type that the rule applies to: at least "
+        description="Names of the target fields, which must be fields of the event type: at least "
         "one, at most 200 by default, without duplicates."
     )
     condition: ConditionInput = strawberry.field(
@@ -123,8 +123,8 @@ class UpdateConditionalRuleInput:
         description="New effect on the target fields while the condition holds."
     )
     targets: strawberry.Maybe[list[str] | None] = strawberry.field(
-        description="New list of the names of the fields of the event type that the rule applies "
-        "to: at least one, at most 200 by default, without duplicates. Replaces the whole list."
+        description="New names of the target fields, which must be fields of the event type: at "
+        "least one, at most 200 by default, without duplicates. Replaces the whole list."
     )
     condition: strawberry.Maybe[ConditionInput | None] = strawberry.field(
         description="New condition under which the effect applies. Replaces the whole condition."

@@ -34,7 +34,7 @@ class EventFieldInput:
     )
     label: str | None = strawberry.field(
         default=None,
-        description="Display name of the field: one line, at most 255 characters by default. "
+        description="Display name of the field: one line, at most 255 characters (configurable). "
         "Defaults to the name of the field.",
     )
     kind: FieldKind = strawberry.field(description="Kind of value that the field accepts.")
@@ -55,8 +55,8 @@ class EventFieldInput:
     )
     options: list[str] | None = strawberry.field(
         default=None,
-        description="Options of a SELECT or MULTI_SELECT, without duplicates: at least one and, "
-        "by default, at most 1,000 of at most 255 characters each. Must be null for other kinds.",
+        description="Options of a SELECT or MULTI_SELECT, without duplicates: 1 to 1,000 options "
+        "of at most 255 characters each (configurable). Must be null for other kinds.",
     )
     minimum: float | None = strawberry.field(
         default=None,
@@ -194,8 +194,8 @@ class CreateEventTypeInput:
 class UpdateEventFieldInput:
     id: strawberry.ID = strawberry.field(description="ID of the field.")
     label: strawberry.Maybe[str | None] = strawberry.field(
-        description="New display name: one line, at most 255 characters by default. Null means "
-        "the name of the field."
+        description="New display name: one line, at most 255 characters by default. Null resets "
+        "it to the name of the field."
     )
     kind: strawberry.Maybe[FieldKind | None] = strawberry.field(
         description="New kind of value that the field accepts. Stored values are not converted. "
@@ -215,9 +215,9 @@ class UpdateEventFieldInput:
         "default. Null removes the unit."
     )
     options: strawberry.Maybe[list[str] | None] = strawberry.field(
-        description="New options of a SELECT or MULTI_SELECT, without duplicates: at least one "
-        "and, by default, at most 1,000 of at most 255 characters each. Replaces the whole list. "
-        "Must be null for other kinds."
+        description="New options of a SELECT or MULTI_SELECT, without duplicates: 1 to 1,000 "
+        "options of at most 255 characters each (configurable). Replaces the whole list. Must be "
+        "null for other kinds."
     )
     minimum: strawberry.Maybe[float | None] = strawberry.field(
         description="New minimum value of a NUMBER or INTEGER, inclusive, less than 2^53 in "
@@ -328,7 +328,7 @@ class EventTypeBy:
 class EventTypeFilter:
     states: list[EventTypeState] | None = strawberry.field(
         default=None,
-        description="States to match: the event type has one of them. An empty list matches no "
+        description="States, one of which the event type must have. An empty list matches no "
         "event type.",
     )
     category: str | None = strawberry.field(

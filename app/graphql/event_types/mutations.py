@@ -376,7 +376,7 @@ class EventTypeMutations:
             "Requires EVENT_TYPE_MANAGE. User errors: `NOT_FOUND`, `INVALID_INPUT`, `CYCLE` if "
             "the visibility of a field would depend on itself, `LIMIT_REACHED` if there are too "
             "many conditional rules (100 by default) or their conditions compare too many values "
-            "in total (5,000 by default, each counted once for each target).",
+            "in total (5,000 by default; each value counts once for each target of its rule).",
             """
             mutation {
               addConditionalRule(
@@ -419,8 +419,8 @@ class EventTypeMutations:
             "Changes a conditional rule and increments the version of its event type.\n\n"
             "Requires EVENT_TYPE_MANAGE. User errors: `NOT_FOUND`, `INVALID_INPUT`, `CYCLE` if "
             "the visibility of a field would depend on itself, `LIMIT_REACHED` if the conditions "
-            "of the event type compare too many values in total (5,000 by default, each counted "
-            "once for each target).",
+            "of the event type compare too many values in total (5,000 by default; each value "
+            "counts once for each target of its rule).",
             """
             mutation {
               updateConditionalRule(

@@ -30,9 +30,9 @@ class EventCheck:
         "a free-form event."
     )
     duplicate_of: Event | None = strawberry.field(
-        description="Original event, if a duplication rule would find this event to be a "
-        "duplicate. Null if no rule would, for a replay (same `source` and `sourceId`), and if "
-        "the caller lacks EVENT_READ."
+        description="Original event, if the event is a duplicate under a duplication rule. Null "
+        "otherwise, for a replay (same `source` and `sourceId`), and if the caller lacks "
+        "EVENT_READ."
     )
     warnings: list[UserError] = strawberry.field(
         description="Warnings that `logEvent` would return."
@@ -47,8 +47,8 @@ class CheckQueries:
     @strawberry.field(
         description=with_example(
             "Result of a dry run of `logEvent`: the event is validated but not logged. A form can "
-            "use it to show which fields are visible, and which required values are missing, "
-            "before the event is logged.\n\n"
+            "use this query to show which fields are visible, and which required values are "
+            "missing, before the event is logged.\n\n"
             "Requires EVENT_CREATE.",
             """
             {

@@ -83,8 +83,8 @@ class CloudEventQueries:
         planning_tags: Annotated[
             list[str] | None,
             strawberry.argument(
-                description="Tags to match: the event has all of them. By default, at most 100 "
-                "tags of at most 255 characters each. Planning tags of FDPlan have the form "
+                description="Tags, all of which the event must have. By default, at most 100 tags "
+                "of at most 255 characters each. Planning tags of FDPlan have the form "
                 "`name:identifier`. No condition if omitted; an empty list matches no event."
             ),
         ] = None,

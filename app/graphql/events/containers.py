@@ -36,7 +36,7 @@ class ContainerEventInput:
     timestamp: datetime | None = strawberry.field(
         default=None,
         description="Time of the activity (`Event.occurredAt`), at most 300 seconds in the future "
-        "by default. Defaults to the current time.",
+        "(configurable). Defaults to the current time.",
     )
     status: Outcome | None = strawberry.field(
         default=None,

@@ -59,7 +59,7 @@ class LogEventInput:
     )
     summary: str | None = strawberry.field(
         default=None,
-        description="Short description of the event, at most 1,000 characters by default. "
+        description="Short description of the event, at most 1,000 characters (configurable). "
         "Defaults to the name of the event type, or to the `type` of a free-form event.",
     )
     content: str | None = strawberry.field(
@@ -70,7 +70,7 @@ class LogEventInput:
     source: str | None = strawberry.field(
         default=None,
         description="Producer of the event, as in CloudEvents: a URI-reference such as "
-        "`/services/flare-monitor`, at most 255 characters by default. Defaults to the "
+        "`/services/flare-monitor`, at most 255 characters (configurable). Defaults to the "
         "percent-encoded name of the credential.",
     )
     subject: str | None = strawberry.field(
@@ -84,8 +84,8 @@ class LogEventInput:
     )
     occurred_at: datetime | None = strawberry.field(
         default=None,
-        description="Time at which the event occurred, at most 300 seconds in the future by "
-        "default. Defaults to the current time.",
+        description="Time at which the event occurred, at most 300 seconds in the future "
+        "(configurable). Defaults to the current time.",
     )
     fields: JSON | None = strawberry.field(
         default=None,

@@ -42,7 +42,7 @@ class EventQueries:
     events: Connection[Event] = create_events_field(
         lambda _root: filters.EventFilter(),
         with_example(
-            "Events that match a filter, latest first by default.\n\n"
+            "Events that match a filter, latest `occurredAt` first by default.\n\n"
             "Requires EVENT_READ. Request errors: `BAD_USER_INPUT` for an invalid filter or page "
             "argument, `INVALID_CURSOR`.",
             """

@@ -32,9 +32,9 @@ from app.services.auth.keys import ApiKeyResult
 )
 class CreateApiKeyInput:
     name: str = strawberry.field(
-        description="Name of the person or system that uses the key. It is the actor in the "
-        "change log and, percent-encoded, the default `source` of events that are logged with the "
-        "key. At most 255 characters by default, after percent-encoding."
+        description="Name of the person or system that uses the key. The name is recorded as the "
+        "actor in the change log. Percent-encoded, it is the default `source` of events that are "
+        "logged with the key, and can have at most 255 characters by default."
     )
     permissions: list[Permission] = strawberry.field(
         description="Permissions that the key grants: at least one. You cannot grant a permission "

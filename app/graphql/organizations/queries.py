@@ -66,8 +66,8 @@ async def _resolve_organization(
 )
 class Viewer:
     name: str = strawberry.field(
-        description="Name of the API key, or subject of the access token: the actor in the change "
-        "log."
+        description="Name of the API key, or subject of the access token. It is recorded as the "
+        "actor in the change log."
     )
     organization: Organization = strawberry.field(
         description="Organization of the request, to which all data that the request reads or "
@@ -93,8 +93,8 @@ class Viewer:
 class OrganizationQueries:
     @strawberry.field(
         description=with_example(
-            "Caller of the request, with its organization and permissions. Use it to test a "
-            "credential, to show who is signed in, and to hide actions that the caller is not "
+            "Caller of the request, with its organization and permissions. Use this query to test "
+            "a credential, to show who is signed in, and to hide actions that the caller is not "
             "permitted to perform.\n\n"
             "Requires a valid credential, but no permission.",
             """

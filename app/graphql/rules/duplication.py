@@ -61,10 +61,10 @@ class CreateDuplicationRuleInput:
     action: DuplicateAction = strawberry.field(description="Action taken on a duplicate.")
     escalate: bool | None = strawberry.field(
         default=True,
-        description="With COUNT: whether a more severe duplicate raises the severity of the "
-        "original and removes its acknowledgement. If the duplicate has `notification: true`, the "
-        "original is also delivered again as a notification. See `DuplicationRule.escalate`. Null "
-        "means true.",
+        description="Whether a more severe duplicate raises the severity of the original and "
+        "removes its acknowledgement. Applies only with the action COUNT. If the duplicate has "
+        "`notification: true`, the original is also delivered again as a notification. See "
+        "`DuplicationRule.escalate`. Null means true.",
     )
     enabled: bool | None = strawberry.field(
         default=True, description="Whether the rule is in effect. Null means true."
@@ -108,8 +108,8 @@ class UpdateDuplicationRuleInput:
         description="New action taken on a duplicate."
     )
     escalate: strawberry.Maybe[bool | None] = strawberry.field(
-        description="With COUNT: whether a more severe duplicate escalates the original. See "
-        "`DuplicationRule.escalate`."
+        description="Whether a more severe duplicate escalates the original. Applies only with "
+        "the action COUNT. See `DuplicationRule.escalate`."
     )
     enabled: strawberry.Maybe[bool | None] = strawberry.field(
         description="Whether the rule is in effect."

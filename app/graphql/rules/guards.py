@@ -152,8 +152,8 @@ class GuardRuleQueries:
     @strawberry.field(
         description=with_example(
             "Result of evaluating the expression of a guard rule over the newest stored events. "
-            "Nothing is stored. Use it before you publish a rule, to see which events the rule "
-            "would have rejected. Each event is evaluated as if it were logged now: `old` is "
+            "Nothing is stored. Use this query before you publish a rule, to see which events the "
+            "rule would have rejected. Each event is evaluated as if it were logged now: `old` is "
             "null.\n\n"
             "Requires RULE_MANAGE and EVENT_READ. User errors: `EXPRESSION_INVALID`, `NOT_FOUND` "
             "if the event type does not exist. Request errors: `BAD_USER_INPUT` if `last` is out "

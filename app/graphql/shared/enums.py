@@ -104,7 +104,7 @@ _register_enum(
     SELECT="One of the options of the field.",
     MULTI_SELECT="A list of options of the field, without duplicates.",
     URL="An absolute URL, such as `https://example.com/a`.",
-    EMAIL="An email address.",
+    EMAIL="An email address, such as `ada@example.com`.",
 )
 _register_enum(
     ConditionalEffect,
@@ -213,8 +213,7 @@ _register_enum(
 )
 _register_enum(
     UserErrorCode,
-    "Machine-readable code of a user error or warning. The `message` of the error is the "
-    "explanation for people.",
+    "Machine-readable code of a user error or warning. The `message` is for people.",
     INVALID_INPUT="A value is malformed, too long or out of range, or an ID is not a UUID. Fix "
     "the value at `path`.",
     NOT_FOUND="The object that the input refers to does not exist in the organization. Verify the "

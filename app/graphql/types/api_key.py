@@ -19,8 +19,8 @@ from app.store import tables
 )
 class ApiKey(Node):
     name: str = strawberry.field(
-        description="Name of the key. It is the actor in the change log and, percent-encoded, the "
-        "default `source` of events that are logged with the key."
+        description="Name of the key, recorded as the actor in the change log. Percent-encoded, "
+        "it is the default `source` of events that are logged with the key."
     )
     permissions: list[Permission] = strawberry.field(description="Permissions that the key grants.")
     created_at: datetime = strawberry.field(description="Time of creation.")

@@ -45,11 +45,11 @@ class DuplicationRule(Node):
     )
     action: DuplicateAction = strawberry.field(description="Action taken on a duplicate.")
     escalate: bool = strawberry.field(
-        description="With COUNT: whether a more severe duplicate (ERROR > WARN > INFO > SUCCESS) "
-        "escalates the original. The original then takes on the severity and `severityText` of "
-        "the duplicate, is no longer acknowledged, and gets a new `version`. If the duplicate has "
-        "`notification: true`, the original also moves to the top of `notifications` and is "
-        "delivered again by `notificationAdded`. No effect with REJECT and FLAG."
+        description="Whether a more severe duplicate (ERROR > WARN > INFO > SUCCESS) escalates "
+        "the original. Applies only with the action COUNT. An escalated original takes on the "
+        "severity and `severityText` of the duplicate, is no longer acknowledged, and gets a new "
+        "`version`. If the duplicate has `notification: true`, the original also moves to the top "
+        "of `notifications` and is delivered again by `notificationAdded`."
     )
     enabled: bool = strawberry.field(description="Whether the rule is in effect.")
     reset_at: datetime | None = strawberry.field(

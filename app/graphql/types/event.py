@@ -87,7 +87,7 @@ class Event(Node):
         "was reported."
     )
     summary: str = strawberry.field(
-        description="Short description of the event, at most 1,000 characters by default. "
+        description="Short description of the event, at most 1,000 characters (configurable). "
         "Defaults to the name of the event type, or to the `type` of a free-form event."
     )
     content: str | None = strawberry.field(
@@ -124,8 +124,7 @@ class Event(Node):
     )
     fields: JSON = strawberry.field(
         description="Custom values of the event by field name: a JSON object, empty if the event "
-        "has none. If the event type is registered, defaults are included and the values of "
-        "hidden fields are not."
+        "has none. It includes the default values of fields, but not the values of hidden fields."
     )
     tags: list[str] = strawberry.field(
         description="Tags of the event, without duplicates. By default, at most 100 tags of at "

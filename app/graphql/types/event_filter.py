@@ -84,13 +84,13 @@ class TimeRange:
 class TagFilter:
     all: list[str] | None = strawberry.field(
         default=None,
-        description="Tags to match: the event has all of them. No condition if omitted; an empty "
+        description="Tags, all of which the event must have. No condition if omitted; an empty "
         "list matches no event.",
     )
     any: list[str] | None = strawberry.field(
         default=None,
-        description="Tags to match: the event has at least one of them. No condition if omitted; "
-        "an empty list matches no event.",
+        description="Tags, at least one of which the event must have. No condition if omitted; an "
+        "empty list matches no event.",
     )
 
 
@@ -112,14 +112,14 @@ class TagFilter:
 )
 class EventFilter:
     ids: list[strawberry.ID] | None = strawberry.field(
-        default=None, description="IDs to match: the event has one of them."
+        default=None, description="IDs, one of which the event must have."
     )
     event_type_id: strawberry.ID | None = strawberry.field(
         default=None, description="ID of the event type that the event was validated against."
     )
     types: list[str] | None = strawberry.field(
         default=None,
-        description="Types to match: the event has one of them. A value that ends with `*` is a "
+        description="Types, one of which the event must have. A value that ends with `*` is a "
         "prefix, such as `com.acme.*`.",
     )
     category: str | None = strawberry.field(
@@ -137,15 +137,15 @@ class EventFilter:
         "the entity.",
     )
     severities: list[Severity] | None = strawberry.field(
-        default=None, description="Severities to match: the event has one of them."
+        default=None, description="Severities, one of which the event must have."
     )
     source: str | None = strawberry.field(
         default=None, description="Source to match exactly, without wildcards."
     )
     source_ids: list[str] | None = strawberry.field(
         default=None,
-        description="Identifiers given by producers (`Event.sourceId`) to match: the event has "
-        "one of them.",
+        description="Identifiers given by producers (`Event.sourceId`), one of which the event "
+        "must have.",
     )
     subject: str | None = strawberry.field(
         default=None, description="Subject to match exactly, without wildcards."
@@ -185,7 +185,7 @@ class EventFilter:
     )
     missing: list[EventAttribute] | None = strawberry.field(
         default=None,
-        description="Attributes that must all be null. An empty list matches every event.",
+        description="Attributes, all of which must be null. An empty list matches every event.",
     )
     search: str | None = strawberry.field(
         default=None,

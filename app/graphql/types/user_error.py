@@ -62,8 +62,8 @@ class TransitionError(UserError):
 
 @strawberry.type(
     description="Error or warning with the code `GUARD_REJECTED`: the event violates a guard "
-    "rule, or the rule could not be evaluated. It is an error if the enforcement mode of the rule "
-    "is REJECT, and a warning if it is WARN."
+    "rule, or the rule could not be evaluated. With the enforcement mode REJECT, it is an error; "
+    "with WARN, it is a warning."
 )
 class GuardViolation(UserError):  # noqa: N818 (a GraphQL type, not an exception)
     version: int = strawberry.field(description="Number of the violated version of the guard rule.")
