@@ -45,9 +45,9 @@ class ForeignTransactions(threading.Thread):
         for url in (database_url, other_url):
             execute_command(url, "CREATE TABLE foreign_note (id serial)")
         self._kinds = {
-            "in another database": (other_url, "read_committed", WRITE),
-            "in this database": (database_url, "read_committed", WRITE),
-            "readers of this database": (database_url, "repeatable_read", READ),
+            "that write to a different database": (other_url, "read_committed", WRITE),
+            "that write to this database": (database_url, "read_committed", WRITE),
+            "that read this database": (database_url, "repeatable_read", READ),
         }
         self._drop = (database_url, f"DROP DATABASE {name} WITH (FORCE)")
         self._longest = longest
@@ -121,7 +121,7 @@ def hold_transactions(
         figures.record(f"foreign transactions {kind}", count)
     figures.record("longest foreign transaction, s", foreign.longest_seconds)
     figures.record("`/ready`: 200", ready["200"])
-    figures.record_expected_zero("`/ready`: anything else", ready.total() - ready["200"])
+    figures.record_expected_zero("`/ready`: any other status", ready.total() - ready["200"])
     figures.record_expected_zero("aborted requests", results["met"].get("cut", 0))
     figures.record("WebSockets resumed", sum(len(each["codes"]) for each in received))
     p99 = record_lateness(figures, "notification latency", received, begun, end)

@@ -91,9 +91,9 @@ def _render_ratios(run: BenchmarkRun) -> str:
 def _render_cpu(run: BenchmarkRun) -> str:
     head = (
         "### CPU time per response\n\n"
-        "Microseconds of CPU time of the server process per response, or per event of a bulk call. "
-        "The time of PostgreSQL is not included, the time of SQLite is. These figures are more "
-        "reliable than the rates if other processes use the machine.\n"
+        "CPU time of the server process in microseconds, per response or, for bulk calls, per "
+        "event. It includes the time of SQLite, but not that of PostgreSQL. If other processes use "
+        "the machine, these figures are more reliable than the rates.\n"
     )
     return f"{head}\n{_render_by_server(run, run.cpu_us, _format_rate, _ALL)}"
 
