@@ -186,7 +186,7 @@ class EventTypeMutations:
         description=with_example(
             "Changes the lifecycle state of an event type. `EventType.transitions` lists the "
             "possible new states. The version does not change. A transition to the current state "
-            "is not an error; if the state is DEPRECATED, it can change `sunsetAt`. When a draft "
+            "is not an error: for a DEPRECATED event type, it can change `sunsetAt`. When a draft "
             "is published, its definition is validated.\n\n"
             "Requires EVENT_TYPE_MANAGE. User errors: `ILLEGAL_TRANSITION` as a `TransitionError` "
             "with the allowed states, `NOT_FOUND`, `INVALID_INPUT`.",

@@ -34,7 +34,7 @@ class CreateApiKeyInput:
     name: str = strawberry.field(
         description="Name of the person or system that uses the key. The name is recorded as the "
         "actor in the change log. Percent-encoded, it is the default `source` of events that are "
-        "logged with the key, and can have at most 255 characters by default."
+        "logged with the key, and can have at most 255 characters (configurable)."
     )
     permissions: list[Permission] = strawberry.field(
         description="Permissions that the key grants: at least one. You cannot grant a permission "

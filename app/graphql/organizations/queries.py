@@ -124,7 +124,7 @@ class OrganizationQueries:
             str | None,
             strawberry.argument(
                 description="Expected key of the organization of the request. If the key differs, "
-                "the result is null. Not checked if omitted."
+                "the result is null. If omitted, the key is not checked."
             ),
         ] = None,
     ) -> Organization | None:

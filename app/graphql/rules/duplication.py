@@ -204,8 +204,9 @@ class DuplicationRuleQueries:
         event_type_id: Annotated[
             strawberry.ID | None,
             strawberry.argument(
-                description="ID of an event type, to list only the rules of this event type, "
-                "without those that apply to all events. All rules of the organization if omitted."
+                description="ID of an event type. Only the rules of this event type are listed, "
+                "without those that apply to all events. If omitted, all rules of the "
+                "organization are listed."
             ),
         ] = None,
         first: First = 20,

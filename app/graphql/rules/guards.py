@@ -54,8 +54,8 @@ class GuardRuleTrial:
 EventTypeIdFilter = Annotated[
     strawberry.ID | None,
     strawberry.argument(
-        description="ID of an event type, to list only the rules of this event type, without "
-        "those that apply to all events. All rules of the organization if omitted."
+        description="ID of an event type. Only the rules of this event type are listed, without "
+        "those that apply to all events. If omitted, all rules of the organization are listed."
     ),
 ]
 
@@ -183,9 +183,9 @@ class GuardRuleQueries:
         event_type_id: Annotated[
             strawberry.ID | None,
             strawberry.argument(
-                description="ID of an event type, to evaluate only the events of this event type "
-                "and to validate the expression against its fields. All events if omitted; the "
-                "names and types of fields are then not validated."
+                description="ID of an event type. Only the events of this event type are "
+                "evaluated, and the expression is validated against its fields. If omitted, all "
+                "events are evaluated, and the names and types of fields are not validated."
             ),
         ] = None,
         last: Annotated[
@@ -320,7 +320,7 @@ class GuardRuleMutations:
             int | None,
             strawberry.argument(
                 description="Number of an earlier version to publish again as a new version; the "
-                "draft is not changed. The draft is published if omitted."
+                "draft is not changed. If omitted, the draft is published."
             ),
         ] = None,
     ) -> GuardRulePayload:

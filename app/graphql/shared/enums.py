@@ -87,7 +87,7 @@ _register_enum(
     DRAFT="The event type is being defined. New events are rejected with `EVENT_TYPE_CLOSED`.",
     PUBLISHED="The event type is in use. New events are accepted.",
     DEPRECATED="The event type is being phased out. New events are accepted with the warning "
-    "`EVENT_TYPE_CLOSED` until `sunsetAt`, and then rejected.",
+    "`EVENT_TYPE_CLOSED` and, from `sunsetAt` on, rejected.",
     ARCHIVED="The event type is no longer in use. New events are rejected with "
     "`EVENT_TYPE_CLOSED`; stored events remain.",
 )

@@ -29,8 +29,8 @@ class PageInfo:
         metadata=declare_source(ConnectionPart.HAS_PREVIOUS_PAGE),
     )
     start_cursor: str | None = strawberry.field(
-        description="Cursor of the first row. Pass it as `before` to request the previous page. "
-        "Null if the page is empty.",
+        description="Cursor of the first row. In a list that has the argument `before`, pass the "
+        "cursor as `before` to request the previous page. Null if the page is empty.",
         metadata=declare_source(ConnectionPart.START_CURSOR),
     )
     end_cursor: str | None = strawberry.field(
@@ -131,9 +131,9 @@ SubscribeAfter = Annotated[
     strawberry.argument(
         description="Cursor after which the subscription starts: a cursor of `notifications` or "
         "`eventChanges`, `logHead`, or the cursor of the last message received. Entries after the "
-        "cursor are delivered first, then new ones. Only new entries are delivered if omitted. If "
-        "entries after the cursor have been pruned, the error is `CURSOR_EXPIRED`: load the list "
-        "again and subscribe with a new cursor."
+        "cursor are delivered first, then new ones. If omitted, only new entries are delivered. "
+        "If entries after the cursor have been pruned, the error is `CURSOR_EXPIRED`: load the "
+        "list again and subscribe with a new cursor."
     ),
 ]
 Last = Annotated[

@@ -24,7 +24,7 @@ class Correlation:
         "a cause, the effect of an effect is an effect, and every other event is RELATED."
     )
     depth: int = strawberry.field(
-        description="Number of links between the two events. 1 for a direct link."
+        description="Number of links between the two events: 1 for a direct link."
     )
     event: Event = strawberry.field(description="The correlated event.")
     created_at: datetime = strawberry.field(

@@ -56,8 +56,8 @@ LATEST_FIRST = EventOrder(field=EventOrderField.OCCURRED_AT, direction=SortDirec
 
 @backed_by_table(tables.Event)
 @strawberry.type(
-    description="A record of something that happened, logged by a producer and validated and "
-    "stored by Tocsin."
+    description="A record of something that happened. A producer logs the event; Tocsin validates "
+    "and stores it."
 )
 class Event(Node):
     type: str = strawberry.field(
