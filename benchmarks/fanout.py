@@ -187,7 +187,10 @@ def main() -> None:
             one_by_one = fan.measure(options.events // 4, 1, 0)
             measured[name] = fan.measure(options.events, options.bulk, 0), one_by_one, at_rest
             loads.append(os.getloadavg()[0])
-    what = f"{options.sockets:,} sockets, {options.events} events, {options.bulk} per call."
+    what = (
+        f"{options.sockets:,} WebSocket connections, {options.events} events, "
+        f"{options.bulk} per call."
+    )
     publish_figures(
         "fan-out", [describe_machine(loads), what, "", *format_table(measured)], options.into
     )

@@ -68,8 +68,8 @@ class Socket:
         self._write_frame(0x81, message.encode())
 
     def cut(self) -> None:
-        """Breaks the connection like a network failure. Can be called by another thread than the
-        reader.
+        """Breaks the connection like a network failure. Threads other than the reader can
+        call it.
         """
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.shutdown(socket.SHUT_RDWR)

@@ -89,8 +89,8 @@ async def check_version(url: URL, pooler_url: URL | None = None) -> None:
 
 @asynccontextmanager
 async def _open_engine(url: URL, pooler_url: URL | None) -> AsyncIterator[AsyncEngine]:
-    """An engine for migrations. Raises UnusableDatabaseError if the URL is of a pooler, or of
-    another database than the URL of the pooler.
+    """An engine for migrations. Raises UnusableDatabaseError if the URL points to a pooler, or not
+    to the database of the pooler.
     """
     engine = dialect.create_migration_engine(url)
     try:

@@ -205,7 +205,7 @@ async def test_events_are_deleted_with_a_log_entry_each(client: Client) -> None:
     assert await client.execute_field(EVENT, id=other) is not None
 
 
-async def test_another_number_than_the_expected_one_is_a_conflict_and_deletes_nothing(
+async def test_a_number_other_than_the_expected_one_is_a_conflict_and_deletes_nothing(
     client: Client,
 ) -> None:
     await log_events(client, 3)

@@ -101,7 +101,7 @@ async def test_a_slow_database_is_reported_and_leaves_the_process_ready(
     connection = await asyncpg.connect(database_url)
     async with connection.transaction():
         await connection.execute("LOCK TABLE alembic_version")
-        await asyncio.sleep(1)  # until the last report is not used any more
+        await asyncio.sleep(1)  # until the last report is no longer used
 
         response = await client.http.get("/ready")
     await connection.close()

@@ -66,7 +66,7 @@ class OperationRecorder:
 
     def __init__(self) -> None:
         self._started_at = time.perf_counter()
-        # Not made current: a subscription may be closed by another task than the one that began it.
+        # Not made current: the task that closes a subscription may not be the one that began it.
         self._span = _TRACER.start_span("operation")
 
     def record_end(self, root_field: str, operation_type: str, result: str) -> None:

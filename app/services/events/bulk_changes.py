@@ -39,7 +39,7 @@ class BulkResult:
 class EventSelection:
     """IDs of events to change, in order. `total`: the number of events that were selected.
 
-    An event that does not match the conditions any more when it is locked is not changed.
+    An event that no longer matches the conditions when it is locked is not changed.
     """
 
     ids: Sequence[UUID]

@@ -46,7 +46,7 @@ class ReplacedLogError(Exception):
 class LogTail:
     """A reader of the end of one change log. It compiles its statements once.
 
-    Its methods raise ReplacedLogError if the change log is another one than in the first call.
+    Its methods raise ReplacedLogError if the change log has been replaced since the first call.
     """
 
     def __init__(self, database: Database) -> None:

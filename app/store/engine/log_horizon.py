@@ -1,6 +1,6 @@
 """The horizon of the change log: all entries of transactions before it are complete.
 
-On PostgreSQL, transactions commit in another order than that of their numbers. A reader of the
+On PostgreSQL, transactions do not commit in the order of their numbers. A reader of the
 change log may only pass a number if no writer of the change log with a smaller one is still open.
 `register_log_writer` makes these writers known; `LogHorizon` finds the oldest of them. Transactions
 that do not write to the change log, in this database or another one, do not hold the horizon back.
