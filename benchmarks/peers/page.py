@@ -56,12 +56,12 @@ def render_page(runs: Sequence[BenchmarkRun]) -> str:
 
 def _render_method(run: BenchmarkRun) -> str:
     results = run.results
-    load = " and ".join(f"{each:g}" for each in results["load"])
+    load_before, load_after = results["load"]
     rounds = f"{results['rounds']} rounds of {results['seconds']:g} s"
     lines = [
         f"{run.events:,} events of 50 types, {rounds} per server and operation, "
-        f"{results['at'][:10]}. The load of the machine was {load} at the start "
-        "and at the end; the servers themselves cause a load of about 2.",
+        f"{results['at'][:10]}. The load of the machine was {load_before:g} at the start and "
+        f"{load_after:g} at the end; the servers themselves cause a load of about 2.",
         "",
         f"![Responses per second, by server](images/{PICTURE.name})",
         "",
@@ -137,7 +137,7 @@ def _render_growth(runs: Sequence[BenchmarkRun]) -> str:
         for database in _DATABASES:
             rates = [run.rate(database, operation, US) for run in runs]
             rows.append([TOLD[operation], database, *map(_format_rate, rates)])
-    deep = ", ".join(f"{run.results['deep']:,} of {run.events:,}" for run in runs)
+    deep = "; ".join(f"{run.results['deep']:,} of {run.events:,}" for run in runs)
     built = "; ".join(
         f"{run.events:,} in "
         + " and ".join(
@@ -153,7 +153,7 @@ def _render_machine(run: BenchmarkRun) -> str:
     facts = ", ".join(f"{name} {value}" for name, value in run.results["machine"].items())
     memory = run.results["memory_mb"]
     grown = "; ".join(
-        f"{name} {memory['before'][name]:g} MB before and {memory['after'][name]:g} MB after"
+        f"{name} {memory['before'][name]:g} MB and {memory['after'][name]:g} MB"
         for name in memory["before"]
     )
     clients = [each for row in run.results["measured"] for each in row["client_busy"]]
@@ -162,8 +162,9 @@ def _render_machine(run: BenchmarkRun) -> str:
         f"\n`log_events` in process, 32 per transaction, on SQLite: {in_process:,.0f} events/s.\n"
     )
     return (
-        f"### Machine and memory\n\n{facts}.\n\nResident memory of the Tocsin process: "
-        f"{grown} the run.\n\nThe client used at most {max(clients, default=0):.0%} of a core.\n\n"
+        f"### Machine and memory\n\n{facts}.\n\nResident memory of the Tocsin process before and "
+        f"after the run: {grown}.\n\n"
+        f"The client used at most {max(clients, default=0):.0%} of a core.\n\n"
         f"{logged if in_process else ''}\n"
     )
 
