@@ -46,10 +46,18 @@ def tocsin(
 @main.command()
 def serve(
     host: Annotated[
-        str, typer.Option(help="Address to listen on. :: listens on IPv4 as well.")
+        str,
+        typer.Option(
+            help="Address to listen on. With ::, the server listens on all IPv6 and IPv4 addresses."
+        ),
     ] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port to listen on. 0 takes a free one.")
+        int,
+        typer.Option(
+            min=0,
+            max=65535,
+            help="Port to listen on. With 0, the operating system selects a free port.",
+        ),
     ] = 8000,
     workers: Annotated[
         int, typer.Option(min=1, max=64, help="Number of server processes that share the port.")
@@ -67,7 +75,8 @@ def migrate(
         bool,
         typer.Option(
             "--new-epoch",
-            help="Expire all cursors. Required after restoring a backup, with all servers stopped.",
+            help="Expire all cursors. Use this option after restoring a backup, with all servers "
+            "stopped.",
         ),
     ] = False,
 ) -> None:
@@ -82,12 +91,12 @@ def prune(
     before: Annotated[
         str,
         typer.Option(
-            help="Date or time in UTC, such as 2026-04-10 or 2026-04-10T00:00:00Z. Older entries "
-            "are removed."
+            help="Date or time in UTC, such as 2026-04-10 or 2026-04-10T00:00:00Z. Entries that "
+            "are older are removed."
         ),
     ],
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Count the entries without removing them.")
+        bool, typer.Option("--dry-run", help="Print the number of entries without removing them.")
     ] = False,
 ) -> None:
     """Permanently remove old entries from the change log. Events are kept.
@@ -110,13 +119,13 @@ def schema() -> None:
 @main.command("import")
 def import_events(
     file: Annotated[
-        str, typer.Argument(metavar="FILE", help="File to import, or - for standard input.")
+        str, typer.Argument(metavar="FILE", help="File to import, or - to read standard input.")
     ],
     organization: Annotated[
         str, typer.Option(help="Key of the organization.")
     ] = DEFAULT_ORGANIZATION,
     actor: Annotated[
-        str, typer.Option(help="Name recorded in the history as the actor.")
+        str, typer.Option(help="Name of the actor that the change log records.")
     ] = "tocsin import",
 ) -> None:
     """Import CloudEvents from a JSON array or from a file with one event per line.
@@ -136,33 +145,46 @@ def export_events(
     type: Annotated[
         list[str] | None,
         typer.Option(
-            "--type", help="Event type, or a prefix with a trailing *. Repeat it for several types."
+            "--type",
+            help="Event type, or a prefix with a trailing *. Repeat the option for several types.",
         ),
     ] = None,
-    category: Annotated[str | None, typer.Option(help="Category of the event type.")] = None,
+    category: Annotated[str | None, typer.Option(help="Category of the event types.")] = None,
     tag: Annotated[
         list[str] | None,
-        typer.Option("--tag", help="Tag. If repeated, events must have all of the tags."),
+        typer.Option(
+            "--tag", help="Tag. Repeat the option for several tags; events must have all of them."
+        ),
     ] = None,
     from_: Annotated[
         str | None,
         typer.Option(
-            "--from", help="Earliest time of occurrence, for example 2026-04-10T00:00:00Z."
+            "--from",
+            help="Start of the time range (inclusive), for example 2026-04-10T00:00:00Z. Compared "
+            "with the time at which each event occurred.",
         ),
     ] = None,
-    to: Annotated[str | None, typer.Option(help="End of the time range, exclusive.")] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(help="End of the time range (exclusive), for example 2026-05-10T00:00:00Z."),
+    ] = None,
     severity: Annotated[
         list[str] | None,
-        typer.Option("--severity", help="Severity. Repeat it for several severities."),
+        typer.Option("--severity", help="Severity. Repeat the option for several severities."),
     ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", help="File to write to. An earlier export to the same file is continued."
+            "--output",
+            help="File to write to, instead of standard output. An earlier export to the same "
+            "file is continued.",
         ),
     ] = None,
     after: Annotated[
-        str | None, typer.Option(help="Cursor printed by an earlier export. Continues after it.")
+        str | None,
+        typer.Option(
+            help="Cursor that an earlier export printed. The export continues after this cursor."
+        ),
     ] = None,
 ) -> None:
     """Export events as CloudEvents, one per line, in the order in which they were logged."""
@@ -181,7 +203,7 @@ def create_key(
         list[str],
         typer.Option(
             "--permission",
-            help="Permission of the key. Repeat it for several permissions. One of "
+            help="Permission of the key. Repeat the option for several permissions. One of "
             + ", ".join(each.value for each in Permission)
             + ".",
         ),
@@ -191,7 +213,10 @@ def create_key(
     ] = DEFAULT_ORGANIZATION,
     expires_at: Annotated[
         str | None,
-        typer.Option(help="Expiration time, for example 2027-01-01T00:00:00Z. Default: never."),
+        typer.Option(
+            help="Expiration time, for example 2027-01-01T00:00:00Z. If omitted, the key never "
+            "expires."
+        ),
     ] = None,
     every_organization: Annotated[
         bool, typer.Option("--every-organization", help="Make the key valid in every organization.")

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 Result = TypeVar("Result")
-INSTANT_FORMAT = "Use a time with an offset, for example 2027-01-01T00:00:00Z."
+INSTANT_FORMAT = "Use a time with a UTC offset or Z, for example 2027-01-01T00:00:00Z."
 
 
 def read_settings() -> Settings:
@@ -79,7 +79,7 @@ def _describe_setting_error(detail: ErrorDetails) -> str:
     return text if text.endswith((".", "?", "!")) else f"{text}."
 
 
-_NOT_AN_OBJECT = "The value is not a JSON object."
+_NOT_AN_OBJECT = "The value must be a JSON object with the settings of this group."
 
 
 def exit_with(message: str, code: int) -> NoReturn:
@@ -132,7 +132,7 @@ def describe_database_error(settings: Settings, error: Exception) -> str | None:
         return f"{find_variable('database_url')}: {error}"
     if isinstance(error, ServersRunningError):
         address = display_address(parse_database_url(settings.database_url))
-        return f"Servers are using the database at {address}. Stop all of them first."
+        return f"Servers are using the database at {address}. Stop all servers first."
     if isinstance(error, DATABASE_ERRORS):
         return describe_failure(error, parse_database_url(settings.database_url))
     return None

@@ -29,9 +29,9 @@ def migrate(*, new_epoch: bool) -> None:
     typer.echo("The database is up to date.")
     if change is not None:
         typer.echo(
-            f"The change log has the new epoch {change.new}; the old one was {change.old}. All "
-            "cursors that were issued before have expired: clients get CURSOR_EXPIRED and load "
-            "their lists again."
+            f"The change log has the new epoch {change.new}; the old epoch was {change.old}. All "
+            "existing cursors have expired: clients that use one get CURSOR_EXPIRED, and must "
+            "load their lists again."
         )
     if key is not None:
         typer.echo(f"Created the API key of the administrator (shown only once):\n\n  {key}")

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import structlog
 
+from app.domain.shared.messages import format_count
 from app.domain.shared.problems import RequestError
 from app.services.auth.access import Access, authenticate_credential
 from app.services.auth.organizations import bootstrap_database
@@ -32,14 +33,15 @@ async def prepare_database(settings: Settings) -> str | None:
         if key is None and not await _is_valid_key(database, given_key):
             log.warning(
                 "bootstrap_key_ignored",
-                reason="TOCSIN_BOOTSTRAP_KEY only applies to an empty database; this one has API "
-                "keys.",
+                reason="TOCSIN_BOOTSTRAP_KEY applies only to a new database. This database already "
+                "has API keys.",
             )
         elif len(given_key) < RECOMMENDED_KEY_CHARACTERS:
             log.warning(
                 "bootstrap_key_short",
-                reason=f"TOCSIN_BOOTSTRAP_KEY has {len(given_key)} characters, and is the key of "
-                f"the administrator. Use at least {RECOMMENDED_KEY_CHARACTERS} random characters.",
+                reason="TOCSIN_BOOTSTRAP_KEY, the API key of the administrator, has only "
+                f"{format_count(len(given_key), 'character')}. Use at least "
+                f"{RECOMMENDED_KEY_CHARACTERS} random characters.",
             )
         return None
     finally:
@@ -60,6 +62,7 @@ async def _check_timeline(database: Database) -> None:
     if is_postgresql(database.url) and not snapshot.timeline:
         log.warning(
             "wal_timeline_unavailable",
-            reason="PostgreSQL does not tell the timeline of its write-ahead log. After a failover "
-            "that loses transactions, run tocsin migrate --new-epoch with all servers stopped.",
+            reason="The timeline of PostgreSQL's write-ahead log cannot be read, so a failover "
+            "that loses transactions is not detected. After such a failover, run `tocsin migrate "
+            "--new-epoch` with all servers stopped.",
         )

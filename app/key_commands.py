@@ -72,7 +72,7 @@ def revoke_key(id: str) -> None:
     settings = read_settings()
     result = run_on_database(settings, lambda database: operator_keys.revoke(database, key_id, now))
     key = _require_key(result)
-    typer.echo(f"The API key {key.id} ({key.name}) is {_format_state(key, now)}.", err=True)
+    typer.echo(f"API key {key.id} ({key.name}): {_format_state(key, now)}.", err=True)
 
 
 def _format_row(organization: str, key: tables.ApiKey, now: datetime) -> tuple[str, ...]:

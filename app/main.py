@@ -45,8 +45,8 @@ def create_app(settings: Settings) -> FastAPI:
     if tokens is not None and None in (settings.jwt_issuer, settings.jwt_audience):
         log.warning(
             "token_audience_not_checked",
-            reason="Tokens for other services are accepted too. "
-            "Set TOCSIN_JWT_ISSUER and TOCSIN_JWT_AUDIENCE.",
+            reason="Access tokens that were issued for other services are accepted, too. To "
+            "prevent this, set TOCSIN_JWT_ISSUER and TOCSIN_JWT_AUDIENCE.",
         )
 
     @asynccontextmanager

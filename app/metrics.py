@@ -32,12 +32,12 @@ REQUEST_API: ContextVar[str] = ContextVar("request_api", default="graphql")
 """The API that received the current request."""
 
 RESPONSES = Counter(
-    "tocsin_http_responses", "HTTP responses, by API and status.", ["api", "status"]
+    "tocsin_http_responses", "Number of HTTP responses, by API and status code.", ["api", "status"]
 )
 OPERATIONS = Counter(
     "tocsin_operations",
-    "Finished GraphQL operations, by root field, operation type and result (OK or the code of the "
-    "first error).",
+    "Number of finished GraphQL operations, by root field, operation type and result (OK or the "
+    "code of the first error).",
     ["operation", "kind", "result"],
 )
 OPERATION_DURATION = Histogram(
@@ -48,20 +48,20 @@ OPERATION_DURATION = Histogram(
 )
 PLANS = Counter(
     "tocsin_plans",
-    "Queries, `logEvent` and `logEvents` over HTTP, by how they were executed: planned (by a "
-    "compiled plan), not_planned (no plan covers the operation), fallback (the plan gave up, for "
-    "example on an invalid argument) or failed (a bug in the plan). All but planned are executed "
-    "by graphql-core.",
+    "Number of queries and of `logEvent` and `logEvents` mutations over HTTP, by how they were "
+    "executed: planned (by a compiled plan), not_planned (no plan covers the operation), "
+    "fallback (the plan gave up, for example on an invalid argument) or failed (a bug in the "
+    "plan). Unless the result is planned, graphql-core executed the operation.",
     ["result"],
 )
 EVENTS = Counter(
     "tocsin_events",
-    "Logged events, by API and result: stored, duplicate or rejected.",
+    "Number of logged events, by API and result: stored, duplicate or rejected.",
     ["api", "result"],
 )
 REPORT_BATCH_SIZE = Histogram(
     "tocsin_report_batch_size",
-    "Number of calls that log events in one transaction.",
+    "Number of calls whose events were logged in the same transaction.",
     buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
 )
 
@@ -87,37 +87,42 @@ def plan_counter(result: str) -> Counter:
     return PLANS.labels(result)
 
 
-SOCKETS = Gauge("tocsin_sockets", "Open WebSocket connections.", multiprocess_mode="livesum")
-SUBSCRIPTIONS = Gauge("tocsin_subscriptions", "Active subscriptions.", multiprocess_mode="livesum")
+SOCKETS = Gauge(
+    "tocsin_sockets", "Number of open WebSocket connections.", multiprocess_mode="livesum"
+)
+SUBSCRIPTIONS = Gauge(
+    "tocsin_subscriptions", "Number of active subscriptions.", multiprocess_mode="livesum"
+)
 BUFFERED_MESSAGES = Gauge(
     "tocsin_buffered_messages",
-    "Messages that wait in memory for slow subscribers.",
+    "Number of messages in memory that slow subscribers have not received yet.",
     multiprocess_mode="livesum",
 )
 BUFFERED_BYTES = Gauge(
     "tocsin_buffered_bytes",
     "Size in bytes of the messages in `tocsin_buffered_messages`. A message for several "
-    "subscribers is counted for each, but is in memory only once.",
+    "subscribers is counted once for each of them, but is in memory only once.",
     multiprocess_mode="livesum",
 )
 LAG_ENTRIES = Gauge(
     "tocsin_change_log_lag_entries",
-    "Change log entries that the process furthest behind has not read, up to 10,000.",
+    "Number of change log entries that the slowest server process has not read yet, up to 10,000.",
     multiprocess_mode="livemax",
 )
 LAG_SECONDS = Gauge(
     "tocsin_change_log_lag_seconds",
-    "Age in seconds of the oldest change log entry that the process furthest behind has not read.",
+    "Age in seconds of the oldest change log entry that the slowest server process has not read "
+    "yet.",
     multiprocess_mode="livemax",
 )
 CONNECTIONS = Gauge(
     "tocsin_database_connections_in_use",
-    "Database connections in use, for reads and writes.",
+    "Number of database connections in use, for reads and writes.",
     multiprocess_mode="livesum",
 )
 DATABASE_UP = Gauge(
     "tocsin_database_up",
-    "1 if every process reached the database in its last health check, else 0.",
+    "1 if every server process reached the database in its last health check, otherwise 0.",
     multiprocess_mode="livemin",
 )
 

@@ -100,7 +100,8 @@ def _create_decompressor(request: Request) -> _GzipDecompressor | None:
         return _GzipDecompressor()
     raise BodyError(
         415,
-        f"Unsupported Content-Encoding {header[:100]!a}: send the body as gzip or uncompressed.",
+        f"Unsupported Content-Encoding {header[:100]!a}: compress the body with gzip, or send it "
+        "uncompressed.",
     )
 
 
@@ -125,7 +126,7 @@ class _GzipDecompressor:
                         raise BodyError(
                             400,
                             f"The gzip data of the request body has more than {_MAX_GZIP_MEMBERS} "
-                            "members: compress the whole body as one.",
+                            "members: compress the whole body as one member.",
                         )
                     self._member = zlib.decompressobj(_GZIP_WINDOW_BITS)
                 decompressed += self._member.decompress(chunk, max_bytes - len(decompressed))

@@ -48,14 +48,15 @@ class Settings(BaseSettings):
         default="sqlite:///tocsin.db",
         repr=False,
         description="URL of the database: `sqlite:///FILE` or "
-        "`postgresql://USER:PASSWORD@HOST:PORT/NAME`. The PostgreSQL database must exist.",
+        "`postgresql://USER:PASSWORD@HOST:PORT/NAME`. A PostgreSQL database must already "
+        "exist; a SQLite file is created if it is missing.",
     )
     database_direct_url: str | None = Field(
         default=None,
         repr=False,
-        description="URL of the same PostgreSQL database without the connection pooler, if "
-        "`TOCSIN_DATABASE_URL` is the URL of a pooler in transaction mode, such as PgBouncer. "
-        "Migrations use it, and one connection of each server process.",
+        description="URL of the same PostgreSQL database without the connection pooler. Required "
+        "if `TOCSIN_DATABASE_URL` is the URL of a pooler in transaction mode, such as PgBouncer. "
+        "Migrations and one connection of each server process use this URL.",
     )
     database: DatabaseLimits = Field(
         default_factory=DatabaseLimits, description="Connections to PostgreSQL."
@@ -63,93 +64,106 @@ class Settings(BaseSettings):
     bootstrap_key: SecretStr | None = Field(
         default=None,
         repr=False,
-        description="API key of the administrator, for an empty database. Ignored later. Use at "
-        f"least {RECOMMENDED_KEY_CHARACTERS} random characters: a shorter key logs a warning. If "
-        "not set, a key is generated and printed.",
+        description="API key of the administrator of a new database. The setting is ignored "
+        f"after the database has been created. Use at least {RECOMMENDED_KEY_CHARACTERS} random "
+        "characters; if the key is shorter, the server logs a warning. If not set, a key is "
+        "generated and printed.",
     )
     public_url: str | None = Field(
         default=None,
-        description="Base URL of the server for clients, `https://HOST/PATH`. Used in `dataschema` "
-        "and to recognize the server's own web pages. If not set, each request's host is used.",
+        description="Base URL at which clients reach the server, `https://HOST/PATH`. Used in "
+        "`dataschema`, and to recognize requests from the server's own web pages. If not "
+        "set, the host of each request is used.",
     )
     cors_origins: str | None = Field(
         default=None,
         description="Origins of other sites whose web pages may use the API, separated by commas: "
-        "`https://a.example,https://b.example:8443`, `https://*.example.com` for all subdomains, "
-        "or `*` for all. If not set, none may.",
+        "`https://a.example,https://b.example:8443`, `https://*.example.com` for all "
+        "subdomains, or `*` for all origins. If not set, web pages of other sites cannot use "
+        "the API.",
     )
     cors_headers: str | None = Field(
         default=None,
-        description="Names of further request headers that these pages may send, separated by "
-        "commas: `x-company-id`, or `x-company-*` for all names with this prefix. If not set, only "
-        "the headers that [GraphQL over HTTP](../http.md#cross-origin-requests) lists are allowed.",
+        description="Names of additional request headers that web pages of the origins in "
+        "`TOCSIN_CORS_ORIGINS` may send, separated by commas: `x-company-id`, or "
+        "`x-company-*` for all names with this prefix. If not set, only the headers that "
+        "[GraphQL over HTTP](../http.md#cross-origin-requests) lists are allowed.",
     )
     jwt_secret: SecretStr | None = Field(
         default=None,
         repr=False,
-        description="Secret of at least 32 bytes. Access tokens that are signed with it (HS256, "
-        "HS384, HS512) are accepted. If not set, none are.",
+        description="Secret of at least 32 bytes with which access tokens are signed (HS256, "
+        "HS384 or HS512). If not set, the server rejects tokens that are signed with a secret.",
     )
     jwt_jwks_url: str | None = Field(
         default=None,
-        description="URL of a JSON Web Key Set. Access tokens that are signed with one of its keys "
-        "are accepted. If not set, none are.",
+        description="URL of a JSON Web Key Set: the public keys of the identity provider that "
+        "signs the access tokens. If not set, the server rejects tokens that are signed with a "
+        "private key.",
     )
     jwt_issuer: str | None = Field(
         default=None,
-        description="Required `iss` of access tokens. If not set, every issuer is accepted.",
+        description="Value that the claim `iss` of an access token must have. If not set, the "
+        "server accepts tokens from every issuer.",
     )
     jwt_audience: str | None = Field(
         default=None,
-        description="Required `aud` of access tokens. If not set, every audience is accepted.",
+        description="Value that the claim `aud` of an access token must have or contain. If not "
+        "set, the server accepts tokens for every audience.",
     )
     jwt_leeway_seconds: int = Field(
         default=30,
         ge=0,
-        description="Accepted clock difference in seconds when the times in an access token are "
-        "validated, at most 3,600.",
+        description="Clock difference in seconds that is tolerated when the times in an access "
+        "token are validated. Maximum 3,600.",
     )
     severity_map: Annotated[dict[str, Severity] | None, NoDecode] = Field(
         default=None,
-        description="Words that producers use for severities, with their meanings: "
-        "`critical=error,fatal=error,notice=info`. Case is ignored. They are added to the words "
-        "that `LogEventInput.severity` lists. An event with any other word has the severity INFO "
-        "and a warning `SEVERITY_UNKNOWN`.",
+        description="Words that producers use for severities, and the severities that they stand "
+        "for, separated by commas: `critical=error,fatal=error,notice=info`. Case is ignored. "
+        "The server accepts these words in addition to those that `LogEventInput.severity` "
+        "lists. An event with any other word gets the severity INFO and the warning "
+        "`SEVERITY_UNKNOWN`.",
     )
     failed_auth: FailedAuthLimits = Field(
         default_factory=FailedAuthLimits,
-        description="Rate limit for failed authentication attempts.",
+        description="Rate limit for failed authentication attempts, per client address and server "
+        "process. IPv6 addresses in the same /64 network count as one address.",
     )
     trusted_proxies: str | None = Field(
         default=None,
         description="Addresses and networks of reverse proxies whose `X-Forwarded-For` and "
-        "`X-Forwarded-Proto` are trusted, separated by commas: `10.0.0.1,10.1.0.0/16`, or `*` for "
-        "all. If not set, the headers are ignored.",
+        "`X-Forwarded-Proto` are trusted, separated by commas: `10.0.0.1,10.1.0.0/16`, or "
+        "`*` for all addresses. If not set, the server ignores these headers.",
     )
     subscriptions: SubscriptionLimits = Field(
         default_factory=SubscriptionLimits,
-        description="Memory for messages that wait for a slow subscriber.",
+        description="Memory for messages that a slow subscriber has not received yet, in each "
+        "server process.",
     )
     drain_seconds: float = Field(
         default=5,
         ge=0,
         le=600,
-        description="Time in seconds after SIGTERM in which the server still accepts requests, "
-        "while `GET /ready` fails, so that load balancers stop sending requests before the "
-        "server stops.",
+        description="Time in seconds for which the server still accepts requests after SIGTERM. "
+        "`GET /ready` fails during this time, so that load balancers stop sending requests "
+        "before the server stops. Maximum 600.",
     )
-    metrics: bool = Field(default=True, description="Serves `GET /metrics`.")
+    metrics: bool = Field(
+        default=True, description="Whether the server responds to `GET /metrics`."
+    )
     metrics_token: SecretStr | None = Field(
         default=None,
         repr=False,
-        description="Bearer token that `GET /metrics` requires. If not set, everyone can read the "
-        "metrics.",
+        description="Bearer token that `GET /metrics` requires. If not set, no token is required.",
     )
     access_log: bool = Field(
-        default=False, description="Writes a line to the server logs for each request."
+        default=False,
+        description="Whether the server writes a line to its logs for each HTTP request.",
     )
     limits: Limits = Field(
-        default_factory=Limits, description="Limits of events, event types, rules and lists."
+        default_factory=Limits,
+        description="Limits of events, event types, rules, filters and lists.",
     )
     sockets: SocketLimits = Field(
         default_factory=SocketLimits, description="Limits and timeouts of WebSocket connections."
@@ -178,7 +192,7 @@ class Settings(BaseSettings):
             try:
                 values[name] = Path(file.strip()).read_text(encoding="utf-8-sig")
             except (OSError, ValueError) as error:
-                reason = getattr(error, "strerror", None) or "it is not valid UTF-8"
+                reason = getattr(error, "strerror", None) or "its content is not valid UTF-8"
                 errors.append(f"{variable}{FILE_SUFFIX}: The file cannot be read: {reason}.")
         if errors:
             raise PydanticCustomError("environment", "{lines}", {"lines": "\n".join(errors)})
@@ -203,7 +217,7 @@ class Settings(BaseSettings):
     @classmethod
     def _reject_empty_secret(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not value.get_secret_value():
-            raise ValueError("The value is empty")
+            raise ValueError("The value must not be empty")
         return value
 
     @field_validator("bootstrap_key", "metrics_token")
@@ -211,8 +225,8 @@ class Settings(BaseSettings):
     def _validate_credential(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not _CREDENTIAL.match(value.get_secret_value()):
             raise ValueError(
-                "Clients cannot send the value in a header. Use one line of printable ASCII "
-                "characters"
+                "Clients cannot send the value in an HTTP header. Use a single line of printable "
+                "ASCII characters"
             )
         return value
 
@@ -226,7 +240,9 @@ class Settings(BaseSettings):
             # The other URL has errors of its own, which are reported when it is used.
             is_other_postgresql = info.data["database_url"].startswith("postgres")
             if not (is_other_postgresql and is_postgresql(parse_database_url(value))):
-                raise ValueError("It and TOCSIN_DATABASE_URL must be URLs of PostgreSQL")
+                raise ValueError(
+                    "Both this setting and TOCSIN_DATABASE_URL must be PostgreSQL URLs"
+                )
         return value
 
     @field_validator("public_url")
@@ -247,8 +263,8 @@ class Settings(BaseSettings):
                 ipaddress.ip_network(proxy.strip())
             except ValueError:
                 raise ValueError(
-                    f"Invalid address {proxy.strip()[:100]!a}. Use IP addresses and networks, "
-                    "separated by commas: 10.0.0.1,10.1.0.0/16"
+                    f"Invalid address {proxy.strip()[:100]!a}. Use IP addresses and networks "
+                    "separated by commas, such as 10.0.0.1,10.1.0.0/16"
                 ) from None
         return value
 

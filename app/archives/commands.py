@@ -74,7 +74,7 @@ def parse_filter_options(
         _parse_instant_option("--to", until),
     )
     if start_time is not None and end_time is not None and end_time <= start_time:
-        exit_with("--to: The time must be later than --from.", 2)
+        exit_with("--to: The time must be later than the time of --from.", 2)
     return EventFilter(
         types=tuple(types) if types else None,
         category=category,
@@ -119,8 +119,8 @@ def _create_import_job(settings: Settings, file: BinaryIO, actor: str) -> Organi
         typer.echo(str(tally))
         if tally.stop_reason is not None:
             _print_to_stderr(
-                f"{tally.stop_reason}. Run the command again to continue: "
-                "events that were already imported are skipped."
+                f"{tally.stop_reason}. Run the command again to continue: events that have "
+                "already been imported are skipped."
             )
         return 1 if tally.rejected else _exit_code(tally.stop_reason)
 

@@ -60,12 +60,13 @@ class Exporter:
             if position < export_range.until:
                 result.stop_reason = (
                     "The export is incomplete: an open database transaction hides later events. "
-                    "Continue when it has ended"
+                    "Continue the export after this transaction has ended"
                 )
             elif self.output.after is None and log_begins_at is not None:
                 begins_at = format_instant(log_begins_at)
                 result.stop_reason = (
-                    f"The export is incomplete: the change log was pruned and begins at {begins_at}"
+                    "The export is incomplete: the change log was pruned, and has no entries "
+                    f"before {begins_at}"
                 )
         except asyncio.CancelledError:
             result.stop_reason = INTERRUPTED

@@ -112,7 +112,9 @@ def _resume(path: Path, file: FileIO, after: str | None, options: dict[str, Any]
             after = state["cursor"]
         return ResumableFile(path, after, options, file)
     except BlockingIOError:
-        raise OutputError(f"Another export is writing to {path}.") from None
+        raise OutputError(
+            f"Another export is writing to {path}. Wait for it to end, or choose a different file."
+        ) from None
     except OSError as error:
         raise _write_error(path, error) from None
 
@@ -133,30 +135,30 @@ def _load_state(
         if size:
             raise OutputError(
                 f"{path} exists without {state_path.name}, so the export cannot be continued. "
-                "Choose another file, or remove it.",
+                f"Choose a different file, or remove {path.name}.",
                 usage=True,
             ) from None
         return None
     except (ValueError, TypeError, LookupError):
         raise OutputError(
-            f"{state_path} is damaged. Remove it and {path} to start again."
+            f"{state_path} is damaged. To start again, remove {state_path.name} and {path.name}."
         ) from None
     if after is not None:
         raise OutputError(
             f"--after is not allowed here: the export to {path} resumes from the cursor in "
-            f"{state_path.name}. Omit --after, or choose another file.",
+            f"{state_path.name}. Omit --after, or choose a different file.",
             usage=True,
         )
     if saved_options != options:
         raise OutputError(
-            f"{path} was started with other options: {json.dumps(saved_options)}. "
-            "Use the same options, or choose another file.",
+            f"The export to {path} was started with different options: "
+            f"{json.dumps(saved_options)}. Use the same options, or choose a different file.",
             usage=True,
         )
     if size < saved_size:
         raise OutputError(
-            f"{path} has {size:,} bytes, but {saved_size:,} were written: another program changed "
-            f"it. Remove it and {state_path.name} to start again."
+            f"{path} has {size:,} bytes, but {saved_size:,} were written: another program has "
+            f"changed the file. To start again, remove {path.name} and {state_path.name}."
         )
     return dict(state)
 

@@ -181,7 +181,9 @@ class _ArrayReader:
             if self._at_end:
                 raise _ArrayError(error or _UNEXPECTED_END)
             if len(self._text) - self._index > self._max_bytes:
-                raise _ArrayError(f"no event within {self._max_bytes:,} characters ({error})")
+                raise _ArrayError(
+                    f"no complete event within {self._max_bytes:,} characters ({error})"
+                )
             self._fill()
 
     def _decode_element(self) -> tuple[Any, int | None, str | None]:
@@ -210,7 +212,7 @@ class _ArrayReader:
         try:
             more = self._decoder.decode(chunk, final=not chunk)
         except UnicodeDecodeError:
-            raise _ArrayError("the rest is not valid UTF-8") from None
+            raise _ArrayError("the rest of the file is not valid UTF-8") from None
         self._at_end = not chunk
         self._consumed_characters += self._index
         self._text = self._text[self._index :] + more

@@ -50,12 +50,12 @@ from app.graphql.types.user_error import (
 )
 
 _SUBSCRIPTION_OVER_HTTP = (
-    "A subscription cannot be executed as a plain HTTP request. Use a WebSocket connection "
-    "(graphql-transport-ws) or send the header `Accept: text/event-stream`, at the same address."
+    "A subscription cannot be executed as a plain HTTP request. At the same address, use a "
+    "WebSocket connection (graphql-transport-ws) or send the header `Accept: text/event-stream`."
 )
 _OPERATION_NOT_FOUND = (
     "The document has no operation to execute. Set operationName to the name of one of its "
-    "operations, or leave it out if there is only one."
+    "operations, or omit operationName if there is only one."
 )
 _ERROR_CODES = "\n".join(
     f"- `{code.value}`: {description}" for code, description in ERROR_CODE_DESCRIPTIONS.items()

@@ -61,7 +61,7 @@ def read_message(headers: Headers, body: bytes) -> CloudEventMessage | InvalidMe
     header_list = [(name.decode("latin-1").lower(), value) for name, value in headers]
     headers_by_name = dict(header_list)
     if [name for name, _ in header_list].count("content-type") > 1:
-        return _malformed_message("The header content-type is given more than once.")
+        return _malformed_message("The header content-type occurs more than once.")
     content_type = headers_by_name.get("content-type", b"").decode("latin-1").strip()
     if content_type.lower().startswith(_MEDIA_TYPE_PREFIX):
         return _read_structured(content_type, body)
@@ -78,7 +78,8 @@ def _read_structured(content_type: str, body: bytes) -> CloudEventMessage | Inva
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type not in (EVENT_MEDIA_TYPE, BATCH_MEDIA_TYPE):
         return _unsupported_media_type(
-            f"Unsupported event format {media_type[:100]!a}: send {EVENT_MEDIA_TYPE}."
+            f"Unsupported media type {media_type[:100]!a}: send an event as {EVENT_MEDIA_TYPE}, "
+            f"or a batch as {BATCH_MEDIA_TYPE}."
         )
     read = _read_json(body, content_type)
     if isinstance(read, InvalidMessage):
@@ -94,7 +95,7 @@ def _read_structured(content_type: str, body: bytes) -> CloudEventMessage | Inva
     versions = [event.get("specversion") for event in read.value if isinstance(event, dict)]
     if "1.0" in versions and "0.3" in versions:
         return _malformed_message(
-            "All events of a batch must have the same specversion: these have 0.3 and 1.0."
+            "All events of a batch must have the same specversion: this batch has 0.3 and 1.0."
         )
     return CloudEventMessage(tuple(read.value), batched=True)
 
@@ -110,7 +111,7 @@ def _read_binary(
         attribute = name.removeprefix(_HEADER_PREFIX)
         read = _read_value(attribute, value)
         if attribute in event:  # ambiguous
-            read = _attribute_error(f"The header {name[:100]} is given more than once.", attribute)
+            read = _attribute_error(f"The header {name[:100]} occurs more than once.", attribute)
         if isinstance(read, ErrorDetail):
             errors.append(read)
         else:
@@ -135,7 +136,10 @@ def _read_value(attribute: str, raw: bytes) -> str | ErrorDetail:
         message = f"{subject} is not allowed in binary mode. Send the data as the body."
         return _attribute_error(message, attribute)
     if not raw.isascii():
-        message = f"{subject} is not ASCII. Percent-encode the UTF-8 bytes of other characters."
+        message = (
+            f"{subject} has a character that is not ASCII. Percent-encode the UTF-8 bytes of this "
+            "character."
+        )
         return _attribute_error(message, attribute)
     text = raw.decode("ascii").strip(" \t")
     if text.startswith('"'):

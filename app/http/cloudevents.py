@@ -96,8 +96,8 @@ async def _process_request(request: Request) -> Response:
     if len(message.events) > limits.events_per_call:
         raise BodyError(
             413,
-            f"The batch has {len(message.events):,} events; "
-            f"the maximum is {limits.events_per_call:,}.",
+            f"The batch has {len(message.events):,} events; the maximum is "
+            f"{limits.events_per_call:,}. Send smaller batches.",
         )
     access.rate_limits.charge_points(caller, len(message.events))
     severity_map = request.app.state.severity_map

@@ -97,14 +97,17 @@ class AllowedOrigins:
             return
         self._logged.add(shown)
         advice = (
-            "Its pages are allowed only if TOCSIN_CORS_ORIGINS is *."
+            "Pages of this origin are allowed only if TOCSIN_CORS_ORIGINS is *."
             if normalized is None
-            else "To allow its pages, add it to TOCSIN_CORS_ORIGINS. If it is the address of this "
-            "server, set TOCSIN_PUBLIC_URL."
+            else "To allow pages of this origin, add the origin to TOCSIN_CORS_ORIGINS. If the "
+            "origin is the address of this server, set TOCSIN_PUBLIC_URL."
         )
         log.warning("origin_refused", origin=shown, advice=advice)
         if len(self._logged) == _MAX_LOGGED_ORIGINS:
-            log.warning("origins_not_logged", reason=f"{_MAX_LOGGED_ORIGINS} were logged.")
+            log.warning(
+                "origins_not_logged",
+                reason=f"The server logs at most {_MAX_LOGGED_ORIGINS:,} refused origins.",
+            )
 
 
 class AllowedHeaders:
@@ -119,7 +122,7 @@ class AllowedHeaders:
         for name in more:
             if not _HEADER_PATTERN.fullmatch(name):
                 raise ValueError(
-                    f"Invalid header {name[:100]!a}. Use names such as x-company-id, or "
+                    f"Invalid header name {name[:100]!a}. Use names such as x-company-id, or "
                     "x-company-* for all names with this prefix."
                 )
         names = {*_ALLOWED_HEADERS, *PARTITION_HEADERS, *map(str.lower, SAFELISTED_HEADERS), *more}
@@ -179,8 +182,8 @@ def _split_list(text: str | None) -> list[str]:
 def _check_ascii(origin: str) -> str:
     if not origin.isascii():
         raise ValueError(
-            f"Invalid origin {origin[:100]!a}: browsers send an international domain in ASCII. Use "
-            "the form that begins with xn--, such as https://xn--exmple-cua.com."
+            f"Invalid origin {origin[:100]!a}: browsers send an international domain name in "
+            "ASCII. Use the form that begins with xn--, such as https://xn--exmple-cua.com."
         )
     return origin
 
@@ -190,7 +193,7 @@ def _parse_subdomains(origin: str) -> tuple[str, str]:
     match = _SUBDOMAINS.fullmatch(origin)
     if match is None:
         raise ValueError(
-            f"Invalid origin {origin[:100]!a}: * stands for all origins, or for all subdomains at "
-            "the beginning of a host, as in https://*.example.com."
+            f"Invalid origin {origin[:100]!a}: use * alone for all origins, or at the beginning "
+            "of a host for all its subdomains, as in https://*.example.com."
         )
     return match[1], match[2]

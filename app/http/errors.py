@@ -66,8 +66,8 @@ async def _handle_routing_error(request: Request, error: Any) -> JSONResponse:
     if error.status_code == 404:
         message = f"There is nothing at {path}. The GraphQL API is at /graphql."
     elif error.status_code == 405 and "Allow" in headers:
-        allowed = ", ".join(sorted(headers["Allow"].split(", ")))
-        message = f"{path} does not support the method {request.method}. Use one of {allowed}."
+        allowed = " or ".join(sorted(headers["Allow"].split(", ")))
+        message = f"{path} does not support the method {request.method}. Use {allowed}."
     body = {"errors": [{"message": message, "extensions": {"code": ErrorCode.BAD_USER_INPUT}}]}
     return JSONResponse(body, error.status_code, error.headers)
 

@@ -62,7 +62,10 @@ def create_metrics_router(token: SecretStr | None) -> APIRouter:
         if token is not None:
             token_header = request.headers.get("authorization", "").removeprefix("Bearer ")
             if not hmac.compare_digest(token_header.encode(), token.get_secret_value().encode()):
-                message = "Invalid token: send TOCSIN_METRICS_TOKEN as Authorization: Bearer TOKEN."
+                message = (
+                    "Invalid token: send the value of TOCSIN_METRICS_TOKEN in the header "
+                    "Authorization: Bearer TOKEN."
+                )
                 raise RequestError(ErrorCode.UNAUTHENTICATED, message)
         return Response(metrics.render_metrics(), media_type=metrics.CONTENT_TYPE)
 

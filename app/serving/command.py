@@ -73,7 +73,7 @@ def _create_listeners(host: str, port: int) -> list[socket.socket]:
         # `socket` appends the address to strerror. Errors of name resolution have negative numbers.
         number = error.errno or 0
         reason = os.strerror(number) if number > 0 else error.strerror or str(error)
-        advice = "Choose another address with --host or --port."
+        advice = "Choose a different address with --host, or a different port with --port."
         exit_with(f"Cannot listen on {_format_address(host, port)}: {reason}. {advice}", 1)
     return listeners
 

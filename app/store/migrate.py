@@ -97,7 +97,9 @@ async def _open_engine(url: URL, pooler_url: URL | None) -> AsyncIterator[AsyncE
         with _describe_errors(url):
             if await dialect.has_transaction_pooler(url):
                 raise PooledDatabaseError(
-                    dialect.pooler_message(url, "connections do not keep a session of their own")
+                    dialect.pooler_message(
+                        url, "the transactions of a connection run in different sessions"
+                    )
                 )
             if pooler_url not in (None, url):
                 await _check_same_database(url, pooler_url)
@@ -165,8 +167,8 @@ def _current_revision(connection: Connection) -> str | None:
     current = connection.scalars(select(ALEMBIC_VERSION.c.version_num)).one_or_none()
     if current is not None and current not in _revisions():
         raise NewerDatabaseError(
-            f"The database is at migration {current}, which this version does not have: it was "
-            "used with a later version of Tocsin. Install that version."
+            f"The database is at migration {current}, which this version does not have: a later "
+            "version of Tocsin has used the database. Install that version."
         )
     return current
 

@@ -98,8 +98,8 @@ async def test_an_export_selects_events_by_its_options(
         ),
         (
             ["--after", "abc"],
-            "--after: Invalid cursor. It is damaged or belongs to another organization. "
-            "Start again without a cursor.",
+            "--after: Invalid cursor. The cursor is damaged or belongs to a different "
+            "organization. Start again without a cursor.",
         ),
         (
             ["--organization", "other"],
@@ -186,9 +186,11 @@ async def test_a_file_that_cannot_be_continued_is_not_changed(
     assert [each.code for each in ran] == [2, 0, 2, 2, 1, 1]
     assert (untouched, unchanged) == ("dear diary\n", whole)
     assert "exists without events.ndjson.cursor" in foreign_file.err[0]
-    assert 'was started with other options: {"organization": "default"}' in selecting.err[0]
-    assert "Omit --after, or choose another file." in placed.err[0]
-    assert at_once.err == [f"Another export is writing to {file}."]
+    assert 'was started with different options: {"organization": "default"}' in selecting.err[0]
+    assert "Omit --after, or choose a different file." in placed.err[0]
+    assert at_once.err == [
+        f"Another export is writing to {file}. Wait for it to end, or choose a different file."
+    ]
     assert f"{len(whole) - 1} bytes, but {len(whole)} were written" in cut.err[0]
 
 
@@ -367,6 +369,8 @@ async def test_an_export_of_a_pruned_change_log_reports_that_it_is_incomplete(
     behind = await run_command(database_url, "export", "--after", cursor)
 
     assert (lacking.code, lacking.ids) == (1, ["d"])
-    assert "The export is incomplete: the change log was pruned and begins at" in lacking.err[-1]
+    assert (
+        "The export is incomplete: the change log was pruned, and has no entries before"
+    ) in lacking.err[-1]
     assert (behind.code, behind.ids) == (1, [])
     assert "The cursor has expired" in behind.err[-1]

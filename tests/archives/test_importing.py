@@ -70,7 +70,7 @@ async def test_a_value_that_cannot_be_stored_is_reported_in_one_line(
 
     assert run.code == 1
     assert run.err == [
-        "index 0: data.x  [2J: Character 1 is U+0000, which is not allowed. Remove it."
+        "index 0: data.x  [2J: Character 1 is U+0000, which is not allowed. Remove the character."
     ]
     assert await count_events(database) == 0
 
@@ -86,8 +86,8 @@ async def test_unknown_severities_are_reported_unless_the_severity_map_has_them(
 
     assert run.code == 0
     assert run.err == [
-        "line 2: warning: severitytext: Unknown severity 'critical': the event has the severity "
-        "INFO. Send error, warn, info or success, or add the word to TOCSIN_SEVERITY_MAP."
+        "line 2: warning: severitytext: Unknown severity 'critical': the severity INFO is used "
+        "instead. Send error, warn, info or success, or add the word to TOCSIN_SEVERITY_MAP."
     ]
     events = await client.execute_field(
         "{ events(orderBy: {field: RECORDED_AT, direction: ASC}) { nodes { severity } } }"

@@ -105,7 +105,7 @@ def test_a_line_that_exceeds_the_limit_is_skipped() -> None:
         ("] []", "from character 5: unexpected text after the array."),
         (
             ', "' + "x" * 2000,
-            "from character 5: no event within 1,000 characters (Unterminated str",
+            "from character 5: no complete event within 1,000 characters (Unterminated str",
         ),
         (", " + "[" * 100_000, "from character 5: the event is nested too deeply."),
     ],

@@ -623,8 +623,8 @@ async def test_the_header_has_the_same_error_for_foreign_and_unknown_organizatio
     assert answer.status_code == 403
     assert answer.json()["errors"] == [
         {
-            "message": f"The API key has no access to the organization {key!r}. "
-            "Select another one with the header data-partition-id.",
+            "message": f"The API key has no access to the organization {key!r}. Name a different "
+            "organization in the header data-partition-id.",
             "extensions": {"code": "FORBIDDEN"},
         }
     ]

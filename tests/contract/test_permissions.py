@@ -240,7 +240,8 @@ async def test_an_invalid_credential_allows_nothing(
     await operator_keys.revoke(database, revoked_caller.credential_id, NOON)
     bad = {
         None: "Missing credential: send the header Authorization: Bearer KEY.",
-        "wrong": "Invalid API key. Check that it is complete, and that it is a key of this server.",
+        "wrong": "Invalid API key. Check that the key is complete and that it was created on this "
+        "server.",
         expired: "The API key has expired.",
         revoked: "The API key was revoked.",
     }

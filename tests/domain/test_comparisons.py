@@ -184,8 +184,8 @@ def test_the_problem_of_an_unsupported_operator_lists_the_supported_ones() -> No
     problems = validate_field_predicate(predicate, field, Limits())
 
     message = (
-        f"{predicate.operator.value} cannot be applied to field 'causes' of kind MULTI_SELECT: "
-        "expected CONTAINS, EXISTS, NOT_EXISTS."
+        f"Operator {predicate.operator.value} cannot be applied to field 'causes' of kind "
+        "MULTI_SELECT. Use one of CONTAINS, EXISTS, NOT_EXISTS."
     )
     assert problems == [invalid_input(message, "operator")]
 

@@ -88,7 +88,8 @@ def test_valid_rules_have_no_problems() -> None:
         (
             {"condition": AnyOf((make_predicate("cause", "IN", ("Other", "Weather")),))},
             invalid_input(
-                "Unknown option 'Weather': field 'cause' has no such option.",
+                "Unknown option 'Weather' of field 'cause': expected one of 'Maintenance', "
+                "'Failure', 'Other'.",
                 "0",
                 "condition",
                 "any",
@@ -101,8 +102,8 @@ def test_valid_rules_have_no_problems() -> None:
         (
             {"condition": make_predicate("b", "CONTAINS", 1)},
             invalid_input(
-                "CONTAINS cannot be applied to field 'b' of kind NUMBER: "
-                "expected EQ, NE, GT, GTE, LT, LTE, IN, EXISTS, NOT_EXISTS.",
+                "Operator CONTAINS cannot be applied to field 'b' of kind NUMBER. Use one of EQ, "
+                "NE, GT, GTE, LT, LTE, IN, EXISTS, NOT_EXISTS.",
                 *("0", "condition", "field", "operator"),
             ),
         ),

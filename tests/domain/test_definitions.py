@@ -49,7 +49,9 @@ def test_a_given_type_is_stored_unchanged() -> None:
         ({"type": ""}, invalid_input("type must not be empty.", "type")),
         (
             {"type": "a\nb"},
-            invalid_input("Character 2 is U+000A, which is not allowed. Remove it.", "type"),
+            invalid_input(
+                "Character 2 is U+000A, which is not allowed. Remove the character.", "type"
+            ),
         ),
         (
             {"type": "pump.*"},
@@ -63,7 +65,9 @@ def test_a_given_type_is_stored_unchanged() -> None:
         ({"category": ""}, invalid_input("category must not be empty.", "category")),
         (
             {"category": "\ud800"},
-            invalid_input("Character 1 is U+D800, which is not allowed. Remove it.", "category"),
+            invalid_input(
+                "Character 1 is U+D800, which is not allowed. Remove the character.", "category"
+            ),
         ),
         (
             {"description": "x" * 100_001},

@@ -152,7 +152,7 @@ def test_has_is_false_for_an_absent_attribute(attribute: str) -> None:
     [
         ("event.fields.volume_mcf > 1", "No matching overloads found : _>_(null_type, double)"),
         ("event.fields.ended_at < now", "No matching overloads found : _<_(null_type, timestamp)"),
-        ("event.fields.planned", "The result is NULL, not true or false."),
+        ("event.fields.planned", "The result is of type NULL. It must be true or false."),
         ("old.fields.volume_mcf > 1", "Applying SELECT to non-message type"),
         ("1 / 0 == 1", "divide by zero"),
         ("9223372036854775807 + 1 > 0", "integer overflow"),
@@ -223,8 +223,11 @@ def test_now_is_the_time_of_the_evaluation() -> None:
         ("event.fields.volume_mcf % 2 == 0", [(1, 25, "'%' cannot be applied to (double, int).")]),
         ("event.fields.volume_mcf", [(1, 1, "The expression must evaluate to true or false.")]),
         ("null", [(1, 1, "The expression must evaluate to true or false.")]),
-        ("'\0'", [(1, 1, "Character 2 is U+0000, which is not allowed. Remove it.")]),
-        ("'\ud800' == ''", [(1, 1, "Character 2 is U+D800, which is not allowed. Remove it.")]),
+        ("'\0'", [(1, 1, "Character 2 is U+0000, which is not allowed. Remove the character.")]),
+        (
+            "'\ud800' == ''",
+            [(1, 1, "Character 2 is U+D800, which is not allowed. Remove the character.")],
+        ),
     ],
 )
 def test_an_error_has_its_line_and_column(text: str, problems: list[tuple[int, int, str]]) -> None:
@@ -244,25 +247,30 @@ def test_a_syntax_error_has_its_position(text: str, line: int, column: int) -> N
     [
         ("", 1, "The expression must not be empty."),
         (" \n ", 1, "The expression must not be empty."),
-        ("true &&", 8, "The expression ends too early: a value is missing."),
-        ("(true", 6, "The expression ends too early: ')' is missing."),
-        ("1 ? 2", 6, "The expression ends too early: expected ':'."),
-        ("event.severity = 'ERROR'", 16, "Use == to compare."),
-        ("event.severity === 'ERROR'", 18, "Use == to compare."),
+        ("true &&", 8, "The expression is incomplete: a value is missing at the end."),
+        ("(true", 6, "The expression is incomplete: ')' is missing at the end."),
+        ("1 ? 2", 6, "The expression is incomplete: expected ':' at the end."),
+        ("event.severity = 'ERROR'", 16, "Use == instead of = to compare values."),
+        ("event.severity === 'ERROR'", 18, "Use == instead of = to compare values."),
         ("true and true", 6, "Use && instead of and."),
         ("true or true", 6, "Use || instead of or."),
         ("not true", 5, "Use ! instead of not."),
-        ("true & true", 6, "Use && for a logical and."),
-        ("true | true", 6, "Use || for a logical or."),
-        ("event.type == 'a", 15, "The text has no closing quotation mark."),
+        ("true & true", 6, "Use && instead of &."),
+        ("true | true", 6, "Use || instead of |."),
+        ("event.type == 'a", 15, "The string has no closing quotation mark."),
         ("event.severity <> 'ERROR'", 17, "Unexpected '>'."),
         ("event.type like 'a'", 12, "Unexpected 'like'."),
         ("event..type", 7, "Unexpected '..'."),
         ("a; b", 2, "Unexpected ';'."),
-        ("for == 1", 1, "'for' is a reserved word."),
-        ("has(event)", 5, "has() needs an attribute or a field, for example has(event.content)."),
-        ("foo(event)", 4, "Unknown function 'foo', or a wrong number of arguments."),
-        ("event.type.size(1) > 1", 16, "Unknown function 'size', or a wrong number of arguments."),
+        ("for == 1", 1, "'for' is a reserved word of CEL."),
+        (
+            "has(event)",
+            5,
+            "The argument of has() must be an attribute or a field, for example "
+            "has(event.content).",
+        ),
+        ("foo(event)", 4, "Unknown function 'foo', or wrong number of arguments."),
+        ("event.type.size(1) > 1", 16, "Unknown function 'size', or wrong number of arguments."),
     ],
 )
 def test_the_first_mistake_in_the_syntax_is_explained(text: str, column: int, message: str) -> None:
@@ -298,16 +306,15 @@ def test_a_comparison_with_a_value_that_an_attribute_never_has_is_found(
 
 
 _DEEP = (
-    "The expression is nested deeper than 32 levels or chains more than 32 operations. "
-    "Split it into several rules."
+    "The expression is nested deeper than 32 levels or chains more than 32 operations. Split the "
+    "expression into several rules."
 )
 _NO_PATTERN = (
-    "The pattern must be a literal with a regular expression that the server and browsers "
-    "interpret alike: without lookaround, backreferences, named groups or flags "
-    "except (?i) at its start."
+    "The pattern must be a string literal with a regular expression that has no lookaround, "
+    "backreferences, named groups or flags. Only the flag (?i) is allowed, at the start."
 )
 _NO_ZONE = (
-    "The time zone must be a literal that names a known time zone, such as 'Europe/Berlin' or "
+    "The time zone must be a string literal with a known time zone, such as 'Europe/Berlin' or "
     "'+02:00'."
 )
 
@@ -359,8 +366,8 @@ def test_an_expression_that_costs_too_much_is_rejected(text: str) -> None:
 
     assert (line, column) == (1, 1)
     assert re.fullmatch(
-        "At most 10,000,000 evaluation steps are allowed; "
-        "with the largest possible event this expression could take [0-9,]+[.]",
+        "At most 10,000,000 evaluation steps are allowed; for the largest possible event, this "
+        "expression could take [0-9,]+ steps. Simplify the expression[.]",
         message,
     )
 
@@ -410,7 +417,7 @@ def test_an_expression_for_every_event_has_the_fields_as_a_map(text: str, answer
         ("event.fields.nothing > 1", "Key not found"),
         ("event.fields.nothing == null", "Key not found"),
         ("event.fields.volume > 'a'", "No matching overloads"),
-        ("event.fields.volume", "The result is DOUBLE, not true or false."),
+        ("event.fields.volume", "The result is of type DOUBLE. It must be true or false."),
     ],
 )
 def test_an_expression_for_every_event_fails_on_an_absent_key(text: str, reason: str) -> None:

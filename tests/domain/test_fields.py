@@ -18,7 +18,7 @@ from tests.domain.strategies import valid_definitions
 
 OUT_OF_RANGE = "must be from -9,007,199,254,740,991 to 9,007,199,254,740,991 (less than 2^53)."
 
-NAMING = "expected 1 to 63 of a-z, 0-9 and _, beginning with a letter."
+NAMING = "expected 1 to 63 characters from a-z, 0-9 and _, starting with a letter."
 
 CEL_RESERVES = (
     "as break const continue else false for function if import in let loop namespace null package "
@@ -84,7 +84,9 @@ def test_the_reserved_words_of_cel_are_not_field_names(name: str) -> None:
     problems = _problems(make_field(name=name))
 
     assert problems == [
-        invalid_input(f"Invalid field name '{name}': it is a reserved word of CEL.", "0", "name")
+        invalid_input(
+            f"Invalid field name '{name}': the name is a reserved word of CEL.", "0", "name"
+        )
     ]
 
 
@@ -130,7 +132,7 @@ def test_a_select_field_has_at_least_one_option(kind: FieldKind, options: Any) -
 def test_options_of_a_select_field_are_unique(kind: FieldKind) -> None:
     problems = _problems(make_field(kind=kind, options=("a", "b", "a")))
 
-    assert problems == [invalid_input("An option is listed more than once.", "0", "options")]
+    assert problems == [invalid_input("Option 'a' is listed more than once.", "0", "options")]
 
 
 def test_options_that_differ_in_case_or_blanks_are_distinct() -> None:
@@ -143,7 +145,10 @@ def test_every_invalid_option_is_reported_with_its_index() -> None:
     assert problems == [
         invalid_input("options[1] must not be empty.", "0", "options", "1"),
         invalid_input(
-            "Character 2 is U+0000, which is not allowed. Remove it.", "0", "options", "2"
+            "Character 2 is U+0000, which is not allowed. Remove the character.",
+            "0",
+            "options",
+            "2",
         ),
         invalid_input(
             "At most 255 characters are allowed; options[3] has 256.", "0", "options", "3"
@@ -173,7 +178,9 @@ def test_every_invalid_option_is_reported_with_its_index() -> None:
         ),
         (
             {"kind": FieldKind.TEXT, "pattern": "\ud800"},
-            invalid_input("Character 1 is U+D800, which is not allowed. Remove it.", "pattern"),
+            invalid_input(
+                "Character 1 is U+D800, which is not allowed. Remove the character.", "pattern"
+            ),
         ),
     ],
 )

@@ -40,7 +40,7 @@ SPEC = make_event_type(
 
 
 def hidden_problem(name: str) -> Problem:
-    message = f"Field '{name}' is hidden by a conditional rule: its value was dropped."
+    message = f"Field '{name}' is hidden by a conditional rule, so its value was dropped."
     return Problem(UserErrorCode.FIELD_HIDDEN, message, ("fields", name))
 
 

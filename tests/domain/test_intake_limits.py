@@ -39,8 +39,8 @@ from tests.domain.strategies import ANY_JSON, ANY_TEXT, DRAFTS
 
 A_MICROSECOND = timedelta(microseconds=1)
 AHEAD = (
-    f"The event's time, {format_instant(NOW + timedelta(minutes=5) + A_MICROSECOND)}, "
-    "is more than 300 seconds ahead of the server's clock."
+    f"The event's time, {format_instant(NOW + timedelta(minutes=5) + A_MICROSECOND)}, is more "
+    "than 300 seconds ahead of the server's clock. Check the clock of the event's source."
 )
 
 PAST_A_LIMIT: list[tuple[dict[str, Any], Problem]] = [
@@ -51,7 +51,7 @@ PAST_A_LIMIT: list[tuple[dict[str, Any], Problem]] = [
     ({"type": ""}, invalid_input("type must not be empty.", "type")),
     (
         {"type": "a\tb"},
-        invalid_input("Character 2 is U+0009, which is not allowed. Remove it.", "type"),
+        invalid_input("Character 2 is U+0009, which is not allowed. Remove the character.", "type"),
     ),
     (
         {"type": "pump.*"},
@@ -73,7 +73,9 @@ PAST_A_LIMIT: list[tuple[dict[str, Any], Problem]] = [
     ),
     (
         {"subject": "\n"},
-        invalid_input("Character 1 is U+000A, which is not allowed. Remove it.", "subject"),
+        invalid_input(
+            "Character 1 is U+000A, which is not allowed. Remove the character.", "subject"
+        ),
     ),
     (
         {"summary": "x" * 1_001},
@@ -81,7 +83,9 @@ PAST_A_LIMIT: list[tuple[dict[str, Any], Problem]] = [
     ),
     (
         {"summary": "\0"},
-        invalid_input("Character 1 is U+0000, which is not allowed. Remove it.", "summary"),
+        invalid_input(
+            "Character 1 is U+0000, which is not allowed. Remove the character.", "summary"
+        ),
     ),
     (
         {"content": "x" * 100_001},
@@ -89,7 +93,9 @@ PAST_A_LIMIT: list[tuple[dict[str, Any], Problem]] = [
     ),
     (
         {"content": "\ud800"},
-        invalid_input("Character 1 is U+D800, which is not allowed. Remove it.", "content"),
+        invalid_input(
+            "Character 1 is U+D800, which is not allowed. Remove the character.", "content"
+        ),
     ),
     (
         {"entity": Entity("", "1")},
@@ -120,7 +126,11 @@ PAST_A_LIMIT: list[tuple[dict[str, Any], Problem]] = [
     (
         {"fields": {"n": [math.inf]}},
         invalid_input(
-            "The number must be finite and not exceed the range of a double.", "fields", "n", "0"
+            "The number must be finite and within the range of a double-precision number (about "
+            "±1.8e308).",
+            "fields",
+            "n",
+            "0",
         ),
     ),
 ]
@@ -184,8 +194,8 @@ def test_a_report_at_its_limits_is_accepted(attributes: dict[str, Any]) -> None:
             Limits(clock_skew_seconds=60),
             {"occurred_at": NOW + timedelta(seconds=61)},
             invalid_input(
-                f"The event's time, {format_instant(NOW + timedelta(seconds=61))}, "
-                "is more than 60 seconds ahead of the server's clock.",
+                f"The event's time, {format_instant(NOW + timedelta(seconds=61))}, is more than "
+                "60 seconds ahead of the server's clock. Check the clock of the event's source.",
                 "occurredAt",
             ),
         ),
@@ -296,7 +306,8 @@ def test_any_report_is_accepted_and_storable_or_rejected_with_a_valid_message(
         pytest.param(
             {"volume": 10**5_000},
             invalid_input(
-                "The number must be finite and not exceed the range of a double.",
+                "The number must be finite and within the range of a double-precision number "
+                "(about ±1.8e308).",
                 "fields",
                 "volume",
             ),
@@ -305,7 +316,8 @@ def test_any_report_is_accepted_and_storable_or_rejected_with_a_valid_message(
         pytest.param(
             {"volume": math.nan},
             invalid_input(
-                "The number must be finite and not exceed the range of a double.",
+                "The number must be finite and within the range of a double-precision number "
+                "(about ±1.8e308).",
                 "fields",
                 "volume",
             ),

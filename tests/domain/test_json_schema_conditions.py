@@ -106,10 +106,10 @@ def test_all_violations_of_conditional_rules_are_reported_together() -> None:
 
     hidden, required = UserErrorCode.FIELD_HIDDEN, UserErrorCode.FIELD_REQUIRED
     assert sorted(problems, key=lambda problem: problem.path) == [
-        Problem(hidden, "Field 'b' is hidden by a conditional rule: omit it.", ("b",)),
+        Problem(hidden, "Field 'b' is hidden by a conditional rule. Omit the field.", ("b",)),
         Problem(required, "Field 'c' is required.", ("c",)),
         Problem(UserErrorCode.FIELD_INVALID, "Invalid value 'x': expected a number.", ("d",)),
-        Problem(hidden, "Field 'e' is hidden by a conditional rule: omit it.", ("e",)),
+        Problem(hidden, "Field 'e' is hidden by a conditional rule. Omit the field.", ("e",)),
     ]
 
 

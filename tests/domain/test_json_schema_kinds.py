@@ -106,7 +106,7 @@ def test_a_field_rejects_every_other_value(kind: str, value: Any) -> None:
             "an RFC 3339 timestamp with a UTC offset or Z, such as 2026-04-10T10:30:00Z",
         ),
         ("URL", "example.org", "an absolute URL such as https://example.com/a"),
-        ("EMAIL", "a", "an e-mail address"),
+        ("EMAIL", "a", "an email address"),
     ],
 )
 def test_a_mismatch_of_a_built_in_pattern_is_reported_once_in_words(

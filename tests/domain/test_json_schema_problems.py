@@ -15,9 +15,9 @@ from tests.domain.examples import codes_and_paths, make_field
 
 CAUSES = ("Maintenance", "Equipment failure")
 NO_PATTERN = (
-    "pattern must be a regular expression that the server and browsers interpret alike (without "
-    "lookaround, backreferences, flags or named groups), and take at most 262,144 bytes when its "
-    "repetitions are expanded."
+    "pattern must be a regular expression that the server and browsers interpret in the same "
+    "way: without lookaround, backreferences, flags or named groups. With its repetitions "
+    "expanded, the pattern must have at most 262,144 bytes."
 )
 
 
@@ -106,12 +106,16 @@ def test_all_problems_of_a_default_are_reported_together() -> None:
     [
         (
             {"kind": FieldKind.TEXT, "default": "a\0"},
-            invalid_input("Character 2 is U+0000, which is not allowed. Remove it.", "default"),
+            invalid_input(
+                "Character 2 is U+0000, which is not allowed. Remove the character.", "default"
+            ),
         ),
         (
             {"default": math.inf},
             invalid_input(
-                "The number must be finite and not exceed the range of a double.", "default"
+                "The number must be finite and within the range of a double-precision number "
+                "(about ±1.8e308).",
+                "default",
             ),
         ),
         (

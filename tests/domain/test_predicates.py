@@ -234,8 +234,8 @@ SOUND: list[tuple[PredicateOperator, Any]] = [
     *((Op.IN, value) for value in ((), (1,), ("a", 1, True))),
     *((Op.EXISTS, None), (Op.NOT_EXISTS, None)),
 ]
-A_SCALAR = "requires a string, number or boolean."
-AN_ORDER = "requires a number, a string or an instant."
+A_SCALAR = "requires a string, a number or a boolean."
+AN_ORDER = "requires a number or a string, which may be a date or time."
 NO_SCALARS: tuple[Any, ...] = (None, (), (1,), {})
 NO_BOUNDS: tuple[Any, ...] = (None, True, False, (1,), {})
 NO_LISTS: tuple[Any, ...] = (None, 1, "ab", {}, (None,), (1, (2,)), ({},))
@@ -245,7 +245,7 @@ UNSOUND: list[tuple[PredicateOperator, Any, str]] = [
     *((each, value, AN_ORDER) for each in (Op.GT, Op.GTE, Op.LT, Op.LTE) for value in NO_BOUNDS),
     *((Op.IN, value, "requires a list of strings, numbers or booleans.") for value in NO_LISTS),
     *(
-        (each, value, "does not accept a value. Omit it.")
+        (each, value, "does not accept a value. Omit the value.")
         for each in (Op.EXISTS, Op.NOT_EXISTS)
         for value in VALUES_AT_ALL
     ),
@@ -263,4 +263,5 @@ def test_an_operator_rejects_a_value(
 ) -> None:
     problems = validate_predicate(FieldPredicate("a", operator, value))
 
-    assert problems == [invalid_input(f"{operator.value} {expected_message}", "value")]
+    message = f"Operator {operator.value} {expected_message}"
+    assert problems == [invalid_input(message, "value")]

@@ -66,8 +66,14 @@ def test_a_severity_map_is_parsed(text: str, names: dict[str, Severity]) -> None
         ("critical", "Invalid entry 'critical': expected WORD=SEVERITY"),
         ("critical=fatal", "Invalid entry 'critical=fatal'"),
         ("=error", "Invalid entry '=error'"),
-        ("p1=error,P1=warn", "'p1' already means ERROR."),
-        ("Warning=error", "'warning' already means WARN."),
+        (
+            "p1=error,P1=warn",
+            "'p1' is already mapped to ERROR, and cannot be mapped to a different severity.",
+        ),
+        (
+            "Warning=error",
+            "'warning' is already mapped to WARN, and cannot be mapped to a different severity.",
+        ),
     ],
 )
 def test_an_invalid_severity_map_is_rejected(text: str, message: str) -> None:

@@ -20,7 +20,10 @@ AS_SOURCE = (
     "At most 255 characters are allowed; the name, percent-encoded as an event source, has 258."
 )
 NOT_FINITE = (float("nan"), float("inf"), float("-inf"))
-EARLY = "The token was issued in the future (iat). Synchronize the clocks."
+EARLY = (
+    "The token was issued in the future (iat). Synchronize the clocks of the identity provider "
+    "and this server."
+)
 
 
 def parse_token(terms: TokenRequirements | None = None, **overrides: Any) -> TokenClaims:
@@ -137,11 +140,13 @@ def test_the_name_is_the_subject(name: str) -> None:
         (["scada"], " has no subject: the claim sub must be a non-empty string."),
         (
             "a\x00",
-            "'s claim sub is invalid: Character 2 is U+0000, which is not allowed. Remove it.",
+            "'s claim sub is invalid: Character 2 is U+0000, which is not allowed. Remove the "
+            "character.",
         ),
         (
             "\ud800",
-            "'s claim sub is invalid: Character 1 is U+D800, which is not allowed. Remove it.",
+            "'s claim sub is invalid: Character 1 is U+D800, which is not allowed. Remove the "
+            "character.",
         ),
         (
             "x" * 256,
@@ -184,7 +189,9 @@ def test_times_are_checked_with_a_leeway_of_30_seconds(
 def test_a_claim_that_is_not_a_time_is_rejected(claim: str, value: Any) -> None:
     message = rejection_message(**{claim: value})
 
-    assert message == f"The token's claim {claim} must be a time in seconds since 1970."
+    assert message == (
+        f"The token's claim {claim} must be a number of seconds since 1970-01-01T00:00:00Z."
+    )
 
 
 def test_a_token_that_never_expires_is_rejected() -> None:
@@ -203,7 +210,10 @@ def test_the_issuer_is_checked_if_configured(value: Any) -> None:
 
     message = rejection_message(TokenRequirements(issuer="https://id"), iss=value)
 
-    assert message == "The token is from another issuer than the one that this server trusts (iss)."
+    assert message == (
+        "The token's issuer (iss) is not the issuer in TOCSIN_JWT_ISSUER. Request a token from "
+        "that issuer."
+    )
 
 
 @pytest.mark.parametrize("value", ["tocsin", ["tocsin"], ["other", "tocsin"]])
@@ -218,4 +228,7 @@ def test_the_audience_may_be_one_of_several(value: Any) -> None:
 def test_another_audience_is_rejected_if_configured(value: Any) -> None:
     message = rejection_message(TokenRequirements(audience="tocsin"), aud=value)
 
-    assert message == "The token is intended for another audience than this server (aud)."
+    assert message == (
+        "The token's audience (aud) does not include this server. Request a token for the "
+        "audience in TOCSIN_JWT_AUDIENCE."
+    )

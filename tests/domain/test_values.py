@@ -120,10 +120,10 @@ def test_the_message_for_a_long_text_has_its_length_and_the_limit(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("\0", "Character 1 is U+0000, which is not allowed. Remove it."),
-        ("a\ud800", "Character 2 is U+D800, which is not allowed. Remove it."),
-        ("\U0001f600\udfff", "Character 2 is U+DFFF, which is not allowed. Remove it."),
-        ("\ud83d\ude00", "Character 1 is U+D83D, which is not allowed. Remove it."),
+        ("\0", "Character 1 is U+0000, which is not allowed. Remove the character."),
+        ("a\ud800", "Character 2 is U+D800, which is not allowed. Remove the character."),
+        ("\U0001f600\udfff", "Character 2 is U+DFFF, which is not allowed. Remove the character."),
+        ("\ud83d\ude00", "Character 1 is U+D83D, which is not allowed. Remove the character."),
     ],
 )
 def test_the_message_for_a_character_that_cannot_be_stored_has_its_position(
@@ -147,13 +147,13 @@ def test_a_string_is_valid_exactly_if_utf_8_and_postgresql_can_store_it(text: st
         ("", "tags[3] must not be empty."),
         ("12345678901", "At most 10 characters are allowed; tags[3] has 11."),
         ("1234567890\0", "At most 10 characters are allowed; tags[3] has 11."),
-        ("a\nb", "Character 2 is U+000A, which is not allowed. Remove it."),
-        ("123456789\t", "Character 10 is U+0009, which is not allowed. Remove it."),
-        ("\x1f", "Character 1 is U+001F, which is not allowed. Remove it."),
-        ("a\x7f", "Character 2 is U+007F, which is not allowed. Remove it."),
-        ("\x85", "Character 1 is U+0085, which is not allowed. Remove it."),
-        ("\x9f", "Character 1 is U+009F, which is not allowed. Remove it."),
-        ("\ud800", "Character 1 is U+D800, which is not allowed. Remove it."),
+        ("a\nb", "Character 2 is U+000A, which is not allowed. Remove the character."),
+        ("123456789\t", "Character 10 is U+0009, which is not allowed. Remove the character."),
+        ("\x1f", "Character 1 is U+001F, which is not allowed. Remove the character."),
+        ("a\x7f", "Character 2 is U+007F, which is not allowed. Remove the character."),
+        ("\x85", "Character 1 is U+0085, which is not allowed. Remove the character."),
+        ("\x9f", "Character 1 is U+009F, which is not allowed. Remove the character."),
+        ("\ud800", "Character 1 is U+D800, which is not allowed. Remove the character."),
     ],
 )
 def test_an_empty_or_long_name_or_a_control_character_is_rejected(name: str, problem: str) -> None:
@@ -189,8 +189,8 @@ def test_every_accepted_name_is_a_valid_cloudevents_attribute(name: str) -> None
         ("pump**", "type must not end in '*', which marks a prefix in filters."),
         ("x" * 255 + "*", "type must not end in '*', which marks a prefix in filters."),
         ("", "type must not be empty."),
-        ("a\nb", "Character 2 is U+000A, which is not allowed. Remove it."),
-        ("*\n", "Character 2 is U+000A, which is not allowed. Remove it."),
+        ("a\nb", "Character 2 is U+000A, which is not allowed. Remove the character."),
+        ("*\n", "Character 2 is U+000A, which is not allowed. Remove the character."),
         ("x" * 256, "At most 255 characters are allowed; type has 256."),
     ],
 )

@@ -33,23 +33,30 @@ def test_every_json_value_of_storable_values_is_accepted(value: Any) -> None:
         (
             math.nan,
             invalid_input(
-                "The number must be finite and not exceed the range of a double.", "default"
+                "The number must be finite and within the range of a double-precision number "
+                "(about ±1.8e308).",
+                "default",
             ),
         ),
         (
             "a\0",
-            invalid_input("Character 2 is U+0000, which is not allowed. Remove it.", "default"),
+            invalid_input(
+                "Character 2 is U+0000, which is not allowed. Remove the character.", "default"
+            ),
         ),
         (
             [1, 2**1024],
             invalid_input(
-                "The number must be finite and not exceed the range of a double.", "default", "1"
+                "The number must be finite and within the range of a double-precision number "
+                "(about ±1.8e308).",
+                "default",
+                "1",
             ),
         ),
         (
             {"a": "\ud800"},
             invalid_input(
-                "Character 1 is U+D800, which is not allowed. Remove it.", "default", "a"
+                "Character 1 is U+D800, which is not allowed. Remove the character.", "default", "a"
             ),
         ),
         (
@@ -77,22 +84,37 @@ def test_all_values_that_cannot_be_stored_are_reported_together() -> None:
 
     assert sorted(problems, key=lambda problem: (problem.path, problem.message)) == [
         invalid_input(
-            "Character 1 is U+0000, which is not allowed. Remove it.", "fields", "k\ufffd"
+            "Character 1 is U+0000, which is not allowed. Remove the character.",
+            "fields",
+            "k\ufffd",
         ),
         invalid_input(
-            "Character 2 is U+0000, which is not allowed. Remove it.", "fields", "k\ufffd"
+            "Character 2 is U+0000, which is not allowed. Remove the character.",
+            "fields",
+            "k\ufffd",
         ),
         invalid_input(
-            "The number must be finite and not exceed the range of a double.", "fields", "n", "0"
+            "The number must be finite and within the range of a double-precision number (about "
+            "±1.8e308).",
+            "fields",
+            "n",
+            "0",
         ),
         invalid_input(
-            "The number must be finite and not exceed the range of a double.", "fields", "n", "2"
+            "The number must be finite and within the range of a double-precision number (about "
+            "±1.8e308).",
+            "fields",
+            "n",
+            "2",
         ),
         invalid_input(
-            "Character 1 is U+0000, which is not allowed. Remove it.", "fields", "\ufffd"
+            "Character 1 is U+0000, which is not allowed. Remove the character.", "fields", "\ufffd"
         ),
         invalid_input(
-            "Character 2 is U+D800, which is not allowed. Remove it.", "fields", "\ufffd", "t"
+            "Character 2 is U+D800, which is not allowed. Remove the character.",
+            "fields",
+            "\ufffd",
+            "t",
         ),
     ]
 
@@ -136,7 +158,8 @@ def test_a_number_that_is_not_finite_is_reported_with_its_path(number: float) ->
 
     assert problems == [
         invalid_input(
-            "The number must be finite and not exceed the range of a double.",
+            "The number must be finite and within the range of a double-precision number (about "
+            "±1.8e308).",
             "fields",
             "a",
             "1",
@@ -156,25 +179,36 @@ def test_every_finite_number_is_accepted(number: float) -> None:
         (
             {"a": ["x", "y\0"]},
             invalid_input(
-                "Character 2 is U+0000, which is not allowed. Remove it.", "fields", "a", "1"
+                "Character 2 is U+0000, which is not allowed. Remove the character.",
+                "fields",
+                "a",
+                "1",
             ),
         ),
         (
             {"a": {"b": "\udc80"}},
             invalid_input(
-                "Character 1 is U+DC80, which is not allowed. Remove it.", "fields", "a", "b"
+                "Character 1 is U+DC80, which is not allowed. Remove the character.",
+                "fields",
+                "a",
+                "b",
             ),
         ),
         (
             {"a": {"b\0": 1}},
             invalid_input(
-                "Character 2 is U+0000, which is not allowed. Remove it.", "fields", "a", "b\ufffd"
+                "Character 2 is U+0000, which is not allowed. Remove the character.",
+                "fields",
+                "a",
+                "b\ufffd",
             ),
         ),
         (
             {"\ud800": {}},
             invalid_input(
-                "Character 1 is U+D800, which is not allowed. Remove it.", "fields", "\ufffd"
+                "Character 1 is U+D800, which is not allowed. Remove the character.",
+                "fields",
+                "\ufffd",
             ),
         ),
     ],
@@ -247,7 +281,11 @@ def test_a_scalar_in_50_containers_that_cannot_be_stored_is_reported_with_its_pa
 
     path = ("default", *(key or "0",) * 50)
     assert problems == [
-        invalid_input("The number must be finite and not exceed the range of a double.", *path)
+        invalid_input(
+            "The number must be finite and within the range of a double-precision number (about "
+            "±1.8e308).",
+            *path,
+        )
     ]
 
 

@@ -169,7 +169,7 @@ def test_a_dropped_value_is_reported_under_its_name() -> None:
         make_number_fields("a", "b"), (make_rule("HIDE", "b", field_exists("a")),), {"a": 1, "b": 2}
     )
 
-    message = "Field 'b' is hidden by a conditional rule: its value was dropped."
+    message = "Field 'b' is hidden by a conditional rule, so its value was dropped."
     assert settled.warnings == [Problem(UserErrorCode.FIELD_HIDDEN, message, ("b",))]
 
 

@@ -106,8 +106,8 @@ async def test_foreign_and_unknown_organizations_are_rejected_with_the_same_erro
     assert answer.status_code == 403
     assert answer.json()["errors"] == [
         {
-            "message": f"The API key has no access to the organization {organization!r}. "
-            "Select another one with the header data-partition-id.",
+            "message": f"The API key has no access to the organization {organization!r}. Name a "
+            "different organization in the header data-partition-id.",
             "extensions": {"code": "FORBIDDEN"},
         }
     ]

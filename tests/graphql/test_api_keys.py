@@ -94,7 +94,11 @@ async def test_a_key_belongs_to_the_organization_in_which_it_was_created(
 
 REFUSED: list[tuple[dict[str, Any], str, list[str]]] = [
     ({"name": ""}, "name must not be empty.", ["name"]),
-    ({"name": "a\nb"}, "Character 2 is U+000A, which is not allowed. Remove it.", ["name"]),
+    (
+        {"name": "a\nb"},
+        "Character 2 is U+000A, which is not allowed. Remove the character.",
+        ["name"],
+    ),
     ({"name": "x" * 256}, "At most 255 characters are allowed; name has 256.", ["name"]),
     (
         {"name": "ü" * 43},
@@ -284,7 +288,7 @@ async def test_the_limit_of_valid_keys_holds_for_concurrent_requests(
         again, _ = await create_key(one)
         valid = [each for each in await list_keys(one) if each["revokedAt"] is None]
     assert len(accepted) == 3  # and the administrator's
-    message = "Too many valid API keys: the maximum is 4. Revoke one."
+    message = "The organization has the maximum of 4 valid API keys. Revoke a key first."
     assert refused == [[{"code": "LIMIT_REACHED", "message": message, "path": ["input"]}]] * 5
     assert again["id"] in [each["id"] for each in valid]
     assert len(valid) == 5  # the expired key is listed, but does not count

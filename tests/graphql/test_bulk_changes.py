@@ -226,7 +226,7 @@ async def test_a_number_other_than_the_expected_one_is_a_conflict_and_deletes_no
                     "code": "CONFLICT",
                     "message": "The filter selects 3 events recorded before "
                     f"2999-01-01T00:00:00.000000Z, not {expected_count}. Nothing was deleted. "
-                    "Verify the filter, and count again.",
+                    "Verify the filter, and count the events again.",
                     "path": ["expectedCount"],
                 }
             ],
@@ -310,7 +310,8 @@ async def test_a_call_changes_at_most_the_limit_and_counts_what_remains(
         assert too_many["userErrors"] == [
             {
                 "code": "INVALID_INPUT",
-                "message": "The call has 4 IDs; at most 3 are allowed. Send several calls.",
+                "message": "The call has 4 IDs; at most 3 are allowed. Split the IDs into several "
+                "calls.",
                 "path": ["ids"],
             }
         ]

@@ -143,8 +143,8 @@ async def test_eight_large_pages_in_one_operation_are_rejected(client: Client) -
     assert answer == {
         "errors": [
             {
-                "message": "The operation costs 4,008 points; the maximum is 2,000. "
-                "Request smaller pages.",
+                "message": "The operation costs 4,008 points; the maximum is 2,000. Request "
+                "smaller pages.",
                 "locations": [{"line": 1, "column": 1}],
                 "extensions": {"code": "LIMIT_EXCEEDED"},
             }
@@ -173,8 +173,8 @@ async def test_the_rate_of_a_credential_is_limited(
     limits = {"points_per_minute": 60}
     page = "{ events(first: 49) { nodes { id } } }"
     message = (
-        "This credential exceeded its limit of 60 points per minute; the request costs 50. "
-        "Retry in "
+        "The request costs 50 points and would exceed the rate limit of this credential, 60 "
+        "points per minute. Retry in "
     )
     async with serve(database_url, requests=limits) as client:
         other = client.as_key(await create_api_key(database, *Permission))

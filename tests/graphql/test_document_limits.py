@@ -54,7 +54,7 @@ LARGE = {
     ),
     "comments": (
         "#\n" * 2_001 + "{ logHead }",
-        "The document has too many tokens; the maximum is 2,000.",
+        "The document has too many comments; the maximum is 2,000.",
     ),
     "characters": (
         "{ logHead }" + " " * 1_000_000,
@@ -184,7 +184,7 @@ def test_introspection_has_its_own_depth_limit() -> None:
     beside = "{ __schema { description } event(id: 1)" + "{ duplicateOf" * 11 + "{ id" + "}" * 13
 
     assert limit_errors(deep) == [
-        ("The introspection is nested 17 fields deep; the maximum is 15.", 1)
+        ("The introspection fields are nested 17 levels deep; the maximum is 15.", 1)
     ]
     assert limit_errors(beside) == [
         ("The operation is nested 13 fields deep; the maximum is 12.", 1)

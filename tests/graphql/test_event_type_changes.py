@@ -303,7 +303,8 @@ async def test_a_type_with_events_is_not_deleted(own_client: Client, database: D
     assert payload["eventType"] is None
     assert codes_and_paths(payload["userErrors"]) == [("IN_USE", "id")]
     assert (
-        payload["userErrors"][0]["message"] == "3 events have the type 'gauge'. Archive it instead."
+        payload["userErrors"][0]["message"]
+        == "3 events have the type 'gauge'. Archive the event type instead."
     )
     assert await fetch_all_rows(database) == before
 

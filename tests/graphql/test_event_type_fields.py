@@ -237,7 +237,7 @@ async def test_a_change_that_conflicts_with_a_rule_is_rejected_with_its_name(
     else:
         assert codes_and_paths(payload["userErrors"]) == [("IN_USE", f"input.{blamed}")]
         assert (
-            "The change would make conditional rule 'on x' invalid"
+            "The change would make the conditional rule 'on x' invalid"
             in payload["userErrors"][0]["message"]
         )
         assert await fetch_all_rows(database) == before
@@ -335,9 +335,9 @@ async def test_an_invalid_order_is_rejected_with_the_reason(
     cases = {
         "missing: b, c": [a],
         "missing: a, b, c": [],
-        f"not of this event type: {UNKNOWN_ID}": [a, b, c, UNKNOWN_ID],
+        f"not in this event type: {UNKNOWN_ID}": [a, b, c, UNKNOWN_ID],
         "repeated: a": [a, b, c, a],
-        f"missing: c; not of this event type: {UNKNOWN_ID}; repeated: b": [a, b, b, UNKNOWN_ID],
+        f"missing: c; not in this event type: {UNKNOWN_ID}; repeated: b": [a, b, b, UNKNOWN_ID],
     }
     before = await fetch_all_rows(database)
 

@@ -237,7 +237,7 @@ async def test_a_hidden_value_is_a_warning_and_not_stored(
     assert payload["warnings"] == [
         {
             "code": "FIELD_HIDDEN",
-            "message": "Field 'b' is hidden by a conditional rule: its value was dropped.",
+            "message": "Field 'b' is hidden by a conditional rule, so its value was dropped.",
             "path": ["input", "fields", "b"],
         }
     ]

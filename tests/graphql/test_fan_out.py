@@ -258,7 +258,8 @@ async def test_all_subscribers_receive_an_error_that_is_logged_once(
     [error] = received[0]["1"][0]["errors"]
     assert (
         error["message"]
-        == "Internal server error. Include the reference when you report this error."
+        == "Internal server error. Report the reference of this error to the operator of the "
+        "server."
     )
     assert [each["reference"] for each in logged if each["event"] == "internal_error"] == [
         error["extensions"]["reference"]

@@ -144,7 +144,8 @@ async def test_a_list_that_is_too_long_is_rejected_as_a_whole(client: Client) ->
     assert payload["userErrors"] == [
         {
             "code": "INVALID_INPUT",
-            "message": "The call has 501 events; at most 500 are allowed. Send several calls.",
+            "message": "The call has 501 events; at most 500 are allowed. Split the events into "
+            "several calls.",
             "path": ["input"],
         }
     ]

@@ -56,7 +56,7 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
         (
             {"key": key},
             "INVALID_INPUT",
-            "key must consist of visible ASCII characters without spaces, and not be '*'.",
+            "key must consist of visible ASCII characters without spaces, and must not be '*'.",
             "key",
         )
         for key in (" acme", "a b", "büro", "*")
@@ -65,7 +65,7 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
     (
         {"name": "a\0"},
         "INVALID_INPUT",
-        "Character 2 is U+0000, which is not allowed. Remove it.",
+        "Character 2 is U+0000, which is not allowed. Remove the character.",
         "name",
     ),
     (

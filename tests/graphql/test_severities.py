@@ -28,8 +28,8 @@ EVENT = f"query ($id: ID!) {{ event(id: $id) {{ {SEVERITY} }} }}"
 def unknown_severity(word: str, *path: str) -> dict[str, Any]:
     return {
         "code": "SEVERITY_UNKNOWN",
-        "message": f"Unknown severity {word!r}: the event has the severity INFO. Send error, warn, "
-        "info or success, or add the word to TOCSIN_SEVERITY_MAP.",
+        "message": f"Unknown severity {word!r}: the severity INFO is used instead. Send error, "
+        "warn, info or success, or add the word to TOCSIN_SEVERITY_MAP.",
         "path": list(path),
     }
 

@@ -149,7 +149,7 @@ INVALID = {
     ),
     "a number of 5,000 digits": (
         '{"type":"ping","payload":{"n":' + "1" * 5000 + "}}",
-        "The message has a number with too many digits.",
+        "The message has a number with too many digits; the maximum is 4,300.",
     ),
     "a deep array": (DEEP, "The message is nested too deeply."),
     "a deep object": ('{"a":' * 50_000, "The message is nested too deeply."),
@@ -680,8 +680,8 @@ async def test_a_socket_has_at_most_50_operations(server: Client, socket: Socket
         "type": "error",
         "payload": [
             {
-                "message": "This WebSocket connection has too many operations; "
-                "the maximum is 50. Complete one.",
+                "message": "This WebSocket connection has too many running operations; the "
+                "maximum is 50. Complete one of them.",
                 "extensions": {"code": "LIMIT_EXCEEDED"},
             }
         ],

@@ -331,7 +331,8 @@ async def test_an_internal_error_ends_only_its_operation_and_has_a_reference(
     [entry] = logged
     assert (
         error["message"]
-        == "Internal server error. Include the reference when you report this error."
+        == "Internal server error. Report the reference of this error to the operator of the "
+        "server."
     )
     assert error["extensions"]["code"] == "INTERNAL_SERVER_ERROR"
     assert error["extensions"]["reference"] == entry["reference"]

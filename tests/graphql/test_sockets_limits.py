@@ -23,8 +23,8 @@ from tests.factories import create_api_key
 BELL = "subscription ($after: String) { notificationAdded(after: $after) { node { summary } } }"
 EVENTS = {"accept": "text/event-stream"}
 FULL = (
-    "This credential has too many WebSocket connections and event streams; "
-    "the maximum is 2. Close one."
+    "This credential has too many WebSocket connections and event streams; the maximum is 2. "
+    "Close one of them."
 )
 PONG = {"type": "pong"}
 

@@ -89,7 +89,7 @@ async def test_a_mutation_cancelled_after_its_commit_may_have_changed_data(
     assert error["extensions"] == {"code": "LIMIT_EXCEEDED"}
     assert error["message"] == (
         "The mutation took longer than 5 s and was cancelled. Its changes may have been saved: "
-        "verify that before you retry. An event with a sourceId can be logged again safely."
+        "check the data before you retry. Events that have a sourceId can safely be logged again."
     )
     assert again["duplicate"] is True
 

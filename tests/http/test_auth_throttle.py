@@ -69,7 +69,7 @@ async def test_too_many_failures_are_rejected_by_every_api_and_recently_valid_ke
         assert each.json()["errors"] == [
             {
                 "message": "Too many failed authentication attempts from this address. "
-                "Retry later.",
+                "Retry in 7 s.",
                 "extensions": {"code": "LIMIT_EXCEEDED"},
             }
         ]

@@ -163,7 +163,9 @@ async def test_a_batch_may_have_500_events(own_client: Client, database: Databas
     assert refusals.status_code == 207
     assert [each["status"] for each in refusals.json()["results"]] == [400, 400]
     assert parse_refusal(longer) == (413, [("BAD_USER_INPUT", "")])
-    assert longer.json()["detail"] == "The batch has 501 events; the maximum is 500."
+    assert longer.json()["detail"] == (
+        "The batch has 501 events; the maximum is 500. Send smaller batches."
+    )
     assert await count_rows(database) == before
 
 
@@ -372,7 +374,7 @@ async def test_a_body_may_be_as_long_as_the_limit(strict: Client, database: Data
 
     assert longest.status_code == 202
     assert parse_refusal(longer) == (413, [("BAD_USER_INPUT", "")])
-    assert longer.json()["detail"] == "The request body is too large; the maximum is 1,000 bytes."
+    assert longer.json()["detail"] == ("The request body is too large; the maximum is 1,000 bytes.")
     assert await count_rows(database) == before
 
 
@@ -467,6 +469,7 @@ async def test_an_unexpected_error_is_returned_with_a_reference_only(
     assert parse_refusal(answer) == (500, [("INTERNAL_SERVER_ERROR", "")])
     assert (
         answer.json()["detail"]
-        == "Internal server error. Include the reference when you report this error."
+        == "Internal server error. Report the reference of this error to the operator of the "
+        "server."
     )
     assert len(answer.json()["reference"]) == 32

@@ -183,20 +183,20 @@ async def test_concurrent_starts_create_one_database_and_one_key(
     [
         ("mysql://a/b", "TOCSIN_DATABASE_URL: The database 'mysql' is not supported. Use "),
         ("no url", "TOCSIN_DATABASE_URL: The value is not a database URL. Use "),
-        ("sqlite://", "TOCSIN_DATABASE_URL: A SQLite database must be a file"),
+        ("sqlite://", "TOCSIN_DATABASE_URL: The URL of a SQLite database must name a file"),
         (
             "sqlite:////nowhere/at/all.db",
-            "The database file cannot be opened: its folder does not exist. "
-            "Database: /nowhere/at/all.db",
+            "The database file cannot be opened: its directory does not exist. Database: "
+            "/nowhere/at/all.db",
         ),
         (
             "sqlite:////proc",
-            "The database file cannot be opened: it is a folder. Database: /proc",
+            "The database file cannot be opened: the path is a directory. Database: /proc",
         ),
         (
             "sqlite:////proc/tocsin.db",
-            "The database file cannot be opened: the server cannot create files in its folder. "
-            "Database: /proc/tocsin.db",
+            "The database file cannot be opened: the server has no permission to create files in "
+            "its directory. Database: /proc/tocsin.db",
         ),
         (
             "postgresql://nobody:hush@127.0.0.1:1/none",
@@ -251,8 +251,8 @@ async def test_a_port_in_use_is_an_error_and_no_database_is_created(
 
     assert (code, out) == (1, "")
     assert err == (
-        f"Cannot listen on 127.0.0.1:{port}: Address already in use. "
-        "Choose another address with --host or --port.\n"
+        f"Cannot listen on 127.0.0.1:{port}: Address already in use. Choose a different address "
+        "with --host, or a different port with --port.\n"
     )
     assert list(tmp_path.iterdir()) == []
 
@@ -266,8 +266,8 @@ async def test_an_address_that_cannot_be_used_is_an_error_with_its_cause(tmp_pat
     assert host == (
         1,
         "",
-        "Cannot listen on 192.0.2.1:0: Cannot assign requested address. "
-        "Choose another address with --host or --port.\n",
+        "Cannot listen on 192.0.2.1:0: Cannot assign requested address. Choose a different "
+        "address with --host, or a different port with --port.\n",
     )
     assert list(tmp_path.iterdir()) == []
 
@@ -372,7 +372,7 @@ async def test_a_database_of_a_later_version_is_rejected(tmp_path: Path) -> None
     code, _, err = await run_command(tmp_path, "serve")
 
     assert code == 1
-    assert "used with a later version of Tocsin" in err
+    assert "a later version of Tocsin has used the database" in err
 
 
 def _database_error(message: str, sqlstate: str) -> DBAPIError:

@@ -54,7 +54,7 @@ async def test_a_locked_file_is_reported_and_nothing_is_written(
     other.close()
 
     assert logged["extensions"]["code"] == "UNAVAILABLE"
-    assert logged["message"] == "The database is locked by another process."
+    assert logged["message"] == "The database is locked by another process. Try again."
     assert await client.execute_field(COUNT) == {"totalCount": 1}
     assert await client.execute_field(UPDATE, id=event["id"]) == {"userErrors": []}
 
@@ -74,7 +74,7 @@ async def test_a_locked_row_is_reported_and_nothing_is_written(
     await other.close()
 
     assert updated["extensions"]["code"] == "UNAVAILABLE"
-    assert updated["message"] == "The database is locked by another process."
+    assert updated["message"] == "The database is locked by another process. Try again."
     payload = await client.execute_field(
         "query ($id: ID!) { event(id: $id) { summary version } }", id=event["id"]
     )
@@ -153,7 +153,8 @@ async def test_an_unexpected_error_is_returned_with_a_reference_only(
 
     assert (
         error["message"]
-        == "Internal server error. Include the reference when you report this error."
+        == "Internal server error. Report the reference of this error to the operator of the "
+        "server."
     )
     assert error["extensions"]["code"] == "INTERNAL_SERVER_ERROR"
     assert len(error["extensions"]["reference"]) == 32

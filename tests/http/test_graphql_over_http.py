@@ -198,7 +198,7 @@ async def test_get_runs_queries_but_no_mutations(client: Client) -> None:
     assert response.json()["data"] == {"entity": {"type": "Well"}}
     assert (changed.status_code, changed.headers["allow"]) == (405, "POST")
     assert (twice.status_code, broken.status_code, nothing.status_code) == (400, 400, 400)
-    assert "the query parameter query is given more than once" in twice.text.lower()
+    assert "the query parameter query occurs more than once" in twice.text.lower()
     assert "variables is not valid JSON" in broken.json()["errors"][0]["message"]
     assert await client.execute_field("{ events { totalCount } }") == {"totalCount": 0}
 

@@ -271,8 +271,8 @@ async def test_a_refused_origin_is_logged_once_with_the_setting(
         "log_level": "warning",
         "event": "origin_refused",
         "origin": "https://evil.example",
-        "advice": "To allow its pages, add it to TOCSIN_CORS_ORIGINS. If it is the address of this "
-        "server, set TOCSIN_PUBLIC_URL.",
+        "advice": "To allow pages of this origin, add the origin to TOCSIN_CORS_ORIGINS. If the "
+        "origin is the address of this server, set TOCSIN_PUBLIC_URL.",
     }
     for cors_origins in (None, PAGE):
         async with serve(database_url, cors_origins=cors_origins) as client:
@@ -292,7 +292,9 @@ async def test_a_refused_origin_is_logged_once_with_the_setting(
         first, last = (line for line in logs if line["event"] == "origin_refused")
         assert {name: first[name] for name in logged} == logged
         assert last["origin"] == "null"
-        assert last["advice"] == "Its pages are allowed only if TOCSIN_CORS_ORIGINS is *."
+        assert last["advice"] == (
+            "Pages of this origin are allowed only if TOCSIN_CORS_ORIGINS is *."
+        )
 
 
 def test_at_most_100_refused_origins_are_logged() -> None:
@@ -410,6 +412,6 @@ async def test_an_unknown_path_or_method_is_explained_as_other_errors_are(client
 
     assert [(each.status_code, each.json()["errors"][0]["message"]) for each in answers] == [
         (404, "There is nothing at '/nowhere'. The GraphQL API is at /graphql."),
-        (405, "'/health' does not support the method DELETE. Use one of GET, HEAD."),
-        (405, "'/graphql' does not support the method DELETE. Use one of GET, HEAD, POST."),
+        (405, "'/health' does not support the method DELETE. Use GET or HEAD."),
+        (405, "'/graphql' does not support the method DELETE. Use GET or HEAD or POST."),
     ]

@@ -98,7 +98,7 @@ async def test_a_lost_administrator_key_can_be_replaced_and_revoked(
     assert administrator.every_organization
     assert administrator.permissions == frozenset(Permission)
     assert revoked[:2] == (0, "")
-    assert f"The API key {lost} (administrator) is revoked since " in revoked[2]
+    assert f"API key {lost} (administrator): revoked since " in revoked[2]
     assert again == revoked
     rows = [line.split("\t") for line in after[1].splitlines()]
     assert [(row[2].split()[0], row[5]) for row in rows] == [
@@ -135,8 +135,8 @@ async def test_each_mistake_is_reported_in_one_line_and_no_key_is_created(
         ),
         (*CREATE, "a", "--expires-at", "tomorrow"): (
             2,
-            "--expires-at: Invalid time 'tomorrow'. "
-            "Use a time with an offset, for example 2027-01-01T00:00:00Z.",
+            "--expires-at: Invalid time 'tomorrow'. Use a time with a UTC offset or Z, for "
+            "example 2027-01-01T00:00:00Z.",
         ),
         ("create", "--name", "a", "--permission", "EVENT_REED"): (
             2,
@@ -147,7 +147,10 @@ async def test_each_mistake_is_reported_in_one_line_and_no_key_is_created(
             1,
             "--organization: There is no organization 'nowhere'.",
         ),
-        (*CREATE, "a"): (1, "Too many valid API keys: the maximum is 1. Revoke one."),
+        (*CREATE, "a"): (
+            1,
+            "The organization has the maximum of 1 valid API key. Revoke a key first.",
+        ),
         ("revoke", "x"): (2, "Invalid ID 'x': expected a UUID, as printed by `tocsin keys list`."),
         ("revoke", "018f0000-0000-7000-8000-000000000000"): (
             1,

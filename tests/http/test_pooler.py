@@ -37,9 +37,9 @@ def dialect(request: pytest.FixtureRequest) -> str:
 def pooler_message(url: str) -> str:
     address = url.split("@")[1].split("/")[0]
     return (
-        f"The database at {address} is behind a connection pooler: connections do not keep a "
-        "session of their own. Set TOCSIN_DATABASE_DIRECT_URL to the URL of the database without "
-        "the pooler.\n"
+        f"The database at {address} is behind a connection pooler: the transactions of a "
+        "connection run in different sessions. Set TOCSIN_DATABASE_DIRECT_URL to the URL of the "
+        "database server itself, without the pooler.\n"
     )
 
 
@@ -241,18 +241,24 @@ async def test_the_direct_url_is_only_for_postgresql(
 
     assert code == 2
     assert err == (
-        "TOCSIN_DATABASE_DIRECT_URL: It and TOCSIN_DATABASE_URL must be URLs of PostgreSQL.\n"
+        "TOCSIN_DATABASE_DIRECT_URL: Both this setting and TOCSIN_DATABASE_URL must be "
+        "PostgreSQL URLs.\n"
     )
 
 
 @pytest.mark.parametrize(
     ("url", "direct_url", "message"),
     [
-        ("&foo=1", "", "TOCSIN_DATABASE_URL: The parameter 'foo' is not supported: remove it.\n"),
+        (
+            "&foo=1",
+            "",
+            "TOCSIN_DATABASE_URL: The parameter 'foo' is not supported: remove this parameter.\n",
+        ),
         (
             "",
             "&foo=1",
-            "TOCSIN_DATABASE_DIRECT_URL: The parameter 'foo' is not supported: remove it.\n",
+            "TOCSIN_DATABASE_DIRECT_URL: The parameter 'foo' is not supported: remove this "
+            "parameter.\n",
         ),
     ],
 )

@@ -47,7 +47,7 @@ async def test_a_database_of_another_version_is_not_ready(
 
     answer = await wait_for_ready(client, 503)
 
-    why = "The database is not at the migration of this version. Run `tocsin migrate`."
+    why = "The database is not migrated to this version of Tocsin. Run `tocsin migrate`."
     assert answer == READY | {"status": "unready", "migrations": why}
 
 

@@ -201,9 +201,9 @@ async def test_a_new_epoch_expires_every_cursor(
 
     assert new != old
     assert out == (
-        "The database is up to date.\n"
-        f"The change log has the new epoch {new}; the old one was {old}. All cursors that were "
-        "issued before have expired: clients get CURSOR_EXPIRED and load their lists again.\n"
+        f"The database is up to date.\nThe change log has the new epoch {new}; the old epoch was "
+        f"{old}. All existing cursors have expired: clients that use one get CURSOR_EXPIRED, and "
+        "must load their lists again.\n"
     )
     async with serve(database_url) as client:
         error = await client.expect_error(CHANGES, after=cursor)
@@ -237,7 +237,7 @@ async def test_a_new_epoch_is_refused_while_a_server_runs(
                 code, _, _ = await run_command(tmp_path, *migrate, **settings)
 
     address = display_address(parse_database_url(database_url))
-    error = f"Servers are using the database at {address}. Stop all of them first.\n"
+    error = f"Servers are using the database at {address}. Stop all servers first.\n"
     assert both == one == (1, "", error)
     assert without == (0, "The database is up to date.\n", "")
     assert kept == old

@@ -115,8 +115,8 @@ async def test_gzip_may_have_200_members(client: Client, path: str) -> None:
     assert read_error(too_many) == (
         400,
         "BAD_USER_INPUT",
-        "The gzip data of the request body has more than 200 members: compress the whole body "
-        "as one.",
+        "The gzip data of the request body has more than 200 members: compress the whole body as "
+        "one member.",
     )
     assert not is_stored_of_too_many
     assert await is_stored(client)
@@ -217,7 +217,8 @@ async def test_another_encoding_results_in_415(client: Client, path: str, encodi
     assert read_error(response) == (
         415,
         "BAD_USER_INPUT",
-        f"Unsupported Content-Encoding {encoding[:100]!r}: send the body as gzip or uncompressed.",
+        f"Unsupported Content-Encoding {encoding[:100]!r}: compress the body with gzip, or send "
+        "it uncompressed.",
     )
     assert not await is_stored(client)
 

@@ -223,7 +223,7 @@ def test_a_file_of_a_secret_that_cannot_be_read_is_an_error(
     assert sorted(errors) == [
         "TOCSIN_BOOTSTRAP_KEY_FILE: The file cannot be read: Is a directory.",
         "TOCSIN_JWT_SECRET_FILE: The file cannot be read: No such file or directory.",
-        "TOCSIN_METRICS_TOKEN_FILE: The file cannot be read: it is not valid UTF-8.",
+        "TOCSIN_METRICS_TOKEN_FILE: The file cannot be read: its content is not valid UTF-8.",
     ]
 
 
@@ -242,7 +242,7 @@ def test_a_secret_is_set_directly_or_by_a_file_but_not_both(
 async def test_an_empty_secret_is_an_error(tmp_path: Path, name: str) -> None:
     code, _, err = await run_command(tmp_path, "serve", **{name: " \n"})
 
-    assert (code, err) == (2, f"TOCSIN_{name.upper()}: The value is empty.\n")
+    assert (code, err) == (2, f"TOCSIN_{name.upper()}: The value must not be empty.\n")
 
 
 @pytest.mark.parametrize("value", ["line1\nline2", "schlüssel", "\ufeffhush", "tab\tbed", "a\x7f"])
@@ -263,8 +263,8 @@ def test_a_credential_that_no_client_can_send_is_an_error(
 
         assert raised.value.exit_code == 2
         assert capsys.readouterr().err == (
-            f"{variable}: Clients cannot send the value in a header. Use one line of printable "
-            "ASCII characters.\n"
+            f"{variable}: Clients cannot send the value in an HTTP header. Use a single line of "
+            "printable ASCII characters.\n"
         )
 
 
@@ -277,7 +277,7 @@ async def test_an_error_of_a_value_in_a_file_names_the_variable_of_the_file(
     key = await run_command(tmp_path, "migrate", bootstrap_key_file=f"{tmp_path}/key")
 
     assert url[2].startswith("TOCSIN_DATABASE_URL_FILE: The database 'mysql' is not supported.")
-    assert key[2] == "TOCSIN_BOOTSTRAP_KEY_FILE: The value is empty.\n"
+    assert key[2] == "TOCSIN_BOOTSTRAP_KEY_FILE: The value must not be empty.\n"
 
 
 async def test_the_administrator_signs_in_with_a_key_of_a_mounted_file(tmp_path: Path) -> None:
@@ -307,7 +307,7 @@ async def test_a_short_key_of_the_administrator_logs_a_warning_without_the_key(
 
     for code, _, err in (first, second):
         assert code == 0
-        assert "TOCSIN_BOOTSTRAP_KEY has 4 characters" in err
+        assert "the API key of the administrator, has only 4 characters" in err
         assert "Use at least 32 random characters." in err
         assert "hush" not in err
 
@@ -338,18 +338,18 @@ async def test_a_short_key_of_the_administrator_logs_a_warning_without_the_key(
         (
             "trusted_proxies",
             "10.0.0.1, proxy.example",
-            "Invalid address 'proxy.example'. "
-            "Use IP addresses and networks, separated by commas: 10.0.0.1,10.1.0.0/16.",
+            "Invalid address 'proxy.example'. Use IP addresses and networks separated by commas, "
+            "such as 10.0.0.1,10.1.0.0/16.",
         ),
         # The server would trust nothing in it.
         (
             "trusted_proxies",
             "10.0.0.1/8",
-            "Invalid address '10.0.0.1/8'. "
-            "Use IP addresses and networks, separated by commas: 10.0.0.1,10.1.0.0/16.",
+            "Invalid address '10.0.0.1/8'. Use IP addresses and networks separated by commas, "
+            "such as 10.0.0.1,10.1.0.0/16.",
         ),
-        ("limits", "many", "The value is not a JSON object."),
-        ("limits", "[1]", "The value is not a JSON object."),
+        ("limits", "many", "The value must be a JSON object with the settings of this group."),
+        ("limits", "[1]", "The value must be a JSON object with the settings of this group."),
     ],
 )
 def test_an_invalid_value_is_an_error_with_the_variable_and_the_expected_value(

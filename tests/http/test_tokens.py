@@ -83,8 +83,8 @@ async def test_the_header_selects_among_the_organizations_of_a_token(server: Cli
         assert refused.status_code == 403
         [error] = refused.json()["errors"]
         assert error["message"] == (
-            f"The access token has no access to the organization '{key}'. "
-            "Select another one with the header data-partition-id."
+            f"The access token has no access to the organization '{key}'. Name a different "
+            "organization in the header data-partition-id."
         )
         assert error["extensions"] == {"code": "FORBIDDEN"}
 
@@ -110,7 +110,10 @@ async def test_a_token_for_every_organization_acts_in_each_and_creates_organizat
 
 async def test_an_invalid_token_results_in_401_with_the_reason(server: Client) -> None:
     expired = "The token has expired (exp)."
-    other_issuer = "The token is intended for another audience than this server (aud)."
+    other_issuer = (
+        "The token's audience (aud) does not include this server. Request a token for the "
+        "audience in TOCSIN_JWT_AUDIENCE."
+    )
     unknown = "The identity provider publishes no key 'B' for ES256, the algorithm of the token."
     refused = {
         sign_token(exp=time.time() - 1): expired,

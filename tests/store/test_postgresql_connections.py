@@ -99,7 +99,7 @@ def test_the_user_and_the_database_can_be_parameters() -> None:
         ("postgresql://h:99999/d", "Invalid port: use a number from 1 to 65535."),
         ("postgresql://h/d?port=x", "Invalid host or port: "),
         ("postgresql://h/d?host=a&host=b&port=1", "Invalid host or port: "),
-        ("postgresql://a,b/d", "Write several hosts as ?host=HOST1:PORT1&host=HOST2:PORT2."),
+        ("postgresql://a,b/d", "Separate several hosts as in ?host=HOST1:PORT1&host=HOST2:PORT2."),
         (
             f"{URL}?sslmode=on",
             "Invalid sslmode 'on'. Use one of: disable, allow, prefer, require, ",
@@ -110,10 +110,17 @@ def test_the_user_and_the_database_can_be_parameters() -> None:
         (f"{URL}?sslrootcert=/nowhere", "sslrootcert: The file '/nowhere' cannot be read."),
         (
             f"{URL}?channel_binding=require",
-            "channel_binding=require is not supported by the driver asyncpg: remove it.",
+            "channel_binding=require is not supported by the driver asyncpg: remove this "
+            "parameter.",
         ),
-        (f"{URL}?keepalives=1", "The parameter 'keepalives' is not supported: remove it."),
-        (f"{URL}?pgbouncer=true", "The parameter 'pgbouncer' is not supported: remove it."),
+        (
+            f"{URL}?keepalives=1",
+            "The parameter 'keepalives' is not supported: remove this parameter.",
+        ),
+        (
+            f"{URL}?pgbouncer=true",
+            "The parameter 'pgbouncer' is not supported: remove this parameter.",
+        ),
     ],
 )
 async def test_a_parameter_that_cannot_work_is_an_error_in_one_line(

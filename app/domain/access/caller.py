@@ -131,6 +131,8 @@ def validate_organization(key: str, name: str, limits: Limits) -> list[Problem]:
     """Validates the key and the name of an organization."""
     problems = validate_name(key, limits.name_characters, "key")
     if not problems and (not _ORGANIZATION_KEY.fullmatch(key) or key == "*"):
-        message = "key must consist of visible ASCII characters without spaces, and not be '*'."
+        message = (
+            "key must consist of visible ASCII characters without spaces, and must not be '*'."
+        )
         problems = [invalid_input(message, "key")]
     return problems + validate_name(name, limits.name_characters, "name")

@@ -103,7 +103,10 @@ def _parse_expiration(claims: Mapping[str, Any], leeway: timedelta, now: datetim
     if "nbf" in claims and now < _parse_time(claims, "nbf") - leeway:
         raise unauthenticated("The token is not valid yet (nbf).")
     if "iat" in claims and now < _parse_time(claims, "iat") - leeway:
-        raise unauthenticated("The token was issued in the future (iat). Synchronize the clocks.")
+        raise unauthenticated(
+            "The token was issued in the future (iat). Synchronize the clocks of the identity "
+            "provider and this server."
+        )
     return expires_at
 
 
@@ -112,14 +115,17 @@ def _parse_time(claims: Mapping[str, Any], claim: str) -> datetime:
     is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
     # NaN compares false, infinity and an integer that no double can hold compare exactly.
     if not (is_number and 0 <= seconds <= _LATEST_SECONDS):
-        raise unauthenticated(f"The token's claim {claim} must be a time in seconds since 1970.")
+        raise unauthenticated(
+            f"The token's claim {claim} must be a number of seconds since 1970-01-01T00:00:00Z."
+        )
     return _EPOCH + timedelta(seconds=seconds)
 
 
 def _check_issuer(claims: Mapping[str, Any], issuer: str | None) -> None:
     if issuer is not None and claims.get("iss") != issuer:
         raise unauthenticated(
-            "The token is from another issuer than the one that this server trusts (iss)."
+            "The token's issuer (iss) is not the issuer in TOCSIN_JWT_ISSUER. Request a token "
+            "from that issuer."
         )
 
 
@@ -128,7 +134,10 @@ def _check_audience(claims: Mapping[str, Any], audience: str | None) -> None:
     if audience is not None and audience not in (
         audiences if isinstance(audiences, list) else [audiences]
     ):
-        raise unauthenticated("The token is intended for another audience than this server (aud).")
+        raise unauthenticated(
+            "The token's audience (aud) does not include this server. Request a token for the "
+            "audience in TOCSIN_JWT_AUDIENCE."
+        )
 
 
 def _parse_name(claims: Mapping[str, Any]) -> str:

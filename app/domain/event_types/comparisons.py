@@ -24,7 +24,7 @@ from app.domain.event_types.fields import (
 )
 from app.domain.events.predicates import FieldPredicate, PredicateOperator
 from app.domain.shared.limits import Limits
-from app.domain.shared.messages import format_subject, quote_value
+from app.domain.shared.messages import format_choices, format_subject, quote_value
 from app.domain.shared.problems import Problem, invalid_input
 from app.domain.shared.values import validate_text
 
@@ -118,18 +118,18 @@ def validate_field_predicate(
         names = ", ".join(operator.value for operator in Op if operator in supported)
         return [
             invalid_input(
-                f"{name} cannot be applied to field {quote_value(field.name)} of kind "
-                f"{kind.value}: expected {names}.",
+                f"Operator {name} cannot be applied to field {quote_value(field.name)} of kind "
+                f"{kind.value}. Use one of {names}.",
                 "operator",
             )
         ]
     if predicate.operator in _PRESENCE_OPERATORS:
-        message = f"{name} does not accept a value. Omit it."
+        message = f"Operator {name} does not accept a value. Omit the value."
         return [] if value is None else [invalid_input(message, "value")]
     if predicate.operator is not Op.IN:
         return _validate_value(value, field, limits, "value")
     if not isinstance(value, tuple) or not value:
-        return [invalid_input("IN requires a list of at least one value.", "value")]
+        return [invalid_input("Operator IN requires a list of at least one value.", "value")]
     return [
         problem
         for index, item in enumerate(value)
@@ -142,8 +142,10 @@ def _validate_value(
 ) -> list[Problem]:
     if field.kind in CHOICE_KINDS:
         is_option = isinstance(value, str) and value in (field.options or ())
-        field_name = quote_value(field.name)
-        message = f"Unknown option {quote_value(value)}: field {field_name} has no such option."
+        expected = f": expected {format_choices(field.options)}" if field.options else ""
+        message = (
+            f"Unknown option {quote_value(value)} of field {quote_value(field.name)}{expected}."
+        )
         return [] if is_option else [invalid_input(message, *path)]
     subject = format_subject(path)
     if field.kind in TEXT_KINDS:

@@ -53,8 +53,9 @@ def validate_conditional_rules(
     if not problems and total_values > limits.rule_values:
         # Without the count: the same message before and after an edit means the same problem.
         message = (
-            f"At most {limits.rule_values:,} values are allowed in the conditions of all rules, "
-            "where each value counts once per target of its rule."
+            f"At most {limits.rule_values:,} values are allowed in the conditions of all "
+            "conditional rules of an event type. Each value counts once for each target of its "
+            "rule."
         )
         problems.append(Problem(UserErrorCode.LIMIT_REACHED, message))
     return problems

@@ -119,7 +119,7 @@ def _map_problem(problem: Problem, definition: EventTypeDefinition, result: Edit
     message = problem.message
     if kind == "conditionalRules" and index:
         rule_name = quote_value(definition.rules[int(index)].name)
-        message = f"The change would make conditional rule {rule_name} invalid: {message}"
+        message = f"The change would make the conditional rule {rule_name} invalid: {message}"
     return Problem(UserErrorCode.IN_USE, message, result.fallback_path)
 
 
@@ -142,7 +142,7 @@ def add_field(field_id: UUID, added: FieldDefinition) -> Edit:
 
     def edit(draft: EventTypeDraft) -> EditResult:
         if any(definition.name == added.name for definition in draft.fields.values()):
-            message = f"The event type already has a field {quote_value(added.name)}."
+            message = f"The event type already has a field named {quote_value(added.name)}."
             return EditResult([Problem(UserErrorCode.ALREADY_EXISTS, message, ("field", "name"))])
         index = str(len(draft.fields))
         draft.fields[field_id] = added
@@ -204,7 +204,7 @@ def reorder_fields(field_ids: Sequence[UUID]) -> Edit:
         counts = Counter(field_ids)
         errors = {
             "missing": [name for field_id, name in names.items() if field_id not in counts],
-            "not of this event type": [
+            "not in this event type": [
                 str(field_id) for field_id in counts if field_id not in names
             ],
             "repeated": [name for field_id, name in names.items() if counts[field_id] > 1],
@@ -214,7 +214,10 @@ def reorder_fields(field_ids: Sequence[UUID]) -> Edit:
         ]
         if descriptions:
             details = "; ".join(descriptions)
-            message = f"fieldIds must contain each field of the event type once ({details})."
+            message = (
+                "fieldIds must contain the ID of each field of the event type exactly once "
+                f"({details})."
+            )
             return EditResult([invalid_input(message, "fieldIds")])
         draft.fields = {field_id: draft.fields[field_id] for field_id in field_ids}
         return EditResult()

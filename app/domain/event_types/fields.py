@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import Enum
@@ -143,13 +144,14 @@ def _validate_field(field: FieldDefinition, limits: Limits) -> list[Problem]:
 
 def _validate_field_name(field: FieldDefinition) -> list[Problem]:
     if not _FIELD_NAME.fullmatch(field.name):
-        expected = "expected 1 to 63 of a-z, 0-9 and _, beginning with a letter"
+        expected = "expected 1 to 63 characters from a-z, 0-9 and _, starting with a letter"
         message = f"Invalid field name {quote_value(field.name)}: {expected}."
         return [invalid_input(message, "name")]
     if field.name in _CEL_RESERVED:
         return [
             invalid_input(
-                f"Invalid field name {quote_value(field.name)}: it is a reserved word of CEL.",
+                f"Invalid field name {quote_value(field.name)}: the name is a reserved word of "
+                "CEL.",
                 "name",
             )
         ]
@@ -170,8 +172,9 @@ def _validate_options(field: FieldDefinition, limits: Limits) -> list[Problem]:
     ]
     if not options:
         problems.append(_missing_options(field))
-    if len(set(options)) < len(options):
-        problems.append(invalid_input("An option is listed more than once.", "options"))
+    if repeated := [option for option, count in Counter(options).items() if count > 1]:
+        message = f"Option {quote_value(repeated[0])} is listed more than once."
+        problems.append(invalid_input(message, "options"))
     return problems
 
 

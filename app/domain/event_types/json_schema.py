@@ -24,7 +24,12 @@ from app.domain.event_types.conditions import ConditionalRule, is_conditionally_
 from app.domain.event_types.fields import FieldDefinition, FieldKind
 from app.domain.event_types.patterns import NON_LINE_TERMINATOR, expand_dots, is_portable_pattern
 from app.domain.shared.limits import Limits
-from app.domain.shared.messages import format_count, quote_value, unknown_field_message
+from app.domain.shared.messages import (
+    format_choices,
+    format_count,
+    quote_value,
+    unknown_field_message,
+)
 from app.domain.shared.problems import Problem, UserErrorCode, invalid_input
 from app.domain.shared.values import EXPECTED_INSTANT, validate_json
 
@@ -41,7 +46,7 @@ _INSTANT_PATTERN = (
 MAX_PATTERN_BYTES = 262_144
 _EXPECTED_BY_PATTERN = {
     _URL_PATTERN: "an absolute URL such as https://example.com/a",
-    _EMAIL_PATTERN: "an e-mail address",
+    _EMAIL_PATTERN: "an email address",
     _INSTANT_PATTERN: EXPECTED_INSTANT,
 }
 _TYPE_NAMES = {
@@ -51,7 +56,6 @@ _TYPE_NAMES = {
     "boolean": "true or false",
     "array": "a list of strings",
 }
-_MAX_LISTED_OPTIONS = 10
 
 
 def compile_schema(
@@ -106,9 +110,9 @@ def validate_field_schema(field: FieldDefinition, limits: Limits) -> list[Proble
 
 
 _INVALID_PATTERN = invalid_input(
-    "pattern must be a regular expression that the server and browsers interpret alike (without "
-    "lookaround, backreferences, flags or named groups), and take at most "
-    f"{MAX_PATTERN_BYTES:,} bytes when its repetitions are expanded.",
+    "pattern must be a regular expression that the server and browsers interpret in the same "
+    "way: without lookaround, backreferences, flags or named groups. With its repetitions "
+    f"expanded, the pattern must have at most {MAX_PATTERN_BYTES:,} bytes.",
     "pattern",
 )
 
@@ -186,7 +190,9 @@ def _to_problems(error: ValidationError) -> list[Problem]:
                 for name in names
             ]
         case ValidationErrorKind.FalseSchema():
-            hidden = f"Field {quote_value(path[0])} is hidden by a conditional rule: omit it."
+            hidden = (
+                f"Field {quote_value(path[0])} is hidden by a conditional rule. Omit the field."
+            )
             return [Problem(UserErrorCode.FIELD_HIDDEN, hidden, path)]
         case _:
             return [Problem(UserErrorCode.FIELD_INVALID, _format_message(error), path)]
@@ -211,9 +217,7 @@ def _describe_expected(kind: ValidationErrorKind) -> str:
         case ValidationErrorKind.Type(types=[name]):
             return _TYPE_NAMES[name]
         case ValidationErrorKind.Enum(options=options):
-            names = ", ".join(map(quote_value, options[:_MAX_LISTED_OPTIONS]))
-            more = len(options) - _MAX_LISTED_OPTIONS
-            return f"one of {names} or {more:,} more" if more > 0 else f"one of {names}"
+            return format_choices(options)
         case ValidationErrorKind.Minimum(limit=limit):
             return f"a number that is at least {_format_limit(limit)}"
         case ValidationErrorKind.Maximum(limit=limit):

@@ -81,5 +81,5 @@ def deprecation_warnings(
         return []
     message = f"Event type {quote_value(type_name)} is DEPRECATED."
     if sunset_at is not None:
-        message += f" It will not accept events from {format_instant(sunset_at)} on."
+        message += f" It will stop accepting events at {format_instant(sunset_at)}."
     return [Problem(UserErrorCode.EVENT_TYPE_CLOSED, message, (argument,))]

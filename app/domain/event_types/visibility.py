@@ -37,7 +37,7 @@ class ResolvedFields:
 
     @property
     def warnings(self) -> list[Problem]:
-        reason = "is hidden by a conditional rule: its value was dropped."
+        reason = "is hidden by a conditional rule, so its value was dropped."
         return [
             Problem(UserErrorCode.FIELD_HIDDEN, f"Field {quote_value(name)} {reason}", (name,))
             for name in self.dropped

@@ -42,7 +42,8 @@ def validate_attributes(
     if occurred_at is not None and occurred_at > now + limits.max_clock_skew:
         message = (
             f"The event's time, {format_instant(occurred_at)}, is more than "
-            f"{format_count(limits.clock_skew_seconds, 'second')} ahead of the server's clock."
+            f"{format_count(limits.clock_skew_seconds, 'second')} ahead of the server's clock. "
+            "Check the clock of the event's source."
         )
         problems.append(invalid_input(message, "occurredAt"))
     return problems

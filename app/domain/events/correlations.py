@@ -66,7 +66,8 @@ def resolve_depth(depth: int | None, in_list: bool, limits: Limits) -> int:
         raise bad_user_input(message, "depth")
     if in_list and depth > 1:
         message = (
-            f"Invalid depth {depth}: only 1 is allowed below a list. Query a single event instead."
+            f"Invalid depth {depth}: the maximum is 1 for the events of a list. To use a greater "
+            "depth, query a single event."
         )
         raise bad_user_input(message, "depth")
     return depth

@@ -129,20 +129,26 @@ def validate_predicate(predicate: FieldPredicate) -> list[Problem]:
     name, value = predicate.operator.value, predicate.value
     match predicate.operator:
         case PredicateOperator.EXISTS | PredicateOperator.NOT_EXISTS:
-            error = None if value is None else f"{name} does not accept a value. Omit it."
+            error = (
+                None
+                if value is None
+                else f"Operator {name} does not accept a value. Omit the value."
+            )
         case PredicateOperator.IN:
             is_list = isinstance(value, tuple)
-            error = f"{name} requires a list of strings, numbers or booleans."
+            error = f"Operator {name} requires a list of strings, numbers or booleans."
             if is_list and all(map(to_comparable, value)):
                 error = None
         case ordering if ordering in ORDERING_OPERATORS:
             bound = to_comparable(value)
-            error = f"{name} requires a number, a string or an instant."
+            error = f"Operator {name} requires a number or a string, which may be a date or time."
             if bound is not None and bound.boolean is None:
                 error = None
         case _:
             error = (
-                None if to_comparable(value) else f"{name} requires a string, number or boolean."
+                None
+                if to_comparable(value)
+                else f"Operator {name} requires a string, a number or a boolean."
             )
     return [] if error is None else [invalid_input(error, "value")]
 

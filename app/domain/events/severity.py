@@ -57,7 +57,10 @@ def parse_severity_map(text: str) -> dict[str, Severity]:
             )
         known_severity = lookup_severity(name, names)
         if known_severity not in (None, severity):
-            raise ValueError(f"{name[:100]!a} already means {known_severity.name}.")
+            raise ValueError(
+                f"{name[:100]!a} is already mapped to {known_severity.name}, and cannot be mapped "
+                "to a different severity."
+            )
         names[name] = severity
     return names
 

@@ -229,7 +229,7 @@ class _CloudEventParser:
         """Returns the data and its metadata under the names of CloudEvents 1.0."""
         payload = dict(self.data)
         if len(payload) > 1:
-            message = "data and data_base64 exclude each other. Send only one of them."
+            message = "data and data_base64 are mutually exclusive. Send only one of them."
             self.add_problem(message, "data_base64")
         if "data" in payload:
             # An object becomes the fields, and is validated as such.
@@ -270,7 +270,7 @@ class _CloudEventParser:
         try:
             base64.b64decode(text, validate=True)
         except (binascii.Error, ValueError):
-            self.add_problem(f"{name} must be encoded in base64.", name)
+            self.add_problem(f"{name} must be a string in base64.", name)
         return None
 
     def _collect_extensions(self) -> dict[str, Any]:
@@ -278,7 +278,10 @@ class _CloudEventParser:
         for name, value in self.attributes.items():
             shown_name = replace_unstorable(name[:_MAX_SHOWN_NAME_LENGTH])
             if not _ATTRIBUTE_NAME.fullmatch(name):
-                message = f"Invalid attribute name {quote_value(name)}: expected only a-z and 0-9."
+                message = (
+                    f"Invalid attribute name {quote_value(name)}: expected only the characters "
+                    "a-z and 0-9."
+                )
                 self.add_problem(message, shown_name)
             elif name not in _CONTEXT_NAMES or name == "recordedtime":
                 self._check_extension(value, shown_name)

@@ -254,8 +254,8 @@ def _resolve_severity(
     if severity is not None:
         return _SeverityResult(severity, stored_text)
     message = (
-        f"Unknown severity {quote_value(text)}: the event has the severity INFO. Send error, warn, "
-        "info or success, or add the word to TOCSIN_SEVERITY_MAP."
+        f"Unknown severity {quote_value(text)}: the severity INFO is used instead. Send error, "
+        "warn, info or success, or add the word to TOCSIN_SEVERITY_MAP."
     )
     warning = Problem(UserErrorCode.SEVERITY_UNKNOWN, message, ("severity",))
     return _SeverityResult(Severity.INFO, stored_text, (warning,))

@@ -84,7 +84,10 @@ class DuplicateProblem(Problem):
     def from_match(cls, match: DuplicateMatch) -> DuplicateProblem:
         # The ID of the existing event is left out: the caller may lack EVENT_READ.
         rule_name = quote_value(match.fingerprint.rule.name)
-        message = f"The event is a duplicate of an existing event, by duplication rule {rule_name}."
+        message = (
+            f"According to duplication rule {rule_name}, the event is a duplicate of an existing "
+            "event."
+        )
         code = UserErrorCode.DUPLICATE
         return cls(code, message, (), match.fingerprint.rule.id, match.original.event_id)
 
@@ -202,7 +205,7 @@ def validate_duplication_rule(
     """Validates a rule. `fields` are the names of the event type's fields; None for all types."""
     problems = validate_name(name, limits.name_characters, "name")
     if not fingerprint:
-        problems.append(invalid_input("fingerprint must have at least one path.", "fingerprint"))
+        problems.append(invalid_input("fingerprint must contain at least one path.", "fingerprint"))
     if len(fingerprint) > limits.fingerprint_paths:
         message = limit_message(
             limits.fingerprint_paths, "path", "this fingerprint", len(fingerprint)

@@ -53,7 +53,7 @@ def parse_cel_errors(error: str, text: str) -> Iterator[tuple[int, str]]:
 MAX_DEPTH = 32
 TOO_DEEP_MESSAGE = (
     f"The expression is nested deeper than {MAX_DEPTH} levels or chains more than {MAX_DEPTH} "
-    "operations. Split it into several rules."
+    "operations. Split the expression into several rules."
 )
 NO_OVERLOAD_MESSAGE = "cannot be applied to"
 _MAX_MESSAGE_LENGTH = 300
@@ -79,28 +79,31 @@ _TRANSLATIONS: list[tuple[re.Pattern[str], str]] = [
         re.compile(r"undeclared reference to '(.+)' \(in container ''\)"),
         r"Unknown name '\1'. The available variables are event, old and now.",
     ),
-    (re.compile(r"reserved identifier: (.+)"), r"'\1' is a reserved word."),
+    (re.compile(r"reserved identifier: (.+)"), r"'\1' is a reserved word of CEL."),
     (
         re.compile(r"has\(\) argument must be a field selection"),
-        "has() needs an attribute or a field, for example has(event.content).",
+        "The argument of has() must be an attribute or a field, for example has(event.content).",
     ),
     # A set of tokens that has `true` is that of all values.
     (
         re.compile(r"mismatched input '<EOF>' expecting \{.*'true'.*\}"),
-        "The expression ends too early: a value is missing.",
+        "The expression is incomplete: a value is missing at the end.",
     ),
     (
         re.compile(r"mismatched input '<EOF>' expecting \{?(.+?)\}?"),
-        r"The expression ends too early: expected \1.",
+        r"The expression is incomplete: expected \1 at the end.",
     ),
-    (re.compile(r"missing (.+) at '<EOF>'"), r"The expression ends too early: \1 is missing."),
+    (
+        re.compile(r"missing (.+) at '<EOF>'"),
+        r"The expression is incomplete: \1 is missing at the end.",
+    ),
     (re.compile(r"missing (.+) at (.+)"), r"\1 is missing before \2."),
-    (re.compile(r"token recognition error at: '=.*'"), "Use == to compare."),
-    (re.compile(r"token recognition error at: '&.*'"), "Use && for a logical and."),
-    (re.compile(r"token recognition error at: '\|.*'"), "Use || for a logical or."),
+    (re.compile(r"token recognition error at: '=.*'"), "Use == instead of = to compare values."),
+    (re.compile(r"token recognition error at: '&.*'"), "Use && instead of &."),
+    (re.compile(r"token recognition error at: '\|.*'"), "Use || instead of |."),
     (
         re.compile(r"token recognition error at: '[\"'].*'"),
-        "The text has no closing quotation mark.",
+        "The string has no closing quotation mark.",
     ),
     (re.compile(r"token recognition error at: '(.+?)\s*'"), r"Unexpected '\1'."),
     (re.compile(r"(?:mismatched|extraneous) input 'and' expecting .*"), "Use && instead of and."),
@@ -122,7 +125,7 @@ _OVERLOAD_ERROR = re.compile(
 
 def _translate_message(message: str, text: str, offset: int) -> str:
     if (match := _UNKNOWN_FUNCTION.fullmatch(message)) and text.startswith("(", offset):
-        return f"Unknown function '{match[1]}', or a wrong number of arguments."
+        return f"Unknown function '{match[1]}', or wrong number of arguments."
     if message.endswith("expecting <EOF>") and re.search(r"(?<![\w.])not\s+$", text[:offset]):
         return "Use ! instead of not."
     if match := _OVERLOAD_ERROR.fullmatch(message):

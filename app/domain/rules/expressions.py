@@ -116,7 +116,7 @@ def _run_program(program: Any, variables: dict[str, Any]) -> bool | str:
         value = (
             result.value()
             if kind in ("BOOL", "ERROR")
-            else f"The result is {kind}, not true or false."
+            else f"The result is of type {kind}. It must be true or false."
         )
     except Exception as error:  # the iteration budget was exceeded, or a key is repeated
         value = str(error)
@@ -250,8 +250,8 @@ def _validate_result(tree: ExpressionTree, steps: int, limits: Limits) -> None:
         raise _ExpressionError([(0, "The expression must evaluate to true or false.")])
     if steps > limits.expression_steps:
         message = (
-            f"At most {limits.expression_steps:,} evaluation steps are allowed; with the largest "
-            f"possible event this expression could take {steps:,}."
+            f"At most {limits.expression_steps:,} evaluation steps are allowed; for the largest "
+            f"possible event, this expression could take {steps:,} steps. Simplify the expression."
         )
         raise _ExpressionError([(0, message)])
 
@@ -273,12 +273,11 @@ def _find_hazards(node: Node) -> Iterator[str]:
 
 
 _INVALID_PATTERN_MESSAGE = (
-    "The pattern must be a literal with a regular expression that the server and browsers "
-    "interpret alike: without lookaround, backreferences, named groups or flags "
-    "except (?i) at its start."
+    "The pattern must be a string literal with a regular expression that has no lookaround, "
+    "backreferences, named groups or flags. Only the flag (?i) is allowed, at the start."
 )
 _INVALID_TIME_ZONE_MESSAGE = (
-    "The time zone must be a literal that names a known time zone, such as 'Europe/Berlin' or "
+    "The time zone must be a string literal with a known time zone, such as 'Europe/Berlin' or "
     "'+02:00'."
 )
 _PROBE_ENVIRONMENT = cel.NewEnv(variables={"argument": cel.Type.STRING})

@@ -27,33 +27,39 @@ class Limits:
 
     page_size: int = _limit(
         100,
-        "Maximum of `first` and `last`: the number of items in a page. If it is below 20, the "
-        "default of `first`, callers must always set `first`.",
+        "Maximum value of `first` and `last`, the number of items in a page. If the maximum is "
+        "below 20, the default page size, callers must always set `first` or `last`.",
     )
-    offset: int = _limit(10_000, "Maximum `offset` of a list.", ge=0)
+    offset: int = _limit(
+        10_000, "Maximum value of `offset`, the number of items that a list skips.", ge=0
+    )
     events_per_call: int = _limit(
-        500, "Maximum number of events in a `logEvents` or `ingestCloudEvents` call or a batch."
+        500,
+        "Maximum number of events in a call of `logEvents` or `ingestCloudEvents`, and in a "
+        "batch that is sent to `POST /cloudevents`.",
     )
     events_per_bulk_change: int = _limit(
         10_000,
-        "Maximum number of events that an `acknowledgeEvents`, `unacknowledgeEvents` or "
-        "`deleteEvents` call changes, and of IDs in such a call. Events are changed in "
-        "transactions of 500.",
+        "Maximum number of events that a call of `acknowledgeEvents`, `unacknowledgeEvents` or "
+        "`deleteEvents` changes, and maximum number of IDs in a call. The events are changed in "
+        "transactions of up to 500 events.",
     )
     body_bytes: int = _limit(
         8_388_608,
-        "Maximum size in bytes of the body of an HTTP request with CloudEvents or GraphQL, as sent "
-        "and after decompression, and of an event in an imported file.",
+        "Maximum size in bytes of the body of a GraphQL or CloudEvents request, both as received "
+        "and after decompression. Also the maximum size of an event in a file that `tocsin "
+        "import` reads.",
     )
     name_characters: int = _limit(
         255,
-        "Maximum length in characters of names and identifiers: of event types, categories, "
-        "sources, source IDs, subjects, tags, options, rules and API keys.",
+        "Maximum length in characters of names and identifiers, such as the names of event "
+        "types, rules and API keys, and the category, source, source ID, subject and tags of an "
+        "event.",
     )
     summary_characters: int = _limit(
         1_000,
-        "Maximum length in characters of the summary of an event, the help text and the pattern of "
-        "a field, and the message of a guard rule.",
+        "Maximum length in characters of the summary of an event, of the help text and the "
+        "pattern of a field, and of the message of a guard rule.",
     )
     content_characters: int = _limit(
         100_000,
@@ -63,91 +69,117 @@ class Limits:
     note_characters: int = _limit(
         1_000, "Maximum length in characters of the note of an acknowledgement."
     )
-    tags_per_event: int = _limit(100, "Maximum number of tags of an event.", ge=0)
-    fields_bytes: int = _limit(65_536, "Maximum size in bytes of the fields of an event.")
+    tags_per_event: int = _limit(100, "Maximum number of tags on an event.", ge=0)
+    fields_bytes: int = _limit(
+        65_536, "Maximum size in bytes of the fields of an event, as compact JSON in UTF-8."
+    )
     fields_depth: int = _limit(
-        50, "Maximum nesting depth of the fields and of the CloudEvents data of an event."
+        50,
+        "Maximum nesting depth, in levels, of the fields and of the CloudEvents data of an event.",
     )
     data_bytes: int = _limit(
         131_072,
-        "Maximum size in bytes of CloudEvents data that is not a JSON object and is stored as "
-        "received. A JSON object becomes the fields of the event.",
+        "Maximum size in bytes of CloudEvents data that is not a JSON object. A JSON object "
+        "becomes the fields of the event, which `TOCSIN_LIMITS__FIELDS_BYTES` limits.",
     )
     extensions_per_event: int = _limit(
         100, "Maximum number of CloudEvents extension attributes of an event.", ge=0
     )
     extensions_bytes: int = _limit(
-        16_384, "Maximum size in bytes of all CloudEvents extension attributes of an event.", ge=0
+        16_384,
+        "Maximum total size in bytes of the CloudEvents extension attributes of an event, as "
+        "compact JSON in UTF-8.",
+        ge=0,
     )
     dataschema_characters: int = _limit(
         4_096, "Maximum length in characters of the CloudEvents attribute `dataschema`."
     )
-    cloud_events_page_size: int = _limit(500, "Maximum `pageSize` of `cloudEvents`.")
+    cloud_events_page_size: int = _limit(500, "Maximum value of `pageSize` in `cloudEvents`.")
     fields_per_type: int = _limit(
-        200, "Maximum number of fields of an event type, and of targets of a conditional rule."
+        200,
+        "Maximum number of fields of an event type, and maximum number of targets of a "
+        "conditional rule.",
     )
     options_per_field: int = _limit(1_000, "Maximum number of options of a field.")
     rules_per_type: int = _limit(
         100,
-        "Maximum number of rules of each kind (conditional, guard, duplication) per event type. "
-        "The same maximum applies to the guard rules, and to the duplication rules, that apply to "
-        "every type.",
+        "Maximum number of rules of each kind (conditional, guard, duplication) for an event "
+        "type. Guard rules and duplication rules for all event types are counted separately, "
+        "with the same maximum.",
     )
-    condition_depth: int = _limit(5, "Maximum nesting depth of the condition of a rule.")
+    condition_depth: int = _limit(
+        5, "Maximum nesting depth, in levels, of the condition of a conditional rule."
+    )
     condition_values: int = _limit(
         100, "Maximum number of values in the condition of a conditional rule."
     )
     rule_values: int = _limit(
         5_000,
-        "Maximum number of values in the conditions of all conditional rules of an event type, "
-        "counted once for each target of the rule.",
+        "Maximum number of values in the conditions of all conditional rules of an event type. "
+        "Each value counts once for each target of its rule.",
     )
-    filter_values: int = _limit(100, "Maximum number of values in a list of a filter.")
-    filter_depth: int = _limit(5, "Maximum nesting depth of a filter.")
-    filter_leaves: int = _limit(100, "Maximum number of conditions in a filter.")
+    filter_values: int = _limit(100, "Maximum number of values in each list of a filter.")
+    filter_depth: int = _limit(5, "Maximum nesting depth, in levels, of a filter.")
+    filter_leaves: int = _limit(100, "Maximum number of conditions in a filter, over all levels.")
     fingerprint_paths: int = _limit(
         50, "Maximum number of paths in the fingerprint of a duplication rule."
     )
     duplicate_window_days: int = _limit(
-        3_660, "Maximum window of a duplication rule, in days of 24 hours."
+        3_660, "Maximum value of `window` of a duplication rule, in days of 24 hours."
     )
     versions_per_rule: int = _limit(1_000, "Maximum number of published versions of a guard rule.")
-    events_per_trial: int = _limit(500, "Maximum number of events that `tryGuardRule` evaluates.")
+    events_per_trial: int = _limit(
+        500,
+        "Maximum value of `last` in `tryGuardRule`, the number of events that the expression is "
+        "evaluated for.",
+    )
     expression_characters: int = _limit(
         4_096, "Maximum length in characters of the expression of a guard rule."
     )
     expression_macros: int = _limit(
-        5, "Maximum nesting depth of macros, such as `all` and `exists`, in an expression.", ge=0
+        5,
+        "Maximum nesting depth, in levels, of macros such as `all` and `exists` in the "
+        "expression of a guard rule.",
+        ge=0,
     )
     expression_steps: int = _limit(
         10_000_000,
-        "Maximum number of evaluation steps of an expression, estimated for the largest event that "
-        "the other limits allow.",
+        "Maximum number of evaluation steps of the expression of a guard rule, estimated for the "
+        "largest event that the other limits allow.",
     )
     guard_steps: int = _limit(
         20_000_000,
-        "Maximum number of evaluation steps of all published guard rules that apply to an event, "
-        "estimated in the same way.",
+        "Maximum total number of evaluation steps of the published guard rules that apply to an "
+        "event, estimated for the largest event that the other limits allow.",
     )
     correlations_per_call: int = _limit(
-        100, "Maximum number of related events in a `correlateEvents` or `uncorrelateEvents` call."
+        100,
+        "Maximum number of IDs in `relatedIds` in a call of `correlateEvents` or "
+        "`uncorrelateEvents`.",
     )
-    correlation_depth: int = _limit(5, "Maximum `depth` of `Event.correlations`.")
+    correlation_depth: int = _limit(5, "Maximum value of `depth` in `Event.correlations`.")
     correlations_per_event: int = _limit(
         1_000,
-        "Maximum number of correlated events that `Event.correlations` finds, over all pages. The "
-        "nearest ones come first; events beyond the limit are omitted.",
+        "Maximum number of correlated events that `Event.correlations` returns, over all pages. "
+        "The nearest events come first; events beyond the limit are omitted.",
     )
-    count_rows: int = _limit(1_000, "Maximum `first` of `eventCounts` without `every`.")
-    count_rows_over_time: int = _limit(10_000, "Maximum `first` of `eventCounts` with `every`.")
+    count_rows: int = _limit(
+        1_000, "Maximum value of `first` in `eventCounts` if `every` is not set."
+    )
+    count_rows_over_time: int = _limit(
+        10_000, "Maximum value of `first` in `eventCounts` if `every` is set."
+    )
     clock_skew_seconds: int = _limit(
-        300, "Maximum time in seconds by which an event may have occurred in the future.", ge=0
+        300,
+        "Maximum time in seconds by which the time of an event may be ahead of the server's clock.",
+        ge=0,
     )
     api_keys_per_organization: int = _limit(
         100, "Maximum number of valid API keys of an organization."
     )
     api_keys_listed: int = _limit(
-        200, "Maximum number of API keys in `Organization.apiKeys`. Valid keys come first."
+        200,
+        "Maximum number of API keys that `Organization.apiKeys` returns. Valid keys come first.",
     )
 
     @property
@@ -161,8 +193,8 @@ class DatabaseLimits:
 
     connections: int = _limit(
         25,
-        "Maximum number of connections of each server process to PostgreSQL. All processes "
-        "together need less than `max_connections` of the PostgreSQL server.",
+        "Maximum number of connections that each server process opens to PostgreSQL. The total "
+        "of all processes must be less than `max_connections` of the PostgreSQL server.",
         ge=4,
     )
 
@@ -173,54 +205,58 @@ class SocketLimits:
 
     init_timeout_seconds: float = _limit(
         5,
-        "Time in seconds to send `connection_init`. After it, the server closes with 4408.",
+        "Maximum time in seconds between opening a WebSocket connection and sending "
+        "`connection_init`. After this time, the server closes the connection with code 4408.",
         ge=_MIN_SECONDS,
     )
     operations_per_socket: int = _limit(
-        50, "Maximum number of operations that run at a time on a WebSocket connection."
+        50,
+        "Maximum number of operations that run at the same time on a WebSocket connection. A "
+        "further operation fails with `LIMIT_EXCEEDED`.",
     )
     message_bytes: int = _limit(
         2 * 1024 * 1024,
-        "Maximum size in bytes of a message from a client. The server closes with 1009 if it is "
-        "exceeded.",
+        "Maximum size in bytes of a message from a client. If a message is larger, the server "
+        "closes the connection with code 1009.",
     )
     operation_id_characters: int = _limit(
         255,
-        "Maximum length in characters of an operation ID. The server closes with 4400 if it is "
-        "exceeded.",
+        "Maximum length in characters of an operation ID. If an ID is longer, the server closes "
+        "the connection with code 4400.",
     )
     ping_interval_seconds: float = _limit(
         20,
-        "Time in seconds between two pings of the server, and between the comments that keep an "
-        "event stream (SSE) open.",
+        "Interval in seconds between pings from the server on a WebSocket connection, and "
+        "between the comments that keep an event stream (SSE) open.",
         ge=_MIN_SECONDS,
     )
     pong_timeout_seconds: float = _limit(
         30,
-        "Time in seconds to respond to a ping. Any message counts. After it, the server closes "
-        "with 4408.",
+        "Maximum time in seconds to respond to a ping. Any message from the client counts as a "
+        "response. After this time, the server closes the connection with code 4408.",
         ge=_MIN_SECONDS,
     )
     close_timeout_seconds: float = _limit(
         5,
-        "Time in seconds to send the close frame. After it, the connection is dropped.",
+        "Maximum time in seconds to send the close frame. After this time, the server drops the "
+        "connection.",
         ge=_MIN_SECONDS,
     )
     sockets_per_credential: int = _limit(
         1_000,
-        "Maximum number of WebSocket connections and event streams (SSE) of a credential in each "
-        "server process. When it is reached, new connections are closed with code 1013, and new "
-        "streams are rejected with status 429.",
+        "Maximum total number of WebSocket connections and event streams (SSE) of a credential "
+        "in each server process. Further connections are closed with code 1013, and further "
+        "streams are rejected with HTTP status 429.",
     )
     message_burst: int = _limit(
         100,
-        "Number of messages from a client that are processed without delay, above "
-        "`MESSAGES_PER_SECOND`.",
+        "Number of messages that a client can send at once on a WebSocket connection before "
+        "`TOCSIN_SOCKETS__MESSAGES_PER_SECOND` delays its messages.",
     )
     messages_per_second: float = _limit(
         50,
-        "Rate limit for messages from a client. Messages above it are processed later; none are "
-        "rejected or lost.",
+        "Maximum number of messages per second that the server processes on a WebSocket "
+        "connection. Messages beyond the limit are processed later; none are rejected or lost.",
         ge=0.001,
     )
 
@@ -233,10 +269,10 @@ class SubscriptionLimits:
     """
 
     buffer_messages: int = _limit(
-        1_000, "Maximum number of messages that wait in memory for a subscriber."
+        1_000, "Maximum number of messages in memory for each subscriber."
     )
     buffer_bytes: int = _limit(
-        1_048_576, "Maximum size in bytes of the messages that wait in memory for a subscriber."
+        1_048_576, "Maximum total size in bytes of the messages in memory for each subscriber."
     )
 
 
@@ -249,27 +285,31 @@ class FailedAuthLimits:
     """
 
     free_attempts: int = _limit(
-        5, "Number of failed attempts within the window before responses are delayed.", ge=0
+        5,
+        "Number of failed attempts from an address within "
+        "`TOCSIN_FAILED_AUTH__WINDOW_SECONDS` that get a response without delay.",
+        ge=0,
     )
     window_seconds: float = _limit(
-        60, "Time in seconds for which a failed attempt is counted.", ge=_MIN_SECONDS
+        60, "Time in seconds for which a failed attempt counts.", ge=_MIN_SECONDS
     )
     first_delay_seconds: float = _limit(
         0.25,
-        "Delay in seconds of the first delayed response. It doubles with each failed attempt.",
+        "Delay in seconds of the first delayed response. The delay doubles with each further "
+        "failed attempt.",
         ge=0,
     )
-    max_delay_seconds: float = _limit(8, "Maximum delay of a response, in seconds.", ge=0)
+    max_delay_seconds: float = _limit(8, "Maximum delay in seconds of a response.", ge=0)
     max_delayed_requests: int = _limit(
         10,
-        "Maximum number of requests of an address that are delayed at a time. More requests fail "
-        "with 429.",
+        "Maximum number of requests from an address whose responses are delayed at the same "
+        "time. Further requests fail with HTTP status 429.",
         ge=0,
     )
     tracked_addresses: int = _limit(
         10_000,
-        "Maximum number of addresses with failed attempts, and of recently valid credentials, that "
-        "are kept in memory. The oldest ones are removed first.",
+        "Maximum number of addresses with failed attempts that are kept in memory, and maximum "
+        "number of recently valid credentials. The oldest ones are removed first.",
     )
 
 
@@ -280,19 +320,32 @@ class DocumentLimits:
     Fields, aliases and depth are those of an operation or fragment, with its fragments expanded.
     """
 
-    tokens: int = _limit(2_000, "Maximum number of tokens in a document, and of comments.")
-    characters: int = _limit(1_000_000, "Maximum length of a document in characters.")
+    tokens: int = _limit(
+        2_000, "Maximum number of tokens in a document, and maximum number of comments."
+    )
+    characters: int = _limit(1_000_000, "Maximum length in characters of a document.")
     operations: int = _limit(10, "Maximum number of operations in a document.")
     fragments: int = _limit(30, "Maximum number of fragments in a document.", ge=0)
     directives: int = _limit(50, "Maximum number of directives in a document.", ge=0)
     directives_per_location: int = _limit(3, "Maximum number of directives at one location.", ge=0)
-    aliases: int = _limit(15, "Maximum number of aliases in an operation.", ge=0)
-    fields: int = _limit(400, "Maximum number of fields in an operation.")
-    depth: int = _limit(12, "Maximum nesting depth of the fields in an operation.")
-    introspection_depth: int = _limit(
-        15, "Maximum nesting depth of the fields of an introspection query."
+    aliases: int = _limit(
+        15, "Maximum number of aliases in an operation, including those of its fragments.", ge=0
     )
-    cost: int = _limit(2_000, "Maximum cost of an operation with its variables, in points.")
+    fields: int = _limit(
+        400, "Maximum number of fields in an operation, including those of its fragments."
+    )
+    depth: int = _limit(
+        12,
+        "Maximum nesting depth, in levels, of the fields in an operation, including those of its "
+        "fragments.",
+    )
+    introspection_depth: int = _limit(
+        15, "Maximum nesting depth, in levels, of the introspection fields in an operation."
+    )
+    cost: int = _limit(
+        2_000,
+        "Maximum cost in points of an operation, calculated with the values of its variables.",
+    )
 
 
 @dataclass(frozen=True)
@@ -304,34 +357,43 @@ class RequestLimits:
     """
 
     query_timeout_seconds: float = _limit(
-        5, "Maximum time in seconds to run a query, and to start a subscription.", ge=_MIN_SECONDS
+        5,
+        "Maximum time in seconds for a query to run, and for a subscription to start.",
+        ge=_MIN_SECONDS,
     )
     mutation_timeout_seconds: float = _limit(
-        60, "Maximum time in seconds to run a mutation.", ge=_MIN_SECONDS
+        60, "Maximum time in seconds for a mutation to run.", ge=_MIN_SECONDS
     )
     body_timeout_seconds: float = _limit(
-        10, "Maximum time in seconds to receive the body of a request.", ge=_MIN_SECONDS
+        10,
+        "Maximum time in seconds for a client to send the body of an HTTP request.",
+        ge=_MIN_SECONDS,
     )
     headers_timeout_seconds: float = _limit(
         10,
-        "Maximum time in seconds to receive the request line and headers of a request.",
+        "Maximum time in seconds for a client to send the request line and headers of an HTTP "
+        "request.",
         ge=_MIN_SECONDS,
     )
     # An event at every limit, in the binary mode of CloudEvents, has 366,000 bytes of headers.
     headers_bytes: int = _limit(
-        524_288, "Maximum size in bytes of the request line and headers of a request."
+        524_288, "Maximum total size in bytes of the request line and headers of an HTTP request."
     )
     keep_alive_seconds: int = _limit(
         75,
-        "Time in seconds after which an idle HTTP connection is closed. Use more than the idle "
-        "timeout of the proxy for its connections to the server, which is often 60 seconds.",
+        "Time in seconds after which the server closes an idle HTTP connection. Behind a reverse "
+        "proxy, set a longer time than the proxy keeps an idle connection to the server open, "
+        "which is often 60 seconds.",
     )
     points_per_minute: int = _limit(
         0,
-        "Rate limit: the cost in points that a credential may use per minute in each server "
-        "process. 0 disables the rate limit.",
+        "Rate limit of each credential: maximum cost in points per minute of its operations, in "
+        "each server process. 0 disables the rate limit.",
         ge=0,
     )
     tracked_credentials: int = _limit(
-        10_000, "Maximum number of credentials whose used points are kept in memory."
+        10_000,
+        "Maximum number of credentials for which each server process keeps in memory the points "
+        "that they have used. The credentials that have been inactive the longest are removed "
+        "first.",
     )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 _MAX_SHOWN_LENGTH = 100
+_MAX_LISTED_CHOICES = 10
 
 
 def quote_value(value: Any) -> str:
@@ -24,6 +26,13 @@ def quote_value(value: Any) -> str:
 def quote_names(names: list[str]) -> str:
     """Returns names for a message: `'a', 'b'`."""
     return ", ".join(map(quote_value, names))
+
+
+def format_choices(values: Sequence[Any]) -> str:
+    """Returns the allowed values for a message, at most 10: `one of 'a', 'b'`."""
+    names = ", ".join(map(quote_value, values[:_MAX_LISTED_CHOICES]))
+    more = len(values) - _MAX_LISTED_CHOICES
+    return f"one of {names} or {more:,} more" if more > 0 else f"one of {names}"
 
 
 def format_count(count: int, noun: str, plural: str | None = None) -> str:

@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 
 # Message of every unexpected error. The response has a reference, too, that is in the server logs.
-INTERNAL_ERROR = "Internal server error. Include the reference when you report this error."
+INTERNAL_ERROR = (
+    "Internal server error. Report the reference of this error to the operator of the server."
+)
 
 
 class UserErrorCode(Enum):
@@ -72,26 +74,29 @@ class ErrorCode(StrEnum):
 ERROR_CODE_DESCRIPTIONS = {
     ErrorCode.UNAUTHENTICATED: "The request has no credential, or the credential is invalid, "
     "revoked or expired. Send a valid API key or access token.",
-    ErrorCode.FORBIDDEN: "The credential lacks the required permission, or does not give access to "
-    "the organization. Use another credential.",
-    ErrorCode.BAD_USER_INPUT: "An argument, a variable or the request itself is invalid. Fix it; "
-    "`extensions.argument` is the path of the argument.",
-    ErrorCode.GRAPHQL_PARSE_FAILED: "The document is not valid GraphQL. Fix its syntax.",
+    ErrorCode.FORBIDDEN: "The credential lacks the required permission or has no access to the "
+    "organization. Use a credential that has both.",
+    ErrorCode.BAD_USER_INPUT: "An argument, a variable or the request itself is invalid. Fix the "
+    "request. If an argument is invalid, `extensions.argument` is its path.",
+    ErrorCode.GRAPHQL_PARSE_FAILED: "The document has a GraphQL syntax error. Fix the syntax.",
     ErrorCode.GRAPHQL_VALIDATION_FAILED: "The document is not valid against the schema. Fix the "
     "document.",
-    ErrorCode.INVALID_CURSOR: "The cursor is damaged, or belongs to another list, order or "
+    ErrorCode.INVALID_CURSOR: "The cursor is damaged, or belongs to a different list, order or "
     "organization. Start again without a cursor.",
-    ErrorCode.CURSOR_EXPIRED: "The change log no longer has the entries after the cursor. Load the "
-    "list again, then subscribe with its new cursor.",
-    ErrorCode.LIMIT_EXCEEDED: "The document is too large, the operation costs too much or took too "
-    "long, or the credential has used up its rate limit or its connections. With "
-    "`extensions.retryAfterSeconds`, retry after that time; otherwise request less. A mutation "
-    "that took too long may have been executed: see the message.",
-    ErrorCode.PERSISTED_QUERY_NOT_SUPPORTED: "The request has only the hash of a persisted query. "
-    "Send the whole document.",
-    ErrorCode.UNAVAILABLE: "The database or the token issuer cannot be reached. Retry later.",
+    ErrorCode.CURSOR_EXPIRED: "The change log no longer has the entries after the cursor. Load "
+    "the list again, and then subscribe with its new cursor.",
+    ErrorCode.LIMIT_EXCEEDED: "The request exceeds a limit: the document is too large, the "
+    "operation costs too much or took too long, the credential has reached its rate limit or its "
+    "maximum number of connections, or there were too many failed authentication attempts from "
+    "the client's address. If `extensions.retryAfterSeconds` is present, retry after that number "
+    "of seconds; otherwise, request less. A mutation that took too long may have been executed: "
+    "see the message.",
+    ErrorCode.PERSISTED_QUERY_NOT_SUPPORTED: "The request has the hash of a persisted query "
+    "instead of a document. Send the document.",
+    ErrorCode.UNAVAILABLE: "The database or the identity provider cannot be reached. Retry later.",
     ErrorCode.INTERNAL_SERVER_ERROR: "An unexpected error occurred in the server. Report "
-    "`extensions.reference` to the operator, who finds it in the server logs.",
+    "`extensions.reference` to the operator of the server, who can find the error in the server "
+    "logs.",
 }
 
 

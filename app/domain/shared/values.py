@@ -134,7 +134,10 @@ def validate_json(
         if isinstance(item, str) and (match := _UNSTORABLE.search(item)):
             problems.append(_character_problem(match, item_path))
         elif isinstance(item, int | float) and not _is_finite(item):
-            message = "The number must be finite and not exceed the range of a double."
+            message = (
+                "The number must be finite and within the range of a double-precision number "
+                "(about ±1.8e308)."
+            )
             problems.append(invalid_input(message, *map(replace_unstorable, item_path)))
         if len(problems) == _MAX_PROBLEMS:
             return problems
@@ -195,7 +198,8 @@ def _normalize_numbers(value: Any) -> Any:
 def _character_problem(match: re.Match[str], path: tuple[str, ...]) -> Problem:
     character = f"U+{ord(match.group()):04X}"
     return invalid_input(
-        f"Character {match.start() + 1} is {character}, which is not allowed. Remove it.",
+        f"Character {match.start() + 1} is {character}, which is not allowed. Remove the "
+        "character.",
         *map(replace_unstorable, path),
     )
 

@@ -201,7 +201,7 @@ def _parse_ids(
     if len(ids) > limits.events_per_bulk_change:
         message = (
             f"The call has {len(ids):,} IDs; at most {limits.events_per_bulk_change:,} are "
-            "allowed. Send several calls."
+            "allowed. Split the IDs into several calls."
         )
         problems.append(invalid_input(message, "ids"))
         return []
@@ -319,7 +319,9 @@ class NotificationMutations:
         context, problems = info.context, list[Problem]()
         parsed_ids = _parse_ids(ids, filter, context.limits, problems)
         if ids is None and filter is None:
-            problems.append(invalid_input("Use either ids or filter: both are missing.", "ids"))
+            problems.append(
+                invalid_input("Either ids or filter is required; both are missing.", "ids")
+            )
         if problems:
             return BulkEventPayload.from_result(BulkResult(problems=tuple(problems)))
         event_filter = parse_event_filter(filter, context.limits)

@@ -116,8 +116,8 @@ class LogEventsPayload:
         if count <= max_reports:
             return None
         problem = invalid_input(
-            f"The call has {count:,} events; at most {max_reports:,} are allowed. "
-            "Send several calls."
+            f"The call has {count:,} events; at most {max_reports:,} are allowed. Split the "
+            "events into several calls."
         )
         errors = to_user_errors([problem], argument)
         return cls(results=[], accepted=0, duplicates=0, rejected=0, user_errors=errors)

@@ -134,8 +134,8 @@ def create_timeout_error(
         message += " Nothing was changed."
     else:
         message += (
-            " Its changes may have been saved: verify that before you retry. An event with a "
-            "sourceId can be logged again safely."
+            " Its changes may have been saved: check the data before you retry. Events that have "
+            "a sourceId can safely be logged again."
         )
     return OperationTimeoutError(ErrorCode.LIMIT_EXCEEDED, message)
 

@@ -149,7 +149,8 @@ def _find_size_violations(
     if (depth := size.introspection_depth) > limits.introspection_depth:
         max_depth = limits.introspection_depth
         yield create_limit_error(
-            f"The introspection is nested {depth:,} fields deep; the maximum is {max_depth:,}.",
+            f"The introspection fields are nested {depth:,} levels deep; the maximum is "
+            f"{max_depth:,}.",
             node,
         )
 

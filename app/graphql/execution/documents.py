@@ -177,9 +177,11 @@ class DocumentCache:
 
     def _create_parse_error(self, error: GraphQLError) -> GraphQLError:
         code, message = ErrorCode.GRAPHQL_PARSE_FAILED, error.message
-        if _TOO_MANY_TOKENS.fullmatch(message):
+        if match := _TOO_MANY_TOKENS.fullmatch(message):
             code = ErrorCode.LIMIT_EXCEEDED
-            message = f"The document has too many tokens; the maximum is {self.limits.tokens:,}."
+            message = (
+                f"The document has too many {match[1]}; the maximum is {self.limits.tokens:,}."
+            )
         elif message == _TOO_DEEP:
             code = ErrorCode.LIMIT_EXCEEDED
             message = (

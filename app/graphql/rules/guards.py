@@ -201,7 +201,7 @@ class GuardRuleQueries:
         event_count = 100 if last is None else last
         maximum = context.limits.events_per_trial
         if not 1 <= event_count <= maximum:
-            message = f"Invalid last: {event_count:,}. Use a number from 1 to {maximum:,}."
+            message = f"last must be from 1 to {maximum:,}."
             raise bad_user_input(message, "last")
         parsed_type_id = (
             None if event_type_id is None else parse_id_argument(event_type_id, "eventTypeId")

@@ -44,8 +44,8 @@ def _parse_duration(value: Any) -> timedelta:
 
 
 _EXPECTED_DURATION = (
-    "expected an ISO 8601 duration in weeks, days, hours, minutes and seconds, such as 'PT15M' or "
-    "'P7D'. Months and years are not allowed: their length varies."
+    "expected an ISO 8601 duration in weeks, days, hours, minutes and seconds, such as 'PT15M' "
+    "or 'P7D'. Months and years are not allowed, because their length varies."
 )
 
 

@@ -41,8 +41,8 @@ class ConnectionSlots:
         limit = self._max_per_credential
         if len(self._slots_by_credential.get(credential, ())) >= limit:
             message = (
-                "This credential has too many WebSocket connections and event streams; "
-                f"the maximum is {limit:,}. Close one."
+                "This credential has too many WebSocket connections and event streams; the "
+                f"maximum is {limit:,}. Close one of them."
             )
             raise RequestError(ErrorCode.LIMIT_EXCEEDED, message, retry_after=RETRY_AFTER_SECONDS)
         return ConnectionSlot(self._slots_by_credential, credential)

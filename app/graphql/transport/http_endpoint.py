@@ -110,9 +110,9 @@ def create_http_endpoint(
             )
         except InvalidOperationTypeError as error:
             message = (
-                f"Subscriptions need Accept: {EVENTS} or a WebSocket connection."
+                f"A subscription requires the header Accept: {EVENTS}, or a WebSocket connection."
                 if error.operation_type is OperationType.SUBSCRIPTION
-                else "GET requests can only run queries: send mutations by POST."
+                else "GET requests can only run queries. Send mutations by POST."
             )
             rejection = RequestRejection(405, message)
             return _create_rejection_response(rejection, media_type, Allow="POST")

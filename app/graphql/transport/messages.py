@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, NoReturn
@@ -38,32 +39,35 @@ CLOSE_CODE_DESCRIPTIONS = {
     1000: ("The client closed the connection.", ""),
     1001: ("The client closed the connection, for example because the user left the page.", ""),
     1006: (
-        "The connection broke, or the handshake was rejected because the page has a "
-        "different origin.",
+        "The connection was lost, or the handshake was rejected because the page has a different "
+        "origin.",
         "Resume. Serve the page from this server, from `TOCSIN_PUBLIC_URL`, or from an origin in "
         "`TOCSIN_CORS_ORIGINS`.",
     ),
     1007: ("A text message is not valid UTF-8.", "Fix the client."),
     CloseCode.MESSAGE_TOO_BIG: (
-        "A message is longer than `TOCSIN_SOCKETS__MESSAGE_BYTES`.",
+        "A message is larger than `TOCSIN_SOCKETS__MESSAGE_BYTES`.",
         "Send smaller messages.",
     ),
     CloseCode.SERVICE_RESTART: ("The server is stopping or restarting.", "Resume."),
     CloseCode.TRY_AGAIN_LATER: (
         "The database is unavailable, the identity provider's keys cannot be loaded, there were "
         "too many failed authentication attempts from this address, or the credential has too "
-        "many WebSocket connections. The reason says which.",
-        "Resume after increasing delays.",
+        "many WebSocket connections and event streams. The close reason names the cause.",
+        "Resume. Increase the delay with each attempt.",
     ),
-    CloseCode.INVALID_MESSAGE: ("A message is invalid. The reason says why.", "Fix the client."),
+    CloseCode.INVALID_MESSAGE: (
+        "A message is invalid. The close reason describes the error.",
+        "Fix the client.",
+    ),
     CloseCode.UNAUTHORIZED: (
         "An operation was sent before the connection was acknowledged.",
         "Wait for `connection_ack`.",
     ),
     CloseCode.FORBIDDEN: (
-        "After `connection_init`, with the reason `Forbidden`: the credential is not valid, or has "
-        "no access to the organization. Later: the credential expired or was revoked; the reason "
-        "says which.",
+        "After `connection_init`, with the reason `Forbidden`: the credential is not valid, or "
+        "has no access to the organization. Later: the credential expired or was revoked; the "
+        "close reason names the cause.",
         "Sign in again, then resume.",
     ),
     CloseCode.SUBPROTOCOL_NOT_ACCEPTABLE: (
@@ -75,13 +79,17 @@ CLOSE_CODE_DESCRIPTIONS = {
         "Resume.",
     ),
     CloseCode.SUBSCRIBER_EXISTS: (
-        "The ID is used by a running operation.",
-        "Use a unique ID for each operation.",
+        "The ID of a new operation is in use by a running operation.",
+        "Use a unique ID for each running operation.",
     ),
-    CloseCode.TOO_MANY_INITIALISATIONS: ("`connection_init` was sent twice.", "Send it once."),
+    CloseCode.TOO_MANY_INITIALISATIONS: (
+        "`connection_init` was sent twice.",
+        "Send `connection_init` only once.",
+    ),
     CloseCode.INTERNAL_ERROR: (
-        "An unexpected error in the server. The reason contains the reference in the server logs.",
-        "Report the reference. Resume.",
+        "An unexpected error occurred in the server. The close reason contains the reference of "
+        "the error in the server logs.",
+        "Report the reference to the operator of the server. Resume.",
     ),
 }
 
@@ -177,7 +185,10 @@ def _decode_frame(frame: str | bytes) -> Any:
     except json.JSONDecodeError as error:
         raise _InvalidMessageError(f"The message is not valid JSON: {error}.") from None
     except ValueError:  # an integer of thousands of digits
-        raise _InvalidMessageError("The message has a number with too many digits.") from None
+        raise _InvalidMessageError(
+            "The message has a number with too many digits; the maximum is "
+            f"{sys.get_int_max_str_digits():,}."
+        ) from None
 
 
 def _reject_constant(constant: str) -> NoReturn:

@@ -100,7 +100,7 @@ def parse_query_parameters(pairs: Iterable[tuple[str, str]]) -> Subscribe | Requ
         if name not in _PARAMETERS:
             continue
         if name in parameters:
-            return RequestRejection(400, f"The query parameter {name} is given more than once.")
+            return RequestRejection(400, f"The query parameter {name} occurs more than once.")
         try:
             # Clients send `variables=` for no variables.
             is_json = value and name in ("variables", "extensions")

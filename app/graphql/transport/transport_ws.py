@@ -224,8 +224,8 @@ class WebSocketConnection:
         if len(self._operations) >= max_operations:
             error = {
                 "message": (
-                    "This WebSocket connection has too many operations; "
-                    f"the maximum is {max_operations:,}. Complete one."
+                    "This WebSocket connection has too many running operations; the maximum is "
+                    f"{max_operations:,}. Complete one of them."
                 ),
                 "extensions": {"code": ErrorCode.LIMIT_EXCEEDED.value},
             }

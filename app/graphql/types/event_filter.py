@@ -374,6 +374,9 @@ def parse_search_argument(value: str | None, limits: Limits, *argument: str) -> 
     if text is None or not text.strip():
         return None
     if not extract_search_terms(text):
-        message = f"Search text {quote_value(text)} has no word: use a letter, digit or symbol."
+        message = (
+            f"Search text {quote_value(text)} has no word. Use at least one letter, digit or "
+            "symbol."
+        )
         raise bad_user_input(message, *argument)
     return text

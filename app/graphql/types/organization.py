@@ -184,8 +184,8 @@ class Organization(Node):
     def require_current(self, resource: str) -> None:
         if not self.current:
             message = (
-                f"The request acts in another organization. To read the {resource} of {self.key}, "
-                f"send the header data-partition-id: {self.key}."
+                f"The request acts in a different organization. To read the {resource} of "
+                f"{self.key}, send the header data-partition-id: {self.key}."
             )
             raise RequestError(ErrorCode.FORBIDDEN, message)
 

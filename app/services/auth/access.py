@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 PARTITION_HEADERS = ("data-partition-id", "slb-data-partition-id")
 _NO_ORGANIZATION = (
-    "The organization of the access token is unknown or ambiguous: name one with data-partition-id."
+    "The access token does not determine the organization of the request. Name an organization "
+    "in the header data-partition-id."
 )
 
 
@@ -177,7 +178,7 @@ async def _caller_from_claims(
 
 def _organization_forbidden_error(credential: str, organization_key: str) -> RequestError:
     message = (
-        f"The {credential} has no access to the organization {organization_key[:100]!a}. "
-        "Select another one with the header data-partition-id."
+        f"The {credential} has no access to the organization {organization_key[:100]!a}. Name a "
+        "different organization in the header data-partition-id."
     )
     return RequestError(ErrorCode.FORBIDDEN, message)

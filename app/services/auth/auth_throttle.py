@@ -83,11 +83,12 @@ class AuthThrottle:
 
     def _check_delayed_limit(self, failures: _Failures) -> None:
         if failures.delayed >= self._limits.max_delayed_requests:
-            raise RequestError(
-                ErrorCode.LIMIT_EXCEEDED,
-                "Too many failed authentication attempts from this address. Retry later.",
-                retry_after=max(1, ceil(self._delay(failures))),
+            retry_after = max(1, ceil(self._delay(failures)))
+            message = (
+                "Too many failed authentication attempts from this address. "
+                f"Retry in {retry_after:,} s."
             )
+            raise RequestError(ErrorCode.LIMIT_EXCEEDED, message, retry_after=retry_after)
 
     def _delay(self, failures: _Failures) -> float:
         excess = max(1, len(failures.times) - self._limits.free_attempts)

@@ -103,8 +103,8 @@ class KeySet:
                 )
             case matching:
                 raise unauthenticated(
-                    f"{len(matching)} keys of the identity provider match the token. Its header "
-                    "must name a key with a unique ID (kid)."
+                    f"{len(matching)} keys of the identity provider match the token. The token's "
+                    "header must have the unique ID of its key (kid)."
                 )
 
     def _matching_keys(self, kid: str | None, algorithm: str) -> list[PublicKey]:

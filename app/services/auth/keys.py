@@ -26,6 +26,7 @@ from app.domain.access.tokens import unauthenticated
 from app.domain.event_types.event_type_draft import not_found
 from app.domain.intake.intake import CommandContext
 from app.domain.shared.limits import Limits
+from app.domain.shared.messages import format_count
 from app.domain.shared.problems import ErrorCode, Problem, RequestError, UserErrorCode
 from app.domain.shared.values import format_instant
 from app.store import tables
@@ -61,7 +62,7 @@ async def authenticate_secret(session: AsyncSession, secret: str, now: datetime)
                 raise InactiveCredentialError("The API key has expired.")
             return key
     raise unauthenticated(
-        "Invalid API key. Check that it is complete, and that it is a key of this server."
+        "Invalid API key. Check that the key is complete and that it was created on this server."
     )
 
 
@@ -210,7 +211,10 @@ async def key_limit_problems(
     if (await session.scalars(statement)).one() < limits.api_keys_per_organization:
         return []
     maximum = limits.api_keys_per_organization
-    message = f"Too many valid API keys: the maximum is {maximum:,}. Revoke one."
+    message = (
+        f"The organization has the maximum of {format_count(maximum, 'valid API key')}. Revoke a "
+        "key first."
+    )
     return [Problem(UserErrorCode.LIMIT_REACHED, message)]
 
 

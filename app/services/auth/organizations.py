@@ -70,7 +70,7 @@ async def create(
     Raises RequestError FORBIDDEN unless the caller has all organizations.
     """
     if not command.actor.every_organization:
-        message = "Only a caller with access to every organization may create one."
+        message = "Only a caller with access to every organization may create an organization."
         raise RequestError(ErrorCode.FORBIDDEN, message)
     if problems := validate_organization(key, name, command.limits):
         return OrganizationResult(problems=tuple(problems))

@@ -51,7 +51,8 @@ class RateLimits:
         if missing > 0:
             retry_after = ceil(missing / points_per_second)
             message = (
-                f"This credential exceeded its limit of {self._points_per_minute:,} points per "
-                f"minute; the request costs {points:,}. Retry in {retry_after:,} s."
+                f"The request costs {points:,} points and would exceed the rate limit of this "
+                f"credential, {self._points_per_minute:,} points per minute. Retry in "
+                f"{retry_after:,} s."
             )
             raise RequestError(ErrorCode.LIMIT_EXCEEDED, message, retry_after=retry_after)

@@ -86,7 +86,13 @@ class TokenVerifier:
             return self._secret
         if parsed_token.algorithm in ALGORITHMS and self._key_set is not None:
             return (await self._key_set.find_key(parsed_token.kid, parsed_token.algorithm, now)).key
-        raise unauthenticated(f"Unsupported token algorithm {parsed_token.algorithm[:20]!a} (alg).")
+        algorithms = (SECRET_ALGORITHMS if self._secret is not None else frozenset()) | (
+            ALGORITHMS if self._key_set is not None else frozenset()
+        )
+        raise unauthenticated(
+            f"Unsupported token algorithm {parsed_token.algorithm[:20]!a} (alg): expected one of "
+            f"{', '.join(sorted(algorithms))}."
+        )
 
 
 def _parse_token(token: str) -> _ParsedToken:
@@ -105,7 +111,7 @@ def _parse_token(token: str) -> _ParsedToken:
             "The token requires extensions that this server does not support (crit)."
         )
     if not isinstance(header.get("alg"), str):
-        raise unauthenticated("The token does not name its signature algorithm (alg).")
+        raise unauthenticated("The token's header does not name a signature algorithm (alg).")
     return _ParsedToken(
         algorithm=header["alg"],
         kid=header.get("kid"),
@@ -137,7 +143,8 @@ def _validate_secret(secret: str) -> bytes:
     except jwt.InvalidKeyError:
         raise TokenSettingsError(
             "secret",
-            "The secret for tokens is a public or private key: publish a public key as JWKS.",
+            "The secret for tokens must not be a public or private key. Publish the public key "
+            "as a JSON Web Key Set, and set TOCSIN_JWT_JWKS_URL.",
         ) from None
     return signing_key
 

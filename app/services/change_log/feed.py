@@ -28,7 +28,10 @@ from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from app.store.engine.dialect import DATABASE_ERRORS
 
 RETRY_SECONDS = 1.0
-_REPLACED = "After a failover or a restore, all subscribers must load their lists again."
+_REPLACED = (
+    "The change log was replaced by a failover or a restore. All subscribers must load their "
+    "lists again."
+)
 
 log = structlog.get_logger(__name__)
 

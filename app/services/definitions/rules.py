@@ -112,7 +112,7 @@ async def validate_rule_limit(
         return []
     noun = str(table.__tablename__).replace("_", " ")
     scope = "for all event types" if event_type_id is None else "for this event type"
-    message = f"Too many {noun}s {scope}: the maximum is {maximum:,}."
+    message = f"Too many {noun}s {scope}: the maximum is {maximum:,}. Delete one of them first."
     return [Problem(UserErrorCode.LIMIT_REACHED, message)]
 
 

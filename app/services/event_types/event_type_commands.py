@@ -124,7 +124,8 @@ async def edit_event_type(
             return EventTypeResult(problems=(not_found("event type", event_type_id, *id_path),))
         if if_version not in (None, row.version):
             message = (
-                f"The event type has version {row.version}, not {if_version}. Reload it and retry."
+                f"The event type has version {row.version}, not {if_version}. Reload the event "
+                "type and retry."
             )
             return EventTypeResult(
                 problems=(Problem(UserErrorCode.CONFLICT, message, ("input", "ifVersion")),)
@@ -219,7 +220,10 @@ async def delete_event_type(
         if row is None:
             return DeletedEventType(problems=(not_found("event type", event_type_id, "id"),))
         if event_count := await count_events(session, row):
-            message = f"{_count_events(event_count)} the type {row.type!r}. Archive it instead."
+            message = (
+                f"{_count_events(event_count)} the type {row.type!r}. Archive the event type "
+                "instead."
+            )
             return DeletedEventType(problems=(Problem(UserErrorCode.IN_USE, message, ("id",)),))
         fields, rules = await _load_fields_and_rules(session, event_type_id)
         guard_rules = await lock_rules_of_type(session, tables.GuardRule, event_type_id)
@@ -354,5 +358,5 @@ def _count_events(count: int) -> str:
 
 
 def _type_taken_problem(type_name: str) -> Problem:
-    message = f"An event type {type_name!r} already exists."
+    message = f"An event type {type_name!r} already exists. Use a different type name."
     return Problem(UserErrorCode.ALREADY_EXISTS, message, ("type",))

@@ -119,7 +119,10 @@ async def update_event(
         if row is None:
             return event_not_found(event_id)
         if if_version not in (None, row.version):
-            message = f"The event has version {row.version}, not {if_version}. Reload it and retry."
+            message = (
+                f"The event has version {row.version}, not {if_version}. Reload the event and "
+                "retry."
+            )
             problem = Problem(UserErrorCode.CONFLICT, message, ("ifVersion",))
             return ReportResult(problems=(problem,))
         before = row.to_domain()
@@ -165,7 +168,7 @@ async def delete_events(
         message = (
             f"The filter selects {format_count(selection.total, 'event')} recorded before "
             f"{format_instant(recorded_before)}, not {expected_count:,}. Nothing was deleted. "
-            "Verify the filter, and count again."
+            "Verify the filter, and count the events again."
         )
         return BulkResult(problems=(Problem(UserErrorCode.CONFLICT, message, ("expectedCount",)),))
 

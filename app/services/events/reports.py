@@ -228,7 +228,10 @@ async def _validate_all(
 def _decide_replay(draft: EventDraft, receipt: Receipt) -> Decision:
     if receipt.digest == draft.digest():
         return Decision(receipt.event_id, duplicate=True, replay=True)
-    message = f"An event with sourceId {draft.source_id!r} but other content was already logged."
+    message = (
+        f"An event with the sourceId {draft.source_id!r} but different content has already been "
+        "logged. To log a different event, use a new sourceId."
+    )
     return Decision(problems=(Problem(UserErrorCode.CONFLICT, message, ("sourceId",)),))
 
 

@@ -17,7 +17,7 @@ from uuid_utils.compat import uuid7
 from app.domain.intake.intake import CommandContext
 from app.domain.rules.expressions import Expression, compile_expression
 from app.domain.rules.guards import GuardRuleState
-from app.domain.shared.messages import null_message
+from app.domain.shared.messages import format_count, null_message
 from app.domain.shared.problems import Problem, UserErrorCode, invalid_input
 from app.domain.shared.values import validate_name
 from app.services.definitions import rules
@@ -175,7 +175,9 @@ def _validate_publication(
 ) -> list[Problem]:
     if len(versions) >= command.limits.versions_per_rule:
         message = (
-            f"Too many versions of the rule: the maximum is {command.limits.versions_per_rule:,}."
+            "The rule has the maximum of "
+            f"{format_count(command.limits.versions_per_rule, 'published version')}. Create a new "
+            "rule."
         )
         return [Problem(UserErrorCode.LIMIT_REACHED, message)]
     published = versions.get(row.published or 0)
@@ -204,8 +206,9 @@ async def _validate_total_cost(
     if steps <= command.limits.guard_steps:
         return []
     message = (
-        f"Together with the other published rules, this rule can take {steps:,} steps per event; "
-        f"the maximum is {command.limits.guard_steps:,}. Simplify its expression."
+        f"Together with the other published rules, this rule can take {steps:,} evaluation steps "
+        f"per event; the maximum is {command.limits.guard_steps:,}. Simplify the expression of "
+        "this rule."
     )
     return [Problem(UserErrorCode.LIMIT_REACHED, message)]
 

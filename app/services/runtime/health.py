@@ -106,7 +106,7 @@ class HealthMonitor:
         async with self._database.read(ALL_ORGANIZATIONS) as session:
             if not await health.is_migrated(session):
                 problem = (
-                    "The database is not at the migration of this version. Run `tocsin migrate`."
+                    "The database is not migrated to this version of Tocsin. Run `tocsin migrate`."
                 )
                 return HealthReport({HealthCheck.MIGRATIONS: problem})
             entries, oldest = await health.count_pending_entries(session, self._feed.read_position)

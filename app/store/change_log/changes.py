@@ -305,7 +305,10 @@ def decode_log_cursor(
 
 
 def expired_cursor_error(argument: str) -> RequestError:
-    message = "The cursor has expired: the change log no longer has its position. Reload the list."
+    message = (
+        "The cursor has expired: the change log no longer has the entries after it. Load the "
+        "list again."
+    )
     return RequestError(ErrorCode.CURSOR_EXPIRED, message, argument)
 
 

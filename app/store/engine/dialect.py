@@ -67,7 +67,7 @@ def parse_database_url(text_url: str) -> URL:
     if name in (POSTGRESQL, "postgres"):
         if find_spec("asyncpg") is None:
             raise InvalidDatabaseUrlError(
-                "The driver of PostgreSQL is not installed. Run: pip install 'tocsin[postgres]'"
+                "The PostgreSQL driver is not installed. Run: pip install 'tocsin[postgres]'"
             )
         try:
             return normalize_url(url)
@@ -77,7 +77,8 @@ def parse_database_url(text_url: str) -> URL:
         raise InvalidDatabaseUrlError(f"The database {name!a} is not supported. {_URL_FORMATS}")
     if url.database in (None, "", ":memory:") or url.query:
         raise InvalidDatabaseUrlError(
-            "A SQLite database must be a file, without options: sqlite:///tocsin.db"
+            "The URL of a SQLite database must name a file, without options, such as "
+            "sqlite:///tocsin.db."
         )
     return url.set(drivername="sqlite+aiosqlite")
 
@@ -335,18 +336,18 @@ def describe_failure(error: BaseException, url: URL) -> str | None:
 def _find_file_problem(file: Path) -> str:
     """Why SQLite cannot open the file, which it does not say."""
     if file.is_dir():
-        return "it is a folder"
+        return "the path is a directory"
     if not file.parent.is_dir():
-        return "its folder does not exist"
+        return "its directory does not exist"
     if not file.exists():
-        return "the server cannot create files in its folder"
-    return "the server may not read or write it"
+        return "the server has no permission to create files in its directory"
+    return "the server has no permission to read or write the file"
 
 
 def pooler_message(url: URL, reason: str) -> str:
     return (
-        f"The database at {_server_address(url)} is behind a connection pooler: {reason}. "
-        "Set TOCSIN_DATABASE_DIRECT_URL to the URL of the database without the pooler."
+        f"The database at {_server_address(url)} is behind a connection pooler: {reason}. Set "
+        "TOCSIN_DATABASE_DIRECT_URL to the URL of the database server itself, without the pooler."
     )
 
 
@@ -396,8 +397,8 @@ _POOLER_ERRORS = re.compile(
 _UNAVAILABLE_SQLSTATE_CLASSES = frozenset({"08", "28", "3D", "53", "57"})
 
 _REASONS_BY_PATTERN = {
-    "database is locked": "The database is locked by another process.",
-    "lock timeout": "The database is locked by another process.",
+    "database is locked": "The database is locked by another process. Try again.",
+    "lock timeout": "The database is locked by another process. Try again.",
     "statement timeout": "The statement took too long. Request less data.",
     "deadlock detected": "The transaction was rolled back because of a deadlock. Try again.",
     "readonly database": "The database is read-only.",

@@ -154,10 +154,12 @@ def _address(url: URL) -> URL:
 def _check_parameter(name: str, value: str) -> None:
     if name in _FIXED_PARAMETERS:
         if value.lower() not in _FIXED_PARAMETERS[name]:
-            raise ValueError(f"{name}={value} is not supported by the driver asyncpg: remove it.")
+            raise ValueError(
+                f"{name}={value} is not supported by the driver asyncpg: remove this parameter."
+            )
         return
     if name not in _DRIVER_PARAMETERS | _OTHER_PARAMETERS:
-        raise ValueError(f"The parameter {name!a} is not supported: remove it.")
+        raise ValueError(f"The parameter {name!a} is not supported: remove this parameter.")
     if name in _CHOICES and value not in _CHOICES[name]:
         raise ValueError(f"Invalid {name} {value!a}. Use one of: {', '.join(_CHOICES[name])}.")
     if name in _FILES and not os.access(value, os.R_OK):
@@ -174,7 +176,7 @@ def _check_parameter(name: str, value: str) -> None:
 def _check_address(url: URL) -> None:
     address = _address(url)
     if "," in (url.host or ""):
-        raise ValueError("Write several hosts as ?host=HOST1:PORT1&host=HOST2:PORT2.")
+        raise ValueError("Separate several hosts as in ?host=HOST1:PORT1&host=HOST2:PORT2.")
     try:
         _, arguments = address.get_dialect()().create_connect_args(address)
         ports = arguments.get("port", 5432)

@@ -56,8 +56,8 @@ class ServingFileLock:
                 log.warning(
                     "serving_lock_failed",
                     reason=f"The file {_lock_path(self._database_file)} cannot be locked: "
-                    f"{error.strerror}. `tocsin migrate --new-epoch` does not notice that this "
-                    "server runs. Make it a file that this user can read.",
+                    f"{error.strerror}. `tocsin migrate --new-epoch` cannot detect that this "
+                    "server is running. Allow the user of the server to read the file.",
                 )
             self._has_failed = True
 

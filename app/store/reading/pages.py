@@ -48,12 +48,14 @@ def decode_cursor(organization_id: UUID, kind: str, cursor: str, argument: str) 
     except (ValueError, TypeError):  # the checksum detects mistakes, not forgeries
         raise invalid_cursor_error(argument) from None
     if cursor_kind != kind:
-        raise invalid_cursor_error(argument, "It belongs to another list or to another sort order.")
+        raise invalid_cursor_error(
+            argument, "The cursor belongs to a different list or sort order."
+        )
     return list(parts)
 
 
 def invalid_cursor_error(
-    argument: str, why: str = "It is damaged or belongs to another organization."
+    argument: str, why: str = "The cursor is damaged or belongs to a different organization."
 ) -> RequestError:
     return RequestError(
         ErrorCode.INVALID_CURSOR, f"Invalid cursor. {why} Start again without a cursor.", argument
