@@ -28,13 +28,8 @@ from app.domain.event_types.conditions import ConditionalEffect, ConditionalRule
 from app.domain.event_types.fields import FieldDefinition, FieldKind
 from app.domain.event_types.lifecycle import EventTypeState
 from app.domain.events.predicates import FieldPredicate, PredicateOperator
-from app.domain.intake.intake import (
-    Accepted,
-    CommandContext,
-    EventDraft,
-    EventTypeSnapshot,
-    validate_report,
-)
+from app.domain.events.state import EventDraft
+from app.domain.intake.intake import Accepted, CommandContext, EventTypeSnapshot, validate_report
 from benchmarks.processes import (
     KEY,
     TOCSIN,

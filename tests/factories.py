@@ -10,7 +10,8 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from app.domain.access.caller import Caller, Permission
-from app.domain.intake.intake import CommandContext, EventDraft
+from app.domain.events.state import EventDraft
+from app.domain.intake.intake import CommandContext
 from app.services.auth import keys
 from app.services.auth.access import Access, authenticate_credential
 from app.services.auth.organizations import insert_organization

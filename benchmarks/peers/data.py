@@ -26,8 +26,8 @@ from app.database_setup import prepare_database
 from app.domain.event_types.definitions import EventTypeDefinition
 from app.domain.event_types.fields import FieldDefinition, FieldKind
 from app.domain.event_types.lifecycle import EventTypeState
-from app.domain.events.state import Entity
-from app.domain.intake.intake import CommandContext, EventDraft
+from app.domain.events.state import Entity, EventDraft
+from app.domain.intake.intake import CommandContext
 from app.services.auth.access import Access, authenticate_credential
 from app.services.event_types.event_type_commands import create_event_type
 from app.services.events.events import log_events

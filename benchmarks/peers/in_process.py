@@ -12,7 +12,8 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from app.domain.intake.intake import CommandContext, EventDraft
+from app.domain.events.state import EventDraft
+from app.domain.intake.intake import CommandContext
 from app.services.auth.access import Access, authenticate_credential
 from app.services.events.events import log_events
 from app.store.engine.database import Database

@@ -20,8 +20,7 @@ from app.archives.exporting import Exporter, ExportResult
 from app.archives.output import open_resumable
 from app.domain.events.filters import EventFilter
 from app.domain.events.severity import Outcome
-from app.domain.events.state import Entity
-from app.domain.intake.intake import EventDraft
+from app.domain.events.state import Entity, EventDraft
 from app.services.change_log import pruning
 from app.services.events import events
 from app.services.events.reports import ReportCall, process_reports

@@ -11,11 +11,10 @@ from app.domain.access.caller import Caller
 from app.domain.event_types.fields import FieldDefinition, FieldKind
 from app.domain.event_types.lifecycle import EventTypeState
 from app.domain.events.severity import Outcome, Severity
-from app.domain.events.state import Entity, EventState
+from app.domain.events.state import Entity, EventDraft, EventState
 from app.domain.intake.intake import (
     Accepted,
     CommandContext,
-    EventDraft,
     EventTypeSnapshot,
     Rejected,
     ValidationResult,

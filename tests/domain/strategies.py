@@ -10,8 +10,7 @@ from hypothesis.strategies import SearchStrategy
 
 from app.domain.event_types.fields import FieldDefinition, FieldKind
 from app.domain.events.severity import Outcome, Severity
-from app.domain.events.state import Entity, EventState
-from app.domain.intake.intake import EventDraft
+from app.domain.events.state import Entity, EventDraft, EventState
 
 ANY_CHARACTER = st.one_of(
     st.characters(),

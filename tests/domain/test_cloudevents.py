@@ -11,9 +11,9 @@ from hypothesis import given
 
 from app.domain.events.cloudevents import format_cloud_event, schema_url, translate_problem_path
 from app.domain.events.severity import Outcome, Severity
-from app.domain.events.state import Entity
+from app.domain.events.state import Entity, EventDraft
 from app.domain.intake.cloudevent_parsing import parse_cloud_event
-from app.domain.intake.intake import Accepted, EventDraft, validate_report, validate_update
+from app.domain.intake.intake import Accepted, validate_report, validate_update
 from app.domain.shared.limits import Limits
 from app.domain.shared.problems import invalid_input
 from tests.domain.examples import (

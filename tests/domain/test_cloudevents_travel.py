@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from app.domain.events.cloudevents import format_cloud_event, schema_url
 from app.domain.events.severity import Outcome
-from app.domain.events.state import Entity, EventState
+from app.domain.events.state import Entity, EventDraft, EventState
 from app.domain.events.uris import is_uri_reference, to_uri_reference
 from app.domain.intake.cloudevent_parsing import parse_cloud_event
-from app.domain.intake.intake import EventDraft, EventTypeSnapshot, validate_report, validate_update
+from app.domain.intake.intake import EventTypeSnapshot, validate_report, validate_update
 from app.domain.shared.limits import Limits
 from app.domain.shared.values import format_instant
 from tests.domain.examples import (

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 
 from app.domain.event_types.fields import FieldDefinition, FieldKind
+from app.domain.events.state import EventDraft
 from app.domain.intake.intake import (
     Accepted,
-    EventDraft,
     EventTypeSnapshot,
     Rejected,
     validate_report,

@@ -11,14 +11,8 @@ from hypothesis import given
 
 from app.domain.event_types.lifecycle import EventTypeState
 from app.domain.events.severity import Outcome, Severity
-from app.domain.events.state import Entity, EventState
-from app.domain.intake.intake import (
-    Accepted,
-    EventDraft,
-    EventTypeSnapshot,
-    Rejected,
-    validate_report,
-)
+from app.domain.events.state import Entity, EventDraft, EventState
+from app.domain.intake.intake import Accepted, EventTypeSnapshot, Rejected, validate_report
 from app.domain.shared.problems import Problem, UserErrorCode, invalid_input
 from tests.domain.examples import (
     EARLIER,

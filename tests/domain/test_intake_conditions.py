@@ -7,13 +7,8 @@ from typing import Any
 import pytest
 
 from app.domain.event_types.fields import FieldKind
-from app.domain.intake.intake import (
-    Accepted,
-    EventDraft,
-    EventTypeSnapshot,
-    validate_report,
-    validate_update,
-)
+from app.domain.events.state import EventDraft
+from app.domain.intake.intake import Accepted, EventTypeSnapshot, validate_report, validate_update
 from app.domain.shared.problems import Problem, UserErrorCode
 from tests.domain.examples import (
     EVENT_ID,

@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.events.severity import Outcome, Severity
-from app.domain.events.state import Entity
-from app.domain.intake.intake import EventDraft
+from app.domain.events.state import Entity, EventDraft
 from tests.domain.examples import (
     EARLIER,
     OTHER_ID,

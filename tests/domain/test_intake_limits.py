@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from app.domain.events.state import Entity
+from app.domain.events.state import Entity, EventDraft
 from app.domain.intake.intake import (
     Accepted,
-    EventDraft,
     EventTypeSnapshot,
     Rejected,
     ValidationResult,

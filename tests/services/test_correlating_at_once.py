@@ -10,7 +10,7 @@ from sqlalchemy import func, select, text
 from sqlmodel import col
 
 from app.domain.events.correlations import Relation
-from app.domain.intake.intake import EventDraft
+from app.domain.events.state import EventDraft
 from app.domain.shared.problems import UserErrorCode
 from app.services.events import correlations, events
 from app.store import tables

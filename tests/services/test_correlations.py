@@ -12,7 +12,8 @@ from sqlalchemy import select
 
 from app.domain.access.caller import Permission
 from app.domain.events.correlations import Link, Relation, combine_relations
-from app.domain.intake.intake import CommandContext, EventDraft
+from app.domain.events.state import EventDraft
+from app.domain.intake.intake import CommandContext
 from app.domain.shared.limits import Limits
 from app.domain.shared.problems import UserErrorCode
 from app.services.auth.access import Access, authenticate_credential

@@ -16,7 +16,8 @@ from sqlalchemy import text
 
 from app.domain.events.filters import EventFilter
 from app.domain.events.severity import Severity
-from app.domain.intake.intake import CommandContext, EventDraft
+from app.domain.events.state import EventDraft
+from app.domain.intake.intake import CommandContext
 from app.domain.rules.duplicates import DuplicateAction
 from app.services.auth.organizations import insert_organization
 from app.services.change_log import notifications

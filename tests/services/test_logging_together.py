@@ -16,7 +16,8 @@ from sqlmodel import col
 from app.domain.event_types.definitions import EventTypeDefinition
 from app.domain.event_types.fields import FieldDefinition, FieldKind
 from app.domain.event_types.lifecycle import EventTypeState
-from app.domain.intake.intake import CommandContext, EventDraft
+from app.domain.events.state import EventDraft
+from app.domain.intake.intake import CommandContext
 from app.domain.rules.duplicates import DuplicateAction
 from app.domain.rules.guards import GuardEnforcement
 from app.services.definitions import event_types

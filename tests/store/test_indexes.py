@@ -27,8 +27,7 @@ from app.domain.event_types.lifecycle import EventTypeState
 from app.domain.events.filters import EventFilter, TagFilter, TimeRange
 from app.domain.events.predicates import FieldPredicate, PredicateOperator
 from app.domain.events.severity import Outcome, Severity
-from app.domain.events.state import Entity, EventState
-from app.domain.intake.intake import EventDraft
+from app.domain.events.state import Entity, EventDraft, EventState
 from app.domain.shared.limits import Limits
 from app.services.change_log import history, notifications
 from app.services.events import bulk_changes, event_counts, event_queries, events

@@ -15,7 +15,8 @@ from sqlalchemy.exc import StatementError
 from sqlmodel import col
 
 from app.domain.access.caller import Permission
-from app.domain.intake.intake import CommandContext, EventDraft
+from app.domain.events.state import EventDraft
+from app.domain.intake.intake import CommandContext
 from app.services.events import events
 from app.services.events.reports import ReportCall, process_reports
 from app.store import tables

@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from app.domain.events.state import ATTRIBUTES
 from app.domain.shared.limits import Limits
 from app.domain.shared.messages import format_count, limit_message
 from app.domain.shared.problems import Problem, invalid_input
-from app.domain.shared.values import (
-    format_instant,
-    validate_name,
-    validate_text,
-    validate_type_name,
+from app.domain.shared.values import format_instant, validate_name
+
+_VALIDATORS = tuple(
+    (attribute.name, attribute.validate, attribute.api_name)
+    for attribute in ATTRIBUTES
+    if attribute.validate is not None
 )
 
 
@@ -22,12 +24,10 @@ def validate_attributes(
 ) -> list[Problem]:
     """Validates the attributes that are present. Paths use API names."""
     problems = [
-        *validate_type_name(attributes.get("type"), limits, "type"),
-        *validate_name(attributes.get("source"), limits.name_characters, "source"),
-        *validate_name(attributes.get("source_id"), limits.name_characters, "sourceId"),
-        *validate_name(attributes.get("subject"), limits.name_characters, "subject"),
-        *validate_text(attributes.get("summary"), limits.summary_characters, "summary"),
-        *validate_text(attributes.get("content"), limits.content_characters, "content"),
+        problem
+        for name, validate, api_name in _VALIDATORS
+        if attributes.get(name) is not None
+        for problem in validate(attributes[name], limits, api_name)
     ]
     if entity := attributes.get("entity"):
         problems += validate_name(entity.type, limits.name_characters, "entity", "type")

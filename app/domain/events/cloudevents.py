@@ -6,11 +6,12 @@ Another Tocsin server that parses such an event formats the same one, except for
 from __future__ import annotations
 
 from dataclasses import replace
+from enum import Enum
 from typing import Any
 from urllib.parse import quote
 
-from app.domain.events.severity import Outcome, Severity
-from app.domain.events.state import Entity, EventState
+from app.domain.events.severity import Severity
+from app.domain.events.state import ATTRIBUTES, Attribute, Entity, EventState, Use, attributes_with
 from app.domain.events.uris import to_uri_reference
 from app.domain.shared.limits import Limits
 from app.domain.shared.problems import Problem
@@ -101,13 +102,19 @@ def _tocsin_attributes(event: EventState) -> dict[str, Any]:
     attributes: dict[str, Any] = {}
     if event.entity is not None:
         attributes |= {"entitytype": event.entity.type, "entityid": event.entity.id}
-    if event.outcome is not None:
-        attributes["outcome"] = event.outcome.value
-    if event.notification:
-        attributes["notification"] = True
-    if event.summary_given:
-        attributes["summary"] = replace_control_characters(event.summary)
+    for attribute in _EXTENSIONS:
+        value = getattr(event, attribute.name)
+        if value is not None and value is not False:
+            attributes[attribute.cloud_event_name] = _format_value(value)
+    if not event.summary_given:
+        del attributes["summary"]
     return attributes
+
+
+def _format_value(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.value
+    return replace_control_characters(value) if isinstance(value, str) else value
 
 
 def extract_tocsin_attributes(extensions: dict[str, Any], limits: Limits) -> dict[str, Any]:
@@ -121,25 +128,28 @@ def extract_tocsin_attributes(extensions: dict[str, Any], limits: Limits) -> dic
         isinstance(name, str) and not validate_name(name, limits.name_characters) for name in entity
     ):
         attributes["entity"] = Entity(extensions.pop("entitytype"), extensions.pop("entityid"))
-    outcomes = [outcome for outcome in Outcome if outcome.value == extensions.get("outcome")]
-    if outcomes:
-        attributes["outcome"] = Outcome(extensions.pop("outcome"))
-    if extensions.get("notification") is True:
-        attributes["notification"] = extensions.pop("notification")
-    summary = extensions.get("summary")
-    if isinstance(summary, str) and not validate_line(summary, limits.summary_characters):
-        attributes["summary"] = extensions.pop("summary")
+    for attribute in _EXTENSIONS:
+        name = attribute.cloud_event_name
+        value = _parse_value(attribute, extensions.get(name), limits)
+        if value is not None:
+            attributes[attribute.name] = value
+            del extensions[name]
     return attributes
 
 
-_ATTRIBUTE_NAMES = {
-    "sourceId": "id",
-    "occurredAt": "time",
-    "severity": "severitytext",
-    "tags": "planningtags",
-    "fields": "data",
-    "payload": "data",
-}
+def _parse_value(attribute: Attribute, value: Any, limits: Limits) -> Any:
+    """Returns the value of an extension attribute. None if `_format_value` has not written it."""
+    if issubclass(attribute.type, Enum):
+        return next((member for member in attribute.type if member.value == value), None)
+    if attribute.type is bool:
+        return value is True or None
+    if not isinstance(value, str) or validate_line(value, len(value)):
+        return None
+    return None if attribute.validate and attribute.validate(value, limits, "") else value
+
+
+_EXTENSIONS = attributes_with(Use.EXTENSION)
+_CLOUD_EVENT_NAMES = {attribute.api_name: attribute.cloud_event_name for attribute in ATTRIBUTES}
 
 
 def translate_problem_path(problem: Problem) -> Problem:
@@ -148,5 +158,5 @@ def translate_problem_path(problem: Problem) -> Problem:
         case ("entity", attribute):
             return replace(problem, path=(f"entity{attribute}",))
         case (first, *rest):
-            return replace(problem, path=(_ATTRIBUTE_NAMES.get(first, first), *rest))
+            return replace(problem, path=(_CLOUD_EVENT_NAMES.get(first, first), *rest))
     return problem

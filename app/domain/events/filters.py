@@ -6,7 +6,8 @@ ensures that both give the same result. None means no condition; an empty list m
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import operator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import Enum
@@ -16,7 +17,7 @@ from uuid import UUID
 
 from app.domain.events.predicates import FieldPredicate, predicate_holds
 from app.domain.events.severity import Outcome, Severity
-from app.domain.events.state import Entity, EventState
+from app.domain.events.state import ATTRIBUTES, Comparison, Entity, EventState
 from app.domain.events.words import contains_terms, extract_event_words, extract_search_terms
 from app.domain.shared.limits import Limits
 from app.domain.shared.messages import limit_message
@@ -101,6 +102,14 @@ class EventFilter:
         return (*(self.and_ or ()), *(self.or_ or ()), *((self.not_,) if self.not_ else ()))
 
 
+# The attributes that conditions compare, by name of the condition. `types` allows prefixes.
+CONDITIONS = {
+    attribute.condition or attribute.name: attribute
+    for attribute in ATTRIBUTES
+    if attribute.comparison is not None
+}
+
+
 def filter_matches(filter: EventFilter, event: EventState) -> bool:
     """Whether the filter selects the event in its given state."""
     return all(_evaluate_tests(filter, event))
@@ -145,27 +154,28 @@ def is_type_prefix(type_name: str) -> bool:
     return type_name.endswith("*")
 
 
+_COMPARISONS: dict[Comparison, Callable[[Any, Any], bool]] = {
+    Comparison.EQUALS: operator.eq,
+    Comparison.ONE_OF: operator.contains,
+    Comparison.WITHIN: TimeRange.contains,
+}
+_TESTS = {
+    name: (_COMPARISONS[attribute.comparison], attribute.name)
+    for name, attribute in CONDITIONS.items()
+    if attribute.comparison is not None
+}
+
+
 def _evaluate_tests(filter: EventFilter, event: EventState) -> Iterable[bool]:
-    yield _is_one_of(filter.ids, event.id)
-    yield _is_equal(filter.event_type_id, event.event_type_id)
+    for name, expected in vars(filter).items():
+        if expected is not None and name in _TESTS:
+            compare, attribute = _TESTS[name]
+            yield compare(expected, getattr(event, attribute))
     yield filter.types is None or any(
         _matches_type(pattern, event.type) for pattern in filter.types
     )
-    yield _is_equal(filter.category, event.category)
     yield _is_equal(filter.entity, event.entity)
-    yield _is_equal(filter.entity_id, event.entity and event.entity.id)
-    yield _is_equal(filter.entity_type, event.entity and event.entity.type)
-    yield _is_one_of(filter.severities, event.severity)
-    yield _is_equal(filter.source, event.source)
-    yield _is_one_of(filter.source_ids, event.source_id)
-    yield _is_equal(filter.subject, event.subject)
-    yield _is_equal(filter.outcome, event.outcome)
     yield _is_equal(filter.duplicate, event.duplicate_of_id is not None)
-    yield _is_within(filter.occurred_at, event.occurred_at)
-    yield _is_within(filter.last_occurred_at, event.latest_occurrence)
-    yield _is_within(filter.recorded_at, event.recorded_at)
-    yield _is_within(filter.updated_at, event.updated_at)
-    yield _is_equal(filter.notification, event.notification)
     yield _is_equal(filter.acknowledged, event.acknowledged)
     yield filter.tags is None or filter.tags.matches(event.tags)
     yield all(getattr(event, attribute.value) is None for attribute in filter.missing or ())
@@ -186,14 +196,6 @@ def _all_hold(predicates: tuple[FieldPredicate, ...], event: EventState) -> bool
 
 def _is_equal(expected: Any, value: Any) -> bool:
     return expected is None or expected == value
-
-
-def _is_one_of(allowed: tuple[Any, ...] | None, value: Any) -> bool:
-    return allowed is None or value in allowed
-
-
-def _is_within(time_range: TimeRange | None, instant: datetime) -> bool:
-    return time_range is None or time_range.contains(instant)
 
 
 def _matches_type(pattern: str, type_name: str) -> bool:

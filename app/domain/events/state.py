@@ -1,18 +1,31 @@
-"""The state of an event, as validation creates it, the change log stores it and filters read it."""
+"""The attributes of events: an event as it is reported, its state, and how each attribute is used.
+
+Validation turns a draft into a state, which the change log stores and filters read.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from datetime import datetime
-from enum import Enum
+from datetime import UTC, datetime
+from enum import Enum, Flag, auto
+from functools import cached_property
 from types import NoneType
 from typing import Any
 from uuid import UUID
 
 from app.domain.events.severity import Outcome, Severity
-from app.domain.shared.values import canonical_json, format_instant
+from app.domain.shared.limits import Limits
+from app.domain.shared.problems import Problem
+from app.domain.shared.values import (
+    canonical_json,
+    format_instant,
+    validate_name,
+    validate_text,
+    validate_type_name,
+)
 
 
 class EventChangeKind(Enum):
@@ -32,6 +45,62 @@ class Entity:
 
     type: str
     id: str
+
+
+@dataclass(frozen=True)
+class EventDraft:
+    """A report before validation.
+
+    Omitted attributes are None. `fields` is any JSON value. `extensions` and `payload` are valid
+    already, in the form of the same attributes of an event. `severity_level` is set if the format
+    of the report defines the severity. `severity_text`, if set, is its text instead of `severity`.
+    """
+
+    event_type_id: str | None = None
+    type: str | None = None
+    entity: Entity | None = None
+    severity: str | None = None
+    summary: str | None = None
+    content: str | None = None
+    source: str | None = None
+    source_id: str | None = None
+    subject: str | None = None
+    outcome: Outcome | None = None
+    occurred_at: datetime | None = None
+    fields: Any = None
+    tags: tuple[str, ...] | None = None
+    notification: bool | None = None
+    acknowledged: bool | None = None
+    extensions: dict[str, Any] | None = None
+    payload: dict[str, Any] | None = None
+    severity_level: Severity | None = None
+    severity_text: str | None = None
+
+    def digest(self) -> str | None:
+        """Returns the SHA-256 of the draft, which identifies a repeated report.
+
+        None if fields are nested so deeply, or numbers so long, that the draft is never accepted.
+        """
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str | None:
+        # Without the last two, which stored digests do not include: `severity` is enough.
+        values = {
+            name: value
+            for name, value in vars(self).items()
+            if value is not None and name not in ("severity_level", "severity_text")
+        }
+        if self.entity is not None:
+            values["entity"] = [self.entity.type, self.entity.id]
+        if self.outcome is not None:
+            values["outcome"] = self.outcome.value
+        if self.occurred_at is not None:
+            values["occurred_at"] = self.occurred_at.astimezone(UTC).isoformat()
+        try:
+            return hashlib.sha256(canonical_json(values)).hexdigest()
+        except (RecursionError, ValueError):
+            return None
 
 
 @dataclass(frozen=True)
@@ -76,6 +145,14 @@ class EventState:
     payload: dict[str, Any] | None = None
 
     @property
+    def entity_type(self) -> str | None:
+        return None if self.entity is None else self.entity.type
+
+    @property
+    def entity_id(self) -> str | None:
+        return None if self.entity is None else self.entity.id
+
+    @property
     def latest_occurrence(self) -> datetime:
         """The time of the event or of its latest counted duplicate, whichever is later."""
         return max(self.occurred_at, self.last_occurred_at or self.occurred_at)
@@ -104,6 +181,120 @@ class EventState:
         return cls(**{name: _from_json_value(name, value) for name, value in attributes.items()})
 
 
+class Use(Flag):
+    """Use of an attribute.
+
+    REPORTED: producers can set it. UPDATABLE: `updateEvent` can change it. NULLABLE: null clears it
+    in an update. FINGERPRINT, EXPRESSION: duplication rules and guard rules can use it. EXTENSION:
+    it is an extension attribute of a CloudEvent, under its name in lower case.
+    """
+
+    REPORTED = auto()
+    UPDATABLE = auto()
+    NULLABLE = auto()
+    FINGERPRINT = auto()
+    EXPRESSION = auto()
+    EXTENSION = auto()
+
+
+_UNUSED = Use(0)
+
+
+class Comparison(Enum):
+    """How a condition of a filter compares an attribute: with a value, a list, or a time range."""
+
+    EQUALS = auto()
+    ONE_OF = auto()
+    WITHIN = auto()
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """How an attribute of `EventState` is used.
+
+    `type`: type of its values. `condition`: condition of `EventFilter` that compares it, if not of
+    the same name. `cloud_event`: CloudEvents attribute that contains it, if not of the same name.
+    `validate`: returns the problems of a reported value.
+    """
+
+    name: str
+    type: type[Any]
+    uses: Use = _UNUSED
+    comparison: Comparison | None = None
+    condition: str | None = None
+    cloud_event: str | None = None
+    validate: Callable[[Any, Limits, str], list[Problem]] | None = None
+
+    @property
+    def api_name(self) -> str:
+        return _to_camel_case(self.name)
+
+    @property
+    def cloud_event_name(self) -> str:
+        return self.cloud_event or self.name.replace("_", "")
+
+
+def _validate_name(value: str | None, limits: Limits, *path: str) -> list[Problem]:
+    return validate_name(value, limits.name_characters, *path)
+
+
+def _validate_summary(value: str | None, limits: Limits, *path: str) -> list[Problem]:
+    return validate_text(value, limits.summary_characters, *path)
+
+
+def _validate_content(value: str | None, limits: Limits, *path: str) -> list[Problem]:
+    return validate_text(value, limits.content_characters, *path)
+
+
+_EQUALS, _ONE_OF, _WITHIN = Comparison.EQUALS, Comparison.ONE_OF, Comparison.WITHIN
+_REPORTED, _CHANGED, _NULLABLE = Use.REPORTED, Use.REPORTED | Use.UPDATABLE, Use.NULLABLE
+_RULES, _EXPRESSION, _EXTENSION = Use.FINGERPRINT | Use.EXPRESSION, Use.EXPRESSION, Use.EXTENSION
+_SOURCE_ID = _REPORTED | _NULLABLE | _EXPRESSION
+
+# The mappings between the representations of an event are derived from this table.
+ATTRIBUTES = (
+    Attribute("id", UUID, _UNUSED, _ONE_OF, "ids"),
+    Attribute("type", str, _REPORTED | _RULES, validate=validate_type_name),
+    Attribute("event_type_id", UUID, _UNUSED, _EQUALS),
+    Attribute("event_type_version", int),
+    Attribute("category", str, _EXPRESSION, _EQUALS),
+    Attribute("entity", Entity, _CHANGED | _NULLABLE | Use.FINGERPRINT),
+    Attribute("entity_type", str, _UNUSED, _EQUALS),
+    Attribute("entity_id", str, _UNUSED, _EQUALS),
+    Attribute("severity", Severity, _CHANGED | _RULES, _ONE_OF, "severities", "severitytext"),
+    Attribute("severity_text", str),
+    Attribute("summary", str, _CHANGED | _RULES | _EXTENSION, validate=_validate_summary),
+    Attribute("summary_given", bool),
+    Attribute("content", str, _CHANGED | _NULLABLE | _RULES, validate=_validate_content),
+    Attribute("source", str, _REPORTED | _RULES, _EQUALS, validate=_validate_name),
+    Attribute("source_id", str, _SOURCE_ID, _ONE_OF, "source_ids", "id", _validate_name),
+    Attribute("subject", str, _REPORTED | _NULLABLE | _RULES, _EQUALS, validate=_validate_name),
+    Attribute("outcome", Outcome, _CHANGED | _NULLABLE | _RULES | _EXTENSION, _EQUALS),
+    Attribute("occurred_at", datetime, _CHANGED | _EXPRESSION, _WITHIN, cloud_event="time"),
+    Attribute("last_occurred_at", datetime),
+    Attribute("latest_occurrence", datetime, _UNUSED, _WITHIN, "last_occurred_at"),
+    Attribute("recorded_at", datetime, _EXPRESSION, _WITHIN),
+    Attribute("updated_at", datetime, _UNUSED, _WITHIN),
+    Attribute("fields", dict, _CHANGED | _NULLABLE | Use.FINGERPRINT, cloud_event="data"),
+    Attribute("tags", tuple, _CHANGED | _NULLABLE | _RULES, cloud_event="planningtags"),
+    Attribute("notification", bool, _CHANGED | _EXPRESSION | _EXTENSION, _EQUALS),
+    Attribute("duplicate_of_id", UUID),
+    Attribute("occurrences", int),
+    Attribute("acknowledged", bool, _EXPRESSION),
+    Attribute("acknowledged_at", datetime),
+    Attribute("acknowledged_by", str),
+    Attribute("acknowledgement_note", str),
+    Attribute("version", int),
+    Attribute("extensions", dict, _REPORTED | _NULLABLE),
+    Attribute("payload", dict, _REPORTED | _NULLABLE, cloud_event="data"),
+)
+
+
+def attributes_with(use: Use) -> tuple[Attribute, ...]:
+    """Returns the attributes that have this use."""
+    return tuple(attribute for attribute in ATTRIBUTES if use in attribute.uses)
+
+
 def diff_states(before: EventState | None, after: EventState | None) -> dict[str, list[Any]]:
     """Returns {attribute: [before, after]} under API names.
 
@@ -123,19 +314,18 @@ def diff_states(before: EventState | None, after: EventState | None) -> dict[str
 _NAMES_OF_STORED_EVENTS = frozenset(
     {"id", "recordedAt", "updatedAt", "version", "occurrences", "summaryGiven"}
 )
-_PARSERS: dict[str, Callable[[Any], Any]] = {
-    "id": UUID,
-    "event_type_id": UUID,
-    "duplicate_of_id": UUID,
-    "severity": Severity,
-    "outcome": Outcome,
-    "entity": lambda stored: Entity(**stored),
-    "tags": tuple,
-    "occurred_at": datetime.fromisoformat,
-    "last_occurred_at": datetime.fromisoformat,
-    "recorded_at": datetime.fromisoformat,
-    "updated_at": datetime.fromisoformat,
-    "acknowledged_at": datetime.fromisoformat,
+_PARSERS_BY_TYPE: dict[type, Callable[[Any], Any]] = {
+    UUID: UUID,
+    Severity: Severity,
+    Outcome: Outcome,
+    Entity: lambda stored: Entity(**stored),
+    tuple: tuple,
+    datetime: datetime.fromisoformat,
+}
+_PARSERS = {
+    attribute.name: _PARSERS_BY_TYPE[attribute.type]
+    for attribute in ATTRIBUTES
+    if attribute.type in _PARSERS_BY_TYPE
 }
 
 

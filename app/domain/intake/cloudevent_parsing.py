@@ -19,8 +19,8 @@ from app.domain.events.cloudevents import (
     extract_tocsin_attributes,
 )
 from app.domain.events.severity import Severity, lookup_severity
+from app.domain.events.state import EventDraft
 from app.domain.events.uris import is_uri, is_uri_reference
-from app.domain.intake.intake import EventDraft
 from app.domain.shared.limits import Limits
 from app.domain.shared.messages import limit_message, quote_value
 from app.domain.shared.problems import Problem, invalid_input

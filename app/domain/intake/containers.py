@@ -8,8 +8,7 @@ from typing import Any
 
 from app.domain.events.filters import EventFilter, TimeRange
 from app.domain.events.severity import Outcome
-from app.domain.events.state import Entity
-from app.domain.intake.intake import EventDraft
+from app.domain.events.state import Entity, EventDraft
 
 CONTAINER_ENTITY_TYPE = "Container"
 

@@ -5,11 +5,9 @@ Every API creates an `EventDraft`. Validation does not depend on the API, and st
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from functools import cached_property
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -24,76 +22,25 @@ from app.domain.event_types.lifecycle import (
 )
 from app.domain.event_types.visibility import ResolvedFields, resolve_fields
 from app.domain.events.attributes import validate_attributes
-from app.domain.events.severity import Outcome, Severity, SeverityMap, lookup_severity
-from app.domain.events.state import Entity, EventState
+from app.domain.events.severity import Severity, SeverityMap, lookup_severity
+from app.domain.events.state import EventDraft, EventState, Use, attributes_with
 from app.domain.rules.guards import Guard, GuardEnforcement, find_violations
 from app.domain.shared.limits import Limits
 from app.domain.shared.messages import null_message, quote_value
 from app.domain.shared.problems import Problem, UserErrorCode, invalid_input
 from app.domain.shared.values import (
-    canonical_json,
     replace_unstorable,
     validate_json,
     validate_json_object,
 )
 
 DEFAULT_TYPE = "notice"
-
-
-@dataclass(frozen=True)
-class EventDraft:
-    """A report before validation.
-
-    Omitted attributes are None. `fields` is any JSON value. `extensions` and `payload` are valid
-    already, in the form of the same attributes of an event. `severity_level` is set if the format
-    of the report defines the severity. `severity_text`, if set, is its text instead of `severity`.
-    """
-
-    event_type_id: str | None = None
-    type: str | None = None
-    entity: Entity | None = None
-    severity: str | None = None
-    summary: str | None = None
-    content: str | None = None
-    source: str | None = None
-    source_id: str | None = None
-    subject: str | None = None
-    outcome: Outcome | None = None
-    occurred_at: datetime | None = None
-    fields: Any = None
-    tags: tuple[str, ...] | None = None
-    notification: bool | None = None
-    acknowledged: bool | None = None
-    extensions: dict[str, Any] | None = None
-    payload: dict[str, Any] | None = None
-    severity_level: Severity | None = None
-    severity_text: str | None = None
-
-    def digest(self) -> str | None:
-        """Returns the SHA-256 of the draft, which identifies a repeated report.
-
-        None if fields are nested so deeply, or numbers so long, that the draft is never accepted.
-        """
-        return self._digest
-
-    @cached_property
-    def _digest(self) -> str | None:
-        # Without the last two, which stored digests do not include: `severity` is enough.
-        values = {
-            name: value
-            for name, value in vars(self).items()
-            if value is not None and name not in ("severity_level", "severity_text")
-        }
-        if self.entity is not None:
-            values["entity"] = [self.entity.type, self.entity.id]
-        if self.outcome is not None:
-            values["outcome"] = self.outcome.value
-        if self.occurred_at is not None:
-            values["occurred_at"] = self.occurred_at.astimezone(UTC).isoformat()
-        try:
-            return hashlib.sha256(canonical_json(values)).hexdigest()
-        except (RecursionError, ValueError):
-            return None
+# Attributes that an event gets from its draft unchanged. Null if they were not reported.
+_COPIED_ATTRIBUTES = tuple(
+    attribute.name
+    for attribute in attributes_with(Use.REPORTED | Use.NULLABLE)
+    if attribute.name not in ("fields", "tags")
+)
 
 
 @dataclass(frozen=True)
@@ -191,10 +138,9 @@ def validate_update(
 ) -> ValidationResult:
     """Validates an update. `changes` are new values by attribute; None clears an optional one."""
     problems = [
-        invalid_input(null_message(api_name), api_name)
-        for name in ("severity", "summary", "occurred_at", "notification")
-        if name in changes and changes[name] is None
-        for api_name in (_API_NAMES.get(name, name),)
+        invalid_input(null_message(attribute.api_name), attribute.api_name)
+        for attribute in attributes_with(Use.UPDATABLE)
+        if Use.NULLABLE not in attribute.uses and changes.get(attribute.name, attribute) is None
     ]
     problems += validate_attributes(changes, command.limits, command.now)
     result = _FieldsResult(event.fields)
@@ -225,9 +171,6 @@ def validate_update(
 def has_opaque_data(payload: Mapping[str, Any] | None) -> bool:
     """Whether the payload contains data that is not in `fields`, and not only metadata."""
     return payload is not None and not {"data", "data_base64"}.isdisjoint(payload)
-
-
-_API_NAMES = {"occurred_at": "occurredAt", "source_id": "sourceId"}
 
 
 @dataclass(frozen=True)
@@ -372,22 +315,18 @@ def _build_event(
     type_name = event_type.type if event_type else draft.type or DEFAULT_TYPE
     acknowledged = bool(draft.acknowledged)
     return EventState(
+        **{name: getattr(draft, name) for name in _COPIED_ATTRIBUTES},
         id=event_id,
         type=type_name,
         event_type_id=event_type.id if event_type else None,
         event_type_version=event_type.version if event_type else None,
         category=event_type.category if event_type else None,
-        entity=draft.entity,
         severity=severity.severity,
         severity_text=severity.text,
         summary=draft.summary
         if draft.summary is not None
         else (event_type.name if event_type else type_name),
-        content=draft.content,
         source=draft.source or command.actor.source,
-        source_id=draft.source_id,
-        subject=draft.subject,
-        outcome=draft.outcome,
         occurred_at=draft.occurred_at or command.now,
         recorded_at=command.now,
         updated_at=command.now,
@@ -397,8 +336,6 @@ def _build_event(
         acknowledged_at=command.now if acknowledged else None,
         acknowledged_by=command.actor.name if acknowledged else None,
         summary_given=draft.summary is not None,
-        extensions=draft.extensions,
-        payload=draft.payload,
     )
 
 

@@ -15,7 +15,7 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
-from app.domain.events.state import EventState
+from app.domain.events.state import EventState, Use, attributes_with
 from app.domain.shared.limits import Limits
 from app.domain.shared.messages import limit_message, quote_value, unknown_field_message
 from app.domain.shared.problems import Problem, UserErrorCode, invalid_input
@@ -133,9 +133,9 @@ def count_duplicate(
     return CountedDuplicate(counted, rings)
 
 
-_ATTRIBUTE_PATHS = (
-    *("type", "severity", "summary", "content", "source", "subject", "outcome", "tags"),
-    *("entity", "entity.type", "entity.id", "fields"),
+FINGERPRINT_PATHS = (
+    *(attribute.api_name for attribute in attributes_with(Use.FINGERPRINT)),
+    *("entity.type", "entity.id"),
 )
 _FIELD_PATH = re.compile(r"fields[.](.+)", re.DOTALL)
 
@@ -239,16 +239,10 @@ def _validate_path(path: str, fields: set[str] | None, limits: Limits) -> list[P
         return problems
     match = _FIELD_PATH.fullmatch(path)
     if match is None:
-        allowed = ", ".join(_ATTRIBUTE_PATHS)
-        return (
-            []
-            if path in _ATTRIBUTE_PATHS
-            else [
-                invalid_input(
-                    f"Unknown path {quote_value(path)}: expected {allowed} or fields.<name>."
-                )
-            ]
-        )
+        if path in FINGERPRINT_PATHS:
+            return []
+        expected = f"{', '.join(FINGERPRINT_PATHS)} or fields.<name>"
+        return [invalid_input(f"Unknown path {quote_value(path)}: expected {expected}.")]
     if fields is not None and match.group(1) not in fields:
         return [invalid_input(unknown_field_message(match.group(1)))]
     return []

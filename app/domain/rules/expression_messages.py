@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from enum import Enum
 from typing import Any
 
 from google.protobuf.any_pb2 import DESCRIPTOR as ANY
@@ -26,7 +27,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from google.protobuf.wrappers_pb2 import DESCRIPTOR as WRAPPERS
 
 from app.domain.event_types.fields import NUMERIC_KINDS, FieldDefinition, FieldKind
-from app.domain.events.state import EventState
+from app.domain.events.state import EventState, Use, attributes_with
 from app.domain.shared.values import parse_instant
 
 EVENT_MESSAGE, ENTITY_MESSAGE, FIELDS_MESSAGE = "tocsin.Event", "tocsin.Entity", "tocsin.Fields"
@@ -35,22 +36,11 @@ MAX_DEPTH = 30
 
 _STRING, _NUMBER, _BOOLEAN = "StringValue", "DoubleValue", "BoolValue"
 _INSTANT, _STRING_LIST, _OBJECT = "Timestamp", "texts", "Struct"
+_KINDS = {str: _STRING, bool: _BOOLEAN, datetime: _INSTANT, tuple: _STRING_LIST}
 _ENTITY = {"type": _STRING, "id": _STRING}
 EVENT_ATTRIBUTES = {
-    "type": _STRING,
-    "category": _STRING,
-    "severity": _STRING,
-    "summary": _STRING,
-    "content": _STRING,
-    "source": _STRING,
-    "source_id": _STRING,
-    "subject": _STRING,
-    "outcome": _STRING,
-    "occurred_at": _INSTANT,
-    "recorded_at": _INSTANT,
-    "tags": _STRING_LIST,
-    "notification": _BOOLEAN,
-    "acknowledged": _BOOLEAN,
+    attribute.name: _STRING if issubclass(attribute.type, Enum) else _KINDS[attribute.type]
+    for attribute in attributes_with(Use.EXPRESSION)
 }
 TypeFields = tuple[FieldDefinition, ...] | None
 
@@ -145,7 +135,7 @@ def _add_fields(message: DescriptorProto, kinds: Mapping[str, str]) -> None:
 
 def _attribute_value(event: EventState, name: str) -> Any:
     value = getattr(event, name)
-    return value.value if name in ("severity", "outcome") and value is not None else value
+    return value.value if isinstance(value, Enum) else value
 
 
 def _has_kind(kind: str, value: Any) -> bool:

@@ -12,7 +12,7 @@ from strawberry.types.base import get_object_definition
 from strawberry.utils.str_converters import to_camel_case
 
 from app.domain.events.severity import Outcome
-from app.domain.intake.intake import EventDraft
+from app.domain.events.state import EventDraft, Use, attributes_with
 from app.graphql.shared.examples import with_example
 from app.graphql.types.event_filter import EntityInput
 
@@ -117,23 +117,9 @@ class LogEventInput:
     )
 
     def to_domain(self) -> EventDraft:
-        return EventDraft(
-            event_type_id=self.event_type_id,
-            type=self.type,
-            entity=None if self.entity is None else self.entity.to_domain(),
-            severity=self.severity,
-            summary=self.summary,
-            content=self.content,
-            source=self.source,
-            source_id=self.source_id,
-            subject=self.subject,
-            outcome=self.outcome,
-            occurred_at=self.occurred_at,
-            fields=self.fields,
-            tags=None if self.tags is None else tuple(self.tags),
-            notification=self.notification,
-            acknowledged=self.acknowledged,
-        )
+        entity = None if self.entity is None else self.entity.to_domain()
+        tags = None if self.tags is None else tuple(self.tags)
+        return EventDraft(**(vars(self) | {"entity": entity, "tags": tags}))
 
 
 def _build_log_event_input(
@@ -214,12 +200,10 @@ class UpdateEventInput:
 
     def to_domain(self) -> dict[str, Any]:
         """Returns the given attributes for `intake.validate_update`."""
-        names = (
-            *("entity", "severity", "summary", "content", "outcome", "occurred_at"),
-            *("fields", "tags", "notification"),
-        )
         attributes = {
-            name: maybe.value for name in names if (maybe := getattr(self, name)) is not None
+            attribute.name: maybe.value
+            for attribute in attributes_with(Use.UPDATABLE)
+            if (maybe := getattr(self, attribute.name)) is not None
         }
         if attributes.get("entity") is not None:
             attributes["entity"] = attributes["entity"].to_domain()

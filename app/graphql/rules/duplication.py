@@ -14,7 +14,7 @@ from app.graphql.shared.examples import with_example
 from app.graphql.shared.field_sources import Listed, declare_source
 from app.graphql.shared.nodes import invalid_id_problem, parse_id_argument
 from app.graphql.shared.pages import After, Connection, First, build_connection
-from app.graphql.types.duplication_rule import DuplicationRule
+from app.graphql.types.duplication_rule import FINGERPRINT_PATH_NAMES, DuplicationRule
 from app.graphql.types.user_error import UserError, to_user_errors
 from app.services.definitions.rules import RulePageRequest
 from app.services.rules import duplication_rules
@@ -47,11 +47,10 @@ class CreateDuplicationRuleInput:
         "the rule applies to all events of the organization. Cannot be changed later.",
     )
     fingerprint: list[str] = strawberry.field(
-        description="Paths of the attributes that must be equal in duplicates: `type`, `entity`, "
-        "`entity.type`, `entity.id`, `source`, `subject`, `severity`, `outcome`, `summary`, "
-        "`content`, `tags`, `fields` or `fields.<name>`. At least one, at most 50 by default, "
-        "without repetitions. In a rule of an event type, `<name>` must be a field of the event "
-        "type. The rule does not apply to an event that has none of the attributes."
+        description="Paths of the attributes that must be equal in duplicates: "
+        f"{FINGERPRINT_PATH_NAMES}. At least one, at most 50 by default, without repetitions. In a "
+        "rule of an event type, `<name>` must be a field of the event type. The rule does not "
+        "apply to an event that has none of the attributes."
     )
     window: timedelta = strawberry.field(
         description="Maximum difference between the `occurredAt` of a duplicate and that of its "

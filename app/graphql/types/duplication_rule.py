@@ -7,7 +7,7 @@ from uuid import UUID
 
 import strawberry
 
-from app.domain.rules.duplicates import DuplicateAction
+from app.domain.rules.duplicates import FINGERPRINT_PATHS, DuplicateAction
 from app.graphql.shared.context import Info
 from app.graphql.shared.field_sources import (
     Column,
@@ -19,6 +19,10 @@ from app.graphql.shared.nodes import Node, format_id
 from app.graphql.types.event_type import EventType
 from app.graphql.types.loaders import get_loaders
 from app.store import tables
+
+FINGERPRINT_PATH_NAMES = (
+    f"{', '.join(f'`{path}`' for path in FINGERPRINT_PATHS)} or `fields.<name>`"
+)
 
 
 @backed_by_table(tables.DuplicationRule)
@@ -32,11 +36,10 @@ from app.store import tables
 class DuplicationRule(Node):
     name: str = strawberry.field(description="Display name of the rule.")
     fingerprint: list[str] = strawberry.field(
-        description="Paths of the attributes that must be equal in duplicates: `type`, `entity`, "
-        "`entity.type`, `entity.id`, `source`, `subject`, `severity`, `outcome`, `summary`, "
-        "`content`, `tags`, `fields` or `fields.<name>`. Numbers are compared by value: 150 "
-        "equals 150.0. For a custom field, absent, null and empty are three different values. The "
-        "rule does not apply to an event that has none of the attributes."
+        description="Paths of the attributes that must be equal in duplicates: "
+        f"{FINGERPRINT_PATH_NAMES}. Numbers are compared by value: 150 equals 150.0. For a custom "
+        "field, absent, null and empty are three different values. The rule does not apply to an "
+        "event that has none of the attributes."
     )
     window: timedelta = strawberry.field(
         description="Maximum difference between the `occurredAt` of a duplicate and that of its "

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.domain.event_types.visibility import resolve_fields
-from app.domain.intake.intake import Accepted, CommandContext, EventDraft
+from app.domain.events.state import EventDraft
+from app.domain.intake.intake import Accepted, CommandContext
 from app.services.events import duplicates, receipts
 from app.services.events.reports import Decision, ReportBatch
 from app.services.events.validation import load_definitions

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from app.domain.events.cloudevents import translate_problem_path
+from app.domain.events.state import EventDraft
 from app.domain.intake.cloudevent_parsing import parse_cloud_event
-from app.domain.intake.intake import CommandContext, EventDraft
+from app.domain.intake.intake import CommandContext
 from app.domain.shared.problems import Problem
 from app.services.events.events import log_events
 from app.services.events.reports import ReportResult

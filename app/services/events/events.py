@@ -21,14 +21,8 @@ from sqlmodel import col
 
 from app import metrics
 from app.domain.events.filters import EventFilter, TimeRange
-from app.domain.events.state import EventState
-from app.domain.intake.intake import (
-    CommandContext,
-    EventDraft,
-    EventTypeSnapshot,
-    Rejected,
-    validate_update,
-)
+from app.domain.events.state import EventDraft, EventState
+from app.domain.intake.intake import CommandContext, EventTypeSnapshot, Rejected, validate_update
 from app.domain.rules.guards import Guard
 from app.domain.shared.messages import format_count
 from app.domain.shared.problems import Problem, UserErrorCode

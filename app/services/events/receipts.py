@@ -12,7 +12,8 @@ from sqlalchemy import String, bindparam, delete, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from app.domain.intake.intake import Accepted, CommandContext, EventDraft, ValidationResult
+from app.domain.events.state import EventDraft
+from app.domain.intake.intake import Accepted, CommandContext, ValidationResult
 from app.domain.shared.values import validate_name
 from app.store import tables
 from app.store.writing.bulk import build_rows_cte, insert_rows

@@ -17,14 +17,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from app.domain.events.state import EventState, diff_states
-from app.domain.intake.intake import (
-    Accepted,
-    CommandContext,
-    EventDraft,
-    Rejected,
-    ValidationResult,
-)
+from app.domain.events.state import EventDraft, EventState, diff_states
+from app.domain.intake.intake import Accepted, CommandContext, Rejected, ValidationResult
 from app.domain.rules.duplicates import (
     DuplicateAction,
     DuplicateMatch,

@@ -15,11 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
 from app.domain.event_types.fields import FieldDefinition
-from app.domain.events.state import EventState
+from app.domain.events.state import EventDraft, EventState
 from app.domain.intake.intake import (
     DEFAULT_TYPE,
     CommandContext,
-    EventDraft,
     EventTypeSnapshot,
     Rejected,
     ValidationResult,

@@ -15,32 +15,12 @@ from uuid import UUID
 from sqlalchemy import bindparam
 from sqlmodel import col
 
-from app.domain.events.filters import EventFilter, TimeRange
-from app.domain.events.state import Entity
+from app.domain.events.filters import CONDITIONS, EventFilter, TimeRange
+from app.domain.events.state import Comparison, Entity
 from app.store.reading import event_conditions
 from app.store.tables import Event
 
 ReplaceValue = Callable[[Any, Any], Any]
-_COLUMNS_BY_VALUE_FILTER: dict[str, Any] = {
-    "event_type_id": Event.event_type_id,
-    "category": Event.category,
-    "entity_id": Event.entity_id,
-    "entity_type": Event.entity_type,
-    "source": Event.source,
-    "subject": Event.subject,
-    "outcome": Event.outcome,
-}
-_COLUMNS_BY_LIST_FILTER: dict[str, Any] = {
-    "ids": Event.id,
-    "severities": Event.severity,
-    "source_ids": Event.source_id,
-}
-_COLUMNS_BY_TIME_RANGE_FILTER: dict[str, Any] = {
-    "occurred_at": Event.occurred_at,
-    "last_occurred_at": Event.latest_occurrence,
-    "recorded_at": Event.recorded_at,
-    "updated_at": Event.updated_at,
-}
 
 
 @dataclass(frozen=True)
@@ -106,22 +86,26 @@ def _parameterize(
         if value is None:
             continue
         key_part: Hashable = None
-        if (column := _COLUMNS_BY_VALUE_FILTER.get(name)) is not None:
-            replaced_values[name] = replace_value(column, value)
+        attribute = CONDITIONS.get(name)
+        if attribute is not None and attribute.type is not bool:
+            column = event_conditions.CONDITION_COLUMNS[name]
+            match attribute.comparison:
+                case Comparison.EQUALS:
+                    replaced_values[name] = replace_value(column, value)
+                case Comparison.ONE_OF:
+                    replaced_values[name] = tuple(replace_value(column, item) for item in value)
+                    key_part = len(value)
+                case Comparison.WITHIN:
+                    ends = [
+                        None if end is None else replace_value(column, end)
+                        for end in (value.start, value.end)
+                    ]
+                    replaced_values[name] = TimeRange(*ends)
+                    key_part = value.start is None, value.end is None
         elif name == "entity":
             type_: Any = replace_value(Event.entity_type, value.type)
             id_: Any = replace_value(Event.entity_id, value.id)
             replaced_values[name] = Entity(type_, id_)
-        elif (column := _COLUMNS_BY_LIST_FILTER.get(name)) is not None:
-            replaced_values[name] = tuple(replace_value(column, item) for item in value)
-            key_part = len(value)
-        elif (column := _COLUMNS_BY_TIME_RANGE_FILTER.get(name)) is not None:
-            ends = [
-                None if end is None else replace_value(column, end)
-                for end in (value.start, value.end)
-            ]
-            replaced_values[name] = TimeRange(*ends)
-            key_part = value.start is None, value.end is None
         elif name in ("and_", "or_"):
             parts = [_parameterize(part, replace_value, organization_id) for part in value]
             replaced_values[name] = [build_part for _, build_part in parts]

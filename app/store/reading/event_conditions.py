@@ -22,10 +22,10 @@ from sqlalchemy import (
 from sqlmodel import col
 
 from app.domain.events.filters import (
+    CONDITIONS,
     EventAttribute,
     EventFilter,
     TagFilter,
-    TimeRange,
     is_type_prefix,
 )
 from app.domain.events.predicates import (
@@ -35,6 +35,7 @@ from app.domain.events.predicates import (
     PredicateOperator,
     to_comparable,
 )
+from app.domain.events.state import Comparison
 from app.domain.events.words import is_prefix_term
 from app.store.tables import Event, EventTag, EventValue, EventWords
 from app.store.tables.columns import CodePoints, ContainsText, HasWords
@@ -46,13 +47,9 @@ from app.store.writing.search_index import (
 )
 
 Condition = ColumnElement[bool]
-_NULLABLE_COLUMNS: dict[EventAttribute, Any] = {
-    EventAttribute.ENTITY: Event.entity_type,
-    EventAttribute.CATEGORY: Event.category,
-    EventAttribute.CONTENT: Event.content,
-    EventAttribute.SUBJECT: Event.subject,
-    EventAttribute.SOURCE_ID: Event.source_id,
-    EventAttribute.OUTCOME: Event.outcome,
+# The columns of the attributes that conditions compare, by name of the condition.
+CONDITION_COLUMNS: dict[str, Any] = {
+    name: getattr(Event, attribute.name) for name, attribute in CONDITIONS.items()
 }
 
 
@@ -62,8 +59,9 @@ def build_conditions(filter: EventFilter, organization_id: UUID) -> list[Conditi
 
 
 def _conditions(filter: EventFilter, organization_id: UUID) -> Iterator[Condition]:
-    yield from _column_in(Event.id, filter.ids)
-    yield from _column_equals(Event.event_type_id, filter.event_type_id)
+    for name, column in CONDITION_COLUMNS.items():
+        if (value := getattr(filter, name)) is not None:
+            yield from _compare_column(column, CONDITIONS[name].comparison, value)
     if filter.types is not None:
         names = [type_name for type_name in filter.types if not is_type_prefix(type_name)]
         exact = [col(Event.type).in_(names)] if names else []
@@ -73,29 +71,17 @@ def _conditions(filter: EventFilter, organization_id: UUID) -> Iterator[Conditio
             if is_type_prefix(type_name)
         )
         yield or_(false(), *exact, *prefixes)
-    yield from _column_equals(Event.category, filter.category)
     if filter.entity is not None:
-        yield from _column_equals(Event.entity_type, filter.entity.type)
-        yield from _column_equals(Event.entity_id, filter.entity.id)
-    yield from _column_equals(Event.entity_id, filter.entity_id)
-    yield from _column_equals(Event.entity_type, filter.entity_type)
-    yield from _column_in(Event.severity, filter.severities)
-    yield from _column_equals(Event.source, filter.source)
-    yield from _column_in(Event.source_id, filter.source_ids)
-    yield from _column_equals(Event.subject, filter.subject)
-    yield from _column_equals(Event.outcome, filter.outcome)
+        yield col(Event.entity_type) == filter.entity.type
+        yield col(Event.entity_id) == filter.entity.id
     if filter.duplicate is not None:
         yield _null_check(Event.duplicate_of_id, filter.duplicate)
-    yield from _column_in_range(Event.occurred_at, filter.occurred_at)
-    yield from _column_in_range(Event.latest_occurrence, filter.last_occurred_at)
-    yield from _column_in_range(Event.recorded_at, filter.recorded_at)
-    yield from _column_in_range(Event.updated_at, filter.updated_at)
-    yield from _column_equals(Event.notification, filter.notification)
     if filter.acknowledged is not None:
         yield _null_check(Event.acknowledged_at, filter.acknowledged)
     yield from _tag_conditions(filter.tags)
     for attribute in filter.missing or ():
-        yield _null_check(_NULLABLE_COLUMNS[attribute], is_present=False)
+        name = "entity_type" if attribute is EventAttribute.ENTITY else attribute.value
+        yield _null_check(getattr(Event, name), is_present=False)
     if filter.search is not None and (
         queries := build_word_queries(organization_id, filter.search)
     ):
@@ -264,18 +250,14 @@ def _null_check(column: Any, is_present: bool) -> Condition:
     return col(column).is_not(None) if is_present else col(column).is_(None)
 
 
-def _column_equals(column: Any, value: Any) -> Iterator[Condition]:
-    if value is not None:
-        yield col(column) == value
-
-
-def _column_in(column: Any, values: Sequence[Any] | None) -> Iterator[Condition]:
-    if values is not None:
-        yield col(column).in_(values)
-
-
-def _column_in_range(column: Any, time_range: TimeRange | None) -> Iterator[Condition]:
-    if time_range is not None and time_range.start is not None:
-        yield col(column) >= time_range.start
-    if time_range is not None and time_range.end is not None:
-        yield col(column) < time_range.end
+def _compare_column(column: Any, comparison: Comparison | None, value: Any) -> Iterator[Condition]:
+    match comparison:
+        case Comparison.EQUALS:
+            yield col(column) == value
+        case Comparison.ONE_OF:
+            yield col(column).in_(value)
+        case Comparison.WITHIN:
+            if value.start is not None:
+                yield col(column) >= value.start
+            if value.end is not None:
+                yield col(column) < value.end
