@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 from uuid import UUID
@@ -10,14 +11,15 @@ from strawberry.dataloader import DataLoader
 
 from app.domain.event_types.definitions import VersionDefinition
 from app.graphql.shared.context import Context
+from app.graphql.shared.field_sources import build_object
 from app.graphql.types.conditional_rule import ConditionalRule
 from app.graphql.types.correlation import CorrelationConnection
-from app.graphql.types.duplication_rule import DuplicationRule
 from app.graphql.types.event import Event
 from app.graphql.types.event_change import EventChangeConnection
 from app.graphql.types.event_type import EventField, EventType
 from app.graphql.types.field_value import FieldValue
-from app.graphql.types.guard_rule import GuardRule, GuardRuleVersion
+from app.graphql.types.guard_rule import GuardRuleVersion
+from app.graphql.types.loaders import RuleKey
 from app.services.change_log import history
 from app.services.definitions import event_types, guards, rules
 from app.services.definitions.event_types import Version
@@ -43,23 +45,15 @@ class RequestLoaders:
             self._load_event_fields
         )
 
-        self.guard_rules: DataLoader[UUID, GuardRule | None] = self._create_loader(
-            self._load_guard_rules
-        )
-        self.guard_rules_by_event_type: DataLoader[UUID, list[GuardRule] | None] = (
-            self._create_loader(self._load_guard_rules_by_event_type)
+        self.rules: DataLoader[RuleKey, Any] = self._create_loader(self._load_rules)
+        self.rules_by_event_type: DataLoader[RuleKey, list[Any] | None] = self._create_loader(
+            self._load_rules_by_event_type
         )
         self.guard_rule_version: DataLoader[Version, GuardRuleVersion | None] = self._create_loader(
             self._load_guard_rule_version
         )
         self.guard_rule_versions: DataLoader[UUID, list[GuardRuleVersion] | None] = (
             self._create_loader(self._load_guard_rule_versions)
-        )
-        self.duplication_rules: DataLoader[UUID, DuplicationRule | None] = self._create_loader(
-            self._load_duplication_rules
-        )
-        self.duplication_rules_by_event_type: DataLoader[UUID, list[DuplicationRule] | None] = (
-            self._create_loader(self._load_duplication_rules_by_event_type)
         )
         self.match_counts: DataLoader[UUID, int | None] = self._create_loader(
             self._load_match_counts
@@ -141,18 +135,24 @@ class RequestLoaders:
         rows = await event_queries.fetch_events(self._context.database, self._context.caller, ids)
         return {id: Event.from_row(row) for id, row in rows.items()}
 
-    async def _load_guard_rules(self, ids: list[UUID]) -> dict[UUID, GuardRule]:
-        rows = await guards.fetch_rules(self._context.database, self._context.caller, ids)
-        return {id: GuardRule.from_row(row) for id, row in rows.items()}
+    async def _load_rules(self, keys: list[RuleKey]) -> dict[RuleKey, Any]:
+        context, objects = self._context, dict[RuleKey, Any]()
+        for table, ids in _group_by_table(keys).items():
+            rows = await rules.fetch_rules(context.database, context.caller, table, ids)
+            objects |= {(table, id): build_object(row) for id, row in rows.items()}
+        return objects
 
-    async def _load_guard_rules_by_event_type(self, ids: list[UUID]) -> dict[UUID, list[GuardRule]]:
-        context, table = self._context, tables.GuardRule
-        rows_by_event_type = await rules.fetch_rules_by_type(
-            context.database, context.caller, table, ids
-        )
-        return {
-            id: [GuardRule.from_row(row) for row in rows] for id, rows in rows_by_event_type.items()
-        }
+    async def _load_rules_by_event_type(self, keys: list[RuleKey]) -> dict[RuleKey, list[Any]]:
+        context, objects = self._context, dict[RuleKey, list[Any]]()
+        for table, ids in _group_by_table(keys).items():
+            rows_by_type = await rules.fetch_rules_by_type(
+                context.database, context.caller, table, ids
+            )
+            objects |= {
+                (table, id): [build_object(row) for row in rows]
+                for id, rows in rows_by_type.items()
+            }
+        return objects
 
     async def _load_guard_rule_version(
         self, versions: list[Version]
@@ -169,24 +169,6 @@ class RequestLoaders:
         return {
             id: [GuardRuleVersion.from_row(row) for row in rows]
             for id, rows in rows_by_rule.items()
-        }
-
-    async def _load_duplication_rules(self, ids: list[UUID]) -> dict[UUID, DuplicationRule]:
-        rows = await duplication_rules.fetch_rules(
-            self._context.database, self._context.caller, ids
-        )
-        return {id: DuplicationRule.from_row(row) for id, row in rows.items()}
-
-    async def _load_duplication_rules_by_event_type(
-        self, ids: list[UUID]
-    ) -> dict[UUID, list[DuplicationRule]]:
-        context, table = self._context, tables.DuplicationRule
-        rows_by_event_type = await rules.fetch_rules_by_type(
-            context.database, context.caller, table, ids
-        )
-        return {
-            id: [DuplicationRule.from_row(row) for row in rows]
-            for id, rows in rows_by_event_type.items()
         }
 
     async def _load_match_counts(self, ids: list[UUID]) -> dict[UUID, int]:
@@ -217,3 +199,10 @@ class RequestLoaders:
         # A WebSocket connection has one context: without `cache=False`, later operations would
         # get the values that an earlier operation read.
         return DataLoader(load_fn=load, cache=False)
+
+
+def _group_by_table(keys: list[RuleKey]) -> dict[tables.RuleTable, list[UUID]]:
+    ids: dict[tables.RuleTable, list[UUID]] = defaultdict(list)
+    for table, id in keys:
+        ids[table].append(id)
+    return ids

@@ -47,6 +47,7 @@ from app.graphql.types.user_error import (
     GuardViolation,
     InputError,
     TransitionError,
+    return_argument_problems,
 )
 
 _SUBSCRIPTION_OVER_HTTP = (
@@ -175,6 +176,7 @@ def build_schema(
         extensions=[OperationMetrics, Admission],
     )
     schema._schema.description = _DESCRIPTION
+    return_argument_problems(schema._schema)
     enforce_permissions(schema._schema)
     _validate_one_of_inputs(schema._schema)
     schema.documents = DocumentCache(

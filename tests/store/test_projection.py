@@ -38,7 +38,7 @@ FILTERS = [
         occurred_at=TimeRange(datetime(2026, 4, 1, tzinfo=UTC)),
     ),
 ]
-OWNED = {str(each.__tablename__) for each in tables.OrganizationOwned.__subclasses__()}
+OWNED = {str(each.__tablename__) for each in tables.owned_tables()}
 
 
 @pytest.fixture

@@ -223,7 +223,7 @@ async def test_a_session_reads_only_its_own_organization(database: Database) -> 
             )
         ).one()
 
-    for table in tables.OrganizationOwned.__subclasses__():
+    for table in tables.owned_tables():
         own = select(col(table.organization_id))
         async with database.read(acme) as session:
             assert set(await session.scalars(own)) <= {acme}, table

@@ -14,7 +14,7 @@ from app.graphql.execution.subscription_execution import FollowedFeed
 from app.graphql.shared.context import Context, Info
 from app.graphql.shared.examples import with_example
 from app.graphql.shared.field_sources import ComputedField, ConnectionPart, Listed, declare_source
-from app.graphql.shared.nodes import parse_input_id
+from app.graphql.shared.nodes import InvalidArgumentsError, parse_input_ids, paths_of_items
 from app.graphql.shared.pages import After, First, PageInfo, SubscribeAfter, build_page_info
 from app.graphql.types.bulk_event_payload import REMAINING_COUNT, BulkEventPayload
 from app.graphql.types.event import Event
@@ -25,7 +25,6 @@ from app.services.change_log.notifications import (
     AcknowledgementResult,
     NotificationPageRequest,
 )
-from app.services.events.bulk_changes import BulkResult
 from app.store.change_log.changes import Entry
 from app.store.reading.pages import parse_page_request
 
@@ -169,12 +168,13 @@ class NotificationQueries:
 @strawberry.type(description="Result of acknowledging events.")
 class AcknowledgeEventsPayload:
     acknowledged_count: int = strawberry.field(
-        description="Number of events that this call acknowledged."
+        default=0, description="Number of events that this call acknowledged."
     )
-    remaining_count: int = strawberry.field(description=REMAINING_COUNT)
+    remaining_count: int = strawberry.field(default=0, description=REMAINING_COUNT)
     events: list[Event] = strawberry.field(
+        default_factory=list,
         description="Events that this call acknowledged, at most 100: first the notifications, "
-        "newest first, then the events that are not notifications."
+        "newest first, then the events that are not notifications.",
     )
     user_errors: list[UserError] = strawberry.field(
         description="Errors that prevented changes. Empty on success."
@@ -191,22 +191,23 @@ class AcknowledgeEventsPayload:
 
 
 def _parse_ids(
-    ids: Sequence[str] | None, filter: EventFilter | None, limits: Limits, problems: list[Problem]
+    ids: Sequence[str] | None, filter: EventFilter | None, limits: Limits, *problems: Problem
 ) -> list[UUID] | None:
-    """Returns the IDs, if given. Adds the problems of too many or invalid IDs, or a filter."""
-    if ids is None:
-        return None
-    if filter is not None:
-        problems.append(invalid_input("Use either ids or filter, not both.", "ids"))
-    if len(ids) > limits.events_per_bulk_change:
+    """Returns the IDs, if given.
+
+    Raises InvalidArgumentsError for too many or invalid IDs, a filter besides them, or `problems`.
+    """
+    if ids is not None and filter is not None:
+        problems = (invalid_input("Use either ids or filter, not both.", "ids"), *problems)
+    max_ids = limits.events_per_bulk_change
+    if ids is not None and len(ids) > max_ids:
         message = (
-            f"The call has {len(ids):,} IDs; at most {limits.events_per_bulk_change:,} are "
-            "allowed. Split the IDs into several calls."
+            f"The call has {len(ids):,} IDs; at most {max_ids:,} are allowed. Split the IDs into "
+            "several calls."
         )
-        problems.append(invalid_input(message, "ids"))
-        return []
-    parsed_ids = (parse_input_id(text, problems, "ids", str(n)) for n, text in enumerate(ids))
-    return [event_id for event_id in parsed_ids if event_id is not None]
+        raise InvalidArgumentsError((invalid_input(message, "ids"), *problems))
+    parsed_ids = parse_input_ids(paths_of_items(ids or (), "ids"), *problems)
+    return None if ids is None else parsed_ids
 
 
 IdsArgument = Annotated[
@@ -270,17 +271,15 @@ class NotificationMutations:
         ] = None,
     ) -> AcknowledgeEventsPayload:
         context, problems = info.context, list[Problem]()
-        parsed_ids = _parse_ids(ids, filter, context.limits, problems)
         if ids is not None and up_to is not None:
             problems.append(invalid_input("Use either ids or upTo, not both.", "upTo"))
-        if problems:
-            result = AcknowledgementResult(problems=tuple(problems))
-        else:
-            event_filter = parse_event_filter(filter, context.limits)
-            result = await notifications.acknowledge_events(
+        parsed_ids = _parse_ids(ids, filter, context.limits, *problems)
+        event_filter = parse_event_filter(filter, context.limits)
+        return AcknowledgeEventsPayload.from_result(
+            await notifications.acknowledge_events(
                 context.database, context.command, event_filter, up_to, note, parsed_ids
             )
-        return AcknowledgeEventsPayload.from_result(result)
+        )
 
     @strawberry.mutation(
         description=with_example(
@@ -317,13 +316,11 @@ class NotificationMutations:
         ] = None,
     ) -> BulkEventPayload:
         context, problems = info.context, list[Problem]()
-        parsed_ids = _parse_ids(ids, filter, context.limits, problems)
         if ids is None and filter is None:
             problems.append(
                 invalid_input("Either ids or filter is required; both are missing.", "ids")
             )
-        if problems:
-            return BulkEventPayload.from_result(BulkResult(problems=tuple(problems)))
+        parsed_ids = _parse_ids(ids, filter, context.limits, *problems)
         event_filter = parse_event_filter(filter, context.limits)
         return BulkEventPayload.from_result(
             await notifications.unacknowledge_events(

@@ -149,12 +149,14 @@ class UpdateConditionalRuleInput:
 @strawberry.type(description="Result of adding, changing or deleting a conditional rule.")
 class ConditionalRulePayload:
     conditional_rule: ConditionalRule | None = strawberry.field(
+        default=None,
         description="The conditional rule after the change, or the last state of a deleted rule. "
-        "Null if the change was rejected."
+        "Null if the change was rejected.",
     )
     event_type: EventType | None = strawberry.field(
+        default=None,
         description="The event type of the rule after the change, with its new version. Null if "
-        "the change was rejected."
+        "the change was rejected.",
     )
     user_errors: list[UserError] = strawberry.field(
         description="Errors that prevented the change. Empty on success."

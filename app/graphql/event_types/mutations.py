@@ -11,7 +11,6 @@ import strawberry
 
 from app.domain.event_types import event_type_draft
 from app.domain.event_types.lifecycle import EventTypeState
-from app.domain.shared.values import parse_id
 from app.graphql.event_types.conditional_rules import (
     ConditionalRuleInput,
     ConditionalRulePayload,
@@ -26,11 +25,9 @@ from app.graphql.event_types.inputs import (
 )
 from app.graphql.shared.context import Info
 from app.graphql.shared.examples import with_example
-from app.graphql.shared.nodes import invalid_id_problem
+from app.graphql.shared.nodes import parse_input_id, parse_input_ids, paths_of_items
 from app.graphql.types.conditional_rule import ConditionalRule
-from app.graphql.types.duplication_rule import DuplicationRule
 from app.graphql.types.event_type import EventField, EventType
-from app.graphql.types.guard_rule import GuardRule
 from app.graphql.types.user_error import UserError, to_user_errors
 from app.services.definitions import event_types
 from app.services.event_types import event_type_commands
@@ -43,8 +40,9 @@ from app.store import tables
 )
 class EventTypePayload:
     event_type: EventType | None = strawberry.field(
+        default=None,
         description="The event type after the change, or the last state of a deleted event type. "
-        "Null if the change was rejected."
+        "Null if the change was rejected.",
     )
     user_errors: list[UserError] = strawberry.field(
         description="Errors that prevented the change. Empty on success."
@@ -131,8 +129,9 @@ class EventTypeMutations:
     ) -> EventTypePayload:
         edit = event_type_draft.update_attributes(input.to_domain())
         id_path = ("input", "id")
+        event_type_id = parse_input_id(input.id, *id_path)
         return EventTypePayload.from_result(
-            await _apply_edit(info, input.id, edit, *id_path, if_version=input.if_version)
+            await _apply_edit(info, event_type_id, edit, *id_path, if_version=input.if_version)
         )
 
     @strawberry.mutation(
@@ -153,11 +152,7 @@ class EventTypeMutations:
         )
     )
     async def delete_event_type(self, info: Info, id: TypeId) -> EventTypePayload:
-        event_type_id = parse_id(id)
-        if event_type_id is None:
-            return EventTypePayload.from_result(
-                EventTypeResult(problems=(invalid_id_problem(id, "id"),))
-            )
+        event_type_id = parse_input_id(id, "id")
         deleted = await event_type_commands.delete_event_type(
             info.context.database, info.context.command, event_type_id
         )
@@ -170,12 +165,7 @@ class EventTypeMutations:
             event_type.preloaded_conditional_rules = [
                 ConditionalRule.from_row(row) for row in deleted.rules
             ]
-            event_type.preloaded_guard_rules = [
-                GuardRule.from_row(row) for row in deleted.guard_rules
-            ]
-            event_type.preloaded_duplication_rules = [
-                DuplicationRule.from_row(row) for row in deleted.duplication_rules
-            ]
+            event_type.preloaded_rules = deleted.scoped_rules
             for field in event_type.preloaded_fields:
                 field.preloaded_event_type = event_type
             for rule in event_type.preloaded_conditional_rules:
@@ -220,11 +210,7 @@ class EventTypeMutations:
             ),
         ] = None,
     ) -> EventTypePayload:
-        event_type_id = parse_id(id)
-        if event_type_id is None:
-            return EventTypePayload.from_result(
-                EventTypeResult(problems=(invalid_id_problem(id, "id"),))
-            )
+        event_type_id = parse_input_id(id, "id")
         context = info.context
         return EventTypePayload.from_result(
             await event_type_commands.transition_event_type(
@@ -259,11 +245,7 @@ class EventTypeMutations:
         event_type_id: TypeId,
         field: Annotated[EventFieldInput, strawberry.argument(description="Field to add.")],
     ) -> EventTypePayload:
-        parsed_type_id = parse_id(event_type_id)
-        if parsed_type_id is None:
-            return EventTypePayload.from_result(
-                EventTypeResult(problems=(invalid_id_problem(event_type_id, "eventTypeId"),))
-            )
+        parsed_type_id = parse_input_id(event_type_id, "eventTypeId")
         context = info.context
         return EventTypePayload.from_result(
             await event_type_commands.add_event_field(
@@ -296,9 +278,10 @@ class EventTypeMutations:
             UpdateEventFieldInput, strawberry.argument(description="Changes to the field.")
         ],
     ) -> EventTypePayload:
+        field_id, table = parse_input_id(input.id, "input", "id"), tables.EventField
         return EventTypePayload.from_result(
             await _apply_part_edit(
-                info, tables.EventField, input.id, event_type_draft.update_field, input.to_domain()
+                info, table, field_id, event_type_draft.update_field, input.to_domain()
             )
         )
 
@@ -320,8 +303,9 @@ class EventTypeMutations:
         )
     )
     async def remove_event_field(self, info: Info, id: FieldId) -> EventTypePayload:
+        field_id, table = parse_input_id(id, "id"), tables.EventField
         return EventTypePayload.from_result(
-            await _apply_part_edit(info, tables.EventField, id, event_type_draft.remove_field)
+            await _apply_part_edit(info, table, field_id, event_type_draft.remove_field)
         )
 
     @strawberry.mutation(
@@ -357,16 +341,12 @@ class EventTypeMutations:
             ),
         ],
     ) -> EventTypePayload:
-        ids = [parse_id(field_id) for field_id in field_ids]
-        if None in ids:
-            index = ids.index(None)
-            problem = invalid_id_problem(field_ids[index], "fieldIds", str(index))
-            return EventTypePayload.from_result(EventTypeResult(problems=(problem,)))
-        edit = event_type_draft.reorder_fields(
-            [field_id for field_id in ids if field_id is not None]
+        parsed_type_id, *parsed_field_ids = parse_input_ids(
+            {("eventTypeId",): event_type_id, **paths_of_items(field_ids, "fieldIds")}
         )
+        edit = event_type_draft.reorder_fields(parsed_field_ids)
         return EventTypePayload.from_result(
-            await _apply_edit(info, event_type_id, edit, "eventTypeId")
+            await _apply_edit(info, parsed_type_id, edit, "eventTypeId")
         )
 
     @strawberry.mutation(
@@ -401,11 +381,7 @@ class EventTypeMutations:
         event_type_id: TypeId,
         rule: Annotated[ConditionalRuleInput, strawberry.argument(description="Rule to add.")],
     ) -> ConditionalRulePayload:
-        parsed_type_id = parse_id(event_type_id)
-        if parsed_type_id is None:
-            return _build_rule_payload(
-                EventTypeResult(problems=(invalid_id_problem(event_type_id, "eventTypeId"),))
-            )
+        parsed_type_id = parse_input_id(event_type_id, "eventTypeId")
         context = info.context
         result = await event_type_commands.add_conditional_rule(
             context.database, context.command, parsed_type_id, rule.to_domain()
@@ -442,10 +418,11 @@ class EventTypeMutations:
     ) -> ConditionalRulePayload:
         table = tables.ConditionalRule
         attributes = input.to_domain()
+        rule_id = parse_input_id(input.id, "input", "id")
         result = await _apply_part_edit(
-            info, table, input.id, event_type_draft.update_rule, attributes
+            info, table, rule_id, event_type_draft.update_rule, attributes
         )
-        return _build_rule_payload(result, parse_id(input.id))
+        return _build_rule_payload(result, rule_id)
 
     @strawberry.mutation(
         description=with_example(
@@ -463,17 +440,13 @@ class EventTypeMutations:
         )
     )
     async def delete_conditional_rule(self, info: Info, id: RuleId) -> ConditionalRulePayload:
+        rule_id = parse_input_id(id, "id")
         result = await _apply_part_edit(
-            info, tables.ConditionalRule, id, event_type_draft.delete_rule
+            info, tables.ConditionalRule, rule_id, event_type_draft.delete_rule
         )
         payload = _build_rule_payload(result)
-        rule_id, row, shape = parse_id(id), result.event_type, result.draft
-        if (
-            rule_id is not None
-            and row is not None
-            and shape is not None
-            and shape.removed_rule is not None
-        ):
+        row, shape = result.event_type, result.draft
+        if row is not None and shape is not None and shape.removed_rule is not None:
             payload.conditional_rule = ConditionalRule.from_domain(
                 rule_id, row.id, shape.removed_rule
             )
@@ -481,31 +454,25 @@ class EventTypeMutations:
 
 
 async def _apply_edit(
-    info: Info, id: str, edit: event_type_draft.Edit, *id_path: str, if_version: int | None = None
+    info: Info, id: UUID, edit: event_type_draft.Edit, *id_path: str, if_version: int | None = None
 ) -> EventTypeResult:
-    event_type_id = parse_id(id)
-    if event_type_id is None:
-        return EventTypeResult(problems=(invalid_id_problem(id, *id_path),))
     context = info.context
     return await event_type_commands.edit_event_type(
-        context.database, context.command, event_type_id, edit, *id_path, if_version=if_version
+        context.database, context.command, id, edit, *id_path, if_version=if_version
     )
 
 
 async def _apply_part_edit(
     info: Info,
     table: type[event_types.TypePart],
-    id: str,
+    id: UUID,
     edit: Callable[..., event_type_draft.Edit],
     *attributes: Mapping[str, Any],
 ) -> EventTypeResult:
     id_path = ("input", "id") if attributes else ("id",)
-    part_id = parse_id(id)
-    if part_id is None:
-        return EventTypeResult(problems=(invalid_id_problem(id, *id_path),))
     context = info.context
     return await event_type_commands.edit_part(
-        context.database, context.command, table, part_id, edit(part_id, *attributes), *id_path
+        context.database, context.command, table, id, edit(id, *attributes), *id_path
     )
 
 

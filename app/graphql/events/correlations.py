@@ -7,12 +7,10 @@ from typing import Annotated, Any
 import strawberry
 
 from app.domain.events.correlations import Relation
-from app.domain.shared.problems import Problem
 from app.graphql.events.mutations import EventPayload
 from app.graphql.shared.context import Info
 from app.graphql.shared.examples import with_example
-from app.graphql.shared.nodes import parse_input_id
-from app.graphql.types.user_error import to_user_errors
+from app.graphql.shared.nodes import parse_input_ids, paths_of_items
 from app.services.events import correlations
 
 EventId = Annotated[strawberry.ID, strawberry.argument(description="ID of the event.")]
@@ -105,14 +103,9 @@ class CorrelationMutations:
 async def _apply_change(
     info: Info, service: Any, event_id: str, related_ids: list[strawberry.ID], relation: Any
 ) -> EventPayload:
-    problems: list[Problem] = []
-    parsed_event_id = parse_input_id(event_id, problems, "eventId")
-    parsed_related_ids = [
-        parse_input_id(related_id, problems, "relatedIds", str(index))
-        for index, related_id in enumerate(related_ids)
-    ]
-    if problems:
-        return EventPayload(event=None, user_errors=to_user_errors(problems))
+    parsed_event_id, *parsed_related_ids = parse_input_ids(
+        {("eventId",): event_id, **paths_of_items(related_ids, "relatedIds")}
+    )
     command = info.context.command
     return EventPayload.from_report(
         await service(info.context.database, command, parsed_event_id, parsed_related_ids, relation)

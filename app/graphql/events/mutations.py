@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
-from uuid import UUID
 
 import strawberry
 
 from app.domain.access.caller import Permission
 from app.domain.shared.problems import invalid_input
-from app.domain.shared.values import parse_id
 from app.graphql.events.inputs import LogEventInput, UpdateEventInput
 from app.graphql.shared.context import Context, Info
 from app.graphql.shared.examples import with_example
 from app.graphql.shared.field_sources import InMemoryRow, MutationHandler, declare_source
-from app.graphql.shared.nodes import invalid_id_problem
+from app.graphql.shared.nodes import parse_input_id
 from app.graphql.types.bulk_event_payload import BulkEventPayload
 from app.graphql.types.event import Event
 from app.graphql.types.event_filter import EventFilter
@@ -126,8 +124,9 @@ class LogEventsPayload:
 @strawberry.type(description="Result of changing an event.")
 class EventPayload:
     event: Event | None = strawberry.field(
+        default=None,
         description="The event after the change, or the last state of a deleted event. Null if "
-        "the change was rejected."
+        "the change was rejected.",
     )
     user_errors: list[UserError] = strawberry.field(
         description="Errors that prevented the change. Empty on success."
@@ -144,13 +143,14 @@ class EventPayload:
 @strawberry.type(description="Result of updating an event.")
 class UpdateEventPayload:
     event: Event | None = strawberry.field(
-        description="The event after the update. Null if the update was rejected."
+        default=None, description="The event after the update. Null if the update was rejected."
     )
     warnings: list[UserError] = strawberry.field(
+        default_factory=list,
         description="Problems that did not prevent the update: dropped values of hidden fields "
         "(`FIELD_HIDDEN`), violations of guard rules with the enforcement mode WARN "
         "(`GUARD_REJECTED`) and an unknown severity (`SEVERITY_UNKNOWN`). Empty if the update was "
-        "rejected."
+        "rejected.",
     )
     user_errors: list[UserError] = strawberry.field(
         description="Errors that prevented the change. Empty on success."
@@ -266,17 +266,12 @@ class EventMutations:
             strawberry.argument(description="Changes to the event."),
         ],
     ) -> UpdateEventPayload:
-        event_id = parse_id(input.id)
-        report = (
-            ReportResult(problems=(invalid_id_problem(input.id, "id"),))
-            if event_id is None
-            else await events.update_event(
-                info.context.database,
-                info.context.command,
-                event_id,
-                input.to_domain(),
-                input.if_version,
-            )
+        report = await events.update_event(
+            info.context.database,
+            info.context.command,
+            parse_input_id(input.id, "input", "id"),
+            input.to_domain(),
+            input.if_version,
         )
         return UpdateEventPayload(
             event=None if report.event is None else Event.from_row(report.event),
@@ -421,8 +416,6 @@ class EventMutations:
 
 
 async def _change_event(id: str, info: Info, service: Any, *arguments: Any) -> EventPayload:
-    event_id: UUID | None = parse_id(id)
-    if event_id is None:
-        return EventPayload.from_report(ReportResult(problems=(invalid_id_problem(id, "id"),)))
+    event_id = parse_input_id(id, "id")
     report = await service(info.context.database, info.context.command, event_id, *arguments)
     return EventPayload.from_report(report)

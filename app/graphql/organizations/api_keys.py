@@ -8,10 +8,9 @@ from typing import Annotated
 import strawberry
 
 from app.domain.access.caller import Permission
-from app.domain.shared.values import parse_id
 from app.graphql.shared.context import Info
 from app.graphql.shared.examples import with_example
-from app.graphql.shared.nodes import invalid_id_problem
+from app.graphql.shared.nodes import parse_input_id
 from app.graphql.types.api_key import ApiKey
 from app.graphql.types.user_error import UserError, to_user_errors
 from app.services.auth import keys
@@ -50,12 +49,13 @@ class CreateApiKeyInput:
 @strawberry.type(description="Result of creating or revoking an API key.")
 class ApiKeyPayload:
     api_key: ApiKey | None = strawberry.field(
-        description="The API key after the change. Null if the change was rejected."
+        default=None, description="The API key after the change. Null if the change was rejected."
     )
     secret: str | None = strawberry.field(
+        default=None,
         description="Secret of the new key, to send in the header `Authorization: Bearer "
         "<secret>`. It is returned only once, by `createApiKey`, and cannot be read later. Null "
-        "in the result of `revokeApiKey`, and if the change was rejected."
+        "in the result of `revokeApiKey`, and if the change was rejected.",
     )
     user_errors: list[UserError] = strawberry.field(
         description="Errors that prevented the change. Empty on success."
@@ -127,10 +127,7 @@ class ApiKeyMutations:
         info: Info,
         id: Annotated[strawberry.ID, strawberry.argument(description="ID of the API key.")],
     ) -> ApiKeyPayload:
-        key_id = parse_id(id)
-        if key_id is None:
-            problem = invalid_id_problem(id, "id")
-            return ApiKeyPayload.from_result(ApiKeyResult(problems=(problem,)))
+        key_id = parse_input_id(id, "id")
         result = await keys.revoke(info.context.database, info.context.command, key_id)
         info.context.evict_cached_caller(key_id)
         return ApiKeyPayload.from_result(result)

@@ -9,7 +9,7 @@ import strawberry
 from app.domain.access.caller import Permission
 from app.graphql.shared.context import Context, Info
 from app.graphql.shared.examples import with_example
-from app.graphql.shared.field_sources import ComputedField, declare_source
+from app.graphql.shared.field_sources import ComputedField, build_object, declare_source
 from app.graphql.shared.nodes import Node, parse_id_argument
 from app.graphql.shared.permissions import (
     MANAGE_ORGANIZATION,
@@ -20,15 +20,12 @@ from app.graphql.shared.permissions import (
 )
 from app.graphql.types.api_key import ApiKey
 from app.graphql.types.conditional_rule import ConditionalRule
-from app.graphql.types.duplication_rule import DuplicationRule
 from app.graphql.types.event import Event
 from app.graphql.types.event_type import EventField, EventType
-from app.graphql.types.guard_rule import GuardRule
 from app.graphql.types.organization import Organization
 from app.services.auth import keys, organizations
-from app.services.definitions import event_types, guards
+from app.services.definitions import event_types, rules
 from app.services.events import event_queries
-from app.services.rules import duplication_rules
 from app.store import tables
 
 
@@ -166,15 +163,14 @@ class OrganizationQueries:
                 return EventType.from_row(event_type)
             if field := await event_types.fetch_part(database, caller, tables.EventField, node_id):
                 return EventField.from_row(field)
-            rules = tables.ConditionalRule
-            if rule := await event_types.fetch_part(database, caller, rules, node_id):
+            table = tables.ConditionalRule
+            if rule := await event_types.fetch_part(database, caller, table, node_id):
                 return ConditionalRule.from_row(rule)
         if caller.has_any_permission(READ_RULES):
-            if guard := await guards.fetch_rule(database, caller, node_id):
-                return GuardRule.from_row(guard)
-            rules_by_id = await duplication_rules.fetch_rules(database, caller, [node_id])
-            if node_id in rules_by_id:
-                return DuplicationRule.from_row(rules_by_id[node_id])
+            for rule_table in tables.RULE_TABLES:
+                if rows := await rules.fetch_rules(database, caller, rule_table, [node_id]):
+                    node: Node = build_object(rows[node_id])
+                    return node
         if caller.has_any_permission(MANAGE_ORGANIZATION) and (
             key := await keys.find(database, caller, node_id)
         ):

@@ -8,17 +8,17 @@ from typing import Annotated, Any
 import strawberry
 
 from app.domain.rules.duplicates import DuplicateAction
-from app.domain.shared.values import parse_id
 from app.graphql.shared.context import Context, Info
 from app.graphql.shared.examples import with_example
 from app.graphql.shared.field_sources import Listed, declare_source
-from app.graphql.shared.nodes import invalid_id_problem, parse_id_argument
+from app.graphql.shared.nodes import parse_id_argument, parse_input_id, parse_optional_input_id
 from app.graphql.shared.pages import After, Connection, First, build_connection
 from app.graphql.types.duplication_rule import FINGERPRINT_PATH_NAMES, DuplicationRule
 from app.graphql.types.user_error import UserError, to_user_errors
 from app.services.definitions.rules import RulePageRequest
 from app.services.rules import duplication_rules
-from app.services.rules.duplication_rules import DuplicationRuleResult
+from app.services.rules.rule_commands import RuleResult
+from app.store import tables
 from app.store.reading.pages import parse_page_request
 
 
@@ -128,8 +128,9 @@ class UpdateDuplicationRuleInput:
 @strawberry.type(description="Result of creating, changing or deleting a duplication rule.")
 class DuplicationRulePayload:
     duplication_rule: DuplicationRule | None = strawberry.field(
+        default=None,
         description="The duplication rule after the change, or the last state of a deleted rule. "
-        "Null if the change was rejected."
+        "Null if the change was rejected.",
     )
     user_errors: list[UserError] = strawberry.field(
         description="Errors that prevented the change. Empty on success."
@@ -137,21 +138,20 @@ class DuplicationRulePayload:
 
     @classmethod
     def from_result(
-        cls, result: DuplicationRuleResult, *argument_path: str
+        cls, result: RuleResult[tables.DuplicationRule], *argument_path: str
     ) -> DuplicationRulePayload:
-        rule = None
-        if result.rule is not None:
-            rule = DuplicationRule.from_row(result.rule)
-            rule.preloaded_match_count = result.match_count
+        row = result.rule
         return cls(
-            duplication_rule=rule, user_errors=to_user_errors(result.problems, *argument_path)
+            duplication_rule=None if row is None else DuplicationRule.from_row(row),
+            user_errors=to_user_errors(result.problems, *argument_path),
         )
 
 
 @strawberry.type(description="Result of clearing the fingerprints of duplication rules.")
 class ResetDuplicationPayload:
     cleared_count: int = strawberry.field(
-        description="Number of fingerprints that were cleared. 0 if the reset was rejected."
+        default=0,
+        description="Number of fingerprints that were cleared. 0 if the reset was rejected.",
     )
     user_errors: list[UserError] = strawberry.field(
         description="Errors that prevented the reset. Empty on success."
@@ -259,13 +259,7 @@ class DuplicationRuleMutations:
             CreateDuplicationRuleInput, strawberry.argument(description="Rule to create.")
         ],
     ) -> DuplicationRulePayload:
-        parsed_type_id = None if input.event_type_id is None else parse_id(input.event_type_id)
-        if input.event_type_id is not None and parsed_type_id is None:
-            return DuplicationRulePayload.from_result(
-                DuplicationRuleResult(
-                    problems=(invalid_id_problem(input.event_type_id, "input", "eventTypeId"),)
-                )
-            )
+        parsed_type_id = parse_optional_input_id(input.event_type_id, "input", "eventTypeId")
         attributes, enabled = input.to_domain(), input.enabled is not False
         context = info.context
         result = await duplication_rules.create_rule(
@@ -297,11 +291,7 @@ class DuplicationRuleMutations:
             UpdateDuplicationRuleInput, strawberry.argument(description="Changes to the rule.")
         ],
     ) -> DuplicationRulePayload:
-        rule_id, context = parse_id(input.id), info.context
-        if rule_id is None:
-            return DuplicationRulePayload.from_result(
-                DuplicationRuleResult(problems=(invalid_id_problem(input.id, "input", "id"),))
-            )
+        rule_id, context = parse_input_id(input.id, "input", "id"), info.context
         result = await duplication_rules.update_rule(
             context.database, context.command, rule_id, input.to_domain()
         )
@@ -323,13 +313,12 @@ class DuplicationRuleMutations:
         )
     )
     async def delete_duplication_rule(self, info: Info, id: RuleId) -> DuplicationRulePayload:
-        rule_id, context = parse_id(id), info.context
-        if rule_id is None:
-            return DuplicationRulePayload.from_result(
-                DuplicationRuleResult(problems=(invalid_id_problem(id, "id"),))
-            )
+        rule_id, context = parse_input_id(id, "id"), info.context
         result = await duplication_rules.delete_rule(context.database, context.command, rule_id)
-        return DuplicationRulePayload.from_result(result)
+        payload = DuplicationRulePayload.from_result(result)
+        if payload.duplication_rule is not None:
+            payload.duplication_rule.preloaded_match_count = result.match_count
+        return payload
 
     @strawberry.mutation(
         description=with_example(
@@ -358,10 +347,7 @@ class DuplicationRuleMutations:
             ),
         ] = None,
     ) -> ResetDuplicationPayload:
-        parsed_rule_id, context = None if rule_id is None else parse_id(rule_id), info.context
-        if rule_id is not None and parsed_rule_id is None:
-            problems = [invalid_id_problem(rule_id, "ruleId")]
-            return ResetDuplicationPayload(cleared_count=0, user_errors=to_user_errors(problems))
+        parsed_rule_id, context = parse_optional_input_id(rule_id, "ruleId"), info.context
         result = await duplication_rules.reset_rules(
             context.database, context.command, parsed_rule_id
         )

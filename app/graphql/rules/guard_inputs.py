@@ -103,7 +103,8 @@ class UpdateGuardRuleInput:
 @strawberry.type(description="Result of creating, changing, publishing or retiring a guard rule.")
 class GuardRulePayload:
     guard_rule: GuardRule | None = strawberry.field(
-        description="The guard rule after the change. Null if the change was rejected."
+        default=None,
+        description="The guard rule after the change. Null if the change was rejected.",
     )
     user_errors: list[UserError] = strawberry.field(
         description="Errors that prevented the change. Empty on success."

@@ -9,7 +9,6 @@ import strawberry
 
 from app.domain.rules.guards import GuardRuleState
 from app.domain.shared.problems import bad_user_input
-from app.domain.shared.values import parse_id
 from app.graphql.rules.guard_inputs import (
     CreateGuardRuleInput,
     GuardRulePayload,
@@ -19,7 +18,7 @@ from app.graphql.rules.guard_inputs import (
 from app.graphql.shared.context import Context, Info
 from app.graphql.shared.examples import with_example
 from app.graphql.shared.field_sources import Listed, One, declare_source
-from app.graphql.shared.nodes import invalid_id_problem, parse_id_argument
+from app.graphql.shared.nodes import parse_id_argument, parse_input_id, parse_optional_input_id
 from app.graphql.shared.pages import After, Connection, First, build_connection
 from app.graphql.shared.permissions import READ_EVENTS, require_permission
 from app.graphql.types.event import Event
@@ -28,7 +27,6 @@ from app.graphql.types.user_error import UserError, to_user_errors
 from app.services.definitions import guards
 from app.services.definitions.rules import RulePageRequest
 from app.services.rules import guard_rules
-from app.services.rules.guard_rules import GuardRuleResult
 from app.store.reading.pages import parse_page_request
 
 
@@ -249,12 +247,8 @@ class GuardRuleMutations:
         info: Info,
         input: Annotated[CreateGuardRuleInput, strawberry.argument(description="Rule to create.")],
     ) -> GuardRulePayload:
-        parsed_type_id: UUID | None = None
-        if input.event_type_id is not None:
-            parsed_type_id = parse_id(input.event_type_id)
-            if parsed_type_id is None:
-                return _build_invalid_id_payload(input.event_type_id, "input", "eventTypeId")
         context = info.context
+        parsed_type_id = parse_optional_input_id(input.event_type_id, "input", "eventTypeId")
         result = await guard_rules.create_rule(
             context.database, context.command, parsed_type_id, input.to_domain()
         )
@@ -285,9 +279,7 @@ class GuardRuleMutations:
             UpdateGuardRuleInput, strawberry.argument(description="Changes to the rule.")
         ],
     ) -> GuardRulePayload:
-        rule_id, context = parse_id(input.id), info.context
-        if rule_id is None:
-            return _build_invalid_id_payload(input.id, "input", "id")
+        rule_id, context = parse_input_id(input.id, "input", "id"), info.context
         result = await guard_rules.update_draft(
             context.database, context.command, rule_id, input.to_domain()
         )
@@ -324,9 +316,7 @@ class GuardRuleMutations:
             ),
         ] = None,
     ) -> GuardRulePayload:
-        rule_id, context = parse_id(id), info.context
-        if rule_id is None:
-            return _build_invalid_id_payload(id, "id")
+        rule_id, context = parse_input_id(id, "id"), info.context
         result = await guard_rules.publish_rule(context.database, context.command, rule_id, version)
         return GuardRulePayload.from_result(result)
 
@@ -347,13 +337,6 @@ class GuardRuleMutations:
         )
     )
     async def retire_guard_rule(self, info: Info, id: RuleId) -> GuardRulePayload:
-        rule_id, context = parse_id(id), info.context
-        if rule_id is None:
-            return _build_invalid_id_payload(id, "id")
+        rule_id, context = parse_input_id(id, "id"), info.context
         result = await guard_rules.retire_rule(context.database, context.command, rule_id)
         return GuardRulePayload.from_result(result)
-
-
-def _build_invalid_id_payload(id: str, *id_path: str) -> GuardRulePayload:
-    problem = invalid_id_problem(id, *id_path)
-    return GuardRulePayload.from_result(GuardRuleResult(problems=(problem,)))

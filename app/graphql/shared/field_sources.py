@@ -23,6 +23,7 @@ from app.store.tables import OrganizationOwned
 Type = TypeVar("Type", bound=type)
 _METADATA_KEY = "source"
 _TABLES_BY_TYPE: dict[type, type[OrganizationOwned]] = {}
+_TYPES_BY_TABLE: dict[type[OrganizationOwned], Any] = {}
 
 
 @dataclass(frozen=True)
@@ -166,9 +167,15 @@ def backed_by_table(table: type[OrganizationOwned]) -> Callable[[Type], Type]:
 
     def register_table(type_: Type) -> Type:
         _TABLES_BY_TYPE[type_] = table
+        _TYPES_BY_TABLE[table] = type_
         return type_
 
     return register_table
+
+
+def build_object(row: OrganizationOwned) -> Any:
+    """Returns the object of the type that is backed by the row's table."""
+    return _TYPES_BY_TABLE[type(row)].from_row(row)
 
 
 def get_strawberry_field(field: GraphQLField) -> StrawberryField:

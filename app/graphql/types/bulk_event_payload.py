@@ -16,9 +16,9 @@ REMAINING_COUNT = (
 @strawberry.type(description="Result of changing or deleting many events.")
 class BulkEventPayload:
     changed_count: int = strawberry.field(
-        description="Number of events that this call changed or deleted."
+        default=0, description="Number of events that this call changed or deleted."
     )
-    remaining_count: int = strawberry.field(description=REMAINING_COUNT)
+    remaining_count: int = strawberry.field(default=0, description=REMAINING_COUNT)
     user_errors: list[UserError] = strawberry.field(
         description="Errors that prevented changes. Empty on success."
     )

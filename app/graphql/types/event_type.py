@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 import strawberry
@@ -16,7 +17,12 @@ from app.domain.event_types.lifecycle import EventTypeState, allowed_transitions
 from app.domain.events import filters
 from app.domain.shared.problems import bad_user_input
 from app.graphql.shared.context import Info
-from app.graphql.shared.field_sources import DefinitionField, backed_by_table, declare_source
+from app.graphql.shared.field_sources import (
+    DefinitionField,
+    backed_by_table,
+    build_object,
+    declare_source,
+)
 from app.graphql.shared.nodes import Node, format_id
 from app.graphql.shared.pages import Connection
 from app.graphql.types.event import Event, create_events_field
@@ -68,8 +74,9 @@ class EventType(Node):
     # Set for a deleted event type, whose rows can no longer be loaded.
     preloaded_fields: strawberry.Private[list[EventField] | None] = None
     preloaded_conditional_rules: strawberry.Private[list[ConditionalRule] | None] = None
-    preloaded_guard_rules: strawberry.Private[list[GuardRule] | None] = None
-    preloaded_duplication_rules: strawberry.Private[list[DuplicationRule] | None] = None
+    preloaded_rules: strawberry.Private[
+        Mapping[tables.RuleTable, Sequence[tables.ScopedRule]] | None
+    ] = None
     preloaded_definition: strawberry.Private[VersionDefinition | None] = None
 
     @strawberry.field(
@@ -107,9 +114,7 @@ class EventType(Node):
     async def guard_rules(
         self, info: Info
     ) -> list[Annotated[GuardRule, strawberry.lazy("app.graphql.types.guard_rule")]]:
-        if self.preloaded_guard_rules is not None:
-            return self.preloaded_guard_rules
-        return await get_loaders(info).guard_rules_by_event_type.load(UUID(self.id)) or []
+        return await self._load_rules(info, tables.GuardRule)
 
     @strawberry.field(
         description="Duplication rules of this event type, in order of creation, without the "
@@ -119,9 +124,7 @@ class EventType(Node):
     async def duplication_rules(
         self, info: Info
     ) -> list[Annotated[DuplicationRule, strawberry.lazy("app.graphql.types.duplication_rule")]]:
-        if self.preloaded_duplication_rules is not None:
-            return self.preloaded_duplication_rules
-        return await get_loaders(info).duplication_rules_by_event_type.load(UUID(self.id)) or []
+        return await self._load_rules(info, tables.DuplicationRule)
 
     @strawberry.field(
         description="JSON Schema (2020-12) of `Event.fields`, including the conditional rules. "
@@ -152,6 +155,11 @@ class EventType(Node):
             )
             raise bad_user_input(message, "version")
         return JSON(compile_schema(definition.fields, definition.rules))
+
+    async def _load_rules(self, info: Info, table: tables.RuleTable) -> list[Any]:
+        if self.preloaded_rules is not None:
+            return [build_object(row) for row in self.preloaded_rules[table]]
+        return await get_loaders(info).rules_by_event_type.load((table, UUID(self.id))) or []
 
     @classmethod
     def from_row(cls, row: tables.EventType) -> EventType:

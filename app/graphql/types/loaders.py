@@ -15,16 +15,19 @@ from app.domain.event_types.definitions import VersionDefinition
 from app.graphql.shared.context import Info
 from app.services.definitions.event_types import Version
 from app.store.reading.pages import PageRequest
+from app.store.tables import RuleTable
 
 if TYPE_CHECKING:
     from app.graphql.types.conditional_rule import ConditionalRule
     from app.graphql.types.correlation import CorrelationConnection
-    from app.graphql.types.duplication_rule import DuplicationRule
     from app.graphql.types.event import Event
     from app.graphql.types.event_change import EventChangeConnection
     from app.graphql.types.event_type import EventField, EventType
     from app.graphql.types.field_value import FieldValue
-    from app.graphql.types.guard_rule import GuardRule, GuardRuleVersion
+    from app.graphql.types.guard_rule import GuardRuleVersion
+
+# The table of a rule of any kind, and its ID or that of an event type.
+RuleKey = tuple[RuleTable, UUID]
 
 
 class Loaders(Protocol):
@@ -35,12 +38,10 @@ class Loaders(Protocol):
     event_fields: DataLoader[UUID, list[EventField] | None]
     conditional_rules: DataLoader[UUID, list[ConditionalRule] | None]
     version_definitions: DataLoader[Version, VersionDefinition | None]
-    guard_rules: DataLoader[UUID, GuardRule | None]
-    guard_rules_by_event_type: DataLoader[UUID, list[GuardRule] | None]
+    rules: DataLoader[RuleKey, Any]
+    rules_by_event_type: DataLoader[RuleKey, list[Any] | None]
     guard_rule_version: DataLoader[Version, GuardRuleVersion | None]
     guard_rule_versions: DataLoader[UUID, list[GuardRuleVersion] | None]
-    duplication_rules: DataLoader[UUID, DuplicationRule | None]
-    duplication_rules_by_event_type: DataLoader[UUID, list[DuplicationRule] | None]
     match_counts: DataLoader[UUID, int | None]
     event_histories: DataLoader[tuple[UUID, PageRequest], EventChangeConnection | None]
 

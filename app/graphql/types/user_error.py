@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 import strawberry
+from graphql import GraphQLObjectType, GraphQLSchema, get_named_type
 
 from app.domain.access.caller import Permission
 from app.domain.event_types.lifecycle import EventTypeState, TransitionProblem
@@ -16,7 +17,10 @@ from app.domain.rules.guards import Violation
 from app.domain.shared.problems import Problem, UserErrorCode, bad_user_input
 from app.graphql.shared import enums  # noqa: F401 (describes the enums before they are used)
 from app.graphql.shared.context import Info
+from app.graphql.shared.field_sources import get_python_type
+from app.graphql.shared.nodes import InvalidArgumentsError
 from app.graphql.types.loaders import get_loaders
+from app.store import tables
 
 if TYPE_CHECKING:
     from app.graphql.types.duplication_rule import DuplicationRule
@@ -73,7 +77,8 @@ class GuardViolation(UserError):  # noqa: N818 (a GraphQL type, not an exception
     async def rule(
         self, info: Info
     ) -> Annotated[GuardRule, strawberry.lazy("app.graphql.types.guard_rule")]:
-        guard_rule = await get_loaders(info).guard_rules.load(self.rule_id)
+        key = tables.GuardRule, self.rule_id
+        guard_rule: GuardRule | None = await get_loaders(info).rules.load(key)
         if guard_rule is None:
             raise bad_user_input(
                 "The guard rule was deleted during the request. Repeat the request."
@@ -109,7 +114,9 @@ class DuplicateError(UserError):
     ) -> Annotated[DuplicationRule, strawberry.lazy("app.graphql.types.duplication_rule")] | None:
         if self.rule_id is None:
             return None
-        return await get_loaders(info).duplication_rules.load(self.rule_id)
+        key = tables.DuplicationRule, self.rule_id
+        rule: DuplicationRule | None = await get_loaders(info).rules.load(key)
+        return rule
 
     @strawberry.field(
         description="Original event. Null if the caller lacks EVENT_READ or the event has since "
@@ -123,6 +130,29 @@ class DuplicateError(UserError):
         ):
             return None
         return await get_loaders(info).events.load(self.existing_id)
+
+
+def return_argument_problems(schema: GraphQLSchema) -> None:
+    """Makes mutations return the problems of an InvalidArgumentsError in `userErrors`."""
+    if schema.mutation_type is not None:
+        for field in schema.mutation_type.fields.values():
+            field.resolve = _catch_argument_problems(field.resolve, get_named_type(field.type))
+
+
+def _catch_argument_problems(
+    resolver: Callable[..., Any] | None, payload_type: GraphQLObjectType
+) -> Callable[..., Any]:
+    if resolver is None:
+        raise TypeError(f"a mutation without a resolver returns {payload_type}")
+    create_payload = get_python_type(payload_type)
+
+    async def resolve(parent: Any, info: Any, /, **arguments: Any) -> Any:
+        try:
+            return await resolver(parent, info, **arguments)
+        except InvalidArgumentsError as error:
+            return create_payload(user_errors=to_user_errors(error.problems))
+
+    return resolve
 
 
 def to_user_errors(problems: Sequence[Problem], *argument_path: str) -> list[UserError]:

@@ -135,16 +135,7 @@ def expression_compiles(expression: str, fields: TypeFields, command: CommandCon
 
 
 async def fetch_rule(database: Database, caller: Caller, rule_id: UUID) -> tables.GuardRule | None:
-    return (await fetch_rules(database, caller, [rule_id])).get(rule_id)
-
-
-async def fetch_rules(
-    database: Database, caller: Caller, ids: Sequence[UUID]
-) -> dict[UUID, tables.GuardRule]:
-    table = tables.GuardRule
-    async with database.read(caller.organization_id) as session:
-        rows = await session.scalars(select(table).where(col(table.id).in_(ids)))
-        return {row.id: row for row in rows}
+    return (await rules.fetch_rules(database, caller, tables.GuardRule, [rule_id])).get(rule_id)
 
 
 async def fetch_versions(

@@ -6,7 +6,7 @@ whole, and creates a version. An edit that changes nothing creates none.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -63,8 +63,7 @@ class DeletedEventType:
     event_type: tables.EventType | None = None
     fields: Sequence[tables.EventField] = ()
     rules: Sequence[tables.ConditionalRule] = ()
-    guard_rules: Sequence[tables.GuardRule] = ()
-    duplication_rules: Sequence[tables.DuplicationRule] = ()
+    scoped_rules: Mapping[tables.RuleTable, Sequence[tables.ScopedRule]] | None = None
     problems: tuple[Problem, ...] = ()
 
     @property
@@ -226,11 +225,13 @@ async def delete_event_type(
             )
             return DeletedEventType(problems=(Problem(UserErrorCode.IN_USE, message, ("id",)),))
         fields, rules = await _load_fields_and_rules(session, event_type_id)
-        guard_rules = await lock_rules_of_type(session, tables.GuardRule, event_type_id)
-        duplication_rules = await lock_rules_of_type(session, tables.DuplicationRule, event_type_id)
+        scoped_rules = {
+            table: await lock_rules_of_type(session, table, event_type_id)
+            for table in tables.RULE_TABLES
+        }
         await changes.append_entries(session, [_log_entry(command, row, "DELETED")])
         await session.delete(row)
-        return DeletedEventType(row, fields, rules, guard_rules, duplication_rules)
+        return DeletedEventType(row, fields, rules, scoped_rules)
 
 
 async def _lock_event_type(

@@ -12,7 +12,6 @@ from sqlmodel import col
 from app.domain.event_types.event_type_draft import EditResult, EventTypeDraft
 from app.domain.event_types.fields import FieldDefinition
 from app.domain.intake.intake import CommandContext
-from app.domain.rules.duplicates import fingerprint_fields
 from app.domain.rules.guards import GuardRuleState
 from app.domain.shared.problems import Problem, UserErrorCode
 from app.services.definitions.guards import expression_compiles, load_published_rules
@@ -45,13 +44,14 @@ async def find_broken_rules(
         and not expression_compiles(expression, after, command)
     ]
     field_names = {field.name for field in after}
-    duplication_messages = [
-        f"The duplication rule {rule.name!r} uses {', '.join(missing)}. "
+    rule_messages = [
+        f"The {table.noun()} {rule.name!r} uses {', '.join(missing)}. "
         "Change or delete the rule first."
-        for rule in await _fetch_duplication_rules(session, row.id)
-        if (missing := _missing_fields(fingerprint_fields(rule.fingerprint), field_names))
+        for table in tables.RULE_TABLES
+        for rule in await _fetch_rules(session, table, row.id)
+        if (missing := _missing_fields(rule.used_fields(), field_names))
     ]
-    messages = dict.fromkeys([*guard_messages, *duplication_messages])
+    messages = dict.fromkeys([*guard_messages, *rule_messages])
     path = edit_result.fallback_path or ("id",)
     return [Problem(UserErrorCode.IN_USE, message, path) for message in messages]
 
@@ -78,8 +78,8 @@ async def _fetch_expressions(session: AsyncSession, event_type_id: UUID) -> list
     ]
 
 
-async def _fetch_duplication_rules(
-    session: AsyncSession, event_type_id: UUID
-) -> list[tables.DuplicationRule]:
-    rule = tables.DuplicationRule
-    return list(await session.scalars(select(rule).where(col(rule.event_type_id) == event_type_id)))
+async def _fetch_rules(
+    session: AsyncSession, table: type[tables.ScopedRule], event_type_id: UUID
+) -> list[tables.ScopedRule]:
+    of_type = col(table.event_type_id) == event_type_id
+    return list(await session.scalars(select(table).where(of_type)))

@@ -17,13 +17,19 @@ from app.domain.access.caller import Caller
 from app.domain.event_types.event_type_draft import not_found
 from app.domain.intake.intake import CommandContext
 from app.domain.rules.duplicates import DuplicationRule, validate_duplication_rule
-from app.domain.shared.messages import null_message
-from app.domain.shared.problems import Problem, invalid_input
+from app.domain.shared.problems import Problem
 from app.services.definitions import rules
-from app.services.definitions.rules import RulePageRequest, RuleScope, lock_rule_scope
+from app.services.definitions.rules import RulePageRequest
+from app.services.rules import rule_commands
+from app.services.rules.rule_commands import (
+    RuleResult,
+    RuleScope,
+    append_log_entries,
+    change_rule,
+    validate_not_null,
+)
 from app.services.shared.listings import ListPage
 from app.store import tables
-from app.store.change_log import changes
 from app.store.engine.database import Database
 from app.store.engine.dialect import lock_definitions_exclusive
 from app.store.reading import pages
@@ -33,12 +39,10 @@ BY_CREATION = rules.creation_order(tables.DuplicationRule)
 
 
 @dataclass(frozen=True)
-class DuplicationRuleResult:
-    """The rule after a mutation (its last state if deleted), or the problems."""
+class DuplicationRuleResult(RuleResult[tables.DuplicationRule]):
+    """`match_count` is that of a deleted rule."""
 
-    rule: tables.DuplicationRule | None = None
-    problems: tuple[Problem, ...] = ()
-    match_count: int | None = None  # of a deleted rule
+    match_count: int | None = None
 
 
 async def create_rule(
@@ -47,74 +51,62 @@ async def create_rule(
     event_type_id: UUID | None,
     attributes: Mapping[str, Any],
     enabled: bool,
-) -> DuplicationRuleResult:
+) -> RuleResult[tables.DuplicationRule]:
     rule = DuplicationRule(uuid7(), event_type_id=event_type_id, **attributes)
-    async with database.write(command.actor.organization_id) as session:
-        scope = await lock_rule_scope(session, command, rule.event_type_id)
-        if isinstance(scope, Problem):
-            return DuplicationRuleResult(problems=(scope,))
-        table = tables.DuplicationRule
-        problems = [
-            *_validate_rule(rule, scope, command),
-            *await rules.validate_rule_limit(session, command, table, rule.event_type_id),
-        ]
-        if problems:
-            return DuplicationRuleResult(problems=tuple(problems))
-        row = table(
-            id=rule.id,
-            organization_id=command.actor.organization_id,
-            event_type_id=rule.event_type_id,
-            enabled=enabled,
-            created_at=command.now,
-            updated_at=command.now,
-            **_column_values(rule),
-        )
-        session.add(row)
-        await changes.append_entries(session, [_log_entry(command, row, "CREATED")])
-        return DuplicationRuleResult(row)
+    row = tables.DuplicationRule(
+        id=rule.id,
+        organization_id=command.actor.organization_id,
+        event_type_id=event_type_id,
+        enabled=enabled,
+        created_at=command.now,
+        updated_at=command.now,
+        **_column_values(rule),
+    )
+    return await rule_commands.create_rule(
+        database, command, row, lambda scope: _validate_rule(rule, scope, command)
+    )
 
 
 async def update_rule(
     database: Database, command: CommandContext, rule_id: UUID, attributes: Mapping[str, Any]
-) -> DuplicationRuleResult:
+) -> RuleResult[tables.DuplicationRule]:
     """Updates a rule. A changed fingerprint or window clears the stored fingerprints."""
-    null_problems = [
-        invalid_input(null_message(name), name) for name in attributes if attributes[name] is None
-    ]
-    if null_problems:
-        return DuplicationRuleResult(problems=tuple(null_problems))
-    async with database.write(command.actor.organization_id) as session:
-        locked = await rules.lock_rule(session, command, tables.DuplicationRule, rule_id)
-        if isinstance(locked, Problem):
-            return DuplicationRuleResult(problems=(locked,))
-        row, scope = locked
+    if null_problems := validate_not_null(attributes):
+        return RuleResult(problems=null_problems)
+
+    async def update(
+        session: AsyncSession, row: tables.DuplicationRule, scope: RuleScope
+    ) -> list[Problem]:
         before = row.to_domain()
         rule_attributes = {name: value for name, value in attributes.items() if name != "enabled"}
         after = replace(before, **rule_attributes)
         if problems := _validate_rule(after, scope, command):
-            return DuplicationRuleResult(problems=tuple(problems))
+            return problems
         if (after.fingerprint, after.window) != (before.fingerprint, before.window):
             await _clear_fingerprints(session, command, [row])
         for name, value in _column_values(after).items():
             setattr(row, name, value)
         row.enabled = attributes.get("enabled", row.enabled)
-        row.updated_at = command.now
-        await changes.append_entries(session, [_log_entry(command, row, "UPDATED")])
-        return DuplicationRuleResult(row)
+        return []
+
+    return await change_rule(database, command, tables.DuplicationRule, rule_id, "UPDATED", update)
 
 
 async def delete_rule(
     database: Database, command: CommandContext, rule_id: UUID
 ) -> DuplicationRuleResult:
-    async with database.write(command.actor.organization_id) as session:
-        locked = await rules.lock_rule(session, command, tables.DuplicationRule, rule_id)
-        if isinstance(locked, Problem):
-            return DuplicationRuleResult(problems=(locked,))
-        row, _ = locked
-        match_counts = await _load_match_counts(session, [rule_id])
-        await changes.append_entries(session, [_log_entry(command, row, "DELETED")])
+    match_counts: dict[UUID, int] = {}
+
+    async def delete(
+        session: AsyncSession, row: tables.DuplicationRule, _scope: RuleScope
+    ) -> list[Problem]:
+        match_counts.update(await _load_match_counts(session, [rule_id]))
         await session.delete(row)
-        return DuplicationRuleResult(row, match_count=match_counts.get(rule_id, 0))
+        return []
+
+    table = tables.DuplicationRule
+    result = await change_rule(database, command, table, rule_id, "DELETED", delete)
+    return DuplicationRuleResult(result.rule, result.problems, match_counts.get(rule_id, 0))
 
 
 @dataclass(frozen=True)
@@ -139,17 +131,8 @@ async def reset_rules(
         if not rows:
             return ResetResult()
         cleared_count = await _clear_fingerprints(session, command, rows)
-        await changes.append_entries(session, [_log_entry(command, row, "RESET") for row in rows])
+        await append_log_entries(session, command, rows, "RESET")
         return ResetResult(cleared_count)
-
-
-async def fetch_rules(
-    database: Database, caller: Caller, ids: Sequence[UUID]
-) -> dict[UUID, tables.DuplicationRule]:
-    table = tables.DuplicationRule
-    async with database.read(caller.organization_id) as session:
-        rows = await session.scalars(select(table).where(col(table.id).in_(ids)))
-        return {row.id: row for row in rows}
 
 
 async def fetch_match_counts(
@@ -232,14 +215,3 @@ def _column_values(rule: DuplicationRule) -> dict[str, Any]:
         "action": rule.action,
         "escalate": rule.escalate,
     }
-
-
-def _log_entry(command: CommandContext, row: tables.DuplicationRule, kind: str) -> changes.NewEntry:
-    changed_values = {
-        "name": row.name,
-        "fingerprint": row.fingerprint,
-        "action": row.action.value,
-        "escalate": row.escalate,
-        "enabled": row.enabled,
-    }
-    return rules.build_log_entry(command, changes.DUPLICATION_RULE, row, kind, **changed_values)

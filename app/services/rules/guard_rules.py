@@ -7,7 +7,7 @@ the response to a publication on, every process enforces the new version.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -17,25 +17,22 @@ from uuid_utils.compat import uuid7
 from app.domain.intake.intake import CommandContext
 from app.domain.rules.expressions import Expression, compile_expression
 from app.domain.rules.guards import GuardRuleState
-from app.domain.shared.messages import format_count, null_message
-from app.domain.shared.problems import Problem, UserErrorCode, invalid_input
+from app.domain.shared.messages import format_count
+from app.domain.shared.problems import Problem, UserErrorCode
 from app.domain.shared.values import validate_name
-from app.services.definitions import rules
 from app.services.definitions.guards import load_published_rules, load_versions
-from app.services.definitions.rules import RuleScope, lock_rule_scope
+from app.services.rules import rule_commands
+from app.services.rules.rule_commands import (
+    RuleResult,
+    RuleScope,
+    change_rule,
+    validate_not_null,
+)
 from app.store import tables
-from app.store.change_log import changes
 from app.store.engine.database import Database
 
+GuardRuleResult = RuleResult[tables.GuardRule]
 _VERSIONED_ATTRIBUTES = ("expression", "message", "enforcement")
-
-
-@dataclass(frozen=True)
-class GuardRuleResult:
-    """The rule after a mutation, or the problems."""
-
-    rule: tables.GuardRule | None = None
-    problems: tuple[Problem, ...] = ()
 
 
 async def create_rule(
@@ -44,85 +41,61 @@ async def create_rule(
     event_type_id: UUID | None,
     attributes: Mapping[str, Any],
 ) -> GuardRuleResult:
-    async with database.write(command.actor.organization_id) as session:
-        scope = await lock_rule_scope(session, command, event_type_id)
-        if isinstance(scope, Problem):
-            return GuardRuleResult(problems=(scope,))
-        table = tables.GuardRule
-        problems = [
-            *_validate_attributes(attributes, scope, command),
-            *await rules.validate_rule_limit(session, command, table, event_type_id),
-        ]
-        if problems:
-            return GuardRuleResult(problems=tuple(problems))
-        row = table(
-            id=uuid7(),
-            organization_id=command.actor.organization_id,
-            event_type_id=event_type_id,
-            state=GuardRuleState.DRAFT,
-            created_at=command.now,
-            updated_at=command.now,
-            **attributes,
-        )
-        session.add(row)
-        await changes.append_entries(session, [_log_entry(command, row, "CREATED")])
-        return GuardRuleResult(row)
+    row = tables.GuardRule(
+        id=uuid7(),
+        organization_id=command.actor.organization_id,
+        event_type_id=event_type_id,
+        state=GuardRuleState.DRAFT,
+        created_at=command.now,
+        updated_at=command.now,
+        **attributes,
+    )
+    return await rule_commands.create_rule(
+        database, command, row, lambda scope: _validate_attributes(attributes, scope, command)
+    )
 
 
 async def update_draft(
     database: Database, command: CommandContext, rule_id: UUID, attributes: Mapping[str, Any]
 ) -> GuardRuleResult:
     """Edits the draft. The published version is still enforced."""
-    null_problems = [
-        invalid_input(null_message(name), name) for name in attributes if attributes[name] is None
-    ]
-    if null_problems:
-        return GuardRuleResult(problems=tuple(null_problems))
-    async with database.write(command.actor.organization_id) as session:
-        locked = await rules.lock_rule(session, command, tables.GuardRule, rule_id)
-        if isinstance(locked, Problem):
-            return GuardRuleResult(problems=(locked,))
-        row, scope = locked
-        if problems := _validate_attributes(attributes, scope, command):
-            return GuardRuleResult(problems=tuple(problems))
-        for name, value in attributes.items():
-            setattr(row, name, value)
-        row.updated_at = command.now
-        await changes.append_entries(session, [_log_entry(command, row, "UPDATED")])
-        return GuardRuleResult(row)
+    if null_problems := validate_not_null(attributes):
+        return GuardRuleResult(problems=null_problems)
+
+    async def update(
+        _session: AsyncSession, row: tables.GuardRule, scope: RuleScope
+    ) -> list[Problem]:
+        problems = _validate_attributes(attributes, scope, command)
+        if not problems:
+            for name, value in attributes.items():
+                setattr(row, name, value)
+        return problems
+
+    return await change_rule(database, command, tables.GuardRule, rule_id, "UPDATED", update)
 
 
 async def publish_rule(
     database: Database, command: CommandContext, rule_id: UUID, version: int | None
 ) -> GuardRuleResult:
     """Publishes the draft as a new version, or an earlier version again."""
-    async with database.write(command.actor.organization_id) as session:
-        locked = await rules.lock_rule(session, command, tables.GuardRule, rule_id)
-        if isinstance(locked, Problem):
-            return GuardRuleResult(problems=(locked,))
-        row, scope = locked
+
+    async def publish(
+        session: AsyncSession, row: tables.GuardRule, scope: RuleScope
+    ) -> list[Problem]:
         versions = {
             each.number: each for each in (await load_versions(session, [rule_id]))[rule_id]
         }
         if version is not None and version not in versions:
             message = f"The guard rule {row.name!r} has no version {version}."
-            return GuardRuleResult(
-                problems=(Problem(UserErrorCode.NOT_FOUND, message, ("version",)),)
-            )
+            return [Problem(UserErrorCode.NOT_FOUND, message, ("version",))]
         content = _content(row if version is None else versions[version])
         problems = _validate_publication(row, content, versions, scope, command)
         if problems := problems or await _validate_total_cost(
             session, row, content, scope, command
         ):
             argument = "id" if version is None else "version"
-            return GuardRuleResult(
-                problems=tuple(replace(each, path=(argument,)) for each in problems)
-            )
-        row.state, row.published, row.updated_at = (
-            GuardRuleState.PUBLISHED,
-            max(versions, default=0) + 1,
-            command.now,
-        )
+            return [replace(each, path=(argument,)) for each in problems]
+        row.state, row.published = GuardRuleState.PUBLISHED, max(versions, default=0) + 1
         session.add(
             tables.GuardRuleVersion(
                 organization_id=row.organization_id,
@@ -133,23 +106,25 @@ async def publish_rule(
                 **content,
             )
         )
-        await changes.append_entries(session, [_log_entry(command, row, "PUBLISHED")])
-        return GuardRuleResult(row)
+        return []
+
+    return await change_rule(database, command, tables.GuardRule, rule_id, "PUBLISHED", publish)
 
 
 async def retire_rule(
     database: Database, command: CommandContext, rule_id: UUID
 ) -> GuardRuleResult:
     """Stops enforcing the rule. Its versions stay readable. Retiring again changes nothing."""
-    async with database.write(command.actor.organization_id) as session:
-        locked = await rules.lock_rule(session, command, tables.GuardRule, rule_id)
-        if isinstance(locked, Problem):
-            return GuardRuleResult(problems=(locked,))
-        row, _ = locked
-        if row.state is not GuardRuleState.RETIRED:
-            row.state, row.updated_at = GuardRuleState.RETIRED, command.now
-            await changes.append_entries(session, [_log_entry(command, row, "RETIRED")])
-        return GuardRuleResult(row)
+
+    async def retire(
+        _session: AsyncSession, row: tables.GuardRule, _scope: RuleScope
+    ) -> list[Problem] | None:
+        if row.state is GuardRuleState.RETIRED:
+            return None
+        row.state = GuardRuleState.RETIRED
+        return []
+
+    return await change_rule(database, command, tables.GuardRule, rule_id, "RETIRED", retire)
 
 
 def _validate_attributes(
@@ -215,8 +190,3 @@ async def _validate_total_cost(
 
 def _content(source: tables.GuardRule | tables.GuardRuleVersion) -> dict[str, Any]:
     return {name: getattr(source, name) for name in _VERSIONED_ATTRIBUTES}
-
-
-def _log_entry(command: CommandContext, row: tables.GuardRule, kind: str) -> changes.NewEntry:
-    changed_values = {"name": row.name, "state": row.state.value, "published": row.published}
-    return rules.build_log_entry(command, changes.GUARD_RULE, row, kind, **changed_values)

@@ -29,12 +29,12 @@ from app.store.writing.bulk import TableRows, insert_log_entries
 
 EVENT = "event"
 EVENT_TYPE = "event_type"
-GUARD_RULE = "guard_rule"
-DUPLICATION_RULE = "duplication_rule"
 ORGANIZATION = "organization"
 API_KEY = "api_key"
 # Reports are validated with these; `Organization.definitions` counts their changes.
-DEFINITION_SUBJECTS = frozenset({EVENT_TYPE, GUARD_RULE, DUPLICATION_RULE})
+DEFINITION_SUBJECTS = frozenset(
+    {EVENT_TYPE, *(str(table.__tablename__) for table in tables.RULE_TABLES)}
+)
 # Key in the `changes` of an entry DUPLICATED: the report that was counted.
 REPORT = "report"
 _MAX_SEQUENCE = 2**63 - 1

@@ -31,7 +31,7 @@ from app.domain.shared.limits import DatabaseLimits
 from app.store.engine import dialect, row_reader
 from app.store.engine.batch_queue import BatchQueue
 from app.store.engine.log_horizon import LogHorizon, register_log_writer
-from app.store.tables import OrganizationOwned
+from app.store.tables import OrganizationOwned, owned_tables
 from app.store.tables.columns import DriverCodec
 
 DEFAULT_LIMITS = DatabaseLimits()
@@ -94,7 +94,7 @@ def _organization_criteria(organization_id: UUID, hidden: bool) -> tuple[LoaderC
 
     return tuple(
         with_loader_criteria(table, build_condition(table), include_aliases=True)
-        for table in OrganizationOwned.__subclasses__()
+        for table in owned_tables()
     )
 
 
@@ -103,7 +103,7 @@ _SCOPE_CRITERIA = tuple(
     with_loader_criteria(
         table, lambda row_class: row_class.organization_id == _ORGANIZATION_ID, include_aliases=True
     )
-    for table in OrganizationOwned.__subclasses__()
+    for table in owned_tables()
 )
 
 

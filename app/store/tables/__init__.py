@@ -3,18 +3,28 @@
 from app.store.tables.event_types import ConditionalRule, EventField, EventType, EventTypeVersion
 from app.store.tables.events import Event, EventTag, EventValue, EventWords, Receipt
 from app.store.tables.log import Change, Log
-from app.store.tables.organizations import METADATA, ApiKey, Organization, OrganizationOwned
+from app.store.tables.organizations import (
+    METADATA,
+    ApiKey,
+    Organization,
+    OrganizationOwned,
+    owned_tables,
+)
 from app.store.tables.rules import (
+    RULE_TABLES,
     Correlation,
     DuplicationRule,
     Fingerprint,
     First,
     GuardRule,
     GuardRuleVersion,
+    RuleTable,
+    ScopedRule,
 )
 
 __all__ = [
     "METADATA",
+    "RULE_TABLES",
     "ApiKey",
     "Change",
     "ConditionalRule",
@@ -35,4 +45,7 @@ __all__ = [
     "Organization",
     "OrganizationOwned",
     "Receipt",
+    "RuleTable",
+    "ScopedRule",
+    "owned_tables",
 ]

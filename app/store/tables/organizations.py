@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -44,6 +45,16 @@ class OrganizationOwned(SQLModel):
     """A row of one organization. `Database` hides it from other organizations."""
 
     organization_id: UUID = Field(foreign_key="organization.id")
+
+
+def owned_tables(
+    base: type[OrganizationOwned] = OrganizationOwned,
+) -> Iterator[type[OrganizationOwned]]:
+    """Yields every table whose rows belong to an organization."""
+    for subclass in base.__subclasses__():
+        if hasattr(subclass, "__table__"):
+            yield subclass
+        yield from owned_tables(subclass)
 
 
 class ApiKey(OrganizationOwned, table=True):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, Index, true
@@ -15,7 +17,31 @@ from app.store.tables.columns import JSONValue, LogNumber, UTCDateTime
 from app.store.tables.organizations import OrganizationOwned, enum_column
 
 
-class GuardRule(OrganizationOwned, table=True):
+class ScopedRule(OrganizationOwned):
+    """A rule of any kind, for the events of one event type or, without one, of all."""
+
+    id: UUID = Field(primary_key=True)
+    event_type_id: UUID | None = Field(
+        default=None, foreign_key="event_type.id", ondelete="CASCADE"
+    )
+    name: str
+    created_at: datetime = Field(sa_type=UTCDateTime)
+    updated_at: datetime = Field(sa_type=UTCDateTime)
+
+    @classmethod
+    def noun(cls) -> str:
+        return str(cls.__tablename__).replace("_", " ")
+
+    def values_in_log(self) -> dict[str, Any]:
+        """Returns the values that an entry of the change log about the rule contains."""
+        return {"name": self.name}
+
+    def used_fields(self) -> Iterable[str]:
+        """Returns the names of the event type's fields without which the rule is invalid."""
+        return ()
+
+
+class GuardRule(ScopedRule, table=True):
     """`expression`, `message` and `enforcement` are the draft's; versions keep what was published.
 
     `published`: the number of the version in effect or, once RETIRED, that was the last.
@@ -24,18 +50,14 @@ class GuardRule(OrganizationOwned, table=True):
     __tablename__ = "guard_rule"
     __table_args__ = (Index(None, "organization_id", "event_type_id"),)
 
-    id: UUID = Field(primary_key=True)
-    event_type_id: UUID | None = Field(
-        default=None, foreign_key="event_type.id", ondelete="CASCADE"
-    )
-    name: str
     state: GuardRuleState = Field(sa_type=enum_column(GuardRuleState))
     expression: str
     message: str
     enforcement: GuardEnforcement = Field(sa_type=enum_column(GuardEnforcement))
     published: int | None = None
-    created_at: datetime = Field(sa_type=UTCDateTime)
-    updated_at: datetime = Field(sa_type=UTCDateTime)
+
+    def values_in_log(self) -> dict[str, Any]:
+        return {"name": self.name, "state": self.state.value, "published": self.published}
 
 
 class GuardRuleVersion(OrganizationOwned, table=True):
@@ -52,23 +74,28 @@ class GuardRuleVersion(OrganizationOwned, table=True):
     published_by: str
 
 
-class DuplicationRule(OrganizationOwned, table=True):
+class DuplicationRule(ScopedRule, table=True):
     __tablename__ = "duplication_rule"
     __table_args__ = (Index(None, "organization_id", "event_type_id"),)
 
-    id: UUID = Field(primary_key=True)
-    event_type_id: UUID | None = Field(
-        default=None, foreign_key="event_type.id", ondelete="CASCADE"
-    )
-    name: str
     fingerprint: list[str] = Field(sa_type=JSONValue)
     window_us: int = Field(sa_type=BigInteger)
     action: DuplicateAction = Field(sa_type=enum_column(DuplicateAction))
     escalate: bool = Field(default=True, sa_column_kwargs={"server_default": true()})
     enabled: bool = True
     reset_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
-    created_at: datetime = Field(sa_type=UTCDateTime)
-    updated_at: datetime = Field(sa_type=UTCDateTime)
+
+    def values_in_log(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "fingerprint": self.fingerprint,
+            "action": self.action.value,
+            "escalate": self.escalate,
+            "enabled": self.enabled,
+        }
+
+    def used_fields(self) -> Iterable[str]:
+        return duplicates.fingerprint_fields(self.fingerprint)
 
     def to_domain(self) -> duplicates.DuplicationRule:
         return duplicates.DuplicationRule(
@@ -80,6 +107,10 @@ class DuplicationRule(OrganizationOwned, table=True):
             self.event_type_id,
             self.escalate,
         )
+
+
+RuleTable = type[ScopedRule]
+RULE_TABLES: tuple[RuleTable, ...] = (GuardRule, DuplicationRule)
 
 
 class Fingerprint(OrganizationOwned, table=True):
