@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from graphql import (
     GraphQLField,
     GraphQLInterfaceType,
     GraphQLObjectType,
     get_named_type,
     get_nullable_type,
+    is_leaf_type,
     is_list_type,
 )
 
 from app.domain.shared.limits import Limits
-from app.graphql.execution.field_costs import COSTS, FREE_LISTS
+from app.graphql.execution import field_costs
+from app.graphql.execution.field_costs import COSTS, FREE_LISTS, find_field_cost
 from app.graphql.schema import build_schema
 
 SCHEMA = build_schema()._schema
@@ -28,16 +31,11 @@ def iterate_fields() -> Iterator[tuple[str, str, GraphQLField]]:
                 yield name, field_name, field
 
 
-def is_free(coordinate: str) -> bool:
-    name = coordinate.split(".")[1]
-    return any({coordinate, f"*.{name}"} & each for each in FREE_LISTS.values())
-
-
 def test_each_list_has_a_cost_or_a_reason_to_have_none() -> None:
     # The rows of a connection are charged by each field that returns it.
     shown: dict[str, list[set[str]]] = {}
     for parent, name, field in iterate_fields():
-        cost = COSTS.get(f"{parent}.{name}")
+        cost = find_field_cost(SCHEMA.type_map[parent], name, field)
         of = get_named_type(field.type).name
         shown.setdefault(of, []).append(set(cost.row_fields) if cost else set())
 
@@ -45,16 +43,27 @@ def test_each_list_has_a_cost_or_a_reason_to_have_none() -> None:
         f"{parent}.{name}"
         for parent, name, field in iterate_fields()
         if is_list_type(get_nullable_type(field.type))
-        and f"{parent}.{name}" not in COSTS
-        and not is_free(f"{parent}.{name}")
+        and not is_leaf_type(get_named_type(field.type))  # values of a row that is charged
+        and find_field_cost(SCHEMA.type_map[parent], name, field) is None
+        and name not in FREE_LISTS
         and not (shown.get(parent) and all(name in each for each in shown[parent]))
     ]
 
     assert without_cost == []
 
 
-def test_no_list_has_a_cost_and_a_reason() -> None:
-    assert [coordinate for coordinate in COSTS if is_free(coordinate)] == []
+def test_no_entry_repeats_the_default_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+    costs = dict(COSTS)
+    monkeypatch.setattr(field_costs, "COSTS", {})
+
+    repeated = [
+        f"{parent}.{name}"
+        for parent, name, field in iterate_fields()
+        if (cost := costs.get(f"{parent}.{name}")) is not None
+        and cost == find_field_cost(SCHEMA.type_map[parent], name, field)
+    ]
+
+    assert repeated == []
 
 
 def test_the_table_of_costs_names_existing_fields_and_limits() -> None:
@@ -74,5 +83,3 @@ def test_the_table_of_costs_names_existing_fields_and_limits() -> None:
             field.args[name].default_value for name in cost.size_arguments if name in field.args
         ]
         assert all(each in (cost.default_rows, None) or not isinstance(each, int) for each in usual)
-    listed = {each for reasons in FREE_LISTS.values() for each in reasons if each[0] != "*"}
-    assert listed <= fields.keys()

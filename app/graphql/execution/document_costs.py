@@ -30,7 +30,7 @@ from graphql import (
 )
 
 from app.domain.shared.limits import Limits
-from app.graphql.execution.field_costs import COSTS, ONE_ROW, FieldCost
+from app.graphql.execution.field_costs import ONE_ROW, FieldCost, find_field_cost
 
 Variables = Mapping[str, Any]
 CountRows = Callable[[Variables], int]
@@ -113,7 +113,9 @@ class _CostBuilder:
                     )
                 )
                 continue
-            field_cost = COSTS.get(f"{collected.parent.name}.{name}", ONE_ROW if is_root else None)
+            field_cost = find_field_cost(collected.parent, name, field)
+            if field_cost is None and is_root:
+                field_cost = ONE_ROW
             terms += self._build_field_terms(field_cost, field, collected)
         return tuple(terms)
 

@@ -1,12 +1,22 @@
 """Cost of each field, in points.
 
-A row that is read and returned costs 1 point. A field that is not in the table costs nothing, but
-a root field costs 1 point. The selection below a list is charged once for each row of the list.
+A row that is read and returned costs 1 point. A field that returns no rows and is not in the table
+costs nothing, but a root field costs 1 point. The selection below a list is charged once for each
+row of the list.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from graphql import (
+    GraphQLField,
+    GraphQLNamedType,
+    GraphQLObjectType,
+    get_named_type,
+    get_nullable_type,
+    is_list_type,
+)
 
 
 @dataclass(frozen=True)
@@ -32,18 +42,12 @@ class FieldCost:
     multiplier_argument: str | None = None
 
 
-ONE_ROW = FieldCost()
+ONE_ROW, FEW_ROWS = FieldCost(), FieldCost(2)
 PAGE = FieldCost(20, ("first", "last"), "page_size", row_fields=("edges", "nodes"))
 # The complete introspection returns a few thousand objects, all of them in memory.
 INTROSPECTION = FieldCost(row_cost=500)
 
 COSTS: dict[str, FieldCost] = {
-    "Query.events": PAGE,
-    "Query.eventChanges": PAGE,
-    "Query.notifications": PAGE,
-    "Query.eventTypes": PAGE,
-    "Query.guardRules": PAGE,
-    "Query.duplicationRules": PAGE,
     "Query.cloudEvents": FieldCost(
         20, ("pageSize",), "cloud_events_page_size", row_fields=("events",)
     ),
@@ -54,7 +58,6 @@ COSTS: dict[str, FieldCost] = {
     ),
     "Query.__schema": INTROSPECTION,
     "Query.__type": FieldCost(row_cost=20),
-    "Event.history": PAGE,
     # Each step of the traversal reads a page, whatever is selected.
     "Event.correlations": FieldCost(
         20,
@@ -64,30 +67,17 @@ COSTS: dict[str, FieldCost] = {
         charges_rows_once=True,
         multiplier_argument="depth",
     ),
-    "Event.duplicateOf": ONE_ROW,
-    "Event.eventType": ONE_ROW,
     "Event.fieldValues": FieldCost(5),  # the usual number of fields of a type, here and below
     "EventChange.event": ONE_ROW,
     "EventCheck.duplicateOf": ONE_ROW,
     "FieldValue.field": ONE_ROW,
-    "Entity.events": PAGE,
-    "EventType.events": PAGE,
     "EventType.fields": FieldCost(5),
     "EventType.conditionalRules": FieldCost(3),
-    "EventType.guardRules": FieldCost(2),
-    "EventType.duplicationRules": FieldCost(2),
     "EventType.jsonSchema": ONE_ROW,
-    "EventField.eventType": ONE_ROW,
-    "ConditionalRule.eventType": ONE_ROW,
-    "ConditionalRule.targets": FieldCost(2),
-    "GuardRule.eventType": ONE_ROW,
     "GuardRule.versions": FieldCost(5),
     "GuardViolation.rule": ONE_ROW,
-    "DuplicationRule.eventType": ONE_ROW,
     "DuplicateError.rule": ONE_ROW,
     "DuplicateError.existing": ONE_ROW,
-    "Organization.events": PAGE,
-    "Organization.containerEvents": PAGE,
     "Organization.apiKeys": FieldCost(20),
     "Viewer.organization": ONE_ROW,
     "Viewer.organizations": FieldCost(10),
@@ -107,18 +97,27 @@ COSTS: dict[str, FieldCost] = {
     "AcknowledgeEventsPayload.events": FieldCost(100),
 }
 
-# Lists that cost nothing, by reason.
-FREE_LISTS: dict[str, set[str]] = {
-    "values of a row that is already charged": {
-        "ApiKey.permissions",
-        "DuplicationRule.fingerprint",
-        "Event.tags",
-        "EventCheck.requiredFields",
-        "EventCheck.visibleFields",
-        "EventField.options",
-        "EventType.transitions",
-        "TransitionError.allowed",
-        "Viewer.permissions",
-    },
-    "errors of an input that is already charged": {"*.path", "*.userErrors", "*.warnings"},
-}
+# Lists of objects that cost nothing: errors of an input that is already charged.
+FREE_LISTS = frozenset({"userErrors", "warnings"})
+
+
+def find_field_cost(parent: GraphQLNamedType, name: str, field: GraphQLField) -> FieldCost | None:
+    """Returns the cost of a field, or None.
+
+    Without an entry in the table, a connection costs its page, and the objects of other rows that
+    belong to a row cost a point each.
+    """
+    if (cost := COSTS.get(f"{parent.name}.{name}")) is not None:
+        return cost
+    if "first" in field.args:
+        return PAGE
+    if not _is_node(parent) or not _is_node(get_named_type(field.type)):
+        return None
+    return FEW_ROWS if is_list_type(get_nullable_type(field.type)) else ONE_ROW
+
+
+def _is_node(type_: GraphQLNamedType) -> bool:
+    """Whether the objects of a type are rows with an ID of their own."""
+    return isinstance(type_, GraphQLObjectType) and any(
+        interface.name == "Node" for interface in type_.interfaces
+    )
