@@ -10,26 +10,13 @@ from app.store.tables.organizations import (
     OrganizationOwned,
     owned_tables,
 )
-from app.store.tables.rules import (
-    RULE_TABLES,
-    Correlation,
-    DuplicationRule,
-    Fingerprint,
-    First,
-    GuardRule,
-    GuardRuleVersion,
-    RuleTable,
-    ScopedRule,
-)
+from app.store.tables.rules import *  # noqa: F403 (so that a rule is added in one module)
 
 __all__ = [
     "METADATA",
-    "RULE_TABLES",
     "ApiKey",
     "Change",
     "ConditionalRule",
-    "Correlation",
-    "DuplicationRule",
     "Event",
     "EventField",
     "EventTag",
@@ -37,15 +24,9 @@ __all__ = [
     "EventTypeVersion",
     "EventValue",
     "EventWords",
-    "Fingerprint",
-    "First",
-    "GuardRule",
-    "GuardRuleVersion",
     "Log",
     "Organization",
     "OrganizationOwned",
     "Receipt",
-    "RuleTable",
-    "ScopedRule",
     "owned_tables",
 ]

@@ -16,6 +16,18 @@ from app.domain.rules.guards import GuardEnforcement, GuardRuleState
 from app.store.tables.columns import JSONValue, LogNumber, UTCDateTime
 from app.store.tables.organizations import OrganizationOwned, enum_column
 
+__all__ = [
+    "RULE_TABLES",
+    "Correlation",
+    "DuplicationRule",
+    "Fingerprint",
+    "First",
+    "GuardRule",
+    "GuardRuleVersion",
+    "RuleTable",
+    "ScopedRule",
+]
+
 
 class ScopedRule(OrganizationOwned):
     """A rule of any kind, for the events of one event type or, without one, of all."""
