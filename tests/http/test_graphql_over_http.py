@@ -190,13 +190,18 @@ async def test_get_runs_queries_but_no_mutations(client: Client) -> None:
     mutation = 'mutation { logEvent(input: {summary: "by GET"}) { event { id } } }'
 
     response = await client.http.get("/graphql", params={"query": query, "variables": variables})
-    changed = await client.http.get("/graphql", params={"query": mutation})
+    changed = [
+        await client.http.get("/graphql", params={"query": mutation}, headers={"accept": accept})
+        for accept in (JSON, "text/event-stream")
+    ]
     twice = await client.http.get("/graphql?query={a}&query={b}")
     broken = await client.http.get("/graphql", params={"query": query, "variables": "{"})
     nothing = await client.http.get("/graphql", headers={"accept": JSON})
 
     assert response.json()["data"] == {"entity": {"type": "Well"}}
-    assert (changed.status_code, changed.headers["allow"]) == (405, "POST")
+    for each in changed:
+        assert (each.status_code, each.headers["allow"]) == (405, "POST")
+        assert each.json()["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
     assert (twice.status_code, broken.status_code, nothing.status_code) == (400, 400, 400)
     assert "the query parameter query occurs more than once" in twice.text.lower()
     assert "variables is not valid JSON" in broken.json()["errors"][0]["message"]

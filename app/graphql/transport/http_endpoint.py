@@ -70,7 +70,10 @@ def create_http_endpoint(
         operation = await _parse_request(request, headers, max_body_bytes)
         if isinstance(operation, RequestRejection):
             return _create_rejection_response(operation, media_type)
-        if media_type == EVENTS:
+        document = schema.documents.get_document(operation.query)
+        name, variables = operation.operation_name, operation.variables
+        is_mutation_by_get = request.method != "POST" and document.is_mutation(name)
+        if media_type == EVENTS and not is_mutation_by_get:  # rejected below
             slot = connection_slots.acquire(context.caller.identity)
             credential_lifetime = context.credential_lifetime()
             stream = EventStream(
@@ -81,8 +84,6 @@ def create_http_endpoint(
             )
             events = stream.stream_events(request.app.state.listeners)
             return StreamingResponse(events, headers=_STREAM_HEADERS, media_type=EVENTS)
-        document = schema.documents.get_document(operation.query)
-        name, variables = operation.operation_name, operation.variables
         try:
             payload = await query_executor.execute_query(context, document, name, variables)
             if payload is None and request.method == "POST":
