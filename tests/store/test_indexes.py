@@ -464,7 +464,7 @@ async def test_a_batch_of_a_bulk_change_reads_its_events_by_id(
     conditions = event_conditions.build_conditions(filter, organization_id)
     async with world.database.read(organization_id) as session:
         selection = await bulk_changes.select_events(session, conditions, Limits())
-    # PostgreSQL uses statistics of the table, and reads 500 of 20,000 events in another way.
+    # PostgreSQL uses statistics of the table, and reads 500 of 20,000 events in a different way.
     size = bulk_changes.BATCH_SIZE if world.dialect_name == SQLITE else 20
     ids = selection.ids[:size]
 
