@@ -57,6 +57,10 @@ class FaultFigures:
         if value:
             self.broken.append(f"{self._about}: {name}: {value}")
 
+    def record_logged_errors(self, errors: Sequence[str]) -> None:
+        self.record_expected_zero("errors in the servers' logs", len(errors))
+        self.broken.extend(errors)
+
 
 class FaultClient:
     """Queries a server as the administrator."""

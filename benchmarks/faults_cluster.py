@@ -74,12 +74,12 @@ class FaultCluster(ExitStack):
         }
         return self._start_child(SUBSCRIBERS, instructions)
 
-    def count_logged_errors(self) -> int:
-        """Counts logged errors. Warnings, such as that the database is unavailable, do not
-        count.
+    def read_logged_errors(self) -> list[str]:
+        """Returns the logged errors. Warnings, such as that the database is unavailable, are not
+        among them.
         """
         self._logs.seek(0)
-        return sum('"level": "error"' in line or "Traceback" in line for line in self._logs)
+        return [line for line in self._logs if '"level": "error"' in line or "Traceback" in line]
 
     def _start_child(self, module: str, instructions: dict[str, Any]) -> ChildProcess:
         child = ChildProcess(module, instructions)

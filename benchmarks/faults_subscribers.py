@@ -76,11 +76,12 @@ class Subscriber:
                 self._over = True
 
     def cut_connection(self) -> bool:
-        """Cuts the socket. Returns whether there was one."""
+        """Cuts the socket. Returns whether there was one that had not been cut."""
+        connection, self._open = self._open, None
+        if connection is None:
+            return False
         try:
-            if self._open is None:
-                return False
-            self._open.cut()
+            connection.cut()
         except OSError:
             return False
         return True

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import threading
+import types
+from collections.abc import Coroutine, Generator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +134,61 @@ async def test_a_writer_s_commit_survives_a_power_cut(database: Database) -> Non
         query, expected = durable[session.get_bind().dialect.name]
 
         assert (await session.execute(text(query))).scalar_one() == expected
+
+
+@pytest.mark.parametrize("writes", [False, True], ids=["read", "write"])
+async def test_a_session_cancelled_at_any_point_leaves_no_failed_connection(
+    database: Database, writes: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The client of a subscription may be lost while the subscription reads where it starts."""
+
+    async def use_session() -> None:
+        open_session = database.write if writes else database.read
+        async with open_session(ALL_ORGANIZATIONS) as session:
+            await session.execute(select(tables.Organization))
+            if writes:
+                await session.execute(update(tables.Organization).values(created_at=NOON))
+
+    cancellations = 0
+    await use_session()
+    while await is_cancelled_at(use_session(), cancellations + 1):
+        cancellations += 1
+        await use_session()  # so that the pool has an open connection
+
+    assert cancellations >= 3
+    assert [each.message for each in caplog.records if each.levelname == "ERROR"] == []
+    assert database.connections_in_use == 0
+
+
+async def is_cancelled_at(work: Coroutine[Any, Any, None], suspension: int) -> bool:
+    """Cancels the task when its work is suspended for this time (1: the first)."""
+
+    @types.coroutine
+    def run_until_suspension() -> Generator[Any, None, None]:
+        resume = partial(work.send, None)
+        for count in itertools.count(1):
+            try:
+                waits_for = resume()
+            except StopIteration:
+                return
+            if count == suspension:
+                running = asyncio.current_task()
+                assert running is not None
+                running.cancel()
+            try:
+                yield waits_for
+                resume = partial(work.send, None)
+            except BaseException as error:
+                resume = partial(work.throw, error)
+
+    async def run() -> None:
+        await run_until_suspension()
+
+    try:
+        await asyncio.wait_for(asyncio.create_task(run()), TIMEOUT_SECONDS)
+    except asyncio.CancelledError:
+        return True
+    return False
 
 
 async def test_twenty_concurrent_equal_reports_are_one_event(database_url: str) -> None:

@@ -6,6 +6,7 @@ ALL_ORGANIZATIONS. Only `write()` commits.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
@@ -180,7 +181,7 @@ class Database:
     @asynccontextmanager
     async def read(self, scope: OrganizationScope) -> AsyncIterator[AsyncSession]:
         """A session on one snapshot of the database. Keep it short, and never wait inside it."""
-        async with self._session(self._reader, scope) as session, session.begin():
+        async with self._session(self._reader, scope) as session:
             yield session
 
     @asynccontextmanager
@@ -192,12 +193,13 @@ class Database:
         `writes_log`: whether it may append to the change log. If not, subscribers do not wait for
         it, however long it takes.
         """
-        async with self._session(self._writer, scope, writes_log) as session, session.begin():
+        async with self._session(self._writer, scope, writes_log) as session:
             if writes_log:
                 await register_log_writer(session)
             yield session
             if (tracker := _COMMIT_TRACKER.get()) is not None:
                 tracker.started = True
+            await _complete(session.commit())
         if writes_log:
             self.wake.notify()
 
@@ -230,6 +232,18 @@ class Database:
                 "writes_log": writes_log,
             },
         )
+
+
+async def _complete(commit: Coroutine[Any, Any, None]) -> None:
+    """Awaits the commit to its end, even if the caller is cancelled meanwhile.
+
+    A commit that is cancelled leaves a connection of unknown state, which the pool must replace.
+    """
+    task = asyncio.create_task(commit)
+    try:
+        await asyncio.shield(task)
+    finally:
+        await asyncio.wait({task})
 
 
 def retry_on_deadlock(

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakSet
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -30,7 +31,25 @@ class _WriteBatch:
 
 
 class BatchConnection(sqlite3.Connection):
-    """A connection whose `execute` accepts a batch: aiosqlite calls it once, in its thread."""
+    """A connection whose `execute` accepts a batch: aiosqlite calls it once, in its thread.
+
+    It closes its cursors with itself. SQLite keeps a closed connection and its locks while a cursor
+    has not read all of its rows, and a traceback may keep the cursor of a cancelled statement.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._cursors: WeakSet[sqlite3.Cursor] = WeakSet()
+
+    def cursor(self, factory: Any = sqlite3.Cursor) -> Any:
+        cursor = super().cursor(factory)
+        self._cursors.add(cursor)
+        return cursor
+
+    def close(self) -> None:
+        for cursor in list(self._cursors):
+            cursor.close()
+        super().close()
 
     def execute(self, statement: str, parameters: Any = ()) -> sqlite3.Cursor:
         if isinstance(parameters, _WriteBatch):
