@@ -8,8 +8,8 @@ from strawberry.utils.str_converters import to_camel_case
 
 from app.domain.events.filters import CONDITIONS, EventFilter
 from app.domain.events.state import ATTRIBUTES, EventDraft, EventState, Use, attributes_with
-from app.graphql.events.inputs import LogEventInput, UpdateEventInput
 from app.graphql.schema import build_schema
+from app.graphql.types.event_inputs import LogEventInput, UpdateEventInput
 from app.store.tables import Event
 
 COMPUTED = {"entity_type", "entity_id", "latest_occurrence", "acknowledged"}

@@ -13,7 +13,7 @@ from app.graphql.shared.examples import with_example
 from app.graphql.shared.nodes import parse_id_argument
 from app.graphql.shared.pages import After, First, SubscribeAfter
 from app.graphql.types.event_change import EventChange, EventChangeConnection
-from app.graphql.types.event_filter import EventFilter, parse_event_filter
+from app.graphql.types.event_inputs import EventFilter, parse_event_filter
 from app.services.change_log import history, subscriptions
 from app.store.reading.pages import parse_page_request
 

@@ -18,7 +18,7 @@ from app.graphql.shared.nodes import InvalidArgumentsError, parse_input_ids, pat
 from app.graphql.shared.pages import After, First, PageInfo, SubscribeAfter, build_page_info
 from app.graphql.types.bulk_event_payload import REMAINING_COUNT, BulkEventPayload
 from app.graphql.types.event import Event
-from app.graphql.types.event_filter import EventFilter, parse_event_filter
+from app.graphql.types.event_inputs import EventFilter, parse_event_filter
 from app.graphql.types.user_error import UserError, to_user_errors
 from app.services.change_log import feed, notifications, subscriptions
 from app.services.change_log.notifications import (

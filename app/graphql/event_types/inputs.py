@@ -13,7 +13,7 @@ from app.domain.event_types.lifecycle import EventTypeState
 from app.domain.shared.limits import Limits
 from app.graphql.event_types.conditional_rules import ConditionalRuleInput
 from app.graphql.shared.examples import with_example
-from app.graphql.types.event_filter import check_text_argument, parse_search_argument
+from app.graphql.types.event_inputs import check_text_argument, parse_search_argument
 from app.services.definitions import event_types
 
 

@@ -13,7 +13,7 @@ from app.graphql.shared.examples import with_example
 from app.graphql.shared.field_sources import Listed, One, declare_source
 from app.graphql.shared.nodes import parse_id_argument
 from app.graphql.shared.pages import After, Connection, First, build_connection
-from app.graphql.types.event_filter import check_text_argument
+from app.graphql.types.event_inputs import check_text_argument
 from app.graphql.types.event_type import EventType
 from app.graphql.types.loaders import get_loaders
 from app.services.definitions import event_types

@@ -7,10 +7,10 @@ from typing import Annotated
 import strawberry
 
 from app.domain.access.caller import Permission
-from app.graphql.events.inputs import LogEventInput
 from app.graphql.shared.context import Info
 from app.graphql.shared.examples import with_example
 from app.graphql.types.event import Event
+from app.graphql.types.event_inputs import LogEventInput
 from app.graphql.types.user_error import UserError, to_user_errors
 from app.services.events import checks
 

@@ -13,7 +13,7 @@ from app.graphql.shared.context import Context, Info
 from app.graphql.shared.examples import with_example
 from app.graphql.shared.field_sources import ComputedField, declare_source
 from app.graphql.types.event import Entity
-from app.graphql.types.event_filter import EventFilter, parse_event_filter
+from app.graphql.types.event_inputs import EventFilter, parse_event_filter
 from app.services.events import event_counts
 from app.services.events.event_counts import EventCountRow, EventDimension
 

@@ -10,14 +10,13 @@ import strawberry
 
 from app.domain.access.caller import Permission
 from app.domain.shared.problems import invalid_input
-from app.graphql.events.inputs import LogEventInput, UpdateEventInput
 from app.graphql.shared.context import Context, Info
 from app.graphql.shared.examples import with_example
 from app.graphql.shared.field_sources import InMemoryRow, MutationHandler, declare_source
 from app.graphql.shared.nodes import parse_input_id
 from app.graphql.types.bulk_event_payload import BulkEventPayload
 from app.graphql.types.event import Event
-from app.graphql.types.event_filter import EventFilter
+from app.graphql.types.event_inputs import EventFilter, LogEventInput, UpdateEventInput
 from app.graphql.types.user_error import UserError, to_user_errors
 from app.services.change_log import notifications
 from app.services.events import events

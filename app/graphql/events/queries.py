@@ -14,7 +14,7 @@ from app.graphql.shared.field_sources import ComputedField, One, declare_source
 from app.graphql.shared.nodes import parse_id_argument
 from app.graphql.shared.pages import Connection
 from app.graphql.types.event import Entity, Event, create_events_field
-from app.graphql.types.event_filter import check_text_argument
+from app.graphql.types.event_inputs import check_text_argument
 from app.services.events import event_queries
 from app.services.events.event_queries import SourceIdentity
 

@@ -11,7 +11,6 @@ from app.domain.event_types.conditions import ConditionalEffect
 from app.domain.event_types.fields import FieldKind
 from app.domain.event_types.lifecycle import EventTypeState
 from app.domain.events.correlations import Relation
-from app.domain.events.filters import EventAttribute
 from app.domain.events.predicates import PredicateOperator
 from app.domain.events.severity import Outcome, Severity
 from app.domain.events.state import EventChangeKind
@@ -28,14 +27,14 @@ class SortDirection(Enum):
     DESC = "DESC"
 
 
-def _register_enum(enum: type[Enum], description: str, **descriptions: str) -> None:
+def register_enum(enum: type[Enum], description: str, **descriptions: str) -> None:
     """Registers the enum under its own name. Raises KeyError if a value has no description."""
     strawberry.enum(enum, description=description)
     for value in enum.__strawberry_definition__.values:  # type: ignore[attr-defined]
         value.description = descriptions[value.name]
 
 
-_register_enum(
+register_enum(
     Severity,
     "Severity of an event, from the highest to the lowest. The levels and their colors are those "
     "of the events API of DeltaFi.",
@@ -44,13 +43,13 @@ _register_enum(
     INFO="An informational event. This is the default severity. Shown in blue.",
     SUCCESS="An event that reports success. Shown in green.",
 )
-_register_enum(
+register_enum(
     Outcome,
     "Outcome of the activity that an event reports.",
     SUCCESS="The activity succeeded.",
     FAILURE="The activity failed.",
 )
-_register_enum(
+register_enum(
     ContainerActivity,
     "Activity on a container, from the audit trail of Events Management, an API for container "
     "events.",
@@ -60,7 +59,7 @@ _register_enum(
     CREATE="The container was created.",
     EXPIRE="The container expired.",
 )
-_register_enum(
+register_enum(
     EventChangeKind,
     "Kind of change to an event, as recorded in the change log.",
     LOGGED="The event was logged.",
@@ -74,14 +73,14 @@ _register_enum(
     "made the event a notification.",
     DELETED="The event was deleted.",
 )
-_register_enum(
+register_enum(
     Relation,
     "Relation of another event to an event.",
     RELATED="The events are related, without a direction.",
     CAUSED_BY="The other event is a cause of the event.",
     CAUSE_OF="The other event is an effect of the event.",
 )
-_register_enum(
+register_enum(
     EventTypeState,
     "State of an event type in its lifecycle.",
     DRAFT="The event type is being defined. New events are rejected with `EVENT_TYPE_CLOSED`.",
@@ -91,7 +90,7 @@ _register_enum(
     ARCHIVED="The event type is no longer in use. New events are rejected with "
     "`EVENT_TYPE_CLOSED`; stored events remain.",
 )
-_register_enum(
+register_enum(
     FieldKind,
     "Kind of value that a field accepts.",
     TEXT="A string. Forms show a single-line input.",
@@ -106,7 +105,7 @@ _register_enum(
     URL="An absolute URL, such as `https://example.com/a`.",
     EMAIL="An email address, such as `ada@example.com`.",
 )
-_register_enum(
+register_enum(
     ConditionalEffect,
     "Effect of a conditional rule on its target fields while its condition holds.",
     SHOW="Shows the targets. A field with SHOW rules is hidden unless the condition of at least "
@@ -114,7 +113,7 @@ _register_enum(
     HIDE="Hides the targets. HIDE takes precedence over SHOW.",
     REQUIRE="Requires a value for each target that is visible.",
 )
-_register_enum(
+register_enum(
     DuplicateAction,
     "Action that a duplication rule takes on a duplicate.",
     REJECT="The duplicate is rejected with a `DuplicateError`, which contains the original.",
@@ -126,7 +125,7 @@ _register_enum(
     FLAG="The duplicate is stored, with the original in `duplicateOf`. A stored duplicate never "
     "becomes an original itself.",
 )
-_register_enum(
+register_enum(
     GuardRuleState,
     "State of a guard rule.",
     DRAFT="The rule has never been published, and is not in effect.",
@@ -134,13 +133,13 @@ _register_enum(
     "validated against it.",
     RETIRED="The rule is no longer in effect. Its versions remain readable.",
 )
-_register_enum(
+register_enum(
     GuardEnforcement,
     "Enforcement mode of a guard rule: whether an event that violates the rule is rejected.",
     REJECT="The event is rejected with `GUARD_REJECTED`.",
     WARN="The event is accepted with the warning `GUARD_REJECTED`.",
 )
-_register_enum(
+register_enum(
     Permission,
     "Permission of a credential. Each MANAGE permission includes permission to read what it "
     "manages. Without the required permission, the error is `FORBIDDEN`.",
@@ -154,7 +153,7 @@ _register_enum(
     "duplication rules.",
     ORGANIZATION_MANAGE="Read, create and revoke the API keys of the organization.",
 )
-_register_enum(
+register_enum(
     EventOrderField,
     "Attribute by which a list of events is ordered.",
     OCCURRED_AT="Time at which the event occurred.",
@@ -163,17 +162,7 @@ _register_enum(
     "counted.",
     SEVERITY="Severity of the event: ERROR, WARN, INFO, SUCCESS, from most to least severe.",
 )
-_register_enum(
-    EventAttribute,
-    "Attribute of an event that can be null.",
-    ENTITY="Entity that the event is about.",
-    CATEGORY="Category of the event type.",
-    CONTENT="Full description of the event.",
-    SUBJECT="Subject of the event within its source.",
-    SOURCE_ID="Identifier that the producer gave the event.",
-    OUTCOME="Outcome of the activity that the event reports.",
-)
-_register_enum(
+register_enum(
     EventDimension,
     "Attribute by which counted events are grouped.",
     SEVERITY="Severity of the event.",
@@ -184,7 +173,7 @@ _register_enum(
     OUTCOME="Outcome of the activity that the event reports.",
     ACKNOWLEDGED="Whether the event is acknowledged.",
 )
-_register_enum(
+register_enum(
     PredicateOperator,
     "Comparison operator of a predicate on a custom field. If the field has no value, every "
     "operator except NOT_EXISTS is false, including NE. In conditional rules, the kind of the "
@@ -205,13 +194,13 @@ _register_enum(
     EXISTS="The field has a value.",
     NOT_EXISTS="The field has no value.",
 )
-_register_enum(
+register_enum(
     SortDirection,
     "Direction in which a list is ordered.",
     ASC="Earliest or least severe first.",
     DESC="Latest or most severe first.",
 )
-_register_enum(
+register_enum(
     UserErrorCode,
     "Machine-readable code of a user error or warning. The `message` is for people.",
     INVALID_INPUT="A value is malformed, too long or out of range, or an ID is not a UUID. Fix "

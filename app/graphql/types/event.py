@@ -38,7 +38,7 @@ from app.graphql.shared.pages import (
     Offset,
     build_connection,
 )
-from app.graphql.types.event_filter import EventFilter, EventOrder
+from app.graphql.types.event_inputs import EventFilter, EventOrder
 from app.graphql.types.loaders import get_loaders
 from app.services.events import event_queries
 from app.services.events.event_queries import EventOrderField, EventPageRequest

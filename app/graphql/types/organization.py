@@ -29,7 +29,7 @@ from app.graphql.types.event import (
     create_events_field,
     fetch_event_connection,
 )
-from app.graphql.types.event_filter import EventOrder, TimeRange, check_text_argument
+from app.graphql.types.event_inputs import EventOrder, TimeRange, check_text_argument
 from app.services.events.event_queries import EventPageRequest
 from app.store import tables
 
