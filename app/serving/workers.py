@@ -105,7 +105,7 @@ class WorkerSupervisor:
             self._remove(worker)
             if not worker.serves and self._has_failed(worker):
                 self._failure = (
-                    f"The workers cannot start. {worker.failure or 'See the log above.'}"
+                    f"The workers cannot start. {worker.failure or 'See the server logs above.'}"
                 )
                 self._stopping = True
                 return

@@ -75,12 +75,13 @@ def _render_settings() -> str:
     ]
     return (
         "# Settings\n\n"
-        "Settings are environment variables. Values are text, numbers, or `on` and `off`. A server "
-        "reads them when it starts, and does not start with an invalid value or an unknown name. "
-        "Settings that had other names in an earlier version are listed in "
-        "[upgrading](../upgrading.md).\n\n"
-        "Spaces and line breaks around a value are ignored. To read a secret from a file, such as "
-        f"a mounted one, set the path of the file: {_file_variables()}.\n\n"
+        "Settings are environment variables. Values are text, numbers, or `on` and `off`. The "
+        "server reads the settings when it starts. It does not start if a value is invalid or if "
+        "the name of a setting is unknown. [Upgrading](../upgrading.md) lists the settings that "
+        "had a different name in an earlier version.\n\n"
+        "Spaces and line breaks before and after a value are ignored. To read a secret from a "
+        "file, set one of these variables to the path of the file: "
+        f"{_file_variables()}.\n\n"
         "## General\n\n"
         + _table(("setting", "default", "description"), plain)
         + "\n"
@@ -109,11 +110,12 @@ def _render_limits() -> str:
         + "\n## Requests\n\n"
         + _limits_table("requests", RequestLimits)
         + "\n## WebSocket connections\n\n"
-        "Most limits close the connection: see [close codes](close-codes.md).\n\n"
+        "If a client exceeds a limit, the server closes the connection in most cases: see "
+        "[close codes](close-codes.md).\n\n"
         + _limits_table("sockets", SocketLimits)
         + "\n## Subscriptions\n\n"
-        "A subscriber that is slower than its buffer falls behind, and loses nothing.\n\n"
-        + _limits_table("subscriptions", SubscriptionLimits)
+        "When the buffer of a subscriber is full, the subscriber falls behind, but does not lose "
+        "events.\n\n" + _limits_table("subscriptions", SubscriptionLimits)
     )
 
 

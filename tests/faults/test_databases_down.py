@@ -139,7 +139,7 @@ async def test_a_full_disk_rejects_writes_until_there_is_space(
         received = await follower.receive_next()
 
     assert refused["extensions"] == {"code": "UNAVAILABLE"}
-    assert refused["message"] == "The disk of the database is full."
+    assert refused["message"] == "The disk of the database is full. Free disk space."
     assert listed == {"nodes": [{"summary": first_event["summary"]}]}
     assert received["event"] == {"summary": later["summary"]}
     assert await client.execute_field(COUNT) == {"totalCount": 2}

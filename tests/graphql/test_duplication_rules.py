@@ -366,7 +366,8 @@ async def test_a_field_that_a_rule_names_cannot_be_removed(client: Client) -> No
     assert named["userErrors"] == [
         {
             "code": "IN_USE",
-            "message": "The duplication rule 'same a' uses a. Change or delete the rule first.",
+            "message": "The duplication rule 'same a' uses field 'a'. Change or delete the rule "
+            "first.",
             "path": ["id"],
         }
     ]

@@ -239,7 +239,7 @@ async def test_a_field_used_by_a_guard_rule_cannot_be_removed_or_changed(client:
 
     error = {
         "code": "IN_USE",
-        "message": "The guard rule 'volume' would no longer compile. "
+        "message": "The change would make the guard rule 'volume' invalid. "
         "Change or retire the rule first.",
     }
     assert removed["userErrors"] == [error | {"path": ["id"]}]

@@ -113,7 +113,9 @@ async def test_invalid_attributes_are_rejected(client: Client, database: Databas
     assert await count_rows(database) == before
 
 
-async def test_data_and_data_base64_exclude_each_other(client: Client, database: Database) -> None:
+async def test_data_and_data_base64_are_mutually_exclusive(
+    client: Client, database: Database
+) -> None:
     before = await count_rows(database)
 
     answer = await send_structured(client, cloud_event(data={"depth": 3}, data_base64="AAE="))

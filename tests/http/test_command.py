@@ -356,8 +356,8 @@ async def test_a_file_that_is_not_a_database_is_an_error_and_not_changed(tmp_pat
 
     assert code == 1
     assert err == (
-        "The file is not a SQLite database, or it is damaged. Set TOCSIN_DATABASE_URL to another "
-        f"file, or restore a backup. Database: {file}\n"
+        "The file is not a SQLite database, or it is damaged. Set TOCSIN_DATABASE_URL to a "
+        f"different file, or restore a backup. Database: {file}\n"
     )
     assert file.read_text() == "dear diary, " * 1000
 

@@ -1,7 +1,7 @@
 """The fields and conditional rules of an event type as JSON Schema 2020-12.
 
 The server validates resolved values with the same schema. Only keywords that Ajv 8 and
-jsonschema-rs evaluate alike are used. Therefore e-mail addresses and URLs are patterns, not
+jsonschema-rs evaluate alike are used. Therefore email addresses and URLs are patterns, not
 formats, and custom patterns must compile without lookaround or backreferences.
 """
 

@@ -286,8 +286,8 @@ class FailedAuthLimits:
 
     free_attempts: int = _limit(
         5,
-        "Number of failed attempts from an address within "
-        "`TOCSIN_FAILED_AUTH__WINDOW_SECONDS` that get a response without delay.",
+        "Number of failed attempts from an address, within `TOCSIN_FAILED_AUTH__WINDOW_SECONDS`, "
+        "that the server responds to without delay.",
         ge=0,
     )
     window_seconds: float = _limit(

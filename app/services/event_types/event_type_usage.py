@@ -13,6 +13,7 @@ from app.domain.event_types.event_type_draft import EditResult, EventTypeDraft
 from app.domain.event_types.fields import FieldDefinition
 from app.domain.intake.intake import CommandContext
 from app.domain.rules.guards import GuardRuleState
+from app.domain.shared.messages import quote_names
 from app.domain.shared.problems import Problem, UserErrorCode
 from app.services.definitions.guards import expression_compiles, load_published_rules
 from app.store import tables
@@ -38,14 +39,14 @@ async def find_broken_rules(
     if _attributes_used_by_rules(after) == _attributes_used_by_rules(before):
         return []
     guard_messages = [
-        f"The guard rule {name!r} would no longer compile. Change or retire the rule first."
+        f"The change would make the guard rule {name!r} invalid. Change or retire the rule first."
         for name, expression in await _fetch_expressions(session, row.id)
         if expression_compiles(expression, before, command)
         and not expression_compiles(expression, after, command)
     ]
     field_names = {field.name for field in after}
     rule_messages = [
-        f"The {table.noun()} {rule.name!r} uses {', '.join(missing)}. "
+        f"The {table.noun()} {rule.name!r} uses field {quote_names(missing)}. "
         "Change or delete the rule first."
         for table in tables.RULE_TABLES
         for rule in await _fetch_rules(session, table, row.id)

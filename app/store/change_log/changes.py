@@ -287,7 +287,7 @@ class CursorPosition:
 def decode_log_cursor(
     organization_id: UUID, cursor: str, snapshot: LogSnapshot, argument: str = "after"
 ) -> CursorPosition:
-    """Raises INVALID_CURSOR, or CURSOR_EXPIRED if the cursor belongs to another epoch."""
+    """Raises INVALID_CURSOR, or CURSOR_EXPIRED if the cursor is from an earlier epoch."""
     parts = decode_cursor(organization_id, "log", cursor, argument)
     if [type(part) for part in parts] not in ([str, int, int, NoneType], [str, int, int, int]):
         raise invalid_cursor_error(argument)
@@ -306,8 +306,8 @@ def decode_log_cursor(
 
 def expired_cursor_error(argument: str) -> RequestError:
     message = (
-        "The cursor has expired: the change log no longer has the entries after it. Load the "
-        "list again."
+        "The cursor has expired: the change log no longer has the entries after the cursor. Load "
+        "the list again."
     )
     return RequestError(ErrorCode.CURSOR_EXPIRED, message, argument)
 

@@ -329,7 +329,7 @@ def describe_failure(error: BaseException, url: URL) -> str | None:
     if reason == _CANNOT_OPEN_FILE:
         reason = f"{reason.removesuffix('.')}: {_find_file_problem(Path(url.database or ''))}."
     elif reason in (_NOT_A_DATABASE, _DAMAGED_FILE):
-        reason += " Set TOCSIN_DATABASE_URL to another file, or restore a backup."
+        reason += " Set TOCSIN_DATABASE_URL to a different file, or restore a backup."
     return f"{reason} Database: {display_address(url)}"
 
 
@@ -406,8 +406,8 @@ _REASONS_BY_PATTERN = {
     "unable to open database": _CANNOT_OPEN_FILE,
     "database file was replaced": "The database file was replaced. Restart the server.",
     "disk i/o error": "The database file cannot be read or written.",
-    "disk is full": "The disk of the database is full.",
-    "no space left": "The disk of the database is full.",
+    "disk is full": "The disk of the database is full. Free disk space.",
+    "no space left": "The disk of the database is full. Free disk space.",
     "file is not a database": _NOT_A_DATABASE,
     "disk image is malformed": _DAMAGED_FILE,
     "connection was closed": "The database closed the connection.",
