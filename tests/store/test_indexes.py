@@ -24,13 +24,20 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.access.caller import Caller
 from app.domain.event_types.lifecycle import EventTypeState
+from app.domain.events.correlations import Relation
 from app.domain.events.filters import EventFilter, TagFilter, TimeRange
 from app.domain.events.predicates import FieldPredicate, PredicateOperator
 from app.domain.events.severity import Outcome, Severity
 from app.domain.events.state import Entity, EventDraft, EventState
 from app.domain.shared.limits import Limits
 from app.services.change_log import history, notifications
-from app.services.events import bulk_changes, event_counts, event_queries, events
+from app.services.events import (
+    bulk_changes,
+    correlations,
+    event_counts,
+    event_queries,
+    events,
+)
 from app.services.events.event_counts import EventDimension
 from app.services.events.event_queries import EventOrderField
 from app.store import tables
@@ -484,22 +491,31 @@ async def test_a_batch_of_a_bulk_change_reads_its_events_by_id(
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
-async def test_deleting_on_sqlite_scans_no_index_of_the_organization(database: Database) -> None:
+async def test_changes_on_sqlite_scan_no_index_of_the_organization(database: Database) -> None:
     command = await admin_command(database)
-    await events.log_events(database, command, [EventDraft()] * bulk_changes.BATCH_SIZE)
+    count = bulk_changes.BATCH_SIZE
+    reports = await events.log_events(database, command, [EventDraft()] * count)
+    ids = [report.event.id for report in reports if report.event is not None]
 
     with capture_statements(database) as captured:
+        linked = await correlations.correlate_events(
+            database, command, ids[0], ids[1:101], Relation.RELATED
+        )
+        unlinked = await correlations.uncorrelate_events(
+            database, command, ids[0], ids[1:51], Relation.RELATED
+        )
         deleted = await events.delete_events(
             database,
             command,
             EventFilter(),
-            bulk_changes.BATCH_SIZE,
+            count,
             recorded_before=datetime.now(UTC) + timedelta(days=1),
         )
 
-    assert deleted.changed_count == bulk_changes.BATCH_SIZE
+    assert linked.problems == unlinked.problems == ()
+    assert deleted.changed_count == count
     with_ids = [each for each in captured if re.search(r"FROM event\s+WHERE .* IN \(", each[0])]
-    assert len(with_ids) > 1
+    assert len(with_ids) > 3
     async with database.read(ALL_ORGANIZATIONS) as session:
         connection = await session.connection()
         for statement, parameters in with_ids:

@@ -280,8 +280,12 @@ class EventMutations:
 
     @strawberry.mutation(
         description=with_example(
-            "Deletes an event and returns its last state. The entries about the event in the "
-            "change log are kept.\n\n"
+            "Deletes an event and returns its last state. Also clears `duplicateOf` of its "
+            "duplicates and removes its links. The entries about the event in the change log are "
+            "kept.\n\n"
+            "If an event has more than 500 duplicates and links, most of them are cleared or "
+            "removed before the event is deleted, in transactions of 500. If the call fails with "
+            "a request error, repeat it to continue.\n\n"
             "Requires EVENT_DELETE. User errors: `NOT_FOUND`, `INVALID_INPUT` if the ID is not a "
             "UUID.",
             """
@@ -301,12 +305,13 @@ class EventMutations:
         description=with_example(
             "Deletes the events that a filter selects and that were logged before "
             "`recordedBefore`. One call deletes at most 10,000 events by default, the oldest "
-            "first. First count the events with `events { totalCount }`, then pass the count as "
+            "ones. First count the events with `events { totalCount }`, then pass the count as "
             "`expectedCount`: if a different number of events is selected, nothing is deleted. "
             "Choose a past time as `recordedBefore`, and count with the same time as "
             "`recordedAt.to`, so that events that are logged in the meantime do not change the "
             "number.\n\n"
-            "Events are deleted in transactions of 500. If a call fails with a request error, "
+            "Events are deleted in transactions of 500, the newest first. Their duplicates and "
+            "links are changed as by `deleteEvent`. If a call fails with a request error, "
             "some of the events may already be deleted. The entries about deleted events in the "
             "change log are kept.\n\n"
             "Requires EVENT_DELETE. User errors: `CONFLICT` with the number of selected events if "

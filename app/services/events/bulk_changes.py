@@ -7,6 +7,7 @@ changed, and the call can be repeated.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -75,20 +76,31 @@ async def change_in_batches(
     database: Database,
     command: CommandContext,
     selection: EventSelection,
-    change_batch: Callable[[AsyncSession, Sequence[UUID]], Awaitable[list[tables.Event]]],
+    change_batch: Callable[[AsyncSession, Sequence[UUID]], Awaitable[list[tables.Event] | None]],
+    *,
+    newest_first: bool = False,
 ) -> AsyncIterator[list[tables.Event]]:
     """Calls `change_batch` with the IDs of each batch, each in a transaction of its own.
 
-    Yields the rows that it returns, once they are committed.
+    Yields the rows that it returns, once they are committed. If it returns None, it is called with
+    the same IDs again, in another transaction. Pauses between transactions, so that other
+    processes can write to a SQLite file.
     """
 
     @retry_on_deadlock
-    async def run_batch(ids: Sequence[UUID]) -> list[tables.Event]:
+    async def run_batch(ids: Sequence[UUID]) -> list[tables.Event] | None:
         async with database.write(command.actor.organization_id) as session:
             return await change_batch(session, ids)
 
-    for start in range(0, len(selection.ids), BATCH_SIZE):
-        yield await run_batch(selection.ids[start : start + BATCH_SIZE])
+    starts = range(0, len(selection.ids), BATCH_SIZE)
+    pause_seconds = 0.0
+    for start in reversed(starts) if newest_first else starts:
+        rows = None
+        while rows is None:
+            await asyncio.sleep(pause_seconds)
+            pause_seconds = dialect.max_lock_poll_seconds(database.url)
+            rows = await run_batch(selection.ids[start : start + BATCH_SIZE])
+        yield rows
 
 
 async def lock_matching(

@@ -7,12 +7,11 @@ close a cycle, the later one sees the links of the earlier one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, astuple
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, CompoundSelect, and_, delete, or_, select
+from sqlalchemy import ColumnElement, and_, delete, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -25,13 +24,12 @@ from app.domain.events.correlations import (
 )
 from app.domain.intake.intake import CommandContext
 from app.domain.shared.problems import Problem, UserErrorCode
-from app.services.events.reports import ReportResult, build_log_entry, fetch_events
+from app.services.events.reports import ReportResult, build_log_entry
 from app.store import tables
 from app.store.change_log import changes
-from app.store.engine.database import Database, retry_on_deadlock
+from app.store.engine.database import BY_ID, Database, retry_on_deadlock
 from app.store.engine.dialect import insert_if_absent
 
-LINKS_PER_ENTRY_BATCH = 500
 _LINK = (
     col(tables.Correlation.event_id),
     col(tables.Correlation.other_id),
@@ -92,27 +90,25 @@ async def uncorrelate_events(
         return ReportResult(rows[event_id])
 
 
-def linked_event_ids(event_ids: Sequence[UUID]) -> CompoundSelect[Any]:
-    """Selects the IDs of the events that are linked to these."""
+async def list_links(session: AsyncSession, event_ids: Collection[UUID], limit: int) -> list[Link]:
+    """Returns up to `limit` links of the events."""
     event, other, _ = _LINK
-    linked_to = select(other).where(event.in_(event_ids))
-    return linked_to.union(select(event).where(other.in_(event_ids)))
+    statement = select(*_LINK).where(or_(event.in_(event_ids), other.in_(event_ids)))
+    rows = await session.execute(statement.limit(limit), execution_options=BY_ID)
+    return [Link(*row) for row in rows]
 
 
-async def remove_all_links(
-    session: AsyncSession, command: CommandContext, event_ids: Sequence[UUID]
+async def remove_links(
+    session: AsyncSession,
+    command: CommandContext,
+    links: Iterable[Link],
+    rows: Mapping[UUID, tables.Event],
 ) -> None:
-    """Removes all links of events that are deleted, with log entries for the other events."""
-    event, other, _ = _LINK
-    statement = delete(tables.Correlation).where(or_(event.in_(event_ids), other.in_(event_ids)))
-    removed_links = sorted(
-        (Link(*row) for row in await session.execute(statement.returning(*_LINK))), key=astuple
-    )
-    for start in range(0, len(removed_links), LINKS_PER_ENTRY_BATCH):
-        links = removed_links[start : start + LINKS_PER_ENTRY_BATCH]
-        linked_ids = {id for link in links for id in (link.event_id, link.other_id)}
-        rows = await fetch_events(session, linked_ids.difference(event_ids))
-        await _append_entries(session, command, rows, links, "UNCORRELATED")
+    """Removes those of the links that exist, with log entries for the events in `rows`."""
+    keys = [astuple(link) for link in links]
+    statement = delete(tables.Correlation).where(tuple_(*_LINK).in_(keys)).returning(*_LINK)
+    removed_links = [Link(*row) for row in await session.execute(statement)]
+    await _append_entries(session, command, rows, removed_links, "UNCORRELATED")
 
 
 async def _lock_causal_links(session: AsyncSession, organization_id: UUID) -> None:
@@ -130,7 +126,7 @@ async def _lock_events(session: AsyncSession, ids: set[UUID]) -> dict[UUID, tabl
     """Returns the events that exist, locked against changes until the transaction ends."""
     table = tables.Event
     statement = select(table).where(col(table.id).in_(sorted(ids))).order_by(col(table.id))
-    rows = await session.scalars(statement.with_for_update(key_share=True))
+    rows = await session.scalars(statement.with_for_update(key_share=True), execution_options=BY_ID)
     return {row.id: row for row in rows}
 
 
@@ -211,7 +207,7 @@ async def _append_entries(
             links_by_event.setdefault(event_id, []).append(logged_link)
     entries = []
     for event_id, logged_links in links_by_event.items():
-        if event_id not in rows:  # an event that is being deleted has an entry of its own
+        if event_id not in rows:  # this transaction deletes it, with an entry of its own
             continue
         state = rows[event_id].to_domain()
         log_entry = build_log_entry(command, kind, state, state)

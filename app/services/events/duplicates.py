@@ -37,6 +37,7 @@ from app.domain.rules.duplicates import (
     RuleFingerprint,
 )
 from app.store import tables
+from app.store.engine.database import BY_ID
 from app.store.tables.columns import UTCDateTime
 from app.store.writing.bulk import build_rows_cte, insert_rows, lock_rows
 
@@ -202,4 +203,4 @@ async def _fetch_original_events(
     statement = select(table).where(col(table.id).in_(ids)).order_by(col(table.id))
     if lock:
         statement = statement.with_for_update().execution_options(populate_existing=True)
-    return {row.id: row for row in await session.scalars(statement)}
+    return {row.id: row for row in await session.scalars(statement, execution_options=BY_ID)}

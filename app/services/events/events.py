@@ -7,7 +7,7 @@ returns, the results are durable and in the change log.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -15,7 +15,7 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -29,8 +29,8 @@ from app.domain.shared.problems import Problem, UserErrorCode
 from app.domain.shared.values import format_instant
 from app.services.definitions.event_types import load_snapshot_at
 from app.services.definitions.guards import build_guards, load_published_rules
-from app.services.events import bulk_changes, correlations
-from app.services.events.bulk_changes import BulkResult
+from app.services.events import bulk_changes, references
+from app.services.events.bulk_changes import BulkResult, EventSelection
 from app.services.events.reports import ReportCall, ReportResult, build_log_entry, process_reports
 from app.store import tables
 from app.store.change_log import changes
@@ -38,8 +38,6 @@ from app.store.engine.database import BY_ID, Database, current_commit_tracker, r
 from app.store.engine.dialect import affects_every_transaction
 from app.store.reading import event_conditions
 from app.store.writing import search_index
-
-DUPLICATES_PER_STATEMENT = 500
 
 
 async def log_events(
@@ -130,11 +128,10 @@ async def update_event(
         return ReportResult(row, warnings=validation.warnings)
 
 
-@retry_on_deadlock
 async def delete_event(database: Database, command: CommandContext, event_id: UUID) -> ReportResult:
     """Deletes the event and returns its last state. The change log keeps an entry."""
-    async with database.write(command.actor.organization_id) as session:
-        rows = await _delete_matching(session, command, [event_id])
+    batches = _delete_selected(database, command, EventSelection.from_ids([event_id]))
+    rows = [row async for batch in batches for row in batch]
     return ReportResult(rows[0]) if rows else event_not_found(event_id)
 
 
@@ -166,72 +163,62 @@ async def delete_events(
         )
         return BulkResult(problems=(Problem(UserErrorCode.CONFLICT, message, ("expectedCount",)),))
 
-    async def delete_batch(session: AsyncSession, ids: Sequence[UUID]) -> list[tables.Event]:
-        return await _delete_matching(session, command, ids, conditions)
-
-    batches = bulk_changes.change_in_batches(database, command, selection, delete_batch)
-    count = sum([len(rows) async for rows in batches])
+    count = sum([len(rows) async for rows in _delete_selected(database, command, selection)])
     return BulkResult(count, selection.remaining_count)
+
+
+def _delete_selected(
+    database: Database, command: CommandContext, selection: EventSelection
+) -> AsyncIterator[list[tables.Event]]:
+    """Deletes those of the events that still match, in batches. Yields their last state.
+
+    The newest first: most duplicates are deleted before their originals, and need no other change.
+    """
+
+    async def delete_batch(session: AsyncSession, ids: Sequence[UUID]) -> list[tables.Event] | None:
+        return await _delete_matching(session, command, ids, selection.conditions)
+
+    return bulk_changes.change_in_batches(
+        database, command, selection, delete_batch, newest_first=True
+    )
 
 
 async def _delete_matching(
     session: AsyncSession,
     command: CommandContext,
     event_ids: Sequence[UUID],
-    conditions: Sequence[event_conditions.Condition] = (),
-) -> list[tables.Event]:
-    """Deletes those of the events that match, and returns their last state."""
-    await _lock_with_linked_events(session, event_ids)
+    conditions: Sequence[event_conditions.Condition],
+) -> list[tables.Event] | None:
+    """Deletes those of the events that match, and returns their last state.
+
+    If there are more than MAX_REFERENCES references to them, removes as many and returns None.
+    """
+    found = await references.find_references(session, event_ids)
+    await _lock_events(session, found.changed_ids.union(event_ids))
     rows = await bulk_changes.lock_matching(session, event_ids, conditions)
     if not rows:
         return []
-    ids = [row.id for row in rows]
-    await _clear_duplicate_of(session, command, ids)
-    await correlations.remove_all_links(session, command, ids)
+    ids = {row.id for row in rows}
+    if len(ids) < len(event_ids):  # events that do not match keep their references
+        found = await references.find_references(session, ids)
+    if found.has_more:
+        await references.remove_references(session, command, found, ids, deletes_events=False)
+        return None
+    # Found again: others may have been added before the events were locked.
+    while (found := await references.find_references(session, ids)).changed_ids:
+        await references.remove_references(session, command, found, ids, deletes_events=True)
     entries = [build_log_entry(command, "DELETED", row.to_domain()) for row in rows]
     await changes.append_entries(session, entries)
-    statement = delete(tables.Event).where(col(tables.Event.id).in_(ids))
+    statement = delete(tables.Event).where(col(tables.Event.id).in_(sorted(ids)))
     await session.execute(statement, execution_options=BY_ID | {"synchronize_session": False})
     return rows
 
 
-async def _lock_with_linked_events(session: AsyncSession, event_ids: Sequence[UUID]) -> None:
-    """Locks the events, their duplicates and their linked events, in the order of their IDs."""
-    event = tables.Event
-    is_linked = or_(
-        col(event.id).in_(event_ids),
-        col(event.duplicate_of_id).in_(event_ids),
-        col(event.id).in_(correlations.linked_event_ids(event_ids)),
-    )
-    await session.execute(
-        select(col(event.id)).where(is_linked).order_by(col(event.id)).with_for_update(),
-        execution_options=BY_ID,
-    )
-
-
-async def _clear_duplicate_of(
-    session: AsyncSession, command: CommandContext, event_ids: Sequence[UUID]
-) -> None:
-    """Clears `duplicateOf` of the duplicates of events that are deleted, with a log entry each."""
-    table = tables.Event
-    remaining_duplicates = (
-        col(table.duplicate_of_id).in_(event_ids),
-        col(table.id).not_in(event_ids),
-    )
-    duplicates = select(table).where(*remaining_duplicates).order_by(col(table.id))
-    while rows := list(
-        await session.scalars(
-            duplicates.limit(DUPLICATES_PER_STATEMENT).with_for_update(), execution_options=BY_ID
-        )
-    ):
-        entries = []
-        for row in rows:
-            before = row.to_domain()
-            after = replace(before, duplicate_of_id=None)
-            entries.append(build_log_entry(command, "UPDATED", after, before))
-            row.update_from(after)
-        await changes.append_entries(session, entries)
-        await session.flush()
+async def _lock_events(session: AsyncSession, ids: Collection[UUID]) -> None:
+    """Locks the events that exist, in the order of their IDs."""
+    event_id = col(tables.Event.id)
+    statement = select(event_id).where(event_id.in_(ids)).order_by(event_id).with_for_update()
+    await session.execute(statement, execution_options=BY_ID)
 
 
 async def lock_event(session: AsyncSession, event_id: UUID) -> tables.Event | None:

@@ -33,7 +33,7 @@ from app.services.events.receipts import Receipt, ReplayKey
 from app.services.events.validation import CachedDefinitions, load_definitions
 from app.store import tables
 from app.store.change_log import changes
-from app.store.engine.database import CommitTracker
+from app.store.engine.database import BY_ID, CommitTracker
 from app.store.engine.dialect import lock_definitions_shared
 from app.store.writing import search_index
 from app.store.writing.bulk import TableRows, insert_into_tables
@@ -251,7 +251,7 @@ async def fetch_events(session: AsyncSession, ids: set[UUID]) -> dict[UUID, tabl
     if not ids:
         return {}
     statement = select(tables.Event).where(col(tables.Event.id).in_(sorted(ids)))
-    return {row.id: row for row in await session.scalars(statement)}
+    return {row.id: row for row in await session.scalars(statement, execution_options=BY_ID)}
 
 
 async def _write_batch(session: AsyncSession, batch: ReportBatch) -> dict[UUID, tables.Event]:

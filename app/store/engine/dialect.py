@@ -155,6 +155,14 @@ def max_report_transactions(url: URL) -> int:
     return 1 if url.get_backend_name() == SQLITE else 2
 
 
+def max_lock_poll_seconds(url: URL) -> float:
+    """Maximum time between two attempts of a waiting writer of another process to get the lock.
+
+    On PostgreSQL, waiting writers do not poll. SQLite waits up to 0.1 s between its attempts.
+    """
+    return 0.12 if url.get_backend_name() == SQLITE else 0.0
+
+
 def create_wake_signal(url: URL) -> WakeSignal:
     """The wake signal of this process, which is also set by commits of other processes."""
     return DataVersionPoller(url) if url.get_backend_name() == SQLITE else NotificationListener(url)
