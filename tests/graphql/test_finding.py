@@ -661,3 +661,14 @@ async def test_prefixes_count_towards_the_100_conditions_of_a_filter(client: Cli
     for filter in ({"types": PREFIXES, "subject": "a"}, {"or": [{"types": PREFIXES}] * 11}):
         error = await client.expect_error(EVENTS, filter=filter)
         assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": ["filter"]}
+
+
+@pytest.mark.parametrize("field", ["source", "cloudEvent"], ids=["plan", "graphql-core"])
+async def test_responses_have_the_same_encoding_whatever_executes_them(
+    client: Client, field: str
+) -> None:
+    await client.log_event(summary="Überdruck 🔥")
+
+    response = await client.post(f"{{ events {{ nodes {{ summary {field} }} }} }}")
+
+    assert '"summary":"Überdruck 🔥"'.encode() in response.content

@@ -19,9 +19,9 @@ from app.graphql.plans.plan_steps import (
     RowPlan,
     SelectedField,
 )
-from app.graphql.plans.row_writers import encode_json
 from app.graphql.shared.context import Context
 from app.graphql.shared.field_sources import COUNT_NAMES, ConnectionPart, get_strawberry_field
+from app.graphql.shared.json_encoding import encode_json
 from app.services.shared.listings import ListPage
 from app.store.reading.projection import DriverRow
 

@@ -5,7 +5,6 @@ f-strings over plain variables beat dictionaries and a fast serialiser: 65 to 10
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from json.encoder import encode_basestring
@@ -21,6 +20,7 @@ from graphql import (
 )
 
 from app.graphql.shared.field_sources import IsNotNull, LatestOf
+from app.graphql.shared.json_encoding import encode_json
 from app.graphql.shared.scalars import format_duration
 from app.store.reading.projection import DriverRow, Join, Projection
 from app.store.tables import OrganizationOwned
@@ -194,9 +194,6 @@ class RowWriterCompiler:
         body = "".join(f"\n {line}" for line in lines if line)
         self._functions.append(f"def {name}({', '.join(parameters)}):{body}")
         return name
-
-
-encode_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
 def _encode_duration(microseconds: int) -> str:

@@ -22,8 +22,9 @@ from app.graphql.plans.compiled_mutations import CompiledMutations
 from app.graphql.plans.query_executor import QueryExecutor
 from app.graphql.schema import Schema
 from app.graphql.shared.context import Context
+from app.graphql.shared.json_encoding import encode_json
 from app.graphql.transport.connection_slots import ConnectionSlots
-from app.graphql.transport.messages import Subscribe, encode_json
+from app.graphql.transport.messages import Subscribe
 from app.graphql.transport.operation_responses import is_request_error, stream_responses
 from app.graphql.transport.requests import (
     EVENTS,

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, NoReturn
 
+from app.graphql.shared.json_encoding import encode_json
+
 PROTOCOL = "graphql-transport-ws"
 ACKNOWLEDGED = '{"type":"connection_ack"}'
 PING = '{"type":"ping"}'
-_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 _REASON_BYTES = 123  # maximum in a control frame (RFC 6455)
 _FROM_SERVERS = {"connection_ack", "next", "error"}
 
@@ -152,11 +153,6 @@ def parse_message(frame: str | bytes, id_characters: int) -> Message | Close:
         return Close(CloseCode.INVALID_MESSAGE, str(error))
     except RecursionError:
         return Close(CloseCode.INVALID_MESSAGE, "The message is nested too deeply.")
-
-
-def encode_json(value: Any) -> str:
-    """Encodes ASCII JSON, which may contain lone surrogates. ValueError for NaN, Infinity."""
-    return _ENCODER.encode(value)
 
 
 def build_next_message(id: str, payload: str) -> str:

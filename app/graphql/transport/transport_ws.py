@@ -20,6 +20,7 @@ from app.domain.shared.limits import SocketLimits
 from app.domain.shared.problems import ErrorCode, RequestError
 from app.graphql.schema import Schema
 from app.graphql.shared.context import Context
+from app.graphql.shared.json_encoding import encode_json
 from app.graphql.transport.connection_slots import (
     ConnectionSlot,
     ConnectionSlots,
@@ -39,7 +40,6 @@ from app.graphql.transport.messages import (
     build_error_message,
     build_next_message,
     build_next_prefix,
-    encode_json,
 )
 from app.graphql.transport.operation_responses import stream_responses
 from app.graphql.transport.protocol_state import ProtocolState

@@ -40,6 +40,10 @@ class EncodedBatch(tuple[bytes, ...]):
         self.size = sum(map(len, self))
 
 
+def _count_bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
+
+
 # Sends the whole batch now and returns True, or sends nothing and returns False.
 Push = Callable[[EncodedBatch], bool]
 
@@ -82,7 +86,7 @@ class Subscriber:
     def _enqueue(self, rendered: RenderedEntry) -> None:
         if self.overflowed:
             return
-        size = len(rendered[1])
+        size = _count_bytes(rendered[1])
         if (
             self.buffered_entries >= self._max_entries
             or self.buffered_bytes + size > self._max_bytes
@@ -102,7 +106,7 @@ class Subscriber:
     async def wait_for_batch(self) -> list[RenderedEntry]:
         """Waits for entries and returns them. The list is empty if the queue overflowed."""
         self.buffered_entries = len(self._pending)
-        self.buffered_bytes = sum(len(text) for _, text in self._pending)
+        self.buffered_bytes = sum(_count_bytes(text) for _, text in self._pending)
         self._idle = not self._pending and not self.overflowed
         try:
             await self._wake_event.wait()
