@@ -23,8 +23,9 @@ from app.graphql.types.loaders import RuleKey
 from app.services.change_log import history
 from app.services.definitions import event_types, guards, rules
 from app.services.definitions.event_types import Version
-from app.services.events import correlation_queries, event_queries
+from app.services.events import correlation_queries
 from app.services.rules import duplication_rules
+from app.services.shared.readers import RowT, fetch_rows_by_id
 from app.store import tables
 from app.store.reading.pages import PageRequest
 
@@ -122,9 +123,7 @@ class RequestLoaders:
         return connections
 
     async def _load_event_types(self, ids: list[UUID]) -> dict[UUID, EventType]:
-        rows = await event_types.fetch_event_types(
-            self._context.database, self._context.caller, ids
-        )
+        rows = await self._fetch_rows(tables.EventType, ids)
         return {id: EventType.from_row(row) for id, row in rows.items()}
 
     async def _load_event_fields(self, ids: list[UUID]) -> dict[UUID, list[EventField]]:
@@ -132,13 +131,13 @@ class RequestLoaders:
         return {id: [EventField.from_row(row) for row in fields] for id, fields in rows.items()}
 
     async def _load_events(self, ids: list[UUID]) -> dict[UUID, Event]:
-        rows = await event_queries.fetch_events(self._context.database, self._context.caller, ids)
+        rows = await self._fetch_rows(tables.Event, ids)
         return {id: Event.from_row(row) for id, row in rows.items()}
 
     async def _load_rules(self, keys: list[RuleKey]) -> dict[RuleKey, Any]:
-        context, objects = self._context, dict[RuleKey, Any]()
+        objects = dict[RuleKey, Any]()
         for table, ids in _group_by_table(keys).items():
-            rows = await rules.fetch_rules(context.database, context.caller, table, ids)
+            rows = await self._fetch_rows(table, ids)
             objects |= {(table, id): build_object(row) for id, row in rows.items()}
         return objects
 
@@ -188,6 +187,9 @@ class RequestLoaders:
         return await event_types.fetch_version_definitions(
             self._context.database, self._context.caller, versions
         )
+
+    async def _fetch_rows(self, table: type[RowT], ids: list[UUID]) -> dict[UUID, RowT]:
+        return await fetch_rows_by_id(self._context.database, self._context.caller, table, ids)
 
     def _create_loader(
         self, read: Callable[[list[Key]], Awaitable[dict[Key, Value]]]

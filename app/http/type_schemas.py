@@ -42,7 +42,7 @@ async def read_type_schema(
         )
     event_type = None
     if not validate_text(type_name, request.app.state.limits.name_characters):
-        event_type = await event_types.fetch_event_type(database, caller, type=type_name)
+        event_type = await event_types.EVENT_TYPE_BY_KEY.fetch_row(database, caller, type_name)
     if event_type is None:
         return _not_found_response(f"There is no event type {type_name[:100]!a}.")
     version_number = event_type.version if version is None else _parse_version(version)

@@ -149,8 +149,7 @@ async def test_an_internal_error_contains_only_a_reference(
     async def broken(*_: object) -> None:
         raise failure
 
-    monkeypatch.setattr("app.store.reading.projection.fetch_page", broken)  # of a compiled plan
-    monkeypatch.setattr("app.services.events.event_queries.count_events", broken)
+    monkeypatch.setattr("app.store.reading.statements.fetch_rows", broken)
 
     with capture_logs() as logged:
         answered, error = await fetch_error(client, COUNT)

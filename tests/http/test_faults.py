@@ -147,7 +147,7 @@ async def test_an_unexpected_error_is_returned_with_a_reference_only(
     async def broken(*_: object) -> None:
         raise RuntimeError("SELECT secret FROM api_key")
 
-    monkeypatch.setattr("app.services.events.event_queries.count_events", broken)
+    monkeypatch.setattr("app.store.reading.projection.count_rows", broken)
 
     error = await client.expect_error("{ events { totalCount nodes { cloudEvent } } }")
 

@@ -109,7 +109,7 @@ async def test_an_unexpected_error_has_security_headers_and_no_details(
     async def broken(*_: object) -> None:
         raise RuntimeError("SELECT secret FROM api_key")
 
-    monkeypatch.setattr("app.http.type_schemas.event_types.fetch_event_type", broken)
+    monkeypatch.setattr("app.store.reading.projection.fetch_row", broken)
     headers = {"x-request-id": "request-1"}
 
     answer = await client.http.get("/event-types/any/schema.json", headers=headers)

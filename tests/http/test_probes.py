@@ -151,7 +151,7 @@ async def test_log_lines_of_a_request_have_its_id(
     async def broken(*_: object) -> None:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr("app.services.events.event_queries.count_events", broken)
+    monkeypatch.setattr("app.store.reading.projection.count_rows", broken)
     async with serve(database_url, access_log=True) as client:
         headers = {"x-request-id": "request-1"}
         await client.http.post("/graphql", headers=headers, json={"query": UNPLANNED})

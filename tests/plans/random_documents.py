@@ -11,7 +11,7 @@ from graphql import GraphQLObjectType, get_named_type, is_leaf_type
 from app.graphql.shared.field_sources import (
     ComputedField,
     EventTypeReference,
-    Listed,
+    ListSource,
     get_field_source,
     get_strawberry_field,
 )
@@ -85,7 +85,7 @@ class RandomDocument:
         names = [each for each in type_.fields if is_planned(type_, each)]
         if shared or type_.name in ("EventType", "EventField", "ConditionalRule"):
             names = [
-                each for each in names if not isinstance(get_field_source(type_, each), Listed)
+                each for each in names if not isinstance(get_field_source(type_, each), ListSource)
             ]
         if depth > 4:
             names = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 from structlog.testing import capture_logs
@@ -11,8 +12,7 @@ from app import metrics
 from app.domain.access.caller import Permission
 from app.graphql.plans.query_executor import MAX_PLANS_PER_OPERATION
 from app.store.engine.database import Database
-from app.store.engine.postgresql_reader import PostgreSQLReader
-from app.store.engine.sqlite_reader import SQLiteReader
+from app.store.reading import projection
 from app.store.reading.pages import encode_cursor
 from tests.client import Client
 from tests.conftest import Statements
@@ -198,12 +198,11 @@ async def test_the_plans_of_an_operation_are_bounded(database: Database) -> None
 async def test_an_error_in_a_plan_is_logged_and_the_query_is_executed(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def broken(*_: object, **__: object) -> None:
+    def broken(*_: object) -> None:
         raise RuntimeError("SELECT secret FROM api_key")
 
     await client.log_event(summary="there")
-    for reader in (SQLiteReader, PostgreSQLReader):
-        monkeypatch.setattr(reader, "fetch_rows", broken)
+    monkeypatch.setattr("app.graphql.plans.response_writer._write_list_fields", broken)
     before = _count_plans("failed")
 
     with capture_logs() as logs:
@@ -212,6 +211,39 @@ async def test_an_error_in_a_plan_is_logged_and_the_query_is_executed(
     assert page == {"nodes": [{"summary": "there"}]}
     assert "plan_failed" in [each["event"] for each in logs]
     assert _count_plans("failed") == before + 1
+
+
+@pytest.mark.parametrize(("changes", "is_planned"), [(1, True), (2, True), (3, False)])
+async def test_rows_are_read_again_if_the_definitions_change_meanwhile(
+    database: Database, monkeypatch: pytest.MonkeyPatch, changes: int, is_planned: bool
+) -> None:
+    both = await PlanAndExecution.create(database)
+    created = await both.run_mutation(
+        """mutation { createEventType(input: {name: "G", type: "g", state: PUBLISHED})
+             { eventType { id } userErrors { code } } }"""
+    )
+    remaining = [*range(changes)]
+    fetch_definitions_version = projection.fetch_definitions_version
+
+    async def change_and_fetch(database: Database, organization_id: UUID) -> int:
+        if remaining:
+            await both.run_mutation(
+                """mutation ($input: UpdateEventTypeInput!) { updateEventType(input: $input)
+                     { userErrors { code } } }""",
+                input={"id": created["eventType"]["id"], "name": f"{remaining.pop()} left"},
+            )
+        return await fetch_definitions_version(database, organization_id)
+
+    monkeypatch.setattr(projection, "fetch_definitions_version", change_and_fetch)
+    query = "{ eventTypes { nodes { name } } }"
+
+    planned = await both.execute_plan(query)
+
+    expected = {"data": {"eventTypes": {"nodes": [{"name": "0 left"}]}}}
+    assert remaining == []
+    assert (planned is not None) is is_planned
+    assert planned is None or planned["data"] == expected["data"]
+    assert (await both.execute_schema(query))["data"] == expected["data"]
 
 
 async def test_invalid_documents_and_mutations_are_not_cached(database: Database) -> None:

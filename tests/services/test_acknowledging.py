@@ -12,10 +12,12 @@ from sqlmodel import col
 
 from app.domain.events.filters import EventFilter
 from app.services.change_log import notifications
+from app.services.change_log.notifications import NotificationPageRequest
 from app.services.events import events
 from app.services.events.bulk_changes import BATCH_SIZE
 from app.store import tables
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
+from app.store.reading.pages import PageRequest
 from tests.factories import admin_command, notification_draft
 from tests.services.test_correlating_at_once import wait_for_blocked_locks
 
@@ -64,8 +66,9 @@ async def test_several_batches_are_acknowledged_and_the_newest_events_are_return
     assert [row.summary for row in acknowledged.rows] == rung[
         : -notifications.MAX_RETURNED_EVENTS - 1 : -1
     ]
-    left = await notifications.count_unacknowledged(database, command.actor, EventFilter())
-    assert left == 0
+    request = NotificationPageRequest(EventFilter(acknowledged=False), PageRequest(1))
+    bell = await notifications.NOTIFICATION_LIST.fetch_page(database, command.actor, request)
+    assert bell.rows == []
 
 
 def _lock_statement(event_id: UUID) -> Select[Any]:

@@ -24,12 +24,14 @@ from app.services.change_log import notifications
 from app.services.events import events
 from app.services.events.reports import ReportCall, process_reports
 from app.services.rules import duplication_rules
+from app.services.shared.readers import UNACKNOWLEDGED_COUNT
 from app.store import tables
 from app.store.change_log import changes
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from app.store.reading.pages import PageRequest
 from tests.factories import NOON, admin_command, notification_draft
 
+BELL = notifications.NotificationPageRequest(EventFilter(), PageRequest(size=10))
 KEYS = ("a", "b")
 LEVELS = {"success": 0, None: 1, "P1": 1, "info": 1, "warn": 2, "error": 3, "RED": 3}
 NAMES = [Severity.SUCCESS, Severity.INFO, Severity.WARN, Severity.ERROR]
@@ -257,12 +259,12 @@ async def compare_with_model(
     log = sorted(summarize_entries(entries, keys), key=itemgetter(0))
     assert log == sorted(model.log, key=itemgetter(0))
     assert [keys[entry.subject_id] for entry in entries if entry.rings] == model.rung
-    bell = await notifications.fetch_page(
-        database, command.actor, EventFilter(), PageRequest(size=10)
-    )
-    assert [keys[row.id] for _, row in bell.rows] == model.bell()
+    bell = await notifications.NOTIFICATION_LIST.fetch_page(database, command.actor, BELL)
+    assert [keys[row.id] for row in bell.rows] == model.bell()
     unacknowledged = [key for key in model.bell() if not model.events[key].acknowledged]
-    count = await notifications.count_unacknowledged(database, command.actor, EventFilter())
+    count = await notifications.NOTIFICATION_LIST.count_rows(
+        database, command.actor, BELL, UNACKNOWLEDGED_COUNT
+    )
     assert count == len(unacknowledged)
 
 
@@ -305,8 +307,6 @@ async def test_an_older_transaction_that_escalates_later_does_not_move_the_event
         await events.update_event(database, command, first.event.id, {"severity": "info"})
         await process_reports(session, [ReportCall(command, [error])])
 
-    bell = await notifications.fetch_page(
-        database, command.actor, EventFilter(), PageRequest(size=10)
-    )
-    assert [row.summary for _, row in bell.rows] == ["warning", "other"]
-    assert (bell.rows[0][1].severity, bell.rows[0][1].occurrences) == (Severity.ERROR, 3)
+    bell = await notifications.NOTIFICATION_LIST.fetch_page(database, command.actor, BELL)
+    assert [row.summary for row in bell.rows] == ["warning", "other"]
+    assert (bell.rows[0].severity, bell.rows[0].occurrences) == (Severity.ERROR, 3)

@@ -11,14 +11,18 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import text
 
+from app.domain.access.caller import Caller
 from app.domain.events.filters import EventFilter
 from app.domain.intake.intake import CommandContext
 from app.domain.shared.problems import ErrorCode, RequestError
-from app.services.change_log import feed, notifications, pruning, subscriptions
+from app.services.change_log import feed, pruning, subscriptions
 from app.services.change_log.feed import Feed
 from app.services.change_log.feed_filters import FeedFilter
+from app.services.change_log.notifications import NOTIFICATION_LIST, NotificationPageRequest
 from app.services.events import events
 from app.services.events.reports import ReportCall, process_reports
+from app.services.shared.readers import ListPage
+from app.store import tables
 from app.store.change_log import changes
 from app.store.change_log.changes import LOG_START, Entry, LogPosition
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
@@ -31,6 +35,13 @@ from tests.factories import admin_caller, admin_command, notification_draft
 
 ALL = EventFilter()
 BUFFER_BYTES = 1024 * 1024
+
+
+async def fetch_bell(
+    database: Database, caller: Caller, page: PageRequest
+) -> ListPage[tables.Event]:
+    request = NotificationPageRequest(ALL, page)
+    return await NOTIFICATION_LIST.fetch_page(database, caller, request)
 
 
 @contextlib.asynccontextmanager
@@ -82,12 +93,12 @@ async def test_a_late_commit_is_not_missed_when_resuming_from_a_list(
             await process_reports(session, [ReportCall(command, [notification_draft("late")])])
             if "postgresql" in database_url:  # on SQLite no other transaction commits meanwhile
                 await events.log_events(database, command, [notification_draft("early")])
-            bell = await notifications.fetch_page(database, caller, ALL, PageRequest(20))
+            bell = await fetch_bell(database, caller, PageRequest(20))
             head = await feed.fetch_log_head(database, caller)
-        cursor = bell.rows[0][0] if bell.rows else head
+        cursor = bell.encode_row_cursor(bell.rows[0]) if bell.rows else head
         await events.log_events(database, command, [notification_draft("end")])
 
-        seen = [row.summary for _, row in bell.rows]
+        seen = [row.summary for row in bell.rows]
         after_list = await fetch_added_summaries(database, running, cursor, 3 if bell.rows else 2)
         after_head = await fetch_added_summaries(database, running, head, len(after_list))
     await late_process.close()
@@ -258,7 +269,7 @@ async def test_a_cursor_of_another_epoch_is_expired(database: Database) -> None:
     cursor = changes.encode_log_cursor(caller.organization_id, old, LOG_START, complete=True)
 
     with pytest.raises(RequestError) as refused:
-        await notifications.fetch_page(database, caller, ALL, PageRequest(20, after=cursor))
+        await fetch_bell(database, caller, PageRequest(20, after=cursor))
 
     assert refused.value.code is ErrorCode.CURSOR_EXPIRED
     assert refused.value.path == ("after",)
@@ -282,7 +293,7 @@ async def test_a_cursor_beyond_the_end_of_the_change_log_is_expired(database: Da
     cursor = changes.encode_log_cursor(caller.organization_id, snapshot, beyond, complete=True)
 
     with pytest.raises(RequestError) as refused:
-        await notifications.fetch_page(database, caller, ALL, PageRequest(20, after=cursor))
+        await fetch_bell(database, caller, PageRequest(20, after=cursor))
 
     assert refused.value.code is ErrorCode.CURSOR_EXPIRED
 
@@ -303,13 +314,15 @@ async def test_a_restored_dump_begins_a_new_epoch(database: Database, database_u
     await migrate_database(database.url)
 
     await events.log_events(database, command, [notification_draft("new")])
-    bell = await notifications.fetch_page(database, caller, ALL, PageRequest(20))
-    assert [row.summary for _, row in bell.rows] == ["new", "old 2", "old 1"]
+    bell = await fetch_bell(database, caller, PageRequest(20))
+    assert [row.summary for row in bell.rows] == ["new", "old 2", "old 1"]
     with pytest.raises(RequestError) as refused:
-        await notifications.fetch_page(database, caller, ALL, PageRequest(20, after=old))
+        await fetch_bell(database, caller, PageRequest(20, after=old))
     assert refused.value.code is ErrorCode.CURSOR_EXPIRED
     async with run_feed(database) as running:
-        assert await fetch_added_summaries(database, running, bell.rows[2][0], 2) == [
+        assert await fetch_added_summaries(
+            database, running, bell.encode_row_cursor(bell.rows[2]), 2
+        ) == [
             "old 2",
             "new",
         ]

@@ -241,7 +241,7 @@ async def test_changes_by_another_process_apply_to_the_next_report(
     free = await report_error_codes(database, command, fields={"b": 1})
     await event_type_commands.create_event_type(other, command, definition)
     typed = await report_error_codes(database, command, fields={"b": 1})
-    kind = await event_types.fetch_event_type(other, caller, type="t")
+    kind = await event_types.EVENT_TYPE_BY_KEY.fetch_row(other, caller, "t")
     assert kind is not None
     made = await guard_rules.create_rule(other, command, kind.id, guard)
     assert made.rule is not None

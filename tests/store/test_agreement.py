@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -25,12 +25,9 @@ from app.domain.events.filters import (
 from app.domain.events.predicates import ORDERING_OPERATORS, FieldPredicate, PredicateOperator
 from app.domain.events.severity import Outcome, Severity
 from app.domain.events.state import Entity, EventState
-from app.services.events import event_queries
-from app.services.events.event_queries import EventOrderField
 from app.store import tables
 from app.store.engine.database import Database
 from app.store.reading import event_conditions
-from app.store.reading.pages import PageRequest
 from app.store.writing import search_index
 from app.store.writing.bulk import insert_into_tables
 from tests.factories import admin_caller
@@ -239,34 +236,6 @@ def draw_examples(strategy: st.SearchStrategy[Any], count: int) -> list[Any]:
 
     collect()
     return examples
-
-
-async def test_the_database_sorts_by_the_latest_occurrence_and_by_the_severity(
-    database: Database,
-) -> None:
-    caller = await admin_caller(database)
-    stored = [*{event.id: event for event in draw_examples(events, 200)}.values()]
-    await insert_events(database, caller.organization_id, stored)
-
-    sort_values: dict[EventOrderField, Callable[[EventState], Any]] = {
-        EventOrderField.LAST_OCCURRED_AT: lambda event: event.latest_occurrence,
-        EventOrderField.SEVERITY: lambda event: event.severity.rank,
-    }
-    for field, sort_value in sort_values.items():
-        for descending in (False, True):
-            order = event_queries.event_order(field, descending)
-            rows: list[tables.Event] = []
-            after = None
-            while len(rows) < len(stored):
-                request = PageRequest(30, after=after)
-                page = await event_queries.fetch_page(
-                    database, caller, [EventFilter()], order, request
-                )
-                rows += page.rows
-                after = order.encode_row_cursor(caller.organization_id, page.rows[-1])
-
-            keys = sorted(((sort_value(event), event.id) for event in stored), reverse=descending)
-            assert [row.id for row in rows] == [event_id for _, event_id in keys]
 
 
 async def insert_events(database: Database, owner: UUID, states: Sequence[EventState]) -> None:

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
+from unittest.mock import patch
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -30,7 +31,8 @@ from app.domain.events.predicates import FieldPredicate, PredicateOperator
 from app.domain.events.severity import Outcome, Severity
 from app.domain.events.state import Entity, EventDraft, EventState
 from app.domain.shared.limits import Limits
-from app.services.change_log import history, notifications
+from app.services.change_log import history
+from app.services.change_log.notifications import NOTIFICATION_LIST, NotificationPageRequest
 from app.services.events import (
     bulk_changes,
     correlations,
@@ -39,7 +41,14 @@ from app.services.events import (
     events,
 )
 from app.services.events.event_counts import EventDimension
-from app.services.events.event_queries import EventOrderField
+from app.services.events.event_queries import (
+    EVENT_BY_KEY,
+    EVENT_LIST,
+    EventOrderField,
+    EventPageRequest,
+    SourceIdentity,
+)
+from app.services.shared.readers import UNACKNOWLEDGED_COUNT
 from app.store import tables
 from app.store.change_log import changes
 from app.store.engine import dialect
@@ -206,13 +215,19 @@ async def _analyse(url: str) -> None:
 def capture_statements(database: Database) -> Iterator[list[tuple[str, Any]]]:
     """Captures the statements that are sent to the database, with their parameters."""
     captured: list[tuple[str, Any]] = []
+    fetch_rows = database.row_reader.fetch_rows
+
+    async def note_and_fetch(statement: str, parameters: Any, **options: Any) -> Any:
+        captured.append((statement, tuple(parameters)))
+        return await fetch_rows(statement, parameters, **options)
 
     def note(connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
         if is_connected_to(connection, database.url.database):
             captured.append((statement, parameters))
 
     event.listen(Engine, "before_cursor_execute", note)
-    yield captured
+    with patch.object(database.row_reader, "fetch_rows", note_and_fetch):
+        yield captured
     event.remove(Engine, "before_cursor_execute", note)
 
 
@@ -224,6 +239,7 @@ async def explain_query(world: IndexedDatabase, ask: Ask) -> str:
     explain = "EXPLAIN QUERY PLAN" if world.dialect_name == SQLITE else "EXPLAIN"
     async with world.database.read(ALL_ORGANIZATIONS) as session:
         connection = await session.connection()
+        await connection.execute(text("SELECT 1 FROM event"))  # SQLite loads its statistics
         if world.dialect_name == POSTGRESQL:
             await connection.execute(text("SET LOCAL enable_seqscan = off"))
         rows = await connection.exec_driver_sql(f"{explain} {statement}", parameters)
@@ -234,15 +250,14 @@ def fetch_page_with(
     field: EventOrderField = EventOrderField.OCCURRED_AT, descending: bool = True, **attributes: Any
 ) -> Ask:
     by = event_queries.event_order(field, descending)
-    return lambda world: event_queries.fetch_page(
-        world.database, world.caller, [EventFilter(**attributes)], by, PAGE
-    )
+    request = EventPageRequest((EventFilter(**attributes),), by, PAGE)
+    return lambda world: EVENT_LIST.fetch_page(world.database, world.caller, request)
 
 
 def count_events_with(**attributes: Any) -> Ask:
-    return lambda world: event_queries.count_events(
-        world.database, world.caller, [EventFilter(**attributes)]
-    )
+    by = event_queries.event_order(EventOrderField.OCCURRED_AT, True)
+    request = EventPageRequest((EventFilter(**attributes),), by, PAGE)
+    return lambda world: EVENT_LIST.count_rows(world.database, world.caller, request)
 
 
 def field_filter(name: str, operator: PredicateOperator, value: Any) -> dict[str, Any]:
@@ -251,6 +266,7 @@ def field_filter(name: str, operator: PredicateOperator, value: Any) -> dict[str
 
 ALL = EventFilter()
 NEW = EventFilter(acknowledged=False)
+BELL = NotificationPageRequest(ALL, PAGE)
 A_DAY = TimeRange(START, START + timedelta(days=1))
 LATEST = "ix_event_organization_id_occurred_at_id"
 TAGGED = "ix_event_tag_organization_id_tag_event_id"
@@ -322,8 +338,8 @@ QUERIES: dict[str, tuple[Ask, str | tuple[str, str]]] = {
         "ix_event_organization_id_source_source_id",
     ),
     "by source": (
-        lambda world: event_queries.fetch_event_by_source(
-            world.database, world.caller, "/hosts/1", "17"
+        lambda world: EVENT_BY_KEY.fetch_row(
+            world.database, world.caller, SourceIdentity("/hosts/1", "17")
         ),
         "ix_event_organization_id_source_source_id",
     ),
@@ -369,24 +385,28 @@ QUERIES: dict[str, tuple[Ask, str | tuple[str, str]]] = {
     ),
     "of these ids": (fetch_page_with(ids=(UUID(int=1), UUID(int=2))), BY_ID),
     "one": (
-        lambda world: event_queries.fetch_event(world.database, world.caller, UUID(int=1)),
+        lambda world: EVENT_BY_KEY.fetch_row(world.database, world.caller, UUID(int=1)),
         BY_ID,
     ),
     "duplicates": (fetch_page_with(duplicate=True), "ix_event_duplicate_of_id"),
     "the bell": (
-        lambda world: notifications.fetch_page(world.database, world.caller, ALL, PAGE),
+        lambda world: NOTIFICATION_LIST.fetch_page(world.database, world.caller, BELL),
         "ix_event_bell",
     ),
     "the number in the bell": (
-        lambda world: notifications.count_notifications(world.database, world.caller, ALL),
+        lambda world: NOTIFICATION_LIST.count_rows(world.database, world.caller, BELL),
         "ix_event_bell",
     ),
     "the bell, unacknowledged": (
-        lambda world: notifications.fetch_page(world.database, world.caller, NEW, PAGE),
+        lambda world: NOTIFICATION_LIST.fetch_page(
+            world.database, world.caller, NotificationPageRequest(NEW, PAGE)
+        ),
         "ix_event_bell_unacknowledged",
     ),
     "the number unacknowledged": (
-        lambda world: notifications.count_unacknowledged(world.database, world.caller, ALL),
+        lambda world: NOTIFICATION_LIST.count_rows(
+            world.database, world.caller, BELL, UNACKNOWLEDGED_COUNT
+        ),
         "ix_event_bell_unacknowledged",
     ),
     "counts of a day": (
@@ -436,14 +456,13 @@ async def test_each_order_reads_an_index_also_after_a_cursor(
     world: IndexedDatabase, field: EventOrderField, descending: bool
 ) -> None:
     by = event_queries.event_order(field, descending)
-    first = await event_queries.fetch_page(world.database, world.caller, [ALL], by, PAGE)
-    cursor = by.encode_row_cursor(world.caller.organization_id, first.rows[-1])
+    request = EventPageRequest((ALL,), by, PAGE)
+    first = await EVENT_LIST.fetch_page(world.database, world.caller, request)
+    cursor = first.encode_row_cursor(first.rows[-1])
+    later = replace(request, page=PageRequest(20, after=cursor))
 
     plan = await explain_query(
-        world,
-        lambda world: event_queries.fetch_page(
-            world.database, world.caller, [ALL], by, PageRequest(20, after=cursor)
-        ),
+        world, lambda world: EVENT_LIST.fetch_page(world.database, world.caller, later)
     )
 
     assert not re.search(r"TEMP B-TREE|\bSort\b|\bSCAN event\b|Seq Scan", plan), plan

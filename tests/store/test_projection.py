@@ -15,7 +15,12 @@ from app.domain.events.predicates import FieldPredicate, PredicateOperator
 from app.domain.events.severity import Severity
 from app.domain.events.state import Entity
 from app.services.events import event_queries
-from app.services.events.event_queries import EventOrderField, EventPageRequest
+from app.services.events.event_queries import (
+    EVENT_BY_KEY,
+    EVENT_LIST,
+    EventOrderField,
+    EventPageRequest,
+)
 from app.store import tables
 from app.store.engine.database import Database
 from app.store.engine.row_reader import DriverRow
@@ -68,8 +73,8 @@ async def test_every_table_of_every_statement_is_filtered_by_organization(
             for counts in ((), ("total",)):
                 for request in (PageRequest(5), PageRequest(5, offset=3, backwards=True)):
                     expected = EventPageRequest((filter, EventFilter()), order, request)
-                    await event_queries.select_page(database, caller, expected, columns, counts)
-        await event_queries.select_event(database, caller, UUID(int=1), columns)
+                    await EVENT_LIST.fetch_columns(database, caller, expected, columns, counts)
+        await EVENT_BY_KEY.fetch_columns(database, caller, UUID(int=1), columns)
     await projection.fetch_definitions_version(database, caller.organization_id)
 
     assert len(reads) > 30
@@ -100,7 +105,7 @@ async def test_statements_that_scan_texts_are_marked(
     monkeypatch.setattr(database.row_reader, "fetch_rows", fetch_rows)
     for filter in FILTERS:
         expected = EventPageRequest((filter,), order, PageRequest(5))
-        await event_queries.select_page(database, caller, expected, WIDE, ("total",))
+        await EVENT_LIST.fetch_columns(database, caller, expected, WIDE, ("total",))
 
     for statement, scans_texts in reads:
         match = re.search(r"instr\(|strpos\(| MATCH | @@ ", statement)

@@ -13,7 +13,12 @@ from app.domain.shared.problems import Problem, invalid_input
 from app.graphql.execution.subscription_execution import FollowedFeed
 from app.graphql.shared.context import Context, Info
 from app.graphql.shared.examples import with_example
-from app.graphql.shared.field_sources import ComputedField, ConnectionPart, Listed, declare_source
+from app.graphql.shared.field_sources import (
+    ComputedField,
+    ConnectionPart,
+    ListSource,
+    declare_source,
+)
 from app.graphql.shared.nodes import InvalidArgumentsError, parse_input_ids, paths_of_items
 from app.graphql.shared.pages import After, First, PageInfo, SubscribeAfter, build_page_info
 from app.graphql.types.bulk_event_payload import REMAINING_COUNT, BulkEventPayload
@@ -25,6 +30,7 @@ from app.services.change_log.notifications import (
     AcknowledgementResult,
     NotificationPageRequest,
 )
+from app.services.shared.readers import UNACKNOWLEDGED_COUNT
 from app.store.change_log.changes import Entry
 from app.store.reading.pages import parse_page_request
 
@@ -125,28 +131,27 @@ class NotificationQueries:
             }
             """,
         ),
-        metadata=declare_source(
-            Listed(_build_page_request, notifications.select_page_columns, ("rang_tx", "rang_seq"))
-        ),
+        metadata=declare_source(ListSource(_build_page_request, notifications.NOTIFICATION_LIST)),
     )
     async def notifications(
         self, info: Info, filter: FilterArgument = None, first: First = 20, after: After = None
     ) -> NotificationConnection:
         database, caller = info.context.database, info.context.caller
-        page_request = _build_page_request(self, info.context, filter, first, after)
-        event_filter = page_request.filter
-        page = await notifications.fetch_page(database, caller, event_filter, page_request.request)
+        reader = notifications.NOTIFICATION_LIST
+        request = _build_page_request(self, info.context, filter, first, after)
+        page = await reader.fetch_page(database, caller, request)
         edges = [
-            NotificationEdge(cursor=cursor, node=Event.from_row(row)) for cursor, row in page.rows
+            NotificationEdge(cursor=page.encode_row_cursor(row), node=Event.from_row(row))
+            for row in page.rows
         ]
         return NotificationConnection(
             edges=edges,
             page_info=build_page_info(
                 [edge.cursor for edge in edges], page.has_next, page.has_previous
             ),
-            count=lambda: notifications.count_notifications(database, caller, event_filter),
-            count_unacknowledged=lambda: notifications.count_unacknowledged(
-                database, caller, event_filter
+            count=lambda: reader.count_rows(database, caller, request),
+            count_unacknowledged=lambda: reader.count_rows(
+                database, caller, request, UNACKNOWLEDGED_COUNT
             ),
         )
 

@@ -10,9 +10,9 @@ import strawberry
 from app.graphql.event_types.inputs import EventTypeBy, EventTypeFilter
 from app.graphql.shared.context import Context, Info
 from app.graphql.shared.examples import with_example
-from app.graphql.shared.field_sources import Listed, One, declare_source
+from app.graphql.shared.field_sources import ListSource, LookupSource, declare_source
 from app.graphql.shared.nodes import parse_id_argument
-from app.graphql.shared.pages import After, Connection, First, build_connection
+from app.graphql.shared.pages import After, Connection, First, fetch_connection
 from app.graphql.types.event_inputs import check_text_argument
 from app.graphql.types.event_type import EventType
 from app.graphql.types.loaders import get_loaders
@@ -59,7 +59,7 @@ class EventTypeQueries:
             }
             """,
         ),
-        metadata=declare_source(One(_parse_event_type_key, event_types.select_event_type)),
+        metadata=declare_source(LookupSource(_parse_event_type_key, event_types.EVENT_TYPE_BY_KEY)),
     )
     async def event_type(
         self,
@@ -71,8 +71,8 @@ class EventTypeQueries:
         key = _parse_event_type_key(self, info.context, by)
         if isinstance(key, UUID):
             return await get_loaders(info).event_types.load(key)
-        row = await event_types.fetch_event_type(
-            info.context.database, info.context.caller, type=key
+        row = await event_types.EVENT_TYPE_BY_KEY.fetch_row(
+            info.context.database, info.context.caller, key
         )
         return None if row is None else EventType.from_row(row)
 
@@ -92,7 +92,7 @@ class EventTypeQueries:
             }
             """,
         ),
-        metadata=declare_source(Listed(_build_page_request, event_types.select_page)),
+        metadata=declare_source(ListSource(_build_page_request, event_types.EVENT_TYPE_LIST)),
     )
     async def event_types(
         self,
@@ -106,15 +106,7 @@ class EventTypeQueries:
         first: First = 20,
         after: After = None,
     ) -> Connection[EventType]:
-        database, caller = info.context.database, info.context.caller
-        page_request = _build_page_request(self, info.context, filter, first, after)
-        page = await event_types.fetch_page(
-            database, caller, page_request.filter, page_request.request
-        )
-        return build_connection(
-            page,
-            page_request.order,
-            caller.organization_id,
-            EventType.from_row,
-            lambda: event_types.count_event_types(database, caller, page_request.filter),
+        request = _build_page_request(self, info.context, filter, first, after)
+        return await fetch_connection(
+            info.context, event_types.EVENT_TYPE_LIST, request, EventType.from_row
         )

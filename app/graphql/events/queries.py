@@ -10,7 +10,7 @@ import strawberry
 from app.domain.events import filters
 from app.graphql.shared.context import Context, Info
 from app.graphql.shared.examples import with_example
-from app.graphql.shared.field_sources import ComputedField, One, declare_source
+from app.graphql.shared.field_sources import ComputedField, LookupSource, declare_source
 from app.graphql.shared.nodes import parse_id_argument
 from app.graphql.shared.pages import Connection
 from app.graphql.types.event import Entity, Event, create_events_field
@@ -29,6 +29,11 @@ def _parse_source_key(
     check_text_argument(reporter, context.limits, "source")
     check_text_argument(source_id, context.limits, "sourceId")
     return SourceIdentity(reporter, source_id)
+
+
+async def _fetch_event(context: Context, key: UUID | SourceIdentity) -> Event | None:
+    row = await event_queries.EVENT_BY_KEY.fetch_row(context.database, context.caller, key)
+    return None if row is None else Event.from_row(row)
 
 
 async def _resolve_entity(_root: Any, context: Context, type: str, id: str) -> Entity:
@@ -66,7 +71,7 @@ class EventQueries:
             }
             """,
         ),
-        metadata=declare_source(One(_parse_event_id, event_queries.select_event)),
+        metadata=declare_source(LookupSource(_parse_event_id, event_queries.EVENT_BY_KEY)),
     )
     async def event(
         self,
@@ -74,8 +79,7 @@ class EventQueries:
         id: Annotated[strawberry.ID, strawberry.argument(description="ID of the event.")],
     ) -> Event | None:
         event_id = _parse_event_id(self, info.context, id)
-        row = await event_queries.fetch_event(info.context.database, info.context.caller, event_id)
-        return None if row is None else Event.from_row(row)
+        return await _fetch_event(info.context, event_id)
 
     @strawberry.field(
         description=with_example(
@@ -89,7 +93,7 @@ class EventQueries:
             }
             """,
         ),
-        metadata=declare_source(One(_parse_source_key, event_queries.select_event)),
+        metadata=declare_source(LookupSource(_parse_source_key, event_queries.EVENT_BY_KEY)),
     )
     async def event_by_source(
         self,
@@ -106,10 +110,7 @@ class EventQueries:
         ],
     ) -> Event | None:
         source_key = _parse_source_key(self, info.context, reporter, source_id)
-        row = await event_queries.fetch_event_by_source(
-            info.context.database, info.context.caller, source_key.source, source_key.source_id
-        )
-        return None if row is None else Event.from_row(row)
+        return await _fetch_event(info.context, source_key)
 
     @strawberry.field(
         description=with_example(

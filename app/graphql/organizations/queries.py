@@ -24,8 +24,9 @@ from app.graphql.types.event import Event
 from app.graphql.types.event_type import EventField, EventType
 from app.graphql.types.organization import Organization
 from app.services.auth import keys, organizations
-from app.services.definitions import event_types, rules
+from app.services.definitions import event_types
 from app.services.events import event_queries
+from app.services.shared.readers import lookup_by_id
 from app.store import tables
 
 
@@ -155,21 +156,22 @@ class OrganizationQueries:
         database, caller = info.context.database, info.context.caller
         node_id = parse_id_argument(id, "id")
         if caller.has_any_permission(READ_EVENTS) and (
-            event := await event_queries.fetch_event(database, caller, node_id)
+            event := await event_queries.EVENT_BY_KEY.fetch_row(database, caller, node_id)
         ):
             return Event.from_row(event)
         if caller.has_any_permission(READ_EVENT_TYPES):
-            if event_type := await event_types.fetch_event_type(database, caller, id=node_id):
+            type_by_key = event_types.EVENT_TYPE_BY_KEY
+            if event_type := await type_by_key.fetch_row(database, caller, node_id):
                 return EventType.from_row(event_type)
-            if field := await event_types.fetch_part(database, caller, tables.EventField, node_id):
+            if field := await event_types.FIELD_BY_ID.fetch_row(database, caller, node_id):
                 return EventField.from_row(field)
-            table = tables.ConditionalRule
-            if rule := await event_types.fetch_part(database, caller, table, node_id):
+            rule_by_id = event_types.CONDITIONAL_RULE_BY_ID
+            if rule := await rule_by_id.fetch_row(database, caller, node_id):
                 return ConditionalRule.from_row(rule)
         if caller.has_any_permission(READ_RULES):
             for rule_table in tables.RULE_TABLES:
-                if rows := await rules.fetch_rules(database, caller, rule_table, [node_id]):
-                    node: Node = build_object(rows[node_id])
+                if row := await lookup_by_id(rule_table).fetch_row(database, caller, node_id):
+                    node: Node = build_object(row)
                     return node
         if caller.has_any_permission(MANAGE_ORGANIZATION) and (
             key := await keys.find(database, caller, node_id)

@@ -18,8 +18,8 @@ from app.graphql.shared.context import Context
 from app.graphql.shared.field_sources import (
     ComputedField,
     ConnectionPart,
-    Listed,
-    One,
+    ListSource,
+    LookupSource,
     get_strawberry_field,
 )
 from app.store.reading.projection import DriverRow, Projection
@@ -111,7 +111,7 @@ class SelectedField:
 
 @dataclass(frozen=True)
 class ListPlan:
-    source: Listed
+    source: ListSource
     arguments: FieldArguments
     read_plan: ReadPlan
     selected_fields: tuple[SelectedField, ...]
@@ -121,7 +121,7 @@ class ListPlan:
 
 @dataclass(frozen=True)
 class RowPlan:
-    source: One
+    source: LookupSource
     arguments: FieldArguments
     read_plan: ReadPlan
 

@@ -26,8 +26,8 @@ from app.graphql.shared.field_sources import (
     COUNT_NAMES,
     ComputedField,
     ConnectionPart,
-    Listed,
-    One,
+    ListSource,
+    LookupSource,
     get_field_source,
     get_strawberry_field,
 )
@@ -59,16 +59,16 @@ class Planner:
         arguments = FieldArguments(self._operation.strawberry_schema, field, details[0].node)
         type_ = get_named_type(field.type)
         match source:
-            case Listed():
+            case ListSource():
                 return key, self._plan_list(source, arguments, type_, details)
-            case One():
+            case LookupSource():
                 return key, self._plan_row(source, arguments, type_, details)
             case ComputedField():
                 return key, self._plan_computed(source, arguments, type_, details)
         raise NotPlannedError(f"{parent}.{name}")
 
     def _plan_list(
-        self, source: Listed, arguments: FieldArguments, type_: Any, details: list[FieldDetails]
+        self, source: ListSource, arguments: FieldArguments, type_: Any, details: list[FieldDetails]
     ) -> ListPlan:
         node_type = _find_node_type(type_)
         builder = ReadPlanBuilder(self._operation, require_table(node_type))
@@ -77,7 +77,7 @@ class Planner:
         sort_columns: tuple[str, ...] = ()
         needs_every_cursor = builder.needs_cursors
         if needs_every_cursor or sources & {ConnectionPart.START_CURSOR, ConnectionPart.END_CURSOR}:
-            sort_columns = source.sort_columns
+            sort_columns = source.reader.sort_columns
         counts = tuple(name for part, name in COUNT_NAMES.items() if part in sources)
         return ListPlan(
             source,
@@ -120,7 +120,11 @@ class Planner:
                 raise NotPlannedError(f"{type_}.{name}")
 
     def _plan_row(
-        self, source: One, arguments: FieldArguments, type_: Any, details: list[FieldDetails]
+        self,
+        source: LookupSource,
+        arguments: FieldArguments,
+        type_: Any,
+        details: list[FieldDetails],
     ) -> RowPlan:
         builder = ReadPlanBuilder(self._operation, require_table(type_))
         builder.add_writer(type_, details)

@@ -35,7 +35,6 @@ from app.graphql.plans.planner import Planner
 from app.graphql.plans.response_writer import QueryRequest, build_response, write_data
 from app.graphql.shared.context import Context
 from app.store.engine.dialect import unavailable_reason
-from app.store.reading.statements import TooManyParametersError
 
 if TYPE_CHECKING:
     from app.graphql.schema import Schema
@@ -44,13 +43,7 @@ log = structlog.get_logger(__name__)
 # There is a plan for each set of values of the variables in @skip and @include: 20 variables would
 # allow a million plans, of 50 kB each.
 MAX_PLANS_PER_OPERATION = 8
-_FALLBACK_ERRORS = (
-    GraphQLError,
-    RequestError,
-    StaleCacheError,
-    NotPlannedError,
-    TooManyParametersError,
-)
+_FALLBACK_ERRORS = (GraphQLError, RequestError, StaleCacheError)
 
 
 @dataclass

@@ -10,6 +10,7 @@ from graphql import GraphQLField, get_named_type, is_list_type
 from graphql.execution.values import VariableValues
 from graphql.type import get_nullable_type
 
+from app.graphql.plans.cached_event_types import StaleCacheError
 from app.graphql.plans.plan_steps import (
     ComputedPlan,
     ListPlan,
@@ -22,8 +23,10 @@ from app.graphql.plans.plan_steps import (
 from app.graphql.shared.context import Context
 from app.graphql.shared.field_sources import COUNT_NAMES, ConnectionPart, get_strawberry_field
 from app.graphql.shared.json_encoding import encode_json
-from app.services.shared.listings import ListPage
+from app.services.shared.readers import ListPage
 from app.store.reading.projection import DriverRow
+
+MAX_READS = 3
 
 
 @dataclass(frozen=True)
@@ -53,13 +56,26 @@ async def _write_field(plan: Any, request: QueryRequest, parent: Any) -> str:
     match plan:
         case str():
             return plan
-        case ListPlan():
-            return await _write_list(plan, request, parent)
-        case RowPlan():
-            return await _write_row(plan, request, parent)
+        case ListPlan() | RowPlan():
+            return await _write_rows(plan, request, parent)
         case ComputedPlan():
             return await _write_computed(plan, request, parent)
     raise NotPlannedError(str(plan))
+
+
+async def _write_rows(plan: ListPlan | RowPlan, request: QueryRequest, parent: Any) -> str:
+    """Reads the rows again if the definitions changed before the event types were read.
+
+    Raises StaleCacheError if they changed each time.
+    """
+    write: Any = _write_list if isinstance(plan, ListPlan) else _write_row
+    for remaining in range(MAX_READS, 0, -1):
+        try:
+            return str(await write(plan, request, parent))
+        except StaleCacheError:
+            if remaining == 1:
+                raise
+    raise AssertionError
 
 
 async def _write_list(plan: ListPlan, request: QueryRequest, parent: Any) -> str:
@@ -67,38 +83,35 @@ async def _write_list(plan: ListPlan, request: QueryRequest, parent: Any) -> str
     list_request = plan.arguments.build_request(
         plan.source.build_request, parent, context, request.variables
     )
-    listing = await plan.source.read(
+    page = await plan.source.reader.fetch_columns(
         context.database, context.caller, list_request, plan.read_plan.projection, plan.counts
     )
-    if listing is None:
-        raise NotPlannedError("a page without a row")
-    event_types = await _fetch_event_types(plan.read_plan, request, listing.page.rows)
-    cursors = [_encode_cursor(plan, listing, row) for row in _rows_with_cursors(plan, listing)]
-    return _write_list_fields(plan.selected_fields, plan.read_plan, listing, event_types, cursors)
+    event_types = await _fetch_event_types(plan.read_plan, request, page.rows)
+    cursors = [_encode_cursor(plan, page, row) for row in _rows_with_cursors(plan, page)]
+    return _write_list_fields(plan.selected_fields, plan.read_plan, page, event_types, cursors)
 
 
-def _rows_with_cursors(plan: ListPlan, listing: ListPage) -> Sequence[DriverRow]:
+def _rows_with_cursors(plan: ListPlan, page: ListPage[DriverRow]) -> Sequence[DriverRow]:
     """Returns the rows whose cursors are selected."""
-    rows = listing.page.rows
+    rows = page.rows
     if not plan.read_plan.sort_key_readers or not rows:
         return ()
     return rows if plan.needs_every_cursor else (rows[0], rows[-1])
 
 
-def _encode_cursor(plan: ListPlan, listing: ListPage, row: DriverRow) -> str:
-    return listing.make_cursor(
-        tuple(plan.read_plan.sort_key_readers[name](row) for name in listing.key_columns)
+def _encode_cursor(plan: ListPlan, page: ListPage[DriverRow], row: DriverRow) -> str:
+    return page.encode_key(
+        tuple(plan.read_plan.sort_key_readers[name](row) for name in page.key_columns)
     )
 
 
 def _write_list_fields(
     selected_fields: Sequence[SelectedField],
     read_plan: ReadPlan,
-    listing: ListPage,
+    page: ListPage[DriverRow],
     event_types: Sequence[Mapping[Any, str]],
     cursors: Sequence[str],
 ) -> str:
-    page = listing.page
     members = []
     for selected_field in selected_fields:
         match selected_field.source:
@@ -107,10 +120,10 @@ def _write_list_fields(
                 text = f"[{','.join(write_rows(page.rows, cursors, event_types))}]"
             case ConnectionPart.PAGE_INFO:
                 text = _write_list_fields(
-                    selected_field.subfields, read_plan, listing, event_types, cursors
+                    selected_field.subfields, read_plan, page, event_types, cursors
                 )
             case ConnectionPart.TOTAL_COUNT | ConnectionPart.UNACKNOWLEDGED_COUNT:
-                text = str(listing.totals[COUNT_NAMES[selected_field.source]])
+                text = str(page.counts[COUNT_NAMES[selected_field.source]])
             case ConnectionPart.HAS_NEXT_PAGE:
                 text = _write_boolean(page.has_next)
             case ConnectionPart.HAS_PREVIOUS_PAGE:
@@ -127,11 +140,9 @@ def _write_list_fields(
 
 async def _write_row(plan: RowPlan, request: QueryRequest, parent: Any) -> str:
     context = request.context
-    row_request = plan.arguments.build_request(
-        plan.source.build_request, parent, context, request.variables
-    )
-    row = await plan.source.read(
-        context.database, context.caller, row_request, plan.read_plan.projection
+    key = plan.arguments.build_request(plan.source.build_key, parent, context, request.variables)
+    row = await plan.source.reader.fetch_columns(
+        context.database, context.caller, key, plan.read_plan.projection
     )
     if row is None:
         return "null"

@@ -10,9 +10,9 @@ import strawberry
 from app.domain.rules.duplicates import DuplicateAction
 from app.graphql.shared.context import Context, Info
 from app.graphql.shared.examples import with_example
-from app.graphql.shared.field_sources import Listed, declare_source
+from app.graphql.shared.field_sources import ListSource, declare_source
 from app.graphql.shared.nodes import parse_id_argument, parse_input_id, parse_optional_input_id
-from app.graphql.shared.pages import After, Connection, First, build_connection
+from app.graphql.shared.pages import After, Connection, First, fetch_connection
 from app.graphql.types.duplication_rule import FINGERPRINT_PATH_NAMES, DuplicationRule
 from app.graphql.types.user_error import UserError, to_user_errors
 from app.services.definitions.rules import RulePageRequest
@@ -195,7 +195,7 @@ class DuplicationRuleQueries:
             }
             """,
         ),
-        metadata=declare_source(Listed(_build_page_request, duplication_rules.select_page)),
+        metadata=declare_source(ListSource(_build_page_request, duplication_rules.RULE_LIST)),
     )
     async def duplication_rules(
         self,
@@ -211,18 +211,9 @@ class DuplicationRuleQueries:
         first: First = 20,
         after: After = None,
     ) -> Connection[DuplicationRule]:
-        database, caller = info.context.database, info.context.caller
-        page_request = _build_page_request(self, info.context, event_type_id, first, after)
-        parsed_type_id = page_request.event_type_id
-        page = await duplication_rules.fetch_page(
-            database, caller, parsed_type_id, page_request.request
-        )
-        return build_connection(
-            page,
-            duplication_rules.BY_CREATION,
-            caller.organization_id,
-            DuplicationRule.from_row,
-            lambda: duplication_rules.count_rules(database, caller, parsed_type_id),
+        request = _build_page_request(self, info.context, event_type_id, first, after)
+        return await fetch_connection(
+            info.context, duplication_rules.RULE_LIST, request, DuplicationRule.from_row
         )
 
 

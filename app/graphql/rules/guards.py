@@ -17,9 +17,9 @@ from app.graphql.rules.guard_inputs import (
 )
 from app.graphql.shared.context import Context, Info
 from app.graphql.shared.examples import with_example
-from app.graphql.shared.field_sources import Listed, One, declare_source
+from app.graphql.shared.field_sources import ListSource, LookupSource, declare_source
 from app.graphql.shared.nodes import parse_id_argument, parse_input_id, parse_optional_input_id
-from app.graphql.shared.pages import After, Connection, First, build_connection
+from app.graphql.shared.pages import After, Connection, First, fetch_connection
 from app.graphql.shared.permissions import READ_EVENTS, require_permission
 from app.graphql.types.event import Event
 from app.graphql.types.guard_rule import GuardRule
@@ -96,13 +96,12 @@ class GuardRuleQueries:
             }
             """,
         ),
-        metadata=declare_source(One(_parse_rule_id, guards.select_rule)),
+        metadata=declare_source(LookupSource(_parse_rule_id, guards.RULE_BY_ID)),
     )
     async def guard_rule(self, info: Info, id: RuleId) -> GuardRule | None:
         context = info.context
-        row = await guards.fetch_rule(
-            context.database, context.caller, _parse_rule_id(self, context, id)
-        )
+        rule_id = _parse_rule_id(self, context, id)
+        row = await guards.RULE_BY_ID.fetch_row(context.database, context.caller, rule_id)
         return None if row is None else GuardRule.from_row(row)
 
     @strawberry.field(
@@ -120,7 +119,7 @@ class GuardRuleQueries:
             }
             """,
         ),
-        metadata=declare_source(Listed(_build_page_request, guards.select_page)),
+        metadata=declare_source(ListSource(_build_page_request, guards.RULE_LIST)),
     )
     async def guard_rules(
         self,
@@ -133,19 +132,8 @@ class GuardRuleQueries:
         first: First = 20,
         after: After = None,
     ) -> Connection[GuardRule]:
-        database, caller = info.context.database, info.context.caller
-        page_request = _build_page_request(self, info.context, event_type_id, state, first, after)
-        parsed_type_id = page_request.event_type_id
-        page = await guards.fetch_page(
-            database, caller, parsed_type_id, state, page_request.request
-        )
-        return build_connection(
-            page,
-            guards.BY_CREATION,
-            caller.organization_id,
-            GuardRule.from_row,
-            lambda: guards.count_rules(database, caller, parsed_type_id, state),
-        )
+        request = _build_page_request(self, info.context, event_type_id, state, first, after)
+        return await fetch_connection(info.context, guards.RULE_LIST, request, GuardRule.from_row)
 
     @strawberry.field(
         description=with_example(

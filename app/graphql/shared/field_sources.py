@@ -5,7 +5,7 @@ A field without a resolver, of a type that is `backed_by_table`, reads the colum
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, TypeVar
@@ -14,10 +14,7 @@ from graphql import GraphQLField, GraphQLObjectType
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types.field import StrawberryField
 
-from app.domain.access.caller import Caller
-from app.services.shared.listings import ListPage
-from app.store.engine.database import Database
-from app.store.reading.projection import DriverRow, Projection
+from app.services.shared.readers import TOTAL_COUNT, UNACKNOWLEDGED_COUNT, ListReader, LookupReader
 from app.store.tables import OrganizationOwned
 
 Type = TypeVar("Type", bound=type)
@@ -78,24 +75,19 @@ class DefinitionField:
 
 
 @dataclass(frozen=True)
-class Listed:
-    """A page of rows. `build_request(parent, context, **arguments)` returns the request for `read`.
-
-    `sort_columns` are all columns that the list can be sorted by. The last argument of `read`
-    lists the requested counts, by the names in `COUNT_NAMES`.
-    """
+class ListSource:
+    """A page of a list. `build_request(parent, context, **arguments)` returns the request."""
 
     build_request: Callable[..., Any]
-    read: Callable[[Database, Caller, Any, Projection, Sequence[str]], Awaitable[ListPage | None]]
-    sort_columns: tuple[str, ...] = ("id",)
+    reader: ListReader[Any, Any]
 
 
 @dataclass(frozen=True)
-class One:
-    """A single row, or null. `build_request(parent, context, **arguments)` returns its key."""
+class LookupSource:
+    """The row with a key, or null. `build_key(parent, context, **arguments)` returns the key."""
 
-    build_request: Callable[..., Any]
-    read: Callable[[Database, Caller, Any, Projection], Awaitable[DriverRow | None]]
+    build_key: Callable[..., Any]
+    reader: LookupReader[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -135,10 +127,10 @@ class ConnectionPart(Enum):
     END_CURSOR = auto()
 
 
-# The names by which the services know the counts of a list.
+# The names of the counts in `ListReader`.
 COUNT_NAMES = {
-    ConnectionPart.TOTAL_COUNT: "total",
-    ConnectionPart.UNACKNOWLEDGED_COUNT: "unacknowledged",
+    ConnectionPart.TOTAL_COUNT: TOTAL_COUNT,
+    ConnectionPart.UNACKNOWLEDGED_COUNT: UNACKNOWLEDGED_COUNT,
 }
 FieldSource = (
     Column
@@ -148,8 +140,8 @@ FieldSource = (
     | ForeignRow
     | EventTypeReference
     | DefinitionField
-    | Listed
-    | One
+    | ListSource
+    | LookupSource
     | ComputedField
     | MutationHandler
     | InMemoryRow

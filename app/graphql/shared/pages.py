@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Generic, TypeVar
-from uuid import UUID
 
 import strawberry
 
+from app.graphql.shared.context import Context
 from app.graphql.shared.field_sources import ConnectionPart, declare_source
-from app.store.reading.pages import Order, Page
+from app.services.shared.readers import ListReader
+from app.store.tables import OrganizationOwned
 
 NodeT = TypeVar("NodeT")
-RowT = TypeVar("RowT")
+RowT = TypeVar("RowT", bound=OrganizationOwned)
+RequestT = TypeVar("RequestT")
 
 
 @strawberry.type(
@@ -83,23 +85,21 @@ class Connection(Generic[NodeT]):
         return await self.count()
 
 
-def build_connection(
-    page: Page[RowT],
-    order: Order[RowT],
-    organization_id: UUID,
+async def fetch_connection(
+    context: Context,
+    reader: ListReader[RequestT, RowT],
+    request: RequestT,
     to_node: Callable[[RowT], NodeT],
-    count: Callable[[], Awaitable[int]],
 ) -> Connection[NodeT]:
-    """Builds the connection of a page of rows."""
-    edges = [
-        Edge(cursor=order.encode_row_cursor(organization_id, row), node=to_node(row))
-        for row in page.rows
-    ]
+    """Fetches a page of a list. Raises RequestError INVALID_CURSOR."""
+    database, caller = context.database, context.caller
+    page = await reader.fetch_page(database, caller, request)
+    edges = [Edge(cursor=page.encode_row_cursor(row), node=to_node(row)) for row in page.rows]
     cursors = [edge.cursor for edge in edges]
     return Connection(
         edges=edges,
         page_info=build_page_info(cursors, page.has_next, page.has_previous),
-        count=count,
+        count=lambda: reader.count_rows(database, caller, request),
     )
 
 

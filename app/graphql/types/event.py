@@ -24,7 +24,7 @@ from app.graphql.shared.field_sources import (
     ForeignRow,
     IsNotNull,
     LatestOf,
-    Listed,
+    ListSource,
     backed_by_table,
     declare_source,
 )
@@ -36,7 +36,7 @@ from app.graphql.shared.pages import (
     First,
     Last,
     Offset,
-    build_connection,
+    fetch_connection,
 )
 from app.graphql.types.event_inputs import EventFilter, EventOrder
 from app.graphql.types.loaders import get_loaders
@@ -321,8 +321,8 @@ def create_events_field(
     )
 
 
-def create_event_list_source(build_request: Callable[..., EventPageRequest]) -> Listed:
-    return Listed(build_request, event_queries.select_page, event_queries.ORDER_COLUMN_NAMES)
+def create_event_list_source(build_request: Callable[..., EventPageRequest]) -> ListSource:
+    return ListSource(build_request, event_queries.EVENT_LIST)
 
 
 def build_event_page_request(
@@ -345,16 +345,8 @@ def build_event_page_request(
 
 
 async def fetch_event_connection(info: Info, page_request: EventPageRequest) -> Connection[Event]:
-    database, caller = info.context.database, info.context.caller
-    page = await event_queries.fetch_page(
-        database, caller, page_request.filters, page_request.order, page_request.request
-    )
-    return build_connection(
-        page,
-        page_request.order,
-        caller.organization_id,
-        Event.from_row,
-        lambda: event_queries.count_events(database, caller, page_request.filters),
+    return await fetch_connection(
+        info.context, event_queries.EVENT_LIST, page_request, Event.from_row
     )
 
 

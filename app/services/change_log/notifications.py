@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from app.domain.access.caller import Caller
 from app.domain.events.filters import EventFilter
 from app.domain.intake.intake import CommandContext
 from app.domain.shared.problems import Problem, UserErrorCode
@@ -20,130 +19,69 @@ from app.services.events import bulk_changes
 from app.services.events.bulk_changes import BulkResult, EventSelection
 from app.services.events.events import event_not_found, lock_event
 from app.services.events.reports import ReportResult, build_log_entry
-from app.services.shared.listings import ListPage
+from app.services.shared.readers import UNACKNOWLEDGED_COUNT, EncodeCursor, ListQuery, ListReader
 from app.store import tables
 from app.store.change_log import changes
 from app.store.change_log.log_snapshot import SNAPSHOT_COLUMNS
 from app.store.engine.database import Database
-from app.store.reading import condition_templates, event_conditions, pages, projection
+from app.store.reading import condition_templates, event_conditions, pages
 from app.store.reading.condition_templates import ConditionTemplate
-from app.store.reading.projection import Projection
+from app.store.reading.projection import DriverRow
 
 MAX_RETURNED_EVENTS = 100
 _NO_ACKNOWLEDGEMENT: dict[str, Any] = dict.fromkeys(
     ("acknowledged_at", "acknowledged_by", "acknowledgement_note")
 )
 _POSITION_COLUMNS = (col(tables.Event.rang_tx), col(tables.Event.rang_seq))
-_NEWEST_FIRST = tuple(column.desc() for column in _POSITION_COLUMNS)
-
-
-@dataclass(frozen=True)
-class NotificationPage:
-    """A page of notifications with their cursors, newest first."""
-
-    rows: list[tuple[str, tables.Event]]
-    has_next: bool
-    has_previous: bool
-
-
-async def fetch_page(
-    database: Database, caller: Caller, filter: EventFilter, request: pages.PageRequest
-) -> NotificationPage:
-    """Returns a page, with log positions as cursors.
-
-    Raises RequestError INVALID_CURSOR or CURSOR_EXPIRED.
-    """
-    organization_id = caller.organization_id
-    async with database.read(organization_id) as session:
-        snapshot = await changes.fetch_snapshot(session)
-        statement = select(tables.Event).where(*_notification_conditions(filter, caller))
-        if request.after is not None:
-            after = changes.decode_log_cursor(organization_id, request.after, snapshot)
-            statement = statement.where(
-                tuple_(*_POSITION_COLUMNS) < changes.position_literal(after.list_position)
-            )
-        fetched = list(
-            await session.scalars(statement.order_by(*_NEWEST_FIRST).limit(request.size + 1))
-        )
-    rows = [
-        (
-            changes.encode_log_cursor(organization_id, snapshot, _position_of(row), complete=False),
-            row,
-        )
-        for row in fetched[: request.size]
-    ]
-    return NotificationPage(rows, len(fetched) > request.size, request.after is not None)
+_MAX_BIGINT = 2**63 - 1
 
 
 @dataclass(frozen=True)
 class NotificationPageRequest:
+    """Filter and position of a page of notifications."""
+
     filter: EventFilter
-    request: pages.PageRequest
+    page: pages.PageRequest
 
 
-async def select_page_columns(
-    database: Database,
-    caller: Caller,
-    page_request: NotificationPageRequest,
-    columns: Projection,
-    counts: Sequence[str],
-) -> ListPage | None:
-    """Returns the page with the selected columns only.
+def _build_list_query(request: NotificationPageRequest, organization_id: UUID) -> ListQuery:
+    filter, after = request.filter, request.page.after
 
-    None if the page is empty and its cursor could therefore not be validated. Raises RequestError
-    INVALID_CURSOR or CURSOR_EXPIRED.
-    """
-    organization_id, request = caller.organization_id, page_request.request
-    filter = page_request.filter
-    known_counts = {"unacknowledged": 0} if filter.acknowledged else {}
-    result = await projection.fetch_page(
-        database,
-        organization_id,
-        columns,
+    def create_cursor_encoder(snapshot_values: DriverRow) -> EncodeCursor:
+        snapshot = changes.snapshot_from_row(snapshot_values)
+        if after is not None:
+            changes.decode_log_cursor(organization_id, after, snapshot)
+        return lambda key: changes.encode_log_cursor(
+            organization_id, snapshot, changes.LogPosition(*key), complete=False
+        )
+
+    def build_unacknowledged_template() -> ConditionTemplate | None:
+        if filter.acknowledged:
+            return None
+        return _notification_template(filter, organization_id, acknowledged=False)
+
+    return ListQuery(
         _notification_template(filter, organization_id),
         _BY_POSITION,
-        request,
-        counts={
-            name: _notification_template(filter, organization_id, **_COUNT_CONDITIONS[name])
-            for name in counts
-            if name not in known_counts
-        },
-        extra_columns=_snapshot_columns,
+        request.page,
+        {UNACKNOWLEDGED_COUNT: build_unacknowledged_template},
+        _snapshot_columns,
+        create_cursor_encoder,
     )
-    totals = {**result.totals, **known_counts}
-    if not result.page.rows:
-        return None if request.after else ListPage(result.page, totals)
-    snapshot = changes.snapshot_from_row(result.extra_values)
-    if request.after is not None:
-        changes.decode_log_cursor(organization_id, request.after, snapshot)
-
-    def encode_cursor(key: tuple[int, int]) -> str:
-        position = changes.LogPosition(*key)
-        return changes.encode_log_cursor(organization_id, snapshot, position, complete=False)
-
-    return ListPage(result.page, totals, _BY_POSITION.column_names, encode_cursor)
-
-
-_COUNT_CONDITIONS: dict[str, dict[str, Any]] = {
-    "total": {},
-    "unacknowledged": {"acknowledged": False},
-}
 
 
 def _key_from_json(parts: list[Any]) -> tuple[int, int]:
     _, tx, seq, _ = parts
     if not isinstance(tx, int) or not isinstance(seq, int):
         raise TypeError
-    if not (0 <= tx < 2**63 and 0 <= seq < 2**63):
-        raise OverflowError  # out of range of a bigint column
-    return tx, seq
+    # Within the range of a bigint column. `decode_log_cursor` rejects what was outside.
+    return min(max(0, tx), _MAX_BIGINT), min(max(0, seq), _MAX_BIGINT)
 
 
-_BY_POSITION: pages.Order[tables.Event] = pages.Order(
+_BY_POSITION = pages.Order(
     name="log",
     columns=_POSITION_COLUMNS,
     descending=True,
-    row_key=lambda row: (row.rang_tx, row.rang_seq),
     key_to_json=list,
     key_from_json=_key_from_json,
 )
@@ -167,23 +105,7 @@ def _notification_template(
     )
 
 
-async def count_notifications(
-    database: Database, caller: Caller, filter: EventFilter, **conditions: Any
-) -> int:
-    async with database.read(caller.organization_id) as session:
-        statement = select(func.count()).select_from(tables.Event)
-        return (
-            await session.scalars(
-                statement.where(*_notification_conditions(filter, caller, **conditions))
-            )
-        ).one()
-
-
-async def count_unacknowledged(database: Database, caller: Caller, filter: EventFilter) -> int:
-    """Counts the notifications that match the filter with `acknowledged: false`."""
-    if filter.acknowledged:
-        return 0
-    return await count_notifications(database, caller, filter, acknowledged=False)
+NOTIFICATION_LIST = ListReader(tables.Event, _build_list_query, _BY_POSITION.column_names)
 
 
 async def acknowledge_event(
@@ -255,7 +177,14 @@ async def _select_unacknowledged(
     database: Database, command: CommandContext, filter: EventFilter, up_to: str | None
 ) -> EventSelection:
     organization_id = command.actor.organization_id
-    conditions = _notification_conditions(filter, command.actor, acknowledged=False)
+    conditions = [
+        _POSITION_COLUMNS[1].is_not(None),  # for the partial index
+        *(
+            condition
+            for part in (filter, EventFilter(notification=True, acknowledged=False))
+            for condition in event_conditions.build_conditions(part, organization_id)
+        ),
+    ]
     async with database.read(organization_id) as session:
         if up_to is not None:
             snapshot = await changes.fetch_snapshot(session)
@@ -345,20 +274,6 @@ def _acknowledgement_values(command: CommandContext, note: str | None) -> dict[s
         "acknowledged_by": command.actor.name,
         "acknowledgement_note": note,
     }
-
-
-def _notification_conditions(
-    filter: EventFilter, caller: Caller, **conditions: Any
-) -> list[event_conditions.Condition]:
-    """Returns the conditions of the list, in the form that the partial indexes need."""
-    return [
-        _POSITION_COLUMNS[1].is_not(None),
-        *(
-            condition
-            for part in (filter, EventFilter(notification=True, **conditions))
-            for condition in event_conditions.build_conditions(part, caller.organization_id)
-        ),
-    ]
 
 
 def _position_of(row: tables.Event) -> changes.LogPosition:

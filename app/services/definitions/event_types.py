@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -17,25 +17,17 @@ from app.domain.event_types.fields import FieldDefinition
 from app.domain.event_types.lifecycle import EventTypeState
 from app.domain.events.words import extract_prefixes
 from app.domain.intake.intake import EventTypeSnapshot
-from app.services.shared.listings import ListPage, fetch_list_page
+from app.services.shared.readers import ListQuery, ListReader, LookupReader, lookup_by_id
 from app.store import tables
 from app.store.engine.database import Database
-from app.store.reading import condition_templates, pages, projection
-from app.store.reading.projection import DriverRow, Projection
+from app.store.reading import condition_templates, pages
 from app.store.tables.columns import ContainsText
 
 TypePart = TypeVar("TypePart", tables.EventField, tables.ConditionalRule)
 Version = tuple[UUID, int]
 MAX_CACHED_VERSIONS = 1024
 
-BY_CREATION: pages.Order[tables.EventType] = pages.Order(
-    name="event-types",
-    columns=(col(tables.EventType.id),),
-    descending=False,
-    row_key=lambda row: (row.id,),
-    key_to_json=lambda key: [str(key[0])],
-    key_from_json=lambda parts: (UUID(parts[0]),),
-)
+BY_CREATION = pages.creation_order("event-types", col(tables.EventType.id))
 
 
 @dataclass(frozen=True)
@@ -45,30 +37,6 @@ class EventTypeFilter:
     states: tuple[EventTypeState, ...] | None = None
     category: str | None = None
     search: str | None = None
-
-
-async def fetch_event_type(
-    database: Database, caller: Caller, *, id: UUID | None = None, type: str | None = None
-) -> tables.EventType | None:
-    condition = col(tables.EventType.id) == id if id else col(tables.EventType.type) == type
-    async with database.read(caller.organization_id) as session:
-        return (await session.scalars(select(tables.EventType).where(condition))).one_or_none()
-
-
-async def fetch_part(
-    database: Database, caller: Caller, table: type[TypePart], part_id: UUID
-) -> TypePart | None:
-    """Returns a field or a conditional rule. None if it does not exist."""
-    async with database.read(caller.organization_id) as session:
-        return (await session.scalars(select(table).where(col(table.id) == part_id))).one_or_none()
-
-
-async def fetch_event_types(
-    database: Database, caller: Caller, ids: Sequence[UUID]
-) -> dict[UUID, tables.EventType]:
-    async with database.read(caller.organization_id) as session:
-        statement = select(tables.EventType).where(col(tables.EventType.id).in_(ids))
-        return {row.id: row for row in await session.scalars(statement)}
 
 
 async def fetch_fields(
@@ -98,22 +66,6 @@ async def load_parts(
         for part in await session.scalars(statement):
             parts[part.event_type_id].append(part)
     return parts
-
-
-async def fetch_page(
-    database: Database, caller: Caller, filter: EventTypeFilter, request: pages.PageRequest
-) -> pages.Page[tables.EventType]:
-    async with database.read(caller.organization_id) as session:
-        statement = select(tables.EventType).where(*_conditions(filter))
-        return await pages.fetch_page(
-            session, statement, BY_CREATION, request, caller.organization_id
-        )
-
-
-async def count_event_types(database: Database, caller: Caller, filter: EventTypeFilter) -> int:
-    async with database.read(caller.organization_id) as session:
-        statement = select(func.count()).select_from(tables.EventType).where(*_conditions(filter))
-        return (await session.scalars(statement)).one()
 
 
 def _conditions(filter: EventTypeFilter) -> list[ColumnElement[bool]]:
@@ -207,33 +159,26 @@ def build_snapshot(
 
 @dataclass(frozen=True)
 class EventTypePageRequest:
-    """Filter, order and position of a page of event types."""
+    """Filter and position of a page of event types."""
 
     filter: EventTypeFilter
-    request: pages.PageRequest
-    order: pages.Order[tables.EventType] = BY_CREATION
+    page: pages.PageRequest
 
 
-async def select_event_type(
-    database: Database, caller: Caller, identity: Any, columns: Projection
-) -> DriverRow | None:
-    """Returns the requested columns of the type with this ID or type name."""
-    table = tables.EventType
-    column = table.id if isinstance(identity, UUID) else table.type
-    condition = condition_templates.column_equals(column, identity)
-    return await projection.fetch_row(database, caller.organization_id, columns, condition)
-
-
-async def select_page(
-    database: Database,
-    caller: Caller,
-    page: EventTypePageRequest,
-    columns: Projection,
-    counts: Sequence[str],
-) -> ListPage:
+def _build_list_query(request: EventTypePageRequest, _organization_id: UUID) -> ListQuery:
     template = condition_templates.ConditionTemplate(
-        repr(page.filter), {}, lambda: _conditions(page.filter)
+        repr(request.filter), {}, lambda: _conditions(request.filter)
     )
-    return await fetch_list_page(
-        database, caller, columns, template, page.order, page.request, counts
-    )
+    return ListQuery(template, BY_CREATION, request.page)
+
+
+def _match_key(key: UUID | str, _organization_id: UUID) -> condition_templates.ConditionTemplate:
+    column = tables.EventType.id if isinstance(key, UUID) else tables.EventType.type
+    return condition_templates.column_equals(column, key)
+
+
+EVENT_TYPE_LIST = ListReader(tables.EventType, _build_list_query)
+# The key is the ID or the type.
+EVENT_TYPE_BY_KEY = LookupReader(tables.EventType, _match_key)
+FIELD_BY_ID = lookup_by_id(tables.EventField)
+CONDITIONAL_RULE_BY_ID = lookup_by_id(tables.ConditionalRule)

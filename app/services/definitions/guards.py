@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, func, or_, select, tuple_
+from sqlalchemy import and_, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 from uuid_utils.compat import uuid7
@@ -22,14 +21,12 @@ from app.domain.rules.guards import Guard, GuardRuleState, find_violations
 from app.domain.shared.problems import Problem
 from app.services.definitions import rules
 from app.services.definitions.event_types import load_version_definitions
-from app.services.definitions.rules import RulePageRequest
-from app.services.shared.listings import ListPage
+from app.services.shared.readers import lookup_by_id
 from app.store import tables
 from app.store.engine.database import Database
-from app.store.reading import condition_templates, pages, projection
-from app.store.reading.projection import DriverRow, Projection
 
-BY_CREATION = rules.creation_order(tables.GuardRule)
+RULE_LIST = rules.create_list_reader(tables.GuardRule)
+RULE_BY_ID = lookup_by_id(tables.GuardRule)
 
 
 @dataclass(frozen=True)
@@ -134,10 +131,6 @@ def expression_compiles(expression: str, fields: TypeFields, command: CommandCon
     return isinstance(compile_expression(expression, fields, command.limits), Expression)
 
 
-async def fetch_rule(database: Database, caller: Caller, rule_id: UUID) -> tables.GuardRule | None:
-    return (await rules.fetch_rules(database, caller, tables.GuardRule, [rule_id])).get(rule_id)
-
-
 async def fetch_versions(
     database: Database, caller: Caller, versions: Sequence[tuple[UUID, int]]
 ) -> dict[tuple[UUID, int], tables.GuardRuleVersion]:
@@ -155,53 +148,6 @@ async def fetch_all_versions(
     """Returns all versions of each rule, in order of their numbers."""
     async with database.read(caller.organization_id) as session:
         return await load_versions(session, ids)
-
-
-async def fetch_page(
-    database: Database,
-    caller: Caller,
-    event_type_id: UUID | None,
-    state: GuardRuleState | None,
-    request: pages.PageRequest,
-) -> pages.Page[tables.GuardRule]:
-    async with database.read(caller.organization_id) as session:
-        statement = select(tables.GuardRule).where(*_conditions(event_type_id, state))
-        return await pages.fetch_page(
-            session, statement, BY_CREATION, request, caller.organization_id
-        )
-
-
-async def select_rule(
-    database: Database, caller: Caller, rule_id: UUID, columns: Projection
-) -> DriverRow | None:
-    condition = condition_templates.column_equals(tables.GuardRule.id, rule_id)
-    return await projection.fetch_row(database, caller.organization_id, columns, condition)
-
-
-async def select_page(
-    database: Database,
-    caller: Caller,
-    page: RulePageRequest,
-    columns: Projection,
-    counts: Sequence[str],
-) -> ListPage:
-    table = tables.GuardRule
-    return await rules.select_page(database, caller, table, page, columns, counts)
-
-
-async def count_rules(
-    database: Database, caller: Caller, event_type_id: UUID | None, state: GuardRuleState | None
-) -> int:
-    async with database.read(caller.organization_id) as session:
-        statement = select(func.count()).select_from(tables.GuardRule)
-        return (await session.scalars(statement.where(*_conditions(event_type_id, state)))).one()
-
-
-def _conditions(event_type_id: UUID | None, state: GuardRuleState | None) -> list[Any]:
-    conditions: list[Any] = rules.type_conditions(tables.GuardRule, event_type_id)
-    if state is not None:
-        conditions.append(col(tables.GuardRule.state) == state)
-    return conditions
 
 
 async def load_versions(

@@ -38,9 +38,10 @@ from app.domain.event_types.fields import FieldDefinition
 from app.domain.event_types.lifecycle import EventTypeState, validate_transition
 from app.domain.intake.intake import CommandContext
 from app.domain.shared.problems import Problem, UserErrorCode
-from app.services.definitions.event_types import TypePart, fetch_part, load_parts
+from app.services.definitions.event_types import TypePart, load_parts
 from app.services.definitions.rules import lock_rules_of_type
 from app.services.event_types.event_type_usage import count_events, find_broken_rules
+from app.services.shared.readers import lookup_by_id
 from app.store import tables
 from app.store.change_log import changes
 from app.store.engine.database import Database
@@ -173,7 +174,7 @@ async def edit_part(
     *id_path: str,
 ) -> EventTypeResult:
     """Edits the definition of the type that a field or conditional rule belongs to."""
-    part = await fetch_part(database, command.actor, table, part_id)
+    part = await lookup_by_id(table).fetch_row(database, command.actor, part_id)
     if part is None:
         noun = str(table.__tablename__).replace("_", " ")
         return EventTypeResult(problems=(not_found(noun, part_id, *id_path),))

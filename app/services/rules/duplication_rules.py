@@ -19,7 +19,6 @@ from app.domain.intake.intake import CommandContext
 from app.domain.rules.duplicates import DuplicationRule, validate_duplication_rule
 from app.domain.shared.problems import Problem
 from app.services.definitions import rules
-from app.services.definitions.rules import RulePageRequest
 from app.services.rules import rule_commands
 from app.services.rules.rule_commands import (
     RuleResult,
@@ -28,14 +27,11 @@ from app.services.rules.rule_commands import (
     change_rule,
     validate_not_null,
 )
-from app.services.shared.listings import ListPage
 from app.store import tables
 from app.store.engine.database import Database
 from app.store.engine.dialect import lock_definitions_exclusive
-from app.store.reading import pages
-from app.store.reading.projection import Projection
 
-BY_CREATION = rules.creation_order(tables.DuplicationRule)
+RULE_LIST = rules.create_list_reader(tables.DuplicationRule)
 
 
 @dataclass(frozen=True)
@@ -141,40 +137,6 @@ async def fetch_match_counts(
     """Returns the number of duplicates that each rule has found since its last reset."""
     async with database.read(caller.organization_id) as session:
         return await _load_match_counts(session, ids)
-
-
-async def fetch_page(
-    database: Database,
-    caller: Caller,
-    event_type_id: UUID | None,
-    request: pages.PageRequest,
-) -> pages.Page[tables.DuplicationRule]:
-    table = tables.DuplicationRule
-    async with database.read(caller.organization_id) as session:
-        statement = select(table).where(*rules.type_conditions(table, event_type_id))
-        return await pages.fetch_page(
-            session, statement, BY_CREATION, request, caller.organization_id
-        )
-
-
-async def select_page(
-    database: Database,
-    caller: Caller,
-    page: RulePageRequest,
-    columns: Projection,
-    counts: Sequence[str],
-) -> ListPage:
-    table = tables.DuplicationRule
-    return await rules.select_page(database, caller, table, page, columns, counts)
-
-
-async def count_rules(database: Database, caller: Caller, event_type_id: UUID | None) -> int:
-    table = tables.DuplicationRule
-    async with database.read(caller.organization_id) as session:
-        statement = select(func.count()).select_from(table)
-        return (
-            await session.scalars(statement.where(*rules.type_conditions(table, event_type_id)))
-        ).one()
 
 
 async def _load_match_counts(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, int]:

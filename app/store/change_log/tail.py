@@ -5,7 +5,6 @@ Without a session, which would cost more than the read. `changes` describes the 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
@@ -22,7 +21,6 @@ from sqlalchemy import (
     true,
     tuple_,
 )
-from sqlalchemy.types import TypeEngine
 
 from app.store import tables
 from app.store.change_log import changes
@@ -88,14 +86,8 @@ class LogTail:
 
     @cached_property
     def _column_decoders(self) -> list[Callable[[Any], Any]]:
-        return [self._column_decoder(column.type) for column in (*_CHANGE, *_EVENT)]
-
-    def _column_decoder(self, type_: TypeEngine[Any]) -> Callable[[Any], Any]:
-        return (
-            _decode_json
-            if isinstance(type_, JSONValue)
-            else self._database.driver_codec.value_decoder(type_)
-        )
+        codec = self._database.driver_codec
+        return [codec.value_decoder(column.type) for column in (*_CHANGE, *_EVENT)]
 
     def _entry_from_row(self, row: row_reader.DriverRow) -> Entry:
         values = [decode(value) for decode, value in zip(self._column_decoders, row, strict=False)]
@@ -136,7 +128,3 @@ def _select_next_entries() -> Select[Any]:
 def _selectable(column: Any) -> Any:
     # JSON as text, on both databases.
     return cast(column, Text) if isinstance(column.type, JSONValue) else column
-
-
-def _decode_json(text: str | None) -> Any:
-    return None if text is None else json.loads(text)

@@ -44,6 +44,15 @@ def _equality(column: Any) -> tuple[str, Callable[[], Sequence[Any]]]:
     return name, lambda: [col(column) == _parameter(name, column)]
 
 
+def match_all(templates: Sequence[ConditionTemplate]) -> ConditionTemplate:
+    """Selects the rows that all of the templates select. Their values have different names."""
+    return ConditionTemplate(
+        tuple(template.cache_key for template in templates),
+        {name: value for template in templates for name, value in template.values.items()},
+        lambda: [condition for template in templates for condition in template.conditions()],
+    )
+
+
 def match_filters(filters: Sequence[EventFilter], organization_id: UUID) -> ConditionTemplate:
     """Selects the events that match all of the filters."""
     values: dict[str, Any] = {}

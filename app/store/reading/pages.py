@@ -15,9 +15,6 @@ from functools import cached_property
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Select, tuple_
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from app.domain.shared.limits import Limits
 from app.domain.shared.problems import ErrorCode, RequestError, bad_user_input
 
@@ -103,13 +100,12 @@ def parse_page_request(
 
 
 @dataclass(frozen=True)
-class Order(Generic[T]):
+class Order:
     """A sort order by a unique key, and the conversion of the key to and from a cursor."""
 
     name: str
     columns: tuple[Any, ...]
     descending: bool
-    row_key: Callable[[T], tuple[Any, ...]]
     key_to_json: Callable[[tuple[Any, ...]], list[Any]]
     key_from_json: Callable[[list[Any]], tuple[Any, ...]]
 
@@ -117,14 +113,22 @@ class Order(Generic[T]):
     def column_names(self) -> tuple[str, ...]:
         return tuple(column.key for column in self.columns)
 
-    def encode_row_cursor(self, organization_id: UUID, row: T) -> str:
-        return self.encode_key_cursor(organization_id, self.row_key(row))
-
     def encode_key_cursor(self, organization_id: UUID, key: tuple[Any, ...]) -> str:
         return encode_cursor(organization_id, self.name, *self.key_to_json(key))
 
 
-@dataclass(frozen=True)
+def creation_order(name: str, id_column: Any) -> Order:
+    """The order by ID, which is the order of creation."""
+    return Order(
+        name=name,
+        columns=(id_column,),
+        descending=False,
+        key_to_json=lambda key: [str(key[0])],
+        key_from_json=lambda parts: (UUID(parts[0]),),
+    )
+
+
+@dataclass
 class Page(Generic[T]):
     rows: Sequence[T]
     has_next: bool
@@ -140,9 +144,7 @@ class PageBound:
     is_lower_bound: bool
 
 
-def decode_page_bounds(
-    order: Order[Any], page: PageRequest, organization_id: UUID
-) -> list[PageBound]:
+def decode_page_bounds(order: Order, page: PageRequest, organization_id: UUID) -> list[PageBound]:
     """The bounds that the cursors of the request set. Raises INVALID_CURSOR."""
     bounds = []
     for argument, cursor in (("after", page.after), ("before", page.before)):
@@ -164,22 +166,3 @@ def build_page(rows: Sequence[T], page: PageRequest) -> Page[T]:
         return Page(rows[::-1], page.before is not None, has_more or page.after is not None)
     has_previous = page.after is not None or page.offset > 0
     return Page(rows, has_more or page.before is not None, has_previous)
-
-
-async def fetch_page(
-    session: AsyncSession,
-    statement: Select[T],
-    order: Order[T],
-    page: PageRequest,
-    organization_id: UUID,
-) -> Page[T]:
-    """Fetches a page in one statement. Concurrent inserts do not move rows to other pages."""
-    key = tuple_(*order.columns)
-    for bound in decode_page_bounds(order, page, organization_id):
-        statement = statement.where(key > bound.key if bound.is_lower_bound else key < bound.key)
-    descending = order.descending is not page.backwards
-    statement = statement.order_by(
-        *(column.desc() if descending else column.asc() for column in order.columns)
-    )
-    rows = await session.scalars(statement.offset(page.offset or None).limit(page.size + 1))
-    return build_page(list(rows), page)

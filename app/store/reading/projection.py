@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from functools import cache, cached_property, lru_cache
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from sqlalchemy import (
@@ -29,10 +29,12 @@ from app.store.reading import pages, statements
 from app.store.reading.condition_templates import ConditionTemplate
 from app.store.reading.definitions_version import DEFINITIONS_VERSION
 from app.store.reading.pages import Order, Page, PageRequest
+from app.store.reading.statements import TooManyParametersError
 from app.store.tables import OrganizationOwned
-from app.store.tables.columns import JSONValue
+from app.store.tables.columns import DriverCodec, JSONValue
 
 DriverRow = row_reader.DriverRow
+RowT = TypeVar("RowT", bound=OrganizationOwned)
 NO_COUNTS: Mapping[str, ConditionTemplate] = {}
 
 
@@ -75,11 +77,10 @@ class Projection:
         return own_width + sum(join.width for join in self.joins)
 
 
-@dataclass(frozen=True)
-class PageResult:
+class PageResult(NamedTuple):
     """A page of rows, the requested totals, and the values of the extra columns.
 
-    A page without rows has no extra values.
+    A page without rows has extra values only if the request has a cursor.
     """
 
     page: Page[DriverRow]
@@ -119,15 +120,16 @@ async def fetch_page(
     organization_id: UUID,
     projection: Projection,
     template: ConditionTemplate,
-    order: Order[Any],
+    order: Order,
     request: PageRequest,
     *,
     counts: Mapping[str, ConditionTemplate] = NO_COUNTS,
     extra_columns: Callable[[], Sequence[Any]] = tuple,
 ) -> PageResult:
-    """Fetches a page and totals in one statement. Raises INVALID_CURSOR.
+    """Fetches a page, totals and extra columns in one statement. Raises INVALID_CURSOR.
 
-    A page beyond the end has no row that carries the totals: they are fetched separately.
+    A page beyond the end has no row that carries the totals and the extra columns: they are fetched
+    separately. So are the totals if the statement would have too many parameters with them.
     """
     bounds = pages.decode_page_bounds(order, request, organization_id)
     values = {
@@ -161,21 +163,74 @@ async def fetch_page(
         sort_keys = [(column.key, descending) for column in order.columns]
         return _with_joins(projection, statement, sort_keys, [*totals, *extra_columns()])
 
-    rows = await statements.fetch_rows(database, key, build, values)
+    async def count_all() -> dict[str, int]:
+        return {
+            name: await count_rows(database, organization_id, projection.table, count_template)
+            for name, count_template in counts.items()
+        }
+
+    try:
+        rows = await statements.fetch_rows(database, key, build, values)
+    except TooManyParametersError:
+        if not counts:
+            raise
+        page_alone = await fetch_page(
+            database,
+            organization_id,
+            projection,
+            template,
+            order,
+            request,
+            extra_columns=extra_columns,
+        )
+        return page_alone._replace(totals=await count_all())
     if not rows:
-        totals = dict.fromkeys(counts, 0)
-        if bounds or request.offset > 0:
-            for name, count_template in counts.items():
-                totals[name] = await count_rows(
-                    database, organization_id, projection.table, count_template
-                )
-        return PageResult(pages.build_page([], request), totals)
+        is_beyond_end = bool(bounds) or request.offset > 0
+        totals = await count_all() if is_beyond_end else dict.fromkeys(counts, 0)
+        extra_values: DriverRow = ()
+        if bounds and extra_columns():
+            [extra_values] = await statements.fetch_rows(
+                database, (extra_columns,), lambda: select(*extra_columns()), values
+            )
+        return PageResult(pages.build_page([], request), totals, extra_values)
     width = projection.width
     first_row = rows[0]
     if len(first_row) > width:
         rows = [row[:width] for row in rows]
     totals = dict(zip(counts, first_row[width:], strict=False))
     return PageResult(pages.build_page(rows, request), totals, first_row[width + len(counts) :])
+
+
+@cache
+def whole_row(table: type[OrganizationOwned]) -> Projection:
+    """All columns of a table, from which `build_rows` builds its rows."""
+    return Projection(table, tuple(table.model_fields))
+
+
+def build_rows(
+    database: Database, table: type[RowT], driver_rows: Sequence[DriverRow]
+) -> list[RowT]:
+    """Builds the rows of a table from driver rows of `whole_row`."""
+    columns = whole_row(table).columns
+    decoders = _column_decoders(database.driver_codec, table)
+    return [
+        table.from_columns(
+            {
+                name: decode(value)
+                for name, decode, value in zip(columns, decoders, driver_row, strict=True)
+            }
+        )
+        for driver_row in driver_rows
+    ]
+
+
+@lru_cache(maxsize=128)
+def _column_decoders(
+    driver_codec: DriverCodec, table: type[OrganizationOwned]
+) -> list[Callable[[Any], Any]]:
+    return [
+        driver_codec.value_decoder(_column(table, name).type) for name in whole_row(table).columns
+    ]
 
 
 async def count_rows(
@@ -197,7 +252,7 @@ async def count_rows(
 def _page_statement(
     projection: Projection,
     template: ConditionTemplate,
-    order: Order[Any],
+    order: Order,
     request: PageRequest,
     bounds: Sequence[pages.PageBound],
     rows_only: bool,
@@ -280,7 +335,7 @@ def _sort_expression(column: Any, descending: bool) -> ColumnElement[Any]:
     return column.desc() if descending else column.asc()  # type: ignore[no-any-return]
 
 
-def _bound_condition(order: Order[Any], bound: pages.PageBound) -> ColumnElement[bool]:
+def _bound_condition(order: Order, bound: pages.PageBound) -> ColumnElement[bool]:
     names = (f"{bound.argument}{n}" for n in range(len(order.columns)))
     pairs = zip(names, order.columns, strict=True)
     bound_key = tuple_(*(bindparam(name, None, type_=column.type) for name, column in pairs))

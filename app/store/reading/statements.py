@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Dialect, Select
 from sqlalchemy.sql import visitors
 
+from app.domain.shared.problems import ErrorCode, RequestError
 from app.store.engine import row_reader
 from app.store.engine.database import Database, scoped_to_organization
 from app.store.tables.columns import TextScan
@@ -19,8 +20,15 @@ MAX_CACHED_STATEMENT_SIZE = 20_000  # in characters, including fixed values
 MAX_PARAMETERS = 32_766  # the lower limit of the two databases
 
 
-class TooManyParametersError(Exception):
-    """The statement has more parameters than a database accepts."""
+class TooManyParametersError(RequestError):
+    """The statement has more parameters than a database accepts. The code is BAD_USER_INPUT."""
+
+    def __init__(self, parameters: int) -> None:
+        message = (
+            f"The filter needs {parameters:,} parameters; the database accepts at most "
+            f"{MAX_PARAMETERS:,} in a statement. Use fewer values in the lists of the filter."
+        )
+        super().__init__(ErrorCode.BAD_USER_INPUT, message, "filter")
 
 
 @dataclass(frozen=True)
@@ -84,7 +92,7 @@ def compile_statement(dialect: Dialect, statement: Select[Any]) -> CompiledState
     expanded = compiled.construct_expanded_state()
     processors = {**compiled._bind_processors, **expanded.processors}
     if len(expanded.positiontup) > MAX_PARAMETERS:
-        raise TooManyParametersError
+        raise TooManyParametersError(len(expanded.positiontup))
     parameters = tuple(
         (name, expanded.parameters[name], processors.get(name)) for name in expanded.positiontup
     )

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Boolean,
     DateTime,
     Dialect,
+    Float,
     Integer,
     String,
     Text,
@@ -383,11 +384,22 @@ class DriverCodec:
         return _JSON_BY_DIALECT[self.name][kind].format(variable)
 
     def value_decoder(self, type_: TypeEngine[Any]) -> Callable[[Any], Any]:
-        """Returns a function that converts a driver value to a value of the column's type."""
+        """Returns a function that converts a driver value to a value of the column's type.
+
+        Statements select JSON as text, on both databases.
+        """
         if self._dialect is None:
+            return _identity
+        if isinstance(type_, JSONValue):
+            return _decode_json
+        if isinstance(type_, Float):  # SQLAlchemy would need the type number of PostgreSQL
             return _identity
         return type_.dialect_impl(self._dialect).result_processor(self._dialect, None) or _identity
 
 
 def _identity(value: Any) -> Any:
     return value
+
+
+def _decode_json(text: str | None) -> Any:
+    return None if text is None else json.loads(text)
