@@ -10,6 +10,7 @@ from app.domain.event_types import conditions
 from app.domain.event_types.conditions import Condition, ConditionalEffect
 from app.domain.shared.problems import bad_user_input
 from app.graphql.shared.examples import with_example
+from app.graphql.shared.update_inputs import read_provided_attributes
 from app.graphql.types.conditional_rule import ConditionalRule
 from app.graphql.types.event_type import EventType
 from app.graphql.types.field_predicate import FieldPredicate
@@ -135,12 +136,7 @@ class UpdateConditionalRuleInput:
 
     def to_domain(self) -> dict[str, Any]:
         """Returns the provided attributes, for `event_type_draft.update_rule`."""
-        names = ("name", "effect", "targets", "condition", "enabled")
-        attributes = {
-            name: maybe.value for name in names if (maybe := getattr(self, name)) is not None
-        }
-        if attributes.get("targets") is not None:
-            attributes["targets"] = tuple(attributes["targets"])
+        attributes = read_provided_attributes(self, "targets")
         if attributes.get("condition") is not None:
             attributes["condition"] = attributes["condition"].to_domain()
         return attributes

@@ -13,6 +13,7 @@ from app.domain.event_types.lifecycle import EventTypeState
 from app.domain.shared.limits import Limits
 from app.graphql.event_types.conditional_rules import ConditionalRuleInput
 from app.graphql.shared.examples import with_example
+from app.graphql.shared.update_inputs import read_provided_attributes
 from app.graphql.types.event_inputs import check_text_argument, parse_search_argument
 from app.services.definitions import event_types
 
@@ -246,11 +247,7 @@ class UpdateEventFieldInput:
 
     def to_domain(self) -> dict[str, Any]:
         """Returns the provided attributes, for `event_type_draft.update_field`."""
-        names = [name for name in FieldDefinition.__dataclass_fields__ if name != "name"]
-        attributes = _get_provided_attributes(self, *names)
-        if attributes.get("options") is not None:
-            attributes["options"] = tuple(attributes["options"])
-        return attributes
+        return read_provided_attributes(self, "options")
 
 
 @strawberry.input(
@@ -293,11 +290,7 @@ class UpdateEventTypeInput:
 
     def to_domain(self) -> dict[str, Any]:
         """Returns the provided attributes, for `event_type_draft.update_attributes`."""
-        return _get_provided_attributes(self, "type", "name", "description", "category")
-
-
-def _get_provided_attributes(input: Any, *names: str) -> dict[str, Any]:
-    return {name: maybe.value for name in names if (maybe := getattr(input, name)) is not None}
+        return read_provided_attributes(self)
 
 
 @strawberry.input(

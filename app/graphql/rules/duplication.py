@@ -13,6 +13,7 @@ from app.graphql.shared.examples import with_example
 from app.graphql.shared.field_sources import ListSource, declare_source
 from app.graphql.shared.nodes import parse_id_argument, parse_input_id, parse_optional_input_id
 from app.graphql.shared.pages import After, Connection, First, fetch_connection
+from app.graphql.shared.update_inputs import read_provided_attributes
 from app.graphql.types.duplication_rule import FINGERPRINT_PATH_NAMES, DuplicationRule
 from app.graphql.types.user_error import UserError, to_user_errors
 from app.services.definitions.rules import RulePageRequest
@@ -116,13 +117,7 @@ class UpdateDuplicationRuleInput:
 
     def to_domain(self) -> dict[str, Any]:
         """Returns the provided attributes."""
-        names = ("name", "fingerprint", "window", "action", "escalate", "enabled")
-        attributes = {
-            name: maybe.value for name in names if (maybe := getattr(self, name)) is not None
-        }
-        if attributes.get("fingerprint") is not None:
-            attributes["fingerprint"] = tuple(attributes["fingerprint"])
-        return attributes
+        return read_provided_attributes(self, "fingerprint")
 
 
 @strawberry.type(description="Result of creating, changing or deleting a duplication rule.")

@@ -8,6 +8,7 @@ import strawberry
 
 from app.domain.rules.guards import GuardEnforcement
 from app.graphql.shared.examples import with_example
+from app.graphql.shared.update_inputs import read_provided_attributes
 from app.graphql.types.guard_rule import GuardRule
 from app.graphql.types.user_error import UserError, to_user_errors
 from app.services.rules.guard_rules import GuardRuleResult
@@ -96,8 +97,7 @@ class UpdateGuardRuleInput:
 
     def to_domain(self) -> dict[str, Any]:
         """Returns the provided attributes."""
-        names = ("name", "expression", "message", "enforcement")
-        return {name: maybe.value for name in names if (maybe := getattr(self, name)) is not None}
+        return read_provided_attributes(self)
 
 
 @strawberry.type(description="Result of creating, changing, publishing or retiring a guard rule.")

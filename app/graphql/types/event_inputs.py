@@ -17,7 +17,7 @@ from app.domain.events import filters
 from app.domain.events.filters import EventAttribute
 from app.domain.events.predicates import FieldPredicate as Predicate
 from app.domain.events.severity import Outcome, Severity
-from app.domain.events.state import Entity, EventDraft, Use, attributes_with
+from app.domain.events.state import Entity, EventDraft
 from app.domain.events.words import extract_search_terms
 from app.domain.shared.limits import Limits
 from app.domain.shared.messages import quote_value
@@ -26,6 +26,7 @@ from app.domain.shared.values import validate_text
 from app.graphql.shared.enums import SortDirection, register_enum
 from app.graphql.shared.examples import with_example
 from app.graphql.shared.nodes import parse_id_argument
+from app.graphql.shared.update_inputs import read_provided_attributes
 from app.graphql.types.field_predicate import FieldPredicate
 from app.services.events.event_queries import EventOrderField
 
@@ -560,15 +561,9 @@ class UpdateEventInput:
 
     def to_domain(self) -> dict[str, Any]:
         """Returns the given attributes for `intake.validate_update`."""
-        attributes = {
-            attribute.name: maybe.value
-            for attribute in attributes_with(Use.UPDATABLE)
-            if (maybe := getattr(self, attribute.name)) is not None
-        }
+        attributes = read_provided_attributes(self, "tags")
         if attributes.get("entity") is not None:
             attributes["entity"] = attributes["entity"].to_domain()
-        if attributes.get("tags") is not None:
-            attributes["tags"] = tuple(attributes["tags"])
         return attributes
 
 
