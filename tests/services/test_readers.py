@@ -24,7 +24,7 @@ from app.domain.event_types.lifecycle import EventTypeState
 from app.domain.events.filters import EventFilter, filter_matches
 from app.domain.events.predicates import FieldPredicate, PredicateOperator
 from app.domain.events.severity import Severity
-from app.domain.events.state import EventState
+from app.domain.events.state import EventState, SourceIdentity
 from app.domain.rules.duplicates import DuplicateAction
 from app.domain.rules.guards import GuardEnforcement, GuardRuleState
 from app.domain.shared.problems import ErrorCode, RequestError
@@ -48,7 +48,6 @@ from app.services.events.event_queries import (
     EVENT_LIST,
     EventOrderField,
     EventPageRequest,
-    SourceIdentity,
 )
 from app.services.rules import duplication_rules, guard_rules
 from app.services.shared.readers import TOTAL_COUNT, UNACKNOWLEDGED_COUNT, ListReader, lookup_by_id

@@ -29,7 +29,7 @@ from app.domain.events.correlations import Relation
 from app.domain.events.filters import EventFilter, TagFilter, TimeRange
 from app.domain.events.predicates import FieldPredicate, PredicateOperator
 from app.domain.events.severity import Outcome, Severity
-from app.domain.events.state import Entity, EventDraft, EventState
+from app.domain.events.state import Entity, EventDraft, EventState, SourceIdentity
 from app.domain.shared.limits import Limits
 from app.services.change_log import history
 from app.services.change_log.notifications import NOTIFICATION_LIST, NotificationPageRequest
@@ -46,7 +46,6 @@ from app.services.events.event_queries import (
     EVENT_LIST,
     EventOrderField,
     EventPageRequest,
-    SourceIdentity,
 )
 from app.services.shared.readers import UNACKNOWLEDGED_COUNT
 from app.store import tables

@@ -23,7 +23,7 @@ from app.services.events.event_queries import (
 )
 from app.store import tables
 from app.store.engine.database import Database
-from app.store.engine.row_reader import DriverRow
+from app.store.engine.driver_statements import DriverRow
 from app.store.reading import condition_templates, projection
 from app.store.reading.pages import PageRequest
 from app.store.reading.projection import Join, Projection

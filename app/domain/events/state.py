@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from enum import Enum, Flag, auto
 from functools import cached_property
 from types import NoneType
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from app.domain.events.severity import Outcome, Severity
@@ -45,6 +45,13 @@ class Entity:
 
     type: str
     id: str
+
+
+class SourceIdentity(NamedTuple):
+    """Source of an event, and the ID that the producer gave the event within it."""
+
+    source: str
+    source_id: str
 
 
 @dataclass(frozen=True)

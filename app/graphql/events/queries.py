@@ -8,6 +8,7 @@ from uuid import UUID
 import strawberry
 
 from app.domain.events import filters
+from app.domain.events.state import SourceIdentity
 from app.graphql.shared.context import Context, Info
 from app.graphql.shared.examples import with_example
 from app.graphql.shared.field_sources import ComputedField, LookupSource, declare_source
@@ -16,14 +17,13 @@ from app.graphql.shared.pages import Connection
 from app.graphql.types.event import Entity, Event, create_events_field
 from app.graphql.types.event_inputs import check_text_argument
 from app.services.events import event_queries
-from app.services.events.event_queries import SourceIdentity
 
 
 def _parse_event_id(_root: Any, _context: Context, id: strawberry.ID) -> UUID:
     return parse_id_argument(id, "id")
 
 
-def _parse_source_key(
+def _parse_source_identity(
     _root: Any, context: Context, reporter: str, source_id: str
 ) -> SourceIdentity:
     check_text_argument(reporter, context.limits, "source")
@@ -93,7 +93,7 @@ class EventQueries:
             }
             """,
         ),
-        metadata=declare_source(LookupSource(_parse_source_key, event_queries.EVENT_BY_KEY)),
+        metadata=declare_source(LookupSource(_parse_source_identity, event_queries.EVENT_BY_KEY)),
     )
     async def event_by_source(
         self,
@@ -109,8 +109,8 @@ class EventQueries:
             ),
         ],
     ) -> Event | None:
-        source_key = _parse_source_key(self, info.context, reporter, source_id)
-        return await _fetch_event(info.context, source_key)
+        identity = _parse_source_identity(self, info.context, reporter, source_id)
+        return await _fetch_event(info.context, identity)
 
     @strawberry.field(
         description=with_example(

@@ -22,7 +22,8 @@ from app.graphql.shared.field_sources import (
     LookupSource,
     get_strawberry_field,
 )
-from app.store.reading.projection import DriverRow, Projection
+from app.store.engine.driver_statements import DriverRow
+from app.store.reading.projection import Projection
 
 MAX_CACHED_CHARACTERS = 1_000
 _MISSING = object()

@@ -24,7 +24,7 @@ from app.graphql.shared.context import Context
 from app.graphql.shared.field_sources import COUNT_NAMES, ConnectionPart, get_strawberry_field
 from app.graphql.shared.json_encoding import encode_json
 from app.services.shared.readers import ListPage
-from app.store.reading.projection import DriverRow
+from app.store.engine.driver_statements import DriverRow
 
 MAX_READS = 3
 

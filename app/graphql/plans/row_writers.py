@@ -22,7 +22,8 @@ from graphql import (
 from app.graphql.shared.field_sources import IsNotNull, LatestOf
 from app.graphql.shared.json_encoding import encode_json
 from app.graphql.shared.scalars import format_duration
-from app.store.reading.projection import DriverRow, Join, Projection
+from app.store.engine.driver_statements import DriverRow
+from app.store.reading.projection import Join, Projection
 from app.store.tables import OrganizationOwned
 from app.store.tables.columns import DriverCodec, ValueKind
 

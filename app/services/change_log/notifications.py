@@ -24,9 +24,9 @@ from app.store import tables
 from app.store.change_log import changes
 from app.store.change_log.log_snapshot import SNAPSHOT_COLUMNS
 from app.store.engine.database import Database
+from app.store.engine.driver_statements import DriverRow
 from app.store.reading import condition_templates, event_conditions, pages
 from app.store.reading.condition_templates import ConditionTemplate
-from app.store.reading.projection import DriverRow
 
 MAX_RETURNED_EVENTS = 100
 _NO_ACKNOWLEDGEMENT: dict[str, Any] = dict.fromkeys(

@@ -31,7 +31,7 @@ async def check_event(
     database: Database, command: CommandContext, draft: EventDraft
 ) -> EventCheckResult:
     """Validates a draft as `log_events` would. Stores nothing."""
-    key = receipts.replay_key(draft, command)
+    key = receipts.source_identity(draft, command)
     async with database.read(command.actor.organization_id) as session:
         definitions = await load_definitions(session, command, [draft])
         validation = definitions.validate(draft, command)

@@ -13,6 +13,7 @@ from sqlmodel import col
 
 from app.domain.events.filters import EventFilter
 from app.domain.events.severity import Severity
+from app.domain.events.state import SourceIdentity
 from app.services.shared.readers import ListQuery, ListReader, LookupReader
 from app.store import tables
 from app.store.reading import condition_templates, pages
@@ -65,14 +66,6 @@ class EventPageRequest:
     filters: tuple[EventFilter, ...]
     order: pages.Order
     page: pages.PageRequest
-
-
-@dataclass(frozen=True)
-class SourceIdentity:
-    """ID that the producer gave to an event, unique within its source."""
-
-    source: str
-    source_id: str
 
 
 def _build_list_query(request: EventPageRequest, organization_id: UUID) -> ListQuery:

@@ -12,13 +12,11 @@ from sqlalchemy import String, bindparam, delete, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from app.domain.events.state import EventDraft
+from app.domain.events.state import EventDraft, SourceIdentity
 from app.domain.intake.intake import Accepted, CommandContext, ValidationResult
 from app.domain.shared.values import validate_name
 from app.store import tables
 from app.store.writing.bulk import build_rows_cte, insert_rows
-
-ReplayKey = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -27,7 +25,7 @@ class Receipt:
     event_id: UUID
 
 
-def replay_key(draft: EventDraft, command: CommandContext) -> ReplayKey | None:
+def source_identity(draft: EventDraft, command: CommandContext) -> SourceIdentity | None:
     """Returns the source and source ID of a draft. None without a valid source ID."""
     if draft.source_id is None:
         return None
@@ -35,10 +33,12 @@ def replay_key(draft: EventDraft, command: CommandContext) -> ReplayKey | None:
     limit = command.limits.name_characters
     if validate_name(source, limit) or validate_name(draft.source_id, limit):
         return None
-    return source, draft.source_id
+    return SourceIdentity(source, draft.source_id)
 
 
-async def fetch_receipts(session: AsyncSession, keys: set[ReplayKey]) -> dict[ReplayKey, Receipt]:
+async def fetch_receipts(
+    session: AsyncSession, keys: set[SourceIdentity]
+) -> dict[SourceIdentity, Receipt]:
     if not keys:
         return {}
     table = tables.Receipt
@@ -48,16 +48,16 @@ async def fetch_receipts(session: AsyncSession, keys: set[ReplayKey]) -> dict[Re
     # Not a join: SQLite would scan all receipts, and the list for each of them.
     rows = await session.execute(statement.where(tuple_(*key).in_(select(key_rows))))
     return {
-        (source, source_id): Receipt(digest, event_id)
+        SourceIdentity(source, source_id): Receipt(digest, event_id)
         for source, source_id, digest, event_id in rows
     }
 
 
 def build_receipts(
-    reports: Iterable[tuple[EventDraft, ReplayKey | None, ValidationResult]],
-) -> dict[ReplayKey, Receipt]:
+    reports: Iterable[tuple[EventDraft, SourceIdentity | None, ValidationResult]],
+) -> dict[SourceIdentity, Receipt]:
     """Builds the receipts of the accepted drafts. The first of a repeated key wins."""
-    receipts: dict[ReplayKey, Receipt] = {}
+    receipts: dict[SourceIdentity, Receipt] = {}
     for draft, key, validation in reports:
         if key is not None and isinstance(validation, Accepted):
             receipts.setdefault(key, Receipt(draft.digest(), validation.event.id))
@@ -65,8 +65,8 @@ def build_receipts(
 
 
 async def claim_receipts(
-    session: AsyncSession, new_receipts: dict[ReplayKey, Receipt]
-) -> dict[ReplayKey, Receipt]:
+    session: AsyncSession, new_receipts: dict[SourceIdentity, Receipt]
+) -> dict[SourceIdentity, Receipt]:
     """Inserts the new receipts. Returns those that another report has already inserted."""
     if not new_receipts:
         return {}
@@ -92,8 +92,8 @@ async def claim_receipts(
 
 async def finalize_receipts(
     session: AsyncSession,
-    claimed: Mapping[ReplayKey, Receipt],
-    final: Mapping[ReplayKey, Receipt],
+    claimed: Mapping[SourceIdentity, Receipt],
+    final: Mapping[SourceIdentity, Receipt],
 ) -> None:
     """Corrects claimed receipts when the event that each report results in is known."""
     table = tables.Receipt

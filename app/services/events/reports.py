@@ -17,7 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from app.domain.events.state import EventDraft, EventState, diff_states
+from app.domain.events.state import EventDraft, EventState, SourceIdentity, diff_states
 from app.domain.intake.intake import Accepted, CommandContext, Rejected, ValidationResult
 from app.domain.rules.duplicates import (
     DuplicateAction,
@@ -29,7 +29,7 @@ from app.domain.rules.duplicates import (
 from app.domain.shared.problems import Problem, UserErrorCode
 from app.services.events import duplicates, receipts
 from app.services.events.duplicates import DuplicateLookup
-from app.services.events.receipts import Receipt, ReplayKey
+from app.services.events.receipts import Receipt
 from app.services.events.validation import CachedDefinitions, load_definitions
 from app.store import tables
 from app.store.change_log import changes
@@ -93,7 +93,7 @@ class ReportBatch:
     `new_events`: events to store. `counted_events`: existing events with increased counts.
     """
 
-    receipts: dict[ReplayKey, Receipt]
+    receipts: dict[SourceIdentity, Receipt]
     lookup: DuplicateLookup
     new_events: dict[UUID, EventState] = field(default_factory=dict)
     counted_events: dict[UUID, EventState] = field(default_factory=dict)
@@ -105,7 +105,7 @@ class ReportBatch:
         self,
         draft: EventDraft,
         command: CommandContext,
-        key: ReplayKey | None,
+        key: SourceIdentity | None,
         validation: ValidationResult,
     ) -> Decision:
         receipt = None if key is None else self.receipts.get(key)
@@ -171,20 +171,20 @@ async def process_reports(session: AsyncSession, calls: Sequence[ReportCall]) ->
     reports = [(draft, call.command) for call in calls for draft in call.drafts]
     definitions = await load_definitions(session, calls[0].command, [draft for draft, _ in reports])
     validations = await _validate_all(definitions, reports)
-    replay_keys = [receipts.replay_key(draft, command) for draft, command in reports]
+    identities = [receipts.source_identity(draft, command) for draft, command in reports]
     drafts = (draft for draft, _ in reports)
-    new_receipts = receipts.build_receipts(zip(drafts, replay_keys, validations, strict=True))
+    new_receipts = receipts.build_receipts(zip(drafts, identities, validations, strict=True))
     existing_receipts = await receipts.claim_receipts(session, new_receipts)
     new_receipts = {key: each for key, each in new_receipts.items() if key not in existing_receipts}
     other_keys = (
-        {key for key in replay_keys if key is not None}
+        {key for key in identities if key is not None}
         - new_receipts.keys()
         - existing_receipts.keys()
     )
     existing_receipts |= await receipts.fetch_receipts(session, other_keys)
     new_events = [
         validation.event
-        for key, validation in zip(replay_keys, validations, strict=True)
+        for key, validation in zip(identities, validations, strict=True)
         if isinstance(validation, Accepted) and key not in existing_receipts
     ]
     fingerprints = {event.id: definitions.fingerprints_of(event) for event in new_events}
@@ -194,7 +194,7 @@ async def process_reports(session: AsyncSession, calls: Sequence[ReportCall]) ->
     )
     decisions = [
         batch.decide(draft, command, key, validation)
-        for (draft, command), key, validation in zip(reports, replay_keys, validations, strict=True)
+        for (draft, command), key, validation in zip(reports, identities, validations, strict=True)
     ]
     rows = batch.lookup.events | await _write_batch(session, batch)
     await duplicates.store_originals(

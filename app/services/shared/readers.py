@@ -15,10 +15,11 @@ from sqlalchemy import select
 
 from app.domain.access.caller import Caller
 from app.store.engine.database import Database
+from app.store.engine.driver_statements import DriverRow
 from app.store.reading import projection
 from app.store.reading.condition_templates import ConditionTemplate, column_equals
 from app.store.reading.pages import Order, Page, PageRequest
-from app.store.reading.projection import DriverRow, Projection
+from app.store.reading.projection import Projection
 from app.store.tables import OrganizationOwned
 
 # Names of counts.

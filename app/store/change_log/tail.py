@@ -26,8 +26,8 @@ from app.store import tables
 from app.store.change_log import changes
 from app.store.change_log.changes import CurrentEvent, Entry, LogPosition
 from app.store.change_log.log_snapshot import PRUNED_COLUMNS
-from app.store.engine import row_reader
 from app.store.engine.database import Database
+from app.store.engine.driver_statements import DriverRow
 from app.store.reading.statements import CompiledStatement, compile_statement
 from app.store.tables import METADATA
 from app.store.tables.columns import Horizon, JSONValue
@@ -65,9 +65,7 @@ class LogTail:
         pruned = LogPosition(*rows[0][-2:]) if rows else changes.LOG_START
         return [self._entry_from_row(row) for row in rows], pruned
 
-    async def _fetch_rows(
-        self, statement: CompiledStatement, **values: int
-    ) -> list[row_reader.DriverRow]:
+    async def _fetch_rows(self, statement: CompiledStatement, **values: int) -> list[DriverRow]:
         horizon = self._database.log_horizon
         await horizon.refresh()
         if self._identity not in (None, horizon.identity):
@@ -89,7 +87,7 @@ class LogTail:
         codec = self._database.driver_codec
         return [codec.value_decoder(column.type) for column in (*_CHANGE, *_EVENT)]
 
-    def _entry_from_row(self, row: row_reader.DriverRow) -> Entry:
+    def _entry_from_row(self, row: DriverRow) -> Entry:
         values = [decode(value) for decode, value in zip(self._column_decoders, row, strict=False)]
         change = dict(zip(_CHANGE.keys(), values, strict=False))
         event = dict(zip(_EVENT.keys(), values[len(change) :], strict=True))

@@ -19,7 +19,8 @@ from sqlalchemy.orm import Session
 from app.store.engine.statement_observers import notify_observers
 from app.store.tables.columns import SQLITE
 
-DriverRows = Sequence[Sequence[Any]]
+DriverRow = Sequence[Any]
+DriverRows = Sequence[DriverRow]
 
 
 @dataclass

@@ -15,6 +15,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
 from app.store.engine.dialect import LOCK_TIMEOUT_MS, STATEMENT_TIMEOUT_MS
+from app.store.engine.driver_statements import DriverRow
 from app.store.engine.postgresql_connections import driver_arguments, set_statement
 from app.store.engine.reader_limiter import ReaderLimiter
 from app.store.engine.statement_observers import notify_observers
@@ -24,8 +25,6 @@ MAX_PREPARED_STATEMENT_LENGTH = 16_384  # the server keeps the text and the plan
 _TIMEOUTS = {"statement_timeout": str(STATEMENT_TIMEOUT_MS), "lock_timeout": str(LOCK_TIMEOUT_MS)}
 _SETTINGS = {"default_transaction_read_only": "on", **_TIMEOUTS}
 _SET_TIMEOUTS = "; ".join(f"SET LOCAL {name} = {value}" for name, value in _TIMEOUTS.items())
-
-DriverRow = Sequence[Any]
 
 
 class PostgreSQLReader:

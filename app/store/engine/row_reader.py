@@ -11,11 +11,10 @@ from typing import Any, Protocol
 
 from sqlalchemy.engine import URL
 
+from app.store.engine.driver_statements import DriverRow
 from app.store.engine.postgresql_reader import PostgreSQLReader
 from app.store.engine.sqlite_reader import SQLiteReader
 from app.store.tables.columns import SQLITE
-
-DriverRow = Sequence[Any]
 
 
 class RowReader(Protocol):

@@ -17,6 +17,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
 from app.store.engine.dialect import LOCK_TIMEOUT_MS, STATEMENT_TIMEOUT_MS
+from app.store.engine.driver_statements import DriverRow
 from app.store.engine.reader_limiter import ReaderLimiter
 from app.store.engine.sqlite_file import DatabaseFile
 from app.store.engine.statement_observers import notify_observers
@@ -28,8 +29,6 @@ MAX_CPU_SECONDS_ON_LOOP = 0.005  # CPU time: waiting for the processor does not 
 STEPS_PER_THREAD_CHECK = 100 * STEPS_PER_CHECK
 SLOW_STATEMENT_SECONDS = 10.0
 MAX_SLOW_STATEMENTS = 1_000
-
-DriverRow = Sequence[Any]
 
 
 class SQLiteReader:

@@ -23,8 +23,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
-from app.store.engine import row_reader
 from app.store.engine.database import ORGANIZATION_PARAMETER, Database, scoped_to_organization
+from app.store.engine.driver_statements import DriverRow
 from app.store.reading import pages, statements
 from app.store.reading.condition_templates import ConditionTemplate
 from app.store.reading.definitions_version import DEFINITIONS_VERSION
@@ -33,7 +33,6 @@ from app.store.reading.statements import TooManyParametersError
 from app.store.tables import OrganizationOwned
 from app.store.tables.columns import DriverCodec, JSONValue
 
-DriverRow = row_reader.DriverRow
 RowT = TypeVar("RowT", bound=OrganizationOwned)
 NO_COUNTS: Mapping[str, ConditionTemplate] = {}
 

@@ -11,8 +11,8 @@ from sqlalchemy import Dialect, Select
 from sqlalchemy.sql import visitors
 
 from app.domain.shared.problems import ErrorCode, RequestError
-from app.store.engine import row_reader
 from app.store.engine.database import Database, scoped_to_organization
+from app.store.engine.driver_statements import DriverRow
 from app.store.tables.columns import TextScan
 
 MAX_CACHED_STATEMENTS = 1_000
@@ -58,7 +58,7 @@ async def fetch_rows(
     key: tuple[Hashable, ...],
     build: Callable[[], Select[Any]],
     values: Mapping[str, Any],
-) -> list[row_reader.DriverRow]:
+) -> list[DriverRow]:
     """The rows of the statement with this key, which is built and compiled if it is not cached.
 
     Raises TooManyParametersError, and what `RowReader.fetch_rows` raises.
