@@ -45,7 +45,9 @@ class Exporter:
         export_range = await archives.open_range(self.database, organization_id, self.output.after)
         result = ExportResult(0, export_range.encode_cursor(export_range.after))
         self.output.write(b"", result.cursor)
-        pages = archives.read_pages(self.database, export_range, self.filter, self.patience_seconds)
+        pages = archives.fetch_pages(
+            self.database, export_range, self.filter, self.patience_seconds
+        )
         position = export_range.after
         try:
             async for page in pages:

@@ -117,7 +117,7 @@ class RequestLoaders:
         for request in {request for _, request in keys}:
             ids = [event_id for event_id, key_request in keys if key_request == request]
             context = self._context
-            pages = await history.read_pages(context.database, context.caller, request, ids)
+            pages = await history.fetch_pages(context.database, context.caller, request, ids)
             for event_id, page in pages.items():
                 connections[event_id, request] = EventChangeConnection.from_history(page)
         return connections

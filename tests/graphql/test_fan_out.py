@@ -249,7 +249,7 @@ async def test_all_subscribers_receive_an_error_that_is_logged_once(
             raise KeyError("secret")
 
         with monkeypatch.context() as patched, capture_logs() as logged:
-            patched.setattr(history, "read_pages", failing)
+            patched.setattr(history, "fetch_pages", failing)
             await log_notifications(client, "broken")
             received = [await listener.receive_messages(2) for listener in (one, another)]
         await log_notifications(client, "fine again")

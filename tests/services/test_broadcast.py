@@ -247,7 +247,7 @@ async def test_a_read_of_the_change_log_is_limited_by_bytes(
 
     batches = [
         [entry.state.summary for entry in batch]
-        async for batch in feed.read_stored(everything, LOG_START, end)
+        async for batch in feed.fetch_stored(everything, LOG_START, end)
     ]
 
     assert batches == [["0"], ["1"], ["2"], ["3"], ["4"]]

@@ -263,6 +263,8 @@ async def test_pages_of_notifications_are_slices_in_the_order_of_the_change_log(
     rows = await fetch_all(database, caller, tables.Event)
     for row in chance.sample(rows, 40):
         await notifications.acknowledge_event(database, command, row.id, "seen")
+    for row in chance.sample(rows, 8):
+        await events.update_event(database, command, row.id, {"notification": False})
     rows = await fetch_all(database, caller, tables.Event)
     positions = {row.id: (row.rang_tx, row.rang_seq) for row in rows if row.notification}
     states = sorted(

@@ -429,7 +429,7 @@ QUERIES: dict[str, tuple[Ask, str | tuple[str, str]]] = {
         "ix_change_place_of_subject",
     ),
     "histories": (
-        lambda world: history.read_pages(
+        lambda world: history.fetch_pages(
             world.database, world.caller, PAGE, [UUID(int=1), UUID(int=2)]
         ),
         "ix_change_place_of_subject",
@@ -488,7 +488,7 @@ async def test_a_batch_of_a_bulk_change_reads_its_events_by_id(
     organization_id = world.caller.organization_id
     conditions = event_conditions.build_conditions(filter, organization_id)
     async with world.database.read(organization_id) as session:
-        selection = await bulk_changes.select_events(session, conditions, Limits())
+        selection = await bulk_changes.load_selection(session, conditions, Limits())
     # PostgreSQL uses statistics of the table, and reads 500 of 20,000 events in a different way.
     size = bulk_changes.BATCH_SIZE if world.dialect_name == SQLITE else 20
     ids = selection.ids[:size]

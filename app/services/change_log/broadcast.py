@@ -125,7 +125,7 @@ class EntryReader(Protocol):
 
     read_position: LogPosition
 
-    def read_stored(
+    def fetch_stored(
         self, feed_filter: FeedFilter, after: LogPosition, until: LogPosition
     ) -> AsyncGenerator[list[Entry], None]:
         """Yields the matching entries between two positions, `until` included."""
@@ -190,7 +190,7 @@ class Broadcast:
     ) -> AsyncGenerator[list[RenderedEntry], None]:
         """Yields stored entries up to the broadcast's position, then live ones, until overflow."""
         try:
-            stored = self._reader.read_stored(self._feed_filter, after, subscriber.joined_at)
+            stored = self._reader.fetch_stored(self._feed_filter, after, subscriber.joined_at)
             async with contextlib.aclosing(stored):
                 async for batch in stored:
                     while batch:

@@ -122,7 +122,7 @@ class Feed:
             follower = Follower(feed_filter, self.read_position, self._buffer_entries)
             self.followers.add(follower)
             try:
-                async for batch in self.read_stored(feed_filter, after, follower.joined_at):
+                async for batch in self.fetch_stored(feed_filter, after, follower.joined_at):
                     after = batch[-1].position
                     yield batch
                 after = max(after, follower.joined_at)
@@ -135,7 +135,7 @@ class Feed:
             finally:
                 self.followers.discard(follower)
 
-    async def read_stored(
+    async def fetch_stored(
         self, feed_filter: FeedFilter, after: LogPosition, until: LogPosition
     ) -> AsyncGenerator[list[Entry], None]:
         """Yields batches of matching entries between two positions, `until` included."""

@@ -62,7 +62,7 @@ async def fetch_page(
     return _build_page(caller, request, snapshot, matching, None if exhausted else position)
 
 
-async def read_pages(
+async def fetch_pages(
     database: Database, caller: Caller, request: pages.PageRequest, event_ids: Sequence[UUID]
 ) -> dict[UUID, HistoryPage]:
     """Returns the same page of the history of each event."""

@@ -167,7 +167,7 @@ async def unacknowledge_events(
             for condition in event_conditions.build_conditions(part, organization_id)
         ]
         async with database.read(organization_id) as session:
-            selection = await bulk_changes.select_events(session, conditions, command.limits)
+            selection = await bulk_changes.load_selection(session, conditions, command.limits)
     return await _update_events(
         database, command, selection, "UNACKNOWLEDGED", _NO_ACKNOWLEDGEMENT, ids or ()
     )
@@ -192,7 +192,7 @@ async def _select_unacknowledged(
                 organization_id, up_to, snapshot, "upTo"
             ).subscription_position
             conditions.append(tuple_(*_POSITION_COLUMNS) <= changes.position_literal(position))
-        return await bulk_changes.select_events(session, conditions, command.limits)
+        return await bulk_changes.load_selection(session, conditions, command.limits)
 
 
 async def _update_events(

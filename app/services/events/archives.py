@@ -74,7 +74,7 @@ async def open_range(database: Database, organization_id: UUID, after: str | Non
         )
 
 
-async def read_pages(
+async def fetch_pages(
     database: Database, export_range: ExportRange, filter: EventFilter, max_wait_seconds: float
 ) -> AsyncGenerator[ExportPage, None]:
     """Yields each event that the filter selects, once, in bounded pages that may be empty.

@@ -57,7 +57,7 @@ class EventSelection:
         return self.total - len(self.ids)
 
 
-async def select_events(
+async def load_selection(
     session: AsyncSession, conditions: Sequence[Condition], limits: Limits
 ) -> EventSelection:
     """Selects the matching events with the smallest IDs, as many as one call may change."""

@@ -35,7 +35,7 @@ async def check_event(
     async with database.read(command.actor.organization_id) as session:
         definitions = await load_definitions(session, command, [draft])
         validation = definitions.validate(draft, command)
-        receipts_by_key = {} if key is None else await receipts.fetch_receipts(session, {key})
+        receipts_by_key = {} if key is None else await receipts.load_receipts(session, {key})
         new_events = (
             [validation.event]
             if isinstance(validation, Accepted) and key not in receipts_by_key

@@ -20,7 +20,7 @@ from sqlmodel import col
 from app.domain.access.caller import Caller
 from app.domain.events.correlations import Relation, combine_relations
 from app.domain.shared.limits import Limits
-from app.services.events.reports import fetch_events
+from app.services.events.reports import load_events
 from app.store import tables
 from app.store.engine.database import Database
 from app.store.reading import pages
@@ -102,7 +102,7 @@ async def fetch_page(
         correlated = await _find_correlated(session, event_id, depth, limits.correlations_per_event)
         remaining = [each for each in correlated if after is None or each.key > after]
         page_items = remaining[: request.size + 1]
-        events = await fetch_events(session, {each.key.event_id for each in page_items})
+        events = await load_events(session, {each.key.event_id for each in page_items})
     rows = [(each, events[each.key.event_id]) for each in page_items]
     return _build_page(caller, request, rows, len(correlated))
 

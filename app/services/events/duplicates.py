@@ -64,7 +64,7 @@ class DuplicateLookup:
         return sorted({fingerprint.key for fingerprint in fingerprints})
 
 
-async def fetch_enabled_rules(
+async def load_enabled_rules(
     session: AsyncSession, event_type_ids: Iterable[UUID]
 ) -> list[DuplicationRule]:
     """Returns enabled rules of these types and of all types, in order of creation."""

@@ -154,7 +154,7 @@ async def delete_events(
         for condition in event_conditions.build_conditions(part, organization_id)
     ]
     async with database.read(organization_id) as session:
-        selection = await bulk_changes.select_events(session, conditions, command.limits)
+        selection = await bulk_changes.load_selection(session, conditions, command.limits)
     if selection.total != expected_count:
         message = (
             f"The filter selects {format_count(selection.total, 'event')} recorded before "

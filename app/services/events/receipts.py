@@ -36,7 +36,7 @@ def source_identity(draft: EventDraft, command: CommandContext) -> SourceIdentit
     return SourceIdentity(source, draft.source_id)
 
 
-async def fetch_receipts(
+async def load_receipts(
     session: AsyncSession, keys: set[SourceIdentity]
 ) -> dict[SourceIdentity, Receipt]:
     if not keys:
@@ -84,7 +84,7 @@ async def claim_receipts(
     inserted = await insert_rows(session, tables.Receipt, rows, " ON CONFLICT DO NOTHING")
     if inserted.rowcount == len(rows):
         return {}
-    existing = await fetch_receipts(session, set(new_receipts))
+    existing = await load_receipts(session, set(new_receipts))
     return {
         key: each for key, each in existing.items() if each.event_id != new_receipts[key].event_id
     }

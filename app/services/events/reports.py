@@ -181,7 +181,7 @@ async def process_reports(session: AsyncSession, calls: Sequence[ReportCall]) ->
         - new_receipts.keys()
         - existing_receipts.keys()
     )
-    existing_receipts |= await receipts.fetch_receipts(session, other_keys)
+    existing_receipts |= await receipts.load_receipts(session, other_keys)
     new_events = [
         validation.event
         for key, validation in zip(identities, validations, strict=True)
@@ -202,7 +202,7 @@ async def process_reports(session: AsyncSession, calls: Sequence[ReportCall]) ->
     )
     await receipts.finalize_receipts(session, new_receipts, batch.receipts)
     event_ids = {each.event_id for each in decisions if each.event_id is not None}
-    rows |= await fetch_events(session, event_ids - rows.keys())
+    rows |= await load_events(session, event_ids - rows.keys())
     return [decision.to_result(rows) for decision in decisions]
 
 
@@ -246,7 +246,7 @@ def build_log_entry(
     )
 
 
-async def fetch_events(session: AsyncSession, ids: set[UUID]) -> dict[UUID, tables.Event]:
+async def load_events(session: AsyncSession, ids: set[UUID]) -> dict[UUID, tables.Event]:
     """Returns events by ID. Deleted ones are missing."""
     if not ids:
         return {}

@@ -30,7 +30,7 @@ from app.domain.shared.problems import Problem, UserErrorCode
 from app.domain.shared.values import parse_id, validate_name
 from app.services.definitions.event_types import load_snapshots
 from app.services.definitions.guards import build_guards, load_published_rules
-from app.services.events.duplicates import fetch_enabled_rules
+from app.services.events.duplicates import load_enabled_rules
 from app.store.reading import definitions_version
 
 MAX_CACHED_TYPES = 1_024
@@ -74,7 +74,7 @@ class CachedDefinitions:
     async def load_types(self, session: AsyncSession, ids: set[UUID], types: set[str]) -> None:
         event_types = await load_snapshots(session, ids, types)
         type_ids = [event_type.id for event_type in event_types]
-        rules = await fetch_enabled_rules(session, type_ids)
+        rules = await load_enabled_rules(session, type_ids)
         published = await load_published_rules(session, type_ids)
         self.guards = build_guards(published, None, None)
         self.by_id |= dict.fromkeys(ids)
