@@ -8,19 +8,18 @@ from typing import Annotated, Any
 import strawberry
 
 from app.domain.rules.duplicates import DuplicateAction
-from app.graphql.shared.context import Context, Info
+from app.graphql.rules.rule_pages import EventTypeIdFilter, build_rule_page_request
+from app.graphql.shared.context import Info
 from app.graphql.shared.examples import with_example
 from app.graphql.shared.field_sources import ListSource, declare_source
-from app.graphql.shared.nodes import parse_id_argument, parse_input_id, parse_optional_input_id
+from app.graphql.shared.nodes import parse_input_id, parse_optional_input_id
 from app.graphql.shared.pages import After, Connection, First, fetch_connection
 from app.graphql.shared.update_inputs import read_provided_attributes
 from app.graphql.types.duplication_rule import FINGERPRINT_PATH_NAMES, DuplicationRule
 from app.graphql.types.user_error import UserError, to_user_errors
-from app.services.definitions.rules import RulePageRequest
 from app.services.rules import duplication_rules
 from app.services.rules.rule_commands import RuleResult
 from app.store import tables
-from app.store.reading.pages import parse_page_request
 
 
 @strawberry.input(
@@ -158,21 +157,6 @@ RuleId = Annotated[
 ]
 
 
-def _build_page_request(
-    _root: Any,
-    context: Context,
-    event_type_id: strawberry.ID | None = None,
-    first: int | None = 20,
-    after: str | None = None,
-) -> RulePageRequest:
-    parsed_type_id = (
-        None if event_type_id is None else parse_id_argument(event_type_id, "eventTypeId")
-    )
-    return RulePageRequest(
-        parsed_type_id, parse_page_request(context.limits, first=first, after=after)
-    )
-
-
 @strawberry.type
 class DuplicationRuleQueries:
     @strawberry.field(
@@ -190,23 +174,16 @@ class DuplicationRuleQueries:
             }
             """,
         ),
-        metadata=declare_source(ListSource(_build_page_request, duplication_rules.RULE_LIST)),
+        metadata=declare_source(ListSource(build_rule_page_request, duplication_rules.RULE_LIST)),
     )
     async def duplication_rules(
         self,
         info: Info,
-        event_type_id: Annotated[
-            strawberry.ID | None,
-            strawberry.argument(
-                description="ID of an event type. Only the rules of this event type are listed, "
-                "without those that apply to all events. If omitted, all rules of the "
-                "organization are listed."
-            ),
-        ] = None,
+        event_type_id: EventTypeIdFilter = None,
         first: First = 20,
         after: After = None,
     ) -> Connection[DuplicationRule]:
-        request = _build_page_request(self, info.context, event_type_id, first, after)
+        request = build_rule_page_request(self, info.context, event_type_id, first, after)
         return await fetch_connection(
             info.context, duplication_rules.RULE_LIST, request, DuplicationRule.from_row
         )

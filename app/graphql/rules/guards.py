@@ -15,6 +15,7 @@ from app.graphql.rules.guard_inputs import (
     RuleId,
     UpdateGuardRuleInput,
 )
+from app.graphql.rules.rule_pages import EventTypeIdFilter, build_rule_page_request
 from app.graphql.shared.context import Context, Info
 from app.graphql.shared.examples import with_example
 from app.graphql.shared.field_sources import ListSource, LookupSource, declare_source
@@ -25,9 +26,7 @@ from app.graphql.types.event import Event
 from app.graphql.types.guard_rule import GuardRule
 from app.graphql.types.user_error import UserError, to_user_errors
 from app.services.definitions import guards
-from app.services.definitions.rules import RulePageRequest
 from app.services.rules import guard_rules
-from app.store.reading.pages import parse_page_request
 
 
 @strawberry.type(description="Result of evaluating an expression over stored events.")
@@ -49,33 +48,8 @@ class GuardRuleTrial:
     )
 
 
-EventTypeIdFilter = Annotated[
-    strawberry.ID | None,
-    strawberry.argument(
-        description="ID of an event type. Only the rules of this event type are listed, without "
-        "those that apply to all events. If omitted, all rules of the organization are listed."
-    ),
-]
-
-
 def _parse_rule_id(_root: Any, _context: Context, id: strawberry.ID) -> UUID:
     return parse_id_argument(id, "id")
-
-
-def _build_page_request(
-    _root: Any,
-    context: Context,
-    event_type_id: strawberry.ID | None = None,
-    state: GuardRuleState | None = None,
-    first: int | None = 20,
-    after: str | None = None,
-) -> RulePageRequest:
-    parsed_type_id = (
-        None if event_type_id is None else parse_id_argument(event_type_id, "eventTypeId")
-    )
-    return RulePageRequest(
-        parsed_type_id, parse_page_request(context.limits, first=first, after=after), state
-    )
 
 
 @strawberry.type
@@ -119,7 +93,7 @@ class GuardRuleQueries:
             }
             """,
         ),
-        metadata=declare_source(ListSource(_build_page_request, guards.RULE_LIST)),
+        metadata=declare_source(ListSource(build_rule_page_request, guards.RULE_LIST)),
     )
     async def guard_rules(
         self,
@@ -132,7 +106,7 @@ class GuardRuleQueries:
         first: First = 20,
         after: After = None,
     ) -> Connection[GuardRule]:
-        request = _build_page_request(self, info.context, event_type_id, state, first, after)
+        request = build_rule_page_request(self, info.context, event_type_id, first, after, state)
         return await fetch_connection(info.context, guards.RULE_LIST, request, GuardRule.from_row)
 
     @strawberry.field(

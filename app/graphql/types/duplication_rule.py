@@ -11,12 +11,11 @@ from app.domain.rules.duplicates import FINGERPRINT_PATHS, DuplicateAction
 from app.graphql.shared.context import Info
 from app.graphql.shared.field_sources import (
     Column,
-    EventTypeReference,
     backed_by_table,
     declare_source,
 )
 from app.graphql.shared.nodes import Node, format_id
-from app.graphql.types.event_type import EventType
+from app.graphql.types.event_type import EventType, create_rule_event_type_field
 from app.graphql.types.loaders import get_loaders
 from app.store import tables
 
@@ -63,17 +62,8 @@ class DuplicationRule(Node):
     created_at: datetime = strawberry.field(description="Time of creation.")
     updated_at: datetime = strawberry.field(description="Time of the last change.")
     event_type_id: strawberry.Private[UUID | None]
+    event_type: EventType | None = create_rule_event_type_field()
     preloaded_match_count: strawberry.Private[int | None] = None  # set for a deleted rule
-
-    @strawberry.field(
-        description="Event type to whose events the rule is limited. Null if the rule applies to "
-        "all events of the organization. Requires EVENT_READ, EVENT_CREATE or EVENT_TYPE_MANAGE.",
-        metadata=declare_source(EventTypeReference("event_type_id")),
-    )
-    async def event_type(self, info: Info) -> EventType | None:
-        if self.event_type_id is None:
-            return None
-        return await get_loaders(info).event_types.load(self.event_type_id)
 
     @strawberry.field(
         description="Number of duplicates that the rule has found since it was created or last "

@@ -19,6 +19,7 @@ from app.domain.shared.problems import bad_user_input
 from app.graphql.shared.context import Info
 from app.graphql.shared.field_sources import (
     DefinitionField,
+    EventTypeReference,
     backed_by_table,
     build_object,
     declare_source,
@@ -175,6 +176,22 @@ class EventType(Node):
             created_at=row.created_at,
             updated_at=row.updated_at,
         )
+
+
+async def _load_event_type(rule: strawberry.Parent[Any], info: Info) -> EventType | None:
+    if rule.event_type_id is None:
+        return None
+    return await get_loaders(info).event_types.load(rule.event_type_id)
+
+
+def create_rule_event_type_field() -> Any:
+    """Creates the field that returns the event type of a rule with an `event_type_id`."""
+    return strawberry.field(
+        resolver=_load_event_type,
+        description="Event type to whose events the rule is limited. Null if the rule applies to "
+        "all events of the organization. Requires EVENT_READ, EVENT_CREATE or EVENT_TYPE_MANAGE.",
+        metadata=declare_source(EventTypeReference("event_type_id")),
+    )
 
 
 @backed_by_table(tables.EventField)
