@@ -158,6 +158,12 @@ filter_lists = st.lists(
 ).map(tuple)
 
 
+def draw_events() -> list[EventState]:
+    """Events with different IDs, to which the filters by ID refer."""
+    drawn = draw_examples(test_agreement.events, len(test_agreement.IDS))
+    return [replace(event, id=id_) for event, id_ in zip(drawn, test_agreement.IDS, strict=False)]
+
+
 def sort_key(field: EventOrderField, event: EventState) -> tuple[Any, UUID]:
     return SORT_VALUES[field](event), event.id
 
@@ -176,7 +182,7 @@ def encode_id_cursor(caller: Caller, order_name: str, row: dict[str, Any]) -> st
 
 async def test_pages_of_events_are_slices_of_the_sorted_matches(database: Database) -> None:
     caller = await admin_caller(database)
-    stored = [*{event.id: event for event in draw_examples(test_agreement.events, 300)}.values()]
+    stored = draw_events()
     await insert_events(database, caller.organization_id, stored)
     await insert_events_of_other_organization(database, stored)
     drawn_filters = draw_examples(filter_lists, PAGES)
@@ -218,7 +224,7 @@ async def insert_events_of_other_organization(
 
 async def test_an_event_is_found_by_its_id_and_by_its_source(database: Database) -> None:
     caller = await admin_caller(database)
-    stored = [*{event.id: event for event in draw_examples(test_agreement.events, 200)}.values()]
+    stored = draw_events()
     await insert_events(database, caller.organization_id, stored)
     await insert_events_of_other_organization(database, stored)
     sourced = [each for each in stored if each.source_id is not None]
