@@ -25,7 +25,7 @@ const LOG = gql`
   }
 `;
 
-/** Logs an event. Sent again with the same `sourceId`, it is stored only once. */
+/** Logs an event. An event that is sent again with the same `sourceId` is stored only once. */
 export async function logEvent(client, input) {
   const { logEvent } = await client.request(LOG, { input });
   return logEvent;
