@@ -38,8 +38,8 @@ from app.graphql.organizations.mutations import OrganizationMutations
 from app.graphql.organizations.queries import OrganizationQueries
 from app.graphql.rules.duplication import DuplicationRuleMutations, DuplicationRuleQueries
 from app.graphql.rules.guards import GuardRuleMutations, GuardRuleQueries
+from app.graphql.shared.error_codes import assign_error_code, create_bad_request_error
 from app.graphql.shared.permissions import enforce_permissions
-from app.graphql.shared.problems import assign_error_code, create_bad_request_error
 from app.graphql.shared.scalars import SCALARS
 from app.graphql.types.user_error import (
     DuplicateError,

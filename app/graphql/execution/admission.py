@@ -20,7 +20,7 @@ from app.domain.shared.problems import ErrorCode, RequestError
 from app.graphql.execution.document_limits import create_limit_error
 from app.graphql.execution.documents import Document, DocumentCache
 from app.graphql.shared.context import Context
-from app.graphql.shared.problems import create_bad_request_error
+from app.graphql.shared.error_codes import create_bad_request_error
 from app.store.engine.database import CommitTracker, track_commits
 
 
