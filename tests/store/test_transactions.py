@@ -7,8 +7,8 @@ import contextlib
 import itertools
 import threading
 import types
-from collections.abc import Coroutine, Generator
-from datetime import UTC, datetime
+from collections.abc import Coroutine, Generator, Set
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -151,7 +151,7 @@ async def test_a_session_cancelled_at_any_point_leaves_no_failed_connection(
 
     cancellations = 0
     await use_session()
-    while await is_cancelled_at(use_session(), cancellations + 1):
+    while await is_cancelled_at(use_session(), {cancellations + 1}):
         cancellations += 1
         await use_session()  # so that the pool has an open connection
 
@@ -160,8 +160,34 @@ async def test_a_session_cancelled_at_any_point_leaves_no_failed_connection(
     assert database.connections_in_use == 0
 
 
-async def is_cancelled_at(work: Coroutine[Any, Any, None], suspension: int) -> bool:
-    """Cancels the task when its work is suspended for this time (1: the first)."""
+async def test_subscribers_are_notified_of_a_commit_whose_caller_is_cancelled_twice(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notifications: list[datetime] = []
+
+    async def store(instant: datetime) -> None:
+        monkeypatch.setattr(database.wake, "notify", lambda: notifications.append(instant))
+        async with database.write(ALL_ORGANIZATIONS) as session:
+            await session.execute(update(tables.Organization).values(created_at=instant))
+
+    await store(NOON)
+    committed = 0
+    for suspension in itertools.count(1):
+        instant = NOON + timedelta(seconds=suspension)
+        cancelled = await is_cancelled_at(store(instant), {suspension, suspension + 1})
+        async with database.read(ALL_ORGANIZATIONS) as session:
+            stored = (await session.scalars(select(col(tables.Organization.created_at)))).one()
+        if stored == instant:
+            committed += 1
+            assert instant in notifications
+        if not cancelled:
+            break
+
+    assert committed >= 2  # one of them was cancelled
+
+
+async def is_cancelled_at(work: Coroutine[Any, Any, None], suspensions: Set[int]) -> bool:
+    """Cancels the task when its work is suspended for these times (1: the first)."""
 
     @types.coroutine
     def run_until_suspension() -> Generator[Any, None, None]:
@@ -171,7 +197,7 @@ async def is_cancelled_at(work: Coroutine[Any, Any, None], suspension: int) -> b
                 waits_for = resume()
             except StopIteration:
                 return
-            if count == suspension:
+            if count in suspensions:
                 running = asyncio.current_task()
                 assert running is not None
                 running.cancel()

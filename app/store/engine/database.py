@@ -199,9 +199,11 @@ class Database:
             yield session
             if (tracker := _COMMIT_TRACKER.get()) is not None:
                 tracker.started = True
-            await _complete(session.commit())
-        if writes_log:
-            self.wake.notify()
+            try:
+                await _complete(session.commit())
+            finally:
+                if writes_log:
+                    self.wake.notify()
 
     @property
     def dialect(self) -> Dialect:
@@ -235,15 +237,21 @@ class Database:
 
 
 async def _complete(commit: Coroutine[Any, Any, None]) -> None:
-    """Awaits the commit to its end, even if the caller is cancelled meanwhile.
+    """Awaits the commit to its end. If the caller is cancelled meanwhile, it is cancelled after it.
 
     A commit that is cancelled leaves a connection of unknown state, which the pool must replace.
     """
     task = asyncio.create_task(commit)
-    try:
-        await asyncio.shield(task)
-    finally:
-        await asyncio.wait({task})
+    cancellation: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancellation = error
+    if cancellation is not None:
+        task.exception()  # the caller does not learn of it, and asyncio must not log it
+        raise cancellation
+    task.result()
 
 
 def retry_on_deadlock(
