@@ -203,9 +203,9 @@ def create_key(
         list[str],
         typer.Option(
             "--permission",
-            help="Permission of the key. Repeat the option for several permissions. One of "
+            help="Permission of the key: "
             + ", ".join(each.value for each in Permission)
-            + ".",
+            + ". Repeat the option for several permissions.",
         ),
     ],
     organization: Annotated[

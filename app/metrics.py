@@ -49,14 +49,14 @@ OPERATION_DURATION = Histogram(
 PLANS = Counter(
     "tocsin_plans",
     "Number of queries and of `logEvent` and `logEvents` mutations over HTTP, by how they were "
-    "executed: planned (by a compiled plan), not_planned (no plan covers the operation), "
-    "fallback (the plan gave up, for example on an invalid argument) or failed (a bug in the "
-    "plan). Unless the result is planned, graphql-core executed the operation.",
+    "executed: planned (by a compiled plan), not_planned (no plan covers the operation), fallback "
+    "(the plan stopped, for example because of an invalid argument) or failed (a bug in the plan). "
+    "Unless the result is planned, graphql-core executed the operation.",
     ["result"],
 )
 EVENTS = Counter(
     "tocsin_events",
-    "Number of logged events, by API and result: stored, duplicate or rejected.",
+    "Number of events that clients sent, by API and result: stored, duplicate or rejected.",
     ["api", "result"],
 )
 REPORT_BATCH_SIZE = Histogram(

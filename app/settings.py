@@ -103,12 +103,12 @@ class Settings(BaseSettings):
     )
     jwt_issuer: str | None = Field(
         default=None,
-        description="Value that the claim `iss` of an access token must have. If not set, the "
+        description="Value that the `iss` claim of an access token must have. If not set, the "
         "server accepts tokens from every issuer.",
     )
     jwt_audience: str | None = Field(
         default=None,
-        description="Value that the claim `aud` of an access token must have or contain. If not "
+        description="Value that the `aud` claim of an access token must have or contain. If not "
         "set, the server accepts tokens for every audience.",
     )
     jwt_leeway_seconds: int = Field(
@@ -163,13 +163,13 @@ class Settings(BaseSettings):
     )
     limits: Limits = Field(
         default_factory=Limits,
-        description="Limits of events, event types, rules, filters and lists.",
+        description="Limits on events, event types, rules, filters and lists.",
     )
     sockets: SocketLimits = Field(
-        default_factory=SocketLimits, description="Limits and timeouts of WebSocket connections."
+        default_factory=SocketLimits, description="Limits and timeouts for WebSocket connections."
     )
     documents: DocumentLimits = Field(
-        default_factory=DocumentLimits, description="Limits of GraphQL documents."
+        default_factory=DocumentLimits, description="Limits on GraphQL documents."
     )
     requests: RequestLimits = Field(
         default_factory=RequestLimits,

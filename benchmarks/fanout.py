@@ -212,7 +212,7 @@ def format_table(measured: dict[str, tuple[FanoutMeasurement, ...]]) -> list[str
             f"| {at_rest.late_by(0.5):,.0f} | {at_rest.late_by(0.99):,.0f} |"
         )
     busy = ", ".join(f"{name} {each[0].busiest_client:.0%}" for name, each in measured.items())
-    return [*lines, "", f"Use of one core by the busier client process: {busy}."]
+    return [*lines, "", f"CPU use of the busier client process, as a share of one core: {busy}."]
 
 
 def install_node() -> None:

@@ -64,8 +64,8 @@ def parse_refusal(answer: httpx.Response) -> tuple[int, list[tuple[str, str]]]:
     assert answer.headers["content-type"] == "application/problem+json"
     assert (body["status"], body["type"]) == (answer.status_code, "about:blank")
     first = body["errors"][0]
-    more = {1: "", 2: " 1 more error: see errors."}.get(
-        len(errors), f" {len(errors) - 1} more errors: see errors."
+    more = {1: "", 2: " 1 more error is listed in `errors`."}.get(
+        len(errors), f" {len(errors) - 1} more errors are listed in `errors`."
     )
     assert body["code"] == errors[0][0]
     assert body["detail"] == locate_message(tuple(first["path"]), first["message"]) + more

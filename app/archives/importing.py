@@ -93,7 +93,7 @@ class Importer:
         except Exception as error:
             if (reason := unavailable_reason(error)) is None:
                 raise
-            self.tally.stop_reason = reason.removesuffix(".")
+            self.tally.stop_reason = reason.removesuffix(" Try again.").removesuffix(".")
         return self.tally
 
     def _read_batch(self, results: Iterator[ParsedEvent]) -> list[ParsedEvent]:

@@ -182,8 +182,8 @@ def _problem_detail(errors: Sequence[ErrorDetail]) -> str:
 
 
 def _count_more(detail: str, count: int) -> str:
-    noun = "error" if count == 1 else "errors"
-    return f"{detail} {count:,} more {noun}: see errors."
+    noun = "error is" if count == 1 else "errors are"
+    return f"{detail} {count:,} more {noun} listed in `errors`."
 
 
 def _error_json(error_detail: ErrorDetail) -> dict[str, Any]:

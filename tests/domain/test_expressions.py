@@ -202,7 +202,14 @@ def test_now_is_the_time_of_the_evaluation() -> None:
         ),
         (
             "event.colour == 'red'",
-            [(1, 6, "Unknown attribute 'colour': events have no such attribute.")],
+            [
+                (
+                    1,
+                    6,
+                    "Unknown attribute 'colour': events have no such attribute. Custom fields are "
+                    "in event.fields.",
+                )
+            ],
         ),
         (
             "volume_mcf > 1",
@@ -262,7 +269,7 @@ def test_a_syntax_error_has_its_position(text: str, line: int, column: int) -> N
         ("event.type like 'a'", 12, "Unexpected 'like'."),
         ("event..type", 7, "Unexpected '..'."),
         ("a; b", 2, "Unexpected ';'."),
-        ("for == 1", 1, "'for' is a reserved word of CEL."),
+        ("for == 1", 1, "'for' is a reserved word of CEL. Use a different name."),
         (
             "has(event)",
             5,
@@ -311,7 +318,7 @@ _DEEP = (
 )
 _NO_PATTERN = (
     "The pattern must be a string literal with a regular expression that has no lookaround, "
-    "backreferences, named groups or flags. Only the flag (?i) is allowed, at the start."
+    "backreferences or named groups, and no flags except (?i) at the start."
 )
 _NO_ZONE = (
     "The time zone must be a string literal with a known time zone, such as 'Europe/Berlin' or "

@@ -85,7 +85,10 @@ def test_the_reserved_words_of_cel_are_not_field_names(name: str) -> None:
 
     assert problems == [
         invalid_input(
-            f"Invalid field name '{name}': the name is a reserved word of CEL.", "0", "name"
+            f"Invalid field name '{name}': the name is a reserved word of CEL. Use a different "
+            "name.",
+            "0",
+            "name",
         )
     ]
 

@@ -235,7 +235,7 @@ SOUND: list[tuple[PredicateOperator, Any]] = [
     *((Op.EXISTS, None), (Op.NOT_EXISTS, None)),
 ]
 A_SCALAR = "requires a string, a number or a boolean."
-AN_ORDER = "requires a number or a string, which may be a date or time."
+AN_ORDER = "requires a number, or a string such as a date or time."
 NO_SCALARS: tuple[Any, ...] = (None, (), (1,), {})
 NO_BOUNDS: tuple[Any, ...] = (None, True, False, (1,), {})
 NO_LISTS: tuple[Any, ...] = (None, 1, "ab", {}, (None,), (1, (2,)), ({},))

@@ -72,7 +72,7 @@ def test_the_organization_is_a_key_a_list_of_keys_or_every_one(
 def test_a_token_without_an_organization_is_rejected(organization: Any) -> None:
     message = rejection_message(organization=organization)
 
-    assert message == "The token has no organization: the claim organization is missing or empty."
+    assert message == "The token has no organization: the 'organization' claim is missing or empty."
 
 
 @pytest.mark.parametrize(
@@ -81,9 +81,9 @@ def test_a_token_without_an_organization_is_rejected(organization: Any) -> None:
 def test_an_organization_that_is_not_a_key_is_rejected(organization: Any) -> None:
     message = rejection_message(organization=organization)
 
-    assert (
-        message
-        == "The token's claim organization must be an organization key, a list of keys, or '*'."
+    assert message == (
+        "The token's 'organization' claim must be an organization key, a list of organization "
+        "keys, or '*'."
     )
 
 
@@ -117,9 +117,9 @@ def test_permissions_of_tocsin_and_deltafi_are_known_and_others_ignored(
 def test_permissions_that_are_not_names_are_rejected(claim: str, value: Any) -> None:
     message = rejection_message(**{claim: value})
 
-    assert (
-        message
-        == f"The token's claim {claim} must be a list of names, or names separated by spaces."
+    assert message == (
+        f"The token's '{claim}' claim must be a list of permission names, or permission names "
+        "separated by spaces."
     )
 
 
@@ -134,25 +134,25 @@ def test_the_name_is_the_subject(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        (ABSENT, " has no subject: the claim sub must be a non-empty string."),
-        ("", " has no subject: the claim sub must be a non-empty string."),
-        (7, " has no subject: the claim sub must be a non-empty string."),
-        (["scada"], " has no subject: the claim sub must be a non-empty string."),
+        (ABSENT, " has no subject: the 'sub' claim must be a non-empty string."),
+        ("", " has no subject: the 'sub' claim must be a non-empty string."),
+        (7, " has no subject: the 'sub' claim must be a non-empty string."),
+        (["scada"], " has no subject: the 'sub' claim must be a non-empty string."),
         (
             "a\x00",
-            "'s claim sub is invalid: Character 2 is U+0000, which is not allowed. Remove the "
+            "'s 'sub' claim is invalid: Character 2 is U+0000, which is not allowed. Remove the "
             "character.",
         ),
         (
             "\ud800",
-            "'s claim sub is invalid: Character 1 is U+D800, which is not allowed. Remove the "
+            "'s 'sub' claim is invalid: Character 1 is U+D800, which is not allowed. Remove the "
             "character.",
         ),
         (
             "x" * 256,
-            "'s claim sub is invalid: At most 255 characters are allowed; sub has 256.",
+            "'s 'sub' claim is invalid: At most 255 characters are allowed; sub has 256.",
         ),
-        ("ü" * 43, f"'s claim sub is invalid: {AS_SOURCE}"),
+        ("ü" * 43, f"'s 'sub' claim is invalid: {AS_SOURCE}"),
     ],
 )
 def test_a_subject_that_cannot_be_a_name_is_rejected(name: Any, message: str) -> None:
@@ -190,14 +190,14 @@ def test_a_claim_that_is_not_a_time_is_rejected(claim: str, value: Any) -> None:
     message = rejection_message(**{claim: value})
 
     assert message == (
-        f"The token's claim {claim} must be a number of seconds since 1970-01-01T00:00:00Z."
+        f"The token's '{claim}' claim must be a number of seconds since 1970-01-01T00:00:00Z."
     )
 
 
 def test_a_token_that_never_expires_is_rejected() -> None:
     assert (
         rejection_message(exp=ABSENT)
-        == "The token has no expiration time: the claim exp is missing."
+        == "The token has no expiration time: the 'exp' claim is missing."
     )
 
 

@@ -286,7 +286,7 @@ async def test_a_subscriber_that_does_not_read_is_disconnected(
         (
             OSError("the host is gone"),
             1013,
-            "The database is temporarily unavailable. Retry the request.",
+            "The database is temporarily unavailable. Try again.",
         ),
         (KeyError("secret"), 4500, "Internal server error. Reference: "),
     ],

@@ -100,7 +100,7 @@ async def test_a_binary_event_without_specversion_is_rejected(
     )
     assert (
         answer.json()["detail"]
-        == "The attribute specversion is required. 1 more error: see errors."
+        == "The attribute specversion is required. 1 more error is listed in `errors`."
     )
     assert await count_rows(database) == before
 

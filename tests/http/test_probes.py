@@ -69,7 +69,7 @@ async def test_a_server_without_its_database_is_not_ready_until_it_is_back(
     assert gone.keys() == {"status", "database"}
     assert gone["database"] in (
         "The database does not exist.",
-        "The database closed the connection.",
+        "The database closed the connection. Try again.",
         "The database cannot be reached.",
     )
     assert alive.status_code == 200

@@ -447,7 +447,7 @@ async def test_a_key_inside_the_token_is_not_used() -> None:
         (b"[" * 5000, NO_CLAIMS),
         (b'{"a":' * 1000, NO_CLAIMS),
         (b'{"exp": %s}' % (b"9" * 5000), NO_CLAIMS),
-        (b"{}", "The token has no expiration time: the claim exp is missing."),
+        (b"{}", "The token has no expiration time: the 'exp' claim is missing."),
         *[
             (
                 b'{"exp": %s}' % exp,
@@ -596,7 +596,7 @@ async def test_while_the_provider_is_down_cached_keys_are_used_for_a_day(
         await provider.start()
         assert await tokens.verify_token(A.sign(CLAIMS), NOW + KEEP + REFETCH) == EXPECTED_CLAIMS
 
-    assert message == "The public keys of the identity provider are unavailable. Retry the request."
+    assert message == "The public keys of the identity provider are unavailable. Try again."
     down, *_, up = logs
     assert down == {
         "log_level": "warning",

@@ -241,5 +241,5 @@ def test_a_connection_that_the_server_closes_is_reported_as_closed() -> None:
     )
 
     assert unavailable_reason(DBAPIError("BEGIN", None, ending)) == (
-        "The database closed the connection."
+        "The database closed the connection. Try again."
     )

@@ -65,7 +65,7 @@ async def test_a_naive_instant_is_rejected_before_it_is_stored(database: Databas
 
 
 async def test_an_instant_column_rejects_a_naive_instant(database: Database) -> None:
-    with pytest.raises(StatementError, match="has no offset"):
+    with pytest.raises(StatementError, match="has no UTC offset"):
         async with database.write(ALL_ORGANIZATIONS) as session:
             await session.execute(
                 update(tables.Organization).values(created_at=datetime(2026, 4, 10))  # noqa: DTZ001

@@ -96,7 +96,7 @@ def unauthenticated(message: str) -> RequestError:
 
 def _parse_expiration(claims: Mapping[str, Any], leeway: timedelta, now: datetime) -> datetime:
     if "exp" not in claims:
-        raise unauthenticated("The token has no expiration time: the claim exp is missing.")
+        raise unauthenticated("The token has no expiration time: the 'exp' claim is missing.")
     expires_at = _parse_time(claims, "exp") + leeway
     if now >= expires_at:
         raise InactiveCredentialError("The token has expired (exp).")
@@ -116,7 +116,7 @@ def _parse_time(claims: Mapping[str, Any], claim: str) -> datetime:
     # NaN compares false, infinity and an integer that no double can hold compare exactly.
     if not (is_number and 0 <= seconds <= _LATEST_SECONDS):
         raise unauthenticated(
-            f"The token's claim {claim} must be a number of seconds since 1970-01-01T00:00:00Z."
+            f"The token's '{claim}' claim must be a number of seconds since 1970-01-01T00:00:00Z."
         )
     return _EPOCH + timedelta(seconds=seconds)
 
@@ -143,9 +143,11 @@ def _check_audience(claims: Mapping[str, Any], audience: str | None) -> None:
 def _parse_name(claims: Mapping[str, Any]) -> str:
     name = claims.get("sub")
     if not isinstance(name, str) or not name:
-        raise unauthenticated("The token has no subject: the claim sub must be a non-empty string.")
+        raise unauthenticated(
+            "The token has no subject: the 'sub' claim must be a non-empty string."
+        )
     if problems := validate_caller_name(name, _LIMITS, "sub"):
-        raise unauthenticated(f"The token's claim sub is invalid: {problems[0].message}")
+        raise unauthenticated(f"The token's 'sub' claim is invalid: {problems[0].message}")
     return name
 
 
@@ -153,14 +155,14 @@ def _parse_organizations(claims: Mapping[str, Any]) -> frozenset[str] | None:
     value = claims.get("organization")
     if value is None or value == []:
         raise unauthenticated(
-            "The token has no organization: the claim organization is missing or empty."
+            "The token has no organization: the 'organization' claim is missing or empty."
         )
     keys: set[str] = set()
     for key in value if isinstance(value, list) else [value]:
         if not isinstance(key, str) or validate_name(key, _LIMITS.name_characters):
             raise unauthenticated(
-                "The token's claim organization must be an organization key, a list of keys, or "
-                f"'{ORGANIZATION_WILDCARD}'."
+                "The token's 'organization' claim must be an organization key, a list of "
+                f"organization keys, or '{ORGANIZATION_WILDCARD}'."
             )
         keys.add(key)
     return None if ORGANIZATION_WILDCARD in keys else frozenset(keys)
@@ -175,6 +177,7 @@ def _parse_permissions(claims: Mapping[str, Any]) -> frozenset[Permission]:
     names = value.split() if isinstance(value, str) else value
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise unauthenticated(
-            f"The token's claim {claim} must be a list of names, or names separated by spaces."
+            f"The token's '{claim}' claim must be a list of permission names, or permission names "
+            "separated by spaces."
         )
     return frozenset(PERMISSION_NAMES[name] for name in names if name in PERMISSION_NAMES)

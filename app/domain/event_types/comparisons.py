@@ -129,7 +129,7 @@ def validate_field_predicate(
     if predicate.operator is not Op.IN:
         return _validate_value(value, field, limits, "value")
     if not isinstance(value, tuple) or not value:
-        return [invalid_input("Operator IN requires a list of at least one value.", "value")]
+        return [invalid_input("Operator IN requires a list with at least one value.", "value")]
     return [
         problem
         for index, item in enumerate(value)

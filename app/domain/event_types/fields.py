@@ -151,7 +151,7 @@ def _validate_field_name(field: FieldDefinition) -> list[Problem]:
         return [
             invalid_input(
                 f"Invalid field name {quote_value(field.name)}: the name is a reserved word of "
-                "CEL.",
+                "CEL. Use a different name.",
                 "name",
             )
         ]

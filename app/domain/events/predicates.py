@@ -141,7 +141,7 @@ def validate_predicate(predicate: FieldPredicate) -> list[Problem]:
                 error = None
         case ordering if ordering in ORDERING_OPERATORS:
             bound = to_comparable(value)
-            error = f"Operator {name} requires a number or a string, which may be a date or time."
+            error = f"Operator {name} requires a number, or a string such as a date or time."
             if bound is not None and bound.boolean is None:
                 error = None
         case _:

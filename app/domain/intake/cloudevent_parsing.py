@@ -270,7 +270,7 @@ class _CloudEventParser:
         try:
             base64.b64decode(text, validate=True)
         except (binascii.Error, ValueError):
-            self.add_problem(f"{name} must be a string in base64.", name)
+            self.add_problem(f"{name} must be a base64-encoded string.", name)
         return None
 
     def _collect_extensions(self) -> dict[str, Any]:

@@ -73,13 +73,17 @@ _TRANSLATIONS: list[tuple[re.Pattern[str], str]] = [
     ),
     (
         re.compile(rf"undefined field '(\w+)' not found in struct '{EVENT_MESSAGE}'"),
-        r"Unknown attribute '\1': events have no such attribute.",
+        r"Unknown attribute '\1': events have no such attribute. Custom fields are in "
+        r"event.fields.",
     ),
     (
         re.compile(r"undeclared reference to '(.+)' \(in container ''\)"),
         r"Unknown name '\1'. The available variables are event, old and now.",
     ),
-    (re.compile(r"reserved identifier: (.+)"), r"'\1' is a reserved word of CEL."),
+    (
+        re.compile(r"reserved identifier: (.+)"),
+        r"'\1' is a reserved word of CEL. Use a different name.",
+    ),
     (
         re.compile(r"has\(\) argument must be a field selection"),
         "The argument of has() must be an attribute or a field, for example has(event.content).",

@@ -274,7 +274,7 @@ def _find_hazards(node: Node) -> Iterator[str]:
 
 _INVALID_PATTERN_MESSAGE = (
     "The pattern must be a string literal with a regular expression that has no lookaround, "
-    "backreferences, named groups or flags. Only the flag (?i) is allowed, at the start."
+    "backreferences or named groups, and no flags except (?i) at the start."
 )
 _INVALID_TIME_ZONE_MESSAGE = (
     "The time zone must be a string literal with a known time zone, such as 'Europe/Berlin' or "

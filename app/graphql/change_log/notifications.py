@@ -271,7 +271,7 @@ class NotificationMutations:
             str | None,
             strawberry.argument(
                 description="Note on each acknowledgement, at most 1,000 characters by default. "
-                "None if omitted."
+                "Null if omitted."
             ),
         ] = None,
     ) -> AcknowledgeEventsPayload:

@@ -31,8 +31,8 @@ class EventCheck:
     )
     duplicate_of: Event | None = strawberry.field(
         description="Original event, if the event is a duplicate under a duplication rule. Null "
-        "otherwise, for a replay (same `source` and `sourceId`), and if the caller lacks "
-        "EVENT_READ."
+        "if the event is not a duplicate or is a replay (same `source` and `sourceId`), or if the "
+        "caller lacks EVENT_READ."
     )
     warnings: list[UserError] = strawberry.field(
         description="Warnings that `logEvent` would return."

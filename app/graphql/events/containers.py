@@ -40,7 +40,7 @@ class ContainerEventInput:
     )
     status: Outcome | None = strawberry.field(
         default=None,
-        description="Outcome of the activity (`Event.outcome`). None if omitted.",
+        description="Outcome of the activity (`Event.outcome`). Null if omitted.",
     )
     severity: str | None = strawberry.field(
         default=None,

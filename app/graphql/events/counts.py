@@ -24,7 +24,7 @@ async def _get_entity(counted: EventCount, _context: Context) -> Entity | None:
 
 @strawberry.type(
     description="Number of events in a group. The events of a group have the same values for the "
-    "attributes in `by` and, with `every`, occurred in the same time bucket."
+    "attributes in `by` of `Query.eventCounts` and, with `every`, occurred in the same time bucket."
 )
 class EventCount:
     severity: Severity | None = strawberry.field(

@@ -393,7 +393,7 @@ class EventMutations:
             str | None,
             strawberry.argument(
                 description="Note on the acknowledgement, at most 1,000 characters by default. "
-                "None if omitted."
+                "Null if omitted."
             ),
         ] = None,
     ) -> EventPayload:

@@ -111,7 +111,8 @@ class Admission(SchemaExtension):
 
 def _create_cost_error(cost: int, limit: int, operation: OperationDefinitionNode) -> GraphQLError:
     message = (
-        f"The operation costs {cost:,} points; the maximum is {limit:,}. Request smaller pages."
+        f"The operation costs {cost:,} points; the maximum is {limit:,}. Request smaller pages or "
+        "fewer fields."
     )
     return create_limit_error(message, operation)
 

@@ -31,7 +31,7 @@ class OrganizationMutations:
             "send `createApiKey` with the key of the organization in the header "
             "`data-partition-id`.\n\n"
             "Requires ORGANIZATION_MANAGE and a credential that gives access to all "
-            "organizations: the administrator's key, or an access token whose organization claim "
+            "organizations: the administrator's key, or an access token whose `organization` claim "
             "is `*`. Otherwise the request error is `FORBIDDEN`. User errors: `ALREADY_EXISTS` if "
             "the key is taken, `INVALID_INPUT`.",
             """

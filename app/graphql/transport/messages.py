@@ -42,8 +42,8 @@ CLOSE_CODE_DESCRIPTIONS = {
     1006: (
         "The connection was lost, or the handshake was rejected because the page has a different "
         "origin.",
-        "Resume. Serve the page from this server, from `TOCSIN_PUBLIC_URL`, or from an origin in "
-        "`TOCSIN_CORS_ORIGINS`.",
+        "Resume. If the handshake was rejected, serve the page from this server, from "
+        "`TOCSIN_PUBLIC_URL`, or from an origin in `TOCSIN_CORS_ORIGINS`.",
     ),
     1007: ("A text message is not valid UTF-8.", "Fix the client."),
     CloseCode.MESSAGE_TOO_BIG: (

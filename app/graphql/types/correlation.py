@@ -32,8 +32,8 @@ class Correlation:
         "time of the last link on the path."
     )
     created_by: str = strawberry.field(
-        description="Name of the credential that created the link. At a depth greater than 1, the "
-        "creator of the last link on the path."
+        description="Name of the API key or subject of the access token that created the link. At "
+        "a depth greater than 1, the creator of the last link on the path."
     )
 
 

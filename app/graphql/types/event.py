@@ -96,8 +96,8 @@ class Event(Node):
     )
     source: str = strawberry.field(
         description="Producer of the event, as in CloudEvents: a URI-reference such as "
-        "`/services/flare-monitor`. Defaults to the percent-encoded name of the credential that "
-        "logged the event."
+        "`/services/flare-monitor`. Defaults to the percent-encoded name of the API key or subject "
+        "of the access token that logged the event."
     )
     source_id: str | None = strawberry.field(
         description="Identifier that the producer gave the event, unique together with `source`. "
@@ -154,8 +154,8 @@ class Event(Node):
         "acknowledged."
     )
     acknowledged_by: str | None = strawberry.field(
-        description="Name of the credential that acknowledged the event. Null if the event is not "
-        "acknowledged."
+        description="Name of the API key or subject of the access token that acknowledged the "
+        "event. Null if the event is not acknowledged."
     )
     acknowledgement_note: str | None = strawberry.field(
         description="Note on the acknowledgement, at most 1,000 characters by default. Null if "

@@ -27,7 +27,10 @@ class EventChange:
     )
     kind: EventChangeKind = strawberry.field(description="Kind of change.")
     at: datetime = strawberry.field(description="Time of the change.")
-    actor: str = strawberry.field(description="Name of the credential that made the change.")
+    actor: str = strawberry.field(
+        description="Actor that made the change: the name of the API key, the subject of the "
+        "access token, or the `--actor` of `tocsin import`."
+    )
     event_id: strawberry.ID = strawberry.field(description="ID of the event.")
     event: Event | None = strawberry.field(
         description="The event in its current state. Null if the event has been deleted."

@@ -408,7 +408,7 @@ class LogEventInput:
         "to `notice`.",
     )
     entity: EntityInput | None = strawberry.field(
-        default=None, description="Entity that the event is about. None if omitted."
+        default=None, description="Entity that the event is about. Null if omitted."
     )
     severity: str | None = strawberry.field(
         default=None,
@@ -425,23 +425,23 @@ class LogEventInput:
     )
     content: str | None = strawberry.field(
         default=None,
-        description="Full description of the event, at most 100,000 characters by default. None "
+        description="Full description of the event, at most 100,000 characters by default. Null "
         "if omitted.",
     )
     source: str | None = strawberry.field(
         default=None,
         description="Producer of the event, as in CloudEvents: a URI-reference such as "
         "`/services/flare-monitor`, at most 255 characters (configurable). Defaults to the "
-        "percent-encoded name of the credential.",
+        "percent-encoded name of the API key or subject of the access token.",
     )
     subject: str | None = strawberry.field(
         default=None,
         description="Subject of the event within its source, as in CloudEvents, at most 255 "
-        "characters by default. None if omitted.",
+        "characters by default. Null if omitted.",
     )
     outcome: Outcome | None = strawberry.field(
         default=None,
-        description="Outcome of the activity that the event reports. None if omitted.",
+        description="Outcome of the activity that the event reports. Null if omitted.",
     )
     occurred_at: datetime | None = strawberry.field(
         default=None,
@@ -474,7 +474,7 @@ class LogEventInput:
         description="Identifier that the producer gives the event, at most 255 characters by "
         "default. It makes retries safe: if an event with the same `source`, `sourceId` and "
         "content was already logged, nothing is stored, and the earlier event is returned with "
-        "`duplicate: true`. If the content differs, the error is `CONFLICT`. None if omitted.",
+        "`duplicate: true`. If the content differs, the error is `CONFLICT`. Null if omitted.",
     )
 
     def to_domain(self) -> EventDraft:
@@ -546,8 +546,8 @@ class UpdateEventInput:
     fields: strawberry.Maybe[JSON | None] = strawberry.field(
         description="New custom values by field name: a JSON object. The values of omitted fields "
         "are not changed; a null value removes the value of its field. Null instead of an object "
-        "removes all values. All values of the event together can have at most 64 KiB of JSON by "
-        "default."
+        "removes all values. All custom values of the event together may have at most 64 KiB of "
+        "JSON by default."
     )
     tags: strawberry.Maybe[list[str] | None] = strawberry.field(
         description="New tags of the event. By default, at most 100 tags of 1 to 255 characters "
@@ -587,8 +587,8 @@ def parse_search_argument(value: str | None, limits: Limits, *argument: str) -> 
         return None
     if not extract_search_terms(text):
         message = (
-            f"Search text {quote_value(text)} has no word. Use at least one letter, digit or "
-            "symbol."
+            f"Search text {quote_value(text)} contains no words. Use at least one letter, "
+            "digit or symbol."
         )
         raise bad_user_input(message, *argument)
     return text

@@ -16,7 +16,7 @@ from app.graphql.shared.examples import with_example
 @strawberry.input(
     description=with_example(
         "A predicate on one custom field, in a filter or in the condition of a conditional rule. "
-        "A filter applies the predicate to registered and free-form events alike, but only to the "
+        "A filter applies the predicate to all events, including free-form events, but only to the "
         "first 1,000 fields of an event, sorted by name, and to the first 100 elements of a list.",
         """
         { field: "volume_mcf", operator: GTE, value: 100 }

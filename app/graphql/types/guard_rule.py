@@ -30,7 +30,7 @@ class GuardRuleVersion:
     )
     published_at: datetime = strawberry.field(description="Time of publication.")
     published_by: str = strawberry.field(
-        description="Name of the credential that published the version."
+        description="Name of the API key or subject of the access token that published the version."
     )
 
     @classmethod

@@ -88,7 +88,7 @@ class KeySet:
                 now, wait=not usable or _has_elapsed(self._attempted_at, max_age, now)
             )
         if _has_elapsed(self._fetched_at, timedelta(hours=KEEP_HOURS), now):
-            message = "The public keys of the identity provider are unavailable. Retry the request."
+            message = "The public keys of the identity provider are unavailable. Try again."
             raise RequestError(ErrorCode.UNAVAILABLE, message)
         if not self._matching_keys(kid, algorithm):
             await self._refresh(now, wait=True)

@@ -157,7 +157,10 @@ def _validate_publication(
         return [Problem(UserErrorCode.LIMIT_REACHED, message)]
     published = versions.get(row.published or 0)
     if row.state is GuardRuleState.PUBLISHED and published and _content(published) == content:
-        message = f"Nothing to publish: the published version {row.published} has the same content."
+        message = (
+            "Nothing to publish: the draft has the same content as the published version "
+            f"{row.published}."
+        )
         return [Problem(UserErrorCode.CONFLICT, message)]
     return _validate_attributes(content, scope, command)
 

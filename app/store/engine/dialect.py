@@ -386,7 +386,7 @@ def unavailable_message(error: BaseException) -> str | None:
     """Why the database is unavailable, as a message for clients; None for any other error."""
     reason = unavailable_reason(error)
     if reason == _UNREACHABLE:
-        return "The database is temporarily unavailable. Retry the request."
+        return "The database is temporarily unavailable. Try again."
     return reason
 
 
@@ -394,6 +394,7 @@ _UNREACHABLE = "The database cannot be reached."
 _CANNOT_OPEN_FILE = "The database file cannot be opened."
 _NOT_A_DATABASE = "The file is not a SQLite database, or it is damaged."
 _DAMAGED_FILE = "The database file is damaged."
+_CONNECTION_CLOSED = "The database closed the connection. Try again."
 
 # Of PgBouncer, or because it gives a transaction the connection of another client.
 _POOLER_ERRORS = re.compile(
@@ -418,15 +419,15 @@ _REASONS_BY_PATTERN = {
     "no space left": "The disk of the database is full. Free disk space.",
     "file is not a database": _NOT_A_DATABASE,
     "disk image is malformed": _DAMAGED_FILE,
-    "connection was closed": "The database closed the connection.",
-    "connection is closed": "The database closed the connection.",
-    "terminating connection": "The database closed the connection.",
+    "connection was closed": _CONNECTION_CLOSED,
+    "connection is closed": _CONNECTION_CLOSED,
+    "terminating connection": _CONNECTION_CLOSED,
     # asyncpg: the idle connection is about to read that the server terminates it.
-    r"another operation \(2\) is in progress": "The database closed the connection.",
-    "not currently accepting connections": "The database accepts no connections.",
-    "the database system is": "The database is starting up or shutting down.",
+    r"another operation \(2\) is in progress": _CONNECTION_CLOSED,
+    "not currently accepting connections": "The database accepts no connections. Try again.",
+    "the database system is": "The database is starting up or shutting down. Try again.",
     'database ".*" does not exist': "The database does not exist.",
-    "too many clients": "The database has no free connections.",
+    "too many clients": "The database has no free connections. Try again.",
 }
 
 

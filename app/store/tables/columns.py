@@ -74,7 +74,7 @@ class UTCDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         if value.tzinfo is None:
-            raise ValueError(f"{value} has no offset")
+            raise ValueError(f"{value} has no UTC offset")
         in_utc = value if value.tzinfo is UTC else value.astimezone(UTC)
         # A fixed width, so that texts sort in the order of time.
         return in_utc.isoformat(timespec="microseconds") if dialect.name == SQLITE else in_utc
