@@ -451,7 +451,7 @@ async def test_a_key_inside_the_token_is_not_used() -> None:
         *[
             (
                 b'{"exp": %s}' % exp,
-                "The token's claim exp must be a number of seconds since 1970-01-01T00:00:00Z.",
+                "The token's 'exp' claim must be a number of seconds since 1970-01-01T00:00:00Z.",
             )
             for exp in (b"NaN", b"Infinity", b"-Infinity", b"1e999", b"-1", b"9" * 4000, b'"1"')
         ],
