@@ -144,7 +144,7 @@ async def test_eight_large_pages_in_one_operation_are_rejected(client: Client) -
         "errors": [
             {
                 "message": "The operation costs 4,008 points; the maximum is 2,000. Request "
-                "smaller pages.",
+                "smaller pages or fewer fields.",
                 "locations": [{"line": 1, "column": 1}],
                 "extensions": {"code": "LIMIT_EXCEEDED"},
             }
