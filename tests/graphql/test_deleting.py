@@ -197,6 +197,30 @@ async def test_writers_of_any_process_commit_between_the_transactions_of_a_delet
     assert len(without_original - cleared.keys()) <= 1
 
 
+async def test_a_deletion_ends_while_duplicates_arrive_faster_than_they_are_cleared(
+    own_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(references, "MAX_REFERENCES", 20)
+    original, _ = await log_original(own_client, 50)
+    is_deleted = asyncio.Event()
+
+    async def log_until_deleted() -> None:
+        while not is_deleted.is_set():
+            await log_events(own_client, 60, subject="x", source="/late")
+
+    async with asyncio.TaskGroup() as writers:
+        for _ in range(3):
+            writers.create_task(log_until_deleted())
+        try:
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                payload = await own_client.execute_field(DELETE_EVENT, id=original)
+        finally:
+            is_deleted.set()
+
+    assert payload == {"event": {"id": original}, "userErrors": []}
+    assert await count_events(own_client, source="/original") == 0
+
+
 async def test_duplicates_that_are_deleted_with_their_original_get_no_other_entry(
     client: Client,
 ) -> None:

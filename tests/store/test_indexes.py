@@ -532,14 +532,17 @@ async def test_changes_on_sqlite_scan_no_index_of_the_organization(database: Dat
 
     assert linked.problems == unlinked.problems == ()
     assert deleted.changed_count == count
-    with_ids = [each for each in captured if re.search(r"FROM event\s+WHERE .* IN \(", each[0])]
-    assert len(with_ids) > 3
+    by_ids = re.compile(r"FROM (event|correlation)\s+WHERE .* IN \(")
+    with_ids = [each for each in captured if by_ids.search(each[0])]
+    assert any("DELETE FROM correlation" in statement for statement, _ in with_ids)
+    assert len(with_ids) > 4
     async with database.read(ALL_ORGANIZATIONS) as session:
         connection = await session.connection()
         for statement, parameters in with_ids:
             rows = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
             plan = "\n".join(str(row[-1]) for row in rows)
-            assert not re.search(r"SCAN event\b|SEARCH event\b.*organization_id=", plan), plan
+            scan = r"SCAN (event|correlation)\b|SEARCH event\b.*organization_id="
+            assert not re.search(scan, plan), plan
 
 
 @pytest.mark.parametrize("search", ["word1990", "word0 word1990", "WORD1990, word1991", "word199*"])

@@ -98,7 +98,7 @@ async def change_in_batches(
         rows = None
         while rows is None:
             await asyncio.sleep(pause_seconds)
-            pause_seconds = dialect.max_lock_poll_seconds(database.url)
+            pause_seconds = dialect.pause_for_writers_seconds(database.url)
             rows = await run_batch(selection.ids[start : start + BATCH_SIZE])
         yield rows
 

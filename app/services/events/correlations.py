@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, astuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, delete, or_, select, tuple_
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -92,10 +92,15 @@ async def uncorrelate_events(
 
 async def list_links(session: AsyncSession, event_ids: Collection[UUID], limit: int) -> list[Link]:
     """Returns up to `limit` links of the events."""
-    event, other, _ = _LINK
-    statement = select(*_LINK).where(or_(event.in_(event_ids), other.in_(event_ids)))
-    rows = await session.execute(statement.limit(limit), execution_options=BY_ID)
+    statement = select(*_LINK).where(_has_end(event_ids)).limit(limit)
+    rows = await session.execute(statement, execution_options=BY_ID)
     return [Link(*row) for row in rows]
+
+
+async def count_links(session: AsyncSession, event_ids: Collection[UUID]) -> int:
+    """Counts the links of the events."""
+    statement = select(func.count()).select_from(tables.Correlation).where(_has_end(event_ids))
+    return (await session.scalars(statement, execution_options=BY_ID)).one()
 
 
 async def remove_links(
@@ -106,9 +111,20 @@ async def remove_links(
 ) -> None:
     """Removes those of the links that exist, with log entries for the events in `rows`."""
     keys = [astuple(link) for link in links]
-    statement = delete(tables.Correlation).where(tuple_(*_LINK).in_(keys)).returning(*_LINK)
+    if not keys:
+        return
+    event, _, _ = _LINK
+    # SQLite finds rows by one column of a key, not by all columns together.
+    first_ends = {link_event_id for link_event_id, _, _ in keys}
+    is_link = and_(event.in_(sorted(first_ends)), tuple_(*_LINK).in_(keys))
+    statement = delete(tables.Correlation).where(is_link).returning(*_LINK)
     removed_links = [Link(*row) for row in await session.execute(statement)]
     await _append_entries(session, command, rows, removed_links, "UNCORRELATED")
+
+
+def _has_end(event_ids: Collection[UUID]) -> ColumnElement[bool]:
+    event, other, _ = _LINK
+    return or_(event.in_(event_ids), other.in_(event_ids))
 
 
 async def _lock_causal_links(session: AsyncSession, organization_id: UUID) -> None:

@@ -175,8 +175,10 @@ def _delete_selected(
     The newest first: most duplicates are deleted before their originals, and need no other change.
     """
 
+    removals: dict[UUID, int] = {}
+
     async def delete_batch(session: AsyncSession, ids: Sequence[UUID]) -> list[tables.Event] | None:
-        return await _delete_matching(session, command, ids, selection.conditions)
+        return await _delete_matching(session, command, ids, selection.conditions, removals)
 
     return bulk_changes.change_in_batches(
         database, command, selection, delete_batch, newest_first=True
@@ -188,25 +190,35 @@ async def _delete_matching(
     command: CommandContext,
     event_ids: Sequence[UUID],
     conditions: Sequence[event_conditions.Condition],
+    removals: dict[UUID, int],
 ) -> list[tables.Event] | None:
     """Deletes those of the events that match, and returns their last state.
 
     If there are more than MAX_REFERENCES references to them, removes as many and returns None.
+    `removals`: how often that is left, by the first event of a batch. New references may arrive
+    faster than they are removed, so what remains then is removed with the events.
     """
-    found = await references.find_references(session, event_ids)
-    await _lock_events(session, found.changed_ids.union(event_ids))
+    referring = await references.find_references(session, event_ids)
+    await _lock_events(session, referring.changed_ids.union(event_ids))
     rows = await bulk_changes.lock_matching(session, event_ids, conditions)
     if not rows:
         return []
     ids = {row.id for row in rows}
     if len(ids) < len(event_ids):  # events that do not match keep their references
-        found = await references.find_references(session, ids)
-    if found.has_more:
-        await references.remove_references(session, command, found, ids, deletes_events=False)
-        return None
+        referring = await references.find_references(session, ids)
+    if referring.has_more:
+        batch = event_ids[0]
+        if batch not in removals:
+            removals[batch] = await references.count_removals(session, ids)
+        if removals[batch] > 0:
+            removals[batch] -= 1
+            await references.remove_references(
+                session, command, referring, ids, deletes_events=False
+            )
+            return None
     # Found again: others may have been added before the events were locked.
-    while (found := await references.find_references(session, ids)).changed_ids:
-        await references.remove_references(session, command, found, ids, deletes_events=True)
+    while (referring := await references.find_references(session, ids)).changed_ids:
+        await references.remove_references(session, command, referring, ids, deletes_events=True)
     entries = [build_log_entry(command, "DELETED", row.to_domain()) for row in rows]
     await changes.append_entries(session, entries)
     statement = delete(tables.Event).where(col(tables.Event.id).in_(sorted(ids)))

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence, Set
 from dataclasses import astuple, dataclass, replace
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -56,6 +56,14 @@ async def find_references(session: AsyncSession, event_ids: Collection[UUID]) ->
     return References(
         duplicate_ids[:MAX_REFERENCES], links[: max(max_links, 0)], len(links) > max_links
     )
+
+
+async def count_removals(session: AsyncSession, event_ids: Collection[UUID]) -> int:
+    """Counts the calls of `remove_references` that the present references to the events need."""
+    duplicates = select(func.count()).where(col(tables.Event.duplicate_of_id).in_(event_ids))
+    count = (await session.scalars(duplicates, execution_options=BY_ID)).one()
+    count += await correlations.count_links(session, event_ids)
+    return -(-count // MAX_REFERENCES)
 
 
 async def remove_references(

@@ -155,10 +155,11 @@ def max_report_transactions(url: URL) -> int:
     return 1 if url.get_backend_name() == SQLITE else 2
 
 
-def max_lock_poll_seconds(url: URL) -> float:
-    """Maximum time between two attempts of a waiting writer of another process to get the lock.
+def pause_for_writers_seconds(url: URL) -> float:
+    """Pause between the transactions of a long change, in which writers of other processes begin.
 
-    On PostgreSQL, waiting writers do not poll. SQLite waits up to 0.1 s between its attempts.
+    A waiting writer of SQLite tries to get the lock every 0.1 s, so the pause is a little longer.
+    On PostgreSQL, waiting writers do not poll.
     """
     return 0.12 if url.get_backend_name() == SQLITE else 0.0
 
