@@ -246,6 +246,24 @@ async def test_a_field_used_by_a_guard_rule_cannot_be_removed_or_changed(client:
     assert changed["userErrors"] == [error | {"path": ["input", "kind"]}]
 
 
+@pytest.mark.parametrize("name", ["", "a b", "1a", "é", "in", "a" * 64])
+async def test_a_field_with_an_invalid_name_is_rejected_on_a_type_with_a_guard_rule(
+    client: Client, name: str
+) -> None:
+    kind = await create_event_type(client)
+    await create_published_rule(client, "event.fields.volume_mcf < 100", eventTypeId=kind["id"])
+
+    payload = await client.execute_field(
+        """mutation ($id: ID!, $name: String!) {
+             addEventField(eventTypeId: $id, field: {name: $name, kind: TEXT}) {
+               userErrors { code path } } }""",
+        id=kind["id"],
+        name=name,
+    )
+
+    assert payload["userErrors"] == [{"code": "INVALID_INPUT", "path": ["field", "name"]}]
+
+
 async def test_an_expression_is_evaluated_on_stored_events(client: Client) -> None:
     kind = await create_event_type(client)
     for volume in (50, 150, 250):

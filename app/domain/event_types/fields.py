@@ -131,7 +131,7 @@ def validate_fields(definitions: Sequence[FieldDefinition], limits: Limits) -> l
 
 def _validate_field(field: FieldDefinition, limits: Limits) -> list[Problem]:
     return [
-        *_validate_field_name(field),
+        *validate_field_name(field),
         *validate_name(field.label, limits.name_characters, "label"),
         *validate_name(field.unit, limits.name_characters, "unit"),
         *validate_text(field.help_text, limits.summary_characters, "helpText"),
@@ -142,7 +142,8 @@ def _validate_field(field: FieldDefinition, limits: Limits) -> list[Problem]:
     ]
 
 
-def _validate_field_name(field: FieldDefinition) -> list[Problem]:
+def validate_field_name(field: FieldDefinition) -> list[Problem]:
+    """Validates the name, which is also the name of a field of a protobuf message."""
     if not _FIELD_NAME.fullmatch(field.name):
         expected = "expected 1 to 63 characters from a-z, 0-9 and _, starting with a letter"
         message = f"Invalid field name {quote_value(field.name)}: {expected}."

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from app.domain.event_types.event_type_draft import EditResult, EventTypeDraft
-from app.domain.event_types.fields import FieldDefinition
+from app.domain.event_types.fields import FieldDefinition, validate_field_name
 from app.domain.intake.intake import CommandContext
 from app.domain.rules.guards import GuardRuleState
 from app.domain.shared.messages import quote_names
@@ -38,11 +38,13 @@ async def find_broken_rules(
     after = tuple(draft.fields.values())
     if _attributes_used_by_rules(after) == _attributes_used_by_rules(before):
         return []
+    # An invalid name cannot be compiled, and is reported by the validation of the edit.
+    compiled_fields = tuple(field for field in after if not validate_field_name(field))
     guard_messages = [
         f"The change would make the guard rule {name!r} invalid. Change or retire the rule first."
         for name, expression in await _fetch_expressions(session, row.id)
         if expression_compiles(expression, before, command)
-        and not expression_compiles(expression, after, command)
+        and not expression_compiles(expression, compiled_fields, command)
     ]
     field_names = {field.name for field in after}
     rule_messages = [
