@@ -6,6 +6,7 @@ Another Tocsin server that parses such an event formats the same one, except for
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from enum import Enum
 from typing import Any
 from urllib.parse import quote
@@ -17,6 +18,7 @@ from app.domain.shared.limits import Limits
 from app.domain.shared.problems import Problem
 from app.domain.shared.values import (
     format_instant,
+    parse_instant,
     replace_control_characters,
     validate_line,
     validate_name,
@@ -104,7 +106,8 @@ def _tocsin_attributes(event: EventState) -> dict[str, Any]:
         attributes |= {"entitytype": event.entity.type, "entityid": event.entity.id}
     for attribute in _EXTENSIONS:
         value = getattr(event, attribute.name)
-        if value is not None and value is not False:
+        is_default = value is False and Use.NULLABLE not in attribute.uses
+        if value is not None and not is_default:
             attributes[attribute.cloud_event_name] = _format_value(value)
     if not event.summary_given:
         del attributes["summary"]
@@ -114,6 +117,8 @@ def _tocsin_attributes(event: EventState) -> dict[str, Any]:
 def _format_value(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.value
+    if isinstance(value, datetime):
+        return format_instant(value)
     return replace_control_characters(value) if isinstance(value, str) else value
 
 
@@ -142,9 +147,13 @@ def _parse_value(attribute: Attribute, value: Any, limits: Limits) -> Any:
     if issubclass(attribute.type, Enum):
         return next((member for member in attribute.type if member.value == value), None)
     if attribute.type is bool:
-        return value is True or None
+        is_written = value is True or (value is False and Use.NULLABLE in attribute.uses)
+        return value if is_written else None
     if not isinstance(value, str) or validate_line(value, len(value)):
         return None
+    if attribute.type is datetime:
+        instant = parse_instant(value)
+        return instant if instant is not None and format_instant(instant) == value else None
     return None if attribute.validate and attribute.validate(value, limits, "") else value
 
 

@@ -94,14 +94,13 @@ class EventDraft:
     def _digest(self) -> str | None:
         # Without the last two, which stored digests do not include: `severity` is enough.
         values = {
-            name: value
+            name: _to_json_value(value)
             for name, value in vars(self).items()
             if value is not None and name not in ("severity_level", "severity_text")
         }
+        # These two differ from the JSON of an event, because stored digests do.
         if self.entity is not None:
             values["entity"] = [self.entity.type, self.entity.id]
-        if self.outcome is not None:
-            values["outcome"] = self.outcome.value
         if self.occurred_at is not None:
             values["occurred_at"] = self.occurred_at.astimezone(UTC).isoformat()
         try:
@@ -191,9 +190,11 @@ class EventState:
 class Use(Flag):
     """Use of an attribute.
 
-    REPORTED: producers can set it. UPDATABLE: `updateEvent` can change it. NULLABLE: null clears it
-    in an update. FINGERPRINT, EXPRESSION: duplication rules and guard rules can use it. EXTENSION:
-    it is an extension attribute of a CloudEvent, under its name in lower case.
+    REPORTED: producers can set it, and an event gets it from its draft; an omitted one has the
+    default of `EventState`, unless the validation of reports replaces it. UPDATABLE: `updateEvent`
+    can change it. NULLABLE: it can be null, and null clears it in an update. FINGERPRINT,
+    EXPRESSION: duplication rules and guard rules can use it. EXTENSION: it is an extension
+    attribute of a CloudEvent, under its name in lower case; false is written only if NULLABLE.
     """
 
     REPORTED = auto()
@@ -321,10 +322,10 @@ def diff_states(before: EventState | None, after: EventState | None) -> dict[str
 _NAMES_OF_STORED_EVENTS = frozenset(
     {"id", "recordedAt", "updatedAt", "version", "occurrences", "summaryGiven"}
 )
+_ENUMS = {attribute.type for attribute in ATTRIBUTES if issubclass(attribute.type, Enum)}
 _PARSERS_BY_TYPE: dict[type, Callable[[Any], Any]] = {
+    **{enum: enum for enum in _ENUMS},
     UUID: UUID,
-    Severity: Severity,
-    Outcome: Outcome,
     Entity: lambda stored: Entity(**stored),
     tuple: tuple,
     datetime: datetime.fromisoformat,
@@ -356,8 +357,7 @@ _JSON_TYPES = frozenset({str, int, bool, float, dict, NoneType})
 _FORMATTERS: dict[type, Callable[[Any], Any]] = {
     datetime: format_instant,
     UUID: str,
-    Severity: lambda severity: severity.value,
-    Outcome: lambda outcome: outcome.value,
+    **dict.fromkeys(_ENUMS, lambda member: member.value),
     Entity: lambda entity: {"type": entity.type, "id": entity.id},
     tuple: list,
 }

@@ -72,9 +72,10 @@ class EventMessages:
             _set_value(message.fields, name, kind, value if _has_kind(kind, value) else None)
         return message
 
-    def is_instant_field(self, field: str) -> bool:
-        """Whether the field is of kind DATETIME."""
-        return self._kinds.get(field) == _INSTANT
+    def is_instant(self, message_type: str, name: str) -> bool:
+        """Whether the attribute of an event, or the field of kind DATETIME, is an instant."""
+        kinds = {EVENT_MESSAGE: EVENT_ATTRIBUTES, FIELDS_MESSAGE: self._kinds}
+        return kinds.get(message_type, {}).get(name) == _INSTANT
 
 
 def to_timestamp(instant: datetime) -> Timestamp:
@@ -105,24 +106,25 @@ def _build_pool(kinds: Mapping[str, str], is_untyped: bool, instant: str) -> Des
     for imported in (ANY, STRUCT, TIMESTAMP, WRAPPERS):
         pool.AddSerializedFile(imported.serialized_pb)
         file.dependency.append(imported.name)
-    _add_fields(file.message_type.add(name="Entity"), _ENTITY)
+    _add_fields(file.message_type.add(name="Entity"), _ENTITY, instant)
     event = file.message_type.add(name="Event")
     _add_fields(
         event,
         EVENT_ATTRIBUTES
         | {"entity": ENTITY_MESSAGE, "fields": _OBJECT if is_untyped else FIELDS_MESSAGE},
+        instant,
     )
     if not is_untyped:
-        fields = {name: instant if kind == _INSTANT else kind for name, kind in kinds.items()}
-        _add_fields(file.message_type.add(name="Fields"), fields)
+        _add_fields(file.message_type.add(name="Fields"), kinds, instant)
     pool.Add(file)
     return pool
 
 
-def _add_fields(message: DescriptorProto, kinds: Mapping[str, str]) -> None:
+def _add_fields(message: DescriptorProto, kinds: Mapping[str, str], instant: str) -> None:
     # Otherwise a_b and a__b, which have the same JSON name, could not be in one message.
     message.options.deprecated_legacy_json_field_conflicts = True
     for number, (name, kind) in enumerate(kinds.items(), 1):
+        kind = instant if kind == _INSTANT else kind
         field = message.field.add(name=name, number=number)
         field.label = FieldDescriptorProto.LABEL_OPTIONAL
         if kind == _STRING_LIST:
@@ -154,10 +156,8 @@ def _set_value(message: Any, name: str, kind: str, value: Any) -> None:
     target = getattr(message, name)
     if kind == _STRING_LIST:
         target.extend(value or ())
-    elif isinstance(value, datetime):
-        target.FromDatetime(value)
     elif kind == _INSTANT:
-        instant = None if value is None else parse_instant(value)
+        instant = parse_instant(value) if isinstance(value, str) else value
         target.Pack(_NULL if instant is None else to_timestamp(instant))
     elif value is not None:
         target.SetInParent()  # otherwise 0, "" and false would be absent

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
@@ -18,8 +19,7 @@ from cel_expr_python import cel
 from google.protobuf.message import DecodeError
 
 from app.domain.event_types.patterns import is_portable_pattern
-from app.domain.events.severity import Outcome, Severity
-from app.domain.events.state import EventState
+from app.domain.events.state import EventState, Use, attributes_with
 from app.domain.rules.expression_costs import estimate_cost
 from app.domain.rules.expression_messages import (
     EVENT_MESSAGE,
@@ -223,8 +223,9 @@ def _validate_tree(tree: ExpressionTree, limits: Limits) -> None:
 
 
 _KNOWN_VALUES: dict[str, list[str]] = {
-    "severity": [each.value for each in Severity],
-    "outcome": [each.value for each in Outcome],
+    attribute.name: [member.value for member in attribute.type]
+    for attribute in attributes_with(Use.EXPRESSION)
+    if issubclass(attribute.type, Enum)
 }
 
 
@@ -384,7 +385,6 @@ def _replace_instant_has_checks(tree: ExpressionTree, messages: EventMessages) -
         if (
             node.WhichOneof("kind") == "select"
             and node.select.test_only
-            and tree.message_type(node.select.operand) == FIELDS_MESSAGE
-            and messages.is_instant_field(node.select.field)
+            and messages.is_instant(tree.message_type(node.select.operand), node.select.field)
         ):
             tree.replace_has_with_null_check(node)
