@@ -35,11 +35,14 @@ from app.domain.shared.values import (
 )
 
 DEFAULT_TYPE = "notice"
-# Attributes that an event gets from its draft unchanged. Null if they were not reported.
+_CONVERTED_ATTRIBUTES = frozenset(
+    ("type", "severity", "summary", "source", "occurred_at", "fields", "tags", "notification")
+)
+# Attributes that an event gets from its draft unchanged.
 _COPIED_ATTRIBUTES = tuple(
     attribute.name
-    for attribute in attributes_with(Use.REPORTED | Use.NULLABLE)
-    if attribute.name not in ("fields", "tags")
+    for attribute in attributes_with(Use.REPORTED)
+    if attribute.name not in _CONVERTED_ATTRIBUTES
 )
 
 
@@ -314,8 +317,10 @@ def _build_event(
 ) -> EventState:
     type_name = event_type.type if event_type else draft.type or DEFAULT_TYPE
     acknowledged = bool(draft.acknowledged)
+    copied_values = {name: getattr(draft, name) for name in _COPIED_ATTRIBUTES}
     return EventState(
-        **{name: getattr(draft, name) for name in _COPIED_ATTRIBUTES},
+        # An attribute that was not reported gets its default.
+        **{name: value for name, value in copied_values.items() if value is not None},
         id=event_id,
         type=type_name,
         event_type_id=event_type.id if event_type else None,

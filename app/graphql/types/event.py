@@ -14,8 +14,8 @@ from app.domain.events import filters
 from app.domain.events.cloudevents import format_cloud_event, schema_url
 from app.domain.events.correlations import resolve_depth
 from app.domain.events.severity import Outcome, Severity
-from app.domain.events.state import ATTRIBUTES, EventState
 from app.domain.events.state import Entity as EntityName
+from app.domain.events.state import EventState
 from app.graphql.shared.context import Context, Info
 from app.graphql.shared.enums import SortDirection
 from app.graphql.shared.field_sources import (
@@ -247,21 +247,34 @@ class Event(Node):
     def from_row(cls, row: tables.Event) -> Event:
         state = row.to_domain()
         return cls(
-            **{name: getattr(state, name) for name in _STATE_ATTRIBUTES},
             id=format_id(state.id),
+            type=state.type,
+            event_type_version=state.event_type_version,
+            category=state.category,
             entity=Entity.from_domain(state.entity),
+            severity=state.severity,
+            severity_text=state.severity_text,
+            summary=state.summary,
+            content=state.content,
+            source=state.source,
+            source_id=state.source_id,
+            subject=state.subject,
+            outcome=state.outcome,
+            occurred_at=state.occurred_at,
+            recorded_at=state.recorded_at,
+            updated_at=state.updated_at,
+            fields=JSON(state.fields),
             tags=list(state.tags),
+            occurrences=state.occurrences,
             last_occurred_at=state.latest_occurrence,
+            notification=state.notification,
+            acknowledged=state.acknowledged,
+            acknowledged_at=state.acknowledged_at,
+            acknowledged_by=state.acknowledged_by,
+            acknowledgement_note=state.acknowledgement_note,
+            version=state.version,
             state=state,
         )
-
-
-_STATE_ATTRIBUTES = tuple(
-    attribute.name
-    for attribute in ATTRIBUTES
-    if attribute.name in Event.__annotations__
-    and attribute.name not in ("entity", "tags", "last_occurred_at")
-)
 
 
 def create_events_field(

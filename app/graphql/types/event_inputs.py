@@ -237,15 +237,24 @@ class EventFilter:
         return filter
 
     def _to_domain_at(self, path: FilterPath) -> filters.EventFilter:
-        values: dict[str, Any] = {
-            name: path.convert(getattr(self, name), to_camel_case(name), attribute.type)
-            for name, attribute in _CONDITIONS.items()
-        }
         return filters.EventFilter(
-            **values,
+            ids=path.parse_ids(self.ids, "ids"),
+            event_type_id=path.parse_id(self.event_type_id, "eventTypeId"),
             types=path.check_texts(self.types, "types"),
+            category=path.check_text(self.category, "category"),
             entity=path.parse_entity(self.entity),
+            entity_id=path.check_text(self.entity_id, "entityId"),
+            severities=path.check_size(self.severities, "severities"),
+            source=path.check_text(self.source, "source"),
+            source_ids=path.check_texts(self.source_ids, "sourceIds"),
+            subject=path.check_text(self.subject, "subject"),
+            outcome=self.outcome,
             duplicate=self.duplicate,
+            occurred_at=_convert_range(self.occurred_at),
+            last_occurred_at=_convert_range(self.last_occurred_at),
+            recorded_at=_convert_range(self.recorded_at),
+            updated_at=_convert_range(self.updated_at),
+            notification=self.notification,
             acknowledged=self.acknowledged,
             tags=path.parse_tags(self.tags),
             missing=path.check_size(self.missing, "missing"),
@@ -269,11 +278,8 @@ class EventFilter:
         )
 
 
-_CONDITIONS = {
-    name: attribute
-    for name, attribute in filters.CONDITIONS.items()
-    if name in EventFilter.__annotations__
-}
+def _convert_range(time_range: TimeRange | None) -> filters.TimeRange | None:
+    return None if time_range is None else time_range.to_domain()
 
 
 def parse_event_filter(filter: EventFilter | None, limits: Limits) -> filters.EventFilter:
@@ -326,22 +332,8 @@ class FilterPath:
             self.check_text(value, *names, str(index))
         return checked_values
 
-    def convert(self, value: Any, name: str, type: type) -> Any:
-        """Converts what a condition compares with an attribute of this type."""
-        match value:
-            case list() if type is UUID:
-                return self.parse_ids(value, name)
-            case str() if type is UUID:
-                return parse_id_argument(value, *self.path, name)
-            case list() if type is str:
-                return self.check_texts(value, name)
-            case list():
-                return self.check_size(value, name)
-            case str():
-                return self.check_text(value, name)
-            case TimeRange():
-                return value.to_domain()
-        return value
+    def parse_id(self, value: str | None, name: str) -> UUID | None:
+        return None if value is None else parse_id_argument(value, *self.path, name)
 
     def parse_ids(self, values: Sequence[str] | None, name: str) -> tuple[UUID, ...] | None:
         checked_values = self.check_size(values, name)
@@ -478,9 +470,23 @@ class LogEventInput:
     )
 
     def to_domain(self) -> EventDraft:
-        entity = None if self.entity is None else self.entity.to_domain()
-        tags = None if self.tags is None else tuple(self.tags)
-        return EventDraft(**(vars(self) | {"entity": entity, "tags": tags}))
+        return EventDraft(
+            event_type_id=self.event_type_id,
+            type=self.type,
+            entity=None if self.entity is None else self.entity.to_domain(),
+            severity=self.severity,
+            summary=self.summary,
+            content=self.content,
+            source=self.source,
+            source_id=self.source_id,
+            subject=self.subject,
+            outcome=self.outcome,
+            occurred_at=self.occurred_at,
+            fields=self.fields,
+            tags=None if self.tags is None else tuple(self.tags),
+            notification=self.notification,
+            acknowledged=self.acknowledged,
+        )
 
 
 def _build_log_event_input(
