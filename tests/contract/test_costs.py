@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import graphql
 import pytest
 from graphql import (
     GraphQLField,
@@ -18,7 +19,7 @@ from graphql import (
 
 from app.domain.shared.limits import Limits
 from app.graphql.execution import field_costs
-from app.graphql.execution.field_costs import COSTS, FREE_LISTS, find_field_cost
+from app.graphql.execution.field_costs import COSTS, FEW_ROWS, FREE_LISTS, PAGE, find_field_cost
 from app.graphql.schema import build_schema
 
 SCHEMA = build_schema()._schema
@@ -29,6 +30,68 @@ def iterate_fields() -> Iterator[tuple[str, str, GraphQLField]]:
         if isinstance(type_, GraphQLObjectType | GraphQLInterfaceType) and name[:2] != "__":
             for field_name, field in type_.fields.items():
                 yield name, field_name, field
+
+
+# Points of each field that returns rows and is not in the table of costs.
+DERIVED_COSTS = {
+    "ConditionalRule.eventType": 1,
+    "ConditionalRule.targets": 2,
+    "DuplicationRule.eventType": 1,
+    "Entity.events": 20,
+    "Event.duplicateOf": 1,
+    "Event.eventType": 1,
+    "Event.history": 20,
+    "EventField.eventType": 1,
+    "EventType.duplicationRules": 2,
+    "EventType.events": 20,
+    "EventType.guardRules": 2,
+    "GuardRule.eventType": 1,
+    "Organization.containerEvents": 20,
+    "Organization.events": 20,
+    "Query.duplicationRules": 20,
+    "Query.eventChanges": 20,
+    "Query.eventTypes": 20,
+    "Query.events": 20,
+    "Query.guardRules": 20,
+    "Query.notifications": 20,
+}
+
+
+def test_the_derived_costs_of_all_fields() -> None:
+    derived = {
+        f"{parent}.{name}": cost
+        for parent, name, field in iterate_fields()
+        if (cost := find_field_cost(SCHEMA.type_map[parent], name, field)) is not None
+        and f"{parent}.{name}" not in COSTS
+    }
+
+    points = {name: cost.default_rows * cost.row_cost for name, cost in derived.items()}
+    assert points == DERIVED_COSTS
+    assert {cost.size_arguments for cost in derived.values() if cost.default_rows == 20} == {
+        ("first", "last")
+    }
+
+
+def test_only_a_connection_costs_a_page() -> None:
+    schema = graphql.build_schema(
+        """
+        interface Node { id: ID! }
+        type PageInfo { endCursor: String }
+        type Rows { nodes: [Row!]! pageInfo: PageInfo! }
+        type Row implements Node {
+          id: ID!
+          list(first: Int = 10): [Row!]!
+          names(first: Int): [String!]!
+          connection(first: Int): Rows!
+        }
+        """
+    )
+    row = schema.type_map["Row"]
+    assert isinstance(row, GraphQLObjectType)
+
+    costs = {name: find_field_cost(row, name, field) for name, field in row.fields.items()}
+
+    assert costs == {"id": None, "list": FEW_ROWS, "names": None, "connection": PAGE}
 
 
 def test_each_list_has_a_cost_or_a_reason_to_have_none() -> None:

@@ -127,6 +127,24 @@ async def test_the_statements_of_counting_are_independent_of_the_number_of_event
     assert len(_select_statements(statements)) == 4
 
 
+async def test_removing_a_field_reads_guard_rules_only_for_their_expressions(
+    client: Client, statements: Statements
+) -> None:
+    created = await client.execute_field(
+        """mutation { createEventType(input: {name: "G", type: "g", state: PUBLISHED,
+             fields: [{name: "a", kind: NUMBER}]}) { eventType { fields { id } } } }"""
+    )
+    [field] = created["eventType"]["fields"]
+    statements.clear()
+
+    await client.execute_field(
+        "mutation ($id: ID!) { removeEventField(id: $id) { userErrors { code } } }", id=field["id"]
+    )
+
+    reads = [each for each in _select_statements(statements) if "FROM guard_rule" in each]
+    assert len(reads) == 2  # all of the type, and the published ones with their versions
+
+
 def _select_statements(statements: Statements) -> list[str]:
     """Excludes statements of the feed, and the registration of transactions on PostgreSQL."""
     return [

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from app.domain.events.severity import Outcome, Severity
 from app.domain.events.state import Entity, EventState
 from app.domain.rules.duplicates import (
+    FINGERPRINT_PATHS,
     DuplicateAction,
     DuplicateMatch,
     DuplicateProblem,
@@ -538,3 +539,9 @@ def test_the_rules_find_what_looking_at_every_event_finds(
                     key: [first for first in firsts if first.event_id != event_id]
                     for key, firsts in ledger.originals.items()
                 }
+
+
+def test_the_parts_of_an_attribute_are_listed_after_it() -> None:
+    begin = FINGERPRINT_PATHS.index("entity")
+
+    assert FINGERPRINT_PATHS[begin : begin + 3] == ("entity", "entity.type", "entity.id")

@@ -165,6 +165,23 @@ async def test_a_wrong_selection_is_rejected_and_changes_nothing(
     assert await count_events(client, acknowledged=True) == 1
 
 
+async def test_problems_are_listed_in_the_order_of_the_arguments(client: Client) -> None:
+    payload = await client.execute_field(ACKNOWLEDGE, ids=["x", "y"], filter={}, upTo="x")
+    too_many = await client.execute_field(ACKNOWLEDGE, ids=["x"] * 10_001, filter={}, upTo="x")
+
+    assert [error["path"] for error in payload["userErrors"]] == [
+        ["ids"],
+        ["ids", "0"],
+        ["ids", "1"],
+        ["upTo"],
+    ]
+    assert [error["message"] for error in too_many["userErrors"]] == [
+        "Use either ids or filter, not both.",
+        "The call has 10,001 IDs; at most 10,000 are allowed. Split the IDs into several calls.",
+        "Use either ids or upTo, not both.",
+    ]
+
+
 async def test_acknowledgements_are_removed_by_filter_and_live(client: Client) -> None:
     ids = await log_events(client, 2, source="/a", acknowledged=True)
     await log_events(client, 1, source="/a")

@@ -133,9 +133,14 @@ def count_duplicate(
     return CountedDuplicate(counted, rings)
 
 
-FINGERPRINT_PATHS = (
-    *(attribute.api_name for attribute in attributes_with(Use.FINGERPRINT)),
-    *("entity.type", "entity.id"),
+FINGERPRINT_PATHS = tuple(
+    path
+    for attribute in attributes_with(Use.FINGERPRINT)
+    for path in (
+        ("entity", "entity.type", "entity.id")
+        if attribute.name == "entity"
+        else (attribute.api_name,)
+    )
 )
 _FIELD_PATH = re.compile(r"fields[.](.+)", re.DOTALL)
 

@@ -196,22 +196,26 @@ class AcknowledgeEventsPayload:
 
 
 def _parse_ids(
-    ids: Sequence[str] | None, filter: EventFilter | None, limits: Limits, *problems: Problem
+    ids: Sequence[str] | None, filter: EventFilter | None, limits: Limits, *later_problems: Problem
 ) -> list[UUID] | None:
     """Returns the IDs, if given.
 
-    Raises InvalidArgumentsError for too many or invalid IDs, a filter besides them, or `problems`.
+    Raises InvalidArgumentsError for too many or invalid IDs, a filter besides them, or
+    `later_problems`, which are those of later arguments.
     """
+    problems = []
     if ids is not None and filter is not None:
-        problems = (invalid_input("Use either ids or filter, not both.", "ids"), *problems)
+        problems.append(invalid_input("Use either ids or filter, not both.", "ids"))
     max_ids = limits.events_per_bulk_change
     if ids is not None and len(ids) > max_ids:
         message = (
             f"The call has {len(ids):,} IDs; at most {max_ids:,} are allowed. Split the IDs into "
             "several calls."
         )
-        raise InvalidArgumentsError((invalid_input(message, "ids"), *problems))
-    parsed_ids = parse_input_ids(paths_of_items(ids or (), "ids"), *problems)
+        raise InvalidArgumentsError((*problems, invalid_input(message, "ids"), *later_problems))
+    parsed_ids = parse_input_ids(
+        paths_of_items(ids or (), "ids"), *problems, later_problems=later_problems
+    )
     return None if ids is None else parsed_ids
 
 

@@ -109,9 +109,10 @@ def find_field_cost(parent: GraphQLNamedType, name: str, field: GraphQLField) ->
     """
     if (cost := COSTS.get(f"{parent.name}.{name}")) is not None:
         return cost
-    if "first" in field.args:
+    type_ = get_named_type(field.type)
+    if isinstance(type_, GraphQLObjectType) and "pageInfo" in type_.fields:
         return PAGE
-    if not _is_node(parent) or not _is_node(get_named_type(field.type)):
+    if not _is_node(parent) or not _is_node(type_):
         return None
     return FEW_ROWS if is_list_type(get_nullable_type(field.type)) else ONE_ROW
 

@@ -42,10 +42,15 @@ def parse_optional_input_id(text: str | None, *path: str) -> UUID | None:
     return None if text is None else parse_input_id(text, *path)
 
 
-def parse_input_ids(texts: Mapping[tuple[str, ...], str], *problems: Problem) -> list[UUID]:
+def parse_input_ids(
+    texts: Mapping[tuple[str, ...], str],
+    *problems: Problem,
+    later_problems: Sequence[Problem] = (),
+) -> list[UUID]:
     """Returns the IDs by path in the arguments of a mutation.
 
-    Raises InvalidArgumentsError if an ID is invalid, or if there are other problems.
+    Raises InvalidArgumentsError if an ID is invalid, or if there are other problems. Invalid IDs
+    are reported between `problems` and `later_problems`.
     """
     parsed_ids = {path: parse_id(text) for path, text in texts.items()}
     id_problems = [
@@ -53,7 +58,7 @@ def parse_input_ids(texts: Mapping[tuple[str, ...], str], *problems: Problem) ->
         for path, parsed_id in parsed_ids.items()
         if parsed_id is None
     ]
-    if all_problems := (*problems, *id_problems):
+    if all_problems := (*problems, *id_problems, *later_problems):
         raise InvalidArgumentsError(all_problems)
     return [parsed_id for parsed_id in parsed_ids.values() if parsed_id is not None]
 

@@ -51,6 +51,7 @@ async def find_broken_rules(
         f"The {table.noun()} {rule.name!r} uses field {quote_names(missing)}. "
         "Change or delete the rule first."
         for table in tables.RULE_TABLES
+        if table.used_fields is not tables.ScopedRule.used_fields
         for rule in await _fetch_rules(session, table, row.id)
         if (missing := _missing_fields(rule.used_fields(), field_names))
     ]

@@ -49,7 +49,10 @@ class ScopedRule(OrganizationOwned):
         return {"name": self.name}
 
     def used_fields(self) -> Iterable[str]:
-        """Returns the names of the event type's fields without which the rule is invalid."""
+        """Returns the names of the event type's fields that the rule lists.
+
+        Without them, it is invalid. An expression is compiled to find out whether it is valid.
+        """
         return ()
 
 
