@@ -94,15 +94,12 @@ class EventDraft:
     def _digest(self) -> str | None:
         # Without the last two, which stored digests do not include: `severity` is enough.
         values = {
-            name: _to_json_value(value)
+            name: value
+            if (formatter := _DIGEST_FORMATTERS.get(type(value))) is None
+            else formatter(value)
             for name, value in vars(self).items()
             if value is not None and name not in ("severity_level", "severity_text")
         }
-        # These two differ from the JSON of an event, because stored digests do.
-        if self.entity is not None:
-            values["entity"] = [self.entity.type, self.entity.id]
-        if self.occurred_at is not None:
-            values["occurred_at"] = self.occurred_at.astimezone(UTC).isoformat()
         try:
             return hashlib.sha256(canonical_json(values)).hexdigest()
         except (RecursionError, ValueError):
@@ -360,6 +357,11 @@ _FORMATTERS: dict[type, Callable[[Any], Any]] = {
     **dict.fromkeys(_ENUMS, lambda member: member.value),
     Entity: lambda entity: {"type": entity.type, "id": entity.id},
     tuple: list,
+}
+# Stored digests contain instants and entities in these forms.
+_DIGEST_FORMATTERS = _FORMATTERS | {
+    datetime: lambda instant: instant.astimezone(UTC).isoformat(),
+    Entity: lambda entity: [entity.type, entity.id],
 }
 
 

@@ -317,10 +317,11 @@ def _build_event(
 ) -> EventState:
     type_name = event_type.type if event_type else draft.type or DEFAULT_TYPE
     acknowledged = bool(draft.acknowledged)
-    copied_values = {name: getattr(draft, name) for name in _COPIED_ATTRIBUTES}
+    copied_values = {  # without what was not reported, which gets its default
+        name: value for name in _COPIED_ATTRIBUTES if (value := getattr(draft, name)) is not None
+    }
     return EventState(
-        # An attribute that was not reported gets its default.
-        **{name: value for name, value in copied_values.items() if value is not None},
+        **copied_values,
         id=event_id,
         type=type_name,
         event_type_id=event_type.id if event_type else None,
