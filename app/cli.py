@@ -128,7 +128,7 @@ def import_events(
         str, typer.Option(help="Name of the actor that the change log records.")
     ] = "tocsin import",
 ) -> None:
-    """Import CloudEvents from a JSON array or from a file with one event per line.
+    """Import CloudEvents from a file: a JSON array, a single event, or one event per line.
 
     Importing a file again does not create duplicates.
     """
@@ -170,7 +170,10 @@ def export_events(
     ] = None,
     severity: Annotated[
         list[str] | None,
-        typer.Option("--severity", help="Severity. Repeat the option for several severities."),
+        typer.Option(
+            "--severity",
+            help="ERROR, WARN, INFO or SUCCESS. Repeat the option for several severities.",
+        ),
     ] = None,
     output: Annotated[
         Path | None,

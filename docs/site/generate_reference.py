@@ -192,8 +192,9 @@ def _render_cli() -> str:
     return (
         "# Command line\n\n"
         f"{group.help}\n\n"
-        "After `make setup` the command is `.venv/bin/tocsin`. Every command reads the "
-        "[settings](settings.md), and has the option `--help`.\n\n" + "\n".join(sections)
+        "After `make setup` the command is `.venv/bin/tocsin`. Every command has the option "
+        "`--help`. All commands except `tocsin schema` read the [settings](settings.md). "
+        "`tocsin --version` prints the version.\n\n" + "\n".join(sections)
     )
 
 

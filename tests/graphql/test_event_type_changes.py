@@ -223,7 +223,8 @@ async def test_a_type_cannot_be_renamed_once_it_has_events(
 
     assert codes_and_paths(payload["userErrors"]) == [("IN_USE", "input.type")]
     assert payload["userErrors"][0]["message"].startswith(
-        "The type name 'gauge' cannot be changed: 2 events have this type."
+        "The type name 'gauge' cannot be changed: 2 events have this type. "
+        "Create a new event type instead."
     )
     assert unchanged == before
     assert (after["type"], after["name"], after["version"]) == ("gauge", "Meter", 2)

@@ -69,7 +69,9 @@ class EventTypeMutations:
             "immediately; a DRAFT must first be published with `transitionEventType`.\n\n"
             "Requires EVENT_TYPE_MANAGE. User errors: `ALREADY_EXISTS` if the type is taken, "
             "`INVALID_INPUT`, `CYCLE` if the visibility of a field would depend on itself, "
-            "`LIMIT_REACHED` if there are too many fields or rules.",
+            "`LIMIT_REACHED` if there are too many fields (200 by default) or conditional rules "
+            "(100 by default), or if their conditions compare too many values in total (5,000 by "
+            "default; each value counts once for each target of its rule).",
             """
             mutation {
               createEventType(

@@ -120,7 +120,7 @@ class LogEventsPayload:
         return cls(results=[], accepted=0, duplicates=0, rejected=0, user_errors=errors)
 
 
-@strawberry.type(description="Result of changing an event.")
+@strawberry.type(description="Result of changing or deleting an event.")
 class EventPayload:
     event: Event | None = strawberry.field(
         default=None,

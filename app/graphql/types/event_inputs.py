@@ -213,7 +213,9 @@ class EventFilter:
         "any other search text without a word is rejected with `BAD_USER_INPUT`.",
     )
     fields: list[FieldPredicate] | None = strawberry.field(
-        default=None, description="Predicates on custom fields, all of which must hold."
+        default=None,
+        description="Predicates on custom fields, all of which must hold. An empty list matches "
+        "no event.",
     )
     and_: list[EventFilter] | None = strawberry.field(
         name="and",

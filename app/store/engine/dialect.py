@@ -349,7 +349,7 @@ def _find_file_problem(file: Path) -> str:
     if not file.parent.is_dir():
         return "its directory does not exist"
     if not file.exists():
-        return "the server has no permission to create files in its directory"
+        return "the server has no permission to create files in the directory of the database file"
     return "the server has no permission to read or write the file"
 
 
