@@ -117,7 +117,7 @@ async def test_transactions_of_other_programs_lose_and_repeat_nothing(
     table = await run_fault(hold_briefly, database_url, tmp_path)
 
     assert table.items() >= NOTHING_LOST.items()
-    assert table["`/ready`: anything else"] == "0"
+    assert table["`/ready`: any other status"] == "0"
     assert int(table["foreign transactions in another database"]) >= 2
 
 

@@ -251,8 +251,8 @@ async def _rename_type(
     """Changes the type name. Returns a problem if it cannot be changed."""
     if event_count := await count_events(session, row):
         message = (
-            f"The type name {row.type!r} cannot be changed: {_count_events(event_count)} this type. "
-            "Create a new event type instead."
+            f"The type name {row.type!r} cannot be changed: {_count_events(event_count)} this "
+            "type. Create a new event type instead."
         )
         return Problem(UserErrorCode.IN_USE, message, ("input", "type"))
     try:
