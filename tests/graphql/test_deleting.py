@@ -146,15 +146,21 @@ async def test_a_deletion_that_failed_between_its_transactions_is_continued(
         await own_client.expect_error(DELETE_EVENT, id=original)
         duplicates_left = await count_events(own_client, duplicate=True)
         originals_left = await count_events(own_client, source="/original")
+        late = (await own_client.execute_field(LOG_DUPLICATE, source="/late"))["event"]
         async with database.write(ALL_ORGANIZATIONS) as session:
             await session.execute(text(ACCEPT_DELETIONS[name]))
         repeated = await own_client.execute_field(DELETE_EVENT, id=original)
-        entries = await changed.receive_many(len(duplicates) + 1)
+        entries = await changed.receive_many(len(duplicates) + 2)
 
     assert (duplicates_left, originals_left) == (100, 1)
+    assert late["duplicateOf"] is None
     assert repeated == {"event": {"id": original}, "userErrors": []}
     assert Counter((each["kind"], each["eventId"]) for each in entries) == Counter(
-        [("DELETED", original), *(("UPDATED", id) for id in duplicates)]
+        [
+            ("LOGGED", late["id"]),
+            ("DELETED", original),
+            *(("UPDATED", id) for id in duplicates),
+        ]
     )
     assert await count_events(own_client, duplicate=True) == 0
 

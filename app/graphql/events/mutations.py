@@ -284,8 +284,9 @@ class EventMutations:
             "duplicates and removes its links. The entries about the event in the change log are "
             "kept.\n\n"
             "If an event has more than 500 duplicates and links, most of them are cleared or "
-            "removed before the event is deleted, in transactions of 500. If the call fails with "
-            "a request error, repeat it to continue.\n\n"
+            "removed before the event is deleted, in transactions of 500. From the first of them "
+            "on, new events are not duplicates of the event. If the call fails with a request "
+            "error, repeat it to continue.\n\n"
             "Requires EVENT_DELETE. User errors: `NOT_FOUND`, `INVALID_INPUT` if the ID is not a "
             "UUID.",
             """

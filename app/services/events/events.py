@@ -195,8 +195,8 @@ async def _delete_matching(
     """Deletes those of the events that match, and returns their last state.
 
     If there are more than MAX_REFERENCES references to them, removes as many and returns None.
-    `removals`: how often that is left, by the first event of a batch. New references may arrive
-    faster than they are removed, so what remains then is removed with the events.
+    `removals`: how often that is left, by the first event of a batch. What remains then, such as
+    links that were added meanwhile, is removed with the events.
     """
     referring = await references.find_references(session, event_ids)
     await _lock_events(session, referring.changed_ids.union(event_ids))
@@ -207,6 +207,7 @@ async def _delete_matching(
     if len(ids) < len(event_ids):  # events that do not match keep their references
         referring = await references.find_references(session, ids)
     if referring.has_more:
+        await references.stop_new_duplicates(session, ids)
         batch = event_ids[0]
         if batch not in removals:
             removals[batch] = await references.count_removals(session, ids)

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence, Set
 from dataclasses import astuple, dataclass, replace
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -64,6 +64,12 @@ async def count_removals(session: AsyncSession, event_ids: Collection[UUID]) -> 
     count = (await session.scalars(duplicates, execution_options=BY_ID)).one()
     count += await correlations.count_links(session, event_ids)
     return -(-count // MAX_REFERENCES)
+
+
+async def stop_new_duplicates(session: AsyncSession, event_ids: Collection[UUID]) -> None:
+    """Lets no later event become a duplicate of the events."""
+    statement = delete(tables.First).where(col(tables.First.event_id).in_(sorted(event_ids)))
+    await session.execute(statement, execution_options={"synchronize_session": False})
 
 
 async def remove_references(
