@@ -118,7 +118,7 @@ async def test_transactions_of_other_programs_lose_and_repeat_nothing(
 
     assert table.items() >= NOTHING_LOST.items()
     assert table["`/ready`: any other status"] == "0"
-    assert int(table["foreign transactions in another database"]) >= 2
+    assert int(table["foreign transactions that write to a different database"]) >= 2
 
 
 async def test_the_memory_for_subscribers_that_do_not_read_is_bounded(

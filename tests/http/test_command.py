@@ -196,7 +196,7 @@ async def test_concurrent_starts_create_one_database_and_one_key(
         (
             "sqlite:////proc/tocsin.db",
             "The database file cannot be opened: the server has no permission to create files in "
-            "its directory. Database: /proc/tocsin.db",
+            "the directory of the database file. Database: /proc/tocsin.db",
         ),
         (
             "postgresql://nobody:hush@127.0.0.1:1/none",
