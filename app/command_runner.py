@@ -16,13 +16,8 @@ from pydantic_settings import SettingsError
 
 from app.settings import Settings, find_variable
 from app.store.engine.database import Database
-from app.store.engine.dialect import (
-    DATABASE_ERRORS,
-    InvalidDatabaseUrlError,
-    describe_failure,
-    display_address,
-    parse_database_url,
-)
+from app.store.engine.database_errors import DATABASE_ERRORS, describe_failure
+from app.store.engine.dialect import InvalidDatabaseUrlError, display_address, parse_database_url
 from app.store.engine.serving_lock import ServersRunningError
 from app.store.migrate import UnusableDatabaseError, check_version
 from app.telemetry import configure_logs

@@ -15,7 +15,7 @@ from app.domain.events.state import EventState
 from app.domain.shared.values import format_instant
 from app.services.events import archives
 from app.store.engine.database import Database
-from app.store.engine.dialect import unavailable_reason
+from app.store.engine.database_errors import unavailable_reason
 
 
 @dataclass

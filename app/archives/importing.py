@@ -21,7 +21,7 @@ from app.domain.shared.values import replace_control_characters
 from app.services.events import cloudevents
 from app.services.events.reports import ReportResult
 from app.store.engine.database import Database
-from app.store.engine.dialect import unavailable_reason
+from app.store.engine.database_errors import unavailable_reason
 
 BATCH_SIZE = 500
 # A transaction of 300,000 bytes of Chinese text took up to 2.5 s on two busy cores, in which no

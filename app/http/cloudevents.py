@@ -39,7 +39,7 @@ from app.request_io import BodyError, authenticate_request, receive_body
 from app.services.auth.access import Access
 from app.services.events import cloudevents
 from app.services.events.reports import ReportResult
-from app.store.engine.dialect import unavailable_message
+from app.store.engine.database_errors import unavailable_message
 
 OTHER_METHODS = ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 router = APIRouter()

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from app.domain.shared.messages import quote_value
 from app.domain.shared.problems import ErrorCode, RequestError
 from app.request_io import RETRY_AFTER_SECONDS, BodyError, RequestTimeoutError
-from app.store.engine.dialect import DATABASE_ERRORS, unavailable_message
+from app.store.engine.database_errors import DATABASE_ERRORS, unavailable_message
 
 _STATUS_BY_CODE = {
     ErrorCode.UNAUTHENTICATED: 401,

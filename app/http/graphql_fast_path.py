@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.domain.shared.problems import RequestError
 from app.http.errors import error_response
-from app.store.engine.dialect import DATABASE_ERRORS
+from app.store.engine.database_errors import DATABASE_ERRORS
 
 
 class GraphQLFastPath:

@@ -15,7 +15,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
-from app.store.engine import dialect
+from app.store.engine import database_errors, dialect, pooler_checks
 from app.store.engine.serving_lock import exclude_servers
 from app.store.tables import Log
 
@@ -95,9 +95,9 @@ async def _open_engine(url: URL, pooler_url: URL | None) -> AsyncIterator[AsyncE
     engine = dialect.create_migration_engine(url)
     try:
         with _describe_errors(url):
-            if await dialect.has_transaction_pooler(url):
+            if await pooler_checks.has_transaction_pooler(url):
                 raise PooledDatabaseError(
-                    dialect.pooler_message(
+                    database_errors.pooler_message(
                         url, "the transactions of a connection run in different sessions"
                     )
                 )
@@ -110,7 +110,7 @@ async def _open_engine(url: URL, pooler_url: URL | None) -> AsyncIterator[AsyncE
 
 async def _check_same_database(url: URL, pooler_url: URL) -> None:
     with _describe_errors(pooler_url):
-        if not await dialect.is_same_database(url, pooler_url):
+        if not await pooler_checks.is_same_database(url, pooler_url):
             direct, pooled = map(dialect.display_address, (url, pooler_url))
             raise DifferentDatabasesError(
                 f"TOCSIN_DATABASE_URL ({pooled}) and TOCSIN_DATABASE_DIRECT_URL ({direct}) point "
@@ -124,8 +124,8 @@ def _describe_errors(url: URL) -> Iterator[None]:
     """Describes errors of the database with the address of this URL."""
     try:
         yield
-    except dialect.DATABASE_ERRORS as error:
-        if (description := dialect.describe_failure(error, url)) is None:
+    except database_errors.DATABASE_ERRORS as error:
+        if (description := database_errors.describe_failure(error, url)) is None:
             raise
         raise UnusableDatabaseError(description) from error
 

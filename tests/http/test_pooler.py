@@ -16,7 +16,8 @@ from sqlalchemy import text
 
 from app.domain.shared.limits import DatabaseLimits
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
-from app.store.engine.dialect import display_address, has_transaction_pooler, parse_database_url
+from app.store.engine.dialect import display_address, parse_database_url
+from app.store.engine.pooler_checks import has_transaction_pooler
 from tests.client import Client
 from tests.conftest import Serve
 from tests.http.test_command import create_empty_database, find_free_port, run_command, start_server

@@ -17,8 +17,9 @@ from sqlmodel import col
 from app.store import tables
 from app.store.engine import reader_limiter
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
-from app.store.engine.dialect import STATEMENT_TIMEOUT_MS, unavailable_reason
+from app.store.engine.database_errors import unavailable_reason
 from app.store.engine.sqlite_reader import THREADS, SQLiteReader
+from app.store.engine.timeouts import STATEMENT_TIMEOUT_MS
 from tests.client import TIMEOUT_SECONDS
 
 NAMES = "SELECT name FROM organization"

@@ -34,7 +34,7 @@ from app.graphql.plans.planned_operation import PlannedOperation
 from app.graphql.plans.planner import Planner
 from app.graphql.plans.response_writer import QueryRequest, build_response, write_data
 from app.graphql.shared.context import Context
-from app.store.engine.dialect import unavailable_reason
+from app.store.engine.database_errors import unavailable_reason
 
 if TYPE_CHECKING:
     from app.graphql.schema import Schema

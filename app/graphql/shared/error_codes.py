@@ -13,7 +13,7 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError
 
 from app.domain.shared.problems import INTERNAL_ERROR, ErrorCode, RequestError
 from app.graphql.shared import enums  # noqa: F401 (describes the enums before they are used)
-from app.store.engine.dialect import unavailable_message
+from app.store.engine.database_errors import unavailable_message
 
 log = structlog.get_logger(__name__)
 

@@ -44,7 +44,7 @@ from app.graphql.transport.messages import (
 from app.graphql.transport.operation_responses import stream_responses
 from app.graphql.transport.protocol_state import ProtocolState
 from app.graphql.transport.websocket_protocol import BatchSender, create_batch_sender
-from app.store.engine.dialect import DATABASE_ERRORS, unavailable_message
+from app.store.engine.database_errors import DATABASE_ERRORS, unavailable_message
 
 _AUTH_ERROR_CODES = (ErrorCode.UNAUTHENTICATED, ErrorCode.FORBIDDEN)
 

@@ -25,7 +25,7 @@ from app.store.change_log import changes
 from app.store.change_log.changes import CurrentEvent, Entry, LogPosition
 from app.store.change_log.tail import BATCH_SIZE, LogTail, ReplacedLogError
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
-from app.store.engine.dialect import DATABASE_ERRORS
+from app.store.engine.database_errors import DATABASE_ERRORS
 
 RETRY_SECONDS = 1.0
 _REPLACED = (

@@ -35,7 +35,7 @@ from app.services.events.reports import ReportCall, ReportResult, build_log_entr
 from app.store import tables
 from app.store.change_log import changes
 from app.store.engine.database import BY_ID, Database, current_commit_tracker, retry_on_deadlock
-from app.store.engine.dialect import affects_every_transaction
+from app.store.engine.database_errors import affects_every_transaction
 from app.store.reading import event_conditions
 from app.store.writing import search_index
 

@@ -20,7 +20,7 @@ from app.services.change_log.feed import Feed
 from app.services.shared.background_tasks import run_in_background
 from app.store import health
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
-from app.store.engine.dialect import DATABASE_ERRORS, unavailable_reason
+from app.store.engine.database_errors import DATABASE_ERRORS, unavailable_reason
 
 CACHE_SECONDS = 1.0
 MONITOR_INTERVAL_SECONDS = 2.0

@@ -29,7 +29,7 @@ from sqlalchemy.orm import (
 from sqlmodel import col
 
 from app.domain.shared.limits import DatabaseLimits
-from app.store.engine import dialect, row_reader
+from app.store.engine import database_errors, dialect, row_reader
 from app.store.engine.batch_queue import BatchQueue
 from app.store.engine.log_horizon import LogHorizon, register_log_writer
 from app.store.tables import OrganizationOwned, owned_tables
@@ -268,7 +268,7 @@ def retry_on_deadlock(
             try:
                 return await function(*args, **kwargs)
             except DBAPIError as error:
-                if not dialect.is_deadlock(error):
+                if not database_errors.is_deadlock(error):
                     raise
         return await function(*args, **kwargs)
 

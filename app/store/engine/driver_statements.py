@@ -8,56 +8,18 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
-from weakref import WeakSet
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
+from app.store.engine.sqlite_engine import WriteBatch
 from app.store.engine.statement_observers import notify_observers
 from app.store.tables.columns import SQLITE
 
 DriverRow = Sequence[Any]
 DriverRows = Sequence[DriverRow]
-
-
-@dataclass
-class _WriteBatch:
-    """Writes that are executed before a statement, and the parameters of the statement."""
-
-    writes: Sequence[tuple[str, DriverRows]]
-    parameters: Sequence[Any]
-
-
-class BatchConnection(sqlite3.Connection):
-    """A connection whose `execute` accepts a batch: aiosqlite calls it once, in its thread.
-
-    It closes its cursors with itself. SQLite keeps a closed connection and its locks while a cursor
-    has not read all of its rows, and a traceback may keep the cursor of a cancelled statement.
-    """
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._cursors: WeakSet[sqlite3.Cursor] = WeakSet()
-
-    def cursor(self, factory: Any = sqlite3.Cursor) -> Any:
-        cursor = super().cursor(factory)
-        self._cursors.add(cursor)
-        return cursor
-
-    def close(self) -> None:
-        for cursor in list(self._cursors):
-            cursor.close()
-        super().close()
-
-    def execute(self, statement: str, parameters: Any = ()) -> sqlite3.Cursor:
-        if isinstance(parameters, _WriteBatch):
-            for write, rows in parameters.writes:
-                self.executemany(write, rows)
-            parameters = parameters.parameters
-        return super().execute(statement, parameters)
 
 
 async def fetch_rows(
@@ -93,7 +55,7 @@ async def execute_writes(
     for each in statements:
         notify_observers(session.get_bind().engine.url, each)
     try:
-        rows: DriverRows = await driver.execute_fetchall(statement, _WriteBatch(writes, parameters))
+        rows: DriverRows = await driver.execute_fetchall(statement, WriteBatch(writes, parameters))
     except sqlite3.Error as error:
         raise DBAPIError("; ".join(statements), None, error) from error
     return rows

@@ -14,11 +14,11 @@ from typing import Any
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
-from app.store.engine.dialect import LOCK_TIMEOUT_MS, STATEMENT_TIMEOUT_MS
 from app.store.engine.driver_statements import DriverRow
 from app.store.engine.postgresql_connections import driver_arguments, set_statement
 from app.store.engine.reader_limiter import ReaderLimiter
 from app.store.engine.statement_observers import notify_observers
+from app.store.engine.timeouts import LOCK_TIMEOUT_MS, STATEMENT_TIMEOUT_MS
 
 MAX_PREPARED_STATEMENT_LENGTH = 16_384  # the server keeps the text and the plan as well
 

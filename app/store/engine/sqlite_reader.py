@@ -16,11 +16,11 @@ from typing import Any
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
-from app.store.engine.dialect import LOCK_TIMEOUT_MS, STATEMENT_TIMEOUT_MS
 from app.store.engine.driver_statements import DriverRow
 from app.store.engine.reader_limiter import ReaderLimiter
 from app.store.engine.sqlite_file import DatabaseFile
 from app.store.engine.statement_observers import notify_observers
+from app.store.engine.timeouts import LOCK_TIMEOUT_MS, STATEMENT_TIMEOUT_MS
 
 THREADS = 4
 STEPS_PER_CHECK = 1_000
