@@ -11,7 +11,12 @@ import pytest
 from app.domain.event_types.fields import FieldDefinition, FieldKind
 from app.domain.events.state import EventState
 from app.domain.rules.expression_messages import TypeFields
-from app.domain.rules.expressions import Expression, compile_expression, evaluate_expression
+from app.domain.rules.expressions import (
+    Expression,
+    compile_expression,
+    evaluate_expression,
+    validate_expression,
+)
 from app.domain.shared.limits import Limits
 from tests.domain.examples import EARLIER, NOW, make_event, make_field, nest_value
 
@@ -57,6 +62,13 @@ def compile_problems(
     assert isinstance(problems, list), problems
     assert {problem.code.value for problem in problems} == {"EXPRESSION_INVALID"}
     return [(problem.line, problem.column, problem.message) for problem in problems]
+
+
+def unsaved_problems(text: str, form: TypeFields = FORM) -> list[tuple[int, str]]:
+    """Columns and messages of the problems because of which an expression is not saved."""
+    problems = validate_expression(text, form, Limits())
+    assert problems == list(compile_valid(text, form).problems)
+    return [(problem.column, problem.message) for problem in problems]
 
 
 @pytest.mark.parametrize(
@@ -306,10 +318,95 @@ def test_the_first_mistake_in_the_syntax_is_explained(text: str, column: int, me
 def test_a_comparison_with_a_value_that_an_attribute_never_has_is_found(
     text: str, problems: list[tuple[int, str]]
 ) -> None:
-    expression = compile_valid(text)
+    assert unsaved_problems(text) == problems
 
-    found = [(problem.column, problem.message) for problem in expression.unknown_values]
-    assert sorted(found) == problems
+
+_NO_DURATION = (
+    "Invalid duration '1d': expected numbers with the units h, m, s, ms, us or ns, such as '36h' "
+    "or '1h30m'; one day is '24h'."
+)
+_NO_TIMESTAMP = (
+    "Invalid timestamp {}: expected a date and a time with a time zone, such as "
+    "'2026-04-10T10:30:00Z'."
+)
+_NEVER = "This part of the expression can never be evaluated: {}."
+
+
+@pytest.mark.parametrize(
+    ("text", "problems"),
+    [
+        ("now - event.occurred_at < duration('1d')", [(35, _NO_DURATION)]),
+        (
+            "event.occurred_at > timestamp('2026-13-01T00:00:00Z')",
+            [(30, _NO_TIMESTAMP.format("'2026-13-01T00:00:00Z'"))],
+        ),
+        ("timestamp('2026-04-10') < now", [(10, _NO_TIMESTAMP.format("'2026-04-10'"))]),
+        ("event.tags.size() > int('x')", [(24, _NEVER.format("cannot convert string to int"))]),
+        (
+            "event.fields.volume_mcf > double('1,5')",
+            [(33, _NEVER.format("cannot convert string to double"))],
+        ),
+        ("event.tags.size() > 1 / (2 - 2)", [(23, _NEVER.format("divide by zero"))]),
+        ("int(event.fields.volume_mcf) % 0 == 1", [(30, _NEVER.format("modulus by zero"))]),
+        ("event.tags.size() / (1 - 1) == 1", [(19, _NEVER.format("divide by zero"))]),
+        (
+            "event.tags.size() < 9223372036854775807 + 1",
+            [(41, _NEVER.format("integer overflow"))],
+        ),
+        (
+            "event.type in [['a'][1]]",
+            [(21, _NEVER.format("Index error: index=1 size=1"))],
+        ),
+        (
+            "event.fields.cause in {'a': 1, 'a': 2}",
+            [(23, _NEVER.format("duplicate key in map"))],
+        ),
+        ("dyn(1)", [(4, _NEVER.format("its result is of type INT, not true or false"))]),
+        # Wherever it is, and although the rest of the expression has a result without it.
+        ("true || duration('1d') > duration('1s')", [(17, _NO_DURATION)]),
+        (
+            "event.fields.planned ? int('x') == 1 : true",
+            [(27, _NEVER.format("cannot convert string to int"))],
+        ),
+        (
+            "event.tags.all(tag, size(tag) < int('x'))",
+            [(36, _NEVER.format("cannot convert string to int"))],
+        ),
+        (
+            "['1d'].all(d, event.fields.planned || duration('1d') < duration(d))",
+            [(47, _NO_DURATION)],
+        ),
+        (
+            "['1h', '1d'].all(d, duration(d) > duration('1s'))",
+            [(17, _NEVER.format("String to Duration conversion failed"))],
+        ),
+        (
+            "duration('1d') < now - event.occurred_at && 1 / 0 == event.tags.size()",
+            [(9, _NO_DURATION), (47, _NEVER.format("divide by zero"))],
+        ),
+    ],
+)
+def test_a_constant_that_can_never_be_evaluated_is_found(
+    text: str, problems: list[tuple[int, str]]
+) -> None:
+    assert unsaved_problems(text) == problems
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "now - event.occurred_at < duration('1h30m')",
+        "event.tags.size() / 2 == 1 && event.fields.volume_mcf / 0 > 1.0",
+        "int(event.fields.remarks) == int('12')",
+        "[1, 0].exists(n, 1 / n == 1)",
+        "false || [dyn(1), 'a'].size() == 2",
+        "type(event.fields.volume_mcf) == double && null == null",
+        "[1].map(event, event + 1) == [2]",
+        "event.tags[0] == 'a' || event.fields.remarks == string(now)",
+    ],
+)
+def test_constants_that_can_be_evaluated_are_accepted(text: str) -> None:
+    assert unsaved_problems(text) == []
 
 
 _DEEP = (

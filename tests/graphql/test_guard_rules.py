@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import update as sql_update
 
+from app.store import tables
+from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from tests.client import Client
 
 RULE = """{
@@ -182,6 +185,8 @@ async def test_a_retired_rule_is_not_enforced(client: Client) -> None:
         ("event.fields.volume_mcf >\n  'a'", 1, 25),
         ("event.fields.volume_mcf > ", 1, 27),
         ("true &&\n event.severity == 'CRITICAL'", 2, 17),
+        ("true ||\n now - event.occurred_at < duration('1d')", 2, 36),
+        ("event.occurred_at > timestamp('2026-13-01T00:00:00Z')", 1, 30),
     ],
 )
 async def test_an_invalid_expression_is_rejected_with_line_and_column(
@@ -197,6 +202,55 @@ async def test_an_invalid_expression_is_rejected_with_line_and_column(
     assert error["path"] == ["input", "expression"]
     assert (error["line"], error["column"]) == (line, column)
     assert await client.execute_field("{ guardRules { totalCount } }") == {"totalCount": 0}
+
+
+UNREADABLE = "now - event.occurred_at < duration('1d')"
+UNREADABLE_ERROR = {
+    "code": "EXPRESSION_INVALID",
+    "message": "Invalid duration '1d': expected numbers with the units h, m, s, ms, us or ns, such "
+    "as '36h' or '1h30m'; one day is '24h'.",
+    "line": 1,
+    "column": 35,
+}
+
+
+async def test_a_constant_that_can_never_be_evaluated_is_rejected_whenever_it_is_saved(
+    client: Client,
+) -> None:
+    valid = "now - event.occurred_at < duration('24h')"
+    rule = (await create_draft_rule(client, valid))["guardRule"]
+
+    created = await create_draft_rule(client, UNREADABLE)
+    updated = await client.execute_field(UPDATE, input={"id": rule["id"], "expression": UNREADABLE})
+    trial = await client.execute_field(
+        f"""query ($text: String!) {{
+          tryGuardRule(expression: $text) {{ checked userErrors {ERRORS} }}
+        }}""",
+        text=UNREADABLE,
+    )
+
+    in_input = UNREADABLE_ERROR | {"path": ["input", "expression"]}
+    assert created == updated == {"guardRule": None, "userErrors": [in_input]}
+    assert trial == {"checked": 0, "userErrors": [UNREADABLE_ERROR | {"path": ["expression"]}]}
+    stored = await client.execute_field("{ guardRules { nodes { expression } } }")
+    assert stored == {"nodes": [{"expression": valid}]}
+
+
+async def test_a_rule_that_an_older_version_saved_is_not_published_with_an_invalid_constant(
+    own_client: Client, database: Database
+) -> None:
+    published = await create_published_rule(own_client, "event.summary != ''")
+    draft = (await create_draft_rule(own_client, "event.summary != ''"))["guardRule"]
+    async with database.write(ALL_ORGANIZATIONS) as session:
+        await session.execute(sql_update(tables.GuardRule).values(expression=UNREADABLE))
+        await session.execute(sql_update(tables.GuardRuleVersion).values(expression=UNREADABLE))
+
+    refused = await own_client.execute_field(PUBLISH, id=draft["id"])
+    again = await own_client.execute_field(PUBLISH, id=published["id"], version=1)
+
+    assert refused["userErrors"] == [UNREADABLE_ERROR | {"path": ["id"]}]
+    assert [error["code"] for error in again["userErrors"]] == ["CONFLICT"]
+    assert (await own_client.execute_field(LOG, input={}))["userErrors"][0]["version"] == 1
 
 
 async def test_an_update_is_validated_by_the_current_rules_with_the_old_event(

@@ -26,15 +26,20 @@ def expression_problem(message: str, text: str, offset: int = 0) -> ExpressionPr
     return ExpressionProblem(code, message, (), line, offset - line_start + 1)
 
 
+def strip_status_code(error: str) -> str:
+    """Returns CEL's message of an evaluation error without its status code and final period."""
+    return _STATUS_CODE.sub("", error).rstrip(".")
+
+
 def parse_cel_errors(error: str, text: str) -> Iterator[tuple[int, str]]:
     """Parses CEL's error message. Yields the offset and the message of each error."""
     matches = list(_CEL_ERROR.finditer(error))
     if not matches:
-        yield 0, _translate_message(_STATUS_CODE.sub("", error), text, 0)
+        yield 0, _translate_message(strip_status_code(error), text, 0)
     line_starts = [0, *(newline.end() for newline in re.finditer("\n", text))]
     has_syntax_error = False
     for match in matches:
-        message = _STATUS_CODE.sub("", match["message"])
+        message = strip_status_code(match["message"])
         is_syntax_error = message.startswith(_SYNTAX_ERROR)
         # The parser continues after a syntax error, and most of its later errors follow from it.
         if any(sign in message for sign in _FOLLOW_UP_ERRORS) or (

@@ -83,20 +83,29 @@ class ExpressionTree:
         kind = _Checked if packed.type_url == _CHECKED_URL else _Parsed
         self._message = kind.FromString(packed.value)
         self.root: Node = self._message.root
-        types = self._message.types if kind is _Checked else ()
-        self.types: dict[int, Any] = {entry.key: entry.value for entry in types}
+        is_checked = kind is _Checked
+        types = self._message.types if is_checked else ()
+        references = self._message.references if is_checked else ()
+        self._type_entries = {entry.key: entry for entry in types}
+        self._reference_entries = {entry.key: entry for entry in references}
+        self.types: dict[int, Any] = {key: each.value for key, each in self._type_entries.items()}
         self.offsets = {entry.key: entry.value for entry in self._message.source.positions}
 
     def serialize(self) -> bytes:
-        value = self._message.SerializeToString()
-        return bytes(Packed(type_url=_CHECKED_URL, value=value).SerializeToString())
+        return _pack_checked(self._message)
+
+    def serialize_node(self, node: Node) -> bytes:
+        """Serializes a node of a checked tree, or a changed copy of it, as an expression."""
+        part = _Checked(root=node)
+        for each in iterate_nodes(node):
+            if each.id in self._reference_entries:
+                part.references.append(self._reference_entries[each.id])
+            if each.id in self._type_entries:
+                part.types.append(self._type_entries[each.id])
+        return _pack_checked(part)
 
     def iterate_nodes(self) -> Iterator[Node]:
-        stack = [self.root]
-        while stack:
-            node = stack.pop()
-            yield node
-            stack += child_nodes(node)
+        return iterate_nodes(self.root)
 
     def message_type(self, node: Node) -> str:
         """Returns the name of the node's message type; empty if it has none."""
@@ -143,6 +152,20 @@ class ExpressionTree:
 _BOOL_PRIMITIVE = 1
 _SCALAR_PRIMITIVES = frozenset({1, 2, 3, 4})  # bool, int64, uint64, double
 _SCALAR_WELL_KNOWN = frozenset({2, 3})  # timestamp, duration
+
+
+def _pack_checked(message: Any) -> bytes:
+    value = message.SerializeToString()
+    return bytes(Packed(type_url=_CHECKED_URL, value=value).SerializeToString())
+
+
+def iterate_nodes(root: Node) -> Iterator[Node]:
+    """Yields a node and everything below it."""
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        yield node
+        stack += child_nodes(node)
 
 
 def child_nodes(node: Node) -> list[Node]:

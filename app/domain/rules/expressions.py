@@ -20,6 +20,7 @@ from google.protobuf.message import DecodeError
 
 from app.domain.event_types.patterns import is_portable_pattern
 from app.domain.events.state import EventState, Use, attributes_with
+from app.domain.rules.expression_constants import ConstantFinder, describe_constant_error
 from app.domain.rules.expression_costs import estimate_cost
 from app.domain.rules.expression_messages import (
     EVENT_MESSAGE,
@@ -55,15 +56,15 @@ class Expression:
     """An expression compiled for the fields of an event type.
 
     `type_fields` is None for events of all types. `field_names` are the custom fields that the
-    expression uses, `steps` is its maximum cost. `unknown_values` are comparisons with values that
-    an attribute never has: a rule with them is not saved, but one that was saved stays in effect.
+    expression uses, `steps` is its maximum cost. `problems` prevent that a rule is saved, such as
+    constants that can never be evaluated. A rule that was saved with them stays in effect.
     """
 
     text: str
     type_fields: TypeFields
     field_names: frozenset[str]
     steps: int
-    unknown_values: tuple[ExpressionProblem, ...]
+    problems: tuple[ExpressionProblem, ...]
     environments: _Environments = field(repr=False, compare=False)
     program: Any = field(repr=False, compare=False)
 
@@ -74,6 +75,14 @@ def compile_expression(
     """Compiles an expression, or returns its errors."""
     compiled = _compile_cached(text, type_fields, limits)
     return compiled if isinstance(compiled, Expression) else list(compiled)
+
+
+def validate_expression(
+    text: str, type_fields: TypeFields, limits: Limits
+) -> list[ExpressionProblem]:
+    """Returns the problems that prevent that an expression is saved."""
+    compiled = _compile_cached(text, type_fields, limits)
+    return list(compiled.problems if isinstance(compiled, Expression) else compiled)
 
 
 class EvaluationContext:
@@ -108,19 +117,24 @@ def evaluate_expression(
 
 
 def _run_program(program: Any, variables: dict[str, Any]) -> bool | str:
+    kind, value = _evaluate_program(program, variables)
+    if kind == "BOOL":
+        return bool(value)
+    if kind == "ERROR":
+        return str(value)[:_MAX_ERROR_LENGTH]
+    return f"The result is of type {kind}. It must be true or false."
+
+
+def _evaluate_program(program: Any, variables: dict[str, Any]) -> tuple[str, Any]:
+    """Returns the type of the result, and the value if that is a boolean or an error."""
     try:
         result = program.eval(data=variables)
+        kind = result.type().name()
         # No other value may be read: reading a NULL result releases None once too often, which
         # crashes CPython.
-        kind = result.type().name()
-        value = (
-            result.value()
-            if kind in ("BOOL", "ERROR")
-            else f"The result is of type {kind}. It must be true or false."
-        )
+        return kind, result.value() if kind in ("BOOL", "ERROR") else None
     except Exception as error:  # the iteration budget was exceeded, or a key is repeated
-        value = str(error)
-    return value if isinstance(value, bool) else str(value)[:_MAX_ERROR_LENGTH]
+        return "ERROR", str(error)
 
 
 _MAX_ERROR_LENGTH = 300
@@ -147,21 +161,20 @@ def _compile_cached(
         steps = estimate_cost(tree, type_fields, limits)
         _validate_result(tree, steps, limits)
         field_names = _find_field_names(tree)
-        unknown_values = tuple(
-            expression_problem(message, text, parsed.offsets.get(node.id, 0))
-            for node in parsed.iterate_nodes()
-            for message in _find_unknown_values(node)
-        )
+        errors = [*_find_constant_errors(tree, environments.runner), *_find_unknown_values(parsed)]
         _replace_instant_has_checks(tree, environments.messages)
         program = environments.runner.deserialize(tree.serialize())
-        return Expression(
-            text, type_fields, field_names, steps, unknown_values, environments, program
+        problems = _locate_problems(
+            text, [(parsed.offsets.get(node.id, 0), message) for node, message in errors]
         )
+        return Expression(text, type_fields, field_names, steps, problems, environments, program)
     except _ExpressionError as error:
-        problems = [
-            expression_problem(message, text, offset) for offset, message in sorted(error.errors)
-        ]
-        return tuple(dict.fromkeys(problems))
+        return _locate_problems(text, error.errors)
+
+
+def _locate_problems(text: str, errors: list[tuple[int, str]]) -> tuple[ExpressionProblem, ...]:
+    problems = [expression_problem(message, text, offset) for offset, message in sorted(errors)]
+    return tuple(dict.fromkeys(problems))
 
 
 class _Environments:
@@ -229,21 +242,40 @@ _KNOWN_VALUES: dict[str, list[str]] = {
 }
 
 
-def _find_unknown_values(node: Node) -> Iterator[str]:
-    """Describes the values that the attribute of an event is compared with, and never has."""
-    if node.WhichOneof("kind") != "call" or node.call.function not in ("_==_", "_!=_", "@in"):
-        return
-    operands = child_nodes(node)
-    for attribute, other in (operands, reversed(operands)):
-        name = attribute.select.field
-        if name not in _KNOWN_VALUES or attribute.select.operand.ident.name not in ("event", "old"):
+def _find_constant_errors(tree: ExpressionTree, runner: Any) -> Iterator[tuple[Node, str]]:
+    def evaluate(node: Node) -> str | None:
+        program = runner.deserialize(tree.serialize_node(node))
+        kind, error = _evaluate_program(program, {})
+        if kind in ("BOOL", "ERROR") or node.id != tree.root.id:
+            return str(error) if kind == "ERROR" else None
+        return f"its result is of type {kind}, not true or false"
+
+    for node, error in ConstantFinder(tree, evaluate).find_errors():
+        yield node, describe_constant_error(node, error)
+
+
+def _find_unknown_values(tree: ExpressionTree) -> Iterator[tuple[Node, str]]:
+    """Finds the values that an attribute of the event is compared with, and never has."""
+    for node in tree.iterate_nodes():
+        if node.WhichOneof("kind") != "call" or node.call.function not in _EQUALITY_OPERATORS:
             continue
-        compared = other.list.elements if node.call.function == "@in" else [other]
-        for value in map(literal_string, compared):
-            if value is not None and value not in _KNOWN_VALUES[name]:
-                *others, last = _KNOWN_VALUES[name]
-                expected = f"{', '.join(others)} or {last}"
-                yield f"Unknown {name} {quote_value(value)}: expected {expected}."
+        operands = child_nodes(node)
+        for attribute, other in (operands, reversed(operands)):
+            name = attribute.select.field
+            if name not in _KNOWN_VALUES or attribute.select.operand.ident.name not in (
+                "event",
+                "old",
+            ):
+                continue
+            compared = other.list.elements if node.call.function == "@in" else [other]
+            for value in map(literal_string, compared):
+                if value is not None and value not in _KNOWN_VALUES[name]:
+                    *others, last = _KNOWN_VALUES[name]
+                    expected = f"{', '.join(others)} or {last}"
+                    yield node, f"Unknown {name} {quote_value(value)}: expected {expected}."
+
+
+_EQUALITY_OPERATORS = frozenset({"_==_", "_!=_", "@in"})
 
 
 def _validate_result(tree: ExpressionTree, steps: int, limits: Limits) -> None:

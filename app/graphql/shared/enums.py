@@ -231,8 +231,9 @@ register_enum(
     EVENT_TYPE_CLOSED="The event type does not accept events: it is DRAFT or ARCHIVED, or its "
     "`sunsetAt` has passed. If this is a warning, the event was accepted, but the event type is "
     "DEPRECATED. Use a different event type.",
-    EXPRESSION_INVALID="The CEL expression has a syntax error, or does not match the fields of "
-    "the event type. Fix the expression at the line and column in the `ExpressionError`.",
+    EXPRESSION_INVALID="The CEL expression has a syntax error, does not match the fields of "
+    "the event type, or has a constant that can never be evaluated. Fix the expression at the line "
+    "and column in the `ExpressionError`.",
     CYCLE="The change would make an event its own cause, or make the visibility of a field depend "
     "on itself. Remove a link or a condition from the cycle.",
     LIMIT_REACHED="A maximum number has been reached, for example the maximum number of rules or "

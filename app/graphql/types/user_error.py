@@ -88,7 +88,8 @@ class GuardViolation(UserError):  # noqa: N818 (a GraphQL type, not an exception
 
 @strawberry.type(
     description="Error with the code `EXPRESSION_INVALID`: a CEL expression has a syntax error, "
-    "or does not match the fields of the event type."
+    "does not match the fields of the event type, or has a constant that can never be evaluated, "
+    "such as `duration('1d')`."
 )
 class ExpressionError(UserError):
     line: int = strawberry.field(description="Line of the error in the expression, starting at 1.")

@@ -16,7 +16,7 @@ from app.domain.access.caller import Caller
 from app.domain.event_types.event_type_draft import not_found
 from app.domain.intake.intake import CommandContext
 from app.domain.rules.expression_messages import TypeFields
-from app.domain.rules.expressions import Expression, compile_expression
+from app.domain.rules.expressions import Expression, compile_expression, validate_expression
 from app.domain.rules.guards import Guard, GuardRuleState, find_violations
 from app.domain.shared.problems import Problem
 from app.services.definitions import rules
@@ -57,9 +57,7 @@ async def try_expression(
             version = (event_type.id, event_type.version)
             type_fields = (await load_version_definitions(session, [version]))[version].fields
             newest = newest.where(col(event.event_type_id) == event_type_id)
-        compiled = compile_expression(expression, type_fields, command.limits)
-        errors = compiled.unknown_values if isinstance(compiled, Expression) else compiled
-        if errors or not isinstance(compiled, Expression):
+        if errors := validate_expression(expression, type_fields, command.limits):
             return GuardTrial(problems=tuple(each.prepend_path("expression") for each in errors))
         rows = list(await session.scalars(newest.limit(count)))
         definitions = await load_version_definitions(

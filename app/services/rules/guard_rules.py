@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
 from app.domain.intake.intake import CommandContext
-from app.domain.rules.expressions import Expression, compile_expression
+from app.domain.rules.expressions import Expression, compile_expression, validate_expression
 from app.domain.rules.guards import GuardRuleState
 from app.domain.shared.messages import format_count
 from app.domain.shared.problems import Problem, UserErrorCode
@@ -135,8 +135,7 @@ def _validate_attributes(
         *validate_name(attributes.get("message"), command.limits.summary_characters, "message"),
     ]
     if "expression" in attributes:
-        compiled = compile_expression(attributes["expression"], scope.fields, command.limits)
-        errors = compiled.unknown_values if isinstance(compiled, Expression) else compiled
+        errors = validate_expression(attributes["expression"], scope.fields, command.limits)
         problems += [each.prepend_path("expression") for each in errors]
     return problems
 
