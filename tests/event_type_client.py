@@ -11,6 +11,7 @@ from tests.client import Client
 
 TYPE = """
   id type name description category state version sunsetAt transitions updatedAt
+  additionalFields
   fields {
     id name label kind required position helpText unit options minimum maximum minLength maxLength
     pattern default

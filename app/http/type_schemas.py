@@ -55,7 +55,8 @@ async def read_type_schema(
             f"Event type {event_type.type!a} has no version {version_number}; "
             f"its latest version is {event_type.version}."
         )
-    body = json.dumps(compile_schema(definition.fields, definition.rules)).encode()
+    schema = compile_schema(definition.fields, definition.rules, definition.additional_fields)
+    body = json.dumps(schema).encode()
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     headers = {
         "ETag": etag,

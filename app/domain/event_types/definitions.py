@@ -9,7 +9,7 @@ from typing import Any
 
 from app.domain.event_types.conditional_rules import validate_conditional_rules
 from app.domain.event_types.conditions import ConditionalRule, format_rule, parse_rule
-from app.domain.event_types.fields import FieldDefinition, validate_fields
+from app.domain.event_types.fields import AdditionalFields, FieldDefinition, validate_fields
 from app.domain.event_types.json_schema import validate_field_schema
 from app.domain.event_types.lifecycle import EventTypeState
 from app.domain.events.words import extract_full_words
@@ -24,15 +24,17 @@ _INITIAL_STATES = (EventTypeState.DRAFT, EventTypeState.PUBLISHED)
 
 @dataclass(frozen=True)
 class VersionDefinition:
-    """The fields and conditional rules of one version of an event type. It never changes."""
+    """What one version of an event type validates events with. It never changes."""
 
     fields: tuple[FieldDefinition, ...] = ()
     rules: tuple[ConditionalRule, ...] = ()
+    additional_fields: AdditionalFields = AdditionalFields.REFUSE
 
     def to_json(self) -> dict[str, Any]:
         return {
             "fields": [field.to_json() for field in self.fields],
             "rules": [format_rule(rule) for rule in self.rules],
+            "additionalFields": self.additional_fields.value,
         }
 
     @classmethod
@@ -40,6 +42,7 @@ class VersionDefinition:
         return cls(
             tuple(map(FieldDefinition.from_json, stored["fields"])),
             tuple(map(parse_rule, stored["rules"])),
+            AdditionalFields(stored.get("additionalFields", "REFUSE")),
         )
 
 
@@ -54,10 +57,11 @@ class EventTypeDefinition:
     state: EventTypeState = EventTypeState.DRAFT
     fields: tuple[FieldDefinition, ...] = ()
     rules: tuple[ConditionalRule, ...] = ()
+    additional_fields: AdditionalFields = AdditionalFields.REFUSE
 
     @property
     def version_definition(self) -> VersionDefinition:
-        return VersionDefinition(self.fields, self.rules)
+        return VersionDefinition(self.fields, self.rules, self.additional_fields)
 
     @property
     def search_words(self) -> str:

@@ -18,7 +18,7 @@ from app.domain.event_types.definitions import (
     EventTypeDefinition,
     validate_definition,
 )
-from app.domain.event_types.fields import FieldDefinition
+from app.domain.event_types.fields import AdditionalFields, FieldDefinition
 from app.domain.shared.limits import Limits
 from app.domain.shared.messages import format_count, null_message, quote_names, quote_value
 from app.domain.shared.problems import Problem, UserErrorCode, invalid_input
@@ -124,14 +124,15 @@ def _map_problem(problem: Problem, definition: EventTypeDefinition, result: Edit
 
 
 def update_attributes(changes: Mapping[str, Any]) -> Edit:
-    """Returns an edit of name, type, description and category; None clears optional ones."""
+    """Returns an edit of what is neither a field nor a rule; None clears optional attributes."""
 
     def edit(draft: EventTypeDraft) -> EditResult:
         problems = _validate_not_null(changes, "name", "type")
         if not problems:
-            draft.definition = replace(
-                draft.definition, **_replace_nulls(changes, category=DEFAULT_CATEGORY)
+            values = _replace_nulls(
+                changes, category=DEFAULT_CATEGORY, additional_fields=AdditionalFields.REFUSE
             )
+            draft.definition = replace(draft.definition, **values)
         return EditResult(problems, {(): ("input",)})
 
     return edit

@@ -30,6 +30,14 @@ class FieldKind(Enum):
     EMAIL = "EMAIL"
 
 
+class AdditionalFields(Enum):
+    """What happens to values under names that the event type does not define."""
+
+    REFUSE = "REFUSE"
+    KEEP = "KEEP"
+    DROP = "DROP"
+
+
 TEXT_KINDS = frozenset({FieldKind.TEXT, FieldKind.LONG_TEXT, FieldKind.URL, FieldKind.EMAIL})
 NUMERIC_KINDS = frozenset({FieldKind.NUMBER, FieldKind.INTEGER})
 CHOICE_KINDS = frozenset({FieldKind.SELECT, FieldKind.MULTI_SELECT})

@@ -21,7 +21,7 @@ from jsonschema_rs import (
 
 from app.domain.event_types.condition_schemas import build_field_conditions
 from app.domain.event_types.conditions import ConditionalRule, is_conditionally_visible
-from app.domain.event_types.fields import FieldDefinition, FieldKind
+from app.domain.event_types.fields import AdditionalFields, FieldDefinition, FieldKind
 from app.domain.event_types.patterns import NON_LINE_TERMINATOR, expand_dots, is_portable_pattern
 from app.domain.shared.limits import Limits
 from app.domain.shared.messages import (
@@ -59,10 +59,12 @@ _TYPE_NAMES = {
 
 
 def compile_schema(
-    fields: Sequence[FieldDefinition], rules: Sequence[ConditionalRule] = ()
+    fields: Sequence[FieldDefinition],
+    rules: Sequence[ConditionalRule] = (),
+    additional_fields: AdditionalFields = AdditionalFields.REFUSE,
 ) -> dict[str, Any]:
     """Returns the JSON Schema of `Event.fields` for the given fields and conditional rules."""
-    schema = {
+    schema: dict[str, Any] = {
         "$schema": DIALECT,
         "type": "object",
         "properties": {field.name: _property_schema(field) for field in fields},
@@ -71,8 +73,10 @@ def compile_schema(
             for field in fields
             if field.required and not is_conditionally_visible(rules, field.name)
         ],
-        "additionalProperties": False,
     }
+    # Without the keyword (DROP), any name is valid. Forms offer to add properties if it is true.
+    if additional_fields is not AdditionalFields.DROP:
+        schema["additionalProperties"] = additional_fields is AdditionalFields.KEEP
     if conditions := list(build_field_conditions(fields, rules)):
         schema["allOf"] = conditions
     return schema
@@ -82,9 +86,10 @@ def validate_values(
     fields: tuple[FieldDefinition, ...],
     values: Mapping[str, Any],
     rules: tuple[ConditionalRule, ...] = (),
+    additional_fields: AdditionalFields = AdditionalFields.REFUSE,
 ) -> list[Problem]:
     """Validates resolved values. Paths start with the name of the field."""
-    errors = _cached_validator(fields, rules).iter_errors(values)
+    errors = _cached_validator(fields, rules, additional_fields).iter_errors(values)
     problems = [problem for error in errors for problem in _to_problems(error)]
     return list(
         dict.fromkeys(problems)
@@ -119,9 +124,11 @@ _INVALID_PATTERN = invalid_input(
 
 @lru_cache(maxsize=1024)
 def _cached_validator(
-    fields: tuple[FieldDefinition, ...], rules: tuple[ConditionalRule, ...]
+    fields: tuple[FieldDefinition, ...],
+    rules: tuple[ConditionalRule, ...],
+    additional_fields: AdditionalFields,
 ) -> Draft202012Validator:
-    return _compile_validator(compile_schema(fields, rules))
+    return _compile_validator(compile_schema(fields, rules, additional_fields))
 
 
 def _compile_validator(schema: dict[str, Any]) -> Draft202012Validator:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from app.domain.access.caller import Caller
 from app.domain.event_types.conditions import ConditionalRule
-from app.domain.event_types.fields import FieldDefinition
+from app.domain.event_types.fields import AdditionalFields, FieldDefinition
 from app.domain.event_types.json_schema import validate_values
 from app.domain.event_types.lifecycle import (
     EventTypeState,
@@ -26,7 +26,7 @@ from app.domain.events.severity import Severity, SeverityMap, lookup_severity
 from app.domain.events.state import EventDraft, EventState, Use, attributes_with
 from app.domain.rules.guards import Guard, GuardEnforcement, find_violations
 from app.domain.shared.limits import Limits
-from app.domain.shared.messages import null_message, quote_value
+from app.domain.shared.messages import format_count, null_message, quote_value
 from app.domain.shared.problems import Problem, UserErrorCode, invalid_input
 from app.domain.shared.values import (
     replace_unstorable,
@@ -35,6 +35,7 @@ from app.domain.shared.values import (
 )
 
 DEFAULT_TYPE = "notice"
+_MAX_DROPPED_WARNINGS = 100
 _CONVERTED_ATTRIBUTES = frozenset(
     ("type", "severity", "summary", "source", "occurred_at", "fields", "tags", "notification")
 )
@@ -61,6 +62,7 @@ class EventTypeSnapshot:
     version: int
     fields: tuple[FieldDefinition, ...]
     rules: tuple[ConditionalRule, ...] = ()
+    additional_fields: AdditionalFields = AdditionalFields.REFUSE
     sunset_at: datetime | None = None
     guards: tuple[Guard, ...] = ()
 
@@ -225,6 +227,9 @@ def _validate_fields(
     """Resolves and validates fields. `defaults` names the fields whose default may be applied."""
     if event_type is None or not isinstance(values, dict):
         return _FieldsResult(values, validate_json_object(values, command.limits, "fields"))
+    warnings: list[Problem] = []
+    if event_type.additional_fields is AdditionalFields.DROP:
+        values, warnings = _drop_additional_fields(values, event_type)
     resolved = resolve_fields(event_type.fields, event_type.rules, values, defaults)
     problems = validate_json_object(resolved.values, command.limits, "fields")
     storable = resolved.values
@@ -235,15 +240,37 @@ def _validate_fields(
             if not validate_json_object({name: value}, command.limits)
         }
     unstorable_names = resolved.values.keys() - storable.keys()
-    type_problems = validate_values(event_type.fields, storable, event_type.rules)
+    type_problems = validate_values(
+        event_type.fields, storable, event_type.rules, event_type.additional_fields
+    )
     problems += [
         problem.prepend_path("fields")
         for problem in type_problems
         if problem.path[0] not in unstorable_names and _is_reported(problem, resolved)
     ]
-    return _FieldsResult(
-        resolved.values, problems, [warning.prepend_path("fields") for warning in resolved.warnings]
-    )
+    warnings += [warning.prepend_path("fields") for warning in resolved.warnings]
+    return _FieldsResult(resolved.values, problems, warnings)
+
+
+def _drop_additional_fields(
+    values: Mapping[str, Any], event_type: EventTypeSnapshot
+) -> tuple[dict[str, Any], list[Problem]]:
+    """Returns the values of the fields that the event type has, and warnings about the others."""
+    defined = {field.name for field in event_type.fields}
+    dropped = [name for name in values if name not in defined]
+    warnings = [
+        _dropped_warning(f"Field {quote_value(name)} was dropped", replace_unstorable(name))
+        for name in dropped[:_MAX_DROPPED_WARNINGS]
+    ]
+    if (more := len(dropped) - len(warnings)) > 0:
+        verb = "was" if more == 1 else "were"
+        warnings.append(_dropped_warning(f"{format_count(more, 'more field')} {verb} dropped"))
+    return {name: value for name, value in values.items() if name in defined}, warnings
+
+
+def _dropped_warning(subject: str, *path: str) -> Problem:
+    message = f"{subject}: the event type has no such field."
+    return Problem(UserErrorCode.FIELD_UNKNOWN, message, ("fields", *path))
 
 
 def _is_reported(problem: Problem, resolved: ResolvedFields) -> bool:

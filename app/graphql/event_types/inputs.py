@@ -8,7 +8,7 @@ import strawberry
 from strawberry.scalars import JSON
 
 from app.domain.event_types.definitions import EventTypeDefinition
-from app.domain.event_types.fields import FieldDefinition, FieldKind
+from app.domain.event_types.fields import AdditionalFields, FieldDefinition, FieldKind
 from app.domain.event_types.lifecycle import EventTypeState
 from app.domain.shared.limits import Limits
 from app.graphql.event_types.conditional_rules import ConditionalRuleInput
@@ -160,6 +160,11 @@ class CreateEventTypeInput:
         description="Initial state: DRAFT, which does not accept events yet, or PUBLISHED, which "
         "accepts them. Null means DRAFT.",
     )
+    additional_fields: AdditionalFields | None = strawberry.field(
+        default=AdditionalFields.REFUSE,
+        description="What happens to values under names that the event type does not define. Null "
+        "means REFUSE.",
+    )
     fields: list[EventFieldInput] | None = strawberry.field(
         default=None,
         description="Fields of the event type, in form order: at most 200 by default. Null means "
@@ -178,6 +183,7 @@ class CreateEventTypeInput:
             description=self.description,
             category=self.category,
             state=self.state or EventTypeState.DRAFT,
+            additional_fields=self.additional_fields or AdditionalFields.REFUSE,
             fields=tuple(field.to_domain() for field in self.fields or ()),
             rules=tuple(rule.to_domain() for rule in self.conditional_rules or ()),
         )
@@ -252,8 +258,8 @@ class UpdateEventFieldInput:
 
 @strawberry.input(
     description=with_example(
-        "Changes to the name, type, description and category of an event type. An omitted "
-        "attribute keeps its value; null clears an optional attribute.",
+        "Changes to an event type, except to its fields and rules. An omitted attribute keeps its "
+        "value; null clears an optional attribute.",
         """
         {
           id: "019a3f5c-7b1e-7000-8000-000000000101"
@@ -286,6 +292,11 @@ class UpdateEventTypeInput:
     category: strawberry.Maybe[str | None] = strawberry.field(
         description="New category: one line, at most 255 characters by default. Null means "
         "`general`. Stored events keep the category with which they were logged."
+    )
+    additional_fields: strawberry.Maybe[AdditionalFields | None] = strawberry.field(
+        description="What happens from now on to values under names that the event type does not "
+        "define. Updates of stored events follow the version that the events were validated "
+        "against. Null means REFUSE."
     )
 
     def to_domain(self) -> dict[str, Any]:

@@ -104,8 +104,8 @@ class EventTypeMutations:
 
     @strawberry.mutation(
         description=with_example(
-            "Changes the name, type, description or category of an event type, and increments its "
-            "version. If nothing changes, the version stays the same.\n\n"
+            "Changes the name, type, description, category or `additionalFields` of an event type, "
+            "and increments its version. If nothing changes, the version stays the same.\n\n"
             "Requires EVENT_TYPE_MANAGE. User errors: `NOT_FOUND`, `CONFLICT` if the version of "
             "the event type is not `ifVersion`, `IN_USE` if the type would change and stored "
             "events have the event type, `ALREADY_EXISTS` if the new type is taken, "

@@ -43,9 +43,10 @@ class LogEventPayload:
     )
     warnings: list[UserError] = strawberry.field(
         description="Problems that did not cause the event to be rejected: dropped values of "
-        "hidden fields (`FIELD_HIDDEN`), violations of guard rules with the enforcement mode WARN "
-        "(`GUARD_REJECTED`), a deprecated event type (`EVENT_TYPE_CLOSED`) and an unknown "
-        "severity (`SEVERITY_UNKNOWN`). Empty if the event was rejected."
+        "hidden fields (`FIELD_HIDDEN`) and of fields that an event type with `additionalFields: "
+        "DROP` does not have (`FIELD_UNKNOWN`), violations of guard rules with the enforcement "
+        "mode WARN (`GUARD_REJECTED`), a deprecated event type (`EVENT_TYPE_CLOSED`) and an "
+        "unknown severity (`SEVERITY_UNKNOWN`). Empty if the event was rejected."
     )
     user_errors: list[UserError] = strawberry.field(
         description="Errors that caused the event to be rejected. Empty on success."
@@ -147,7 +148,8 @@ class UpdateEventPayload:
     warnings: list[UserError] = strawberry.field(
         default_factory=list,
         description="Problems that did not prevent the update: dropped values of hidden fields "
-        "(`FIELD_HIDDEN`), violations of guard rules with the enforcement mode WARN "
+        "(`FIELD_HIDDEN`) and of fields that an event type with `additionalFields: DROP` does not "
+        "have (`FIELD_UNKNOWN`), violations of guard rules with the enforcement mode WARN "
         "(`GUARD_REJECTED`) and an unknown severity (`SEVERITY_UNKNOWN`). Empty if the update was "
         "rejected.",
     )

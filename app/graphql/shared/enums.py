@@ -8,7 +8,7 @@ import strawberry
 
 from app.domain.access.caller import Permission
 from app.domain.event_types.conditions import ConditionalEffect
-from app.domain.event_types.fields import FieldKind
+from app.domain.event_types.fields import AdditionalFields, FieldKind
 from app.domain.event_types.lifecycle import EventTypeState
 from app.domain.events.correlations import Relation
 from app.domain.events.predicates import PredicateOperator
@@ -195,6 +195,16 @@ register_enum(
     NOT_EXISTS="The field has no value.",
 )
 register_enum(
+    AdditionalFields,
+    "What happens to values under names that an event type does not define, when an event is "
+    "logged or its `fields` are updated.",
+    REFUSE="The event is rejected with `FIELD_UNKNOWN`.",
+    KEEP="The values are stored in `Event.fields` as they were sent, and filters find them. They "
+    "are not validated, guard rules of the event type cannot use them, and "
+    "`Event.fieldValues` does not contain them.",
+    DROP="The values are not stored. Each causes the warning `FIELD_UNKNOWN`.",
+)
+register_enum(
     SortDirection,
     "Direction in which a list is ordered.",
     ASC="Earliest or least severe first.",
@@ -218,8 +228,9 @@ register_enum(
     "Use one of the states in `TransitionError.allowed`.",
     FIELD_REQUIRED="A required field of the event type has no value. Provide a value for the field "
     "at `path`.",
-    FIELD_UNKNOWN="The event type has no field with this name. Remove the value, or use one of "
-    "the fields of the event type.",
+    FIELD_UNKNOWN="The event type has no field with this name. Remove the value, use one of the "
+    "fields of the event type, or set `additionalFields` of the event type to KEEP or DROP. If "
+    "this is a warning, the event was accepted without the value.",
     FIELD_HIDDEN="A warning: a conditional rule hides the field, so its value was not stored. No "
     "action is needed.",
     FIELD_INVALID="The value is invalid for the field. Fix the value at `path`.",

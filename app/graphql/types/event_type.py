@@ -11,7 +11,7 @@ import strawberry
 from strawberry.scalars import JSON
 
 from app.domain.event_types.definitions import VersionDefinition
-from app.domain.event_types.fields import FieldKind
+from app.domain.event_types.fields import AdditionalFields, FieldKind
 from app.domain.event_types.json_schema import compile_schema
 from app.domain.event_types.lifecycle import EventTypeState, allowed_transitions
 from app.domain.events import filters
@@ -57,8 +57,11 @@ class EventType(Node):
     )
     version: int = strawberry.field(
         description="Version of the definition, starting at 1. Each change to the name, type, "
-        "description, category, fields or conditional rules increments it. Stored events keep the "
-        "version that they were validated against."
+        "description, category, `additionalFields`, fields or conditional rules increments it. "
+        "Stored events keep the version that they were validated against."
+    )
+    additional_fields: AdditionalFields = strawberry.field(
+        description="What happens to values under names that the event type does not define."
     )
     sunset_at: datetime | None = strawberry.field(
         description="Time from which a DEPRECATED event type rejects new events. Null if no time "
@@ -155,7 +158,8 @@ class EventType(Node):
                 f"its latest version is {self.version}."
             )
             raise bad_user_input(message, "version")
-        return JSON(compile_schema(definition.fields, definition.rules))
+        schema = compile_schema(definition.fields, definition.rules, definition.additional_fields)
+        return JSON(schema)
 
     async def _load_rules(self, info: Info, table: tables.RuleTable) -> list[Any]:
         if self.preloaded_rules is not None:
@@ -171,6 +175,7 @@ class EventType(Node):
             description=row.description,
             category=row.category,
             state=row.state,
+            additional_fields=row.additional_fields,
             sunset_at=row.sunset_at,
             version=row.version,
             created_at=row.created_at,

@@ -153,6 +153,7 @@ def build_snapshot(
         version=version,
         fields=definition.fields,
         rules=definition.rules,
+        additional_fields=definition.additional_fields,
         sunset_at=row.sunset_at,
     )
 

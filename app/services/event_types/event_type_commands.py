@@ -34,7 +34,7 @@ from app.domain.event_types.event_type_draft import (
     not_found,
     validate_edit,
 )
-from app.domain.event_types.fields import FieldDefinition
+from app.domain.event_types.fields import AdditionalFields, FieldDefinition
 from app.domain.event_types.lifecycle import EventTypeState, validate_transition
 from app.domain.intake.intake import CommandContext
 from app.domain.shared.problems import Problem, UserErrorCode
@@ -73,6 +73,7 @@ class DeletedEventType:
         return VersionDefinition(
             tuple(each.to_domain() for each in self.fields),
             tuple(each.to_domain() for each in self.rules),
+            self.event_type.additional_fields if self.event_type else AdditionalFields.REFUSE,
         )
 
 
@@ -266,7 +267,14 @@ async def _rename_type(
 
 async def _load_draft(session: AsyncSession, row: tables.EventType) -> EventTypeDraft:
     fields, rules = await _load_fields_and_rules(session, row.id)
-    definition = EventTypeDefinition(row.name, row.type, row.description, row.category, row.state)
+    definition = EventTypeDefinition(
+        row.name,
+        row.type,
+        row.description,
+        row.category,
+        row.state,
+        additional_fields=row.additional_fields,
+    )
     return EventTypeDraft(
         definition,
         {each.id: each.to_domain() for each in fields},
@@ -352,6 +360,7 @@ def _column_values(definition: EventTypeDefinition) -> dict[str, Any]:
         "name": definition.name,
         "description": definition.description,
         "category": definition.category or DEFAULT_CATEGORY,
+        "additional_fields": definition.additional_fields,
         "words": definition.search_words,
     }
 

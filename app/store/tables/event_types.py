@@ -12,7 +12,7 @@ from sqlmodel import Field
 
 from app.domain.event_types import conditions
 from app.domain.event_types.conditions import ConditionalEffect
-from app.domain.event_types.fields import FieldDefinition, FieldKind
+from app.domain.event_types.fields import AdditionalFields, FieldDefinition, FieldKind
 from app.domain.event_types.lifecycle import EventTypeState
 from app.store.tables.columns import JSONValue, UTCDateTime
 from app.store.tables.organizations import OrganizationOwned, enum_column
@@ -30,6 +30,11 @@ class EventType(OrganizationOwned, table=True):
     state: EventTypeState = Field(sa_type=enum_column(EventTypeState))
     sunset_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
     version: int = 1
+    additional_fields: AdditionalFields = Field(
+        default=AdditionalFields.REFUSE,
+        sa_type=enum_column(AdditionalFields),
+        sa_column_kwargs={"server_default": AdditionalFields.REFUSE.value},
+    )
     words: str = ""  # for search, each between blanks
     created_at: datetime = Field(sa_type=UTCDateTime)
     updated_at: datetime = Field(sa_type=UTCDateTime)
