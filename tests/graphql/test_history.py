@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from app.domain.events.severity import Severity
+from app.domain.events.state import EventState
+from app.graphql.schema import build_schema
+from app.graphql.types.event_change import list_changed_fields
+from app.services.change_log import history
+from app.store.change_log.changes import REPORT
 from tests.client import Client
 from tests.conftest import Statements
 
 HISTORY = """
-query ($id: ID!, $first: Int, $after: String) {
+query ($id: ID!, $first: Int, $after: String, $last: Int, $before: String) {
   event(id: $id) {
-    history(first: $first, after: $after) {
-      nodes { cursor kind actor eventId changes event { id } }
-      pageInfo { hasNextPage hasPreviousPage endCursor }
+    history(first: $first, after: $after, last: $last, before: $before) {
+      nodes { cursor kind actor eventId transition changes changedFields event { id } }
+      pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
     }
   }
 }
 """
 CHANGES = """
-query ($filter: EventFilter, $eventId: ID, $first: Int, $after: String) {
-  eventChanges(filter: $filter, eventId: $eventId, first: $first, after: $after) {
+query (
+  $filter: EventFilter, $changes: EventChangeFilter, $eventId: ID, $first: Int, $after: String
+) {
+  eventChanges(
+    filter: $filter, changes: $changes, eventId: $eventId, first: $first, after: $after
+  ) {
     edges { cursor node { cursor } }
-    nodes { kind eventId changes event { summary } }
+    nodes { kind eventId transition changes event { summary } }
     pageInfo { hasNextPage endCursor }
   }
 }
@@ -32,7 +43,7 @@ query ($filter: EventFilter, $eventId: ID, $first: Int, $after: String) {
 CHANGED = """
 subscription ($filter: EventFilter, $after: String) {
   eventChanged(filter: $filter, after: $after) {
-    cursor kind eventId changes event { severity }
+    cursor kind eventId transition changes event { severity }
   }
 }
 """
@@ -106,6 +117,26 @@ async def test_a_history_is_paged(client: Client) -> None:
     )
 
 
+async def test_a_history_is_read_newest_first(client: Client) -> None:
+    event = await client.log_event(summary="0")
+    for n in range(1, 5):
+        await client.execute_field(UPDATE, input={"id": event["id"], "summary": str(n)})
+    newest = (await client.execute_field(HISTORY, id=event["id"], last=2))["history"]
+
+    older = (
+        await client.execute_field(
+            HISTORY, id=event["id"], last=2, before=newest["pageInfo"]["startCursor"]
+        )
+    )["history"]
+
+    assert [node["changes"]["summary"][1] for node in newest["nodes"]] == ["3", "4"]
+    assert [node["changes"]["summary"][1] for node in older["nodes"]] == ["1", "2"]
+    assert [
+        (page["pageInfo"]["hasPreviousPage"], page["pageInfo"]["hasNextPage"])
+        for page in (newest, older)
+    ] == [(True, False), (True, True)]
+
+
 @pytest.mark.parametrize("events", [2, 20])
 async def test_the_histories_of_a_page_are_read_by_one_statement(
     own_client: Client, statements: Statements, events: int
@@ -144,6 +175,63 @@ async def test_a_filter_matches_the_state_before_or_after_a_change(client: Clien
 
     assert [node["kind"] for node in errors["nodes"]] == ["LOGGED", "UPDATED"]
     assert [node["kind"] for node in mild["nodes"]] == ["UPDATED", "ACKNOWLEDGED", "DELETED"]
+
+
+async def test_the_change_log_is_filtered_by_kind_actor_time_and_event(client: Client) -> None:
+    first_id = await log_event_lifecycle(client)
+    second_id = await log_event_lifecycle(client)
+    log = await client.execute_field("{ eventChanges { nodes { at kind eventId } } }")
+    middle = log["nodes"][4]["at"]
+
+    async def list_changes(**conditions: Any) -> list[tuple[str, str]]:
+        page = await client.execute_field(CHANGES, changes=conditions)
+        return [(node["kind"], node["eventId"]) for node in page["nodes"]]
+
+    assert await list_changes(kinds=["DELETED"]) == [
+        *(("DELETED", first_id), ("DELETED", second_id))
+    ]
+    assert len(await list_changes(actors=["administrator", "unknown"])) == 8
+    assert await list_changes(actors=["unknown"]) == []
+    assert {event_id for _, event_id in await list_changes(at={"to": middle})} == {first_id}
+    assert await list_changes(kinds=["LOGGED"], at={"from": middle}) == [("LOGGED", second_id)]
+    assert len(await list_changes(eventIds=[second_id])) == 4
+    assert await list_changes(kinds=[]) == []
+    both = await client.execute_field(CHANGES, changes={"eventIds": [first_id]}, eventId=second_id)
+    assert both["nodes"] == []
+
+
+async def test_a_page_with_few_matching_changes_continues_after_the_examined_entries(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "WINDOW_SIZE", 3)
+    monkeypatch.setattr(history, "MAX_BATCHES", 3)
+    for n in range(7):
+        await client.log_event(summary=str(n))
+    event_id = await log_event_lifecycle(client)
+    selected: dict[str, Any] = {"changes": {"kinds": ["DELETED"]}}
+    first = await client.execute_field(CHANGES, **selected)
+
+    second = await client.execute_field(CHANGES, **selected, after=first["pageInfo"]["endCursor"])
+
+    assert (first["nodes"], first["pageInfo"]["hasNextPage"]) == ([], True)
+    assert [node["eventId"] for node in second["nodes"]] == [event_id]
+    assert second["pageInfo"]["hasNextPage"] is False
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({"eventIds": ["7"]}, ["changes", "eventIds", "0"]),
+        ({"actors": ["a\0"]}, ["changes", "actors", "0"]),
+        ({"actors": ["a"] * 101}, ["changes", "actors"]),
+    ],
+)
+async def test_an_invalid_condition_on_changes_is_rejected_with_its_place(
+    client: Client, changes: dict[str, Any], place: list[str]
+) -> None:
+    error = await client.expect_error(CHANGES, changes=changes)
+
+    assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": place}
 
 
 async def test_the_change_log_is_paged_with_a_filter_that_matches_few_entries(
@@ -186,7 +274,56 @@ async def test_a_subscriber_receives_changes_that_leave_its_filter(client: Clien
         await client.log_event(summary="end", severity="error")
         changes = await subscription.receive_many(3)
 
-    assert [each["kind"] for each in changes] == ["LOGGED", "UPDATED", "LOGGED"]
+    assert [(each["kind"], each["transition"]) for each in changes] == [
+        *(("LOGGED", "ENTERED"), ("UPDATED", "LEFT"), ("LOGGED", "ENTERED"))
+    ]
+
+
+async def test_an_entry_contains_the_transition_of_its_event_relative_to_the_filter(
+    client: Client,
+) -> None:
+    head = await client.execute_field("{ logHead }")
+    await log_event_lifecycle(client)
+    async with client.subscription(CHANGED, after=head) as subscription:
+        of_all_events = await subscription.receive_many(4)
+    async with client.subscription(
+        CHANGED, filter={"severities": ["INFO"]}, after=head
+    ) as subscription:
+        of_mild_events = await subscription.receive_many(3)
+
+    listed = await client.execute_field(CHANGES, filter={"severities": ["INFO"]}, after=head)
+
+    assert [each["transition"] for each in of_all_events] == [
+        *("ENTERED", "CHANGED", "CHANGED", "LEFT")
+    ]
+    assert [each["transition"] for each in of_mild_events] == ["ENTERED", "CHANGED", "LEFT"]
+    assert [node["transition"] for node in listed["nodes"]] == ["ENTERED", "CHANGED", "LEFT"]
+
+
+async def test_an_entry_names_the_changed_fields_of_the_event(client: Client) -> None:
+    event = await client.log_event(summary="before")
+    update = {"id": event["id"], "summary": "after", "fields": {"b": 2}}
+    await client.execute_field(UPDATE, input=update)
+    await client.execute_field(ACKNOWLEDGE, id=event["id"])
+
+    history = (await client.execute_field(HISTORY, id=event["id"]))["history"]
+
+    logged, updated, acknowledged = (set(node["changedFields"]) for node in history["nodes"])
+    assert logged >= {"type", "severity", "summary", "source", "recordedAt", "version"}
+    assert updated == {"summary", "fields", "fieldValues", "updatedAt", "version"}
+    assert acknowledged == {
+        *("acknowledged", "acknowledgedAt", "acknowledgedBy", "acknowledgementNote")
+    }
+
+
+def test_every_changed_field_is_a_field_of_the_event() -> None:
+    event_type: Any = build_schema()._schema.type_map["Event"]
+    now = datetime.now(UTC)
+    state = EventState(UUID(int=1), "t", Severity.INFO, "s", "/s", now, now, now)
+
+    names = list_changed_fields({**state.to_json(), "correlations": [], REPORT: {}})
+
+    assert set(names) - set(event_type.fields) == {"summaryGiven"}  # never a change
 
 
 async def test_an_update_leaves_a_filter_by_update_time(client: Client) -> None:

@@ -26,7 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.domain.access.caller import Caller
 from app.domain.event_types.lifecycle import EventTypeState
 from app.domain.events.correlations import Relation
-from app.domain.events.filters import EventFilter, TagFilter, TimeRange
+from app.domain.events.filters import EventChangeFilter, EventFilter, TagFilter, TimeRange
 from app.domain.events.predicates import FieldPredicate, PredicateOperator
 from app.domain.events.severity import Outcome, Severity
 from app.domain.events.state import Entity, EventDraft, EventState, SourceIdentity
@@ -425,7 +425,12 @@ QUERIES: dict[str, tuple[Ask, str | tuple[str, str]]] = {
         ("ix_change_place_of_organization", "ix_change_place(_of_organization)?"),
     ),
     "the log of an event": (
-        lambda world: history.fetch_page(world.database, world.caller, PAGE, event_id=UUID(int=1)),
+        lambda world: history.fetch_page(
+            world.database,
+            world.caller,
+            PAGE,
+            change_filter=EventChangeFilter(event_ids=(UUID(int=1),)),
+        ),
         "ix_change_place_of_subject",
     ),
     "histories": (

@@ -17,7 +17,14 @@ from uuid import UUID
 
 from app.domain.events.predicates import FieldPredicate, predicate_holds
 from app.domain.events.severity import Outcome, Severity
-from app.domain.events.state import ATTRIBUTES, Comparison, Entity, EventState
+from app.domain.events.state import (
+    ATTRIBUTES,
+    Comparison,
+    Entity,
+    EventChangeKind,
+    EventState,
+    ListTransition,
+)
 from app.domain.events.words import contains_terms, extract_event_words, extract_search_terms
 from app.domain.shared.limits import Limits
 from app.domain.shared.messages import limit_message
@@ -102,6 +109,22 @@ class EventFilter:
         return (*(self.and_ or ()), *(self.or_ or ()), *((self.not_,) if self.not_ else ()))
 
 
+MATCH_ALL = EventFilter()
+
+
+@dataclass(frozen=True)
+class EventChangeFilter:
+    """A filter that selects changes to events for which every condition that is set holds."""
+
+    kinds: tuple[EventChangeKind, ...] | None = None
+    actors: tuple[str, ...] | None = None
+    at: TimeRange | None = None
+    event_ids: tuple[UUID, ...] | None = None
+
+
+ALL_CHANGES = EventChangeFilter()
+
+
 # The attributes that conditions compare, by name of the condition. `types` allows prefixes.
 CONDITIONS = {
     attribute.condition or attribute.name: attribute
@@ -113,6 +136,22 @@ CONDITIONS = {
 def filter_matches(filter: EventFilter, event: EventState) -> bool:
     """Whether the filter selects the event in its given state."""
     return all(_evaluate_tests(filter, event))
+
+
+def find_transition(
+    filter: EventFilter, before: EventState | None, after: EventState | None
+) -> ListTransition | None:
+    """Returns how a change moved an event relative to a filter.
+
+    `before` is None if the event was logged, `after` if it was deleted. None if the filter selects
+    the event neither before nor after the change.
+    """
+    was_selected, is_selected = (
+        state is not None and filter_matches(filter, state) for state in (before, after)
+    )
+    if is_selected:
+        return ListTransition.CHANGED if was_selected else ListTransition.ENTERED
+    return ListTransition.LEFT if was_selected else None
 
 
 def validate_filter_size(filter: EventFilter, limits: Limits) -> list[Problem]:

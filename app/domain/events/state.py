@@ -39,6 +39,14 @@ class EventChangeKind(Enum):
     DELETED = "DELETED"
 
 
+class ListTransition(Enum):
+    """How a change moved an event relative to the filter of a list."""
+
+    ENTERED = "ENTERED"
+    CHANGED = "CHANGED"
+    LEFT = "LEFT"
+
+
 @dataclass(frozen=True)
 class Entity:
     """The entity that an event is about."""

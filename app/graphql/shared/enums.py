@@ -13,7 +13,7 @@ from app.domain.event_types.lifecycle import EventTypeState
 from app.domain.events.correlations import Relation
 from app.domain.events.predicates import PredicateOperator
 from app.domain.events.severity import Outcome, Severity
-from app.domain.events.state import EventChangeKind
+from app.domain.events.state import EventChangeKind, ListTransition
 from app.domain.intake.containers import ContainerActivity
 from app.domain.rules.duplicates import DuplicateAction
 from app.domain.rules.guards import GuardEnforcement, GuardRuleState
@@ -72,6 +72,17 @@ register_enum(
     "Counting may also have raised the severity of the event, removed its acknowledgement, or "
     "made the event a notification.",
     DELETED="The event was deleted.",
+)
+register_enum(
+    ListTransition,
+    "How a change moved an event relative to the filter of a list or a subscription. Without a "
+    "filter, LOGGED is ENTERED, DELETED is LEFT, and every other change is CHANGED.",
+    ENTERED="The filter selects the event after the change, but did not before. Add the event to "
+    "the list.",
+    CHANGED="The filter selects the event before and after the change. Update the event in the "
+    "list.",
+    LEFT="The filter selected the event before the change, but does not after, or the event was "
+    "deleted. Remove the event from the list.",
 )
 register_enum(
     Relation,

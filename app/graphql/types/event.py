@@ -208,12 +208,20 @@ class Event(Node):
         return JSON(format_cloud_event(self.state, address))
 
     @strawberry.field(
-        description="Entries about the event in the change log, oldest first. Requires EVENT_READ."
+        description="Entries about the event in the change log, oldest first: the first ones, or "
+        "with `last` the newest. Requires EVENT_READ."
     )
     async def history(
-        self, info: Info, first: First = 20, after: After = None
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
     ) -> Annotated[EventChangeConnection, strawberry.lazy("app.graphql.types.event_change")]:
-        request = parse_page_request(info.context.limits, first=first, after=after)
+        request = parse_page_request(
+            info.context.limits, first=first, after=after, last=last, before=before
+        )
         connection = await get_loaders(info).event_histories.load((UUID(self.id), request))
         if connection is None:
             raise KeyError(self.id)

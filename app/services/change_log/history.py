@@ -8,16 +8,18 @@ from datetime import datetime
 from uuid import UUID
 
 from app.domain.access.caller import Caller
-from app.domain.events.filters import EventFilter
+from app.domain.events.filters import ALL_CHANGES, MATCH_ALL, EventChangeFilter, EventFilter
 from app.services.change_log.feed_filters import matches_before_or_after
 from app.store.change_log import changes
-from app.store.change_log.changes import Entry, LogPosition
+from app.store.change_log.changes import Entry, EntryRange, LogPosition
 from app.store.engine.database import Database
 from app.store.reading import pages
 
-MAX_SCANNED_ENTRIES = 10_000
 BATCH_SIZE = 500
-MATCH_ALL = EventFilter()
+# Entries that the database examines for a batch if it filters them.
+WINDOW_SIZE = 10_000
+# For a page: 10,000 entries are examined in memory, or 200,000 by the database.
+MAX_BATCHES = 20
 
 
 @dataclass(frozen=True)
@@ -39,26 +41,39 @@ async def fetch_page(
     caller: Caller,
     request: pages.PageRequest,
     filter: EventFilter = MATCH_ALL,
-    event_id: UUID | None = None,
+    change_filter: EventChangeFilter = ALL_CHANGES,
 ) -> HistoryPage:
-    """Returns a page of entries, oldest first, of the matching events or of one event.
+    """Returns a page of entries, oldest first, that match both filters.
 
-    The filter is evaluated in memory, on up to MAX_SCANNED_ENTRIES entries. If fewer of them match
-    than were requested, the page is short but has a next one. Raises RequestError INVALID_CURSOR
-    or CURSOR_EXPIRED.
+    `filter` is evaluated in memory, `change_filter` by the database, in at most MAX_BATCHES
+    batches. If fewer of their entries match than were requested, the page is short but has a next
+    one. Raises RequestError INVALID_CURSOR or CURSOR_EXPIRED.
     """
     batch_size = request.size + 1 if filter == MATCH_ALL else BATCH_SIZE
+    # The entries of given events are read by an index, and all entries match no condition.
+    needs_window = change_filter.event_ids is None and change_filter != ALL_CHANGES
     matching: list[Entry] = []
     async with database.read(caller.organization_id) as session:
         snapshot = await changes.fetch_snapshot(session)
-        position = _start_position(caller, request, snapshot)
-        scanned, exhausted = 0, False
-        while len(matching) <= request.size and scanned < MAX_SCANNED_ENTRIES and not exhausted:
-            batch = await changes.list_event_entries(session, position, batch_size, event_id)
+        position = _start_range(caller, request, snapshot).after
+        batches, exhausted = 0, False
+        while len(matching) <= request.size and batches < MAX_BATCHES and not exhausted:
+            window_end = (
+                await changes.find_window_end(session, position, WINDOW_SIZE)
+                if needs_window
+                else None
+            )
+            batch = await changes.list_event_entries(
+                session, position, batch_size, change_filter, window_end
+            )
             matching += [entry for entry in batch if matches_before_or_after(filter, entry)]
-            scanned += len(batch)
-            exhausted = len(batch) < batch_size
-            position = batch[-1].position if batch else position
+            batches += 1
+            if len(batch) == batch_size:
+                position = batch[-1].position
+            elif window_end is not None:
+                position = window_end
+            else:
+                exhausted = True
     return _build_page(caller, request, snapshot, matching, None if exhausted else position)
 
 
@@ -68,8 +83,10 @@ async def fetch_pages(
     """Returns the same page of the history of each event."""
     async with database.read(caller.organization_id) as session:
         snapshot = await changes.fetch_snapshot(session)
-        after = _start_position(caller, request, snapshot)
-        entries = await changes.list_event_histories(session, after, request.size + 1, event_ids)
+        entry_range = _start_range(caller, request, snapshot)
+        entries = await changes.list_event_histories(
+            session, entry_range, request.size + 1, event_ids
+        )
     entries_by_event: dict[UUID, list[Entry]] = {event_id: [] for event_id in event_ids}
     for entry in entries:
         entries_by_event[entry.subject_id].append(entry)
@@ -79,14 +96,19 @@ async def fetch_pages(
     }
 
 
-def _start_position(
+def _start_range(
     caller: Caller, request: pages.PageRequest, snapshot: changes.LogSnapshot
-) -> LogPosition:
-    if request.after is None:
-        return changes.LOG_START
-    return snapshot.check_not_pruned(
-        changes.decode_log_cursor(caller.organization_id, request.after, snapshot).list_position
-    )
+) -> EntryRange:
+    def decode(cursor: str | None, argument: str) -> LogPosition | None:
+        if cursor is None:
+            return None
+        organization_id = caller.organization_id
+        return changes.decode_log_cursor(organization_id, cursor, snapshot, argument).list_position
+
+    after, before = decode(request.after, "after"), decode(request.before, "before")
+    if after is not None:
+        snapshot.check_not_pruned(after)
+    return EntryRange(after or changes.LOG_START, before, request.backwards)
 
 
 def _build_page(
@@ -96,7 +118,11 @@ def _build_page(
     matching: list[Entry],
     position: LogPosition | None,
 ) -> HistoryPage:
-    """Builds the page. `position`: where the scan of the change log stopped; None at its end."""
+    """Builds the page. `position`: where the scan of the change log stopped; None at its end.
+
+    `matching` is in the order of the change log, with one entry more than the page if there is one.
+    """
+    page = pages.build_page(matching[::-1] if request.backwards else matching, request)
     edges = [
         (
             changes.encode_log_cursor(
@@ -104,10 +130,10 @@ def _build_page(
             ),
             entry,
         )
-        for entry in matching[: request.size]
+        for entry in page.rows
     ]
     end = edges[-1][0] if edges else None
     if len(matching) <= request.size and position is not None:
         end = changes.encode_log_cursor(caller.organization_id, snapshot, position, complete=False)
-    has_next = len(matching) > request.size or position is not None
-    return HistoryPage(edges, has_next, request.after is not None, end, snapshot.begins_at)
+    has_next = page.has_next or position is not None
+    return HistoryPage(edges, has_next, page.has_previous, end, snapshot.begins_at)

@@ -18,6 +18,7 @@ from sqlalchemy import BigInteger, Select, and_, func, literal, select, true, tu
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from app.domain.events.filters import ALL_CHANGES, EventChangeFilter
 from app.domain.events.state import EventState
 from app.domain.shared.problems import ErrorCode, RequestError
 from app.store import tables
@@ -146,33 +147,82 @@ async def fetch_entries_after(
 
 
 async def list_event_entries(
-    session: AsyncSession, after: LogPosition, limit: int, event_id: UUID | None = None
+    session: AsyncSession,
+    after: LogPosition,
+    limit: int,
+    filter: EventChangeFilter = ALL_CHANGES,
+    until: LogPosition | None = None,
 ) -> list[Entry]:
-    """The next entries of events in order, including those beyond the horizon."""
-    statement = _entries_statement(after, limit).where(col(tables.Change.subject) == EVENT)
-    if event_id is not None:
-        statement = statement.where(col(tables.Change.subject_id) == event_id)
+    """The next entries of events that match, in order, including those beyond the horizon."""
+    statement = _entries_statement(after, limit).where(*_build_conditions(filter))
+    if until is not None:
+        statement = statement.where(_position_columns() <= position_literal(until))
     return await _fetch_entries(session, statement)
 
 
+def _build_conditions(filter: EventChangeFilter) -> list[Any]:
+    conditions: list[Any] = [col(tables.Change.subject) == EVENT]
+    if filter.kinds is not None:
+        conditions.append(col(tables.Change.kind).in_([kind.value for kind in filter.kinds]))
+    if filter.actors is not None:
+        conditions.append(col(tables.Change.actor).in_(filter.actors))
+    if filter.event_ids is not None:
+        conditions.append(col(tables.Change.subject_id).in_(filter.event_ids))
+    if filter.at is not None and filter.at.start is not None:
+        conditions.append(col(tables.Change.at) >= filter.at.start)
+    if filter.at is not None and filter.at.end is not None:
+        conditions.append(col(tables.Change.at) < filter.at.end)
+    return conditions
+
+
+async def find_window_end(
+    session: AsyncSession, after: LogPosition, size: int
+) -> LogPosition | None:
+    """Position of the entry `size` entries after a position. None if there are fewer."""
+    position = (col(tables.Change.tx), col(tables.Change.seq))
+    statement = select(*position).where(_position_columns() > position_literal(after))
+    statement = statement.order_by(*position).offset(size - 1).limit(1)
+    row: Any = (await session.execute(statement)).one_or_none()
+    return None if row is None else LogPosition(*row)
+
+
+@dataclass(frozen=True)
+class EntryRange:
+    """Entries between two positions, both exclusive: the first ones or, if `backwards`, the last.
+
+    `before`: None for the end of the change log.
+    """
+
+    after: LogPosition = LOG_START
+    before: LogPosition | None = None
+    backwards: bool = False
+
+
 async def list_event_histories(
-    session: AsyncSession, after: LogPosition, limit: int, event_ids: Sequence[UUID]
+    session: AsyncSession, entry_range: EntryRange, limit: int, event_ids: Sequence[UUID]
 ) -> list[Entry]:
-    """The next `limit` entries of each of these events, in one statement."""
+    """The first or last `limit` entries of each of these events, in order, by one statement."""
     table = tables.Change
     position = (col(table.tx), col(table.seq))
+    order = [column.desc() for column in position] if entry_range.backwards else position
+    conditions = [
+        col(table.subject_id).in_(event_ids),
+        _position_columns() > position_literal(entry_range.after),
+    ]
+    if entry_range.before is not None:
+        conditions.append(_position_columns() < position_literal(entry_range.before))
     numbered = (
         select(
             col(table.seq),
             func.row_number()
-            .over(partition_by=col(table.subject_id), order_by=position)
+            .over(partition_by=col(table.subject_id), order_by=order)
             .label("number"),
         )
-        .where(col(table.subject_id).in_(event_ids), _position_columns() > position_literal(after))
+        .where(*conditions)
         .subquery()
     )
     sequences = select(numbered.c.seq).where(numbered.c.number <= limit)
-    statement = _entries_statement(after, limit * len(event_ids)).where(
+    statement = _entries_statement(entry_range.after, limit * len(event_ids)).where(
         col(table.seq).in_(sequences)
     )
     return await _fetch_entries(session, statement)
