@@ -77,7 +77,7 @@ class RequestLoaders:
     ) -> list[FieldValue]:
         definition = await self.version_definitions.load((event_type_id, version))
         return [
-            FieldValue.from_definition(event_type_id, field, values[field.name])
+            FieldValue.from_definition(event_type_id, version, field, values[field.name])
             for field in (definition.fields if definition else ())
             if field.name in values
         ]

@@ -26,6 +26,8 @@ def migrate_data(connection: Connection, revision: str) -> None:
         _set_exact_numbers(connection)
     if revision < "0011":
         _extract_words_of_event_types(connection)
+    if revision < "0016":
+        _find_first_versions_of_fields(connection)
 
 
 def _index_events(connection: Connection) -> None:
@@ -93,3 +95,21 @@ def _extract_words_of_event_types(connection: Connection) -> None:
         definition = EventTypeDefinition(row.name, row.type, row.description, row.category)
         update_words = update(event_type).where(col(event_type.id) == row.id)
         connection.execute(update_words.values(words=definition.search_words))
+
+
+def _find_first_versions_of_fields(connection: Connection) -> None:
+    """Sets the version that added each field: since then, every version has its name."""
+    version, field = tables.EventTypeVersion, tables.EventField
+    for event_type_id in connection.scalars(select(col(tables.EventType.id))).all():
+        rows = connection.execute(
+            select(col(version.number), col(version.form))
+            .where(col(version.event_type_id) == event_type_id)
+            .order_by(col(version.number))
+        )
+        first_versions: dict[str, int] = {}
+        for number, form in rows:
+            names = [each["name"] for each in form["fields"]]
+            first_versions = {name: first_versions.get(name, number) for name in names}
+        for name, number in first_versions.items():
+            of_field = (col(field.event_type_id) == event_type_id, col(field.name) == name)
+            connection.execute(update(field).where(*of_field).values(added_in_version=number))

@@ -4,7 +4,7 @@ events are validated by that version.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -22,6 +22,7 @@ from tests.conftest import POSTGRESQL, SQLITE, Serve, build_settings
 from tests.event_type_client import (
     ADD_FIELD,
     FIND,
+    REMOVE_FIELD,
     SCHEMA,
     UPDATE_EVENT,
     change_event_type,
@@ -32,6 +33,7 @@ from tests.event_type_client import (
 
 # The tables that an older version wrote, in the order in which they can be inserted.
 COPIED_TABLES = ("organization", "api_key", "event_type", "event_field", "event", "event_tag")
+VALUES = "query ($id: ID!) { event(id: $id) { fieldValues { name field { name } } } }"
 FIELDS = [
     field_input("volume", "NUMBER", label="Volume", minimum=0, default=1.5, required=True),
     field_input("cause", "SELECT", options=["weather", "failure"]),
@@ -59,26 +61,28 @@ async def old_url(database_url: str, postgresql: str, tmp_path: Path) -> AsyncIt
     await connection.close()
 
 
-async def copy_to_revision(revision: str, url: str, source_url: str) -> None:
+async def copy_to_revision(revision: str, url: str, source_url: str, *more_tables: str) -> None:
     """Copies the rows of the source database into a new database at this revision."""
+    copied_tables = (*COPIED_TABLES, *more_tables)
     source = dialect.create_migration_engine(dialect.parse_database_url(source_url))
     old = dialect.create_migration_engine(dialect.parse_database_url(url))
     async with old.begin() as connection:
-        metadata = await connection.run_sync(_reflect_tables, revision)
+        metadata = await connection.run_sync(_reflect_tables, revision, copied_tables)
         async with source.begin() as there:
-            for name in COPIED_TABLES:
+            for name in copied_tables:
                 table = metadata.tables[name]
-                rows = [dict(row) for row in (await there.execute(select(table))).mappings()]
+                columns = [column for column in table.columns if column.computed is None]
+                rows = [dict(row) for row in (await there.execute(select(*columns))).mappings()]
                 if rows:
                     await connection.execute(insert(table), rows)
     await old.dispose()
     await source.dispose()
 
 
-def _reflect_tables(connection: Connection, revision: str) -> MetaData:
+def _reflect_tables(connection: Connection, revision: str, names: Sequence[str]) -> MetaData:
     command.upgrade(alembic_config(connection), revision)
     metadata = MetaData()
-    metadata.reflect(connection, only=COPIED_TABLES)
+    metadata.reflect(connection, only=names)
     return metadata
 
 
@@ -155,3 +159,34 @@ async def test_a_type_of_an_older_version_is_returned_and_changed_only_as_reques
         )
 
     assert same == {"version": 1}
+
+
+async def test_a_field_of_an_older_version_is_known_by_the_version_that_added_it(
+    client: Client, database_url: str, old_url: str, serve: Serve
+) -> None:
+    event_type = await define_event_type(client, field_input("a"), field_input("kept"))
+    event = await client.log_event(type="gauge", fields={"a": "x", "kept": "k"})
+    await change_event_type(client, REMOVE_FIELD, id=event_type["fields"][0]["id"])
+    await change_event_type(client, ADD_FIELD, id=event_type["id"], field=field_input("a"))
+    await change_event_type(client, ADD_FIELD, id=event_type["id"], field=field_input("b"))
+    await copy_to_revision("0014", old_url, database_url, "event_type_version")
+
+    await prepare_database(build_settings(old_url))
+
+    async with serve(old_url) as later:
+        values = await later.execute_field(VALUES, id=event["id"])
+        refused = await later.execute_field(
+            "mutation ($input: UpdateEventInput!) "
+            "{ updateEvent(input: $input) { userErrors { message } } }",
+            input={"id": event["id"], "fields": {"b": "y"}},
+        )
+    assert values["fieldValues"] == [
+        {"name": "a", "field": None},
+        {"name": "kept", "field": {"name": "kept"}},
+    ]
+    assert refused["userErrors"] == [
+        {
+            "message": "Unknown field 'b': event type 'gauge' version 1 has no such field. Version "
+            "4 added it: to move the event to that version, set eventTypeVersion to 4."
+        }
+    ]

@@ -269,7 +269,7 @@ ATTRIBUTES = (
     Attribute("id", UUID, _UNUSED, _ONE_OF, "ids"),
     Attribute("type", str, _REPORTED | _RULES, validate=validate_type_name),
     Attribute("event_type_id", UUID, _UNUSED, _EQUALS),
-    Attribute("event_type_version", int),
+    Attribute("event_type_version", int, Use.UPDATABLE),
     Attribute("category", str, _EXPRESSION, _EQUALS),
     Attribute("entity", Entity, _CHANGED | _NULLABLE | Use.FINGERPRINT),
     Attribute("entity_type", str, _UNUSED, _EQUALS),

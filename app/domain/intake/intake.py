@@ -140,8 +140,12 @@ def validate_update(
     changes: Mapping[str, Any],
     event_type: EventTypeSnapshot | None,
     command: CommandContext,
+    newer_type: EventTypeSnapshot | None = None,
 ) -> ValidationResult:
-    """Validates an update. `changes` are new values by attribute; None clears an optional one."""
+    """Validates an update. `changes` are new values by attribute; None clears an optional one.
+
+    `event_type` is at the version of the event, `newer_type` at the one that the event is moved to.
+    """
     problems = [
         invalid_input(null_message(attribute.api_name), attribute.api_name)
         for attribute in attributes_with(Use.UPDATABLE)
@@ -149,13 +153,26 @@ def validate_update(
     ]
     problems += validate_attributes(changes, command.limits, command.now)
     result = _FieldsResult(event.fields)
-    if "fields" in changes:
-        merged = _merge_fields(event.fields, changes["fields"])
-        appearing = _find_appearing_fields(event.fields, changes["fields"], event_type)
-        result = _validate_fields(merged, event_type, command, appearing)
+    target_type = newer_type or event_type
+    if "fields" in changes or newer_type is not None:
+        changed_fields = changes.get("fields", {})
+        merged = _merge_fields(event.fields, changed_fields)
+        appearing = _find_appearing_fields(event.fields, changed_fields, event_type, target_type)
+        result = _validate_fields(merged, target_type, command, appearing)
+    if event_type is not None and newer_type is not None and isinstance(changed_fields, dict):
+        result.problems = [
+            replace(
+                problem, message=_removed_field_message(problem.path[1], event_type, newer_type)
+            )
+            if problem.code is UserErrorCode.FIELD_UNKNOWN and problem.path[1] not in changed_fields
+            else problem
+            for problem in result.problems
+        ]
     if problems:
         return Rejected((*problems, *result.problems))
     attributes = dict(changes) | {"fields": result.values}
+    if newer_type is not None:
+        attributes["category"] = newer_type.category
     if "severity" in changes:
         severity = _resolve_severity(changes["severity"], command)
         attributes |= {"severity": severity.severity, "severity_text": severity.text}
@@ -167,7 +184,7 @@ def validate_update(
     if result.values and has_opaque_data(event.payload):
         attributes["payload"] = None  # replaced by the fields
     revised = replace(event, **attributes, updated_at=command.now, version=event.version + 1)
-    _apply_guards(revised, event, event_type, command, result)
+    _apply_guards(revised, event, target_type, command, result)
     if result.problems:
         return Rejected(tuple(result.problems))
     return Accepted(revised, tuple(result.warnings))
@@ -314,14 +331,25 @@ def _apply_guards(
 
 
 def _find_appearing_fields(
-    stored: Mapping[str, Any], changes: Any, event_type: EventTypeSnapshot | None
+    stored: Mapping[str, Any],
+    changes: Any,
+    event_type: EventTypeSnapshot | None,
+    target_type: EventTypeSnapshot | None,
 ) -> frozenset[str]:
     """Returns the fields that an update may make visible. Only these get their default."""
-    if event_type is None or not isinstance(changes, dict):
+    if event_type is None or target_type is None or not isinstance(changes, dict):
         return frozenset()
     visible = resolve_fields(event_type.fields, event_type.rules, stored, ()).visible
     removed = {name for name, value in changes.items() if value is None}
-    return frozenset(field.name for field in event_type.fields) - removed.union(visible)
+    return frozenset(field.name for field in target_type.fields) - removed.union(visible)
+
+
+def _removed_field_message(name: str, old: EventTypeSnapshot, new: EventTypeSnapshot) -> str:
+    return (
+        f"Unknown field {quote_value(name)}: the event has a value for it from version "
+        f"{old.version} of event type {quote_value(old.type)}, but version {new.version} has no "
+        "such field. Set the field to null to remove its value."
+    )
 
 
 def _merge_fields(stored: Mapping[str, Any], changes: Any) -> Any:

@@ -529,6 +529,12 @@ class UpdateEventInput:
         description="Version that the event must have; otherwise the error is `CONFLICT`. Any "
         "version if omitted.",
     )
+    event_type_version: strawberry.Maybe[int | None] = strawberry.field(
+        description="Version of the event type that the event is moved to: newer than the version "
+        "of the event, and at most the latest version. The custom values are validated against "
+        "this version, and fields that it adds get their default. If omitted, the event keeps its "
+        "version. Must not be null; `INVALID_INPUT` for a free-form event."
+    )
     entity: strawberry.Maybe[EntityInput | None] = strawberry.field(
         description="New entity that the event is about. Null removes the entity."
     )

@@ -247,6 +247,7 @@ class EventField(Node):
         "it. Null if there is no default."
     )
     event_type_id: strawberry.Private[UUID]
+    added_in_version: strawberry.Private[int]
     preloaded_event_type: strawberry.Private[EventType | None] = None
 
     @strawberry.field(
@@ -268,6 +269,7 @@ class EventField(Node):
         return cls(
             id=format_id(row.id),
             event_type_id=row.event_type_id,
+            added_in_version=row.added_in_version,
             name=row.name,
             label=row.label,
             kind=row.kind,

@@ -32,17 +32,24 @@ class FieldValue:
         "on `kind`. Never null, because fields without a value are omitted."
     )
     event_type_id: strawberry.Private[UUID]
+    event_type_version: strawberry.Private[int]
 
     @strawberry.field(
-        description="Current definition of the field. Null if the event type no longer has a "
-        "field with this name. Requires EVENT_READ, EVENT_CREATE or EVENT_TYPE_MANAGE."
+        description="Current definition of the field. Null if the field was removed from the "
+        "event type, even if a later field has the same name. Requires EVENT_READ, EVENT_CREATE or "
+        "EVENT_TYPE_MANAGE."
     )
     async def field(self, info: Info) -> EventField | None:
         fields = await get_loaders(info).event_fields.load(self.event_type_id) or []
-        return next((field for field in fields if field.name == self.name), None)
+        for field in fields:
+            if field.name == self.name and field.added_in_version <= self.event_type_version:
+                return field
+        return None
 
     @classmethod
-    def from_definition(cls, event_type_id: UUID, field: FieldDefinition, value: Any) -> FieldValue:
+    def from_definition(
+        cls, event_type_id: UUID, version: int, field: FieldDefinition, value: Any
+    ) -> FieldValue:
         return cls(
             name=field.name,
             label=field.label or field.name,
@@ -50,4 +57,5 @@ class FieldValue:
             unit=field.unit,
             value=JSON(value),
             event_type_id=event_type_id,
+            event_type_version=version,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
@@ -13,7 +13,6 @@ from sqlmodel import col
 
 from app.domain.access.caller import Caller
 from app.domain.event_types.definitions import VersionDefinition
-from app.domain.event_types.fields import FieldDefinition
 from app.domain.event_types.lifecycle import EventTypeState
 from app.domain.events.words import extract_prefixes
 from app.domain.intake.intake import EventTypeSnapshot
@@ -126,19 +125,33 @@ async def load_snapshots(
     return [build_snapshot(row, row.version, definitions[row.id, row.version]) for row in rows]
 
 
-async def load_snapshot_at(
-    session: AsyncSession, event_type_id: UUID, version: int
-) -> tuple[EventTypeSnapshot, tuple[FieldDefinition, ...]]:
-    """Returns the type at the version that validated the event, and its current fields.
+async def load_snapshots_at(
+    session: AsyncSession, event_type_id: UUID, versions: Collection[int]
+) -> dict[int, EventTypeSnapshot]:
+    """Returns the type at those of these versions that exist, and at its latest version.
 
-    Locks the type against changes until the transaction ends.
+    The latest version is the last item. Locks the type against changes until the transaction ends.
     """
     row = await session.get_one(
         tables.EventType, event_type_id, with_for_update={"read": True, "key_share": True}
     )
-    checked, current = (event_type_id, version), (event_type_id, row.version)
-    definitions = await load_version_definitions(session, [checked, current])
-    return build_snapshot(row, version, definitions[checked]), definitions[current].fields
+    numbers = sorted({row.version, *(number for number in versions if 0 < number < row.version)})
+    keys = [(event_type_id, number) for number in numbers]
+    definitions = await load_version_definitions(session, keys)
+    return {
+        number: build_snapshot(row, number, definitions[key])
+        for number, key in zip(numbers, keys, strict=True)
+    }
+
+
+async def find_later_fields(session: AsyncSession, event_type: EventTypeSnapshot) -> dict[str, int]:
+    """Returns the fields that later versions added, each with its first version."""
+    table = tables.EventField
+    statement = select(col(table.name), col(table.added_in_version)).where(
+        col(table.event_type_id) == event_type.id,
+        col(table.added_in_version) > event_type.version,
+    )
+    return {row.name: row.added_in_version for row in await session.execute(statement)}
 
 
 def build_snapshot(

@@ -299,7 +299,7 @@ async def _write_parts(session: AsyncSession, row: tables.EventType, draft: Even
     field_rows = {row.id: row for row in fields}
     for position, (field_id, field) in enumerate(draft.fields.items()):
         field_row = field_rows.pop(field_id, None) or tables.EventField(
-            id=field_id, **shared_values
+            id=field_id, added_in_version=row.version, **shared_values
         )
         field_row.update_from(field, position)
         session.add(field_row)

@@ -25,9 +25,9 @@ from app.domain.events.state import EventDraft, EventState
 from app.domain.intake.intake import CommandContext, EventTypeSnapshot, Rejected, validate_update
 from app.domain.rules.guards import Guard
 from app.domain.shared.messages import format_count
-from app.domain.shared.problems import Problem, UserErrorCode
+from app.domain.shared.problems import Problem, UserErrorCode, invalid_input
 from app.domain.shared.values import format_instant
-from app.services.definitions.event_types import load_snapshot_at
+from app.services.definitions.event_types import find_later_fields, load_snapshots_at
 from app.services.definitions.guards import build_guards, load_published_rules
 from app.services.events import bulk_changes, references
 from app.services.events.bulk_changes import BulkResult, EventSelection
@@ -105,7 +105,11 @@ async def update_event(
     changed_attributes: Mapping[str, Any],
     if_version: int | None = None,
 ) -> ReportResult:
-    """Changes attributes (see `validate_update`), validated by the event's own type version."""
+    """Changes attributes (see `validate_update`).
+
+    The fields are validated by the event's own type version, or by the newer one that the event is
+    moved to.
+    """
     async with database.write(command.actor.organization_id) as session:
         row = await lock_event(session, event_id)
         if row is None:
@@ -118,12 +122,21 @@ async def update_event(
             problem = Problem(UserErrorCode.CONFLICT, message, ("ifVersion",))
             return ReportResult(problems=(problem,))
         before = row.to_domain()
-        event_type, guards = await _load_event_type(session, row)
+        new_version = changed_attributes.get("event_type_version")
+        types, guards = await _load_event_types(session, row, new_version)
+        event_type, newer_type = types.get(row.event_type_version), None
+        if new_version is not None:
+            if version_problems := _validate_new_version(row, new_version, types):
+                return ReportResult(problems=version_problems)
+            newer_type = types[new_version]
         validation = validate_update(
-            before, changed_attributes, event_type, replace(command, guards=guards)
+            before, changed_attributes, event_type, replace(command, guards=guards), newer_type
         )
         if isinstance(validation, Rejected):
-            return ReportResult(problems=validation.problems)
+            problems = await _explain_unknown_fields(
+                session, newer_type or event_type, validation.problems
+            )
+            return ReportResult(problems=problems)
         await _write_update(session, command, row, before, validation.event)
         return ReportResult(row, warnings=validation.warnings)
 
@@ -245,18 +258,62 @@ def event_not_found(event_id: UUID) -> ReportResult:
     return ReportResult(problems=(problem,))
 
 
-async def _load_event_type(
-    session: AsyncSession, row: tables.Event
-) -> tuple[EventTypeSnapshot | None, tuple[Guard, ...]]:
-    """Returns the type at the event's version with current guards, and the guards of all types."""
+async def _load_event_types(
+    session: AsyncSession, row: tables.Event, new_version: int | None
+) -> tuple[dict[int | None, EventTypeSnapshot], tuple[Guard, ...]]:
+    """Returns the type at several versions with current guards, and the guards of all types.
+
+    The versions are that of the event, the new one if it exists, and the latest, which is the last.
+    """
     if row.event_type_id is None or row.event_type_version is None:
-        return None, build_guards(await load_published_rules(session, []), None, None)
+        return {}, build_guards(await load_published_rules(session, []), None, None)
     published = await load_published_rules(session, [row.event_type_id])
-    event_type, current_fields = await load_snapshot_at(
-        session, row.event_type_id, row.event_type_version
+    versions = [row.event_type_version, *([] if new_version is None else [new_version])]
+    types = await load_snapshots_at(session, row.event_type_id, versions)
+    guards = build_guards(published, row.event_type_id, types[max(types)].fields)
+    return {
+        number: replace(event_type, guards=guards) for number, event_type in types.items()
+    }, build_guards(published, None, None)
+
+
+def _validate_new_version(
+    row: tables.Event, new_version: int, types: Mapping[int | None, EventTypeSnapshot]
+) -> tuple[Problem, ...]:
+    """Validates the version of the event type that the event is moved to."""
+    current = row.event_type_version
+    if current is None:
+        reason = "The event is free-form: it has no event type. Omit eventTypeVersion."
+        return (invalid_input(reason, "eventTypeVersion"),)
+    *_, latest = types.values()
+    if current < new_version <= latest.version:
+        return ()
+    allowed = f"Use a version from {current + 1} to {latest.version}, or omit eventTypeVersion."
+    message = (
+        f"The event cannot be moved to version {new_version} of event type {latest.type!r}: it has "
+        f"version {current}, and the latest version is {latest.version}. "
+        f"{allowed if current < latest.version else 'Omit eventTypeVersion.'}"
     )
-    guards = build_guards(published, row.event_type_id, current_fields)
-    return replace(event_type, guards=guards), build_guards(published, None, None)
+    return (invalid_input(message, "eventTypeVersion"),)
+
+
+async def _explain_unknown_fields(
+    session: AsyncSession, event_type: EventTypeSnapshot | None, problems: tuple[Problem, ...]
+) -> tuple[Problem, ...]:
+    """Replaces the messages of unknown fields that a later version of the event type has."""
+    if event_type is None or UserErrorCode.FIELD_UNKNOWN not in {each.code for each in problems}:
+        return problems
+    later_fields = await find_later_fields(session, event_type)
+    return tuple(
+        replace(
+            problem,
+            message=f"Unknown field {name!r}: event type {event_type.type!r} version "
+            f"{event_type.version} has no such field. Version {later_fields[name]} added it: to "
+            f"move the event to that version, set eventTypeVersion to {later_fields[name]}.",
+        )
+        if problem.code is UserErrorCode.FIELD_UNKNOWN and (name := problem.path[1]) in later_fields
+        else problem
+        for problem in problems
+    )
 
 
 async def _write_update(

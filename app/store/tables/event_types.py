@@ -87,6 +87,7 @@ class EventField(OrganizationOwned, table=True):
     id: UUID = Field(primary_key=True)
     event_type_id: UUID = Field(foreign_key="event_type.id", ondelete="CASCADE")
     position: int
+    added_in_version: int = 1
     name: str
     label: str
     kind: FieldKind = Field(sa_type=enum_column(FieldKind))
