@@ -241,9 +241,9 @@ class EventMutations:
 
     @strawberry.mutation(
         description=with_example(
-            "Updates an event. New custom values are validated against the version of the event "
-            "type that the event was logged with, and the updated event is validated against the "
-            "published guard rules.\n\n"
+            "Updates an event. New custom values are validated against the event's version of its "
+            "event type; `eventTypeVersion` moves the event to a newer version. The updated event "
+            "is validated against the published guard rules.\n\n"
             "Requires EVENT_UPDATE. User errors: `NOT_FOUND`, `CONFLICT` if the version of the "
             "event is not `ifVersion`, `INVALID_INPUT`, `FIELD_REQUIRED`, `FIELD_INVALID`, "
             "`FIELD_UNKNOWN`, `GUARD_REJECTED`.",
