@@ -12,17 +12,18 @@ from strawberry.dataloader import DataLoader
 from app.domain.event_types.definitions import VersionDefinition
 from app.graphql.shared.context import Context
 from app.graphql.shared.field_sources import build_object
+from app.graphql.shared.pages import Connection
 from app.graphql.types.conditional_rule import ConditionalRule
 from app.graphql.types.correlation import CorrelationConnection
 from app.graphql.types.event import Event
 from app.graphql.types.event_change import EventChangeConnection
-from app.graphql.types.event_type import EventField, EventType
+from app.graphql.types.event_type import EventField, EventType, EventTypeVersion
 from app.graphql.types.field_value import FieldValue
 from app.graphql.types.guard_rule import GuardRuleVersion
 from app.graphql.types.loaders import RuleKey
 from app.services.change_log import history
 from app.services.definitions import event_types, guards, rules
-from app.services.definitions.event_types import Version
+from app.services.definitions.event_types import Version, VersionPageKey
 from app.services.events import correlation_queries
 from app.services.rules import duplication_rules
 from app.services.shared.readers import RowT, fetch_rows_by_id
@@ -65,6 +66,9 @@ class RequestLoaders:
         self.version_definitions: DataLoader[Version, VersionDefinition | None] = (
             self._create_loader(self._load_version_definitions)
         )
+        self.event_type_versions: DataLoader[
+            VersionPageKey, Connection[EventTypeVersion] | None
+        ] = self._create_loader(self._load_event_type_versions)
         self.event_histories: DataLoader[tuple[UUID, PageRequest], EventChangeConnection | None] = (
             self._create_loader(self._load_event_histories)
         )
@@ -187,6 +191,16 @@ class RequestLoaders:
         return await event_types.fetch_version_definitions(
             self._context.database, self._context.caller, versions
         )
+
+    async def _load_event_type_versions(
+        self, keys: list[VersionPageKey]
+    ) -> dict[VersionPageKey, Connection[EventTypeVersion]]:
+        caller = self._context.caller
+        rows_by_key = await event_types.fetch_version_pages(self._context.database, caller, keys)
+        return {
+            key: EventTypeVersion.build_connection(caller.organization_id, key, rows)
+            for key, rows in rows_by_key.items()
+        }
 
     async def _fetch_rows(self, table: type[RowT], ids: list[UUID]) -> dict[UUID, RowT]:
         return await fetch_rows_by_id(self._context.database, self._context.caller, table, ids)

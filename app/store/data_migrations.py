@@ -28,6 +28,8 @@ def migrate_data(connection: Connection, revision: str) -> None:
         _extract_words_of_event_types(connection)
     if revision < "0016":
         _find_first_versions_of_fields(connection)
+    if revision < "0016":
+        _add_settings_to_latest_versions(connection)
 
 
 def _index_events(connection: Connection) -> None:
@@ -113,3 +115,14 @@ def _find_first_versions_of_fields(connection: Connection) -> None:
         for name, number in first_versions.items():
             of_field = (col(field.event_type_id) == event_type_id, col(field.name) == name)
             connection.execute(update(field).where(*of_field).values(added_in_version=number))
+
+
+def _add_settings_to_latest_versions(connection: Connection) -> None:
+    """Stores the settings of each type, so that the next version can say what it changed."""
+    event_type, version = tables.EventType, tables.EventTypeVersion
+    for row in connection.execute(select(event_type)).all():
+        latest = (col(version.event_type_id) == row.id, col(version.number) == row.version)
+        form = connection.scalars(select(col(version.form)).where(*latest)).one()
+        definition = EventTypeDefinition(row.name, row.type, row.description, row.category)
+        form = form | {"settings": definition.settings}
+        connection.execute(update(version).where(*latest).values(form=form))

@@ -64,6 +64,21 @@ class EventTypeDefinition:
         return VersionDefinition(self.fields, self.rules, self.additional_fields)
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """The attributes that are not parts of the type, in JSON form, without None."""
+        settings = {
+            "type": self.type_name,
+            "name": self.name,
+            "description": self.description,
+            "category": self.category or DEFAULT_CATEGORY,
+        }
+        return {name: value for name, value in settings.items() if value is not None}
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the JSON form that a version stores."""
+        return self.version_definition.to_json() | {"settings": self.settings}
+
+    @property
     def search_words(self) -> str:
         """The searchable words, as one text with a space around each word."""
         texts = (self.type_name, self.name, self.category or DEFAULT_CATEGORY, self.description)

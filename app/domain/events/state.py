@@ -6,7 +6,6 @@ Validation turns a draft into a state, which the change log stores and filters r
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
@@ -22,6 +21,7 @@ from app.domain.shared.problems import Problem
 from app.domain.shared.values import (
     canonical_json,
     format_instant,
+    to_camel_case,
     validate_name,
     validate_text,
     validate_type_name,
@@ -240,7 +240,7 @@ class Attribute:
 
     @property
     def api_name(self) -> str:
-        return _to_camel_case(self.name)
+        return to_camel_case(self.name)
 
     @property
     def cloud_event_name(self) -> str:
@@ -373,10 +373,6 @@ _DIGEST_FORMATTERS = _FORMATTERS | {
 }
 
 
-def _to_camel_case(name: str) -> str:
-    return re.sub(r"_([a-z])", lambda match: match.group(1).upper(), name)
-
-
 _JSON_NAMES = tuple(
-    (attribute.name, _to_camel_case(attribute.name)) for attribute in fields(EventState)
+    (attribute.name, to_camel_case(attribute.name)) for attribute in fields(EventState)
 )

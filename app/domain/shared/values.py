@@ -33,6 +33,11 @@ _ID_PATTERN = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _MAX_PROBLEMS = 100
 
 
+def to_camel_case(name: str) -> str:
+    """Returns the API name of an attribute."""
+    return re.sub(r"_([a-z])", lambda match: match.group(1).upper(), name)
+
+
 def parse_id(text: str) -> UUID | None:
     """Parses a UUID in canonical form. None for any other text."""
     return UUID(text) if _ID_PATTERN.fullmatch(text) else None

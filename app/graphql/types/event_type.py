@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from app.domain.event_types.definitions import VersionDefinition
 from app.domain.event_types.fields import AdditionalFields, FieldKind
 from app.domain.event_types.json_schema import compile_schema
 from app.domain.event_types.lifecycle import EventTypeState, allowed_transitions
+from app.domain.event_types.version_changes import describe_changes, format_definition
 from app.domain.events import filters
 from app.domain.shared.problems import bad_user_input
 from app.graphql.shared.context import Info
@@ -25,10 +27,12 @@ from app.graphql.shared.field_sources import (
     declare_source,
 )
 from app.graphql.shared.nodes import Node, format_id
-from app.graphql.shared.pages import Connection
+from app.graphql.shared.pages import After, Connection, Edge, First, build_page_info
 from app.graphql.types.event import Event, create_events_field
 from app.graphql.types.loaders import get_loaders
+from app.services.definitions.event_types import VERSIONS_NEWEST_FIRST, VersionPageKey
 from app.store import tables
+from app.store.reading.pages import build_page, parse_page_request
 
 if TYPE_CHECKING:
     from app.graphql.types.conditional_rule import ConditionalRule
@@ -161,6 +165,19 @@ class EventType(Node):
         schema = compile_schema(definition.fields, definition.rules, definition.additional_fields)
         return JSON(schema)
 
+    @strawberry.field(
+        description="Versions of the event type, newest first. Empty for a deleted event type."
+    )
+    async def versions(
+        self, info: Info, first: First = 20, after: After = None
+    ) -> Connection[EventTypeVersion]:
+        request = parse_page_request(info.context.limits, first=first, after=after)
+        key = VersionPageKey(UUID(self.id), self.version, request)
+        connection = await get_loaders(info).event_type_versions.load(key)
+        if connection is None:
+            raise KeyError(self.id)
+        return connection
+
     async def _load_rules(self, info: Info, table: tables.RuleTable) -> list[Any]:
         if self.preloaded_rules is not None:
             return [build_object(row) for row in self.preloaded_rules[table]]
@@ -180,6 +197,68 @@ class EventType(Node):
             version=row.version,
             created_at=row.created_at,
             updated_at=row.updated_at,
+        )
+
+
+@strawberry.type(description="A version of an event type. It never changes.")
+class EventTypeVersion:
+    number: int = strawberry.field(
+        description="Version number, starting at 1. Each change of the event type increments it."
+    )
+    created_at: datetime = strawberry.field(
+        description="Time of the change that created the version."
+    )
+    created_by: str | None = strawberry.field(
+        description="Name of the API key or subject of the access token that created the version. "
+        "Null if the version was created before Tocsin stored this."
+    )
+    row: strawberry.Private[tables.EventTypeVersion]
+    previous_row: strawberry.Private[tables.EventTypeVersion | None]
+
+    @strawberry.field(
+        description="What changed since the version before, in words, such as `Added field 'crew' "
+        "(TEXT).`"
+    )
+    def summary(self) -> str:
+        before = None if self.previous_row is None else format_definition(self.previous_row.form)
+        return describe_changes(before, format_definition(self.row.form))
+
+    @strawberry.field(
+        description="Settings, fields and conditional rules of this version, in the form of "
+        "`CreateEventTypeInput`, without null attributes. Of versions that were created before "
+        "Tocsin stored the settings, only fields and conditional rules are known."
+    )
+    def definition(self) -> JSON:
+        return JSON(format_definition(self.row.form))
+
+    @classmethod
+    def build_connection(
+        cls, organization_id: UUID, key: VersionPageKey, rows: Sequence[tables.EventTypeVersion]
+    ) -> Connection[EventTypeVersion]:
+        """Builds a page from its rows and, if it exists, the row of the version before."""
+        page = build_page(rows, key.request)
+        edges = [
+            Edge(
+                cursor=VERSIONS_NEWEST_FIRST.encode_key_cursor(organization_id, (row.number,)),
+                node=cls(
+                    number=row.number,
+                    created_at=row.created_at,
+                    created_by=row.created_by,
+                    row=row,
+                    previous_row=previous_row,
+                ),
+            )
+            for row, previous_row in zip_longest(page.rows, rows[1:])
+        ]
+        cursors = [edge.cursor for edge in edges]
+
+        async def count() -> int:
+            return key.latest
+
+        return Connection(
+            edges=edges,
+            page_info=build_page_info(cursors, page.has_next, page.has_previous),
+            count=count,
         )
 
 

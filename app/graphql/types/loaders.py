@@ -13,16 +13,17 @@ from strawberry.dataloader import DataLoader
 
 from app.domain.event_types.definitions import VersionDefinition
 from app.graphql.shared.context import Info
-from app.services.definitions.event_types import Version
+from app.services.definitions.event_types import Version, VersionPageKey
 from app.store.reading.pages import PageRequest
 from app.store.tables import RuleTable
 
 if TYPE_CHECKING:
+    from app.graphql.shared.pages import Connection
     from app.graphql.types.conditional_rule import ConditionalRule
     from app.graphql.types.correlation import CorrelationConnection
     from app.graphql.types.event import Event
     from app.graphql.types.event_change import EventChangeConnection
-    from app.graphql.types.event_type import EventField, EventType
+    from app.graphql.types.event_type import EventField, EventType, EventTypeVersion
     from app.graphql.types.field_value import FieldValue
     from app.graphql.types.guard_rule import GuardRuleVersion
 
@@ -38,6 +39,7 @@ class Loaders(Protocol):
     event_fields: DataLoader[UUID, list[EventField] | None]
     conditional_rules: DataLoader[UUID, list[ConditionalRule] | None]
     version_definitions: DataLoader[Version, VersionDefinition | None]
+    event_type_versions: DataLoader[VersionPageKey, Connection[EventTypeVersion] | None]
     rules: DataLoader[RuleKey, Any]
     rules_by_event_type: DataLoader[RuleKey, list[Any] | None]
     guard_rule_version: DataLoader[Version, GuardRuleVersion | None]

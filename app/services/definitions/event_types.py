@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, or_, select, tuple_
+from sqlalchemy import ColumnElement, and_, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -85,6 +86,60 @@ async def fetch_version_definitions(
     """Returns the definitions of event type versions. Unknown versions are missing."""
     async with database.read(caller.organization_id) as session:
         return await load_version_definitions(session, versions)
+
+
+VERSIONS_NEWEST_FIRST = pages.Order(
+    "event-type-versions",
+    (col(tables.EventTypeVersion.number),),
+    descending=True,
+    key_to_json=list,
+    key_from_json=lambda parts: (operator.index(parts[0]),),
+)
+
+
+@dataclass(frozen=True)
+class VersionPageKey:
+    """A page of the versions of an event type, of which `latest` is the newest to be listed."""
+
+    event_type_id: UUID
+    latest: int
+    request: pages.PageRequest
+
+
+async def fetch_version_pages(
+    database: Database, caller: Caller, keys: Sequence[VersionPageKey]
+) -> dict[VersionPageKey, list[tables.EventTypeVersion]]:
+    """Returns the versions of each page, newest first, and the version before them if it exists.
+
+    Raises RequestError INVALID_CURSOR.
+    """
+    table = tables.EventTypeVersion
+    newest: dict[VersionPageKey, int] = {}
+    for key in keys:
+        bounds = pages.decode_page_bounds(
+            VERSIONS_NEWEST_FIRST, key.request, caller.organization_id
+        )
+        newest[key] = max(0, min([key.latest, *(bound.key[0] - 1 for bound in bounds)]))
+    # Numbers have no gaps.
+    conditions = [
+        and_(
+            col(table.event_type_id) == key.event_type_id,
+            col(table.number).between(number - key.request.size, number),
+        )
+        for key, number in newest.items()
+    ]
+    async with database.read(caller.organization_id) as session:
+        statement = select(table).where(or_(*conditions)).order_by(col(table.number).desc())
+        rows = list(await session.scalars(statement))
+    return {
+        key: [
+            row
+            for row in rows
+            if row.event_type_id == key.event_type_id
+            and number - key.request.size <= row.number <= number
+        ]
+        for key, number in newest.items()
+    }
 
 
 async def load_version_definitions(

@@ -329,8 +329,9 @@ async def _write_version(
         "organization_id": row.organization_id,
         "event_type_id": row.id,
         "number": row.version,
-        "form": definition.version_definition.to_json(),
+        "form": definition.to_json(),
         "created_at": command.now,
+        "created_by": command.actor.name,
     }
     await session.execute(insert(tables.EventTypeVersion), [version])
     await changes.append_entries(session, [_log_entry(command, row, kind)])

@@ -41,7 +41,10 @@ class EventType(OrganizationOwned, table=True):
 
 
 class EventTypeVersion(OrganizationOwned, table=True):
-    """The form of an event type at one version. Immutable."""
+    """The form of an event type at one version. Immutable.
+
+    `created_by` is None if the version was created before authors were stored.
+    """
 
     __tablename__ = "event_type_version"
 
@@ -49,6 +52,7 @@ class EventTypeVersion(OrganizationOwned, table=True):
     number: int = Field(primary_key=True)
     form: dict[str, Any] = Field(sa_type=JSONValue)
     created_at: datetime = Field(sa_type=UTCDateTime)
+    created_by: str | None = None
 
 
 class ConditionalRule(OrganizationOwned, table=True):

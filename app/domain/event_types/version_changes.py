@@ -1,0 +1,130 @@
+"""Versions of event types as clients see them: their definition, and what changed, in words.
+
+Both are made from the stored form of a version. The form of a version that was created before
+settings were stored has no `settings`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from app.domain.event_types.definitions import VersionDefinition
+from app.domain.shared.messages import format_count, quote_value
+from app.domain.shared.values import to_camel_case
+
+_MAX_LISTED_VALUES = 10
+
+
+def format_definition(form: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a stored version in the form of CreateEventTypeInput, without nulls."""
+    stored = VersionDefinition.from_json(form).to_json()
+    return {
+        **_rename_keys(form.get("settings", {})),
+        "fields": [_rename_keys(field) for field in stored["fields"]],
+        "conditionalRules": stored["rules"],
+    }
+
+
+def describe_changes(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> str:
+    """Describes what changed from one definition to the next, in one sentence for each change.
+
+    Both are results of `format_definition`. `before` is None if `after` is the first version.
+    """
+    if before is None:
+        counts = (
+            format_count(len(after["fields"]), "field"),
+            format_count(len(after["conditionalRules"]), "conditional rule"),
+        )
+        return f"Created with {counts[0]} and {counts[1]}."
+    changes = [
+        *_describe_settings(before, after),
+        *_describe_fields(before["fields"], after["fields"]),
+        *_describe_rules(before["conditionalRules"], after["conditionalRules"]),
+    ]
+    # Changes of settings that were not stored with the older version.
+    return " ".join(changes) or "Changed the type, name, description or category."
+
+
+def _rename_keys(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    return {to_camel_case(name): value for name, value in attributes.items()}
+
+
+def _describe_settings(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    parts = {"fields", "conditionalRules"}
+    if before.keys() <= parts:
+        return
+    for change in _describe_attributes(_without(before, parts), _without(after, parts)):
+        yield f"Changed {change}."
+
+
+def _describe_fields(
+    before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]
+) -> Iterator[str]:
+    old, new = ({field["name"]: field for field in fields} for fields in (before, after))
+    for name, field in new.items():
+        if name not in old:
+            yield f"Added field {quote_value(name)} ({field['kind']})."
+    for name in old:
+        if name not in new:
+            yield f"Removed field {quote_value(name)}."
+    kept = [name for name in old if name in new]
+    for name in kept:
+        if changes := list(_describe_attributes(old[name], new[name])):
+            yield f"Changed field {quote_value(name)}: {'; '.join(changes)}."
+    if kept != [name for name in new if name in old]:
+        yield "Reordered the fields."
+
+
+def _describe_rules(
+    before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]
+) -> Iterator[str]:
+    """Describes the one rule that an edit added, changed or deleted. Rules have no unique name."""
+    start = 0
+    while start < min(len(before), len(after)) and before[start] == after[start]:
+        start += 1
+    if len(before) == len(after) and start < len(after):
+        changes = "; ".join(_describe_attributes(before[start], after[start]))
+        yield f"Changed conditional rule {quote_value(before[start]['name'])}: {changes}."
+    elif len(before) < len(after):
+        yield f"Added conditional rule {quote_value(after[start]['name'])}."
+    elif len(before) > len(after):
+        yield f"Deleted conditional rule {quote_value(before[start]['name'])}."
+
+
+def _describe_attributes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    for name in dict.fromkeys([*before, *after]):
+        old, new = before.get(name), after.get(name)
+        if old == new:
+            continue
+        if isinstance(old, list) and isinstance(new, list):
+            yield f"{name} {_describe_list(old, new)}"
+        elif isinstance(old, dict) or isinstance(new, dict):
+            yield name
+        else:
+            yield f"{name} from {_format_value(old)} to {_format_value(new)}"
+
+
+def _describe_list(before: list[Any], after: list[Any]) -> str:
+    added = [value for value in after if value not in before]
+    removed = [value for value in before if value not in after]
+    if not added and not removed:
+        return "in another order"
+    changes = (("added", added), ("removed", removed))
+    return ", ".join(f"{verb} {_format_list(values)}" for verb, values in changes if values)
+
+
+def _format_value(value: Any) -> str:
+    if value is None:
+        return "none"
+    return _format_list(value) if isinstance(value, list) else quote_value(value)
+
+
+def _format_list(values: Sequence[Any]) -> str:
+    listed = ", ".join(map(quote_value, values[:_MAX_LISTED_VALUES]))
+    more = len(values) - _MAX_LISTED_VALUES
+    return f"{listed} and {more:,} more" if more > 0 else listed or "an empty list"
+
+
+def _without(attributes: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
+    return {name: value for name, value in attributes.items() if name not in names}
