@@ -28,7 +28,7 @@ def migrate_data(connection: Connection, revision: str) -> None:
         _extract_words_of_event_types(connection)
     if revision < "0016":
         _find_first_versions_of_fields(connection)
-    if revision < "0016":
+    if revision < "0017":
         _add_settings_to_latest_versions(connection)
 
 

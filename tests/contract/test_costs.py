@@ -45,6 +45,7 @@ DERIVED_COSTS = {
     "EventType.duplicationRules": 2,
     "EventType.events": 20,
     "EventType.guardRules": 2,
+    "EventType.versions": 20,
     "GuardRule.eventType": 1,
     "Organization.containerEvents": 20,
     "Organization.events": 20,

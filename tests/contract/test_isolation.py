@@ -136,6 +136,11 @@ STRANGER_OPERATIONS: dict[str, list[tuple[str, str]]] = {
     "Query.eventTypes": [
         ('{ eventTypes(after: "$types") { nodes { id } } }', INVALID_CURSOR),
         ("{ eventTypes { totalCount nodes { id events { totalCount } } } }", ANSWERED),
+        ("{ eventTypes { nodes { versions { nodes { createdBy definition } } } } }", ANSWERED),
+        (
+            '{ eventTypes { nodes { versions(after: "$type_versions") { totalCount } } } }',
+            INVALID_CURSOR,
+        ),
     ],
     "Query.guardRule": [('{ guardRule(id: "$guard_rule") { id } }', NULL)],
     "Query.guardRules": [
@@ -410,6 +415,8 @@ DUPLICATION_RULE = """mutation ($type: ID!) { createDuplicationRule(input: {name
   { duplicationRule { id } } }"""
 KEY = """mutation { createApiKey(input: {name: "k", permissions: [EVENT_READ]}) {
   apiKey { id } } }"""
+TYPE_VERSIONS = """query ($id: ID!) {
+  eventType(by: {id: $id}) { versions { pageInfo { endCursor } } } }"""
 CURSORS = {
     "cursor": "{ events(first: 1) { pageInfo { endCursor } } }",
     "types": "{ eventTypes(first: 1) { pageInfo { endCursor } } }",
@@ -425,6 +432,7 @@ STATE_QUERIES = (
          correlations { nodes { relation event { id } } } } } }""",
     """{ eventTypes(first: 50) { totalCount nodes { id type name state version updatedAt
          fields { id name label } conditionalRules { id enabled } jsonSchema
+         versions(first: 2) { nodes { number createdBy summary } }
          guardRules { id name state versions { number } }
          duplicationRules { id name enabled matchCount resetAt } } } }""",
     "{ eventChanges(first: 100) { nodes { cursor kind eventId actor } } }",
@@ -457,7 +465,9 @@ async def populate_organization(client: Client) -> dict[str, str]:
         name: (await client.execute_field(query))["pageInfo"]["endCursor"]
         for name, query in CURSORS.items()
     }
+    versions = (await client.execute_field(TYPE_VERSIONS, id=event_type["id"]))["versions"]
     return cursors | {
+        "type_versions": versions["pageInfo"]["endCursor"],
         "event": event["id"],
         "event_type": event_type["id"],
         "field": event_type["fields"][0]["id"],

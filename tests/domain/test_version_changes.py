@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from app.domain.event_types.conditional_rules import ConditionalRule
-from app.domain.event_types.conditions import AllOf, ConditionalEffect
+from app.domain.event_types.conditions import AllOf, ConditionalEffect, ConditionalRule
 from app.domain.event_types.definitions import EventTypeDefinition
-from app.domain.event_types.fields import FieldDefinition, FieldKind
+from app.domain.event_types.fields import AdditionalFields, FieldDefinition, FieldKind
 from app.domain.event_types.version_changes import describe_changes, format_definition
 
 A = FieldDefinition("a", FieldKind.TEXT, min_length=1)
@@ -38,14 +37,19 @@ def changed(field: FieldDefinition, **attributes: Any) -> FieldDefinition:
         (define(), define(name="Meter"), "Changed name from 'Gauge' to 'Meter'. "),
         (define(description="d"), define(), "Changed description from 'd' to none."),
         (define(), define(category="tanks"), "Changed category from 'general' to 'tanks'. "),
+        (
+            define(),
+            define(additional_fields=AdditionalFields.KEEP),
+            "Changed additionalFields from 'REFUSE' to 'KEEP'.",
+        ),
         (define(), define(fields=(A, B, C)), "Added field 'c' (MULTI_SELECT)."),
         (define(), define(fields=(B,)), "Removed field 'a'."),
         (define(), define(fields=(B, A)), "Reordered the fields."),
         (
             define(),
             define(fields=(changed(A, required=True, min_length=None, label="First"), B)),
-            "Changed field 'a': required from false to true; minLength from 1 to none; label from "
-            "none to 'First'.",
+            "Changed field 'a': label from 'a' to 'First'; required from false to true; minLength "
+            "from 1 to none.",
         ),
         (
             define(),
@@ -110,15 +114,28 @@ def test_changed_settings_are_named_if_the_older_version_did_not_store_them() ->
     assert describe_changes(before, after) == "Changed the type, name, description or category."
 
 
+def test_only_what_the_older_version_stored_is_compared() -> None:
+    before = define().version_definition.to_json()
+    del before["additionalFields"]
+    after = define(name="Meter", additional_fields=AdditionalFields.DROP, fields=(A, B, C))
+
+    described = describe_changes(format_definition(before), format_definition(after.to_json()))
+
+    assert described == (
+        "Changed additionalFields from 'REFUSE' to 'DROP'. Added field 'c' (MULTI_SELECT)."
+    )
+
+
 def test_a_definition_has_the_names_of_the_api_and_no_nulls() -> None:
     assert format_definition(define(description="d").to_json()) == {
         "type": "general.gauge",
         "name": "Gauge",
         "description": "d",
         "category": "general",
+        "additionalFields": "REFUSE",
         "fields": [
-            {"name": "a", "kind": "TEXT", "required": False, "minLength": 1},
-            {"name": "b", "kind": "SELECT", "required": False, "options": ["x", "y"]},
+            {"name": "a", "label": "a", "kind": "TEXT", "required": False, "minLength": 1},
+            {"name": "b", "label": "b", "kind": "SELECT", "required": False, "options": ["x", "y"]},
         ],
         "conditionalRules": [
             {

@@ -29,7 +29,7 @@ from tests.graphql.test_api_keys import create_key
 _PAGE = """totalCount edges { cursor } nodes { number createdAt createdBy summary definition }
   pageInfo { hasNextPage hasPreviousPage startCursor endCursor }"""
 VERSIONS = f"""query ($id: ID!, $first: Int, $after: String) {{
-  eventType(by: {{id: $id}}) {{ updatedAt versions(first: $first, after: $after) {{ {_PAGE} }} }} }}"""
+  eventType(by: {{id: $id}}) {{ versions(first: $first, after: $after) {{ {_PAGE} }} }} }}"""
 ALL = """query ($first: Int) {
   eventTypes { nodes { type versions(first: $first) { totalCount nodes { number summary } } } } }"""
 
@@ -77,9 +77,8 @@ async def test_every_change_is_described(client: Client) -> None:
 
 async def test_a_version_names_its_author_and_time(own_client: Client) -> None:
     event_type = await define_event_type(own_client, field_input("a"))
-    author = own_client.as_key(
-        (await create_key(own_client, name="author", permissions=["EVENT_TYPE_MANAGE"]))["secret"]
-    )
+    _, secret = await create_key(own_client, name="author", permissions=["EVENT_TYPE_MANAGE"])
+    author = own_client.as_key(secret)
     changed = await change_event_type(
         author, ADD_FIELD, id=event_type["id"], field=field_input("b")
     )
@@ -124,9 +123,9 @@ async def test_a_definition_can_be_sent_to_create_event_type(client: Client) -> 
         for each in (event_type, copied)
     ]
     assert schemas[0] == schemas[1]
-    assert [
-        {**each, "id": None, "targets": None} for each in copied["conditionalRules"]
-    ] == [{**each, "id": None, "targets": None} for each in event_type["conditionalRules"]]
+    assert [{**each, "id": None, "targets": None} for each in copied["conditionalRules"]] == [
+        {**each, "id": None, "targets": None} for each in event_type["conditionalRules"]
+    ]
 
 
 @pytest.mark.parametrize("size", [1, 2, 5])

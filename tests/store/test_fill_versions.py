@@ -4,6 +4,7 @@ events are validated by that version.
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from alembic import command
-from sqlalchemy import Connection, MetaData, insert, select
+from sqlalchemy import Connection, MetaData, insert, select, update
 
 from app.database_setup import prepare_database
 from app.store.alembic_upgrade import alembic_config
@@ -24,6 +25,7 @@ from tests.event_type_client import (
     FIND,
     REMOVE_FIELD,
     SCHEMA,
+    UPDATE,
     UPDATE_EVENT,
     change_event_type,
     codes_and_paths,
@@ -34,6 +36,11 @@ from tests.event_type_client import (
 # The tables that an older version wrote, in the order in which they can be inserted.
 COPIED_TABLES = ("organization", "api_key", "event_type", "event_field", "event", "event_tag")
 VALUES = "query ($id: ID!) { event(id: $id) { fieldValues { name field { name } } } }"
+VERSIONS = """query ($id: ID!) {
+  eventType(by: {id: $id}) { versions { nodes { createdBy summary definition } } } }"""
+ALL_PARTS = [
+    *("additionalFields", "category", "conditionalRules", "description", "fields", "name", "type")
+]
 FIELDS = [
     field_input("volume", "NUMBER", label="Volume", minimum=0, default=1.5, required=True),
     field_input("cause", "SELECT", options=["weather", "failure"]),
@@ -190,3 +197,52 @@ async def test_a_field_of_an_older_version_is_known_by_the_version_that_added_it
             "4 added it: to move the event to that version, set eventTypeVersion to 4."
         }
     ]
+
+
+async def test_versions_without_author_and_settings_are_listed(
+    client: Client, database_url: str, old_url: str, serve: Serve
+) -> None:
+    event_type = await define_event_type(client, field_input("a"), description="d")
+    await change_event_type(client, UPDATE, input={"id": event_type["id"], "name": "Meter"})
+    await copy_to_revision("0016", old_url, database_url, "event_type_version")
+    engine = dialect.create_migration_engine(dialect.parse_database_url(old_url))
+    async with engine.begin() as connection:  # as the version before stored them
+        await connection.run_sync(_remove_settings)
+    await engine.dispose()
+
+    await prepare_database(build_settings(old_url))
+
+    async with serve(old_url) as later:
+        await change_event_type(later, UPDATE, input={"id": event_type["id"], "name": "Clock"})
+        listed = await later.execute_field(VERSIONS, id=event_type["id"])
+    assert [
+        (each["createdBy"], each["summary"], sorted(each["definition"]))
+        for each in listed["versions"]["nodes"]
+    ] == [
+        (
+            "administrator",
+            "Changed name from 'Meter' to 'Clock'.",
+            ALL_PARTS,
+        ),
+        (
+            None,
+            "Changed the type, name, description or category.",
+            ALL_PARTS,
+        ),
+        (
+            None,
+            "Created with 1 field and 0 conditional rules.",
+            ["additionalFields", "conditionalRules", "fields"],
+        ),
+    ]
+
+
+def _remove_settings(connection: Connection) -> None:
+    metadata = MetaData()
+    metadata.reflect(connection, only=["event_type_version"])
+    table = metadata.tables["event_type_version"]
+    for row in connection.execute(select(table)).all():
+        form = json.loads(row.form) if isinstance(row.form, str) else dict(row.form)
+        del form["settings"]
+        value = json.dumps(form) if isinstance(row.form, str) else form
+        connection.execute(update(table).where(table.c.number == row.number).values(form=value))

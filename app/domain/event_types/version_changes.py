@@ -19,10 +19,12 @@ _MAX_LISTED_VALUES = 10
 def format_definition(form: Mapping[str, Any]) -> dict[str, Any]:
     """Returns a stored version in the form of CreateEventTypeInput, without nulls."""
     stored = VersionDefinition.from_json(form).to_json()
+    fields, rules = stored.pop("fields"), stored.pop("rules")
     return {
-        **_rename_keys(form.get("settings", {})),
-        "fields": [_rename_keys(field) for field in stored["fields"]],
-        "conditionalRules": stored["rules"],
+        **form.get("settings", {}),
+        **stored,
+        "fields": [_format_field(field) for field in fields],
+        "conditionalRules": rules,
     }
 
 
@@ -46,15 +48,15 @@ def describe_changes(before: Mapping[str, Any] | None, after: Mapping[str, Any])
     return " ".join(changes) or "Changed the type, name, description or category."
 
 
-def _rename_keys(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    return {to_camel_case(name): value for name, value in attributes.items()}
+def _format_field(field: Mapping[str, Any]) -> dict[str, Any]:
+    with_label = {"name": field["name"], "label": field["name"], **field}
+    return {to_camel_case(name): value for name, value in with_label.items()}
 
 
 def _describe_settings(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
-    parts = {"fields", "conditionalRules"}
-    if before.keys() <= parts:
-        return
-    for change in _describe_attributes(_without(before, parts), _without(after, parts)):
+    names = {*before, *(after if "name" in before else ())} - {"fields", "conditionalRules"}
+    old, new = ({name: each[name] for name in each if name in names} for each in (before, after))
+    for change in _describe_attributes(old, new):
         yield f"Changed {change}."
 
 
@@ -124,7 +126,3 @@ def _format_list(values: Sequence[Any]) -> str:
     listed = ", ".join(map(quote_value, values[:_MAX_LISTED_VALUES]))
     more = len(values) - _MAX_LISTED_VALUES
     return f"{listed} and {more:,} more" if more > 0 else listed or "an empty list"
-
-
-def _without(attributes: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
-    return {name: value for name, value in attributes.items() if name not in names}
