@@ -14,7 +14,7 @@ TYPE = """
   additionalFields
   fields {
     id name label kind required position helpText unit options minimum maximum minLength maxLength
-    pattern default
+    pattern default sourceKey
   }
   conditionalRules { id name effect enabled condition targets { name } }
 """

@@ -82,6 +82,7 @@ def test_a_cloud_event_becomes_a_report() -> None:
         fields={"celsius": 91.5},
         tags=("StudyId:1", "ScenarioId:2"),
         extensions={"traceparent": "00-1", "retries": 3, "simulated": False},
+        is_cloud_event=True,
     )
 
 
@@ -396,7 +397,7 @@ def test_attributes_that_tocsin_adds_are_parsed_by_another_server() -> None:
 
     draft = parse_cloud_event(format_cloud_event(event, None), Limits())
 
-    assert draft == replace(make_draft(content=None), acknowledged=None)
+    assert draft == replace(make_draft(content=None), acknowledged=None, is_cloud_event=True)
 
 
 def test_a_cloud_event_contains_every_attribute_of_the_event() -> None:

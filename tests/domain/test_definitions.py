@@ -165,7 +165,7 @@ def test_a_default_that_events_cannot_store_is_rejected(kind: FieldKind, default
 
 def test_an_invalid_field_does_not_prevent_validation_of_other_patterns() -> None:
     fields = (
-        make_field(name="Volume", kind=FieldKind.TEXT, pattern="("),
+        make_field(name="_volume", kind=FieldKind.TEXT, pattern="("),
         make_field(name="cause", kind=FieldKind.TEXT, pattern="("),
         make_field(name="remarks", kind=FieldKind.TEXT, default=1),
     )

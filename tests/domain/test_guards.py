@@ -317,3 +317,32 @@ def test_rules_can_be_evaluated_on_any_update(values: Any) -> None:
     assert isinstance(
         validate_update(FREE_FORM, {"fields": values}, None, command), Accepted | Rejected
     )
+
+
+def test_a_guard_uses_fields_whose_names_have_upper_case() -> None:
+    # Also names of methods of protobuf messages, and names that differ only in notation.
+    names = (
+        "contentLength",
+        "content_length",
+        "contentlength",
+        "Clear",
+        "DESCRIPTOR",
+        "Extensions",
+    )
+    values = {name: float(number) for number, name in enumerate(names, 1)}
+    form = tuple(make_field(name=name) for name in names)
+    expression = " && ".join(
+        f"has(event.fields.{name}) && event.fields.{name} == {value}"
+        for name, value in values.items()
+    )
+
+    violations = find_violations(
+        [make_guard(expression, *form)],
+        make_event(fields=values),
+        None,
+        NOW,
+        Limits(),
+        version_fields=form,
+    )
+
+    assert violations == []

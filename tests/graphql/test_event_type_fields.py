@@ -33,6 +33,7 @@ async def test_a_field_is_added_at_the_end(client: Client) -> None:
     new_field = field_input(
         *("b", "NUMBER"), label="B", required=True, helpText="h", unit="mcf", minimum=0, maximum=9
     )
+    new_field["sourceKey"] = "api.b"
 
     after = await change_event_type(
         client, ADD_FIELD, id=event_type["id"], field=new_field | {"default": 3}
@@ -56,13 +57,17 @@ async def test_a_field_is_added_at_the_end(client: Client) -> None:
         "maxLength": None,
         "pattern": None,
         "default": 3,
+        "sourceKey": "api.b",
     }
     assert await client.execute_field(FIND, id=event_type["id"]) == after
 
 
 REFUSED: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
     (field_input("a", "NUMBER"), [("ALREADY_EXISTS", "field.name")]),
-    (field_input("B"), [("INVALID_INPUT", "field.name")]),
+    (field_input("_b"), [("INVALID_INPUT", "field.name")]),
+    (field_input("b", sourceKey=""), [("INVALID_INPUT", "field.sourceKey")]),
+    (field_input("b", sourceKey="a..b"), [("INVALID_INPUT", "field.sourceKey")]),
+    (field_input("b", sourceKey="a" * 256), [("INVALID_INPUT", "field.sourceKey")]),
     (field_input("while"), [("INVALID_INPUT", "field.name")]),
     (field_input("\ud800"), [("INVALID_INPUT", "field.name")]),
     (field_input("b", "NUMBER", default="x"), [("INVALID_INPUT", "field.default")]),

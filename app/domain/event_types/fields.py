@@ -42,7 +42,7 @@ TEXT_KINDS = frozenset({FieldKind.TEXT, FieldKind.LONG_TEXT, FieldKind.URL, Fiel
 NUMERIC_KINDS = frozenset({FieldKind.NUMBER, FieldKind.INTEGER})
 CHOICE_KINDS = frozenset({FieldKind.SELECT, FieldKind.MULTI_SELECT})
 
-_FIELD_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_FIELD_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_]{0,62}")
 # JSON numbers in browsers and bounds of fields are doubles, in which each integer up to this one
 # is distinct from its neighbors.
 MAX_SAFE_INTEGER = 2**53 - 1
@@ -75,7 +75,10 @@ _CEL_RESERVED = frozenset(
 
 @dataclass(frozen=True)
 class FieldDefinition:
-    """One field of an event type. `label` defaults to the name; bounds are inclusive."""
+    """One field of an event type. `label` defaults to the name; bounds are inclusive.
+
+    `source_key` is the path of the value in the data of CloudEvents, if not the name.
+    """
 
     name: str
     kind: FieldKind
@@ -90,6 +93,7 @@ class FieldDefinition:
     max_length: int | None = None
     pattern: str | None = None
     default: Any = None
+    source_key: str | None = None
 
     def __hash__(self) -> int:
         """Returns the hash, computed once, because caches are keyed by the fields of a type.
@@ -144,6 +148,7 @@ def _validate_field(field: FieldDefinition, limits: Limits) -> list[Problem]:
         *validate_name(field.unit, limits.name_characters, "unit"),
         *validate_text(field.help_text, limits.summary_characters, "helpText"),
         *validate_text(field.pattern, limits.summary_characters, "pattern"),
+        *_validate_source_key(field, limits),
         *_validate_options(field, limits),
         *_validate_applicable_attributes(field),
         *_validate_bounds(field),
@@ -153,7 +158,7 @@ def _validate_field(field: FieldDefinition, limits: Limits) -> list[Problem]:
 def validate_field_name(field: FieldDefinition) -> list[Problem]:
     """Validates the name, which is also the name of a field of a protobuf message."""
     if not _FIELD_NAME.fullmatch(field.name):
-        expected = "expected 1 to 63 characters from a-z, 0-9 and _, starting with a letter"
+        expected = "expected 1 to 63 characters from a-z, A-Z, 0-9 and _, starting with a letter"
         message = f"Invalid field name {quote_value(field.name)}: {expected}."
         return [invalid_input(message, "name")]
     if field.name in _CEL_RESERVED:
@@ -165,6 +170,16 @@ def validate_field_name(field: FieldDefinition) -> list[Problem]:
             )
         ]
     return []
+
+
+def _validate_source_key(field: FieldDefinition, limits: Limits) -> list[Problem]:
+    path = field.source_key
+    problems = validate_name(path, limits.name_characters, "sourceKey")
+    if path is not None and not problems and "" in path.split("."):
+        expected = "expected names of properties, separated by single dots"
+        message = f"Invalid sourceKey {quote_value(path)}: {expected}, such as api.contentLength."
+        problems = [invalid_input(message, "sourceKey")]
+    return problems
 
 
 def _validate_options(field: FieldDefinition, limits: Limits) -> list[Problem]:

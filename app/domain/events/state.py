@@ -69,6 +69,8 @@ class EventDraft:
     Omitted attributes are None. `fields` is any JSON value. `extensions` and `payload` are valid
     already, in the form of the same attributes of an event. `severity_level` is set if the format
     of the report defines the severity. `severity_text`, if set, is its text instead of `severity`.
+    With `is_cloud_event`, `fields` and `payload` are the data as it was sent, not yet interpreted
+    by the event type.
     """
 
     event_type_id: str | None = None
@@ -90,6 +92,7 @@ class EventDraft:
     payload: dict[str, Any] | None = None
     severity_level: Severity | None = None
     severity_text: str | None = None
+    is_cloud_event: bool = False
 
     def digest(self) -> str | None:
         """Returns the SHA-256 of the draft, which identifies a repeated report.
@@ -100,13 +103,13 @@ class EventDraft:
 
     @cached_property
     def _digest(self) -> str | None:
-        # Without the last two, which stored digests do not include: `severity` is enough.
+        # Without the last three, which stored digests do not include: `severity` is enough.
         values = {
             name: value
             if (formatter := _DIGEST_FORMATTERS.get(type(value))) is None
             else formatter(value)
             for name, value in vars(self).items()
-            if value is not None and name not in ("severity_level", "severity_text")
+            if value is not None and name not in _NOT_DIGESTED
         }
         try:
             return hashlib.sha256(canonical_json(values)).hexdigest()
@@ -366,6 +369,7 @@ _FORMATTERS: dict[type, Callable[[Any], Any]] = {
     Entity: lambda entity: {"type": entity.type, "id": entity.id},
     tuple: list,
 }
+_NOT_DIGESTED = frozenset({"severity_level", "severity_text", "is_cloud_event"})
 # Stored digests contain instants and entities in these forms.
 _DIGEST_FORMATTERS = _FORMATTERS | {
     datetime: lambda instant: instant.astimezone(UTC).isoformat(),

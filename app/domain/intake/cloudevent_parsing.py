@@ -49,6 +49,8 @@ _MEDIA_TYPE = re.compile(
 _WHOLE_NUMBER = re.compile("-?[0-9]{1,10}")
 _MIN_INTEGER, _MAX_INTEGER = -(2**31), 2**31 - 1
 _MAX_SHOWN_NAME_LENGTH = 100
+# Sent by Azure Event Grid for events without a schema, although it is not a URI.
+_NO_SCHEMA = "#"
 _MAX_PROBLEMS = 100
 
 
@@ -123,6 +125,7 @@ class _CloudEventParser:
             fields=payload.pop("data") if isinstance(payload.get("data"), dict) else None,
             payload=payload or None,
             extensions=extensions or None,
+            is_cloud_event=True,
         )
 
     def add_problem(self, message: str, *path: str) -> None:
@@ -252,6 +255,8 @@ class _CloudEventParser:
         ):
             payload["datacontenttype"] = content_type
         schema = self._parse_text("dataschema", self.limits.dataschema_characters)
+        if schema == _NO_SCHEMA:
+            schema = None
         if schema is not None and not is_uri(schema):
             self.add_problem(
                 f"Invalid dataschema {quote_value(schema)}: expected an absolute URI.", "dataschema"

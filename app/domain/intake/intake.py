@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +25,11 @@ from app.domain.event_types.visibility import ResolvedFields, resolve_fields
 from app.domain.events.attributes import validate_attributes
 from app.domain.events.severity import Severity, SeverityMap, lookup_severity
 from app.domain.events.state import EventDraft, EventState, Use, attributes_with
+from app.domain.intake.cloudevent_data import (
+    decode_json_data,
+    locate_in_data,
+    read_source_keys,
+)
 from app.domain.rules.guards import Guard, GuardEnforcement, find_violations
 from app.domain.shared.limits import Limits
 from app.domain.shared.messages import format_count, null_message, quote_value
@@ -66,6 +72,10 @@ class EventTypeSnapshot:
     sunset_at: datetime | None = None
     guards: tuple[Guard, ...] = ()
 
+    @cached_property
+    def has_source_keys(self) -> bool:
+        return any(field.source_key for field in self.fields)
+
 
 @dataclass(frozen=True)
 class Accepted:
@@ -99,6 +109,14 @@ def validate_report(
     draft: EventDraft, event_type: EventTypeSnapshot | None, command: CommandContext, event_id: UUID
 ) -> ValidationResult:
     """Validates a report. `event_type` is None if its type is not registered."""
+    source_paths: dict[str, tuple[str, ...]] = {}
+    if draft.is_cloud_event:
+        draft = decode_json_data(draft, command.limits)
+        if event_type is not None and event_type.has_source_keys and isinstance(draft.fields, dict):
+            fields, source_paths = read_source_keys(
+                draft.fields, event_type.fields, event_type.additional_fields
+            )
+            draft = replace(draft, fields=fields)
     if event_type is not None and has_opaque_data(draft.payload):
         type_name = quote_value(event_type.type)
         message = f"Event type {type_name} is registered, so data must be a JSON object."
@@ -130,6 +148,9 @@ def validate_report(
                 f"{quote_value(event_type.type)}. Omit one of them."
             )
             problems.append(invalid_input(message, "type"))
+    if source_paths:
+        problems = [locate_in_data(problem, source_paths) for problem in problems]
+        warnings = [locate_in_data(warning, source_paths) for warning in warnings]
     if problems:
         return Rejected(tuple(problems))
     return Accepted(event, tuple(warnings))

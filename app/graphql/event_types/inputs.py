@@ -30,8 +30,8 @@ from app.services.definitions import event_types
 class EventFieldInput:
     name: str = strawberry.field(
         description="Name of the field: its key in `Event.fields`. The name must match "
-        "`^[a-z][a-z0-9_]{0,62}$`, be unique in the event type, and not be a reserved word of "
-        "CEL, such as `in` or `true`. Cannot be changed later."
+        "`^[a-zA-Z][a-zA-Z0-9_]{0,62}$`, be unique in the event type, and not be a reserved word "
+        "of CEL, such as `in` or `true`. Cannot be changed later."
     )
     label: str | None = strawberry.field(
         default=None,
@@ -91,6 +91,14 @@ class EventFieldInput:
         description="Default value, stored if the field is visible and an event has no value for "
         "it. Must be valid for the field. Null means no default.",
     )
+    source_key: str | None = strawberry.field(
+        default=None,
+        description="Path from which the value is taken in the `data` of incoming CloudEvents: "
+        "names of properties, separated by dots, such as `api.contentLength`; at most 255 "
+        "characters by default. A name may contain dots itself. If the data has no value at the "
+        "path, the property with the name of the field is used. Reports that are not CloudEvents "
+        "use only the name of the field. Null means no path.",
+    )
 
     def to_domain(self) -> FieldDefinition:
         return FieldDefinition(
@@ -107,6 +115,7 @@ class EventFieldInput:
             max_length=self.max_length,
             pattern=self.pattern,
             default=self.default,
+            source_key=self.source_key,
         )
 
 
@@ -249,6 +258,11 @@ class UpdateEventFieldInput:
     default: strawberry.Maybe[JSON | None] = strawberry.field(
         description="New default value, stored if the field is visible and an event has no value "
         "for it. Must be valid for the field. Null removes the default."
+    )
+    source_key: strawberry.Maybe[str | None] = strawberry.field(
+        description="New path from which the value is taken in the `data` of incoming "
+        "CloudEvents, at most 255 characters by default. See `EventFieldInput.sourceKey`. Null "
+        "removes the path."
     )
 
     def to_domain(self) -> dict[str, Any]:

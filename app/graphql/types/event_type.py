@@ -325,6 +325,10 @@ class EventField(Node):
         description="Default value, stored if the field is visible and an event has no value for "
         "it. Null if there is no default."
     )
+    source_key: str | None = strawberry.field(
+        description="Path from which the value is taken in the `data` of incoming CloudEvents, "
+        "such as `api.contentLength`. Null if the value has the name of the field there."
+    )
     event_type_id: strawberry.Private[UUID]
     added_in_version: strawberry.Private[int]
     preloaded_event_type: strawberry.Private[EventType | None] = None
@@ -363,4 +367,5 @@ class EventField(Node):
             max_length=row.max_length,
             pattern=row.pattern,
             default=None if row.default is None else JSON(row.default),
+            source_key=row.source_key,
         )

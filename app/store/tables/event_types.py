@@ -105,6 +105,7 @@ class EventField(OrganizationOwned, table=True):
     max_length: int | None = None
     pattern: str | None = None
     default: Any = Field(default=None, sa_type=JSONValue, nullable=True)
+    source_key: str | None = None
 
     def to_domain(self) -> FieldDefinition:
         return FieldDefinition(
@@ -121,6 +122,7 @@ class EventField(OrganizationOwned, table=True):
             max_length=self.max_length,
             pattern=self.pattern,
             default=self.default,
+            source_key=self.source_key,
         )
 
     def update_from(self, field: FieldDefinition, position: int) -> None:

@@ -1,0 +1,119 @@
+"""Interpretation of the data of a CloudEvent by its event type.
+
+It happens when the report is validated: the digest of a report is of the data as it was sent.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from app.domain.event_types.fields import AdditionalFields, FieldDefinition
+from app.domain.events.cloudevents import JSON_MEDIA_TYPE
+from app.domain.events.state import EventDraft
+from app.domain.shared.limits import Limits
+from app.domain.shared.problems import Problem
+from app.domain.shared.strict_json import STRICT_DECODER
+from app.domain.shared.values import validate_json
+
+# JSON in UTF-8. Other charsets are left as bytes.
+_JSON_TYPE = re.compile(
+    r"""[^;]*[/+]json\s*(;(?!\s*charset=).*|;\s*charset="?(utf-?8|us-ascii)"?\s*(;.*)?)?""", re.I
+)
+Keys = tuple[str, ...]
+
+
+def decode_json_data(draft: EventDraft, limits: Limits) -> EventDraft:
+    """Replaces base64 data that is declared as JSON with its value. Other bytes stay bytes."""
+    payload = dict(draft.payload or {})
+    content_type = payload.get("datacontenttype", "")
+    if "data_base64" not in payload or not _JSON_TYPE.fullmatch(content_type):
+        return draft
+    try:
+        text = base64.b64decode(payload.pop("data_base64")).decode("utf-8-sig")
+        value = STRICT_DECODER.decode(text)
+    except (ValueError, RecursionError):
+        return draft
+    if content_type == JSON_MEDIA_TYPE:
+        del payload["datacontenttype"]
+    if isinstance(value, dict):
+        return replace(draft, fields=value, payload=payload or None)
+    if validate_json(value, limits, max_bytes=limits.data_bytes):
+        return draft
+    return replace(draft, payload={"data": value} | payload)
+
+
+def read_source_keys(
+    data: Mapping[str, Any],
+    fields: Iterable[FieldDefinition],
+    additional_fields: AdditionalFields,
+) -> tuple[dict[str, Any], dict[str, Keys]]:
+    """Returns the data with the values of fields that have a source key under their names.
+
+    Unless additional values are kept, a value that is read is not additional, so it is removed
+    from its path. Also returns, by field, the path that has its value or should have it.
+    """
+    names = {field.name for field in fields}
+    source_keys = {field.name: field.source_key for field in fields if field.source_key}
+    found = {
+        name: keys
+        for name, source_key in source_keys.items()
+        if (keys := _find_keys(data, source_key)) is not None
+    }
+    values = {
+        name: value for name, keys in found.items() if (value := _get(data, keys)) is not None
+    }
+    rest = dict(data)
+    if additional_fields is not AdditionalFields.KEEP:
+        for keys in found.values():
+            if keys[0] not in names:
+                rest = _remove(rest, keys)
+    paths = {
+        name: found.get(name) or tuple(source_key.split("."))
+        for name, source_key in source_keys.items()
+        if name in found or name not in data
+    }
+    return rest | values, paths
+
+
+def locate_in_data(problem: Problem, paths: Mapping[str, Keys]) -> Problem:
+    """Replaces the name of a field in the path of a problem with the path in the data."""
+    match problem.path:
+        case ("fields", name, *rest) if name in paths:
+            return replace(problem, path=("fields", *paths[name], *rest))
+    return problem
+
+
+def _find_keys(value: Any, path: str) -> Keys | None:
+    """Returns the keys that lead to the value at a path: of the keys with dots, the longest."""
+    if not isinstance(value, dict):
+        return None
+    end = len(path)
+    while end > 0:
+        key, rest = path[:end], path[end + 1 :]
+        if key in value:
+            if not rest:
+                return (key,)
+            if (keys := _find_keys(value[key], rest)) is not None:
+                return (key, *keys)
+        end = path.rfind(".", 0, end)
+    return None
+
+
+def _get(value: Any, keys: Keys) -> Any:
+    for key in keys:
+        value = value[key]
+    return value
+
+
+def _remove(value: dict[str, Any], keys: Keys) -> dict[str, Any]:
+    """Returns a copy without the value at the keys, and without objects that become empty."""
+    key, *rest = keys
+    if key not in value:  # removed for another field
+        return value
+    remaining = _remove(value[key], tuple(rest)) if rest else None
+    others = {name: item for name, item in value.items() if name != key}
+    return others | {key: remaining} if remaining else others
