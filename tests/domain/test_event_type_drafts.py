@@ -70,7 +70,7 @@ def make_draft() -> EventTypeDraft:
 def apply_edit(draft: EventTypeDraft, edit: Edit, limits: Limits = LIMITS) -> list[Problem]:
     """Returns the problems of an edit, which changes the definition only if there are none."""
     work = EventTypeDraft(draft.definition, dict(draft.fields), dict(draft.rules))
-    problems = validate_edit(draft.to_definition(), work, edit(work), limits)
+    problems = validate_edit(draft, work, edit(work), limits)
     if not problems:
         draft.definition, draft.fields, draft.rules = work.definition, work.fields, work.rules
     return problems
@@ -283,6 +283,52 @@ def test_every_accepted_edit_leaves_a_definition_that_validates_values(
     assert validate_definition(definition, LIMITS) == []
     assert "FIELD_HIDDEN" not in {problem.code.value for problem in validation}
     assert {*settled.required} <= {*settled.visible} <= {field.name for field in definition.fields}
+
+
+def make_draft_with_missing_option() -> EventTypeDraft:
+    """A rule compares c with an option that an older version let an edit remove."""
+    draft = make_draft()
+    condition = FieldPredicate("c", PredicateOperator.IN, ("x", "gone"))
+    draft.rules[OTHER] = make_rule("b", "c", condition=condition)
+    return draft
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        update_field(C, {"options": ("x", "y", "z")}),
+        update_field(C, {"options": ("x",)}),
+        update_field(C, {"options": ("x", "y", "gone")}),
+        update_rule(OTHER, {"name": "renamed"}),
+        update_rule(OTHER, {"targets": ("b", "a")}),
+        delete_rule(RULE),  # the other rule becomes the first one
+        reorder_fields([C, B, A]),
+    ],
+)
+def test_an_old_comparison_with_a_missing_option_prevents_no_edit(edit: Edit) -> None:
+    assert apply_edit(make_draft_with_missing_option(), edit) == []
+
+
+@pytest.mark.parametrize(
+    ("edit", "problems"),
+    [
+        (update_field(C, {"options": ("y",)}), [("IN_USE", ("input", "options"))]),
+        (
+            update_rule(OTHER, {"condition": FieldPredicate("c", PredicateOperator.EQ, "lost")}),
+            [("INVALID_INPUT", ("input", "condition", "field", "value"))],
+        ),
+        (
+            add_rule(
+                D, make_rule("b", "c", condition=FieldPredicate("c", PredicateOperator.EQ, "z"))
+            ),
+            [("INVALID_INPUT", ("rule", "condition", "field", "value"))],
+        ),
+    ],
+)
+def test_a_new_comparison_with_a_missing_option_is_rejected_beside_an_old_one(
+    edit: Edit, problems: list[tuple[str, tuple[str, ...]]]
+) -> None:
+    assert codes_and_paths(apply_edit(make_draft_with_missing_option(), edit)) == problems
 
 
 OUT_OF_RANGE = [("INVALID_INPUT", ("input", "maximum"))]

@@ -312,13 +312,52 @@ def test_the_first_mistake_in_the_syntax_is_explained(text: str, column: int, me
         ),
         ("event.severity in ['ERROR', 'WARN'] || event.outcome == null", []),
         ("event.summary == 'CRITICAL' || event.severity == event.summary", []),
+        (
+            "event.fields.cause == 'wether'",
+            [
+                (
+                    20,
+                    "Unknown option 'wether' of field 'cause': expected one of 'equipment', "
+                    "'weather', 'other'.",
+                )
+            ],
+        ),
+        (
+            "'' != old.fields.cause || event.fields.cause in ['other', 'none']",
+            [(4, ""), (46, "none")],
+        ),
+        (
+            "event.fields.cause in {'none': 1} || event.fields.cause > 'a'",
+            [(20, "none"), (57, "a")],
+        ),
+        ("[event].all(e, e.fields.cause == 'none')", [(31, "none")]),
+        ("'w-3' in event.fields.wells", [(7, "w-3")]),
+        (
+            "event.fields.wells == ['w-1', 'w-3'] || event.fields.wells[0] == 'w-4'",
+            [(20, "w-3"), (63, "w-4")],
+        ),
+        ("event.fields.wells.exists(well, well in ['w-1', 'w-3'])", [(38, "w-3")]),
+        ("event.fields.wells.all(w, event.tags.all(w, w == 'w-3'))", []),
+        ("event.fields.cause in ['weather', 'other'] && 'w-1' in event.fields.wells", []),
+        ("event.fields.cause == event.summary || event.summary in ['none']", []),
         ("event.tags.exists(severity, severity == 'CRITICAL')", []),
     ],
 )
 def test_a_comparison_with_a_value_that_an_attribute_never_has_is_found(
     text: str, problems: list[tuple[int, str]]
 ) -> None:
-    assert unsaved_problems(text) == problems
+    unsaved = unsaved_problems(text)
+
+    assert [column for column, _ in unsaved] == [column for column, _ in problems]
+    for (_, actual), (_, expected) in zip(unsaved, problems, strict=True):
+        assert actual == expected or actual.startswith(f"Unknown option {expected!r} of field ")
+
+
+def test_no_value_of_a_field_is_unknown_if_the_type_has_other_fields() -> None:
+    text = "event.fields.cause == 'wether'"
+
+    assert unsaved_problems(text, (make_field(name="cause", kind=FieldKind.TEXT),)) == []
+    assert unsaved_problems(text, None) == []
 
 
 _NO_DURATION = (
@@ -358,8 +397,8 @@ _NEVER = "This part of the expression can never be evaluated: {}."
             [(21, _NEVER.format("Index error: index=1 size=1"))],
         ),
         (
-            "event.fields.cause in {'a': 1, 'a': 2}",
-            [(23, _NEVER.format("duplicate key in map"))],
+            "event.type in {'a': 1, 'a': 2}",
+            [(15, _NEVER.format("duplicate key in map"))],
         ),
         ("dyn(1)", [(4, _NEVER.format("its result is of type INT, not true or false"))]),
         # Wherever it is, and although the rest of the expression has a result without it.

@@ -19,7 +19,13 @@ from app.domain.intake.intake import (
     validate_report,
     validate_update,
 )
-from app.domain.rules.guards import Guard, GuardEnforcement, Violation, find_violations
+from app.domain.rules.guards import (
+    Guard,
+    GuardEnforcement,
+    GuardViolationReason,
+    Violation,
+    find_violations,
+)
 from app.domain.shared.limits import Limits
 from app.domain.shared.problems import UserErrorCode
 from tests.domain.examples import (
@@ -80,7 +86,6 @@ def flare_draft(**values: Any) -> EventDraft:
         ("event.fields.volume_mcf > 150", {}, False),
         ("event.fields.duration_hours <= 24", {"duration_hours": 24}, True),
         ("event.fields.duration_hours <= 24", {"duration_hours": 24.5}, False),
-        ("event.fields.duration_hours <= 24", {}, False),
         ("!has(event.fields.duration_hours) || event.fields.duration_hours <= 24", {}, True),
         ("event.fields.cause != 'weather' || event.severity == 'ERROR'", {"cause": "other"}, True),
         (
@@ -115,6 +120,127 @@ def test_a_violation_has_the_rule_and_its_version() -> None:
     )
 
     assert result == Rejected((make_violation(),))
+
+
+NO_VALUE = "Add it to the event, or let the rule test it with has() first."
+
+
+@pytest.mark.parametrize(
+    ("expression", "values", "error"),
+    [
+        (
+            "event.fields.duration_hours <= 24",
+            {},
+            f"event.fields.duration_hours is absent. {NO_VALUE}",
+        ),
+        (
+            "event.fields.duration_hours <= 24 && event.fields.cause > 'other'",
+            {},
+            "event.fields.duration_hours, event.fields.cause are absent. Add them to the event, or "
+            "let the rule test them with has() first.",
+        ),
+        (
+            "!has(event.fields.cause) && event.fields.duration_hours > event.fields.volume_mcf",
+            {},
+            f"event.fields.duration_hours is absent. {NO_VALUE}",
+        ),
+        (
+            "event.fields.cause == null && event.content.size() > 1",
+            {},
+            f"event.content is absent. {NO_VALUE}",
+        ),
+        (
+            "has(event.fields.cause) || event.fields.cause.startsWith('a')",
+            {},
+            f"event.fields.cause is absent. {NO_VALUE}",
+        ),
+        ("event.fields.wells[0] == 'w-1'", {}, f"event.fields.wells is absent. {NO_VALUE}"),
+        ("event.entity.type.size() > 1", {}, f"event.entity is absent. {NO_VALUE}"),
+        (
+            "!has(event.content) && !(event.tags[1] == 'a')",
+            {},
+            "Index error: index=1 size=0. Change the event or the rule.",
+        ),
+        (
+            "event.fields.volume_mcf > old.fields.volume_mcf",
+            {},
+            "old is null, because the event is new. Let the rule begin with old == null ||.",
+        ),
+        (
+            "10 / (int(event.fields.volume_mcf) - 150) > 1 || has(event.fields.cause)",
+            {},
+            "divide by zero. Change the event or the rule.",
+        ),
+    ],
+)
+def test_a_rule_that_cannot_be_evaluated_names_what_is_absent(
+    expression: str, values: dict[str, Any], error: str
+) -> None:
+    result = validate_report(
+        flare_draft(**values), event_type_with_guards(expression), make_command_context(), EVENT_ID
+    )
+
+    [violation] = rejected_problems(result)
+    assert isinstance(violation, Violation)
+    assert violation.reason is GuardViolationReason.NOT_EVALUABLE
+    assert violation.message == f"The guard rule 'volume' cannot be evaluated: {error}"
+
+
+@pytest.mark.parametrize(
+    ("expression", "values", "error"),
+    [
+        ("event.fields.volume > 1", {}, f"event.fields.volume is absent. {NO_VALUE}"),
+        ("event.fields.volume > 1", {"volume": None}, f"event.fields.volume is absent. {NO_VALUE}"),
+        ("event.fields['a b'] > 1", {}, f"event.fields['a b'] is absent. {NO_VALUE}"),
+        (
+            "event.fields.pump.name == 'P-3'",
+            {"pump": {}},
+            f"event.fields.pump.name is absent. {NO_VALUE}",
+        ),
+        ("event.fields.pump.name == 'P-3'", {}, f"event.fields.pump is absent. {NO_VALUE}"),
+        (
+            "event.fields.volume > 1",
+            {"volume": "much"},
+            "No matching overloads found : _>_(string, int64). Change the event or the rule.",
+        ),
+        (
+            "event.fields.volume",
+            {"volume": 1},
+            "The result is of type DOUBLE. It must be true or false. Change the event or the rule.",
+        ),
+    ],
+)
+def test_an_organization_wide_rule_that_cannot_be_evaluated_names_what_is_absent(
+    expression: str, values: dict[str, Any], error: str
+) -> None:
+    command = make_command_context(guards=(make_guard(expression),))
+
+    [violation] = rejected_problems(
+        validate_report(EventDraft(fields=values), None, command, EVENT_ID)
+    )
+
+    assert violation == make_violation(
+        message=f"The guard rule 'volume' cannot be evaluated: {error}",
+        reason=GuardViolationReason.NOT_EVALUABLE,
+    )
+
+
+def test_a_field_that_the_previous_event_lacks_is_named() -> None:
+    event = make_event(fields={"volume_mcf": 150})
+
+    [violation] = rejected_problems(
+        validate_update(
+            event,
+            {"fields": {"duration_hours": 3}},
+            event_type_with_guards("event.fields.duration_hours > old.fields.duration_hours"),
+            make_command_context(),
+        )
+    )
+
+    assert violation.message == (
+        "The guard rule 'volume' cannot be evaluated: old.fields.duration_hours is absent. Let the "
+        "rule test it with has() first."
+    )
 
 
 def test_a_violation_that_concerns_no_field_has_an_empty_path() -> None:
@@ -272,19 +398,24 @@ def test_a_rule_with_a_field_that_the_version_lacks_is_skipped(
 
 
 def test_an_organization_wide_rule_is_never_skipped() -> None:
-    command = make_command_context(guards=(make_guard("event.fields.approved"),))
+    command = make_command_context(guards=(make_guard("has(event.fields.approved)"),))
 
     result = validate_update(FREE_FORM, {"summary": "Over."}, None, command)
 
     assert result == Rejected((make_violation(),))
 
 
-def test_a_rule_that_no_longer_compiles_is_violated() -> None:
+def test_a_rule_that_no_longer_compiles_is_not_evaluable() -> None:
     guard = make_guard("event.fields.removed > 1", *FORM)
 
     [violation] = find_violations([guard], make_event(), None, NOW, Limits(), version_fields=FORM)
 
-    assert violation == make_violation(path=())
+    assert violation == make_violation(
+        path=(),
+        message="The guard rule 'volume' cannot be evaluated: Unknown field 'removed': the event "
+        "type has no such field. Change or retire the rule.",
+        reason=GuardViolationReason.NOT_EVALUABLE,
+    )
 
 
 def test_rules_use_the_time_of_the_command() -> None:

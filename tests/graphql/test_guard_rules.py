@@ -28,7 +28,7 @@ PUBLISH = f"""mutation ($id: ID!, $version: Int) {{
 RETIRE = f"""mutation ($id: ID!) {{
   retireGuardRule(id: $id) {{ guardRule {RULE} userErrors {ERRORS} }}
 }}"""
-ERROR_FIELDS = "{ code message path ... on GuardViolation { rule { name } version } }"
+ERROR_FIELDS = "{ code message path ... on GuardViolation { rule { name } version reason } }"
 LOG = f"""mutation ($input: LogEventInput!) {{
   logEvent(input: $input) {{
     event {{ id version }} warnings {ERROR_FIELDS} userErrors {ERROR_FIELDS} }}
@@ -41,6 +41,7 @@ DEFINE = """
 mutation {
   createEventType(input: {name: "Flaring Incident", category: "flaring", state: PUBLISHED, fields: [
     {name: "volume_mcf", kind: NUMBER}, {name: "duration_hours", kind: NUMBER}
+    {name: "cause", kind: SELECT, options: ["equipment", "weather", "other"]}
   ]}) { eventType { id fields { id name } } }
 }
 """
@@ -104,6 +105,7 @@ async def test_a_published_rule_rejects_events_that_violate_it(client: Client) -
                 "path": ["input", "fields"],
                 "rule": {"name": "volume"},
                 "version": 1,
+                "reason": "VIOLATED",
             }
         ],
     }
@@ -334,6 +336,155 @@ async def test_an_expression_is_evaluated_on_stored_events(client: Client) -> No
         "rejected": 2,
         "examples": [{"fields": {"volume_mcf": 250}}, {"fields": {"volume_mcf": 150}}],
         "userErrors": [],
+    }
+
+
+async def test_events_for_which_an_expression_cannot_be_evaluated_are_counted_apart(
+    client: Client,
+) -> None:
+    kind = await create_event_type(client)
+    for fields in ({"volume_mcf": 50}, {"duration_hours": 1}, {"volume_mcf": 150}, {}):
+        await log_event(client, **fields)
+
+    trial = await client.execute_field(
+        """query ($id: ID!) { tryGuardRule(expression: "event.fields.volume_mcf < 100",
+             eventTypeId: $id) { checked rejected notEvaluable examples { fields } } }""",
+        id=kind["id"],
+    )
+
+    assert trial == {
+        "checked": 4,
+        "rejected": 1,
+        "notEvaluable": 2,
+        "examples": [
+            {"fields": {}},
+            {"fields": {"volume_mcf": 150}},
+            {"fields": {"duration_hours": 1}},
+        ],
+    }
+
+
+@pytest.mark.parametrize("enforcement", ["REJECT", "WARN"])
+async def test_a_rule_that_cannot_be_evaluated_names_what_is_absent(
+    client: Client, enforcement: str
+) -> None:
+    kind = await create_event_type(client)
+    await create_published_rule(
+        client,
+        "event.fields.duration_hours <= 24",
+        eventTypeId=kind["id"],
+        name="duration",
+        message="A flare lasts at most 24 hours.",
+        enforcement=enforcement,
+    )
+
+    without = await log_event(client, volume_mcf=1)
+    too_long = await log_event(client, duration_hours=25)
+
+    errors = "userErrors" if enforcement == "REJECT" else "warnings"
+    common = {
+        "code": "GUARD_REJECTED",
+        "path": ["input", "fields"],
+        "rule": {"name": "duration"},
+        "version": 1,
+    }
+    assert without[errors] == [
+        common
+        | {
+            "reason": "NOT_EVALUABLE",
+            "message": "The guard rule 'duration' cannot be evaluated: event.fields.duration_hours "
+            "is absent. Add it to the event, or let the rule test it with has() first.",
+        }
+    ]
+    assert too_long[errors] == [
+        common | {"reason": "VIOLATED", "message": "A flare lasts at most 24 hours."}
+    ]
+    stored = 0 if enforcement == "REJECT" else 2
+    assert await client.execute_field("{ events { totalCount } }") == {"totalCount": stored}
+
+
+SET_OPTIONS = """mutation ($id: ID!, $options: [String!]!) {
+  updateEventField(input: {id: $id, options: $options}) { userErrors { code message path } }
+}"""
+
+
+async def test_an_option_that_a_guard_rule_compares_with_cannot_be_removed(client: Client) -> None:
+    kind = await create_event_type(client)
+    cause = kind["fields"][2]["id"]
+    published = await create_published_rule(
+        client, "event.fields.cause != 'weather'", eventTypeId=kind["id"], name="published"
+    )
+    await client.execute_field(
+        UPDATE, input={"id": published["id"], "expression": "event.fields.cause != 'other'"}
+    )
+    await create_draft_rule(
+        client, "event.fields.cause in ['other']", eventTypeId=kind["id"], name="draft"
+    )
+    retired = await create_published_rule(
+        client, "event.fields.cause == 'equipment'", eventTypeId=kind["id"], name="retired"
+    )
+    await client.execute_field(RETIRE, id=retired["id"])
+
+    refused = await client.execute_field(SET_OPTIONS, id=cause, options=["equipment"])
+    accepted = await client.execute_field(SET_OPTIONS, id=cause, options=["other", "weather", "x"])
+
+    assert sorted(error["message"] for error in refused["userErrors"]) == [
+        f"The change would make the guard rule {rule!r} invalid: it compares field 'cause' with "
+        f"{option!r}. Change or retire the rule first."
+        for rule, option in (("draft", "other"), ("published", "other"), ("published", "weather"))
+    ]
+    assert {error["code"] for error in refused["userErrors"]} == {"IN_USE"}
+    assert {tuple(error["path"]) for error in refused["userErrors"]} == {("input", "options")}
+    assert accepted["userErrors"] == []
+
+
+async def test_a_comparison_with_no_option_is_invalid_until_the_option_is_added(
+    client: Client,
+) -> None:
+    kind = await create_event_type(client)
+    expression = "event.fields.cause in ['weather', 'fire']"
+
+    refused = await create_draft_rule(client, expression, eventTypeId=kind["id"])
+    await client.execute_field(
+        SET_OPTIONS, id=kind["fields"][2]["id"], options=["equipment", "weather", "other", "fire"]
+    )
+    accepted = await create_draft_rule(client, expression, eventTypeId=kind["id"])
+
+    assert refused["userErrors"] == [
+        {
+            "code": "EXPRESSION_INVALID",
+            "message": "Unknown option 'fire' of field 'cause': expected one of 'equipment', "
+            "'weather', 'other'.",
+            "path": ["input", "expression"],
+            "line": 1,
+            "column": 20,
+        }
+    ]
+    assert accepted["userErrors"] == []
+
+
+async def test_a_comparison_that_an_older_version_saved_does_not_prevent_other_changes_of_options(
+    own_client: Client, database: Database
+) -> None:
+    kind = await create_event_type(own_client)
+    rule = await create_published_rule(
+        own_client, "event.fields.cause != 'weather'", eventTypeId=kind["id"]
+    )
+    older = "event.fields.cause != 'weather' && event.fields.cause != 'gone'"
+    async with database.write(ALL_ORGANIZATIONS) as session:
+        await session.execute(sql_update(tables.GuardRuleVersion).values(expression=older))
+
+    cause = kind["fields"][2]["id"]
+    added = await own_client.execute_field(SET_OPTIONS, id=cause, options=["weather", "x"])
+    removed = await own_client.execute_field(SET_OPTIONS, id=cause, options=["x"])
+
+    assert added["userErrors"] == []
+    assert [error["message"] for error in removed["userErrors"]] == [
+        "The change would make the guard rule 'volume' invalid: it compares field 'cause' with "
+        "'weather'. Change or retire the rule first."
+    ]
+    assert (await log_event(own_client, cause="weather"))["userErrors"][0]["rule"] == {
+        "name": rule["name"]
     }
 
 

@@ -24,7 +24,7 @@ from app.domain.event_types.fields import (
 )
 from app.domain.events.predicates import FieldPredicate, PredicateOperator
 from app.domain.shared.limits import Limits
-from app.domain.shared.messages import format_choices, format_subject, quote_value
+from app.domain.shared.messages import format_subject, quote_value, unknown_option_message
 from app.domain.shared.problems import Problem, invalid_input
 from app.domain.shared.values import validate_text
 
@@ -142,10 +142,7 @@ def _validate_value(
 ) -> list[Problem]:
     if field.kind in CHOICE_KINDS:
         is_option = isinstance(value, str) and value in (field.options or ())
-        expected = f": expected {format_choices(field.options)}" if field.options else ""
-        message = (
-            f"Unknown option {quote_value(value)} of field {quote_value(field.name)}{expected}."
-        )
+        message = unknown_option_message(value, field.name, field.options or ())
         return [] if is_option else [invalid_input(message, *path)]
     subject = format_subject(path)
     if field.kind in TEXT_KINDS:

@@ -6,6 +6,7 @@ validated. Paths of problems refer to the arguments of the mutation with the nam
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,11 +21,16 @@ from app.domain.event_types.definitions import (
 )
 from app.domain.event_types.fields import AdditionalFields, FieldDefinition
 from app.domain.shared.limits import Limits
-from app.domain.shared.messages import format_count, null_message, quote_names, quote_value
+from app.domain.shared.messages import (
+    format_count,
+    join_names,
+    null_message,
+    quote_names,
+    quote_value,
+)
 from app.domain.shared.problems import Problem, UserErrorCode, invalid_input
 
 ProblemPath = tuple[str, ...]
-_MAX_LISTED_NAMES = 10
 
 
 @dataclass
@@ -65,22 +71,28 @@ Edit = Callable[[EventTypeDraft], EditResult]
 
 
 def validate_edit(
-    before: EventTypeDefinition, draft: EventTypeDraft, result: EditResult, limits: Limits
+    before: EventTypeDraft, draft: EventTypeDraft, result: EditResult, limits: Limits
 ) -> list[Problem]:
     """Validates the definition that results from an edit. Paths are those of the edit's input.
 
     Problems that existed before the edit, for example under wider limits, do not prevent it, except
-    those of a value that it sets. The same problem is recognized by its message.
+    those of a value that it sets. A problem is recognized by its message or, because the message
+    may list options that the edit changes, by the value that is invalid.
     """
     if result.problems:
         return list(result.problems)
     after = draft.to_definition()
-    limits = _widen_limits(before, limits)
-    known_messages = {problem.message for problem in validate_definition(before, limits)}
+    limits = _widen_limits(before.to_definition(), limits)
+    old_problems = validate_definition(before.to_definition(), limits)
+    old_messages = {problem.message for problem in old_problems}
+    old_values = [_find_invalid_value(problem, before) for problem in old_problems]
     new_problems = [
         problem
         for problem in validate_definition(after, limits)
-        if problem.message not in known_messages or result.sets_value_at(problem.path)
+        if result.sets_value_at(problem.path)
+        or not (
+            problem.message in old_messages or _find_invalid_value(problem, draft) in old_values
+        )
     ]
     # A cycle is reported for every rule in it. The rule that the edit changed is enough.
     located_messages = {
@@ -91,6 +103,17 @@ def validate_edit(
         for problem in new_problems
         if problem.message not in located_messages or _map_path(problem.path, result) is not None
     ]
+
+
+def _find_invalid_value(problem: Problem, draft: EventTypeDraft) -> tuple[object, ...]:
+    """Returns the code of the problem, the field or rule by its ID, the attribute and its value."""
+    match problem.path:
+        case ("fields" | "conditionalRules" as kind, index, attribute, *path):
+            items = draft.fields if kind == "fields" else draft.rules
+            item_id, item = list(items.items())[int(index)]
+            name = re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", attribute)
+            return problem.code, item_id, attribute, *path, getattr(item, name, None)
+    return problem.code, problem.message
 
 
 def _widen_limits(before: EventTypeDefinition, limits: Limits) -> Limits:
@@ -211,7 +234,7 @@ def reorder_fields(field_ids: Sequence[UUID]) -> Edit:
             "repeated": [name for field_id, name in names.items() if counts[field_id] > 1],
         }
         descriptions = [
-            f"{error}: {_join_names(fields)}" for error, fields in errors.items() if fields
+            f"{error}: {join_names(fields)}" for error, fields in errors.items() if fields
         ]
         if descriptions:
             details = "; ".join(descriptions)
@@ -269,15 +292,6 @@ def delete_rule(rule_id: UUID) -> Edit:
         return EditResult()
 
     return edit
-
-
-def _join_names(names: Sequence[str]) -> str:
-    listed = ", ".join(names[:_MAX_LISTED_NAMES])
-    return (
-        listed
-        if len(names) <= _MAX_LISTED_NAMES
-        else f"{listed} and {len(names) - _MAX_LISTED_NAMES:,} more"
-    )
 
 
 def not_found(noun: str, missing: object, *path: str) -> Problem:

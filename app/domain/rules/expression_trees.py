@@ -128,6 +128,10 @@ class ExpressionTree:
             or kind.well_known in _SCALAR_WELL_KNOWN
         )
 
+    def is_list(self, node: Node) -> bool:
+        """Whether the node is known to be a list."""
+        return node.id in self.types and self.types[node.id].HasField("list")
+
     def may_be_boolean(self, node: Node) -> bool:
         """Whether the node may be a boolean. A dynamic value may be one."""
         kind = self.types[node.id]
@@ -190,6 +194,11 @@ def literal_string(node: Node) -> str | None:
     if node.WhichOneof("kind") == "const" and node.const.HasField("text"):
         return str(node.const.text)
     return None
+
+
+def is_null(node: Node) -> bool:
+    """Whether the node is the literal `null`."""
+    return node.WhichOneof("kind") == "const" and bool(node.const.HasField("null"))
 
 
 def integer_literals(node: Node) -> list[Node]:

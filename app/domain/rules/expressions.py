@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import Enum
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
@@ -19,7 +18,8 @@ from cel_expr_python import cel
 from google.protobuf.message import DecodeError
 
 from app.domain.event_types.patterns import is_portable_pattern
-from app.domain.events.state import EventState, Use, attributes_with
+from app.domain.events.state import EventState
+from app.domain.rules.expression_comparisons import ComparisonFinder
 from app.domain.rules.expression_constants import ConstantFinder, describe_constant_error
 from app.domain.rules.expression_costs import estimate_cost
 from app.domain.rules.expression_messages import (
@@ -36,6 +36,7 @@ from app.domain.rules.expression_problems import (
     expression_problem,
     parse_cel_errors,
 )
+from app.domain.rules.expression_references import References, find_references
 from app.domain.rules.expression_trees import (
     ExpressionTree,
     Node,
@@ -58,6 +59,8 @@ class Expression:
     `type_fields` is None for events of all types. `field_names` are the custom fields that the
     expression uses, `steps` is its maximum cost. `problems` prevent that a rule is saved, such as
     constants that can never be evaluated. A rule that was saved with them stays in effect.
+    `unknown_options` are fields with the strings that they are compared with, and that are none of
+    their options. `references` is what the expression reads from events.
     """
 
     text: str
@@ -65,6 +68,8 @@ class Expression:
     field_names: frozenset[str]
     steps: int
     problems: tuple[ExpressionProblem, ...]
+    unknown_options: frozenset[tuple[str, str]]
+    references: References
     environments: _Environments = field(repr=False, compare=False)
     program: Any = field(repr=False, compare=False)
 
@@ -108,6 +113,12 @@ class EvaluationContext:
             }
         return _run_program(expression.program, self._variables[environments])
 
+    def find_absent(self, expression: Expression, error: str) -> list[str]:
+        """Returns the absent values that an evaluation error is about, such as `event.content`."""
+        if _ABSENCE_ERROR.search(error) is None:
+            return []
+        return expression.references.find_absent(self._event, self._old)
+
 
 def evaluate_expression(
     expression: Expression, event: EventState, old: EventState | None, now: datetime
@@ -138,6 +149,12 @@ def _evaluate_program(program: Any, variables: dict[str, Any]) -> tuple[str, Any
 
 
 _MAX_ERROR_LENGTH = 300
+# CEL's errors about an operand that is null, a missing key or element, and an event that is null.
+# Logical operators report no types.
+_ABSENCE_ERROR = re.compile(
+    r"No matching overloads found : (?:[^(]*$|.*null_type)|of type NULL|Key not found|Index error|"
+    "to non-message type"
+)
 
 
 class _ExpressionError(Exception):
@@ -161,13 +178,28 @@ def _compile_cached(
         steps = estimate_cost(tree, type_fields, limits)
         _validate_result(tree, steps, limits)
         field_names = _find_field_names(tree)
-        errors = [*_find_constant_errors(tree, environments.runner), *_find_unknown_values(parsed)]
+        unknown_values = list(ComparisonFinder.create(tree, type_fields).find_unknown_values())
+        errors = [
+            *_find_constant_errors(tree, environments.runner),
+            *((each.node, each.message) for each in unknown_values),
+        ]
+        references = find_references(tree)
         _replace_instant_has_checks(tree, environments.messages)
         program = environments.runner.deserialize(tree.serialize())
         problems = _locate_problems(
             text, [(parsed.offsets.get(node.id, 0), message) for node, message in errors]
         )
-        return Expression(text, type_fields, field_names, steps, problems, environments, program)
+        return Expression(
+            text,
+            type_fields,
+            field_names,
+            steps,
+            problems,
+            frozenset(each.option for each in unknown_values if each.option is not None),
+            references,
+            environments,
+            program,
+        )
     except _ExpressionError as error:
         return _locate_problems(text, error.errors)
 
@@ -235,13 +267,6 @@ def _validate_tree(tree: ExpressionTree, limits: Limits) -> None:
         raise _ExpressionError(errors)
 
 
-_KNOWN_VALUES: dict[str, list[str]] = {
-    attribute.name: [member.value for member in attribute.type]
-    for attribute in attributes_with(Use.EXPRESSION)
-    if issubclass(attribute.type, Enum)
-}
-
-
 def _find_constant_errors(tree: ExpressionTree, runner: Any) -> Iterator[tuple[Node, str]]:
     def evaluate(node: Node) -> str | None:
         program = runner.deserialize(tree.serialize_node(node))
@@ -252,30 +277,6 @@ def _find_constant_errors(tree: ExpressionTree, runner: Any) -> Iterator[tuple[N
 
     for node, error in ConstantFinder(tree, evaluate).find_errors():
         yield node, describe_constant_error(node, error)
-
-
-def _find_unknown_values(tree: ExpressionTree) -> Iterator[tuple[Node, str]]:
-    """Finds the values that an attribute of the event is compared with, and never has."""
-    for node in tree.iterate_nodes():
-        if node.WhichOneof("kind") != "call" or node.call.function not in _EQUALITY_OPERATORS:
-            continue
-        operands = child_nodes(node)
-        for attribute, other in (operands, reversed(operands)):
-            name = attribute.select.field
-            if name not in _KNOWN_VALUES or attribute.select.operand.ident.name not in (
-                "event",
-                "old",
-            ):
-                continue
-            compared = other.list.elements if node.call.function == "@in" else [other]
-            for value in map(literal_string, compared):
-                if value is not None and value not in _KNOWN_VALUES[name]:
-                    *others, last = _KNOWN_VALUES[name]
-                    expected = f"{', '.join(others)} or {last}"
-                    yield node, f"Unknown {name} {quote_value(value)}: expected {expected}."
-
-
-_EQUALITY_OPERATORS = frozenset({"_==_", "_!=_", "@in"})
 
 
 def _validate_result(tree: ExpressionTree, steps: int, limits: Limits) -> None:

@@ -1,21 +1,23 @@
 """Guard rules, and which of them an event violates.
 
-An event violates a rule unless its expression is true. An expression that cannot be evaluated, or
-that no longer compiles, counts as violated.
+An event does not pass a rule if the expression of the rule is false, cannot be evaluated, or no
+longer compiles.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 from uuid import UUID
 
 from app.domain.events.state import EventState
 from app.domain.rules.expression_messages import TypeFields, have_same_type
+from app.domain.rules.expression_problems import strip_status_code
 from app.domain.rules.expressions import EvaluationContext, Expression, compile_expression
 from app.domain.shared.limits import Limits
+from app.domain.shared.messages import join_names, quote_value
 from app.domain.shared.problems import Problem, UserErrorCode
 
 
@@ -28,6 +30,13 @@ class GuardRuleState(Enum):
 class GuardEnforcement(Enum):
     REJECT = "REJECT"
     WARN = "WARN"
+
+
+class GuardViolationReason(Enum):
+    """Why an event does not pass a guard rule."""
+
+    VIOLATED = "VIOLATED"
+    NOT_EVALUABLE = "NOT_EVALUABLE"
 
 
 @dataclass(frozen=True)
@@ -53,6 +62,7 @@ class Violation(Problem):
     rule_id: UUID
     version: int
     enforcement: GuardEnforcement
+    reason: GuardViolationReason = GuardViolationReason.VIOLATED
 
 
 def find_violations(
@@ -71,31 +81,56 @@ def find_violations(
     that use other fields are skipped. So are rules that use `invalid_fields`, because the problems
     of those fields are reported already.
     """
-    result = []
+    violations = []
     context = EvaluationContext(event, old, now)
     for guard in guards:
         expression = compile_expression(guard.expression, guard.type_fields, limits)
-        if isinstance(expression, Expression):
-            if _lacks_fields(expression, version_fields) or not expression.field_names.isdisjoint(
-                invalid_fields
-            ):
-                continue
-            if context.evaluate(expression) is True:
-                continue
-        result.append(_to_violation(guard, expression))
-    return result
+        if not isinstance(expression, Expression):
+            error = f"{expression[0].message} Change or retire the rule."
+            violations.append(_create_failure(guard, error, ()))
+            continue
+        if _lacks_fields(expression, version_fields) or not expression.field_names.isdisjoint(
+            invalid_fields
+        ):
+            continue
+        path = ("fields",) if expression.field_names else ()
+        match context.evaluate(expression):
+            case False:
+                violations.append(_create_violation(guard, guard.message, path))
+            case str(error):
+                absent = context.find_absent(expression, error)
+                violations.append(_create_failure(guard, _describe_error(error, absent), path))
+    return violations
 
 
-def _to_violation(guard: Guard, expression: object) -> Violation:
-    names_fields = isinstance(expression, Expression) and expression.field_names
+def _create_violation(guard: Guard, message: str, path: tuple[str, ...]) -> Violation:
     return Violation(
         UserErrorCode.GUARD_REJECTED,
-        guard.message,
-        ("fields",) if names_fields else (),
+        message,
+        path,
         rule_id=guard.id,
         version=guard.version,
         enforcement=guard.enforcement,
     )
+
+
+def _create_failure(guard: Guard, error: str, path: tuple[str, ...]) -> Violation:
+    message = f"The guard rule {quote_value(guard.name)} cannot be evaluated: {error}"
+    violation = _create_violation(guard, message, path)
+    return replace(violation, reason=GuardViolationReason.NOT_EVALUABLE)
+
+
+def _describe_error(error: str, absent: Sequence[str]) -> str:
+    """Describes an evaluation error to the author of the event. `absent`: what the event lacks."""
+    if "old" in absent:
+        return "old is null, because the event is new. Let the rule begin with old == null ||."
+    if absent:
+        verb, pronoun = ("is", "it") if len(absent) == 1 else ("are", "them")
+        is_in_event = any(name.startswith("event") for name in absent)
+        remedy = f"Add {pronoun} to the event, or let" if is_in_event else "Let"
+        names = join_names(absent)
+        return f"{names} {verb} absent. {remedy} the rule test {pronoun} with has() first."
+    return f"{strip_status_code(error)}. Change the event or the rule."
 
 
 def _lacks_fields(expression: Expression, version_fields: TypeFields) -> bool:

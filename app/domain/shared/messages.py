@@ -28,11 +28,24 @@ def quote_names(names: list[str]) -> str:
     return ", ".join(map(quote_value, names))
 
 
+def join_names(names: Sequence[str]) -> str:
+    """Returns names for a message, at most 10: `a, b`."""
+    names_left = len(names) - _MAX_LISTED_CHOICES
+    listed = ", ".join(names[:_MAX_LISTED_CHOICES])
+    return f"{listed} and {names_left:,} more" if names_left > 0 else listed
+
+
 def format_choices(values: Sequence[Any]) -> str:
     """Returns the allowed values for a message, at most 10: `one of 'a', 'b'`."""
     names = ", ".join(map(quote_value, values[:_MAX_LISTED_CHOICES]))
     more = len(values) - _MAX_LISTED_CHOICES
     return f"one of {names} or {more:,} more" if more > 0 else f"one of {names}"
+
+
+def unknown_option_message(value: Any, field: str, options: Sequence[str]) -> str:
+    """Returns the message for a value that is none of the options of a field."""
+    expected = f": expected {format_choices(options)}" if options else ""
+    return f"Unknown option {quote_value(value)} of field {quote_value(field)}{expected}."
 
 
 def format_count(count: int, noun: str, plural: str | None = None) -> str:

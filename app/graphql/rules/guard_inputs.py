@@ -42,8 +42,8 @@ class CreateGuardRuleInput:
         "at most 4,096 characters by default. Its variables are `event`, `old` (the event before "
         "an update; null when an event is logged) and `now`. The names and types of fields are "
         "validated when the rule is saved. If the expression cannot be evaluated, for example "
-        "because a field in a comparison is absent, the event violates the rule: test optional "
-        "fields with `has()` first."
+        "because a field in a comparison is absent, the event does not pass the rule "
+        "(`NOT_EVALUABLE`): test optional fields with `has()` first."
     )
     message: str = strawberry.field(
         description="Message returned when an event violates the rule: one line, at most 1,000 "
@@ -51,8 +51,8 @@ class CreateGuardRuleInput:
     )
     enforcement: GuardEnforcement | None = strawberry.field(
         default=GuardEnforcement.REJECT,
-        description="Enforcement mode: whether an event that violates the rule is rejected. Null "
-        "means REJECT.",
+        description="Enforcement mode: whether an event that does not pass the rule is rejected. "
+        "Null means REJECT.",
     )
 
     def to_domain(self) -> dict[str, Any]:
@@ -92,7 +92,8 @@ class UpdateGuardRuleInput:
         "1,000 characters by default."
     )
     enforcement: strawberry.Maybe[GuardEnforcement | None] = strawberry.field(
-        description="New enforcement mode: whether an event that violates the rule is rejected."
+        description="New enforcement mode: whether an event that does not pass the rule is "
+        "rejected."
     )
 
     def to_domain(self) -> dict[str, Any]:

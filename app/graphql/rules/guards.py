@@ -36,11 +36,17 @@ class GuardRuleTrial:
         "its version of the event type lacks a field that the expression uses."
     )
     rejected: int = strawberry.field(
-        description="Number of checked events that violate the expression."
+        description="Number of checked events for which the expression is false. Events for which "
+        "it cannot be evaluated are counted in `notEvaluable` instead."
+    )
+    not_evaluable: int = strawberry.field(
+        description="Number of checked events for which the expression cannot be evaluated, for "
+        "example because a field is absent. A published rule would reject these events, too."
     )
     examples: list[Event] = strawberry.field(
-        description="Checked events that violate the expression, newest first, at most 100 by "
-        "default."
+        description="Checked events that the rule would reject, both those for which the "
+        "expression is false and those for which it cannot be evaluated. Newest first, at most "
+        "100 by default."
     )
     user_errors: list[UserError] = strawberry.field(
         description="Errors that prevented the evaluation. Empty on success. An invalid "
@@ -123,6 +129,7 @@ class GuardRuleQueries:
               tryGuardRule(expression: "event.summary.size() >= 10", last: 200) {
                 checked
                 rejected
+                notEvaluable
                 examples { id summary }
                 userErrors { message ... on ExpressionError { line column } }
               }
@@ -169,10 +176,11 @@ class GuardRuleQueries:
         trial = await guards.try_expression(
             context.database, context.command, expression, parsed_type_id, event_count
         )
-        examples = trial.rejected[: context.limits.page_size]
+        examples = trial.failed[: context.limits.page_size]
         return GuardRuleTrial(
             checked=trial.checked,
-            rejected=len(trial.rejected),
+            rejected=trial.rejected,
+            not_evaluable=trial.not_evaluable,
             examples=[Event.from_row(row) for row in examples],
             user_errors=to_user_errors(trial.problems),
         )

@@ -16,7 +16,7 @@ from app.domain.events.severity import Outcome, Severity
 from app.domain.events.state import EventChangeKind, ListTransition
 from app.domain.intake.containers import ContainerActivity
 from app.domain.rules.duplicates import DuplicateAction
-from app.domain.rules.guards import GuardEnforcement, GuardRuleState
+from app.domain.rules.guards import GuardEnforcement, GuardRuleState, GuardViolationReason
 from app.domain.shared.problems import UserErrorCode
 from app.services.events.event_counts import EventDimension
 from app.services.events.event_queries import EventOrderField
@@ -146,9 +146,18 @@ register_enum(
 )
 register_enum(
     GuardEnforcement,
-    "Enforcement mode of a guard rule: whether an event that violates the rule is rejected.",
+    "Enforcement mode of a guard rule: whether an event that does not pass the rule is rejected.",
     REJECT="The event is rejected with `GUARD_REJECTED`.",
     WARN="The event is accepted with the warning `GUARD_REJECTED`.",
+)
+register_enum(
+    GuardViolationReason,
+    "Why an event does not pass a guard rule.",
+    VIOLATED="The expression of the rule is false for the event. `message` is the message of the "
+    "rule. Change the event.",
+    NOT_EVALUABLE="The expression cannot be evaluated for the event, for example because a field "
+    "in a comparison is absent. `message` names what is absent, or the error. Change the event, or "
+    "let the expression test the field with `has()`.",
 )
 register_enum(
     Permission,
@@ -245,17 +254,18 @@ register_enum(
     FIELD_HIDDEN="A warning: a conditional rule hides the field, so its value was not stored. No "
     "action is needed.",
     FIELD_INVALID="The value is invalid for the field. Fix the value at `path`.",
-    GUARD_REJECTED="The event violates a guard rule; `message` is the message of the rule. If "
-    "this is a warning, the event was accepted because the enforcement mode of the rule is WARN. "
-    "Change the event.",
+    GUARD_REJECTED="The event violates a guard rule, or the rule cannot be evaluated for it: see "
+    "`GuardViolation.reason`. If this is a warning, the event was accepted because the enforcement "
+    "mode of the rule is WARN. Change the event.",
     DUPLICATE="The event is a duplicate under a duplication rule with the action REJECT. Use the "
     "original in `DuplicateError.existing`, and do not log the event again.",
     EVENT_TYPE_CLOSED="The event type does not accept events: it is DRAFT or ARCHIVED, or its "
     "`sunsetAt` has passed. If this is a warning, the event was accepted, but the event type is "
     "DEPRECATED. Use a different event type.",
     EXPRESSION_INVALID="The CEL expression has a syntax error, does not match the fields of "
-    "the event type, or has a constant that can never be evaluated. Fix the expression at the line "
-    "and column in the `ExpressionError`.",
+    "the event type, or has a constant that can never be evaluated or a comparison with a string "
+    "that is none of the values of the attribute or field. Fix the expression at the line and "
+    "column in the `ExpressionError`.",
     CYCLE="The change would make an event its own cause, or make the visibility of a field depend "
     "on itself. Remove a link or a condition from the cycle.",
     LIMIT_REACHED="A maximum number has been reached, for example the maximum number of rules or "

@@ -13,7 +13,7 @@ from app.domain.access.caller import Permission
 from app.domain.event_types.lifecycle import EventTypeState, TransitionProblem
 from app.domain.rules.duplicates import DuplicateProblem
 from app.domain.rules.expression_problems import ExpressionProblem
-from app.domain.rules.guards import Violation
+from app.domain.rules.guards import GuardViolationReason, Violation
 from app.domain.shared.problems import Problem, UserErrorCode, bad_user_input
 from app.graphql.shared import enums  # noqa: F401 (describes the enums before they are used)
 from app.graphql.shared.context import Info
@@ -65,15 +65,21 @@ class TransitionError(UserError):
 
 
 @strawberry.type(
-    description="Error or warning with the code `GUARD_REJECTED`: the event violates a guard "
-    "rule, or the rule could not be evaluated. With the enforcement mode REJECT, it is an error; "
+    description="Error or warning with the code `GUARD_REJECTED`: the event does not pass a guard "
+    "rule, for the `reason` given. With the enforcement mode REJECT, it is an error; "
     "with WARN, it is a warning."
 )
 class GuardViolation(UserError):  # noqa: N818 (a GraphQL type, not an exception)
-    version: int = strawberry.field(description="Number of the violated version of the guard rule.")
+    version: int = strawberry.field(
+        description="Number of the version of the guard rule that the event does not pass."
+    )
+    reason: GuardViolationReason = strawberry.field(
+        description="Why the event does not pass the rule. If the rule could not be evaluated, "
+        "`message` is not the message of the rule, but says why, and names what is absent."
+    )
     rule_id: strawberry.Private[UUID]
 
-    @strawberry.field(description="The violated guard rule.")
+    @strawberry.field(description="The guard rule that the event does not pass.")
     async def rule(
         self, info: Info
     ) -> Annotated[GuardRule, strawberry.lazy("app.graphql.types.guard_rule")]:
@@ -88,8 +94,9 @@ class GuardViolation(UserError):  # noqa: N818 (a GraphQL type, not an exception
 
 @strawberry.type(
     description="Error with the code `EXPRESSION_INVALID`: a CEL expression has a syntax error, "
-    "does not match the fields of the event type, or has a constant that can never be evaluated, "
-    "such as `duration('1d')`."
+    "does not match the fields of the event type, has a constant that can never be evaluated, such "
+    "as `duration('1d')`, or compares an attribute or a field with a string that is none of its "
+    "values."
 )
 class ExpressionError(UserError):
     line: int = strawberry.field(description="Line of the error in the expression, starting at 1.")
@@ -166,7 +173,12 @@ def _to_user_error(problem: Problem) -> UserError:
     if isinstance(problem, TransitionProblem):
         return TransitionError(**attributes, from_=problem.state, allowed=list(problem.allowed))
     if isinstance(problem, Violation):
-        return GuardViolation(**attributes, version=problem.version, rule_id=problem.rule_id)
+        return GuardViolation(
+            **attributes,
+            version=problem.version,
+            reason=problem.reason,
+            rule_id=problem.rule_id,
+        )
     if isinstance(problem, ExpressionProblem):
         return ExpressionError(**attributes, line=problem.line, column=problem.column)
     if isinstance(problem, DuplicateProblem):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -16,8 +17,8 @@ from app.domain.access.caller import Caller
 from app.domain.event_types.event_type_draft import not_found
 from app.domain.intake.intake import CommandContext
 from app.domain.rules.expression_messages import TypeFields
-from app.domain.rules.expressions import Expression, compile_expression, validate_expression
-from app.domain.rules.guards import Guard, GuardRuleState, find_violations
+from app.domain.rules.expressions import validate_expression
+from app.domain.rules.guards import Guard, GuardRuleState, GuardViolationReason, find_violations
 from app.domain.shared.problems import Problem
 from app.services.definitions import rules
 from app.services.definitions.event_types import load_version_definitions
@@ -31,10 +32,12 @@ RULE_BY_ID = lookup_by_id(tables.GuardRule)
 
 @dataclass(frozen=True)
 class GuardTrial:
-    """Result of trying an expression. `rejected`: events that it rejects, newest first."""
+    """Result of trying an expression. `failed`: events that do not pass it, newest first."""
 
     checked: int = 0
-    rejected: tuple[tables.Event, ...] = ()
+    rejected: int = 0
+    not_evaluable: int = 0
+    failed: tuple[tables.Event, ...] = ()
     problems: tuple[Problem, ...] = ()
 
 
@@ -64,17 +67,22 @@ async def try_expression(
             session, _event_versions(rows) if type_fields is not None else ()
         )
     guard = Guard(uuid7(), "", 0, expression, "", type_fields=type_fields)
-    rejected = []
+    failures = []
     for row in rows:
         definition = definitions.get((row.event_type_id, row.event_type_version))  # type: ignore[arg-type]
         fields = None if definition is None else definition.fields
-        state = row.to_domain()
-        if find_violations(
-            [guard], state, None, command.now, command.limits, version_fields=fields
-        ):
-            rejected.append(row)
+        violations = find_violations(
+            [guard], row.to_domain(), None, command.now, command.limits, version_fields=fields
+        )
+        failures += [(row, violation.reason) for violation in violations]
         await asyncio.sleep(0)  # let other requests run between two events
-    return GuardTrial(len(rows), tuple(rejected))
+    reasons = Counter(reason for _, reason in failures)
+    return GuardTrial(
+        len(rows),
+        reasons[GuardViolationReason.VIOLATED],
+        reasons[GuardViolationReason.NOT_EVALUABLE],
+        tuple(row for row, _ in failures),
+    )
 
 
 @dataclass(frozen=True)
@@ -122,11 +130,6 @@ def build_guards(
         for each in published
         if each.rule.event_type_id == event_type_id
     )
-
-
-def expression_compiles(expression: str, fields: TypeFields, command: CommandContext) -> bool:
-    """Returns whether the expression compiles for an event type with these fields."""
-    return isinstance(compile_expression(expression, fields, command.limits), Expression)
 
 
 async def fetch_versions(

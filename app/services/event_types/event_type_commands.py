@@ -7,7 +7,7 @@ whole, and creates a version. An edit that changes nothing creates none.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -132,9 +132,10 @@ async def edit_event_type(
                 problems=(Problem(UserErrorCode.CONFLICT, message, ("input", "ifVersion")),)
             )
         draft = await _load_draft(session, row)
-        before = draft.to_definition()
+        previous_draft = replace(draft, fields=dict(draft.fields), rules=dict(draft.rules))
+        before = previous_draft.to_definition()
         edit_result = edit(draft)
-        problems = validate_edit(before, draft, edit_result, command.limits)
+        problems = validate_edit(previous_draft, draft, edit_result, command.limits)
         if problems := [
             *problems,
             *await find_broken_rules(session, command, row, before.fields, draft, edit_result),

@@ -12,10 +12,11 @@ from sqlmodel import col
 from app.domain.event_types.event_type_draft import EditResult, EventTypeDraft
 from app.domain.event_types.fields import FieldDefinition, validate_field_name
 from app.domain.intake.intake import CommandContext
+from app.domain.rules.expressions import Expression, compile_expression
 from app.domain.rules.guards import GuardRuleState
-from app.domain.shared.messages import quote_names
+from app.domain.shared.messages import quote_names, quote_value
 from app.domain.shared.problems import Problem, UserErrorCode
-from app.services.definitions.guards import expression_compiles, load_published_rules
+from app.services.definitions.guards import load_published_rules
 from app.store import tables
 
 
@@ -41,10 +42,10 @@ async def find_broken_rules(
     # An invalid name cannot be compiled, and is reported by the validation of the edit.
     compiled_fields = tuple(field for field in after if not validate_field_name(field))
     guard_messages = [
-        f"The change would make the guard rule {name!r} invalid. Change or retire the rule first."
-        for name, expression in await _fetch_expressions(session, row.id)
-        if expression_compiles(expression, before, command)
-        and not expression_compiles(expression, compiled_fields, command)
+        f"The change would make the guard rule {quote_value(name)} invalid{reason}. "
+        "Change or retire the rule first."
+        for name, text in await _fetch_expressions(session, row.id)
+        for reason in _find_guard_errors(text, before, compiled_fields, command)
     ]
     field_names = {field.name for field in after}
     rule_messages = [
@@ -58,6 +59,26 @@ async def find_broken_rules(
     messages = dict.fromkeys([*guard_messages, *rule_messages])
     path = edit_result.fallback_path or ("id",)
     return [Problem(UserErrorCode.IN_USE, message, path) for message in messages]
+
+
+def _find_guard_errors(
+    text: str,
+    before: tuple[FieldDefinition, ...],
+    after: tuple[FieldDefinition, ...],
+    command: CommandContext,
+) -> list[str]:
+    """Returns the errors that an expression has after the edit only, as parts of a sentence."""
+    compiled_before = compile_expression(text, before, command.limits)
+    if not isinstance(compiled_before, Expression):
+        return []
+    compiled_after = compile_expression(text, after, command.limits)
+    if not isinstance(compiled_after, Expression):
+        return [""]
+    unknown_options = compiled_after.unknown_options - compiled_before.unknown_options
+    return [
+        f": it compares field {quote_value(field)} with {quote_value(option)}"
+        for field, option in sorted(unknown_options)
+    ]
 
 
 def _attributes_used_by_rules(fields: Iterable[FieldDefinition]) -> list[tuple[object, ...]]:
