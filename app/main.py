@@ -22,6 +22,7 @@ from app.services.auth.access import Access
 from app.services.auth.auth_throttle import AuthThrottle
 from app.services.auth.rate_limits import RateLimits
 from app.services.change_log.feed import Feed
+from app.services.change_log.notification_summaries import NotificationSummaries
 from app.services.runtime.health import HealthMonitor
 from app.services.runtime.search_renewal import start_renewing_words
 from app.settings import Settings
@@ -66,6 +67,7 @@ def create_app(settings: Settings) -> FastAPI:
                 access.credential_watcher.start_watching(database),
                 start_renewing_words(database),
                 Feed(database, buffer.buffer_messages, buffer.buffer_bytes) as app.state.feed,
+                NotificationSummaries(database, app.state.feed) as app.state.notification_summaries,
             ):
                 monitor = HealthMonitor(database, app.state.feed)
                 async with monitor.start_monitoring() as app.state.health_monitor:

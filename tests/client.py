@@ -106,7 +106,7 @@ class Client:
             head = await self.execute("{ logHead }")
             if "errors" not in head and "$after" in query:
                 variables["after"] = head["data"]["logHead"]
-            elif "errors" not in head and "after" not in query:
+            elif "errors" not in head and not re.search("after|SummaryChanged", query):
                 query = _start_after(query, head["data"]["logHead"])
         async with self.socket() as socket:
             assert (await socket.receive())["type"] == "connection_ack"

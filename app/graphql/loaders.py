@@ -9,6 +9,7 @@ from uuid import UUID
 
 from strawberry.dataloader import DataLoader
 
+from app.domain.access.caller import Caller
 from app.domain.event_types.definitions import VersionDefinition
 from app.graphql.shared.context import Context
 from app.graphql.shared.field_sources import build_object
@@ -21,13 +22,14 @@ from app.graphql.types.event_type import EventField, EventType, EventTypeVersion
 from app.graphql.types.field_value import FieldValue
 from app.graphql.types.guard_rule import GuardRuleVersion
 from app.graphql.types.loaders import RuleKey
-from app.services.change_log import history
+from app.services.change_log import history, read_marks
 from app.services.definitions import event_types, guards, rules
 from app.services.definitions.event_types import Version, VersionPageKey
 from app.services.events import correlation_queries
 from app.services.rules import duplication_rules
 from app.services.shared.readers import RowT, fetch_rows_by_id
 from app.store import tables
+from app.store.change_log.changes import LogPosition
 from app.store.reading.pages import PageRequest
 
 Key = TypeVar("Key")
@@ -69,6 +71,9 @@ class RequestLoaders:
         self.event_type_versions: DataLoader[
             VersionPageKey, Connection[EventTypeVersion] | None
         ] = self._create_loader(self._load_event_type_versions)
+        self.read_positions: DataLoader[Caller, LogPosition | None] = self._create_loader(
+            self._load_read_positions
+        )
         self.event_histories: DataLoader[tuple[UUID, PageRequest], EventChangeConnection | None] = (
             self._create_loader(self._load_event_histories)
         )
@@ -125,6 +130,12 @@ class RequestLoaders:
             for event_id, page in pages.items():
                 connections[event_id, request] = EventChangeConnection.from_history(page)
         return connections
+
+    async def _load_read_positions(self, callers: list[Caller]) -> dict[Caller, LogPosition]:
+        database = self._context.database
+        return {
+            caller: await read_marks.fetch_read_position(database, caller) for caller in {*callers}
+        }
 
     async def _load_event_types(self, ids: list[UUID]) -> dict[UUID, EventType]:
         rows = await self._fetch_rows(tables.EventType, ids)

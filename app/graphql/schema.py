@@ -20,6 +20,11 @@ from app.graphql.change_log.notifications import (
     NotificationQueries,
     NotificationSubscriptions,
 )
+from app.graphql.change_log.summaries import (
+    NotificationSummaryMutations,
+    NotificationSummaryQueries,
+    NotificationSummarySubscriptions,
+)
 from app.graphql.event_types.mutations import EventTypeMutations
 from app.graphql.event_types.queries import EventTypeQueries
 from app.graphql.events.checks import CheckQueries
@@ -81,6 +86,7 @@ class Query(
     GuardRuleQueries,
     HistoryQueries,
     NotificationQueries,
+    NotificationSummaryQueries,
     OrganizationQueries,
 ):
     pass
@@ -95,6 +101,7 @@ class Query(
 class Mutation(
     EventMutations,
     NotificationMutations,
+    NotificationSummaryMutations,
     EventTypeMutations,
     DuplicationRuleMutations,
     GuardRuleMutations,
@@ -113,7 +120,9 @@ class Mutation(
     "events (`Accept: text/event-stream`), both at the URL of the GraphQL API. They read the "
     "change log: a client that passes the last received cursor as `after` resumes without a gap."
 )
-class Subscription(NotificationSubscriptions, HistorySubscriptions):
+class Subscription(
+    NotificationSubscriptions, NotificationSummarySubscriptions, HistorySubscriptions
+):
     pass
 
 

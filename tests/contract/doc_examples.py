@@ -131,7 +131,7 @@ class Reader:
         self, block: Block, variables: dict[str, Any], stack: contextlib.AsyncExitStack
     ) -> None:
         body = block.body
-        if "after:" not in body:
+        if "after:" not in body and "SummaryChanged" not in body:
             # A subscription begins some time after it was sent, sooner than a reader continues.
             head = await self.client.execute_field("{ logHead }")
             body = re.sub(r"(\w+\s*\{\s*)(\w+)\(", rf'\1\2(after: "{head}", ', body, count=1)

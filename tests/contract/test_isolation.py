@@ -126,6 +126,10 @@ STRANGER_OPERATIONS: dict[str, list[tuple[str, str]]] = {
         ('{ notifications(after: "$bell") { nodes { id } } }', INVALID_CURSOR),
         ("{ notifications { totalCount unacknowledgedCount edges { cursor } } }", ANSWERED),
     ],
+    "Query.notificationSummary": [
+        ("{ notificationSummary { openCount unreadCount bySeverity { count } } }", ANSWERED),
+        ('{ notificationSummary(filter: {ids: ["$event"]}) { openCount } }', ANSWERED),
+    ],
     "Query.entity": [
         ('{ entity(type: "Well", id: "$entity") { events { totalCount } } }', ANSWERED)
     ],
@@ -204,6 +208,13 @@ STRANGER_OPERATIONS: dict[str, list[tuple[str, str]]] = {
     "Mutation.acknowledgeEvent": [(event_mutation('acknowledgeEvent(id: "$event")'), NOT_FOUND)],
     "Mutation.unacknowledgeEvent": [
         (event_mutation('unacknowledgeEvent(id: "$event")'), NOT_FOUND)
+    ],
+    "Mutation.markNotificationsRead": [
+        (
+            build_mutation(f'markNotificationsRead(upTo: "{cursor}")', "summary { openCount }"),
+            INVALID_CURSOR,
+        )
+        for cursor in ("$bell", "$log_head")
     ],
     "Mutation.acknowledgeEvents": [
         (build_mutation('acknowledgeEvents(upTo: "$bell")', "acknowledgedCount"), INVALID_CURSOR),
@@ -381,6 +392,9 @@ STRANGER_OPERATIONS: dict[str, list[tuple[str, str]]] = {
         (f'subscription {{ notificationAdded(after: "{after}") {{ cursor }} }}', INVALID_CURSOR)
         for after in ("$bell", "$log_head")
     ],
+    "Subscription.notificationSummaryChanged": [
+        ("subscription { notificationSummaryChanged { openCount unreadCount } }", ANSWERED),
+    ],
     "Subscription.eventChanged": [
         (f'subscription {{ eventChanged(after: "{after}") {{ cursor }} }}', INVALID_CURSOR)
         for after in ("$change", "$log_head")
@@ -517,7 +531,9 @@ async def run_as_stranger(stranger: Client, operation: str, values: dict[str, st
     substituted = Template(operation).substitute(values)
     if substituted.startswith("subscription"):
         async with stranger.subscription(substituted) as subscription:
-            answer: dict[str, Any] = {"data": None, "errors": [await subscription.receive_error()]}
+            message = await subscription.socket.receive()
+            failed = message["type"] == "error"
+            answer = {"data": None, "errors": message["payload"]} if failed else message["payload"]
     else:
         answer = await stranger.execute(substituted)
     for error in answer.get("errors", ()):

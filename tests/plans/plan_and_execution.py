@@ -72,7 +72,9 @@ class PlanAndExecution:
 
     @property
     def context(self) -> Context:
-        feed: Any = None  # no subscription is used
-        context = Context(self.access, feed, LIMITS, RequestLoaders, lambda: "http://tocsin.test")
+        unused: Any = None  # no subscription is used
+        context = Context(
+            self.access, unused, unused, LIMITS, RequestLoaders, lambda: "http://tocsin.test"
+        )
         context.authenticated_caller = self.caller
         return context

@@ -67,6 +67,11 @@ class Caller:
         return self.credential_id or (self.organization_id, self.name)
 
     @property
+    def reader(self) -> str:
+        """Identifies whose notifications are read: the API key, or the user of the token."""
+        return f"user:{self.name}" if self.credential_id is None else f"key:{self.credential_id}"
+
+    @property
     def source(self) -> str:
         """The caller's name as a URI reference: the default source of its events."""
         return format_source(self.name)

@@ -24,6 +24,7 @@ from app.graphql.shared.pages import After, First, PageInfo, SubscribeAfter, bui
 from app.graphql.types.bulk_event_payload import REMAINING_COUNT, BulkEventPayload
 from app.graphql.types.event import Event
 from app.graphql.types.event_inputs import EventFilter, parse_event_filter
+from app.graphql.types.loaders import get_loaders
 from app.graphql.types.user_error import UserError, to_user_errors
 from app.services.change_log import feed, notifications, subscriptions
 from app.services.change_log.notifications import (
@@ -31,7 +32,7 @@ from app.services.change_log.notifications import (
     NotificationPageRequest,
 )
 from app.services.shared.readers import UNACKNOWLEDGED_COUNT
-from app.store.change_log.changes import Entry
+from app.store.change_log.changes import Entry, LogPosition
 from app.store.reading.pages import parse_page_request
 
 FilterArgument = Annotated[
@@ -55,6 +56,16 @@ class NotificationEdge:
         description="The notification: an event, in its current state.",
         metadata=declare_source(ConnectionPart.NODE),
     )
+    position: strawberry.Private[LogPosition]
+
+    @strawberry.field(
+        description="Whether the caller has marked the notification as read with "
+        "`markNotificationsRead`. A subscription to `notificationAdded` that selects this field is "
+        "not shared with other subscribers: select it only if you need it."
+    )
+    async def read(self, info: Info) -> bool:
+        read_position = await get_loaders(info).read_positions.load(info.context.caller)
+        return read_position is not None and self.position <= read_position
 
 
 @strawberry.type(description="A page of notifications, newest first, with counts over all pages.")
@@ -141,7 +152,11 @@ class NotificationQueries:
         request = _build_page_request(self, info.context, filter, first, after)
         page = await reader.fetch_page(database, caller, request)
         edges = [
-            NotificationEdge(cursor=page.encode_row_cursor(row), node=Event.from_row(row))
+            NotificationEdge(
+                cursor=page.encode_row_cursor(row),
+                node=Event.from_row(row),
+                position=notifications.rang_position(row),
+            )
             for row in page.rows
         ]
         return NotificationConnection(
@@ -375,4 +390,6 @@ def _to_notification_edge(cursor: str, entry: Entry) -> NotificationEdge | None:
     """Converts an entry of the change log. None if the event has since been deleted."""
     if entry.event is None:
         return None
-    return NotificationEdge(cursor=cursor, node=Event.from_row(entry.event))
+    return NotificationEdge(
+        cursor=cursor, node=Event.from_row(entry.event), position=entry.position
+    )

@@ -10,13 +10,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar, cast
 
 from graphql import (
     ExecutionResult,
     FieldNode,
+    TypeInfo,
+    TypeInfoVisitor,
     VariableNode,
     Visitor,
     visit,
@@ -27,25 +30,53 @@ from app.graphql.execution.documents import MAX_REPORTED_ERRORS
 from app.graphql.shared.context import Context
 from app.services.change_log.broadcast import Push, RenderedEntry
 from app.services.change_log.subscriptions import LogSubscription
-from app.store.change_log.changes import Entry
+from app.store.change_log.changes import LOG_START, Entry, LogPosition
 
 Item = TypeVar("Item")
+Value = TypeVar("Value")
 # Returns the JSON that is sent to the client.
+_READ_FIELD = "NotificationEdge", "read"
 SerializeResult = Callable[[ExecutionResult], str]
 
 
-@dataclass(frozen=True)
-class FollowedFeed(AsyncIterator[Item], Generic[Item]):
-    """Result of a subscription's resolver: a log subscription, and a function from entry to item.
+class SharedSource(AsyncIterator[Item], Generic[Item]):
+    """Result of a subscription's resolver, from which many subscribers get the same responses.
 
     As an event source it yields itself once; the executor turns it into an `OpenedSubscription`.
     """
 
+    async def __anext__(self) -> Item:
+        return cast("Item", self)
+
+    def open(self, executor: Executor) -> OpenedSubscription:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class FollowedFeed(SharedSource[Item]):
+    """A log subscription, and a function that converts an entry to an item."""
+
     subscription: LogSubscription
     build_item: Callable[[str, Entry], Item | None]
 
-    async def __anext__(self) -> Item:
-        return cast("Item", self)
+    def open(self, executor: Executor) -> OpenedSubscription:
+        return OpenedFeed(executor, self)
+
+
+@dataclass(frozen=True)
+class LiveValue(SharedSource[Item], Generic[Item, Value]):
+    """The current value and each new one, and a function that converts a value to an item.
+
+    `get_responses` returns the responses that all subscribers share, and the key of a value in
+    them besides the operation.
+    """
+
+    values: AsyncGenerator[Value, None]
+    build_item: Callable[[Value], Item]
+    get_responses: Callable[[Value], tuple[dict[Hashable, str], Hashable]]
+
+    def open(self, executor: Executor) -> OpenedSubscription:
+        return OpenedLiveValue(executor, self)
 
 
 class Executor(StrawberryGraphQLCoreExecutionContext):
@@ -58,8 +89,8 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
         return result[:MAX_REPORTED_ERRORS] if isinstance(result, list) else result
 
     def execute_operation(self, serially: bool | None = None) -> Any:
-        if isinstance(self.root_value, FollowedFeed):
-            return ExecutionResult(data=cast("Any", OpenedSubscription(self, self.root_value)))
+        if isinstance(self.root_value, SharedSource):
+            return ExecutionResult(data=cast("Any", self.root_value.open(self)))
         return super().execute_operation(serially)
 
     def build_per_event_executor(self, payload: Any) -> Any:
@@ -69,9 +100,56 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
         return per_event
 
 
-@dataclass(frozen=True)
 class OpenedSubscription:
-    """An authorized subscription with its start position."""
+    """An authorized subscription."""
+
+    def stream_entries(
+        self,
+        query: str,
+        variables: dict[str, Any] | None,
+        serialize_result: SerializeResult,
+        push: Push | None,
+    ) -> AsyncGenerator[list[RenderedEntry], None]:
+        """Yields batches of rendered entries with their log positions, without the pushed ones."""
+        raise NotImplementedError
+
+    def get_cursor(self, position: LogPosition) -> Callable[[], str] | None:
+        """Returns a function that encodes the cursor of an entry. None if there are no cursors."""
+        return None
+
+
+@dataclass(frozen=True)
+class OpenedLiveValue(OpenedSubscription):
+    """A live value. Each response contains all of it, so that it is not resumed."""
+
+    executor: Executor
+    value: LiveValue[Any, Any]
+
+    async def stream_entries(
+        self,
+        query: str,
+        variables: dict[str, Any] | None,
+        serialize_result: SerializeResult,
+        push: Push | None,
+    ) -> AsyncGenerator[list[RenderedEntry], None]:
+        name = self.executor.operation.name
+        operation = query, name and name.value, json.dumps(variables, sort_keys=True)
+        async with contextlib.aclosing(self.value.values) as values:
+            async for value in values:
+                responses, key = self.value.get_responses(value)
+                if (text := responses.get((operation, key))) is None:
+                    item = self.value.build_item(value)
+                    executor = self.executor.build_per_event_executor(item)
+                    result = executor.execute_operation(False)
+                    if asyncio.iscoroutine(result):
+                        result = await result
+                    text = responses[operation, key] = serialize_result(result)
+                yield [(LOG_START, text)]
+
+
+@dataclass(frozen=True)
+class OpenedFeed(OpenedSubscription):
+    """A subscription to the change log with its start position."""
 
     executor: Executor
     feed: FollowedFeed[Any]
@@ -83,7 +161,6 @@ class OpenedSubscription:
         serialize_result: SerializeResult,
         push: Push | None,
     ) -> AsyncGenerator[list[RenderedEntry], None]:
-        """Yields batches of rendered entries with their log positions, without the pushed ones."""
         context: Context = self.executor.context_value
         subscription = self.feed.subscription
         cursor_variable = _find_cursor_variable(self.executor)
@@ -91,14 +168,17 @@ class OpenedSubscription:
             name: value for name, value in (variables or {}).items() if name != cursor_variable
         }
         name = self.executor.operation.name
+        one_reader = _selects_read_marks(self.executor)
         key = (
             subscription.broadcast_key,
-            context.audience_key,
+            context.audience_key(one_reader=one_reader),
             query,
             name and name.value,
             json.dumps(shared_variables, sort_keys=True),  # as text: True is equal to 1
         )
-        execution = _SharedExecution(self, context.shared_context(), serialize_result)
+        execution = _SharedExecution(
+            self, context.shared_context(one_reader=one_reader), serialize_result
+        )
         broadcast = context.feed.get_broadcast(
             key, subscription.feed_filter, execution.render_entries
         )
@@ -106,13 +186,16 @@ class OpenedSubscription:
             async for rendered in batches:
                 yield rendered
 
+    def get_cursor(self, position: LogPosition) -> Callable[[], str]:
+        return partial(self.feed.subscription.encode_cursor, position)
+
 
 class _SharedExecution:
     """Executes entries for all subscribers; keeps no state of the one that opened it."""
 
     def __init__(
         self,
-        opened_subscription: OpenedSubscription,
+        opened_subscription: OpenedFeed,
         context: Context,
         serialize_result: SerializeResult,
     ) -> None:
@@ -160,6 +243,26 @@ def _find_cursor_variable(executor: Executor) -> str | None:
     for node in (executor.operation.selection_set, *executor.fragment_definitions.values()):
         visit(node, uses)
     return name if uses.count == 1 else None
+
+
+def _selects_read_marks(executor: Executor) -> bool:
+    """Whether the operation selects a field that depends on the caller's read mark."""
+    type_info = TypeInfo(executor.schema)
+    visitor = _ReadMarkFinder(type_info)
+    for node in (executor.operation, *executor.fragment_definitions.values()):
+        visit(node, TypeInfoVisitor(type_info, visitor))
+    return visitor.found
+
+
+class _ReadMarkFinder(Visitor):
+    def __init__(self, type_info: TypeInfo) -> None:
+        super().__init__()
+        self._type_info = type_info
+        self.found = False
+
+    def enter_field(self, node: FieldNode, *_: Any) -> None:
+        parent = self._type_info.get_parent_type()
+        self.found |= parent is not None and (parent.name, node.name.value) == _READ_FIELD
 
 
 class _VariableUses(Visitor):

@@ -21,6 +21,7 @@ from app.domain.shared.problems import ErrorCode, RequestError
 from app.services.auth.access import Access, authenticate_headers
 from app.services.auth.credential_watcher import CredentialLifetime
 from app.services.change_log.feed import Feed
+from app.services.change_log.notification_summaries import NotificationSummaries
 
 
 class Context:
@@ -30,6 +31,7 @@ class Context:
         self,
         access: Access,
         feed: Feed,
+        notification_summaries: NotificationSummaries,
         limits: Limits,
         create_loaders: Callable[[Context], object],
         get_public_url: Callable[[], str],
@@ -42,6 +44,7 @@ class Context:
         self._access = access
         self._client_address = client_address
         self.feed = feed
+        self.notification_summaries = notification_summaries
         self.limits = limits
         self._create_loaders = create_loaders
         self.authenticated_caller: Caller | None = None
@@ -127,23 +130,23 @@ class Context:
             raise RequestError(ErrorCode.UNAUTHENTICATED, "The request has no credential.")
         return self.authenticated_caller
 
-    @property
-    def audience_key(self) -> Hashable:
+    def audience_key(self, *, one_reader: bool) -> Hashable:
         """Everything about the caller that a result may depend on. Equal keys share results."""
-        return self._anonymous_caller, self.public_url
+        return self._audience(one_reader), self.public_url
 
-    def shared_context(self) -> Context:
+    def shared_context(self, *, one_reader: bool) -> Context:
         """Returns the context that executes results for all callers with the same audience key.
 
-        Its caller has neither a name nor a credential.
+        Its caller has neither a name nor a credential, unless all callers are `one_reader`.
         """
         context = copy(self)
-        context.authenticated_caller = self._anonymous_caller
+        context.authenticated_caller = self._audience(one_reader)
         context.__dict__.pop("loaders", None)
         return context
 
-    @property
-    def _anonymous_caller(self) -> Caller:
+    def _audience(self, one_reader: bool) -> Caller:
+        if one_reader:
+            return replace(self.caller, expires_at=None)
         return replace(self.caller, name="", credential_id=None, expires_at=None)
 
     @property

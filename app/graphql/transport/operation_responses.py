@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from graphql import ExecutionResult as OriginalResult
 from graphql import GraphQLError
@@ -31,7 +30,7 @@ class OperationResponse:
 
     `payload`: the result as JSON; if `failed`, the errors, and it is the last response.
     `has_more`: the next response is available without waiting.
-    `get_cursor`: returns the subscription's cursor after this response.
+    `get_cursor`: returns the subscription's cursor after this response, if it has cursors.
     """
 
     payload: str
@@ -77,12 +76,11 @@ async def stream_responses(
                 batches = result.data.stream_entries(
                     operation.query, operation.variables, serialize_result, push
                 )
-                encode_cursor = result.data.feed.subscription.encode_cursor
                 async with contextlib.aclosing(batches):
                     async for rendered in batches:
                         for offset, (position, payload) in enumerate(rendered, 1 - len(rendered)):
                             yield OperationResponse(
-                                payload, False, offset < 0, partial(encode_cursor, position)
+                                payload, False, offset < 0, result.data.get_cursor(position)
                             )
     except Exception as error:
         # Admission raises the error of a document that does not parse.

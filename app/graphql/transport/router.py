@@ -49,6 +49,7 @@ def create_graphql_routes(
         return Context(
             state.access,
             state.feed,
+            state.notification_summaries,
             limits,
             RequestLoaders,
             lambda: public_url or build_base_url(connection),

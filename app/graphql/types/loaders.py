@@ -18,6 +18,7 @@ from app.store.reading.pages import PageRequest
 from app.store.tables import RuleTable
 
 if TYPE_CHECKING:
+    from app.domain.access.caller import Caller
     from app.graphql.shared.pages import Connection
     from app.graphql.types.conditional_rule import ConditionalRule
     from app.graphql.types.correlation import CorrelationConnection
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from app.graphql.types.event_type import EventField, EventType, EventTypeVersion
     from app.graphql.types.field_value import FieldValue
     from app.graphql.types.guard_rule import GuardRuleVersion
+    from app.store.change_log.changes import LogPosition
 
 # The table of a rule of any kind, and its ID or that of an event type.
 RuleKey = tuple[RuleTable, UUID]
@@ -45,6 +47,7 @@ class Loaders(Protocol):
     guard_rule_version: DataLoader[Version, GuardRuleVersion | None]
     guard_rule_versions: DataLoader[UUID, list[GuardRuleVersion] | None]
     match_counts: DataLoader[UUID, int | None]
+    read_positions: DataLoader[Caller, LogPosition | None]
     event_histories: DataLoader[tuple[UUID, PageRequest], EventChangeConnection | None]
 
     async def field_values(

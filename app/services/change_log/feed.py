@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncGenerator, Hashable, Sequence
+from collections.abc import AsyncGenerator, Callable, Hashable, Sequence
 from dataclasses import replace
 from uuid import UUID
 from weakref import WeakValueDictionary
@@ -95,6 +95,8 @@ class Feed:
         self.broadcasts: dict[Hashable, Broadcast] = {}
         self._broadcast_tasks: set[asyncio.Task[None]] = set()
         self.read_position = changes.LOG_START
+        # Called each time the feed wakes up, because any process may have changed something.
+        self.wake_callbacks: list[Callable[[], None]] = []
         self._reader = contextlib.AsyncExitStack()
         # One object per event with entries in memory, so that all of them show its current state.
         self._current_events: WeakValueDictionary[UUID, CurrentEvent] = WeakValueDictionary()
@@ -177,6 +179,8 @@ class Feed:
     async def _run(self) -> None:
         while True:
             await self._database.wake.wait()
+            for callback in self.wake_callbacks:
+                callback()
             try:
                 await self._read_new_entries()
             except DATABASE_ERRORS as error:

@@ -220,7 +220,7 @@ async def _update_events(
     newest: list[tables.Event] = []
     async for rows in bulk_changes.change_in_batches(database, command, selection, change_batch):
         count += len(rows)
-        newest = sorted([*newest, *rows], key=_position_of, reverse=True)[:MAX_RETURNED_EVENTS]
+        newest = sorted([*newest, *rows], key=rang_position, reverse=True)[:MAX_RETURNED_EVENTS]
     problems = tuple(
         Problem(UserErrorCode.NOT_FOUND, f"There is no event {event_id}.", ("ids", str(index)))
         for index, event_id in enumerate(ids)
@@ -276,5 +276,6 @@ def _acknowledgement_values(command: CommandContext, note: str | None) -> dict[s
     }
 
 
-def _position_of(row: tables.Event) -> changes.LogPosition:
+def rang_position(row: tables.Event) -> changes.LogPosition:
+    """Position at which the notification last rang; the start of the change log if it never did."""
     return changes.LogPosition(row.rang_tx or 0, row.rang_seq or 0)

@@ -2,7 +2,7 @@
 
 from app.store.tables.event_types import ConditionalRule, EventField, EventType, EventTypeVersion
 from app.store.tables.events import Event, EventTag, EventValue, EventWords, Receipt
-from app.store.tables.log import Change, Log
+from app.store.tables.log import Change, Log, ReadMark
 from app.store.tables.organizations import (
     METADATA,
     ApiKey,
@@ -27,6 +27,7 @@ __all__ = [
     "Log",
     "Organization",
     "OrganizationOwned",
+    "ReadMark",
     "Receipt",
     "owned_tables",
 ]

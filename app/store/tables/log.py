@@ -48,6 +48,22 @@ class Change(OrganizationOwned, table=True):
     state: dict[str, Any] = Field(sa_type=JSONValue)
 
 
+class ReadMark(OrganizationOwned, table=True):
+    """The position up to which a user or an API key has read the notifications.
+
+    `log_identity`: of the change log that the position belongs to.
+    """
+
+    __tablename__ = "read_mark"
+
+    organization_id: UUID = Field(primary_key=True, foreign_key="organization.id")
+    reader: str = Field(primary_key=True)
+    log_identity: str
+    tx: int = Field(sa_type=LogNumber)
+    seq: int = Field(sa_type=LogNumber)
+    changed_at: datetime = Field(sa_type=UTCDateTime, index=True)
+
+
 class Log(SQLModel, table=True):
     """One row: the epoch of the change log, to which cursors belong, and its pruned position.
 
