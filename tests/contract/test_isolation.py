@@ -116,6 +116,7 @@ STRANGER_OPERATIONS: dict[str, list[tuple[str, str]]] = {
     "Query.eventCounts": [
         ("{ eventCounts(by: [TYPE, ENTITY, SOURCE]) { type source count } }", ANSWERED),
         ('{ eventCounts(by: [TYPE], filter: {ids: ["$event"]}) { count } }', ANSWERED),
+        ('{ eventCounts(byFields: ["b"], sum: ["a"]) { fields sums count } }', ANSWERED),
     ],
     "Query.eventChanges": [
         ('{ eventChanges(eventId: "$event") { nodes { cursor kind } } }', ANSWERED),
@@ -452,6 +453,7 @@ STATE_QUERIES = (
     "{ eventChanges(first: 100) { nodes { cursor kind eventId actor } } }",
     "{ notifications { totalCount unacknowledgedCount nodes { id } } }",
     "{ eventCounts(by: [SEVERITY, TYPE, SOURCE, ACKNOWLEDGED]) { type source count } }",
+    '{ eventCounts(byFields: ["b"], sum: ["a"]) { fields sums count occurrences } }',
     "{ organization { id key name apiKeys { id name permissions revokedAt } } }",
 )
 

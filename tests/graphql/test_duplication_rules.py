@@ -206,6 +206,7 @@ async def test_nothing_of_a_rule_can_be_null(client: Client, name: str) -> None:
         ({"fingerprint": ["source", "fields.c"]}, ["fingerprint", "1"]),
         ({"fingerprint": ["source"] * 51}, ["fingerprint"]),
         ({"window": "P3660DT1S"}, ["window"]),
+        ({"window": "P1M"}, ["window"]),
     ],
 )
 async def test_an_update_that_makes_no_sense_changes_nothing(
@@ -221,6 +222,22 @@ async def test_an_update_that_makes_no_sense_changes_nothing(
     assert [error["path"] for error in payload["userErrors"]] == [["input", *path]]
     assert await list_rules(client) == [rule]
     assert (await log_event(client, type="pump"))["duplicate"] is True
+
+
+async def test_a_window_in_months_or_years_is_rejected(client: Client) -> None:
+    for window in ("P1M", "P1Y", "P0M"):
+        rule = {"name": "r", "fingerprint": ["source"], "window": window, "action": "COUNT"}
+        payload = await client.execute_field(CREATE, input=rule)
+
+        assert payload["duplicationRule"] is None
+        assert [(error["code"], error["path"]) for error in payload["userErrors"]] == [
+            ("INVALID_INPUT", ["input", "window"])
+        ]
+        assert payload["userErrors"][0]["message"] == (
+            "window must not be in years or months, because their length varies. Use days, such "
+            "as P30D."
+        )
+    assert await list_rules(client) == []
 
 
 async def test_a_rule_that_is_deleted_is_answered_as_it_was(client: Client) -> None:

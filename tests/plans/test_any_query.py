@@ -33,7 +33,7 @@ async def test_any_query_has_the_same_response_from_plan_and_execution(
 
 def _draw_documents() -> list[str]:
     instants = st.sampled_from(["2026-04-01T00:00:00Z", "2026-04-05T12:00:00.5+02:00", "never"])
-    lengths = st.sampled_from(["PT1H", "P1D", "-PT1S", "long"])
+    lengths = st.sampled_from(["PT1H", "P1D", "P1M", "-PT1S", "long"])
     numbers = st.integers(-3, 120).map(lambda n: ast.IntValueNode(value=str(n)))
     scalars = {
         "DateTime": instants.map(lambda text: ast.StringValueNode(value=text)),

@@ -147,6 +147,13 @@ async def _argument_choices(both: PlanAndExecution) -> dict[str, list[dict[str, 
                 "every": ("Duration", "P1D"),
                 "filter": ("EventFilter", FILTERS[7]),
             },
+            {
+                "byFields": ("[String!]", ["volume", "cause"]),
+                "sum": ("[String!]", ["volume"]),
+                "every": ("Duration", "P1M"),
+                "timeZone": ("String", "Europe/Berlin"),
+                "filter": ("EventFilter", FILTERS[7]),
+            },
         ],
         "Query.cloudEvents": [
             {

@@ -17,6 +17,7 @@ from random import Random
 from typing import Any
 from unittest.mock import patch
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 import asyncpg
 import pytest
@@ -30,6 +31,8 @@ from app.domain.events.filters import EventChangeFilter, EventFilter, TagFilter,
 from app.domain.events.predicates import FieldPredicate, PredicateOperator
 from app.domain.events.severity import Outcome, Severity
 from app.domain.events.state import Entity, EventDraft, EventState, SourceIdentity
+from app.domain.events.time_buckets import TimeBuckets
+from app.domain.shared.durations import Duration
 from app.domain.shared.limits import Limits
 from app.services.change_log import history
 from app.services.change_log.notifications import NOTIFICATION_LIST, NotificationPageRequest
@@ -40,7 +43,7 @@ from app.services.events import (
     event_queries,
     events,
 )
-from app.services.events.event_counts import EventDimension
+from app.services.events.event_counts import EventCountRequest, EventDimension
 from app.services.events.event_queries import (
     EVENT_BY_KEY,
     EVENT_LIST,
@@ -409,13 +412,25 @@ QUERIES: dict[str, tuple[Ask, str | tuple[str, str]]] = {
         "ix_event_bell_unacknowledged",
     ),
     "counts of a day": (
-        lambda world: event_counts.count_by_dimensions(
+        lambda world: event_counts.count_events(
             world.database,
             world.caller,
-            EventFilter(occurred_at=A_DAY),
-            [EventDimension.SEVERITY],
-            timedelta(hours=1),
-            100,
+            EventCountRequest(
+                EventFilter(occurred_at=A_DAY),
+                100,
+                [EventDimension.SEVERITY],
+                buckets=TimeBuckets(Duration(timedelta(hours=1)), ZoneInfo("Europe/Berlin"), A_DAY),
+            ),
+        ),
+        LATEST,
+    ),
+    "counts by custom fields": (
+        lambda world: event_counts.count_events(
+            world.database,
+            world.caller,
+            EventCountRequest(
+                EventFilter(occurred_at=A_DAY), 100, by_fields=["volume"], sum=["depth"]
+            ),
         ),
         LATEST,
     ),

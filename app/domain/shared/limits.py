@@ -169,6 +169,16 @@ class Limits:
     count_rows_over_time: int = _limit(
         10_000, "Maximum value of `first` in `eventCounts` if `every` is set."
     )
+    count_fields: int = _limit(
+        5,
+        "Maximum number of custom fields in `byFields`, and maximum number in `sum`, of "
+        "`eventCounts`.",
+    )
+    count_years_in_time_zone: int = _limit(
+        200,
+        "Maximum length in years of 366 days of `filter.occurredAt` in `eventCounts` if `every` "
+        "and a `timeZone` other than UTC are set.",
+    )
     clock_skew_seconds: int = _limit(
         300,
         "Maximum time in seconds by which the time of an event may be ahead of the server's clock.",

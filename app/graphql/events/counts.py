@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import strawberry
+from strawberry.scalars import JSON
 
+from app.domain.events.filters import TimeRange
 from app.domain.events.severity import Outcome, Severity
 from app.domain.events.state import Entity as EntityName
+from app.domain.events.time_buckets import TimeBuckets, find_time_zone
+from app.domain.shared.durations import Duration
+from app.domain.shared.limits import Limits
+from app.domain.shared.messages import limit_message, quote_value
+from app.domain.shared.problems import bad_user_input
 from app.graphql.shared.context import Context, Info
 from app.graphql.shared.examples import with_example
 from app.graphql.shared.field_sources import ComputedField, declare_source
 from app.graphql.types.event import Entity
-from app.graphql.types.event_inputs import EventFilter, parse_event_filter
+from app.graphql.types.event_inputs import EventFilter, check_text_argument, parse_event_filter
 from app.services.events import event_counts
-from app.services.events.event_counts import EventCountRow, EventDimension
+from app.services.events.event_counts import EventCountRequest, EventCountRow, EventDimension
 
 
 async def _get_entity(counted: EventCount, _context: Context) -> Entity | None:
@@ -24,7 +32,8 @@ async def _get_entity(counted: EventCount, _context: Context) -> Entity | None:
 
 @strawberry.type(
     description="Number of events in a group. The events of a group have the same values for the "
-    "attributes in `by` of `Query.eventCounts` and, with `every`, occurred in the same time bucket."
+    "attributes in `by` and the custom fields in `byFields` of `Query.eventCounts` and, with "
+    "`every`, occurred in the same time bucket."
 )
 class EventCount:
     severity: Severity | None = strawberry.field(
@@ -53,10 +62,26 @@ class EventCount:
         description="Whether the events are acknowledged. Null unless `by` contains ACKNOWLEDGED."
     )
     bucket: datetime | None = strawberry.field(
-        description="Start of the time bucket. Time buckets are aligned to 1970-01-01T00:00:00Z. "
-        "Null without `every`."
+        description="Start of the time bucket. See `every` of `Query.eventCounts`. Null without "
+        "`every`."
+    )
+    fields: JSON = strawberry.field(
+        description="Values of the custom fields in `byFields`: a JSON object with each field. "
+        "Null if an event does not have the field, or if its value is an object or a list without "
+        "scalars. Values that filters treat as equal are in the same group: `150.0` is returned "
+        "as `150`, and times are returned in UTC."
+    )
+    sums: JSON = strawberry.field(
+        description="Sums of the custom fields in `sum`: a JSON object with each field. Values "
+        "that are not numbers are ignored. Null if no event has a number. Integers and decimal "
+        "numbers are added exactly; a sum that is not an integer is then rounded to the nearest "
+        "double-precision number."
     )
     count: int = strawberry.field(description="Number of events.")
+    occurrences: int = strawberry.field(
+        description="Sum of `occurrences` of the events: the number of events and of their counted "
+        "duplicates."
+    )
 
     @classmethod
     def from_domain(cls, counted: EventCountRow) -> EventCount:
@@ -74,43 +99,82 @@ class EventCount:
             outcome=get_value(EventDimension.OUTCOME),
             acknowledged=get_value(EventDimension.ACKNOWLEDGED),
             bucket=counted.bucket,
+            fields=JSON(counted.fields),
+            sums=JSON(counted.sums),
             count=counted.count,
+            occurrences=counted.occurrences,
         )
 
 
 async def _fetch_event_counts(
     _root: Any,
     context: Context,
-    by: list[EventDimension],
     filter: EventFilter | None = None,
-    every: timedelta | None = None,
+    by: list[EventDimension] | None = None,
+    by_fields: list[str] | None = None,
+    sum: list[str] | None = None,
+    every: Duration | None = None,
+    time_zone: str | None = "UTC",
     first: int | None = 100,
 ) -> list[EventCount]:
     event_filter = parse_event_filter(filter, context.limits)
-    row_limit = 100 if first is None else first
-    event_counts.check_count_request(event_filter, every, row_limit, context.limits)
-    counts = await event_counts.count_by_dimensions(
-        context.database, context.caller, event_filter, by, every, row_limit
+    zone = _parse_time_zone(time_zone)
+    buckets = None
+    if every is not None:
+        buckets = TimeBuckets(every, zone, event_filter.occurred_at or TimeRange())
+    request = EventCountRequest(
+        event_filter,
+        100 if first is None else first,
+        by or (),
+        _check_names(by_fields, context.limits, "byFields"),
+        _check_names(sum, context.limits, "sum"),
+        buckets,
     )
+    event_counts.check_count_request(request, context.limits)
+    counts = await event_counts.count_events(context.database, context.caller, request)
     return [EventCount.from_domain(count) for count in counts]
+
+
+def _parse_time_zone(name: str | None) -> ZoneInfo:
+    if (zone := find_time_zone("UTC" if name is None else name)) is None:
+        message = (
+            f"Unknown time zone {quote_value(name)}. Use a name of the IANA time zone database, "
+            "such as 'Europe/Berlin'."
+        )
+        raise bad_user_input(message, "timeZone")
+    return zone
+
+
+def _check_names(names: list[str] | None, limits: Limits, argument: str) -> list[str]:
+    distinct_names = list(dict.fromkeys(names or ()))
+    if len(distinct_names) > limits.count_fields:
+        message = limit_message(limits.count_fields, "field", argument, len(distinct_names))
+        raise bad_user_input(message, argument)
+    for index, name in enumerate(names or ()):
+        check_text_argument(name, limits, argument, str(index))
+    return distinct_names
 
 
 @strawberry.type
 class EventCountQueries:
     @strawberry.field(
         description=with_example(
-            "Numbers of stored events, grouped by attributes and, with `every`, by time. They are "
-            "ordered by number, largest first; with `every`, by time bucket, earliest first, and "
-            "then by number, largest first. Groups and time buckets without events are "
-            "omitted.\n\n"
-            "Requires EVENT_READ. Request errors: `BAD_USER_INPUT` for an argument out of range.",
+            "Numbers of stored events, grouped by attributes, by custom fields and, with `every`, "
+            "by time. They are ordered by number, largest first; with `every`, by time bucket, "
+            "earliest first, and then by number, largest first. Groups and time buckets without "
+            "events are omitted.\n\n"
+            "Requires EVENT_READ. Request errors: `BAD_USER_INPUT` for an argument out of range or "
+            "an unknown time zone.",
             """
             {
               eventCounts(
                 by: [SEVERITY]
-                every: "PT1H"
-                filter: { occurredAt: { from: "2026-04-10T00:00:00Z", to: "2026-04-11T00:00:00Z" } }
-              ) { bucket severity count }
+                byFields: ["cause"]
+                sum: ["volume_mcf"]
+                every: "P1M"
+                timeZone: "America/Chicago"
+                filter: { occurredAt: { from: "2026-01-01T06:00:00Z", to: "2027-01-01T06:00:00Z" } }
+              ) { bucket severity fields count sums }
             }
             """,
         ),
@@ -119,25 +183,53 @@ class EventCountQueries:
     async def event_counts(
         self,
         info: Info,
-        by: Annotated[
-            list[EventDimension],
-            strawberry.argument(
-                description="Attributes by which events are grouped: one row for each combination "
-                "of their values. With an empty list, all events form a single group."
-            ),
-        ],
         filter: Annotated[
             EventFilter | None,
             strawberry.argument(description="Conditions on the events. All events if omitted."),
         ] = None,
-        every: Annotated[
-            timedelta | None,
+        by: Annotated[
+            list[EventDimension],
             strawberry.argument(
-                description="Length of the time buckets into which events are grouped by "
-                "`occurredAt`: a whole number of seconds, at least `PT1M`. Requires `from` and "
-                "`to` in `filter.occurredAt`. No time buckets if omitted."
+                description="Attributes by which events are grouped: one row for each combination "
+                "of their values. Default: none, so that all events form a single group."
+            ),
+        ] = [],  # noqa: B006 - the default in the schema
+        by_fields: Annotated[
+            list[str] | None,
+            strawberry.argument(
+                description="Names of custom fields by which events are grouped, in addition to "
+                "`by`: at most 5 by default (configurable). If a value is a list, the event is "
+                "counted once for each of its elements, of which the first 100 count. None if "
+                "omitted."
             ),
         ] = None,
+        sum: Annotated[
+            list[str] | None,
+            strawberry.argument(
+                description="Names of custom fields whose numbers are added up in each group: at "
+                "most 5 by default (configurable). None if omitted."
+            ),
+        ] = None,
+        every: Annotated[
+            Duration | None,
+            strawberry.argument(
+                description="Length of the time buckets into which events are grouped by "
+                "`occurredAt`: at least `PT1M`, a whole number of seconds, months or years. "
+                "Requires `from` and `to` in `filter.occurredAt`. Months and years such as `P1M`, "
+                "`P3M` and `P1Y`, weeks (`P1W`) and days (`P1D`) begin at midnight in `timeZone`, "
+                "weeks on Monday; a day with a daylight saving time change has 23 or 25 hours. "
+                "Shorter time buckets are aligned to midnight in `timeZone` if a day is a multiple "
+                "of them, and end where the UTC offset changes. No time buckets if omitted."
+            ),
+        ] = None,
+        time_zone: Annotated[
+            str | None,
+            strawberry.argument(
+                description="Time zone of the time buckets: a name of the IANA time zone database, "
+                "such as `Europe/Berlin`. Default `UTC`, also if null. With any other time zone, "
+                "`filter.occurredAt` must not exceed 200 years by default (configurable)."
+            ),
+        ] = "UTC",
         first: Annotated[
             int | None,
             strawberry.argument(
@@ -146,4 +238,6 @@ class EventCountQueries:
             ),
         ] = 100,
     ) -> list[EventCount]:
-        return await _fetch_event_counts(self, info.context, by, filter, every, first)
+        return await _fetch_event_counts(
+            self, info.context, filter, by, by_fields, sum, every, time_zone, first
+        )

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Annotated, Any
 
 import strawberry
 
 from app.domain.rules.duplicates import DuplicateAction
+from app.domain.shared.durations import Duration
 from app.graphql.rules.rule_pages import EventTypeIdFilter, build_rule_page_request
 from app.graphql.shared.context import Info
 from app.graphql.shared.examples import with_example
 from app.graphql.shared.field_sources import ListSource, declare_source
 from app.graphql.shared.nodes import parse_input_id, parse_optional_input_id
 from app.graphql.shared.pages import After, Connection, First, fetch_connection
+from app.graphql.shared.scalars import parse_input_length
 from app.graphql.shared.update_inputs import read_provided_attributes
 from app.graphql.types.duplication_rule import FINGERPRINT_PATH_NAMES, DuplicationRule
 from app.graphql.types.user_error import UserError, to_user_errors
@@ -52,7 +53,7 @@ class CreateDuplicationRuleInput:
         "rule of an event type, `<name>` must be a field of the event type. The rule does not "
         "apply to an event that has none of the attributes."
     )
-    window: timedelta = strawberry.field(
+    window: Duration = strawberry.field(
         description="Maximum difference between the `occurredAt` of a duplicate and that of its "
         "original, in either direction: `PT0S` to `P3660D` by default. `PT0S` matches only events "
         "with the same `occurredAt`."
@@ -74,7 +75,7 @@ class CreateDuplicationRuleInput:
         return {
             "name": self.name,
             "fingerprint": tuple(self.fingerprint),
-            "window": self.window,
+            "window": parse_input_length(self.window, "input", "window"),
             "action": self.action,
             "escalate": self.escalate is not False,
         }
@@ -99,7 +100,7 @@ class UpdateDuplicationRuleInput:
         description="New paths of the attributes that must be equal in duplicates. Replaces the "
         "whole list. See `CreateDuplicationRuleInput.fingerprint`."
     )
-    window: strawberry.Maybe[timedelta | None] = strawberry.field(
+    window: strawberry.Maybe[Duration | None] = strawberry.field(
         description="New maximum difference between the `occurredAt` of a duplicate and that of "
         "its original, in either direction: `PT0S` to `P3660D` by default."
     )
@@ -116,7 +117,10 @@ class UpdateDuplicationRuleInput:
 
     def to_domain(self) -> dict[str, Any]:
         """Returns the provided attributes."""
-        return read_provided_attributes(self, "fingerprint")
+        attributes = read_provided_attributes(self, "fingerprint")
+        if (window := attributes.get("window")) is not None:
+            attributes["window"] = parse_input_length(window, "input", "window")
+        return attributes
 
 
 @strawberry.type(description="Result of creating, changing or deleting a duplication rule.")

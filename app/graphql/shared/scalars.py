@@ -15,7 +15,10 @@ from pydantic import TypeAdapter, ValidationError
 from strawberry.scalars import JSON
 from strawberry.types.scalar import ScalarDefinition
 
+from app.domain.shared.durations import Duration
+from app.domain.shared.problems import invalid_input
 from app.domain.shared.values import EXPECTED_INSTANT, format_instant, parse_instant
+from app.graphql.shared.nodes import InvalidArgumentsError
 
 
 def _parse_datetime(value: Any) -> datetime:
@@ -28,25 +31,42 @@ def _parse_datetime(value: Any) -> datetime:
 _EXPECTED_DATETIME = f"expected {EXPECTED_INSTANT}, in the years 0001 to 9999."
 
 
+_MONTHS_PATTERN = re.compile(r"P(?=[0-9])(?:([0-9]{1,6})Y)?(?:([0-9]{1,6})M)?")
 _DURATION_PATTERN = re.compile(
     r"P(?=[0-9T])([0-9]+W)?([0-9]+D)?(T(?=[0-9])([0-9]+H)?([0-9]+M)?([0-9]+([.][0-9]{1,6})?S)?)?"
 )
 _TIMEDELTA_ADAPTER = TypeAdapter(timedelta)
 
 
-def _parse_duration(value: Any) -> timedelta:
-    if isinstance(value, str) and _DURATION_PATTERN.fullmatch(value):
-        try:
-            return _TIMEDELTA_ADAPTER.validate_python(value)
-        except ValidationError:
-            pass  # exceeds the range of timedelta
+def _parse_duration(value: Any) -> Duration:
+    if isinstance(value, str):
+        if match := _MONTHS_PATTERN.fullmatch(value):
+            years, months = (int(number or 0) for number in match.groups())
+            return Duration(months=12 * years + months)
+        if _DURATION_PATTERN.fullmatch(value):
+            try:
+                return Duration(_TIMEDELTA_ADAPTER.validate_python(value))
+            except ValidationError:
+                pass  # exceeds the range of timedelta
     raise GraphQLError(f"Invalid Duration: {_EXPECTED_DURATION}")
 
 
 _EXPECTED_DURATION = (
     "expected an ISO 8601 duration in weeks, days, hours, minutes and seconds, such as 'PT15M' "
-    "or 'P7D'. Months and years are not allowed, because their length varies."
+    "or 'P7D', or in years and months, such as 'P1M'. Years and months cannot be combined with "
+    "other units."
 )
+
+
+def parse_input_length(duration: Duration, *path: str) -> timedelta:
+    """Returns a fixed length in an argument of a mutation. Raises InvalidArgumentsError."""
+    if duration.months is not None:
+        message = (
+            f"{path[-1]} must not be in years or months, because their length varies. Use days, "
+            "such as P30D."
+        )
+        raise InvalidArgumentsError([invalid_input(message, *path)])
+    return duration.length
 
 
 def _create_literal_parser(
@@ -68,6 +88,7 @@ def _create_literal_parser(
 
 
 def format_duration(duration: timedelta) -> Any:
+    """Formats a fixed length."""
     # Pydantic would format 400 days as a year and 35 days.
     time_part = _TIMEDELTA_ADAPTER.dump_python(
         duration - timedelta(days=duration.days), mode="json"
@@ -107,12 +128,13 @@ SCALARS: dict[object, ScalarDefinition] = {
         parse_value=_parse_datetime,
         parse_literal=_create_literal_parser("DateTime", _EXPECTED_DATETIME, _parse_datetime),
     ),
-    timedelta: strawberry.scalar(
+    Duration: strawberry.scalar(
         name="Duration",
         description="A duration in ISO 8601 format, in weeks, days, hours, minutes and seconds, "
-        "such as `PT15M` or `P7D`. Years and months are rejected because their length varies.",
+        "such as `PT15M` or `P7D`. Arguments that take calendar units also accept years and "
+        "months, such as `P1M` or `P1Y`; others reject them because their length varies.",
         specified_by_url="https://www.iso.org/iso-8601-date-and-time-format.html",
-        serialize=format_duration,
+        serialize=lambda duration: format_duration(duration.length),
         parse_value=_parse_duration,
         parse_literal=_create_literal_parser("Duration", _EXPECTED_DURATION, _parse_duration),
     ),

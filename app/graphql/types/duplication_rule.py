@@ -8,6 +8,7 @@ from uuid import UUID
 import strawberry
 
 from app.domain.rules.duplicates import FINGERPRINT_PATHS, DuplicateAction
+from app.domain.shared.durations import Duration
 from app.graphql.shared.context import Info
 from app.graphql.shared.field_sources import (
     Column,
@@ -40,7 +41,7 @@ class DuplicationRule(Node):
         "field, absent, null and empty are three different values. The rule does not apply to an "
         "event that has none of the attributes."
     )
-    window: timedelta = strawberry.field(
+    window: Duration = strawberry.field(
         description="Maximum difference between the `occurredAt` of a duplicate and that of its "
         "original, in either direction. `PT0S` matches only events with the same `occurredAt`.",
         metadata=declare_source(Column("window_us")),
@@ -80,7 +81,7 @@ class DuplicationRule(Node):
             id=format_id(row.id),
             name=row.name,
             fingerprint=list(row.fingerprint),
-            window=timedelta(microseconds=row.window_us),
+            window=Duration(timedelta(microseconds=row.window_us)),
             action=row.action,
             escalate=row.escalate,
             enabled=row.enabled,

@@ -22,6 +22,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from app.store.engine.sqlite_file import DatabaseFile
 from app.store.engine.statement_observers import notify_observers
 from app.store.engine.timeouts import LOCK_TIMEOUT_MS
+from app.store.tables.columns import EXACT_SUM
+from app.store.tables.exact_numbers import DecimalSum
 
 
 @dataclass
@@ -35,12 +37,15 @@ class WriteBatch:
 class BatchConnection(sqlite3.Connection):
     """A connection whose `execute` accepts a batch: aiosqlite calls it once, in its thread.
 
+    It has the aggregate function of `ExactSum`.
     It closes its cursors with itself. SQLite keeps a closed connection and its locks while a cursor
     has not read all of its rows, and a traceback may keep the cursor of a cancelled statement.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        sum_factory: Any = DecimalSum
+        self.create_aggregate(EXACT_SUM, 2, sum_factory)
         self._cursors: WeakSet[sqlite3.Cursor] = WeakSet()
 
     def cursor(self, factory: Any = sqlite3.Cursor) -> Any:

@@ -39,10 +39,10 @@ from app.domain.events.state import Comparison
 from app.domain.events.words import is_prefix_term
 from app.store.tables import Event, EventTag, EventValue, EventWords
 from app.store.tables.columns import CodePoints, ContainsText, HasWords
+from app.store.tables.exact_numbers import split_number
 from app.store.writing.search_index import (
     HEAD_LENGTH,
     build_word_queries,
-    split_number,
     split_text,
 )
 

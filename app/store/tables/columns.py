@@ -281,11 +281,30 @@ class ContainsText(TextScan):
     inherit_cache = True
 
 
-class TimeBucket(FunctionElement[int]):
-    """Number of the time bucket of a time: (time, width in seconds), from the Unix epoch."""
+class EpochSeconds(FunctionElement[int]):
+    """Whole seconds from the Unix epoch to a time, rounded down."""
 
     type = BigInteger()
     inherit_cache = True
+
+
+class MonthNumber(FunctionElement[int]):
+    """Months from the year 0 to the month of a local time, in seconds from 1970."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+class ExactSum(FunctionElement[Any]):
+    """Sum of the numbers of `event_value`: (number, exact). Null if there are none.
+
+    Integers and decimal numbers are added without rounding.
+    """
+
+    inherit_cache = True
+
+
+EXACT_SUM = "exact_sum"
 
 
 @compiles(HasWords, SQLITE)
@@ -312,19 +331,54 @@ def _contains_text_on_postgresql(element: Any, compiler: Any, **options: Any) ->
 
 
 # Takes whole seconds from the text on SQLite: strftime would round up.
-@compiles(TimeBucket, SQLITE)
-def _time_bucket_on_sqlite(element: Any, compiler: Any, **options: Any) -> str:
-    time, width = (compiler.process(clause, **options) for clause in element.clauses)
-    seconds = f"CAST(strftime('%s', substr({time}, 1, 19)) AS INTEGER)"
-    return f"(({seconds} - (({seconds} % {width}) + {width}) % {width}) / {width})"
+@compiles(EpochSeconds, SQLITE)
+def _epoch_seconds_on_sqlite(element: Any, compiler: Any, **options: Any) -> str:
+    time = compiler.process(element.clauses, **options)
+    return f"CAST(strftime('%s', substr({time}, 1, 19)) AS INTEGER)"
 
 
-@compiles(TimeBucket, POSTGRESQL)
-def _time_bucket_on_postgresql(element: Any, compiler: Any, **options: Any) -> str:
-    time, width = (compiler.process(clause, **options) for clause in element.clauses)
+@compiles(EpochSeconds, POSTGRESQL)
+def _epoch_seconds_on_postgresql(element: Any, compiler: Any, **options: Any) -> str:
+    time = compiler.process(element.clauses, **options)
     # asyncpg stores datetime.min as -infinity, which has no epoch.
     finite = f"greatest({time}, TIMESTAMPTZ '0001-01-01 00:00:00+00')"
-    return f"CAST(floor(extract(epoch FROM {finite}) / {width}) AS BIGINT)"
+    return f"CAST(floor(extract(epoch FROM {finite})) AS BIGINT)"
+
+
+# Local times before the year 1 count as its first month.
+_YEAR_1 = int(datetime.min.replace(tzinfo=UTC).timestamp())
+
+
+@compiles(MonthNumber, SQLITE)
+def _month_number_on_sqlite(element: Any, compiler: Any, **options: Any) -> str:
+    time = f"max({compiler.process(element.clauses, **options)}, {_YEAR_1}), 'unixepoch'"
+    year, month = (f"CAST(strftime('{part}', {time}) AS INTEGER)" for part in ("%Y", "%m"))
+    return f"({year} * 12 + {month} - 1)"
+
+
+@compiles(MonthNumber, POSTGRESQL)
+def _month_number_on_postgresql(element: Any, compiler: Any, **options: Any) -> str:
+    seconds = f"greatest({compiler.process(element.clauses, **options)}, {_YEAR_1})"
+    time = f"to_timestamp({seconds}) AT TIME ZONE 'UTC'"
+    year, month = (f"extract({part} FROM {time})" for part in ("year", "month"))
+    return f"CAST({year} * 12 + {month} - 1 AS BIGINT)"
+
+
+@compiles(ExactSum, SQLITE)
+def _exact_sum_on_sqlite(element: Any, compiler: Any, **options: Any) -> str:
+    return f"{EXACT_SUM}({compiler.process(element.clauses, **options)})"
+
+
+@compiles(ExactSum, POSTGRESQL)
+def _exact_sum_on_postgresql(element: Any, compiler: Any, **options: Any) -> str:
+    number, exact = (compiler.process(clause, **options) for clause in element.clauses)
+    # Negative numbers have the nine's complement of their digits. A cast of a double to numeric
+    # would round it to 15 digits.
+    digits = f"translate(substr({exact}, 5), '0123456789', '9876543210')"
+    return (
+        f"sum(CASE WHEN {exact} IS NULL THEN {number}::text::numeric "
+        f"WHEN left({exact}, 1) = '-' THEN -{digits}::numeric ELSE substr({exact}, 4)::numeric END)"
+    )
 
 
 class ValueKind(Enum):

@@ -28,13 +28,11 @@ from app.domain.events.words import (
 )
 from app.store import tables
 from app.store.tables.events import HAS_OUTDATED_WORDS
+from app.store.tables.exact_numbers import split_number
 from app.store.writing.bulk import insert_rows
 
 HEAD_LENGTH = 200
 _ROWS_PER_FETCH = 5  # texts may be long
-# From here on, a double is nearest to several integers.
-_MIN_SHARED_DOUBLE = 2.0**53
-_NINES_COMPLEMENT = str.maketrans("0123456789", "9876543210")
 _TABLES = (tables.EventTag, tables.EventWords, tables.EventValue)
 
 
@@ -77,19 +75,6 @@ def _scope_words(organization_id: UUID, version: int, words: frozenset[str]) -> 
 
 def split_text(text: str) -> tuple[str, str]:
     return text[:HEAD_LENGTH], text[HEAD_LENGTH:]
-
-
-def split_number(number: int | float) -> tuple[float, str | None]:
-    """Returns the nearest double of a number, and a string that orders numbers with that double.
-
-    The text is None for doubles that are nearest to one integer only.
-    """
-    double = float(number)
-    if abs(double) < _MIN_SHARED_DOUBLE:
-        return double, None
-    digits = str(abs(int(number)))
-    key = f"{len(digits):03}{digits}"
-    return double, key if double > 0 else f"-{key.translate(_NINES_COMPLEMENT)}"
 
 
 def build_index_rows(
