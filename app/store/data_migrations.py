@@ -4,12 +4,20 @@ database.
 
 from __future__ import annotations
 
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, delete, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, or_, select, update
 from sqlmodel import col
 
 from app.domain.event_types.definitions import EventTypeDefinition, VersionDefinition
+from app.domain.event_types.fields import set_field_names
+from app.domain.events.state import EventState
+from app.domain.rules.duplicates import DuplicationRule, compute_fingerprints
+from app.domain.shared.values import canonical_json
 from app.store import tables
 from app.store.writing import search_index
 
@@ -30,6 +38,8 @@ def migrate_data(connection: Connection, revision: str) -> None:
         _find_first_versions_of_fields(connection)
     if revision < "0017":
         _add_settings_to_latest_versions(connection)
+    if revision < "0019":
+        _recompute_fingerprints(connection)
 
 
 def _index_events(connection: Connection) -> None:
@@ -126,3 +136,145 @@ def _add_settings_to_latest_versions(connection: Connection) -> None:
         definition = EventTypeDefinition(row.name, row.type, row.description, row.category)
         form = form | {"settings": definition.settings}
         connection.execute(update(version).where(*latest).values(form=form))
+
+
+def _recompute_fingerprints(connection: Connection) -> None:
+    """Computes the fingerprints of originals again, by value: version 1 compared notations."""
+    rules = {
+        row.id: tables.DuplicationRule(**row._mapping).to_domain()
+        for row in connection.execute(select(tables.DuplicationRule))
+        if any(path == "tags" or path.startswith("fields") for path in row.fingerprint)
+    }
+    original = tables.First
+    batch = (
+        select(original)
+        .where(col(original.rule_id).in_(rules))
+        .order_by(col(original.id))
+        .limit(BATCH_SIZE)
+    )
+    set_fields: dict[tuple[UUID | None, int | None], frozenset[str]] = {}
+    last_id = 0
+    while rows := connection.execute(batch.where(col(original.id) > last_id)).all():
+        last_id = rows[-1].id
+        states = _load_logged_states(connection, rows, rules)
+        new_digests: dict[UUID, dict[Row[Any], str]] = defaultdict(dict)
+        for row in rows:
+            if (state := states.get(row.id)) is None:
+                continue
+            version = state.event_type_id, state.event_type_version
+            if version not in set_fields:
+                set_fields[version] = _load_set_fields(connection, *version)
+            rule_alone = [rules[row.rule_id]]
+            for fingerprint in compute_fingerprints(rule_alone, state, set_fields[version]):
+                if fingerprint.digest != row.digest:
+                    new_digests[row.rule_id][row] = fingerprint.digest
+        for rule_id, digests in new_digests.items():
+            _replace_digests(connection, rule_id, digests)
+
+
+def _load_logged_states(
+    connection: Connection, originals: Sequence[Row[Any]], rules: Mapping[UUID, DuplicationRule]
+) -> dict[int, EventState]:
+    """Loads the states from which the digests of these originals were computed, by row ID.
+
+    An event that was updated later has its state in the change log, unless that was pruned. Without
+    it, the digest stays as it is.
+    """
+    event, change = tables.Event, tables.Change
+    event_ids = {row.event_id for row in originals}
+    events = {
+        row.id: tables.Event(**row._mapping).to_domain()
+        for row in connection.execute(select(event).where(col(event.id).in_(event_ids)))
+    }
+    states = {row.id: events[row.event_id] for row in originals}
+
+    def is_logged(row: Row[Any], state: EventState) -> bool:
+        digest = _compute_first_version_digest(rules[row.rule_id].fingerprint, state)
+        return digest is not None and digest == row.digest
+
+    updated = [row for row in originals if not is_logged(row, states[row.id])]
+    if not updated:
+        return states
+    entries = defaultdict(list)
+    updated_ids = {row.event_id for row in updated}
+    for entry in connection.execute(select(change).where(col(change.subject_id).in_(updated_ids))):
+        entries[entry.subject_id].append(entry)
+    for row in updated:
+        logged = (state for state in _past_states(entries[row.event_id]) if is_logged(row, state))
+        if (state := next(logged, None)) is None:
+            del states[row.id]
+        else:
+            states[row.id] = state
+    return states
+
+
+def _past_states(entries: Sequence[Row[Any]]) -> Iterator[EventState]:
+    """The states of an event after and before each of these entries of the change log."""
+    for entry in entries:
+        yield EventState.from_json(entry.state)
+        pairs = {name: pair for name, pair in entry.changes.items() if isinstance(pair, list)}
+        yield EventState.from_json(entry.state | {name: old for name, (old, _) in pairs.items()})
+
+
+def _load_set_fields(
+    connection: Connection, event_type_id: UUID | None, number: int | None
+) -> frozenset[str]:
+    version = tables.EventTypeVersion
+    statement = select(col(version.form)).where(
+        col(version.event_type_id) == event_type_id, col(version.number) == number
+    )
+    if (form := connection.scalars(statement).one_or_none()) is None:
+        return frozenset()
+    return set_field_names(VersionDefinition.from_json(form).fields)
+
+
+def _replace_digests(
+    connection: Connection, rule_id: UUID, new_digests: Mapping[Row[Any], str]
+) -> None:
+    """Gives originals other digests, and adds up how many duplicates were found by them."""
+    original = tables.METADATA.tables["first_event"]
+    fingerprint = tables.METADATA.tables["fingerprint"]
+    change_digest = update(original).where(original.c.id == bindparam("row_id"))
+    connection.execute(
+        change_digest.values(digest=bindparam("new_digest")),
+        [{"row_id": row.id, "new_digest": digest} for row, digest in new_digests.items()],
+    )
+    replaced = {row.digest: digest for row, digest in new_digests.items()}
+    used = select(original.c.digest).where(
+        original.c.rule_id == rule_id, original.c.digest.in_(replaced)
+    )
+    for digest in connection.scalars(used.distinct()):
+        del replaced[digest]  # another original still has it
+    counts = dict.fromkeys(new_digests.values(), 0)
+    of_digests = (
+        fingerprint.c.rule_id == rule_id,
+        fingerprint.c.digest.in_([*replaced, *counts]),
+    )
+    stored = select(fingerprint.c.digest, fingerprint.c.caught).where(*of_digests)
+    for digest, caught in connection.execute(stored).all():
+        counts[replaced.get(digest, digest)] += caught
+    connection.execute(delete(fingerprint).where(*of_digests))
+    owner = next(iter(new_digests)).organization_id
+    values = {"organization_id": owner, "rule_id": rule_id}
+    connection.execute(
+        insert(fingerprint),
+        [values | {"digest": digest, "caught": caught} for digest, caught in counts.items()],
+    )
+
+
+def _compute_first_version_digest(fingerprint: Sequence[str], state: EventState) -> str | None:
+    """The digest of a fingerprint as version 1 computed it."""
+    values = state.to_json()
+    pairs = []
+    for path in fingerprint:
+        if path.startswith("fields."):
+            name = path.removeprefix("fields.")
+            if name in state.fields:
+                pairs.append([path, state.fields[name]])
+            continue
+        value: Any = values
+        for step in path.split("."):
+            value = None if value is None else value.get(step)
+        if value not in (None, [], {}):
+            pairs.append([path, value])
+    return hashlib.sha256(canonical_json(pairs)).hexdigest() if pairs else None

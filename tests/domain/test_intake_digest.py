@@ -46,9 +46,19 @@ OTHER_VALUES: dict[str, Any] = {
 }
 
 
-# Digests exclude what was derived from the severity of a CloudEvent, and the API.
-DERIVED = ("severity_level", "severity_text", "is_cloud_event")
-ATTRIBUTES = [attribute.name for attribute in fields(EventDraft) if attribute.name not in DERIVED]
+# Digests exclude what was derived from the severity of a CloudEvent, the API, and the key of the
+# receipt.
+EXCLUDED = ("severity_level", "severity_text", "is_cloud_event", "source", "source_id")
+ATTRIBUTES = [attribute.name for attribute in fields(EventDraft) if attribute.name not in EXCLUDED]
+
+# Reported or absent, these are the same report.
+DEFAULTS: dict[str, Any] = {
+    "type": "notice",
+    "fields": {},
+    "tags": (),
+    "notification": False,
+    "acknowledged": False,
+}
 
 
 @pytest.mark.parametrize("attribute", ATTRIBUTES)
@@ -61,7 +71,7 @@ def test_a_different_value_changes_the_digest(attribute: str) -> None:
 
 @pytest.mark.parametrize("attribute", ATTRIBUTES)
 def test_an_absent_attribute_changes_the_digest(attribute: str) -> None:
-    draft = make_draft(event_type_id=str(TYPE_ID))
+    draft = make_draft(event_type_id=str(TYPE_ID), acknowledged=True)
     absent: dict[str, Any] = {attribute: None}
     other = replace(draft, **absent)
 
@@ -74,12 +84,11 @@ def test_an_absent_attribute_changes_the_digest(attribute: str) -> None:
         ({"entity": Entity("Well", "1")}, {"entity": Entity("Well", "2")}),
         ({"entity": Entity("Well", "1")}, {"entity": Entity("Pump", "1")}),
         ({"summary": ""}, {}),
-        ({"tags": ()}, {}),
-        ({"tags": ("a", "b")}, {"tags": ("b", "a")}),
         ({"tags": ("a,b",)}, {"tags": ("a", "b")}),
-        ({"notification": False}, {}),
-        ({"fields": {}}, {}),
-        ({"fields": {"a": None}}, {"fields": {}}),
+        ({"notification": True}, {}),
+        ({"fields": {"a": ""}}, {}),
+        ({"fields": {"a": []}}, {}),
+        ({"severity": "info"}, {}),
         ({"fields": {"a": 1}}, {"fields": {"a": True}}),
         ({"fields": {"a": 1}}, {"fields": {"a": "1"}}),
         ({"fields": {"a": [1, 2]}}, {"fields": {"a": [2, 1]}}),
@@ -116,6 +125,20 @@ def test_digests_are_equal_only_if_the_reports_are(
         ({"fields": {"a": 150}}, {"fields": {"a": 150.0}}),
         ({"fields": {"a": 1, "b": 2}}, {"fields": {"b": 2, "a": 1}}),
         ({"occurred_at": EARLIER}, {"occurred_at": EARLIER.astimezone(INDIA)}),
+        (
+            {"fields": {"a": ["2026-04-10T12:00:00Z"]}},
+            {"fields": {"a": ["2026-04-10T14:00:00.0+02:00"]}},
+        ),
+        ({"tags": ("a", "b")}, {"tags": ("b", "a", "b")}),
+        ({"tags": ()}, {"tags": None}),
+        ({"fields": {"a": None, "b": {"c": None}}}, {"fields": {"b": {}}}),
+        ({"fields": {"a": None}}, {"fields": None}),
+        ({"type": "notice"}, {"type": None}),
+        ({"severity": " "}, {"severity": None}),
+        ({"notification": False}, {"notification": None}),
+        ({"acknowledged": False}, {"acknowledged": None}),
+        ({"event_type_id": str(TYPE_ID)}, {"event_type_id": str(TYPE_ID).upper()}),
+        ({"source": "//the/callers/own"}, {"source": None}),
     ],
 )
 def test_equivalent_notations_have_equal_digests(
@@ -125,6 +148,35 @@ def test_equivalent_notations_have_equal_digests(
 
     assert len(digests) == 1
     assert len(str(digests.pop())) == 64
+
+
+def test_only_fields_that_are_sets_have_any_order() -> None:
+    one, other = (
+        make_draft(fields={"colors": colors, "route": ["a", "b"]})
+        for colors in (["red", "green"], ["green", "red"])
+    )
+    rerouted = make_draft(fields={"colors": ["red", "green"], "route": ["b", "a"]})
+
+    assert one.digest({"colors"}) == other.digest({"colors"}) != rerouted.digest({"colors"})
+    assert one.digest() != other.digest()
+
+
+def test_the_first_version_digest_is_that_of_stored_receipts() -> None:
+    full = make_draft()
+    sparse = make_draft(
+        event_type_id=str(TYPE_ID),
+        tags=("b", "a"),
+        notification=False,
+        fields={"a": None, "b": ["2026-04-10T14:00:00+02:00", 150.0]},
+        extensions=None,
+        payload=None,
+    )
+
+    # Computed by the code of migration 0014.
+    assert [each.first_version_digest() for each in (full, sparse)] == [
+        "56bdd979637de16c141ca3ae01d255bd8a5df4e5ac1fbfbd4e471d973b2e820a",
+        "883d559b2b55f07334ffd790df20327fc05b60ad3f9cf762d97d6bc7a17d3e41",
+    ]
 
 
 @pytest.mark.parametrize("year", [1, 1066])
@@ -150,12 +202,17 @@ def test_a_number_too_large_to_be_accepted_has_a_digest() -> None:
 
 def _comparable_attributes(draft: EventDraft) -> list[Any]:
     """Returns the attributes so that booleans differ from numbers and NaN equals itself."""
-    return [_comparable_value(getattr(draft, attribute)) for attribute in ATTRIBUTES]
+    values = {name: getattr(draft, name) for name in ATTRIBUTES}
+    values |= {name: each for name, each in DEFAULTS.items() if values[name] is None}
+    values["tags"] = sorted(set(values["tags"]))
+    if values["severity"] is not None and not values["severity"].strip():
+        values["severity"] = None
+    return [_comparable_value(values[name]) for name in ATTRIBUTES]
 
 
 def _comparable_value(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _comparable_value(inner) for key, inner in value.items()}
+        return {key: _comparable_value(inner) for key, inner in value.items() if inner is not None}
     if isinstance(value, list | tuple):
         return [_comparable_value(inner) for inner in value]
     if isinstance(value, float) and math.isnan(value):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Any
@@ -120,6 +120,11 @@ class FieldDefinition:
             **{**stored, "kind": FieldKind(stored["kind"])}
             | {"options": None if options is None else tuple(options)}
         )
+
+
+def set_field_names(definitions: Iterable[FieldDefinition]) -> frozenset[str]:
+    """Returns the names of the fields whose values are sets."""
+    return frozenset(each.name for each in definitions if each.kind is FieldKind.MULTI_SELECT)
 
 
 def validate_fields(definitions: Sequence[FieldDefinition], limits: Limits) -> list[Problem]:

@@ -6,15 +6,15 @@ Validation turns a draft into a state, which the change log stores and filters r
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from enum import Enum, Flag, auto
-from functools import cached_property
 from types import NoneType
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from app.domain.events.field_values import normalize_fields
 from app.domain.events.severity import Outcome, Severity
 from app.domain.shared.limits import Limits
 from app.domain.shared.problems import Problem
@@ -26,6 +26,8 @@ from app.domain.shared.values import (
     validate_text,
     validate_type_name,
 )
+
+DEFAULT_TYPE = "notice"
 
 
 class EventChangeKind(Enum):
@@ -94,27 +96,46 @@ class EventDraft:
     severity_text: str | None = None
     is_cloud_event: bool = False
 
-    def digest(self) -> str | None:
-        """Returns the SHA-256 of the draft, which identifies a repeated report.
+    def digest(self, set_fields: Collection[str] = ()) -> str | None:
+        """Returns the SHA-256 of the draft, equal for equal reports, to identify replays.
 
-        None if fields are nested so deeply, or numbers so long, that the draft is never accepted.
+        The source and the source ID are left out: both are the key of a receipt. `set_fields` are
+        the names of the fields whose values are sets. None if fields are nested so deeply, or
+        numbers so long, that the draft is never accepted.
         """
-        return self._digest
-
-    @cached_property
-    def _digest(self) -> str | None:
-        # Without the last three, which stored digests do not include: `severity` is enough.
-        values = {
-            name: value
-            if (formatter := _DIGEST_FORMATTERS.get(type(value))) is None
-            else formatter(value)
-            for name, value in vars(self).items()
-            if value is not None and name not in _NOT_DIGESTED
-        }
         try:
-            return hashlib.sha256(canonical_json(values)).hexdigest()
+            return _hash_values(dict(self._normalized_attributes(set_fields)))
         except (RecursionError, ValueError):
             return None
+
+    def first_version_digest(self) -> str | None:
+        """Returns the digest as version 1 computed it: by notation, with the key."""
+        try:
+            return _hash_values(dict(self._digested_attributes()))
+        except (RecursionError, ValueError):
+            return None
+
+    def _digested_attributes(self) -> Iterator[tuple[str, Any]]:
+        for name, value in vars(self).items():
+            if value is not None and name not in _NOT_DIGESTED:
+                yield name, value
+
+    def _normalized_attributes(self, set_fields: Collection[str]) -> Iterator[tuple[str, Any]]:
+        for name, reported in self._digested_attributes():
+            value = reported
+            match name:
+                case "source" | "source_id":
+                    continue
+                case "severity" if not reported.strip():
+                    continue
+                case "event_type_id":
+                    value = reported.lower()
+                case "tags":
+                    value = tuple(sorted(set(reported)))
+                case "fields" if isinstance(reported, dict):
+                    value = normalize_fields(reported, set_fields)
+            if name not in _DIGEST_DEFAULTS or value != _DIGEST_DEFAULTS[name]:
+                yield name, value
 
 
 @dataclass(frozen=True)
@@ -375,6 +396,25 @@ _DIGEST_FORMATTERS = _FORMATTERS | {
     datetime: lambda instant: instant.astimezone(UTC).isoformat(),
     Entity: lambda entity: [entity.type, entity.id],
 }
+
+
+_DIGEST_DEFAULTS = {
+    "type": DEFAULT_TYPE,
+    "fields": {},
+    "tags": (),
+    "notification": False,
+    "acknowledged": False,
+}
+
+
+def _hash_values(values: Mapping[str, Any]) -> str:
+    formatted = {
+        name: value
+        if (formatter := _DIGEST_FORMATTERS.get(type(value))) is None
+        else formatter(value)
+        for name, value in values.items()
+    }
+    return hashlib.sha256(canonical_json(formatted)).hexdigest()
 
 
 _JSON_NAMES = tuple(

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from app.domain.access.caller import Caller
 from app.domain.event_types.conditions import ConditionalRule
-from app.domain.event_types.fields import AdditionalFields, FieldDefinition
+from app.domain.event_types.fields import AdditionalFields, FieldDefinition, set_field_names
 from app.domain.event_types.json_schema import validate_values
 from app.domain.event_types.lifecycle import (
     EventTypeState,
@@ -24,7 +24,13 @@ from app.domain.event_types.lifecycle import (
 from app.domain.event_types.visibility import ResolvedFields, resolve_fields
 from app.domain.events.attributes import validate_attributes
 from app.domain.events.severity import Severity, SeverityMap, lookup_severity
-from app.domain.events.state import EventDraft, EventState, Use, attributes_with
+from app.domain.events.state import (
+    DEFAULT_TYPE,
+    EventDraft,
+    EventState,
+    Use,
+    attributes_with,
+)
 from app.domain.intake.cloudevent_data import (
     decode_json_data,
     locate_in_data,
@@ -40,7 +46,6 @@ from app.domain.shared.values import (
     validate_json_object,
 )
 
-DEFAULT_TYPE = "notice"
 _MAX_DROPPED_WARNINGS = 100
 _CONVERTED_ATTRIBUTES = frozenset(
     ("type", "severity", "summary", "source", "occurred_at", "fields", "tags", "notification")
@@ -75,6 +80,10 @@ class EventTypeSnapshot:
     @cached_property
     def has_source_keys(self) -> bool:
         return any(field.source_key for field in self.fields)
+
+    @cached_property
+    def set_fields(self) -> frozenset[str]:
+        return set_field_names(self.fields)
 
 
 @dataclass(frozen=True)

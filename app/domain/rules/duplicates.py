@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 from uuid import UUID
 
+from app.domain.events.field_values import normalize_fields, value_at
 from app.domain.events.state import EventState, Use, attributes_with
 from app.domain.shared.limits import Limits
 from app.domain.shared.messages import limit_message, quote_value, unknown_field_message
@@ -146,13 +147,18 @@ _FIELD_PATH = re.compile(r"fields[.](.+)", re.DOTALL)
 
 
 def compute_fingerprints(
-    rules: Iterable[DuplicationRule], event: EventState
+    rules: Iterable[DuplicationRule], event: EventState, set_fields: Collection[str] = ()
 ) -> list[RuleFingerprint]:
-    """Computes the event's fingerprints in rule order. A rule has none if all paths are absent."""
+    """Computes the event's fingerprints in rule order. A rule has none if all paths are absent.
+
+    `set_fields` are the names of the event's fields whose values are sets.
+    """
     applicable = [rule for rule in rules if rule.event_type_id in (None, event.event_type_id)]
     if not applicable:
         return []
     state = event.to_json()
+    state["tags"].sort()
+    state["fields"] = normalize_fields(event.fields, set_fields)
     return [
         RuleFingerprint(rule, digest)
         for rule in applicable
@@ -259,10 +265,10 @@ def _compute_digest(fingerprint: Sequence[str], state: dict[str, Any]) -> str | 
 
 
 def _values_at(path: str, state: dict[str, Any]) -> Iterator[Any]:
-    """Yields the value at the path, if present. Only custom fields may be null or empty."""
+    """Yields the value at the path, if present. Only a custom field may be empty."""
     if match := _FIELD_PATH.fullmatch(path):
-        if match.group(1) in state["fields"]:
-            yield state["fields"][match.group(1)]
+        if (field_value := value_at(state["fields"], match.group(1))) is not None:
+            yield field_value
         return
     value: Any = state
     for step in path.split("."):

@@ -68,6 +68,18 @@ def _is_last_minute_of_month(instant: datetime) -> bool:
     return (instant.day, instant.hour, instant.minute) == (last_day, 23, 59)
 
 
+def normalize_instant(text: str) -> str:
+    """Writes an RFC 3339 timestamp in UTC, with all its digits. Returns other text unchanged."""
+    instant = parse_instant(text)
+    match = _INSTANT_PATTERN.fullmatch(text)
+    if instant is None or match is None:
+        return text
+    second = match.group(2)
+    if "." in second:
+        second = second.rstrip("0").rstrip(".")
+    return f"{instant.isoformat(timespec='minutes')[:16]}:{second}Z"
+
+
 def format_instant(instant: datetime) -> str:
     """Formats an instant in UTC with microseconds: `2026-04-10T10:30:00.000000Z`."""
     utc = instant if instant.tzinfo is UTC else instant.astimezone(UTC)

@@ -50,8 +50,10 @@ class CreateDuplicationRuleInput:
     fingerprint: list[str] = strawberry.field(
         description="Paths of the attributes that must be equal in duplicates: "
         f"{FINGERPRINT_PATH_NAMES}. At least one, at most 50 by default, without repetitions. In a "
-        "rule of an event type, `<name>` must be a field of the event type. The rule does not "
-        "apply to an event that has none of the attributes."
+        "rule of an event type, `<name>` must be a field of the event type. `fields.labels.host` "
+        "is the custom field `labels.host` or, if an event has no such field, the value of `host` "
+        "in the object `labels`. The rule does not apply to an event that has none of the "
+        "attributes. See `DuplicationRule.fingerprint` for how values are compared."
     )
     window: Duration = strawberry.field(
         description="Maximum difference between the `occurredAt` of a duplicate and that of its "

@@ -37,9 +37,12 @@ class DuplicationRule(Node):
     name: str = strawberry.field(description="Display name of the rule.")
     fingerprint: list[str] = strawberry.field(
         description="Paths of the attributes that must be equal in duplicates: "
-        f"{FINGERPRINT_PATH_NAMES}. Numbers are compared by value: 150 equals 150.0. For a custom "
-        "field, absent, null and empty are three different values. The rule does not apply to an "
-        "event that has none of the attributes."
+        f"{FINGERPRINT_PATH_NAMES}. Values are equal as in a repeated report: 150 equals 150.0, "
+        "timestamps are compared by instant, and tags and the values of MULTI_SELECT fields in "
+        "any order. `fields.labels.host` is the custom field `labels.host` or, if the event has "
+        "no such field, the value of `host` in the object `labels`. For a custom field, null is "
+        "the same as absent, and different from an empty text or list. The rule does not apply to "
+        "an event that has none of the attributes."
     )
     window: Duration = strawberry.field(
         description="Maximum difference between the `occurredAt` of a duplicate and that of its "

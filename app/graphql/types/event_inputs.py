@@ -468,7 +468,9 @@ class LogEventInput:
         description="Identifier that the producer gives the event, at most 255 characters by "
         "default. It makes retries safe: if an event with the same `source`, `sourceId` and "
         "content was already logged, nothing is stored, and the earlier event is returned with "
-        "`duplicate: true`. If the content differs, the error is `CONFLICT`. Null if omitted.",
+        "`duplicate: true`. If the content differs, the error is `CONFLICT`. Content is compared "
+        "by value: timestamps by instant, tags and the values of MULTI_SELECT fields in any "
+        "order, and null like absent. Null if omitted.",
     )
 
     def to_domain(self) -> EventDraft:

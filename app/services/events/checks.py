@@ -47,7 +47,8 @@ async def check_event(
         lookup.originals.find_match(lookup.fingerprints[event.id], event) for event in new_events
     ]
     originals = [lookup.events[match.original.event_id] for match in matches if match is not None]
-    decision = ReportBatch(receipts_by_key, lookup).decide(draft, command, key, validation)
+    batch = ReportBatch(receipts_by_key, lookup)
+    decision = batch.decide(draft, command, key, validation, None)  # stores no receipt
     original = originals[0] if originals else None
     event_type = definitions.find_type(draft)
     if event_type is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
@@ -13,16 +13,37 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from app.domain.events.state import EventDraft, SourceIdentity
-from app.domain.intake.intake import Accepted, CommandContext, ValidationResult
+from app.domain.intake.intake import (
+    Accepted,
+    CommandContext,
+    EventTypeSnapshot,
+    ValidationResult,
+)
 from app.domain.shared.values import validate_name
 from app.store import tables
 from app.store.writing.bulk import build_rows_cte, insert_rows
 
+DIGEST_VERSION = 2
+
 
 @dataclass(frozen=True)
 class Receipt:
+    """The digest of an accepted report, by which its replays are identified.
+
+    `version`: that of the function that computed the digest. `set_fields`: names of the fields
+    whose values were sets at that time; only of lists in the report.
+    """
+
     digest: str | None
     event_id: UUID
+    version: int = DIGEST_VERSION
+    set_fields: tuple[str, ...] = ()
+
+    def is_of(self, draft: EventDraft) -> bool:
+        """Whether the draft equals the accepted report."""
+        if self.version == 1:
+            return self.digest == draft.first_version_digest()
+        return self.digest == draft.digest(self.set_fields)
 
 
 def source_identity(draft: EventDraft, command: CommandContext) -> SourceIdentity | None:
@@ -44,24 +65,32 @@ async def load_receipts(
     table = tables.Receipt
     key_rows = build_rows_cte(session, {"source": String(), "source_id": String()}, sorted(keys))
     key = (col(table.source), col(table.source_id))
-    statement = select(*key, col(table.digest), col(table.event_id))
+    values = (col(table.digest), col(table.event_id), col(table.version), col(table.set_fields))
+    statement = select(*key, *values)
     # Not a join: SQLite would scan all receipts, and the list for each of them.
     rows = await session.execute(statement.where(tuple_(*key).in_(select(key_rows))))
     return {
-        SourceIdentity(source, source_id): Receipt(digest, event_id)
-        for source, source_id, digest, event_id in rows
+        SourceIdentity(row.source, row.source_id): Receipt(
+            row.digest, row.event_id, row.version, tuple(row.set_fields or ())
+        )
+        for row in rows
     }
 
 
-def build_receipts(
-    reports: Iterable[tuple[EventDraft, SourceIdentity | None, ValidationResult]],
-) -> dict[SourceIdentity, Receipt]:
-    """Builds the receipts of the accepted drafts. The first of a repeated key wins."""
-    receipts: dict[SourceIdentity, Receipt] = {}
-    for draft, key, validation in reports:
-        if key is not None and isinstance(validation, Accepted):
-            receipts.setdefault(key, Receipt(draft.digest(), validation.event.id))
-    return receipts
+def build_receipt(
+    draft: EventDraft,
+    key: SourceIdentity | None,
+    event_type: EventTypeSnapshot | None,
+    validation: ValidationResult,
+) -> Receipt | None:
+    """Builds the receipt of a draft, as if it is stored. None if it is rejected or has no key."""
+    if key is None or not isinstance(validation, Accepted):
+        return None
+    set_fields: tuple[str, ...] = ()
+    if event_type is not None and event_type.set_fields and isinstance(draft.fields, dict):
+        lists = {name for name, value in draft.fields.items() if isinstance(value, list)}
+        set_fields = tuple(sorted(lists & event_type.set_fields))
+    return Receipt(draft.digest(set_fields), validation.event.id, set_fields=set_fields)
 
 
 async def claim_receipts(
@@ -78,6 +107,8 @@ async def claim_receipts(
             "source_id": source_id,
             "digest": receipt.digest,
             "event_id": receipt.event_id,
+            "version": receipt.version,
+            "set_fields": list(receipt.set_fields) or None,
         }
         for (source, source_id), receipt in sorted(new_receipts.items(), key=itemgetter(0))
     ]
@@ -113,6 +144,7 @@ async def finalize_receipts(
         new_values: dict[str, Any] = {
             "digest": bindparam("new_digest"),
             "event_id": bindparam("new_event_id"),
+            "set_fields": bindparam("new_set_fields"),
         }
         corrections = [
             {
@@ -120,6 +152,7 @@ async def finalize_receipts(
                 "key_source_id": source_id,
                 "new_digest": receipt.digest,
                 "new_event_id": receipt.event_id,
+                "new_set_fields": list(receipt.set_fields) or None,
             }
             for (source, source_id), receipt in sorted(changed.items(), key=itemgetter(0))
         ]

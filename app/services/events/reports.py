@@ -107,6 +107,7 @@ class ReportBatch:
         command: CommandContext,
         key: SourceIdentity | None,
         validation: ValidationResult,
+        new_receipt: Receipt | None,
     ) -> Decision:
         receipt = None if key is None else self.receipts.get(key)
         if receipt is not None:
@@ -114,8 +115,8 @@ class ReportBatch:
         if isinstance(validation, Rejected):
             return Decision(problems=validation.problems)
         decision = self._accept(validation, command)
-        if key is not None and decision.event_id is not None:
-            self.receipts[key] = Receipt(draft.digest(), decision.event_id)
+        if key is not None and new_receipt is not None and decision.event_id is not None:
+            self.receipts[key] = replace(new_receipt, event_id=decision.event_id)
         return decision
 
     def _accept(self, validation: Accepted, command: CommandContext) -> Decision:
@@ -172,8 +173,14 @@ async def process_reports(session: AsyncSession, calls: Sequence[ReportCall]) ->
     definitions = await load_definitions(session, calls[0].command, [draft for draft, _ in reports])
     validations = await _validate_all(definitions, reports)
     identities = [receipts.source_identity(draft, command) for draft, command in reports]
-    drafts = (draft for draft, _ in reports)
-    new_receipts = receipts.build_receipts(zip(drafts, identities, validations, strict=True))
+    built_receipts = [
+        receipts.build_receipt(draft, key, definitions.find_type(draft), validation)
+        for (draft, _), key, validation in zip(reports, identities, validations, strict=True)
+    ]
+    new_receipts: dict[SourceIdentity, Receipt] = {}
+    for key, receipt in zip(identities, built_receipts, strict=True):
+        if key is not None and receipt is not None:  # the first of a repeated key wins
+            new_receipts.setdefault(key, receipt)
     existing_receipts = await receipts.claim_receipts(session, new_receipts)
     new_receipts = {key: each for key, each in new_receipts.items() if key not in existing_receipts}
     other_keys = (
@@ -193,8 +200,10 @@ async def process_reports(session: AsyncSession, calls: Sequence[ReportCall]) ->
         await duplicates.look_up_originals(session, fingerprints, new_events, lock=True),
     )
     decisions = [
-        batch.decide(draft, command, key, validation)
-        for (draft, command), key, validation in zip(reports, identities, validations, strict=True)
+        batch.decide(draft, command, key, validation, receipt)
+        for (draft, command), key, validation, receipt in zip(
+            reports, identities, validations, built_receipts, strict=True
+        )
     ]
     rows = batch.lookup.events | await _write_batch(session, batch)
     await duplicates.store_originals(
@@ -220,7 +229,7 @@ async def _validate_all(
 
 
 def _decide_replay(draft: EventDraft, receipt: Receipt) -> Decision:
-    if receipt.digest == draft.digest():
+    if receipt.is_of(draft):
         return Decision(receipt.event_id, duplicate=True, replay=True)
     message = (
         f"An event with the sourceId {draft.source_id!r} but different content has already been "

@@ -15,9 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
 from app.domain.event_types.fields import FieldDefinition
-from app.domain.events.state import EventDraft, EventState
+from app.domain.events.state import DEFAULT_TYPE, EventDraft, EventState
 from app.domain.intake.intake import (
-    DEFAULT_TYPE,
     CommandContext,
     EventTypeSnapshot,
     Rejected,
@@ -57,7 +56,9 @@ class CachedDefinitions:
         return None if event_type_id is None else self.by_id.get(event_type_id)
 
     def fingerprints_of(self, event: EventState) -> list[RuleFingerprint]:
-        return compute_fingerprints(self.duplication_rules[event.event_type_id], event)
+        rules = self.duplication_rules[event.event_type_id]
+        event_type = None if event.event_type_id is None else self.by_id[event.event_type_id]
+        return compute_fingerprints(rules, event, event_type.set_fields if event_type else ())
 
     def validate(self, draft: EventDraft, command: CommandContext) -> ValidationResult:
         """Validates the draft, without regard to replays."""

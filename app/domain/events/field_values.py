@@ -1,0 +1,63 @@
+"""Values of custom fields: how a path finds them, and the form in which equal values are equal."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from app.domain.shared.values import canonical_json, normalize_instant
+
+
+def value_at(value: Any, path: str) -> Any:
+    """Returns the value at a path. None if it is absent or null.
+
+    `a.b` is the key `a.b`, or otherwise the key `b` of the object `a`. In a list, it is the list of
+    the values that the path has in the elements.
+    """
+    if isinstance(value, list):
+        found = [each for element in value if (each := value_at(element, path)) is not None]
+        return found or None
+    if not isinstance(value, dict):
+        return None
+    end = len(path)
+    while end >= 0:  # the longest key first
+        nested = value.get(path[:end])
+        if nested is not None and end < len(path):
+            nested = value_at(nested, path[end + 1 :])
+        if nested is not None:
+            return nested
+        end = path.rfind(".", 0, end)
+    return None
+
+
+def normalize_fields(fields: Mapping[str, Any], set_fields: Collection[str]) -> dict[str, Any]:
+    """Returns the fields in a form in which equal fields are equal, without nulls.
+
+    `set_fields` are the names of the fields whose values are sets.
+    """
+    return {
+        name: normalize_set(value)
+        if name in set_fields and isinstance(value, list)
+        else normalize_value(value)
+        for name, value in fields.items()
+        if value is not None
+    }
+
+
+def normalize_value(value: Any) -> Any:
+    """Returns a form in which equal values are equal: timestamps in UTC, and no null members."""
+    if isinstance(value, str):
+        return normalize_instant(value)
+    if isinstance(value, dict):
+        return {
+            name: normalize_value(member) for name, member in value.items() if member is not None
+        }
+    if isinstance(value, list):
+        return [normalize_value(element) for element in value]
+    return value
+
+
+def normalize_set(elements: Collection[Any]) -> list[Any]:
+    """Returns the distinct elements, each normalized, in an order that depends only on them."""
+    distinct = {canonical_json(each): each for each in map(normalize_value, elements)}
+    return [distinct[key] for key in sorted(distinct)]
