@@ -546,6 +546,8 @@ REMOVED_SINCE = (
     "ALTER TABLE event DROP COLUMN latest_occurrence",
     "ALTER TABLE event DROP COLUMN severity_rank",
     "ALTER TABLE duplication_rule DROP COLUMN escalate",
+    "ALTER TABLE event_type DROP COLUMN additional_fields",
+    "ALTER TABLE event_field DROP COLUMN added_in_version",
     "ALTER TABLE receipt DROP COLUMN version",
     "ALTER TABLE receipt DROP COLUMN set_fields",
 )
