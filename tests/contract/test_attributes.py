@@ -58,7 +58,10 @@ def test_every_attribute_that_is_not_computed_has_a_column() -> None:
 
 def test_a_draft_and_the_input_of_log_event_have_the_reported_attributes() -> None:
     reported = {attribute.name for attribute in attributes_with(Use.REPORTED)}
-    of_drafts_only = {"event_type_id", "acknowledged", "severity_level", "severity_text"}
+    of_drafts_only = {
+        *("event_type_id", "acknowledged", "severity_level", "severity_text"),
+        "is_cloud_event",
+    }
 
     assert _names(EventDraft) - of_drafts_only == reported
     assert _names(LogEventInput) == reported - WITHOUT_INPUT | {"event_type_id", "acknowledged"}

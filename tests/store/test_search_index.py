@@ -548,6 +548,8 @@ REMOVED_SINCE = (
     "ALTER TABLE duplication_rule DROP COLUMN escalate",
     "ALTER TABLE event_type DROP COLUMN additional_fields",
     "ALTER TABLE event_field DROP COLUMN added_in_version",
+    "ALTER TABLE event_type_version DROP COLUMN created_by",
+    "ALTER TABLE event_field DROP COLUMN source_key",
     "ALTER TABLE receipt DROP COLUMN version",
     "ALTER TABLE receipt DROP COLUMN set_fields",
 )
