@@ -38,7 +38,7 @@ def migrate_data(connection: Connection, revision: str) -> None:
         _find_first_versions_of_fields(connection)
     if revision < "0017":
         _add_settings_to_latest_versions(connection)
-    if revision < "0019":
+    if revision < "0020":
         _recompute_fingerprints(connection)
 
 

@@ -1,4 +1,4 @@
-"""A database that the code before migration 0019 wrote, and the requests that filled it.
+"""A database that the code before migration 0020 wrote, and the requests that filled it.
 
 `database_0014.json` contains the rows of its tables, as SQLite stores them.
 """
