@@ -108,6 +108,7 @@ def valid_definitions(draw: st.DrawFn) -> FieldDefinition:
         attributes |= {"min_length": draw(st.sampled_from([None, short])), "max_length": long}
         attributes["pattern"] = draw(st.sampled_from([None, "^[A-Z]{2}-[0-9]+$", "é+"]))
     if kind in (FieldKind.SELECT, FieldKind.MULTI_SELECT):
-        options = st.lists(st.text("abcé ", min_size=1), min_size=1, max_size=4, unique=True)
+        names = st.text("abcé ", min_size=1).filter(str.strip)
+        options = st.lists(names, min_size=1, max_size=4, unique=True)
         attributes["options"] = tuple(draw(options))
     return FieldDefinition(name=draw(FIELD_NAMES), kind=kind, **attributes)

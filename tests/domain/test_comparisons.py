@@ -64,9 +64,17 @@ MEANING: list[tuple[str, str, Any, list[Any], list[Any]]] = [
     ("SELECT", "EQ", "Failure", ["Failure"], ["Maintenance", None]),
     ("MULTI_SELECT", "CONTAINS", "Failure", [["Failure"], ["Maintenance", "Failure"]], [[], None]),
     ("MULTI_SELECT", "CONTAINS", "Failure", [], ["Failure", ["Failures"], [["Failure"]]]),
-    ("MULTI_SELECT", "EXISTS", None, [[]], [None, "Failure"]),
+    ("MULTI_SELECT", "EXISTS", None, [["Failure"]], [None, [], "Failure"]),
+    ("MULTI_SELECT", "NOT_EXISTS", None, [None, []], [["Failure"]]),
     ("NUMBER", "NOT_EXISTS", None, [None, "1"], [0]),
-    ("TEXT", "EXISTS", None, ["", "a"], [None, False]),
+    (
+        "TEXT",
+        "EXISTS",
+        None,
+        ["a", " a", "\u200b"],
+        [None, False, "", " \t\n", "\u0085\ufeff"],
+    ),
+    ("TEXT", "NOT_EXISTS", None, [None, "", " \t\n"], ["a", " a"]),
 ]
 DATES = st.dates().map(str)
 VALUES = STORABLE_JSON | DATES | st.lists(st.sampled_from(OPTIONS))

@@ -157,7 +157,9 @@ def test_options_that_differ_in_case_or_blanks_are_distinct() -> None:
 
 
 def test_every_invalid_option_is_reported_with_its_index() -> None:
-    problems = _problems(make_field(kind=FieldKind.SELECT, options=("a", "", "b\0", "x" * 256)))
+    problems = _problems(
+        make_field(kind=FieldKind.SELECT, options=("a", "", "b\0", "x" * 256, " "))
+    )
 
     assert problems == [
         invalid_input("options[1] must not be empty.", "0", "options", "1"),
@@ -170,6 +172,7 @@ def test_every_invalid_option_is_reported_with_its_index() -> None:
         invalid_input(
             "At most 255 characters are allowed; options[3] has 256.", "0", "options", "3"
         ),
+        invalid_input("An option must not be blank.", "0", "options", "4"),
     ]
 
 

@@ -237,7 +237,7 @@ def test_an_id_and_its_own_type_are_accepted() -> None:
     [
         (None, [("FIELD_REQUIRED", ("fields", "volume"))]),
         ({}, [("FIELD_REQUIRED", ("fields", "volume"))]),
-        ({"volume": None}, [("FIELD_INVALID", ("fields", "volume"))]),
+        ({"volume": None}, [("FIELD_REQUIRED", ("fields", "volume"))]),
         ({"volume": -1}, [("FIELD_INVALID", ("fields", "volume"))]),
         ({"volume": 1, "weather": "fine"}, [("FIELD_UNKNOWN", ("fields", "weather"))]),
         ([], [("INVALID_INPUT", ("fields",))]),

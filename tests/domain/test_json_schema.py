@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import jsonschema_rs
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.domain.event_types.conditions import AllOf, ConditionalEffect, ConditionalRule
 from app.domain.event_types.fields import FieldDefinition, FieldKind
 from app.domain.event_types.json_schema import (
     compile_schema,
@@ -17,6 +19,7 @@ from app.domain.event_types.json_schema import (
 )
 from app.domain.shared.limits import Limits
 from app.domain.shared.problems import Problem, UserErrorCode
+from app.domain.shared.values import NON_BLANK_PATTERN, WHITESPACE, is_blank
 from tests.domain.examples import codes_and_paths, make_field
 from tests.domain.strategies import valid_definitions
 
@@ -35,6 +38,9 @@ def test_the_schema_contains_the_definitions() -> None:
             maximum=1e6,
         ),
         make_field(name="hours", kind=FieldKind.INTEGER, required=True, default=1),
+        make_field(name="note", kind=FieldKind.TEXT, required=True),
+        make_field(name="impact", kind=FieldKind.SELECT, required=True, options=("High", "Low")),
+        make_field(name="areas", kind=FieldKind.MULTI_SELECT, required=True, options=("North",)),
         make_field(name="planned", kind=FieldKind.BOOLEAN, default=False),
         make_field(name="day", kind=FieldKind.DATE),
         make_field(name="cause", kind=FieldKind.SELECT, options=CAUSES),
@@ -61,26 +67,39 @@ def test_the_schema_contains_the_definitions() -> None:
                 "maximum": 1_000_000,
             },
             "hours": {"type": "integer", "title": "hours", "default": 1},
-            "planned": {"type": "boolean", "title": "planned", "default": False},
-            "day": {"type": "string", "title": "day", "format": "date"},
-            "cause": {"type": "string", "title": "cause", "enum": list(CAUSES)},
-            "causes": {
+            "note": {"type": "string", "title": "note", "pattern": NON_BLANK_PATTERN},
+            "impact": {"type": "string", "title": "impact", "enum": ["High", "Low"]},
+            "areas": {
                 "type": "array",
+                "title": "areas",
+                "items": {"type": "string", "enum": ["North"]},
+                "uniqueItems": True,
+                "minItems": 1,
+            },
+            "planned": {"type": ["boolean", "null"], "title": "planned", "default": False},
+            "day": {"type": ["string", "null"], "title": "day", "format": "date"},
+            "cause": {
+                "type": ["string", "null"],
+                "title": "cause",
+                "enum": [*CAUSES, None],
+            },
+            "causes": {
+                "type": ["array", "null"],
                 "title": "causes",
                 "items": {"type": "string", "enum": list(CAUSES)},
                 "uniqueItems": True,
                 "default": ["Maintenance"],
             },
             "permit": {
-                "type": "string",
+                "type": ["string", "null"],
                 "title": "permit",
                 "minLength": 2,
                 "maxLength": 9,
                 "allOf": [{"pattern": "^[A-Z]"}],
             },
-            "remarks": {"type": "string", "title": "remarks"},
+            "remarks": {"type": ["string", "null"], "title": "remarks"},
         },
-        "required": ["volume", "hours"],
+        "required": ["volume", "hours", "note", "impact", "areas"],
         "additionalProperties": False,
     }
     assert list(schema["properties"]) == [field.name for field in fields]
@@ -146,6 +165,71 @@ def test_an_absent_required_field_is_reported_under_its_name() -> None:
     problems = validate_values(fields, {"b": 1})
 
     assert problems == [Problem(UserErrorCode.FIELD_REQUIRED, "Field 'a' is required.", ("a",))]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "blank"),
+    [
+        *(
+            (
+                kind,
+                value,
+                f"{value!r}, which is blank. Send a string with a character that is "
+                "not whitespace.",
+            )
+            for kind in ("TEXT", "LONG_TEXT", "EMAIL", "URL", "DATE", "DATETIME", "SELECT")
+            for value in ("", "  ")
+        ),
+        ("MULTI_SELECT", [], "an empty list. Send a list with at least one element."),
+    ],
+)
+def test_a_required_field_must_not_be_blank(kind: str, value: Any, blank: str) -> None:
+    options = CAUSES if "SELECT" in kind else None
+    min_length = 1 if "TEXT" in kind else None
+    optional = make_field(name="a", kind=FieldKind(kind), options=options, min_length=min_length)
+    always_required = (replace(optional, required=True),)
+    required_while = (ConditionalRule("r", ConditionalEffect.REQUIRE, ("a",), AllOf(())),)
+    visible_while = (ConditionalRule("s", ConditionalEffect.SHOW, ("a",), AllOf(())),)
+
+    results = [
+        validate_values(always_required, {"a": value}),
+        validate_values(always_required, {"a": value}, visible_while),
+        validate_values((optional,), {"a": value}, required_while),
+    ]
+
+    message = f"Field 'a' is required, but its value is {blank}"
+    assert results == [[Problem(UserErrorCode.FIELD_REQUIRED, message, ("a",))]] * 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [("TEXT", ""), ("LONG_TEXT", " \n"), ("MULTI_SELECT", [])]
+)
+def test_an_optional_field_may_be_blank(kind: str, value: Any) -> None:
+    options = CAUSES if kind == "MULTI_SELECT" else None
+    field = make_field(name="a", kind=FieldKind(kind), options=options)
+
+    assert validate_values((field,), {"a": value}) == []
+
+
+@pytest.mark.parametrize(("kind", "default"), [("TEXT", "  "), ("MULTI_SELECT", [])])
+def test_the_default_of_a_required_field_must_not_be_blank(kind: str, default: Any) -> None:
+    options = CAUSES if kind == "MULTI_SELECT" else None
+    field = make_field(kind=FieldKind(kind), options=options, default=default)
+
+    required = validate_field_schema(replace(field, required=True), Limits())
+
+    assert validate_field_schema(field, Limits()) == []
+    assert codes_and_paths(required) == [("INVALID_INPUT", ("default",))]
+
+
+def test_blank_strings_consist_of_the_whitespace_of_browsers() -> None:
+    required = (make_field(name="a", kind=FieldKind.TEXT, required=True),)
+    characters = [chr(code) for code in range(1, 0x10000) if not 0xD800 <= code < 0xE000]
+
+    blank = [each for each in characters if validate_values(required, {"a": each})]
+
+    assert blank == sorted(WHITESPACE)
+    assert [each for each in characters if is_blank(each)] == blank
 
 
 def test_an_unknown_field_is_reported_under_its_name() -> None:

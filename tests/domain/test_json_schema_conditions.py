@@ -15,8 +15,11 @@ from tests.domain.rule_examples import field_exists, make_number_fields, make_pr
 
 A_EXISTS = {"properties": {"a": {"type": "number"}}, "required": ["a"]}
 A_IS_1 = {"properties": {"a": {"type": "number", "const": 1}}, "required": ["a"]}
-B_REQUIRED = {"properties": {"b": {}}, "required": ["b"]}
-B_HIDDEN = {"properties": {"b": False}}
+B_REQUIRED = {"properties": {"b": {"type": "number"}}, "required": ["b"]}
+B_HIDDEN = {
+    "if": {"not": {"properties": {"b": {"type": "null"}}, "required": ["b"]}},
+    "then": {"properties": {"b": False}},
+}
 
 
 def test_fields_without_enabled_rules_have_no_conditions() -> None:

@@ -36,14 +36,13 @@ ACCEPTED: dict[str, list[Any]] = {
 
 
 REFUSED: dict[str, list[Any]] = {
-    "TEXT": [None, 1, True, [], {}],
-    "LONG_TEXT": [None, 1.5, ["a"]],
-    "NUMBER": [None, "1", True, [1], {}],
-    "INTEGER": [None, "1", 1.5, True, 5e-324],
-    "BOOLEAN": [None, 0, 1, "true"],
-    "DATE": [None, 20260410, "", "2026-4-1", "2023-02-29", "2026-04-10T00:00:00Z", "10.04.2026"],
+    "TEXT": [1, True, [], {}],
+    "LONG_TEXT": [1.5, ["a"]],
+    "NUMBER": ["1", True, [1], {}],
+    "INTEGER": ["1", 1.5, True, 5e-324],
+    "BOOLEAN": [0, 1, "true"],
+    "DATE": [20260410, "", "2026-4-1", "2023-02-29", "2026-04-10T00:00:00Z", "10.04.2026"],
     "DATETIME": [
-        None,
         0,
         "",
         "2026-04-10",
@@ -61,10 +60,9 @@ REFUSED: dict[str, list[Any]] = {
         "2026-04-10T10:30:00+24:00",
         "2026-04-10T10:30:00+02:60",
     ],
-    "SELECT": [None, "", "maintenance", "Other", ["Maintenance"]],
-    "MULTI_SELECT": [None, "Maintenance", {}, ["Maintenance", "Maintenance"]],
+    "SELECT": ["", "maintenance", "Other", ["Maintenance"]],
+    "MULTI_SELECT": ["Maintenance", {}, ["Maintenance", "Maintenance"]],
     "URL": [
-        None,
         "",
         "example.org",
         "https://",
@@ -73,7 +71,7 @@ REFUSED: dict[str, list[Any]] = {
         "//host/path",
         "1://a",
     ],
-    "EMAIL": [None, "", "a", "a@b", "a b@c.org", "a@@b.org", "@b.org", "a@b.org\n", "a@b."],
+    "EMAIL": ["", "a", "a@b", "a b@c.org", "a@@b.org", "@b.org", "a@b.org\n", "a@b."],
 }
 
 

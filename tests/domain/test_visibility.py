@@ -17,6 +17,7 @@ from app.domain.event_types.json_schema import compile_schema, validate_values
 from app.domain.event_types.visibility import ResolvedFields, resolve_fields
 from app.domain.shared.limits import Limits
 from app.domain.shared.problems import Problem, UserErrorCode
+from app.domain.shared.values import is_blank
 from tests.domain.examples import make_field
 from tests.domain.rule_examples import (
     DRAWN_FIELDS,
@@ -131,7 +132,7 @@ def test_a_null_counts_as_absent() -> None:
 
     settled = resolve_fields(fields, rules, {"a": None, "b": None, "c": None})
 
-    assert settled == ResolvedFields({"a": 1, "b": None}, ("a", "b"), (), ())
+    assert settled == ResolvedFields({"a": 1}, ("a", "b"), (), ())
 
 
 def test_defaults_can_be_limited_to_some_fields() -> None:
@@ -216,10 +217,14 @@ def test_the_schema_and_valid_rules_agree(
 
     problems = validate_values(fields, settled.values, rules)
     hidden = [each.name for each in fields if each.name not in settled.visible]
-    shown_anyway = validate_values(fields, settled.values | dict.fromkeys(hidden), rules)
+    shown_anyway = validate_values(fields, settled.values | dict.fromkeys(hidden, 1), rules)
 
     assert jsonschema_rs.meta.is_valid(compile_schema(fields, rules))
-    missing = {name for name in settled.required if name not in settled.values}
+    missing = {
+        name
+        for name in settled.required
+        if settled.values.get(name) is None or is_blank(settled.values[name])
+    }
     assert _problem_fields(problems, UserErrorCode.FIELD_REQUIRED) == missing
     assert _problem_fields(problems, UserErrorCode.FIELD_HIDDEN) == set()
     assert _problem_fields(shown_anyway, UserErrorCode.FIELD_HIDDEN) == set(hidden)
@@ -238,11 +243,13 @@ def _consistent_choices(
     for count in range(len(fields) + 1):
         for shown in combinations(fields, count):
             names = tuple(field.name for field in shown)
-            attributes = {name: value for name, value in values.items() if name in names}
+            attributes = {
+                name: value for name, value in values.items() if name in names and value is not None
+            }
             defaults = {
                 field.name: field.default
                 for field in shown
-                if field.default is not None and attributes.get(field.name) is None
+                if field.default is not None and field.name not in attributes
             }
             all_values = attributes | defaults
             effects = {

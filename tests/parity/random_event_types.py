@@ -27,8 +27,17 @@ from app.domain.shared.problems import UserErrorCode
 
 OPTIONS = ("Maintenance", "Failure", "a.b", "é")
 VALID_VALUES: dict[FieldKind, list[Any]] = {
-    FieldKind.TEXT: ["", "a", "pump (3)", "a.b\r", "axb", "é\u2028\U0001f600", "^$[]{}|\\/*+?-"],
-    FieldKind.LONG_TEXT: ["", "A", "line\nline", "pump (3) tripped"],
+    FieldKind.TEXT: [
+        "",
+        " \t\u0085\ufeff",
+        "a",
+        "pump (3)",
+        "a.b\r",
+        "axb",
+        "é\u2028\U0001f600",
+        "^$[]{}|\\/*+?-",
+    ],
+    FieldKind.LONG_TEXT: ["", "\n ", "A", "line\nline", "pump (3) tripped"],
     FieldKind.NUMBER: [0, -0.0, 1, 1.0, 1.5, -2, 0.1, 1e-7, 1e300, 2**53 - 1],
     FieldKind.INTEGER: [0, 1, 2.0, -1, 2**53 - 1],
     FieldKind.BOOLEAN: [True, False],
@@ -45,8 +54,8 @@ VALID_VALUES: dict[FieldKind, list[Any]] = {
     FieldKind.EMAIL: ["a@b.org", "josé@exämple.org"],
 }
 INVALID_VALUES: list[Any] = [
-    None,
     "",
+    " ",
     "a",
     1,
     1.5,
@@ -109,7 +118,7 @@ def draw_types(seed: int, count: int) -> Iterator[RandomEventType]:
 
 
 def draw_values(random: Random, drawn: RandomEventType) -> dict[str, Any]:
-    """Mostly valid values, including those that the rules compare with."""
+    """Mostly valid values, including blanks and those that the rules compare with."""
     compared_values: dict[str, list[Any]] = {}
     for each in drawn.predicates:
         operands = each.value if isinstance(each.value, tuple) else (each.value,)
@@ -126,8 +135,14 @@ def draw_values(random: Random, drawn: RandomEventType) -> dict[str, Any]:
                 INVALID_VALUES if random.random() < 0.03 else candidates
             )
     if random.random() < 0.02:
-        values["unknown"] = 1
+        values["unknown"] = random.choice([1, None])
     return values
+
+
+def add_nulls(random: Random, drawn: RandomEventType, values: dict[str, Any]) -> dict[str, Any]:
+    """Sets some of the absent fields to null, hidden and required ones included."""
+    absent = [field.name for field in drawn.fields if field.name not in values]
+    return values | {name: None for name in absent if random.random() < 0.3}
 
 
 def _draw_field(random: Random, name: str) -> FieldDefinition:

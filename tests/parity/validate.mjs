@@ -16,6 +16,11 @@ function wrongFields(errors) {
   return [...new Set(names)].sort();
 }
 
+// A form shows each field that is null, so that its value can be removed.
+function withoutNulls(value) {
+  return Object.fromEntries(Object.entries(value).filter(([, item]) => item !== null));
+}
+
 // One validator, as on a page with many forms. Without optimization, the code is equivalent and
 // compiles a third faster.
 const code = { optimize: false };
@@ -27,7 +32,7 @@ function validateAll({ schema, values }) {
   const validate = ajv.compile(schema);
   return values.map((value) => {
     validate(value);
-    const kept = retrieveSchema(form, schema, schema, value);
+    const kept = retrieveSchema(form, schema, schema, withoutNulls(value));
     const visible = Object.keys(kept.properties).filter((name) => kept.properties[name] !== false);
     return {
       wrong: wrongFields(validate.errors),

@@ -101,8 +101,23 @@ texts = st.one_of(st.integers(0, len(OFTEN) - 1).map(OFTEN.__getitem__), ANY_TEX
 some_texts = st.lists(texts, max_size=3).map(tuple)
 names = st.one_of(texts, texts.map(lambda text: text + "*"), st.tuples(texts, texts).map("".join))
 scalars = st.one_of(texts, st.sampled_from(NUMBERS), st.booleans())
+BLANKS: tuple[Any, ...] = (
+    "",
+    " \t",
+    "\x85\ufeff",
+    "\u3000" * 201,
+    "\u3000" * 201 + "a",
+    "\u200b",
+    [],
+    [None],
+)
 values = st.one_of(
-    scalars, scalars, st.lists(scalars, max_size=3), st.just(None), st.just({"a": 1})
+    scalars,
+    scalars,
+    st.lists(scalars, max_size=3),
+    st.sampled_from(BLANKS),
+    st.just(None),
+    st.just({"a": 1}),
 )
 instants = st.sampled_from(INSTANTS)
 

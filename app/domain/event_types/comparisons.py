@@ -2,8 +2,9 @@
 
 `value_satisfies` evaluates a predicate here; `build_value_schema` expresses it in standard JSON
 Schema. If the value is absent, null or not of the field's JSON type, every predicate is false
-except NOT_EXISTS. Instants have no order here, because an instant has several notations:
-ajv-formats 2 (react-jsonschema-form) compares texts, ajv-formats 3 truncates to milliseconds.
+except NOT_EXISTS. EXISTS is false and NOT_EXISTS true for a blank value. Instants have no order
+here, because an instant has several notations: ajv-formats 2 (react-jsonschema-form) compares
+texts, ajv-formats 3 truncates to milliseconds.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from app.domain.events.predicates import FieldPredicate, PredicateOperator
 from app.domain.shared.limits import Limits
 from app.domain.shared.messages import format_subject, quote_value, unknown_option_message
 from app.domain.shared.problems import Problem, invalid_input
-from app.domain.shared.values import validate_text
+from app.domain.shared.values import NON_BLANK_PATTERN, is_blank, validate_text
 
 Op = PredicateOperator
 
@@ -43,6 +44,10 @@ _BOUND_KEYWORDS = {
     Op.GTE: "minimum",
     Op.LT: "exclusiveMaximum",
     Op.LTE: "maximum",
+}
+_NON_BLANK_KEYWORDS: dict[str, dict[str, Any]] = {
+    "string": {"pattern": NON_BLANK_PATTERN},
+    "array": {"minItems": 1},
 }
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -67,9 +72,9 @@ def value_satisfies(predicate: FieldPredicate, kind: FieldKind, value: Any) -> b
     expected = predicate.value
     match predicate.operator:
         case Op.EXISTS:
-            return True
+            return not is_blank(value)
         case Op.NOT_EXISTS:
-            return False
+            return is_blank(value)
         case Op.EQ:
             return bool(value == expected)
         case Op.NE:
@@ -88,7 +93,7 @@ def build_value_schema(predicate: FieldPredicate, kind: FieldKind) -> dict[str, 
 
     NOT_EXISTS has no schema: it holds if EXISTS does not.
     """
-    expected = predicate.value
+    expected, json_type = predicate.value, _json_type(kind)
     match predicate.operator:
         case Op.EQ:
             keywords: dict[str, Any] = {"const": expected}
@@ -105,8 +110,8 @@ def build_value_schema(predicate: FieldPredicate, kind: FieldKind) -> dict[str, 
         case order if order in _BOUND_KEYWORDS:
             keywords = {"pattern": _date_pattern(order, expected)}
         case _:
-            keywords = {}
-    return {"type": _json_type(kind)} | keywords
+            keywords = _NON_BLANK_KEYWORDS.get(json_type, {})
+    return {"type": json_type} | keywords
 
 
 def validate_field_predicate(

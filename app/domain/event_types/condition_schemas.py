@@ -1,9 +1,10 @@
 """Conditional rules in JSON Schema, by field.
 
-No branch defines a field, so that `additionalProperties: false` works and a form finds every field
-in `properties`. Conditions are inlined, because react-jsonschema-form caches compiled conditions by
-their text, and a `$ref` would resolve to the definition in the form that was shown first. Ajv's
-strict mode requires `properties` with each `required`, and `type` everywhere.
+A field that is null is absent. No branch defines a field, so that `additionalProperties: false`
+works and a form finds every field in `properties`. Conditions are inlined, because
+react-jsonschema-form caches compiled conditions by their text, and a `$ref` would resolve to the
+definition in the form that was shown first. Ajv's strict mode requires `properties` with each
+`required`, and `type` everywhere.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def build_field_conditions(
     kinds = {field.name: field.kind for field in fields}
     for field in fields:
         name = field.name
-        present: Schema = {"properties": {name: {}}, "required": [name]}
+        present = _condition_schema(FieldPredicate(name, PredicateOperator.EXISTS), kinds)
         visible = _visibility_schema(name, rules, kinds)
         require = _effect_schema(ConditionalEffect.REQUIRE, name, rules, kinds)
         if field.required:
@@ -43,9 +44,18 @@ def build_field_conditions(
             required = None if require is None else {"if": require, "then": present}
         if visible is not None:
             then = {} if required is None else {"then": required}
-            yield {"if": visible} | then | {"else": {"properties": {name: False}}}
+            yield {"if": visible} | then | {"else": _absence_schema(name)}
         elif required is not None:
             yield required
+
+
+def _absence_schema(name: str) -> Schema:
+    """Returns the schema of values in which the field is absent or null.
+
+    Forms hide a property only if its schema is false, so null needs a branch of its own.
+    """
+    is_null = {"properties": {name: {"type": "null"}}, "required": [name]}
+    return {"if": {"not": is_null}, "then": {"properties": {name: False}}}
 
 
 def _visibility_schema(

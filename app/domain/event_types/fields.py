@@ -13,7 +13,7 @@ from typing import Any
 from app.domain.shared.limits import Limits
 from app.domain.shared.messages import limit_message, quote_value
 from app.domain.shared.problems import Problem, invalid_input
-from app.domain.shared.values import validate_name, validate_text
+from app.domain.shared.values import is_blank, validate_name, validate_text
 
 
 class FieldKind(Enum):
@@ -197,7 +197,7 @@ def _validate_options(field: FieldDefinition, limits: Limits) -> list[Problem]:
     problems = [
         problem
         for index, option in enumerate(options)
-        for problem in validate_name(option, limits.name_characters, "options", str(index))
+        for problem in _validate_option(option, limits, "options", str(index))
     ]
     if not options:
         problems.append(_missing_options(field))
@@ -205,6 +205,12 @@ def _validate_options(field: FieldDefinition, limits: Limits) -> list[Problem]:
         message = f"Option {quote_value(repeated[0])} is listed more than once."
         problems.append(invalid_input(message, "options"))
     return problems
+
+
+def _validate_option(option: str, limits: Limits, *path: str) -> list[Problem]:
+    if option and is_blank(option):
+        return [invalid_input("An option must not be blank.", *path)]
+    return validate_name(option, limits.name_characters, *path)
 
 
 def _missing_options(field: FieldDefinition) -> Problem:

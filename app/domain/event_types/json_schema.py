@@ -1,6 +1,8 @@
 """The fields and conditional rules of an event type as JSON Schema 2020-12.
 
-The server validates resolved values with the same schema. Only keywords that Ajv 8 and
+The server validates resolved values with the same schema. A field that is not required may also be
+null, which means absent: the server removes it before validation. A required field must not be
+blank. Only keywords that Ajv 8 and
 jsonschema-rs evaluate alike are used. Therefore email addresses and URLs are patterns, not
 formats, and custom patterns must compile without lookaround or backreferences.
 """
@@ -31,7 +33,12 @@ from app.domain.shared.messages import (
     unknown_field_message,
 )
 from app.domain.shared.problems import Problem, UserErrorCode, invalid_input
-from app.domain.shared.values import EXPECTED_INSTANT, validate_json
+from app.domain.shared.values import (
+    EXPECTED_INSTANT,
+    NON_BLANK_PATTERN,
+    is_blank,
+    validate_json,
+)
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _URL_PATTERN = r"^[A-Za-z][A-Za-z0-9+.-]*://[^\s]+$"
@@ -48,6 +55,7 @@ _EXPECTED_BY_PATTERN = {
     _URL_PATTERN: "an absolute URL such as https://example.com/a",
     _EMAIL_PATTERN: "an email address",
     _INSTANT_PATTERN: EXPECTED_INSTANT,
+    NON_BLANK_PATTERN: "a string that is not blank",
 }
 _TYPE_NAMES = {
     "string": "a string",
@@ -64,15 +72,18 @@ def compile_schema(
     additional_fields: AdditionalFields = AdditionalFields.REFUSE,
 ) -> dict[str, Any]:
     """Returns the JSON Schema of `Event.fields` for the given fields and conditional rules."""
+    required = [
+        field.name
+        for field in fields
+        if field.required and not is_conditionally_visible(rules, field.name)
+    ]
     schema: dict[str, Any] = {
         "$schema": DIALECT,
         "type": "object",
-        "properties": {field.name: _property_schema(field) for field in fields},
-        "required": [
-            field.name
-            for field in fields
-            if field.required and not is_conditionally_visible(rules, field.name)
-        ],
+        "properties": {
+            field.name: _property_schema(field, required=field.name in required) for field in fields
+        },
+        "required": required,
     }
     # Without the keyword (DROP), any name is valid. Forms offer to add properties if it is true.
     if additional_fields is not AdditionalFields.DROP:
@@ -89,11 +100,25 @@ def validate_values(
     additional_fields: AdditionalFields = AdditionalFields.REFUSE,
 ) -> list[Problem]:
     """Validates resolved values. Paths start with the name of the field."""
-    errors = _cached_validator(fields, rules, additional_fields).iter_errors(values)
-    problems = [problem for error in errors for problem in _to_problems(error)]
-    return list(
-        dict.fromkeys(problems)
-    )  # an invalid instant violates both its format and its pattern
+    errors = list(_cached_validator(fields, rules, additional_fields).iter_errors(values))
+    if not errors:
+        return []
+    by_name = {field.name: field for field in fields}
+    problems = [problem for error in errors for problem in _to_problems(error, by_name)]
+    required = {name for name, field in by_name.items() if field.required}.union(
+        problem.path[0] for problem in problems if problem.code is UserErrorCode.FIELD_REQUIRED
+    )
+    problems = [
+        # A blank value of a required field may also be invalid for the kind of the field.
+        _blank_problem(problem.path[0], values[problem.path[0]])
+        if problem.code is UserErrorCode.FIELD_INVALID
+        and problem.path[0] in required
+        and is_blank(values[problem.path[0]])
+        else problem
+        for problem in problems
+    ]
+    # An invalid instant violates both its format and its pattern.
+    return list(dict.fromkeys(problems))
 
 
 def validate_field_schema(field: FieldDefinition, limits: Limits) -> list[Problem]:
@@ -101,7 +126,8 @@ def validate_field_schema(field: FieldDefinition, limits: Limits) -> list[Proble
     if field.pattern is not None and not is_portable_pattern(field.pattern):
         return [_INVALID_PATTERN]
     try:
-        validator = _compile_validator(_property_schema(replace(field, default=None)))
+        schema = _property_schema(replace(field, default=None), required=field.required)
+        validator = _compile_validator(schema)
     except ValidationError:
         return [_INVALID_PATTERN]
     if field.default is None:
@@ -109,7 +135,7 @@ def validate_field_schema(field: FieldDefinition, limits: Limits) -> list[Proble
     if problems := validate_json(field.default, limits, "default"):
         return problems
     return [
-        invalid_input(_format_message(error), "default")
+        invalid_input(_format_message(error, field), "default")
         for error in validator.iter_errors(field.default)
     ]
 
@@ -138,7 +164,7 @@ def _compile_validator(schema: dict[str, Any]) -> Draft202012Validator:
     return Draft202012Validator(schema, validate_formats=True, pattern_options=engine)
 
 
-def _property_schema(field: FieldDefinition) -> dict[str, Any]:
+def _property_schema(field: FieldDefinition, *, required: bool) -> dict[str, Any]:
     keywords = {
         "title": field.label or field.name,
         "description": field.help_text,
@@ -148,19 +174,22 @@ def _property_schema(field: FieldDefinition) -> dict[str, Any]:
         "minLength": field.min_length,
         "maxLength": field.max_length,
     }
-    schema = _kind_schema(field) | {
+    schema = _kind_schema(field, required=required) | {
         key: value for key, value in keywords.items() if value is not None
     }
+    if not required:
+        schema["type"] = [schema["type"], "null"]
     if field.pattern is not None:
         schema["allOf"] = [{"pattern": expand_dots(field.pattern)}]
     return schema
 
 
-def _kind_schema(field: FieldDefinition) -> dict[str, Any]:
+def _kind_schema(field: FieldDefinition, *, required: bool) -> dict[str, Any]:
+    """Returns the schema of the kind. That of a required field excludes blank values."""
     options = list(field.options or ())
     match field.kind:
         case FieldKind.TEXT | FieldKind.LONG_TEXT:
-            return {"type": "string"}
+            return {"type": "string"} | ({"pattern": NON_BLANK_PATTERN} if required else {})
         case FieldKind.NUMBER:
             return {"type": "number"}
         case FieldKind.INTEGER:
@@ -171,18 +200,33 @@ def _kind_schema(field: FieldDefinition) -> dict[str, Any]:
             return {"type": "string", "format": "date"}
         case FieldKind.DATETIME:
             return {"type": "string", "format": "date-time", "pattern": _INSTANT_PATTERN}
+        case FieldKind.SELECT if required:
+            return {"type": "string", "enum": [name for name in options if not is_blank(name)]}
         case FieldKind.SELECT:
-            return {"type": "string", "enum": options}
+            return {"type": "string", "enum": [*options, None]}
         case FieldKind.MULTI_SELECT:
             items = {"type": "string", "enum": options}
-            return {"type": "array", "items": items, "uniqueItems": True}
+            schema = {"type": "array", "items": items, "uniqueItems": True}
+            return schema | ({"minItems": 1} if required else {})
         case FieldKind.URL:
             return {"type": "string", "pattern": _URL_PATTERN}
         case FieldKind.EMAIL:
             return {"type": "string", "pattern": _EMAIL_PATTERN}
 
 
-def _to_problems(error: ValidationError) -> list[Problem]:
+def _blank_problem(name: str, value: Any) -> Problem:
+    if isinstance(value, list):
+        reason, correction = "an empty list", "list with at least one element"
+    else:
+        reason = f"{quote_value(value)}, which is blank"
+        correction = "string with a character that is not whitespace"
+    message = (
+        f"Field {quote_value(name)} is required, but its value is {reason}. Send a {correction}."
+    )
+    return Problem(UserErrorCode.FIELD_REQUIRED, message, (name,))
+
+
+def _to_problems(error: ValidationError, fields: Mapping[str, FieldDefinition]) -> list[Problem]:
     path = tuple(str(step) for step in error.instance_path)
     match error.kind:
         case ValidationErrorKind.Required(property=name):
@@ -201,14 +245,18 @@ def _to_problems(error: ValidationError) -> list[Problem]:
                 f"Field {quote_value(path[0])} is hidden by a conditional rule. Omit the field."
             )
             return [Problem(UserErrorCode.FIELD_HIDDEN, hidden, path)]
+        case ValidationErrorKind.Pattern(pattern=pattern) if pattern == NON_BLANK_PATTERN:
+            return [_blank_problem(path[0], error.instance)]
+        case ValidationErrorKind.MinItems():
+            return [_blank_problem(path[0], error.instance)]
         case _:
-            return [Problem(UserErrorCode.FIELD_INVALID, _format_message(error), path)]
+            message = _format_message(error, fields[path[0]])
+            return [Problem(UserErrorCode.FIELD_INVALID, message, path)]
 
 
-def _format_message(error: ValidationError) -> str:
-    return (
-        f"Invalid value {quote_value(error.instance)}: expected {_describe_expected(error.kind)}."
-    )
+def _format_message(error: ValidationError, field: FieldDefinition) -> str:
+    expected = _describe_expected(error.kind, field)
+    return f"Invalid value {quote_value(error.instance)}: expected {expected}."
 
 
 def _format_limit(limit: object) -> str:
@@ -218,13 +266,15 @@ def _format_limit(limit: object) -> str:
     return quote_value(limit)
 
 
-def _describe_expected(kind: ValidationErrorKind) -> str:
-    """Describes the values that the violated keyword allows."""
+def _describe_expected(kind: ValidationErrorKind, field: FieldDefinition) -> str:
+    """Describes the values of the field that the violated keyword allows."""
     match kind:
-        case ValidationErrorKind.Type(types=[name]):
-            return _TYPE_NAMES[name]
-        case ValidationErrorKind.Enum(options=options):
-            return format_choices(options)
+        case ValidationErrorKind.Type(types=types):
+            return _TYPE_NAMES[next(name for name in types if name != "null")]
+        case ValidationErrorKind.Enum():
+            return format_choices(field.options or ())
+        case ValidationErrorKind.MinItems():
+            return "a list with at least one option"
         case ValidationErrorKind.Minimum(limit=limit):
             return f"a number that is at least {_format_limit(limit)}"
         case ValidationErrorKind.Maximum(limit=limit):

@@ -52,24 +52,28 @@ def resolve_fields(
 ) -> ResolvedFields:
     """Drops values of hidden fields and applies defaults, in dependency order.
 
-    `defaults` contains the names of the fields whose default may be applied; None for all. A null
-    counts as absent, but is kept if the field has no default.
+    `defaults` contains the names of the fields whose default may be applied; None for all. A field
+    that is null is absent. A null under an unknown name is kept.
     """
     resolution = _build_resolution_order(fields, rules)
+    resolved_values = {
+        name: value
+        for name, value in values.items()
+        if value is not None or name not in resolution.kinds
+    }
     if resolution.is_trivial:
-        return ResolvedFields(dict(values), tuple(resolution.kinds), resolution.required, ())
-    resolved_values = dict(values)
+        return ResolvedFields(resolved_values, tuple(resolution.kinds), resolution.required, ())
     visible, dropped = set(), set()
     for field_rules in resolution.order:
         name, default = field_rules.field.name, field_rules.field.default
         if not field_rules.is_visible(resolution.kinds, resolved_values):
-            if resolved_values.pop(name, None) is not None:
+            if name in resolved_values:
                 dropped.add(name)
+                del resolved_values[name]
             continue
         visible.add(name)
-        applies_default = default is not None and (defaults is None or name in defaults)
-        if applies_default and resolved_values.get(name) is None:
-            resolved_values[name] = default
+        if default is not None and (defaults is None or name in defaults):
+            resolved_values.setdefault(name, default)
     required = {
         field_rules.field.name
         for field_rules in resolution.order

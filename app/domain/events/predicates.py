@@ -1,6 +1,7 @@
 """Predicates on one custom field, for filters and conditional rules.
 
-If the field is absent, every predicate is false except NOT_EXISTS; NE is false, too. Numbers are
+If the field is absent, every predicate is false except NOT_EXISTS; NE is false, too. Null and an
+empty list are absent. A blank string is a value, but does not exist for EXISTS. Numbers are
 compared with numbers, booleans with booleans, strings with strings by code point, and strings that
 are instants by time. Values of different JSON types are unequal and have no order.
 """
@@ -15,7 +16,7 @@ from itertools import islice
 from typing import Any
 
 from app.domain.shared.problems import Problem, invalid_input
-from app.domain.shared.values import format_instant, parse_instant
+from app.domain.shared.values import format_instant, is_blank, parse_instant
 
 
 class PredicateOperator(Enum):
@@ -82,11 +83,11 @@ def to_comparable(value: Any) -> Comparable | None:
 
 
 def indexed_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the fields that filters can match. A null field counts as absent."""
+    """Returns the fields that filters can match. Null and an empty list count as absent."""
     names = [
         name
         for name, value in fields.items()
-        if value is not None and len(name) <= MAX_INDEXED_NAME_LENGTH
+        if value is not None and value != [] and len(name) <= MAX_INDEXED_NAME_LENGTH
     ]
     if len(names) > MAX_INDEXED_FIELDS:
         names = sorted(names)[:MAX_INDEXED_FIELDS]
@@ -104,14 +105,14 @@ def comparable_elements(value: Any) -> list[Comparable]:
 def predicate_holds(predicate: FieldPredicate, fields: Mapping[str, Any]) -> bool:
     """Whether the predicate holds for the fields of an event."""
     value = _indexed_value(fields, predicate.field)
-    if value is None:
+    if value is None or value == []:
         return predicate.operator is PredicateOperator.NOT_EXISTS
     actual = to_comparable(value)
     match predicate.operator:
         case PredicateOperator.EXISTS:
-            return True
+            return not is_blank(value)
         case PredicateOperator.NOT_EXISTS:
-            return False
+            return is_blank(value)
         case PredicateOperator.EQ:
             return actual == to_comparable(predicate.value)
         case PredicateOperator.NE:
@@ -150,6 +151,8 @@ def validate_predicate(predicate: FieldPredicate) -> list[Problem]:
                 if to_comparable(value)
                 else f"Operator {name} requires a string, a number or a boolean."
             )
+    if error is not None and value is None:
+        error += " To select events without the field, use NOT_EXISTS."
     return [] if error is None else [invalid_input(error, "value")]
 
 

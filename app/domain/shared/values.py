@@ -26,6 +26,14 @@ _INSTANT_PATTERN = re.compile(
     r"(\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}):(\d{2}(?:\.\d+)?)([Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)",
     re.ASCII,
 )
+# The characters that \s matches in ECMAScript, and NEL, which it matches in jsonschema-rs.
+WHITESPACE = (
+    "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000\ufeff"
+)
+NON_BLANK_PATTERN = (
+    r"[^\t\n\v\f\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]"
+)
 # What an error message expects instead of an invalid time.
 EXPECTED_INSTANT = "an RFC 3339 timestamp with a UTC offset or Z, such as 2026-04-10T10:30:00Z"
 _ID_PATTERN = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -78,6 +86,13 @@ def normalize_instant(text: str) -> str:
     if "." in second:
         second = second.rstrip("0").rstrip(".")
     return f"{instant.isoformat(timespec='minutes')[:16]}:{second}Z"
+
+
+def is_blank(value: Any) -> bool:
+    """Whether a value is a string without a character other than whitespace, or an empty list."""
+    if isinstance(value, str):
+        return not value.strip(WHITESPACE)
+    return isinstance(value, list) and not value
 
 
 def format_instant(instant: datetime) -> str:

@@ -45,7 +45,7 @@ class ConditionInput:
     )
     field: strawberry.Maybe[FieldPredicate] = strawberry.field(
         description="Predicate on a field of the event type. The kind of the field determines "
-        "which operators are allowed. If the field has no value, every operator except NOT_EXISTS "
+        "which operators are allowed. If the field is absent, every operator except NOT_EXISTS "
         "is false."
     )
 

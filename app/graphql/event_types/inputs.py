@@ -42,6 +42,7 @@ class EventFieldInput:
     required: bool | None = strawberry.field(
         default=None,
         description="Whether an event must have a value for the field while the field is visible. "
+        "Null, an empty list, and a string that is empty or has only whitespace are no value. "
         "Null means false.",
     )
     help_text: str | None = strawberry.field(
@@ -57,7 +58,7 @@ class EventFieldInput:
     options: list[str] | None = strawberry.field(
         default=None,
         description="Options of a SELECT or MULTI_SELECT, without duplicates: 1 to 1,000 options "
-        "of at most 255 characters each (configurable). Must be null for other kinds.",
+        "of at most 255 characters each (configurable), not blank. Must be null for other kinds.",
     )
     minimum: float | None = strawberry.field(
         default=None,

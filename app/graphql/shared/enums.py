@@ -195,9 +195,9 @@ register_enum(
 )
 register_enum(
     PredicateOperator,
-    "Comparison operator of a predicate on a custom field. If the field has no value, every "
-    "operator except NOT_EXISTS is false, including NE. In conditional rules, the kind of the "
-    "field determines which operators are allowed.",
+    "Comparison operator of a predicate on a custom field. If the field is absent, every "
+    "operator except NOT_EXISTS is false, including NE. A field that is null is absent. In "
+    "conditional rules, the kind of the field determines which operators are allowed.",
     EQ="The field equals the value. Numbers are compared by value (150 equals 150.0), and times "
     "as instants, regardless of their UTC offsets.",
     NE="The field has a value that differs from the given value.",
@@ -211,8 +211,9 @@ register_enum(
     CONTAINS="The field is a string that contains the value (case-sensitive), or a list that has "
     "the value as an element. A time is compared in its UTC form, such as "
     "`2026-04-10T10:30:00.000000Z`.",
-    EXISTS="The field has a value.",
-    NOT_EXISTS="The field has no value.",
+    EXISTS="The field has a value that is not blank. Blank values are an empty list and a string "
+    "that is empty or has only whitespace.",
+    NOT_EXISTS="The field is absent, or its value is blank.",
 )
 register_enum(
     AdditionalFields,
@@ -246,8 +247,8 @@ register_enum(
     "or delete the rules first, or archive the event type.",
     ILLEGAL_TRANSITION="The event type cannot change from its current state to the requested one. "
     "Use one of the states in `TransitionError.allowed`.",
-    FIELD_REQUIRED="A required field of the event type has no value. Provide a value for the field "
-    "at `path`.",
+    FIELD_REQUIRED="A required field of the event type is absent, null or blank: an empty list, "
+    "or a string that is empty or has only whitespace. Provide a value for the field at `path`.",
     FIELD_UNKNOWN="The event type has no field with this name. Remove the value, use one of the "
     "fields of the event type, or set `additionalFields` of the event type to KEEP or DROP. If "
     "this is a warning, the event was accepted without the value.",

@@ -288,6 +288,7 @@ class EventField(Node):
     kind: FieldKind = strawberry.field(description="Kind of value that the field accepts.")
     required: bool = strawberry.field(
         description="Whether an event must have a value for the field while the field is visible. "
+        "Null, an empty list, and a string that is empty or has only whitespace are no value. "
         "If false, a REQUIRE rule can still require a value."
     )
     position: int = strawberry.field(

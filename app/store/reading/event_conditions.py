@@ -37,6 +37,7 @@ from app.domain.events.predicates import (
 )
 from app.domain.events.state import Comparison
 from app.domain.events.words import is_prefix_term
+from app.domain.shared.values import WHITESPACE
 from app.store.tables import Event, EventTag, EventValue, EventWords
 from app.store.tables.columns import CodePoints, ContainsText, HasWords
 from app.store.tables.exact_numbers import split_number
@@ -111,9 +112,9 @@ def _field_condition(predicate: FieldPredicate) -> Condition:
     has_value = _has_value(predicate)
     match predicate.operator:
         case PredicateOperator.EXISTS:
-            return has_value
+            return _has_value(predicate, not_(_VALUE_IS_BLANK))
         case PredicateOperator.NOT_EXISTS:
-            return not_(has_value)
+            return not_(_has_value(predicate, not_(_VALUE_IS_BLANK)))
         case PredicateOperator.EQ:
             return _has_value(predicate, _value_equals(predicate.value))
         case PredicateOperator.NE:
@@ -139,6 +140,12 @@ def _has_value(
     return col(Event.id).in_(event_ids if condition is None else event_ids.where(condition))
 
 
+_VALUE_IS_BLANK = and_(
+    *(
+        func.coalesce(func.trim(col(column), WHITESPACE), "-") == ""
+        for column in (EventValue.head, EventValue.tail)
+    )
+)
 _TEXT_COLUMNS = tuple_(col(EventValue.head), col(EventValue.tail))
 
 
