@@ -48,10 +48,11 @@ OPERATION_DURATION = Histogram(
 )
 PLANS = Counter(
     "tocsin_plans",
-    "Number of queries and of `logEvent` and `logEvents` mutations over HTTP, by how they were "
-    "executed: planned (by a compiled plan), not_planned (no plan covers the operation), fallback "
-    "(the plan stopped, for example because of an invalid argument) or failed (a bug in the plan). "
-    "Unless the result is planned, graphql-core executed the operation.",
+    "Number of queries and mutations over HTTP, by how they were executed: planned (by a compiled "
+    "plan), not_planned (no plan covers the operation), fallback (the plan stopped, for example "
+    "because of an invalid argument or a failed mutation) or failed (a bug in the plan). Unless "
+    "the result is planned, graphql-core executed the operation or, if a mutation had already run, "
+    "wrote its response.",
     ["result"],
 )
 EVENTS = Counter(

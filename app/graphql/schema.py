@@ -13,7 +13,7 @@ from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.graphql import OperationType
 
 from app.domain.shared.limits import DocumentLimits, Limits, RequestLimits
-from app.domain.shared.problems import ERROR_CODE_DESCRIPTIONS, RequestError
+from app.domain.shared.problems import ERROR_CODE_DESCRIPTIONS
 from app.graphql.change_log.history import HistoryQueries, HistorySubscriptions
 from app.graphql.change_log.notifications import (
     NotificationMutations,
@@ -156,12 +156,13 @@ class Schema(strawberry.Schema):
                 data=None, errors=[create_bad_request_error(_OPERATION_NOT_FOUND)]
             )
 
-    def build_timeout_result(self, error: RequestError, cost: int) -> ExecutionResult:
-        """Returns the result of an operation that exceeded its time limit."""
-        errors = [GraphQLError(error.message, original_error=error)]
+    def build_result(
+        self, data: dict[str, Any] | None, errors: list[GraphQLError], cost: int
+    ) -> ExecutionResult:
+        """Returns the result of an operation of this cost, with processed errors."""
         self.process_errors(errors)
         cost_extension = {"requested": cost, "limit": self.documents.limits.cost}
-        return ExecutionResult(data=None, errors=errors, extensions={"cost": cost_extension})
+        return ExecutionResult(data=data, errors=errors, extensions={"cost": cost_extension})
 
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None

@@ -343,16 +343,3 @@ async def test_a_server_uses_the_limits_of_its_settings(serve: Serve, database_u
 )
 def test_mutations_of_a_document_are_detected(text: str, name: str | None, mutation: bool) -> None:
     assert DOCUMENTS.get_document(text).is_mutation(name) is mutation
-
-
-@pytest.mark.parametrize(
-    ("text", "directives"),
-    [
-        ("{ logHead @skip(if: true) }", True),
-        ("query Q { ...F } fragment F on Query { logHead @include(if: true) }", True),
-        ('{ events(filter: {search: "@skip"}) { totalCount } }', False),
-        ("{ logHead } # @skip", False),
-    ],
-)
-def test_directives_of_a_document_are_detected(text: str, directives: bool) -> None:
-    assert DOCUMENTS.get_document(text).has_directives is directives

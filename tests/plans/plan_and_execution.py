@@ -7,12 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from strawberry.http import process_result
+from strawberry.types import ExecutionResult
 from structlog.testing import capture_logs
 
 from app.domain.access.caller import Caller
 from app.domain.shared.limits import DocumentLimits, Limits, RequestLimits
 from app.graphql.loaders import RequestLoaders
-from app.graphql.plans.query_executor import QueryExecutor
+from app.graphql.plans.operation_executor import OperationExecutor
 from app.graphql.schema import build_schema
 from app.graphql.shared.context import Context
 from app.services.auth.access import Access, authenticate_credential
@@ -26,13 +27,17 @@ SCHEMA = build_schema(AMPLE, RequestLimits(query_timeout_seconds=TIMEOUT_SECONDS
 DOCUMENTS = SCHEMA.documents
 
 
+def encode_result(result: ExecutionResult) -> str:
+    return json.dumps(process_result(result))
+
+
 class PlanAndExecution:
     """Executes operations both ways; `execute_both` requires equal JSON, including member order."""
 
     def __init__(self, database: Database, caller: Caller) -> None:
         self.access = Access(database)
         self.caller = caller
-        self.plans = QueryExecutor(SCHEMA)
+        self.plans = OperationExecutor(SCHEMA)
 
     @classmethod
     async def create(cls, database: Database) -> PlanAndExecution:
@@ -45,12 +50,14 @@ class PlanAndExecution:
     async def execute_plan(self, query: str, **variables: Any) -> Any:
         """Returns the response of the plan, None if the operation has no plan."""
         document = DOCUMENTS.get_document(query)
-        answer = await self.plans.execute_query(self.context, document, None, variables)
-        return None if answer is None else json.loads(answer)
+        answer = await self.plans.execute_operation(self.context, document, None, variables)
+        if answer is None:
+            return None
+        return json.loads(answer if isinstance(answer, bytes) else encode_result(answer))
 
     async def execute_schema(self, query: str, **variables: Any) -> Any:
         result = await SCHEMA.execute(query, variable_values=variables, context_value=self.context)
-        return json.loads(json.dumps(process_result(result)))
+        return json.loads(encode_result(result))
 
     async def execute_both(self, query: str, **variables: Any) -> Any:
         """Returns the data, which must be equal both ways. The plan must be used."""

@@ -34,9 +34,7 @@ def is_in_memory_attribute(type_: GraphQLObjectType, name: str) -> bool:
         if isinstance(parent, GraphQLObjectType) and not parent.name.startswith("__")
         for each, field in parent.fields.items()
     )
-    own = type_.fields[name]
-    leaf = is_leaf_type(get_named_type(own.type))
-    return is_computed and leaf and not get_strawberry_field(own).base_resolver
+    return is_computed and not get_strawberry_field(type_.fields[name]).base_resolver
 
 
 @dataclass

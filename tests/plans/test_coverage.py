@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
 
 from graphql import GraphQLInterfaceType, GraphQLObjectType, get_named_type
@@ -64,16 +64,19 @@ def test_every_field_that_can_be_read_is_planned_or_has_a_reason() -> None:
 
 
 def list_planned_fields() -> set[str]:
-    """Returns all fields that plans cover."""
+    """Returns all fields of queries that plans cover."""
     return {
         f"{type_.name}.{name}"
-        for type_ in _reachable_types()
+        for type_ in _reachable_types(is_planned)
         for name in type_.fields
         if is_planned(type_, name)
     }
 
 
-def _reachable_types() -> Iterator[GraphQLObjectType]:
+def _reachable_types(
+    is_followed: Callable[[GraphQLObjectType, str], bool] = lambda _type, _name: True,
+) -> Iterator[GraphQLObjectType]:
+    """Yields the object types that are reachable from `Query` through these fields."""
     waiting = [CORE.type_map["Query"]]
     seen = set()
     while waiting:
@@ -84,5 +87,9 @@ def _reachable_types() -> Iterator[GraphQLObjectType]:
         if isinstance(type_, GraphQLInterfaceType):
             waiting += CORE.get_possible_types(type_)
         if isinstance(type_, GraphQLObjectType):
-            waiting += [get_named_type(field.type) for field in type_.fields.values()]
+            waiting += [
+                get_named_type(field.type)
+                for name, field in type_.fields.items()
+                if is_followed(type_, name)
+            ]
             yield type_

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from app import metrics
 from app.domain.access.caller import Permission
-from app.graphql.plans.query_executor import MAX_PLANS_PER_OPERATION
+from app.graphql.plans.operation_executor import MAX_PLANS_PER_OPERATION
 from app.store.engine.database import Database
 from app.store.reading import projection
 from app.store.reading.pages import encode_cursor
@@ -191,7 +191,7 @@ async def test_the_plans_of_an_operation_are_bounded(database: Database) -> None
         variables = {name: bool(combination >> n & 1) for n, name in enumerate(names)}
         assert (await both.execute_plan(query, **variables))["data"] == {"events": {"nodes": []}}
 
-    [[operation]] = (each.values() for each in both.plans._queries.values())
+    [[operation]] = (each.values() for each in both.plans._operations.values())
     assert len(operation.plans) == MAX_PLANS_PER_OPERATION
 
 
@@ -253,7 +253,7 @@ async def test_invalid_documents_and_mutations_are_not_cached(database: Database
         for query in (f"{{ nothing{n} }}", f"mutation {{ no{n} }}", f"{{ unfinished{n}"):
             assert await both.execute_plan(query) is None
 
-    assert [name for each in both.plans._queries.values() for name in each] == []
+    assert [name for each in both.plans._operations.values() for name in each] == []
 
 
 BELL = "query ($after: String) { notifications(after: $after) { nodes { id } } }"

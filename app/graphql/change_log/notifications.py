@@ -116,10 +116,6 @@ def _build_page_request(
     )
 
 
-async def _fetch_log_head(_root: Any, context: Context) -> str:
-    return await feed.fetch_log_head(context.database, context.caller)
-
-
 @strawberry.type
 class NotificationQueries:
     @strawberry.field(
@@ -179,10 +175,10 @@ class NotificationQueries:
             { logHead }
             """,
         ),
-        metadata=declare_source(ComputedField(_fetch_log_head)),
+        metadata=declare_source(ComputedField()),
     )
     async def log_head(self, info: Info) -> str:
-        return await _fetch_log_head(self, info.context)
+        return await feed.fetch_log_head(info.context.database, info.context.caller)
 
 
 @strawberry.type(description="Result of acknowledging events.")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import strawberry
 from strawberry.scalars import JSON
 
 from app.domain.events.cloudevents import format_cloud_event, schema_url
 from app.graphql.events.mutations import LogEventsPayload
-from app.graphql.shared.context import Context, Info
+from app.graphql.shared.context import Info
 from app.graphql.shared.examples import with_example
 from app.graphql.shared.field_sources import ComputedField, declare_source
 from app.services.events import cloud_event_pages, cloudevents
@@ -27,35 +27,6 @@ class CloudEventPage:
     total: int = strawberry.field(description="Number of events on all pages.")
     page_size: int = strawberry.field(description="Requested maximum number of events on a page.")
     page_number: int = strawberry.field(description="Number of this page, starting at 0.")
-
-
-async def _fetch_cloud_event_page(
-    _root: Any,
-    context: Context,
-    planning_tags: list[str] | None = None,
-    study_id: str | None = None,
-    begin: datetime | None = None,
-    end: datetime | None = None,
-    type: str | None = None,
-    page_size: int | None = cloud_event_pages.DEFAULT_PAGE_SIZE,
-    page_number: int | None = 0,
-) -> CloudEventPage:
-    limits, public_url = context.limits, context.public_url
-    event_filter = cloud_event_pages.build_filter(
-        planning_tags, study_id, begin, end, type, context.now, limits
-    )
-    requested_page = cloud_event_pages.parse_page_number(page_size, page_number, limits)
-    page = await cloud_event_pages.fetch_page(
-        context.database, context.caller, event_filter, requested_page
-    )
-    return CloudEventPage(
-        events=[
-            JSON(format_cloud_event(event, schema_url(public_url, event))) for event in page.events
-        ],
-        total=page.total,
-        page_size=requested_page.size,
-        page_number=requested_page.number,
-    )
 
 
 @strawberry.type
@@ -75,7 +46,7 @@ class CloudEventQueries:
             }
             """,
         ),
-        metadata=declare_source(ComputedField(_fetch_cloud_event_page)),
+        metadata=declare_source(ComputedField()),
     )
     async def cloud_events(
         self,
@@ -135,8 +106,23 @@ class CloudEventQueries:
             ),
         ] = 0,
     ) -> CloudEventPage:
-        arguments = (planning_tags, study_id, begin, end, type, page_size, page_number)
-        return await _fetch_cloud_event_page(self, info.context, *arguments)
+        context = info.context
+        event_filter = cloud_event_pages.build_filter(
+            planning_tags, study_id, begin, end, type, context.now, context.limits
+        )
+        requested_page = cloud_event_pages.parse_page_number(page_size, page_number, context.limits)
+        page = await cloud_event_pages.fetch_page(
+            context.database, context.caller, event_filter, requested_page
+        )
+        return CloudEventPage(
+            events=[
+                JSON(format_cloud_event(event, schema_url(context.public_url, event)))
+                for event in page.events
+            ],
+            total=page.total,
+            page_size=requested_page.size,
+            page_number=requested_page.number,
+        )
 
 
 @strawberry.type

@@ -17,17 +17,13 @@ from app.domain.shared.durations import Duration
 from app.domain.shared.limits import Limits
 from app.domain.shared.messages import limit_message, quote_value
 from app.domain.shared.problems import bad_user_input
-from app.graphql.shared.context import Context, Info
+from app.graphql.shared.context import Info
 from app.graphql.shared.examples import with_example
 from app.graphql.shared.field_sources import ComputedField, declare_source
 from app.graphql.types.event import Entity
 from app.graphql.types.event_inputs import EventFilter, check_text_argument, parse_event_filter
 from app.services.events import event_counts
 from app.services.events.event_counts import EventCountRequest, EventCountRow, EventDimension
-
-
-async def _get_entity(counted: EventCount, _context: Context) -> Entity | None:
-    return counted.entity
 
 
 @strawberry.type(
@@ -48,8 +44,7 @@ class EventCount:
     )
     entity: Entity | None = strawberry.field(
         description="Entity that the events are about. Null for events without an entity, and "
-        "unless `by` contains ENTITY.",
-        metadata=declare_source(ComputedField(_get_entity)),
+        "unless `by` contains ENTITY."
     )
     source: str | None = strawberry.field(
         description="Source of the events. Null unless `by` contains SOURCE."
@@ -106,35 +101,6 @@ class EventCount:
         )
 
 
-async def _fetch_event_counts(
-    _root: Any,
-    context: Context,
-    filter: EventFilter | None = None,
-    by: list[EventDimension] | None = None,
-    by_fields: list[str] | None = None,
-    sum: list[str] | None = None,
-    every: Duration | None = None,
-    time_zone: str | None = "UTC",
-    first: int | None = 100,
-) -> list[EventCount]:
-    event_filter = parse_event_filter(filter, context.limits)
-    zone = _parse_time_zone(time_zone)
-    buckets = None
-    if every is not None:
-        buckets = TimeBuckets(every, zone, event_filter.occurred_at or TimeRange())
-    request = EventCountRequest(
-        event_filter,
-        100 if first is None else first,
-        by or (),
-        _check_names(by_fields, context.limits, "byFields"),
-        _check_names(sum, context.limits, "sum"),
-        buckets,
-    )
-    event_counts.check_count_request(request, context.limits)
-    counts = await event_counts.count_events(context.database, context.caller, request)
-    return [EventCount.from_domain(count) for count in counts]
-
-
 def _parse_time_zone(name: str | None) -> ZoneInfo:
     if (zone := find_time_zone("UTC" if name is None else name)) is None:
         message = (
@@ -178,7 +144,7 @@ class EventCountQueries:
             }
             """,
         ),
-        metadata=declare_source(ComputedField(_fetch_event_counts)),
+        metadata=declare_source(ComputedField()),
     )
     async def event_counts(
         self,
@@ -238,6 +204,22 @@ class EventCountQueries:
             ),
         ] = 100,
     ) -> list[EventCount]:
-        return await _fetch_event_counts(
-            self, info.context, filter, by, by_fields, sum, every, time_zone, first
+        limits = info.context.limits
+        event_filter = parse_event_filter(filter, limits)
+        zone = _parse_time_zone(time_zone)
+        buckets = None
+        if every is not None:
+            buckets = TimeBuckets(every, zone, event_filter.occurred_at or TimeRange())
+        request = EventCountRequest(
+            event_filter,
+            100 if first is None else first,
+            by or (),
+            _check_names(by_fields, limits, "byFields"),
+            _check_names(sum, limits, "sum"),
+            buckets,
         )
+        event_counts.check_count_request(request, limits)
+        counts = await event_counts.count_events(
+            info.context.database, info.context.caller, request
+        )
+        return [EventCount.from_domain(count) for count in counts]

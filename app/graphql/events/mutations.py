@@ -12,7 +12,7 @@ from app.domain.access.caller import Permission
 from app.domain.shared.problems import invalid_input
 from app.graphql.shared.context import Context, Info
 from app.graphql.shared.examples import with_example
-from app.graphql.shared.field_sources import InMemoryRow, MutationHandler, declare_source
+from app.graphql.shared.field_sources import InMemoryRow, declare_source
 from app.graphql.shared.nodes import parse_input_id
 from app.graphql.types.bulk_event_payload import BulkEventPayload
 from app.graphql.types.event import Event
@@ -158,21 +158,6 @@ class UpdateEventPayload:
     )
 
 
-async def _log_event(context: Context, input: LogEventInput) -> LogEventPayload:
-    [report] = await events.log_events(context.database, context.command, [input.to_domain()])
-    return LogEventPayload.from_report(report, context, "input")
-
-
-async def _log_events(context: Context, input: list[LogEventInput]) -> LogEventsPayload:
-    if (
-        error_payload := LogEventsPayload.check_batch_size(len(input), context, "input")
-    ) is not None:
-        return error_payload
-    drafts = [item.to_domain() for item in input]
-    reports = await events.log_events(context.database, context.command, drafts)
-    return LogEventsPayload.from_reports(reports, context, "input")
-
-
 EventId = Annotated[strawberry.ID, strawberry.argument(description="ID of the event.")]
 
 
@@ -197,16 +182,16 @@ class EventMutations:
               }
             }
             """,
-        ),
-        metadata=declare_source(MutationHandler(_log_event)),
+        )
     )
     async def log_event(
         self,
         info: Info,
         input: Annotated[LogEventInput, strawberry.argument(description="Event to log.")],
     ) -> LogEventPayload:
-        payload: LogEventPayload = await info.context.run_mutation_once(_log_event, input)
-        return payload
+        context = info.context
+        [report] = await events.log_events(context.database, context.command, [input.to_domain()])
+        return LogEventPayload.from_report(report, context, "input")
 
     @strawberry.mutation(
         description=with_example(
@@ -228,16 +213,20 @@ class EventMutations:
               }
             }
             """,
-        ),
-        metadata=declare_source(MutationHandler(_log_events)),
+        )
     )
     async def log_events(
         self,
         info: Info,
         input: Annotated[list[LogEventInput], strawberry.argument(description="Events to log.")],
     ) -> LogEventsPayload:
-        payload: LogEventsPayload = await info.context.run_mutation_once(_log_events, input)
-        return payload
+        context = info.context
+        error_payload = LogEventsPayload.check_batch_size(len(input), context, "input")
+        if error_payload is not None:
+            return error_payload
+        drafts = [item.to_domain() for item in input]
+        reports = await events.log_events(context.database, context.command, drafts)
+        return LogEventsPayload.from_reports(reports, context, "input")
 
     @strawberry.mutation(
         description=with_example(

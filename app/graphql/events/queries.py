@@ -36,12 +36,6 @@ async def _fetch_event(context: Context, key: UUID | SourceIdentity) -> Event | 
     return None if row is None else Event.from_row(row)
 
 
-async def _resolve_entity(_root: Any, context: Context, type: str, id: str) -> Entity:
-    check_text_argument(type, context.limits, "type")
-    check_text_argument(id, context.limits, "id")
-    return Entity(type=type, entity_id=id)
-
-
 @strawberry.type
 class EventQueries:
     events: Connection[Event] = create_events_field(
@@ -127,7 +121,7 @@ class EventQueries:
             }
             """,
         ),
-        metadata=declare_source(ComputedField(_resolve_entity)),
+        metadata=declare_source(ComputedField()),
     )
     async def entity(
         self,
@@ -146,4 +140,6 @@ class EventQueries:
             ),
         ],
     ) -> Entity:
-        return await _resolve_entity(self, info.context, type, id)
+        check_text_argument(type, info.context.limits, "type")
+        check_text_argument(id, info.context.limits, "id")
+        return Entity(type=type, entity_id=id)

@@ -6,7 +6,7 @@ Size limits are checked before validation, which may take much longer than measu
 from __future__ import annotations
 
 import re
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,7 +20,6 @@ from graphql import (
     NonNullTypeNode,
     OperationDefinitionNode,
     OperationType,
-    TokenKind,
     ValidationRule,
     is_input_object_type,
     is_non_null_type,
@@ -89,7 +88,6 @@ class Document:
     node: DocumentNode | None
     errors: tuple[GraphQLError, ...] = ()
     tokens: int = 0
-    has_directives: bool = False
     costs: Mapping[str | None, OperationCost] = field(default_factory=dict)
 
     @cached_property
@@ -160,10 +158,9 @@ class DocumentCache:
             node = parse(text, max_lexical_tokens=limit, max_comments=limit)
         except GraphQLError as error:
             return Document(text, None, (self._create_parse_error(error),))
-        token_kinds = _token_kinds(node)
-        tokens, has_directives = sum(token_kinds.values()), token_kinds[TokenKind.AT] > 0
+        tokens = _count_tokens(node)
         if errors := find_limit_violations(node, self.limits):
-            return Document(text, node, tuple(errors[:MAX_REPORTED_ERRORS]), tokens, has_directives)
+            return Document(text, node, tuple(errors[:MAX_REPORTED_ERRORS]), tokens)
         errors = validate(
             self._schema, node, _RULES, max_errors=MAX_REPORTED_ERRORS, hide_suggestions=True
         )
@@ -172,8 +169,8 @@ class DocumentCache:
                 _translate_validation_error(error)
                 for error in _drop_repeated_one_of_errors(errors)[:MAX_REPORTED_ERRORS]
             ]
-            return Document(text, node, tuple(errors), tokens, has_directives)
-        return Document(text, node, (), tokens, has_directives, self._build_costs(node))
+            return Document(text, node, tuple(errors), tokens)
+        return Document(text, node, (), tokens, self._build_costs(node))
 
     def _create_parse_error(self, error: GraphQLError) -> GraphQLError:
         code, message = ErrorCode.GRAPHQL_PARSE_FAILED, error.message
@@ -258,11 +255,8 @@ def _operation_name(operation: OperationDefinitionNode) -> str | None:
     return None if operation.name is None else operation.name.value
 
 
-def _token_kinds(node: DocumentNode) -> Counter[TokenKind]:
-    """Returns the number of tokens of each kind. Each directive begins with an AT."""
-    token = None if node.loc is None else node.loc.start_token
-    kinds: Counter[TokenKind] = Counter()
+def _count_tokens(node: DocumentNode) -> int:
+    token, count = None if node.loc is None else node.loc.start_token, 0
     while token is not None:
-        kinds[token.kind] += 1
-        token = token.next
-    return kinds
+        token, count = token.next, count + 1
+    return count

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import strawberry
 
 from app.domain.access.caller import Permission
-from app.graphql.shared.context import Context, Info
+from app.graphql.shared.context import Info
 from app.graphql.shared.examples import with_example
 from app.graphql.shared.field_sources import ComputedField, build_object, declare_source
 from app.graphql.shared.nodes import Node, parse_id_argument
@@ -30,35 +30,6 @@ from app.services.shared.readers import lookup_by_id
 from app.store import tables
 
 
-async def _get_organization(viewer: Viewer, _context: Context) -> Organization:
-    return viewer.organization
-
-
-async def _list_organizations(_parent: Viewer, context: Context) -> list[Organization]:
-    caller = context.caller
-    rows = await organizations.list_organizations(
-        context.database, caller, context.limits.page_size
-    )
-    return [Organization.from_row(row, row.id == caller.organization_id) for row in rows]
-
-
-async def _resolve_viewer(_root: Any, context: Context) -> Viewer:
-    caller = context.caller
-    row = await organizations.fetch_organization(context.database, caller)
-    return Viewer(
-        name=caller.name,
-        organization=Organization.from_row(row),
-        permissions=[permission for permission in Permission if permission in caller.permissions],
-    )
-
-
-async def _resolve_organization(
-    _root: Any, context: Context, key: str | None = None
-) -> Organization | None:
-    row = await organizations.fetch_organization(context.database, context.caller)
-    return Organization.from_row(row) if key in (None, row.key) else None
-
-
 @strawberry.type(
     description="Caller of the request, identified by the API key or access token that was sent."
 )
@@ -69,8 +40,7 @@ class Viewer:
     )
     organization: Organization = strawberry.field(
         description="Organization of the request, to which all data that the request reads or "
-        "writes belongs.",
-        metadata=declare_source(ComputedField(_get_organization)),
+        "writes belongs."
     )
     permissions: list[Permission] = strawberry.field(
         description="Permissions that the credential grants."
@@ -81,10 +51,14 @@ class Viewer:
         "100 by default. To select an organization, send its key as `data-partition-id`: in a "
         "header or, on a WebSocket connection, in the payload of `connection_init`. The name "
         "`slb-data-partition-id`, which FDPlan uses, is also accepted.",
-        metadata=declare_source(ComputedField(_list_organizations)),
+        metadata=declare_source(ComputedField()),
     )
     async def organizations(self, info: Info) -> list[Organization]:
-        return await _list_organizations(self, info.context)
+        caller = info.context.caller
+        rows = await organizations.list_organizations(
+            info.context.database, caller, info.context.limits.page_size
+        )
+        return [Organization.from_row(row, row.id == caller.organization_id) for row in rows]
 
 
 @strawberry.type
@@ -99,10 +73,18 @@ class OrganizationQueries:
             { viewer { name permissions organization { key name } } }
             """,
         ),
-        metadata=declare_source(ComputedField(_resolve_viewer)),
+        metadata=declare_source(ComputedField()),
     )
     async def viewer(self, info: Info) -> Viewer:
-        return await _resolve_viewer(self, info.context)
+        caller = info.context.caller
+        row = await organizations.fetch_organization(info.context.database, caller)
+        return Viewer(
+            name=caller.name,
+            organization=Organization.from_row(row),
+            permissions=[
+                permission for permission in Permission if permission in caller.permissions
+            ],
+        )
 
     @strawberry.field(
         description=with_example(
@@ -113,7 +95,7 @@ class OrganizationQueries:
             { organization { key name apiKeys { name permissions lastUsedAt } } }
             """,
         ),
-        metadata=declare_source(ComputedField(_resolve_organization)),
+        metadata=declare_source(ComputedField()),
     )
     async def organization(
         self,
@@ -126,7 +108,8 @@ class OrganizationQueries:
             ),
         ] = None,
     ) -> Organization | None:
-        return await _resolve_organization(self, info.context, key)
+        row = await organizations.fetch_organization(info.context.database, info.context.caller)
+        return Organization.from_row(row) if key in (None, row.key) else None
 
     @strawberry.field(
         description=with_example(

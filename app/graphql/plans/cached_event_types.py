@@ -60,7 +60,7 @@ class CachedEventTypes:
     async def fetch_texts(
         self,
         context: Context,
-        variables: dict[str, Any] | None,
+        variables: Mapping[str, Any],
         definitions_version: int,
         ids: Sequence[Any],
     ) -> Mapping[Any, str]:
@@ -87,12 +87,12 @@ class CachedEventTypes:
         return texts
 
     async def _execute_document(
-        self, context: Context, variables: dict[str, Any] | None, ids: Sequence[Any]
+        self, context: Context, variables: Mapping[str, Any], ids: Sequence[Any]
     ) -> list[str]:
         """Queries the event types by graphql-core. Raises StaleCacheError if one is missing."""
         document = self._build_document([str(UUID(str(type_id))) for type_id in ids])
         result: Any = execute(
-            self.schema, document, context_value=context, variable_values=variables
+            self.schema, document, context_value=context, variable_values=dict(variables)
         )
         if not isinstance(result, ExecutionResult):
             result = await result

@@ -1,106 +1,123 @@
-"""Writer of mutation payloads: writes many objects in memory as JSON at a time."""
+"""Writers of values in memory: each writes the values of one field in many objects at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from itertools import islice
 from operator import attrgetter
 from typing import Any
 
-from graphql import (
-    GraphQLInterfaceType,
-    GraphQLList,
-    GraphQLObjectType,
-    get_named_type,
-    get_nullable_type,
-)
-from graphql.execution.collect_fields import FieldDetails
+from graphql import GraphQLEnumType, GraphQLScalarType
 
-from app.graphql.plans.plan_steps import NotPlannedError
-from app.graphql.plans.planned_operation import PlannedOperation
-from app.graphql.plans.read_plan_builder import ReadPlanBuilder, require_table
-from app.graphql.shared.field_sources import InMemoryRow, get_field_source, get_strawberry_field
+from app.graphql.plans.input_readers import FieldArguments
+from app.graphql.plans.plan_steps import OperationRequest, ReadPlan, WriteValues
+from app.graphql.shared.json_encoding import encode_json
 
-Objects = Sequence[Any]
-WriteObjects = Callable[[Objects], Sequence[str]]
+_BOOLEANS = {True: "true", False: "false"}
 
 
-class ObjectWriter:
-    """Writes the selected fields of objects of one type."""
+def create_object_writer(members: Mapping[str, str | WriteValues]) -> WriteValues:
+    """Creates the writer of objects. `members`: by response key, JSON or the writer of a field."""
+    texts = (
+        f'"{key}":{member if isinstance(member, str) else "%s"}' for key, member in members.items()
+    )
+    template = "{" + ",".join(texts) + "}"  # GraphQL names contain no %
+    member_writers = [member for member in members.values() if not isinstance(member, str)]
 
-    def __init__(
-        self, operation: PlannedOperation, type_: GraphQLObjectType, details: list[FieldDetails]
-    ) -> None:
-        """Compiles the writer. Raises NotPlannedError if a selected field is not supported."""
-        self._operation = operation
-        self._unsupported_lists: list[Callable[[Any], Any]] = []
-        self._member_writers: list[WriteObjects] = []
-        members = [
-            f'"{key}":{self._member_template(type_, subfield_details)}'
-            for key, subfield_details in operation.collect_subfields(type_, details).items()
-        ]
-        self._template = "{" + ",".join(members) + "}"  # GraphQL names contain no %
-
-    def write_objects(self, objects: Objects) -> list[str]:
-        """Returns the JSON of each object. Raises NotPlannedError on user errors and warnings."""
-        for get_list in self._unsupported_lists:
-            if any(map(get_list, objects)):
-                raise NotPlannedError("user errors and warnings")
-        template = self._template
-        if not self._member_writers:
+    async def write(request: OperationRequest, objects: Sequence[Any]) -> Sequence[str]:
+        if not member_writers:
             return [template] * len(objects)
-        columns = [write(objects) for write in self._member_writers]
+        columns = [await write_member(request, objects) for write_member in member_writers]
         return [template % values for values in zip(*columns, strict=True)]
 
-    def _member_template(self, type_: GraphQLObjectType, details: list[FieldDetails]) -> str:
-        name = details[0].node.name.value
-        if name == "__typename":
-            return f'"{type_.name}"'
-        field = type_.fields[name]
-        named_type, strawberry_field = get_named_type(field.type), get_strawberry_field(field)
-        attribute = attrgetter(strawberry_field.python_name)
-        if isinstance(source := get_field_source(type_, name), InMemoryRow):
-            self._member_writers.append(
-                self._create_row_writer(attrgetter(source.attribute), named_type, details)
-            )
-        elif strawberry_field.base_resolver is not None:
-            raise NotPlannedError(f"{type_}.{name}")
-        elif str(field.type) == "Boolean!":
-            self._member_writers.append(
-                lambda objects: [("false", "true")[attribute(item)] for item in objects]
-            )
-        elif str(field.type) == "Int!":
-            self._member_writers.append(lambda objects: [str(attribute(item)) for item in objects])
-        elif isinstance(named_type, GraphQLInterfaceType):
-            self._unsupported_lists.append(attribute)
-            return "[]"
-        elif isinstance(get_nullable_type(field.type), GraphQLList):
-            write_items = ObjectWriter(self._operation, named_type, details).write_objects
-            self._member_writers.append(
-                lambda objects: [f"[{','.join(write_items(attribute(item)))}]" for item in objects]
-            )
-        else:
-            raise NotPlannedError(f"{type_}.{name}")
-        return "%s"
+    return write
 
-    def _create_row_writer(
-        self, get_row: Callable[[Any], Any], type_: GraphQLObjectType, details: list[FieldDetails]
-    ) -> WriteObjects:
-        """Creates a writer of rows in memory. Raises NotPlannedError if they refer to others."""
-        builder = ReadPlanBuilder(self._operation, require_table(type_))
-        builder.add_writer(type_, details)
-        read_plan = builder.build()
-        if read_plan.event_types or read_plan.projection.joins:
-            raise NotPlannedError(f"references of a new {type_}")
-        read_columns, [write_rows] = (
-            attrgetter("id", *read_plan.projection.columns),
-            read_plan.writers,
-        )
 
-        def write_objects(objects: Objects) -> Sequence[str]:
-            rows = [get_row(item) for item in objects]
-            row_texts = iter(
-                write_rows([read_columns(row)[1:] for row in rows if row is not None], (), ())
+def create_abstract_writer(writers: Mapping[type, WriteValues]) -> WriteValues:
+    """Creates the writer of objects of an interface. `writers`: by the class of the object."""
+
+    async def write(request: OperationRequest, objects: Sequence[Any]) -> Sequence[str]:
+        texts = {
+            type_: iter(
+                await write_objects(request, [item for item in objects if type(item) is type_])
             )
-            return ["null" if row is None else next(row_texts) for row in rows]
+            for type_, write_objects in writers.items()
+        }
+        return [next(texts[type(item)]) for item in objects]
 
-        return write_objects
+    return write
+
+
+def create_list_writer(write_items: WriteValues) -> WriteValues:
+    """Creates the writer of lists, whose items are written together."""
+
+    async def write(request: OperationRequest, lists: Sequence[Any]) -> Sequence[str]:
+        items = [item for items in lists for item in items]
+        texts = iter(await write_items(request, items) if items else ())
+        return [f"[{','.join(islice(texts, len(items)))}]" for items in lists]
+
+    return write
+
+
+def create_leaf_writer(type_: GraphQLScalarType | GraphQLEnumType) -> WriteValues:
+    serialize = type_.coerce_output_value
+
+    async def write(_request: OperationRequest, values: Sequence[Any]) -> Sequence[str]:
+        return [encode_json(serialize(value)) for value in values]
+
+    async def write_booleans(_request: OperationRequest, values: Sequence[Any]) -> Sequence[str]:
+        return [_BOOLEANS[value] for value in values]
+
+    return write_booleans if type_.name == "Boolean" else write
+
+
+def create_attribute_writer(attribute: str, write_values: WriteValues) -> WriteValues:
+    """Creates the writer of a field that is an attribute of the objects."""
+    get_value = attrgetter(attribute)
+
+    async def write(request: OperationRequest, objects: Sequence[Any]) -> Sequence[str]:
+        return await write_values(request, [get_value(item) for item in objects])
+
+    return write
+
+
+def create_resolver_writer(
+    call_resolver: Callable[..., Awaitable[Any]],
+    arguments: FieldArguments,
+    write_values: WriteValues,
+) -> WriteValues:
+    """Creates the writer of a field that is computed by its resolver."""
+
+    async def write(request: OperationRequest, parents: Sequence[Any]) -> Sequence[str]:
+        inputs = arguments.read_arguments(request)
+        calls = [call_resolver(parent, request.context, **inputs) for parent in parents]
+        # Several concurrently, so that the loaders batch their reads.
+        values = [await calls[0]] if len(calls) == 1 else await asyncio.gather(*calls)
+        return await write_values(request, values)
+
+    return write
+
+
+def create_row_writer(read_plan: ReadPlan) -> WriteValues:
+    """Creates the writer of rows in memory, without rows that they refer to."""
+    read_columns, [write_rows] = attrgetter("id", *read_plan.projection.columns), read_plan.writers
+
+    async def write(request: OperationRequest, rows: Sequence[Any]) -> Sequence[str]:
+        return write_rows([read_columns(row)[1:] for row in rows], (), ())
+
+    return write
+
+
+def create_nullable_writer(write_values: WriteValues) -> WriteValues:
+    """Creates the writer of values that may be None."""
+
+    async def write(request: OperationRequest, values: Sequence[Any]) -> Sequence[str]:
+        present = [value for value in values if value is not None]
+        texts = await write_values(request, present) if present else ()
+        if len(present) == len(values):
+            return texts
+        remaining = iter(texts)
+        return ["null" if value is None else next(remaining) for value in values]
+
+    return write

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from graphql import (
     FragmentDefinitionNode,
     GraphQLObjectType,
     GraphQLSchema,
     OperationDefinitionNode,
+    OperationType,
     get_named_type,
 )
 from graphql.execution.collect_fields import (
@@ -18,7 +19,6 @@ from graphql.execution.collect_fields import (
     collect_subfields,
 )
 from graphql.execution.values import VariableValues
-from strawberry.schema.base import BaseSchema
 
 from app.domain.access.caller import Permission
 from app.graphql.plans.cached_event_types import CachedEventTypes
@@ -40,14 +40,13 @@ class PlannedOperation:
 
     def __init__(
         self,
-        schema: BaseSchema,
+        schema: GraphQLSchema,
         driver_codec: DriverCodec,
         node: OperationDefinitionNode,
         fragments: dict[str, FragmentDefinitionNode],
         variables: VariableValues,
     ) -> None:
-        self.strawberry_schema = schema
-        self.schema: GraphQLSchema = cast("Any", schema)._schema
+        self.schema = schema
         self.driver_codec = driver_codec
         self.required_permissions: set[frozenset[Permission]] = set()
         self._node = node
@@ -56,9 +55,20 @@ class PlannedOperation:
         }
         self._variables = variables
 
-    def collect_root_fields(self, query: GraphQLObjectType) -> FieldGroups:
+    @property
+    def type(self) -> OperationType:
+        return self._node.operation
+
+    @property
+    def root_type(self) -> GraphQLObjectType:
+        root = self.schema.get_root_type(self._node.operation)
+        if root is None:
+            raise NotPlannedError(f"no type of a {self._node.operation.value}")
+        return root
+
+    def collect_root_fields(self) -> FieldGroups:
         return collect_fields(
-            self.schema, self._fragments, self._variables, query, self._node
+            self.schema, self._fragments, self._variables, self.root_type, self._node
         ).grouped_field_set
 
     def collect_subfields(self, type_: Any, details: list[FieldDetails]) -> FieldGroups:

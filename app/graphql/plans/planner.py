@@ -1,77 +1,191 @@
-"""Planner of queries: which rows each root field reads, and how they are written.
+"""Planner of operations: which rows and attributes each field reads, and how they are written.
 
-A field without a declared source raises NotPlannedError: graphql-core executes the operation.
+If a field is not supported, NotPlannedError is raised: graphql-core executes the operation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from graphql import GraphQLObjectType, get_named_type, is_leaf_type
-from graphql.execution.collect_fields import FieldDetails
-
-from app.graphql.plans.plan_steps import (
-    ComputedPlan,
-    FieldArguments,
-    ListPlan,
-    NotPlannedError,
-    QueryPlan,
-    RowPlan,
-    SelectedField,
+from graphql import (
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    OperationType,
+    get_named_type,
+    is_leaf_type,
 )
-from app.graphql.plans.planned_operation import PlannedOperation
+from graphql.execution.collect_fields import FieldDetails
+from strawberry.types.fields.resolver import StrawberryResolver
+
+from app.domain.access.caller import Permission
+from app.graphql.plans.input_readers import FieldArguments, InputReaders
+from app.graphql.plans.object_writer import (
+    create_abstract_writer,
+    create_attribute_writer,
+    create_leaf_writer,
+    create_list_writer,
+    create_nullable_writer,
+    create_object_writer,
+    create_resolver_writer,
+    create_row_writer,
+)
+from app.graphql.plans.plan_steps import (
+    NotPlannedError,
+    SelectedField,
+    WriteValues,
+)
+from app.graphql.plans.planned_operation import FieldGroups, PlannedOperation
 from app.graphql.plans.read_plan_builder import ReadPlanBuilder, require_table
+from app.graphql.plans.response_writer import ListPlan, RowPlan, create_reading_writer
+from app.graphql.shared.context import Context, ContextInfo
 from app.graphql.shared.field_sources import (
     COUNT_NAMES,
     ComputedField,
     ConnectionPart,
+    InMemoryRow,
     ListSource,
     LookupSource,
     get_field_source,
+    get_python_type,
     get_strawberry_field,
 )
+from app.graphql.types.user_error import catch_argument_problems
+from app.store.tables.columns import DriverCodec
+
+CallResolver = Callable[..., Awaitable[Any]]
+
+
+@dataclass(frozen=True)
+class QueryPlan:
+    """Writes the data of a query."""
+
+    write_data: WriteValues
+    required_permissions: frozenset[frozenset[Permission]]
+
+
+@dataclass(frozen=True)
+class MutationPlan:
+    """Runs the only mutation of an operation, and writes its payload."""
+
+    response_key: str
+    arguments: FieldArguments
+    run: CallResolver
+    write_payload: WriteValues
+    required_permissions: frozenset[frozenset[Permission]]
+
+
+Plan = QueryPlan | MutationPlan
 
 
 class Planner:
-    def __init__(self, operation: PlannedOperation) -> None:
+    def __init__(self, operation: PlannedOperation, input_readers: InputReaders) -> None:
         self._operation = operation
+        self._input_readers = input_readers
 
-    def build_plan(self) -> QueryPlan:
-        """Plans the query. Raises NotPlannedError if a field is not supported."""
-        query = self._operation.schema.query_type
-        if query is None:
-            raise NotPlannedError("no queries")
-        root_fields = [
-            self._plan_field(query, key, details)
-            for key, details in self._operation.collect_root_fields(query).items()
-        ]
-        return QueryPlan(tuple(root_fields), frozenset(self._operation.required_permissions))
+    def build_plan(self) -> Plan:
+        """Plans the operation. Raises NotPlannedError if a field is not supported."""
+        root = self._operation.root_type
+        root_fields = self._operation.collect_root_fields()
+        if self._operation.type is OperationType.MUTATION:
+            return self._plan_mutation(root, root_fields)
+        write_data = self._plan_object(root, root_fields)
+        return QueryPlan(write_data, frozenset(self._operation.required_permissions))
+
+    def _plan_mutation(self, root: GraphQLObjectType, root_fields: FieldGroups) -> MutationPlan:
+        if len(root_fields) != 1:
+            raise NotPlannedError("several mutations")
+        [(response_key, details)] = root_fields.items()
+        node = details[0].node
+        name = node.name.value
+        if name == "__typename":
+            raise NotPlannedError("no mutation")
+        self._operation.require_permission(root, name)
+        field = root.fields[name]
+        call_resolver = _create_resolver_call(get_strawberry_field(field).base_resolver)
+        arguments = FieldArguments(self._input_readers, field, node)
+        return MutationPlan(
+            response_key,
+            arguments,
+            catch_argument_problems(call_resolver, get_named_type(field.type)),
+            self._plan_value(field.type, details),
+            frozenset(self._operation.required_permissions),
+        )
+
+    def _plan_object(self, type_: GraphQLObjectType, fields: FieldGroups) -> WriteValues:
+        return create_object_writer(
+            {key: self._plan_field(type_, details) for key, details in fields.items()}
+        )
 
     def _plan_field(
-        self, parent: GraphQLObjectType, key: str, details: list[FieldDetails]
-    ) -> tuple[str, Any]:
-        name = details[0].node.name.value
+        self, parent: GraphQLObjectType, details: list[FieldDetails]
+    ) -> str | WriteValues:
+        """Returns the JSON of the field, or its writer."""
+        node = details[0].node
+        name = node.name.value
         if name == "__typename":
-            return key, f'"{parent.name}"'
-        source = self._operation.resolve_source(parent, name)
-        field = parent.fields[name]
-        arguments = FieldArguments(self._operation.strawberry_schema, field, details[0].node)
-        type_ = get_named_type(field.type)
-        match source:
-            case ListSource():
-                return key, self._plan_list(source, arguments, type_, details)
-            case LookupSource():
-                return key, self._plan_row(source, arguments, type_, details)
+            return f'"{parent.name}"'
+        field = None if name.startswith("__") else parent.fields[name]
+        if field is None:
+            raise NotPlannedError(name)
+        self._operation.require_permission(parent, name)
+        strawberry_field, type_ = get_strawberry_field(field), get_named_type(field.type)
+        arguments = FieldArguments(self._input_readers, field, node)
+        match get_field_source(parent, name):
+            case ListSource() as source:
+                return create_reading_writer(self._plan_list(source, arguments, type_, details))
+            case LookupSource() as source:
+                return create_reading_writer(self._plan_row(source, arguments, type_, details))
             case ComputedField():
-                return key, self._plan_computed(source, arguments, type_, details)
-        raise NotPlannedError(f"{parent}.{name}")
+                return create_resolver_writer(
+                    _create_resolver_call(strawberry_field.base_resolver),
+                    arguments,
+                    self._plan_value(field.type, details),
+                )
+            case InMemoryRow(attribute):
+                return create_attribute_writer(attribute, self._plan_row_in_memory(type_, details))
+        if strawberry_field.base_resolver is not None:
+            raise NotPlannedError(f"{parent}.{name}")
+        write_values = self._plan_value(field.type, details)
+        return create_attribute_writer(strawberry_field.python_name, write_values)
+
+    def _plan_value(self, type_: Any, details: list[FieldDetails]) -> WriteValues:
+        """Returns the writer of values in memory."""
+        if isinstance(type_, GraphQLNonNull):
+            return self._plan_present_value(type_.of_type, details)
+        return create_nullable_writer(self._plan_present_value(type_, details))
+
+    def _plan_present_value(self, type_: Any, details: list[FieldDetails]) -> WriteValues:
+        if isinstance(type_, GraphQLList):
+            return create_list_writer(self._plan_value(type_.of_type, details))
+        if is_leaf_type(type_):
+            return create_leaf_writer(type_)
+        if isinstance(type_, GraphQLObjectType):
+            return self._plan_object(type_, self._operation.collect_subfields(type_, details))
+        return create_abstract_writer(
+            {
+                get_python_type(possible_type): self._plan_present_value(possible_type, details)
+                for possible_type in self._operation.schema.get_possible_types(type_)
+            }
+        )
+
+    def _plan_row_in_memory(
+        self, type_: GraphQLObjectType, details: list[FieldDetails]
+    ) -> WriteValues:
+        builder = ReadPlanBuilder(self._operation, require_table(type_), DriverCodec(None))
+        builder.add_writer(type_, details)
+        read_plan = builder.build()
+        if read_plan.event_types or read_plan.projection.joins:
+            raise NotPlannedError(f"references of a new {type_}")
+        return create_nullable_writer(create_row_writer(read_plan))
 
     def _plan_list(
         self, source: ListSource, arguments: FieldArguments, type_: Any, details: list[FieldDetails]
     ) -> ListPlan:
         node_type = _find_node_type(type_)
-        builder = ReadPlanBuilder(self._operation, require_table(node_type))
+        builder = self._create_builder(node_type)
         selected_fields = tuple(self._select_list_fields(type_, details, builder, node_type))
         sources = {selected_field.source for selected_field in _flatten_fields(selected_fields)}
         sort_columns: tuple[str, ...] = ()
@@ -126,34 +240,32 @@ class Planner:
         type_: Any,
         details: list[FieldDetails],
     ) -> RowPlan:
-        builder = ReadPlanBuilder(self._operation, require_table(type_))
+        builder = self._create_builder(type_)
         builder.add_writer(type_, details)
         return RowPlan(source, arguments, builder.build())
 
-    def _plan_computed(
-        self,
-        source: ComputedField,
-        arguments: FieldArguments,
-        type_: Any,
-        details: list[FieldDetails],
-    ) -> ComputedPlan:
-        fields = []
-        if is_leaf_type(type_):
-            return ComputedPlan(source, arguments, (), type_)
-        for key, subfield_details in self._operation.collect_subfields(type_, details).items():
-            name = subfield_details[0].node.name.value
-            field = None if name == "__typename" else type_.fields[name]
-            if field is None:
-                fields.append((key, f'"{type_.name}"'))
-            elif (
-                is_leaf_type(get_named_type(field.type))
-                and not get_strawberry_field(field).base_resolver
-            ):
-                self._operation.require_permission(type_, name)
-                fields.append((key, field))
-            else:
-                fields.append(self._plan_field(type_, key, subfield_details))
-        return ComputedPlan(source, arguments, tuple(fields), None)
+    def _create_builder(self, type_: Any) -> ReadPlanBuilder:
+        return ReadPlanBuilder(self._operation, require_table(type_), self._operation.driver_codec)
+
+
+def _create_resolver_call(resolver: StrawberryResolver[Any] | None) -> CallResolver:
+    """Creates a function that calls a resolver, which may use only the context of its `info`.
+
+    Raises NotPlannedError if it is not asynchronous.
+    """
+    if resolver is None or not resolver.is_async:
+        raise NotPlannedError("no asynchronous resolver")
+    parent_parameter = resolver.self_parameter or resolver.parent_parameter
+    info_name = None if resolver.info_parameter is None else resolver.info_parameter.name
+
+    def call(parent: Any, context: Context, **arguments: Any) -> Awaitable[Any]:
+        if info_name is not None:
+            arguments[info_name] = ContextInfo(context)
+        parents = () if parent_parameter is None else (parent,)  # always the first parameter
+        result: Awaitable[Any] = resolver(*parents, **arguments)
+        return result
+
+    return call
 
 
 def _find_node_type(type_: Any) -> Any:

@@ -24,6 +24,7 @@ from app.graphql.shared.field_sources import (
     get_strawberry_field,
 )
 from app.store.tables import OrganizationOwned
+from app.store.tables.columns import DriverCodec
 
 MAX_JOIN_DEPTH = 5  # SQLite joins at most 64 tables
 
@@ -31,8 +32,14 @@ MAX_JOIN_DEPTH = 5  # SQLite joins at most 64 tables
 class ReadPlanBuilder:
     """Collects the columns of one statement while the row writers are compiled."""
 
-    def __init__(self, operation: PlannedOperation, table: type[OrganizationOwned]) -> None:
+    def __init__(
+        self,
+        operation: PlannedOperation,
+        table: type[OrganizationOwned],
+        driver_codec: DriverCodec,
+    ) -> None:
         self._operation = operation
+        self._driver_codec = driver_codec
         self.layout = RowLayout(table)
         self._templates: list[tuple[RowWriterCompiler, str]] = []
         self._event_type_caches: list[tuple[CachedEventTypes, str]] = []
@@ -40,7 +47,7 @@ class ReadPlanBuilder:
 
     def add_writer(self, type_: Any, details: list[FieldDetails]) -> int:
         """Adds a writer for rows, or edges of rows, and returns its index."""
-        compiler = RowWriterCompiler(self._operation.driver_codec)
+        compiler = RowWriterCompiler(self._driver_codec)
         self._templates.append(
             (compiler, self._object_template(compiler, type_, details, self.layout))
         )
@@ -58,7 +65,7 @@ class ReadPlanBuilder:
             (cache, positions[variable]) for cache, variable in self._event_type_caches
         )
         sort_key_readers = {
-            name: self.layout.create_column_reader(self._operation.driver_codec, name)
+            name: self.layout.create_column_reader(self._driver_codec, name)
             for name in sort_columns
         }
         return ReadPlan(self.layout.projection, writers, event_types, sort_key_readers)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from asyncio import Future
-from collections.abc import Awaitable, Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -53,7 +52,6 @@ class Context:
         self._last_event_id = last_event_id
         self._severity_map = severity_map or {}
         self._charged_in_advance = 0
-        self.mutation_result: Future[Any] | None = None
 
     @cached_property
     def loaders(self) -> object:
@@ -109,17 +107,6 @@ class Context:
         self.charge(points)
         self._charged_in_advance = points
 
-    async def run_mutation_once(
-        self, handler: Callable[..., Awaitable[Any]], *arguments: Any
-    ) -> Any:
-        """Runs a mutation's handler, unless a compiled mutation has already run it.
-
-        A compiled mutation that cannot encode its result leaves it in `mutation_result`.
-        """
-        return await (
-            handler(self, *arguments) if self.mutation_result is None else self.mutation_result
-        )
-
     def evict_cached_caller(self, key_id: UUID) -> None:
         """Removes the callers of a revoked API key from the caller cache."""
         self._access.caller_cache.invalidate_key(key_id)
@@ -157,3 +144,10 @@ class Context:
 
 
 Info = strawberry.Info[Context, Any]
+
+
+@dataclass(frozen=True)
+class ContextInfo:
+    """The part of `Info` that resolvers get from plans."""
+
+    context: Context

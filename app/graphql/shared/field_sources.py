@@ -5,7 +5,7 @@ A field without a resolver, of a type that is `backed_by_table`, reads the colum
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, TypeVar
@@ -92,16 +92,7 @@ class LookupSource:
 
 @dataclass(frozen=True)
 class ComputedField:
-    """An object, a list or a value that `compute(parent, context, **arguments)` returns."""
-
-    compute: Callable[..., Awaitable[Any]]
-
-
-@dataclass(frozen=True)
-class MutationHandler:
-    """The handler of a mutation. `handle(context, **arguments)` returns the payload."""
-
-    handle: Callable[..., Awaitable[Any]]
+    """What the field's asynchronous resolver returns. It uses only the context of its `info`."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +134,6 @@ FieldSource = (
     | ListSource
     | LookupSource
     | ComputedField
-    | MutationHandler
     | InMemoryRow
     | ConnectionPart
 )

@@ -18,8 +18,7 @@ from strawberry.types.graphql import OperationType
 
 from app.domain.shared.problems import ErrorCode, RequestError
 from app.graphql.execution.admission import OperationTimeoutError
-from app.graphql.plans.compiled_mutations import CompiledMutations
-from app.graphql.plans.query_executor import QueryExecutor
+from app.graphql.plans.operation_executor import OperationExecutor
 from app.graphql.schema import Schema
 from app.graphql.shared.context import Context
 from app.graphql.shared.json_encoding import encode_json
@@ -56,7 +55,7 @@ def create_http_endpoint(
     connection_slots: ConnectionSlots,
 ) -> Callable[[Request], Awaitable[Response]]:
     """Creates the handler. `keep_alive_seconds`: interval of comments in event streams."""
-    query_executor, compiled_mutations = QueryExecutor(schema), CompiledMutations(schema)
+    executor = OperationExecutor(schema)
 
     async def serve(request: Request) -> Response:
         headers = headers_of(request)
@@ -85,19 +84,13 @@ def create_http_endpoint(
             )
             events = stream.stream_events(request.app.state.listeners)
             return StreamingResponse(events, headers=_STREAM_HEADERS, media_type=EVENTS)
-        try:
-            payload = await query_executor.execute_query(context, document, name, variables)
-            if payload is None and request.method == "POST":
-                payload = await compiled_mutations.execute_mutation(
-                    context, document, name, variables
-                )
-        except OperationTimeoutError as error:
-            return _create_result_response(
-                schema.build_timeout_result(error, document.calculate_cost(name, variables)),
-                media_type,
-            )
-        if payload is not None:
-            return EncodedJsonResponse(payload, media_type)
+        response = None
+        if not is_mutation_by_get:
+            response = await executor.execute_operation(context, document, name, variables)
+        if isinstance(response, bytes):
+            return EncodedJsonResponse(response, media_type)
+        if response is not None:
+            return _create_result_response(response, media_type)
         allowed_types = {OperationType.QUERY, OperationType.MUTATION}
         if request.method != "POST":
             allowed_types -= {OperationType.MUTATION}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -10,8 +10,6 @@ from uuid import UUID
 
 import strawberry
 from strawberry.scalars import JSON
-from strawberry.types.base import get_object_definition
-from strawberry.utils.str_converters import to_camel_case
 
 from app.domain.events import filters
 from app.domain.events.filters import EventAttribute
@@ -491,23 +489,6 @@ class LogEventInput:
             notification=self.notification,
             acknowledged=self.acknowledged,
         )
-
-
-def _build_log_event_input(
-    input_type: type[LogEventInput], values: Mapping[str, Any], _context: Any
-) -> LogEventInput:
-    """Builds the input faster than Strawberry, which looks up types and names on every call."""
-    attributes = {_PYTHON_NAMES[name]: value for name, value in values.items()}
-    if attributes.get("entity") is not None:
-        attributes["entity"] = EntityInput(**attributes["entity"])
-    return input_type(**attributes)
-
-
-_DEFINITION = get_object_definition(LogEventInput, strict=True)
-_DEFINITION.from_input = _build_log_event_input
-_PYTHON_NAMES = {
-    to_camel_case(field.python_name): field.python_name for field in _DEFINITION.fields
-}
 
 
 @strawberry.input(

@@ -66,19 +66,6 @@ def _build_container_events_request(
     )
 
 
-async def _list_api_keys(organization: Organization, context: Context) -> list[ApiKey] | None:
-    if not context.caller.has_any_permission(MANAGE_ORGANIZATION):
-        return None
-    organization.require_current("keys")
-    return await list_api_keys(context)
-
-
-async def _resolve_container(organization: Organization, context: Context, id: str) -> Entity:
-    organization.build_events_filter()
-    check_text_argument(id, context.limits, "id")
-    return Entity(type=CONTAINER_ENTITY_TYPE, entity_id=id)
-
-
 @strawberry.type(
     description="A tenant. Events, event types, rules and API keys belong to one organization and "
     "are invisible to all others. The header `data-partition-id` selects the organization of a "
@@ -153,7 +140,7 @@ class Organization(Node):
         description="Container with this identifier, that is, an entity of type `Container`. The "
         "container is returned even if there are no events about it. Requires EVENT_READ. The "
         "organization must be the organization of the request; otherwise the error is `FORBIDDEN`.",
-        metadata=declare_source(ComputedField(_resolve_container)),
+        metadata=declare_source(ComputedField()),
     )
     async def container(
         self,
@@ -165,17 +152,22 @@ class Organization(Node):
             ),
         ],
     ) -> Entity:
-        return await _resolve_container(self, info.context, id)
+        self.build_events_filter()
+        check_text_argument(id, info.context.limits, "id")
+        return Entity(type=CONTAINER_ENTITY_TYPE, entity_id=id)
 
     @strawberry.field(
         description="API keys of the organization, at most 200 by default: first the valid keys, "
         "newest first, then the revoked and expired keys, most recently revoked or expired first. "
         "Null if the caller lacks ORGANIZATION_MANAGE. The organization must be the organization "
         "of the request; otherwise the error is `FORBIDDEN`.",
-        metadata=declare_source(ComputedField(_list_api_keys)),
+        metadata=declare_source(ComputedField()),
     )
     async def api_keys(self, info: Info) -> list[ApiKey] | None:
-        return await _list_api_keys(self, info.context)
+        if not info.context.caller.has_any_permission(MANAGE_ORGANIZATION):
+            return None
+        self.require_current("keys")
+        return await list_api_keys(info.context)
 
     def build_events_filter(self) -> filters.EventFilter:
         self.require_current("events")

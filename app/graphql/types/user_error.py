@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from app.domain.rules.guards import GuardViolationReason, Violation
 from app.domain.shared.problems import Problem, UserErrorCode, bad_user_input
 from app.graphql.shared import enums  # noqa: F401 (describes the enums before they are used)
 from app.graphql.shared.context import Info
-from app.graphql.shared.field_sources import get_python_type
+from app.graphql.shared.field_sources import ComputedField, declare_source, get_python_type
 from app.graphql.shared.nodes import InvalidArgumentsError
 from app.graphql.types.loaders import get_loaders
 from app.store import tables
@@ -79,7 +79,10 @@ class GuardViolation(UserError):  # noqa: N818 (a GraphQL type, not an exception
     )
     rule_id: strawberry.Private[UUID]
 
-    @strawberry.field(description="The guard rule that the event does not pass.")
+    @strawberry.field(
+        description="The guard rule that the event does not pass.",
+        metadata=declare_source(ComputedField()),
+    )
     async def rule(
         self, info: Info
     ) -> Annotated[GuardRule, strawberry.lazy("app.graphql.types.guard_rule")]:
@@ -115,7 +118,8 @@ class DuplicateError(UserError):
 
     @strawberry.field(
         description="Duplication rule that found the original event. Null if the rule has since "
-        "been deleted."
+        "been deleted.",
+        metadata=declare_source(ComputedField()),
     )
     async def rule(
         self, info: Info
@@ -128,7 +132,8 @@ class DuplicateError(UserError):
 
     @strawberry.field(
         description="Original event. Null if the caller lacks EVENT_READ or the event has since "
-        "been deleted."
+        "been deleted.",
+        metadata=declare_source(ComputedField()),
     )
     async def existing(
         self, info: Info
@@ -144,14 +149,15 @@ def return_argument_problems(schema: GraphQLSchema) -> None:
     """Makes mutations return the problems of an InvalidArgumentsError in `userErrors`."""
     if schema.mutation_type is not None:
         for field in schema.mutation_type.fields.values():
-            field.resolve = _catch_argument_problems(field.resolve, get_named_type(field.type))
+            if field.resolve is None:
+                raise TypeError(f"a mutation without a resolver returns {field.type}")
+            field.resolve = catch_argument_problems(field.resolve, get_named_type(field.type))
 
 
-def _catch_argument_problems(
-    resolver: Callable[..., Any] | None, payload_type: GraphQLObjectType
-) -> Callable[..., Any]:
-    if resolver is None:
-        raise TypeError(f"a mutation without a resolver returns {payload_type}")
+def catch_argument_problems(
+    resolver: Callable[..., Any], payload_type: GraphQLObjectType
+) -> Callable[..., Awaitable[Any]]:
+    """Makes the resolver of a mutation return the problems of an InvalidArgumentsError."""
     create_payload = get_python_type(payload_type)
 
     async def resolve(parent: Any, info: Any, /, **arguments: Any) -> Any:
