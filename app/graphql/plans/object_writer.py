@@ -54,7 +54,9 @@ def create_list_writer(write_items: WriteValues) -> WriteValues:
 
     async def write(request: OperationRequest, lists: Sequence[Any]) -> Sequence[str]:
         items = [item for items in lists for item in items]
-        texts = iter(await write_items(request, items) if items else ())
+        if not items:
+            return ["[]"] * len(lists)
+        texts = iter(await write_items(request, items))
         return [f"[{','.join(islice(texts, len(items)))}]" for items in lists]
 
     return write

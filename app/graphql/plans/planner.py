@@ -100,8 +100,8 @@ class Planner:
         [(response_key, details)] = root_fields.items()
         node = details[0].node
         name = node.name.value
-        if name == "__typename":
-            raise NotPlannedError("no mutation")
+        if name.startswith("__"):
+            raise NotPlannedError(name)
         self._operation.require_permission(root, name)
         field = root.fields[name]
         call_resolver = _create_resolver_call(get_strawberry_field(field).base_resolver)
@@ -127,10 +127,10 @@ class Planner:
         name = node.name.value
         if name == "__typename":
             return f'"{parent.name}"'
-        field = None if name.startswith("__") else parent.fields[name]
-        if field is None:
+        if name.startswith("__"):
             raise NotPlannedError(name)
         self._operation.require_permission(parent, name)
+        field = parent.fields[name]
         strawberry_field, type_ = get_strawberry_field(field), get_named_type(field.type)
         arguments = FieldArguments(self._input_readers, field, node)
         match get_field_source(parent, name):
