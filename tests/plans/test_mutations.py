@@ -168,6 +168,28 @@ async def test_a_list_has_the_same_response_as_by_execution(database: Database) 
     assert json.dumps(again) == json.dumps(await both.execute_schema(LOG_MANY, input=reports))
 
 
+async def test_event_types_of_logged_events_have_the_same_response_as_by_execution(
+    database: Database,
+) -> None:
+    both = await PlanAndExecution.create(database)
+    await both.run_mutation(PREPARE[0])
+    query = """mutation ($input: [LogEventInput!]!) {
+      logEvents(input: $input) { results { event {
+        id eventType { name fields { name eventType { type } } } kind: eventType { __typename }
+      } } }
+    }"""
+    reports = [{"type": type_, "sourceId": type_} for type_ in ("flare", "free", "flare")]
+    first = await both.execute_plan(query, input=reports)
+
+    planned = await both.execute_plan(query, input=reports)
+
+    assert planned == first
+    assert json.dumps(planned) == json.dumps(await both.execute_schema(query, input=reports))
+    [of_type, free_form, _] = planned["data"]["logEvents"]["results"]
+    assert of_type["event"]["eventType"]["name"] == "Flare"
+    assert free_form["event"]["eventType"] is None
+
+
 async def test_a_report_in_literals_with_nested_variables_is_planned(database: Database) -> None:
     both = await PlanAndExecution.create(database)
     query = """mutation ($summary: String, $well: String! = "w-2", $tags: [String!]) {
@@ -259,7 +281,7 @@ async def test_directives_select_the_fields_of_a_payload(database: Database) -> 
     "selected",
     [
         "logEvent(input: $input) { event { history { nodes { at } } } }",
-        "logEvent(input: $input) { event { eventType { id } } }",
+        "logEvent(input: $input) { event { duplicateOf { id } } }",
         "logEvent(input: $input) @skip(if: true) { duplicate }",
         "a: logEvent(input: $input) { duplicate } b: logEvent(input: $input) { duplicate }",
         """logEvent(input: $input) { duplicate

@@ -12,7 +12,9 @@ from graphql import GraphQLEnumType, GraphQLScalarType
 
 from app.graphql.plans.input_readers import FieldArguments
 from app.graphql.plans.plan_steps import OperationRequest, ReadPlan, WriteValues
+from app.graphql.plans.response_writer import fetch_event_types
 from app.graphql.shared.json_encoding import encode_json
+from app.store.reading import projection
 
 _BOOLEANS = {True: "true", False: "false"}
 
@@ -102,11 +104,22 @@ def create_resolver_writer(
 
 
 def create_row_writer(read_plan: ReadPlan) -> WriteValues:
-    """Creates the writer of rows in memory, without rows that they refer to."""
+    """Creates the writer of rows in memory, with their event types but no other rows.
+
+    It raises StaleCacheError if the definitions changed while the event types were read.
+    """
     read_columns, [write_rows] = attrgetter("id", *read_plan.projection.columns), read_plan.writers
 
     async def write(request: OperationRequest, rows: Sequence[Any]) -> Sequence[str]:
-        return write_rows([read_columns(row)[1:] for row in rows], (), ())
+        values = [read_columns(row)[1:] for row in rows]
+        if not read_plan.event_types:
+            return write_rows(values, (), ())
+        context = request.context
+        definitions_version = await projection.fetch_definitions_version(
+            context.database, context.caller.organization_id
+        )
+        values = [(*columns, definitions_version) for columns in values]
+        return write_rows(values, (), await fetch_event_types(read_plan, request, values))
 
     return write
 

@@ -177,7 +177,7 @@ class Planner:
         builder = ReadPlanBuilder(self._operation, require_table(type_), DriverCodec(None))
         builder.add_writer(type_, details)
         read_plan = builder.build()
-        if read_plan.event_types or read_plan.projection.joins:
+        if read_plan.projection.joins:
             raise NotPlannedError(f"references of a new {type_}")
         return create_nullable_writer(create_row_writer(read_plan))
 

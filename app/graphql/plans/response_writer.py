@@ -44,7 +44,7 @@ class ListPlan:
         page = await self.source.reader.fetch_columns(
             context.database, context.caller, list_request, self.read_plan.projection, self.counts
         )
-        event_types = await _fetch_event_types(self.read_plan, request, page.rows)
+        event_types = await fetch_event_types(self.read_plan, request, page.rows)
         cursors = [self._encode_cursor(page, row) for row in self._rows_with_cursors(page)]
         return _write_list_fields(self.selected_fields, self.read_plan, page, event_types, cursors)
 
@@ -77,7 +77,7 @@ class RowPlan:
         )
         if row is None:
             return "null"
-        event_types = await _fetch_event_types(self.read_plan, request, [row])
+        event_types = await fetch_event_types(self.read_plan, request, [row])
         return self.read_plan.writers[0]([row], (), event_types)[0]
 
 
@@ -135,7 +135,7 @@ def _write_list_fields(
     return "{" + ",".join(members) + "}"
 
 
-async def _fetch_event_types(
+async def fetch_event_types(
     read_plan: ReadPlan, request: OperationRequest, rows: Sequence[DriverRow]
 ) -> Sequence[Mapping[Any, str]]:
     if not rows:
