@@ -14,7 +14,7 @@ from tests.conftest import Serve
 from tests.factories import create_api_key
 
 RULE = """{
-  id name fingerprint window action escalate enabled matchCount resetAt createdAt updatedAt
+  id name fingerprint window action escalate enabled position matchCount resetAt createdAt updatedAt
   eventType { type }
 }"""
 ERRORS = "{ code message path }"
@@ -84,6 +84,7 @@ async def test_a_rule_is_listed_as_it_was_made(client: Client) -> None:
         "action": "COUNT",
         "escalate": True,
         "enabled": True,
+        "position": 0,
         "matchCount": 0,
         "resetAt": None,
         "createdAt": rule["createdAt"],
@@ -179,7 +180,9 @@ async def test_a_rule_escalates_unless_escalate_is_false(
     assert await list_rules(client) == [rule]
 
 
-@pytest.mark.parametrize("name", ["name", "fingerprint", "window", "action", "escalate", "enabled"])
+@pytest.mark.parametrize(
+    "name", ["name", "fingerprint", "window", "action", "escalate", "enabled", "position"]
+)
 async def test_nothing_of_a_rule_can_be_null(client: Client, name: str) -> None:
     rule = await create_rule(client)
 
@@ -401,7 +404,7 @@ async def test_a_type_takes_its_rules_along(client: Client) -> None:
     )
 
     assert deleted == {"userErrors": []}
-    assert await list_rules(client) == [kept_rule]
+    assert await list_rules(client) == [kept_rule | {"position": 0}]
 
 
 async def test_of_several_rules_the_first_in_order_of_creation_acts(client: Client) -> None:

@@ -456,7 +456,14 @@ def columns_of(row: tables.OrganizationOwned) -> dict[str, Any]:
     return {"id": getattr(row, "id"), "columns": columns}  # noqa: B009
 
 
-async def test_pages_of_rules_are_slices_in_the_order_of_creation(database: Database) -> None:
+def encode_rule_cursor(caller: Caller, name: str, row: dict[str, Any]) -> str:
+    """The cursor of a guard rule has its ID, and that of a duplication rule its position, too."""
+    position = row["columns"].get("position")
+    parts = () if position is None else (int(position),)
+    return encode_cursor(caller.organization_id, name, *parts, str(row["id"]))
+
+
+async def test_pages_of_rules_are_slices_in_their_order(database: Database) -> None:
     command = await admin_command(database)
     caller, chance = command.actor, Random(4)
     type_ids: list[UUID | None] = [None]
@@ -480,7 +487,10 @@ async def test_pages_of_rules_are_slices_in_the_order_of_creation(database: Data
             "window": timedelta(seconds=n),
             "action": chance.choice([*DuplicateAction]),
         }
-        await duplication_rules.create_rule(database, command, type_id, attributes, n % 2 == 0)
+        position = chance.randint(0, n)
+        await duplication_rules.create_rule(
+            database, command, type_id, attributes, n % 2 == 0, position
+        )
 
     states = [None, *GuardRuleState]
     reader: ListReader[Any, Any]
@@ -488,6 +498,7 @@ async def test_pages_of_rules_are_slices_in_the_order_of_creation(database: Data
         name = str(reader.table.__tablename__)
         by_id = lookup_by_id(reader.table)
         rows = await fetch_all(database, caller, reader.table)
+        rows.sort(key=lambda row: getattr(row, "position", 0))
         assert len(rows) == 30
         for type_id in type_ids:
             for state in states if name == "guard_rule" else [None]:
@@ -504,7 +515,7 @@ async def test_pages_of_rules_are_slices_in_the_order_of_creation(database: Data
                         reader,
                         partial(RulePageRequest, type_id, state=state),
                         expected,
-                        partial(encode_id_cursor, caller, name),
+                        partial(encode_rule_cursor, caller, name),
                         draw_window(chance, len(expected)),
                         columns_of,
                     )

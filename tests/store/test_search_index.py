@@ -553,6 +553,8 @@ REMOVED_SINCE = (
     "DROP TABLE read_mark",
     "ALTER TABLE receipt DROP COLUMN version",
     "ALTER TABLE receipt DROP COLUMN set_fields",
+    "DROP INDEX ix_duplication_rule_organization_id_position",
+    "ALTER TABLE duplication_rule DROP COLUMN position",
 )
 
 

@@ -71,6 +71,12 @@ class CreateDuplicationRuleInput:
     enabled: bool | None = strawberry.field(
         default=True, description="Whether the rule is in effect. Null means true."
     )
+    position: int | None = strawberry.field(
+        default=None,
+        description="Position among all duplication rules of the organization, from 0 to the "
+        "number of rules. The rule at this position and all later ones move down by one. Null "
+        "means the last position.",
+    )
 
     def to_domain(self) -> dict[str, Any]:
         """Returns the attributes of the rule without its event type."""
@@ -115,6 +121,10 @@ class UpdateDuplicationRuleInput:
     )
     enabled: strawberry.Maybe[bool | None] = strawberry.field(
         description="Whether the rule is in effect."
+    )
+    position: strawberry.Maybe[int | None] = strawberry.field(
+        description="New position among all duplication rules of the organization, from 0 to the "
+        "number of rules minus 1. The rules between the old and the new position move by one."
     )
 
     def to_domain(self) -> dict[str, Any]:
@@ -167,14 +177,14 @@ RuleId = Annotated[
 class DuplicationRuleQueries:
     @strawberry.field(
         description=with_example(
-            "Duplication rules of the organization, in order of creation. Rules are tried in this "
-            "order, and only the first rule that finds an original applies.\n\n"
+            "Duplication rules of the organization, by `position`. Rules are tried in this order, "
+            "and only the first rule that finds an original applies.\n\n"
             "Requires EVENT_READ, EVENT_CREATE or RULE_MANAGE. Request errors: `INVALID_CURSOR`, "
             "`BAD_USER_INPUT`.",
             """
             {
               duplicationRules {
-                nodes { id name fingerprint window action escalate enabled }
+                nodes { id position name fingerprint window action escalate enabled }
                 pageInfo { hasNextPage endCursor }
               }
             }
@@ -232,7 +242,7 @@ class DuplicationRuleMutations:
         attributes, enabled = input.to_domain(), input.enabled is not False
         context = info.context
         result = await duplication_rules.create_rule(
-            context.database, context.command, parsed_type_id, attributes, enabled
+            context.database, context.command, parsed_type_id, attributes, enabled, input.position
         )
         return DuplicationRulePayload.from_result(result, "input")
 

@@ -29,8 +29,8 @@ FINGERPRINT_PATH_NAMES = (
 @strawberry.type(
     description="A rule that finds duplicates of earlier events. Two events are duplicates if the "
     "attributes in `fingerprint` are equal and their `occurredAt` differs by at most `window`; "
-    "the event that was logged first is the original. Rules are tried in order of creation, and "
-    "only the first rule that finds an original applies. A rule compares only events that were "
+    "the event that was logged first is the original. Rules are tried by `position`, and only "
+    "the first rule that finds an original applies. A rule compares only events that were "
     "logged while it was in effect, and after it was last reset."
 )
 class DuplicationRule(Node):
@@ -58,6 +58,11 @@ class DuplicationRule(Node):
         "of `notifications` and is delivered again by `notificationAdded`."
     )
     enabled: bool = strawberry.field(description="Whether the rule is in effect.")
+    position: int = strawberry.field(
+        description="Position of the rule among all duplication rules of the organization, "
+        "starting at 0, without gaps. Rules are tried in this order; the first rule that finds an "
+        "original applies. The position changes when other rules are created, moved or deleted."
+    )
     reset_at: datetime | None = strawberry.field(
         description="Time at which the stored fingerprints of the rule were last cleared, by "
         "`resetDuplication` or by a change to `fingerprint` or `window`. Null if they were never "
@@ -88,6 +93,7 @@ class DuplicationRule(Node):
             action=row.action,
             escalate=row.escalate,
             enabled=row.enabled,
+            position=row.position,
             reset_at=row.reset_at,
             created_at=row.created_at,
             updated_at=row.updated_at,

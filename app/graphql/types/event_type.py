@@ -125,7 +125,7 @@ class EventType(Node):
         return await self._load_rules(info, tables.GuardRule)
 
     @strawberry.field(
-        description="Duplication rules of this event type, in order of creation, without the "
+        description="Duplication rules of this event type, by `position`, without the "
         "rules that apply to all events. Requires EVENT_READ, EVENT_CREATE or RULE_MANAGE.",
         metadata=declare_source(DefinitionField()),
     )

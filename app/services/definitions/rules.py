@@ -31,8 +31,13 @@ class RulePageRequest:
 
 
 def create_list_reader(table: type[Rule]) -> ListReader[RulePageRequest, Rule]:
-    """Declares the list of the rules of a kind, in order of creation."""
-    order = pages.creation_order(str(table.__tablename__), col(table.id))
+    """Declares the list of the rules of a kind, in their order."""
+    name, columns = str(table.__tablename__), table.sort_columns()
+    order = (
+        pages.creation_order(name, *columns)
+        if len(columns) == 1
+        else pages.position_order(name, *columns)
+    )
 
     def build_query(request: RulePageRequest, _organization_id: UUID) -> ListQuery:
         conditions = [
@@ -45,17 +50,18 @@ def create_list_reader(table: type[Rule]) -> ListReader[RulePageRequest, Rule]:
         ]
         return ListQuery(condition_templates.match_all(conditions), order, request.page)
 
-    return ListReader(table, build_query)
+    return ListReader(table, build_query, order.column_names)
 
 
 async def fetch_rules_by_type(
     database: Database, caller: Caller, table: type[Rule], event_type_ids: Sequence[UUID]
 ) -> dict[UUID, list[Rule]]:
-    """Returns the rules of each event type, in order of creation, without rules of all types."""
+    """Returns the rules of each event type, in their order, without rules of all types."""
     rules: dict[UUID, list[Rule]] = {each: [] for each in event_type_ids}
     of_types = col(table.event_type_id).in_(event_type_ids)
     async with database.read(caller.organization_id) as session:
-        for row in await session.scalars(select(table).where(of_types).order_by(col(table.id))):
+        statement = select(table).where(of_types).order_by(*table.sort_columns())
+        for row in await session.scalars(statement):
             if row.event_type_id is not None:
                 rules[row.event_type_id].append(row)
     return rules
@@ -66,4 +72,4 @@ async def lock_rules_of_type(
 ) -> list[Rule]:
     """Locks and returns the rules of an event type until the transaction ends."""
     statement = select(table).where(col(table.event_type_id) == event_type_id)
-    return list(await session.scalars(statement.order_by(col(table.id)).with_for_update()))
+    return list(await session.scalars(statement.order_by(*table.sort_columns()).with_for_update()))

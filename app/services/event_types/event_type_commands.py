@@ -41,6 +41,7 @@ from app.domain.shared.problems import Problem, UserErrorCode
 from app.services.definitions.event_types import TypePart, load_parts
 from app.services.definitions.rules import lock_rules_of_type
 from app.services.event_types.event_type_usage import count_events, find_broken_rules
+from app.services.rules.duplication_rules import shift_positions
 from app.services.shared.readers import lookup_by_id
 from app.store import tables
 from app.store.change_log import changes
@@ -234,6 +235,9 @@ async def delete_event_type(
         }
         await changes.append_entries(session, [_log_entry(command, row, "DELETED")])
         await session.delete(row)
+        for rule in reversed(scoped_rules[tables.DuplicationRule]):
+            if isinstance(rule, tables.DuplicationRule):
+                await shift_positions(session, rule.position + 1, None, -1)
         return DeletedEventType(row, fields, rules, scoped_rules)
 
 

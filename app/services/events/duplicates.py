@@ -67,12 +67,12 @@ class DuplicateLookup:
 async def load_enabled_rules(
     session: AsyncSession, event_type_ids: Iterable[UUID]
 ) -> list[DuplicationRule]:
-    """Returns enabled rules of these types and of all types, in order of creation."""
+    """Returns enabled rules of these types and of all types, by position."""
     table = tables.DuplicationRule
     of_types = or_(
         col(table.event_type_id).is_(None), col(table.event_type_id).in_(list(event_type_ids))
     )
-    statement = select(table).where(col(table.enabled), of_types).order_by(col(table.id))
+    statement = select(table).where(col(table.enabled), of_types).order_by(*table.sort_columns())
     return [row.to_domain() for row in await session.scalars(statement)]
 
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 from uuid_utils.compat import uuid7
@@ -17,7 +17,7 @@ from app.domain.access.caller import Caller
 from app.domain.event_types.event_type_draft import not_found
 from app.domain.intake.intake import CommandContext
 from app.domain.rules.duplicates import DuplicationRule, validate_duplication_rule
-from app.domain.shared.problems import Problem
+from app.domain.shared.problems import Problem, invalid_input
 from app.services.definitions import rules
 from app.services.rules import rule_commands
 from app.services.rules.rule_commands import (
@@ -47,7 +47,9 @@ async def create_rule(
     event_type_id: UUID | None,
     attributes: Mapping[str, Any],
     enabled: bool,
+    position: int | None = None,
 ) -> RuleResult[tables.DuplicationRule]:
+    """Creates a rule at a position, or as the last one. Later rules move down by one."""
     rule = DuplicationRule(uuid7(), event_type_id=event_type_id, **attributes)
     row = tables.DuplicationRule(
         id=rule.id,
@@ -58,15 +60,28 @@ async def create_rule(
         updated_at=command.now,
         **_column_values(rule),
     )
-    return await rule_commands.create_rule(
-        database, command, row, lambda scope: _validate_rule(rule, scope, command)
-    )
+
+    async def validate(session: AsyncSession, scope: RuleScope) -> list[Problem]:
+        count = await _count_rules(session)
+        row.position = count if position is None else position
+        return [
+            *_validate_rule(rule, scope, command),
+            *_validate_position(row.position, count),
+        ]
+
+    async def make_room(session: AsyncSession) -> None:
+        await shift_positions(session, row.position, None, 1)
+
+    return await rule_commands.create_rule(database, command, row, validate, make_room)
 
 
 async def update_rule(
     database: Database, command: CommandContext, rule_id: UUID, attributes: Mapping[str, Any]
 ) -> RuleResult[tables.DuplicationRule]:
-    """Updates a rule. A changed fingerprint or window clears the stored fingerprints."""
+    """Updates a rule. A changed fingerprint or window clears the stored fingerprints.
+
+    A changed position moves the rules in between by one.
+    """
     if null_problems := validate_not_null(attributes):
         return RuleResult(problems=null_problems)
 
@@ -74,10 +89,22 @@ async def update_rule(
         session: AsyncSession, row: tables.DuplicationRule, scope: RuleScope
     ) -> list[Problem]:
         before = row.to_domain()
-        rule_attributes = {name: value for name, value in attributes.items() if name != "enabled"}
+        position = attributes.get("position", row.position)
+        rule_attributes = {
+            name: value for name, value in attributes.items() if name not in ("enabled", "position")
+        }
         after = replace(before, **rule_attributes)
-        if problems := _validate_rule(after, scope, command):
+        last = await _count_rules(session) - 1
+        if problems := [
+            *_validate_rule(after, scope, command),
+            *_validate_position(position, last),
+        ]:
             return problems
+        if position < row.position:
+            await shift_positions(session, position, row.position - 1, 1)
+        elif position > row.position:
+            await shift_positions(session, row.position + 1, position, -1)
+        row.position = position
         if (after.fingerprint, after.window) != (before.fingerprint, before.window):
             await _clear_fingerprints(session, command, [row])
         for name, value in _column_values(after).items():
@@ -97,6 +124,7 @@ async def delete_rule(
         session: AsyncSession, row: tables.DuplicationRule, _scope: RuleScope
     ) -> list[Problem]:
         match_counts.update(await _load_match_counts(session, [rule_id]))
+        await shift_positions(session, row.position + 1, None, -1)
         await session.delete(row)
         return []
 
@@ -155,6 +183,30 @@ def _validate_rule(
     return validate_duplication_rule(
         rule.name, rule.fingerprint, rule.window, scope.field_names, command.limits
     )
+
+
+def _validate_position(position: int, maximum: int) -> list[Problem]:
+    if 0 <= position <= maximum:
+        return []
+    return [invalid_input(f"position must be from 0 to {maximum:,}.", "position")]
+
+
+async def _count_rules(session: AsyncSession) -> int:
+    return (await session.scalars(select(func.count()).select_from(tables.DuplicationRule))).one()
+
+
+async def shift_positions(
+    session: AsyncSession, first: int, last: int | None, distance: int
+) -> None:
+    """Moves the rules from the position `first` to `last`, or to the end.
+
+    The caller holds `lock_definitions_exclusive`.
+    """
+    position = col(tables.DuplicationRule.position)
+    in_range = position >= first if last is None else position.between(first, last)
+    statement = update(tables.DuplicationRule).where(in_range).values(position=position + distance)
+    # Loaded rows are those that move or are deleted, which keep their own position.
+    await session.execute(statement, execution_options={"synchronize_session": False})
 
 
 async def _clear_fingerprints(

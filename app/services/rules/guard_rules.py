@@ -50,9 +50,11 @@ async def create_rule(
         updated_at=command.now,
         **attributes,
     )
-    return await rule_commands.create_rule(
-        database, command, row, lambda scope: _validate_attributes(attributes, scope, command)
-    )
+
+    async def validate(_session: AsyncSession, scope: RuleScope) -> list[Problem]:
+        return _validate_attributes(attributes, scope, command)
+
+    return await rule_commands.create_rule(database, command, row, validate)
 
 
 async def update_draft(

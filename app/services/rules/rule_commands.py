@@ -48,16 +48,22 @@ async def create_rule(
     database: Database,
     command: CommandContext,
     row: Rule,
-    validate: Callable[[RuleScope], list[Problem]],
+    validate: Callable[[AsyncSession, RuleScope], Awaitable[Sequence[Problem]]],
+    make_room: Callable[[AsyncSession], Awaitable[None]] | None = None,
 ) -> RuleResult[Rule]:
-    """Stores a new rule, if it is valid and its scope has room for it."""
+    """Stores a new rule, if it is valid and its scope has room for it.
+
+    `make_room` changes other rules before the new one is stored.
+    """
     async with database.write(command.actor.organization_id) as session:
         scope = await _lock_rule_scope(session, command, row.event_type_id)
         if isinstance(scope, Problem):
             return RuleResult(problems=(scope,))
         limit_problems = await _validate_rule_limit(session, command, type(row), row.event_type_id)
-        if problems := (*validate(scope), *limit_problems):
+        if problems := (*await validate(session, scope), *limit_problems):
             return RuleResult(problems=problems)
+        if make_room is not None:
+            await make_room(session)
         session.add(row)
         await append_log_entries(session, command, [row], "CREATED")
         return RuleResult(row)

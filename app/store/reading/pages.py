@@ -21,6 +21,7 @@ from app.domain.shared.problems import ErrorCode, RequestError, bad_user_input
 T = TypeVar("T")
 DEFAULT_PAGE_SIZE = 20
 _CHECKSUM_BYTES = 6
+_MAX_POSITION = 2**31 - 1  # of an integer column
 
 
 def encode_cursor(organization_id: UUID, kind: str, *parts: Any) -> str:
@@ -125,6 +126,22 @@ def creation_order(name: str, id_column: Any) -> Order:
         descending=False,
         key_to_json=lambda key: [str(key[0])],
         key_from_json=lambda parts: (UUID(parts[0]),),
+    )
+
+
+def position_order(name: str, position_column: Any, id_column: Any) -> Order:
+    """The order by position, and by ID among rows that have the same one for a moment."""
+
+    def key_from_json(parts: list[Any]) -> tuple[int, UUID]:
+        position, row_id = parts
+        return min(max(0, int(position)), _MAX_POSITION), UUID(row_id)
+
+    return Order(
+        name=name,
+        columns=(position_column, id_column),
+        descending=False,
+        key_to_json=lambda key: [key[0], str(key[1])],
+        key_from_json=key_from_json,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, Index, true
-from sqlmodel import Field
+from sqlmodel import Field, col
 
 from app.domain.rules import duplicates
 from app.domain.rules.duplicates import DuplicateAction
@@ -47,6 +47,11 @@ class ScopedRule(OrganizationOwned):
     def values_in_log(self) -> dict[str, Any]:
         """Returns the values that an entry of the change log about the rule contains."""
         return {"name": self.name}
+
+    @classmethod
+    def sort_columns(cls) -> tuple[Any, ...]:
+        """Returns the columns that rules are listed by. The last one is the ID."""
+        return (col(cls.id),)
 
     def used_fields(self) -> Iterable[str]:
         """Returns the names of the event type's fields that the rule lists.
@@ -90,8 +95,13 @@ class GuardRuleVersion(OrganizationOwned, table=True):
 
 
 class DuplicationRule(ScopedRule, table=True):
+    """`position` counts from 0, without gaps, within the organization."""
+
     __tablename__ = "duplication_rule"
-    __table_args__ = (Index(None, "organization_id", "event_type_id"),)
+    __table_args__ = (
+        Index(None, "organization_id", "event_type_id"),
+        Index(None, "organization_id", "position"),
+    )
 
     fingerprint: list[str] = Field(sa_type=JSONValue)
     window_us: int = Field(sa_type=BigInteger)
@@ -99,6 +109,11 @@ class DuplicationRule(ScopedRule, table=True):
     escalate: bool = Field(default=True, sa_column_kwargs={"server_default": true()})
     enabled: bool = True
     reset_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    position: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+
+    @classmethod
+    def sort_columns(cls) -> tuple[Any, ...]:
+        return (col(cls.position), col(cls.id))
 
     def values_in_log(self) -> dict[str, Any]:
         return {
@@ -107,6 +122,7 @@ class DuplicationRule(ScopedRule, table=True):
             "action": self.action.value,
             "escalate": self.escalate,
             "enabled": self.enabled,
+            "position": self.position,
         }
 
     def used_fields(self) -> Iterable[str]:
