@@ -250,3 +250,101 @@ async def test_an_ordinary_report_is_not_touched(client: Client) -> None:
 
     # All of the fingerprint is absent.
     assert [payload["duplicate"] for payload in payloads] == [False, False]
+
+
+FIND = """
+query ($source: String!, $id: String!) {
+  eventBySource(source: $source, sourceId: $id) { id sourceId }
+  events(filter: {sourceIds: [$id]}) { totalCount nodes { id } }
+}
+"""
+
+
+async def find_by_source(client: Client, source: str, id: str) -> tuple[Any, list[Any]]:
+    """The event of a source and source ID, and the IDs of the events with the source ID."""
+    data = (await client.execute(FIND, source=source, id=id))["data"]
+    nodes = data["events"]["nodes"]
+    assert data["events"]["totalCount"] == len(nodes)
+    return data["eventBySource"], [node["id"] for node in nodes]
+
+
+async def test_a_counted_duplicate_is_found_by_its_own_source_id(client: Client) -> None:
+    await create_rule(client, action="COUNT", fingerprint=["type"])
+    first = await log_event(client, sourceId="1")
+    await log_event(client, sourceId="2")
+    await log_event(client, source="/b", sourceId="3")
+    [in_a_list] = (
+        await client.execute_field(
+            "mutation ($input: [LogEventInput!]!) { logEvents(input: $input) { duplicates } }",
+            input=[{"source": "/c", "sourceId": "4", "occurredAt": NOON}],
+        )
+    ).values()
+
+    original = {"id": first["event"]["id"], "sourceId": "1"}
+    assert in_a_list == 1
+    for source, id in (("/a", "1"), ("/a", "2"), ("/b", "3"), ("/c", "4")):
+        assert await find_by_source(client, source, id) == (original, [original["id"]])
+    assert await find_by_source(client, "/b", "2") == (None, [original["id"]])
+    assert await find_by_source(client, "/a", "5") == (None, [])
+
+
+async def test_a_flagged_duplicate_is_found_by_its_source_id_and_a_refused_one_is_not(
+    client: Client,
+) -> None:
+    await create_rule(client, action="FLAG", fingerprint=["type"])
+    await log_event(client, sourceId="1")
+    flagged = (await log_event(client, sourceId="2"))["event"]["id"]
+    await create_rule(client, action="REJECT", fingerprint=["summary"], name="same summary")
+    await log_event(client, type="other", summary="s", sourceId="3")
+    await log_event(client, type="third", summary="s", sourceId="4")
+
+    assert await find_by_source(client, "/a", "2") == (
+        {"id": flagged, "sourceId": "2"},
+        [flagged],
+    )
+    assert await find_by_source(client, "/a", "4") == (None, [])
+
+
+async def test_the_duplicates_of_a_deleted_event_are_not_found(client: Client) -> None:
+    await create_rule(client, action="COUNT")
+    id = (await log_event(client, sourceId="1"))["event"]["id"]
+    await log_event(client, sourceId="2")
+
+    await client.execute_field(f'mutation {{ deleteEvent(id: "{id}") {{ event {{ id }} }} }}')
+
+    assert await find_by_source(client, "/a", "2") == (None, [])
+
+
+async def test_every_filter_of_stored_events_finds_counted_duplicates(client: Client) -> None:
+    await create_rule(client, action="COUNT")
+    await log_event(client, sourceId="1", notification=True)
+    await log_event(client, sourceId="2")
+    await log_event(client, source="/b", sourceId="3", notification=True)
+    repeat = 'filter: {sourceIds: ["2"]}'
+
+    counts = await client.execute_field(f"{{ eventCounts(by: [], {repeat}) {{ count }} }}")
+    bell = await client.execute_field(f"{{ notifications({repeat}) {{ totalCount }} }}")
+    others = await client.execute_field(
+        '{ events(filter: {not: {sourceIds: ["2"]}}) { nodes { sourceId } } }'
+    )
+    acknowledged = await client.execute_field(
+        f"mutation {{ acknowledgeEvents({repeat}) {{ events {{ sourceId }} }} }}"
+    )
+
+    assert counts == [{"count": 1}]
+    assert bell == {"totalCount": 1}
+    assert others == {"nodes": [{"sourceId": "3"}]}
+    assert acknowledged == {"events": [{"sourceId": "1"}]}
+
+
+async def test_a_counted_duplicate_of_another_organization_is_not_found(client: Client) -> None:
+    await create_rule(client, action="COUNT")
+    await log_event(client, sourceId="1")
+    await log_event(client, sourceId="2")
+    key = f"{client.headers['data-partition-id']}-other"
+    await client.execute_field(
+        f'mutation {{ createOrganization(key: "{key}", name: "b") {{ organization {{ id }} }} }}'
+    )
+    other = client.as_key(client.key, data_partition_id=key)
+
+    assert await find_by_source(other, "/a", "2") == (None, [])

@@ -259,6 +259,24 @@ async def insert_events(database: Database, owner: UUID, states: Sequence[EventS
         session.add_all([tables.Event.from_domain(state, owner) for state in states])
         await session.flush()
         await insert_into_tables(session, search_index.build_index_rows(owner, states))
+        session.add_all(build_receipts(owner, states))
+
+
+def build_receipts(owner: UUID, states: Sequence[EventState]) -> list[tables.Receipt]:
+    """A receipt for each event with a source ID. Unlike those of reports, they may be repeated."""
+    receipts: dict[tuple[str, str], tables.Receipt] = {}
+    for state in sorted(states, key=lambda state: state.id):
+        if state.source_id is not None:
+            is_repeated = (state.source, state.source_id) in receipts
+            source = f"{state.source} {state.id}" if is_repeated else state.source
+            receipts[source, state.source_id] = tables.Receipt(
+                organization_id=owner,
+                source=source,
+                source_id=state.source_id,
+                digest="",
+                event_id=state.id,
+            )
+    return list(receipts.values())
 
 
 async def select_ids(database: Database, owner: UUID, filter: EventFilter) -> set[UUID]:

@@ -42,6 +42,7 @@ from app.services.events import (
     event_counts,
     event_queries,
     events,
+    receipts,
 )
 from app.services.events.event_counts import EventCountRequest, EventDimension
 from app.services.events.event_queries import (
@@ -61,6 +62,7 @@ from app.store.writing import search_index
 from app.store.writing.bulk import insert_into_tables
 from tests.conftest import POSTGRESQL, SQLITE, is_connected_to
 from tests.factories import admin_caller, admin_command
+from tests.store.test_agreement import build_receipts
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 EVENTS = 20_000
@@ -138,6 +140,8 @@ async def _fill_organization(
             row |= {"rang_tx": 1, "rang_seq": place}
     await _insert(session, tables.Event, rows)
     await insert_into_tables(session, search_index.build_index_rows(owner, states))
+    receipt_rows = [receipt.model_dump() for receipt in build_receipts(owner, states)]
+    await _insert(session, tables.Receipt, receipt_rows)
     await _insert(session, tables.Change, [_logged(state, owner) for state in states])
 
 
@@ -271,10 +275,18 @@ NEW = EventFilter(acknowledged=False)
 BELL = NotificationPageRequest(ALL, PAGE)
 A_DAY = TimeRange(START, START + timedelta(days=1))
 LATEST = "ix_event_organization_id_occurred_at_id"
+RECEIPTS = ("sqlite_autoindex_receipt_1", "pk_receipt")
 TAGGED = "ix_event_tag_organization_id_tag_event_id"
 HEAD = "ix_event_value_organization_id_field_head_event_id"
 NUMBER = "ix_event_value_organization_id_field_number_event_id"
 BY_ID = ("sqlite_autoindex_event_1", "pk_event")
+
+
+async def _load_receipts(world: IndexedDatabase) -> None:
+    async with world.database.read(world.caller.organization_id) as session:
+        found = await receipts.load_receipts(session, {SourceIdentity("/hosts/1", "17")})
+    assert isinstance(found, dict)
+
 
 # A request and the index that it uses. Of two indexes, the first is for SQLite, the second for
 # PostgreSQL.
@@ -337,13 +349,15 @@ QUERIES: dict[str, tuple[Ask, str | tuple[str, str]]] = {
     ),
     "of a producer's ids": (
         fetch_page_with(source="/hosts/40", source_ids=("17", "18")),
-        "ix_event_organization_id_source_source_id",
+        RECEIPTS,
     ),
+    "of a producer's ids of any source": (fetch_page_with(source_ids=("17", "18")), RECEIPTS),
+    "the receipts of a batch": (_load_receipts, RECEIPTS),
     "by source": (
         lambda world: EVENT_BY_KEY.fetch_row(
             world.database, world.caller, SourceIdentity("/hosts/1", "17")
         ),
-        "ix_event_organization_id_source_source_id",
+        RECEIPTS,
     ),
     "with all tags": (fetch_page_with(tags=TagFilter(all=("StudyId:399", "Team:9"))), TAGGED),
     "with any tag": (fetch_page_with(tags=TagFilter(any=("StudyId:399", "StudyId:398"))), TAGGED),
@@ -466,7 +480,8 @@ async def test_a_common_query_uses_its_index(world: IndexedDatabase, query: str)
     plan = await explain_query(world, ask)
 
     assert re.search(rf"\b{index}\b", plan), plan
-    assert not re.search(r"\bSCAN (event|change)\b|Seq Scan on (event|change)\b", plan), plan
+    scan = r"\bSCAN (event|change|receipt)\b|Seq Scan on (event|change|receipt)\b"
+    assert not re.search(scan, plan), plan
 
 
 @pytest.mark.parametrize("descending", [True, False])

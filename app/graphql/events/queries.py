@@ -77,9 +77,9 @@ class EventQueries:
 
     @strawberry.field(
         description=with_example(
-            "Event with this source and identifier, as given by its producer. Null if there is no "
-            "such event. A counted duplicate is not stored as an event, so it cannot be found by "
-            "its own identifier.\n\n"
+            "Event that was logged with this source and identifier, as given by its producer. For "
+            "a duplicate that a COUNT rule counted, it is the original. Null if no event was "
+            "logged with them, or if the event was deleted.\n\n"
             "Requires EVENT_READ.",
             """
             {
@@ -94,12 +94,12 @@ class EventQueries:
         info: Info,
         reporter: Annotated[
             str,
-            strawberry.argument(name="source", description="Source of the event (`Event.source`)."),
+            strawberry.argument(name="source", description="Source of the logged event."),
         ],
         source_id: Annotated[
             str,
             strawberry.argument(
-                description="Identifier that the producer gave the event (`Event.sourceId`)."
+                description="Identifier that the producer gave the event (`sourceId`)."
             ),
         ],
     ) -> Event | None:

@@ -157,8 +157,9 @@ class EventFilter:
     )
     source_ids: list[str] | None = strawberry.field(
         default=None,
-        description="Identifiers given by producers (`Event.sourceId`), one of which the event "
-        "must have.",
+        description="Identifiers given by producers, one of which the event must have been logged "
+        "with: `Event.sourceId`, or the `sourceId` of a duplicate of the event that a COUNT rule "
+        "counted. Subscriptions and `eventChanges` compare only `Event.sourceId`.",
     )
     subject: str | None = strawberry.field(
         default=None, description="Subject to match exactly, without wildcards."

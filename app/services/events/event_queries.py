@@ -74,14 +74,13 @@ def _build_list_query(request: EventPageRequest, organization_id: UUID) -> ListQ
 
 
 def _match_key(
-    key: UUID | SourceIdentity, organization_id: UUID
+    key: UUID | SourceIdentity, _organization_id: UUID
 ) -> condition_templates.ConditionTemplate:
     if isinstance(key, UUID):
         return condition_templates.column_equals(tables.Event.id, key)
-    filter = EventFilter(source=key.source, source_ids=(key.source_id,))
-    return condition_templates.match_filters([filter], organization_id)
+    return condition_templates.reported_as(key)
 
 
 EVENT_LIST = ListReader(tables.Event, _build_list_query, ORDER_COLUMN_NAMES)
-# A flagged duplicate has no receipt of its own: at most one event has a source identity.
+# The key is the ID, or what a report of the event was identified by.
 EVENT_BY_KEY = LookupReader(tables.Event, _match_key)

@@ -12,13 +12,13 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam
+from sqlalchemy import and_, bindparam
 from sqlmodel import col
 
 from app.domain.events.filters import CONDITIONS, EventFilter, TimeRange
-from app.domain.events.state import Comparison, Entity
+from app.domain.events.state import Comparison, Entity, SourceIdentity
 from app.store.reading import event_conditions
-from app.store.tables import Event
+from app.store.tables import Event, Receipt
 
 ReplaceValue = Callable[[Any, Any], Any]
 
@@ -42,6 +42,17 @@ def column_equals(column: Any, value: Any) -> ConditionTemplate:
 def _equality(column: Any) -> tuple[str, Callable[[], Sequence[Any]]]:
     name = column.key
     return name, lambda: [col(column) == _parameter(name, column)]
+
+
+def reported_as(identity: SourceIdentity) -> ConditionTemplate:
+    """Selects the event that a report with this source and source ID resulted in."""
+
+    def conditions() -> list[Any]:
+        columns = {name: col(getattr(Receipt, name)) for name in SourceIdentity._fields}
+        equalities = (column == _parameter(name, column) for name, column in columns.items())
+        return [event_conditions.is_reported_as(and_(*equalities))]
+
+    return ConditionTemplate("reported as", identity._asdict(), conditions)
 
 
 def match_all(templates: Sequence[ConditionTemplate]) -> ConditionTemplate:

@@ -38,7 +38,7 @@ from app.domain.events.predicates import (
 from app.domain.events.state import Comparison
 from app.domain.events.words import is_prefix_term
 from app.domain.shared.values import WHITESPACE
-from app.store.tables import Event, EventTag, EventValue, EventWords
+from app.store.tables import Event, EventTag, EventValue, EventWords, Receipt
 from app.store.tables.columns import CodePoints, ContainsText, HasWords
 from app.store.tables.exact_numbers import split_number
 from app.store.writing.search_index import (
@@ -61,7 +61,11 @@ def build_conditions(filter: EventFilter, organization_id: UUID) -> list[Conditi
 
 def _conditions(filter: EventFilter, organization_id: UUID) -> Iterator[Condition]:
     for name, column in CONDITION_COLUMNS.items():
-        if (value := getattr(filter, name)) is not None:
+        if (value := getattr(filter, name)) is None:
+            continue
+        if name == "source_ids":
+            yield is_reported_as(col(Receipt.source_id).in_(value))
+        else:
             yield from _compare_column(column, CONDITIONS[name].comparison, value)
     if filter.types is not None:
         names = [type_name for type_name in filter.types if not is_type_prefix(type_name)]
@@ -102,6 +106,11 @@ def _conditions(filter: EventFilter, organization_id: UUID) -> Iterator[Conditio
     if filter.not_ is not None:
         # A condition on a missing value is NULL, and NOT NULL is NULL as well.
         yield not_(func.coalesce(_all_conditions(filter.not_, organization_id), false()))
+
+
+def is_reported_as(condition: Condition) -> Condition:
+    """Selects the events of the receipts: also the originals of counted duplicates."""
+    return col(Event.id).in_(select(col(Receipt.event_id)).where(condition))
 
 
 def _all_conditions(filter: EventFilter, organization_id: UUID) -> Condition:

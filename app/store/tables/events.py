@@ -206,13 +206,14 @@ class EventWords(OrganizationOwned, table=True):
 class Receipt(OrganizationOwned, table=True):
     """Records that a report with this source ID was accepted. It outlives its event.
 
-    `version`: that of the function that computed the digest. `set_fields`: names of the fields that
-    it compared as sets.
+    The event of a counted duplicate is its original. `version`: that of the function that computed
+    the digest. `set_fields`: names of the fields that it compared as sets.
     """
 
     organization_id: UUID = Field(primary_key=True, foreign_key="organization.id")
-    source: str = Field(primary_key=True)
+    # In this order, so that the key also finds source IDs without their sources.
     source_id: str = Field(primary_key=True)
+    source: str = Field(primary_key=True)
     digest: str
     event_id: UUID
     version: int = Field(default=2, sa_column_kwargs={"server_default": "1"})
