@@ -17,7 +17,7 @@ EXAMPLES = {
     r'|"subject"|\bsubject: str \| None|`subject`',
     "A mutation": r"unacknowledge_event\b|unacknowledgeEvent\b|\bUNACKNOWLEDGED\b",
     "A kind of rule": r"(?i)duplication_?rule",
-    "A subscription": r"eventChanged|event_changed\b|subscribe_to_changes\b",
+    "A subscription": r"(?<!`)eventChanged|event_changed\b|subscribe_to_changes\b",
     "A CloudEvents attribute": r"recordedtime",
 }
 

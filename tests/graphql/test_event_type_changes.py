@@ -83,7 +83,7 @@ async def test_all_errors_of_a_definition_are_returned_together(
             "description": "\ud800",
             "state": "ARCHIVED",
             "fields": [
-                field_input("A"),
+                field_input("1"),
                 field_input("a", "SELECT"),
                 field_input("b", "NUMBER", default="x"),
                 field_input("b", pattern="("),
