@@ -61,7 +61,7 @@ def test_the_schema_contains_the_whole_contract() -> None:
             "EntityInput.at: is required, and not in the contract",
         ),
         ("(\n    by: EventTypeBy!\n  )", "", "Query.eventType(by): is missing"),
-        ("  source: String = null\n", "", "EventFilter.source: is missing"),
+        ("  sourceIds: [String!] = null\n", "", "EventFilter.sourceIds: is missing"),
         ("  ids: [ID!] = null", "  ids: [ID!]!", "EventFilter.ids: takes [ID!]!, not [ID!]"),
         ("  ids: [ID!] = null", "  ids: ID", "EventFilter.ids: takes ID, not [ID!]"),
         ("  ids: [ID!] = null", "  ids: [ID!] = []", "EventFilter.ids: is [] by default, not null"),

@@ -121,6 +121,9 @@ async def test_retrieve_the_events_of_one_container(client: Client) -> None:
         ("", {}, ["containerId"]),
         ("c1", {"timestamp": "9999-01-01T00:00:00Z"}, ["event", "timestamp"]),
         ("c1", {"fields": []}, ["event", "fields"]),
+        ("c1", {"sourceId": ""}, ["event", "sourceId"]),
+        ("c1", {"source": "a\nb"}, ["event", "source"]),
+        ("c1", {"summary": "x" * 1_001}, ["event", "summary"]),
     ],
 )
 async def test_invalid_input_is_rejected_with_its_path_and_stores_nothing(
@@ -133,6 +136,63 @@ async def test_invalid_input_is_rejected_with_its_path_and_stores_nothing(
     assert payload["event"] is None
     assert [error["path"] for error in payload["userErrors"]] == [path]
     assert await client.execute_field("{ events { totalCount } }") == {"totalCount": 0}
+
+
+REPORT = """
+mutation ($id: String!, $event: ContainerEventInput!) {
+  logContainerEvent(containerId: $id, event: $event) {
+    event { id severity summary source sourceId } duplicate userErrors { code path }
+  }
+}
+"""
+
+
+async def test_a_retry_with_the_same_source_id_makes_one_entry(client: Client) -> None:
+    event = {
+        "eventType": "DOWNLOAD",
+        "status": "SUCCESS",
+        "source": "//vault",
+        "sourceId": "download-7",
+        "severity": "warning",
+        "summary": "Ada downloaded the well logs",
+    }
+
+    first = await client.execute_field(REPORT, id="c1", event=event)
+    again = await client.execute_field(REPORT, id="c1", event=event)
+    other = await client.execute_field(REPORT, id="c2", event=event)
+
+    assert first["event"] == {
+        "id": first["event"]["id"],
+        "severity": "WARN",
+        "summary": "Ada downloaded the well logs",
+        "source": "//vault",
+        "sourceId": "download-7",
+    }
+    assert again == first | {"duplicate": True}
+    assert other["userErrors"] == [{"code": "CONFLICT", "path": ["event", "sourceId"]}]
+    assert await list_container_events(client, "") == ["c1 download"]
+
+
+async def test_without_a_source_id_each_call_makes_an_entry(client: Client) -> None:
+    for _ in range(2):
+        await log_container_event(client, "c1", eventType="ACCESS")
+
+    assert await list_container_events(client, "") == ["c1 access"] * 2
+
+
+async def test_every_activity_is_logged_and_listed(client: Client) -> None:
+    schema = '{ __type(name: "ContainerActivity") { enumValues { name } } }'
+    activities = [each["name"] for each in (await client.execute_field(schema))["enumValues"]]
+    assert activities[4:] == ["MODIFY", "DOWNLOAD", "SHARE", "DELETE"]
+
+    for minute, activity in enumerate(activities):
+        at = f"2023-11-18T00:{minute:02}:00Z"
+        await log_container_event(client, "c1", eventType=activity, timestamp=at)
+
+    for activity in activities:
+        listed = await list_container_events(client, f"activity: {activity}")
+        assert listed == [f"c1 {activity.lower()}"]
+    assert len(await list_container_events(client, "")) == len(activities)
 
 
 async def test_without_a_key_the_response_is_401(client: Client) -> None:

@@ -1,10 +1,9 @@
-"""Container events: the audit trail of containers, stored as events of four types."""
+"""Container events: the audit trail of containers, with an event type for each activity."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import replace
 from enum import Enum
-from typing import Any
 
 from app.domain.events.filters import EventFilter, TimeRange
 from app.domain.events.severity import Outcome
@@ -18,6 +17,10 @@ class ContainerActivity(Enum):
     BLOCK = "BLOCK"
     CREATE = "CREATE"
     EXPIRE = "EXPIRE"
+    MODIFY = "MODIFY"
+    DOWNLOAD = "DOWNLOAD"
+    SHARE = "SHARE"
+    DELETE = "DELETE"
 
     @property
     def type_name(self) -> str:
@@ -25,22 +28,11 @@ class ContainerActivity(Enum):
 
 
 def build_container_draft(
-    container_id: str,
-    activity: ContainerActivity,
-    occurred_at: datetime | None,
-    outcome: Outcome | None,
-    fields: Any,
-    severity: str | None = None,
+    container_id: str, activity: ContainerActivity, draft: EventDraft
 ) -> EventDraft:
-    """Builds the draft of a container event."""
-    return EventDraft(
-        type=activity.type_name,
-        entity=Entity(CONTAINER_ENTITY_TYPE, container_id),
-        occurred_at=occurred_at,
-        outcome=outcome,
-        fields=fields,
-        severity=severity,
-    )
+    """Adds the container and the type of the activity to the draft of a container event."""
+    entity = Entity(CONTAINER_ENTITY_TYPE, container_id)
+    return replace(draft, type=activity.type_name, entity=entity)
 
 
 def build_container_filter(

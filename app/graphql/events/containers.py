@@ -11,6 +11,7 @@ import strawberry
 from strawberry.scalars import JSON
 
 from app.domain.events.severity import Outcome
+from app.domain.events.state import EventDraft
 from app.domain.intake.containers import ContainerActivity, build_container_draft
 from app.domain.shared.problems import Problem
 from app.graphql.events.mutations import LogEventPayload
@@ -46,6 +47,23 @@ class ContainerEventInput:
         default=None,
         description="Severity in text form, as in `LogEventInput.severity`. INFO if omitted.",
     )
+    summary: str | None = strawberry.field(
+        default=None,
+        description="Summary of the event, at most 1,000 characters by default. Defaults to the "
+        "name of the event type if it is registered, otherwise to the type.",
+    )
+    source: str | None = strawberry.field(
+        default=None,
+        description="Source of the event, as in `LogEventInput.source`: one line, at most 255 "
+        "characters by default. Defaults to the name of the caller.",
+    )
+    source_id: str | None = strawberry.field(
+        default=None,
+        description="Identifier that the producer gives the event, at most 255 characters by "
+        "default. It makes retries safe, as in `LogEventInput.sourceId`: an event that is sent "
+        "again is stored only once. To be the same, the event must have the same `timestamp`, or "
+        "none. Null if omitted: each call stores an event.",
+    )
     fields: JSON | None = strawberry.field(
         default=None,
         description="Custom values by field name: a JSON object of at most 64 KiB by default. "
@@ -57,17 +75,18 @@ class ContainerEventInput:
 class ContainerMutations:
     @strawberry.mutation(
         description=with_example(
-            "Logs an event about a container, as `logEvent` does. The event has the type "
-            "`container.access`, `container.block`, `container.create` or `container.expire`, and "
-            "an entity of type `Container`.\n\n"
+            "Logs an event about a container, as `logEvent` does. The type of the event is that of "
+            "the activity, such as `container.access`, and its entity has the type "
+            "`Container`.\n\n"
             "Requires EVENT_CREATE. User errors: those of `logEvent`.",
             """
             mutation {
               logContainerEvent(
                 containerId: "c-17"
-                event: { eventType: ACCESS, status: FAILURE }
+                event: { eventType: ACCESS, status: FAILURE, sourceId: "access-42" }
               ) {
                 event { id type }
+                duplicate
                 userErrors { message path }
               }
             }
@@ -88,10 +107,15 @@ class ContainerMutations:
         draft = build_container_draft(
             container_id,
             event.event_type,
-            event.timestamp,
-            event.status,
-            event.fields,
-            event.severity,
+            EventDraft(
+                occurred_at=event.timestamp,
+                outcome=event.status,
+                severity=event.severity,
+                summary=event.summary,
+                source=event.source,
+                source_id=event.source_id,
+                fields=event.fields,
+            ),
         )
         [report] = await events.log_events(info.context.database, info.context.command, [draft])
         report_for_arguments = replace(

@@ -51,13 +51,18 @@ register_enum(
 )
 register_enum(
     ContainerActivity,
-    "Activity on a container, from the audit trail of Events Management, an API for container "
-    "events.",
+    "Activity on a container, for the audit trail of containers. It determines the type of the "
+    "event: `container.access` for ACCESS. The first four are those of Events Management, an API "
+    "for container events.",
     ACCESS="The container was accessed or, with the outcome FAILURE, an attempt to access it "
     "failed.",
     BLOCK="Access to the container was blocked.",
     CREATE="The container was created.",
     EXPIRE="The container expired.",
+    MODIFY="The container or its content was changed.",
+    DOWNLOAD="Content of the container was downloaded.",
+    SHARE="Access to the container was granted to others.",
+    DELETE="The container was deleted.",
 )
 register_enum(
     EventChangeKind,
