@@ -63,6 +63,7 @@ def test_the_schema_contains_the_definitions() -> None:
                 "type": "number",
                 "title": "Volume",
                 "description": "Gas flared.",
+                "x-unit": "mcf",
                 "minimum": 0,
                 "maximum": 1_000_000,
             },

@@ -50,8 +50,8 @@ VALID_VALUES: dict[FieldKind, list[Any]] = {
     ],
     FieldKind.SELECT: [*OPTIONS],
     FieldKind.MULTI_SELECT: [[], ["Failure"], ["a.b", "Maintenance"], [*OPTIONS]],
-    FieldKind.URL: ["https://example.org/a?b#c", "s3://bucket/Größe"],
-    FieldKind.EMAIL: ["a@b.org", "josé@exämple.org"],
+    FieldKind.URL: ["https://example.org/a?b#c", "s3://bucket/Gr%C3%B6%C3%9Fe"],
+    FieldKind.EMAIL: ["a@b.org", "o'neil+a@b-c.example.org"],
 }
 INVALID_VALUES: list[Any] = [
     "",

@@ -11,7 +11,7 @@ EVERYTHING = """
   version __typename
   duplicateOf { id summary entity { entityId } eventType { name } duplicateOf { id } }
   eventType { __typename id type name description category state version sunsetAt createdAt
-    updatedAt transitions jsonSchema
+    updatedAt transitions jsonSchema draft07: jsonSchema(draft: DRAFT_07) uiSchema
     fields { id name label kind required position helpText unit options minimum maximum minLength
       maxLength pattern default eventType { name } }
     conditionalRules { id name effect condition enabled targets { name } eventType { type } } }

@@ -1,16 +1,18 @@
-"""The fields and conditional rules of an event type as JSON Schema 2020-12.
+"""The fields and conditional rules of an event type as JSON Schema 2020-12 or draft-07.
 
 The server validates resolved values with the same schema. A field that is not required may also be
 null, which means absent: the server removes it before validation. A required field must not be
-blank. Only keywords that Ajv 8 and
-jsonschema-rs evaluate alike are used. Therefore email addresses and URLs are patterns, not
-formats, and custom patterns must compile without lookaround or backreferences.
+blank. Only keywords that Ajv 8 and jsonschema-rs evaluate alike are used, which mean the same in
+both drafts. Therefore custom patterns must compile without lookaround or backreferences. Form
+libraries choose an input by the formats `email` and `uri`, and validate them with ajv-formats: the
+patterns beside them accept no value on which ajv-formats and jsonschema-rs differ.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from enum import Enum
 from functools import lru_cache
 from typing import Any
 
@@ -40,9 +42,25 @@ from app.domain.shared.values import (
     validate_json,
 )
 
-DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_URL_PATTERN = r"^[A-Za-z][A-Za-z0-9+.-]*://[^\s]+$"
-_EMAIL_PATTERN = r"^[^\s@]+@[^\s@]+[.][^\s@.]+$"
+
+class JsonSchemaDraft(Enum):
+    DRAFT_2020_12 = "DRAFT_2020_12"
+    DRAFT_07 = "DRAFT_07"
+
+
+_DIALECTS = {
+    JsonSchemaDraft.DRAFT_2020_12: "https://json-schema.org/draft/2020-12/schema",
+    JsonSchemaDraft.DRAFT_07: "http://json-schema.org/draft-07/schema#",
+}
+# Scheme, then an authority with a host or a path. The format validates the characters.
+_URL_PATTERN = (
+    "^[A-Za-z][A-Za-z0-9+.-]*://"
+    r"(?:(?:[^/?#@\[\]\s]*@)?(?:\[[0-9A-Fa-f:.]+\]|[^/?#@:\[\]\s]+)(?::[0-9]*)?(?:[/?#][^\s]*)?"
+    r"|/[^\s]*)$"
+)
+_EMAIL_WORD = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_DOMAIN_LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+_EMAIL_PATTERN = f"^{_EMAIL_WORD}(?:[.]{_EMAIL_WORD})*@(?:{_DOMAIN_LABEL}[.])+{_DOMAIN_LABEL}$"
 # The format "date-time" alone would allow a space instead of T, leap seconds and the year 0.
 _YEAR = "(?:[1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])"
 _HOUR_AND_MINUTE = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"
@@ -51,11 +69,20 @@ _INSTANT_PATTERN = (
     f"(Z|[+-]{_HOUR_AND_MINUTE})$"
 )
 MAX_PATTERN_BYTES = 262_144
+_EXPECTED_URL = (
+    "an absolute URL such as https://example.com/a, in which spaces, brackets and characters that "
+    "are not ASCII are percent-encoded"
+)
 _EXPECTED_BY_PATTERN = {
-    _URL_PATTERN: "an absolute URL such as https://example.com/a",
-    _EMAIL_PATTERN: "an email address",
+    _URL_PATTERN: _EXPECTED_URL,
+    _EMAIL_PATTERN: "an email address such as name@example.com, in ASCII characters",
     _INSTANT_PATTERN: EXPECTED_INSTANT,
     NON_BLANK_PATTERN: "a string that is not blank",
+}
+_EXPECTED_BY_FORMAT = {
+    "date": "a date such as 2026-04-10",
+    "date-time": EXPECTED_INSTANT,
+    "uri": _EXPECTED_URL,
 }
 _TYPE_NAMES = {
     "string": "a string",
@@ -70,6 +97,7 @@ def compile_schema(
     fields: Sequence[FieldDefinition],
     rules: Sequence[ConditionalRule] = (),
     additional_fields: AdditionalFields = AdditionalFields.REFUSE,
+    draft: JsonSchemaDraft = JsonSchemaDraft.DRAFT_2020_12,
 ) -> dict[str, Any]:
     """Returns the JSON Schema of `Event.fields` for the given fields and conditional rules."""
     required = [
@@ -78,7 +106,7 @@ def compile_schema(
         if field.required and not is_conditionally_visible(rules, field.name)
     ]
     schema: dict[str, Any] = {
-        "$schema": DIALECT,
+        "$schema": _DIALECTS[draft],
         "type": "object",
         "properties": {
             field.name: _property_schema(field, required=field.name in required) for field in fields
@@ -161,13 +189,18 @@ def _compile_validator(schema: dict[str, Any]) -> Draft202012Validator:
     # RegexOptions selects the engine without lookaround. Its time is proportional to the length of
     # the text times the size of the pattern with its repetitions expanded.
     engine = RegexOptions(size_limit=MAX_PATTERN_BYTES)
-    return Draft202012Validator(schema, validate_formats=True, pattern_options=engine)
+    # The pattern of an email address is sufficient; the format would add limits of length.
+    formats = {"email": lambda _: True}
+    return Draft202012Validator(
+        schema, validate_formats=True, formats=formats, pattern_options=engine
+    )
 
 
 def _property_schema(field: FieldDefinition, *, required: bool) -> dict[str, Any]:
     keywords = {
         "title": field.label or field.name,
         "description": field.help_text,
+        "x-unit": field.unit,
         "default": field.default,
         "minimum": field.minimum,
         "maximum": field.maximum,
@@ -209,9 +242,9 @@ def _kind_schema(field: FieldDefinition, *, required: bool) -> dict[str, Any]:
             schema = {"type": "array", "items": items, "uniqueItems": True}
             return schema | ({"minItems": 1} if required else {})
         case FieldKind.URL:
-            return {"type": "string", "pattern": _URL_PATTERN}
+            return {"type": "string", "format": "uri", "pattern": _URL_PATTERN}
         case FieldKind.EMAIL:
-            return {"type": "string", "pattern": _EMAIL_PATTERN}
+            return {"type": "string", "format": "email", "pattern": _EMAIL_PATTERN}
 
 
 def _blank_problem(name: str, value: Any) -> Problem:
@@ -285,10 +318,8 @@ def _describe_expected(kind: ValidationErrorKind, field: FieldDefinition) -> str
             return f"at most {format_count(limit, 'character')}"
         case ValidationErrorKind.UniqueItems():
             return "each option at most once"
-        case ValidationErrorKind.Format(format="date-time"):
-            return EXPECTED_INSTANT
-        case ValidationErrorKind.Format():
-            return "a date such as 2026-04-10"
+        case ValidationErrorKind.Format(format=format):
+            return _EXPECTED_BY_FORMAT[format]
         case ValidationErrorKind.Pattern(pattern=pattern) if pattern in _EXPECTED_BY_PATTERN:
             return _EXPECTED_BY_PATTERN[pattern]
         case ValidationErrorKind.Pattern(pattern=pattern):

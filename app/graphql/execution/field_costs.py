@@ -77,6 +77,7 @@ COSTS: dict[str, FieldCost] = {
     "EventType.fields": FieldCost(5),
     "EventType.conditionalRules": FieldCost(3),
     "EventType.jsonSchema": ONE_ROW,
+    "EventType.uiSchema": ONE_ROW,
     "GuardRule.versions": FieldCost(5),
     "GuardViolation.rule": ONE_ROW,
     "DuplicateError.rule": ONE_ROW,

@@ -9,6 +9,7 @@ import strawberry
 from app.domain.access.caller import Permission
 from app.domain.event_types.conditions import ConditionalEffect
 from app.domain.event_types.fields import AdditionalFields, FieldKind
+from app.domain.event_types.json_schema import JsonSchemaDraft
 from app.domain.event_types.lifecycle import EventTypeState
 from app.domain.events.correlations import Relation
 from app.domain.events.predicates import PredicateOperator
@@ -118,8 +119,9 @@ register_enum(
     DATETIME="A time with a UTC offset or `Z`, such as `2026-04-10T10:30:00Z`.",
     SELECT="One of the options of the field.",
     MULTI_SELECT="A list of options of the field, without duplicates.",
-    URL="An absolute URL, such as `https://example.com/a`.",
-    EMAIL="An email address, such as `ada@example.com`.",
+    URL="An absolute URL in the characters of RFC 3986, such as `https://example.com/a`. Other "
+    "characters must be percent-encoded.",
+    EMAIL="An email address in ASCII characters, such as `ada@example.com`.",
 )
 register_enum(
     ConditionalEffect,
@@ -229,6 +231,12 @@ register_enum(
     "are not validated, guard rules of the event type cannot use them, and "
     "`Event.fieldValues` does not contain them.",
     DROP="The values are not stored. Each causes the warning `FIELD_UNKNOWN`.",
+)
+register_enum(
+    JsonSchemaDraft,
+    "Draft of JSON Schema in which a schema is written.",
+    DRAFT_2020_12="JSON Schema 2020-12. Ajv needs its class Ajv2020 for it.",
+    DRAFT_07="JSON Schema draft-07, the default of Ajv, react-jsonschema-form and JSON Forms.",
 )
 register_enum(
     SortDirection,

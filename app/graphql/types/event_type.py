@@ -13,8 +13,9 @@ from strawberry.scalars import JSON
 
 from app.domain.event_types.definitions import VersionDefinition
 from app.domain.event_types.fields import AdditionalFields, FieldKind
-from app.domain.event_types.json_schema import compile_schema
+from app.domain.event_types.json_schema import JsonSchemaDraft, compile_schema
 from app.domain.event_types.lifecycle import EventTypeState, allowed_transitions
+from app.domain.event_types.ui_schema import compile_ui_schema
 from app.domain.event_types.version_changes import describe_changes, format_definition
 from app.domain.events import filters
 from app.domain.shared.problems import bad_user_input
@@ -38,6 +39,15 @@ if TYPE_CHECKING:
     from app.graphql.types.conditional_rule import ConditionalRule
     from app.graphql.types.duplication_rule import DuplicationRule
     from app.graphql.types.guard_rule import GuardRule
+
+
+VersionArgument = Annotated[
+    int | None,
+    strawberry.argument(
+        description="Version of the event type. Defaults to the latest version. An unknown version "
+        "is rejected with `BAD_USER_INPUT`."
+    ),
+]
 
 
 @backed_by_table(tables.EventType)
@@ -135,22 +145,45 @@ class EventType(Node):
         return await self._load_rules(info, tables.DuplicationRule)
 
     @strawberry.field(
-        description="JSON Schema (2020-12) of `Event.fields`, including the conditional rules. "
-        "The server validates events with the same schema, so a form or a validator such as Ajv "
-        "accepts the same values. Also available at `/event-types/<type>/schema.json`.",
+        description="JSON Schema of `Event.fields`, including the conditional rules. The server "
+        "validates events with the same schema, so a form or a validator such as Ajv accepts the "
+        "same values. `title` is the label of a field, and `x-unit` the unit. Also available at "
+        "`/event-types/<type>/schema.json`, in draft 2020-12.",
         metadata=declare_source(DefinitionField()),
     )
     async def json_schema(
         self,
         info: Info,
-        version: Annotated[
-            int | None,
+        version: VersionArgument = None,
+        draft: Annotated[
+            JsonSchemaDraft | None,
             strawberry.argument(
-                description="Version of the event type. Defaults to the latest version. An "
-                "unknown version is rejected with `BAD_USER_INPUT`."
+                description="Draft of JSON Schema. Null means DRAFT_2020_12. The schemas of both "
+                "drafts accept the same values; use DRAFT_07 for the default validators of Ajv, "
+                "react-jsonschema-form and JSON Forms."
             ),
-        ] = None,
+        ] = JsonSchemaDraft.DRAFT_2020_12,
     ) -> JSON:
+        definition = await self._load_definition(info, version)
+        schema = compile_schema(
+            definition.fields,
+            definition.rules,
+            definition.additional_fields,
+            draft or JsonSchemaDraft.DRAFT_2020_12,
+        )
+        return JSON(schema)
+
+    @strawberry.field(
+        description="uiSchema for react-jsonschema-form, to be used with `jsonSchema`: order, "
+        "labels with units, help texts and widgets of the fields.",
+        metadata=declare_source(DefinitionField()),
+    )
+    async def ui_schema(self, info: Info, version: VersionArgument = None) -> JSON:
+        definition = await self._load_definition(info, version)
+        return JSON(compile_ui_schema(definition.fields))
+
+    async def _load_definition(self, info: Info, version: int | None) -> VersionDefinition:
+        """Returns a version of the type. Raises RequestError BAD_USER_INPUT if it is unknown."""
         version_number = self.version if version is None else version
         definition = self.preloaded_definition if version_number == self.version else None
         definition = definition or await get_loaders(info).version_definitions.load(
@@ -162,8 +195,7 @@ class EventType(Node):
                 f"its latest version is {self.version}."
             )
             raise bad_user_input(message, "version")
-        schema = compile_schema(definition.fields, definition.rules, definition.additional_fields)
-        return JSON(schema)
+        return definition
 
     @strawberry.field(
         description="Versions of the event type, newest first. Empty for a deleted event type."
