@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from fcntl import LOCK_EX, flock
 from pathlib import Path
 
 # Installed by `make setup` if the machine has no Node, or one that is too old.
@@ -19,14 +20,16 @@ def node_environment() -> dict[str, str]:
 def install_packages(folder: Path) -> None:
     """Installs the packages of the lock file, unless they were installed since it was written."""
     installed, lock = folder / "node_modules" / ".package-lock.json", folder / "package-lock.json"
-    if installed.exists() and installed.stat().st_mtime > lock.stat().st_mtime:
-        return
     npm = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    subprocess.run(
-        npm,
-        cwd=folder,
-        env=node_environment(),
-        check=True,
-        stdout=subprocess.DEVNULL,
-        timeout=INSTALL_SECONDS,
-    )
+    with lock.open() as lock_file:
+        flock(lock_file, LOCK_EX)  # another process of the test run may install them
+        if installed.exists() and installed.stat().st_mtime > lock.stat().st_mtime:
+            return
+        subprocess.run(
+            npm,
+            cwd=folder,
+            env=node_environment(),
+            check=True,
+            stdout=subprocess.DEVNULL,
+            timeout=INSTALL_SECONDS,
+        )

@@ -1,4 +1,4 @@
-"""Ajv and react-jsonschema-form in a Node process, which is used over a pipe."""
+"""Ajv, react-jsonschema-form and JSON Forms in a Node process, which is used over a pipe."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tests.node import install_packages, node_environment
 
 HERE = Path(__file__).parent
 
-Browser = Callable[[dict[str, Any], list[dict[str, Any]]], list[dict[str, Any]]]
+Browser = Callable[[dict[str, Any]], list[dict[str, Any]]]
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Validates several values with one schema in Node."""
+    """Validates several values with the schemas of one event type in Node."""
     install_packages(HERE)
     with subprocess.Popen(
         ["node", "validate.mjs"],
@@ -33,8 +33,8 @@ def browser() -> Iterator[Browser]:
         assert node.stdout is not None
         requests, responses = node.stdin, node.stdout
 
-        def validate(schema: dict[str, Any], values: list[dict[str, Any]]) -> list[dict[str, Any]]:
-            print(json.dumps({"schema": schema, "values": values}), file=requests, flush=True)
+        def validate(request: dict[str, Any]) -> list[dict[str, Any]]:
+            print(json.dumps(request), file=requests, flush=True)
             response: list[dict[str, Any]] = json.loads(responses.readline())
             return response
 

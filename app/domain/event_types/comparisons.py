@@ -100,7 +100,8 @@ def build_value_schema(predicate: FieldPredicate, kind: FieldKind) -> dict[str, 
         case Op.NE:
             keywords = {"not": {"const": expected}}
         case Op.IN:
-            keywords = {"enum": list(expected)}
+            # Draft-07 does not allow repeated values.
+            keywords = {"enum": list(dict.fromkeys(expected))}
         case Op.CONTAINS if kind is FieldKind.MULTI_SELECT:
             keywords = {"contains": {"const": expected}}
         case Op.CONTAINS:
