@@ -95,6 +95,22 @@ def unsaved_problems(text: str, form: TypeFields = FORM) -> list[tuple[int, str]
         ("event.fields.reported_on >= '2026-01-01'", True),
         ("timestamp(event.fields.reported_on + 'T00:00:00Z') < now", True),
         ("event.fields.remarks.matches('(?i)^storm[.]$')", True),
+        ("event.fields.remarks.trim().lowerAscii().replace('.', '') == 'storm'", True),
+        ("event.summary.split(' ')[0].charAt(0) == 'P'", True),
+        ("event.fields.wells.join(', ') == 'w-1'", True),
+        ("math.abs(event.fields.volume_mcf - 160) <= 10", True),
+        ("math.greatest(event.fields.volume_mcf, 5) + 1 == 151", True),
+        ("math.least(1, event.fields.volume_mcf) - 1 == 0", True),
+        ("event.fields.?volume_mcf.orValue(0) > 100", True),
+        ("event.fields.?cause.orValue('none') != 'none'", True),
+        ("event.fields.?started_at.hasValue() && !event.fields.?ended_at.hasValue()", True),
+        ("event.fields.?started_at.optMap(at, at < now).orValue(false)", True),
+        ("event.fields.?ended_at.orValue(now) == now", True),
+        ("event.fields.?volume_mcf.optMap(v, v * 2).orValue(0) == 300", True),
+        (
+            "'%s, %.1f'.format([event.fields.cause, event.fields.volume_mcf]) == 'weather, 150.0'",
+            True,
+        ),
     ],
 )
 def test_a_typed_expression_is_evaluated_on_the_values(text: str, answer: bool) -> None:
@@ -172,6 +188,10 @@ def test_has_is_false_for_an_absent_attribute(attribute: str) -> None:
         ("{'a': 1, 'a': 2}.size() == 1", "duplicate key in map"),
         ("event.tags[7] == 'a'", "Index error: index=7 size=1"),
         ("string(b'\\xff') == ''", "malformed UTF-8"),
+        ("event.fields.remarks.trim() == ''", "No matching overloads found : (null_type).trim()"),
+        ("event.fields.?volume_mcf.value() > 1", "optional.none() dereference"),
+        ("dyn(event.?content)", "The result is of type OPTIONAL. It must be true or false."),
+        ("'%d'.format([event.summary]) == ''", "decimal clause can only be used on numbers"),
     ],
 )
 def test_an_evaluation_error_is_returned_as_its_message(text: str, reason: str) -> None:
@@ -338,6 +358,14 @@ def test_the_first_mistake_in_the_syntax_is_explained(text: str, column: int, me
         ),
         ("event.fields.wells.exists(well, well in ['w-1', 'w-3'])", [(38, "w-3")]),
         ("event.fields.wells.all(w, event.tags.all(w, w == 'w-3'))", []),
+        (
+            "event.fields.?cause.orValue('') == 'wether' || event.fields.?cause.orValue('') == ''",
+            [(33, "wether")],
+        ),
+        ("event.fields.?cause.value() == 'wether'", [(29, "wether")]),
+        ("event.fields.?cause.optMap(c, c == 'wether').orValue(true)", [(33, "wether")]),
+        ("event.fields.wells[?0].orValue('') == 'w-3'", [(36, "w-3")]),
+        ("event.?outcome.orValue('NONE') in ['NONE', 'SUCCESS']", []),
         ("event.fields.cause in ['weather', 'other'] && 'w-1' in event.fields.wells", []),
         ("event.fields.cause == event.summary || event.summary in ['none']", []),
         ("event.tags.exists(severity, severity == 'CRITICAL')", []),
@@ -401,6 +429,18 @@ _NEVER = "This part of the expression can never be evaluated: {}."
             [(15, _NEVER.format("duplicate key in map"))],
         ),
         ("dyn(1)", [(4, _NEVER.format("its result is of type INT, not true or false"))]),
+        (
+            "event.summary == '%y'.format([event.type])",
+            [(29, _NEVER.format('unrecognized formatting clause "y"'))],
+        ),
+        (
+            "event.summary == '%s%s'.format([event.type])",
+            [(31, _NEVER.format("index 1 out of range"))],
+        ),
+        (
+            "event.type == optional.none().value()",
+            [(36, _NEVER.format("optional.none() dereference"))],
+        ),
         # Wherever it is, and although the rest of the expression has a result without it.
         ("true || duration('1d') > duration('1s')", [(17, _NO_DURATION)]),
         (
@@ -441,6 +481,9 @@ def test_a_constant_that_can_never_be_evaluated_is_found(
         "false || [dyn(1), 'a'].size() == 2",
         "type(event.fields.volume_mcf) == double && null == null",
         "[1].map(event, event + 1) == [2]",
+        "optional.of('a').orValue(event.summary) == 'a' && optional.none() == event.?content",
+        "'%s %d %f %e %x %b %o %%'.format([1, 2, 3, 4, 5, 6, 7]) == event.summary",
+        "'%s %x %f'.format([event.summary, event.summary, event.fields.volume_mcf]) == ''",
         "event.tags[0] == 'a' || event.fields.remarks == string(now)",
     ],
 )
@@ -486,6 +529,8 @@ _NO_ZONE = (
         ("now.getHours('../zone') == 1", 13, _NO_ZONE),
         ("now.getHours('Europe/Atlantis') == 1", 13, _NO_ZONE),
         ("now.getHours(event.summary) == 1", 13, _NO_ZONE),
+        ("event.summary.format([1]) == ''", 21, "The format must be a string literal."),
+        ("('%s' + '%s').format([1, 2]) == ''", 21, "The format must be a string literal."),
     ],
 )
 def test_an_expression_that_could_harm_the_server_is_rejected(
@@ -502,6 +547,23 @@ def test_an_expression_that_could_harm_the_server_is_rejected(
         "[dyn(1)]" + ".map(a, [a, a, a, a, a, a, a, a, a, a, a, a, a, a])" * 5 + " == []",
         " + ".join(["event.content"] * 30) + " == ''",
         "[" + "1," * 1_900 + "1].filter(a, true) == []",
+        "event.content.replace('a', event.content) == ''",
+        "event.content.replace('', event.summary) == ''",
+        "event.content.replace('', 'a').replace('', 'aaaaaaaa').replace('', 'aaaaaaaa') == ''",
+        "event.content.split('').join(event.content) == ''",
+        "event.content.split('').map(a, a + 'b') == []",
+        "event.tags.map(a, event.content.split('')) == []",
+        "event.content.replace(event.content + 'b', 'c') == ''",
+        "event.content.indexOf(event.content + event.content) > 1",
+        "event.content.lastIndexOf(event.content + event.content) > 1",
+        "event.content.split(event.content + event.content) == []",
+        "'" + "%s" * 60 + "'.format([" + "event.content, " * 60 + "]) == ''",
+        "'" + "%.1000f" * 300 + "'.format([1.5]).replace('', '" + "a" * 60 + "') == ''",
+        "optional.of(event.content)" + ".optMap(a, a + a + a + a)" * 5 + ".orValue('') == ''",
+        "optional.of(event.content).value().replace('', event.summary) == ''",
+        "event.?content.orValue('').replace('', event.summary) == ''",
+        "strings.quote(event.content).replace('', '" + "a" * 60 + "') == ''",
+        "event.content.upperAscii().trim().reverse().substring(1).replace('', event.summary) == ''",
     ],
 )
 def test_an_expression_that_costs_too_much_is_rejected(text: str) -> None:
@@ -587,6 +649,8 @@ def test_a_value_nested_too_deeply_is_null() -> None:
         ("old == null || old.fields.cause == 'other'", {"cause"}),
         ("[event.fields].all(f, f.volume_mcf > 1)", {"volume_mcf"}),
         ("dyn(event).fields.volume_mcf > 1", {"fields", "volume_mcf"}),
+        ("event.fields.?cause.orValue('') != ''", {"cause"}),
+        ("old.?fields.?cause.hasValue()", set()),
     ],
 )
 def test_the_fields_that_an_expression_names_are_known(text: str, fields: set[str]) -> None:
@@ -595,7 +659,13 @@ def test_the_fields_that_an_expression_names_are_known(text: str, fields: set[st
 
 @pytest.mark.parametrize(
     "text",
-    ["event.fields.cause == 'a'", "event.fields['cause'] == 'a'", "has(old.fields.cause)"],
+    [
+        "event.fields.cause == 'a'",
+        "event.fields['cause'] == 'a'",
+        "has(old.fields.cause)",
+        "event.fields.?cause.hasValue()",
+        "event.fields[?'cause'].hasValue()",
+    ],
 )
 def test_the_fields_that_an_expression_for_every_event_names_are_known(text: str) -> None:
     assert compile_valid(text, None).field_names == {"cause"}

@@ -87,4 +87,46 @@ def test_the_page_names_the_limits() -> None:
 
     for number in (limits.expression_characters, limits.expression_steps):
         assert f"{number:,}" in PAGE
-    assert f"`filter` | {limits.expression_macros} levels |" in PAGE
+    assert f"`optMap` | {limits.expression_macros} levels |" in PAGE
+
+
+FUNCTIONS = PAGE.partition("## Functions for strings")[2].partition("\n## ")[0]
+AVAILABLE, _, UNAVAILABLE = FUNCTIONS.partition("are not available:")
+TABLE_ROWS = re.findall(r"^\| (?!function|---)(.+?) \| (.+) \|$", AVAILABLE, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("functions", "examples"), TABLE_ROWS, ids=lambda cell: cell[:40])
+def test_the_functions_on_the_page_are_available(functions: str, examples: str) -> None:
+    names = [each for each in re.findall(r"`([.\w]+)`", functions) if each != ".?"]
+
+    assert [name for name in names if f"{name}(" not in examples] == []
+    for example in re.findall(r"`(.+?)`", examples):
+        expression = compile_expression(example, None, Limits())
+        assert isinstance(expression, Expression), (example, expression)
+        assert expression.problems == ()
+        assert evaluate_expression(expression, FLARE, None, NOW) is True, example
+
+
+@pytest.mark.parametrize("example", re.findall(r"`(.+?)`", UNAVAILABLE))
+def test_the_other_functions_on_the_page_are_not_available(example: str) -> None:
+    assert isinstance(compile_expression(example, None, Limits()), list)
+
+
+@pytest.mark.parametrize(
+    ("values", "passes"),
+    [
+        ({}, True),
+        ({"duration_hours": 24, "permit": " fl-2026 "}, True),
+        ({"duration_hours": 25}, False),
+        ({"permit": "none"}, False),
+    ],
+)
+def test_the_example_of_optional_values_passes_events_without_them(
+    values: dict[str, Any], passes: bool
+) -> None:
+    [text] = re.findall(r"```text\n(.*?)```", AVAILABLE, re.DOTALL)
+    expression = compile_expression(text, FORM, Limits())
+    assert isinstance(expression, Expression), expression
+
+    event = replace(FLARE, fields=values)
+    assert evaluate_expression(expression, event, None, NOW) is passes

@@ -155,6 +155,18 @@ NO_VALUE = "Add it to the event, or let the rule test it with has() first."
             f"event.fields.cause is absent. {NO_VALUE}",
         ),
         ("event.fields.wells[0] == 'w-1'", {}, f"event.fields.wells is absent. {NO_VALUE}"),
+        ("event.fields.?cause.value() == 'other'", {}, f"event.fields.cause is absent. {NO_VALUE}"),
+        ("event.content.trim() != ''", {}, f"event.content is absent. {NO_VALUE}"),
+        (
+            "math.abs(event.fields.duration_hours) > 1",
+            {},
+            f"event.fields.duration_hours is absent. {NO_VALUE}",
+        ),
+        (
+            "old.?content.hasValue()",
+            {},
+            "old is null, because the event is new. Let the rule begin with old == null ||.",
+        ),
         ("event.entity.type.size() > 1", {}, f"event.entity is absent. {NO_VALUE}"),
         (
             "!has(event.content) && !(event.tags[1] == 'a')",

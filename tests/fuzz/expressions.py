@@ -83,6 +83,19 @@ _METHODS = [
     "startsWith('a')",
 ]
 _PATTERNS = ["(a|b)*c", "(a?){900}a{900}b", "(", "\\\\d{2,}", "a{1000}{1000}", "\\\\pL{1000}"]
+_EXTENSION_METHODS = [
+    *("charAt(1)", "indexOf('a')", "indexOf('a', 2)", "lastIndexOf('a')", "lowerAscii()"),
+    *("upperAscii()", "trim()", "reverse()", "substring(1)", "substring(1, 3)", "split('')"),
+    *("split('a', 2)", "join()", "join('a')", "replace('', 'a')", "replace('a', 'b', -1)"),
+    *("hasValue()", "value()", "orValue(1)", "orValue('a')", "first()", "last()"),
+    *("optMap(x, x)", "optMap(x, x + x)", "optFlatMap(y, optional.of(y))", "or(optional.none())"),
+]
+_EXTENSION_CALLS = [
+    *("math.abs", "math.ceil", "math.floor", "math.round", "math.sign", "math.sqrt", "math.isNaN"),
+    *("math.greatest", "math.least", "math.bitNot", "strings.quote"),
+    *("optional.of", "optional.ofNonZeroValue"),
+]
+_FORMATS = ["%s", "%d", "%x", "%.1000f", "%s%s%e", "%y", "%"]
 _MACROS = ["all", "exists", "exists_one", "map", "filter"]
 
 
@@ -115,6 +128,15 @@ def _nested(chance: random.Random, depth: int) -> str:
             lambda: f"{chance.choice(_CALLS)}({one()})",
             lambda: f"{one()}.{chance.choice(_METHODS)}",
             lambda: f"{one()}.matches('{chance.choice(_PATTERNS)}')",
+            lambda: f"{one()}.{chance.choice(_EXTENSION_METHODS)}",
+            lambda: f"{one()}.replace({one()}, {one()}).split({one()}).join({one()})",
+            lambda: f"{chance.choice(_EXTENSION_CALLS)}({one()})",
+            lambda: f"math.greatest({one()}, {one()})",
+            lambda: f"'{chance.choice(_FORMATS)}'.format([{one()}, {one()}])",
+            lambda: f"{one()}.?{chance.choice(('a', 'content', 'volume', 'started_at', 'l'))}",
+            lambda: f"{one()}[?{one()}]",
+            lambda: f"[?{one()}.?a, {one()}]",
+            lambda: f"{{?'a': {one()}[?'a'], 'b': {one()}}}",
             lambda: f"{one()}.{chance.choice(_MACROS)}({chance.choice('xy')}, {one()})",
             lambda: f"[{one()}, {one()}]",
             lambda: f"{{'a': {one()}, {chance.choice(('1', 'true', 'x'))}: {one()}}}",
@@ -162,6 +184,19 @@ def _hostile(chance: random.Random) -> str:
             "1e" + "9" * times + " > 0",
             "'" + "a" * times + "' == 'a'",
             "timestamp(0).getHours('" + "../" * most + "dev/zero') == 0",
+            "event.content.replace('a', event.content).size() > 1",
+            "event.content" + ".replace('', 'ab')" * most + ".size() > 1",
+            "event.content.split('').join(event.content).size() > 1",
+            "event.content" + ".split('').join('ab')" * most + " == ''",
+            "[1]" + ".map(x, event.content.split(''))" * most + " == []",
+            "'" + "%s" * times + "'.format([" + "event.content," * times + "'']) == ''",
+            "'%." + "9" * times + "f'.format([1.5]) == ''",
+            "'" + "%.1000f" * most + "'.format([" + "1e308," * most + "1.0]) == ''",
+            "optional.of(event.content)" + ".optMap(x, x + x)" * most + ".orValue('') == ''",
+            "strings.quote(" * most + "event.content" + ")" * most + " == ''",
+            "event.content.indexOf(event.content.substring(" + "1" * most + ")) > 0",
+            "event" + ".?fields" * times + ".hasValue()",
+            "event.fields.?started_at.hasValue() || event.fields.?l.hasValue()",
         )
     )
 

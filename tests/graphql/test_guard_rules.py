@@ -501,3 +501,29 @@ async def test_rules_that_exceed_the_total_cost_limit_are_not_published(client: 
     assert [error["code"] for error in response["userErrors"]] == ["LIMIT_REACHED"]
     assert "20,000,000" in response["userErrors"][0]["message"]
     assert 1 <= published < 100
+
+
+async def test_a_rule_with_functions_of_the_extensions_is_enforced(client: Client) -> None:
+    kind = await create_event_type(client)
+    await create_published_rule(
+        client,
+        "event.fields.?volume_mcf.orValue(0) < 100 && math.abs(event.fields.?duration_hours"
+        ".orValue(0)) <= 24 && event.summary.trim().lowerAscii() != 'test'",
+        eventTypeId=kind["id"],
+    )
+    expensive = await create_draft_rule(
+        client, "event.content.split('').join(event.content) != ''", name="expensive"
+    )
+
+    accepted = await log_event(client, volume_mcf=99)
+    empty = await log_event(client)
+    refused = [
+        await log_event(client, duration_hours=-25),
+        await client.execute_field(LOG, input={"type": TYPE, "summary": "  TEST "}),
+    ]
+
+    assert [error["code"] for error in expensive["userErrors"]] == ["EXPRESSION_INVALID"]
+    assert accepted["userErrors"] == empty["userErrors"] == []
+    for each in refused:
+        assert [error["reason"] for error in each["userErrors"]] == ["VIOLATED"]
+    assert await client.execute_field("{ events { totalCount } }") == {"totalCount": 2}

@@ -70,11 +70,13 @@ class ComparisonFinder:
         inner = elements
         if node.WhichOneof("kind") == "comprehension":
             loop = node.comprehension
-            choice = self._find_choice(loop.iter_range, elements)
             inner = {**elements}
             inner.pop(loop.iter_var, None)
-            if choice is not None and choice.is_list:
+            if (choice := self._find_choice(loop.iter_range, elements)) and choice.is_list:
                 inner[loop.iter_var] = replace(choice, is_list=False)
+            # The variable of optMap() is the accumulator of a loop without iterations.
+            if choice := self._find_choice(loop.accu_init, elements):
+                inner[loop.accu_var] = choice
         elif node.WhichOneof("kind") == "call" and node.call.function in _COMPARISONS:
             for choice, other in self._compared_parts(node, elements):
                 value = literal_string(other)
@@ -110,17 +112,37 @@ class ComparisonFinder:
             case "ident":
                 return elements.get(node.ident.name)
             case "select" if not node.select.test_only:
-                name, message = node.select.field, self.tree.message_type(node.select.operand)
-                if message == EVENT_MESSAGE and name in _ATTRIBUTE_VALUES:
-                    return _Choice(name, _ATTRIBUTE_VALUES[name], is_field=False)
-                if message == FIELDS_MESSAGE and name in self.fields:
-                    field = self.fields[name]
-                    is_list = field.kind is FieldKind.MULTI_SELECT
-                    return _Choice(name, field.options or (), is_field=True, is_list=is_list)
-            case "call" if node.call.function == "_[_]":
-                choice = self._find_choice(node.call.args[0], elements)
-                if choice is not None and choice.is_list:
-                    return replace(choice, is_list=False)
+                return self._find_field(node.select.operand, node.select.field)
+            case "call":
+                return self._find_choice_of_call(node, elements)
+        return None
+
+    def _find_field(self, operand: Node, name: str) -> _Choice | None:
+        message = self.tree.message_type(operand)
+        if message == EVENT_MESSAGE and name in _ATTRIBUTE_VALUES:
+            return _Choice(name, _ATTRIBUTE_VALUES[name], is_field=False)
+        if message == FIELDS_MESSAGE and name in self.fields:
+            field = self.fields[name]
+            is_list = field.kind is FieldKind.MULTI_SELECT
+            return _Choice(name, field.options or (), is_field=True, is_list=is_list)
+        return None
+
+    def _find_choice_of_call(self, node: Node, elements: Mapping[str, _Choice]) -> _Choice | None:
+        operand, *arguments = [*child_nodes(node), None]
+        if operand is None:
+            return None
+        if node.call.function == "_?._":
+            return self._find_field(operand, literal_string(arguments[0]) or "")
+        choice = self._find_choice(operand, elements)
+        if choice is None:
+            return None
+        match node.call.function:
+            case "_[_]" | "_[?_]" if choice.is_list:
+                return replace(choice, is_list=False)
+            case "value":
+                return choice
+            case "orValue" if (default := literal_string(arguments[0])) is not None:
+                return replace(choice, values=(*choice.values, default))
         return None
 
 

@@ -53,14 +53,14 @@ class ConstantFinder:
         yield from inner_errors
         if inner_errors:
             return
-        if error is not None or (
-            not is_constant and (error := self._find_division_error(node, constants))
-        ):
+        if error is None and not is_constant and node.WhichOneof("kind") == "call":
+            error = self._find_division_error(node, constants) or self._find_format_error(node)
+        if error is not None:
             yield node, error
 
     def _find_division_error(self, node: Node, constants: dict[int, bool]) -> str | None:
         """Returns an error for an integer that is divided by a constant zero."""
-        if node.WhichOneof("kind") != "call" or node.call.function not in _DIVISIONS:
+        if node.call.function not in _DIVISIONS:
             return None
         divisor = child_nodes(node)[1]
         if not constants[divisor.id]:
@@ -69,6 +69,16 @@ class ConstantFinder:
         quotient.CopyFrom(node)
         quotient.call.args[0].CopyFrom(divisor)
         return self.evaluate(quotient)
+
+    def _find_format_error(self, node: Node) -> str | None:
+        """Returns an error for a format that is invalid for any arguments."""
+        if node.call.function != "format" or not node.call.args[0].HasField("list"):
+            return None
+        example = type(node)()
+        example.CopyFrom(node)
+        for argument in example.call.args[0].list.elements:
+            argument.const.int64 = 0
+        return self.evaluate(example)
 
 
 def describe_constant_error(node: Node, error: str) -> str:

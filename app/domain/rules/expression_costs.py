@@ -115,10 +115,29 @@ _PATTERN_TOKEN = re.compile(
 )
 _SIZE_INDEPENDENT_FUNCTIONS = frozenset(
     {"_&&_", "_||_", "!_", "_?_:_", "_[_]", "dyn", "@not_strictly_false"}
+    | {"_[?_]", "optional.of", "optional.ofNonZeroValue", "hasValue", "value"}
 )
+_SAME_SIZE_FUNCTIONS = frozenset({"lowerAscii", "upperAscii", "trim", "reverse", "substring"})
+_MAX_NUMBER_CHARACTERS = 320  # "%f" of the largest double, without its decimal places
+_MAX_DECIMAL_PLACES = 1_000  # CEL's limit for the precision in a format
 _SHORTER_OPERAND_FUNCTIONS = frozenset(
     {"_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_", "startsWith", "endsWith"}
 )
+
+
+_STRING_FUNCTIONS = _SAME_SIZE_FUNCTIONS | {
+    "charAt",
+    "split",
+    "join",
+    "replace",
+    "strings.quote",
+    "format",
+}
+
+
+def _search_cost(arguments: list[ValueSize]) -> int:
+    """Returns the steps of a search for a string in another one."""
+    return arguments[0].characters * (1 + arguments[1].characters // 1024)
 
 
 @dataclass(frozen=True)
@@ -160,6 +179,12 @@ class _CostEstimator:
         total = reduce(ValueSize.__add__, arguments, _SCALAR)
         if function == "_?_:_":
             return arguments[1] | arguments[2], 0
+        if function in ("orValue", "or"):
+            return arguments[0] | arguments[1], 0
+        if function == "_?._":
+            operand, name = node.call.args
+            field_sizes = self.sizes.get(self.tree.message_type(operand), {})
+            return field_sizes.get(literal_string(name) or "", arguments[0]), 0
         if function in _SIZE_INDEPENDENT_FUNCTIONS:
             return arguments[0], 0
         if function in _SHORTER_OPERAND_FUNCTIONS:
@@ -168,8 +193,10 @@ class _CostEstimator:
             return _SCALAR, arguments[0].characters * compute_pattern_size(
                 literal_string(child_nodes(node)[1]) or ""
             )
-        if function == "contains":
-            return _SCALAR, arguments[0].characters * (1 + arguments[1].characters // 1024)
+        if function in ("contains", "indexOf", "lastIndexOf"):
+            return _SCALAR, _search_cost(arguments)
+        if function in _STRING_FUNCTIONS:
+            return self._estimate_string_function(node, arguments, total)
         if function in ("string", "bytes"):
             characters = total.characters * (
                 4 if function == "bytes" else 1
@@ -178,6 +205,35 @@ class _CostEstimator:
         if function in ("size", "int", "uint", "double", "timestamp", "duration", "type"):
             return _SCALAR, total.characters
         return total, total.steps
+
+    def _estimate_string_function(
+        self, node: Node, arguments: list[ValueSize], total: ValueSize
+    ) -> tuple[ValueSize, int]:
+        """A search for an empty string succeeds between all characters."""
+        function, characters = node.call.function, arguments[0].characters
+        match function:
+            case "charAt":
+                return ValueSize(1, 1), characters
+            case "split":
+                pieces = ValueSize(characters + 2, characters)
+                return pieces, 2 * pieces.steps + _search_cost(arguments)
+            case "join":
+                separators = arguments[0].values * sum(each.characters for each in arguments[1:])
+                result = ValueSize(1, characters + separators)
+                return result, total.steps + result.characters
+            case "replace":
+                added = (characters + 1) * arguments[2].characters
+                result = ValueSize(1, characters + added)
+                return result, result.characters + _search_cost(arguments)
+            case "strings.quote":
+                return ValueSize(1, 2 * characters + 2), 2 * characters
+            case "format":
+                clauses = (literal_string(child_nodes(node)[0]) or "").count("%")
+                numbers = _MAX_NUMBER_CHARACTERS * total.values + _MAX_DECIMAL_PLACES * clauses
+                result = ValueSize(1, 2 * total.characters + numbers)
+                return result, result.characters + total.steps
+            case _:  # _SAME_SIZE_FUNCTIONS
+                return ValueSize(1, characters), characters
 
     def _estimate_comprehension(
         self, loop: Node, variables: Mapping[str, ValueSize]

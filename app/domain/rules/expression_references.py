@@ -11,7 +11,9 @@ from app.domain.rules.expression_trees import (
     ExpressionTree,
     Node,
     child_nodes,
+    is_access,
     is_null,
+    is_optional_access,
     literal_string,
 )
 
@@ -23,7 +25,7 @@ class References:
     """The paths that an expression reads, such as `("event", "fields", "cause")`.
 
     The absence of an `optional` path causes no error by itself: the path is a list, or the
-    expression tests it.
+    expression tests it or reads it as an optional value.
     """
 
     paths: tuple[Path, ...]
@@ -53,7 +55,7 @@ def find_references(tree: ExpressionTree) -> References:
             optional.add(path)
         else:
             paths.append(path)
-            optional |= {path} if tree.is_list(node) else set()
+            optional |= {path} if tree.is_list(node) or is_optional_access(node) else set()
     return References(tuple(dict.fromkeys(paths)), frozenset(optional))
 
 
@@ -76,7 +78,7 @@ def _read_path(node: Node) -> Path | None:
             return (node.ident.name,) if node.ident.name in ("event", "old") else None
         case "select":
             operand, name = node.select.operand, node.select.field
-        case "call" if node.call.function == "_[_]":
+        case "call" if is_access(node):
             operand, name = node.call.args[0], literal_string(node.call.args[1])
         case _:
             return None

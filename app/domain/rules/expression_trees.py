@@ -44,7 +44,7 @@ _MESSAGE_TYPES = {
 }
 
 
-def _build_message_classes() -> tuple[Any, Any]:
+def _build_message_classes() -> tuple[Any, Any, Any]:
     file = FileDescriptorProto(name="tree.proto", package="tree", syntax="proto2")
     for name, declarations in _MESSAGE_TYPES.items():
         message = file.message_type.add(name=name)
@@ -64,11 +64,13 @@ def _build_message_classes() -> tuple[Any, Any]:
                 added.type = getattr(FieldDescriptorProto, f"TYPE_{kind.upper()}")
     pool = DescriptorPool()
     pool.Add(file)
-    checked, parsed = map(pool.FindMessageTypeByName, ("tree.Checked", "tree.Parsed"))
-    return GetMessageClass(checked), GetMessageClass(parsed)
+    checked, parsed, node = map(
+        pool.FindMessageTypeByName, ("tree.Checked", "tree.Parsed", "tree.Node")
+    )
+    return GetMessageClass(checked), GetMessageClass(parsed), GetMessageClass(node)
 
 
-_Checked, _Parsed = _build_message_classes()
+_Checked, _Parsed, _Node = _build_message_classes()
 _CHECKED_URL = "type.googleapis.com/cel.expr.CheckedExpr"
 
 
@@ -89,6 +91,7 @@ class ExpressionTree:
         self._type_entries = {entry.key: entry for entry in types}
         self._reference_entries = {entry.key: entry for entry in references}
         self.types: dict[int, Any] = {key: each.value for key, each in self._type_entries.items()}
+        self._last_id = 0
         self.offsets = {entry.key: entry.value for entry in self._message.source.positions}
 
     def serialize(self) -> bytes:
@@ -139,18 +142,39 @@ class ExpressionTree:
 
     def replace_has_with_null_check(self, select: Node) -> None:
         """Replaces `has(x.y)` with `x.y != null`."""
-        new_id = max(self.offsets) + 1 + len(self._message.references)
-        copy = type(select)()
-        copy.CopyFrom(select)
-        copy.id, copy.select.test_only = new_id, False
-        call = type(select)(id=select.id)
-        call.call.function = "_!=_"
-        call.call.args.append(copy)
-        null = call.call.args.add(id=new_id + 1)
+        value = self._build_select(select.select.operand, select.select.field)
+        select.CopyFrom(self._build_null_check(value))
+
+    def replace_optional_with_null_check(self, access: Node) -> None:
+        """Replaces `x.?y` with `x.y != null ? optional.of(x.y) : optional.none()`."""
+        operand, name = access.call.args
+        value = self._build_select(operand, str(name.const.text))
+        present = self._build_call("optional.of", "optional_of", value)
+        absent = self._build_call("optional.none", "optional_none")
+        is_present = self._build_null_check(value)
+        access.CopyFrom(self._build_call("_?_:_", "conditional", is_present, present, absent))
+
+    def _build_null_check(self, value: Node) -> Node:
+        null = _Node(id=self._create_id())
         null.const.null = 0
-        reference = self._message.references.add(key=select.id)
-        reference.value.overloads.append("not_equals")
-        select.CopyFrom(call)
+        return self._build_call("_!=_", "not_equals", value, null)
+
+    def _build_select(self, operand: Node, field: str) -> Node:
+        node = _Node(id=self._create_id())
+        node.select.operand.CopyFrom(operand)
+        node.select.field = field
+        return node
+
+    def _build_call(self, function: str, overload: str, *operands: Node) -> Node:
+        node = _Node(id=self._create_id())
+        node.call.function = function
+        node.call.args.extend(operands)
+        self._message.references.add(key=node.id).value.overloads.append(overload)
+        return node
+
+    def _create_id(self) -> int:
+        self._last_id = 1 + (self._last_id or max(node.id for node in self.iterate_nodes()))
+        return self._last_id
 
 
 _BOOL_PRIMITIVE = 1
@@ -225,9 +249,28 @@ def is_arithmetic(node: Node) -> bool:
 
 def is_numeric_operator(node: Node) -> bool:
     """Whether the node is an operator that accepts only numbers of one type."""
-    return is_arithmetic(node) or (
-        node.WhichOneof("kind") == "call" and node.call.function in _COMPARISON_OPERATORS
+    return (
+        is_arithmetic(node)
+        or is_extremum(node)
+        or (node.WhichOneof("kind") == "call" and node.call.function in _COMPARISON_OPERATORS)
     )
+
+
+def is_extremum(node: Node) -> bool:
+    """Whether the node is `math.greatest()` or `math.least()`."""
+    return node.WhichOneof("kind") == "call" and node.call.function in ("math.@max", "math.@min")
+
+
+def is_access(node: Node) -> bool:
+    """Whether the node is an index or an optional access: `x["y"]`, `x.?y` or `x[?"y"]`."""
+    return node.WhichOneof("kind") == "call" and (
+        node.call.function == "_[_]" or node.call.function in _OPTIONAL_ACCESSES
+    )
+
+
+def is_optional_access(node: Node) -> bool:
+    """Whether the node is `x.?y` or `x[?"y"]`."""
+    return node.WhichOneof("kind") == "call" and node.call.function in _OPTIONAL_ACCESSES
 
 
 def macro_depth(node: Node) -> int:
@@ -237,4 +280,7 @@ def macro_depth(node: Node) -> int:
 
 
 _ARITHMETIC_OPERATORS = frozenset({"_+_", "_-_", "_*_", "_/_", "-_"})
-_COMPARISON_OPERATORS = frozenset({"_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_", "@in", "_?_:_"})
+_COMPARISON_OPERATORS = frozenset(
+    {"_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_", "@in", "_?_:_", "orValue"}
+)
+_OPTIONAL_ACCESSES = frozenset({"_?._", "_[?_]"})

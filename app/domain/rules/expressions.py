@@ -15,6 +15,9 @@ from itertools import pairwise
 from typing import Any
 
 from cel_expr_python import cel
+from cel_expr_python.ext.ext_math import ExtMath
+from cel_expr_python.ext.ext_optional import ExtOptional
+from cel_expr_python.ext.ext_strings import ExtStrings
 from google.protobuf.message import DecodeError
 
 from app.domain.event_types.patterns import is_portable_pattern
@@ -42,8 +45,11 @@ from app.domain.rules.expression_trees import (
     Node,
     child_nodes,
     integer_literals,
+    is_access,
     is_arithmetic,
+    is_extremum,
     is_numeric_operator,
+    is_optional_access,
     literal_string,
     macro_depth,
 )
@@ -144,6 +150,8 @@ def _evaluate_program(program: Any, variables: dict[str, Any]) -> tuple[str, Any
         # No other value may be read: reading a NULL result releases None once too often, which
         # crashes CPython.
         return kind, result.value() if kind in ("BOOL", "ERROR") else None
+    except TypeError:  # the library has no type for optional values, and reports ERROR
+        return "OPTIONAL", None
     except Exception as error:  # the iteration budget was exceeded, or a key is repeated
         return "ERROR", str(error)
 
@@ -152,8 +160,8 @@ _MAX_ERROR_LENGTH = 300
 # CEL's errors about an operand that is null, a missing key or element, and an event that is null.
 # Logical operators report no types.
 _ABSENCE_ERROR = re.compile(
-    r"No matching overloads found : (?:[^(]*$|.*null_type)|of type NULL|Key not found|Index error|"
-    "to non-message type"
+    r"null_type|No matching overloads found : [^(]*$|of type NULL|Key not found|Index error|"
+    r"to non-message type|optional\.none\(\) dereference"
 )
 
 
@@ -184,7 +192,7 @@ def _compile_cached(
             *((each.node, each.message) for each in unknown_values),
         ]
         references = find_references(tree)
-        _replace_instant_has_checks(tree, environments.messages)
+        _replace_instant_tests(tree, environments.messages)
         program = environments.runner.deserialize(tree.serialize())
         problems = _locate_problems(
             text, [(parsed.offsets.get(node.id, 0), message) for node, message in errors]
@@ -224,8 +232,13 @@ class _Environments:
             "now": cel.Type.TIMESTAMP,
         }
         runtime_variables = dict.fromkeys(checked_variables, cel.Type.DYN)
-        self.checker = cel.NewEnv(self.messages.checker_pool, variables=checked_variables)
-        self.runner = cel.NewEnv(self.messages.runtime_pool, variables=runtime_variables)
+        extensions = [ExtStrings(), ExtMath(), ExtOptional()]
+        self.checker = cel.NewEnv(
+            self.messages.checker_pool, variables=checked_variables, extensions=extensions
+        )
+        self.runner = cel.NewEnv(
+            self.messages.runtime_pool, variables=runtime_variables, extensions=extensions
+        )
 
 
 _get_environments = lru_cache(maxsize=256)(_Environments)
@@ -304,6 +317,8 @@ def _find_hazards(node: Node) -> Iterator[str]:
             yield _INVALID_PATTERN_MESSAGE
         if node.call.function.startswith("get") and node.call.args and not _is_time_zone(literal):
             yield _INVALID_TIME_ZONE_MESSAGE
+        if node.call.function == "format" and literal_string(operands[0]) is None:
+            yield "The format must be a string literal."
 
 
 _INVALID_PATTERN_MESSAGE = (
@@ -343,7 +358,8 @@ def _check_types(text: str, parsed: ExpressionTree, environment: Any) -> Express
             mismatches = {
                 _to_original_offset(tree.offsets.get(node.id, 0), suffix_positions)
                 for node in tree.iterate_nodes()
-                if is_arithmetic(node) and any(map(tree.is_dynamic, child_nodes(node)))
+                if (is_arithmetic(node) and any(map(tree.is_dynamic, child_nodes(node))))
+                or (is_extremum(node) and tree.is_dynamic(node))
             }
             errors = []
         except _ExpressionError as error:
@@ -401,7 +417,7 @@ def _find_field_names(tree: ExpressionTree) -> frozenset[str]:
     for node in tree.iterate_nodes():
         if node.WhichOneof("kind") == "select":
             operand, name = node.select.operand, node.select.field
-        elif node.WhichOneof("kind") == "call" and node.call.function == "_[_]":
+        elif is_access(node):
             operand, name = node.call.args[0], literal_string(node.call.args[1])
         else:
             continue
@@ -412,12 +428,14 @@ def _find_field_names(tree: ExpressionTree) -> frozenset[str]:
     return frozenset(names)
 
 
-def _replace_instant_has_checks(tree: ExpressionTree, messages: EventMessages) -> None:
-    """Replaces has() of instants, which are always present: an absent instant is null."""
+def _replace_instant_tests(tree: ExpressionTree, messages: EventMessages) -> None:
+    """Replaces tests whether an instant is present: it always is, and null if it is absent."""
     for node in list(tree.iterate_nodes()):
-        if (
-            node.WhichOneof("kind") == "select"
-            and node.select.test_only
-            and messages.is_instant(tree.message_type(node.select.operand), node.select.field)
-        ):
-            tree.replace_has_with_null_check(node)
+        if node.WhichOneof("kind") == "select" and node.select.test_only:
+            if messages.is_instant(tree.message_type(node.select.operand), node.select.field):
+                tree.replace_has_with_null_check(node)
+        elif is_optional_access(node):
+            operand, name = node.call.args
+            field = literal_string(name) or ""
+            if messages.is_instant(tree.message_type(operand), field):
+                tree.replace_optional_with_null_check(node)

@@ -43,7 +43,9 @@ class CreateGuardRuleInput:
         "an update; null when an event is logged) and `now`. The names and types of fields are "
         "validated when the rule is saved. If the expression cannot be evaluated, for example "
         "because a field in a comparison is absent, the event does not pass the rule "
-        "(`NOT_EVALUABLE`): test optional fields with `has()` first."
+        "(`NOT_EVALUABLE`): test optional fields with `has()` first, or read them as optional "
+        "values, for example `event.fields.?duration_hours.orValue(0)`. The string, math and "
+        "optional-value extensions of CEL are available."
     )
     message: str = strawberry.field(
         description="Message returned when an event violates the rule: one line, at most 1,000 "
