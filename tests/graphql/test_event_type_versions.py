@@ -172,7 +172,7 @@ async def test_stored_versions_do_not_change(
 def clear_process_cache() -> None:
     from app.services.definitions import event_types
 
-    event_types._cached_version_definitions.clear()
+    event_types.version_cache.clear()
 
 
 @pytest.mark.parametrize("version", [0, -1, 2, 2**31 - 1, -(2**31)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from cachetools import LRUCache
 
 from app.domain.event_types.definitions import EventTypeDefinition
 from app.domain.event_types.fields import FieldDefinition, FieldKind
@@ -24,7 +25,7 @@ async def test_a_full_cache_still_returns_all_requested_versions(
         saved = await event_type_commands.create_event_type(database, command, definition)
         assert saved.event_type is not None
         versions.append((saved.event_type.id, 1))
-    monkeypatch.setattr(event_types, "MAX_CACHED_VERSIONS", 1)
+    monkeypatch.setattr(event_types, "version_cache", LRUCache(1))
     await event_types.fetch_version_definitions(database, command.actor, versions[:1])
 
     definitions = await event_types.fetch_version_definitions(database, command.actor, versions)

@@ -231,7 +231,7 @@ async def test_a_slow_statement_runs_in_a_thread_the_next_time(database: Databas
     await database.row_reader.fetch_rows(LONG, [])
     await database.row_reader.fetch_rows(NAMES, [])
 
-    is_slow = [reader._is_slow(each) for each in (LONG, NAMES)]
+    is_slow = [each in reader._slow_statements for each in (LONG, NAMES)]
 
     assert is_slow == [True, False]
 

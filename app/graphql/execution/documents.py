@@ -6,12 +6,12 @@ Size limits are checked before validation, which may take much longer than measu
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from cachetools import LRUCache
 from graphql import (
     DocumentNode,
     FragmentDefinitionNode,
@@ -128,8 +128,7 @@ class DocumentCache:
         self.limits = limits
         self._schema = schema
         self._request_limits = request_limits
-        self._documents: OrderedDict[str, Document] = OrderedDict()
-        self._tokens = 0
+        self._documents: LRUCache[str, Document] = LRUCache(_MAX_CACHED_TOKENS, _cached_size)
 
     def __len__(self) -> int:
         """Number of cached documents."""
@@ -138,15 +137,10 @@ class DocumentCache:
     def get_document(self, text: str) -> Document:
         """Returns the document of this text. Its errors are shared: do not raise them."""
         document = self._documents.get(text)
-        if document is not None:
-            self._documents.move_to_end(text)
-            return document
-        document = self._build_document(text)
-        if len(text) <= _MAX_CACHED_CHARACTERS:
-            self._documents[text] = document
-            self._tokens += document.tokens
-            while len(self._documents) > _MAX_CACHED_DOCUMENTS or self._tokens > _MAX_CACHED_TOKENS:
-                self._tokens -= self._documents.popitem(last=False)[1].tokens
+        if document is None:
+            document = self._build_document(text)
+            if len(text) <= _MAX_CACHED_CHARACTERS:
+                self._documents[text] = document
         return document
 
     def _build_document(self, text: str) -> Document:
@@ -200,6 +194,11 @@ class DocumentCache:
             for definition in node.definitions
             if isinstance(definition, OperationDefinitionNode)
         }
+
+
+def _cached_size(document: Document) -> int:
+    """Returns the tokens of a document, but enough to keep the number of documents limited."""
+    return max(document.tokens, _MAX_CACHED_TOKENS // _MAX_CACHED_DOCUMENTS)
 
 
 def _drop_repeated_one_of_errors(errors: list[GraphQLError]) -> list[GraphQLError]:

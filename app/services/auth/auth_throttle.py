@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import OrderedDict, deque
+from collections import deque
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address, ip_network
 from math import ceil
+
+from cachetools import LRUCache
 
 from app.domain.shared.limits import FailedAuthLimits
 from app.domain.shared.problems import ErrorCode, RequestError
@@ -31,8 +33,8 @@ class AuthThrottle:
 
     def __init__(self, limits: FailedAuthLimits | None = None) -> None:
         self._limits = limits or FailedAuthLimits()
-        self._failures: OrderedDict[str, _Failures] = OrderedDict()
-        self._recent_credentials: OrderedDict[bytes, None] = OrderedDict()
+        self._failures: LRUCache[str, _Failures] = LRUCache(self._limits.tracked_addresses)
+        self._recent_credentials: LRUCache[bytes, None] = LRUCache(self._limits.tracked_addresses)
         self._max_failures = (
             self._limits.free_attempts + 32
         )  # 32 doublings exceed any longest delay
@@ -59,11 +61,7 @@ class AuthThrottle:
 
     def record_success(self, credential: str) -> None:
         """Records that the credential is valid."""
-        digest = _digest(credential)
-        self._recent_credentials[digest] = None
-        self._recent_credentials.move_to_end(digest)
-        if len(self._recent_credentials) > self._limits.tracked_addresses:
-            self._recent_credentials.popitem(last=False)
+        self._recent_credentials[_digest(credential)] = None
 
     async def delay_failure(self, address: str | None) -> None:
         """Records a failure and waits before its response. Hold no database session meanwhile.
@@ -98,11 +96,8 @@ class AuthThrottle:
 
     def _record_failure(self, network: str) -> _Failures:
         failures = self._failures.setdefault(network, _Failures(deque(maxlen=self._max_failures)))
-        self._failures.move_to_end(network)
         self._remove_expired(failures)
         failures.times.append(asyncio.get_running_loop().time())
-        while len(self._failures) > self._limits.tracked_addresses:
-            self._failures.popitem(last=False)
         return failures
 
     def _remove_expired(self, failures: _Failures) -> None:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from cachetools import FIFOCache
+
 from app.domain.access.caller import Caller
 
 TTL_SECONDS = 1.0
@@ -46,11 +48,11 @@ class CacheLookup:
 
 
 class CallerCache:
-    """The latest callers, `MAX_CALLERS` at most. `clock` returns monotonic seconds."""
+    """The callers looked up last, `MAX_CALLERS` at most. `clock` returns monotonic seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._entries: dict[CacheKey, CachedCaller] = {}
+        self._entries: FIFOCache[CacheKey, CachedCaller] = FIFOCache(MAX_CALLERS)
         self._revocation_count = 0
 
     def __len__(self) -> int:
@@ -80,10 +82,7 @@ class CallerCache:
     ) -> None:
         if lookup.revocation_count != self._revocation_count:
             return  # the key may be the revoked one
-        self._entries.pop(key, None)  # keeps the entries in order of their lookups
         self._entries[key] = CachedCaller(caller, last_used_at, lookup.started_at)
-        if len(self._entries) > MAX_CALLERS:
-            del self._entries[next(iter(self._entries))]
 
     def discard(self, key: CacheKey) -> None:
         """Removes a credential that is no longer valid."""

@@ -7,9 +7,10 @@ a negative balance.
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from math import ceil
+
+from cachetools import LRUCache
 
 from app.domain.access.caller import Caller
 from app.domain.shared.limits import RequestLimits
@@ -24,9 +25,10 @@ class RateLimits:
     ) -> None:
         limits = limits or RequestLimits()
         self._points_per_minute = limits.points_per_minute
-        self._max_callers = limits.tracked_credentials
         self._clock = clock
-        self._buckets: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()
+        self._buckets: LRUCache[Hashable, tuple[float, float]] = LRUCache(
+            limits.tracked_credentials
+        )
 
     def __len__(self) -> int:
         """Number of callers with a bucket."""
@@ -42,12 +44,10 @@ class RateLimits:
             return
         identity = caller.identity
         now, points_per_second = self._clock(), self._points_per_minute / 60
-        balance, updated_at = self._buckets.pop(identity, (float(self._points_per_minute), now))
+        balance, updated_at = self._buckets.get(identity, (float(self._points_per_minute), now))
         balance = min(self._points_per_minute, balance + (now - updated_at) * points_per_second)
         missing = min(points, self._points_per_minute) - balance
         self._buckets[identity] = (balance if missing > 0 else balance - points, now)
-        if len(self._buckets) > self._max_callers:
-            self._buckets.popitem(last=False)
         if missing > 0:
             retry_after = ceil(missing / points_per_second)
             message = (

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
 
+from cachetools import LRUCache
 from sqlalchemy import ColumnElement, and_, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -148,25 +149,20 @@ async def load_version_definitions(
     requested = set(versions)
     table = tables.EventTypeVersion
     version_key = tuple_(col(table.event_type_id), col(table.number))
-    definitions = {
-        version: _cached_version_definitions[version]
-        for version in requested & _cached_version_definitions.keys()
-    }
+    definitions = {version: version_cache[version] for version in requested & version_cache.keys()}
     if missing := sorted(requested - definitions.keys()):
         rows = await session.scalars(select(table).where(version_key.in_(missing)))
         loaded = {
             (row.event_type_id, row.number): VersionDefinition.from_json(row.form) for row in rows
         }
-        if len(_cached_version_definitions) + len(loaded) > MAX_CACHED_VERSIONS:
-            _cached_version_definitions.clear()
-        _cached_version_definitions.update(loaded)
+        version_cache.update(loaded)
         definitions |= loaded
     return definitions
 
 
 # A version never changes, so the cache stays valid. A transaction that creates a version must not
 # load it before the commit.
-_cached_version_definitions: dict[Version, VersionDefinition] = {}
+version_cache: LRUCache[Version, VersionDefinition] = LRUCache(MAX_CACHED_VERSIONS)
 
 
 async def load_snapshots(

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from cachetools import TTLCache
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
@@ -27,7 +28,7 @@ STEPS_PER_CHECK = 1_000
 MAX_STEPS_ON_LOOP = 20 * STEPS_PER_CHECK  # of SQLite's virtual machine: about two milliseconds
 MAX_CPU_SECONDS_ON_LOOP = 0.005  # CPU time: waiting for the processor does not count
 STEPS_PER_THREAD_CHECK = 100 * STEPS_PER_CHECK
-SLOW_STATEMENT_SECONDS = 10.0
+SLOW_STATEMENT_SECONDS = 10.0  # for which a statement is read in a thread
 MAX_SLOW_STATEMENTS = 1_000
 
 
@@ -41,7 +42,9 @@ class SQLiteReader:
         self._thread_connections: list[sqlite3.Connection] = []
         self._threads = ThreadPoolExecutor(THREADS, "tocsin-reads")
         self._limiter = ReaderLimiter(THREADS)
-        self._slow_statements: dict[str, float] = {}
+        self._slow_statements: TTLCache[str, None] = TTLCache(
+            MAX_SLOW_STATEMENTS, SLOW_STATEMENT_SECONDS
+        )
         self._remaining_checks = 0
         self._loop_deadline = 0.0
 
@@ -55,13 +58,13 @@ class SQLiteReader:
         notify_observers(self._url, statement)
         try:
             self._check_file()
-            if not scans_texts and not self._is_slow(statement):
+            if not scans_texts and statement not in self._slow_statements:
                 try:
                     return self._fetch_on_loop(statement, parameters)
                 except sqlite3.OperationalError as error:
                     if not _can_retry_in_thread(error):
                         raise
-                    self._mark_slow(statement)
+                    self._slow_statements[statement] = None
             return await self._fetch_in_thread(statement, parameters)
         except sqlite3.Error as error:
             raise DBAPIError(statement, None, error) from error
@@ -84,17 +87,6 @@ class SQLiteReader:
         except sqlite3.Error:
             self._close_connections()
             raise
-
-    def _is_slow(self, statement: str) -> bool:
-        slow_until = self._slow_statements.get(statement)
-        return slow_until is not None and time.monotonic() < slow_until
-
-    def _mark_slow(self, statement: str) -> None:
-        """Runs the statement in a thread for the next SLOW_STATEMENT_SECONDS."""
-        self._slow_statements.pop(statement, None)
-        self._slow_statements[statement] = time.monotonic() + SLOW_STATEMENT_SECONDS
-        if len(self._slow_statements) > MAX_SLOW_STATEMENTS:
-            del self._slow_statements[next(iter(self._slow_statements))]
 
     def _fetch_on_loop(self, statement: str, parameters: Sequence[Any]) -> list[DriverRow]:
         if self._loop_connection is None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cachetools import LRUCache
 from sqlalchemy import Dialect, Select
 from sqlalchemy.sql import visitors
 
@@ -50,7 +50,7 @@ class CompiledStatement:
         ]
 
 
-_cache: OrderedDict[Hashable, CompiledStatement] = OrderedDict()
+_cache: LRUCache[Hashable, CompiledStatement] = LRUCache(MAX_CACHED_STATEMENTS)
 
 
 async def fetch_rows(
@@ -73,15 +73,12 @@ def _cached_statement(
     database: Database, key: Hashable, build: Callable[[], Select[Any]]
 ) -> CompiledStatement:
     if (cached := _cache.get(key)) is not None:
-        _cache.move_to_end(key)
         return cached
     # The only place that fills the cache: it adds the condition on the organization.
     if (
         compiled := compile_statement(database.dialect, scoped_to_organization(build()))
     ).size <= MAX_CACHED_STATEMENT_SIZE:
         _cache[key] = compiled
-        if len(_cache) > MAX_CACHED_STATEMENTS:
-            _cache.popitem(last=False)
     return compiled
 
 
