@@ -170,6 +170,23 @@ class Subscription:
 ONE_NODE = {"cost": {"requested": 1, "limit": 2_000}}  # what the answers tell beside the data
 PROTOCOL: Any = "graphql-transport-ws"
 
+
+def build_log_mutations(result: str) -> tuple[str, str, str, str]:
+    """Mutations that log an event, several events, a container event and CloudEvents.
+
+    `result`: the selected fields of each result.
+    """
+    return (
+        f"mutation ($input: LogEventInput!) {{ logEvent(input: $input) {{ {result} }} }}",
+        f"""mutation ($input: [LogEventInput!]!) {{
+  logEvents(input: $input) {{ results {{ {result} }} }} }}""",
+        f"""mutation ($event: ContainerEventInput!) {{
+  logContainerEvent(containerId: "c", event: $event) {{ {result} }} }}""",
+        f"""mutation ($events: [JSON!]!) {{
+  ingestCloudEvents(events: $events) {{ results {{ {result} }} }} }}""",
+    )
+
+
 LOG_EVENT = """
 mutation ($input: LogEventInput!) {
   logEvent(input: $input) {

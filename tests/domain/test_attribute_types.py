@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from types import NoneType
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
@@ -12,7 +13,8 @@ from app.domain.event_types.fields import FieldDefinition, FieldKind
 from app.domain.events import cloudevents
 from app.domain.events.cloudevents import extract_tocsin_attributes, format_cloud_event
 from app.domain.events.severity import Severity
-from app.domain.events.state import Attribute, EventDraft, Use
+from app.domain.events.state import Attribute, EventDraft, EventState, Use
+from app.domain.intake.intake import COPIED_ATTRIBUTES
 from app.domain.rules.expression_messages import EVENT_ATTRIBUTES
 from app.domain.rules.expressions import Expression, compile_expression, evaluate_expression
 from app.domain.shared.limits import Limits
@@ -35,6 +37,15 @@ def test_a_digest_includes_an_attribute_of_any_type(value: object) -> None:
 
     assert with_value is not None
     assert with_value != WiderDraft(summary="a").digest()
+
+
+@pytest.mark.parametrize("name", COPIED_ATTRIBUTES)
+def test_an_attribute_that_is_copied_has_the_same_type_in_draft_and_event(name: str) -> None:
+    draft_type, event_type = (get_type_hints(each)[name] for each in (EventDraft, EventState))
+
+    reported_types = {each for each in get_args(draft_type) if each is not NoneType}
+    stored_types = {each for each in get_args(event_type) or [event_type] if each is not NoneType}
+    assert reported_types == stored_types != set()
 
 
 def test_digests_that_are_stored_remain_valid() -> None:

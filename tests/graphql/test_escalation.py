@@ -11,7 +11,7 @@ import pytest
 
 from app.domain.access.caller import Permission
 from app.store.engine.database import Database
-from tests.client import Client
+from tests.client import Client, build_log_mutations
 from tests.cloudevent_client import cloud_event, send_binary, send_structured
 from tests.conftest import Serve
 from tests.factories import create_api_key
@@ -24,13 +24,7 @@ MATCH_COUNTS = "{ duplicationRules { nodes { matchCount } } }"
 EVENT = """id severity severityText notification acknowledged acknowledgedAt acknowledgedBy
   acknowledgementNote occurrences version recordedAt updatedAt"""
 RESULT = f"event {{ {EVENT} }} duplicate userErrors {{ code path }}"
-LOG = f"mutation ($input: LogEventInput!) {{ logEvent(input: $input) {{ {RESULT} }} }}"
-LOG_MANY = f"""mutation ($input: [LogEventInput!]!) {{
-  logEvents(input: $input) {{ results {{ {RESULT} }} }} }}"""
-LOG_CONTAINER = f"""mutation ($event: ContainerEventInput!) {{
-  logContainerEvent(containerId: "c", event: $event) {{ {RESULT} }} }}"""
-INGEST = f"""mutation ($events: [JSON!]!) {{
-  ingestCloudEvents(events: $events) {{ results {{ {RESULT} }} }} }}"""
+LOG, LOG_MANY, LOG_CONTAINER, INGEST = build_log_mutations(RESULT)
 CHECK = """query ($input: LogEventInput!) {
   checkEvent(input: $input) { accepted duplicateOf { id severity } } }"""
 UPDATE = """mutation ($input: UpdateEventInput!) {

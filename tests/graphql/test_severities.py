@@ -6,19 +6,13 @@ from typing import Any
 
 import pytest
 
-from tests.client import Client
+from tests.client import Client, build_log_mutations
 from tests.cloudevent_client import cloud_event, fetch_by_source, send_structured
 from tests.conftest import Serve
 
 SEVERITY = "id severity severityText version"
 RESULT = f"event {{ {SEVERITY} }} warnings {{ code message path }} userErrors {{ code path }}"
-LOG = f"mutation ($input: LogEventInput!) {{ logEvent(input: $input) {{ {RESULT} }} }}"
-LOG_MANY = f"""mutation ($input: [LogEventInput!]!) {{
-  logEvents(input: $input) {{ results {{ {RESULT} }} }} }}"""
-LOG_CONTAINER = f"""mutation ($event: ContainerEventInput!) {{
-  logContainerEvent(containerId: "c", event: $event) {{ {RESULT} }} }}"""
-INGEST = f"""mutation ($events: [JSON!]!) {{
-  ingestCloudEvents(events: $events) {{ results {{ {RESULT} }} }} }}"""
+LOG, LOG_MANY, LOG_CONTAINER, INGEST = build_log_mutations(RESULT)
 UPDATE = f"mutation ($input: UpdateEventInput!) {{ updateEvent(input: $input) {{ {RESULT} }} }}"
 CHECK = """query ($input: LogEventInput!) {
   checkEvent(input: $input) { accepted warnings { code path } } }"""

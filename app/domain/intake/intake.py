@@ -50,8 +50,9 @@ _MAX_DROPPED_WARNINGS = 100
 _CONVERTED_ATTRIBUTES = frozenset(
     ("type", "severity", "summary", "source", "occurred_at", "fields", "tags", "notification")
 )
-# Attributes that an event gets from its draft unchanged.
-_COPIED_ATTRIBUTES = tuple(
+# Attributes that an event gets from its draft unchanged. mypy does not check their types, so
+# `tests/domain/test_attribute_types.py` compares those of `EventDraft` and `EventState`.
+COPIED_ATTRIBUTES = tuple(
     attribute.name
     for attribute in attributes_with(Use.REPORTED)
     if attribute.name not in _CONVERTED_ATTRIBUTES
@@ -403,7 +404,7 @@ def _build_event(
     type_name = event_type.type if event_type else draft.type or DEFAULT_TYPE
     acknowledged = bool(draft.acknowledged)
     copied_values = {  # without what was not reported, which gets its default
-        name: value for name in _COPIED_ATTRIBUTES if (value := getattr(draft, name)) is not None
+        name: value for name in COPIED_ATTRIBUTES if (value := getattr(draft, name)) is not None
     }
     return EventState(
         **copied_values,

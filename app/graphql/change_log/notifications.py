@@ -8,6 +8,7 @@ from uuid import UUID
 
 import strawberry
 
+from app.domain.events import filters
 from app.domain.shared.limits import Limits
 from app.domain.shared.problems import Problem, invalid_input
 from app.graphql.execution.subscription_execution import FollowedFeed
@@ -206,10 +207,10 @@ class AcknowledgeEventsPayload:
         )
 
 
-def _parse_ids(
+def _parse_selection(
     ids: Sequence[str] | None, filter: EventFilter | None, limits: Limits, *later_problems: Problem
-) -> list[UUID] | None:
-    """Returns the IDs, if given.
+) -> tuple[list[UUID] | None, filters.EventFilter]:
+    """Returns the IDs, if given, and the filter.
 
     Raises InvalidArgumentsError for too many or invalid IDs, a filter besides them, or
     `later_problems`, which are those of later arguments.
@@ -227,7 +228,7 @@ def _parse_ids(
     parsed_ids = parse_input_ids(
         paths_of_items(ids or (), "ids"), *problems, later_problems=later_problems
     )
-    return None if ids is None else parsed_ids
+    return None if ids is None else parsed_ids, parse_event_filter(filter, limits)
 
 
 IdsArgument = Annotated[
@@ -293,8 +294,7 @@ class NotificationMutations:
         context, problems = info.context, list[Problem]()
         if ids is not None and up_to is not None:
             problems.append(invalid_input("Use either ids or upTo, not both.", "upTo"))
-        parsed_ids = _parse_ids(ids, filter, context.limits, *problems)
-        event_filter = parse_event_filter(filter, context.limits)
+        parsed_ids, event_filter = _parse_selection(ids, filter, context.limits, *problems)
         return AcknowledgeEventsPayload.from_result(
             await notifications.acknowledge_events(
                 context.database, context.command, event_filter, up_to, note, parsed_ids
@@ -340,8 +340,7 @@ class NotificationMutations:
             problems.append(
                 invalid_input("Either ids or filter is required; both are missing.", "ids")
             )
-        parsed_ids = _parse_ids(ids, filter, context.limits, *problems)
-        event_filter = parse_event_filter(filter, context.limits)
+        parsed_ids, event_filter = _parse_selection(ids, filter, context.limits, *problems)
         return BulkEventPayload.from_result(
             await notifications.unacknowledge_events(
                 context.database, context.command, event_filter, parsed_ids

@@ -157,7 +157,7 @@ class OrganizationQueries:
                     node: Node = build_object(row)
                     return node
         if caller.has_any_permission(MANAGE_ORGANIZATION) and (
-            key := await keys.find(database, caller, node_id)
+            key := await keys.KEY_BY_ID.fetch_row(database, caller, node_id)
         ):
             return ApiKey.from_row(key)
         if caller.has_any_permission(READ_ORGANIZATION) and node_id == caller.organization_id:

@@ -9,12 +9,11 @@ from strawberry.scalars import JSON
 
 from app.domain.event_types import conditions
 from app.domain.event_types.conditions import ConditionalEffect
-from app.domain.shared.problems import bad_user_input
 from app.graphql.shared.context import Info
 from app.graphql.shared.field_sources import DefinitionField, backed_by_table, declare_source
 from app.graphql.shared.nodes import Node, format_id
 from app.graphql.types.event_type import EventField, EventType
-from app.graphql.types.loaders import get_loaders
+from app.graphql.types.loaders import get_loaders, require_existing
 from app.store import tables
 
 
@@ -47,12 +46,9 @@ class ConditionalRule(Node):
     )
     async def event_type(self, info: Info) -> EventType:
         load = get_loaders(info).event_types.load
-        event_type = self.preloaded_event_type or await load(self.event_type_id)
-        if event_type is None:
-            raise bad_user_input(
-                "The event type was deleted during the request. Repeat the request."
-            )
-        return event_type
+        return require_existing(
+            self.preloaded_event_type or await load(self.event_type_id), "event type"
+        )
 
     @strawberry.field(
         description="Fields that the rule shows, hides or requires.",

@@ -30,7 +30,7 @@ from app.graphql.shared.field_sources import (
 from app.graphql.shared.nodes import Node, format_id
 from app.graphql.shared.pages import After, Connection, Edge, First, build_page_info
 from app.graphql.types.event import Event, create_events_field
-from app.graphql.types.loaders import get_loaders
+from app.graphql.types.loaders import get_loaders, require_existing
 from app.services.definitions.event_types import VERSIONS_NEWEST_FIRST, VersionPageKey
 from app.store import tables
 from app.store.reading.pages import build_page, parse_page_request
@@ -373,12 +373,9 @@ class EventField(Node):
     )
     async def event_type(self, info: Info) -> EventType:
         load = get_loaders(info).event_types.load
-        event_type = self.preloaded_event_type or await load(self.event_type_id)
-        if event_type is None:
-            raise bad_user_input(
-                "The event type was deleted during the request. Repeat the request."
-            )
-        return event_type
+        return require_existing(
+            self.preloaded_event_type or await load(self.event_type_id), "event type"
+        )
 
     @classmethod
     def from_row(cls, row: tables.EventField) -> EventField:

@@ -6,12 +6,13 @@ because it names the object types, which all import that module.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 from uuid import UUID
 
 from strawberry.dataloader import DataLoader
 
 from app.domain.event_types.definitions import VersionDefinition
+from app.domain.shared.problems import bad_user_input
 from app.graphql.shared.context import Info
 from app.services.definitions.event_types import Version, VersionPageKey
 from app.store.reading.pages import PageRequest
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from app.graphql.types.guard_rule import GuardRuleVersion
     from app.store.change_log.changes import LogPosition
 
+RelatedT = TypeVar("RelatedT")
 # The table of a rule of any kind, and its ID or that of an event type.
 RuleKey = tuple[RuleTable, UUID]
 
@@ -62,3 +64,10 @@ class Loaders(Protocol):
 def get_loaders(info: Info) -> Loaders:
     """Returns the data loaders of the current request."""
     return cast("Loaders", info.context.loaders)
+
+
+def require_existing(related: RelatedT | None, noun: str) -> RelatedT:
+    """Returns the related object. Raises BAD_USER_INPUT if it was deleted during the request."""
+    if related is None:
+        raise bad_user_input(f"The {noun} was deleted during the request. Repeat the request.")
+    return related

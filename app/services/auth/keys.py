@@ -29,12 +29,15 @@ from app.domain.shared.limits import Limits
 from app.domain.shared.messages import format_count
 from app.domain.shared.problems import ErrorCode, Problem, RequestError, UserErrorCode
 from app.domain.shared.values import format_instant
+from app.services.shared.readers import lookup_by_id
 from app.store import tables
 from app.store.change_log import changes
 from app.store.engine.database import Database, retry_on_deadlock
+from app.store.writing.inserts import insert_rows
 
 REVOKED = "REVOKED"
 _PREFIX_LENGTH = 16
+KEY_BY_ID = lookup_by_id(tables.ApiKey)
 _KEY_TABLE = tables.METADATA.tables["api_key"]
 
 
@@ -130,7 +133,7 @@ async def insert_key(
         created_at=now,
         expires_at=expires_at,
     )
-    session.add(key)
+    await insert_rows(session, (tables.ApiKey, [key.to_columns()]))
     await changes.append_entries(session, [_log_entry(key, "CREATED", actor, now)])
     return key, secret
 
@@ -165,11 +168,6 @@ async def mark_revoked(
     if key.revoked_at is None:
         key.revoked_at = now
         await changes.append_entries(session, [_log_entry(key, REVOKED, actor, now)])
-
-
-async def find(database: Database, caller: Caller, key_id: UUID) -> tables.ApiKey | None:
-    async with database.read(caller.organization_id) as session:
-        return await session.get(tables.ApiKey, key_id)
 
 
 async def list_keys(

@@ -209,7 +209,9 @@ async def _update_events(
     """
     existing: set[UUID] = set()
 
-    async def change_batch(session: AsyncSession, batch: Sequence[UUID]) -> list[tables.Event]:
+    async def change_batch(
+        session: AsyncSession, batch: Sequence[UUID], _committed: int
+    ) -> list[tables.Event]:
         locked = await bulk_changes.lock_matching(session, batch, selection.conditions)
         existing.update(row.id for row in locked)
         rows = [row for row in locked if _changes_acknowledgement(row, values)]

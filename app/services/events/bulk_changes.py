@@ -8,6 +8,7 @@ changed, and the call can be repeated.
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -76,31 +77,35 @@ async def change_in_batches(
     database: Database,
     command: CommandContext,
     selection: EventSelection,
-    change_batch: Callable[[AsyncSession, Sequence[UUID]], Awaitable[list[tables.Event] | None]],
+    change_batch: Callable[
+        [AsyncSession, Sequence[UUID], int], Awaitable[list[tables.Event] | None]
+    ],
     *,
     newest_first: bool = False,
 ) -> AsyncIterator[list[tables.Event]]:
     """Calls `change_batch` with the IDs of each batch, each in a transaction of its own.
 
     Yields the rows that it returns, once they are committed. If it returns None, it is called with
-    the same IDs again, in another transaction. Pauses between transactions, so that other
-    processes can write to a SQLite file.
+    the same IDs again, in another transaction. Its last argument is the number of transactions of
+    the batch that are committed. Pauses between transactions, so that other processes can write to
+    a SQLite file.
     """
 
     @retry_on_deadlock
-    async def run_batch(ids: Sequence[UUID]) -> list[tables.Event] | None:
+    async def run_batch(ids: Sequence[UUID], committed: int) -> list[tables.Event] | None:
         async with database.write(command.actor.organization_id) as session:
-            return await change_batch(session, ids)
+            return await change_batch(session, ids, committed)
 
     starts = range(0, len(selection.ids), BATCH_SIZE)
     pause_seconds = 0.0
     for start in reversed(starts) if newest_first else starts:
-        rows = None
-        while rows is None:
+        for committed in itertools.count():
             await asyncio.sleep(pause_seconds)
             pause_seconds = dialect.pause_for_writers_seconds(database.url)
-            rows = await run_batch(selection.ids[start : start + BATCH_SIZE])
-        yield rows
+            rows = await run_batch(selection.ids[start : start + BATCH_SIZE], committed)
+            if rows is not None:
+                yield rows
+                break
 
 
 async def lock_matching(

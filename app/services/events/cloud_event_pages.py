@@ -6,18 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import func, select
-from sqlmodel import col
-
 from app.domain.access.caller import Caller
 from app.domain.events.filters import EventFilter, TagFilter, TimeRange
 from app.domain.events.state import EventState
 from app.domain.shared.limits import Limits
 from app.domain.shared.problems import bad_user_input
 from app.domain.shared.values import validate_text
-from app.store import tables
+from app.services.events.event_queries import (
+    EVENT_LIST,
+    EventOrderField,
+    EventPageRequest,
+    event_order,
+)
+from app.services.shared.readers import TOTAL_COUNT
 from app.store.engine.database import Database
-from app.store.reading import event_conditions
+from app.store.reading import pages
 
 DEFAULT_PAGE_SIZE = 20
 EARLIEST = datetime(1980, 1, 1, tzinfo=UTC)
@@ -86,15 +89,11 @@ async def fetch_page(
     database: Database, caller: Caller, event_filter: EventFilter, page_number: PageNumber
 ) -> CloudEventPage:
     """Returns events ordered by time and ID. Past the end: no events, but the correct total."""
-    event = tables.Event
-    conditions = event_conditions.build_conditions(event_filter, caller.organization_id)
-    statement = select(event).where(*conditions).order_by(col(event.occurred_at), col(event.id))
-    statement = statement.offset(page_number.size * page_number.number).limit(page_number.size)
-    async with database.read(caller.organization_id) as session:
-        count = select(func.count()).select_from(event).where(*conditions)
-        total = (await session.scalars(count)).one()
-        rows = await session.scalars(statement)
-        return CloudEventPage([row.to_domain() for row in rows], total)
+    position = pages.PageRequest(page_number.size, offset=page_number.size * page_number.number)
+    order = event_order(EventOrderField.OCCURRED_AT, descending=False)
+    request = EventPageRequest((event_filter,), order, position)
+    page = await EVENT_LIST.fetch_page(database, caller, request, [TOTAL_COUNT])
+    return CloudEventPage([row.to_domain() for row in page.rows], page.counts[TOTAL_COUNT])
 
 
 def _parse_time_range(begin: datetime | None, end: datetime | None, now: datetime) -> TimeRange:

@@ -187,11 +187,14 @@ def _delete_selected(
 
     The newest first: most duplicates are deleted before their originals, and need no other change.
     """
-
     removals: dict[UUID, int] = {}
 
-    async def delete_batch(session: AsyncSession, ids: Sequence[UUID]) -> list[tables.Event] | None:
-        return await _delete_matching(session, command, ids, selection.conditions, removals)
+    async def delete_batch(
+        session: AsyncSession, ids: Sequence[UUID], committed: int
+    ) -> list[tables.Event] | None:
+        return await _delete_matching(
+            session, command, ids, selection.conditions, removals, committed
+        )
 
     return bulk_changes.change_in_batches(
         database, command, selection, delete_batch, newest_first=True
@@ -204,12 +207,13 @@ async def _delete_matching(
     event_ids: Sequence[UUID],
     conditions: Sequence[event_conditions.Condition],
     removals: dict[UUID, int],
+    committed_removals: int,
 ) -> list[tables.Event] | None:
     """Deletes those of the events that match, and returns their last state.
 
     If there are more than MAX_REFERENCES references to them, removes as many and returns None.
-    `removals`: how often that is left, by the first event of a batch. What remains then, such as
-    links that were added meanwhile, is removed with the events.
+    `removals`: how often that is needed, by the first event of a batch. What remains after them,
+    such as links that were added meanwhile, is removed with the events.
     """
     referring = await references.find_references(session, event_ids)
     await _lock_events(session, referring.changed_ids.union(event_ids))
@@ -222,10 +226,9 @@ async def _delete_matching(
     if referring.has_more:
         await references.stop_new_duplicates(session, ids)
         batch = event_ids[0]
-        if batch not in removals:
+        if committed_removals == 0:
             removals[batch] = await references.count_removals(session, ids)
-        if removals[batch] > 0:
-            removals[batch] -= 1
+        if committed_removals < removals[batch]:
             await references.remove_references(
                 session, command, referring, ids, deletes_events=False
             )

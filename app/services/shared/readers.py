@@ -108,11 +108,11 @@ class ListReader(Generic[RequestT, RowT]):
         )
 
     async def fetch_page(
-        self, database: Database, caller: Caller, request: RequestT
+        self, database: Database, caller: Caller, request: RequestT, counts: Sequence[str] = ()
     ) -> ListPage[RowT]:
         """Returns a page of whole rows. Raises as `fetch_columns` does."""
         columns = projection.whole_row(self.table)
-        page = await self.fetch_columns(database, caller, request, columns)
+        page = await self.fetch_columns(database, caller, request, columns, counts)
         rows = projection.build_rows(database, self.table, page.rows)
         return ListPage(
             rows, page.has_next, page.has_previous, page.counts, page.key_columns, page.encode_key
