@@ -21,6 +21,7 @@ from app.services.events import correlation_queries, correlations, events
 from app.store import tables
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from app.store.reading.pages import PageRequest
+from app.store.writing.inserts import insert_rows
 from tests.conftest import Statements
 from tests.factories import admin_command, create_api_key
 
@@ -126,17 +127,18 @@ async def test_a_long_chain_of_causes_closes_no_cycle(
     ids = await log_events(database, command, 300)
     organization_id = command.actor.organization_id
     async with database.write(organization_id) as session:
-        session.add_all(
-            tables.Correlation(
-                organization_id=organization_id,
-                event_id=effect,
-                other_id=cause,
-                causal=True,
-                created_at=command.now,
-                created_by="test",
-            )
+        rows = [
+            {
+                "organization_id": organization_id,
+                "event_id": effect,
+                "other_id": cause,
+                "causal": True,
+                "created_at": command.now,
+                "created_by": "test",
+            }
             for cause, effect in pairwise(ids)
-        )
+        ]
+        await insert_rows(session, (tables.Correlation, rows))
     statements.clear()
 
     refused = await correlations.correlate_events(database, command, ids[0], ids[-1:], CAUSED_BY)

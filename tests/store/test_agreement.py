@@ -29,7 +29,7 @@ from app.store import tables
 from app.store.engine.database import Database
 from app.store.reading import event_conditions
 from app.store.writing import search_index
-from app.store.writing.bulk import insert_into_tables
+from app.store.writing.inserts import insert_rows
 from tests.factories import admin_caller
 
 
@@ -256,26 +256,29 @@ def draw_examples(strategy: st.SearchStrategy[Any], count: int) -> list[Any]:
 
 async def insert_events(database: Database, owner: UUID, states: Sequence[EventState]) -> None:
     async with database.write(owner) as session:
-        session.add_all([tables.Event.from_domain(state, owner) for state in states])
-        await session.flush()
-        await insert_into_tables(session, search_index.build_index_rows(owner, states))
-        session.add_all(build_receipts(owner, states))
+        rows = [tables.Event.from_domain(state, owner).to_columns() for state in states]
+        index_rows = search_index.build_index_rows(owner, states)
+        receipt_rows = build_receipt_rows(owner, states)
+        await insert_rows(
+            session, (tables.Event, rows), *index_rows, (tables.Receipt, receipt_rows)
+        )
 
 
-def build_receipts(owner: UUID, states: Sequence[EventState]) -> list[tables.Receipt]:
+def build_receipt_rows(owner: UUID, states: Sequence[EventState]) -> list[dict[str, Any]]:
     """A receipt for each event with a source ID. Unlike those of reports, they may be repeated."""
-    receipts: dict[tuple[str, str], tables.Receipt] = {}
+    receipts: dict[tuple[str, str], dict[str, Any]] = {}
     for state in sorted(states, key=lambda state: state.id):
         if state.source_id is not None:
             is_repeated = (state.source, state.source_id) in receipts
             source = f"{state.source} {state.id}" if is_repeated else state.source
-            receipts[source, state.source_id] = tables.Receipt(
-                organization_id=owner,
-                source=source,
-                source_id=state.source_id,
-                digest="",
-                event_id=state.id,
-            )
+            receipts[source, state.source_id] = {
+                "organization_id": owner,
+                "source": source,
+                "source_id": state.source_id,
+                "digest": "",
+                "event_id": state.id,
+                "version": 2,
+            }
     return list(receipts.values())
 
 

@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 import pytest
-from sqlalchemy import Engine, event, insert, text
+from sqlalchemy import Engine, event, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.domain.access.caller import Caller
@@ -59,10 +59,10 @@ from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from app.store.reading import event_conditions
 from app.store.reading.pages import PageRequest
 from app.store.writing import search_index
-from app.store.writing.bulk import insert_into_tables
+from app.store.writing.inserts import insert_rows
 from tests.conftest import POSTGRESQL, SQLITE, is_connected_to
 from tests.factories import admin_caller, admin_command
-from tests.store.test_agreement import build_receipts
+from tests.store.test_agreement import build_receipt_rows
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 EVENTS = 20_000
@@ -116,8 +116,8 @@ async def _fill(database: Database, own: UUID) -> None:
     async with database.write(ALL_ORGANIZATIONS) as session:
         for key, number in OTHERS.items():
             owners[uuid4()] = number
-            session.add(tables.Organization(id=[*owners][-1], key=key, name=key, created_at=START))
-        await session.flush()
+            row = {"id": [*owners][-1], "key": key, "name": key, "created_at": START}
+            await insert_rows(session, (tables.Organization, [row]))
         for owner, number in owners.items():
             await _fill_organization(session, owner, number, chance)
 
@@ -126,27 +126,23 @@ async def _fill_organization(
     session: AsyncSession, owner: UUID, number: int, chance: Random
 ) -> None:
     types = [_event_type(owner, name) for name in TYPES[:TYPED]]
-    session.add_all(types)
-    await session.flush()
+    await insert_rows(session, (tables.EventType, [each.to_columns() for each in types]))
     ids = {each.type: each.id for each in types}
     states = [_event(n, ids, chance) for n in range(number)]
     flagged = [
         replace(state, duplicate_of_id=states[0].id) if n % 500 == 499 else state
         for n, state in enumerate(states)
     ]
-    rows = [tables.Event.from_domain(state, owner).model_dump() for state in flagged]
+    rows = [tables.Event.from_domain(state, owner).to_columns() for state in flagged]
     for place, row in enumerate(rows, start=1):
         if row["notification"]:
             row |= {"rang_tx": 1, "rang_seq": place}
-    await _insert(session, tables.Event, rows)
-    await insert_into_tables(session, search_index.build_index_rows(owner, states))
-    receipt_rows = [receipt.model_dump() for receipt in build_receipts(owner, states)]
-    await _insert(session, tables.Receipt, receipt_rows)
-    await _insert(session, tables.Change, [_logged(state, owner) for state in states])
-
-
-async def _insert(session: AsyncSession, table: Any, rows: list[dict[str, Any]]) -> None:
-    await session.execute(insert(table).execution_options(render_nulls=True), rows)
+    other_rows = [
+        *search_index.build_index_rows(owner, states),
+        (tables.Receipt, build_receipt_rows(owner, states)),
+        (tables.Change, [_logged(state, owner) for state in states]),
+    ]
+    await insert_rows(session, (tables.Event, rows), *other_rows)
 
 
 def _event_type(owner: UUID, name: str) -> tables.EventType:

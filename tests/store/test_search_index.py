@@ -28,7 +28,7 @@ from app.store.data_migrations import migrate_data
 from app.store.engine import dialect
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
 from app.store.writing import search_index
-from app.store.writing.bulk import insert_rows
+from app.store.writing.inserts import insert_rows
 from app.store.writing.search_index import OutdatedWords
 from tests.client import LOG_EVENT, Client
 from tests.conftest import POSTGRESQL, SQLITE, Serve, build_settings
@@ -277,7 +277,7 @@ async def store_first_version_words(database: Database) -> None:
         ]
         await session.execute(delete(words))
         if session.get_bind().dialect.name == POSTGRESQL:
-            await insert_rows(session, words, rows)
+            await insert_rows(session, (words, rows))
             return
         insert = (
             "INSERT INTO event_words (organization_id, event_id, words, version) "
@@ -320,14 +320,14 @@ async def store_older_events(database: Database, *contents: str) -> list[UUID]:
             for content in contents
         ]
         rows = [tables.Event.from_domain(each, organization_id).to_columns() for each in states]
-        await insert_rows(session, tables.Event, rows)
+        await insert_rows(session, (tables.Event, rows))
         owned = {"organization_id": organization_id, "version": 1}
         mark = f"@{organization_id.hex}"
         words = [
             owned | {"event_id": row["id"], "words": {"older", mark, *row["content"][:9].split()}}
             for row in rows
         ]
-        await insert_rows(session, tables.EventWords, words)
+        await insert_rows(session, (tables.EventWords, words))
     return [row["id"] for row in rows]
 
 

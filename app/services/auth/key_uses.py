@@ -75,7 +75,7 @@ class KeyUseRecorder:
         written = False
         try:
             async with database.write(ALL_ORGANIZATIONS, writes_log=False) as session:
-                await (await session.connection()).execute(_UPDATE_LAST_USED, rows)
+                await session.execute(_UPDATE_LAST_USED, rows)
             written = True
         except Exception as error:  # the next flush tries again
             log.warning("api_key_usage_not_saved", keys=len(uses), cause=str(error))

@@ -20,7 +20,7 @@ from app.services.auth import keys
 from app.store import tables
 from app.store.change_log import changes
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
-from app.store.engine.dialect import insert_if_absent
+from app.store.writing.inserts import KEEP_EXISTING, insert_rows
 
 ADMINISTRATOR = "administrator"
 DEFAULT_ORGANIZATION_KEY = "default"
@@ -89,20 +89,21 @@ async def insert_organization(
     session: AsyncSession, key: str, name: str, now: datetime, actor: str = ADMINISTRATOR
 ) -> UUID | None:
     """Writes an organization and its log entry. Returns None if the key is taken."""
-    table = tables.Organization
-    row = {"id": uuid7(), "key": key, "name": name, "created_at": now}
-    statement = insert_if_absent(session, table).returning(col(table.id))
-    organization_id = (await session.scalars(statement, [row])).one_or_none()
-    if organization_id is not None:
-        entry = changes.NewEntry(
-            changes.ORGANIZATION,
-            organization_id,
-            organization_id,
-            actor,
-            now,
-            {"key": key, "name": name},
-        )
-        await changes.append_entries(session, [entry])
+    organization_id = uuid7()
+    row = {"id": organization_id, "key": key, "name": name, "created_at": now}
+    if not await insert_rows(
+        session, (tables.Organization, [row]), on_conflict=KEEP_EXISTING, returning=("id",)
+    ):
+        return None
+    entry = changes.NewEntry(
+        changes.ORGANIZATION,
+        organization_id,
+        organization_id,
+        actor,
+        now,
+        {"key": key, "name": name},
+    )
+    await changes.append_entries(session, [entry])
     return organization_id
 
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -46,7 +46,8 @@ from app.services.shared.readers import lookup_by_id
 from app.store import tables
 from app.store.change_log import changes
 from app.store.engine.database import Database
-from app.store.engine.dialect import insert_if_absent, lock_definitions_exclusive
+from app.store.engine.dialect import lock_definitions_exclusive
+from app.store.writing.inserts import KEEP_EXISTING, insert_rows
 
 
 @dataclass(frozen=True)
@@ -84,24 +85,26 @@ async def create_event_type(
     if problems := validate_new_definition(definition, command.limits):
         return EventTypeResult(problems=tuple(problems))
     organization_id = command.actor.organization_id
-    row = {
-        "id": uuid7(),
-        "organization_id": organization_id,
-        "state": definition.state,
-        "version": 1,
-        "created_at": command.now,
-        "updated_at": command.now,
+    event_type = tables.EventType(
+        id=uuid7(),
+        organization_id=organization_id,
+        state=definition.state,
+        created_at=command.now,
+        updated_at=command.now,
         **_column_values(definition),
-    }
+    )
     draft = EventTypeDraft(
         definition,
         {uuid7(): each for each in definition.fields},
         {uuid7(): each for each in definition.rules},
     )
     async with database.write(organization_id) as session:
-        statement = insert_if_absent(session, tables.EventType).returning(tables.EventType)
-        event_type = (await session.scalars(statement, [row])).one_or_none()
-        if event_type is None:
+        if not await insert_rows(
+            session,
+            (tables.EventType, [event_type.to_columns()]),
+            on_conflict=KEEP_EXISTING,
+            returning=("id",),
+        ):
             return EventTypeResult(problems=(_type_taken_problem(definition.type_name),))
         await _write_parts(session, event_type, draft)
         await _write_version(session, command, event_type, definition, "CREATED")
@@ -302,22 +305,29 @@ async def _write_parts(session: AsyncSession, row: tables.EventType, draft: Even
         "event_type_id": row.id,
     }
     field_rows = {row.id: row for row in fields}
+    new_fields = []
     for position, (field_id, field) in enumerate(draft.fields.items()):
-        field_row = field_rows.pop(field_id, None) or tables.EventField(
-            id=field_id, added_in_version=row.version, **shared_values
-        )
+        if (field_row := field_rows.pop(field_id, None)) is None:
+            field_row = tables.EventField(
+                id=field_id, added_in_version=row.version, **shared_values
+            )
+            new_fields.append(field_row)
         field_row.update_from(field, position)
-        session.add(field_row)
     rule_rows = {row.id: row for row in rules}
+    new_rules = []
     for rule_id, rule in draft.rules.items():
-        rule_row = rule_rows.pop(rule_id, None) or tables.ConditionalRule(
-            id=rule_id, **shared_values
-        )
+        if (rule_row := rule_rows.pop(rule_id, None)) is None:
+            rule_row = tables.ConditionalRule(id=rule_id, **shared_values)
+            new_rules.append(rule_row)
         rule_row.update_from(rule)
-        session.add(rule_row)
     for part in (*field_rows.values(), *rule_rows.values()):
         await session.delete(part)
     await session.flush()
+    await insert_rows(
+        session,
+        (tables.EventField, [each.to_columns() for each in new_fields]),
+        (tables.ConditionalRule, [each.to_columns() for each in new_rules]),
+    )
 
 
 async def _write_version(
@@ -338,7 +348,7 @@ async def _write_version(
         "created_at": command.now,
         "created_by": command.actor.name,
     }
-    await session.execute(insert(tables.EventTypeVersion), [version])
+    await insert_rows(session, (tables.EventTypeVersion, [version]))
     await changes.append_entries(session, [_log_entry(command, row, kind)])
 
 

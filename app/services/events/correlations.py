@@ -28,7 +28,7 @@ from app.services.events.reports import ReportResult, build_log_entry
 from app.store import tables
 from app.store.change_log import changes
 from app.store.engine.database import BY_ID, Database, retry_on_deadlock
-from app.store.engine.dialect import insert_if_absent
+from app.store.writing.inserts import KEEP_EXISTING, insert_rows
 
 _LINK = (
     col(tables.Correlation.event_id),
@@ -201,10 +201,13 @@ async def _insert_links(
         "created_at": command.now,
         "created_by": command.actor.name,
     }
-    if not (rows := [asdict(link) | shared_values for link in links]):
-        return []
-    statement = insert_if_absent(session, tables.Correlation).returning(*_LINK)
-    return [Link(*row) for row in await session.execute(statement, rows)]
+    inserted = await insert_rows(
+        session,
+        (tables.Correlation, [asdict(link) | shared_values for link in links]),
+        on_conflict=KEEP_EXISTING,
+        returning=("event_id", "other_id", "causal"),
+    )
+    return [Link(*row) for row in inserted]
 
 
 async def _append_entries(

@@ -19,11 +19,10 @@ from sqlalchemy import (
     Integer,
     String,
     Uuid,
-    bindparam,
     delete,
     or_,
     select,
-    update,
+    tuple_,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import TypeEngine
@@ -38,8 +37,9 @@ from app.domain.rules.duplicates import (
 )
 from app.store import tables
 from app.store.engine.database import BY_ID
+from app.store.reading.input_rows import build_rows_cte
 from app.store.tables.columns import UTCDateTime
-from app.store.writing.bulk import build_rows_cte, insert_rows, lock_rows
+from app.store.writing.inserts import insert_rows
 
 MAX_KEYS_PER_STATEMENT = 10_000
 _KEY_COLUMNS: dict[str, TypeEngine[Any]] = {
@@ -92,9 +92,7 @@ async def look_up_originals(
     if not keys:
         return lookup
     if lock:
-        shared_values = {"organization_id": session.info["scope"], "caught": 0}
-        rows = [shared_values | {"rule_id": rule_id, "digest": digest} for rule_id, digest in keys]
-        await lock_rows(session, tables.Fingerprint, ("rule_id", "digest"), rows)
+        await _lock_fingerprints(session, dict.fromkeys(keys, 0))
     while True:
         originals = await _fetch_nearest_originals(session, lookup.fingerprints, events)
         lookup.events = await _fetch_original_events(
@@ -133,29 +131,42 @@ async def store_originals(
         for event, event_fingerprints in new_originals
         for fingerprint in event_fingerprints
     ]
-    if rows:
-        await insert_rows(session, tables.First, rows)
-    columns = tables.METADATA.tables["fingerprint"].c
-    table = columns.rule_id.table
-    same_key = (
-        columns.rule_id == bindparam("key_rule_id"),
-        columns.digest == bindparam("key_digest"),
-    )
+    await insert_rows(session, (tables.First, rows))
     if unused_keys := [
         key for key in lookup.sorted_keys() if not lookup.originals.originals.get(key)
     ]:
-        delete_unused = delete(table).where(*same_key, columns.caught == 0)
-        keys = [{"key_rule_id": rule_id, "key_digest": digest} for rule_id, digest in unused_keys]
-        await (await session.connection()).execute(delete_unused, keys)
-    if duplicate_counts:
-        add_counts = (
-            update(table).where(*same_key).values(caught=columns.caught + bindparam("added_count"))
+        table = tables.Fingerprint
+        key_rows = build_rows_cte(session, {"rule_id": Uuid(), "digest": String()}, unused_keys)
+        is_unused = tuple_(col(table.rule_id), col(table.digest)).in_(select(key_rows))
+        await session.execute(
+            delete(table).where(is_unused, col(table.caught) == 0),
+            execution_options={"synchronize_session": False},
         )
-        count_values = [
-            {"key_rule_id": rule_id, "key_digest": digest, "added_count": count}
-            for (rule_id, digest), count in sorted(duplicate_counts.items())
-        ]
-        await (await session.connection()).execute(add_counts, count_values)
+    await _lock_fingerprints(session, duplicate_counts)
+
+
+async def _lock_fingerprints(
+    session: AsyncSession, added_counts: Mapping[tuple[UUID, str], int]
+) -> None:
+    """Locks fingerprints until the transaction ends, and adds to their numbers of duplicates.
+
+    Inserts the missing ones. In sorted order, so that transactions acquire the locks in one order.
+    """
+    rows = [
+        {
+            "organization_id": session.info["scope"],
+            "rule_id": rule_id,
+            "digest": digest,
+            "caught": count,
+        }
+        for (rule_id, digest), count in sorted(added_counts.items())
+    ]
+    add_count = "SET caught = fingerprint.caught + excluded.caught"
+    await insert_rows(
+        session,
+        (tables.Fingerprint, rows),
+        on_conflict=f"ON CONFLICT (rule_id, digest) DO UPDATE {add_count}",
+    )
 
 
 async def _fetch_nearest_originals(

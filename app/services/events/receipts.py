@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import String, bindparam, delete, select, tuple_, update
+from sqlalchemy import String, delete, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -21,7 +21,14 @@ from app.domain.intake.intake import (
 )
 from app.domain.shared.values import validate_name
 from app.store import tables
-from app.store.writing.bulk import build_rows_cte, insert_rows
+from app.store.reading.input_rows import build_rows_cte
+from app.store.writing.inserts import KEEP_EXISTING, insert_rows
+
+_REPLACE_EXISTING = (
+    "ON CONFLICT (organization_id, source, source_id)"
+    " DO UPDATE SET digest = excluded.digest, event_id = excluded.event_id,"
+    " set_fields = excluded.set_fields"
+)
 
 DIGEST_VERSION = 2
 
@@ -99,26 +106,14 @@ async def claim_receipts(
     """Inserts the new receipts. Returns those that another report has already inserted."""
     if not new_receipts:
         return {}
-    # In sorted order, so that two lists cannot deadlock.
-    rows = [
-        {
-            "organization_id": session.info["scope"],
-            "source": source,
-            "source_id": source_id,
-            "digest": receipt.digest,
-            "event_id": receipt.event_id,
-            "version": receipt.version,
-            "set_fields": list(receipt.set_fields) or None,
-        }
-        for (source, source_id), receipt in sorted(new_receipts.items(), key=itemgetter(0))
-    ]
-    inserted = await insert_rows(session, tables.Receipt, rows, " ON CONFLICT DO NOTHING")
-    if inserted.rowcount == len(rows):
-        return {}
-    existing = await load_receipts(session, set(new_receipts))
-    return {
-        key: each for key, each in existing.items() if each.event_id != new_receipts[key].event_id
-    }
+    inserted = await insert_rows(
+        session,
+        (tables.Receipt, _build_rows(session, new_receipts)),
+        on_conflict=KEEP_EXISTING,
+        returning=("source", "source_id"),
+    )
+    inserted_keys = {SourceIdentity(*each) for each in inserted}
+    return await load_receipts(session, new_receipts.keys() - inserted_keys)
 
 
 async def finalize_receipts(
@@ -133,28 +128,26 @@ async def finalize_receipts(
         key = tuple_(col(table.source), col(table.source_id))
         await session.execute(delete(table).where(key.in_(unused_keys)))
     changed = {key: final[key] for key in claimed if key in final and final[key] != claimed[key]}
-    if changed:
-        columns = tables.METADATA.tables["receipt"].c
-        same_organization = columns.organization_id == session.info["scope"]
-        same_key = (
-            same_organization,
-            columns.source == bindparam("key_source"),
-            columns.source_id == bindparam("key_source_id"),
-        )
-        new_values: dict[str, Any] = {
-            "digest": bindparam("new_digest"),
-            "event_id": bindparam("new_event_id"),
-            "set_fields": bindparam("new_set_fields"),
+    await insert_rows(
+        session,
+        (table, _build_rows(session, changed)),
+        on_conflict=_REPLACE_EXISTING,
+    )
+
+
+def _build_rows(
+    session: AsyncSession, receipts: Mapping[SourceIdentity, Receipt]
+) -> list[dict[str, Any]]:
+    """Builds the rows in the order of their keys, so that two lists cannot deadlock."""
+    return [
+        {
+            "organization_id": session.info["scope"],
+            "source": source,
+            "source_id": source_id,
+            "digest": receipt.digest,
+            "event_id": receipt.event_id,
+            "version": receipt.version,
+            "set_fields": list(receipt.set_fields) or None,
         }
-        corrections = [
-            {
-                "key_source": source,
-                "key_source_id": source_id,
-                "new_digest": receipt.digest,
-                "new_event_id": receipt.event_id,
-                "new_set_fields": list(receipt.set_fields) or None,
-            }
-            for (source, source_id), receipt in sorted(changed.items(), key=itemgetter(0))
-        ]
-        statement = update(columns.digest.table).where(*same_key).values(new_values)
-        await (await session.connection()).execute(statement, corrections)
+        for (source, source_id), receipt in sorted(receipts.items(), key=itemgetter(0))
+    ]

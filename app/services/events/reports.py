@@ -36,7 +36,7 @@ from app.store.change_log import changes
 from app.store.engine.database import BY_ID, CommitTracker
 from app.store.engine.dialect import lock_definitions_shared
 from app.store.writing import search_index
-from app.store.writing.bulk import TableRows, insert_into_tables
+from app.store.writing.inserts import TableRows, insert_rows
 
 _AFTER_STORED_ORIGINALS = 2**62
 MAX_SECONDS_BETWEEN_YIELDS = 0.002
@@ -279,12 +279,9 @@ async def _write_batch(session: AsyncSession, batch: ReportBatch) -> dict[UUID, 
         for entry, position in zip(entries, positions, strict=True):
             if entry.rings:
                 known_rows[entry.subject_id].set_rang(position)
-        if rows:
-            await insert_into_tables(session, _new_rows(organization_id, batch, rows))
+        await insert_rows(session, *_new_rows(organization_id, batch, rows))
     else:
-        await changes.append_entries(
-            session, entries, _new_rows(organization_id, batch, rows) if rows else ()
-        )
+        await changes.append_entries(session, entries, _new_rows(organization_id, batch, rows))
     for event_id, event in batch.counted_events.items():
         batch.lookup.events[event_id].update_from(event)
     if batch.counted_events:

@@ -30,6 +30,7 @@ from app.services.rules.rule_commands import (
 )
 from app.store import tables
 from app.store.engine.database import Database
+from app.store.writing.inserts import insert_rows
 
 GuardRuleResult = RuleResult[tables.GuardRule]
 _VERSIONED_ATTRIBUTES = ("expression", "message", "enforcement")
@@ -98,16 +99,15 @@ async def publish_rule(
             argument = "id" if version is None else "version"
             return [replace(each, path=(argument,)) for each in problems]
         row.state, row.published = GuardRuleState.PUBLISHED, max(versions, default=0) + 1
-        session.add(
-            tables.GuardRuleVersion(
-                organization_id=row.organization_id,
-                guard_rule_id=row.id,
-                number=row.published,
-                published_at=command.now,
-                published_by=command.actor.name,
-                **content,
-            )
-        )
+        version_row = {
+            "organization_id": row.organization_id,
+            "guard_rule_id": row.id,
+            "number": row.published,
+            "published_at": command.now,
+            "published_by": command.actor.name,
+            **content,
+        }
+        await insert_rows(session, (tables.GuardRuleVersion, [version_row]))
         return []
 
     return await change_rule(database, command, tables.GuardRule, rule_id, "PUBLISHED", publish)

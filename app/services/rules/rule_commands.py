@@ -22,6 +22,7 @@ from app.store import tables
 from app.store.change_log import changes
 from app.store.engine.database import Database
 from app.store.engine.dialect import lock_definitions_exclusive
+from app.store.writing.inserts import insert_rows
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ async def create_rule(
             return RuleResult(problems=problems)
         if make_room is not None:
             await make_room(session)
-        session.add(row)
+        await insert_rows(session, (type(row), [row.to_columns()]))
         await append_log_entries(session, command, [row], "CREATED")
         return RuleResult(row)
 

@@ -26,7 +26,7 @@ from app.store.change_log.log_snapshot import PRUNED_COLUMNS, SNAPSHOT_COLUMNS
 from app.store.reading.pages import decode_cursor, encode_cursor, invalid_cursor_error
 from app.store.tables import METADATA
 from app.store.tables.columns import Horizon
-from app.store.writing.bulk import TableRows, insert_log_entries
+from app.store.writing.inserts import TableRows, insert_rows
 
 EVENT = "event"
 EVENT_TYPE = "event_type"
@@ -126,8 +126,11 @@ async def append_entries(
         increment = update(table).values(definitions=table.c.definitions + 1)
         await session.execute(increment.where(table.c.id.in_(organization_ids)))
     rows = [dict(vars(entry)) for entry in entries]
-    positions = await insert_log_entries(session, tables.Change, rows, other_rows) if rows else []
-    return [LogPosition(*position) for position in positions]
+    positions = await insert_rows(
+        session, (tables.Change, rows), *other_rows, returning=("tx", "seq")
+    )
+    # Numbers are assigned in the order of the rows, but may be returned in another order.
+    return [LogPosition(*position) for position in sorted(positions)]
 
 
 async def fetch_entries_after(

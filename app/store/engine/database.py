@@ -7,7 +7,7 @@ ALL_ORGANIZATIONS. Only `write()` commits.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -79,7 +79,13 @@ def current_commit_tracker() -> CommitTracker:
 
 
 class ScopedSession(Session):
-    """Adds the organization to every statement on an `OrganizationOwned` table."""
+    """Adds the organization to every statement on an `OrganizationOwned` table.
+
+    It reads, changes and deletes rows. New rows are inserted by `insert_rows`.
+    """
+
+
+_NOT_INSERTED = "use insert_rows of app.store.writing.inserts"
 
 
 # Execution option of statements that look up lists of IDs: SQLite does not scan an index of the
@@ -119,29 +125,19 @@ def scoped_to_organization(statement: Select[Any]) -> Select[Any]:
 @event.listens_for(ScopedSession, "do_orm_execute")
 def _scope_statement(state: ORMExecuteState) -> None:
     scope: OrganizationScope = state.session.info["scope"]
-    if scope is ALL_ORGANIZATIONS:
-        return
     if state.is_insert:
-        _check_inserted_rows(state, scope)
-    else:
+        raise AssertionError(_NOT_INSERTED)
+    if scope is not ALL_ORGANIZATIONS:
         hidden = bool(state.execution_options.get("by_id")) and dialect.is_sqlite(state.session)
         state.statement = state.statement.options(*_organization_criteria(scope, hidden))
-
-
-def _check_inserted_rows(state: ORMExecuteState, organization_id: UUID) -> None:
-    mapper = state.bind_mapper
-    if mapper is None or not issubclass(mapper.class_, OrganizationOwned):
-        return
-    parameters = state.parameters or {}
-    rows = [parameters] if isinstance(parameters, Mapping) else parameters
-    if any(row.get("organization_id") != organization_id for row in rows):
-        raise AssertionError(f"a {mapper.class_.__name__} of another organization")
 
 
 @event.listens_for(ScopedSession, "before_flush")
 def _check_flushed_rows(session: Session, _context: UOWTransaction, _instances: Any) -> None:
     scope: OrganizationScope = session.info["scope"]
-    for row in (*session.new, *session.dirty):
+    if session.new:
+        raise AssertionError(_NOT_INSERTED)
+    for row in session.dirty:
         if isinstance(row, OrganizationOwned) and scope not in (
             ALL_ORGANIZATIONS,
             row.organization_id,

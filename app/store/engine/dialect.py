@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Insert, case, event, false, text, true
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import ColumnElement, Connection, case, event, false, text, true
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
-from sqlmodel import SQLModel
 
 from app.store.engine import driver_statements
 from app.store.engine.advisory_locks import MIGRATION_LOCK
@@ -204,16 +202,6 @@ def hide_from_planner(condition: ColumnElement[bool]) -> ColumnElement[bool]:
     events, and scans that rather than looking up a list of IDs.
     """
     return case((condition, true()), else_=false())
-
-
-def insert_if_absent(session: AsyncSession, table: type[SQLModel]) -> Insert:
-    """An INSERT that skips rows whose key exists; add `returning` to get the inserted ones.
-
-    On PostgreSQL it waits for an open transaction that has written the key.
-    """
-    dialect = sqlite if is_sqlite(session) else postgresql
-    statement: Insert = dialect.insert(table).on_conflict_do_nothing()
-    return statement
 
 
 async def lock_definitions_shared(session: AsyncSession, organization_id: UUID) -> None:

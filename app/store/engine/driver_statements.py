@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
-from app.store.engine.sqlite_engine import WriteBatch
+from app.store.engine.sqlite_engine import Batch, BatchStatement
 from app.store.engine.statement_observers import notify_observers
 from app.store.tables.columns import SQLITE
 
@@ -27,7 +27,7 @@ async def fetch_rows(
 ) -> DriverRows:
     """The rows of one statement. Values are the driver's own types."""
     if session.get_bind().dialect.name == SQLITE:
-        return await execute_writes(session, (), statement, parameters)
+        return await execute_batch(session, [BatchStatement(statement, [parameters], True)])
     if "driver" not in session.info:
         return await session.run_sync(_begin_with, statement, parameters)
     driver = session.info["driver"]
@@ -43,21 +43,19 @@ async def fetch_rows(
     return rows
 
 
-async def execute_writes(
-    session: AsyncSession,
-    writes: Sequence[tuple[str, DriverRows]],
-    statement: str = "",
-    parameters: Sequence[Any] = (),
-) -> DriverRows:
-    """On SQLite: executes each write for all of its rows, then fetches `statement`."""
+async def execute_batch(session: AsyncSession, statements: Sequence[BatchStatement]) -> DriverRows:
+    """On SQLite: executes the statements in order, and returns the rows of those that return any.
+
+    A failed statement leaves the changes of the earlier ones: roll back the transaction, as
+    `Database.write` does.
+    """
     driver: Any = session.info.get("driver") or await session.run_sync(_get_driver)
-    statements = [write for write, _ in writes] + [statement] * bool(statement)
     for each in statements:
-        notify_observers(session.get_bind().engine.url, each)
+        notify_observers(session.get_bind().engine.url, each.text)
     try:
-        rows: DriverRows = await driver.execute_fetchall(statement, WriteBatch(writes, parameters))
+        rows: DriverRows = await driver.execute_fetchall("", Batch(statements))
     except sqlite3.Error as error:
-        raise DBAPIError("; ".join(statements), None, error) from error
+        raise DBAPIError("; ".join(each.text for each in statements), None, error) from error
     return rows
 
 

@@ -26,12 +26,17 @@ from app.store.tables.columns import EXACT_SUM
 from app.store.tables.exact_numbers import DecimalSum
 
 
-@dataclass
-class WriteBatch:
-    """Writes that are executed before a statement, and the parameters of the statement."""
+@dataclass(frozen=True)
+class BatchStatement:
+    """A statement that is executed once for each row of parameters."""
 
-    writes: Sequence[tuple[str, Sequence[Sequence[Any]]]]
-    parameters: Sequence[Any]
+    text: str
+    parameter_rows: Sequence[Sequence[Any]]
+    returns_rows: bool = False
+
+
+class Batch(list[BatchStatement]):
+    """Parameters of `BatchConnection.execute` that it executes in place of its statement."""
 
 
 class BatchConnection(sqlite3.Connection):
@@ -58,12 +63,25 @@ class BatchConnection(sqlite3.Connection):
             cursor.close()
         super().close()
 
-    def execute(self, statement: str, parameters: Any = ()) -> sqlite3.Cursor:
-        if isinstance(parameters, WriteBatch):
-            for write, rows in parameters.writes:
-                self.executemany(write, rows)
-            parameters = parameters.parameters
-        return super().execute(statement, parameters)
+    def execute(self, statement: str, parameters: Any = ()) -> Any:
+        if not isinstance(parameters, Batch):
+            return super().execute(statement, parameters)
+        rows = _FetchedRows()
+        cursor = self.cursor()
+        for each in parameters:
+            if each.returns_rows:
+                for row in each.parameter_rows:
+                    rows.extend(cursor.execute(each.text, row))
+            else:
+                cursor.executemany(each.text, each.parameter_rows)
+        return rows
+
+
+class _FetchedRows(list[tuple[Any, ...]]):
+    """The rows of a batch, in place of a cursor."""
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        return self
 
 
 def create_sqlite_engine(

@@ -122,9 +122,6 @@ class Event(OrganizationOwned, table=True):
         owner = {"organization_id": organization_id, "rang_tx": tx, "rang_seq": seq}
         return cls.from_columns(_state_columns(state) | owner)
 
-    def to_columns(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "_sa_instance_state"}
-
     def update_from(self, state: EventState) -> None:
         """Copies the values of the state that differ."""
         for name, value in _state_columns(state).items():

@@ -55,6 +55,10 @@ class OrganizationOwned(SQLModel):
         vars(row).update(columns)
         return row
 
+    def to_columns(self) -> dict[str, Any]:
+        """Returns the values of the columns that are set."""
+        return {name: value for name, value in vars(self).items() if name != "_sa_instance_state"}
+
 
 @cache
 def _instance_factory(table: type[OrganizationOwned]) -> Callable[[], Any]:

@@ -1,1 +1,1 @@
-"""Statements that write many rows at once, locks, and the search index."""
+"""Insertion of rows, and the search index."""

@@ -29,7 +29,7 @@ from app.domain.events.words import (
 from app.store import tables
 from app.store.tables.events import HAS_OUTDATED_WORDS
 from app.store.tables.exact_numbers import split_number
-from app.store.writing.bulk import insert_rows
+from app.store.writing.inserts import TableRows, insert_rows
 
 HEAD_LENGTH = 200
 _ROWS_PER_FETCH = 5  # texts may be long
@@ -43,11 +43,10 @@ async def update_index(
     old_rows, new_rows = (
         dict(build_index_rows(organization_id, [state])) for state in (before, after)
     )
-    for table in _TABLES:
-        if old_rows.get(table) != new_rows.get(table):
-            await session.execute(delete(table).where(col(table.event_id) == after.id))
-            if rows := new_rows.get(table):
-                await insert_rows(session, table, rows)
+    changed_tables = [each for each in _TABLES if old_rows.get(each) != new_rows.get(each)]
+    for table in changed_tables:
+        await session.execute(delete(table).where(col(table.event_id) == after.id))
+    await insert_rows(session, *((table, new_rows.get(table, ())) for table in changed_tables))
 
 
 def build_word_queries(organization_id: UUID, search: str) -> list[frozenset[str]]:
@@ -77,9 +76,7 @@ def split_text(text: str) -> tuple[str, str]:
     return text[:HEAD_LENGTH], text[HEAD_LENGTH:]
 
 
-def build_index_rows(
-    organization_id: UUID, events: Iterable[EventState]
-) -> list[tuple[Any, list[dict[str, Any]]]]:
+def build_index_rows(organization_id: UUID, events: Iterable[EventState]) -> list[TableRows]:
     """The index rows of these events by table, without tables that have no rows."""
     rows_by_table: dict[Any, list[dict[str, Any]]] = {table: [] for table in _TABLES}
     for event in events:
@@ -173,8 +170,8 @@ async def replace_outdated_words(
         .returning(col(words.event_id))
     )
     removed = set(await session.scalars(removal))
-    if new_rows := [row for row in rows if row["event_id"] in removed]:
-        await insert_rows(session, words, new_rows)
+    new_rows = [row for row in rows if row["event_id"] in removed]
+    await insert_rows(session, (words, new_rows))
     return len(new_rows)
 
 
