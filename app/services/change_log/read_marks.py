@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import or_, select, tuple_
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -20,7 +18,15 @@ from app.store import tables
 from app.store.change_log import changes
 from app.store.change_log.changes import LogPosition, LogSnapshot
 from app.store.engine.database import ALL_ORGANIZATIONS, Database
-from app.store.engine.dialect import is_sqlite
+from app.store.writing.inserts import insert_rows
+
+# Never lowers a mark.
+_RAISE_MARK = (
+    "ON CONFLICT (organization_id, reader) DO UPDATE SET log_identity = excluded.log_identity,"
+    " tx = excluded.tx, seq = excluded.seq, changed_at = excluded.changed_at"
+    " WHERE read_mark.log_identity <> excluded.log_identity"
+    " OR (read_mark.tx, read_mark.seq) < (excluded.tx, excluded.seq)"
+)
 
 
 @dataclass(frozen=True)
@@ -49,23 +55,8 @@ async def mark_notifications_read(
             "seq": position.seq,
             "changed_at": now,
         }
-        await session.execute(_build_upsert(session), [mark])
+        await insert_rows(session, (tables.ReadMark, [mark]), on_conflict=_RAISE_MARK)
     database.wake.notify()  # for the summaries of every process
-
-
-def _build_upsert(session: AsyncSession) -> Any:
-    """An INSERT that raises the mark if it exists, and never lowers it."""
-    table = tables.METADATA.tables["read_mark"]
-    insert: Any = (sqlite if is_sqlite(session) else postgresql).insert(table)
-    new = insert.excluded
-    return insert.on_conflict_do_update(
-        index_elements=["organization_id", "reader"],
-        set_={name: new[name] for name in ("log_identity", "tx", "seq", "changed_at")},
-        where=or_(
-            table.c.log_identity != new.log_identity,
-            tuple_(table.c.tx, table.c.seq) < tuple_(new.tx, new.seq),
-        ),
-    )
 
 
 async def load_mark(session: AsyncSession, reader: str) -> Mark | None:
