@@ -54,12 +54,13 @@ async def insert_rows(
             inserts.append((insert, rows))
     if not inserts:
         return []
-    first, _ = inserts[0]
     inserted = await _execute_inserts(session, inserts)
+    first, _ = inserts[0]
+    if not first.decoders:
+        return []
     return [
         tuple(decode(value) for decode, value in zip(first.decoders, row, strict=True))
         for row in inserted
-        if first.decoders
     ]
 
 
