@@ -137,12 +137,13 @@ async def _fill_organization(
     for place, row in enumerate(rows, start=1):
         if row["notification"]:
             row |= {"rang_tx": 1, "rang_seq": place}
-    other_rows = [
+    await insert_rows(
+        session,
+        (tables.Event, rows),
         *search_index.build_index_rows(owner, states),
         (tables.Receipt, build_receipt_rows(owner, states)),
         (tables.Change, [_logged(state, owner) for state in states]),
-    ]
-    await insert_rows(session, (tables.Event, rows), *other_rows)
+    )
 
 
 def _event_type(owner: UUID, name: str) -> tables.EventType:
