@@ -161,7 +161,8 @@ async def _lock_fingerprints(
         }
         for (rule_id, digest), count in sorted(added_counts.items())
     ]
-    add_count = "SET caught = fingerprint.caught + excluded.caught"
+    name = col(tables.Fingerprint.caught).key
+    add_count = f"SET {name} = fingerprint.{name} + excluded.{name}"
     await insert_rows(
         session,
         (tables.Fingerprint, rows),
