@@ -161,7 +161,7 @@ async def _lock_fingerprints(
         }
         for (rule_id, digest), count in sorted(added_counts.items())
     ]
-    name = col(tables.Fingerprint.caught).key
+    name = tables.METADATA.tables["fingerprint"].c.caught.name
     add_count = f"SET {name} = fingerprint.{name} + excluded.{name}"
     await insert_rows(
         session,
