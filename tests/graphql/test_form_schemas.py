@@ -78,6 +78,8 @@ async def test_the_ui_schema_has_order_labels_help_texts_units_and_widgets(clien
         field_input("mail", "EMAIL", label="Contact"),
         field_input("link", "URL"),
         field_input("note", "LONG_TEXT"),
+        field_input("wells", "INTEGER"),
+        field_input("cause", "SELECT", options=["x", "y"]),
     )
     added = field_input("at", "DATETIME", label="Time")
     await change_event_type(client, ADD_FIELD, id=event_type["id"], field=added)
@@ -90,12 +92,14 @@ async def test_the_ui_schema_has_order_labels_help_texts_units_and_widgets(clien
         "mail": {"ui:title": "Contact", "ui:widget": "email"},
         "link": {"ui:title": "link", "ui:widget": "uri"},
         "note": {"ui:title": "note", "ui:widget": "textarea"},
+        "wells": {"ui:title": "wells", "ui:options": {"inputType": "number"}},
+        "cause": {"ui:title": "cause", "ui:enumOrder": ["x", "y"]},
     }
-    assert first == {"ui:order": ["volume", "mail", "link", "note", "*"]} | expected
+    assert first == {"ui:order": [*expected, "*"]} | expected
     assert (
         latest
         == {
-            "ui:order": ["volume", "mail", "link", "note", "at", "*"],
+            "ui:order": [*expected, "at", "*"],
             "at": {"ui:title": "Time", "ui:widget": "date-time"},
         }
         | expected

@@ -3,6 +3,7 @@
 
 import { text } from 'node:stream/consumers';
 import { createAjv, validate } from '@jsonforms/core';
+import Form from '@rjsf/core';
 import validator from '@rjsf/validator-ajv8';
 import { createElement } from 'react';
 import { renderToStaticMarkup } from 'react-dom/server';
@@ -30,5 +31,8 @@ console.log(
     jsonForms: validate(createAjv().compile(draft07), fields).map((error) => error.message),
     rjsfHtml: show(ReactForm),
     jsonFormsHtml: show(JsonForm),
+    plainHtml: renderToStaticMarkup(
+      createElement(Form, { schema: draft07, uiSchema, validator, formData: fields }),
+    ),
   }),
 );

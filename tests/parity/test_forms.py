@@ -38,6 +38,8 @@ FIELDS = [
     field_input("cause", "SELECT", label="Cause", options=["weather", "failure"]),
     field_input("hours", "INTEGER", label="Duration", unit="h", required=True),
     field_input("reason", label="Reason"),
+    field_input("depth", "NUMBER", label="Depth"),
+    field_input("wells", "INTEGER", label="Wells"),
 ]
 RULES = [
     rule_input("SHOW", "hours", predicate_input("volume_mcf", "GTE", 100)),
@@ -53,6 +55,8 @@ INPUT_TYPES = {
     "cause": "select",
     "hours": "number",
     "reason": "text",
+    "depth": "number",
+    "wells": "number",
 }
 
 
@@ -100,9 +104,13 @@ async def test_both_forms_show_each_field_with_its_input_label_and_unit(client: 
         labels = re.findall(r"<label[^>]*>([^<*]*)", html)
         assert labels == [
             *("Volume (mcf)", "Contact", "Dashboard", "Details", "Day", "End", "Cause"),
-            *("Duration (h)", "Reason"),
+            *("Duration (h)", "Reason", "Depth", "Wells"),
         ]
+        assert html.count("<option") == 3  # nothing, and two options
     assert shown["rjsfHtml"].count("Gas flared.") == 1
+    assert (
+        shown["plainHtml"].count("<option") == 3
+    )  # react-jsonschema-form with the schema as it is
 
 
 async def test_a_form_shows_a_field_only_while_it_is_visible(client: Client) -> None:

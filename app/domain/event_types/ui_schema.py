@@ -29,5 +29,8 @@ def _field_ui_schema(field: FieldDefinition) -> dict[str, Any]:
         "ui:title": label if field.unit is None else f"{label} ({field.unit})",
         "ui:description": field.help_text,
         "ui:widget": _WIDGETS.get(field.kind),
+        # The type of a field that is not required is a list, and its enum has null.
+        "ui:options": {"inputType": "number"} if field.kind is FieldKind.INTEGER else None,
+        "ui:enumOrder": list(field.options or ()) if field.kind is FieldKind.SELECT else None,
     }
     return {name: value for name, value in keywords.items() if value is not None}

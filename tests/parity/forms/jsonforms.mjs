@@ -2,11 +2,12 @@ import { formatIs, or, rankWith } from "@jsonforms/core";
 import { JsonForms, withJsonFormsCellProps } from "@jsonforms/react";
 import { vanillaCells, vanillaRenderers } from "@jsonforms/vanilla-renderers";
 import { createElement } from "react";
+import { withoutNull } from "./schema.mjs";
 
 /** A form for `jsonSchema(draft: DRAFT_07)` and `uiSchema`. `onChange` gets `data` and `errors`. */
 export function EventForm({ jsonSchema, uiSchema, fields, onChange }) {
   return createElement(JsonForms, {
-    schema: jsonSchema,
+    schema: withoutNull(jsonSchema),
     uischema: buildLayout(jsonSchema, uiSchema),
     data: fields,
     renderers: vanillaRenderers,

@@ -1,11 +1,12 @@
 import Form from "@rjsf/core";
 import validator from "@rjsf/validator-ajv8";
 import { createElement } from "react";
+import { withoutNull } from "./schema.mjs";
 
 /** A form for `jsonSchema(draft: DRAFT_07)` and `uiSchema`. `onSubmit` gets the fields. */
 export function EventForm({ jsonSchema, uiSchema, fields, onSubmit }) {
   return createElement(Form, {
-    schema: jsonSchema,
+    schema: withoutNull(jsonSchema),
     uiSchema,
     validator,
     formData: fields,
