@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
-from fcntl import LOCK_EX, flock
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 # Installed by `make setup` if the machine has no Node, or one that is too old.
-NODE = Path(__file__).parents[1] / "web" / ".node" / "bin"
+WEB = Path(__file__).parents[1] / "web"
+NODE = WEB / ".node" / "bin"
 
 INSTALL_SECONDS = 240  # below the deadline of a test
 
@@ -20,16 +23,51 @@ def node_environment() -> dict[str, str]:
 def install_packages(folder: Path) -> None:
     """Installs the packages of the lock file, unless they were installed since it was written."""
     installed, lock = folder / "node_modules" / ".package-lock.json", folder / "package-lock.json"
-    npm = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    with lock.open() as lock_file:
-        flock(lock_file, LOCK_EX)  # another process of the test run may install them
-        if installed.exists() and installed.stat().st_mtime > lock.stat().st_mtime:
-            return
-        subprocess.run(
-            npm,
-            cwd=folder,
-            env=node_environment(),
-            check=True,
-            stdout=subprocess.DEVNULL,
-            timeout=INSTALL_SECONDS,
-        )
+    with _exclusive(folder):
+        if not installed.exists() or installed.stat().st_mtime <= lock.stat().st_mtime:
+            _run_npm(folder, "ci")
+
+
+def install_workspace(folder: Path, *names: str) -> None:
+    """Builds and packs packages of `web/packages`, and installs their tarballs in a folder.
+
+    Does nothing if they have not changed since they were installed there.
+    """
+    with _exclusive(folder):
+        tarballs = [_pack(WEB / "packages" / name, folder / "node_modules") for name in names]
+        if changed := [str(tarball) for tarball, is_new in tarballs if is_new]:
+            _run_npm(folder, "install", "--no-save", "--no-package-lock", *changed)
+
+
+def _pack(package: Path, target: Path) -> tuple[Path, bool]:
+    """Packs a package into a folder. Returns the tarball, and whether it has changed."""
+    sources = [file for file in package.rglob("*") if file.is_file() and "dist" not in file.parts]
+    newest = max(file.stat().st_mtime for file in sources)
+    existing = list(target.glob(f"tocsin-{package.name}-*.tgz"))
+    if existing and existing[0].stat().st_mtime > newest:
+        return existing[0], False
+    _run_npm(package, "run", "build")
+    _run_npm(package, "pack", "--pack-destination", str(target))
+    [tarball] = target.glob(f"tocsin-{package.name}-*.tgz")
+    return tarball, True
+
+
+def _run_npm(folder: Path, *arguments: str) -> None:
+    quiet = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
+    options = quiet if arguments[0] in ("ci", "install") else ("--loglevel=error",)
+    subprocess.run(
+        ["npm", *arguments, *options],
+        cwd=folder,
+        env=node_environment(),
+        check=True,
+        stdout=subprocess.DEVNULL,
+        timeout=INSTALL_SECONDS,
+    )
+
+
+@contextmanager
+def _exclusive(folder: Path) -> Iterator[None]:
+    """Waits until no other process of the test run installs packages in the folder."""
+    with (folder / "package-lock.json").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -4,8 +4,10 @@
 import { gql } from "@apollo/client";
 import { createInterface } from "node:readline";
 import WebSocket from "ws";
+import { print as printNode } from "graphql";
 import { apolloClient, followBell as followByApollo } from "./apollo.mjs";
 import { logEvent, pages, requestClient } from "./request.mjs";
+import { followBell as followByTocsin, tocsinClient } from "./tocsin.mjs";
 import { followBell as followByUrql, urqlClient } from "./urql.mjs";
 import { followBell as followBySse, urqlClient as urqlSseClient } from "./urql_sse.mjs";
 
@@ -110,11 +112,27 @@ function request() {
   };
 }
 
+function tocsin(transport) {
+  const client = tocsinClient(url, getToken, { transport });
+  return {
+    ask: (query) => client.request(query),
+    change: (mutation, variables) => client.request(printNode(mutation), variables),
+    async page(filter) {
+      const first = await client.request(PAGE, { filter });
+      const after = first.events.pageInfo.endCursor;
+      return [summaries(first), summaries(await client.request(PAGE, { filter, after }))];
+    },
+    follow: (after, onEvent, failed) => followByTocsin(client, after, onEvent, failed),
+  };
+}
+
 const clients = {
   apollo: apollo(),
   urql: urql(urqlClient(url, getToken), followByUrql),
   urql_sse: urql(urqlSseClient(url, getToken), followBySse),
   request: request(),
+  tocsin: tocsin("auto"),
+  tocsin_sse: tocsin("sse"),
 };
 
 async function use(name, client) {

@@ -31,7 +31,7 @@ from tests.http.test_command import find_free_port, start_server
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 PAGE = (ROOT / "docs/clients.md").read_text()
-FOLLOWERS = ("apollo", "urql", "urql_sse", "gql")
+FOLLOWERS = ("apollo", "urql", "urql_sse", "tocsin", "tocsin_sse", "gql")
 SECRET = "a secret of no less than 32 bytes"
 TOKEN_SECONDS = 2.0
 NAMES = (*FOLLOWERS, "request")
@@ -44,7 +44,7 @@ Bell = AsyncGenerator[dict[str, Any], None]
 async def test_each_client_queries_and_receives_every_event_once_although_its_server_is_killed(
     database_url: str, tmp_path: Path, serve: Serve
 ) -> None:
-    node.install_packages(HERE)
+    install_clients()
     port = find_free_port()
     url = f"http://127.0.0.1:{port}/graphql"
     async with contextlib.AsyncExitStack() as ended, serve(database_url) as other_server:
@@ -84,7 +84,7 @@ async def test_each_client_queries_and_receives_every_event_once_although_its_se
 async def test_each_client_resumes_with_a_new_token_when_its_token_expires(
     database_url: str, tmp_path: Path
 ) -> None:
-    node.install_packages(HERE)
+    install_clients()
     settings = {"bootstrap_key": ADMINISTRATOR, "jwt_secret": SECRET, "jwt_leeway_seconds": "0"}
     port = find_free_port()
     url = f"http://127.0.0.1:{port}/graphql"
@@ -121,7 +121,7 @@ async def test_each_client_resumes_with_a_new_token_when_its_token_expires(
 async def test_each_client_stops_when_its_key_is_revoked(
     own_client: Client, database: Database
 ) -> None:
-    node.install_packages(HERE)
+    install_clients()
     key = await create_api_key(database, Permission.EVENT_READ, Permission.EVENT_CREATE)
     [id] = [
         each["id"]
@@ -154,7 +154,16 @@ async def test_each_client_stops_when_its_key_is_revoked(
 
 
 @pytest.mark.parametrize(
-    "file", ["resuming.mjs", "apollo.mjs", "urql.mjs", "urql_sse.mjs", "request.mjs", "bell.py"]
+    "file",
+    [
+        "resuming.mjs",
+        "apollo.mjs",
+        "urql.mjs",
+        "urql_sse.mjs",
+        "request.mjs",
+        "tocsin.mjs",
+        "bell.py",
+    ],
 )
 def test_the_page_shows_the_code_that_is_tested(file: str) -> None:
     code_blocks = dict(
@@ -162,6 +171,11 @@ def test_the_page_shows_the_code_that_is_tested(file: str) -> None:
     )
 
     assert code_blocks[file] == (HERE / file).read_text()
+
+
+def install_clients() -> None:
+    node.install_packages(HERE)
+    node.install_workspace(HERE, "client")
 
 
 async def get_administrator_key() -> str:

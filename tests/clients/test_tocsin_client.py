@@ -1,0 +1,272 @@
+"""@tocsin/client, installed from its tarball, with a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+import json
+import subprocess
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from app.services.change_log import pruning
+from app.store.engine.database import Database
+from tests import node
+from tests.client import ADMINISTRATOR, TIMEOUT_SECONDS, Client
+from tests.clients.test_clients import HERE, install_clients
+
+MAX_BYTES = 6_000
+TRANSPORTS = ("websocket", "sse")
+
+
+class Case:
+    """A running case of `tocsin_cases.mjs`, which prints lines of JSON."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        assert process.stdout is not None
+        self.stdout = process.stdout
+
+    async def read_line(self) -> list[Any]:
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            line = await self.stdout.readline()
+        assert line, "the process ended"
+        return list(json.loads(line))
+
+    async def read_until(self, *expected: str) -> list[list[Any]]:
+        """Reads lines up to one that begins with these values. Returns them."""
+        lines = [await self.read_line()]
+        while lines[-1][: len(expected)] != [*expected]:
+            lines.append(await self.read_line())
+        return lines
+
+    async def read_rest(self) -> list[list[Any]]:
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            lines = (await self.stdout.read()).splitlines()
+            await self.process.wait()
+        return [json.loads(line) for line in lines]
+
+
+@contextlib.asynccontextmanager
+async def run_case(
+    name: str,
+    client: Client,
+    *,
+    url: str | None = None,
+    key: str = ADMINISTRATOR,
+    after: str = "",
+    transport: str = "auto",
+) -> AsyncIterator[Case]:
+    """Runs a case in the organization of the client."""
+    await asyncio.to_thread(install_clients)
+    organization = client.headers.get("data-partition-id", "default")
+    process = await asyncio.create_subprocess_exec(
+        *("node", "tocsin_cases.mjs", name, f"{url or client.url}/graphql", key, after),
+        cwd=HERE,
+        env=node.node_environment() | {"TRANSPORT": transport, "ORGANIZATION": organization},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield Case(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def notify(client: Client, summary: str) -> None:
+    await client.log_event(summary=summary, notification=True)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("case_name", ["gap", "gap_without_handler"])
+async def test_a_gap_is_reported_once(
+    own_client: Client, database: Database, case_name: str, transport: str
+) -> None:
+    after = await own_client.execute_field("{ logHead }")
+    await notify(own_client, "pruned")
+    await pruning.prune_entries(database, datetime.now(UTC) + timedelta(seconds=1))
+
+    async with run_case(case_name, own_client, after=after, transport=transport) as case:
+        if case_name == "gap_without_handler":
+            [*_, error] = await case.read_rest()
+            assert error[:2] == ["error", "CURSOR_EXPIRED"]
+            return
+        lines = await case.read_until("gap")
+        lines += await case.read_until("status", "connected")
+        await notify(own_client, "next")
+        lines += await case.read_until("data")
+
+    assert lines.count(["gap"]) == 1
+    assert lines[-1] == ["data", "next"]
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_a_subscription_starts_at_the_end_of_the_change_log(
+    client: Client, transport: str
+) -> None:
+    await notify(client, "before")
+    async with run_case("added", client, transport=transport) as case:
+        await case.read_until("status", "connected")
+        await notify(client, "after")
+
+        assert await case.read_until("data") == [["data", "after"]]
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_a_subscription_without_a_cursor_is_not_started(
+    client: Client, transport: str
+) -> None:
+    async with run_case("without_cursor", client, transport=transport) as case:
+        await case.read_until("status", "connected")
+        await notify(client, "a")
+        [*_, error] = await case.read_rest()
+
+    assert error[:2] == ["error", "NO_CURSOR"]
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_a_summary_is_followed_without_a_cursor(client: Client, transport: str) -> None:
+    async with run_case("summary", client, transport=transport) as case:
+        [*_, first] = await case.read_until("data")
+        await notify(client, "a")
+        [*_, second] = await case.read_until("data")
+
+    assert first == ["data", {"notificationSummaryChanged": {"openCount": 0}}]
+    assert second == ["data", {"notificationSummaryChanged": {"openCount": 1}}]
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_an_invalid_document_ends_the_subscription(client: Client, transport: str) -> None:
+    async with run_case("invalid", client, transport=transport) as case:
+        lines = await case.read_rest()
+
+    assert [line[:2] for line in lines if line[0] == "error"] == [
+        ["error", "GRAPHQL_VALIDATION_FAILED"]
+    ]
+    assert not [line for line in lines if line[:2] == ["status", "waiting"]]
+
+
+async def test_requests_return_data_or_throw(client: Client) -> None:
+    async with run_case("request", client) as case:
+        lines = await case.read_rest()
+
+    assert lines == [
+        ["viewer", "administrator"],
+        ["error", "GRAPHQL_VALIDATION_FAILED"],
+        ["aborted", "AbortError"],
+    ]
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_a_token_that_is_rejected_is_replaced_once(client: Client, transport: str) -> None:
+    async with run_case("added", client, key="new-each-time", transport=transport) as case:
+        lines = await case.read_rest()
+
+    assert [line for line in lines if line[0] == "rejected"] == [["rejected", "invalid-1"]]
+    assert lines[-1][:2] == ["error", "UNAUTHENTICATED"]
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_the_same_token_is_not_sent_again(client: Client, transport: str) -> None:
+    async with run_case("summary", client, key="invalid", transport=transport) as case:
+        lines = await case.read_rest()
+
+    assert lines[-1][:2] == ["error", "UNAUTHENTICATED"]
+    assert [line for line in lines if line[0] == "rejected"] == [["rejected", "invalid"]]
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_an_ended_subscription_lets_the_process_end(client: Client, transport: str) -> None:
+    async with run_case("unsubscribe", client, transport=transport) as case:
+        await case.read_until("status", "connected")
+        await notify(client, "a")
+        lines = await case.read_rest()
+        code = case.process.returncode
+
+    assert lines == [["data", "a"], ["cursor", "string"]]
+    assert code == 0
+
+
+async def test_without_web_sockets_events_are_sent_by_the_server(client: Client) -> None:
+    async with (
+        proxy_without_web_sockets(client.url) as url,
+        run_case("added", client, url=url) as case,
+    ):
+        lines = await case.read_until("status", "connected")
+        await notify(client, "a")
+
+        assert await case.read_until("data") == [["data", "a"]]
+    assert lines.count(["status", "connecting"]) == 3  # two failed WebSockets
+
+
+async def test_the_package_is_small_and_can_be_required(client: Client) -> None:
+    async with run_case("commonjs", client) as case:
+        assert await case.read_rest() == [["exports", ["TocsinError", "createTocsinClient"]]]
+
+    installed = HERE / "node_modules" / "@tocsin" / "client"
+    size = len(gzip.compress((installed / "dist" / "index.js").read_bytes()))
+    assert 0 < size < MAX_BYTES
+
+
+def test_the_types_are_those_of_the_documents() -> None:
+    install_clients()
+    compiler = node.WEB / "node_modules" / ".bin" / "tsc"
+    options = (
+        "--noEmit",
+        "--strict",
+        "--skipLibCheck",
+        "--module",
+        "nodenext",
+        "--lib",
+        "es2022,dom",
+    )
+
+    compiled = subprocess.run(
+        [compiler, *options, "types.ts"],
+        cwd=HERE,
+        env=node.node_environment(),
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_SECONDS,
+        check=False,
+    )
+
+    assert (compiled.returncode, compiled.stdout) == (0, "")
+
+
+@contextlib.asynccontextmanager
+async def proxy_without_web_sockets(url: str) -> AsyncIterator[str]:
+    """A proxy that rejects upgrades. Yields its URL."""
+    host, port = url.removeprefix("http://").split(":")
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(65_536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            head = await reader.readuntil(b"\r\n\r\n")
+            if b"upgrade: websocket" in head.lower():
+                writer.write(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n")
+                writer.close()
+                return
+            server_reader, server_writer = await asyncio.open_connection(host, int(port))
+            server_writer.write(head)
+            task = asyncio.create_task(pump(server_reader, writer))
+            tasks.add(task)
+            await pump(reader, server_writer)
+
+    server = await asyncio.start_server(serve, "127.0.0.1")
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        for task in tasks:
+            task.cancel()

@@ -1,0 +1,123 @@
+import { fromOperationErrors, type OperationError, RejectedTokenError, TemporaryError, TocsinError } from "./errors.js";
+
+export interface Operation {
+  query: string;
+  variables: Record<string, unknown>;
+}
+
+export interface Result {
+  data?: any;
+  errors?: OperationError[];
+}
+
+export interface Endpoint {
+  url: string;
+  headers: Record<string, string>;
+  fetch: typeof fetch;
+}
+
+/** Sends an operation. Throws a TocsinError unless the response has data without errors. */
+export async function sendOperation(
+  endpoint: Endpoint,
+  token: string,
+  operation: Operation,
+  signal?: AbortSignal,
+): Promise<any> {
+  const response = await post(endpoint, token, operation, "application/json", signal);
+  return dataOf(await response.json());
+}
+
+/** Yields the results of a subscription, as server-sent events. Returns when it is complete. */
+export async function* streamResults(
+  endpoint: Endpoint,
+  token: string,
+  operation: Operation,
+  signal: AbortSignal,
+): AsyncGenerator<Result | null> {
+  const response = await post(endpoint, token, operation, "text/event-stream", signal);
+  yield null; // connected
+  const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  for (;;) {
+    let chunk: ReadableStreamReadResult<string>;
+    try {
+      chunk = await reader.read();
+    } catch (error) {
+      throw new TemporaryError(`The connection was lost: ${error}`);
+    }
+    if (chunk.done) throw new TemporaryError("The server ended the stream.");
+    text += chunk.value;
+    let end: number;
+    while ((end = text.indexOf("\n\n")) >= 0) {
+      const lines = text.slice(0, end).split("\n");
+      text = text.slice(end + 2);
+      const field = (name: string) =>
+        lines.find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2);
+      if (field("event") === "complete") return;
+      const data = field("data");
+      if (field("event") === "next" && data) yield JSON.parse(data);
+    }
+  }
+}
+
+/** Returns the data of a result. Throws its errors. */
+export function dataOf(result: Result): any {
+  if (result.errors?.length) throw fromOperationErrors(result.errors);
+  return result.data;
+}
+
+async function post(
+  endpoint: Endpoint,
+  token: string,
+  operation: Operation,
+  accept: string,
+  signal?: AbortSignal,
+): Promise<Response> {
+  let response: Response;
+  try {
+    response = await endpoint.fetch(endpoint.url, {
+      method: "POST",
+      headers: {
+        accept,
+        "content-type": "application/json",
+        ...endpoint.headers,
+        authorization: `Bearer ${token}`,
+      },
+      body: JSON.stringify(operation),
+      signal,
+    });
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (await isOriginRefused(endpoint)) throw originError();
+    throw new TemporaryError(`The server cannot be reached: ${error}`, true);
+  }
+  if (response.ok) return response;
+  const body: Result = await response.json().catch(() => ({}));
+  const error = body.errors?.length ? fromOperationErrors(body.errors) : null;
+  const message = error?.message ?? `The server responded with status ${response.status}.`;
+  if (response.status === 401) throw new RejectedTokenError(token, message);
+  if (response.status === 429 || response.status >= 500) throw new TemporaryError(message);
+  throw error ?? new TocsinError("CLOSED", message);
+}
+
+/**
+ * Whether the server can be reached, but not by pages of this origin: a browser then reports the
+ * same error as for a server that is down, except for a request whose response it does not show.
+ */
+async function isOriginRefused({ url, fetch }: Endpoint): Promise<boolean> {
+  if (typeof location === "undefined" || new URL(url).origin === location.origin) return false;
+  try {
+    await fetch(url, { mode: "no-cors" });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export function originError(): TocsinError {
+  return new TocsinError(
+    "ORIGIN_REFUSED",
+    `The server does not accept requests from pages of ${location.origin}. Add the origin to ` +
+      "TOCSIN_CORS_ORIGINS.",
+  );
+}

@@ -1,0 +1,42 @@
+import { TocsinError } from "./errors.js";
+
+export type GetToken = (rejected: string | null) => string | Promise<string>;
+
+/**
+ * Gets tokens, and a new one after the server has rejected one. If the server rejects the new one,
+ * too, or the new one is the same, no other is tried.
+ */
+export class Tokens {
+  private rejected: string | null = null;
+  private accepted: string | null = null;
+  private reason = "";
+
+  constructor(private readonly getToken: GetToken) {}
+
+  async take(): Promise<string> {
+    const token = await this.getToken(this.rejected);
+    if (token === this.rejected) throw this.refusal();
+    return token;
+  }
+
+  accept(token: string): void {
+    this.accepted = token;
+    this.rejected = null;
+  }
+
+  /** Throws if a new token would not help. Several operations may report the same token. */
+  reject(token: string, reason: string): void {
+    if (token === this.rejected) return;
+    this.reason = reason;
+    const replacedOne = this.rejected !== null && token !== this.accepted;
+    this.rejected = token;
+    if (replacedOne) throw this.refusal();
+  }
+
+  private refusal(): TocsinError {
+    return new TocsinError(
+      "UNAUTHENTICATED",
+      `The server does not accept the token${this.reason && `: ${this.reason}`}`,
+    );
+  }
+}
