@@ -18,6 +18,7 @@ from app.http.cross_origin import AllowedHeaders, AllowedOrigins, CrossOriginMid
 from app.http.errors import register_error_handlers
 from app.http.graphql_fast_path import GraphQLFastPath
 from app.http.request_middleware import RequestMiddleware
+from app.http.webhook_handshake import WebHookHandshake
 from app.services.auth.access import Access
 from app.services.auth.auth_throttle import AuthThrottle
 from app.services.auth.rate_limits import RateLimits
@@ -100,6 +101,9 @@ def create_app(settings: Settings) -> FastAPI:
     # Each middleware wraps the one before it.
     app.add_middleware(GraphQLFastPath, route=graphql)
     app.state.origins = AllowedOrigins(settings.cors_origins, settings.public_url)
+    app.state.webhook_handshake = WebHookHandshake(
+        settings.webhook_origins, settings.requests.points_per_minute
+    )
     allowed_headers = AllowedHeaders(settings.cors_headers)
     app.add_middleware(CrossOriginMiddleware, app.state.origins, allowed_headers)
     app.add_middleware(RequestMiddleware, access_log=settings.access_log)

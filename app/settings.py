@@ -89,6 +89,13 @@ class Settings(BaseSettings):
         "`x-company-*` for all names with this prefix. If not set, only the headers that "
         "[GraphQL over HTTP](../http.md#cross-origin-requests) lists are allowed.",
     )
+    webhook_origins: str | None = Field(
+        default=None,
+        description="Senders that may send CloudEvents as web hooks, by the DNS names that they "
+        "send in `WebHook-Request-Origin`, separated by commas: `eventgrid.azure.net`, "
+        "`*.example.com` for all subdomains, or `*` for all senders. If not set, the server does "
+        "not answer the [handshake](../cloudevents.md#web-hooks).",
+    )
     jwt_secret: SecretStr | None = Field(
         default=None,
         repr=False,
@@ -276,6 +283,15 @@ class Settings(BaseSettings):
             from app.http.cross_origin import AllowedOrigins
 
             AllowedOrigins(value, None)
+        return value
+
+    @field_validator("webhook_origins")
+    @classmethod
+    def _validate_webhook_origins(cls, value: str | None) -> str | None:
+        if value is not None:
+            from app.http.webhook_handshake import WebHookHandshake
+
+            WebHookHandshake(value)
         return value
 
     @field_validator("cors_headers")

@@ -35,13 +35,14 @@ from app.http.cloudevent_messages import (
     read_message,
 )
 from app.http.errors import error_headers, error_status
+from app.http.webhook_handshake import WebHookHandshake, is_valid_rate
 from app.request_io import BodyError, authenticate_request, receive_body
 from app.services.auth.access import Access
 from app.services.events import cloudevents
 from app.services.events.reports import ReportResult
 from app.store.engine.database_errors import unavailable_message
 
-OTHER_METHODS = ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
+OTHER_METHODS = ["GET", "HEAD", "PUT", "PATCH", "DELETE", "TRACE"]
 router = APIRouter()
 log = structlog.get_logger(__name__)
 
@@ -70,6 +71,33 @@ async def receive_events(request: Request) -> Response:
         log.exception("internal_error", reference=reference)
         error_detail = ErrorDetail(ErrorCode.INTERNAL_SERVER_ERROR.value, INTERNAL_ERROR)
         return _problem_response(500, [error_detail], reference=reference)
+
+
+@router.options(PATH)
+async def answer_handshake(request: Request) -> Response:
+    """Permits an allowed sender to send events. Returns 405 if the setting allows no sender."""
+    handshake: WebHookHandshake = request.app.state.webhook_handshake
+    if not handshake.is_enabled():
+        return await reject_method()
+    origin = request.headers.get("webhook-request-origin")
+    if not origin:
+        message = "The header WebHook-Request-Origin is missing. Send the DNS name of the sender."
+        return _problem_response(400, [ErrorDetail(ErrorCode.BAD_USER_INPUT.value, message)])
+    if not handshake.allows_origin(origin):
+        message = (
+            f"The sender {origin[:100]!a} is not allowed to send events. The operator of the "
+            "server can add it to TOCSIN_WEBHOOK_ORIGINS."
+        )
+        return _problem_response(403, [ErrorDetail(ErrorCode.FORBIDDEN.value, message)])
+    if not is_valid_rate(request.headers.get("webhook-request-rate", "1")):
+        message = "WebHook-Request-Rate must be the number of requests per minute, at least 1."
+        return _problem_response(400, [ErrorDetail(ErrorCode.BAD_USER_INPUT.value, message)])
+    headers = {
+        "Allow": "POST",
+        "WebHook-Allowed-Origin": origin,
+        "WebHook-Allowed-Rate": handshake.allowed_rate,
+    }
+    return Response(status_code=200, headers=headers)
 
 
 @router.api_route(PATH, methods=OTHER_METHODS)

@@ -1,0 +1,53 @@
+"""The handshake of the WebHook specification of CloudEvents: a sender asks for permission to send.
+
+It protects other servers from a sender that was given a wrong address. It does not authenticate the
+sender: every event still needs a credential.
+"""
+
+from __future__ import annotations
+
+import re
+
+_LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_ALLOWED_NAME = re.compile(rf"(\*\.)?{_LABEL}(\.{_LABEL})*")
+_RATE = re.compile("[1-9][0-9]{0,8}")
+
+
+class WebHookHandshake:
+    """The senders that get permission, by the DNS names with which they identify themselves.
+
+    `allowed_rate`: the requests per minute that they may send, or `*`.
+    """
+
+    def __init__(self, webhook_origins: str | None, points_per_minute: int = 0) -> None:
+        """Parses names separated by commas, or `*`. `*.example.com` allows all subdomains.
+
+        A request costs a point of the rate limit for each event. Raises ValueError for an invalid
+        name.
+        """
+        self.allowed_rate = str(points_per_minute or "*")
+        names = [name.strip().lower() for name in (webhook_origins or "").split(",")]
+        self._names = frozenset(name for name in names if name)
+        for name in self._names - {"*"}:
+            if not _ALLOWED_NAME.fullmatch(name):
+                raise ValueError(
+                    f"Invalid name {name[:100]!a}. Use the DNS names that senders send in "
+                    "WebHook-Request-Origin, such as eventgrid.azure.net, *.example.com for all "
+                    "subdomains, or * for all senders. Write international names with xn--."
+                )
+
+    def is_enabled(self) -> bool:
+        return bool(self._names)
+
+    def allows_origin(self, origin: str) -> bool:
+        name = origin.lower()
+        parents = (name[match.end() :] for match in re.finditer(r"\.", name))
+        return "*" in self._names or (
+            "*" not in name
+            and not self._names.isdisjoint([name, *(f"*.{parent}" for parent in parents)])
+        )
+
+
+def is_valid_rate(rate: str) -> bool:
+    """Whether a requested rate is a positive number of requests per minute."""
+    return _RATE.fullmatch(rate) is not None
